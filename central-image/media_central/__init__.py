@@ -1,0 +1,1 @@
+"""Central: REST API, UI, config backend for streamers, history in PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Operator: watches Stream, Streamer and Cache resources, plans placement, writes pods and status."""

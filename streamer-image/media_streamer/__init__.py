@@ -1,0 +1,1 @@
+"""Streamer: the media server (aiohttp + PyAV)."""
