@@ -1,1 +1,1 @@
-"""Vocabulary shared by every program: typed models, REST query language, the only package all may import."""
+"""Vocabulary of every program: typed models and REST query language; all may import it."""

@@ -1,1 +1,1 @@
-"""Operator: watches Stream, Streamer and Cache resources, plans placement, writes pods and status."""
+"""Operator: watches the resources, plans placement, writes pods and status."""

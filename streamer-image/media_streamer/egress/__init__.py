@@ -1,0 +1,1 @@
+"""Egress worker: the public ports; sends ready-made bytes to viewers and takes publishers in."""
