@@ -1,0 +1,284 @@
+"""Which stream runs on which streamer: a pure function over a snapshot.
+
+Rules, in their order:
+
+1. A stream stays where it is while that streamer is online, is not draining, still satisfies what
+   the stream demands and is within its limits. Nothing else moves a stream: a streamer that
+   returns, or a better balance, is no reason (minimal movement, no flapping).
+2. A stream whose preference was edited since it was placed is placed again, and stays where it is
+   if the newly preferred streamer has no room.
+3. A stream that must be placed goes to its preferred streamer, if that one fits and has room, else
+   to the fitting streamer with the lowest share of its channel limit in use; equals are drawn at
+   random.
+4. If nothing fits, a stream on a dead streamer keeps that assignment (it resumes there when the
+   streamer returns), and the decision says why nothing else would do.
+
+Central and the operator call the same function, so a stream is placed alike with and without
+Kubernetes. The cost is O((streams + moves) log streamers).
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from random import Random
+
+DEFAULT_CHANNEL_LIMIT = 6000
+"""Streams a streamer takes when it states no limit (the vendor's default)."""
+
+
+class ChangeReason(StrEnum):
+    """Why an assignment was changed or could not be made, in Central's vocabulary."""
+
+    NEW = "stream_created"
+    DISABLED = "stream_disabled"
+    DELETED = "node_deleted"
+    OFFLINE = "node_become_offline"
+    DRAINING = "node_draining"
+    LABELS = "node_misses_stream_required_labels"
+    GPU = "node_not_available_for_transcoding"
+    PINNED = "relayout_by_api"
+    PREFERRED = "preferred_labels_better_match"
+    CHANNELS = "node_channel_limit_exceeded"
+    BANDWIDTH = "streamer_total_bandwidth_exceeded"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamDemand:
+    """What one stream asks of the streamer that runs it."""
+
+    name: str
+    disabled: bool = False
+    streamer: str | None = None
+    """The only streamer that may run it; None for any."""
+    preferred: str | None = None
+    required_labels: Mapping[str, str] = field(default_factory=dict)
+    needs_gpu: bool = False
+    bandwidth_kbit: int = 0
+    """Claimed input bit rate in kbit/s; 0 claims nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamerOffer:
+    """What one streamer can take."""
+
+    hostname: str
+    online: bool = True
+    draining: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    has_gpu: bool = False
+    channel_limit: int = DEFAULT_CHANNEL_LIMIT
+    bandwidth_kbit: int = 0
+    """Capacity in kbit/s; 0 for no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Where a stream runs now, and what it preferred when it was placed there."""
+
+    streamer: str
+    preferred: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A change of one stream's assignment, or the statement that none is possible.
+
+    `streamer` None: the stream runs nowhere now. `streamer == previous`: nothing fits, it stays
+    assigned to a streamer that does not run it.
+    """
+
+    stream: str
+    streamer: str | None
+    previous: str | None
+    reason: ChangeReason
+    message: str = ""
+
+
+class _Load:
+    """Streams and bandwidth taken on each streamer while the plan is being made."""
+
+    def __init__(self, streamers: Mapping[str, StreamerOffer]) -> None:
+        self._streamers = streamers
+        self._streams: Counter[str] = Counter()
+        self._kbit: Counter[str] = Counter()
+
+    def add(self, stream: StreamDemand, hostname: str) -> None:
+        self._streams[hostname] += 1
+        self._kbit[hostname] += stream.bandwidth_kbit
+
+    def share(self, hostname: str) -> float:
+        return self._streams[hostname] / max(1, self._streamers[hostname].channel_limit)
+
+    def lacks(self, stream: StreamDemand, offer: StreamerOffer) -> ChangeReason | None:
+        """What keeps one more stream from being added; None if there is room."""
+        if self._streams[offer.hostname] >= offer.channel_limit:
+            return ChangeReason.CHANNELS
+        taken = self._kbit[offer.hostname] + stream.bandwidth_kbit
+        if offer.bandwidth_kbit and stream.bandwidth_kbit and taken > offer.bandwidth_kbit:
+            return ChangeReason.BANDWIDTH
+        return None
+
+
+class _Queues:
+    """Fitting streamers by load: one heap for each distinct set of demands, corrected lazily."""
+
+    def __init__(self, streamers: Iterable[StreamerOffer], load: _Load, random: Random) -> None:
+        self._streamers = {offer.hostname: offer for offer in streamers}
+        self._load = load
+        self._random = random
+        self._heaps: dict[object, list[tuple[float, float, str]]] = {}
+
+    def least_loaded(self, stream: StreamDemand) -> str | None:
+        heap = self._heap(stream)
+        full: list[tuple[float, float, str]] = []
+        found = None
+        while heap:
+            share, tie, hostname = heapq.heappop(heap)
+            actual = self._load.share(hostname)
+            if actual != share:
+                heapq.heappush(heap, (actual, tie, hostname))
+                continue
+            if self._load.lacks(stream, self._streamers[hostname]) is None:
+                found = hostname
+                heapq.heappush(heap, (share, self._random.random(), hostname))
+                break
+            full.append((share, tie, hostname))
+        for entry in full:
+            heapq.heappush(heap, entry)
+        return found
+
+    def _heap(self, stream: StreamDemand) -> list[tuple[float, float, str]]:
+        demands = (
+            stream.streamer,
+            stream.needs_gpu,
+            tuple(sorted(stream.required_labels.items())),
+        )
+        if demands not in self._heaps:
+            self._heaps[demands] = [
+                (self._load.share(offer.hostname), self._random.random(), offer.hostname)
+                for offer in self._streamers.values()
+                if misfit(stream, offer) is None
+            ]
+            heapq.heapify(self._heaps[demands])
+        return self._heaps[demands]
+
+
+def misfit(stream: StreamDemand, offer: StreamerOffer) -> ChangeReason | None:
+    """Why this streamer cannot run this stream, whatever its load; None if it can."""
+    if stream.streamer is not None and stream.streamer != offer.hostname:
+        return ChangeReason.PINNED
+    if not offer.online:
+        return ChangeReason.OFFLINE
+    if offer.draining:
+        return ChangeReason.DRAINING
+    if stream.needs_gpu and not offer.has_gpu:
+        return ChangeReason.GPU
+    if any(offer.labels.get(key) != value for key, value in stream.required_labels.items()):
+        return ChangeReason.LABELS
+    return None
+
+
+def place(
+    streams: Iterable[StreamDemand],
+    streamers: Iterable[StreamerOffer],
+    current: Mapping[str, Assignment],
+    random: Random,
+) -> list[Decision]:
+    """Decide what must change. An unchanged stream gives no decision.
+
+    `current` may name streamers that are gone and streams that are gone; the latter are ignored
+    (who deletes a stream ends it). Applying the decisions and calling again gives none but those
+    of streams that fit nowhere.
+    """
+    offers = {offer.hostname: offer for offer in streamers}
+    load = _Load(offers)
+    homeless: list[tuple[StreamDemand, ChangeReason]] = []
+    decisions: list[Decision] = []
+    for stream in sorted(streams, key=lambda demand: demand.name):
+        assignment = current.get(stream.name)
+        if stream.disabled:
+            if assignment is not None:
+                decisions.append(
+                    Decision(stream.name, None, assignment.streamer, ChangeReason.DISABLED)
+                )
+            continue
+        reason = _reason_to_move(stream, assignment, offers, load)
+        if reason is None and assignment is not None:
+            load.add(stream, assignment.streamer)
+        elif reason is not None:
+            homeless.append((stream, reason))
+    queues = _Queues(offers.values(), load, random)
+    for stream, reason in homeless:
+        decision = _settle(stream, reason, current.get(stream.name), offers, load, queues)
+        if decision is not None:
+            decisions.append(decision)
+    return decisions
+
+
+def _reason_to_move(
+    stream: StreamDemand,
+    assignment: Assignment | None,
+    offers: Mapping[str, StreamerOffer],
+    load: _Load,
+) -> ChangeReason | None:
+    if assignment is None:
+        return ChangeReason.NEW
+    offer = offers.get(assignment.streamer)
+    if offer is None:
+        return ChangeReason.DELETED
+    problem = misfit(stream, offer) or load.lacks(stream, offer)
+    if problem is not None:
+        return problem
+    wanted = stream.preferred
+    if wanted not in (None, assignment.preferred, assignment.streamer):
+        return ChangeReason.PREFERRED
+    return None
+
+
+def _settle(
+    stream: StreamDemand,
+    reason: ChangeReason,
+    assignment: Assignment | None,
+    offers: Mapping[str, StreamerOffer],
+    load: _Load,
+    queues: _Queues,
+) -> Decision | None:
+    previous = assignment.streamer if assignment else None
+    preferred = offers.get(stream.preferred) if stream.preferred else None
+    if preferred is not None and not (misfit(stream, preferred) or load.lacks(stream, preferred)):
+        target: str | None = preferred.hostname
+    elif reason is ChangeReason.PREFERRED:
+        target = previous
+    else:
+        target = queues.least_loaded(stream)
+    if target is not None:
+        load.add(stream, target)
+        if target == previous:
+            return None
+        return Decision(stream.name, target, previous, reason)
+    message = _why_nowhere(stream, offers.values(), load)
+    keep = previous if reason in (ChangeReason.OFFLINE, ChangeReason.DRAINING) else None
+    return Decision(stream.name, keep, previous, reason, message)
+
+
+_WORDS = {
+    ChangeReason.PINNED: "not the streamer that the stream names",
+    ChangeReason.OFFLINE: "offline",
+    ChangeReason.DRAINING: "draining",
+    ChangeReason.GPU: "without a GPU",
+    ChangeReason.LABELS: "without the required labels",
+    ChangeReason.CHANNELS: "at their channel limit",
+    ChangeReason.BANDWIDTH: "at their bandwidth limit",
+}
+
+
+def _why_nowhere(stream: StreamDemand, offers: Iterable[StreamerOffer], load: _Load) -> str:
+    """In one line, as `kubectl describe pod` says it: `0/3 streamers available: 2 offline, …`."""
+    reasons = Counter(misfit(stream, offer) or load.lacks(stream, offer) for offer in offers)
+    total = sum(reasons.values())
+    if not total:
+        return "there is no streamer"
+    parts = [f"{count} {_WORDS[reason]}" for reason, count in reasons.most_common() if reason]
+    return f"0/{total} streamers available: " + ", ".join(parts)

@@ -1,0 +1,186 @@
+"""Placement: examples of each rule, and its invariants as properties."""
+
+from collections import Counter
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+from media_operator.planner import (
+    Assignment,
+    ChangeReason,
+    Decision,
+    StreamDemand,
+    StreamerOffer,
+    place,
+)
+from media_operator.planner.placement import misfit
+
+A, B, C = StreamerOffer("a"), StreamerOffer("b"), StreamerOffer("c")
+
+
+def plan(
+    streams: list[StreamDemand],
+    streamers: list[StreamerOffer],
+    current: dict[str, Assignment] | None = None,
+) -> list[Decision]:
+    return place(streams, streamers, current or {}, Random(1))
+
+
+def test_new_streams_spread_evenly() -> None:
+    decisions = plan([StreamDemand(f"s{i}") for i in range(30)], [A, B, C])
+    assert Counter(d.streamer for d in decisions) == {"a": 10, "b": 10, "c": 10}
+
+
+def test_share_of_the_channel_limit_decides_not_the_count() -> None:
+    small = StreamerOffer("small", channel_limit=10)
+    large = StreamerOffer("large", channel_limit=90)
+    decisions = plan([StreamDemand(f"s{i}") for i in range(50)], [small, large])
+    assert Counter(d.streamer for d in decisions) == {"small": 5, "large": 45}
+
+
+def test_preferred_streamer_wins_while_it_has_room() -> None:
+    streams = [StreamDemand(f"s{i}", preferred="a") for i in range(3)]
+    decisions = plan(streams, [StreamerOffer("a", channel_limit=2), B])
+    assert [d.streamer for d in decisions] == ["a", "a", "b"]
+
+
+def test_dead_streamer_loses_its_streams_and_a_returning_one_does_not_get_them_back() -> None:
+    stream, current = StreamDemand("s"), {"s": Assignment("a")}
+    down = StreamerOffer("a", online=False)
+    assert plan([stream], [down, B], current) == [
+        Decision("s", "b", "a", ChangeReason.OFFLINE),
+    ]
+    assert plan([stream], [A, B], {"s": Assignment("b")}) == []
+
+
+def test_returning_preferred_streamer_does_not_take_its_stream_back() -> None:
+    stream = StreamDemand("s", preferred="a")
+    assert plan([stream], [A, B], {"s": Assignment("b", preferred="a")}) == []
+
+
+def test_edited_preference_moves_the_stream_if_there_is_room() -> None:
+    current = {"s": Assignment("b")}
+    stream = StreamDemand("s", preferred="a")
+    assert plan([stream], [A, B], current) == [Decision("s", "a", "b", ChangeReason.PREFERRED)]
+    assert plan([stream], [StreamerOffer("a", channel_limit=0), B], current) == []
+
+
+def test_draining_streamer_is_left() -> None:
+    decisions = plan(
+        [StreamDemand("s")], [StreamerOffer("a", draining=True), B], {"s": Assignment("a")}
+    )
+    assert decisions == [Decision("s", "b", "a", ChangeReason.DRAINING)]
+
+
+def test_nothing_fits_says_why_and_keeps_the_assignment_to_a_dead_streamer() -> None:
+    down = StreamerOffer("a", online=False)
+    [decision] = plan([StreamDemand("s")], [down], {"s": Assignment("a")})
+    assert decision.streamer == "a"
+    assert decision.message == "0/1 streamers available: 1 offline"
+
+
+def test_gpu_stream_waits_with_a_clear_reason() -> None:
+    [decision] = plan([StreamDemand("s", needs_gpu=True)], [A, B])
+    assert decision.streamer is None
+    assert decision.message == "0/2 streamers available: 2 without a GPU"
+    [decision] = plan([StreamDemand("s", needs_gpu=True)], [A, StreamerOffer("g", has_gpu=True)])
+    assert decision.streamer == "g"
+
+
+def test_no_streamer_at_all() -> None:
+    [decision] = plan([StreamDemand("s")], [])
+    assert (decision.streamer, decision.message) == (None, "there is no streamer")
+
+
+def test_disabled_stream_is_taken_off_once() -> None:
+    stream = StreamDemand("s", disabled=True)
+    assert plan([stream], [A], {"s": Assignment("a")}) == [
+        Decision("s", None, "a", ChangeReason.DISABLED)
+    ]
+    assert plan([stream], [A]) == []
+
+
+def test_pinned_stream_goes_nowhere_else() -> None:
+    [decision] = plan([StreamDemand("s", streamer="z")], [A, B])
+    assert decision.streamer is None
+    assert "not the streamer that the stream names" in decision.message
+
+
+def test_bandwidth_is_counted() -> None:
+    streamers = [StreamerOffer("a", bandwidth_kbit=5000), StreamerOffer("b", bandwidth_kbit=5000)]
+    decisions = plan([StreamDemand(f"s{i}", bandwidth_kbit=3000) for i in range(3)], streamers)
+    assert [d.streamer is None for d in decisions] == [False, False, True]
+    assert "2 at their bandwidth limit" in decisions[2].message
+
+
+hostnames = st.sampled_from("abcdef")
+labels = st.dictionaries(st.sampled_from(["zone", "rack"]), st.sampled_from("12"), max_size=2)
+demands = st.builds(
+    StreamDemand,
+    name=st.sampled_from([f"s{i}" for i in range(12)]),
+    disabled=st.booleans(),
+    streamer=st.none() | hostnames,
+    preferred=st.none() | hostnames,
+    required_labels=labels,
+    needs_gpu=st.booleans(),
+    bandwidth_kbit=st.sampled_from([0, 1000]),
+)
+offers = st.builds(
+    StreamerOffer,
+    hostname=hostnames,
+    online=st.booleans(),
+    draining=st.booleans(),
+    labels=labels,
+    has_gpu=st.booleans(),
+    channel_limit=st.integers(0, 4),
+    bandwidth_kbit=st.sampled_from([0, 2500]),
+)
+
+
+def applied(
+    streams: list[StreamDemand], current: dict[str, Assignment], decisions: list[Decision]
+) -> dict[str, Assignment]:
+    preferred = {stream.name: stream.preferred for stream in streams}
+    after = {name: placed for name, placed in current.items() if name in preferred}
+    for decision in decisions:
+        if decision.streamer is None:
+            after.pop(decision.stream, None)
+        else:
+            after[decision.stream] = Assignment(decision.streamer, preferred[decision.stream])
+    return after
+
+
+@given(
+    st.lists(demands, unique_by=lambda s: s.name),
+    st.lists(offers, unique_by=lambda s: s.hostname),
+    st.dictionaries(
+        st.sampled_from([f"s{i}" for i in range(12)]),
+        st.builds(Assignment, hostnames, st.none() | hostnames),
+    ),
+    st.integers(),
+)
+def test_invariants(
+    streams: list[StreamDemand],
+    streamers: list[StreamerOffer],
+    current: dict[str, Assignment],
+    seed: int,
+) -> None:
+    decisions = place(streams, streamers, current, Random(seed))
+    by_host = {offer.hostname: offer for offer in streamers}
+    by_name = {stream.name: stream for stream in streams}
+    assert len({d.stream for d in decisions}) == len(decisions)
+    after = applied(streams, current, decisions)
+    for decision in decisions:
+        if decision.streamer is not None and decision.streamer != decision.previous:
+            assert misfit(by_name[decision.stream], by_host[decision.streamer]) is None
+        if decision.streamer in (None, decision.previous):
+            assert decision.message or decision.reason is ChangeReason.DISABLED
+    running = Counter(
+        placed.streamer
+        for name, placed in after.items()
+        if placed.streamer in by_host and misfit(by_name[name], by_host[placed.streamer]) is None
+    )
+    for hostname, count in running.items():
+        assert count <= by_host[hostname].channel_limit
+    again = place(streams, streamers, after, Random(seed + 1))
+    assert all(d.streamer in (None, d.previous) for d in again), "a second plan moves something"
