@@ -1,0 +1,58 @@
+# Everything a user or an engineer does with this repository, one verb each. `make help` lists them.
+PYTHON ?= $(firstword $(foreach v,python3.14 python3.13 python3.12 python3.11 python3,$(shell command -v $(v) 2>/dev/null)))
+RUN_VENV := .venv/run
+DEV_VENV := .venv/dev
+DEV := $(DEV_VENV)/bin
+SOURCES := crds/media_api operator/media_operator streamer-image/media_streamer \
+	central-image/media_central web/media_web
+
+.PHONY: help run test test-fast check format bench lock crds images clean
+.DEFAULT_GOAL := help
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(RUN_VENV)/ready ## Central, PostgreSQL and a streamer on this machine, with a demo stream
+	@exec $(RUN_VENV)/bin/python -m media_central
+
+test: $(DEV_VENV)/ready ## Every test this machine can run; says what was skipped and why
+	$(DEV)/python -m pytest
+
+test-fast: $(DEV_VENV)/ready ## Unit tests only: seconds
+	$(DEV)/python -m pytest tests/unit
+
+check: $(DEV_VENV)/ready ## Format, lint, types, import rules
+	$(DEV)/ruff format --check .
+	$(DEV)/ruff check .
+	$(DEV)/mypy
+	$(DEV)/lint-imports
+	$(DEV)/python -m media_api.crd --check
+
+format: $(DEV_VENV)/ready ## Let ruff format and mend what it can
+	$(DEV)/ruff format .
+	$(DEV)/ruff check --fix .
+
+bench: $(DEV_VENV)/ready ## Figures: start-up, fan-out, first picture, density, reload
+	$(DEV)/python -m tests.bench
+
+crds: $(DEV_VENV)/ready ## Write the CRD YAML from the models
+	$(DEV)/python -m media_api.crd
+
+lock: $(DEV_VENV)/ready ## Pin all dependencies anew
+	cd requirements && ./lock.sh ../$(DEV)/uv
+
+images: ## Build both container images (needs a Docker engine)
+	docker build -t flussonic/streamer -f streamer-image/Dockerfile .
+	docker build -t flussonic/central -f central-image/Dockerfile .
+
+clean: ## Remove virtual environments and caches; the data of `make run` in .data stays
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+
+include tests/cluster/cluster.mk
+
+# A virtual environment is ready once exactly the pinned versions are in it.
+$(RUN_VENV)/ready: requirements/run.lock pyproject.toml
+	@requirements/make-venv.sh "$(PYTHON)" $(RUN_VENV) requirements/run.lock
+
+$(DEV_VENV)/ready: requirements/dev.lock pyproject.toml
+	@requirements/make-venv.sh "$(PYTHON)" $(DEV_VENV) requirements/dev.lock
