@@ -1,10 +1,8 @@
 # Everything a user or an engineer does with this repository, one verb each. `make help` lists them.
-PYTHON ?= $(firstword $(foreach v,python3.14 python3.13 python3.12 python3.11 python3,$(shell command -v $(v) 2>/dev/null)))
+export PYTHON
 RUN_VENV := .venv/run
 DEV_VENV := .venv/dev
 DEV := $(DEV_VENV)/bin
-SOURCES := crds/media_api operator/media_operator streamer-image/media_streamer \
-	central-image/media_central web/media_web
 
 .PHONY: help run test test-fast check format bench lock crds images clean
 .DEFAULT_GOAL := help
@@ -52,7 +50,7 @@ include tests/cluster/cluster.mk
 
 # A virtual environment is ready once exactly the pinned versions are in it.
 $(RUN_VENV)/ready: requirements/run.lock pyproject.toml
-	@requirements/make-venv.sh "$(PYTHON)" $(RUN_VENV) requirements/run.lock
+	@requirements/make-venv.sh $(RUN_VENV) requirements/run.lock
 
 $(DEV_VENV)/ready: requirements/dev.lock pyproject.toml
-	@requirements/make-venv.sh "$(PYTHON)" $(DEV_VENV) requirements/dev.lock
+	@requirements/make-venv.sh $(DEV_VENV) requirements/dev.lock

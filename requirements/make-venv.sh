@@ -1,10 +1,16 @@
 #!/bin/sh
-# make-venv.sh PYTHON VENV LOCK: a virtual environment with exactly what LOCK pins, and this project.
+# make-venv.sh VENV LOCK: a virtual environment with exactly what LOCK pins, and this project.
+# PYTHON names the interpreter; without it the first one that is 3.11 or newer is taken.
 set -eu
-python=$1 venv=$2 lock=$3
-[ -n "$python" ] || { echo "Python 3.11 or newer is needed; none was found." >&2; exit 1; }
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-	{ echo "Python 3.11 or newer is needed; $python is $("$python" -V 2>&1)." >&2; exit 1; }
+venv=$1 lock=$2
+for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
+	if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+		python=$candidate
+		break
+	fi
+done
+[ -n "${python:-}" ] ||
+	{ echo "Python 3.11 or newer is needed (tried: ${PYTHON:-python3, python3.11 to 3.14})." >&2; exit 1; }
 "$python" -c 'import ensurepip' 2>/dev/null ||
 	{ echo "$python cannot make virtual environments: apt-get install python3-venv" >&2; exit 1; }
 echo "Setting up $venv …"
