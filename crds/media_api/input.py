@@ -1,0 +1,246 @@
+"""Inputs of a stream: the URL and the options that one input line can carry.
+
+Invariants: the order of `inputs` is their default priority (the first is the best); the scheme of
+the URL decides which options matter, the others are accepted and have no effect.
+"""
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field
+
+from media_api.base import ApiModel
+from media_api.playback import Pid
+from media_api.srt import Passphrase
+from media_api.units import (
+    BitRate,
+    Count,
+    DiskPath,
+    LongText,
+    Milliseconds,
+    Seconds,
+    SecondsOrFalse,
+    Secret,
+    Text,
+    TextMap,
+    Url,
+)
+
+# Schemes of an input. A trailing s means TLS. Which of them a streamer can run, it says itself.
+INPUT_SCHEMES: frozenset[str] = frozenset({
+    "copy", "fake", "file", "playlist", "publish", "timeshift", "mixer", "mosaic", "mosaic2",
+    "rtmp", "rtmps", "rtmpe", "rtsp", "rtsps", "rtsp-udp", "rtsp2", "rtp", "srt", "hls", "hlss",
+    "hls2", "hlss2", "llhls", "llhlss", "cmaf", "cmafs", "dash", "dashs", "mss", "msss", "m4f",
+    "m4fs", "m4s", "m4ss", "mseld", "mselds", "shoutcast", "shoutcasts", "webrtc", "webrtcs",
+    "whep", "wheps", "tshttp", "tshttps", "tstcp", "tsssl", "udp", "udp1", "udp2", "udp3", "spts",
+    "mpts-udp", "mpts-http", "mpts-https", "mpts-dvb", "dvb", "decklink", "dektec", "aja", "v4l",
+    "v4l2", "ndi", "st2110", "h323", "frip",
+})  # fmt: skip
+# These need nothing after scheme://.
+_BARE_SCHEMES = frozenset({"fake", "publish", "mixer"})
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.DOTALL)
+_CONTROL_OR_SPACE = re.compile(r"[\x00-\x20\x7f]")
+MAX_URL = 2048  # characters
+
+
+def split_url(url: str, what: str) -> tuple[str, str]:
+    """(scheme, rest after ://) of `url`. Raises ValueError; never shows credentials."""
+    match = _SCHEME.fullmatch(url)
+    if match is None:
+        raise ValueError(f"{what} must look like scheme://…")
+    if len(url) > MAX_URL:
+        raise ValueError(f"{what} has more than {MAX_URL} characters")
+    if _CONTROL_OR_SPACE.search(url):
+        raise ValueError(f"{what} contains a space or a control character: percent-encode it")
+    return match[1], match[2]
+
+
+def check_input_url(url: str) -> str:
+    """Returns `url` if it can be an input. Raises ValueError saying what to write instead."""
+    scheme, rest = split_url(url, "input URL")
+    if scheme in {"http", "https"}:
+        tls = "s" if scheme == "https" else ""
+        raise ValueError(
+            f"{scheme}:// does not say what is behind it: write hls{tls}:// for a playlist,"
+            f" tshttp{tls}:// for MPEG-TS"
+        )
+    if scheme not in INPUT_SCHEMES:
+        raise ValueError(f"{scheme}:// is no input scheme, try one of rtsp, rtmp, srt, hls, udp")
+    if not rest and scheme not in _BARE_SCHEMES:
+        raise ValueError(f"{scheme}:// lacks an address")
+    return url
+
+
+InputUrl = Annotated[
+    str,
+    AfterValidator(check_input_url),
+    Field(
+        min_length=1,
+        max_length=MAX_URL,
+        description="URL of the source; its scheme names the protocol, such as rtsp://.",
+    ),
+]
+
+
+class InputOptionsBase(ApiModel):
+    """Options that every kind of input has."""
+
+    priority: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        default=None, description="1 is the best. Default: the order of the list."
+    )
+    source_timeout: SecondsOrFalse | None = Field(
+        default=None,
+        description="Seconds without frames until the next input is tried; false: never."
+        " Default 60 (180 for hls, playlist, timeshift).",
+    )
+    timeout: Seconds | None = Field(
+        default=None,
+        description="Seconds without frames until a fallback is shown, keeping the connection.",
+    )
+    audio_timeout: Seconds | None = Field(
+        default=None, description="The same for audio alone, seconds. Default: not watched."
+    )
+    video_timeout: Seconds | None = Field(
+        default=None, description="The same for video alone, seconds. Default: not watched."
+    )
+    frames_timeout: Seconds | None = Field(
+        default=None,
+        description="Seconds without frames until an event is sent; below source_timeout.",
+    )
+    max_retry_timeout: Seconds | None = Field(
+        default=None, description="Longest pause between attempts to connect, seconds. Default 30."
+    )
+    no_clients_reconnect_delay: Seconds | None = Field(
+        default=None, description="Pause between attempts while nobody watches, seconds."
+    )
+    user_agent: Text | None = Field(default=None, description="User-Agent sent to the source.")
+    headers: TextMap | None = Field(default=None, description="HTTP headers sent to the source.")
+    via: Url | None = Field(default=None, description="Agent or proxy to go through.")
+    max_bitrate: BitRate | None = Field(
+        default=None, description="bit/s above which the source is disconnected. Default: none."
+    )
+    cluster_key: Secret | None = Field(
+        default=None, description="Cluster key of the source. Default: that of the server."
+    )
+    remote_dvr: Literal["nochain", "chain", "none"] | None = Field(
+        default=None, description="How archive requests go to the source. Default nochain."
+    )
+    allow_if: DiskPath | None = Field(
+        default=None, description="File with 1 or 0: the input is used only while it holds 1."
+    )
+    deny_if: DiskPath | None = Field(
+        default=None, description="File with 1 or 0: the input is not used while it holds 1."
+    )
+    output_audio: Literal["keep", "aac", "add_aac", "aac_silence", "keep_silence"] | None = Field(
+        default=None, description="Audio made from the input. Default keep."
+    )
+    output_dts_shift: int | None = Field(
+        default=None, description="Milliseconds added to the times of all frames. Default 0."
+    )
+    comment: LongText | None = Field(default=None, description="Note of the administrator.")
+
+
+class InputOptionsMpegTs(ApiModel):
+    """Options of inputs that carry MPEG-TS."""
+
+    programs: Annotated[list[Count], Field(max_length=64)] | None = Field(
+        default=None, description="Programs taken from an MPTS. Default: all."
+    )
+    pids: Annotated[list[Pid], Field(max_length=256)] | None = Field(
+        default=None, description="PIDs taken, 0 to 8191. Default: all."
+    )
+    subtitles: Literal["drop", "accept", "ocr_replace", "ocr_add"] | None = Field(
+        default=None, description="What happens to DVB subtitles. Default drop."
+    )
+    closed_captions: TextMap | None = Field(
+        default=None, description="Language of each closed caption channel."
+    )
+    languages: TextMap | None = Field(default=None, description="Language of each PID.")
+    bind_ip: Text | None = Field(
+        default=None, description="Local address that receives multicast. Default: by routing."
+    )
+
+
+class InputOptionsSrt(ApiModel):
+    """Options of srt:// inputs."""
+
+    passphrase: Passphrase | None = Field(
+        default=None, description="SRT passphrase, 10 to 79 characters."
+    )
+    latency: Milliseconds | None = Field(
+        default=None, description="Receiver buffer in milliseconds. Default 120."
+    )
+    streamid: Annotated[str, Field(max_length=512)] | None = Field(
+        default=None, description="SRT stream id."
+    )
+    connect_timeout: Seconds | None = Field(
+        default=None, description="Seconds to connect. Default 3."
+    )
+    linger: Seconds | None = Field(default=None, description="Seconds to send the rest at close.")
+    minversion: Text | None = Field(default=None, description="Lowest SRT version of the peer.")
+    version: Text | None = Field(default=None, description="SRT version announced.")
+    enforcedencryption: bool | None = Field(
+        default=None, description="Refuse a peer whose encryption differs. Default true."
+    )
+
+
+class InputOptionsPublish(ApiModel):
+    """Options of publish:// inputs, mostly for WebRTC publishers."""
+
+    prefer_codec: Literal["h264", "vp8", "vp9", "av1"] | None = Field(
+        default=None, description="Video codec asked of a WebRTC publisher. Default h264."
+    )
+    transport: Literal["udp", "tcp"] | None = Field(
+        default=None, description="Transport of WebRTC. Default udp."
+    )
+    min_bitrate: BitRate | None = Field(
+        default=None, description="bit/s that adaptation does not go below."
+    )
+    webrtc_abr: bool | None = Field(default=None, description="Adapt the publisher's bit rate.")
+    abr_stepup: Count | None = Field(default=None, description="Step up in percent.")
+    abr_stepdown: float | None = Field(default=None, description="Factor of a step down.")
+    abr_correction: Count | None = Field(default=None, description="Correction in percent.")
+    abr_loss_lower: float | None = Field(default=None, description="Loss that allows a step up.")
+    abr_loss_upper: float | None = Field(default=None, description="Loss that forces a step down.")
+    abr_mode: Count | None = Field(default=None, description="Algorithm, 0 or 1.")
+    abr_cycles: Count | None = Field(default=None, description="Reports until a step.")
+    abr_debug: Count | None = Field(default=None, description="1 logs each step.")
+
+
+class InputConfig(InputOptionsBase, InputOptionsMpegTs, InputOptionsSrt, InputOptionsPublish):
+    """One input of a stream: the URL and its options."""
+
+    url: InputUrl = Field(
+        description="URL of the source; its scheme names the protocol, such as rtsp://."
+    )
+    width: Annotated[int, Field(ge=16, le=7680)] | None = Field(
+        default=None, description="fake://: pixels, 16 to 7680. Default 640."
+    )
+    height: Annotated[int, Field(ge=16, le=4320)] | None = Field(
+        default=None, description="fake://: pixels, 16 to 4320. Default 360."
+    )
+    bitrate: BitRate | None = Field(
+        default=None, description="fake://: video bit rate in bit/s. Default 500000."
+    )
+    rtp: Literal["udp"] | None = Field(
+        default=None, description="rtsp://: udp takes RTP by UDP. Default: within the connection."
+    )
+    wait_rtcp: bool | None = Field(
+        default=None, description="rtsp://: wait for RTCP to align the tracks. Default false."
+    )
+    skip_stalled_check: bool | None = Field(
+        default=None, description="hls://: accept a playlist that does not grow. Default false."
+    )
+    page_url: Url | None = Field(default=None, alias="pageUrl", description="rtmp://: page URL.")
+    swf_url: Url | None = Field(default=None, alias="swfUrl", description="rtmp://: player URL.")
+    tc_url: Url | None = Field(default=None, alias="tcUrl", description="rtmp://: tcUrl sent.")
+
+    @property
+    def scheme(self) -> str:
+        """Protocol of the input, such as `rtsp`; `publish` waits for a publisher."""
+        return self.url.partition("://")[0]
+
+    @classmethod
+    def of(cls, url: str) -> Self:
+        """An input with no options."""
+        return cls.model_validate({"url": url})

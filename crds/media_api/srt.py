@@ -1,0 +1,41 @@
+"""SRT listeners of a stream and of the server."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from media_api.base import ApiModel
+from media_api.units import Milliseconds, Seconds, SecondsOrFalse, Secret, Text
+
+Passphrase = Annotated[
+    Secret,
+    Field(min_length=10, max_length=79, description="SRT passphrase, 10 to 79 characters."),
+]
+# A port, or ADDRESS:PORT.
+ListenSpec = Annotated[int, Field(ge=1, le=65535)] | Text
+
+
+class SrtConfig(ApiModel):
+    """One SRT listener. Options have the meaning of the socket options of the same name."""
+
+    port: ListenSpec | None = Field(default=None, description="UDP port or ADDRESS:PORT to bind.")
+    passphrase: Passphrase | None = Field(
+        default=None, description="Passphrase, 10 to 79 characters. Default: no encryption."
+    )
+    latency: Milliseconds | None = Field(
+        default=None, description="Receiver buffer in milliseconds. Default 120."
+    )
+    timeout: SecondsOrFalse | None = Field(
+        default=None, description="Seconds without data until the peer is dropped; false: never."
+    )
+    linger: Seconds | None = Field(
+        default=None, description="Seconds to wait for unsent data at close."
+    )
+    minversion: Text | None = Field(default=None, description="Lowest SRT version of a peer.")
+    version: Text | None = Field(default=None, description="SRT version announced to peers.")
+    enforcedencryption: bool | None = Field(
+        default=None, description="Refuse peers whose encryption differs. Default true."
+    )
+    streamid: Annotated[Text, Field(max_length=512)] | None = Field(
+        default=None, description="Stream id that a peer must give."
+    )
