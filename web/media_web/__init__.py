@@ -1,1 +1,27 @@
-"""The web UI (static ES modules), served by the streamer and by Central."""
+"""The web UI: static ES modules, served alike by the streamer and by Central.
+
+There is no build step. Which parts a server shows is said by its `ui_settings`.
+"""
+
+from pathlib import Path
+
+STATIC = Path(__file__).parent / "static"
+"""What is served under `/ui/static/`."""
+INDEX = STATIC / "index.html"
+"""The page served at `/` and below `/ui/`; it routes by the URL's fragment."""
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        # Play URLs and previews live on the streamers, which are other origins than Central.
+        "connect-src 'self' http: https: ws: wss:",
+        "img-src 'self' http: https: data: blob:",
+        # hls.js hands media over as blob URLs and transmuxes in a worker made from a blob.
+        "media-src 'self' http: https: blob:",
+        "worker-src 'self' blob:",
+        "frame-ancestors 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+    )
+)

@@ -1,0 +1,30 @@
+"""Play URLs of a stream."""
+
+from media_api.play_urls import play_urls
+
+
+def urls(*args: object, **kwargs: object) -> dict[str, str]:
+    return {entry.title: entry.url for entry in play_urls(*args, **kwargs)}  # type: ignore[arg-type]  # test shorthand
+
+
+def test_every_form() -> None:
+    assert urls("sport/one", "http://media.example:8080/", 1935) == {
+        "HLS": "http://media.example:8080/sport/one/index.m3u8",
+        "LL-HLS": "http://media.example:8080/sport/one/index.ll.m3u8",
+        "HLS, fragmented MP4": "http://media.example:8080/sport/one/index.fmp4.m3u8",
+        "HTTP MPEG-TS": "http://media.example:8080/sport/one/mpegts",
+        "HTTP-FLV": "http://media.example:8080/sport/one.flv",
+        "Player page": "http://media.example:8080/sport/one/embed.html",
+        "Last picture": "http://media.example:8080/sport/one/preview.jpg",
+        "RTMP": "rtmp://media.example/static/sport/one",
+    }
+
+
+def test_denied_protocols_are_left_out() -> None:
+    assert "HLS" not in urls("a", "http://h", denied={"hls"})
+    assert "RTMP" not in urls("a", "http://h", 1935, denied=["rtmp"])
+
+
+def test_rtmp_port_and_ipv6_host() -> None:
+    assert urls("a", "http://[::1]:8080", 19350)["RTMP"] == "rtmp://[::1]:19350/static/a"
+    assert "RTMP" not in urls("a", "http://h")

@@ -1,0 +1,57 @@
+// State that comes from the server or from the address bar.
+
+import { useCallback, useEffect, useRef, useState } from "./vendor/htm-preact.js";
+import { get } from "./api.js";
+
+/**
+ * The answer of GET `path`, asked again every `intervalMs` while the page is visible.
+ * Returns {data, error, reload}; the last good data stay while an error lasts.
+ */
+export function usePolled(path, intervalMs = 2000) {
+  const [state, setState] = useState({ data: null, error: null });
+  const [round, setRound] = useState(0);
+  const shown = useRef(path);
+  useEffect(() => {
+    let stopped = false;
+    let timer;
+    if (shown.current !== path) {
+      shown.current = path;
+      setState({ data: null, error: null });
+    }
+    const ask = async () => {
+      if (!document.hidden) {
+        try {
+          const data = await get(path);
+          if (!stopped) setState({ data, error: null });
+        } catch (error) {
+          if (!stopped) setState((before) => ({ data: before.data, error }));
+        }
+      }
+      if (!stopped) timer = setTimeout(ask, intervalMs);
+    };
+    ask();
+    return () => {
+      stopped = true;
+      clearTimeout(timer);
+    };
+  }, [path, intervalMs, round]);
+  const reload = useCallback(() => setRound((n) => n + 1), []);
+  return { ...state, reload };
+}
+
+/** The route in the fragment: `#/streams/sport%2Fone?tab=output` gives {parts, query}. */
+export function useRoute() {
+  const [hash, setHash] = useState(location.hash);
+  useEffect(() => {
+    const update = () => setHash(location.hash);
+    addEventListener("hashchange", update);
+    return () => removeEventListener("hashchange", update);
+  }, []);
+  const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
+  return {
+    parts: path.split("/").filter(Boolean).map(decodeURIComponent),
+    query: new URLSearchParams(query),
+  };
+}
+
+export const link = (...parts) => "#/" + parts.map(encodeURIComponent).join("/");

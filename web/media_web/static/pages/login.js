@@ -1,0 +1,28 @@
+// The login form: the server's own administrator login.
+
+import { html, useState } from "../vendor/htm-preact.js";
+import { credentials } from "../api.js";
+import { Failure, Field } from "../widgets.js";
+
+export function Login({ ui, onEnter }) {
+  const [error, setError] = useState(null);
+  const submit = async (event) => {
+    event.preventDefault();
+    const form = new FormData(event.target);
+    credentials.set(form.get("login"), form.get("password"));
+    try {
+      await onEnter();
+    } catch (failure) {
+      setError(failure);
+    }
+  };
+  return html`<main class="login">
+    <form onSubmit=${submit}>
+      <h1>${ui.title}</h1>
+      <${Field} label="Login"><input name="login" autocomplete="username" required autofocus /><//>
+      <${Field} label="Password"><input name="password" type="password" autocomplete="current-password" required /><//>
+      <${Failure} error=${error} />
+      <button>Sign in</button>
+    </form>
+  </main>`;
+}

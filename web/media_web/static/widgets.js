@@ -1,0 +1,107 @@
+// Small pieces that more than one page uses.
+
+import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
+
+export function Failure({ error }) {
+  if (!error) return null;
+  return html`<p class="failure" role="alert">${error.message}</p>`;
+}
+
+export function StatusDot({ status, title }) {
+  return html`<span class="dot ${status}" title=${title || status} aria-hidden="true"></span>`;
+}
+
+/** One word and one colour for what a stream does now. */
+export function streamState(stream) {
+  const stats = stream.stats || {};
+  if (stream.disabled) return { status: "disabled", text: "disabled" };
+  if (stats.alive) return { status: "ok", text: "running" };
+  if (stats.status === "waiting") return { status: "waiting", text: "waiting" };
+  if (stats.source_error) return { status: "error", text: stats.source_error };
+  return { status: stats.status === "error" ? "error" : "waiting", text: stats.status || "starting" };
+}
+
+export function StreamState({ stream }) {
+  const { status, text } = streamState(stream);
+  return html`<span class="state"><${StatusDot} status=${status} title=${text} />${text}</span>`;
+}
+
+/** A button that puts `text` on the clipboard; works without the clipboard API (plain HTTP) too. */
+export function CopyButton({ text, label }) {
+  const [copied, setCopied] = useState(false);
+  const timer = useRef();
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const copy = async () => {
+    await copyText(text);
+    setCopied(true);
+    timer.current = setTimeout(() => setCopied(false), 1500);
+  };
+  return html`<button type="button" class="small" onClick=${copy} aria-label="Copy ${label || text}">
+    ${copied ? "Copied" : "Copy"}
+  </button>`;
+}
+
+async function copyText(text) {
+  if (navigator.clipboard && isSecureContext) return navigator.clipboard.writeText(text);
+  const area = document.createElement("textarea");
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
+/** A modal dialog of the platform: Escape closes it, focus stays inside and returns. */
+export function Dialog({ title, onClose, children }) {
+  const element = useRef();
+  useEffect(() => {
+    element.current.showModal();
+  }, []);
+  return html`<dialog ref=${element} onClose=${onClose} aria-label=${title}>
+    <h2>${title}</h2>
+    ${children}
+  </dialog>`;
+}
+
+export function Tabs({ tabs, current, onSelect }) {
+  return html`<div class="tabs" role="tablist">
+    ${tabs.map(
+      (tab) => html`<button
+        type="button"
+        role="tab"
+        aria-selected=${tab === current}
+        onClick=${() => onSelect(tab)}
+      >
+        ${tab}
+      </button>`,
+    )}
+  </div>`;
+}
+
+export function Field({ label, hint, children }) {
+  return html`<label class="field"><span>${label}</span>${children}${hint && html`<small>${hint}</small>`}</label>`;
+}
+
+export const kbit = (value) =>
+  value == null ? "–" : value >= 1000 ? `${(value / 1000).toFixed(1)} Mbit/s` : `${Math.round(value)} kbit/s`;
+
+export function bytes(value) {
+  if (value == null) return "–";
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let index = 0;
+  while (value >= 1024 && index < units.length - 1) {
+    value /= 1024;
+    index += 1;
+  }
+  return `${value.toFixed(index ? 1 : 0)} ${units[index]}`;
+}
+
+export function duration(ms) {
+  if (ms == null || ms < 0) return "–";
+  const s = Math.floor(ms / 1000);
+  const parts = [Math.floor(s / 86400), Math.floor(s / 3600) % 24, Math.floor(s / 60) % 60, s % 60];
+  const [d, h, m, sec] = parts;
+  if (d) return `${d}d ${h}h`;
+  if (h) return `${h}h ${m}m`;
+  return m ? `${m}m ${sec}s` : `${sec}s`;
+}
