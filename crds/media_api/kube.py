@@ -1,0 +1,298 @@
+"""The Kubernetes API as Central and the operator use it: plain dicts over `kubernetes.aio`.
+
+The client library gives authentication, TLS and retries of reads; this module gives the five verbs
+that level-based controllers need, the errors they must tell apart, and one self-healing watch.
+Only this module imports the client library.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
+
+log = logging.getLogger(__name__)
+
+Object = dict[str, Any]
+
+REQUEST_TIMEOUT_SECONDS = 15.0
+WATCH_TIMEOUT_SECONDS = 290
+"""The server ends a watch after this time (it resumes); below the 5 min of many load balancers."""
+WATCH_SILENCE_SECONDS = 75.0
+"""Bookmarks come about once a minute; a watch silent for longer is taken for dead."""
+LIST_CHUNK = 500
+RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A resource type: where the API server has it."""
+
+    api_version: str
+    kind: str
+    plural: str
+
+    def path(self, namespace: str | None, name: str | None = None, subresource: str = "") -> str:
+        root = "/api" if self.api_version == "v1" else "/apis"
+        parts = [root, self.api_version]
+        if namespace:
+            parts += ["namespaces", quote(namespace)]
+        parts.append(self.plural)
+        if name:
+            parts.append(quote(name))
+        if subresource:
+            parts.append(subresource)
+        return "/".join(parts)
+
+
+MEDIA_API = "media.flussonic.com/v1alpha1"
+STREAM = Kind(MEDIA_API, "Stream", "streams")
+STREAMER = Kind(MEDIA_API, "Streamer", "streamers")
+CACHE = Kind(MEDIA_API, "Cache", "caches")
+POD = Kind("v1", "Pod", "pods")
+SERVICE = Kind("v1", "Service", "services")
+SECRET = Kind("v1", "Secret", "secrets")
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+EVENT = Kind("v1", "Event", "events")
+STATEFUL_SET = Kind("apps/v1", "StatefulSet", "statefulsets")
+DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
+
+
+class KubeError(Exception):
+    """The API server refused: `status` is the HTTP status, `reason` the Status object's reason."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(f"{status} {reason}: {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+    @property
+    def is_conflict(self) -> bool:
+        """Somebody else owns a field (server-side apply), or the object changed meanwhile."""
+        return self.status == 409
+
+    @property
+    def is_gone(self) -> bool:
+        return self.status == 404
+
+    @property
+    def is_transient(self) -> bool:
+        """Worth a retry as it is: overload, time-out, server trouble."""
+        return self.status in (0, 408, 425, 429) or self.status >= 500
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """`SYNCED` ends the initial list: what was known before and not seen since is gone."""
+
+    type: Literal["ADDED", "MODIFIED", "DELETED", "RELIST", "SYNCED", "ALIVE"]
+    object: Object
+
+
+class KubeClient:
+    """Verbs on plain objects. Configured from the pod's service account or a kubeconfig."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._api = ApiClient(configuration)
+
+    @classmethod
+    async def connect(cls) -> "KubeClient":
+        """By `KUBECONFIG` or ~/.kube/config, else in-cluster; raises ConfigException."""
+        configuration = Configuration()
+        await config.load_config(client_configuration=configuration)
+        configuration.retries = 0
+        configuration.connection_pool_maxsize = 64
+        return cls(configuration)
+
+    async def close(self) -> None:
+        await self._api.close()
+
+    async def list(
+        self, kind: Kind, namespace: str | None = None, selector: str = ""
+    ) -> tuple[list[Object], str]:
+        """All objects (read in chunks) and the resource version to watch from."""
+        items: list[Object] = []
+        query = {"limit": str(LIST_CHUNK), "labelSelector": selector}
+        while True:
+            page = await self._request("GET", kind.path(namespace), query)
+            items.extend(page["items"])
+            token = page["metadata"].get("continue")
+            if not token:
+                return items, page["metadata"]["resourceVersion"]
+            query["continue"] = token
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Object:
+        return await self._request("GET", kind.path(namespace, name))
+
+    async def create(self, kind: Kind, namespace: str, body: Object) -> Object:
+        return await self._request("POST", kind.path(namespace), body=_typed(kind, body))
+
+    async def replace(self, kind: Kind, namespace: str, body: Object) -> Object:
+        """Write the whole object; its resourceVersion makes it a compare-and-swap."""
+        path = kind.path(namespace, body["metadata"]["name"])
+        return await self._request("PUT", path, body=_typed(kind, body))
+
+    async def apply(
+        self,
+        kind: Kind,
+        namespace: str,
+        body: Object,
+        *,
+        manager: str,
+        force: bool = False,
+        subresource: str = "",
+        dry_run: bool = False,
+    ) -> Object:
+        """Server-side apply; a field owned by another manager gives KubeError 409 unless forced."""
+        query = {"fieldManager": manager, "force": str(force).lower()}
+        if dry_run:
+            query["dryRun"] = "All"
+        path = kind.path(namespace, body["metadata"]["name"], subresource)
+        return await self._request(
+            "PATCH", path, query, _typed(kind, body), content_type="application/apply-patch+yaml"
+        )
+
+    async def merge(
+        self, kind: Kind, namespace: str, name: str, patch: Object, subresource: str = ""
+    ) -> Object:
+        """JSON merge patch (RFC 7386): `null` removes a field."""
+        return await self._request(
+            "PATCH",
+            kind.path(namespace, name, subresource),
+            body=patch,
+            content_type="application/merge-patch+json",
+        )
+
+    async def delete(
+        self, kind: Kind, namespace: str, name: str, *, grace_seconds: int | None = None
+    ) -> None:
+        """Delete one object; that it is gone already is success."""
+        body: Object = {"propagationPolicy": "Background"}
+        if grace_seconds is not None:
+            body["gracePeriodSeconds"] = grace_seconds
+        try:
+            await self._request("DELETE", kind.path(namespace, name), body=body)
+        except KubeError as error:
+            if not error.is_gone:
+                raise
+
+    async def watch(
+        self, kind: Kind, namespace: str | None = None, selector: str = ""
+    ) -> AsyncIterator[WatchEvent]:
+        """List, then watch for ever; heals itself from time-outs, 410 and lost connections.
+
+        Each fresh list begins with RELIST and ends with SYNCED. ALIVE tells that the connection
+        works (bookmarks), so that liveness can be judged by the age of the last event.
+        """
+        failures = 0
+        while True:
+            try:
+                items, version = await self.list(kind, namespace, selector)
+                yield WatchEvent("RELIST", {})
+                for item in items:
+                    yield WatchEvent("ADDED", _typed(kind, item))
+                items.clear()
+                yield WatchEvent("SYNCED", {})
+                failures = 0
+                async for event in self._watch_from(kind, namespace, selector, version):
+                    yield event
+            except (KubeError, aiohttp.ClientError, OSError, TimeoutError) as error:
+                delay = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
+                failures += 1
+                log.warning("watch of %s lost (%s); again in %s s", kind.plural, error, delay)
+                await asyncio.sleep(delay)
+
+    async def _watch_from(
+        self, kind: Kind, namespace: str | None, selector: str, version: str
+    ) -> AsyncIterator[WatchEvent]:
+        """Events since `version`; returns when a fresh list is needed."""
+        while True:
+            query = {
+                "watch": "true",
+                "allowWatchBookmarks": "true",
+                "resourceVersion": version,
+                "timeoutSeconds": str(WATCH_TIMEOUT_SECONDS),
+                "labelSelector": selector,
+            }
+            response = await self._open("GET", kind.path(namespace), query, timeout=None)
+            try:
+                while True:
+                    line = await asyncio.wait_for(
+                        response.content.readline(), WATCH_SILENCE_SECONDS
+                    )
+                    if not line:
+                        break
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        # 410 Gone: the version is too old to resume from.
+                        return
+                    version = event["object"]["metadata"]["resourceVersion"]
+                    if event["type"] == "BOOKMARK":
+                        yield WatchEvent("ALIVE", {})
+                    else:
+                        yield WatchEvent(event["type"], _typed(kind, event["object"]))
+            finally:
+                response.close()
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: Object | None = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
+            response = await self._open(
+                method, path, query, body, content_type, timeout=REQUEST_TIMEOUT_SECONDS
+            )
+            data = json.loads(await response.read() or b"{}")
+        assert isinstance(data, dict)
+        return data
+
+    async def _open(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: Object | None = None,
+        content_type: str = "application/json",
+        *,
+        timeout: float | None,  # noqa: ASYNC109 - handed to aiohttp
+    ) -> Any:
+        """The open aiohttp response; raises KubeError for every status from 400."""
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        url = f"{path}?{urlencode({k: v for k, v in (query or {}).items() if v})}"
+        serialized = await self._api.param_serialize(
+            method, url, header_params=headers, body=body, auth_settings=["BearerToken"]
+        )
+        try:
+            reply = await self._api.call_api(
+                *serialized, _request_timeout=timeout or WATCH_TIMEOUT_SECONDS + 30
+            )
+            if reply.status >= 400:
+                raise _error(reply.status, await reply.read())
+        except aiohttp.ClientError as error:
+            raise KubeError(0, "Unreachable", str(error)) from error
+        return reply.response
+
+
+def _typed(kind: Kind, body: Object) -> Object:
+    """Items of lists carry no apiVersion and kind."""
+    return {"apiVersion": kind.api_version, "kind": kind.kind, **body}
+
+
+def _error(status: int, body: bytes) -> KubeError:
+    try:
+        data = json.loads(body)
+        return KubeError(status, data.get("reason", ""), data.get("message", ""))
+    except (ValueError, AttributeError):
+        return KubeError(status, "", body[:200].decode(errors="replace"))
