@@ -51,8 +51,9 @@ class StreamDemand:
     name: str
     disabled: bool = False
     streamer: str | None = None
-    """The only streamer that may run it; None for any."""
+    """The only streamer (or pool of streamers) that may run it; None for any."""
     preferred: str | None = None
+    """The streamer (or pool) to take while it has room."""
     required_labels: Mapping[str, str] = field(default_factory=dict)
     needs_gpu: bool = False
     bandwidth_kbit: int = 0
@@ -64,6 +65,8 @@ class StreamerOffer:
     """What one streamer can take."""
 
     hostname: str
+    pool: str = ""
+    """The pool it belongs to; streams may name the pool in place of the streamer."""
     online: bool = True
     draining: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -71,6 +74,9 @@ class StreamerOffer:
     channel_limit: int = DEFAULT_CHANNEL_LIMIT
     bandwidth_kbit: int = 0
     """Capacity in kbit/s; 0 for no limit."""
+
+    def answers_to(self, name: str) -> bool:
+        return name in (self.hostname, self.pool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +136,9 @@ class _Queues:
         self._random = random
         self._heaps: dict[object, list[tuple[float, float, str]]] = {}
 
-    def least_loaded(self, stream: StreamDemand) -> str | None:
-        heap = self._heap(stream)
+    def least_loaded(self, stream: StreamDemand, within: str | None = None) -> str | None:
+        """The fitting streamer with room, of all or of those that answer to the name `within`."""
+        heap = self._heap(stream, within)
         full: list[tuple[float, float, str]] = []
         found = None
         while heap:
@@ -149,8 +156,9 @@ class _Queues:
             heapq.heappush(heap, entry)
         return found
 
-    def _heap(self, stream: StreamDemand) -> list[tuple[float, float, str]]:
+    def _heap(self, stream: StreamDemand, within: str | None) -> list[tuple[float, float, str]]:
         demands = (
+            within,
             stream.streamer,
             stream.needs_gpu,
             tuple(sorted(stream.required_labels.items())),
@@ -159,7 +167,7 @@ class _Queues:
             self._heaps[demands] = [
                 (self._load.share(offer.hostname), self._random.random(), offer.hostname)
                 for offer in self._streamers.values()
-                if misfit(stream, offer) is None
+                if misfit(stream, offer) is None and (within is None or offer.answers_to(within))
             ]
             heapq.heapify(self._heaps[demands])
         return self._heaps[demands]
@@ -167,7 +175,7 @@ class _Queues:
 
 def misfit(stream: StreamDemand, offer: StreamerOffer) -> ChangeReason | None:
     """Why this streamer cannot run this stream, whatever its load; None if it can."""
-    if stream.streamer is not None and stream.streamer != offer.hostname:
+    if stream.streamer is not None and not offer.answers_to(stream.streamer):
         return ChangeReason.PINNED
     if not offer.online:
         return ChangeReason.OFFLINE
@@ -232,9 +240,9 @@ def _reason_to_move(
     if problem is not None:
         return problem
     wanted = stream.preferred
-    if wanted not in (None, assignment.preferred, assignment.streamer):
-        return ChangeReason.PREFERRED
-    return None
+    if wanted is None or wanted == assignment.preferred or offer.answers_to(wanted):
+        return None
+    return ChangeReason.PREFERRED
 
 
 def _settle(
@@ -246,13 +254,10 @@ def _settle(
     queues: _Queues,
 ) -> Decision | None:
     previous = assignment.streamer if assignment else None
-    preferred = offers.get(stream.preferred) if stream.preferred else None
-    if preferred is not None and not (misfit(stream, preferred) or load.lacks(stream, preferred)):
-        target: str | None = preferred.hostname
-    elif reason is ChangeReason.PREFERRED:
-        target = previous
-    else:
-        target = queues.least_loaded(stream)
+    target = queues.least_loaded(stream, within=stream.preferred) if stream.preferred else None
+    if target is None:
+        stays = reason is ChangeReason.PREFERRED
+        target = previous if stays else queues.least_loaded(stream)
     if target is not None:
         load.add(stream, target)
         if target == previous:

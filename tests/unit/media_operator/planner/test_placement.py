@@ -106,6 +106,17 @@ def test_pinned_stream_goes_nowhere_else() -> None:
     assert "not the streamer that the stream names" in decision.message
 
 
+def test_a_pool_can_be_named_in_place_of_a_streamer() -> None:
+    pool = [StreamerOffer(f"edge-{i}", pool="edge") for i in range(2)]
+    decisions = plan([StreamDemand(f"s{i}", streamer="edge") for i in range(4)], [A, *pool])
+    assert Counter(d.streamer for d in decisions) == {"edge-0": 2, "edge-1": 2}
+    decisions = plan([StreamDemand(f"s{i}", preferred="edge") for i in range(4)], [A, *pool])
+    assert Counter(d.streamer for d in decisions) == {"edge-0": 2, "edge-1": 2}
+    assert (
+        plan([StreamDemand("s", preferred="edge")], [A, *pool], {"s": Assignment("edge-1")}) == []
+    )
+
+
 def test_bandwidth_is_counted() -> None:
     streamers = [StreamerOffer("a", bandwidth_kbit=5000), StreamerOffer("b", bandwidth_kbit=5000)]
     decisions = plan([StreamDemand(f"s{i}", bandwidth_kbit=3000) for i in range(3)], streamers)
@@ -128,6 +139,7 @@ demands = st.builds(
 offers = st.builds(
     StreamerOffer,
     hostname=hostnames,
+    pool=st.sampled_from(["", "a", "pool"]),
     online=st.booleans(),
     draining=st.booleans(),
     labels=labels,
