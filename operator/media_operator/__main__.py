@@ -1,0 +1,5 @@
+"""`python -m media_operator`."""
+
+from media_operator.cli import main
+
+main()

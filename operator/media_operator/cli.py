@@ -1,0 +1,106 @@
+"""`media-operator`: logging, signals, health endpoint, and who runs when."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from aiohttp import web
+from media_api.kube import KubeClient
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from media_operator.apply import Writer
+from media_operator.cache import Cache
+from media_operator.controller import Controller
+from media_operator.leader import Election
+from media_operator.settings import Settings
+from media_operator.watch import SELECTORS, list_all, relist_for_ever, watch
+
+log = logging.getLogger(__name__)
+
+HEALTH_PORT = 8081
+SILENCE_SECONDS = 120.0
+"""Without any watch event for so long the operator is taken for stuck: Leases change every 2 s."""
+
+
+def main() -> None:
+    """Entry point of the console command."""
+    parser = argparse.ArgumentParser(prog="media-operator", description=__doc__)
+    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning"])
+    parser.add_argument("--health-port", type=int, default=HEALTH_PORT)
+    arguments = parser.parse_args()
+    logging.basicConfig(
+        level=arguments.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    asyncio.run(run(Settings.from_environ(), arguments.health_port))
+
+
+async def run(settings: Settings, health_port: int) -> None:
+    """Watch always; plan and write while leading; end at SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    client = await KubeClient.connect()
+    controller = Controller(settings, Writer(client))
+    election = Election(client, settings.own_namespace, settings.identity)
+    health = await _serve_health(controller.cache, health_port)
+    try:
+        await _until(stop, _work(client, settings, controller, election))
+    finally:
+        await election.release()
+        await health.cleanup()
+        await client.close()
+
+
+async def _work(
+    client: KubeClient, settings: Settings, controller: Controller, election: Election
+) -> None:
+    await list_all(client, settings, controller.cache)
+    log.info("listed: %s", controller.cache.snapshot.summary())
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(watch(controller.cache, settings))
+        for kind in SELECTORS:
+            tasks.create_task(relist_for_ever(client, settings, controller.cache, kind))
+        tasks.create_task(election.run(controller.run))
+
+
+async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` until `stop`; an error of `work` ends the program, which is then restarted."""
+    task = asyncio.ensure_future(work)
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if task.done():
+        task.result()
+    task.cancel()
+    await asyncio.wait([task], timeout=5)
+
+
+async def _serve_health(cache: Cache, port: int) -> web.AppRunner:
+    async def alive(_: web.Request) -> web.Response:
+        silence = time.monotonic() - cache.last_event
+        return web.Response(
+            status=200 if silence < SILENCE_SECONDS else 503,
+            text=f"last watch event {silence:.0f} s ago\n",
+        )
+
+    async def figures(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.router.add_get("/healthz", alive)
+    app.router.add_get("/metrics", figures)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, port=port).start()
+    return runner
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Status conditions, as the Kubernetes API conventions and kstatus read them.
+
+A condition is written only when it says something new; its `lastTransitionTime` moves only when
+its status does, so a reconcile that changes nothing writes nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+Status = Literal["True", "False", "Unknown"]
+
+MAX_MESSAGE_CHARS = 1024
+"""A bound well below the 32,768 that the API allows: messages are read in terminals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What is true of a resource now; `reason` is one CamelCase word for programs."""
+
+    type: str
+    status: Status
+    reason: str
+    message: str = ""
+
+
+def merge(
+    wanted: Iterable[Condition],
+    observed: Iterable[Mapping[str, Any]],
+    generation: int,
+    now: datetime,
+) -> list[dict[str, Any]]:
+    """The conditions to write, with the times of those whose status did not change."""
+    known = {condition.get("type"): condition for condition in observed}
+    return [_written(condition, known.get(condition.type), generation, now) for condition in wanted]
+
+
+def _written(
+    condition: Condition, before: Mapping[str, Any] | None, generation: int, now: datetime
+) -> dict[str, Any]:
+    changed = before is None or before.get("status") != condition.status
+    since = timestamp(now) if changed or before is None else before.get("lastTransitionTime")
+    return {
+        "type": condition.type,
+        "status": condition.status,
+        "reason": condition.reason,
+        "message": condition.message[:MAX_MESSAGE_CHARS],
+        "observedGeneration": generation,
+        "lastTransitionTime": since,
+    }
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC with whole seconds, the precision of `metav1.Time`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_timestamp(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

@@ -1,0 +1,64 @@
+"""The loop: something changed -> plan -> write, while this replica leads.
+
+Changes that come while a plan is written are taken by the next one. A burst of events costs a few
+plans, because a plan waits `GATHER_SECONDS` for more to come; that bounds both the load and the
+reaction time.
+"""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+
+from media_operator import metrics
+from media_operator.apply import Writer
+from media_operator.cache import Cache
+from media_operator.planner.plan import make_plan
+from media_operator.settings import Settings
+
+log = logging.getLogger(__name__)
+
+GATHER_SECONDS = 0.1
+RESYNC_SECONDS = 600.0
+"""A full look without a cause, against whatever was missed."""
+RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+
+class Controller:
+    """Owns the cache and the one task that plans and writes."""
+
+    def __init__(self, settings: Settings, writer: Writer) -> None:
+        self._settings = settings
+        self._writer = writer
+        self._changed = asyncio.Event()
+        self.cache = Cache(self._changed.set)
+        self._failures = 0
+
+    async def run(self) -> None:
+        """Plan and write until cancelled. The cache must be complete when this begins."""
+        wait = 0.0
+        while True:
+            try:
+                await asyncio.wait_for(self._changed.wait(), wait)
+                await asyncio.sleep(GATHER_SECONDS)
+            except TimeoutError:
+                pass
+            self._changed.clear()
+            wait = await self._round()
+
+    async def _round(self) -> float:
+        """One plan carried out; seconds until the next one without a cause."""
+        with metrics.PLAN_SECONDS.time():
+            plan = make_plan(self.cache.snapshot, self._settings, datetime.now(UTC))
+        if plan.writes:
+            log.info(
+                "writing %d objects, %d deletions, %d statuses",
+                len(plan.applies),
+                len(plan.deletes),
+                len(plan.statuses),
+            )
+        failed = await self._writer.carry_out(plan)
+        if failed:
+            self._failures += 1
+            return RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1]
+        self._failures = 0
+        return plan.again_after_seconds or RESYNC_SECONDS

@@ -1,0 +1,123 @@
+"""Leader election by a Lease (coordination.k8s.io/v1): one replica plans, the others stand by.
+
+The client library's own election ends in an unhandled error when the API server is unreachable
+(its lock catches ApiException only), so the few lines that matter are here: compare-and-swap on the
+Lease, leadership given up before anybody else may take it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from media_api import kube
+from media_api.kube import KubeClient, KubeError
+
+from media_operator import metrics
+
+log = logging.getLogger(__name__)
+
+LEASE_NAME = "media-operator"
+LEASE_SECONDS = 15
+RENEW_DEADLINE_SECONDS = 10.0
+RETRY_SECONDS = 2.0
+
+
+class Election:
+    """Runs `lead` while this replica holds the Lease."""
+
+    def __init__(self, client: KubeClient, namespace: str, identity: str) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._identity = identity
+        self._seen: tuple[str, float] = ("", 0.0)
+        """Resource version of the Lease as last seen and when it was first seen so (monotonic)."""
+
+    async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
+        """Stand by, lead, lose, stand by again, until cancelled or `lead` fails."""
+        while True:
+            if not await self._try():
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            log.info("%s leads", self._identity)
+            metrics.LEADER.set(1)
+            try:
+                await self._hold(lead)
+            finally:
+                metrics.LEADER.set(0)
+
+    async def _hold(self, lead: Callable[[], Awaitable[None]]) -> None:
+        leading = asyncio.ensure_future(lead())
+        renewed = time.monotonic()
+        try:
+            while time.monotonic() - renewed < RENEW_DEADLINE_SECONDS:
+                await asyncio.wait([leading], timeout=RETRY_SECONDS)
+                if leading.done():
+                    leading.result()
+                    return
+                if await self._try():
+                    renewed = time.monotonic()
+            log.error("%s lost the Lease %s and stands by", self._identity, LEASE_NAME)
+        finally:
+            leading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await leading
+
+    async def release(self) -> None:
+        """Give the Lease up at an orderly end, so that a standby takes over at once."""
+        with contextlib.suppress(KubeError, TimeoutError):
+            lease = await self._client.get(kube.LEASE, self._namespace, LEASE_NAME)
+            if lease["spec"].get("holderIdentity") == self._identity:
+                lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
+                await self._client.replace(kube.LEASE, self._namespace, lease)
+
+    async def _try(self) -> bool:
+        """Take or renew the Lease; False if another holds it or the API server does not answer."""
+        try:
+            async with asyncio.timeout(RETRY_SECONDS * 2):
+                return await self._take()
+        except (KubeError, TimeoutError) as error:
+            if not (isinstance(error, KubeError) and error.is_conflict):
+                log.warning("cannot reach the Lease %s: %s", LEASE_NAME, error)
+            return False
+
+    async def _take(self) -> bool:
+        try:
+            lease = await self._client.get(kube.LEASE, self._namespace, LEASE_NAME)
+        except KubeError as error:
+            if not error.is_gone:
+                raise
+            body = {"metadata": {"name": LEASE_NAME}, "spec": self._spec({})}
+            await self._client.create(kube.LEASE, self._namespace, body)
+            return True
+        spec = lease.get("spec") or {}
+        holder = spec.get("holderIdentity")
+        if holder and holder != self._identity and not self._expired(lease):
+            return False
+        lease["spec"] = self._spec(spec)
+        await self._client.replace(kube.LEASE, self._namespace, lease)
+        return True
+
+    def _expired(self, lease: dict[str, Any]) -> bool:
+        """By this replica's own clock: unchanged for its whole duration (clocks may disagree)."""
+        version = lease["metadata"]["resourceVersion"]
+        if version != self._seen[0]:
+            self._seen = (version, time.monotonic())
+            return False
+        duration = (lease.get("spec") or {}).get("leaseDurationSeconds") or LEASE_SECONDS
+        return time.monotonic() - self._seen[1] > float(duration)
+
+    def _spec(self, before: dict[str, Any]) -> dict[str, Any]:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        mine = before.get("holderIdentity") == self._identity
+        transitions = int(before.get("leaseTransitions") or 0)
+        return {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": LEASE_SECONDS,
+            "acquireTime": before.get("acquireTime", now) if mine else now,
+            "renewTime": now,
+            "leaseTransitions": transitions if mine else transitions + 1,
+        }

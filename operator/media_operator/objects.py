@@ -1,0 +1,197 @@
+"""What the operator remembers of each object: small records parsed once from the watch.
+
+The watch delivers ten thousand streams at a start; a record keeps what plans need and lets go of
+the rest, which is most of the memory.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from media_operator.conditions import parse_timestamp
+
+Object = Mapping[str, Any]
+Key = tuple[str, str]
+"""Namespace and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamObject:
+    """One Stream resource."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    created: str
+    stream_name: str
+    """The name in URLs: `spec.name`, else the resource's own name."""
+    disabled: bool
+    static: bool
+    streamer: str | None
+    preferred: str | None
+    required_labels: Mapping[str, str]
+    needs_gpu: bool
+    bandwidth_kbit: int
+    denied_protocols: frozenset[str]
+    input_active: str
+    """Status of the condition InputActive (Central's): True, False, Unknown or empty."""
+    status: Mapping[str, Any]
+
+    @property
+    def key(self) -> Key:
+        return self.namespace, self.name
+
+    @classmethod
+    def parse(cls, body: Object) -> "StreamObject":
+        meta, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
+        selector = spec.get("streamerSelector") or {}
+        conditions = status.get("conditions") or []
+        return cls(
+            namespace=meta["namespace"],
+            name=meta["name"],
+            uid=meta["uid"],
+            generation=meta.get("generation", 0),
+            created=meta.get("creationTimestamp", ""),
+            stream_name=spec.get("name") or meta["name"],
+            disabled=bool(spec.get("disabled")),
+            static=spec.get("static", True) is not False,
+            streamer=spec.get("streamer"),
+            preferred=spec.get("preferredStreamer"),
+            required_labels=dict(selector.get("matchLabels", selector)),
+            needs_gpu=bool(spec.get("gpu")),
+            bandwidth_kbit=int((spec.get("claims") or {}).get("bitrate") or 0),
+            denied_protocols=_denied(spec.get("protocols") or {}),
+            input_active=next(
+                (c["status"] for c in conditions if c.get("type") == "InputActive"), ""
+            ),
+            # Conditions of other owners are theirs to keep.
+            status={
+                **{k: v for k, v in status.items() if k != "conditions"},
+                "conditions": [c for c in conditions if c.get("type") != "InputActive"],
+            },
+        )
+
+
+def _denied(protocols: Object) -> frozenset[str]:
+    """Protocols switched off: by name, or all that a whitelist leaves out."""
+    names = {name for name, allowed in protocols.items() if allowed is False} - {"whitelist"}
+    if protocols.get("whitelist"):
+        allowed = {name for name, on in protocols.items() if on is True}
+        names |= {"hls", "cmaf", "tshttp", "flv", "player", "jpeg", "rtmp"} - allowed
+    return frozenset(names)
+
+
+@dataclass(frozen=True, slots=True)
+class TierObject:
+    """One Streamer or Cache resource: few of them, so the body is kept whole."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    deleting: bool
+    spec: Mapping[str, Any]
+    labels: Mapping[str, str]
+    status: Mapping[str, Any]
+
+    @property
+    def key(self) -> Key:
+        return self.namespace, self.name
+
+    @property
+    def external(self) -> bool:
+        """A server outside the cluster, given by the URL of its API."""
+        return bool(self.spec.get("apiUrl"))
+
+    @classmethod
+    def parse(cls, body: Object) -> "TierObject":
+        meta = body["metadata"]
+        return cls(
+            kind=body["kind"],
+            namespace=meta["namespace"],
+            name=meta["name"],
+            uid=meta["uid"],
+            generation=meta.get("generation", 0),
+            deleting="deletionTimestamp" in meta,
+            spec=body.get("spec") or {},
+            labels=meta.get("labels") or {},
+            status=body.get("status") or {},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PodObject:
+    """One pod of a tier."""
+
+    namespace: str
+    name: str
+    tier: str
+    tier_kind: str
+    labels: Mapping[str, str]
+    ready: bool
+    ready_since: datetime | None
+    """When `ready` last changed."""
+    terminating_until: datetime | None
+    """When a pod that is being deleted should be gone; None for one that is to stay."""
+    node: str
+    host_ip: str
+    problem: str
+    """What keeps its container from running, as the kubelet says it; empty if nothing."""
+
+    @property
+    def key(self) -> Key:
+        return self.namespace, self.name
+
+    @classmethod
+    def parse(cls, body: Object) -> "PodObject":
+        meta, status = body["metadata"], body.get("status") or {}
+        labels = meta.get("labels") or {}
+        conditions: list[Object] = status.get("conditions") or []
+        ready: Object = next((c for c in conditions if c["type"] == "Ready"), {})
+        since = ready.get("lastTransitionTime")
+        until = meta.get("deletionTimestamp")
+        return cls(
+            namespace=meta["namespace"],
+            name=meta["name"],
+            tier=labels.get("app.kubernetes.io/instance", ""),
+            tier_kind=labels.get("app.kubernetes.io/component", ""),
+            labels=labels,
+            ready=ready.get("status") == "True",
+            ready_since=parse_timestamp(since) if since else None,
+            terminating_until=parse_timestamp(until) if until else None,
+            node=(body.get("spec") or {}).get("nodeName", ""),
+            host_ip=status.get("hostIP", ""),
+            problem=_problem(status),
+        )
+
+
+def _problem(status: Object) -> str:
+    for container in status.get("containerStatuses") or []:
+        waiting = (container.get("state") or {}).get("waiting")
+        if waiting and waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
+            return f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
+    for condition in status.get("conditions") or []:
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"{condition.get('reason', '')}: {condition.get('message', '')}"
+    return ""
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """Everything a plan looks at."""
+
+    streams: dict[Key, StreamObject] = field(default_factory=dict)
+    tiers: dict[tuple[str, str, str], TierObject] = field(default_factory=dict)
+    """Streamer and Cache resources by kind, namespace and name."""
+    pods: dict[Key, PodObject] = field(default_factory=dict)
+    children: dict[tuple[str, str, str], Object] = field(default_factory=dict)
+    """StatefulSets, Services and so on that the operator made, by kind, namespace and name."""
+
+    def summary(self) -> str:
+        return (
+            f"{len(self.streams)} streams, {len(self.tiers)} tiers, {len(self.pods)} pods, "
+            f"{len(self.children)} objects of theirs"
+        )

@@ -1,0 +1,135 @@
+"""Streamers as placement sees them: the pods of the pools, and the external servers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+
+from media_operator.objects import Object, PodObject, Snapshot, TierObject
+from media_operator.planner.actions import Plan
+from media_operator.planner.placement import DEFAULT_CHANNEL_LIMIT, StreamerOffer
+from media_operator.render import common
+from media_operator.render.streamer import gpu_count
+
+NOT_READY_GRACE_SECONDS = 4.0
+"""A pod that misses two readiness probes keeps its streams: moving costs more than the blip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One streamer with what its streams' statuses say of it."""
+
+    offer: StreamerOffer
+    http_url: str
+    rtmp_port: int | None
+    present: bool
+    """It exists, even if it is not ready: a stream that is leaving it may still run there."""
+    starting: bool
+    problem: str
+
+
+def servers(namespace: str, snapshot: Snapshot, now: datetime, plan: Plan) -> list[Server]:
+    """All streamers of a namespace."""
+    pods_of: dict[str, list[PodObject]] = {}
+    for pod in snapshot.pods.values():
+        if pod.namespace == namespace and pod.tier_kind == "streamer":
+            pods_of.setdefault(pod.tier, []).append(pod)
+    result = []
+    for (kind, tier_namespace, name), tier in snapshot.tiers.items():
+        if kind != "Streamer" or tier_namespace != namespace:
+            continue
+        if tier.external:
+            result.append(_external(tier))
+        else:
+            url = _service_url(tier, snapshot)
+            result += [_pod(tier, pod, url, now, plan) for pod in pods_of.get(name, [])]
+    return result
+
+
+def _pod(tier: TierObject, pod: PodObject, service_url: str, now: datetime, plan: Plan) -> Server:
+    online = pod.ready
+    if not online and pod.ready_since is not None and not pod.problem:
+        blip = (now - pod.ready_since).total_seconds()
+        was_ready = tier.status.get("readyReplicas", 0) > 0
+        if was_ready and blip < NOT_READY_GRACE_SECONDS and pod.terminating_until is None:
+            online = True
+            plan.look_again(NOT_READY_GRACE_SECONDS - blip)
+    host_port = tier.spec.get("hostPort")
+    if tier.spec.get("publicUrl"):
+        url = str(tier.spec["publicUrl"])
+    elif host_port and pod.host_ip:
+        url = f"http://{pod.host_ip}:{host_port}"
+    else:
+        url = service_url
+    return Server(
+        offer=StreamerOffer(
+            hostname=pod.name,
+            pool=tier.name,
+            online=online,
+            draining=pod.terminating_until is not None or tier.deleting,
+            labels={**pod.labels, **tier.labels},
+            has_gpu=gpu_count(tier) > 0,
+            channel_limit=int(tier.spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT),
+            bandwidth_kbit=int(tier.spec.get("totalBandwidth") or 0) // 1000,
+        ),
+        http_url=url,
+        rtmp_port=common.RTMP_PORT if url == service_url else None,
+        present=True,
+        starting=not pod.ready and not pod.problem and pod.terminating_until is None,
+        problem=pod.problem,
+    )
+
+
+def _external(tier: TierObject) -> Server:
+    """A server outside the cluster; Central's condition `Reachable` says whether it answers."""
+    conditions: list[Object] = tier.status.get("conditions") or []
+    reachable: Object = next((c for c in conditions if c.get("type") == "Reachable"), {})
+    spec = tier.spec
+    return Server(
+        offer=StreamerOffer(
+            hostname=tier.name,
+            pool=tier.name,
+            online=reachable.get("status") != "False",
+            draining=tier.deleting,
+            labels=tier.labels,
+            has_gpu=gpu_count(tier) > 0,
+            channel_limit=int(spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT),
+            bandwidth_kbit=int(spec.get("totalBandwidth") or 0) // 1000,
+        ),
+        http_url=str(spec.get("publicUrl") or spec["apiUrl"]),
+        rtmp_port=None,
+        present=True,
+        starting=False,
+        problem=str(reachable.get("message", "")),
+    )
+
+
+def _service_url(tier: TierObject, snapshot: Snapshot) -> str:
+    """Where viewers reach the pool: load balancer, node port, or the name inside the cluster."""
+    name = common.child_name(tier)
+    service = snapshot.children.get(("Service", tier.namespace, name)) or {}
+    balancer = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    if balancer:
+        return f"http://{balancer[0].get('ip') or balancer[0].get('hostname')}"
+    spec = service.get("spec") or {}
+    node_port = next(
+        (p.get("nodePort") for p in spec.get("ports") or [] if p.get("name") == "http"), None
+    )
+    if node_port:
+        hosts = _host_ips(tier, snapshot.pods.values())
+        if hosts:
+            return f"http://{hosts[0]}:{node_port}"
+    return f"http://{name}.{tier.namespace}.svc"
+
+
+def _host_ips(tier: TierObject, pods: Iterable[PodObject]) -> list[str]:
+    return sorted(
+        pod.host_ip
+        for pod in pods
+        if pod.namespace == tier.namespace and pod.tier == tier.name and pod.host_ip and pod.ready
+    )
+
+
+def seeded(namespace: str) -> Random:
+    """Placement draws ties at random, but a plan must be a function of its snapshot."""
+    return Random(namespace)

@@ -1,0 +1,194 @@
+"""Plan of one Streamer or Cache resource: its objects, its size, its status."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from media_operator import conditions
+from media_operator.conditions import Condition, parse_timestamp, timestamp
+from media_operator.objects import Object, PodObject, Snapshot, TierObject
+from media_operator.planner.actions import Apply, Delete, Note, Plan, WriteStatus
+from media_operator.planner.placement import DEFAULT_CHANNEL_LIMIT
+from media_operator.render import cache_objects, common, streamer_objects
+from media_operator.settings import Settings
+
+HASH = "media.flussonic.com/applied"
+"""Annotation with the hash of what was applied: tells removals, which a comparison cannot see."""
+FULL_SHARE = 0.8
+"""A pool grows when this share of its channels is taken …"""
+EMPTY_SHARE = 0.5
+"""… and shrinks when one pod fewer would still be below this share for `SHRINK_AFTER`."""
+SHRINK_AFTER = timedelta(minutes=10)
+STUCK_AFTER = timedelta(seconds=10)
+"""A pod this long over its deletion time sits on a node that is gone."""
+
+
+def plan_tier(
+    tier: TierObject, snapshot: Snapshot, settings: Settings, now: datetime, plan: Plan
+) -> None:
+    """Add what must be done for `tier` to `plan`."""
+    if tier.deleting:
+        # The garbage collector removes what the resource owns.
+        return
+    replicas, shrink_at = _replicas(tier, snapshot, now, plan)
+    render = streamer_objects if tier.kind == "Streamer" else cache_objects
+    wanted = {
+        (body["kind"], tier.namespace, body["metadata"]["name"]): _hashed(body)
+        for body in render(tier, replicas, settings)
+    }
+    for key, body in wanted.items():
+        live = snapshot.children.get(key)
+        if live is None or not _as_applied(body, live):
+            plan.applies.append(Apply(body))
+    plan.deletes += [
+        Delete(*key)
+        for key, live in snapshot.children.items()
+        if key not in wanted and _owned_by(tier, live)
+    ]
+    pods = [
+        pod
+        for pod in snapshot.pods.values()
+        if (pod.namespace, pod.tier, pod.tier_kind)
+        == (tier.namespace, tier.name, tier.kind.lower())
+    ]
+    _delete_stuck(pods, now, plan)
+    _write_status(tier, replicas, shrink_at, pods, now, plan)
+
+
+def _replicas(
+    tier: TierObject, snapshot: Snapshot, now: datetime, plan: Plan
+) -> tuple[int, str | None]:
+    """Pods to run, and when the pool may shrink (RFC 3339; None if it need not)."""
+    spec = tier.spec
+    if not spec.get("maxReplicas") or tier.kind != "Streamer":
+        return int(spec.get("replicas", 1)), None
+    low, high = int(spec.get("minReplicas") or 1), int(spec["maxReplicas"])
+    limit = int(spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT)
+    names = {f"{common.child_name(tier)}-{index}" for index in range(high)}
+    count = sum(
+        1
+        for stream in snapshot.streams.values()
+        if stream.namespace == tier.namespace
+        and not stream.disabled
+        and stream.status.get("streamer", next(iter(names))) in names
+    )
+    now_running = min(high, max(low, int(tier.status.get("replicas") or low)))
+    grown = min(high, max(low, math.ceil(count / (limit * FULL_SHARE))))
+    if grown >= now_running:
+        return grown, None
+    if count > (now_running - 1) * limit * EMPTY_SHARE:
+        return now_running, None
+    shrink_at = tier.status.get("shrinkAt") or timestamp(now + SHRINK_AFTER)
+    wait = (parse_timestamp(shrink_at) - now).total_seconds()
+    if wait > 0:
+        plan.look_again(wait)
+        return now_running, shrink_at
+    return now_running - 1, None
+
+
+def _hashed(body: dict[str, Any]) -> dict[str, Any]:
+    text = json.dumps(body, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    metadata = body["metadata"]
+    annotations = {**metadata.get("annotations", {}), HASH: digest}
+    return {**body, "metadata": {**metadata, "annotations": annotations}}
+
+
+def _as_applied(body: Object, live: Object) -> bool:
+    annotations = live["metadata"].get("annotations") or {}
+    if annotations.get(HASH) != body["metadata"]["annotations"][HASH]:
+        return False
+    return all(covers(live.get(part), body[part]) for part in ("spec", "data") if part in body)
+
+
+def covers(live: Any, wanted: Any) -> bool:
+    """Whether `live` says everything that `wanted` says; defaults of the API server may be more."""
+    if isinstance(wanted, Mapping):
+        if not isinstance(live, Mapping):
+            return not wanted and live is None
+        return all(covers(live.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        if not isinstance(live, list):
+            return not wanted and live is None
+        return len(live) == len(wanted) and all(map(covers, live, wanted))
+    return bool(live == wanted)
+
+
+def _owned_by(tier: TierObject, live: Object) -> bool:
+    return any(
+        owner.get("uid") == tier.uid for owner in live["metadata"].get("ownerReferences") or []
+    )
+
+
+def _delete_stuck(pods: list[PodObject], now: datetime, plan: Plan) -> None:
+    """A StatefulSet replaces a pod only once it is gone; a dead node never says that it is."""
+    for pod in pods:
+        if pod.terminating_until is None:
+            continue
+        wait = (pod.terminating_until + STUCK_AFTER - now).total_seconds()
+        if wait <= 0:
+            plan.deletes.append(Delete("Pod", pod.namespace, pod.name, force=True))
+        else:
+            plan.look_again(wait)
+
+
+def _write_status(
+    tier: TierObject,
+    replicas: int,
+    shrink_at: str | None,
+    pods: list[PodObject],
+    now: datetime,
+    plan: Plan,
+) -> None:
+    ready_pods = sorted(pod.name for pod in pods if pod.ready and pod.terminating_until is None)
+    observed = tier.status.get("conditions") or []
+    condition = _ready(tier, replicas, len(ready_pods), pods)
+    status: dict[str, Any] = {
+        "observedGeneration": tier.generation,
+        "ready": condition.status == "True",
+        "conditions": conditions.merge([condition], observed, tier.generation, now),
+    }
+    if not tier.external:
+        status |= {
+            "replicas": replicas,
+            "readyReplicas": len(ready_pods),
+            "selector": ",".join(f"{k}={v}" for k, v in sorted(common.selector(tier).items())),
+            "addresses": sorted({pod.host_ip for pod in pods if pod.ready and pod.host_ip}),
+        }
+    if shrink_at:
+        status["shrinkAt"] = shrink_at
+    ours = {
+        **{key: value for key, value in tier.status.items() if key != "conditions"},
+        "conditions": [c for c in observed if c.get("type") == "Ready"],
+    }
+    if status == ours:
+        return
+    plan.statuses.append(WriteStatus(tier.kind, tier.namespace, tier.name, status))
+    before = next((c.get("reason") for c in observed if c.get("type") == "Ready"), None)
+    if before != condition.reason:
+        plan.notes.append(
+            Note(
+                tier.kind,
+                tier.namespace,
+                tier.name,
+                tier.uid,
+                "Warning" if condition.reason == "PodProblem" else "Normal",
+                condition.reason,
+                condition.message,
+            )
+        )
+
+
+def _ready(tier: TierObject, replicas: int, ready: int, pods: list[PodObject]) -> Condition:
+    if tier.external:
+        return Condition("Ready", "True", "External", "a server outside the cluster")
+    if ready >= replicas:
+        return Condition("Ready", "True", "PodsReady", f"{ready}/{replicas} pods are ready")
+    problems = sorted({f"{pod.name}: {pod.problem}" for pod in pods if pod.problem})
+    message = f"{ready}/{replicas} pods are ready"
+    if problems:
+        return Condition("Ready", "False", "PodProblem", f"{message}; {problems[0]}")
+    return Condition("Ready", "False", "PodsStarting", message)

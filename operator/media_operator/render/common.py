@@ -1,0 +1,205 @@
+"""What the pods of every tier have in common: names, labels, hardening, Services."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from media_operator.objects import TierObject
+
+Object = dict[str, Any]
+
+PART_OF = "media-appliance"
+MANAGER = "media-operator"
+HTTP_PORT = 8080
+"""Inside the pod: a port that needs no privilege."""
+RTMP_PORT = 1935
+USER_ID = 10001
+"""The user that the images make; restricted pod security forbids root."""
+STATE_PATH = "/var/lib/media"
+SEGMENTS_PATH = "/run/media"
+DEFAULT_DRAIN_SECONDS = 20
+EXIT_SECONDS = 15
+"""Time for an orderly exit after the drain."""
+
+
+def child_name(tier: TierObject, suffix: str = "") -> str:
+    return f"{tier.kind.lower()}-{tier.name}{suffix}"
+
+
+def selector(tier: TierObject) -> dict[str, str]:
+    return {
+        "app.kubernetes.io/part-of": PART_OF,
+        "app.kubernetes.io/component": tier.kind.lower(),
+        "app.kubernetes.io/instance": tier.name,
+    }
+
+
+def metadata(tier: TierObject, name: str) -> Object:
+    return {
+        "name": name,
+        "namespace": tier.namespace,
+        "labels": {**selector(tier), "app.kubernetes.io/managed-by": MANAGER},
+        "ownerReferences": [
+            {
+                "apiVersion": "media.flussonic.com/v1alpha1",
+                "kind": tier.kind,
+                "name": tier.name,
+                "uid": tier.uid,
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ],
+    }
+
+
+def pod_security() -> Object:
+    """What the restricted Pod Security Standard asks for."""
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": USER_ID,
+        "runAsGroup": USER_ID,
+        "fsGroup": USER_ID,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def container_security() -> Object:
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def drain_seconds(tier: TierObject) -> int:
+    return int(tier.spec.get("drainSeconds", DEFAULT_DRAIN_SECONDS))
+
+
+def drain_hook(tier: TierObject) -> Object:
+    """The pod leaves its Services at once and serves on while viewers and streams move."""
+    return {"preStop": {"exec": {"command": ["sleep", str(drain_seconds(tier))]}}}
+
+
+def probes(path: str) -> Object:
+    """Ready within a second of being so; dead after half a minute of silence."""
+    request = {"httpGet": {"path": f"{path}/readiness", "port": "http"}}
+    liveness = {"httpGet": {"path": f"{path}/liveness", "port": "http"}}
+    return {
+        "startupProbe": {**liveness, "periodSeconds": 1, "failureThreshold": 60},
+        "readinessProbe": {**request, "periodSeconds": 2, "timeoutSeconds": 2},
+        "livenessProbe": {
+            **liveness,
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+            "failureThreshold": 3,
+        },
+    }
+
+
+def stateful_set(tier: TierObject, replicas: int, pod_spec: Object, annotations: Object) -> Object:
+    labels = {**dict(tier.spec.get("labels") or {}), **selector(tier)}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": metadata(tier, child_name(tier)),
+        "spec": {
+            "replicas": replicas,
+            "serviceName": child_name(tier, "-pods"),
+            "podManagementPolicy": "Parallel",
+            "selector": {"matchLabels": selector(tier)},
+            "template": {
+                "metadata": {
+                    "labels": labels,
+                    "annotations": {**dict(tier.spec.get("annotations") or {}), **annotations},
+                },
+                "spec": pod_spec,
+            },
+        },
+    }
+
+
+def pod_spec(tier: TierObject, container: Object, volumes: Iterable[Object]) -> Object:
+    spec = tier.spec
+    result: Object = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": pod_security(),
+        "terminationGracePeriodSeconds": drain_seconds(tier) + EXIT_SECONDS,
+        "containers": [container],
+        "volumes": list(volumes),
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": key,
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": selector(tier)},
+            }
+            for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+        ],
+        # A node that is gone gives its pods up after 10 s in place of Kubernetes' 5 min.
+        "tolerations": [
+            *(spec.get("tolerations") or []),
+            *(
+                {
+                    "key": f"node.kubernetes.io/{taint}",
+                    "operator": "Exists",
+                    "effect": "NoExecute",
+                    "tolerationSeconds": 10,
+                }
+                for taint in ("not-ready", "unreachable")
+            ),
+        ],
+    }
+    for ours in ("nodeSelector", "nodeName", "priorityClassName", "imagePullSecrets"):
+        if spec.get(ours):
+            result[ours] = spec[ours]
+    if spec.get("hostNetwork"):
+        result |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
+    return result
+
+
+def services(tier: TierObject, ports: Mapping[str, tuple[int, int]]) -> list[Object]:
+    """The Service for viewers and the headless one that names each pod.
+
+    `ports`: name to (port of the Service, port of the pod). Viewers stick to a pod, because two
+    pods cut a stream into segments of their own numbering.
+    """
+    service = tier.spec.get("service") or {}
+    entries = [
+        {"name": name, "port": port, "targetPort": target, "protocol": "TCP"}
+        for name, (port, target) in ports.items()
+    ]
+    public = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            **metadata(tier, child_name(tier)),
+            "annotations": dict(service.get("annotations") or {}),
+        },
+        "spec": {
+            "type": service.get("type", "ClusterIP"),
+            "selector": selector(tier),
+            "ports": entries,
+            "sessionAffinity": "ClientIP",
+        },
+    }
+    headless = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(tier, child_name(tier, "-pods")),
+        "spec": {
+            "clusterIP": "None",
+            "selector": selector(tier),
+            "ports": entries,
+            "publishNotReadyAddresses": True,
+        },
+    }
+    return [public, headless]
+
+
+def disruption_budget(tier: TierObject) -> Object:
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata(tier, child_name(tier)),
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": selector(tier)}},
+    }

@@ -1,0 +1,192 @@
+"""The objects of a Streamer resource: a pool of media servers fed by Central."""
+
+import hashlib
+import json
+from typing import Any
+
+from media_operator.objects import TierObject
+from media_operator.render import common
+from media_operator.settings import Settings
+
+Object = dict[str, Any]
+
+API = "/streamer/api/v3/monitoring"
+
+
+def streamer_objects(tier: TierObject, replicas: int, settings: Settings) -> list[Object]:
+    """Everything that must exist for this pool; an external server needs nothing."""
+    if tier.external:
+        return []
+    config = _config_map(tier)
+    checksum = hashlib.sha256(json.dumps(config["data"], sort_keys=True).encode()).hexdigest()
+    pod = common.pod_spec(tier, _container(tier, settings), _volumes(tier))
+    _add_gpu(tier, pod)
+    ports = {"http": (80, common.HTTP_PORT), "rtmp": (common.RTMP_PORT, common.RTMP_PORT)}
+    return [
+        config,
+        *common.services(tier, ports),
+        common.stateful_set(
+            tier, replicas, pod, {"media.flussonic.com/config-checksum": checksum[:16]}
+        ),
+        common.disruption_budget(tier),
+    ]
+
+
+def _config_map(tier: TierObject) -> Object:
+    """Drop-ins for `flussonic.conf.d`: the resource's global directives, then `configExtra`."""
+    data = dict(tier.spec.get("configExtra") or {})
+    if tier.spec.get("config"):
+        data["00-resource.json"] = json.dumps(tier.spec["config"], indent=2, sort_keys=True)
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": common.metadata(tier, common.child_name(tier)),
+        "data": data,
+    }
+
+
+def _container(tier: TierObject, settings: Settings) -> Object:
+    spec = tier.spec
+    http: Object = {"name": "http", "containerPort": common.HTTP_PORT}
+    if spec.get("hostPort"):
+        http["hostPort"] = int(spec["hostPort"])
+    ports = [http, {"name": "rtmp", "containerPort": common.RTMP_PORT}]
+    if spec.get("adminHostPort"):
+        ports.append(
+            {
+                "name": "admin",
+                "containerPort": common.HTTP_PORT + 1,
+                "hostPort": int(spec["adminHostPort"]),
+            }
+        )
+    container: Object = {
+        "name": "streamer",
+        "image": spec.get("image") or settings.streamer_image,
+        "imagePullPolicy": spec.get("imagePullPolicy", "IfNotPresent"),
+        "args": ["-c", "/etc/flussonic/flussonic.conf"],
+        "env": _environment(tier, settings),
+        "ports": ports,
+        "volumeMounts": _mounts(tier),
+        "securityContext": common.container_security(),
+        "lifecycle": common.drain_hook(tier),
+        **common.probes(API),
+    }
+    if spec.get("resources"):
+        container["resources"] = json.loads(json.dumps(spec["resources"]))
+    return container
+
+
+def _environment(tier: TierObject, settings: Settings) -> list[Object]:
+    spec = tier.spec
+    secret = {"name": settings.secret_name, "optional": True}
+    env: list[Object] = [
+        {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": "STREAMER_HOSTNAME", "value": "$(POD_NAME)"},
+        {"name": "STREAMER_HTTP", "value": str(common.HTTP_PORT)},
+        {"name": "STREAMER_RTMP", "value": str(common.RTMP_PORT)},
+        {"name": "STREAMER_STATE_DIR", "value": common.STATE_PATH},
+        {"name": "STREAMER_RUNTIME_DIR", "value": f"{common.SEGMENTS_PATH}/run"},
+        {"name": "STREAMER_SEGMENTS_DIR", "value": f"{common.SEGMENTS_PATH}/segments"},
+        {
+            "name": "STREAMER_CLUSTER_KEY",
+            **_from(spec.get("clusterKey"), {"secretKeyRef": {**secret, "key": "cluster-key"}}),
+        },
+        {
+            "name": "STREAMER_EDIT_AUTH",
+            **_from(spec.get("editAuth"), {"secretKeyRef": {**secret, "key": "edit-auth"}}),
+        },
+    ]
+    if spec.get("adminHostPort"):
+        env.append({"name": "STREAMER_ADMIN_HTTP", "value": str(common.HTTP_PORT + 1)})
+    if spec.get("logLevel"):
+        env.append({"name": "STREAMER_LOG_LEVEL", "value": spec["logLevel"]})
+    env += _config_external(tier, settings, secret)
+    # The user's own variables come last: a repeated name overrides ours.
+    mine = {entry["name"] for entry in spec.get("env") or []}
+    return [entry for entry in env if entry["name"] not in mine] + list(spec.get("env") or [])
+
+
+def _config_external(tier: TierObject, settings: Settings, secret: Object) -> list[Object]:
+    """Where the pods pull their streams from: Central, or the backend that the user names."""
+    spec = tier.spec
+    url = spec.get("configExternalUrl")
+    if not url and settings.central_url:
+        url = f"{settings.central_url}/streamer/api/v3/streamers/$(POD_NAME)"
+    if not url:
+        return []
+    key = _from(spec.get("configExternalAuth"), {"secretKeyRef": {**secret, "key": "api-key"}})
+    scheme, _, rest = url.partition("://")
+    return [
+        {"name": "CONFIG_EXTERNAL_KEY", **key},
+        {"name": "STREAMER_CONFIG_EXTERNAL", "value": f"{scheme}://$(CONFIG_EXTERNAL_KEY)@{rest}"},
+    ]
+
+
+def _from(given: Any, default: Object) -> Object:
+    """`value` or `valueFrom` of a variable, from the vendor's shapes of a secret field."""
+    if given is None:
+        return {"valueFrom": default}
+    if isinstance(given, str):
+        return {"value": given}
+    if "valueFrom" in given or "value" in given:
+        return dict(given)
+    return {"valueFrom": dict(given)}
+
+
+def _mounts(tier: TierObject) -> list[Object]:
+    return [
+        {"name": "config", "mountPath": "/etc/flussonic/flussonic.conf.d", "readOnly": True},
+        {"name": "state", "mountPath": common.STATE_PATH},
+        {"name": "segments", "mountPath": common.SEGMENTS_PATH},
+        {"name": "tmp", "mountPath": "/tmp"},
+        *(
+            {"name": volume["name"], "mountPath": volume["mountPath"]}
+            for volume in tier.spec.get("volumes") or []
+        ),
+    ]
+
+
+def _volumes(tier: TierObject) -> list[Object]:
+    return [
+        {"name": "config", "configMap": {"name": common.child_name(tier)}},
+        {"name": "state", "emptyDir": {}},
+        {"name": "segments", "emptyDir": {"medium": "Memory"}},
+        {"name": "tmp", "emptyDir": {}},
+        *(
+            {"name": volume["name"], **dict(volume.get("source") or {"emptyDir": {}})}
+            for volume in tier.spec.get("volumes") or []
+        ),
+    ]
+
+
+def gpu_count(tier: TierObject) -> int:
+    gpu = tier.spec.get("gpu") or {}
+    if gpu.get("resourceClaimTemplateName"):
+        return 1
+    return int(gpu.get("count") or tier.spec.get("nvidiaGpuCount") or 0)
+
+
+def _add_gpu(tier: TierObject, pod: Object) -> None:
+    """Ask for GPUs: by count of the device plugin's resource, or by a resource claim (DRA)."""
+    count = gpu_count(tier)
+    if not count:
+        return
+    gpu = tier.spec.get("gpu") or {}
+    container = pod["containers"][0]
+    resources = container.setdefault("resources", {})
+    # The capability `video` is what mounts NVENC's and NVDEC's libraries into the container.
+    container["env"].append(
+        {"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "compute,video,utility"}
+    )
+    if gpu.get("resourceClaimTemplateName"):
+        pod["resourceClaims"] = [
+            {"name": "gpu", "resourceClaimTemplateName": gpu["resourceClaimTemplateName"]}
+        ]
+        resources["claims"] = [{"name": "gpu"}]
+    else:
+        resources.setdefault("limits", {})["nvidia.com/gpu"] = str(count)
+    if gpu.get("runtimeClassName"):
+        pod["runtimeClassName"] = gpu["runtimeClassName"]
+    if gpu.get("nodeSelector"):
+        pod["nodeSelector"] = {**(pod.get("nodeSelector") or {}), **gpu["nodeSelector"]}
+    pod["tolerations"].append({"key": "nvidia.com/gpu", "operator": "Exists"})
