@@ -1,0 +1,77 @@
+"""The fixtures of the cluster tests: a Kubernetes, and a namespace in it.
+
+`cluster` brings one up (the user's by KUBECONFIG, kind, or the local one of `local_cluster`),
+and stops at the end what it started, unless KEEP_CLUSTER=1. Where no cluster can run, its tests
+are skipped with the reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # `local_cluster` is a program of the tests, not a distribution
+
+from local_cluster import Cluster, ClusterError, NotSupported, choose  # noqa: E402
+
+TEST_TIMEOUT_S = 300.0
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses the cluster, and time its tests without the bring-up.
+
+    The first bring-up on a machine builds Kubernetes (8 minutes); every wait in it has a limit
+    of its own.
+    """
+    for item in items:
+        if HERE not in item.path.parents or "cluster" not in getattr(item, "fixturenames", ()):
+            continue
+        item.add_marker(pytest.mark.cluster)
+        own = item.get_closest_marker("timeout")
+        limit = own.args[0] if own and own.args else TEST_TIMEOUT_S
+        item.add_marker(pytest.mark.timeout(limit, func_only=True), append=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Skip a test that asks a foreign cluster for what it cannot do."""
+    try:
+        return (yield)
+    except NotSupported as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A running Kubernetes; for what it can do see `local_cluster.Cluster`."""
+    chosen = choose()
+    obstacles = chosen.obstacles()
+    if obstacles:
+        pytest.skip("no Kubernetes: " + "; ".join(obstacles))
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    # A first bring-up takes minutes: let it say what it does.
+    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        chosen.acquire()
+    try:
+        yield chosen
+    finally:
+        chosen.release()
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """The name of a new namespace, deleted after the test."""
+    name = f"test-{secrets.token_hex(4)}"
+    cluster.kubectl("create", "namespace", name)
+    try:
+        yield name
+    finally:
+        with contextlib.suppress(ClusterError):  # the test may have broken the cluster
+            cluster.kubectl("delete", "namespace", name, "--wait=false")
