@@ -230,13 +230,15 @@ def test_volume_claim_is_bound(
         },
     }
     user = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
-    writer = pod("writer", two_nodes[0], "id -u > /data/user; sleep 3600", **user)
+    writer = pod("writer", two_nodes[0], "id -u > /data/user && cat /data/user; sleep 3600", **user)
     writer["spec"]["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
     writer["spec"]["securityContext"] = {"runAsUser": 999, "runAsNonRoot": True}
     apply(cluster, namespace, claim, writer)
     wait_ready(cluster, namespace, "writer")
-    read = ["exec", "writer", "--", "cat", "/data/user"]
-    poll(lambda: cluster.kubectl("-n", namespace, *read) == "999\n", "the file is written")
+    poll(
+        lambda: cluster.kubectl("-n", namespace, "logs", "writer") == "999\n",
+        "the user of the pod writes into the volume",
+    )
 
 
 @pytest.mark.timeout(240)

@@ -44,6 +44,7 @@ from local_cluster.processes import ClusterError
 
 LOCK_TIMEOUT_S = 1800.0  # somebody else may be building Kubernetes
 NODE_READY_TIMEOUT_S = 90.0
+_DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
 # Program -> the Debian package that has it.
 NEEDED = {
     "containerd": "containerd",
@@ -167,8 +168,8 @@ class LocalCluster:
         node.unmount_below(self.layout.state)
         if HOST_PATH_VOLUMES.is_symlink() and HOST_PATH_VOLUMES.readlink() == self.layout.volumes:
             HOST_PATH_VOLUMES.unlink()
-        _remove_traces_of_pods()
         shutil.rmtree(self.layout.state, ignore_errors=True)
+        _remove_traces_of_pods(self.layout)
         KUBECONFIG.unlink(missing_ok=True)
 
     def status(self) -> dict[str, object]:
@@ -349,11 +350,16 @@ def _copy_private(source: Path, target: Path) -> None:
     target.write_text(source.read_text())
 
 
-def _remove_traces_of_pods() -> None:
+def _remove_traces_of_pods(layout: Layout) -> None:
     """Remove the few files whose place the CNI library and the kubelet do not let us choose."""
-    for its in NODES:
-        for result in Path("/var/lib/cni/results").glob(f"{its.netns}-*"):
-            result.unlink(missing_ok=True)
+    for result in Path("/var/lib/cni/results").glob("*"):
+        # Each names its pod's network namespace, which lies in our state directory.
+        if str(layout.state) in result.read_text(errors="replace"):
+            result.unlink()
     for link in Path("/var/log/containers").glob("*.log"):
-        if link.is_symlink() and not link.exists():
+        if link.is_symlink() and link.readlink().is_relative_to(layout.state):
             link.unlink()
+    (_DEVICE_PLUGINS / "kubelet.sock").unlink(missing_ok=True)
+    for folder in (_DEVICE_PLUGINS, _DEVICE_PLUGINS.parent):
+        with contextlib.suppress(OSError):  # absent, or not only ours
+            folder.rmdir()

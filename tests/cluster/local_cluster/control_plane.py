@@ -31,7 +31,6 @@ from local_cluster.layout import (
 
 ETCD_URL = "http://127.0.0.1:22379"
 ETCD_PEER_URL = "http://127.0.0.1:22380"
-DNS_READY_PORT = 8181
 NODE_GRACE_PERIOD = "12s"
 READY_TIMEOUT_S = 60.0
 
@@ -165,16 +164,20 @@ def _start_dns(layout: Layout) -> None:
     """CoreDNS on the bridge address. Names outside the cluster do not exist: no one is asked."""
     config = layout.state / "Corefile"
     config.write_text(
+        # Two blocks: within one, CoreDNS asks `template` before `kubernetes`.
         f"""
-.:53 {{
+{CLUSTER_DOMAIN}:53 in-addr.arpa:53 {{
     bind {HOST_ADDRESS}
     errors
-    ready 127.0.0.1:{DNS_READY_PORT}
     kubernetes {CLUSTER_DOMAIN} in-addr.arpa {{
         kubeconfig {layout.kubeconfig("coredns")} local-cluster
         pods insecure
         ttl 5
     }}
+}}
+.:53 {{
+    bind {HOST_ADDRESS}
+    errors
     template ANY ANY . {{
         rcode NXDOMAIN
     }}
