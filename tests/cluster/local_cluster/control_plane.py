@@ -135,6 +135,9 @@ def _start_controllers(layout: Layout) -> None:
         layout,
         "kube-controller-manager",
         [
+            # The provisioner makes a volume's folder with mode 0777 less the umask; pods that do
+            # not run as root must be able to write into it.
+            *("sh", "-c", 'umask 0; exec "$0" "$@"'),
             layout.bin / "kube-controller-manager",
             f"--kubeconfig={layout.kubeconfig('kube-controller-manager')}",
             f"--root-ca-file={layout.pki / 'ca.crt'}",
