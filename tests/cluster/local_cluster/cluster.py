@@ -29,12 +29,12 @@ from local_cluster import (
     network,
     node,
     processes,
+    storage,
 )
 from local_cluster.docker_engine import DockerEngine
 from local_cluster.layout import (
     GPU_RESOURCE,
     HOST_ADDRESS,
-    HOST_PATH_VOLUMES,
     KUBECONFIG,
     NODES,
     Layout,
@@ -111,6 +111,7 @@ class LocalCluster:
                 if not self._node_runs(its):
                     self._return_node(its)
                     started = True
+            storage.offer(self.layout, self.kubectl)
             if keep:
                 self.layout.keep.touch()
             _copy_private(self.kubeconfig, KUBECONFIG)
@@ -166,8 +167,6 @@ class LocalCluster:
         cgroups.remove(cgroups.DOCKER)
         network.remove(self.layout)
         node.unmount_below(self.layout.state)
-        if HOST_PATH_VOLUMES.is_symlink() and HOST_PATH_VOLUMES.readlink() == self.layout.volumes:
-            HOST_PATH_VOLUMES.unlink()
         shutil.rmtree(self.layout.state, ignore_errors=True)
         _remove_traces_of_pods(self.layout)
         KUBECONFIG.unlink(missing_ok=True)

@@ -21,7 +21,6 @@ from local_cluster.layout import (
     CLUSTER_DOMAIN,
     GPU_RESOURCE,
     HOST_ADDRESS,
-    HOST_PATH_VOLUMES,
     NODES,
     POD_NETWORK,
     SERVICE_NETWORK,
@@ -128,23 +127,16 @@ def _start_api_server(layout: Layout) -> None:
 
 
 def _start_controllers(layout: Layout) -> None:
-    layout.volumes.mkdir(parents=True, exist_ok=True)
-    if not HOST_PATH_VOLUMES.exists():
-        HOST_PATH_VOLUMES.symlink_to(layout.volumes)
     processes.start(
         layout,
         "kube-controller-manager",
         [
-            # The provisioner makes a volume's folder with mode 0777 less the umask; pods that do
-            # not run as root must be able to write into it.
-            *("sh", "-c", 'umask 0; exec "$0" "$@"'),
             layout.bin / "kube-controller-manager",
             f"--kubeconfig={layout.kubeconfig('kube-controller-manager')}",
             f"--root-ca-file={layout.pki / 'ca.crt'}",
             f"--service-account-private-key-file={layout.pki / 'service-account.key'}",
             "--use-service-account-credentials=true",
             "--allocate-node-cidrs=false",
-            "--enable-hostpath-provisioner=true",
             f"--node-monitor-grace-period={NODE_GRACE_PERIOD}",
             "--node-monitor-period=2s",
             "--leader-elect=false",
@@ -218,7 +210,7 @@ def start_kube_proxy(layout: Layout, node: Node | None) -> None:
 
 
 def _first_objects() -> str:
-    """The nodes (with their pod network, which no controller hands out), DNS rights, storage."""
+    """The nodes (with their pod network, which no controller hands out), DNS rights, GPU pods' runtime."""
     objects: list[dict[str, object]] = [_node_object(node) for node in NODES]
     rbac = "rbac.authorization.k8s.io/v1"
     objects += [
@@ -241,15 +233,6 @@ def _first_objects() -> str:
                         "name": "local-cluster:coredns"},
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User",
                           "name": "system:coredns"}],
-        },
-        {
-            "apiVersion": "storage.k8s.io/v1",
-            "kind": "StorageClass",
-            "metadata": {
-                "name": "standard",
-                "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
-            },
-            "provisioner": "kubernetes.io/host-path",
         },
         {
             "apiVersion": "node.k8s.io/v1",

@@ -30,9 +30,6 @@ PACKAGE = Path(__file__).resolve().parent
 MODULES = PACKAGE.parent / "kubernetes"
 REPOSITORY = PACKAGE.parents[2]
 KUBECONFIG = REPOSITORY / ".cache" / "cluster" / "kubeconfig"
-# The host path provisioner of kube-controller-manager knows no other place; `up` makes it a
-# link into the state directory.
-HOST_PATH_VOLUMES = Path("/tmp/hostpath_pv")
 
 
 @dataclass(frozen=True)
