@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 import urllib.request
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 from local_cluster import Cluster, ClusterError, LocalCluster
@@ -23,9 +26,11 @@ def poll(condition: Callable[[], bool], what: str, timeout: float = 60.0) -> Non
         time.sleep(0.3)
 
 
-def pod(name: str, node: str | None = None, command: str = "sleep 3600", **container: object):
+def pod(
+    name: str, node: str | None = None, command: str = "sleep 3600", **container: object
+) -> dict[str, Any]:
     """A pod that runs a shell command; ``container`` adds fields to its container."""
-    spec: dict[str, object] = {
+    spec: dict[str, Any] = {
         "terminationGracePeriodSeconds": 0,
         "containers": [
             {
@@ -127,11 +132,8 @@ def test_service_and_host_port_across_nodes(
     host_port = f"http://{cluster.nodes[first]}:{HOST_PORT}/hostname"
     # "web" asks itself: the answer must come back through the translation of its own Service.
     for client in ("far", "near", "web"):
-        poll(lambda c=client: fetch_from(cluster, namespace, c, name), f"{client} reaches {name}")
-        poll(
-            lambda c=client: fetch_from(cluster, namespace, c, host_port),
-            f"{client} reaches {host_port}",
-        )
+        for url in (name, host_port):
+            poll(partial(fetch_from, cluster, namespace, client, url), f"{client} reaches {url}")
     poll(lambda: fetch(host_port), f"this host reaches {host_port}")
     address = cluster.kubectl(
         "-n", namespace, "get", "service", "web", "-o", "jsonpath={.spec.clusterIP}"
@@ -152,8 +154,6 @@ def test_names_outside_the_cluster_do_not_exist(
 def test_pod_reaches_the_host_and_is_seen_with_its_own_address(
     cluster: Cluster, namespace: str, two_nodes: tuple[str, str]
 ) -> None:
-    import socket
-
     apply(cluster, namespace, pod("calls", two_nodes[1]))
     wait_ready(cluster, namespace, "calls")
     with socket.create_server((cluster.host_address, 0)) as server:
@@ -196,9 +196,7 @@ def test_exec_and_logs(cluster: Cluster, namespace: str, two_nodes: tuple[str, s
         assert cluster.kubectl("-n", namespace, "exec", name, "--", "hostname") == f"{name}\n"
 
 
-def test_gpus_are_handed_out(
-    cluster: Cluster, namespace: str, two_nodes: tuple[str, str]
-) -> None:
+def test_gpus_are_handed_out(cluster: Cluster, namespace: str, two_nodes: tuple[str, str]) -> None:
     def with_gpus(name: str, count: int) -> object:
         return pod(name, resources={"limits": {"nvidia.com/gpu": count}})
 
@@ -242,9 +240,7 @@ def test_volume_claim_is_bound(
 
 
 @pytest.mark.timeout(240)
-def test_dead_node_returns(
-    cluster: Cluster, namespace: str, two_nodes: tuple[str, str]
-) -> None:
+def test_dead_node_returns(cluster: Cluster, namespace: str, two_nodes: tuple[str, str]) -> None:
     name = two_nodes[1]
     apply(cluster, namespace, pod("web", name, SERVER), service("web"))
     wait_ready(cluster, namespace, "web")
@@ -259,7 +255,9 @@ def test_dead_node_returns(
     finally:
         cluster.start_node(name)
     assert is_ready(cluster, name)
-    gpus = cluster.kubectl("get", "node", name, "-o", r"jsonpath={.status.allocatable.nvidia\.com/gpu}")
+    gpus = cluster.kubectl(
+        "get", "node", name, "-o", r"jsonpath={.status.allocatable.nvidia\.com/gpu}"
+    )
     assert gpus == "2"
     # The kubelet starts the pod's container again, in a new sandbox.
     url = f"http://web.{namespace}.svc.cluster.local/hostname"

@@ -103,8 +103,7 @@ def _build(layout: Layout, module: Module) -> None:
     for program, package in module.programs.items():
         target = layout.bin / f".{program}.new"
         run(
-            ["nice", "go", "build", "-ldflags", module.ldflags]
-            + ["-o", str(target), package],
+            ["nice", "go", "build", "-ldflags", module.ldflags, "-o", str(target), package],
             cwd=MODULES / module.folder,
             env={"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false -mod=readonly"},
             timeout=BUILD_TIMEOUT_S,

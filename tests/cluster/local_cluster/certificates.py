@@ -84,10 +84,29 @@ def make_all(layout: Layout) -> None:
 def _certificate(pki: Path, name: str, section: str, subject: str, *, signed: bool = True) -> None:
     issuer = ["-CA", str(pki / "ca.crt"), "-CAkey", str(pki / "ca.key")] if signed else []
     run(
-        ["openssl", "req", "-x509", "-config", str(pki / "openssl.cnf"), "-extensions", section]
-        + ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", VALID_DAYS]
-        + ["-subj", subject, "-keyout", str(pki / f"{name}.key"), "-out", str(pki / f"{name}.crt")]
-        + issuer
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-config",
+            str(pki / "openssl.cnf"),
+            "-extensions",
+            section,
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            VALID_DAYS,
+            "-subj",
+            subject,
+            "-keyout",
+            str(pki / f"{name}.key"),
+            "-out",
+            str(pki / f"{name}.crt"),
+            *issuer,
+        ]
     )
 
 

@@ -183,9 +183,7 @@ class LocalCluster:
             "programs": dict(sorted(programs.items())),
         }
 
-    def kubectl(
-        self, *args: str | Path, input: str | None = None, timeout: float = 60.0
-    ) -> str:
+    def kubectl(self, *args: str | Path, input: str | None = None, timeout: float = 60.0) -> str:
         """Run kubectl as the administrator; its standard output. CommandError if it fails."""
         program = self.layout.bin / "kubectl"
         return processes.run(

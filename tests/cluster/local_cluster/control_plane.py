@@ -13,6 +13,7 @@ import json
 import ssl
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 from local_cluster import processes
 from local_cluster.layout import (
@@ -58,7 +59,7 @@ def start(layout: Layout) -> None:
 def start_rest(layout: Layout) -> None:
     """Start what needs the API server, and make the objects every cluster has."""
     _start_controllers(layout)
-    kubectl = [layout.bin / "kubectl", "--kubeconfig", layout.admin_kubeconfig]
+    kubectl: list[str | Path] = [layout.bin / "kubectl", "--kubeconfig", layout.admin_kubeconfig]
     processes.run([*kubectl, "apply", "--server-side", "-f", "-"], input=_first_objects())
     _start_dns(layout)
     start_kube_proxy(layout, None)
@@ -210,7 +211,7 @@ def start_kube_proxy(layout: Layout, node: Node | None) -> None:
 
 
 def _first_objects() -> str:
-    """The nodes (with their pod network, which no controller hands out), DNS rights, GPU pods' runtime."""
+    """The nodes (with their pod network, which no controller hands out), rights, runtimes."""
     objects: list[dict[str, object]] = [_node_object(node) for node in NODES]
     rbac = "rbac.authorization.k8s.io/v1"
     objects += [
@@ -219,20 +220,30 @@ def _first_objects() -> str:
             "kind": "ClusterRole",
             "metadata": {"name": "local-cluster:coredns"},
             "rules": [
-                {"apiGroups": [""], "resources": ["services", "namespaces"],
-                 "verbs": ["list", "watch"]},
-                {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"],
-                 "verbs": ["list", "watch"]},
+                {
+                    "apiGroups": [""],
+                    "resources": ["services", "namespaces"],
+                    "verbs": ["list", "watch"],
+                },
+                {
+                    "apiGroups": ["discovery.k8s.io"],
+                    "resources": ["endpointslices"],
+                    "verbs": ["list", "watch"],
+                },
             ],
         },
         {
             "apiVersion": rbac,
             "kind": "ClusterRoleBinding",
             "metadata": {"name": "local-cluster:coredns"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
-                        "name": "local-cluster:coredns"},
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User",
-                          "name": "system:coredns"}],
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": "local-cluster:coredns",
+            },
+            "subjects": [
+                {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "system:coredns"}
+            ],
         },
         {
             "apiVersion": "node.k8s.io/v1",
@@ -241,7 +252,7 @@ def _first_objects() -> str:
             "handler": "nvidia",
             "scheduling": {"nodeSelector": {"nvidia.com/gpu.present": "true"}},
         },
-    ]  # fmt: skip
+    ]
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
 
 

@@ -105,8 +105,17 @@ class DockerEngine:
         passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         arguments = [f"--build-arg={k}={v}" for k, v in {**passed_on, **build_args}.items()]
         processes.run(
-            [*self._docker(), "build", "--network=host", "--tag", tag, "--file", dockerfile]
-            + [*arguments, context],
+            [
+                *self._docker(),
+                "build",
+                "--network=host",
+                "--tag",
+                tag,
+                "--file",
+                dockerfile,
+                *arguments,
+                context,
+            ],
             env={"DOCKER_BUILDKIT": "0"},  # BuildKit is a plugin that Debian's package has not
             timeout=timeout,
         )

@@ -78,9 +78,7 @@ class ExternalCluster:
     def host_address(self) -> str:
         raise NotSupported("how pods of a foreign cluster reach this host is not known")
 
-    def kubectl(
-        self, *args: str | Path, input: str | None = None, timeout: float = 60.0
-    ) -> str:
+    def kubectl(self, *args: str | Path, input: str | None = None, timeout: float = 60.0) -> str:
         """Run kubectl; its standard output. CommandError if it fails."""
         return processes.run(
             ["kubectl", "--kubeconfig", self.kubeconfig, *args], input=input, timeout=timeout
@@ -134,8 +132,21 @@ class KindCluster(ExternalCluster):
         config = f"kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nnodes:\n{roles}"
         self.kubeconfig.parent.mkdir(parents=True, exist_ok=True)
         processes.run(
-            ["kind", "create", "cluster", "--name", KIND_NAME, "--config", "-", "--wait", "120s"]
-            + ["--kubeconfig", str(self.kubeconfig), "--image", _kind_image()],
+            [
+                "kind",
+                "create",
+                "cluster",
+                "--name",
+                KIND_NAME,
+                "--config",
+                "-",
+                "--wait",
+                "120s",
+                "--kubeconfig",
+                str(self.kubeconfig),
+                "--image",
+                _kind_image(),
+            ],
             input=config,
             timeout=KIND_TIMEOUT_S,
         )

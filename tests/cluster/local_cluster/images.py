@@ -93,18 +93,22 @@ RECIPES = {
             PYTHON_BASE,
             ("ca-certificates", "python3", "python3-pip", "python3-venv", "python-is-python3"),
             # As in the public python image, pip may install beside the system's packages.
-            {"Env": [_PATH, "LANG=C.UTF-8", "PIP_BREAK_SYSTEM_PACKAGES=1", *_TRUST],
-             "Cmd": ["python3"]},
+            {
+                "Env": [_PATH, "LANG=C.UTF-8", "PIP_BREAK_SYSTEM_PACKAGES=1", *_TRUST],
+                "Cmd": ["python3"],
+            },
             _finish_python,
         ),
         Recipe(
             POSTGRES,
             ("ca-certificates", "postgresql-15"),
-            {"Env": [_PATH, "LANG=C.UTF-8", "PGDATA=/var/lib/postgresql/data"],
-             "User": str(POSTGRES_UID),
-             "Entrypoint": ["docker-entrypoint.sh"],
-             "Cmd": ["postgres"],
-             "ExposedPorts": {"5432/tcp": {}}},
+            {
+                "Env": [_PATH, "LANG=C.UTF-8", "PGDATA=/var/lib/postgresql/data"],
+                "User": str(POSTGRES_UID),
+                "Entrypoint": ["docker-entrypoint.sh"],
+                "Cmd": ["postgres"],
+                "ExposedPorts": {"5432/tcp": {}},
+            },
             _finish_postgres,
         ),
     )
@@ -135,8 +139,14 @@ def _debootstrap(recipe: Recipe, path: Path) -> None:
     try:
         shutil.rmtree(root, ignore_errors=True)
         run(
-            ["nice", "debootstrap", "--variant=minbase"]
-            + [f"--include={','.join(recipe.packages)}", SUITE, str(root)],
+            [
+                "nice",
+                "debootstrap",
+                "--variant=minbase",
+                f"--include={','.join(recipe.packages)}",
+                SUITE,
+                str(root),
+            ],
             timeout=DEBOOTSTRAP_TIMEOUT_S,
             env={"LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},
         )

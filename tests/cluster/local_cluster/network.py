@@ -63,8 +63,21 @@ def make(layout: Layout) -> None:
 
 def _make_node(node: Node) -> None:
     run(["ip", "netns", "add", node.netns])
-    run(["ip", "link", "add", node.veth, "type", "veth", "peer", "name", "eth0"]
-        + ["netns", node.netns])  # fmt: skip
+    run(
+        [
+            "ip",
+            "link",
+            "add",
+            node.veth,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "netns",
+            node.netns,
+        ]
+    )
     run(["ip", "link", "set", node.veth, "master", BRIDGE, "up"])
     inside = ["ip", "-n", node.netns]
     run([*inside, "address", "add", f"{node.address}/24", "dev", "eth0"])

@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 
 from local_cluster import cgroups, control_plane, processes
+from local_cluster.images import PAUSE
 from local_cluster.layout import (
     CLUSTER_DOMAIN,
     HOST_ADDRESS,
@@ -20,7 +21,6 @@ from local_cluster.layout import (
     Layout,
     Node,
 )
-from local_cluster.images import PAUSE
 
 CNI_PLUGINS = Path("/usr/lib/cni")  # where Debian puts them
 CONTAINERD_TIMEOUT_S = 20.0
@@ -41,9 +41,7 @@ def start_containerd(layout: Layout, node: Node) -> None:
     processes.start(layout, f"{node.name}/containerd", ["containerd", "--config", config], node)
     socket = layout.containerd_socket(node)
     processes.wait_until(
-        lambda: (
-            socket.exists() and processes.attempt(["ctr", "-a", socket, "version"], timeout=10)
-        ),
+        lambda: socket.exists() and processes.attempt(["ctr", "-a", socket, "version"], timeout=10),
         f"{node.name}: containerd answers",
         CONTAINERD_TIMEOUT_S,
         hint=lambda: processes.log_tail(layout, f"{node.name}/containerd"),
@@ -74,7 +72,7 @@ def start_kubelet(layout: Layout, node: Node) -> None:
 
 def import_image(layout: Layout, node: Node, archive: Path) -> None:
     """Load an image archive (`docker save` format) into the node."""
-    ctr = ["ctr", "-a", layout.containerd_socket(node), "-n", "k8s.io"]
+    ctr: list[str | Path] = ["ctr", "-a", layout.containerd_socket(node), "-n", "k8s.io"]
     processes.run([*ctr, "images", "import", archive], timeout=IMPORT_TIMEOUT_S)
 
 
