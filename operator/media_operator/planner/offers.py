@@ -22,8 +22,6 @@ class Server:
     offer: StreamerOffer
     http_url: str
     rtmp_port: int | None
-    present: bool
-    """It exists, even if it is not ready: a stream that is leaving it may still run there."""
     starting: bool
     problem: str
 
@@ -74,7 +72,6 @@ def _pod(tier: TierObject, pod: PodObject, service_url: str, now: datetime, plan
         ),
         http_url=url,
         rtmp_port=common.RTMP_PORT if url == service_url else None,
-        present=True,
         starting=not pod.ready and not pod.problem and pod.terminating_until is None,
         problem=pod.problem,
     )
@@ -98,7 +95,6 @@ def _external(tier: TierObject) -> Server:
         ),
         http_url=str(spec.get("publicUrl") or spec["apiUrl"]),
         rtmp_port=None,
-        present=True,
         starting=False,
         problem=str(reachable.get("message", "")),
     )

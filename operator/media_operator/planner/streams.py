@@ -121,15 +121,14 @@ def _unscheduled(decision: Decision | None, by_hostname: Mapping[str, Server]) -
 
 
 def _leaving(stream: StreamObject, hostname: str, by_hostname: Mapping[str, Server]) -> str | None:
-    """The streamer that runs it on until the new one has pictures: make before break."""
+    """The draining streamer that runs it on until the new one has pictures: make before break."""
     previous = stream.status.get("streamer")
     if previous == hostname:
-        previous = stream.status.get("previousStreamer")
-        if stream.input_active == "True" or previous == hostname:
+        if stream.input_active == "True":
             return None
-    if previous is None or previous not in by_hostname:
-        return None
-    return previous if by_hostname[previous].present else None
+        previous = stream.status.get("previousStreamer")
+    server = by_hostname.get(previous) if previous else None
+    return previous if server is not None and server.offer.draining else None
 
 
 def _write(

@@ -1,0 +1,338 @@
+"""The whole plan against a simulated cluster: examples, then convergence under faults."""
+
+from typing import Any
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from media_operator.planner.tiers import covers
+from media_operator.settings import Settings
+
+from ..simulation import Simulation
+
+FAKE = {"inputs": [{"url": "fake://fake"}]}
+
+
+@pytest.fixture
+def cluster() -> Simulation:
+    return Simulation()
+
+
+def test_a_stream_on_an_empty_cluster_gets_a_pool_and_runs(cluster: Simulation) -> None:
+    cluster.create("Stream", "demo", FAKE)
+    cluster.settle()
+    assert cluster.status("demo")["streamer"] == "streamer-default-0"
+    assert cluster.condition("demo", "Ready") == ("True", "Running")
+    assert cluster.condition("demo", "Scheduled") == ("True", "Placed")
+    urls = [entry["url"] for entry in cluster.status("demo")["playUrls"]]
+    assert "http://streamer-default.ns.svc/demo/index.m3u8" in urls
+
+
+def test_first_status_is_unknown_while_the_pool_starts(cluster: Simulation) -> None:
+    cluster.create("Stream", "demo", FAKE)
+    cluster.see()
+    cluster.carry_out(cluster.plan())
+    assert cluster.condition("demo", "Ready") == ("Unknown", "WaitingForStreamer")
+    assert cluster.status("demo")["observedGeneration"] == 1
+
+
+def test_default_pool_can_be_switched_off() -> None:
+    cluster = Simulation(Settings(default_pool=False))
+    cluster.create("Stream", "demo", FAKE)
+    cluster.settle()
+    assert ("Streamer", "ns", "default") not in cluster.objects
+    assert cluster.condition("demo", "Scheduled") == ("False", "NoStreamerAvailable")
+
+
+def test_nothing_is_written_at_rest(cluster: Simulation) -> None:
+    for index in range(20):
+        cluster.create("Stream", f"s{index}", FAKE)
+    cluster.settle()
+    writes = cluster.writes
+    for _ in range(5):
+        cluster.pass_time(60)
+        cluster.see()
+        plan = cluster.plan()
+        cluster.carry_out(plan)
+    assert cluster.writes == writes
+
+
+def test_at_most_two_status_writes_a_stream(cluster: Simulation) -> None:
+    cluster.create("Streamer", "pool", {"replicas": 4})
+    cluster.settle()
+    writes = cluster.writes
+    for index in range(50):
+        cluster.create("Stream", f"s{index}", FAKE)
+    cluster.settle()
+    assert cluster.writes - writes <= 2 * 50
+
+
+def test_streams_of_a_dying_pod_move_and_do_not_come_back(cluster: Simulation) -> None:
+    cluster.create("Streamer", "pool", {"replicas": 2})
+    for index in range(10):
+        cluster.create("Stream", f"s{index}", FAKE)
+    cluster.settle()
+    cluster.terminate("streamer-pool-0")
+    cluster.see()
+    cluster.carry_out(cluster.plan())
+    homes = {cluster.status(f"s{index}")["streamer"] for index in range(10)}
+    assert homes == {"streamer-pool-1"}
+    moved = [i for i in range(10) if "previousStreamer" in cluster.status(f"s{i}")]
+    assert len(moved) == 5, "the old pod runs them until the new one has pictures"
+    cluster.delete("Pod", "streamer-pool-0")
+    cluster.run_stateful_sets()
+    cluster.settle()
+    homes = {cluster.status(f"s{index}")["streamer"] for index in range(10)}
+    assert homes == {"streamer-pool-1"}
+    assert not any("previousStreamer" in cluster.status(f"s{i}") for i in range(10))
+
+
+def test_a_blip_of_readiness_moves_nothing(cluster: Simulation) -> None:
+    cluster.create("Streamer", "pool", {"replicas": 2})
+    cluster.create("Stream", "s", FAKE)
+    cluster.settle()
+    home = cluster.status("s")["streamer"]
+    cluster.set_ready(home, False)
+    cluster.see()
+    plan = cluster.plan()
+    assert not [w for w in plan.statuses if w.kind == "Stream"]
+    assert plan.again_after_seconds is not None
+    cluster.pass_time(10)
+    cluster.carry_out(cluster.plan())
+    assert cluster.status("s")["streamer"] != home
+
+
+def test_a_pod_stuck_on_a_dead_node_is_removed_by_force(cluster: Simulation) -> None:
+    cluster.create("Streamer", "pool", {})
+    cluster.settle()
+    cluster.terminate("streamer-pool-0", seconds=5)
+    cluster.pass_time(60)
+    cluster.see()
+    [delete] = cluster.plan().deletes
+    assert (delete.kind, delete.name, delete.force) == ("Pod", "streamer-pool-0", True)
+
+
+def test_two_streams_of_one_name(cluster: Simulation) -> None:
+    cluster.create("Stream", "older", {**FAKE, "name": "sport/one"})
+    cluster.pass_time(1)
+    cluster.create("Stream", "newer", {**FAKE, "name": "sport/one"})
+    cluster.settle()
+    assert cluster.condition("older", "Ready") == ("True", "Running")
+    assert cluster.condition("newer", "Stalled") == ("True", "NameConflict")
+    assert "streamer" not in cluster.status("newer")
+
+
+def test_disabled_stream_runs_nowhere(cluster: Simulation) -> None:
+    cluster.create("Stream", "s", FAKE)
+    cluster.settle()
+    cluster.edit("Stream", "s", disabled=True)
+    cluster.settle()
+    assert "streamer" not in cluster.status("s")
+    assert cluster.condition("s", "Ready") == ("True", "Disabled")
+
+
+def test_gpu_stream_waits_and_then_lands_on_the_gpu_pool(cluster: Simulation) -> None:
+    cluster.create("Streamer", "plain", {})
+    cluster.create("Stream", "s", {**FAKE, "gpu": True})
+    cluster.settle()
+    assert cluster.condition("s", "Ready") == ("False", "NoStreamerAvailable")
+    cluster.create("Streamer", "gpu", {"nvidiaGpuCount": 1})
+    cluster.settle()
+    assert cluster.status("s")["streamer"] == "streamer-gpu-0"
+
+
+def test_a_problem_of_the_pod_is_told(cluster: Simulation) -> None:
+    cluster.create("Stream", "s", FAKE)
+    cluster.create("Streamer", "pool", {"image": "no/such:image"})
+    cluster.see()
+    cluster.carry_out(cluster.plan())
+    cluster.run_stateful_sets(ready=False)
+    pod = cluster.objects["Pod", "ns", "streamer-pool-0"]
+    pod["status"]["containerStatuses"] = [
+        {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}
+    ]
+    cluster.see()
+    cluster.carry_out(cluster.plan())
+    assert cluster.condition("pool", "Ready", "Streamer") == ("False", "PodProblem")
+    [message] = [
+        c["message"] for c in cluster.status("s")["conditions"] if c["type"] == "Scheduled"
+    ]
+    assert "ImagePullBackOff" in message
+
+
+def test_pool_grows_with_its_streams_and_shrinks_slowly(cluster: Simulation) -> None:
+    cluster.create("Streamer", "pool", {"minReplicas": 1, "maxReplicas": 3, "channelLimit": 10})
+    for index in range(20):
+        cluster.create("Stream", f"s{index}", FAKE)
+    cluster.settle()
+    assert cluster.status("pool", "Streamer")["replicas"] == 3
+    for index in range(18):
+        cluster.delete("Stream", f"s{index}")
+    cluster.settle()
+    assert cluster.status("pool", "Streamer")["replicas"] == 3
+    cluster.pass_time(11 * 60)
+    cluster.settle()
+    assert cluster.status("pool", "Streamer")["replicas"] == 2
+
+
+def test_manual_edit_of_an_owned_field_is_put_right(cluster: Simulation) -> None:
+    cluster.create("Streamer", "pool", {"replicas": 2})
+    cluster.settle()
+    cluster.objects["StatefulSet", "ns", "streamer-pool"]["spec"]["replicas"] = 7
+    cluster.see()
+    assert [a.body["kind"] for a in cluster.plan().applies] == ["StatefulSet"]
+    cluster.settle()
+    assert cluster.objects["StatefulSet", "ns", "streamer-pool"]["spec"]["replicas"] == 2
+
+
+def test_external_streamer_takes_streams_and_makes_no_pods(cluster: Simulation) -> None:
+    cluster.create("Streamer", "outside", {"apiUrl": "http://192.0.2.9:8080"})
+    cluster.create("Stream", "s", FAKE)
+    cluster.settle()
+    assert cluster.status("s")["streamer"] == "outside"
+    assert not [key for key in cluster.objects if key[0] == "StatefulSet"]
+
+
+def test_streamer_deleted_under_its_streams(cluster: Simulation) -> None:
+    cluster.create("Streamer", "pool", {})
+    cluster.create("Stream", "s", FAKE)
+    cluster.settle()
+    cluster.delete("Streamer", "pool")
+    cluster.settle()
+    assert cluster.status("s")["streamer"] == "streamer-default-0"
+
+
+@pytest.mark.parametrize(
+    ("live", "wanted", "expected"),
+    [
+        ({"a": 1, "b": 2}, {"a": 1}, True),
+        ({"a": 1}, {"a": 1, "b": 2}, False),
+        ([{"a": 1, "x": 0}], [{"a": 1}], True),
+        ([1, 2], [1], False),
+        (None, {}, True),
+        (None, [], True),
+        (None, {"a": 1}, False),
+    ],
+)
+def test_covers(live: Any, wanted: Any, expected: bool) -> None:
+    assert covers(live, wanted) is expected
+
+
+names = st.sampled_from([f"s{i}" for i in range(6)])
+pools = st.sampled_from(["a", "b"])
+stream_specs = st.fixed_dictionaries(
+    {},
+    optional={
+        "disabled": st.booleans(),
+        "gpu": st.booleans(),
+        "streamer": pools,
+        "preferredStreamer": pools,
+    },
+)
+pool_specs = st.fixed_dictionaries(
+    {"replicas": st.integers(0, 3)},
+    optional={"nvidiaGpuCount": st.just(1), "channelLimit": st.integers(1, 4)},
+)
+
+
+class Convergence(RuleBasedStateMachine):
+    """Users, nodes and crashes do what they like; once they stop, everything comes right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cluster = Simulation(Settings(default_pool=False))
+
+    @rule(name=names, spec=stream_specs)
+    def write_stream(self, name: str, spec: dict[str, Any]) -> None:
+        if ("Stream", "ns", name) in self.cluster.objects:
+            self.cluster.edit("Stream", name, **spec)
+        else:
+            self.cluster.create("Stream", name, {**FAKE, **spec})
+
+    @rule(name=names)
+    def delete_stream(self, name: str) -> None:
+        if ("Stream", "ns", name) in self.cluster.objects:
+            self.cluster.delete("Stream", name)
+
+    @rule(name=pools, spec=pool_specs)
+    def write_pool(self, name: str, spec: dict[str, Any]) -> None:
+        if ("Streamer", "ns", name) in self.cluster.objects:
+            self.cluster.edit("Streamer", name, **spec)
+        else:
+            self.cluster.create("Streamer", name, spec)
+
+    @rule(name=pools)
+    def delete_pool(self, name: str) -> None:
+        if ("Streamer", "ns", name) in self.cluster.objects:
+            self.cluster.delete("Streamer", name)
+
+    @rule(pool=pools, index=st.integers(0, 2), how=st.sampled_from(["gone", "unready", "dying"]))
+    def hurt_pod(self, pool: str, index: int, how: str) -> None:
+        name = f"streamer-{pool}-{index}"
+        if ("Pod", "ns", name) not in self.cluster.objects:
+            return
+        match how:
+            case "gone":
+                self.cluster.delete("Pod", name)
+            case "unready":
+                self.cluster.set_ready(name, False)
+            case "dying":
+                self.cluster.terminate(name)
+
+    @rule(seconds=st.sampled_from([1, 10, 100]))
+    def time_passes(self, seconds: int) -> None:
+        self.cluster.pass_time(seconds)
+
+    @rule(kinds=st.sets(st.sampled_from(["Stream", "Streamer", "Pod", "StatefulSet", "Service"])))
+    def some_events_arrive(self, kinds: set[str]) -> None:
+        if kinds:
+            self.cluster.see(kinds)
+
+    @rule(writes=st.integers(0, 4))
+    def operator_crashes_in_a_plan(self, writes: int) -> None:
+        self.cluster.carry_out(self.cluster.plan(), at_most=writes)
+
+    @rule()
+    def pods_start(self) -> None:
+        self.cluster.run_stateful_sets()
+
+    @precondition(lambda self: self.cluster.objects)
+    @rule()
+    def everything_comes_right(self) -> None:
+        cluster = self.cluster
+        for (kind, _, name), body in list(cluster.objects.items()):
+            if kind == "Pod":
+                body["metadata"].pop("deletionTimestamp", None)
+                cluster.set_ready(name, True)
+        cluster.settle()
+        live = {
+            key[2]
+            for key, body in cluster.objects.items()
+            if key[0] == "Pod" and body["status"]["conditions"][0]["status"] == "True"
+        }
+        for (kind, _, name), body in cluster.objects.items():
+            if kind != "Stream":
+                continue
+            status = body["status"]
+            assert status["observedGeneration"] == body["metadata"]["generation"]
+            ready = cluster.condition(name, "Ready")
+            if ready == ("True", "Running"):
+                assert status["streamer"] in live
+            else:
+                assert "streamer" not in status or ready[1] == "StreamerNotReady"
+        owners = {body["metadata"]["uid"] for body in cluster.objects.values()}
+        for (kind, *_), body in cluster.objects.items():
+            if kind == "StatefulSet":
+                assert body["metadata"]["ownerReferences"][0]["uid"] in owners, "orphan"
+
+    @invariant()
+    def plan_is_a_function_of_the_snapshot(self) -> None:
+        first, second = self.cluster.plan(), self.cluster.plan()
+        assert first == second
+
+
+TestConvergence = Convergence.TestCase
+TestConvergence.settings = hypothesis_settings(
+    max_examples=60, stateful_step_count=25, deadline=None
+)

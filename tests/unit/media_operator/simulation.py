@@ -1,0 +1,182 @@
+"""A cluster in memory: what the API server, the StatefulSet controller and kubelets do to a plan.
+
+It serves the convergence tests, where faults fall between any two writes; the real API server
+serves the cluster tests.
+"""
+
+import copy
+import itertools
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from media_operator.cache import Cache
+from media_operator.objects import Snapshot
+from media_operator.planner.actions import Apply, Delete, Plan, WriteStatus
+from media_operator.planner.plan import make_plan
+from media_operator.settings import Settings
+
+Body = dict[str, Any]
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Simulation:
+    """Objects by kind, namespace and name, with a clock and a way to lose events."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self.objects: dict[tuple[str, str, str], Body] = {}
+        self.now = START
+        self.writes = 0
+        self._uids = itertools.count(1)
+        self.cache = Cache(lambda: None)
+
+    # What users do.
+
+    def create(self, kind: str, name: str, spec: Body, namespace: str = "ns") -> Body:
+        body = {
+            "kind": kind,
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "uid": f"uid-{next(self._uids)}",
+                "generation": 1,
+                "creationTimestamp": self.stamp(),
+            },
+            "spec": spec,
+        }
+        self.objects[kind, namespace, name] = body
+        return body
+
+    def edit(self, kind: str, name: str, namespace: str = "ns", **spec: Any) -> None:
+        body = self.objects[kind, namespace, name]
+        body["spec"] = {**body["spec"], **spec}
+        body["metadata"]["generation"] += 1
+
+    def delete(self, kind: str, name: str, namespace: str = "ns") -> None:
+        body = self.objects.pop((kind, namespace, name))
+        uid = body["metadata"]["uid"]
+        for key in [k for k, o in self.objects.items() if self._owner(o) == uid]:
+            if key in self.objects:
+                self.delete(key[0], key[2], key[1])
+
+    @staticmethod
+    def _owner(body: Body) -> str | None:
+        owners = body["metadata"].get("ownerReferences") or []
+        return owners[0]["uid"] if owners else None
+
+    # What the cluster does.
+
+    def stamp(self) -> str:
+        return self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def run_stateful_sets(self, ready: bool = True) -> None:
+        """Make missing pods, remove surplus ones, and let those without a decision get ready."""
+        for (kind, namespace, name), body in list(self.objects.items()):
+            if kind != "StatefulSet":
+                continue
+            wanted = {f"{name}-{i}" for i in range(body["spec"]["replicas"])}
+            mine = {
+                key[2]: pod
+                for key, pod in self.objects.items()
+                if key[0] == "Pod" and self._owner(pod) == body["metadata"]["uid"]
+            }
+            for surplus in mine.keys() - wanted:
+                del self.objects["Pod", namespace, surplus]
+            for missing in wanted - mine.keys():
+                self._pod(namespace, missing, body, ready)
+
+    def _pod(self, namespace: str, name: str, owner: Body, ready: bool) -> None:
+        body = self.create("Pod", name, {"nodeName": "node-1"}, namespace)
+        body["metadata"]["labels"] = owner["spec"]["template"]["metadata"]["labels"]
+        body["metadata"]["ownerReferences"] = [{"uid": owner["metadata"]["uid"]}]
+        body["status"] = {"hostIP": "192.0.2.1"}
+        self.set_ready(name, ready, namespace)
+
+    def set_ready(self, name: str, ready: bool, namespace: str = "ns") -> None:
+        self.objects["Pod", namespace, name]["status"]["conditions"] = [
+            {"type": "Ready", "status": str(ready), "lastTransitionTime": self.stamp()}
+        ]
+
+    def terminate(self, name: str, namespace: str = "ns", seconds: float = 30) -> None:
+        until = (self.now + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.objects["Pod", namespace, name]["metadata"]["deletionTimestamp"] = until
+
+    # What the operator sees and does.
+
+    def see(self, kinds: Iterable[str] = ()) -> Snapshot:
+        """Deliver the present state of `kinds` (all if empty) to the operator's cache."""
+        for kind in kinds or {
+            "Stream",
+            "Streamer",
+            "Cache",
+            "Pod",
+            "StatefulSet",
+            "Service",
+            "ConfigMap",
+            "PodDisruptionBudget",
+        }:
+            bodies = [copy.deepcopy(o) for (k, _, _), o in self.objects.items() if k == kind]
+            self.cache.replace(kind, bodies)
+        return self.cache.snapshot
+
+    def plan(self) -> Plan:
+        return make_plan(self.cache.snapshot, self.settings, self.now)
+
+    def carry_out(self, plan: Plan, at_most: int | None = None) -> None:
+        """Do the first `at_most` actions of a plan (all if None): a crash stops in between."""
+        actions = [*plan.applies, *plan.deletes, *plan.statuses]
+        for action in actions[:at_most]:
+            self.writes += 1
+            self._do(action)
+
+    def _do(self, action: Apply | Delete | WriteStatus) -> None:
+        match action:
+            case Apply(body):
+                self._apply(copy.deepcopy(dict(body)))
+            case Delete(kind, namespace, name):
+                if (kind, namespace, name) in self.objects:
+                    self.delete(kind, name, namespace)
+            case WriteStatus(kind, namespace, name, status):
+                if (target := self.objects.get((kind, namespace, name))) is not None:
+                    foreign = [
+                        c
+                        for c in (target.get("status") or {}).get("conditions", [])
+                        if c["type"] not in ("Ready", "Scheduled", "Stalled")
+                    ]
+                    merged = copy.deepcopy(dict(status))
+                    merged["conditions"] = [*merged.get("conditions", []), *foreign]
+                    target["status"] = merged
+
+    def _apply(self, body: Body) -> None:
+        meta = body["metadata"]
+        key = (body["kind"], meta["namespace"], meta["name"])
+        before = self.objects.get(key)
+        if before is None:
+            self.create(body["kind"], meta["name"], {}, meta["namespace"])
+            before = self.objects[key]
+        before["metadata"] = {**before["metadata"], **meta}
+        before |= {part: body[part] for part in ("spec", "data") if part in body}
+
+    def settle(self, rounds: int = 12) -> int:
+        """See, plan and write until nothing is left to do; the rounds it took."""
+        for count in range(rounds):
+            self.see()
+            plan = self.plan()
+            if not plan.writes:
+                return count
+            self.carry_out(plan)
+            self.run_stateful_sets()
+        raise AssertionError(f"not settled after {rounds} rounds: {plan}")
+
+    def status(self, name: str, kind: str = "Stream", namespace: str = "ns") -> Body:
+        return dict(self.objects[kind, namespace, name].get("status") or {})
+
+    def condition(self, name: str, type_: str, kind: str = "Stream") -> tuple[str, str]:
+        for condition in self.status(name, kind).get("conditions", []):
+            if condition["type"] == type_:
+                return condition["status"], condition["reason"]
+        return "", ""
