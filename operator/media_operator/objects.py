@@ -35,8 +35,8 @@ class StreamObject:
     needs_gpu: bool
     bandwidth_kbit: int
     denied_protocols: frozenset[str]
-    input_active: str
-    """Status of the condition InputActive (Central's): True, False, Unknown or empty."""
+    active_on: str
+    """`status.activeStreamer` (Central's): the streamer on which frames were last seen."""
     status: Mapping[str, Any]
 
     @property
@@ -63,12 +63,10 @@ class StreamObject:
             needs_gpu=bool(spec.get("gpu")),
             bandwidth_kbit=int((spec.get("claims") or {}).get("bitrate") or 0),
             denied_protocols=_denied(spec.get("protocols") or {}),
-            input_active=next(
-                (c["status"] for c in conditions if c.get("type") == "InputActive"), ""
-            ),
-            # Conditions of other owners are theirs to keep.
+            active_on=status.get("activeStreamer", ""),
+            # What Central writes is Central's to keep.
             status={
-                **{k: v for k, v in status.items() if k != "conditions"},
+                **{k: v for k, v in status.items() if k not in ("conditions", "activeStreamer")},
                 "conditions": [c for c in conditions if c.get("type") != "InputActive"],
             },
         )

@@ -124,7 +124,7 @@ def _leaving(stream: StreamObject, hostname: str, by_hostname: Mapping[str, Serv
     """The draining streamer that runs it on until the new one has pictures: make before break."""
     previous = stream.status.get("streamer")
     if previous == hostname:
-        if stream.input_active == "True":
+        if stream.active_on == hostname:
             return None
         previous = stream.status.get("previousStreamer")
     server = by_hostname.get(previous) if previous else None

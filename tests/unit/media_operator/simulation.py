@@ -142,13 +142,15 @@ class Simulation:
                     self.delete(kind, name, namespace)
             case WriteStatus(kind, namespace, name, status):
                 if (target := self.objects.get((kind, namespace, name))) is not None:
+                    before = target.get("status") or {}
                     foreign = [
                         c
-                        for c in (target.get("status") or {}).get("conditions", [])
+                        for c in before.get("conditions", [])
                         if c["type"] not in ("Ready", "Scheduled", "Stalled")
                     ]
                     merged = copy.deepcopy(dict(status))
                     merged["conditions"] = [*merged.get("conditions", []), *foreign]
+                    merged |= {k: v for k, v in before.items() if k == "activeStreamer"}
                     target["status"] = merged
 
     def _apply(self, body: Body) -> None:

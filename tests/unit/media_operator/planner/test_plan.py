@@ -80,6 +80,9 @@ def test_streams_of_a_dying_pod_move_and_do_not_come_back(cluster: Simulation) -
     assert homes == {"streamer-pool-1"}
     moved = [i for i in range(10) if "previousStreamer" in cluster.status(f"s{i}")]
     assert len(moved) == 5, "the old pod runs them until the new one has pictures"
+    cluster.objects["Stream", "ns", f"s{moved[0]}"]["status"]["activeStreamer"] = "streamer-pool-1"
+    cluster.settle()
+    assert [i for i in range(10) if "previousStreamer" in cluster.status(f"s{i}")] == moved[1:]
     cluster.delete("Pod", "streamer-pool-0")
     cluster.run_stateful_sets()
     cluster.settle()
