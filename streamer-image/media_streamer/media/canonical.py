@@ -1,0 +1,202 @@
+"""Canonical payloads: what an input delivers, turned once into what every muxer takes.
+
+H.264 and HEVC become NAL units behind 4-byte lengths, AAC loses its ADTS header, AV1 its temporal
+delimiters; everything else passes as it is. Parameter sets that `Track.init` carries are taken out
+of random access pictures, because muxers put them back where their format wants them; before
+other pictures (recovery points) they stay, for there nobody would. Access unit delimiters and
+filler are dropped.
+
+A `Canonicalizer` also watches the configuration: when parameter sets change in mid-stream, the
+track has to be described anew, else decoders show garbage.
+"""
+
+from typing import Any
+
+import av
+
+from media_streamer.media import nal, obu
+
+CODECS = frozenset(
+    ("h264", "hevc", "av1", "mpeg2video", "aac", "mp3", "mp2", "ac3", "eac3", "opus")
+)
+"""FFmpeg's names of the codecs that can be a track."""
+
+_MPEG2_SEQUENCE_HEADER = b"\x00\x00\x01\xb3"
+_MPEG2_SEQUENCE_BYTES = 12
+"""Start code, size, aspect ratio, rate, bit rate and buffer (ISO/IEC 13818-2 6.2.2.1)."""
+
+
+def configuration(codec: str, data: bytes, length_size: int) -> list[bytes]:
+    """Decoder configuration inside a packet: parameter sets or sequence headers; [] if none.
+
+    `length_size` is the size of NAL lengths, 0 for Annex B. Raises ValueError if the packet is
+    corrupt.
+    """
+    types = nal.NAL_TYPES.get(codec)
+    if types is not None:
+        units = _split_nal(data, length_size)
+        return [u for u in units if u[0] >> types.shift & types.mask in types.parameter_sets]
+    if codec == "av1":
+        return [unit for kind, unit in obu.split(data) if kind == obu.SEQUENCE_HEADER]
+    if codec == "mpeg2video":
+        start = data.find(_MPEG2_SEQUENCE_HEADER)
+        return [data[start : start + _MPEG2_SEQUENCE_BYTES]] if start >= 0 else []
+    return []
+
+
+def codec_name(stream: av.stream.Stream) -> str:
+    """FFmpeg's name of the codec (not of the decoder: av1, not libdav1d), "" if it has none."""
+    context: Any = stream.codec_context
+    return str(context.codec.canonical_name) if context is not None else ""
+
+
+def is_adts(data: bytes) -> bool:
+    """Whether AAC data begins with an ADTS header (sync word and layer 0)."""
+    return len(data) > 7 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0
+
+
+def new_extradata(packet: "av.Packet[Any]") -> bytes:
+    """Configuration record that came with the packet (a new FLV sequence header), or b""."""
+    if packet.has_sidedata("new_extradata"):
+        return bytes(packet.get_sidedata("new_extradata"))
+    return b""
+
+
+def _split_nal(data: bytes, length_size: int) -> list[bytes]:
+    if length_size:
+        return nal.split_length_prefixed(data, length_size)
+    return nal.split_annex_b(data)
+
+
+class Canonicalizer:
+    """Turns the packets of one track of one opened input into canonical payloads."""
+
+    changed: bool
+    """The last packet brought another configuration: describe the track again from that packet
+    before its frame is pushed."""
+
+    def __init__(self, stream: av.stream.Stream) -> None:
+        context: Any = stream.codec_context
+        self.changed = False
+        self._codec = codec_name(stream)
+        extradata = bytes(context.extradata or b"")
+        self._extradata = extradata
+        self._known: frozenset[bytes] = frozenset()
+        """Configuration units that the track's description holds."""
+        self._carried: list[bytes] = []
+        """Parameter sets of a packet without slices; they go in band with the next picture."""
+        self._header = b""
+        """Fixed part of the last ADTS or MPEG audio header."""
+        self._types = nal.NAL_TYPES.get(self._codec)
+        self._convert = {
+            "h264": self._nal_units,
+            "hevc": self._nal_units,
+            "av1": self._obus,
+            "mpeg2video": self._mpeg2,
+            "aac": self._aac,
+            "mp3": self._mpeg_audio,
+            "mp2": self._mpeg_audio,
+        }.get(self._codec, self._as_is)
+        self._length_size = 0
+        if self._types is not None:
+            self._length_size = nal.length_size(self._codec, extradata)
+            self._known = frozenset(nal.parameter_sets(self._codec, extradata))
+
+    def convert(self, packet: "av.Packet[Any]") -> bytes | None:
+        """Canonical payload of a packet.
+
+        None means nothing to emit: an empty or corrupt packet, or parameter sets alone.
+        """
+        self.changed = False
+        if packet.size == 0 or packet.is_corrupt:
+            return None
+        if packet.is_keyframe and packet.has_sidedata("new_extradata"):
+            self._take_extradata(new_extradata(packet))
+        try:
+            return self._convert(bytes(packet)) or None
+        except ValueError:
+            return None
+
+    def _take_extradata(self, extradata: bytes) -> None:
+        if extradata == self._extradata:
+            return
+        self._extradata = extradata
+        if self._types is None:
+            self.changed = True
+            return
+        known = frozenset(nal.parameter_sets(self._codec, extradata))
+        self._length_size = nal.length_size(self._codec, extradata)
+        self.changed = known != self._known
+        self._known = known
+
+    def _as_is(self, data: bytes) -> bytes:
+        return data
+
+    def _nal_units(self, data: bytes) -> bytes | None:
+        """Split, sort out and join; the common frame of few slices has nothing to sort out."""
+        types = self._types
+        assert types is not None
+        shift, mask = types.shift, types.mask
+        units = _split_nal(data, self._length_size)
+        kinds = [unit[0] >> shift & mask for unit in units]
+        if types.special.isdisjoint(kinds) and not self._carried:
+            if self._length_size == 4:
+                return data
+            return nal.join_length_prefixed(units)
+        sets = [
+            unit for unit, kind in zip(units, kinds, strict=True) if kind in types.parameter_sets
+        ]
+        if types.slices.isdisjoint(kinds):
+            self._carried = [unit for unit in sets if unit not in self._known]
+            return None
+        if types.sps in kinds and not self._known.issuperset(sets):
+            # Only sets that come with an SPS replace the description; a lone PPS stays in band.
+            self._known = frozenset(sets)
+            self.changed = True
+        described = () if types.random_access.isdisjoint(kinds) else self._known
+        kept = [
+            unit
+            for unit, kind in zip(units, kinds, strict=True)
+            if kind not in types.dropped and unit not in described
+        ]
+        kept[:0], self._carried = self._carried, []
+        return nal.join_length_prefixed(kept)
+
+    def _obus(self, data: bytes) -> bytes:
+        if data[0] >> 3 & 0x0F not in (obu.TEMPORAL_DELIMITER, obu.SEQUENCE_HEADER):
+            return data
+        units = list(obu.split(data))
+        self._replace_known(frozenset(u for kind, u in units if kind == obu.SEQUENCE_HEADER))
+        dropped = (obu.TEMPORAL_DELIMITER, obu.PADDING)
+        return b"".join([unit for kind, unit in units if kind not in dropped])
+
+    def _mpeg2(self, data: bytes) -> bytes:
+        if data.startswith(_MPEG2_SEQUENCE_HEADER):
+            # Size, aspect ratio and rate; the bit rate behind them may vary freely.
+            self._replace_known(frozenset((data[4:8],)))
+        return data
+
+    def _replace_known(self, found: frozenset[bytes]) -> None:
+        if found and found != self._known:
+            self.changed = self.changed or bool(self._known)
+            self._known = found
+
+    def _aac(self, data: bytes) -> bytes:
+        """Strip ADTS (ISO/IEC 14496-3 1.A.2): 7 bytes, 9 with a CRC."""
+        if self._extradata or not is_adts(data):
+            return data
+        # Profile, sampling frequency and channel configuration; the private bit is masked out.
+        self._replace_header(bytes((data[2] & 0xFD, data[3] & 0xC0)))
+        return data[7 if data[1] & 1 else 9 :]
+
+    def _mpeg_audio(self, data: bytes) -> bytes:
+        """Watch version, layer, sampling frequency and mono (ISO/IEC 11172-3 2.4.2.3)."""
+        if len(data) > 4 and data[0] == 0xFF:
+            mono = data[3] >> 6 == 3
+            self._replace_header(bytes((data[1] & 0xFE, data[2] & 0x0C, mono)))
+        return data
+
+    def _replace_header(self, header: bytes) -> None:
+        if header != self._header:
+            self.changed = bool(self._header)
+            self._header = header
