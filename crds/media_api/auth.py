@@ -12,7 +12,8 @@ from media_api.base import ApiModel
 from media_api.units import Count, ObjectName, Secret, Text, TextMap, Url
 
 Country = Annotated[
-    str, Field(pattern=r"^[A-Za-z]{2}$", description="ISO 3166-1 alpha-2 country code.")
+    str,
+    Field(max_length=2, pattern=r"^[A-Za-z]{2}$", description="ISO 3166-1 alpha-2 country code."),
 ]
 Countries = Annotated[list[Country], Field(max_length=300)]
 Texts = Annotated[list[Text], Field(max_length=256)]

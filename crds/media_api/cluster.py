@@ -17,6 +17,7 @@ from media_api.units import (
     ObjectName,
     Percent,
     Secret,
+    SegmentMilliseconds,
     StreamName,
     Text,
     Url,
@@ -63,7 +64,7 @@ class SourceGroup(ApiModel):
     name: ObjectName = Field(description="Name of the group.")
     on_play: AuthSpec | None = Field(default=None, description="Authorisation of viewers.")
     cache: CacheSpec | None = Field(default=None, description="Cache of their segments.")
-    segment_duration: Annotated[Milliseconds, Field(ge=100, le=120_000)] | None = Field(
+    segment_duration: SegmentMilliseconds | None = Field(
         default=None, description="Length of a segment in milliseconds, 100 to 120000."
     )
     dvr: StreamDvrSpec | None = Field(default=None, description="Archive of their segments.")

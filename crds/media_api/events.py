@@ -27,7 +27,7 @@ def _text_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-FieldValues = Annotated[list[LongText], BeforeValidator(_text_list), Field(max_length=256)]
+FieldValues = Annotated[list[LongText], Field(max_length=256), BeforeValidator(_text_list)]
 EventFilter = Annotated[dict[str, FieldValues], Field(max_length=32)]
 EventFilters = Annotated[list[EventFilter], Field(max_length=64)]
 

@@ -73,12 +73,11 @@ def check_input_url(url: str) -> str:
 
 InputUrl = Annotated[
     str,
-    AfterValidator(check_input_url),
     Field(
-        min_length=1,
         max_length=MAX_URL,
         description="URL of the source; its scheme names the protocol, such as rtsp://.",
     ),
+    AfterValidator(check_input_url),
 ]
 
 

@@ -34,12 +34,11 @@ def check_push_url(url: str) -> str:
 
 PushUrl = Annotated[
     str,
-    AfterValidator(check_push_url),
     Field(
-        min_length=1,
         max_length=MAX_URL,
         description="Destination; %s in a template's push is replaced by the stream name.",
     ),
+    AfterValidator(check_push_url),
 ]
 
 

@@ -100,34 +100,34 @@ ListenerCount = Field(max_length=MAX_LISTENERS)
 class Listeners(ApiModel):
     """Ports of the server by protocol."""
 
-    http: Annotated[list[HttpListener], OneOrMore, ListenerCount] | None = Field(
+    http: Annotated[list[HttpListener], ListenerCount, OneOrMore] | None = Field(
         default=None, description="HTTP."
     )
-    https: Annotated[list[HttpsListener], OneOrMore, ListenerCount] | None = Field(
+    https: Annotated[list[HttpsListener], ListenerCount, OneOrMore] | None = Field(
         default=None, description="HTTPS."
     )
-    rtmp: Annotated[list[Listener], OneOrMore, ListenerCount] | None = Field(
+    rtmp: Annotated[list[Listener], ListenerCount, OneOrMore] | None = Field(
         default=None, description="RTMP."
     )
-    rtmps: Annotated[list[TlsListener], OneOrMore, ListenerCount] | None = Field(
+    rtmps: Annotated[list[TlsListener], ListenerCount, OneOrMore] | None = Field(
         default=None, description="RTMP with TLS; needs a fully valid certificate."
     )
-    rtsp: Annotated[list[Listener], OneOrMore, ListenerCount] | None = Field(
+    rtsp: Annotated[list[Listener], ListenerCount, OneOrMore] | None = Field(
         default=None, description="RTSP."
     )
-    rtsps: Annotated[list[TlsListener], OneOrMore, ListenerCount] | None = Field(
+    rtsps: Annotated[list[TlsListener], ListenerCount, OneOrMore] | None = Field(
         default=None, description="RTSP with TLS."
     )
-    srt: Annotated[list[Listener], OneOrMore, ListenerCount] | None = Field(
+    srt: Annotated[list[Listener], ListenerCount, OneOrMore] | None = Field(
         default=None, description="SRT, all streams by stream id."
     )
-    turn: Annotated[list[Listener], OneOrMore, ListenerCount] | None = Field(
+    turn: Annotated[list[Listener], ListenerCount, OneOrMore] | None = Field(
         default=None, description="TURN."
     )
-    snmp: Annotated[list[Listener], OneOrMore, ListenerCount] | None = Field(
+    snmp: Annotated[list[Listener], ListenerCount, OneOrMore] | None = Field(
         default=None, description="SNMP."
     )
-    sip: Annotated[list[Listener], OneOrMore, ListenerCount] | None = Field(
+    sip: Annotated[list[Listener], ListenerCount, OneOrMore] | None = Field(
         default=None, description="SIP."
     )
 
@@ -145,8 +145,8 @@ def parse_cidr(text: str) -> str:
 
 Cidr = Annotated[
     str,
-    AfterValidator(parse_cidr),
     Field(max_length=64, description="Address or network, 10.0.0.0/8 or the short 10/8."),
+    AfterValidator(parse_cidr),
 ]
 
 

@@ -34,12 +34,13 @@ from media_api.units import (
     Count,
     DiskPath,
     LongText,
-    Milliseconds,
+    MillisecondsText,
     ObjectName,
     Seconds,
     SecondsOrBool,
     SecondsOrFalse,
     Secret,
+    SegmentMilliseconds,
     StreamName,
     Text,
     TextMap,
@@ -163,11 +164,11 @@ class StreamMedia(ApiModel):
     segment_count: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=DEFAULT_SEGMENT_COUNT, description="Segments of the live playlist, 1 to 1000."
     )
-    segment_duration: Annotated[Milliseconds, Field(ge=100, le=120_000)] = Field(
+    segment_duration: SegmentMilliseconds = Field(
         default=DEFAULT_SEGMENT_DURATION,
         description="Length of a segment in milliseconds, 100 to 120000; ends at a key frame.",
     )
-    chunk_duration: Annotated[Milliseconds, Field(ge=20, le=10_000)] | None = Field(
+    chunk_duration: Annotated[int, Field(ge=20, le=10_000), MillisecondsText] | None = Field(
         default=None, description="Length of an LL-HLS part in milliseconds, 20 to 10000."
     )
     url_prefix: TextOrFalse | None = Field(

@@ -188,53 +188,61 @@ def _strict_false(value: Any) -> Any:
 
 Seconds = Annotated[
     int,
-    BeforeValidator(_seconds),
     Field(ge=0, le=MAX_SECONDS, description="Seconds.", json_schema_extra={"format": "seconds"}),
+    BeforeValidator(_seconds),
 ]
 Milliseconds = Annotated[
     int,
-    BeforeValidator(_milliseconds),
     Field(
         ge=0,
         le=MAX_MILLISECONDS,
         description="Milliseconds.",
         json_schema_extra={"format": "milliseconds"},
     ),
+    BeforeValidator(_milliseconds),
 ]
 ByteSize = Annotated[
     int,
-    BeforeValidator(_bytes),
     Field(
         ge=0,
         le=MAX_BYTES,
         description="Bytes; K M G T are powers of 1024.",
         json_schema_extra={"format": "bytes"},
     ),
+    BeforeValidator(_bytes),
 ]
 BitRate = Annotated[
     int,
-    BeforeValidator(_bit_rate),
     Field(
         ge=0,
         le=MAX_BIT_RATE,
         description="bit/s; K M G are powers of 1000.",
         json_schema_extra={"format": "speed"},
     ),
+    BeforeValidator(_bit_rate),
 ]
 Percent = Annotated[
     int,
-    BeforeValidator(_percent),
     Field(ge=0, le=100, description="Percent, 0 to 100.", json_schema_extra={"format": "percents"}),
+    BeforeValidator(_percent),
+]
+# For types with narrower bounds than Milliseconds: constraints come before the validator, else
+# pydantic keeps them out of the JSON schema.
+MillisecondsText = BeforeValidator(_milliseconds)
+SegmentMilliseconds = Annotated[
+    int,
+    Field(ge=100, le=120_000, json_schema_extra={"format": "milliseconds"}),
+    MillisecondsText,
 ]
 StreamName = Annotated[
     str,
-    BeforeValidator(lambda value: check_stream_name(value) if isinstance(value, str) else value),
     Field(
         min_length=1,
         max_length=MAX_STREAM_NAME,
         pattern=STREAM_NAME_PATTERN,
         description="Latin letters, digits, . - _ and / between parts; at most 255 characters.",
     ),
+    BeforeValidator(lambda value: check_stream_name(value) if isinstance(value, str) else value),
 ]
 ObjectName = Annotated[
     str,

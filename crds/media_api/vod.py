@@ -10,8 +10,8 @@ from media_api.cache import CacheSpec
 from media_api.playback import DrmSpec, ProtocolsSpec, ThumbnailsSpec
 from media_api.units import (
     Count,
-    Milliseconds,
     Seconds,
+    SegmentMilliseconds,
     StreamName,
     Text,
     TextMap,
@@ -60,7 +60,7 @@ class VodConfig(ApiModel):
     url_prefix: TextOrFalse | None = Field(
         default=None, description="Put before segment addresses; false cancels the server's."
     )
-    segment_duration: Annotated[Milliseconds, Field(ge=100, le=120_000)] | None = Field(
+    segment_duration: SegmentMilliseconds | None = Field(
         default=None, description="Length of a segment in milliseconds, 100 to 120000."
     )
     add_audio_only: bool | None = Field(

@@ -1,0 +1,167 @@
+"""Streamer: a pool of streamer pods, or an external server given by its API URL.
+
+Invariant: a pool has `replicas`, or `maxReplicas` and then the operator scales it; an external
+server has `apiUrl` and none of the fields that describe pods.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from media_api.auth import AuthBackendConfig
+from media_api.base import ApiModel
+from media_api.cache import CacheConfig
+from media_api.dvr import DvrConfig
+from media_api.events import EventSinkConfig
+from media_api.resources.conditions import Conditions
+from media_api.resources.meta import API_VERSION, ObjectMeta, ResourceModel
+from media_api.resources.pods import (
+    GpuOptions,
+    KubeName,
+    PodOptions,
+    Replicas,
+    ValueSource,
+    keyed_by,
+)
+from media_api.server import HttpProxyConfig, ServerConfigBase
+from media_api.units import Count, Text, Url
+from media_api.vod import VodConfig
+
+# Lists of objects that hold a whole stream configuration each: checked by the streamer, because
+# their schema would take the definition over its size.
+FreeItem = Annotated[dict[str, Any], Field(max_length=256)]
+
+
+class StreamerGlobals(ServerConfigBase):
+    """Global directives of the configuration file under the names of the REST API."""
+
+    event_sinks: Annotated[list[EventSinkConfig], Field(max_length=64)] | None = Field(
+        default=None,
+        description="Destinations of events.",
+        json_schema_extra=keyed_by("name"),
+    )
+    auth_backends: Annotated[list[AuthBackendConfig], Field(max_length=64)] | None = Field(
+        default=None,
+        description="Named rules of authorisation.",
+        json_schema_extra=keyed_by("name"),
+    )
+    vods: Annotated[list[VodConfig], Field(max_length=64)] | None = Field(
+        default=None,
+        description="Locations of files.",
+        json_schema_extra=keyed_by("prefix"),
+    )
+    dvrs: Annotated[list[DvrConfig], Field(max_length=64)] | None = Field(
+        default=None,
+        description="Global storages of archives.",
+        json_schema_extra=keyed_by("name"),
+    )
+    caches: Annotated[list[CacheConfig], Field(max_length=64)] | None = Field(
+        default=None, description="Global caches.", json_schema_extra=keyed_by("name")
+    )
+    http_proxies: Annotated[list[HttpProxyConfig], Field(max_length=64)] | None = Field(
+        default=None,
+        description="Other web servers under prefixes.",
+        json_schema_extra=keyed_by("prefix"),
+    )
+    sources: Annotated[list[FreeItem], Field(max_length=256)] | None = Field(
+        default=None, description="Servers whose streams are repeated here, as in the REST API."
+    )
+    templates: Annotated[list[FreeItem], Field(max_length=1024)] | None = Field(
+        default=None, description="Templates, as in the REST API."
+    )
+
+
+class StreamerSpec(PodOptions):
+    """A pool of streamers, or one external server."""
+
+    api_url: Url | None = Field(
+        default=None, description="API URL of an external server; excludes all fields about pods."
+    )
+    private_url: Url | None = Field(
+        default=None, description="URL that other streamers reach it at. Default: by its Service."
+    )
+    channel_limit: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=6000, description="Streams that each streamer runs at most, 1 to 100000."
+    )
+    nvidia_gpu_count: Annotated[int, Field(ge=0, le=64)] | None = Field(
+        default=None, description="GPUs of each pod, 0 to 64; short for gpu.count."
+    )
+    gpu: GpuOptions | None = Field(default=None, description="GPUs of each pod. Default: none.")
+    view_auth: ValueSource | None = Field(
+        default=None, description="Reader of the API, as login:password. Default: none."
+    )
+    config_external_url: Url | None = Field(
+        default=None, description="Configuration backend. Default: Central of the cluster."
+    )
+    config_external_auth: ValueSource | None = Field(
+        default=None, description="Key of the configuration backend."
+    )
+    license_key: ValueSource | None = Field(
+        default=None, description="Accepted for the vendor's manifests; has no effect."
+    )
+    config: StreamerGlobals | None = Field(
+        default=None, description="Global directives, under the names of the REST API."
+    )
+
+    @property
+    def is_external(self) -> bool:
+        """True if no pods are made."""
+        return self.api_url is not None
+
+    @property
+    def gpu_count(self) -> int:
+        """GPUs of each pod."""
+        if self.gpu is not None:
+            return self.gpu.count
+        return self.nvidia_gpu_count or 0
+
+
+class StreamerMember(ResourceModel):
+    """One streamer of a pool."""
+
+    name: KubeName = Field(description="Pod, or host name of an external server.")
+    node: Text | None = Field(default=None, description="Node of the pod.")
+    address: Text | None = Field(default=None, description="Address that viewers can reach.")
+    api_url: Url | None = Field(default=None, description="URL of its API.")
+    public_url: Url | None = Field(default=None, description="URL that viewers reach it at.")
+    ready: bool = Field(default=False, description="It takes streams.")
+    draining: bool = Field(default=False, description="It leaves: it gets no more streams.")
+    gpu: bool = Field(default=False, description="It has a GPU.")
+    encoders: Annotated[list[Text], Field(max_length=32)] | None = Field(
+        default=None, description="Hardware encoders that were opened at its start."
+    )
+
+
+class PoolStatus(ResourceModel):
+    """State of pods: what the scale subresource and `kubectl wait` read."""
+
+    observed_generation: Count | None = Field(
+        default=None, description="Generation of the spec that this status is about."
+    )
+    conditions: Conditions | None = Field(
+        default=None, description="Ready; Stalled if no retry can help."
+    )
+    ready: bool | None = Field(default=None, description="At least one pod is ready.")
+    replicas: Replicas | None = Field(default=None, description="Pods.")
+    ready_replicas: Replicas | None = Field(default=None, description="Pods that are ready.")
+    selector: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None, description="Label selector of the pods, for autoscalers."
+    )
+    version: Text | None = Field(default=None, description="Version of the image that runs.")
+    members: Annotated[list[StreamerMember], Field(max_length=1000)] | None = Field(
+        default=None, description="The pods.", json_schema_extra=keyed_by("name")
+    )
+
+
+class StreamerResourceStatus(PoolStatus):
+    """What became of a Streamer."""
+
+
+class StreamerResource(ApiModel):
+    """A Streamer object."""
+
+    api_version: str = Field(default=API_VERSION, alias="apiVersion")
+    kind: str = "Streamer"
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    spec: StreamerSpec = Field(default_factory=StreamerSpec)
+    status: StreamerResourceStatus = Field(default_factory=StreamerResourceStatus)
