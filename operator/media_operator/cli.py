@@ -13,6 +13,7 @@ from media_api.kube import KubeClient
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from media_operator.apply import Writer
+from media_operator.bootstrap import ensure_secret
 from media_operator.cache import Cache
 from media_operator.controller import Controller
 from media_operator.leader import Election
@@ -61,6 +62,7 @@ async def run(settings: Settings, health_port: int) -> None:
 async def _work(
     client: KubeClient, settings: Settings, controller: Controller, election: Election
 ) -> None:
+    await ensure_secret(client, settings)
     await list_all(client, settings, controller.cache)
     log.info("listed: %s", controller.cache.snapshot.summary())
     async with asyncio.TaskGroup() as tasks:
