@@ -51,6 +51,9 @@ _OPTION = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*)=(.*)", re.DOTALL)
 _NEEDS_QUOTES = re.compile(r'[\s;{}"]|^[#\']|=\'|^$|^[A-Za-z_][A-Za-z0-9_.-]*=')
 
 
+_PLAIN_VALUE = re.compile(r"[^\s;{}\"'#]+")
+
+
 def _unescape(match: re.Match[str]) -> str:
     return _ESCAPES.get(match[1], match[0])
 
@@ -65,10 +68,13 @@ def unquote(raw: str) -> str:
     )
 
 
-def quote(value: str, *, after_equals: bool = False) -> str:
-    """`value` as a word of the file: unquote(quote(x)) == x for any text."""
-    plain = not _NEEDS_QUOTES.search(value)
-    if plain or (after_equals and re.fullmatch(r"[^\s;{}\"'#]+", value)):
+def quote(value: str, *, after_equals: bool = False, force: bool = False) -> str:
+    """`value` as a word of the file: unquote(quote(x)) == x for any text.
+
+    `force` quotes what would be legal without, so that it is taken for no option and no flag.
+    """
+    plain = not _NEEDS_QUOTES.search(value) or (after_equals and _PLAIN_VALUE.fullmatch(value))
+    if plain and not force:
         return value
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     for letter, character in (("n", "\n"), ("r", "\r"), ("t", "\t")):

@@ -32,7 +32,8 @@ class Line:
 class Shape:
     """Base: a directive that sets `key` of the object around it."""
 
-    key: str = ""
+    key: str
+    repeatable = False  # further words or lines add to a list
     free_words = False  # the words may equal names of directives: no guess of a missing `;`
 
     def read(self, node: Directive, scope: Scope) -> None:
@@ -79,6 +80,7 @@ def scalar_text(value: Any) -> str:
 FORMATS: dict[str, Callable[[Any], str]] = {
     "": scalar_text,
     "seconds": lambda value: scalar_text(value) if isinstance(value, bool) else _duration(value),
+    "percent": lambda value: f"{value}%",
     "size": lambda value: format_size(value),
     "rate": lambda value: format_rate(value),
     "ms_as_seconds": lambda value: f"{value / 1000:.3f}".rstrip("0").rstrip("."),
@@ -147,6 +149,8 @@ class Value(Shape):
         return [Line([name, quote(self.text(value))])]
 
     def inline(self, name: str, value: Any) -> list[str] | None:
+        if value is True and self.bare is True:
+            return [name]
         return [f"{name}={quote(self.text(value), after_equals=True)}"]
 
 
@@ -187,6 +191,7 @@ class Words(Shape):
 
     key: str
     free_words: bool = False
+    repeatable = True
     commas: bool = True  # a comma separates items too
 
     def read(self, node: Directive, scope: Scope) -> None:
@@ -204,8 +209,7 @@ class Words(Shape):
         return [Line([name, *(self._word(scalar_text(item)) for item in value)])]
 
     def _word(self, text: str) -> str:
-        word = quote(text)
-        return f'"{text}"' if self.commas and "," in text and word == text else word
+        return quote(text, force=self.commas and "," in text)
 
     def inline(self, name: str, value: Any) -> list[str] | None:
         texts = [scalar_text(item) for item in value]
@@ -275,3 +279,13 @@ class Unsupported(Shape):
     def read(self, node: Directive, scope: Scope) -> None:
         detail = f"{node.name.value} is not supported by this server and has no effect"
         scope.reading.problem(node.name, scope.path, "unsupported_directive", detail, warn=True)
+
+
+@dataclass(slots=True)
+class Ignored(Shape):
+    """Has done its work before directives are read."""
+
+    key: str = field(default="")
+
+    def read(self, node: Directive, scope: Scope) -> None:
+        return None
