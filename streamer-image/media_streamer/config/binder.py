@@ -8,7 +8,7 @@ Invariant: whatever the tree is, a `ServerConfig` comes out: a value that is ref
 an object that does not hold without it is left out whole, and each has its problem.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from media_api.auth import AuthBackendConfig
@@ -69,6 +69,11 @@ class ParsedConfig:
     config: ServerConfig
     errors: list[ConfigProblem]
     warnings: list[ConfigProblem]
+    reading: Reading = field(default_factory=Reading, repr=False, compare=False)
+
+    def locate(self, path: Path) -> Word | None:
+        """The word in a file that gave the value at `path`, or what is around it."""
+        return self.reading.position(path)
 
 
 def parse(text: str, filename: str = "") -> ParsedConfig:
@@ -89,6 +94,7 @@ def bind(trees: list[Tree]) -> ParsedConfig:
         config,
         [problem for problem in problems if problem.severity == "error"],
         [problem for problem in problems if problem.severity == "warning"],
+        reading,
     )
 
 
@@ -124,7 +130,7 @@ def _validate_named(key: str, items: list[dict[str, Any]], reading: Reading) -> 
         name = item.get(unique)
         if name is not None and name in first_line:
             word = reading.position((*path, unique))
-            detail = f"{model.__name__.removesuffix('Config').lower()} {show(name)} already exists"
+            detail = f"{section_of(ServerConfig).writers[key][0]} {show(str(name))} already exists"
             if first := first_line[name]:
                 place = f"{first.file}:{first.line}" if first.file else f"line {first.line}"
                 detail += f", declared at {place}"
@@ -133,7 +139,7 @@ def _validate_named(key: str, items: list[dict[str, Any]], reading: Reading) -> 
         valid = _validate(model, item, path, reading)
         if valid is not None:
             kept.append(valid)
-            first_line[name] = reading.position((*path, unique))
+            first_line[str(name)] = reading.position((*path, unique))
     return kept
 
 
@@ -149,6 +155,8 @@ def _validate(
             refused = set()
             for item in error.errors(include_url=False, include_context=True):
                 at = _existing_path(values, item["loc"])
+                if at in refused and item["type"] != "missing":
+                    continue  # the other members of a union say the same
                 refused.add(at)
                 # What was left out for one reason must not be told again as missing.
                 if not any(at == old[: len(at)] for old in told):
@@ -165,7 +173,9 @@ def _existing_path(values: Any, loc: tuple[int | str, ...]) -> Path:
     """`loc` without the tags that pydantic puts in for members of unions."""
     path: list[int | str] = []
     for part in loc:
-        if isinstance(values, dict) and part in values:
+        if isinstance(values, dict):
+            if part not in values:
+                continue
             values = values[part]
         elif isinstance(values, list) and isinstance(part, int) and part < len(values):
             values = values[part]

@@ -7,6 +7,7 @@ field is the one that is written.
 """
 
 from media_api.auth import AuthBackendConfig, AuthBackendUrl, AuthSpec
+from media_api.base import ApiModel
 from media_api.cache import CacheConfig, CacheSpec
 from media_api.cluster import (
     BalancerConfig,
@@ -42,8 +43,18 @@ from media_streamer.config.sections import (
     Repeat,
     Section,
 )
-from media_streamer.config.shapes import Constant, Ignored, Map, Shape, Text, Unsupported, Value, Words
+from media_streamer.config.shapes import (
+    Constant,
+    Ignored,
+    Map,
+    Shape,
+    Text,
+    Unsupported,
+    Value,
+    Words,
+)
 from media_streamer.config.special import (
+    LISTENER_PROTOCOLS,
     AdminListener,
     Credentials,
     Filters,
@@ -62,6 +73,7 @@ from media_streamer.config.special import (
 
 DURATION = r"\d+|(\d+[smhd])+"
 SIZE = r"\d+(\.\d+)?[KMGTkmgt][bB]?"
+PIXELS = r"-?\d*x-?\d*"
 PERCENT = r"\d{1,3}%"
 REFERENCE = r"@.+"
 PLACE = r"/.*|[a-z][a-z0-9+.-]*:.*|\./.*"
@@ -152,7 +164,7 @@ SOURCE_ENTRIES = {
     for name, shape in STREAM_ENTRIES.items()
     if shape.key not in ("inputs", "title") and not name.startswith("srt")
 }
-LISTENER_MODELS = {
+LISTENER_MODELS: dict[str, type[Listener]] = {
     "http": HttpListener,
     "https": HttpsListener,
     "rtmp": Listener,
@@ -164,8 +176,9 @@ LISTENER_MODELS = {
     "snmp": Listener,
     "sip": Listener,
 }
+LISTENER_TYPES: tuple[type[ApiModel], ...] = (Listener, TlsListener, HttpListener, HttpsListener)
 GLOBAL_ENTRIES: dict[str, Shape] = {
-    **{name: ListenerShape(name, model) for name, model in LISTENER_MODELS.items() if name != "srt"},
+    **{name: ListenerShape(name, LISTENER_MODELS[name]) for name in LISTENER_PROTOCOLS},
     "listeners": ListenersShape(LISTENER_MODELS),
     "admin_http": AdminListener("http"),
     "admin_https": AdminListener("https"),
@@ -215,7 +228,7 @@ GLOBAL_ENTRIES: dict[str, Shape] = {
 
 _TABLE = (
     Section(ServerConfig, GLOBAL_ENTRIES, block=True, finish=settle_admin_listeners),
-    *(Section(model, block=True) for model in dict.fromkeys(LISTENER_MODELS.values())),
+    *(Section(model, block=True) for model in LISTENER_TYPES),
     Section(StreamConfig, STREAM_ENTRIES, (("name", ANY),), block=True, first=STREAM_FIRST),
     Section(
         TemplateConfig,
@@ -255,7 +268,7 @@ _TABLE = (
         block=True,
     ),
     Section(RaidDiskConfig, {}, (("path", ANY),)),
-    Section(RecordInputSpec, {}, (("expiration", DURATION), ("storage_limit", SIZE), ("root", ANY))),
+    Section(RecordInputSpec, {}, (*CACHE_WORDS, ("root", ANY))),
     Section(
         CacheSpec,
         {**CACHE_ENTRIES, "reference": _at("reference")},
@@ -329,11 +342,11 @@ _TABLE = (
     ),
     Section(ServerName, {"aliases": Words("aliases")}, (("domain", ANY), ("aliases", ANY))),
     Section(
-        ThumbnailsSpec, {"sizes": Sizes()}, (("enabled", "true|ondemand"), ("sizes", r"-?\d*x-?\d*"))
+        ThumbnailsSpec,
+        {"sizes": Sizes()},
+        (("enabled", "true|ondemand"), ("sizes", PIXELS)),
     ),
-    Section(
-        PlaybackHeaders, {"protocols": Protocols(), "headers": Map("headers")}, ()
-    ),
+    Section(PlaybackHeaders, {"protocols": Protocols(), "headers": Map("headers")}, ()),
     Section(DrmSpec, {}, (("vendor", ANY),)),
     Section(SrtConfig, {}, (("port", r"\d+|.*:\d+"),)),
     Section(ClusterIngest, {}, ()),

@@ -190,7 +190,8 @@ class _Recovery:
 
     def _recover(self, token: Token, parser: InteractiveParser) -> None:
         line, col = token.line or 0, token.column or 0
-        if "SEMICOLON" in parser.choices() and "LBRACE" in parser.choices():
+        choices = parser.choices()  # type: ignore[no-untyped-call]  # lark has no types here
+        if "SEMICOLON" in choices and "LBRACE" in choices:
             # Behind the words of a directive: `}` or the end of the file came instead of `;`.
             self._report_missing_semicolon(parser, line, col)
             parser.feed_token(_synthetic("SEMICOLON", ";", token))

@@ -11,6 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 PathPart = str | int
+Severity = Literal["error", "warning"]
+
+SYNTAX_CODES = frozenset(
+    {"syntax_error", "missing_semicolon", "unclosed_block", "unterminated_quote", "too_many_errors"}
+)
+"""After one of these nobody can say where a directive of the file ends."""
 
 MAX_PROBLEMS = 10_000
 """A file that is not a configuration at all must not fill the memory with its errors."""
@@ -30,7 +36,7 @@ class ConfigProblem:
     detail: str
     filename: str = ""
     hint: str = ""
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
 
     def __str__(self) -> str:
         """FILE:LINE:COL: severity: detail (hint) [code]."""
@@ -52,5 +58,9 @@ class ConfigProblem:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean X?` if one of `known` is close to `word`, else an empty text."""
-    close = difflib.get_close_matches(word[:64], list(known), n=1, cutoff=0.65)
-    return f"did you mean {close[0]}?" if close else ""
+    close = difflib.get_close_matches(word[:64], list(known), n=3, cutoff=0.65)
+    if not close:
+        return ""
+    # Swapped letters are the commonest slip, and the ratio does not see them: rmtp is rtmp.
+    swapped = [candidate for candidate in close if sorted(candidate) == sorted(word)]
+    return f"did you mean {(swapped or close)[0]}?"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from media_streamer.config.grammar import Directive, Word
-from media_streamer.config.problems import MAX_PROBLEMS, ConfigProblem, PathPart
+from media_streamer.config.problems import MAX_PROBLEMS, ConfigProblem, PathPart, Severity
 
 Path = tuple[PathPart, ...]
 
@@ -28,7 +28,7 @@ class Reading:
         """Record a problem at `word`."""
         if len(self.problems) >= MAX_PROBLEMS:
             return
-        severity = "warning" if warn else "error"
+        severity: Severity = "warning" if warn else "error"
         self.problems.append(
             ConfigProblem(word.line, word.col, path, code, detail, word.file, hint, severity)
         )
@@ -49,6 +49,7 @@ class Scope:
     path: Path
     at: Word
     values: dict[str, Any] = field(default_factory=dict)
+    spelled: dict[str, str] = field(default_factory=dict)  # key -> directive that set it
 
     def problem(self, word: Word, code: str, detail: str, hint: str = "") -> None:
         """Record an error at `word`."""
@@ -59,12 +60,15 @@ class Scope:
         if key in self.values:
             first = self.reading.positions.get((*self.path, key))
             where = f", first in line {first.line}" if first else ""
-            detail = f"{directive or key} is given twice{where}"
-            if directive and directive != key and first is not None:
-                detail += f" ({first.value} and {directive} mean the same)"
+            before = self.spelled.get(key, key)
+            if directive and before != directive:
+                detail = f"{directive} means the same as {before}{where}: give only one of them"
+            else:
+                detail = f"{directive or key} is given twice{where}"
             self.reading.problem(word, (*self.path, key), "duplicate_directive", detail)
             return
         self.values[key] = value
+        self.spelled[key] = directive or key
         self.reading.positions[(*self.path, key)] = word
 
     def append(self, key: str, value: Any, word: Word) -> None:

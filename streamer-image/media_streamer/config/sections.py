@@ -27,7 +27,6 @@ from media_streamer.config.shapes import (
     Shape,
     Value,
     Words,
-    no_block,
     show,
     too_many,
 )
@@ -194,9 +193,7 @@ class Section:
             for key in extra
         )
 
-    def _write_extra(
-        self, extra: Mapping[str, str], words: list[str], lines: list[Line]
-    ) -> None:
+    def _write_extra(self, extra: Mapping[str, str], words: list[str], lines: list[Line]) -> None:
         for key, text in extra.items():
             if self.block:
                 lines.append(Line([key, quote(text)]))
@@ -220,11 +217,12 @@ class Section:
 
 
 TOP_LEVEL_NAMES = frozenset(
-    """
-    stream ondemand live template vod file source peer balancer event_sink notify auth_backend
-    http https rtmp rtmps rtsp rtsps edit_auth view_auth cluster_key loglevel include http_proxy
-    """.split()
-)
+    (
+        "stream", "ondemand", "live", "template", "vod", "file", "source", "peer", "balancer",
+        "event_sink", "notify", "auth_backend", "http", "https", "rtmp", "rtmps", "rtsp", "rtsps",
+        "edit_auth", "view_auth", "loglevel", "http_proxy",
+    )
+)  # fmt: skip
 """Directives that stand in no block: one of them in a block tells that a } is missing."""
 TOP_LEVEL_MODEL: list[type[ApiModel]] = []
 SECTIONS: dict[type[ApiModel], Section] = {}

@@ -1,10 +1,12 @@
-"""Shapes that only one directive has: protocols, event filters, authorisation rules and the like."""
+"""Shapes that only one directive has: protocols, event filters, authorisation rules, …"""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from media_api.playback import PLAY_PROTOCOLS
+from media_api.server import Listener
 from media_api.stream import StreamConfig, TemplateConfig
 
 from media_streamer.config.grammar import Directive, Word, quote
@@ -264,7 +266,7 @@ class Streams(Shape):
         args = list(node.args)
         if len(args) > 1 and "://" in args[1].value:
             first = Word("input", "input", args[1].line, args[1].col, args[1].file)
-            options = [arg for arg in args[1:]]
+            options = list(args[1:])
             args = args[:1]
             section_of(StreamConfig).read_block([Directive(first, options)], below)
         read_into(section_of(StreamConfig), Directive(node.name, args, node.children), below)
@@ -336,7 +338,7 @@ class ListenerShape(Shape):
     """`http 80;`, `http 127.0.0.1:80;`, `http 80 { api false; }`: repeatable."""
 
     protocol: str
-    model: Any
+    model: type[Listener]
     key: str = ""
 
     def read(self, node: Directive, scope: Scope) -> None:
@@ -364,10 +366,11 @@ LISTENER_PROTOCOLS = ("http", "https", "rtmp", "rtmps", "rtsp", "rtsps", "turn",
 class ListenersShape(Shape):
     """Writes every listener as its own line; `listeners { srt 9998; }` holds what has no line."""
 
-    models: dict[str, Any]
+    models: Mapping[str, type[Listener]]
     key: str = "listeners"
 
     def read(self, node: Directive, scope: Scope) -> None:
+        scope.values.setdefault(self.key, {})
         for child in node.children or ():
             name = child.name.value
             if name not in self.models:
@@ -383,7 +386,7 @@ class ListenersShape(Shape):
         for protocol, items in value.items():
             into = lines if protocol in LISTENER_PROTOCOLS else inner
             into.extend(self._line(protocol, item) for item in items)
-        return [*lines, *([Line([name], inner)] if inner else [])]
+        return [*lines, *([Line([name], inner)] if inner or not lines else [])]
 
     def _line(self, protocol: str, item: dict[str, Any]) -> Line:
         rest = {key: value for key, value in item.items() if key not in ("port", "address")}
@@ -392,7 +395,7 @@ class ListenersShape(Shape):
         if address is not None:
             at = f"[{address}]:{at}" if ":" in address else f"{address}:{at}"
         words, children = section_of(self.models[protocol]).write(rest)
-        return Line([protocol, quote(at, force=True) if " " in at else at, *words], children or None)
+        return Line([protocol, quote(at), *words], children or None)
 
 
 @dataclass(slots=True)

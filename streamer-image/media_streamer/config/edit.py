@@ -1,0 +1,222 @@
+"""Change a configuration file in place: only the blocks concerned, all else as people wrote it.
+
+Role: what API and UI save. Invariants: text outside the replaced directives, comments included,
+stays byte for byte; the new text parses to what was asked or nothing is written; a file that has
+errors is not touched, because nobody can say what its author meant; the file is replaced at once
+(written beside, then renamed), with its mode kept.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from media_api.base import ApiModel
+from media_api.server import ServerConfig
+
+from media_streamer.config.binder import NAMED_LISTS, parse
+from media_streamer.config.grammar import Directive, parse_tree
+from media_streamer.config.problems import SYNTAX_CODES, ConfigProblem
+from media_streamer.config.sections import section_of
+from media_streamer.config.writer import write_global, write_object
+
+# Spellings of the objects of a list, and those that set a global key.
+_OBJECT_NAMES = {
+    "streams": ("stream", "ondemand"),
+    "templates": ("template", "live"),
+    "vods": ("vod", "file"),
+    "event_sinks": ("event_sink", "notify"),
+}
+_GLOBAL_NAMES = {"auto_token": ("auto_token", "no_auto_token")}
+_LISTENERS = (
+    "http", "https", "rtmp", "rtmps", "rtsp", "rtsps", "turn", "snmp", "sip",
+    "admin_http", "admin_https", "listeners",
+)  # fmt: skip
+
+
+class EditError(Exception):
+    """The file was left as it is; `problems` say why where the file itself is broken."""
+
+    def __init__(self, detail: str, problems: Sequence[ConfigProblem] = ()) -> None:
+        super().__init__(detail)
+        self.problems = list(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Replace text[start:end] by `new`."""
+
+    start: int
+    end: int
+    new: str
+
+
+def replace_object(text: str, key: str, name: str, item: ApiModel | None) -> str:
+    """`text` with the object `name` of the list `key` replaced, appended, or deleted (None).
+
+    Raises EditError if `text` has syntax errors or the result does not parse to `item`.
+    """
+    nodes = [node for node in _nodes(text) if _is_object(node, key, name)]
+    changes = _changes(text, nodes, write_object(key, item) if item is not None else "")
+    new = _apply(text, changes)
+    _verify(text, new, key, name, item)
+    return new
+
+
+def replace_global(text: str, key: str, value: Any) -> str:
+    """`text` with the global `key` set to the JSON `value`, or taken out (None).
+
+    Raises EditError like `replace_object`.
+    """
+    nodes = [node for node in _nodes(text) if node.name.value in _names_of_global(key)]
+    new = _apply(text, _changes(text, nodes, write_global(key, value) if value is not None else ""))
+    wanted = ServerConfig.model_validate({} if value is None else {key: value})
+    parsed = parse(new)
+    if parsed.errors and not parse(text).errors:
+        raise EditError(f"{key} cannot be written into the file", parsed.errors)
+    if getattr(parsed.config, key) != getattr(wanted, key):
+        raise EditError(f"{key} cannot be written into the file as it is")
+    return new
+
+
+def rewrite(text: str, config: ServerConfig) -> str:
+    """`text` changed so that it means `config`: only what differs is touched."""
+    old = parse(text).config
+    for key in NAMED_LISTS:
+        _, unique = NAMED_LISTS[key]
+        before = {getattr(item, unique): item for item in getattr(old, key)}
+        after = {getattr(item, unique): item for item in getattr(config, key)}
+        for name in before.keys() - after.keys():
+            text = replace_object(text, key, name, None)
+        for name, item in after.items():
+            if before.get(name) != item:
+                text = replace_object(text, key, name, item)
+    explicit = config.explicit()
+    for key in ServerConfig.model_fields:
+        if key not in NAMED_LISTS and getattr(old, key) != getattr(config, key):
+            text = replace_global(text, key, explicit.get(key))
+    return text
+
+
+def _nodes(text: str) -> list[Directive]:
+    broken = [error for error in parse(text).errors if error.code in SYNTAX_CODES]
+    if broken:
+        detail = f"the file has a syntax error in line {broken[0].line}: {broken[0].detail}"
+        raise EditError(detail, broken)
+    return parse_tree(text).directives
+
+
+def _is_object(node: Directive, key: str, name: str) -> bool:
+    spelling = section_of(ServerConfig).writers[key][0]
+    names = _OBJECT_NAMES.get(key, (spelling,))
+    return node.name.value in names and bool(node.args) and node.args[0].value == name
+
+
+def _names_of_global(key: str) -> tuple[str, ...]:
+    if key == "listeners":
+        return _LISTENERS
+    section = section_of(ServerConfig)
+    spellings = [name for name, shape in section.entries.items() if shape.key == key]
+    return (*spellings, *_GLOBAL_NAMES.get(key, ()))
+
+
+def _changes(text: str, nodes: list[Directive], new: str) -> list[_Change]:
+    """The first of `nodes` becomes `new`, the others go; without nodes it is appended."""
+    if not nodes:
+        gap = "" if not text or text.endswith("\n\n") else "\n" if text.endswith("\n") else "\n\n"
+        return [_Change(len(text), len(text), gap + new)] if new else []
+    changes = []
+    for index, node in enumerate(nodes):
+        if index == 0 and new:
+            changes.append(_Change(node.start, node.end, new.rstrip("\n")))
+        else:
+            changes.append(_deletion(text, node))
+    return changes
+
+
+def _deletion(text: str, node: Directive) -> _Change:
+    """Take the whole lines of `node` if nothing else stands on them."""
+    start = text.rfind("\n", 0, node.start) + 1
+    end = text.find("\n", node.end)
+    end = len(text) if end < 0 else end + 1
+    if text[start : node.start].strip() or text[node.end : end].strip():
+        return _Change(node.start, node.end, "")
+    return _Change(start, end, "")
+
+
+def _apply(text: str, changes: list[_Change]) -> str:
+    for change in sorted(changes, key=lambda change: change.start, reverse=True):
+        text = text[: change.start] + change.new + text[change.end :]
+    return text
+
+
+def _verify(old: str, new: str, key: str, name: str, item: ApiModel | None) -> None:
+    """Raise EditError unless `new` means what was asked."""
+    parsed = parse(new)
+    _, unique = NAMED_LISTS[key]
+    found = next((it for it in getattr(parsed.config, key) if getattr(it, unique) == name), None)
+    if item is not None and getattr(item, unique) != name:
+        raise EditError(f"{name} and the object's own {unique} differ")
+    if found != item:
+        raise EditError(f"{name} cannot be written into the file as it is", parsed.errors)
+
+
+# Files
+
+
+def save_object(files: Sequence[Path], key: str, name: str, item: ApiModel | None) -> Path:
+    """Write one object (None deletes it) into the file that declares it, else into the first.
+
+    Returns the file that was written. Raises EditError, or OSError if it cannot be written.
+    """
+    path = next((file for file in files if _declares(file, key, name)), files[0])
+    write_file(path, replace_object(_read(path), key, name, item))
+    return path
+
+
+def save_global(files: Sequence[Path], key: str, value: Any) -> Path:
+    """Write one global into the file that sets it, else into the first."""
+    names = _names_of_global(key)
+    path = next(
+        (file for file in files if any(n.name.value in names for n in _nodes(_read(file)))),
+        files[0],
+    )
+    write_file(path, replace_global(_read(path), key, value))
+    return path
+
+
+def _declares(file: Path, key: str, name: str) -> bool:
+    return any(_is_object(node, key, name) for node in _nodes(_read(file)))
+
+
+def _read(path: Path) -> str:
+    """Text of `path`; a file that does not exist yet is empty."""
+    try:
+        # newline="" keeps the line ends of the author.
+        with path.open(encoding="utf-8", newline="") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError as error:
+        raise EditError(f"{path} is no UTF-8 text") from error
+
+
+def write_file(path: Path, text: str) -> None:
+    """Replace `path` by `text` at once: a reader sees the old or the new file, never half."""
+    target = path.resolve()  # a link, as Kubernetes mounts files, stays a link
+    mode = target.stat().st_mode & 0o7777 if target.exists() else 0o640
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, mode)
+        os.replace(name, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise

@@ -1,0 +1,78 @@
+"""Settings that a container gives by environment variables; they win over the file.
+
+Each setting is `STREAMER_X` or, as older images say, `FLUSSONIC_X`; the first wins. `LICENSE_KEY`
+and `SECRETS_STORAGE` are accepted and have no effect.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from media_api.server import HttpListener, ServerConfig
+from pydantic import ValidationError
+
+from media_streamer.config.problems import ConfigProblem
+
+PREFIXES = ("STREAMER_", "FLUSSONIC_")
+FILENAME = "environment"
+"""Stands for a file name in problems."""
+
+
+def _listen(protocol: str) -> Callable[[ServerConfig, Any], None]:
+    def put(config: ServerConfig, checked: Any) -> None:
+        """Listen there too; a listener of the file on the same port keeps its options."""
+        wanted = getattr(checked.listeners, protocol)
+        if config.listeners is None:
+            config.listeners = checked.listeners
+            return
+        listeners: list[HttpListener] = list(getattr(config.listeners, protocol) or ())
+        known = {listener.port for listener in listeners}
+        listeners += [listener for listener in wanted if listener.port not in known]
+        setattr(config.listeners, protocol, listeners)
+
+    return put
+
+
+def _set(key: str) -> Callable[[ServerConfig, Any], None]:
+    def put(config: ServerConfig, checked: Any) -> None:
+        setattr(config, key, getattr(checked, key))
+
+    return put
+
+
+# Variable -> (JSON of the value, how it enters the configuration).
+_VARIABLES: dict[
+    str, tuple[Callable[[str], dict[str, Any]], Callable[[ServerConfig, Any], None]]
+] = {
+    "HOSTNAME": (lambda text: {"hostname": text}, _set("hostname")),
+    "HTTP": (lambda text: {"listeners": {"http": [text]}}, _listen("http")),
+    "HTTPS": (lambda text: {"listeners": {"https": [text]}}, _listen("https")),
+    "RTMP": (lambda text: {"listeners": {"rtmp": [text]}}, _listen("rtmp")),
+    "RTSP": (lambda text: {"listeners": {"rtsp": [text]}}, _listen("rtsp")),
+    "EDIT_AUTH": (lambda text: {"edit_auth": text}, _set("edit_auth")),
+    "VIEW_AUTH": (lambda text: {"view_auth": text}, _set("view_auth")),
+    "CLUSTER_KEY": (lambda text: {"cluster_key": text}, _set("cluster_key")),
+    "CONFIG_EXTERNAL": (lambda text: {"config_external": text}, _set("config_external")),
+    "LOG_LEVEL": (lambda text: {"loglevel": text.lower()}, _set("loglevel")),
+    "ADMIN_VIEW_DISABLED": (
+        lambda text: {"admin_view_disabled": text},
+        _set("admin_view_disabled"),
+    ),
+}
+
+
+def apply_environment(config: ServerConfig, environ: Mapping[str, str]) -> list[ConfigProblem]:
+    """Put the settings of `environ` into `config`; returns a problem for each that is refused."""
+    problems = []
+    for name, (as_json, put) in _VARIABLES.items():
+        variable = next((p + name for p in PREFIXES if environ.get(p + name)), None)
+        if variable is None:
+            continue
+        value = as_json(environ[variable].strip())
+        try:
+            put(config, ServerConfig.model_validate(value))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            detail = f"{variable}: {first['msg'].removeprefix('Value error, ')}"
+            path = (str(next(iter(value))),)
+            problems.append(ConfigProblem(0, 0, path, "bad_value", detail, FILENAME))
+    return problems

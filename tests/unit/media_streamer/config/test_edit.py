@@ -1,0 +1,115 @@
+"""Saving changes only the block concerned, or nothing at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+from media_api.server import ServerConfig
+from media_api.stream import StreamConfig
+from media_streamer.config import EditError, parse, save_global, save_object
+from media_streamer.config.edit import replace_global, replace_object, rewrite
+
+FILE = """\
+# the cameras of the yard
+http 80;   # do not touch
+
+stream gate { # front
+  input rtsp://cam/1;
+}
+
+  stream  yard rtsp://cam/2 ;  # one line
+# the end
+"""
+
+
+def stream(**values: object) -> StreamConfig:
+    return StreamConfig.model_validate(values)
+
+
+def test_only_the_block_of_the_stream_is_replaced() -> None:
+    new = stream(name="gate", inputs=[{"url": "rtsp://cam/9"}], title="Gate 9")
+    assert replace_object(FILE, "streams", "gate", new) == FILE.replace(
+        "stream gate { # front\n  input rtsp://cam/1;\n}",
+        'stream gate {\n  title "Gate 9";\n  input rtsp://cam/9;\n}',
+    )
+
+
+def test_a_one_line_stream_keeps_its_comment() -> None:
+    text = replace_object(FILE, "streams", "yard", stream(name="yard"))
+    assert "  stream yard { }  # one line\n# the end\n" in text
+
+
+def test_a_new_stream_is_appended() -> None:
+    text = replace_object(FILE, "streams", "new", stream(name="new"))
+    assert text == FILE + "\nstream new { }\n"
+
+
+def test_a_deleted_stream_takes_its_lines_along() -> None:
+    text = replace_object(FILE, "streams", "gate", None)
+    assert text == FILE.replace("stream gate { # front\n  input rtsp://cam/1;\n}\n", "")
+    yard = replace_object(FILE, "streams", "yard", None)
+    assert yard.endswith("}\n\n    # one line\n# the end\n")
+
+
+def test_globals_are_replaced_set_and_taken_out() -> None:
+    assert "loglevel debug;" in replace_global(FILE, "loglevel", "debug")
+    assert replace_global("a;http 80;\nhttp 81;\n".replace("a;", ""), "listeners", None) == ""
+    text = replace_global("no_auto_token; # x\n", "auto_token", "uuid")
+    assert text == "auto_token uuid; # x\n"
+    text = replace_global(FILE, "listeners", {"http": [{"port": 90}], "rtmp": [{"port": 1935}]})
+    assert "\nhttp 90;\nrtmp 1935;   # do not touch\n" in text
+
+
+def test_a_live_block_is_replaced_as_the_template_it_is() -> None:
+    config = parse("live pub { title x; }").config
+    config.templates[0].password = "secret"
+    text = rewrite("# a\nlive pub { }\n# b\n", config)
+    assert text.startswith("# a\ntemplate pub {\n")
+    assert text.endswith("}\n# b\n")
+
+
+def test_a_whole_configuration_is_saved_by_what_differs() -> None:
+    config = parse(FILE).config
+    config.loglevel = "debug"
+    config.streams = [config.streams[1], stream(name="third", inputs=[{"url": "fake://fake"}])]
+    text = rewrite(FILE, config)
+    assert parse(text).config == config
+    assert text.startswith("# the cameras of the yard\nhttp 80;   # do not touch\n")
+    assert "  stream  yard rtsp://cam/2 ;  # one line\n# the end\n" in text
+    assert rewrite(text, config) == text
+
+
+def test_a_file_with_syntax_errors_is_not_touched() -> None:
+    with pytest.raises(EditError, match="syntax error in line 1") as caught:
+        replace_object("http 80\nstream a { }", "streams", "a", None)
+    assert caught.value.problems[0].code == "missing_semicolon"
+
+
+def test_a_name_that_differs_from_the_object_is_refused() -> None:
+    with pytest.raises(EditError, match="differ"):
+        replace_object(FILE, "streams", "gate", stream(name="other"))
+
+
+def test_the_file_that_declares_the_stream_is_written(tmp_path: Path) -> None:
+    main, drop_in = tmp_path / "a.conf", tmp_path / "b.conf"
+    main.write_text("http 80;\r\n")
+    drop_in.write_text("stream a { }\n")
+    os.chmod(drop_in, 0o600)
+    files = [main, drop_in]
+    assert save_object(files, "streams", "a", stream(name="a", title="A")) == drop_in
+    assert drop_in.read_text() == "stream a {\n  title A;\n}\n"
+    assert drop_in.stat().st_mode & 0o777 == 0o600
+    assert save_object(files, "streams", "b", stream(name="b")) == main
+    assert main.read_bytes().startswith(b"http 80;\r\n")
+    assert save_global(files, "loglevel", "debug") == main
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.conf", "b.conf"]
+
+
+def test_a_link_stays_a_link_and_a_missing_file_is_made(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    link.symlink_to(real)
+    save_object([link], "streams", "a", stream(name="a"))
+    assert link.is_symlink()
+    assert parse(real.read_text()).config == ServerConfig.model_validate(
+        {"streams": [{"name": "a"}]}
+    )
