@@ -1,0 +1,263 @@
+"""The definitions in a real kube-apiserver: accepted, and their rules refuse what they should.
+
+Needs only etcd, kube-apiserver and kubectl, which the cluster tests build into the cache; no node
+is started, so the whole takes seconds.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from media_api import crd
+from media_api.resources import StreamResource
+from media_api.resources.meta import API_VERSION
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "media-appliance"
+START_LIMIT = 60  # seconds
+COMMAND_LIMIT = 30  # seconds
+PROGRAMS = ("etcd", "kube-apiserver")
+
+
+def binaries() -> Path | None:
+    """The newest Kubernetes in the cache that has all programs."""
+    found = [
+        directory / "bin"
+        for directory in sorted(CACHE.glob("kubernetes-*"), reverse=True)
+        if all((directory / "bin" / program).exists() for program in PROGRAMS)
+    ]
+    return found[0] if found else None
+
+
+BIN = binaries()
+pytestmark = [
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(BIN is None, reason=f"no kube-apiserver in {CACHE}: run tests/cluster"),
+    pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl to make the signing key"),
+]
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class ApiServer:
+    """kubectl against the API server."""
+
+    def __init__(self, url: str, kubectl: str) -> None:
+        self._command = [
+            kubectl, "--server", url, "--insecure-skip-tls-verify", "--token", "test",
+        ]  # fmt: skip
+
+    def run(self, *args: str, data: Any = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self._command, *args],
+            input=None if data is None else json.dumps(data),
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_LIMIT,
+            check=False,
+        )
+
+    def create(self, kind: str, spec: dict[str, Any], name: str = "t") -> str:
+        """Empty if the server would take the object, else what it says."""
+        item = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
+        done = self.run("create", "--dry-run=server", "-f", "-", data=item)
+        return "" if done.returncode == 0 else done.stderr
+
+    def wait_ready(self, deadline: float) -> None:
+        while self.run("get", "--raw", "/readyz").stdout != "ok":
+            if time.monotonic() > deadline:
+                raise TimeoutError("the API server did not become ready")
+            time.sleep(0.2)
+
+
+def start(directory: Path, name: str, *args: str) -> subprocess.Popen[bytes]:
+    assert BIN is not None
+    with (directory / f"{name}.log").open("wb") as log:
+        return subprocess.Popen([str(BIN / name), *args], stdout=log, stderr=log, cwd=directory)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    directory = tmp_path_factory.mktemp("api-server")
+    client, peer, secure = free_ports(3)
+    key, public = directory / "sa.key", directory / "sa.pub"
+    subprocess.run(
+        ["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True, timeout=30
+    )
+    subprocess.run(
+        ["openssl", "rsa", "-in", str(key), "-pubout", "-out", str(public)],
+        check=True,
+        capture_output=True,
+        timeout=30,
+    )
+    (directory / "tokens.csv").write_text("test,admin,1,system:masters\n")
+    etcd_url = f"http://127.0.0.1:{client}"
+    etcd = start(
+        directory, "etcd", "--data-dir", "data", "--listen-client-urls", etcd_url,
+        "--advertise-client-urls", etcd_url, "--listen-peer-urls", f"http://127.0.0.1:{peer}",
+    )  # fmt: skip
+    try:
+        server = start(
+            directory, "kube-apiserver", "--etcd-servers", etcd_url, "--bind-address", "127.0.0.1",
+            "--secure-port", str(secure), "--cert-dir", "certificates",
+            "--service-account-key-file", str(public), "--service-account-signing-key-file",
+            str(key), "--service-account-issuer", "https://test", "--token-auth-file",
+            "tokens.csv", "--authorization-mode", "RBAC", "--service-cluster-ip-range",
+            "10.0.0.0/24",
+        )  # fmt: skip
+        try:
+            own = BIN / "kubectl" if BIN else Path("kubectl")
+            api = ApiServer(f"https://127.0.0.1:{secure}", str(own if own.exists() else "kubectl"))
+            api.wait_ready(time.monotonic() + START_LIMIT)
+            install(api)
+            yield api
+        finally:
+            stop(server)
+    finally:
+        stop(etcd)
+
+
+def install(api: ApiServer) -> None:
+    for name in crd.definitions():
+        done = api.run("apply", "-f", str(crd.DIRECTORY / name))  # client side: the size matters
+        assert done.returncode == 0, done.stderr
+    done = api.run("wait", "crd", "--all", "--for=condition=Established", "--timeout=30s")
+    assert done.returncode == 0, done.stderr
+
+
+STREAM = {
+    "name": "cam/Lobby",
+    "inputs": [
+        {"url": "rtsp://u:p@cam:554/1", "priority": 1, "source_timeout": False, "rtp": "udp"},
+        {"url": "fake://fake", "source_timeout": 10, "bitrate": 500_000},
+    ],
+    "clients_timeout": False,
+    "prepush": 5,
+    "hls_scte35": False,
+    "url_prefix": False,
+    "thumbnails": {"enabled": "ondemand", "sizes": [{"width": 320, "height": -1}]},
+    "dvr": {"root": "/storage", "expiration": 604_800, "schedule": [[800, 1600]]},
+    "transcoder": {
+        "global": {"hw": "nvenc", "deviceid": "auto"},
+        "video": [{"track": 1, "bitrate": 1_000_000, "fps": 29.97, "size": {"width": 1280}}],
+        "audio": {"bitrate": "copy"},
+    },
+    "on_play": {"url": "http://auth/", "max_sessions": 3},
+    "protocols": {"whitelist": False, "mseld": False},
+    "pushes": [{"url": "rtmp://h/a/%s"}],
+    "srt": 9000,
+    "streamer": "pool",
+    "streamerSelector": {"matchLabels": {"zone": "eu"}},
+    "gpuRequired": True,
+}
+GOOD: list[tuple[str, dict[str, Any]]] = [
+    ("Stream", {"inputs": [{"url": "fake://fake"}]}),
+    ("Stream", STREAM),
+    ("Stream", {"template": "t", "dvr": {"expiration": 60}, "title": None}),
+    ("Streamer", {}),
+    ("Streamer", {"apiUrl": "http://10.0.0.1:8080", "clusterKey": {"secretKeyRef": {
+        "name": "s", "key": "k"}}}),
+    ("Streamer", {"nodeName": "n1", "hostPort": 80, "nvidiaGpuCount": 1, "volumes": [
+        {"name": "a", "mountPath": "/a", "iscsi": {"iqn": "x", "lun": 1, "targetPortal": "y"}}]}),
+    ("Streamer", {"minReplicas": 1, "maxReplicas": 5, "gpu": {"count": 1}, "config": {
+        "listeners": {"http": [{"port": 80}]}, "auto_token": False,
+        "event_sinks": [{"name": "a", "url": "http://b/", "only": [{"event": ["x"]}]}],
+        "templates": [{"name": "t", "prefixes": ["cam"], "inputs": [{"url": "publish://"}]}]}}),
+    ("Cache", {"replicas": 2, "cache": {"misses": 2, "expiration": 172_800}}),
+]  # fmt: skip
+BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("Stream", {"inputs": [{"url": "http://x"}]}, "known scheme"),
+    ("Stream", {"inputs": [{}]}, "Required value"),
+    ("Stream", {"inputs": [{"url": "fake://fake"}] * 2}, "Duplicate value"),
+    ("Stream", {"pushes": [{"url": "ftp://x"}]}, "known scheme"),
+    ("Stream", {"name": "a/../b"}, "must not contain"),
+    ("Stream", {"name": "a b"}, "should match"),
+    ("Stream", {"dvr": {"expiration": 5}}, "dvr needs root"),
+    ("Stream", {"streamer": "a", "preferredStreamer": "b"}, "give only one"),
+    ("Stream", {"cache": {"path": "/c", "reference": "g"}}, "not both"),
+    ("Stream", {"segment_duration": 50}, "greater than or equal to 100"),
+    ("Stream", {"hls_scte35": "x"}, "Unsupported value"),
+    ("Streamer", {"apiUrl": "http://a", "replicas": 2}, "not both"),
+    ("Streamer", {"apiUrl": "a"}, "http:// or https://"),
+    ("Streamer", {"replicas": 1, "maxReplicas": 2}, "not both"),
+    ("Streamer", {"minReplicas": 1}, "needs maxReplicas"),
+    ("Streamer", {"minReplicas": 3, "maxReplicas": 2}, "must not exceed"),
+    ("Streamer", {"nodeName": "n", "replicas": 2}, "single pod"),
+    ("Streamer", {"gpu": {"count": 1}, "nvidiaGpuCount": 1}, "only one of them"),
+    ("Streamer", {"logLevel": "loud"}, "Unsupported value"),
+    ("Cache", {"minReplicas": 3, "maxReplicas": 2}, "must not exceed"),
+]
+
+
+@pytest.mark.parametrize(("kind", "spec"), GOOD)
+def test_accepted(api: ApiServer, kind: str, spec: dict[str, Any]) -> None:
+    assert api.create(kind, spec) == ""
+
+
+@pytest.mark.parametrize(("kind", "spec", "message"), BAD)
+def test_refused_with_a_reason(
+    api: ApiServer, kind: str, spec: dict[str, Any], message: str
+) -> None:
+    assert message in api.create(kind, spec)
+
+
+def test_stream_comes_back_as_written(api: ApiServer) -> None:
+    item = {"apiVersion": API_VERSION, "kind": "Stream", "metadata": {"name": "s"}, "spec": STREAM}
+    done = api.run("apply", "--server-side", "-f", "-", data=item)
+    assert done.returncode == 0, done.stderr
+    stored = json.loads(api.run("get", "strm", "s", "-o", "json").stdout)
+    assert stored["spec"] == STREAM
+    assert StreamResource.parse(stored).spec.needs_gpu
+    by_field = api.run("get", "strm", "--field-selector", "spec.streamer=pool", "-o", "name")
+    assert by_field.stdout.strip() == "stream.media.flussonic.com/s"
+    assert "s" in api.run("get", "media").stdout
+
+
+@pytest.mark.parametrize(("kind", "short"), [("Streamer", "strmr"), ("Cache", "mcache")])
+def test_scale(api: ApiServer, kind: str, short: str) -> None:
+    item = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "p"}, "spec": {}}
+    assert api.run("apply", "--server-side", "-f", "-", data=item).returncode == 0
+    done = api.run("scale", f"{short}/p", "--replicas=3")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(api.run("get", short, "p", "-o", "json").stdout)["spec"]["replicas"] == 3
+
+
+def test_selector_labels_cannot_change(api: ApiServer) -> None:
+    item = {
+        "apiVersion": API_VERSION, "kind": "Streamer", "metadata": {"name": "fixed"},
+        "spec": {"selectorLabels": {"a": "b"}},
+    }  # fmt: skip
+    assert api.run("create", "-f", "-", data=item).returncode == 0
+    patch = '{"spec":{"selectorLabels":{"a":"c"}}}'
+    done = api.run("patch", "strmr", "fixed", "--type=merge", "-p", patch)
+    assert "cannot change" in done.stderr
+
+
+def test_explain_describes_fields(api: ApiServer) -> None:
+    deadline = time.monotonic() + START_LIMIT  # the server publishes its documents a little later
+    while "best" not in (text := api.run("explain", "strm.spec.inputs.priority").stdout):
+        assert time.monotonic() < deadline, text
+        time.sleep(0.5)
