@@ -1,0 +1,295 @@
+"""One endless format of one stream, sent to all of its viewers in this worker.
+
+Invariants: every viewer is sent the very same chunk objects, one write per viewer and chunk; a new
+viewer gets the header and the chunks since the last key frame at once (GOP cache); a viewer that
+does not read loses whole groups of pictures, never parts of one, and holds a bounded number of
+bytes.
+
+The subscription outlives the last viewer by `WARM_SECONDS`, so that zapping back costs nothing.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from media_streamer import ipc
+from media_streamer.egress.access import Access, AccessDenied
+from media_streamer.egress.media_link import MediaLink
+from media_streamer.egress.sessions import Session, Sessions
+
+log = logging.getLogger(__name__)
+
+Format = Literal["flv", "ts"]
+
+MAX_BUFFER_BYTES = 4 * 1024 * 1024
+"""What a viewer may have unread: 16 s of 2 Mb/s."""
+MAX_GOP_BYTES = 16 * 1024 * 1024
+"""Bound of the GOP cache: 16 s of 8 Mb/s. A longer group is not replayed to new viewers."""
+STALL_SECONDS = 30.0
+"""A viewer that reads nothing at all for this long is cut off."""
+WARM_SECONDS = 60.0
+START_TIMEOUT_SECONDS = 15.0
+"""How long a viewer waits for a stream that has no data (an on-demand one is being started)."""
+REPEAT_SECONDS = 0.5
+"""Pause before a subscription is repeated that the media worker ended though the stream exists."""
+FLV_FILE_HEADER_BYTES = 13
+"""`FLV`, version, flags, length and the first back pointer; may stand only at the very start."""
+
+
+class Framing(Protocol):
+    """Turns FLV bytes into those of another protocol, once for all viewers."""
+
+    def header(self, payload: bytes) -> bytes:
+        """Bytes for the start of a session, from FLV header, metadata and sequence headers."""
+
+    def chunk(self, payload: bytes, key: bool) -> bytes:
+        """Bytes of some whole FLV tags."""
+
+
+class Viewer:
+    """One connection that is sent a broadcast."""
+
+    __slots__ = (
+        "_broadcast",
+        "closed",
+        "greeted",
+        "limit",
+        "session",
+        "skipping",
+        "stalled_at",
+        "started_bytes",
+        "transport",
+        "unread",
+    )
+
+    def __init__(
+        self, broadcast: "Broadcast", transport: asyncio.Transport, session: Session, limit: int
+    ) -> None:
+        self._broadcast = broadcast
+        self.transport = transport
+        self.session = session
+        self.limit = limit
+        self.greeted = False
+        """The header was sent."""
+        self.skipping = False
+        """Waits for the next key frame."""
+        self.stalled_at = time.monotonic()
+        self.unread = 0
+        self.started_bytes = session.bytes
+        self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Done with the reason once nothing more will be sent."""
+
+    @property
+    def bytes_sent(self) -> int:
+        return self.session.bytes - self.started_bytes
+
+    @property
+    def dropped_gops(self) -> int:
+        return self.session.dropped_gops
+
+    def detach(self, reason: str) -> None:
+        """Send nothing more; the transport stays the caller's. May be called again."""
+        self._broadcast.forget(self, reason)
+
+    def close(self, reason: str) -> None:
+        """Send nothing more; `closed` tells the owner of the connection to end it."""
+        self.detach(reason)
+
+    def skip(self, waiting_bytes: int, now: float) -> None:
+        """A chunk was left out: the connection is over its bound, or waits for a key frame."""
+        if not self.skipping:
+            self.skipping = True
+            self.session.dropped_gops += 1
+            self.stalled_at, self.unread = now, waiting_bytes
+        elif waiting_bytes < self.unread or not waiting_bytes:
+            self.stalled_at, self.unread = now, waiting_bytes
+        elif now - self.stalled_at > STALL_SECONDS:
+            self.detach("stalled")
+            self.transport.abort()
+
+
+class Broadcast:
+    """A subscription and its viewers. Made by `Hub.broadcast`."""
+
+    def __init__(
+        self,
+        stream: str,
+        format_name: Format,
+        link: MediaLink,
+        sessions: Sessions,
+        framing: type[Framing] | None,
+        on_idle: Callable[["Broadcast"], None],
+        exists: Callable[[str], bool],
+    ) -> None:
+        self.stream = stream
+        self.format = format_name
+        self.framing = framing
+        self._framer = framing() if framing else None
+        self._sessions = sessions
+        self._on_idle = on_idle
+        self._exists = exists
+        self._viewers: dict[Viewer, None] = {}
+        self._header = b""
+        self._gop: list[bytes] = []
+        self._gop_bytes = 0
+        self._started = asyncio.Event()
+        self._ended = ""
+        self._timer: asyncio.TimerHandle | None = None
+        self._warm: asyncio.TimerHandle | None = None
+        self._link = link
+        self._number = link.subscribe(stream, format_name, self)
+        self._keep_warm()
+
+    @property
+    def viewers(self) -> int:
+        return len(self._viewers)
+
+    async def wait_started(self, timeout_seconds: float = START_TIMEOUT_SECONDS) -> None:
+        """Wait for data; raises AccessDenied(503) if the stream has none in time."""
+        if not self._started.is_set():
+            try:
+                await asyncio.wait_for(self._started.wait(), timeout_seconds)
+            except TimeoutError:
+                title = "The stream is not running now: its source gives no data"
+                raise AccessDenied(503, "no_data", title) from None
+        if self._ended:
+            raise AccessDenied(404, "stream_ended", f"The stream has ended: {self._ended}")
+
+    def attach(
+        self, transport: asyncio.Transport, access: Access, *, max_buffer: int = MAX_BUFFER_BYTES
+    ) -> Viewer:
+        """Send header and GOP cache now and every chunk from now on to `transport`."""
+        session = self._sessions.open(access)
+        viewer = Viewer(self, transport, session, max_buffer + self._gop_bytes)
+        session.on_close.add(viewer.close)
+        if self._warm is not None:
+            self._warm.cancel()
+            self._warm = None
+        self._viewers[viewer] = None
+        viewer.skipping = not self._gop
+        if self._header:
+            burst = b"".join((self._header, *self._gop))
+            transport.write(burst)
+            session.bytes += len(burst)
+            viewer.greeted = True
+        return viewer
+
+    def forget(self, viewer: Viewer, reason: str) -> None:
+        """Called by `Viewer.detach`."""
+        if viewer not in self._viewers:
+            return
+        del self._viewers[viewer]
+        viewer.session.on_close.discard(viewer.close)
+        self._sessions.leave(viewer.session, reason)
+        if not viewer.closed.done():
+            viewer.closed.set_result(reason)
+        if not self._viewers:
+            self._keep_warm()
+
+    def move(self, link: MediaLink) -> None:
+        """The stream now lives in another media worker."""
+        if link is self._link or self._ended:
+            return
+        self._link.release(self._number)
+        self.on_lost()
+        self._link = link
+        self._number = link.subscribe(self.stream, self.format, self)
+
+    def close(self, reason: str) -> None:
+        """End the subscription and all viewers."""
+        self._ended = self._ended or reason
+        self._started.set()
+        for timer in (self._timer, self._warm):
+            if timer is not None:
+                timer.cancel()
+        self._link.release(self._number)
+        for viewer in list(self._viewers):
+            viewer.detach(reason)
+        if self._warm is not None:
+            self._warm.cancel()
+        self._on_idle(self)
+
+    def on_message(self, message: ipc.Message, payload: bytes) -> None:
+        op = message["op"]
+        if op == "chunk":
+            self._chunk(payload, bool(message.get("key")))
+        elif op == "header":
+            self._new_header(payload)
+        elif op == "gap":
+            self._forget_gop()
+        elif op == "end":
+            self._end(str(message.get("reason", "")))
+
+    def on_lost(self) -> None:
+        self._header = b""
+        self._forget_gop()
+        self._started.clear()
+
+    def _chunk(self, payload: bytes, key: bool) -> None:
+        chunk = self._framer.chunk(payload, key) if self._framer else payload
+        if key:
+            self._gop = [chunk]
+            self._gop_bytes = len(chunk)
+        elif self._gop:
+            self._gop.append(chunk)
+            self._gop_bytes += len(chunk)
+            if self._gop_bytes > MAX_GOP_BYTES:
+                self._forget_gop()
+        self._send(chunk, key)
+
+    def _send(self, chunk: bytes, key: bool) -> None:
+        size = len(chunk)
+        late: list[tuple[Viewer, int]] = []
+        for viewer in self._viewers:
+            transport = viewer.transport
+            waiting = transport.get_write_buffer_size()
+            if viewer.skipping:
+                if not key or waiting > viewer.limit >> 1:
+                    late.append((viewer, waiting))
+                    continue
+                viewer.skipping = False
+            elif waiting > viewer.limit:
+                late.append((viewer, waiting))
+                continue
+            transport.write(chunk)
+            viewer.session.bytes += size
+        if late:
+            now = time.monotonic()
+            for viewer, waiting in late:
+                viewer.skip(waiting, now)
+
+    def _new_header(self, payload: bytes) -> None:
+        header = self._framer.header(payload) if self._framer else payload
+        changed = header != self._header
+        self._header = again = header
+        self._forget_gop()
+        self._started.set()
+        if not changed:
+            return
+        if self._framer is None and self.format == "flv" and header.startswith(b"FLV"):
+            again = header[FLV_FILE_HEADER_BYTES:]
+        for viewer in self._viewers:
+            data = again if viewer.greeted else header
+            viewer.greeted = True
+            viewer.transport.write(data)
+            viewer.session.bytes += len(data)
+
+    def _forget_gop(self) -> None:
+        self._gop = []
+        self._gop_bytes = 0
+
+    def _end(self, reason: str) -> None:
+        if not self._exists(self.stream):
+            self.close(reason or "stream removed")
+            return
+        log.info("stream %s: %s ended (%s); asking again", self.stream, self.format, reason)
+        self.on_lost()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(REPEAT_SECONDS, self._link.repeat, self._number)
+
+    def _keep_warm(self) -> None:
+        if not self._ended:
+            loop = asyncio.get_running_loop()
+            self._warm = loop.call_later(WARM_SECONDS, self.close, "no viewers")

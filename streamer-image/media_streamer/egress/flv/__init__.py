@@ -1,0 +1,1 @@
+"""Endless FLV over HTTP."""

@@ -1,0 +1,337 @@
+"""HLS of one stream in one container: its state kept up to date, playlists and parts shared.
+
+Requests that are ahead of the stream wait here (blocking playlist reload and parts asked for by a
+preload hint, rfc8216bis 6.2.5.2); one message of the media worker wakes them all.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from media_streamer import ipc
+from media_streamer.egress.access import Access, AccessDenied
+from media_streamer.egress.hls.playlist import (
+    Timing,
+    render_master,
+    render_media,
+    target_duration,
+)
+from media_streamer.egress.hls.state import Init, Part, Segment, Track
+from media_streamer.egress.media_link import MediaLink
+
+log = logging.getLogger(__name__)
+
+WARM_SECONDS = 60.0
+START_TIMEOUT_SECONDS = 15.0
+REPEAT_SECONDS = 0.5
+BLOCK_TARGETS = 3
+"""A blocked request is answered 503 after three target durations (rfc8216bis, 6.2.5.2)."""
+MAX_AHEAD_SEGMENTS = 2
+"""A request further ahead than this is answered 400 (rfc8216bis, 6.2.5.2)."""
+MAX_CACHED_PARTS = 256
+MAX_CACHED_BYTES = 32 * 1024 * 1024
+NO_TS_CODECS = ("hvc1", "hev1", "av01", "vp09", "opus", "Opus")
+"""HLS carries these in fragmented MP4 only (Apple's HLS authoring specification, 1.5 and 2.3)."""
+
+Container = Literal["ts", "fmp4"]
+
+
+class HlsSource:
+    """A subscription and its state. Made by `Hub.hls`."""
+
+    def __init__(
+        self,
+        access: Access,
+        container: Container,
+        link: MediaLink,
+        on_idle: Callable[["HlsSource"], None],
+        exists: Callable[[str], bool],
+    ) -> None:
+        self.stream = access.stream
+        self.container: Container = container
+        self.tracks: dict[str, Track] = {}
+        self.version = 0
+        """Grows with every change of the state."""
+        self._on_idle = on_idle
+        self._exists = exists
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._ended = ""
+        self._rendered: dict[tuple[str, ...], tuple[int, bytes]] = {}
+        self._part_bytes: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
+        self._part_bytes_total = 0
+        self._used_at = time.monotonic()
+        self._timer: asyncio.TimerHandle | None = None
+        self._configure(access)
+        self._link = link
+        self._number = link.subscribe(self.stream, f"hls_{container}", self)
+        self._warm = asyncio.get_running_loop().call_later(WARM_SECONDS, self._check_idle)
+
+    def touch(self) -> None:
+        """A request uses the source now."""
+        self._used_at = time.monotonic()
+
+    async def wait_ready(self, *, parts_suffice: bool) -> None:
+        """Wait until each track can be played; raises AccessDenied(503) after a while."""
+
+        def ready() -> bool:
+            return bool(self.tracks) and all(
+                track.init and (track.segments or (parts_suffice and track.parts))
+                for track in self.tracks.values()
+            )
+
+        if not await self._wait(ready, START_TIMEOUT_SECONDS):
+            raise AccessDenied(
+                503, "no_data", "The stream is not running now: its source gives no data"
+            )
+
+    async def wait_for(self, track: Track, msn: int, part: int | None) -> None:
+        """Block until the playlist has segment `msn`, or part `part` of it.
+
+        Raises AccessDenied: 400 if that is too far in the future, 503 if it does not come in time.
+        """
+        if msn > track.next_msn + MAX_AHEAD_SEGMENTS - 1:
+            title = f"_HLS_msn={msn} is too far in the future: the next segment is {track.next_msn}"
+            raise AccessDenied(400, "too_far_in_the_future", title)
+
+        def reached() -> bool:
+            if track.segments and track.segments[-1].msn >= msn:
+                newest = track.segments[-1]
+                # A part behind the last one of its segment means the first of the next segment.
+                beyond = part is not None and newest.msn == msn and part >= len(newest.parts) > 0
+                return not beyond or bool(track.parts)
+            if part is None or not track.parts:
+                return False
+            return (msn, part) <= track.last
+
+        timeout_seconds = BLOCK_TARGETS * target_duration(track, self.timing)
+        if not await self._wait(reached, timeout_seconds):
+            raise AccessDenied(503, "no_data", "The source of the stream gives no data")
+
+    async def wait_part(self, track: Track, msn: int, index: int) -> bytes:
+        """Bytes of a part, waited for if it is the hinted one; raises AccessDenied(404)."""
+        if (found := track.find_part(msn, index)) is None:
+            if (msn, index) != (track.next_msn, len(track.parts)):
+                raise AccessDenied(404, "not_found", "There is no such part")
+
+            def decided() -> bool:
+                return bool(track.find_part(msn, index)) or track.next_msn > msn
+
+            await self._wait(decided, BLOCK_TARGETS * target_duration(track, self.timing))
+            found = track.find_part(msn, index)
+        if found is None:
+            raise AccessDenied(404, "not_found", "There is no such part")
+        return self._read(track.name, found)
+
+    def read_init(self, init: Init) -> bytes:
+        """Bytes of an initialisation section; raises AccessDenied(404)."""
+        try:
+            return Path(init.path).read_bytes()
+        except OSError as error:
+            log.warning("stream %s: initialisation section: %s", self.stream, error)
+            raise AccessDenied(404, "not_found", "It is gone") from error
+
+    def master(self, media: str, only: frozenset[str] | None, audio_only: bool) -> bytes:
+        """The multivariant playlist; NUL stands for the session's query string."""
+        tracks = [t for name, t in sorted(self.tracks.items()) if only is None or name in only]
+        separate = self.container == "fmp4"
+        return render_master(tracks, media, separate=separate, audio_only=audio_only).encode()
+
+    def media(self, track: Track, *, low_latency: bool, skip: bool) -> bytes:
+        """A media playlist; NUL stands for the session's query string. Rendered once a change."""
+        key = (track.name, "ll" * low_latency, "skip" * skip)
+        cached = self._rendered.get(key)
+        if cached is None or cached[0] != self.version:
+            text = render_media(
+                track,
+                self._timing_of(track),
+                "m4s" if self.container == "fmp4" else "ts",
+                others=[other for other in self.tracks.values() if other is not track],
+                low_latency=low_latency,
+                skip=skip,
+            )
+            cached = self._rendered[key] = (self.version, text.encode())
+        return cached[1]
+
+    @property
+    def needs_fmp4(self) -> bool:
+        """Some track has a codec that HLS does not carry in MPEG-TS."""
+        return any(
+            codec.strip().startswith(NO_TS_CODECS)
+            for track in self.tracks.values()
+            if track.init
+            for codec in track.init.codecs.split(",")
+        )
+
+    def move(self, link: MediaLink) -> None:
+        """The stream now lives in another media worker."""
+        if link is self._link or self._ended:
+            return
+        self._link.release(self._number)
+        self.on_lost()
+        self._link = link
+        self._number = link.subscribe(self.stream, f"hls_{self.container}", self)
+
+    def close(self, reason: str) -> None:
+        """End the subscription; whoever waits is answered."""
+        if self._ended:
+            return
+        self._ended = reason
+        for timer in (self._timer, self._warm):
+            if timer is not None:
+                timer.cancel()
+        self._link.release(self._number)
+        self._wake()
+        self._on_idle(self)
+
+    def on_message(self, message: ipc.Message, payload: bytes) -> None:
+        op = message["op"]
+        if op == "end":
+            self._end(str(message.get("reason", "")))
+            return
+        name = message.get("track")
+        if not isinstance(name, str):
+            return
+        track = self.tracks.get(name)
+        if track is None:
+            track = self.tracks[name] = Track(name)
+        if op == "part":
+            track.add_part(_part(message))
+        elif op == "segment":
+            track.add_segment(_segment(message))
+        elif op == "drop":
+            track.drop(message["msn"])
+        elif op == "init":
+            track.add_init(_init(message))
+        self.version += 1
+        self._wake()
+
+    def on_lost(self) -> None:
+        for track in self.tracks.values():
+            track.restart()
+        self.version += 1
+
+    def _configure(self, access: Access) -> None:
+        self.timing = Timing(
+            access.milliseconds("segment_duration", 5000) / 1000,
+            access.milliseconds("chunk_duration", 200) / 1000,
+        )
+        prefix = access.config.get("url_prefix")
+        self._url_prefix = prefix.rstrip("/") if isinstance(prefix, str) else ""
+
+    def _timing_of(self, track: Track) -> Timing:
+        if not self._url_prefix:
+            return self.timing
+        prefix = f"{self._url_prefix}/{quote(self.stream)}/tracks-{track.name}/"
+        return Timing(self.timing.segment, self.timing.part, prefix)
+
+    async def _wait(self, condition: Callable[[], bool], timeout_seconds: float) -> bool:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_seconds
+        while not condition():
+            if self._ended:
+                raise AccessDenied(404, "stream_ended", f"The stream has ended: {self._ended}")
+            waiter = loop.create_future()
+            self._waiters.add(waiter)
+            handle = loop.call_at(deadline, _release, waiter)
+            try:
+                await waiter
+            finally:
+                handle.cancel()
+                self._waiters.discard(waiter)
+            if loop.time() >= deadline:
+                return condition()
+        return True
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            _release(waiter)
+
+    def _read(self, track: str, part: Part) -> bytes:
+        key = (track, part.msn, part.index)
+        data = self._part_bytes.get(key)
+        if data is not None:
+            return data
+        try:
+            descriptor = os.open(part.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                data = os.pread(descriptor, part.size, part.offset)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            log.warning("stream %s: part %s: %s", self.stream, key, error)
+            raise AccessDenied(404, "not_found", "The part is gone") from error
+        self._part_bytes[key] = data
+        self._part_bytes_total += len(data)
+        while len(self._part_bytes) > MAX_CACHED_PARTS or self._part_bytes_total > MAX_CACHED_BYTES:
+            _, old = self._part_bytes.popitem(last=False)
+            self._part_bytes_total -= len(old)
+        return data
+
+    def _end(self, reason: str) -> None:
+        if not self._exists(self.stream):
+            self.close(reason or "stream removed")
+            return
+        log.info("stream %s: HLS ended (%s); asking again", self.stream, reason)
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(REPEAT_SECONDS, self._link.repeat, self._number)
+
+    def _check_idle(self) -> None:
+        left = self._used_at + WARM_SECONDS - time.monotonic()
+        if left <= 0:
+            self.close("no viewers")
+        else:
+            loop = asyncio.get_running_loop()
+            self._warm = loop.call_later(left + 0.1, self._check_idle)
+
+
+def _release(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _init(message: dict[str, Any]) -> Init:
+    return Init(
+        number=message["n"],
+        path=message.get("path") or "",
+        codecs=message.get("codecs") or "",
+        width=message.get("width") or 0,
+        height=message.get("height") or 0,
+        fps=message.get("fps") or 0.0,
+        bandwidth=message.get("bandwidth") or 0,
+        channels=message.get("channels") or 0,
+        sample_rate=message.get("sample_rate") or 0,
+        language=message.get("language") or "",
+    )
+
+
+def _part(message: dict[str, Any]) -> Part:
+    return Part(
+        msn=message["msn"],
+        index=message["index"],
+        duration=message["duration"],
+        independent=bool(message["independent"]),
+        path=message["path"],
+        offset=message["offset"],
+        size=message["size"],
+        init=message.get("init"),
+        discontinuity=message.get("discontinuity"),
+    )
+
+
+def _segment(message: dict[str, Any]) -> Segment:
+    return Segment(
+        msn=message["msn"],
+        start_utc_ms=message["start_utc_ms"],
+        duration=message["duration"],
+        path=message["path"],
+        size=message["size"],
+        discontinuity=bool(message["discontinuity"]),
+        init=message.get("init") or 0,
+        bandwidth=message.get("bandwidth") or 0,
+    )

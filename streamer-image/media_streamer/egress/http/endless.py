@@ -1,0 +1,51 @@
+"""Responses without an end: the head here, the body written straight to the socket.
+
+No length and no chunked framing (`Connection: close` delimits the body, RFC 9112 section 6.3), so
+that the bytes on the wire are the same for all viewers and are shared by them.
+"""
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from media_streamer.egress.access import Access
+from media_streamer.egress.broadcast import Format, Framing
+from media_streamer.egress.http.request import CORS
+from media_streamer.egress.hub import Hub
+
+
+class EndlessResponse(web.StreamResponse):
+    """A body that ends with the connection."""
+
+    _length_check = False  # what aiohttp itself does for WebSockets: neither length nor chunks
+
+    def __init__(self, content_type: str) -> None:
+        headers = CIMultiDict(CORS)
+        headers["Content-Type"] = content_type
+        headers["Cache-Control"] = "no-store"
+        super().__init__(headers=headers)
+        self.force_close()
+
+
+async def send_broadcast(
+    hub: Hub,
+    request: web.BaseRequest,
+    access: Access,
+    format_name: Format,
+    content_type: str,
+    framing: type[Framing] | None = None,
+) -> web.StreamResponse:
+    """Play a broadcast to the client until one of both ends."""
+    response = EndlessResponse(content_type)
+    if request.method == "HEAD":
+        return response
+    broadcast = await hub.broadcast(access, format_name, framing)
+    await response.prepare(request)
+    if request.transport is None:
+        return response
+    viewer = broadcast.attach(request.transport, access)
+    try:
+        await viewer.closed
+    finally:
+        # The connection was lost, or the server stops: the handler is cancelled.
+        viewer.detach("client closed")
+    return response

@@ -1,0 +1,118 @@
+"""The way from a public port to the supervisor's API and UI on a Unix socket.
+
+Bodies are streamed both ways. The client's address goes along in headers that a client cannot
+forge: its own ones of these names are thrown away.
+"""
+
+import logging
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.http.request import plain_ip
+
+log = logging.getLogger(__name__)
+
+API_PREFIXES = ("/streamer/api/", "/flussonic/api/", "/ui/")
+API_PATHS = frozenset({"/", "/ui", "/streamer/api", "/flussonic/api"})
+MAX_CONNECTIONS = 64
+CONNECT_TIMEOUT_SECONDS = 5.0
+READ_TIMEOUT_SECONDS = 120.0
+"""Longest pause in an answer of the API; its own work has shorter time-outs."""
+
+_HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "expect",
+    }
+)
+"""RFC 9110, 7.6.1: not passed on by an intermediary."""
+_OURS = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"})
+
+
+def is_api_path(path: str) -> bool:
+    """Whether a raw path belongs to the supervisor."""
+    return path in API_PATHS or path.startswith(API_PREFIXES)
+
+
+class ApiProxy:
+    """Connections to `api.sock`. Made within the running loop; `close` it."""
+
+    def __init__(self, api_socket: Path) -> None:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.UnixConnector(str(api_socket), limit=MAX_CONNECTIONS),
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=READ_TIMEOUT_SECONDS
+            ),
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def forward(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer with what the supervisor answers; raises AccessDenied(503) if it does not."""
+        try:
+            async with self._session.request(
+                request.method,
+                # The authority is of no use on a Unix socket; Host goes along as a header.
+                URL(f"http://supervisor{request.raw_path}", encoded=True),
+                headers=_request_headers(request),
+                data=request.content if request.body_exists else None,
+                allow_redirects=False,
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            ) as answer:
+                return await _pass_back(request, answer)
+        except (aiohttp.ClientConnectionError, TimeoutError) as error:
+            log.warning("API at %s %s: %s", request.method, request.path, error)
+            title = "The API does not answer now; try again"
+            raise AccessDenied(503, "unavailable", title) from error
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+def _request_headers(request: web.BaseRequest) -> CIMultiDict[str]:
+    headers = _end_to_end(request.headers)
+    for name in _OURS:
+        headers.popall(name, None)
+    ip = plain_ip(request.transport.get_extra_info("peername") if request.transport else None)
+    headers["X-Forwarded-For"] = headers["X-Real-IP"] = ip
+    headers["X-Forwarded-Proto"] = "https" if request.secure else "http"
+    return headers
+
+
+def _end_to_end(source: CIMultiDictProxy[str]) -> CIMultiDict[str]:
+    headers = CIMultiDict(source)
+    named = {name.strip().lower() for name in headers.get("Connection", "").split(",")}
+    for name in _HOP_BY_HOP | named:
+        headers.popall(name, None)
+    return headers
+
+
+async def _pass_back(
+    request: web.BaseRequest, answer: aiohttp.ClientResponse
+) -> web.StreamResponse:
+    response = web.StreamResponse(status=answer.status, reason=answer.reason)
+    response.headers.update(_end_to_end(answer.headers))
+    await response.prepare(request)
+    try:
+        if request.method != "HEAD":
+            async for data in answer.content.iter_any():
+                await response.write(data)
+        await response.write_eof()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        # The head is out already: the client must see that the body is cut off.
+        log.warning("API at %s %s broke off: %s", request.method, request.path, error)
+        if request.transport is not None:
+            request.transport.abort()
+    return response

@@ -1,0 +1,100 @@
+"""A parsed request for media, and the answers that all protocols share."""
+
+import gzip
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from media_streamer.egress.access import AccessDenied, AccessKind, AccessRequest
+from media_streamer.egress.http.routes import Route
+
+CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "*",
+}
+PREFLIGHT = {
+    **CORS,
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, OPTIONS",
+    "Access-Control-Allow-Headers": "*",
+    "Access-Control-Max-Age": "86400",
+}
+GZIP_FROM_BYTES = 1400
+"""Below this a playlist fits one packet and compressing gains nothing."""
+RETRY_SECONDS = "2"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRequest:
+    """What a viewer or publisher sent."""
+
+    http: web.BaseRequest
+    route: Route
+    query: dict[str, str]
+    ip: str
+    token_parameter: str
+
+    @property
+    def token(self) -> str:
+        return self.query.get(self.token_parameter, "")
+
+    def access_request(self, proto: str, kind: AccessKind = "play") -> AccessRequest:
+        """The question to the supervisor."""
+        headers = self.http.headers
+        return AccessRequest(
+            name=self.route.name,
+            proto=proto,
+            kind=kind,
+            ip=self.ip,
+            token=self.token,
+            qs=self.http.rel_url.raw_query_string,
+            password=self.query.get("password", ""),
+            user_agent=headers.get("User-Agent", ""),
+            referer=headers.get("Referer", ""),
+        )
+
+    def session_query(self, token: str) -> str:
+        """`?token=…` for the URLs below this one, empty without a token."""
+        return f"?{self.token_parameter}={quote(token, safe='')}" if token else ""
+
+
+def plain_ip(peername: object) -> str:
+    """Address of a peer as text; IPv4 addresses stay so on a socket for both families."""
+    if not isinstance(peername, tuple) or not peername:
+        return ""
+    return str(peername[0]).removeprefix("::ffff:")
+
+
+def answer(
+    body: bytes, content_type: str, *, cache: str = "no-cache", status: int = 200
+) -> web.Response:
+    """A complete response that any web page may read."""
+    headers = CIMultiDict(CORS)
+    headers["Content-Type"] = content_type
+    headers["Cache-Control"] = cache
+    return web.Response(status=status, body=body, headers=headers)
+
+
+def answer_text(
+    request: web.BaseRequest, body: bytes, content_type: str, *, cache: str
+) -> web.Response:
+    """Like `answer`, compressed if the client asks for it and it is worth the time."""
+    if len(body) < GZIP_FROM_BYTES or "gzip" not in request.headers.get("Accept-Encoding", ""):
+        return answer(body, content_type, cache=cache)
+    response = answer(gzip.compress(body, 1, mtime=0), content_type, cache=cache)
+    response.headers["Content-Encoding"] = "gzip"
+    response.headers["Vary"] = "Accept-Encoding"
+    return response
+
+
+def refuse(denied: AccessDenied) -> web.Response:
+    """The answer to a request that is refused."""
+    headers = CIMultiDict(CORS)
+    headers["X-Error"] = denied.code
+    headers["Cache-Control"] = "no-store"
+    if denied.location:
+        headers["Location"] = denied.location
+    if denied.status == 503:
+        headers["Retry-After"] = RETRY_SECONDS
+    return web.Response(status=denied.status, text=denied.title + "\n", headers=headers)

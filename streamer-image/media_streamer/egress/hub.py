@@ -1,0 +1,197 @@
+"""What a protocol may ask for: leave to play or publish, a broadcast, a feed, HLS, a picture.
+
+Owns the connections to the media workers and everything that is shared by the viewers of this
+worker. Knows no protocol.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from media_streamer import ipc
+from media_streamer.egress.access import Access, AccessDenied, AccessRequest
+from media_streamer.egress.broadcast import Broadcast, Format, Framing
+from media_streamer.egress.feed import Feed
+from media_streamer.egress.hls.source import HlsSource
+from media_streamer.egress.media_link import MediaLink
+from media_streamer.egress.preview import fetch_preview
+from media_streamer.egress.sessions import Sessions
+
+log = logging.getLogger(__name__)
+
+ACCESS_TIMEOUT_SECONDS = 15.0
+"""The supervisor may have to ask an on_play backend and to wait for an on-demand start."""
+PREVIEW_REUSE_SECONDS = 1.0
+MAX_PREVIEWS = 256
+
+BroadcastKey = tuple[str, str, type[Framing] | None]
+HlsKey = tuple[str, Literal["ts", "fmp4"]]
+
+
+class Hub:
+    """One per egress worker."""
+
+    def __init__(self, runtime: Path) -> None:
+        self._runtime = runtime
+        self._supervisor: ipc.Peer | None = None
+        self._links: dict[Path, MediaLink] = {}
+        self._directory: dict[str, Path] | None = None
+        self._broadcasts: dict[BroadcastKey, Broadcast] = {}
+        self._hls: dict[HlsKey, HlsSource] = {}
+        self._previews: dict[str, tuple[float, asyncio.Task[bytes]]] = {}
+        self.sessions = Sessions(self._notify)
+
+    def connect(self, supervisor: ipc.Peer | None) -> None:
+        """The control channel is there (or gone)."""
+        self._supervisor = supervisor
+
+    async def access(self, request: AccessRequest) -> Access:
+        """Ask the supervisor; raises AccessDenied."""
+        if self._supervisor is None:
+            raise AccessDenied(503, "unavailable", "The server is starting")
+        arguments = {name: getattr(request, name) for name in AccessRequest.__slots__}
+        try:
+            answer = await self._supervisor.call(
+                "access", timeout_seconds=ACCESS_TIMEOUT_SECONDS, **arguments
+            )
+        except (ipc.CallFailed, ipc.ChannelClosed, TimeoutError) as error:
+            log.warning("stream %s: access not decided: %s", request.name, error)
+            title = "The server cannot decide about access now; try again"
+            raise AccessDenied(503, "unavailable", title) from error
+        if not answer.get("allowed"):
+            raise AccessDenied(
+                int(answer.get("status", 403)),
+                str(answer.get("code", "denied")),
+                str(answer.get("title", "Access denied")),
+                str(answer.get("location", "")),
+            )
+        stream, media_socket = str(answer["stream"]), Path(answer["media_socket"])
+        if self._directory is not None:
+            # A stream made on demand: its entry of the directory may still be on its way.
+            self._directory.setdefault(stream, media_socket)
+        return Access(
+            session_id=str(answer["session_id"]),
+            stream=stream,
+            media_socket=media_socket,
+            epoch=int(answer.get("epoch", 0)),
+            request=request,
+            token=str(answer.get("token", request.token) or ""),
+            config=answer.get("config") or {},
+        )
+
+    async def broadcast(
+        self, access: Access, format: Format, framing: type[Framing] | None = None
+    ) -> Broadcast:
+        """The broadcast of a stream, once it has data; raises AccessDenied(503) if it has none."""
+        key = (access.stream, format, framing)
+        found = self._broadcasts.get(key)
+        if found is None:
+            found = self._broadcasts[key] = Broadcast(
+                access.stream,
+                format,
+                self._link(self._home(access)),
+                self.sessions,
+                framing,
+                self._forget_broadcast,
+                self.exists,
+            )
+        await found.wait_started()
+        return found
+
+    async def publish(self, access: Access, container: Literal["flv", "ts"]) -> Feed:
+        """A running feed; raises AccessDenied (409 if somebody else publishes the stream)."""
+        feed = Feed(access, self._link(self._home(access)), self.sessions, container)
+        await feed.start()
+        return feed
+
+    async def hls(self, access: Access, container: Literal["ts", "fmp4"]) -> HlsSource:
+        """Playlists and segments of a stream; kept for a while after the last request."""
+        key = (access.stream, container)
+        found = self._hls.get(key)
+        if found is None:
+            found = self._hls[key] = HlsSource(
+                access, container, self._link(self._home(access)), self._forget_hls, self.exists
+            )
+        found.touch()
+        return found
+
+    async def preview(self, access: Access) -> bytes:
+        """JPEG of the last key frame; raises AccessDenied(404) if there is none."""
+        now = time.monotonic()
+        cached = self._previews.get(access.stream)
+        if cached is None or now - cached[0] > PREVIEW_REUSE_SECONDS:
+            if len(self._previews) >= MAX_PREVIEWS:
+                self._previews.pop(next(iter(self._previews)))
+            task = asyncio.create_task(fetch_preview(access, self._link(self._home(access))))
+            cached = self._previews[access.stream] = (now, task)
+        return await asyncio.shield(cached[1])
+
+    def exists(self, stream: str) -> bool:
+        """False once the supervisor has said that no media worker runs the stream."""
+        return self._directory is None or stream in self._directory
+
+    def set_directory(self, streams: Mapping[str, Mapping[str, Any]]) -> None:
+        """The whole directory: which media worker runs which stream."""
+        self._directory = {}
+        self.update_directory({**dict.fromkeys(self._known_streams()), **streams})
+
+    def update_directory(self, streams: Mapping[str, Mapping[str, Any] | None]) -> None:
+        """Changes of the directory; None stands for a stream that is gone."""
+        if self._directory is None:
+            self._directory = {}
+        for stream, place in streams.items():
+            if place is None:
+                self._directory.pop(stream, None)
+                self._close_stream(stream)
+            else:
+                self._directory[stream] = self._runtime / f"media-{place['worker']}.sock"
+        moved = {name for name, place in streams.items() if place is not None}
+        for taker in self._takers():
+            if taker.stream in moved:
+                taker.move(self._link(self._directory[taker.stream]))
+
+    async def close(self) -> None:
+        """End all viewers and connections."""
+        for taker in self._takers():
+            taker.close("server stops")
+        for _, task in self._previews.values():
+            task.cancel()
+        await asyncio.gather(*(link.close() for link in self._links.values()))
+
+    def _known_streams(self) -> set[str]:
+        return {taker.stream for taker in self._takers()}
+
+    def _takers(self) -> list[Broadcast | HlsSource]:
+        return [*self._broadcasts.values(), *self._hls.values()]
+
+    def _close_stream(self, stream: str) -> None:
+        for taker in self._takers():
+            if taker.stream == stream:
+                taker.close("stream removed")
+
+    def _home(self, access: Access) -> Path:
+        """The directory is newer than the access decision where it knows the stream."""
+        return (self._directory or {}).get(access.stream, access.media_socket)
+
+    def _link(self, path: Path) -> MediaLink:
+        link = self._links.get(path)
+        if link is None:
+            link = self._links[path] = MediaLink(path)
+        return link
+
+    def _forget_broadcast(self, broadcast: Broadcast) -> None:
+        key = (broadcast.stream, broadcast.format, broadcast.framing)
+        if self._broadcasts.get(key) is broadcast:
+            del self._broadcasts[key]
+
+    def _forget_hls(self, source: HlsSource) -> None:
+        key = (source.stream, source.container)
+        if self._hls.get(key) is source:
+            del self._hls[key]
+
+    def _notify(self, op: str, **arguments: Any) -> None:
+        if self._supervisor is not None:
+            self._supervisor.notify(op, **arguments)

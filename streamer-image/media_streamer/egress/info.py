@@ -1,0 +1,84 @@
+"""`media_info.json` and `info.json`: what a viewer may know of a stream before playing it."""
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.hls.sessions import HlsSessions
+from media_streamer.egress.hls.state import Init, Track
+from media_streamer.egress.http.request import MediaRequest, answer
+from media_streamer.egress.hub import Hub
+
+_CODECS = {
+    "avc1": "h264",
+    "avc3": "h264",
+    "hvc1": "hevc",
+    "hev1": "hevc",
+    "av01": "av1",
+    "mp4a.40": "aac",
+    "mp4a.6B": "mp3",
+    "mp4a.69": "mp3",
+    "mp4a.6b": "mp3",
+    "mp4a.40.34": "mp3",
+    "ac-3": "ac3",
+    "ec-3": "eac3",
+    "opus": "opus",
+    "Opus": "opus",
+}
+
+
+def codec_name(codecs: str) -> str:
+    """The API's codec name of an RFC 6381 string; empty if it is not known."""
+    for prefix in sorted(_CODECS, key=len, reverse=True):
+        if codecs.startswith(prefix):
+            return _CODECS[prefix]
+    return ""
+
+
+def track_info(track: Track) -> dict[str, Any]:
+    """A track as `track_info` of the API; rates in kbit/s."""
+    init = track.init or Init(0)
+    info: dict[str, Any] = {"track_id": track.name}
+    if track.name.startswith("v"):
+        info |= {"content": "video", "width": init.width, "height": init.height, "fps": init.fps}
+    else:
+        info |= {
+            "content": "audio",
+            "channels": init.channels,
+            "sample_rate": init.sample_rate,
+            "language": init.language,
+        }
+    info |= {"codec": codec_name(init.codecs), "bitrate": round(track.bandwidth / 1000)}
+    return {key: value for key, value in info.items() if value}
+
+
+async def info(hub: Hub, sessions: HlsSessions, request: MediaRequest) -> web.StreamResponse:
+    """The JSON document; raises AccessDenied like playing does."""
+    viewer = await sessions.find(request.access_request("llhls"))
+    source = await hub.hls(viewer.access, "fmp4")
+    media_info: dict[str, Any] | None = None
+    try:
+        await source.wait_ready(parts_suffice=True)
+        tracks = [track_info(track) for _, track in sorted(source.tracks.items(), reverse=True)]
+        media_info = {"flow_type": "stream", "tracks": tracks}
+    except AccessDenied as denied:
+        if denied.status != 503 or request.route.file == "media_info":
+            raise
+    document = media_info
+    if request.route.file == "info":
+        config = viewer.access.config
+        document = {
+            "name": viewer.access.stream,
+            "title": config.get("title"),
+            "provider": config.get("provider"),
+            "auth_token": request.token_parameter,
+            "stats": {
+                "status": "running" if media_info else "waiting",
+                "alive": media_info is not None,
+                "media_info": media_info,
+            },
+        }
+    body = json.dumps(document, ensure_ascii=False).encode() + b"\n"
+    return answer(body, "application/json", cache="no-cache")

@@ -1,0 +1,215 @@
+"""Public ports of an egress worker, kept equal to what the supervisor asks for.
+
+Every worker listens on the same ports (SO_REUSEPORT) and the kernel spreads connections over them.
+A port that stays is never closed by a change of the others; a renewed certificate takes effect for
+new connections without that either.
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+log = logging.getLogger(__name__)
+
+Kind = Literal["http", "https", "rtmp", "rtmps"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+BACKLOG = 1024
+DEAD_PEER_MS = 30_000
+"""TCP_USER_TIMEOUT: data not acknowledged for so long closes the connection (half-open peers)."""
+KEEP_ALIVE_IDLE_SECONDS = 30
+KEEP_ALIVE_INTERVAL_SECONDS = 10
+KEEP_ALIVE_PROBES = 3
+_TLS_VERSIONS = {
+    "tlsv1": ssl.TLSVersion.TLSv1,
+    "tlsv1.1": ssl.TLSVersion.TLSv1_1,
+    "tlsv1.2": ssl.TLSVersion.TLSv1_2,
+    "tlsv1.3": ssl.TLSVersion.TLSv1_3,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerSpec:
+    """One listener as the supervisor names it.
+
+    `certificate` and `key` are paths of PEM files or PEM text; `address` is empty for all.
+    """
+
+    kind: Kind
+    address: str
+    port: int
+    api: bool = True
+    certificate: str = field(default="", repr=False)
+    key: str = field(default="", repr=False)
+    protocols: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> tuple[Kind, str, int]:
+        return self.kind, self.address, self.port
+
+    @property
+    def tls(self) -> bool:
+        return self.kind.endswith("s")
+
+    @property
+    def title(self) -> str:
+        return f"{self.kind} {self.address or '*'}:{self.port}"
+
+
+def parse_listeners(message: Mapping[str, Any]) -> list[ListenerSpec]:
+    """The listeners of a `listeners` message: `{http: [{address, port, api}, …], https: …}`."""
+    return [
+        ListenerSpec(
+            kind=kind,
+            address=entry.get("address") or "",
+            port=int(entry["port"]),
+            api=entry.get("api") is not False,
+            certificate=entry.get("certificate") or "",
+            key=entry.get("certificate_key") or entry.get("key") or "",
+            protocols=tuple(entry.get("ssl_protocols") or ()),
+        )
+        for kind in KINDS
+        for entry in message.get(kind) or ()
+    ]
+
+
+def bind(address: str, port: int) -> socket.socket:
+    """A listening socket that other processes of this server may share; raises OSError.
+
+    Options set here are inherited by every accepted connection (Linux), which costs nothing there.
+    """
+    family = socket.AF_INET6 if ":" in address or not address else socket.AF_INET
+    if not address and not socket.has_dualstack_ipv6():
+        family = socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        tcp = socket.IPPROTO_TCP
+        sock.setsockopt(tcp, socket.TCP_KEEPIDLE, KEEP_ALIVE_IDLE_SECONDS)
+        sock.setsockopt(tcp, socket.TCP_KEEPINTVL, KEEP_ALIVE_INTERVAL_SECONDS)
+        sock.setsockopt(tcp, socket.TCP_KEEPCNT, KEEP_ALIVE_PROBES)
+        sock.setsockopt(tcp, socket.TCP_USER_TIMEOUT, DEAD_PEER_MS)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1 if address else 0)
+        sock.bind((address, port))
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def explain(error: Exception, spec: ListenerSpec) -> str:
+    """The sentence for a person whose listener does not open."""
+    if isinstance(error, ssl.SSLError):
+        return f"{spec.title}: the certificate cannot be used: {error.reason or error}"
+    if isinstance(error, OSError):
+        if error.errno == errno.EADDRINUSE:
+            return f"{spec.title}: port {spec.port} is in use by another program"
+        if error.errno == errno.EACCES:
+            return f"{spec.title}: not permitted to open port {spec.port}"
+        if error.errno == errno.EADDRNOTAVAIL:
+            return f"{spec.title}: this machine has no address {spec.address}"
+    return f"{spec.title}: {error}"
+
+
+def load_certificate(context: ssl.SSLContext, spec: ListenerSpec) -> None:
+    """Let new connections use the listener's certificate; raises OSError, SSLError, ValueError."""
+    if not spec.certificate or not spec.key:
+        raise ValueError("a certificate and its key are needed")
+    with contextlib.ExitStack() as stack:
+        certificate, key = _as_file(stack, spec.certificate), _as_file(stack, spec.key)
+        context.load_cert_chain(certificate, key)
+
+
+def _as_file(stack: contextlib.ExitStack, text: str) -> Path:
+    """PEM text as a file: OpenSSL reads files only. A key never touches the disk this way."""
+    if not text.startswith("-----BEGIN"):
+        return Path(text)
+    descriptor = os.memfd_create("pem", os.MFD_CLOEXEC)
+    stack.callback(os.close, descriptor)
+    os.write(descriptor, text.encode())
+    return Path(f"/proc/self/fd/{descriptor}")
+
+
+def tls_context(spec: ListenerSpec) -> ssl.SSLContext:
+    """Server side of TLS; raises OSError, SSLError, ValueError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    versions = [_TLS_VERSIONS[name] for name in spec.protocols if name in _TLS_VERSIONS]
+    context.minimum_version = min(versions, default=ssl.TLSVersion.TLSv1_2)
+    if versions:
+        context.maximum_version = max(versions)
+    load_certificate(context, spec)
+    return context
+
+
+Serve = Callable[[ListenerSpec, socket.socket, ssl.SSLContext | None], Awaitable[asyncio.Server]]
+
+
+@dataclass(slots=True)
+class _Open:
+    spec: ListenerSpec
+    server: asyncio.Server
+    tls: ssl.SSLContext | None
+
+
+class Listeners:
+    """The open listeners; `serve` starts a protocol on a bound socket."""
+
+    def __init__(self, serve: Serve) -> None:
+        self._serve = serve
+        self._open: dict[tuple[Kind, str, int], _Open] = {}
+
+    async def apply(self, specs: list[ListenerSpec]) -> list[str]:
+        """Open, close and renew as asked; returns what did not work, for people."""
+        problems: list[str] = []
+        wanted = {spec.place: spec for spec in specs}
+        for place in [place for place in self._open if place not in wanted]:
+            await self._close(place)
+        for place, spec in wanted.items():
+            try:
+                await self._ensure(place, spec)
+            except (OSError, ValueError) as error:
+                problems.append(explain(error, spec))
+                log.error("%s", problems[-1])
+        return problems
+
+    async def close(self) -> None:
+        """Close all ports; open connections are their protocols' business."""
+        for place in list(self._open):
+            await self._close(place)
+
+    async def _ensure(self, place: tuple[Kind, str, int], spec: ListenerSpec) -> None:
+        old = self._open.get(place)
+        if old is not None and old.tls is not None and old.spec.protocols == spec.protocols:
+            load_certificate(old.tls, spec)
+        if old is not None and (old.spec.api, old.spec.protocols) == (spec.api, spec.protocols):
+            old.spec = spec
+            return
+        context = tls_context(spec) if spec.tls else None
+        # With SO_REUSEPORT the new socket can be there before the old one goes.
+        sock = bind(spec.address, spec.port)
+        try:
+            server = await self._serve(spec, sock, context)
+        except BaseException:
+            sock.close()
+            raise
+        if old is not None:
+            await self._close(place)
+        self._open[place] = _Open(spec, server, context)
+        log.info("%s is open", spec.title)
+
+    async def _close(self, place: tuple[Kind, str, int]) -> None:
+        gone = self._open.pop(place)
+        gone.server.close()
+        log.info("%s is closed", gone.spec.title)

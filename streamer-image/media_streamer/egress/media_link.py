@@ -1,0 +1,144 @@
+"""The connection of this worker to one media worker, shared by everything between the two.
+
+A media worker may die at any time (it owns FFmpeg). The link then tells every taker `on_lost`,
+connects again for as long as it takes, and repeats the standing subscriptions under their old
+numbers; what was under way once (a publisher, a preview) is not repeated, its owner decides.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+from pathlib import Path
+from typing import Protocol
+
+from media_streamer import ipc
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_SECONDS = 0.05
+LAST_RETRY_SECONDS = 1.0
+CONNECT_TIMEOUT_SECONDS = 2.0
+
+
+class Taker(Protocol):
+    """Gets the messages that answer one subscription or request."""
+
+    def on_message(self, message: ipc.Message, payload: bytes) -> None:
+        """One message of the media worker; must not raise and must not wait."""
+
+    def on_lost(self) -> None:
+        """The media worker is gone; nothing that it said before holds any more."""
+
+
+class MediaLink:
+    """One channel to the media worker that listens at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._channel: ipc.Channel | None = None
+        self._numbers = itertools.count(1)
+        self._takers: dict[int, Taker] = {}
+        self._standing: dict[int, ipc.Message] = {}
+        self._connected = asyncio.Event()
+        self._task = asyncio.create_task(self._run(), name=f"media link {path.name}")
+
+    def subscribe(self, stream: str, format_name: str, taker: Taker) -> int:
+        """Take a format of a stream until `release`; survives restarts of the media worker."""
+        number = next(self._numbers)
+        message = {"op": "subscribe", "id": number, "stream": stream, "format": format_name}
+        self._takers[number] = taker
+        self._standing[number] = message
+        self.send(message)
+        return number
+
+    def repeat(self, number: int) -> None:
+        """Send a standing subscription again, after the media worker had ended it."""
+        if message := self._standing.get(number):
+            self.send(message)
+
+    def request(self, message: ipc.Message, taker: Taker) -> int:
+        """Send `message` with a new `id`; its answers go to `taker` until `release`."""
+        number = next(self._numbers)
+        self._takers[number] = taker
+        if not self.send({**message, "id": number}):
+            self._takers.pop(number, None)
+            raise ipc.ChannelClosed(f"no media worker at {self.path.name}")
+        return number
+
+    def release(self, number: int) -> None:
+        """Stop taking; the media worker hears of it if it was a subscription."""
+        self._takers.pop(number, None)
+        if self._standing.pop(number, None):
+            self.send({"op": "unsubscribe", "id": number})
+
+    def send(self, message: ipc.Message, payload: bytes | memoryview = b"") -> bool:
+        """Send now; False if there is no connection (subscriptions are repeated later anyway)."""
+        if self._channel is None:
+            return False
+        try:
+            self._channel.send(message, payload)
+        except ipc.ChannelClosed as error:
+            log.warning("media worker at %s: %s", self.path.name, error)
+            return False
+        return True
+
+    async def drain(self) -> None:
+        """Wait until the media worker has taken most of what was sent; raises ChannelClosed."""
+        if self._channel is None:
+            raise ipc.ChannelClosed("media worker is gone")
+        await self._channel.drain()
+
+    async def wait_connected(self, timeout_seconds: float) -> None:
+        """Raises TimeoutError."""
+        await asyncio.wait_for(self._connected.wait(), timeout_seconds)
+
+    async def close(self) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _run(self) -> None:
+        retry_seconds = FIRST_RETRY_SECONDS
+        while True:
+            try:
+                channel = await ipc.connect(self.path, timeout_seconds=CONNECT_TIMEOUT_SECONDS)
+            except (OSError, TimeoutError):
+                await asyncio.sleep(retry_seconds)
+                retry_seconds = min(2 * retry_seconds, LAST_RETRY_SECONDS)
+                continue
+            retry_seconds = FIRST_RETRY_SECONDS
+            try:
+                await self._serve(channel)
+            finally:
+                await channel.close()
+
+    async def _serve(self, channel: ipc.Channel) -> None:
+        self._channel = channel
+        self._connected.set()
+        try:
+            for message in list(self._standing.values()):
+                channel.send(message)
+            while True:
+                message, payload = await channel.receive()
+                taker = self._takers.get(message.get("id", 0))
+                if taker is not None:
+                    self._hand_over(taker, message, payload)
+        except ipc.ChannelClosed as error:
+            log.warning("media worker at %s is gone (%s); connecting again", self.path.name, error)
+        finally:
+            self._channel = None
+            self._connected.clear()
+            self._lose()
+
+    def _hand_over(self, taker: Taker, message: ipc.Message, payload: bytes) -> None:
+        try:
+            taker.on_message(message, payload)
+        except Exception:
+            log.exception("message %s of %s", message.get("op"), self.path.name)
+
+    def _lose(self) -> None:
+        for number, taker in list(self._takers.items()):
+            if number not in self._standing:
+                self._takers.pop(number, None)
+            taker.on_lost()

@@ -1,0 +1,1 @@
+"""The page `embed.html`: a stream in a frame of somebody else's page."""

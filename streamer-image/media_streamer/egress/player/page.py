@@ -1,0 +1,57 @@
+"""`GET /NAME/embed.html`: a page with nothing but the player, made to be put into a frame.
+
+The page is the same for every stream and viewer: what to play follows from its own address. So it
+has no inline script or style, and a policy that allows none.
+"""
+
+from aiohttp import web
+
+from media_streamer.egress.http.request import MediaRequest, answer
+from media_streamer.egress.hub import Hub
+
+PROTO = "player"
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        # Segments may come from another host (url_prefix).
+        "connect-src 'self' http: https:",
+        "img-src 'self'",
+        # hls.js hands media over as blob URLs and transmuxes in a worker made from a blob.
+        "media-src 'self' http: https: blob:",
+        "worker-src 'self' blob:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        # No frame-ancestors: to be embedded anywhere is the purpose of the page.
+    )
+)
+PAGE = b"""<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>Player</title>
+    <link rel="stylesheet" href="/-/player/embed.css">
+    <script src="/ui/static/vendor/hls.min.js" defer></script>
+    <script src="/-/player/embed.js" defer></script>
+  </head>
+  <body>
+    <video id="video" controls playsinline></video>
+    <p id="note" role="status"></p>
+    <noscript>This page needs JavaScript.</noscript>
+  </body>
+</html>
+"""
+
+
+async def player_page(hub: Hub, request: MediaRequest) -> web.StreamResponse:
+    """The page, if the viewer may have it; raises AccessDenied."""
+    access = await hub.access(request.access_request(PROTO))
+    # The page itself is no viewing: its session ends here, the playlists open their own.
+    hub.sessions.leave(hub.sessions.open(access), "page sent")
+    response = answer(PAGE, "text/html; charset=utf-8", cache="no-cache")
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "strict-origin-when-cross-origin"
+    return response

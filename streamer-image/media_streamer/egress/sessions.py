@@ -1,0 +1,98 @@
+"""Accounting of the sessions that this worker serves: bytes each second to the supervisor.
+
+A session is opened by the supervisor (`access`) and may be served by several workers at once (an
+HLS viewer's connections are spread over them by the kernel), so `bytes` is what THIS worker sent
+or received since it first saw the session, and the supervisor adds the workers up.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from media_streamer import ipc
+from media_streamer.egress.access import Access
+
+log = logging.getLogger(__name__)
+
+UPDATE_SECONDS = 1.0
+ALIVE_EVERY_UPDATES = 10
+"""A session without traffic is reported this rarely, so that it is known to be alive."""
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One viewer or publisher; `bytes` is counted up by whoever moves them."""
+
+    access: Access
+    bytes: int = 0
+    dropped_gops: int = 0
+    users: int = 0
+    """Connections or requests that use the session at the moment."""
+    on_close: set[Callable[[str], None]] = field(default_factory=set)
+    """Called with the reason when the supervisor ends the session."""
+    reported_bytes: int = -1
+
+    @property
+    def id(self) -> str:
+        return self.access.session_id
+
+    def report(self) -> dict[str, Any]:
+        self.reported_bytes = self.bytes
+        return {"id": self.id, "bytes": self.bytes, "dropped_gops": self.dropped_gops}
+
+
+class Sessions:
+    """All sessions of this worker by identifier."""
+
+    def __init__(self, notify: Callable[..., None]) -> None:
+        self._notify = notify
+        self._by_id: dict[str, Session] = {}
+        self._updates = 0
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def open(self, access: Access) -> Session:
+        """The session of `access`, with one user more."""
+        session = self._by_id.get(access.session_id)
+        if session is None:
+            session = self._by_id[access.session_id] = Session(access)
+        session.users += 1
+        return session
+
+    def leave(self, session: Session, reason: str) -> None:
+        """One user less; the last one closes the session here and reports it."""
+        session.users -= 1
+        if session.users <= 0 and self._by_id.pop(session.id, None) is session:
+            self._tell("session.closed", id=session.id, bytes=session.bytes, reason=reason)
+
+    def end(self, session_id: str, reason: str) -> None:
+        """The supervisor ends a session: its connections are closed."""
+        if session := self._by_id.get(session_id):
+            for close in list(session.on_close):
+                close(reason)
+
+    def changed(self) -> list[dict[str, Any]]:
+        """Reports of the sessions that moved bytes since the last call, now and then of all."""
+        self._updates += 1
+        everyone = self._updates % ALIVE_EVERY_UPDATES == 0
+        return [
+            session.report()
+            for session in self._by_id.values()
+            if everyone or session.bytes != session.reported_bytes
+        ]
+
+    async def run(self) -> None:
+        """Report each second until cancelled."""
+        while True:
+            await asyncio.sleep(UPDATE_SECONDS)
+            if reports := self.changed():
+                self._tell("session.update", sessions=reports)
+
+    def _tell(self, op: str, **arguments: Any) -> None:
+        try:
+            self._notify(op, **arguments)
+        except ipc.ChannelClosed:
+            log.debug("%s not sent: the supervisor is gone", op)

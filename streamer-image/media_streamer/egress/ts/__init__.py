@@ -1,0 +1,1 @@
+"""Endless MPEG-TS over HTTP: playing and publishing."""

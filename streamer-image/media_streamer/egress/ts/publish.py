@@ -1,0 +1,45 @@
+"""`POST /NAME/mpegts`: a publisher sends endless MPEG-TS and is answered 204 at its end."""
+
+import asyncio
+import logging
+
+from aiohttp import web
+
+from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.http.request import CORS, MediaRequest
+from media_streamer.egress.hub import Hub
+
+log = logging.getLogger(__name__)
+
+PROTO = "tshttp"
+SILENCE_SECONDS = 30.0
+"""A publisher that sends nothing for so long is gone without having said so."""
+
+
+async def publish(hub: Hub, request: MediaRequest) -> web.StreamResponse:
+    """Pass the body on; raises AccessDenied if publishing is refused or ends early."""
+    access = await hub.access(request.access_request(PROTO, "publish"))
+    feed = await hub.publish(access, "ts")
+    http = request.http
+    try:
+        if http.headers.get("Expect", "").lower() == "100-continue" and http.transport:
+            http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        while not feed.ended.done():
+            async with asyncio.timeout(SILENCE_SECONDS):
+                data = await http.content.readany()
+            if not data and http.content.at_eof():
+                break
+            feed.write(data)
+            await feed.drain()
+    except TimeoutError:
+        log.warning("stream %s: publisher %s fell silent", access.stream, request.ip)
+        raise AccessDenied(408, "timeout", "No data for too long") from None
+    except web.PayloadAccessError:
+        raise AccessDenied(400, "bad_request", "The body is broken") from None
+    finally:
+        await feed.close()
+    reason = feed.ended.result()
+    if reason == "publisher finished":
+        return web.Response(status=204, headers=CORS)
+    log.warning("stream %s: publisher %s was cut off: %s", access.stream, request.ip, reason)
+    raise AccessDenied(503, "publish_ended", f"Publishing was ended: {reason}")

