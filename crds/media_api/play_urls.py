@@ -12,19 +12,21 @@ from urllib.parse import quote, urlsplit
 class PlayUrl:
     """One way to watch: `protocol` is the switch in `protocols` that allows it."""
 
+    form: str
+    """Its own short name: several forms may share a protocol switch."""
     protocol: str
     title: str
     url: str
 
 
 _HTTP_FORMS = (
-    ("hls", "HLS", "/index.m3u8"),
-    ("cmaf", "LL-HLS", "/index.ll.m3u8"),
-    ("cmaf", "HLS, fragmented MP4", "/index.fmp4.m3u8"),
-    ("tshttp", "HTTP MPEG-TS", "/mpegts"),
-    ("flv", "HTTP-FLV", ".flv"),
-    ("player", "Player page", "/embed.html"),
-    ("jpeg", "Last picture", "/preview.jpg"),
+    ("hls", "hls", "HLS", "/index.m3u8"),
+    ("llhls", "cmaf", "LL-HLS", "/index.ll.m3u8"),
+    ("fmp4", "cmaf", "HLS, fragmented MP4", "/index.fmp4.m3u8"),
+    ("tshttp", "tshttp", "HTTP MPEG-TS", "/mpegts"),
+    ("flv", "flv", "HTTP-FLV", ".flv"),
+    ("player", "player", "Player page", "/embed.html"),
+    ("jpeg", "jpeg", "Last picture", "/preview.jpg"),
 )
 
 
@@ -42,13 +44,13 @@ def play_urls(
     path = quote(name)
     base = http_url.rstrip("/")
     urls = [
-        PlayUrl(protocol, title, f"{base}/{path}{form}")
-        for protocol, title, form in _HTTP_FORMS
+        PlayUrl(form, protocol, title, f"{base}/{path}{suffix}")
+        for form, protocol, title, suffix in _HTTP_FORMS
         if protocol not in denied
     ]
     if rtmp_port is not None and "rtmp" not in denied:
         host = urlsplit(base).hostname or ""
         host = f"[{host}]" if ":" in host else host
         port = "" if rtmp_port == 1935 else f":{rtmp_port}"
-        urls.append(PlayUrl("rtmp", "RTMP", f"rtmp://{host}{port}/static/{path}"))
+        urls.append(PlayUrl("rtmp", "rtmp", "RTMP", f"rtmp://{host}{port}/static/{path}"))
     return urls

@@ -46,7 +46,6 @@ class StreamObject:
     @classmethod
     def parse(cls, body: Object) -> "StreamObject":
         meta, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
-        selector = spec.get("streamerSelector") or {}
         conditions = status.get("conditions") or []
         return cls(
             namespace=meta["namespace"],
@@ -59,8 +58,8 @@ class StreamObject:
             static=spec.get("static", True) is not False,
             streamer=spec.get("streamer"),
             preferred=spec.get("preferredStreamer"),
-            required_labels=dict(selector.get("matchLabels", selector)),
-            needs_gpu=bool(spec.get("gpu")),
+            required_labels=(spec.get("streamerSelector") or {}).get("matchLabels") or {},
+            needs_gpu=_needs_gpu(spec),
             bandwidth_kbit=int((spec.get("claims") or {}).get("bitrate") or 0),
             denied_protocols=_denied(spec.get("protocols") or {}),
             active_on=status.get("activeStreamer", ""),
@@ -70,6 +69,14 @@ class StreamObject:
                 "conditions": [c for c in conditions if c.get("type") != "InputActive"],
             },
         )
+
+
+def _needs_gpu(spec: Object) -> bool:
+    """As the spec says, else whether its transcoder asks for NVIDIA's encoder."""
+    if spec.get("gpuRequired") is not None:
+        return bool(spec["gpuRequired"])
+    options = (spec.get("transcoder") or {}).get("global") or {}
+    return options.get("hw") in ("nvenc", "nvenc2")
 
 
 def _denied(protocols: Object) -> frozenset[str]:

@@ -99,10 +99,17 @@ class StreamResourceStatus(ResourceModel):
     preferred_streamer: Target | None = Field(
         default=None, description="What it preferred when it was placed there."
     )
+    previous_streamer: Target | None = Field(
+        default=None, description="Leaving pod that runs it until the new one has pictures."
+    )
+    active_streamer: Target | None = Field(
+        default=None, description="Where frames were last seen; written by Central."
+    )
     stream_name: StreamName | None = Field(default=None, description="Name in play URLs.")
     input: Text | None = Field(default=None, description="Input in use, without credentials.")
     urls: Annotated[dict[str, Url], Field(max_length=32)] | None = Field(
-        default=None, description="Play URLs by protocol: hls, dash, rtmp, rtsp, webrtc, …"
+        default=None,
+        description="Play URLs by form: hls, llhls, fmp4, tshttp, flv, rtmp, player, jpeg.",
     )
 
 

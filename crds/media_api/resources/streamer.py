@@ -148,6 +148,9 @@ class PoolStatus(ResourceModel):
         default=None, description="Label selector of the pods, for autoscalers."
     )
     version: Text | None = Field(default=None, description="Version of the image that runs.")
+    shrink_at: Text | None = Field(
+        default=None, description="When a pool that scales itself may lose a pod, RFC 3339."
+    )
     members: Annotated[list[StreamerMember], Field(max_length=1000)] | None = Field(
         default=None, description="The pods.", json_schema_extra=keyed_by("name")
     )

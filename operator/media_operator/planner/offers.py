@@ -68,7 +68,7 @@ def _pod(tier: TierObject, pod: PodObject, service_url: str, now: datetime, plan
             labels={**pod.labels, **tier.labels},
             has_gpu=gpu_count(tier) > 0,
             channel_limit=int(tier.spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT),
-            bandwidth_kbit=int(tier.spec.get("totalBandwidth") or 0) // 1000,
+            bandwidth_kbit=_bandwidth_kbit(tier),
         ),
         http_url=url,
         rtmp_port=common.RTMP_PORT if url == service_url else None,
@@ -91,13 +91,18 @@ def _external(tier: TierObject) -> Server:
             labels=tier.labels,
             has_gpu=gpu_count(tier) > 0,
             channel_limit=int(spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT),
-            bandwidth_kbit=int(spec.get("totalBandwidth") or 0) // 1000,
+            bandwidth_kbit=_bandwidth_kbit(tier),
         ),
         http_url=str(spec.get("publicUrl") or spec["apiUrl"]),
         rtmp_port=None,
         starting=False,
         problem=str(reachable.get("message", "")),
     )
+
+
+def _bandwidth_kbit(tier: TierObject) -> int:
+    """The directive `total_bandwidth` (bit/s) in kbit/s; 0 for no limit."""
+    return int((tier.spec.get("config") or {}).get("total_bandwidth") or 0) // 1000
 
 
 def _service_url(tier: TierObject, snapshot: Snapshot) -> str:

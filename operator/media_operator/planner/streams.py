@@ -89,12 +89,12 @@ def _outcome(
     if leaving:
         status["previousStreamer"] = leaving
     if server is not None:
-        status["playUrls"] = [
-            {"protocol": entry.protocol, "title": entry.title, "url": entry.url}
+        status["urls"] = {
+            entry.form: entry.url
             for entry in play_urls(
                 stream.stream_name, server.http_url, server.rtmp_port, stream.denied_protocols
             )
-        ]
+        }
     if server is not None and server.offer.online:
         return status, [
             Condition("Ready", "True", "Running", f"runs on {hostname}"),

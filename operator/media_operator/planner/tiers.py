@@ -13,6 +13,7 @@ from media_operator.objects import Object, PodObject, Snapshot, TierObject
 from media_operator.planner.actions import Apply, Delete, Note, Plan, WriteStatus
 from media_operator.planner.placement import DEFAULT_CHANNEL_LIMIT
 from media_operator.render import cache_objects, common, streamer_objects
+from media_operator.render.streamer import gpu_count
 from media_operator.settings import Settings
 
 HASH = "media.flussonic.com/applied"
@@ -156,7 +157,7 @@ def _write_status(
             "replicas": replicas,
             "readyReplicas": len(ready_pods),
             "selector": ",".join(f"{k}={v}" for k, v in sorted(common.selector(tier).items())),
-            "addresses": sorted({pod.host_ip for pod in pods if pod.ready and pod.host_ip}),
+            "members": [_member(pod, gpu_count(tier) > 0) for pod in sorted(pods, key=_name)],
         }
     if shrink_at:
         status["shrinkAt"] = shrink_at
@@ -180,6 +181,22 @@ def _write_status(
                 condition.message,
             )
         )
+
+
+def _name(pod: PodObject) -> str:
+    return pod.name
+
+
+def _member(pod: PodObject, has_gpu: bool) -> dict[str, Any]:
+    member: dict[str, Any] = {
+        "name": pod.name,
+        "ready": pod.ready,
+        "draining": pod.terminating_until is not None,
+        "gpu": has_gpu,
+    }
+    return member | {
+        name: value for name, value in (("node", pod.node), ("address", pod.host_ip)) if value
+    }
 
 
 def _ready(tier: TierObject, replicas: int, ready: int, pods: list[PodObject]) -> Condition:

@@ -28,14 +28,15 @@ def _container(tier: TierObject, settings: Settings) -> Object:
         http["hostPort"] = int(spec["hostPort"])
     container: Object = {
         "name": "cache",
-        "image": spec.get("image") or settings.streamer_image,
+        "image": common.image(tier, settings.streamer_image),
         "imagePullPolicy": spec.get("imagePullPolicy", "IfNotPresent"),
         "command": ["media-cache"],
         "env": [{"name": name, "value": str(value)} for name, value in _environment(tier).items()],
         "ports": [http],
         "volumeMounts": [
-            {"name": "cache", "mountPath": spec.get("path", DEFAULT_PATH)},
+            {"name": "cache", "mountPath": _directive(tier).get("path", DEFAULT_PATH)},
             {"name": "tmp", "mountPath": "/tmp"},
+            *common.user_volumes(tier)[0],
         ],
         "securityContext": common.container_security(),
         "lifecycle": common.drain_hook(tier),
@@ -47,20 +48,28 @@ def _container(tier: TierObject, settings: Settings) -> Object:
 
 
 def _environment(tier: TierObject) -> Object:
-    spec = tier.spec
-    origin = spec.get("originUrl") or (
-        f"http://streamer-{spec.get('streamer', 'default')}.{tier.namespace}.svc"
-    )
+    directive = _directive(tier)
+    origins = [
+        f"http://streamer-{origin}.{tier.namespace}.svc"
+        for origin in tier.spec.get("origins") or ["default"]
+    ]
     return {
         "CACHE_PORT": common.HTTP_PORT,
-        "CACHE_ORIGIN": origin,
-        "CACHE_PATH": spec.get("path", DEFAULT_PATH),
-        "CACHE_MISSES": spec.get("misses", 0),
-        "CACHE_EXPIRATION_SECONDS": spec.get("expiration", 0),
-        "CACHE_STORAGE_BYTES": spec.get("storage_limit", 0),
+        "CACHE_ORIGINS": ",".join(origins),
+        "CACHE_PATH": directive.get("path", DEFAULT_PATH),
+        "CACHE_MISSES": directive.get("misses") or 0,
+        "CACHE_EXPIRATION_SECONDS": directive.get("expiration") or 0,
+        "CACHE_STORAGE_BYTES": directive.get("storage_limit") or 0,
+        "CACHE_ONLY": ",".join(tier.spec.get("only") or []),
+        "CACHE_EXCEPT": ",".join(tier.spec.get("except") or []),
     }
 
 
+def _directive(tier: TierObject) -> Object:
+    """The cache directive of the resource."""
+    return dict(tier.spec.get("cache") or {})
+
+
 def _volumes(tier: TierObject) -> list[Object]:
-    source = tier.spec.get("volume") or {"emptyDir": {}}
-    return [{"name": "cache", **dict(source)}, {"name": "tmp", "emptyDir": {}}]
+    own = common.user_volumes(tier)[1]
+    return [{"name": "cache", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}, *own]

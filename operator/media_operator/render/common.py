@@ -16,7 +16,7 @@ USER_ID = 10001
 """The user that the images make; restricted pod security forbids root."""
 STATE_PATH = "/var/lib/media"
 SEGMENTS_PATH = "/run/media"
-DEFAULT_DRAIN_SECONDS = 20
+DEFAULT_DRAIN_SECONDS = 60
 EXIT_SECONDS = 15
 """Time for an orderly exit after the drain."""
 
@@ -27,6 +27,7 @@ def child_name(tier: TierObject, suffix: str = "") -> str:
 
 def selector(tier: TierObject) -> dict[str, str]:
     return {
+        **dict(tier.spec.get("selectorLabels") or {}),
         "app.kubernetes.io/part-of": PART_OF,
         "app.kubernetes.io/component": tier.kind.lower(),
         "app.kubernetes.io/instance": tier.name,
@@ -119,6 +120,15 @@ def stateful_set(tier: TierObject, replicas: int, pod_spec: Object, annotations:
 
 def pod_spec(tier: TierObject, container: Object, volumes: Iterable[Object]) -> Object:
     spec = tier.spec
+    spread: list[Object] = spec.get("topologySpreadConstraints") or [
+        {
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": selector(tier)},
+        }
+        for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+    ]
     result: Object = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -126,15 +136,7 @@ def pod_spec(tier: TierObject, container: Object, volumes: Iterable[Object]) -> 
         "terminationGracePeriodSeconds": drain_seconds(tier) + EXIT_SECONDS,
         "containers": [container],
         "volumes": list(volumes),
-        "topologySpreadConstraints": [
-            {
-                "maxSkew": 1,
-                "topologyKey": key,
-                "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": selector(tier)},
-            }
-            for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
-        ],
+        "topologySpreadConstraints": spread,
         # A node that is gone gives its pods up after 10 s in place of Kubernetes' 5 min.
         "tolerations": [
             *(spec.get("tolerations") or []),
@@ -149,12 +151,51 @@ def pod_spec(tier: TierObject, container: Object, volumes: Iterable[Object]) -> 
             ),
         ],
     }
-    for ours in ("nodeSelector", "nodeName", "priorityClassName", "imagePullSecrets"):
-        if spec.get(ours):
-            result[ours] = spec[ours]
+    for name in _PASSED_ON:
+        if spec.get(name):
+            result[name] = spec[name]
     if spec.get("hostNetwork"):
         result |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
     return result
+
+
+_PASSED_ON = (
+    "affinity",
+    "imagePullSecrets",
+    "nodeName",
+    "nodeSelector",
+    "priorityClassName",
+    "runtimeClassName",
+    "serviceAccountName",
+)
+"""Fields of the resource that are fields of the pod, alike in name and shape."""
+
+
+def image(tier: TierObject, default: str) -> str:
+    """The image with its tag: the resource's `version` where its `image` has none."""
+    given = str(tier.spec.get("image") or default)
+    version = tier.spec.get("version")
+    tagged = ":" in given.rpartition("/")[2] or "@" in given
+    if version and not tagged:
+        return f"{given}:{version}"
+    return given
+
+
+def user_volumes(tier: TierObject) -> tuple[list[Object], list[Object]]:
+    """The resource's own volumes as (mounts of the container, volumes of the pod).
+
+    The source stands beside the mount or, as in older vendor manifests, under `source`.
+    """
+    mounts, volumes = [], []
+    for volume in tier.spec.get("volumes") or []:
+        mount = {key: volume[key] for key in ("name", *_MOUNT_KEYS) if key in volume}
+        source = {k: v for k, v in volume.items() if k not in mount and k != "source"}
+        mounts.append(mount)
+        volumes.append({"name": volume["name"], **(volume.get("source") or source)})
+    return mounts, volumes
+
+
+_MOUNT_KEYS = ("mountPath", "readOnly", "subPath")
 
 
 def services(tier: TierObject, ports: Mapping[str, tuple[int, int]]) -> list[Object]:
@@ -168,7 +209,7 @@ def services(tier: TierObject, ports: Mapping[str, tuple[int, int]]) -> list[Obj
         {"name": name, "port": port, "targetPort": target, "protocol": "TCP"}
         for name, (port, target) in ports.items()
     ]
-    public = {
+    public: Object = {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {
@@ -182,6 +223,10 @@ def services(tier: TierObject, ports: Mapping[str, tuple[int, int]]) -> list[Obj
             "sessionAffinity": "ClientIP",
         },
     }
+    public["metadata"]["labels"] |= service.get("labels") or {}
+    for name in ("loadBalancerClass", "loadBalancerIP", "externalTrafficPolicy"):
+        if service.get(name):
+            public["spec"][name] = service[name]
     headless = {
         "apiVersion": "v1",
         "kind": "Service",

@@ -61,7 +61,7 @@ def _container(tier: TierObject, settings: Settings) -> Object:
         )
     container: Object = {
         "name": "streamer",
-        "image": spec.get("image") or settings.streamer_image,
+        "image": common.image(tier, settings.streamer_image),
         "imagePullPolicy": spec.get("imagePullPolicy", "IfNotPresent"),
         "args": ["-c", "/etc/flussonic/flussonic.conf"],
         "env": _environment(tier, settings),
@@ -98,6 +98,8 @@ def _environment(tier: TierObject, settings: Settings) -> list[Object]:
     ]
     if spec.get("adminHostPort"):
         env.append({"name": "STREAMER_ADMIN_HTTP", "value": str(common.HTTP_PORT + 1)})
+    if spec.get("viewAuth"):
+        env.append({"name": "STREAMER_VIEW_AUTH", **_from(spec["viewAuth"], {})})
     if spec.get("logLevel"):
         env.append({"name": "STREAMER_LOG_LEVEL", "value": spec["logLevel"]})
     env += _config_external(tier, settings, secret)
@@ -139,10 +141,7 @@ def _mounts(tier: TierObject) -> list[Object]:
         {"name": "state", "mountPath": common.STATE_PATH},
         {"name": "segments", "mountPath": common.SEGMENTS_PATH},
         {"name": "tmp", "mountPath": "/tmp"},
-        *(
-            {"name": volume["name"], "mountPath": volume["mountPath"]}
-            for volume in tier.spec.get("volumes") or []
-        ),
+        *common.user_volumes(tier)[0],
     ]
 
 
@@ -152,10 +151,7 @@ def _volumes(tier: TierObject) -> list[Object]:
         {"name": "state", "emptyDir": {}},
         {"name": "segments", "emptyDir": {"medium": "Memory"}},
         {"name": "tmp", "emptyDir": {}},
-        *(
-            {"name": volume["name"], **dict(volume.get("source") or {"emptyDir": {}})}
-            for volume in tier.spec.get("volumes") or []
-        ),
+        *common.user_volumes(tier)[1],
     ]
 
 
@@ -184,9 +180,11 @@ def _add_gpu(tier: TierObject, pod: Object) -> None:
         ]
         resources["claims"] = [{"name": "gpu"}]
     else:
-        resources.setdefault("limits", {})["nvidia.com/gpu"] = str(count)
+        limits = resources.setdefault("limits", {})
+        limits[gpu.get("resourceName", "nvidia.com/gpu")] = str(count)
     if gpu.get("runtimeClassName"):
         pod["runtimeClassName"] = gpu["runtimeClassName"]
     if gpu.get("nodeSelector"):
         pod["nodeSelector"] = {**(pod.get("nodeSelector") or {}), **gpu["nodeSelector"]}
-    pod["tolerations"].append({"key": "nvidia.com/gpu", "operator": "Exists"})
+    taints = gpu.get("tolerations") or [{"key": "nvidia.com/gpu", "operator": "Exists"}]
+    pod["tolerations"] = [*taints, *pod["tolerations"]]

@@ -25,8 +25,9 @@ def test_a_stream_on_an_empty_cluster_gets_a_pool_and_runs(cluster: Simulation) 
     assert cluster.status("demo")["streamer"] == "streamer-default-0"
     assert cluster.condition("demo", "Ready") == ("True", "Running")
     assert cluster.condition("demo", "Scheduled") == ("True", "Placed")
-    urls = [entry["url"] for entry in cluster.status("demo")["playUrls"]]
-    assert "http://streamer-default.ns.svc/demo/index.m3u8" in urls
+    assert cluster.status("demo")["urls"]["hls"] == (
+        "http://streamer-default.ns.svc/demo/index.m3u8"
+    )
 
 
 def test_first_status_is_unknown_while_the_pool_starts(cluster: Simulation) -> None:
@@ -137,7 +138,7 @@ def test_disabled_stream_runs_nowhere(cluster: Simulation) -> None:
 
 def test_gpu_stream_waits_and_then_lands_on_the_gpu_pool(cluster: Simulation) -> None:
     cluster.create("Streamer", "plain", {})
-    cluster.create("Stream", "s", {**FAKE, "gpu": True})
+    cluster.create("Stream", "s", {**FAKE, "gpuRequired": True})
     cluster.settle()
     assert cluster.condition("s", "Ready") == ("False", "NoStreamerAvailable")
     cluster.create("Streamer", "gpu", {"nvidiaGpuCount": 1})
@@ -228,7 +229,7 @@ stream_specs = st.fixed_dictionaries(
     {},
     optional={
         "disabled": st.booleans(),
-        "gpu": st.booleans(),
+        "gpuRequired": st.booleans(),
         "streamer": pools,
         "preferredStreamer": pools,
     },
