@@ -25,6 +25,7 @@ _CREDENTIAL_OBJECTS = frozenset({"edit_auth", "view_auth"})
 # Schemes whose whole rest is a secret.
 _SECRET_SCHEMES = frozenset({"securetoken"})
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^\s\"'<>\\^`{}|]+)")
+_HOST_PORT = re.compile(r"(?:[^:\[\]]*|\[[0-9A-Fa-f:.%]+\]):\d{0,5}|\[[0-9A-Fa-f:.%]+\]", re.ASCII)
 _AUTHORITY_END = re.compile(r"[/?#]")
 _QUERY_SECRET = re.compile(r"([?&;,]|^)([A-Za-z0-9_.-]+)=([^&;#\s]*)")
 
@@ -36,9 +37,9 @@ def _hide_credentials(rest: str) -> str:
     """
     end = _AUTHORITY_END.search(rest)
     authority = rest[: end.start()] if end else rest
-    # rtsp://admin:pa/ss@host: not a legal URL, yet people write it, and "pa" is no port.
-    _, colon, port = authority.rpartition(":")
-    broken = bool(colon) and not port.isdigit() and not authority.startswith("[")
+    # rtsp://admin:pa/ss@host: not a legal URL, yet people write it. What can be read as HOST:PORT
+    # is (RFC 3986 section 3.2), so only a password of digits up to its slash stays.
+    broken = ":" in authority and not _HOST_PORT.fullmatch(authority)
     if "@" in authority or (broken and "@" in rest):
         return f"{HIDDEN}@{rest[rest.rindex('@') + 1 :]}"
     return rest
