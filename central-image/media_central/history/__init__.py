@@ -1,0 +1,1 @@
+"""History in PostgreSQL: events, layouts, sessions and samples, kept for a while."""

@@ -1,0 +1,1 @@
+"""Central's REST API, its configuration backend for streamers, and the UI's files."""

@@ -1,0 +1,136 @@
+"""How every answer looks: JSON with a newline, errors in one shape, CORS, gzip.
+
+Clients run in browsers of other origins (players, other products' panels), and credentials travel
+in a header that no browser adds by itself, so every origin is allowed.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import hdrs, web
+from media_api.base import JsonObject
+from media_api.rest.errors import ApiError, error_body
+
+from media_central.store.port import (
+    InvalidResource,
+    NameTaken,
+    OwnerConflict,
+    StoreError,
+    StoreUnavailable,
+)
+
+log = logging.getLogger(__name__)
+access_log = logging.getLogger("media_central.requests")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+MAX_BODY_BYTES = 32 * 1024 * 1024
+GZIP_FROM_BYTES = 1024
+CORS_HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, PUT, POST, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "*, Authorization",
+    "Access-Control-Expose-Headers": "*",
+    "Access-Control-Allow-Private-Network": "true",
+}
+
+
+def json_answer(
+    data: Any, *, status: int = 200, headers: dict[str, str] | None = None
+) -> web.Response:
+    """JSON of any value, compact, ended by a newline."""
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False) + "\n"
+    response = web.Response(
+        text=text, status=status, headers=headers, content_type="application/json"
+    )
+    if len(text) >= GZIP_FROM_BYTES:
+        response.enable_compression()
+    return response
+
+
+async def json_body(request: web.Request) -> Any:
+    """The body as JSON. Raises ApiError 400, 413."""
+    raw = await request.read()
+    try:
+        return json.loads(raw, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, "malformed_json", f"the body is not JSON: {error}") from None
+
+
+async def object_body(request: web.Request) -> JsonObject:
+    """The body as a JSON object. Raises ApiError 400."""
+    body = await json_body(request)
+    if not isinstance(body, dict):
+        raise ApiError(400, "bad_body", "the body must be a JSON object", pointer="")
+    return body
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")  # Python's reader would take NaN and Infinity
+
+
+def store_error(error: StoreError) -> ApiError:
+    """The answer to a write that was not made."""
+    if isinstance(error, InvalidResource):
+        return ApiError(400, "validation_error", str(error), pointer=error.pointer or None)
+    if isinstance(error, OwnerConflict):
+        return ApiError(
+            409, "owned_by_other", str(error), meta={"owner": error.owner, "field": error.field}
+        )
+    if isinstance(error, NameTaken):
+        return ApiError(409, "name_taken", str(error))
+    if isinstance(error, StoreUnavailable):
+        return ApiError(
+            503,
+            "store_unavailable",
+            f"nothing was changed, streams go on: {error}; repeat the request later",
+            headers={"Retry-After": "5"},
+        )
+    return ApiError(500, "store_error", str(error))
+
+
+@web.middleware
+async def outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns every exception into an answer and adds what all answers have."""
+    started = time.perf_counter()
+    if request.method == hdrs.METH_OPTIONS:
+        response: web.StreamResponse = web.Response(status=204)
+    else:
+        response = await _answer(request, handler)
+    if not response.prepared:
+        response.headers.update(CORS_HEADERS)
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Cache-Control", "no-store")
+    access_log.debug(
+        "%s %s -> %d in %.1f ms, from %s",
+        request.method,
+        request.rel_url.raw_path,  # without the query: tokens travel there
+        response.status,
+        (time.perf_counter() - started) * 1000,
+        request.remote,
+    )
+    return response
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ApiError as error:
+        return _error_answer(error)
+    except StoreError as error:
+        return _error_answer(store_error(error))
+    except web.HTTPRequestEntityTooLarge:
+        size = MAX_BODY_BYTES // 1024**2
+        return _error_answer(ApiError(413, "body_too_large", f"more than {size} MiB: split it"))
+    except web.HTTPException as error:
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status, "bad_request")
+        return _error_answer(ApiError(error.status, code, error.reason))
+    except Exception:
+        log.exception("%s %s crashed", request.method, request.rel_url.raw_path)
+        return _error_answer(ApiError(500, "crashed", "internal error, see the log of Central"))
+
+
+def _error_answer(error: ApiError) -> web.Response:
+    return json_answer(error_body(error), status=error.status, headers=error.headers)

@@ -1,0 +1,343 @@
+"""What Central is started with: the environment over `central.conf` over the defaults.
+
+Every setting has one name (`HTTP_PORT`), a twin with the prefix `CENTRAL_` that newer deployments
+use, and is read from the environment and from the file alike. A value that cannot be used is an
+error that names its place and the way out; an unknown name in the file is only reported, because
+files of other releases must still start.
+
+The *trial* is a Central that brings its own database or its own streamer: only then are there a
+default login, a generated API key and a data directory.
+"""
+
+import dataclasses
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from media_central.settings_file import Setting, SettingsError, read_settings_file
+
+DEFAULT_FILE = Path("/etc/central/central.conf")
+DEFAULT_HTTP_PORT = 9019
+TRIAL_LOGIN = "admin"
+TRIAL_PASSWORD = "admin"
+_PREFIX = "CENTRAL_"
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Administrator of the API and the UI."""
+
+    login: str
+    password: str = dataclasses.field(repr=False)
+
+
+def _text(value: str) -> str:
+    if not value:
+        raise ValueError("is empty")
+    return value
+
+
+def _bool(value: str) -> bool:
+    word = value.lower()
+    if word in ("true", "yes", "on", "1"):
+        return True
+    if word in ("false", "no", "off", "0"):
+        return False
+    raise ValueError(f"{value!r} is not true or false")
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is not a number") from None
+        if not low <= number <= high:
+            raise ValueError(f"{number} is not within {low} to {high}")
+        return number
+
+    return parse
+
+
+def _duration(bare_unit: str) -> Callable[[str], float]:
+    """Seconds from `30s`, `5000ms`, `2m`; a bare number is in `bare_unit`."""
+
+    def parse(value: str) -> float:
+        digits = value.rstrip("abcdefghijklmnopqrstuvwxyz ")
+        unit = value[len(digits) :].strip() or bare_unit
+        if not digits.replace(".", "", 1).isdigit() or unit not in _SECONDS:
+            raise ValueError(f"{value!r} is not a duration such as 30s or 5000ms")
+        seconds = float(digits) * _SECONDS[unit]
+        if not 0 < seconds <= 366 * 86400:
+            raise ValueError(f"{value!r} is not between 1 ms and a year")
+        return seconds
+
+    return parse
+
+
+def _login(value: str) -> Login:
+    login, separator, password = value.partition(" ") if " " in value else value.partition(":")
+    if not (separator and login and password.strip()):
+        raise ValueError("must be a login and a password with a space between")
+    return Login(login, password.strip())
+
+
+def _database_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("postgres", "postgresql"):
+        raise ValueError("must be postgres://LOGIN:PASSWORD@HOST:PORT/DATABASE")
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError(
+            "has a broken host or port; percent-encode @ ; # [ \\ / = $ in the login and password"
+        ) from None
+    return value
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be a URL such as http://CENTRAL-HOSTNAME:9019")
+    return value.rstrip("/")
+
+
+def _file(value: str) -> Path:
+    path = Path(value)
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"cannot read {value}: {error.strerror}") from None
+
+
+def _log_level(value: str) -> str:
+    word = {"WARN": "WARNING", "NOTICE": "INFO", "ALERT": "CRITICAL"}.get(
+        value.upper(), value.upper()
+    )
+    if word not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+        raise ValueError(f"{value!r} is not debug, info, notice, warning, error or critical")
+    return word
+
+
+def _setting(
+    default: Any,
+    parse: Callable[[str], Any],
+    text: str,
+    *,
+    secret: bool = False,
+    also: tuple[str, ...] = (),
+) -> Any:
+    meta = {"parse": parse, "text": text, "secret": secret, "also": also}
+    return dataclasses.field(default=default, metadata=meta, repr=not secret)
+
+
+_port = _integer(1, 65535)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Durations are seconds. `None` means: not set."""
+
+    database_url: str | None = _setting(
+        None, _database_url, "PostgreSQL; without it an embedded one is started", secret=True
+    )
+    api_key: str | None = _setting(
+        None, _text, "key that streamers present as Bearer", secret=True
+    )
+    api_url: str | None = _setting(None, _http_url, "URL of Central that streamers can reach")
+    edit_auth: Login | None = _setting(
+        None, _login, "administrator: login and password", secret=True
+    )
+    http_port: int = _setting(DEFAULT_HTTP_PORT, _port, "HTTP port")
+    https_port: int | None = _setting(None, _port, "HTTPS port")
+    ssl_certificate: Path | None = _setting(None, _file, "PEM certificate (chain) of HTTPS")
+    ssl_certificate_key: Path | None = _setting(None, _file, "PEM key of HTTPS")
+    log_level: str = _setting("INFO", _log_level, "detail of the log")
+    log_requests: bool = _setting(False, _bool, "log every request")
+
+    layouter_enabled: bool = _setting(True, _bool, "place streams on streamers")
+    layouter_sleeping_interval: float = _setting(
+        30.0, _duration("ms"), "pause between rounds of the layouter (bare number: ms)"
+    )
+    streamer_dead_timeout: float | None = _setting(
+        None, _duration("s"), "a streamer silent for longer loses its streams (default 60s)"
+    )
+    streamer_healthcheck_fails_threshold: int = _setting(
+        5, _integer(1, 1000), "failed checks within an hour that make a streamer unhealthy"
+    )
+    cluster_node_config_provision_enabled: bool = _setting(
+        True, _bool, "write config_external into the streamers"
+    )
+    cluster_streamer_connector_retries: int = _setting(
+        5, _integer(0, 1000), "attempts to provision a streamer before the pause grows"
+    )
+    streamer_fetch_timeout: float = _setting(
+        75.0, _duration("s"), "longest time that a streamer's answer may take"
+    )
+    streams_stats_fetch_interval: float = _setting(
+        5.0, _duration("s"), "pause between two readings of a streamer's statistics"
+    )
+    config_external_reconciliation_interval: float = _setting(
+        5.0, _duration("ms"), "how often streamers should ask for their streams (bare number: ms)"
+    )
+    database_max_connections: int = _setting(
+        40, _integer(2, 1000), "size of the connection pool", also=("DB_MAX_CONNECTIONS",
+                                                                  "MAX_CONNECTIONS"),
+    )
+    database_connect_max_retries: int = _setting(
+        20, _integer(0, 10_000), "attempts to reach the database at the start",
+        also=("DB_CONNECT_MAX_RETRIES", "CONNECT_MAX_RETRIES"),
+    )
+    database_connect_retry_timeout: float = _setting(
+        1.0, _duration("s"), "pause between these attempts",
+        also=("DB_CONNECT_RETRY_TIMEOUT", "CONNECT_RETRY_TIMEOUT"),
+    )
+    history_retention_days: int = _setting(
+        7, _integer(1, 3660), "days that events, sessions and samples are kept"
+    )
+
+    data_dir: Path | None = _setting(None, Path, "data of the trial")
+    local_streamer: bool | None = _setting(
+        None, _bool, "start a streamer beside Central (default: only without DATABASE_URL)"
+    )
+    streamer_http_port: int = _setting(8080, _port, "HTTP port of the local streamer")
+    streamer_rtmp_port: int = _setting(1935, _port, "RTMP port of the local streamer")
+    streamer_rtsp_port: int = _setting(8554, _port, "RTSP port of the local streamer")
+
+    file: Path | None = dataclasses.field(default=None, metadata={})
+
+    @property
+    def embedded_database(self) -> bool:
+        return self.database_url is None
+
+    @property
+    def with_local_streamer(self) -> bool:
+        return self.embedded_database if self.local_streamer is None else self.local_streamer
+
+    @property
+    def trial(self) -> bool:
+        return self.embedded_database or self.with_local_streamer
+
+    @property
+    def login(self) -> Login | None:
+        """The administrator; the trial has a well-known one until EDIT_AUTH is set."""
+        if self.edit_auth is None and self.trial:
+            return Login(TRIAL_LOGIN, TRIAL_PASSWORD)
+        return self.edit_auth
+
+    @property
+    def dead_timeout(self) -> float:
+        """60 s as documented; 15 s where the only streamer is on the same machine."""
+        if self.streamer_dead_timeout is not None:
+            return self.streamer_dead_timeout
+        return 15.0 if self.with_local_streamer else 60.0
+
+    @property
+    def data_directory(self) -> Path:
+        if self.data_dir is not None:
+            return self.data_dir
+        system = Path("/var/lib/central")
+        if os.geteuid() == 0 or os.access(system, os.W_OK):
+            return system
+        home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+        return Path(home) / "central"
+
+
+# Known, and without effect: they switch things that this Central does not have.
+IGNORED = frozenset(
+    {"LICENSE_KEY", "REDIS", "OPENTELEMETRY_URL", "EPISODES_BUFFER_DELAY", "EPISODES_BUFFER_LIMIT"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """Usable settings and what was odd about them, a line each."""
+
+    settings: Settings
+    warnings: list[str]
+
+
+def _names() -> dict[str, dataclasses.Field[Any]]:
+    names: dict[str, dataclasses.Field[Any]] = {}
+    for item in dataclasses.fields(Settings):
+        if "parse" in item.metadata:
+            for name in (item.name.upper(), *item.metadata["also"]):
+                names[name] = item
+    return names
+
+
+SETTINGS_BY_NAME = _names()
+
+
+def load_settings(file: Path | None, environ: Mapping[str, str]) -> LoadedSettings:
+    """Settings from `file` (None: the default file, if it exists) and the environment.
+
+    Raises SettingsError with every problem found, not only the first.
+    """
+    path = file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    written = read_settings_file(path) if path else []
+    warnings: list[str] = []
+    given = {**_known(written, warnings), **_from_environment(environ)}
+    problems: list[str] = []
+    values: dict[str, Any] = {"file": path}
+    for name, setting in given.items():
+        try:
+            values[name] = SETTINGS_BY_NAME[name.upper()].metadata["parse"](setting.value)
+        except ValueError as error:
+            problems.append(f"{setting.place}: {setting.name} {error}")
+    if problems:
+        raise SettingsError(problems)
+    settings = Settings(**values)
+    _check_together(settings, given, str(path or "environment"))
+    return LoadedSettings(settings, warnings)
+
+
+def _known(written: list[Setting], warnings: list[str]) -> dict[str, Setting]:
+    given: dict[str, Setting] = {}
+    for setting in written:
+        name = setting.name.removeprefix(_PREFIX)
+        item = SETTINGS_BY_NAME.get(name)
+        if item is not None:
+            given[item.name] = setting
+        elif name not in IGNORED:
+            close = difflib.get_close_matches(name, SETTINGS_BY_NAME, n=1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            warnings.append(f"{setting.place}: unknown setting {setting.name} is ignored{hint}")
+    return given
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Setting]:
+    """An empty variable counts as not set: compose files and manifests pass those on."""
+    given: dict[str, Setting] = {}
+    for name, item in SETTINGS_BY_NAME.items():
+        for variable in (_PREFIX + name, name):
+            value = environ.get(variable, "").strip()
+            if value:
+                given.setdefault(item.name, Setting(variable, value, "environment"))
+    return given
+
+
+def _check_together(settings: Settings, given: Mapping[str, Setting], default_place: str) -> None:
+    def place(name: str) -> str:
+        return given[name].place if name in given else default_place
+
+    problems: list[str] = []
+    if not settings.trial and settings.api_key is None:
+        problems.append(
+            f"{place('database_url')}: API_KEY is required with DATABASE_URL:"
+            " set any key, streamers present it to Central"
+        )
+    tls = ("https_port", "ssl_certificate", "ssl_certificate_key")
+    missing = [name.upper() for name in tls if getattr(settings, name) is None]
+    if settings.https_port is not None and missing:
+        problems.append(f"{place('https_port')}: HTTPS_PORT needs {' and '.join(missing)}")
+    if settings.https_port == settings.http_port:
+        problems.append(f"{place('https_port')}: HTTPS_PORT is the same as HTTP_PORT")
+    if problems:
+        raise SettingsError(problems)

@@ -1,0 +1,1 @@
+"""The resource store: one port, an adapter for each home of the truth."""

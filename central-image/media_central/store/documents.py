@@ -1,0 +1,60 @@
+"""From a stored document and a patch to the next document: the same for every adapter. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from media_api.base import ApiModel, JsonObject
+from media_api.rest.errors import ApiError, error_path, json_pointer, validation_error
+from media_api.rest.merge import body_name, merge_put
+from pydantic import ValidationError
+
+from media_central.models import CentralStream, CentralStreamer
+from media_central.store.port import InvalidResource, Kind
+
+MODELS: Mapping[Kind, type[ApiModel]] = {
+    Kind.STREAM: CentralStream,
+    Kind.STREAMER: CentralStreamer,
+}
+KEY_FIELDS: Mapping[Kind, str] = {Kind.STREAM: "name", Kind.STREAMER: "hostname"}
+
+
+def target_key(kind: Kind, key: str, patch: JsonObject) -> str:
+    """The name that the resource has after the patch: the one in the body wins."""
+    return body_name(patch, key, KEY_FIELDS[kind])
+
+
+def next_document(
+    kind: Kind, key: str, current: JsonObject | None, patch: JsonObject
+) -> JsonObject:
+    """The document after the merge, only with what was set. Raises InvalidResource."""
+    try:
+        document = merge_put(MODELS[kind], current, patch, key, KEY_FIELDS[kind]).explicit()
+    except ValidationError as error:
+        refused = validation_error(error, patch)
+        raise InvalidResource(_message(refused), _pointer(error, patch)) from None
+    except ValueError as error:
+        raise InvalidResource(str(error)) from None
+    if _has_nul(document):
+        raise InvalidResource("text must not contain the character U+0000")
+    return document
+
+
+def _message(error: ApiError) -> str:
+    parts = [
+        f"{item.get('source', {}).get('pointer', '/').strip('/') or 'body'}: {item.get('title')}"
+        for item in error.body()["errors"]
+    ]
+    return "; ".join(parts[:5])
+
+
+def _pointer(error: ValidationError, patch: JsonObject) -> str:
+    return json_pointer(error_path(error.errors(include_context=False)[0]["loc"], patch))
+
+
+def _has_nul(value: Any) -> bool:
+    # PostgreSQL's text cannot hold it, and no name, URL or title has a use for it.
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, Mapping):
+        return any(_has_nul(item) for pair in value.items() for item in pair)
+    return isinstance(value, list) and any(map(_has_nul, value))

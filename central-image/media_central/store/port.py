@@ -1,0 +1,117 @@
+"""What Central needs of a resource store; PostgreSQL and Kubernetes each have an adapter.
+
+Invariants of every adapter, held by one test suite:
+- Reads never wait: they come from a copy in memory that the adapter keeps fresh, also while its
+  backend is away.
+- A write that returned is seen by the next read of the same process, and by others soon.
+- A write is all or nothing. `StoreUnavailable` means that it was not made, or that nobody knows:
+  all writes are idempotent, so the way out is to repeat it.
+- Configurations are kept as they were set (`explicit`), without defaults.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from media_api.base import JsonObject
+
+from media_central.store.cache import Watch
+
+
+class Kind(StrEnum):
+    """A kind of resource; the value is the name of its collection."""
+
+    STREAM = "streams"
+    STREAMER = "streamers"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One resource. Times are UTC milliseconds. Treat `config` and `layout` as read-only."""
+
+    kind: Kind
+    key: str
+    config: JsonObject
+    layout: JsonObject | None
+    version: int
+    created_at: int
+    updated_at: int
+
+
+class StoreError(Exception):
+    """A write that was not made."""
+
+
+class StoreUnavailable(StoreError):
+    """The backend does not answer now."""
+
+
+class NameTaken(StoreError):
+    """A rename to the name of another resource."""
+
+
+class InvalidResource(StoreError):
+    """The merged document is not a resource. `pointer`: JSON pointer of the first bad value."""
+
+    def __init__(self, message: str, pointer: str = "") -> None:
+        super().__init__(message)
+        self.pointer = pointer
+
+
+class OwnerConflict(StoreError):
+    """A field belongs to somebody else, such as a Git repository; it must be changed there."""
+
+    def __init__(self, field: str, owner: str) -> None:
+        super().__init__(f"{field} is owned by {owner}: change it there")
+        self.field = field
+        self.owner = owner
+
+
+class ResourceStore(Protocol):
+    """Streams and streamers. `start()` before use, `close()` after."""
+
+    @property
+    def available(self) -> bool:
+        """False while the backend does not answer: reads may be old, writes fail."""
+        ...
+
+    async def start(self) -> None:
+        """Fills the copy in memory and keeps it fresh until `close`."""
+        ...
+
+    async def close(self) -> None: ...
+
+    def list(self, kind: Kind) -> Sequence[Record]:
+        """All resources of a kind, in no particular order."""
+        ...
+
+    def get(self, kind: Kind, key: str) -> Record | None: ...
+
+    async def put(self, kind: Kind, key: str, patch: JsonObject) -> Record:
+        """Creates or changes by JSON merge; a different name in `patch` renames.
+
+        Raises InvalidResource, NameTaken, OwnerConflict, StoreUnavailable.
+        """
+        ...
+
+    async def put_many(
+        self, kind: Kind, patches: Sequence[tuple[str, JsonObject]]
+    ) -> Sequence[Record]:
+        """`put` of each, all or none. Raises like `put`."""
+        ...
+
+    async def delete(self, kind: Kind, key: str) -> bool:
+        """False if there was none. Raises OwnerConflict, StoreUnavailable."""
+        ...
+
+    async def set_layouts(
+        self, layouts: Mapping[str, tuple[int, JsonObject | None]]
+    ) -> Sequence[str]:
+        """Where streams run: name -> (version that was read, layout). A stream that changed since
+        is left alone. Returns the names that were set. Raises StoreUnavailable."""
+        ...
+
+    def watch(self) -> Watch:
+        """Changes from now on, also those made by others. Close it after use."""
+        ...

@@ -1,0 +1,277 @@
+"""The resource store in PostgreSQL, for Central without Kubernetes.
+
+Reads come from memory. A connection of its own LISTENs for changed keys; on a notification the rows
+are read again, and after a lost connection everything is. While PostgreSQL is away, reads go on
+from memory and writes raise StoreUnavailable.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+from media_api.base import JsonObject
+
+from media_central.db import ACQUIRE_TIMEOUT_SECONDS, Database, DatabaseUnavailable
+from media_central.store.cache import RecordCache, Watch
+from media_central.store.documents import next_document, target_key
+from media_central.store.port import (
+    InvalidResource,
+    Kind,
+    NameTaken,
+    Record,
+    StoreUnavailable,
+)
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "central_resources"
+RECONNECT_MIN_SECONDS = 0.2
+RECONNECT_MAX_SECONDS = 5.0
+# A lost server that sends no reset (a pulled cable) is only seen by asking.
+PROBE_SECONDS = 10.0
+RESYNC_SECONDS = 300.0
+_COLUMNS = "name, config, layout, version, created_at, updated_at"
+
+
+class PostgresStore:
+    """See `media_central.store.port.ResourceStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._cache = RecordCache(Kind)
+        self._available = False
+        self._listener: asyncio.Task[None] | None = None
+        self._deleted_meanwhile: set[tuple[Kind, str]] = set()
+
+    @property
+    def available(self) -> bool:
+        return self._available
+
+    async def start(self) -> None:
+        """Raises StoreUnavailable if PostgreSQL is away already."""
+        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._listener = asyncio.create_task(self._keep_fresh(ready), name="store-listener")
+        await ready
+
+    async def close(self) -> None:
+        if self._listener is not None:
+            self._listener.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._listener
+            self._listener = None
+
+    def list(self, kind: Kind) -> Sequence[Record]:
+        return self._cache.list(kind)
+
+    def get(self, kind: Kind, key: str) -> Record | None:
+        return self._cache.get(kind, key)
+
+    def watch(self) -> Watch:
+        return self._cache.subscribe()
+
+    async def put(self, kind: Kind, key: str, patch: JsonObject) -> Record:
+        return (await self.put_many(kind, [(key, patch)]))[0]
+
+    async def put_many(
+        self, kind: Kind, patches: Sequence[tuple[str, JsonObject]]
+    ) -> Sequence[Record]:
+        removed: list[str] = []
+        try:
+            async with self._database.acquire() as connection, connection.transaction():
+                records = [
+                    await self._put(connection, kind, key, patch, removed)
+                    for key, patch in patches
+                ]
+        except DatabaseUnavailable as error:
+            raise StoreUnavailable(str(error)) from error
+        except asyncpg.DataError as error:
+            raise InvalidResource(f"PostgreSQL refuses the text: {error}") from error
+        for key in removed:
+            self._forget(kind, key)
+        for record in records:
+            self._cache.apply(record)
+        return records
+
+    async def _put(
+        self,
+        connection: asyncpg.Connection,
+        kind: Kind,
+        key: str,
+        patch: JsonObject,
+        removed: list[str],
+    ) -> Record:
+        target = target_key(kind, key, patch)
+        rows = await connection.fetch(
+            f"SELECT {_COLUMNS} FROM {kind} WHERE name = ANY($1) ORDER BY name FOR UPDATE",
+            [key, target],
+        )
+        known = {row["name"]: row for row in rows}
+        current = known.get(key)
+        if target != key and current is not None:
+            if target in known:
+                raise NameTaken(f"{target} exists: {key} cannot get its name")
+            await connection.execute(f"DELETE FROM {kind} WHERE name = $1", key)
+            removed.append(key)
+        elif current is None:
+            current = known.get(target)
+        document = next_document(kind, target, current["config"] if current else None, patch)
+        row = await connection.fetchrow(
+            f"INSERT INTO {kind} (name, config, layout, created_at)"
+            " VALUES ($1, $2, $3, coalesce($4, now()))"
+            " ON CONFLICT (name) DO UPDATE SET config = excluded.config,"
+            " version = nextval('resource_version'), updated_at = clock_timestamp()"
+            f" RETURNING {_COLUMNS}",
+            target,
+            document,
+            current["layout"] if current else None,
+            current["created_at"] if current else None,
+        )
+        return _record(kind, row)
+
+    async def delete(self, kind: Kind, key: str) -> bool:
+        try:
+            async with self._database.acquire() as connection:
+                row = await connection.fetchrow(
+                    f"DELETE FROM {kind} WHERE name = $1 RETURNING name", key
+                )
+        except DatabaseUnavailable as error:
+            raise StoreUnavailable(str(error)) from error
+        self._forget(kind, key)
+        return row is not None
+
+    async def set_layouts(
+        self, layouts: Mapping[str, tuple[int, JsonObject | None]]
+    ) -> Sequence[str]:
+        if not layouts:
+            return []
+        try:
+            async with self._database.acquire() as connection:
+                rows = await connection.fetch(
+                    "UPDATE streams SET layout = given.layout,"
+                    " version = nextval('resource_version')"
+                    " FROM unnest($1::text[], $2::bigint[], $3::jsonb[])"
+                    " AS given (name, version, layout)"
+                    " WHERE streams.name = given.name AND streams.version = given.version"
+                    " RETURNING streams.name, streams.config, streams.layout, streams.version,"
+                    " streams.created_at, streams.updated_at",
+                    list(layouts),
+                    [version for version, _ in layouts.values()],
+                    [layout for _, layout in layouts.values()],
+                )
+        except DatabaseUnavailable as error:
+            raise StoreUnavailable(str(error)) from error
+        for row in rows:
+            self._cache.apply(_record(Kind.STREAM, row))
+        return [row["name"] for row in rows]
+
+    def _forget(self, kind: Kind, key: str) -> None:
+        # A re-read that began before the deletion may still bring the row.
+        self._deleted_meanwhile.add((kind, key))
+        self._cache.remove(kind, key)
+
+    async def _keep_fresh(self, ready: asyncio.Future[None]) -> None:
+        pause = RECONNECT_MIN_SECONDS
+        while True:
+            try:
+                async for _ in self._listen():
+                    pause = RECONNECT_MIN_SECONDS
+                    if not self._available:
+                        log.info("resources: %s", self._describe())
+                    self._available = True
+                    if not ready.done():
+                        ready.set_result(None)
+            except (DatabaseUnavailable, asyncpg.PostgresError) as error:
+                if not ready.done():
+                    ready.set_exception(StoreUnavailable(str(error)))
+                    return
+                if self._available:
+                    log.error("PostgreSQL is away (%s): reading from memory, no writes", error)
+                self._available = False
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, RECONNECT_MAX_SECONDS)
+
+    def _describe(self) -> str:
+        return ", ".join(f"{len(self._cache.list(kind))} {kind}" for kind in Kind)
+
+    async def _listen(self) -> Any:
+        """Yields each time that memory is known to be fresh. Raises DatabaseUnavailable."""
+        connection = await self._database.listen_connection()
+        changed: set[str] = set()
+        wake = asyncio.Event()
+
+        def on_notify(_connection: Any, _pid: int, _channel: str, payload: str) -> None:
+            changed.add(payload)
+            wake.set()
+
+        try:
+            connection.add_termination_listener(lambda _connection: wake.set())
+            await connection.add_listener(CHANNEL, on_notify)
+            next_resync = 0.0
+            while True:
+                now = asyncio.get_running_loop().time()
+                wake.clear()
+                payloads, changed = changed.copy(), changed
+                changed.clear()
+                if now >= next_resync:
+                    await self._read_all(connection)
+                    next_resync = now + RESYNC_SECONDS
+                elif payloads:
+                    await self._read(connection, payloads)
+                else:
+                    await connection.fetchval("SELECT 1", timeout=ACQUIRE_TIMEOUT_SECONDS)
+                yield
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(wake.wait(), PROBE_SECONDS)
+        except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+            raise DatabaseUnavailable(str(error) or type(error).__name__) from error
+        finally:
+            connection.terminate()
+
+    async def _read_all(self, connection: asyncpg.Connection) -> None:
+        for kind in Kind:
+            self._deleted_meanwhile.clear()
+            rows = await connection.fetch(f"SELECT {_COLUMNS} FROM {kind}")
+            self._cache.replace(kind, self._still_there(kind, rows))
+
+    async def _read(self, connection: asyncpg.Connection, payloads: set[str]) -> None:
+        for kind in Kind:
+            prefix = f"{kind}:"
+            keys = [item.removeprefix(prefix) for item in payloads if item.startswith(prefix)]
+            if not keys:
+                continue
+            self._deleted_meanwhile.clear()
+            rows = await connection.fetch(
+                f"SELECT {_COLUMNS} FROM {kind} WHERE name = ANY($1)", keys
+            )
+            records = self._still_there(kind, rows)
+            for record in records:
+                self._cache.apply(record)
+            for key in set(keys) - {row["name"] for row in rows}:
+                self._cache.remove(kind, key)
+
+    def _still_there(self, kind: Kind, rows: Sequence[Any]) -> Sequence[Record]:
+        return [
+            _record(kind, row)
+            for row in rows
+            if (kind, row["name"]) not in self._deleted_meanwhile
+        ]
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _record(kind: Kind, row: Any) -> Record:
+    return Record(
+        kind=kind,
+        key=row["name"],
+        config=row["config"],
+        layout=row["layout"],
+        version=row["version"],
+        created_at=_milliseconds(row["created_at"]),
+        updated_at=_milliseconds(row["updated_at"]),
+    )

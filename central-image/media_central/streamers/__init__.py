@@ -1,0 +1,1 @@
+"""Streamers: connection, provisioning, health, statistics, and the local one of the trial."""

@@ -1,0 +1,195 @@
+"""The connection to one streamer: provision it, read its statistics, judge its health.
+
+Central polls, because a streamer must work without Central and knows nothing of who watches it. A
+poll reads the server's statistics and the streams' (only the fields that Central answers). Errors
+are states here, never exceptions: a link runs until it is cancelled.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from media_api.base import JsonObject
+from media_api.rest.redact import HIDDEN, redact_text
+
+from media_central.streamers.client import StreamerClient, StreamerError
+from media_central.streamers.health import Health, problems_of_answer, problems_of_failure
+
+log = logging.getLogger(__name__)
+
+STREAM_FIELDS = "name,named_by,inputs,stats"
+PROVISION_CHECK_SECONDS = 60.0
+PROVISION_PAUSE_MAX_SECONDS = 300.0
+FIRST_POLLS_SECONDS = 1.0
+"""Until the first answer polls come quickly: a streamer that just starts is soon seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOptions:
+    """`external_url`: hostname -> URL to be written as config_external; None: never written."""
+
+    poll_interval: float
+    fails_threshold: int
+    retries: int
+    external_url: Callable[[str], str] | None
+
+
+@dataclass(slots=True)
+class Observation:
+    """What the last successful poll brought."""
+
+    stats: JsonObject
+    streams: dict[str, JsonObject]
+
+
+@dataclass(slots=True)
+class StreamerLink:
+    """State of one streamer; `observed` None: no statistics now, see `error`."""
+
+    config: JsonObject
+    client: StreamerClient
+    options: LinkOptions
+    notify: "Callable[[StreamerLink], None]"
+    observed: Observation | None = None
+    error: str | None = None
+    rtmp_port: int | None = None
+    provision_error: str | None = None
+    health: Health = field(init=False)
+    _heard: float = field(default_factory=time.monotonic)
+    _ever_heard: bool = False
+    _next_provision: float = 0.0
+    _provision_failures: int = 0
+
+    def __post_init__(self) -> None:
+        self.health = Health(self.options.fails_threshold)
+
+    @property
+    def hostname(self) -> str:
+        return str(self.config["hostname"])
+
+    @property
+    def online(self) -> bool:
+        """The last poll was answered."""
+        return self.observed is not None
+
+    @property
+    def ever_online(self) -> bool:
+        return self._ever_heard
+
+    def silent_for(self, now: float) -> float:
+        """Seconds since the last answer, or since Central knows the streamer."""
+        return now - self._heard
+
+    def take_over(self, other: "StreamerLink") -> None:
+        self.observed, self.error, self.health = other.observed, other.error, other.health
+        self.rtmp_port = other.rtmp_port
+        self._heard, self._ever_heard = other._heard, other._ever_heard
+
+    async def run(self) -> None:
+        """Polls until cancelled."""
+        while True:
+            await self.poll()
+            pause = self.options.poll_interval
+            await asyncio.sleep(pause if self.online else min(pause, FIRST_POLLS_SECONDS))
+
+    async def poll(self) -> None:
+        """One round; what it found is in the fields."""
+        was_online = self.online
+        try:
+            if time.monotonic() >= self._next_provision:
+                await self._provision()
+            stats = await self.client.get("/config/stats")
+            if not isinstance(stats, dict):
+                raise StreamerError("the answer is not that of a streamer: check API URL")
+            items = await self.client.collection("streams", select=STREAM_FIELDS)
+        except StreamerError as error:
+            self._failed(error, was_online)
+        else:
+            self._answered(stats, items, was_online)
+        self.notify(self)
+
+    def _answered(self, stats: JsonObject, items: list[JsonObject], was_online: bool) -> None:
+        streams = {str(item.get("name")): item for item in items}
+        self.observed = Observation(stats, streams)
+        self.error = None
+        self._heard, self._ever_heard = time.monotonic(), True
+        problems = problems_of_answer(stats, time.time() * 1000, self.provision_error)
+        self.health.update(problems, self._heard, time.time() * 1000)
+        if not was_online:
+            log.info("streamer %s is online, %d streams", self.hostname, len(streams))
+        external = stats.get("config_external_status")
+        if isinstance(external, dict) and external.get("status") == "error":
+            self._next_provision = min(
+                self._next_provision, time.monotonic() + PROVISION_CHECK_SECONDS / 4
+            )
+
+    def _failed(self, error: StreamerError, was_online: bool) -> None:
+        self.observed = None
+        if str(error) != self.error:
+            level = logging.WARNING if was_online or self.error is not None else logging.INFO
+            log.log(level, "streamer %s: %s", self.hostname, error)
+        self.error = str(error)
+        self._next_provision = 0.0  # what answers next may be a fresh server
+        now = time.monotonic()
+        self.health.update(problems_of_failure(error), now, time.time() * 1000)
+
+    async def _provision(self) -> None:
+        """Reads the configuration and writes config_external where it is not Central's.
+
+        Raises StreamerError only where the streamer does not answer at all.
+        """
+        config = await self.client.get("/config")
+        if not isinstance(config, dict):
+            raise StreamerError("its configuration is not JSON: check API URL")
+        self.rtmp_port = _first_port(config, "rtmp")
+        self._next_provision = time.monotonic() + PROVISION_CHECK_SECONDS
+        if self.options.external_url is None:
+            self.provision_error = None
+            return
+        wanted = self.options.external_url(self.hostname)
+        if _same_backend(config.get("config_external"), wanted):
+            self.provision_error = None
+            self._provision_failures = 0
+            return
+        try:
+            await self.client.put("/config", {"config_external": wanted})
+        except StreamerError as error:
+            self._refused(error)
+        else:
+            self.provision_error = None
+            self._provision_failures = 0
+            log.info("streamer %s now takes its streams from Central", self.hostname)
+
+    def _refused(self, error: StreamerError) -> None:
+        self._provision_failures += 1
+        excess = max(0, self._provision_failures - self.options.retries)
+        pause = min(self.options.poll_interval * 2**excess, PROVISION_PAUSE_MAX_SECONDS)
+        self._next_provision = time.monotonic() + pause
+        text = f"config_external could not be written: {error}"
+        if text != self.provision_error:
+            log.warning("streamer %s: %s", self.hostname, redact_text(text))
+        self.provision_error = text
+
+
+def _first_port(config: JsonObject, protocol: str) -> int | None:
+    listeners = config.get("listeners")
+    found = listeners.get(protocol) if isinstance(listeners, dict) else None
+    first: Any = found[0] if isinstance(found, list) and found else None
+    port = first.get("port") if isinstance(first, dict) else None
+    return port if isinstance(port, int) else None
+
+
+def _same_backend(found: Any, wanted: str) -> bool:
+    """True if the streamer already asks Central; a key it hides in answers counts as right."""
+    if not isinstance(found, str):
+        return False
+    if found.rstrip("/") == wanted.rstrip("/"):
+        return True
+    left, right = urlsplit(found), urlsplit(wanted)
+    hidden = HIDDEN in left.netloc.rpartition("@")[0]
+    same_place = left.netloc.rpartition("@")[2] == right.netloc.rpartition("@")[2]
+    return hidden and same_place and left.path.rstrip("/") == right.path.rstrip("/")

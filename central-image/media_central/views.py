@@ -1,0 +1,189 @@
+"""What the API answers of a stream and a streamer: the record, defaults, and live statistics.
+
+Effective configurations are computed once a version: a list of 10,000 streams must not validate
+10,000 models for every request.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from media_api.base import JsonObject
+from media_api.play_urls import play_urls
+from media_api.playback import PLAY_PROTOCOLS, ProtocolsSpec
+
+from media_central.store.documents import MODELS
+from media_central.store.port import Kind, Record, ResourceStore
+from media_central.streamers.fleet import Fleet
+from media_central.streamers.link import StreamerLink
+
+SECRET_FIELDS = frozenset({"cluster_key"})
+"""Of a streamer: taken, never answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """How the caller reached Central: a streamer known by a loopback address is reached alike."""
+
+    host: str | None = None
+    scheme: str | None = None
+
+
+class Views:
+    """Builds answers from the store and the fleet."""
+
+    def __init__(self, store: ResourceStore, fleet: Fleet) -> None:
+        self._store = store
+        self._fleet = fleet
+        self._effective: dict[tuple[Kind, str], tuple[int, JsonObject]] = {}
+
+    def streams(self, viewer: Viewer, *, history: bool = False) -> list[JsonObject]:
+        records = self._store.list(Kind.STREAM)
+        self._forget(Kind.STREAM, len(records))
+        return [self.stream(record, viewer, history=history) for record in records]
+
+    def stream(self, record: Record, viewer: Viewer, *, history: bool = False) -> JsonObject:
+        effective = self.effective(record)
+        layout = dict(record.layout or {})
+        if not history:
+            layout.pop("ingest_history", None)
+        layout.pop("preferred", None)
+        link = self._fleet.link(layout["ingest"]) if layout.get("ingest") else None
+        running = _running(link, record.key)
+        view = {
+            **effective,
+            "named_by": "config",
+            "config_on_disk": record.config,
+            "created_at": record.created_at,
+            "updated_at": record.updated_at,
+            "stats": _stats(record, effective, layout, link, running, viewer),
+        }
+        if layout:
+            view["layout"] = layout
+        if running is not None:
+            view["inputs"] = _inputs(effective.get("inputs") or [], running.get("inputs"))
+        return view
+
+    def streamers(self) -> list[JsonObject]:
+        records = self._store.list(Kind.STREAMER)
+        counts = self.placed()
+        return [self.streamer(record, counts.get(record.key, 0)) for record in records]
+
+    def streamer(self, record: Record, stream_count: int | None = None) -> JsonObject:
+        if stream_count is None:
+            stream_count = self.placed().get(record.key, 0)
+        effective = self.effective(record)
+        view: JsonObject = {
+            key: value for key, value in effective.items() if key not in SECRET_FIELDS
+        }
+        view |= {"updated_at": record.updated_at, "stream_count": stream_count, "stats": None}
+        link = self._fleet.link(record.key)
+        if link is not None:
+            if link.observed is not None:
+                view["stats"] = link.observed.stats
+            state = link.health.state()
+            if state is not None:
+                view["healthcheck_status"] = state
+        return view
+
+    def placed(self) -> dict[str, int]:
+        """Streams by the streamer they are placed on."""
+        counts: dict[str, int] = {}
+        for record in self._store.list(Kind.STREAM):
+            ingest = (record.layout or {}).get("ingest")
+            if ingest:
+                counts[ingest] = counts.get(ingest, 0) + 1
+        return counts
+
+    def effective(self, record: Record) -> JsonObject:
+        """The configuration with defaults. Do not change the answer."""
+        key = (record.kind, record.key)
+        known = self._effective.get(key)
+        if known is None or known[0] != record.version:
+            known = (record.version, MODELS[record.kind].parse(record.config).effective())
+            self._effective[key] = known
+        return known[1]
+
+    def _forget(self, kind: Kind, live: int) -> None:
+        # Deleted resources leave entries: drop all when they outnumber the living.
+        if sum(1 for key in self._effective if key[0] is kind) > 2 * live + 100:
+            self._effective = {
+                key: value for key, value in self._effective.items() if key[0] is not kind
+            }
+
+
+def _running(link: StreamerLink | None, name: str) -> JsonObject | None:
+    return link.observed.streams.get(name) if link is not None and link.observed else None
+
+
+def _stats(
+    record: Record,
+    effective: JsonObject,
+    layout: JsonObject,
+    link: StreamerLink | None,
+    running: JsonObject | None,
+    viewer: Viewer,
+) -> JsonObject:
+    reported = running.get("stats") if running else None
+    stats: JsonObject = dict(reported) if isinstance(reported, dict) else {}
+    if link is not None and layout.get("ingest"):
+        base = public_url(link, viewer)
+        stats["streaming_endpoint"] = base
+        stats["play_urls"] = [
+            {"protocol": item.protocol, "title": item.title, "url": item.url}
+            for item in play_urls(record.key, base, link.rtmp_port, denied(effective))
+        ]
+    if running is not None:
+        stats["running_on"] = [layout["ingest"]]
+        return stats
+    stats |= {"alive": False, "running_on": [], "status": "waiting"}
+    problem = _why_not_running(effective, layout, link)
+    if problem:
+        stats |= {"status": "error", "source_error": problem}
+    return stats
+
+
+def _why_not_running(
+    effective: JsonObject, layout: JsonObject, link: StreamerLink | None
+) -> str | None:
+    if effective.get("disabled") or not effective.get("static", True):
+        return None
+    if not layout.get("ingest"):
+        return layout.get("message")
+    if link is not None and link.observed is None and link.ever_online:
+        return f"streamer {layout['ingest']} does not answer: {link.error}"
+    return None
+
+
+def _inputs(configured: list[JsonObject], reported: Any) -> list[JsonObject]:
+    """The configured inputs with the statistics that the streamer reports, by place and URL."""
+    found = reported if isinstance(reported, list) else []
+    merged = []
+    for index, item in enumerate(configured):
+        other = found[index] if index < len(found) and isinstance(found[index], dict) else {}
+        same = isinstance(other.get("stats"), dict)
+        merged.append({**item, "stats": other["stats"]} if same else item)
+    return merged
+
+
+def denied(effective: JsonObject) -> set[str]:
+    """Protocols that must not play the stream."""
+    spec = ProtocolsSpec.parse(effective.get("protocols") or {})
+    names = {name for name in PLAY_PROTOCOLS if not spec.allows(name)}  # type: ignore[arg-type]
+    # HTTP-FLV has no switch of its own: it is the payload of RTMP.
+    return names | {"flv"} if "rtmp" in names else names
+
+
+def public_url(link: StreamerLink, viewer: Viewer) -> str:
+    """Where viewers reach the streamer: `http(s)://HOST[:PORT]`, without a path."""
+    config = link.config
+    url = config.get("public_payload_url") or config.get("api_url") or f"http://{link.hostname}"
+    parts = urlsplit(url)
+    netloc = parts.netloc.rpartition("@")[2]
+    host, port = (parts.hostname or link.hostname), (f":{parts.port}" if parts.port else "")
+    if not config.get("public_payload_url") and host in ("localhost", "127.0.0.1", "::1"):
+        seen = urlsplit(f"//{viewer.host}").hostname if viewer.host else None
+        if seen:
+            netloc = (f"[{seen}]" if ":" in seen else seen) + port
+    path = parts.path.rstrip("/") if config.get("public_payload_url") else ""
+    return urlunsplit((viewer.scheme or parts.scheme, netloc, path, "", ""))
