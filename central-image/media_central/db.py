@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from importlib import resources
 
 import asyncpg
-
 from media_api.rest.redact import redact_url
 
 log = logging.getLogger(__name__)
@@ -71,8 +70,13 @@ def packaged_migrations() -> list[Migration]:
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
+    # Binary, because COPY knows no other; the wire form is a version byte and the text.
     await connection.set_type_codec(
-        "jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
+        "jsonb",
+        encoder=lambda value: b"\x01" + json.dumps(value).encode(),
+        decoder=lambda raw: json.loads(raw[1:]),
+        schema="pg_catalog",
+        format="binary",
     )
 
 
@@ -109,7 +113,10 @@ class Database:
                     ) from error
                 log.warning(
                     "PostgreSQL at %s does not answer (%s); attempt %d of %d",
-                    where, error, attempt + 1, retries,
+                    where,
+                    error,
+                    attempt + 1,
+                    retries,
                 )
                 await asyncio.sleep(pause)
         database = cls(pool, url)
@@ -179,7 +186,9 @@ class Database:
                 await connection.execute(migration.sql, timeout=MIGRATION_TIMEOUT_SECONDS)
                 await connection.execute(
                     "INSERT INTO schema_migration (number, name, checksum) VALUES ($1, $2, $3)",
-                    migration.number, migration.name, migration.checksum,
+                    migration.number,
+                    migration.name,
+                    migration.checksum,
                 )
             log.info("database schema: applied %04d %s", migration.number, migration.name)
 

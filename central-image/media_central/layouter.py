@@ -14,7 +14,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from media_api.base import JsonObject
@@ -28,7 +28,7 @@ from media_operator.planner import (
 )
 from media_operator.planner.placement import DEFAULT_CHANNEL_LIMIT
 
-from media_central.store.port import Kind, Record, ResourceStore, StoreUnavailable
+from media_central.store.port import Kind, Record, ResourceStore, StoreUnavailableError
 from media_central.streamers.fleet import Fleet
 from media_central.streamers.link import StreamerLink
 
@@ -50,7 +50,7 @@ class Layouter:
         fleet: Fleet,
         *,
         interval: float,
-        on_layout: Any = None,
+        on_layout: Callable[[str, JsonObject], None] | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self._store = store
@@ -85,7 +85,7 @@ class Layouter:
         while True:
             standing = tuple(
                 (record.key, *self._standing_of(record))
-                for record in sorted(self._store.list(Kind.STREAMER), key=lambda item: item.key)
+                for record in sorted(self._store.all(Kind.STREAMER), key=lambda item: item.key)
             )
             if standing != self._standing:
                 self._standing = standing
@@ -101,7 +101,7 @@ class Layouter:
         while True:
             try:
                 await self.round()
-            except StoreUnavailable as error:
+            except StoreUnavailableError as error:
                 log.warning("placement waits: %s", error)
             except Exception:
                 log.exception("placement failed; the next round tries again")
@@ -113,12 +113,14 @@ class Layouter:
     async def round(self) -> list[str]:
         """Plans and writes once; returns the streams whose layout was changed.
 
-        Raises StoreUnavailable.
+        Raises StoreUnavailableError.
         """
-        records = {record.key: record for record in self._store.list(Kind.STREAM)}
+        records = {record.key: record for record in self._store.all(Kind.STREAM)}
         offers = self._offers(records)
         decisions = []
-        if any(offer.online for offer in offers):
+        # One that has not been heard of since the start may still be there: it keeps its streams,
+        # but only one that is known to be online is a reason to move any.
+        if any(offer.online and self._is_known(offer.hostname) for offer in offers):
             current = {
                 name: Assignment(record.layout["ingest"], record.layout.get("preferred"))
                 for name, record in records.items()
@@ -130,10 +132,14 @@ class Layouter:
             decisions = _nothing_online(records.values(), offers)
         return await self._write(records, decisions)
 
+    def _is_known(self, hostname: str) -> bool:
+        link = self._fleet.link(hostname)
+        return link is not None and link.ever_online
+
     async def _write(
         self, records: Mapping[str, Record], decisions: Sequence[Decision]
     ) -> list[str]:
-        layouts: dict[str, tuple[int, JsonObject | None]] = {}
+        layouts = _without_old_messages(records, decisions)
         now_ms = round(time.time() * 1000)
         for decision in decisions:
             record = records[decision.stream]
@@ -158,14 +164,26 @@ class Layouter:
                 placed[ingest] = placed.get(ingest, 0) + 1
         return [
             _offer(record, self._fleet.link(record.key), self._fleet.is_alive(record), placed)
-            for record in self._store.list(Kind.STREAMER)
+            for record in self._store.all(Kind.STREAMER)
             if record.config.get("role", "streamer") == "streamer"
         ]
 
 
-def _nothing_online(
-    records: "Any", offers: Sequence[StreamerOffer]
-) -> list[Decision]:
+def _without_old_messages(
+    records: Mapping[str, Record], decisions: Sequence[Decision]
+) -> dict[str, tuple[int, JsonObject | None]]:
+    """A streamer that came back: its streams' layouts lose the words about its absence."""
+    decided = {decision.stream for decision in decisions}
+    return {
+        name: (record.version, {key: value for key, value in layout.items() if key != "message"})
+        for name, record in records.items()
+        if name not in decided
+        and (layout := record.layout or {}).get("ingest")
+        and "message" in layout
+    }
+
+
+def _nothing_online(records: Iterable[Record], offers: Sequence[StreamerOffer]) -> list[Decision]:
     """Disabled streams are still cleared; the homeless are told why."""
     decisions = []
     why = "all streamers are offline" if offers else "there is no streamer: connect one"
@@ -210,7 +228,7 @@ def _offer(
         limit = min(limit, placed.get(record.key, 0))
     return StreamerOffer(
         hostname=record.key,
-        online=alive and (link is not None and link.ever_online or placed.get(record.key, 0) > 0),
+        online=alive and ((link is not None and link.ever_online) or placed.get(record.key, 0) > 0),
         draining=bool(config.get("draining", False)),
         labels={**(config.get("labels") or {}), _NAMESPACE: config.get("namespace") or ""},
         has_gpu=bool(config.get("gpu", bool(stats.get("transcoder_devices")))),

@@ -46,7 +46,9 @@ class CentralStream(StreamConfig):
     )
 
 
-PLACEMENT_FIELDS = frozenset({"claims", "streamer", "preferred_streamer", "streamer_selector", "gpu"})
+PLACEMENT_FIELDS = frozenset(
+    {"claims", "streamer", "preferred_streamer", "streamer_selector", "gpu"}
+)
 """Central's own part of a stream: streamers are not told."""
 
 

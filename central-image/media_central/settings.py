@@ -1,3 +1,4 @@
+# ruff: noqa: RUF009 - the defaults are dataclass fields, made by a function
 """What Central is started with: the environment over `central.conf` over the defaults.
 
 Every setting has one name (`HTTP_PORT`), a twin with the prefix `CENTRAL_` that newer deployments
@@ -11,7 +12,6 @@ default login, a generated API key and a data directory.
 
 import dataclasses
 import difflib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,12 +147,13 @@ class Settings:
     database_url: str | None = _setting(
         None, _database_url, "PostgreSQL; without it an embedded one is started", secret=True
     )
-    api_key: str | None = _setting(
-        None, _text, "key that streamers present as Bearer", secret=True
-    )
+    api_key: str | None = _setting(None, _text, "key that streamers present as Bearer", secret=True)
     api_url: str | None = _setting(None, _http_url, "URL of Central that streamers can reach")
     edit_auth: Login | None = _setting(
         None, _login, "administrator: login and password", secret=True
+    )
+    http_address: str | None = _setting(
+        None, _text, "address to listen on (default: all; the trial: 127.0.0.1)"
     )
     http_port: int = _setting(DEFAULT_HTTP_PORT, _port, "HTTP port")
     https_port: int | None = _setting(None, _port, "HTTPS port")
@@ -187,15 +188,21 @@ class Settings:
         5.0, _duration("ms"), "how often streamers should ask for their streams (bare number: ms)"
     )
     database_max_connections: int = _setting(
-        40, _integer(2, 1000), "size of the connection pool", also=("DB_MAX_CONNECTIONS",
-                                                                  "MAX_CONNECTIONS"),
+        40,
+        _integer(2, 1000),
+        "size of the connection pool",
+        also=("DB_MAX_CONNECTIONS", "MAX_CONNECTIONS"),
     )
     database_connect_max_retries: int = _setting(
-        20, _integer(0, 10_000), "attempts to reach the database at the start",
+        20,
+        _integer(0, 10_000),
+        "attempts to reach the database at the start",
         also=("DB_CONNECT_MAX_RETRIES", "CONNECT_MAX_RETRIES"),
     )
     database_connect_retry_timeout: float = _setting(
-        1.0, _duration("s"), "pause between these attempts",
+        1.0,
+        _duration("s"),
+        "pause between these attempts",
         also=("DB_CONNECT_RETRY_TIMEOUT", "CONNECT_RETRY_TIMEOUT"),
     )
     history_retention_days: int = _setting(
@@ -240,13 +247,14 @@ class Settings:
 
     @property
     def data_directory(self) -> Path:
-        if self.data_dir is not None:
-            return self.data_dir
-        system = Path("/var/lib/central")
-        if os.geteuid() == 0 or os.access(system, os.W_OK):
-            return system
-        home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
-        return Path(home) / "central"
+        return self.data_dir or Path(".data")
+
+    @property
+    def listen_address(self) -> str | None:
+        """None: all addresses. The trial has a well-known login, so it is not offered to all."""
+        if self.http_address is None:
+            return "127.0.0.1" if self.trial else None
+        return None if self.http_address in ("0.0.0.0", "::", "*") else self.http_address
 
 
 # Known, and without effect: they switch things that this Central does not have.

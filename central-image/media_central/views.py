@@ -38,7 +38,7 @@ class Views:
         self._effective: dict[tuple[Kind, str], tuple[int, JsonObject]] = {}
 
     def streams(self, viewer: Viewer, *, history: bool = False) -> list[JsonObject]:
-        records = self._store.list(Kind.STREAM)
+        records = self._store.all(Kind.STREAM)
         self._forget(Kind.STREAM, len(records))
         return [self.stream(record, viewer, history=history) for record in records]
 
@@ -65,7 +65,7 @@ class Views:
         return view
 
     def streamers(self) -> list[JsonObject]:
-        records = self._store.list(Kind.STREAMER)
+        records = self._store.all(Kind.STREAMER)
         counts = self.placed()
         return [self.streamer(record, counts.get(record.key, 0)) for record in records]
 
@@ -89,7 +89,7 @@ class Views:
     def placed(self) -> dict[str, int]:
         """Streams by the streamer they are placed on."""
         counts: dict[str, int] = {}
-        for record in self._store.list(Kind.STREAM):
+        for record in self._store.all(Kind.STREAM):
             ingest = (record.layout or {}).get("ingest")
             if ingest:
                 counts[ingest] = counts.get(ingest, 0) + 1

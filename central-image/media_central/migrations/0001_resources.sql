@@ -34,3 +34,9 @@ CREATE TRIGGER streams_notify AFTER INSERT OR UPDATE OR DELETE ON streams
     FOR EACH ROW EXECUTE FUNCTION notify_resource();
 CREATE TRIGGER streamers_notify AFTER INSERT OR UPDATE OR DELETE ON streamers
     FOR EACH ROW EXECUTE FUNCTION notify_resource();
+
+-- Single values of this installation, such as its id.
+CREATE TABLE central_state (
+    name  text PRIMARY KEY,
+    value text NOT NULL
+);

@@ -7,25 +7,24 @@ in a header that no browser adds by itself, so every origin is allowed.
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 from media_api.base import JsonObject
 from media_api.rest.errors import ApiError, error_body
 
 from media_central.store.port import (
-    InvalidResource,
-    NameTaken,
-    OwnerConflict,
+    InvalidResourceError,
+    NameTakenError,
+    OwnerConflictError,
     StoreError,
-    StoreUnavailable,
+    StoreUnavailableError,
 )
 
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("media_central.requests")
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 MAX_BODY_BYTES = 32 * 1024 * 1024
 GZIP_FROM_BYTES = 1024
 CORS_HEADERS = {
@@ -73,15 +72,15 @@ def _no_constant(word: str) -> None:
 
 def store_error(error: StoreError) -> ApiError:
     """The answer to a write that was not made."""
-    if isinstance(error, InvalidResource):
+    if isinstance(error, InvalidResourceError):
         return ApiError(400, "validation_error", str(error), pointer=error.pointer or None)
-    if isinstance(error, OwnerConflict):
+    if isinstance(error, OwnerConflictError):
         return ApiError(
             409, "owned_by_other", str(error), meta={"owner": error.owner, "field": error.field}
         )
-    if isinstance(error, NameTaken):
+    if isinstance(error, NameTakenError):
         return ApiError(409, "name_taken", str(error))
-    if isinstance(error, StoreUnavailable):
+    if isinstance(error, StoreUnavailableError):
         return ApiError(
             503,
             "store_unavailable",
@@ -103,6 +102,7 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
         response.headers.update(CORS_HEADERS)
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("Server", "Central")  # not the versions of what it is made of
     access_log.debug(
         "%s %s -> %d in %.1f ms, from %s",
         request.method,

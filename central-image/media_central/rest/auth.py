@@ -7,10 +7,10 @@ is used) only the API key opens the API.
 from dataclasses import dataclass
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
 from media_api.rest.credentials import Credentials, CredentialsError, parse_authorization
 from media_api.rest.errors import ApiError
 
-from media_central.rest.answers import Handler
 from media_central.settings import Login
 
 # No secrets behind these, and the callers have no credentials yet: login page, probes, documents.
@@ -27,12 +27,10 @@ class Keys:
     def accepts(self, credentials: Credentials) -> bool:
         if credentials.is_api_key(self.api_key):
             return True
-        return self.login is not None and credentials.is_user(
-            self.login.login, self.login.password
-        )
+        return self.login is not None and credentials.is_user(self.login.login, self.login.password)
 
 
-def require_credentials(keys: Keys, bases: tuple[str, ...]) -> Handler:
+def require_credentials(keys: Keys, bases: tuple[str, ...]) -> Middleware:
     """Middleware: everything below `bases` needs credentials, but for OPEN_SUFFIXES."""
     open_paths = frozenset(base + suffix for base in bases for suffix in OPEN_SUFFIXES)
 
@@ -43,7 +41,7 @@ def require_credentials(keys: Keys, bases: tuple[str, ...]) -> Handler:
             _check(request, keys)
         return await handler(request)
 
-    return middleware  # type: ignore[return-value]  # aiohttp types middlewares as handlers' wrappers
+    return middleware
 
 
 def _check(request: web.Request, keys: Keys) -> None:
@@ -53,10 +51,10 @@ def _check(request: web.Request, keys: Keys) -> None:
         raise ApiError(403, "authorization_failed", str(error)) from None
     if credentials is None:
         title = "log in with EDIT_AUTH, or present the API_KEY as Bearer"
-        # A script of our own pages asks: it has a login form, the browser's box would be in its way.
+        # A script of our own pages: it has a login form, the browser's box would be in its way.
         if "X-Requested-With" in request.headers:
             raise ApiError(403, "authorization_required", title)
-        challenge = {hdrs.WWW_AUTHENTICATE: 'Basic realm="Central", charset="UTF-8"'}
+        challenge = {str(hdrs.WWW_AUTHENTICATE): 'Basic realm="Central", charset="UTF-8"'}
         raise ApiError(401, "authorization_required", title, headers=challenge)
     if not keys.accepts(credentials):
         raise ApiError(403, "authorization_failed", "wrong login, password or key")

@@ -24,10 +24,10 @@ class Watch:
         self._changed[kind, key] = None
         self._event.set()
 
-    async def next(self, timeout: float | None = None) -> "list[tuple[Kind, str]]":
-        """Waits for changes, at most `timeout` seconds; an empty list if there were none."""
+    async def next(self, within: float | None = None) -> "list[tuple[Kind, str]]":
+        """Waits for changes, at most `within` seconds; an empty list if there were none."""
         try:
-            await asyncio.wait_for(self._event.wait(), timeout)
+            await asyncio.wait_for(self._event.wait(), within)
         except TimeoutError:
             return []
         self._event.clear()
@@ -51,7 +51,7 @@ class RecordCache:
         self._records: dict[Kind, dict[str, Record]] = {kind: {} for kind in kinds}
         self._watches: set[Watch] = set()
 
-    def list(self, kind: "Kind") -> "list[Record]":
+    def all(self, kind: "Kind") -> "list[Record]":
         return list(self._records[kind].values())
 
     def get(self, kind: "Kind", key: str) -> "Record | None":

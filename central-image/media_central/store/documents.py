@@ -9,7 +9,7 @@ from media_api.rest.merge import body_name, merge_put
 from pydantic import ValidationError
 
 from media_central.models import CentralStream, CentralStreamer
-from media_central.store.port import InvalidResource, Kind
+from media_central.store.port import InvalidResourceError, Kind
 
 MODELS: Mapping[Kind, type[ApiModel]] = {
     Kind.STREAM: CentralStream,
@@ -26,16 +26,16 @@ def target_key(kind: Kind, key: str, patch: JsonObject) -> str:
 def next_document(
     kind: Kind, key: str, current: JsonObject | None, patch: JsonObject
 ) -> JsonObject:
-    """The document after the merge, only with what was set. Raises InvalidResource."""
+    """The document after the merge, only with what was set. Raises InvalidResourceError."""
     try:
         document = merge_put(MODELS[kind], current, patch, key, KEY_FIELDS[kind]).explicit()
     except ValidationError as error:
         refused = validation_error(error, patch)
-        raise InvalidResource(_message(refused), _pointer(error, patch)) from None
+        raise InvalidResourceError(_message(refused), _pointer(error, patch)) from None
     except ValueError as error:
-        raise InvalidResource(str(error)) from None
+        raise InvalidResourceError(str(error)) from None
     if _has_nul(document):
-        raise InvalidResource("text must not contain the character U+0000")
+        raise InvalidResourceError("text must not contain the character U+0000")
     return document
 
 

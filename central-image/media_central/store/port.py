@@ -4,8 +4,8 @@ Invariants of every adapter, held by one test suite:
 - Reads never wait: they come from a copy in memory that the adapter keeps fresh, also while its
   backend is away.
 - A write that returned is seen by the next read of the same process, and by others soon.
-- A write is all or nothing. `StoreUnavailable` means that it was not made, or that nobody knows:
-  all writes are idempotent, so the way out is to repeat it.
+- A write is all or nothing. `StoreUnavailableError` means that it was not made, or that nobody
+  knows: all writes are idempotent, so the way out is to repeat it.
 - Configurations are kept as they were set (`explicit`), without defaults.
 """
 
@@ -43,15 +43,15 @@ class StoreError(Exception):
     """A write that was not made."""
 
 
-class StoreUnavailable(StoreError):
+class StoreUnavailableError(StoreError):
     """The backend does not answer now."""
 
 
-class NameTaken(StoreError):
+class NameTakenError(StoreError):
     """A rename to the name of another resource."""
 
 
-class InvalidResource(StoreError):
+class InvalidResourceError(StoreError):
     """The merged document is not a resource. `pointer`: JSON pointer of the first bad value."""
 
     def __init__(self, message: str, pointer: str = "") -> None:
@@ -59,7 +59,7 @@ class InvalidResource(StoreError):
         self.pointer = pointer
 
 
-class OwnerConflict(StoreError):
+class OwnerConflictError(StoreError):
     """A field belongs to somebody else, such as a Git repository; it must be changed there."""
 
     def __init__(self, field: str, owner: str) -> None:
@@ -82,7 +82,7 @@ class ResourceStore(Protocol):
 
     async def close(self) -> None: ...
 
-    def list(self, kind: Kind) -> Sequence[Record]:
+    def all(self, kind: Kind) -> Sequence[Record]:
         """All resources of a kind, in no particular order."""
         ...
 
@@ -91,7 +91,7 @@ class ResourceStore(Protocol):
     async def put(self, kind: Kind, key: str, patch: JsonObject) -> Record:
         """Creates or changes by JSON merge; a different name in `patch` renames.
 
-        Raises InvalidResource, NameTaken, OwnerConflict, StoreUnavailable.
+        Raises InvalidResourceError, NameTakenError, OwnerConflictError, StoreUnavailableError.
         """
         ...
 
@@ -102,14 +102,14 @@ class ResourceStore(Protocol):
         ...
 
     async def delete(self, kind: Kind, key: str) -> bool:
-        """False if there was none. Raises OwnerConflict, StoreUnavailable."""
+        """False if there was none. Raises OwnerConflictError, StoreUnavailableError."""
         ...
 
     async def set_layouts(
         self, layouts: Mapping[str, tuple[int, JsonObject | None]]
     ) -> Sequence[str]:
         """Where streams run: name -> (version that was read, layout). A stream that changed since
-        is left alone. Returns the names that were set. Raises StoreUnavailable."""
+        is left alone. Returns the names that were set. Raises StoreUnavailableError."""
         ...
 
     def watch(self) -> Watch:

@@ -2,7 +2,7 @@
 
 Reads come from memory. A connection of its own LISTENs for changed keys; on a notification the rows
 are read again, and after a lost connection everything is. While PostgreSQL is away, reads go on
-from memory and writes raise StoreUnavailable.
+from memory and writes raise StoreUnavailableError.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from media_central.db import ACQUIRE_TIMEOUT_SECONDS, Database, DatabaseUnavaila
 from media_central.store.cache import RecordCache, Watch
 from media_central.store.documents import next_document, target_key
 from media_central.store.port import (
-    InvalidResource,
+    InvalidResourceError,
     Kind,
-    NameTaken,
+    NameTakenError,
     Record,
-    StoreUnavailable,
+    StoreUnavailableError,
 )
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class PostgresStore:
         return self._available
 
     async def start(self) -> None:
-        """Raises StoreUnavailable if PostgreSQL is away already."""
+        """Raises StoreUnavailableError if PostgreSQL is away already."""
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._listener = asyncio.create_task(self._keep_fresh(ready), name="store-listener")
         await ready
@@ -64,8 +64,8 @@ class PostgresStore:
                 await self._listener
             self._listener = None
 
-    def list(self, kind: Kind) -> Sequence[Record]:
-        return self._cache.list(kind)
+    def all(self, kind: Kind) -> Sequence[Record]:
+        return self._cache.all(kind)
 
     def get(self, kind: Kind, key: str) -> Record | None:
         return self._cache.get(kind, key)
@@ -83,13 +83,12 @@ class PostgresStore:
         try:
             async with self._database.acquire() as connection, connection.transaction():
                 records = [
-                    await self._put(connection, kind, key, patch, removed)
-                    for key, patch in patches
+                    await self._put(connection, kind, key, patch, removed) for key, patch in patches
                 ]
         except DatabaseUnavailable as error:
-            raise StoreUnavailable(str(error)) from error
+            raise StoreUnavailableError(str(error)) from error
         except asyncpg.DataError as error:
-            raise InvalidResource(f"PostgreSQL refuses the text: {error}") from error
+            raise InvalidResourceError(f"PostgreSQL refuses the text: {error}") from error
         for key in removed:
             self._forget(kind, key)
         for record in records:
@@ -113,7 +112,7 @@ class PostgresStore:
         current = known.get(key)
         if target != key and current is not None:
             if target in known:
-                raise NameTaken(f"{target} exists: {key} cannot get its name")
+                raise NameTakenError(f"{target} exists: {key} cannot get its name")
             await connection.execute(f"DELETE FROM {kind} WHERE name = $1", key)
             removed.append(key)
         elif current is None:
@@ -139,7 +138,7 @@ class PostgresStore:
                     f"DELETE FROM {kind} WHERE name = $1 RETURNING name", key
                 )
         except DatabaseUnavailable as error:
-            raise StoreUnavailable(str(error)) from error
+            raise StoreUnavailableError(str(error)) from error
         self._forget(kind, key)
         return row is not None
 
@@ -163,7 +162,7 @@ class PostgresStore:
                     [layout for _, layout in layouts.values()],
                 )
         except DatabaseUnavailable as error:
-            raise StoreUnavailable(str(error)) from error
+            raise StoreUnavailableError(str(error)) from error
         for row in rows:
             self._cache.apply(_record(Kind.STREAM, row))
         return [row["name"] for row in rows]
@@ -186,7 +185,7 @@ class PostgresStore:
                         ready.set_result(None)
             except (DatabaseUnavailable, asyncpg.PostgresError) as error:
                 if not ready.done():
-                    ready.set_exception(StoreUnavailable(str(error)))
+                    ready.set_exception(StoreUnavailableError(str(error)))
                     return
                 if self._available:
                     log.error("PostgreSQL is away (%s): reading from memory, no writes", error)
@@ -195,7 +194,7 @@ class PostgresStore:
                 pause = min(pause * 2, RECONNECT_MAX_SECONDS)
 
     def _describe(self) -> str:
-        return ", ".join(f"{len(self._cache.list(kind))} {kind}" for kind in Kind)
+        return ", ".join(f"{len(self._cache.all(kind))} {kind}" for kind in Kind)
 
     async def _listen(self) -> Any:
         """Yields each time that memory is known to be fresh. Raises DatabaseUnavailable."""
@@ -255,9 +254,7 @@ class PostgresStore:
 
     def _still_there(self, kind: Kind, rows: Sequence[Any]) -> Sequence[Record]:
         return [
-            _record(kind, row)
-            for row in rows
-            if (kind, row["name"]) not in self._deleted_meanwhile
+            _record(kind, row) for row in rows if (kind, row["name"]) not in self._deleted_meanwhile
         ]
 
 

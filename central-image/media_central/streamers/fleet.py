@@ -107,7 +107,7 @@ class Fleet:
                     self._sync()
 
     def _sync(self) -> None:
-        records = {record.key: record for record in self._store.list(Kind.STREAMER)}
+        records = {record.key: record for record in self._store.all(Kind.STREAMER)}
         for hostname in [name for name in self._links if name not in records]:
             del self._links[hostname]
             self._stop(hostname)

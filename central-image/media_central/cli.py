@@ -1,0 +1,94 @@
+"""`central [-c FILE]`: starts Central and runs it until SIGINT or SIGTERM."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import asyncpg
+
+from media_central.db import DatabaseUnavailable, MigrationError
+from media_central.server import StartError, greeting, running
+from media_central.settings import Settings, load_settings
+from media_central.settings_file import SettingsError
+from media_central.store.port import StoreError
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0 after an orderly stop, 1 if Central cannot start, with the reason in words."""
+    parser = argparse.ArgumentParser(prog="central", description="Central of the media servers")
+    parser.add_argument(
+        "-c", dest="file", type=Path, help="settings file (default /etc/central/central.conf)"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        loaded = load_settings(options.file, os.environ)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    _set_up_logging(loaded.settings)
+    for line in loaded.warnings:
+        log.warning("%s", line)
+    return asyncio.run(_run(loaded.settings))
+
+
+def _set_up_logging(settings: Settings) -> None:
+    logging.basicConfig(
+        level=settings.log_level,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    requests = logging.getLogger("media_central.requests")
+    requests.setLevel(logging.DEBUG if settings.log_requests else logging.WARNING)
+
+
+async def _run(settings: Settings) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    main_task = asyncio.current_task()
+    started = False
+
+    def on_signal() -> None:
+        if stop.is_set() or not started:
+            assert main_task is not None
+            main_task.cancel()  # still starting, or told twice
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        async with running(settings) as central:
+            started = True
+            for line in greeting(central):
+                print(line, flush=True)
+            await stop.wait()
+            print("Stopping.", flush=True)
+    except asyncio.CancelledError:
+        print("Stopped while starting." if not started else "Stopped.", file=sys.stderr)
+        return 0 if started else 1
+    except Exception as error:
+        if not _is_expected(error):
+            raise
+        print(f"central: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _is_expected(error: Exception) -> bool:
+    """True for what the administrator can cure; others are bugs and show their trace."""
+    expected = (
+        StartError, StoreError, DatabaseUnavailable, MigrationError, OSError, ValueError,
+        asyncpg.PostgresError,
+    )  # fmt: skip
+    # EmbeddedError is told by its name: with DATABASE_URL its module is not imported.
+    return isinstance(error, expected) or type(error).__name__ == "EmbeddedError"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""The health of the cluster in numbers: `/cluster/stats`. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from media_api.base import JsonObject
+
+STATES = ("operational", "degradated", "partial_outage", "outage", "disabled")
+"""The spelling is that of the API."""
+BUSY_PERCENT = 90
+"""Above it a CPU, a memory or a disk is called degradated."""
+
+
+def stream_state(stream: Mapping[str, Any]) -> str:
+    """operational: it plays or waits as it should; outage: it should play and does not."""
+    stats = stream.get("stats") or {}
+    if stream.get("disabled"):
+        return "disabled"
+    if stats.get("status") == "running":
+        return "operational" if stats.get("alive", True) else "degradated"
+    waits = stats.get("status") == "waiting" and stats.get("running_on")
+    return "operational" if waits or not stream.get("static", True) else "outage"
+
+
+def streamer_state(streamer: Mapping[str, Any]) -> str:
+    """outage: no statistics; partial_outage: a check failed; degradated: short of a resource."""
+    stats = streamer.get("stats")
+    if not stats:
+        return "outage"
+    health = streamer.get("healthcheck_status") or {}
+    if health.get("status") == "error":
+        return "partial_outage"
+    busy = any((stats.get(key) or 0) > BUSY_PERCENT for key in ("cpu_usage", "memory_usage"))
+    return "degradated" if busy else "operational"
+
+
+def totals(states: Iterable[str]) -> JsonObject:
+    """Count by state, and of all."""
+    counts = Counter(states)
+    return {**{state: counts[state] for state in STATES}, "total": counts.total()}
+
+
+def _level(percent: Any) -> str:
+    return (
+        "degradated"
+        if isinstance(percent, int | float) and percent > BUSY_PERCENT
+        else ("operational")
+    )
+
+
+def _streamer_metrics(streamer: Mapping[str, Any], streams: Mapping[str, list[str]]) -> JsonObject:
+    stats = streamer.get("stats") or {}
+    disk = max((item.get("usage") or 0 for item in stats.get("partitions") or ()), default=0)
+    checks = (streamer.get("healthcheck_status") or {}).get("checks") or {}
+    config_ok = checks.get("config_ok", False) and checks.get("config_external_ok", False)
+    return {
+        "hostname": streamer["hostname"],
+        "status": streamer_state(streamer),
+        "uptime": stats.get("uptime", 0),
+        "cpu": {"status": _level(stats.get("cpu_usage")), "usage": stats.get("cpu_usage", 0)},
+        "memory": {
+            "status": _level(stats.get("memory_usage")),
+            "usage": stats.get("memory_usage", 0),
+        },
+        "storage": {"status": _level(disk), "usage": disk},
+        "network": {"in_kbit": stats.get("input_kbit", 0), "out_kbit": stats.get("output_kbit", 0)},
+        "stream_metrics": totals(streams.get(streamer["hostname"], [])),
+        "config": {"status": "operational" if config_ok else "outage"},
+    }
+
+
+def cluster_stats(
+    streams: Iterable[Mapping[str, Any]], streamers: Iterable[Mapping[str, Any]], now_ms: int
+) -> JsonObject:
+    """The answer of `/cluster/stats` from the API's own streams and streamers."""
+    by_host: dict[str, list[str]] = {}
+    states: list[str] = []
+    for stream in streams:
+        state = stream_state(stream)
+        states.append(state)
+        host = (stream.get("layout") or {}).get("ingest")
+        if host:
+            by_host.setdefault(host, []).append(state)
+    hosts = list(streamers)
+    metrics = [_streamer_metrics(item, by_host) for item in hosts]
+    return {
+        "collected_at": now_ms,
+        "stream_metrics_total": totals(states),
+        "streamer_metrics_total": totals(map(streamer_state, hosts)),
+        "agent_metrics_total": totals(()),
+        "streamer_bitrate_metrics_total": {
+            "input_kbit": sum(item["network"]["in_kbit"] for item in metrics),
+            "output_kbit": sum(item["network"]["out_kbit"] for item in metrics),
+        },
+        "streamer_metrics": metrics,
+    }

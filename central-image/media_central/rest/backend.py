@@ -1,0 +1,138 @@
+"""The configuration backend: what each streamer must run (config_external).
+
+A streamer asks every few seconds and does exactly what it is told: a stream that is missing from an
+answer is stopped. So these answers come from memory alone and are given whole or not at all, never
+shortened by a failure.
+"""
+
+from collections.abc import Iterable
+
+from aiohttp import web
+from media_api.base import JsonObject
+from media_api.rest.errors import not_found
+from media_api.rest.query import QueryError, parse_query, run_query
+
+from media_central.models import PLACEMENT_FIELDS, CentralStream
+from media_central.rest.answers import json_answer
+from media_central.rest.context import Context, context
+from media_central.rest.streams import Handler
+from media_central.store.port import Kind, Record
+
+OWN_PARAMETERS = ("host", "client_host", "name")
+PAGE_LIMIT = 1000
+MAX_NAMES = 100_000
+HEADERS = {
+    "X-Config-Server-Separate-Endpoints": "true",
+    "X-Config-Server-Dynamic-Streams": "true",
+}
+
+
+def routes() -> list[tuple[str, str, Handler]]:
+    """Method, path below the base, handler."""
+    return [
+        ("GET", "/streamers/{hostname}/streams", must_run),
+        ("GET", "/streamers/{hostname}/update-streams", still_allowed),
+        ("GET", "/streamers/{hostname}/dynamic-streams", on_request),
+    ]
+
+
+async def must_run(request: web.Request) -> web.StreamResponse:
+    """Streams that run on this streamer without viewers; with `name=` (older streamers) those of
+    the named ones that it may run."""
+    ctx, host = context(request), _streamer(request)
+    if "name" in request.query:
+        return _answer(request, _allowed(ctx, host, _names(request)))
+    records = (
+        record
+        for record in ctx.store.all(Kind.STREAM)
+        if _is_placed_on(record, host.key) and record.config.get("static", True)
+    )
+    return _answer(request, map(streamer_config, records))
+
+
+async def still_allowed(request: web.Request) -> web.StreamResponse:
+    """Of the running streams that are not in the list above, those that may go on."""
+    return _answer(request, _allowed(context(request), _streamer(request), _names(request)))
+
+
+async def on_request(request: web.Request) -> web.StreamResponse:
+    """A viewer or a publisher asks the streamer for a name that it does not know."""
+    return _answer(request, _allowed(context(request), _streamer(request), _names(request)))
+
+
+def _allowed(ctx: Context, host: Record, names: Iterable[str]) -> list[JsonObject]:
+    found: list[JsonObject] = []
+    for name in dict.fromkeys(names):
+        record = ctx.store.get(Kind.STREAM, name)
+        if record is None or record.config.get("disabled"):
+            continue
+        if _is_placed_on(record, host.key):
+            found.append(streamer_config(record))
+        elif host.config.get("is_restreamer"):
+            found += _restreamed(ctx, record)
+    return found
+
+
+def _restreamed(ctx: Context, record: Record) -> list[JsonObject]:
+    """A restreamer pulls the stream from the streamer that captures it, while it is watched."""
+    origin = ctx.store.get(Kind.STREAMER, (record.layout or {}).get("ingest") or "")
+    if origin is None:
+        return []
+    config = origin.config
+    base = config.get("private_payload_url") or config.get("api_url") or f"http://{origin.key}"
+    scheme, _, rest = base.partition("://")
+    kind = "tshttps" if scheme == "https" else "tshttp"
+    # MPEG-TS over HTTP: served by every streamer, without a transcoding or a segment's delay.
+    source = {"url": f"{kind}://{rest.rstrip('/')}/{record.key}/mpegts"}
+    viewers: JsonObject = {
+        key: record.config[key]
+        for key in ("title", "on_play", "protocols", "labels", "drm")
+        if key in record.config
+    }
+    return [{**viewers, "name": record.key, "static": False, "inputs": [source]}]
+
+
+def _is_placed_on(record: Record, hostname: str) -> bool:
+    placed = (record.layout or {}).get("ingest") == hostname
+    return placed and not record.config.get("disabled", False)
+
+
+def streamer_config(record: Record) -> JsonObject:
+    """What the streamer is told of a stream: what was set, without Central's own fields."""
+    return {
+        key: value
+        for key, value in record.config.items()
+        if key not in PLACEMENT_FIELDS and key not in ("namespace", "cluster_ingest")
+    }
+
+
+def _answer(request: web.Request, items: Iterable[JsonObject]) -> web.Response:
+    query = parse_query(
+        request.query.items(), CentralStream, OWN_PARAMETERS, default_limit=PAGE_LIMIT
+    )
+    ctx = context(request)
+    milliseconds = round(ctx.settings.config_external_reconciliation_interval * 1000)
+    return json_answer(
+        {
+            **run_query(items, query, "streams", "name"),
+            "config_external_reconciliation_interval": milliseconds,
+        },
+        headers=HEADERS,
+    )
+
+
+def _streamer(request: web.Request) -> Record:
+    hostname = request.match_info["hostname"]
+    record = context(request).store.get(Kind.STREAMER, hostname)
+    if record is None:
+        raise not_found("streamer", hostname)
+    return record
+
+
+def _names(request: web.Request) -> list[str]:
+    names = [name for text in request.query.getall("name", []) for name in text.split(",") if name]
+    if not names:
+        raise QueryError("name is required: the streams that are asked for", "name")
+    if len(names) > MAX_NAMES:
+        raise QueryError(f"more than {MAX_NAMES} names", "name")
+    return names

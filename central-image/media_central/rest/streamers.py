@@ -1,0 +1,120 @@
+"""`/streamers`: connect, change, disconnect, read with health; sessions of all of them."""
+
+import asyncio
+
+from aiohttp import web
+from media_api.base import JsonObject
+from media_api.rest.errors import ApiError, not_found
+from media_api.rest.query import parse_query, run_query
+from media_api.status import SessionInfo
+
+from media_central.models import CentralStreamerState
+from media_central.rest.answers import json_answer, json_body
+from media_central.rest.context import context
+from media_central.rest.streams import Handler, batch_patches
+from media_central.store.documents import next_document, target_key
+from media_central.store.port import Kind
+from media_central.streamers.client import StreamerError
+from media_central.streamers.link import StreamerLink
+
+SESSIONS_TIMEOUT_SECONDS = 5.0
+
+
+def routes() -> list[tuple[str, str, Handler]]:
+    """Method, path below the base, handler."""
+    return [
+        ("GET", "/streamers", list_streamers),
+        ("PUT", "/streamers/batch", put_batch),
+        ("GET", "/streamers/{hostname}", get_streamer),
+        ("PUT", "/streamers/{hostname}", put_streamer),
+        ("DELETE", "/streamers/{hostname}", delete_streamer),
+        ("GET", "/sessions", list_sessions),
+        ("DELETE", "/sessions/{id}", close_session),
+    ]
+
+
+async def list_streamers(request: web.Request) -> web.StreamResponse:
+    query = parse_query(request.query.items(), CentralStreamerState)
+    items = context(request).views.streamers()
+    return json_answer(run_query(items, query, "streamers", "hostname"))
+
+
+async def get_streamer(request: web.Request) -> web.StreamResponse:
+    ctx = context(request)
+    record = ctx.store.get(Kind.STREAMER, request.match_info["hostname"])
+    if record is None:
+        raise not_found("streamer", request.match_info["hostname"])
+    return json_answer(ctx.views.streamer(record))
+
+
+async def put_streamer(request: web.Request) -> web.StreamResponse:
+    """Creates or changes; `?checks_enable=true` saves only a streamer that answers."""
+    ctx = context(request)
+    hostname = request.match_info["hostname"]
+    body = await json_body(request)
+    if not isinstance(body, dict):
+        raise ApiError(400, "bad_body", "the body must be a JSON object")
+    if request.query.get("checks_enable") == "true":
+        known = ctx.store.get(Kind.STREAMER, hostname)
+        target = target_key(Kind.STREAMER, hostname, body)
+        config = next_document(Kind.STREAMER, target, known.config if known else None, body)
+        try:
+            await ctx.fleet.check(config)
+        except StreamerError as error:
+            raise ApiError(400, "streamer_unreachable", f"not saved: {error}") from None
+    record = await ctx.store.put(Kind.STREAMER, hostname, body)
+    return json_answer(ctx.views.streamer(record))
+
+
+async def put_batch(request: web.Request) -> web.StreamResponse:
+    """All or none of an array of merge patches, each with its hostname."""
+    ctx = context(request)
+    patches = batch_patches(await json_body(request), "hostname")
+    records = await ctx.store.put_many(Kind.STREAMER, patches)
+    items = [ctx.views.streamer(record) for record in records]
+    return json_answer({"streamers": items, "estimated_count": len(items)})
+
+
+async def delete_streamer(request: web.Request) -> web.StreamResponse:
+    """Its streams move to others; the streamer itself goes on until it is told otherwise."""
+    hostname = request.match_info["hostname"]
+    if not await context(request).store.delete(Kind.STREAMER, hostname):
+        raise not_found("streamer", hostname)
+    return web.Response(status=204)
+
+
+async def list_sessions(request: web.Request) -> web.StreamResponse:
+    """Sessions of all streamers that answer in time."""
+    query = parse_query(request.query.items(), SessionInfo)
+    links = [link for link in context(request).fleet.links() if link.online]
+    answers = await asyncio.gather(*(_sessions(link) for link in links))
+    items = [item for answer in answers for item in answer]
+    return json_answer(run_query(items, query, "sessions", "id"))
+
+
+async def _sessions(link: StreamerLink) -> list[JsonObject]:
+    try:
+        async with asyncio.timeout(SESSIONS_TIMEOUT_SECONDS):
+            return await link.client.collection("sessions")
+    except (StreamerError, TimeoutError):
+        return []
+
+
+async def close_session(request: web.Request) -> web.StreamResponse:
+    """The streamer that has the session is found by asking all."""
+    links = [link for link in context(request).fleet.links() if link.online]
+    identity = request.match_info["id"]
+    found = await asyncio.gather(*(_close(link, identity) for link in links))
+    if not any(found):
+        raise not_found("session", identity)
+    return web.Response(status=204)
+
+
+async def _close(link: StreamerLink, identity: str) -> bool:
+    if not any(str(item.get("id")) == identity for item in await _sessions(link)):
+        return False
+    try:
+        await link.client.delete(f"/sessions/{identity}")
+    except StreamerError:
+        return False
+    return True

@@ -1,0 +1,260 @@
+"""Central put together: what is started, in which order, and ended in the reverse one."""
+
+import contextlib
+import logging
+import socket
+import ssl
+import time
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from aiohttp import web
+from media_api.base import JsonObject
+from media_api.play_urls import play_urls
+
+from media_central.db import Database
+from media_central.history.collector import Collector
+from media_central.history.store import History
+from media_central.layouter import Layouter
+from media_central.rest.app import BASES, make_app
+from media_central.rest.auth import Keys
+from media_central.rest.context import Context
+from media_central.settings import Settings
+from media_central.store.port import Kind
+from media_central.store.postgres import PostgresStore
+from media_central.streamers import local
+from media_central.streamers.fleet import Fleet, FleetOptions
+from media_central.streamers.link import LinkOptions
+from media_central.trial import TrialKeys, trial_keys
+from media_central.views import Views
+
+log = logging.getLogger(__name__)
+
+SHUTDOWN_SECONDS = 5.0
+DEMO_STREAM = "demo"
+LOCAL_STATS_SECONDS = 1.0
+"""One streamer on the same machine can be asked often, so that the UI follows at once."""
+
+
+class StartError(Exception):
+    """Central cannot start; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Central:
+    """A running Central."""
+
+    settings: Settings
+    context: Context
+    url: str
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Central]:
+    """Starts all and yields when it serves. Raises StartError, DatabaseUnavailable, …"""
+    keys = trial_keys(settings.data_directory) if settings.trial else None
+    api_key = settings.api_key or (keys.api_key if keys else "")
+    async with contextlib.AsyncExitStack() as stack:
+        database_url = settings.database_url
+        if database_url is None:
+            # Not even imported for those who bring their own database.
+            from media_central.embedded import EmbeddedPostgres
+
+            server = EmbeddedPostgres(settings.data_directory)
+            await stack.enter_async_context(server)
+            database_url = server.url
+        database = await Database.open(
+            database_url,
+            max_connections=settings.database_max_connections,
+            retries=settings.database_connect_max_retries,
+            pause=settings.database_connect_retry_timeout,
+        )
+        stack.push_async_callback(database.close)
+        store = PostgresStore(database)
+        stack.push_async_callback(store.close)
+        await store.start()
+        history = History(database, settings.history_retention_days)
+        stack.push_async_callback(history.close)
+        await history.start()
+        fleet = Fleet(store, _fleet_options(settings, api_key))
+        context = Context(
+            settings=settings,
+            keys=Keys(settings.login, api_key),
+            store=store,
+            fleet=fleet,
+            views=Views(store, fleet),
+            history=history,
+            server_id=await _server_id(database),
+            started_at=time.time(),
+        )
+        await _serve(stack, context)
+        if keys is not None:
+            await _start_trial(stack, context, keys, api_key, await _is_first_start(database))
+        stack.push_async_callback(fleet.close)
+        collector = Collector(fleet, history)
+        stack.push_async_callback(collector.close)
+        await collector.start()
+        await fleet.start()
+        if settings.layouter_enabled:
+            layouter = Layouter(
+                store,
+                fleet,
+                interval=settings.layouter_sleeping_interval,
+                on_layout=history.add_layout,
+            )
+            stack.push_async_callback(layouter.close)
+            await layouter.start()
+        yield Central(settings, context, own_url(settings))
+
+
+def own_url(settings: Settings) -> str:
+    """Where a person on this machine finds Central."""
+    address = settings.listen_address or "127.0.0.1"
+    host = f"[{address}]" if ":" in address else address
+    return f"http://{host}:{settings.http_port}"
+
+
+def external_url(settings: Settings, api_key: str, hostname: str) -> str:
+    """The config_external of a streamer. API_URL may carry the API's path or not."""
+    base = settings.api_url or f"http://{socket.getfqdn()}:{settings.http_port}"
+    if settings.api_url is None and settings.with_local_streamer:
+        base = own_url(settings)
+    for path in BASES:
+        base = base.removesuffix(path)
+    scheme, _, rest = base.partition("://")
+    user = quote(api_key, safe="")
+    return f"{scheme}://{user}@{rest}{BASES[0]}/streamers/{quote(hostname, safe='')}"
+
+
+def _fleet_options(settings: Settings, api_key: str) -> FleetOptions:
+    provision = settings.cluster_node_config_provision_enabled
+    interval = settings.streams_stats_fetch_interval
+    link = LinkOptions(
+        poll_interval=min(interval, LOCAL_STATS_SECONDS) if settings.trial else interval,
+        fails_threshold=settings.streamer_healthcheck_fails_threshold,
+        retries=settings.cluster_streamer_connector_retries,
+        external_url=(
+            (lambda hostname: external_url(settings, api_key, hostname)) if provision else None
+        ),
+    )
+    return FleetOptions(link, settings.streamer_fetch_timeout, settings.dead_timeout)
+
+
+async def _serve(stack: contextlib.AsyncExitStack, context: Context) -> None:
+    settings = context.settings
+    runner = web.AppRunner(
+        make_app(context),
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    address = settings.listen_address
+    await _listen(web.TCPSite(runner, address, settings.http_port), "HTTP_PORT", settings.http_port)
+    if settings.https_port is not None:
+        site = web.TCPSite(runner, address, settings.https_port, ssl_context=_tls(settings))
+        await _listen(site, "HTTPS_PORT", settings.https_port)
+
+
+async def _listen(site: web.TCPSite, name: str, port: int) -> None:
+    try:
+        await site.start()
+    except OSError as error:
+        raise StartError(
+            f"cannot listen on port {port} ({error.strerror or error}): set {name} to a free port"
+        ) from None
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    assert settings.ssl_certificate is not None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.ssl_certificate, settings.ssl_certificate_key)
+    except (OSError, ssl.SSLError) as error:
+        raise StartError(
+            "SSL_CERTIFICATE and SSL_CERTIFICATE_KEY are not a PEM certificate and its key:"
+            f" {error}"
+        ) from None
+    return context
+
+
+async def _server_id(database: Database) -> str:
+    """Made once for a database and kept in it."""
+    async with database.acquire() as connection:
+        value: str = await connection.fetchval(
+            "INSERT INTO central_state (name, value) VALUES ('server_id', $1)"
+            " ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING value",
+            str(uuid.uuid4()),
+        )
+    return value
+
+
+async def _is_first_start(database: Database) -> bool:
+    """True once for a database."""
+    async with database.acquire() as connection:
+        tag: str = await connection.execute(
+            "INSERT INTO central_state (name, value) VALUES ('demo_made', 'true')"
+            " ON CONFLICT DO NOTHING"
+        )
+    return tag.endswith(" 1")
+
+
+async def _start_trial(
+    stack: contextlib.AsyncExitStack,
+    context: Context,
+    keys: TrialKeys,
+    api_key: str,
+    first: bool,
+) -> None:
+    """The local streamer, if wanted and installed, and the demo stream at the first start."""
+    settings = context.settings
+    if settings.with_local_streamer and not local.is_installed():
+        log.warning("no local streamer: the package media_streamer is not installed")
+    elif settings.with_local_streamer:
+        options = local.LocalOptions(
+            directory=settings.data_directory,
+            http_port=settings.streamer_http_port,
+            rtmp_port=settings.streamer_rtmp_port,
+            rtsp_port=settings.streamer_rtsp_port,
+            address=settings.listen_address,
+            cluster_key=keys.cluster_key,
+            external_url=external_url(settings, api_key, local.HOSTNAME),
+            login=settings.login,
+        )
+        await context.store.put(Kind.STREAMER, local.HOSTNAME, local.record(options))
+        streamer = local.LocalStreamer(options)
+        stack.push_async_callback(streamer.close)
+        await streamer.start()
+    if first:
+        demo: JsonObject = {
+            "name": DEMO_STREAM,
+            "title": "Demo",
+            "inputs": [{"url": "fake://fake"}],
+        }
+        await context.store.put(Kind.STREAM, DEMO_STREAM, demo)
+
+
+def greeting(central: Central) -> list[str]:
+    """What a person needs to go on, a line each."""
+    settings = central.settings
+    lines = [f"Central is ready: {central.url}/"]
+    if settings.https_port is not None:
+        lines.append(f"  HTTPS on port {settings.https_port}")
+    login = settings.login
+    if login is not None:
+        shown = login.password if settings.edit_auth is None else "as set in EDIT_AUTH"
+        lines.append(f"  login: {login.login}  password: {shown}")
+    if settings.listen_address == "127.0.0.1":
+        lines.append("  reachable from this machine only; HTTP_ADDRESS=0.0.0.0 opens it to others")
+    if settings.with_local_streamer and central.context.store.get(Kind.STREAM, DEMO_STREAM):
+        host = settings.listen_address or "127.0.0.1"
+        base = f"http://{host}:{settings.streamer_http_port}"
+        lines.append("Demo stream:")
+        lines += [
+            f"  {item.title + ':':<24}{item.url}"
+            for item in play_urls(DEMO_STREAM, base, settings.streamer_rtmp_port)
+        ]
+    return lines

@@ -1,0 +1,145 @@
+"""What every adapter of the resource store must do. An adapter is added to `adapters` below."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+from media_central.store.port import (
+    InvalidResourceError,
+    Kind,
+    NameTakenError,
+    ResourceStore,
+)
+from media_central.store.postgres import PostgresStore
+
+FAKE = {"inputs": [{"url": "fake://fake"}]}
+
+
+@pytest.fixture(params=["postgres"])
+async def open_store(request, database):
+    """`async with open_store() as store`: two of them see the same resources."""
+
+    @contextlib.asynccontextmanager
+    async def open_one() -> AsyncIterator[ResourceStore]:
+        store = PostgresStore(database)
+        await store.start()
+        try:
+            yield store
+        finally:
+            await store.close()
+
+    return open_one
+
+
+@pytest.fixture
+async def store(open_store):
+    async with open_store() as opened:
+        yield opened
+
+
+async def test_a_written_resource_is_read_at_once(store):
+    record = await store.put(Kind.STREAM, "a", FAKE)
+    assert store.get(Kind.STREAM, "a") == record
+    assert list(store.all(Kind.STREAM)) == [record]
+    assert list(store.all(Kind.STREAMER)) == []
+    assert record.config == {"name": "a", **FAKE}
+    assert record.layout is None
+    assert record.created_at > 1_600_000_000_000
+
+
+async def test_a_change_has_a_newer_version_and_keeps_the_creation(store):
+    first = await store.put(Kind.STREAM, "a", FAKE)
+    second = await store.put(Kind.STREAM, "a", {"title": "A"})
+    assert second.version > first.version
+    assert second.created_at == first.created_at
+    assert second.updated_at >= first.updated_at
+    assert second.config == {"name": "a", "title": "A", **FAKE}
+
+
+async def test_others_see_changes_and_are_told(store, open_store, eventually):
+    async with open_store() as other:
+        with other.watch() as watch:
+            await store.put(Kind.STREAM, "a", FAKE)
+            assert await watch.next(5) == [(Kind.STREAM, "a")]
+            assert other.get(Kind.STREAM, "a") == store.get(Kind.STREAM, "a")
+            await store.delete(Kind.STREAM, "a")
+            await eventually(lambda: other.get(Kind.STREAM, "a") is None)
+
+
+async def test_a_new_reader_sees_everything(store, open_store):
+    await store.put(Kind.STREAM, "a", FAKE)
+    await store.put(Kind.STREAMER, "h", {"api_url": "http://h:80"})
+    async with open_store() as other:
+        assert {item.key for item in other.all(Kind.STREAM)} == {"a"}
+        assert other.get(Kind.STREAMER, "h") == store.get(Kind.STREAMER, "h")
+
+
+async def test_delete_says_whether_there_was_one(store):
+    await store.put(Kind.STREAM, "a", FAKE)
+    assert await store.delete(Kind.STREAM, "a") is True
+    assert await store.delete(Kind.STREAM, "a") is False
+    assert store.get(Kind.STREAM, "a") is None
+
+
+async def test_a_deleted_resource_stays_deleted_while_others_write(store):
+    for round_ in range(30):
+        await store.put(Kind.STREAM, "a", {"position": round_, **FAKE})
+        await store.delete(Kind.STREAM, "a")
+        await asyncio.sleep(0.002)
+        assert store.get(Kind.STREAM, "a") is None
+
+
+async def test_a_refused_document_changes_nothing(store):
+    await store.put(Kind.STREAM, "a", FAKE)
+    with pytest.raises(InvalidResourceError) as caught:
+        await store.put(Kind.STREAM, "a", {"inputs": [{"url": "fake://fake", "priority": "x"}]})
+    assert caught.value.pointer == "/inputs/0/priority"
+    assert store.get(Kind.STREAM, "a").config == {"name": "a", **FAKE}
+
+
+async def test_a_batch_is_all_or_nothing(store):
+    await store.put(Kind.STREAM, "a", FAKE)
+    with pytest.raises(InvalidResourceError):
+        await store.put_many(
+            Kind.STREAM, [("a", {"title": "new"}), ("b", FAKE), ("c", {"segment_count": "many"})]
+        )
+    assert [item.config for item in store.all(Kind.STREAM)] == [{"name": "a", **FAKE}]
+
+
+async def test_a_rename_keeps_layout_and_creation_and_never_overwrites(store):
+    first = await store.put(Kind.STREAM, "a", FAKE)
+    await store.set_layouts({"a": (first.version, {"ingest": "h"})})
+    renamed = await store.put(Kind.STREAM, "a", {"name": "b"})
+    assert (renamed.key, renamed.layout) == ("b", {"ingest": "h"})
+    assert renamed.created_at == first.created_at
+    assert store.get(Kind.STREAM, "a") is None
+    await store.put(Kind.STREAM, "c", FAKE)
+    with pytest.raises(NameTakenError):
+        await store.put(Kind.STREAM, "c", {"name": "b"})
+    assert store.get(Kind.STREAM, "c") is not None
+
+
+async def test_a_layout_is_only_written_over_the_version_that_was_read(store):
+    first = await store.put(Kind.STREAM, "a", FAKE)
+    second = await store.put(Kind.STREAM, "a", {"title": "T"})
+    assert list(await store.set_layouts({"a": (first.version, {"ingest": "h"})})) == []
+    assert store.get(Kind.STREAM, "a").layout is None
+    layouts = {"a": (second.version, {"ingest": "h"}), "gone": (1, {"ingest": "h"})}
+    assert list(await store.set_layouts(layouts)) == ["a"]
+    placed = store.get(Kind.STREAM, "a")
+    assert placed.layout == {"ingest": "h"}
+    assert placed.updated_at == second.updated_at, "a placement is no change by its author"
+    assert list(await store.set_layouts({"a": (placed.version, None)})) == ["a"]
+    assert store.get(Kind.STREAM, "a").layout is None
+
+
+async def test_concurrent_patches_are_all_kept(store, open_store):
+    async with open_store() as other:
+        await asyncio.gather(
+            *(
+                (store, other)[number % 2].put(Kind.STREAM, "a", {"meta": {f"k{number}": "v"}})
+                for number in range(20)
+            )
+        )
+    assert len(store.get(Kind.STREAM, "a").config["meta"]) == 20
