@@ -89,6 +89,10 @@ def make_registry(cache: Cache, settings: Settings) -> kopf.OperatorRegistry:
         kopf.on.event(group, version, kind.plural, registry=registry)(on_event)
     kopf.on.event("coordination.k8s.io", "v1", "leases", registry=registry)(on_lease)
 
+    @kopf.on.login(registry=registry)
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_kubeconfig(**kwargs) or kopf.login_with_service_account(**kwargs)
+
     @kopf.on.startup(registry=registry)
     def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
         settings.posting.enabled = False
