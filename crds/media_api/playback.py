@@ -9,7 +9,7 @@ from media_api.units import Count, Secret, Text, TextMap, Url
 
 PlayProtocol = Literal[
     "hls", "cmaf", "dash", "player", "mss", "rtmp", "rtsp", "m4f", "m4s", "mseld", "tshttp",
-    "webrtc", "srt", "shoutcast", "mp4", "jpeg", "api",
+    "webrtc", "srt", "shoutcast", "mp4", "jpeg", "api", "flv",
 ]  # fmt: skip
 PLAY_PROTOCOLS: tuple[str, ...] = get_args(PlayProtocol)
 Pid = Annotated[int, Field(ge=0, le=8191, description="MPEG-TS PID, 0 to 8191.")]
@@ -29,7 +29,8 @@ class ProtocolsSpec(ApiModel):
     dash: bool | None = Field(default=None, description="MPEG-DASH.")
     player: bool | None = Field(default=None, description="The player page embed.html.")
     mss: bool | None = Field(default=None, description="Microsoft Smooth Streaming.")
-    rtmp: bool | None = Field(default=None, description="RTMP and HTTP-FLV.")
+    rtmp: bool | None = Field(default=None, description="RTMP.")
+    flv: bool | None = Field(default=None, description="HTTP-FLV; not in the reference server.")
     rtsp: bool | None = Field(default=None, description="RTSP.")
     m4f: bool | None = Field(default=None, description="Segments between servers.")
     m4s: bool | None = Field(default=None, description="Low latency between servers.")

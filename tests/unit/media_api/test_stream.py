@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from media_api.playback import PLAY_PROTOCOLS, ProtocolsSpec
 from media_api.stream import StreamConfig, TemplateConfig
 from pydantic import ValidationError
 
@@ -138,6 +139,10 @@ def test_protocols() -> None:
     assert (spec := stream(protocols={"whitelist": True, "dash": True}).protocols) is not None
     assert spec.allows("dash")
     assert not spec.allows("hls")
+
+
+def test_every_protocol_has_a_switch() -> None:
+    assert set(PLAY_PROTOCOLS) == ProtocolsSpec.model_fields.keys() - {"whitelist"}
 
 
 def test_template_prefixes() -> None:
