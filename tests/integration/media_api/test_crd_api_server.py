@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from media_api import crd
 from media_api.resources import StreamResource
 from media_api.resources.meta import API_VERSION
@@ -222,6 +223,20 @@ def test_refused_with_a_reason(
     api: ApiServer, kind: str, spec: dict[str, Any], message: str
 ) -> None:
     assert message in api.create(kind, spec)
+
+
+SAMPLES = sorted((crd.DIRECTORY.parent / "manifests" / "samples").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=[path.name for path in SAMPLES])
+def test_samples_are_accepted(api: ApiServer, path: Path) -> None:
+    ours = [
+        item
+        for item in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+        if item and item["apiVersion"] == API_VERSION
+    ]
+    for item in ours:
+        assert api.create(item["kind"], item["spec"]) == ""
 
 
 def test_stream_comes_back_as_written(api: ApiServer) -> None:
