@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
 sys.path.insert(0, str(HERE))  # `local_cluster` is a program of the tests, not a distribution
 
 from local_cluster import Cluster, ClusterError, NotSupported, choose  # noqa: E402
@@ -63,6 +64,15 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         yield chosen
     finally:
         chosen.release()
+
+
+@pytest.fixture(scope="session")
+def images(cluster: Cluster) -> dict[str, str]:
+    """`streamer` and `central` -> tag of the image built from its Dockerfile, on every node."""
+    tags = {name: f"flussonic/{name}:test" for name in ("streamer", "central")}
+    for name, tag in tags.items():
+        cluster.build_image(tag, REPOSITORY / f"{name}-image" / "Dockerfile", REPOSITORY)
+    return tags
 
 
 @pytest.fixture

@@ -250,7 +250,9 @@ class LocalCluster:
 
     def acquire(self) -> None:
         """Bring the cluster up for a test session, and keep other sessions from stopping it."""
-        self._users = _open_locked(self.layout.users, fcntl.LOCK_SH, LOCK_TIMEOUT_S)
+        self._users = processes.open_locked(
+            self.layout.users, fcntl.LOCK_SH, LOCK_TIMEOUT_S, "a session stops the cluster"
+        )
         self.up(keep=False)
 
     def release(self) -> None:
@@ -316,28 +318,10 @@ class LocalCluster:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        with _open_locked(self.layout.lock, fcntl.LOCK_EX, LOCK_TIMEOUT_S):
+        with processes.open_locked(
+            self.layout.lock, fcntl.LOCK_EX, LOCK_TIMEOUT_S, "another process changes the cluster"
+        ):
             yield
-
-
-def _open_locked(path: Path, kind: int, timeout: float) -> TextIO:
-    """Open a lock file and lock it; ClusterError after ``timeout`` seconds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("w")
-
-    def lock() -> bool:
-        try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    try:
-        processes.wait_until(lock, f"lock {path} (somebody else changes the cluster)", timeout)
-    except ClusterError:
-        file.close()
-        raise
-    return file
 
 
 def _copy_private(source: Path, target: Path) -> None:

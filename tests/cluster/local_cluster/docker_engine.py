@@ -8,16 +8,18 @@ the ``with`` block.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from pathlib import Path
 from types import TracebackType
 
-from local_cluster import cgroups, node, processes
+from local_cluster import cgroups, images, node, processes
 from local_cluster.layout import Layout
 from local_cluster.processes import ClusterError
 
 START_TIMEOUT_S = 60.0
+LOCK_TIMEOUT_S = 3600.0
 BUILD_TIMEOUT_S = 1800.0
 TRANSFER_TIMEOUT_S = 300.0
 ROLE = "dockerd"
@@ -44,7 +46,18 @@ class DockerEngine:
         for program in ("docker", "dockerd"):
             if shutil.which(program) is None:
                 raise ClusterError(f"{program} is not installed (Debian package docker.io)")
-        self._stop()
+        self._lock = processes.open_locked(
+            self._layout.docker_lock, fcntl.LOCK_EX, LOCK_TIMEOUT_S, "another build runs"
+        )
+        try:
+            self._start()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def _start(self) -> None:
+        self._end()
         self._run_folder.mkdir(parents=True, exist_ok=True)
         config = self._run_folder / "daemon.json"
         config.write_text("{}")  # not the host's /etc/docker/daemon.json
@@ -63,17 +76,12 @@ class DockerEngine:
                 "--iptables=false",
             ],
         )
-        try:
-            processes.wait_until(
-                lambda: processes.attempt([*self._docker(), "info"], timeout=10),
-                "dockerd answers",
-                START_TIMEOUT_S,
-                hint=lambda: processes.log_tail(self._layout, ROLE),
-            )
-        except BaseException:
-            self._stop()
-            raise
-        return self
+        processes.wait_until(
+            lambda: processes.attempt([*self._docker(), "info"], timeout=10),
+            "dockerd answers",
+            START_TIMEOUT_S,
+            hint=lambda: processes.log_tail(self._layout, ROLE),
+        )
 
     def __exit__(
         self,
@@ -84,6 +92,12 @@ class DockerEngine:
         self._stop()
 
     def _stop(self) -> None:
+        try:
+            self._end()
+        finally:
+            self._lock.close()
+
+    def _end(self) -> None:
         processes.stop(self._layout, ROLE)
         cgroups.remove(cgroups.DOCKER)
         node.unmount_below(self._layout.cache / "docker")
@@ -125,7 +139,10 @@ class DockerEngine:
         processes.run([*self._docker(), "load", "--input", archive], timeout=TRANSFER_TIMEOUT_S)
 
     def save(self, tag: str, archive: Path) -> None:
-        """Write an image of the engine to an archive."""
+        """Write an image of the engine to an archive, unless it is that image already."""
+        digest = self.run("image", "inspect", "--format={{.Id}}", tag).strip()
+        if archive.exists() and images.holds(archive, digest.removeprefix("sha256:")):
+            return
         archive.parent.mkdir(parents=True, exist_ok=True)
         unfinished = archive.with_suffix(".new")
         command = [*self._docker(), "save", "--output", unfinished, tag]

@@ -191,8 +191,17 @@ def _kind_image() -> str:
 def choose(layout: Layout | None = None) -> Cluster:
     """The cluster to test on: KUBECONFIG's, else kind if it can start, else the local one."""
     layout = layout or Layout()
-    if os.environ.get("KUBECONFIG"):
-        return ExternalCluster(Path(os.environ["KUBECONFIG"]))
-    if shutil.which("kind") and shutil.which("docker") and _kind_image():
+    named = os.environ.get("KUBECONFIG")
+    if named and not _is_local(layout, Path(named)):
+        return ExternalCluster(Path(named))
+    if not named and shutil.which("kind") and shutil.which("docker") and _kind_image():
         return KindCluster(layout)
     return LocalCluster(layout)
+
+
+def _is_local(layout: Layout, kubeconfig: Path) -> bool:
+    """Whether a kubeconfig is a copy of the local cluster's."""
+    try:
+        return kubeconfig.read_bytes() == layout.admin_kubeconfig.read_bytes()
+    except OSError:
+        return False

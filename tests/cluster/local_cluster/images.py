@@ -18,6 +18,7 @@ import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from local_cluster.layout import PACKAGE, Layout
 from local_cluster.processes import ClusterError, run
@@ -27,7 +28,7 @@ PYTHON_BASE = "localhost/python-base:bookworm"
 POSTGRES = "localhost/postgres:15"
 
 # Raise it when a `finish` function changes: the cached images are then made again.
-REVISION = 1
+REVISION = 2
 SUITE = "bookworm"
 DEBOOTSTRAP_TIMEOUT_S = 900
 # The user id of the public image, which the manifests name in their securityContext.
@@ -65,14 +66,14 @@ def _finish_postgres(root: Path) -> None:
     run(["chroot", root, "groupmod", "--gid", str(POSTGRES_UID), "postgres"])
     # Debian makes a cluster at installation; the container makes its own in PGDATA.
     for relative in ("var/lib/postgresql", "etc/postgresql", "var/log/postgresql"):
-        shutil.rmtree(root / relative, ignore_errors=True)
-    for relative in ("var/lib/postgresql/data", "var/run/postgresql"):
-        folder = root / relative
+        shutil.rmtree(_inside(root, relative), ignore_errors=True)
+    for relative in ("var/lib/postgresql/data", "run/postgresql"):
+        folder = _inside(root, relative)
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o1777)
-    for folder in (root / "var/lib/postgresql", root / "var/lib/postgresql/data"):
-        os.chown(folder, POSTGRES_UID, POSTGRES_UID)
-    entrypoint = root / "usr/local/bin/docker-entrypoint.sh"
+    for relative in ("var/lib/postgresql", "var/lib/postgresql/data"):
+        os.chown(_inside(root, relative), POSTGRES_UID, POSTGRES_UID)
+    entrypoint = _inside(root, "usr/local/bin/docker-entrypoint.sh")
     shutil.copyfile(ENTRYPOINT, entrypoint)
     entrypoint.chmod(0o755)
 
@@ -80,7 +81,15 @@ def _finish_postgres(root: Path) -> None:
 def _trust_what_the_host_trusts(root: Path) -> None:
     """Copy the host's CA bundle: behind a company proxy pip finds no registry without it."""
     if CA_BUNDLE.exists():
-        shutil.copyfile(CA_BUNDLE, root / "etc/ssl/certs/ca-certificates.crt")
+        shutil.copyfile(CA_BUNDLE, _inside(root, "etc/ssl/certs/ca-certificates.crt"))
+
+
+def _inside(root: Path, relative: str) -> Path:
+    """A path in an image's tree; ClusterError if a link leads out of it (/var/run is one)."""
+    path = (root / relative).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise ClusterError(f"{relative} of the image leads to {path} of this host")
+    return path
 
 
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -211,11 +220,24 @@ def write_archive(path: Path, tag: str, layer: Path, config: dict[str, object]) 
 
 def tag_in(archive: Path) -> str:
     """The tag of the first image in an archive. Raises ClusterError if it is none."""
+    return str(_manifest(archive)["RepoTags"][0])
+
+
+def holds(archive: Path, digest: str) -> bool:
+    """Whether the image in an archive is that of this configuration digest (hexadecimal)."""
+    return digest in str(_manifest(archive)["Config"])
+
+
+def _manifest(archive: Path) -> dict[str, Any]:
+    """The first entry of an archive's `manifest.json`; ClusterError if the file has none."""
     try:
         with tarfile.open(archive) as tar:
             member = tar.extractfile("manifest.json")
             if member is None:
                 raise KeyError("manifest.json")
-            return str(json.load(member)[0]["RepoTags"][0])
+            first = json.load(member)[0]
+            if not first["RepoTags"] or not first["Config"]:
+                raise KeyError("RepoTags")
+            return dict(first)
     except (OSError, tarfile.TarError, KeyError, IndexError, TypeError, ValueError) as error:
         raise ClusterError(f"{archive} is no image archive (docker save): {error}") from error

@@ -87,6 +87,11 @@ class Layout:
         return self.state.with_suffix(".lock")
 
     @property
+    def docker_lock(self) -> Path:
+        """Held while a Docker engine of ours runs."""
+        return self.state.with_suffix(".docker-lock")
+
+    @property
     def users(self) -> Path:
         """Held shared by every test session that uses the cluster: the last one stops it."""
         return self.state.with_suffix(".users")

@@ -9,6 +9,9 @@ if [ "${1:-postgres}" != postgres ] && [ "${1#-}" = "$1" ]; then
     exec "$@"
 fi
 [ "${1:-}" = postgres ] && shift
+mkdir -p "$PGDATA"
+# A volume with an fsGroup is made writable for the group at each start; PostgreSQL refuses that.
+chmod 700 "$PGDATA"
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
     if [ -n "${POSTGRES_PASSWORD_FILE:-}" ]; then
         POSTGRES_PASSWORD=$(cat "$POSTGRES_PASSWORD_FILE")
@@ -17,8 +20,6 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
         echo "postgres: set POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE" >&2
         exit 1
     fi
-    mkdir -p "$PGDATA"
-    chmod 700 "$PGDATA"
     password_file=$(mktemp)
     printf '%s\n' "$POSTGRES_PASSWORD" >"$password_file"
     initdb --username="$POSTGRES_USER" --pwfile="$password_file" --encoding=UTF8 \

@@ -9,6 +9,7 @@ file that a crash leaves behind and the kernel may have given to somebody else s
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from local_cluster.layout import Layout, Node
 
@@ -104,6 +106,29 @@ def wait_until(
         if time.monotonic() > deadline:
             raise ClusterError(f"{what}: not within {timeout:g} s. {hint()}".strip())
         time.sleep(poll)
+
+
+def open_locked(path: Path, kind: int, timeout: float, holder: str) -> TextIO:
+    """Open a lock file and lock it (``fcntl.LOCK_SH`` or ``LOCK_EX``); closing it unlocks.
+
+    ClusterError after ``timeout`` seconds, saying what the ``holder`` does.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("w")
+
+    def lock() -> bool:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    try:
+        wait_until(lock, f"lock {path} ({holder})", timeout)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def start(layout: Layout, role: str, args: Sequence[str | Path], node: Node | None = None) -> int:
