@@ -58,18 +58,22 @@ def _av1(record: bytes) -> str:
 
 
 def _descriptors(esds: bytes) -> str:
-    """Object type and, for AAC, audio object type from an ES_Descriptor (ISO/IEC 14496-1 7.2.6)."""
+    """Object type and, for AAC, audio object type of an `esds` box."""
+    object_type, specific = decoder_config(esds)
+    if object_type != _OTI_AAC:
+        return f"{object_type:02X}"
+    return f"40.{_audio_object_type(specific)}"
+
+
+def decoder_config(esds: bytes) -> tuple[int, bytes]:
+    """Object type and DecoderSpecificInfo in an ES_Descriptor (ISO/IEC 14496-1 7.2.6).
+
+    Raises ValueError if there is none.
+    """
     position, object_type = 4, 0
     while position + 2 <= len(esds):
         tag = esds[position]
-        position += 1
-        length = 0
-        while position < len(esds):
-            byte = esds[position]
-            position += 1
-            length = length << 7 | byte & 0x7F
-            if not byte & 0x80:
-                break
+        length, position = _descriptor_length(esds, position + 1)
         if tag == _TAG_ES:
             flags = esds[position + 2]
             position += 3 + (2 if flags & 0x80 else 0) + (2 if flags & 0x20 else 0)
@@ -77,13 +81,25 @@ def _descriptors(esds: bytes) -> str:
         elif tag == _TAG_DECODER_CONFIG:
             object_type = esds[position]
             position += 13
-        elif tag == _TAG_DECODER_SPECIFIC and object_type == _OTI_AAC:
-            return f"40.{_audio_object_type(esds[position : position + length])}"
+        elif tag == _TAG_DECODER_SPECIFIC:
+            return object_type, esds[position : position + length]
         else:
             position += length
     if not object_type:
         raise ValueError("esds without a decoder configuration")
-    return f"{object_type:02X}"
+    return object_type, b""
+
+
+def _descriptor_length(data: bytes, position: int) -> tuple[int, int]:
+    """Length in groups of 7 bits and the position behind it (ISO/IEC 14496-1 8.3.3)."""
+    length = 0
+    while position < len(data):
+        byte = data[position]
+        position += 1
+        length = length << 7 | byte & 0x7F
+        if not byte & 0x80:
+            break
+    return length, position
 
 
 def _audio_object_type(config: bytes) -> int:

@@ -1,0 +1,184 @@
+"""Hand-over of one output format to its subscribers, across threads.
+
+An input thread appends, the event loop takes and delivers: the owner's lock is held for both, and
+sinks are called without it. Events are (message, payload) as they travel to the egress workers.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from media_streamer.media.gop import Boundary, Entry
+
+log = logging.getLogger(__name__)
+
+Message = dict[str, Any]
+Event = tuple[Message, bytes]
+Sink = Callable[[Message, bytes], None]
+"""Gets a message of its own (it may be changed) and shared payload bytes."""
+
+IDLE_SECONDS = 60.0
+"""A format whose last subscriber left this long ago is not built any more."""
+MAX_PENDING_BYTES = 32 * 1024 * 1024
+
+
+class FormatHub(Protocol):
+    """One format of a stream: takes entries, keeps the state that a new subscriber needs."""
+
+    def append(self, entry: Entry) -> None:
+        """A frame and its bytes; input thread, lock held."""
+
+    def gap(self) -> None:
+        """What comes next does not continue what came before; input thread, lock held."""
+
+    def take(self) -> list[Event]:
+        """Events since the last call; loop thread, lock held."""
+
+    def replay(self) -> list[Event]:
+        """State so far, as a new subscriber needs it, right after `take`."""
+
+    def close(self) -> None:
+        """Stop and remove files."""
+
+
+class Subscribers:
+    """The sinks of one format; touched by the event loop thread only."""
+
+    def __init__(self, stream: str, name: str) -> None:
+        self._stream = stream
+        self._name = name
+        self._sinks: dict[int, Sink] = {}
+        self._next = 0
+        self._idle_since = time.monotonic()
+
+    def __len__(self) -> int:
+        return len(self._sinks)
+
+    @property
+    def idle_seconds(self) -> float:
+        """For how long there has been no subscriber, 0.0 if there is one."""
+        return 0.0 if self._sinks else time.monotonic() - self._idle_since
+
+    def add(self, sink: Sink) -> int:
+        """Number of the new subscriber."""
+        self._next += 1
+        self._sinks[self._next] = sink
+        return self._next
+
+    def remove(self, number: int) -> None:
+        if self._sinks.pop(number, None) is not None and not self._sinks:
+            self._idle_since = time.monotonic()
+
+    def deliver(self, events: Iterable[Event], number: int | None = None) -> None:
+        """Call all sinks, or that of one subscriber; a sink that fails is removed."""
+        chosen = self._sinks.items() if number is None else [(number, self._sinks[number])]
+        for subscriber, sink in list(chosen):
+            try:
+                for message, payload in events:
+                    sink(dict(message), payload)
+                    if message["op"] == "end":
+                        self.remove(subscriber)
+                        break
+            except Exception:
+                log.exception(
+                    "stream %s: subscriber of %s failed, dropped", self._stream, self._name
+                )
+                self.remove(subscriber)
+
+
+class ChunkHub:
+    """A continuous format: pieces joined into one chunk per flush, none across a GOP start."""
+
+    def __init__(self, stream: str, header: bytes, audio_only: bool) -> None:
+        self._stream = stream
+        self._audio_only = audio_only
+        self._header = header
+        self._pieces: list[bytes] = []
+        self._key = audio_only
+        self._pending: list[Event] = [({"op": "header"}, header)]
+        self._pending_bytes = 0
+        self._stalled = False
+        self._cache: list[Event] = []
+        self._cache_bytes = 0
+
+    def append(self, entry: Entry) -> None:
+        data = entry.data
+        if entry.boundary is Boundary.KEY:
+            # Also where this container leaves the leading track out.
+            self._close_chunk()
+            self._key = True
+            self._stalled = False
+        if self._stalled or not data:
+            return
+        self._pieces.append(data)
+        self._pending_bytes += len(data)
+        if self._pending_bytes > MAX_PENDING_BYTES:
+            self._drop_pending()
+
+    def set_header(self, header: bytes, audio_only: bool) -> None:
+        """The tracks changed: a new header goes out in front of their first frame."""
+        self._close_chunk()
+        self._header = header
+        self._key = self._audio_only = audio_only
+        self._pending.append(({"op": "header"}, header))
+
+    def gap(self) -> None:
+        self._close_chunk()
+        self._pending.append(({"op": "gap"}, b""))
+
+    def take(self) -> list[Event]:
+        self._close_chunk()
+        if not self._pending:
+            return []
+        events, self._pending, self._pending_bytes = self._pending, [], 0
+        for event in events:
+            self._remember(event)
+        return events
+
+    def replay(self) -> list[Event]:
+        return [({"op": "header"}, self._header), *self._cache]
+
+    def close(self) -> None:
+        self._pieces.clear()
+        self._pending.clear()
+
+    def _close_chunk(self) -> None:
+        if self._pieces:
+            self._pending.append(({"op": "chunk", "key": self._key}, b"".join(self._pieces)))
+            self._pieces.clear()
+            self._key = self._audio_only
+
+    def _remember(self, event: Event) -> None:
+        """Keep the chunks since the last key; the bounds are those of the GOP cache in front."""
+        message, payload = event
+        if message["op"] != "chunk":
+            self._cache, self._cache_bytes = [], 0
+        elif message["key"] and not (self._audio_only and self._cache):
+            self._cache, self._cache_bytes = [event], len(payload)
+        elif self._cache:
+            self._cache.append(event)
+            self._cache_bytes += len(payload)
+        self._limit_cache()
+
+    def _limit_cache(self) -> None:
+        if self._audio_only:
+            while len(self._cache) > AUDIO_CACHE_CHUNKS:
+                del self._cache[0]
+        elif self._cache_bytes > MAX_PENDING_BYTES // 2:
+            self._cache, self._cache_bytes = [], 0
+
+    def _drop_pending(self) -> None:
+        log.error(
+            "stream %s: nobody took %d bytes of output; dropped up to the next key frame",
+            self._stream,
+            self._pending_bytes,
+        )
+        self._pieces.clear()
+        self._pending = [({"op": "header"}, self._header), ({"op": "gap"}, b"")]
+        self._pending_bytes = 0
+        self._stalled = True
+
+
+AUDIO_CACHE_CHUNKS = 25
+"""About a second of sound at 40 ms a chunk."""

@@ -1,0 +1,321 @@
+"""HLS formats of a stream: muxed MPEG-TS segments, and one fMP4 track each with LL-HLS parts.
+
+All tracks of a format are cut at the same boundary and share media sequence numbers. State and
+files are touched by the input thread (lock held); only `replay` and `close` come from the loop.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from media_streamer.media.frame import TIME_BASE, Track
+from media_streamer.media.gop import Boundary, Entry
+from media_streamer.media.hub import Event, Message
+from media_streamer.media.mux.fmp4 import EMPTY_SEGMENT, Fmp4Track, Part
+from media_streamer.media.segment_files import SegmentFile, SegmentFiles
+from media_streamer.media.segmenter import SegmentPlanner, SegmentSettings, WallClock, first_msn
+from media_streamer.media.window import TrackWindow
+
+_WRITE_BYTES = 256 * 1024
+"""MPEG-TS segments are announced whole, so they are written in large pieces."""
+
+
+class _Segments:
+    """What both containers share: the plan, the files, the messages."""
+
+    format = ""
+
+    def __init__(self, settings: SegmentSettings, clock: WallClock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._files = SegmentFiles(settings.directory, settings.stream, self.format)
+        self._planner = SegmentPlanner(settings.duration_ms, first_msn(settings.duration_ms))
+        self._pending: list[Event] = []
+        self._names: list[str] = []
+        self._init = -1
+        """Number of the newest initialisation sections."""
+        self._start: int | None = None
+        """DTS at which the running segment starts."""
+        self._msn = 0
+        self._discontinuity = False
+        """The running segment, or the next one, does not continue the last."""
+        self._announced = False
+
+    def take(self) -> list[Event]:
+        self._files.sweep()
+        events = list(self._pending)
+        self._pending.clear()
+        return events
+
+    def gap(self) -> None:
+        """End the running segment; the next one is a discontinuity."""
+        if self._start is not None:
+            self._finish(None)
+            self._start = None
+            self._planner.stop()
+        self._discontinuity = self._announced
+
+    def set_tracks(self, tracks: Sequence[Track]) -> None:
+        """New initialisation sections, and a discontinuity if there were others before.
+
+        Other names than before end all subscriptions: what a subscriber knows of a track that is
+        gone would stay with it for ever.
+        """
+        self.gap()
+        names = self._track_names(tracks)
+        if self._names and names != self._names:
+            self._clear()
+            self._pending[:] = [({"op": "end", "reason": "tracks changed"}, b"")]
+        self._names = names
+        self._init += 1
+        self._set_tracks(tracks)
+
+    def append(self, entry: Entry) -> None:
+        frame, _, boundary = entry
+        if not any(self._names):
+            return
+        if boundary is not Boundary.NONE and self._planner.starts(frame.dts):
+            if self._start is not None:
+                self._finish(entry)
+                self._clock.correct(frame.dts, (frame.dts - self._start) * 1000 / TIME_BASE)
+                self._discontinuity = False
+            self._start = frame.dts
+            self._msn = self._planner.msn
+            self._announced = True
+            self._begin()
+        if self._start is not None:
+            self._add(entry)
+
+    def reconfigure(self, settings: SegmentSettings) -> None:
+        """Use other settings from the next segment on."""
+        self._settings = settings
+        self._planner.set_duration(settings.duration_ms)
+
+    def close(self) -> None:
+        self._clear()
+        self._files.remove_all()
+
+    def _segment_fields(self, start: int, duration: float, size: int) -> Message:
+        """The fields of a `segment` message that both containers have; `duration` in seconds."""
+        return {
+            "start_utc_ms": self._clock.utc_ms(start),
+            "duration": duration,
+            "size": size,
+            "discontinuity": self._discontinuity,
+            "bandwidth": round(size * 8 / duration) if duration > 0 else 0,
+        }
+
+    def _track_names(self, tracks: Sequence[Track]) -> list[str]:
+        raise NotImplementedError
+
+    def _set_tracks(self, tracks: Sequence[Track]) -> None:
+        raise NotImplementedError
+
+    def _begin(self) -> None:
+        raise NotImplementedError
+
+    def _add(self, entry: Entry) -> None:
+        raise NotImplementedError
+
+    def _finish(self, following: Entry | None) -> None:
+        """End the running segment; `following` starts the next one, None if nothing does yet."""
+        raise NotImplementedError
+
+    def _clear(self) -> None:
+        """Forget everything that was announced."""
+        raise NotImplementedError
+
+
+class TsSegments(_Segments):
+    """One muxed MPEG-TS track; a segment is the bytes between two boundaries as they are."""
+
+    format = "ts"
+
+    def __init__(self, settings: SegmentSettings, clock: WallClock) -> None:
+        super().__init__(settings, clock)
+        self._window = TrackWindow("", self._files, settings.count, self._pending)
+        self._file: SegmentFile | None = None
+        self._pieces: list[bytes] = []
+        self._piece_bytes = 0
+        self._end = 0
+        """DTS at which the last frame of the leading track ends."""
+
+    def replay(self) -> list[Event]:
+        return self._window.replay()
+
+    def reconfigure(self, settings: SegmentSettings) -> None:
+        super().reconfigure(settings)
+        self._window.count = settings.count
+
+    def _track_names(self, tracks: Sequence[Track]) -> list[str]:
+        return ["".join(track.name for track in tracks)]
+
+    def _set_tracks(self, tracks: Sequence[Track]) -> None:
+        self._window.name = self._names[0]
+        if tracks:
+            self._window.init(self._init, None, _init_fields(tracks))
+
+    def _begin(self) -> None:
+        self._file = self._files.create(f"{self._msn}.ts")
+
+    def _add(self, entry: Entry) -> None:
+        self._pieces.append(entry.data)
+        self._piece_bytes += len(entry.data)
+        self._end = max(self._end, entry.frame.dts + entry.frame.duration)
+        if self._piece_bytes >= _WRITE_BYTES:
+            self._write()
+
+    def _write(self) -> None:
+        if self._file is not None:
+            self._file.write(b"".join(self._pieces))
+        self._pieces.clear()
+        self._piece_bytes = 0
+
+    def _finish(self, following: Entry | None) -> None:
+        assert self._file is not None
+        assert self._start is not None
+        self._write()
+        self._file.close()
+        end = following.frame.dts if following is not None else self._end
+        self._end = 0
+        fields = self._segment_fields(self._start, (end - self._start) / TIME_BASE, self._file.size)
+        self._window.segment(self._msn, self._init, self._file.path, fields)
+        self._file = None
+
+    def _clear(self) -> None:
+        self._window.clear()
+        self._pieces.clear()
+        self._piece_bytes = 0
+        if self._file is not None:
+            self._file.close()
+            self._files.expire(self._file.path)
+            self._file = None
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One fMP4 track under way."""
+
+    writer: Fmp4Track
+    window: TrackWindow
+    file: SegmentFile | None = None
+    start: int | None = None
+    """DTS of its first frame in the running segment."""
+
+
+class Fmp4Segments(_Segments):
+    """A track each, segments that grow by parts."""
+
+    format = "fmp4"
+
+    def __init__(self, settings: SegmentSettings, clock: WallClock) -> None:
+        super().__init__(settings, clock)
+        self._lanes: dict[int, _Lane] = {}
+        self._windows: dict[str, TrackWindow] = {}
+
+    def replay(self) -> list[Event]:
+        return [event for window in self._windows.values() for event in window.replay()]
+
+    def reconfigure(self, settings: SegmentSettings) -> None:
+        super().reconfigure(settings)
+        for lane in self._lanes.values():
+            lane.writer.set_part_duration(settings.part_ms)
+            lane.window.count = settings.count
+
+    def _track_names(self, tracks: Sequence[Track]) -> list[str]:
+        return [track.name for track in tracks]
+
+    def _set_tracks(self, tracks: Sequence[Track]) -> None:
+        self._lanes = {}
+        windows = {}
+        for track in tracks:
+            window = self._windows.get(track.name) or TrackWindow(
+                track.name, self._files, self._settings.count, self._pending
+            )
+            windows[track.name] = window
+            path = self._files.write_whole(f"init-{track.name}-{self._init}.mp4", track.init)
+            window.init(self._init, path, _init_fields([track]))
+            writer = Fmp4Track(track, self._settings.part_ms)
+            self._lanes[track.number] = _Lane(writer, window)
+        self._windows = windows
+
+    def _begin(self) -> None:
+        for lane in self._lanes.values():
+            lane.file = self._files.create(f"{lane.window.name}-{self._msn}.m4s")
+            lane.start = None
+
+    def _add(self, entry: Entry) -> None:
+        lane = self._lanes.get(entry.frame.track)
+        if lane is None:
+            return
+        if lane.start is None:
+            lane.start = entry.frame.dts
+        for part in lane.writer.add(entry.frame):
+            self._write_part(lane, part)
+
+    def _write_part(self, lane: _Lane, part: Part) -> None:
+        file = lane.file
+        assert file is not None
+        offset = file.size
+        if not file.write(part.data):
+            return
+        lane.window.part(
+            {
+                "msn": self._msn,
+                "duration": part.duration,
+                "independent": part.independent,
+                "path": str(file.path),
+                "offset": offset,
+                "size": len(part.data),
+                "init": self._init,
+                "discontinuity": self._discontinuity,
+            }
+        )
+
+    def _finish(self, following: Entry | None) -> None:
+        assert self._start is not None
+        durations: dict[int, float] = {}
+        for number, lane in self._lanes.items():
+            known = following is not None and following.frame.track == number
+            end = following.frame.dts if following is not None and known else None
+            part, durations[number] = lane.writer.finish(end)
+            if part is not None:
+                self._write_part(lane, part)
+            if following is None:
+                lane.writer.discontinuity()
+        longest = max(durations.values(), default=0.0)
+        for number, lane in self._lanes.items():
+            file = lane.file
+            assert file is not None
+            if not durations[number]:
+                file.write(EMPTY_SEGMENT)
+            file.close()
+            start = lane.start if lane.start is not None else self._start
+            fields = self._segment_fields(start, durations[number] or longest, file.size)
+            lane.window.segment(self._msn, self._init, file.path, fields)
+            lane.file = None
+
+    def _clear(self) -> None:
+        for window in self._windows.values():
+            window.clear()
+        self._windows = {}
+        for lane in self._lanes.values():
+            if lane.file is not None:
+                lane.file.close()
+                self._files.expire(lane.file.path)
+                lane.file = None
+
+
+def _init_fields(tracks: Sequence[Track]) -> Message:
+    """What a multivariant playlist says of a rendition (RFC 8216 4.3.4.2)."""
+    video = next((track for track in tracks if track.kind == "video"), None)
+    audio = next((track for track in tracks if track.kind == "audio"), None)
+    return {
+        "codecs": ",".join(dict.fromkeys(track.codec_string for track in tracks)),
+        "width": video.width if video else 0,
+        "height": video.height if video else 0,
+        "fps": video.fps if video else 0.0,
+        "bandwidth": sum(track.bit_rate for track in tracks),
+        "channels": audio.channels if audio else 0,
+        "sample_rate": audio.sample_rate if audio else 0,
+        "language": audio.language if audio else "",
+    }
