@@ -1,0 +1,395 @@
+"""May this client play or publish this stream? Every request of every protocol is decided here.
+
+Order: the name (known, made from a template, asked of the configuration backend), whether it runs,
+the switch of its protocol, the password of publishers, the token rules of the server, the session
+that the request belongs to, authorisation, limits, and only then a new session.
+
+Invariants: a refusal says why and creates nothing; a decision is kept for as long as the backend
+said, so that an HLS viewer costs one question, and an open session outlives a backend that is down.
+"""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from media_api.auth import AuthBackendConfig, AuthSpec
+from media_api.rest.credentials import same_secret
+from media_api.server import ServerConfig
+from media_streamer.supervisor.auth.authorize import asks_backend, authorize
+from media_streamer.supervisor.auth.http_backend import HttpBackend
+from media_streamer.supervisor.auth.verdict import Question, Verdict, allow, deny
+from media_streamer.supervisor.catalog import Stream
+from media_streamer.supervisor.sessions import (
+    SEGMENTED_PROTOCOLS,
+    Session,
+    SessionRegistry,
+    session_key,
+)
+
+log = logging.getLogger(__name__)
+
+Answer = dict[str, Any]
+
+MAX_REMEMBERED_VERDICTS = 20_000
+MAX_NAME_LENGTH = 255
+UNCOUNTED_PROTOCOLS = frozenset({"jpeg", "player", "api"})
+"""Pictures and pages are authorised, but they are no sessions of viewers."""
+_SWITCHES: Mapping[str, str] = {
+    "hls": "hls",
+    "llhls": "cmaf",
+    "cmaf": "cmaf",
+    "tshttp": "tshttp",
+    "mpegts": "tshttp",
+    "flv": "rtmp",  # HTTP-FLV has no switch of its own: it is RTMP's payload
+    "rtmp": "rtmp",
+    "rtsp": "rtsp",
+    "jpeg": "jpeg",
+    "player": "player",
+    "api": "api",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRequest:
+    """The message `access` of an egress worker."""
+
+    name: str
+    proto: str
+    kind: Literal["play", "publish"]
+    ip: str
+    token: str = ""
+    qs: str = ""
+    password: str = ""
+    user_agent: str = ""
+    referer: str = ""
+    session_hint: str = ""
+
+    @classmethod
+    def of(cls, message: Mapping[str, Any]) -> "AccessRequest":
+        """Raises ValueError for a kind that does not exist."""
+        if message.get("kind") not in {"play", "publish"}:
+            raise ValueError(f"access of kind {message.get('kind')!r}")
+        fields = {key: str(message.get(key) or "") for key in cls.__slots__}
+        return cls(**fields)  # type: ignore[arg-type]  # kind was checked above
+
+
+class Streams(Protocol):
+    """What the decision needs of the rest of the supervisor."""
+
+    @property
+    def config(self) -> ServerConfig: ...
+
+    async def find(self, name: str, kind: str) -> Stream | None:
+        """The stream, made from a template or fetched from the backend if need be."""
+
+    async def where(self, stream: Stream) -> tuple[str, int] | None:
+        """Socket of its media worker and epoch, started if it is on demand; None if nowhere."""
+
+
+class AccessControl:
+    """Decides; keeps the decisions and the sessions."""
+
+    def __init__(
+        self,
+        streams: Streams,
+        sessions: SessionRegistry,
+        backend: HttpBackend,
+        hostname: str,
+    ) -> None:
+        self._streams = streams
+        self._sessions = sessions
+        self._backend = backend
+        self._hostname = hostname
+        self._verdicts: OrderedDict[str, tuple[float, Verdict]] = OrderedDict()
+        self._asking: dict[str, asyncio.Task[Verdict]] = {}
+
+    async def decide(self, request: AccessRequest) -> Answer:
+        """The answer to the message `access`."""
+        if not request.name or len(request.name) > MAX_NAME_LENGTH:
+            return refusal(404, "stream_not_found", "There is no such stream")
+        stream = await self._streams.find(request.name, request.kind)
+        if stream is None:
+            return refusal(404, "stream_not_found", f"There is no stream {request.name!r}")
+        stream.used_at = time.monotonic()
+        if (refused := self._check_stream(stream, request)) is not None:
+            return refused
+        token, refused = self._token(stream, request)
+        if refused is not None:
+            return refused
+        key = self._key(stream, request, token)
+        session = self._existing(stream, request, key)
+        if session is None:
+            verdict = await self._verdict(stream, request, token, key)
+            if not verdict.allowed:
+                return _refusal_of(verdict)
+            if (refused := self._check_limits(stream, request, token, verdict)) is not None:
+                return refused
+        place = await self._streams.where(stream)
+        if place is None:
+            title = stream.problem or "The stream is being started, try again"
+            return refusal(503, "stream_not_running", title)
+        # The wait above may have let a request of the same session in.
+        session = session or self._existing(stream, request, key)
+        if session is None:
+            session = self._open(stream, request, token, key, verdict)
+        socket, epoch = place
+        return {
+            "allowed": True,
+            "session_id": session.id,
+            "stream": stream.name,
+            "media_socket": socket,
+            "epoch": epoch,
+            "token": token,
+            "config": delivery_config(stream, self._streams.config),
+        }
+
+    def forget(self) -> None:
+        """Ask again for new sessions: the rules changed."""
+        self._verdicts.clear()
+
+    async def recheck(self, now: float) -> None:
+        """Ask the backends about open sessions whose decision has run out."""
+        due = [
+            session
+            for session in self._sessions
+            if session.recheck_at is not None and session.recheck_at <= now
+        ]
+        await asyncio.gather(*(self._recheck(session) for session in due))
+
+    async def reauthorize(self, name: str) -> int:
+        """Ask anew about all sessions of a stream; returns how many."""
+        self._verdicts.clear()
+        sessions = [*self._sessions.of_stream(name), *self._sessions.of_stream(name, "publish")]
+        await asyncio.gather(*(self._recheck(session) for session in sessions))
+        return len(sessions)
+
+    def _check_stream(self, stream: Stream, request: AccessRequest) -> Answer | None:
+        if stream.config.disabled:
+            return refusal(404, "stream_disabled", stream.problem or "The stream is disabled")
+        if request.kind == "publish":
+            return self._check_publisher(stream, request)
+        protocols = stream.config.protocols
+        switch = _SWITCHES.get(request.proto)
+        if switch is None:
+            return refusal(403, "protocol_unknown", f"There is no protocol {request.proto!r} here")
+        # PlayProtocol is a Literal; the values of _SWITCHES are members of it.
+        if protocols is not None and not protocols.allows(switch):  # type: ignore[arg-type]
+            return refusal(403, "protocol_denied", f"The stream may not be played by {switch}")
+        return None
+
+    @staticmethod
+    def _check_publisher(stream: Stream, request: AccessRequest) -> Answer | None:
+        if not stream.config.accepts_publish:
+            title = "The stream takes no publisher: give it an input publish://"
+            return refusal(403, "publish_not_allowed", title)
+        password = stream.config.password
+        if password and not same_secret(request.password, password):
+            return refusal(403, "wrong_password", "The password of the stream is wrong or missing")
+        return None
+
+    def _token(self, stream: Stream, request: AccessRequest) -> tuple[str, Answer | None]:
+        """The token after the rules of the server: as sent, made, empty, or refused."""
+        if request.token or not asks_backend(_spec(stream, request.kind)):
+            return request.token, None
+        config = self._streams.config
+        if config.auto_token == "uuid":
+            return str(uuid.uuid4()), None
+        if config.auto_token is False:
+            title = f"The request lacks the parameter {config.auth_token}"
+            return "", refusal(403, "no_token", title)
+        return "", None
+
+    @staticmethod
+    def _key(stream: Stream, request: AccessRequest, token: str) -> str:
+        spec = _spec(stream, request.kind)
+        extra = [key for key in (spec.session_keys or ()) if key == "token"] if spec else []
+        parts = [stream.name, request.ip, request.proto, request.kind, *extra, token]
+        return session_key(parts)
+
+    def _existing(self, stream: Stream, request: AccessRequest, key: str) -> Session | None:
+        if request.proto not in SEGMENTED_PROTOCOLS or request.kind != "play":
+            return None
+        session = self._sessions.get(request.session_hint) if request.session_hint else None
+        # A hint is the client's word: it must not carry a session to another stream or address.
+        if session is not None and (session.name != stream.name or session.ip != request.ip):
+            session = None
+        return session or self._sessions.by_key(key)
+
+    async def _verdict(
+        self, stream: Stream, request: AccessRequest, token: str, key: str
+    ) -> Verdict:
+        spec = _spec(stream, request.kind)
+        if spec is None:
+            return allow()
+        remembered = self._verdicts.get(key)
+        if remembered is not None and remembered[0] > time.monotonic():
+            return remembered[1]
+        asking = self._asking.get(key)
+        if asking is None:
+            # One question for the burst of requests that an HLS player starts with.
+            asking = asyncio.create_task(self._ask(spec, self._question(stream, request, token)))
+            self._asking[key] = asking
+            asking.add_done_callback(lambda _: self._asking.pop(key, None))
+        verdict = await asyncio.shield(asking)
+        if verdict.decided:
+            self._remember(key, verdict)
+        elif remembered is not None:
+            return remembered[1]
+        return verdict
+
+    async def _ask(self, spec: AuthSpec, question: Question) -> Verdict:
+        try:
+            return await authorize(spec, question, self._backend, self._rule_sets())
+        except Exception:
+            log.exception("stream %s: authorisation failed, access refused", question.name)
+            return deny("authorization_failed", "Authorisation failed, see the server's log")
+
+    def _rule_sets(self) -> dict[str, AuthBackendConfig]:
+        return {item.name: item for item in self._streams.config.auth_backends}
+
+    def _remember(self, key: str, verdict: Verdict) -> None:
+        self._verdicts[key] = (time.monotonic() + verdict.auth_seconds, verdict)
+        self._verdicts.move_to_end(key)
+        while len(self._verdicts) > MAX_REMEMBERED_VERDICTS:
+            self._verdicts.popitem(last=False)
+
+    def _question(self, stream: Stream, request: AccessRequest, token: str) -> Question:
+        return Question(
+            kind=request.kind,
+            name=stream.name,
+            proto=request.proto,
+            ip=request.ip,
+            token=token,
+            stream_clients=len(self._sessions.of_stream(stream.name)),
+            total_clients=self._sessions.clients,
+            qs=request.qs,
+            user_agent=request.user_agent,
+            referer=request.referer,
+            host=self._hostname,
+        )
+
+    def _check_limits(
+        self, stream: Stream, request: AccessRequest, token: str, verdict: Verdict
+    ) -> Answer | None:
+        if request.kind != "play" or request.proto in UNCOUNTED_PROTOCOLS:
+            return None
+        limit = self._streams.config.max_sessions
+        if limit and self._sessions.clients >= limit:
+            title = f"The server has its {limit} sessions (max_sessions)"
+            return refusal(503, "too_many_sessions", title)
+        user_limit = _user_limit(stream, verdict)
+        user = verdict.user_id or token
+        if user_limit and user:
+            if len(self._sessions.of_user(user)) >= user_limit:
+                title = f"The user has {user_limit} sessions already"
+                return refusal(403, "user_sessions_limit", title)
+        return None
+
+    def _open(
+        self, stream: Stream, request: AccessRequest, token: str, key: str, verdict: Verdict
+    ) -> Session:
+        segmented = request.proto in SEGMENTED_PROTOCOLS and request.kind == "play"
+        spec = _spec(stream, request.kind)
+        session = Session(
+            id="",
+            name=stream.name,
+            kind=request.kind,
+            proto=request.proto,
+            ip=request.ip,
+            key=key if segmented else "",
+            token=token,
+            query_string=request.qs,
+            user_agent=request.user_agent,
+            referer=request.referer,
+            user_id=verdict.user_id or token,
+            max_sessions=_user_limit(stream, verdict),
+            soft_limitation=bool(spec and spec.soft_limitation),
+        )
+        if asks_backend(spec):
+            session.recheck_at = time.monotonic() + verdict.auth_seconds
+        if request.proto in UNCOUNTED_PROTOCOLS:
+            session.id = str(uuid.uuid4())
+            return session
+        return self._sessions.open(session)
+
+    async def _recheck(self, session: Session) -> None:
+        stream = await self._streams.find(session.name, session.kind)
+        if stream is None:
+            return  # removing a stream closes its sessions
+        session.request_number += 1
+        session.recheck_at = None  # until the answer is there
+        question = Question(
+            kind=session.kind,
+            name=session.name,
+            proto=session.proto,
+            ip=session.ip,
+            token=session.token,
+            session_id=session.id,
+            request_type="update_session",
+            request_number=session.request_number,
+            stream_clients=len(self._sessions.of_stream(session.name)),
+            total_clients=self._sessions.clients,
+            duration=int(time.time() - session.opened_at),
+            bytes=session.bytes,
+            qs=session.query_string,
+            user_agent=session.user_agent,
+            referer=session.referer,
+            host=self._hostname,
+        )
+        spec = _spec(stream, session.kind)
+        verdict = await self._ask(spec, question) if spec is not None else allow()
+        if asks_backend(spec):
+            session.recheck_at = time.monotonic() + verdict.auth_seconds
+        if verdict.allowed or not verdict.decided:
+            return
+        if session.key:
+            self._remember(session.key, verdict)
+        log.info("stream %s: session %s is denied now, closed", session.name, session.id)
+        self._sessions.close(session.id, verdict.code)
+
+
+def refusal(status: int, code: str, title: str, location: str = "") -> Answer:
+    """An answer that denies; `status` as in HTTP."""
+    answer: Answer = {"allowed": False, "status": status, "code": code, "title": title}
+    if location:
+        answer["location"] = location
+    return answer
+
+
+def delivery_config(stream: Stream, server: ServerConfig) -> Answer:
+    """What an egress worker must know of the configuration; durations in ms."""
+    config = stream.config
+    prefix = config.url_prefix if config.url_prefix is not None else server.url_prefix
+    answer = {
+        "segment_duration": config.segment_duration,
+        "segment_count": config.segment_count,
+        "chunk_duration": config.chunk_duration,
+        "url_prefix": prefix or "",
+        "add_audio_only": bool(config.add_audio_only),
+        "title": config.title or "",
+        "static": config.static,
+        "auth_token": server.auth_token,
+        "protocols": config.protocols.explicit() if config.protocols else {},
+    }
+    return {key: value for key, value in answer.items() if value is not None}
+
+
+def _spec(stream: Stream, kind: str) -> AuthSpec | None:
+    return stream.config.on_play if kind == "play" else stream.config.on_publish
+
+
+def _user_limit(stream: Stream, verdict: Verdict) -> int | None:
+    """The backend's word first, then the stream's."""
+    if verdict.max_sessions is not None:
+        return verdict.max_sessions
+    spec = stream.config.on_play
+    return spec.max_sessions if spec is not None else None
+
+
+def _refusal_of(verdict: Verdict) -> Answer:
+    return refusal(verdict.status, verdict.code, verdict.title, verdict.location)

@@ -1,0 +1,48 @@
+"""One question, one verdict, whatever the stream's `on_play` or `on_publish` names."""
+
+import time
+from collections.abc import Mapping
+
+from media_api.auth import AuthBackendConfig, AuthSpec
+from media_streamer.supervisor.auth import securetoken
+from media_streamer.supervisor.auth.http_backend import HttpBackend
+from media_streamer.supervisor.auth.rules import check_restrictions, check_rules
+from media_streamer.supervisor.auth.verdict import Question, Verdict, allow, deny
+
+
+async def authorize(
+    spec: AuthSpec | None,
+    question: Question,
+    backend: HttpBackend,
+    rule_sets: Mapping[str, AuthBackendConfig],
+) -> Verdict:
+    """`rule_sets` are the server's `auth_backends` by name."""
+    if spec is None:
+        return allow()
+    if (refused := check_restrictions(spec, question)) is not None:
+        return refused
+    url = spec.url
+    if url is None or url is True:
+        return allow()
+    if url is False:
+        return deny("authorization_failed", "The stream is closed for everybody")
+    scheme, _, rest = url.partition("://")
+    if scheme in {"http", "https"}:
+        return await backend.ask(url, question, spec.extra)
+    if scheme == "securetoken":
+        return securetoken.check(question, rest, time.time())
+    if scheme == "auth":
+        rules = rule_sets.get(rest)
+        if rules is None:
+            return deny("auth_not_supported", f"There is no auth_backend {rest!r}: declare it")
+        return await check_rules(rules, question, backend)
+    return deny(
+        "auth_not_supported",
+        f"This server cannot ask {scheme or 'that'} for authorisation: use an HTTP URL,"
+        " securetoken:// or auth://",
+    )
+
+
+def asks_backend(spec: AuthSpec | None) -> bool:
+    """True if a decision is taken elsewhere, so that the token rules of the server apply."""
+    return spec is not None and isinstance(spec.url, str)

@@ -1,0 +1,97 @@
+"""Rules that need no network: pages that may embed, countries, and named rule sets.
+
+The order within a rule set is fixed: tokens, addresses, countries, user agents, each first allow
+and then deny; then all its backends at once, then `allow_default`.
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from media_api.auth import AuthBackendConfig, AuthSpec
+from media_api.server import parse_cidr
+from media_streamer.supervisor.auth.http_backend import HttpBackend
+from media_streamer.supervisor.auth.verdict import Question, Verdict, allow, deny
+
+
+def check_restrictions(spec: AuthSpec, question: Question) -> Verdict | None:
+    """A refusal by `domains` or by countries, None if they let the session pass."""
+    if spec.domains and not domain_allowed(question.referer, spec.domains):
+        return deny("wrong_domain", "This page may not embed the stream")
+    if spec.allowed_countries or spec.disallowed_countries:
+        return deny(
+            "geoip_not_supported",
+            "The stream is limited to countries, which this server cannot tell: it has no GeoIP",
+        )
+    return None
+
+
+def domain_allowed(referer: str, domains: Iterable[str]) -> bool:
+    """True if the host of `referer` is one of `domains` (`*.example.com` takes all below)."""
+    try:
+        host = (urlsplit(referer).hostname or "").lower()
+    except ValueError:
+        return False
+    if not host:
+        return False
+    for domain in domains:
+        wanted = domain.lower().rstrip(".")
+        if host == wanted or (wanted.startswith("*.") and host.endswith(wanted[1:])):
+            return True
+    return False
+
+
+def address_in(ip: str, networks: Iterable[str]) -> bool:
+    """True if `ip` lies in one of the networks; malformed ones match nothing."""
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    for network in networks:
+        try:
+            if address in ipaddress.ip_network(parse_cidr(network)):
+                return True
+        except (ValueError, TypeError):
+            continue
+    return False
+
+
+async def check_rules(
+    rules: AuthBackendConfig, question: Question, backend: HttpBackend
+) -> Verdict:
+    """The decision of a named rule set."""
+    denied = deny("authorization_failed", f"Refused by auth_backend {rules.name}")
+    if question.token and question.token in (rules.allow_tokens or ()):
+        return allow()
+    if question.token and question.token in (rules.deny_tokens or ()):
+        return denied
+    if address_in(question.ip, rules.allow_ips or ()):
+        return allow()
+    if address_in(question.ip, rules.deny_ips or ()):
+        return denied
+    if rules.allow_countries or rules.deny_countries:
+        return deny(
+            "geoip_not_supported",
+            f"auth_backend {rules.name} has rules on countries, which this server cannot tell",
+        )
+    if any(part in question.user_agent for part in rules.allow_uas or ()):
+        return allow()
+    if any(part in question.user_agent for part in rules.deny_uas or ()):
+        return denied
+    return await _ask_all(rules, question, backend) or (allow() if rules.allow_default else denied)
+
+
+async def _ask_all(
+    rules: AuthBackendConfig, question: Question, backend: HttpBackend
+) -> Verdict | None:
+    """Any backend that allows is enough; None if none decided."""
+    urls = [item.url for item in rules.backends or ()]
+    verdicts = await asyncio.gather(*(backend.ask(url, question) for url in urls))
+    decided = [verdict for verdict in verdicts if verdict.decided]
+    for verdict in decided:
+        if verdict.allowed:
+            return verdict
+    return decided[0] if decided else None

@@ -1,0 +1,196 @@
+"""Every stream that this server knows, whoever named it, and what changed since the last look.
+
+Sources, the earlier wins a name: the configuration file (`config`), the configuration backend
+(`external`), names that viewers and publishers made under a template's prefix (`user`).
+
+Invariants: a `Stream` object lives as long as its name is known under any configuration, so its
+statistics survive a reload; `Changes` names only what differs, and nothing else is touched. A
+stream's `config` is what applies (template merged in), `saved` what somebody wrote.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from media_api.server import ServerConfig
+from media_api.status import NamedBy
+from media_api.stream import StreamConfig, TemplateConfig
+
+JsonObject = dict[str, Any]
+
+MAX_DYNAMIC_STREAMS = 10_000
+"""Names that strangers make are bounded: a template with an empty prefix takes any."""
+_TEMPLATE_OWN_KEYS = frozenset({"name", "prefixes"})
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """One stream: its configuration and what is known about it at run time."""
+
+    name: str
+    named_by: NamedBy
+    saved: JsonObject
+    config: StreamConfig
+    stats: JsonObject = field(default_factory=dict)
+    problem: str = ""
+    """Why no media worker runs it (held in quarantine, refused by the worker)."""
+    opening_since: float | None = None
+    """Monotonic seconds; None while no input is being opened."""
+    used_at: float = field(default_factory=time.monotonic)
+    """Last request for it, monotonic seconds: an unused dynamic stream goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Names by what happened to them."""
+
+    added: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+class CatalogFull(Exception):  # noqa: N818 - a state, not an error of the caller
+    """Strangers made too many dynamic streams."""
+
+
+def inherit(stream: Mapping[str, Any], template: Mapping[str, Any] | None) -> StreamConfig:
+    """What applies to a stream: its own keys, then its template's, then the defaults.
+
+    `%s` in a push URL of the template is the name of the stream. Raises ValidationError.
+    """
+    name = str(stream["name"])
+    base = {k: v for k, v in (template or {}).items() if k not in _TEMPLATE_OWN_KEYS}
+    if "pushes" in base:
+        base["pushes"] = [
+            {**push, "url": str(push.get("url", "")).replace("%s", name)} for push in base["pushes"]
+        ]
+    return StreamConfig.model_validate({**base, **stream})
+
+
+class Catalog:
+    """Not thread-safe: it lives on the supervisor's loop."""
+
+    def __init__(self) -> None:
+        self.config = ServerConfig()
+        self.streams: dict[str, Stream] = {}
+        self._templates: dict[str, TemplateConfig] = {}
+        self._template_keys: dict[str, JsonObject] = {}
+        self._external: dict[str, JsonObject] = {}
+        self._user: dict[str, str] = {}
+
+    def set_config(self, config: ServerConfig) -> Changes:
+        """A new configuration file; returns what it changes."""
+        self.config = config
+        self._templates = {template.name: template for template in config.templates}
+        self._template_keys = {name: item.explicit() for name, item in self._templates.items()}
+        self._user = {
+            name: template
+            for name in self._user
+            if (template := self._template_of(name)) is not None
+        }
+        return self._rebuild()
+
+    def set_external(self, streams: Iterable[StreamConfig]) -> Changes:
+        """The whole answer of the configuration backend; returns what it changes."""
+        self._external = {stream.name: stream.explicit() for stream in streams}
+        return self._rebuild()
+
+    def add_external(self, streams: Iterable[StreamConfig]) -> Changes:
+        """Streams that the backend gave for names asked for."""
+        self._external.update({stream.name: stream.explicit() for stream in streams})
+        return self._rebuild()
+
+    @property
+    def external_names(self) -> frozenset[str]:
+        return frozenset(self._external)
+
+    def find_template(self, name: str) -> TemplateConfig | None:
+        """The template that would make the unknown stream `name`."""
+        template = self._template_of(name)
+        return self._templates[template] if template is not None else None
+
+    def add_user(self, name: str) -> Changes:
+        """Make a stream under a template's prefix. Raises CatalogFull, KeyError, ValueError."""
+        template = self._template_of(name)
+        if template is None:
+            raise KeyError(name)
+        if len(self._user) >= MAX_DYNAMIC_STREAMS:
+            raise CatalogFull(f"{MAX_DYNAMIC_STREAMS} dynamic streams exist already")
+        stream = self._make(name, "user", {"name": name, "template": template})
+        self._user[name] = template
+        self.streams[name] = stream
+        return Changes(added=frozenset({name}))
+
+    def drop_user(self, names: Iterable[str]) -> Changes:
+        """Forget unused dynamic streams."""
+        gone = frozenset(name for name in names if self._user.pop(name, None) is not None)
+        for name in gone:
+            del self.streams[name]
+        return Changes(removed=gone)
+
+    def _template_of(self, name: str) -> str | None:
+        """The longest matching prefix wins, whatever the order in the file."""
+        best: tuple[int, str] | None = None
+        for template in self._templates.values():
+            if template.disabled:
+                continue
+            for prefix in template.prefixes or ():
+                fits = prefix == "" or name.startswith(f"{prefix}/")
+                if fits and (best is None or len(prefix) > best[0]):
+                    best = (len(prefix), template.name)
+        return best[1] if best else None
+
+    def _rebuild(self) -> Changes:
+        wanted: dict[str, tuple[NamedBy, JsonObject]] = {}
+        for config in self.config.streams:
+            wanted[config.name] = ("config", config.explicit())
+        for name, saved in self._external.items():
+            wanted.setdefault(name, ("external", saved))
+        for name, template in self._user.items():
+            wanted.setdefault(name, ("user", {"name": name, "template": template}))
+        self._user = {name: t for name, t in self._user.items() if wanted[name][0] == "user"}
+        removed = frozenset(self.streams) - frozenset(wanted)
+        for name in removed:
+            del self.streams[name]
+        added, changed = set(), set()
+        for name, (named_by, saved) in wanted.items():
+            old = self.streams.get(name)
+            if old is None:
+                self.streams[name] = self._make(name, named_by, saved)
+                added.add(name)
+            elif self._update(old, named_by, saved):
+                changed.add(name)
+        return Changes(frozenset(added), removed, frozenset(changed))
+
+    def _update(self, stream: Stream, named_by: NamedBy, saved: JsonObject) -> bool:
+        """Bring a stream in step; True if what applies to it differs from before."""
+        stream.named_by = named_by
+        template = saved.get("template")
+        if stream.saved == saved and template is None and stream.config.template is None:
+            return False
+        new = self._make(stream.name, named_by, saved)
+        stream.saved = saved
+        if new.config == stream.config and new.problem == stream.problem:
+            return False
+        stream.config, stream.problem = new.config, new.problem
+        return True
+
+    def _make(self, name: str, named_by: NamedBy, saved: JsonObject) -> Stream:
+        template_name = saved.get("template")
+        template = self._template_keys.get(str(template_name)) if template_name else None
+        problem = ""
+        if template_name and template is None:
+            problem = f"there is no template {template_name!r}: declare it or remove `template`"
+        try:
+            config = inherit(saved, template)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            problem = f"the template makes no valid stream: {first['msg']}"
+            config = StreamConfig(name=name, disabled=True)
+        return Stream(name, named_by, saved, config, problem=problem)

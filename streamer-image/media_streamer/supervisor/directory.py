@@ -1,0 +1,83 @@
+"""Which media worker runs which stream.
+
+Invariants: a stream keeps its worker while that worker is wanted; a new one goes to the worker with
+the fewest streams; `epoch` grows at every placement and every restart of the worker, so that an
+egress worker can tell old messages from new.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Worker identifier and how many placements there were before."""
+
+    worker: str
+    epoch: int
+
+
+class Directory:
+    """Stream name -> Place."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, Place] = {}
+        self._by_worker: dict[str, set[str]] = {}
+        self._epoch = 0
+        self._dirty: dict[str, Place | None] = {}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def get(self, name: str) -> Place | None:
+        return self._places.get(name)
+
+    def streams_of(self, worker: str) -> set[str]:
+        return set(self._by_worker.get(worker, ()))
+
+    def place(self, name: str, workers: Iterable[str]) -> Place:
+        """Keep the stream where it is if that is one of `workers`, else give it the emptiest."""
+        allowed = sorted(workers)
+        if not allowed:
+            raise ValueError("no worker to place a stream on")
+        old = self._places.get(name)
+        if old is not None and old.worker in allowed:
+            return old
+        worker = min(allowed, key=lambda one: (len(self._by_worker.get(one, ())), one))
+        return self._put(name, worker)
+
+    def drop(self, name: str) -> Place | None:
+        """The stream runs nowhere; returns where it ran."""
+        old = self._places.pop(name, None)
+        if old is not None:
+            self._by_worker[old.worker].discard(name)
+            self._dirty[name] = None
+        return old
+
+    def renew(self, worker: str) -> None:
+        """The worker was started anew: its streams get a new epoch."""
+        for name in self.streams_of(worker):
+            self._put(name, worker)
+
+    def whole(self) -> dict[str, dict[str, str | int]]:
+        """The message `directory`."""
+        return {name: _message(place) for name, place in self._places.items()}
+
+    def take_changes(self) -> dict[str, dict[str, str | int] | None]:
+        """The message `directory.update`: what changed since the last call, None = gone."""
+        changes, self._dirty = self._dirty, {}
+        return {name: _message(place) if place else None for name, place in changes.items()}
+
+    def _put(self, name: str, worker: str) -> Place:
+        old = self._places.get(name)
+        if old is not None:
+            self._by_worker[old.worker].discard(name)
+        self._epoch += 1
+        place = self._places[name] = Place(worker, self._epoch)
+        self._by_worker.setdefault(worker, set()).add(name)
+        self._dirty[name] = place
+        return place
+
+
+def _message(place: Place) -> dict[str, str | int]:
+    return {"worker": place.worker, "epoch": place.epoch}

@@ -1,0 +1,80 @@
+"""The connected egress workers: what all of them must know.
+
+Invariant: a worker that connects gets the whole directory and all listeners, later only changes.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from media_streamer import ipc
+from media_streamer.supervisor.control import Connection
+from media_streamer.supervisor.listeners import ListenersMessage
+
+log = logging.getLogger(__name__)
+
+LISTEN_TIMEOUT_SECONDS = 15.0
+
+
+class EgressWorkers:
+    """By identifier."""
+
+    def __init__(self) -> None:
+        self._connections: dict[str, Connection] = {}
+        self._listeners: ListenersMessage | None = None
+        self._problems: dict[str, tuple[str, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    @property
+    def problems(self) -> list[str]:
+        """Listeners that did not open, in words, each once."""
+        return list(dict.fromkeys(text for texts in self._problems.values() for text in texts))
+
+    async def connected(self, connection: Connection, directory: dict[str, Any]) -> None:
+        """A new worker: tell it all."""
+        self._connections[connection.id] = connection
+        connection.notify("directory", streams=directory)
+        if self._listeners is not None:
+            await self._listen(connection, self._listeners)
+
+    def disconnected(self, connection: Connection) -> None:
+        if self._connections.get(connection.id) is connection:
+            del self._connections[connection.id]
+            self._problems.pop(connection.id, None)
+
+    def directory_changed(self, changes: dict[str, Any]) -> None:
+        for connection in list(self._connections.values()):
+            connection.notify("directory.update", streams=changes)
+
+    def settings_changed(self, settings: dict[str, Any]) -> None:
+        for connection in list(self._connections.values()):
+            connection.notify("settings", **settings)
+
+    def close_session(self, session_id: str, workers: tuple[str, ...], reason: str) -> None:
+        """End the connections of a session."""
+        for worker in workers:
+            if (connection := self._connections.get(worker)) is not None:
+                connection.notify("session.close", id=session_id, reason=reason)
+
+    async def listen(self, listeners: ListenersMessage) -> list[str]:
+        """Open these listeners in all workers and close others; returns what did not work."""
+        self._listeners = listeners
+        await asyncio.gather(
+            *(self._listen(item, listeners) for item in list(self._connections.values()))
+        )
+        return self.problems
+
+    async def _listen(self, connection: Connection, listeners: ListenersMessage) -> None:
+        try:
+            answer = await connection.peer.call(
+                "listeners", timeout_seconds=LISTEN_TIMEOUT_SECONDS, **listeners
+            )
+        except (ipc.CallFailed, ipc.ChannelClosed, TimeoutError) as error:
+            text = f"{connection.name} did not open its listeners: {error or 'no answer'}"
+            log.error("%s", text)
+            if connection.id in self._connections:
+                self._problems[connection.id] = (text,)
+            return
+        self._problems[connection.id] = tuple(str(item) for item in (answer or {})["errors"])

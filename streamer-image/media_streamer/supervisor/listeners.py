@@ -1,0 +1,137 @@
+"""The public ports: what the configuration asks for, and whether they can be had.
+
+The egress workers bind every port with SO_REUSEPORT and share it. That flag would also share it in
+silence with another streamer of the same user, so a new port is first bound here without it.
+"""
+
+import contextlib
+import errno
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from media_api.server import Listener, Listeners, TlsListener
+
+SERVED = ("http", "https", "rtmp", "rtmps")
+"""Protocols that the egress workers speak."""
+NOT_SERVED = ("rtsp", "rtsps", "srt", "turn", "snmp", "sip")
+DEFAULT_CERTIFICATE = Path("/etc/flussonic/streamer.crt")
+DEFAULT_KEY = Path("/etc/flussonic/streamer.key")
+
+ListenersMessage = dict[str, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Port:
+    """One address to listen at."""
+
+    protocol: str
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{self.protocol} {host}:{self.port}" if host else f"{self.protocol} {self.port}"
+
+
+def listeners_message(listeners: Listeners | None) -> ListenersMessage:
+    """The message `listeners`, with the certificate files of those with TLS."""
+    message: ListenersMessage = {}
+    for protocol in SERVED:
+        items: Iterable[Listener] = getattr(listeners, protocol, None) or ()
+        message[protocol] = [_entry(item) for item in items]
+    return message
+
+
+def _entry(item: Listener) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "address": item.address or "",
+        "port": item.port,
+        "api": bool(getattr(item, "api", True)),
+        "read_timeout": item.read_timeout,
+        "write_timeout": item.write_timeout,
+    }
+    if isinstance(item, TlsListener):
+        entry["certificate"] = str(item.certificate or DEFAULT_CERTIFICATE)
+        entry["certificate_key"] = str(item.certificate_key or DEFAULT_KEY)
+        entry["ssl_protocols"] = item.ssl_protocols
+    return {key: value for key, value in entry.items() if value is not None}
+
+
+def ports_of(message: ListenersMessage) -> set[Port]:
+    """Every port of a `listeners` message."""
+    return {
+        Port(protocol, str(item["address"]), int(item["port"]))
+        for protocol, items in message.items()
+        for item in items
+    }
+
+
+def without_ports(message: ListenersMessage, refused: Iterable[Port]) -> ListenersMessage:
+    """The message without the listeners that cannot be had."""
+    gone = set(refused)
+    return {
+        protocol: [
+            item
+            for item in items
+            if Port(protocol, str(item["address"]), int(item["port"])) not in gone
+        ]
+        for protocol, items in message.items()
+    }
+
+
+def probe(ports: Iterable[Port]) -> dict[Port, str]:
+    """Why ports cannot be had, for those that cannot; the message names the way out."""
+    problems = {}
+    seen: dict[tuple[str, int], Port] = {}
+    for port in sorted(ports):
+        twin = seen.setdefault((port.address, port.port), port)
+        if twin is not port:
+            problems[port] = f"{port}: the same port is asked for by {twin}: give them two"
+        elif problem := _probe(port):
+            problems[port] = f"{port}: {problem}"
+    return problems
+
+
+def _probe(port: Port) -> str:
+    try:
+        infos = socket.getaddrinfo(
+            port.address or None, port.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as error:
+        return f"address {port.address!r} is not known here ({error.strerror or error})"
+    # IPv6 first: a dual-stack socket on :: would find the IPv4 probe still open.
+    for family, kind, number, _, address in infos:
+        with contextlib.closing(socket.socket(family, kind, number)) as probing:
+            probing.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probing.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                probing.bind(address)
+                probing.listen(1)
+            except OSError as error:
+                if error.errno in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL} and len(infos) > 1:
+                    continue
+                return _words(error)
+    return ""
+
+
+def _words(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "the port is in use by another program: stop that or choose another port"
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return "no permission for this port: ports below 1024 need CAP_NET_BIND_SERVICE or root"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine does not have the address"
+    return error.strerror or str(error)
+
+
+def unsupported(listeners: Listeners | None) -> Mapping[str, str]:
+    """Alerts for listeners that this server cannot serve."""
+    return {
+        f"listener_{protocol}": f"{protocol} listeners are configured, but {protocol} is not served"
+        for protocol in NOT_SERVED
+        if getattr(listeners, protocol, None)
+    }

@@ -1,0 +1,235 @@
+"""The worker processes: started, watched, started again.
+
+Invariants: a worker that dies is started again, at once the first time and then with a growing
+pause, so that a worker that cannot start costs no CPU; a worker that says nothing for 10 s is
+killed; no worker outlives the supervisor (PR_SET_PDEATHSIG, and a closed control channel ends it).
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+log = logging.getLogger(__name__)
+
+Kind = Literal["egress", "media"]
+
+HELLO_TIMEOUT_SECONDS = 30.0
+"""Importing PyAV and aiohttp takes below 1 s; a machine under load takes many times that."""
+HEARTBEAT_TIMEOUT_SECONDS = 10.0
+STABLE_SECONDS = 30.0
+"""A worker that ran this long starts again at once when it dies."""
+FIRST_PAUSE_SECONDS = 0.5
+MAX_PAUSE_SECONDS = 15.0
+STOP_TIMEOUT_SECONDS = 5.0
+WATCH_INTERVAL_SECONDS = 1.0
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """One worker and its process; times are monotonic seconds."""
+
+    kind: Kind
+    id: str
+    process: asyncio.subprocess.Process | None = None
+    started_at: float = 0.0
+    said_hello: bool = False
+    heard_at: float = 0.0
+    restarts: int = 0
+    wanted: bool = True
+    killed_because: str = ""
+    _quick_deaths: int = field(default=0)
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind} worker {self.id}"
+
+    @property
+    def pid(self) -> int | None:
+        return self.process.pid if self.process is not None else None
+
+    def heard(self) -> None:
+        """A message came."""
+        self.heard_at = time.monotonic()
+
+    def silent_for(self, now: float) -> float:
+        """Seconds since it was heard (or started) beyond what is allowed; negative: fine."""
+        limit = HEARTBEAT_TIMEOUT_SECONDS if self.said_hello else HELLO_TIMEOUT_SECONDS
+        return now - max(self.heard_at, self.started_at) - limit
+
+    def pause_after_death(self, uptime: float) -> float:
+        """Seconds to wait before it is started again."""
+        self._quick_deaths = 0 if uptime >= STABLE_SECONDS else self._quick_deaths + 1
+        if self._quick_deaths <= 1:
+            return 0.0
+        return min(FIRST_PAUSE_SECONDS * 2.0 ** min(self._quick_deaths - 2, 10), MAX_PAUSE_SECONDS)
+
+
+OnDeath = Callable[[Worker, float], Awaitable[None]]
+Command = Callable[[Worker], list[str]]
+
+
+def worker_command(runtime: Path) -> Command:
+    """Command line of a worker, with the interpreter that runs us."""
+
+    def command(worker: Worker) -> list[str]:
+        module = f"media_streamer.{worker.kind}.worker"
+        return [sys.executable, "-m", module, "--runtime", str(runtime), "--id", worker.id]
+
+    return command
+
+
+class ProcessPool:
+    """Keeps a set of workers running. `on_death(worker, uptime)` is awaited before a restart."""
+
+    def __init__(self, command: Command, environment: dict[str, str], on_death: OnDeath) -> None:
+        self._command = command
+        self._environment = environment
+        self._on_death = on_death
+        self._workers: dict[tuple[str, str], Worker] = {}
+        self._keepers: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._watcher: asyncio.Task[None] | None = None
+
+    def get(self, kind: str, worker_id: str) -> Worker | None:
+        return self._workers.get((kind, worker_id))
+
+    def all(self, kind: Kind | None = None) -> list[Worker]:
+        return [item for item in self._workers.values() if kind is None or item.kind == kind]
+
+    def start(self, kind: Kind, worker_id: str) -> Worker:
+        """Keep this worker running from now on."""
+        key = (kind, worker_id)
+        worker = self._workers.get(key)
+        if worker is not None:
+            return worker
+        worker = self._workers[key] = Worker(kind, worker_id)
+        self._keepers[key] = asyncio.create_task(self._keep(worker), name=worker.name)
+        if self._watcher is None:
+            self._watcher = asyncio.create_task(self._watch(), name="watch workers")
+        return worker
+
+    async def stop(self, kind: Kind, worker_id: str) -> None:
+        """End one worker for good."""
+        worker = self._workers.pop((kind, worker_id), None)
+        keeper = self._keepers.pop((kind, worker_id), None)
+        if worker is None or keeper is None:
+            return
+        worker.wanted = False
+        await self._end(worker)
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+
+    async def stop_all(self) -> None:
+        """End every worker: SIGTERM, after 5 s SIGKILL."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+        await asyncio.gather(*(self.stop(item.kind, item.id) for item in self.all()))
+
+    def kill(self, worker: Worker, reason: str) -> None:
+        """SIGKILL: the keeper starts it again."""
+        if worker.process is None or worker.process.returncode is not None:
+            return
+        worker.killed_because = reason
+        log.error("%s (pid %s) is killed: %s", worker.name, worker.pid, reason)
+        with contextlib.suppress(ProcessLookupError):
+            worker.process.kill()
+
+    async def _keep(self, worker: Worker) -> None:
+        while worker.wanted:
+            try:
+                await self._spawn(worker)
+            except OSError as error:
+                log.error("%s cannot be started: %s", worker.name, error)
+                await asyncio.sleep(MAX_PAUSE_SECONDS)
+                continue
+            process = worker.process
+            assert process is not None  # set by _spawn
+            code = await process.wait()
+            if not worker.wanted:
+                return
+            uptime = time.monotonic() - worker.started_at
+            worker.said_hello = False
+            worker.restarts += 1
+            log.error(
+                "%s died after %.1f s: %s", worker.name, uptime, _how_it_died(code, worker)
+            )
+            try:
+                await self._on_death(worker, uptime)
+            except Exception:
+                log.exception("%s: cleaning up after its death failed", worker.name)
+            await asyncio.sleep(worker.pause_after_death(uptime))
+
+    async def _spawn(self, worker: Worker) -> None:
+        worker.killed_because = ""
+        worker.said_hello = False
+        worker.started_at = time.monotonic()
+        worker.process = await asyncio.create_subprocess_exec(
+            *self._command(worker),
+            env=self._environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            # Ctrl-C in a terminal goes to the whole group: the supervisor alone ends workers.
+            start_new_session=True,
+            preexec_fn=_die_with(os.getpid()),
+        )
+        log.info("%s started, pid %s", worker.name, worker.process.pid)
+
+    async def _end(self, worker: Worker) -> None:
+        process = worker.process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_SECONDS)
+        except TimeoutError:
+            log.warning("%s does not end: killed", worker.name)
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    async def _watch(self) -> None:
+        before = time.monotonic()
+        while True:
+            await asyncio.sleep(WATCH_INTERVAL_SECONDS)
+            now = time.monotonic()
+            # After a pause of our own (stopped, swapped out) nobody had a chance to be heard.
+            if now - before > 3 * WATCH_INTERVAL_SECONDS:
+                for worker in self.all():
+                    worker.heard()
+            before = now
+            for worker in self.all():
+                running = worker.process is not None and worker.process.returncode is None
+                if running and worker.silent_for(now) > 0:
+                    what = "is silent" if worker.said_hello else "did not report"
+                    self.kill(worker, f"it {what} for too long")
+
+
+def _die_with(supervisor: int) -> Callable[[], None]:
+    """For the child between fork and exec: get SIGKILL when the supervisor dies (prctl(2))."""
+
+    def prepare() -> None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != supervisor:  # it died in between: no signal will come
+            os._exit(1)
+
+    return prepare
+
+
+def _how_it_died(code: int, worker: Worker) -> str:
+    if worker.killed_because:
+        return f"killed, {worker.killed_because}"
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return f"signal {signal.Signals(-code).name}"
+    return f"exit code {code}"

@@ -1,0 +1,280 @@
+"""All open sessions of viewers and publishers, whichever egress workers serve them.
+
+Invariants: a session is opened by an access decision and ends once: closed by its last worker, by
+an administrator, by a limit or by silence. Workers count bytes from when they first saw the
+session; the sum over workers is kept here, so that a worker's restart loses nothing that it had
+reported.
+"""
+
+import hashlib
+import itertools
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+JsonObject = dict[str, Any]
+
+SILENT_SECONDS = 35.0
+"""Egress reports a live session every 10 s, and an HLS viewer asks each segment: 30 s and slack."""
+UNCLAIMED_SECONDS = 60.0
+"""An access decision that no worker used: the client went away in between."""
+CLOSED_KEPT = 1000
+RATE_WINDOW_SECONDS = 5.0
+SEGMENTED_PROTOCOLS = frozenset({"hls", "llhls", "cmaf", "dash", "mss", "jpeg", "player"})
+"""Protocols of many short requests, which a session key must hold together."""
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """A viewer or publisher; times are Unix seconds, `seen` is monotonic."""
+
+    id: str
+    name: str
+    kind: Literal["play", "publish"]
+    proto: str
+    ip: str
+    key: str = ""
+    """Hash that later requests of the session are recognised by; empty: one connection only."""
+    token: str = ""
+    query_string: str = ""
+    user_agent: str = ""
+    referer: str = ""
+    user_id: str = ""
+    max_sessions: int | None = None
+    soft_limitation: bool = False
+    opened_at: float = field(default_factory=time.time)
+    updated_at: float = field(default_factory=time.time)
+    first_byte_at: float | None = None
+    closed_at: float | None = None
+    seen: float = field(default_factory=time.monotonic)
+    request_number: int = 0
+    recheck_at: float | None = None
+    """Monotonic seconds at which the backend is asked again; None: never."""
+    bytes_by_worker: dict[str, int] = field(default_factory=dict)
+    bytes_gone: int = 0
+    dropped_gops: int = 0
+    close_reason: str = ""
+
+    @property
+    def bytes(self) -> int:
+        return self.bytes_gone + sum(self.bytes_by_worker.values())
+
+    def info(self) -> JsonObject:
+        """JSON of `media_api.status.SessionInfo`; Unix ms."""
+        status = "finished" if self.closed_at else "running" if self.bytes else "establishing"
+        return _without_empty(
+            {
+                "id": self.id,
+                "type": self.kind,
+                "name": self.name,
+                "proto": self.proto,
+                "ip": self.ip,
+                "token": self.token,
+                "user_id": self.user_id,
+                "max_sessions": self.max_sessions,
+                "soft_limitation": self.soft_limitation,
+                "user_agent": self.user_agent,
+                "referer": self.referer,
+                "query_string": self.query_string,
+                "bytes": self.bytes,
+                "opened_at": _ms(self.opened_at),
+                "started_at": _ms(self.first_byte_at),
+                "first_byte_at": _ms(self.first_byte_at),
+                "updated_at": _ms(self.updated_at),
+                "closed_at": _ms(self.closed_at),
+                "status": status,
+            }
+        )
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counters of one stream since it became known."""
+
+    bytes: int = 0
+    play_sessions: int = 0
+
+
+CloseListener = Callable[[Session, tuple[str, ...]], None]
+
+
+class SessionRegistry:
+    """`on_closed(session, workers)` is told of every end, with the workers that still serve it."""
+
+    def __init__(self, on_closed: CloseListener | None = None) -> None:
+        self._on_closed = on_closed
+        self._open: dict[str, Session] = {}
+        self._by_key: dict[str, Session] = {}
+        self._by_name: dict[str, dict[str, Session]] = {}
+        self._totals: dict[str, Totals] = {}
+        self._rates: dict[str, deque[tuple[float, int]]] = {}
+        self.closed: deque[Session] = deque(maxlen=CLOSED_KEPT)
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self._ids: Callable[[], str] = lambda: str(uuid.uuid4())
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterable[Session]:
+        return iter(list(self._open.values()))
+
+    def get(self, session_id: str) -> Session | None:
+        return self._open.get(session_id)
+
+    def by_key(self, key: str) -> Session | None:
+        return self._by_key.get(key) if key else None
+
+    def of_stream(self, name: str, kind: str = "play") -> list[Session]:
+        return [item for item in self._by_name.get(name, {}).values() if item.kind == kind]
+
+    def of_user(self, user_id: str) -> list[Session]:
+        """Open play sessions of a user, the oldest first."""
+        return [
+            item for item in self._open.values() if item.user_id == user_id and item.kind == "play"
+        ]
+
+    @property
+    def clients(self) -> int:
+        """Open play sessions."""
+        return sum(item.kind == "play" for item in self._open.values())
+
+    def totals(self, name: str) -> Totals:
+        return self._totals.setdefault(name, Totals())
+
+    def open(self, session: Session) -> Session:
+        """Register a session; gives it an identifier if it has none."""
+        session.id = session.id or self._ids()
+        self._open[session.id] = session
+        if session.key:
+            self._by_key[session.key] = session
+        self._by_name.setdefault(session.name, {})[session.id] = session
+        if session.kind == "play":
+            self.totals(session.name).play_sessions += 1
+        return session
+
+    def update(self, worker: str, reports: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Bytes counted by one worker; returns sessions that the worker should not have."""
+        strangers = []
+        now, unix = time.monotonic(), time.time()
+        for report in reports:
+            session = self._open.get(str(report.get("id")))
+            if session is None:
+                strangers.append(str(report.get("id")))
+                continue
+            self._count(session, worker, int(report.get("bytes", 0)), unix)
+            session.dropped_gops = int(report.get("dropped_gops", session.dropped_gops))
+            session.seen = now
+        return strangers
+
+    def left(self, worker: str, session_id: str, byte_count: int | None, reason: str) -> None:
+        """A worker serves the session no longer; the last one ends it."""
+        session = self._open.get(session_id)
+        if session is None:
+            return
+        if byte_count is not None:
+            self._count(session, worker, byte_count, time.time())
+        session.bytes_gone += session.bytes_by_worker.pop(worker, 0)
+        if not session.bytes_by_worker:
+            self._end(session, reason)
+
+    def worker_died(self, worker: str) -> None:
+        """Its connections are gone. HLS viewers come back with their key to another worker."""
+        for session in list(self._open.values()):
+            if worker not in session.bytes_by_worker:
+                continue
+            session.bytes_gone += session.bytes_by_worker.pop(worker)
+            if not session.bytes_by_worker and not session.key:
+                self._end(session, "egress worker died")
+
+    def close(self, session_id: str, reason: str) -> bool:
+        """End a session from here; False if there is none."""
+        session = self._open.get(session_id)
+        if session is None:
+            return False
+        self._end(session, reason)
+        return True
+
+    def close_stream(self, name: str, reason: str) -> int:
+        """End all sessions of a stream; returns how many."""
+        found = list(self._by_name.get(name, {}).values())
+        for session in found:
+            self._end(session, reason)
+        return len(found)
+
+    def forget_stream(self, name: str) -> None:
+        """The stream is gone: so are its counters."""
+        self._totals.pop(name, None)
+        self._rates.pop(name, None)
+
+    def expire(self) -> None:
+        """End what no worker has reported for too long."""
+        now = time.monotonic()
+        for session in list(self._open.values()):
+            limit = SILENT_SECONDS if session.bytes_by_worker else UNCLAIMED_SECONDS
+            if now - session.seen > limit:
+                self._end(session, "timeout")
+
+    def sample_rates(self, now: float) -> None:
+        """Called each second: remember counters for `rate_kbit`."""
+        for name in itertools.chain(list(self._totals), [""]):
+            value = self._totals[name].bytes if name else self.bytes_sent
+            points = self._rates.setdefault(name, deque())
+            points.append((now, value))
+            while len(points) > 2 and now - points[0][0] > RATE_WINDOW_SECONDS:
+                points.popleft()
+
+    def rate_kbit(self, name: str = "") -> int:
+        """Output of a stream ("" = of the server) in kbit/s, over the last seconds."""
+        points = self._rates.get(name)
+        if not points or points[-1][0] <= points[0][0]:
+            return 0
+        (began, before), (ended, after) = points[0], points[-1]
+        return int((after - before) * 8 / 1000 / (ended - began))
+
+    def _count(self, session: Session, worker: str, byte_count: int, unix: float) -> None:
+        grown = byte_count - session.bytes_by_worker.get(worker, 0)
+        if grown < 0:  # the worker restarted under the same name
+            session.bytes_gone += session.bytes_by_worker.get(worker, 0)
+            grown = byte_count
+        session.bytes_by_worker[worker] = byte_count
+        if grown <= 0:
+            return
+        session.updated_at = unix
+        session.first_byte_at = session.first_byte_at or unix
+        if session.kind == "publish":
+            self.bytes_received += grown
+            return
+        self.bytes_sent += grown
+        self.totals(session.name).bytes += grown
+
+    def _end(self, session: Session, reason: str) -> None:
+        del self._open[session.id]
+        if session.key and self._by_key.get(session.key) is session:
+            del self._by_key[session.key]
+        siblings = self._by_name.get(session.name, {})
+        siblings.pop(session.id, None)
+        if not siblings:
+            self._by_name.pop(session.name, None)
+        session.closed_at = time.time()
+        session.close_reason = reason
+        workers = tuple(session.bytes_by_worker)
+        self.closed.append(session)
+        if self._on_closed is not None:
+            self._on_closed(session, workers)
+
+
+def session_key(parts: Iterable[str]) -> str:
+    """Identity of a session: sha1 of its parts, which are name, ip, proto and the token."""
+    return hashlib.sha1("\0".join(parts).encode(), usedforsecurity=False).hexdigest()
+
+
+def _ms(unix: float | None) -> int | None:
+    return None if unix is None else int(unix * 1000)
+
+
+def _without_empty(data: JsonObject) -> JsonObject:
+    return {key: value for key, value in data.items() if value not in (None, "")}

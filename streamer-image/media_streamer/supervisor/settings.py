@@ -1,0 +1,135 @@
+"""What the machine and the environment say: directories, numbers of workers, names.
+
+Role: read once at the start; nothing here changes by a reload.
+Invariant: every path of a Unix socket stays below 107 bytes (`sun_path`, unix(7)).
+"""
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_CONFIG_PATH = Path("/etc/flussonic/flussonic.conf")
+MAX_WORKERS = 8
+MAX_RUNTIME_PATH_BYTES = 107 - len("/media-99.sock") - 1
+MIN_SHARED_MEMORY_BYTES = 512 * 1024 * 1024
+"""Below this /dev/shm (64 MiB in a plain container) fills up with the segments of few streams."""
+QUARANTINE_ID = "q"
+
+
+class SettingsError(ValueError):
+    """The environment is wrong; the message says which variable and what to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the processes of this streamer meet, and how many there are."""
+
+    config_path: Path
+    runtime: Path
+    segments: Path
+    state: Path
+    """Directory of what must survive a restart."""
+    egress_workers: int
+    media_workers: int
+    hostname: str
+    admin_view_disabled: bool = False
+
+    @property
+    def control_socket(self) -> Path:
+        return self.runtime / "control.sock"
+
+    @property
+    def api_socket(self) -> Path:
+        return self.runtime / "api.sock"
+
+    def media_socket(self, worker: str) -> Path:
+        return self.runtime / f"media-{worker}.sock"
+
+
+def read_settings(config_path: Path, environ: Mapping[str, str]) -> Settings:
+    """Settings from the environment; makes the directories. Raises SettingsError."""
+    runtime = _runtime(environ)
+    default_workers = min(max(1, os.cpu_count() or 1), MAX_WORKERS)
+    return Settings(
+        config_path=config_path,
+        runtime=runtime,
+        segments=_segments(environ, runtime),
+        state=_state(environ, config_path, runtime),
+        egress_workers=_count(environ, "STREAMER_EGRESS_WORKERS", default_workers),
+        media_workers=_count(environ, "STREAMER_MEDIA_WORKERS", default_workers),
+        hostname=variable(environ, "HOSTNAME") or socket.gethostname(),
+        admin_view_disabled=bool(variable(environ, "ADMIN_VIEW_DISABLED")),
+    )
+
+
+def variable(environ: Mapping[str, str], name: str) -> str:
+    """`STREAMER_NAME`, or its older twin `FLUSSONIC_NAME`; empty if neither is set."""
+    return environ.get(f"STREAMER_{name}") or environ.get(f"FLUSSONIC_{name}") or ""
+
+
+def remove_directories(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Remove what `read_settings` made for this run; directories the user named stay."""
+    if not environ.get("STREAMER_SEGMENTS_DIR"):
+        shutil.rmtree(settings.segments, ignore_errors=True)
+    if not environ.get("STREAMER_RUNTIME_DIR"):
+        shutil.rmtree(settings.runtime, ignore_errors=True)
+
+
+def _runtime(environ: Mapping[str, str]) -> Path:
+    given = environ.get("STREAMER_RUNTIME_DIR")
+    path = Path(given).absolute() if given else Path(tempfile.mkdtemp(prefix="streamer-"))
+    if len(os.fsencode(path)) > MAX_RUNTIME_PATH_BYTES:
+        raise SettingsError(
+            f"STREAMER_RUNTIME_DIR is longer than {MAX_RUNTIME_PATH_BYTES} bytes, too long for"
+            " Unix sockets: name a shorter directory"
+        )
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path
+
+
+def _segments(environ: Mapping[str, str], runtime: Path) -> Path:
+    if given := environ.get("STREAMER_SEGMENTS_DIR"):
+        path = Path(given).absolute()
+    elif _free_bytes(Path("/dev/shm")) >= MIN_SHARED_MEMORY_BYTES:
+        path = Path(f"/dev/shm/media-streamer-{os.getpid()}")
+    else:
+        path = runtime / "segments"
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def _state(environ: Mapping[str, str], config_path: Path, runtime: Path) -> Path:
+    """`STREAMER_STATE_DIR`, else beside the configuration; where neither can be written: runtime.
+
+    The state holds secrets of streams, hence mode 0700.
+    """
+    given = environ.get("STREAMER_STATE_DIR")
+    for path in [Path(given).absolute()] if given else [config_path.parent / "state", runtime]:
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(path, os.W_OK):
+            return path
+    raise SettingsError(f"STREAMER_STATE_DIR {given!r} cannot be written: name another directory")
+
+
+def _free_bytes(path: Path) -> int:
+    try:
+        return shutil.disk_usage(path).free
+    except OSError:
+        return 0
+
+
+def _count(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name, "")
+    if not text:
+        return default
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise SettingsError(f"{name} must be a number from 1 to 64, not {text!r}")
+    return int(text)

@@ -1,0 +1,183 @@
+"""What the server says about itself: load, memory, traffic, uptime (`/config/stats`).
+
+CPU and memory are those of the machine, read from /proc (proc_stat(5), proc_meminfo(5)).
+"""
+
+import os
+import shutil
+import time
+import uuid
+from collections import deque
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from media_streamer.supervisor.catalog import Catalog, Stream
+from media_streamer.supervisor.sessions import SessionRegistry
+
+JsonObject = dict[str, Any]
+
+CPU_WINDOW_SECONDS = 5.0
+_MIB = 1024 * 1024
+
+
+def server_version() -> str:
+    """Version of the installed distribution."""
+    try:
+        return metadata.version("media-appliance")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+@dataclass(frozen=True, slots=True)
+class _CpuSample:
+    at: float
+    busy: int
+    total: int
+
+
+class MachineLoad:
+    """Sampled each second, answered without I/O."""
+
+    def __init__(self, proc: Path = Path("/proc")) -> None:
+        self._proc = proc
+        self._samples: deque[_CpuSample] = deque()
+        self.memory_usage = 0
+
+    def sample(self) -> None:
+        """Read /proc; a machine that hides it has no figures."""
+        try:
+            cpu = self._proc.joinpath("stat").read_text().split("\n", 1)[0].split()[1:]
+            memory = self._proc.joinpath("meminfo").read_text()
+        except OSError:
+            return
+        ticks = [int(word) for word in cpu[:8]]  # guest time is in user time already
+        idle = ticks[3] + ticks[4]
+        self._samples.append(_CpuSample(time.monotonic(), sum(ticks) - idle, sum(ticks)))
+        while (
+            len(self._samples) > 2
+            and self._samples[-1].at - self._samples[0].at > CPU_WINDOW_SECONDS
+        ):
+            self._samples.popleft()
+        self.memory_usage = _memory_usage(memory)
+
+    @property
+    def cpu_usage(self) -> int:
+        """Percent of all cores over the last seconds."""
+        if len(self._samples) < 2:
+            return 0
+        first, last = self._samples[0], self._samples[-1]
+        total = last.total - first.total
+        return min(100, round(100 * (last.busy - first.busy) / total)) if total > 0 else 0
+
+
+def _memory_usage(text: str) -> int:
+    values = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    try:
+        total = int(values["MemTotal"].split()[0])
+        available = int(values["MemAvailable"].split()[0])
+    except (KeyError, ValueError, IndexError):
+        return 0
+    return round(100 * (total - available) / total) if total else 0
+
+
+class ServerStats:
+    """Identity of this run and figures of the whole server."""
+
+    def __init__(self, hostname: str, catalog: Catalog, sessions: SessionRegistry) -> None:
+        self.hostname = hostname
+        self.id = str(uuid.uuid5(uuid.NAMESPACE_DNS, hostname))
+        """The same after a restart, so that metrics of a server go on."""
+        self.started_at = int(time.time())
+        self.load = MachineLoad()
+        self._version = server_version()
+        self._catalog = catalog
+        self._sessions = sessions
+        self._began = time.monotonic()
+
+    def whoami(self) -> JsonObject:
+        """Body of the probes (`media_api.server_status.WhoAmI`)."""
+        return {
+            "server_version": self._version,
+            "build": 1,
+            "now": int(time.time() * 1000),
+            "started_at": self.started_at,
+        }
+
+    def figures(self) -> JsonObject:
+        """Figures of `media_api.server_status.ServerStats`."""
+        streams = list(self._catalog.streams.values())
+        output = self._sessions.rate_kbit()
+        capacity = self._catalog.config.total_bandwidth
+        figures: JsonObject = {
+            **self.whoami(),
+            "id": self.id,
+            "hostname": self.hostname,
+            "license_type": "undefined",
+            "transcoder": False,
+            "uptime": int(time.monotonic() - self._began),
+            "cpu_usage": self.load.cpu_usage,
+            "memory_usage": self.load.memory_usage,
+            "partitions": self._partitions(),
+            "total_clients": self._sessions.clients,
+            "total_streams": len(streams),
+            "online_streams": sum(bool(item.stats.get("alive")) for item in streams),
+            "opened_files": 0,
+            "input_kbit": sum(int(item.stats.get("input_bitrate") or 0) for item in streams),
+            "output_kbit": output,
+        }
+        if capacity:
+            figures["total_bandwidth"] = capacity
+            figures["bandwidth_usage"] = min(100, round(100 * output * 1000 / capacity))
+        return figures
+
+    def _partitions(self) -> list[JsonObject]:
+        """Disks that matter: of the system and of the archives."""
+        roots = ["/", *(dvr.root for dvr in self._catalog.config.dvrs if dvr.root)]
+        found: dict[int, JsonObject] = {}
+        for root in roots:
+            try:
+                device, usage = os.stat(root).st_dev, shutil.disk_usage(root)
+            except (OSError, ValueError):
+                continue
+            found.setdefault(
+                device,
+                {
+                    "path": str(root),
+                    "total_mb": usage.total // _MIB,
+                    "usage": round(100 * usage.used / usage.total) if usage.total else 0,
+                },
+            )
+        return list(found.values())
+
+
+def stream_stats(stream: Stream, sessions: SessionRegistry, hostname: str) -> JsonObject:
+    """`stats` of one stream: what its media worker says, and what its viewers cost."""
+    viewers = sessions.of_stream(stream.name)
+    totals = sessions.totals(stream.name)
+    stats = {key: value for key, value in stream.stats.items() if key != "inputs"}
+    clients = len(viewers)
+    stats.setdefault("status", "waiting")
+    stats.setdefault("alive", False)
+    if stream.problem and not stats["alive"]:
+        stats["status"] = "error"
+        stats["source_error"] = stream.problem
+    running = stats["status"] == "running"
+    publisher = next(iter(sessions.of_stream(stream.name, "publish")), None)
+    if publisher is not None:
+        stats["published_from"], stats["published_via"] = publisher.ip, publisher.proto
+    return {
+        **stats,
+        "bytes_out": totals.bytes,
+        "out_bandwidth": sessions.rate_kbit(stream.name),
+        "client_count": clients,
+        "online_clients": clients,
+        "running_on": [hostname] if running else [],
+        "play": {
+            "play_opened_sessions": clients,
+            "play_total_sessions": totals.play_sessions,
+            "bytes": totals.bytes,
+            "errors_dropped_frames": 0,
+        },
+    }
