@@ -20,6 +20,7 @@ from typing import Any, Literal, Protocol
 from media_api.auth import AuthBackendConfig, AuthSpec
 from media_api.rest.credentials import same_secret
 from media_api.server import ServerConfig
+
 from media_streamer.supervisor.auth.authorize import asks_backend, authorize
 from media_streamer.supervisor.auth.http_backend import HttpBackend
 from media_streamer.supervisor.auth.verdict import Question, Verdict, allow, deny
@@ -45,7 +46,7 @@ _SWITCHES: Mapping[str, str] = {
     "cmaf": "cmaf",
     "tshttp": "tshttp",
     "mpegts": "tshttp",
-    "flv": "rtmp",  # HTTP-FLV has no switch of its own: it is RTMP's payload
+    "flv": "flv",
     "rtmp": "rtmp",
     "rtsp": "rtsp",
     "jpeg": "jpeg",
@@ -284,10 +285,9 @@ class AccessControl:
             return refusal(503, "too_many_sessions", title)
         user_limit = _user_limit(stream, verdict)
         user = verdict.user_id or token
-        if user_limit and user:
-            if len(self._sessions.of_user(user)) >= user_limit:
-                title = f"The user has {user_limit} sessions already"
-                return refusal(403, "user_sessions_limit", title)
+        if user_limit and user and len(self._sessions.of_user(user)) >= user_limit:
+            title = f"The user has {user_limit} sessions already"
+            return refusal(403, "user_sessions_limit", title)
         return None
 
     def _open(

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
-
+from media_api.rest.redact import redact
 from media_api.server import ServerConfig
 from media_api.status import NamedBy
 from media_api.stream import StreamConfig, TemplateConfig
+from pydantic import ValidationError
 
 JsonObject = dict[str, Any]
 
@@ -41,6 +41,27 @@ class Stream:
     """Monotonic seconds; None while no input is being opened."""
     used_at: float = field(default_factory=time.monotonic)
     """Last request for it, monotonic seconds: an unused dynamic stream goes."""
+    _effective: JsonObject | None = None
+    _redacted: JsonObject | None = None
+
+    @property
+    def effective(self) -> JsonObject:
+        """JSON of what applies, defaults included; not to be changed."""
+        if self._effective is None:
+            self._effective = self.config.effective()
+        return self._effective
+
+    @property
+    def redacted(self) -> JsonObject:
+        """The same without secrets, and `config_on_disk`: what a reader of the API may see."""
+        if self._redacted is None:
+            self._redacted = redact({**self.effective, "config_on_disk": self.saved})
+        return self._redacted
+
+    def configure(self, saved: JsonObject, config: StreamConfig, problem: str) -> None:
+        """Take a new configuration."""
+        self.saved, self.config, self.problem = saved, config, problem
+        self._effective = self._redacted = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +196,9 @@ class Catalog:
         if stream.saved == saved and template is None and stream.config.template is None:
             return False
         new = self._make(stream.name, named_by, saved)
-        stream.saved = saved
-        if new.config == stream.config and new.problem == stream.problem:
-            return False
-        stream.config, stream.problem = new.config, new.problem
-        return True
+        same = new.config == stream.config and new.problem == stream.problem
+        stream.configure(saved, new.config, new.problem)
+        return not same
 
     def _make(self, name: str, named_by: NamedBy, saved: JsonObject) -> Stream:
         template_name = saved.get("template")

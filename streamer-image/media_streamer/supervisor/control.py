@@ -95,9 +95,8 @@ class ControlServer:
 
         peer.on("hello", hello)
         reading = asyncio.create_task(peer.run())
-        await asyncio.wait(
-            {greeted, reading}, timeout=HELLO_SECONDS, return_when=asyncio.FIRST_COMPLETED
-        )
+        waited: set[asyncio.Future[Any]] = {greeted, reading}
+        await asyncio.wait(waited, timeout=HELLO_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if not greeted.done():
             log.warning("a process on the control socket did not say who it is: closed")
             reading.cancel()

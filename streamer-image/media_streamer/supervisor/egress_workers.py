@@ -72,7 +72,7 @@ class EgressWorkers:
                 "listeners", timeout_seconds=LISTEN_TIMEOUT_SECONDS, **listeners
             )
         except (ipc.CallFailed, ipc.ChannelClosed, TimeoutError) as error:
-            text = f"{connection.name} did not open its listeners: {error or 'no answer'}"
+            text = f"{connection.name} did not open its listeners: {str(error) or 'no answer'}"
             log.error("%s", text)
             if connection.id in self._connections:
                 self._problems[connection.id] = (text,)

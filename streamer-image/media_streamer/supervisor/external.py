@@ -1,8 +1,8 @@
 """The configuration backend (`config_external`): asks it which streams shall run here.
 
 The protocol is config_external of Flussonic: `/streams` for what runs without viewers,
-`/update-streams` for the others that run, `/dynamic-streams` for a name that somebody asks for, each
-with `host`, paged by `cursor`.
+`/update-streams` for the others that run, `/dynamic-streams` for a name that somebody asks for,
+each with `host`, paged by `cursor`.
 
 Invariants: a backend that fails or talks nonsense changes nothing; what it said last is kept in a
 file and holds from the first second of the next start; one wrong stream in an answer costs that
@@ -23,11 +23,11 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import aiohttp
-from pydantic import ValidationError
-
 from media_api.rest.credentials import basic_header
 from media_api.rest.redact import redact_text
 from media_api.stream import StreamConfig
+from pydantic import ValidationError
+
 from media_streamer.supervisor.catalog import Catalog, Changes
 
 log = logging.getLogger(__name__)

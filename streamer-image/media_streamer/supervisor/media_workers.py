@@ -84,9 +84,7 @@ class _Link:
         peer = self.connection.peer
         try:
             if what == "remove":
-                await peer.call(
-                    "stream.remove", timeout_seconds=APPLY_TIMEOUT_SECONDS, name=name
-                )
+                await peer.call("stream.remove", timeout_seconds=APPLY_TIMEOUT_SECONDS, name=name)
                 return
             arguments = self._payload(name)
             if arguments is None:

@@ -161,9 +161,7 @@ class ProcessPool:
             uptime = time.monotonic() - worker.started_at
             worker.said_hello = False
             worker.restarts += 1
-            log.error(
-                "%s died after %.1f s: %s", worker.name, uptime, _how_it_died(code, worker)
-            )
+            log.error("%s died after %.1f s: %s", worker.name, uptime, _how_it_died(code, worker))
             try:
                 await self._on_death(worker, uptime)
             except Exception:

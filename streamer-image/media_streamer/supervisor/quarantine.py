@@ -142,10 +142,7 @@ class Quarantine:
     def tick(self, now: float) -> bool:
         """Release who passed, try who waited long enough; True if anything changed."""
         changed = False
-        if (
-            self._trial is not None
-            and now - self._trial_began >= self._trial.trial_seconds
-        ):
+        if self._trial is not None and now - self._trial_began >= self._trial.trial_seconds:
             self._trial = None
             changed = True
         for name in [name for name, held in self._held.items() if held.until <= now]:

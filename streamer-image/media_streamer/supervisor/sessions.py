@@ -11,7 +11,7 @@ import itertools
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -112,6 +112,7 @@ class SessionRegistry:
         self._totals: dict[str, Totals] = {}
         self._rates: dict[str, deque[tuple[float, int]]] = {}
         self.closed: deque[Session] = deque(maxlen=CLOSED_KEPT)
+        self._closed_ids: set[str] = set()
         self.bytes_received = 0
         self.bytes_sent = 0
         self._ids: Callable[[], str] = lambda: str(uuid.uuid4())
@@ -119,7 +120,7 @@ class SessionRegistry:
     def __len__(self) -> int:
         return len(self._open)
 
-    def __iter__(self) -> Iterable[Session]:
+    def __iter__(self) -> Iterator[Session]:
         return iter(list(self._open.values()))
 
     def get(self, session_id: str) -> Session | None:
@@ -156,14 +157,22 @@ class SessionRegistry:
             self.totals(session.name).play_sessions += 1
         return session
 
+    def claim(self, worker: str, session_id: str) -> None:
+        """A worker was given leave to serve the session."""
+        session = self._open.get(session_id)
+        if session is not None:
+            session.bytes_by_worker.setdefault(worker, 0)
+            session.seen = time.monotonic()
+
     def update(self, worker: str, reports: Iterable[Mapping[str, Any]]) -> list[str]:
-        """Bytes counted by one worker; returns sessions that the worker should not have."""
-        strangers = []
+        """Bytes counted by one worker; returns sessions among them that were closed here."""
+        strangers: list[str] = []
         now, unix = time.monotonic(), time.time()
         for report in reports:
             session = self._open.get(str(report.get("id")))
             if session is None:
-                strangers.append(str(report.get("id")))
+                if report.get("id") in self._closed_ids:
+                    strangers.append(str(report["id"]))
                 continue
             self._count(session, worker, int(report.get("bytes", 0)), unix)
             session.dropped_gops = int(report.get("dropped_gops", session.dropped_gops))
@@ -262,7 +271,10 @@ class SessionRegistry:
         session.closed_at = time.time()
         session.close_reason = reason
         workers = tuple(session.bytes_by_worker)
+        if len(self.closed) == CLOSED_KEPT:
+            self._closed_ids.discard(self.closed[0].id)
         self.closed.append(session)
+        self._closed_ids.add(session.id)
         if self._on_closed is not None:
             self._on_closed(session, workers)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from media_api.rest.redact import redact_text
 from media_api.server import ServerConfig
+
 from media_streamer import ipc
 from media_streamer.supervisor.catalog import Catalog, CatalogFull, Changes, Stream
 from media_streamer.supervisor.control import Connection
@@ -121,7 +122,7 @@ class StreamControl:
                 self.media.call(worker, "stream.start", name=stream.name), START_TIMEOUT_SECONDS
             )
         except (ipc.CallFailed, ipc.ChannelClosed, TimeoutError) as error:
-            log.warning("stream %s: not started: %s", stream.name, error or "no answer")
+            log.warning("stream %s: not started: %s", stream.name, str(error) or "no answer")
 
     # From wish to worker
 
@@ -148,6 +149,14 @@ class StreamControl:
             self._reconcile_one(name)
         if changes := self.directory.take_changes():
             self._publish_directory(changes)
+
+    def vods_changed(self) -> None:
+        """Streams that show files learn of the new directories."""
+        for name, stream in self.catalog.streams.items():
+            files = [item.scheme == "file" for item in stream.config.inputs]
+            place = self.directory.get(name)
+            if place is not None and (any(files) or stream.config.backup is not None):
+                self.media.apply(place.worker, name)
 
     def _reconcile_one(self, name: str) -> None:
         stream = self.catalog.streams.get(name)
@@ -183,7 +192,7 @@ class StreamControl:
             self._is_opening(stream)
         return {
             "name": name,
-            "config": stream.config.effective(),
+            "config": stream.effective,
             "vods": self._vods(),
             "epoch": place.epoch,
         }

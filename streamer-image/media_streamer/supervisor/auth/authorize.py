@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 
 from media_api.auth import AuthBackendConfig, AuthSpec
+
 from media_streamer.supervisor.auth import securetoken
 from media_streamer.supervisor.auth.http_backend import HttpBackend
 from media_streamer.supervisor.auth.rules import check_restrictions, check_rules

@@ -5,14 +5,13 @@ sends the player elsewhere, 4xx denies, 5xx and silence decide nothing. Headers 
 X-AuthDuration, X-UserId, X-Max-Sessions, X-Unique.
 """
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import aiohttp
-
 from media_api.rest.redact import redact_text
+
 from media_streamer.supervisor.auth.verdict import (
     DEFAULT_AUTH_SECONDS,
     Question,
@@ -51,7 +50,7 @@ class HttpBackend:
                 )
             async with request as answer:
                 return _verdict(answer.status, answer.headers)
-        except (aiohttp.ClientError, asyncio.TimeoutError, ValueError, OSError) as error:
+        except (TimeoutError, aiohttp.ClientError, ValueError, OSError) as error:
             reason = redact_text(str(error)) or type(error).__name__
             log.warning(
                 "stream %s: authorisation backend %s does not answer: %s",

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from media_api.auth import AuthBackendConfig, AuthSpec
 from media_api.server import parse_cidr
+
 from media_streamer.supervisor.auth.http_backend import HttpBackend
 from media_streamer.supervisor.auth.verdict import Question, Verdict, allow, deny
 

@@ -1,0 +1,147 @@
+"""`/flussonic/api/…` before v3, as far as tools still ask for it."""
+
+from aiohttp import web
+from media_api.rest.errors import ApiError, not_found
+from media_api.rest.openmetrics import CONTENT_TYPES, render, server_families, stream_families
+from media_api.rest.redact import redact
+
+from media_streamer.api.answers import JsonObject, json_answer
+from media_streamer.api.middleware import reads_only
+from media_streamer.api.route import Route, supervisor_of
+from media_streamer.api.streams import public_url, stream_state
+from media_streamer.supervisor.catalog import Stream
+from media_streamer.supervisor.configuration import config_error
+
+
+async def server(request: web.Request) -> web.Response:
+    supervisor = supervisor_of(request)
+    stats = supervisor.server_stats()
+    keys = (
+        "hostname",
+        "uptime",
+        "total_clients",
+        "total_streams",
+        "online_streams",
+        "input_kbit",
+        "output_kbit",
+        "build",
+        "cpu_usage",
+        "memory_usage",
+        "partitions",
+    )
+    return json_answer(
+        {
+            "event": "server.info",
+            "version": stats["server_version"],
+            "status": stats["streamer_status"],
+            "auth_token": supervisor.configuration.current.auth_token,
+            **{key: stats[key] for key in keys},
+        }
+    )
+
+
+def _chosen(request: web.Request) -> list[Stream]:
+    streams = supervisor_of(request).streams.catalog.streams
+    names = [name for name in request.query.get("name", "").split(",") if name]
+    if not names:
+        return list(streams.values())
+    return [streams[name] for name in names if name in streams]
+
+
+async def media(request: web.Request) -> web.Response:
+    return json_answer([{"entry": "stream", "value": _entry(request, s)} for s in _chosen(request)])
+
+
+async def streams(request: web.Request) -> web.Response:
+    return json_answer(
+        {"event": "stream.list", "streams": [_entry(request, s) for s in _chosen(request)]}
+    )
+
+
+def _entry(request: web.Request, stream: Stream) -> JsonObject:
+    state = stream_state(
+        supervisor_of(request),
+        stream,
+        redacted=reads_only(request),
+        http_url=public_url(request),
+    )
+    options = {
+        key: state[key]
+        for key in ("title", "comment", "disabled", "provider", "static", "position")
+        if key in state
+    }
+    urls = [
+        {"value": item["url"], "options": {k: v for k, v in item.items() if k not in _INPUT_OWN}}
+        for item in state.get("inputs", ())
+    ]
+    return {"name": stream.name, "urls": urls, "stats": state["stats"], "options": options}
+
+
+_INPUT_OWN = ("url", "stats")
+
+
+async def sessions(request: web.Request) -> web.Response:
+    wanted = request.query.get("name")
+    found = []
+    for session in supervisor_of(request).sessions:
+        if wanted and session.name != wanted:
+            continue
+        info = session.info()
+        info.update(type=session.proto, created_at=info["opened_at"], bytes_sent=session.bytes)
+        found.append(redact(info) if reads_only(request) else info)
+    return json_answer({"event": "user.list", "sessions": found})
+
+
+async def reload(request: web.Request) -> web.Response:
+    problems = await supervisor_of(request).configuration.reload()
+    if problems:
+        return json_answer(config_error(problems), 400)
+    return json_answer({"success": True})
+
+
+async def media_info(request: web.Request) -> web.Response:
+    stream = _known(request)
+    return json_answer(stream.stats.get("media_info") or {})
+
+
+async def stream_health(request: web.Request) -> web.Response:
+    """200 for a stream that is alive, 424 for one that is not."""
+    stream = _known(request)
+    if not stream.stats.get("alive"):
+        raise ApiError(424, "stream_not_alive", f"stream {stream.name!r} is not alive")
+    return json_answer({"name": stream.name, "alive": True})
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Prometheus text: `?request=server|streams`, both without it."""
+    supervisor, what = supervisor_of(request), request.query.get("request", "")
+    if what not in {"", "server", "streams", "pusher"}:
+        raise ApiError(400, "bad_query", "request must be server or streams", parameter="request")
+    found = []
+    if what in {"", "server"}:
+        found += server_families(supervisor.server_stats(), supervisor.stats.id)
+    if what in {"", "streams", "pusher"}:
+        states = [stream_state(supervisor, item, redacted=True) for item in _chosen(request)]
+        found += stream_families(states, supervisor.stats.id)
+    return web.Response(body=render(found, "text"), headers={"Content-Type": CONTENT_TYPES["text"]})
+
+
+def _known(request: web.Request) -> Stream:
+    name = request.match_info["name"]
+    stream = supervisor_of(request).streams.catalog.streams.get(name)
+    if stream is None:
+        raise not_found("stream", name)
+    return stream
+
+
+ROUTES = (
+    Route("GET", "/server", server, "Server"),
+    Route("GET", "/media", media, "Streams"),
+    Route("GET", "/streams", streams, "Streams"),
+    Route("GET", "/sessions", sessions, "Sessions"),
+    Route("GET", "/reload", reload, "Reload the configuration", need="edit"),
+    Route("POST", "/reload", reload, "Reload the configuration"),
+    Route("GET", "/media_info/{name}", media_info, "Tracks of a stream"),
+    Route("GET", "/stream_health/{name}", stream_health, "Whether a stream is alive"),
+    Route("GET", "/metrics", metrics, "Metrics"),
+)

@@ -1,0 +1,85 @@
+"""The API's server on api.sock."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from media_streamer.api import collections, config, legacy, sessions, streams
+from media_streamer.api.answers import MAX_BODY_BYTES, json_answer
+from media_streamer.api.middleware import api_middleware, guarded
+from media_streamer.api.openapi import openapi
+from media_streamer.api.route import SUPERVISOR, Route
+from media_streamer.api.ui import add_ui
+from media_streamer.supervisor.stats import server_version
+
+if TYPE_CHECKING:
+    from media_streamer.supervisor.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+BASES = ("/streamer/api/v3", "/flussonic/api/v3")
+LEGACY_BASE = "/flussonic/api"
+STOP_TIMEOUT_SECONDS = 2.0
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+async def _openapi(request: web.Request) -> web.Response:
+    return json_answer(await asyncio.to_thread(openapi, ROUTES, server_version()))
+
+
+ROUTES: tuple[Route, ...] = (
+    *streams.ROUTES,
+    *sessions.ROUTES,
+    *config.ROUTES,
+    *collections.ROUTES,
+    Route("GET", "/openapi.json", _openapi, "This document", need="open"),
+)
+
+
+def make_app(supervisor: "Supervisor") -> web.Application:
+    """The application; `supervisor` is what its handlers work on."""
+    app = web.Application(middlewares=[api_middleware], client_max_size=MAX_BODY_BYTES)
+    app[SUPERVISOR] = supervisor
+    for base in BASES:
+        _add(app, base, ROUTES)
+    _add(app, LEGACY_BASE, legacy.ROUTES)
+    add_ui(app)
+    return app
+
+
+def _add(app: web.Application, base: str, routes: Iterable[Route]) -> None:
+    for route in routes:
+        # A name in the path may hold slashes, encoded or as they are; the rest decides.
+        path = base + _PARAMETER.sub(r"{\1:.+}", route.path)
+        app.router.add_route(route.method, path, guarded(route.handler, route.right))
+
+
+class ApiServer:
+    """Listens on api.sock; the egress workers are its only clients."""
+
+    def __init__(self, supervisor: "Supervisor") -> None:
+        self._supervisor = supervisor
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        path = self._supervisor.settings.api_socket
+        path.unlink(missing_ok=True)
+        self._runner = web.AppRunner(
+            make_app(self._supervisor),
+            access_log=None,
+            shutdown_timeout=STOP_TIMEOUT_SECONDS,
+            max_line_size=16_384,
+            max_field_size=16_384,
+        )
+        await self._runner.setup()
+        await web.UnixSite(self._runner, str(path)).start()
+        path.chmod(0o600)
+
+    async def close(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+        self._supervisor.settings.api_socket.unlink(missing_ok=True)

@@ -1,0 +1,202 @@
+"""`/streams`: list, read, change, delete, stop, choose an input."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from media_api.media import MediaInfo
+from media_api.play_urls import play_urls
+from media_api.playback import PLAY_PROTOCOLS
+from media_api.rest.errors import ApiError, not_found
+from media_api.rest.merge import body_name, merge_put
+from media_api.rest.openmetrics import stream_families
+from media_api.rest.query import parse_query, run_query, stream_order
+from media_api.rest.redact import redact
+from media_api.status import StreamState
+from media_api.stream import StreamConfig
+
+from media_streamer import ipc
+from media_streamer.api.answers import (
+    JsonObject,
+    json_answer,
+    json_body,
+    metrics_answer,
+    metrics_format,
+    no_content,
+)
+from media_streamer.api.middleware import reads_only
+from media_streamer.api.route import Route, supervisor_of
+from media_streamer.supervisor.catalog import Stream
+from media_streamer.supervisor.stats import stream_stats
+
+if TYPE_CHECKING:
+    from media_streamer.supervisor.supervisor import Supervisor
+
+
+def stream_state(
+    supervisor: "Supervisor", stream: Stream, *, redacted: bool, http_url: str = ""
+) -> JsonObject:
+    """JSON of `media_api.status.StreamState`."""
+    state = dict(stream.redacted) if redacted else {**stream.effective}
+    if not redacted:
+        state["config_on_disk"] = stream.saved
+    state["named_by"] = stream.named_by
+    stats = stream_stats(stream, supervisor.sessions, supervisor.stats.hostname)
+    if http_url and not stream.config.disabled:
+        stats["play_urls"] = _play_urls(supervisor, stream, http_url)
+    state["stats"] = redact(stats) if redacted else stats
+    measured = stream.stats.get("inputs") or ()
+    state["inputs"] = [
+        {**item, "stats": measured[index]} if index < len(measured) else item
+        for index, item in enumerate(state.get("inputs") or ())
+    ]
+    return state
+
+
+def _play_urls(supervisor: "Supervisor", stream: Stream, http_url: str) -> list[JsonObject]:
+    protocols = stream.config.protocols
+    denied = {
+        word
+        for word in PLAY_PROTOCOLS
+        if protocols is not None and not protocols.allows(word)  # type: ignore[arg-type]
+    }
+    listeners = supervisor.configuration.current.listeners
+    rtmp = (listeners.rtmp or []) if listeners is not None else []
+    urls = play_urls(stream.name, http_url, rtmp[0].port if rtmp else None, denied)
+    return [{"protocol": u.protocol, "title": u.title, "url": u.url} for u in urls]
+
+
+def public_url(request: web.Request) -> str:
+    """`http(s)://HOST[:PORT]` as the client reaches this server; empty if it does not say."""
+    host = request.headers.get("Host", "")
+    try:
+        parts = urlsplit(f"//{host}")
+        usable = parts.netloc == host and parts.hostname and parts.username is None
+    except ValueError:
+        return ""
+    secure = request.headers.get("X-Forwarded-Proto") == "https"
+    return f"{'https' if secure else 'http'}://{host}" if usable else ""
+
+
+async def list_streams(request: web.Request) -> web.Response:
+    supervisor = supervisor_of(request)
+    query = parse_query(request.query.items(), StreamState, own_params={"format", "name_only"})
+    redacted, url = reads_only(request), public_url(request)
+    states: Iterable[JsonObject] = (
+        stream_state(supervisor, stream, redacted=redacted, http_url=url)
+        for stream in list(supervisor.streams.catalog.streams.values())
+    )
+    if (form := metrics_format(request)) is not None:
+        return metrics_answer(stream_families(states, supervisor.stats.id), form)
+    answer = run_query(states, query, "streams", stream_order)
+    answer["server_id"] = supervisor.stats.id
+    return json_answer(answer)
+
+
+async def get_stream(request: web.Request) -> web.Response:
+    return json_answer(_state(request, _known(request)))
+
+
+async def put_stream(request: web.Request) -> web.Response:
+    """Merge the body into what is saved; the name in the body wins."""
+    supervisor, name = supervisor_of(request), request.match_info["name"]
+    _refuse_external(supervisor)
+    body = await json_body(request)
+    old = supervisor.streams.catalog.streams.get(name)
+    saved: JsonObject | None = None
+    if old is not None and old.named_by in {"config", "user"}:
+        saved = old.saved
+    item = merge_put(StreamConfig, saved, body, name)
+    was_saved = old is not None and old.named_by == "config"
+    new_name = body_name(body, name)
+    await supervisor.configuration.save_object("streams", name if was_saved else new_name, item)
+    return json_answer(_state(request, supervisor.streams.catalog.streams[item.name]))
+
+
+async def delete_stream(request: web.Request) -> web.Response:
+    supervisor, stream = supervisor_of(request), _known(request)
+    if stream.named_by == "user":
+        supervisor.streams.apply(supervisor.streams.catalog.drop_user([stream.name]))
+        return no_content()
+    _refuse_external(supervisor)
+    await supervisor.configuration.save_object("streams", stream.name, None)
+    return no_content()
+
+
+async def stop_stream(request: web.Request) -> web.Response:
+    """A static stream starts again by itself."""
+    await _tell(request, _known(request), "stream.restart")
+    return no_content()
+
+
+async def select_input(request: web.Request) -> web.Response:
+    stream, text = _known(request), request.match_info["index"]
+    if not text.isdecimal() or int(text) >= len(stream.config.inputs):
+        title = f"the stream has {len(stream.config.inputs)} inputs, the first is 0"
+        raise ApiError(400, "input_not_found", title)
+    await _tell(request, stream, "stream.select_input", index=int(text))
+    return no_content()
+
+
+async def media_info(request: web.Request) -> web.Response:
+    return json_answer(_known(request).stats.get("media_info") or {})
+
+
+async def _tell(request: web.Request, stream: Stream, op: str, **arguments: Any) -> None:
+    streams = supervisor_of(request).streams
+    place = streams.directory.get(stream.name)
+    if place is None:
+        raise ApiError(409, "stream_not_running", stream.problem or "the stream does not run")
+    try:
+        await streams.media.call(place.worker, op, name=stream.name, **arguments)
+    except ipc.CallFailed as error:
+        raise ApiError(409, "refused", str(error)) from None
+    except (ipc.ChannelClosed, TimeoutError):
+        raise ApiError(503, "unavailable", "the media worker does not answer, try again") from None
+
+
+def _known(request: web.Request) -> Stream:
+    name = request.match_info["name"]
+    stream = supervisor_of(request).streams.catalog.streams.get(name)
+    if stream is None:
+        raise not_found("stream", name)
+    return stream
+
+
+def _state(request: web.Request, stream: Stream) -> JsonObject:
+    return stream_state(
+        supervisor_of(request),
+        stream,
+        redacted=reads_only(request),
+        http_url=public_url(request),
+    )
+
+
+def _refuse_external(supervisor: "Supervisor") -> None:
+    if supervisor.configuration.current.config_external:
+        raise ApiError(
+            400,
+            "config_external",
+            "the streams of this server come from config_external: change them there",
+        )
+
+
+ROUTES = (
+    Route("GET", "/streams", list_streams, "Streams", response=StreamState, collection="streams"),
+    Route("POST", "/streams/{name}/stop", stop_stream, "Stop; a static stream restarts"),
+    Route("POST", "/streams/{name}/inputs/{index}/select", select_input, "Use this input now"),
+    Route(
+        "GET", "/streams/{name}/media_info", media_info, "Tracks of a stream", response=MediaInfo
+    ),
+    Route("GET", "/streams/{name}", get_stream, "A stream", response=StreamState),
+    Route(
+        "PUT",
+        "/streams/{name}",
+        put_stream,
+        "Create or change a stream",
+        request=StreamConfig,
+        response=StreamState,
+    ),
+    Route("DELETE", "/streams/{name}", delete_stream, "Delete a stream"),
+)

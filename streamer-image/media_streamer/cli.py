@@ -1,0 +1,69 @@
+"""`streamer`: the media server.
+
+streamer [-c FILE]            serve
+streamer --check [-c] FILE    print every error of a configuration file, exit 1 if there is one
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+
+from media_streamer.config.check import check
+from media_streamer.supervisor.settings import (
+    DEFAULT_CONFIG_PATH,
+    SettingsError,
+    read_settings,
+    remove_directories,
+    variable,
+)
+from media_streamer.supervisor.stats import server_version
+from media_streamer.supervisor.supervisor import LOG_LEVELS, StartFailed, Supervisor
+
+log = logging.getLogger("streamer")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    path: Path = options.file or options.config
+    if options.check:
+        return check(path, os.environ)
+    level = variable(os.environ, "LOG_LEVEL").lower()
+    logging.basicConfig(
+        level=LOG_LEVELS.get(level, logging.INFO),
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    if options.config != DEFAULT_CONFIG_PATH and not path.exists():
+        log.warning("%s does not exist: serving with defaults, the API will create it", path)
+    try:
+        settings = read_settings(path, os.environ)
+    except (SettingsError, OSError) as error:
+        print(f"streamer: {error}", file=sys.stderr)
+        return 1
+    try:
+        asyncio.run(Supervisor(settings, os.environ).run())
+    except StartFailed as error:
+        print(f"streamer: cannot start: {error}", file=sys.stderr)
+        return 1
+    finally:
+        remove_directories(settings, os.environ)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="streamer", description="Media server.")
+    parser.add_argument(
+        "-c", "--config", type=Path, default=DEFAULT_CONFIG_PATH, help="configuration file"
+    )
+    parser.add_argument("--check", action="store_true", help="only check the configuration file")
+    parser.add_argument("--version", action="version", version=server_version())
+    parser.add_argument("file", type=Path, nargs="?", help="the file, for --check")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,431 @@
+"""The supervisor: joins configuration, streams, workers, sessions and API, and runs until a signal.
+
+Order of the start: configuration, control socket, API, workers, public ports last, so that whoever
+can connect is answered. Order of the end is the reverse, and bounded in time.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+from media_api.server import ServerConfig
+
+from media_streamer import ipc
+from media_streamer.supervisor.access import AccessControl, AccessRequest
+from media_streamer.supervisor.auth.http_backend import HttpBackend
+from media_streamer.supervisor.catalog import Changes
+from media_streamer.supervisor.configuration import Configuration, config_error
+from media_streamer.supervisor.control import Connection, ControlServer
+from media_streamer.supervisor.egress_workers import EgressWorkers
+from media_streamer.supervisor.external import ConfigBackend, ExternalConfig, forget_state
+from media_streamer.supervisor.listeners import (
+    listeners_message,
+    ports_of,
+    probe,
+    unsupported,
+    without_ports,
+)
+from media_streamer.supervisor.processes import ProcessPool, Worker, worker_command
+from media_streamer.supervisor.sessions import Session, SessionRegistry
+from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
+from media_streamer.supervisor.stats import ServerStats
+from media_streamer.supervisor.streams import StreamControl
+
+log = logging.getLogger(__name__)
+
+EGRESS_START_SECONDS = 30.0
+TICK_SECONDS = 1.0
+BACKEND_CONNECTIONS = 100
+LOG_LEVELS = {
+    "none": logging.CRITICAL + 1,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "notice": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "alert": logging.CRITICAL,
+    "critical": logging.CRITICAL,
+}
+_ENDED_FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, 0})
+
+
+class StartFailed(Exception):  # noqa: N818 - an outcome, told to the person at the terminal
+    """The server cannot start; the message says why and what to do."""
+
+
+class Supervisor:
+    """One per streamer. `run` is its life; the API works on its parts."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        self.settings = settings
+        self._environ = environ
+        self.alerts: dict[str, str] = {}
+        self.sessions = SessionRegistry(self._session_closed)
+        self.egress = EgressWorkers()
+        self.streams = StreamControl(
+            settings, self.egress.directory_changed, self._stream_gone, self._start_quarantine
+        )
+        self.configuration = Configuration(settings.config_path, environ, self._apply)
+        self.stats = ServerStats(settings.hostname, self.streams.catalog, self.sessions)
+        self.external: ExternalConfig | None = None
+        self._external_task: asyncio.Task[None] | None = None
+        self._external_url: str | None = None
+        self._pool = ProcessPool(
+            worker_command(settings.runtime), self._worker_environment(), self._worker_died
+        )
+        self._control = ControlServer(settings.control_socket, self)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._listening: asyncio.Task[None] | None = None
+        self._egress_came = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._listen_now = False
+        self.ready = False
+        self.access: AccessControl
+        self._http: aiohttp.ClientSession
+
+    @property
+    def status(self) -> str:
+        """`streamer_status` of the API."""
+        if not self.ready:
+            return "starting"
+        if self.configuration.problems:
+            return "broken_config"
+        external = self.external.status if self.external is not None else None
+        if external is not None and external["status"] == "error":
+            return "config_external_error"
+        return "running"
+
+    def server_stats(self) -> dict[str, Any]:
+        """`media_api.server_status.ServerStats` as JSON."""
+        stats = {
+            **self.stats.figures(),
+            "streamer_status": self.status,
+            "config_version": self.configuration.version,
+        }
+        if (error := config_error(self.configuration.problems)) is not None:
+            stats["config_error"] = error
+        if self.external is not None and self.external.status is not None:
+            stats["config_external_status"] = self.external.status
+        if self.alerts:
+            stats["text_alerts"] = dict(self.alerts)
+        return stats
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Serve until `stop` or a signal. Raises StartFailed."""
+        # Imported here: the API works on the supervisor, which must not need it to be tested.
+        from media_streamer.api.server import ApiServer
+
+        self._handle_signals()
+        connector = aiohttp.TCPConnector(limit=BACKEND_CONNECTIONS)
+        api = ApiServer(self)
+        async with aiohttp.ClientSession(connector=connector) as self._http:
+            self.access = AccessControl(
+                self.streams, self.sessions, HttpBackend(self._http), self.settings.hostname
+            )
+            try:
+                await self.configuration.start()
+                self._refuse_occupied_ports()
+                await self._control.start()
+                await api.start()
+                self._start_workers()
+                await self._open_ports()
+                self._spawn(self._tick(), "tick")
+                self.ready = True
+                log.info("%s", self.welcome())
+                await self._stopping.wait()
+                log.info("stopping")
+            finally:
+                await self._shut_down()
+                await api.close()
+
+    def welcome(self) -> str:
+        """One line for the person at the terminal."""
+        ports = ", ".join(str(port) for port in sorted(ports_of(self._wanted_listeners())))
+        count = len(self.streams.catalog.streams)
+        return f"streamer {self.settings.hostname} is ready: {count} streams; {ports or 'no ports'}"
+
+    # Start and end
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload(), "reload"))
+
+    async def _reload(self) -> None:
+        problems = await self.configuration.reload()
+        if problems:
+            log.error("reload refused: %d errors; the old configuration holds", len(problems))
+
+    def _wanted_listeners(self) -> dict[str, list[dict[str, Any]]]:
+        return listeners_message(self.configuration.current.listeners)
+
+    def _refuse_occupied_ports(self) -> None:
+        problems = probe(ports_of(self._wanted_listeners()))
+        if problems:
+            raise StartFailed("; ".join(problems[port] for port in sorted(problems)))
+
+    def _start_workers(self) -> None:
+        for number in range(self.settings.media_workers):
+            self._pool.start("media", str(number))
+        for number in range(self.settings.egress_workers):
+            self._pool.start("egress", str(number))
+
+    async def _open_ports(self) -> None:
+        """Wait for one egress worker, then listen; ports that fail here are fatal."""
+        try:
+            await asyncio.wait_for(self._egress_came.wait(), EGRESS_START_SECONDS)
+        except TimeoutError:
+            raise StartFailed(
+                "no egress worker started within"
+                f" {EGRESS_START_SECONDS:.0f} s: see the errors above"
+            ) from None
+        self._listen_now = True
+        problems = await self.egress.listen(self._wanted_listeners())
+        if problems:
+            raise StartFailed("; ".join(problems))
+
+    async def _shut_down(self) -> None:
+        self.ready = False
+        for task in [*self._tasks, *filter(None, [self._external_task, self._listening])]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._pool.stop_all()
+        await self._control.close()
+
+    def _start_quarantine(self) -> None:
+        self._pool.start("media", QUARANTINE_ID)
+
+    def _worker_environment(self) -> dict[str, str]:
+        return {
+            **self._environ,
+            "STREAMER_RUNTIME_DIR": str(self.settings.runtime),
+            "STREAMER_SEGMENTS_DIR": str(self.settings.segments),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _spawn(self, work: Any, name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("task %s failed", task.get_name(), exc_info=error)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            now = time.monotonic()
+            try:
+                self.stats.load.sample()
+                self.sessions.sample_rates(now)
+                self.sessions.expire()
+                self.streams.tick_quarantine(now)
+                self.streams.drop_unused(now, self._watched)
+            except Exception:
+                log.exception("the periodic work failed; it goes on")
+            self._spawn(self.access.recheck(now), "recheck of sessions")
+
+    def _watched(self, name: str) -> bool:
+        return bool(self.sessions.of_stream(name) or self.sessions.of_stream(name, "publish"))
+
+    def _in_use(self, name: str) -> bool:
+        """A stream of the backend that is not listed: worth asking whether it may go on."""
+        stream = self.streams.catalog.streams.get(name)
+        if stream is None:
+            return False
+        recent = time.monotonic() - stream.used_at < 60.0
+        return recent or bool(stream.stats.get("alive")) or self._watched(name)
+
+    # Configuration
+
+    def _apply(self, old: ServerConfig, new: ServerConfig) -> None:
+        """Bring everything in step with a new configuration; only differences are acted on."""
+        if new.loglevel != old.loglevel and new.loglevel is not None:
+            logging.getLogger().setLevel(LOG_LEVELS[new.loglevel])
+        self.streams.apply(self.streams.catalog.set_config(new))
+        if old.vods != new.vods:
+            self.streams.vods_changed()
+        self.alerts = {**self.alerts, **unsupported(new.listeners)}
+        for key in [key for key in self.alerts if key.startswith("listener_")]:
+            if key not in unsupported(new.listeners):
+                del self.alerts[key]
+        if self.ready:
+            self.access.forget()
+            self.egress.settings_changed(self._worker_settings())
+            if old.listeners != new.listeners:
+                self._spawn(self._change_ports(old), "listeners")
+        self._use_backend(new.config_external)
+
+    async def _change_ports(self, old: ServerConfig) -> None:
+        """Open new ports, close old ones; what cannot be had is an alert, the rest goes on."""
+        wanted = self._wanted_listeners()
+        added = ports_of(wanted) - ports_of(listeners_message(old.listeners))
+        refused = await asyncio.to_thread(probe, added)
+        problems = [refused[port] for port in sorted(refused)]
+        problems += await self.egress.listen(without_ports(wanted, refused))
+        if problems:
+            log.error("listeners: %s", "; ".join(problems))
+            self.alerts["listeners"] = "; ".join(problems)
+        else:
+            self.alerts.pop("listeners", None)
+
+    def _use_backend(self, url: str | None) -> None:
+        if url == self._external_url:
+            return
+        self._external_url = url
+        if self._external_task is not None:
+            self._external_task.cancel()
+        state_file = self.settings.state / "config_external.json"
+        if url is None:
+            self.external, self._external_task = None, None
+            self.streams.find_outside = None
+            self.streams.apply(self.streams.catalog.set_external(()))
+            forget_state(state_file)
+            return
+        host = self.configuration.current.hostname or self.settings.hostname
+        self.external = ExternalConfig(
+            ConfigBackend(self._http, url, host),
+            url,
+            self.streams.catalog,
+            state_file,
+            self._external_changes,
+            self._in_use,
+        )
+        self.streams.find_outside = self.external.find
+        self._external_task = asyncio.create_task(self.external.run(), name="config_external")
+        self._external_task.add_done_callback(self._task_done)
+
+    def _external_changes(self, changes: Changes) -> None:
+        if changes:
+            log.info(
+                "config_external: %d streams added, %d removed, %d changed",
+                len(changes.added),
+                len(changes.removed),
+                len(changes.changed),
+            )
+        self.streams.apply(changes)
+
+    def _stream_gone(self, name: str, reason: str) -> None:
+        self.sessions.close_stream(name, reason)
+        if name not in self.streams.catalog.streams:
+            self.sessions.forget_stream(name)
+
+    def _session_closed(self, session: Session, workers: tuple[str, ...]) -> None:
+        self.egress.close_session(session.id, workers, session.close_reason)
+
+    # Workers (control.Handlers)
+
+    def accept(self, kind: str, worker_id: str, pid: int) -> bool:
+        worker = self._pool.get(kind, worker_id)
+        return worker is not None and worker.pid == pid
+
+    def settings_for(self, connection: Connection) -> dict[str, Any]:
+        return {**self._worker_settings(), "segments_dir": str(self.settings.segments)}
+
+    def _worker_settings(self) -> dict[str, Any]:
+        config = self.configuration.current
+        return {
+            "auth_token": config.auth_token,
+            "log_requests": bool(config.log_requests),
+            "loglevel": config.loglevel or "info",
+        }
+
+    async def connected(self, connection: Connection) -> None:
+        worker = self._pool.get(connection.kind, connection.id)
+        if worker is not None:
+            worker.said_hello = True
+            worker.heard()
+        if connection.kind == "media":
+            self.streams.media_connected(connection)
+            return
+        await self.egress.connected(connection, self.streams.directory.whole())
+        self._egress_came.set()
+
+    def disconnected(self, connection: Connection) -> None:
+        if connection.kind == "media":
+            self.streams.media_disconnected(connection)
+        else:
+            self.egress.disconnected(connection)
+        worker = self._pool.get(connection.kind, connection.id)
+        # A worker without a channel exits by itself; one that hangs in that must not stay.
+        if worker is not None and worker.pid == connection.pid and not self._stopping.is_set():
+            self._spawn(self._end_orphan(worker, connection.pid), "orphan")
+
+    async def _end_orphan(self, worker: Worker, pid: int) -> None:
+        await asyncio.sleep(3.0)
+        if worker.pid == pid:
+            self._pool.kill(worker, "its control channel is closed and it did not end")
+
+    def operations(self, connection: Connection) -> dict[str, ipc.Handler]:
+        worker = self._pool.get(connection.kind, connection.id)
+
+        async def heartbeat(_: ipc.Message) -> None:
+            if worker is not None:
+                worker.heard()
+
+        async def recycle(message: ipc.Message) -> None:
+            if worker is not None:
+                self._pool.kill(worker, f"it asked for that: {message.get('reason', '')}")
+
+        common = {"heartbeat": heartbeat, "worker.recycle": recycle}
+        if connection.kind == "media":
+            return {**common, **self.streams.operations(connection)}
+        return {**common, **self._egress_operations(connection)}
+
+    def _egress_operations(self, connection: Connection) -> dict[str, ipc.Handler]:
+        async def access(message: ipc.Message) -> dict[str, Any]:
+            request = AccessRequest.of(message)
+            answer = await self.access.decide(request)
+            if answer["allowed"]:
+                self.sessions.claim(connection.id, answer["session_id"])
+                stream = self.streams.catalog.streams.get(answer["stream"])
+                if request.kind == "publish" and stream is not None:
+                    self.streams.publisher_comes(stream)
+            elif request.kind == "publish" or answer["status"] != 404:
+                log.info(
+                    "stream %s: %s by %s from %s refused: %s",
+                    request.name,
+                    request.kind,
+                    request.proto,
+                    request.ip,
+                    answer["title"],
+                )
+            return answer
+
+        async def update(message: ipc.Message) -> None:
+            closed = self.sessions.update(connection.id, message.get("sessions", ()))
+            for session_id in closed:
+                self.egress.close_session(session_id, (connection.id,), "session closed")
+
+        async def left(message: ipc.Message) -> None:
+            self.sessions.left(
+                connection.id,
+                str(message.get("id")),
+                int(message["bytes"]) if message.get("bytes") is not None else None,
+                str(message.get("reason", "closed")),
+            )
+
+        return {"access": access, "session.update": update, "session.closed": left}
+
+    async def _worker_died(self, worker: Worker, uptime: float) -> None:
+        code = worker.process.returncode if worker.process is not None else None
+        if worker.kind == "egress":
+            self.sessions.worker_died(worker.id)
+            return
+        by_crash = bool(worker.killed_because) or code not in _ENDED_FROM_OUTSIDE
+        self.streams.media_died(worker.id, uptime, by_crash)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.settings.media_socket(worker.id))
