@@ -49,6 +49,8 @@ class Worker:
     restarts: int = 0
     wanted: bool = True
     killed_because: str = ""
+    blameless: bool = False
+    """It was ended in a way that is no fault of what ran in it."""
     _quick_deaths: int = field(default=0)
 
     @property
@@ -136,11 +138,11 @@ class ProcessPool:
             self._watcher.cancel()
         await asyncio.gather(*(self.stop(item.kind, item.id) for item in self.all()))
 
-    def kill(self, worker: Worker, reason: str) -> None:
+    def kill(self, worker: Worker, reason: str, *, blameless: bool = False) -> None:
         """SIGKILL: the keeper starts it again."""
         if worker.process is None or worker.process.returncode is not None:
             return
-        worker.killed_because = reason
+        worker.killed_because, worker.blameless = reason, blameless
         log.error("%s (pid %s) is killed: %s", worker.name, worker.pid, reason)
         with contextlib.suppress(ProcessLookupError):
             worker.process.kill()
@@ -159,7 +161,6 @@ class ProcessPool:
             if not worker.wanted:
                 return
             uptime = time.monotonic() - worker.started_at
-            worker.said_hello = False
             worker.restarts += 1
             log.error("%s died after %.1f s: %s", worker.name, uptime, _how_it_died(code, worker))
             try:
@@ -169,7 +170,7 @@ class ProcessPool:
             await asyncio.sleep(worker.pause_after_death(uptime))
 
     async def _spawn(self, worker: Worker) -> None:
-        worker.killed_because = ""
+        worker.killed_because, worker.blameless = "", False
         worker.said_hello = False
         worker.started_at = time.monotonic()
         worker.process = await asyncio.create_subprocess_exec(

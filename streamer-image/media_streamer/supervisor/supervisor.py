@@ -378,7 +378,8 @@ class Supervisor:
 
         async def recycle(message: ipc.Message) -> None:
             if worker is not None:
-                self._pool.kill(worker, f"it asked for that: {message.get('reason', '')}")
+                reason = f"it asked for that: {message.get('reason', '')}"
+                self._pool.kill(worker, reason, blameless=True)
 
         common = {"heartbeat": heartbeat, "worker.recycle": recycle}
         if connection.kind == "media":
@@ -425,7 +426,8 @@ class Supervisor:
         if worker.kind == "egress":
             self.sessions.worker_died(worker.id)
             return
-        by_crash = bool(worker.killed_because) or code not in _ENDED_FROM_OUTSIDE
-        self.streams.media_died(worker.id, uptime, by_crash)
+        if worker.said_hello:  # before that it had no streams that could be at fault
+            from_outside = not worker.killed_because and code in _ENDED_FROM_OUTSIDE
+            self.streams.media_died(worker.id, uptime, not (from_outside or worker.blameless))
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.settings.media_socket(worker.id))

@@ -1,0 +1,99 @@
+"""The catalog: inheritance, who wins a name, and changes that name only what differs."""
+
+import pytest
+from media_api.server import ServerConfig
+from media_api.stream import StreamConfig
+from media_streamer.supervisor import catalog as module
+from media_streamer.supervisor.catalog import Catalog, CatalogFull, Changes, inherit
+
+
+def server(**lists: object) -> ServerConfig:
+    return ServerConfig.model_validate(lists)
+
+
+def test_own_keys_win_over_the_template() -> None:
+    template = {
+        "name": "t",
+        "prefixes": ["x"],
+        "segment_count": 9,
+        "pushes": [{"url": "rtmp://h/app/%s"}],
+    }
+    config = inherit({"name": "a/b", "title": "own"}, template)
+    assert (config.title, config.segment_count, config.name) == ("own", 9, "a/b")
+    assert config.pushes is not None
+    assert config.pushes[0].url == "rtmp://h/app/a/b"
+
+
+def test_a_reload_names_only_what_changed() -> None:
+    catalog = Catalog()
+    streams = [{"name": f"s{n}", "inputs": [{"url": "fake://fake"}]} for n in range(50)]
+    assert len(catalog.set_config(server(streams=streams)).added) == 50
+    before = catalog.streams["s7"]
+    streams[3] = {"name": "s3", "inputs": [{"url": "fake://fake"}], "title": "new"}
+    del streams[10]
+    streams.append({"name": "more"})
+    assert catalog.set_config(server(streams=streams)) == Changes(
+        frozenset({"more"}), frozenset({"s10"}), frozenset({"s3"})
+    )
+    assert catalog.streams["s7"] is before
+    assert not catalog.set_config(server(streams=streams))
+
+
+def test_a_changed_template_changes_its_streams() -> None:
+    catalog = Catalog()
+    streams = [{"name": "a", "template": "t"}, {"name": "b"}]
+    catalog.set_config(server(streams=streams, templates=[{"name": "t", "provider": "1"}]))
+    changes = catalog.set_config(
+        server(streams=streams, templates=[{"name": "t", "provider": "2"}])
+    )
+    assert changes.changed == {"a"}
+    assert catalog.streams["a"].config.provider == "2"
+
+
+def test_an_unknown_template_is_a_problem_and_not_a_crash() -> None:
+    catalog = Catalog()
+    catalog.set_config(server(streams=[{"name": "a", "template": "gone"}]))
+    assert "gone" in catalog.streams["a"].problem
+
+
+def test_the_file_wins_over_the_backend() -> None:
+    catalog = Catalog()
+    catalog.set_config(server(streams=[{"name": "a", "title": "file"}]))
+    changes = catalog.set_external(
+        [StreamConfig(name="a", title="backend"), StreamConfig(name="b")]
+    )
+    assert changes.added == {"b"}
+    assert catalog.streams["a"].config.title == "file"
+    assert catalog.streams["b"].named_by == "external"
+    assert catalog.set_external([]).removed == {"b"}
+
+
+def test_dynamic_streams_come_from_the_longest_prefix() -> None:
+    catalog = Catalog()
+    catalog.set_config(
+        server(
+            templates=[
+                {"name": "any", "prefixes": [""], "provider": "any"},
+                {"name": "live", "prefixes": ["live"], "provider": "live"},
+            ]
+        )
+    )
+    assert catalog.add_user("live/x").added == {"live/x"}
+    assert catalog.streams["live/x"].config.provider == "live"
+    catalog.add_user("other")
+    assert catalog.streams["other"].config.provider == "any"
+    assert catalog.set_config(server()).removed == {"live/x", "other"}
+    with pytest.raises(KeyError):
+        catalog.add_user("other")
+
+
+def test_strangers_cannot_make_names_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_DYNAMIC_STREAMS", 3)
+    catalog = Catalog()
+    catalog.set_config(server(templates=[{"name": "any", "prefixes": [""]}]))
+    for number in range(3):
+        catalog.add_user(f"n{number}")
+    with pytest.raises(CatalogFull):
+        catalog.add_user("n3")
+    assert catalog.drop_user(["n0"]).removed == {"n0"}
+    catalog.add_user("n3")
