@@ -130,7 +130,8 @@ class Database:
     async def close(self) -> None:
         """Waits for running statements, at most 10 s."""
         try:
-            await asyncio.wait_for(self._pool.close(), 10)
+            async with asyncio.timeout(10):
+                await self._pool.close()
         except LOST_ERRORS:
             self._pool.terminate()
 

@@ -9,6 +9,7 @@ Invariants:
 - PostgreSQL refuses to run as root: with root it runs as the machine's `postgres` user (else
   `nobody`), and `setpriv` leaves it the right to walk through directories of root, because the
   data may lie under a home directory with mode 0700.
+- It is started again if it ends by itself (killed for memory), on the same socket.
 - It does not outlive Central: the kernel sends it SIGINT ("fast shutdown") when Central dies
   (PR_SET_PDEATHSIG), and a leftover of a killed run is stopped at the next start. A lock on the
   data directory keeps a second Central away, so what is found running there is a leftover.
@@ -152,7 +153,10 @@ class EmbeddedPostgres:
     `directory` is made if absent; the cluster lies in `directory/postgresql`.
     """
 
-    def __init__(self, directory: Path, *, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, directory: Path, *, options: Sequence[str] = (), restart_pause: float = 1.0
+    ) -> None:
+        """`options`: settings of the server, `name=value`; `restart_pause`: seconds."""
         self._directory = directory
         self._data = directory / "postgresql"
         self._options = tuple(options)
@@ -160,11 +164,19 @@ class EmbeddedPostgres:
         self._socket_directory: Path | None = None
         self._lock: IO[str] | None = None
         self._account = Account()
+        self._restart_pause = restart_pause
+        self._watcher: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
         """Connection string; only valid while the server runs."""
-        return f"postgresql://{USER}@/{DATABASE}?host={quote(str(self._socket_directory), safe='')}"
+        return f"postgresql://{USER}@/{DATABASE}?host={quote(str(self.socket_directory), safe='')}"
+
+    @property
+    def socket_directory(self) -> Path:
+        if self._socket_directory is None:
+            raise EmbeddedError("the embedded PostgreSQL is not running")
+        return self._socket_directory
 
     @property
     def pid(self) -> int | None:
@@ -186,6 +198,8 @@ class EmbeddedPostgres:
             await self._stop_leftover()
             if not (self._data / "PG_VERSION").exists():
                 await self._initialise(binaries)
+            self._socket_directory = Path(tempfile.mkdtemp(prefix="central-pg-", dir="/tmp"))
+            self._account.own(self._socket_directory)
             await self._launch(binaries)
         except BaseException:
             await self.stop()
@@ -196,9 +210,14 @@ class EmbeddedPostgres:
             binaries.major,
             self._data,
         )
+        self._watcher = asyncio.create_task(self._keep_running(binaries), name="postgresql")
 
     async def stop(self) -> None:
         """Orderly stop: committed data is on disk, the socket directory is gone."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+            self._watcher = None
         process, self._process = self._process, None
         if process is not None and process.returncode is None:
             await _end(process)
@@ -209,11 +228,19 @@ class EmbeddedPostgres:
             self._lock.close()
             self._lock = None
 
-    async def wait(self) -> int:
-        """Returns the exit status when the server ends by itself."""
-        if self._process is None:
-            raise EmbeddedError("the embedded PostgreSQL is not running")
-        return await self._process.wait()
+    async def _keep_running(self, binaries: Binaries) -> None:
+        while self._process is not None:
+            status = await self._process.wait()
+            log.error(
+                "the embedded PostgreSQL ended with status %d: %s; starting it again",
+                status,
+                self._log_tail(),
+            )
+            await asyncio.sleep(self._restart_pause)
+            try:
+                await self._launch(binaries)
+            except (EmbeddedError, OSError) as error:
+                log.error("the embedded PostgreSQL does not start: %s", error)
 
     def _prepare_directory(self) -> None:
         try:
@@ -286,7 +313,8 @@ class EmbeddedPostgres:
             env=_environment(),
         )
         try:
-            output, _ = await asyncio.wait_for(process.communicate(), INITDB_TIMEOUT_SECONDS)
+            async with asyncio.timeout(INITDB_TIMEOUT_SECONDS):
+                output, _ = await process.communicate()
         except BaseException:
             await _end(process)
             raise
@@ -295,8 +323,6 @@ class EmbeddedPostgres:
             raise EmbeddedError(f"{Path(arguments[0]).name} failed: {text}")
 
     async def _launch(self, binaries: Binaries) -> None:
-        self._socket_directory = Path(tempfile.mkdtemp(prefix="central-pg-", dir="/tmp"))
-        self._account.own(self._socket_directory)
         settings = [
             "listen_addresses=",
             f"unix_socket_directories={self._socket_directory}",
@@ -405,6 +431,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(number)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(process.wait()), STOP_TIMEOUT_SECONDS)
+            async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
+                await process.wait()
             return
         log.error("PostgreSQL (pid %d) does not end on signal %d", process.pid, number)

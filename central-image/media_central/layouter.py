@@ -106,7 +106,8 @@ class Layouter:
             except Exception:
                 log.exception("placement failed; the next round tries again")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._interval)
+                async with asyncio.timeout(self._interval):
+                    await self._wake.wait()
                 await asyncio.sleep(SETTLE_SECONDS)
             self._wake.clear()
 

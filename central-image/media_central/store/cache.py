@@ -27,7 +27,8 @@ class Watch:
     async def next(self, within: float | None = None) -> "list[tuple[Kind, str]]":
         """Waits for changes, at most `within` seconds; an empty list if there were none."""
         try:
-            await asyncio.wait_for(self._event.wait(), within)
+            async with asyncio.timeout(within):
+                await self._event.wait()
         except TimeoutError:
             return []
         self._event.clear()

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -79,57 +80,37 @@ class PostgresStore:
     async def put_many(
         self, kind: Kind, patches: Sequence[tuple[str, JsonObject]]
     ) -> Sequence[Record]:
-        removed: list[str] = []
         try:
             async with self._database.acquire() as connection, connection.transaction():
-                records = [
-                    await self._put(connection, kind, key, patch, removed) for key, patch in patches
-                ]
+                # One writer at a time: two that create the same name must both be merged, and
+                # there is no row to lock yet. Reads and other tables go on.
+                await connection.execute(f"LOCK TABLE {kind} IN SHARE ROW EXCLUSIVE MODE")
+                plan = _Plan(kind, await self._rows(connection, kind, patches))
+                for key, patch in patches:
+                    plan.put(key, patch)
+                rows = await _apply(connection, kind, plan)
         except DatabaseUnavailable as error:
             raise StoreUnavailableError(str(error)) from error
         except asyncpg.DataError as error:
             raise InvalidResourceError(f"PostgreSQL refuses the text: {error}") from error
-        for key in removed:
+        for key in plan.removed:
             self._forget(kind, key)
-        for record in records:
+        records = {row["name"]: _record(kind, row) for row in rows}
+        for record in records.values():
             self._cache.apply(record)
-        return records
+        return [records[name] for name in plan.answers if name in records]
 
-    async def _put(
+    async def _rows(
         self,
         connection: asyncpg.Connection,
         kind: Kind,
-        key: str,
-        patch: JsonObject,
-        removed: list[str],
-    ) -> Record:
-        target = target_key(kind, key, patch)
-        rows = await connection.fetch(
-            f"SELECT {_COLUMNS} FROM {kind} WHERE name = ANY($1) ORDER BY name FOR UPDATE",
-            [key, target],
+        patches: Sequence[tuple[str, JsonObject]],
+    ) -> Sequence[Any]:
+        names = {name for key, patch in patches for name in (key, target_key(kind, key, patch))}
+        rows: Sequence[Any] = await connection.fetch(
+            f"SELECT {_COLUMNS} FROM {kind} WHERE name = ANY($1)", list(names)
         )
-        known = {row["name"]: row for row in rows}
-        current = known.get(key)
-        if target != key and current is not None:
-            if target in known:
-                raise NameTakenError(f"{target} exists: {key} cannot get its name")
-            await connection.execute(f"DELETE FROM {kind} WHERE name = $1", key)
-            removed.append(key)
-        elif current is None:
-            current = known.get(target)
-        document = next_document(kind, target, current["config"] if current else None, patch)
-        row = await connection.fetchrow(
-            f"INSERT INTO {kind} (name, config, layout, created_at)"
-            " VALUES ($1, $2, $3, coalesce($4, now()))"
-            " ON CONFLICT (name) DO UPDATE SET config = excluded.config,"
-            " version = nextval('resource_version'), updated_at = clock_timestamp()"
-            f" RETURNING {_COLUMNS}",
-            target,
-            document,
-            current["layout"] if current else None,
-            current["created_at"] if current else None,
-        )
-        return _record(kind, row)
+        return rows
 
     async def delete(self, kind: Kind, key: str) -> bool:
         try:
@@ -224,7 +205,9 @@ class PostgresStore:
                     await connection.fetchval("SELECT 1", timeout=ACQUIRE_TIMEOUT_SECONDS)
                 yield
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(wake.wait(), PROBE_SECONDS)
+                    # Not wait_for: before Python 3.12 it can swallow a cancellation (gh-86296).
+                    async with asyncio.timeout(PROBE_SECONDS):
+                        await wake.wait()
         except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
             raise DatabaseUnavailable(str(error) or type(error).__name__) from error
         finally:
@@ -256,6 +239,64 @@ class PostgresStore:
         return [
             _record(kind, row) for row in rows if (kind, row["name"]) not in self._deleted_meanwhile
         ]
+
+
+@dataclass(slots=True)
+class _Planned:
+    document: JsonObject | None
+    layout: JsonObject | None
+    created_at: datetime | None
+
+
+class _Plan:
+    """What a transaction will write, worked out in memory."""
+
+    def __init__(self, kind: Kind, rows: Sequence[Any]) -> None:
+        self._kind = kind
+        self._known = {
+            row["name"]: _Planned(row["config"], row["layout"], row["created_at"]) for row in rows
+        }
+        self.written: dict[str, _Planned] = {}
+        self.removed: set[str] = set()
+        self.answers: list[str] = []
+
+    def put(self, key: str, patch: JsonObject) -> None:
+        """Raises InvalidResourceError, NameTakenError."""
+        target = target_key(self._kind, key, patch)
+        current = self._known.get(key)
+        if target != key and current is not None and target in self._known:
+            raise NameTakenError(f"{target} exists: {key} cannot get its name")
+        renamed = target != key and current is not None
+        current = current or self._known.get(target) or _Planned(None, None, None)
+        document = next_document(self._kind, target, current.document, patch)
+        if renamed:
+            del self._known[key]
+            self.written.pop(key, None)
+            self.removed.add(key)
+        self.removed.discard(target)
+        planned = _Planned(document, current.layout, current.created_at)
+        self._known[target] = self.written[target] = planned
+        self.answers.append(target)
+
+
+async def _apply(connection: asyncpg.Connection, kind: Kind, plan: _Plan) -> Sequence[Any]:
+    if plan.removed:
+        await connection.execute(f"DELETE FROM {kind} WHERE name = ANY($1)", list(plan.removed))
+    planned = list(plan.written.values())
+    rows: Sequence[Any] = await connection.fetch(
+        f"INSERT INTO {kind} (name, config, layout, created_at)"
+        " SELECT name, config, layout, coalesce(created_at, now())"
+        " FROM unnest($1::text[], $2::jsonb[], $3::jsonb[], $4::timestamptz[])"
+        " AS given (name, config, layout, created_at)"
+        " ON CONFLICT (name) DO UPDATE SET config = excluded.config,"
+        " version = nextval('resource_version'), updated_at = clock_timestamp()"
+        f" RETURNING {_COLUMNS}",
+        list(plan.written),
+        [item.document for item in planned],
+        [item.layout for item in planned],
+        [item.created_at for item in planned],
+    )
+    return rows
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -28,7 +28,8 @@ BACKOFF_MAX_SECONDS = 30.0
 STEADY_SECONDS = 10.0
 """A streamer that ran this long has started: the next failure begins with a short pause."""
 STOP_TIMEOUT_SECONDS = 15.0
-MODULE = "media_streamer.cli"
+PACKAGE = "media_streamer"
+MODULE = f"{PACKAGE}.cli"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +84,7 @@ def record(options: LocalOptions) -> JsonObject:
 
 def is_installed() -> bool:
     """False in a Central without the streamer's package."""
-    try:
-        return importlib.util.find_spec(MODULE) is not None
-    except ModuleNotFoundError:
-        return False
+    return importlib.util.find_spec(PACKAGE) is not None
 
 
 class LocalStreamer:
@@ -169,4 +167,5 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(number)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(process.wait()), STOP_TIMEOUT_SECONDS)
+            async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
+                await process.wait()

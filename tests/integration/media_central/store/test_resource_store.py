@@ -134,7 +134,7 @@ async def test_a_layout_is_only_written_over_the_version_that_was_read(store):
     assert store.get(Kind.STREAM, "a").layout is None
 
 
-async def test_concurrent_patches_are_all_kept(store, open_store):
+async def test_concurrent_patches_are_all_kept(store, open_store, eventually):
     async with open_store() as other:
         await asyncio.gather(
             *(
@@ -142,4 +142,16 @@ async def test_concurrent_patches_are_all_kept(store, open_store):
                 for number in range(20)
             )
         )
-    assert len(store.get(Kind.STREAM, "a").config["meta"]) == 20
+        for reader in (store, other):
+            await eventually(
+                lambda reader=reader: len(reader.get(Kind.STREAM, "a").config["meta"]) == 20
+            )
+
+
+async def test_a_batch_may_rename_and_create_the_same_name(store):
+    await store.put(Kind.STREAM, "a", FAKE)
+    records = await store.put_many(
+        Kind.STREAM, [("a", {"name": "b"}), ("a", {"title": "fresh"}), ("b", {"title": "moved"})]
+    )
+    assert {item.key: item.config["title"] for item in records} == {"a": "fresh", "b": "moved"}
+    assert {item.key for item in store.all(Kind.STREAM)} == {"a", "b"}
