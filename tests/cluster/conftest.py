@@ -40,13 +40,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.timeout(limit, func_only=True), append=False)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Skip a test that asks a foreign cluster for what it cannot do."""
+@contextlib.contextmanager
+def _skipped_where_not_supported() -> Iterator[None]:
     try:
-        return (yield)
+        yield
     except NotSupported as reason:
         pytest.skip(str(reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Skip a test of which a fixture asks a foreign cluster for what it cannot do."""
+    with _skipped_where_not_supported():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Skip a test that itself asks for that."""
+    with _skipped_where_not_supported():
+        return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -57,10 +70,10 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     if obstacles:
         pytest.skip("no Kubernetes: " + "; ".join(obstacles))
     capture = request.config.pluginmanager.getplugin("capturemanager")
-    # A first bring-up takes minutes: let it say what it does.
-    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-        chosen.acquire()
     try:
+        # A first bring-up takes minutes: let it say what it does.
+        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+            chosen.acquire()
         yield chosen
     finally:
         chosen.release()

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 import urllib.request
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
-from local_cluster import Cluster, ClusterError, LocalCluster
+from local_cluster import Cluster, ClusterError, LocalCluster, wait_until
 from local_cluster.images import PYTHON_BASE
 
 WEB_PORT = 8000
 HOST_PORT = 18080
 SERVER = f"python3 -m http.server {WEB_PORT} --directory /etc"
-
-
-def poll(condition: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {timeout:g} s"
-        time.sleep(0.3)
 
 
 def pod(
@@ -133,12 +124,14 @@ def test_service_and_host_port_across_nodes(
     # "web" asks itself: the answer must come back through the translation of its own Service.
     for client in ("far", "near", "web"):
         for url in (name, host_port):
-            poll(partial(fetch_from, cluster, namespace, client, url), f"{client} reaches {url}")
-    poll(lambda: fetch(host_port), f"this host reaches {host_port}")
+            wait_until(
+                partial(fetch_from, cluster, namespace, client, url), f"{client} reaches {url}"
+            )
+    wait_until(lambda: fetch(host_port), f"this host reaches {host_port}")
     address = cluster.kubectl(
         "-n", namespace, "get", "service", "web", "-o", "jsonpath={.spec.clusterIP}"
     )
-    poll(lambda: fetch(f"http://{address}/hostname"), "this host reaches the cluster IP")
+    wait_until(lambda: fetch(f"http://{address}/hostname"), "this host reaches the cluster IP")
 
 
 def test_names_outside_the_cluster_do_not_exist(
@@ -206,7 +199,7 @@ def test_gpus_are_handed_out(cluster: Cluster, namespace: str, two_nodes: tuple[
     assert cluster.kubectl("-n", namespace, "get", "pod", "two", "-o", path) == two_nodes[1]
     apply(cluster, namespace, with_gpus("third", 1))
     reason = "jsonpath={.status.conditions[?(@.type=='PodScheduled')].message}"
-    poll(
+    wait_until(
         lambda: (
             "nvidia.com/gpu"
             in cluster.kubectl("-n", namespace, "get", "pod", "third", "-o", reason)
@@ -233,7 +226,7 @@ def test_volume_claim_is_bound(
     writer["spec"]["securityContext"] = {"runAsUser": 999, "runAsNonRoot": True}
     apply(cluster, namespace, claim, writer)
     wait_ready(cluster, namespace, "writer")
-    poll(
+    wait_until(
         lambda: cluster.kubectl("-n", namespace, "logs", "writer") == "999\n",
         "the user of the pod writes into the volume",
     )
@@ -246,11 +239,11 @@ def test_dead_node_returns(cluster: Cluster, namespace: str, two_nodes: tuple[st
     wait_ready(cluster, namespace, "web")
     path = "jsonpath={.status.podIP}"
     address = cluster.kubectl("-n", namespace, "get", "pod", "web", "-o", path)
-    poll(lambda: fetch(f"http://{address}:{WEB_PORT}/hostname"), "this host reaches the pod")
+    wait_until(lambda: fetch(f"http://{address}:{WEB_PORT}/hostname"), "this host reaches the pod")
     cluster.kill_node(name)
     try:
         assert not fetch(f"http://{address}:{WEB_PORT}/hostname")
-        poll(lambda: not is_ready(cluster, name), "the node is NotReady")
+        wait_until(lambda: not is_ready(cluster, name), "the node is NotReady")
         assert is_ready(cluster, two_nodes[0])
     finally:
         cluster.start_node(name)
@@ -263,4 +256,4 @@ def test_dead_node_returns(cluster: Cluster, namespace: str, two_nodes: tuple[st
     url = f"http://web.{namespace}.svc.cluster.local/hostname"
     apply(cluster, namespace, pod("asks", two_nodes[0]))
     wait_ready(cluster, namespace, "asks")
-    poll(lambda: fetch_from(cluster, namespace, "asks", url), "the pod is back", 90)
+    wait_until(lambda: fetch_from(cluster, namespace, "asks", url), "the pod is back", 90)

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from local_cluster import Cluster, ClusterError
+from local_cluster import Cluster, ClusterError, wait_until
 from local_cluster.images import POSTGRES
 
 PASSWORD = "not-a-secret"
-
-
-def poll(condition: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {timeout:g} s"
-        time.sleep(0.3)
 
 
 def run_to_end(cluster: Cluster, namespace: str, name: str, image: str, **container: Any) -> str:
@@ -31,7 +22,9 @@ def run_to_end(cluster: Cluster, namespace: str, name: str, image: str, **contai
     cluster.kubectl(*kubectl, "apply", "-f", "-", input=json.dumps(pod))
     path = "jsonpath={.status.phase}"
     ended = ("Succeeded", "Failed")
-    poll(lambda: cluster.kubectl(*kubectl, "get", "pod", name, "-o", path) in ended, f"{name} ends")
+    wait_until(
+        lambda: cluster.kubectl(*kubectl, "get", "pod", name, "-o", path) in ended, f"{name} ends"
+    )
     printed = cluster.kubectl(*kubectl, "logs", name)
     assert cluster.kubectl(*kubectl, "get", "pod", name, "-o", path) == "Succeeded", printed
     return printed

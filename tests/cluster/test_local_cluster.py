@@ -103,14 +103,14 @@ def test_unknown_node_is_refused_with_those_there_are() -> None:
         node.by_name("node-9")
 
 
-def test_command_line_reports_errors(
-    layout: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("LOCAL_CLUSTER_STATE_DIR", str(layout.state))
+def test_command_line_reports_errors(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["load-image", "no-such-image:1"]) == 1
     assert "no-such-image:1: no such image" in capsys.readouterr().err
-    assert main(["status"]) == 1
-    assert json.loads(capsys.readouterr().out)["running"] is False
+
+
+def test_status_of_no_cluster(layout: Layout) -> None:
+    status = LocalCluster(layout).status()
+    assert (status["running"], status["nodes"], status["programs"]) == (False, {}, {})
 
 
 def test_failed_command_tells_why() -> None:

@@ -12,7 +12,7 @@ Standard library only: ``make cluster-up`` must run before anything is installed
 from local_cluster.cluster import LocalCluster
 from local_cluster.external import Cluster, NotSupported, choose
 from local_cluster.layout import HOST_ADDRESS, NODES, Layout, Node
-from local_cluster.processes import ClusterError
+from local_cluster.processes import ClusterError, wait_until
 
 __all__ = [
     "HOST_ADDRESS",
@@ -24,4 +24,5 @@ __all__ = [
     "Node",
     "NotSupported",
     "choose",
+    "wait_until",
 ]

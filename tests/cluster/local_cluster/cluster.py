@@ -245,6 +245,7 @@ class LocalCluster:
             engine.load(base)
             engine.build(tag, dockerfile, context, arguments)
             engine.save(tag, archive)
+            engine.prune()
         self.load_image(archive)
         return archive
 

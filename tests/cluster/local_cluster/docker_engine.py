@@ -16,7 +16,7 @@ from types import TracebackType
 
 from local_cluster import cgroups, images, node, processes
 from local_cluster.layout import Layout
-from local_cluster.processes import ClusterError
+from local_cluster.processes import ClusterError, CommandError
 
 START_TIMEOUT_S = 60.0
 LOCK_TIMEOUT_S = 3600.0
@@ -134,14 +134,27 @@ class DockerEngine:
             timeout=timeout,
         )
 
+    def prune(self) -> None:
+        """Remove the layers of builds that are a week old and have no tag any more."""
+        self.run("image", "prune", "--force", "--filter=until=168h")
+
     def load(self, archive: Path) -> None:
-        """Load an image archive into the engine."""
-        processes.run([*self._docker(), "load", "--input", archive], timeout=TRANSFER_TIMEOUT_S)
+        """Load an image archive into the engine, unless it has that image already."""
+        if not self._has(archive, images.tag_in(archive)):
+            command = [*self._docker(), "load", "--input", archive]
+            processes.run(command, timeout=TRANSFER_TIMEOUT_S)
+
+    def _has(self, archive: Path, tag: str) -> bool:
+        """Whether the engine's image of this tag is the one in the archive."""
+        try:
+            digest = self.run("image", "inspect", "--format={{.Id}}", tag)
+        except CommandError:  # no image of this tag
+            return False
+        return images.holds(archive, digest.strip().removeprefix("sha256:"))
 
     def save(self, tag: str, archive: Path) -> None:
         """Write an image of the engine to an archive, unless it is that image already."""
-        digest = self.run("image", "inspect", "--format={{.Id}}", tag).strip()
-        if archive.exists() and images.holds(archive, digest.removeprefix("sha256:")):
+        if archive.exists() and self._has(archive, tag):
             return
         archive.parent.mkdir(parents=True, exist_ok=True)
         unfinished = archive.with_suffix(".new")

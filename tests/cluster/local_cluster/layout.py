@@ -65,10 +65,6 @@ class Node:
 NODES = (Node("node-1", 1), Node("node-2", 2, gpus=2))
 
 
-def _default_state() -> Path:
-    return Path(os.environ.get("LOCAL_CLUSTER_STATE_DIR", "/var/lib/media-cluster"))
-
-
 def _default_cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "media-appliance"
@@ -78,7 +74,8 @@ def _default_cache() -> Path:
 class Layout:
     """Where a cluster keeps what it needs."""
 
-    state: Path = field(default_factory=_default_state)
+    # One cluster a machine: its addresses and the names of its network are fixed.
+    state: Path = Path("/var/lib/media-cluster")
     cache: Path = field(default_factory=_default_cache)
 
     @property

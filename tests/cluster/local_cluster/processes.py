@@ -96,7 +96,7 @@ def attempt(args: Sequence[str | Path], *, timeout: float = 30.0) -> bool:
 def wait_until(
     condition: Callable[[], bool],
     what: str,
-    timeout: float,
+    timeout: float = 60.0,
     poll: float = POLL_S,
     hint: Callable[[], str] = lambda: "",
 ) -> None:
