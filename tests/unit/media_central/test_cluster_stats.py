@@ -1,0 +1,37 @@
+import pytest
+from media_central.cluster_stats import cluster_stats, stream_state, streamer_state
+
+
+@pytest.mark.parametrize(
+    ("stream", "state"),
+    [
+        ({"disabled": True}, "disabled"),
+        ({"stats": {"status": "running", "alive": True}}, "operational"),
+        ({"stats": {"status": "running", "alive": False}}, "degradated"),
+        ({"stats": {"status": "waiting", "running_on": ["s1"]}}, "operational"),
+        ({"stats": {"status": "waiting"}}, "outage"),
+        ({"stats": {"status": "error"}}, "outage"),
+        ({"static": False, "stats": {"status": "waiting"}}, "operational"),
+    ],
+)
+def test_states_of_streams(stream, state):
+    assert stream_state(stream) == state
+
+
+@pytest.mark.parametrize(
+    ("streamer", "state"),
+    [
+        ({}, "outage"),
+        ({"stats": {"cpu_usage": 10}}, "operational"),
+        ({"stats": {"cpu_usage": 95}}, "degradated"),
+        ({"stats": {"id": "x"}, "healthcheck_status": {"status": "error"}}, "partial_outage"),
+    ],
+)
+def test_states_of_streamers(streamer, state):
+    assert streamer_state(streamer) == state
+
+
+def test_an_empty_cluster():
+    stats = cluster_stats([], [], 7)
+    assert stats["collected_at"] == 7
+    assert stats["stream_metrics_total"]["total"] == 0

@@ -1,0 +1,36 @@
+from types import SimpleNamespace
+
+import pytest
+from media_central.views import Viewer, denied, public_url
+
+
+def link(**config):
+    return SimpleNamespace(config={"hostname": "s1", **config}, hostname="s1")
+
+
+@pytest.mark.parametrize(
+    ("config", "viewer", "url"),
+    [
+        ({}, Viewer(), "http://s1"),
+        ({"api_url": "http://10.0.0.1:81"}, Viewer("central:9019"), "http://10.0.0.1:81"),
+        ({"api_url": "http://10.0.0.1:81/streamer/api/v3"}, Viewer(), "http://10.0.0.1:81"),
+        ({"api_url": "http://127.0.0.1:8080"}, Viewer("tv.example:9019"),
+         "http://tv.example:8080"),
+        ({"api_url": "http://127.0.0.1:8080"}, Viewer("[fd00::1]:9019"), "http://[fd00::1]:8080"),
+        ({"api_url": "http://127.0.0.1:8080"}, Viewer(None), "http://127.0.0.1:8080"),
+        ({"api_url": "http://127.0.0.1:8080", "public_payload_url": "https://cdn.example/x"},
+         Viewer("tv.example"), "https://cdn.example/x"),
+        ({"api_url": "http://u:p@10.0.0.1"}, Viewer(), "http://10.0.0.1"),
+        ({"api_url": "http://10.0.0.1"}, Viewer(None, "https"), "https://10.0.0.1"),
+    ],
+)  # fmt: skip
+def test_viewers_are_sent_to_an_address_they_can_reach(config, viewer, url):
+    assert public_url(link(**config), viewer) == url
+
+
+def test_protocol_switches():
+    assert denied({}) == set()
+    assert denied({"protocols": {"rtmp": False}}) >= {"rtmp"}
+    only_hls = denied({"protocols": {"whitelist": True, "hls": True}})
+    assert "hls" not in only_hls
+    assert {"rtmp", "tshttp"} <= only_hls
