@@ -23,6 +23,7 @@ from media_api.server import ServerConfig
 
 from media_streamer.supervisor.auth.authorize import asks_backend, authorize
 from media_streamer.supervisor.auth.http_backend import HttpBackend
+from media_streamer.supervisor.auth.rules import check_restrictions
 from media_streamer.supervisor.auth.verdict import Question, Verdict, allow, deny
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.sessions import (
@@ -227,19 +228,22 @@ class AccessControl:
         spec = _spec(stream, request.kind)
         if spec is None:
             return allow()
+        question = self._question(stream, request, token)
+        if (refused := check_restrictions(spec, question)) is not None:
+            return refused
         remembered = self._verdicts.get(key)
         if remembered is not None and remembered[0] > time.monotonic():
             return remembered[1]
         asking = self._asking.get(key)
         if asking is None:
             # One question for the burst of requests that an HLS player starts with.
-            asking = asyncio.create_task(self._ask(spec, self._question(stream, request, token)))
+            asking = asyncio.create_task(self._ask(spec, question))
             self._asking[key] = asking
             asking.add_done_callback(lambda _: self._asking.pop(key, None))
         verdict = await asyncio.shield(asking)
-        if verdict.decided:
+        if verdict.kept:
             self._remember(key, verdict)
-        elif remembered is not None:
+        elif not verdict.decided and remembered is not None:
             return remembered[1]
         return verdict
 

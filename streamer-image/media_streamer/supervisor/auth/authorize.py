@@ -7,7 +7,7 @@ from media_api.auth import AuthBackendConfig, AuthSpec
 
 from media_streamer.supervisor.auth import securetoken
 from media_streamer.supervisor.auth.http_backend import HttpBackend
-from media_streamer.supervisor.auth.rules import check_restrictions, check_rules
+from media_streamer.supervisor.auth.rules import check_rules
 from media_streamer.supervisor.auth.verdict import Question, Verdict, allow, deny
 
 
@@ -17,11 +17,12 @@ async def authorize(
     backend: HttpBackend,
     rule_sets: Mapping[str, AuthBackendConfig],
 ) -> Verdict:
-    """`rule_sets` are the server's `auth_backends` by name."""
+    """`rule_sets` are the server's `auth_backends` by name.
+
+    `rules.check_restrictions` comes before this, and its refusals are never remembered.
+    """
     if spec is None:
         return allow()
-    if (refused := check_restrictions(spec, question)) is not None:
-        return refused
     url = spec.url
     if url is None or url is True:
         return allow()

@@ -77,6 +77,7 @@ def _verdict(status: int, headers: Mapping[str, str]) -> Verdict:
         if headers.get("X-Unique", "").lower() == "true":
             max_sessions = 1
         return allow(
+            kept=True,
             auth_seconds=auth_seconds,
             user_id=headers.get("X-UserId", "")[:255],
             max_sessions=max_sessions,
@@ -88,12 +89,14 @@ def _verdict(status: int, headers: Mapping[str, str]) -> Verdict:
             "The authorisation backend sends you elsewhere",
             status=302,
             location=location,
+            kept=True,
             auth_seconds=auth_seconds,
         )
     if 400 <= status < 500:
         return deny(
             "authorization_failed",
             "The authorisation backend refused the session",
+            kept=True,
             auth_seconds=auth_seconds,
         )
     return undecided(f"The authorisation backend answered {status}")

@@ -49,6 +49,8 @@ class Verdict:
     auth_seconds: float = DEFAULT_AUTH_SECONDS
     user_id: str = ""
     max_sessions: int | None = None
+    kept: bool = False
+    """It cost a question to a backend, and holds for `auth_seconds` without another."""
 
 
 def allow(**details: Any) -> Verdict:

@@ -1,0 +1,194 @@
+"""The client of config_external against a real HTTP backend."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from media_streamer.supervisor.catalog import Catalog, Changes
+from media_streamer.supervisor.external import (
+    ConfigBackend,
+    ExternalConfig,
+    base_and_authorization,
+)
+
+
+class Backend:
+    """Serves `listed` in pages of two and `hidden` by name."""
+
+    def __init__(self) -> None:
+        self.listed: list[Any] = []
+        self.hidden: dict[str, Any] = {}
+        self.headers: dict[str, str] = {"X-Config-Server-Separate-Endpoints": "true"}
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        self.raw: tuple[int, str] | None = None
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.requests.append((request.match_info["what"], dict(request.query)))
+        assert request.headers["Authorization"] == "Bearer APIKEY"
+        if self.raw is not None:
+            return web.Response(status=self.raw[0], text=self.raw[1])
+        if names := request.query.get("name"):
+            found = [self.hidden[name] for name in names.split(",") if name in self.hidden]
+            return self._page(found, None)
+        start = int(request.query.get("cursor", "0"))
+        more = str(start + 2) if start + 2 < len(self.listed) else None
+        return self._page(self.listed[start : start + 2], more)
+
+    def _page(self, streams: list[Any], following: str | None) -> web.Response:
+        text = json.dumps({"streams": streams, "next": following})
+        return web.Response(text=text, content_type="application/json", headers=self.headers)
+
+
+class World:
+    def __init__(self, http: aiohttp.ClientSession, base: str, state: Path) -> None:
+        self.url = base.replace("http://", "http://APIKEY@")
+        self.http, self.state = http, state
+        self.in_use: set[str] = set()
+        self.changes: list[Changes] = []
+        self.catalog, self.external = self.start()
+
+    def start(self, url: str | None = None) -> tuple[Catalog, ExternalConfig]:
+        catalog, url = Catalog(), url or self.url
+        external = ExternalConfig(
+            ConfigBackend(self.http, url, "host1"),
+            url,
+            catalog,
+            self.state,
+            self.changes.append,
+            self.in_use.__contains__,
+        )
+        return catalog, external
+
+
+@pytest.fixture
+def backend() -> Backend:
+    return Backend()
+
+
+@pytest.fixture
+async def world(backend: Backend, tmp_path: Path) -> AsyncIterator[World]:
+    app = web.Application()
+    app.router.add_get("/api/{what}", backend.answer)
+    async with TestServer(app) as server, aiohttp.ClientSession() as http:
+        yield World(http, str(server.make_url("/api")), tmp_path / "state.json")
+
+
+def streams(*names: str) -> list[dict[str, Any]]:
+    return [{"name": name, "inputs": [{"url": "fake://fake"}]} for name in names]
+
+
+async def test_pages_are_followed_and_differences_applied(world: World, backend: Backend) -> None:
+    backend.listed = streams("a", "b", "c", "d/e")
+    assert await world.external.refresh()
+    assert set(world.catalog.streams) == {"a", "b", "c", "d/e"}
+    assert {item.named_by for item in world.catalog.streams.values()} == {"external"}
+    assert all(query["host"] == "host1" for _, query in backend.requests)
+    backend.listed = streams("a", "c")
+    backend.listed[0]["title"] = "new"
+    assert await world.external.refresh()
+    assert world.changes[-1] == Changes(frozenset(), frozenset({"b", "d/e"}), frozenset({"a"}))
+    assert world.external.status == {"status": "loaded"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        ((500, ""), "invalid_request"),
+        ((403, ""), "invalid_request"),
+        ((200, "no json"), "malformed_json"),
+        ((200, "[" * 100_000), "malformed_json"),
+        ((200, '{"streams": 7}'), "malformed_json"),
+        ((200, "[]"), "malformed_json"),
+    ],
+)
+async def test_a_failing_backend_changes_nothing(
+    world: World, backend: Backend, raw: tuple[int, str], reason: str
+) -> None:
+    backend.listed = streams("a")
+    await world.external.refresh()
+    backend.raw = raw
+    assert not await world.external.refresh()
+    assert set(world.catalog.streams) == {"a"}
+    assert world.external.status is not None
+    assert (world.external.status["status"], world.external.status["reason"]) == ("error", reason)
+    backend.raw = None
+    assert await world.external.refresh()
+    assert world.external.status == {"status": "loaded"}
+
+
+async def test_one_wrong_stream_costs_that_stream_only(world: World, backend: Backend) -> None:
+    backend.listed = streams("a", "b")
+    await world.external.refresh()
+    backend.listed = [*streams("a"), {"name": "b", "inputs": [{"url": "http://u:PASS@h/"}]}, "?"]
+    backend.listed += streams("c")
+    await world.external.refresh()
+    assert set(world.catalog.streams) == {"a", "b", "c"}, "b keeps what it had"
+    assert world.external.status is not None
+    assert world.external.status["reason"] == "validation_error"
+    assert "PASS" not in json.dumps(world.external.status)
+
+
+async def test_dynamic_streams(world: World, backend: Backend) -> None:
+    backend.listed = streams("a")
+    backend.hidden = {"x/y": streams("x/y")[0]}
+    await world.external.refresh()
+    assert await world.external.find("x/y")
+    assert backend.requests[-1] == ("dynamic-streams", {"host": "host1", "name": "x/y"})
+    assert not await world.external.find("unknown")
+    count = len(backend.requests)
+    assert not await world.external.find("unknown")
+    assert len(backend.requests) == count, "a player that insists is not passed on each time"
+    world.in_use.add("x/y")
+    await world.external.refresh()
+    assert backend.requests[-1] == ("update-streams", {"host": "host1", "name": "x/y"})
+    assert "x/y" in world.catalog.streams
+    del backend.hidden["x/y"]
+    await world.external.refresh()
+    assert "x/y" not in world.catalog.streams, "a name asked for and not returned is stopped"
+
+
+async def test_headers_switch_the_behaviour(world: World, backend: Backend) -> None:
+    backend.headers = {}
+    backend.hidden = {"x": streams("x")[0]}
+    await world.external.refresh()
+    assert await world.external.find("x")
+    assert backend.requests[-1] == ("streams", {"host": "host1", "name": "x"})
+    backend.headers = {"X-Config-Server-Dynamic-Streams": "false"}
+    await world.external.refresh()
+    count = len(backend.requests)
+    assert not await world.external.find("z")
+    assert len(backend.requests) == count
+
+
+async def test_the_last_answer_outlives_a_restart(world: World, backend: Backend) -> None:
+    backend.listed = streams("a", "b", "c")
+    await world.external.refresh()
+    assert world.state.stat().st_mode & 0o777 == 0o600
+    backend.raw = (500, "")
+    catalog, external = world.start()
+    await external.restore()
+    assert not await external.refresh()
+    assert set(catalog.streams) == {"a", "b", "c"}
+    other, stranger = world.start("http://OTHER@127.0.0.1:1/api")
+    await stranger.restore()
+    assert not other.streams, "another backend's streams are not ours"
+
+
+async def test_a_broken_state_file_is_no_obstacle(world: World) -> None:
+    for text in ("{", "[]", '{"backend": 1}', ""):
+        world.state.write_text(text)
+        catalog, external = world.start()
+        await external.restore()
+        assert not catalog.streams
+
+
+def test_credentials_of_the_url() -> None:
+    assert base_and_authorization("http://KEY@h:80/a/") == ("http://h:80/a", "Bearer KEY")
+    assert base_and_authorization("http://h/a") == ("http://h/a", None)
+    base, authorization = base_and_authorization("https://u:p%40@h/a")
+    assert (base, authorization) == ("https://h/a", "Basic dTpwQA==")

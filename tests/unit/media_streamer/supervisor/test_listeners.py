@@ -1,0 +1,66 @@
+"""Ports are probed before the workers share them."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from media_api.server import Listeners
+from media_streamer.supervisor.listeners import (
+    Port,
+    listeners_message,
+    ports_of,
+    probe,
+    unsupported,
+    without_ports,
+)
+
+
+@pytest.fixture
+def occupied() -> Iterator[int]:
+    """A port of another program, which would even share it."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        yield sock.getsockname()[1]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", ""])
+def test_an_occupied_port_is_named(occupied: int, address: str) -> None:
+    port = Port("http", address, occupied)
+    problems = probe([port])
+    assert str(occupied) in problems[port]
+    assert "in use" in problems[port]
+
+
+def test_a_free_port_is_left_free() -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        number = sock.getsockname()[1]
+    assert probe([Port("http", "127.0.0.1", number)]) == {}
+    assert probe([Port("http", "127.0.0.1", number)]) == {}
+
+
+def test_what_cannot_be_had() -> None:
+    strange = Port("http", "192.0.2.1", 18080)
+    assert "does not have the address" in probe([strange])[strange]
+    twice = [Port("http", "127.0.0.1", 18081), Port("rtmp", "127.0.0.1", 18081)]
+    assert "asked for by http" in probe(twice)[twice[1]]
+
+
+def test_the_message_carries_what_workers_need() -> None:
+    listeners = Listeners.model_validate(
+        {"http": [80, {"port": 81, "api": False}], "https": ["10.0.0.1:443"], "rtsp": [554]}
+    )
+    message = listeners_message(listeners)
+    assert [item["api"] for item in message["http"]] == [True, False]
+    assert message["https"][0]["certificate"].endswith("streamer.crt")
+    assert ports_of(message) == {
+        Port("http", "", 80),
+        Port("http", "", 81),
+        Port("https", "10.0.0.1", 443),
+    }
+    left = without_ports(message, [Port("http", "", 80)])
+    assert [item["port"] for item in left["http"]] == [81]
+    assert "rtsp" in unsupported(listeners)["listener_rtsp"]
+    assert listeners_message(None) == {"http": [], "https": [], "rtmp": [], "rtmps": []}

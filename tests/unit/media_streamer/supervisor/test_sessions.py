@@ -1,0 +1,102 @@
+"""Sessions over several workers: bytes add up, ends are told once."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from media_streamer.supervisor.sessions import (
+    SILENT_SECONDS,
+    UNCLAIMED_SECONDS,
+    Session,
+    SessionRegistry,
+)
+
+
+def session(name: str = "a", **details: object) -> Session:
+    return Session(id="", name=name, kind="play", proto="hls", ip="10.0.0.1", **details)  # type: ignore[arg-type]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["0", "1", "2"]), st.integers(0, 10**9)), min_size=1, max_size=40
+    )
+)
+def test_bytes_of_workers_add_up(grown: list[tuple[str, int]]) -> None:
+    registry = SessionRegistry()
+    one = registry.open(session())
+    counters: dict[str, int] = {}
+    for worker, more in grown:
+        counters[worker] = counters.get(worker, 0) + more
+        registry.update(worker, [{"id": one.id, "bytes": counters[worker]}])
+    total = sum(more for _, more in grown)
+    assert one.bytes == total == registry.bytes_sent == registry.totals("a").bytes
+
+
+def test_a_worker_that_restarts_loses_nothing() -> None:
+    registry = SessionRegistry()
+    one = registry.open(session(key="k"))
+    registry.update("0", [{"id": one.id, "bytes": 100}])
+    registry.worker_died("0")
+    assert registry.by_key("k") is one, "an HLS viewer comes back by another worker"
+    registry.update("0", [{"id": one.id, "bytes": 30}])
+    assert one.bytes == 130
+
+
+def test_the_last_worker_ends_the_session() -> None:
+    ended: list[tuple[str, tuple[str, ...]]] = []
+    registry = SessionRegistry(lambda s, workers: ended.append((s.close_reason, workers)))
+    one = registry.open(session())
+    for worker in ("0", "1"):
+        registry.claim(worker, one.id)
+    registry.left("0", one.id, 10, "client left")
+    assert not ended
+    registry.left("1", one.id, 20, "client left")
+    registry.left("1", one.id, 20, "client left")
+    assert ended == [("client left", ())]
+    assert one.info()["status"] == "finished"
+    assert one.bytes == 30
+
+
+def test_closing_tells_the_workers_that_serve_it() -> None:
+    ended: list[tuple[str, ...]] = []
+    registry = SessionRegistry(lambda _, workers: ended.append(workers))
+    one = registry.open(session(key="k"))
+    registry.claim("0", one.id)
+    registry.claim("1", one.id)
+    assert registry.close(one.id, "closed by API")
+    assert not registry.close(one.id, "closed by API")
+    assert ended == [("0", "1")]
+    assert registry.by_key("k") is None
+    assert registry.update("0", [{"id": one.id, "bytes": 1}, {"id": "never"}]) == [one.id]
+
+
+def test_silence_ends_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = SessionRegistry()
+    served, unclaimed = registry.open(session()), registry.open(session())
+    registry.claim("0", served.id)
+    registry.expire()
+    assert len(registry) == 2
+    served.seen -= SILENT_SECONDS + 1
+    unclaimed.seen -= UNCLAIMED_SECONDS - 1
+    registry.expire()
+    assert [item.id for item in registry] == [unclaimed.id]
+
+
+def test_connections_of_a_dead_worker_are_gone() -> None:
+    registry = SessionRegistry()
+    one = registry.open(session())
+    registry.claim("0", one.id)
+    registry.worker_died("0")
+    assert len(registry) == 0
+
+
+def test_rates() -> None:
+    registry = SessionRegistry()
+    one = registry.open(session())
+    now = time.monotonic()
+    registry.sample_rates(now)
+    registry.update("0", [{"id": one.id, "bytes": 250_000}])
+    registry.sample_rates(now + 2)
+    assert registry.rate_kbit("a") == registry.rate_kbit() == 1000
+    assert registry.rate_kbit("unknown") == 0
