@@ -165,7 +165,8 @@ class Timeline:
 
     def _after_break(self, clock: _TrackClock, raw: int, out: int) -> int:
         """Position of a frame that is not where its track was expected."""
-        assert clock.offset is not None and self._offset is not None
+        assert clock.offset is not None
+        assert self._offset is not None
         if clock.settling and clock.last - JUMP <= out <= clock.last:
             return out  # the source is still before its take-over point
         if clock.last < out <= self._head + JUMP:

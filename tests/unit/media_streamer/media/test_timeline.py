@@ -1,6 +1,7 @@
 """The stream's clock: wraps, jumps, missing stamps, restarts; properties for any input."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -149,12 +150,12 @@ def test_tracks_with_unrelated_clocks_both_run() -> None:
     audio = [clock.place(1, 5_000 * TIME_BASE + n * AUDIO, None, AUDIO) for n in range(5)]
     assert all(video)
     assert all(audio)
-    assert [b.dts - a.dts for a, b in zip(audio, audio[1:], strict=False) if a and b] == [AUDIO] * 4
+    assert [b.dts - a.dts for a, b in pairwise(audio) if a and b] == [AUDIO] * 4
 
 
 def test_a_silent_track_may_come_back_after_any_time() -> None:
     clock = timeline(MPEG, MPEG)
-    for n in range(0, 60 * 25):
+    for n in range(60 * 25):
         clock.place(0, n * FRAME, None, FRAME)
         if n < 25 or n == 60 * 25 - 1:
             stamp = clock.place(1, n * FRAME, None, FRAME)

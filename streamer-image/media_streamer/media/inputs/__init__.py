@@ -1,0 +1,1 @@
+"""Inputs of a media worker: one module a family of sources, each in threads of its own."""

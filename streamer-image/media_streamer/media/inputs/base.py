@@ -1,0 +1,145 @@
+"""What every input is: a thread that reads a source and hands frames to a receiver.
+
+Role: the contract between inputs and the stream that owns them, and the life of an input thread.
+
+Invariants:
+- The receiver's methods are called from one thread at a time, `ended` last and exactly once.
+- `stop` returns at once. A thread inside an FFmpeg call ends when the call does; until then the
+  receiver ignores it.
+- The thread publishes the time by which it must show signs of life (`deadline`), because FFmpeg
+  calls can outlive their own time-outs (name resolution, TLS, defects). Whoever owns the input
+  looks at `overdue` and abandons the thread: it is a daemon and nobody waits for it.
+"""
+
+import logging
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+from media_streamer.media.frame import Track
+
+log = logging.getLogger(__name__)
+
+OPEN_TIMEOUT_SECONDS = 10.0
+"""Connecting, and finding out what the source sends."""
+
+READ_TIMEOUT_SECONDS = 60.0
+"""A read without a packet; the owner's `source_timeout` replaces it."""
+
+WATCHDOG_GRACE_SECONDS = 5.0
+"""A call may overrun its time-out by this before its thread counts as hung."""
+
+
+class InputError(Exception):
+    """A source cannot be used; the text is for people and holds no credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Time-outs of an input in seconds."""
+
+    open_seconds: float = OPEN_TIMEOUT_SECONDS
+    read_seconds: float = READ_TIMEOUT_SECONDS
+
+
+class Receiver(Protocol):
+    """Who gets what an input reads. Called from the input's thread."""
+
+    def connected(self) -> None:
+        """The source answered; what it sends is not known yet."""
+
+    def describe(self, tracks: Sequence[Track], time_bases: Sequence[Fraction]) -> None:
+        """The tracks that follow and the time bases of their stamps; again when they change."""
+
+    def frame(
+        self,
+        track: int,
+        dts: int | None,
+        pts: int | None,
+        duration: int | None,
+        key: bool,
+        data: bytes,
+    ) -> None:
+        """One frame in canonical form, stamps in the track's time base."""
+
+    def looped(self) -> None:
+        """The source starts over on purpose: its clock begins again without a break."""
+
+    def ended(self, error: str | None) -> None:
+        """The input is over; `error` says why in words, None after `stop` or at its end."""
+
+
+class Input(ABC):
+    """A source that is being read."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Begin; returns at once."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ask for the end; returns at once. `ended` may come much later, or never."""
+
+    @property
+    def overdue(self) -> bool:
+        """True if the input's thread outlived its time limit and should be abandoned."""
+        return False
+
+    @property
+    def alive(self) -> bool:
+        """True while a thread of this input alone still runs."""
+        return False
+
+
+class ThreadInput(Input):
+    """An input with a thread of its own."""
+
+    def __init__(self, name: str, receiver: Receiver, limits: Limits) -> None:
+        self.name = name
+        self.receiver = receiver
+        self.limits = limits
+        self._stopping = threading.Event()
+        self._deadline = float("inf")
+        self._thread = threading.Thread(target=self._run, name=f"input {name}", daemon=True)
+
+    def start(self) -> None:
+        self.allow(self.limits.open_seconds)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    @property
+    def overdue(self) -> bool:
+        return (
+            time.monotonic() > self._deadline + WATCHDOG_GRACE_SECONDS and self._thread.is_alive()
+        )
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def allow(self, seconds: float) -> None:
+        """The thread must come by again within this time."""
+        self._deadline = time.monotonic() + seconds
+
+    def _run(self) -> None:
+        error: str | None
+        try:
+            self._read()
+            error = None if self._stopping.is_set() else "the source ended"
+        except InputError as reason:
+            error = str(reason)
+        except Exception as reason:
+            log.exception("%s: input failed", self.name)
+            error = f"internal error: {type(reason).__name__}"
+        self._deadline = float("inf")
+        self.receiver.ended(None if self._stopping.is_set() else error)
+
+    @abstractmethod
+    def _read(self) -> None:
+        """Read until the source ends or `_stopping` is set; raises InputError."""

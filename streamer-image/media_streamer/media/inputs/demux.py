@@ -1,0 +1,247 @@
+"""An input read by FFmpeg: open, find the tracks, hand over canonical frames.
+
+Role: everything that pull, file and publish have in common.
+
+The path of a packet is short on purpose: a worker carries thousands of packets a second, so there
+is no allocation but the frame, no log line and no call into the event loop.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+
+from media_streamer.media.canonical import Canonicalizer
+from media_streamer.media.frame import TIME_BASE, Track
+from media_streamer.media.inputs.base import InputError, Limits, Receiver, ThreadInput
+from media_streamer.media.inputs.errors import describe
+from media_streamer.media.inputs.pacer import Pacer
+from media_streamer.media.track import TrackError, codec_name, describe_track, is_supported
+
+log = logging.getLogger(__name__)
+
+PROBE_OPTIONS = {
+    # A live source is known after its first key frame; these only bound what is waited for.
+    "analyzeduration": "5000000",  # us
+    "probesize": "5000000",  # bytes
+    # Frame rates come from the parameter sets or from DTS; counting frames would delay the start.
+    "fpsprobesize": "0",
+}
+
+MAX_WAITING_PACKETS = 300
+"""Packets to look at until every track has shown its first key frame: about four seconds of one
+video and one audio track, less than FFmpeg has analysed by then."""
+
+Opener = Callable[[], InputContainer]
+AnyPacket: TypeAlias = "Packet[Any]"
+
+
+class _Lane:
+    """A track on its way from the container to the receiver."""
+
+    __slots__ = (
+        "audio",
+        "canonicalizer",
+        "convert",
+        "described",
+        "number",
+        "reported",
+        "seconds_per_tick",
+        "time_base",
+        "track",
+    )
+
+    def __init__(self, stream: Stream) -> None:
+        self.audio = stream.type == "audio"
+        self.canonicalizer = Canonicalizer(stream)
+        self.convert = self.canonicalizer.convert
+        self.time_base = stream.time_base or Fraction(1, TIME_BASE)
+        self.seconds_per_tick = float(self.time_base)
+        self.track: Track | None = None
+        """None if its codec is not supported."""
+        self.described = False
+        """The description was made from a key frame."""
+        self.reported = False
+        """Its being left out was logged."""
+        self.number = 0
+
+
+class DemuxInput(ThreadInput):
+    """An input behind an FFmpeg demuxer.
+
+    `paced`: the source is faster than real time. `loop`: at its end it starts over.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        receiver: Receiver,
+        limits: Limits,
+        opener: Opener,
+        *,
+        paced: bool = False,
+        loop: bool = False,
+        pids: frozenset[int] = frozenset(),
+    ) -> None:
+        super().__init__(name, receiver, limits)
+        self._opener = opener
+        self._pacer = Pacer() if paced else None
+        self._loop = loop
+        self._pids = pids
+        self._lanes: dict[int, _Lane] = {}
+        self._streams: list[Stream] = []
+        # Extent of the current pass through a file, seconds on its own clock.
+        self._first, self._end = math.inf, -math.inf
+
+    def _read(self) -> None:
+        try:
+            with self._opener() as container:
+                if self._stopping.is_set():
+                    return
+                self.receiver.connected()
+                self._read_container(container)
+        except (av.error.FFmpegError, OSError) as error:
+            if not self._stopping.is_set():
+                raise InputError(describe(error)) from error
+
+    def _read_container(self, container: InputContainer) -> None:
+        self._streams = [stream for stream in container.streams if self._wanted(stream)]
+        if not self._streams:
+            raise InputError("the source has neither video nor audio")
+        while True:
+            self._first, self._end = math.inf, -math.inf
+            self._read_packets(container)
+            if not self._loop or self._stopping.is_set():
+                return
+            if self._end < self._first:
+                raise InputError("the file has no frames")
+            if self._pacer:
+                self._pacer.loop(self._first, self._end)
+            container.seek(0)
+            self.receiver.looped()
+
+    def _wanted(self, stream: Stream) -> bool:
+        if stream.type not in ("video", "audio") or stream.codec_context is None:
+            return False
+        if stream.disposition & Disposition.attached_pic:
+            return False
+        return not self._pids or stream.id in self._pids
+
+    def _read_packets(self, container: InputContainer) -> None:
+        read_seconds = self.limits.read_seconds
+        stopping = self._stopping
+        monotonic = time.monotonic
+        lanes = self._lanes
+        waiting: list[AnyPacket] = []
+        self.allow(read_seconds)
+        for packet in container.demux(self._streams):
+            if stopping.is_set():
+                return
+            self._deadline = monotonic() + read_seconds
+            if not packet.size:
+                continue  # PyAV's mark at the end of a track
+            if packet.stream_index in lanes:
+                self._forward(packet)
+                continue
+            # Before the first description, and again for a track that was silent until now.
+            waiting.append(packet)
+            if lanes or self._complete(waiting):
+                self._start(waiting)
+        if waiting:
+            self._start(waiting)
+
+    def _complete(self, waiting: list[AnyPacket]) -> bool:
+        """True if all that can be known of the tracks is known."""
+        started = {
+            packet.stream_index
+            for packet in waiting
+            if packet.is_keyframe or packet.stream.type == "audio"
+        }
+        return len(started) == len(self._streams) or len(waiting) >= MAX_WAITING_PACKETS
+
+    def _start(self, waiting: list[AnyPacket]) -> None:
+        """Describe the tracks of the packets that wait and let these packets go on."""
+        for packet in waiting:
+            lane = self._lanes.get(packet.stream_index)
+            if lane is None:
+                self._lanes[packet.stream_index] = _Lane(packet.stream)
+            if lane is None or (packet.is_keyframe and not lane.described):
+                self._describe(packet)
+        self._announce()
+        packets = waiting.copy()
+        waiting.clear()
+        for packet in packets:
+            self._forward(packet)
+
+    def _describe(self, packet: AnyPacket) -> None:
+        """Describe the track of `packet` from this packet."""
+        lane = self._lanes[packet.stream_index]
+        try:
+            if not is_supported(packet.stream):
+                raise TrackError("its codec is not supported")
+            lane.track = describe_track(packet.stream, packet, 0, "")
+            lane.described = packet.is_keyframe
+        except (TrackError, av.FFmpegError) as error:
+            if lane.track is None and not lane.reported:
+                lane.reported = True
+                log.warning(
+                    "%s: track %d (%s) is left out: %s",
+                    self.name,
+                    packet.stream_index,
+                    codec_name(packet.stream) or "unknown codec",
+                    error if isinstance(error, TrackError) else describe(error),
+                )
+
+    def _announce(self) -> None:
+        """Number the tracks, video before audio, and tell the receiver."""
+        usable = [lane for _, lane in sorted(self._lanes.items()) if lane.track is not None]
+        usable.sort(key=lambda lane: lane.audio)
+        if not usable:
+            raise InputError("no track of the source has a supported codec")
+        tracks: list[Track] = []
+        for number, lane in enumerate(usable):
+            assert lane.track is not None
+            lane.number = number
+            nth = 1 + sum(track.kind == lane.track.kind for track in tracks)
+            tracks.append(replace(lane.track, number=number, name=f"{lane.track.kind[0]}{nth}"))
+        self.receiver.describe(tracks, [lane.time_base for lane in usable])
+
+    def _forward(self, packet: AnyPacket) -> None:
+        lane = self._lanes[packet.stream_index]
+        if lane.track is None:
+            return
+        if self._pacer is not None:
+            self._pace(lane, packet, self._pacer)
+        data = lane.convert(packet)
+        if lane.canonicalizer.changed:
+            self._describe(packet)
+            self._announce()
+        if data is not None:
+            self.receiver.frame(
+                lane.number,
+                packet.dts,
+                packet.pts,
+                packet.duration,
+                lane.audio or packet.is_keyframe,
+                data,
+            )
+
+    def _pace(self, lane: _Lane, packet: AnyPacket, pacer: Pacer) -> None:
+        dts = packet.dts if packet.dts is not None else packet.pts
+        if dts is None:
+            return
+        position = dts * lane.seconds_per_tick
+        self._first = min(self._first, position)
+        self._end = max(self._end, position + (packet.duration or 0) * lane.seconds_per_tick)
+        delay = pacer.delay(position, time.monotonic())
+        if delay > 0:
+            self.allow(delay + self.limits.read_seconds)
+            self._stopping.wait(delay)

@@ -1,0 +1,24 @@
+"""Which input reads which URL."""
+
+from media_api.input import InputConfig
+from media_streamer.media.inputs.base import Input, InputError, Limits, Receiver
+from media_streamer.media.inputs.fake import FakeInput
+from media_streamer.media.inputs.file import FileInput, Vods
+from media_streamer.media.inputs.pull import SCHEMES, PullInput
+
+
+def create_input(
+    name: str, config: InputConfig, receiver: Receiver, limits: Limits, vods: Vods
+) -> Input:
+    """The input for `config`, not started; raises InputError if there is none for its scheme.
+
+    `name` is the stream's, for log lines. Publishers are no business of this function: they come
+    with their bytes (`media_streamer.media.inputs.publish`).
+    """
+    if config.scheme == "fake":
+        return FakeInput(receiver, config)
+    if config.scheme == "file":
+        return FileInput(name, receiver, limits, config.url, vods)
+    if config.scheme in SCHEMES:
+        return PullInput(name, receiver, limits, config)
+    raise InputError(f"{config.scheme}:// inputs are not supported by this server")

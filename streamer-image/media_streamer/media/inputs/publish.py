@@ -1,0 +1,126 @@
+"""`publish://` inputs: the bytes of a publisher, relayed by an egress worker.
+
+Role: a bounded pipe from the event loop to the demuxer's thread, and the input that reads it.
+"""
+
+import threading
+import time
+from collections import deque
+from typing import Literal
+
+import av
+from av.container import InputContainer
+
+from media_streamer.media.inputs.base import InputError, Limits, Receiver
+from media_streamer.media.inputs.demux import PROBE_OPTIONS, DemuxInput
+
+PIPE_BYTES = 16 * 1024 * 1024
+"""Bound of what a publisher may be ahead: over ten seconds of 10 Mbit/s."""
+
+READ_BYTES = 64 * 1024
+
+Container = Literal["flv", "ts"]
+
+_FFMPEG_FORMATS: dict[Container, str] = {"flv": "flv", "ts": "mpegts"}
+_SIGNATURES: dict[Container, bytes] = {"flv": b"FLV", "ts": b"\x47"}
+
+
+class BytePipe:
+    """A file object for FFmpeg that another thread fills; one writer, one reader."""
+
+    def __init__(self, *, read_timeout_seconds: float, max_bytes: int = PIPE_BYTES) -> None:
+        self._timeout = read_timeout_seconds
+        self._max_bytes = max_bytes
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def write(self, data: bytes) -> bool:
+        """Take `data`; False (and nothing taken) if the reader is too far behind or gone."""
+        with self._changed:
+            if self._closed or self._size + len(data) > self._max_bytes:
+                return False
+            self._pieces.append(data)
+            self._size += len(data)
+            self._changed.notify()
+        return True
+
+    def end(self) -> None:
+        """No more bytes: the reader gets what is left, then the end of the file."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes, b"" at the end; raises InputError when the writer is silent."""
+        deadline = time.monotonic() + self._timeout
+        with self._changed:
+            while not self._pieces:
+                if self._closed:
+                    return b""
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    raise InputError("the publisher sends nothing")
+                self._changed.wait(remaining)
+            piece = self._pieces.popleft()
+            if len(piece) > size:
+                self._pieces.appendleft(piece[size:])
+                piece = piece[:size]
+            self._size -= len(piece)
+            return piece
+
+    def peek(self, size: int) -> bytes:
+        """The next `size` bytes without taking them; fewer only at the end."""
+        gathered = b""
+        while len(gathered) < size:
+            piece = self.read(size - len(gathered))
+            if not piece:
+                break
+            gathered += piece
+        with self._changed:
+            if gathered:
+                self._pieces.appendleft(gathered)
+                self._size += len(gathered)
+        return gathered
+
+
+class _ReadOnly:
+    """What FFmpeg may see of the pipe: with `write` it would be opened for writing."""
+
+    def __init__(self, pipe: BytePipe) -> None:
+        self.read = pipe.read
+
+
+class PublishInput(DemuxInput):
+    """One publisher."""
+
+    def __init__(self, name: str, receiver: Receiver, limits: Limits, container: Container) -> None:
+        super().__init__(name, receiver, limits, self._open)
+        self._container = container
+        self._pipe = BytePipe(read_timeout_seconds=limits.read_seconds)
+
+    def feed(self, data: bytes) -> bool:
+        """Bytes of the publisher; False if the demuxer is too far behind."""
+        return self._pipe.write(data)
+
+    def finish(self) -> None:
+        """The publisher is done: what it sent is still used."""
+        self._pipe.end()
+
+    def stop(self) -> None:
+        super().stop()
+        self._pipe.end()
+
+    def _open(self) -> InputContainer:
+        signature = _SIGNATURES[self._container]
+        if self._pipe.peek(len(signature)) != signature:
+            raise InputError(f"the publisher does not send {self._container.upper()}")
+        self.allow(self.limits.read_seconds + self.limits.open_seconds)
+        return av.open(
+            _ReadOnly(self._pipe),
+            "r",
+            format=_FFMPEG_FORMATS[self._container],
+            options=PROBE_OPTIONS,
+            buffer_size=READ_BYTES,
+        )

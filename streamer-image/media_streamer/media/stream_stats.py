@@ -1,0 +1,153 @@
+"""Statistics of a stream as the API has them (`media_api.status.StreamStats`), as plain JSON.
+
+Role: read what the stream's objects count; nothing is computed on the path of frames. Times are
+Unix milliseconds, delays milliseconds, rates kbit/s.
+"""
+
+import time
+from typing import Any
+
+from media_api.status import is_alive
+from media_streamer.media.frame import Track
+from media_streamer.media.slots import InputSlot
+from media_streamer.media.stream import StreamRunner
+
+Json = dict[str, Any]
+
+API_CODECS = {"mpeg2video": "mp2v", "mp2": "mp2a"}
+"""Codecs that the API calls differently than FFmpeg."""
+
+
+def stream_stats(runner: StreamRunner) -> Json:
+    """Statistics of `runner` now."""
+    now, utc = time.monotonic(), time.time()
+    slots = runner.slots
+    shown = runner.shown
+    source = shown.source if shown else None
+    error = runner.given_up or next((slot.error for slot in slots if slot.error), None)
+    status = "running" if source else "error" if error and runner.failing else "waiting"
+    stats: Json = {
+        "status": status,
+        "alive": False,
+        "opened_at": _ms(runner.opened_at),
+        "bytes_in": sum(_bytes(slot) for slot in slots),
+        "retry_count": sum(slot.totals.retries for slot in slots),
+        "input_bitrate": sum(slot.bitrate for slot in slots) // 1000,
+        "backup_running": bool(runner.backup and runner.backup.source and shown is runner.backup),
+        "input": _input_totals(runner),
+        "inputs": [input_stats(slot, slot is shown, now, utc) for slot in slots],
+    }
+    if error and source is None:
+        stats["source_error"] = error
+    if runner.started_at is not None:
+        stats["started_at"] = _ms(runner.started_at)
+        stats["lifetime"] = _ms(utc - runner.started_at)
+    if source and shown:
+        delay = source.silence(now) * 1000
+        stats |= {
+            "alive": is_alive(delay),
+            "ts_delay": int(delay),
+            "last_dts": source.last_dts_ms,
+            "last_dts_at": _ms(utc - delay / 1000),
+            "url": shown.url,
+            "source_id": shown.id,
+        }
+        if shown.is_publish:
+            stats["published_from"] = shown.remote
+    if runner.output:
+        measured = runner.output.stats()
+        stats["bitrate"] = measured.bitrate if source else 0
+        stats["media_info"] = measured.media_info
+    return stats
+
+
+def input_stats(slot: InputSlot, active: bool, now: float, utc: float) -> Json:
+    """Statistics of one input (`media_api.status.InputStats`)."""
+    stats: Json = {
+        "id": slot.id,
+        "url": slot.url,
+        "proto": slot.config.scheme,
+        "active": active,
+        "bytes": _bytes(slot),
+        "frames": slot.totals.frames + (slot.source.frames if slot.source else 0),
+        "retries": slot.totals.retries,
+        "errors": slot.totals.errors,
+    }
+    if slot.error:
+        stats["error"] = slot.error
+    if slot.remote:
+        stats |= {"ip": slot.remote, "user_agent": slot.user_agent}
+    source = slot.source
+    if source is None:
+        return stats
+    stats["opened_at"] = _ms(source.opened_at)
+    if source.connected_at is not None:
+        stats["connected_at"] = _ms(source.connected_at)
+    if source.started_at is not None:
+        delay = source.silence(now)
+        stats |= {
+            "started_at": _ms(source.started_at),
+            "ts_delay": _ms(delay),
+            "last_dts": source.last_dts_ms,
+            "last_dts_at": _ms(utc - delay),
+            "media_info": {
+                "flow_type": "file" if slot.config.scheme == "file" else "stream",
+                "tracks": [track_info(track) for track in source.tracks],
+            },
+        }
+    return stats
+
+
+def track_info(track: Track) -> Json:
+    """A track in the API's words (`media_api.media.TrackInfo`); unknown figures are left out."""
+    info: Json = {
+        "content": track.kind,
+        "track_id": track.name,
+        "codec": API_CODECS.get(track.codec, track.codec),
+        "language": track.language,
+        "width": track.width,
+        "height": track.height,
+        "fps": track.fps,
+        "pix_fmt": track.pix_fmt,
+        "profile": track.profile,
+        "level": track.level,
+        "channels": track.channels,
+        "sample_rate": track.sample_rate,
+        "bitrate": track.bit_rate // 1000,
+    }
+    return {key: value for key, value in info.items() if value}
+
+
+def _input_totals(runner: StreamRunner) -> Json:
+    """Counters over all inputs (`stats.input`)."""
+    slots = runner.slots
+    switch = runner.switch
+    shown = runner.shown
+    others = [slot for slot in slots if slot is not shown]
+    totals: Json = {
+        "bytes": sum(_bytes(slot) for slot in slots),
+        "frames": sum(s.totals.frames + (s.source.frames if s.source else 0) for s in slots),
+        "retries": sum(slot.totals.retries for slot in slots),
+        "errors": sum(slot.totals.errors for slot in slots),
+        "input_switches": runner.input_switches,
+        "media_info_changes": sum(
+            s.totals.description_changes + (s.source.description_changes if s.source else 0)
+            for s in slots
+        ),
+        "invalid_secondary_inputs": sum(slot.error is not None for slot in others),
+        "num_sec_on_primary_input": int(runner.seconds_on_primary),
+        "num_sec_on_secondary_input": int(runner.seconds_on_secondary),
+        "num_sec_no_data": int(runner.seconds_without_frames),
+        "resync_count_jump": switch.discontinuities if switch else 0,
+    }
+    if shown:
+        totals |= {"url": shown.url, "proto": shown.config.scheme, "active": True}
+    return totals
+
+
+def _bytes(slot: InputSlot) -> int:
+    return slot.totals.bytes + (slot.source.bytes if slot.source else 0)
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)

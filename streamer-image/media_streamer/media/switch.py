@@ -1,0 +1,207 @@
+"""The point where exactly one source at a time flows into the output of a stream.
+
+Role: hold the stream's timeline, decide frame by frame whether a source may pass, and let a better
+one take over at its key frame without the output noticing more than a discontinuity.
+
+Threads: sources call from their input threads, the stream's owner from the event loop. One lock a
+stream serialises them; it is held for one frame at a time. Counters of a source are plain numbers
+that its thread writes and the owner reads: a value that is one frame old does no harm.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Protocol
+
+from media_streamer.media.frame import Frame, Track
+from media_streamer.media.timeline import Timeline
+
+log = logging.getLogger(__name__)
+
+NO_KEY_SECONDS = 10.0
+"""A source whose video shows no key frame for this long is used from its audio on."""
+
+
+class Output(Protocol):
+    """What a stream's frames flow into (`media_streamer.media.output.StreamOutput`)."""
+
+    def set_tracks(self, tracks: Sequence[Track]) -> None: ...
+
+    def push(self, frame: Frame) -> None: ...
+
+    def gap(self) -> None: ...
+
+
+class Source:
+    """One opened input on its way into the switch: the receiver of what it reads."""
+
+    def __init__(
+        self, switch: "Switch", name: str, on_ended: Callable[["Source"], None] | None = None
+    ) -> None:
+        self.name = name
+        self.may_take_over = False
+        """Set by the owner: this source becomes the active one at its next key frame."""
+        self.tracks: Sequence[Track] = ()
+        self.time_bases: Sequence[Fraction] = ()
+        self.opened_at = time.time()
+        self.connected_at: float | None = None
+        self.started_at: float | None = None
+        """Unix time of the first frame."""
+        self.bytes = 0
+        self.frames = 0
+        self.last_frame = time.monotonic()
+        """Monotonic time of the last frame, at first of the opening."""
+        self.last_video = self.last_audio = self.last_frame
+        self.last_dts: int | None = None
+        """DTS of the last frame as the source counts, in the track's time base."""
+        self.last_dts_track = 0
+        self.description_changes = 0
+        self.finished = False
+        self.error: str | None = None
+        self._switch = switch
+        self._video: list[bool] = []
+        self._first_frame = 0.0
+        self._on_ended = on_ended
+
+    def connected(self) -> None:
+        self.connected_at = time.time()
+
+    def describe(self, tracks: Sequence[Track], time_bases: Sequence[Fraction]) -> None:
+        with self._switch.lock:
+            if self.tracks:
+                self.description_changes += 1
+            self.tracks, self.time_bases = tracks, time_bases
+            self._video = [track.kind == "video" for track in tracks]
+            self._switch.described(self)
+
+    def frame(
+        self,
+        track: int,
+        dts: int | None,
+        pts: int | None,
+        duration: int | None,
+        key: bool,
+        data: bytes,
+    ) -> None:
+        now = time.monotonic()
+        self.last_frame = now
+        if self._video[track]:
+            self.last_video = now
+        else:
+            self.last_audio = now
+        if not self.frames:
+            self.started_at = time.time()
+            self._first_frame = now
+        self.frames += 1
+        self.bytes += len(data)
+        self.last_dts, self.last_dts_track = dts, track
+        switch = self._switch
+        with switch.lock:
+            if switch.active is not self:
+                if not (self.may_take_over and self._can_start(track, key, now)):
+                    return
+                switch.take_over(self)
+            stamp = switch.timeline.place(track, dts, pts, duration)
+            if stamp is None:
+                return
+            if stamp.discontinuity:
+                switch.discontinuity()
+            switch.output.push(Frame(track, stamp.dts, stamp.pts, stamp.duration, key, data))
+
+    def looped(self) -> None:
+        with self._switch.lock:
+            if self._switch.active is self:
+                self._switch.timeline.restart(self.time_bases, seamless=True)
+
+    def ended(self, error: str | None) -> None:
+        """The input is over; only the first call counts."""
+        with self._switch.lock:
+            if self.finished:
+                return
+            self.finished = True
+            self.error = error
+        if self._on_ended:
+            self._on_ended(self)
+
+    @property
+    def last_dts_ms(self) -> float | None:
+        """DTS of the last frame on the source's clock, in milliseconds."""
+        if self.last_dts is None or self.last_dts_track >= len(self.time_bases):
+            return None
+        return float(self.last_dts * 1000 * self.time_bases[self.last_dts_track])
+
+    def silence(self, now: float) -> float:
+        """Seconds since the last frame of any track."""
+        return now - self.last_frame
+
+    def _can_start(self, track: int, key: bool, now: float) -> bool:
+        if not any(self._video):
+            return True
+        if self._video[track]:
+            return key
+        return now - self._first_frame > NO_KEY_SECONDS
+
+
+class Switch:
+    """The sources' common way into one output."""
+
+    def __init__(self, output: Output, on_change: Callable[[Source], None] | None = None) -> None:
+        """`on_change` is told of every new active source, in that source's thread."""
+        self.lock = threading.Lock()
+        self.output = output
+        self.timeline = Timeline()
+        self.active: Source | None = None
+        self.switches = 0
+        self.discontinuities = 0
+        self.tracks: Sequence[Track] = ()
+        """What the output was told last."""
+        self._on_change = on_change
+        self._time_bases: list[Fraction] = []
+        self._fresh = False
+        """The output has new tracks and no frame of them: that is a discontinuity already."""
+
+    def take_over(self, source: Source) -> None:
+        """Let `source` be the active one from its current frame on; the lock is held."""
+        if self.active is not None:
+            self.active.may_take_over = False
+        if self.tracks:
+            self.switches += 1
+        self.active = source
+        self._fresh = False
+        self._tell(source)
+        self._restart(source)
+        if self._on_change:
+            self._on_change(source)
+
+    def described(self, source: Source) -> None:
+        """The tracks of `source` changed; the lock is held."""
+        if source is self.active:
+            self._tell(source)
+            if list(source.time_bases) != self._time_bases:
+                self._restart(source)
+
+    def discontinuity(self) -> None:
+        """The frame that follows does not continue the last one; the lock is held."""
+        self.discontinuities += 1
+        if not self._fresh:
+            self.output.gap()
+        self._fresh = False
+
+    def _restart(self, source: Source) -> None:
+        self._time_bases = list(source.time_bases)
+        self.timeline.restart(source.time_bases)
+
+    def release(self, source: Source) -> None:
+        """Nothing of `source` may pass any more; called by the owner."""
+        with self.lock:
+            source.may_take_over = False
+            if self.active is source:
+                self.active = None
+
+    def _tell(self, source: Source) -> None:
+        if list(self.tracks) != list(source.tracks):
+            self.tracks = source.tracks
+            self.output.set_tracks(source.tracks)
+            self._fresh = True

@@ -1,0 +1,233 @@
+"""A media worker: `python -m media_streamer.media.worker --runtime DIR --id N`.
+
+Role: the process that owns FFmpeg. It takes its streams from the supervisor over `control.sock`,
+runs them, and serves their media to the egress workers over `media-N.sock`.
+
+Life: it exits when the control channel closes, on SIGTERM and SIGINT. Its heartbeat comes from the
+event loop, so a loop that hangs is noticed by the supervisor.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from media_api.stream import StreamConfig
+from media_streamer.ipc import Channel, ChannelClosed, Message, Peer, connect, listen
+from media_streamer.media.graveyard import Graveyard
+from media_streamer.media.output import OutputSettings
+from media_streamer.media.relay import Relay
+from media_streamer.media.stream import StreamRunner
+from media_streamer.media.stream_stats import stream_stats
+
+log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.04
+"""Chunks go to the egress workers this often (merged writes)."""
+
+STATS_SECONDS = 1.0
+"""Heartbeat and statistics."""
+
+DEFAULT_CHUNK_MS = 200
+
+THREAD_STACK_BYTES = 1024 * 1024
+"""FFmpeg's demuxers need a few hundred KiB; the default of 8 MiB a thread only wastes address
+space with a thousand inputs."""
+
+
+class MediaWorker:
+    """The streams of this process; also what they need of it (`stream.Environment`)."""
+
+    def __init__(self, runtime: Path, worker_id: str) -> None:
+        self.runtime = runtime
+        self.id = worker_id
+        self.graveyard = Graveyard()
+        self._segments = Path(os.environ.get("STREAMER_SEGMENTS_DIR") or runtime / "segments")
+        self._runners: dict[str, StreamRunner] = {}
+        self._watched: list[StreamRunner] = []
+        """Streams with subscribers: only these have chunks to deliver."""
+        self._peer: Peer | None = None
+        self._reported: dict[str, dict[str, Any]] = {}
+        self._recycling = False
+
+    async def run(self) -> None:
+        """Serve until the supervisor is gone or a signal comes."""
+        loop = asyncio.get_running_loop()
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        server = await listen(self.runtime / f"media-{self.id}.sock", self._serve_egress)
+        channel = await connect(self.runtime / "control.sock")
+        peer = self._peer = self._make_peer(channel)
+        tasks = [
+            asyncio.create_task(peer.run(), name="control"),
+            asyncio.create_task(stopping.wait(), name="signal"),
+        ]
+        try:
+            settings = await peer.call("hello", kind="media", id=self.id, pid=os.getpid())
+            if isinstance(settings, dict) and settings.get("segments_dir"):
+                self._segments = Path(settings["segments_dir"])
+            tasks.append(asyncio.create_task(self._flush(), name="flush"))
+            tasks.append(asyncio.create_task(self._report(), name="report"))
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                if task.exception():
+                    log.error("worker %s ends: %r", self.id, task.exception())
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            server.close()
+            runners, self._runners = self._runners, {}
+            await asyncio.gather(*(runner.close("server_stopped") for runner in runners.values()))
+            await channel.close()
+
+    def find(self, name: str) -> StreamRunner | None:
+        """The stream called `name`."""
+        return self._runners.get(name)
+
+    def refresh(self) -> None:
+        """A subscriber came or went."""
+        self._watched = [runner for runner in self._runners.values() if runner.subscribers]
+
+    def emit(self, name: str, event: str, fields: dict[str, Any]) -> None:
+        """Tell the supervisor what happened to a stream."""
+        if self._peer is None:
+            return
+        try:
+            self._peer.notify("stream.event", name=name, event=event, **fields)
+        except ChannelClosed:
+            log.debug("%s: event %s is lost: the supervisor is gone", name, event)
+
+    def output_settings(self, config: StreamConfig) -> OutputSettings:
+        """What the output of a stream needs of its configuration."""
+        return OutputSettings(
+            name=config.name,
+            directory=self._segments,
+            segment_duration_ms=config.segment_duration,
+            segment_count=config.segment_count,
+            chunk_duration_ms=config.chunk_duration or DEFAULT_CHUNK_MS,
+            thumbnails=config.thumbnails is not None,
+        )
+
+    # From the supervisor
+
+    def _make_peer(self, channel: Channel) -> Peer:
+        peer = Peer(channel)
+        peer.on("stream.apply", self._apply)
+        peer.on("stream.start", self._start)
+        peer.on("stream.remove", self._remove)
+        peer.on("stream.restart", self._restart)
+        peer.on("stream.select_input", self._select_input)
+        return peer
+
+    async def _apply(self, message: Message) -> None:
+        config = StreamConfig.model_validate(message["config"] | {"name": message["name"]})
+        vods: dict[str, list[str]] = message.get("vods") or {}
+        runner = self._runners.get(config.name)
+        if runner:
+            runner.reconfigure(config, vods)
+            return
+        runner = self._runners[config.name] = StreamRunner(config, vods, self)
+        runner.run()
+
+    async def _start(self, message: Message) -> None:
+        self._known(message).start()
+
+    async def _remove(self, message: Message) -> None:
+        runner = self._runners.pop(message["name"], None)
+        self._reported.pop(message["name"], None)
+        if runner:
+            await runner.close("stream_removed")
+            self.refresh()
+
+    async def _restart(self, message: Message) -> None:
+        self._known(message).restart()
+
+    async def _select_input(self, message: Message) -> None:
+        self._known(message).select(int(message["index"]))
+
+    def _known(self, message: Message) -> StreamRunner:
+        runner = self._runners.get(message["name"])
+        if runner is None:
+            raise LookupError(f"no stream {message['name']}")
+        return runner
+
+    # To the supervisor
+
+    async def _report(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            assert self._peer is not None
+            self._peer.notify("heartbeat")
+            changed = {}
+            for name, runner in list(self._runners.items()):
+                stats = stream_stats(runner)
+                if stats != self._reported.get(name):
+                    changed[name] = self._reported[name] = stats
+            if changed:
+                self._peer.notify("stream.stats", streams=changed)
+            self._look_for_hung_threads()
+            due = max(due + STATS_SECONDS, loop.time())
+            await asyncio.sleep(due - loop.time())
+
+    def _look_for_hung_threads(self) -> None:
+        before = self.graveyard.hung
+        hung = self.graveyard.sweep()
+        if hung > before:
+            log.warning("worker %s: %d input threads hang inside FFmpeg", self.id, hung)
+        if self.graveyard.full and not self._recycling:
+            self._recycling = True
+            assert self._peer is not None
+            log.error("worker %s asks to be recycled", self.id)
+            self._peer.notify("worker.recycle", reason=f"{hung} input threads hang")
+
+    # To the egress workers
+
+    async def _serve_egress(self, channel: Channel) -> None:
+        await Relay(channel, self).serve()
+
+    async def _flush(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            for runner in self._watched:
+                output = runner.output
+                if output is None:
+                    continue
+                try:
+                    output.flush()
+                except Exception:
+                    log.exception("%s: delivering failed", runner.name)
+            due = max(due + FLUSH_SECONDS, loop.time())
+            await asyncio.sleep(due - loop.time())
+
+
+def main() -> int:
+    """Run a worker; the exit status is 0 after an orderly end."""
+    parser = argparse.ArgumentParser(prog="media worker")
+    parser.add_argument("--runtime", type=Path, required=True, help="directory of the sockets")
+    parser.add_argument("--id", required=True, help="number of this worker")
+    arguments = parser.parse_args()
+    logging.basicConfig(
+        level=os.environ.get("STREAMER_LOG_LEVEL", "INFO").upper(),
+        format=f"%(asctime)s %(levelname)s media-{arguments.id} %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    threading.stack_size(THREAD_STACK_BYTES)
+    try:
+        asyncio.run(MediaWorker(arguments.runtime, arguments.id).run())
+    except (OSError, TimeoutError, ChannelClosed) as error:
+        log.error("worker %s cannot reach the supervisor: %s", arguments.id, error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
