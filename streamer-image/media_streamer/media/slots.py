@@ -13,6 +13,7 @@ from pathlib import Path
 
 from media_api.input import InputConfig
 from media_api.stream import StreamConfig
+
 from media_streamer.media.inputs.address import without_credentials
 from media_streamer.media.inputs.base import OPEN_TIMEOUT_SECONDS, Input, Limits
 from media_streamer.media.switch import Source

@@ -13,6 +13,7 @@ Rules (failover is judged by frames and disconnects alone):
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from typing import Any, Protocol
 
 from media_api.input import InputConfig
 from media_api.stream import StreamConfig
+
 from media_streamer.media.graveyard import Graveyard
 from media_streamer.media.inputs.base import Input, InputError
 from media_streamer.media.inputs.factory import create_input
@@ -466,10 +468,8 @@ class StreamRunner:
         self._call_loop(self._report_active, source)
 
     def _call_loop(self, function: Callable[..., None], *arguments: object) -> None:
-        try:
+        with contextlib.suppress(RuntimeError):  # the worker is ending, its loop is closed
             self._loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:
-            pass  # the worker is ending and its loop is closed
 
     def _report_active(self, source: Source) -> None:
         slot = next((slot for slot in self._all_slots() if slot.source is source), None)

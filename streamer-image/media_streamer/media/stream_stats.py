@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from media_api.status import is_alive
+
 from media_streamer.media.frame import Track
 from media_streamer.media.slots import InputSlot
 from media_streamer.media.stream import StreamRunner

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from media_api.stream import StreamConfig
+
 from media_streamer.ipc import Channel, ChannelClosed, Message, Peer, connect, listen
 from media_streamer.media.graveyard import Graveyard
 from media_streamer.media.output import OutputSettings

@@ -1,6 +1,7 @@
 """Which input reads which URL."""
 
 from media_api.input import InputConfig
+
 from media_streamer.media.inputs.base import Input, InputError, Limits, Receiver
 from media_streamer.media.inputs.fake import FakeInput
 from media_streamer.media.inputs.file import FileInput, Vods

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import ClassVar
 
 from media_api.input import InputConfig
+
 from media_streamer.media.inputs.base import Input, Receiver
 from media_streamer.media.inputs.fake_encoder import (
     TIME_BASES,

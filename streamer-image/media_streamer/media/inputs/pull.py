@@ -13,8 +13,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import av
 from av.container import InputContainer
-
 from media_api.input import InputConfig
+
 from media_streamer.media.inputs.base import InputError, Limits, Receiver
 from media_streamer.media.inputs.demux import PROBE_OPTIONS, DemuxInput
 

@@ -6,7 +6,6 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from media_streamer.media.frame import TIME_BASE
 from media_streamer.media.timeline import JUMP, START, WRAP, Stamp, Timeline
 

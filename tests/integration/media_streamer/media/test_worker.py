@@ -1,0 +1,64 @@
+"""The worker process: its control channel, its life, several streams at once."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from media_api.status import StreamStats
+
+
+async def test_a_fake_stream_runs_and_reports(worker) -> None:
+    await worker.apply("demo", "fake://fake")
+    stats = await worker.running("demo")
+    parsed = StreamStats.model_validate(stats)
+    assert parsed.alive
+    assert parsed.bytes_in > 0
+    assert stats["inputs"][0]["active"]
+    assert [t["codec"] for t in stats["inputs"][0]["media_info"]["tracks"]] == ["h264", "aac"]
+    assert worker.named("demo", "source_opened")
+    assert worker.named("demo", "source_started")
+    await worker.until(lambda: worker.heartbeats >= 2)
+
+
+async def test_a_worker_without_supervisor_exits(worker) -> None:
+    await worker.peer.channel.close()
+    assert await asyncio.wait_for(worker.process.wait(), 10) == 0
+
+
+async def test_one_encoder_serves_all_fake_streams(worker) -> None:
+    for number in range(20):
+        await worker.apply(f"s{number}", "fake://fake")
+    for number in range(20):
+        await worker.running(f"s{number}")
+    threads = Path(f"/proc/{worker.process.pid}/task")
+    names = [(task / "comm").read_text().strip() for task in threads.iterdir()]
+    assert len(names) < 20, names
+
+
+async def test_removing_a_stream_ends_its_subscriptions(worker) -> None:
+    await worker.apply("gone", "fake://fake")
+    feed = await worker.subscribe(1, "gone", "flv")
+    await worker.until(lambda: feed.ops("chunk"))
+    await worker.peer.call("stream.remove", name="gone")
+    await worker.until(lambda: feed.ops("end"))
+    assert feed.ops("end")[0][0]["reason"] == "stream_removed"
+
+
+@pytest.mark.parametrize(
+    ("stream", "form", "reason"),
+    [("none", "flv", "not_found"), ("off", "flv", "disabled"), ("off", "avi", "unknown_format")],
+)
+async def test_a_subscription_that_cannot_be_is_ended(worker, stream, form, reason) -> None:
+    await worker.apply("off", "fake://fake", disabled=True)
+    feed = await worker.subscribe(7, stream, form)
+    await worker.until(lambda: feed.ops("end"))
+    assert feed.ops("end")[0][0]["reason"] == reason
+
+
+async def test_unknown_messages_do_no_harm(worker) -> None:
+    await worker.send("nonsense", id=1)
+    await worker.send("subscribe", stream="x")
+    await worker.send("data", b"xx", id=99)
+    await worker.apply("alive", "fake://fake")
+    await worker.running("alive")
