@@ -1,0 +1,146 @@
+"""Sources that are connected to, served by FFmpeg: HTTP, RTMP, UDP, HLS, RTSP."""
+
+import asyncio
+import functools
+import http.server
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+def source(ffmpeg: str, bunny: Path, *output: str, loop: str = "-1") -> list[str]:
+    """FFmpeg sending the footage in real time; its own clock and B-frames as they are."""
+    return [
+        ffmpeg, "-v", "error", "-nostdin", "-re", "-stream_loop", loop, "-i", str(bunny),
+        "-c", "copy", *output,
+    ]  # fmt: skip
+
+
+async def flows(worker, name: str) -> None:
+    """Frames arrive with video and audio, and go on arriving."""
+    stats = await worker.running(name)
+    tracks = stats["inputs"][0]["media_info"]["tracks"]
+    assert [track["codec"] for track in tracks] == ["h264", "aac"]
+    assert (tracks[0]["width"], tracks[0]["height"]) == (1280, 720)
+    assert tracks[1]["channels"] == 6
+    before = stats["input"]["frames"]
+    await worker.until(lambda: worker.stats[name]["input"]["frames"] > before + 60)
+    assert worker.stats[name]["input"]["resync_count_jump"] == 0
+
+
+async def test_mpegts_over_http(worker, launch, ffmpeg, bunny, free_port) -> None:
+    url = f"127.0.0.1:{free_port()}/live"
+    await launch(*source(ffmpeg, bunny, "-f", "mpegts", "-listen", "1", f"http://{url}"))
+    await worker.apply("http", f"tshttp://{url}", max_retry_timeout=1)
+    await flows(worker, "http")
+
+
+async def test_rtmp(worker, launch, ffmpeg, bunny, free_port) -> None:
+    url = f"rtmp://127.0.0.1:{free_port()}/live/name"
+    await launch(*source(ffmpeg, bunny, "-f", "flv", "-listen", "1", url))
+    await worker.apply("rtmp", url, max_retry_timeout=1)
+    await flows(worker, "rtmp")
+
+
+async def test_udp_unicast(worker, launch, ffmpeg, bunny, free_port) -> None:
+    port = free_port(socket.SOCK_DGRAM)
+    await worker.apply("udp", f"udp://127.0.0.1:{port}")
+    await launch(*source(ffmpeg, bunny, "-f", "mpegts", f"udp://127.0.0.1:{port}?pkt_size=1316"))
+    await flows(worker, "udp")
+
+
+async def test_udp_multicast(worker, launch, ffmpeg, bunny, free_port) -> None:
+    port = free_port(socket.SOCK_DGRAM)
+    await worker.apply("multicast", f"udp://239.255.77.1:{port}/127.0.0.1")
+    target = f"udp://239.255.77.1:{port}?pkt_size=1316&localaddr=127.0.0.1&ttl=0"
+    await launch(*source(ffmpeg, bunny, "-f", "mpegts", target))
+    await flows(worker, "multicast")
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A web server: its address and its directory."""
+    handler = functools.partial(_Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}", tmp_path
+        server.shutdown()
+        thread.join()
+
+
+async def test_hls_flows_in_real_time(worker, launch, ffmpeg, bunny, web) -> None:
+    address, directory = web
+    options = ("-f", "hls", "-hls_time", "1", "-hls_list_size", "6", "-hls_flags", "delete_segments")
+    await launch(*source(ffmpeg, bunny, *options, str(directory / "index.m3u8")))
+    await worker.apply("hls", f"hls://{address}/index.m3u8", max_retry_timeout=1)
+    await flows(worker, "hls")
+    loop = asyncio.get_running_loop()
+    started, frames = loop.time(), worker.stats["hls"]["input"]["frames"]
+    await worker.until(lambda: worker.stats["hls"]["input"]["frames"] > frames + 288)
+    # 288 frames are four seconds of footage; a source that is not paced sends them in one piece.
+    assert loop.time() - started > 2
+
+
+async def test_a_plain_file_over_http_is_taken_again(worker, ffmpeg, bunny, web, launch) -> None:
+    address, directory = web
+    made = await launch(
+        ffmpeg, "-v", "error", "-i", str(bunny), "-c", "copy", str(directory / "short.ts")
+    )
+    assert await made.wait() == 0
+    await worker.apply("file", f"tshttp://{address}/short.ts", max_retry_timeout=1)
+    await worker.until(lambda: worker.stats.get("file", {}).get("retry_count", 0) >= 2)
+    await worker.until(lambda: "the source ended" in worker.log)
+
+
+@pytest.mark.parametrize("scheme", ["tshttp", "hls"])
+async def test_an_http_error_is_told(worker, web, scheme) -> None:
+    address, _ = web
+    await worker.apply("missing", f"{scheme}://user:secret@{address}/missing?token=hidden")
+    await worker.until(lambda: worker.stats.get("missing", {}).get("source_error"))
+    stats = worker.stats["missing"]
+    assert "404" in stats["source_error"]
+    assert stats["status"] == "error"
+    assert f"missing: input {scheme}://***@{address}/missing?token=***" in worker.log
+    for secret in ("secret", "hidden"):
+        assert secret not in worker.log
+        assert secret not in str(stats)
+        assert secret not in str(worker.events)
+
+
+async def test_a_page_instead_of_a_stream_is_told(worker, web) -> None:
+    address, directory = web
+    (directory / "page.html").write_text("<html>" + "no stream here " * 10_000)
+    await worker.apply("page", f"tshttp://{address}/page.html")
+    await worker.until(lambda: worker.stats.get("page", {}).get("source_error"))
+    assert worker.stats["page"]["status"] == "error"
+
+
+async def test_nobody_listens(worker, free_port) -> None:
+    await worker.apply("nobody", f"rtmp://127.0.0.1:{free_port()}/live/x")
+    await worker.until(lambda: worker.stats.get("nobody", {}).get("source_error"))
+    assert worker.stats["nobody"]["source_error"] == "connection refused"
+    await worker.until(lambda: worker.stats["nobody"]["retry_count"] >= 2)
+
+
+async def test_a_server_that_says_nothing_times_out(worker) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:  # connects, but nobody ever answers
+        port = server.getsockname()[1]
+        await worker.apply("mute", f"tshttp://127.0.0.1:{port}/x", source_timeout=1)
+        await worker.until(lambda: worker.stats.get("mute", {}).get("retry_count", 0) >= 1)
+    error = worker.stats["mute"]["inputs"][0]["error"]
+    assert "timed out" in error or "source_timeout" in error
+
+
+async def test_an_unknown_scheme_is_told(worker) -> None:
+    await worker.apply("srt", "srt://127.0.0.1:9000")
+    await worker.until(lambda: worker.stats.get("srt", {}).get("source_error"))
+    assert "srt:// inputs are not supported" in worker.stats["srt"]["source_error"]
