@@ -278,6 +278,10 @@ class StreamRunner:
         if slot.source is None:
             return
         slot.measure(now)
+        if slot.source.finished and slot.source.error is None:
+            log.info("%s: the publisher left", self.name)
+            self._close_slot(slot, None, now)
+            return
         fault = slot.fault(now)
         if fault is not None:
             self._fail(slot, fault, now)

@@ -102,6 +102,8 @@ class ThreadInput(Input):
         self.name = name
         self.receiver = receiver
         self.limits = limits
+        self.end_error: str | None = "the source ended"
+        """What the end of the source means; None if it may end."""
         self._stopping = threading.Event()
         self._deadline = float("inf")
         self._thread = threading.Thread(target=self._run, name=f"input {name}", daemon=True)
@@ -131,7 +133,7 @@ class ThreadInput(Input):
         error: str | None
         try:
             self._read()
-            error = None if self._stopping.is_set() else "the source ended"
+            error = self.end_error
         except InputError as reason:
             error = str(reason)
         except Exception as reason:

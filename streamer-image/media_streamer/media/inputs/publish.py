@@ -22,7 +22,27 @@ READ_BYTES = 64 * 1024
 Container = Literal["flv", "ts"]
 
 _FFMPEG_FORMATS: dict[Container, str] = {"flv": "flv", "ts": "mpegts"}
-_SIGNATURES: dict[Container, bytes] = {"flv": b"FLV", "ts": b"\x47"}
+
+_FLV_SIGNATURE = b"FLV"
+_TS_PACKET_BYTES = 188
+_TS_SYNC = 0x47
+_START_BYTES = 3 * _TS_PACKET_BYTES
+
+_PROBE_OPTIONS = PROBE_OPTIONS | {
+    # A publisher that announces audio and sends none (or the reverse) holds the start up this long.
+    "analyzeduration": "2000000",  # us
+}
+
+
+def looks_like(container: Container, start: bytes) -> bool:
+    """True if `start`, some hundred bytes, can be the start of `container`."""
+    if container == "flv":
+        return start.startswith(_FLV_SIGNATURE)
+    # Three packets in a row (ISO/IEC 13818-1 2.4.3.2); a capture may begin inside a packet.
+    return any(
+        all(byte == _TS_SYNC for byte in start[offset::_TS_PACKET_BYTES])
+        for offset in range(min(_TS_PACKET_BYTES, len(start)))
+    )
 
 
 class BytePipe:
@@ -105,7 +125,8 @@ class PublishInput(DemuxInput):
         return self._pipe.write(data)
 
     def finish(self) -> None:
-        """The publisher is done: what it sent is still used."""
+        """The publisher is done: what it sent is still used, and its end is no failure."""
+        self.end_error = None
         self._pipe.end()
 
     def stop(self) -> None:
@@ -113,14 +134,13 @@ class PublishInput(DemuxInput):
         self._pipe.end()
 
     def _open(self) -> InputContainer:
-        signature = _SIGNATURES[self._container]
-        if self._pipe.peek(len(signature)) != signature:
+        if not looks_like(self._container, self._pipe.peek(_START_BYTES)):
             raise InputError(f"the publisher does not send {self._container.upper()}")
         self.allow(self.limits.read_seconds + self.limits.open_seconds)
         return av.open(
             _ReadOnly(self._pipe),
             "r",
             format=_FFMPEG_FORMATS[self._container],
-            options=PROBE_OPTIONS,
+            options=_PROBE_OPTIONS,
             buffer_size=READ_BYTES,
         )
