@@ -109,7 +109,9 @@ class Relay:
             return
 
         def on_close(reason: str) -> None:
-            self._subscriptions.pop(number, None)
+            subscribed = self._subscriptions.pop(number, None)
+            if subscribed:
+                subscribed.close()
             self._end(number, reason)
 
         def sink(header: dict[str, Any], payload: bytes) -> None:
@@ -117,7 +119,13 @@ class Relay:
 
         counted = runner.subscribed(on_close)
         assert runner.output is not None
-        subscription = runner.output.subscribe(form, sink)
+        try:
+            subscription = runner.output.subscribe(form, sink)
+        except Exception:
+            log.exception("%s: format %s cannot be made", name, form)
+            runner.unsubscribed(counted)
+            self._end(number, "internal_error")
+            return
         self._subscriptions[number] = _Subscribed(runner, counted, subscription)
         self._streams.refresh()
 

@@ -455,9 +455,11 @@ class StreamRunner:
         for slot in self._all_slots():
             self._close_slot(slot, None, now)
             slot.failures = 0
-        subscribers, self._subscribers = self._subscribers, {}
-        for on_close in subscribers.values():
+        if self.output:
+            self.output.flush()
+        for on_close in list(self._subscribers.values()):
             on_close(reason)
+        self._subscribers.clear()
         if self.output:
             self.output.close()
         self.output = self.switch = None

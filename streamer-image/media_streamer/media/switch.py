@@ -159,8 +159,6 @@ class Switch:
         """What the output was told last."""
         self._on_change = on_change
         self._time_bases: list[Fraction] = []
-        self._fresh = False
-        """The output has new tracks and no frame of them: that is a discontinuity already."""
 
     def take_over(self, source: Source) -> None:
         """Let `source` be the active one from its current frame on; the lock is held."""
@@ -169,7 +167,6 @@ class Switch:
         if self.tracks:
             self.switches += 1
         self.active = source
-        self._fresh = False
         self._tell(source)
         self._restart(source)
         if self._on_change:
@@ -185,9 +182,7 @@ class Switch:
     def discontinuity(self) -> None:
         """The frame that follows does not continue the last one; the lock is held."""
         self.discontinuities += 1
-        if not self._fresh:
-            self.output.gap()
-        self._fresh = False
+        self.output.gap()
 
     def _restart(self, source: Source) -> None:
         self._time_bases = list(source.time_bases)
@@ -204,4 +199,3 @@ class Switch:
         if list(self.tracks) != list(source.tracks):
             self.tracks = source.tracks
             self.output.set_tracks(source.tracks)
-            self._fresh = True

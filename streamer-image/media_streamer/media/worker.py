@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,8 @@ class MediaWorker:
             segment_duration_ms=config.segment_duration,
             segment_count=config.segment_count,
             chunk_duration_ms=config.chunk_duration or DEFAULT_CHUNK_MS,
-            thumbnails=config.thumbnails is not None,
+            # Pictures are made when asked for; only an explicit `false` forbids them.
+            thumbnails=config.thumbnails is None or config.thumbnails.enabled is not False,
         )
 
     # From the supervisor
@@ -175,6 +177,7 @@ class MediaWorker:
             if changed:
                 self._peer.notify("stream.stats", streams=changed)
             self._look_for_hung_threads()
+            self._deliver(runner for runner in self._runners.values() if not runner.subscribers)
             due = max(due + STATS_SECONDS, loop.time())
             await asyncio.sleep(due - loop.time())
 
@@ -194,18 +197,21 @@ class MediaWorker:
     async def _serve_egress(self, channel: Channel) -> None:
         await Relay(channel, self).serve()
 
+    def _deliver(self, runners: Iterable[StreamRunner]) -> None:
+        """Let outputs send what is pending, or give up the formats that nobody wants."""
+        for runner in runners:
+            if runner.output is None:
+                continue
+            try:
+                runner.output.flush()
+            except Exception:
+                log.exception("%s: delivering failed", runner.name)
+
     async def _flush(self) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
-            for runner in self._watched:
-                output = runner.output
-                if output is None:
-                    continue
-                try:
-                    output.flush()
-                except Exception:
-                    log.exception("%s: delivering failed", runner.name)
+            self._deliver(self._watched)
             due = max(due + FLUSH_SECONDS, loop.time())
             await asyncio.sleep(due - loop.time())
 

@@ -7,6 +7,7 @@ Invariants: a source may make FFmpeg open further addresses (HLS segments, redir
 local file: the protocol whitelist names only network protocols.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
@@ -26,6 +27,8 @@ UDP_SOCKET_BYTES = 2 * 1024 * 1024
 UDP_FIFO_PACKETS = 50_000
 """FFmpeg's own buffer between socket and demuxer, in TS packets of 188 bytes: 9.4 MB."""
 
+_LINE_BREAK = re.compile(r"[\r\n\0]")
+_TLS_SCHEMES = frozenset({"tshttps", "hlss", "llhlss", "cmafs"})
 _HTTP_PROTOCOLS = "http,https,httpproxy,tcp,tls,crypto"
 
 
@@ -60,13 +63,15 @@ def _http_options(config: InputConfig) -> dict[str, str]:
         "user_agent": config.user_agent or USER_AGENT,
     }
     if config.headers:
+        if any(_LINE_BREAK.search(name + value) for name, value in config.headers.items()):
+            raise InputError("a header of the input contains a line break")
         lines = (f"{name}: {value}\r\n" for name, value in config.headers.items())
         options["headers"] = "".join(lines)
     return options
 
 
 def _http_scheme(config: InputConfig) -> str:
-    return "https" if config.scheme.endswith("ss") or config.scheme == "tshttps" else "http"
+    return "https" if config.scheme.rstrip("2") in _TLS_SCHEMES else "http"
 
 
 def _tshttp(config: InputConfig, limits: Limits) -> Source:

@@ -1,0 +1,98 @@
+"""Input lines as FFmpeg's URL, demuxer and options."""
+
+import pytest
+
+from media_api.input import InputConfig
+from media_streamer.media.inputs.base import InputError, Limits
+from media_streamer.media.inputs.pull import SCHEMES, Source, translate
+
+LIMITS = Limits(open_seconds=5, read_seconds=7.5)
+
+
+def source(url: str, **options: object) -> Source:
+    return translate(InputConfig.model_validate({"url": url, **options}), LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("url", "opened", "demuxer"),
+    [
+        ("tshttp://host:8080/a/mpegts?x=1", "http://host:8080/a/mpegts?x=1", "mpegts"),
+        ("tshttps://host/a", "https://host/a", "mpegts"),
+        ("hls://host/a/index.m3u8", "http://host/a/index.m3u8", "hls"),
+        ("hlss://u:p@host/a.m3u8", "https://u:p@host/a.m3u8", "hls"),
+        ("hls2://host/a.m3u8", "http://host/a.m3u8", "hls"),
+        ("hlss2://host/a.m3u8", "https://host/a.m3u8", "hls"),
+        ("cmafs://host/a.m3u8", "https://host/a.m3u8", "hls"),
+        ("rtmp://host/app/name", "rtmp://host/app/name", "flv"),
+        ("rtmps://host/app/name", "rtmps://host/app/name", "flv"),
+        ("rtsp://u:p@cam:554/ch0", "rtsp://u:p@cam:554/ch0", "rtsp"),
+        ("rtsps://cam/ch0", "rtsps://cam/ch0", "rtsp"),
+        ("rtsp-udp://cam/ch0", "rtsp://cam/ch0", "rtsp"),
+        ("udp://239.1.2.3:5000", "udp://239.1.2.3:5000", "mpegts"),
+        ("udp://239.1.2.3:5000/10.0.0.5", "udp://239.1.2.3:5000", "mpegts"),
+        ("udp://[ff15::1]:5000", "udp://[ff15::1]:5000", "mpegts"),
+    ],
+)
+def test_addresses(url: str, opened: str, demuxer: str) -> None:
+    assert (source(url).url, source(url).format) == (opened, demuxer)
+
+
+@pytest.mark.parametrize("scheme", sorted(SCHEMES))
+def test_no_source_may_name_a_local_file(scheme: str) -> None:
+    whitelist = source(f"{scheme}://127.0.0.1:5000/x").options["protocol_whitelist"].split(",")
+    assert not {"file", "concat", "pipe", "data", "subfile", "fd"} & set(whitelist)
+
+
+def test_only_playlists_are_paced() -> None:
+    assert source("hls://host/a.m3u8").paced
+    assert not source("tshttp://host/a").paced
+
+
+def test_http_options() -> None:
+    options = source("hls://host/a", user_agent="tv", headers={"X-Key": "1", "B": "2"}).options
+    assert options["user_agent"] == "tv"
+    assert options["headers"] == "X-Key: 1\r\nB: 2\r\n"
+
+
+def test_a_header_cannot_smuggle_another() -> None:
+    with pytest.raises(InputError):
+        source("hls://host/a", headers={"X": "1\r\nHost: evil"})
+
+
+@pytest.mark.parametrize(
+    ("url", "rtp", "transport"),
+    [("rtsp://c/a", None, "tcp"), ("rtsp://c/a", "udp", "udp"), ("rtsp-udp://c/a", None, "udp")],
+)
+def test_rtsp_transport(url: str, rtp: str | None, transport: str) -> None:
+    options = source(url, rtp=rtp).options
+    assert options["rtsp_transport"] == transport
+    assert options["timeout"] == "7500000"
+
+
+def test_rtmp_options() -> None:
+    options = source("rtmp://h/a/b", pageUrl="http://p/", tcUrl="rtmp://t/a").options
+    assert options["rtmp_pageurl"] == "http://p/"
+    assert options["rtmp_tcurl"] == "rtmp://t/a"
+    assert "rtmp_swfurl" not in options
+
+
+@pytest.mark.parametrize(
+    ("url", "local", "shared"),
+    [
+        ("udp://239.1.2.3:5000/10.0.0.5", "10.0.0.5", "1"),
+        ("udp://239.1.2.3:5000", None, "1"),
+        ("udp://[ff15::1]:5000", None, "1"),
+        ("udp://127.0.0.1:5000", None, "0"),
+        ("udp://0.0.0.0:5000", None, "0"),
+    ],
+)
+def test_udp_groups(url: str, local: str | None, shared: str) -> None:
+    options = source(url).options
+    assert options.get("localaddr") == local
+    assert options["reuse"] == shared
+
+
+@pytest.mark.parametrize("url", ["udp://239.1.2.3", "udp://239.1.2.3:x", "srt://host:9000"])
+def test_what_cannot_be_opened(url: str) -> None:
+    with pytest.raises(InputError):
+        source(url)
