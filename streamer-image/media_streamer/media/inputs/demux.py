@@ -19,12 +19,12 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
-from media_streamer.media.canonical import Canonicalizer
+from media_streamer.media.canonical import Canonicalizer, codec_name
 from media_streamer.media.frame import TIME_BASE, Track
 from media_streamer.media.inputs.base import InputError, Limits, Receiver, ThreadInput
 from media_streamer.media.inputs.errors import describe
 from media_streamer.media.inputs.pacer import Pacer
-from media_streamer.media.track import TrackError, codec_name, describe_track, is_supported
+from media_streamer.media.track import TrackError, describe_track, is_supported
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from media_streamer.ipc import Channel, ChannelClosed, Peer, connect, listen
 
 Json = dict[str, Any]

@@ -14,11 +14,8 @@ def footage(ffmpeg: str, bunny: Path, tmp_path_factory: pytest.TempPathFactory) 
     directory = tmp_path_factory.mktemp("footage")
     for container, muxer in (("flv", "flv"), ("ts", "mpegts")):
         path = directory / container
-        subprocess.run(
-            [ffmpeg, "-v", "error", "-stream_loop", "2", "-i", bunny, "-c", "copy", "-f", muxer, path],
-            check=True,
-            timeout=60,
-        )  # fmt: skip
+        copy = ["-stream_loop", "2", "-i", str(bunny), "-c", "copy", "-f", muxer, str(path)]
+        subprocess.run([ffmpeg, "-v", "error", *copy], check=True, timeout=60)
         made[container] = path.read_bytes()
     return made
 
@@ -84,7 +81,9 @@ async def test_a_publisher_that_breaks_off_inside_a_packet(worker, footage) -> N
 
 
 @pytest.mark.parametrize("container", ["flv", "ts"])
-@pytest.mark.parametrize("garbage", [b"GET / HTTP/1.1\r\n" * 5000, bytes(100_000)], ids=["text", "0"])
+@pytest.mark.parametrize(
+    "garbage", [b"GET / HTTP/1.1\r\n" * 5000, bytes(100_000)], ids=["text", "0"]
+)
 async def test_garbage_is_refused_with_a_reason(worker, container, garbage) -> None:
     await worker.apply("pub", "publish://")
     await publish(worker, 1, "pub", container)
@@ -108,11 +107,12 @@ async def test_damage_in_the_middle_does_not_end_the_stream(worker, footage, con
     assert before > 50
 
 
-async def test_a_publisher_without_audio_starts_soon(worker, ffmpeg, bunny, tmp_path) -> None:
+async def test_a_publisher_without_audio_starts_soon(
+    worker, launch, ffmpeg, bunny, tmp_path
+) -> None:
     silent = tmp_path / "silent.flv"
-    subprocess.run(
-        [ffmpeg, "-v", "error", "-i", bunny, "-an", "-c", "copy", silent], check=True, timeout=60
-    )
+    made = await launch(ffmpeg, "-v", "error", "-i", str(bunny), "-an", "-c", "copy", str(silent))
+    assert await made.wait() == 0
     data = bytearray(silent.read_bytes())
     data[4] = 5  # the header announces audio and video, as RTMP relays do before they know
     await worker.apply("pub", "publish://")

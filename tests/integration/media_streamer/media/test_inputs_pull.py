@@ -79,7 +79,16 @@ def web(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 async def test_hls_flows_in_real_time(worker, launch, ffmpeg, bunny, web) -> None:
     address, directory = web
-    options = ("-f", "hls", "-hls_time", "1", "-hls_list_size", "6", "-hls_flags", "delete_segments")
+    options = [
+        "-f",
+        "hls",
+        "-hls_time",
+        "1",
+        "-hls_list_size",
+        "6",
+        "-hls_flags",
+        "delete_segments",
+    ]
     await launch(*source(ffmpeg, bunny, *options, str(directory / "index.m3u8")))
     await worker.apply("hls", f"hls://{address}/index.m3u8", max_retry_timeout=1)
     await flows(worker, "hls")

@@ -94,6 +94,15 @@ class Camera:
         return lambda packet: self._udp.sendto(packet, ("127.0.0.1", port)) and None
 
 
+async def written(sdp: Path) -> str:
+    """The SDP once FFmpeg has written both tracks."""
+    for _ in range(400):
+        if sdp.exists() and (text := sdp.read_text()).count("m=") == 2:
+            return text
+        await asyncio.sleep(0.05)
+    raise AssertionError("FFmpeg wrote no SDP")
+
+
 @pytest.fixture
 async def rtp(launch, ffmpeg, bunny: Path, tmp_path: Path) -> AsyncIterator[tuple[str, list]]:
     """FFmpeg's RTP of the footage: the SDP with a control address a track, and the sockets."""
@@ -112,10 +121,7 @@ async def rtp(launch, ffmpeg, bunny: Path, tmp_path: Path) -> AsyncIterator[tupl
         "-map", "0:a", "-c", "copy", "-f", "rtp", f"rtp://127.0.0.1:{ports[1]}?pkt_size=1200",
         "-sdp_file", str(sdp),
     )  # fmt: skip
-    async with asyncio.timeout(20):
-        while not sdp.exists() or sdp.read_text().count("m=") < 2:
-            await asyncio.sleep(0.05)
-    text = sdp.read_text()
+    text = await written(sdp)
     for number, port in enumerate(ports):
         text = re.sub(rf"m=(\w+) {port} (.*)", rf"m=\1 0 \2\r\na=control:track={number}", text)
     yield text.replace("\r\n", "\n").replace("\n", "\r\n"), sockets

@@ -22,7 +22,8 @@ async def test_what_is_sent_can_be_decoded(worker, ffmpeg, bunny, tmp_path, form
     for name, url in (("bunny", "file://vod/bigbuckbunny.mp4"), ("fake", "fake://fake")):
         await worker.apply(name, url)
         await worker.running(name)
-    feeds = {name: await worker.subscribe(n, name, form) for n, name in enumerate(("bunny", "fake"))}
+    names = ("bunny", "fake")
+    feeds = {name: await worker.subscribe(n, name, form) for n, name in enumerate(names)}
     for name, feed in feeds.items():
         # More than one pass of the footage, which is 5.3 s long.
         await worker.until(lambda feed=feed: len(feed.ops("chunk")) > 160)
@@ -44,7 +45,6 @@ async def test_dts_never_goes_back_over_a_switch(worker, tmp_path) -> None:
         await worker.until(lambda chunks=chunks: len(feed.ops("chunk")) > chunks + 30)
     path = tmp_path / "s.ts"
     path.write_bytes(feed.media)
-
 
     with av.open(path) as container:
         for track in range(2):

@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from media_streamer.media.inputs.address import without_credentials
 
 

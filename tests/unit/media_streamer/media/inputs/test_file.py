@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from media_streamer.media.inputs.base import InputError
 from media_streamer.media.inputs.file import Vods, resolve
 

@@ -2,7 +2,6 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from media_streamer.media.inputs.pacer import LEAD_SECONDS, Pacer
 
 

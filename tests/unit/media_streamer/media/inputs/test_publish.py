@@ -6,7 +6,6 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from media_streamer.media.inputs.base import InputError
 from media_streamer.media.inputs.publish import BytePipe, looks_like
 

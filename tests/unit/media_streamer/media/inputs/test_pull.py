@@ -1,7 +1,6 @@
 """Input lines as FFmpeg's URL, demuxer and options."""
 
 import pytest
-
 from media_api.input import InputConfig
 from media_streamer.media.inputs.base import InputError, Limits
 from media_streamer.media.inputs.pull import SCHEMES, Source, translate
