@@ -94,10 +94,14 @@ class Camera:
         return lambda packet: self._udp.sendto(packet, ("127.0.0.1", port)) and None
 
 
+def content(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
 async def written(sdp: Path) -> str:
     """The SDP once FFmpeg has written both tracks."""
     for _ in range(400):
-        if sdp.exists() and (text := sdp.read_text()).count("m=") == 2:
+        if (text := content(sdp)).count("m=") == 2:
             return text
         await asyncio.sleep(0.05)
     raise AssertionError("FFmpeg wrote no SDP")
