@@ -38,6 +38,8 @@ SETTLE_SECONDS = 0.02
 """Changes that come together (a batch, a start) are planned together."""
 LIVENESS_CHECK_SECONDS = 1.0
 HISTORY_LENGTH = 5
+MAX_LOGGED = 50
+"""Streams of one round that are logged by name; a failover of thousands is one line."""
 _NAMESPACE = "\0namespace"  # no label can have this name
 
 
@@ -148,11 +150,15 @@ class Layouter:
             if layout != (record.layout or None):
                 layouts[decision.stream] = (record.version, layout)
         written = await self._store.set_layouts(layouts)
+        each = logging.INFO if len(written) <= MAX_LOGGED else logging.DEBUG
+        if each == logging.DEBUG:
+            log.info("%d streams placed anew", len(written))
         for name in written:
             layout = layouts[name][1] or {}
             target = layout.get("ingest") or "nowhere"
             reason = layout.get("change_reason")
-            log.info("stream %s -> %s (%s) %s", name, target, reason, layout.get("message") or "")
+            message = layout.get("message") or ""
+            log.log(each, "stream %s -> %s (%s) %s", name, target, reason, message)
             if self._on_layout is not None:
                 self._on_layout(name, layout)
         return list(written)
@@ -187,7 +193,7 @@ def _without_old_messages(
 def _nothing_online(records: Iterable[Record], offers: Sequence[StreamerOffer]) -> list[Decision]:
     """Disabled streams are still cleared; the homeless are told why."""
     decisions = []
-    why = "all streamers are offline" if offers else "there is no streamer: connect one"
+    why = "no streamer is online" if offers else "there is no streamer: connect one"
     for record in records:
         ingest = (record.layout or {}).get("ingest")
         if record.config.get("disabled"):

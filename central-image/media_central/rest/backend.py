@@ -6,15 +6,17 @@ shortened by a failure.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from aiohttp import web
 from media_api.base import JsonObject
 from media_api.rest.errors import not_found
-from media_api.rest.query import QueryError, parse_query, run_query
+from media_api.rest.query import QueryError, parse_query
 
 from media_central.models import PLACEMENT_FIELDS, CentralStream
 from media_central.rest.answers import json_answer
 from media_central.rest.context import Context, context
+from media_central.rest.pages import run_paged
 from media_central.rest.streams import Handler
 from media_central.store.port import Kind, Record
 
@@ -47,7 +49,7 @@ async def must_run(request: web.Request) -> web.StreamResponse:
         for record in ctx.store.all(Kind.STREAM)
         if _is_placed_on(record, host.key) and record.config.get("static", True)
     )
-    return _answer(request, map(streamer_config, records))
+    return _answer(request, records)
 
 
 async def still_allowed(request: web.Request) -> web.StreamResponse:
@@ -60,26 +62,26 @@ async def on_request(request: web.Request) -> web.StreamResponse:
     return _answer(request, _allowed(context(request), _streamer(request), _names(request)))
 
 
-def _allowed(ctx: Context, host: Record, names: Iterable[str]) -> list[JsonObject]:
-    found: list[JsonObject] = []
+def _allowed(ctx: Context, host: Record, names: Iterable[str]) -> list[Record]:
+    found: list[Record] = []
     for name in dict.fromkeys(names):
         record = ctx.store.get(Kind.STREAM, name)
         if record is None or record.config.get("disabled"):
             continue
         if _is_placed_on(record, host.key):
-            found.append(streamer_config(record))
+            found.append(record)
         elif host.config.get("is_restreamer"):
             found += _restreamed(ctx, record)
     return found
 
 
-def _restreamed(ctx: Context, record: Record) -> list[JsonObject]:
+def _restreamed(ctx: Context, record: Record) -> list[Record]:
     """A restreamer pulls the stream from the streamer that captures it, while it is watched."""
     origin = ctx.store.get(Kind.STREAMER, (record.layout or {}).get("ingest") or "")
     if origin is None:
         return []
-    config = origin.config
-    base = config.get("private_payload_url") or config.get("api_url") or f"http://{origin.key}"
+    known = origin.config
+    base = known.get("private_payload_url") or known.get("api_url") or f"http://{origin.key}"
     scheme, _, rest = base.partition("://")
     kind = "tshttps" if scheme == "https" else "tshttp"
     # MPEG-TS over HTTP: served by every streamer, without a transcoding or a segment's delay.
@@ -89,7 +91,8 @@ def _restreamed(ctx: Context, record: Record) -> list[JsonObject]:
         for key in ("title", "on_play", "protocols", "labels", "drm")
         if key in record.config
     }
-    return [{**viewers, "name": record.key, "static": False, "inputs": [source]}]
+    config = {**viewers, "name": record.key, "static": False, "inputs": [source]}
+    return [replace(record, config=config)]
 
 
 def _is_placed_on(record: Record, hostname: str) -> bool:
@@ -106,19 +109,22 @@ def streamer_config(record: Record) -> JsonObject:
     }
 
 
-def _answer(request: web.Request, items: Iterable[JsonObject]) -> web.Response:
+def _answer(request: web.Request, records: Iterable[Record]) -> web.Response:
     query = parse_query(
         request.query.items(), CentralStream, OWN_PARAMETERS, default_limit=PAGE_LIMIT
     )
-    ctx = context(request)
-    milliseconds = round(ctx.settings.config_external_reconciliation_interval * 1000)
-    return json_answer(
-        {
-            **run_query(items, query, "streams", "name"),
-            "config_external_reconciliation_interval": milliseconds,
-        },
-        headers=HEADERS,
+    interval = context(request).settings.config_external_reconciliation_interval
+    by_name = {record.key: record for record in records}
+    configs = [record.config for record in by_name.values()]
+    answer = run_paged(
+        configs,
+        query,
+        "streams",
+        lambda config: str(config["name"]),
+        lambda config: streamer_config(by_name[config["name"]]),
     )
+    answer["config_external_reconciliation_interval"] = round(interval * 1000)
+    return json_answer(answer, headers=HEADERS)
 
 
 def _streamer(request: web.Request) -> Record:

@@ -8,11 +8,12 @@ from aiohttp import web
 from media_api.base import JsonObject
 from media_api.rest.errors import ApiError, not_found
 from media_api.rest.openmetrics import CONTENT_TYPES, render, stream_families, wanted_metrics
-from media_api.rest.query import QueryError, parse_query, run_query
+from media_api.rest.query import QueryError, parse_query
 
 from media_central.models import CentralStreamState
 from media_central.rest.answers import json_answer, json_body
 from media_central.rest.context import Context, context, viewer
+from media_central.rest.pages import run_paged
 from media_central.store.port import Kind, Record
 from media_central.streamers.client import StreamerError, stream_path
 
@@ -49,10 +50,20 @@ async def list_streams(request: web.Request) -> web.StreamResponse:
     history = request.query.get("include_ingest_history") == "true"
 
     def answer() -> JsonObject:
-        items = ctx.views.streams(viewer(request), history=history)
-        return {**run_query(items, query, "streams", "name"), "server_id": ctx.server_id}
+        records = {record.key: record for record in ctx.store.all(Kind.STREAM)}
+        configs = [ctx.views.effective(record) for record in records.values()]
+
+        def build(config: JsonObject) -> JsonObject:
+            return ctx.views.stream(records[config["name"]], viewer(request), history=history)
+
+        found = run_paged(configs, query, "streams", _by_name, build)
+        return {**found, "server_id": ctx.server_id}
 
     return json_answer(await _poll(ctx, _poll_seconds(request), answer))
+
+
+def _by_name(item: JsonObject) -> str:
+    return str(item["name"])
 
 
 def _poll_seconds(request: web.Request) -> float:

@@ -108,6 +108,9 @@ class StreamerClient:
                     raw = await _read(response)
         except TimeoutError:
             raise StreamerError(f"no answer within {self.timeout:g} s from {self._where}") from None
+        except aiohttp.ClientConnectorError as error:
+            reason = error.os_error.strerror or str(error.os_error)
+            raise StreamerError(f"cannot reach {self._where}: {reason}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise StreamerError(f"cannot reach {self._where}: {error}") from None
         if response.status >= 300:
