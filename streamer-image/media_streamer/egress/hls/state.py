@@ -62,9 +62,17 @@ class Segment:
 
     @property
     def name(self) -> str:
-        """`YYYY/MM/DD/hh/mm/ss-DDDDD`: start in UTC and duration in ms."""
-        start = datetime.fromtimestamp(self.start_utc_ms / 1000, UTC)
-        return f"{start:%Y/%m/%d/%H/%M/%S}-{round(self.duration * 1000):05d}"
+        """`YYYY/MM/DD/hh/mm/ss-DDDDD`: start in UTC and duration in ms.
+
+        Several segments may start in one second if they are shorter than that: these have the
+        milliseconds of their start behind. The name follows from the segment alone, so that all
+        egress workers agree on it.
+        """
+        seconds, ms = divmod(self.start_utc_ms, 1000)
+        start = datetime.fromtimestamp(seconds, UTC)
+        duration = round(self.duration * 1000)
+        short = f"-{ms:03d}" if duration < 1000 else ""
+        return f"{start:%Y/%m/%d/%H/%M/%S}-{duration:05d}{short}"
 
 
 @dataclass(slots=True)
