@@ -218,12 +218,10 @@ def broken_update_rules(before: str, after: str) -> list[str]:
         broken.append("segments vanished from the end (RFC 8216, 6.2.1)")
     removed = [s for s in old.segments if s.msn < new.media_sequence]
     expected = old.discontinuity_sequence + sum(s.discontinuity for s in removed)
-    if not old.skipped and new.media_sequence <= old.next_msn:
-        if new.discontinuity_sequence != expected:
-            broken.append(
-                f"discontinuity sequence {new.discontinuity_sequence}, expected {expected}"
-                " (RFC 8216, 6.2.2)"
-            )
+    known = not old.skipped and new.media_sequence <= old.next_msn
+    if known and new.discontinuity_sequence != expected:
+        found = new.discontinuity_sequence
+        broken.append(f"discontinuity sequence {found}, expected {expected} (RFC 8216, 6.2.2)")
     later = {s.msn: s for s in new.segments}
     for segment in old.segments:
         same = later.get(segment.msn)

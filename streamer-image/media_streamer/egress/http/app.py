@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.flv import play as flv_play
@@ -34,6 +35,22 @@ MAX_LINE_BYTES = 8190
 MAX_HEADERS = 64
 LINGER_SECONDS = 5.0
 PICTURE_CACHE = "public, max-age=1"
+
+
+class _GarbageIsNoError(logging.Filter):
+    """aiohttp logs a traceback for every request that is not HTTP; anybody can send those."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.levelno, record.levelname = logging.INFO, "INFO"
+            record.exc_info = None
+            record.msg, record.args = f"{record.getMessage()}: {type(error).__name__}", ()
+        return True
+
+
+http_log = logging.getLogger("media_streamer.http")
+http_log.addFilter(_GarbageIsNoError())
 
 Handler = Callable[[MediaRequest], Awaitable[web.StreamResponse]]
 
@@ -78,6 +95,7 @@ class HttpApp:
             handle,
             handler_cancellation=True,
             access_log=None,
+            logger=http_log,
             keepalive_timeout=KEEP_ALIVE_SECONDS,
             max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_LINE_BYTES,

@@ -58,7 +58,9 @@ _LAST: dict[str, tuple[Kind, str]] = {
 }
 _IN_TRACK = {"mono.m3u8": "ts", "index.fmp4.m3u8": "fmp4", "index.ll.m3u8": "ll"}
 _TRACK = r"(?P<name>.+)/tracks-(?P<track>[a-z0-9]{1,64})/"
-_SEGMENT = re.compile(_TRACK + r"(?P<file>\d{4}/\d\d/\d\d/\d\d/\d\d/\d\d-\d{5,9}(?:-\d{3})?)\.(?:ts|m4s)")
+_SEGMENT = re.compile(
+    _TRACK + r"(?P<file>\d{4}/\d\d/\d\d/\d\d/\d\d/\d\d-\d{5,9}(?:-\d{3})?)\.(?:ts|m4s)"
+)
 _PART = re.compile(_TRACK + r"part-(?P<number>\d{1,15})-(?P<index>\d{1,6})\.m4s")
 _INIT = re.compile(_TRACK + r"init-(?P<number>\d{1,9})\.mp4")
 _MEDIA = re.compile(_TRACK + r"(?P<file>mono\.m3u8|index\.(?:fmp4|ll)\.m3u8)")
