@@ -60,6 +60,8 @@ class HlsSource:
         """Grows with every change of the state."""
         self._on_idle = on_idle
         self._exists = exists
+        self._replaced: dict[str, Track] = {}
+        """Tracks of before the media worker ended the subscription; some may come back."""
         self._waiters: set[asyncio.Future[None]] = set()
         self._ended = ""
         self._rendered: dict[tuple[str, ...], tuple[int, bytes]] = {}
@@ -199,7 +201,7 @@ class HlsSource:
             return
         track = self.tracks.get(name)
         if track is None:
-            track = self.tracks[name] = Track(name)
+            track = self.tracks[name] = self._replaced.pop(name, Track(name))
         if op == "part":
             track.add_part(_part(message))
         elif op == "segment":
@@ -278,6 +280,9 @@ class HlsSource:
             self.close(reason or "stream removed")
             return
         log.info("stream %s: HLS ended (%s); asking again", self.stream, reason)
+        self.on_lost()
+        self._replaced |= self.tracks
+        self.tracks = {}
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(REPEAT_SECONDS, self._link.repeat, self._number)
 
@@ -333,5 +338,6 @@ def _segment(message: dict[str, Any]) -> Segment:
         size=message["size"],
         discontinuity=bool(message["discontinuity"]),
         init=message.get("init") or 0,
+        discontinuities=message.get("discontinuities"),
         bandwidth=message.get("bandwidth") or 0,
     )

@@ -59,6 +59,9 @@ class Segment:
     init: int
     bandwidth: int
     parts: tuple[Part, ...] = ()
+    discontinuities: int | None = None
+    """Discontinuities of the stream up to this segment's start, if the media worker counts them:
+    then workers that subscribed at different times agree on EXT-X-DISCONTINUITY-SEQUENCE."""
 
     @property
     def name(self) -> str:
@@ -84,12 +87,11 @@ class Track:
     segments: deque[Segment] = field(default_factory=deque)
     parts: list[Part] = field(default_factory=list)
     """Parts of the segment under way, whose number is `next_msn`."""
-    discontinuity_sequence: int = 0
     longest_segment: float = 0.0
     longest_part: float = 0.0
     _by_name: dict[str, Segment] = field(default_factory=dict)
     _dropped: deque[tuple[float, Segment]] = field(default_factory=deque)
-    _generation: int = 0
+    _dropped_discontinuities: int = 0
     _first_of: int = 0
     """Lowest number of the running generation."""
     _offset: int = 0
@@ -112,6 +114,13 @@ class Track:
         if self.segments:
             return self.segments[-1].msn, len(self.segments[-1].parts) - 1
         return -1, -1
+
+    @property
+    def discontinuity_sequence(self) -> int:
+        """EXT-X-DISCONTINUITY-SEQUENCE: discontinuities before the first listed segment."""
+        if self.segments and (count := self.segments[0].discontinuities) is not None:
+            return count - self.segments[0].discontinuity
+        return self._dropped_discontinuities
 
     @property
     def init(self) -> Init | None:
@@ -163,6 +172,8 @@ class Track:
             self.parts = []
         if part.index != len(self.parts):
             return
+        if self.segments and part.msn != self.segments[-1].msn + 1:
+            self._drop_all()
         self.parts.append(part)
         self.longest_part = max(self.longest_part, part.duration)
 
@@ -184,8 +195,7 @@ class Track:
             segment = replace(segment, parts=tuple(self.parts))
         self.parts = []
         if self.segments and segment.msn != self.segments[-1].msn + 1:
-            while self.segments:
-                self._drop_first()
+            self._drop_all()
         self.segments.append(segment)
         self._by_name[segment.name] = segment
         self.longest_segment = max(self.longest_segment, segment.duration)
@@ -263,9 +273,15 @@ class Track:
         self.segments.append(segment)
         self._by_name[segment.name] = segment
 
+    def _drop_all(self) -> None:
+        """The numbers jump: nothing that was listed can stand before what comes."""
+        while self.segments:
+            self._drop_first()
+
     def _drop_first(self) -> None:
-        segment = self.segments.popleft()
-        self.discontinuity_sequence += segment.discontinuity
+        segment = self.segments[0]
+        self._dropped_discontinuities = self.discontinuity_sequence + segment.discontinuity
+        self.segments.popleft()
         now = time.monotonic()
         self._dropped.append((now, segment))
         while self._dropped and (

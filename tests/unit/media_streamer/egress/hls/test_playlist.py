@@ -209,3 +209,42 @@ def test_audio_only_variant_is_added_on_demand():
     audio.add_init(Init(0, "/a", "mp4a.40.2", channels=2, bandwidth=128_000))
     text = render_master([audio, video], "index.fmp4.m3u8", separate=True, audio_only=True)
     assert text.count("#EXT-X-STREAM-INF") == 2
+
+
+def test_parts_with_a_jump_in_numbers_stand_alone():
+    track = Track("v1")
+    maker = Maker(track)
+    for _ in range(5):
+        maker.segment()
+    track.restart()
+    Maker(track, base=1000).segment(3, finish=False)
+    playlist = parse(render(track))
+    assert playlist.media_sequence == 1000
+    assert playlist.segments == []
+    assert len(playlist.open_parts) == 3
+    assert broken_rules(render(track)) == []
+
+
+def test_counted_discontinuities_are_the_same_for_a_late_subscriber():
+    early, late = Track("v1"), Track("v1")
+    segments = [
+        Segment(
+            msn=n,
+            start_utc_ms=START_MS + 2000 * n,
+            duration=2.0,
+            path=f"/{n}",
+            size=1,
+            discontinuity=n % 2 == 1,
+            init=0,
+            bandwidth=1,
+            discontinuities=(n + 1) // 2,
+        )
+        for n in range(10)
+    ]
+    for segment in segments:
+        early.add_segment(segment)
+    early.drop(4)
+    for segment in segments[5:]:
+        late.add_segment(segment)
+    assert early.discontinuity_sequence == late.discontinuity_sequence == 2
+    assert render(early, low_latency=False) == render(late, low_latency=False)
