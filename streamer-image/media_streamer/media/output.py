@@ -190,7 +190,6 @@ class StreamOutput:
         with self._lock:
             self._frames.clear()
             self._boundaries = self._new_boundaries()
-            self._clock.reset()
             for pipe in self._pipes.values():
                 pipe.gops.clear()
                 if pipe.muxer is not None:
@@ -199,6 +198,7 @@ class StreamOutput:
                     hub.gap()
             if self._fmp4 is not None:
                 self._fmp4.gap()
+            self._clock.reset()
 
     # Consumer side: the event loop thread.
 

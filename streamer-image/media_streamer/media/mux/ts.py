@@ -25,8 +25,8 @@ once more in front of them would break the continuity counter."""
 
 TABLE_INTERVAL = TIME_BASE * 2 // 5
 """400 ms; ETSI TR 101 290 asks for PAT and PMT every 500 ms."""
-PCR_INTERVAL = TIME_BASE * 8 // 100
-"""80 ms; 13818-1 2.7.2 asks for a PCR every 100 ms."""
+PCR_INTERVAL = TIME_BASE * 6 // 100
+"""60 ms; 13818-1 2.7.2 asks for a PCR every 100 ms, and the next frame may be 32 ms away (AC-3)."""
 PCR_LEAD = TIME_BASE * 3 // 10
 """300 ms between PCR and DTS: sound may come that much behind the picture."""
 

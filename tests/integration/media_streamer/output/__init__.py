@@ -1,0 +1,1 @@
+"""Output side of a media worker with real media and real readers."""
