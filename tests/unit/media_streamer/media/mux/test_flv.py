@@ -1,0 +1,108 @@
+"""FLV tags and metadata read back by hand and by FFmpeg."""
+
+import io
+from collections.abc import Callable, Iterator
+
+import av
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from media_streamer.media.frame import Frame, Track
+from media_streamer.media.mux import amf
+from media_streamer.media.mux.flv import AUDIO, SCRIPT, VIDEO, FlvMuxer, opus_head, tag
+from media_streamer.media.track import describe_tracks
+
+X264 = {"preset": "ultrafast"}
+X265 = {"preset": "ultrafast", "x265-params": "log-level=none"}
+
+
+def tags(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Type, time stamp and body of each tag."""
+    position = 0
+    while position < len(data):
+        size = int.from_bytes(data[position + 1 : position + 4], "big")
+        stamp = int.from_bytes(data[position + 4 : position + 7], "big")
+        stamp |= data[position + 7] << 24
+        end = position + 11 + size
+        assert int.from_bytes(data[end : end + 4], "big") == size + 11
+        yield data[position], stamp, data[position + 11 : end]
+        position = end + 4
+
+
+def tracks_of(data: bytes) -> list[Track]:
+    with av.open(io.BytesIO(data)) as container:
+        first: dict[int, av.Packet] = {}
+        for packet in container.demux():
+            if packet.size and packet.is_keyframe:
+                first.setdefault(packet.stream_index, packet)
+        return describe_tracks(container, first)
+
+
+@given(st.integers(0, 2**40), st.binary(max_size=50))
+def test_tag(stamp: int, body: bytes) -> None:
+    assert list(tags(tag(VIDEO, stamp, body))) == [(VIDEO, stamp % 2**32, body)]
+
+
+def test_header_of_avc_and_aac(make_media: Callable[..., bytes]) -> None:
+    muxer = FlvMuxer(tracks_of(make_media("mpegts", "libx264", "aac", options=X264)))
+    assert muxer.left_out == []
+    assert muxer.header.startswith(b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00")
+    (script, _, metadata), (video, _, avc), (audio, _, aac) = tags(muxer.header[13:])
+    assert (script, video, audio) == (SCRIPT, VIDEO, AUDIO)
+    assert metadata.startswith(amf.string("onMetaData"))
+    for key in (b"width", b"height", b"framerate", b"videocodecid", b"audiosamplerate"):
+        assert key in metadata
+    assert avc.startswith(b"\x17\x00\x00\x00\x00\x01\x42\xc0")
+    assert aac == b"\xaf\x00\x11\x90" or aac.startswith(b"\xaf\x00\x11\x90")
+
+
+@pytest.mark.parametrize(
+    ("video", "options", "fourcc"),
+    [("libx265", X265, b"hvc1"), ("libsvtav1", {"preset": "12"}, b"av01")],
+)
+def test_enhanced_video(
+    make_media: Callable[..., bytes], video: str, options: dict[str, str], fourcc: bytes
+) -> None:
+    tracks = tracks_of(make_media("matroska", video, "libopus", options=options))
+    muxer = FlvMuxer(tracks)
+    _, (_, _, sequence), (_, _, opus) = tags(muxer.header[13:])
+    assert sequence[:5] == b"\x90" + fourcc
+    assert opus[:13] == b"\x90OpusOpusHead"
+    ((_, stamp, body),) = tags(muxer.mux(Frame(0, 90_000, 93_600, 3600, False, b"data"), False))
+    assert stamp == 1000
+    composition = b"" if fourcc == b"av01" else (40).to_bytes(3, "big")
+    assert body == b"\xa1" + fourcc + composition + b"data"
+
+
+def test_negative_composition_time_and_stamps_of_rounded_ticks(
+    make_media: Callable[..., bytes],
+) -> None:
+    muxer = FlvMuxer(tracks_of(make_media("mpegts", "libx264", options=X264)))
+    ((_, stamp, body),) = tags(muxer.mux(Frame(0, 179, 89, 3600, True, b"x"), True))
+    assert stamp == 1
+    assert body == b"\x17\x01\xff\xff\xffx"
+
+
+def test_what_flv_cannot_carry_is_left_out(make_media: Callable[..., bytes]) -> None:
+    tracks = tracks_of(make_media("mpegts", "mpeg2video", "mp2"))
+    muxer = FlvMuxer(tracks)
+    assert muxer.left_out == tracks
+    assert muxer.mux(Frame(0, 0, 0, 0, True, b"x"), True) == b""
+
+
+def test_opus_head_is_little_endian() -> None:
+    dops = bytes((0, 2)) + (312).to_bytes(2, "big") + (48000).to_bytes(4, "big") + b"\xff\x00\x00"
+    head = opus_head(dops)
+    assert head[:10] == b"OpusHead\x01\x02"
+    assert int.from_bytes(head[10:12], "little") == 312
+    assert int.from_bytes(head[12:16], "little") == 48000
+    assert int.from_bytes(head[16:18], "little", signed=True) == -256
+    assert head[18:] == b"\x00"
+
+
+def test_amf_values() -> None:
+    data = amf.ecma_array({"a": 1.5, "b": True, "c": "x"})
+    assert data == (
+        b"\x08\x00\x00\x00\x03\x00\x01a\x00\x3f\xf8\x00\x00\x00\x00\x00\x00"
+        b"\x00\x01b\x01\x01\x00\x01c\x02\x00\x01x\x00\x00\x09"
+    )

@@ -1,0 +1,81 @@
+"""Boundaries and the GOP cache: bounds hold, what is kept always starts with a key frame."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from media_streamer.media import gop
+from media_streamer.media.frame import Frame, Track
+from media_streamer.media.gop import Boundary, BoundaryFinder, Entry, GopCache
+
+VIDEO = Track(0, "v1", "video", "h264", b"", "avc1.42c00a")
+AUDIO = Track(1, "a1", "audio", "aac", b"", "mp4a.40.2")
+STEP = 3600
+
+
+def frame(dts: int, key: bool = False, track: int = 0, size: int = 10) -> Frame:
+    return Frame(track, dts, dts, STEP, key, bytes(size))
+
+
+def test_video_leads_if_there_is_any() -> None:
+    finder = BoundaryFinder([AUDIO, VIDEO], 100 * STEP)
+    assert not finder.audio_only
+    assert finder.classify(frame(0, key=True, track=1)) is Boundary.NONE
+    assert finder.classify(frame(0, key=True)) is Boundary.KEY
+    assert finder.classify(frame(STEP)) is Boundary.NONE
+
+
+def test_sound_alone_has_a_boundary_a_second() -> None:
+    finder = BoundaryFinder([AUDIO], 10**9)
+    assert finder.audio_only
+    found = [finder.classify(frame(i * STEP, key=True, track=1)) for i in range(51)]
+    assert [i for i, boundary in enumerate(found) if boundary is Boundary.KEY] == [0, 25, 50]
+
+
+def test_a_boundary_is_forced_without_key_frames() -> None:
+    finder = BoundaryFinder([VIDEO, AUDIO], 10 * STEP)
+    found = [finder.classify(frame(i * STEP, key=True, track=1)) for i in range(25)]
+    assert [i for i, b in enumerate(found) if b is Boundary.FORCED] == [10, 20]
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(0, 4_000_000)), max_size=60),
+    st.integers(0, 100),
+)
+def test_cache_is_bounded_and_starts_with_a_key(
+    pushed: list[tuple[bool, int]], history_frames: int
+) -> None:
+    cache = GopCache(history_frames * STEP)
+    for index, (key, size) in enumerate(pushed):
+        boundary = Boundary.KEY if key else Boundary.NONE
+        item = frame(index * STEP, key, size=size)
+        cache.append(Entry(item, item.data, boundary))
+        kept = list(cache)
+        assert sum(len(entry.data) for entry in kept) == cache.bytes <= gop.MAX_BYTES
+        assert len(cache) == len(kept)
+        if kept:
+            assert kept[0].boundary is Boundary.KEY
+            last = cache.last_gop()
+            assert last[0].boundary is Boundary.KEY
+            assert kept[-len(last) :] == last
+            assert kept[-1].frame is item
+
+
+def test_history_covers_what_was_asked_for_and_no_gop_more() -> None:
+    cache = GopCache(history_ticks=50 * STEP)
+    for index in range(200):
+        item = frame(index * STEP, key=index % 20 == 0)
+        boundary = Boundary.KEY if item.key else Boundary.NONE
+        cache.append(Entry(item, item.data, boundary))
+    kept = list(cache)
+    assert kept[0].frame.dts == 120 * STEP
+    assert len(cache.last_gop()) == 20
+    cache.clear()
+    assert not list(cache)
+    assert cache.last_gop() == []
+
+
+def test_a_gop_that_is_too_long_is_not_kept() -> None:
+    cache = GopCache()
+    for dts in range(0, gop.MAX_TICKS + 2 * STEP, STEP):
+        item = frame(dts, key=dts == 0)
+        cache.append(Entry(item, item.data, Boundary.KEY if item.key else Boundary.NONE))
+    assert list(cache) == []

@@ -1,0 +1,111 @@
+"""Chunks: joined between flushes, never across a key frame, replayed from the last one."""
+
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from media_streamer.media import hub
+from media_streamer.media.frame import Frame
+from media_streamer.media.gop import Boundary, Entry
+from media_streamer.media.hub import ChunkHub, Event, Subscribers
+
+
+def entry(data: bytes, key: bool = False) -> Entry:
+    boundary = Boundary.KEY if key else Boundary.NONE
+    return Entry(Frame(0, 0, 0, 0, key, data), data, boundary)
+
+
+def chunks(events: list[Event]) -> list[tuple[bool, bytes]]:
+    return [(message["key"], data) for message, data in events if message["op"] == "chunk"]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=40))
+def test_chunks_hold_every_byte_once_and_end_at_keys(steps: list[tuple[bool, bool]]) -> None:
+    made = ChunkHub("s", b"head", audio_only=False)
+    pushed, taken = b"", []
+    for index, (key, flush) in enumerate(steps):
+        data = (b"K" if key else b"f") + bytes((index,))
+        pushed += data
+        made.append(entry(data, key))
+        if flush:
+            taken += made.take()
+            replayed = made.replay()
+            assert replayed[0] == ({"op": "header"}, b"head")
+            since = b"".join(data for _, data in chunks(replayed))
+            assert pushed.endswith(since)
+            assert not since or (since.startswith(b"K") and since.count(b"K") == 1)
+    taken += made.take()
+    assert b"".join(data for _, data in chunks(taken)) == pushed
+    for key, data in chunks(taken):
+        assert data.startswith(b"K") == key
+        assert b"K" not in data[2::2]
+
+
+def test_every_chunk_of_sound_alone_is_a_start() -> None:
+    made = ChunkHub("s", b"head", audio_only=True)
+    for index in range(100):
+        made.append(entry(bytes((index,)), key=index % 25 == 0))
+        found = chunks(made.take())
+        assert [key for key, _ in found] == [True]
+    assert len(chunks(made.replay())) == hub.AUDIO_CACHE_CHUNKS
+
+
+def test_new_header_and_gap_clear_the_cache() -> None:
+    made = ChunkHub("s", b"one", audio_only=False)
+    made.append(entry(b"K", key=True))
+    made.gap()
+    made.set_header(b"two", audio_only=False)
+    made.append(entry(b"f"))
+    ops = [(message["op"], data) for message, data in made.take()]
+    assert ops == [("header", b"one"), ("chunk", b"K"), ("gap", b""), ("header", b"two"),
+                   ("chunk", b"f")]  # fmt: skip
+    assert made.replay() == [({"op": "header"}, b"two")]
+
+
+def test_key_of_a_track_that_is_left_out_counts() -> None:
+    made = ChunkHub("s", b"", audio_only=False)
+    made.append(entry(b"", key=True))
+    made.append(entry(b"sound"))
+    assert chunks(made.take()) == [(True, b"sound")]
+
+
+def test_output_that_nobody_takes_is_bounded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(hub, "MAX_PENDING_BYTES", 1000)
+    made = ChunkHub("live/x", b"head", audio_only=False)
+    made.append(entry(b"K" * 600, key=True))
+    made.append(entry(b"f" * 600))
+    made.append(entry(b"f" * 600))
+    assert [message["op"] for message, _ in made.take()] == ["header", "gap"]
+    assert "stream live/x" in caplog.text
+    made.append(entry(b"K", key=True))
+    assert chunks(made.take()) == [(True, b"K")]
+
+
+def test_sinks_get_messages_of_their_own_and_leave_with_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.ERROR)
+    subscribers = Subscribers("s", "ts")
+    assert subscribers.idle_seconds >= 0
+    got: list[dict[str, Any]] = []
+
+    def sink(message: dict[str, Any], payload: bytes) -> None:
+        message["id"] = len(got)
+        got.append(message)
+
+    first, second = subscribers.add(sink), subscribers.add(sink)
+    assert subscribers.idle_seconds == 0.0
+    shared: dict[str, Any] = {"op": "gap"}
+    subscribers.deliver([(shared, b"")])
+    subscribers.deliver([(shared, b"")], second)
+    assert [message["id"] for message in got] == [0, 1, 2]
+    assert shared == {"op": "gap"}
+    subscribers.remove(first)
+    subscribers.deliver([({"op": "end", "reason": "x"}, b""), (shared, b"")])
+    assert got[-1]["op"] == "end"
+    assert len(subscribers) == 0
+    assert not caplog.records
