@@ -23,6 +23,7 @@ from media_streamer.egress.http.app import HttpApp, HttpSettings
 from media_streamer.egress.http.proxy import ApiProxy
 from media_streamer.egress.hub import Hub
 from media_streamer.egress.listeners import BACKLOG, Listeners, ListenerSpec, parse_listeners
+from media_streamer.egress.rtmp import RtmpSettings, serve_rtmp
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class EgressWorker:
         self._hub = Hub(runtime)
         self._proxy = ApiProxy(runtime / "api.sock")
         self._app = HttpApp(self._hub, self._proxy, HttpSettings())
+        self._rtmp = RtmpSettings()
         self._servers: list[web.Server] = []
         self._listeners = Listeners(self._serve)
 
@@ -84,7 +86,7 @@ class EgressWorker:
         self, spec: ListenerSpec, sock: socket.socket, context: ssl.SSLContext | None
     ) -> asyncio.Server:
         if spec.kind in ("rtmp", "rtmps"):
-            raise ValueError("RTMP is not part of this build")
+            return await serve_rtmp(self._hub, sock, self._rtmp, tls=context)
         server = self._app.server(api=spec.api)
         self._servers.append(server)
         loop = asyncio.get_running_loop()
@@ -112,6 +114,7 @@ class EgressWorker:
     async def _on_settings(self, message: ipc.Message) -> None:
         settings = message.get("settings", message)
         self._app.settings.token_parameter = settings.get("auth_token") or "token"
+        self._rtmp.token_parameter = self._app.settings.token_parameter
         self._app.settings.log_requests = bool(settings.get("log_requests"))
 
 

@@ -258,6 +258,12 @@ def write_control(kind: int, *values: int) -> bytes:
     return write_message(kind, payload, chunk_stream=CONTROL_CHUNK_STREAM)
 
 
+def write_peer_bandwidth(window_bytes: int) -> bytes:
+    """Set Peer Bandwidth with a dynamic limit (section 5.4.5)."""
+    payload = struct.pack(">IB", window_bytes, 2)
+    return write_message(SET_PEER_BANDWIDTH, payload, chunk_stream=CONTROL_CHUNK_STREAM)
+
+
 def write_event(event: int, *values: int) -> bytes:
     """A user control message (section 6.2)."""
     payload = struct.pack(f">H{len(values)}I", event, *values)

@@ -75,9 +75,7 @@ def write_status(
     info = {"level": level, "code": code, "description": description}
     if details:
         info["details"] = details
-    return write_command(
-        "onStatus", 0, None, info, stream=stream, chunk_stream=MEDIA_CHUNK_STREAM
-    )
+    return write_command("onStatus", 0, None, info, stream=stream, chunk_stream=MEDIA_CHUNK_STREAM)
 
 
 def connect_answer(command: Command) -> bytes:

@@ -20,15 +20,15 @@ from media_api.units import check_stream_name
 
 from media_streamer.egress.access import Access, AccessDenied, AccessRequest
 from media_streamer.egress.hub import Hub
-from media_streamer.egress.rtmp.amf import AmfError
+from media_streamer.egress.rtmp.amf3 import AmfError
 from media_streamer.egress.rtmp.chunks import (
     ACKNOWLEDGEMENT,
     COMMAND,
     COMMAND_AMF3,
+    MAX_COMMAND_BYTES,
     MAX_MESSAGE_BYTES,
     OUT_CHUNK_BYTES,
     SET_CHUNK_SIZE,
-    SET_PEER_BANDWIDTH,
     USER_CONTROL,
     WINDOW_ACKNOWLEDGEMENT_SIZE,
     ChunkError,
@@ -36,6 +36,7 @@ from media_streamer.egress.rtmp.chunks import (
     Message,
     write_control,
     write_event,
+    write_peer_bandwidth,
 )
 from media_streamer.egress.rtmp.commands import (
     Command,
@@ -56,12 +57,11 @@ log = logging.getLogger(__name__)
 
 WINDOW_BYTES = 2_500_000
 """Acknowledgement window asked of the peer: what common servers use."""
-DYNAMIC_LIMIT = 2  # section 5.4.5
+MIN_WINDOW_BYTES = 65536
 PING_REQUEST, PING_RESPONSE = 6, 7  # section 6.2
 CHECK_SECONDS = 2.0
 CLOSE_SECONDS = 3.0
 """For the client to read why it is refused."""
-MAX_PENDING_COMMANDS = 32
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ class RtmpConnection(asyncio.Protocol):
         self._application = ""
         self._connect: Command | None = None
         self._task: asyncio.Task[None] | None = None
-        self._pending: list[Command] = []
+        self._held: list[Message] = []
         self._playback: Playback | None = None
         self._publication: Publication | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -123,17 +123,16 @@ class RtmpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._last_data = time.monotonic()
         self._received += len(data)
-        try:
-            if self._state is State.HANDSHAKE:
-                data = self._shake_hands(data)
-                if not data:
-                    return
-            self._take(self._reader.feed(data))
-        except (ChunkError, HandshakeError, AmfError) as error:
-            self.close(f"{type(error).__name__}: {error}", level=logging.WARNING)
+        self._guarded(self._read, data)
         if self._received - self._acknowledged >= self._window:
             self._acknowledged = self._received
             self._send(write_control(ACKNOWLEDGEMENT, self._received & 0xFFFFFFFF))
+
+    def _read(self, data: bytes) -> None:
+        if self._state is State.HANDSHAKE:
+            data = self._shake_hands(data)
+        if data and self._state is not State.CLOSED:
+            self._take(self._reader.feed(data))
 
     def connection_lost(self, exc: Exception | None) -> None:
         reason = f"connection lost: {exc}" if exc else "the client closed the connection"
@@ -150,8 +149,8 @@ class RtmpConnection(asyncio.Protocol):
         self._state = State.CLOSED
         if self._timer is not None:
             self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
+        # A request for access that runs is left to its end, which is bounded, and then undone:
+        # cancelled half way, a feed could stay open at the media worker.
         self._stop_media(reason)
         self._transport.close()
         # close() waits for the client to read what is unsent; a dead one never does.
@@ -168,8 +167,8 @@ class RtmpConnection(asyncio.Protocol):
     def _own(self, work: Any) -> None:
         """Run `work` to its end though the connection is gone."""
         task = asyncio.ensure_future(work)
-        _closing.add(task)
-        task.add_done_callback(_closing.discard)
+        _running.add(task)
+        task.add_done_callback(_running.discard)
 
     def _schedule_check(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check)
@@ -216,31 +215,27 @@ class RtmpConnection(asyncio.Protocol):
     def _take(self, messages: list[Message]) -> None:
         if self._publication is not None:
             self._publication.write(messages)
-        for message in messages:
+        for index, message in enumerate(messages):
             if self._state is State.CLOSED:
+                return
+            if self._task is not None:
+                # Behind a play or publish that is not decided. No more than was read at once can
+                # lie here, because reading is paused.
+                self._held.extend(messages[index:])
                 return
             if message.kind in (COMMAND, COMMAND_AMF3):
                 command = read_command(message)
                 if command is not None:
-                    self._enqueue(command)
+                    self._run(command)
             elif message.kind == WINDOW_ACKNOWLEDGEMENT_SIZE and len(message.payload) >= 4:
                 # A window of zero would have us answer every byte.
-                self._window = max(int.from_bytes(message.payload[:4]), 65536)
+                self._window = max(int.from_bytes(message.payload[:4]), MIN_WINDOW_BYTES)
             elif message.kind == USER_CONTROL:
                 self._take_event(message.payload)
 
     def _take_event(self, payload: bytes) -> None:
         if int.from_bytes(payload[:2]) == PING_REQUEST and len(payload) >= 6:
             self._send(write_event(PING_RESPONSE, int.from_bytes(payload[2:6])))
-
-    def _enqueue(self, command: Command) -> None:
-        """Commands act in their order; those behind a play or publish wait for its decision."""
-        if self._task is None:
-            self._run(command)
-        elif len(self._pending) < MAX_PENDING_COMMANDS:
-            self._pending.append(command)
-        else:
-            self.close("too many commands at once", level=logging.WARNING)
 
     def _run(self, command: Command) -> None:
         handler = _HANDLERS.get(command.name)
@@ -271,7 +266,7 @@ class RtmpConnection(asyncio.Protocol):
             b"".join(
                 (
                     write_control(WINDOW_ACKNOWLEDGEMENT_SIZE, WINDOW_BYTES),
-                    _set_peer_bandwidth(),
+                    write_peer_bandwidth(WINDOW_BYTES),
                     write_control(SET_CHUNK_SIZE, OUT_CHUNK_BYTES),
                     connect_answer(command),
                 )
@@ -305,7 +300,7 @@ class RtmpConnection(asyncio.Protocol):
             self._send(
                 write_status("NetStream.Unpublish.Success", description, stream=MEDIA_STREAM)
             )
-        self._reader.max_message_bytes = ChunkReader().max_message_bytes
+        self._reader.max_message_bytes = MAX_COMMAND_BYTES
         self._enter(State.SETUP)
 
     def _on_play(self, command: Command) -> None:
@@ -328,6 +323,8 @@ class RtmpConnection(asyncio.Protocol):
         self._enter(State.WAITING)
         self._transport.pause_reading()
         self._task = asyncio.create_task(self._decide(kind, path, start, command))
+        _running.add(self._task)
+        self._task.add_done_callback(_running.discard)
 
     async def _decide(self, kind: str, path: StreamPath, start: Any, command: Command) -> None:
         try:
@@ -341,18 +338,24 @@ class RtmpConnection(asyncio.Protocol):
             self._task = None
             if self._state is not State.CLOSED:
                 self._transport.resume_reading()
-                self._run_pending()
+                held, self._held = self._held, []
+                self._guarded(self._take, held)
 
-    def _run_pending(self) -> None:
-        while self._pending and self._task is None and self._state is not State.CLOSED:
-            self._run(self._pending.pop(0))
+    def _guarded(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Run `work`; what the peer does wrong closes the connection."""
+        try:
+            work(*arguments)
+        except (ChunkError, HandshakeError, AmfError) as error:
+            self.close(f"{type(error).__name__}: {error}", level=logging.WARNING)
 
     def _refuse(self, kind: str, denied: AccessDenied) -> None:
         """Tell the client why not, then close."""
         if kind == "publish":
             code = "NetStream.Publish.BadName"
         else:
-            code = "NetStream.Play.StreamNotFound" if denied.status == 404 else "NetStream.Play.Failed"
+            code = (
+                "NetStream.Play.StreamNotFound" if denied.status == 404 else "NetStream.Play.Failed"
+            )
         self._send(write_status(code, denied.title, level="error", stream=MEDIA_STREAM))
         self.close(f"{kind} refused: {denied.status} {denied.code}: {denied.title}")
 
@@ -395,6 +398,8 @@ class RtmpConnection(asyncio.Protocol):
         access = await self._access("play", path)
         self._name = access.stream
         broadcast = await self._hub.broadcast(access, "flv", RtmpFraming)
+        if self._state is State.CLOSED:
+            return
         playback = Playback(broadcast, access, self._transport, command.text(0) or self._name)
         playback.ended.add_done_callback(self._on_playback_ended)
         self._playback = playback
@@ -413,7 +418,7 @@ class RtmpConnection(asyncio.Protocol):
         access = await self._access("publish", path)
         self._name = access.stream
         feed = await self._hub.publish(access, "flv")
-        if self._transport.is_closing():
+        if self._state is State.CLOSED:
             await feed.close()
             return
         self._publication = Publication(feed, self._transport)
@@ -445,14 +450,8 @@ class RtmpConnection(asyncio.Protocol):
         self.close(f"publishing ended: {reason}")
 
 
-_closing: set[asyncio.Future[Any]] = set()
-
-
-def _set_peer_bandwidth() -> bytes:
-    from media_streamer.egress.rtmp.chunks import CONTROL_CHUNK_STREAM, write_message
-
-    payload = WINDOW_BYTES.to_bytes(4) + bytes([DYNAMIC_LIMIT])
-    return write_message(SET_PEER_BANDWIDTH, payload, chunk_stream=CONTROL_CHUNK_STREAM)
+_running: set[asyncio.Future[Any]] = set()
+"""Keeps tasks alive that outlive their connection."""
 
 
 _HANDLERS: dict[str, Callable[[RtmpConnection, Command], None]] = {

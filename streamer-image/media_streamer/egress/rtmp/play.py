@@ -34,7 +34,9 @@ class Playback:
         """Tell the client that play begins, and send header and GOP."""
         parts = [write_event(STREAM_BEGIN, MEDIA_STREAM)]
         if reset:
-            parts.append(self._status("NetStream.Play.Reset", f"Playing and resetting {self._name}."))
+            parts.append(
+                self._status("NetStream.Play.Reset", f"Playing and resetting {self._name}.")
+            )
         parts += [
             self._status("NetStream.Play.Start", f"Started playing {self._name}."),
             _message(amf.encode("|RtmpSampleAccess", True, True)),
@@ -48,9 +50,7 @@ class Playback:
             return
         self._paused = paused
         if paused:
-            self._transport.write(
-                self._status("NetStream.Pause.Notify", f"Paused {self._name}.")
-            )
+            self._transport.write(self._status("NetStream.Pause.Notify", f"Paused {self._name}."))
             self._detach("paused")
         else:
             self._transport.write(
