@@ -3,7 +3,7 @@
     handshake -> connect -> createStream -> play | publish -> closeStream -> …
 
 Invariants: what a peer may cost before it has leave to publish is bounded (`MAX_COMMAND_BYTES` a
-message, one request for access at a time, `SETUP_SECONDS` in all); every wait has a time-out; a
+message, one request for access at a time, `setup_seconds` in all); every wait has a time-out; a
 refusal is told to the client with its reason and then closes; a broken peer closes the connection
 with one log line that names it and its stream.
 """
@@ -59,7 +59,6 @@ WINDOW_BYTES = 2_500_000
 """Acknowledgement window asked of the peer: what common servers use."""
 MIN_WINDOW_BYTES = 65536
 PING_REQUEST, PING_RESPONSE = 6, 7  # section 6.2
-CHECK_SECONDS = 2.0
 CLOSE_SECONDS = 3.0
 """For the client to read why it is refused."""
 
@@ -74,6 +73,8 @@ class RtmpSettings:
     """From the handshake, or the end of a play or publish, to the next one."""
     publisher_idle_seconds: float = 30.0
     ping_seconds: float = 30.0
+    check_seconds: float = 2.0
+    """How often the times above are looked at."""
 
 
 class State(Enum):
@@ -171,7 +172,9 @@ class RtmpConnection(asyncio.Protocol):
         task.add_done_callback(_running.discard)
 
     def _schedule_check(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check)
+        self._timer = asyncio.get_running_loop().call_later(
+            self._settings.check_seconds, self._check
+        )
 
     def _check(self) -> None:
         """Time-outs: one timer for all of them."""
