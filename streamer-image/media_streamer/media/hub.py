@@ -77,9 +77,6 @@ class Subscribers:
             try:
                 for message, payload in events:
                     sink(dict(message), payload)
-                    if message["op"] == "end":
-                        self.remove(subscriber)
-                        break
             except Exception:
                 log.exception(
                     "stream %s: subscriber of %s failed, dropped", self._stream, self._name

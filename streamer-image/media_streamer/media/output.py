@@ -62,6 +62,11 @@ class OutputSettings:
         )
 
 
+def _identity(tracks: Sequence[Track]) -> list[tuple[int, str, bytes, str]]:
+    """What subscribers know of tracks; rates that a source measured anew are no change."""
+    return [(track.number, track.name, track.init, track.language) for track in tracks]
+
+
 class Muxer(Protocol):
     """A container that is written frame by frame."""
 
@@ -145,7 +150,8 @@ class StreamOutput:
     def set_tracks(self, tracks: Sequence[Track]) -> None:
         """Frames from now on belong to these tracks; the same tracks again change nothing."""
         with self._lock:
-            if tuple(tracks) == self._tracks:
+            if _identity(tracks) == _identity(self._tracks):
+                self._tracks = tuple(tracks)
                 return
             names = [track.name for track in self._tracks]
             self._tracks = tuple(tracks)

@@ -57,8 +57,8 @@ class _Segments:
     def set_tracks(self, tracks: Sequence[Track]) -> None:
         """New initialisation sections, and a discontinuity if there were others before.
 
-        Other names than before end all subscriptions: what a subscriber knows of a track that is
-        gone would stay with it for ever.
+        Other names than before end what subscribers know, for a track that is gone would stay with
+        them for ever: after `end` the whole new state follows, as for a new subscriber.
         """
         self.gap()
         names = self._track_names(tracks)

@@ -70,11 +70,20 @@ class TsMuxer:
             clock = next((track for track in carried if track.kind == "video"), carried[0])
             self._pcr_track = clock.number
             self._pcr_pid = self._streams[clock.number].pid
-            pids = [(stream.pid, stream.track) for stream in self._streams.values()]
             self._pat = psi.pat()
-            self._pmt = psi.pmt(pids, self._pcr_pid, self._version)
+            self._pmt = self._describe()
         self._tables_at = self._pcr = _NEVER
         self._discontinuity = True
+
+    def _describe(self) -> bytes:
+        """The PMT; the last tracks are left out where all do not fit."""
+        while True:
+            pids = [(stream.pid, stream.track) for stream in self._streams.values()]
+            try:
+                return psi.pmt(pids, self._pcr_pid, self._version)
+            except ValueError:
+                _, last = self._streams.popitem()
+                self.left_out.append(last.track)
 
     def _counters(self) -> dict[int, int]:
         return {stream.pid: stream.counter for stream in self._streams.values()}

@@ -137,6 +137,13 @@ def test_hls_fmp4(
     assert all(found == numbers[0] for found in numbers), "aligned"
 
 
+def test_preview(clip: Clip, collected: Collector) -> None:
+    # A gap does not take the last picture away.
+    picture = collected.output.preview_jpeg()
+    assert (picture is not None) == (clip.count("video") > 0)
+    assert picture is None or picture.startswith(b"\xff\xd8")
+
+
 def check_messages(collected: Collector, name: str, track: str) -> None:
     found = collected.of(name, "segment", track)
     assert not any(message["discontinuity"] for message in found)

@@ -5,6 +5,7 @@ import os
 import resource
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,7 @@ def test_changed_picture_size(
     assert decode_errors(whole, "mp4") == ""
 
 
-def test_other_tracks_end_hls_subscriptions_and_a_new_one_is_clean(
+def test_other_tracks_end_what_hls_subscribers_know(
     clip: Clip, collect: Callable[..., Collector]
 ) -> None:
     collector = collect()
@@ -163,11 +164,26 @@ def test_other_tracks_end_hls_subscriptions_and_a_new_one_is_clean(
     collector.output.set_tracks(video)
     collector.push([frame for frame in shifted.frames if frame.track == video[0].number])
     for name in ("hls_ts", "hls_fmp4"):
-        assert collector.messages[name][-1] == {"op": "end", "reason": "tracks changed"}
+        end = collector.messages[name].index({"op": "end", "reason": "tracks changed"})
+        since = collector.messages[name][end + 1 :]
+        assert since[0]["op"] == "init"
+        assert {m["track"] for m in since} == {"v1"}
+        assert any(m["op"] == "segment" and m["discontinuity"] for m in since)
     collector.messages.clear()
     collector.subscribe("hls_ts", "hls_fmp4")
     assert {m["track"] for m in collector.messages["hls_ts"]} == {"v1"}
     assert {m["track"] for m in collector.messages["hls_fmp4"]} == {"v1"}
+
+
+def test_rates_measured_anew_are_no_change(clip: Clip, collect: Callable[..., Collector]) -> None:
+    collector = collect()
+    collector.output.set_tracks(clip.tracks)
+    collector.subscribe("flv", "hls_fmp4")
+    collector.push(clip.frames)
+    collector.output.set_tracks([replace(track, bit_rate=1) for track in clip.tracks])
+    collector.push(clip.shifted(4 * SECONDS).frames)
+    assert len(collector.of("flv", "header")) == 1
+    assert len(collector.of("hls_fmp4", "init", "v1")) == 1
 
 
 def test_window_slides_and_files_go_after_a_grace(

@@ -1,5 +1,7 @@
 """Transport packets: any frame size comes back byte by byte."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.media.frame import TIME_BASE, Frame, Track
@@ -120,3 +122,12 @@ def test_tracks_without_a_mapping_are_left_out() -> None:
     assert muxer.mux(Frame(2, 0, 0, STEP, True, b"x"), True) == b""
     assert muxer.mux(Frame(1, 0, 0, STEP, True, b"x"), False)[1:3] == b"\x40\x00"
     assert TsMuxer([AV1]).mux(Frame(2, 0, 0, STEP, True, b"x"), True) == b""
+
+
+def test_more_tracks_than_a_pmt_holds_are_left_out() -> None:
+    tracks = [replace(AUDIO, number=index, language="eng") for index in range(40)]
+    muxer = TsMuxer([VIDEO, *[replace(track, number=track.number + 1) for track in tracks]])
+    assert 0 < len(muxer.left_out) < 40
+    assert muxer.left_out[0].number == 40
+    assert muxer.mux(Frame(0, 0, 0, STEP, True, b"x"), True)
+    assert muxer.mux(Frame(40, 0, 0, STEP, True, b"x"), False) == b""
