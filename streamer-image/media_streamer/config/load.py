@@ -129,10 +129,10 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> LoadedCo
     trees += [reader.read(file) for file in _glob(drop_ins, "*.conf")]
     parsed: ParsedConfig = bind(trees)
     environment = apply_environment(parsed.config, os.environ if environ is None else environ)
-    tls = check_tls(parsed, parsed.config, main.absolute().parent)
+    certificates = check_tls(parsed, parsed.config, main.absolute().parent)
     order = {str(file): index for index, file in enumerate(reader.files)}
     errors = sorted(
-        [*parsed.errors, *tls, *environment],
+        [*parsed.errors, *certificates, *environment],
         key=lambda item: (order.get(item.filename, len(order)), item.line, item.col),
     )
     return LoadedConfig(parsed.config, errors, parsed.warnings, reader.files)

@@ -1,8 +1,7 @@
 """TLS of the listeners: which files, and whether they hold.
 
-The reference server's places: `streamer.key` (PEM, may be encrypted with the passphrase
-`flussonic`), `streamer.crt`, and the chain `streamer-ca.crt` in the directory of the configuration
-file. A listener can name its own files.
+The defaults are those of the reference server: `streamer.crt` and `streamer.key` in
+/etc/flussonic. A listener can name its own files; relative paths start at the configuration file.
 """
 
 import ssl
@@ -12,11 +11,11 @@ from pathlib import Path
 
 from media_api.server import ServerConfig, TlsListener, TlsVersion
 
+from media_streamer import tls
 from media_streamer.config.binder import ParsedConfig
 from media_streamer.config.grammar import Word
 from media_streamer.config.problems import ConfigProblem
 
-KEY_PASSPHRASE = "flussonic"  # what the reference server expects of an encrypted key
 TLS_PROTOCOLS = ("https", "rtmps", "rtsps")
 _VERSIONS: dict[TlsVersion, ssl.TLSVersion] = {
     "tlsv1": ssl.TLSVersion.TLSv1,
@@ -28,19 +27,18 @@ _VERSIONS: dict[TlsVersion, ssl.TLSVersion] = {
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """Paths of certificate, key and chain; the chain may be missing."""
+    """Paths of certificate and key."""
 
     certificate: Path
     key: Path
-    chain: Path
 
     @classmethod
     def of(cls, listener: TlsListener, directory: Path) -> "TlsFiles":
-        """Files of `listener`; relative paths and defaults lie in `directory`."""
+        """Files of `listener`; its relative paths start at `directory`."""
+        default = tls.DEFAULT_DIRECTORY
         return cls(
-            directory / (listener.certificate or "streamer.crt"),
-            directory / (listener.certificate_key or "streamer.key"),
-            directory / "streamer-ca.crt",
+            directory / (listener.certificate or default / tls.DEFAULT_CERTIFICATE),
+            directory / (listener.certificate_key or default / tls.DEFAULT_KEY),
         )
 
 
@@ -63,10 +61,7 @@ def server_context(files: TlsFiles, versions: Iterable[TlsVersion] = ()) -> ssl.
         ssl.TLSVersion.TLSv1_3,
     ]
     try:
-        context.load_cert_chain(files.certificate, files.key, password=KEY_PASSPHRASE)
-        if files.chain.is_file():
-            # OpenSSL sends the intermediates that it finds there along with the certificate.
-            context.load_verify_locations(files.chain)
+        tls.load_certificate(context, files.certificate, files.key)
         context.minimum_version, context.maximum_version = min(wanted), max(wanted)
     except ssl.SSLError as error:
         raise TlsError("bad_certificate", _explain(error, files)) from error
@@ -80,8 +75,10 @@ def _explain(error: ssl.SSLError, files: TlsFiles) -> str:
     if reason == "KEY_VALUES_MISMATCH":
         return f"{files.key} is not the key of {files.certificate}"
     if "ENCRYPTED" in files.key.read_text(errors="replace"):
-        return f"{files.key} is encrypted with another passphrase than {KEY_PASSPHRASE!r}"
-    return f"{files.certificate} or {files.key} is no valid PEM file ({reason})"
+        return f"{files.key} is encrypted with another passphrase than {tls.KEY_PASSPHRASE!r}"
+    chain = tls.chain_beside(files.certificate)
+    names = [str(path) for path in (files.certificate, files.key, chain) if path.is_file()]
+    return f"no valid PEM file: {', '.join(names[:-1])} or {names[-1]} ({reason})"
 
 
 def check_tls(parsed: ParsedConfig, config: ServerConfig, directory: Path) -> list[ConfigProblem]:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from media_streamer import tls
+
 log = logging.getLogger(__name__)
 
 Kind = Literal["http", "https", "rtmp", "rtmps"]
@@ -129,7 +131,7 @@ def load_certificate(context: ssl.SSLContext, spec: ListenerSpec) -> None:
         raise ValueError("a certificate and its key are needed")
     with contextlib.ExitStack() as stack:
         certificate, key = _as_file(stack, spec.certificate), _as_file(stack, spec.key)
-        context.load_cert_chain(certificate, key)
+        tls.load_certificate(context, certificate, key)
 
 
 def _as_file(stack: contextlib.ExitStack, text: str) -> Path:
