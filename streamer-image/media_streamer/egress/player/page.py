@@ -32,6 +32,7 @@ PAGE = b"""<!doctype html>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>Player</title>
+    <link rel="icon" href="/ui/static/favicon.svg" type="image/svg+xml">
     <link rel="stylesheet" href="/-/player/embed.css">
     <script src="/ui/static/vendor/hls.min.js" defer></script>
     <script src="/-/player/embed.js" defer></script>

@@ -6,6 +6,7 @@ by ffmpeg, played out at its own pace.
 
 import asyncio
 import contextlib
+import itertools
 import shutil
 import socket
 import struct
@@ -19,9 +20,14 @@ from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from aiohttp import web
 from media_streamer import ipc
+from media_streamer.media.canonical import Canonicalizer
+from media_streamer.media.frame import Frame
+from media_streamer.media.output import OutputSettings, StreamOutput
+from media_streamer.media.track import describe_tracks
 
 FRAME_SECONDS = 0.04
 """The footage has 25 frames a second; one chunk of the fake is one frame."""
@@ -340,3 +346,100 @@ async def egress(canned: dict[str, Canned]) -> AsyncIterator[Egress]:
         shutil.rmtree(runtime, ignore_errors=True)
         sys.stderr.write(state.log.decode(errors="replace"))
         assert b"Traceback" not in state.log, state.log.decode(errors="replace")
+
+
+AHEAD_SECONDS = 2.5
+"""Footage that has gone by when the test begins: enough for a first segment of 1 s."""
+FLUSH_SECONDS = 0.04
+
+
+def read_frames(data: Path) -> tuple[list, list[Frame]]:
+    """Tracks and frames of a file in canonical form."""
+    with av.open(str(data)) as container:
+        packets = [p for p in container.demux() if p.dts is not None]
+        first = {}
+        for packet in packets:
+            first.setdefault(packet.stream_index, packet)
+        tracks = describe_tracks(container, first)
+        by_index = {}
+        for track in tracks:
+            stream = next(s for s in container.streams if s.type == track.kind)
+            by_index[stream.index] = (track, Canonicalizer(stream))
+        frames = []
+        for packet in packets:
+            track, canonicalizer = by_index[packet.stream_index]
+            payload = canonicalizer.convert(packet)
+            scale = packet.time_base * 90_000
+            if payload is not None:
+                times = (packet.dts, packet.pts, packet.duration or 0)
+                dts, pts, duration = (int(t * scale) for t in times)
+                frames.append(Frame(track.number, dts, pts, duration, packet.is_keyframe, payload))
+    return tracks, sorted(frames, key=lambda frame: frame.dts)
+
+
+@pytest.fixture(scope="session")
+def footage(canned, tmp_path_factory):
+    """The 20 s of the other tests, looped by the fixture below."""
+    path = tmp_path_factory.mktemp("hls") / "a.ts"
+    path.write_bytes(canned["ts"].header + b"".join(chunk for _, chunk in canned["ts"].chunks))
+    return read_frames(path)
+
+
+class Source:
+    """Pushes footage into a StreamOutput at its own pace and serves its subscribers."""
+
+    def __init__(self, directory: Path, footage, ahead: float = AHEAD_SECONDS) -> None:
+        self.tracks, self.frames = footage
+        self.settings = OutputSettings("live", directory, 1000, 4, 200)
+        self.output = StreamOutput(self.settings)
+        self.output.set_tracks(self.tracks)
+        self.position = 0
+        self.started = time.monotonic() - ahead
+        self.paused = False
+
+    async def run(self) -> None:
+        while True:
+            now = (time.monotonic() - self.started) * 90_000 + self.frames[0].dts
+            while not self.paused and self.position < len(self.frames):
+                frame = self.frames[self.position]
+                if frame.dts > now:
+                    break
+                self.output.push(frame)
+                self.position += 1
+            self.output.flush()
+            await asyncio.sleep(FLUSH_SECONDS)
+
+    async def serve(self, channel, message) -> None:
+        """What a media worker does with `subscribe`."""
+
+        def sink(event, payload) -> None:
+            with contextlib.suppress(Exception):
+                channel.send({**event, "id": message["id"]}, payload)
+
+        subscription = self.output.subscribe(message["format"], sink)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            subscription.close()
+
+
+@pytest.fixture
+def new_source(footage, tmp_path):
+    """Makes further sources of the same footage."""
+    numbers = itertools.count()
+    return lambda **options: Source(tmp_path / str(next(numbers)), footage, **options)
+
+
+@pytest.fixture
+async def source(egress, new_source):
+    """The stream `live` as a media worker would have it, for HLS."""
+    source = new_source()
+    task = asyncio.create_task(source.run())
+    egress.media.script = source.serve
+    egress.config = {"segment_duration": 1000, "chunk_duration": 200}
+    try:
+        yield source
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        source.output.close()

@@ -1,109 +1,14 @@
 """HLS and LL-HLS of a real worker process; segments are made by the real output of a stream."""
 
 import asyncio
-import contextlib
 import itertools
 import json
 import time
-from pathlib import Path
 
 import aiohttp
-import av
 import pytest
-from media_streamer.media.canonical import Canonicalizer
-from media_streamer.media.frame import Frame
-from media_streamer.media.output import OutputSettings, StreamOutput
-from media_streamer.media.track import describe_tracks
 
 from tests.support.hls_rules import broken_rules, broken_update_rules, parse
-
-AHEAD_SECONDS = 2.5
-"""Footage that has gone by when the test begins: enough for a first segment of 1 s."""
-FLUSH_SECONDS = 0.04
-
-
-def read_frames(data: Path) -> tuple[list, list[Frame]]:
-    """Tracks and frames of a file in canonical form."""
-    with av.open(str(data)) as container:
-        packets = [p for p in container.demux() if p.dts is not None]
-        first = {}
-        for packet in packets:
-            first.setdefault(packet.stream_index, packet)
-        tracks = describe_tracks(container, first)
-        by_index = {}
-        for track in tracks:
-            stream = next(s for s in container.streams if s.type == track.kind)
-            by_index[stream.index] = (track, Canonicalizer(stream))
-        frames = []
-        for packet in packets:
-            track, canonicalizer = by_index[packet.stream_index]
-            payload = canonicalizer.convert(packet)
-            scale = packet.time_base * 90_000
-            if payload is not None:
-                times = (packet.dts, packet.pts, packet.duration or 0)
-                dts, pts, duration = (int(t * scale) for t in times)
-                frames.append(Frame(track.number, dts, pts, duration, packet.is_keyframe, payload))
-    return tracks, sorted(frames, key=lambda frame: frame.dts)
-
-
-@pytest.fixture(scope="session")
-def footage(canned, tmp_path_factory):
-    """The 20 s of the other tests, looped by the fixture below."""
-    path = tmp_path_factory.mktemp("hls") / "a.ts"
-    path.write_bytes(canned["ts"].header + b"".join(chunk for _, chunk in canned["ts"].chunks))
-    return read_frames(path)
-
-
-class Source:
-    """Pushes footage into a StreamOutput at its own pace and serves its subscribers."""
-
-    def __init__(self, directory: Path, footage, ahead: float = AHEAD_SECONDS) -> None:
-        self.tracks, self.frames = footage
-        self.settings = OutputSettings("live", directory, 1000, 4, 200)
-        self.output = StreamOutput(self.settings)
-        self.output.set_tracks(self.tracks)
-        self.position = 0
-        self.started = time.monotonic() - ahead
-        self.paused = False
-
-    async def run(self) -> None:
-        while True:
-            now = (time.monotonic() - self.started) * 90_000 + self.frames[0].dts
-            while not self.paused and self.position < len(self.frames):
-                frame = self.frames[self.position]
-                if frame.dts > now:
-                    break
-                self.output.push(frame)
-                self.position += 1
-            self.output.flush()
-            await asyncio.sleep(FLUSH_SECONDS)
-
-    async def serve(self, channel, message) -> None:
-        """What a media worker does with `subscribe`."""
-
-        def sink(event, payload) -> None:
-            with contextlib.suppress(Exception):
-                channel.send({**event, "id": message["id"]}, payload)
-
-        subscription = self.output.subscribe(message["format"], sink)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            subscription.close()
-
-
-@pytest.fixture
-async def source(egress, footage, tmp_path):
-    source = Source(tmp_path, footage)
-    task = asyncio.create_task(source.run())
-    egress.media.script = source.serve
-    egress.config = {"segment_duration": 1000, "chunk_duration": 200}
-    try:
-        yield source
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        source.output.close()
 
 
 async def run(*command: str, seconds: float = 40) -> tuple[int, str, str]:
@@ -332,7 +237,7 @@ async def test_compressed_only_if_asked(egress, source):
     assert packed[1].startswith(b"#EXTM3U")
 
 
-async def test_viewers_go_on_when_the_media_worker_was_replaced(egress, source, footage, tmp_path):
+async def test_viewers_go_on_when_the_media_worker_was_replaced(egress, source, new_source):
     """The successor numbers by the clock; the client is never told anything that breaks a rule."""
     url = f"{egress.url}/live/tracks-v1/index.ll.m3u8"
     texts = await follow(url, 1.0)
@@ -340,7 +245,7 @@ async def test_viewers_go_on_when_the_media_worker_was_replaced(egress, source, 
     source.paused = True
     status, _, _ = await get(url)
     assert status == 200, "what was there can still be played"
-    successor = Source(tmp_path / "second", footage, ahead=0)
+    successor = new_source(ahead=0)
     egress.media.script = successor.serve
     task = asyncio.create_task(successor.run())
     await egress.media.start()

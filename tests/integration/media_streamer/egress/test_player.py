@@ -1,0 +1,79 @@
+"""The page embed.html in a real browser."""
+
+import shutil
+
+import pytest
+from playwright.async_api import async_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-background-networking",
+]
+PLAYS = """() => {
+  const video = document.getElementById("video");
+  return !video.paused && video.currentTime > 0.5 && video.videoWidth === 320;
+}"""
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+]
+
+
+@pytest.fixture
+async def page():
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = await browser.new_page()
+        page.complaints = []
+        page.on("console", lambda line: page.complaints.append(f"{line.type}: {line.text}"))
+        page.on("pageerror", lambda error: page.complaints.append(f"error: {error}"))
+        page.addresses = []
+        page.on("request", lambda request: page.addresses.append(request.url))
+        yield page
+        await browser.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "playlist"),
+    [
+        ("?mute=true", "index.ll.m3u8"),
+        ("?proto=hls&mute=true", "index.m3u8"),
+        ("?proto=fmp4&token=abc", "index.fmp4.m3u8"),
+    ],
+)
+async def test_page_plays(egress, source, page, query, playlist):
+    response = await page.goto(f"{egress.url}/live/embed.html{query}")
+    assert response.status == 200
+    assert "unsafe" not in response.headers["content-security-policy"]
+    await page.wait_for_function(PLAYS, timeout=20_000)
+    assert page.complaints == []
+    assert any(f"/live/{playlist}" in address for address in page.addresses)
+    muted = await page.evaluate("document.getElementById('video').muted")
+    assert muted is ("mute=true" in query)
+    if "token" in query:
+        media = [a for a in page.addresses if "/tracks-" in a]
+        assert media
+        assert all(address.endswith("token=abc") for address in media)
+
+
+async def test_page_falls_back_to_plain_hls_where_low_latency_is_denied(egress, source, page):
+    denied = {"status": 403, "code": "protocol_denied", "title": "No"}
+    decide = egress.access
+
+    async def access(message):
+        return (
+            {"allowed": False, **denied} if message["proto"] == "llhls" else await decide(message)
+        )
+
+    egress.peer.on("access", access)
+    await page.goto(f"{egress.url}/live/embed.html?mute=true")
+    await page.wait_for_function(PLAYS, timeout=20_000)
+
+
+async def test_page_says_that_there_is_no_such_stream(egress, page):
+    egress.denied["gone"] = {"status": 404, "code": "stream_not_found", "title": "No such stream"}
+    response = await page.goto(f"{egress.url}/gone/embed.html")
+    assert response.status == 404
