@@ -114,7 +114,8 @@ def bind(address: str, port: int) -> socket.socket:
 def explain(error: Exception, spec: ListenerSpec) -> str:
     """The sentence for a person whose listener does not open."""
     if isinstance(error, ssl.SSLError):
-        return f"{spec.title}: the certificate cannot be used: {error.reason or error}"
+        reason = getattr(error, "reason", None) or error
+        return f"{spec.title}: the certificate cannot be used: {reason}"
     if isinstance(error, OSError):
         if error.errno == errno.EADDRINUSE:
             return f"{spec.title}: port {spec.port} is in use by another program"
@@ -137,7 +138,10 @@ def load_certificate(context: ssl.SSLContext, spec: ListenerSpec) -> None:
 def _as_file(stack: contextlib.ExitStack, text: str) -> Path:
     """PEM text as a file: OpenSSL reads files only. A key never touches the disk this way."""
     if not text.startswith("-----BEGIN"):
-        return Path(text)
+        path = Path(text)
+        if not os.access(path, os.R_OK):
+            raise ValueError(f"cannot read the certificate file {path}")
+        return path
     descriptor = os.memfd_create("pem", os.MFD_CLOEXEC)
     stack.callback(os.close, descriptor)
     os.write(descriptor, text.encode())

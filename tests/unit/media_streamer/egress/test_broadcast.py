@@ -1,0 +1,287 @@
+"""Fan-out of one format: what each viewer is sent, also if it does not read."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from media_streamer.egress import broadcast as module
+from media_streamer.egress.access import Access, AccessDenied, AccessRequest
+from media_streamer.egress.broadcast import Broadcast
+from media_streamer.egress.sessions import Sessions
+
+
+class Link:
+    """Notes what a broadcast asks of a media worker."""
+
+    def __init__(self) -> None:
+        self.subscribed: list[tuple[str, str]] = []
+        self.released: list[int] = []
+        self.repeated: list[int] = []
+
+    def subscribe(self, stream, format_name, _taker):
+        self.subscribed.append((stream, format_name))
+        return len(self.subscribed)
+
+    def release(self, number):
+        self.released.append(number)
+
+    def repeat(self, number):
+        self.repeated.append(number)
+
+
+class Transport:
+    """A connection that takes as many bytes as the test lets it."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.waiting = 0
+        self.reads = True
+        self.aborted = False
+
+    def write(self, data: bytes) -> None:
+        self.sent.append(data)
+        if not self.reads:
+            self.waiting += len(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    @property
+    def bytes(self) -> bytes:
+        return b"".join(self.sent)
+
+
+class Upper:
+    """A framing: upper case."""
+
+    def header(self, payload: bytes) -> bytes:
+        return payload.upper()
+
+    def chunk(self, payload: bytes, key: bool) -> bytes:
+        return payload.upper()
+
+
+def access(session_id: str = "s") -> Access:
+    request = AccessRequest("live", "flv", "play", "127.0.0.1")
+    return Access(session_id, "live", Path("/x"), 1, request)
+
+
+class Bench:
+    def __init__(self, framing=None, streams=("live",)) -> None:
+        self.link = Link()
+        self.told: list[tuple[str, dict]] = []
+        self.sessions = Sessions(lambda op, **fields: self.told.append((op, fields)))
+        self.streams = set(streams)
+        self.idle: list[Broadcast] = []
+        self.broadcast = Broadcast(
+            "live",
+            "flv",
+            self.link,
+            self.sessions,
+            framing,
+            self.idle.append,
+            self.streams.__contains__,
+        )
+
+    def header(self, data: bytes) -> None:
+        self.broadcast.on_message({"op": "header"}, data)
+
+    def chunk(self, data: bytes, *, key: bool = False) -> None:
+        self.broadcast.on_message({"op": "chunk", "key": key}, data)
+
+    def attach(self, session_id: str = "s", **options):
+        transport = Transport()
+        return transport, self.broadcast.attach(transport, access(session_id), **options)
+
+
+@pytest.fixture
+async def bench():
+    bench = Bench()
+    yield bench
+    bench.broadcast.close("test is over")
+
+
+async def test_new_viewer_gets_header_and_group_of_pictures_at_once(bench):
+    bench.header(b"H")
+    bench.chunk(b"old", key=True)
+    bench.chunk(b"K", key=True)
+    bench.chunk(b"p")
+    transport, viewer = bench.attach()
+    assert transport.sent == [b"HKp"]
+    chunk = b"q"
+    bench.chunk(chunk)
+    assert transport.sent[1] is chunk, "the very same bytes, no copy"
+    assert viewer.bytes_sent == 4
+
+
+async def test_viewer_before_the_first_byte_starts_with_header_and_key_frame(bench):
+    transport, _ = bench.attach()
+    bench.header(b"H")
+    bench.chunk(b"p")
+    bench.chunk(b"K", key=True)
+    bench.chunk(b"q")
+    assert transport.bytes == b"HKq"
+
+
+async def test_changed_header_of_flv_has_no_file_header_again(bench):
+    bench.header(b"FLV\x01\x05" + bytes(8) + b"one")
+    bench.chunk(b"K", key=True)
+    transport, _ = bench.attach()
+    bench.header(b"FLV\x01\x05" + bytes(8) + b"two")
+    bench.chunk(b"L", key=True)
+    assert transport.bytes.endswith(b"KtwoL")
+    late, _ = bench.attach("late")
+    assert late.bytes.startswith(b"FLV")
+
+
+async def test_after_a_lost_media_worker_viewers_get_a_header_again(bench):
+    bench.header(b"H")
+    bench.chunk(b"K", key=True)
+    transport, _ = bench.attach()
+    bench.broadcast.on_lost()
+    late, _ = bench.attach("late")
+    assert late.sent == []
+    bench.header(b"H")
+    bench.chunk(b"L", key=True)
+    assert transport.bytes == b"HKHL"
+    assert late.bytes == b"HL"
+
+
+async def test_gap_empties_the_cache(bench):
+    bench.header(b"H")
+    bench.chunk(b"K", key=True)
+    bench.broadcast.on_message({"op": "gap"}, b"")
+    transport, _ = bench.attach()
+    bench.chunk(b"p")
+    bench.chunk(b"L", key=True)
+    assert transport.bytes == b"HL"
+
+
+async def test_endless_group_of_pictures_is_not_kept(bench, monkeypatch):
+    monkeypatch.setattr(module, "MAX_GOP_BYTES", 1000)
+    bench.header(b"H")
+    bench.chunk(b"K" * 600, key=True)
+    bench.chunk(b"p" * 600)
+    transport, _ = bench.attach()
+    assert transport.bytes == b"H"
+
+
+async def test_framing_is_done_once_for_all(bench):
+    framed = Bench(Upper)
+    framed.header(b"h")
+    framed.chunk(b"k", key=True)
+    one, _ = framed.attach("one")
+    other, _ = framed.attach("other")
+    framed.chunk(b"p")
+    assert one.bytes == other.bytes == b"HKP"
+    assert one.sent[-1] is other.sent[-1]
+    framed.broadcast.close("test is over")
+
+
+async def test_viewer_that_reads_nothing_is_cut_off(bench, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    bench.header(b"H")
+    bench.chunk(b"K", key=True)
+    transport, viewer = bench.attach(max_buffer=1000)
+    transport.reads = False
+    bench.chunk(b"p" * 2000)
+    bench.chunk(b"p")
+    assert viewer.skipping
+    clock[0] += module.STALL_SECONDS - 1
+    bench.chunk(b"L", key=True)
+    assert not transport.aborted
+    clock[0] += 2
+    bench.chunk(b"p")
+    assert transport.aborted
+    assert viewer.closed.result() == "stalled"
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(1, 400), st.booleans()), max_size=60),
+    st.integers(100, 1000),
+)
+def test_slow_viewer_loses_whole_groups_and_stays_bounded(steps, max_buffer):
+    """Whatever is lost, what is sent is a sequence of chunks without a hole inside a group."""
+
+    async def play() -> None:
+        bench = Bench()
+        bench.header(b"")
+        bench.chunk(b"K0", key=True)
+        transport, viewer = bench.attach(max_buffer=max_buffer)
+        transport.sent.clear()
+        last = 0
+        for number, (key, size, reads) in enumerate(steps, 1):
+            transport.reads = True
+            if reads:
+                transport.waiting = 0
+            transport.reads = False
+            before = len(transport.sent)
+            bench.chunk((b"K" if key else b"p") + b"%d" % number + b" " * size, key=key)
+            for _ in transport.sent[before:]:
+                assert key or last == number - 1, "a hole inside a group of pictures"
+                last = number
+            assert transport.waiting <= max_buffer + 500
+        missed = last != len(steps) or len(transport.sent) != len(steps)
+        assert missed == (viewer.dropped_gops > 0)
+        bench.broadcast.close("test is over")
+
+    asyncio.run(play())
+
+
+async def test_end_of_a_stream_that_still_exists_is_asked_for_again(bench, monkeypatch):
+    monkeypatch.setattr(module, "REPEAT_SECONDS", 0.0)
+    _, viewer = bench.attach()
+    bench.broadcast.on_message({"op": "end", "reason": "restart"}, b"")
+    await asyncio.sleep(0.01)
+    assert bench.link.repeated == [1]
+    assert not viewer.closed.done()
+
+
+async def test_end_of_a_removed_stream_ends_its_viewers(bench):
+    _, viewer = bench.attach()
+    bench.streams.clear()
+    bench.broadcast.on_message({"op": "end", "reason": "removed"}, b"")
+    assert viewer.closed.result() == "removed"
+    assert bench.idle == [bench.broadcast]
+    assert ("session.closed", {"id": "s", "bytes": 0, "reason": "removed"}) in bench.told
+    with pytest.raises(AccessDenied):
+        await bench.broadcast.wait_started()
+
+
+async def test_no_data_in_time_is_said(bench):
+    with pytest.raises(AccessDenied) as denied:
+        await bench.broadcast.wait_started(0.01)
+    assert denied.value.status == 503
+
+
+async def test_subscription_is_warm_for_a_while_after_the_last_viewer(monkeypatch):
+    monkeypatch.setattr(module, "WARM_SECONDS", 0.05)
+    bench = Bench()
+    _, viewer = bench.attach()
+    await asyncio.sleep(0.1)
+    assert bench.idle == []
+    viewer.detach("left")
+    viewer.detach("left")
+    assert bench.idle == []
+    await asyncio.sleep(0.1)
+    assert bench.idle == [bench.broadcast]
+    assert bench.link.released == [1]
+
+
+async def test_moved_stream_is_taken_from_its_new_worker(bench):
+    bench.header(b"H")
+    transport, _ = bench.attach()
+    other = Link()
+    bench.broadcast.move(other)
+    bench.broadcast.move(other)
+    assert bench.link.released == [1]
+    assert other.subscribed == [("live", "flv")]
+    bench.header(b"H")
+    assert transport.bytes == b"HH"
