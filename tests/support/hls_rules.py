@@ -187,7 +187,7 @@ def _broken_low_latency(playlist: Playlist) -> list[str]:
         broken.append("a part's URI stands twice")
     age = sum(part.duration for part in playlist.open_parts)
     for segment in reversed(playlist.segments):
-        if segment.parts and age > 3 * target:
+        if segment.parts and age > 3 * target + 1e-3:
             broken.append(f"parts of segment {segment.msn} are too old (rfc8216bis, 4.4.4.9)")
         age += segment.duration
     return broken

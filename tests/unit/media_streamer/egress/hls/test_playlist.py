@@ -30,6 +30,7 @@ class Maker:
         self.clock_ms = clock_ms + base * 2000
         self.init = 0
         self.kept: list[int] = []
+        self.sent: list[Segment] = []
         track.add_init(Init(0, "/init", "avc1.64001f", 640, 360, 25.0, 500_000))
 
     def segment(self, parts: int = 10, *, discontinuity: bool = False, finish: bool = True) -> None:
@@ -43,18 +44,18 @@ class Maker:
             )
         if not finish:
             return
-        self.track.add_segment(
-            Segment(
-                self.msn,
-                self.clock_ms,
-                0.2 * parts,
-                f"/{self.msn}",
-                1000 * parts,
-                discontinuity,
-                self.init,
-                400_000 + self.msn,
-            )
+        segment = Segment(
+            self.msn,
+            self.clock_ms,
+            0.2 * parts,
+            f"/{self.msn}",
+            1000 * parts,
+            discontinuity,
+            self.init,
+            400_000 + self.msn,
         )
+        self.sent = [*self.sent, segment][-self.window :]
+        self.track.add_segment(segment)
         self.kept.append(self.msn)
         self.clock_ms += 200 * parts
         self.msn += 1
@@ -93,7 +94,7 @@ def test_every_playlist_and_every_update_obeys_the_rules(history):
         elif step == "repeat":
             track.restart()
             maker.track.add_init(Init(maker.init, "/init", "avc1.64001f"))
-            for segment in list(track.segments):
+            for segment in maker.sent:
                 track.add_segment(segment)
         else:
             maker.segment(parts, discontinuity=step == "discontinuity")
