@@ -13,7 +13,7 @@ import asyncpg
 
 from media_central.db import DatabaseUnavailable, MigrationError
 from media_central.server import StartError, greeting, running
-from media_central.settings import Settings, load_settings
+from media_central.settings import SETTINGS_BY_NAME, Settings, load_settings
 from media_central.settings_file import SettingsError
 from media_central.store.port import StoreError
 
@@ -22,7 +22,12 @@ log = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 after an orderly stop, 1 if Central cannot start, with the reason in words."""
-    parser = argparse.ArgumentParser(prog="central", description="Central of the media servers")
+    parser = argparse.ArgumentParser(
+        prog="central",
+        description="Central of the media servers",
+        epilog=_settings_help(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "-c", dest="file", type=Path, help="settings file (default /etc/central/central.conf)"
     )
@@ -36,6 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in loaded.warnings:
         log.warning("%s", line)
     return asyncio.run(_run(loaded.settings))
+
+
+def _settings_help() -> str:
+    shown: dict[str, str] = {}
+    for item in SETTINGS_BY_NAME.values():
+        shown.setdefault(item.name.upper(), item.metadata["text"])
+    lines = [f"  {name:<42}{text}" for name, text in shown.items()]
+    return "\n".join(["settings, of the file and the environment (also with CENTRAL_):", *lines])
 
 
 def _set_up_logging(settings: Settings) -> None:

@@ -116,13 +116,22 @@ def own_url(settings: Settings) -> str:
     return f"http://{host}:{settings.http_port}"
 
 
-def external_url(settings: Settings, api_key: str, hostname: str) -> str:
-    """The config_external of a streamer. API_URL may carry the API's path or not."""
-    base = settings.api_url or f"http://{socket.getfqdn()}:{settings.http_port}"
-    if settings.api_url is None and settings.with_local_streamer:
-        base = own_url(settings)
-    for path in BASES:
-        base = base.removesuffix(path)
+def url_for_streamers(settings: Settings) -> str:
+    """Where streamers reach Central. API_URL may carry the API's path or not; may ask the DNS."""
+    if settings.api_url is not None:
+        base = settings.api_url
+        for path in BASES:
+            base = base.removesuffix(path)
+        return base
+    if settings.with_local_streamer:
+        return own_url(settings)
+    base = f"http://{socket.getfqdn()}:{settings.http_port}"
+    log.warning("API_URL is not set: streamers are told to reach Central at %s", base)
+    return base
+
+
+def external_url(base: str, api_key: str, hostname: str) -> str:
+    """The config_external of a streamer; `base` from `url_for_streamers`."""
     scheme, _, rest = base.partition("://")
     user = quote(api_key, safe="")
     return f"{scheme}://{user}@{rest}{BASES[0]}/streamers/{quote(hostname, safe='')}"
@@ -131,12 +140,13 @@ def external_url(settings: Settings, api_key: str, hostname: str) -> str:
 def _fleet_options(settings: Settings, api_key: str) -> FleetOptions:
     provision = settings.cluster_node_config_provision_enabled
     interval = settings.streams_stats_fetch_interval
+    base = url_for_streamers(settings) if provision else ""
     link = LinkOptions(
         poll_interval=min(interval, LOCAL_STATS_SECONDS) if settings.trial else interval,
         fails_threshold=settings.streamer_healthcheck_fails_threshold,
         retries=settings.cluster_streamer_connector_retries,
         external_url=(
-            (lambda hostname: external_url(settings, api_key, hostname)) if provision else None
+            (lambda hostname: external_url(base, api_key, hostname)) if provision else None
         ),
     )
     return FleetOptions(link, settings.streamer_fetch_timeout, settings.dead_timeout)
@@ -221,7 +231,7 @@ async def _start_trial(
             rtsp_port=settings.streamer_rtsp_port,
             address=settings.listen_address,
             cluster_key=keys.cluster_key,
-            external_url=external_url(settings, api_key, local.HOSTNAME),
+            external_url=external_url(url_for_streamers(settings), api_key, local.HOSTNAME),
             login=settings.login,
         )
         await context.store.put(Kind.STREAMER, local.HOSTNAME, local.record(options))
@@ -247,6 +257,8 @@ def greeting(central: Central) -> list[str]:
     if login is not None:
         shown = login.password if settings.edit_auth is None else "as set in EDIT_AUTH"
         lines.append(f"  login: {login.login}  password: {shown}")
+    if settings.trial and settings.edit_auth is None and settings.listen_address != "127.0.0.1":
+        lines.append("  ANYBODY who reaches this address can log in: set EDIT_AUTH")
     if settings.listen_address == "127.0.0.1":
         lines.append("  reachable from this machine only; HTTP_ADDRESS=0.0.0.0 opens it to others")
     if settings.with_local_streamer and central.context.store.get(Kind.STREAM, DEMO_STREAM):

@@ -43,6 +43,7 @@ class Fleet:
         self._follower: asyncio.Task[None] | None = None
         self._http: aiohttp.ClientSession | None = None
         self._listeners: list[Listener] = []
+        self._leaving: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         self._http = aiohttp.ClientSession(
@@ -53,7 +54,8 @@ class Fleet:
         self._follower = asyncio.create_task(self._follow(), name="fleet")
 
     async def close(self) -> None:
-        tasks = [*self._tasks.values(), *([self._follower] if self._follower else [])]
+        tasks = [*self._tasks.values(), *self._leaving]
+        tasks += [self._follower] if self._follower else []
         self._tasks, self._follower = {}, None
         for task in tasks:
             task.cancel()
@@ -109,8 +111,11 @@ class Fleet:
     def _sync(self) -> None:
         records = {record.key: record for record in self._store.all(Kind.STREAMER)}
         for hostname in [name for name in self._links if name not in records]:
-            del self._links[hostname]
+            gone = self._links.pop(hostname)
             self._stop(hostname)
+            task = asyncio.create_task(gone.leave(), name=f"streamer-leave-{hostname}")
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
         for hostname, record in records.items():
             link = self._links.get(hostname)
             if link is None or link.config != record.config:

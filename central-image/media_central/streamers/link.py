@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 STREAM_FIELDS = "name,named_by,inputs,stats"
 PROVISION_CHECK_SECONDS = 60.0
 PROVISION_PAUSE_MAX_SECONDS = 300.0
+LEAVE_TIMEOUT_SECONDS = 10.0
 FIRST_POLLS_SECONDS = 1.0
 """Until the first answer polls come quickly: a streamer that just starts is soon seen."""
 
@@ -163,6 +164,28 @@ class StreamerLink:
             self.provision_error = None
             self._provision_failures = 0
             log.info("streamer %s now takes its streams from Central", self.hostname)
+
+    async def leave(self) -> None:
+        """The streamer was deleted: it must not go on with what Central last told it.
+
+        Only where its config_external is still that of this record: it may be connected anew.
+        """
+        if self.options.external_url is None:
+            return
+        wanted = self.options.external_url(self.hostname)
+        try:
+            async with asyncio.timeout(LEAVE_TIMEOUT_SECONDS):
+                config = await self.client.get("/config")
+                if isinstance(config, dict) and _same_backend(
+                    config.get("config_external"), wanted
+                ):
+                    await self.client.put("/config", {"config_external": None})
+        except (StreamerError, TimeoutError) as error:
+            log.warning(
+                "streamer %s still has config_external, remove it there: %s", self.hostname, error
+            )
+        else:
+            log.info("streamer %s is disconnected", self.hostname)
 
     def _refused(self, error: StreamerError) -> None:
         self._provision_failures += 1

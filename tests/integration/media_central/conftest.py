@@ -265,8 +265,9 @@ async def start_streamer() -> AsyncIterator[StartStreamer]:
 
     async def reconcile(streamer: FakeStreamer) -> None:
         while True:
-            if streamer._runner is not None and "config_external" in streamer.config:
-                with contextlib.suppress(aiohttp.ClientError):
+            if streamer._runner is not None and streamer.config.get("config_external"):
+                # Central may be ending, or have deleted this streamer: keep what is running.
+                with contextlib.suppress(aiohttp.ClientError, AssertionError):
                     await streamer.reconcile()
             await asyncio.sleep(0.05)
 

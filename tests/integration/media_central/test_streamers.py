@@ -256,6 +256,15 @@ async def test_restart_and_sessions_reach_the_streamer(
     assert (await central.api("DELETE", "/sessions/x2"))[0] == 404
 
 
+async def test_a_deleted_streamer_is_let_go(central, start_streamer, connect, eventually):
+    streamer = await start_streamer("s1")
+    await connect(streamer)
+    await eventually(lambda: "config_external" in streamer.config)
+    assert (await central.api("DELETE", "/streamers/s1"))[0] == 204
+    await eventually(lambda: streamer.config.get("config_external") is None)
+    assert (await central.api("GET", "/streamers/s1"))[0] == 404
+
+
 async def test_cluster_stats_count_states_in_json_and_metrics(
     central, start_streamer, connect, eventually
 ):
