@@ -152,14 +152,23 @@ class ServerStats:
         return list(found.values())
 
 
+_BEFORE_FIRST_REPORT: JsonObject = {
+    "status": "waiting",
+    "alive": False,
+    "bytes_in": 0,
+    "retry_count": 0,
+    "bitrate": 0,
+    "input_bitrate": 0,
+}
+
+
 def stream_stats(stream: Stream, sessions: SessionRegistry, hostname: str) -> JsonObject:
     """`stats` of one stream: what its media worker says, and what its viewers cost."""
     viewers = sessions.of_stream(stream.name)
     totals = sessions.totals(stream.name)
     stats = {key: value for key, value in stream.stats.items() if key != "inputs"}
     clients = len(viewers)
-    stats.setdefault("status", "waiting")
-    stats.setdefault("alive", False)
+    stats = {**_BEFORE_FIRST_REPORT, **stats}
     if stream.problem and not stats["alive"]:
         stats["status"] = "error"
         stats["source_error"] = stream.problem

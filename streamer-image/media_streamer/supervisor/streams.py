@@ -167,7 +167,7 @@ class StreamControl:
                 self.media.remove(old.worker, name)
             if stream is not None:
                 stream.opening_since = None
-                stream.stats = {"bytes_in": 0} if stream.stats else {}
+                stream.stats = {}
                 if status == "held":
                     stream.problem = "input crashed the media worker"
             return
