@@ -1,0 +1,108 @@
+"""The pool keeps real processes running: small scripts stand in for the workers."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from media_streamer.supervisor import processes as module
+from media_streamer.supervisor.processes import (
+    HELLO_TIMEOUT_SECONDS,
+    MAX_PAUSE_SECONDS,
+    STABLE_SECONDS,
+    ProcessPool,
+    Worker,
+)
+
+SLEEP = "import time; time.sleep(60)"
+STUBBORN = (
+    "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+    "print('deaf', file=open(sys.argv[1], 'w')); time.sleep(60)"
+)
+
+
+class Pool:
+    """A pool whose workers run `script`."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.script = SLEEP
+        self.mark = tmp_path / "mark"
+        self.deaths: list[tuple[str, float, str]] = []
+        self.pool = ProcessPool(self._command, dict(os.environ), self._died)
+
+    def _command(self, worker: Worker) -> list[str]:
+        return [sys.executable, "-c", self.script, str(self.mark)]
+
+    async def _died(self, worker: Worker, uptime: float) -> None:
+        self.deaths.append((worker.id, uptime, worker.killed_because))
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[Pool]:
+    pool = Pool(tmp_path)
+    yield pool
+    await pool.pool.stop_all()
+
+
+async def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+async def test_a_dead_worker_is_replaced(world: Pool) -> None:
+    worker = world.pool.start("media", "0")
+    await until(lambda: worker.pid)
+    first = worker.pid
+    assert first is not None
+    os.kill(first, 9)
+    await until(lambda: worker.pid not in (None, first))
+    assert [name for name, _, _ in world.deaths] == ["0"]
+    assert world.pool.start("media", "0") is worker
+
+
+async def test_a_worker_that_cannot_start_is_not_started_in_a_hurry(world: Pool) -> None:
+    world.script = "raise SystemExit(3)"
+    worker = world.pool.start("media", "0")
+    await until(lambda: worker.restarts >= 3)
+    other = Worker("media", "2")
+    pauses = [other.pause_after_death(0.1) for _ in range(12)]
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == (0.0, MAX_PAUSE_SECONDS)
+    assert other.pause_after_death(STABLE_SECONDS) == 0.0
+
+
+async def test_a_silent_worker_is_killed(world: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HEARTBEAT_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(module, "WATCH_INTERVAL_SECONDS", 0.1)
+    worker = world.pool.start("media", "0")
+    await until(lambda: worker.pid)
+    worker.said_hello = True
+    worker.heard()
+    await until(lambda: world.deaths)
+    assert "silent" in world.deaths[0][2]
+    assert not worker.said_hello
+
+
+def test_a_worker_has_more_time_to_start() -> None:
+    worker = Worker("egress", "0", started_at=100.0)
+    assert worker.silent_for(100.0 + HELLO_TIMEOUT_SECONDS) == 0
+    worker.said_hello = True
+    assert worker.silent_for(100.0 + HELLO_TIMEOUT_SECONDS) > 0
+
+
+async def test_a_stubborn_worker_is_killed_at_the_end(
+    world: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STOP_TIMEOUT_SECONDS", 0.3)
+    world.script = STUBBORN
+    worker = world.pool.start("media", "0")
+    await until(world.mark.exists)
+    await world.pool.stop_all()
+    assert worker.process is not None
+    assert worker.process.returncode == -9
+    assert not world.deaths

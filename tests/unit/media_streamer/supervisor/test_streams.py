@@ -1,0 +1,279 @@
+"""From wish to worker over real sockets: a worker of the test listens to what it is told."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from media_api.server import ServerConfig
+from media_streamer import ipc
+from media_streamer.supervisor.control import Connection, ControlServer
+from media_streamer.supervisor.quarantine import TRIAL_SECONDS
+from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
+from media_streamer.supervisor.streams import StreamControl
+
+
+class MediaWorker:
+    """Speaks the media worker's part; `delay` seconds for each answer."""
+
+    def __init__(self, worker_id: str) -> None:
+        self.id = worker_id
+        self.told: list[tuple[str, str]] = []
+        self.configs: dict[str, Any] = {}
+        self.delay = 0.0
+        self.refuse: set[str] = set()
+        self.peer: ipc.Peer
+        self.task: asyncio.Task[None]
+
+    async def connect(self, path: Path) -> None:
+        self.peer = ipc.Peer(await ipc.connect(path))
+        for op in ("stream.apply", "stream.remove", "stream.start", "stream.restart"):
+            self.peer.on(op, self._take)
+        self.task = asyncio.create_task(self.peer.run())
+        await self.peer.call("hello", kind="media", id=self.id, pid=1)
+
+    async def _take(self, message: ipc.Message) -> None:
+        await asyncio.sleep(self.delay)
+        op, name = str(message["op"]).removeprefix("stream."), str(message["name"])
+        self.told.append((op, name))
+        if op == "apply":
+            self.configs[name] = message["config"]
+        if name in self.refuse:
+            raise ValueError("no such codec")
+
+
+class World:
+    """StreamControl with a control socket, without processes."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.settings = Settings(tmp_path / "conf", tmp_path, tmp_path, tmp_path, 1, 2, "host1")
+        self.published: list[dict[str, Any]] = []
+        self.gone: list[tuple[str, str]] = []
+        self.quarantine_started = 0
+        self.control = StreamControl(
+            self.settings, self.published.append, self._gone, self._start_quarantine
+        )
+        self.server = ControlServer(self.settings.control_socket, self)
+        self.workers: dict[str, MediaWorker] = {}
+
+    def _gone(self, name: str, reason: str) -> None:
+        self.gone.append((name, reason))
+
+    def _start_quarantine(self) -> None:
+        self.quarantine_started += 1
+
+    def accept(self, kind: str, worker_id: str, pid: int) -> bool:
+        return pid == 1
+
+    def settings_for(self, connection: Connection) -> dict[str, Any]:
+        return {}
+
+    async def connected(self, connection: Connection) -> None:
+        self.control.media_connected(connection)
+
+    def disconnected(self, connection: Connection) -> None:
+        self.control.media_disconnected(connection)
+
+    def operations(self, connection: Connection) -> dict[str, ipc.Handler]:
+        return self.control.operations(connection)
+
+    async def worker(self, worker_id: str) -> MediaWorker:
+        worker = self.workers[worker_id] = MediaWorker(worker_id)
+        await worker.connect(self.settings.control_socket)
+        await self.until(lambda: worker_id in self.control.media)
+        return worker
+
+    def configure(self, *streams: dict[str, Any], **others: Any) -> None:
+        config = ServerConfig.model_validate({"streams": list(streams), **others})
+        self.control.apply(self.control.catalog.set_config(config))
+
+    async def settled(self) -> None:
+        await self.until(lambda: self.control.media.idle)
+
+    @staticmethod
+    async def until(condition: Callable[[], object], seconds: float = 10) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    world = World(tmp_path)
+    await world.server.start()
+    yield world
+    for worker in world.workers.values():
+        worker.task.cancel()
+        await asyncio.gather(worker.task, return_exceptions=True)
+    await world.server.close()
+
+
+def fake(name: str, **options: Any) -> dict[str, Any]:
+    return {"name": name, "inputs": [{"url": "fake://fake"}], **options}
+
+
+async def test_one_changed_stream_of_a_thousand_is_one_message(world: World) -> None:
+    streams = [fake(f"s{number}") for number in range(1000)]
+    workers = [await world.worker("0"), await world.worker("1")]
+    world.configure(*streams)
+    await world.settled()
+    assert [len(worker.told) for worker in workers] == [500, 500]
+    for worker in workers:
+        worker.told.clear()
+    world.published.clear()
+    streams[17] = fake("s17", title="new")
+    world.configure(*streams)
+    await world.settled()
+    told = [item for worker in workers for item in worker.told]
+    assert told == [("apply", "s17")]
+    assert not world.published, "viewers are not disturbed"
+    assert not world.gone
+
+
+async def test_a_worker_that_comes_back_gets_its_streams(world: World) -> None:
+    world.configure(fake("a"), fake("b"))
+    first, second = await world.worker("0"), await world.worker("1")
+    await world.settled()
+    assert Counter(first.told + second.told) == Counter([("apply", "a"), ("apply", "b")])
+    name = first.told[0][1]
+    before = world.control.directory.get(name)
+    first.task.cancel()
+    await world.until(lambda: "0" not in world.control.media)
+    world.control.media_died("0", 100.0, by_crash=False)
+    after = world.control.directory.get(name)
+    assert before is not None
+    assert after is not None
+    assert after.worker == "0"
+    assert after.epoch > before.epoch
+    again = await world.worker("0")
+    await world.settled()
+    assert again.told == [("apply", name)]
+    assert second.told == [item for item in second.told if item[1] != name]
+
+
+async def test_wishes_are_coalesced_and_in_order(world: World) -> None:
+    worker = await world.worker("0")
+    await world.worker("1")
+    worker.delay = 0.05
+    for number in range(20):
+        world.configure(fake("a", title=str(number)))
+        await asyncio.sleep(0)
+    world.configure()
+    world.configure(fake("a", title="last"))
+    await world.settled()
+    assert worker.configs["a"]["title"] == "last"
+    assert worker.told[-1] == ("apply", "a")
+    assert len(worker.told) <= 4
+
+
+async def test_a_refused_configuration_is_a_problem_of_the_stream(world: World) -> None:
+    worker = await world.worker("0")
+    worker.refuse.add("a")
+    world.configure(fake("a"))
+    await world.settled()
+    assert "no such codec" in world.control.catalog.streams["a"].problem
+    worker.refuse.clear()
+    world.configure(fake("a", title="x"))
+    await world.settled()
+    assert not world.control.catalog.streams["a"].problem
+
+
+async def test_disabled_and_removed_streams_end(world: World) -> None:
+    worker = await world.worker("0")
+    world.configure(fake("a"))
+    await world.settled()
+    world.configure(fake("a", disabled=True))
+    await world.settled()
+    assert worker.told == [("apply", "a"), ("remove", "a")]
+    assert world.published[-1] == {"a": None}
+    assert world.gone == [("a", "stream disabled")]
+    world.configure()
+    assert world.gone[-1] == ("a", "stream removed")
+
+
+async def test_on_demand_streams_are_started_after_they_are_known(world: World) -> None:
+    worker = await world.worker("0")
+    worker.delay = 0.02
+    world.configure(fake("a", static=False))
+    stream = await world.control.find("a", "play")
+    assert stream is not None
+    place = await world.control.where(stream)
+    assert place is not None
+    assert place[0].endswith("media-0.sock")
+    assert worker.told == [("apply", "a"), ("start", "a")]
+
+
+async def test_a_viewer_waits_for_a_worker_that_starts(world: World) -> None:
+    world.configure(fake("a"))
+    stream = await world.control.find("a", "play")
+    assert stream is not None
+    waiting = asyncio.create_task(world.control.where(stream))
+    await asyncio.sleep(0)
+    await world.worker("0")
+    assert await waiting is not None
+
+
+async def test_a_viewer_makes_no_stream_that_waits_for_a_publisher(world: World) -> None:
+    world.configure(
+        templates=[
+            {"name": "live", "prefixes": ["live"], "inputs": [{"url": "publish://"}]},
+            {"name": "pull", "prefixes": ["pull"], "inputs": [{"url": "fake://fake"}]},
+        ]
+    )
+    assert await world.control.find("live/x", "play") is None
+    assert await world.control.find("pull/x", "play") is not None
+    assert await world.control.find("live/x", "publish") is not None
+    now = time.monotonic()
+    world.control.drop_unused(now + 30, lambda _: False)
+    assert "live/x" in world.control.catalog.streams
+    world.control.drop_unused(now + 120, lambda name: name == "live/x")
+    assert list(world.control.catalog.streams) == ["live/x"]
+    world.control.drop_unused(now + 120, lambda _: False)
+    assert not world.control.catalog.streams
+
+
+async def test_the_culprit_is_held_and_the_others_go_on(world: World) -> None:
+    workers = {key: await world.worker(key) for key in ("0", "1")}
+    world.configure(fake("bad"), fake("good"), fake("old"))
+    await world.settled()
+    for name in ("good", "bad", "old"):
+        world.control.catalog.streams[name].opening_since = None
+    place = world.control.directory.get("bad")
+    assert place is not None
+    victim = place.worker
+    world.control.catalog.streams["bad"].opening_since = time.monotonic()
+    world.control.media_died(victim, 50.0, by_crash=True)
+    assert world.quarantine_started
+    in_quarantine = world.control.directory.get("bad")
+    assert in_quarantine is not None
+    assert in_quarantine.worker == QUARANTINE_ID
+    quarantine = await world.worker(QUARANTINE_ID)
+    await world.settled()
+    assert quarantine.told == [("apply", "bad")]
+    for name in ("good", "old"):
+        home = world.control.directory.get(name)
+        assert home is not None
+        assert home.worker in workers
+    world.control.media_died(QUARANTINE_ID, 1.0, by_crash=True)
+    assert world.control.directory.get("bad") is None
+    assert world.control.catalog.streams["bad"].problem == "input crashed the media worker"
+    now = time.monotonic()
+    world.control.tick_quarantine(now + 6)
+    world.control.tick_quarantine(now + 7 + TRIAL_SECONDS)
+    released = world.control.directory.get("bad")
+    assert released is not None
+    assert released.worker in workers
+    assert not world.control.catalog.streams["bad"].problem
+
+
+async def test_strangers_on_the_control_socket_are_refused(world: World) -> None:
+    peer = ipc.Peer(await ipc.connect(world.settings.control_socket))
+    task = asyncio.create_task(peer.run())
+    with pytest.raises(ipc.CallFailed, match="was not started here"):
+        await peer.call("hello", kind="media", id="0", pid=77)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
