@@ -119,7 +119,9 @@ async def listen(path: Path, on_channel: Callable[[Channel], Awaitable[None]]) -
         channel = Channel(reader, writer)
         try:
             await on_channel(channel)
-        except ChannelClosed:
+        except (ChannelClosed, asyncio.CancelledError):
+            # Nothing awaits this task: asyncio.streams would only print the cancellation that ends
+            # it when the loop ends (Python < 3.12).
             pass
         finally:
             await channel.close()
