@@ -1,0 +1,122 @@
+"""An input thread pushes while the loop thread subscribes, flushes, asks and reconfigures."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from media_streamer.media import output as output_module
+from media_streamer.media.output import FORMATS
+
+from .conftest import Clip, Collector
+from .ts_checker import check_ts
+
+X264 = ("-s", "320x180", "-c:v", "libx264", "-preset", "veryfast", "-g", "25", "-bf", "2")
+AAC = ("-sc_threshold", "0", "-c:a", "aac", "-ac", "2")
+
+
+@pytest.fixture
+def clip(encode: Callable[..., Path], read_clip: Callable[[Path], Clip]) -> Clip:
+    return read_clip(encode("mp4", *X264, *AAC))
+
+
+def test_subscribers_that_come_and_go_all_get_clean_streams(
+    clip: Clip, collect: Callable[..., Collector]
+) -> None:
+    collector = collect(segment_count=3)
+    output = collector.output
+    output.set_tracks(clip.tracks)
+    failures: list[BaseException] = []
+
+    def produce() -> None:
+        try:
+            for turn in range(30):
+                for frame in clip.shifted(turn * 31 * 9000).frames:
+                    output.push(frame)
+                    time.sleep(0)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=produce, daemon=True)
+    thread.start()
+    streams: list[list[bytes]] = []
+    numbers: list[list[int]] = []
+    while thread.is_alive():
+        payloads: list[bytes] = []
+        msns: list[int] = []
+
+        def ts(message: dict[str, Any], payload: bytes, into: list[bytes] = payloads) -> None:
+            into.append(payload)
+
+        def hls(message: dict[str, Any], payload: bytes, into: list[int] = msns) -> None:
+            if message["op"] == "segment" and message["track"] == "v1":
+                into.append(message["msn"])
+
+        open_now = [output.subscribe("ts", ts), output.subscribe("hls_fmp4", hls)]
+        open_now += [output.subscribe(name, lambda m, p: None) for name in FORMATS]
+        for _ in range(20):
+            output.flush()
+            output.stats()
+            time.sleep(0.001)
+        for subscription in open_now:
+            subscription.close()
+        streams.append(payloads)
+        numbers.append(msns)
+    thread.join(timeout=10)
+    assert failures == []
+    assert len(streams) > 3
+    for payloads in streams:
+        assert check_ts(b"".join(payloads)).problems == []
+    for msns in numbers:
+        assert msns == list(range(msns[0], msns[0] + len(msns))) if msns else True
+    assert any(numbers)
+
+
+def test_format_that_nobody_wants_stops_and_starts_again(
+    clip: Clip, collect: Callable[..., Collector], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collector = collect()
+    output = collector.output
+    output.set_tracks(clip.tracks)
+    collector.push(clip.frames)
+    paths: list[Path] = []
+
+    def sink(message: dict[str, Any], payload: bytes) -> None:
+        if message["op"] == "segment":
+            paths.append(Path(message["path"]))
+
+    subscriptions = [output.subscribe(name, sink) for name in FORMATS]
+    assert paths
+    monkeypatch.setattr(output_module, "IDLE_SECONDS", 0.0)
+    output.flush()
+    assert set(output.stats().subscribers) == set(FORMATS), "in use"
+    for subscription in subscriptions:
+        subscription.close()
+    time.sleep(0.001)
+    output.flush()
+    assert output.stats().subscribers == {}
+    assert not any(path.exists() for path in paths)
+    paths.clear()
+    output.subscribe("hls_ts", sink)
+    output.push(replace(clip.frames[-1], dts=clip.frames[-1].dts + 1))
+    assert paths
+    assert all(path.exists() for path in paths)
+
+
+def test_a_closed_output_ends_its_subscribers_and_takes_nothing(
+    clip: Clip, collect: Callable[..., Collector]
+) -> None:
+    collector = collect()
+    collector.output.set_tracks(clip.tracks)
+    collector.subscribe(*FORMATS)
+    collector.push(clip.frames)
+    collector.output.close()
+    for name in FORMATS:
+        assert collector.messages[name][-1] == {"op": "end", "reason": "stream stopped"}
+    collector.push(clip.shifted(400_000).frames)
+    with pytest.raises(ValueError, match="stopped"):
+        collector.output.subscribe("flv", lambda message, payload: None)
+    collector.output.close()
