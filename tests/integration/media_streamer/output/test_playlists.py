@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Clip, Collector
+from tests.support.clips import read_clip
+
+from .conftest import Collector
 
 X264 = ("-s", "320x180", "-c:v", "libx264", "-preset", "veryfast", "-g", "25", "-bf", "2")
 AAC = ("-sc_threshold", "0", "-c:a", "aac", "-ac", "2", "-ar", "44100")
@@ -49,7 +51,6 @@ def play(path: Path, kind: str) -> tuple[int, str]:
 )
 def test_ffmpeg_plays_across_segments_and_a_discontinuity(
     encode: Callable[..., Path],
-    read_clip: Callable[[Path], Clip],
     collect: Callable[..., Collector],
     tmp_path: Path,
     name: str,

