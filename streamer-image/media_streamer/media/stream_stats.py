@@ -9,14 +9,11 @@ from typing import Any
 
 from media_api.status import is_alive
 
-from media_streamer.media.frame import Track
+from media_streamer.media.meter import TrackMeter, track_info
 from media_streamer.media.slots import InputSlot
 from media_streamer.media.stream import StreamRunner
 
 Json = dict[str, Any]
-
-API_CODECS = {"mpeg2video": "mp2v", "mp2": "mp2a"}
-"""Codecs that the API calls differently than FFmpeg."""
 
 
 def stream_stats(runner: StreamRunner) -> Json:
@@ -93,30 +90,10 @@ def input_stats(slot: InputSlot, active: bool, now: float, utc: float) -> Json:
             "last_dts_at": _ms(utc - delay),
             "media_info": {
                 "flow_type": "file" if slot.config.scheme == "file" else "stream",
-                "tracks": [track_info(track) for track in source.tracks],
+                "tracks": [track_info(track, TrackMeter()) for track in source.tracks],
             },
         }
     return stats
-
-
-def track_info(track: Track) -> Json:
-    """A track in the API's words (`media_api.media.TrackInfo`); unknown figures are left out."""
-    info: Json = {
-        "content": track.kind,
-        "track_id": track.name,
-        "codec": API_CODECS.get(track.codec, track.codec),
-        "language": track.language,
-        "width": track.width,
-        "height": track.height,
-        "fps": track.fps,
-        "pix_fmt": track.pix_fmt,
-        "profile": track.profile,
-        "level": track.level,
-        "channels": track.channels,
-        "sample_rate": track.sample_rate,
-        "bitrate": track.bit_rate // 1000,
-    }
-    return {key: value for key, value in info.items() if value}
 
 
 def _input_totals(runner: StreamRunner) -> Json:

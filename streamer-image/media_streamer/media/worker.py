@@ -37,6 +37,16 @@ STATS_SECONDS = 1.0
 
 DEFAULT_CHUNK_MS = 200
 
+LOG_LEVELS = {
+    "debug": logging.DEBUG,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "alert": logging.CRITICAL,
+    "critical": logging.CRITICAL,
+    "none": logging.CRITICAL + 1,
+}
+"""The API's words for log levels; the others mean INFO."""
+
 THREAD_STACK_BYTES = 1024 * 1024
 """FFmpeg's demuxers need a few hundred KiB; the default of 8 MiB a thread only wastes address
 space with a thousand inputs."""
@@ -72,8 +82,7 @@ class MediaWorker:
         ]
         try:
             settings = await peer.call("hello", kind="media", id=self.id, pid=os.getpid())
-            if isinstance(settings, dict) and settings.get("segments_dir"):
-                self._segments = Path(settings["segments_dir"])
+            self._apply_settings(settings if isinstance(settings, dict) else {})
             tasks.append(asyncio.create_task(self._flush(), name="flush"))
             tasks.append(asyncio.create_task(self._report(), name="report"))
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -88,6 +97,13 @@ class MediaWorker:
             runners, self._runners = self._runners, {}
             await asyncio.gather(*(runner.close("server_stopped") for runner in runners.values()))
             await channel.close()
+
+    def _apply_settings(self, settings: dict[str, Any]) -> None:
+        """What the supervisor answers to `hello`."""
+        if directory := settings.get("segments_dir"):
+            self._segments = Path(directory)
+        if level := settings.get("loglevel"):
+            logging.getLogger().setLevel(LOG_LEVELS.get(level, logging.INFO))
 
     def find(self, name: str) -> StreamRunner | None:
         """The stream called `name`."""

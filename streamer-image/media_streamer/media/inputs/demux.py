@@ -40,6 +40,13 @@ MAX_WAITING_PACKETS = 300
 """Packets to look at until every track has shown its first key frame: about four seconds of one
 video and one audio track, less than FFmpeg has analysed by then."""
 
+SHORT_SLEEP_SECONDS = 0.25
+
+MPEGTS_OPTIONS = {
+    # A new version of the PMT continues the streams; PyAV never sees streams that appear later.
+    "merge_pmt_versions": "1",
+}
+
 Opener = Callable[[], InputContainer]
 AnyPacket: TypeAlias = "Packet[Any]"
 
@@ -142,7 +149,9 @@ class DemuxInput(ThreadInput):
         lanes = self._lanes
         waiting: list[AnyPacket] = []
         self.allow(read_seconds)
-        for packet in container.demux(self._streams):
+        wanted = frozenset(stream.index for stream in self._streams)
+        # All streams, also those that nobody wants: each packet is a chance to stop.
+        for packet in container.demux():
             if stopping.is_set():
                 return
             self._deadline = monotonic() + read_seconds
@@ -150,6 +159,8 @@ class DemuxInput(ThreadInput):
                 continue  # PyAV's mark at the end of a track
             if packet.stream_index in lanes:
                 self._forward(packet)
+                continue
+            if packet.stream_index not in wanted:
                 continue
             # Before the first description, and again for a track that was silent until now.
             waiting.append(packet)
@@ -244,4 +255,8 @@ class DemuxInput(ThreadInput):
         delay = pacer.delay(position, time.monotonic())
         if delay > 0:
             self.allow(delay + self.limits.read_seconds)
-            self._stopping.wait(delay)
+            # Most waits are a few frames long, and a plain sleep costs a third of an event's wait.
+            if delay < SHORT_SLEEP_SECONDS:
+                time.sleep(delay)
+            else:
+                self._stopping.wait(delay)

@@ -12,7 +12,7 @@ import av
 from av.container import InputContainer
 
 from media_streamer.media.inputs.base import InputError, Limits, Receiver
-from media_streamer.media.inputs.demux import PROBE_OPTIONS, DemuxInput
+from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS, DemuxInput
 
 PIPE_BYTES = 16 * 1024 * 1024
 """Bound of what a publisher may be ahead: over ten seconds of 10 Mbit/s."""
@@ -141,6 +141,6 @@ class PublishInput(DemuxInput):
             _ReadOnly(self._pipe),
             "r",
             format=_FFMPEG_FORMATS[self._container],
-            options=_PROBE_OPTIONS,
+            options=_PROBE_OPTIONS | (MPEGTS_OPTIONS if self._container == "ts" else {}),
             buffer_size=READ_BYTES,
         )

@@ -17,7 +17,7 @@ from av.container import InputContainer
 from media_api.input import InputConfig
 
 from media_streamer.media.inputs.base import InputError, Limits, Receiver
-from media_streamer.media.inputs.demux import PROBE_OPTIONS, DemuxInput
+from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS, DemuxInput
 
 USER_AGENT = "media-streamer"
 
@@ -50,6 +50,8 @@ def translate(config: InputConfig, limits: Limits) -> Source:
         raise InputError(f"{config.scheme}:// sources are not supported yet")
     source = builder(config, limits)
     options = PROBE_OPTIONS | source.options
+    if source.format == "mpegts":
+        options |= MPEGTS_OPTIONS
     return Source(source.url, source.format, options, source.paced)
 
 

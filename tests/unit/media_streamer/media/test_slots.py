@@ -1,0 +1,158 @@
+"""An input between its attempts."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from media_api.stream import StreamConfig
+from media_streamer.media.frame import Frame, Track
+from media_streamer.media.inputs.base import Input
+from media_streamer.media.slots import InputSlot
+from media_streamer.media.switch import Source, Switch
+
+
+class Sink:
+    """An output that wants nothing."""
+
+    def set_tracks(self, tracks: Sequence[Track]) -> None: ...
+
+    def push(self, frame: Frame) -> None: ...
+
+    def gap(self) -> None: ...
+
+
+class Reader(Input):
+    """An input that is opened and does nothing."""
+
+    hangs = False
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    @property
+    def overdue(self) -> bool:
+        return self.hangs
+
+
+def slot(
+    index: int = 0, *, stream: dict[str, object] | None = None, **options: object
+) -> InputSlot:
+    item = {"url": "rtsp://user:pw@cam/ch", **options}
+    config = StreamConfig.model_validate({"name": "s", "inputs": [item], **(stream or {})})
+    return InputSlot(config.inputs[0], config, index)
+
+
+def opened(made: InputSlot) -> Source:
+    source = Source(Switch(Sink()), "s")
+    made.opened(source, Reader())
+    return source
+
+
+def test_the_rank_is_the_priority_or_the_place() -> None:
+    assert [slot(0).rank, slot(1).rank, slot(1, priority=1).rank] == [1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("own", "stream", "url", "seconds"),
+    [
+        (None, None, "rtsp://c/a", 60),
+        (None, None, "hls://c/a", 180),
+        (None, 20, "hls://c/a", 20),
+        (5, 20, "rtsp://c/a", 5),
+        (False, 20, "rtsp://c/a", None),
+        (None, False, "rtsp://c/a", None),
+    ],
+)
+def test_source_timeout(own: object, stream: object, url: str, seconds: float | None) -> None:
+    made = slot(url=url, source_timeout=own, stream={"source_timeout": stream})
+    assert made.source_timeout == seconds
+
+
+def test_pauses_grow_and_a_stable_source_starts_anew() -> None:
+    made = slot()
+    pauses = []
+    for _ in range(8):
+        opened(made)
+        made.closed("refused", 100.0)
+        pauses.append(made.pause)
+    assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
+    assert made.retry_at == 130.0
+    source = opened(made)
+    source.frames = 100
+    source.opened_at = time.time() - 60
+    made.closed("connection lost", 200.0)
+    assert made.pause == 1
+    assert made.totals.retries == 8
+    assert made.totals.frames == 100
+
+
+def test_the_longest_pause_can_be_set() -> None:
+    made = slot(max_retry_timeout=3)
+    for _ in range(5):
+        opened(made)
+        made.closed("refused", 0.0)
+    assert made.pause == 3
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "allowed"),
+    [
+        ("allow_if", "1\n", True),
+        ("allow_if", "0\n", False),
+        ("allow_if", None, True),
+        ("deny_if", "1", False),
+        ("deny_if", "0", True),
+        ("deny_if", None, True),
+        ("deny_if", "", True),
+    ],
+)
+def test_files_switch_an_input(
+    tmp_path: Path, option: str, content: str | None, allowed: bool
+) -> None:
+    path = tmp_path / "flag"
+    if content is not None:
+        path.write_text(content)
+    assert slot(**{option: str(path)}).permitted() is allowed
+
+
+def test_faults() -> None:
+    made = slot(source_timeout=5, max_bitrate=1000, video_timeout=2)
+    assert made.fault(0.0) is None
+    source = opened(made)
+    now = time.monotonic()
+    assert made.fault(now + 4) is None
+    assert "source_timeout" in str(made.fault(now + 6))
+    source.frames = 1
+    assert "video_timeout" in str(made.fault(now + 3))
+    source.last_video = now + 3
+    assert made.fault(now + 3) is None
+    made.bitrate = 2000
+    assert "max_bitrate" in str(made.fault(now + 3))
+    assert isinstance(made.input, Reader)
+    made.input.hangs = True
+    assert "hangs" in str(made.fault(now + 3))
+    source.ended("connection lost")
+    assert made.fault(now + 3) == "connection lost"
+
+
+def test_the_bit_rate_is_measured_over_seconds() -> None:
+    made = slot()
+    source = opened(made)
+    start = time.monotonic()
+    source.bytes = 1_250_000
+    made.measure(start + 1)
+    assert made.bitrate == 0
+    made.measure(start + 5)
+    assert made.bitrate == pytest.approx(2_000_000, rel=0.01)
+
+
+def test_only_what_concerns_the_connection_counts_as_change() -> None:
+    made = slot(priority=1)
+    assert made.same_connection(slot(priority=2, comment="x", source_timeout=3).config)
+    assert not made.same_connection(slot(user_agent="tv").config)
+
+
+def test_the_address_is_shown_without_credentials() -> None:
+    assert slot().url == "rtsp://***@cam/ch"
