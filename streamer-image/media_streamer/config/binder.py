@@ -26,6 +26,7 @@ from pydantic_core import ErrorDetails
 from media_streamer.config import directives as _table  # noqa: F401  # fills the table of sections
 from media_streamer.config.grammar import Directive, Tree, Word, parse_tree
 from media_streamer.config.problems import ConfigProblem, did_you_mean
+from media_streamer.config.references import check_references
 from media_streamer.config.scope import Path, Reading, Scope
 from media_streamer.config.sections import section_of
 from media_streamer.config.shapes import show
@@ -86,6 +87,7 @@ def bind(trees: list[Tree]) -> ParsedConfig:
     reading = Reading()
     nodes = [node for tree in trees for node in tree.directives]
     values = _read(nodes, reading)
+    check_references(values, reading)
     config = _validate_all(values, reading)
     problems = [problem for tree in trees for problem in tree.problems] + reading.problems
     order = {name: index for index, name in enumerate(dict.fromkeys(p.filename for p in problems))}

@@ -136,7 +136,9 @@ class RtmpConnection(asyncio.Protocol):
             self._take(self._reader.feed(data))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        reason = f"connection lost: {exc}" if exc else "the client closed the connection"
+        # Most clients close without reading the rest, which the kernel calls a reset.
+        gone = exc is None or isinstance(exc, ConnectionResetError | BrokenPipeError)
+        reason = "the client closed the connection" if gone else f"connection lost: {exc}"
         self.close(reason)
         self._on_close(self)
 
@@ -297,6 +299,7 @@ class RtmpConnection(asyncio.Protocol):
         if self._playback is None and self._publication is None:
             return
         published = self._publication is not None
+        log.info("rtmp %s stream %s: the client ended it", self._peer, self._name)
         self._stop_media("the client ended the stream")
         if published:
             description = f"{self._name} is now unpublished."
@@ -364,7 +367,7 @@ class RtmpConnection(asyncio.Protocol):
 
     async def _access(self, kind: Any, path: StreamPath) -> Access:
         """Leave for the first of the names that exists. Raises AccessDenied."""
-        missing = AccessDenied(404, "stream_not_found", "The URL names no stream")
+        missing: AccessDenied | None = None
         for name in path.names:
             try:
                 check_stream_name(name)
@@ -375,8 +378,8 @@ class RtmpConnection(asyncio.Protocol):
             except AccessDenied as denied:
                 if denied.status != 404:
                     raise
-                missing = denied
-        raise missing
+                missing = missing or denied  # the name that is meant is the first
+        raise missing or AccessDenied(404, "stream_not_found", "The URL names no stream")
 
     def _request(self, kind: Any, name: str, path: StreamPath) -> AccessRequest:
         assert self._connect is not None

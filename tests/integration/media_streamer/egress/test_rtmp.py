@@ -302,6 +302,15 @@ async def test_static_is_dropped_unless_such_a_stream_exists(rtmp, egress):
     client.writer.close()
 
 
+async def test_a_missing_stream_is_told_by_the_name_that_was_meant(rtmp, egress):
+    for name in ("x", "static/x"):
+        egress.denied[name] = {"status": 404, "code": "stream_not_found", "title": f"No {name}"}
+    client = await Client.open(rtmp, "static")
+    client.command("play", 3, None, "x", stream=1)
+    values = await client.expect("onStatus", "NetStream.Play.StreamNotFound")
+    assert values[3]["description"] == "No x"
+
+
 async def test_a_second_publisher_is_refused_and_the_first_goes_on(rtmp, egress, wait_until):
     first = await Client.open(rtmp)
     first.command("publish", 3, None, "x", "live", stream=1)

@@ -320,6 +320,22 @@ def test_what_only_the_reference_server_can_is_a_warning() -> None:
     assert [warning.code for warning in parsed.warnings] == ["unsupported_directive"] * 2
 
 
+def test_names_that_nothing_declares_are_warnings() -> None:
+    parsed = parse(
+        "template tee { } dvr big { root /d; } cache c /x; auth_backend ab { }\n"
+        "stream ok { template tee; dvr @big; cache @c; on_play auth://ab; }\n"
+        "stream a { template te; dvr @b; on_play auth://nobody; }"
+    )
+    assert parsed.errors == []
+    assert [(w.code, w.line, w.col) for w in parsed.warnings] == [
+        ("unknown_reference", 3, 21),
+        ("unknown_reference", 3, 29),
+        ("unknown_reference", 3, 41),
+    ]
+    assert "did you mean tee?" in str(parsed.warnings[0])
+    assert [stream.name for stream in parsed.config.streams] == ["ok", "a"]
+
+
 def test_messages_hide_credentials() -> None:
     text = "stream a { input rtsp://root:hunter2@cam/x bad; push x://u:hunter2@h; }"
     shown = "\n".join(str(error) for error in parse(text).errors)
