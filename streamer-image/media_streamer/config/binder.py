@@ -86,7 +86,7 @@ def bind(trees: list[Tree]) -> ParsedConfig:
     """One configuration of several files, in their order."""
     reading = Reading()
     nodes = [node for tree in trees for node in tree.directives]
-    values = _read(nodes, reading)
+    values = read_values(nodes, reading)
     check_references(values, reading)
     config = _validate_all(values, reading)
     problems = [problem for tree in trees for problem in tree.problems] + reading.problems
@@ -100,8 +100,8 @@ def bind(trees: list[Tree]) -> ParsedConfig:
     )
 
 
-def _read(nodes: list[Directive], reading: Reading) -> dict[str, Any]:
-    """JSON object of the whole configuration, not validated."""
+def read_values(nodes: list[Directive], reading: Reading) -> dict[str, Any]:
+    """JSON object of the whole configuration, not validated; problems go to `reading`."""
     section = section_of(ServerConfig)
     scope = Scope(reading, (), Word("", "", 1, 1))
     while nodes:

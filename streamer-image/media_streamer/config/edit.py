@@ -17,9 +17,10 @@ from typing import Any
 from media_api.base import ApiModel
 from media_api.server import ServerConfig
 
-from media_streamer.config.binder import NAMED_LISTS, parse
+from media_streamer.config.binder import NAMED_LISTS, parse, read_values
 from media_streamer.config.grammar import Directive, parse_tree
 from media_streamer.config.problems import SYNTAX_CODES, ConfigProblem
+from media_streamer.config.scope import Reading
 from media_streamer.config.sections import section_of
 from media_streamer.config.writer import write_global, write_object
 
@@ -57,13 +58,15 @@ class _Change:
 def replace_object(text: str, key: str, name: str, item: ApiModel | None) -> str:
     """`text` with the object `name` of the list `key` replaced, appended, or deleted (None).
 
-    Raises EditError if `text` has syntax errors or the result does not parse to `item`.
+    Raises EditError if `text` has syntax errors or `item` cannot be written so that it reads back.
     """
-    nodes = [node for node in _nodes(text) if _is_object(node, key, name)]
-    changes = _changes(text, nodes, write_object(key, item) if item is not None else "")
-    new = _apply(text, changes)
-    _verify(text, new, key, name, item)
-    return new
+    return _replace(text, _nodes(text), key, name, item)
+
+
+def _replace(text: str, nodes: list[Directive], key: str, name: str, item: ApiModel | None) -> str:
+    new = _object_text(key, name, item) if item is not None else ""
+    found = [node for node in nodes if _is_object(node, key, name)]
+    return _apply(text, _changes(text, found, new))
 
 
 def replace_global(text: str, key: str, value: Any) -> str:
@@ -102,11 +105,13 @@ def rewrite(text: str, config: ServerConfig) -> str:
 
 
 def _nodes(text: str) -> list[Directive]:
-    broken = [error for error in parse(text).errors if error.code in SYNTAX_CODES]
+    tree, reading = parse_tree(text), Reading()
+    read_values(tree.directives, reading)
+    broken = [error for error in (*tree.problems, *reading.problems) if error.code in SYNTAX_CODES]
     if broken:
         detail = f"the file has a syntax error in line {broken[0].line}: {broken[0].detail}"
         raise EditError(detail, broken)
-    return parse_tree(text).directives
+    return tree.directives
 
 
 def _is_object(node: Directive, key: str, name: str) -> bool:
@@ -153,15 +158,16 @@ def _apply(text: str, changes: list[_Change]) -> str:
     return text
 
 
-def _verify(old: str, new: str, key: str, name: str, item: ApiModel | None) -> None:
-    """Raise EditError unless `new` means what was asked."""
-    parsed = parse(new)
+def _object_text(key: str, name: str, item: ApiModel) -> str:
+    """`item` as text that is known to read back as `item`."""
     _, unique = NAMED_LISTS[key]
-    found = next((it for it in getattr(parsed.config, key) if getattr(it, unique) == name), None)
-    if item is not None and getattr(item, unique) != name:
+    if getattr(item, unique) != name:
         raise EditError(f"{name} and the object's own {unique} differ")
-    if found != item:
+    text = write_object(key, item)
+    parsed = parse(text)
+    if getattr(parsed.config, key) != [item]:
         raise EditError(f"{name} cannot be written into the file as it is", parsed.errors)
+    return text
 
 
 # Files
@@ -172,8 +178,13 @@ def save_object(files: Sequence[Path], key: str, name: str, item: ApiModel | Non
 
     Returns the file that was written. Raises EditError, or OSError if it cannot be written.
     """
-    path = next((file for file in files if _declares(file, key, name)), files[0])
-    write_file(path, replace_object(_read(path), key, name, item))
+    texts = {file: _read(file) for file in files}
+    nodes = {file: _nodes(text) for file, text in texts.items()}
+    path = next(
+        (file for file in files if any(_is_object(node, key, name) for node in nodes[file])),
+        files[0],
+    )
+    write_file(path, _replace(texts[path], nodes[path], key, name, item))
     return path
 
 
@@ -186,10 +197,6 @@ def save_global(files: Sequence[Path], key: str, value: Any) -> Path:
     )
     write_file(path, replace_global(_read(path), key, value))
     return path
-
-
-def _declares(file: Path, key: str, name: str) -> bool:
-    return any(_is_object(node, key, name) for node in _nodes(_read(file)))
 
 
 def _read(path: Path) -> str:
