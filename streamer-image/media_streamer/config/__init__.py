@@ -2,7 +2,7 @@
 
 from media_streamer.config.binder import ParsedConfig, parse
 from media_streamer.config.diff import ConfigDiff, diff
-from media_streamer.config.edit import EditError, save_global, save_object
+from media_streamer.config.edit import EditError, save_global, save_object, save_objects
 from media_streamer.config.load import LoadedConfig, load
 from media_streamer.config.problems import ConfigProblem
 from media_streamer.config.writer import write
@@ -18,5 +18,6 @@ __all__ = [
     "parse",
     "save_global",
     "save_object",
+    "save_objects",
     "write",
 ]

@@ -9,7 +9,7 @@ errors is not touched, because nobody can say what its author meant; the file is
 import contextlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,13 +60,27 @@ def replace_object(text: str, key: str, name: str, item: ApiModel | None) -> str
 
     Raises EditError if `text` has syntax errors or `item` cannot be written so that it reads back.
     """
-    return _replace(text, _nodes(text), key, name, item)
+    return _replace(text, _nodes(text), key, {name: item})
 
 
-def _replace(text: str, nodes: list[Directive], key: str, name: str, item: ApiModel | None) -> str:
-    new = _object_text(key, name, item) if item is not None else ""
-    found = [node for node in nodes if _is_object(node, key, name)]
-    return _apply(text, _changes(text, found, new))
+def _replace(
+    text: str, nodes: list[Directive], key: str, items: Mapping[str, ApiModel | None]
+) -> str:
+    """`text` with all of `items` replaced, appended or deleted at once."""
+    found: dict[str, list[Directive]] = {name: [] for name in items}
+    for node in nodes:
+        name = _object_name(node, key)
+        if name in found:
+            found[name].append(node)
+    changes: list[_Change] = []
+    appended: list[str] = []
+    for name, item in items.items():
+        new = _object_text(key, name, item) if item is not None else ""
+        if found[name]:
+            changes += _changes(text, found[name], new)
+        elif new:
+            appended.append(new)
+    return _apply(text, changes + _changes(text, [], "\n".join(appended)))
 
 
 def replace_global(text: str, key: str, value: Any) -> str:
@@ -92,11 +106,10 @@ def rewrite(text: str, config: ServerConfig) -> str:
         _, unique = NAMED_LISTS[key]
         before = {getattr(item, unique): item for item in getattr(old, key)}
         after = {getattr(item, unique): item for item in getattr(config, key)}
-        for name in before.keys() - after.keys():
-            text = replace_object(text, key, name, None)
-        for name, item in after.items():
-            if before.get(name) != item:
-                text = replace_object(text, key, name, item)
+        changed: dict[str, ApiModel | None] = dict.fromkeys(before.keys() - after.keys())
+        changed |= {name: item for name, item in after.items() if before.get(name) != item}
+        if changed:
+            text = _replace(text, _nodes(text), key, changed)
     explicit = config.explicit()
     for key in ServerConfig.model_fields:
         if key not in NAMED_LISTS and getattr(old, key) != getattr(config, key):
@@ -114,10 +127,11 @@ def _nodes(text: str) -> list[Directive]:
     return tree.directives
 
 
-def _is_object(node: Directive, key: str, name: str) -> bool:
+def _object_name(node: Directive, key: str) -> str:
+    """Name of the object of the list `key` that `node` declares, "" if it declares none."""
     spelling = section_of(ServerConfig).writers[key][0]
-    names = _OBJECT_NAMES.get(key, (spelling,))
-    return node.name.value in names and bool(node.args) and node.args[0].value == name
+    declares = node.name.value in _OBJECT_NAMES.get(key, (spelling,)) and node.args
+    return node.args[0].value if declares else ""
 
 
 def _names_of_global(key: str) -> tuple[str, ...]:
@@ -178,14 +192,31 @@ def save_object(files: Sequence[Path], key: str, name: str, item: ApiModel | Non
 
     Returns the file that was written. Raises EditError, or OSError if it cannot be written.
     """
+    return save_objects(files, key, {name: item})[0]
+
+
+def save_objects(
+    files: Sequence[Path], key: str, items: Mapping[str, ApiModel | None]
+) -> list[Path]:
+    """Like `save_object` for several objects of one list; each file is read and written once.
+
+    Nothing is written if one of the objects cannot be.
+    """
     texts = {file: _read(file) for file in files}
     nodes = {file: _nodes(text) for file, text in texts.items()}
-    path = next(
-        (file for file in files if any(_is_object(node, key, name) for node in nodes[file])),
-        files[0],
-    )
-    write_file(path, _replace(texts[path], nodes[path], key, name, item))
-    return path
+    home = {
+        name: file
+        for file in reversed(files)
+        for node in nodes[file]
+        if (name := _object_name(node, key)) in items
+    }
+    parts: dict[Path, dict[str, ApiModel | None]] = {}
+    for name, item in items.items():
+        parts.setdefault(home.get(name, files[0]), {})[name] = item
+    new = {file: _replace(texts[file], nodes[file], key, part) for file, part in parts.items()}
+    for file, text in new.items():
+        write_file(file, text)
+    return list(new)
 
 
 def save_global(files: Sequence[Path], key: str, value: Any) -> Path:

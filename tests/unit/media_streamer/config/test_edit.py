@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from media_api.server import ServerConfig
 from media_api.stream import StreamConfig
-from media_streamer.config import EditError, parse, save_global, save_object
+from media_streamer.config import EditError, parse, save_global, save_object, save_objects
 from media_streamer.config.edit import replace_global, replace_object, rewrite
 
 FILE = """\
@@ -103,6 +103,29 @@ def test_the_file_that_declares_the_stream_is_written(tmp_path: Path) -> None:
     assert main.read_bytes().startswith(b"http 80;\r\n")
     assert save_global(files, "loglevel", "debug") == main
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.conf", "b.conf"]
+
+
+def test_many_objects_are_saved_at_once_or_not_at_all(tmp_path: Path) -> None:
+    main, drop_in = tmp_path / "a.conf", tmp_path / "b.conf"
+    main.write_text("stream a { }\nstream gone { }\n# end\n")
+    drop_in.write_text("stream b { }\n")
+    items = {
+        "a": stream(name="a", title="A"),
+        "b": stream(name="b", title="B"),
+        "c": stream(name="c"),
+        "d": stream(name="d"),
+        "gone": None,
+        "never": None,
+    }
+    assert save_objects([main, drop_in], "streams", items) == [main, drop_in]
+    assert main.read_text() == (
+        "stream a {\n  title A;\n}\n# end\n\nstream c { }\n\nstream d { }\n"
+    )
+    assert drop_in.read_text() == "stream b {\n  title B;\n}\n"
+    before = main.read_text()
+    with pytest.raises(EditError):
+        save_objects([main], "streams", {"a": None, "b": stream(name="other")})
+    assert main.read_text() == before
 
 
 def test_a_link_stays_a_link_and_a_missing_file_is_made(tmp_path: Path) -> None:
