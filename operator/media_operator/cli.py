@@ -52,7 +52,7 @@ async def run(settings: Settings, health_port: int) -> None:
     election = Election(client, settings.own_namespace, settings.identity)
     health = await _serve_health(controller.cache, health_port)
     try:
-        await _until(stop, _work(client, settings, controller, election))
+        await _until(stop, _work(client, settings, controller, election, stop))
     finally:
         await election.release()
         await health.cleanup()
@@ -60,13 +60,17 @@ async def run(settings: Settings, health_port: int) -> None:
 
 
 async def _work(
-    client: KubeClient, settings: Settings, controller: Controller, election: Election
+    client: KubeClient,
+    settings: Settings,
+    controller: Controller,
+    election: Election,
+    stop: asyncio.Event,
 ) -> None:
     await ensure_secret(client, settings)
     await list_all(client, settings, controller.cache)
     log.info("listed: %s", controller.cache.snapshot.summary())
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(watch(controller.cache, settings))
+        tasks.create_task(watch(controller.cache, settings, stop))
         for kind in SELECTORS:
             tasks.create_task(relist_for_ever(client, settings, controller.cache, kind))
         tasks.create_task(election.run(controller.run))

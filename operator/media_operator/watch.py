@@ -108,11 +108,15 @@ def make_registry(cache: Cache, settings: Settings) -> kopf.OperatorRegistry:
     return registry
 
 
-async def watch(cache: Cache, settings: Settings) -> None:
-    """Run kopf until cancelled."""
-    await kopf.operator(
-        registry=make_registry(cache, settings),
-        standalone=True,
-        clusterwide=settings.namespace is None,
-        namespace=settings.namespace,
-    )
+async def watch(cache: Cache, settings: Settings, stop: asyncio.Event) -> None:
+    """Run kopf until `stop`. It takes the signals over, so its end is the end of the program."""
+    try:
+        await kopf.operator(
+            registry=make_registry(cache, settings),
+            standalone=True,
+            clusterwide=settings.namespace is None,
+            namespace=settings.namespace,
+            stop_flag=stop,
+        )
+    finally:
+        stop.set()

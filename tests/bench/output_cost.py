@@ -7,6 +7,7 @@ from pathlib import Path
 
 from media_streamer.media.frame import TIME_BASE
 from media_streamer.media.output import FORMATS, OutputSettings, StreamOutput
+
 from tests.bench.figure import Figure
 from tests.support.clips import Clip, footage, read_clip
 

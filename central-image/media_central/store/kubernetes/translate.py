@@ -1,0 +1,221 @@
+"""Between Central's documents and the custom resources. Pure.
+
+A Stream's spec holds the stream configuration under the names of the REST API, and its placement
+under Kubernetes' names; only the placement must be translated. Streamers are pods of a pool, or
+Streamer resources that name an external server.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from media_api.base import JsonObject
+
+from media_central.store.port import Kind, Record
+
+API_PORT = 8080
+"""Port of the API inside a streamer pod (the operator sets it)."""
+MANAGER = "central"
+_NOT_IN_SPEC = frozenset({"namespace"})
+_SPEC_OF = {
+    "preferred_streamer": "preferredStreamer",
+    "gpu": "gpuRequired",
+}
+_DOCUMENT_OF = {spec: document for document, spec in _SPEC_OF.items()}
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def to_spec(document: JsonObject, object_name: str) -> JsonObject:
+    """The spec of a Stream for a document; the name only where the object's name differs."""
+    spec: JsonObject = {}
+    for key, value in document.items():
+        if key in _NOT_IN_SPEC or (key == "name" and value == object_name):
+            continue
+        if key == "streamer_selector":
+            spec["streamerSelector"] = {"matchLabels": value}
+        else:
+            spec[_SPEC_OF.get(key, key)] = value
+    return spec
+
+
+def to_document(body: Mapping[str, Any]) -> JsonObject:
+    """The document of a Stream object."""
+    spec = dict(body.get("spec") or {})
+    document: JsonObject = {"name": spec.pop("name", None) or body["metadata"]["name"]}
+    selector = spec.pop("streamerSelector", None)
+    if selector:
+        document["streamer_selector"] = selector.get("matchLabels") or {}
+    spec.pop("edgeCache", None)
+    document |= {_DOCUMENT_OF.get(key, key): value for key, value in spec.items()}
+    return document
+
+
+def object_name(name: str) -> str:
+    """The name of the object for a stream's name: itself if Kubernetes takes it, else a slug.
+
+    The slug ends in a hash, so that `a/b` and `a-b` are two objects.
+    """
+    if _LABEL.fullmatch(name):
+        return name
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:50].rstrip("-") or "stream"
+    return f"{slug}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def stream_record(body: Mapping[str, Any]) -> Record:
+    """A Stream object as Central keeps it; where it runs is in its status."""
+    document = to_document(body)
+    return Record(
+        kind=Kind.STREAM,
+        key=document["name"],
+        config=document,
+        layout=_layout(body.get("status") or {}),
+        version=int(body["metadata"]["resourceVersion"]),
+        created_at=milliseconds(body["metadata"].get("creationTimestamp")),
+        updated_at=_last_change(body),
+    )
+
+
+def _layout(status: Mapping[str, Any]) -> JsonObject | None:
+    scheduled: Mapping[str, Any] = next(
+        (c for c in status.get("conditions") or [] if c.get("type") == "Scheduled"), {}
+    )
+    if not scheduled or scheduled.get("reason") == "Disabled":
+        return None
+    layout: JsonObject = {"originator": "layouter"}
+    if scheduled.get("lastTransitionTime"):
+        layout["created_at"] = milliseconds(scheduled["lastTransitionTime"])
+    if status.get("streamer"):
+        layout["ingest"] = status["streamer"]
+    elif scheduled.get("message"):
+        layout["message"] = scheduled["message"]
+    if status.get("previousStreamer"):
+        layout["leaving"] = status["previousStreamer"]
+    return layout
+
+
+def _last_change(body: Mapping[str, Any]) -> int:
+    """When the spec was last written, as far as the API server recorded it."""
+    times = [
+        entry.get("time")
+        for entry in body["metadata"].get("managedFields") or []
+        if entry.get("subresource") != "status"
+    ]
+    return max(map(milliseconds, [*times, body["metadata"].get("creationTimestamp")]))
+
+
+def pod_record(pod: Mapping[str, Any], pool: Mapping[str, Any], cluster_key: str) -> Record | None:
+    """A streamer pod as a streamer; None before it has an address or once it has ended."""
+    meta, status = pod["metadata"], pod.get("status") or {}
+    address = status.get("podIP")
+    if not address or status.get("phase") in ("Succeeded", "Failed"):
+        return None
+    spec = pool.get("spec") or {}
+    host = f"[{address}]" if ":" in address else address
+    config: JsonObject = {
+        "hostname": meta["name"],
+        "api_url": f"http://{host}:{API_PORT}",
+        "public_payload_url": _public_url(pod, spec),
+        "private_payload_url": f"http://{host}:{API_PORT}",
+        "is_restreamer": True,
+        "draining": "deletionTimestamp" in meta,
+        "labels": dict(meta.get("labels") or {}),
+    }
+    if cluster_key:
+        config["cluster_key"] = cluster_key
+    if spec.get("channelLimit"):
+        config["channel_limit"] = spec["channelLimit"]
+    return _streamer(pod, config)
+
+
+def _public_url(pod: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
+    """Where viewers reach a pod: its pool's public URL, its node's port, or its Service."""
+    if spec.get("publicUrl"):
+        return str(spec["publicUrl"])
+    host_ip = (pod.get("status") or {}).get("hostIP")
+    if spec.get("hostPort") and host_ip:
+        return f"http://{host_ip}:{spec['hostPort']}"
+    labels = pod["metadata"].get("labels") or {}
+    pool = labels.get("app.kubernetes.io/instance", "default")
+    return f"http://streamer-{pool}.{pod['metadata']['namespace']}.svc"
+
+
+def external_record(body: Mapping[str, Any], cluster_key: str) -> Record:
+    """A Streamer resource that names a server outside the cluster."""
+    spec = body["spec"]
+    config: JsonObject = {"hostname": body["metadata"]["name"], "api_url": spec["apiUrl"]}
+    for key, name in (
+        ("public_payload_url", "publicUrl"),
+        ("private_payload_url", "privateUrl"),
+        ("channel_limit", "channelLimit"),
+    ):
+        if spec.get(name):
+            config[key] = spec[name]
+    if body["metadata"].get("labels"):
+        config["labels"] = dict(body["metadata"]["labels"])
+    if cluster_key:
+        config["cluster_key"] = cluster_key
+    return _streamer(body, config)
+
+
+def to_external_spec(document: JsonObject) -> JsonObject:
+    """The spec of a Streamer resource for an external server."""
+    spec: JsonObject = {"apiUrl": document.get("api_url") or f"http://{document['hostname']}"}
+    for key, name in (
+        ("public_payload_url", "publicUrl"),
+        ("private_payload_url", "privateUrl"),
+        ("channel_limit", "channelLimit"),
+    ):
+        if document.get(key):
+            spec[name] = document[key]
+    return spec
+
+
+def _streamer(body: Mapping[str, Any], config: JsonObject) -> Record:
+    created = milliseconds(body["metadata"].get("creationTimestamp"))
+    return Record(
+        kind=Kind.STREAMER,
+        key=config["hostname"],
+        config=config,
+        layout=None,
+        version=int(body["metadata"]["resourceVersion"]),
+        created_at=created,
+        updated_at=created,
+    )
+
+
+def milliseconds(timestamp: str | None) -> int:
+    """Unix milliseconds of an RFC 3339 time; 0 without one."""
+    if not timestamp:
+        return 0
+    moment = datetime.fromisoformat(timestamp.replace("Z", "+00:00"))
+    return round(moment.astimezone(UTC).timestamp() * 1000)
+
+
+def owners(body: Mapping[str, Any], field: str) -> set[str]:
+    """Field managers of one top-level field of the spec, but Central."""
+    key = f"f:{field}"
+    return {
+        str(entry.get("manager"))
+        for entry in body["metadata"].get("managedFields") or []
+        if entry.get("subresource") != "status"
+        and entry.get("manager") != MANAGER
+        and key in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+    }
+
+
+def foreign_owners(body: Mapping[str, Any]) -> set[str]:
+    """Everybody but Central who owns a part of the spec."""
+    fields: Iterable[str] = (body.get("spec") or {}).keys()
+    return set().union(*(owners(body, field) for field in fields))
+
+
+def owned_by_central(body: Mapping[str, Any]) -> set[str]:
+    """Top-level fields of the spec that Central has applied."""
+    found: set[str] = set()
+    for entry in body["metadata"].get("managedFields") or []:
+        if entry.get("manager") == MANAGER and entry.get("subresource") != "status":
+            spec = (entry.get("fieldsV1") or {}).get("f:spec") or {}
+            found |= {key.removeprefix("f:") for key in spec if key.startswith("f:")}
+    return found

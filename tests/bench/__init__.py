@@ -1,0 +1,1 @@
+"""Benchmarks: figures with their goals, printed by `make bench`. They never fail a test run."""

@@ -1,0 +1,189 @@
+"""The operator with 10,000 Streams on 100 simulated streamers, against a real API server.
+
+The streamers are pods without a kubelet: objects whose status says that they are ready. Takes the
+cluster of KUBECONFIG, such as the one of `make cluster-up`.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from media_api import kube
+from media_api.kube import KubeClient
+
+from tests.bench.figure import Figure
+
+STREAMS = 10_000
+STREAMERS = 100
+NAMESPACE = "media-scale"
+HEALTH_PORT = 18081
+PARALLEL = 32
+LABELS = {
+    "app.kubernetes.io/part-of": "media-appliance",
+    "app.kubernetes.io/component": "streamer",
+    "app.kubernetes.io/instance": "pool",
+}
+NAMESPACES = kube.Kind("v1", "Namespace", "namespaces")
+
+
+def run() -> list[Figure]:
+    if not os.environ.get("KUBECONFIG"):
+        raise RuntimeError("set KUBECONFIG, for one after `make cluster-up`")
+    return asyncio.run(measure(STREAMS, STREAMERS))
+
+
+async def measure(streams: int, streamers: int) -> list[Figure]:
+    """Fill a namespace, run the operator cold, then restart it at rest."""
+    client = await KubeClient.connect()
+    try:
+        await _fill(client, streams, streamers)
+        figures = await _cold(client, streams)
+        figures += await _restart(streams)
+    finally:
+        await client._request("DELETE", f"/api/v1/namespaces/{NAMESPACE}")
+        await client.close()
+    return figures
+
+
+async def _fill(client: KubeClient, streams: int, streamers: int) -> None:
+    await client._request("POST", "/api/v1/namespaces", body={"metadata": {"name": NAMESPACE}})
+    pool = {"metadata": {"name": "pool"}, "spec": {"replicas": 0}}
+    await client.create(kube.STREAMER, NAMESPACE, pool)
+    await _parallel(streamers, lambda i: _pod(client, f"simulated-{i}"))
+    await _parallel(streams, lambda i: _stream(client, f"stream-{i}"))
+
+
+async def _parallel(count: int, make: Callable[[int], Any]) -> None:
+    slots = asyncio.Semaphore(PARALLEL)
+
+    async def one(index: int) -> None:
+        async with slots:
+            await make(index)
+
+    await asyncio.gather(*(one(index) for index in range(count)))
+
+
+async def _stream(client: KubeClient, name: str) -> None:
+    body = {"metadata": {"name": name}, "spec": {"inputs": [{"url": "fake://fake"}]}}
+    await client.create(kube.STREAM, NAMESPACE, body)
+
+
+async def _pod(client: KubeClient, name: str) -> None:
+    body = {
+        "metadata": {"name": name, "labels": LABELS},
+        "spec": {"schedulerName": "nobody", "containers": [{"name": "c", "image": "none"}]},
+    }
+    await client.create(kube.POD, NAMESPACE, body)
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    status = {"status": {"phase": "Running", "conditions": [ready], "hostIP": "192.0.2.1"}}
+    await client.merge(kube.POD, NAMESPACE, name, status, "status")
+
+
+class Operator:
+    """The operator as a process of its own."""
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+        self.started = 0.0
+
+    async def __aenter__(self) -> "Operator":
+        self.started = time.monotonic()
+        environ = {**os.environ, "WATCH_NAMESPACE": NAMESPACE, "POD_NAMESPACE": NAMESPACE}
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "media_operator",
+            "--log-level=warning",
+            f"--health-port={HEALTH_PORT}",
+            env={**environ, "POD_NAME": f"operator-{time.time_ns()}"},
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.send_signal(signal.SIGTERM)
+            await asyncio.wait_for(self._process.wait(), 20)
+
+    def rss_mib(self) -> float:
+        """Peak resident memory."""
+        assert self._process is not None
+        with open(f"/proc/{self._process.pid}/status") as status:
+            for line in status:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) / 1024
+        return 0.0
+
+    async def until(self, reached: Callable[[dict[str, float]], bool], limit: float) -> float:
+        """Seconds since the start until the metrics say so; raises TimeoutError."""
+        async with asyncio.timeout(limit):
+            while True:
+                self._check_alive()
+                if reached(await asyncio.to_thread(metrics)):
+                    return time.monotonic() - self.started
+                await asyncio.sleep(0.25)
+
+    def _check_alive(self) -> None:
+        assert self._process is not None
+        if self._process.returncode is not None:
+            raise RuntimeError(f"the operator ended with {self._process.returncode}")
+
+
+def metrics() -> dict[str, float]:
+    """Samples of the operator by name with labels; empty while it does not answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{HEALTH_PORT}/metrics", timeout=5) as reply:
+            lines = reply.read().decode().splitlines()
+    except OSError:
+        return {}
+    pairs = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
+    return {name: float(value) for name, _, value in pairs}
+
+
+def _total(samples: dict[str, float], prefix: str) -> float:
+    return sum(value for name, value in samples.items() if name.startswith(prefix))
+
+
+def _at_rest(samples: dict[str, float]) -> bool:
+    """Leading, has planned at least once, and nothing is left to write."""
+    planned = samples.get("media_operator_plan_seconds_count", 0) >= 1
+    idle = samples.get("media_operator_pending_writes", 1) == 0
+    return bool(samples.get("media_operator_leader")) and planned and idle
+
+
+async def _cold(client: KubeClient, streams: int) -> list[Figure]:
+    async with Operator() as operator:
+        written = 'media_operator_writes_total{kind="Stream",verb="WriteStatus"}'
+        seconds = await operator.until(lambda s: s.get(written, 0) >= streams, 300)
+        await operator.until(_at_rest, 60)
+        patches = metrics().get(written, 0) / streams
+        rss = operator.rss_mib()
+    items, _ = await client.list(kube.STREAM, NAMESPACE)
+    homes = Counter(item["status"].get("streamer") for item in items)
+    spread = max(homes.values()) - min(homes.values())
+    return [
+        Figure(f"all {streams} Streams placed, from cold", seconds, "s", "< 60 s"),
+        Figure("status writes a Stream", patches, "", "<= 2"),
+        Figure("most less least Streams on a streamer", spread, "", "<= 1"),
+        Figure("peak memory of the operator", rss, "MiB", "< 256 MiB"),
+        Figure("Streams without a streamer", homes.get(None, 0), "", "0"),
+    ]
+
+
+async def _restart(streams: int) -> list[Figure]:
+    async with Operator() as operator:
+        seconds = await operator.until(_at_rest, 120)
+        await asyncio.sleep(10)
+        writes = _total(metrics(), "media_operator_writes_total")
+        rss = operator.rss_mib()
+    return [
+        Figure(f"restart with {streams} Streams: ready", seconds, "s", "< 60 s"),
+        Figure("writes of the restart and 10 s at rest", writes, "", "0"),
+        Figure("peak memory after the restart", rss, "MiB", "< 256 MiB"),
+    ]
