@@ -17,7 +17,7 @@ PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 SEGMENT_CACHE = "public, max-age=3600, immutable"
 """A segment's name says when it was and how long; it never means another one."""
 SHORT_CACHE = "public, max-age=60"
-"""Parts and initialisation sections are numbered, and numbers start anew with the server."""
+"""Nobody asks later than that for a part or an initialisation section."""
 MASTER_CACHE = "public, max-age=1"
 _MEDIA_FILE = {"ts": "mono.m3u8", "fmp4": "index.fmp4.m3u8", "ll": "index.ll.m3u8"}
 _TRUE = ("true", "1", "yes")
@@ -81,7 +81,7 @@ class HlsHandlers:
         viewer, source = await self._open(request, "fmp4")
         await source.wait_ready(parts_suffice=True)
         track = _track(source, request.route.track)
-        init = track.inits.get(request.route.number)
+        init = track.find_init(request.route.file)
         if init is None:
             raise AccessDenied(404, "not_found", "There is no such initialisation section")
         body = source.read_init(init)

@@ -79,7 +79,7 @@ def render_media(
             lines.append("#EXT-X-DISCONTINUITY")
         if segment.init != init and extension == "m4s":
             init = segment.init
-            lines.append(_map(init, timing))
+            lines.append(_map(track, init, timing))
         lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_date_time(segment)}")
         if segment.msn >= with_parts:
             lines += _parts(segment.parts, timing)
@@ -106,7 +106,7 @@ def _open_segment(track: Track, timing: Timing, init: int) -> Iterator[str]:
         if track.open_discontinuity:
             yield "#EXT-X-DISCONTINUITY"
         if track.open_init != init:
-            yield _map(track.open_init, timing)
+            yield _map(track, track.open_init, timing)
     yield from _parts(track.parts, timing)
     hint = f"{timing.segment_prefix}part-{track.next_msn}-{len(track.parts)}.m4s{QUERY}"
     yield f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{hint}"'
@@ -128,8 +128,9 @@ def _reports(others: Sequence[Track]) -> Iterator[str]:
             yield f'#EXT-X-RENDITION-REPORT:URI="{uri}",LAST-MSN={msn}{last_part}'
 
 
-def _map(number: int, timing: Timing) -> str:
-    return f'#EXT-X-MAP:URI="{timing.segment_prefix}init-{number}.mp4{QUERY}"'
+def _map(track: Track, number: int, timing: Timing) -> str:
+    name = track.inits.get(number, Init(number)).name
+    return f'#EXT-X-MAP:URI="{timing.segment_prefix}init-{name}.mp4{QUERY}"'
 
 
 def _date_time(segment: Segment) -> str:

@@ -6,6 +6,7 @@ its successor counts from the start again: a new generation is numbered on from 
 """
 
 import time
+import zlib
 from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -29,6 +30,12 @@ class Init:
     channels: int = 0
     sample_rate: int = 0
     language: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name in URLs. It follows from the file alone, so that all egress workers agree on it,
+        also if some of them have seen more media workers come and go than others."""
+        return f"{zlib.crc32(self.path.encode()):08x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +164,9 @@ class Track:
         self._restarted = True
 
     def add_init(self, init: Init) -> None:
-        self._renumber_inits(init.number)
+        known = self.inits.get(init.number + self._init_offset)
+        if known is None or known.path != init.path:
+            self._renumber_inits(init.number)
         number = init.number + self._init_offset
         self.inits[number] = replace(init, number=number)
 
@@ -217,6 +226,10 @@ class Track:
         if self.segments and self.segments[0].msn <= msn <= self.segments[-1].msn:
             return self.segments[msn - self.segments[0].msn]
         return next((old for _, old in self._dropped if old.msn == msn), None)
+
+    def find_init(self, name: str) -> Init | None:
+        """The initialisation section of a listed or recently dropped segment by `Init.name`."""
+        return next((init for init in self.inits.values() if init.name == name), None)
 
     def find_part(self, msn: int, index: int) -> Part | None:
         parts: tuple[Part, ...] | list[Part] = ()

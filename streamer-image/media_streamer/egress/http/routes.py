@@ -62,7 +62,7 @@ _SEGMENT = re.compile(
     _TRACK + r"(?P<file>\d{4}/\d\d/\d\d/\d\d/\d\d/\d\d-\d{5,9}(?:-\d{3})?)\.(?:ts|m4s)"
 )
 _PART = re.compile(_TRACK + r"part-(?P<number>\d{1,15})-(?P<index>\d{1,6})\.m4s")
-_INIT = re.compile(_TRACK + r"init-(?P<number>\d{1,9})\.mp4")
+_INIT = re.compile(_TRACK + r"init-(?P<file>[0-9a-f]{8})\.mp4")
 _MEDIA = re.compile(_TRACK + r"(?P<file>mono\.m3u8|index\.(?:fmp4|ll)\.m3u8)")
 _ALIASES: tuple[tuple[str, Kind], ...] = ((".flv", "flv"), (".ts", "ts"))
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\\]")
@@ -125,5 +125,5 @@ def _in_track(path: str) -> Route | None:
     if match := _MEDIA.fullmatch(path):
         return Route("hls_media", match["name"], match["track"], _IN_TRACK[match["file"]])
     if match := _INIT.fullmatch(path):
-        return Route("hls_init", match["name"], match["track"], number=int(match["number"]))
+        return Route("hls_init", match["name"], match["track"], match["file"])
     return None

@@ -184,7 +184,7 @@ async def test_blocked_reload_gives_up_after_three_target_durations(egress, sour
         "tracks-v1a1/2020/01/01/00/00/00-05000.ts",
         "tracks-v9/index.fmp4.m3u8",
         "tracks-v1/part-1-1.m4s",
-        "tracks-v1/init-999.mp4",
+        "tracks-v1/init-00000000.mp4",
         "tracks-a1v1/mono.m3u8",
     ],
 )

@@ -31,12 +31,17 @@ class Maker:
         self.init = 0
         self.kept: list[int] = []
         self.sent: list[Segment] = []
-        track.add_init(Init(0, "/init", "avc1.64001f", 640, 360, 25.0, 500_000))
+        self.path = f"/{clock_ms}-{base}"
+        self.add_init()
+
+    def add_init(self) -> None:
+        path = f"{self.path}/init-{self.init}.mp4"
+        self.track.add_init(Init(self.init, path, "avc1.64001f", 640, 360, 25.0, 500_000))
 
     def segment(self, parts: int = 10, *, discontinuity: bool = False, finish: bool = True) -> None:
         if discontinuity:
             self.init += 1
-            self.track.add_init(Init(self.init, "/init", "avc1.64001f", 640, 360, 25.0, 500_000))
+            self.add_init()
             self.clock_ms += 700
         for index in range(parts):
             self.track.add_part(
@@ -93,7 +98,7 @@ def test_every_playlist_and_every_update_obeys_the_rules(history):
             maker.segment()
         elif step == "repeat":
             track.restart()
-            maker.track.add_init(Init(maker.init, "/init", "avc1.64001f"))
+            maker.add_init()
             for segment in maker.sent:
                 track.add_segment(segment)
         else:
@@ -181,7 +186,7 @@ def test_url_prefix_stands_before_segments():
     text = render_media(track, timing, "m4s", low_latency=True)
     uris = [line for line in text.splitlines() if not line.startswith("#")]
     assert all(uri.startswith("https://cdn.example.com/x/tracks-v1/20") for uri in uris)
-    assert 'URI="https://cdn.example.com/x/tracks-v1/init-0.mp4' in text
+    assert 'URI="https://cdn.example.com/x/tracks-v1/init-' in text
 
 
 def test_master_playlist_with_separate_audio():

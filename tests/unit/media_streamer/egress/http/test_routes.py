@@ -49,7 +49,7 @@ def test_names_survive_percent_encoding(name):
         ("a/tracks-v1a1/mono.m3u8", Route("hls_media", "a", "v1a1", "ts")),
         ("a/tracks-v1/index.ll.m3u8", Route("hls_media", "a", "v1", "ll")),
         ("a/tracks-v1/index.fmp4.m3u8", Route("hls_media", "a", "v1", "fmp4")),
-        ("a/b/tracks-a1/init-3.mp4", Route("hls_init", "a/b", "a1", number=3)),
+        ("a/b/tracks-a1/init-00ff00ff.mp4", Route("hls_init", "a/b", "a1", "00ff00ff")),
         ("a/tracks-v1/part-17-4.m4s", Route("hls_part", "a", "v1", number=17, index=4)),
         (
             "a/tracks-v1a1/2023/11/14/22/13/20-05000.ts",
