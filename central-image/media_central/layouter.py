@@ -44,7 +44,11 @@ _NAMESPACE = "\0namespace"  # no label can have this name
 
 
 class Layouter:
-    """`start()`, `close()`; `on_layout` is told each written change (name, layout)."""
+    """`start()`, `close()`; `on_layout` is told each written change (name, layout).
+
+    `starting` are streamers that were just started: streams are placed on them before they have
+    answered, so that they find them at their first question.
+    """
 
     def __init__(
         self,
@@ -53,12 +57,14 @@ class Layouter:
         *,
         interval: float,
         on_layout: Callable[[str, JsonObject], None] | None = None,
+        starting: frozenset[str] = frozenset(),
         rng: random.Random | None = None,
     ) -> None:
         self._store = store
         self._fleet = fleet
         self._interval = interval
         self._on_layout = on_layout
+        self._starting = starting
         self._random = rng or random.Random()
         self._tasks: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
@@ -137,7 +143,7 @@ class Layouter:
 
     def _is_known(self, hostname: str) -> bool:
         link = self._fleet.link(hostname)
-        return link is not None and link.ever_online
+        return hostname in self._starting or (link is not None and link.ever_online)
 
     async def _write(
         self, records: Mapping[str, Record], decisions: Sequence[Decision]
@@ -170,7 +176,13 @@ class Layouter:
             if ingest:
                 placed[ingest] = placed.get(ingest, 0) + 1
         return [
-            _offer(record, self._fleet.link(record.key), self._fleet.is_alive(record), placed)
+            _offer(
+                record,
+                self._fleet.link(record.key),
+                placed,
+                alive=self._fleet.is_alive(record),
+                known=self._is_known(record.key),
+            )
             for record in self._store.all(Kind.STREAMER)
             if record.config.get("role", "streamer") == "streamer"
         ]
@@ -224,18 +236,23 @@ def _demand(record: Record) -> StreamDemand:
 
 
 def _offer(
-    record: Record, link: StreamerLink | None, alive: bool, placed: Mapping[str, int]
+    record: Record,
+    link: StreamerLink | None,
+    placed: Mapping[str, int],
+    *,
+    alive: bool,
+    known: bool,
 ) -> StreamerOffer:
     config = record.config
     stats: JsonObject = link.observed.stats if link is not None and link.observed else {}
     limit = config.get("channel_limit")
     limit = DEFAULT_CHANNEL_LIMIT if limit is None else limit
     # Not heard of since Central started, or too busy: what is there stays, nothing is added.
-    if link is None or not link.ever_online or _over_cpu_limit(record, link):
+    if not known or _over_cpu_limit(record, link):
         limit = min(limit, placed.get(record.key, 0))
     return StreamerOffer(
         hostname=record.key,
-        online=alive and ((link is not None and link.ever_online) or placed.get(record.key, 0) > 0),
+        online=alive and (known or placed.get(record.key, 0) > 0),
         draining=bool(config.get("draining", False)),
         labels={**(config.get("labels") or {}), _NAMESPACE: config.get("namespace") or ""},
         has_gpu=bool(config.get("gpu", bool(stats.get("transcoder_devices")))),

@@ -90,8 +90,10 @@ async def running(settings: Settings) -> AsyncIterator[Central]:
             started_at=time.time(),
         )
         await _serve(stack, context)
+        started_local = False
         if keys is not None:
-            await _start_trial(stack, context, keys, api_key, await _is_first_start(database))
+            first = await _is_first_start(database)
+            started_local = await _start_trial(stack, context, keys, api_key, first)
         stack.push_async_callback(fleet.close)
         collector = Collector(fleet, history)
         stack.push_async_callback(collector.close)
@@ -103,6 +105,7 @@ async def running(settings: Settings) -> AsyncIterator[Central]:
                 fleet,
                 interval=settings.layouter_sleeping_interval,
                 on_layout=history.add_layout,
+                starting=frozenset({local.HOSTNAME}) if started_local else frozenset(),
             )
             stack.push_async_callback(layouter.close)
             await layouter.start()
@@ -218,12 +221,16 @@ async def _start_trial(
     keys: TrialKeys,
     api_key: str,
     first: bool,
-) -> None:
-    """The local streamer, if wanted and installed, and the demo stream at the first start."""
+) -> bool:
+    """The local streamer, if wanted and installed, and the demo stream at the first start.
+
+    Returns whether there is a local streamer.
+    """
     settings = context.settings
-    if settings.with_local_streamer and not local.is_installed():
+    wanted = settings.with_local_streamer and local.is_installed()
+    if settings.with_local_streamer and not wanted:
         log.warning("no local streamer: the package media_streamer is not installed")
-    elif settings.with_local_streamer:
+    if wanted:
         options = local.LocalOptions(
             directory=settings.data_directory,
             http_port=settings.streamer_http_port,
@@ -245,6 +252,7 @@ async def _start_trial(
             "inputs": [{"url": "fake://fake"}],
         }
         await context.store.put(Kind.STREAM, DEMO_STREAM, demo)
+    return wanted
 
 
 def greeting(central: Central) -> list[str]:

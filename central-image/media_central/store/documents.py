@@ -34,8 +34,8 @@ def next_document(
         raise InvalidResourceError(_message(refused), _pointer(error, patch)) from None
     except ValueError as error:
         raise InvalidResourceError(str(error)) from None
-    if _has_nul(document):
-        raise InvalidResourceError("text must not contain the character U+0000")
+    if not is_storable(document):
+        raise InvalidResourceError("text must not contain U+0000 or a lone surrogate")
     return document
 
 
@@ -51,10 +51,10 @@ def _pointer(error: ValidationError, patch: JsonObject) -> str:
     return json_pointer(error_path(error.errors(include_context=False)[0]["loc"], patch))
 
 
-def _has_nul(value: Any) -> bool:
-    # PostgreSQL's text cannot hold it, and no name, URL or title has a use for it.
+def is_storable(value: Any) -> bool:
+    """False for text that PostgreSQL cannot hold and UTF-8 cannot carry (RFC 3629 section 3)."""
     if isinstance(value, str):
-        return "\0" in value
+        return "\0" not in value and not any("\ud800" <= letter <= "\udfff" for letter in value)
     if isinstance(value, Mapping):
-        return any(_has_nul(item) for pair in value.items() for item in pair)
-    return isinstance(value, list) and any(map(_has_nul, value))
+        return all(is_storable(item) for pair in value.items() for item in pair)
+    return not isinstance(value, list) or all(map(is_storable, value))

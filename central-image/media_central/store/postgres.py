@@ -18,7 +18,7 @@ from media_api.base import JsonObject
 
 from media_central.db import ACQUIRE_TIMEOUT_SECONDS, Database, DatabaseUnavailable
 from media_central.store.cache import RecordCache, Watch
-from media_central.store.documents import next_document, target_key
+from media_central.store.documents import is_storable, next_document, target_key
 from media_central.store.port import (
     InvalidResourceError,
     Kind,
@@ -97,6 +97,8 @@ class PostgresStore:
             raise StoreUnavailableError(str(error)) from error
         except asyncpg.DataError as error:
             raise InvalidResourceError(f"PostgreSQL refuses the text: {error}") from error
+        except asyncpg.PostgresError as error:
+            raise StoreUnavailableError(f"PostgreSQL refuses: {error}") from error
         for key in plan.removed:
             self._forget(kind, key)
         records = {row["name"]: _record(kind, row) for row in rows}
@@ -111,18 +113,22 @@ class PostgresStore:
         patches: Sequence[tuple[str, JsonObject]],
     ) -> Sequence[Any]:
         names = {name for key, patch in patches for name in (key, target_key(kind, key, patch))}
+        if not is_storable(list(names)):
+            raise InvalidResourceError("a name must not contain U+0000 or a lone surrogate")
         rows: Sequence[Any] = await connection.fetch(
             f"SELECT {_COLUMNS} FROM {kind} WHERE name = ANY($1)", list(names)
         )
         return rows
 
     async def delete(self, kind: Kind, key: str) -> bool:
+        if not is_storable(key):
+            return False
         try:
             async with self._database.acquire() as connection:
                 row = await connection.fetchrow(
                     f"DELETE FROM {kind} WHERE name = $1 RETURNING name", key
                 )
-        except DatabaseUnavailable as error:
+        except (DatabaseUnavailable, asyncpg.PostgresError) as error:
             raise StoreUnavailableError(str(error)) from error
         self._forget(kind, key)
         return row is not None
@@ -146,7 +152,7 @@ class PostgresStore:
                     [version for version, _ in layouts.values()],
                     [layout for _, layout in layouts.values()],
                 )
-        except DatabaseUnavailable as error:
+        except (DatabaseUnavailable, asyncpg.PostgresError) as error:
             raise StoreUnavailableError(str(error)) from error
         for row in rows:
             self._cache.apply(_record(Kind.STREAM, row))
