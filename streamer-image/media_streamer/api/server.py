@@ -55,7 +55,10 @@ def _add(app: web.Application, base: str, routes: Iterable[Route]) -> None:
     for route in routes:
         # A name in the path may hold slashes, encoded or as they are; the rest decides.
         path = base + _PARAMETER.sub(r"{\1:.+}", route.path)
-        app.router.add_route(route.method, path, guarded(route.handler, route.right))
+        handler = guarded(route.handler, route.right)
+        app.router.add_route(route.method, path, handler)
+        if route.method == "GET":
+            app.router.add_route("HEAD", path, handler)
 
 
 class ApiServer:

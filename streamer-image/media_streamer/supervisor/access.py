@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
+from urllib.parse import parse_qsl
 
 from media_api.auth import AuthBackendConfig, AuthSpec
 from media_api.rest.credentials import same_secret
@@ -150,6 +151,11 @@ class AccessControl:
             "config": delivery_config(stream, self._streams.config),
         }
 
+    def close(self) -> None:
+        """Give up the questions that are under way."""
+        for task in self._asking.values():
+            task.cancel()
+
     def forget(self) -> None:
         """Ask again for new sessions: the rules changed."""
         self._verdicts.clear()
@@ -175,6 +181,9 @@ class AccessControl:
             return refusal(404, "stream_disabled", stream.problem or "The stream is disabled")
         if request.kind == "publish":
             return self._check_publisher(stream, request)
+        if stream.config.drm is not None:
+            # In clear is not what its owner asked for.
+            return refusal(403, "drm_not_supported", "This server cannot encrypt the stream (drm)")
         protocols = stream.config.protocols
         switch = _SWITCHES.get(request.proto)
         if switch is None:
@@ -208,10 +217,16 @@ class AccessControl:
 
     @staticmethod
     def _key(stream: Stream, request: AccessRequest, token: str) -> str:
+        """Identity of a session: name, ip, proto, and what else `session_keys` names."""
         spec = _spec(stream, request.kind)
-        extra = [key for key in (spec.session_keys or ()) if key == "token"] if spec else []
-        parts = [stream.name, request.ip, request.proto, request.kind, *extra, token]
-        return session_key(parts)
+        extra = spec.session_keys if spec is not None and spec.session_keys else ["token"]
+        query = dict(parse_qsl(request.qs, max_num_fields=100)) if extra != ["token"] else {}
+        more = [
+            f"{key}={token if key == 'token' else query.get(key, '')}"
+            for key in extra
+            if key not in {"name", "ip", "proto"}
+        ]
+        return session_key([stream.name, request.ip, request.proto, request.kind, *more])
 
     def _existing(self, stream: Stream, request: AccessRequest, key: str) -> Session | None:
         if request.proto not in SEGMENTED_PROTOCOLS or request.kind != "play":
@@ -288,8 +303,8 @@ class AccessControl:
             title = f"The server has its {limit} sessions (max_sessions)"
             return refusal(503, "too_many_sessions", title)
         user_limit = _user_limit(stream, verdict)
-        user = verdict.user_id or token
-        if user_limit and user and len(self._sessions.of_user(user)) >= user_limit:
+        owner = verdict.user_id or token
+        if user_limit and owner and len(self._sessions.of_owner(owner)) >= user_limit:
             title = f"The user has {user_limit} sessions already"
             return refusal(403, "user_sessions_limit", title)
         return None
@@ -310,7 +325,8 @@ class AccessControl:
             query_string=request.qs,
             user_agent=request.user_agent,
             referer=request.referer,
-            user_id=verdict.user_id or token,
+            user_id=verdict.user_id,
+            owner=verdict.user_id or token,
             max_sessions=_user_limit(stream, verdict),
             soft_limitation=bool(spec and spec.soft_limitation),
         )

@@ -191,10 +191,14 @@ class ExternalConfig:
         """Refresh until cancelled."""
         await self.restore()
         pause = REFRESH_SECONDS
-        while True:
-            good = await self.refresh()
-            pause = REFRESH_SECONDS if good else min(pause * 2, MAX_REFRESH_SECONDS)
-            await asyncio.sleep(pause)
+        try:
+            while True:
+                good = await self.refresh()
+                pause = REFRESH_SECONDS if good else min(pause * 2, MAX_REFRESH_SECONDS)
+                await asyncio.sleep(pause)
+        finally:
+            for lookup in self._lookups.values():
+                lookup.cancel()
 
     async def restore(self) -> None:
         """Run what the backend said before the last stop, until it says otherwise."""
@@ -331,6 +335,7 @@ def forget_state(state_file: Path) -> None:
 
 def _write_private(path: Path, text: str) -> None:
     """Replace `path` at once, mode 0600."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w") as file:

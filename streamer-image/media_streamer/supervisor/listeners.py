@@ -7,7 +7,7 @@ silence with another streamer of the same user, so a new port is first bound her
 import contextlib
 import errno
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from media_api.server import Listener, Listeners, TlsListener
 
 SERVED = ("http", "https", "rtmp", "rtmps")
 """Protocols that the egress workers speak."""
-NOT_SERVED = ("rtsp", "rtsps", "srt", "turn", "snmp", "sip")
 DEFAULT_CERTIFICATE = Path("/etc/flussonic/streamer.crt")
 DEFAULT_KEY = Path("/etc/flussonic/streamer.key")
 
@@ -126,12 +125,3 @@ def _words(error: OSError) -> str:
     if error.errno == errno.EADDRNOTAVAIL:
         return "this machine does not have the address"
     return error.strerror or str(error)
-
-
-def unsupported(listeners: Listeners | None) -> Mapping[str, str]:
-    """Alerts for listeners that this server cannot serve."""
-    return {
-        f"listener_{protocol}": f"{protocol} listeners are configured, but {protocol} is not served"
-        for protocol in NOT_SERVED
-        if getattr(listeners, protocol, None)
-    }

@@ -43,6 +43,8 @@ class Session:
     user_agent: str = ""
     referer: str = ""
     user_id: str = ""
+    owner: str = ""
+    """Whom `max_sessions` counts: the user that the backend named, else the token."""
     max_sessions: int | None = None
     soft_limitation: bool = False
     opened_at: float = field(default_factory=time.time)
@@ -109,10 +111,13 @@ class SessionRegistry:
         self._open: dict[str, Session] = {}
         self._by_key: dict[str, Session] = {}
         self._by_name: dict[str, dict[str, Session]] = {}
+        self._by_owner: dict[str, dict[str, Session]] = {}
         self._totals: dict[str, Totals] = {}
         self._rates: dict[str, deque[tuple[float, int]]] = {}
         self.closed: deque[Session] = deque(maxlen=CLOSED_KEPT)
         self._closed_ids: set[str] = set()
+        self.clients = 0
+        """Open play sessions."""
         self.bytes_received = 0
         self.bytes_sent = 0
         self._ids: Callable[[], str] = lambda: str(uuid.uuid4())
@@ -132,16 +137,9 @@ class SessionRegistry:
     def of_stream(self, name: str, kind: str = "play") -> list[Session]:
         return [item for item in self._by_name.get(name, {}).values() if item.kind == kind]
 
-    def of_user(self, user_id: str) -> list[Session]:
-        """Open play sessions of a user, the oldest first."""
-        return [
-            item for item in self._open.values() if item.user_id == user_id and item.kind == "play"
-        ]
-
-    @property
-    def clients(self) -> int:
-        """Open play sessions."""
-        return sum(item.kind == "play" for item in self._open.values())
+    def of_owner(self, owner: str) -> list[Session]:
+        """Open play sessions that count for one user, the oldest first."""
+        return [item for item in self._by_owner.get(owner, {}).values() if item.kind == "play"]
 
     def totals(self, name: str) -> Totals:
         return self._totals.setdefault(name, Totals())
@@ -153,7 +151,10 @@ class SessionRegistry:
         if session.key:
             self._by_key[session.key] = session
         self._by_name.setdefault(session.name, {})[session.id] = session
+        if session.owner:
+            self._by_owner.setdefault(session.owner, {})[session.id] = session
         if session.kind == "play":
+            self.clients += 1
             self.totals(session.name).play_sessions += 1
         return session
 
@@ -264,10 +265,12 @@ class SessionRegistry:
         del self._open[session.id]
         if session.key and self._by_key.get(session.key) is session:
             del self._by_key[session.key]
-        siblings = self._by_name.get(session.name, {})
-        siblings.pop(session.id, None)
-        if not siblings:
-            self._by_name.pop(session.name, None)
+        self.clients -= session.kind == "play"
+        for index, value in ((self._by_name, session.name), (self._by_owner, session.owner)):
+            siblings = index.get(value, {})
+            siblings.pop(session.id, None)
+            if not siblings:
+                index.pop(value, None)
         session.closed_at = time.time()
         session.close_reason = reason
         workers = tuple(session.bytes_by_worker)

@@ -104,19 +104,23 @@ def _segments(environ: Mapping[str, str], runtime: Path) -> Path:
 
 
 def _state(environ: Mapping[str, str], config_path: Path, runtime: Path) -> Path:
-    """`STREAMER_STATE_DIR`, else beside the configuration; where neither can be written: runtime.
+    """`STREAMER_STATE_DIR`, else `state` beside the configuration; runtime if that is read-only.
 
-    The state holds secrets of streams, hence mode 0700.
+    It is made when something is written there, mode 0700, as the state holds secrets of streams.
     """
-    given = environ.get("STREAMER_STATE_DIR")
-    for path in [Path(given).absolute()] if given else [config_path.parent / "state", runtime]:
-        try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(path, os.W_OK):
-            return path
-    raise SettingsError(f"STREAMER_STATE_DIR {given!r} cannot be written: name another directory")
+    if given := environ.get("STREAMER_STATE_DIR"):
+        path = Path(given).absolute()
+        if not _can_be_written(path):
+            raise SettingsError(f"STREAMER_STATE_DIR {given!r} cannot be written: name another")
+        return path
+    beside = config_path.absolute().parent / "state"
+    return beside if _can_be_written(beside) else runtime
+
+
+def _can_be_written(path: Path) -> bool:
+    """True if `path` is a writable directory or can be made."""
+    existing = next(one for one in (path, *path.parents) if one.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
 
 
 def _free_bytes(path: Path) -> int:

@@ -28,7 +28,6 @@ from media_streamer.supervisor.listeners import (
     listeners_message,
     ports_of,
     probe,
-    unsupported,
     without_ports,
 )
 from media_streamer.supervisor.processes import ProcessPool, Worker, worker_command
@@ -36,6 +35,7 @@ from media_streamer.supervisor.sessions import Session, SessionRegistry
 from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
 from media_streamer.supervisor.stats import ServerStats
 from media_streamer.supervisor.streams import StreamControl
+from media_streamer.supervisor.unsupported import unsupported_parts
 
 log = logging.getLogger(__name__)
 
@@ -81,10 +81,8 @@ class Supervisor:
         )
         self._control = ControlServer(settings.control_socket, self)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._listening: asyncio.Task[None] | None = None
         self._egress_came = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._listen_now = False
         self.ready = False
         self.access: AccessControl
         self._http: aiohttp.ClientSession
@@ -112,8 +110,11 @@ class Supervisor:
             stats["config_error"] = error
         if self.external is not None and self.external.status is not None:
             stats["config_external_status"] = self.external.status
-        if self.alerts:
-            stats["text_alerts"] = dict(self.alerts)
+        alerts = {**unsupported_parts(self.configuration.current), **self.alerts}
+        if problems := self.egress.problems:
+            alerts.setdefault("listeners", "; ".join(problems))
+        if alerts:
+            stats["text_alerts"] = alerts
         return stats
 
     def stop(self) -> None:
@@ -190,16 +191,17 @@ class Supervisor:
                 "no egress worker started within"
                 f" {EGRESS_START_SECONDS:.0f} s: see the errors above"
             ) from None
-        self._listen_now = True
         problems = await self.egress.listen(self._wanted_listeners())
         if problems:
             raise StartFailed("; ".join(problems))
 
     async def _shut_down(self) -> None:
         self.ready = False
-        for task in [*self._tasks, *filter(None, [self._external_task, self._listening])]:
+        self.access.close()
+        tasks = {*self._tasks, *([self._external_task] if self._external_task else [])}
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._pool.stop_all()
         await self._control.close()
 
@@ -258,10 +260,6 @@ class Supervisor:
         self.streams.apply(self.streams.catalog.set_config(new))
         if old.vods != new.vods:
             self.streams.vods_changed()
-        self.alerts = {**self.alerts, **unsupported(new.listeners)}
-        for key in [key for key in self.alerts if key.startswith("listener_")]:
-            if key not in unsupported(new.listeners):
-                del self.alerts[key]
         if self.ready:
             self.access.forget()
             self.egress.settings_changed(self._worker_settings())

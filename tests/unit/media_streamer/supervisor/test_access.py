@@ -280,6 +280,18 @@ async def test_publishing_asks_by_post(world: World) -> None:
     assert not (await world.ask(PUBLISH, token="x"))["allowed"]
 
 
+async def test_session_keys(world: World) -> None:
+    world.configure({"on_play": {"url": world.url, "session_keys": ["name", "device"]}})
+    first = await world.ask(qs="device=1", token="x")
+    assert (await world.ask(qs="device=1", token="y"))["session_id"] == first["session_id"]
+    assert (await world.ask(qs="device=2", token="x"))["session_id"] != first["session_id"]
+
+
+async def test_a_stream_with_drm_is_not_served_in_clear(world: World) -> None:
+    world.configure({"drm": {"vendor": "widevine"}})
+    assert (await world.ask())["code"] == "drm_not_supported"
+
+
 async def test_delivery_settings(world: World) -> None:
     world.configure({"segment_duration": 2000}, url_prefix="http://cdn/")
     config = (await world.ask())["config"]

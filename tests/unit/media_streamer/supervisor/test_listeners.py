@@ -10,7 +10,6 @@ from media_streamer.supervisor.listeners import (
     listeners_message,
     ports_of,
     probe,
-    unsupported,
     without_ports,
 )
 
@@ -62,5 +61,4 @@ def test_the_message_carries_what_workers_need() -> None:
     }
     left = without_ports(message, [Port("http", "", 80)])
     assert [item["port"] for item in left["http"]] == [81]
-    assert "rtsp" in unsupported(listeners)["listener_rtsp"]
     assert listeners_message(None) == {"http": [], "https": [], "rtmp": [], "rtmps": []}

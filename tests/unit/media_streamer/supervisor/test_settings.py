@@ -1,0 +1,46 @@
+"""Directories and numbers from the environment."""
+
+from pathlib import Path
+
+import pytest
+from media_streamer.supervisor.settings import SettingsError, read_settings, remove_directories
+
+
+def test_given_directories_stay(tmp_path: Path) -> None:
+    environ = {
+        "STREAMER_RUNTIME_DIR": str(tmp_path / "run"),
+        "STREAMER_SEGMENTS_DIR": str(tmp_path / "seg"),
+        "STREAMER_MEDIA_WORKERS": "3",
+        "FLUSSONIC_HOSTNAME": "old",
+    }
+    settings = read_settings(tmp_path / "x" / "flussonic.conf", environ)
+    assert settings.runtime.stat().st_mode & 0o777 == 0o700
+    assert (settings.media_workers, settings.hostname) == (3, "old")
+    assert settings.state == tmp_path / "x" / "state"
+    assert not settings.state.exists(), "made when it is needed"
+    remove_directories(settings, environ)
+    assert settings.runtime.exists()
+    assert settings.segments.exists()
+
+
+def test_made_directories_go(tmp_path: Path) -> None:
+    settings = read_settings(tmp_path / "flussonic.conf", {})
+    assert settings.runtime.exists()
+    remove_directories(settings, {})
+    assert not settings.runtime.exists()
+    assert not settings.segments.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STREAMER_MEDIA_WORKERS", "many"),
+        ("STREAMER_EGRESS_WORKERS", "0"),
+        ("STREAMER_RUNTIME_DIR", "/tmp/" + "x" * 120),
+        ("STREAMER_STATE_DIR", "/dev/null/nothing"),
+    ],
+)
+def test_a_wrong_variable_is_named(tmp_path: Path, name: str, value: str) -> None:
+    environ = {"STREAMER_RUNTIME_DIR": str(tmp_path), name: value}
+    with pytest.raises(SettingsError, match=name):
+        read_settings(tmp_path / "conf", environ)
