@@ -26,8 +26,8 @@ CORS = {
     "Access-Control-Expose-Headers": "*",
     "Access-Control-Allow-Private-Network": "true",
 }
-RIGHT = "right"
-"""Key of the request: what its sender may do, `view` or `edit`."""
+RIGHT = web.RequestKey("right", str)
+"""What the sender of a request may do, `view` or `edit`."""
 
 
 def guarded(handler: Handler, need: Need) -> Handler:
@@ -68,7 +68,8 @@ async def api_middleware(
     body = response.body if isinstance(response, web.Response) else None
     if isinstance(body, bytes) and len(body) >= MIN_GZIP_BYTES:
         response.headers["Vary"] = "Accept-Encoding"
-        response.enable_compression()
+        if "gzip" in request.headers.get("Accept-Encoding", "").lower():
+            response.enable_compression(web.ContentCoding.gzip)
     return response
 
 

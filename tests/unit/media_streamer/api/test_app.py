@@ -1,0 +1,238 @@
+"""The REST API in one process: the real supervisor object, no workers behind it."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from media_api.rest.credentials import basic_header
+from media_streamer.api.openapi import openapi
+from media_streamer.api.server import ROUTES, make_app
+from media_streamer.supervisor.sessions import Session
+from media_streamer.supervisor.settings import Settings
+from media_streamer.supervisor.supervisor import Supervisor
+from yarl import URL
+
+BASE = "/streamer/api/v3"
+CONFIG = """
+http 8080;
+stream a { input fake://fake; title "Anna"; position 2; }
+stream dir/b { input rtsp://u:SECRET@192.0.2.1/x; position 1; }
+stream c { input publish://; disabled; password PUBLISH; }
+vod files { storage /srv; }
+"""
+
+
+class Api:
+    """Calls and their answers."""
+
+    def __init__(self, supervisor: Supervisor, client: TestClient[Any, Any], path: Path) -> None:
+        self.supervisor, self.client, self.path = supervisor, client, path
+
+    async def call(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        async with self.client.request(method, path, **options) as answer:
+            text = await answer.text()
+            if answer.content_type != "application/json":
+                return answer.status, text
+            assert text.endswith("\n") or method == "HEAD"
+            return answer.status, json.loads(text or "null")
+
+    async def get(self, path: str, **options: Any) -> Any:
+        status, body = await self.call("GET", path, **options)
+        assert status == 200, body
+        return body
+
+    def configured(self) -> str:
+        return self.path.read_text()
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    path = tmp_path / "flussonic.conf"
+    path.write_text(CONFIG)
+    supervisor = Supervisor(Settings(path, tmp_path, tmp_path, tmp_path, 1, 1, "host1"), {})
+    await supervisor.configuration.start()
+    async with TestClient(TestServer(make_app(supervisor))) as client:
+        yield Api(supervisor, client, path)
+
+
+async def test_lists(api: Api) -> None:
+    page = await api.get(f"{BASE}/streams")
+    assert [item["name"] for item in page["streams"]] == ["c", "dir/b", "a"]
+    assert page["estimated_count"] == 3
+    assert page["next"] is None
+    assert page["server_id"] == api.supervisor.stats.id
+    first = await api.get("/flussonic/api/v3/streams?sort=-name&limit=2&select=title")
+    assert first["streams"] == [{"name": "dir/b"}, {"name": "c"}]
+    second = await api.get(
+        f"{BASE}/streams", params={"sort": "-name", "limit": "2", "cursor": first["next"]}
+    )
+    assert [item["name"] for item in second["streams"]] == ["a"]
+    found = await api.get(f"{BASE}/streams?q=anna&stats.alive=false&disabled=false")
+    assert [item["name"] for item in found["streams"]] == ["a"]
+    status, body = await api.call("GET", f"{BASE}/streams?limit=many")
+    assert (status, body["errors"][0]["source"]["parameter"]) == (400, "limit")
+
+
+@pytest.mark.parametrize("path", ["dir%2Fb", "dir/b"])
+async def test_names_with_slashes(api: Api, path: str) -> None:
+    root = str(api.client.make_url("/")).rstrip("/")
+    url = URL(f"{root}{BASE}/streams/{path}", encoded=True)
+    async with api.client.session.get(url) as answer:
+        assert (await answer.json())["name"] == "dir/b"
+
+
+async def test_form_of_answers(api: Api) -> None:
+    async with api.client.get(f"{BASE}/streams", headers={"Accept-Encoding": "gzip"}) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert (await api.call("HEAD", f"{BASE}/streams/a"))[0] == 200
+    assert (await api.call("OPTIONS", f"{BASE}/streams/a"))[0] == 204
+    assert (await api.call("POST", f"{BASE}/streams"))[0] == 405
+    status, body = await api.call("GET", f"{BASE}/nothing")
+    assert (status, body["error"]) == (404, "not_found")
+    status, body = await api.call("GET", f"{BASE}/streams/none")
+    assert (status, body["errors"][0]["code"]) == (404, "stream_not_found")
+
+
+async def test_a_stream_is_written_changed_and_deleted(api: Api) -> None:
+    status, state = await api.call("PUT", f"{BASE}/streams/new", json={"static": "false"})
+    assert (status, state["static"], state["named_by"]) == (200, False, "config")
+    await api.call("PUT", f"{BASE}/streams/new", json={"title": "T", "stats": {"alive": True}})
+    assert api.supervisor.streams.catalog.streams["new"].saved == {
+        "name": "new",
+        "static": False,
+        "title": "T",
+    }
+    status, state = await api.call("PUT", f"{BASE}/streams/new", json={"$reset": True})
+    assert "title" not in state
+    status, body = await api.call("PUT", f"{BASE}/streams/new", json={"name": "a"})
+    assert (status, body["error"]) == (400, "config_not_changed")
+    assert (await api.call("DELETE", f"{BASE}/streams/new"))[0] == 204
+    assert "new" not in api.configured()
+
+
+async def test_a_stream_that_does_not_run_is_not_restarted(api: Api) -> None:
+    status, body = await api.call("POST", f"{BASE}/streams/c/stop")
+    assert (status, body["error"]) == (409, "stream_not_running")
+    assert (await api.call("POST", f"{BASE}/streams/x/stop"))[0] == 404
+    status, body = await api.call("POST", f"{BASE}/streams/a/inputs/7/select")
+    assert (status, body["error"]) == (400, "input_not_found")
+
+
+async def test_streams_of_a_backend_cannot_be_changed_here(api: Api) -> None:
+    api.supervisor.configuration.current.config_external = "http://KEY@backend/"
+    for method in ("PUT", "DELETE"):
+        status, body = await api.call(method, f"{BASE}/streams/a", json={})
+        assert (status, body["error"]) == (400, "config_external")
+    assert (await api.call("PUT", f"{BASE}/config", json={"streams": []}))[0] == 400
+
+
+async def test_sessions(api: Api) -> None:
+    session = api.supervisor.sessions.open(
+        Session(id="", name="a", kind="play", proto="hls", ip="10.0.0.1", token="SECRET")
+    )
+    page = await api.get(f"{BASE}/sessions?name=a")
+    assert [item["id"] for item in page["sessions"]] == [session.id]
+    legacy = await api.get("/flussonic/api/sessions?name=a")
+    assert (legacy["event"], legacy["sessions"][0]["type"]) == ("user.list", "hls")
+    assert (await api.get(f"{BASE}/sessions/{session.id}"))["token"] == "SECRET"
+    assert (await api.get(f"{BASE}/streams/a"))["stats"]["online_clients"] == 1
+    assert (await api.call("DELETE", f"{BASE}/sessions/{session.id}"))[0] == 204
+    assert (await api.call("DELETE", f"{BASE}/sessions/{session.id}"))[0] == 404
+    assert (await api.call("POST", f"{BASE}/sessions/reauth?name=none"))[0] == 404
+
+
+async def test_collections(api: Api) -> None:
+    page = await api.get(f"{BASE}/vods")
+    assert [item["prefix"] for item in page["vods"]] == ["files"]
+    status, vod = await api.call("PUT", f"{BASE}/vods/more", json={"storages": ["/m"]})
+    assert (status, vod["prefix"], vod["storages"]) == (200, "more", [{"url": "/m"}])
+    assert "vod more" in api.configured()
+    status, peer = await api.call(
+        "PUT", f"{BASE}/cluster/peers/h1", json={"api_url": "http://h1", "cluster_key": "K"}
+    )
+    assert (status, peer["hostname"]) == (200, "h1")
+    assert (await api.call("DELETE", f"{BASE}/cluster/peers/h1"))[0] == 204
+    assert (await api.call("DELETE", f"{BASE}/cluster/peers/h1"))[0] == 404
+    status, body = await api.call("PUT", f"{BASE}/caches/x", json={})
+    assert (status, body["errors"][0]["source"]["pointer"]) == (400, "/path")
+
+
+async def test_the_older_api(api: Api) -> None:
+    server = await api.get("/flussonic/api/server")
+    assert (server["hostname"], server["total_streams"]) == ("host1", 3)
+    media = await api.get("/flussonic/api/media?name=a,none")
+    assert [item["value"]["name"] for item in media] == ["a"]
+    assert media[0]["value"]["urls"] == [{"value": "fake://fake", "options": {}}]
+    assert (await api.call("GET", "/flussonic/api/stream_health/a"))[0] == 424
+    assert await api.get("/flussonic/api/media_info/dir/b") == {}
+    assert 'stream_bytes_in{name="a"' in await api.get("/flussonic/api/metrics?request=streams")
+    assert (await api.call("GET", "/flussonic/api/metrics?request=tea"))[0] == 400
+    api.path.write_text(CONFIG + "stream d { }")
+    assert await api.get("/flussonic/api/reload") == {"success": True}
+    assert "d" in api.supervisor.streams.catalog.streams
+
+
+async def test_logins(api: Api) -> None:
+    body = {"edit_auth": "admin secret", "view_auth": "viewer look"}
+    assert (await api.call("PUT", f"{BASE}/config", json=body))[0] == 200
+    viewer = {"Authorization": basic_header("viewer", "look")}
+    admin = {"Authorization": basic_header("admin", "secret")}
+    assert (await api.call("GET", f"{BASE}/streams"))[0] == 401
+    script = {"X-Requested-With": "fetch"}
+    assert (await api.call("GET", f"{BASE}/streams", headers=script))[0] == 403
+    for path in ("/monitoring/liveness", "/ui_settings", "/openapi.json"):
+        assert (await api.call("GET", BASE + path))[0] == 200
+    assert (await api.call("GET", f"{BASE}/monitoring/readiness"))[0] == 503
+    assert "SECRET" not in json.dumps(await api.get(f"{BASE}/streams", headers=viewer))
+    guess = await api.get(f"{BASE}/streams?password_like=PUB", headers=viewer)
+    assert guess["streams"] == [], "a filter must not tell whether a guess is right"
+    status, body = await api.call("GET", f"{BASE}/config?full=true", headers=viewer)
+    assert status == 200
+    assert not {"SECRET", "secret", "look"} & set(json.dumps(body).replace('"', " ").split())
+    assert (await api.call("PUT", f"{BASE}/streams/x", headers=viewer, json={}))[0] == 403
+    assert (await api.call("GET", "/flussonic/api/reload", headers=viewer))[0] == 403
+    assert (await api.call("PUT", f"{BASE}/streams/x", headers=admin, json={}))[0] == 200
+    forwarded = {**admin, "X-Real-IP": "11.0.0.1"}
+    body = {"api_allowed_from": ["10/8", "127/8"]}
+    assert (await api.call("PUT", f"{BASE}/config", headers=admin, json=body))[0] == 200
+    assert (await api.call("GET", f"{BASE}/streams", headers=forwarded))[0] == 403
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(body=st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(["name", "inputs", "url", "dvr", "title", "$reset", "x", "stats"]),
+        inner,
+        max_size=4,
+    ),
+    max_leaves=8,
+))  # fmt: skip
+async def test_any_body_is_answered(api: Api, body: Any) -> None:
+    status, answer = await api.call("PUT", f"{BASE}/streams/fuzz", json=body)
+    assert status in {200, 400}, answer
+    assert status == 200 or answer["errors"]
+
+
+def test_the_document_has_every_route() -> None:
+    document = openapi(ROUTES, "1")
+    for route in ROUTES:
+        assert route.method.lower() in document["paths"][route.path]
+    text = json.dumps(document)
+    for name in {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}:
+        assert name in document["components"]["schemas"], name
+    operations = [
+        operation["operationId"]
+        for path in document["paths"].values()
+        for operation in path.values()
+    ]
+    assert len(operations) == len(set(operations))
