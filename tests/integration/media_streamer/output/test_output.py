@@ -395,3 +395,31 @@ def test_files_of_a_dead_predecessor_go_after_the_grace(
     while old.exists() and time.monotonic() < deadline:
         collector.output.flush()
     assert not old.exists()
+
+
+def test_segments_end_without_key_frames_and_without_video(
+    clip: Clip, collect: Callable[..., Collector]
+) -> None:
+    collector = collect(segment_count=100)
+    collector.output.set_tracks(clip.tracks)
+    collector.subscribe("hls_ts", "hls_fmp4", "ts")
+    key, other = [frame for frame in clip.frames if frame.track == 0][:2]
+    sound = next(frame for frame in clip.frames if frame.track == 1)
+    step = TIME_BASE // 25
+    frames = [key]
+    for index in range(1, 45 * 25):
+        dts = key.dts + index * step
+        if index < 25 * 25:
+            frames.append(replace(other, dts=dts, pts=dts, key=False))
+        frames.append(replace(sound, dts=dts, pts=dts, duration=step))
+    collector.push(frames)
+    for name, track in (("hls_ts", "v1a1"), ("hls_fmp4", "v1"), ("hls_fmp4", "a1")):
+        found = collector.of(name, "segment", track)
+        assert [round(m["duration"]) for m in found] == [20, 20] or track == "v1"
+        assert len(found) == 2
+        assert found[1]["msn"] == found[0]["msn"] + 1
+    video = collector.of("hls_fmp4", "part", "v1")
+    assert not any(part["independent"] for part in video[1:])
+    assert check_ts(collector.bytes("ts")).problems == []
+    # A GOP of more than 30 s is not kept for new viewers.
+    assert not [m for m in collector.messages["ts"][1:] if m.get("key")][1:]
