@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -174,4 +175,4 @@ def _session_row(hostname: str, item: JsonObject, now: datetime) -> tuple[Any, .
 
 def _count(values: JsonObject, key: str) -> int:
     value = values.get(key)
-    return round(value) if isinstance(value, int | float) else 0
+    return round(value) if isinstance(value, int | float) and math.isfinite(value) else 0

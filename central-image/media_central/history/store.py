@@ -92,20 +92,35 @@ class History:
             while queue:
                 batch = [queue.popleft() for _ in range(min(BATCH_ROWS, len(queue)))]
                 try:
-                    await self._copy(table, batch)
-                except asyncpg.PostgresError as error:
-                    # A row that PostgreSQL refuses would block the table for ever.
-                    self.dropped_rows += len(batch)
-                    log.error("history: %d rows of %s refused: %s", len(batch), table, error)
+                    await self._copy_what_can_be(table, batch)
                 except BaseException:
                     queue.extendleft(reversed(batch))
                     raise
 
+    async def _copy_what_can_be(self, table: str, batch: Sequence[tuple[Any, ...]]) -> None:
+        """A row that PostgreSQL refuses is dropped, found by halving the batch."""
+        try:
+            await self._copy(table, batch)
+        except (asyncpg.PostgresError, ValueError, TypeError) as error:
+            if len(batch) == 1:
+                self.dropped_rows += 1
+                log.error("history: a row of %s is refused and dropped: %s", table, error)
+                return
+            middle = len(batch) // 2
+            await self._copy_what_can_be(table, batch[:middle])
+            await self._copy_what_can_be(table, batch[middle:])
+
     async def _copy(self, table: str, batch: Sequence[tuple[Any, ...]]) -> None:
-        async with self._database.acquire() as connection:
-            await connection.copy_records_to_table(
-                table, records=batch, columns=COLUMNS[table], timeout=30
-            )
+        try:
+            async with self._database.acquire() as connection:
+                await connection.copy_records_to_table(
+                    table, records=batch, columns=COLUMNS[table], timeout=30
+                )
+        except DatabaseUnavailable as error:
+            # A value that asyncpg cannot send is an error of its interface, as a lost server is.
+            if isinstance(error.__cause__, ValueError):
+                raise error.__cause__ from None
+            raise
 
     async def _write(self) -> None:
         away = False

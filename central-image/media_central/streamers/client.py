@@ -118,7 +118,7 @@ class StreamerClient:
         if not raw.strip():
             return None
         try:
-            return json.loads(raw)
+            return json.loads(raw, parse_constant=_no_constant)
         except (ValueError, RecursionError):
             raise StreamerError(
                 f"{self._where} answers no JSON: is API URL that of a streamer?"
@@ -143,6 +143,10 @@ class StreamerClient:
         except (ValueError, AttributeError, IndexError, TypeError, RecursionError):
             pass
         return f"{self._where} answers {status}: {detail}"
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

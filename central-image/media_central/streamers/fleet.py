@@ -106,7 +106,12 @@ class Fleet:
             while True:
                 changed = await watch.next()
                 if any(kind is Kind.STREAMER for kind, _ in changed):
-                    self._sync()
+                    try:
+                        self._sync()
+                    except Exception:
+                        log.exception(
+                            "streamers could not be followed; the next change tries again"
+                        )
 
     def _sync(self) -> None:
         records = {record.key: record for record in self._store.all(Kind.STREAMER)}

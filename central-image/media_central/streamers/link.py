@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from media_api.base import JsonObject
+from media_api.base import ApiModel, JsonObject
 from media_api.rest.redact import HIDDEN, redact_text
+from media_api.server_status import ServerStats
+from pydantic import ValidationError
 
 from media_central.streamers.client import StreamerClient, StreamerError
 from media_central.streamers.health import Health, problems_of_answer, problems_of_failure
@@ -93,7 +95,11 @@ class StreamerLink:
     async def run(self) -> None:
         """Polls until cancelled."""
         while True:
-            await self.poll()
+            try:
+                await self.poll()
+            except Exception:
+                # A streamer's strange answer must not end its link, and it shows a bug of ours.
+                log.exception("streamer %s: the poll failed", self.hostname)
             pause = self.options.poll_interval
             await asyncio.sleep(pause if self.online else min(pause, FIRST_POLLS_SECONDS))
 
@@ -115,6 +121,7 @@ class StreamerLink:
 
     def _answered(self, stats: JsonObject, items: list[JsonObject], was_online: bool) -> None:
         streams = {str(item.get("name")): item for item in items}
+        stats = without_invalid(ServerStats, stats)
         self.observed = Observation(stats, streams)
         self.error = None
         self._heard, self._ever_heard = time.monotonic(), True
@@ -196,6 +203,16 @@ class StreamerLink:
         if text != self.provision_error:
             log.warning("streamer %s: %s", self.hostname, redact_text(text))
         self.provision_error = text
+
+
+def without_invalid(model: type[ApiModel], data: JsonObject) -> JsonObject:
+    """`data` without the values that the model refuses: one odd figure must not cost the rest."""
+    try:
+        model.parse(data)
+    except ValidationError as error:
+        refused = {item["loc"][0] for item in error.errors() if item["loc"]}
+        return {key: value for key, value in data.items() if key not in refused}
+    return data
 
 
 def _first_port(config: JsonObject, protocol: str) -> int | None:

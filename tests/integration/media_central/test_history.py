@@ -73,11 +73,17 @@ async def test_the_queue_drops_the_oldest_and_counts(history, monkeypatch):
 
 
 async def test_a_row_that_postgresql_refuses_does_not_block_the_others(history, database):
-    history.add("stream_event", (datetime.now(UTC), None, None, None, {}))
-    await history.flush()
-    assert history.dropped_rows == 1
-    history.add_event("a", "s1", "fine")
-    assert len(await history.events("a")) == 1
+    now = datetime.now(UTC)
+    for number in range(20):
+        history.add_event("a", "s1", f"e{number}")
+    history.add("stream_event", (now, None, None, None, {}))
+    history.add("stream_event", (now, "a", "s1", "\0", {}))
+    history.add("stream_event", (now, "a", "s1", "\ud800", {}))
+    history.add("stream_event", ("not a time", "a", "s1", "e", {}))
+    history.add("stream_event", (now, "a", "s1", "e", {"text": "\0"}))
+    history.add_event("a", "s1", "last")
+    assert len(await history.events("a")) == 21
+    assert history.dropped_rows == 5
 
 
 async def test_every_table_takes_a_row(history, database):

@@ -256,6 +256,25 @@ async def test_restart_and_sessions_reach_the_streamer(
     assert (await central.api("DELETE", "/sessions/x2"))[0] == 404
 
 
+async def test_odd_figures_of_a_streamer_cost_nothing_else(
+    central, start_streamer, connect, eventually
+):
+    stats = {"input_kbit": "much", "cpu_usage": None, "partitions": 7, "uptime": 5}
+    await connect(await start_streamer("s1", stats=stats, stream_stats={"status": 3}))
+    await central.api("PUT", "/streams/a", FAKE)
+
+    async def seen():
+        _, stream = await central.api("GET", "/streams/a")
+        return stream["stats"].get("running_on") == ["s1"]
+
+    await eventually(seen)
+    _, item = await central.api("GET", "/streamers/s1")
+    assert item["stats"]["uptime"] == 5
+    assert "input_kbit" not in item["stats"]
+    assert (await central.api("GET", "/cluster/stats"))[0] == 200
+    assert (await central.api("GET", "/streams?format=openmetrics"))[0] == 200
+
+
 async def test_a_deleted_streamer_is_let_go(central, start_streamer, connect, eventually):
     streamer = await start_streamer("s1")
     await connect(streamer)
