@@ -7,12 +7,13 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import asyncpg
 
 from media_central.db import DatabaseUnavailable, MigrationError
-from media_central.server import StartError, greeting, running
+from media_central.server import Central, StartError, greeting, running
 from media_central.settings import SETTINGS_BY_NAME, Settings, load_settings
 from media_central.settings_file import SettingsError
 from media_central.store.port import StoreError
@@ -61,6 +62,15 @@ def _set_up_logging(settings: Settings) -> None:
     requests.setLevel(logging.DEBUG if settings.log_requests else logging.WARNING)
 
 
+def _start(settings: Settings) -> AbstractAsyncContextManager[Central]:
+    if not settings.in_cluster:
+        return running(settings)
+    # The client library weighs 50 MB, which nobody pays for without a cluster.
+    from media_central.cluster import running_in_cluster
+
+    return running_in_cluster(settings)
+
+
 async def _run(settings: Settings) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -76,7 +86,7 @@ async def _run(settings: Settings) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
     try:
-        async with running(settings) as central:
+        async with _start(settings) as central:
             started = True
             for line in greeting(central):
                 print(line, flush=True)

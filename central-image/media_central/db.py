@@ -127,6 +127,20 @@ class Database:
             raise
         return database
 
+    @classmethod
+    async def late(cls, url: str, *, max_connections: int = 40) -> "Database":
+        """A database that need not be there yet: nothing is connected, and nothing migrated."""
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=0,
+            max_size=max_connections,
+            init=_prepare,
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            command_timeout=COMMAND_TIMEOUT_SECONDS,
+            server_settings={"application_name": "central"},
+        )
+        return cls(pool, url)
+
     async def close(self) -> None:
         """Waits for running statements, at most 10 s."""
         try:

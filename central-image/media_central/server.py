@@ -78,7 +78,7 @@ async def running(settings: Settings) -> AsyncIterator[Central]:
         history = History(database, settings.history_retention_days)
         stack.push_async_callback(history.close)
         await history.start()
-        fleet = Fleet(store, _fleet_options(settings, api_key))
+        fleet = Fleet(store, fleet_options(settings, api_key))
         context = Context(
             settings=settings,
             keys=Keys(settings.login, api_key),
@@ -89,7 +89,7 @@ async def running(settings: Settings) -> AsyncIterator[Central]:
             server_id=await _server_id(database),
             started_at=time.time(),
         )
-        await _serve(stack, context)
+        await serve(stack, context)
         started_local = False
         if keys is not None:
             first = await _is_first_start(database)
@@ -140,7 +140,8 @@ def external_url(base: str, api_key: str, hostname: str) -> str:
     return f"{scheme}://{user}@{rest}{BASES[0]}/streamers/{quote(hostname, safe='')}"
 
 
-def _fleet_options(settings: Settings, api_key: str) -> FleetOptions:
+def fleet_options(settings: Settings, api_key: str) -> FleetOptions:
+    """How streamers are polled and provisioned."""
     provision = settings.cluster_node_config_provision_enabled
     interval = settings.streams_stats_fetch_interval
     base = url_for_streamers(settings) if provision else ""
@@ -155,7 +156,8 @@ def _fleet_options(settings: Settings, api_key: str) -> FleetOptions:
     return FleetOptions(link, settings.streamer_fetch_timeout, settings.dead_timeout)
 
 
-async def _serve(stack: contextlib.AsyncExitStack, context: Context) -> None:
+async def serve(stack: contextlib.AsyncExitStack, context: Context) -> None:
+    """Listens on the ports of the settings until the stack is closed. Raises StartError."""
     settings = context.settings
     runner = web.AppRunner(
         make_app(context),

@@ -137,6 +137,15 @@ def _setting(
     return dataclasses.field(default=default, metadata=meta, repr=not secret)
 
 
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value.lower() not in words:
+            raise ValueError(f"{value!r} is not {' or '.join(words)}")
+        return value.lower()
+
+    return parse
+
+
 _port = _integer(1, 65535)
 
 
@@ -209,6 +218,21 @@ class Settings:
         7, _integer(1, 3660), "days that events, sessions and samples are kept"
     )
 
+    store: str = _setting(
+        "postgresql",
+        _one_of("postgresql", "kubernetes"),
+        "where streams and streamers are kept: postgresql, or kubernetes (custom resources)",
+    )
+    watch_namespace: str | None = _setting(
+        None, _text, "Kubernetes: the one namespace that is served (default: all)"
+    )
+    pod_namespace: str = _setting(
+        "default", _text, "Kubernetes: where streams made through the API are created"
+    )
+    cluster_key: str | None = _setting(
+        None, _text, "Kubernetes: the cluster key of the streamer pods", secret=True
+    )
+
     data_dir: Path | None = _setting(None, Path, "data of the trial")
     local_streamer: bool | None = _setting(
         None, _bool, "start a streamer beside Central (default: only without DATABASE_URL)"
@@ -221,7 +245,12 @@ class Settings:
 
     @property
     def embedded_database(self) -> bool:
-        return self.database_url is None
+        return self.database_url is None and not self.in_cluster
+
+    @property
+    def in_cluster(self) -> bool:
+        """The custom resources are the truth; PostgreSQL keeps the history only."""
+        return self.store == "kubernetes"
 
     @property
     def with_local_streamer(self) -> bool:
@@ -336,6 +365,8 @@ def _check_together(settings: Settings, given: Mapping[str, Setting], default_pl
         return given[name].place if name in given else default_place
 
     problems: list[str] = []
+    if settings.in_cluster and settings.database_url is None:
+        problems.append(f"{place('store')}: STORE=kubernetes needs DATABASE_URL for the history")
     if not settings.trial and settings.api_key is None:
         problems.append(
             f"{place('database_url')}: API_KEY is required with DATABASE_URL:"

@@ -58,6 +58,8 @@ class Views:
             "updated_at": record.updated_at,
             "stats": _stats(record, effective, layout, link, running, viewer),
         }
+        if "managed_by" in layout:
+            view["managed_by"] = layout.pop("managed_by")
         if layout:
             view["layout"] = layout
         if running is not None:

@@ -104,6 +104,11 @@ class KubernetesStore:
         candidates = (self._streams[key] for key in self._by_name.get(name, ()))
         return min(candidates, key=_age, default=None)
 
+    def external_object(self, hostname: str) -> Body | None:
+        """The Streamer object of an external server."""
+        bodies = (body for (_, name), body in self._pools.items() if name == hostname)
+        return next((body for body in bodies if body["spec"].get("apiUrl")), None)
+
     async def put(self, kind: Kind, key: str, patch: JsonObject) -> Record:
         return (await self.put_many(kind, [(key, patch)]))[0]
 
@@ -142,7 +147,8 @@ class KubernetesStore:
         before, after = dict(live.get("spec") or {}), translate.to_spec(document, meta["name"])
         if "edgeCache" in before:
             after["edgeCache"] = before["edgeCache"]
-        return kube.STREAM, meta["namespace"], _body(meta["name"], _to_apply(live, before, after))
+        body = _body(meta["name"], _to_apply(live, before, after), live)
+        return kube.STREAM, meta["namespace"], body
 
     def _plan_streamer(self, key: str, patch: JsonObject) -> tuple[kube.Kind, str, Body]:
         record = self._cache.get(Kind.STREAMER, key)
@@ -163,7 +169,8 @@ class KubernetesStore:
         if live is None:
             return kube.STREAMER, self._home, _body(key, spec)
         before = dict(live["spec"])
-        return kube.STREAMER, self._home, _body(key, _to_apply(live, before, {**before, **spec}))
+        body = _body(key, _to_apply(live, before, {**before, **spec}), live)
+        return kube.STREAMER, self._home, body
 
     async def delete(self, kind: Kind, key: str) -> bool:
         if kind is Kind.STREAM:
@@ -305,9 +312,16 @@ def _stream_name(body: Mapping[str, Any]) -> str:
     return str((body.get("spec") or {}).get("name") or body["metadata"]["name"])
 
 
-def _body(name: str, spec: JsonObject) -> Body:
-    labels = {"app.kubernetes.io/managed-by": MANAGER}
-    return {"metadata": {"name": name, "labels": labels}, "spec": spec}
+_MADE_BY_US = {"app.kubernetes.io/managed-by": MANAGER}
+
+
+def _body(name: str, spec: JsonObject, live: Body | None = None) -> Body:
+    """What to apply; only objects that Central made carry its label."""
+    metadata: Body = {"name": name}
+    labels = (live["metadata"].get("labels") or {}) if live else _MADE_BY_US
+    if labels.items() >= _MADE_BY_US.items():
+        metadata["labels"] = _MADE_BY_US
+    return {"metadata": metadata, "spec": spec}
 
 
 def _to_apply(live: Body, before: JsonObject, after: JsonObject) -> JsonObject:

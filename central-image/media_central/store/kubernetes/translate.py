@@ -48,7 +48,8 @@ def to_document(body: Mapping[str, Any]) -> JsonObject:
     if selector:
         document["streamer_selector"] = selector.get("matchLabels") or {}
     spec.pop("edgeCache", None)
-    document |= {_DOCUMENT_OF.get(key, key): value for key, value in spec.items()}
+    for key in spec:
+        document[_DOCUMENT_OF.get(key) or key] = spec[key]
     return document
 
 
@@ -70,20 +71,24 @@ def stream_record(body: Mapping[str, Any]) -> Record:
         kind=Kind.STREAM,
         key=document["name"],
         config=document,
-        layout=_layout(body.get("status") or {}),
+        layout=_layout(body),
         version=int(body["metadata"]["resourceVersion"]),
         created_at=milliseconds(body["metadata"].get("creationTimestamp")),
         updated_at=_last_change(body),
     )
 
 
-def _layout(status: Mapping[str, Any]) -> JsonObject | None:
+def _layout(body: Mapping[str, Any]) -> JsonObject | None:
+    status = body.get("status") or {}
     scheduled: Mapping[str, Any] = next(
         (c for c in status.get("conditions") or [] if c.get("type") == "Scheduled"), {}
     )
     if not scheduled or scheduled.get("reason") == "Disabled":
         return None
     layout: JsonObject = {"originator": "layouter"}
+    foreign = foreign_owners(body)
+    if foreign:
+        layout["managed_by"] = ", ".join(sorted(foreign))
     if scheduled.get("lastTransitionTime"):
         layout["created_at"] = milliseconds(scheduled["lastTransitionTime"])
     if status.get("streamer"):
@@ -126,7 +131,7 @@ def pod_record(pod: Mapping[str, Any], pool: Mapping[str, Any], cluster_key: str
         config["cluster_key"] = cluster_key
     if spec.get("channelLimit"):
         config["channel_limit"] = spec["channelLimit"]
-    return _streamer(pod, config)
+    return _streamer(pod, config, pool)
 
 
 def _public_url(pod: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
@@ -172,14 +177,18 @@ def to_external_spec(document: JsonObject) -> JsonObject:
     return spec
 
 
-def _streamer(body: Mapping[str, Any], config: JsonObject) -> Record:
+def _streamer(
+    body: Mapping[str, Any], config: JsonObject, pool: Mapping[str, Any] | None = None
+) -> Record:
     created = milliseconds(body["metadata"].get("creationTimestamp"))
+    # A pod's record changes with its pool too.
+    versions = [source["metadata"]["resourceVersion"] for source in (body, pool) if source]
     return Record(
         kind=Kind.STREAMER,
         key=config["hostname"],
         config=config,
         layout=None,
-        version=int(body["metadata"]["resourceVersion"]),
+        version=max(map(int, versions)),
         created_at=created,
         updated_at=created,
     )

@@ -1,0 +1,143 @@
+"""Central's part of the statuses: whether frames arrive, where, and whether servers answer.
+
+Written on transitions only, by server-side apply as manager `central`; the operator owns the rest.
+Numbers never go into a status. Several Centrals may write the same: the first one changes
+something, the others find it so.
+"""
+
+import asyncio
+import contextlib
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from media_api import kube
+from media_api.kube import KubeClient, KubeError
+from media_api.rest.redact import redact_text, redact_url
+
+from media_central.store.kubernetes.store import KubernetesStore
+from media_central.store.kubernetes.translate import MANAGER
+from media_central.store.port import Kind
+from media_central.streamers.fleet import Fleet
+from media_central.streamers.link import StreamerLink
+
+log = logging.getLogger(__name__)
+
+PARALLEL_WRITES = 8
+QUEUE_LIMIT = 100_000
+MAX_MESSAGE_CHARS = 512
+
+Body = dict[str, Any]
+Target = tuple[kube.Kind, str, str]
+
+
+class StatusWriter:
+    """Listens to the polls of the fleet; `start(fleet)`, `close()`."""
+
+    def __init__(self, client: KubeClient, store: KubernetesStore) -> None:
+        self._client = client
+        self._store = store
+        self._wanted: dict[Target, Body] = {}
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, fleet: Fleet) -> None:
+        fleet.on_poll(self._on_poll)
+        self._task = asyncio.create_task(self._write_for_ever(), name="status-writer")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def _on_poll(self, link: StreamerLink) -> None:
+        self._reachable(link)
+        if link.observed is None:
+            return
+        for name, running in link.observed.streams.items():
+            record = self._store.get(Kind.STREAM, name)
+            if record is not None and (record.layout or {}).get("ingest") == link.hostname:
+                self._input_active(name, link, running)
+
+    def _input_active(self, name: str, link: StreamerLink, running: Body) -> None:
+        live = self._store.stream_object(name)
+        if live is None:
+            return
+        stats = running.get("stats") or {}
+        status: Body = {}
+        if stats.get("alive"):
+            condition = ("True", "FramesArrive", f"frames arrive on {link.hostname}")
+            status["activeStreamer"] = link.hostname
+        elif stats.get("status") == "waiting":
+            condition = ("Unknown", "Waiting", "nothing asks for it yet, or nobody publishes")
+        else:
+            problem = redact_text(str(stats.get("source_error") or "no frames arrive"))
+            condition = ("False", "NoFrames", problem[:MAX_MESSAGE_CHARS])
+        if stats.get("url"):
+            status["input"] = redact_url(str(stats["url"]))
+        self._want(kube.STREAM, live, "InputActive", condition, status)
+
+    def _reachable(self, link: StreamerLink) -> None:
+        """Only of external servers: the kubelet judges the pods."""
+        live = self._store.external_object(link.hostname)
+        if live is None:
+            return
+        if link.observed is not None:
+            condition = ("True", "Answers", "its API answers")
+        else:
+            problem = redact_text(link.error or "it does not answer")
+            condition = ("False", "DoesNotAnswer", problem[:MAX_MESSAGE_CHARS])
+        self._want(kube.STREAMER, live, "Reachable", condition, {})
+
+    def _want(
+        self, kind: kube.Kind, live: Body, type_: str, condition: tuple[str, str, str], rest: Body
+    ) -> None:
+        """Queue a write unless the object says so already."""
+        state, reason, message = condition
+        before = live.get("status") or {}
+        conditions: list[Body] = before.get("conditions") or []
+        known: Body = next((c for c in conditions if c.get("type") == type_), {})
+        same = all(before.get(key) == value for key, value in rest.items())
+        if same and (known.get("status"), known.get("reason")) == (state, reason):
+            return
+        meta = live["metadata"]
+        since = known.get("lastTransitionTime") if known.get("status") == state else None
+        if len(self._wanted) >= QUEUE_LIMIT:
+            return
+        self._wanted[kind, meta["namespace"], meta["name"]] = {
+            **rest,
+            "conditions": [
+                {
+                    "type": type_,
+                    "status": state,
+                    "reason": reason,
+                    "message": message,
+                    "observedGeneration": meta.get("generation", 0),
+                    "lastTransitionTime": since or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                }
+            ],
+        }
+        self._wake.set()
+
+    async def _write_for_ever(self) -> None:
+        slots = asyncio.Semaphore(PARALLEL_WRITES)
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            wanted, self._wanted = self._wanted, {}
+            await asyncio.gather(
+                *(self._write(slots, target, status) for target, status in wanted.items())
+            )
+
+    async def _write(self, slots: asyncio.Semaphore, target: Target, status: Body) -> None:
+        kind, namespace, name = target
+        body = {"metadata": {"name": name}, "status": status}
+        async with slots:
+            try:
+                await self._client.apply(
+                    kind, namespace, body, manager=MANAGER, force=True, subresource="status"
+                )
+            except (KubeError, TimeoutError) as error:
+                # The next poll asks for it again.
+                log.warning("status of %s %s/%s: %s", kind.kind, namespace, name, error)

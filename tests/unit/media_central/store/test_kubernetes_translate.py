@@ -1,0 +1,126 @@
+"""Documents of the API to custom resources and back."""
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from media_central.store.kubernetes import translate
+
+DOCUMENTS = st.fixed_dictionaries(
+    {"name": st.from_regex(r"[a-zA-Z0-9_.-]{1,20}(/[a-zA-Z0-9_.-]{1,20})?", fullmatch=True)},
+    optional={
+        "title": st.text(max_size=10),
+        "inputs": st.just([{"url": "fake://fake"}]),
+        "preferred_streamer": st.just("pool"),
+        "streamer_selector": st.just({"zone": "a"}),
+        "gpu": st.booleans(),
+        "claims": st.just({"bitrate": 2000}),
+    },
+)
+
+
+@given(DOCUMENTS)
+def test_a_document_survives_the_way_to_a_resource_and_back(document: dict[str, Any]) -> None:
+    name = translate.object_name(document["name"])
+    body = {"metadata": {"name": name}, "spec": translate.to_spec(document, name)}
+    assert translate.to_document(body) == document
+
+
+@given(st.text(min_size=1, max_size=255))
+def test_object_names_are_dns_labels(name: str) -> None:
+    assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", translate.object_name(name))
+
+
+def test_object_names_tell_similar_streams_apart() -> None:
+    names = ["a/b", "a-b", "A/b", "a_b", "a.b"]
+    assert len({translate.object_name(name) for name in names}) == len(names)
+
+
+def managed(**managers: list[str]) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": "s",
+            "managedFields": [
+                {"manager": name, "fieldsV1": {"f:spec": {f"f:{field}": {} for field in fields}}}
+                for name, fields in managers.items()
+            ],
+        },
+        "spec": {"title": "x", "inputs": []},
+    }
+
+
+def test_owners_of_a_field_but_central() -> None:
+    body = managed(central=["title"], argocd=["title", "inputs"])
+    assert translate.owners(body, "title") == {"argocd"}
+    assert translate.foreign_owners(body) == {"argocd"}
+    assert translate.owned_by_central(body) == {"title"}
+    assert translate.owners(managed(central=["title"]), "title") == set()
+
+
+def test_status_writers_own_no_spec() -> None:
+    body = managed(operator=["title"])
+    body["metadata"]["managedFields"][0]["subresource"] = "status"
+    assert translate.foreign_owners(body) == set()
+
+
+def test_layout_comes_from_the_status() -> None:
+    body = {
+        "metadata": {
+            "name": "s",
+            "namespace": "ns",
+            "resourceVersion": "7",
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        },
+        "spec": {"inputs": [{"url": "fake://fake"}]},
+        "status": {
+            "streamer": "streamer-default-0",
+            "conditions": [
+                {
+                    "type": "Scheduled",
+                    "status": "True",
+                    "reason": "Placed",
+                    "lastTransitionTime": "2026-01-01T00:00:01Z",
+                }
+            ],
+        },
+    }
+    record = translate.stream_record(body)
+    assert record.layout == {
+        "originator": "layouter",
+        "created_at": 1767225601000,
+        "ingest": "streamer-default-0",
+    }
+    assert record.version == 7
+
+
+@pytest.mark.parametrize(
+    ("spec", "host_ip", "expected"),
+    [
+        ({"publicUrl": "https://live.example"}, "192.0.2.1", "https://live.example"),
+        ({"hostPort": 8080}, "192.0.2.1", "http://192.0.2.1:8080"),
+        ({}, "192.0.2.1", "http://streamer-pool.ns.svc"),
+    ],
+)
+def test_where_viewers_reach_a_pod(spec: dict[str, Any], host_ip: str, expected: str) -> None:
+    pod = {
+        "metadata": {
+            "name": "streamer-pool-0",
+            "namespace": "ns",
+            "resourceVersion": "5",
+            "labels": {"app.kubernetes.io/instance": "pool"},
+        },
+        "status": {"podIP": "10.0.0.5", "hostIP": host_ip, "phase": "Running"},
+    }
+    pool = {"metadata": {"name": "pool", "resourceVersion": "9"}, "spec": spec}
+    record = translate.pod_record(pod, pool, "key")
+    assert record is not None
+    assert record.config["public_payload_url"] == expected
+    assert record.config["api_url"] == "http://10.0.0.5:8080"
+    assert record.version == 9
+
+
+def test_a_pod_without_an_address_is_no_streamer_yet() -> None:
+    pod = {"metadata": {"name": "p", "namespace": "ns", "resourceVersion": "1"}, "status": {}}
+    assert translate.pod_record(pod, {}, "") is None
