@@ -98,14 +98,26 @@ class Hub:
                 self._forget_broadcast,
                 self.exists,
             )
-        await found.wait_started()
+        try:
+            await found.wait_started()
+        except AccessDenied as denied:
+            self.give_up(access, denied.code)
+            raise
         return found
 
     async def publish(self, access: Access, container: Literal["flv", "ts"]) -> Feed:
         """A running feed; raises AccessDenied (409 if somebody else publishes the stream)."""
         feed = Feed(access, self._link(self._home(access)), self.sessions, container)
-        await feed.start()
+        try:
+            await feed.start()
+        except AccessDenied as denied:
+            self.give_up(access, denied.code)
+            raise
         return feed
+
+    def give_up(self, access: Access, reason: str) -> None:
+        """Nothing is made of the access: its session ends at once."""
+        self.sessions.leave(self.sessions.open(access), reason)
 
     async def hls(self, access: Access, container: Literal["ts", "fmp4"]) -> HlsSource:
         """Playlists and segments of a stream; kept for a while after the last request."""

@@ -37,6 +37,7 @@ async def send_broadcast(
     """Play a broadcast to the client until one of both ends."""
     response = EndlessResponse(content_type)
     if request.method == "HEAD":
+        hub.give_up(access, "head sent")
         return response
     broadcast = await hub.broadcast(access, format_name, framing)
     await response.prepare(request)

@@ -50,7 +50,7 @@ async def player_page(hub: Hub, request: MediaRequest) -> web.StreamResponse:
     """The page, if the viewer may have it; raises AccessDenied."""
     access = await hub.access(request.access_request(PROTO))
     # The page itself is no viewing: its session ends here, the playlists open their own.
-    hub.sessions.leave(hub.sessions.open(access), "page sent")
+    hub.give_up(access, "page sent")
     response = answer(PAGE, "text/html; charset=utf-8", cache="no-cache")
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"

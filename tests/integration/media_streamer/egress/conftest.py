@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import files
 from pathlib import Path
 from typing import Any
@@ -377,12 +377,21 @@ def read_frames(data: Path) -> tuple[list, list[Frame]]:
     return tracks, sorted(frames, key=lambda frame: frame.dts)
 
 
+LOOPS = 4
+
+
 @pytest.fixture(scope="session")
 def footage(canned, tmp_path_factory):
-    """The 20 s of the other tests, looped by the fixture below."""
+    """The 20 s of the other tests, several times over."""
     path = tmp_path_factory.mktemp("hls") / "a.ts"
     path.write_bytes(canned["ts"].header + b"".join(chunk for _, chunk in canned["ts"].chunks))
-    return read_frames(path)
+    tracks, frames = read_frames(path)
+    length = max(f.dts + f.duration for f in frames) - frames[0].dts
+    return tracks, [
+        replace(frame, dts=frame.dts + loop * length, pts=frame.pts + loop * length)
+        for loop in range(LOOPS)
+        for frame in frames
+    ]
 
 
 class Source:

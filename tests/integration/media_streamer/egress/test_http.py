@@ -89,8 +89,9 @@ async def test_preflight(egress):
 
 
 @pytest.mark.parametrize("path", ["/live.flv", "/live/mpegts"])
-async def test_head_of_an_endless_body(egress, path):
+async def test_head_of_an_endless_body(egress, path, wait_until):
     assert await status(egress, path, "HEAD") == (200, "")
+    await wait_until(lambda: egress.closed)
 
 
 @pytest.mark.parametrize("path", ["/gone/mpegts", "/gone/index.m3u8", "/gone/preview.jpg"])
@@ -283,9 +284,10 @@ async def test_publish_with_curl(egress, canned, tmp_path):
     assert egress.questions[0]["kind"] == "publish"
 
 
-async def test_second_publisher_is_refused(egress):
+async def test_second_publisher_is_refused(egress, wait_until):
     egress.media.publishers = 1
     assert (await status(egress, "/live/mpegts", "POST"))[0] == 409
+    await wait_until(lambda: egress.closed)
     egress.denied["live"] = {"status": 403, "code": "x", "title": "Wrong password"}
     assert await status(egress, "/live/mpegts", "PUT") == (403, "Wrong password\n")
 
