@@ -40,6 +40,8 @@ START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 30.0
 INITDB_TIMEOUT_SECONDS = 120.0
 _POLL_SECONDS = 0.05
+_SOCKET_PARENT = Path("/tmp")  # a longer one might exceed the 107 bytes of a socket's path
+_SOCKET_PREFIX = "central-pg-"
 _SYSTEM_BINARIES = Path("/usr/lib/postgresql")
 
 
@@ -198,8 +200,7 @@ class EmbeddedPostgres:
             await self._stop_leftover()
             if not (self._data / "PG_VERSION").exists():
                 await self._initialise(binaries)
-            self._socket_directory = Path(tempfile.mkdtemp(prefix="central-pg-", dir="/tmp"))
-            self._account.own(self._socket_directory)
+            self._make_socket_directory()
             await self._launch(binaries)
         except BaseException:
             await self.stop()
@@ -245,7 +246,7 @@ class EmbeddedPostgres:
     def _prepare_directory(self) -> None:
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o755)
-            lock = (self._directory / "central.lock").open("a", encoding="ascii")
+            lock = (self._directory / "central.lock").open("a+", encoding="utf-8")
         except OSError as error:
             raise EmbeddedError(
                 f"cannot write {self._directory} ({error.strerror}): set DATA_DIR"
@@ -258,6 +259,20 @@ class EmbeddedPostgres:
                 f"another Central uses {self._directory}: stop it, or set another DATA_DIR"
             ) from None
         self._lock = lock
+
+    def _make_socket_directory(self) -> None:
+        """A fresh one, noted in the lock file, so that the next start removes it after a kill."""
+        assert self._lock is not None
+        self._lock.seek(0)
+        left = Path(self._lock.read().strip() or "/")
+        if left.parent == _SOCKET_PARENT and left.name.startswith(_SOCKET_PREFIX):
+            shutil.rmtree(left, ignore_errors=True)
+        path = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir=_SOCKET_PARENT))
+        self._account.own(path)
+        self._lock.truncate(0)
+        self._lock.write(f"{path}\n")
+        self._lock.flush()
+        self._socket_directory = path
 
     async def _stop_leftover(self) -> None:
         """Ends a server that survived a killed Central, and forgets a dead one's pid file."""

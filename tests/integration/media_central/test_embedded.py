@@ -3,6 +3,7 @@ import os
 import signal
 import sys
 import textwrap
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -34,6 +35,14 @@ async def run_child(directory):
     return process, int(pid), url
 
 
+def noted_socket_directory(directory: Path) -> Path:
+    return Path((directory / "central.lock").read_text().strip())
+
+
+def socket_directories() -> set[Path]:
+    return set(Path("/tmp").glob("central-pg-*"))
+
+
 async def test_data_survives_a_restart(tmp_path):
     async with EmbeddedPostgres(tmp_path) as server:
         connection = await asyncpg.connect(server.url)
@@ -62,10 +71,13 @@ async def test_it_ends_with_a_killed_parent_and_starts_again(tmp_path, eventuall
     process.kill()
     await process.wait()
     await eventually(lambda: not embedded._is_server(pid, tmp_path / "postgresql"))
+    left = noted_socket_directory(tmp_path)
+    assert left in socket_directories()
     async with EmbeddedPostgres(tmp_path) as server:
         connection = await asyncpg.connect(server.url)
         assert await connection.fetchval("SELECT count(*) FROM kept") == 0
         await connection.close()
+        assert left not in socket_directories()
 
 
 async def test_a_server_that_survived_its_parent_is_stopped(tmp_path, monkeypatch):
