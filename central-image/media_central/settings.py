@@ -276,7 +276,8 @@ class Settings:
 
     @property
     def data_directory(self) -> Path:
-        return self.data_dir or Path(".data")
+        """Absolute: PostgreSQL and the streamer run in other directories."""
+        return (self.data_dir or Path(".data")).absolute()
 
     @property
     def listen_address(self) -> str | None:
