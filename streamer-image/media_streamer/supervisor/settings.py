@@ -4,6 +4,7 @@ Role: read once at the start; nothing here changes by a reload.
 Invariant: every path of a Unix socket stays below 107 bytes (`sun_path`, unix(7)).
 """
 
+import fcntl
 import os
 import shutil
 import socket
@@ -18,6 +19,8 @@ MAX_RUNTIME_PATH_BYTES = 107 - len("/media-99.sock") - 1
 MIN_SHARED_MEMORY_BYTES = 512 * 1024 * 1024
 """Below this /dev/shm (64 MiB in a plain container) fills up with the segments of few streams."""
 QUARANTINE_ID = "q"
+SHARED_MEMORY = Path("/dev/shm")
+SEGMENTS_PREFIX = "streamer-segments-"
 
 
 class SettingsError(ValueError):
@@ -73,8 +76,7 @@ def variable(environ: Mapping[str, str], name: str) -> str:
 
 def remove_directories(settings: Settings, environ: Mapping[str, str]) -> None:
     """Remove what `read_settings` made for this run; directories the user named stay."""
-    if not environ.get("STREAMER_SEGMENTS_DIR"):
-        shutil.rmtree(settings.segments, ignore_errors=True)
+    shutil.rmtree(settings.segments, ignore_errors=True)
     if not environ.get("STREAMER_RUNTIME_DIR"):
         shutil.rmtree(settings.runtime, ignore_errors=True)
 
@@ -93,14 +95,38 @@ def _runtime(environ: Mapping[str, str]) -> Path:
 
 
 def _segments(environ: Mapping[str, str], runtime: Path) -> Path:
+    """A directory of this run alone; what runs that were killed left beside it is removed."""
     if given := environ.get("STREAMER_SEGMENTS_DIR"):
-        path = Path(given).absolute()
-    elif _free_bytes(Path("/dev/shm")) >= MIN_SHARED_MEMORY_BYTES:
-        path = Path(f"/dev/shm/media-streamer-{os.getpid()}")
+        base = Path(given).absolute()
+    elif _free_bytes(SHARED_MEMORY) >= MIN_SHARED_MEMORY_BYTES:
+        base = SHARED_MEMORY
     else:
-        path = runtime / "segments"
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        base = runtime
+    base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for old in base.glob(f"{SEGMENTS_PREFIX}*"):
+        if old.is_dir() and not old.is_symlink() and _lock(old):
+            shutil.rmtree(old, ignore_errors=True)
+    path = Path(tempfile.mkdtemp(prefix=SEGMENTS_PREFIX, dir=base))
+    if not _lock(path):
+        raise SettingsError(f"{path} cannot be locked: name another STREAMER_SEGMENTS_DIR")
     return path
+
+
+def _lock(directory: Path) -> bool:
+    """Lock a directory for the life of this process; False if another process has it.
+
+    A process id would not do: containers that share a file system do not share process ids.
+    """
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return False
+    return True  # the descriptor stays open: it is the lock
 
 
 def _state(environ: Mapping[str, str], config_path: Path, runtime: Path) -> Path:

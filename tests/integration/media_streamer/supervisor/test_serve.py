@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from .conftest import VIEWER, Streamer, ffprobe, until
+from .conftest import VIEWER, Streamer, ffprobe, free_port, until
 
 DEMO = 'stream demo { input fake://fake; title "Demo"; }\n'
 
@@ -192,3 +192,31 @@ async def test_metrics_and_documents(streamer: Streamer) -> None:
     async with streamer.session.get(f"{streamer.base}/") as answer:
         assert answer.content_type == "text/html"
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+async def test_rtmp_in_and_out(streamer: Streamer) -> None:
+    port = free_port()
+    streamer.write(
+        f"rtmp 127.0.0.1:{port};\ntemplate live {{ prefix live; input publish://; password pw; }}\n"
+    )
+    await streamer.serve()
+    words = "-re -f lavfi -i testsrc=size=320x180:rate=25 -c:v libx264 -preset ultrafast -g 25"
+    publisher = await asyncio.create_subprocess_exec(
+        "ffmpeg", "-v", "error", *words.split(), "-f", "flv",
+        f"rtmp://127.0.0.1:{port}/live/x?password=pw",
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        state = await streamer.running("live/x")
+        assert state["stats"]["published_via"] == "rtmp"
+        assert await ffprobe(f"rtmp://127.0.0.1:{port}/live/x") == ["h264"]
+        assert await ffprobe(f"{streamer.base}/live/x/index.m3u8") == ["h264"]
+        _, page = await streamer.api("GET", "/sessions?type=publish")
+        session = page["sessions"][0]
+        assert (session["name"], session["proto"]) == ("live/x", "rtmp")
+        assert (await streamer.api("DELETE", f"/sessions/{session['id']}"))[0] == 204
+        assert await asyncio.wait_for(publisher.wait(), 20) != 0, "its connection is closed"
+    finally:
+        if publisher.returncode is None:
+            publisher.kill()
+            await publisher.wait()

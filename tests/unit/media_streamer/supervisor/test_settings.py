@@ -20,7 +20,22 @@ def test_given_directories_stay(tmp_path: Path) -> None:
     assert not settings.state.exists(), "made when it is needed"
     remove_directories(settings, environ)
     assert settings.runtime.exists()
-    assert settings.segments.exists()
+    assert (tmp_path / "seg").exists()
+    assert not settings.segments.exists()
+
+
+def test_segments_of_a_killed_run_are_removed(tmp_path: Path) -> None:
+    environ = {"STREAMER_RUNTIME_DIR": str(tmp_path), "STREAMER_SEGMENTS_DIR": str(tmp_path)}
+    left, stranger = tmp_path / "streamer-segments-left", tmp_path / "other"
+    for directory in (left, stranger):
+        directory.mkdir()
+        (directory / "file").touch()
+    running = read_settings(tmp_path / "conf", environ)
+    assert not left.exists()
+    assert (stranger / "file").exists()
+    second = read_settings(tmp_path / "conf", environ)
+    assert running.segments.exists(), "a run that lives keeps its segments"
+    assert second.segments != running.segments
 
 
 def test_made_directories_go(tmp_path: Path) -> None:
