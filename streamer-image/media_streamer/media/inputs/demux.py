@@ -43,6 +43,9 @@ video and one audio track, less than FFmpeg has analysed by then."""
 SHORT_SLEEP_SECONDS = 0.25
 
 MPEGTS_OPTIONS = {
+    # FFmpeg keeps a buffer of this size for as long as the input is open (5 MB a stream were
+    # measured). Where it is too short for the first key frame, that frame describes its track.
+    "probesize": "1000000",  # bytes
     # A new version of the PMT continues the streams; PyAV never sees streams that appear later.
     "merge_pmt_versions": "1",
 }
@@ -123,6 +126,9 @@ class DemuxInput(ThreadInput):
         self._streams = [stream for stream in container.streams if self._wanted(stream)]
         if not self._streams:
             raise InputError("the source has neither video nor audio")
+        if not any(is_supported(stream) for stream in self._streams):
+            codecs = ", ".join(codec_name(stream) or "unknown" for stream in self._streams)
+            raise InputError(f"no track of the source has a supported codec: {codecs}")
         while True:
             self._first, self._end = math.inf, -math.inf
             self._read_packets(container)
@@ -216,7 +222,7 @@ class DemuxInput(ThreadInput):
         usable = [lane for _, lane in sorted(self._lanes.items()) if lane.track is not None]
         usable.sort(key=lambda lane: lane.audio)
         if not usable:
-            raise InputError("no track of the source has a supported codec")
+            return  # a later key frame will describe its track
         tracks: list[Track] = []
         for number, lane in enumerate(usable):
             assert lane.track is not None
@@ -227,7 +233,7 @@ class DemuxInput(ThreadInput):
 
     def _forward(self, packet: AnyPacket) -> None:
         lane = self._lanes[packet.stream_index]
-        if lane.track is None:
+        if lane.track is None and not self._described_by(lane, packet):
             return
         if self._pacer is not None:
             self._pace(lane, packet, self._pacer)
@@ -244,6 +250,14 @@ class DemuxInput(ThreadInput):
                 lane.audio or packet.is_keyframe,
                 data,
             )
+
+    def _described_by(self, lane: _Lane, packet: AnyPacket) -> bool:
+        """Try again to describe a track, from a key frame that came late."""
+        if packet.is_keyframe and is_supported(packet.stream):
+            self._describe(packet)
+            if lane.track is not None:
+                self._announce()
+        return lane.track is not None
 
     def _pace(self, lane: _Lane, packet: AnyPacket, pacer: Pacer) -> None:
         dts = packet.dts if packet.dts is not None else packet.pts

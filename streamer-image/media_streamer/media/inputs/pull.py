@@ -50,7 +50,7 @@ def translate(config: InputConfig, limits: Limits) -> Source:
         raise InputError(f"{config.scheme}:// sources are not supported yet")
     source = builder(config, limits)
     options = PROBE_OPTIONS | source.options
-    if source.format == "mpegts":
+    if source.format in ("mpegts", "hls"):
         options |= MPEGTS_OPTIONS
     return Source(source.url, source.format, options, source.paced)
 

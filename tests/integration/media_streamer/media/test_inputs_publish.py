@@ -150,3 +150,14 @@ async def test_a_publisher_takes_over_from_a_file_and_gives_back(worker, footage
     await worker.send("eof", id=1)
     await worker.until(lambda: worker.stats["mix"]["inputs"][1]["active"])
     assert worker.stats["mix"]["input"]["input_switches"] == 2
+
+
+async def test_a_key_frame_that_comes_late_still_describes_the_video(worker, footage) -> None:
+    await worker.apply("pub", "publish://")
+    await publish(worker, 1, "pub", "ts")
+    # Begins behind the first key frame; the next one comes after 5 s of footage.
+    begin = 188 * 800
+    await send(worker, 1, footage["ts"][begin : begin + 1_500_000])
+    stats = await worker.running("pub")
+    await worker.until(lambda: len(worker.stats["pub"]["inputs"][0]["media_info"]["tracks"]) == 2)
+    assert stats["status"] == "running"
