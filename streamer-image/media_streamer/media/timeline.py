@@ -116,7 +116,12 @@ class Timeline:
             offset = self._adopt(clock, raw)
         out = raw + clock.wrap + offset
         step = out - last
-        if step > JUMP or step <= -JITTER:
+        if (
+            step > JUMP
+            or step <= -JITTER
+            # Another track broke: this one does too, even if its own step is a little shorter.
+            or (offset != self._offset and not 0 < step <= JITTER)
+        ):
             out = self._after_break(clock, raw, out)
         elif step > 0 and dts is not None and step < TIME_BASE:
             clock.duration = step
@@ -169,18 +174,31 @@ class Timeline:
         assert self._offset is not None
         if clock.settling and clock.last - JUMP <= out <= clock.last:
             return out  # the source is still before its take-over point
-        if clock.last < out <= self._head + JUMP:
-            return out  # the other tracks are there already: this one was silent
+        if self._joins_epoch(clock, raw, out):
+            clock.offset = self._offset
+            clock.settling = True
+            return raw + clock.wrap + self._offset
+        if clock.last - JITTER < out <= self._head + JUMP:
+            return out  # a hole, or the other tracks are there already: this one was silent
         if self._unroll(clock, raw, clock.offset, clock.last, JITTER):
             return raw + clock.wrap + clock.offset
-        if self._offset == clock.offset or not self._unroll(
-            clock, raw, self._offset, clock.last, JUMP
-        ):
-            self._offset = self._head - raw - clock.wrap
-            self._broken = True
+        self._offset = self._head - raw - clock.wrap
+        self._broken = True
         clock.offset = self._offset
         clock.settling = True
         return raw + clock.wrap + clock.offset
+
+    def _joins_epoch(self, clock: _TrackClock, raw: int, out: int) -> bool:
+        """True if the epoch of another track fits a frame better than its own (at `out`)."""
+        if self._offset is None or self._offset == clock.offset:
+            return False
+        wrap = clock.wrap
+        if self._unroll(clock, raw, self._offset, clock.last, JUMP):
+            position = raw + clock.wrap + self._offset
+            if abs(position - self._head) < abs(out - self._head):
+                return True
+            clock.wrap = wrap
+        return False
 
     @staticmethod
     def _unroll(clock: _TrackClock, raw: int, offset: int, expected: int, back: int) -> bool:

@@ -4,7 +4,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from media_streamer.media.frame import TIME_BASE
 from media_streamer.media.timeline import JUMP, START, WRAP, Stamp, Timeline
@@ -190,6 +190,8 @@ def test_the_output_is_monotonic_for_any_input(
             last[track] = stamp.dts
 
 
+@example(start=0, jumps=[251], lead=0)  # as long as the limit: one track alone must not jump
+@example(start=0, jumps=[250], lead=5)
 @given(
     start=st.integers(0, WRAP - 1),
     jumps=st.lists(st.integers(-50 * 25, 50 * 25).filter(lambda n: abs(n) > 25), max_size=4),
