@@ -55,15 +55,19 @@ class Settings:
 
 def read_settings(config_path: Path, environ: Mapping[str, str]) -> Settings:
     """Settings from the environment; makes the directories. Raises SettingsError."""
-    runtime = _runtime(environ)
     default_workers = min(max(1, os.cpu_count() or 1), MAX_WORKERS)
+    egress_workers = _count(environ, "STREAMER_EGRESS_WORKERS", default_workers)
+    media_workers = _count(environ, "STREAMER_MEDIA_WORKERS", default_workers)
+    runtime = _runtime(environ)
+    state = _state(environ, config_path, runtime)
     return Settings(
         config_path=config_path,
         runtime=runtime,
+        # Last, so that a wrong variable leaves nothing behind in shared memory.
         segments=_segments(environ, runtime),
-        state=_state(environ, config_path, runtime),
-        egress_workers=_count(environ, "STREAMER_EGRESS_WORKERS", default_workers),
-        media_workers=_count(environ, "STREAMER_MEDIA_WORKERS", default_workers),
+        state=state,
+        egress_workers=egress_workers,
+        media_workers=media_workers,
         hostname=variable(environ, "HOSTNAME") or socket.gethostname(),
         admin_view_disabled=bool(variable(environ, "ADMIN_VIEW_DISABLED")),
     )

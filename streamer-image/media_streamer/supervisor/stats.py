@@ -87,14 +87,17 @@ class ServerStats:
 
     def __init__(self, hostname: str, catalog: Catalog, sessions: SessionRegistry) -> None:
         self.hostname = hostname
-        self.id = str(uuid.uuid5(uuid.NAMESPACE_DNS, hostname))
-        """The same after a restart, so that metrics of a server go on."""
         self.started_at = int(time.time())
         self.load = MachineLoad()
         self._version = server_version()
         self._catalog = catalog
         self._sessions = sessions
         self._began = time.monotonic()
+
+    @property
+    def id(self) -> str:
+        """The same after a restart, so that metrics of a server go on."""
+        return str(uuid.uuid5(uuid.NAMESPACE_DNS, self.hostname))
 
     def whoami(self) -> JsonObject:
         """Body of the probes (`media_api.server_status.WhoAmI`)."""

@@ -257,6 +257,7 @@ class Supervisor:
         """Bring everything in step with a new configuration; only differences are acted on."""
         if new.loglevel != old.loglevel and new.loglevel is not None:
             logging.getLogger().setLevel(LOG_LEVELS[new.loglevel])
+        self.stats.hostname = new.hostname or self.settings.hostname
         self.streams.apply(self.streams.catalog.set_config(new))
         if old.vods != new.vods:
             self.streams.vods_changed()
