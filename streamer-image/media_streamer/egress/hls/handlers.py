@@ -35,10 +35,8 @@ class HlsHandlers:
         form = request.route.file
         viewer, source = await self._open(request, "ts" if form == "ts" else "fmp4")
         await source.wait_ready(parts_suffice=form == "ll")
-        if form == "ts" and source.needs_fmp4:
-            source = await self._hub.hls(viewer.access, "fmp4")
-            await source.wait_ready(parts_suffice=False)
-            form = "fmp4"
+        if form == "ts" and (better := await self._fmp4_instead(viewer, source)):
+            source, form = better, "fmp4"
         only = _wanted_tracks(request.query.get("filter.tracks"), source)
         audio_only = bool(viewer.access.config.get("add_audio_only"))
         body = source.master(_MEDIA_FILE[form], only, audio_only)
@@ -96,6 +94,14 @@ class HlsHandlers:
         body = await source.wait_part(track, request.route.number, request.route.index)
         viewer.count(len(body))
         return answer(body, _mp4_type(track), cache=SHORT_CACHE)
+
+    async def _fmp4_instead(self, viewer: HlsSession, source: HlsSource) -> HlsSource | None:
+        """The source to play from if MPEG-TS does not do for the codecs of the stream."""
+        if source.kinds == {"v", "a"} and not source.needs_fmp4:
+            return None
+        better = await self._hub.hls(viewer.access, "fmp4")
+        await better.wait_ready(parts_suffice=False)
+        return better if source.needs_fmp4 or better.kinds > source.kinds else None
 
     async def _open(
         self, request: MediaRequest, container: Container

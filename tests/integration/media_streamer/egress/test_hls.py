@@ -278,3 +278,21 @@ async def test_filtered_tracks(egress, source):
     master = await text(f"{egress.url}/live/index.fmp4.m3u8?filter.tracks=v1")
     assert "tracks-v1/" in master
     assert "tracks-a1/" not in master
+
+
+@pytest.mark.parametrize(
+    ("video", "audio", "codecs"),
+    [("libx265", "aac", {"hevc", "aac"}), ("libx264", "libopus", {"h264", "opus"})],
+)
+async def test_codecs_that_hls_has_in_fragmented_mp4_only(
+    egress, source, footage_in, video, audio, codecs
+):
+    source.paused = True
+    source.output.close()
+    source.use(footage_in(video, audio))
+    master = await text(f"{egress.url}/live/index.m3u8")
+    assert "tracks-v1/index.fmp4.m3u8" in master
+    options = ("-v", "error", "-show_entries", "stream=codec_name", "-of", "json")
+    code, out, errors = await run("ffprobe", *options, f"{egress.url}/live/index.m3u8")
+    assert (code, errors) == (0, "")
+    assert {stream["codec_name"] for stream in json.loads(out)["streams"]} == codecs

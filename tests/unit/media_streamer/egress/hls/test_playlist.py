@@ -22,13 +22,19 @@ class Maker:
     """A media worker in small: makes parts and segments with a steady clock."""
 
     def __init__(
-        self, track: Track, *, window: int = 8, base: int = 0, clock_ms: int = START_MS
+        self,
+        track: Track,
+        *,
+        window: int = 8,
+        base: int = 0,
+        clock_ms: int = START_MS,
+        first_init: int = 1,
     ) -> None:
         self.track = track
         self.window = window
         self.msn = base
         self.clock_ms = clock_ms + base * 2000
-        self.init = 0
+        self.init = first_init
         self.kept: list[int] = []
         self.sent: list[Segment] = []
         self.path = f"/{clock_ms}-{base}"
@@ -94,7 +100,8 @@ def test_every_playlist_and_every_update_obeys_the_rules(history):
             maker.segment(parts, finish=False)
             texts.append(render(track))
             track.restart()
-            maker = Maker(track, clock_ms=maker.clock_ms + 3000)
+            first_init = parts % 3
+            maker = Maker(track, clock_ms=maker.clock_ms + 3000, first_init=first_init)
             maker.segment()
         elif step == "repeat":
             track.restart()
@@ -104,6 +111,7 @@ def test_every_playlist_and_every_update_obeys_the_rules(history):
         else:
             maker.segment(parts, discontinuity=step == "discontinuity")
         texts.append(render(track))
+        assert all(track.find_init(s.map[5:-4]) for s in parse(texts[-1]).segments)
     for text in texts:
         assert broken_rules(text) == []
     for before, after in itertools.pairwise(texts):
