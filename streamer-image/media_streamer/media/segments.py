@@ -57,14 +57,14 @@ class _Segments:
     def set_tracks(self, tracks: Sequence[Track]) -> None:
         """New initialisation sections, and a discontinuity if there were others before.
 
-        Other names than before end what subscribers know, for a track that is gone would stay with
-        them for ever: after `end` the whole new state follows, as for a new subscriber.
+        Other names than before void what subscribers know, for a track that is gone would stay with
+        them for ever: after `reset` the whole new state follows, as for a new subscriber.
         """
         self.gap()
         names = self._track_names(tracks)
         if self._names and names != self._names:
             self._clear()
-            self._pending[:] = [({"op": "end", "reason": "tracks changed"}, b"")]
+            self._pending[:] = [({"op": "reset"}, b"")]
         self._names = names
         self._init += 1
         self._set_tracks(tracks)

@@ -15,7 +15,7 @@ from typing import Any
 from media_api.base import ApiModel, JsonObject
 from media_api.server import Listeners, ServerConfig
 
-from media_streamer.config import ConfigProblem, EditError, load, parse, save_global, save_object
+from media_streamer.config import ConfigProblem, EditError, load, parse, save_global, save_objects
 from media_streamer.config.binder import NAMED_LISTS
 from media_streamer.config.edit import write_file
 
@@ -157,22 +157,21 @@ class Configuration:
 
     def _save_object(self, key: str, name: str, new_name: str, item: ApiModel | None) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        if new_name != name:
-            # The new one first: a fault in between leaves two, not none.
-            save_object(self._files, key, new_name, item)
-            save_object(self._files, key, name, None)
-        else:
-            save_object(self._files, key, name, item)
+        # The new one first: a fault between two files leaves two, not none.
+        save_objects(
+            self._files, key, {new_name: item, **({name: None} if new_name != name else {})}
+        )
 
     def _save_list(self, key: str, items: list[ApiModel]) -> None:
         unique = NAMED_LISTS[key][1]
         before = {getattr(item, unique): item for item in getattr(self.current, key)}
         after = {getattr(item, unique): item for item in items}
-        for name in before.keys() - after.keys():
-            self._save_object(key, name, name, None)
-        for name, item in after.items():
-            if before.get(name) != item:
-                self._save_object(key, name, name, item)
+        changed: dict[str, ApiModel | None] = {
+            name: item for name, item in after.items() if before.get(name) != item
+        }
+        changed.update(dict.fromkeys(before.keys() - after.keys()))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        save_objects(self._files, key, changed)
 
     def _save_global(self, key: str, value: Any) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)

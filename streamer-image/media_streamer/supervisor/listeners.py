@@ -14,10 +14,10 @@ from typing import Any
 
 from media_api.server import Listener, Listeners, TlsListener
 
+from media_streamer.config.tls import TlsFiles
+
 SERVED = ("http", "https", "rtmp", "rtmps")
 """Protocols that the egress workers speak."""
-DEFAULT_CERTIFICATE = Path("/etc/flussonic/streamer.crt")
-DEFAULT_KEY = Path("/etc/flussonic/streamer.key")
 
 ListenersMessage = dict[str, list[dict[str, Any]]]
 
@@ -35,16 +35,16 @@ class Port:
         return f"{self.protocol} {host}:{self.port}" if host else f"{self.protocol} {self.port}"
 
 
-def listeners_message(listeners: Listeners | None) -> ListenersMessage:
-    """The message `listeners`, with the certificate files of those with TLS."""
+def listeners_message(listeners: Listeners | None, directory: Path) -> ListenersMessage:
+    """The message `listeners`; relative paths of certificates start at `directory`."""
     message: ListenersMessage = {}
     for protocol in SERVED:
         items: Iterable[Listener] = getattr(listeners, protocol, None) or ()
-        message[protocol] = [_entry(item) for item in items]
+        message[protocol] = [_entry(item, directory) for item in items]
     return message
 
 
-def _entry(item: Listener) -> dict[str, Any]:
+def _entry(item: Listener, directory: Path) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "address": item.address or "",
         "port": item.port,
@@ -53,8 +53,8 @@ def _entry(item: Listener) -> dict[str, Any]:
         "write_timeout": item.write_timeout,
     }
     if isinstance(item, TlsListener):
-        entry["certificate"] = str(item.certificate or DEFAULT_CERTIFICATE)
-        entry["certificate_key"] = str(item.certificate_key or DEFAULT_KEY)
+        files = TlsFiles.of(item, directory)
+        entry["certificate"], entry["certificate_key"] = str(files.certificate), str(files.key)
         entry["ssl_protocols"] = item.ssl_protocols
     return {key: value for key, value in entry.items() if value is not None}
 

@@ -96,6 +96,12 @@ class StreamControl:
             return None
         if not await self._wait_for(place.worker):
             return None
+        try:
+            # A stream that was just made is not known to its worker yet, who would refuse it.
+            await self.media.applied(place.worker, stream.name)
+        except TimeoutError:
+            log.warning("stream %s: media worker %s does not answer", stream.name, place.worker)
+            return None
         if not stream.config.static:
             await self._start(stream, place.worker)
         return str(self._settings.media_socket(place.worker)), place.epoch
@@ -117,7 +123,6 @@ class StreamControl:
         if stream.stats.get("status") != "running":
             self._is_opening(stream)
         try:
-            await self.media.applied(worker, stream.name)
             await asyncio.wait_for(
                 self.media.call(worker, "stream.start", name=stream.name), START_TIMEOUT_SECONDS
             )

@@ -169,7 +169,10 @@ class Supervisor:
             log.error("reload refused: %d errors; the old configuration holds", len(problems))
 
     def _wanted_listeners(self) -> dict[str, list[dict[str, Any]]]:
-        return listeners_message(self.configuration.current.listeners)
+        return self._listeners_of(self.configuration.current)
+
+    def _listeners_of(self, config: ServerConfig) -> dict[str, list[dict[str, Any]]]:
+        return listeners_message(config.listeners, self.configuration.path.absolute().parent)
 
     def _refuse_occupied_ports(self) -> None:
         problems = probe(ports_of(self._wanted_listeners()))
@@ -271,7 +274,7 @@ class Supervisor:
     async def _change_ports(self, old: ServerConfig) -> None:
         """Open new ports, close old ones; what cannot be had is an alert, the rest goes on."""
         wanted = self._wanted_listeners()
-        added = ports_of(wanted) - ports_of(listeners_message(old.listeners))
+        added = ports_of(wanted) - ports_of(self._listeners_of(old))
         refused = await asyncio.to_thread(probe, added)
         problems = [refused[port] for port in sorted(refused)]
         problems += await self.egress.listen(without_ports(wanted, refused))

@@ -80,7 +80,8 @@ class KubernetesStore:
                 )
             )
         try:
-            await asyncio.wait_for(asyncio.gather(*synced), SYNC_TIMEOUT_SECONDS)
+            async with asyncio.timeout(SYNC_TIMEOUT_SECONDS):
+                await asyncio.gather(*synced)
         except TimeoutError:
             raise StoreUnavailableError("the Kubernetes API server does not answer") from None
 

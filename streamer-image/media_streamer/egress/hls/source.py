@@ -209,6 +209,9 @@ class HlsSource:
         if op == "end":
             self._end(str(message.get("reason", "")))
             return
+        if op == "reset":
+            self._forget_tracks()
+            return
         name = message.get("track")
         if not isinstance(name, str):
             return
@@ -293,11 +296,15 @@ class HlsSource:
             self.close(reason or "stream removed")
             return
         log.info("stream %s: HLS ended (%s); asking again", self.stream, reason)
+        self._forget_tracks()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(REPEAT_SECONDS, self._link.repeat, self._number)
+
+    def _forget_tracks(self) -> None:
+        """The new state follows; viewers wait for it."""
         self.on_lost()
         self._replaced |= self.tracks
         self.tracks = {}
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(REPEAT_SECONDS, self._link.repeat, self._number)
 
     def _check_idle(self) -> None:
         left = self._used_at + WARM_SECONDS - time.monotonic()

@@ -154,7 +154,7 @@ def test_changed_picture_size(
     assert decode_errors(whole, "mp4") == ""
 
 
-def test_other_tracks_end_what_hls_subscribers_know(
+def test_other_tracks_void_what_hls_subscribers_know(
     clip: Clip, collect: Callable[..., Collector]
 ) -> None:
     collector = collect()
@@ -166,7 +166,7 @@ def test_other_tracks_end_what_hls_subscribers_know(
     collector.output.set_tracks(video)
     collector.push([frame for frame in shifted.frames if frame.track == video[0].number])
     for name in ("hls_ts", "hls_fmp4"):
-        end = collector.messages[name].index({"op": "end", "reason": "tracks changed"})
+        end = collector.messages[name].index({"op": "reset"})
         since = collector.messages[name][end + 1 :]
         assert since[0]["op"] == "init"
         assert {m["track"] for m in since} == {"v1"}

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from media_api.server import Listeners
@@ -49,16 +50,24 @@ def test_what_cannot_be_had() -> None:
 
 def test_the_message_carries_what_workers_need() -> None:
     listeners = Listeners.model_validate(
-        {"http": [80, {"port": 81, "api": False}], "https": ["10.0.0.1:443"], "rtsp": [554]}
+        {
+            "http": [80, {"port": 81, "api": False}],
+            "https": ["10.0.0.1:443"],
+            "rtmps": [{"port": 444, "certificate": "own.crt", "certificate_key": "/k"}],
+            "rtsp": [554],
+        }
     )
-    message = listeners_message(listeners)
+    message = listeners_message(listeners, Path("/etc/conf"))
     assert [item["api"] for item in message["http"]] == [True, False]
-    assert message["https"][0]["certificate"].endswith("streamer.crt")
+    assert message["https"][0]["certificate"] == "/etc/flussonic/streamer.crt"
+    own = message["rtmps"][0]
+    assert (own["certificate"], own["certificate_key"]) == ("/etc/conf/own.crt", "/k")
     assert ports_of(message) == {
         Port("http", "", 80),
         Port("http", "", 81),
         Port("https", "10.0.0.1", 443),
+        Port("rtmps", "", 444),
     }
     left = without_ports(message, [Port("http", "", 80)])
     assert [item["port"] for item in left["http"]] == [81]
-    assert listeners_message(None) == {"http": [], "https": [], "rtmp": [], "rtmps": []}
+    assert listeners_message(None, Path("/")) == {"http": [], "https": [], "rtmp": [], "rtmps": []}

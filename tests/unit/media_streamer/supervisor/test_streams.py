@@ -207,6 +207,18 @@ async def test_on_demand_streams_are_started_after_they_are_known(world: World) 
     assert worker.told == [("apply", "a"), ("start", "a")]
 
 
+async def test_a_publisher_comes_after_the_stream_is_known(world: World) -> None:
+    worker = await world.worker("0")
+    await world.worker("1")
+    worker.delay = 0.05
+    live = {"name": "live", "prefixes": ["live"], "inputs": [{"url": "publish://"}]}
+    world.configure(templates=[live])
+    stream = await world.control.find("live/x", "publish")
+    assert stream is not None
+    assert await world.control.where(stream) is not None
+    assert ("apply", "live/x") in worker.told + world.workers["1"].told
+
+
 async def test_a_viewer_waits_for_a_worker_that_starts(world: World) -> None:
     world.configure(fake("a"))
     stream = await world.control.find("a", "play")
