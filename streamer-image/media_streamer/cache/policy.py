@@ -1,0 +1,188 @@
+"""What is asked for and what may be kept. Pure: no I/O, no clock.
+
+The grammar of URLs is that of the streamer (`egress.http.routes`), so a stream's name is read here
+as the origin reads it. Only files that never change under their name are kept: segments, parts and
+initialisation sections that the origin calls immutable or fresh for a minute and more. Playlists
+are asked for anew each time.
+"""
+
+import math
+import re
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode
+
+from media_streamer.egress.http.proxy import is_api_path
+from media_streamer.egress.http.routes import MAX_QUERY_FIELDS, BadPath, decode_path, find_route
+
+MIN_MAX_AGE_SECONDS = 60
+"""Below this a response is no file that stays: playlists and pictures say less."""
+MAX_COUNTED_PATHS = 100_000
+_MEDIA_KINDS = frozenset({"hls_segment", "hls_init", "hls_part"})
+_PLAY_KINDS = frozenset({"hls_master", "hls_media", "ts", *_MEDIA_KINDS})
+"""Answers to these show that the origin let the viewer in. Pages and pictures have other rules."""
+_MEDIA_SUFFIXES = (".ts", ".m4s", ".mp4", ".m4a", ".m4v", ".aac", ".mp3", ".vtt")
+_LIST_SUFFIXES = (".m3u8", ".mpd")
+_STATIC_PREFIXES = ("/ui/static/", "/-/player/")
+_NO_IDENTITY = frozenset({"_HLS_msn", "_HLS_part", "_HLS_skip", "filter.tracks"})
+"""Parameters that say what is wanted, not who wants it."""
+_LIST_TYPES = ("mpegurl", "dash+xml")
+
+
+class NotServed(LookupError):  # noqa: N818 - it is an answer, not a failure
+    """The path is nothing that a cache passes on, or its stream is excluded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request asks for."""
+
+    path: str
+    """Decoded, without the leading slash: the key of a stored file."""
+    stream: str
+    identity: str
+    """Who asks: the query without what only says which part is wanted. Empty = anonymous."""
+    is_media: bool
+    """May be stored, if the answer allows it."""
+    shows_access: bool
+    """A 200 shows that the origin lets this identity play this stream."""
+
+
+def read_target(raw_path: str, raw_query: str) -> Wanted:
+    """From the request's target; raises BadPath (400) or NotServed (404)."""
+    path = decode_path(raw_path)
+    identity = _identity(raw_query)
+    if raw_path.startswith(_STATIC_PREFIXES):
+        return Wanted(path, "", identity, is_media=False, shows_access=False)
+    if is_api_path(raw_path) or path.startswith("-/"):
+        # The edge is public: an origin's API and its health pages are not.
+        raise NotServed(path)
+    if (route := find_route(path)) is not None:
+        by_suffix = route.kind == "ts" and path.endswith(".ts")
+        is_media = route.kind in _MEDIA_KINDS or by_suffix
+        return Wanted(path, route.name, identity, is_media, route.kind in _PLAY_KINDS)
+    name, _, last = path.rpartition("/")
+    if not name or not last.endswith(_MEDIA_SUFFIXES + _LIST_SUFFIXES):
+        raise NotServed(path)
+    return Wanted(path, name, identity, last.endswith(_MEDIA_SUFFIXES), shows_access=True)
+
+
+def _identity(raw_query: str) -> str:
+    if not raw_query:
+        return ""
+    try:
+        pairs = parse_qsl(
+            raw_query, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS
+        )
+    except (UnicodeDecodeError, ValueError):
+        raise BadPath("the query string cannot be read") from None
+    return urlencode(sorted(pair for pair in pairs if pair[0] not in _NO_IDENTITY))
+
+
+class NameFilter:
+    """`only` and `except`: names, or patterns in which `*` is any text. `except` wins."""
+
+    def __init__(self, only: Sequence[str], except_: Sequence[str]) -> None:
+        self._only = _pattern(only)
+        self._except = _pattern(except_)
+
+    def serves(self, stream: str) -> bool:
+        if self._except is not None and self._except.fullmatch(stream):
+            return False
+        return self._only is None or self._only.fullmatch(stream) is not None
+
+
+def _pattern(names: Sequence[str]) -> re.Pattern[str] | None:
+    if not names:
+        return None
+    return re.compile("|".join(".*".join(map(re.escape, name.split("*"))) for name in names))
+
+
+class MissCounter:
+    """Requests for files not stored. Bounded: the path unasked for longest is forgotten."""
+
+    def __init__(self, misses: int, most: int = MAX_COUNTED_PATHS) -> None:
+        self._threshold = max(1, misses)
+        self._most = most
+        self._counts: OrderedDict[str, int] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def count(self, path: str) -> bool:
+        """Count a request; whether its answer is to be stored."""
+        if self._threshold == 1:
+            return True
+        number = self._counts.pop(path, 0) + 1
+        self._counts[path] = number
+        if len(self._counts) > self._most:
+            self._counts.popitem(last=False)
+        return number >= self._threshold
+
+    def forget(self, path: str) -> None:
+        """The path is stored now: after its end the counting starts anew."""
+        self._counts.pop(path, None)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheControl:
+    """A Cache-Control field (RFC 9111, 5.2.2)."""
+
+    directives: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, text: str) -> "CacheControl":
+        found: dict[str, str] = {}
+        for item in text.split(","):
+            name, _, value = item.strip().partition("=")
+            if name:
+                found.setdefault(name.lower(), value.strip('" '))
+        return cls(found)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.directives
+
+    @property
+    def max_age(self) -> int:
+        """Seconds; `s-maxage` is meant for shared caches and goes first. 0 if there is none."""
+        text = self.directives.get("s-maxage") or self.directives.get("max-age") or ""
+        # Ten digits are 300 years; more is nonsense.
+        return int(text[:10]) if text.isascii() and text.isdigit() else 0
+
+
+def is_private(headers: Mapping[str, str]) -> bool:
+    """Whether an answer is for one viewer only."""
+    return "private" in CacheControl.parse(headers.get("Cache-Control", ""))
+
+
+def is_list(headers: Mapping[str, str]) -> bool:
+    """Whether an answer is a playlist or manifest."""
+    return any(part in headers.get("Content-Type", "").lower() for part in _LIST_TYPES)
+
+
+def lifetime_seconds(status: int, headers: Mapping[str, str]) -> float | None:
+    """How long an answer may be kept, from now; infinity if immutable, None if not at all.
+
+    Needs a Content-Length: without one the end of a broken connection looks like the end of the
+    file (RFC 9112, 8).
+    """
+    control = CacheControl.parse(headers.get("Cache-Control", ""))
+    length = headers.get("Content-Length", "")
+    vary = headers.get("Vary", "").strip().lower()
+    if (
+        status != 200
+        or not (length.isascii() and length.isdigit() and int(length) > 0)
+        or is_list(headers)
+        or "Content-Encoding" in headers
+        or "Set-Cookie" in headers
+        or vary not in ("", "accept-encoding")
+        or "no-store" in control
+        or "no-cache" in control
+    ):
+        return None
+    if "immutable" in control:
+        return math.inf
+    age = headers.get("Age", "")
+    left = control.max_age - (int(age[:10]) if age.isascii() and age.isdigit() else 0)
+    return float(left) if left >= MIN_MAX_AGE_SECONDS else None

@@ -1,0 +1,82 @@
+"""The process: open the store, listen, drain on SIGTERM."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+
+from aiohttp import web
+
+from media_streamer.cache.app import CacheApp
+from media_streamer.cache.metrics import Metrics
+from media_streamer.cache.settings import CacheSettings
+from media_streamer.cache.store import Store
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 1024
+KEEP_ALIVE_SECONDS = 30.0
+"""Also the time in which the head of a request must be complete."""
+MAX_LINE_BYTES = 8190
+MAX_HEADERS = 64
+DRAIN_SECONDS = 8.0
+"""For answers under way. The pod has left its Services long before, and has 15 s to exit."""
+CUT_SECONDS = 2.0
+
+
+async def serve(settings: CacheSettings) -> None:
+    """Run until SIGTERM or SIGINT; raises OSError if the directory or the port is not to be had."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    metrics = Metrics()
+    store = Store(
+        settings.path,
+        settings.storage_bytes,
+        settings.expiration_seconds,
+        on_evicted=lambda reason, number: metrics.evictions.labels(reason).inc(number),
+    )
+    await store.open()
+    log.info("%s: %d files, %d bytes are stored", settings.path, len(store), store.total)
+    app = CacheApp(settings, store, metrics)
+    sweeper = asyncio.create_task(store.run(), name="sweeper")
+    try:
+        await _listen(settings, app, stop)
+    finally:
+        sweeper.cancel()
+        await asyncio.gather(sweeper, return_exceptions=True)
+        await app.close()
+        store.close()
+
+
+async def _listen(settings: CacheSettings, app: CacheApp, stop: asyncio.Event) -> None:
+    protocols = web.Server(
+        app.handle,
+        handler_cancellation=True,
+        access_log=None,
+        logger=log,
+        keepalive_timeout=KEEP_ALIVE_SECONDS,
+        max_line_size=MAX_LINE_BYTES,
+        max_field_size=MAX_LINE_BYTES,
+        max_headers=MAX_HEADERS,
+        auto_decompress=False,
+    )
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        protocols, settings.address, settings.port, backlog=BACKLOG, reuse_address=True
+    )
+    port = server.sockets[0].getsockname()[1]
+    log.info("serving on port %d for %s", port, ", ".join(_plain(settings)))
+    await stop.wait()
+    log.info("stopping: answers under way have %.0f s", DRAIN_SECONDS)
+    server.close()
+    protocols.pre_shutdown()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS + CUT_SECONDS):
+            await protocols.shutdown(DRAIN_SECONDS)
+
+
+def _plain(settings: CacheSettings) -> list[str]:
+    """The origins without user names and passwords."""
+    return [str(url.with_user(None)) for url in settings.origins]
