@@ -20,6 +20,7 @@ from media_streamer.cache.metrics import Metrics
 from media_streamer.cache.origins import OriginFailed, Origins, Question
 from media_streamer.cache.policy import MissCounter, NameFilter, NotServed, Wanted, read_target
 from media_streamer.cache.send import (
+    WHOLE_RANGE,
     response_body,
     send_body,
     send_stored,
@@ -86,6 +87,12 @@ class Request:
         return "gzip" if "gzip" in offered else "identity"
 
 
+def _part_wanted(request: web.BaseRequest) -> str | None:
+    """The range to ask the origin for. `bytes=0-` is the whole: ffmpeg sends it each time."""
+    wanted = wanted_range(request)
+    return None if wanted == WHOLE_RANGE else wanted
+
+
 class CacheApp:
     """The HTTP service. Made within the running loop."""
 
@@ -117,7 +124,7 @@ class CacheApp:
             if not self._serves(wanted):
                 raise NotServed(wanted.path)
             return await self._answer(
-                Request(request, wanted, request.raw_path, wanted_range(request))
+                Request(request, wanted, request.raw_path, _part_wanted(request))
             )
         except BadPath as error:
             return self._refuse(400, f"Bad request: {error}")
@@ -138,7 +145,7 @@ class CacheApp:
         if (answer := await self._from_disk(request)) is not None:
             return answer
         flight = self._fetcher.find(wanted.path)
-        if request.storable and flight is not None and flight.body_done:
+        if flight is not None and flight.body_done:
             # Complete, and being written: a moment later it is a stored file.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(flight.over.wait(), STORE_WAIT_SECONDS)

@@ -51,12 +51,14 @@ class Wanted:
 
 def read_target(raw_path: str, raw_query: str) -> Wanted:
     """From the request's target; raises BadPath (400) or NotServed (404)."""
+    if is_api_path(raw_path) and not raw_path.startswith(_STATIC_PREFIXES):
+        # The edge is public: an origin's API and its health pages are not.
+        raise NotServed(raw_path)
     path = decode_path(raw_path)
     identity = _identity(raw_query)
     if raw_path.startswith(_STATIC_PREFIXES):
         return Wanted(path, "", identity, is_media=False, shows_access=False)
-    if is_api_path(raw_path) or path.startswith("-/"):
-        # The edge is public: an origin's API and its health pages are not.
+    if is_api_path(f"/{path}") or path.startswith("-/"):
         raise NotServed(path)
     if (route := find_route(path)) is not None:
         by_suffix = route.kind == "ts" and path.endswith(".ts")

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 SLOW_SECONDS = 15.0
 """For 64 KiB: a reader below 35 kbit/s watches nothing."""
 X_CACHE = "X-Cache"
+WHOLE_RANGE = "bytes=0-"
 
 
 async def send_stored(
@@ -84,6 +85,9 @@ async def send_body(
     response = web.StreamResponse(status=head.status, headers=head.headers)
     response.headers[X_CACHE] = tag
     response.content_length = head.length
+    if head.status == 200 and head.length and wanted_range(request) == WHOLE_RANGE:
+        response.set_status(206)
+        response.headers["Content-Range"] = f"bytes 0-{head.length - 1}/{head.length}"
     await response.prepare(request)
     try:
         if request.method != "HEAD":
