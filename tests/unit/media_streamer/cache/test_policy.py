@@ -46,8 +46,19 @@ def test_targets(path, stream, is_media):
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/ui", "/ui/", "/x", "/a/x", "/metrics", "/-/x.m3u8", "/streamer/api/v3/a.ts"]
-    + ["/streamer%2Fapi/v3/a.ts", "/%66lussonic/api/v3/index.m3u8", "/ui/a.m3u8"],
+    [
+        "/",
+        "/ui",
+        "/ui/",
+        "/x",
+        "/a/x",
+        "/metrics",
+        "/-/x.m3u8",
+        "/streamer/api/v3/a.ts",
+        "/streamer%2Fapi/v3/a.ts",
+        "/%66lussonic/api/v3/index.m3u8",
+        "/ui/a.m3u8",
+    ],
 )
 def test_not_served(path):
     with pytest.raises(NotServed):
