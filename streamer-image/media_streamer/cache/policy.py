@@ -64,7 +64,9 @@ def read_target(raw_path: str, raw_query: str) -> Wanted:
         by_suffix = route.kind == "ts" and path.endswith(".ts")
         is_media = route.kind in _MEDIA_KINDS or by_suffix
         return Wanted(path, route.name, identity, is_media, route.kind in _PLAY_KINDS)
-    name, _, last = path.rpartition("/")
+    # Files beside playlists that are none of the streamer's own.
+    folder, _, last = path.rpartition("/")
+    name = folder.partition("/tracks-")[0]
     if not name or not last.endswith(_MEDIA_SUFFIXES + _LIST_SUFFIXES):
         raise NotServed(path)
     return Wanted(path, name, identity, last.endswith(_MEDIA_SUFFIXES), shows_access=True)

@@ -216,7 +216,8 @@ def _digest(key: str) -> str:
 def _scan(path: Path) -> Iterable[Entry]:
     for first in range(256):
         directory = path / f"{first:02x}"
-        directory.mkdir(exist_ok=True)
+        if not directory.is_dir():
+            continue
         with os.scandir(directory) as files:
             for file in files:
                 entry = _entry(file)
@@ -278,6 +279,7 @@ def _write(temporary: Path, target: Path, chunks: Iterable[bytes]) -> None:
     try:
         with temporary.open("wb") as file:
             file.writelines(chunks)
+        target.parent.mkdir(exist_ok=True)
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -32,7 +32,7 @@ def make_hls(directory: Path) -> None:
     video = ["-vf", "scale=320:180", "-c:v", "libx264", "-preset", "ultrafast", "-g", "50"]
     hls = ["-f", "hls", "-hls_time", "2", "-hls_list_size", "0", "-strftime_mkdir", "1"]
     common = ["ffmpeg", "-v", "error", *source, *video, "-keyint_min", "50", "-sc_threshold", "0"]
-    common += ["-c:a", "aac", *hls, "-hls_fmp4_init_filename", "init-0.mp4"]
+    common += ["-c:a", "aac", *hls, "-hls_fmp4_init_filename", "init-0123abcd.mp4"]
     # The streamer's own form of names: YYYY/mm/dd/HH/MM/SS-milliseconds.
     pattern = "2026/01/01/00/00/%02d-02000"
     for track, extra in (
