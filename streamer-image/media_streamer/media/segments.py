@@ -4,6 +4,7 @@ All tracks of a format are cut at the same boundary and share media sequence num
 files are touched by the input thread (lock held); only `replay` and `close` come from the loop.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,9 @@ class _Segments:
         self._discontinuity = False
         """The running segment, or the next one, does not continue the last."""
         self._announced = False
+        self._discontinuities = int(time.time())
+        """Discontinuities up to the running segment's start. From the clock, like the media
+        sequence numbers, so that it goes on above that of a worker that died."""
 
     def take(self) -> list[Event]:
         self._files.sweep()
@@ -81,6 +85,7 @@ class _Segments:
             self._start = frame.dts
             self._msn = self._planner.msn
             self._announced = True
+            self._discontinuities += self._discontinuity
             self._begin()
         if self._start is not None:
             self._add(entry)
@@ -101,6 +106,7 @@ class _Segments:
             "duration": duration,
             "size": size,
             "discontinuity": self._discontinuity,
+            "discontinuities": self._discontinuities,
             "bandwidth": round(size * 8 / duration) if duration > 0 else 0,
         }
 
