@@ -116,6 +116,7 @@ class CacheApp:
         try:
             if raw_path.startswith(OWN_PREFIX):
                 return self._own(raw_path)
+            self._metrics.requests.inc()
             if request.method == "OPTIONS":
                 return web.Response(status=204, headers=_PREFLIGHT)
             if request.method not in ("GET", "HEAD"):

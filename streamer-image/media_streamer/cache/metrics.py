@@ -2,8 +2,6 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
-RESULTS = ("hit", "miss", "collapsed")
-
 
 class Metrics:
     """One registry of its own, so that tests and caches in one process do not meet."""
@@ -17,6 +15,7 @@ class Metrics:
         def gauge(name: str, text: str) -> Gauge:
             return Gauge(f"media_cache_{name}", text, registry=registry)
 
+        self.requests = counter("requests", "Requests that began, but for probes and metrics")
         self.hits = counter("hits", "Requests answered from disk")
         self.misses = counter("misses", "Requests that made a request to an origin")
         self.collapsed = counter("collapsed", "Requests that joined a request under way")

@@ -156,7 +156,8 @@ class Origins:
             raise self._failed(url, question, "broken", text, 502) from None
         if answer.status >= 500:
             self._metrics.origin_errors.labels("status").inc()
-            log.warning("stream %s: origin %s: %s", question.stream, url.host, answer.status)
+            origin = f"{url.host}:{url.port}"
+            log.warning("stream %s: origin %s answers %s", question.stream, origin, answer.status)
         self._down.pop(url, None)
         return answer
 
@@ -164,10 +165,13 @@ class Origins:
         self, url: URL, question: Question, kind: str, text: str, status: int
     ) -> OriginFailed:
         self._metrics.origin_errors.labels(kind).inc()
+        now = time.monotonic()
+        # One line for each time of being down, not one for each viewer's request.
+        level = logging.DEBUG if self._down.get(url, 0.0) > now else logging.WARNING
         if kind == "connect":
-            self._down[url] = time.monotonic() + DOWN_SECONDS
+            self._down[url] = now + DOWN_SECONDS
         # Host and port only: the URL may hold a password.
-        log.warning("stream %s: origin %s:%s %s", question.stream, url.host, url.port, text)
+        log.log(level, "stream %s: origin %s:%s %s", question.stream, url.host, url.port, text)
         return OriginFailed(status, f"The origin {text.partition(':')[0]}; try again")
 
     def _found(self, stream: str, url: URL, status: int) -> None:
