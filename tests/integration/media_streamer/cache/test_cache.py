@@ -194,6 +194,30 @@ async def test_kill_and_restart_keep_what_was_stored(caches, origin, segment):
     assert await again.metric("origin_requests_total") == 0
 
 
+async def test_killed_while_it_stores(caches, origin):
+    """Whenever the process is killed, what it serves afterwards is whole."""
+    bodies = {f"/a/file-{number}.m4s": os.urandom(200_000) for number in range(60)}
+
+    async def file(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=bodies[request.path], headers=VIDEO)
+
+    origin.special = dict.fromkeys(bodies, file)
+    cache = await caches.start(origin.url)
+    requests = [asyncio.create_task(cache.get(path)) for path in bodies]
+    async with asyncio.timeout(20):
+        while await cache.metric("stored_files") < 10:
+            pass
+    os.kill(cache.process.pid, signal.SIGKILL)
+    await cache.process.wait()
+    await asyncio.gather(*requests, return_exceptions=True)
+    again = await caches.start(origin.url)
+    assert await again.metric("stored_files") >= 10
+    for path, body in bodies.items():
+        assert (await again.get(path)).body == body
+    assert await again.metric('evictions_total{reason="broken"}') == 0
+    assert await again.metric("hits_total") >= 10
+
+
 async def test_broken_files_are_never_served(caches, origin, segment):
     cache = await caches.start(origin.url)
     first = await cache.get(segment)
