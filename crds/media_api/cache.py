@@ -17,7 +17,7 @@ class CacheLimits(ApiModel):
 
     misses: Misses | None = Field(
         default=None,
-        description="Requests that pass before a segment is stored: stored from request misses+1."
+        description="Requests that go to the origin before a segment comes from the cache; the last is stored."
         " Default 0.",
     )
     storage_limit: ByteSize | None = Field(

@@ -1,6 +1,6 @@
 """Cache: an edge tier of streamer pods in front of the origins.
 
-Semantics are those of the cache directive: a segment is stored from request `misses` + 1, dropped
+Semantics are those of the cache directive: a segment is served from request `misses` + 1, dropped
 by age (`expiration`) or, over `storage_limit`, the least recently used first; concurrent requests
 for one segment make one request to the origin.
 """
