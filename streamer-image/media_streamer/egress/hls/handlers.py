@@ -46,7 +46,10 @@ class HlsHandlers:
         """A media playlist, blocking if the client says what it waits for."""
         form = request.route.file
         viewer, source = await self._open(request, "ts" if form == "ts" else "fmp4")
-        await source.wait_ready(parts_suffice=form == "ll")
+        # A first playlist without a whole segment counts as empty for players: FFmpeg gives up,
+        # hls.js reports an error and asks again.
+        is_update = form == "ll" and "_HLS_msn" in request.query
+        await source.wait_ready(parts_suffice=is_update)
         track = _track(source, request.route.track)
         low_latency = form == "ll"
         cache = f"public, max-age={max(1, target_duration(track, source.timing) // 2)}"

@@ -41,11 +41,27 @@ def tag(kind: int, timestamp_ms: int, *body: bytes) -> bytes:
     return b"".join((head, stamp, b"\x00\x00\x00", *body, (size + 11).to_bytes(4, "big")))
 
 
+class _Clock:
+    """Time stamps of the tags of one kind, in ms. They grow as the frames' own do: two frames less
+    than 1 ms apart (a source that repeats a stamp) would get the same one, which FFmpeg minds.
+    """
+
+    def __init__(self) -> None:
+        self._last = -1
+
+    def stamp(self, dts: int) -> int:
+        """Stamp of the next frame, whose DTS is in ticks."""
+        self._last = max(dts // _TICKS_PER_MS, self._last + 1)
+        return self._last
+
+
 class FlvMuxer:
     """Writes the frames of the first video and the first audio track."""
 
     def __init__(self, tracks: Sequence[Track], previous: "FlvMuxer | None" = None) -> None:
-        """`previous` wrote the same output for other tracks; nothing of it is needed."""
+        """`previous` wrote the same output for other tracks; its clocks go on."""
+        self._clocks = previous._clocks if previous is not None else (_Clock(), _Clock())
+        video_clock, audio_clock = self._clocks
         video = next((track for track in tracks if track.codec in VIDEO_CODECS), None)
         audio = next((track for track in tracks if track.codec in AUDIO_CODECS), None)
         chosen = [track for track in (video, audio) if track is not None]
@@ -53,10 +69,10 @@ class FlvMuxer:
         self._writers: dict[int, TagWriter] = {}
         sequence_headers = []
         if video is not None:
-            self._writers[video.number] = _video_writer(video)
+            self._writers[video.number] = _video_writer(video, video_clock)
             sequence_headers.append(_video_sequence_header(video))
         if audio is not None:
-            self._writers[audio.number] = _audio_writer(audio)
+            self._writers[audio.number] = _audio_writer(audio, audio_clock)
             sequence_headers.append(_audio_sequence_header(audio))
         flags = (4 if audio is not None else 0) | (1 if video is not None else 0)
         self.header = b"".join(
@@ -141,7 +157,7 @@ def opus_head(dops: bytes) -> bytes:
     )
 
 
-def _video_writer(track: Track) -> TagWriter:
+def _video_writer(track: Track, clock: _Clock) -> TagWriter:
     """Key and inter frames differ in the first byte; only NAL codecs have composition times."""
     if track.codec == "h264":
         heads = [bytes((kind << 4 | _AVC, 1)) for kind in (_INTER, _KEY)]
@@ -151,10 +167,12 @@ def _video_writer(track: Track) -> TagWriter:
     composed = track.codec != "av1"
 
     def write(frame: Frame) -> bytes:
-        dts = frame.dts // _TICKS_PER_MS
+        dts = clock.stamp(frame.dts)
         if not composed:
             return tag(VIDEO, dts, heads[frame.key], frame.data)
         composition = frame.pts // _TICKS_PER_MS - dts
+        if frame.pts >= frame.dts:
+            composition = max(0, composition)
         return tag(
             VIDEO, dts, heads[frame.key], (composition & 0xFFFFFF).to_bytes(3, "big"), frame.data
         )
@@ -162,7 +180,7 @@ def _video_writer(track: Track) -> TagWriter:
     return write
 
 
-def _audio_writer(track: Track) -> TagWriter:
+def _audio_writer(track: Track, clock: _Clock) -> TagWriter:
     if track.codec == "aac":
         head = b"\xaf\x01"
     elif track.codec == "mp3":
@@ -171,7 +189,7 @@ def _audio_writer(track: Track) -> TagWriter:
         head = bytes((_EX_AUDIO | _CODED_FRAMES,)) + _FOURCC[track.codec]
 
     def write(frame: Frame) -> bytes:
-        return tag(AUDIO, frame.dts // _TICKS_PER_MS, head, frame.data)
+        return tag(AUDIO, clock.stamp(frame.dts), head, frame.data)
 
     return write
 

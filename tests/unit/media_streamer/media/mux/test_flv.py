@@ -83,6 +83,23 @@ def test_negative_composition_time_and_stamps_of_rounded_ticks(
     assert body == b"\x17\x01\xff\xff\xffx"
 
 
+def test_stamps_grow_where_frames_are_less_than_a_millisecond_apart(
+    make_media: Callable[..., bytes],
+) -> None:
+    tracks = tracks_of(make_media("mpegts", "libx264", "aac", options=X264))
+    muxer = FlvMuxer(tracks)
+    written = b""
+    for dts in (9000, 9001, 9002, 9360):
+        written += muxer.mux(Frame(0, dts, dts, 0, True, b"v"), True)
+        written += muxer.mux(Frame(1, dts, dts, 0, True, b"a"), False)
+    muxer = FlvMuxer(tracks, muxer)
+    written += muxer.mux(Frame(0, 9361, 9361, 0, True, b"v"), True)
+    found = list(tags(written))
+    assert [stamp for kind, stamp, _ in found if kind == VIDEO] == [100, 101, 102, 104, 105]
+    assert [stamp for kind, stamp, _ in found if kind == AUDIO] == [100, 101, 102, 104]
+    assert {body[2:5] for kind, _, body in found if kind == VIDEO} == {b"\0\0\0"}
+
+
 def test_what_flv_cannot_carry_is_left_out(make_media: Callable[..., bytes]) -> None:
     tracks = tracks_of(make_media("mpegts", "mpeg2video", "mp2"))
     muxer = FlvMuxer(tracks)
