@@ -1,0 +1,56 @@
+"""Measuring what many viewers of one stream cost, for the benchmarks `fan_out_*`."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+from tests.bench import _footage
+from tests.bench._streamer import BenchStreamer, helper, line, streamer
+from tests.bench.figure import Figure
+from tests.support.proc import CpuMeter, resident_mib
+
+AUDIENCES = (100, 400)
+WINDOW_SECONDS = 10.0
+SETTLE_SECONDS = 1.0
+START_SECONDS = 60.0
+CONFIG = "stream live { input file://clips/clip.mp4; }\n"
+PEERS = "SRS 1.7-2.4, nginx-rtmp 4, lal 6-8, go2rtc 8, MediaMTX 16-20"
+
+
+def measure(protocols: Sequence[str]) -> list[Figure]:
+    """CPU per 100 viewers of one 2.1 Mb/s stream, for each protocol and audience."""
+    return asyncio.run(_measure(protocols))
+
+
+async def _measure(protocols: Sequence[str]) -> list[Figure]:
+    figures = []
+    async with streamer(CONFIG) as one:
+        await one.all_running(1)
+        for protocol in protocols:
+            for count in AUDIENCES:
+                figures += await _audience(one, protocol, count)
+    return figures
+
+
+async def _audience(one: BenchStreamer, protocol: str, count: int) -> list[Figure]:
+    port = one.rtmp_port if protocol == "rtmp" else one.http_port
+    async with helper("tests.support.viewers", protocol, port, "live", count) as viewers:
+        await line(viewers, START_SECONDS)
+        await asyncio.sleep(SETTLE_SECONDS)
+        egress = CpuMeter(one.pids("egress"))
+        rest = CpuMeter(one.pids("media") + one.pids("supervisor"))
+        await asyncio.sleep(WINDOW_SECONDS)
+        used, beside = egress.percent(), rest.percent()
+        memory = sum(resident_mib(pid) for pid in one.pids("egress"))
+        assert viewers.stdin is not None
+        viewers.stdin.close()
+        result = json.loads(await line(viewers, START_SECONDS))
+    rate = result["bytes"] * 8 / result["seconds"] / count / 1e6
+    goal_rate = (_footage.VIDEO_KBIT + _footage.AUDIO_KBIT) / 1000
+    name = f"{protocol.upper()}, {count} viewers"
+    note = f"{rate:.2f} of {goal_rate:.1f} Mb/s reached each, {result['closed']} cut off"
+    return [
+        Figure(f"{name}: egress, of a core per 100", used * 100 / count, "%", note=note),
+        Figure(f"{name}: media workers and supervisor", beside, "%", note="in all, not per 100"),
+        Figure(f"{name}: resident memory of the egress", memory, "MiB"),
+    ]

@@ -1,0 +1,56 @@
+"""CPU time and memory of processes, from /proc (proc_pid_stat(5), proc_pid_smaps(5))."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time that a process has used, its threads included."""
+    # The name in parentheses may hold blanks; utime and stime are fields 14 and 15.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
+
+
+def memory_mib(pid: int) -> float:
+    """Proportional set size in MiB: pages shared by n processes count 1/n in each."""
+    return _rollup_kib(pid, "Pss:") / 1024
+
+
+def resident_mib(pid: int) -> float:
+    """Resident set size in MiB."""
+    return _rollup_kib(pid, "Rss:") / 1024
+
+
+def _rollup_kib(pid: int, name: str) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1])
+    raise ValueError(f"no {name} in /proc/{pid}/smaps_rollup")
+
+
+def command(pid: int) -> list[str]:
+    """Command line of a process, empty if it has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+    return []
+
+
+class CpuMeter:
+    """Percent of one core that some processes use together, since this was made."""
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        self._pids = list(pids)
+        self._began = time.monotonic()
+        self._before = self._used()
+
+    def percent(self) -> float:
+        """Raises OSError if one of them has ended."""
+        return 100 * (self._used() - self._before) / (time.monotonic() - self._began)
+
+    def _used(self) -> float:
+        return sum(cpu_seconds(pid) for pid in self._pids)

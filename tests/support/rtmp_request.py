@@ -1,0 +1,44 @@
+"""A minimal RTMP player: what it says until the media flows (Adobe RTMP 1.0, sections 5.2, 7.2).
+
+Blocking sockets and nothing more, so that a measuring client adds no time of its own.
+"""
+
+import socket
+
+from media_streamer.egress.rtmp import amf
+from media_streamer.egress.rtmp.chunks import COMMAND, DEFAULT_CHUNK_BYTES, write_message
+
+HANDSHAKE_BYTES = 1536
+TIMEOUT_SECONDS = 20.0
+FIRST_MEDIA_STREAM = 1
+"""What every server answers to the first createStream of a connection."""
+
+
+def play(host: str, port: int, app: str, name: str) -> socket.socket:
+    """A connected socket on which `app/name` was asked for; the answers are still to be read."""
+    sock = socket.create_connection((host, port), TIMEOUT_SECONDS)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.sendall(b"\x03" + bytes(HANDSHAKE_BYTES))
+        _read_exactly(sock, 1 + 2 * HANDSHAKE_BYTES)
+        connect = {"app": app, "flashVer": "bench", "tcUrl": f"rtmp://{host}:{port}/{app}"}
+        commands = _command("connect", 1, connect) + _command("createStream", 2, None)
+        commands += _command("play", 3, None, name, stream=FIRST_MEDIA_STREAM)
+        sock.sendall(bytes(HANDSHAKE_BYTES) + commands)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _command(*values: object, stream: int = 0) -> bytes:
+    payload = amf.encode(*values)
+    return write_message(COMMAND, payload, stream=stream, chunk_bytes=DEFAULT_CHUNK_BYTES)
+
+
+def _read_exactly(sock: socket.socket, count: int) -> None:
+    while count:
+        data = sock.recv(count)
+        if not data:
+            raise ConnectionError("closed during the handshake")
+        count -= len(data)
