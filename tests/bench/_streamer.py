@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.bench import _footage
 from tests.support import proc
-from tests.support.streamer import Streamer, free_port
+from tests.support.streamer import Streamer, free_port, until
 
 WORKERS = min(os.cpu_count() or 1, 8)
 """As many of each kind as it starts by itself."""
@@ -37,11 +37,14 @@ class BenchStreamer(Streamer):
 
     async def all_running(self, count: int, seconds: float = 40.0) -> None:
         """Wait until that many streams have frames."""
-        async with asyncio.timeout(seconds):
-            while await self._alive() < count:
-                await asyncio.sleep(0.2)
 
-    async def _alive(self) -> int:
+        async def check() -> bool:
+            return await self.alive() >= count
+
+        await until(check, f"{count} streams run", seconds)
+
+    async def alive(self) -> int:
+        """Streams that have frames now."""
         _, answer = await self.api("GET", "/streams?limit=2000&select=name,stats.alive")
         return sum(bool(item.get("stats", {}).get("alive")) for item in answer["streams"])
 

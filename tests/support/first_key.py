@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from media_streamer.egress.rtmp.chunks import VIDEO, ChunkReader
 
-from tests.support import hls_rules, rtmp_request, viewers
+from tests.support import hls_rules, viewers
 
 TIMEOUT_SECONDS = 20.0
 READ_BYTES = 1 << 16
