@@ -60,7 +60,9 @@ class FlvMuxer:
 
     def __init__(self, tracks: Sequence[Track], previous: "FlvMuxer | None" = None) -> None:
         """`previous` wrote the same output for other tracks; its clocks go on."""
-        self._clocks = previous._clocks if previous is not None else (_Clock(), _Clock())
+        self._clocks: tuple[_Clock, _Clock] = (
+            previous._clocks if previous is not None else (_Clock(), _Clock())
+        )
         video_clock, audio_clock = self._clocks
         video = next((track for track in tracks if track.codec in VIDEO_CODECS), None)
         audio = next((track for track in tracks if track.codec in AUDIO_CODECS), None)
