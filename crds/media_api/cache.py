@@ -17,8 +17,8 @@ class CacheLimits(ApiModel):
 
     misses: Misses | None = Field(
         default=None,
-        description="Requests that go to the origin before a segment comes from the cache; the last is stored."
-        " Default 0.",
+        description="Requests that go to the origin before a segment comes from the cache; the"
+        " last of them is stored. Default 0.",
     )
     storage_limit: ByteSize | None = Field(
         default=None,
