@@ -14,6 +14,7 @@ from tests.support.streamer import Streamer, free_port, until
 
 WORKERS = min(os.cpu_count() or 1, 8)
 """As many of each kind as it starts by itself."""
+KINDS = ("media", "egress", "supervisor")
 STOP_SECONDS = 10.0
 COMPLAINT_LINES = 30
 
@@ -57,9 +58,9 @@ class BenchStreamer(Streamer):
             found += [p for p in self.children() if any(wanted in w for w in proc.command(p))]
         return found
 
-    def memory_mib(self) -> float:
-        """Of all its processes together."""
-        return sum(proc.memory_mib(pid) for pid in self.pids())
+    def memory_mib(self) -> dict[str, float]:
+        """Proportional set of its processes, by kind."""
+        return {kind: sum(map(proc.memory_mib, self.pids(kind))) for kind in KINDS}
 
 
 @contextlib.asynccontextmanager
