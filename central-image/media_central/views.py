@@ -171,9 +171,7 @@ def _inputs(configured: list[JsonObject], reported: Any) -> list[JsonObject]:
 def denied(effective: JsonObject) -> set[str]:
     """Protocols that must not play the stream."""
     spec = ProtocolsSpec.parse(effective.get("protocols") or {})
-    names = {name for name in PLAY_PROTOCOLS if not spec.allows(name)}  # type: ignore[arg-type]
-    # HTTP-FLV has no switch of its own: it is the payload of RTMP.
-    return names | {"flv"} if "rtmp" in names else names
+    return {name for name in PLAY_PROTOCOLS if not spec.allows(name)}  # type: ignore[arg-type]
 
 
 def public_url(link: StreamerLink, viewer: Viewer) -> str:

@@ -127,6 +127,7 @@ async def get_ui_settings(request: web.Request) -> web.StreamResponse:
             "title": "Central",
             "brand": "media-appliance",
             "product": "central",
+            "login_required": True,
             "menu_items": {name: name in ("cluster", "main_agents") for name in MENU},
             "locales": ["en"],
             "default_locale": "en",

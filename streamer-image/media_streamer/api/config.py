@@ -122,11 +122,14 @@ async def readiness(request: web.Request) -> web.Response:
 
 async def ui_settings(request: web.Request) -> web.Response:
     """What the UI shows, also before the login."""
+    config = supervisor_of(request).configuration.current
     return json_answer(
         {
             "title": f"Streamer {supervisor_of(request).stats.hostname}",
             "brand": "Media",
             "product": "streamer",
+            "login_required": config.edit_auth is not None or config.view_auth is not None,
+            "config_external": config.config_external is not None,
             "menu_items": {
                 "pulse": False,
                 "streamer_config": True,

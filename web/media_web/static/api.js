@@ -4,11 +4,17 @@ const BASE = "/streamer/api/v3";
 const KEY = "media.credentials";
 
 export class ApiError extends Error {
-  constructor(status, message) {
+  /** `status` is that of HTTP, 0 without an answer; `code` is the server's word for programs. */
+  constructor(status, message, code) {
     super(message);
     this.status = status;
+    this.code = code;
   }
 }
+
+/** Sent to the window when the server refuses the credentials: the page must ask for others. */
+export const LOGIN_REFUSED = "loginrefused";
+const LOGIN_CODES = new Set(["authorization_required", "authorization_failed"]);
 
 export const credentials = {
   get: () => sessionStorage.getItem(KEY),
@@ -32,24 +38,42 @@ export async function request(method, path, body, { accept = "application/json" 
   if (body !== undefined) {
     headers["Content-Type"] = typeof body === "string" ? "text/plain" : "application/json";
   }
-  const response = await fetch(BASE + path, {
+  const { response, text } = await answerOf(BASE + path, {
     method,
     headers,
     body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
     signal: AbortSignal.timeout(TIMEOUT_MS),
     cache: "no-store",
   });
-  const text = await response.text();
   const isJson = (response.headers.get("content-type") || "").includes("json");
   const data = isJson && text ? JSON.parse(text) : text;
-  if (!response.ok) throw new ApiError(response.status, errorText(response, data));
-  return data;
+  if (response.ok) return data;
+  const code = data?.errors?.[0]?.code || data?.error;
+  if (LOGIN_CODES.has(code)) dispatchEvent(new Event(LOGIN_REFUSED));
+  throw new ApiError(response.status, errorText(response, data), code);
 }
 
+/** The whole answer; what a browser says of a lost connection is nothing to show to people. */
+async function answerOf(url, options) {
+  try {
+    const response = await fetch(url, options);
+    return { response, text: await response.text() };
+  } catch (error) {
+    const late = error.name === "TimeoutError";
+    throw new ApiError(0, `The server does not answer${late ? ` within ${TIMEOUT_MS / 1000} s` : ""}.`);
+  }
+}
+
+/** Every error that the server tells, a line each: a configuration file may have many. */
 function errorText(response, data) {
-  const first = data?.errors?.[0];
-  const text = first?.title || first?.code || data?.detail || data?.error;
-  return text || `${response.status} ${response.statusText}`;
+  const titles = (data?.errors || []).map((error) => error.title || error.code);
+  return titles.join("\n") || data?.detail || data?.error || `${response.status} ${response.statusText}`;
+}
+
+/** Whether an item exists; asked by a filter, because a 404 would be an error in the console. */
+export async function exists(collection, key, name) {
+  const query = new URLSearchParams({ [key]: name, select: key, limit: 1 });
+  return (await get(`/${collection}?${query}`))[collection].length > 0;
 }
 
 export const get = (path) => request("GET", path);

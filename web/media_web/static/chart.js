@@ -3,31 +3,44 @@
 import uPlot from "./vendor/uPlot.js";
 import { html, useEffect, useRef } from "./vendor/htm-preact.js";
 
-const POINTS = 150;
+const WINDOW_SECONDS = 300;
+const LEAST_SECONDS = 60; // of the scale: the first samples are not stretched over it all
+const HEIGHT = 140;
+const LEAST_KBIT = 100; // of the scale, so that a bit rate of nothing is a line at the bottom
 
+const now = () => Date.now() / 1000;
+
+function options(element) {
+  const muted = getComputedStyle(element).getPropertyValue("--muted");
+  const axis = { stroke: muted, grid: { stroke: "#8883", width: 1 }, ticks: { show: false } };
+  const clock = uPlot.fmtDate("{HH}:{mm}:{ss}");
+  return {
+    width: element.clientWidth,
+    height: HEIGHT,
+    legend: { show: false },
+    cursor: { show: false },
+    scales: {
+      x: { range: (_chart, min, max) => [min, Math.max(max, min + LEAST_SECONDS)] },
+      y: { range: (_chart, _min, max) => [0, Math.max(LEAST_KBIT, max * 1.1)] },
+    },
+    axes: [
+      { ...axis, incrs: [15, 60], values: (_chart, ticks) => ticks.map((tick) => clock(new Date(tick * 1000))) },
+      { ...axis, size: 48, values: (_chart, ticks) => ticks.map((tick) => String(Math.round(tick) / 1000)) },
+    ],
+    series: [{}, { stroke: "#2b8ae2", fill: "#2b8ae233", width: 2, points: { show: false } }],
+  };
+}
+
+/** `value` in kbit/s, null while there is none; every rendering with a new `value` is a sample. */
 export function BitrateChart({ value }) {
   const element = useRef();
   const chart = useRef();
   const points = useRef([[], []]);
   useEffect(() => {
-    const width = () => element.current.clientWidth;
-    const muted = getComputedStyle(element.current).getPropertyValue("--muted");
-    const axis = { stroke: muted, grid: { stroke: "#8884" }, ticks: { stroke: "#8884" } };
-    chart.current = new uPlot(
-      {
-        width: width(),
-        height: 140,
-        legend: { show: false },
-        cursor: { show: false },
-        scales: { y: { range: (_u, _min, max) => [0, Math.max(100, max * 1.1)] } },
-        axes: [axis, { ...axis, size: 60, values: (_u, ticks) => ticks.map((tick) => `${tick / 1000}M`) }],
-        series: [{}, { stroke: "#2b8ae2", fill: "#2b8ae233", width: 2 }],
-      },
-      points.current,
-      element.current,
-    );
-    const observer = new ResizeObserver(() => chart.current.setSize({ width: width(), height: 140 }));
-    observer.observe(element.current);
+    const place = element.current;
+    chart.current = new uPlot(options(place), points.current, place);
+    const observer = new ResizeObserver(() => chart.current.setSize({ width: place.clientWidth, height: HEIGHT }));
+    observer.observe(place);
     return () => {
       observer.disconnect();
       chart.current.destroy();
@@ -35,13 +48,13 @@ export function BitrateChart({ value }) {
   }, []);
   useEffect(() => {
     const [times, values] = points.current;
-    times.push(Date.now() / 1000);
+    times.push(now());
     values.push(value ?? null);
-    if (times.length > POINTS) {
+    while (times[0] < now() - WINDOW_SECONDS) {
       times.shift();
       values.shift();
     }
-    chart.current?.setData(points.current);
+    chart.current.setData(points.current);
   });
   return html`<div class="chart" ref=${element} role="img" aria-label="Bit rate of the last minutes"></div>`;
 }

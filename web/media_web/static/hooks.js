@@ -1,23 +1,19 @@
 // State that comes from the server or from the address bar.
 
-import { useCallback, useEffect, useRef, useState } from "./vendor/htm-preact.js";
+import { useCallback, useEffect, useState } from "./vendor/htm-preact.js";
 import { get } from "./api.js";
 
 /**
  * The answer of GET `path`, asked again every `intervalMs` while the page is visible.
- * Returns {data, error, reload}; the last good data stay while an error lasts.
+ * Returns {data, error, reload}; the last good data stay while an error lasts, and while the answer
+ * of another path is awaited (the next page of a list).
  */
 export function usePolled(path, intervalMs = 2000) {
   const [state, setState] = useState({ data: null, error: null });
   const [round, setRound] = useState(0);
-  const shown = useRef(path);
   useEffect(() => {
     let stopped = false;
     let timer;
-    if (shown.current !== path) {
-      shown.current = path;
-      setState({ data: null, error: null });
-    }
     const ask = async () => {
       if (!document.hidden) {
         try {
@@ -49,9 +45,23 @@ export function useRoute() {
   }, []);
   const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
   return {
-    parts: path.split("/").filter(Boolean).map(decodeURIComponent),
+    parts: path.split("/").filter(Boolean).map(decoded),
     query: new URLSearchParams(query),
   };
 }
 
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // typed by hand, with a lone percent sign
+  }
+}
+
 export const link = (...parts) => "#/" + parts.map(encodeURIComponent).join("/");
+
+/** The tab that the route names, the first of `tabs` ({key: title}) without one. */
+export const tabOf = (route, tabs) => {
+  const tab = route.query.get("tab");
+  return Object.hasOwn(tabs, tab) ? tab : Object.keys(tabs)[0];
+};

@@ -68,7 +68,7 @@ class StreamPlayer extends HTMLElement {
     this.recovered = false;
     this.hls?.destroy();
     this.hls = undefined;
-    if (this.video) this.video.removeAttribute("src");
+    this.video?.removeAttribute("src");
   }
 }
 

@@ -55,7 +55,9 @@ async function copyText(text) {
 export function Dialog({ title, onClose, children }) {
   const element = useRef();
   useEffect(() => {
-    element.current.showModal();
+    const dialog = element.current;
+    dialog.showModal();
+    return () => dialog.close(); // while it is still in the page, so that the focus goes back
   }, []);
   return html`<dialog ref=${element} onClose=${onClose} aria-label=${title}>
     <h2>${title}</h2>
@@ -63,24 +65,25 @@ export function Dialog({ title, onClose, children }) {
   </dialog>`;
 }
 
-export function Tabs({ tabs, current, onSelect }) {
-  return html`<div class="tabs" role="tablist">
-    ${tabs.map(
-      (tab) => html`<button
-        type="button"
-        role="tab"
-        aria-selected=${tab === current}
-        onClick=${() => onSelect(tab)}
-      >
-        ${tab}
-      </button>`,
+/** Tabs are links: the address names the tab, and Tab and Enter are all that a keyboard needs. */
+export function Tabs({ tabs, current, base }) {
+  return html`<nav class="tabs" aria-label="Sections">
+    ${Object.entries(tabs).map(
+      ([key, title]) => html`<a key=${key} href="${base}?tab=${key}" aria-current=${key === current ? "page" : undefined}>${title}</a>`,
     )}
+  </nav>`;
+}
+
+/** A control with its name; the hint is no part of the name that a screen reader says. */
+export function Field({ label, hint, children }) {
+  return html`<div class="field">
+    <label><span>${label}</span>${children}</label>${hint && html`<small>${hint}</small>`}
   </div>`;
 }
 
-export function Field({ label, hint, children }) {
-  return html`<label class="field"><span>${label}</span>${children}${hint && html`<small>${hint}</small>`}</label>`;
-}
+/** How long a running stream has been up. */
+export const uptime = (stats) =>
+  stats?.alive && stats.opened_at ? duration(Date.now() - stats.opened_at) : "–";
 
 export const kbit = (value) =>
   value == null ? "–" : value >= 1000 ? `${(value / 1000).toFixed(1)} Mbit/s` : `${Math.round(value)} kbit/s`;

@@ -32,7 +32,7 @@ export function Config() {
       <button type="button" class="plain" onClick=${send("POST", "No errors found.")}>Check</button>
       <button type="button" onClick=${send("PUT", "Saved and applied.")}>Save</button>
     </header>
-    <p>Streams that Central gives to this server are in no file and are not shown here.</p>
+    <p class="hint">Streams that Central gives to this server are in no file and are not shown here.</p>
     <${Failure} error=${error} />
     <p role="status">${note}</p>
     <textarea class="code" aria-label="Configuration file" spellcheck=${false} value=${text}

@@ -1,7 +1,6 @@
 // The login form: the server's own administrator login.
 
 import { html, useState } from "../vendor/htm-preact.js";
-import { credentials } from "../api.js";
 import { Failure, Field } from "../widgets.js";
 
 export function Login({ ui, onEnter }) {
@@ -9,9 +8,8 @@ export function Login({ ui, onEnter }) {
   const submit = async (event) => {
     event.preventDefault();
     const form = new FormData(event.target);
-    credentials.set(form.get("login"), form.get("password"));
     try {
-      await onEnter();
+      await onEnter(form.get("login"), form.get("password"));
     } catch (failure) {
       setError(failure);
     }

@@ -2,44 +2,44 @@
 
 import { html, useState } from "../vendor/htm-preact.js";
 import { item, post, put, remove } from "../api.js";
-import { link, usePolled } from "../hooks.js";
-import { CopyButton, Failure, Field, StreamState, Tabs, bytes, duration, kbit } from "../widgets.js";
+import { link, tabOf, usePolled } from "../hooks.js";
+import { CopyButton, Failure, Field, StreamState, Tabs, bytes, kbit, uptime } from "../widgets.js";
 import { BitrateChart } from "../chart.js";
 import { SettingsEditor } from "../settings.js";
+import { Inputs, urlOf } from "./inputs.js";
 import "../player.js";
 
 const TABS = { overview: "Overview", input: "Input", output: "Output", settings: "Settings" };
+const BODIES = { overview: Overview, input: Inputs, output: Output, settings: Settings };
 
 export function StreamPage({ name, route, ui }) {
   const { data: stream, error, reload } = usePolled(item("streams", name));
-  const tab = TABS[route.query.get("tab")] ? route.query.get("tab") : "overview";
-  const select = (title) => {
-    const key = Object.keys(TABS).find((candidate) => TABS[candidate] === title);
-    location.hash = `${link("streams", name)}?tab=${key}`;
-  };
   if (!stream) return html`<h1>${name}</h1><${Failure} error=${error} />`;
-  const Body = { overview: Overview, input: Inputs, output: Output, settings: Settings }[tab];
+  const tab = tabOf(route, TABS);
+  // Streams of a configuration backend are changed there; this server would refuse.
+  const fixed = stream.named_by === "external";
   return html`<header class="bar">
       <h1>${stream.title || stream.name}</h1>
       <${StreamState} stream=${stream} />
-      <${Actions} stream=${stream} onDone=${reload} />
+      <${Actions} stream=${stream} fixed=${fixed} onDone=${reload} />
     </header>
     <${Failure} error=${error} />
-    <${Origin} stream=${stream} />
-    <${Tabs} tabs=${Object.values(TABS)} current=${TABS[tab]} onSelect=${select} />
-    <section><${Body} stream=${stream} ui=${ui} onDone=${reload} /></section>`;
+    <${Origin} stream=${stream} fixed=${fixed} />
+    <${Tabs} tabs=${TABS} current=${tab} base=${link("streams", name)} />
+    <section><${BODIES[tab]} stream=${stream} ui=${ui} fixed=${fixed} onDone=${reload} /></section>`;
 }
 
-function Origin({ stream }) {
-  if (stream.named_by === "external") {
+function Origin({ stream, fixed }) {
+  if (fixed) {
     return html`<p class="banner">From Central: this server runs the stream but keeps it in no file. Change it in Central.</p>`;
   }
   const owner = stream.managed_by && stream.managed_by !== "central" ? stream.managed_by : null;
   return owner && html`<p class="banner">Managed by ${owner}: change it there.</p>`;
 }
 
-function Actions({ stream, onDone }) {
+function Actions({ stream, fixed, onDone }) {
   const [error, setError] = useState(null);
+  const path = item("streams", stream.name);
   const act = (action) => async () => {
     try {
       await action();
@@ -51,44 +51,53 @@ function Actions({ stream, onDone }) {
   };
   const erase = async () => {
     if (!confirm(`Delete the stream ${stream.name}?`)) return;
-    await remove(item("streams", stream.name));
+    await remove(path);
     location.hash = link("media");
   };
+  const turn = () => put(path, { disabled: !stream.disabled });
   return html`<span class="actions">
-      <button type="button" class="plain" onClick=${act(() => post(`${item("streams", stream.name)}/stop`))}>Restart</button>
-      <button type="button" class="plain" onClick=${act(() => put(item("streams", stream.name), { disabled: !stream.disabled }))}>
-        ${stream.disabled ? "Enable" : "Disable"}
-      </button>
-      <button type="button" class="plain danger" onClick=${act(erase)}>Delete</button>
+      ${!stream.disabled && html`<button type="button" class="plain" onClick=${act(() => post(`${path}/stop`))}>Restart</button>`}
+      ${!fixed && html`<button type="button" class="plain" onClick=${act(turn)}>${stream.disabled ? "Enable" : "Disable"}</button>
+        <button type="button" class="plain danger" onClick=${act(erase)}>Delete</button>`}
     </span>
     <${Failure} error=${error} />`;
 }
 
-/** Play URL by title, as the server lists them. */
-const urlOf = (stream, title) => stream.stats?.play_urls?.find((entry) => entry.title === title)?.url;
-
 function Overview({ stream }) {
   const stats = stream.stats || {};
-  const hls = urlOf(stream, "HLS");
   return html`<div class="overview">
     <div>
-      ${hls && !stream.disabled
-        ? html`<stream-player src=${urlOf(stream, "LL-HLS") || hls} fallback=${hls}></stream-player>`
-        : html`<p class="empty">${stream.disabled ? "The stream is disabled." : "No streamer runs this stream yet."}</p>`}
-      <${BitrateChart} value=${stats.bitrate} />
+      <${Screen} stream=${stream} />
+      <h2>Bit rate, Mbit/s</h2>
+      <${BitrateChart} value=${stats.alive ? stats.bitrate : null} />
     </div>
     <dl>
+      <dt>Name</dt><dd>${stream.name}</dd>
       <dt>Streamer</dt><dd>${stream.layout?.ingest || stats.running_on?.join(", ") || "–"}</dd>
       <dt>Source</dt><dd class="url">${stats.url || stream.inputs?.[0]?.url || "–"}</dd>
       ${stats.source_error && html`<dt>Problem</dt><dd class="failure">${stats.source_error}</dd>`}
-      <dt>Up</dt><dd>${stats.opened_at ? duration(Date.now() - stats.opened_at) : "–"}</dd>
-      <dt>Bit rate</dt><dd>${kbit(stats.bitrate)}</dd>
+      <dt>Up</dt><dd>${uptime(stats)}</dd>
+      <dt>Bit rate</dt><dd>${stats.alive ? kbit(stats.bitrate) : "–"}</dd>
       <dt>Received</dt><dd>${bytes(stats.bytes_in)}</dd>
       <dt>Sent</dt><dd>${bytes(stats.bytes_out)}</dd>
       <dt>Viewers</dt><dd>${stats.online_clients ?? stats.client_count ?? 0}</dd>
       ${(stats.media_info?.tracks || []).map((track) => html`<dt>Track ${track.track_id}</dt><dd>${describe(track)}</dd>`)}
     </dl>
   </div>`;
+}
+
+/** The player, while there is something to play: a stream on demand starts by being played. */
+function Screen({ stream }) {
+  const hls = urlOf(stream, "HLS");
+  const low = urlOf(stream, "LL-HLS");
+  const blank = (text) => html`<div class="screen"><p>${text}</p></div>`;
+  if (stream.disabled) return blank("The stream is disabled.");
+  if (!stream.stats?.play_urls) return blank("No streamer runs this stream yet.");
+  if (!hls && !low) return blank("HLS, which the player needs, is switched off for this stream.");
+  if (stream.stats.alive || stream.static === false) {
+    return html`<stream-player src=${low || hls} fallback=${hls || low}></stream-player>`;
+  }
+  return blank(stream.stats.source_error || "Waiting for the source.");
 }
 
 function describe(track) {
@@ -98,47 +107,6 @@ function describe(track) {
   if (track.sample_rate) parts.push(`${track.sample_rate / 1000} kHz`, `${track.channels} ch`);
   if (track.bitrate) parts.push(kbit(track.bitrate));
   return parts.filter(Boolean).join(", ");
-}
-
-function Inputs({ stream, onDone }) {
-  const [error, setError] = useState(null);
-  const inputs = stream.inputs || [];
-  const save = async (changed) => {
-    try {
-      await put(item("streams", stream.name), { inputs: changed });
-      setError(null);
-      onDone();
-    } catch (failure) {
-      setError(failure);
-    }
-  };
-  const plain = ({ stats, ...input }) => input;
-  const add = (event) => {
-    event.preventDefault();
-    const url = new FormData(event.target).get("url").trim();
-    event.target.reset();
-    return save([...inputs.map(plain), { url }]);
-  };
-  return html`<table class="list">
-      <thead><tr><th>#</th><th>URL</th><th>State</th><th class="number">Received</th><th></th></tr></thead>
-      <tbody>
-        ${inputs.map(
-          (input, index) => html`<tr key=${index}>
-            <td>${index + 1}</td>
-            <td class="url">${input.url}</td>
-            <td>${input.stats?.active ? "active" : input.stats?.error || "standby"}</td>
-            <td class="number">${bytes(input.stats?.bytes)}</td>
-            <td class="number"><button type="button" class="small danger"
-              onClick=${() => save(inputs.filter((_, other) => other !== index).map(plain))}>Remove</button></td>
-          </tr>`,
-        )}
-      </tbody>
-    </table>
-    <form class="bar" onSubmit=${add}>
-      <input name="url" required placeholder="URL of a further input, used when those above fail" aria-label="URL of a further input" />
-      <button>Add input</button>
-    </form>
-    <${Failure} error=${error} />`;
 }
 
 function Output({ stream }) {
@@ -158,10 +126,10 @@ function Output({ stream }) {
   </table>`;
 }
 
-function Settings({ stream, ui, onDone }) {
+function Settings({ stream, ui, fixed, onDone }) {
   return html`${ui.product === "central" && html`<${Preferred} stream=${stream} onDone=${onDone} />`}
-    <${SettingsEditor} path=${item("streams", stream.name)} schema="StreamConfig"
-      value=${stream.config_on_disk || stream} onSaved=${onDone} />`;
+    <${SettingsEditor} path=${item("streams", stream.name)} schema="StreamConfig" fixed=${fixed}
+      value=${(!fixed && stream.config_on_disk) || stream} onSaved=${onDone} />`;
 }
 
 function Preferred({ stream, onDone }) {
@@ -176,10 +144,13 @@ function Preferred({ stream, onDone }) {
       setError(failure);
     }
   };
+  const preferred = stream.preferred_streamer || "";
+  const names = new Set([...(data?.streamers || []).map((streamer) => streamer.hostname), preferred]);
+  names.delete("");
   return html`<${Field} label="Preferred streamer" hint="Used while it is healthy and has room">
-      <select value=${stream.preferred_streamer || ""} onChange=${choose}>
-        <option value="">Any</option>
-        ${(data?.streamers || []).map(({ hostname }) => html`<option value=${hostname}>${hostname}</option>`)}
+      <select onChange=${choose}>
+        <option value="" selected=${!preferred}>Any</option>
+        ${[...names].map((name) => html`<option key=${name} value=${name} selected=${name === preferred}>${name}</option>`)}
       </select>
     <//>
     <${Failure} error=${error} />`;

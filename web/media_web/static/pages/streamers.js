@@ -1,9 +1,12 @@
 // Streamers as Central sees them: the list with health, the way to connect one, its settings.
 
 import { html, useState } from "../vendor/htm-preact.js";
-import { item, put, remove } from "../api.js";
-import { link, usePolled } from "../hooks.js";
+import { exists, item, put, remove } from "../api.js";
+import { link, tabOf, usePolled } from "../hooks.js";
 import { Dialog, Failure, Field, StatusDot, Tabs, duration, kbit } from "../widgets.js";
+
+const percent = (value) => (value == null ? "–" : `${value} %`);
+const seconds = (value) => (value == null ? "–" : duration(value * 1000));
 
 const health = (streamer) => {
   const check = streamer.healthcheck_status;
@@ -26,7 +29,7 @@ export function Streamers() {
     </header>
     <${Failure} error=${error} />
     ${data && html`<table class="list">
-      <thead><tr><th>Streamer</th><th>Health</th><th class="number">Streams</th><th class="number">Viewers</th>
+      <thead><tr><th>Streamer</th><th>Health</th><th class="number">Streams</th><th class="number wide">Viewers</th>
         <th class="number">Out</th><th class="number wide">CPU</th><th class="number wide">Memory</th><th class="number wide">Up</th></tr></thead>
       <tbody>${data.streamers.map((streamer) => html`<${Row} key=${streamer.hostname} streamer=${streamer} />`)}</tbody>
     </table>
@@ -36,16 +39,15 @@ export function Streamers() {
 
 function Row({ streamer }) {
   const stats = streamer.stats || {};
-  const percent = (value) => (value == null ? "–" : `${value} %`);
   return html`<tr>
-    <td><a href=${link("streamers", streamer.hostname)}>${streamer.hostname}</a></td>
+    <td class="name"><a href=${link("streamers", streamer.hostname)}>${streamer.hostname}</a></td>
     <td><${Health} streamer=${streamer} /></td>
-    <td class="number">${stats.online_streams ?? "–"}</td>
-    <td class="number">${stats.total_clients ?? "–"}</td>
+    <td class="number">${streamer.stream_count}</td>
+    <td class="number wide">${stats.total_clients ?? "–"}</td>
     <td class="number">${kbit(stats.output_kbit)}</td>
     <td class="number wide">${percent(stats.cpu_usage)}</td>
     <td class="number wide">${percent(stats.memory_usage)}</td>
-    <td class="number wide">${stats.uptime == null ? "–" : duration(stats.uptime * 1000)}</td>
+    <td class="number wide">${seconds(stats.uptime)}</td>
   </tr>`;
 }
 
@@ -55,8 +57,10 @@ function AddStreamer({ onClose }) {
     event.preventDefault();
     const hostname = new FormData(event.target).get("hostname").trim();
     try {
+      // PUT merges: a hostname that is known already would only seem to be added.
+      if (await exists("streamers", "hostname", hostname)) throw new Error(`${hostname} is connected already.`);
       await put(item("streamers", hostname), { hostname });
-      location.hash = link("streamers", hostname);
+      location.hash = `${link("streamers", hostname)}?tab=settings`;
       onClose();
     } catch (failure) {
       setError(failure);
@@ -74,15 +78,17 @@ function AddStreamer({ onClose }) {
   <//>`;
 }
 
-export function StreamerPage({ hostname }) {
+const TABS = { overview: "Overview", settings: "Settings" };
+
+export function StreamerPage({ hostname, route }) {
   const { data: streamer, error, reload } = usePolled(item("streamers", hostname));
-  const [tab, setTab] = useState("Overview");
   if (!streamer) return html`<h1>${hostname}</h1><${Failure} error=${error} />`;
+  const tab = tabOf(route, TABS);
   return html`<header class="bar"><h1>${hostname}</h1><${Health} streamer=${streamer} /></header>
     <${Failure} error=${error} />
-    <${Tabs} tabs=${["Overview", "Settings"]} current=${tab} onSelect=${setTab} />
+    <${Tabs} tabs=${TABS} current=${tab} base=${link("streamers", hostname)} />
     <section>
-      ${tab === "Overview"
+      ${tab === "overview"
         ? html`<${Overview} streamer=${streamer} />`
         : html`<${Settings} streamer=${streamer} onDone=${reload} />`}
     </section>`;
@@ -98,17 +104,43 @@ const CHECKS = {
 };
 
 function Overview({ streamer }) {
-  const checks = streamer.healthcheck_status?.checks || {};
-  const problems = Object.fromEntries((checks.errors_details || []).map((detail) => [detail.rule, detail.error]));
+  const stats = streamer.stats || {};
+  return html`<div class="overview">
+    <div>
+      <h2>Health</h2>
+      <${Checks} status=${streamer.healthcheck_status} />
+      ${Object.entries(stats.text_alerts || {}).map(([key, text]) => html`<p key=${key} class="banner">${text}</p>`)}
+    </div>
+    <dl>
+      <dt>Address</dt><dd class="url">${streamer.public_payload_url || streamer.api_url || `http://${streamer.hostname}`}</dd>
+      <dt>Version</dt><dd>${stats.server_version || "–"}</dd>
+      <dt>Up</dt><dd>${seconds(stats.uptime)}</dd>
+      <dt>Streams</dt><dd>${streamer.stream_count} placed, ${stats.online_streams ?? 0} running</dd>
+      <dt>Viewers</dt><dd>${stats.total_clients ?? "–"}</dd>
+      <dt>In</dt><dd>${kbit(stats.input_kbit)}</dd>
+      <dt>Out</dt><dd>${kbit(stats.output_kbit)}</dd>
+      <dt>CPU</dt><dd>${percent(stats.cpu_usage)}</dd>
+      <dt>Memory</dt><dd>${percent(stats.memory_usage)}</dd>
+    </dl>
+  </div>`;
+}
+
+function Checks({ status }) {
+  if (!status) return html`<p class="empty">Not checked yet.</p>`;
+  const problems = Object.fromEntries((status.checks.errors_details || []).map(({ rule, error }) => [rule, error]));
   return html`<ul class="checks">
-      ${Object.entries(CHECKS)
-        .filter(([rule]) => rule in checks)
-        .map(([rule, title]) => html`<li>
-          <${StatusDot} status=${checks[rule] ? "ok" : "error"} title=${checks[rule] ? "passed" : "failed"} />${title}
-          ${!checks[rule] && problems[rule] && html`<small class="failure">${problems[rule]}</small>`}
-        </li>`)}
-    </ul>
-    <table class="list"><tbody><${Row} streamer=${streamer} /></tbody></table>`;
+    ${Object.entries(CHECKS)
+      .filter(([rule]) => rule in status.checks)
+      .map(([rule, title]) => html`<${Check} key=${rule} title=${title} passed=${status.checks[rule]} problem=${problems[rule]} />`)}
+  </ul>`;
+}
+
+function Check({ title, passed, problem }) {
+  const word = passed ? "passed" : "failed";
+  return html`<li>
+    <${StatusDot} status=${passed ? "ok" : "error"} title=${word} />${title}
+    ${!passed && html`<small class="failure">${problem || word}</small>`}
+  </li>`;
 }
 
 const FIELDS = [
@@ -118,6 +150,8 @@ const FIELDS = [
   ["cluster_key", "Cluster key", "The same as in the streamer's configuration"],
   ["channel_limit", "Channel limit", "Streams it takes at most"],
 ];
+
+const TYPES = { channel_limit: "number", cluster_key: "password" };
 
 function Settings({ streamer, onDone }) {
   const [error, setError] = useState(null);
@@ -152,10 +186,10 @@ function Settings({ streamer, onDone }) {
     }
   };
   const value = (name) => (name === "cluster_key" ? "" : streamer[name] ?? "");
-  return html`<form onSubmit=${submit}>
+  return html`<form onSubmit=${submit} onInput=${() => setSaved(false)}>
     ${FIELDS.map(([name, label, hint]) => html`<${Field} key=${name} label=${label} hint=${hint}>
-      <input name=${name} defaultValue=${value(name)} autocomplete="off"
-        type=${name === "channel_limit" ? "number" : name === "cluster_key" ? "password" : "text"} />
+      <input name=${name} defaultValue=${value(name)} autocomplete=${name === "cluster_key" ? "new-password" : "off"}
+        type=${TYPES[name] || "text"} min=${name === "channel_limit" ? 0 : undefined} />
     <//>`)}
     <${Failure} error=${error} />
     ${saved && html`<p role="status">Saved.</p>`}

@@ -1,0 +1,134 @@
+"""Central as `make run` starts it: a process with an embedded PostgreSQL and a local streamer."""
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from media_api.rest.credentials import basic_header
+
+READY_SECONDS = 60.0
+STOP_SECONDS = 30.0
+POLL_SECONDS = 0.1
+ADMIN = {"Authorization": basic_header("admin", "admin")}
+
+
+def free_port() -> int:
+    """A port below those that the kernel gives to outgoing connections, which could take it."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
+
+
+async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: float = 30.0) -> Any:
+    """The first true result of `condition`; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        if result := await condition():
+            return result
+        assert time.monotonic() < deadline, f"waited {seconds} s for: {what}"
+        await asyncio.sleep(POLL_SECONDS)
+
+
+@dataclass
+class Appliance:
+    """One installation; it may be stopped, killed and started again with its data and ports."""
+
+    directory: Path
+    central_port: int = field(default_factory=free_port)
+    streamer_port: int = field(default_factory=free_port)
+    rtmp_port: int = field(default_factory=free_port)
+    rtsp_port: int = field(default_factory=free_port)
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The UI of Central."""
+        return f"http://127.0.0.1:{self.central_port}/"
+
+    @property
+    def streamer_url(self) -> str:
+        """The UI of the streamer."""
+        return f"http://127.0.0.1:{self.streamer_port}/"
+
+    def start(self) -> None:
+        """Without waiting; `ready` waits."""
+        environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.directory),
+            "DATA_DIR": str(self.directory / "data"),
+            "HTTP_PORT": str(self.central_port),
+            "STREAMER_HTTP_PORT": str(self.streamer_port),
+            "STREAMER_RTMP_PORT": str(self.rtmp_port),
+            "STREAMER_RTSP_PORT": str(self.rtsp_port),
+        }
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "media_central"],
+                env=environ,
+                cwd=self.directory,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_ready(self) -> None:
+        """Until Central and the streamer answer; fails with the log after READY_SECONDS."""
+        deadline = time.monotonic() + READY_SECONDS
+        for port in (self.central_port, self.streamer_port):
+            while True:
+                with socket.socket() as sock:
+                    if sock.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                assert self._process is not None
+                ended = self._process.poll() is not None
+                assert not ended, self.log()
+                assert time.monotonic() < deadline, self.log()
+                time.sleep(POLL_SECONDS)
+
+    def stop(self, with_signal: signal.Signals = signal.SIGINT) -> None:
+        """End it, by Ctrl-C unless told otherwise."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(with_signal)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+    def log(self) -> str:
+        return (self.directory / "log").read_text()
+
+    async def api(self, method: str, path: str, body: Any = None) -> Any:
+        """The answer of Central's API; raises aiohttp.ClientError if it is an error."""
+        url = f"{self.url}streamer/api/v3{path}"
+        timeout = aiohttp.ClientTimeout(total=20)
+        async with (
+            aiohttp.ClientSession(headers=ADMIN, timeout=timeout, raise_for_status=True) as http,
+            http.request(method, url, json=body) as answer,
+        ):
+            return await answer.json() if answer.content_type == "application/json" else None
+
+    async def running(self, name: str) -> dict[str, Any]:
+        """The stream, as soon as it runs."""
+
+        async def state() -> dict[str, Any] | None:
+            stream: dict[str, Any] = await self.api("GET", f"/streams/{name}")
+            return stream if stream["stats"].get("alive") else None
+
+        found: dict[str, Any] = await until(state, f"{name} runs")
+        return found

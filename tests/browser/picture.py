@@ -1,0 +1,89 @@
+"""What a player shows: frames counted, colours read from a canvas."""
+
+import time
+from dataclasses import dataclass
+
+from playwright.async_api import Page
+
+WINDOW_SECONDS = 4
+PATIENCE_SECONDS = 40.0
+ENOUGH_FRAMES = 25
+"""Within a window: a quarter of what the test stream has, so a busy machine passes."""
+
+# Points of the test picture as fractions of its size: the middle of each bar, and the strip in
+# which a white square moves.
+WATCH = """
+async ([selector, seconds]) => {
+  const video = document.querySelector(selector);
+  if (!video || !video.videoWidth) return {frames: 0, bars: [], squares: [], means: []};
+  const canvas = document.createElement("canvas");
+  const [width, height] = [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+  const context = canvas.getContext("2d", {willReadFrequently: true});
+  const seen = {frames: 0, bars: [], squares: [], means: []};
+  const look = () => {
+    seen.frames += 1;
+    if (seen.frames % 5 !== 1) return;
+    context.drawImage(video, 0, 0);
+    const at = (x, y) => [...context.getImageData(x * width, y * height, 1, 1).data].slice(0, 3);
+    seen.bars = [...Array(8).keys()].map((bar) => at((bar + 0.5) / 8, 0.25));
+    const strip = context.getImageData(0, Math.floor(height * 0.875), width, 1).data;
+    seen.squares.push([...Array(width).keys()].findIndex((x) => strip[4 * x] > 200));
+    const all = context.getImageData(0, 0, width, height).data;
+    let sum = 0;
+    for (let i = 0; i < all.length; i += 404) sum += all[i] + all[i + 1] + all[i + 2];
+    seen.means.push(sum);
+  };
+  const end = performance.now() + seconds * 1000;
+  let live = true;
+  const next = () => live && video.requestVideoFrameCallback(() => { look(); next(); });
+  next();
+  await new Promise((done) => setTimeout(done, end - performance.now()));
+  live = false;
+  return seen;
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Of one window of WINDOW_SECONDS."""
+
+    frames: int
+    bars: list[tuple[int, int, int]]
+    """Colours of the bars of the test picture, left to right."""
+    squares: list[int]
+    """Left edge of the moving square, in time order."""
+    means: list[int]
+    """A brightness of every fifth frame: it differs where the picture moves."""
+
+
+async def watch(page: Page, selector: str = "stream-player video") -> Seen:
+    """The first window in which the video plays; fails after PATIENCE_SECONDS."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        found = await page.evaluate(WATCH, [selector, WINDOW_SECONDS])
+        if found["frames"] > ENOUGH_FRAMES:
+            bars = [(r, g, b) for r, g, b in found["bars"]]
+            return Seen(found["frames"], bars, found["squares"], found["means"])
+        assert time.monotonic() < deadline, f"{page.url}: {found['frames']} frames in a window"
+
+
+_FULL = {
+    "white": (255, 255, 255),
+    "yellow": (255, 255, 0),
+    "cyan": (0, 255, 255),
+    "green": (0, 255, 0),
+    "magenta": (255, 0, 255),
+    "red": (255, 0, 0),
+    "blue": (0, 0, 255),
+    "black": (0, 0, 0),
+}
+TOLERANCE = 40  # of 255: lossy coding, and browsers that take BT.709 for BT.601
+
+
+def assert_test_picture(seen: Seen) -> None:
+    """It is the test picture in its colours, and it moves."""
+    for name, colour, wanted in zip(_FULL, seen.bars, _FULL.values(), strict=True):
+        off = max(abs(a - b) for a, b in zip(colour, wanted, strict=True))
+        assert off <= TOLERANCE, f"{name} is {colour}"
+    assert len(set(seen.squares)) > len(seen.squares) // 2, "the square does not move"

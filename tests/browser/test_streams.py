@@ -1,0 +1,191 @@
+"""Streams in Central's UI: add, watch, copy, change, delete."""
+
+import aiohttp
+import pytest
+from playwright.async_api import expect
+
+from .appliance import Appliance
+from .conftest import Ui
+from .picture import assert_test_picture, watch
+
+
+async def add(ui: Ui, name: str, url: str) -> None:
+    await ui.page.get_by_role("button", name="Add stream").click()
+    dialog = ui.page.get_by_role("dialog")
+    await dialog.get_by_label("Stream name").fill(name)
+    await dialog.get_by_label("Source URL").fill(url)
+    await dialog.get_by_role("button", name="Create").click()
+
+
+async def test_added_stream_runs_and_plays(inside: Ui) -> None:
+    await add(inside, "hall/one", "fake://fake")
+    await expect(inside.page.get_by_role("dialog")).to_have_count(0)
+    row = inside.page.get_by_role("row").filter(has_text="hall/one")
+    await expect(row.get_by_text("running")).to_be_visible()
+    await expect(row.get_by_text("local")).to_be_visible()
+    await row.get_by_role("link").click()
+    seen = await watch(inside.page)
+    assert_test_picture(seen)
+    facts = inside.page.locator("dl")
+    await expect(facts).to_contain_text("H264, 640×360, 25 fps")
+    await expect(facts).to_contain_text("AAC, 48 kHz, 2 ch")
+
+
+async def test_output_lists_urls_that_answer_and_can_be_copied(
+    inside: Ui, appliance: Appliance
+) -> None:
+    stream = await appliance.running("demo")
+    await inside.go("streams/demo?tab=output")
+    table = inside.page.locator("table.urls")
+    rows = table.locator("tbody tr")
+    await expect(rows).to_have_count(len(stream["stats"]["play_urls"]))
+    shown = {}
+    for row in await rows.all():
+        url = await row.get_by_role("link").inner_text()
+        await row.get_by_role("button").click()
+        await expect(row.get_by_role("button")).to_have_text("Copied")
+        assert await inside.page.evaluate("navigator.clipboard.readText()") == url
+        shown[await row.locator("td").first.inner_text()] = url
+    assert shown == {item["title"]: item["url"] for item in stream["stats"]["play_urls"]}
+    assert set(shown) >= {"HLS", "LL-HLS", "HTTP MPEG-TS", "HTTP-FLV", "RTMP", "Player page"}
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as http:
+        for title, url in shown.items():
+            if url.startswith("http"):
+                async with http.get(url) as answer:
+                    assert answer.status == 200, title
+                    assert await answer.content.readany(), title
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "told"),
+    [
+        ("with space", "fake://fake", "Letters, digits"),
+        ("../streamers", "fake://fake", "no name of a stream"),
+        ("a" * 300, "fake://fake", "255"),
+        ("typo", "gopher://example.org/1", "gopher:// is no input scheme"),
+        ("demo", "fake://fake", "There is a stream demo already"),
+    ],
+)
+async def test_bad_stream_is_explained_and_nothing_is_lost(
+    inside: Ui, appliance: Appliance, name: str, url: str, told: str
+) -> None:
+    inside.expected = [r"status of 400"]
+    before = (await appliance.api("GET", "/streams/demo"))["config_on_disk"]
+    await add(inside, name, url)
+    dialog = inside.page.get_by_role("dialog")
+    await expect(dialog.get_by_role("alert")).to_contain_text(told)
+    assert await dialog.get_by_label("Stream name").input_value() == name
+    assert await dialog.get_by_label("Source URL").input_value() == url
+    await inside.page.keyboard.press("Escape")
+    await expect(dialog).to_have_count(0)
+    assert (await appliance.api("GET", "/streams/demo"))["config_on_disk"] == before
+    found = await appliance.api("GET", "/streams?select=name&q=typo")
+    assert found["streams"] == []
+
+
+async def test_stream_is_added_by_keyboard_alone(ui: Ui, appliance: Appliance) -> None:
+    keyboard, page = ui.page.keyboard, ui.page
+    await page.goto(appliance.url)
+    await expect(page.get_by_label("Login")).to_be_focused()
+    await keyboard.type("admin")
+    await keyboard.press("Tab")
+    await keyboard.type("admin")
+    await keyboard.press("Enter")
+    button = page.get_by_role("button", name="Add stream")
+    await expect(button).to_be_visible()
+    for _ in range(20):
+        await keyboard.press("Tab")
+        if await button.evaluate("(element) => element === document.activeElement"):
+            break
+    await expect(button).to_be_focused()
+    await keyboard.press("Enter")
+    await expect(page.get_by_label("Stream name")).to_be_focused()
+    await keyboard.type("keys")
+    await keyboard.press("Tab")
+    await keyboard.type("fake://fake")
+    await keyboard.press("Enter")
+    await expect(page.get_by_role("status")).to_have_text("Created keys.")
+    await expect(button).to_be_focused()
+    row = page.get_by_role("row").filter(has_text="keys")
+    await expect(row.get_by_text("running")).to_be_visible()
+
+
+async def test_settings_change_only_what_was_changed(inside: Ui, appliance: Appliance) -> None:
+    wanted = {"inputs": [{"url": "fake://fake"}], "static": False, "meta": {"room": "7"}}
+    await appliance.api("PUT", "/streams/set", wanted)
+    await inside.go("streams/set?tab=settings")
+    page = inside.page
+    await expect(page.get_by_role("combobox", name="Static", exact=True)).to_have_value("false")
+    await page.get_by_label("Title", exact=True).fill("Hall <7>")
+    await page.get_by_label("Segment duration").fill("2000")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("status")).to_have_text("Saved.")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Hall <7>")
+    saved = (await appliance.api("GET", "/streams/set"))["config_on_disk"]
+    assert saved == {"name": "set", **wanted, "title": "Hall <7>", "segment_duration": 2000}
+
+    await page.get_by_label("Title", exact=True).fill("")
+    await page.get_by_role("combobox", name="Static", exact=True).select_option("true")
+    await page.get_by_label("Source timeout").fill("false")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("status")).to_have_text("Saved.")
+    saved = (await appliance.api("GET", "/streams/set"))["config_on_disk"]
+    changes = {"static": True, "segment_duration": 2000, "source_timeout": False}
+    assert saved == {"name": "set", **wanted, **changes}
+
+
+async def test_settings_that_are_wrong_are_refused_with_the_reason(
+    inside: Ui, appliance: Appliance
+) -> None:
+    inside.expected = [r"status of 400"]
+    await appliance.api("PUT", "/streams/wrong", {"inputs": [{"url": "fake://fake"}]})
+    before = (await appliance.api("GET", "/streams/wrong"))["config_on_disk"]
+    await inside.go("streams/wrong?tab=settings")
+    await inside.page.get_by_label("Segment duration").fill("7")
+    await inside.page.get_by_role("button", name="Save").click()
+    await expect(inside.page.get_by_role("alert")).to_contain_text("segment_duration")
+    await inside.page.get_by_label("Segment duration").fill("")
+    await inside.page.get_by_label("Protocols", exact=True).fill("{hls: no}")
+    await inside.page.get_by_role("button", name="Save").click()
+    await expect(inside.page.get_by_role("alert")).to_contain_text("Protocols:")
+    assert (await appliance.api("GET", "/streams/wrong"))["config_on_disk"] == before
+
+
+async def test_inputs_are_added_and_removed(inside: Ui, appliance: Appliance) -> None:
+    await appliance.api("PUT", "/streams/ins", {"inputs": [{"url": "fake://fake"}]})
+    await inside.go("streams/ins?tab=input")
+    page = inside.page
+    await page.get_by_label("URL of a further input").fill("publish://")
+    await page.get_by_role("button", name="Add input").click()
+    await expect(page.get_by_role("row").filter(has_text="publish://")).to_be_visible()
+    publish = f"rtmp://127.0.0.1:{appliance.rtmp_port}/static/ins"
+    await expect(page.get_by_text(publish)).to_be_visible()
+    await page.get_by_role("button", name="Remove input 2").click()
+    await expect(page.get_by_role("row").filter(has_text="publish://")).to_have_count(0)
+    assert (await appliance.api("GET", "/streams/ins"))["config_on_disk"]["inputs"] == [
+        {"url": "fake://fake"}
+    ]
+
+
+async def test_stream_is_disabled_enabled_and_deleted(inside: Ui, appliance: Appliance) -> None:
+    await appliance.api("PUT", "/streams/switch", {"inputs": [{"url": "fake://fake"}]})
+    await appliance.running("switch")
+    await inside.go("streams/switch")
+    page = inside.page
+    await page.get_by_role("button", name="Disable").click()
+    await expect(page.get_by_text("The stream is disabled.")).to_be_visible()
+    await page.get_by_role("button", name="Enable").click()
+    assert_test_picture(await watch(page))
+    page.once("dialog", lambda dialog: dialog.accept())
+    await page.get_by_role("button", name="Delete").click()
+    await expect(page.get_by_role("heading", name="Media")).to_be_visible()
+    await expect(page.get_by_role("link", name="switch")).to_have_count(0)
+
+
+async def test_source_that_fails_says_why(inside: Ui, appliance: Appliance) -> None:
+    dead = {"inputs": [{"url": f"rtsp://127.0.0.1:{appliance.rtsp_port}/none"}]}
+    await appliance.api("PUT", "/streams/dead", dead)
+    row = inside.page.get_by_role("row").filter(has_text="dead")
+    await expect(row.get_by_text("refused")).to_be_visible()
+    await inside.go("streams/dead")
+    await expect(inside.page.locator(".screen")).to_contain_text("refused")
