@@ -168,6 +168,8 @@ async def test_inputs_are_added_and_removed(inside: Ui, appliance: Appliance) ->
 
 
 async def test_stream_is_disabled_enabled_and_deleted(inside: Ui, appliance: Appliance) -> None:
+    # The player is told so of the part that it was waiting for when the stream ended.
+    inside.expected = [r"status of 404 .*/switch/tracks-\w+/part-"]
     await appliance.api("PUT", "/streams/switch", {"inputs": [{"url": "fake://fake"}]})
     await appliance.running("switch")
     await inside.go("streams/switch")

@@ -219,7 +219,10 @@ class Fmp4Segments(_Segments):
         self._windows: dict[str, TrackWindow] = {}
 
     def replay(self) -> list[Event]:
-        return [event for window in self._windows.values() for event in window.replay()]
+        """The initialisation sections of all tracks come first: whoever has read one segment
+        knows all tracks, also if the rest of the replay arrives later."""
+        events = [event for window in self._windows.values() for event in window.replay()]
+        return sorted(events, key=lambda event: event[0]["op"] != "init")
 
     def reconfigure(self, settings: SegmentSettings) -> None:
         super().reconfigure(settings)

@@ -90,6 +90,8 @@ def test_late_hls_subscriber_has_a_segment_at_once(
     collector.messages.clear()
     collector.subscribe("hls_ts", "hls_fmp4")
     assert collector.messages == state, "replayed from the state"
+    ops = [message["op"] for message in state["hls_fmp4"]]
+    assert ops[:2] == ["init"] * 2, "who knows a segment knows all tracks"
 
 
 def test_gap_is_a_discontinuity_everywhere(clip: Clip, collect: Callable[..., Collector]) -> None:

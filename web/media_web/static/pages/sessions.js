@@ -23,12 +23,12 @@ export function Sessions() {
     <${Failure} error=${error || failure} />
     ${data && !data.sessions.length && html`<p class="empty">Nobody is connected.</p>`}
     ${data && data.sessions.length > 0 && html`<table class="list">
-      <thead><tr><th>Stream</th><th class="wide">Type</th><th>Protocol</th><th>Address</th><th class="wide">Client</th>
+      <thead><tr><th>Stream</th><th class="wide">Type</th><th class="wide">Protocol</th><th>Address</th><th class="wide">Client</th>
         <th class="number">Bytes</th><th class="number wide">For</th><th></th></tr></thead>
       <tbody>
         ${data.sessions.map((session) => html`<tr key=${session.id}>
-          <td><a href=${link("streams", session.name)}>${session.name}</a></td>
-          <td class="wide">${session.type}</td><td>${session.proto}</td><td class="url">${session.ip}</td>
+          <td class="name"><a href=${link("streams", session.name)}>${session.name}</a></td>
+          <td class="wide">${session.type}</td><td class="wide">${session.proto}</td><td class="url">${session.ip}</td>
           <td class="wide url">${session.user_agent || "–"}</td>
           <td class="number">${bytes(session.bytes)}</td>
           <td class="number wide">${duration(Date.now() - session.opened_at)}</td>

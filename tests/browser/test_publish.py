@@ -1,0 +1,51 @@
+"""Real footage: published by ffmpeg, watched in the UI."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import expect
+
+from tests.support.clips import footage
+
+from .appliance import Appliance
+from .conftest import Ui
+from .picture import watch
+
+
+@pytest.fixture
+async def published(appliance: Appliance) -> AsyncIterator[str]:
+    """A stream that ffmpeg publishes by RTMP, over and over."""
+    await appliance.api("PUT", "/streams/bunny", {"inputs": [{"url": "publish://"}]})
+    url = f"rtmp://127.0.0.1:{appliance.rtmp_port}/static/bunny"
+    ffmpeg = await asyncio.create_subprocess_exec(
+        "ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", str(footage()),
+        "-c", "copy", "-f", "flv", url,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    yield "bunny"
+    if ffmpeg.returncode is None:
+        ffmpeg.kill()
+    await ffmpeg.wait()
+
+
+async def test_published_footage_is_watched(
+    inside: Ui, appliance: Appliance, published: str
+) -> None:
+    await inside.go(f"streams/{published}")
+    await appliance.running(published)
+    seen = await watch(inside.page)
+    assert len(set(seen.means)) > len(seen.means) // 2, "the picture does not move"
+    assert min(seen.means) > 0, "not black"
+    await expect(inside.page.locator("dl")).to_contain_text("H264, 1280×720, 25 fps")
+
+
+async def test_waiting_stream_says_so_and_tells_where_to_publish(
+    inside: Ui, appliance: Appliance
+) -> None:
+    await appliance.api("PUT", "/streams/studio", {"inputs": [{"url": "publish://"}]})
+    await inside.go("streams/studio")
+    await expect(inside.page.locator(".screen")).to_have_text("Waiting for the source.")
+    await inside.go("streams/studio?tab=input")
+    url = f"rtmp://127.0.0.1:{appliance.rtmp_port}/static/studio"
+    await expect(inside.page.get_by_text(url)).to_be_visible()
