@@ -45,6 +45,7 @@ _VARIABLES: dict[
 ] = {
     "HOSTNAME": (lambda text: {"hostname": text}, _set("hostname")),
     "HTTP": (lambda text: {"listeners": {"http": [text]}}, _listen("http")),
+    "ADMIN_HTTP": (lambda text: {"listeners": {"http": [text]}}, _listen("http")),
     "HTTPS": (lambda text: {"listeners": {"https": [text]}}, _listen("https")),
     "RTMP": (lambda text: {"listeners": {"rtmp": [text]}}, _listen("rtmp")),
     "RTSP": (lambda text: {"listeners": {"rtsp": [text]}}, _listen("rtsp")),

@@ -5,6 +5,7 @@ what cannot be read or understood is a problem in the list, never an exception, 
 with a broken file still starts and says so.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from media_streamer.config.environment import apply_environment
 from media_streamer.config.grammar import Directive, Tree, Word, parse_tree
 from media_streamer.config.problems import ConfigProblem
 from media_streamer.config.tls import check_tls
+from media_streamer.config.writer import write
+from pydantic import ValidationError
 
 DEFAULT_PATH = Path("/etc/flussonic/flussonic.conf")
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -57,6 +60,9 @@ class _Reader:
             detail = f"{path} has more than {MAX_FILE_BYTES} bytes: is it a configuration?"
             return _failed(at, "unreadable_file", detail)
         text, problems = _decode(data, str(path))
+        if path.suffix == ".json":
+            text, refused = _text_of_json(text, str(path))
+            problems += refused
         tree = parse_tree(text, str(path))
         tree.problems.extend(problems)
         return self._expand(tree, path.parent, depth)
@@ -106,6 +112,26 @@ def _failed(at: Word, code: str, detail: str) -> Tree:
     return Tree([], [ConfigProblem(at.line, at.col, (), code, detail, at.file)])
 
 
+def _text_of_json(text: str, filename: str) -> tuple[str, list[ConfigProblem]]:
+    """The directives that say what a JSON object says under the names of the REST API.
+
+    So the operator hands over `spec.config` of a Streamer without knowing the file's grammar.
+    An object with an error is left out whole.
+    """
+    try:
+        return write(ServerConfig.model_validate(json.loads(text))), []
+    except json.JSONDecodeError as error:
+        problem = ConfigProblem(error.lineno, error.colno, (), "syntax_error", error.msg, filename)
+        return "", [problem]
+    except ValidationError as invalid:
+        return "", [
+            ConfigProblem(
+                0, 0, error["loc"], "bad_value", error["msg"].removeprefix("Value error, "), filename
+            )
+            for error in invalid.errors(include_url=False, include_input=False)
+        ]
+
+
 def _decode(data: bytes, filename: str) -> tuple[str, list[ConfigProblem]]:
     """Text without byte order mark; bytes that are no UTF-8 are replaced and told."""
     try:
@@ -121,12 +147,16 @@ def _decode(data: bytes, filename: str) -> tuple[str, list[ConfigProblem]]:
 
 
 def load(path: Path | str, environ: Mapping[str, str] | None = None) -> LoadedConfig:
-    """Configuration of `path`, its `PATH.d/*.conf`, their includes, and the environment."""
+    """Configuration of `path`, its `PATH.d/*.conf` and `*.json`, their includes, the environment.
+
+    The drop-ins hold in the order of their names, whichever of the two they are.
+    """
     main = Path(path)
     reader = _Reader()
     trees = [reader.read(main)]
     drop_ins = main.with_name(main.name + ".d")
-    trees += [reader.read(file) for file in _glob(drop_ins, "*.conf")]
+    added = sorted(_glob(drop_ins, "*.conf") + _glob(drop_ins, "*.json"))
+    trees += [reader.read(file) for file in added]
     parsed: ParsedConfig = bind(trees)
     environment = apply_environment(parsed.config, os.environ if environ is None else environ)
     certificates = check_tls(parsed, parsed.config, main.absolute().parent)

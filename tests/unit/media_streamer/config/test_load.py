@@ -108,3 +108,31 @@ def test_check_prints_every_problem_and_fails(tmp_path: Path) -> None:
     out = io.StringIO()
     assert check(main, {}, out) == 0
     assert out.getvalue() == f"{main}: ok, 1 stream\n"
+
+
+def test_json_drop_ins_say_what_directives_say(tmp_path: Path) -> None:
+    main = write(tmp_path, main="http 80;")
+    drop_ins = tmp_path / "main.conf.d"
+    drop_ins.mkdir()
+    resource = drop_ins / "00-resource.json"
+    resource.write_text('{"loglevel": "debug", "vods": [{"prefix": "films", "storages": []}]}')
+    (drop_ins / "10-more.conf").write_text("stream a { }")
+    loaded = load(main, {})
+    assert loaded.errors == []
+    assert loaded.config.loglevel == "debug"
+    assert [vod.prefix for vod in loaded.config.vods] == ["films"]
+    assert [stream.name for stream in loaded.config.streams] == ["a"]
+
+
+def test_broken_json_drop_ins_are_told(tmp_path: Path) -> None:
+    main = write(tmp_path, main="http 80;")
+    drop_ins = tmp_path / "main.conf.d"
+    drop_ins.mkdir()
+    resource = drop_ins / "00-resource.json"
+    resource.write_text('{"loglevel":\n oops}')
+    (error,) = load(main, {}).errors
+    assert (error.code, Path(error.filename).name, error.line) == ("syntax_error", resource.name, 2)
+    resource.write_text('{"loglevel": "loud", "cluster_key": "not-to-be-shown"}')
+    (error,) = load(main, {}).errors
+    assert (error.code, error.path) == ("bad_value", ("loglevel",))
+    assert "not-to-be-shown" not in str(error)
