@@ -8,6 +8,7 @@ Only this module imports the client library.
 import asyncio
 import json
 import logging
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -105,9 +106,15 @@ class KubeClient:
 
     @classmethod
     async def connect(cls) -> "KubeClient":
-        """By `KUBECONFIG` or ~/.kube/config, else in-cluster; raises ConfigException."""
+        """In a pod by its service account, else by `KUBECONFIG` or ~/.kube/config.
+
+        Raises ConfigException.
+        """
         configuration = Configuration()
-        await config.load_config(client_configuration=configuration)
+        if "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
+            config.load_incluster_config(client_configuration=configuration)
+        else:
+            await config.load_config(client_configuration=configuration)
         configuration.retries = 0
         configuration.connection_pool_maxsize = 64
         return cls(configuration)

@@ -6,7 +6,7 @@ the rest, which is most of the memory.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from media_operator.conditions import parse_timestamp
@@ -157,20 +157,38 @@ class PodObject:
         conditions: list[Object] = status.get("conditions") or []
         ready: Object = next((c for c in conditions if c["type"] == "Ready"), {})
         since = ready.get("lastTransitionTime")
-        until = meta.get("deletionTimestamp")
+        is_ready = ready.get("status") == "True"
         return cls(
             namespace=meta["namespace"],
             name=meta["name"],
             tier=labels.get("app.kubernetes.io/instance", ""),
             tier_kind=labels.get("app.kubernetes.io/component", ""),
             labels=labels,
-            ready=ready.get("status") == "True",
+            ready=is_ready,
             ready_since=parse_timestamp(since) if since else None,
-            terminating_until=parse_timestamp(until) if until else None,
+            terminating_until=_terminating_until(meta, is_ready, conditions),
             node=(body.get("spec") or {}).get("nodeName", ""),
             host_ip=status.get("hostIP", ""),
             problem=_problem(status),
         )
+
+
+def _terminating_until(meta: Object, ready: bool, conditions: list[Object]) -> datetime | None:
+    """The end of the drain; for a pod that its dead node cannot drain, when it was given up.
+
+    A node that does not answer makes its pods not ready, then the taint manager evicts them
+    (condition DisruptionTarget). A node that is alive keeps them ready while they drain.
+    """
+    if "deletionTimestamp" not in meta:
+        return None
+    until = parse_timestamp(meta["deletionTimestamp"])
+    evicted = any(
+        c["type"] == "DisruptionTarget" and c.get("reason") == "DeletionByTaintManager"
+        for c in conditions
+    )
+    if evicted and not ready:
+        return until - timedelta(seconds=meta.get("deletionGracePeriodSeconds") or 0)
+    return until
 
 
 def _problem(status: Object) -> str:

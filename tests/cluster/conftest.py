@@ -19,7 +19,9 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 sys.path.insert(0, str(HERE))  # `local_cluster` is a program of the tests, not a distribution
 
+from appliance import Installation, installed  # noqa: E402
 from local_cluster import Cluster, ClusterError, NotSupported, choose  # noqa: E402
+from local_cluster.images import POSTGRES  # noqa: E402
 
 TEST_TIMEOUT_S = 300.0
 
@@ -98,3 +100,14 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     finally:
         with contextlib.suppress(ClusterError):  # the test may have broken the cluster
             cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def installation(
+    cluster: Cluster, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """The whole appliance in a namespace of this module."""
+    cluster.load_image(POSTGRES)
+    name = f"test-{secrets.token_hex(4)}"
+    with installed(cluster, name, tmp_path_factory.mktemp("kustomization")) as installation:
+        yield installation

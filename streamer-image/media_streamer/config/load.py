@@ -126,7 +126,12 @@ def _text_of_json(text: str, filename: str) -> tuple[str, list[ConfigProblem]]:
     except ValidationError as invalid:
         return "", [
             ConfigProblem(
-                0, 0, error["loc"], "bad_value", error["msg"].removeprefix("Value error, "), filename
+                0,
+                0,
+                error["loc"],
+                "bad_value",
+                error["msg"].removeprefix("Value error, "),
+                filename,
             )
             for error in invalid.errors(include_url=False, include_input=False)
         ]

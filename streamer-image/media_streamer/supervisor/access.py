@@ -26,7 +26,7 @@ from media_streamer.supervisor.auth.authorize import asks_backend, authorize
 from media_streamer.supervisor.auth.http_backend import HttpBackend
 from media_streamer.supervisor.auth.rules import check_restrictions
 from media_streamer.supervisor.auth.verdict import Question, Verdict, allow, deny
-from media_streamer.supervisor.catalog import Stream
+from media_streamer.supervisor.catalog import Catalog, Stream
 from media_streamer.supervisor.sessions import (
     SEGMENTED_PROTOCOLS,
     Session,
@@ -86,6 +86,9 @@ class Streams(Protocol):
 
     @property
     def config(self) -> ServerConfig: ...
+
+    @property
+    def catalog(self) -> Catalog: ...
 
     async def find(self, name: str, kind: str) -> Stream | None:
         """The stream, made from a template or fetched from the backend if need be."""
@@ -175,6 +178,18 @@ class AccessControl:
         sessions = [*self._sessions.of_stream(name), *self._sessions.of_stream(name, "publish")]
         await asyncio.gather(*(self._recheck(session) for session in sessions))
         return len(sessions)
+
+    def stream_changed(self, name: str) -> None:
+        """End the sessions that the stream's configuration no longer allows."""
+        stream = self._streams.catalog.streams.get(name)
+        if stream is None:
+            return
+        protocols = stream.config.protocols
+        for session in self._sessions.of_stream(name):
+            switch = _SWITCHES.get(session.proto)
+            # The values of _SWITCHES are members of PlayProtocol, a Literal.
+            if protocols and switch and not protocols.allows(switch):  # type: ignore[arg-type]
+                self._sessions.close(session.id, "protocol denied")
 
     def _check_stream(self, stream: Stream, request: AccessRequest) -> Answer | None:
         if stream.config.disabled:

@@ -35,8 +35,10 @@ log = logging.getLogger(__name__)
 JsonObject = dict[str, Any]
 
 REFRESH_SECONDS = 3.0
-MAX_REFRESH_SECONDS = 30.0
-"""Pause after failures, so that a backend that comes back is not met by a crowd."""
+FIRST_RETRY_SECONDS = 0.5
+"""After the first failure: a pod is often up a moment before its backend knows of it."""
+MAX_REFRESH_SECONDS = 10.0
+"""Longest pause after failures, so that a backend that comes back is not met by a crowd."""
 REQUEST_TIMEOUT_SECONDS = 10.0
 LOOKUP_TIMEOUT_SECONDS = 5.0
 """A viewer waits for this one."""
@@ -190,12 +192,15 @@ class ExternalConfig:
     async def run(self) -> None:
         """Refresh until cancelled."""
         await self.restore()
-        pause = REFRESH_SECONDS
+        retry = FIRST_RETRY_SECONDS
         try:
             while True:
-                good = await self.refresh()
-                pause = REFRESH_SECONDS if good else min(pause * 2, MAX_REFRESH_SECONDS)
-                await asyncio.sleep(pause)
+                if await self.refresh():
+                    retry = FIRST_RETRY_SECONDS
+                    await asyncio.sleep(REFRESH_SECONDS)
+                else:
+                    await asyncio.sleep(retry)
+                    retry = min(retry * 2, MAX_REFRESH_SECONDS)
         finally:
             for lookup in self._lookups.values():
                 lookup.cancel()

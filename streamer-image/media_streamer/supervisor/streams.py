@@ -59,6 +59,7 @@ class StreamControl:
         self._regular = [str(number) for number in range(settings.media_workers)]
         self._worker_came = asyncio.Event()
         self.find_outside: FindOutside | None = None
+        self.on_changed: Callable[[str], None] = lambda _: None
         self.on_event: Callable[[str, str, Mapping[str, Any]], None] = lambda *_: None
 
     # What access decisions need (access.Streams)
@@ -147,6 +148,8 @@ class StreamControl:
             stream = self.catalog.streams.get(name)
             if stream is not None and stream.config.disabled:
                 self._on_gone(name, "stream disabled")
+            else:
+                self.on_changed(name)
 
     def reconcile(self, names: Iterable[str]) -> None:
         """Place, move or stop these streams as the catalog and the quarantine say."""

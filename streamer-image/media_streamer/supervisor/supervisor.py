@@ -133,6 +133,7 @@ class Supervisor:
             self.access = AccessControl(
                 self.streams, self.sessions, HttpBackend(self._http), self.settings.hostname
             )
+            self.streams.on_changed = self.access.stream_changed
             try:
                 await self.configuration.start()
                 self._refuse_occupied_ports()

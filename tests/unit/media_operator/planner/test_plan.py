@@ -117,6 +117,24 @@ def test_a_pod_stuck_on_a_dead_node_is_removed_by_force(cluster: Simulation) -> 
     assert (delete.kind, delete.name, delete.force) == ("Pod", "streamer-pool-0", True)
 
 
+def test_pods_evicted_from_a_dead_node_are_not_waited_for(cluster: Simulation) -> None:
+    cluster.create("Streamer", "pool", {"drainSeconds": 3600})
+    cluster.settle()
+    cluster.terminate("streamer-pool-0", seconds=3600)
+    pod = cluster.objects["Pod", "ns", "streamer-pool-0"]
+    pod["metadata"]["deletionGracePeriodSeconds"] = 3600
+    evicted = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager"}
+    pod["status"]["conditions"].append(evicted)
+    cluster.pass_time(30)
+    cluster.see()
+    assert cluster.plan().deletes == []  # it is ready: its node lives and it drains
+    cluster.set_ready("streamer-pool-0", False)
+    pod["status"]["conditions"].append(evicted)
+    cluster.see()
+    [delete] = cluster.plan().deletes
+    assert (delete.kind, delete.name, delete.force) == ("Pod", "streamer-pool-0", True)
+
+
 def test_two_streams_of_one_name(cluster: Simulation) -> None:
     cluster.create("Stream", "older", {**FAKE, "name": "sport/one"})
     cluster.pass_time(1)

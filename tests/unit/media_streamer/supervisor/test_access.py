@@ -103,6 +103,16 @@ async def test_protocol_switches(world: World) -> None:
     assert (await world.ask(proto="gopher"))["code"] == "protocol_unknown"
 
 
+async def test_protocol_switched_off_ends_its_sessions(world: World) -> None:
+    world.configure({})
+    hls, flv = await world.ask(), await world.ask(proto="flv")
+    world.configure({"protocols": {"hls": False}})
+    world.control.stream_changed("a")
+    assert world.sessions.get(hls["session_id"]) is None
+    assert world.sessions.get(flv["session_id"]) is not None
+    world.control.stream_changed("unknown")
+
+
 async def test_publishers(world: World) -> None:
     world.configure({"inputs": [{"url": "fake://fake"}]})
     assert (await world.ask(PUBLISH))["code"] == "publish_not_allowed"

@@ -1,0 +1,111 @@
+"""What happens to a running stream when a part of the appliance, or a node, is taken away."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from appliance import Installation, fake_stream, is_ready
+from local_cluster import Cluster, LocalCluster, wait_until
+from viewers import SegmentViewer
+
+pytestmark = pytest.mark.timeout(400)
+
+SEGMENT_S = 1
+# A viewer's pause when nothing is wrong: a segment's length, and the polls of the viewer.
+USUAL_GAP_S = 6.0
+
+
+def watched(installation: Installation, name: str) -> str:
+    """A stream of short segments that plays; the URL of its HLS."""
+    installation.apply(fake_stream(name, segment_duration=SEGMENT_S))
+    installation.wait_reason("stream", name, "Running")
+    url = f"{installation.media()}/{name}/index.m3u8"
+    installation.wait_playing(url)
+    return url
+
+
+def test_killed_pod_plays_again(
+    installation: Installation, record_property: pytest.RecordProperty
+) -> None:
+    base = watched(installation, "pod-killed").removesuffix("/index.m3u8")
+    installation.wait_ready("central")
+    installation.kill("streamer")
+    seconds = installation.wait_playing(f"{base}/mpegts")
+    record_property("seconds_until_a_picture", round(seconds, 1))
+    print(f"a picture {seconds:.1f} s after the pod was killed")
+    installation.wait_playing(f"{base}/index.m3u8")
+    installation.wait_reason("stream", "pod-killed", "Running")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [["operator"], ["central"], ["postgresql"], ["operator", "central", "postgresql"]],
+    ids="+".join,
+)
+def test_stream_goes_on_without(installation: Installation, parts: list[str]) -> None:
+    url = watched(installation, "goes-on")
+    with SegmentViewer(url) as viewer:
+        wait_until(lambda: viewer.segments > 2, "the viewer watches", 30)
+        installation.kill(*parts)
+        for part in parts:
+            installation.wait_ready(part)
+        name = f"after-{'-'.join(parts)}"
+        body = {"inputs": [{"url": "fake://fake"}]}
+        assert installation.wait_call("PUT", f"streams/{name}", body)[0] == 200
+        installation.wait_reason("stream", name, "Running", timeout=90)
+        installation.wait_playing(f"{installation.media()}/{name}/index.m3u8")
+        gap = viewer.longest_gap
+    assert gap < USUAL_GAP_S
+    assert installation.call("DELETE", f"streams/{name}")[0] == 204
+
+
+def test_history_is_kept_over_a_restart_of_the_database(installation: Installation) -> None:
+    watched(installation, "history")
+
+    def events() -> int:
+        status, answer = installation.wait_call("GET", "streams/history/events")
+        return len(answer["events"]) if status == 200 else 0
+
+    wait_until(lambda: events() > 0, "events of the stream are kept", 60, 1.0)
+    before = events()
+    installation.kill("postgresql")
+    installation.wait_ready("postgresql")
+    wait_until(lambda: events() >= before, "the events are still there", 60, 1.0)
+
+
+@pytest.mark.timeout(500)
+def test_streams_of_a_dead_node_run_elsewhere(
+    cluster: Cluster, installation: Installation, record_property: pytest.RecordProperty
+) -> None:
+    if not isinstance(cluster, LocalCluster):
+        pytest.skip("not the local cluster: its nodes cannot be cut off")
+    url = watched(installation, "moves")
+    node = _node_of(installation, "moves")
+    cluster.kill_node(node)
+    try:
+        began = time.monotonic()
+        installation.apply(fake_stream("meanwhile"))
+        wait_until(
+            lambda: _node_of(installation, "moves") not in ("", node),
+            "the stream runs on another node",
+            180,
+            1.0,
+            installation.describe,
+        )
+        installation.wait_playing(url, 60)
+        seconds = time.monotonic() - began
+        record_property("seconds_until_a_picture", round(seconds))
+        print(f"a picture {seconds:.0f} s after the node died")
+        installation.wait_reason("stream", "meanwhile", "Running", timeout=120)
+    finally:
+        cluster.start_node(node)
+    for part in ("operator", "central", "postgresql", "streamer"):
+        installation.wait_ready(part)
+
+
+def _node_of(installation: Installation, stream: str) -> str:
+    """The node of the ready pod that runs a stream; empty if there is none."""
+    pod = (installation.get("stream", stream).get("status") or {}).get("streamer", "")
+    body = installation.get("pod", pod) if pod else {}
+    return str(body["spec"].get("nodeName", "")) if body and is_ready(body) else ""
