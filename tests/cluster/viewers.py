@@ -6,6 +6,7 @@ segments, again) and keeps the longest time without a new segment.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 import urllib.parse
@@ -54,7 +55,7 @@ class SegmentViewer:
     def longest_gap(self) -> float:
         """Seconds between two new segments at most, also until now."""
         times = [*self._times, time.monotonic()]
-        return max(later - earlier for earlier, later in zip(times, times[1:], strict=False))
+        return max(later - earlier for earlier, later in itertools.pairwise(times))
 
     def _watch(self) -> None:
         while not self._end.wait(POLL_S):

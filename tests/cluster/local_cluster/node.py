@@ -25,6 +25,7 @@ from local_cluster.layout import (
 CNI_PLUGINS = Path("/usr/lib/cni")  # where Debian puts them
 CONTAINERD_TIMEOUT_S = 20.0
 IMPORT_TIMEOUT_S = 300.0
+IMPORT_ATTEMPTS = 3
 LEASE_S = 10
 
 ROLES = ("containerd", "kubelet", "kube-proxy")
@@ -73,7 +74,16 @@ def start_kubelet(layout: Layout, node: Node) -> None:
 def import_image(layout: Layout, node: Node, archive: Path) -> None:
     """Load an image archive (`docker save` format) into the node."""
     ctr: list[str | Path] = ["ctr", "-a", layout.containerd_socket(node), "-n", "k8s.io"]
-    processes.run([*ctr, "images", "import", archive], timeout=IMPORT_TIMEOUT_S)
+    for left in reversed(range(IMPORT_ATTEMPTS)):
+        try:
+            processes.run([*ctr, "images", "import", archive], timeout=IMPORT_TIMEOUT_S)
+        except processes.CommandError as error:
+            # The import moved a tag away from an older image, and the collection of that one's
+            # layers overtook the unpacking of this one, which shares some of them.
+            if not left or "not found" not in str(error):
+                raise
+        else:
+            return
 
 
 def kill(layout: Layout, node: Node) -> None:
