@@ -1,28 +1,36 @@
 """The operator with 10,000 Streams on 100 simulated streamers, against a real API server.
 
 The streamers are pods without a kubelet: objects whose status says that they are ready. Takes the
-cluster of KUBECONFIG, such as the one of `make cluster-up`.
+cluster of KUBECONFIG, such as the one of `make cluster-up`; our definitions are applied to it, and
+the namespace made for the run is removed at its end.
 """
 
 import asyncio
 import os
+import secrets
 import signal
+import socket
+import subprocess
 import sys
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from media_api import kube
-from media_api.kube import KubeClient
+from media_api.kube import KubeClient, KubeError
 
 from tests.bench.figure import Figure
 
 STREAMS = 10_000
 STREAMERS = 100
-NAMESPACE = "media-scale"
-HEALTH_PORT = 18081
+NAMESPACE = f"scale-{secrets.token_hex(4)}"
+DEFINITIONS = Path(__file__).parents[2] / "crds"
+DEFINITIONS_TIMEOUT_SECONDS = 60
+REMOVAL_TIMEOUT_SECONDS = 300
+PLACED_TIMEOUT_SECONDS = 600
 PARALLEL = 32
 LABELS = {
     "app.kubernetes.io/part-of": "media-appliance",
@@ -35,6 +43,11 @@ NAMESPACES = kube.Kind("v1", "Namespace", "namespaces")
 def run() -> list[Figure]:
     if not os.environ.get("KUBECONFIG"):
         raise RuntimeError("set KUBECONFIG, for one after `make cluster-up`")
+    # Server-side: as an annotation, the definitions are too large.
+    define = ["kubectl", "apply", "--server-side", "--force-conflicts", "-k", str(DEFINITIONS)]
+    subprocess.run(
+        define, check=True, stdout=subprocess.DEVNULL, timeout=DEFINITIONS_TIMEOUT_SECONDS
+    )
     return asyncio.run(measure(STREAMS, STREAMERS))
 
 
@@ -46,9 +59,22 @@ async def measure(streams: int, streamers: int) -> list[Figure]:
         figures = await _cold(client, streams)
         figures += await _restart(streams)
     finally:
-        await client._request("DELETE", f"/api/v1/namespaces/{NAMESPACE}")
+        await _remove(client)
         await client.close()
     return figures
+
+
+async def _remove(client: KubeClient) -> None:
+    """Delete the namespace and wait: ten thousand deletions would disturb what runs next."""
+    path = f"/api/v1/namespaces/{NAMESPACE}"
+    async with asyncio.timeout(REMOVAL_TIMEOUT_SECONDS):
+        while True:
+            try:
+                await client._request("DELETE", path)
+            except KubeError as error:  # 409 while it is being emptied
+                if error.is_gone:
+                    return
+            await asyncio.sleep(2)
 
 
 async def _fill(client: KubeClient, streams: int, streamers: int) -> None:
@@ -91,6 +117,8 @@ class Operator:
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
         self.started = 0.0
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port: int = free.getsockname()[1]
 
     async def __aenter__(self) -> "Operator":
         self.started = time.monotonic()
@@ -100,7 +128,7 @@ class Operator:
             "-m",
             "media_operator",
             "--log-level=warning",
-            f"--health-port={HEALTH_PORT}",
+            f"--health-port={self._port}",
             env={**environ, "POD_NAME": f"operator-{time.time_ns()}"},
         )
         return self
@@ -109,7 +137,11 @@ class Operator:
         assert self._process is not None
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(self._process.wait(), 20)
+            try:
+                await asyncio.wait_for(self._process.wait(), 20)
+            except TimeoutError:
+                self._process.kill()
+                raise
 
     def rss_mib(self) -> float:
         """Peak resident memory."""
@@ -125,25 +157,25 @@ class Operator:
         async with asyncio.timeout(limit):
             while True:
                 self._check_alive()
-                if reached(await asyncio.to_thread(metrics)):
+                if reached(await asyncio.to_thread(self.metrics)):
                     return time.monotonic() - self.started
                 await asyncio.sleep(0.25)
+
+    def metrics(self) -> dict[str, float]:
+        """Samples of the operator by name with labels; empty while it does not answer."""
+        url = f"http://127.0.0.1:{self._port}/metrics"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as reply:
+                lines = reply.read().decode().splitlines()
+        except OSError:
+            return {}
+        pairs = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
+        return {name: float(value) for name, _, value in pairs}
 
     def _check_alive(self) -> None:
         assert self._process is not None
         if self._process.returncode is not None:
             raise RuntimeError(f"the operator ended with {self._process.returncode}")
-
-
-def metrics() -> dict[str, float]:
-    """Samples of the operator by name with labels; empty while it does not answer."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{HEALTH_PORT}/metrics", timeout=5) as reply:
-            lines = reply.read().decode().splitlines()
-    except OSError:
-        return {}
-    pairs = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
-    return {name: float(value) for name, _, value in pairs}
 
 
 def _total(samples: dict[str, float], prefix: str) -> float:
@@ -160,9 +192,11 @@ def _at_rest(samples: dict[str, float]) -> bool:
 async def _cold(client: KubeClient, streams: int) -> list[Figure]:
     async with Operator() as operator:
         written = 'media_operator_writes_total{kind="Stream",verb="WriteStatus"}'
-        seconds = await operator.until(lambda s: s.get(written, 0) >= streams, 300)
+        seconds = await operator.until(
+            lambda s: s.get(written, 0) >= streams, PLACED_TIMEOUT_SECONDS
+        )
         await operator.until(_at_rest, 60)
-        patches = metrics().get(written, 0) / streams
+        patches = operator.metrics().get(written, 0) / streams
         rss = operator.rss_mib()
     items, _ = await client.list(kube.STREAM, NAMESPACE)
     homes = Counter(item["status"].get("streamer") for item in items)
@@ -180,7 +214,7 @@ async def _restart(streams: int) -> list[Figure]:
     async with Operator() as operator:
         seconds = await operator.until(_at_rest, 120)
         await asyncio.sleep(10)
-        writes = _total(metrics(), "media_operator_writes_total")
+        writes = _total(operator.metrics(), "media_operator_writes_total")
         rss = operator.rss_mib()
     return [
         Figure(f"restart with {streams} Streams: ready", seconds, "s", "< 60 s"),
