@@ -196,9 +196,11 @@ def is_ready(pod: Object) -> bool:
     return ready and "deletionTimestamp" not in pod["metadata"]
 
 
-def fetch(url: str, timeout: float = 5.0) -> bytes:
+def fetch(url: str, timeout: float = 5.0, authorization: str = "") -> bytes:
     """Body of a GET. Raises OSError (HTTPError for a status that is none of success)."""
-    with urllib.request.urlopen(url, timeout=timeout) as response:
+    headers = {"Authorization": authorization} if authorization else {}
+    request = urllib.request.Request(url, headers=headers)
+    with urllib.request.urlopen(request, timeout=timeout) as response:
         return bytes(response.read())
 
 

@@ -11,14 +11,14 @@ from viewers import SegmentViewer
 
 pytestmark = pytest.mark.timeout(400)
 
-SEGMENT_S = 1
+SEGMENT_MS = 1000
 # A viewer's pause when nothing is wrong: a segment's length, and the polls of the viewer.
 USUAL_GAP_S = 6.0
 
 
 def watched(installation: Installation, name: str) -> str:
     """A stream of short segments that plays; the URL of its HLS."""
-    installation.apply(fake_stream(name, segment_duration=SEGMENT_S))
+    installation.apply(fake_stream(name, segment_duration=SEGMENT_MS))
     installation.wait_reason("stream", name, "Running")
     url = f"{installation.media()}/{name}/index.m3u8"
     installation.wait_playing(url)
