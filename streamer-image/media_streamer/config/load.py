@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from media_api.server import ServerConfig
+from pydantic import ValidationError
 
 from media_streamer.config.binder import ParsedConfig, bind
 from media_streamer.config.environment import apply_environment
@@ -19,7 +20,6 @@ from media_streamer.config.grammar import Directive, Tree, Word, parse_tree
 from media_streamer.config.problems import ConfigProblem
 from media_streamer.config.tls import check_tls
 from media_streamer.config.writer import write
-from pydantic import ValidationError
 
 DEFAULT_PATH = Path("/etc/flussonic/flussonic.conf")
 MAX_FILE_BYTES = 64 * 1024 * 1024
