@@ -9,7 +9,7 @@ import traceback
 from pathlib import Path
 
 import tests.bench
-from tests.bench.figure import Figure
+from tests.bench.figure import Figure, Skipped
 
 HIDDEN = {"figure", "__main__"}
 
@@ -29,6 +29,9 @@ def main() -> int:
         print(f"\n{name}: {(module.__doc__ or '').strip().splitlines()[0]}", flush=True)
         try:
             figures: list[Figure] = module.run()
+        except Skipped as reason:
+            print(f"  skipped: {reason}", flush=True)
+            continue
         except Exception:  # the others are still wanted
             traceback.print_exc()
             failed += 1

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from tests.bench.figure import Skipped
 from tests.support.clips import footage
 
 VIDEO_KBIT = 2000
@@ -50,6 +51,6 @@ def transport_stream(seconds: int) -> Path:
 
 def _ffmpeg(*arguments: str) -> None:
     if shutil.which("ffmpeg") is None:
-        raise RuntimeError("ffmpeg is not installed")
+        raise Skipped("ffmpeg is not installed")
     command = ["ffmpeg", "-nostdin", "-v", "error", "-y", *arguments]
     subprocess.run(command, check=True, timeout=ENCODE_TIMEOUT_SECONDS)

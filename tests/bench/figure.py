@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 
 
+class Skipped(Exception):  # noqa: N818 - no error
+    """A benchmark cannot run here; the message says why and what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     name: str

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -31,6 +31,12 @@ FIRST_PAUSE_SECONDS = 0.5
 MAX_PAUSE_SECONDS = 15.0
 STOP_TIMEOUT_SECONDS = 5.0
 WATCH_INTERVAL_SECONDS = 1.0
+ALLOCATOR = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072"}
+"""For glibc (mallopt(3)): few arenas, and large blocks go back to the kernel when they are freed.
+
+By default each input thread gets an arena of its own, and the first large block that is freed (a
+probe buffer of FFmpeg) makes all later key frames stay in them. Measured with 50 HTTP-TS streams of
+2 Mb/s: 4.9-6.3 MiB a stream by default, 2.6-2.7 MiB so, with the same CPU time."""
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -90,6 +96,17 @@ def worker_command(runtime: Path) -> Command:
         return [sys.executable, "-m", module, "--runtime", str(runtime), "--id", worker.id]
 
     return command
+
+
+def worker_environment(runtime: Path, segments: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Environment of a worker; what the user says of the allocator holds."""
+    return {
+        **ALLOCATOR,
+        **environ,
+        "STREAMER_RUNTIME_DIR": str(runtime),
+        "STREAMER_SEGMENTS_DIR": str(segments),
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 class ProcessPool:

@@ -30,7 +30,12 @@ from media_streamer.supervisor.listeners import (
     probe,
     without_ports,
 )
-from media_streamer.supervisor.processes import ProcessPool, Worker, worker_command
+from media_streamer.supervisor.processes import (
+    ProcessPool,
+    Worker,
+    worker_command,
+    worker_environment,
+)
 from media_streamer.supervisor.sessions import Session, SessionRegistry
 from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
 from media_streamer.supervisor.stats import ServerStats
@@ -64,7 +69,6 @@ class Supervisor:
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self.settings = settings
-        self._environ = environ
         self.alerts: dict[str, str] = {}
         self.sessions = SessionRegistry(self._session_closed)
         self.egress = EgressWorkers()
@@ -77,7 +81,9 @@ class Supervisor:
         self._external_task: asyncio.Task[None] | None = None
         self._external_url: str | None = None
         self._pool = ProcessPool(
-            worker_command(settings.runtime), self._worker_environment(), self._worker_died
+            worker_command(settings.runtime),
+            worker_environment(settings.runtime, settings.segments, environ),
+            self._worker_died,
         )
         self._control = ControlServer(settings.control_socket, self)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -211,14 +217,6 @@ class Supervisor:
 
     def _start_quarantine(self) -> None:
         self._pool.start("media", QUARANTINE_ID)
-
-    def _worker_environment(self) -> dict[str, str]:
-        return {
-            **self._environ,
-            "STREAMER_RUNTIME_DIR": str(self.settings.runtime),
-            "STREAMER_SEGMENTS_DIR": str(self.settings.segments),
-            "PYTHONUNBUFFERED": "1",
-        }
 
     def _spawn(self, work: Any, name: str) -> None:
         task = asyncio.create_task(work, name=name)

@@ -15,6 +15,7 @@ from media_streamer.supervisor.processes import (
     STABLE_SECONDS,
     ProcessPool,
     Worker,
+    worker_environment,
 )
 
 SLEEP = "import time; time.sleep(60)"
@@ -106,3 +107,13 @@ async def test_a_stubborn_worker_is_killed_at_the_end(
     assert worker.process is not None
     assert worker.process.returncode == -9
     assert not world.deaths
+
+
+def test_workers_get_a_frugal_allocator_unless_the_user_wants_another(tmp_path: Path) -> None:
+    default = worker_environment(tmp_path / "r", tmp_path / "s", {"HOME": "/root"})
+    assert default["MALLOC_ARENA_MAX"] == "2"
+    assert default["HOME"] == "/root"
+    environ = {"MALLOC_ARENA_MAX": "8", "STREAMER_RUNTIME_DIR": "/elsewhere"}
+    chosen = worker_environment(tmp_path / "r", tmp_path / "s", environ)
+    assert chosen["MALLOC_ARENA_MAX"] == "8"
+    assert chosen["STREAMER_RUNTIME_DIR"] == str(tmp_path / "r")
