@@ -19,6 +19,19 @@ from media_streamer.media.window import TrackWindow
 _WRITE_BYTES = 256 * 1024
 """MPEG-TS segments are announced whole, so they are written in large pieces."""
 
+DISCONTINUITY_SECONDS = 10
+MAX_FIRST_DISCONTINUITY = 10_000
+
+
+def first_discontinuity(unix_seconds: float) -> int:
+    """Where discontinuities are counted from: the clock, so that the count goes on above that of a
+    worker that died, but small, so that it starts over once in 28 hours.
+
+    hls.js has arrays indexed by it and goes through them: the seconds since 1970 as the count made
+    Chromium's page hang within seconds (hls.js 1.7.4).
+    """
+    return int(unix_seconds / DISCONTINUITY_SECONDS) % MAX_FIRST_DISCONTINUITY
+
 
 class _Segments:
     """What both containers share: the plan, the files, the messages."""
@@ -40,9 +53,8 @@ class _Segments:
         self._discontinuity = False
         """The running segment, or the next one, does not continue the last."""
         self._announced = False
-        self._discontinuities = int(time.time())
-        """Discontinuities up to the running segment's start. From the clock, like the media
-        sequence numbers, so that it goes on above that of a worker that died."""
+        self._discontinuities = first_discontinuity(time.time())
+        """Discontinuities up to the running segment's start."""
 
     def take(self) -> list[Event]:
         self._files.sweep()

@@ -114,6 +114,7 @@ def test_gap_is_a_discontinuity_everywhere(clip: Clip, collect: Callable[..., Co
     for name, track in (("hls_ts", "v1a1"), ("hls_fmp4", "v1"), ("hls_fmp4", "a1")):
         found = collector.of(name, "segment", track)
         marks = [m["discontinuity"] for m in found]
+        assert found[0]["discontinuities"] < 20_000, "hls.js hangs on large ones"
         counts = [m["discontinuities"] - found[0]["discontinuities"] for m in found]
         assert counts == [sum(marks[: index + 1]) for index in range(len(marks))]
         assert marks.count(True) == 1
