@@ -5,10 +5,6 @@ is started, so the whole takes seconds.
 """
 
 import json
-import os
-import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,134 +15,18 @@ import yaml
 from media_api import crd
 from media_api.resources import StreamResource
 from media_api.resources.meta import API_VERSION
+from tests.support.api_server import SKIP_REASON, START_LIMIT, ApiServer, running_api_server
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "media-appliance"
-START_LIMIT = 60  # seconds
-COMMAND_LIMIT = 30  # seconds
-PROGRAMS = ("etcd", "kube-apiserver")
-
-
-def binaries() -> Path | None:
-    """The newest Kubernetes in the cache that has all programs."""
-    found = [
-        directory / "bin"
-        for directory in sorted(CACHE.glob("kubernetes-*"), reverse=True)
-        if all((directory / "bin" / program).exists() for program in PROGRAMS)
-    ]
-    return found[0] if found else None
-
-
-BIN = binaries()
 pytestmark = [
     pytest.mark.timeout(120),
-    pytest.mark.skipif(BIN is None, reason=f"no kube-apiserver in {CACHE}: run tests/cluster"),
-    pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl to make the signing key"),
+    pytest.mark.skipif(bool(SKIP_REASON), reason=SKIP_REASON),
 ]
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
-class ApiServer:
-    """kubectl against the API server."""
-
-    def __init__(self, url: str, kubectl: str) -> None:
-        self._command = [
-            kubectl, "--server", url, "--insecure-skip-tls-verify", "--token", "test",
-        ]  # fmt: skip
-
-    def run(self, *args: str, data: Any = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*self._command, *args],
-            input=None if data is None else json.dumps(data),
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_LIMIT,
-            check=False,
-        )
-
-    def create(self, kind: str, spec: dict[str, Any], name: str = "t") -> str:
-        """Empty if the server would take the object, else what it says."""
-        item = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
-        done = self.run("create", "--dry-run=server", "-f", "-", data=item)
-        return "" if done.returncode == 0 else done.stderr
-
-    def wait_ready(self, deadline: float) -> None:
-        while self.run("get", "--raw", "/readyz").stdout != "ok":
-            if time.monotonic() > deadline:
-                raise TimeoutError("the API server did not become ready")
-            time.sleep(0.2)
-
-
-def start(directory: Path, name: str, *args: str) -> subprocess.Popen[bytes]:
-    assert BIN is not None
-    with (directory / f"{name}.log").open("wb") as log:
-        return subprocess.Popen([str(BIN / name), *args], stdout=log, stderr=log, cwd=directory)
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(10)
 
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    directory = tmp_path_factory.mktemp("api-server")
-    client, peer, secure = free_ports(3)
-    key, public = directory / "sa.key", directory / "sa.pub"
-    subprocess.run(
-        ["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True, timeout=30
-    )
-    subprocess.run(
-        ["openssl", "rsa", "-in", str(key), "-pubout", "-out", str(public)],
-        check=True,
-        capture_output=True,
-        timeout=30,
-    )
-    (directory / "tokens.csv").write_text("test,admin,1,system:masters\n")
-    etcd_url = f"http://127.0.0.1:{client}"
-    etcd = start(
-        directory, "etcd", "--data-dir", "data", "--listen-client-urls", etcd_url,
-        "--advertise-client-urls", etcd_url, "--listen-peer-urls", f"http://127.0.0.1:{peer}",
-    )  # fmt: skip
-    try:
-        server = start(
-            directory, "kube-apiserver", "--etcd-servers", etcd_url, "--bind-address", "127.0.0.1",
-            "--secure-port", str(secure), "--cert-dir", "certificates",
-            "--service-account-key-file", str(public), "--service-account-signing-key-file",
-            str(key), "--service-account-issuer", "https://test", "--token-auth-file",
-            "tokens.csv", "--authorization-mode", "RBAC", "--service-cluster-ip-range",
-            "10.0.0.0/24",
-        )  # fmt: skip
-        try:
-            own = BIN / "kubectl" if BIN else Path("kubectl")
-            api = ApiServer(f"https://127.0.0.1:{secure}", str(own if own.exists() else "kubectl"))
-            api.wait_ready(time.monotonic() + START_LIMIT)
-            install(api)
-            yield api
-        finally:
-            stop(server)
-    finally:
-        stop(etcd)
-
-
-def install(api: ApiServer) -> None:
-    for name in crd.definitions():
-        done = api.run("apply", "-f", str(crd.DIRECTORY / name))  # client side: the size matters
-        assert done.returncode == 0, done.stderr
-    done = api.run("wait", "crd", "--all", "--for=condition=Established", "--timeout=30s")
-    assert done.returncode == 0, done.stderr
+    with running_api_server(tmp_path_factory.mktemp("api-server")) as server:
+        yield server
 
 
 STREAM = {
