@@ -1,7 +1,7 @@
 """The copy of all resources in memory, and who is told of its changes.
 
-Invariant: a row never goes back to an older version, whatever the order in which a write's answer
-and the notification's re-read arrive.
+Invariant of `apply`: a row never goes back to an older version, whatever the order in which a
+write's answer and the notification's re-read arrive.
 """
 
 import asyncio
@@ -64,6 +64,12 @@ class RecordCache:
             return
         self._records[record.kind][record.key] = record
         self._notify(record.kind, record.key)
+
+    def set(self, record: "Record") -> None:
+        """Whatever its version: for adapters that order the versions themselves."""
+        if self._records[record.kind].get(record.key) != record:
+            self._records[record.kind][record.key] = record
+            self._notify(record.kind, record.key)
 
     def remove(self, kind: "Kind", key: str) -> None:
         if self._records[kind].pop(key, None) is not None:

@@ -7,17 +7,17 @@ Streamer resources that name an external server.
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from media_api.base import JsonObject
 
+from media_central.store.kubernetes.ownership import foreign_owners
 from media_central.store.port import Kind, Record
 
 API_PORT = 8080
 """Port of the API inside a streamer pod (the operator sets it)."""
-MANAGER = "central"
 _NOT_IN_SPEC = frozenset({"namespace"})
 _SPEC_OF = {
     "preferred_streamer": "preferredStreamer",
@@ -53,15 +53,22 @@ def to_document(body: Mapping[str, Any]) -> JsonObject:
     return document
 
 
-def object_name(name: str) -> str:
+def object_name(name: str, attempt: int = 0) -> str:
     """The name of the object for a stream's name: itself if Kubernetes takes it, else a slug.
 
-    The slug ends in a hash, so that `a/b` and `a-b` are two objects.
+    The slug ends in a hash, so that `a/b` and `a-b` are two objects. A further `attempt` gives
+    another name: a renamed stream keeps its object, which may have the first one.
     """
-    if _LABEL.fullmatch(name):
+    if attempt == 0 and _LABEL.fullmatch(name):
         return name
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:50].rstrip("-") or "stream"
-    return f"{slug}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    salted = name if attempt == 0 else f"{name}\0{attempt}"
+    return f"{slug}-{hashlib.sha256(salted.encode()).hexdigest()[:8]}"
+
+
+def stream_name(body: Mapping[str, Any]) -> str:
+    """The name of a stream is in its spec, or is that of its object."""
+    return str((body.get("spec") or {}).get("name") or body["metadata"]["name"])
 
 
 def stream_record(body: Mapping[str, Any]) -> Record:
@@ -146,8 +153,8 @@ def _public_url(pod: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
     return f"http://streamer-{pool}.{pod['metadata']['namespace']}.svc"
 
 
-def external_record(body: Mapping[str, Any], cluster_key: str) -> Record:
-    """A Streamer resource that names a server outside the cluster."""
+def external_document(body: Mapping[str, Any]) -> JsonObject:
+    """What of a Streamer resource for an external server can be changed through the API."""
     spec = body["spec"]
     config: JsonObject = {"hostname": body["metadata"]["name"], "api_url": spec["apiUrl"]}
     for key, name in (
@@ -157,11 +164,29 @@ def external_record(body: Mapping[str, Any], cluster_key: str) -> Record:
     ):
         if spec.get(name):
             config[key] = spec[name]
+    return config
+
+
+def external_record(body: Mapping[str, Any], cluster_key: str) -> Record:
+    """A Streamer resource that names a server outside the cluster."""
+    config = external_document(body)
     if body["metadata"].get("labels"):
         config["labels"] = dict(body["metadata"]["labels"])
     if cluster_key:
         config["cluster_key"] = cluster_key
     return _streamer(body, config)
+
+
+_EXTERNAL_FIELDS = frozenset(
+    {"hostname", "api_url", "public_payload_url", "private_payload_url", "channel_limit"}
+)
+EXTERNAL_SPEC_FIELDS = frozenset({"apiUrl", "publicUrl", "privateUrl", "channelLimit"})
+"""The fields of a Streamer's spec that the API's document has."""
+
+
+def not_kept(document: JsonObject) -> list[str]:
+    """Fields of an external server's document for which a Streamer resource has no place."""
+    return sorted(key for key in document if key not in _EXTERNAL_FIELDS)
 
 
 def to_external_spec(document: JsonObject) -> JsonObject:
@@ -200,31 +225,3 @@ def milliseconds(timestamp: str | None) -> int:
         return 0
     moment = datetime.fromisoformat(timestamp.replace("Z", "+00:00"))
     return round(moment.astimezone(UTC).timestamp() * 1000)
-
-
-def owners(body: Mapping[str, Any], field: str) -> set[str]:
-    """Field managers of one top-level field of the spec, but Central."""
-    key = f"f:{field}"
-    return {
-        str(entry.get("manager"))
-        for entry in body["metadata"].get("managedFields") or []
-        if entry.get("subresource") != "status"
-        and entry.get("manager") != MANAGER
-        and key in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
-    }
-
-
-def foreign_owners(body: Mapping[str, Any]) -> set[str]:
-    """Everybody but Central who owns a part of the spec."""
-    fields: Iterable[str] = (body.get("spec") or {}).keys()
-    return set().union(*(owners(body, field) for field in fields))
-
-
-def owned_by_central(body: Mapping[str, Any]) -> set[str]:
-    """Top-level fields of the spec that Central has applied."""
-    found: set[str] = set()
-    for entry in body["metadata"].get("managedFields") or []:
-        if entry.get("manager") == MANAGER and entry.get("subresource") != "status":
-            spec = (entry.get("fieldsV1") or {}).get("f:spec") or {}
-            found |= {key.removeprefix("f:") for key in spec if key.startswith("f:")}
-    return found
