@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
@@ -28,6 +28,7 @@ WATCH_TIMEOUT_SECONDS = 290
 WATCH_SILENCE_SECONDS = 75.0
 """Bookmarks come about once a minute; a watch silent for longer is taken for dead."""
 LIST_CHUNK = 500
+TLS_CLOSE_SECONDS = 0.25
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -69,11 +70,15 @@ LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 class KubeError(Exception):
     """The API server refused: `status` is the HTTP status, `reason` the Status object's reason."""
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
+    def __init__(
+        self, status: int, reason: str, message: str, owners: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """`owners`: (field, manager) that a server-side apply is in conflict with."""
         super().__init__(f"{status} {reason}: {message}")
         self.status = status
         self.reason = reason
         self.message = message
+        self.owners = tuple(owners)
 
     @property
     def is_conflict(self) -> bool:
@@ -92,9 +97,10 @@ class KubeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WatchEvent:
-    """`SYNCED` ends the initial list: what was known before and not seen since is gone."""
+    """`SYNCED` ends a list: what was known before and not seen since is gone. Its object has the
+    resource version of the list as its metadata."""
 
-    type: Literal["ADDED", "MODIFIED", "DELETED", "RELIST", "SYNCED", "ALIVE"]
+    type: Literal["ADDED", "MODIFIED", "DELETED", "RELIST", "SYNCED", "ALIVE", "LOST"]
     object: Object
 
 
@@ -114,13 +120,17 @@ class KubeClient:
         if "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
             config.load_incluster_config(client_configuration=configuration)
         else:
-            await config.load_config(client_configuration=configuration)
+            # The library would take the variable as it was when it was imported.
+            file = os.environ.get("KUBECONFIG") or None
+            await config.load_config(config_file=file, client_configuration=configuration)
         configuration.retries = 0
         configuration.connection_pool_maxsize = 64
         return cls(configuration)
 
     async def close(self) -> None:
         await self._api.close()
+        # aiohttp does not wait for the end of its TLS connections ("Graceful shutdown", its docs).
+        await asyncio.sleep(TLS_CLOSE_SECONDS)
 
     async def list(
         self, kind: Kind, namespace: str | None = None, selector: str = ""
@@ -197,7 +207,8 @@ class KubeClient:
         """List, then watch for ever; heals itself from time-outs, 410 and lost connections.
 
         Each fresh list begins with RELIST and ends with SYNCED. ALIVE tells that the connection
-        works (bookmarks), so that liveness can be judged by the age of the last event.
+        works (bookmarks), so that liveness can be judged by the age of the last event. LOST: what
+        is known may be old until the next SYNCED.
         """
         failures = 0
         while True:
@@ -207,11 +218,13 @@ class KubeClient:
                 for item in items:
                     yield WatchEvent("ADDED", _typed(kind, item))
                 items.clear()
-                yield WatchEvent("SYNCED", {})
+                yield WatchEvent("SYNCED", {"metadata": {"resourceVersion": version}})
                 failures = 0
                 async for event in self._watch_from(kind, namespace, selector, version):
                     yield event
-            except (KubeError, aiohttp.ClientError, OSError, TimeoutError) as error:
+            except (KubeError, aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+                # ValueError: a line that was cut off, or is not JSON.
+                yield WatchEvent("LOST", {})
                 delay = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
                 failures += 1
                 log.warning("watch of %s lost (%s); again in %s s", kind.plural, error, delay)
@@ -231,16 +244,13 @@ class KubeClient:
             }
             response = await self._open("GET", kind.path(namespace), query, timeout=None)
             try:
-                while True:
-                    line = await asyncio.wait_for(
-                        response.content.readline(), WATCH_SILENCE_SECONDS
-                    )
-                    if not line:
-                        break
+                async for line in _lines(response.content):
                     event = json.loads(line)
                     if event["type"] == "ERROR":
-                        # 410 Gone: the version is too old to resume from.
-                        return
+                        error = _status_error(0, event["object"])
+                        if error.status == 410:
+                            return  # the version is too old to resume from
+                        raise error
                     version = event["object"]["metadata"]["resourceVersion"]
                     if event["type"] == "BOOKMARK":
                         yield WatchEvent("ALIVE", {})
@@ -261,8 +271,12 @@ class KubeClient:
             response = await self._open(
                 method, path, query, body, content_type, timeout=REQUEST_TIMEOUT_SECONDS
             )
-            data = json.loads(await response.read() or b"{}")
-        assert isinstance(data, dict)
+            try:
+                data = json.loads(await response.read() or b"{}")
+            except (aiohttp.ClientError, ValueError) as error:
+                raise KubeError(0, "Unreachable", f"the answer is broken: {error}") from error
+        if not isinstance(data, dict):
+            raise KubeError(0, "Unreachable", "the answer is not an object")
         return data
 
     async def _open(
@@ -297,9 +311,49 @@ def _typed(kind: Kind, body: Object) -> Object:
     return {"apiVersion": kind.api_version, "kind": kind.kind, **body}
 
 
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Lines of any length: aiohttp's own reader refuses those over 128 KiB, which objects have.
+
+    Raises TimeoutError after a silence, ValueError where the last line is cut off.
+    """
+    pending: list[bytes] = []
+    while True:
+        async with asyncio.timeout(WATCH_SILENCE_SECONDS):
+            data = await content.readany()
+        if not data:
+            break
+        *ends, rest = data.split(b"\n")
+        for end in ends:
+            yield b"".join([*pending, end])
+            pending = []
+        if rest:
+            pending.append(rest)
+    if pending:
+        raise ValueError("the connection ended within an event")
+
+
 def _error(status: int, body: bytes) -> KubeError:
     try:
         data = json.loads(body)
-        return KubeError(status, data.get("reason", ""), data.get("message", ""))
+        return _status_error(status, data)
     except (ValueError, AttributeError):
         return KubeError(status, "", body[:200].decode(errors="replace"))
+
+
+def _status_error(status: int, data: Mapping[str, Any]) -> KubeError:
+    """From a Status object; `status` is for one without a code."""
+    causes = (data.get("details") or {}).get("causes") or []
+    owners = [
+        (cause.get("field", ""), _manager(cause.get("message", "")))
+        for cause in causes
+        if cause.get("reason") == "FieldManagerConflict"
+    ]
+    return KubeError(
+        status or data.get("code", 0), data.get("reason", ""), data.get("message", ""), owners
+    )
+
+
+def _manager(message: str) -> str:
+    """`conflict with "argocd" using v1` -> argocd"""
+    parts = message.split('"')
+    return parts[1] if len(parts) > 2 else message

@@ -35,31 +35,39 @@ class Election:
         self._identity = identity
         self._seen: tuple[str, float] = ("", 0.0)
         """Resource version of the Lease as last seen and when it was first seen so (monotonic)."""
+        self._taken = False
+        """Another replica held the Lease at the last look."""
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
         """Stand by, lead, lose, stand by again, until cancelled or `lead` fails."""
         while True:
-            if not await self._try():
+            asked = time.monotonic()
+            if not await self._try(RETRY_SECONDS * 2):
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             log.info("%s leads", self._identity)
             metrics.LEADER.set(1)
             try:
-                await self._hold(lead)
+                await self._hold(lead, asked)
             finally:
                 metrics.LEADER.set(0)
 
-    async def _hold(self, lead: Callable[[], Awaitable[None]]) -> None:
+    async def _hold(self, lead: Callable[[], Awaitable[None]], renewed: float) -> None:
+        """`renewed`: when the last successful renewal was sent (others may count from then)."""
         leading = asyncio.ensure_future(lead())
-        renewed = time.monotonic()
         try:
-            while time.monotonic() - renewed < RENEW_DEADLINE_SECONDS:
-                await asyncio.wait([leading], timeout=RETRY_SECONDS)
+            while (left := renewed + RENEW_DEADLINE_SECONDS - time.monotonic()) > 0:
+                await asyncio.wait([leading], timeout=min(RETRY_SECONDS, left))
                 if leading.done():
                     leading.result()
                     return
-                if await self._try():
-                    renewed = time.monotonic()
+                asked = time.monotonic()
+                # Within the deadline: a slow answer must not make the leadership longer.
+                left = renewed + RENEW_DEADLINE_SECONDS - asked
+                if left > 0 and await self._try(min(RETRY_SECONDS * 2, left)):
+                    renewed = asked
+                elif self._taken:
+                    break  # as after a suspended machine: the other one leads already
             log.error("%s lost the Lease %s and stands by", self._identity, LEASE_NAME)
         finally:
             leading.cancel()
@@ -74,10 +82,11 @@ class Election:
                 lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
                 await self._client.replace(kube.LEASE, self._namespace, lease)
 
-    async def _try(self) -> bool:
-        """Take or renew the Lease; False if another holds it or the API server does not answer."""
+    async def _try(self, within: float) -> bool:
+        """Take or renew the Lease; False if another holds it or the API server does not answer
+        within so many seconds."""
         try:
-            async with asyncio.timeout(RETRY_SECONDS * 2):
+            async with asyncio.timeout(within):
                 return await self._take()
         except (KubeError, TimeoutError) as error:
             if not (isinstance(error, KubeError) and error.is_conflict):
@@ -95,7 +104,8 @@ class Election:
             return True
         spec = lease.get("spec") or {}
         holder = spec.get("holderIdentity")
-        if holder and holder != self._identity and not self._expired(lease):
+        self._taken = bool(holder and holder != self._identity and not self._expired(lease))
+        if self._taken:
             return False
         lease["spec"] = self._spec(spec)
         await self._client.replace(kube.LEASE, self._namespace, lease)

@@ -15,6 +15,7 @@ import yaml
 from media_api import crd
 from media_api.resources import StreamResource
 from media_api.resources.meta import API_VERSION
+
 from tests.support.api_server import SKIP_REASON, START_LIMIT, ApiServer, running_api_server
 
 pytestmark = [

@@ -1,13 +1,16 @@
 """Central's part of the statuses: whether frames arrive, where, and whether servers answer.
 
 Written on transitions only, by server-side apply as manager `central`; the operator owns the rest.
-Numbers never go into a status. Several Centrals may write the same: the first one changes
-something, the others find it so.
+Numbers never go into a status. Several Centrals may write: each write is for the state of the
+object that its writer saw, so the first one changes something and the others find it so. Where
+Centrals see different things, each says it once and again after a minute at the earliest, so they
+do not fight. A Central that lost its watches sees old objects and writes nothing.
 """
 
 import asyncio
 import contextlib
 import logging
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,8 +18,9 @@ from media_api import kube
 from media_api.kube import KubeClient, KubeError
 from media_api.rest.redact import redact_text, redact_url
 
+from media_central.store.kubernetes.ownership import MANAGER
 from media_central.store.kubernetes.store import KubernetesStore
-from media_central.store.kubernetes.translate import MANAGER
+from media_central.store.kubernetes.translate import milliseconds
 from media_central.store.port import Kind
 from media_central.streamers.fleet import Fleet
 from media_central.streamers.link import StreamerLink
@@ -26,9 +30,12 @@ log = logging.getLogger(__name__)
 PARALLEL_WRITES = 8
 QUEUE_LIMIT = 100_000
 MAX_MESSAGE_CHARS = 512
+REPEAT_SECONDS = 60.0
+"""After that long a condition that others set against what is seen here is set anew."""
 
 Body = dict[str, Any]
 Target = tuple[kube.Kind, str, str]
+Seen = tuple[str, str, tuple[tuple[str, Any], ...]]
 
 
 class StatusWriter:
@@ -37,7 +44,10 @@ class StatusWriter:
     def __init__(self, client: KubeClient, store: KubernetesStore) -> None:
         self._client = client
         self._store = store
-        self._wanted: dict[Target, Body] = {}
+        self._wanted: dict[Target, tuple[Seen, Body]] = {}
+        self._said: dict[Target, Seen] = {}
+        """What the object said last in agreement with what was seen here."""
+        self._writing: set[Target] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -52,6 +62,8 @@ class StatusWriter:
                 await self._task
 
     def _on_poll(self, link: StreamerLink) -> None:
+        if not self._store.available:
+            return
         self._reachable(link)
         if link.observed is None:
             return
@@ -93,19 +105,24 @@ class StatusWriter:
     def _want(
         self, kind: kube.Kind, live: Body, type_: str, condition: tuple[str, str, str], rest: Body
     ) -> None:
-        """Queue a write unless the object says so already."""
+        """Queue a write unless the object says so already, or somebody else just said otherwise."""
         state, reason, message = condition
-        before = live.get("status") or {}
+        meta, before = live["metadata"], live.get("status") or {}
         conditions: list[Body] = before.get("conditions") or []
         known: Body = next((c for c in conditions if c.get("type") == type_), {})
+        target = kind, meta["namespace"], meta["name"]
+        seen = state, reason, tuple(sorted(rest.items()))
         same = all(before.get(key) == value for key, value in rest.items())
         if same and (known.get("status"), known.get("reason")) == (state, reason):
+            self._said[target] = seen
+            self._wanted.pop(target, None)
             return
-        meta = live["metadata"]
+        if self._said.get(target) == seen and _age_seconds(known) < REPEAT_SECONDS:
+            return
+        if target in self._writing or len(self._wanted) >= QUEUE_LIMIT:
+            return  # the next poll asks again
         since = known.get("lastTransitionTime") if known.get("status") == state else None
-        if len(self._wanted) >= QUEUE_LIMIT:
-            return
-        self._wanted[kind, meta["namespace"], meta["name"]] = {
+        status = {
             **rest,
             "conditions": [
                 {
@@ -118,6 +135,8 @@ class StatusWriter:
                 }
             ],
         }
+        metadata = {key: meta[key] for key in ("name", "uid", "resourceVersion")}
+        self._wanted[target] = seen, {"metadata": metadata, "status": status}
         self._wake.set()
 
     async def _write_for_ever(self) -> None:
@@ -126,18 +145,36 @@ class StatusWriter:
             await self._wake.wait()
             self._wake.clear()
             wanted, self._wanted = self._wanted, {}
+            self._writing = set(wanted)
             await asyncio.gather(
-                *(self._write(slots, target, status) for target, status in wanted.items())
+                *(self._write(slots, target, seen, body) for target, (seen, body) in wanted.items())
             )
+            self._writing = set()
 
-    async def _write(self, slots: asyncio.Semaphore, target: Target, status: Body) -> None:
+    async def _write(
+        self, slots: asyncio.Semaphore, target: Target, seen: Seen, body: Body
+    ) -> None:
         kind, namespace, name = target
-        body = {"metadata": {"name": name}, "status": status}
         async with slots:
             try:
-                await self._client.apply(
+                written = await self._client.apply(
                     kind, namespace, body, manager=MANAGER, force=True, subresource="status"
                 )
             except (KubeError, TimeoutError) as error:
-                # The next poll asks for it again.
-                log.warning("status of %s %s/%s: %s", kind.kind, namespace, name, error)
+                # The next poll asks for it again, if it is still to be said.
+                outdated = isinstance(error, KubeError) and (error.is_conflict or error.is_gone)
+                level = logging.DEBUG if outdated else logging.WARNING
+                log.log(level, "status of %s %s/%s: %s", kind.kind, namespace, name, error)
+                return
+        if len(self._said) >= QUEUE_LIMIT:  # mostly of objects that are gone
+            self._said.clear()
+        self._said[target] = seen
+        self._store.saw(kind, written)
+
+
+def _age_seconds(condition: Body) -> float:
+    """Since its last transition; infinite for one that is not there."""
+    moment = condition.get("lastTransitionTime")
+    if not moment:
+        return float("inf")
+    return time.time() - milliseconds(moment) / 1000

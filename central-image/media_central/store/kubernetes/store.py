@@ -45,8 +45,6 @@ _BAD_PATCH = "failed to create typed patch object"
 class KubernetesStore:
     """See `media_central.store.port.ResourceStore`."""
 
-    places_streams = False
-
     def __init__(
         self, client: KubeClient, *, namespace: str | None, home: str, cluster_key: str
     ) -> None:

@@ -1,28 +1,53 @@
-"""What every adapter of the resource store must do. An adapter is added to `adapters` below."""
+"""What every adapter of the resource store must do. An adapter is added to `ADAPTERS` below.
+
+Whether an adapter takes layouts is a capability of its own: in Kubernetes the operator places the
+streams. Tests of layouts run for those that do; what the others answer has a test too.
+"""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+from media_central.store.kubernetes import KubernetesStore
 from media_central.store.port import (
     InvalidResourceError,
     Kind,
     NameTakenError,
     ResourceStore,
+    StoreUnavailableError,
 )
 from media_central.store.postgres import PostgresStore
+
+pytestmark = pytest.mark.timeout(150)  # the first test starts an API server
 
 FAKE = {"inputs": [{"url": "fake://fake"}]}
 
 
-@pytest.fixture(params=["postgres"])
-async def open_store(request, database):
+def postgres_store(request):
+    database = request.getfixturevalue("database")
+    return lambda: PostgresStore(database)
+
+
+def kubernetes_store(request):
+    client = request.getfixturevalue("kube_client")
+    namespace = request.getfixturevalue("namespace")
+    return lambda: KubernetesStore(client, namespace=namespace, home=namespace, cluster_key="")
+
+
+ADAPTERS = {"postgres": postgres_store, "kubernetes": kubernetes_store}
+PLACING = pytest.mark.parametrize("open_store", ["postgres"], indirect=True)
+NOT_PLACING = pytest.mark.parametrize("open_store", ["kubernetes"], indirect=True)
+
+
+@pytest.fixture(params=ADAPTERS)
+def open_store(request):
     """`async with open_store() as store`: two of them see the same resources."""
+    make = ADAPTERS[request.param](request)
 
     @contextlib.asynccontextmanager
     async def open_one() -> AsyncIterator[ResourceStore]:
-        store = PostgresStore(database)
+        store = make()
         await store.start()
         try:
             yield store
@@ -107,11 +132,19 @@ async def test_a_batch_is_all_or_nothing(store):
     assert [item.config for item in store.all(Kind.STREAM)] == [{"name": "a", **FAKE}]
 
 
-async def test_a_rename_keeps_layout_and_creation_and_never_overwrites(store):
+@PLACING
+async def test_a_rename_keeps_the_layout(store):
     first = await store.put(Kind.STREAM, "a", FAKE)
     await store.set_layouts({"a": (first.version, {"ingest": "h"})})
     renamed = await store.put(Kind.STREAM, "a", {"name": "b"})
     assert (renamed.key, renamed.layout) == ("b", {"ingest": "h"})
+
+
+async def test_a_rename_keeps_the_creation_and_never_overwrites(store):
+    first = await store.put(Kind.STREAM, "a", FAKE)
+    renamed = await store.put(Kind.STREAM, "a", {"name": "b"})
+    assert renamed.key == "b"
+    assert store.get(Kind.STREAM, "b") == renamed
     assert renamed.created_at == first.created_at
     assert store.get(Kind.STREAM, "a") is None
     await store.put(Kind.STREAM, "c", FAKE)
@@ -120,6 +153,14 @@ async def test_a_rename_keeps_layout_and_creation_and_never_overwrites(store):
     assert store.get(Kind.STREAM, "c") is not None
 
 
+@NOT_PLACING
+async def test_an_adapter_that_does_not_place_says_so(store):
+    first = await store.put(Kind.STREAM, "a", FAKE)
+    with pytest.raises(StoreUnavailableError, match="operator places"):
+        await store.set_layouts({"a": (first.version, {"ingest": "h"})})
+
+
+@PLACING
 async def test_a_layout_is_only_written_over_the_version_that_was_read(store):
     first = await store.put(Kind.STREAM, "a", FAKE)
     second = await store.put(Kind.STREAM, "a", {"title": "T"})

@@ -38,31 +38,10 @@ def test_object_names_tell_similar_streams_apart() -> None:
     assert len({translate.object_name(name) for name in names}) == len(names)
 
 
-def managed(**managers: list[str]) -> dict[str, Any]:
-    return {
-        "metadata": {
-            "name": "s",
-            "managedFields": [
-                {"manager": name, "fieldsV1": {"f:spec": {f"f:{field}": {} for field in fields}}}
-                for name, fields in managers.items()
-            ],
-        },
-        "spec": {"title": "x", "inputs": []},
-    }
-
-
-def test_owners_of_a_field_but_central() -> None:
-    body = managed(central=["title"], argocd=["title", "inputs"])
-    assert translate.owners(body, "title") == {"argocd"}
-    assert translate.foreign_owners(body) == {"argocd"}
-    assert translate.owned_by_central(body) == {"title"}
-    assert translate.owners(managed(central=["title"]), "title") == set()
-
-
-def test_status_writers_own_no_spec() -> None:
-    body = managed(operator=["title"])
-    body["metadata"]["managedFields"][0]["subresource"] = "status"
-    assert translate.foreign_owners(body) == set()
+def test_further_object_names_differ() -> None:
+    names = {translate.object_name("a", attempt) for attempt in range(3)}
+    assert len(names) == 3
+    assert all(re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name) for name in names)
 
 
 def test_layout_comes_from_the_status() -> None:
