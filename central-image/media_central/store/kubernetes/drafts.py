@@ -56,6 +56,9 @@ class Draft:
         metadata |= {"resourceVersion": before["resourceVersion"], "uid": before["uid"]}
         if (before.get("labels") or {}).items() >= _MADE_BY_US.items():
             metadata["labels"] = _MADE_BY_US
+        if self.kind is Kind.STREAM and not spec:
+            # The API server makes null of a spec whose last field is taken back, and refuses that.
+            spec = {"name": self.target}
         return {"metadata": metadata, "spec": spec_to_apply(self.live, spec)}
 
     def put_on(self, live: Body | None) -> None:

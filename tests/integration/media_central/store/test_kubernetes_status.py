@@ -1,0 +1,158 @@
+"""Central's conditions: on transitions only, by one of several Centrals, never from old data."""
+
+from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from media_api import kube
+from media_api.kube import KubeClient
+from media_central.store.kubernetes import KubernetesStore
+from media_central.store.kubernetes.status import StatusWriter
+from media_central.store.port import Kind
+
+pytestmark = pytest.mark.timeout(150)  # the first test starts an API server
+
+Eventually = Callable[..., Any]
+
+
+class CountingClient:
+    """The real client; counts the writes of statuses."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+        self.writes = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def apply(self, *args: Any, **options: Any) -> Any:
+        self.writes += options.get("subresource") == "status"
+        return await self._client.apply(*args, **options)
+
+
+class Replica:
+    """A store and a status writer, and polls that the test makes up."""
+
+    def __init__(self, client: KubeClient, namespace: str) -> None:
+        self.client = CountingClient(client)
+        self.store = KubernetesStore(
+            self.client, namespace=namespace, home=namespace, cluster_key=""
+        )
+        self.writer = StatusWriter(self.client, self.store)
+        self._listeners: list[Callable[[Any], None]] = []
+
+    async def start(self) -> None:
+        await self.store.start()
+        self.writer.start(SimpleNamespace(on_poll=self._listeners.append))
+
+    async def close(self) -> None:
+        await self.writer.close()
+        await self.store.close()
+
+    def poll(self, **stats: Any) -> None:
+        """The streamer h answered so about the stream s; without statistics: it did not."""
+        observed = SimpleNamespace(streams={"s": {"stats": stats}}) if stats else None
+        link = SimpleNamespace(hostname="h", observed=observed, error="refused")
+        for listener in self._listeners:
+            listener(link)
+
+    def condition(self) -> tuple[str, str] | None:
+        status = (self.store.stream_object("s") or {}).get("status") or {}
+        found = [c for c in status.get("conditions") or [] if c["type"] == "InputActive"]
+        return (found[0]["status"], found[0]["reason"]) if found else None
+
+
+@pytest.fixture
+async def replicas(
+    kube_client: KubeClient, namespace: str, eventually: Eventually
+) -> AsyncIterator[tuple[Replica, Replica]]:
+    """Two Centrals that know the stream s, which the operator placed on h."""
+    both = Replica(kube_client, namespace), Replica(kube_client, namespace)
+    for replica in both:
+        await replica.start()
+    await both[0].store.put(Kind.STREAM, "s", {"inputs": [{"url": "fake://fake"}]})
+    placed = {
+        "type": "Scheduled", "status": "True", "reason": "Placed", "message": "on h",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    body = {"metadata": {"name": "s"}, "status": {"streamer": "h", "conditions": [placed]}}
+    await kube_client.apply(kube.STREAM, namespace, body, manager="operator", subresource="status")
+    for replica in both:
+        await eventually(lambda one=replica: (one.store.get(Kind.STREAM, "s") or {}).layout)
+    yield both
+    for replica in both:
+        await replica.close()
+
+
+async def test_written_on_transitions_only(
+    replicas: tuple[Replica, Replica], kube_client: KubeClient, namespace: str,
+    eventually: Eventually,
+) -> None:  # fmt: skip
+    one, other = replicas
+    for replica in replicas:
+        replica.poll(alive=True, url="rtsp://u:p@cam/1", bitrate=1000)
+    await eventually(lambda: one.condition() == other.condition() == ("True", "FramesArrive"))
+    live = await kube_client.get(kube.STREAM, namespace, "s")
+    assert live["status"]["activeStreamer"] == "h"
+    assert "u:p" not in live["status"]["input"]
+    assert len(live["status"]["conditions"]) == 2, "the operator's stays"
+    writes = one.client.writes + other.client.writes
+    assert writes <= 2
+    for number in range(50):
+        for replica in replicas:
+            replica.poll(alive=True, url="rtsp://u:p@cam/1", bitrate=number)
+    # A write that was wrongly queued would come before this one of the other direction.
+    one.poll(alive=False, source_error="refused")
+    await eventually(lambda: one.condition() == other.condition() == ("False", "NoFrames"))
+    assert one.client.writes + other.client.writes == writes + 1
+    live = await kube_client.get(kube.STREAM, namespace, "s")
+    assert "activeStreamer" not in live["status"]
+
+
+async def test_centrals_that_see_different_things_do_not_fight(
+    replicas: tuple[Replica, Replica], eventually: Eventually
+) -> None:
+    one, other = replicas
+    one.poll(alive=True)
+    await eventually(lambda: other.condition() == ("True", "FramesArrive"))
+    other.poll(alive=False)
+    await eventually(lambda: one.condition() == ("False", "NoFrames"))
+    before = one.client.writes, other.client.writes
+    for _ in range(20):
+        one.poll(alive=True)
+        other.poll(alive=False)
+        assert not one.writer._wanted
+        assert not other.writer._wanted
+    assert (one.client.writes, other.client.writes) == before
+
+
+async def test_nothing_is_written_from_old_data(
+    replicas: tuple[Replica, Replica], monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    one, _ = replicas
+    monkeypatch.setitem(one.store._mirror._in_sync, "streams", False)
+    one.poll(alive=True)
+    assert not one.writer._wanted
+    monkeypatch.setitem(one.store._mirror._in_sync, "streams", True)
+    one.poll(alive=True)
+    await eventually(lambda: one.condition() == ("True", "FramesArrive"))
+
+
+async def test_external_streamers_are_reachable_or_not(
+    replicas: tuple[Replica, Replica], eventually: Eventually
+) -> None:
+    one, _ = replicas
+    await one.store.put(Kind.STREAMER, "h", {"api_url": "http://h:80"})
+
+    def reachable() -> str | None:
+        status = one.store.external_object("h").get("status") or {}
+        return next((c["status"] for c in status.get("conditions") or []), None)
+
+    one.poll()
+    await eventually(lambda: reachable() == "False")
+    one.poll(alive=True)
+    await eventually(lambda: reachable() == "True")
+    writes = one.client.writes
+    one.poll(alive=True)
+    assert (one.client.writes, one.writer._wanted) == (writes, {})
