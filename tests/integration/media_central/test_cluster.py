@@ -1,10 +1,12 @@
 """Central on custom resources: its API, and PostgreSQL that comes late."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import pytest
@@ -104,22 +106,23 @@ async def test_the_api_writes_and_reads_resources(
 async def test_the_history_begins_when_postgresql_comes(
     settings: Settings, http: aiohttp.ClientSession, tmp_path: Path, eventually: Any
 ) -> None:
-    """The embedded server tells its address once it runs; then it is away when Central starts."""
-    directory = tmp_path / "postgres"
-    first = EmbeddedPostgres(directory, options=["fsync=off"])
-    async with first:
-        url = first.url
-    async with running_in_cluster(replace(settings, database_url=url)) as central:
-        streams = f"{central.url}/streamer/api/v3/streams"
-        body = {"inputs": [{"url": "fake://fake"}]}
-        assert (await call(http, "PUT", f"{streams}/a", body))[0] == 200
-        status, _ = await call(http, "GET", f"{streams}/a/events")
-        assert status == 503, "said clearly while it is away"
-        async with EmbeddedPostgres(directory, options=["fsync=off"]) as server:
-            assert server.url == url
+    with tempfile.TemporaryDirectory(prefix="pg-") as short:  # a socket's path is below 107 bytes
+        place = Path(short) / "socket"
+        url = f"postgresql://central@/central?host={place}"
+        async with running_in_cluster(replace(settings, database_url=url)) as central:
+            streams = f"{central.url}/streamer/api/v3/streams"
+            body = {"inputs": [{"url": "fake://fake"}]}
+            assert (await call(http, "PUT", f"{streams}/a", body))[0] == 200
+            assert (await call(http, "GET", f"{streams}/a"))[0] == 200
+            status, _ = await call(http, "GET", f"{streams}/a/events")
+            assert status == 503, "said clearly while it is away"
+            async with EmbeddedPostgres(tmp_path / "data", options=["fsync=off"]) as server:
+                parts = urlsplit(server.url)
+                assert (parts.path, parts.username or "central") == ("/central", "central")
+                place.symlink_to(parse_qs(parts.query)["host"][0])
 
-            async def has_history() -> bool:
-                status, answer = await call(http, "GET", f"{streams}/a/events")
-                return status == 200 and answer["events"] == []
+                async def has_history() -> bool:
+                    status, answer = await call(http, "GET", f"{streams}/a/events")
+                    return bool(status == 200 and answer["events"] == [])
 
-            await eventually(has_history, 30)
+                await eventually(has_history, 30)
