@@ -71,7 +71,8 @@ class Installation:
 
     def get(self, kind: str, name: str) -> Object:
         """The object; empty if there is none."""
-        text = self.kubectl("get", kind, name, "--ignore-not-found", "-o", "json")
+        shown = ["--ignore-not-found", "--show-managed-fields", "-o", "json"]
+        text = self.kubectl("get", kind, name, *shown)
         return dict(json.loads(text)) if text else {}
 
     def list(self, kind: str, selector: str = "") -> list[Object]:
