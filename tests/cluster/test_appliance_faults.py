@@ -36,9 +36,9 @@ def test_killed_pod_plays_again(
 
     def is_replaced() -> bool:
         pod = installation.get("pod", "streamer-default-0")
-        return bool(pod) and pod["metadata"]["uid"] != before
+        return bool(pod) and is_ready(pod) and pod["metadata"]["uid"] != before
 
-    wait_until(is_replaced, "the pod is replaced", 60)
+    wait_until(is_replaced, "the pod is replaced and ready", 60)
     installation.wait_playing(f"{base}/mpegts")
     seconds = time.monotonic() - began
     record_property("seconds_until_a_picture", round(seconds, 1))
