@@ -16,6 +16,9 @@ time stamps in ms give 4.999 s instead of 5 s, and the next key frame would be f
 
 MIN_FORCED_GAP_MS = 20_000
 _TICKS_PER_MS = TIME_BASE // 1000
+FIRST_TICKS = 900 * _TICKS_PER_MS
+"""The first segment ends at the first key frame after this, so that a fresh stream can be played
+after about a second, whatever its segment duration."""
 
 SLEW = 0.001
 """Share of a second by which the wall clock of a stream is set right in a second: program date
@@ -43,6 +46,7 @@ class SegmentPlanner:
     """Decides at each boundary whether a segment starts there; pure."""
 
     def __init__(self, duration_ms: int, next_msn: int) -> None:
+        self._is_first = True
         self.set_duration(duration_ms)
         self.msn = next_msn - 1
         """Media sequence number of the running segment."""
@@ -55,8 +59,11 @@ class SegmentPlanner:
 
     def starts(self, dts: int) -> bool:
         """A boundary came at `dts`: whether it starts the next segment."""
-        if self.start is not None and 0 <= dts - self.start < self._target:
-            return False
+        target = min(self._target, FIRST_TICKS) if self._is_first else self._target
+        if self.start is not None:
+            if 0 <= dts - self.start < target:
+                return False
+            self._is_first = False
         self.start = dts
         self.msn += 1
         return True
@@ -102,8 +109,8 @@ class WallClock:
 def first_msn(duration_ms: int, now_ms: float | None = None) -> int:
     """Media sequence number to start with: a restarted worker goes on above its predecessor.
 
-    Segments are hardly shorter than their target, so the count of targets since the epoch grows
-    faster than the numbers do.
+    Only the first segment is much shorter than its target, so the count of half targets since the
+    epoch grows faster than the numbers do.
     """
     now = time.time() * 1000 if now_ms is None else now_ms
-    return int(now // max(duration_ms, 1))
+    return int(2 * now // max(duration_ms, 1))

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -164,7 +165,8 @@ async def test_files_with_faults(tmp_path: Path, text: str) -> None:
     line, word = FILES[text]
     path = tmp_path / "a.conf"
     path.write_text(text)
-    status, out, err = await run("streamer", "-c", str(path), "--check", seconds=30)
+    command = str(Path(sys.executable).with_name("streamer"))
+    status, out, err = await run(command, "-c", str(path), "--check", seconds=30)
     assert status == 1
     assert f"{path}:{line}:" in out + err
     assert word.split()[-1] in out + err

@@ -70,9 +70,7 @@ class HlsHandlers:
         viewer, source = await self._open(request, "ts" if is_ts else "fmp4")
         await source.wait_ready(parts_suffice=True)
         track = _track(source, request.route.track)
-        segment = track.find(request.route.file)
-        if segment is None:
-            raise AccessDenied(404, "not_found", "There is no such segment, or it is too old")
+        segment = await source.wait_segment(track.name, request.route.file)
         content_type = "video/mp2t" if is_ts else _mp4_type(track)
         path = Path(segment.path)
         return SegmentResponse(path, segment.size, content_type, SEGMENT_CACHE, viewer.count)

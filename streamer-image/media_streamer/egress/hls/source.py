@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 WARM_SECONDS = 60.0
 START_TIMEOUT_SECONDS = 15.0
 REPEAT_SECONDS = 0.5
+LAG_SECONDS = 1.0
+"""Another egress worker may have listed a segment that this one hears of a moment later."""
 BLOCK_TARGETS = 3
 """A blocked request is answered 503 after three target durations (rfc8216bis, 6.2.5.2)."""
 MAX_AHEAD_SEGMENTS = 2
@@ -117,6 +119,28 @@ class HlsSource:
         timeout_seconds = BLOCK_TARGETS * target_duration(track, self.timing)
         if not await self._wait(reached, timeout_seconds):
             raise AccessDenied(503, "no_data", "The source of the stream gives no data")
+
+    async def wait_segment(self, track: str, name: str) -> Segment:
+        """A segment by its name, waited for a moment if it may be one that is just announced.
+
+        Raises AccessDenied(404).
+        """
+
+        def known() -> Segment | None:
+            return self.tracks[track].find(name) if track in self.tracks else None
+
+        def too_old(listed: deque[Segment]) -> bool:
+            # Names begin with the time, so those of the past compare as lower.
+            return bool(listed) and name < listed[0].name
+
+        def decided() -> bool:
+            listed = self.tracks[track].segments if track in self.tracks else None
+            return known() is not None or (listed is not None and too_old(listed))
+
+        await self._wait(decided, LAG_SECONDS)
+        if (segment := known()) is None:
+            raise AccessDenied(404, "not_found", "There is no such segment, or it is too old")
+        return segment
 
     async def wait_part(self, track: Track, msn: int, index: int) -> bytes:
         """Bytes of a part, waited for if it is the hinted one; raises AccessDenied(404)."""
