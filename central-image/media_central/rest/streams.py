@@ -20,6 +20,8 @@ from media_central.streamers.client import StreamerError, stream_path
 OWN_PARAMETERS = ("include_ingest_history", "poll_timeout", "client_ip", "scheme", "format")
 MAX_POLL_SECONDS = 60.0
 MAX_BATCH = 10_000
+PLACEMENT_SECONDS = 1.0
+"""Placement takes milliseconds; longer means that there is nobody to decide it."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -101,7 +103,27 @@ async def put_stream(request: web.Request) -> web.StreamResponse:
     if not isinstance(body, dict):
         raise ApiError(400, "bad_body", "the body must be a JSON object")
     record = await ctx.store.put(Kind.STREAM, request.match_info["name"], body)
+    record = await _placed(ctx, record)
     return json_answer(ctx.views.stream(record, viewer(request)))
+
+
+async def _placed(ctx: Context, record: Record) -> Record:
+    """The stream once it is placed, or after `PLACEMENT_SECONDS` as it is.
+
+    Whoever plays it right after the answer then finds it; a streamer that is asked for a name that
+    is placed nowhere yet refuses.
+    """
+    if not ctx.settings.layouter_enabled or record.config.get("disabled"):
+        return record
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PLACEMENT_SECONDS
+    with ctx.store.watch() as watch:
+        while (current := ctx.store.get(Kind.STREAM, record.key)) is not None:
+            left = deadline - loop.time()
+            if current.layout or left <= 0:
+                return current
+            await watch.next(left)
+    return record
 
 
 async def put_batch(request: web.Request) -> web.StreamResponse:
