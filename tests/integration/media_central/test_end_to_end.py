@@ -97,7 +97,8 @@ async def test_the_documented_curl_gives_a_stream_that_plays(trial, tmp_path, ev
             assert process.returncode is None, (tmp_path / "log").read_text()
             try:
                 async with http.put(f"{api}/streams/STREAM_NAME", **CURL) as answer:
-                    return answer.status == 200
+                    # The answer comes once the stream is placed.
+                    return answer.status == 200 and "layout" in await answer.json()
             except aiohttp.ClientConnectionError:
                 return False
 
