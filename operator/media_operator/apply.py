@@ -16,10 +16,10 @@ from media_api.kube import Kind, KubeClient, KubeError
 from media_operator import metrics
 from media_operator.conditions import timestamp
 from media_operator.planner.actions import Apply, Delete, Note, Plan, WriteStatus
+from media_operator.render.common import MANAGER
 
 log = logging.getLogger(__name__)
 
-MANAGER = "media-operator"
 PARALLEL_WRITES = 32
 KINDS: Mapping[str, Kind] = {
     kind.kind: kind

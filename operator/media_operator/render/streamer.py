@@ -1,5 +1,6 @@
 """The objects of a Streamer resource: a pool of media servers fed by Central."""
 
+import copy
 import hashlib
 import json
 from typing import Any
@@ -72,7 +73,7 @@ def _container(tier: TierObject, settings: Settings) -> Object:
         **common.probes(API),
     }
     if spec.get("resources"):
-        container["resources"] = json.loads(json.dumps(spec["resources"]))
+        container["resources"] = copy.deepcopy(spec["resources"])
     return container
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from media_api import kube
 from media_api.kube import KubeClient, KubeError
+from media_api.resources.conditions import timestamp
 from media_api.rest.redact import redact_text, redact_url
 
 from media_central.store.kubernetes.ownership import MANAGER
@@ -131,7 +132,7 @@ class StatusWriter:
                     "reason": reason,
                     "message": message,
                     "observedGeneration": meta.get("generation", 0),
-                    "lastTransitionTime": since or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                    "lastTransitionTime": since or timestamp(datetime.now(UTC)),
                 }
             ],
         }
