@@ -20,6 +20,7 @@ GRACE_SECONDS = 30.0
 """A file stays this long after its segment left the playlist: players may still be reading it."""
 _LOG_INTERVAL_SECONDS = 60.0
 _MAX_SLUG = 40
+_COUNT = "discontinuities"
 
 
 def stream_directory(root: Path, stream: str) -> Path:
@@ -37,10 +38,12 @@ class SegmentFiles:
         self.directory = parent / f"{format}-{time.time_ns():x}"
         self._expired: deque[tuple[float, Path]] = deque()
         self._logged_at = -_LOG_INTERVAL_SECONDS
-        # Left over from a worker that died; its viewers get the grace too.
+        self.predecessors: tuple[Path, ...] = ()
+        """Directories left over from workers that died; their viewers get the grace too."""
         with contextlib.suppress(OSError):
-            for old in parent.glob(f"{format}-*"):
-                self.expire(old)
+            self.predecessors = tuple(parent.glob(f"{format}-*"))
+        for old in self.predecessors:
+            self.expire(old)
 
     def create(self, name: str) -> "SegmentFile":
         """An empty file; one that cannot be made takes writes and stays empty."""
@@ -62,6 +65,19 @@ class SegmentFiles:
         file.write(data)
         file.close()
         return file.path
+
+    def save_count(self, count: int) -> None:
+        """Keep the number of discontinuities for a successor of this worker."""
+        self.write_whole(_COUNT, str(count).encode())
+
+    def count_of_predecessor(self) -> int | None:
+        """What the last worker that died had saved; None if no worker died."""
+        counts = []
+        for directory in self.predecessors:
+            # One that died early has saved nothing, or half a number.
+            with contextlib.suppress(OSError, ValueError):
+                counts.append(int((directory / _COUNT).read_bytes()))
+        return max(counts, default=None)
 
     def expire(self, path: Path) -> None:
         """Remove `path` after the grace."""

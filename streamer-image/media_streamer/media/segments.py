@@ -24,9 +24,10 @@ MAX_FIRST_DISCONTINUITY = 10_000
 
 
 def first_discontinuity(unix_seconds: float) -> int:
-    """Where discontinuities are counted from: the clock, so that the count goes on above that of a
-    worker that died, but small, so that it starts over once in 28 hours.
+    """Where discontinuities are counted from if no worker died, from `unix_seconds` since 1970.
 
+    It follows the clock, so that a player that saw the stream before a restart does not meet the
+    same numbers again, but it stays small: it starts over once in 28 hours.
     hls.js has arrays indexed by it and goes through them: the seconds since 1970 as the count made
     Chromium's page hang within seconds (hls.js 1.7.4).
     """
@@ -50,10 +51,11 @@ class _Segments:
         self._start: int | None = None
         """DTS at which the running segment starts."""
         self._msn = 0
-        self._discontinuity = False
+        counted = self._files.count_of_predecessor()
+        self._discontinuity = counted is not None
         """The running segment, or the next one, does not continue the last."""
         self._announced = False
-        self._discontinuities = first_discontinuity(time.time())
+        self._discontinuities = first_discontinuity(time.time()) if counted is None else counted
         """Discontinuities up to the running segment's start."""
 
     def take(self) -> list[Event]:
@@ -68,7 +70,7 @@ class _Segments:
             self._finish(None)
             self._start = None
             self._planner.stop()
-        self._discontinuity = self._announced
+        self._discontinuity |= self._announced
 
     def set_tracks(self, tracks: Sequence[Track]) -> None:
         """New initialisation sections, and a discontinuity if there were others before.
@@ -96,8 +98,10 @@ class _Segments:
                 self._discontinuity = False
             self._start = frame.dts
             self._msn = self._planner.msn
+            if self._discontinuity or not self._announced:
+                self._discontinuities += self._discontinuity
+                self._files.save_count(self._discontinuities)
             self._announced = True
-            self._discontinuities += self._discontinuity
             self._begin()
         if self._start is not None:
             self._add(entry)
@@ -289,6 +293,7 @@ class Fmp4Segments(_Segments):
                 "size": len(part.data),
                 "init": self._init,
                 "discontinuity": self._discontinuity,
+                "discontinuities": self._discontinuities,
             }
         )
 

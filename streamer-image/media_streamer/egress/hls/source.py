@@ -370,6 +370,7 @@ def _part(message: dict[str, Any]) -> Part:
         size=message["size"],
         init=message.get("init"),
         discontinuity=message.get("discontinuity"),
+        discontinuities=message.get("discontinuities"),
     )
 
 

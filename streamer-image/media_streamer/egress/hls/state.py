@@ -51,6 +51,7 @@ class Part:
     size: int
     init: int | None = None
     discontinuity: bool | None = None
+    discontinuities: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +126,14 @@ class Track:
     @property
     def discontinuity_sequence(self) -> int:
         """EXT-X-DISCONTINUITY-SEQUENCE: discontinuities before the first listed segment."""
-        if self.segments and (count := self.segments[0].discontinuities) is not None:
-            return count - self.segments[0].discontinuity
+        if self.segments:
+            count, discontinuity = self.segments[0].discontinuities, self.segments[0].discontinuity
+        elif self.parts:
+            count, discontinuity = self.parts[0].discontinuities, self.open_discontinuity
+        else:
+            count = None
+        if count is not None:
+            return count - discontinuity
         return self._dropped_discontinuities
 
     @property
@@ -283,6 +290,7 @@ class Track:
             self.open_init,
             round(8 * size / duration) if duration else 0,
             tuple(self.parts),
+            first.discontinuities,
         )
         self.parts = []
         self.segments.append(segment)

@@ -124,6 +124,28 @@ def test_gap_is_a_discontinuity_everywhere(clip: Clip, collect: Callable[..., Co
         assert len({m["init"] for m in found}) == 1
 
 
+def test_successor_counts_the_death_as_one_discontinuity(
+    clip: Clip, collect: Callable[..., Collector]
+) -> None:
+    counts: list[list[tuple[int, bool]]] = []
+    for shift in (0, 100):
+        # The first is never closed: its worker was killed.
+        collector = collect()
+        collector.output.set_tracks(clip.tracks)
+        collector.subscribe("hls_fmp4")
+        collector.push(clip.shifted(shift * SECONDS).frames)
+        collector.output.gap()
+        collector.output.flush()
+        found = collector.of("hls_fmp4", "segment", "v1")
+        first_parts = collector.of("hls_fmp4", "part", "v1")
+        counts.append([(m["discontinuities"], m["discontinuity"]) for m in found])
+        assert (first_parts[0]["discontinuities"], first_parts[0]["discontinuity"]) == counts[-1][0]
+    last = counts[0][-1][0]
+    assert [mark for _, mark in counts[0]] == [False] * len(counts[0])
+    assert counts[1][0] == (last + 1, True)
+    assert set(counts[1][1:]) == {(last + 1, False)}
+
+
 def test_changed_picture_size(
     clip: Clip,
     other: Clip,

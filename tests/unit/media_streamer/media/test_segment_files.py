@@ -65,3 +65,15 @@ def test_failure_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture
         file.close()
     assert len(caplog.records) == 1
     files.remove_all()
+
+
+def test_count_is_handed_to_a_successor(tmp_path: Path) -> None:
+    first = SegmentFiles(tmp_path, "s", "ts")
+    assert first.count_of_predecessor() is None
+    first.save_count(7)
+    SegmentFiles(tmp_path, "s", "ts").save_count(8)
+    assert SegmentFiles(tmp_path, "s", "ts").count_of_predecessor() == 8
+    assert SegmentFiles(tmp_path, "s", "fmp4").count_of_predecessor() is None
+    for old in stream_directory(tmp_path, "s").iterdir():
+        (old / "discontinuities").write_bytes(b"")
+    assert SegmentFiles(tmp_path, "s", "ts").count_of_predecessor() is None

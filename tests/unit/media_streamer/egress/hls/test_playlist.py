@@ -262,3 +262,18 @@ def test_counted_discontinuities_are_the_same_for_a_late_subscriber():
         late.add_segment(segment)
     assert early.discontinuity_sequence == late.discontinuity_sequence == 2
     assert render(early, low_latency=False) == render(late, low_latency=False)
+
+
+def test_count_holds_before_the_first_segment_is_finished():
+    def part(index: int) -> Part:
+        return Part(5, index, 0.2, index == 0, "/5", index, 1, 0, True, 42)
+
+    track = Track("v1")
+    track.add_part(part(0))
+    before = render(track)
+    assert track.discontinuity_sequence == 41
+    track.add_part(part(1))
+    track.add_segment(Segment(5, START_MS, 0.4, "/5", 2, True, 0, 1, (), 42))
+    assert broken_update_rules(before, render(track)) == []
+    track.drop(5)
+    assert track.discontinuity_sequence == 42
