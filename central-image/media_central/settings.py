@@ -239,7 +239,9 @@ class Settings:
     )
     streamer_http_port: int = _setting(8080, _port, "HTTP port of the local streamer")
     streamer_rtmp_port: int = _setting(1935, _port, "RTMP port of the local streamer")
-    streamer_rtsp_port: int = _setting(8554, _port, "RTSP port of the local streamer")
+    streamer_rtsp_port: int | None = _setting(
+        None, _port, "RTSP port of the local streamer (not served yet; default: none)"
+    )
 
     file: Path | None = dataclasses.field(default=None, metadata={})
 

@@ -51,7 +51,6 @@ class Trial:
             "HTTP_PORT": self.central.rpartition(":")[2],
             "STREAMER_HTTP_PORT": self.streamer.rpartition(":")[2],
             "STREAMER_RTMP_PORT": str(free_port()),
-            "STREAMER_RTSP_PORT": str(free_port()),
         }
         with (self.directory / "log").open("wb") as log:
             self.process = await asyncio.create_subprocess_exec(

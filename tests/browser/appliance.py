@@ -72,7 +72,6 @@ class Appliance:
             "HTTP_PORT": str(self.central_port),
             "STREAMER_HTTP_PORT": str(self.streamer_port),
             "STREAMER_RTMP_PORT": str(self.rtmp_port),
-            "STREAMER_RTSP_PORT": str(self.rtsp_port),
         }
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(

@@ -39,7 +39,8 @@ class LocalOptions:
     directory: Path
     http_port: int
     rtmp_port: int
-    rtsp_port: int
+    rtsp_port: int | None
+    """None until the streamer serves RTSP: a listener without a server is an alert."""
     address: str | None
     cluster_key: str
     external_url: str
@@ -57,9 +58,10 @@ def config_text(options: LocalOptions) -> str:
         "# Written by Central at each start; put your own settings into streamer.conf.d/.",
         listener("http", options.http_port),
         listener("rtmp", options.rtmp_port),
-        listener("rtsp", options.rtsp_port),
-        f"cluster_key {options.cluster_key};",
     ]
+    if options.rtsp_port is not None:
+        lines.append(listener("rtsp", options.rtsp_port))
+    lines.append(f"cluster_key {options.cluster_key};")
     if options.login is not None:
         lines.append(f"edit_auth {_word(options.login.login)} {_word(options.login.password)};")
     lines.append(f"config_external {options.external_url};")

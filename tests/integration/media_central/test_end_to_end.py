@@ -71,7 +71,6 @@ async def trial(database_environ, tmp_path, free_port):
         "HTTP_PORT": str(ports[0]),
         "STREAMER_HTTP_PORT": str(ports[1]),
         "STREAMER_RTMP_PORT": str(ports[2]),
-        "STREAMER_RTSP_PORT": str(ports[3]),
         **database_environ,
     }
     with (tmp_path / "log").open("wb") as log:
