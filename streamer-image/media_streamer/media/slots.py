@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from media_api.input import InputConfig
 from media_api.stream import StreamConfig
@@ -94,6 +95,18 @@ class InputSlot:
         self.max_retry = float(
             config.max_retry_timeout or stream.max_retry_timeout or MAX_RETRY_SECONDS
         )
+
+    def event_fields(self) -> dict[str, Any]:
+        """What events say of the input."""
+        return {
+            "source_id": self.id,
+            "type": "publish" if self.is_publish else "ingest",
+            "proto": self.config.scheme,
+            "url": self.url,
+            "priority": int(min(self.rank, 1000)),
+            "ip": self.remote,
+            "bytes": self.totals.bytes + (self.source.bytes if self.source else 0),
+        }
 
     @property
     def is_publish(self) -> bool:

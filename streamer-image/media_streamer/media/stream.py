@@ -410,6 +410,7 @@ class StreamRunner:
         if self.output is None:
             self.output = StreamOutput(self._environment.output_settings(self.config))
             self.switch = Switch(self.output, self._changed)
+            self._environment.emit(self.name, "stream_opened", {})
 
     def _new_source(self) -> Source:
         self._ensure_output()
@@ -462,6 +463,7 @@ class StreamRunner:
         self._subscribers.clear()
         if self.output:
             self.output.close()
+            self._environment.emit(self.name, "stream_closed", {"reason": reason})
         self.output = self.switch = None
         self.started_at = None
 
@@ -488,6 +490,4 @@ class StreamRunner:
         self._wake.set()
 
     def _emit(self, event: str, slot: InputSlot, **fields: Any) -> None:
-        self._environment.emit(
-            self.name, event, {"url": slot.url, "priority": int(min(slot.rank, 1000)), **fields}
-        )
+        self._environment.emit(self.name, event, {**slot.event_fields(), **fields})

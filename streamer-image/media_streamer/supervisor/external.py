@@ -188,6 +188,8 @@ class ExternalConfig:
         self._unknown: dict[str, float] = {}
         self._saved = ""
         self.status: JsonObject | None = None
+        self.on_error: Callable[[JsonObject], None] = lambda _: None
+        """Told the status when it turns into an error, or into another one."""
 
     async def run(self) -> None:
         """Refresh until cancelled."""
@@ -299,8 +301,7 @@ class ExternalConfig:
             self.status = {"status": "loaded"}
             return
         name, text = next(iter(invalid.items()))
-        if self.status is None or self.status.get("error") != text:
-            log.error("config_external: stream %s is refused: %s", name, text)
+        before = self.status
         self.status = {
             "status": "error",
             "while": "refresh",
@@ -308,14 +309,19 @@ class ExternalConfig:
             "error": text,
             "detail": f"stream {name}",
         }
+        if before is None or before.get("error") != text:
+            log.error("config_external: stream %s is refused: %s", name, text)
+            self.on_error(self.status)
 
     def _failed(self, while_: str, error: BackendError) -> None:
         text = redact_text(str(error))
-        if self.status is None or self.status.get("error") != text:
-            log.error("config_external: %s; streams go on as they are", text)
+        before = self.status
         self.status = {"status": "error", "while": while_, "reason": error.reason, "error": text}
         if error.code is not None:
             self.status["code"] = error.code
+        if before is None or before.get("error") != text:
+            log.error("config_external: %s; streams go on as they are", text)
+            self.on_error(self.status)
 
     async def _save(self) -> None:
         streams = [stream.explicit() for stream in self._static.values()]

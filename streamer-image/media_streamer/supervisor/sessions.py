@@ -121,6 +121,8 @@ class SessionRegistry:
         self.bytes_received = 0
         self.bytes_sent = 0
         self._ids: Callable[[], str] = lambda: str(uuid.uuid4())
+        self.on_event: Callable[[str, Session], None] = lambda *_: None
+        """Told `opened`, `started` (its first bytes) and `closed` of each session."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -156,6 +158,7 @@ class SessionRegistry:
         if session.kind == "play":
             self.clients += 1
             self.totals(session.name).play_sessions += 1
+        self.on_event("opened", session)
         return session
 
     def claim(self, worker: str, session_id: str) -> None:
@@ -254,7 +257,9 @@ class SessionRegistry:
         if grown <= 0:
             return
         session.updated_at = unix
-        session.first_byte_at = session.first_byte_at or unix
+        if session.first_byte_at is None:
+            session.first_byte_at = unix
+            self.on_event("started", session)
         if session.kind == "publish":
             self.bytes_received += grown
             return
@@ -278,6 +283,7 @@ class SessionRegistry:
             self._closed_ids.discard(self.closed[0].id)
         self.closed.append(session)
         self._closed_ids.add(session.id)
+        self.on_event("closed", session)
         if self._on_closed is not None:
             self._on_closed(session, workers)
 

@@ -61,6 +61,9 @@ class StreamControl:
         self.find_outside: FindOutside | None = None
         self.on_changed: Callable[[str], None] = lambda _: None
         self.on_event: Callable[[str, str, Mapping[str, Any]], None] = lambda *_: None
+        """Told (stream, event, fields) of what happens to streams and their inputs."""
+        self._open: set[str] = set()
+        """Streams whose worker said stream_opened, and not yet stream_closed."""
 
     # What access decisions need (access.Streams)
 
@@ -226,6 +229,12 @@ class StreamControl:
     def _is_opening(stream: Stream) -> None:
         stream.opening_since = time.monotonic()
 
+    def closed(self, name: str, reason: str) -> None:
+        """Tell once that the stream ended, whoever says it first."""
+        if name in self._open:
+            self._open.discard(name)
+            self.on_event(name, "stream_closed", {"reason": reason})
+
     def publisher_comes(self, stream: Stream) -> None:
         """Its first bytes are demuxed now, which is when FFmpeg crashes."""
         self._is_opening(stream)
@@ -246,6 +255,11 @@ class StreamControl:
             stream = self.catalog.streams.get(name)
             if stream is not None and what in _OPENING_EVENTS:
                 self._is_opening(stream)
+            if what == "stream_closed":
+                self.closed(name, str(message.get("reason")))
+                return
+            if what == "stream_opened":
+                self._open.add(name)
             self.on_event(name, what, message)
 
         return {"stream.stats": stats, "stream.event": event}
@@ -278,6 +292,7 @@ class StreamControl:
             if stream is not None:
                 stream.stats = {**stream.stats, "alive": False, "status": "waiting"}
                 stream.opening_since = None
+            self.closed(name, "media worker died")
         self.directory.renew(worker)
         self._log_suspects()
         self.tick_quarantine(now)

@@ -23,6 +23,8 @@ from media_streamer.supervisor.catalog import Changes
 from media_streamer.supervisor.configuration import Configuration, config_error
 from media_streamer.supervisor.control import Connection, ControlServer
 from media_streamer.supervisor.egress_workers import EgressWorkers
+from media_streamer.supervisor.events.bus import EventBus
+from media_streamer.supervisor.events.fields import session_fields, stream_fields
 from media_streamer.supervisor.external import ConfigBackend, ExternalConfig, forget_state
 from media_streamer.supervisor.listeners import (
     listeners_message,
@@ -77,6 +79,9 @@ class Supervisor:
         )
         self.configuration = Configuration(settings.config_path, environ, self._apply)
         self.stats = ServerStats(settings.hostname, self.streams.catalog, self.sessions)
+        self.events = EventBus(lambda: self.stats.hostname)
+        self.streams.on_event = self._stream_event
+        self.sessions.on_event = self._session_event
         self.external: ExternalConfig | None = None
         self._external_task: asyncio.Task[None] | None = None
         self._external_url: str | None = None
@@ -111,12 +116,17 @@ class Supervisor:
             **self.stats.figures(),
             "streamer_status": self.status,
             "config_version": self.configuration.version,
+            "events": self.events.stats(),
         }
         if (error := config_error(self.configuration.problems)) is not None:
             stats["config_error"] = error
         if self.external is not None and self.external.status is not None:
             stats["config_external_status"] = self.external.status
-        alerts = {**unsupported_parts(self.configuration.current), **self.alerts}
+        alerts = {
+            **unsupported_parts(self.configuration.current),
+            **self.events.alerts(),
+            **self.alerts,
+        }
         if problems := self.egress.problems:
             alerts.setdefault("listeners", "; ".join(problems))
         if alerts:
@@ -140,6 +150,7 @@ class Supervisor:
                 self.streams, self.sessions, HttpBackend(self._http), self.settings.hostname
             )
             self.streams.on_changed = self.access.stream_changed
+            self.events.start(self._http)
             try:
                 await self.configuration.start()
                 self._refuse_occupied_ports()
@@ -150,6 +161,8 @@ class Supervisor:
                 self._spawn(self._tick(), "tick")
                 self.ready = True
                 log.info("%s", self.welcome())
+                version = self.stats.whoami()["server_version"]
+                self.events.emit("server_started", version=version, instance_id=self.stats.id)
                 await self._stopping.wait()
                 log.info("stopping")
             finally:
@@ -214,6 +227,7 @@ class Supervisor:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._pool.stop_all()
         await self._control.close()
+        await self.events.close()
 
     def _start_quarantine(self) -> None:
         self._pool.start("media", QUARANTINE_ID)
@@ -260,6 +274,7 @@ class Supervisor:
         if new.loglevel != old.loglevel and new.loglevel is not None:
             logging.getLogger().setLevel(LOG_LEVELS[new.loglevel])
         self.stats.hostname = new.hostname or self.settings.hostname
+        self.events.apply(new.event_sinks)
         self.streams.apply(self.streams.catalog.set_config(new))
         if old.vods != new.vods:
             self.streams.vods_changed()
@@ -305,6 +320,7 @@ class Supervisor:
             self._external_changes,
             self._in_use,
         )
+        self.external.on_error = self._external_failed
         self.streams.find_outside = self.external.find
         self._external_task = asyncio.create_task(self.external.run(), name="config_external")
         self._external_task.add_done_callback(self._task_done)
@@ -319,8 +335,23 @@ class Supervisor:
             )
         self.streams.apply(changes)
 
+    def _external_failed(self, status: dict[str, Any]) -> None:
+        fields = {key: value for key, value in status.items() if key != "status"}
+        self.events.emit("config_external_error", **fields)
+
+    def _stream_event(self, name: str, event: str, message: Mapping[str, Any]) -> None:
+        fields = stream_fields(name, message, self.sessions.of_stream(name, "publish"))
+        if event == "stream_closed":
+            fields["bytes_out"] = self.sessions.totals(name).bytes
+        self.events.emit(event, **fields)
+
+    def _session_event(self, event: str, session: Session) -> None:
+        if session.kind == "play":  # the media worker tells of publishers
+            self.events.emit(f"play_{event}", **session_fields(session))
+
     def _stream_gone(self, name: str, reason: str) -> None:
         self.sessions.close_stream(name, reason)
+        self.streams.closed(name, reason)
         if name not in self.streams.catalog.streams:
             self.sessions.forget_stream(name)
 

@@ -10,7 +10,7 @@ from media_api.server import ServerConfig
 from media_api.stream import StreamConfig
 
 LISTENERS = ("rtsp", "rtsps", "srt", "turn", "snmp", "sip")
-LISTS = ("sources", "peers", "balancers", "dvrs", "caches", "event_sinks", "http_proxies")
+LISTS = ("sources", "peers", "balancers", "dvrs", "caches", "http_proxies")
 STREAM_OPTIONS: dict[str, Callable[[StreamConfig], bool]] = {
     "dvr": lambda stream: stream.dvr is not None,
     "transcoder": lambda stream: stream.transcoder is not None,
@@ -31,6 +31,9 @@ def unsupported_parts(config: ServerConfig) -> dict[str, str]:
     for key in LISTS:
         if count := len(getattr(config, key)):
             alerts[key] = f"{key}: {count} are configured and have no effect in this version"
+    if scripts := [sink.name for sink in config.event_sinks if sink.url.startswith("lua://")]:
+        shown = ", ".join(scripts[:MAX_NAMES]) + (", …" if len(scripts) > MAX_NAMES else "")
+        alerts["event_sinks"] = f"event sinks that are scripts have no effect: {shown}"
     for option, is_set in STREAM_OPTIONS.items():
         names = [stream.name for stream in config.streams if is_set(stream)]
         if names:

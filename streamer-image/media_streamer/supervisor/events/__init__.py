@@ -1,0 +1,1 @@
+"""Events of the server, sent to the event sinks of the configuration."""

@@ -1,0 +1,125 @@
+"""The events of this server: numbered, stamped and given to every sink that wants them.
+
+Invariants: `emit` never waits and never fails; an event is one flat JSON object that no one changes
+after it was made, because all sinks share it; numbers grow, also over a restart, so that a receiver
+can find what it missed. A sink whose configuration stays is not touched by a reload: what it has
+still to deliver is kept.
+"""
+
+import itertools
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+from media_api.events import EventSinkConfig
+from media_api.rest.redact import redact_text
+
+from media_streamer.supervisor.events.delivery import FileDelivery, HttpDelivery
+from media_streamer.supervisor.events.sink import Event, EventSink
+
+log = logging.getLogger(__name__)
+
+LEVELS = ("debug", "info", "notice", "warning", "error", "alert", "critical")
+EVENT_LEVELS = {
+    "config_external_error": "error",
+    "frames_timed_out": "warning",
+    "source_lost": "warning",
+}
+"""Everything else is `info`."""
+
+
+class EventBus:
+    """One per server. `close` waits a moment for what is still to be delivered."""
+
+    def __init__(self, hostname: Callable[[], str]) -> None:
+        self._hostname = hostname
+        self._sinks: dict[str, EventSink] = {}
+        # Microseconds of the start: above every number of earlier runs, and exact in JSON (2^53).
+        self._numbers = itertools.count(time.time_ns() // 1000)
+        self._gone = {"resent_events": 0, "dropped_events": 0}
+        """Counters of sinks that are no longer configured: a metric never falls."""
+        self._http: aiohttp.ClientSession | None = None
+        self._configured: list[EventSinkConfig] = []
+
+    def emit(self, event: str, **fields: Any) -> None:
+        """Give an event to the sinks; fields without a value are left out."""
+        if not self._sinks:
+            return
+        made: Event = {
+            "event": event,
+            "event_id": next(self._numbers),
+            "utc_ms": time.time_ns() // 1_000_000,
+            "server": self._hostname(),
+            "loglevel": EVENT_LEVELS.get(event, "info"),
+            **{key: value for key, value in fields.items() if value not in (None, "")},
+        }
+        for sink in self._sinks.values():
+            if _is_loud_enough(made, sink.config) and sink.config.accepts(made):
+                sink.put(made)
+
+    def start(self, http: aiohttp.ClientSession) -> None:
+        """Begin to deliver; sinks that were configured before get their tasks now."""
+        self._http = http
+        self.apply(self._configured)
+
+    def apply(self, configs: list[EventSinkConfig]) -> None:
+        """Bring the sinks in step with the configuration."""
+        self._configured = configs
+        if self._http is None:
+            return
+        wanted = {config.name: config for config in configs if _has_delivery(config)}
+        undelivered: dict[str, list[Event]] = {}
+        for name, sink in list(self._sinks.items()):
+            if wanted.get(name) != sink.config:
+                del self._sinks[name]
+                undelivered[name] = sink.end()
+                for key, value in sink.counters().items():
+                    self._gone[key] += value
+        for name, config in wanted.items():
+            if name not in self._sinks:
+                self._sinks[name] = EventSink(config, _delivery(config, self._http))
+            for event in undelivered.pop(name, ()):
+                self._sinks[name].put(event)
+
+    def stats(self) -> dict[str, int]:
+        """`media_api.server_status.EventDeliveryStats`."""
+        counters = [sink.counters() for sink in self._sinks.values()]
+        return {key: gone + sum(one[key] for one in counters) for key, gone in self._gone.items()}
+
+    def alerts(self) -> dict[str, str]:
+        """Sinks that cannot be reached now, in words."""
+        return {
+            f"event_sink_{name}": f"event sink {name}: {sink.problem}"
+            for name, sink in self._sinks.items()
+            if sink.problem
+        }
+
+    async def close(self) -> None:
+        """Deliver what can be delivered at once, then end."""
+        sinks, self._sinks = list(self._sinks.values()), {}
+        for sink in sinks:
+            await sink.close()
+
+
+def _is_loud_enough(event: Event, config: EventSinkConfig) -> bool:
+    level = config.level or "info"
+    if level == "none":
+        return False
+    return LEVELS.index(event["loglevel"]) >= LEVELS.index(level)
+
+
+def _has_delivery(config: EventSinkConfig) -> bool:
+    """False for a script, which `unsupported.py` reports."""
+    return not config.url.startswith("lua://")
+
+
+def _delivery(config: EventSinkConfig, http: aiohttp.ClientSession) -> HttpDelivery | FileDelivery:
+    scheme, _, rest = config.url.partition("://")
+    if scheme in {"log", "jsonlog"}:
+        return FileDelivery(
+            rest, as_json=scheme == "jsonlog", max_size=config.max_size, kept=config.max_depth
+        )
+    log.info("event sink %s: events go to %s", config.name, redact_text(config.url))
+    return HttpDelivery(http, config.url)
