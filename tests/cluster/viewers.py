@@ -1,7 +1,7 @@
 """Viewers that watch in the background while a test breaks things.
 
 Role: measure what a viewer notices. `SegmentViewer` plays HLS as players do (playlist, new
-segments, again) and keeps the longest time without a new segment.
+segments, again) and keeps the longest time without a new segment, and what it was refused.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ class SegmentViewer:
         self._url = url
         self._seen: set[str] = set()
         self._times: list[float] = []
+        self.failed: list[str] = []
+        """Requests without a good answer, and why."""
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="viewer", daemon=True)
 
@@ -60,23 +62,33 @@ class SegmentViewer:
     def _watch(self) -> None:
         while not self._end.wait(POLL_S):
             try:
-                self._look()
-            except OSError:
-                continue  # what players do: try again
+                segments = self._segments()
+            except OSError as error:  # what players do: try again
+                self._note(self._url, error)
+                continue
+            for segment in segments:
+                if segment not in self._seen:
+                    self._fetch(segment)
 
-    def _look(self) -> None:
+    def _segments(self) -> list[str]:
         url, lines = self._url, self._lines(self._url)
         if any(line.startswith("#EXT-X-STREAM-INF") for line in lines):
             variant = next(line for line in lines if line and not line.startswith("#"))
             url = urllib.parse.urljoin(url, variant)
             lines = self._lines(url)
-        for line in lines:
-            if not line or line.startswith("#"):
-                continue
-            segment = urllib.parse.urljoin(url, line)
-            if segment not in self._seen and fetch(segment, FETCH_TIMEOUT_S):
-                self._seen.add(segment)
-                self._times.append(time.monotonic())
+        return [urllib.parse.urljoin(url, line) for line in lines if line and line[0] != "#"]
+
+    def _fetch(self, segment: str) -> None:
+        try:
+            fetch(segment, FETCH_TIMEOUT_S)
+        except OSError as error:
+            self._note(segment, error)
+        else:
+            self._seen.add(segment)
+            self._times.append(time.monotonic())
+
+    def _note(self, url: str, error: OSError) -> None:
+        self.failed.append(f"{time.strftime('%X')} {url}: {error}")
 
     def _lines(self, url: str) -> list[str]:
         return fetch(url, FETCH_TIMEOUT_S).decode().splitlines()
