@@ -13,7 +13,8 @@ DEFAULT_PATH = "/var/cache/media"
 
 def cache_objects(tier: TierObject, replicas: int, settings: Settings) -> list[Object]:
     """Everything that must exist for this tier."""
-    pod = common.pod_spec(tier, _container(tier, settings), _volumes(tier))
+    mounts, volumes = common.volumes(tier, _own_volumes(tier))
+    pod = common.pod_spec(tier, _container(tier, mounts, settings), volumes)
     return [
         *common.services(tier, {"http": (80, common.HTTP_PORT)}),
         common.stateful_set(tier, replicas, pod, {}),
@@ -21,7 +22,7 @@ def cache_objects(tier: TierObject, replicas: int, settings: Settings) -> list[O
     ]
 
 
-def _container(tier: TierObject, settings: Settings) -> Object:
+def _container(tier: TierObject, mounts: list[Object], settings: Settings) -> Object:
     spec = tier.spec
     http: Object = {"name": "http", "containerPort": common.HTTP_PORT}
     if spec.get("hostPort"):
@@ -33,11 +34,7 @@ def _container(tier: TierObject, settings: Settings) -> Object:
         "command": ["media-cache"],
         "env": [{"name": name, "value": str(value)} for name, value in _environment(tier).items()],
         "ports": [http],
-        "volumeMounts": [
-            {"name": "cache", "mountPath": _directive(tier).get("path", DEFAULT_PATH)},
-            {"name": "tmp", "mountPath": "/tmp"},
-            *common.user_volumes(tier)[0],
-        ],
+        "volumeMounts": mounts,
         "securityContext": common.container_security(),
         "lifecycle": common.drain_hook(tier),
         **common.probes("/-/cache"),
@@ -56,7 +53,7 @@ def _environment(tier: TierObject) -> Object:
     return {
         "CACHE_PORT": common.HTTP_PORT,
         "CACHE_ORIGINS": ",".join(origins),
-        "CACHE_PATH": directive.get("path", DEFAULT_PATH),
+        "CACHE_PATH": _path(tier),
         "CACHE_MISSES": directive.get("misses") or 0,
         "CACHE_EXPIRATION_SECONDS": directive.get("expiration") or 0,
         "CACHE_STORAGE_BYTES": directive.get("storage_limit") or 0,
@@ -70,6 +67,12 @@ def _directive(tier: TierObject) -> Object:
     return dict(tier.spec.get("cache") or {})
 
 
-def _volumes(tier: TierObject) -> list[Object]:
-    own = common.user_volumes(tier)[1]
-    return [{"name": "cache", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}, *own]
+def _path(tier: TierObject) -> str:
+    return str(_directive(tier).get("path") or DEFAULT_PATH)
+
+
+def _own_volumes(tier: TierObject) -> list[common.OwnVolume]:
+    return [
+        common.OwnVolume("cache", _path(tier), {"emptyDir": {}}),
+        common.OwnVolume("tmp", "/tmp", {"emptyDir": {}}),
+    ]

@@ -1,6 +1,8 @@
 """What the pods of every tier have in common: names, labels, hardening, Services."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from media_operator.objects import TierObject
@@ -181,7 +183,43 @@ def image(tier: TierObject, default: str) -> str:
     return given
 
 
-def user_volumes(tier: TierObject) -> tuple[list[Object], list[Object]]:
+@dataclass(frozen=True, slots=True)
+class OwnVolume:
+    """A volume that the operator gives a pod; the user's own at its path takes its place."""
+
+    name: str
+    path: str
+    source: Object
+    read_only: bool = False
+
+    def gives_way(self, mount_path: str) -> bool:
+        """Whether the user's volume at `mount_path` stands in for this one.
+
+        Also the volume of a folder above stands in for an empty one, which would hide a part of it.
+        """
+        mine, given = PurePosixPath(self.path), PurePosixPath(mount_path)
+        return mine == given or ("emptyDir" in self.source and mine.is_relative_to(given))
+
+
+def volumes(tier: TierObject, own: Iterable[OwnVolume]) -> tuple[list[Object], list[Object]]:
+    """Ours and the resource's own volumes as (mounts of the container, volumes of the pod).
+
+    The API server refuses two volumes of one name and two mounts of one path.
+    """
+    given_mounts, given_volumes = _user_volumes(tier)
+    taken = {volume["name"] for volume in given_volumes}
+    mounts, result = [], []
+    for volume in own:
+        if any(volume.gives_way(mount["mountPath"]) for mount in given_mounts):
+            continue
+        name = f"media-{volume.name}" if volume.name in taken else volume.name
+        read_only = {"readOnly": True} if volume.read_only else {}
+        mounts.append({"name": name, "mountPath": volume.path, **read_only})
+        result.append({"name": name, **volume.source})
+    return [*mounts, *given_mounts], [*result, *given_volumes]
+
+
+def _user_volumes(tier: TierObject) -> tuple[list[Object], list[Object]]:
     """The resource's own volumes as (mounts of the container, volumes of the pod).
 
     The source stands beside the mount or, as in older vendor manifests, under `source`.

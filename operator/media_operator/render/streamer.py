@@ -20,7 +20,8 @@ def streamer_objects(tier: TierObject, replicas: int, settings: Settings) -> lis
         return []
     config = _config_map(tier)
     checksum = hashlib.sha256(json.dumps(config["data"], sort_keys=True).encode()).hexdigest()
-    pod = common.pod_spec(tier, _container(tier, settings), _volumes(tier))
+    mounts, volumes = common.volumes(tier, _own_volumes(tier))
+    pod = common.pod_spec(tier, _container(tier, mounts, settings), volumes)
     _add_gpu(tier, pod)
     ports = {"http": (80, common.HTTP_PORT), "rtmp": (common.RTMP_PORT, common.RTMP_PORT)}
     return [
@@ -46,7 +47,7 @@ def _config_map(tier: TierObject) -> Object:
     }
 
 
-def _container(tier: TierObject, settings: Settings) -> Object:
+def _container(tier: TierObject, mounts: list[Object], settings: Settings) -> Object:
     spec = tier.spec
     http: Object = {"name": "http", "containerPort": common.HTTP_PORT}
     if spec.get("hostPort"):
@@ -67,7 +68,7 @@ def _container(tier: TierObject, settings: Settings) -> Object:
         "args": ["-c", "/etc/flussonic/flussonic.conf"],
         "env": _environment(tier, settings),
         "ports": ports,
-        "volumeMounts": _mounts(tier),
+        "volumeMounts": mounts,
         "securityContext": common.container_security(),
         "lifecycle": common.drain_hook(tier),
         **common.probes(API),
@@ -136,23 +137,13 @@ def _from(given: Any, default: Object) -> Object:
     return {"valueFrom": dict(given)}
 
 
-def _mounts(tier: TierObject) -> list[Object]:
+def _own_volumes(tier: TierObject) -> list[common.OwnVolume]:
+    config = {"configMap": {"name": common.child_name(tier)}}
     return [
-        {"name": "config", "mountPath": "/etc/flussonic/flussonic.conf.d", "readOnly": True},
-        {"name": "state", "mountPath": common.STATE_PATH},
-        {"name": "segments", "mountPath": common.SEGMENTS_PATH},
-        {"name": "tmp", "mountPath": "/tmp"},
-        *common.user_volumes(tier)[0],
-    ]
-
-
-def _volumes(tier: TierObject) -> list[Object]:
-    return [
-        {"name": "config", "configMap": {"name": common.child_name(tier)}},
-        {"name": "state", "emptyDir": {}},
-        {"name": "segments", "emptyDir": {"medium": "Memory"}},
-        {"name": "tmp", "emptyDir": {}},
-        *common.user_volumes(tier)[1],
+        common.OwnVolume("config", "/etc/flussonic/flussonic.conf.d", config, read_only=True),
+        common.OwnVolume("state", common.STATE_PATH, {"emptyDir": {}}),
+        common.OwnVolume("segments", common.SEGMENTS_PATH, {"emptyDir": {"medium": "Memory"}}),
+        common.OwnVolume("tmp", "/tmp", {"emptyDir": {}}),
     ]
 
 
