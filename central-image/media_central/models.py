@@ -66,6 +66,11 @@ class CentralStreamer(ApiModel):
     public_payload_url: Url | None = Field(
         default=None, description="URL that viewers reach it at. Default: api_url."
     )
+    public_rtmp_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
+        default=None,
+        description="Port that viewers reach RTMP at on the host of public_payload_url, 0 if they"
+        " cannot. Default: that of its own first RTMP listener.",
+    )
     private_payload_url: Url | None = Field(
         default=None, description="URL that other streamers reach it at. Default: api_url."
     )

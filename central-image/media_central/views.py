@@ -133,7 +133,7 @@ def _stats(
         stats["streaming_endpoint"] = base
         stats["play_urls"] = [
             {"protocol": item.protocol, "title": item.title, "url": item.url}
-            for item in play_urls(record.key, base, link.rtmp_port, denied(effective))
+            for item in play_urls(record.key, base, public_rtmp_port(link), denied(effective))
         ]
     if running is not None:
         stats["running_on"] = [layout["ingest"]]
@@ -187,3 +187,9 @@ def public_url(link: StreamerLink, viewer: Viewer) -> str:
             netloc = (f"[{seen}]" if ":" in seen else seen) + port
     path = parts.path.rstrip("/") if config.get("public_payload_url") else ""
     return urlunsplit((viewer.scheme or parts.scheme, netloc, path, "", ""))
+
+
+def public_rtmp_port(link: StreamerLink) -> int | None:
+    """The port of RTMP at the host of `public_url`; None if viewers cannot reach it."""
+    said = link.config.get("public_rtmp_port")
+    return link.rtmp_port if said is None else said or None

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 from appliance import Installation, decode, fake_stream, fetch, resource
-from local_cluster import Cluster, wait_until
-from viewers import SegmentViewer
+from local_cluster import wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -63,6 +62,43 @@ def test_cache_keeps_a_segment_from_its_fourth_request(installation: Installatio
     assert len({body for _, body in answers}) == 1
     assert decode(hls) >= 60
     installation.delete("cache", "edge")
+
+
+def test_cache_keeps_its_files_on_the_users_volume(installation: Installation) -> None:
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "ssd"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    volume = {
+        "name": "cache",  # as ours is called
+        "mountPath": "/var/cache/media",
+        "persistentVolumeClaim": {"claimName": "ssd"},
+    }
+    spec = {"volumes": [volume], "drainSeconds": 0}
+    installation.apply(claim, fake_stream("kept"), resource("Cache", "ssd", spec))
+    installation.wait_reason("cache", "ssd", "PodsReady", timeout=90)
+    installation.wait_playing(f"{installation.media()}/kept/index.m3u8")
+    hls = f"{installation.address('cache-ssd')}/kept/index.m3u8"
+    segment = segments_of(hls)[-1]
+    assert answered_from(segment) == ["MISS", "HIT"]
+    installation.delete("pod", "cache-ssd-0")
+    installation.wait_ready("cache", timeout=90)
+    installation.wait_playing(hls)  # the viewer's leave, which is not on the volume
+    assert answered_from(segment) == ["HIT", "HIT"]
+    installation.delete("cache", "ssd")
+    installation.delete("stream", "kept")
+
+
+def answered_from(url: str) -> list[str]:
+    """Two requests: where the cache took the answers from."""
+    sources = []
+    for _ in range(2):
+        with urllib.request.urlopen(url, timeout=10) as response:
+            sources.append(response.headers["X-Cache"])
+            response.read()
+    return sources
 
 
 def test_server_outside_the_cluster(installation: Installation) -> None:
@@ -163,6 +199,35 @@ def test_manifest_of_the_vendor_applies_unchanged(installation: Installation) ->
     installation.delete("streamer", "vendor")
 
 
+@pytest.mark.parametrize(
+    ("name", "spec", "has_rtmp"),
+    [
+        ("host-port", {"hostPort": 18087}, False),
+        ("node-port", {"service": {"type": "NodePort"}}, True),
+    ],
+)
+def test_every_url_that_is_told_plays(
+    installation: Installation, name: str, spec: dict[str, Any], has_rtmp: bool
+) -> None:
+    installation.apply(
+        resource("Streamer", name, {**spec, "drainSeconds": 0}), fake_stream(name, streamer=name)
+    )
+    installation.wait_reason("stream", name, "Running", timeout=90)
+    installation.wait_playing(installation.get("stream", name)["status"]["urls"]["hls"])
+
+    def told_by_central() -> set[str]:
+        _, answer = installation.call("GET", f"streams/{name}")
+        return {entry["url"] for entry in answer["stats"].get("play_urls") or []}
+
+    urls = installation.get("stream", name)["status"]["urls"]
+    assert ("rtmp" in urls) == has_rtmp
+    wait_until(lambda: told_by_central() == set(urls.values()), "Central tells the same", 30)
+    for form in sorted({"hls", "tshttp", "flv", "rtmp"} & urls.keys()):
+        installation.wait_playing(urls[form], timeout=20)
+    installation.delete("stream", name)
+    installation.delete("streamer", name)
+
+
 def test_image_that_does_not_exist_is_named(installation: Installation) -> None:
     spec = {"image": "localhost/nothing", "version": "0", "imagePullPolicy": "Never"}
     installation.apply(
@@ -200,44 +265,3 @@ def test_streams_outlive_their_streamer(installation: Installation) -> None:
     pool = home().removeprefix("streamer-").rpartition("-")[0]
     installation.wait_playing(f"{installation.media(pool)}/homeless/index.m3u8")
     installation.delete("stream", "homeless")
-
-
-def test_rolling_restart_under_a_viewer(
-    cluster: Cluster, installation: Installation, record_property: pytest.RecordProperty
-) -> None:
-    installation.apply(
-        resource("Streamer", "roll", {"replicas": 2, "drainSeconds": 8}),
-        fake_stream("rolling", streamer="roll", segment_duration=1000),
-    )
-    installation.wait_reason("streamer", "roll", "PodsReady", timeout=90)
-    installation.wait_reason("stream", "rolling", "Running")
-    url = f"{installation.media('roll')}/rolling/index.m3u8"
-    installation.wait_playing(url)
-    before = {name: _uid(installation, name) for name in ("streamer-roll-0", "streamer-roll-1")}
-    with SegmentViewer(url) as viewer:
-        wait_until(lambda: viewer.segments > 2, "the viewer watches", 30)
-        installation.patch("streamer", "roll", {"env": [{"name": "TZ", "value": "Etc/UTC"}]})
-        for name, uid in before.items():
-            wait_until(
-                lambda name=name, uid=uid: _uid(installation, name) not in ("", uid),
-                f"{name} is replaced",
-                120,
-                1.0,
-                installation.describe,
-            )
-        installation.wait_reason("streamer", "roll", "PodsReady", timeout=90)
-        segments = viewer.segments
-        wait_until(lambda: viewer.segments > segments + 2, "the viewer watches on", 30)
-        gap = viewer.longest_gap
-    record_property("longest_gap_seconds", round(gap, 1))
-    print(f"longest time without a segment: {gap:.1f} s")
-    assert gap < 15
-    installation.delete("stream", "rolling")
-    installation.delete("streamer", "roll")
-
-
-def _uid(installation: Installation, pod: str) -> str:
-    """The identity of a ready pod; empty if there is none."""
-    body = installation.get("pod", pod)
-    statuses = (body.get("status") or {}).get("containerStatuses") or [{}]
-    return str(body["metadata"]["uid"]) if body and statuses[0].get("ready") else ""

@@ -24,7 +24,7 @@ from media_api.resources.pods import (
     keyed_by,
 )
 from media_api.server import HttpProxyConfig, ServerConfigBase
-from media_api.units import Count, Text, Url
+from media_api.units import Count, Port, Text, Url
 from media_api.vod import VodConfig
 
 # Lists of objects that hold a whole stream configuration each: checked by the streamer, because
@@ -124,6 +124,9 @@ class StreamerMember(ResourceModel):
     address: Text | None = Field(default=None, description="Address that viewers can reach.")
     api_url: Url | None = Field(default=None, description="URL of its API.")
     public_url: Url | None = Field(default=None, description="URL that viewers reach it at.")
+    rtmp_port: Port | None = Field(
+        default=None, description="Port of RTMP at the host of publicUrl. Default: none there."
+    )
     ready: bool = Field(default=False, description="It takes streams.")
     draining: bool = Field(default=False, description="It leaves: it gets no more streams.")
     gpu: bool = Field(default=False, description="It has a GPU.")

@@ -1,6 +1,5 @@
 """Streamers as placement sees them: the pods of the pools, and the external servers."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
@@ -8,7 +7,7 @@ from random import Random
 from media_operator.objects import Object, PodObject, Snapshot, TierObject
 from media_operator.planner.actions import Plan
 from media_operator.planner.placement import DEFAULT_CHANNEL_LIMIT, StreamerOffer
-from media_operator.render import common
+from media_operator.planner.reach import Reach, reach
 from media_operator.render.streamer import gpu_count
 
 NOT_READY_GRACE_SECONDS = 4.0
@@ -20,8 +19,7 @@ class Server:
     """One streamer with what its streams' statuses say of it."""
 
     offer: StreamerOffer
-    http_url: str
-    rtmp_port: int | None
+    reach: Reach
     starting: bool
     problem: str
 
@@ -39,12 +37,11 @@ def servers(namespace: str, snapshot: Snapshot, now: datetime, plan: Plan) -> li
         if tier.external:
             result.append(_external(tier))
         else:
-            url = _service_url(tier, snapshot)
-            result += [_pod(tier, pod, url, now, plan) for pod in pods_of.get(name, [])]
+            result += [_pod(tier, pod, snapshot, now, plan) for pod in pods_of.get(name, [])]
     return result
 
 
-def _pod(tier: TierObject, pod: PodObject, service_url: str, now: datetime, plan: Plan) -> Server:
+def _pod(tier: TierObject, pod: PodObject, snapshot: Snapshot, now: datetime, plan: Plan) -> Server:
     online = pod.ready
     if not online and pod.ready_since is not None and not pod.problem:
         blip = (now - pod.ready_since).total_seconds()
@@ -52,13 +49,6 @@ def _pod(tier: TierObject, pod: PodObject, service_url: str, now: datetime, plan
         if was_ready and blip < NOT_READY_GRACE_SECONDS and pod.terminating_until is None:
             online = True
             plan.look_again(NOT_READY_GRACE_SECONDS - blip)
-    host_port = tier.spec.get("hostPort")
-    if tier.spec.get("publicUrl"):
-        url = str(tier.spec["publicUrl"])
-    elif host_port and pod.host_ip:
-        url = f"http://{pod.host_ip}:{host_port}"
-    else:
-        url = service_url
     return Server(
         offer=StreamerOffer(
             hostname=pod.name,
@@ -70,8 +60,7 @@ def _pod(tier: TierObject, pod: PodObject, service_url: str, now: datetime, plan
             channel_limit=int(tier.spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT),
             bandwidth_kbit=_bandwidth_kbit(tier),
         ),
-        http_url=url,
-        rtmp_port=common.RTMP_PORT if url == service_url else None,
+        reach=reach(tier, pod.host_ip, snapshot),
         starting=not pod.ready and not pod.problem and pod.terminating_until is None,
         problem=pod.problem,
     )
@@ -93,8 +82,7 @@ def _external(tier: TierObject) -> Server:
             channel_limit=int(spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT),
             bandwidth_kbit=_bandwidth_kbit(tier),
         ),
-        http_url=str(spec.get("publicUrl") or spec["apiUrl"]),
-        rtmp_port=None,
+        reach=Reach(str(spec.get("publicUrl") or spec["apiUrl"]), None),
         starting=False,
         problem=str(reachable.get("message", "")),
     )
@@ -103,32 +91,6 @@ def _external(tier: TierObject) -> Server:
 def _bandwidth_kbit(tier: TierObject) -> int:
     """The directive `total_bandwidth` (bit/s) in kbit/s; 0 for no limit."""
     return int((tier.spec.get("config") or {}).get("total_bandwidth") or 0) // 1000
-
-
-def _service_url(tier: TierObject, snapshot: Snapshot) -> str:
-    """Where viewers reach the pool: load balancer, node port, or the name inside the cluster."""
-    name = common.child_name(tier)
-    service = snapshot.children.get(("Service", tier.namespace, name)) or {}
-    balancer = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
-    if balancer:
-        return f"http://{balancer[0].get('ip') or balancer[0].get('hostname')}"
-    spec = service.get("spec") or {}
-    node_port = next(
-        (p.get("nodePort") for p in spec.get("ports") or [] if p.get("name") == "http"), None
-    )
-    if node_port:
-        hosts = _host_ips(tier, snapshot.pods.values())
-        if hosts:
-            return f"http://{hosts[0]}:{node_port}"
-    return f"http://{name}.{tier.namespace}.svc"
-
-
-def _host_ips(tier: TierObject, pods: Iterable[PodObject]) -> list[str]:
-    return sorted(
-        pod.host_ip
-        for pod in pods
-        if pod.namespace == tier.namespace and pod.tier == tier.name and pod.host_ip and pod.ready
-    )
 
 
 def seeded(namespace: str) -> Random:

@@ -92,7 +92,10 @@ def _outcome(
         status["urls"] = {
             entry.form: entry.url
             for entry in play_urls(
-                stream.stream_name, server.http_url, server.rtmp_port, stream.denied_protocols
+                stream.stream_name,
+                server.reach.http_url,
+                server.reach.rtmp_port,
+                stream.denied_protocols,
             )
         }
     if server is not None and server.offer.online:

@@ -12,6 +12,7 @@ from media_operator.conditions import Condition, parse_timestamp, timestamp
 from media_operator.objects import Object, PodObject, Snapshot, TierObject
 from media_operator.planner.actions import Apply, Delete, Note, Plan, WriteStatus
 from media_operator.planner.placement import DEFAULT_CHANNEL_LIMIT
+from media_operator.planner.reach import reach
 from media_operator.render import cache_objects, common, streamer_objects
 from media_operator.render.streamer import gpu_count
 from media_operator.settings import Settings
@@ -56,7 +57,8 @@ def plan_tier(
         == (tier.namespace, tier.name, tier.kind.lower())
     ]
     _delete_stuck(pods, now, plan)
-    _write_status(tier, replicas, shrink_at, pods, now, plan)
+    members = [_member(tier, pod, snapshot) for pod in sorted(pods, key=_name)]
+    _write_status(tier, replicas, shrink_at, pods, members, now, plan)
 
 
 def _replicas(
@@ -141,6 +143,7 @@ def _write_status(
     replicas: int,
     shrink_at: str | None,
     pods: list[PodObject],
+    members: list[dict[str, Any]],
     now: datetime,
     plan: Plan,
 ) -> None:
@@ -157,8 +160,10 @@ def _write_status(
             "replicas": replicas,
             "readyReplicas": len(ready_pods),
             "selector": ",".join(f"{k}={v}" for k, v in sorted(common.selector(tier).items())),
-            "members": [_member(pod, gpu_count(tier) > 0) for pod in sorted(pods, key=_name)],
+            "members": members,
         }
+    if tier.kind == "Cache":
+        status |= {"service": common.child_name(tier), **_url(members)}
     if shrink_at:
         status["shrinkAt"] = shrink_at
     ours = {
@@ -187,16 +192,25 @@ def _name(pod: PodObject) -> str:
     return pod.name
 
 
-def _member(pod: PodObject, has_gpu: bool) -> dict[str, Any]:
+def _url(members: list[dict[str, Any]]) -> dict[str, Any]:
+    """Where viewers reach the first that is ready; nothing while none is."""
+    urls = [member["publicUrl"] for member in members if member["ready"]]
+    return {"url": urls[0]} if urls else {}
+
+
+def _member(tier: TierObject, pod: PodObject, snapshot: Snapshot) -> dict[str, Any]:
+    found = reach(tier, pod.host_ip, snapshot)
     member: dict[str, Any] = {
         "name": pod.name,
         "ready": pod.ready,
         "draining": pod.terminating_until is not None,
-        "gpu": has_gpu,
+        "gpu": gpu_count(tier) > 0,
+        "publicUrl": found.http_url,
+        "rtmpPort": found.rtmp_port,
+        "node": pod.node,
+        "address": pod.host_ip,
     }
-    return member | {
-        name: value for name, value in (("node", pod.node), ("address", pod.host_ip)) if value
-    }
+    return {name: value for name, value in member.items() if value not in (None, "")}
 
 
 def _ready(tier: TierObject, replicas: int, ready: int, pods: list[PodObject]) -> Condition:

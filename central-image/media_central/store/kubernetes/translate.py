@@ -124,11 +124,13 @@ def pod_record(pod: Mapping[str, Any], pool: Mapping[str, Any], cluster_key: str
     if not address or status.get("phase") in ("Succeeded", "Failed"):
         return None
     spec = pool.get("spec") or {}
+    member = _member(meta["name"], pool)
     host = f"[{address}]" if ":" in address else address
     config: JsonObject = {
         "hostname": meta["name"],
         "api_url": f"http://{host}:{API_PORT}",
-        "public_payload_url": _public_url(pod, spec),
+        "public_payload_url": member.get("publicUrl") or _service_url(pod),
+        "public_rtmp_port": member.get("rtmpPort") or 0,
         "private_payload_url": f"http://{host}:{API_PORT}",
         "is_restreamer": True,
         "draining": "deletionTimestamp" in meta,
@@ -141,13 +143,13 @@ def pod_record(pod: Mapping[str, Any], pool: Mapping[str, Any], cluster_key: str
     return _streamer(pod, config, pool)
 
 
-def _public_url(pod: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
-    """Where viewers reach a pod: its pool's public URL, its node's port, or its Service."""
-    if spec.get("publicUrl"):
-        return str(spec["publicUrl"])
-    host_ip = (pod.get("status") or {}).get("hostIP")
-    if spec.get("hostPort") and host_ip:
-        return f"http://{host_ip}:{spec['hostPort']}"
+def _member(name: str, pool: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the operator says of a pod in the status of its pool; empty before it does."""
+    members: list[Mapping[str, Any]] = (pool.get("status") or {}).get("members") or []
+    return next((member for member in members if member["name"] == name), {})
+
+
+def _service_url(pod: Mapping[str, Any]) -> str:
     labels = pod["metadata"].get("labels") or {}
     pool = labels.get("app.kubernetes.io/instance", "default")
     return f"http://streamer-{pool}.{pod['metadata']['namespace']}.svc"

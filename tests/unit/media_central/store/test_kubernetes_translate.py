@@ -75,14 +75,19 @@ def test_layout_comes_from_the_status() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "host_ip", "expected"),
+    ("members", "url", "rtmp_port"),
     [
-        ({"publicUrl": "https://live.example"}, "192.0.2.1", "https://live.example"),
-        ({"hostPort": 8080}, "192.0.2.1", "http://192.0.2.1:8080"),
-        ({}, "192.0.2.1", "http://streamer-pool.ns.svc"),
+        ([], "http://streamer-pool.ns.svc", 0),
+        ([{"name": "other", "publicUrl": "http://o"}], "http://streamer-pool.ns.svc", 0),
+        ([{"name": "streamer-pool-0", "publicUrl": "http://192.0.2.1:8080"}],
+         "http://192.0.2.1:8080", 0),
+        ([{"name": "streamer-pool-0", "publicUrl": "http://192.0.2.1:30080", "rtmpPort": 30035}],
+         "http://192.0.2.1:30080", 30035),
     ],
-)
-def test_where_viewers_reach_a_pod(spec: dict[str, Any], host_ip: str, expected: str) -> None:
+)  # fmt: skip
+def test_where_viewers_reach_a_pod_is_what_the_operator_says(
+    members: list[dict[str, Any]], url: str, rtmp_port: int
+) -> None:
     pod = {
         "metadata": {
             "name": "streamer-pool-0",
@@ -90,12 +95,17 @@ def test_where_viewers_reach_a_pod(spec: dict[str, Any], host_ip: str, expected:
             "resourceVersion": "5",
             "labels": {"app.kubernetes.io/instance": "pool"},
         },
-        "status": {"podIP": "10.0.0.5", "hostIP": host_ip, "phase": "Running"},
+        "status": {"podIP": "10.0.0.5", "hostIP": "192.0.2.1", "phase": "Running"},
     }
-    pool = {"metadata": {"name": "pool", "resourceVersion": "9"}, "spec": spec}
+    pool = {
+        "metadata": {"name": "pool", "resourceVersion": "9"},
+        "spec": {},
+        "status": {"members": members},
+    }
     record = translate.pod_record(pod, pool, "key")
     assert record is not None
-    assert record.config["public_payload_url"] == expected
+    assert record.config["public_payload_url"] == url
+    assert record.config["public_rtmp_port"] == rtmp_port
     assert record.config["api_url"] == "http://10.0.0.5:8080"
     assert record.version == 9
 

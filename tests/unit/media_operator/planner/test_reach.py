@@ -1,0 +1,56 @@
+"""Where viewers reach a pool: every address that is told has something of ours behind it."""
+
+from typing import Any
+
+import pytest
+from media_operator.objects import PodObject, Snapshot, TierObject
+from media_operator.planner.reach import Reach, reach
+
+PORTS = [{"name": "http", "port": 80}, {"name": "rtmp", "port": 1935}]
+NODE_PORTS = [{**PORTS[0], "nodePort": 30080}, {**PORTS[1], "nodePort": 30035}]
+
+
+def tier(kind: str = "Streamer", **spec: Any) -> TierObject:
+    meta = {"name": "pool", "namespace": "ns", "uid": "u"}
+    return TierObject.parse({"kind": kind, "metadata": meta, "spec": spec})
+
+
+def snapshot(service: dict[str, Any], kind: str = "streamer") -> Snapshot:
+    """With the Service of the pool and a ready pod of it."""
+    labels = {"app.kubernetes.io/instance": "pool", "app.kubernetes.io/component": kind}
+    body = {
+        "metadata": {"name": f"{kind}-pool-0", "namespace": "ns", "labels": labels},
+        "status": {
+            "hostIP": "192.0.2.1",
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
+    }
+    pod = PodObject.parse(body)
+    children = {("Service", "ns", f"{kind}-pool"): service}
+    return Snapshot(pods={pod.key: pod}, children=children)
+
+
+@pytest.mark.parametrize(
+    ("spec", "service", "expected"),
+    [
+        ({}, {"spec": {"ports": PORTS}}, Reach("http://streamer-pool.ns.svc", 1935)),
+        ({"hostPort": 8080}, {}, Reach("http://192.0.2.1:8080", None)),
+        ({"publicUrl": "https://live.example"}, {}, Reach("https://live.example", None)),
+        ({}, {"spec": {"ports": NODE_PORTS}}, Reach("http://192.0.2.1:30080", 30035)),
+        (
+            {},
+            {
+                "spec": {"ports": NODE_PORTS},
+                "status": {"loadBalancer": {"ingress": [{"ip": "2001:db8::1"}]}},
+            },
+            Reach("http://[2001:db8::1]", 1935),
+        ),
+    ],
+)
+def test_a_pool(spec: dict[str, Any], service: dict[str, Any], expected: Reach) -> None:
+    assert reach(tier(**spec), "192.0.2.1", snapshot(service)) == expected
+
+
+def test_a_cache_has_no_rtmp() -> None:
+    found = reach(tier("Cache"), "192.0.2.1", snapshot({"spec": {"ports": PORTS[:1]}}, "cache"))
+    assert found == Reach("http://cache-pool.ns.svc", None)
