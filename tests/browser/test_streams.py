@@ -167,6 +167,14 @@ async def test_inputs_are_added_and_removed(inside: Ui, appliance: Appliance) ->
     ]
 
 
+async def test_who_is_waited_for_is_told_where_to_publish(inside: Ui, appliance: Appliance) -> None:
+    await appliance.api("PUT", "/streams/obs", {"inputs": [{"url": "publish://"}]})
+    await inside.go("streams/obs")
+    url = f"rtmp://127.0.0.1:{appliance.rtmp_port}/static/obs"
+    screen = inside.page.locator(".screen")
+    await expect(screen).to_contain_text(f"Waiting for a publisher, for one OBS or ffmpeg: {url}")
+
+
 async def test_stream_is_disabled_enabled_and_deleted(inside: Ui, appliance: Appliance) -> None:
     # The player is told so of the part that it was waiting for when the stream ended.
     inside.expected = [r"status of 404 .*/switch/tracks-\w+/part-"]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TextIO
 
 from media_streamer.config.load import load
+from media_streamer.config.unsupported import unsupported_parts
 
 
 def check(
@@ -16,6 +17,8 @@ def check(
     loaded = load(path, environ)
     for problem in (*loaded.errors, *loaded.warnings):
         print(problem, file=out)
+    for text in unsupported_parts(loaded.config).values():
+        print(f"{path}: warning: {text}", file=out)
     if loaded.errors:
         count = len(loaded.errors)
         print(f"{path}: {count} error{'s' if count > 1 else ''}", file=out)

@@ -6,7 +6,6 @@ from typing import Any
 from aiohttp import web
 
 from media_streamer.egress.access import AccessDenied
-from media_streamer.egress.hls.sessions import HlsSessions
 from media_streamer.egress.hls.state import Init, Track
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.hub import Hub
@@ -54,10 +53,10 @@ def track_info(track: Track) -> dict[str, Any]:
     return {key: value for key, value in info.items() if value}
 
 
-async def info(hub: Hub, sessions: HlsSessions, request: MediaRequest) -> web.StreamResponse:
-    """The JSON document; raises AccessDenied like playing does."""
-    viewer = await sessions.find(request.access_request("llhls"))
-    source = await hub.hls(viewer.access, "fmp4")
+async def info(hub: Hub, request: MediaRequest) -> web.StreamResponse:
+    """The JSON document; raises AccessDenied like playing does. Who asks is no viewer."""
+    access = await hub.access(request.access_request("api"))
+    source = await hub.hls(access, "fmp4")
     media_info: dict[str, Any] | None = None
     try:
         await source.wait_ready(parts_suffice=True)
@@ -68,9 +67,9 @@ async def info(hub: Hub, sessions: HlsSessions, request: MediaRequest) -> web.St
             raise
     document = media_info
     if request.route.file == "info":
-        config = viewer.access.config
+        config = access.config
         document = {
-            "name": viewer.access.stream,
+            "name": access.stream,
             "title": config.get("title"),
             "provider": config.get("provider"),
             "auth_token": request.token_parameter,

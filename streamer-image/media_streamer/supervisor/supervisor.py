@@ -17,6 +17,7 @@ import aiohttp
 from media_api.server import ServerConfig
 
 from media_streamer import ipc
+from media_streamer.config.unsupported import unsupported_parts
 from media_streamer.supervisor.access import AccessControl, AccessRequest
 from media_streamer.supervisor.auth.http_backend import HttpBackend
 from media_streamer.supervisor.catalog import Changes
@@ -42,7 +43,6 @@ from media_streamer.supervisor.sessions import Session, SessionRegistry
 from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
 from media_streamer.supervisor.stats import ServerStats
 from media_streamer.supervisor.streams import StreamControl
-from media_streamer.supervisor.unsupported import unsupported_parts
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,7 @@ class Supervisor:
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self.settings = settings
         self.alerts: dict[str, str] = {}
+        self._unsupported: dict[str, str] = {}
         self.sessions = SessionRegistry(self._session_closed)
         self.egress = EgressWorkers()
         self.streams = StreamControl(
@@ -123,7 +124,7 @@ class Supervisor:
         if self.external is not None and self.external.status is not None:
             stats["config_external_status"] = self.external.status
         alerts = {
-            **unsupported_parts(self.configuration.current),
+            **self._unsupported,
             **self.events.alerts(),
             **self.alerts,
         }
@@ -283,7 +284,17 @@ class Supervisor:
             self.egress.settings_changed(self._worker_settings())
             if old.listeners != new.listeners:
                 self._spawn(self._change_ports(old), "listeners")
+        self._say_unsupported()
         self._use_backend(new.config_external)
+
+    def _say_unsupported(self) -> None:
+        """Alerts of what has no effect, and a line in the log for each that is new."""
+        streams = [stream.config for stream in self.streams.catalog.streams.values()]
+        found = unsupported_parts(self.configuration.current, streams)
+        for key, text in found.items():
+            if text != self._unsupported.get(key):
+                log.warning("configuration: %s", text)
+        self._unsupported = found
 
     async def _change_ports(self, old: ServerConfig) -> None:
         """Open new ports, close old ones; what cannot be had is an alert, the rest goes on."""
@@ -334,6 +345,8 @@ class Supervisor:
                 len(changes.changed),
             )
         self.streams.apply(changes)
+        if changes:
+            self._say_unsupported()
 
     def _external_failed(self, status: dict[str, Any]) -> None:
         fields = {key: value for key, value in status.items() if key != "status"}

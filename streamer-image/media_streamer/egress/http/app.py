@@ -82,7 +82,7 @@ class HttpApp:
             "flv": lambda request: flv_play.play(hub, request),
             "preview": self._preview,
             "player": lambda request: player_page(hub, request),
-            "info": lambda request: info(hub, self.hls_sessions, request),
+            "info": lambda request: info(hub, request),
         }
 
     def server(self, *, api: bool) -> web.Server:
@@ -117,8 +117,13 @@ class HttpApp:
             log.exception("%s %s", request.method, request.path)
             response = refuse(AccessDenied(500, "internal", "Internal error; see the log"))
         if self.settings.log_requests:
+            peer = request.transport.get_extra_info("peername") if request.transport else None
             access_log.info(
-                "%s %s %s %s", request.remote, request.method, request.path, response.status
+                "%s %s %s %s",
+                plain_ip(peer) or request.remote,
+                request.method,
+                request.path,
+                response.status,
             )
         return response
 

@@ -20,6 +20,22 @@ async def test_a_stream_of_the_file_plays(streamer: Streamer) -> None:
     assert "Traceback" not in streamer.log
 
 
+async def test_who_only_asks_about_a_stream_is_no_viewer(streamer: Streamer) -> None:
+    other = free_port()  # on all addresses, where IPv4 viewers have mapped ones
+    streamer.write(f"{DEMO}http {other};\nlogrequests true;\npulsedb /var/lib/history;\n")
+    await streamer.serve()
+    await streamer.running("demo")
+    for document in ("media_info.json", "info.json", "preview.jpg", "embed.html"):
+        url = f"http://127.0.0.1:{other}/demo/{document}"
+        async with streamer.session.get(url) as answer:
+            assert answer.status == 200, document
+    _, sessions = await streamer.api("GET", "/sessions")
+    assert sessions["sessions"] == []
+    assert (await streamer.stream("demo"))["stats"]["online_clients"] == 0
+    assert " 127.0.0.1 GET /demo/info.json 200" in streamer.log
+    assert "pulsedb has no effect in this version" in streamer.log
+
+
 async def test_streams_by_the_api(streamer: Streamer) -> None:
     streamer.write(DEMO)
     await streamer.serve()

@@ -97,7 +97,14 @@ function Screen({ stream }) {
   if (stream.stats.alive || stream.static === false) {
     return html`<stream-player src=${low || hls} fallback=${hls || low}></stream-player>`;
   }
-  return blank(stream.stats.source_error || "Waiting for the source.");
+  return blank(stream.stats.source_error || waitsFor(stream));
+}
+
+function waitsFor(stream) {
+  const isPublished = (stream.inputs || []).some((input) => input.url?.startsWith("publish:"));
+  if (!isPublished) return "Waiting for the source.";
+  const url = urlOf(stream, "RTMP");
+  return `Waiting for a publisher${url ? `, for one OBS or ffmpeg: ${url}` : "."}`;
 }
 
 function describe(track) {

@@ -1,0 +1,91 @@
+"""What a configuration asks for and this server does not do: said, not passed over.
+
+Each entry is an alert of `/config/stats`, a line in the log and a warning of `streamer --check`.
+Whoever builds one of these features removes its entry. What would be unsafe to leave out
+(authorisation, DRM) is refused where access is decided.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from media_api.server import ServerConfig
+from media_api.stream import StreamConfig, TemplateConfig
+
+Options = StreamConfig | TemplateConfig
+
+LISTENERS = ("rtsp", "rtsps", "srt", "turn", "snmp", "sip")
+LISTS = ("sources", "peers", "balancers", "dvrs", "caches", "http_proxies")
+GLOBALS = (
+    "pulsedb", "session_log", "nvidia_monitor", "geoip", "aliaser", "init_script", "wwwroot",
+    "dynafile",
+)  # fmt: skip
+STREAM_OPTIONS = (
+    "dvr", "transcoder", "pushes", "drm", "epg_enabled", "hls_scte35", "webrtc_abr", "mpegts_pids",
+    "playback_headers", "dash_update_period", "jpeg_snapshot_sign_key", "logo", "record_input",
+    "cache", "srt", "srt2", "srt_play", "srt2_play", "srt_publish", "srt2_publish",
+)  # fmt: skip
+"""Options that ask for something whenever they have a value that is not false."""
+
+
+def _is_set(option: str, item: Options) -> bool:
+    return bool(getattr(item, option, None))
+
+
+STREAM_CHECKS: dict[str, Callable[[Options], bool]] = {
+    **{name: partial(_is_set, name) for name in STREAM_OPTIONS},
+    "prepush": lambda item: item.prepush is not None and item.prepush is not True,
+    "mpegts_ac3": lambda item: item.mpegts_ac3 not in (None, "keep"),
+}
+MAX_NAMES = 5
+
+
+def unsupported_parts(
+    config: ServerConfig, streams: Iterable[StreamConfig] | None = None
+) -> dict[str, str]:
+    """Alerts by key; each names what has no effect.
+
+    `streams` are those that run, if they are not only the ones of `config`.
+    """
+    streams = list(config.streams if streams is None else streams)
+    alerts = {
+        f"listener_{protocol}": f"{protocol} listeners are configured, but {protocol} is not served"
+        for protocol in LISTENERS
+        if getattr(config.listeners, protocol, None)
+    }
+    for key in LISTS:
+        if count := len(getattr(config, key)):
+            alerts[key] = f"{key}: {count} are configured and have no effect in this version"
+    for key in GLOBALS:
+        if getattr(config, key):
+            alerts[key] = f"{key} has no effect in this version"
+    if scripts := [sink.name for sink in config.event_sinks if sink.url.startswith("lua://")]:
+        alerts["event_sinks"] = f"event sinks that are scripts have no effect: {_shown(scripts)}"
+    if unused := _unplayed_vods(config, streams):
+        alerts["vods"] = f"files are inputs only, they are not played by themselves: {unused}"
+    options: list[Options] = [*config.templates, *streams]
+    for option, is_set in STREAM_CHECKS.items():
+        names = [item.name for item in options if is_set(item)]
+        if names:
+            alerts[f"stream_{option}"] = f"{option} has no effect in this version: {_shown(names)}"
+    return alerts
+
+
+def _unplayed_vods(config: ServerConfig, streams: Iterable[StreamConfig]) -> str:
+    """VOD locations that no stream takes its files from."""
+    used = [
+        path
+        for stream in streams
+        for path in (
+            *(item.url.removeprefix("file://") for item in stream.inputs if item.scheme == "file"),
+            stream.backup.file if stream.backup is not None and stream.backup.file else "",
+        )
+    ]
+    return _shown([
+        vod.prefix
+        for vod in config.vods
+        if not any(path.lstrip("/").startswith(f"{vod.prefix}/") for path in used)
+    ])  # fmt: skip
+
+
+def _shown(names: list[str]) -> str:
+    return ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")

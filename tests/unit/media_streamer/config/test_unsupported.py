@@ -1,0 +1,73 @@
+"""What has no effect is said."""
+
+from media_api.server import ServerConfig
+from media_api.stream import StreamConfig
+from media_streamer.config.unsupported import unsupported_parts
+
+
+def test_alerts_name_what_has_no_effect() -> None:
+    streams = [{"name": f"s{n}", "dvr": {"root": "/storage"}} for n in range(7)]
+    config = ServerConfig.model_validate(
+        {"listeners": {"rtsp": [554]}, "sources": [{"url": "origin"}], "streams": streams}
+    )
+    alerts = unsupported_parts(config)
+    assert set(alerts) == {"listener_rtsp", "sources", "stream_dvr"}
+    assert alerts["stream_dvr"].endswith("s0, s1, s2, s3, s4, …")
+
+
+def test_options_of_templates_and_of_streams_from_elsewhere_count() -> None:
+    config = ServerConfig.model_validate(
+        {"templates": [{"name": "t", "prepush": 5}], "pulsedb": "/var/lib/p", "geoip": "/g.mmdb"}
+    )
+    elsewhere = StreamConfig.model_validate(
+        {"name": "e", "pushes": [{"url": "rtmp://host/a/b"}], "hls_scte35": False, "prepush": True}
+    )
+    assert unsupported_parts(config, [elsewhere]) == {
+        "pulsedb": "pulsedb has no effect in this version",
+        "geoip": "geoip has no effect in this version",
+        "stream_pushes": "pushes has no effect in this version: e",
+        "stream_prepush": "prepush has no effect in this version: t",
+    }
+
+
+def test_files_that_streams_use_are_no_alert() -> None:
+    config = ServerConfig.model_validate(
+        {
+            "vods": [
+                {"prefix": "used", "storages": [{"url": "/a"}]},
+                {"prefix": "idle", "storages": [{"url": "/b"}]},
+                {"prefix": "spare", "storages": [{"url": "/c"}]},
+            ],
+            "streams": [
+                {
+                    "name": "s",
+                    "inputs": [{"url": "file://used/a.mp4"}],
+                    "backup": {"file": "spare/b.mp4"},
+                }
+            ],
+        }
+    )
+    assert unsupported_parts(config) == {
+        "vods": "files are inputs only, they are not played by themselves: idle"
+    }
+
+
+def test_only_scripts_among_the_event_sinks_have_no_effect() -> None:
+    config = ServerConfig.model_validate(
+        {
+            "event_sinks": [
+                {"name": "web", "url": "http://127.0.0.1/events"},
+                {"name": "script", "url": "/etc/events.lua"},
+            ]
+        }
+    )
+    assert unsupported_parts(config) == {
+        "event_sinks": "event sinks that are scripts have no effect: script"
+    }
+
+
+def test_an_ordinary_server_has_none() -> None:
+    config = ServerConfig.model_validate(
+        {"listeners": {"http": [80], "rtmp": [1935]}, "streams": [{"name": "a"}]}
+    )
+    assert unsupported_parts(config) == {}
