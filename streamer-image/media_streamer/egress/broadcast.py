@@ -1,6 +1,7 @@
 """One endless format of one stream, sent to all of its viewers in this worker.
 
-Invariants: every viewer is sent the very same chunk objects, one write per viewer and chunk; a new
+Invariants: every viewer is sent the very same objects, one write per viewer and interval; with many
+viewers the chunks of an interval are joined first (`Pace`), but never across a key frame; a new
 viewer gets the header and the chunks since the last key frame at once (GOP cache); a viewer that
 does not read loses whole groups of pictures, never parts of one, and holds a bounded number of
 bytes.
@@ -17,6 +18,7 @@ from typing import Literal, Protocol
 from media_streamer import ipc
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.media_link import MediaLink
+from media_streamer.egress.pace import Pace
 from media_streamer.egress.sessions import Session, Sessions
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,8 @@ START_TIMEOUT_SECONDS = 15.0
 """How long a viewer waits for a stream that has no data (an on-demand one is being started)."""
 REPEAT_SECONDS = 0.5
 """Pause before a subscription is repeated that the media worker ended though the stream exists."""
+EARLY_SECONDS = 0.01
+"""Chunks that come this much before their time are sent at once: no timer for jitter."""
 FLV_FILE_HEADER_BYTES = 13
 """`FLV`, version, flags, length and the first back pointer; may stand only at the very start."""
 
@@ -119,6 +123,7 @@ class Broadcast:
         format_name: Format,
         link: MediaLink,
         sessions: Sessions,
+        pace: Pace,
         framing: type[Framing] | None,
         on_idle: Callable[["Broadcast"], None],
         exists: Callable[[str], bool],
@@ -134,6 +139,12 @@ class Broadcast:
         self._header = b""
         self._gop: list[bytes] = []
         self._gop_bytes = 0
+        self._pace = pace
+        self._held: list[bytes] = []
+        """Chunks not yet sent; only the first may start with a key frame."""
+        self._held_key = False
+        self._sent_at = 0.0
+        self._flush_timer: asyncio.TimerHandle | None = None
         self._started = asyncio.Event()
         self._ended = ""
         self._timer: asyncio.TimerHandle | None = None
@@ -161,6 +172,7 @@ class Broadcast:
         self, transport: asyncio.Transport, access: Access, *, max_buffer: int = MAX_BUFFER_BYTES
     ) -> Viewer:
         """Send header and GOP cache now and every chunk from now on to `transport`."""
+        self._flush()  # the GOP cache has what is held
         session = self._sessions.open(access)
         viewer = Viewer(self, transport, session, max_buffer + self._gop_bytes)
         session.on_close.add(viewer.close)
@@ -168,6 +180,7 @@ class Broadcast:
             self._warm.cancel()
             self._warm = None
         self._viewers[viewer] = None
+        self._pace.viewers += 1
         viewer.skipping = not self._gop
         if self._header:
             burst = b"".join((self._header, *self._gop))
@@ -181,6 +194,7 @@ class Broadcast:
         if viewer not in self._viewers:
             return
         del self._viewers[viewer]
+        self._pace.viewers -= 1
         viewer.session.on_close.discard(viewer.close)
         self._sessions.leave(viewer.session, reason)
         if not viewer.closed.done():
@@ -199,6 +213,7 @@ class Broadcast:
 
     def close(self, reason: str) -> None:
         """End the subscription and all viewers."""
+        self._flush()
         self._ended = self._ended or reason
         self._started.set()
         for timer in (self._timer, self._warm):
@@ -230,6 +245,7 @@ class Broadcast:
     def _chunk(self, payload: bytes, key: bool) -> None:
         chunk = self._framer.chunk(payload, key) if self._framer else payload
         if key:
+            self._flush()
             self._gop = [chunk]
             self._gop_bytes = len(chunk)
         elif self._gop:
@@ -237,7 +253,28 @@ class Broadcast:
             self._gop_bytes += len(chunk)
             if self._gop_bytes > MAX_GOP_BYTES:
                 self._forget_gop()
-        self._send(chunk, key)
+        self._hold(chunk, key)
+
+    def _hold(self, chunk: bytes, key: bool) -> None:
+        """Send with what comes until the interval is over."""
+        self._held.append(chunk)
+        self._held_key |= key
+        loop = asyncio.get_running_loop()
+        left = self._sent_at + self._pace.interval - loop.time()
+        if left <= EARLY_SECONDS:
+            self._flush()
+        elif self._flush_timer is None:
+            self._flush_timer = loop.call_later(left, self._flush)
+
+    def _flush(self) -> None:
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
+        if self._held:
+            held, self._held = self._held, []
+            key, self._held_key = self._held_key, False
+            self._sent_at = asyncio.get_running_loop().time()
+            self._send(held[0] if len(held) == 1 else b"".join(held), key)
 
     def _send(self, chunk: bytes, key: bool) -> None:
         size = len(chunk)
@@ -277,6 +314,7 @@ class Broadcast:
             viewer.session.bytes += len(data)
 
     def _forget_gop(self) -> None:
+        self._flush()
         self._gop = []
         self._gop_bytes = 0
 

@@ -17,6 +17,7 @@ from media_streamer.egress.broadcast import Broadcast, Format, Framing
 from media_streamer.egress.feed import Feed
 from media_streamer.egress.hls.source import HlsSource
 from media_streamer.egress.media_link import MediaLink
+from media_streamer.egress.pace import Pace
 from media_streamer.egress.preview import fetch_preview
 from media_streamer.egress.sessions import Sessions
 
@@ -43,6 +44,7 @@ class Hub:
         self._hls: dict[HlsKey, HlsSource] = {}
         self._previews: dict[str, tuple[float, asyncio.Task[bytes]]] = {}
         self.sessions = Sessions(self._notify)
+        self._pace = Pace()
 
     def connect(self, supervisor: ipc.Peer | None) -> None:
         """The control channel is there (or gone)."""
@@ -94,6 +96,7 @@ class Hub:
                 format,
                 self._link(self._home(access)),
                 self.sessions,
+                self._pace,
                 framing,
                 self._forget_broadcast,
                 self.exists,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from media_streamer.egress import broadcast as module
 from media_streamer.egress.access import Access, AccessDenied, AccessRequest
 from media_streamer.egress.broadcast import Broadcast
+from media_streamer.egress.pace import WRITES_A_SECOND, Pace
 from media_streamer.egress.sessions import Sessions
 
 
@@ -39,9 +40,17 @@ class Transport:
         self.waiting = 0
         self.reads = True
         self.aborted = False
+        self._wrote = asyncio.Event()
+
+    async def written(self, count: int) -> None:
+        """Wait for that many writes."""
+        while len(self.sent) < count:
+            self._wrote.clear()
+            await self._wrote.wait()
 
     def write(self, data: bytes) -> None:
         self.sent.append(data)
+        self._wrote.set()
         if not self.reads:
             self.waiting += len(data)
 
@@ -73,6 +82,7 @@ def access(session_id: str = "s") -> Access:
 
 class Bench:
     def __init__(self, framing=None, streams=("live",)) -> None:
+        self.pace = Pace()
         self.link = Link()
         self.told: list[tuple[str, dict]] = []
         self.sessions = Sessions(lambda op, **fields: self.told.append((op, fields)))
@@ -83,6 +93,7 @@ class Bench:
             "flv",
             self.link,
             self.sessions,
+            self.pace,
             framing,
             self.idle.append,
             self.streams.__contains__,
@@ -200,6 +211,54 @@ async def test_viewer_that_reads_nothing_is_cut_off(bench, monkeypatch):
     bench.chunk(b"p")
     assert transport.aborted
     assert viewer.closed.result() == "stalled"
+
+
+async def test_many_viewers_get_the_chunks_of_an_interval_at_once(bench):
+    transport, _ = bench.attach()
+    bench.header(b"H")
+    bench.chunk(b"K", key=True)
+    bench.pace.viewers = WRITES_A_SECOND // 20
+    for chunk in (b"p", b"q", b"r"):
+        bench.chunk(chunk)
+    assert transport.bytes == b"HK"
+    await asyncio.wait_for(transport.written(3), 5)
+    assert transport.sent == [b"H", b"K", b"pqr"]
+    bench.chunk(b"s")
+    bench.chunk(b"L", key=True)
+    bench.chunk(b"t")
+    assert transport.sent[3:] == [b"s"], "nothing is joined across a key frame"
+    late, _ = bench.attach()
+    assert transport.sent[4:] == [b"Lt"]
+    assert late.bytes == b"HLt"
+    bench.chunk(b"u")
+    bench.broadcast.on_message({"op": "gap"}, b"")
+    assert (transport.sent[5:], late.sent[1:]) == ([b"u"], [b"u"])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(["key", "chunk", "chunk", "gap", "attach", "leave"]), max_size=40))
+def test_holding_back_changes_no_byte(steps):
+    async def play(viewers: int) -> list[bytes]:
+        bench = Bench()
+        bench.pace.viewers = viewers
+        bench.header(b"H")
+        seen, watching = [], []
+        for number, step in enumerate(steps):
+            if step == "attach":
+                transport, viewer = bench.attach()
+                seen.append(transport)
+                watching.append(viewer)
+            elif step == "leave" and watching:
+                bench.broadcast.on_message({"op": "gap"}, b"")
+                watching.pop(0).detach("left")
+            elif step == "gap":
+                bench.broadcast.on_message({"op": "gap"}, b"")
+            elif step in ("key", "chunk"):
+                bench.chunk(b"%s%d " % (step[:1].encode(), number), key=step == "key")
+        bench.broadcast.close("test is over")
+        return [transport.bytes for transport in seen]
+
+    assert asyncio.run(play(0)) == asyncio.run(play(WRITES_A_SECOND))
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,0 +1,181 @@
+"""This server beside others on one machine: RTMP and HTTP-FLV viewers of one published stream.
+
+`BENCH_PEERS` names the programs of the others, with `:` between them; known are `mediamtx` and
+`srs`. Every server gets the same stream from the same ffmpeg, the same viewers, and all of its
+processes are counted.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench import _footage
+from tests.bench._fan_out import AUDIENCES, SETTLE_SECONDS, START_SECONDS, WINDOW_SECONDS
+from tests.bench._streamer import helper, line, streamer
+from tests.bench.figure import Figure, Skipped
+from tests.support.first_key import first_key
+from tests.support.proc import CpuMeter, resident_mib
+from tests.support.streamer import free_port, until
+
+OURS = "this server"
+PROGRAMS = "BENCH_PEERS"
+STREAM = "live"
+PUBLISHED = f"static/{STREAM}"
+NEW_VIEWERS = 15
+STOP_SECONDS = 10.0
+MEDIAMTX = """logLevel: warn
+rtmpAddress: 127.0.0.1:{rtmp}
+rtsp: no
+hls: no
+webrtc: no
+srt: no
+paths:
+  all_others:
+"""
+SRS = """listen {rtmp};
+max_connections 1000;
+daemon off;
+srs_log_tank file;
+srs_log_file {directory}/srs.log;
+pid {directory}/srs.pid;
+http_server {{ enabled on; listen {http}; dir {directory}; }}
+vhost __defaultVhost__ {{
+  tcp_nodelay on;
+  http_remux {{ enabled on; mount [vhost]/[app]/[stream].flv; }}
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server that nobody publishes to yet."""
+
+    name: str
+    rtmp: int
+    flv: int | None
+    """HTTP port of FLV, None if it has no such output."""
+    flv_name: str
+    pids: Callable[[], list[int]]
+
+
+def run() -> list[Figure]:
+    """CPU and memory of the whole server, and milliseconds to the first key frame by RTMP."""
+    programs = [Path(one) for one in os.environ.get(PROGRAMS, "").split(":") if one]
+    if not programs:
+        raise Skipped(f"set {PROGRAMS} to the paths of mediamtx and srs, with ':' between them")
+    return asyncio.run(_measure(programs))
+
+
+async def _measure(programs: list[Path]) -> list[Figure]:
+    async with _ours() as server:
+        figures = await _server(server)
+    for program in programs:
+        async with _peer(program) as server:
+            figures += await _server(server)
+    return figures
+
+
+@contextlib.asynccontextmanager
+async def _ours() -> AsyncIterator[Server]:
+    async with streamer(f"stream {STREAM} {{ input publish://; }}\n") as one:
+        yield Server(OURS, one.rtmp_port, one.http_port, STREAM, one.pids)
+
+
+@contextlib.asynccontextmanager
+async def _peer(program: Path) -> AsyncIterator[Server]:
+    rtmp, http = free_port(), free_port()
+    with tempfile.TemporaryDirectory(prefix="bench-peer-") as directory:
+        arguments = _settings(program.name, directory, rtmp, http)
+        process = await asyncio.create_subprocess_exec(
+            program, *arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        flv = http if program.name == "srs" else None
+        try:
+            yield Server(program.name, rtmp, flv, PUBLISHED, lambda: [process.pid])
+        finally:
+            process.terminate()
+            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+
+
+def _settings(program: str, directory: str, rtmp: int, http: int) -> tuple[str, ...]:
+    """Write the settings; the arguments that name them."""
+    path = Path(directory, "settings")
+    text = {"mediamtx": MEDIAMTX, "srs": SRS}[program]
+    path.write_text(text.format(rtmp=rtmp, http=http, directory=directory))
+    return ("-c", str(path)) if program == "srs" else (str(path),)
+
+
+@contextlib.asynccontextmanager
+async def _published(server: Server) -> AsyncIterator[None]:
+    url = f"rtmp://127.0.0.1:{server.rtmp}/{PUBLISHED}"
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-re", "-stream_loop", "-1"]
+    command += ["-i", str(_footage.clip()), "-c", "copy", "-f", "flv", url]
+
+    async def open_port() -> bool:
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1", server.rtmp)
+            writer.close()
+            return True
+        return False
+
+    async def plays() -> bool:
+        assert process.returncode is None, f"{server.name} refused the publisher"
+        with contextlib.suppress(OSError, ValueError):
+            return await asyncio.to_thread(first_key, "rtmp", server.rtmp, STREAM) > 0
+        return False
+
+    await until(open_port, f"{server.name} listens")
+    process = await asyncio.create_subprocess_exec(*command)
+    try:
+        await until(plays, f"{server.name} plays")
+        await asyncio.sleep(2 * _footage.GOP_SECONDS)
+        yield
+    finally:
+        process.terminate()
+        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+
+
+async def _server(server: Server) -> list[Figure]:
+    figures = []
+    async with _published(server):
+        figures.append(await _first_picture(server))
+        for count in AUDIENCES:
+            figures += await _audience(server, "rtmp", server.rtmp, STREAM, count)
+            if server.flv is not None:
+                figures += await _audience(server, "flv", server.flv, server.flv_name, count)
+    return figures
+
+
+async def _first_picture(server: Server) -> Figure:
+    times = [
+        await asyncio.to_thread(first_key, "rtmp", server.rtmp, STREAM) for _ in range(NEW_VIEWERS)
+    ]
+    name = f"{server.name}: RTMP, first key frame, median of {NEW_VIEWERS}"
+    worst = f"worst {1000 * max(times):.1f}"
+    return Figure(name, 1000 * statistics.median(times), "ms", note=worst)
+
+
+async def _audience(
+    server: Server, protocol: str, port: int, name: str, count: int
+) -> list[Figure]:
+    async with helper("tests.support.viewers", protocol, port, name, count) as viewers:
+        await line(viewers, START_SECONDS)
+        await asyncio.sleep(SETTLE_SECONDS)
+        meter = CpuMeter(server.pids())
+        await asyncio.sleep(WINDOW_SECONDS)
+        used = meter.percent()
+        memory = sum(map(resident_mib, server.pids()))
+        assert viewers.stdin is not None
+        viewers.stdin.close()
+        result = json.loads(await line(viewers, START_SECONDS))
+    rate = result["bytes"] * 8 / result["seconds"] / count / 1e6
+    note = f"{rate:.2f} Mb/s reached each, {result['closed']} cut off, {memory:.0f} MiB"
+    title = f"{server.name}: {protocol.upper()}, {count} viewers, of a core per 100"
+    return [Figure(title, used * 100 / count, "%", note=note)]

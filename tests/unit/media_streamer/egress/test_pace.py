@@ -1,0 +1,15 @@
+"""More viewers are written to less often, within bounds."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from media_streamer.egress.pace import MAX_INTERVAL_SECONDS, WRITES_A_SECOND, Pace
+
+
+@given(st.integers(0, 100_000))
+def test_interval_keeps_the_rate_of_writes_unless_it_would_be_too_long(viewers: int) -> None:
+    pace = Pace()
+    pace.viewers = viewers
+    assert 0 <= pace.interval <= MAX_INTERVAL_SECONDS
+    if pace.interval < MAX_INTERVAL_SECONDS:
+        assert viewers == pytest.approx(WRITES_A_SECOND * pace.interval)
