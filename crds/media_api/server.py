@@ -221,6 +221,11 @@ class ServerConfigBase(ApiModel):
     api_allowed_from: Annotated[list[Cidr], Field(max_length=256)] | None = Field(
         default=None, description="Networks that may use the API, as 10/8. Default: all."
     )
+    trusted_proxies: Annotated[list[Cidr], Field(max_length=256)] | None = Field(
+        default=None,
+        description="Proxies that X-Forwarded-For is believed of, as 10/8. Default: none but"
+        " caches with the cluster key.",
+    )
     admin_view_disabled: bool | None = Field(
         default=None, description="Administrators may not watch past authorisation. Default false."
     )

@@ -143,17 +143,21 @@ class Installation:
         """Base URL of a pool's media."""
         return self.address(f"streamer-{pool}")
 
-    def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """One request to Central's API as its administrator: status and JSON."""
+    def authorization(self) -> str:
+        """The header Authorization of the administrator, of Central and of the streamers."""
         if not self._login:
             secret = self.get("secret", "media-central")["data"]["edit-auth"]
             login = base64.b64decode(secret).decode().replace(" ", ":", 1)
-            self._login = base64.b64encode(login.encode()).decode()
+            self._login = f"Basic {base64.b64encode(login.encode()).decode()}"
+        return self._login
+
+    def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """One request to Central's API as its administrator: status and JSON."""
         request = urllib.request.Request(
             f"{self.address('media-central')}/streamer/api/v3/{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Basic {self._login}", "Content-Type": "application/json"},
+            headers={"Authorization": self.authorization(), "Content-Type": "application/json"},
         )
         try:
             with urllib.request.urlopen(request, timeout=10) as response:

@@ -61,6 +61,12 @@ def test_cache_keeps_a_segment_from_its_fourth_request(installation: Installatio
     assert [source for source, _ in answers] == ["MISS"] * 4 + ["HIT"]
     assert len({body for _, body in answers}) == 1
     assert decode(hls) >= 60
+    # The streamer counts the viewer, not the cache.
+    url = f"{installation.media()}/streamer/api/v3/sessions?name=cached&user_agent_like=Lavf"
+    sessions = json.loads(fetch(url, authorization=installation.authorization()))["sessions"]
+    pod = installation.get("pod", "cache-edge-0")
+    assert sessions
+    assert pod["status"]["podIP"] not in {session["ip"] for session in sessions}
     installation.delete("cache", "edge")
 
 

@@ -32,7 +32,7 @@ def _container(tier: TierObject, mounts: list[Object], settings: Settings) -> Ob
         "image": common.image(tier, settings.streamer_image),
         "imagePullPolicy": spec.get("imagePullPolicy", "IfNotPresent"),
         "command": ["media-cache"],
-        "env": [{"name": name, "value": str(value)} for name, value in _environment(tier).items()],
+        "env": _environment(tier, settings),
         "ports": [http],
         "volumeMounts": mounts,
         "securityContext": common.container_security(),
@@ -44,13 +44,13 @@ def _container(tier: TierObject, mounts: list[Object], settings: Settings) -> Ob
     return container
 
 
-def _environment(tier: TierObject) -> Object:
+def _environment(tier: TierObject, settings: Settings) -> list[Object]:
     directive = _directive(tier)
     origins = [
         f"http://streamer-{origin}.{tier.namespace}.svc"
         for origin in tier.spec.get("origins") or ["default"]
     ]
-    return {
+    values = {
         "CACHE_PORT": common.HTTP_PORT,
         "CACHE_ORIGINS": ",".join(origins),
         "CACHE_PATH": _path(tier),
@@ -60,6 +60,12 @@ def _environment(tier: TierObject) -> Object:
         "CACHE_ONLY": ",".join(tier.spec.get("only") or []),
         "CACHE_EXCEPT": ",".join(tier.spec.get("except") or []),
     }
+    # With the streamers' key: they believe it whose viewers it names.
+    key = common.secret_env(
+        "CACHE_CLUSTER_KEY", tier.spec.get("clusterKey"), settings, "cluster-key"
+    )
+    plain = [{"name": name, "value": str(value)} for name, value in values.items()]
+    return common.with_user_env(tier, [*plain, key])
 
 
 def _directive(tier: TierObject) -> Object:

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from media_operator.objects import TierObject
+from media_operator.settings import Settings
 
 Object = dict[str, Any]
 
@@ -181,6 +182,28 @@ def image(tier: TierObject, default: str) -> str:
     if version and not tagged:
         return f"{given}:{version}"
     return given
+
+
+def secret_env(name: str, given: Any, settings: Settings, key: str) -> Object:
+    """A secret variable: as the resource says, else a key of the operator's own Secret.
+
+    `given` comes in each shape that the vendor's secret fields have.
+    """
+    if given is None:
+        reference = {"name": settings.secret_name, "optional": True, "key": key}
+        return {"name": name, "valueFrom": {"secretKeyRef": reference}}
+    if isinstance(given, str):
+        return {"name": name, "value": given}
+    if "valueFrom" in given or "value" in given:
+        return {"name": name, **given}
+    return {"name": name, "valueFrom": dict(given)}
+
+
+def with_user_env(tier: TierObject, own: Iterable[Object]) -> list[Object]:
+    """The user's own variables come last: a repeated name overrides ours."""
+    given: list[Object] = tier.spec.get("env") or []
+    names = {entry["name"] for entry in given}
+    return [*(entry for entry in own if entry["name"] not in names), *given]
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,6 @@ def _container(tier: TierObject, mounts: list[Object], settings: Settings) -> Ob
 
 def _environment(tier: TierObject, settings: Settings) -> list[Object]:
     spec = tier.spec
-    secret = {"name": settings.secret_name, "optional": True}
     env: list[Object] = [
         {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
         {"name": "STREAMER_HOSTNAME", "value": "$(POD_NAME)"},
@@ -89,28 +88,20 @@ def _environment(tier: TierObject, settings: Settings) -> list[Object]:
         {"name": "STREAMER_STATE_DIR", "value": common.STATE_PATH},
         {"name": "STREAMER_RUNTIME_DIR", "value": f"{common.SEGMENTS_PATH}/run"},
         {"name": "STREAMER_SEGMENTS_DIR", "value": f"{common.SEGMENTS_PATH}/segments"},
-        {
-            "name": "STREAMER_CLUSTER_KEY",
-            **_from(spec.get("clusterKey"), {"secretKeyRef": {**secret, "key": "cluster-key"}}),
-        },
-        {
-            "name": "STREAMER_EDIT_AUTH",
-            **_from(spec.get("editAuth"), {"secretKeyRef": {**secret, "key": "edit-auth"}}),
-        },
+        common.secret_env("STREAMER_CLUSTER_KEY", spec.get("clusterKey"), settings, "cluster-key"),
+        common.secret_env("STREAMER_EDIT_AUTH", spec.get("editAuth"), settings, "edit-auth"),
     ]
     if spec.get("adminHostPort"):
         env.append({"name": "STREAMER_ADMIN_HTTP", "value": str(common.HTTP_PORT + 1)})
     if spec.get("viewAuth"):
-        env.append({"name": "STREAMER_VIEW_AUTH", **_from(spec["viewAuth"], {})})
+        env.append(common.secret_env("STREAMER_VIEW_AUTH", spec["viewAuth"], settings, ""))
     if spec.get("logLevel"):
         env.append({"name": "STREAMER_LOG_LEVEL", "value": spec["logLevel"]})
-    env += _config_external(tier, settings, secret)
-    # The user's own variables come last: a repeated name overrides ours.
-    mine = {entry["name"] for entry in spec.get("env") or []}
-    return [entry for entry in env if entry["name"] not in mine] + list(spec.get("env") or [])
+    env += _config_external(tier, settings)
+    return common.with_user_env(tier, env)
 
 
-def _config_external(tier: TierObject, settings: Settings, secret: Object) -> list[Object]:
+def _config_external(tier: TierObject, settings: Settings) -> list[Object]:
     """Where the pods pull their streams from: Central, or the backend that the user names."""
     spec = tier.spec
     url = spec.get("configExternalUrl")
@@ -118,23 +109,12 @@ def _config_external(tier: TierObject, settings: Settings, secret: Object) -> li
         url = f"{settings.central_url}/streamer/api/v3/streamers/$(POD_NAME)"
     if not url:
         return []
-    key = _from(spec.get("configExternalAuth"), {"secretKeyRef": {**secret, "key": "api-key"}})
+    auth = spec.get("configExternalAuth")
     scheme, _, rest = url.partition("://")
     return [
-        {"name": "CONFIG_EXTERNAL_KEY", **key},
+        common.secret_env("CONFIG_EXTERNAL_KEY", auth, settings, "api-key"),
         {"name": "STREAMER_CONFIG_EXTERNAL", "value": f"{scheme}://$(CONFIG_EXTERNAL_KEY)@{rest}"},
     ]
-
-
-def _from(given: Any, default: Object) -> Object:
-    """`value` or `valueFrom` of a variable, from the vendor's shapes of a secret field."""
-    if given is None:
-        return {"valueFrom": default}
-    if isinstance(given, str):
-        return {"value": given}
-    if "valueFrom" in given or "value" in given:
-        return dict(given)
-    return {"valueFrom": dict(given)}
 
 
 def _own_volumes(tier: TierObject) -> list[common.OwnVolume]:

@@ -1,7 +1,8 @@
 """From a viewer's request to its answer: from disk, with others, or from an origin.
 
 Order of decisions: path and name; a stored file that this viewer may have (`grants`); a request
-under way for the same thing; a request of its own. The origin is asked for everything else, and
+under way for the same thing, unless the origin must hear of this viewer (`roll`); a request of its
+own. The origin is asked for everything else, and
 what it answers tells whom stored files may be given to.
 """
 
@@ -13,12 +14,14 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from media_streamer import forwarded
 from media_streamer.cache.fetch import Fetcher, Flight, Head, Save
 from media_streamer.cache.grants import Grants
 from media_streamer.cache.index import Meta
 from media_streamer.cache.metrics import Metrics
 from media_streamer.cache.origins import OriginFailed, Origins, Question
 from media_streamer.cache.policy import MissCounter, NameFilter, NotServed, Wanted, read_target
+from media_streamer.cache.roll import Roll
 from media_streamer.cache.send import (
     WHOLE_RANGE,
     response_body,
@@ -28,7 +31,7 @@ from media_streamer.cache.send import (
 )
 from media_streamer.cache.settings import CacheSettings
 from media_streamer.cache.store import Store
-from media_streamer.egress.http.request import CORS, PREFLIGHT, RETRY_SECONDS, plain_ip
+from media_streamer.egress.http.request import CORS, PREFLIGHT, RETRY_SECONDS, peer_ip
 from media_streamer.egress.http.routes import BadPath
 
 log = logging.getLogger(__name__)
@@ -46,6 +49,8 @@ class Request:
 
     http: web.BaseRequest
     wanted: Wanted
+    ip: str
+    """Address of the viewer."""
     target: str
     range: str | None
 
@@ -58,15 +63,16 @@ class Request:
     def private_key(self) -> str:
         return f"{self.wanted.path}?{self.wanted.identity}"
 
-    def question(self) -> Question:
+    def question(self, signing_key: bytes | None) -> Question:
         """What the origin is asked. Only what changes its answer goes along."""
         sent = self.http.headers
         headers = {name: sent[name] for name in ("User-Agent", "Referer") if name in sent}
         headers["Accept-Encoding"] = self._encoding
         if self.range is not None:
             headers["Range"] = self.range
-        peer = self.http.transport.get_extra_info("peername") if self.http.transport else None
-        headers["X-Forwarded-For"] = headers["X-Real-IP"] = plain_ip(peer)
+        headers[forwarded.ADDRESSES] = headers["X-Real-IP"] = self.ip
+        if signing_key is not None:
+            headers[forwarded.SIGNATURE] = forwarded.sign(signing_key, self.ip)
         headers["X-Forwarded-Proto"] = self.http.scheme
         blocking = "_HLS_msn=" in self.target or "/part-" in self.wanted.path
         method, stream = self.http.method, self.wanted.stream
@@ -78,6 +84,11 @@ class Request:
         if self.storable:
             return self.wanted.path
         return "\n".join((self.http.method, self.target, self._encoding, self.range or ""))
+
+    @property
+    def caller(self) -> tuple[str, str, str]:
+        """The viewer, as the origin tells sessions apart."""
+        return self.wanted.stream, self.ip, self.wanted.identity
 
     @property
     def _encoding(self) -> str:
@@ -104,6 +115,9 @@ class CacheApp:
         self._filter = NameFilter(settings.only, settings.except_)
         self._misses = MissCounter(settings.misses)
         self._grants = Grants()
+        self._roll = Roll()
+        self._proxies = settings.proxies
+        self._signing_key = settings.signing_key
 
     async def close(self) -> None:
         """End all requests to origins."""
@@ -124,9 +138,9 @@ class CacheApp:
             wanted = read_target(raw_path, raw_query)
             if not self._serves(wanted):
                 raise NotServed(wanted.path)
-            return await self._answer(
-                Request(request, wanted, request.raw_path, _part_wanted(request))
-            )
+            ip = self._proxies.client(peer_ip(request), request.headers)
+            part = _part_wanted(request)
+            return await self._answer(Request(request, wanted, ip, request.raw_path, part))
         except BadPath as error:
             return self._refuse(400, f"Bad request: {error}")
         except NotServed:
@@ -176,10 +190,16 @@ class CacheApp:
         if flight is not None and not self._may_join(request.wanted, flight):
             key = request.private_key
             flight = self._fetcher.find(key)
+        is_list = request.wanted.is_list
+        if flight is not None and is_list and self._roll.is_due(request.caller, time.monotonic()):
+            key = f"{key}\n{request.caller}"
+            flight = self._fetcher.find(key)
         tag = "COLLAPSED"
         if flight is None:
             tag = "MISS"
-            flight = self._fetcher.start(key, identity, request.question(), save)
+            if is_list:
+                self._roll.called(request.caller, time.monotonic())
+            flight = self._fetcher.start(key, identity, request.question(self._signing_key), save)
         self._fetcher.join(flight)
         try:
             head = await asyncio.shield(flight.head)
@@ -194,7 +214,7 @@ class CacheApp:
             self._fetcher.leave(flight)
         self._metrics.misses.inc()
         if response is None:
-            response = await self._origins.ask(request.question())
+            response = await self._origins.ask(request.question(self._signing_key))
             head = Head(response, identity)
             self._learn(request.wanted, head.status)
         async with response:

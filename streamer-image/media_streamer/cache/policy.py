@@ -48,6 +48,11 @@ class Wanted:
     shows_access: bool
     """A 200 shows that the origin lets this identity play this stream."""
 
+    @property
+    def is_list(self) -> bool:
+        """A playlist: what a viewer asks for as long as it plays."""
+        return self.shows_access and not self.is_media and self.path.endswith(_LIST_SUFFIXES)
+
 
 def read_target(raw_path: str, raw_query: str) -> Wanted:
     """From the request's target; raises BadPath (400) or NotServed (404)."""

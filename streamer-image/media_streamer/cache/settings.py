@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from media_api.server import parse_cidr
 from yarl import URL
+
+from media_streamer.forwarded import NOBODY, TrustedProxies, signing_key
 
 DEFAULT_PORT = 8080
 DEFAULT_PATH = Path("/var/cache/media")
@@ -36,6 +39,10 @@ class CacheSettings:
     except_: tuple[str, ...] = ()
     address: str | None = None
     """None = all, IPv4 and IPv6."""
+    proxies: TrustedProxies = NOBODY
+    """Of which viewers' addresses are believed."""
+    signing_key: bytes | None = None
+    """Signs viewers' addresses for origins with the same cluster key; None: not signed."""
 
 
 def read_settings(environ: Mapping[str, str]) -> CacheSettings:
@@ -53,7 +60,16 @@ def read_settings(environ: Mapping[str, str]) -> CacheSettings:
         only=_words(environ, "CACHE_ONLY"),
         except_=_words(environ, "CACHE_EXCEPT"),
         address=environ.get("CACHE_ADDRESS") or None,
+        proxies=_proxies(environ),
+        signing_key=signing_key(key) if (key := environ.get("CACHE_CLUSTER_KEY")) else None,
     )
+
+
+def _proxies(environ: Mapping[str, str]) -> TrustedProxies:
+    try:
+        return TrustedProxies.of(map(parse_cidr, _words(environ, "CACHE_TRUSTED_PROXIES")))
+    except ValueError as error:
+        raise SettingsError(f"CACHE_TRUSTED_PROXIES: {error}") from None
 
 
 def _words(environ: Mapping[str, str], name: str) -> tuple[str, ...]:

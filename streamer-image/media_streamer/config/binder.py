@@ -228,7 +228,11 @@ def _tell(error: ErrorDetails, at: Path, base: Path, reading: Reading) -> None:
 def _code_of_value_error(key: str) -> str:
     if key in ("url", "config_external", "aliaser"):
         return "bad_url"
-    return "bad_value" if key in ("api_allowed_from", "auto_token") else "wrong_type"
+    return (
+        "bad_value"
+        if key in ("api_allowed_from", "auto_token", "trusted_proxies")
+        else "wrong_type"
+    )
 
 
 def _problem(

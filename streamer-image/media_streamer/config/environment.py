@@ -53,6 +53,10 @@ _VARIABLES: dict[
     "VIEW_AUTH": (lambda text: {"view_auth": text}, _set("view_auth")),
     "CLUSTER_KEY": (lambda text: {"cluster_key": text}, _set("cluster_key")),
     "CONFIG_EXTERNAL": (lambda text: {"config_external": text}, _set("config_external")),
+    "TRUSTED_PROXIES": (
+        lambda text: {"trusted_proxies": text.replace(",", " ").split()},
+        _set("trusted_proxies"),
+    ),
     "LOG_LEVEL": (lambda text: {"loglevel": text.lower()}, _set("loglevel")),
     "ADMIN_VIEW_DISABLED": (
         lambda text: {"admin_view_disabled": text},

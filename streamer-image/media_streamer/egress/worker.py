@@ -24,6 +24,7 @@ from media_streamer.egress.http.proxy import ApiProxy
 from media_streamer.egress.hub import Hub
 from media_streamer.egress.listeners import BACKLOG, Listeners, ListenerSpec, parse_listeners
 from media_streamer.egress.rtmp import RtmpSettings, serve_rtmp
+from media_streamer.forwarded import TrustedProxies
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +117,9 @@ class EgressWorker:
         self._app.settings.token_parameter = settings.get("auth_token") or "token"
         self._rtmp.token_parameter = self._app.settings.token_parameter
         self._app.settings.log_requests = bool(settings.get("log_requests"))
+        self._app.settings.proxies = TrustedProxies.of(
+            settings.get("trusted_proxies") or (), settings.get("forwarding_key")
+        )
 
 
 async def serve(runtime: Path, worker_id: str) -> None:

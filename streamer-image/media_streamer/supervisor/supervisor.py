@@ -18,6 +18,7 @@ from media_api.server import ServerConfig
 
 from media_streamer import ipc
 from media_streamer.config.unsupported import unsupported_parts
+from media_streamer.forwarded import signing_key
 from media_streamer.supervisor.access import AccessControl, AccessRequest
 from media_streamer.supervisor.auth.http_backend import HttpBackend
 from media_streamer.supervisor.catalog import Changes
@@ -281,7 +282,7 @@ class Supervisor:
             self.streams.vods_changed()
         if self.ready:
             self.access.forget()
-            self.egress.settings_changed(self._worker_settings())
+            self.egress.settings_changed(self._egress_settings())
             if old.listeners != new.listeners:
                 self._spawn(self._change_ports(old), "listeners")
         self._say_unsupported()
@@ -378,6 +379,8 @@ class Supervisor:
         return worker is not None and worker.pid == pid
 
     def settings_for(self, connection: Connection) -> dict[str, Any]:
+        if connection.kind == "egress":
+            return self._egress_settings()
         return {**self._worker_settings(), "segments_dir": str(self.settings.segments)}
 
     def _worker_settings(self) -> dict[str, Any]:
@@ -386,6 +389,14 @@ class Supervisor:
             "auth_token": config.auth_token,
             "log_requests": bool(config.log_requests),
             "loglevel": config.loglevel or "info",
+        }
+
+    def _egress_settings(self) -> dict[str, Any]:
+        config = self.configuration.current
+        return {
+            **self._worker_settings(),
+            "trusted_proxies": config.trusted_proxies or [],
+            "forwarding_key": signing_key(config.cluster_key) if config.cluster_key else None,
         }
 
     async def connected(self, connection: Connection) -> None:

@@ -18,13 +18,14 @@ from media_streamer.egress.hls.handlers import HlsHandlers
 from media_streamer.egress.hls.sessions import HlsSessions
 from media_streamer.egress.http import routes
 from media_streamer.egress.http.proxy import ApiProxy, is_api_path
-from media_streamer.egress.http.request import PREFLIGHT, MediaRequest, answer, plain_ip, refuse
+from media_streamer.egress.http.request import PREFLIGHT, MediaRequest, answer, peer_ip, refuse
 from media_streamer.egress.http.static import find_static, send_static
 from media_streamer.egress.hub import Hub
 from media_streamer.egress.info import info
 from media_streamer.egress.player.page import player_page
 from media_streamer.egress.ts import play as ts_play
 from media_streamer.egress.ts import publish as ts_publish
+from media_streamer.forwarded import NOBODY, TrustedProxies
 
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("media_streamer.access")
@@ -61,6 +62,7 @@ class HttpSettings:
 
     token_parameter: str = "token"
     log_requests: bool = False
+    proxies: TrustedProxies = NOBODY
 
 
 class HttpApp:
@@ -105,8 +107,9 @@ class HttpApp:
         )
 
     async def _handle(self, request: web.BaseRequest, api: bool) -> web.StreamResponse:
+        ip = self.settings.proxies.client(peer_ip(request), request.headers)
         try:
-            response = await self._answer(request, api)
+            response = await self._answer(request, ip, api)
         except AccessDenied as denied:
             response = refuse(denied)
         except routes.BadPath as error:
@@ -117,17 +120,10 @@ class HttpApp:
             log.exception("%s %s", request.method, request.path)
             response = refuse(AccessDenied(500, "internal", "Internal error; see the log"))
         if self.settings.log_requests:
-            peer = request.transport.get_extra_info("peername") if request.transport else None
-            access_log.info(
-                "%s %s %s %s",
-                plain_ip(peer) or request.remote,
-                request.method,
-                request.path,
-                response.status,
-            )
+            access_log.info("%s %s %s %s", ip, request.method, request.path, response.status)
         return response
 
-    async def _answer(self, request: web.BaseRequest, api: bool) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, ip: str, api: bool) -> web.StreamResponse:
         raw_path, _, raw_query = request.raw_path.partition("?")
         if raw_path == "/" or raw_path == "/ui":
             path = raw_path[1:]
@@ -139,23 +135,22 @@ class HttpApp:
             _allow(request, "GET", "HEAD")
             return send_static(file)
         if api and is_api_path(raw_path):
-            return await self._proxy.forward(request)
+            return await self._proxy.forward(request, ip)
         route = routes.find_route(path)
         if route is None:
             raise AccessDenied(404, "not_found", "There is nothing here")
         if request.method == "OPTIONS":
             return web.Response(status=204, headers=PREFLIGHT)
-        return await self._media(request, route, raw_query)
+        return await self._media(request, route, raw_query, ip)
 
     async def _media(
-        self, request: web.BaseRequest, route: routes.Route, raw_query: str
+        self, request: web.BaseRequest, route: routes.Route, raw_query: str, ip: str
     ) -> web.StreamResponse:
-        transport = request.transport
         media = MediaRequest(
             http=request,
             route=route,
             query=routes.parse_query(raw_query),
-            ip=plain_ip(transport.get_extra_info("peername") if transport else None),
+            ip=ip,
             token_parameter=self.settings.token_parameter,
         )
         if route.kind == "ts" and request.method in ("POST", "PUT"):

@@ -13,7 +13,6 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from media_streamer.egress.access import AccessDenied
-from media_streamer.egress.http.request import plain_ip
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +37,9 @@ _HOP_BY_HOP = frozenset(
     }
 )
 """RFC 9110, 7.6.1: not passed on by an intermediary."""
-_OURS = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"})
+_OURS = frozenset(
+    {"forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-signature", "x-real-ip"}
+)
 
 
 def is_api_path(path: str) -> bool:
@@ -59,14 +60,17 @@ class ApiProxy:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
-    async def forward(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer with what the supervisor answers; raises AccessDenied(503) if it does not."""
+    async def forward(self, request: web.BaseRequest, ip: str) -> web.StreamResponse:
+        """Answer with what the supervisor answers; raises AccessDenied(503) if it does not.
+
+        `ip`: the client's address.
+        """
         try:
             async with self._session.request(
                 request.method,
                 # The authority is of no use on a Unix socket; Host goes along as a header.
                 URL(f"http://supervisor{request.raw_path}", encoded=True),
-                headers=_request_headers(request),
+                headers=_request_headers(request, ip),
                 data=request.content if request.body_exists else None,
                 allow_redirects=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
@@ -81,11 +85,10 @@ class ApiProxy:
         await self._session.close()
 
 
-def _request_headers(request: web.BaseRequest) -> CIMultiDict[str]:
+def _request_headers(request: web.BaseRequest, ip: str) -> CIMultiDict[str]:
     headers = _end_to_end(request.headers)
     for name in _OURS:
         headers.popall(name, None)
-    ip = plain_ip(request.transport.get_extra_info("peername") if request.transport else None)
     headers["X-Forwarded-For"] = headers["X-Real-IP"] = ip
     headers["X-Forwarded-Proto"] = "https" if request.secure else "http"
     return headers

@@ -59,6 +59,11 @@ class MediaRequest:
         return f"?{self.token_parameter}={quote(token, safe='')}" if token else ""
 
 
+def peer_ip(request: web.BaseRequest) -> str:
+    """Address of whom the connection is with."""
+    return plain_ip(request.transport.get_extra_info("peername") if request.transport else None)
+
+
 def plain_ip(peername: object) -> str:
     """Address of a peer as text; IPv4 addresses stay so on a socket for both families."""
     if not isinstance(peername, tuple) or not peername:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from media_streamer.cache.settings import SettingsError, read_settings
+from media_streamer.forwarded import NOBODY, TrustedProxies, signing_key
 
 ORIGIN = {"CACHE_ORIGINS": "http://streamer-default.media.svc"}
 
@@ -19,18 +20,23 @@ def test_all_variables():
             "CACHE_STORAGE_BYTES": "1000",
             "CACHE_ONLY": "a,b/*",
             "CACHE_EXCEPT": "",
+            "CACHE_TRUSTED_PROXIES": "10/8, 192.0.2.1",
+            "CACHE_CLUSTER_KEY": "key",
         }
     )
     assert [str(url) for url in settings.origins] == ["http://a.svc", "https://b.svc:8443/base"]
     assert (settings.port, settings.path, settings.misses) == (8081, Path("/var/x"), 4)
     assert (settings.expiration_seconds, settings.storage_bytes) == (60, 1000)
     assert (settings.only, settings.except_) == (("a", "b/*"), ())
+    assert settings.proxies == TrustedProxies.of(["10.0.0.0/8", "192.0.2.1/32"])
+    assert settings.signing_key == signing_key("key")
 
 
 def test_defaults():
     settings = read_settings(ORIGIN)
     assert (settings.port, settings.path) == (8080, Path("/var/cache/media"))
     assert (settings.misses, settings.expiration_seconds, settings.storage_bytes) == (0, 0, 0)
+    assert (settings.proxies, settings.signing_key) == (NOBODY, None)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +53,7 @@ def test_defaults():
         ("CACHE_MISSES", "1.5"),
         ("CACHE_STORAGE_BYTES", "40G"),
         ("CACHE_EXPIRATION_SECONDS", "\u0663"),
+        ("CACHE_TRUSTED_PROXIES", "10.0.0.0/8,ingress"),
     ],
 )
 def test_mistakes_name_the_variable_and_no_secret(name, value):

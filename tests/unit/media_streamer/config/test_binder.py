@@ -22,7 +22,7 @@ def test_every_global_directive_of_the_reference_binds() -> None:
         http 80; http 127.0.0.1:8080; https 443; rtmp 1935; rtmps 1443; rtsp 554; rtsps 1554;
         loglevel debug; logrequests true; total_bandwidth 10G; auth_token TOKEN;
         max_sessions 1000; no_auto_token; cluster_key SECRETKEY; view_auth USER PASSWORD;
-        edit_auth USER PASSWORD; api_allowed_from 10/8 192.168/16;
+        edit_auth USER PASSWORD; api_allowed_from 10/8 192.168/16; trusted_proxies 10.1.2.3;
         notify HANDLER { sink http://backend/event.php; }
         notify LUA { sink /etc/flussonic/events.lua; }
         pulsedb /var/lib/flussonic; session_log /var/lib/flussonic; url_prefix PREFIX;
@@ -55,6 +55,7 @@ def test_every_global_directive_of_the_reference_binds() -> None:
         "view_auth": {"login": "USER", "password": "PASSWORD"},
         "edit_auth": {"login": "USER", "password": "PASSWORD"},
         "api_allowed_from": ["10.0.0.0/8", "192.168.0.0/16"],
+        "trusted_proxies": ["10.1.2.3/32"],
         "event_sinks": [
             {"name": "HANDLER", "url": "http://backend/event.php"},
             {"name": "LUA", "url": "lua:///etc/flussonic/events.lua"},
@@ -273,6 +274,7 @@ def test_one_line_streams_templates_and_rules() -> None:
         ("stream a { transcoder vbb=1; }", "unknown_option", 1, 23, "did you mean vb?"),
         ("total_bandwidth 10Q;", "wrong_type", 1, 17, "not a rate"),
         ("api_allowed_from 10/8 300.1.1.1;", "bad_value", 1, 23, "no address or network"),
+        ("trusted_proxies ingress;", "bad_value", 1, 17, "no address or network"),
         ("edit_auth x;", "missing_value", 1, 1, "LOGIN PASSWORD"),
         ("http 0;", "out_of_range", 1, 6, "greater than or equal to 1"),
         ("http;", "missing_value", 1, 1, "needs a PORT"),

@@ -73,6 +73,7 @@ def test_the_environment_wins(tmp_path: Path) -> None:
             "FLUSSONIC_LOG_LEVEL": "Error",
             "STREAMER_CLUSTER_KEY": "k",
             "STREAMER_RTMP": "1935",
+            "STREAMER_TRUSTED_PROXIES": "10/8, 192.0.2.1",
             "LICENSE_KEY": "x",
             "HOSTNAME": "pod-1",
         },
@@ -85,6 +86,7 @@ def test_the_environment_wins(tmp_path: Path) -> None:
         "hostname": "s1.example",
         "config_external": "http://key@central:9019/x",
         "cluster_key": "k",
+        "trusted_proxies": ["10.0.0.0/8", "192.0.2.1/32"],
     }
 
 
