@@ -67,7 +67,7 @@ class Server:
 
 def run() -> list[Figure]:
     """CPU and memory of the whole server, and milliseconds to the first key frame by RTMP."""
-    programs = [Path(one) for one in os.environ.get(PROGRAMS, "").split(":") if one]
+    programs = [Path(one).absolute() for one in os.environ.get(PROGRAMS, "").split(":") if one]
     if not programs:
         raise Skipped(f"set {PROGRAMS} to the paths of mediamtx and srs, with ':' between them")
     return asyncio.run(_measure(programs))
@@ -94,7 +94,10 @@ async def _peer(program: Path) -> AsyncIterator[Server]:
     with tempfile.TemporaryDirectory(prefix="bench-peer-") as directory:
         arguments = _settings(program.name, directory, rtmp, http)
         process = await asyncio.create_subprocess_exec(
-            program, *arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            *(program, *arguments),
+            cwd=directory,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         flv = http if program.name == "srs" else None
         try:
