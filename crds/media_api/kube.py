@@ -27,8 +27,11 @@ WATCH_TIMEOUT_SECONDS = 290
 """The server ends a watch after this time (it resumes); below the 5 min of many load balancers."""
 WATCH_SILENCE_SECONDS = 75.0
 """Bookmarks come about once a minute; a watch silent for longer is taken for dead."""
+SHORT_WATCH_SECONDS = 1.0
+"""A watch that the server ends sooner is not opened again at once."""
 LIST_CHUNK = 500
 TLS_CLOSE_SECONDS = 0.25
+RETRY_AFTER_LIMIT_SECONDS = 60.0
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -70,6 +73,9 @@ LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 class KubeError(Exception):
     """The API server refused: `status` is the HTTP status, `reason` the Status object's reason."""
 
+    retry_after_seconds: float = 0.0
+    """The server asks not to be asked before (RFC 9110, 10.2.3); 0 if it says nothing."""
+
     def __init__(
         self, status: int, reason: str, message: str, owners: Sequence[tuple[str, str]] = ()
     ) -> None:
@@ -90,6 +96,11 @@ class KubeError(Exception):
         return self.status == 404
 
     @property
+    def is_expired(self) -> bool:
+        """The server forgot that version: list anew."""
+        return self.status == 410
+
+    @property
     def is_transient(self) -> bool:
         """Worth a retry as it is: overload, time-out, server trouble."""
         return self.status in (0, 408, 425, 429) or self.status >= 500
@@ -102,6 +113,14 @@ class WatchEvent:
 
     type: Literal["ADDED", "MODIFIED", "DELETED", "RELIST", "SYNCED", "ALIVE", "LOST"]
     object: Object
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A chunk of a list; `version` is the resource version of the whole list."""
+
+    items: Sequence[Object]
+    version: str
 
 
 class KubeClient:
@@ -137,14 +156,27 @@ class KubeClient:
     ) -> tuple[list[Object], str]:
         """All objects (read in chunks) and the resource version to watch from."""
         items: list[Object] = []
+        version = ""
+        async for page in self.pages(kind, namespace, selector):
+            items.extend(page.items)
+            version = page.version
+        return items, version
+
+    async def pages(
+        self, kind: Kind, namespace: str | None = None, selector: str = ""
+    ) -> AsyncIterator[Page]:
+        """The chunks of one list: what the server had at its first one, whatever is written since.
+
+        Raises KubeError; one that `is_expired` where the reader was so slow that the server forgot
+        that version: the chunks so far are worth nothing, list anew.
+        """
         query = {"limit": str(LIST_CHUNK), "labelSelector": selector}
         while True:
             page = await self._request("GET", kind.path(namespace), query)
-            items.extend(page["items"])
-            token = page["metadata"].get("continue")
-            if not token:
-                return items, page["metadata"]["resourceVersion"]
-            query["continue"] = token
+            yield Page(page["items"], page["metadata"]["resourceVersion"])
+            query["continue"] = page["metadata"].get("continue") or ""
+            if not query["continue"]:
+                return
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
         return await self._request("GET", kind.path(namespace, name))
@@ -206,18 +238,19 @@ class KubeClient:
     ) -> AsyncIterator[WatchEvent]:
         """List, then watch for ever; heals itself from time-outs, 410 and lost connections.
 
-        Each fresh list begins with RELIST and ends with SYNCED. ALIVE tells that the connection
-        works (bookmarks), so that liveness can be judged by the age of the last event. LOST: what
-        is known may be old until the next SYNCED.
+        Each fresh list begins with RELIST and ends with SYNCED, or with LOST if it failed. ALIVE
+        tells that the connection works (bookmarks), so that liveness can be judged by the age of
+        the last event. LOST: what is known may be old until the next SYNCED.
         """
         failures = 0
         while True:
             try:
-                items, version = await self.list(kind, namespace, selector)
+                version = ""
                 yield WatchEvent("RELIST", {})
-                for item in items:
-                    yield WatchEvent("ADDED", _typed(kind, item))
-                items.clear()
+                async for page in self.pages(kind, namespace, selector):
+                    version = page.version
+                    for item in page.items:
+                        yield WatchEvent("ADDED", _typed(kind, item))
                 yield WatchEvent("SYNCED", {"metadata": {"resourceVersion": version}})
                 failures = 0
                 async for event in self._watch_from(kind, namespace, selector, version):
@@ -225,9 +258,12 @@ class KubeClient:
             except (KubeError, aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
                 # ValueError: a line that was cut off, or is not JSON.
                 yield WatchEvent("LOST", {})
-                delay = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
+                asked = error.retry_after_seconds if isinstance(error, KubeError) else 0.0
+                delay = max(asked, RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
                 failures += 1
-                log.warning("watch of %s lost (%s); again in %s s", kind.plural, error, delay)
+                text = "watch of %s lost (%s), attempt %d; again in %s s"
+                cause = str(error) or "no answer in time"
+                log.log(log_level(failures), text, kind.plural, cause, failures, delay)
                 await asyncio.sleep(delay)
 
     async def _watch_from(
@@ -235,6 +271,7 @@ class KubeClient:
     ) -> AsyncIterator[WatchEvent]:
         """Events since `version`; returns when a fresh list is needed."""
         while True:
+            opened = asyncio.get_running_loop().time()
             query = {
                 "watch": "true",
                 "allowWatchBookmarks": "true",
@@ -248,7 +285,8 @@ class KubeClient:
                     event = json.loads(line)
                     if event["type"] == "ERROR":
                         error = _status_error(0, event["object"])
-                        if error.status == 410:
+                        if error.is_expired:
+                            await asyncio.sleep(RETRY_SECONDS[0])  # no storm of lists
                             return  # the version is too old to resume from
                         raise error
                     version = event["object"]["metadata"]["resourceVersion"]
@@ -258,6 +296,8 @@ class KubeClient:
                         yield WatchEvent(event["type"], _typed(kind, event["object"]))
             finally:
                 response.close()
+            if asyncio.get_running_loop().time() - opened < SHORT_WATCH_SECONDS:
+                await asyncio.sleep(RETRY_SECONDS[0])
 
     async def _request(
         self,
@@ -300,10 +340,16 @@ class KubeClient:
                 *serialized, _request_timeout=timeout or WATCH_TIMEOUT_SECONDS + 30
             )
             if reply.status >= 400:
-                raise _error(reply.status, await reply.read())
+                raise _error(reply.status, await reply.read(), reply.headers.get("Retry-After"))
         except aiohttp.ClientError as error:
             raise KubeError(0, "Unreachable", str(error)) from error
         return reply.response
+
+
+def log_level(failures: int) -> int:
+    """Of the line on that many failures in a row: a warning for the 1st, 2nd, 4th, 8th …, so that
+    an API server that is away for hours costs a few lines."""
+    return logging.WARNING if failures & (failures - 1) == 0 else logging.DEBUG
 
 
 def _typed(kind: Kind, body: Object) -> Object:
@@ -332,12 +378,15 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
         raise ValueError("the connection ended within an event")
 
 
-def _error(status: int, body: bytes) -> KubeError:
+def _error(status: int, body: bytes, retry_after: str | None) -> KubeError:
     try:
-        data = json.loads(body)
-        return _status_error(status, data)
+        error = _status_error(status, json.loads(body))
     except (ValueError, AttributeError):
-        return KubeError(status, "", body[:200].decode(errors="replace"))
+        error = KubeError(status, "", body[:200].decode(errors="replace"))
+    # The API server gives seconds, never a date.
+    if retry_after is not None and retry_after.isascii() and retry_after.isdigit():
+        error.retry_after_seconds = min(float(retry_after), RETRY_AFTER_LIMIT_SECONDS)
+    return error
 
 
 def _status_error(status: int, data: Mapping[str, Any]) -> KubeError:

@@ -1,15 +1,39 @@
 """Keys and passwords of an installation: made once, so that no manifest carries a default one."""
 
+import asyncio
 import base64
 import logging
 import secrets
 
 from media_api import kube
-from media_api.kube import KubeClient, KubeError
+from media_api.kube import KubeClient, KubeError, log_level
 
 from media_operator.settings import Settings
 
 log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 2.0
+
+
+async def ensure_secret_in_time(client: KubeClient, settings: Settings) -> None:
+    """`ensure_secret` as often as it takes: an API server that is away is no reason to end."""
+    failures = 0
+    while True:
+        try:
+            await ensure_secret(client, settings)
+            return
+        except (KubeError, TimeoutError) as error:
+            failures += 1
+            log.log(
+                log_level(failures),
+                "cannot look after the Secret %s/%s (%s); attempt %d, every %s s",
+                settings.own_namespace,
+                settings.secret_name,
+                str(error) or "no answer in time",
+                failures,
+                RETRY_SECONDS,
+            )
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 async def ensure_secret(client: KubeClient, settings: Settings) -> None:

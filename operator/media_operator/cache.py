@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 from media_operator import metrics
@@ -28,9 +28,12 @@ class Cache:
         self.last_event = time.monotonic()
         metrics.LAST_EVENT.set_to_current_time()
 
+    def excuse_silence(self) -> None:
+        """The API server is away, and this program knows it: a restart would not help."""
+        self.last_event = time.monotonic()
+
     def put(self, body: Object) -> None:
         """An object exists as `body` says. One that cannot be parsed is logged and left out."""
-        self.touch()
         table, key = self._place(body)
         try:
             record = self._parse(body)
@@ -44,22 +47,33 @@ class Cache:
 
     def remove(self, body: Object) -> None:
         """An object is gone."""
-        self.touch()
         table, key = self._place(body)
         if table.pop(key, None) is not None:
             self._changed(body)
 
+    def begin_list(self, kind: str) -> "Listing":
+        """All objects of `kind` are going to be put."""
+        return Listing(self, kind)
+
     def replace(self, kind: str, bodies: Iterable[Object]) -> None:
         """These are all objects of `kind` that exist: others are gone."""
-        present = set()
+        listing = self.begin_list(kind)
         for body in bodies:
-            present.add(self._place(body)[1])
             self.put(body)
+            listing.saw(body)
+        listing.end()
+
+    def keep(self, kind: str, present: Container[tuple[str, ...]]) -> None:
+        """Objects of `kind` with other keys are gone."""
         for table in self._tables():
             for key in [key for key, record in table.items() if _kind(key, record) == kind]:
                 if key not in present:
                     del table[key]
                     self._on_change()
+
+    def key(self, body: Object) -> tuple[str, ...]:
+        """What identifies an object in its table."""
+        return self._place(body)[1]
 
     def _tables(self) -> tuple[dict[Any, Any], ...]:
         snapshot = self.snapshot
@@ -100,6 +114,23 @@ class Cache:
                     "metadata": kept,
                     "status": {"loadBalancer": (body.get("status") or {}).get("loadBalancer")},
                 }
+
+
+class Listing:
+    """A list of one kind while it is read, object by object; without `end`, it never was."""
+
+    def __init__(self, cache: Cache, kind: str) -> None:
+        self._cache = cache
+        self._kind = kind
+        self._present: set[tuple[str, ...]] = set()
+
+    def saw(self, body: Object) -> None:
+        """This object is in the list."""
+        self._present.add(self._cache.key(body))
+
+    def end(self) -> None:
+        """That was all: what was not seen is gone."""
+        self._cache.keep(self._kind, self._present)
 
 
 def _kind(key: tuple[str, ...], record: object) -> str:

@@ -13,18 +13,19 @@ from media_api.kube import KubeClient
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from media_operator.apply import Writer
-from media_operator.bootstrap import ensure_secret
+from media_operator.bootstrap import ensure_secret_in_time
 from media_operator.cache import Cache
 from media_operator.controller import Controller
 from media_operator.leader import Election
 from media_operator.settings import Settings
-from media_operator.watch import SELECTORS, list_all, relist_for_ever, watch
+from media_operator.watch import SELECTORS, follow
 
 log = logging.getLogger(__name__)
 
 HEALTH_PORT = 8081
 SILENCE_SECONDS = 120.0
-"""Without any watch event for so long the operator is taken for stuck: Leases change every 2 s."""
+"""Without any watch event for so long the operator is taken for stuck: at rest each watch gets a
+bookmark about once a minute."""
 
 
 def main() -> None:
@@ -37,7 +38,6 @@ def main() -> None:
         level=arguments.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    logging.getLogger("kopf").setLevel(logging.WARNING)
     asyncio.run(run(Settings.from_environ(), arguments.health_port))
 
 
@@ -52,7 +52,7 @@ async def run(settings: Settings, health_port: int) -> None:
     election = Election(client, settings.own_namespace, settings.identity)
     health = await _serve_health(controller.cache, health_port)
     try:
-        await _until(stop, _work(client, settings, controller, election, stop))
+        await _until(stop, _work(client, settings, controller, election))
     finally:
         await election.release()
         await health.cleanup()
@@ -64,16 +64,17 @@ async def _work(
     settings: Settings,
     controller: Controller,
     election: Election,
-    stop: asyncio.Event,
 ) -> None:
-    await ensure_secret(client, settings)
-    await list_all(client, settings, controller.cache)
-    log.info("listed: %s", controller.cache.snapshot.summary())
+    await ensure_secret_in_time(client, settings)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(watch(controller.cache, settings, stop))
-        for kind in SELECTORS:
-            tasks.create_task(relist_for_ever(client, settings, controller.cache, kind))
-        tasks.create_task(election.run(controller.run))
+        synced = {kind: asyncio.Event() for kind in SELECTORS}
+        for kind, event in synced.items():
+            tasks.create_task(follow(client, settings, controller.cache, kind, event))
+        # A plan must never see half a cluster.
+        for event in synced.values():
+            await event.wait()
+        log.info("listed: %s", controller.cache.snapshot.summary())
+        await election.run(controller.run)
 
 
 async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
@@ -82,10 +83,10 @@ async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
     stopped = asyncio.ensure_future(stop.wait())
     await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
-    if task.done():
-        task.result()
     task.cancel()
     await asyncio.wait([task], timeout=5)
+    if task.done() and not task.cancelled():
+        task.result()
 
 
 async def _serve_health(cache: Cache, port: int) -> web.AppRunner:

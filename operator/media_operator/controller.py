@@ -2,15 +2,16 @@
 
 Changes that come while a plan is written are taken by the next one. A burst of events costs a few
 plans, because a plan waits `GATHER_SECONDS` for more to come; that bounds both the load and the
-reaction time.
+reaction time. While the API server is in trouble, rounds are further apart.
 """
 
 import asyncio
 import logging
+import random
 from datetime import UTC, datetime
 
 from media_operator import metrics
-from media_operator.apply import Writer
+from media_operator.apply import Outcome, Writer
 from media_operator.cache import Cache
 from media_operator.planner.plan import make_plan
 from media_operator.settings import Settings
@@ -43,22 +44,37 @@ class Controller:
             except TimeoutError:
                 pass
             self._changed.clear()
-            wait = await self._round()
+            outcome, wait = await self._round()
+            if outcome.failed:
+                # Nothing shortens this wait: each change of a storm would else be a retry of all.
+                pause = self._pause(outcome)
+                log.warning("%d writes are left; again in %.1f s", outcome.failed, pause)
+                await asyncio.sleep(pause)
+                wait = 0.0
+            else:
+                self._failures = 0
 
-    async def _round(self) -> float:
+    async def _round(self) -> tuple[Outcome, float]:
         """One plan carried out; seconds until the next one without a cause."""
         with metrics.PLAN_SECONDS.time():
             plan = make_plan(self.cache.snapshot, self._settings, datetime.now(UTC))
         if plan.writes:
-            log.info(
+            log.log(
+                logging.DEBUG if self._failures else logging.INFO,
                 "writing %d objects, %d deletions, %d statuses",
                 len(plan.applies),
                 len(plan.deletes),
                 len(plan.statuses),
             )
-        failed = await self._writer.carry_out(plan)
-        if failed:
-            self._failures += 1
-            return RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1]
-        self._failures = 0
-        return plan.again_after_seconds or RESYNC_SECONDS
+        outcome = await self._writer.carry_out(plan)
+        waits = (plan.again_after_seconds, outcome.held_seconds, RESYNC_SECONDS)
+        return outcome, min(wait for wait in waits if wait)
+
+    def _pause(self, outcome: Outcome) -> float:
+        """Longer with each round that got little done, and at least what the server asks for.
+
+        Jittered, so that what failed together does not come back together.
+        """
+        self._failures = 1 if outcome.done > outcome.failed else self._failures + 1
+        pause = RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1]
+        return max(pause, outcome.server_asks_seconds) * random.uniform(1.0, 1.2)

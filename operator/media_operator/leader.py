@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from media_api import kube
-from media_api.kube import KubeClient, KubeError
+from media_api.kube import KubeClient, KubeError, log_level
 
 from media_operator import metrics
 
@@ -37,6 +37,8 @@ class Election:
         """Resource version of the Lease as last seen and when it was first seen so (monotonic)."""
         self._taken = False
         """Another replica held the Lease at the last look."""
+        self._failures = 0
+        """Attempts since the Lease was last read."""
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
         """Stand by, lead, lose, stand by again, until cancelled or `lead` fails."""
@@ -87,11 +89,16 @@ class Election:
         within so many seconds."""
         try:
             async with asyncio.timeout(within):
-                return await self._take()
+                taken = await self._take()
         except (KubeError, TimeoutError) as error:
             if not (isinstance(error, KubeError) and error.is_conflict):
-                log.warning("cannot reach the Lease %s: %s", LEASE_NAME, error)
+                self._failures += 1
+                text = "cannot reach the Lease %s, %d times now: %s"
+                cause = str(error) or "no answer in time"
+                log.log(log_level(self._failures), text, LEASE_NAME, self._failures, cause)
             return False
+        self._failures = 0
+        return taken
 
     async def _take(self) -> bool:
         try:

@@ -118,20 +118,20 @@ class ApiServer:
                     process.kill()
                     process.wait(STOP_LIMIT)
 
-    def client(self) -> KubeClient:
-        """As the programs use it; close it after use."""
-        return KubeClient(self._configuration())
+    def client(self, url: str = "") -> KubeClient:
+        """As the programs use it; close it after use. `url`: of a proxy in front of the server."""
+        return KubeClient(self._configuration(url or self.url))
 
-    def _configuration(self) -> Configuration:
+    def _configuration(self, url: str) -> Configuration:
         configuration = Configuration(
-            host=self.url, api_key={"BearerToken": TOKEN}, api_key_prefix={"BearerToken": "Bearer"}
+            host=url, api_key={"BearerToken": TOKEN}, api_key_prefix={"BearerToken": "Bearer"}
         )
         configuration.verify_ssl = False
         configuration.retries = 0
         return configuration
 
-    def kubeconfig(self) -> str:
-        """Text of a kubeconfig (JSON is YAML)."""
+    def kubeconfig(self, url: str = "") -> str:
+        """Text of a kubeconfig (JSON is YAML). `url`: of a proxy in front of the server."""
         return json.dumps(
             {
                 "apiVersion": "v1",
@@ -140,7 +140,7 @@ class ApiServer:
                 "clusters": [
                     {
                         "name": "test",
-                        "cluster": {"server": self.url, "insecure-skip-tls-verify": True},
+                        "cluster": {"server": url or self.url, "insecure-skip-tls-verify": True},
                     }
                 ],
                 "users": [{"name": "test", "user": {"token": TOKEN}}],

@@ -10,6 +10,7 @@ from media_api import kube
 from media_api.kube import KubeClient, KubeError, WatchEvent
 
 from tests.support.api_server import ApiServer, running_api_server
+from tests.support.chaos_proxy import ChaosProxy, Fault
 
 pytestmark = pytest.mark.timeout(150)  # the first test starts an API server
 LIMIT_SECONDS = 20.0
@@ -109,6 +110,36 @@ async def test_a_silent_watch_is_taken_for_dead(
         monkeypatch.setattr(kube, "WATCH_SILENCE_SECONDS", 0.3)
         waiting = asyncio.ensure_future(until(following, "SYNCED"))
         assert [event.type for event in await waiting][:2] == ["LOST", "RELIST"]
+
+
+async def test_a_list_that_expires_while_it_is_read_begins_anew(
+    api_server: ApiServer, kube_client: KubeClient, namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(kube, "LIST_CHUNK", 3)
+    for number in range(7):
+        await kube_client.create(kube.CONFIG_MAP, namespace, config_map(f"m{number}"))
+    async with ChaosProxy(api_server.url) as proxy:
+        client = api_server.client(proxy.url)
+        proxy.faults = [Fault(410, only="continue=")]
+        async with watching(client, namespace) as following:
+            first = await until(following, "LOST")
+            proxy.faults = []
+            second = await until(following, "SYNCED")
+        await client.close()
+    assert names(first) == ["m0", "m1", "m2"]
+    assert second[0].type == "RELIST"
+    assert names(second) == [f"m{number}" for number in range(7)]
+
+
+async def test_a_refusal_says_when_to_come_again(api_server: ApiServer, namespace: str) -> None:
+    async with ChaosProxy(api_server.url) as proxy:
+        client = api_server.client(proxy.url)
+        proxy.faults = [Fault(429, retry_after=7)]
+        with pytest.raises(KubeError) as caught:
+            await client.get(kube.CONFIG_MAP, namespace, "a")
+        await client.close()
+    assert (caught.value.is_transient, caught.value.retry_after_seconds) == (True, 7.0)
 
 
 async def test_errors_are_told_apart(kube_client: KubeClient, namespace: str) -> None:

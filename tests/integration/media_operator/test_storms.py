@@ -1,0 +1,279 @@
+"""The operator's process while the API server refuses, hangs, cuts and forgets."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from media_api import kube
+from media_api.kube import KubeClient
+from media_operator.apply import PARALLEL_WRITES, TROUBLE_IN_A_ROW, Writer
+from media_operator.planner.actions import Note, Plan, WriteStatus
+
+from tests.support.api_server import ApiServer
+from tests.support.chaos_proxy import READS, WRITES, ChaosProxy, Fault, WatchEnd
+
+pytestmark = pytest.mark.timeout(240)
+
+PODS = 2
+STREAMS = 60
+LIMIT_SECONDS = 60.0
+REFUSED_SECONDS = 5.0
+RANDOM_SECONDS = 12.0
+MAX_REQUESTS_A_SECOND = 80.0
+"""Of one operator in a storm, mean. One plan of this test writes more than STREAMS objects."""
+MAX_LINES = 150
+LABELS = {
+    "app.kubernetes.io/part-of": "media-appliance",
+    "app.kubernetes.io/component": "streamer",
+    "app.kubernetes.io/instance": "pool",
+}
+CHILDREN = (kube.CONFIG_MAP, kube.SERVICE, kube.STATEFUL_SET, kube.DISRUPTION_BUDGET)
+
+
+class Operator:
+    """One replica as a process; its log is in a file."""
+
+    def __init__(self, log: Path, environ: dict[str, str]) -> None:
+        self._log = log
+        self._environ = environ
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        with self._log.open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "media_operator", "--health-port=0",
+                env={**os.environ, **self._environ}, stdout=log, stderr=log,
+            )  # fmt: skip
+
+    async def stop(self) -> int:
+        """Exit status after SIGTERM."""
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            return await asyncio.wait_for(self._process.wait(), 20)
+        except TimeoutError:
+            self._process.kill()
+            raise
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    def lines(self) -> list[str]:
+        return self._log.read_text().splitlines()
+
+
+@pytest.fixture
+async def proxy(api_server: ApiServer) -> AsyncIterator[ChaosProxy]:
+    async with ChaosProxy(api_server.url) as one:
+        yield one
+
+
+@pytest.fixture
+async def start(
+    api_server: ApiServer, proxy: ChaosProxy, namespace: str, tmp_path: Path
+) -> AsyncIterator[Callable[[str], Any]]:
+    (tmp_path / "kubeconfig").write_text(api_server.kubeconfig(proxy.url))
+    started: list[Operator] = []
+
+    async def begin(name: str) -> Operator:
+        environ = {
+            "KUBECONFIG": str(tmp_path / "kubeconfig"),
+            "WATCH_NAMESPACE": namespace,
+            "POD_NAMESPACE": namespace,
+            "POD_NAME": name,
+        }
+        started.append(Operator(tmp_path / f"{name}.log", environ))
+        await started[-1].start()
+        return started[-1]
+
+    yield begin
+    proxy.faults = []
+    for one in started:
+        await one.stop()
+
+
+async def until(condition: Callable[[], Any], within: float = LIMIT_SECONDS) -> None:
+    deadline = time.monotonic() + within
+    while not await condition():
+        assert time.monotonic() < deadline, "the condition did not become true"
+        await asyncio.sleep(0.2)
+
+
+class Cluster:
+    """What users, the StatefulSet controller and the kubelets do, past the proxy."""
+
+    def __init__(self, client: KubeClient, namespace: str) -> None:
+        self.client = client
+        self.namespace = namespace
+
+    async def pool(self) -> None:
+        body = {"metadata": {"name": "pool"}, "spec": {"replicas": PODS}}
+        await self.client.create(kube.STREAMER, self.namespace, body)
+        for index in range(PODS):
+            await self.pod(f"streamer-pool-{index}")
+
+    async def pod(self, name: str) -> None:
+        body = {
+            "metadata": {"name": name, "labels": LABELS},
+            "spec": {"schedulerName": "nobody", "containers": [{"name": "c", "image": "none"}]},
+        }
+        await self.client.create(kube.POD, self.namespace, body)
+        ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+        status = {"status": {"phase": "Running", "conditions": [ready], "hostIP": "192.0.2.1"}}
+        await self.client.merge(kube.POD, self.namespace, name, status, "status")
+
+    async def stream(self, name: str) -> None:
+        body = {"metadata": {"name": name}, "spec": {"inputs": [{"url": "fake://fake"}]}}
+        await self.client.create(kube.STREAM, self.namespace, body)
+
+    async def streams(self) -> list[dict[str, Any]]:
+        return (await self.client.list(kube.STREAM, self.namespace))[0]
+
+    async def homes(self) -> Counter[str]:
+        return Counter((s.get("status") or {}).get("streamer", "") for s in await self.streams())
+
+    async def children(self) -> list[tuple[str, str]]:
+        """Objects of the pool, without what the API server puts into each namespace."""
+        selector = "app.kubernetes.io/managed-by=media-operator"
+        return [
+            (kind.kind, item["metadata"]["name"])
+            for kind in CHILDREN
+            for item in (await self.client.list(kind, self.namespace, selector))[0]
+        ]
+
+
+@pytest.fixture
+def cluster(kube_client: KubeClient, namespace: str) -> Cluster:
+    return Cluster(kube_client, namespace)
+
+
+def says(stream: dict[str, Any], type_: str) -> str:
+    conditions = (stream.get("status") or {}).get("conditions") or []
+    return next((c["status"] for c in conditions if c["type"] == type_), "")
+
+
+async def test_two_operators_in_a_storm(
+    start: Callable[[str], Any], proxy: ChaosProxy, cluster: Cluster
+) -> None:
+    await cluster.pool()
+    first = await start("operator-a")
+    await until(lambda: is_ready(cluster))
+
+    # All writes are refused while there is much to write, and the second one starts.
+    proxy.faults = [
+        Fault(429, share=0.4, methods=WRITES, retry_after=1),
+        Fault(500, share=0.5, methods=WRITES),
+        Fault(503, methods=WRITES),
+    ]
+    began = time.monotonic()
+    second = await start("operator-b")
+    for index in range(STREAMS):
+        await cluster.stream(f"s{index}")
+    await asyncio.sleep(max(0.0, began + REFUSED_SECONDS - time.monotonic()))
+    assert await cluster.homes() == {"": STREAMS}
+    refused = proxy.count(WRITES, began) / (time.monotonic() - began)
+    assert 0 < refused < MAX_REQUESTS_A_SECOND, "writes a second while all are refused"
+
+    # Then all sorts of failures by chance, for reads and writes, and the watches break.
+    proxy.faults = [
+        Fault(429, share=0.08, retry_after=1),
+        Fault(500, share=0.08),
+        Fault(503, share=0.08),
+        Fault(share=0.05),
+        Fault(delay=20.0, share=0.01),
+    ]
+    began = time.monotonic()
+    ends: list[WatchEnd] = ["half an event", "cut", "410", "500"]
+    while time.monotonic() < began + RANDOM_SECONDS:
+        await asyncio.sleep(RANDOM_SECONDS / 6)
+        proxy.break_watches(ends.pop() if ends else "cut")
+        if len(ends) == 2:
+            await cluster.client.delete(kube.STREAM, cluster.namespace, "s0")
+            await cluster.stream("late")
+            await cluster.client.delete(
+                kube.POD, cluster.namespace, "streamer-pool-0", grace_seconds=0
+            )
+    asked = proxy.count(WRITES | READS, began) / (time.monotonic() - began)
+
+    # Calm: everything is as the resources say, once, and nothing else is written.
+    proxy.faults = []
+    await until(lambda: all_placed(cluster, {"streamer-pool-1": STREAMS}))
+    names = [name for _, name in await cluster.children()]
+    assert Counter(names) == {"streamer-pool": 4, "streamer-pool-pods": 1}
+    pool = await cluster.client.get(kube.STREAMER, cluster.namespace, "pool")
+    assert pool["status"]["readyReplicas"] == 1
+    assert asked < MAX_REQUESTS_A_SECOND, "requests a second in the storm"
+    for one in (first, second):
+        assert one.runs, "no restart"
+        lines = one.lines()
+        assert len(lines) < MAX_LINES, "\n".join(lines[:200])
+        assert not [line for line in lines if "Traceback" in line], "\n".join(lines)
+    rest = time.monotonic()
+    await asyncio.sleep(3)
+    assert proxy.count(WRITES, rest) == 0, "at rest"
+
+
+@pytest.fixture
+async def writer(api_server: ApiServer, proxy: ChaosProxy) -> AsyncIterator[Writer]:
+    client = api_server.client(proxy.url)
+    yield Writer(client)
+    await client.close()
+
+
+def status(namespace: str, name: str, reason: str, transition: str = "2026-01-01") -> WriteStatus:
+    condition = {
+        "type": "Ready", "status": "True", "reason": reason, "message": "m",
+        "lastTransitionTime": f"{transition}T00:00:00Z",
+    }  # fmt: skip
+    return WriteStatus("Stream", namespace, name, {"conditions": [condition]})
+
+
+async def test_a_server_in_trouble_is_not_asked_for_all_of_a_plan(
+    writer: Writer, proxy: ChaosProxy, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy.faults = [Fault(429, retry_after=3)]
+    plan = Plan(statuses=[status(namespace, f"s{index}", "Running") for index in range(2000)])
+    plan.notes = [Note("Stream", namespace, "s0", "uid", "Normal", "Running", "m")]
+    outcome = await writer.carry_out(plan)
+    assert (outcome.done, outcome.failed, outcome.server_asks_seconds) == (0, 2000, 3.0)
+    assert len(proxy.requests) < TROUBLE_IN_A_ROW + PARALLEL_WRITES
+    [line] = [r for r in caplog.records if r.name.startswith("media_operator")]
+    assert "429 TooManyRequests" in line.getMessage()
+    assert not [path for _, _, path in proxy.requests if path.endswith("/events")], "not written"
+
+
+async def test_a_write_refused_for_what_it_says_waits_until_it_says_something_else(
+    writer: Writer, proxy: ChaosProxy, cluster: Cluster
+) -> None:
+    await cluster.stream("s")
+    wrong = Plan(statuses=[status(cluster.namespace, "s", "no word")])
+    outcome = await writer.carry_out(wrong)
+    assert (outcome.failed, outcome.held) == (0, 1)
+    assert 4 < (outcome.held_seconds or 0) <= 5
+    asked = len(proxy.requests)
+    # What a plan of a second later says.
+    again = Plan(statuses=[status(cluster.namespace, "s", "no word", transition="2026-01-02")])
+    assert (await writer.carry_out(again)).held == 1
+    assert len(proxy.requests) == asked
+    other = Plan(statuses=[status(cluster.namespace, "s", "Running")])
+    assert (await writer.carry_out(other)).done == 1
+
+
+async def is_ready(cluster: Cluster) -> bool:
+    pool = await cluster.client.get(kube.STREAMER, cluster.namespace, "pool")
+    return bool((pool.get("status") or {}).get("ready"))
+
+
+async def all_placed(cluster: Cluster, wanted: dict[str, int]) -> bool:
+    streams = await cluster.streams()
+    ready = all(says(s, "Ready") == says(s, "Scheduled") == "True" for s in streams)
+    return ready and await cluster.homes() == wanted
