@@ -114,6 +114,10 @@ class _Load:
         self._streams[hostname] += 1
         self._kbit[hostname] += stream.bandwidth_kbit
 
+    def remove(self, stream: StreamDemand, hostname: str) -> None:
+        self._streams[hostname] -= 1
+        self._kbit[hostname] -= stream.bandwidth_kbit
+
     def share(self, hostname: str) -> float:
         return self._streams[hostname] / max(1, self._streamers[hostname].channel_limit)
 
@@ -213,9 +217,10 @@ def place(
                 )
             continue
         reason = _reason_to_move(stream, assignment, offers, load)
-        if reason is None and assignment is not None:
+        if assignment is not None and reason in (None, ChangeReason.PREFERRED):
+            # Who would rather be elsewhere keeps its room until it is there.
             load.add(stream, assignment.streamer)
-        elif reason is not None:
+        if reason is not None:
             homeless.append((stream, reason))
     queues = _Queues(offers.values(), load, random)
     for stream, reason in homeless:
@@ -255,9 +260,12 @@ def _settle(
 ) -> Decision | None:
     previous = assignment.streamer if assignment else None
     target = queues.least_loaded(stream, within=stream.preferred) if stream.preferred else None
-    if target is None:
-        stays = reason is ChangeReason.PREFERRED
-        target = previous if stays else queues.least_loaded(stream)
+    if reason is ChangeReason.PREFERRED and previous is not None:
+        if target is None:
+            return None
+        load.remove(stream, previous)
+    elif target is None:
+        target = queues.least_loaded(stream)
     if target is not None:
         load.add(stream, target)
         if target == previous:

@@ -124,6 +124,17 @@ def test_bandwidth_is_counted() -> None:
     assert "2 at their bandwidth limit" in decisions[2].message
 
 
+def test_a_stream_that_cannot_go_where_it_prefers_keeps_its_room() -> None:
+    full = StreamerOffer("full", channel_limit=1)
+    away = StreamerOffer("away", online=False)
+    [decision] = plan(
+        [StreamDemand("new"), StreamDemand("old", preferred="away")],
+        [full, away],
+        {"old": Assignment("full")},
+    )
+    assert (decision.stream, decision.streamer) == ("new", None)
+
+
 hostnames = st.sampled_from("abcdef")
 labels = st.dictionaries(st.sampled_from(["zone", "rack"]), st.sampled_from("12"), max_size=2)
 demands = st.builds(
