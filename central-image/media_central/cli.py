@@ -58,6 +58,8 @@ def _set_up_logging(settings: Settings) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    # The pool logs a stack for every attempt to reconnect; the store says once that it is away.
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
     requests = logging.getLogger("media_central.requests")
     requests.setLevel(logging.DEBUG if settings.log_requests else logging.WARNING)
 

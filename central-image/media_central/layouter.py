@@ -163,8 +163,8 @@ class Layouter:
             layout = layouts[name][1] or {}
             target = layout.get("ingest") or "nowhere"
             reason = layout.get("change_reason")
-            message = layout.get("message") or ""
-            log.log(each, "stream %s -> %s (%s) %s", name, target, reason, message)
+            message = f" {layout['message']}" if layout.get("message") else ""
+            log.log(each, "stream %s -> %s (%s)%s", name, target, reason, message)
             if self._on_layout is not None:
                 self._on_layout(name, layout)
         return list(written)

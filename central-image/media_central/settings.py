@@ -321,7 +321,13 @@ def load_settings(file: Path | None, environ: Mapping[str, str]) -> LoadedSettin
     Raises SettingsError with every problem found, not only the first.
     """
     path = file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
-    written = read_settings_file(path) if path else []
+    return settings_of(read_settings_file(path) if path else [], path, environ)
+
+
+def settings_of(
+    written: list[Setting], path: Path | None, environ: Mapping[str, str]
+) -> LoadedSettings:
+    """Settings from the lines of a file and the environment. Raises SettingsError."""
     warnings: list[str] = []
     given = {**_known(written, warnings), **_from_environment(environ)}
     problems: list[str] = []
@@ -336,6 +342,17 @@ def load_settings(file: Path | None, environ: Mapping[str, str]) -> LoadedSettin
     settings = Settings(**values)
     _check_together(settings, given, str(path or "environment"))
     return LoadedSettings(settings, warnings)
+
+
+def setting_name(written: str) -> str | None:
+    """Field of `Settings` that a name in upper case means, None if there is none."""
+    item = SETTINGS_BY_NAME.get(written.removeprefix(_PREFIX))
+    return item.name if item is not None else None
+
+
+def set_by_environment(environ: Mapping[str, str]) -> frozenset[str]:
+    """Fields that the environment decides, whatever the file says."""
+    return frozenset(_from_environment(environ))
 
 
 def _known(written: list[Setting], warnings: list[str]) -> dict[str, Setting]:

@@ -32,13 +32,17 @@ class SettingsError(Exception):
 
 def read_settings_file(path: Path) -> list[Setting]:
     """Settings of the file in their order. Raises SettingsError (unreadable, malformed lines)."""
+    return parse_settings(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """The file as it is. Raises SettingsError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise SettingsError([f"{path}: {error.strerror or error}"]) from error
     except UnicodeDecodeError as error:
         raise SettingsError([f"{path}: not UTF-8 text ({error.reason})"]) from error
-    return parse_settings(text, str(path))
 
 
 def parse_settings(text: str, filename: str) -> list[Setting]:

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from media_central.rest import backend, service, streamers, streams
+from media_central.rest import backend, balance, config, service, streamers, streams
 from media_central.rest.answers import MAX_BODY_BYTES, outermost
 from media_central.rest.auth import require_credentials
 from media_central.rest.context import CONTEXT, Context
@@ -20,7 +20,7 @@ def make_app(context: Context) -> web.Application:
     )
     app[CONTEXT] = context
     for base in BASES:
-        for module in (service, backend, streamers, streams):
+        for module in (service, config, backend, balance, streamers, streams):
             for method, path, handler in module.routes():
                 app.router.add_route(method, base + path, handler)
     add_ui(app)

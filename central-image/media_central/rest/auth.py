@@ -15,6 +15,8 @@ from media_central.settings import Login
 
 # No secrets behind these, and the callers have no credentials yet: login page, probes, documents.
 OPEN_SUFFIXES = ("/ui_settings", "/monitoring/liveness", "/monitoring/readiness", "/openapi.json")
+OPEN_PREFIXES = ("/lb/",)
+"""Viewers are authorised by the streamer that they are sent to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +33,14 @@ class Keys:
 
 
 def require_credentials(keys: Keys, bases: tuple[str, ...]) -> Middleware:
-    """Middleware: everything below `bases` needs credentials, but for OPEN_SUFFIXES."""
+    """Middleware: everything below `bases` needs credentials, but for what is open."""
     open_paths = frozenset(base + suffix for base in bases for suffix in OPEN_SUFFIXES)
+    open_prefixes = tuple(base + prefix for base in bases for prefix in OPEN_PREFIXES)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         path = request.path
-        if path.startswith(bases) and path not in open_paths:
+        if path.startswith(bases) and path not in open_paths and not path.startswith(open_prefixes):
             _check(request, keys)
         return await handler(request)
 

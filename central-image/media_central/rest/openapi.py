@@ -94,6 +94,12 @@ def _simple(operation: str) -> JsonObject:
     return {"get": {"operationId": operation, "responses": _answers({"type": "object"})}}
 
 
+def _redirect(status: int) -> JsonObject:
+    found: JsonObject = _answers(None, errors=(404, 503))
+    found.pop("204")
+    return {str(status): {"description": "At the streamer in Location"}, **found}
+
+
 def _backend(operation: str) -> JsonObject:
     return {
         "parameters": [_path_parameter("hostname")],
@@ -117,6 +123,11 @@ def _paths() -> JsonObject:
             "parameters": [_path_parameter("name")],
             "post": {"operationId": "stream_stop", "responses": _answers(None, errors=(404, 409))},
         },
+        "/lb/{balancer}/{name}/{rest}": {
+            "parameters": [_path_parameter(key) for key in ("balancer", "name", "rest")],
+            "get": {"operationId": "lb_play", "responses": _redirect(302), "security": []},
+            "post": {"operationId": "lb_publish", "responses": _redirect(307), "security": []},
+        },
         "/streamers": {"get": _collection("streamers", "CentralStreamerState")},
         "/streamers/{hostname}": _resource(
             "streamer", "hostname", "CentralStreamer", "CentralStreamerState"
@@ -126,7 +137,15 @@ def _paths() -> JsonObject:
         "/streamers/{hostname}/dynamic-streams": _backend("streamer_dynamic_streams_list"),
         "/sessions": _simple("sessions_list"),
         "/cluster/stats": _simple("cluster_stats_get"),
-        "/config": _simple("config_get"),
+        "/config": {
+            **_simple("config_get"),
+            "put": {
+                "operationId": "config_save",
+                "description": "Changes settings in Central's file; they hold after a restart.",
+                "requestBody": {"required": True, "content": _json({"type": "object"})},
+                "responses": _answers({"type": "object"}, errors=(400, 409)),
+            },
+        },
         "/config/stats": _simple("config_stats_get"),
         "/ui_settings": _simple("ui_settings_get"),
         "/monitoring/liveness": _simple("liveness_probe"),

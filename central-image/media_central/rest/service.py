@@ -1,20 +1,17 @@
-"""Central itself: probes, configuration, cluster statistics, UI settings, OpenAPI."""
+"""Central itself: probes, cluster statistics, UI settings, OpenAPI."""
 
 import time
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 from aiohttp import web
 from media_api.base import JsonObject
 from media_api.rest.openmetrics import CONTENT_TYPES, cluster_families, render, wanted_metrics
-from media_api.rest.redact import redact_url
 
 from media_central.cluster_stats import cluster_stats
 from media_central.rest.answers import json_answer
 from media_central.rest.context import Context, context, viewer
 from media_central.rest.openapi import openapi_document
 from media_central.rest.streams import Handler
-from media_central.settings import SETTINGS_BY_NAME, Login
 
 BUILD = 1
 
@@ -22,7 +19,6 @@ BUILD = 1
 def routes() -> list[tuple[str, str, Handler]]:
     """Method, path below the base, handler."""
     return [
-        ("GET", "/config", get_config),
         ("GET", "/config/stats", get_stats),
         ("GET", "/cluster/stats", get_cluster_stats),
         ("GET", "/ui_settings", get_ui_settings),
@@ -76,28 +72,6 @@ async def get_stats(request: web.Request) -> web.StreamResponse:
             "history_dropped_rows": ctx.history.dropped_rows,
         }
     )
-
-
-async def get_config(request: web.Request) -> web.StreamResponse:
-    """The settings in force; secrets are only said to be set."""
-    settings = context(request).settings
-    values: JsonObject = {}
-    for item in {item.name: item for item in SETTINGS_BY_NAME.values()}.values():
-        value = getattr(settings, item.name)
-        if value is not None:
-            values[item.name] = _shown(item.name, value, bool(item.metadata["secret"]))
-    values["file"] = str(settings.file) if settings.file else None
-    return json_answer(values)
-
-
-def _shown(name: str, value: Any, secret: bool) -> Any:
-    if isinstance(value, Login):
-        return {"login": value.login}
-    if name == "database_url":
-        return redact_url(value)
-    if secret:
-        return "***"
-    return value if isinstance(value, bool | int | float) else str(value)
 
 
 async def get_cluster_stats(request: web.Request) -> web.StreamResponse:

@@ -170,7 +170,8 @@ class PostgresStore:
                 async for _ in self._listen():
                     pause = RECONNECT_MIN_SECONDS
                     if not self._available:
-                        log.info("resources: %s", self._describe())
+                        what = "PostgreSQL is back" if ready.done() else "resources"
+                        log.info("%s: %s", what, self._describe())
                     self._available = True
                     if not ready.done():
                         ready.set_result(None)

@@ -18,8 +18,9 @@ async def own_postgres(tmp_path):
 
 
 async def test_central_serves_without_postgresql_and_recovers(
-    own_postgres, start_central, start_streamer, eventually
+    own_postgres, start_central, start_streamer, eventually, caplog
 ):
+    caplog.set_level("INFO", "media_central")
     central = await start_central(database_url=own_postgres.url)
     streamer = await start_streamer("s1")
     await central.api(
@@ -53,3 +54,5 @@ async def test_central_serves_without_postgresql_and_recovers(
 
     await eventually(written)
     await eventually(lambda: streamer.running == {"a", "b"})
+    await eventually(lambda: "PostgreSQL is back: " in caplog.text)
+    assert caplog.text.count("PostgreSQL is away") == 1

@@ -174,6 +174,41 @@ async def test_settings_are_shown_without_secrets(central):
     assert "test-api-key" not in json.dumps(config)
 
 
+async def test_settings_are_changed_in_their_file(start_central, tmp_path, monkeypatch):
+    for name in ("HTTP_PORT", "DATABASE_URL", "API_KEY", "EDIT_AUTH"):
+        monkeypatch.delenv(name, raising=False)
+    file = tmp_path / "central.conf"
+    file.write_text("# ours\nAPI_KEY=test-api-key\nDATABASE_URL=postgres://u:hidden@h/d\n")
+    central = await start_central(file=file)
+    _, before = await central.api("GET", "/config")
+    assert before["layouter_sleeping_interval"] == 500
+    changes = {"layouter_sleeping_interval": 7000, "log_requests": True, "strange": 1}
+    changes |= {"edit_auth": {"login": "root", "password": "pass word"}, "api_key": "***"}
+    status, saved = await central.api("PUT", "/config", changes)
+    assert (status, saved["restart_required"]) == (200, True)
+    assert saved["layouter_sleeping_interval"] == 7000
+    assert saved["edit_auth"] == {"login": "root"}
+    assert file.read_text() == (
+        "# ours\nAPI_KEY=test-api-key\nDATABASE_URL=postgres://u:hidden@h/d\n"
+        "LAYOUTER_SLEEPING_INTERVAL=7000ms\nLOG_REQUESTS=true\nEDIT_AUTH=root pass word\n"
+    )
+    read_back = {**saved, "restart_required": None}
+    status, same = await central.api("PUT", "/config", read_back)
+    assert (status, same["restart_required"]) == (200, False)
+    assert "hidden" not in json.dumps(same)
+    status, refused = await central.api("PUT", "/config", {"http_port": "many"})
+    assert (status, refused["error"]) == (400, "validation_error")
+    assert "HTTP_PORT 'many' is not a number" in refused["errors"][0]["title"]
+    monkeypatch.setenv("HTTP_PORT", "9019")
+    status, refused = await central.api("PUT", "/config", {"http_port": 9020})
+    assert (status, refused["error"]) == (409, "set_by_environment")
+
+
+async def test_without_a_file_settings_cannot_be_changed(central):
+    status, error = await central.api("PUT", "/config", {"log_requests": True})
+    assert (status, error["error"]) == (409, "no_config_file")
+
+
 async def test_unknown_paths_and_methods_have_the_error_shape(central):
     status, error = await central.api("GET", "/nothing")
     assert (status, error["errors"][0]["status"]) == (404, "404")

@@ -1,0 +1,73 @@
+"""`/lb`: one address for players and publishers, whichever streamer runs the stream."""
+
+import pytest
+
+FAKE = {"inputs": [{"url": "fake://fake"}]}
+
+
+@pytest.fixture
+async def cluster(central, start_streamer, eventually):
+    """The stream `sport/one` on `origin`; `edge` plays it too and is idle, `full` is no edge."""
+    started = {
+        "origin": await start_streamer("origin", stats={"output_kbit": 900}),
+        "edge": await start_streamer("edge", stats={"output_kbit": 100}),
+        "idle": await start_streamer("idle", stats={"output_kbit": 0}),
+    }
+    for name, streamer in started.items():
+        body = {
+            "api_url": streamer.url,
+            "cluster_key": streamer.cluster_key,
+            "public_payload_url": f"https://{name}.example.com",
+            "is_restreamer": name == "edge",
+        }
+        await central.api("PUT", f"/streamers/{name}", body)
+    wanted = {**FAKE, "streamer": "origin"}
+    await central.api("PUT", "/streams/sport%2Fone", wanted)
+
+    async def all_are_online():
+        _, listed = await central.api("GET", "/streamers")
+        return all(item["stats"] for item in listed["streamers"])
+
+    await eventually(all_are_online)
+    await eventually(lambda: started["origin"].running == {"sport/one"})
+    return started
+
+
+async def ask(central, path, method="GET"):
+    url = f"{central.api.base}/lb{path}"
+    async with central.api.http.request(method, url, allow_redirects=False) as answer:
+        return answer.status, answer.headers
+
+
+async def test_a_player_is_sent_to_the_least_loaded_and_needs_no_credentials(central, cluster):
+    status, headers = await ask(central, "/any/sport%2Fone/tracks-v1/index.m3u8?token=a%20b&x=1")
+    assert status == 302
+    assert headers["Location"] == (
+        "https://edge.example.com/sport/one/tracks-v1/index.m3u8?token=a%20b&x=1"
+    )
+    assert headers["Access-Control-Allow-Origin"] == "*"
+    assert (await ask(central, "/any/sport%2Fone/index.m3u8", "HEAD"))[0] == 302
+
+
+async def test_a_publisher_is_sent_to_the_streamer_that_captures(central, cluster):
+    status, headers = await ask(central, "/any/sport%2Fone/mpegts", "POST")
+    assert status == 307
+    assert headers["Location"] == "https://origin.example.com/sport/one/mpegts"
+
+
+async def test_an_edge_that_died_gets_nobody(central, cluster, eventually):
+    await cluster["edge"].stop()
+
+    async def sent_to_origin():
+        _, headers = await ask(central, "/any/sport%2Fone/index.m3u8")
+        return headers["Location"].startswith("https://origin.example.com/")
+
+    await eventually(sent_to_origin)
+
+
+async def test_what_cannot_be_played_is_said(central, cluster):
+    assert (await ask(central, "/any/none/index.m3u8"))[0] == 404
+    await central.api("PUT", "/streams/homeless", {**FAKE, "streamer": "nowhere"})
+    status, headers = await ask(central, "/any/homeless/index.m3u8")
+    assert (status, headers["Retry-After"]) == (503, "2")
+    assert (await central.api("GET", "/lb", headers={}))[0] == 401
