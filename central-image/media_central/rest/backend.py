@@ -86,6 +86,9 @@ def _restreamed(ctx: Context, record: Record) -> list[Record]:
     kind = "tshttps" if scheme == "https" else "tshttp"
     # MPEG-TS over HTTP: served by every streamer, without a transcoding or a segment's delay.
     source = {"url": f"{kind}://{rest.rstrip('/')}/{record.key}/mpegts"}
+    if known.get("cluster_key"):
+        # Whoever may watch is decided by the restreamer, with the rules below.
+        source["cluster_key"] = known["cluster_key"]
     viewers: JsonObject = {
         key: record.config[key]
         for key in ("title", "on_play", "protocols", "labels", "drm")

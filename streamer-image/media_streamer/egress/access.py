@@ -29,6 +29,8 @@ class AccessRequest:
     password: str = ""
     user_agent: str = ""
     referer: str = ""
+    authorization: str = ""
+    """The header, if it is that of a server of the cluster (`Cluster TIME:DIGEST`)."""
     session_hint: str = ""
     """Session that this worker believes the request belongs to; empty for a new one."""
 

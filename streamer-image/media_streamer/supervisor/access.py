@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl
 
 from media_api.auth import AuthBackendConfig, AuthSpec
-from media_api.rest.credentials import same_secret
+from media_api.rest.credentials import CredentialsError, parse_authorization, same_secret
 from media_api.server import ServerConfig
 
 from media_streamer.supervisor.auth.authorize import asks_backend, authorize
@@ -70,6 +70,7 @@ class AccessRequest:
     password: str = ""
     user_agent: str = ""
     referer: str = ""
+    authorization: str = ""
     session_hint: str = ""
 
     @classmethod
@@ -122,18 +123,22 @@ class AccessControl:
         if stream is None:
             return refusal(404, "stream_not_found", f"There is no stream {request.name!r}")
         stream.used_at = time.monotonic()
-        if (refused := self._check_stream(stream, request)) is not None:
+        relay = self._is_relay(request)
+        if (refused := self._check_stream(stream, request, relay)) is not None:
             return refused
-        token, refused = self._token(stream, request)
+        token, refused = (request.token, None) if relay else self._token(stream, request)
         if refused is not None:
             return refused
         key = self._key(stream, request, token)
         session = self._existing(stream, request, key)
         if session is None:
-            verdict = await self._verdict(stream, request, token, key)
+            verdict = allow() if relay else await self._verdict(stream, request, token, key)
             if not verdict.allowed:
                 return _refusal_of(verdict)
-            if (refused := self._check_limits(stream, request, token, verdict)) is not None:
+            if (
+                not relay
+                and (refused := self._check_limits(stream, request, token, verdict)) is not None
+            ):
                 return refused
         place = await self._streams.where(stream)
         if place is None:
@@ -142,7 +147,7 @@ class AccessControl:
         # The wait above may have let a request of the same session in.
         session = session or self._existing(stream, request, key)
         if session is None:
-            session = self._open(stream, request, token, key, verdict)
+            session = self._open(stream, request, token, key, verdict, relay)
         socket, epoch = place
         return {
             "allowed": True,
@@ -186,12 +191,29 @@ class AccessControl:
             return
         protocols = stream.config.protocols
         for session in self._sessions.of_stream(name):
-            switch = _SWITCHES.get(session.proto)
+            switch = None if session.is_relay else _SWITCHES.get(session.proto)
             # The values of _SWITCHES are members of PlayProtocol, a Literal.
             if protocols and switch and not protocols.allows(switch):  # type: ignore[arg-type]
                 self._sessions.close(session.id, "protocol denied")
 
-    def _check_stream(self, stream: Stream, request: AccessRequest) -> Answer | None:
+    def _is_relay(self, request: AccessRequest) -> bool:
+        """True for a streamer of the cluster that plays the stream to pass it on.
+
+        It proves that with the cluster key. Requests of segments are found by address and token,
+        so that others could share the session: they are never a relay's.
+        """
+        key = self._streams.config.cluster_key
+        if not (key and request.authorization) or request.kind != "play":
+            return False
+        if request.proto in SEGMENTED_PROTOCOLS:
+            return False
+        try:
+            credentials = parse_authorization(request.authorization)
+        except CredentialsError:
+            return False
+        return credentials is not None and credentials.is_cluster(key, time.time())
+
+    def _check_stream(self, stream: Stream, request: AccessRequest, relay: bool) -> Answer | None:
         if stream.config.disabled:
             return refusal(404, "stream_disabled", stream.problem or "The stream is disabled")
         if request.kind == "publish":
@@ -204,7 +226,7 @@ class AccessControl:
         if switch is None:
             return refusal(403, "protocol_unknown", f"There is no protocol {request.proto!r} here")
         # PlayProtocol is a Literal; the values of _SWITCHES are members of it.
-        if protocols is not None and not protocols.allows(switch):  # type: ignore[arg-type]
+        if protocols and not relay and not protocols.allows(switch):  # type: ignore[arg-type]
             return refusal(403, "protocol_denied", f"The stream may not be played by {switch}")
         return None
 
@@ -325,7 +347,13 @@ class AccessControl:
         return None
 
     def _open(
-        self, stream: Stream, request: AccessRequest, token: str, key: str, verdict: Verdict
+        self,
+        stream: Stream,
+        request: AccessRequest,
+        token: str,
+        key: str,
+        verdict: Verdict,
+        relay: bool,
     ) -> Session:
         segmented = request.proto in SEGMENTED_PROTOCOLS and request.kind == "play"
         spec = _spec(stream, request.kind)
@@ -344,8 +372,9 @@ class AccessControl:
             owner=verdict.user_id or token,
             max_sessions=_user_limit(stream, verdict),
             soft_limitation=bool(spec and spec.soft_limitation),
+            is_relay=relay,
         )
-        if asks_backend(spec):
+        if asks_backend(spec) and not relay:
             session.recheck_at = time.monotonic() + verdict.auth_seconds
         if request.proto in UNCOUNTED_PROTOCOLS:
             session.id = str(uuid.uuid4())
@@ -354,7 +383,7 @@ class AccessControl:
 
     async def _recheck(self, session: Session) -> None:
         stream = await self._streams.find(session.name, session.kind)
-        if stream is None:
+        if stream is None or session.is_relay:
             return  # removing a stream closes its sessions
         session.request_number += 1
         session.recheck_at = None  # until the answer is there

@@ -47,6 +47,8 @@ class Session:
     """Whom `max_sessions` counts: the user that the backend named, else the token."""
     max_sessions: int | None = None
     soft_limitation: bool = False
+    is_relay: bool = False
+    """Another streamer of the cluster, which decides about its own viewers."""
     opened_at: float = field(default_factory=time.time)
     updated_at: float = field(default_factory=time.time)
     first_byte_at: float | None = None

@@ -173,6 +173,7 @@ async def test_on_demand_streams_are_given_on_request_only(
     assert relayed["static"] is False
     assert relayed["inputs"][0]["url"].startswith("tshttp://127.0.0.1:")
     assert relayed["inputs"][0]["url"].endswith("/a/b/mpegts")
+    assert relayed["inputs"][0]["cluster_key"] == "cluster", "it is let in past on_play"
     assert (await central.api("GET", "/streamers/s1/dynamic-streams"))[0] == 400
     assert (await central.api("GET", "/streamers/nobody/streams"))[0] == 404
 

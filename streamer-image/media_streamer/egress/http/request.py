@@ -42,6 +42,7 @@ class MediaRequest:
     def access_request(self, proto: str, kind: AccessKind = "play") -> AccessRequest:
         """The question to the supervisor."""
         headers = self.http.headers
+        authorization = headers.get("Authorization", "")
         return AccessRequest(
             name=self.route.name,
             proto=proto,
@@ -52,6 +53,7 @@ class MediaRequest:
             password=self.query.get("password", ""),
             user_agent=headers.get("User-Agent", ""),
             referer=headers.get("Referer", ""),
+            authorization=authorization if authorization.startswith("Cluster ") else "",
         )
 
     def session_query(self, token: str) -> str:

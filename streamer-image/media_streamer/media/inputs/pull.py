@@ -8,6 +8,7 @@ local file: the protocol whitelist names only network protocols.
 """
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 import av
 from av.container import InputContainer
 from media_api.input import InputConfig
+from media_api.rest.credentials import cluster_header
 
 from media_streamer.media.inputs.base import InputError, Limits, Receiver
 from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS, DemuxInput
@@ -78,7 +80,12 @@ def _http_scheme(config: InputConfig) -> str:
 
 def _tshttp(config: InputConfig, limits: Limits) -> Source:
     url = _with_scheme(config.url, _http_scheme(config))
-    return Source(url, "mpegts", {**_http_options(config), "seekable": "0"})
+    options = {**_http_options(config), "seekable": "0"}
+    if config.cluster_key:
+        # Made for each attempt: it is good for a few minutes.
+        line = f"Authorization: {cluster_header(config.cluster_key, time.time())}\r\n"
+        options["headers"] = options.get("headers", "") + line
+    return Source(url, "mpegts", options)
 
 
 def _hls(config: InputConfig, limits: Limits) -> Source:

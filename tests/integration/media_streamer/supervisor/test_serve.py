@@ -236,3 +236,27 @@ async def test_rtmp_in_and_out(streamer: Streamer) -> None:
         if publisher.returncode is None:
             publisher.kill()
             await publisher.wait()
+
+
+async def test_a_second_streamer_passes_a_protected_stream_on(tmp_path: Path) -> None:
+    # Nobody answers at port 9: on_play lets no viewer in.
+    protected = "stream demo { input fake://fake; on_play http://127.0.0.1:9/; protocols -mpegts; }"
+    directories = [tmp_path / "origin", tmp_path / "edge"]
+    for directory in directories:
+        directory.mkdir()
+    origin, edge = (Streamer(directory) for directory in directories)
+    try:
+        origin.write(f"cluster_key together;\n{protected}\n")
+        await origin.serve()
+        await origin.running("demo")
+        async with origin.session.get(f"{origin.base}/demo/mpegts") as answer:
+            assert answer.status == 403
+        source = f"tshttp://127.0.0.1:{origin.http_port}/demo/mpegts"
+        edge.write(f"stream demo {{ input {source} cluster_key=together; }}\n")
+        await edge.serve()
+        await edge.running("demo")
+        assert await ffprobe(f"{edge.base}/demo/mpegts") == ["aac", "h264"]
+        assert "together" not in origin.log + edge.log
+    finally:
+        await origin.close()
+        await edge.close()

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from media_api.rest.credentials import cluster_header
 from media_api.server import ServerConfig
 from media_streamer.supervisor.access import AccessControl, AccessRequest
 from media_streamer.supervisor.auth.http_backend import HttpBackend
@@ -101,6 +102,41 @@ async def test_protocol_switches(world: World) -> None:
     for denied in ("hls", "llhls", "tshttp", "jpeg", "player"):
         assert (await world.ask(proto=denied))["status"] == 403
     assert (await world.ask(proto="gopher"))["code"] == "protocol_unknown"
+
+
+async def test_a_streamer_of_the_cluster_passes_it_on_past_the_rules_for_viewers(
+    world: World,
+) -> None:
+    world.backend.status = 403
+    world.configure(
+        {"on_play": {"url": world.url}, "protocols": {"tshttp": False}},
+        cluster_key="together",
+        max_sessions=1,
+        auto_token=False,
+    )
+    good = cluster_header("together", time.time())
+    relay = await world.ask(proto="tshttp", authorization=good)
+    assert relay["allowed"]
+    assert world.backend.questions == []
+    for changes in (
+        {"authorization": cluster_header("apart", time.time())},
+        {"authorization": cluster_header("together", time.time() - 3600)},
+        {"authorization": "Cluster nonsense"},
+        {"authorization": ""},
+        {"authorization": good, "proto": "hls"},  # others would share its session
+        {"authorization": good, "kind": "publish"},
+    ):
+        assert (await world.ask(**{"proto": "tshttp", **changes}))["status"] == 403, changes
+    # Neither a changed configuration nor an operator who asks anew cuts it off.
+    world.control.stream_changed("a")
+    await world.control.reauthorize("a")
+    assert world.sessions.get(relay["session_id"]) is not None
+
+
+async def test_without_a_cluster_key_nobody_is_of_the_cluster(world: World) -> None:
+    world.configure({"protocols": {"tshttp": False}})
+    header = cluster_header("", time.time())
+    assert (await world.ask(proto="tshttp", authorization=header))["status"] == 403
 
 
 async def test_protocol_switched_off_ends_its_sessions(world: World) -> None:

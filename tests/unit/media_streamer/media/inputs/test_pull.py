@@ -53,6 +53,16 @@ def test_http_options() -> None:
     assert options["headers"] == "X-Key: 1\r\nB: 2\r\n"
 
 
+def test_the_cluster_key_is_sent_as_a_digest_of_now() -> None:
+    headers = source("tshttp://host/a", cluster_key="together", headers={"B": "2"}).options[
+        "headers"
+    ]
+    assert headers.startswith("B: 2\r\nAuthorization: Cluster ")
+    assert headers.endswith("\r\n")
+    assert "together" not in headers
+    assert "headers" not in source("hls://host/a", cluster_key="together").options
+
+
 def test_a_header_cannot_smuggle_another() -> None:
     with pytest.raises(InputError):
         source("hls://host/a", headers={"X": "1\r\nHost: evil"})
