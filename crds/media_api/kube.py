@@ -1,6 +1,6 @@
 """The Kubernetes API as Central and the operator use it: plain dicts over `kubernetes.aio`.
 
-The client library gives authentication, TLS and retries of reads; this module gives the five verbs
+The client library gives authentication and TLS; this module gives the five verbs
 that level-based controllers need, the errors they must tell apart, and one self-healing watch.
 Only this module imports the client library.
 """
@@ -142,7 +142,8 @@ class KubeClient:
             # The library would take the variable as it was when it was imported.
             file = os.environ.get("KUBECONFIG") or None
             await config.load_config(config_file=file, client_configuration=configuration)
-        configuration.retries = 0
+        # 0 would be without end: a refused read then waits in silence until its time-out.
+        configuration.retries = None
         configuration.connection_pool_maxsize = 64
         return cls(configuration)
 

@@ -127,7 +127,7 @@ class ApiServer:
             host=url, api_key={"BearerToken": TOKEN}, api_key_prefix={"BearerToken": "Bearer"}
         )
         configuration.verify_ssl = False
-        configuration.retries = 0
+        configuration.retries = None
         return configuration
 
     def kubeconfig(self, url: str = "") -> str:

@@ -81,10 +81,11 @@ def store_error(error: StoreError) -> ApiError:
     if isinstance(error, NameTakenError):
         return ApiError(409, "name_taken", str(error))
     if isinstance(error, StoreUnavailableError):
+        done = "it is not known whether this was done" if error.unknown else "nothing was changed"
         return ApiError(
             503,
             "store_unavailable",
-            f"nothing was changed, streams go on: {error}; repeat the request later",
+            f"{done}, streams go on: {error}; repeat the request later",
             headers={"Retry-After": "5"},
         )
     return ApiError(500, "store_error", str(error))

@@ -44,7 +44,12 @@ class StoreError(Exception):
 
 
 class StoreUnavailableError(StoreError):
-    """The backend does not answer now."""
+    """The backend does not answer now, or refuses all writes."""
+
+    def __init__(self, message: str, *, unknown: bool = False) -> None:
+        """`unknown`: nobody knows whether the write was made; to repeat it does no harm."""
+        super().__init__(message)
+        self.unknown = unknown
 
 
 class NameTakenError(StoreError):

@@ -142,6 +142,26 @@ async def test_a_refusal_says_when_to_come_again(api_server: ApiServer, namespac
     assert (caught.value.is_transient, caught.value.retry_after_seconds) == (True, 7.0)
 
 
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_a_refusal_is_told_at_once_and_not_tried_again_in_silence(
+    api_server: ApiServer, namespace: str, status: int
+) -> None:
+    async with ChaosProxy(api_server.url) as proxy:
+        client = api_server.client(proxy.url)
+        proxy.faults = [Fault(status)]
+        for request in (
+            client.list(kube.CONFIG_MAP, namespace),
+            client.delete(kube.CONFIG_MAP, namespace, "a"),
+            client.create(kube.CONFIG_MAP, namespace, config_map("a")),
+            client.replace(kube.CONFIG_MAP, namespace, config_map("a")),
+        ):
+            with pytest.raises(KubeError) as caught:
+                await request
+            assert caught.value.status == status
+        await client.close()
+    assert proxy.failed[status] == 4
+
+
 async def test_errors_are_told_apart(kube_client: KubeClient, namespace: str) -> None:
     await kube_client.create(kube.CONFIG_MAP, namespace, config_map("a"))
     with pytest.raises(KubeError) as caught:
@@ -189,7 +209,7 @@ async def test_a_server_that_does_not_answer_is_a_time_out(
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     configuration = Configuration(host=f"http://127.0.0.1:{port}")
-    configuration.retries = 0
+    configuration.retries = None
     client = KubeClient(configuration)
     try:
         with pytest.raises(TimeoutError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from media_central.embedded import EmbeddedPostgres
 from media_central.settings import Login, Settings
 
 from tests.support.api_server import ApiServer
+from tests.support.chaos_proxy import WRITES, ChaosProxy, Fault, WatchEnd
 
 pytestmark = pytest.mark.timeout(150)  # the first test starts an API server
 
@@ -101,6 +103,86 @@ async def test_the_api_writes_and_reads_resources(
         assert (await call(http, "DELETE", f"{streams}/two"))[0] == 404
         items, _ = await kube_client.list(kube.STREAM, namespace)
         assert sorted(item["metadata"]["name"] for item in items) == ["git", "three"]
+
+
+def titles(answer: Any) -> dict[str, str]:
+    return {item["name"]: item["title"] for item in answer["streams"]}
+
+
+async def test_writes_that_the_api_server_refuses_are_not_reported_as_made(
+    settings: Settings, http: aiohttp.ClientSession, api_server: ApiServer,
+    kube_client: KubeClient, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    async with ChaosProxy(api_server.url) as proxy:
+        (tmp_path / "kubeconfig").write_text(api_server.kubeconfig(proxy.url))
+        async with running_in_cluster(settings) as central:
+            streams = f"{central.url}/streamer/api/v3/streams"
+            assert (await call(http, "PUT", f"{streams}/a", {"title": "first"}))[0] == 200
+            for fault in (
+                Fault(429, retry_after=1), Fault(500), Fault(503), Fault(), Fault(delay=5),
+            ):  # fmt: skip
+                limit = 1.0 if fault.delay else 15.0  # seconds
+                monkeypatch.setattr(kube, "REQUEST_TIMEOUT_SECONDS", limit)
+                proxy.faults = [replace(fault, methods=WRITES)]
+                for method, path, body in (
+                    ("PUT", "a", {"title": "second"}),
+                    ("PUT", "b", {"title": "second"}),
+                    ("PUT", "batch", [{"name": "a", "title": "third"}, {"name": "c"}]),
+                    ("DELETE", "a", None),
+                ):
+                    status, answer = await call(http, method, f"{streams}/{path}", body)
+                    assert (status, answer["error"]) == (503, "store_unavailable"), (fault, path)
+                    assert "Traceback" not in str(answer)
+                    title = answer["errors"][0]["title"]
+                    assert "API server" in title
+                    assert ("nothing was changed" in title) == bool(fault.status)
+                assert titles((await call(http, "GET", streams))[1]) == {"a": "first"}
+            items, _ = await kube_client.list(kube.STREAM, namespace)
+            assert [item["spec"]["title"] for item in items] == ["first"]
+            proxy.faults = []
+            assert (await call(http, "PUT", f"{streams}/a", {"title": "second"}))[0] == 200
+
+
+async def test_what_was_reported_as_made_in_a_storm_is_there_afterwards(
+    settings: Settings, http: aiohttp.ClientSession, api_server: ApiServer,
+    kube_client: KubeClient, namespace: str, tmp_path: Path, eventually: Any,
+) -> None:  # fmt: skip
+    async with ChaosProxy(api_server.url) as proxy:
+        (tmp_path / "kubeconfig").write_text(api_server.kubeconfig(proxy.url))
+        no_wait = replace(settings, layouter_enabled=False)  # nobody places them here
+        async with running_in_cluster(no_wait) as central:
+            streams = f"{central.url}/streamer/api/v3/streams"
+            proxy.faults = [Fault(429, share=0.1), Fault(500, share=0.1), Fault(share=0.1)]
+            made: dict[str, str] = {}
+            answers: Counter[int] = Counter()
+            ends: list[WatchEnd] = ["half an event", "cut", "410", "500"]
+
+            async def write(name: str) -> None:
+                for number in range(8):
+                    body = {"title": f"{number}"}
+                    status, _ = await call(http, "PUT", f"{streams}/{name}", body)
+                    answers[status] += 1
+                    if status == 200:
+                        made[name] = body["title"]
+                    elif name in made:
+                        del made[name]  # it may have been made: the answer was cut
+                    assert (await call(http, "GET", streams))[0] == 200
+
+            async def break_watches() -> None:
+                for end in ends:
+                    await eventually(lambda wanted=end: proxy.break_watches(wanted))
+
+            await asyncio.gather(break_watches(), *(write(f"s{index}") for index in range(10)))
+            assert set(answers) == {200, 503}, "never a crash"
+            proxy.faults = []
+
+            async def as_the_server_has_it() -> bool:
+                items, _ = await kube_client.list(kube.STREAM, namespace)
+                there = {item["metadata"]["name"]: item["spec"]["title"] for item in items}
+                assert made.items() <= there.items()
+                return titles((await call(http, "GET", streams))[1]) == there
+
+            await eventually(as_the_server_has_it, 30)
 
 
 async def test_the_history_begins_when_postgresql_comes(

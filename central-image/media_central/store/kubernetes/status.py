@@ -4,18 +4,20 @@ Written on transitions only, by server-side apply as manager `central`; the oper
 Numbers never go into a status. Several Centrals may write: each write is for the state of the
 object that its writer saw, so the first one changes something and the others find it so. Where
 Centrals see different things, each says it once and again after a minute at the earliest, so they
-do not fight. A Central that lost its watches sees old objects and writes nothing.
+do not fight. An API server in trouble is asked less. A Central that lost its watches sees old
+objects and writes nothing.
 """
 
 import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
 from media_api import kube
-from media_api.kube import KubeClient, KubeError
+from media_api.kube import KubeClient, KubeError, log_level
 from media_api.resources.conditions import timestamp
 from media_api.rest.redact import redact_text, redact_url
 
@@ -29,6 +31,10 @@ from media_central.streamers.link import StreamerLink
 log = logging.getLogger(__name__)
 
 PARALLEL_WRITES = 8
+TROUBLE_IN_A_ROW = 10
+"""So many failures without a success between them end a round."""
+RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Pauses after rounds with failures."""
 QUEUE_LIMIT = 100_000
 MAX_MESSAGE_CHARS = 512
 REPEAT_SECONDS = 60.0
@@ -49,6 +55,9 @@ class StatusWriter:
         self._said: dict[Target, Seen] = {}
         """What the object said last in agreement with what was seen here."""
         self._writing: set[Target] = set()
+        self._in_a_row = 0
+        self._problems: Counter[str] = Counter()
+        """Failures of this round by their cause."""
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -142,31 +151,45 @@ class StatusWriter:
 
     async def _write_for_ever(self) -> None:
         slots = asyncio.Semaphore(PARALLEL_WRITES)
+        failures = 0
         while True:
             await self._wake.wait()
             self._wake.clear()
             wanted, self._wanted = self._wanted, {}
             self._writing = set(wanted)
+            self._in_a_row, self._problems = 0, Counter()
             await asyncio.gather(
                 *(self._write(slots, target, seen, body) for target, (seen, body) in wanted.items())
             )
             self._writing = set()
+            failures = failures + 1 if self._problems else 0
+            if failures:
+                pause = RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1]
+                for problem, count in self._problems.items():
+                    text = "%d statuses were not written: %s; attempt %d, again in %s s"
+                    log.log(log_level(failures), text, count, problem, failures, pause)
+                await asyncio.sleep(pause)
 
     async def _write(
         self, slots: asyncio.Semaphore, target: Target, seen: Seen, body: Body
     ) -> None:
         kind, namespace, name = target
         async with slots:
+            if self._in_a_row >= TROUBLE_IN_A_ROW:
+                return  # what is left would fail too; the next poll asks for it again
             try:
                 written = await self._client.apply(
                     kind, namespace, body, manager=MANAGER, force=True, subresource="status"
                 )
             except (KubeError, TimeoutError) as error:
                 # The next poll asks for it again, if it is still to be said.
-                outdated = isinstance(error, KubeError) and (error.is_conflict or error.is_gone)
-                level = logging.DEBUG if outdated else logging.WARNING
-                log.log(level, "status of %s %s/%s: %s", kind.kind, namespace, name, error)
+                if isinstance(error, KubeError) and (error.is_conflict or error.is_gone):
+                    log.debug("status of %s %s/%s: %s", kind.kind, namespace, name, error)
+                else:
+                    self._in_a_row += 1
+                    self._problems[str(error) or "no answer in time"] += 1
                 return
+        self._in_a_row = 0
         if len(self._said) >= QUEUE_LIMIT:  # mostly of objects that are gone
             self._said.clear()
         self._said[target] = seen

@@ -244,11 +244,17 @@ def _is_outdated(error: KubeError | TimeoutError) -> bool:
 
 def _store_error(error: KubeError | TimeoutError) -> StoreError:
     if isinstance(error, TimeoutError):
-        return StoreUnavailableError("the Kubernetes API server does not answer in time")
+        return StoreUnavailableError(
+            "the Kubernetes API server does not answer in time", unknown=True
+        )
     if error.owners:
         fields = ", ".join(sorted({field.removeprefix(".spec.") for field, _ in error.owners}))
         names = ", ".join(sorted({owner for _, owner in error.owners}))
         return OwnerConflictError(fields, names)
     if error.status in (400, 422) or _BAD_PATCH in error.message:
         return InvalidResourceError(error.message)
+    if not error.status:
+        return StoreUnavailableError(
+            f"the Kubernetes API server does not answer: {error.message}", unknown=True
+        )
     return StoreUnavailableError(f"the Kubernetes API server refuses: {error}")

@@ -7,13 +7,20 @@ from typing import Any
 import pytest
 from media_api import kube
 from media_api.kube import KubeClient
-from media_central.store.kubernetes import KubernetesStore
+from media_central.store.kubernetes import KubernetesStore, status
 from media_central.store.kubernetes.status import StatusWriter
 from media_central.store.port import Kind
+
+from tests.support.api_server import ApiServer
+from tests.support.chaos_proxy import WRITES, ChaosProxy, Fault
 
 pytestmark = pytest.mark.timeout(150)  # the first test starts an API server
 
 Eventually = Callable[..., Any]
+PLACED = {
+    "type": "Scheduled", "status": "True", "reason": "Placed", "message": "on h",
+    "lastTransitionTime": "2026-01-01T00:00:00Z",
+}  # fmt: skip
 
 
 class CountingClient:
@@ -52,7 +59,12 @@ class Replica:
 
     def poll(self, **stats: Any) -> None:
         """The streamer h answered so about the stream s; without statistics: it did not."""
-        observed = SimpleNamespace(streams={"s": {"stats": stats}}) if stats else None
+        self.poll_all({"s": stats} if stats else None)
+
+    def poll_all(self, streams: dict[str, Any] | None) -> None:
+        """Statistics by stream; None: the streamer did not answer."""
+        told = {name: {"stats": stats} for name, stats in (streams or {}).items()}
+        observed = None if streams is None else SimpleNamespace(streams=told)
         link = SimpleNamespace(hostname="h", observed=observed, error="refused")
         for listener in self._listeners:
             listener(link)
@@ -72,11 +84,7 @@ async def replicas(
     for replica in both:
         await replica.start()
     await both[0].store.put(Kind.STREAM, "s", {"inputs": [{"url": "fake://fake"}]})
-    placed = {
-        "type": "Scheduled", "status": "True", "reason": "Placed", "message": "on h",
-        "lastTransitionTime": "2026-01-01T00:00:00Z",
-    }  # fmt: skip
-    body = {"metadata": {"name": "s"}, "status": {"streamer": "h", "conditions": [placed]}}
+    body = {"metadata": {"name": "s"}, "status": {"streamer": "h", "conditions": [PLACED]}}
     await kube_client.apply(kube.STREAM, namespace, body, manager="operator", subresource="status")
     for replica in both:
         await eventually(lambda one=replica: (one.store.get(Kind.STREAM, "s") or {}).layout)
@@ -137,6 +145,43 @@ async def test_nothing_is_written_from_old_data(
     monkeypatch.setitem(one.store._mirror._in_sync, "streams", True)
     one.poll(alive=True)
     await eventually(lambda: one.condition() == ("True", "FramesArrive"))
+
+
+async def test_a_server_in_trouble_is_asked_less_and_told_later(
+    api_server: ApiServer, kube_client: KubeClient, namespace: str, eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    names = [f"s{number}" for number in range(60)]
+    for name in names:
+        body = {"metadata": {"name": name}, "spec": {"inputs": [{"url": "fake://fake"}]}}
+        await kube_client.create(kube.STREAM, namespace, body)
+        await kube_client.merge(
+            kube.STREAM, namespace, name, {"status": {"streamer": "h", "conditions": [PLACED]}},
+            "status",
+        )  # fmt: skip
+    async with ChaosProxy(api_server.url) as proxy:
+        client = api_server.client(proxy.url)
+        replica = Replica(client, namespace)
+        await replica.start()
+        proxy.faults = [Fault(503, methods=WRITES)]
+        told = {name: {"alive": True} for name in names}
+        replica.poll_all(told)
+        await eventually(lambda: [r for r in caplog.records if "statuses were not" in r.message])
+        for _ in range(20):  # a storm of polls is no storm of requests
+            replica.poll_all(told)
+        refused = proxy.failed[503]
+        assert 0 < refused < 2 * (status.TROUBLE_IN_A_ROW + status.PARALLEL_WRITES)
+        assert len([r for r in caplog.records if "statuses were not" in r.message]) == 1
+        proxy.faults = []
+
+        async def all_active() -> bool:
+            replica.poll_all(told)
+            items, _ = await kube_client.list(kube.STREAM, namespace)
+            return all(item["status"].get("activeStreamer") == "h" for item in items)
+
+        await eventually(all_active, 30)
+        await replica.close()
+        await client.close()
 
 
 async def test_external_streamers_are_reachable_or_not(
