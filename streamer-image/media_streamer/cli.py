@@ -24,6 +24,22 @@ from media_streamer.supervisor.supervisor import LOG_LEVELS, StartFailed, Superv
 
 log = logging.getLogger("streamer")
 
+_EPILOG = """\
+SIGHUP reads the configuration file again, SIGTERM and SIGINT end the server.
+
+environment (wins over the file, ports are added to those of the file):
+  STREAMER_HTTP, STREAMER_HTTPS, STREAMER_RTMP      ports
+  STREAMER_EDIT_AUTH, STREAMER_VIEW_AUTH            "login password" of the API and the UI
+  STREAMER_CLUSTER_KEY                              key of the servers of the cluster
+  STREAMER_CONFIG_EXTERNAL                          backend that gives the streams
+  STREAMER_HOSTNAME                                 name of this server in the cluster
+  STREAMER_LOG_LEVEL                                debug, info, warning or error
+  STREAMER_MEDIA_WORKERS, STREAMER_EGRESS_WORKERS   processes (default: cores, at most 8)
+  STREAMER_SEGMENTS_DIR                             HLS segments (default: shared memory)
+  STREAMER_STATE_DIR                                what survives a restart
+  STREAMER_RUNTIME_DIR                              sockets (default: a new directory)
+"""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run; returns the exit status."""
@@ -55,11 +71,24 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="streamer", description="Media server.")
-    parser.add_argument(
-        "-c", "--config", type=Path, default=DEFAULT_CONFIG_PATH, help="configuration file"
+    parser = argparse.ArgumentParser(
+        prog="streamer",
+        description="Media server.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--check", action="store_true", help="only check the configuration file")
+    parser.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        default=DEFAULT_CONFIG_PATH,
+        help=f"configuration file (default {DEFAULT_CONFIG_PATH})",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="print every error of the configuration file and what has no effect; exit 1 on errors",
+    )
     parser.add_argument("--version", action="version", version=server_version())
     parser.add_argument("file", type=Path, nargs="?", help="the file, for --check")
     return parser
