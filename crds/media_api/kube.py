@@ -26,7 +26,7 @@ REQUEST_TIMEOUT_SECONDS = 15.0
 WATCH_TIMEOUT_SECONDS = 290
 """The server ends a watch after this time (it resumes); below the 5 min of many load balancers."""
 WATCH_SILENCE_SECONDS = 75.0
-"""Bookmarks come about once a minute; a watch silent for longer is taken for dead."""
+"""Bookmarks come about once a minute; a watch silent for longer is opened anew."""
 SHORT_WATCH_SECONDS = 1.0
 """A watch that the server ends sooner is not opened again at once."""
 LIST_CHUNK = 500
@@ -295,6 +295,11 @@ class KubeClient:
                         yield WatchEvent("ALIVE", {})
                     else:
                         yield WatchEvent(event["type"], _typed(kind, event["object"]))
+            except TimeoutError:
+                # Dead, or a kind of which nothing is written: its bookmarks wait for etcd's notices
+                # of progress (10 min). A new connection tells, and resumes without a list.
+                log.debug("watch of %s is silent and is opened anew", kind.plural)
+                yield WatchEvent("ALIVE", {})
             finally:
                 response.close()
             if asyncio.get_running_loop().time() - opened < SHORT_WATCH_SECONDS:

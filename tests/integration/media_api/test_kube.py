@@ -102,14 +102,31 @@ async def test_a_watch_that_the_server_ends_resumes_without_a_list(
         assert {event.type for event in seen} <= {"ADDED", "ALIVE"}
 
 
-async def test_a_silent_watch_is_taken_for_dead(
+async def test_a_silent_watch_is_opened_anew_and_resumes_without_a_list(
     kube_client: KubeClient, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with watching(kube_client, namespace) as following:
         await until(following, "SYNCED")
         monkeypatch.setattr(kube, "WATCH_SILENCE_SECONDS", 0.3)
-        waiting = asyncio.ensure_future(until(following, "SYNCED"))
-        assert [event.type for event in await waiting][:2] == ["LOST", "RELIST"]
+        assert [event.type for event in await until(following, "ALIVE")] == ["ALIVE"]
+        await kube_client.create(kube.CONFIG_MAP, namespace, config_map("a"))
+        seen = await until(following, "ADDED")
+        assert {event.type for event in seen} <= {"ADDED", "ALIVE"}
+        assert names(seen) == ["a"]
+
+
+async def test_a_silent_watch_of_a_server_that_is_gone_is_lost(
+    api_server: ApiServer, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ChaosProxy(api_server.url) as proxy:
+        client = api_server.client(proxy.url)
+        async with watching(client, namespace) as following:
+            await until(following, "SYNCED")
+            monkeypatch.setattr(kube, "WATCH_SILENCE_SECONDS", 0.3)
+            await until(following, "ALIVE")
+            proxy.faults = [Fault()]
+            await until(following, "LOST")
+        await client.close()
 
 
 async def test_a_list_that_expires_while_it_is_read_begins_anew(
