@@ -26,6 +26,11 @@ class Settings:
     default_pool: bool = True
     """`DEFAULT_POOL`: make a Streamer `default` where there are Streams and no Streamer."""
 
+    @property
+    def cluster_wide(self) -> bool:
+        """It serves all namespaces."""
+        return self.namespace is None
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         return cls(

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
+from media_api.resources.names import pod_hostname
+
 from media_operator.objects import Object, PodObject, Snapshot, TierObject
 from media_operator.planner.actions import Plan
 from media_operator.planner.placement import DEFAULT_CHANNEL_LIMIT, StreamerOffer
 from media_operator.planner.reach import Reach, reach
 from media_operator.render.streamer import gpu_count
+from media_operator.settings import Settings
 
 NOT_READY_GRACE_SECONDS = 4.0
 """A pod that misses two readiness probes keeps its streams: moving costs more than the blip."""
@@ -24,7 +27,9 @@ class Server:
     problem: str
 
 
-def servers(namespace: str, snapshot: Snapshot, now: datetime, plan: Plan) -> list[Server]:
+def servers(
+    namespace: str, snapshot: Snapshot, settings: Settings, now: datetime, plan: Plan
+) -> list[Server]:
     """All streamers of a namespace."""
     pods_of: dict[str, list[PodObject]] = {}
     for pod in snapshot.pods.values():
@@ -37,11 +42,20 @@ def servers(namespace: str, snapshot: Snapshot, now: datetime, plan: Plan) -> li
         if tier.external:
             result.append(_external(tier))
         else:
-            result += [_pod(tier, pod, snapshot, now, plan) for pod in pods_of.get(name, [])]
+            result += [
+                _pod(tier, pod, snapshot, settings, now, plan) for pod in pods_of.get(name, [])
+            ]
     return result
 
 
-def _pod(tier: TierObject, pod: PodObject, snapshot: Snapshot, now: datetime, plan: Plan) -> Server:
+def _pod(
+    tier: TierObject,
+    pod: PodObject,
+    snapshot: Snapshot,
+    settings: Settings,
+    now: datetime,
+    plan: Plan,
+) -> Server:
     online = pod.ready
     if not online and pod.ready_since is not None and not pod.problem:
         blip = (now - pod.ready_since).total_seconds()
@@ -51,8 +65,9 @@ def _pod(tier: TierObject, pod: PodObject, snapshot: Snapshot, now: datetime, pl
             plan.look_again(NOT_READY_GRACE_SECONDS - blip)
     return Server(
         offer=StreamerOffer(
-            hostname=pod.name,
+            hostname=pod_hostname(pod.name, pod.namespace, cluster_wide=settings.cluster_wide),
             pool=tier.name,
+            pod=pod.name,
             online=online,
             draining=pod.terminating_until is not None or tier.deleting,
             labels={**pod.labels, **tier.labels},

@@ -67,6 +67,8 @@ class StreamerOffer:
     hostname: str
     pool: str = ""
     """The pool it belongs to; streams may name the pool in place of the streamer."""
+    pod: str = ""
+    """Its name within its namespace, where that is not `hostname`; streams may name it too."""
     online: bool = True
     draining: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -76,7 +78,7 @@ class StreamerOffer:
     """Capacity in kbit/s; 0 for no limit."""
 
     def answers_to(self, name: str) -> bool:
-        return name in (self.hostname, self.pool)
+        return name in (self.hostname, self.pool, self.pod)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def make_plan(snapshot: Snapshot, settings: Settings, now: datetime) -> Plan:
     for namespace in sorted({stream.namespace for stream in snapshot.streams.values()}):
         if settings.default_pool:
             _default_pool(namespace, snapshot, plan)
-        plan_streams(namespace, snapshot, now, plan)
+        plan_streams(namespace, snapshot, settings, now, plan)
     return plan
 
 

@@ -12,17 +12,19 @@ from media_operator.objects import Snapshot, StreamObject
 from media_operator.planner.actions import Note, Plan, WriteStatus
 from media_operator.planner.offers import Server, seeded, servers
 from media_operator.planner.placement import Assignment, Decision, StreamDemand, place
+from media_operator.settings import Settings
 
 
-def plan_streams(namespace: str, snapshot: Snapshot, now: datetime, plan: Plan) -> None:
+def plan_streams(
+    namespace: str, snapshot: Snapshot, settings: Settings, now: datetime, plan: Plan
+) -> None:
     """Add what must be written for the Streams of `namespace` to `plan`."""
     streams = sorted(
         (s for s in snapshot.streams.values() if s.namespace == namespace),
         key=lambda stream: (stream.created, stream.name),
     )
-    by_hostname = {
-        server.offer.hostname: server for server in servers(namespace, snapshot, now, plan)
-    }
+    found_servers = servers(namespace, snapshot, settings, now, plan)
+    by_hostname = {server.offer.hostname: server for server in found_servers}
     owners: dict[str, str] = {}
     for stream in streams:
         owners.setdefault(stream.stream_name, stream.name)

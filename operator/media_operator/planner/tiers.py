@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from media_api.resources.names import pod_hostname
+
 from media_operator import conditions
 from media_operator.conditions import Condition, parse_timestamp, timestamp
 from media_operator.objects import Object, PodObject, Snapshot, TierObject
@@ -35,7 +37,7 @@ def plan_tier(
     if tier.deleting:
         # The garbage collector removes what the resource owns.
         return
-    replicas, shrink_at = _replicas(tier, snapshot, now, plan)
+    replicas, shrink_at = _replicas(tier, snapshot, settings, now, plan)
     render = streamer_objects if tier.kind == "Streamer" else cache_objects
     wanted = {
         (body["kind"], tier.namespace, body["metadata"]["name"]): _hashed(body)
@@ -62,7 +64,7 @@ def plan_tier(
 
 
 def _replicas(
-    tier: TierObject, snapshot: Snapshot, now: datetime, plan: Plan
+    tier: TierObject, snapshot: Snapshot, settings: Settings, now: datetime, plan: Plan
 ) -> tuple[int, str | None]:
     """Pods to run, and when the pool may shrink (RFC 3339; None if it need not)."""
     spec = tier.spec
@@ -70,7 +72,9 @@ def _replicas(
         return int(spec.get("replicas", 1)), None
     low, high = int(spec.get("minReplicas") or 1), int(spec["maxReplicas"])
     limit = int(spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT)
-    names = {f"{common.child_name(tier)}-{index}" for index in range(high)}
+    wide = settings.cluster_wide
+    pods = [f"{common.child_name(tier)}-{index}" for index in range(high)]
+    names = {pod_hostname(pod, tier.namespace, cluster_wide=wide) for pod in pods}
     count = sum(
         1
         for stream in snapshot.streams.values()

@@ -5,6 +5,8 @@ import hashlib
 import json
 from typing import Any
 
+from media_api.resources.names import pod_hostname
+
 from media_operator.objects import TierObject
 from media_operator.render import common
 from media_operator.settings import Settings
@@ -82,7 +84,7 @@ def _environment(tier: TierObject, settings: Settings) -> list[Object]:
     spec = tier.spec
     env: list[Object] = [
         {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-        {"name": "STREAMER_HOSTNAME", "value": "$(POD_NAME)"},
+        {"name": "STREAMER_HOSTNAME", "value": _hostname(tier, settings)},
         {"name": "STREAMER_HTTP", "value": str(common.HTTP_PORT)},
         {"name": "STREAMER_RTMP", "value": str(common.RTMP_PORT)},
         {"name": "STREAMER_STATE_DIR", "value": common.STATE_PATH},
@@ -101,12 +103,17 @@ def _environment(tier: TierObject, settings: Settings) -> list[Object]:
     return common.with_user_env(tier, env)
 
 
+def _hostname(tier: TierObject, settings: Settings) -> str:
+    """The streamer's name; the kubelet puts the pod's name in."""
+    return pod_hostname("$(POD_NAME)", tier.namespace, cluster_wide=settings.cluster_wide)
+
+
 def _config_external(tier: TierObject, settings: Settings) -> list[Object]:
     """Where the pods pull their streams from: Central, or the backend that the user names."""
     spec = tier.spec
     url = spec.get("configExternalUrl")
     if not url and settings.central_url:
-        url = f"{settings.central_url}/streamer/api/v3/streamers/$(POD_NAME)"
+        url = f"{settings.central_url}/streamer/api/v3/streamers/{_hostname(tier, settings)}"
     if not url:
         return []
     auth = spec.get("configExternalAuth")

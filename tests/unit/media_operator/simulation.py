@@ -24,7 +24,7 @@ class Simulation:
     """Objects by kind, namespace and name, with a clock and a way to lose events."""
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = settings or Settings()
+        self.settings = settings or Settings(namespace="ns")
         self.objects: dict[tuple[str, str, str], Body] = {}
         self.now = START
         self.writes = 0

@@ -2,7 +2,7 @@
 
 Invariants: records are derived from the objects and from nothing else, so whoever's turn it is
 appears as soon as another object goes. Of several Stream objects with one stream name the oldest
-wins, and so it is for streamers of one host name in several namespaces.
+wins, and so it is for external streamers of one host name in several namespaces.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import logging
 
 from media_api import kube
 from media_api.kube import KubeClient, WatchEvent
+from media_api.resources.names import pod_hostname, pod_of_hostname
 
 from media_central.store.cache import RecordCache
 from media_central.store.kubernetes import translate
@@ -132,11 +133,13 @@ class Mirror:
         if kind == kube.STREAM:
             self._refresh_stream(key_of(body))
             return
+        if kind == kube.POD:
+            self._refresh_streamer(self._hostname(body))
+            return
         self._refresh_streamer(body["metadata"]["name"])
-        if kind == kube.STREAMER:
-            for pod in self._tables[kube.POD].all():
-                if _pool_of(pod) == key_of(body):
-                    self._refresh_streamer(pod["metadata"]["name"])
+        for pod in self._tables[kube.POD].all():
+            if _pool_of(pod) == key_of(body):
+                self._refresh_streamer(self._hostname(pod))
 
     def _refresh_stream(self, key: Key) -> None:
         """The stream that the object names now, and the one that it named before."""
@@ -166,12 +169,22 @@ class Mirror:
         external = self.external_object(hostname)
         if external is not None:
             return translate.external_record(external, self._cluster_key)
-        for pod in self._tables[kube.POD].named(hostname):
+        for pod in self._pods(hostname):
             pool = self._tables[kube.STREAMER].get(_pool_of(pod)) or {}
-            record = translate.pod_record(pod, pool, self._cluster_key)
+            record = translate.pod_record(pod, pool, self._cluster_key, hostname)
             if record is not None:
                 return record
         return None
+
+    def _hostname(self, pod: Body) -> str:
+        namespace, name = key_of(pod)
+        return pod_hostname(name, namespace, cluster_wide=self._namespace is None)
+
+    def _pods(self, hostname: str) -> list[Body]:
+        if self._namespace is not None:
+            return self._tables[kube.POD].named(hostname)
+        pod = self._tables[kube.POD].get(pod_of_hostname(hostname))
+        return [] if pod is None else [pod]
 
 
 def is_external(body: Body) -> bool:

@@ -117,8 +117,10 @@ def _last_change(body: Mapping[str, Any]) -> int:
     return max(map(milliseconds, [*times, body["metadata"].get("creationTimestamp")]))
 
 
-def pod_record(pod: Mapping[str, Any], pool: Mapping[str, Any], cluster_key: str) -> Record | None:
-    """A streamer pod as a streamer; None before it has an address or once it has ended."""
+def pod_record(
+    pod: Mapping[str, Any], pool: Mapping[str, Any], cluster_key: str, hostname: str
+) -> Record | None:
+    """A streamer pod as streamer `hostname`; None before it has an address or once it ended."""
     meta, status = pod["metadata"], pod.get("status") or {}
     address = status.get("podIP")
     if not address or status.get("phase") in ("Succeeded", "Failed"):
@@ -127,7 +129,7 @@ def pod_record(pod: Mapping[str, Any], pool: Mapping[str, Any], cluster_key: str
     member = _member(meta["name"], pool)
     host = f"[{address}]" if ":" in address else address
     config: JsonObject = {
-        "hostname": meta["name"],
+        "hostname": hostname,
         "api_url": f"http://{host}:{API_PORT}",
         "public_payload_url": member.get("publicUrl") or _service_url(pod),
         "public_rtmp_port": member.get("rtmpPort") or 0,

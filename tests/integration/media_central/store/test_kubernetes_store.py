@@ -23,6 +23,11 @@ pytestmark = pytest.mark.timeout(150)  # the first test starts an API server
 
 FAKE = {"inputs": [{"url": "fake://fake"}]}
 Eventually = Callable[..., Any]
+STREAMER_LABELS = {
+    "app.kubernetes.io/part-of": "media-appliance",
+    "app.kubernetes.io/component": "streamer",
+    "app.kubernetes.io/instance": "default",
+}
 
 
 @contextlib.asynccontextmanager
@@ -209,6 +214,36 @@ async def test_a_create_that_others_made_first_is_a_change_of_it(
         monkeypatch.setattr(store._mirror, "stream_at", lambda key: None)
         record = await store.put(Kind.STREAM, "a", {"static": True})
         assert record.config == {"name": "a", "title": "theirs", "static": True}
+
+
+async def test_pods_of_one_name_in_two_namespaces_are_two_streamers(
+    kube_client: KubeClient, namespace: str, api_server: ApiServer, eventually: Eventually
+) -> None:
+    other = f"{namespace}-other"
+    api_server.must("create", "namespace", other)
+    for number, space in enumerate((namespace, other)):
+        body = {
+            "metadata": {"name": "streamer-default-0", "labels": STREAMER_LABELS},
+            "spec": {"schedulerName": "nobody", "containers": [{"name": "c", "image": "none"}]},
+        }
+        await kube_client.create(kube.POD, space, body)
+        address = f"192.0.2.{number + 1}"
+        status = {"status": {"podIP": address, "podIPs": [{"ip": address}]}}
+        await kube_client.merge(kube.POD, space, "streamer-default-0", status, "status")
+
+    def address_of(store: KubernetesStore, hostname: str) -> str:
+        record = store.get(Kind.STREAMER, hostname)
+        return record.config["api_url"] if record else ""
+
+    async with opened(kube_client, None) as store:
+        first, second = (f"streamer-default-0.{space}" for space in (namespace, other))
+        await eventually(lambda: address_of(store, first) == "http://192.0.2.1:8080")
+        await eventually(lambda: address_of(store, second) == "http://192.0.2.2:8080")
+        await kube_client.delete(kube.POD, other, "streamer-default-0", grace_seconds=0)
+        await eventually(lambda: not address_of(store, second))
+        assert address_of(store, first)
+    async with opened(kube_client, namespace) as store:
+        assert [record.key for record in store.all(Kind.STREAMER)] == ["streamer-default-0"]
 
 
 async def test_objects_of_all_namespaces_are_changed_where_they_are(

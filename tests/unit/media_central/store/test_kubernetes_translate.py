@@ -102,8 +102,9 @@ def test_where_viewers_reach_a_pod_is_what_the_operator_says(
         "spec": {},
         "status": {"members": members},
     }
-    record = translate.pod_record(pod, pool, "key")
+    record = translate.pod_record(pod, pool, "key", "streamer-pool-0.ns")
     assert record is not None
+    assert record.key == record.config["hostname"] == "streamer-pool-0.ns"
     assert record.config["public_payload_url"] == url
     assert record.config["public_rtmp_port"] == rtmp_port
     assert record.config["api_url"] == "http://10.0.0.5:8080"
@@ -112,4 +113,4 @@ def test_where_viewers_reach_a_pod_is_what_the_operator_says(
 
 def test_a_pod_without_an_address_is_no_streamer_yet() -> None:
     pod = {"metadata": {"name": "p", "namespace": "ns", "resourceVersion": "1"}, "status": {}}
-    assert translate.pod_record(pod, {}, "") is None
+    assert translate.pod_record(pod, {}, "", "p") is None

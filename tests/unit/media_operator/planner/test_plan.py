@@ -39,11 +39,38 @@ def test_first_status_is_unknown_while_the_pool_starts(cluster: Simulation) -> N
 
 
 def test_default_pool_can_be_switched_off() -> None:
-    cluster = Simulation(Settings(default_pool=False))
+    cluster = Simulation(Settings(namespace="ns", default_pool=False))
     cluster.create("Stream", "demo", FAKE)
     cluster.settle()
     assert ("Streamer", "ns", "default") not in cluster.objects
     assert cluster.condition("demo", "Scheduled") == ("False", "NoStreamerAvailable")
+
+
+def test_pods_of_one_name_in_two_namespaces_are_two_streamers() -> None:
+    cluster = Simulation(Settings(central_url="http://central"))
+    for namespace in ("a", "b"):
+        cluster.create("Stream", "demo", FAKE, namespace)
+        cluster.create("Stream", "pinned", {**FAKE, "streamer": "streamer-default-0"}, namespace)
+    cluster.settle()
+    for namespace in ("a", "b"):
+        hostname = f"streamer-default-0.{namespace}"
+        for name in ("demo", "pinned"):
+            assert cluster.status(name, namespace=namespace)["streamer"] == hostname
+        pods = cluster.objects["StatefulSet", namespace, "streamer-default"]["spec"]["template"]
+        env = {entry["name"]: entry.get("value") for entry in pods["spec"]["containers"][0]["env"]}
+        assert env["STREAMER_HOSTNAME"] == f"$(POD_NAME).{namespace}"
+        assert env["STREAMER_CONFIG_EXTERNAL"].endswith(f"/streamers/$(POD_NAME).{namespace}")
+
+
+def test_a_pool_of_all_namespaces_grows_with_its_own_streams() -> None:
+    cluster = Simulation(Settings())
+    cluster.create("Streamer", "pool", {"maxReplicas": 3, "channelLimit": 10}, "a")
+    for index in range(12):
+        cluster.create("Stream", f"s{index}", FAKE, "a")
+    cluster.settle()
+    homes = {cluster.status(f"s{index}", namespace="a").get("streamer") for index in range(12)}
+    assert homes == {"streamer-pool-0.a", "streamer-pool-1.a"}
+    assert cluster.status("pool", "Streamer", "a")["replicas"] == 2
 
 
 def test_nothing_is_written_at_rest(cluster: Simulation) -> None:
@@ -263,7 +290,7 @@ class Convergence(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.cluster = Simulation(Settings(default_pool=False))
+        self.cluster = Simulation(Settings(namespace="ns", default_pool=False))
 
     @rule(name=names, spec=stream_specs)
     def write_stream(self, name: str, spec: dict[str, Any]) -> None:
