@@ -19,7 +19,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+PLAYLIST = "/bunny/tracks-v1a1/mono.m3u8"
 SEGMENT_CACHE = "public, max-age=3600, immutable"
+VIDEO = {"Content-Type": "video/mp2t", "Cache-Control": SEGMENT_CACHE}
 TYPES = {".m3u8": "application/vnd.apple.mpegurl", ".ts": "video/mp2t", ".m4s": "video/mp4"}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
