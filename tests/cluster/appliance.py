@@ -25,12 +25,14 @@ from local_cluster import Cluster, ClusterError, wait_until
 
 Object = dict[str, Any]
 
-OVERLAY = Path(__file__).parent / "overlay"
+OVERLAY = Path(__file__).parents[2] / "manifests" / "overlays" / "kind"
 API_VERSION = "media.flussonic.com/v1alpha1"
 PLACED_TIMEOUT_S = 60.0
 PLAYING_TIMEOUT_S = 90.0
 POLL_S = 0.25
 DECODE_TIMEOUT_S = 60.0
+IMAGES = {"central": "flussonic/central", "postgres": "postgres"}
+"""Image -> its name in the manifests."""
 SELECTORS = {
     name: f"app.kubernetes.io/component={name}"
     for name in ("operator", "central", "postgresql", "streamer", "cache")
@@ -134,10 +136,10 @@ class Installation:
         wait_until(ready, f"{component} is ready", timeout, 0.5, self.describe)
 
     def address(self, service: str) -> str:
-        """Base URL of a Service at its cluster address, which this host reaches too."""
+        """Base URL of a Service, for this host."""
         spec = self.get("service", service)["spec"]
         port = next(entry["port"] for entry in spec["ports"] if entry["name"] == "http")
-        return f"http://{spec['clusterIP']}:{port}"
+        return self.cluster.service_url(self.namespace, service, port)
 
     def media(self, pool: str = "default") -> str:
         """Base URL of a pool's media."""
@@ -238,8 +240,10 @@ def decode(url: str, seconds: float = 3.0) -> int:
 
 
 @contextlib.contextmanager
-def installed(cluster: Cluster, name: str, folder: Path) -> Iterator[Installation]:
-    """The appliance in a new namespace, up; everything is removed at the end.
+def installed(
+    cluster: Cluster, images: dict[str, str], name: str, folder: Path
+) -> Iterator[Installation]:
+    """The appliance of `images` in a new namespace, up; everything is removed at the end.
 
     `folder`: an empty one for the generated kustomization.
     """
@@ -250,6 +254,12 @@ def installed(cluster: Cluster, name: str, folder: Path) -> Iterator[Installatio
         "kind": "Kustomization",
         "namespace": name,
         "resources": [os.path.relpath(OVERLAY, folder.resolve())],
+        "images": [
+            {"name": default, **kustomized(images[name])}
+            for name, default in IMAGES.items()
+            if name in images
+        ],
+        "patches": [{"patch": json.dumps(_operator_patch(images["streamer"]))}],
     }
     (folder / "kustomization.yaml").write_text(json.dumps(kustomization))
     installation = Installation(cluster, name)
@@ -260,6 +270,32 @@ def installed(cluster: Cluster, name: str, folder: Path) -> Iterator[Installatio
         yield installation
     finally:
         remove(cluster, name)
+
+
+def _operator_patch(streamer_image: str) -> Object:
+    variable = {"name": "STREAMER_IMAGE", "value": streamer_image}
+    container = {"name": "operator", "env": [variable]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "media-operator"},
+        "spec": {"template": {"spec": {"containers": [container]}}},
+    }
+
+
+def kustomized(image: str) -> dict[str, str]:
+    """An image's name and tag, or digest, as kustomize's `images` has them."""
+    name, _, digest = image.partition("@")
+    if digest:
+        return {"newName": name, "digest": digest}
+    name, tag = split_tag(image)
+    return {"newName": name, "newTag": tag}
+
+
+def split_tag(image: str) -> tuple[str, str]:
+    """Name and tag; a registry's port is no tag."""
+    name, colon, tag = image.rpartition(":")
+    return (name, tag) if colon and "/" not in tag else (image, "latest")
 
 
 def remove(cluster: Cluster, namespace: str) -> None:

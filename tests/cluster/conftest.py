@@ -16,12 +16,16 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-REPOSITORY = HERE.parents[1]
 sys.path.insert(0, str(HERE))  # `local_cluster` is a program of the tests, not a distribution
 
 from appliance import Installation, installed  # noqa: E402
-from local_cluster import Cluster, ClusterError, NotSupported, choose  # noqa: E402
-from local_cluster.images import POSTGRES  # noqa: E402
+from local_cluster import (  # noqa: E402
+    Cluster,
+    ClusterError,
+    LocalCluster,
+    NotSupported,
+    choose,
+)
 
 TEST_TIMEOUT_S = 300.0
 
@@ -82,12 +86,17 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
+def local(cluster: Cluster) -> LocalCluster:
+    """The local cluster; for tests of that itself."""
+    if not isinstance(cluster, LocalCluster):
+        pytest.skip("it tests the local cluster, not the product")
+    return cluster
+
+
+@pytest.fixture(scope="session")
 def images(cluster: Cluster) -> dict[str, str]:
-    """`streamer` and `central` -> tag of the image built from its Dockerfile, on every node."""
-    tags = {name: f"flussonic/{name}:test" for name in ("streamer", "central")}
-    for name, tag in tags.items():
-        cluster.build_image(tag, REPOSITORY / f"{name}-image" / "Dockerfile", REPOSITORY)
-    return tags
+    """`streamer`, `central`, and where not the manifest's is used `postgres` -> image."""
+    return cluster.images()
 
 
 @pytest.fixture
@@ -107,7 +116,7 @@ def installation(
     cluster: Cluster, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
     """The whole appliance in a namespace of this module."""
-    cluster.load_image(POSTGRES)
     name = f"test-{secrets.token_hex(4)}"
-    with installed(cluster, name, tmp_path_factory.mktemp("kustomization")) as installation:
+    folder = tmp_path_factory.mktemp("kustomization")
+    with installed(cluster, images, name, folder) as installation:
         yield installation

@@ -8,16 +8,17 @@ import urllib.request
 from typing import Any
 
 import pytest
-from appliance import Installation, decode, fake_stream, fetch, resource
-from local_cluster import wait_until
+from appliance import Installation, decode, fake_stream, fetch, resource, split_tag
+from local_cluster import Cluster, wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
-STREAMER_IMAGE = "flussonic/streamer:test"
 GPU_NODE = "node-2"
 
 
 def test_gpu_stream_waits_for_a_gpu(installation: Installation) -> None:
+    if not has_gpus(installation.cluster):
+        pytest.skip("no node offers nvidia.com/gpu")
     installation.apply(fake_stream("gpu", gpuRequired=True), fake_stream("plain"))
     installation.wait_reason("stream", "plain", "Running")
     waits = installation.wait_reason("stream", "gpu", "NoStreamerAvailable")
@@ -32,6 +33,12 @@ def test_gpu_stream_waits_for_a_gpu(installation: Installation) -> None:
     installation.wait_playing(f"{installation.media('gpu')}/gpu/index.m3u8")
     installation.delete("stream", "gpu")
     installation.delete("streamer", "gpu")
+
+
+def has_gpus(cluster: Cluster) -> bool:
+    """Whether a node offers GPUs."""
+    nodes = json.loads(cluster.kubectl("get", "nodes", "-o", "json"))["items"]
+    return any(node["status"]["allocatable"].get("nvidia.com/gpu") for node in nodes)
 
 
 def segments_of(url: str) -> list[str]:
@@ -107,12 +114,12 @@ def answered_from(url: str) -> list[str]:
     return sources
 
 
-def test_server_outside_the_cluster(installation: Installation) -> None:
+def test_server_outside_the_cluster(installation: Installation, images: dict[str, str]) -> None:
     """A pod that no Streamer made stands for a machine elsewhere."""
     key = {"secretKeyRef": {"name": "media-central", "key": "cluster-key"}}
     container: dict[str, Any] = {
         "name": "streamer",
-        "image": STREAMER_IMAGE,
+        "image": images["streamer"],
         "env": [
             {"name": "STREAMER_CLUSTER_KEY", "valueFrom": key},
             {"name": "STREAMER_STATE_DIR", "value": "/tmp/state"},
@@ -135,8 +142,9 @@ def test_server_outside_the_cluster(installation: Installation) -> None:
     }
     installation.apply(pod, service)
     url = installation.address("studio")
+    api = f"http://studio.{installation.namespace}.svc"
     installation.apply(
-        resource("Streamer", "studio", {"apiUrl": url}),
+        resource("Streamer", "studio", {"apiUrl": api}),
         fake_stream("outside", streamer="studio"),
     )
     installation.wait_reason("streamer", "studio", "Answers", type_="Reachable", timeout=90)
@@ -150,7 +158,11 @@ def test_server_outside_the_cluster(installation: Installation) -> None:
     installation.delete("streamer", "studio")
 
 
-def test_manifest_of_the_vendor_applies_unchanged(installation: Installation) -> None:
+def test_manifest_of_the_vendor_applies_unchanged(
+    installation: Installation, images: dict[str, str]
+) -> None:
+    installation.cluster.need_addresses()
+    image, tag = split_tag(images["streamer"])
     node, address = next(iter(installation.cluster.nodes.items()))
     secret = {
         "apiVersion": "v1",
@@ -163,8 +175,8 @@ def test_manifest_of_the_vendor_applies_unchanged(installation: Installation) ->
         return {"secretKeyRef": {"name": "streamer", "key": key}}
 
     spec = {
-        "image": "flussonic/streamer",
-        "version": "test",
+        "image": image,
+        "version": tag,
         "nodeName": node,
         "hostPort": 18085,
         "adminHostPort": 18086,
@@ -215,6 +227,7 @@ def test_manifest_of_the_vendor_applies_unchanged(installation: Installation) ->
 def test_every_url_that_is_told_plays(
     installation: Installation, name: str, spec: dict[str, Any], has_rtmp: bool
 ) -> None:
+    installation.cluster.need_addresses()
     installation.apply(
         resource("Streamer", name, {**spec, "drainSeconds": 0}), fake_stream(name, streamer=name)
     )
@@ -234,7 +247,9 @@ def test_every_url_that_is_told_plays(
     installation.delete("streamer", name)
 
 
-def test_image_that_does_not_exist_is_named(installation: Installation) -> None:
+def test_image_that_does_not_exist_is_named(
+    installation: Installation, images: dict[str, str]
+) -> None:
     spec = {"image": "localhost/nothing", "version": "0", "imagePullPolicy": "Never"}
     installation.apply(
         resource("Streamer", "broken", spec), fake_stream("broken", streamer="broken")
@@ -246,7 +261,7 @@ def test_image_that_does_not_exist_is_named(installation: Installation) -> None:
         "the stream says why it waits",
         30,
     )
-    installation.patch("streamer", "broken", {"image": STREAMER_IMAGE, "imagePullPolicy": None})
+    installation.patch("streamer", "broken", {"image": images["streamer"], "imagePullPolicy": None})
     installation.wait_reason("stream", "broken", "Running", timeout=90)
     installation.delete("stream", "broken")
     installation.delete("streamer", "broken")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from appliance import Installation, fake_stream, resource
+from appliance import Installation, fake_stream, resource, split_tag
 from local_cluster import Cluster, wait_until
 from viewers import SegmentViewer
 
@@ -22,6 +22,7 @@ STREAMS = ("rolling", "second")
 @pytest.fixture
 def pool(installation: Installation) -> Iterator[str]:
     """A pool of two with two streams; the base URL of its media."""
+    installation.cluster.need_addresses()
     installation.apply(
         resource("Streamer", "roll", {"replicas": 2, "drainSeconds": DRAIN_S}),
         *(fake_stream(name, streamer="roll", segment_duration=1000) for name in STREAMS),
@@ -34,6 +35,20 @@ def pool(installation: Installation) -> Iterator[str]:
     yield url
     installation.delete("stream", *STREAMS)
     installation.delete("streamer", "roll")
+
+
+@pytest.fixture
+def next_image(cluster: Cluster, images: dict[str, str], tmp_path: Path) -> str:
+    """The streamer with a further layer, so another image."""
+    if "next" in images:
+        return images["next"]
+    (tmp_path / "Dockerfile").write_text(
+        "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nLABEL org.opencontainers.image.version=next\n"
+    )
+    tag = f"{split_tag(images['streamer'])[0]}:next"
+    built_from = {"BASE_IMAGE": images["streamer"]}
+    cluster.build_image(tag, tmp_path / "Dockerfile", tmp_path, built_from)
+    return tag
 
 
 @contextlib.contextmanager
@@ -100,36 +115,29 @@ def test_changed_spec_under_viewers(
 
 
 def test_new_image_under_viewers(
-    cluster: Cluster,
     installation: Installation,
-    images: dict[str, str],
+    next_image: str,
     pool: str,
-    tmp_path: Path,
     record_property: pytest.RecordProperty,
 ) -> None:
-    (tmp_path / "Dockerfile").write_text(
-        "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nLABEL org.opencontainers.image.version=next\n"
-    )
-    image = "flussonic/streamer:next"
-    built_from = {"BASE_IMAGE": images["streamer"]}
-    cluster.build_image(image, tmp_path / "Dockerfile", tmp_path, built_from)
     before = uids(installation)
     with watching(pool) as viewers:
-        installation.patch("streamer", "roll", {"image": image})
+        installation.patch("streamer", "roll", {"image": next_image})
         wait_replaced(installation, before)
         check(viewers, record_property)
     for name in PODS:
         container = installation.get("pod", name)["status"]["containerStatuses"][0]
-        assert container["image"].endswith(image)
+        assert container["image"].endswith(next_image)
 
 
 def test_image_that_cannot_be_pulled_leaves_the_old_pods(
     installation: Installation,
+    images: dict[str, str],
     pool: str,
     record_property: pytest.RecordProperty,
 ) -> None:
     before = uids(installation)
-    image = "flussonic/streamer:not-there"
+    image = f"{split_tag(images['streamer'])[0]}:not-there"
     with watching(pool) as viewers:
         installation.patch("streamer", "roll", {"image": image})
         problem = installation.wait_reason("streamer", "roll", "PodProblem", timeout=90)

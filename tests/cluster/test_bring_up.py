@@ -12,6 +12,8 @@ import pytest
 from local_cluster import Cluster, ClusterError, LocalCluster, wait_until
 from local_cluster.images import PYTHON_BASE
 
+pytestmark = pytest.mark.usefixtures("local")
+
 WEB_PORT = 8000
 HOST_PORT = 18080
 SERVER = f"python3 -m http.server {WEB_PORT} --directory /etc"

@@ -15,7 +15,7 @@ PASSWORD = "not-a-secret"
 
 def run_to_end(cluster: Cluster, namespace: str, name: str, image: str, **container: Any) -> str:
     """Run a container to its successful end in a pod; what it printed."""
-    main = {"name": "main", "image": image, "imagePullPolicy": "Never", **container}
+    main = {"name": "main", "image": image, "imagePullPolicy": "IfNotPresent", **container}
     spec = {"restartPolicy": "Never", "containers": [main]}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
     kubectl = ["-n", namespace]
@@ -46,6 +46,7 @@ def test_image_of_a_dockerfile_runs(cluster: Cluster, namespace: str, tmp_path: 
     assert run_to_end(cluster, namespace, "built", tag) == "argument\nfrom the context\n1234\n"
 
 
+@pytest.mark.usefixtures("local")
 def test_failed_build_shows_the_failed_step(cluster: Cluster, tmp_path: Path) -> None:
     dockerfile = tmp_path / "Dockerfile"
     dockerfile.write_text("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN echo reason >&2; exit 3\n")
@@ -53,6 +54,7 @@ def test_failed_build_shows_the_failed_step(cluster: Cluster, tmp_path: Path) ->
         cluster.build_image("localhost/media-cluster-test:failed", dockerfile, tmp_path)
 
 
+@pytest.mark.usefixtures("local")
 @pytest.mark.parametrize("image", ["/etc/hostname", "no-such-image:1"])
 def test_what_is_no_image_is_refused(cluster: Cluster, image: str) -> None:
     with pytest.raises(ClusterError, match=r"no image archive|no such image"):

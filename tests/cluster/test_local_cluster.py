@@ -8,9 +8,19 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from local_cluster import ClusterError, Layout, LocalCluster, binaries, choose, images, node
+from appliance import kustomized
+from local_cluster import (
+    ClusterError,
+    Layout,
+    LocalCluster,
+    NotSupported,
+    binaries,
+    choose,
+    images,
+    node,
+)
 from local_cluster.cli import main
-from local_cluster.external import ExternalCluster
+from local_cluster.external import IMAGE_VARIABLES, ExternalCluster
 from local_cluster.processes import CommandError, find, run, start, stop, wait_until
 
 
@@ -89,6 +99,35 @@ def test_kubeconfig_decides_which_cluster(
     layout.admin_kubeconfig.parent.mkdir(parents=True)
     layout.admin_kubeconfig.write_text("{}")
     assert isinstance(choose(layout), LocalCluster)
+
+
+def test_a_foreign_cluster_is_told_its_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = ExternalCluster(tmp_path / "kubeconfig")
+    for variable in IMAGE_VARIABLES.values():
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("STREAMER_IMAGE", "registry.example:5000/streamer:1")
+    with pytest.raises(NotSupported, match="set CENTRAL_IMAGE to images of this repository"):
+        cluster.images()
+    monkeypatch.setenv("CENTRAL_IMAGE", "central")
+    found = {"streamer": "registry.example:5000/streamer:1", "central": "central"}
+    assert cluster.images() == found
+    monkeypatch.setenv("POSTGRES_IMAGE", "postgres:15")
+    assert cluster.images() == {**found, "postgres": "postgres:15"}
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("a/b:1", {"newName": "a/b", "newTag": "1"}),
+        ("registry.example:5000/b", {"newName": "registry.example:5000/b", "newTag": "latest"}),
+        ("registry.example:5000/b:2", {"newName": "registry.example:5000/b", "newTag": "2"}),
+        ("b@sha256:0a", {"newName": "b", "digest": "sha256:0a"}),
+    ],
+)
+def test_an_image_as_kustomize_has_it(image: str, expected: dict[str, str]) -> None:
+    assert kustomized(image) == expected
 
 
 def test_obstacles_name_what_is_missing(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:

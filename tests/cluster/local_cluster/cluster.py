@@ -33,12 +33,16 @@ from local_cluster import (
 )
 from local_cluster.docker_engine import DockerEngine
 from local_cluster.layout import (
+    CENTRAL,
     GPU_RESOURCE,
     HOST_ADDRESS,
     KUBECONFIG,
     NODES,
+    REPOSITORY,
+    STREAMER,
     Layout,
     Node,
+    project_tag,
 )
 from local_cluster.processes import ClusterError
 
@@ -248,6 +252,22 @@ class LocalCluster:
             engine.prune()
         self.load_image(archive)
         return archive
+
+    def images(self) -> dict[str, str]:
+        """The project's images and PostgreSQL's, built from what is here, on every node."""
+        tags = {name: project_tag(name) for name in (STREAMER, CENTRAL)}
+        for name, tag in tags.items():
+            dockerfile = REPOSITORY / f"{name}-image" / "Dockerfile"
+            self.build_image(tag, dockerfile, REPOSITORY)
+        return {**tags, "postgres": self.load_image(images.POSTGRES)}
+
+    def service_url(self, namespace: str, name: str, port: int) -> str:
+        """Base URL of a Service: this host routes the cluster's addresses."""
+        shown = ["get", "service", name, "-o", "jsonpath={.spec.clusterIP}"]
+        return f"http://{self.kubectl('-n', namespace, *shown)}:{port}"
+
+    def need_addresses(self) -> None:
+        """This host reaches Services and nodes at their own addresses."""
 
     def acquire(self) -> None:
         """Bring the cluster up for a test session, and keep other sessions from stopping it."""

@@ -14,12 +14,20 @@ from typing import Protocol
 
 from local_cluster import processes
 from local_cluster.cluster import LocalCluster
-from local_cluster.layout import GPU_RESOURCE, Layout
+from local_cluster.forwards import Forwards
+from local_cluster.layout import CENTRAL, GPU_RESOURCE, STREAMER, Layout
 from local_cluster.processes import ClusterError
 
 KIND_NAME = "media-cluster"
 KIND_IMAGE = "kindest/node"
 KIND_TIMEOUT_S = 300.0
+IMAGE_VARIABLES = {
+    STREAMER: "STREAMER_IMAGE",
+    CENTRAL: "CENTRAL_IMAGE",
+    "postgres": "POSTGRES_IMAGE",
+    "next": "NEXT_STREAMER_IMAGE",
+}
+"""Image -> the variable that names it for a cluster into which the tests load none."""
 
 
 class NotSupported(ClusterError):  # noqa: N818
@@ -39,6 +47,9 @@ class Cluster(Protocol):
     def kubectl(
         self, *args: str | Path, input: str | None = None, timeout: float = 60.0
     ) -> str: ...
+    def images(self) -> dict[str, str]: ...
+    def service_url(self, namespace: str, name: str, port: int) -> str: ...
+    def need_addresses(self) -> None: ...
     def kill_node(self, name: str) -> None: ...
     def start_node(self, name: str) -> None: ...
     def load_image(self, image: str | Path) -> str: ...
@@ -55,10 +66,15 @@ class Cluster(Protocol):
 
 
 class ExternalCluster:
-    """The cluster of a kubeconfig. It is used as it is, never started, changed or stopped."""
+    """The cluster of a kubeconfig. It is used as it is, never started, changed or stopped.
+
+    The images are those that the environment names (`IMAGE_VARIABLES`). Services are reached by
+    forwarded ports, unless `CLUSTER_ADDRESSES=direct` says that this machine has routes to them.
+    """
 
     def __init__(self, kubeconfig: Path) -> None:
         self._kubeconfig = kubeconfig
+        self._forwards = Forwards(kubeconfig)
 
     @property
     def kubeconfig(self) -> Path:
@@ -84,6 +100,32 @@ class ExternalCluster:
             ["kubectl", "--kubeconfig", self.kubeconfig, *args], input=input, timeout=timeout
         )
 
+    def images(self) -> dict[str, str]:
+        """Those that the environment names; NotSupported without the project's two."""
+        named = {name: os.environ.get(variable) for name, variable in IMAGE_VARIABLES.items()}
+        lacking = [IMAGE_VARIABLES[name] for name in (STREAMER, CENTRAL) if not named[name]]
+        if lacking:
+            raise NotSupported(
+                f"set {' and '.join(lacking)} to images of this repository that the cluster of"
+                f" {self.kubeconfig} has or can pull"
+            )
+        return {name: image for name, image in named.items() if image}
+
+    def service_url(self, namespace: str, name: str, port: int) -> str:
+        """Base URL of a Service, by its own address or a forwarded port."""
+        if not _has_routes():
+            return self._forwards.url(namespace, name, port)
+        shown = ["get", "service", name, "-o", "jsonpath={.spec.clusterIP}"]
+        return f"http://{self.kubectl('-n', namespace, *shown)}:{port}"
+
+    def need_addresses(self) -> None:
+        """NotSupported where this machine does not reach Services and nodes themselves."""
+        if not _has_routes():
+            raise NotSupported(
+                "it needs routes to the addresses of Services and nodes; if this machine has them,"
+                " set CLUSTER_ADDRESSES=direct"
+            )
+
     def kill_node(self, name: str) -> None:
         raise NotSupported(f"{name} is not ours to kill: the cluster is that of KUBECONFIG")
 
@@ -91,7 +133,7 @@ class ExternalCluster:
         raise NotSupported(f"{name} is not ours to start: the cluster is that of KUBECONFIG")
 
     def load_image(self, image: str | Path) -> str:
-        raise NotSupported(f"{image}: push it to a registry that the cluster of KUBECONFIG uses")
+        raise NotSupported(f"{image} cannot be loaded into the cluster of {self.kubeconfig}")
 
     def build_image(
         self,
@@ -100,7 +142,7 @@ class ExternalCluster:
         context: Path,
         build_args: dict[str, str] | None = None,
     ) -> Path:
-        raise NotSupported(f"{tag}: push it to a registry that the cluster of KUBECONFIG uses")
+        raise NotSupported(f"{tag} cannot be loaded into the cluster of {self.kubeconfig}")
 
     def obstacles(self) -> list[str]:
         if shutil.which("kubectl") is None:
@@ -115,7 +157,8 @@ class ExternalCluster:
         """Nothing to start."""
 
     def release(self) -> None:
-        """Nothing to stop."""
+        """End the forwarding of ports."""
+        self._forwards.close()
 
 
 class KindCluster(ExternalCluster):
@@ -159,6 +202,7 @@ class KindCluster(ExternalCluster):
         self.kubectl("patch", "node", node, "--subresource=status", "--type=merge", "-p", patch)
 
     def release(self) -> None:
+        super().release()
         if self._made and os.environ.get("KEEP_CLUSTER") != "1":
             processes.run(["kind", "delete", "cluster", "--name", KIND_NAME], timeout=120)
 
@@ -177,6 +221,10 @@ class KindCluster(ExternalCluster):
             ["kind", "load", kind, str(image), "--name", KIND_NAME], timeout=KIND_TIMEOUT_S
         )
         return str(image)
+
+
+def _has_routes() -> bool:
+    return os.environ.get("CLUSTER_ADDRESSES") == "direct"
 
 
 def _kind_image() -> str:

@@ -65,6 +65,15 @@ class Node:
 NODES = (Node("node-1", 1), Node("node-2", 2, gpus=2))
 
 
+STREAMER, CENTRAL = "streamer", "central"
+"""What the project's images are called here."""
+
+
+def project_tag(name: str) -> str:
+    """Of an image of the project that is built here."""
+    return f"flussonic/{name}:test"
+
+
 def _default_cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "media-appliance"
