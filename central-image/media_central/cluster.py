@@ -8,23 +8,17 @@ the history and nothing waits for it: it may be away, also while Central starts.
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import AsyncIterator
 
 import asyncpg
 from media_api.kube import KubeClient
 
 from media_central.db import Database, DatabaseUnavailable, MigrationError, packaged_migrations
-from media_central.history.collector import Collector
 from media_central.history.store import History
-from media_central.rest.auth import Keys
-from media_central.rest.context import Context
-from media_central.server import Central, fleet_options, own_url, serve
+from media_central.server import Central, make_context, own_url, serve, start_collecting
 from media_central.settings import Settings
 from media_central.store.kubernetes import KubernetesStore
 from media_central.store.kubernetes.status import StatusWriter
-from media_central.streamers.fleet import Fleet
-from media_central.views import Views
 
 log = logging.getLogger(__name__)
 
@@ -55,26 +49,14 @@ async def running_in_cluster(settings: Settings) -> AsyncIterator[Central]:
         stack.push_async_callback(history.close)
         opening = asyncio.create_task(_open_history(database, history), name="open-history")
         stack.callback(opening.cancel)
-        fleet = Fleet(store, fleet_options(settings, api_key))
-        context = Context(
-            settings=settings,
-            keys=Keys(settings.login, api_key),
-            store=store,
-            fleet=fleet,
-            views=Views(store, fleet),
-            history=history,
-            server_id=settings.watch_namespace or "cluster",
-            started_at=time.time(),
-        )
+        server_id = settings.watch_namespace or "cluster"
+        context = make_context(settings, api_key, store, history, server_id)
         await serve(stack, context)
-        stack.push_async_callback(fleet.close)
-        collector = Collector(fleet, history)
-        stack.push_async_callback(collector.close)
-        await collector.start()
+        await start_collecting(stack, context)
         writer = StatusWriter(client, store)
         stack.push_async_callback(writer.close)
-        writer.start(fleet)
-        await fleet.start()
+        writer.start(context.fleet)
+        await context.fleet.start()
         yield Central(settings, context, own_url(settings))
 
 

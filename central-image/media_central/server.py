@@ -22,7 +22,7 @@ from media_central.rest.app import BASES, make_app
 from media_central.rest.auth import Keys
 from media_central.rest.context import Context
 from media_central.settings import Settings
-from media_central.store.port import Kind
+from media_central.store.port import Kind, ResourceStore
 from media_central.store.postgres import PostgresStore
 from media_central.streamers import local
 from media_central.streamers.fleet import Fleet, FleetOptions
@@ -78,26 +78,15 @@ async def running(settings: Settings) -> AsyncIterator[Central]:
         history = History(database, settings.history_retention_days)
         stack.push_async_callback(history.close)
         await history.start()
-        fleet = Fleet(store, fleet_options(settings, api_key))
-        context = Context(
-            settings=settings,
-            keys=Keys(settings.login, api_key),
-            store=store,
-            fleet=fleet,
-            views=Views(store, fleet),
-            history=history,
-            server_id=await _server_id(database),
-            started_at=time.time(),
-        )
+        server_id = await _server_id(database)
+        context = make_context(settings, api_key, store, history, server_id)
+        fleet = context.fleet
         await serve(stack, context)
         started_local = False
         if keys is not None:
             first = await _is_first_start(database)
             started_local = await _start_trial(stack, context, keys, api_key, first)
-        stack.push_async_callback(fleet.close)
-        collector = Collector(fleet, history)
-        stack.push_async_callback(collector.close)
-        await collector.start()
+        await start_collecting(stack, context)
         await fleet.start()
         if settings.layouter_enabled:
             layouter = Layouter(
@@ -110,6 +99,31 @@ async def running(settings: Settings) -> AsyncIterator[Central]:
             stack.push_async_callback(layouter.close)
             await layouter.start()
         yield Central(settings, context, own_url(settings))
+
+
+def make_context(
+    settings: Settings, api_key: str, store: ResourceStore, history: History, server_id: str
+) -> Context:
+    """What the handlers of the API share; nothing is started."""
+    fleet = Fleet(store, fleet_options(settings, api_key))
+    return Context(
+        settings=settings,
+        keys=Keys(settings.login, api_key),
+        store=store,
+        fleet=fleet,
+        views=Views(store, fleet),
+        history=history,
+        server_id=server_id,
+        started_at=time.time(),
+    )
+
+
+async def start_collecting(stack: contextlib.AsyncExitStack, context: Context) -> None:
+    """History of what the fleet will bring, until the stack is closed, which ends the fleet."""
+    stack.push_async_callback(context.fleet.close)
+    collector = Collector(context.fleet, context.history)
+    stack.push_async_callback(collector.close)
+    await collector.start()
 
 
 def own_url(settings: Settings) -> str:
