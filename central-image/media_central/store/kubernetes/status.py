@@ -9,7 +9,6 @@ objects and writes nothing.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import Counter
@@ -24,7 +23,7 @@ from media_api.rest.redact import redact_text, redact_url
 from media_central.store.kubernetes.ownership import MANAGER
 from media_central.store.kubernetes.store import KubernetesStore
 from media_central.store.kubernetes.translate import milliseconds
-from media_central.store.port import Kind
+from media_central.store.port import Kind, Record
 from media_central.streamers.fleet import Fleet
 from media_central.streamers.link import StreamerLink
 
@@ -37,6 +36,7 @@ RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Pauses after rounds with failures."""
 QUEUE_LIMIT = 100_000
 MAX_MESSAGE_CHARS = 512
+SWEEP_SECONDS = 5.0
 REPEAT_SECONDS = 60.0
 """After that long a condition that others set against what is seen here is set anew."""
 
@@ -59,17 +59,49 @@ class StatusWriter:
         self._problems: Counter[str] = Counter()
         """Failures of this round by their cause."""
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, fleet: Fleet) -> None:
         fleet.on_poll(self._on_poll)
-        self._task = asyncio.create_task(self._write_for_ever(), name="status-writer")
+        self._tasks = [
+            asyncio.create_task(self._write_for_ever(), name="status-writer"),
+            asyncio.create_task(self._sweep_for_ever(fleet), name="status-sweeper"),
+        ]
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+    async def _sweep_for_ever(self, fleet: Fleet) -> None:
+        """No poll tells of streams that run nowhere, or on a streamer that is gone."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            if self._store.available:
+                for record in self._store.all(Kind.STREAM):
+                    self._judge_silent(record, fleet)
+
+    def _judge_silent(self, record: Record, fleet: Fleet) -> None:
+        """A stream of which something is said that nobody can know any more."""
+        live = self._store.stream_object(record.key)
+        conditions = ((live or {}).get("status") or {}).get("conditions") or []
+        known: Body = next((c for c in conditions if c.get("type") == "InputActive"), {})
+        if live is None or known.get("status") in (None, "Unknown"):
+            return
+        ingest = (record.layout or {}).get("ingest")
+        streamer = self._store.get(Kind.STREAMER, ingest) if ingest else None
+        if record.config.get("disabled"):
+            condition = ("Unknown", "Disabled", "disabled: it runs nowhere")
+        elif ingest is None:
+            condition = ("Unknown", "NotPlaced", "it runs nowhere now")
+        elif streamer is None:
+            condition = ("Unknown", "StreamerGone", f"{ingest} is gone")
+        elif not fleet.is_alive(streamer) and fleet.link(ingest) is not None:
+            condition = ("Unknown", "StreamerSilent", f"{ingest} does not answer")
+        else:
+            return
+        self._want(kube.STREAM, live, "InputActive", condition, {})
 
     def _on_poll(self, link: StreamerLink) -> None:
         if not self._store.available:

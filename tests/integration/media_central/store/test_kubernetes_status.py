@@ -1,5 +1,6 @@
 """Central's conditions: on transitions only, by one of several Centrals, never from old data."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import Any
@@ -48,10 +49,17 @@ class Replica:
         )
         self.writer = StatusWriter(self.client, self.store)
         self._listeners: list[Callable[[Any], None]] = []
+        self.streamer_alive = True
 
     async def start(self) -> None:
         await self.store.start()
-        self.writer.start(SimpleNamespace(on_poll=self._listeners.append))
+        self.writer.start(
+            SimpleNamespace(
+                on_poll=self._listeners.append,
+                is_alive=lambda _: self.streamer_alive,
+                link=lambda hostname: hostname,
+            )
+        )
 
     async def close(self) -> None:
         await self.writer.close()
@@ -73,6 +81,12 @@ class Replica:
         status = (self.store.stream_object("s") or {}).get("status") or {}
         found = [c for c in status.get("conditions") or [] if c["type"] == "InputActive"]
         return (found[0]["status"], found[0]["reason"]) if found else None
+
+
+@pytest.fixture(autouse=True)
+def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most tests know the streamer by its polls only."""
+    monkeypatch.setattr(status, "SWEEP_SECONDS", 3600.0)
 
 
 @pytest.fixture
@@ -182,6 +196,43 @@ async def test_a_server_in_trouble_is_asked_less_and_told_later(
         await eventually(all_active, 30)
         await replica.close()
         await client.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"streamer": None}, "NotPlaced"),
+        ({"streamer": "gone"}, "StreamerGone"),
+        ({}, "StreamerSilent"),
+    ],
+)
+async def test_frames_of_a_stream_that_nobody_runs_are_unknown(
+    kube_client: KubeClient, namespace: str, eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], reason: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(status, "SWEEP_SECONDS", 0.05)
+    replica = Replica(kube_client, namespace)
+    await replica.start()
+    await replica.store.put(Kind.STREAMER, "h", {"api_url": "http://h:80"})
+    await replica.store.put(Kind.STREAM, "s", {"inputs": [{"url": "fake://fake"}]})
+    placed = {"status": {"streamer": "h", "conditions": [PLACED]}}
+    await kube_client.merge(kube.STREAM, namespace, "s", placed, "status")
+
+    def is_active() -> bool:
+        replica.poll(alive=True)
+        return replica.condition() == ("True", "FramesArrive")
+
+    await eventually(is_active)
+    for _ in range(3):  # sweeps say nothing while it is polled
+        before = replica.client.writes
+        await asyncio.sleep(status.SWEEP_SECONDS)
+        assert replica.client.writes == before
+    replica.streamer_alive = False
+    await kube_client.merge(kube.STREAM, namespace, "s", {"status": change}, "status")
+    await eventually(lambda: replica.condition() == ("Unknown", reason))
+    live = await kube_client.get(kube.STREAM, namespace, "s")
+    assert "activeStreamer" not in live["status"]
+    await replica.close()
 
 
 async def test_external_streamers_are_reachable_or_not(
