@@ -16,9 +16,9 @@ from typing import Any
 
 from media_api import kube
 from media_api.kube import Kind, KubeClient, KubeError
+from media_api.timestamps import timestamp
 
 from media_operator import metrics
-from media_operator.conditions import timestamp
 from media_operator.planner.actions import Apply, Delete, Note, Plan, WriteStatus
 from media_operator.render.common import MANAGER
 

@@ -6,8 +6,10 @@ its status does, so a reconcile that changes nothing writes nothing.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
+
+from media_api.timestamps import timestamp
 
 Status = Literal["True", "False", "Unknown"]
 
@@ -49,12 +51,3 @@ def _written(
         "observedGeneration": generation,
         "lastTransitionTime": since,
     }
-
-
-def timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC with whole seconds, the precision of `metav1.Time`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def parse_timestamp(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

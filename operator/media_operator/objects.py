@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from media_operator.conditions import parse_timestamp
+from media_api.timestamps import parse_timestamp
 
 Object = Mapping[str, Any]
 Key = tuple[str, str]

@@ -6,7 +6,7 @@ are camelCase and, where the vendor's Streamer has one of the same meaning, carr
 """
 
 from media_api.resources.cache import CacheResource, CacheResourceSpec, CacheResourceStatus
-from media_api.resources.conditions import Condition, find_condition, with_condition
+from media_api.resources.conditions import Condition
 from media_api.resources.meta import GROUP, VERSION, ObjectMeta, object_name
 from media_api.resources.stream import StreamResource, StreamResourceStatus, StreamSpec
 from media_api.resources.streamer import (
@@ -31,7 +31,5 @@ __all__ = [
     "StreamerResource",
     "StreamerResourceStatus",
     "StreamerSpec",
-    "find_condition",
     "object_name",
-    "with_condition",
 ]

@@ -1,11 +1,11 @@
 """Conditions of a resource's status, after the Kubernetes API conventions and kstatus.
 
 Invariants: one condition a type; `lastTransitionTime` moves only when `status` changes; each type
-has one writer. Nothing that changes every second belongs here.
+has one writer: Ready (it does what was asked), Scheduled (a streamer was chosen) and Stalled (no
+retry can help, somebody must change the spec) the operator, InputActive (frames come in) Central.
+Nothing that changes every second belongs here.
 """
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -13,10 +13,6 @@ from pydantic import Field
 from media_api.resources.meta import ResourceModel
 
 ConditionStatus = Literal["True", "False", "Unknown"]
-READY = "Ready"  # operator: it does what was asked
-SCHEDULED = "Scheduled"  # operator: a streamer was chosen
-STALLED = "Stalled"  # operator: no retry can help, somebody must change the spec
-INPUT_ACTIVE = "InputActive"  # Central: frames come in
 MAX_CONDITIONS = 16
 MAX_MESSAGE = 1024  # characters
 
@@ -55,46 +51,3 @@ Conditions = Annotated[
         },
     ),
 ]
-
-
-def timestamp(now: datetime) -> str:
-    """RFC 3339 in UTC with seconds, as Kubernetes writes times."""
-    return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def find_condition(conditions: Iterable[Condition], kind: str) -> Condition | None:
-    """The condition of type `kind`, or None."""
-    return next((item for item in conditions if item.type == kind), None)
-
-
-def with_condition(
-    conditions: Iterable[Condition],
-    kind: str,
-    status: ConditionStatus,
-    reason: str,
-    message: str,
-    *,
-    generation: int,
-    now: datetime,
-) -> list[Condition]:
-    """The conditions with that of type `kind` set; the others keep their place."""
-    kept = list(conditions)
-    before = find_condition(kept, kind)
-    same = before is not None and before.status == status
-    changed_at = before.last_transition_time if before and same else None
-    after = Condition(
-        type=kind,
-        status=status,
-        reason=reason,
-        message=message[:MAX_MESSAGE],
-        observed_generation=generation,
-        last_transition_time=changed_at or timestamp(now),
-    )
-    if before is None:
-        return [*kept, after]
-    return [after if item.type == kind else item for item in kept]
-
-
-def without_condition(conditions: Iterable[Condition], kind: str) -> list[Condition]:
-    """The conditions without that of type `kind`: Stalled is removed, not set to False."""
-    return [item for item in conditions if item.type != kind]

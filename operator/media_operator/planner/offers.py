@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
-from media_api.resources.names import pod_hostname
+from media_api.hostnames import pod_hostname
 
 from media_operator.objects import Object, PodObject, Snapshot, TierObject
 from media_operator.planner.actions import Plan

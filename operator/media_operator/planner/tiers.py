@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from media_api.resources.names import pod_hostname
+from media_api.hostnames import pod_hostname
+from media_api.timestamps import parse_timestamp, timestamp
 
 from media_operator import conditions
-from media_operator.conditions import Condition, parse_timestamp, timestamp
+from media_operator.conditions import Condition
 from media_operator.objects import Object, PodObject, Snapshot, TierObject
 from media_operator.planner.actions import Apply, Delete, Note, Plan, WriteStatus
 from media_operator.planner.placement import DEFAULT_CHANNEL_LIMIT

@@ -5,7 +5,7 @@ import hashlib
 import json
 from typing import Any
 
-from media_api.resources.names import pod_hostname
+from media_api.hostnames import pod_hostname
 
 from media_operator.objects import TierObject
 from media_operator.render import common

@@ -10,8 +10,8 @@ import contextlib
 import logging
 
 from media_api import kube
+from media_api.hostnames import pod_hostname, pod_of_hostname
 from media_api.kube import KubeClient, WatchEvent
-from media_api.resources.names import pod_hostname, pod_of_hostname
 
 from media_central.store.cache import RecordCache
 from media_central.store.kubernetes import translate

@@ -17,8 +17,8 @@ from typing import Any
 
 from media_api import kube
 from media_api.kube import KubeClient, KubeError, log_level
-from media_api.resources.conditions import timestamp
 from media_api.rest.redact import redact_text, redact_url
+from media_api.timestamps import timestamp
 
 from media_central.store.kubernetes.ownership import MANAGER
 from media_central.store.kubernetes.store import KubernetesStore

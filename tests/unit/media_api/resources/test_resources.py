@@ -1,6 +1,6 @@
 """Custom resources: from objects to configurations and back, names, conditions."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -10,11 +10,8 @@ from media_api.resources import (
     ObjectMeta,
     StreamerResource,
     StreamResource,
-    find_condition,
     object_name,
-    with_condition,
 )
-from media_api.resources.conditions import Condition, without_condition
 from media_api.stream import StreamConfig
 from pydantic import ValidationError
 
@@ -132,26 +129,3 @@ def test_object_name_is_a_dns_label_and_stable(real: str) -> None:
     assert name.strip("-") == name
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
     assert object_name(name) == name
-
-
-def test_conditions_change_only_when_the_status_does() -> None:
-    def ready(before: list[Condition], status: str, seconds: int) -> list[Condition]:
-        assert status in ("True", "False")
-        return with_condition(
-            before,
-            "Ready",
-            "True" if status == "True" else "False",
-            "Why",
-            "because",
-            generation=2,
-            now=NOW + timedelta(seconds=seconds),
-        )
-
-    first = ready([Condition(type="Stalled", status="True", reason="X")], "False", 0)
-    assert [item.type for item in first] == ["Stalled", "Ready"]
-    assert ready(first, "False", 10) == first
-    changed = ready(first, "True", 20)
-    found = find_condition(changed, "Ready")
-    assert found is not None
-    assert found.last_transition_time == "2026-01-02T03:04:25Z"
-    assert find_condition(without_condition(changed, "Stalled"), "Stalled") is None
