@@ -14,7 +14,10 @@ import pytest
 from media_api import kube
 from media_api.kube import KubeClient
 from media_operator.apply import PARALLEL_WRITES, TROUBLE_IN_A_ROW, Writer
+from media_operator.cache import Cache
 from media_operator.planner.actions import Note, Plan, WriteStatus
+from media_operator.settings import Settings
+from media_operator.watch import follow
 
 from tests.support.api_server import ApiServer
 from tests.support.chaos_proxy import READS, WRITES, ChaosProxy, Fault, WatchEnd
@@ -266,6 +269,28 @@ async def test_a_write_refused_for_what_it_says_waits_until_it_says_something_el
     assert len(proxy.requests) == asked
     other = Plan(statuses=[status(cluster.namespace, "s", "Running")])
     assert (await writer.carry_out(other)).done == 1
+
+
+async def test_an_api_server_that_is_away_is_no_reason_for_a_restart(
+    api_server: ApiServer, proxy: ChaosProxy, namespace: str
+) -> None:
+    proxy.faults = [Fault(503)]
+    client = api_server.client(proxy.url)
+    cache, synced = Cache(lambda: None), asyncio.Event()
+    cache.last_event = 0.0
+    settings = Settings(namespace=namespace)
+    following = asyncio.create_task(follow(client, settings, cache, kube.STREAM, synced))
+
+    async def is_excused() -> bool:
+        return cache.last_event > 0.0
+
+    await until(is_excused)
+    assert not synced.is_set(), "nothing is planned from half a cluster"
+    proxy.faults = []
+    await asyncio.wait_for(synced.wait(), LIMIT_SECONDS)
+    following.cancel()
+    await asyncio.wait([following])
+    await client.close()
 
 
 async def is_ready(cluster: Cluster) -> bool:
