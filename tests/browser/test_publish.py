@@ -45,7 +45,8 @@ async def test_waiting_stream_says_so_and_tells_where_to_publish(
 ) -> None:
     await appliance.api("PUT", "/streams/studio", {"inputs": [{"url": "publish://"}]})
     await inside.go("streams/studio")
-    await expect(inside.page.locator(".screen")).to_have_text("Waiting for the source.")
-    await inside.go("streams/studio?tab=input")
     url = f"rtmp://127.0.0.1:{appliance.rtmp_port}/static/studio"
+    words = f"Waiting for a publisher. Publish with OBS or ffmpeg to {url}"
+    await expect(inside.page.locator(".screen")).to_have_text(words)
+    await inside.go("streams/studio?tab=input")
     await expect(inside.page.get_by_text(url)).to_be_visible()

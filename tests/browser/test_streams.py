@@ -167,12 +167,18 @@ async def test_inputs_are_added_and_removed(inside: Ui, appliance: Appliance) ->
     ]
 
 
-async def test_who_is_waited_for_is_told_where_to_publish(inside: Ui, appliance: Appliance) -> None:
-    await appliance.api("PUT", "/streams/obs", {"inputs": [{"url": "publish://"}]})
-    await inside.go("streams/obs")
-    url = f"rtmp://127.0.0.1:{appliance.rtmp_port}/static/obs"
-    screen = inside.page.locator(".screen")
-    await expect(screen).to_contain_text(f"Waiting for a publisher, for one OBS or ffmpeg: {url}")
+async def test_log_tells_where_a_stream_ran_and_why_it_failed(
+    inside: Ui, appliance: Appliance
+) -> None:
+    await appliance.api("PUT", "/streams/told", {"inputs": [{"url": "fake://fake"}]})
+    await appliance.running("told")
+    dead = {"inputs": [{"url": f"rtsp://127.0.0.1:{appliance.rtsp_port}/none"}]}
+    await appliance.api("PUT", "/streams/told", dead)
+    await inside.go("streams/told?tab=log")
+    rows = inside.page.get_by_role("row")
+    await expect(rows.filter(has_text="Placed").filter(has_text="stream created")).to_be_visible()
+    await expect(rows.filter(has_text="Source lost").filter(has_text="refused")).to_be_visible()
+    await expect(rows.nth(1)).to_contain_text("Source lost")  # the newest first
 
 
 async def test_stream_is_disabled_enabled_and_deleted(inside: Ui, appliance: Appliance) -> None:

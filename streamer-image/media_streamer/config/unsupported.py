@@ -36,6 +36,12 @@ STREAM_CHECKS: dict[str, Callable[[Options], bool]] = {
     "prepush": lambda item: item.prepush is not None and item.prepush is not True,
     "mpegts_ac3": lambda item: item.mpegts_ac3 not in (None, "keep"),
 }
+INPUT_SCHEMES = frozenset({
+    "fake", "file", "publish", "tshttp", "tshttps", "hls", "hlss", "hls2", "hlss2", "llhls",
+    "llhlss", "cmaf", "cmafs", "rtmp", "rtmps", "rtsp", "rtsps", "rtsp2", "rtsp-udp", "udp", "udp1",
+    "udp2", "udp3", "spts",
+})  # fmt: skip
+"""What the media workers open; they run FFmpeg, so this module may not ask them."""
 MAX_NAMES = 5
 
 
@@ -67,7 +73,18 @@ def unsupported_parts(
         names = [item.name for item in options if is_set(item)]
         if names:
             alerts[f"stream_{option}"] = f"{option} has no effect in this version: {_shown(names)}"
+    for scheme, names in sorted(_unserved_inputs(options).items()):
+        alerts[f"input_{scheme}"] = f"{scheme}:// inputs are not served: {_shown(names)}"
     return alerts
+
+
+def _unserved_inputs(options: list[Options]) -> dict[str, list[str]]:
+    """Names of streams and templates by the scheme that they ask for in vain."""
+    found: dict[str, list[str]] = {}
+    for item in options:
+        for scheme in {one.scheme for one in item.inputs} - INPUT_SCHEMES:
+            found.setdefault(scheme, []).append(item.name)
+    return found
 
 
 def _unplayed_vods(config: ServerConfig, streams: Iterable[StreamConfig]) -> str:

@@ -2,7 +2,8 @@
 
 from media_api.server import ServerConfig
 from media_api.stream import StreamConfig
-from media_streamer.config.unsupported import unsupported_parts
+from media_streamer.config.unsupported import INPUT_SCHEMES, unsupported_parts
+from media_streamer.media.inputs.pull import SCHEMES
 
 
 def test_alerts_name_what_has_no_effect() -> None:
@@ -50,6 +51,16 @@ def test_files_that_streams_use_are_no_alert() -> None:
     assert unsupported_parts(config) == {
         "vods": "files are inputs only, they are not played by themselves: idle"
     }
+
+
+def test_inputs_that_nobody_opens_are_named() -> None:
+    streams = [
+        {"name": "a", "inputs": [{"url": "srt://host:9"}, {"url": "fake://fake"}]},
+        {"name": "b", "inputs": [{"url": "srt://host:8"}]},
+    ]
+    config = ServerConfig.model_validate({"streams": streams})
+    assert unsupported_parts(config) == {"input_srt": "srt:// inputs are not served: a, b"}
+    assert {"fake", "file", "publish"} | SCHEMES == INPUT_SCHEMES
 
 
 def test_only_scripts_among_the_event_sinks_have_no_effect() -> None:

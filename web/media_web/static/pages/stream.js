@@ -7,15 +7,19 @@ import { CopyButton, Failure, Field, StreamState, Tabs, bytes, kbit, uptime } fr
 import { BitrateChart } from "../chart.js";
 import { SettingsEditor } from "../settings.js";
 import { Inputs, urlOf } from "./inputs.js";
+import { Log } from "./log.js";
 import "../player.js";
 
 const TABS = { overview: "Overview", input: "Input", output: "Output", settings: "Settings" };
-const BODIES = { overview: Overview, input: Inputs, output: Output, settings: Settings };
+/** Only Central keeps a history. */
+const CENTRAL_TABS = { ...TABS, log: "Log" };
+const BODIES = { overview: Overview, input: Inputs, output: Output, settings: Settings, log: Log };
 
 export function StreamPage({ name, route, ui }) {
   const { data: stream, error, reload } = usePolled(item("streams", name));
   if (!stream) return html`<h1>${name}</h1><${Failure} error=${error} />`;
-  const tab = tabOf(route, TABS);
+  const tabs = ui.product === "central" ? CENTRAL_TABS : TABS;
+  const tab = tabOf(route, tabs);
   // Streams of a configuration backend are changed there; this server would refuse.
   const fixed = stream.named_by === "external";
   return html`<header class="bar">
@@ -25,7 +29,7 @@ export function StreamPage({ name, route, ui }) {
     </header>
     <${Failure} error=${error} />
     <${Origin} stream=${stream} fixed=${fixed} />
-    <${Tabs} tabs=${TABS} current=${tab} base=${link("streams", name)} />
+    <${Tabs} tabs=${tabs} current=${tab} base=${link("streams", name)} />
     <section><${BODIES[tab]} stream=${stream} ui=${ui} fixed=${fixed} onDone=${reload} /></section>`;
 }
 
@@ -104,7 +108,7 @@ function waitsFor(stream) {
   const isPublished = (stream.inputs || []).some((input) => input.url?.startsWith("publish:"));
   if (!isPublished) return "Waiting for the source.";
   const url = urlOf(stream, "RTMP");
-  return `Waiting for a publisher${url ? `, for one OBS or ffmpeg: ${url}` : "."}`;
+  return `Waiting for a publisher.${url ? ` Publish with OBS or ffmpeg to ${url}` : ""}`;
 }
 
 function describe(track) {
