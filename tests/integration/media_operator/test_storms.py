@@ -100,8 +100,7 @@ async def start(
 
     yield begin
     proxy.faults = []
-    for one in started:
-        await one.stop()
+    assert [await one.stop() for one in started] == [0] * len(started)
 
 
 async def until(condition: Callable[[], Any], within: float = LIMIT_SECONDS) -> None:
