@@ -5,20 +5,15 @@ import contextlib
 import logging
 import signal
 
-from aiohttp import web
-
 from media_streamer.cache.app import CacheApp
 from media_streamer.cache.metrics import Metrics
 from media_streamer.cache.settings import CacheSettings
 from media_streamer.cache.store import Store
+from media_streamer.egress.http.server import http_server
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 1024
-KEEP_ALIVE_SECONDS = 30.0
-"""Also the time in which the head of a request must be complete."""
-MAX_LINE_BYTES = 8190
-MAX_HEADERS = 64
 DRAIN_SECONDS = 8.0
 """For answers under way. The pod has left its Services long before, and has 15 s to exit."""
 CUT_SECONDS = 2.0
@@ -51,17 +46,7 @@ async def serve(settings: CacheSettings) -> None:
 
 
 async def _listen(settings: CacheSettings, app: CacheApp, stop: asyncio.Event) -> None:
-    protocols = web.Server(
-        app.handle,
-        handler_cancellation=True,
-        access_log=None,
-        logger=log,
-        keepalive_timeout=KEEP_ALIVE_SECONDS,
-        max_line_size=MAX_LINE_BYTES,
-        max_field_size=MAX_LINE_BYTES,
-        max_headers=MAX_HEADERS,
-        auto_decompress=False,
-    )
+    protocols = http_server(app.handle)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         protocols, settings.address, settings.port, backlog=BACKLOG, reuse_address=True

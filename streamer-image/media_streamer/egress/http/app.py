@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.flv import play as flv_play
@@ -19,6 +18,7 @@ from media_streamer.egress.hls.sessions import HlsSessions
 from media_streamer.egress.http import routes
 from media_streamer.egress.http.proxy import ApiProxy, is_api_path
 from media_streamer.egress.http.request import PREFLIGHT, MediaRequest, answer, peer_ip, refuse
+from media_streamer.egress.http.server import http_server
 from media_streamer.egress.http.static import find_static, send_static
 from media_streamer.egress.hub import Hub
 from media_streamer.egress.info import info
@@ -30,28 +30,7 @@ from media_streamer.forwarded import NOBODY, TrustedProxies
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("media_streamer.access")
 
-KEEP_ALIVE_SECONDS = 30.0
-"""Also the time in which a request's head must be complete: a slow or silent client is closed."""
-MAX_LINE_BYTES = 8190
-MAX_HEADERS = 64
-LINGER_SECONDS = 5.0
 PICTURE_CACHE = "public, max-age=1"
-
-
-class _GarbageIsNoError(logging.Filter):
-    """aiohttp logs a traceback for every request that is not HTTP; anybody can send those."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError):
-            record.levelno, record.levelname = logging.INFO, "INFO"
-            record.exc_info = None
-            record.msg, record.args = f"{record.getMessage()}: {type(error).__name__}", ()
-        return True
-
-
-http_log = logging.getLogger("media_streamer.http")
-http_log.addFilter(_GarbageIsNoError())
 
 Handler = Callable[[MediaRequest], Awaitable[web.StreamResponse]]
 
@@ -93,18 +72,7 @@ class HttpApp:
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
             return await self._handle(request, api)
 
-        return web.Server(
-            handle,
-            handler_cancellation=True,
-            access_log=None,
-            logger=http_log,
-            keepalive_timeout=KEEP_ALIVE_SECONDS,
-            max_line_size=MAX_LINE_BYTES,
-            max_field_size=MAX_LINE_BYTES,
-            max_headers=MAX_HEADERS,
-            lingering_time=LINGER_SECONDS,
-            auto_decompress=False,
-        )
+        return http_server(handle)
 
     async def _handle(self, request: web.BaseRequest, api: bool) -> web.StreamResponse:
         ip = self.settings.proxies.client(peer_ip(request), request.headers)

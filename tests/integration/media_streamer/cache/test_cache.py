@@ -204,3 +204,17 @@ async def test_sigterm_lets_answers_end(caches, origin):
         go_on.set()
         assert await answer.read() == b"yyyyy"
         assert await cache.process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\r\n\0\r\n\r\n"]
+)
+async def test_garbage_costs_one_log_line(caches, origin, garbage):
+    cache = await caches.start(origin.url)
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(cache.url).port)
+    writer.write(garbage)
+    async with asyncio.timeout(10):
+        assert (await reader.read()).startswith(b"HTTP/1.0 400 ")
+    writer.close()
+    assert (await cache.get(PLAYLIST)).status == 200
+    assert not any("Traceback" in line for line in cache.log)

@@ -1,0 +1,48 @@
+"""aiohttp's low-level server as all our public HTTP ports have it: bounded, and quiet.
+
+Role: bounds on what a client may send, and no traceback in the log for what is not HTTP.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+KEEP_ALIVE_SECONDS = 30.0
+"""Also the time in which a request's head must be complete: a slow or silent client is closed."""
+MAX_LINE_BYTES = 8190
+MAX_HEADERS = 64
+LINGER_SECONDS = 5.0
+
+
+class _GarbageIsNoError(logging.Filter):
+    """aiohttp logs a traceback for every request that is not HTTP; anybody can send those."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.levelno, record.levelname = logging.INFO, "INFO"
+            record.exc_info = None
+            record.msg, record.args = f"{record.getMessage()}: {type(error).__name__}", ()
+        return True
+
+
+_log = logging.getLogger("media_streamer.http")
+_log.addFilter(_GarbageIsNoError())
+
+
+def http_server(handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.Server:
+    """A protocol factory for a listener."""
+    return web.Server(
+        handle,
+        handler_cancellation=True,
+        access_log=None,
+        logger=_log,
+        keepalive_timeout=KEEP_ALIVE_SECONDS,
+        max_line_size=MAX_LINE_BYTES,
+        max_field_size=MAX_LINE_BYTES,
+        max_headers=MAX_HEADERS,
+        lingering_time=LINGER_SECONDS,
+        auto_decompress=False,
+    )
