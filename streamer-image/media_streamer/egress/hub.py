@@ -43,6 +43,7 @@ class Hub:
         self._broadcasts: dict[BroadcastKey, Broadcast] = {}
         self._hls: dict[HlsKey, HlsSource] = {}
         self._previews: dict[str, tuple[float, asyncio.Task[bytes]]] = {}
+        self._questions: set[asyncio.Task[Access]] = set()
         self.sessions = Sessions(self._notify)
         self._pace = Pace()
 
@@ -51,7 +52,25 @@ class Hub:
         self._supervisor = supervisor
 
     async def access(self, request: AccessRequest) -> Access:
-        """Ask the supervisor; raises AccessDenied."""
+        """Ask the supervisor; raises AccessDenied.
+
+        Whoever gets an answer opens a session or gives it up. A client that leaves before the
+        answer is there has one at the supervisor all the same, which is given up here.
+        """
+        question = asyncio.create_task(self._ask(request))
+        self._questions.add(question)
+        question.add_done_callback(self._questions.discard)
+        try:
+            return await asyncio.shield(question)
+        except asyncio.CancelledError:
+            question.add_done_callback(self._unwanted)
+            raise
+
+    def _unwanted(self, question: asyncio.Task[Access]) -> None:
+        if not question.cancelled() and question.exception() is None:
+            self.give_up(question.result(), "client closed")
+
+    async def _ask(self, request: AccessRequest) -> Access:
         if self._supervisor is None:
             raise AccessDenied(503, "unavailable", "The server is starting")
         arguments = {name: getattr(request, name) for name in AccessRequest.__slots__}
@@ -106,6 +125,9 @@ class Hub:
         except AccessDenied as denied:
             self.give_up(access, denied.code)
             raise
+        except asyncio.CancelledError:
+            self.give_up(access, "client closed")
+            raise
         return found
 
     async def publish(self, access: Access, container: Literal["flv", "ts"]) -> Feed:
@@ -115,6 +137,10 @@ class Hub:
             await feed.start()
         except AccessDenied as denied:
             self.give_up(access, denied.code)
+            raise
+        except asyncio.CancelledError:
+            await feed.close()
+            self.give_up(access, "client closed")
             raise
         return feed
 

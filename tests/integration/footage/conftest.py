@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -155,6 +156,27 @@ class FilmStreamer(Streamer):
             "flv": f"{self.base}/{name}.flv",
             "rtmp": f"{self.rtmp}/{name if '/' in name else f'static/{name}'}",
         }
+
+
+class Recording:
+    """A viewer of the endless transport stream who keeps all that it gets."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, path: Path) -> None:
+        self.path = path
+        self._task = asyncio.create_task(self._record(session, url))
+
+    async def _record(self, session: aiohttp.ClientSession, url: str) -> None:
+        timeout = aiohttp.ClientTimeout(total=None)
+        with self.path.open("wb") as file:
+            async with session.get(url, timeout=timeout) as answer:
+                async for data in answer.content.iter_any():
+                    file.write(data)
+
+    async def stop(self) -> None:
+        assert not self._task.done(), "the server ended the viewer's connection"
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Sources that die and come back, and publishers that come back with something else."""
 
 import asyncio
-import contextlib
 import re
 from pathlib import Path
 
@@ -11,31 +10,10 @@ import pytest
 from tests.support.players import complaints, play, run
 from tests.support.streamer import until
 
-from .conftest import FilmStreamer, Launch, Station, live
+from .conftest import FilmStreamer, Launch, Recording, Station, live
 
 SOURCE_TIMEOUT = 3
 FRAME_RATE = 25.0
-
-
-class Recording:
-    """A viewer of the endless transport stream who keeps all that it gets."""
-
-    def __init__(self, session: aiohttp.ClientSession, url: str, path: Path) -> None:
-        self.path = path
-        self._task = asyncio.create_task(self._record(session, url))
-
-    async def _record(self, session: aiohttp.ClientSession, url: str) -> None:
-        timeout = aiohttp.ClientTimeout(total=None)
-        with self.path.open("wb") as file:
-            async with session.get(url, timeout=timeout) as answer:
-                async for data in answer.content.iter_any():
-                    file.write(data)
-
-    async def stop(self) -> None:
-        assert not self._task.done(), "the server ended the viewer's connection"
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
 
 
 async def shown_input(streamer: FilmStreamer, scheme: str, seconds: float) -> None:

@@ -30,6 +30,7 @@ from media_streamer.forwarded import NOBODY, TrustedProxies
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("media_streamer.access")
 
+CLIENT_CLOSED_REQUEST = 499  # what nginx writes for it; never sent
 PICTURE_CACHE = "public, max-age=1"
 
 Handler = Callable[[MediaRequest], Awaitable[web.StreamResponse]]
@@ -83,7 +84,8 @@ class HttpApp:
         except routes.BadPath as error:
             response = refuse(AccessDenied(400, "bad_request", f"Bad request: {error}"))
         except ConnectionResetError:
-            raise
+            # Nobody reads the answer; aiohttp would log a traceback of what is a client's right.
+            return web.Response(status=CLIENT_CLOSED_REQUEST)
         except Exception:
             log.exception("%s %s", request.method, request.path)
             response = refuse(AccessDenied(500, "internal", "Internal error; see the log"))

@@ -40,8 +40,13 @@ async def send_broadcast(
         hub.give_up(access, "head sent")
         return response
     broadcast = await hub.broadcast(access, format_name, framing)
-    await response.prepare(request)
+    try:
+        await response.prepare(request)
+    except BaseException:
+        hub.give_up(access, "client closed")
+        raise
     if request.transport is None:
+        hub.give_up(access, "client closed")
         return response
     viewer = broadcast.attach(request.transport, access)
     try:

@@ -405,6 +405,7 @@ class RtmpConnection(asyncio.Protocol):
         self._name = access.stream
         broadcast = await self._hub.broadcast(access, "flv", RtmpFraming)
         if self._state is State.CLOSED:
+            self._hub.give_up(access, "client closed")
             return
         playback = Playback(broadcast, access, self._transport, command.text(0) or self._name)
         playback.ended.add_done_callback(self._on_playback_ended)
