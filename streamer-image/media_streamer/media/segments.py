@@ -73,16 +73,11 @@ class _Segments:
         self._discontinuity |= self._announced
 
     def set_tracks(self, tracks: Sequence[Track]) -> None:
-        """New initialisation sections, and a discontinuity if there were others before.
-
-        Other names than before void what subscribers know, for a track that is gone would stay with
-        them for ever: after `reset` the whole new state follows, as for a new subscriber.
-        """
+        """New initialisation sections, and a discontinuity if there were others before."""
         self.gap()
         names = self._track_names(tracks)
         if self._names and names != self._names:
-            self._clear()
-            self._pending[:] = [({"op": "reset"}, b"")]
+            self._replace_tracks()
         self._names = names
         self._init += 1
         self._set_tracks(tracks)
@@ -129,6 +124,12 @@ class _Segments:
     def _track_names(self, tracks: Sequence[Track]) -> list[str]:
         raise NotImplementedError
 
+    def _replace_tracks(self) -> None:
+        """Other names than before void what subscribers know, for a track that is gone would stay
+        with them for ever: after `reset` the whole new state follows, as for a new subscriber."""
+        self._clear()
+        self._pending[:] = [({"op": "reset"}, b"")]
+
     def _set_tracks(self, tracks: Sequence[Track]) -> None:
         raise NotImplementedError
 
@@ -171,8 +172,13 @@ class TsSegments(_Segments):
     def _track_names(self, tracks: Sequence[Track]) -> list[str]:
         return ["".join(track.name for track in tracks)]
 
+    def _replace_tracks(self) -> None:
+        """The multiplex gets another name and stays what it is: whoever plays it goes on."""
+        if not self._window.name:
+            super()._replace_tracks()  # there was nothing to play
+
     def _set_tracks(self, tracks: Sequence[Track]) -> None:
-        self._window.name = self._names[0]
+        self._window.rename(self._names[0])
         if tracks:
             self._window.init(self._init, None, _init_fields(tracks))
 

@@ -226,7 +226,14 @@ class StreamRunner:
         self.start()
         free.remote, free.user_agent, free.on_close = remote, user_agent, on_close
         source = self._new_source()
-        reader = PublishInput(self.name, source, free.limits, container)
+        reader = PublishInput(
+            self.name,
+            source,
+            free.limits,
+            container,
+            programs=frozenset(free.config.programs or ()),
+            pids=frozenset(free.config.pids or ()),
+        )
         self._begin(free, source, reader)
         return reader
 

@@ -39,6 +39,14 @@ class TrackWindow:
         self._inits[number] = (message, path)
         self._pending.append((message, b""))
 
+    def rename(self, name: str) -> None:
+        """Another name for all that is listed and will be."""
+        self.name = name
+        for message, _ in self._inits.values():
+            message["track"] = name
+        for listed in self._segments:
+            listed.message["track"] = name
+
     def part(self, fields: Message) -> None:
         """Announce a part of the running segment."""
         message = {"op": "part", "track": self.name, "index": len(self._open_parts), **fields}

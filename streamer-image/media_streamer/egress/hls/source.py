@@ -239,9 +239,7 @@ class HlsSource:
         name = message.get("track")
         if not isinstance(name, str):
             return
-        track = self.tracks.get(name)
-        if track is None:
-            track = self.tracks[name] = self._replaced.pop(name, Track(name))
+        track = self.tracks.get(name) or self._new_track(name)
         if op == "part":
             track.add_part(_part(message))
         elif op == "segment":
@@ -252,6 +250,15 @@ class HlsSource:
             track.add_init(_init(message))
         self.version += 1
         self._wake()
+
+    def _new_track(self, name: str) -> Track:
+        track = self._replaced.pop(name, None)
+        if track is None and self.container == "ts" and self.tracks:
+            # The one multiplex, which has other tracks in it now: its segments go on.
+            _, track = self.tracks.popitem()
+            track.name = name
+        track = self.tracks[name] = track or Track(name)
+        return track
 
     def on_lost(self) -> None:
         for track in self.tracks.values():

@@ -99,13 +99,11 @@ class DemuxInput(ThreadInput):
         *,
         paced: bool = False,
         loop: bool = False,
-        pids: frozenset[int] = frozenset(),
     ) -> None:
         super().__init__(name, receiver, limits)
         self._opener = opener
         self._pacer = Pacer() if paced else None
         self._loop = loop
-        self._pids = pids
         self._lanes: dict[int, _Lane] = {}
         self._streams: list[Stream] = []
         # Extent of the current pass through a file, seconds on its own clock.
@@ -113,16 +111,25 @@ class DemuxInput(ThreadInput):
 
     def _read(self) -> None:
         try:
-            with self._opener() as container:
-                if self._stopping.is_set():
-                    return
-                self.receiver.connected()
-                self._read_container(container)
+            opened = False
+            while not opened or self._goes_on():
+                with self._opener() as container:
+                    if self._stopping.is_set():
+                        return
+                    if not opened:
+                        self.receiver.connected()
+                    opened = True
+                    self._read_container(container)
         except (av.error.FFmpegError, OSError) as error:
             if not self._stopping.is_set():
                 raise InputError(describe(error)) from error
 
+    def _goes_on(self) -> bool:
+        """True if the source continues with other tracks, for the opener to open."""
+        return False
+
     def _read_container(self, container: InputContainer) -> None:
+        self._lanes.clear()
         self._streams = [stream for stream in container.streams if self._wanted(stream)]
         if not self._streams:
             raise InputError("the source has neither video nor audio")
@@ -144,9 +151,7 @@ class DemuxInput(ThreadInput):
     def _wanted(self, stream: Stream) -> bool:
         if stream.type not in ("video", "audio") or stream.codec_context is None:
             return False
-        if stream.disposition & Disposition.attached_pic:
-            return False
-        return not self._pids or stream.id in self._pids
+        return not stream.disposition & Disposition.attached_pic
 
     def _read_packets(self, container: InputContainer) -> None:
         read_seconds = self.limits.read_seconds
@@ -162,7 +167,10 @@ class DemuxInput(ThreadInput):
                 return
             self._deadline = monotonic() + read_seconds
             if not packet.size:
-                continue  # PyAV's mark at the end of a track
+                if packet.dts is None:
+                    # PyAV's mark of the end, one a track: it fails on those that appeared late.
+                    break
+                continue
             if packet.stream_index in lanes:
                 self._forward(packet)
                 continue

@@ -5,7 +5,7 @@ from media_api.input import InputConfig
 from media_streamer.media.inputs.base import Input, InputError, Limits, Receiver
 from media_streamer.media.inputs.fake import FakeInput
 from media_streamer.media.inputs.file import FileInput, Vods
-from media_streamer.media.inputs.pull import SCHEMES, PullInput
+from media_streamer.media.inputs.pull import SCHEMES, create_pull
 
 
 def create_input(
@@ -19,7 +19,9 @@ def create_input(
     if config.scheme == "fake":
         return FakeInput(receiver, config)
     if config.scheme == "file":
+        if config.programs:
+            raise InputError("programs: choosing them of a file is not supported by this server")
         return FileInput(name, receiver, limits, config.url, vods)
     if config.scheme in SCHEMES:
-        return PullInput(name, receiver, limits, config)
+        return create_pull(name, receiver, limits, config)
     raise InputError(f"{config.scheme}:// inputs are not supported by this server")

@@ -6,22 +6,19 @@ Role: a bounded pipe from the event loop to the demuxer's thread, and the input 
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Literal
 
-import av
-from av.container import InputContainer
-
 from media_streamer.media.inputs.base import InputError, Limits, Receiver
-from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS, DemuxInput
+from media_streamer.media.inputs.cut_input import CutInput, Format
+from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS
 
 PIPE_BYTES = 16 * 1024 * 1024
 """Bound of what a publisher may be ahead: over ten seconds of 10 Mbit/s."""
 
-READ_BYTES = 64 * 1024
-
 Container = Literal["flv", "ts"]
 
-_FFMPEG_FORMATS: dict[Container, str] = {"flv": "flv", "ts": "mpegts"}
+_FFMPEG_FORMATS: dict[Container, Format] = {"flv": "flv", "ts": "mpegts"}
 
 _FLV_SIGNATURE = b"FLV"
 _TS_PACKET_BYTES = 188
@@ -105,18 +102,29 @@ class BytePipe:
         return gathered
 
 
-class _ReadOnly:
-    """What FFmpeg may see of the pipe: with `write` it would be opened for writing."""
-
-    def __init__(self, pipe: BytePipe) -> None:
-        self.read = pipe.read
-
-
-class PublishInput(DemuxInput):
+class PublishInput(CutInput):
     """One publisher."""
 
-    def __init__(self, name: str, receiver: Receiver, limits: Limits, container: Container) -> None:
-        super().__init__(name, receiver, limits, self._open)
+    def __init__(
+        self,
+        name: str,
+        receiver: Receiver,
+        limits: Limits,
+        container: Container,
+        *,
+        programs: frozenset[int] = frozenset(),
+        pids: frozenset[int] = frozenset(),
+    ) -> None:
+        options = _PROBE_OPTIONS | (MPEGTS_OPTIONS if container == "ts" else {})
+        super().__init__(
+            name,
+            receiver,
+            limits,
+            _FFMPEG_FORMATS[container],
+            options,
+            programs=programs,
+            pids=pids,
+        )
         self._container = container
         self._pipe = BytePipe(read_timeout_seconds=limits.read_seconds)
 
@@ -133,14 +141,8 @@ class PublishInput(DemuxInput):
         super().stop()
         self._pipe.end()
 
-    def _open(self) -> InputContainer:
+    def _connect(self) -> Callable[[int], bytes]:
         if not looks_like(self._container, self._pipe.peek(_START_BYTES)):
             raise InputError(f"the publisher does not send {self._container.upper()}")
         self.allow(self.limits.read_seconds + self.limits.open_seconds)
-        return av.open(
-            _ReadOnly(self._pipe),
-            "r",
-            format=_FFMPEG_FORMATS[self._container],
-            options=_PROBE_OPTIONS | (MPEGTS_OPTIONS if self._container == "ts" else {}),
-            buffer_size=READ_BYTES,
-        )
+        return self._pipe.read

@@ -11,14 +11,18 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import av
 from av.container import InputContainer
+from av.stream import Stream
 from media_api.input import InputConfig
 from media_api.rest.credentials import cluster_header
 
-from media_streamer.media.inputs.base import InputError, Limits, Receiver
+from media_streamer.media.inputs.base import Input, InputError, Limits, Receiver
+from media_streamer.media.inputs.cut_input import CutInput
+from media_streamer.media.inputs.cut_reader import READ_BYTES
 from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS, DemuxInput
 
 USER_AGENT = "media-streamer"
@@ -39,7 +43,7 @@ class Source:
     """What FFmpeg is told to open."""
 
     url: str
-    format: str
+    format: Literal["mpegts", "flv", "hls", "rtsp"]
     options: dict[str, str]
     paced: bool = False
     """Delivers faster than real time (HLS: a segment at once)."""
@@ -163,25 +167,69 @@ _BUILDERS: dict[str, Callable[[InputConfig, Limits], Source]] = {
 SCHEMES = frozenset(_BUILDERS)
 
 
-class PullInput(DemuxInput):
-    """A source that is connected to."""
+def create_pull(name: str, receiver: Receiver, limits: Limits, config: InputConfig) -> Input:
+    """The input for a source that is connected to; raises InputError."""
+    source = translate(config, limits)
+    if source.format in ("mpegts", "flv"):
+        return _BytesInput(name, receiver, limits, source, config)
+    if config.programs:
+        raise InputError(f"programs: a {config.scheme}:// source has none to choose from")
+    return PullInput(name, receiver, limits, source, frozenset(config.pids or ()))
 
-    def __init__(self, name: str, receiver: Receiver, limits: Limits, config: InputConfig) -> None:
-        self._source = translate(config, limits)
+
+class PullInput(DemuxInput):
+    """A source whose protocol brings its own container: HLS, RTSP."""
+
+    def __init__(
+        self, name: str, receiver: Receiver, limits: Limits, source: Source, pids: frozenset[int]
+    ) -> None:
+        super().__init__(name, receiver, limits, self._open, paced=source.paced)
+        self._source = source
+        self._pids = pids
+
+    def _open(self) -> InputContainer:
+        return _open(self._source, self._source.format, self._source.options, self.limits)
+
+    def _wanted(self, stream: Stream) -> bool:
+        return super()._wanted(stream) and (not self._pids or stream.id in self._pids)
+
+
+class _BytesInput(CutInput):
+    """A source of a transport stream or of FLV: FFmpeg's protocol here, its demuxer behind it."""
+
+    def __init__(
+        self, name: str, receiver: Receiver, limits: Limits, source: Source, config: InputConfig
+    ) -> None:
         super().__init__(
             name,
             receiver,
             limits,
-            self._open,
-            paced=self._source.paced,
+            "flv" if source.format == "flv" else "mpegts",
+            source.options,
+            programs=frozenset(config.programs or ()),
             pids=frozenset(config.pids or ()),
         )
+        self._source = source
 
-    def _open(self) -> InputContainer:
-        source = self._source
-        return av.open(
-            source.url,
-            format=source.format,
-            options=source.options,
-            timeout=(self.limits.open_seconds, self.limits.read_seconds),
-        )
+    def _connect(self) -> Callable[[int], bytes]:
+        options = self._source.options | {"raw_packet_size": str(READ_BYTES)}
+        raw = self._connection.enter_context(_open(self._source, "data", options, self.limits))
+        packets = raw.demux()
+
+        def read(size: int) -> bytes:
+            for packet in packets:
+                if packet.size:
+                    self.allow(self.limits.read_seconds + self.limits.open_seconds)
+                    return bytes(packet)
+            return b""
+
+        return read
+
+
+def _open(source: Source, format: str, options: dict[str, str], limits: Limits) -> InputContainer:
+    return av.open(
+        source.url,
+        format=format,
+        options=options,
+        timeout=(limits.open_seconds, limits.read_seconds),
+    )

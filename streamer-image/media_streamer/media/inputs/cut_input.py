@@ -1,0 +1,106 @@
+"""An input whose bytes come by before FFmpeg's demuxer: a transport stream or FLV.
+
+Role: what publishers and connected sources of these two containers have in common: tracks that
+appear, end or change their codec later are shown without a new connection. The demuxer of before
+reads up to the change, and another one goes on from there (`cut_reader`).
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Literal
+
+import av
+from av.container import InputContainer
+from av.stream import Stream
+
+from media_streamer.media.inputs.base import InputError, Limits, Receiver
+from media_streamer.media.inputs.cut_reader import READ_BYTES, CutReader
+from media_streamer.media.inputs.demux import DemuxInput
+from media_streamer.media.inputs.flv_watch import FlvWatch
+from media_streamer.media.inputs.ts_watch import TsWatch
+
+Format = Literal["mpegts", "flv"]
+"""FFmpeg's names."""
+
+LATE_ANALYSIS_US = "1000000"
+"""A demuxer that goes on has the tables and a key frame at once. Viewers wait for it, so a track
+that is announced and sends nothing holds them up no longer than this."""
+
+
+class _ReadOnly:
+    """What FFmpeg may see of a reader: with `write` it would be opened for writing."""
+
+    def __init__(self, reader: CutReader) -> None:
+        self.read = reader.read
+
+
+class CutInput(DemuxInput):
+    """One source; `programs` and `pids`: what is wanted of a transport stream, empty for all."""
+
+    def __init__(
+        self,
+        name: str,
+        receiver: Receiver,
+        limits: Limits,
+        format: Format,
+        options: dict[str, str],
+        *,
+        programs: frozenset[int] = frozenset(),
+        pids: frozenset[int] = frozenset(),
+    ) -> None:
+        super().__init__(name, receiver, limits, self._open)
+        self._format = format
+        self._options = options
+        self._programs = programs
+        self._pids = pids
+        self._reader: CutReader | None = None
+        self._connection = ExitStack()
+        """Closed when the source is."""
+
+    @abstractmethod
+    def _connect(self) -> Callable[[int], bytes]:
+        """What returns some bytes of the source, b"" at its end; raises InputError."""
+
+    def _read(self) -> None:
+        with self._connection:
+            super()._read()
+
+    def _open(self) -> InputContainer:
+        options = self._options
+        if self._reader is None:
+            watch = TsWatch(self._programs) if self._format == "mpegts" else FlvWatch()
+            self._reader = CutReader(self._connect(), watch)
+        else:
+            options = options | {"analyzeduration": LATE_ANALYSIS_US}
+        container = av.open(
+            _ReadOnly(self._reader),
+            "r",
+            format=self._format,
+            options=options,
+            buffer_size=READ_BYTES,
+        )
+        watch = self._reader.watch
+        if isinstance(watch, TsWatch):
+            watch.settle(frozenset(stream.id for stream in container.streams))
+            if self._programs and watch.has_programs and not watch.pids:
+                container.close()
+                numbers = ", ".join(map(str, sorted(self._programs)))
+                raise InputError(f"the source has no program {numbers} (programs)")
+        else:
+            watch.settle(frozenset(s.type for s in container.streams if self._wanted(s)))
+        return container
+
+    def _goes_on(self) -> bool:
+        if self._reader is None or self._stopping.is_set() or not self._reader.go_on():
+            return False
+        self.allow(self.limits.read_seconds + self.limits.open_seconds)
+        return True
+
+    def _wanted(self, stream: Stream) -> bool:
+        if not super()._wanted(stream) or (self._pids and stream.id not in self._pids):
+            return False
+        watch = self._reader.watch if self._reader is not None else None
+        if not self._programs or not isinstance(watch, TsWatch) or not watch.has_programs:
+            return True
+        return stream.id in watch.pids

@@ -1,0 +1,48 @@
+"""A source as one file after another: each ends where the tracks change.
+
+Role: lets demuxers follow each other on one connection. The running demuxer reads up to the cut and
+sees the end of its file, the next one is opened on what follows.
+"""
+
+from collections.abc import Callable
+
+from media_streamer.media.inputs.flv_watch import FlvWatch
+from media_streamer.media.inputs.ts_watch import TsWatch
+
+Watch = TsWatch | FlvWatch
+
+READ_BYTES = 64 * 1024
+
+
+class CutReader:
+    """A file object for FFmpeg; `read_source` returns some bytes, b"" at the end of the source."""
+
+    def __init__(self, read_source: Callable[[int], bytes], watch: Watch) -> None:
+        self.watch = watch
+        self._read_source = read_source
+        self._ready = b""
+        self._next: bytes | None = None
+        """What the next demuxer starts with, once there is a cut."""
+        self._ended = False
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes, b"" at the end of the present file; raises what the source does."""
+        while not self._ready:
+            if self._ended or self._next is not None:
+                return b""
+            data = self._read_source(READ_BYTES)
+            if data:
+                self._ready, self._next = self.watch.feed(data)
+            else:
+                self._ended = True
+                self._ready = self.watch.rest()
+        piece, self._ready = self._ready[:size], self._ready[size:]
+        return piece
+
+    def go_on(self) -> bool:
+        """Begin the next file; False if there is none because the source has ended."""
+        if self._next is None:
+            return False
+        # The watch begins anew as well: what is left may hold another cut.
+        self._ready, self._next = self.watch.feed(self._next)
+        return True
