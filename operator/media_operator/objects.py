@@ -11,6 +11,8 @@ from typing import Any
 
 from media_api.timestamps import parse_timestamp
 
+TEMPLATE = "media.flussonic.com/template"
+"""Annotation of a pod: which version of its tier's pods it is."""
 Object = Mapping[str, Any]
 Key = tuple[str, str]
 """Namespace and name."""
@@ -136,6 +138,7 @@ class PodObject:
     tier: str
     tier_kind: str
     labels: Mapping[str, str]
+    template: str
     ready: bool
     ready_since: datetime | None
     """When `ready` last changed."""
@@ -164,6 +167,7 @@ class PodObject:
             tier=labels.get("app.kubernetes.io/instance", ""),
             tier_kind=labels.get("app.kubernetes.io/component", ""),
             labels=labels,
+            template=(meta.get("annotations") or {}).get(TEMPLATE, ""),
             ready=is_ready,
             ready_since=parse_timestamp(since) if since else None,
             terminating_until=_terminating_until(meta, is_ready, conditions),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from appliance import Installation, fake_stream, resource, split_tag
@@ -80,16 +81,24 @@ def check(viewers: list[SegmentViewer], record_property: pytest.RecordProperty) 
 
 
 def wait_replaced(installation: Installation, before: dict[str, str]) -> None:
-    """Wait until every pod is another one and ready."""
-    for name, uid in before.items():
-        wait_until(
-            lambda name=name, uid=uid: ready_uid(installation, name) not in ("", uid),
-            f"{name} is replaced",
-            120,
-            1.0,
-            installation.describe,
-        )
-    installation.wait_reason("streamer", "roll", "PodsReady", timeout=90)
+    """Wait until the pool is said to be ready: every pod is another one then."""
+    wait_until(
+        lambda: is_ready_as_now(installation.get("streamer", "roll")),
+        "the pool is ready as its spec is now",
+        240,
+        1.0,
+        installation.describe,
+    )
+    after = uids(installation)
+    assert all(after[name] not in ("", uid) for name, uid in before.items()), after
+
+
+def is_ready_as_now(streamer: dict[str, Any]) -> bool:
+    """As `kubectl wait` and Argo CD judge: the present generation was seen, and is ready."""
+    conditions = streamer["status"]["conditions"]
+    ready = next(condition for condition in conditions if condition["type"] == "Ready")
+    seen = streamer["status"]["observedGeneration"] == streamer["metadata"]["generation"]
+    return seen and ready["status"] == "True"
 
 
 def ready_uid(installation: Installation, pod: str) -> str:

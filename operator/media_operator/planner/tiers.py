@@ -1,9 +1,7 @@
 """Plan of one Streamer or Cache resource: its objects, its size, its status."""
 
-import hashlib
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +10,7 @@ from media_api.timestamps import parse_timestamp, timestamp
 
 from media_operator import conditions
 from media_operator.conditions import Condition
-from media_operator.objects import Object, PodObject, Snapshot, TierObject
+from media_operator.objects import TEMPLATE, Object, PodObject, Snapshot, TierObject
 from media_operator.planner.actions import Apply, Delete, Note, Plan, WriteStatus
 from media_operator.planner.placement import DEFAULT_CHANNEL_LIMIT
 from media_operator.planner.reach import reach
@@ -61,7 +59,8 @@ def plan_tier(
     ]
     _delete_stuck(pods, now, plan)
     members = [_member(tier, pod, snapshot) for pod in sorted(pods, key=_name)]
-    _write_status(tier, replicas, shrink_at, pods, members, now, plan)
+    condition = _ready(tier, replicas, pods, _template(wanted.values()))
+    _write_status(tier, replicas, shrink_at, pods, members, condition, now, plan)
 
 
 def _replicas(
@@ -98,10 +97,8 @@ def _replicas(
 
 
 def _hashed(body: dict[str, Any]) -> dict[str, Any]:
-    text = json.dumps(body, sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     metadata = body["metadata"]
-    annotations = {**metadata.get("annotations", {}), HASH: digest}
+    annotations = {**metadata.get("annotations", {}), HASH: common.digest(body)}
     return {**body, "metadata": {**metadata, "annotations": annotations}}
 
 
@@ -149,12 +146,11 @@ def _write_status(
     shrink_at: str | None,
     pods: list[PodObject],
     members: list[dict[str, Any]],
+    condition: Condition,
     now: datetime,
     plan: Plan,
 ) -> None:
-    ready_pods = sorted(pod.name for pod in pods if pod.ready and pod.terminating_until is None)
     observed = tier.status.get("conditions") or []
-    condition = _ready(tier, replicas, len(ready_pods), pods)
     status: dict[str, Any] = {
         "observedGeneration": tier.generation,
         "ready": condition.status == "True",
@@ -163,7 +159,7 @@ def _write_status(
     if not tier.external:
         status |= {
             "replicas": replicas,
-            "readyReplicas": len(ready_pods),
+            "readyReplicas": len(_serving(pods)),
             "selector": ",".join(f"{k}={v}" for k, v in sorted(common.selector(tier).items())),
             "members": members,
         }
@@ -218,13 +214,31 @@ def _member(tier: TierObject, pod: PodObject, snapshot: Snapshot) -> dict[str, A
     return {name: value for name, value in member.items() if value not in (None, "")}
 
 
-def _ready(tier: TierObject, replicas: int, ready: int, pods: list[PodObject]) -> Condition:
+def _serving(pods: list[PodObject]) -> list[PodObject]:
+    return [pod for pod in pods if pod.ready and pod.terminating_until is None]
+
+
+def _template(objects: Iterable[Object]) -> str:
+    """Which version the pods should be."""
+    for body in objects:
+        if body["kind"] == "StatefulSet":
+            return str(body["spec"]["template"]["metadata"]["annotations"][TEMPLATE])
+    return ""  # a server outside the cluster
+
+
+def _ready(tier: TierObject, replicas: int, pods: list[PodObject], template: str) -> Condition:
+    """True once all pods are ready as the spec wants them now, not as it wanted them before."""
     if tier.external:
         return Condition("Ready", "True", "External", "a server outside the cluster")
-    if ready >= replicas:
-        return Condition("Ready", "True", "PodsReady", f"{ready}/{replicas} pods are ready")
+    ready = _serving(pods)
+    current = sum(pod.template == template for pod in ready)
+    message = f"{len(ready)}/{replicas} pods are ready"
+    if current >= replicas:
+        return Condition("Ready", "True", "PodsReady", message)
     problems = sorted({f"{pod.name}: {pod.problem}" for pod in pods if pod.problem})
-    message = f"{ready}/{replicas} pods are ready"
     if problems:
         return Condition("Ready", "False", "PodProblem", f"{message}; {problems[0]}")
+    if current < len(ready):
+        message += f", {current}/{replicas} as the spec is now"
+        return Condition("Ready", "False", "RollingOut", message)
     return Condition("Ready", "False", "PodsStarting", message)

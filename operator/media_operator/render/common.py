@@ -1,11 +1,13 @@
 """What the pods of every tier have in common: names, labels, hardening, Services."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from media_operator.objects import TierObject
+from media_operator.objects import TEMPLATE, TierObject
 from media_operator.settings import Settings
 
 Object = dict[str, Any]
@@ -22,6 +24,11 @@ SEGMENTS_PATH = "/run/media"
 DEFAULT_DRAIN_SECONDS = 60
 EXIT_SECONDS = 15
 """Time for an orderly exit after the drain."""
+
+
+def digest(value: Any) -> str:
+    """Short name of what `value` says."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def child_name(tier: TierObject, suffix: str = "") -> str:
@@ -101,6 +108,8 @@ def probes(path: str) -> Object:
 
 def stateful_set(tier: TierObject, replicas: int, pod_spec: Object, annotations: Object) -> Object:
     labels = {**dict(tier.spec.get("labels") or {}), **selector(tier)}
+    annotations = {**dict(tier.spec.get("annotations") or {}), **annotations}
+    version = digest([labels, annotations, pod_spec])
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
@@ -113,7 +122,7 @@ def stateful_set(tier: TierObject, replicas: int, pod_spec: Object, annotations:
             "template": {
                 "metadata": {
                     "labels": labels,
-                    "annotations": {**dict(tier.spec.get("annotations") or {}), **annotations},
+                    "annotations": {**annotations, TEMPLATE: version},
                 },
                 "spec": pod_spec,
             },

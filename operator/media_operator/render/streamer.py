@@ -1,7 +1,6 @@
 """The objects of a Streamer resource: a pool of media servers fed by Central."""
 
 import copy
-import hashlib
 import json
 from typing import Any
 
@@ -21,7 +20,7 @@ def streamer_objects(tier: TierObject, replicas: int, settings: Settings) -> lis
     if tier.external:
         return []
     config = _config_map(tier)
-    checksum = hashlib.sha256(json.dumps(config["data"], sort_keys=True).encode()).hexdigest()
+    checksum = common.digest(config["data"])
     mounts, volumes = common.volumes(tier, _own_volumes(tier))
     pod = common.pod_spec(tier, _container(tier, mounts, settings), volumes)
     _add_gpu(tier, pod)
@@ -29,9 +28,7 @@ def streamer_objects(tier: TierObject, replicas: int, settings: Settings) -> lis
     return [
         config,
         *common.services(tier, ports),
-        common.stateful_set(
-            tier, replicas, pod, {"media.flussonic.com/config-checksum": checksum[:16]}
-        ),
+        common.stateful_set(tier, replicas, pod, {"media.flussonic.com/config-checksum": checksum}),
         common.disruption_budget(tier),
     ]
 

@@ -84,14 +84,17 @@ class Simulation:
                 for key, pod in self.objects.items()
                 if key[0] == "Pod" and self._owner(pod) == body["metadata"]["uid"]
             }
-            for surplus in mine.keys() - wanted:
+            template = body["spec"]["template"]["metadata"]["annotations"]
+            old = {n for n, pod in mine.items() if pod["metadata"]["annotations"] != template}
+            for surplus in (mine.keys() - wanted) | old:
                 del self.objects["Pod", namespace, surplus]
+                del mine[surplus]
             for missing in wanted - mine.keys():
                 self._pod(namespace, missing, body, ready)
 
     def _pod(self, namespace: str, name: str, owner: Body, ready: bool) -> None:
         body = self.create("Pod", name, {"nodeName": "node-1"}, namespace)
-        body["metadata"]["labels"] = owner["spec"]["template"]["metadata"]["labels"]
+        body["metadata"] |= copy.deepcopy(owner["spec"]["template"]["metadata"])
         body["metadata"]["ownerReferences"] = [{"uid": owner["metadata"]["uid"]}]
         body["status"] = {"hostIP": "192.0.2.1"}
         self.set_ready(name, ready, namespace)

@@ -210,6 +210,21 @@ def test_a_problem_of_the_pod_is_told(cluster: Simulation) -> None:
     assert "ImagePullBackOff" in message
 
 
+def test_pool_is_ready_once_its_pods_are_as_the_spec_is_now(cluster: Simulation) -> None:
+    cluster.create("Streamer", "pool", {"replicas": 2})
+    cluster.settle()
+    assert cluster.condition("pool", "Ready", kind="Streamer") == ("True", "PodsReady")
+    cluster.edit("Streamer", "pool", env=[{"name": "TZ", "value": "Etc/UTC"}])
+    cluster.see()
+    cluster.carry_out(cluster.plan())
+    assert cluster.condition("pool", "Ready", kind="Streamer") == ("False", "RollingOut")
+    status = cluster.status("pool", kind="Streamer")
+    assert (status["observedGeneration"], status["readyReplicas"]) == (2, 2)
+    cluster.run_stateful_sets()
+    cluster.settle()
+    assert cluster.condition("pool", "Ready", kind="Streamer") == ("True", "PodsReady")
+
+
 def test_pool_grows_with_its_streams_and_shrinks_slowly(cluster: Simulation) -> None:
     cluster.create("Streamer", "pool", {"minReplicas": 1, "maxReplicas": 3, "channelLimit": 10})
     for index in range(20):
