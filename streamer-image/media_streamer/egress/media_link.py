@@ -17,7 +17,7 @@ from media_streamer import ipc
 log = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS = 0.05
-LAST_RETRY_SECONDS = 1.0
+LAST_RETRY_SECONDS = 0.5
 CONNECT_TIMEOUT_SECONDS = 2.0
 
 

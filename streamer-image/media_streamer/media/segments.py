@@ -156,6 +156,8 @@ class TsSegments(_Segments):
     def __init__(self, settings: SegmentSettings, clock: WallClock) -> None:
         super().__init__(settings, clock)
         self._window = TrackWindow("", self._files, settings.count, self._pending)
+        self._former: set[str] = set()
+        """Names of the window when it had other tracks: players still ask by them."""
         self._file: SegmentFile | None = None
         self._pieces: list[bytes] = []
         self._piece_bytes = 0
@@ -174,13 +176,16 @@ class TsSegments(_Segments):
 
     def _replace_tracks(self) -> None:
         """The multiplex gets another name and stays what it is: whoever plays it goes on."""
-        if not self._window.name:
+        if self._window.name:
+            self._former.add(self._window.name)
+        else:
             super()._replace_tracks()  # there was nothing to play
 
     def _set_tracks(self, tracks: Sequence[Track]) -> None:
         self._window.rename(self._names[0])
         if tracks:
-            self._window.init(self._init, None, _init_fields(tracks))
+            fields = _init_fields(tracks) | {"former": sorted(self._former)}
+            self._window.init(self._init, None, fields)
 
     def _begin(self) -> None:
         self._file = self._files.create(f"{self._msn}.ts")

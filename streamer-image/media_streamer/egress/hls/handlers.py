@@ -113,10 +113,7 @@ class HlsHandlers:
 
 
 def _track(source: HlsSource, name: str) -> Track:
-    track = source.tracks.get(name)
-    if track is None and source.container == "ts":
-        # One multiplex, whose name follows its tracks: players know the name of when they came.
-        track = next(iter(source.tracks.values()), None)
+    track = source.find_track(name)
     if track is None:
         raise AccessDenied(404, "not_found", f"The stream has no track {name}")
     return track

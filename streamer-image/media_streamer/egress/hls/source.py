@@ -31,7 +31,8 @@ WARM_SECONDS = 60.0
 START_TIMEOUT_SECONDS = 15.0
 REPEAT_SECONDS = 0.5
 LAG_SECONDS = 1.0
-"""Another egress worker may have listed a segment that this one hears of a moment later."""
+"""Another egress worker may have listed a segment that this one hears of a moment later, and may
+know the successor of a media worker that died, which numbers segments higher, a moment earlier."""
 BLOCK_TARGETS = 3
 """A blocked request is answered 503 after three target durations (rfc8216bis, 6.2.5.2)."""
 MAX_AHEAD_SEGMENTS = 2
@@ -62,6 +63,8 @@ class HlsSource:
         """Grows with every change of the state."""
         self._on_idle = on_idle
         self._exists = exists
+        self._former: set[str] = set()
+        """Names that the multiplex (MPEG-TS) had when it had other tracks."""
         self._replaced: dict[str, Track] = {}
         """Tracks of before the media worker ended the subscription; some may come back."""
         self._waiters: set[asyncio.Future[None]] = set()
@@ -102,7 +105,11 @@ class HlsSource:
 
         Raises AccessDenied: 400 if that is too far in the future, 503 if it does not come in time.
         """
-        if msn > track.next_msn + MAX_AHEAD_SEGMENTS - 1:
+
+        def near() -> bool:
+            return msn < track.next_msn + MAX_AHEAD_SEGMENTS
+
+        if not await self._wait(near, LAG_SECONDS):
             title = f"_HLS_msn={msn} is too far in the future: the next segment is {track.next_msn}"
             raise AccessDenied(400, "too_far_in_the_future", title)
 
@@ -248,8 +255,15 @@ class HlsSource:
             track.drop(message["msn"])
         elif op == "init":
             track.add_init(_init(message))
+            self._former.update(message.get("former") or ())
         self.version += 1
         self._wake()
+
+    def find_track(self, name: str) -> Track | None:
+        """By its name, or by one that it had: players know the name of when they came."""
+        if name in self._former and self.tracks:
+            return self.tracks.get(name) or next(iter(self.tracks.values()))
+        return self.tracks.get(name)
 
     def _new_track(self, name: str) -> Track:
         track = self._replaced.pop(name, None)
