@@ -11,6 +11,9 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+NAMED_BY_SECOND_MS = 1500
+"""Segments shorter than this may start in one second: the clock of a stream is slewed to the wall
+clock, so segments of a second may start a little closer than that."""
 GRACE_SECONDS = 30.0
 """A dropped segment stays readable this long (the media worker removes the file then)."""
 MAX_DROPPED = 64
@@ -75,14 +78,14 @@ class Segment:
     def name(self) -> str:
         """`YYYY/MM/DD/hh/mm/ss-DDDDD`: start in UTC and duration in ms.
 
-        Several segments may start in one second if they are shorter than that: these have the
-        milliseconds of their start behind. The name follows from the segment alone, so that all
+        Several short segments may start in one second: these have the milliseconds of their start
+        behind. The name follows from the segment alone, so that all
         egress workers agree on it.
         """
         seconds, ms = divmod(self.start_utc_ms, 1000)
         start = datetime.fromtimestamp(seconds, UTC)
         duration = round(self.duration * 1000)
-        short = f"-{ms:03d}" if duration < 1000 else ""
+        short = f"-{ms:03d}" if duration < NAMED_BY_SECOND_MS else ""
         return f"{start:%Y/%m/%d/%H/%M/%S}-{duration:05d}{short}"
 
 

@@ -50,6 +50,7 @@ class EventSink:
         self._throttle_seconds = float(config.throttle_delay or 0.0)
         self._news = asyncio.Event()
         self._full = asyncio.Event()
+        self._delivering = asyncio.Lock()
         self._resent = self._dropped = 0
         self._task = asyncio.create_task(self._run(), name=f"event sink {config.name}")
 
@@ -74,13 +75,15 @@ class EventSink:
         return rest
 
     async def close(self) -> None:
-        """End the task; what waits has one attempt within CLOSE_SECONDS."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        """End the task; what waits has one attempt within CLOSE_SECONDS, what is on its way is
+        not sent twice."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
+            async with asyncio.timeout(CLOSE_SECONDS), self._delivering:
+                self._task.cancel()
                 while self._waiting and not self.problem:
                     await self._deliver_one()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
         self._drop_rest()
 
     def _drop_rest(self) -> None:
@@ -95,7 +98,8 @@ class EventSink:
         while True:
             await self._news.wait()
             await self._collect()
-            await self._deliver_one()
+            async with self._delivering:
+                await self._deliver_one()
             if self.problem:
                 await asyncio.sleep(self._resend_seconds)
 

@@ -277,3 +277,11 @@ def test_count_holds_before_the_first_segment_is_finished():
     assert broken_update_rules(before, render(track)) == []
     track.drop(5)
     assert track.discontinuity_sequence == 42
+
+
+def test_segments_of_a_second_have_names_of_their_own():
+    """Though the stream's clock, which is slewed, lets two of them start in one second."""
+    starts = [START_MS, START_MS + 996, START_MS + 1993]
+    names = [Segment(n, s, 1.0, "/", 1, False, 0, 1).name for n, s in enumerate(starts)]
+    assert len(set(names)) == 3
+    assert Segment(1, START_MS, 5.0, "/", 1, False, 0, 1).name.endswith("-05000")

@@ -123,3 +123,16 @@ async def test_the_end_does_not_wait_for_a_receiver_that_hangs(
         await sink.close()
     assert sink.counters()["dropped_events"] == 1
     assert "1 events were not delivered" in caplog.text
+
+
+async def test_what_is_on_its_way_at_the_end_is_not_sent_twice(receiver: Receiver) -> None:
+    receiver.hold = asyncio.Event()
+    sink = EventSink(config(), receiver)
+    put(sink, 1, 2)
+    await receiver.came.wait()
+    put(sink, 3)
+    closing = asyncio.create_task(sink.close())
+    await asyncio.sleep(0)
+    receiver.hold.set()
+    await closing
+    assert receiver.batches == [[1, 2], [3]]
