@@ -32,11 +32,6 @@ RANDOM_SECONDS = 12.0
 MAX_REQUESTS_A_SECOND = 80.0
 """Of one operator in a storm, mean. One plan of this test writes more than STREAMS objects."""
 MAX_LINES = 150
-LABELS = {
-    "app.kubernetes.io/part-of": "media-appliance",
-    "app.kubernetes.io/component": "streamer",
-    "app.kubernetes.io/instance": "pool",
-}
 CHILDREN = (kube.CONFIG_MAP, kube.SERVICE, kube.STATEFUL_SET, kube.DISRUPTION_BUDGET)
 
 
@@ -120,12 +115,21 @@ class Cluster:
     async def pool(self) -> None:
         body = {"metadata": {"name": "pool"}, "spec": {"replicas": PODS}}
         await self.client.create(kube.STREAMER, self.namespace, body)
-        for index in range(PODS):
-            await self.pod(f"streamer-pool-{index}")
 
-    async def pod(self, name: str) -> None:
+    async def run_pods(self) -> bool:
+        """The pods of the StatefulSet, all ready; False while there is none."""
+        sets, _ = await self.client.list(kube.STATEFUL_SET, self.namespace)
+        for one in sets:
+            template = one["spec"]["template"]["metadata"]
+            said = {part: template[part] for part in ("labels", "annotations")}
+            for index in range(PODS):
+                await self._pod({"name": f"streamer-pool-{index}", **said})
+        return bool(sets)
+
+    async def _pod(self, metadata: dict[str, Any]) -> None:
+        name = metadata["name"]
         body = {
-            "metadata": {"name": name, "labels": LABELS},
+            "metadata": metadata,
             "spec": {"schedulerName": "nobody", "containers": [{"name": "c", "image": "none"}]},
         }
         await self.client.create(kube.POD, self.namespace, body)
@@ -168,6 +172,7 @@ async def test_two_operators_in_a_storm(
 ) -> None:
     await cluster.pool()
     first = await start("operator-a")
+    await until(cluster.run_pods)
     await until(lambda: is_ready(cluster))
 
     # All writes are refused while there is much to write, and the second one starts.
