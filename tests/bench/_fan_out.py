@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from tests.bench import _footage
 from tests.bench._streamer import BenchStreamer, helper, line, streamer
@@ -32,25 +33,54 @@ async def _measure(protocols: Sequence[str]) -> list[Figure]:
     return figures
 
 
-async def _audience(one: BenchStreamer, protocol: str, count: int) -> list[Figure]:
-    port = one.rtmp_port if protocol == "rtmp" else one.http_port
-    async with helper("tests.support.viewers", protocol, port, "live", count) as viewers:
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What an audience cost, and what it got."""
+
+    percent: list[float]
+    """Of a core, each group of processes."""
+    memory_mib: list[float]
+    """Resident, each group of processes."""
+    rate_mbit: float
+    """Reached each viewer."""
+    closed: int
+    """Viewers that were cut off."""
+
+
+async def watch(
+    protocol: str, port: int, name: str, count: int, *groups: Callable[[], list[int]]
+) -> Watched:
+    """Let `count` viewers watch a stream; `groups` give the processes to be measured."""
+    async with helper("tests.support.viewers", protocol, port, name, count) as viewers:
         await line(viewers, START_SECONDS)
         await asyncio.sleep(SETTLE_SECONDS)
-        egress = CpuMeter(one.pids("egress"))
-        rest = CpuMeter(one.pids("media") + one.pids("supervisor"))
+        meters = [CpuMeter(pids()) for pids in groups]
         await asyncio.sleep(WINDOW_SECONDS)
-        used, beside = egress.percent(), rest.percent()
-        memory = sum(resident_mib(pid) for pid in one.pids("egress"))
+        percent = [meter.percent() for meter in meters]
+        memory = [sum(map(resident_mib, pids())) for pids in groups]
         assert viewers.stdin is not None
         viewers.stdin.close()
         result = json.loads(await line(viewers, START_SECONDS))
     rate = result["bytes"] * 8 / result["seconds"] / count / 1e6
+    return Watched(percent, memory, rate, result["closed"])
+
+
+async def _audience(one: BenchStreamer, protocol: str, count: int) -> list[Figure]:
+    port = one.rtmp_port if protocol == "rtmp" else one.http_port
+
+    def egress() -> list[int]:
+        return one.pids("egress")
+
+    def rest() -> list[int]:
+        return one.pids("media") + one.pids("supervisor")
+
+    watched = await watch(protocol, port, "live", count, egress, rest)
+    used, beside = watched.percent
     goal_rate = (_footage.VIDEO_KBIT + _footage.AUDIO_KBIT) / 1000
     name = f"{protocol.upper()}, {count} viewers"
-    note = f"{rate:.2f} of {goal_rate:.1f} Mb/s reached each, {result['closed']} cut off"
+    note = f"{watched.rate_mbit:.2f} of {goal_rate:.1f} Mb/s reached each, {watched.closed} cut off"
     return [
         Figure(f"{name}: egress, of a core per 100", used * 100 / count, "%", note=note),
         Figure(f"{name}: media workers and supervisor", beside, "%", note="in all, not per 100"),
-        Figure(f"{name}: resident memory of the egress", memory, "MiB"),
+        Figure(f"{name}: resident memory of the egress", watched.memory_mib[0], "MiB"),
     ]

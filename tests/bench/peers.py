@@ -7,7 +7,6 @@ processes are counted.
 
 import asyncio
 import contextlib
-import json
 import os
 import statistics
 import subprocess
@@ -17,11 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import _footage
-from tests.bench._fan_out import AUDIENCES, SETTLE_SECONDS, START_SECONDS, WINDOW_SECONDS
-from tests.bench._streamer import helper, line, streamer
+from tests.bench._fan_out import AUDIENCES, watch
+from tests.bench._streamer import streamer
 from tests.bench.figure import Figure, Skipped
 from tests.support.first_key import first_key
-from tests.support.proc import CpuMeter, resident_mib
 from tests.support.streamer import free_port, until
 
 OURS = "this server"
@@ -168,17 +166,8 @@ async def _first_picture(server: Server) -> Figure:
 async def _audience(
     server: Server, protocol: str, port: int, name: str, count: int
 ) -> list[Figure]:
-    async with helper("tests.support.viewers", protocol, port, name, count) as viewers:
-        await line(viewers, START_SECONDS)
-        await asyncio.sleep(SETTLE_SECONDS)
-        meter = CpuMeter(server.pids())
-        await asyncio.sleep(WINDOW_SECONDS)
-        used = meter.percent()
-        memory = sum(map(resident_mib, server.pids()))
-        assert viewers.stdin is not None
-        viewers.stdin.close()
-        result = json.loads(await line(viewers, START_SECONDS))
-    rate = result["bytes"] * 8 / result["seconds"] / count / 1e6
-    note = f"{rate:.2f} Mb/s reached each, {result['closed']} cut off, {memory:.0f} MiB"
+    watched = await watch(protocol, port, name, count, server.pids)
+    note = f"{watched.rate_mbit:.2f} Mb/s reached each, {watched.closed} cut off"
+    note += f", {watched.memory_mib[0]:.0f} MiB"
     title = f"{server.name}: {protocol.upper()}, {count} viewers, of a core per 100"
-    return [Figure(title, used * 100 / count, "%", note=note)]
+    return [Figure(title, watched.percent[0] * 100 / count, "%", note=note)]
