@@ -5,11 +5,11 @@ is written beside the old one and put in its place at once. What is in force doe
 Central reads its settings at the start.
 """
 
-import os
-import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+
+from media_api.files import write_file
 
 from media_central.settings import LoadedSettings, set_by_environment, setting_name, settings_of
 from media_central.settings_file import SettingsError, parse_settings, read_text
@@ -67,20 +67,5 @@ def change_file(
     with _WRITING:
         text = edit_settings(read_text(path), changes)
         loaded = settings_of(parse_settings(text, str(path)), path, environ)
-        _replace(path, text)
+        write_file(path, text, new_mode=NEW_FILE_MODE)
     return loaded
-
-
-def _replace(path: Path, text: str) -> None:
-    mode = path.stat().st_mode & 0o777 if path.exists() else NEW_FILE_MODE
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, mode)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

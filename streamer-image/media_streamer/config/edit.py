@@ -6,15 +6,13 @@ errors is not touched, because nobody can say what its author meant; the file is
 (written beside, then renamed), with its mode kept.
 """
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from media_api.base import ApiModel
+from media_api.files import write_file
 from media_api.server import ServerConfig
 
 from media_streamer.config.binder import NAMED_LISTS, parse, read_values
@@ -23,6 +21,8 @@ from media_streamer.config.problems import SYNTAX_CODES, ConfigProblem
 from media_streamer.config.scope import Reading
 from media_streamer.config.sections import section_of
 from media_streamer.config.writer import write_global, write_object
+
+NEW_FILE_MODE = 0o640
 
 # Spellings of the objects of a list, and those that set a global key.
 _OBJECT_NAMES = {
@@ -215,7 +215,7 @@ def save_objects(
         parts.setdefault(home.get(name, files[0]), {})[name] = item
     new = {file: _replace(texts[file], nodes[file], key, part) for file, part in parts.items()}
     for file, text in new.items():
-        write_file(file, text)
+        write_file(file, text, new_mode=NEW_FILE_MODE)
     return list(new)
 
 
@@ -226,7 +226,8 @@ def save_global(files: Sequence[Path], key: str, value: Any) -> Path:
         (file for file in files if any(n.name.value in names for n in _nodes(_read(file)))),
         files[0],
     )
-    write_file(path, replace_global(_read(path), key, value))
+    text = replace_global(_read(path), key, value)
+    write_file(path, text, new_mode=NEW_FILE_MODE)
     return path
 
 
@@ -240,21 +241,3 @@ def _read(path: Path) -> str:
         return ""
     except UnicodeDecodeError as error:
         raise EditError(f"{path} is no UTF-8 text") from error
-
-
-def write_file(path: Path, text: str) -> None:
-    """Replace `path` by `text` at once: a reader sees the old or the new file, never half."""
-    target = path.resolve()  # a link, as Kubernetes mounts files, stays a link
-    mode = target.stat().st_mode & 0o7777 if target.exists() else 0o640
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, mode)
-        os.replace(name, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from media_api.base import ApiModel, JsonObject
+from media_api.files import write_file
 from media_api.server import Listeners, ServerConfig
 
 from media_streamer.config import ConfigProblem, EditError, load, parse, save_global, save_objects
 from media_streamer.config.binder import NAMED_LISTS
-from media_streamer.config.edit import write_file
+from media_streamer.config.edit import NEW_FILE_MODE
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +180,7 @@ class Configuration:
 
     def _write(self, text: str) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(self.path, text)
+        write_file(self.path, text, new_mode=NEW_FILE_MODE)
 
 
 def config_error(problems: list[ConfigProblem]) -> JsonObject | None:
