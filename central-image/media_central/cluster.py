@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncIterator
 
 import asyncpg
-from media_api.kube import KubeClient
+from media_kube.client import KubeClient
 
 from media_central.db import Database, DatabaseUnavailable, MigrationError, packaged_migrations
 from media_central.history.store import History

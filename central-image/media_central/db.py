@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 import asyncpg
-from media_api.rest.redact import redact_url
+from media_rest.redact import redact_url
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 Role: what the configuration file parses to and `GET/PUT /config` exchanges.
 Invariants: names are unique within their list; secrets are plain here and must be redacted
-(`media_api.rest.redact`) before they are shown.
+(`media_rest.redact`) before they are shown.
 """
 
 import ipaddress

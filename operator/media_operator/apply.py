@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from media_api import kube
-from media_api.kube import Kind, KubeClient, KubeError
 from media_api.timestamps import timestamp
+from media_kube import client as kube
+from media_kube.client import Kind, KubeClient, KubeError
 
 from media_operator import metrics
 from media_operator.planner.actions import Apply, Delete, Note, Plan, WriteStatus

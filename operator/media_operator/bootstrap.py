@@ -5,8 +5,8 @@ import base64
 import logging
 import secrets
 
-from media_api import kube
-from media_api.kube import KubeClient, KubeError, log_level
+from media_kube import client as kube
+from media_kube.client import KubeClient, KubeError, log_level
 
 from media_operator.settings import Settings
 

@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from aiohttp import web
-from media_api.kube import KubeClient
+from media_kube.client import KubeClient
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from media_operator.apply import Writer

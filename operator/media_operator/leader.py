@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from media_api import kube
-from media_api.kube import KubeClient, KubeError, log_level
+from media_kube import client as kube
+from media_kube.client import KubeClient, KubeError, log_level
 
 from media_operator import metrics
 

@@ -1,8 +1,8 @@
 """Follows every kind that plans look at: list, then watch, into the cache.
 
 The list goes into the cache a chunk at a time, so ten thousand raw objects are never in memory at
-once. A watch heals itself (`media_api.kube`): error events, lines that were cut off, versions that
-were forgotten and silence end in a fresh list, which also tells what was deleted meanwhile.
+once. A watch heals itself (`media_kube.client`): error events, lines that were cut off, versions
+that were forgotten and silence end in a fresh list, which also tells what was deleted meanwhile.
 Nothing is written into anybody's objects: no annotations, no finalizers.
 """
 
@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import logging
 
-from media_api import kube
-from media_api.kube import Kind, KubeClient, WatchEvent
+from media_kube import client as kube
+from media_kube.client import Kind, KubeClient, WatchEvent
 
 from media_operator.cache import Cache, Listing
 from media_operator.render.common import MANAGER, PART_OF

@@ -22,8 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from media_api import kube
-from media_api.kube import KubeClient, KubeError
+from media_kube import client as kube
+from media_kube.client import KubeClient, KubeError
 
 from tests.bench.figure import Figure, Skipped
 from tests.support.api_server import SKIP_REASON, running_api_server

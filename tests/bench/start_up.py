@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
-from media_api.rest.credentials import basic_header
+from media_rest.credentials import basic_header
 
 from tests.bench.figure import Figure
 from tests.support import hls_rules

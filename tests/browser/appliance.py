@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from media_api.rest.credentials import basic_header
+from media_rest.credentials import basic_header
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0

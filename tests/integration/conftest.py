@@ -4,7 +4,7 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from media_api.kube import KubeClient
+from media_kube.client import KubeClient
 
 from tests.support.api_server import SKIP_REASON, ApiServer, running_api_server
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from kubernetes.aio.client import Configuration
 from media_api import crd
-from media_api.kube import KubeClient
 from media_api.resources.meta import API_VERSION
+from media_kube.client import KubeClient
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "media-appliance"
 START_LIMIT = 60  # seconds

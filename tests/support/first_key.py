@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from media_streamer.egress.rtmp.chunks import VIDEO, ChunkReader
+from media_streamer.protocols.rtmp.chunks import VIDEO, ChunkReader
 
 from tests.support import hls_rules, viewers
 

@@ -5,8 +5,8 @@ Blocking sockets and nothing more, so that a measuring client adds no time of it
 
 import socket
 
-from media_streamer.egress.rtmp import amf
-from media_streamer.egress.rtmp.chunks import COMMAND, DEFAULT_CHUNK_BYTES, write_message
+from media_streamer.protocols.rtmp import amf
+from media_streamer.protocols.rtmp.chunks import COMMAND, DEFAULT_CHUNK_BYTES, write_message
 
 HANDSHAKE_BYTES = 1536
 TIMEOUT_SECONDS = 20.0

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from media_api.rest.credentials import basic_header
+from media_rest.credentials import basic_header
 
 READY_SECONDS = 40.0
 POLL_SECONDS = 0.1

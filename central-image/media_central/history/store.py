@@ -14,8 +14,8 @@ from typing import Any
 
 import asyncpg
 from media_api.base import JsonObject
-from media_api.rest.errors import ApiError
-from media_api.rest.redact import redact
+from media_rest.errors import ApiError
+from media_rest.redact import redact
 
 from media_central.db import Database, DatabaseUnavailable
 from media_central.history.partitions import maintain

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from media_api.base import JsonObject
-from media_api.rest.errors import ApiError, error_body
+from media_rest.errors import ApiError, error_body
 
 from media_central.store.port import (
     InvalidResourceError,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
-from media_api.rest.credentials import Credentials, CredentialsError, parse_authorization
-from media_api.rest.errors import ApiError
+from media_rest.credentials import Credentials, CredentialsError, parse_authorization
+from media_rest.errors import ApiError
 
 from media_central.settings import Login
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from aiohttp import web
 from media_api.base import JsonObject
-from media_api.rest.errors import not_found
-from media_api.rest.query import QueryError, parse_query
+from media_rest.errors import not_found
+from media_rest.query import QueryError, parse_query
 
 from media_central.models import PLACEMENT_FIELDS, CentralStream
 from media_central.rest.answers import json_answer

@@ -11,7 +11,7 @@ Balancers have no settings of their own: any name means all streamers.
 from urllib.parse import quote
 
 from aiohttp import web
-from media_api.rest.errors import ApiError, not_found
+from media_rest.errors import ApiError, not_found
 
 from media_central.rest.context import Context, context, viewer
 from media_central.rest.streams import Handler

@@ -12,8 +12,8 @@ from typing import Any
 
 from aiohttp import web
 from media_api.base import JsonObject
-from media_api.rest.errors import ApiError
-from media_api.rest.redact import HIDDEN, redact_url
+from media_rest.errors import ApiError
+from media_rest.redact import HIDDEN, redact_url
 
 from media_central.rest.answers import json_answer, object_body
 from media_central.rest.context import context

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from media_api.base import JsonObject
-from media_api.rest.query import CollectionQuery, Order, run_query
-from media_api.rest.select import select_fields
+from media_rest.query import CollectionQuery, Order, run_query
+from media_rest.select import select_fields
 
 
 def run_paged(

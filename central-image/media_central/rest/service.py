@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from aiohttp import web
 from media_api.base import JsonObject
-from media_api.rest.openmetrics import CONTENT_TYPES, cluster_families, render, wanted_metrics
+from media_rest.openmetrics import CONTENT_TYPES, cluster_families, render, wanted_metrics
 
 from media_central.cluster_stats import cluster_stats
 from media_central.rest.answers import json_answer

@@ -4,9 +4,9 @@ import asyncio
 
 from aiohttp import web
 from media_api.base import JsonObject
-from media_api.rest.errors import ApiError, not_found
-from media_api.rest.query import parse_query, run_query
 from media_api.status import SessionInfo
+from media_rest.errors import ApiError, not_found
+from media_rest.query import parse_query, run_query
 
 from media_central.models import CentralStreamerState
 from media_central.rest.answers import json_answer, json_body

@@ -6,9 +6,9 @@ from typing import Any
 
 from aiohttp import web
 from media_api.base import JsonObject
-from media_api.rest.errors import ApiError, not_found
-from media_api.rest.openmetrics import CONTENT_TYPES, render, stream_families, wanted_metrics
-from media_api.rest.query import QueryError, parse_query
+from media_rest.errors import ApiError, not_found
+from media_rest.openmetrics import CONTENT_TYPES, render, stream_families, wanted_metrics
+from media_rest.query import QueryError, parse_query
 
 from media_central.models import CentralStreamState
 from media_central.rest.answers import json_answer, json_body

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from media_api.base import ApiModel, JsonObject
-from media_api.rest.errors import ApiError, error_path, json_pointer, validation_error
-from media_api.rest.merge import body_name, merge_put
+from media_rest.errors import ApiError, error_path, json_pointer, validation_error
+from media_rest.merge import body_name, merge_put
 from pydantic import ValidationError
 
 from media_central.models import CentralStream, CentralStreamer

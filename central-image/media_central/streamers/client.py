@@ -14,8 +14,8 @@ from urllib.parse import quote, urlsplit
 
 import aiohttp
 from media_api.base import JsonObject
-from media_api.rest.credentials import cluster_header
-from media_api.rest.redact import redact_text
+from media_rest.credentials import cluster_header
+from media_rest.redact import redact_text
 
 API = "/streamer/api/v3"
 PAGE_LIMIT = 1000

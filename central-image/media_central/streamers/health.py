@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from media_api.base import JsonObject
-from media_api.rest.redact import redact_text
+from media_rest.redact import redact_text
 
 from media_central.streamers.client import StreamerError
 

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from media_api.base import ApiModel, JsonObject
-from media_api.rest.redact import HIDDEN, redact_text
 from media_api.server_status import ServerStats
+from media_rest.redact import HIDDEN, redact_text
 from pydantic import ValidationError
 
 from media_central.streamers.client import StreamerClient, StreamerError

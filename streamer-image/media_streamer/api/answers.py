@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from aiohttp import web
-from media_api.rest.errors import ApiError
-from media_api.rest.openmetrics import CONTENT_TYPES, MetricsFormat, render, wanted_metrics
+from media_rest.errors import ApiError
+from media_rest.openmetrics import CONTENT_TYPES, MetricsFormat, render, wanted_metrics
 from prometheus_client.core import Metric
 
 JsonObject = dict[str, Any]

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import Literal
 
 from media_api.auth import AdminCredentials
-from media_api.rest.credentials import Credentials, CredentialsError, parse_authorization
-from media_api.rest.errors import ApiError
 from media_api.server import ServerConfig
+from media_rest.credentials import Credentials, CredentialsError, parse_authorization
+from media_rest.errors import ApiError
 
 Right = Literal["view", "edit"]
 

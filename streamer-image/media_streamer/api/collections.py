@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 from media_api.base import ApiModel
-from media_api.rest.errors import not_found
-from media_api.rest.merge import body_name, merge_put
-from media_api.rest.query import parse_query, run_query
-from media_api.rest.redact import redact
+from media_rest.errors import not_found
+from media_rest.merge import body_name, merge_put
+from media_rest.query import parse_query, run_query
+from media_rest.redact import redact
 
 from media_streamer.api.answers import JsonObject, json_answer, json_body, no_content
 from media_streamer.api.middleware import reads_only

@@ -2,12 +2,12 @@
 
 from aiohttp import web
 from media_api.base import JsonObject
-from media_api.rest.errors import ApiError
-from media_api.rest.merge import canonical, merge
-from media_api.rest.openmetrics import server_families
-from media_api.rest.redact import redact
 from media_api.server import ServerConfig
 from media_api.server_status import ServerStats, WhoAmI
+from media_rest.errors import ApiError
+from media_rest.merge import canonical, merge
+from media_rest.openmetrics import server_families
+from media_rest.redact import redact
 
 from media_streamer.api.answers import (
     json_answer,

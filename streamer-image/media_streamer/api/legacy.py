@@ -1,9 +1,9 @@
 """`/flussonic/api/…` before v3, as far as tools still ask for it."""
 
 from aiohttp import web
-from media_api.rest.errors import ApiError, not_found
-from media_api.rest.openmetrics import CONTENT_TYPES, render, server_families, stream_families
-from media_api.rest.redact import redact
+from media_rest.errors import ApiError, not_found
+from media_rest.openmetrics import CONTENT_TYPES, render, server_families, stream_families
+from media_rest.redact import redact
 
 from media_streamer.api.answers import JsonObject, json_answer
 from media_streamer.api.middleware import reads_only

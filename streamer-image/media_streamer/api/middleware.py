@@ -6,8 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
-from media_api.rest.credentials import client_address
-from media_api.rest.errors import ApiError, error_body, validation_error
+from media_rest.credentials import client_address
+from media_rest.errors import ApiError, error_body, validation_error
 from pydantic import ValidationError
 
 from media_streamer.api.answers import json_answer

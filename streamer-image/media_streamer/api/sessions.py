@@ -1,10 +1,10 @@
 """`/sessions`: who watches and publishes."""
 
 from aiohttp import web
-from media_api.rest.errors import ApiError, not_found
-from media_api.rest.query import parse_query, run_query
-from media_api.rest.redact import redact
 from media_api.status import SessionInfo
+from media_rest.errors import ApiError, not_found
+from media_rest.query import parse_query, run_query
+from media_rest.redact import redact
 
 from media_streamer.api.answers import JsonObject, json_answer, no_content
 from media_streamer.api.middleware import reads_only

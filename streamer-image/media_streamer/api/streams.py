@@ -8,15 +8,14 @@ from aiohttp import web
 from media_api.media import MediaInfo
 from media_api.play_urls import play_urls
 from media_api.playback import PLAY_PROTOCOLS
-from media_api.rest.errors import ApiError, not_found
-from media_api.rest.merge import body_name, merge_put
-from media_api.rest.openmetrics import stream_families
-from media_api.rest.query import parse_query, run_query, stream_order
-from media_api.rest.redact import redact
 from media_api.status import StreamState
 from media_api.stream import StreamConfig
+from media_rest.errors import ApiError, not_found
+from media_rest.merge import body_name, merge_put
+from media_rest.openmetrics import stream_families
+from media_rest.query import parse_query, run_query, stream_order
+from media_rest.redact import redact
 
-from media_streamer import ipc
 from media_streamer.api.answers import (
     JsonObject,
     json_answer,
@@ -29,6 +28,7 @@ from media_streamer.api.middleware import reads_only
 from media_streamer.api.route import Route, supervisor_of
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.stats import stream_stats
+from media_streamer.wire import channel as ipc
 
 if TYPE_CHECKING:
     from media_streamer.supervisor.supervisor import Supervisor

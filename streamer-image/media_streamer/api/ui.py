@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from aiohttp import web
-from media_api.rest.errors import ApiError
+from media_rest.errors import ApiError
 from media_web import CONTENT_SECURITY_POLICY, INDEX, STATIC
 
 HEADERS = {

@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from media_streamer import ipc
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import Pace
 from media_streamer.egress.sessions import Session, Sessions
+from media_streamer.wire import channel as ipc
 
 log = logging.getLogger(__name__)
 

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from media_streamer import ipc
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.sessions import Session, Sessions
+from media_streamer.wire import channel as ipc
 
 ACCEPT_TIMEOUT_SECONDS = 10.0
 DRAIN_TIMEOUT_SECONDS = 10.0

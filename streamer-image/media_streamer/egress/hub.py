@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from media_streamer import ipc
 from media_streamer.egress.access import Access, AccessDenied, AccessRequest
 from media_streamer.egress.broadcast import Broadcast, Format, Framing
 from media_streamer.egress.feed import Feed
-from media_streamer.egress.hls.source import HlsSource
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import Pace
-from media_streamer.egress.preview import fetch_preview
 from media_streamer.egress.sessions import Sessions
+from media_streamer.protocols.hls.source import HlsSource
+from media_streamer.protocols.jpeg.play import fetch_preview
+from media_streamer.wire import channel as ipc
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from typing import Any
 from aiohttp import web
 
 from media_streamer.egress.access import AccessDenied
-from media_streamer.egress.hls.state import Init, Track
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.hub import Hub
+from media_streamer.protocols.hls.state import Init, Track
 
 _CODECS = {
     "avc1": "h264",

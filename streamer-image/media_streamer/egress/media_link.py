@@ -12,7 +12,7 @@ import logging
 from pathlib import Path
 from typing import Protocol
 
-from media_streamer import ipc
+from media_streamer.wire import channel as ipc
 
 log = logging.getLogger(__name__)
 

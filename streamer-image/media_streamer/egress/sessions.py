@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from media_streamer import ipc
 from media_streamer.egress.access import Access
+from media_streamer.wire import channel as ipc
 
 log = logging.getLogger(__name__)
 

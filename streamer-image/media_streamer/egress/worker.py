@@ -18,13 +18,13 @@ from typing import Any
 
 from aiohttp import web
 
-from media_streamer import ipc
 from media_streamer.egress.http.app import HttpApp, HttpSettings
 from media_streamer.egress.http.proxy import ApiProxy
 from media_streamer.egress.hub import Hub
 from media_streamer.egress.listeners import BACKLOG, Listeners, ListenerSpec, parse_listeners
-from media_streamer.egress.rtmp import RtmpSettings, serve_rtmp
 from media_streamer.forwarded import TrustedProxies
+from media_streamer.protocols.rtmp import RtmpSettings, serve_rtmp
+from media_streamer.wire import channel as ipc
 
 log = logging.getLogger(__name__)
 

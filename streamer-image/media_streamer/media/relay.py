@@ -4,7 +4,7 @@ Role: translate the messages of one egress worker into calls of streams, and bac
 carries all its subscriptions, told apart by the number `id` that the egress worker chose.
 
 Invariants: nothing here waits for an egress worker. Its channel is bounded: a worker that does not
-read is disconnected (`media_streamer.ipc.Channel`) and comes back with fresh subscriptions.
+read is disconnected (`media_streamer.wire.channel`) and comes back with fresh subscriptions.
 """
 
 import asyncio
@@ -12,10 +12,10 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from media_streamer.ipc import Channel, ChannelClosed, Message
 from media_streamer.media.inputs.publish import PublishInput
 from media_streamer.media.output import Subscription
 from media_streamer.media.stream import PublishRefused, StreamRunner
+from media_streamer.wire.channel import Channel, ChannelClosed, Message
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl
 
 from media_api.auth import AuthBackendConfig, AuthSpec
-from media_api.rest.credentials import CredentialsError, parse_authorization, same_secret
 from media_api.server import ServerConfig
+from media_rest.credentials import CredentialsError, parse_authorization, same_secret
 
 from media_streamer.supervisor.auth.authorize import asks_backend, authorize
 from media_streamer.supervisor.auth.http_backend import HttpBackend

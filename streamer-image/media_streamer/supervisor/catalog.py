@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from media_api.rest.redact import redact
 from media_api.server import ServerConfig
 from media_api.status import NamedBy
 from media_api.stream import StreamConfig, TemplateConfig
+from media_rest.redact import redact
 from pydantic import ValidationError
 
 JsonObject = dict[str, Any]

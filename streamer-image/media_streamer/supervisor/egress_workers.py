@@ -7,9 +7,9 @@ import asyncio
 import logging
 from typing import Any
 
-from media_streamer import ipc
 from media_streamer.supervisor.control import Connection
 from media_streamer.supervisor.listeners import ListenersMessage
+from media_streamer.wire import channel as ipc
 
 log = logging.getLogger(__name__)
 

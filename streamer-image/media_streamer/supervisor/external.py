@@ -23,9 +23,9 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import aiohttp
-from media_api.rest.credentials import basic_header
-from media_api.rest.redact import redact_text
 from media_api.stream import StreamConfig
+from media_rest.credentials import basic_header
+from media_rest.redact import redact_text
 from pydantic import ValidationError
 
 from media_streamer.supervisor.catalog import Catalog, Changes

@@ -10,8 +10,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, Literal
 
-from media_streamer import ipc
 from media_streamer.supervisor.control import Connection
+from media_streamer.wire import channel as ipc
 
 log = logging.getLogger(__name__)
 

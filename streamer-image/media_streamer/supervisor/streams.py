@@ -13,16 +13,16 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from media_api.rest.redact import redact_text
 from media_api.server import ServerConfig
+from media_rest.redact import redact_text
 
-from media_streamer import ipc
 from media_streamer.supervisor.catalog import Catalog, CatalogFull, Changes, Stream
 from media_streamer.supervisor.control import Connection
 from media_streamer.supervisor.directory import Directory
 from media_streamer.supervisor.media_workers import MediaWorkers
 from media_streamer.supervisor.quarantine import OPENING_SECONDS, Quarantine
 from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
+from media_streamer.wire import channel as ipc
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,6 @@ from typing import Any
 import aiohttp
 from media_api.server import ServerConfig
 
-from media_streamer import ipc
 from media_streamer.config.unsupported import unsupported_parts
 from media_streamer.forwarded import signing_key
 from media_streamer.supervisor.access import AccessControl, AccessRequest
@@ -44,6 +43,7 @@ from media_streamer.supervisor.sessions import Session, SessionRegistry
 from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
 from media_streamer.supervisor.stats import ServerStats
 from media_streamer.supervisor.streams import StreamControl
+from media_streamer.wire import channel as ipc
 
 log = logging.getLogger(__name__)
 

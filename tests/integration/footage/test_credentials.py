@@ -6,7 +6,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from media_api.rest.credentials import basic_header
+from media_rest.credentials import basic_header
 
 from tests.support.players import run
 from tests.support.streamer import ADMIN, VIEWER

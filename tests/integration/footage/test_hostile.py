@@ -10,8 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from media_streamer.egress.rtmp import amf
-from media_streamer.egress.rtmp.chunks import COMMAND, write_message
+from media_streamer.protocols.rtmp import amf
+from media_streamer.protocols.rtmp.chunks import COMMAND, write_message
 
 from tests.support.players import complaints, play
 from tests.support.streamer import free_port, until

@@ -199,8 +199,8 @@ def flv_tags(data: bytes) -> list[tuple[int, int, bytes]]:
 
 async def rtmp_publish(port: int, name: str, tags: Sequence[tuple[int, int, bytes]]) -> None:
     """An encoder that sends what it has, in time."""
-    from media_streamer.egress.rtmp import amf
-    from media_streamer.egress.rtmp.chunks import COMMAND, write_message
+    from media_streamer.protocols.rtmp import amf
+    from media_streamer.protocols.rtmp.chunks import COMMAND, write_message
 
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     drain = asyncio.create_task(reader.read(-1))

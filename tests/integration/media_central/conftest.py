@@ -16,11 +16,11 @@ import pytest
 import pytest_asyncio
 import yarl
 from aiohttp import web
-from media_api.rest.credentials import parse_authorization
 from media_central.db import Database
 from media_central.embedded import EmbeddedPostgres
 from media_central.server import Central, running
 from media_central.settings import Login, Settings
+from media_rest.credentials import parse_authorization
 
 _numbers = itertools.count(1)
 API_KEY = "test-api-key"

@@ -8,7 +8,7 @@ import sys
 
 import aiohttp
 import pytest
-from media_api.rest.credentials import basic_header
+from media_rest.credentials import basic_header
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import pytest
-from media_api import kube
-from media_api.kube import KubeClient
 from media_central import cluster
 from media_central.cluster import running_in_cluster
 from media_central.embedded import EmbeddedPostgres
 from media_central.settings import Login, Settings
+from media_kube import client as kube
+from media_kube.client import KubeClient
 
 from tests.support.api_server import ApiServer
 from tests.support.chaos_proxy import WRITES, ChaosProxy, Fault, WatchEnd

@@ -5,8 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from media_api import kube
-from media_api.kube import KubeClient
+from media_kube import client as kube
+from media_kube.client import KubeClient
 from media_operator import leader
 from media_operator.leader import Election
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from media_api import kube
-from media_api.kube import KubeClient
+from media_kube import client as kube
+from media_kube.client import KubeClient
 from media_operator.apply import PARALLEL_WRITES, TROUBLE_IN_A_ROW, Writer
 from media_operator.cache import Cache
 from media_operator.planner.actions import Note, Plan, WriteStatus

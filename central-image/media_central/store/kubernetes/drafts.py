@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from media_api import kube
 from media_api.base import JsonObject
+from media_kube import client as kube
 
 from media_central.store.documents import next_document, target_key
 from media_central.store.kubernetes import translate

@@ -9,9 +9,9 @@ import asyncio
 import contextlib
 import logging
 
-from media_api import kube
 from media_api.hostnames import pod_hostname, pod_of_hostname
-from media_api.kube import KubeClient, WatchEvent
+from media_kube import client as kube
+from media_kube.client import KubeClient, WatchEvent
 
 from media_central.store.cache import RecordCache
 from media_central.store.kubernetes import translate

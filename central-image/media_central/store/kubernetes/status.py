@@ -15,10 +15,10 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
-from media_api import kube
-from media_api.kube import KubeClient, KubeError, log_level
-from media_api.rest.redact import redact_text, redact_url
 from media_api.timestamps import timestamp
+from media_kube import client as kube
+from media_kube.client import KubeClient, KubeError, log_level
+from media_rest.redact import redact_text, redact_url
 
 from media_central.store.kubernetes.ownership import MANAGER
 from media_central.store.kubernetes.store import KubernetesStore

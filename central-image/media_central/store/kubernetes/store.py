@@ -12,9 +12,9 @@ import logging
 import random
 from collections.abc import Mapping, Sequence
 
-from media_api import kube
 from media_api.base import JsonObject
-from media_api.kube import KubeClient, KubeError
+from media_kube import client as kube
+from media_kube.client import KubeClient, KubeError
 
 from media_central.store.cache import Watch
 from media_central.store.documents import target_key

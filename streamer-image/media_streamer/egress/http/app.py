@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from media_streamer.egress.access import AccessDenied
-from media_streamer.egress.flv import play as flv_play
-from media_streamer.egress.hls.handlers import HlsHandlers
-from media_streamer.egress.hls.sessions import HlsSessions
 from media_streamer.egress.http import routes
 from media_streamer.egress.http.proxy import ApiProxy, is_api_path
 from media_streamer.egress.http.request import PREFLIGHT, MediaRequest, answer, peer_ip, refuse
@@ -22,10 +19,13 @@ from media_streamer.egress.http.server import http_server
 from media_streamer.egress.http.static import find_static, send_static
 from media_streamer.egress.hub import Hub
 from media_streamer.egress.info import info
-from media_streamer.egress.player.page import player_page
-from media_streamer.egress.ts import play as ts_play
-from media_streamer.egress.ts import publish as ts_publish
 from media_streamer.forwarded import NOBODY, TrustedProxies
+from media_streamer.protocols.flv import play as flv_play
+from media_streamer.protocols.hls.handlers import HlsHandlers
+from media_streamer.protocols.hls.sessions import HlsSessions
+from media_streamer.protocols.player.page import player_page
+from media_streamer.protocols.ts import play as ts_play
+from media_streamer.protocols.ts import publish as ts_publish
 
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("media_streamer.access")

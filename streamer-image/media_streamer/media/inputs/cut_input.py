@@ -17,8 +17,8 @@ from av.stream import Stream
 from media_streamer.media.inputs.base import InputError, Limits, Receiver
 from media_streamer.media.inputs.cut_reader import READ_BYTES, CutReader
 from media_streamer.media.inputs.demux import DemuxInput
-from media_streamer.media.inputs.flv_watch import FlvWatch
-from media_streamer.media.inputs.ts_watch import TsWatch
+from media_streamer.protocols.flv.watch import FlvWatch
+from media_streamer.protocols.ts.watch import TsWatch
 
 Format = Literal["mpegts", "flv"]
 """FFmpeg's names."""

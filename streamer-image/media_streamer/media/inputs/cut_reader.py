@@ -6,8 +6,8 @@ sees the end of its file, the next one is opened on what follows.
 
 from collections.abc import Callable
 
-from media_streamer.media.inputs.flv_watch import FlvWatch
-from media_streamer.media.inputs.ts_watch import TsWatch
+from media_streamer.protocols.flv.watch import FlvWatch
+from media_streamer.protocols.ts.watch import TsWatch
 
 Watch = TsWatch | FlvWatch
 

@@ -3,9 +3,9 @@
 from media_api.input import InputConfig
 
 from media_streamer.media.inputs.base import Input, InputError, Limits, Receiver
-from media_streamer.media.inputs.fake import FakeInput
-from media_streamer.media.inputs.file import FileInput, Vods
 from media_streamer.media.inputs.pull import SCHEMES, create_pull
+from media_streamer.protocols.fake.pull import FakeInput
+from media_streamer.protocols.file.pull import FileInput, Vods
 
 
 def create_input(

@@ -18,7 +18,7 @@ import av
 from av.container import InputContainer
 from av.stream import Stream
 from media_api.input import InputConfig
-from media_api.rest.credentials import cluster_header
+from media_rest.credentials import cluster_header
 
 from media_streamer.media.inputs.base import Input, InputError, Limits, Receiver
 from media_streamer.media.inputs.cut_input import CutInput

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import aiohttp
-from media_api.rest.redact import redact_text
+from media_rest.redact import redact_text
 
 from media_streamer.supervisor.auth.verdict import (
     DEFAULT_AUTH_SECONDS,

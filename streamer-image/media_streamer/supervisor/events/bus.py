@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 from media_api.events import EventSinkConfig
-from media_api.rest.redact import redact_text
+from media_rest.redact import redact_text
 
 from media_streamer.supervisor.events.delivery import FileDelivery, HttpDelivery
 from media_streamer.supervisor.events.sink import Event, EventSink

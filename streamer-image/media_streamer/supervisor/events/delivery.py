@@ -1,6 +1,6 @@
 """Ways out of the server for a batch of events: an HTTP receiver, or a file.
 
-HTTP gets a POST of a JSON array and answers 2xx. Files hold no secrets (`media_api.rest.redact`):
+HTTP gets a POST of a JSON array and answers 2xx. Files hold no secrets (`media_rest.redact`):
 who may read logs need not be who may watch.
 """
 
@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 import aiohttp
-from media_api.rest.redact import redact, redact_text
+from media_rest.redact import redact, redact_text
 
 from media_streamer.supervisor.events.sink import DeliveryError, Event
 

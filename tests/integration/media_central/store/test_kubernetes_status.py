@@ -6,11 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from media_api import kube
-from media_api.kube import KubeClient
 from media_central.store.kubernetes import KubernetesStore, status
 from media_central.store.kubernetes.status import StatusWriter
 from media_central.store.port import Kind
+from media_kube import client as kube
+from media_kube.client import KubeClient
 
 from tests.support.api_server import ApiServer
 from tests.support.chaos_proxy import WRITES, ChaosProxy, Fault

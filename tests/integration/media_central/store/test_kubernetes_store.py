@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from media_api import kube
-from media_api.kube import KubeClient
 from media_api.resources.meta import API_VERSION
 from media_central.store.kubernetes import KubernetesStore
 from media_central.store.port import (
@@ -16,6 +14,8 @@ from media_central.store.port import (
     OwnerConflictError,
     StoreUnavailableError,
 )
+from media_kube import client as kube
+from media_kube.client import KubeClient
 
 from tests.support.api_server import ApiServer, running_api_server
 

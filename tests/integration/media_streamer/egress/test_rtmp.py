@@ -12,8 +12,8 @@ from typing import ClassVar
 
 import av
 import pytest
-from media_streamer.egress.rtmp import amf
-from media_streamer.egress.rtmp.chunks import (
+from media_streamer.protocols.rtmp import amf
+from media_streamer.protocols.rtmp.chunks import (
     COMMAND,
     OUT_CHUNK_BYTES,
     VIDEO,

@@ -9,7 +9,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from media_api.rest.credentials import basic_header
+from media_rest.credentials import basic_header
 from media_streamer.api.openapi import openapi
 from media_streamer.api.server import ROUTES, make_app
 from media_streamer.supervisor.sessions import Session

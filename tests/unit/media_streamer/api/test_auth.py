@@ -4,9 +4,9 @@ import base64
 import time
 
 import pytest
-from media_api.rest.credentials import cluster_header
-from media_api.rest.errors import ApiError
 from media_api.server import ServerConfig
+from media_rest.credentials import cluster_header
+from media_rest.errors import ApiError
 from media_streamer.api.auth import require, right_of
 
 NOW = time.time()

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from media_api.rest.credentials import cluster_header
 from media_api.server import ServerConfig
+from media_rest.credentials import cluster_header
 from media_streamer.supervisor.access import AccessControl, AccessRequest
 from media_streamer.supervisor.auth.http_backend import HttpBackend
 from media_streamer.supervisor.auth.securetoken import make_token

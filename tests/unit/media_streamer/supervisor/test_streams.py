@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from media_api.server import ServerConfig
-from media_streamer import ipc
 from media_streamer.supervisor.control import Connection, ControlServer
 from media_streamer.supervisor.quarantine import TRIAL_SECONDS
 from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
 from media_streamer.supervisor.streams import StreamControl
+from media_streamer.wire import channel as ipc
 
 
 class MediaWorker:

@@ -1,5 +1,0 @@
-"""RTMP and RTMPS: play and publish. See README.md."""
-
-from media_streamer.egress.rtmp.server import RtmpSettings, serve_rtmp
-
-__all__ = ["RtmpSettings", "serve_rtmp"]

@@ -1,0 +1,1 @@
+"""One folder a protocol: play, publish, pull, push side by side."""

@@ -1,0 +1,229 @@
+"""Playlists as text, rendered from the state of the tracks; nothing here waits or reads.
+
+RFC 8216 and draft-pantos-hls-rfc8216bis (low-latency HLS). The NUL character stands for the query
+string of the viewer's session in every URI: a playlist is rendered once for all viewers.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from media_streamer.protocols.hls.state import Init, Part, Segment, Track
+
+QUERY = "\0"
+PART_HOLD_BACK_PARTS = 3
+"""At least twice, better three times the part target (rfc8216bis, 4.4.3.8)."""
+HOLD_BACK_TARGETS = 3
+SKIP_TARGETS = 6
+"""CAN-SKIP-UNTIL must be at least six target durations (rfc8216bis, 4.4.3.8)."""
+PARTS_FOR_TARGETS = 3
+"""Parts older than this many target durations are left out (rfc8216bis, 4.4.4.9)."""
+DEFAULT_BANDWIDTH = 2_000_000
+"""Announced until the first segment is finished."""
+BANDWIDTH_MARGIN = 1.1
+"""Head-room for segments to come above the highest one seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Durations that a stream is configured with, in seconds, and its URL prefix for segments."""
+
+    segment: float = 5.0
+    part: float = 0.2
+    segment_prefix: str = ""
+    """Put before the URI of each segment; empty for URIs relative to the playlist."""
+
+
+def target_duration(track: Track, timing: Timing) -> int:
+    """EXT-X-TARGETDURATION in seconds: never lowered (RFC 8216, 6.2.1)."""
+    return max(1, math.ceil(timing.segment), math.floor(track.longest_segment + 0.5))
+
+
+def part_target(track: Track, timing: Timing) -> float:
+    """PART-TARGET in seconds."""
+    return max(timing.part, track.longest_part)
+
+
+def render_media(
+    track: Track,
+    timing: Timing,
+    extension: str,
+    *,
+    others: Sequence[Track] = (),
+    low_latency: bool = False,
+    skip: bool = False,
+) -> str:
+    """A media playlist; `extension` is that of the segments, `others` have rendition reports.
+
+    `skip` asks for a delta update; it is ignored where there is nothing to leave out.
+    """
+    target = target_duration(track, timing)
+    skipped = _skippable(track, SKIP_TARGETS * target) if low_latency and skip else 0
+    version = 9 if low_latency else 7 if extension == "m4s" else 3
+    lines = ["#EXTM3U", f"#EXT-X-VERSION:{version}", f"#EXT-X-TARGETDURATION:{target}"]
+    if low_latency:
+        lines += _server_control(part_target(track, timing), target)
+    first = track.segments[0].msn if track.segments else track.next_msn
+    lines.append(f"#EXT-X-MEDIA-SEQUENCE:{first}")
+    if track.discontinuity_sequence:
+        lines.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{track.discontinuity_sequence}")
+    if version > 3:
+        lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
+    if skipped:
+        lines.append(f"#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")
+    with_parts = _first_with_parts(track, PARTS_FOR_TARGETS * target) if low_latency else 1 << 62
+    init = track.segments[skipped - 1].init if skipped else -1
+    for segment in list(track.segments)[skipped:]:
+        if segment.discontinuity:
+            lines.append("#EXT-X-DISCONTINUITY")
+        if segment.init != init and extension == "m4s":
+            init = segment.init
+            lines.append(_map(track, init, timing))
+        lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_date_time(segment)}")
+        if segment.msn >= with_parts:
+            lines += _parts(segment.parts, timing)
+        lines.append(f"#EXTINF:{segment.duration:.3f},")
+        lines.append(f"{timing.segment_prefix}{segment.name}.{extension}{QUERY}")
+    if low_latency:
+        lines += _open_segment(track, timing, init)
+        lines += _reports(others)
+    return "\n".join(lines) + "\n"
+
+
+def _server_control(part: float, target: int) -> list[str]:
+    return [
+        "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES"
+        f",CAN-SKIP-UNTIL={SKIP_TARGETS * target:.1f}"
+        f",HOLD-BACK={HOLD_BACK_TARGETS * target:.1f}"
+        f",PART-HOLD-BACK={PART_HOLD_BACK_PARTS * part:.3f}",
+        f"#EXT-X-PART-INF:PART-TARGET={part:.5f}",
+    ]
+
+
+def _open_segment(track: Track, timing: Timing, init: int) -> Iterator[str]:
+    if track.parts:
+        if track.open_discontinuity:
+            yield "#EXT-X-DISCONTINUITY"
+        if track.open_init != init:
+            yield _map(track, track.open_init, timing)
+    yield from _parts(track.parts, timing)
+    hint = f"{timing.segment_prefix}part-{track.next_msn}-{len(track.parts)}.m4s{QUERY}"
+    yield f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{hint}"'
+
+
+def _parts(parts: Sequence[Part], timing: Timing) -> Iterator[str]:
+    for part in parts:
+        uri = f"{timing.segment_prefix}part-{part.msn}-{part.index}.m4s{QUERY}"
+        independent = ",INDEPENDENT=YES" if part.independent else ""
+        yield f'#EXT-X-PART:DURATION={part.duration:.5f},URI="{uri}"{independent}'
+
+
+def _reports(others: Sequence[Track]) -> Iterator[str]:
+    for other in others:
+        msn, part = other.last
+        if msn >= 0:
+            last_part = f",LAST-PART={part}" if part >= 0 else ""
+            uri = f"../tracks-{other.name}/index.ll.m3u8{QUERY}"
+            yield f'#EXT-X-RENDITION-REPORT:URI="{uri}",LAST-MSN={msn}{last_part}'
+
+
+def _map(track: Track, number: int, timing: Timing) -> str:
+    name = track.inits.get(number, Init(number)).name
+    return f'#EXT-X-MAP:URI="{timing.segment_prefix}init-{name}.mp4{QUERY}"'
+
+
+def _date_time(segment: Segment) -> str:
+    seconds, ms = divmod(segment.start_utc_ms, 1000)
+    days, seconds = divmod(seconds, 86_400)
+    return f"{_date(days)}T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{ms:03}Z"
+
+
+def _date(days: int) -> str:
+    return date.fromordinal(date(1970, 1, 1).toordinal() + days).isoformat()
+
+
+def _first_with_parts(track: Track, seconds: float) -> int:
+    """Number of the first segment that starts less than `seconds` before the end."""
+    left = seconds - sum(part.duration for part in track.parts)
+    first = track.next_msn
+    for segment in reversed(track.segments):
+        if left <= 0:
+            break
+        first = segment.msn
+        left -= segment.duration
+    return first
+
+
+def _skippable(track: Track, seconds: float) -> int:
+    """How many of the first segments are older than the skip boundary."""
+    age = sum(part.duration for part in track.parts)
+    for position, segment in zip(
+        range(len(track.segments), 0, -1), reversed(track.segments), strict=True
+    ):
+        age += segment.duration
+        if age > seconds:
+            return position - 1
+    return 0
+
+
+def render_master(
+    tracks: Sequence[Track], media: str, *, separate: bool, audio_only: bool = False
+) -> str:
+    """The multivariant playlist over `tracks`; `media` is the file name of the media playlists.
+
+    `separate`: audio tracks are renditions of their own (fragmented MP4); else each track is a
+    multiplex. `audio_only` adds a variant without video.
+    """
+    lines = ["#EXTM3U", f"#EXT-X-VERSION:{7 if separate else 3}", "#EXT-X-INDEPENDENT-SEGMENTS"]
+    videos = [track for track in tracks if not separate or _is_video(track)]
+    audios = [track for track in tracks if separate and not _is_video(track)]
+    if videos and audios:
+        lines += [_audio_rendition(track, media, n) for n, track in enumerate(audios)]
+    group = audios if videos else []
+    for track in videos:
+        lines += _variant(track, group, media)
+    for track in audios if audio_only or not videos else ():
+        lines += _variant(track, group[:0], media, in_group=bool(group))
+    return "\n".join(lines) + "\n"
+
+
+def _is_video(track: Track) -> bool:
+    return track.name.startswith("v")
+
+
+def _variant(
+    track: Track, audios: Sequence[Track], media: str, *, in_group: bool = False
+) -> list[str]:
+    init = track.init or Init(0)
+    rate = track.bandwidth + max((audio.bandwidth for audio in audios), default=0)
+    codecs = [init.codecs, *dict.fromkeys(a.init.codecs for a in audios if a.init)]
+    attributes = [f"BANDWIDTH={round(rate * BANDWIDTH_MARGIN) or DEFAULT_BANDWIDTH}"]
+    if all(codecs):
+        attributes.append(f'CODECS="{",".join(dict.fromkeys(codecs))}"')
+    if init.width and init.height:
+        attributes.append(f"RESOLUTION={init.width}x{init.height}")
+        if init.fps > 0:
+            attributes.append(f"FRAME-RATE={init.fps:.3f}")
+    if audios or in_group:
+        attributes.append('AUDIO="audio"')
+    return [
+        f"#EXT-X-STREAM-INF:{','.join(attributes)}",
+        f"tracks-{track.name}/{media}{QUERY}",
+    ]
+
+
+def _audio_rendition(track: Track, media: str, position: int) -> str:
+    init = track.init or Init(0)
+    # A quote or control character in a language would break the attribute list.
+    language = "".join(c for c in init.language if c.isalnum() or c == "-")
+    name = f"{track.name} {language}".strip()
+    attributes = ["TYPE=AUDIO", 'GROUP-ID="audio"', f'NAME="{name}"']
+    if language:
+        attributes.append(f'LANGUAGE="{language}"')
+    attributes.append("DEFAULT=YES" if position == 0 else "DEFAULT=NO")
+    attributes.append("AUTOSELECT=YES")
+    if init.channels:
+        attributes.append(f'CHANNELS="{init.channels}"')
+    attributes.append(f'URI="tracks-{track.name}/{media}{QUERY}"')
+    return f"#EXT-X-MEDIA:{','.join(attributes)}"

@@ -1,0 +1,75 @@
+"""FLV tags -> RTMP messages, once for all viewers of a stream.
+
+An RTMP media message carries exactly the body of an FLV tag (FLV specification, annex E; enhanced
+RTMP v2 keeps that), so only the headers around it change. Every message has a full chunk header:
+the same bytes are right for each viewer, wherever it joins and whatever it left out.
+"""
+
+import struct
+
+from media_streamer.protocols.rtmp.chunks import AUDIO, DATA, VIDEO, write_message
+
+MEDIA_STREAM = 1  # the id that createStream gives; a connection has one
+FLV_HEADER_BYTES = 9
+TAG_HEADER_BYTES = 11
+BACK_POINTER_BYTES = 4
+_CHUNK_STREAMS = {AUDIO: 4, VIDEO: 6, DATA: 5}
+
+
+def tags_to_chunks(data: bytes) -> bytes:
+    """Chunks of the whole FLV tags in `data`; what is no audio, video or script is left out."""
+    view = memoryview(data)
+    parts: list[bytes] = []
+    position = 0
+    while position + TAG_HEADER_BYTES <= len(data):
+        kind = data[position] & 0x1F
+        size = int.from_bytes(data[position + 1 : position + 4])
+        timestamp = int.from_bytes(data[position + 4 : position + 7]) | data[position + 7] << 24
+        start = position + TAG_HEADER_BYTES
+        position = start + size + BACK_POINTER_BYTES
+        if start + size > len(data):
+            break
+        chunk_stream = _CHUNK_STREAMS.get(kind)
+        if chunk_stream is not None:
+            parts.append(
+                write_message(
+                    kind,
+                    view[start : start + size],
+                    timestamp=timestamp,
+                    stream=MEDIA_STREAM,
+                    chunk_stream=chunk_stream,
+                )
+            )
+    return b"".join(parts)
+
+
+def flv_tag(kind: int, timestamp: int, body: bytes) -> bytes:
+    """FLV tag of one RTMP media message, with its back pointer."""
+    size = len(body)
+    head = struct.pack(
+        ">IIHB",
+        kind << 24 | size,
+        (timestamp & 0xFFFFFF) << 8 | timestamp >> 24 & 0xFF,
+        0,
+        0,
+    )
+    return b"".join((head, body, struct.pack(">I", TAG_HEADER_BYTES + size)))
+
+
+FLV_START = b"FLV\x01\x05\x00\x00\x00\x09" + bytes(BACK_POINTER_BYTES)
+"""Header of an FLV file with audio and video, and the first back pointer."""
+
+
+class RtmpFraming:
+    """The `Framing` that egress broadcasts use for RTMP viewers."""
+
+    def header(self, payload: bytes) -> bytes:
+        """Messages of metadata and sequence headers."""
+        if payload.startswith(b"FLV"):
+            start = int.from_bytes(payload[5:9]) + BACK_POINTER_BYTES
+            payload = payload[start:]
+        return tags_to_chunks(payload)
+
+    def chunk(self, payload: bytes, key: bool) -> bytes:
+        """Messages of some whole FLV tags."""
+        return tags_to_chunks(payload)

@@ -1,0 +1,60 @@
+"""Listening for RTMP on a bound socket."""
+
+import asyncio
+import logging
+import socket
+import ssl
+
+from media_streamer.egress.hub import Hub
+from media_streamer.protocols.rtmp.connection import RtmpConnection, RtmpSettings
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 1024
+TLS_HANDSHAKE_SECONDS = 10.0
+TLS_SHUTDOWN_SECONDS = 3.0
+MAX_CONNECTIONS = 20_000
+"""Of one listener in one worker: memory is bounded even if nobody ever finishes a handshake."""
+
+__all__ = ["RtmpSettings", "serve_rtmp"]
+
+
+async def serve_rtmp(
+    hub: Hub,
+    sock: socket.socket,
+    settings: RtmpSettings | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
+) -> asyncio.Server:
+    """Serve RTMP, with `tls` RTMPS, on a bound socket. `settings` may be changed while it runs.
+
+    Closing the server takes no new connections and lets those that are open go on.
+    """
+    options = settings or RtmpSettings()
+    connections: set[RtmpConnection] = set()
+
+    def accept() -> asyncio.Protocol:
+        if len(connections) >= MAX_CONNECTIONS:
+            log.warning("rtmp: more than %d connections, one is refused", MAX_CONNECTIONS)
+            return _Refusal()
+        connection = RtmpConnection(hub, options, connections.discard)
+        connections.add(connection)
+        return connection
+
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(
+        accept,
+        sock=sock,
+        ssl=tls,
+        backlog=BACKLOG,
+        ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS if tls else None,
+        ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS if tls else None,
+    )
+
+
+class _Refusal(asyncio.Protocol):
+    """Closes at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()

@@ -1,0 +1,1 @@
+"""What the processes of a streamer say to each other."""

@@ -1,0 +1,287 @@
+"""Media playlists stay within the rules, whatever a media worker reports."""
+
+import itertools
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from media_streamer.protocols.hls.playlist import QUERY, Timing, render_master, render_media
+from media_streamer.protocols.hls.state import Init, Part, Segment, Track
+
+from tests.support.hls_rules import (
+    broken_rules,
+    broken_update_rules,
+    merge_delta,
+    parse,
+)
+
+TIMING = Timing(segment=2.0, part=0.2)
+START_MS = 1_700_000_000_000
+
+
+class Maker:
+    """A media worker in small: makes parts and segments with a steady clock."""
+
+    def __init__(
+        self,
+        track: Track,
+        *,
+        window: int = 8,
+        base: int = 0,
+        clock_ms: int = START_MS,
+        first_init: int = 1,
+    ) -> None:
+        self.track = track
+        self.window = window
+        self.msn = base
+        self.clock_ms = clock_ms + base * 2000
+        self.init = first_init
+        self.kept: list[int] = []
+        self.sent: list[Segment] = []
+        self.path = f"/{clock_ms}-{base}"
+        self.add_init()
+
+    def add_init(self) -> None:
+        path = f"{self.path}/init-{self.init}.mp4"
+        self.track.add_init(Init(self.init, path, "avc1.64001f", 640, 360, 25.0, 500_000))
+
+    def segment(self, parts: int = 10, *, discontinuity: bool = False, finish: bool = True) -> None:
+        if discontinuity:
+            self.init += 1
+            self.add_init()
+            self.clock_ms += 700
+        for index in range(parts):
+            self.track.add_part(
+                Part(self.msn, index, 0.2, index == 0, f"/{self.msn}", 1000 * index, 1000)
+            )
+        if not finish:
+            return
+        segment = Segment(
+            self.msn,
+            self.clock_ms,
+            0.2 * parts,
+            f"/{self.msn}",
+            1000 * parts,
+            discontinuity,
+            self.init,
+            400_000 + self.msn,
+        )
+        self.sent = [*self.sent, segment][-self.window :]
+        self.track.add_segment(segment)
+        self.kept.append(self.msn)
+        self.clock_ms += 200 * parts
+        self.msn += 1
+        while len(self.kept) > self.window:
+            self.track.drop(self.kept.pop(0))
+
+
+def render(track: Track, *, skip: bool = False, low_latency: bool = True) -> str:
+    text = render_media(track, TIMING, "m4s", low_latency=low_latency, skip=skip)
+    return text.replace(QUERY, "")
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["segment", "segment", "segment", "discontinuity", "restart", "repeat"]),
+        st.integers(1, 10),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps)
+def test_every_playlist_and_every_update_obeys_the_rules(history):
+    track = Track("v1")
+    maker = Maker(track)
+    maker.segment()
+    texts = [render(track)]
+    for step, parts in history:
+        if step == "restart":
+            maker.segment(parts, finish=False)
+            texts.append(render(track))
+            track.restart()
+            first_init = parts % 3
+            maker = Maker(track, clock_ms=maker.clock_ms + 3000, first_init=first_init)
+            maker.segment()
+        elif step == "repeat":
+            track.restart()
+            maker.add_init()
+            for segment in maker.sent:
+                track.add_segment(segment)
+        else:
+            maker.segment(parts, discontinuity=step == "discontinuity")
+        texts.append(render(track))
+        assert all(track.find_init(s.map[5:-4]) for s in parse(texts[-1]).segments)
+    for text in texts:
+        assert broken_rules(text) == []
+    for before, after in itertools.pairwise(texts):
+        assert broken_update_rules(before, after) == []
+
+
+def test_delta_update_merged_is_the_full_playlist():
+    track = Track("v1")
+    maker = Maker(track, window=30)
+    for _ in range(20):
+        maker.segment()
+    full = render(track)
+    maker.segment()
+    delta = render(track, skip=True)
+    assert parse(delta).skipped > 0
+    assert broken_rules(delta) == []
+    assert [s.uri for s in merge_delta(full, delta).segments] == [
+        s.uri for s in parse(render(track)).segments
+    ]
+
+
+def test_skip_is_ignored_when_the_playlist_is_short():
+    track = Track("v1")
+    maker = Maker(track)
+    for _ in range(4):
+        maker.segment()
+    assert parse(render(track, skip=True)).skipped == 0
+
+
+def test_successor_with_higher_numbers_empties_the_playlist():
+    """A media worker that numbers by the clock: all egress workers agree on its numbers."""
+    track = Track("v1")
+    maker = Maker(track)
+    for _ in range(5):
+        maker.segment()
+    track.restart()
+    Maker(track, base=1000).segment()
+    playlist = parse(render(track))
+    assert (playlist.media_sequence, len(playlist.segments)) == (1000, 1)
+    assert playlist.segments[0].discontinuity
+
+
+def test_successor_with_low_numbers_is_numbered_on():
+    track = Track("v1")
+    maker = Maker(track)
+    for _ in range(5):
+        maker.segment()
+    maker.segment(3, finish=False)
+    track.restart()
+    successor = Maker(track, clock_ms=maker.clock_ms + 3000)
+    successor.segment()
+    playlist = parse(render(track))
+    assert [s.msn for s in playlist.segments] == list(range(1, 7))
+    assert [s.discontinuity for s in playlist.segments] == [False] * 5 + [True]
+    assert playlist.segments[-1].map != playlist.segments[0].map
+
+
+def test_segment_names_say_when_and_how_long():
+    segment = Segment(1, 1_700_000_000_250, 5.0, "/x", 1, False, 0, 1)
+    assert segment.name == "2023/11/14/22/13/20-05000"
+
+
+def test_mpeg_ts_playlist_needs_no_map():
+    track = Track("v1a1")
+    track.add_init(Init(0))
+    for number in range(4):
+        start = START_MS + 5000 * number
+        track.add_segment(Segment(number, start, 5.0, "/x", 1, False, 0, 1_000_000))
+    text = render_media(track, Timing(), "ts").replace(QUERY, "?token=x")
+    assert broken_rules(text, live_window=True) == []
+    assert "#EXT-X-VERSION:3\n" in text
+    assert "#EXT-X-MAP" not in text
+    assert text.endswith("-05000.ts?token=x\n")
+
+
+def test_url_prefix_stands_before_segments():
+    track = Track("v1")
+    Maker(track).segment()
+    timing = Timing(2.0, 0.2, "https://cdn.example.com/x/tracks-v1/")
+    text = render_media(track, timing, "m4s", low_latency=True)
+    uris = [line for line in text.splitlines() if not line.startswith("#")]
+    assert all(uri.startswith("https://cdn.example.com/x/tracks-v1/20") for uri in uris)
+    assert 'URI="https://cdn.example.com/x/tracks-v1/init-' in text
+
+
+def test_master_playlist_with_separate_audio():
+    video, audio = Track("v1"), Track("a1")
+    video.add_init(Init(0, "/v", "avc1.64001f", 1280, 720, 25.0, 2_000_000))
+    audio.add_init(Init(0, "/a", "mp4a.40.2", channels=2, bandwidth=128_000, language='en"\n'))
+    text = render_master([audio, video], "index.ll.m3u8", separate=True)
+    assert text.count("#EXT-X-STREAM-INF") == 1
+    assert 'CODECS="avc1.64001f,mp4a.40.2",RESOLUTION=1280x720,FRAME-RATE=25.000' in text
+    assert f"BANDWIDTH={round(2_128_000 * 1.1)}" in text
+    assert 'NAME="a1 en",LANGUAGE="en",DEFAULT=YES' in text
+    assert text.endswith(f"tracks-v1/index.ll.m3u8{QUERY}\n")
+
+
+def test_master_playlist_without_video():
+    audio = Track("a1")
+    audio.add_init(Init(0, "/a", "mp4a.40.2", channels=2, bandwidth=128_000))
+    text = render_master([audio], "index.fmp4.m3u8", separate=True)
+    assert "#EXT-X-MEDIA" not in text
+    assert "tracks-a1/index.fmp4.m3u8" in text
+
+
+def test_audio_only_variant_is_added_on_demand():
+    video, audio = Track("v1"), Track("a1")
+    video.add_init(Init(0, "/v", "avc1.64001f", 1280, 720, 25.0, 2_000_000))
+    audio.add_init(Init(0, "/a", "mp4a.40.2", channels=2, bandwidth=128_000))
+    text = render_master([audio, video], "index.fmp4.m3u8", separate=True, audio_only=True)
+    assert text.count("#EXT-X-STREAM-INF") == 2
+
+
+def test_parts_with_a_jump_in_numbers_stand_alone():
+    track = Track("v1")
+    maker = Maker(track)
+    for _ in range(5):
+        maker.segment()
+    track.restart()
+    Maker(track, base=1000).segment(3, finish=False)
+    playlist = parse(render(track))
+    assert playlist.media_sequence == 1000
+    assert playlist.segments == []
+    assert len(playlist.open_parts) == 3
+    assert broken_rules(render(track)) == []
+
+
+def test_counted_discontinuities_are_the_same_for_a_late_subscriber():
+    early, late = Track("v1"), Track("v1")
+    segments = [
+        Segment(
+            msn=n,
+            start_utc_ms=START_MS + 2000 * n,
+            duration=2.0,
+            path=f"/{n}",
+            size=1,
+            discontinuity=n % 2 == 1,
+            init=0,
+            bandwidth=1,
+            discontinuities=(n + 1) // 2,
+        )
+        for n in range(10)
+    ]
+    for segment in segments:
+        early.add_segment(segment)
+    early.drop(4)
+    for segment in segments[5:]:
+        late.add_segment(segment)
+    assert early.discontinuity_sequence == late.discontinuity_sequence == 2
+    assert render(early, low_latency=False) == render(late, low_latency=False)
+
+
+def test_count_holds_before_the_first_segment_is_finished():
+    def part(index: int) -> Part:
+        return Part(5, index, 0.2, index == 0, "/5", index, 1, 0, True, 42)
+
+    track = Track("v1")
+    track.add_part(part(0))
+    before = render(track)
+    assert track.discontinuity_sequence == 41
+    track.add_part(part(1))
+    track.add_segment(Segment(5, START_MS, 0.4, "/5", 2, True, 0, 1, (), 42))
+    assert broken_update_rules(before, render(track)) == []
+    track.drop(5)
+    assert track.discontinuity_sequence == 42
+
+
+def test_segments_of_a_second_have_names_of_their_own():
+    """Though the stream's clock, which is slewed, lets two of them start in one second."""
+    starts = [START_MS, START_MS + 996, START_MS + 1993]
+    names = [Segment(n, s, 1.0, "/", 1, False, 0, 1).name for n, s in enumerate(starts)]
+    assert len(set(names)) == 3
+    assert Segment(1, START_MS, 5.0, "/", 1, False, 0, 1).name.endswith("-05000")

@@ -1,0 +1,166 @@
+"""Time-outs and bounds of connections, on a real socket with a hub that refuses everything."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+from typing import cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from media_streamer.egress.access import Access, AccessDenied, AccessRequest
+from media_streamer.egress.hub import Hub
+from media_streamer.protocols.rtmp import RtmpSettings, amf, serve_rtmp, server
+from media_streamer.protocols.rtmp.chunks import COMMAND, write_message
+
+SHORT = RtmpSettings(handshake_seconds=0.1, setup_seconds=0.1, check_seconds=0.02)
+GREETING = b"\x03" + bytes(2 * 1536)
+CONNECT = write_message(COMMAND, amf.encode("connect", 1, {"app": "live"}), chunk_bytes=128)
+
+
+class NoStreams:
+    """A hub without streams; `gate` lets its answers wait."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.asked = asyncio.Event()
+
+    async def access(self, request: AccessRequest) -> Access:
+        self.asked.set()
+        await self.gate.wait()
+        raise AccessDenied(404, "stream_not_found", "No such stream")
+
+
+@pytest.fixture
+async def hub() -> NoStreams:
+    return NoStreams()
+
+
+async def listen(hub: NoStreams, options: RtmpSettings) -> tuple[asyncio.Server, int]:
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    sock.listen()
+    return await serve_rtmp(cast(Hub, hub), sock, options), sock.getsockname()[1]
+
+
+@pytest.fixture
+async def port(hub: NoStreams) -> AsyncIterator[int]:
+    running, number = await listen(hub, SHORT)
+    async with running:
+        yield number
+
+
+async def talk(port: int, data: bytes) -> bytes:
+    """Send `data`; what the server says until it closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(data)
+        return await asyncio.wait_for(reader.read(-1), 10)
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "no handshake within"),
+        (b"\x03" + bytes(1535), "no handshake within"),
+        (GREETING, "neither play nor publish within"),
+        (GREETING + CONNECT, "neither play nor publish within"),
+    ],
+)
+async def test_silent_peers_are_closed(
+    port: int, caplog: pytest.LogCaptureFixture, data: bytes, reason: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    await talk(port, data)
+    assert reason in caplog.text
+
+
+async def test_waiting_for_access_is_no_silence(port: int, hub: NoStreams) -> None:
+    hub.gate.clear()
+    play = write_message(COMMAND, amf.encode("play", 2, None, "x"), stream=1)
+    answer = asyncio.create_task(talk(port, GREETING + CONNECT + play))
+    await asyncio.wait_for(hub.asked.wait(), 5)
+    asyncio.get_running_loop().call_later(0.3, hub.gate.set)
+    assert b"No such stream" in await answer
+
+
+async def test_a_client_that_goes_while_access_is_decided(port: int, hub: NoStreams) -> None:
+    hub.gate.clear()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    publish = write_message(COMMAND, amf.encode("publish", 2, None, "x"), stream=1)
+    writer.write(GREETING + CONNECT + publish)
+    await asyncio.wait_for(hub.asked.wait(), 5)
+    writer.transport.abort()
+    hub.gate.set()
+    assert await talk(port, GREETING) != b""
+    del reader
+
+
+async def test_the_number_of_connections_is_bounded(
+    hub: NoStreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 1)
+    running, port = await listen(hub, RtmpSettings(handshake_seconds=5))
+    async with running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GREETING)
+        await reader.readexactly(1 + 2 * 1536)
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await _must_answer(port)
+        writer.close()
+        await writer.wait_closed()
+
+
+async def _must_answer(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(GREETING)
+        await asyncio.wait_for(reader.readexactly(1), 5)
+    finally:
+        writer.close()
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    connected=st.booleans(),
+    parts=st.lists(
+        st.one_of(
+            st.binary(max_size=300),
+            st.builds(
+                lambda name, rest: write_message(COMMAND, amf.encode(name, 1) + rest),
+                st.sampled_from(
+                    ["connect", "play", "publish", "createStream", "pause", "deleteStream", "x"]
+                ),
+                st.binary(max_size=60) | st.just(amf.encode({"app": "a"}, "x", True)),
+            ),
+            st.builds(
+                lambda kind, data: write_message(kind, data, chunk_stream=2),
+                st.integers(0, 23),
+                st.binary(max_size=8),
+            ),
+        ),
+        max_size=8,
+    ),
+)
+def test_nothing_that_is_said_breaks_the_server(
+    connected: bool, parts: list[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever comes behind the handshake, the connection ends and the log has no traceback."""
+
+    async def go() -> None:
+        running, port = await listen(NoStreams(), SHORT)
+        async with running:
+            try:
+                await talk(port, GREETING + (CONNECT if connected else b"") + b"".join(parts))
+            except ConnectionError:
+                return  # closed before all was said
+
+    caplog.clear()
+    asyncio.run(go())
+    assert not [record for record in caplog.records if record.exc_info]
