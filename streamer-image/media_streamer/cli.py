@@ -11,9 +11,11 @@ import os
 import sys
 from pathlib import Path
 
+from media_streamer.api.server import ApiServer
 from media_streamer.config.check import check
 from media_streamer.supervisor.settings import (
     DEFAULT_CONFIG_PATH,
+    Settings,
     SettingsError,
     read_settings,
     remove_directories,
@@ -61,13 +63,19 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"streamer: {error}", file=sys.stderr)
         return 1
     try:
-        asyncio.run(Supervisor(settings, os.environ).run())
+        asyncio.run(_serve(settings))
     except StartFailed as error:
         print(f"streamer: cannot start: {error}", file=sys.stderr)
         return 1
     finally:
         remove_directories(settings, os.environ)
     return 0
+
+
+async def _serve(settings: Settings) -> None:
+    """The parts are put together here: the supervisor knows no HTTP, the API no processes."""
+    supervisor = Supervisor(settings, os.environ)
+    await supervisor.run(ApiServer(supervisor, settings.api_socket))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,11 +12,9 @@ Invariants of every adapter, held by one test suite:
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, Self
 
 from media_api.base import JsonObject
-
-from media_central.store.cache import Watch
 
 
 class Kind(StrEnum):
@@ -37,6 +35,20 @@ class Record:
     version: int
     created_at: int
     updated_at: int
+
+
+class Watch(Protocol):
+    """Keys that changed since it was made; repeated changes of a key are one. A context manager."""
+
+    async def next(self, within: float | None = None) -> list[tuple[Kind, str]]:
+        """Waits for changes, at most `within` seconds; an empty list if there were none."""
+        ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
 
 class StoreError(Exception):

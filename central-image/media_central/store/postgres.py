@@ -17,7 +17,7 @@ import asyncpg
 from media_api.base import JsonObject
 
 from media_central.db import ACQUIRE_TIMEOUT_SECONDS, Database, DatabaseUnavailable
-from media_central.store.cache import RecordCache, Watch
+from media_central.store.cache import RecordCache
 from media_central.store.documents import is_storable, next_document, target_key
 from media_central.store.port import (
     InvalidResourceError,
@@ -25,6 +25,7 @@ from media_central.store.port import (
     NameTakenError,
     Record,
     StoreUnavailableError,
+    Watch,
 )
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from media_rest.redact import redact
 
 from media_streamer.api.answers import JsonObject, json_answer, json_body, no_content
 from media_streamer.api.middleware import reads_only
-from media_streamer.api.route import Route, supervisor_of
+from media_streamer.api.route import Route, server_of
 from media_streamer.config.binder import NAMED_LISTS
 
 PATHS = {
@@ -62,7 +62,7 @@ class Collection:
         old = self._items(request).get(name)
         saved = old.explicit() if old is not None else None
         item = merge_put(self.model, saved, body, name, self.unique)
-        configuration = supervisor_of(request).configuration
+        configuration = server_of(request).configuration
         saved_name = name if old is not None else body_name(body, name, self.unique)
         await configuration.save_object(self.key, saved_name, item)
         return json_answer(self._state(request, item))
@@ -70,7 +70,7 @@ class Collection:
     async def delete(self, request: web.Request) -> web.Response:
         self._known(request)
         name = request.match_info["name"]
-        await supervisor_of(request).configuration.save_object(self.key, name, None)
+        await server_of(request).configuration.save_object(self.key, name, None)
         return no_content()
 
     def routes(self) -> tuple[Route, ...]:
@@ -98,7 +98,7 @@ class Collection:
         )
 
     def _items(self, request: web.Request) -> dict[str, ApiModel]:
-        config = supervisor_of(request).configuration.current
+        config = server_of(request).configuration.current
         return {str(getattr(item, self.unique)): item for item in getattr(config, self.key)}
 
     def _known(self, request: web.Request) -> ApiModel:

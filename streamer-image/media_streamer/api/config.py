@@ -19,7 +19,7 @@ from media_streamer.api.answers import (
 )
 from media_streamer.api.auth import require
 from media_streamer.api.middleware import reads_only
-from media_streamer.api.route import Route, supervisor_of
+from media_streamer.api.route import Route, server_of
 from media_streamer.config import ConfigProblem
 from media_streamer.supervisor.configuration import config_error
 
@@ -28,26 +28,26 @@ _HEAVY = ("streams", "templates", "vods", "sources")
 
 
 async def get_config(request: web.Request) -> web.Response:
-    supervisor = supervisor_of(request)
+    server = server_of(request)
     if (form := metrics_format(request)) is not None:
-        stats = supervisor.server_stats()
-        return metrics_answer(server_families(stats, supervisor.stats.id), form)
+        stats = server.statistics()
+        return metrics_answer(server_families(stats, server.id), form)
     if "text/plain" in request.headers.get("Accept", ""):
         # Directives hide their secrets nowhere: the text is for who may change it.
         require("view" if reads_only(request) else "edit", "edit")
         return web.Response(
-            text=await supervisor.configuration.text(), content_type="text/plain", charset="utf-8"
+            text=await server.configuration.text(), content_type="text/plain", charset="utf-8"
         )
     full = request.query.get("full") in {"true", "1"}
     return json_answer(_config_state(request, full))
 
 
 def _config_state(request: web.Request, full: bool) -> JsonObject:
-    supervisor = supervisor_of(request)
-    config = supervisor.configuration.current.explicit()
+    server = server_of(request)
+    config = server.configuration.current.explicit()
     if not full:
         config = {key: value for key, value in config.items() if key not in _HEAVY}
-    state = {**config, "stats": supervisor.server_stats(), "server_id": supervisor.stats.id}
+    state = {**config, "stats": server.statistics(), "server_id": server.id}
     if not reads_only(request):
         return state
     hidden: JsonObject = redact(state)
@@ -56,8 +56,8 @@ def _config_state(request: web.Request, full: bool) -> JsonObject:
 
 async def put_config(request: web.Request) -> web.Response:
     """Save text as it is, or merge JSON; a configuration with errors changes nothing."""
-    supervisor = supervisor_of(request)
-    configuration = supervisor.configuration
+    server = server_of(request)
+    configuration = server.configuration
     if sends_text(request):
         problems = await configuration.save_text(await text_body(request))
     else:
@@ -78,7 +78,7 @@ async def put_config(request: web.Request) -> web.Response:
 
 async def check_config(request: web.Request) -> web.Response:
     """Only say whether it could be saved."""
-    configuration = supervisor_of(request).configuration
+    configuration = server_of(request).configuration
     if sends_text(request):
         problems = await configuration.check_text(await text_body(request))
         if problems:
@@ -104,28 +104,28 @@ def _refused(problems: list[ConfigProblem]) -> web.Response:
 
 
 async def get_stats(request: web.Request) -> web.Response:
-    supervisor = supervisor_of(request)
-    stats = supervisor.server_stats()
+    server = server_of(request)
+    stats = server.statistics()
     if (form := metrics_format(request)) is not None:
-        return metrics_answer(server_families(stats, supervisor.stats.id), form)
-    return json_answer({**stats, "server_id": supervisor.stats.id})
+        return metrics_answer(server_families(stats, server.id), form)
+    return json_answer({**stats, "server_id": server.id})
 
 
 async def liveness(request: web.Request) -> web.Response:
-    return json_answer(supervisor_of(request).stats.whoami())
+    return json_answer(server_of(request).whoami())
 
 
 async def readiness(request: web.Request) -> web.Response:
-    supervisor = supervisor_of(request)
-    return json_answer(supervisor.stats.whoami(), 200 if supervisor.ready else 503)
+    server = server_of(request)
+    return json_answer(server.whoami(), 200 if server.ready else 503)
 
 
 async def ui_settings(request: web.Request) -> web.Response:
     """What the UI shows, also before the login."""
-    config = supervisor_of(request).configuration.current
+    config = server_of(request).configuration.current
     return json_answer(
         {
-            "title": f"Streamer {supervisor_of(request).stats.hostname}",
+            "title": f"Streamer {server_of(request).hostname}",
             "brand": "Media",
             "product": "streamer",
             "login_required": config.edit_auth is not None or config.view_auth is not None,

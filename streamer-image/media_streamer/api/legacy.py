@@ -7,15 +7,15 @@ from media_rest.redact import redact
 
 from media_streamer.api.answers import JsonObject, json_answer
 from media_streamer.api.middleware import reads_only
-from media_streamer.api.route import Route, supervisor_of
+from media_streamer.api.route import Route, server_of
 from media_streamer.api.streams import public_url, stream_state
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.configuration import config_error
 
 
 async def server(request: web.Request) -> web.Response:
-    supervisor = supervisor_of(request)
-    stats = supervisor.server_stats()
+    server = server_of(request)
+    stats = server.statistics()
     keys = (
         "hostname",
         "uptime",
@@ -34,18 +34,19 @@ async def server(request: web.Request) -> web.Response:
             "event": "server.info",
             "version": stats["server_version"],
             "status": stats["streamer_status"],
-            "auth_token": supervisor.configuration.current.auth_token,
+            "auth_token": server.configuration.current.auth_token,
             **{key: stats[key] for key in keys},
         }
     )
 
 
 def _chosen(request: web.Request) -> list[Stream]:
-    streams = supervisor_of(request).streams.catalog.streams
+    streams = server_of(request).streams
     names = [name for name in request.query.get("name", "").split(",") if name]
     if not names:
-        return list(streams.values())
-    return [streams[name] for name in names if name in streams]
+        return streams.all()
+    found = (streams.get(name) for name in names)
+    return [stream for stream in found if stream is not None]
 
 
 async def media(request: web.Request) -> web.Response:
@@ -60,7 +61,7 @@ async def streams(request: web.Request) -> web.Response:
 
 def _entry(request: web.Request, stream: Stream) -> JsonObject:
     state = stream_state(
-        supervisor_of(request),
+        server_of(request),
         stream,
         redacted=reads_only(request),
         http_url=public_url(request),
@@ -83,7 +84,7 @@ _INPUT_OWN = ("url", "stats")
 async def sessions(request: web.Request) -> web.Response:
     wanted = request.query.get("name")
     found = []
-    for session in supervisor_of(request).sessions:
+    for session in server_of(request).sessions:
         if wanted and session.name != wanted:
             continue
         info = session.info()
@@ -93,7 +94,7 @@ async def sessions(request: web.Request) -> web.Response:
 
 
 async def reload(request: web.Request) -> web.Response:
-    problems = await supervisor_of(request).configuration.reload()
+    problems = await server_of(request).configuration.reload()
     if problems:
         return json_answer(config_error(problems), 400)
     return json_answer({"success": True})
@@ -114,21 +115,21 @@ async def stream_health(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     """Prometheus text: `?request=server|streams`, both without it."""
-    supervisor, what = supervisor_of(request), request.query.get("request", "")
+    server, what = server_of(request), request.query.get("request", "")
     if what not in {"", "server", "streams", "pusher"}:
         raise ApiError(400, "bad_query", "request must be server or streams", parameter="request")
     found = []
     if what in {"", "server"}:
-        found += server_families(supervisor.server_stats(), supervisor.stats.id)
+        found += server_families(server.statistics(), server.id)
     if what in {"", "streams", "pusher"}:
-        states = [stream_state(supervisor, item, redacted=True) for item in _chosen(request)]
-        found += stream_families(states, supervisor.stats.id)
+        states = [stream_state(server, item, redacted=True) for item in _chosen(request)]
+        found += stream_families(states, server.id)
     return web.Response(body=render(found, "text"), headers={"Content-Type": CONTENT_TYPES["text"]})
 
 
 def _known(request: web.Request) -> Stream:
     name = request.match_info["name"]
-    stream = supervisor_of(request).streams.catalog.streams.get(name)
+    stream = server_of(request).streams.get(name)
     if stream is None:
         raise not_found("stream", name)
     return stream

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from media_streamer.api.answers import json_answer
 from media_streamer.api.auth import require, right_of
-from media_streamer.api.route import Handler, Need, supervisor_of
+from media_streamer.api.route import Handler, Need, server_of
 from media_streamer.config import EditError
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def guarded(handler: Handler, need: Need) -> Handler:
 
     async def guard(request: web.Request) -> web.StreamResponse:
         if need != "open":
-            config = supervisor_of(request).configuration.current
+            config = server_of(request).configuration.current
             right = right_of(
                 config,
                 request.headers.get("Authorization"),

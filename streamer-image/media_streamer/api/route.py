@@ -2,18 +2,17 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from aiohttp import web
 from media_api.base import ApiModel
 
-if TYPE_CHECKING:
-    from media_streamer.supervisor.supervisor import Supervisor
+from media_streamer.api.port import Server
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Need = Literal["open", "view", "edit"]
 
-SUPERVISOR: web.AppKey["Supervisor"] = web.AppKey("supervisor")
+SERVER = web.AppKey("server", Server)
 """Where handlers find the server that they work on."""
 
 
@@ -40,5 +39,5 @@ class Route:
         return self.need or ("view" if self.method == "GET" else "edit")
 
 
-def supervisor_of(request: web.Request) -> "Supervisor":
-    return request.app[SUPERVISOR]
+def server_of(request: web.Request) -> Server:
+    return request.app[SERVER]

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from aiohttp import web
 
@@ -12,12 +12,10 @@ from media_streamer.api import collections, config, legacy, sessions, streams
 from media_streamer.api.answers import MAX_BODY_BYTES, json_answer
 from media_streamer.api.middleware import api_middleware, guarded
 from media_streamer.api.openapi import openapi
-from media_streamer.api.route import SUPERVISOR, Route
+from media_streamer.api.port import Server
+from media_streamer.api.route import SERVER, Route
 from media_streamer.api.ui import add_ui
 from media_streamer.supervisor.stats import server_version
-
-if TYPE_CHECKING:
-    from media_streamer.supervisor.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +38,10 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def make_app(supervisor: "Supervisor") -> web.Application:
-    """The application; `supervisor` is what its handlers work on."""
+def make_app(server: Server) -> web.Application:
+    """The application; `server` is what its handlers work on."""
     app = web.Application(middlewares=[api_middleware], client_max_size=MAX_BODY_BYTES)
-    app[SUPERVISOR] = supervisor
+    app[SERVER] = server
     for base in BASES:
         _add(app, base, ROUTES)
     _add(app, LEGACY_BASE, legacy.ROUTES)
@@ -64,25 +62,25 @@ def _add(app: web.Application, base: str, routes: Iterable[Route]) -> None:
 class ApiServer:
     """Listens on api.sock; the egress workers are its only clients."""
 
-    def __init__(self, supervisor: "Supervisor") -> None:
-        self._supervisor = supervisor
+    def __init__(self, server: Server, path: Path) -> None:
+        self._server = server
+        self._path = path
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
-        path = self._supervisor.settings.api_socket
-        path.unlink(missing_ok=True)
+        self._path.unlink(missing_ok=True)
         self._runner = web.AppRunner(
-            make_app(self._supervisor),
+            make_app(self._server),
             access_log=None,
             shutdown_timeout=STOP_TIMEOUT_SECONDS,
             max_line_size=16_384,
             max_field_size=16_384,
         )
         await self._runner.setup()
-        await web.UnixSite(self._runner, str(path)).start()
-        path.chmod(0o600)
+        await web.UnixSite(self._runner, str(self._path)).start()
+        self._path.chmod(0o600)
 
     async def close(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
-        self._supervisor.settings.api_socket.unlink(missing_ok=True)
+        self._path.unlink(missing_ok=True)

@@ -8,22 +8,22 @@ from media_rest.redact import redact
 
 from media_streamer.api.answers import JsonObject, json_answer, no_content
 from media_streamer.api.middleware import reads_only
-from media_streamer.api.route import Route, supervisor_of
+from media_streamer.api.route import Route, server_of
 
 
 async def list_sessions(request: web.Request) -> web.Response:
-    supervisor = supervisor_of(request)
+    server = server_of(request)
     query = parse_query(request.query.items(), SessionInfo)
-    sessions: list[JsonObject] = [session.info() for session in supervisor.sessions]
+    sessions: list[JsonObject] = [session.info() for session in server.sessions]
     if reads_only(request):
         sessions = [redact(session) for session in sessions]
     answer = run_query(sessions, query, "sessions", "opened_at,id")
-    answer["server_id"] = supervisor.stats.id
+    answer["server_id"] = server.id
     return json_answer(answer)
 
 
 async def get_session(request: web.Request) -> web.Response:
-    session = supervisor_of(request).sessions.get(request.match_info["id"])
+    session = server_of(request).sessions.get(request.match_info["id"])
     if session is None:
         raise not_found("session", request.match_info["id"])
     info = session.info()
@@ -31,19 +31,19 @@ async def get_session(request: web.Request) -> web.Response:
 
 
 async def close_session(request: web.Request) -> web.Response:
-    if not supervisor_of(request).sessions.close(request.match_info["id"], "closed by API"):
+    if not server_of(request).sessions.close(request.match_info["id"], "closed by API"):
         raise not_found("session", request.match_info["id"])
     return no_content()
 
 
 async def reauthorize(request: web.Request) -> web.Response:
     """Ask the backend again about all sessions of a stream."""
-    supervisor, name = supervisor_of(request), request.query.get("name", "")
+    server, name = server_of(request), request.query.get("name", "")
     if not name:
         raise ApiError(400, "bad_query", "say which stream: ?name=", parameter="name")
-    if name not in supervisor.streams.catalog.streams:
+    if server.streams.get(name) is None:
         raise not_found("stream", name)
-    return json_answer({"estimated_count": await supervisor.access.reauthorize(name)})
+    return json_answer({"estimated_count": await server.reauthorize(name)})
 
 
 ROUTES = (

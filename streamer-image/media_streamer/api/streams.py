@@ -1,7 +1,7 @@
 """`/streams`: list, read, change, delete, stop, choose an input."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+import contextlib
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -25,26 +25,23 @@ from media_streamer.api.answers import (
     no_content,
 )
 from media_streamer.api.middleware import reads_only
-from media_streamer.api.route import Route, supervisor_of
+from media_streamer.api.port import Server
+from media_streamer.api.route import Route, server_of
 from media_streamer.supervisor.catalog import Stream
-from media_streamer.supervisor.stats import stream_stats
-from media_streamer.wire import channel as ipc
-
-if TYPE_CHECKING:
-    from media_streamer.supervisor.supervisor import Supervisor
+from media_streamer.supervisor.commands import CommandError
 
 
 def stream_state(
-    supervisor: "Supervisor", stream: Stream, *, redacted: bool, http_url: str = ""
+    server: Server, stream: Stream, *, redacted: bool, http_url: str = ""
 ) -> JsonObject:
     """JSON of `media_api.status.StreamState`."""
     state = dict(stream.redacted) if redacted else {**stream.effective}
     if not redacted:
         state["config_on_disk"] = stream.saved
     state["named_by"] = stream.named_by
-    stats = stream_stats(stream, supervisor.sessions, supervisor.stats.hostname)
+    stats = server.stream_statistics(stream)
     if http_url and not stream.config.disabled:
-        stats["play_urls"] = _play_urls(supervisor, stream, http_url)
+        stats["play_urls"] = _play_urls(server, stream, http_url)
     state["stats"] = redact(stats) if redacted else stats
     measured = stream.stats.get("inputs") or ()
     state["inputs"] = [
@@ -54,14 +51,14 @@ def stream_state(
     return state
 
 
-def _play_urls(supervisor: "Supervisor", stream: Stream, http_url: str) -> list[JsonObject]:
+def _play_urls(server: Server, stream: Stream, http_url: str) -> list[JsonObject]:
     protocols = stream.config.protocols
     denied = {
         word
         for word in PLAY_PROTOCOLS
         if protocols is not None and not protocols.allows(word)  # type: ignore[arg-type]
     }
-    listeners = supervisor.configuration.current.listeners
+    listeners = server.configuration.current.listeners
     rtmp = (listeners.rtmp or []) if listeners is not None else []
     urls = play_urls(stream.name, http_url, rtmp[0].port if rtmp else None, denied)
     return [{"protocol": u.protocol, "title": u.title, "url": u.url} for u in urls]
@@ -80,17 +77,17 @@ def public_url(request: web.Request) -> str:
 
 
 async def list_streams(request: web.Request) -> web.Response:
-    supervisor = supervisor_of(request)
+    server = server_of(request)
     query = parse_query(request.query.items(), StreamState, own_params={"format", "name_only"})
     redacted, url = reads_only(request), public_url(request)
     states: Iterable[JsonObject] = (
-        stream_state(supervisor, stream, redacted=redacted, http_url=url)
-        for stream in list(supervisor.streams.catalog.streams.values())
+        stream_state(server, stream, redacted=redacted, http_url=url)
+        for stream in server.streams.all()
     )
     if (form := metrics_format(request)) is not None:
-        return metrics_answer(stream_families(states, supervisor.stats.id), form)
+        return metrics_answer(stream_families(states, server.id), form)
     answer = run_query(states, query, "streams", stream_order)
-    answer["server_id"] = supervisor.stats.id
+    answer["server_id"] = server.id
     return json_answer(answer)
 
 
@@ -100,33 +97,35 @@ async def get_stream(request: web.Request) -> web.Response:
 
 async def put_stream(request: web.Request) -> web.Response:
     """Merge the body into what is saved; the name in the body wins."""
-    supervisor, name = supervisor_of(request), request.match_info["name"]
-    _refuse_external(supervisor)
+    server, name = server_of(request), request.match_info["name"]
+    _refuse_external(server)
     body = await json_body(request)
-    old = supervisor.streams.catalog.streams.get(name)
+    old = server.streams.get(name)
     saved: JsonObject | None = None
     if old is not None and old.named_by in {"config", "user"}:
         saved = old.saved
     item = merge_put(StreamConfig, saved, body, name)
     was_saved = old is not None and old.named_by == "config"
     new_name = body_name(body, name)
-    await supervisor.configuration.save_object("streams", name if was_saved else new_name, item)
-    return json_answer(_state(request, supervisor.streams.catalog.streams[item.name]))
+    await server.configuration.save_object("streams", name if was_saved else new_name, item)
+    return json_answer(_state(request, _find(server, item.name)))
 
 
 async def delete_stream(request: web.Request) -> web.Response:
-    supervisor, stream = supervisor_of(request), _known(request)
+    server, stream = server_of(request), _known(request)
     if stream.named_by == "user":
-        supervisor.streams.apply(supervisor.streams.catalog.drop_user([stream.name]))
+        server.streams.forget(stream.name)
         return no_content()
-    _refuse_external(supervisor)
-    await supervisor.configuration.save_object("streams", stream.name, None)
+    _refuse_external(server)
+    await server.configuration.save_object("streams", stream.name, None)
     return no_content()
 
 
 async def stop_stream(request: web.Request) -> web.Response:
     """A static stream starts again by itself."""
-    await _tell(request, _known(request), "stream.restart")
+    stream = _known(request)
+    with _refusals():
+        await server_of(request).streams.restart(stream.name)
     return no_content()
 
 
@@ -135,7 +134,8 @@ async def select_input(request: web.Request) -> web.Response:
     if not text.isdecimal() or int(text) >= len(stream.config.inputs):
         title = f"the stream has {len(stream.config.inputs)} inputs, the first is 0"
         raise ApiError(400, "input_not_found", title)
-    await _tell(request, stream, "stream.select_input", index=int(text))
+    with _refusals():
+        await server_of(request).streams.select_input(stream.name, int(text))
     return no_content()
 
 
@@ -143,22 +143,28 @@ async def media_info(request: web.Request) -> web.Response:
     return json_answer(_known(request).stats.get("media_info") or {})
 
 
-async def _tell(request: web.Request, stream: Stream, op: str, **arguments: Any) -> None:
-    streams = supervisor_of(request).streams
-    place = streams.directory.get(stream.name)
-    if place is None:
-        raise ApiError(409, "stream_not_running", stream.problem or "the stream does not run")
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """A command that is not carried out is an answer of the API."""
     try:
-        await streams.media.call(place.worker, op, name=stream.name, **arguments)
-    except ipc.CallFailed as error:
-        raise ApiError(409, "refused", str(error)) from None
-    except (ipc.ChannelClosed, TimeoutError):
-        raise ApiError(503, "unavailable", "the media worker does not answer, try again") from None
+        yield
+    except CommandError as error:
+        raise ApiError(*_REFUSALS[error.reason], str(error)) from None
+
+
+_REFUSALS = {
+    "not_running": (409, "stream_not_running"),
+    "refused": (409, "refused"),
+    "unavailable": (503, "unavailable"),
+}
 
 
 def _known(request: web.Request) -> Stream:
-    name = request.match_info["name"]
-    stream = supervisor_of(request).streams.catalog.streams.get(name)
+    return _find(server_of(request), request.match_info["name"])
+
+
+def _find(server: Server, name: str) -> Stream:
+    stream = server.streams.get(name)
     if stream is None:
         raise not_found("stream", name)
     return stream
@@ -166,15 +172,15 @@ def _known(request: web.Request) -> Stream:
 
 def _state(request: web.Request, stream: Stream) -> JsonObject:
     return stream_state(
-        supervisor_of(request),
+        server_of(request),
         stream,
         redacted=reads_only(request),
         http_url=public_url(request),
     )
 
 
-def _refuse_external(supervisor: "Supervisor") -> None:
-    if supervisor.configuration.current.config_external:
+def _refuse_external(server: Server) -> None:
+    if server.configuration.current.config_external:
         raise ApiError(
             400,
             "config_external",

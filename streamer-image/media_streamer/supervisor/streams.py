@@ -17,6 +17,7 @@ from media_api.server import ServerConfig
 from media_rest.redact import redact_text
 
 from media_streamer.supervisor.catalog import Catalog, CatalogFull, Changes, Stream
+from media_streamer.supervisor.commands import command
 from media_streamer.supervisor.control import Connection
 from media_streamer.supervisor.directory import Directory
 from media_streamer.supervisor.media_workers import MediaWorkers
@@ -64,6 +65,31 @@ class StreamControl:
         """Told (stream, event, fields) of what happens to streams and their inputs."""
         self._open: set[str] = set()
         """Streams whose worker said stream_opened, and not yet stream_closed."""
+
+    # What the API needs (api.port.Streams)
+
+    def get(self, name: str) -> Stream | None:
+        return self.catalog.streams.get(name)
+
+    def all(self) -> list[Stream]:
+        return list(self.catalog.streams.values())
+
+    def forget(self, name: str) -> None:
+        """End a stream that was made from a template."""
+        self.apply(self.catalog.drop_user([name]))
+
+    async def restart(self, name: str) -> None:
+        """Stop it; a static stream starts again by itself. Raises CommandError."""
+        await self._command(name, "stream.restart")
+
+    async def select_input(self, name: str, index: int) -> None:
+        """Show this input now. Raises CommandError."""
+        await self._command(name, "stream.select_input", index=index)
+
+    async def _command(self, name: str, op: str, **arguments: Any) -> None:
+        stream = self.get(name)
+        problem = stream.problem if stream is not None else ""
+        await command(self.directory, self.media, name, op, problem, **arguments)
 
     # What access decisions need (access.Streams)
 

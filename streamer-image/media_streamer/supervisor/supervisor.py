@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 from media_api.server import ServerConfig
@@ -20,7 +20,7 @@ from media_streamer.config.unsupported import unsupported_parts
 from media_streamer.forwarded import signing_key
 from media_streamer.supervisor.access import AccessControl, AccessRequest
 from media_streamer.supervisor.auth.http_backend import HttpBackend
-from media_streamer.supervisor.catalog import Changes
+from media_streamer.supervisor.catalog import Changes, Stream
 from media_streamer.supervisor.configuration import Configuration, config_error
 from media_streamer.supervisor.control import Connection, ControlServer
 from media_streamer.supervisor.egress_workers import EgressWorkers
@@ -41,7 +41,7 @@ from media_streamer.supervisor.processes import (
 )
 from media_streamer.supervisor.sessions import Session, SessionRegistry
 from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
-from media_streamer.supervisor.stats import ServerStats
+from media_streamer.supervisor.stats import ServerStats, stream_stats
 from media_streamer.supervisor.streams import StreamControl
 from media_streamer.wire import channel as ipc
 
@@ -65,6 +65,14 @@ _ENDED_FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, 0})
 
 class StartFailed(Exception):  # noqa: N818 - an outcome, told to the person at the terminal
     """The server cannot start; the message says why and what to do."""
+
+
+class Service(Protocol):
+    """Something that lives between `start` and `close`."""
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 class Supervisor:
@@ -112,7 +120,30 @@ class Supervisor:
             return "config_external_error"
         return "running"
 
-    def server_stats(self) -> dict[str, Any]:
+    # What the API needs (api.port.Server)
+
+    @property
+    def id(self) -> str:
+        """The same after a restart."""
+        return self.stats.id
+
+    @property
+    def hostname(self) -> str:
+        return self.stats.hostname
+
+    def whoami(self) -> dict[str, Any]:
+        """`media_api.server_status.WhoAmI` as JSON."""
+        return self.stats.whoami()
+
+    def stream_statistics(self, stream: Stream) -> dict[str, Any]:
+        """`stats` of `media_api.status.StreamState` as JSON."""
+        return stream_stats(stream, self.sessions, self.stats.hostname)
+
+    async def reauthorize(self, name: str) -> int:
+        """Ask anew about all sessions of a stream; returns how many."""
+        return await self.access.reauthorize(name)
+
+    def statistics(self) -> dict[str, Any]:
         """`media_api.server_status.ServerStats` as JSON."""
         stats = {
             **self.stats.figures(),
@@ -139,14 +170,10 @@ class Supervisor:
         """End `run`."""
         self._stopping.set()
 
-    async def run(self) -> None:
+    async def run(self, api: Service) -> None:
         """Serve until `stop` or a signal. Raises StartFailed."""
-        # Imported here: the API works on the supervisor, which must not need it to be tested.
-        from media_streamer.api.server import ApiServer
-
         self._handle_signals()
         connector = aiohttp.TCPConnector(limit=BACKEND_CONNECTIONS)
-        api = ApiServer(self)
         async with aiohttp.ClientSession(connector=connector) as self._http:
             self.access = AccessControl(
                 self.streams, self.sessions, HttpBackend(self._http), self.settings.hostname

@@ -16,7 +16,6 @@ from media_api.base import JsonObject
 from media_kube import client as kube
 from media_kube.client import KubeClient, KubeError
 
-from media_central.store.cache import Watch
 from media_central.store.documents import target_key
 from media_central.store.kubernetes import translate
 from media_central.store.kubernetes.drafts import Draft, StreamDrafts
@@ -30,6 +29,7 @@ from media_central.store.port import (
     Record,
     StoreError,
     StoreUnavailableError,
+    Watch,
 )
 
 log = logging.getLogger(__name__)

@@ -65,7 +65,7 @@ async def test_lists(api: Api) -> None:
     assert [item["name"] for item in page["streams"]] == ["c", "dir/b", "a"]
     assert page["estimated_count"] == 3
     assert page["next"] is None
-    assert page["server_id"] == api.supervisor.stats.id
+    assert page["server_id"] == api.supervisor.id
     first = await api.get("/flussonic/api/v3/streams?sort=-name&limit=2&select=title")
     assert first["streams"] == [{"name": "dir/b"}, {"name": "c"}]
     second = await api.get(

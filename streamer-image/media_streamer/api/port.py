@@ -1,0 +1,117 @@
+"""What the API needs of the server behind it.
+
+The handlers depend on these protocols alone, so that the supervisor knows no HTTP and the API no
+processes. Objects of the catalog and of the session registry are read here and never changed.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from media_api.base import ApiModel, JsonObject
+from media_api.server import ServerConfig
+
+from media_streamer.config import ConfigProblem
+from media_streamer.supervisor.catalog import Stream
+from media_streamer.supervisor.sessions import Session
+
+
+class Configuration(Protocol):
+    """The configuration in force and its file. Changes raise EditError or OSError, or hold."""
+
+    @property
+    def current(self) -> ServerConfig: ...
+
+    async def reload(self) -> list[ConfigProblem]:
+        """Read the file again; returns its errors, and then the old configuration holds."""
+        ...
+
+    async def text(self) -> str:
+        """The main file as it is."""
+        ...
+
+    async def save_text(self, text: str) -> list[ConfigProblem]:
+        """Replace the main file; with errors in `text` nothing happens and they are returned."""
+        ...
+
+    async def check_text(self, text: str) -> list[ConfigProblem]:
+        """Errors of a text that somebody would like to save."""
+        ...
+
+    async def save_object(self, key: str, name: str, item: ApiModel | None) -> None:
+        """Save, rename or (None) delete one object of the list `key`."""
+        ...
+
+    async def save_globals(self, changes: Mapping[str, Any]) -> list[ConfigProblem]:
+        """Save global keys (JSON values, None deletes) and lists of objects."""
+        ...
+
+
+class Streams(Protocol):
+    """The streams that this server knows, whoever named them."""
+
+    def get(self, name: str) -> Stream | None: ...
+
+    def all(self) -> list[Stream]: ...
+
+    def forget(self, name: str) -> None:
+        """End a stream that was made from a template."""
+
+    async def restart(self, name: str) -> None:
+        """Stop it; a static stream starts again by itself. Raises CommandError."""
+
+    async def select_input(self, name: str, index: int) -> None:
+        """Show this input now. Raises CommandError."""
+
+
+class Sessions(Protocol):
+    """Open sessions of viewers and publishers."""
+
+    def __iter__(self) -> Iterator[Session]: ...
+
+    def get(self, session_id: str) -> Session | None: ...
+
+    def close(self, session_id: str, reason: str) -> bool:
+        """End one; False if there is none of that name."""
+        ...
+
+
+class Server(Protocol):
+    """The whole server."""
+
+    @property
+    def configuration(self) -> Configuration: ...
+
+    @property
+    def streams(self) -> Streams: ...
+
+    @property
+    def sessions(self) -> Sessions: ...
+
+    @property
+    def ready(self) -> bool:
+        """True from the moment that the public ports are open until the server stops."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """The same after a restart (`server_id`)."""
+        ...
+
+    @property
+    def hostname(self) -> str: ...
+
+    def whoami(self) -> JsonObject:
+        """`media_api.server_status.WhoAmI`, the body of the probes."""
+        ...
+
+    def statistics(self) -> JsonObject:
+        """`media_api.server_status.ServerStats`."""
+        ...
+
+    def stream_statistics(self, stream: Stream) -> JsonObject:
+        """`stats` of `media_api.status.StreamState`."""
+        ...
+
+    async def reauthorize(self, name: str) -> int:
+        """Ask anew about all sessions of a stream; returns how many."""
+        ...
