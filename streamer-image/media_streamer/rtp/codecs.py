@@ -1,0 +1,236 @@
+"""Which payload format carries which codec: one row a codec, for sending and for receiving.
+
+`offer` describes a track for SDP and gives its packetizer; `accept` reads a media section of a
+peer and gives the codec, its decoder configuration and a depacketizer.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from media_streamer.media import boxes, nal
+from media_streamer.media.codec_strings import decoder_config
+from media_streamer.media.frame import Track
+from media_streamer.rtp.payloads.aac import AacDepacketizer, AacPacketizer
+from media_streamer.rtp.payloads.av1 import Av1Depacketizer, Av1Packetizer
+from media_streamer.rtp.payloads.base import Depacketizer, Packetizer
+from media_streamer.rtp.payloads.nal_units import NalDepacketizer, NalPacketizer
+from media_streamer.rtp.payloads.simple import (
+    Ac3Depacketizer,
+    Ac3Packetizer,
+    MpegAudioDepacketizer,
+    MpegAudioPacketizer,
+    WholeDepacketizer,
+    WholePacketizer,
+)
+from media_streamer.rtp.sdp import Media
+
+FIRST_DYNAMIC = 96
+OPUS_RATE = 48_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A track on its way into RTP."""
+
+    media: Media
+    packetizer: Packetizer
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A media section on its way into frames.
+
+    `extradata` is what FFmpeg takes as such: parameter sets as Annex B, an AudioSpecificConfig.
+    Empty where the codec describes itself or the SDP says nothing.
+    """
+
+    codec: str
+    extradata: bytes
+    clock_rate: int
+    channels: int
+    depacketizer: Depacketizer
+
+
+def offer(track: Track, number: int) -> Outgoing | None:
+    """How track `number` of a session is sent; None for a codec without a payload format here."""
+    build = _OFFERS.get(track.codec)
+    return None if build is None else build(track, number)
+
+
+def accept(media: Media) -> Incoming | None:
+    """How a section is received; None for an encoding that is not known here."""
+    build = _ACCEPTS.get(media.encoding)
+    return None if build is None else build(media)
+
+
+def _media(
+    track: Track, number: int, encoding: str, rate: int, payload_type: int | None = None
+) -> Media:
+    return Media(
+        kind=track.kind,
+        payload_type=FIRST_DYNAMIC + number if payload_type is None else payload_type,
+        encoding=encoding,
+        clock_rate=rate,
+        channels=track.channels if track.kind == "audio" else 1,
+        control=f"trackID={number}",
+    )
+
+
+def _entry(track: Track, kind: bytes) -> bytes:
+    _, children = boxes.sample_entry(track.init)
+    return children.get(kind, b"")
+
+
+def _base64(units: list[bytes]) -> str:
+    return ",".join(base64.b64encode(unit).decode() for unit in units)
+
+
+def _offer_h264(track: Track, number: int) -> Outgoing:
+    record = _entry(track, b"avcC")
+    sets = nal.parameter_sets("h264", record)
+    media = _media(track, number, "H264", 90_000)
+    media.fmtp = {
+        "packetization-mode": "1",
+        "profile-level-id": record[1:4].hex(),
+        "sprop-parameter-sets": _base64(sets),
+    }
+    return Outgoing(media, NalPacketizer("h264", sets))
+
+
+def _offer_hevc(track: Track, number: int) -> Outgoing:
+    sets = nal.parameter_sets("hevc", _entry(track, b"hvcC"))
+    media = _media(track, number, "H265", 90_000)
+    for name, kind in (("vps", 32), ("sps", 33), ("pps", 34)):
+        found = [unit for unit in sets if unit[0] >> 1 & 0x3F == kind]
+        media.fmtp[f"sprop-{name}"] = _base64(found)
+    return Outgoing(media, NalPacketizer("hevc", sets))
+
+
+def _offer_av1(track: Track, number: int) -> Outgoing:
+    record = _entry(track, b"av1C")
+    media = _media(track, number, "AV1", 90_000)
+    media.fmtp = {
+        "profile": str(record[1] >> 5),
+        "level-idx": str(record[1] & 0x1F),
+        "tier": str(record[2] >> 7),
+    }
+    return Outgoing(media, Av1Packetizer(record[4:]))
+
+
+def _offer_aac(track: Track, number: int) -> Outgoing:
+    _, config = decoder_config(_entry(track, b"esds"))
+    media = _media(track, number, "MPEG4-GENERIC", track.sample_rate)
+    media.fmtp = {
+        "streamtype": "5",
+        "profile-level-id": "1",
+        "mode": "AAC-hbr",
+        "sizelength": "13",
+        "indexlength": "3",
+        "indexdeltalength": "3",
+        "config": config.hex(),
+    }
+    return Outgoing(media, AacPacketizer())
+
+
+def _offer_opus(track: Track, number: int) -> Outgoing:
+    media = _media(track, number, "OPUS", OPUS_RATE)
+    media.channels = 2  # whatever the stream has (RFC 7587 7)
+    media.fmtp = {"sprop-stereo": "1" if track.channels > 1 else "0"}
+    return Outgoing(media, WholePacketizer())
+
+
+def _offer_mpeg_audio(track: Track, number: int) -> Outgoing:
+    media = _media(track, number, "MPA", 90_000, 14)
+    media.channels = 1
+    return Outgoing(media, MpegAudioPacketizer())
+
+
+def _offer_ac3(track: Track, number: int) -> Outgoing:
+    encoding = "AC3" if track.codec == "ac3" else "EAC3"
+    return Outgoing(_media(track, number, encoding, track.sample_rate), Ac3Packetizer())
+
+
+def _offer_g711(track: Track, number: int) -> Outgoing:
+    law, payload_type = ("PCMU", 0) if track.codec == "pcm_mulaw" else ("PCMA", 8)
+    static = track.sample_rate == 8000 and track.channels == 1
+    media = _media(track, number, law, track.sample_rate, payload_type if static else None)
+    return Outgoing(media, WholePacketizer())
+
+
+_OFFERS: dict[str, Callable[[Track, int], Outgoing]] = {
+    "h264": _offer_h264,
+    "hevc": _offer_hevc,
+    "av1": _offer_av1,
+    "aac": _offer_aac,
+    "opus": _offer_opus,
+    "mp3": _offer_mpeg_audio,
+    "mp2": _offer_mpeg_audio,
+    "ac3": _offer_ac3,
+    "eac3": _offer_ac3,
+    "pcm_mulaw": _offer_g711,
+    "pcm_alaw": _offer_g711,
+}
+
+
+def _decode_sets(*texts: str) -> bytes:
+    units = []
+    for text in texts:
+        for item in text.split(","):
+            try:
+                unit = base64.b64decode(item + "=" * (-len(item) % 4))
+            except (binascii.Error, ValueError):
+                continue
+            if unit:
+                units.append(unit)
+    return nal.join_annex_b(units)
+
+
+def _incoming(media: Media, codec: str, depacketizer: Depacketizer, extradata: bytes) -> Incoming:
+    return Incoming(codec, extradata, media.clock_rate, media.channels, depacketizer)
+
+
+def _accept_h264(media: Media) -> Incoming | None:
+    if media.fmtp.get("packetization-mode") == "2":
+        return None  # interleaved: nobody sends it
+    sets = _decode_sets(media.fmtp.get("sprop-parameter-sets", ""))
+    return _incoming(media, "h264", NalDepacketizer("h264"), sets)
+
+
+def _accept_hevc(media: Media) -> Incoming | None:
+    if media.fmtp.get("sprop-max-don-diff", "0") != "0":
+        return None  # needs DONL fields
+    names = ("sprop-vps", "sprop-sps", "sprop-pps")
+    sets = _decode_sets(*(media.fmtp.get(name, "") for name in names))
+    return _incoming(media, "hevc", NalDepacketizer("hevc"), sets)
+
+
+def _accept_aac(media: Media) -> Incoming | None:
+    fmtp = media.fmtp
+
+    def bits(name: str, default: int) -> int:
+        text = fmtp.get(name, "")
+        return int(text) if text.isdecimal() and len(text) < 3 else default
+
+    try:
+        config = bytes.fromhex(fmtp.get("config", ""))
+        depacketizer = AacDepacketizer(bits("sizelength", 13), bits("indexlength", 3))
+    except ValueError:
+        return None
+    return _incoming(media, "aac", depacketizer, config)
+
+
+_ACCEPTS: dict[str, Callable[[Media], Incoming | None]] = {
+    "H264": _accept_h264,
+    "H265": _accept_hevc,
+    "HEVC": _accept_hevc,
+    "AV1": lambda media: _incoming(media, "av1", Av1Depacketizer(), b""),
+    "MPEG4-GENERIC": _accept_aac,
+    "OPUS": lambda media: _incoming(media, "opus", WholeDepacketizer(), b""),
+    "MPA": lambda media: _incoming(media, "mp3", MpegAudioDepacketizer(), b""),
+    "AC3": lambda media: _incoming(media, "ac3", Ac3Depacketizer(), b""),
+    "EAC3": lambda media: _incoming(media, "eac3", Ac3Depacketizer(), b""),
+    "PCMU": lambda media: _incoming(media, "pcm_mulaw", WholeDepacketizer(), b""),
+    "PCMA": lambda media: _incoming(media, "pcm_alaw", WholeDepacketizer(), b""),
+}

@@ -1,0 +1,167 @@
+"""Samples that went through packets come out as they were; loss and garbage give less."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from media_streamer.media import nal
+from media_streamer.rtp.packet import HEADER_BYTES, MAX_PACKET_BYTES
+from media_streamer.rtp.payloads.aac import AacDepacketizer, AacPacketizer
+from media_streamer.rtp.payloads.av1 import Av1Depacketizer, Av1Packetizer, leb128
+from media_streamer.rtp.payloads.base import Depacketizer, Packetizer, Sample
+from media_streamer.rtp.payloads.nal_units import NalDepacketizer, NalPacketizer
+from media_streamer.rtp.payloads.simple import (
+    Ac3Depacketizer,
+    Ac3Packetizer,
+    MpegAudioDepacketizer,
+    MpegAudioPacketizer,
+    WholeDepacketizer,
+    WholePacketizer,
+    mpeg_audio_frame,
+)
+
+ROOM = MAX_PACKET_BYTES - HEADER_BYTES
+
+
+def through(out: Packetizer, into: Depacketizer, data: bytes, key: bool = False) -> list[Sample]:
+    payloads = out.packetize(data, key)
+    assert all(0 < len(payload) <= ROOM for payload in payloads)
+    samples: list[Sample] = []
+    for number, payload in enumerate(payloads):
+        samples += into.feed(payload, 1000, number == len(payloads) - 1)
+    return samples
+
+
+def h264_unit(kind: int, size: int) -> bytes:
+    return bytes((0x60 | kind,)) + bytes(n % 251 for n in range(size))
+
+
+def hevc_unit(kind: int, size: int) -> bytes:
+    return bytes((kind << 1, 1)) + bytes(n % 251 for n in range(size))
+
+
+sizes = st.lists(st.one_of(st.integers(1, 60), st.integers(1100, 5000)), min_size=1, max_size=8)
+
+
+@given(sizes)
+def test_h264_access_units(lengths: list[int]) -> None:
+    data = nal.join_length_prefixed([h264_unit(1, size) for size in lengths])
+    assert through(NalPacketizer("h264", []), NalDepacketizer("h264"), data) == [
+        Sample(1000, data, False)
+    ]
+
+
+@given(sizes)
+def test_hevc_access_units(lengths: list[int]) -> None:
+    data = nal.join_length_prefixed([hevc_unit(1, size) for size in lengths])
+    assert through(NalPacketizer("hevc", []), NalDepacketizer("hevc"), data) == [
+        Sample(1000, data, False)
+    ]
+
+
+def test_parameter_sets_go_in_front_of_key_frames() -> None:
+    sets = [h264_unit(7, 20), h264_unit(8, 5)]
+    picture = nal.join_length_prefixed([h264_unit(5, 3000)])
+    (sample,) = through(NalPacketizer("h264", sets), NalDepacketizer("h264"), picture, key=True)
+    assert sample.key
+    assert nal.split_length_prefixed(sample.data)[:2] == sets
+
+
+def test_a_lost_fragment_leaves_a_damaged_sample() -> None:
+    payloads = NalPacketizer("h264", []).packetize(
+        nal.join_length_prefixed([h264_unit(1, 10), h264_unit(1, 5000)]), False
+    )
+    into = NalDepacketizer("h264")
+    into.feed(payloads[0], 1, False)
+    into.lose()
+    samples = [s for p in payloads[2:] for s in into.feed(p, 1, p is payloads[-1])]
+    assert [(s.intact, len(nal.split_length_prefixed(s.data))) for s in samples] == [(False, 1)]
+    (after,) = into.feed(h264_unit(1, 4), 2, True)
+    assert after.intact
+
+
+def test_a_missing_marker_is_seen_by_the_next_time_stamp() -> None:
+    into = NalDepacketizer("h264")
+    assert into.feed(h264_unit(1, 4), 1, False) == []
+    assert [s.timestamp for s in into.feed(h264_unit(5, 4), 2, True)] == [1, 2]
+
+
+@given(st.binary(min_size=1, max_size=6000))
+def test_aac_frames(data: bytes) -> None:
+    assert through(AacPacketizer(), AacDepacketizer(), data) == [Sample(1000, data, True)]
+
+
+def test_several_aac_frames_in_a_packet() -> None:
+    frames = [b"a" * 10, b"b" * 20, b"c" * 5]
+    head = b"".join((len(frame) << 3).to_bytes(2, "big") for frame in frames)
+    payload = (16 * len(frames)).to_bytes(2, "big") + head + b"".join(frames)
+    samples = AacDepacketizer().feed(payload, 0xFFFFFFFF, True)
+    assert [(s.timestamp, s.data) for s in samples] == [
+        (0xFFFFFFFF, frames[0]),
+        (1023, frames[1]),
+        (2047, frames[2]),
+    ]
+
+
+@given(st.binary(min_size=1, max_size=1000))
+def test_opus_packets(data: bytes) -> None:
+    assert through(WholePacketizer(), WholeDepacketizer(), data) == [Sample(1000, data, True)]
+
+
+@given(st.binary(min_size=1, max_size=6000))
+def test_ac3_frames(data: bytes) -> None:
+    assert through(Ac3Packetizer(), Ac3Depacketizer(), data) == [Sample(1000, data, True)]
+
+
+MP3 = b"\xff\xfb\x90\x00"
+"""MPEG-1 layer 3, 128 kbit/s, 44.1 kHz: 417 bytes."""
+
+
+def test_mpeg_audio_frames() -> None:
+    assert mpeg_audio_frame(MP3) == (417, 2351)
+    frame = MP3 + bytes(413)
+    assert through(MpegAudioPacketizer(), MpegAudioDepacketizer(), frame) == [
+        Sample(1000, frame, True)
+    ]
+    both = MpegAudioDepacketizer().feed(b"\0\0\0\0" + frame + frame, 5, True)
+    assert [(s.timestamp, len(s.data)) for s in both] == [(5, 417), (5 + 2351, 417)]
+
+
+def obu_unit(kind: int, size: int) -> bytes:
+    body = bytes(n % 251 for n in range(size))
+    return bytes((kind << 3 | 2,)) + leb128(size) + body
+
+
+@given(st.lists(st.one_of(st.integers(0, 40), st.integers(1100, 5000)), min_size=1, max_size=6))
+def test_av1_temporal_units(lengths: list[int]) -> None:
+    data = b"".join(obu_unit(6, size) for size in lengths)
+    assert through(Av1Packetizer(), Av1Depacketizer(), data) == [Sample(1000, data, False)]
+
+
+def test_av1_key_frames_carry_the_sequence_header() -> None:
+    header = obu_unit(1, 11)
+    (sample,) = through(Av1Packetizer(header), Av1Depacketizer(), obu_unit(6, 3000), key=True)
+    assert sample.key
+    assert sample.data.startswith(header)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: NalDepacketizer("h264"),
+        lambda: NalDepacketizer("hevc"),
+        AacDepacketizer,
+        Av1Depacketizer,
+        MpegAudioDepacketizer,
+        Ac3Depacketizer,
+        WholeDepacketizer,
+    ],
+)
+@given(st.lists(st.tuples(st.binary(max_size=64), st.integers(0, 3), st.booleans()), max_size=30))
+def test_garbage_never_raises(make, packets: list[tuple[bytes, int, bool]]) -> None:  # type: ignore[no-untyped-def]
+    depacketizer = make()
+    total = 0
+    for payload, timestamp, marker in packets:
+        for sample in depacketizer.feed(payload, timestamp, marker):
+            assert sample.data
+            total += 1
+    assert total <= 40 * len(packets)
