@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import asyncpg
+from media_process import logs
 
 from media_central.db import DatabaseUnavailable, MigrationError
 from media_central.server import Central, StartError, greeting, running
@@ -53,11 +54,7 @@ def _settings_help() -> str:
 
 
 def _set_up_logging(settings: Settings) -> None:
-    logging.basicConfig(
-        level=settings.log_level,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    logs.set_up("central", settings.log_level, settings.log_format)
     # The pool logs a stack for every attempt to reconnect; the store says once that it is away.
     logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
     requests = logging.getLogger("media_central.requests")

@@ -12,11 +12,14 @@ default login, a generated API key and a data directory.
 
 import dataclasses
 import difflib
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from media_process.logs import LogFormat, format_of, level_of
 
 from media_central.settings_file import Setting, SettingsError, read_settings_file
 
@@ -116,15 +119,6 @@ def _file(value: str) -> Path:
         raise ValueError(f"cannot read {value}: {error.strerror}") from None
 
 
-def _log_level(value: str) -> str:
-    word = {"WARN": "WARNING", "NOTICE": "INFO", "ALERT": "CRITICAL"}.get(
-        value.upper(), value.upper()
-    )
-    if word not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
-        raise ValueError(f"{value!r} is not debug, info, notice, warning, error or critical")
-    return word
-
-
 def _setting(
     default: Any,
     parse: Callable[[str], Any],
@@ -168,7 +162,8 @@ class Settings:
     https_port: int | None = _setting(None, _port, "HTTPS port")
     ssl_certificate: Path | None = _setting(None, _file, "PEM certificate (chain) of HTTPS")
     ssl_certificate_key: Path | None = _setting(None, _file, "PEM key of HTTPS")
-    log_level: str = _setting("INFO", _log_level, "detail of the log")
+    log_level: int = _setting(logging.INFO, level_of, "detail of the log: debug, info, warning …")
+    log_format: LogFormat = _setting("text", format_of, "format of the log: text or json")
     log_requests: bool = _setting(False, _bool, "log every request")
 
     layouter_enabled: bool = _setting(True, _bool, "place streams on streamers")

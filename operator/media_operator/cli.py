@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 from media_kube.client import KubeClient
+from media_process import logs
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from media_operator.apply import Writer
@@ -32,12 +33,10 @@ def main() -> None:
     """Entry point of the console command."""
     parser = argparse.ArgumentParser(prog="media-operator", description=__doc__)
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning"])
+    parser.add_argument("--log-format", default="text", choices=["text", "json"])
     parser.add_argument("--health-port", type=int, default=HEALTH_PORT)
     arguments = parser.parse_args()
-    logging.basicConfig(
-        level=arguments.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    logs.set_up("operator", logs.level_of(arguments.log_level), arguments.log_format)
     asyncio.run(run(Settings.from_environ(), arguments.health_port))
 
 

@@ -11,6 +11,8 @@ import os
 import sys
 from pathlib import Path
 
+from media_process import logs
+
 from media_streamer.api.server import ApiServer
 from media_streamer.config.check import check
 from media_streamer.supervisor.settings import (
@@ -22,7 +24,7 @@ from media_streamer.supervisor.settings import (
     variable,
 )
 from media_streamer.supervisor.stats import server_version
-from media_streamer.supervisor.supervisor import LOG_LEVELS, StartFailed, Supervisor
+from media_streamer.supervisor.supervisor import StartFailed, Supervisor
 
 log = logging.getLogger("streamer")
 
@@ -36,6 +38,7 @@ environment (wins over the file, ports are added to those of the file):
   STREAMER_CONFIG_EXTERNAL                          backend that gives the streams
   STREAMER_HOSTNAME                                 name of this server in the cluster
   STREAMER_LOG_LEVEL                                debug, info, warning or error
+  STREAMER_LOG_FORMAT                               text (default) or json
   STREAMER_MEDIA_WORKERS, STREAMER_EGRESS_WORKERS   processes (default: cores, at most 8)
   STREAMER_SEGMENTS_DIR                             HLS segments (default: shared memory)
   STREAMER_STATE_DIR                                what survives a restart
@@ -49,12 +52,14 @@ def main(arguments: list[str] | None = None) -> int:
     path: Path = options.file or options.config
     if options.check:
         return check(path, os.environ)
-    level = variable(os.environ, "LOG_LEVEL").lower()
-    logging.basicConfig(
-        level=LOG_LEVELS.get(level, logging.INFO),
-        format="%(asctime)s %(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
+    try:
+        log_format = logs.format_of(variable(os.environ, "LOG_FORMAT"))
+    except ValueError as error:
+        print(f"streamer: STREAMER_LOG_FORMAT: {error}", file=sys.stderr)
+        return 1
+    # A level that is none is a problem of the configuration, which says so.
+    level = logs.LEVELS.get(variable(os.environ, "LOG_LEVEL").lower(), logging.INFO)
+    logs.set_up("streamer", level, log_format)
     if options.config != DEFAULT_CONFIG_PATH and not path.exists():
         log.warning("%s does not exist: serving with defaults, the API will create it", path)
     try:

@@ -2,19 +2,18 @@
 
 Variables: CACHE_PORT, CACHE_ADDRESS, CACHE_ORIGINS, CACHE_PATH, CACHE_MISSES,
 CACHE_EXPIRATION_SECONDS, CACHE_STORAGE_BYTES, CACHE_ONLY, CACHE_EXCEPT, CACHE_CLUSTER_KEY,
-CACHE_TRUSTED_PROXIES.
+CACHE_TRUSTED_PROXIES, CACHE_LOG_LEVEL, CACHE_LOG_FORMAT (text or json).
 """
 
 import argparse
 import asyncio
-import logging
 import os
 import sys
 
-from media_streamer.cache.server import serve
-from media_streamer.cache.settings import SettingsError, read_settings
+from media_process import logs
 
-log = logging.getLogger("media-cache")
+from media_streamer.cache.server import serve
+from media_streamer.cache.settings import read_settings
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,12 +24,14 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.parse_args(arguments)
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
-    )
     try:
+        logs.set_up(
+            "media-cache",
+            logs.level_of(os.environ.get("CACHE_LOG_LEVEL") or "info"),
+            logs.format_of(os.environ.get("CACHE_LOG_FORMAT", "")),
+        )
         asyncio.run(serve(read_settings(os.environ)))
-    except (SettingsError, OSError) as error:
+    except (ValueError, OSError) as error:
         print(f"media-cache: {error}", file=sys.stderr)
         return 1
     return 0

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from media_process import logs
 
 from media_streamer.egress.http.app import HttpApp, HttpSettings
 from media_streamer.egress.http.proxy import ApiProxy
@@ -114,6 +115,7 @@ class EgressWorker:
 
     async def _on_settings(self, message: ipc.Message) -> None:
         settings = message.get("settings", message)
+        logs.set_level(settings.get("loglevel"))
         self._app.settings.token_parameter = settings.get("auth_token") or "token"
         self._rtmp.token_parameter = self._app.settings.token_parameter
         self._app.settings.log_requests = bool(settings.get("log_requests"))
@@ -138,10 +140,7 @@ def main() -> int:
     parser.add_argument("--runtime", type=Path, required=True)
     parser.add_argument("--id", required=True)
     arguments = parser.parse_args()
-    logging.basicConfig(
-        level=os.environ.get("STREAMER_LOG_LEVEL", "INFO").upper(),
-        format=f"%(asctime)s %(levelname)s egress {arguments.id}: %(message)s",
-    )
+    logs.set_up_worker(f"egress {arguments.id}", os.environ)
     try:
         asyncio.run(serve(arguments.runtime, arguments.id))
     except (OSError, TimeoutError) as error:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from media_api.stream import StreamConfig
+from media_process import logs
 
 from media_streamer.media.graveyard import Graveyard
 from media_streamer.media.output import OutputSettings
@@ -36,16 +37,6 @@ STATS_SECONDS = 1.0
 """Heartbeat and statistics."""
 
 DEFAULT_CHUNK_MS = 200
-
-LOG_LEVELS = {
-    "debug": logging.DEBUG,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-    "alert": logging.CRITICAL,
-    "critical": logging.CRITICAL,
-    "none": logging.CRITICAL + 1,
-}
-"""The API's words for log levels; the others mean INFO."""
 
 THREAD_STACK_BYTES = 1024 * 1024
 """FFmpeg's demuxers need a few hundred KiB; the default of 8 MiB a thread only wastes address
@@ -99,11 +90,10 @@ class MediaWorker:
             await channel.close()
 
     def _apply_settings(self, settings: dict[str, Any]) -> None:
-        """What the supervisor answers to `hello`."""
+        """What the supervisor answers to `hello`, and what changed later."""
         if directory := settings.get("segments_dir"):
             self._segments = Path(directory)
-        if level := settings.get("loglevel"):
-            logging.getLogger().setLevel(LOG_LEVELS.get(level, logging.INFO))
+        logs.set_level(settings.get("loglevel"))
 
     def find(self, name: str) -> StreamRunner | None:
         """The stream called `name`."""
@@ -138,12 +128,16 @@ class MediaWorker:
 
     def _make_peer(self, channel: Channel) -> Peer:
         peer = Peer(channel)
+        peer.on("settings", self._settings)
         peer.on("stream.apply", self._apply)
         peer.on("stream.start", self._start)
         peer.on("stream.remove", self._remove)
         peer.on("stream.restart", self._restart)
         peer.on("stream.select_input", self._select_input)
         return peer
+
+    async def _settings(self, message: Message) -> None:
+        self._apply_settings(message)
 
     async def _apply(self, message: Message) -> None:
         config = StreamConfig.model_validate(message["config"] | {"name": message["name"]})
@@ -238,11 +232,7 @@ def main() -> int:
     parser.add_argument("--runtime", type=Path, required=True, help="directory of the sockets")
     parser.add_argument("--id", required=True, help="number of this worker")
     arguments = parser.parse_args()
-    logging.basicConfig(
-        level=os.environ.get("STREAMER_LOG_LEVEL", "INFO").upper(),
-        format=f"%(asctime)s %(levelname)s media-{arguments.id} %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    logs.set_up_worker(f"media {arguments.id}", os.environ)
     threading.stack_size(THREAD_STACK_BYTES)
     try:
         asyncio.run(MediaWorker(arguments.runtime, arguments.id).run())

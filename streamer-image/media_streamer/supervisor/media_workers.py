@@ -143,6 +143,11 @@ class MediaWorkers:
         if (link := self._links.get(worker)) is not None:
             await asyncio.wait_for(link.applied(name), APPLY_TIMEOUT_SECONDS)
 
+    def notify(self, op: str, **arguments: Any) -> None:
+        """A notice to every worker."""
+        for link in list(self._links.values()):
+            link.connection.notify(op, **arguments)
+
     async def call(self, worker: str, op: str, **arguments: Any) -> Any:
         """A request of its own; raises ChannelClosed, CallFailed or TimeoutError."""
         link = self._links.get(worker)

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from media_streamer.supervisor.settings import variable
+
 log = logging.getLogger(__name__)
 
 Kind = Literal["egress", "media"]
@@ -105,8 +107,15 @@ def worker_environment(runtime: Path, segments: Path, environ: Mapping[str, str]
         **environ,
         "STREAMER_RUNTIME_DIR": str(runtime),
         "STREAMER_SEGMENTS_DIR": str(segments),
+        **_log_variables(environ),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _log_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """How a worker logs until it has the configuration."""
+    names = ("LOG_LEVEL", "LOG_FORMAT")
+    return {f"STREAMER_{name}": value for name in names if (value := variable(environ, name))}
 
 
 class ProcessPool:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import aiohttp
 from media_api.server import ServerConfig
+from media_process import logs
 
 from media_streamer.config.unsupported import unsupported_parts
 from media_streamer.forwarded import signing_key
@@ -50,16 +51,6 @@ log = logging.getLogger(__name__)
 EGRESS_START_SECONDS = 30.0
 TICK_SECONDS = 1.0
 BACKEND_CONNECTIONS = 100
-LOG_LEVELS = {
-    "none": logging.CRITICAL + 1,
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "notice": logging.INFO,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-    "alert": logging.CRITICAL,
-    "critical": logging.CRITICAL,
-}
 _ENDED_FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, 0})
 
 
@@ -300,8 +291,8 @@ class Supervisor:
 
     def _apply(self, old: ServerConfig, new: ServerConfig) -> None:
         """Bring everything in step with a new configuration; only differences are acted on."""
-        if new.loglevel != old.loglevel and new.loglevel is not None:
-            logging.getLogger().setLevel(LOG_LEVELS[new.loglevel])
+        if new.loglevel != old.loglevel:
+            logs.set_level(new.loglevel)
         self.stats.hostname = new.hostname or self.settings.hostname
         self.events.apply(new.event_sinks)
         self.streams.apply(self.streams.catalog.set_config(new))
@@ -310,6 +301,7 @@ class Supervisor:
         if self.ready:
             self.access.forget()
             self.egress.settings_changed(self._egress_settings())
+            self.streams.media.notify("settings", **self._worker_settings())
             if old.listeners != new.listeners:
                 self._spawn(self._change_ports(old), "listeners")
         self._say_unsupported()

@@ -1,4 +1,5 @@
 import contextlib
+import logging
 
 import pytest
 from hypothesis import given
@@ -33,7 +34,7 @@ def test_every_spelling_of_a_line_is_read(line, tmp_path):
 def test_the_environment_wins_over_the_file_and_an_empty_variable_is_not_set(tmp_path):
     text = BASE + "HTTP_PORT=9020\nLOG_LEVEL=debug\n"
     found = settings_of(text, tmp_path, {"HTTP_PORT": "9021", "LOG_LEVEL": ""})
-    assert (found.http_port, found.log_level) == (9021, "DEBUG")
+    assert (found.http_port, found.log_level) == (9021, logging.DEBUG)
 
 
 def test_the_prefixed_variable_wins_over_its_twin(tmp_path):

@@ -1,0 +1,1 @@
+"""What every program of the appliance does as a process, the same everywhere: its log."""
