@@ -19,7 +19,7 @@ from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import Pace
 from media_streamer.egress.sessions import Session, Sessions
-from media_streamer.wire import channel as ipc
+from media_streamer.wire import untyped as ipc
 
 log = logging.getLogger(__name__)
 

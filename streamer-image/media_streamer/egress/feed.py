@@ -5,7 +5,7 @@ import asyncio
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.sessions import Session, Sessions
-from media_streamer.wire import channel as ipc
+from media_streamer.wire import untyped as ipc
 
 ACCEPT_TIMEOUT_SECONDS = 10.0
 DRAIN_TIMEOUT_SECONDS = 10.0

@@ -19,7 +19,7 @@ from media_streamer.egress.pace import Pace
 from media_streamer.egress.sessions import Sessions
 from media_streamer.protocols.hls.source import HlsSource
 from media_streamer.protocols.jpeg.play import fetch_preview
-from media_streamer.wire import channel as ipc
+from media_streamer.wire import untyped as ipc
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import logging
 from pathlib import Path
 from typing import Protocol
 
-from media_streamer.wire import channel as ipc
+from media_streamer.wire import untyped as ipc
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from media_streamer.egress.access import Access
-from media_streamer.wire import channel as ipc
+from media_streamer.wire import untyped as ipc
 
 log = logging.getLogger(__name__)
 

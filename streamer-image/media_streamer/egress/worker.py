@@ -25,7 +25,7 @@ from media_streamer.egress.hub import Hub
 from media_streamer.egress.listeners import BACKLOG, Listeners, ListenerSpec, parse_listeners
 from media_streamer.forwarded import TrustedProxies
 from media_streamer.protocols.rtmp import RtmpSettings, serve_rtmp
-from media_streamer.wire import channel as ipc
+from media_streamer.wire import untyped as ipc
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from media_streamer.media.inputs.publish import PublishInput
 from media_streamer.media.output import Subscription
 from media_streamer.media.stream import PublishRefused, StreamRunner
-from media_streamer.wire.channel import Channel, ChannelClosed, Message
+from media_streamer.wire.untyped import Channel, ChannelClosed, Message
 
 log = logging.getLogger(__name__)
 

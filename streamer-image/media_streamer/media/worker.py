@@ -26,7 +26,7 @@ from media_streamer.media.output import OutputSettings
 from media_streamer.media.relay import Relay
 from media_streamer.media.stream import StreamRunner
 from media_streamer.media.stream_stats import stream_stats
-from media_streamer.wire.channel import Channel, ChannelClosed, Message, Peer, connect, listen
+from media_streamer.wire.untyped import Channel, ChannelClosed, Message, Peer, connect, listen
 
 log = logging.getLogger(__name__)
 

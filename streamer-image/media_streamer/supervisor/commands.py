@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from media_streamer.supervisor.directory import Directory
 from media_streamer.supervisor.media_workers import MediaWorkers
-from media_streamer.wire import channel as ipc
+from media_streamer.wire import untyped as ipc
 
 
 class CommandError(Exception):

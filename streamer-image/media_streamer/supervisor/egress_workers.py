@@ -9,7 +9,7 @@ from typing import Any
 
 from media_streamer.supervisor.control import Connection
 from media_streamer.supervisor.listeners import ListenersMessage
-from media_streamer.wire import channel as ipc
+from media_streamer.wire import untyped as ipc
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from media_streamer.supervisor.control import Connection
-from media_streamer.wire import channel as ipc
+from media_streamer.wire import untyped as ipc
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from media_streamer.supervisor.directory import Directory
 from media_streamer.supervisor.media_workers import MediaWorkers
 from media_streamer.supervisor.quarantine import OPENING_SECONDS, Quarantine
 from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
-from media_streamer.wire import channel as ipc
+from media_streamer.wire import untyped as ipc
 
 log = logging.getLogger(__name__)
 

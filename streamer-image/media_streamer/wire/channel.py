@@ -1,219 +1,243 @@
-"""Messages between the processes of a streamer: a header map and a payload over a Unix socket.
+"""Typed messages between the processes of a streamer, over a Unix socket.
 
-Frame on the wire: header length and payload length (two big-endian 32-bit integers), the header as
-MessagePack, the payload as it is. The payload is never copied into the header, so media bytes
-travel without being packed.
+On the wire: a preamble (`side.py`), then frames: length (big-endian, 32 bits) and the message as
+MessagePack. What is sent within one turn of the event loop goes out in one write, and the other
+side takes all that has arrived in one wake-up: a wake-up costs more than a message.
 
 A sender never waits: what the other side does not take in time is bounded by `max_pending_bytes`,
 and a channel over its bound is closed, because a stuck process is cured by a restart, not by
-memory.
+memory. A message that is too long, cut off or of no known kind ends the channel it came by, with
+one line in the log, and nothing else.
 """
 
 import asyncio
 import contextlib
-import itertools
 import logging
-import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
-import msgpack
+import msgspec
+
+from media_streamer.wire import encoding
+from media_streamer.wire.side import MAGIC, PREAMBLE_BYTES, Side
 
 log = logging.getLogger(__name__)
 
-Message = dict[str, Any]
-Handler = Callable[[Message], Awaitable[Any]]
+Said = TypeVar("Said")
+Heard = TypeVar("Heard")
+Heard_contra = TypeVar("Heard_contra", contravariant=True)
 
-_LENGTHS = struct.Struct(">II")
-MAX_HEADER_BYTES = 64 * 1024 * 1024
-"""A directory of 10,000 streams with their configuration fits many times."""
-MAX_PAYLOAD_BYTES = 64 * 1024 * 1024
+LENGTH_BYTES = 4
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+"""A directory of 10,000 streams fits many times."""
 MAX_PENDING_BYTES = 64 * 1024 * 1024
-CALL_TIMEOUT_SECONDS = 10.0
+CLOSE_SECONDS = 1.0
 
 
 class ChannelClosed(Exception):  # noqa: N818 - a state, not an error of the caller
-    """The other side is gone, or it broke the framing."""
+    """The other side is gone, is too slow, or does not speak as it should."""
 
 
-class CallFailed(Exception):  # noqa: N818 - mirrors ChannelClosed
-    """The handler on the other side raised; the text is its message."""
+class Receiver(Protocol[Heard_contra]):
+    """Whose channel it is."""
+
+    def on_message(self, message: Heard_contra) -> None:
+        """One message; must not wait. What it raises is logged and ends nothing."""
+
+    def on_closed(self, reason: str) -> None:
+        """The last call."""
 
 
-class Channel:
-    """A connected socket that carries messages both ways."""
+class Channel(asyncio.Protocol, Generic[Said, Heard]):
+    """A connected socket. `said` and `heard` are the unions of its `Side`."""
 
     def __init__(
         self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        side: Side[Said, Heard],
+        receiver: Receiver[Heard],
         *,
         max_pending_bytes: int = MAX_PENDING_BYTES,
     ) -> None:
-        self._reader = reader
-        self._writer = writer
+        self._side = side
+        self._receiver = receiver
         self._max_pending_bytes = max_pending_bytes
+        self._transport: asyncio.Transport | None = None
+        self._reason = ""
+        self._out = bytearray()
+        self._rest = bytearray()
+        """Bytes of a frame that is not all there."""
+        self._needed = PREAMBLE_BYTES
+        """Bytes that have to be there before it is worth looking."""
+        self._greeted = False
+        self._can_write: asyncio.Event = asyncio.Event()
+        self._can_write.set()
+        self._lost = asyncio.Event()
 
     @property
     def closed(self) -> bool:
-        return self._writer.is_closing()
+        return self._transport is None or self._transport.is_closing()
 
     @property
     def pending_bytes(self) -> int:
         """Bytes that were sent here and that the other side has not taken yet."""
-        return self._writer.transport.get_write_buffer_size()
+        waiting = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        return waiting + len(self._out)
 
-    def send(self, message: Message, payload: bytes | memoryview = b"") -> None:
+    def send(self, message: Said) -> None:
         """Queue one message; raises ChannelClosed if the other side is gone or too slow."""
-        if self._writer.is_closing():
-            raise ChannelClosed("channel is closed")
-        header = msgpack.packb(message)
-        self._writer.writelines((_LENGTHS.pack(len(header), len(payload)), header, payload))
+        if self.closed:
+            raise ChannelClosed(self._reason or "channel is closed")
+        out = self._out
+        if not out:
+            # Everything that is said until the loop comes round goes out in one write.
+            asyncio.get_running_loop().call_soon(self.flush)
+        start = len(out)
+        out += bytes(LENGTH_BYTES)
+        try:
+            encoding.append(message, out)
+            length = len(out) - start - LENGTH_BYTES
+            if length > MAX_MESSAGE_BYTES:
+                raise ValueError(f"{type(message).__name__} of {length} bytes")
+        except BaseException:
+            del out[start:]
+            raise
+        out[start : start + LENGTH_BYTES] = length.to_bytes(LENGTH_BYTES)
         if self.pending_bytes > self._max_pending_bytes:
-            self._writer.transport.abort()
-            raise ChannelClosed(f"peer does not read: {self._max_pending_bytes} bytes pending")
+            self._end(f"the other side does not read: {self._max_pending_bytes} bytes wait")
+            raise ChannelClosed(self._reason)
+
+    def flush(self) -> None:
+        """Write what was said so far; this happens by itself before the loop waits again."""
+        out, self._out = self._out, bytearray()
+        if out and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(out)
 
     async def drain(self) -> None:
-        """Wait until the other side has taken most of what was sent."""
-        try:
-            await self._writer.drain()
-        except ConnectionError as error:
-            raise ChannelClosed(str(error)) from error
-
-    async def receive(self) -> tuple[Message, bytes]:
-        """The next message; raises ChannelClosed at the end of the connection."""
-        try:
-            header_length, payload_length = _LENGTHS.unpack(
-                await self._reader.readexactly(_LENGTHS.size)
-            )
-            if header_length > MAX_HEADER_BYTES or payload_length > MAX_PAYLOAD_BYTES:
-                raise ChannelClosed(f"message of {header_length}+{payload_length} bytes refused")
-            header = await self._reader.readexactly(header_length)
-            payload = await self._reader.readexactly(payload_length) if payload_length else b""
-        except (asyncio.IncompleteReadError, ConnectionError) as error:
-            raise ChannelClosed("peer closed the channel") from error
-        message = msgpack.unpackb(header, strict_map_key=False)
-        if not isinstance(message, dict):
-            raise ChannelClosed(f"message is a {type(message).__name__}, not a map")
-        return message, payload
+        """Wait until the other side has taken most of what was sent; raises ChannelClosed."""
+        self.flush()
+        await self._can_write.wait()
+        if self.closed:
+            raise ChannelClosed(self._reason or "channel is closed")
 
     async def close(self) -> None:
-        self._writer.close()
-        with contextlib.suppress(ConnectionError, TimeoutError):
-            await asyncio.wait_for(self._writer.wait_closed(), 1.0)
+        """Send what waits and close; returns when the socket is closed."""
+        self.flush()
+        if self._transport is not None:
+            self._transport.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._lost.wait(), CLOSE_SECONDS)
+            self._transport.abort()
 
+    def abort(self, reason: str) -> None:
+        """Close at once; the receiver is told `reason` later."""
+        self._end(reason)
 
-async def connect(path: Path, *, timeout_seconds: float = 5.0) -> Channel:
-    """Connect to a listening process; raises OSError or TimeoutError."""
-    reader, writer = await asyncio.wait_for(
-        asyncio.open_unix_connection(path, limit=2**20), timeout_seconds
-    )
-    return Channel(reader, writer)
+    # asyncio.Protocol
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.write(self._side.preamble)
 
-async def listen(path: Path, on_channel: Callable[[Channel], Awaitable[None]]) -> asyncio.Server:
-    """Serve `on_channel` for every process that connects; the channel is closed when it returns."""
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._reason and self._rest:
+            self._refuse(f"it was cut off inside a message, after {len(self._rest)} bytes")
+        self._reason = self._reason or "the other side closed it"
+        self._rest.clear()
+        self._can_write.set()
+        self._lost.set()
+        self._receiver.on_closed(self._reason)
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        channel = Channel(reader, writer)
-        try:
-            await on_channel(channel)
-        except (ChannelClosed, asyncio.CancelledError):
-            # Nothing awaits this task: asyncio.streams would only print the cancellation that ends
-            # it when the loop ends (Python < 3.12).
-            pass
-        finally:
-            await channel.close()
+    def pause_writing(self) -> None:
+        self._can_write.clear()
 
-    return await asyncio.start_unix_server(accept, path, limit=2**20)
+    def resume_writing(self) -> None:
+        self._can_write.set()
 
-
-class Peer:
-    """Requests, answers and notices over a channel.
-
-    On the wire a request has `op` and `call` (a number), its answer `answer` (that number) with
-    `result` or `error`, a notice has `op` alone. Handlers of requests run as tasks of their own and
-    end with the peer.
-    """
-
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
-        self._handlers: dict[str, Handler] = {}
-        self._numbers = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def on(self, op: str, handler: Handler) -> None:
-        """Let `handler` answer requests and take notices named `op`; it gets the whole message."""
-        self._handlers[op] = handler
-
-    def notify(self, op: str, **arguments: Any) -> None:
-        """Send a notice; raises ChannelClosed."""
-        self.channel.send({"op": op, **arguments})
-
-    async def call(
-        self, op: str, *, timeout_seconds: float = CALL_TIMEOUT_SECONDS, **arguments: Any
-    ) -> Any:
-        """Send a request and return its result.
-
-        Raises CallFailed (the handler failed), ChannelClosed or TimeoutError.
-        """
-        number = next(self._numbers)
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = answer
-        try:
-            self.channel.send({"op": op, "call": number, **arguments})
-            return await asyncio.wait_for(answer, timeout_seconds)
-        finally:
-            self._waiting.pop(number, None)
-
-    async def run(self) -> None:
-        """Read messages until the channel closes; then fail what still waits."""
-        try:
-            while True:
-                message, _ = await self.channel.receive()
-                self._dispatch(message)
-        except ChannelClosed:
-            pass
-        finally:
-            for answer in self._waiting.values():
-                if not answer.done():
-                    answer.set_exception(ChannelClosed("peer closed the channel"))
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            await self.channel.close()
-
-    def _dispatch(self, message: Message) -> None:
-        if "answer" in message:
-            answer = self._waiting.get(message["answer"])
-            if answer is None or answer.done():
+    def data_received(self, data: bytes) -> None:
+        rest = self._rest
+        if rest:
+            rest += data
+            if len(rest) < self._needed:
                 return
-            if "error" in message:
-                answer.set_exception(CallFailed(message["error"]))
-            else:
-                answer.set_result(message.get("result"))
-            return
-        task = asyncio.create_task(self._handle(message))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            data, self._rest = bytes(rest), bytearray()
+        position = self._take(data)
+        if position < len(data) and not self.closed:
+            self._rest += memoryview(data)[position:]
 
-    async def _handle(self, message: Message) -> None:
-        op = str(message.get("op"))
-        number = message.get("call")
-        handler = self._handlers.get(op)
-        reply: Message = {"answer": number}
+    def _take(self, data: bytes) -> int:
+        """Handle the whole frames of `data`; where the first one begins that is cut off."""
+        position, available = 0, len(data)
+        if not self._greeted:
+            if not self._is_greeting(data):
+                return 0
+            position = PREAMBLE_BYTES
+        view = memoryview(data)
+        decode = self._side.decoder.decode
+        while position + LENGTH_BYTES <= available:
+            start = position + LENGTH_BYTES
+            length = int.from_bytes(view[position:start])
+            if length > MAX_MESSAGE_BYTES:
+                self._refuse(f"a message of {length} bytes is refused")
+                return position
+            if start + length > available:
+                self._needed = LENGTH_BYTES + length
+                return position
+            try:
+                message = decode(view[start : start + length])
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                self._refuse(f"a message is broken or of no known kind: {error}")
+                return position
+            position = start + length
+            self._hand_over(message)
+            if self.closed:
+                return position
+        self._needed = 0
+        return position
+
+    def _is_greeting(self, data: bytes) -> bool:
+        ours = self._side.preamble
+        if not data.startswith(MAGIC[: len(data)]):
+            self._refuse("whoever is there does not speak this protocol")
+        elif len(data) >= PREAMBLE_BYTES:
+            if data.startswith(ours):
+                self._greeted = True
+                return True
+            self._refuse("the process there is of another version of this program; restart it")
+        return False
+
+    def _hand_over(self, message: Heard) -> None:
         try:
-            if handler is None:
-                raise LookupError(f"no handler for {op!r}")
-            reply["result"] = await handler(message)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            reply["error"] = f"{type(error).__name__}: {error}"
-            if number is None:
-                log.exception("notice %s failed", op)
-        if number is not None:
-            with contextlib.suppress(ChannelClosed):
-                self.channel.send(reply)
+            self._receiver.on_message(message)
+        except Exception:
+            log.exception("%s: message %s failed", self._side.name, type(message).__name__)
+
+    def _refuse(self, reason: str) -> None:
+        log.error("%s: %s; the channel is closed", self._side.name, reason)
+        self._end(reason)
+
+    def _end(self, reason: str) -> None:
+        self._reason = self._reason or reason
+        self._out.clear()
+        if self._transport is not None:
+            self._transport.abort()
+
+
+AnyChannel = Channel[Any, Any]
+
+
+async def connect(
+    path: Path, side: Side[Said, Heard], receiver: Receiver[Heard], *, timeout_seconds: float = 5.0
+) -> Channel[Said, Heard]:
+    """Connect to a listening process; raises OSError or TimeoutError."""
+    loop = asyncio.get_running_loop()
+    _, channel = await asyncio.wait_for(
+        loop.create_unix_connection(lambda: Channel(side, receiver), str(path)), timeout_seconds
+    )
+    return channel
+
+
+async def listen(path: Path, accept: Callable[[], Channel[Said, Heard]]) -> asyncio.Server:
+    """Let processes connect; `accept` makes the channel of each."""
+    return await asyncio.get_running_loop().create_unix_server(accept, str(path))

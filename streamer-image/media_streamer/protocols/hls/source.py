@@ -23,7 +23,7 @@ from media_streamer.protocols.hls.playlist import (
     target_duration,
 )
 from media_streamer.protocols.hls.state import Init, Part, Segment, Track
-from media_streamer.wire import channel as ipc
+from media_streamer.wire import untyped as ipc
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import asyncio
 
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.media_link import MediaLink
-from media_streamer.wire import channel as ipc
+from media_streamer.wire import untyped as ipc
 
 TIMEOUT_SECONDS = 8.0
 """Decoding one key frame takes milliseconds; an on-demand stream has to start first."""

@@ -27,7 +27,7 @@ from media_streamer.media.canonical import Canonicalizer
 from media_streamer.media.frame import Frame
 from media_streamer.media.output import OutputSettings, StreamOutput
 from media_streamer.media.track import describe_tracks
-from media_streamer.wire import channel as ipc
+from media_streamer.wire import untyped as ipc
 
 FRAME_SECONDS = 0.04
 """The footage has 25 frames a second; one chunk of the fake is one frame."""

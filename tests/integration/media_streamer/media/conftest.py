@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from media_streamer.wire.channel import Channel, ChannelClosed, Peer, connect, listen
+from media_streamer.wire.untyped import Channel, ChannelClosed, Peer, connect, listen
 
 Json = dict[str, Any]
 

@@ -13,7 +13,7 @@ from media_streamer.supervisor.control import Connection, ControlServer
 from media_streamer.supervisor.quarantine import TRIAL_SECONDS
 from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
 from media_streamer.supervisor.streams import StreamControl
-from media_streamer.wire import channel as ipc
+from media_streamer.wire import untyped as ipc
 
 
 class MediaWorker:

@@ -1,92 +1,225 @@
-"""Channels and peers over a real Unix socket."""
+"""Frames over a real Unix socket: whole, bounded, and closed by whatever does not belong there."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
+import logging
 
+import msgspec
 import pytest
-from media_streamer.wire.channel import CallFailed, Channel, ChannelClosed, Peer, connect, listen
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from media_streamer.wire import channel, encoding
+from media_streamer.wire.channel import Channel, ChannelClosed
+from media_streamer.wire.media import (
+    EGRESS_SIDE,
+    MEDIA_SIDE,
+    Chunk,
+    End,
+    Events,
+    PublishedBytes,
+    PublishEnd,
+    Subscribe,
+)
+from media_streamer.wire.side import Side
+
+CHUNK = Events(7, [Chunk(True, [b"x" * 300_000, b"", b"y"]), End("over")])
 
 
-@pytest.fixture
-async def pair(tmp_path: Path) -> AsyncIterator[tuple[Channel, Channel]]:
-    accepted: asyncio.Future[Channel] = asyncio.get_running_loop().create_future()
-    done = asyncio.Event()
-
-    async def on_channel(channel: Channel) -> None:
-        accepted.set_result(channel)
-        await done.wait()
-
-    server = await listen(tmp_path / "s", on_channel)
-    client = await connect(tmp_path / "s")
-    yield client, await accepted
-    done.set()
-    await client.close()
-    server.close()
-    await server.wait_closed()
+def frame(message: object) -> bytes:
+    data = encoding.encode(message)
+    return len(data).to_bytes(4) + data
 
 
-async def test_message_and_payload_arrive_whole(pair: tuple[Channel, Channel]) -> None:
-    client, server = pair
-    client.send({"op": "chunk", "id": 1}, b"x" * 300_000)
-    client.send({"op": "end"})
-    assert await server.receive() == ({"op": "chunk", "id": 1}, b"x" * 300_000)
-    assert await server.receive() == ({"op": "end"}, b"")
+async def test_packets_arrive_whole_and_in_order(pair) -> None:
+    media, egress = await pair(MEDIA_SIDE, EGRESS_SIDE)
+    egress.channel.send(Subscribe(1, "live", "flv"))
+    media.channel.send(CHUNK)
+    media.channel.send(Events(1, []))
+    assert await egress.ear.until(2) == [CHUNK, Events(1, [])]
+    assert await media.ear.until(1) == [Subscribe(1, "live", "flv")]
 
 
-async def test_receive_after_close_raises(pair: tuple[Channel, Channel]) -> None:
-    client, server = pair
-    await client.close()
+async def test_what_is_said_in_one_turn_is_one_write(pair, monkeypatch) -> None:
+    media, egress = await pair(MEDIA_SIDE, EGRESS_SIDE)
+    writes = []
+    transport = media.channel._transport
+    monkeypatch.setattr(media.channel, "_transport", _Counting(transport, writes))
+    for number in range(50):
+        media.channel.send(Events(number, []))
+    assert len(await egress.ear.until(50)) == 50
+    assert len(writes) == 1
+
+
+class _Counting:
+    def __init__(self, transport: asyncio.Transport, writes: list[int]) -> None:
+        self._transport, self._writes = transport, writes
+
+    def write(self, data: bytes) -> None:
+        self._writes.append(len(data))
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._transport, name)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cuts=st.lists(st.integers(1, 400), max_size=12))
+def test_bytes_may_come_in_any_pieces(cuts: list[int]) -> None:
+    messages = [Events(n, [Chunk(False, [bytes(n * 30)])]) for n in range(6)]
+    data = EGRESS_SIDE.preamble + b"".join(map(frame, messages))
+    heard: list[object] = []
+
+    class Ear:
+        def on_message(self, message: object) -> None:
+            heard.append(message)
+
+        def on_closed(self, reason: str) -> None: ...
+
+    async def feed() -> None:
+        end: Channel[object, object] = Channel(EGRESS_SIDE, Ear())
+        end._transport = _Open()  # type: ignore[assignment]
+        position = 0
+        for cut in [*cuts, len(data)]:
+            end.data_received(data[position : position + cut])
+            position += cut
+            if position >= len(data):
+                break
+
+    asyncio.run(feed())
+    assert heard == messages
+
+
+class _Open:
+    def is_closing(self) -> bool:
+        return False
+
+
+async def test_sending_after_the_end_raises(pair) -> None:
+    media, egress = await pair(MEDIA_SIDE, EGRESS_SIDE)
+    await egress.channel.close()
+    assert await media.ear.closed == "the other side closed it"
     with pytest.raises(ChannelClosed):
-        await server.receive()
+        media.channel.send(Events(1, []))
     with pytest.raises(ChannelClosed):
-        client.send({})
+        await media.channel.drain()
 
 
-async def test_peer_that_does_not_read_is_cut_off(pair: tuple[Channel, Channel]) -> None:
-    client, _ = pair
-    client._max_pending_bytes = 1_000_000
+async def test_an_end_that_does_not_read_is_cut_off(pair) -> None:
+    media, egress = await pair(MEDIA_SIDE, EGRESS_SIDE)
+    egress.channel._transport.pause_reading()
+    media.channel._max_pending_bytes = 3_000_000
 
-    def flood() -> None:
+    async def flood() -> None:
         for _ in range(100):
-            client.send({"op": "chunk"}, b"x" * 1_000_000)
+            media.channel.send(Events(1, [Chunk(True, [bytes(500_000)])]))
+            await asyncio.sleep(0)
 
     with pytest.raises(ChannelClosed, match="does not read"):
-        flood()
-    assert client.closed
+        await flood()
+    assert "does not read" in await media.ear.closed
+    assert media.channel.pending_bytes == 0
 
 
-async def test_garbage_lengths_close_the_channel(pair: tuple[Channel, Channel]) -> None:
-    client, server = pair
-    client._writer.write(b"\xff" * 8)
-    with pytest.raises(ChannelClosed, match="refused"):
-        await server.receive()
+async def test_drain_waits_for_the_other_side(pair) -> None:
+    media, egress = await pair(MEDIA_SIDE, EGRESS_SIDE)
+    egress.channel._transport.pause_reading()
+    media.channel.send(Events(1, [Chunk(True, [bytes(4_000_000)])]))
+    draining = asyncio.create_task(media.channel.drain())
+    await asyncio.sleep(0.01)
+    assert not draining.done()
+    egress.channel._transport.resume_reading()
+    await asyncio.wait_for(draining, 5)
 
 
-async def test_calls_are_answered_by_handlers(pair: tuple[Channel, Channel]) -> None:
-    caller, callee = Peer(pair[0]), Peer(pair[1])
+@pytest.mark.parametrize(
+    ("sent", "complaint"),
+    [
+        (b"\xff" * 8, "4294967295 bytes is refused"),
+        (b"\0\0\0\x03abc", "broken or of no known kind"),
+        (frame(["Fly", 1, 2]), "broken or of no known kind"),
+        (frame(["Subscribe", 1, "live", "vhs"]), "broken or of no known kind"),
+        (frame(["Subscribe", 1]), "broken or of no known kind"),
+        (frame(["PublishEnd", "1"]), "broken or of no known kind"),
+    ],
+    ids=["length", "garbage", "kind", "format", "missing", "type"],
+)
+async def test_what_cannot_be_read_ends_the_channel_with_one_line(
+    stranger, caplog: pytest.LogCaptureFixture, sent: bytes, complaint: str
+) -> None:
+    end, reader, writer = await stranger(MEDIA_SIDE)
+    writer.write(MEDIA_SIDE.preamble + frame(PublishEnd(1)) + sent + frame(PublishEnd(2)))
+    assert complaint in await asyncio.wait_for(end.ear.closed, 5)
+    assert end.ear.heard == [PublishEnd(1)]
+    assert [complaint in record.message for record in caplog.records] == [True]
+    assert await reader.read() == b""
 
-    async def double(message: dict[str, Any]) -> int:
-        return int(message["value"]) * 2
 
-    callee.on("double", double)
-    tasks = [asyncio.create_task(peer.run()) for peer in (caller, callee)]
-    assert await caller.call("double", value=21) == 42
-    with pytest.raises(CallFailed, match="no handler"):
-        await caller.call("unknown")
-    with pytest.raises(CallFailed, match="ValueError"):
-        await caller.call("double", value="x")
-    await pair[0].close()
-    await asyncio.wait_for(asyncio.gather(*tasks), 5)
+async def test_a_message_cut_off_is_told_from_an_orderly_end(
+    stranger, caplog: pytest.LogCaptureFixture
+) -> None:
+    end, _, writer = await stranger(MEDIA_SIDE)
+    writer.write(MEDIA_SIDE.preamble + frame(PublishedBytes(1, bytes(1000)))[:100])
+    writer.close()
+    assert "cut off inside a message" in await asyncio.wait_for(end.ear.closed, 5)
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 
-async def test_call_fails_when_the_peer_goes(pair: tuple[Channel, Channel]) -> None:
-    caller = Peer(pair[0])
-    task = asyncio.create_task(caller.run())
-    call = asyncio.create_task(caller.call("never"))
-    await pair[1].receive()
-    await pair[1].close()
-    with pytest.raises(ChannelClosed):
-        await call
-    await task
+@pytest.mark.parametrize(
+    ("greeting", "complaint"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", "does not speak this protocol"),
+        (MEDIA_SIDE.preamble[:-1] + bytes((MEDIA_SIDE.preamble[-1] ^ 1,)), "of another version"),
+    ],
+    ids=["stranger", "version"],
+)
+async def test_both_ends_check_who_is_there(stranger, greeting: bytes, complaint: str) -> None:
+    end, _, writer = await stranger(MEDIA_SIDE)
+    writer.write(greeting + frame(PublishEnd(1)))
+    assert complaint in await asyncio.wait_for(end.ear.closed, 5)
+    assert not end.ear.heard
+
+
+def test_any_change_of_a_message_is_another_version() -> None:
+    class Now(msgspec.Struct, tag="M", array_like=True):
+        inner: list["Inner"]
+
+    class Inner(msgspec.Struct, array_like=True):
+        a: int
+
+    class Later(msgspec.Struct, tag="M", array_like=True):
+        inner: list["Wider"]
+
+    class Wider(msgspec.Struct, array_like=True):
+        a: int
+        b: int = 0
+
+    found = {Side("s", one, one).preamble for one in (Inner, Wider)}
+    assert len(found) == 2
+    assert EGRESS_SIDE.preamble == MEDIA_SIDE.preamble
+    assert EGRESS_SIDE.preamble not in found
+
+
+async def test_a_handler_that_fails_ends_nothing(pair, caplog) -> None:
+    media, egress = await pair(MEDIA_SIDE, EGRESS_SIDE)
+    heard = egress.ear.on_message
+    failures = iter([True, False])
+
+    def fail_once(message: object) -> None:
+        if next(failures):
+            raise RuntimeError("boom")
+        heard(message)
+
+    egress.ear.on_message = fail_once
+    media.channel.send(Events(1, []))
+    media.channel.send(Events(2, []))
+    assert await egress.ear.until(1) == [Events(2, [])]
+    assert "message Events failed" in caplog.text
+
+
+async def test_a_message_over_the_bound_is_the_senders_error(pair, monkeypatch) -> None:
+    monkeypatch.setattr(channel, "MAX_MESSAGE_BYTES", 1000)
+    media, egress = await pair(MEDIA_SIDE, EGRESS_SIDE)
+    media.channel.send(Events(1, []))
+    with pytest.raises(ValueError, match="Events of"):
+        media.channel.send(CHUNK)
+    media.channel.send(Events(2, []))
+    assert await egress.ear.until(2) == [Events(1, []), Events(2, [])]

@@ -1,0 +1,304 @@
+"""What the supervisor and its workers say to each other.
+
+A worker says `Hello` first and gets its settings; then the supervisor tells it what to run. Texts
+may come from anybody: see `encoding.py`. Times are in ms unless said otherwise.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+from media_api.stream import StreamConfig
+
+from media_streamer.wire.peer import Answer, Call, Failure, Notice, Request, Said, Tell
+from media_streamer.wire.side import Side
+
+JsonObject = dict[str, Any]
+WorkerKind = Literal["egress", "media"]
+AccessKind = Literal["play", "publish"]
+LogLevel = Literal["none", "debug", "info", "notice", "warning", "error", "alert", "critical"]
+
+
+class _Value(msgspec.Struct, frozen=True, array_like=True):
+    """Part of a message."""
+
+
+# Workers of both kinds
+
+
+class EgressSettings(_Value, frozen=True, tag=True):
+    """What of the configuration concerns an egress worker."""
+
+    loglevel: LogLevel
+    log_requests: bool
+    auth_token: str
+    """Query parameter that carries a viewer's token."""
+    trusted_proxies: list[str]
+    forwarding_key: str | None
+
+
+class MediaSettings(_Value, frozen=True, tag=True):
+    """What of the configuration concerns a media worker."""
+
+    loglevel: LogLevel
+    segments_dir: str
+
+
+class Hello(Request[EgressSettings | MediaSettings], frozen=True):
+    """First message of a worker: who it is."""
+
+    kind: WorkerKind
+    id: str
+    pid: int
+
+
+class Heartbeat(Notice, frozen=True):
+    """The worker's loop turns."""
+
+
+class Recycle(Notice, frozen=True):
+    """The worker asks to be replaced."""
+
+    reason: str
+
+
+class SettingsChanged(Notice, frozen=True):
+    """The settings that hold from now on."""
+
+    settings: EgressSettings | MediaSettings
+
+
+# Streams, to media workers
+
+
+class ApplyStream(Request[None], frozen=True):
+    """Run the stream so from now on."""
+
+    name: str
+    config: bytes
+    """JSON of `StreamConfig`. Not decoded with the message: a stream that the worker refuses is
+    the stream's trouble, a message that it cannot read is the channel's."""
+    vods: dict[str, list[str]]
+    """Directories by VOD prefix."""
+
+    @classmethod
+    def of(cls, config: StreamConfig, vods: dict[str, list[str]]) -> "ApplyStream":
+        """Raises ValueError if the configuration is no JSON."""
+        return cls(
+            config.name,
+            config.model_dump_json(exclude_unset=True, exclude_none=True).encode(),
+            vods,
+        )
+
+    def stream(self) -> StreamConfig:
+        """The configuration; raises ValueError if it is not valid here."""
+        return StreamConfig.model_validate_json(self.config)
+
+
+class StartStream(Request[None], frozen=True):
+    """Somebody wants the on-demand stream now."""
+
+    name: str
+
+
+class RemoveStream(Request[None], frozen=True):
+    name: str
+
+
+class RestartStream(Request[None], frozen=True):
+    """Close its inputs and begin again."""
+
+    name: str
+
+
+class SelectInput(Request[None], frozen=True):
+    """Prefer the input at `index` until it fails."""
+
+    name: str
+    index: int
+
+
+# Streams, from media workers
+
+
+class SourceInfo(_Value, frozen=True):
+    """The input that an event is about."""
+
+    id: str
+    type: Literal["publish", "ingest"]
+    proto: str
+    url: str
+    """Without credentials."""
+    priority: int
+    ip: str | None
+    bytes: int
+
+
+class StreamEvent(Notice, frozen=True):
+    """Something happened to a stream or to one of its inputs."""
+
+    name: str
+    event: Literal[
+        "stream_opened",
+        "stream_closed",
+        "source_opened",
+        "source_started",
+        "source_lost",
+        "source_closed",
+        "frames_timed_out",
+        "frames_restored",
+    ]
+    source: SourceInfo | None = None
+    reason: str | None = None
+
+
+class StreamsStats(Notice, frozen=True):
+    """Statistics of the streams that changed."""
+
+    streams: dict[str, JsonObject]
+    """By name, JSON of `media_api.status.StreamStats`."""
+
+
+# Egress workers
+
+
+class ListenerSpec(_Value, frozen=True):
+    """A port to listen at."""
+
+    protocol: str
+    address: str
+    """Empty for all."""
+    port: int
+    api: bool = True
+    """Whether the API and the UI are served there too."""
+    certificate: str = ""
+    """Path of a PEM file, or PEM text."""
+    certificate_key: str = ""
+    ssl_protocols: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"ListenerSpec({self.protocol} {self.address or '*'}:{self.port})"
+
+
+class Listen(Request[list[str]], frozen=True):
+    """Listen at these ports and no others; answered by what did not work, for people."""
+
+    listeners: list[ListenerSpec]
+
+
+class Place(_Value, frozen=True):
+    """Where a stream runs."""
+
+    worker: str
+    """Media worker."""
+    epoch: int
+    """Grows at every placement and restart of a worker."""
+
+
+class Directory(Notice, frozen=True):
+    """All streams that run."""
+
+    streams: dict[str, Place]
+
+
+class DirectoryChanged(Notice, frozen=True):
+    """Streams that came or moved; None: gone."""
+
+    streams: dict[str, Place | None]
+
+
+class DeliveryConfig(_Value, frozen=True):
+    """What of a stream's configuration matters to delivery."""
+
+    segment_duration: int = 5000
+    segment_count: int = 4
+    chunk_duration: int = 200
+    url_prefix: str = ""
+    add_audio_only: bool = False
+    title: str = ""
+    static: bool = True
+    auth_token: str = "token"
+    protocols: dict[str, bool] = {}
+    """Protocols that the configuration names, and whether they are allowed."""
+
+
+class Granted(_Value, frozen=True, tag=True):
+    """Leave to play or publish: one session."""
+
+    session_id: str
+    stream: str
+    """Real name of the stream; the one asked for may be an alias."""
+    media_socket: str
+    epoch: int
+    token: str
+    """The one that later requests of the session carry."""
+    config: DeliveryConfig
+
+
+class Refusal(_Value, frozen=True, tag=True):
+    """The request is refused: `status` as in HTTP, `code` for programs, `title` for people."""
+
+    status: int
+    code: str
+    title: str
+    location: str = ""
+    """Where a 302 sends the viewer."""
+
+
+class AccessRequest(Request[Granted | Refusal], frozen=True):
+    """Who wants which stream, and how."""
+
+    name: str
+    proto: str
+    kind: AccessKind
+    ip: str
+    token: str = ""
+    qs: str = ""
+    """Query string as the client sent it; `token` and `password` are parameters of it."""
+    password: str = ""
+    user_agent: str = ""
+    referer: str = ""
+    authorization: str = ""
+    """The header, if it is that of a server of the cluster (`Cluster TIME:DIGEST`)."""
+    session_hint: str = ""
+    """Session that the worker believes the request belongs to; empty for a new one."""
+
+
+class SessionReport(_Value, frozen=True):
+    """What one worker moved for a session since it first saw it."""
+
+    id: str
+    bytes: int
+    dropped_gops: int
+
+
+class SessionsMoved(Notice, frozen=True):
+    """Sessions that moved bytes, and now and then all."""
+
+    sessions: list[SessionReport]
+
+
+class SessionLeft(Notice, frozen=True):
+    """The worker serves the session no longer."""
+
+    id: str
+    bytes: int
+    reason: str
+
+
+class CloseSession(Notice, frozen=True):
+    """End the connections of a session."""
+
+    id: str
+    reason: str
+
+
+ToMediaRequest = ApplyStream | StartStream | RemoveStream | RestartStream | SelectInput
+ToEgressNotice = SettingsChanged | Directory | DirectoryChanged | CloseSession
+FromWorkerRequest = Hello | AccessRequest
+FromWorkerNotice = Heartbeat | Recycle | StreamEvent | StreamsStats | SessionsMoved | SessionLeft
+
+FromWorker = Call[FromWorkerRequest] | Tell[FromWorkerNotice] | Answer | Failure
+ToWorker = Call[ToMediaRequest | Listen] | Tell[ToEgressNotice] | Answer | Failure
+
+SUPERVISOR_SIDE: Side[Said, Said] = Side("control channel", ToWorker, FromWorker)
+WORKER_SIDE: Side[Said, Said] = Side("control channel", FromWorker, ToWorker)

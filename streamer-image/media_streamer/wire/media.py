@@ -1,0 +1,251 @@
+"""What egress workers and media workers say to each other: formats of streams one way, publishers
+the other.
+
+One channel carries everything between two workers; `id` is the number that the egress worker gave
+to a subscription, publisher or question. Packets keep their boundaries: a chunk holds the bytes of
+each frame in its format, a publisher hands in whole frames. Times are in ms unless said otherwise.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from media_streamer.wire.side import Side
+
+Format = Literal["flv", "ts", "hls_ts", "hls_fmp4"]
+FrameCodec = Literal["h264", "hevc", "av1", "aac", "mp3", "ac3", "eac3", "opus"]
+"""Codecs that a publisher may hand in as frames, in FFmpeg's words."""
+PublishForm = Literal["frames", "ts"]
+
+
+class _Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    pass
+
+
+# From an egress worker
+
+
+class Subscribe(_Message, frozen=True):
+    """Send a format of a stream under this number until `Unsubscribe`."""
+
+    id: int
+    stream: str
+    format: Format
+
+
+class Unsubscribe(_Message, frozen=True):
+    id: int
+
+
+class Publish(_Message, frozen=True):
+    """A publisher asks to feed the stream; answered `Accepted` or `Refused`."""
+
+    id: int
+    stream: str
+    form: PublishForm
+    remote: str
+    """Its address."""
+    user_agent: str
+
+
+class TrackSetup(msgspec.Struct, frozen=True, array_like=True):
+    """A track of a publisher who hands in frames, as its protocol describes it."""
+
+    number: int
+    """`PublishedFrame.track` refers to it."""
+    codec: FrameCodec
+    configuration: bytes
+    """Decoder configuration record: avcC, hvcC, av1C, AudioSpecificConfig, OpusHead; may be
+    empty where frames describe themselves."""
+    ticks: int
+    """Ticks of its clock in a second."""
+    fps: float = 0.0
+    """As the publisher declares it; 0: it does not."""
+    bit_rate: int = 0
+    """Bits a second, as declared."""
+
+
+class PublishedFrame(msgspec.Struct, frozen=True, array_like=True):
+    """One access unit or audio frame; stamps in ticks of its track, as the publisher counts."""
+
+    track: int
+    dts: int
+    pts: int
+    key: bool
+    data: bytes
+
+
+class PublishedTracks(_Message, frozen=True):
+    """All tracks that the publisher has from now on."""
+
+    id: int
+    tracks: list[TrackSetup]
+
+
+class PublishedFrames(_Message, frozen=True):
+    id: int
+    frames: list[PublishedFrame]
+
+
+class PublishedBytes(_Message, frozen=True):
+    """A piece of the publisher's transport stream."""
+
+    id: int
+    data: bytes
+
+
+class PublishEnd(_Message, frozen=True):
+    """The publisher has finished."""
+
+    id: int
+
+
+class AskPreview(_Message, frozen=True):
+    """Answered `Preview`."""
+
+    id: int
+    stream: str
+
+
+FromEgress = (
+    Subscribe
+    | Unsubscribe
+    | Publish
+    | PublishedTracks
+    | PublishedFrames
+    | PublishedBytes
+    | PublishEnd
+    | AskPreview
+)
+
+
+# From a media worker: events of a subscription
+
+
+class Header(_Message, frozen=True):
+    """What a viewer of an endless format gets first; again when the tracks change."""
+
+    data: bytes
+
+
+class Chunk(_Message, frozen=True):
+    """What an endless format has since the last chunk, the bytes of a frame each."""
+
+    key: bool
+    """A decoder can start with it."""
+    packets: list[bytes]
+
+
+class Gap(_Message, frozen=True):
+    """What follows does not continue what came before."""
+
+
+class InitSection(_Message, frozen=True):
+    """What segments of an HLS track with `init` = `number` begin with (RFC 8216 4.3.2.5)."""
+
+    track: str
+    number: int
+    path: str
+    """File of the section; empty for MPEG-TS."""
+    codecs: str
+    width: int
+    height: int
+    fps: float
+    bandwidth: int
+    """bit/s as the source declares it."""
+    channels: int
+    sample_rate: int
+    language: str
+    former: list[str]
+    """Names that the multiplex (MPEG-TS) had when it had other tracks."""
+
+
+class PartReady(_Message, frozen=True):
+    """A part of the running segment can be read (rfc8216bis 4.4.4.9)."""
+
+    track: str
+    msn: int
+    index: int
+    duration: float
+    """Seconds."""
+    independent: bool
+    path: str
+    offset: int
+    size: int
+    init: int
+    discontinuity: bool
+    discontinuities: int
+
+
+class SegmentReady(_Message, frozen=True):
+    """A segment is complete."""
+
+    track: str
+    msn: int
+    path: str
+    init: int
+    start_utc_ms: int
+    duration: float
+    """Seconds."""
+    size: int
+    discontinuity: bool
+    """It does not continue the segment before."""
+    discontinuities: int
+    """How many there were up to its start."""
+    bandwidth: int
+    """bit/s of this segment."""
+
+
+class SegmentDropped(_Message, frozen=True):
+    """The segment left the window; its file goes soon."""
+
+    track: str
+    msn: int
+
+
+class TracksReset(_Message, frozen=True):
+    """All that was said of tracks and segments is void; the whole new state follows."""
+
+
+class End(_Message, frozen=True):
+    """The subscription or the publisher is over."""
+
+    reason: str
+
+
+ChunkEvent = Header | Chunk | Gap
+SegmentEvent = InitSection | PartReady | SegmentReady | SegmentDropped | TracksReset
+Event = ChunkEvent | SegmentEvent | End
+
+
+class Events(_Message, frozen=True):
+    """What happened to a subscription or publisher since the last time, in order."""
+
+    id: int
+    events: list[Event]
+
+
+class Accepted(_Message, frozen=True):
+    """The publisher may begin."""
+
+    id: int
+
+
+class Refused(_Message, frozen=True):
+    """The publisher may not; `code` says why."""
+
+    id: int
+    code: str
+
+
+class Preview(_Message, frozen=True):
+    """A JPEG picture, None if there is none."""
+
+    id: int
+    picture: bytes | None
+
+
+FromMedia = Events | Accepted | Refused | Preview
+
+EGRESS_SIDE: Side[FromEgress, FromMedia] = Side("media channel", FromEgress, FromMedia)
+MEDIA_SIDE: Side[FromMedia, FromEgress] = Side("media channel", FromMedia, FromEgress)
