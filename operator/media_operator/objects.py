@@ -13,6 +13,18 @@ from media_api.timestamps import parse_timestamp
 
 TEMPLATE = "media.flussonic.com/template"
 """Annotation of a pod: which version of its tier's pods it is."""
+OUR_CONDITIONS = frozenset({"Ready", "Scheduled", "Stalled"})
+"""Types that the operator writes; the others of a status are Central's."""
+_OUR_STREAM_STATUS = frozenset(
+    {
+        "observedGeneration",
+        "streamName",
+        "streamer",
+        "preferredStreamer",
+        "previousStreamer",
+        "urls",
+    }
+)
 Object = Mapping[str, Any]
 Key = tuple[str, str]
 """Namespace and name."""
@@ -40,6 +52,7 @@ class StreamObject:
     active_on: str
     """`status.activeStreamer` (Central's): the streamer on which frames were last seen."""
     status: Mapping[str, Any]
+    """The operator's own part of it, which is compared with what it should be."""
 
     @property
     def key(self) -> Key:
@@ -48,7 +61,6 @@ class StreamObject:
     @classmethod
     def parse(cls, body: Object) -> "StreamObject":
         meta, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
-        conditions = status.get("conditions") or []
         return cls(
             namespace=meta["namespace"],
             name=meta["name"],
@@ -65,12 +77,17 @@ class StreamObject:
             bandwidth_kbit=int((spec.get("claims") or {}).get("bitrate") or 0),
             denied_protocols=_denied(spec.get("protocols") or {}),
             active_on=status.get("activeStreamer", ""),
-            # What Central writes is Central's to keep.
             status={
-                **{k: v for k, v in status.items() if k not in ("conditions", "activeStreamer")},
-                "conditions": [c for c in conditions if c.get("type") != "InputActive"],
+                **{key: value for key, value in status.items() if key in _OUR_STREAM_STATUS},
+                "conditions": our_conditions(status),
             },
         )
+
+
+def our_conditions(status: Object) -> list[Object]:
+    """Those that the operator writes."""
+    conditions: list[Object] = status.get("conditions") or []
+    return [condition for condition in conditions if condition.get("type") in OUR_CONDITIONS]
 
 
 def _needs_gpu(spec: Object) -> bool:

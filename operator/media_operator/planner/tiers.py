@@ -10,7 +10,14 @@ from media_api.timestamps import parse_timestamp, timestamp
 
 from media_operator import conditions
 from media_operator.conditions import Condition
-from media_operator.objects import TEMPLATE, Object, PodObject, Snapshot, TierObject
+from media_operator.objects import (
+    TEMPLATE,
+    Object,
+    PodObject,
+    Snapshot,
+    TierObject,
+    our_conditions,
+)
 from media_operator.planner.actions import Apply, Delete, Note, Plan, WriteStatus
 from media_operator.planner.placement import DEFAULT_CHANNEL_LIMIT
 from media_operator.planner.reach import reach
@@ -110,7 +117,10 @@ def _as_applied(body: Object, live: Object) -> bool:
 
 
 def covers(live: Any, wanted: Any) -> bool:
-    """Whether `live` says everything that `wanted` says; defaults of the API server may be more."""
+    """Whether `live` says everything that `wanted` says.
+
+    Defaults of the API server may be more; what is empty it leaves out.
+    """
     if isinstance(wanted, Mapping):
         if not isinstance(live, Mapping):
             return not wanted and live is None
@@ -119,7 +129,7 @@ def covers(live: Any, wanted: Any) -> bool:
         if not isinstance(live, list):
             return not wanted and live is None
         return len(live) == len(wanted) and all(map(covers, live, wanted))
-    return bool(live == wanted)
+    return bool(live == wanted or (wanted == "" and live is None))
 
 
 def _owned_by(tier: TierObject, live: Object) -> bool:
@@ -169,7 +179,7 @@ def _write_status(
         status["shrinkAt"] = shrink_at
     ours = {
         **{key: value for key, value in tier.status.items() if key != "conditions"},
-        "conditions": [c for c in observed if c.get("type") == "Ready"],
+        "conditions": our_conditions(tier.status),
     }
     if status == ours:
         return

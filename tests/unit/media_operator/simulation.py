@@ -17,6 +17,8 @@ from media_operator.planner.plan import make_plan
 from media_operator.settings import Settings
 
 Body = dict[str, Any]
+CENTRALS = ("activeStreamer", "input")
+"""Fields of a Stream's status that Central owns."""
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -108,6 +110,16 @@ class Simulation:
         until = (self.now + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.objects["Pod", namespace, name]["metadata"]["deletionTimestamp"] = until
 
+    def frames_arrive(self, name: str, namespace: str = "ns") -> None:
+        """What Central writes once it saw a stream run where it is placed."""
+        status = self.objects["Stream", namespace, name].setdefault("status", {})
+        if "streamer" not in status:
+            return
+        status |= {"activeStreamer": status["streamer"], "input": "fake://fake"}
+        others = [c for c in status.get("conditions", []) if c["type"] != "InputActive"]
+        active = {"type": "InputActive", "status": "True", "reason": "FramesArrive"}
+        status["conditions"] = [active, *others]
+
     # What the operator sees and does.
 
     def see(self, kinds: Iterable[str] = ()) -> Snapshot:
@@ -153,7 +165,7 @@ class Simulation:
                     ]
                     merged = copy.deepcopy(dict(status))
                     merged["conditions"] = [*merged.get("conditions", []), *foreign]
-                    merged |= {k: v for k, v in before.items() if k == "activeStreamer"}
+                    merged |= {k: v for k, v in before.items() if k in CENTRALS}
                     target["status"] = merged
 
     def _apply(self, body: Body) -> None:
@@ -164,7 +176,7 @@ class Simulation:
             self.create(body["kind"], meta["name"], {}, meta["namespace"])
             before = self.objects[key]
         before["metadata"] = {**before["metadata"], **meta}
-        before |= {part: body[part] for part in ("spec", "data") if part in body}
+        before |= {part: _as_stored(body[part]) for part in ("spec", "data") if part in body}
 
     def settle(self, rounds: int = 12) -> int:
         """See, plan and write until nothing is left to do; the rounds it took."""
@@ -185,3 +197,10 @@ class Simulation:
             if condition["type"] == type_:
                 return condition["status"], condition["reason"]
         return "", ""
+
+
+def _as_stored(value: Any) -> Any:
+    """The API server leaves out an empty string where empty is the default."""
+    if isinstance(value, dict):
+        return {key: _as_stored(item) for key, item in value.items() if item != ""}
+    return [_as_stored(item) for item in value] if isinstance(value, list) else value

@@ -74,9 +74,13 @@ def test_a_pool_of_all_namespaces_grows_with_its_own_streams() -> None:
 
 
 def test_nothing_is_written_at_rest(cluster: Simulation) -> None:
+    """Also once Central wrote its part, and with a Cache that names no streams."""
+    cluster.create("Cache", "edge", {})
     for index in range(20):
         cluster.create("Stream", f"s{index}", FAKE)
     cluster.settle()
+    for index in range(20):
+        cluster.frames_arrive(f"s{index}")
     writes = cluster.writes
     for _ in range(5):
         cluster.pass_time(60)
@@ -84,6 +88,19 @@ def test_nothing_is_written_at_rest(cluster: Simulation) -> None:
         plan = cluster.plan()
         cluster.carry_out(plan)
     assert cluster.writes == writes
+
+
+def test_a_new_stream_costs_the_others_nothing(cluster: Simulation) -> None:
+    for index in range(7):
+        cluster.create("Stream", f"s{index}", FAKE)
+    cluster.settle()
+    for index in range(7):
+        cluster.frames_arrive(f"s{index}")
+    cluster.create("Stream", "new", FAKE)
+    cluster.see()
+    plan = cluster.plan()
+    assert [write.name for write in plan.statuses] == ["new"]
+    assert (plan.applies, plan.deletes) == ([], [])
 
 
 def test_at_most_two_status_writes_a_stream(cluster: Simulation) -> None:
@@ -274,6 +291,9 @@ def test_streamer_deleted_under_its_streams(cluster: Simulation) -> None:
         ({"a": 1}, {"a": 1, "b": 2}, False),
         ([{"a": 1, "x": 0}], [{"a": 1}], True),
         ([1, 2], [1], False),
+        ([{"name": "a"}], [{"name": "a", "value": ""}], True),
+        ([{"name": "a", "value": "b"}], [{"name": "a", "value": ""}], False),
+        ({}, {"replicas": 0}, False),
         (None, {}, True),
         (None, [], True),
         (None, {"a": 1}, False),
@@ -356,6 +376,11 @@ class Convergence(RuleBasedStateMachine):
     @rule(writes=st.integers(0, 4))
     def operator_crashes_in_a_plan(self, writes: int) -> None:
         self.cluster.carry_out(self.cluster.plan(), at_most=writes)
+
+    @rule(name=names)
+    def central_sees_frames(self, name: str) -> None:
+        if ("Stream", "ns", name) in self.cluster.objects:
+            self.cluster.frames_arrive(name)
 
     @rule()
     def pods_start(self) -> None:
