@@ -1,5 +1,6 @@
 """Pure planning: what should run where. No I/O, no client library, no clock of its own."""
 
+from media_operator.planner.balance import rebalance
 from media_operator.planner.placement import (
     Assignment,
     ChangeReason,
@@ -16,4 +17,5 @@ __all__ = [
     "StreamDemand",
     "StreamerOffer",
     "place",
+    "rebalance",
 ]

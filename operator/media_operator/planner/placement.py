@@ -9,7 +9,7 @@ Rules, in their order:
    if the newly preferred streamer has no room.
 3. A stream that must be placed goes to its preferred streamer, if that one fits and has room, else
    to the fitting streamer with the lowest share of its channel limit in use; equals are drawn at
-   random.
+   random. A streamer with a GPU is taken for a stream that needs none only when no other has room.
 4. If nothing fits, a stream on a dead streamer keeps that assignment (it resumes there when the
    streamer returns), and the decision says why nothing else would do.
 
@@ -42,6 +42,7 @@ class ChangeReason(StrEnum):
     PREFERRED = "preferred_labels_better_match"
     CHANNELS = "node_channel_limit_exceeded"
     BANDWIDTH = "streamer_total_bandwidth_exceeded"
+    BALANCE = "not_distributed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +105,8 @@ class Decision:
     message: str = ""
 
 
-class _Load:
-    """Streams and bandwidth taken on each streamer while the plan is being made."""
+class Load:
+    """Streams and bandwidth taken on each streamer while a plan is being made."""
 
     def __init__(self, streamers: Mapping[str, StreamerOffer]) -> None:
         self._streamers = streamers
@@ -133,36 +134,40 @@ class _Load:
         return None
 
 
+_Candidate = tuple[bool, float, float, str]
+"""A GPU that nobody asked for, share of the limit, tie, host name: the lowest is taken."""
+
+
 class _Queues:
     """Fitting streamers by load: one heap for each distinct set of demands, corrected lazily."""
 
-    def __init__(self, streamers: Iterable[StreamerOffer], load: _Load, random: Random) -> None:
+    def __init__(self, streamers: Iterable[StreamerOffer], load: Load, random: Random) -> None:
         self._streamers = {offer.hostname: offer for offer in streamers}
         self._load = load
         self._random = random
-        self._heaps: dict[object, list[tuple[float, float, str]]] = {}
+        self._heaps: dict[object, list[_Candidate]] = {}
 
     def least_loaded(self, stream: StreamDemand, within: str | None = None) -> str | None:
         """The fitting streamer with room, of all or of those that answer to the name `within`."""
         heap = self._heap(stream, within)
-        full: list[tuple[float, float, str]] = []
+        full: list[_Candidate] = []
         found = None
         while heap:
-            share, tie, hostname = heapq.heappop(heap)
+            spared, share, tie, hostname = heapq.heappop(heap)
             actual = self._load.share(hostname)
             if actual != share:
-                heapq.heappush(heap, (actual, tie, hostname))
+                heapq.heappush(heap, (spared, actual, tie, hostname))
                 continue
             if self._load.lacks(stream, self._streamers[hostname]) is None:
                 found = hostname
-                heapq.heappush(heap, (share, self._random.random(), hostname))
+                heapq.heappush(heap, (spared, share, self._random.random(), hostname))
                 break
-            full.append((share, tie, hostname))
+            full.append((spared, share, tie, hostname))
         for entry in full:
             heapq.heappush(heap, entry)
         return found
 
-    def _heap(self, stream: StreamDemand, within: str | None) -> list[tuple[float, float, str]]:
+    def _heap(self, stream: StreamDemand, within: str | None) -> list[_Candidate]:
         demands = (
             within,
             stream.streamer,
@@ -171,7 +176,12 @@ class _Queues:
         )
         if demands not in self._heaps:
             self._heaps[demands] = [
-                (self._load.share(offer.hostname), self._random.random(), offer.hostname)
+                (
+                    offer.has_gpu and not stream.needs_gpu,
+                    self._load.share(offer.hostname),
+                    self._random.random(),
+                    offer.hostname,
+                )
                 for offer in self._streamers.values()
                 if misfit(stream, offer) is None and (within is None or offer.answers_to(within))
             ]
@@ -207,7 +217,7 @@ def place(
     of streams that fit nowhere.
     """
     offers = {offer.hostname: offer for offer in streamers}
-    load = _Load(offers)
+    load = Load(offers)
     homeless: list[tuple[StreamDemand, ChangeReason]] = []
     decisions: list[Decision] = []
     for stream in sorted(streams, key=lambda demand: demand.name):
@@ -236,7 +246,7 @@ def _reason_to_move(
     stream: StreamDemand,
     assignment: Assignment | None,
     offers: Mapping[str, StreamerOffer],
-    load: _Load,
+    load: Load,
 ) -> ChangeReason | None:
     if assignment is None:
         return ChangeReason.NEW
@@ -257,7 +267,7 @@ def _settle(
     reason: ChangeReason,
     assignment: Assignment | None,
     offers: Mapping[str, StreamerOffer],
-    load: _Load,
+    load: Load,
     queues: _Queues,
 ) -> Decision | None:
     previous = assignment.streamer if assignment else None
@@ -289,7 +299,7 @@ _WORDS = {
 }
 
 
-def _why_nowhere(stream: StreamDemand, offers: Iterable[StreamerOffer], load: _Load) -> str:
+def _why_nowhere(stream: StreamDemand, offers: Iterable[StreamerOffer], load: Load) -> str:
     """In one line, as `kubectl describe pod` says it: `0/3 streamers available: 2 offline, …`."""
     reasons = Counter(misfit(stream, offer) or load.lacks(stream, offer) for offer in offers)
     total = sum(reasons.values())

@@ -87,6 +87,14 @@ def test_gpu_stream_waits_with_a_clear_reason() -> None:
     assert decision.streamer == "g"
 
 
+def test_plain_streams_leave_gpus_alone_while_others_have_room() -> None:
+    gpu = StreamerOffer("g", has_gpu=True)
+    busy = StreamerOffer("a", channel_limit=4)
+    decisions = plan([StreamDemand(f"s{i}") for i in range(6)], [gpu, busy])
+    assert Counter(d.streamer for d in decisions) == {"a": 4, "g": 2}
+    assert plan([StreamDemand("s")], [gpu, A], {"s": Assignment("g")}) == [], "it stays"
+
+
 def test_no_streamer_at_all() -> None:
     [decision] = plan([StreamDemand("s")], [])
     assert (decision.streamer, decision.message) == (None, "there is no streamer")
