@@ -174,7 +174,7 @@ class KubeClient:
         query = {"limit": str(LIST_CHUNK), "labelSelector": selector}
         while True:
             page = await self._request("GET", kind.path(namespace), query)
-            yield Page(page["items"], page["metadata"]["resourceVersion"])
+            yield _page(page)
             query["continue"] = page["metadata"].get("continue") or ""
             if not query["continue"]:
                 return
@@ -283,18 +283,18 @@ class KubeClient:
             response = await self._open("GET", kind.path(namespace), query, timeout=None)
             try:
                 async for line in _lines(response.content):
-                    event = json.loads(line)
-                    if event["type"] == "ERROR":
-                        error = _status_error(0, event["object"])
+                    type_, body = _event(line)
+                    if type_ == "ERROR":
+                        error = _status_error(0, body)
                         if error.is_expired:
                             await asyncio.sleep(RETRY_SECONDS[0])  # no storm of lists
                             return  # the version is too old to resume from
                         raise error
-                    version = event["object"]["metadata"]["resourceVersion"]
-                    if event["type"] == "BOOKMARK":
+                    version = body["metadata"]["resourceVersion"]
+                    if type_ == "BOOKMARK":
                         yield WatchEvent("ALIVE", {})
                     else:
-                        yield WatchEvent(event["type"], _typed(kind, event["object"]))
+                        yield WatchEvent(type_, _typed(kind, body))
             except TimeoutError:
                 # Dead, or a kind of which nothing is written: its bookmarks wait for etcd's notices
                 # of progress (10 min). A new connection tells, and resumes without a list.
@@ -356,6 +356,41 @@ def log_level(failures: int) -> int:
     """Of the line on that many failures in a row: a warning for the 1st, 2nd, 4th, 8th …, so that
     an API server that is away for hours costs a few lines."""
     return logging.WARNING if failures & (failures - 1) == 0 else logging.DEBUG
+
+
+def _page(data: Object) -> Page:
+    """A chunk of a list. A proxy between may answer 200 with anything: that is no list of nothing.
+
+    Raises KubeError.
+    """
+    items, metadata = data.get("items"), data.get("metadata")
+    version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
+    if not isinstance(items, list) or not isinstance(version, str):
+        raise KubeError(0, "Unreachable", "the answer is no list")
+    if not all(isinstance(item, dict) and _is_named(item) for item in items):
+        raise KubeError(0, "Unreachable", "the list holds what is no object")
+    return Page(items, version)
+
+
+def _event(line: bytes) -> tuple[Any, Object]:
+    """Type and object of a line of a watch. Raises ValueError."""
+    event = json.loads(line)
+    type_, body = (event.get("type"), event.get("object")) if isinstance(event, dict) else (0, 0)
+    if type_ not in _EVENT_TYPES or not isinstance(body, dict):
+        raise ValueError("the line is no event")
+    metadata = body.get("metadata")
+    versioned = isinstance(metadata, dict) and isinstance(metadata.get("resourceVersion"), str)
+    if type_ != "ERROR" and not (versioned and (type_ == "BOOKMARK" or _is_named(body))):
+        raise ValueError(f"the object of a line {type_} lacks its name or its version")
+    return type_, body
+
+
+def _is_named(body: Object) -> bool:
+    metadata = body.get("metadata")
+    return isinstance(metadata, dict) and isinstance(metadata.get("name"), str)
+
+
+_EVENT_TYPES = frozenset({"ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"})
 
 
 def _typed(kind: Kind, body: Object) -> Object:

@@ -43,7 +43,8 @@ class EgressWorker:
         self._proxy = ApiProxy(runtime / "api.sock")
         self._app = HttpApp(self._hub, self._proxy, HttpSettings())
         self._rtmp = RtmpSettings()
-        self._servers: list[web.Server] = []
+        self._servers: list[tuple[asyncio.Server, web.Server]] = []
+        """Of HTTP: the open listeners, and closed ones that have connections still."""
         self._listeners = Listeners(self._serve)
 
     async def run(self) -> None:
@@ -77,11 +78,11 @@ class EgressWorker:
     async def _stop(self) -> None:
         await self._listeners.close()
         await self._hub.close()
-        for server in self._servers:
+        for _, server in self._servers:
             server.pre_shutdown()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
-                await asyncio.gather(*(server.shutdown(0.5) for server in self._servers))
+                await asyncio.gather(*(server.shutdown(0.5) for _, server in self._servers))
         await self._proxy.close()
 
     async def _serve(
@@ -90,9 +91,10 @@ class EgressWorker:
         if spec.kind in ("rtmp", "rtmps"):
             return await serve_rtmp(self._hub, sock, self._rtmp, tls=context)
         server = self._app.server(api=spec.api)
-        self._servers.append(server)
         loop = asyncio.get_running_loop()
-        return await loop.create_server(server, sock=sock, ssl=context, backlog=BACKLOG)
+        listening = await loop.create_server(server, sock=sock, ssl=context, backlog=BACKLOG)
+        self._servers.append((listening, server))
+        return listening
 
     async def _heartbeat(self, peer: ipc.Peer) -> None:
         while True:
@@ -101,7 +103,9 @@ class EgressWorker:
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
     async def _on_listeners(self, message: ipc.Message) -> dict[str, Any]:
-        return {"errors": await self._listeners.apply(parse_listeners(message))}
+        errors = await self._listeners.apply(parse_listeners(message))
+        self._servers = [one for one in self._servers if one[0].is_serving() or one[1].connections]
+        return {"errors": errors}
 
     async def _on_directory(self, message: ipc.Message) -> None:
         self._hub.set_directory(message["streams"])

@@ -7,6 +7,7 @@ its last request.
 
 import asyncio
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from media_streamer.egress.access import Access, AccessRequest
@@ -27,6 +28,7 @@ class HlsSession:
 
     access: Access
     session: Session
+    key: Key
     used_at: float
 
     def count(self, size: int) -> None:
@@ -38,7 +40,8 @@ class HlsSessions:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._known: dict[Key, HlsSession] = {}
+        self._known: OrderedDict[Key, HlsSession] = OrderedDict()
+        """The idlest first."""
         self._asking: dict[Key, asyncio.Task[HlsSession]] = {}
 
     def __len__(self) -> int:
@@ -51,6 +54,9 @@ class HlsSessions:
         if found is None:
             found = await self._ask(key, request)
         found.used_at = time.monotonic()
+        place = found.key
+        if self._known.get(place) is found:
+            self._known.move_to_end(place)
         return found
 
     async def run(self) -> None:
@@ -89,10 +95,10 @@ class HlsSessions:
                 return known
             self._forget(key, known, "replaced")
         if len(self._known) >= MAX_SESSIONS:
-            oldest = next(iter(self._known))
-            self._forget(oldest, self._known[oldest], "too many sessions")
+            idlest = next(iter(self._known))
+            self._forget(idlest, self._known[idlest], "too many sessions")
         session = self._hub.sessions.open(access)
-        opened = self._known[key] = HlsSession(access, session, time.monotonic())
+        opened = self._known[key] = HlsSession(access, session, key, time.monotonic())
         session.on_close.add(lambda reason: self._forget(key, opened, reason))
         return opened
 

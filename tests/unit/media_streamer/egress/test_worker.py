@@ -1,0 +1,32 @@
+"""The process of the public side: what it keeps while its listeners change."""
+
+import asyncio
+from pathlib import Path
+
+from media_streamer.egress.worker import EgressWorker
+
+from tests.support.streamer import free_port
+
+
+async def test_closed_listeners_are_forgotten_once_their_connections_are(tmp_path: Path) -> None:
+    worker = EgressWorker(tmp_path, "0")
+
+    async def listen(port: int) -> None:
+        message = {"http": [{"address": "127.0.0.1", "port": port}]}
+        assert await worker._on_listeners(message) == {"errors": []}
+
+    try:
+        first = free_port()
+        await listen(first)
+        _, writer = await asyncio.open_connection("127.0.0.1", first)
+        await asyncio.sleep(0)
+        for _ in range(20):
+            await listen(free_port())
+        assert len(worker._servers) <= 2, "the open one, and the one with a connection"
+        writer.close()
+        await writer.wait_closed()
+        async with asyncio.timeout(10):
+            while len(worker._servers) > 1:
+                await listen(free_port())
+    finally:
+        await worker._stop()

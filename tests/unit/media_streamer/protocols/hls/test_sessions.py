@@ -1,0 +1,41 @@
+"""HLS viewers of one worker: who stays when there are too many."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+from media_streamer.egress.access import Access, AccessRequest
+from media_streamer.egress.sessions import Sessions
+from media_streamer.protocols.hls import sessions as hls
+from media_streamer.protocols.hls.sessions import HlsSessions
+
+
+class Hub:
+    """Lets everybody in."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.sessions = Sessions(lambda *_, **__: None)
+        self._numbers = itertools.count(1)
+
+    async def access(self, request: AccessRequest) -> Access:
+        self.asked.append(request.ip)
+        number = str(next(self._numbers))
+        return Access(number, request.name, Path("media"), 1, request, request.token)
+
+
+def request(ip: str) -> AccessRequest:
+    return AccessRequest("demo", "hls", "play", ip, token="t")
+
+
+async def test_the_idlest_goes_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hls, "MAX_SESSIONS", 3)
+    hub = Hub()
+    viewers = HlsSessions(hub)  # type: ignore[arg-type]  # the part of a Hub that is used
+    for ip in ("1", "2", "3", "1", "4", "1", "3"):
+        await viewers.find(request(ip))
+    assert hub.asked == ["1", "2", "3", "4"], "2 was the idlest, though 1 came first"
+    await viewers.find(request("2"))
+    await viewers.find(request("4"))
+    assert hub.asked == ["1", "2", "3", "4", "2", "4"], "4 had asked least lately"
+    assert len(viewers) == len(hub.sessions) == 3
