@@ -12,6 +12,7 @@ from media_api.units import (
     Milliseconds,
     ObjectName,
     Percent,
+    Port,
     Secret,
     Text,
     TextMap,
@@ -66,10 +67,10 @@ class CentralStreamer(ApiModel):
     public_payload_url: Url | None = Field(
         default=None, description="URL that viewers reach it at. Default: api_url."
     )
-    public_rtmp_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
+    public_ports: dict[str, Port] | None = Field(
         default=None,
-        description="Port that viewers reach RTMP at on the host of public_payload_url, 0 if they"
-        " cannot. Default: that of its own first RTMP listener.",
+        description="Other ports that viewers reach on the host of public_payload_url, by"
+        " listener, such as rtmp. Default: those of its own first listeners.",
     )
     private_payload_url: Url | None = Field(
         default=None, description="URL that other streamers reach it at. Default: api_url."

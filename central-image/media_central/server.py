@@ -249,9 +249,7 @@ async def _start_trial(
     if wanted:
         options = local.LocalOptions(
             directory=settings.data_directory,
-            http_port=settings.streamer_http_port,
-            rtmp_port=settings.streamer_rtmp_port,
-            rtsp_port=settings.streamer_rtsp_port,
+            ports=settings.streamer_ports,
             address=settings.listen_address,
             cluster_key=keys.cluster_key,
             external_url=external_url(url_for_streamers(settings), api_key, local.HOSTNAME),
@@ -291,6 +289,6 @@ def greeting(central: Central) -> list[str]:
         lines.append("Demo stream:")
         lines += [
             f"  {item.title + ':':<24}{item.url}"
-            for item in play_urls(DEMO_STREAM, base, settings.streamer_rtmp_port)
+            for item in play_urls(DEMO_STREAM, base, settings.streamer_ports)
         ]
     return lines

@@ -16,9 +16,10 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from media_api import protocols
 from media_process.logs import LogFormat, format_of, level_of
 
 from media_central.settings_file import Setting, SettingsError, read_settings_file
@@ -143,8 +144,36 @@ def _one_of(*words: str) -> Callable[[str], str]:
 _port = _integer(1, 65535)
 
 
+def _streamer_port(title: str, default: int | None) -> Any:
+    return _setting(default, _port, f"{title} port of the local streamer")
+
+
+if TYPE_CHECKING:
+
+    @dataclass(frozen=True, slots=True)
+    class _StreamerPorts:
+        streamer_http_port: int = 8080
+
+else:
+    # STREAMER_NAME_PORT for each listener without TLS of the table of protocols.
+    _StreamerPorts = dataclasses.make_dataclass(
+        "_StreamerPorts",
+        [
+            (
+                f"streamer_{name}_port",
+                int | None,
+                _streamer_port(item.title, item.unprivileged if row.answers else None),
+            )
+            for name, (row, item) in protocols.listeners().items()
+            if not item.tls
+        ],
+        frozen=True,
+        slots=True,
+    )
+
+
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(_StreamerPorts):
     """Durations are seconds. `None` means: not set."""
 
     database_url: str | None = _setting(
@@ -232,13 +261,16 @@ class Settings:
     local_streamer: bool | None = _setting(
         None, _bool, "start a streamer beside Central (default: only without DATABASE_URL)"
     )
-    streamer_http_port: int = _setting(8080, _port, "HTTP port of the local streamer")
-    streamer_rtmp_port: int = _setting(1935, _port, "RTMP port of the local streamer")
-    streamer_rtsp_port: int | None = _setting(
-        None, _port, "RTSP port of the local streamer (not served yet; default: none)"
-    )
 
     file: Path | None = dataclasses.field(default=None, metadata={})
+
+    @property
+    def streamer_ports(self) -> dict[str, int]:
+        """Ports of the local streamer, by listener."""
+        ports: dict[str, int | None] = {
+            name: getattr(self, f"streamer_{name}_port", None) for name in protocols.listeners()
+        }
+        return {name: port for name, port in ports.items() if port is not None}
 
     @property
     def embedded_database(self) -> bool:

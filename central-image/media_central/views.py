@@ -4,13 +4,14 @@ Effective configurations are computed once a version: a list of 10,000 streams m
 10,000 models for every request.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from media_api.base import JsonObject
 from media_api.play_urls import play_urls
-from media_api.playback import PLAY_PROTOCOLS, ProtocolsSpec
+from media_api.playback import ProtocolsSpec
 
 from media_central.store.documents import MODELS
 from media_central.store.port import Kind, Record, ResourceStore
@@ -133,7 +134,7 @@ def _stats(
         stats["streaming_endpoint"] = base
         stats["play_urls"] = [
             {"protocol": item.protocol, "title": item.title, "url": item.url}
-            for item in play_urls(record.key, base, public_rtmp_port(link), denied(effective))
+            for item in play_urls(record.key, base, public_ports(link), denied(effective))
         ]
     if running is not None:
         stats["running_on"] = [layout["ingest"]]
@@ -171,7 +172,7 @@ def _inputs(configured: list[JsonObject], reported: Any) -> list[JsonObject]:
 def denied(effective: JsonObject) -> set[str]:
     """Protocols that must not play the stream."""
     spec = ProtocolsSpec.parse(effective.get("protocols") or {})
-    return {name for name in PLAY_PROTOCOLS if not spec.allows(name)}  # type: ignore[arg-type]
+    return set(spec.denied())
 
 
 def public_url(link: StreamerLink, viewer: Viewer) -> str:
@@ -189,7 +190,7 @@ def public_url(link: StreamerLink, viewer: Viewer) -> str:
     return urlunsplit((viewer.scheme or parts.scheme, netloc, path, "", ""))
 
 
-def public_rtmp_port(link: StreamerLink) -> int | None:
-    """The port of RTMP at the host of `public_url`; None if viewers cannot reach it."""
-    said = link.config.get("public_rtmp_port")
-    return link.rtmp_port if said is None else said or None
+def public_ports(link: StreamerLink) -> Mapping[str, int]:
+    """Ports of listeners beside HTTP at the host of `public_url`, by name."""
+    said: Mapping[str, int] | None = link.config.get("public_ports")
+    return link.ports if said is None else said

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field
 
+from media_api import protocols
 from media_api.base import ApiModel
 from media_api.playback import Pid
 from media_api.srt import Passphrase
@@ -26,16 +27,8 @@ from media_api.units import (
     Url,
 )
 
-# Schemes of an input. A trailing s means TLS. Which of them a streamer can run, it says itself.
-INPUT_SCHEMES: frozenset[str] = frozenset({
-    "copy", "fake", "file", "playlist", "publish", "timeshift", "mixer", "mosaic", "mosaic2",
-    "rtmp", "rtmps", "rtmpe", "rtsp", "rtsps", "rtsp-udp", "rtsp2", "rtp", "srt", "hls", "hlss",
-    "hls2", "hlss2", "llhls", "llhlss", "cmaf", "cmafs", "dash", "dashs", "mss", "msss", "m4f",
-    "m4fs", "m4s", "m4ss", "mseld", "mselds", "shoutcast", "shoutcasts", "webrtc", "webrtcs",
-    "whep", "wheps", "tshttp", "tshttps", "tstcp", "tsssl", "udp", "udp1", "udp2", "udp3", "spts",
-    "mpts-udp", "mpts-http", "mpts-https", "mpts-dvb", "dvb", "decklink", "dektec", "aja", "v4l",
-    "v4l2", "ndi", "st2110", "h323", "frip",
-})  # fmt: skip
+# Which of them a streamer can run, the table of protocols says.
+INPUT_SCHEMES: frozenset[str] = protocols.schemes("pull") | {protocols.ANY_PUBLISHER}
 # These need nothing after scheme://.
 _BARE_SCHEMES = frozenset({"fake", "publish", "mixer"})
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.DOTALL)

@@ -1,11 +1,13 @@
-"""Where a stream can be watched: one list of URLs, for the API, the UI and Stream.status.
+"""Where a stream can be watched and published: for the API, the UI and Stream.status.
 
-The forms are those of Flussonic Media Server's public documentation of its playback URLs.
+All forms are those of the table of protocols (`media_api.protocols`).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
+
+from media_api.protocols import Form, Protocol, roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,38 +21,75 @@ class PlayUrl:
     url: str
 
 
-_HTTP_FORMS = (
-    ("hls", "hls", "HLS", "/index.m3u8"),
-    ("llhls", "cmaf", "LL-HLS", "/index.ll.m3u8"),
-    ("fmp4", "cmaf", "HLS, fragmented MP4", "/index.fmp4.m3u8"),
-    ("tshttp", "tshttp", "HTTP MPEG-TS", "/mpegts"),
-    ("flv", "flv", "HTTP-FLV", ".flv"),
-    ("player", "player", "Player page", "/embed.html"),
-    ("jpeg", "jpeg", "Last picture", "/preview.jpg"),
-)
+@dataclass(frozen=True, slots=True)
+class PublishUrl:
+    """One way to publish; `server` and `key` are what encoders with two fields (OBS) want."""
+
+    form: str
+    protocol: str
+    title: str
+    url: str
+    server: str = ""
+    key: str = ""
 
 
 def play_urls(
     name: str,
     http_url: str,
-    rtmp_port: int | None = None,
+    ports: Mapping[str, int] | None = None,
     denied: Collection[str] = (),
 ) -> list[PlayUrl]:
     """The play URLs of stream `name` on the streamer whose public address is `http_url`.
 
-    `http_url` is `http(s)://HOST[:PORT]` as viewers reach it, `rtmp_port` the port of the RTMP
-    listener on the same host (None without one), `denied` the protocols that are switched off.
+    `http_url` is `http(s)://HOST[:PORT]` as viewers reach it, `ports` the ports of the other
+    listeners on the same host by their names (`rtmp`), `denied` the switches that are off.
     """
     path = quote(name)
-    base = http_url.rstrip("/")
-    urls = [
-        PlayUrl(form, protocol, title, f"{base}/{path}{suffix}")
-        for form, protocol, title, suffix in _HTTP_FORMS
-        if protocol not in denied
+    return [
+        PlayUrl(form.name, row.switch, form.title, base + form.path.format(name=path))
+        for row, form, base in _places("play", http_url, ports or {})
+        if row.switch not in denied
     ]
-    if rtmp_port is not None and "rtmp" not in denied:
-        host = urlsplit(base).hostname or ""
-        host = f"[{host}]" if ":" in host else host
-        port = "" if rtmp_port == 1935 else f":{rtmp_port}"
-        urls.append(PlayUrl("rtmp", "rtmp", "RTMP", f"rtmp://{host}{port}/static/{path}"))
-    return urls
+
+
+def publish_urls(
+    name: str, http_url: str, ports: Mapping[str, int] | None = None
+) -> list[PublishUrl]:
+    """Where stream `name` can be published to; arguments as of `play_urls`."""
+    path = quote(name)
+    return [
+        PublishUrl(
+            form.name,
+            row.name,
+            form.title,
+            base + form.path.format(name=path),
+            base + form.server if form.server else "",
+            form.key.format(name=path) if form.server else "",
+        )
+        for row, form, base in _places("publish", http_url, ports or {})
+    ]
+
+
+def _places(
+    role: str, http_url: str, ports: Mapping[str, int]
+) -> Iterator[tuple[Protocol, Form, str]]:
+    """Served forms with what stands before their path, where it can be reached."""
+    http = http_url.rstrip("/")
+    for row, found in roles("play" if role == "play" else "publish"):
+        if not found.served:
+            continue
+        for form in found.forms:
+            if base := _base(row, form, http, ports):
+                yield row, form, base
+
+
+def _base(row: Protocol, form: Form, http: str, ports: Mapping[str, int]) -> str:
+    if row.transport == "http":
+        return http if not form.scheme else form.scheme + http.removeprefix("http")
+    listener = next((item for item in row.listeners if not item.tls), None)
+    port = ports.get(listener.name) if listener is not None else None
+    if listener is None or port is None:
+        return ""
+    host = urlsplit(http).hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    return f"{listener.name}://{host}" + ("" if port == listener.port else f":{port}")

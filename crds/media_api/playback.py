@@ -1,21 +1,17 @@
 """How a stream is offered to viewers: protocols, thumbnails, headers, DRM, TS packaging."""
 
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
+from media_api import protocols
 from media_api.base import ApiModel
 from media_api.units import Count, Secret, Text, TextMap, Url
 
-PlayProtocol = Literal[
-    "hls", "cmaf", "dash", "player", "mss", "rtmp", "rtsp", "m4f", "m4s", "mseld", "tshttp",
-    "webrtc", "srt", "shoutcast", "mp4", "jpeg", "api", "flv",
-]  # fmt: skip
-PLAY_PROTOCOLS: tuple[str, ...] = get_args(PlayProtocol)
 Pid = Annotated[int, Field(ge=0, le=8191, description="MPEG-TS PID, 0 to 8191.")]
 
 
-class ProtocolsSpec(ApiModel):
+class _Switches(ApiModel):
     """Which protocols may play a stream.
 
     whitelist=false: all but those set to false. whitelist=true: only those set to true.
@@ -24,29 +20,34 @@ class ProtocolsSpec(ApiModel):
     whitelist: bool = Field(
         default=False, description="true: only protocols set to true; false: all not set to false."
     )
-    hls: bool | None = Field(default=None, description="HLS. Default: allowed unless whitelist.")
-    cmaf: bool | None = Field(default=None, description="CMAF segments, LL-HLS.")
-    dash: bool | None = Field(default=None, description="MPEG-DASH.")
-    player: bool | None = Field(default=None, description="The player page embed.html.")
-    mss: bool | None = Field(default=None, description="Microsoft Smooth Streaming.")
-    rtmp: bool | None = Field(default=None, description="RTMP.")
-    flv: bool | None = Field(default=None, description="HTTP-FLV; not in the reference server.")
-    rtsp: bool | None = Field(default=None, description="RTSP.")
-    m4f: bool | None = Field(default=None, description="Segments between servers.")
-    m4s: bool | None = Field(default=None, description="Low latency between servers.")
-    mseld: bool | None = Field(default=None, description="MSE over a websocket.")
-    tshttp: bool | None = Field(default=None, description="MPEG-TS over HTTP.")
-    webrtc: bool | None = Field(default=None, description="WebRTC (WHEP).")
-    srt: bool | None = Field(default=None, description="SRT.")
-    shoutcast: bool | None = Field(default=None, description="SHOUTcast audio.")
-    mp4: bool | None = Field(default=None, description="MP4 export of the archive.")
-    jpeg: bool | None = Field(default=None, description="JPEG and MP4 previews.")
-    api: bool | None = Field(default=None, description="media_info.json and the like.")
 
-    def allows(self, protocol: PlayProtocol) -> bool:
-        """True if viewers may use `protocol`."""
-        chosen = getattr(self, protocol)
+    def allows(self, switch: str) -> bool:
+        """True if viewers may use the protocols behind `switch`, a key of this object."""
+        chosen = getattr(self, switch)
         return chosen is True if self.whitelist else chosen is not False
+
+    def denied(self) -> frozenset[str]:
+        """The switches that are off."""
+        return frozenset(switch for switch in protocols.switches() if not self.allows(switch))
+
+
+if TYPE_CHECKING:
+
+    class ProtocolsSpec(_Switches):
+        """See below."""
+
+else:
+    # One field for each switch of the table of protocols.
+    ProtocolsSpec = create_model(
+        "ProtocolsSpec",
+        __base__=_Switches,
+        __module__=__name__,
+        __doc__=_Switches.__doc__,
+        **{
+            switch: (bool | None, Field(default=None, description=f"{title}."))
+            for switch, title in protocols.switches().items()
+        },
+    )
 
 
 class ThumbnailSize(ApiModel):

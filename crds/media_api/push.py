@@ -4,17 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from media_api import protocols
 from media_api.base import ApiModel
 from media_api.input import MAX_URL, split_url
 from media_api.playback import MpegTsPids, Pid
 from media_api.srt import Passphrase
 from media_api.units import BitRate, Count, LongText, Milliseconds, Seconds, Text
 
-PUSH_SCHEMES: frozenset[str] = frozenset({
-    "rtmp", "rtmps", "rtsp", "rtsps", "rtp", "tshttp", "tshttps", "hls", "hlss", "udp", "srt",
-    "m4s", "m4ss", "m4f", "m4fs", "whip", "whips", "webrtc", "webrtcs", "ndi", "decklink",
-    "dektec", "st2110", "shoutcast", "shoutcasts", "file", "copy",
-})  # fmt: skip
+PUSH_SCHEMES: frozenset[str] = protocols.schemes("push")
 Ac3Mode = Literal["system_b", "system_a", "keep"]
 ScaleAlgorithm = Literal[
     "fast_bilinear", "bilinear", "bicubic", "experimental", "neighbor", "area", "bicublin",

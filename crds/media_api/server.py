@@ -7,10 +7,11 @@ Invariants: names are unique within their list; secrets are plain here and must 
 
 import ipaddress
 from collections import Counter
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, create_model, model_validator
 
+from media_api import protocols
 from media_api.auth import AdminCredentials, AuthBackendConfig
 from media_api.base import ApiModel
 from media_api.cache import CacheConfig, CacheSpec
@@ -97,38 +98,54 @@ OneOrMore = BeforeValidator(_list_of_one)
 ListenerCount = Field(max_length=MAX_LISTENERS)
 
 
-class Listeners(ApiModel):
+def listener_model(name: str) -> type[Listener]:
+    """The model of the listeners `name`, a key of `listeners`."""
+    if name in _HTTP_MODELS:
+        return _HTTP_MODELS[name]
+    return TlsListener if protocols.listeners()[name][1].tls else Listener
+
+
+_HTTP_MODELS: dict[str, type[Listener]] = {"http": HttpListener, "https": HttpsListener}
+
+
+def _listeners_field(name: str, title: str) -> Any:
+    items = list.__class_getitem__(listener_model(name))
+    return Annotated[items, ListenerCount, OneOrMore] | None, Field(
+        default=None, description=f"{title}."
+    )
+
+
+class _Listeners(ApiModel):
     """Ports of the server by protocol."""
 
-    http: Annotated[list[HttpListener], ListenerCount, OneOrMore] | None = Field(
-        default=None, description="HTTP."
-    )
-    https: Annotated[list[HttpsListener], ListenerCount, OneOrMore] | None = Field(
-        default=None, description="HTTPS."
-    )
-    rtmp: Annotated[list[Listener], ListenerCount, OneOrMore] | None = Field(
-        default=None, description="RTMP."
-    )
-    rtmps: Annotated[list[TlsListener], ListenerCount, OneOrMore] | None = Field(
-        default=None, description="RTMP with TLS; needs a fully valid certificate."
-    )
-    rtsp: Annotated[list[Listener], ListenerCount, OneOrMore] | None = Field(
-        default=None, description="RTSP."
-    )
-    rtsps: Annotated[list[TlsListener], ListenerCount, OneOrMore] | None = Field(
-        default=None, description="RTSP with TLS."
-    )
-    srt: Annotated[list[Listener], ListenerCount, OneOrMore] | None = Field(
-        default=None, description="SRT, all streams by stream id."
-    )
-    turn: Annotated[list[Listener], ListenerCount, OneOrMore] | None = Field(
-        default=None, description="TURN."
-    )
-    snmp: Annotated[list[Listener], ListenerCount, OneOrMore] | None = Field(
-        default=None, description="SNMP."
-    )
-    sip: Annotated[list[Listener], ListenerCount, OneOrMore] | None = Field(
-        default=None, description="SIP."
+    def of(self, name: str) -> list[Listener]:
+        """The listeners of one key; empty where it has none."""
+        return getattr(self, name, None) or []
+
+    def first_ports(self) -> dict[str, int]:
+        """The first port of each listener that has one, by its name."""
+        return {name: found[0].port for name in protocols.listeners() if (found := self.of(name))}
+
+
+if TYPE_CHECKING:
+
+    class Listeners(_Listeners):
+        """See below."""
+
+        http: list[HttpListener] | None = None
+        https: list[HttpsListener] | None = None
+
+else:
+    # One field for each listener of the table of protocols.
+    Listeners = create_model(
+        "Listeners",
+        __base__=_Listeners,
+        __module__=__name__,
+        __doc__=_Listeners.__doc__,
+        **{
+            name: _listeners_field(name, item.title)
+            for name, (_, item) in protocols.listeners().items()
+        },
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from media_api.protocols import switches
 from media_api.timestamps import parse_timestamp
 
 TEMPLATE = "media.flussonic.com/template"
@@ -103,7 +104,7 @@ def _denied(protocols: Object) -> frozenset[str]:
     names = {name for name, allowed in protocols.items() if allowed is False} - {"whitelist"}
     if protocols.get("whitelist"):
         allowed = {name for name, on in protocols.items() if on is True}
-        names |= {"hls", "cmaf", "tshttp", "flv", "player", "jpeg", "rtmp"} - allowed
+        names |= switches().keys() - allowed
     return frozenset(names)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from media_api.base import ApiModel, JsonObject
+from media_api.server import Listeners
 from media_api.server_status import ServerStats
 from media_rest.redact import HIDDEN, redact_text
 from pydantic import ValidationError
@@ -59,7 +60,8 @@ class StreamerLink:
     notify: "Callable[[StreamerLink], None]"
     observed: Observation | None = None
     error: str | None = None
-    rtmp_port: int | None = None
+    ports: dict[str, int] = field(default_factory=dict)
+    """Its first listeners by name."""
     provision_error: str | None = None
     health: Health = field(init=False)
     _heard: float = field(default_factory=time.monotonic)
@@ -89,7 +91,7 @@ class StreamerLink:
 
     def take_over(self, other: "StreamerLink") -> None:
         self.observed, self.error, self.health = other.observed, other.error, other.health
-        self.rtmp_port = other.rtmp_port
+        self.ports = other.ports
         self._heard, self._ever_heard = other._heard, other._ever_heard
 
     async def run(self) -> None:
@@ -153,7 +155,7 @@ class StreamerLink:
         config = await self.client.get("/config")
         if not isinstance(config, dict):
             raise StreamerError("its configuration is not JSON: check API URL")
-        self.rtmp_port = _first_port(config, "rtmp")
+        self.ports = _first_ports(config)
         self._next_provision = time.monotonic() + PROVISION_CHECK_SECONDS
         if self.options.external_url is None:
             self.provision_error = None
@@ -215,12 +217,11 @@ def without_invalid(model: type[ApiModel], data: JsonObject) -> JsonObject:
     return data
 
 
-def _first_port(config: JsonObject, protocol: str) -> int | None:
-    listeners = config.get("listeners")
-    found = listeners.get(protocol) if isinstance(listeners, dict) else None
-    first: Any = found[0] if isinstance(found, list) and found else None
-    port = first.get("port") if isinstance(first, dict) else None
-    return port if isinstance(port, int) else None
+def _first_ports(config: JsonObject) -> dict[str, int]:
+    try:
+        return Listeners.parse(config.get("listeners") or {}).first_ports()
+    except ValidationError:
+        return {}  # of a release that says it otherwise
 
 
 def _same_backend(found: Any, wanted: str) -> bool:

@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,10 +38,8 @@ class LocalOptions:
     """`address` None: all. `external_url` is the streamer's config_external."""
 
     directory: Path
-    http_port: int
-    rtmp_port: int
-    rtsp_port: int | None
-    """None until the streamer serves RTSP: a listener without a server is an alert."""
+    ports: Mapping[str, int]
+    """By listener; `http` is always there."""
     address: str | None
     cluster_key: str
     external_url: str
@@ -56,11 +55,10 @@ def config_text(options: LocalOptions) -> str:
 
     lines = [
         "# Written by Central at each start; put your own settings into streamer.conf.d/.",
-        listener("http", options.http_port),
-        listener("rtmp", options.rtmp_port),
+        "listeners {",
+        *(f"  {listener(protocol, port)}" for protocol, port in options.ports.items()),
+        "}",
     ]
-    if options.rtsp_port is not None:
-        lines.append(listener("rtsp", options.rtsp_port))
     lines.append(f"cluster_key {options.cluster_key};")
     if options.login is not None:
         lines.append(f"edit_auth {_word(options.login.login)} {_word(options.login.password)};")
@@ -79,7 +77,7 @@ def record(options: LocalOptions) -> JsonObject:
     host = f"[{host}]" if ":" in host else host
     return {
         "hostname": HOSTNAME,
-        "api_url": f"http://{host}:{options.http_port}",
+        "api_url": f"http://{host}:{options.ports['http']}",
         "cluster_key": options.cluster_key,
     }
 

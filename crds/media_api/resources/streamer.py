@@ -124,8 +124,9 @@ class StreamerMember(ResourceModel):
     address: Text | None = Field(default=None, description="Address that viewers can reach.")
     api_url: Url | None = Field(default=None, description="URL of its API.")
     public_url: Url | None = Field(default=None, description="URL that viewers reach it at.")
-    rtmp_port: Port | None = Field(
-        default=None, description="Port of RTMP at the host of publicUrl. Default: none there."
+    ports: dict[str, Port] | None = Field(
+        default=None,
+        description="Ports of other listeners at the host of publicUrl by name, such as rtmp.",
     )
     ready: bool = Field(default=False, description="It takes streams.")
     draining: bool = Field(default=False, description="It leaves: it gets no more streams.")

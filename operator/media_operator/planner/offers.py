@@ -97,7 +97,7 @@ def _external(tier: TierObject) -> Server:
             channel_limit=int(spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT),
             bandwidth_kbit=_bandwidth_kbit(tier),
         ),
-        reach=Reach(str(spec.get("publicUrl") or spec["apiUrl"]), None),
+        reach=Reach(str(spec.get("publicUrl") or spec["apiUrl"])),
         starting=False,
         problem=str(reachable.get("message", "")),
     )

@@ -1,11 +1,11 @@
 """Where viewers reach the pods of a tier: what statuses and play URLs say.
 
-Invariant: an address is told only if something of ours listens there. RTMP has a port in the
-Service, and none on the node: a node has port 1935 once, and pools share nodes.
+Invariant: an address is told only if something of ours listens there. RTMP and the like have a port
+in the Service, and none on the node: a node has port 1935 once, and pools share nodes.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from media_operator.objects import Object, PodObject, Snapshot, TierObject
 from media_operator.render import common
@@ -17,17 +17,17 @@ class Reach:
 
     http_url: str
     """http(s)://HOST[:PORT]"""
-    rtmp_port: int | None
-    """Of the same host; None if RTMP cannot be reached there, or nobody knows."""
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """Other listeners of the same host that can be reached there, by name."""
 
 
 def reach(tier: TierObject, host_ip: str, snapshot: Snapshot) -> Reach:
     """Of the pod on the node at `host_ip`: public URL, node's port, or the tier's Service."""
     spec = tier.spec
     if spec.get("publicUrl"):
-        return Reach(str(spec["publicUrl"]), None)
+        return Reach(str(spec["publicUrl"]))
     if spec.get("hostPort") and host_ip:
-        return Reach(f"http://{_bracketed(host_ip)}:{spec['hostPort']}", None)
+        return Reach(f"http://{_bracketed(host_ip)}:{spec['hostPort']}")
     return _by_service(tier, snapshot)
 
 
@@ -35,22 +35,22 @@ def _by_service(tier: TierObject, snapshot: Snapshot) -> Reach:
     """Load balancer, node ports, or the name inside the cluster."""
     name = common.child_name(tier)
     service = snapshot.children.get(("Service", tier.namespace, name)) or {}
-    has_rtmp = tier.kind == "Streamer"
+    ports = common.service_ports() if tier.kind == "Streamer" else {}
     balancer = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
-    rtmp_port = common.RTMP_PORT if has_rtmp else None
     if balancer:
         host = balancer[0].get("ip") or balancer[0].get("hostname") or ""
-        return Reach(f"http://{_bracketed(host)}", rtmp_port)
+        return Reach(f"http://{_bracketed(host)}", ports)
     node_ports = _node_ports(service)
     hosts = _host_ips(tier, snapshot)
     if node_ports.get("http") and hosts:
-        return Reach(f"http://{_bracketed(hosts[0])}:{node_ports['http']}", node_ports.get("rtmp"))
-    return Reach(f"http://{name}.{tier.namespace}.svc", rtmp_port)
+        http = node_ports.pop("http")
+        return Reach(f"http://{_bracketed(hosts[0])}:{http}", node_ports)
+    return Reach(f"http://{name}.{tier.namespace}.svc", ports)
 
 
-def _node_ports(service: Object) -> dict[str, Any]:
+def _node_ports(service: Object) -> dict[str, int]:
     ports = (service.get("spec") or {}).get("ports") or []
-    return {port.get("name", ""): port.get("nodePort") for port in ports}
+    return {port.get("name", ""): port["nodePort"] for port in ports if port.get("nodePort")}
 
 
 def _host_ips(tier: TierObject, snapshot: Snapshot) -> list[str]:

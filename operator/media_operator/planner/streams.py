@@ -96,7 +96,7 @@ def _outcome(
             for entry in play_urls(
                 stream.stream_name,
                 server.reach.http_url,
-                server.reach.rtmp_port,
+                server.reach.ports,
                 stream.denied_protocols,
             )
         }

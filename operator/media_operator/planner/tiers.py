@@ -217,11 +217,11 @@ def _member(tier: TierObject, pod: PodObject, snapshot: Snapshot) -> dict[str, A
         "draining": pod.terminating_until is not None,
         "gpu": gpu_count(tier) > 0,
         "publicUrl": found.http_url,
-        "rtmpPort": found.rtmp_port,
+        "ports": dict(found.ports),
         "node": pod.node,
         "address": pod.host_ip,
     }
-    return {name: value for name, value in member.items() if value not in (None, "")}
+    return {name: value for name, value in member.items() if value not in (None, "", {})}
 
 
 def _serving(pods: list[PodObject]) -> list[PodObject]:

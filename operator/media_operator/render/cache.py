@@ -16,7 +16,7 @@ def cache_objects(tier: TierObject, replicas: int, settings: Settings) -> list[O
     mounts, volumes = common.volumes(tier, _own_volumes(tier))
     pod = common.pod_spec(tier, _container(tier, mounts, settings), volumes)
     return [
-        *common.services(tier, {"http": (80, common.HTTP_PORT)}),
+        *common.services(tier, media=False),
         common.stateful_set(tier, replicas, pod, {}),
         common.disruption_budget(tier),
     ]

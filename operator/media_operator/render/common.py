@@ -2,10 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
+
+from media_api.protocols import Listener, usual_listeners
 
 from media_operator.objects import TEMPLATE, TierObject
 from media_operator.settings import Settings
@@ -16,7 +18,6 @@ PART_OF = "media-appliance"
 MANAGER = "media-operator"
 HTTP_PORT = 8080
 """Inside the pod: a port that needs no privilege."""
-RTMP_PORT = 1935
 USER_ID = 10001
 """The user that the images make; restricted pod security forbids root."""
 STATE_PATH = "/var/lib/media"
@@ -268,17 +269,42 @@ def _user_volumes(tier: TierObject) -> tuple[list[Object], list[Object]]:
 _MOUNT_KEYS = ("mountPath", "readOnly", "subPath")
 
 
-def services(tier: TierObject, ports: Mapping[str, tuple[int, int]]) -> list[Object]:
-    """The Service for viewers and the headless one that names each pod.
+HTTP_SERVICE_PORT: Object = {
+    "name": "http", "port": 80, "targetPort": HTTP_PORT, "protocol": "TCP",
+}  # fmt: skip
 
-    `ports`: name to (port of the Service, port of the pod). Viewers stick to a pod, because two
-    pods cut a stream into segments of their own numbering.
+
+def media_listeners() -> list[tuple[Listener, str]]:
+    """Listeners of a streamer pod beside HTTP, with the transport as Kubernetes calls it."""
+    return [
+        (item, "UDP" if row.transport == "datagram" else "TCP")
+        for name, (row, item) in usual_listeners().items()
+        if name != "http"
+    ]
+
+
+def service_ports() -> dict[str, int]:
+    """Ports of a streamer's Service beside HTTP, by listener."""
+    return {item.name: item.port or item.unprivileged or 0 for item, _ in media_listeners()}
+
+
+def services(tier: TierObject, *, media: bool) -> list[Object]:
+    """The Service for viewers and the headless one that names each pod; `media`: not only HTTP.
+
+    Viewers stick to a pod, because two pods cut a stream into segments of their own numbering.
     """
     service = tier.spec.get("service") or {}
-    entries = [
-        {"name": name, "port": port, "targetPort": target, "protocol": "TCP"}
-        for name, (port, target) in ports.items()
-    ]
+    entries = [HTTP_SERVICE_PORT]
+    if media:
+        entries += [
+            {
+                "name": item.name,
+                "port": service_ports()[item.name],
+                "targetPort": item.unprivileged,
+                "protocol": protocol,
+            }
+            for item, protocol in media_listeners()
+        ]
     public: Object = {
         "apiVersion": "v1",
         "kind": "Service",

@@ -24,10 +24,9 @@ def streamer_objects(tier: TierObject, replicas: int, settings: Settings) -> lis
     mounts, volumes = common.volumes(tier, _own_volumes(tier))
     pod = common.pod_spec(tier, _container(tier, mounts, settings), volumes)
     _add_gpu(tier, pod)
-    ports = {"http": (80, common.HTTP_PORT), "rtmp": (common.RTMP_PORT, common.RTMP_PORT)}
     return [
         config,
-        *common.services(tier, ports),
+        *common.services(tier, media=True),
         common.stateful_set(tier, replicas, pod, {"media.flussonic.com/config-checksum": checksum}),
         common.disruption_budget(tier),
     ]
@@ -51,7 +50,14 @@ def _container(tier: TierObject, mounts: list[Object], settings: Settings) -> Ob
     http: Object = {"name": "http", "containerPort": common.HTTP_PORT}
     if spec.get("hostPort"):
         http["hostPort"] = int(spec["hostPort"])
-    ports = [http, {"name": "rtmp", "containerPort": common.RTMP_PORT}]
+    ports = [
+        http,
+        *(
+            {"name": item.name, "containerPort": item.unprivileged}
+            | ({"protocol": protocol} if protocol != "TCP" else {})
+            for item, protocol in common.media_listeners()
+        ),
+    ]
     if spec.get("adminHostPort"):
         ports.append(
             {
@@ -83,7 +89,10 @@ def _environment(tier: TierObject, settings: Settings) -> list[Object]:
         {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
         {"name": "STREAMER_HOSTNAME", "value": _hostname(tier, settings)},
         {"name": "STREAMER_HTTP", "value": str(common.HTTP_PORT)},
-        {"name": "STREAMER_RTMP", "value": str(common.RTMP_PORT)},
+        *(
+            {"name": f"STREAMER_{item.name.upper()}", "value": str(item.unprivileged)}
+            for item, _ in common.media_listeners()
+        ),
         {"name": "STREAMER_STATE_DIR", "value": common.STATE_PATH},
         {"name": "STREAMER_RUNTIME_DIR", "value": f"{common.SEGMENTS_PATH}/run"},
         {"name": "STREAMER_SEGMENTS_DIR", "value": f"{common.SEGMENTS_PATH}/segments"},

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from media_api.media import MediaInfo
 from media_api.play_urls import play_urls
-from media_api.playback import PLAY_PROTOCOLS
 from media_api.status import StreamState
 from media_api.stream import StreamConfig
 from media_rest.errors import ApiError, not_found
@@ -53,14 +52,10 @@ def stream_state(
 
 def _play_urls(server: Server, stream: Stream, http_url: str) -> list[JsonObject]:
     protocols = stream.config.protocols
-    denied = {
-        word
-        for word in PLAY_PROTOCOLS
-        if protocols is not None and not protocols.allows(word)  # type: ignore[arg-type]
-    }
+    denied = protocols.denied() if protocols is not None else ()
     listeners = server.configuration.current.listeners
-    rtmp = (listeners.rtmp or []) if listeners is not None else []
-    urls = play_urls(stream.name, http_url, rtmp[0].port if rtmp else None, denied)
+    ports = listeners.first_ports() if listeners is not None else {}
+    urls = play_urls(stream.name, http_url, ports, denied)
     return [{"protocol": u.protocol, "title": u.title, "url": u.url} for u in urls]
 
 

@@ -6,6 +6,7 @@ spellings, spellings of older eras, free words, units and special forms. The fir
 field is the one that is written.
 """
 
+from media_api import protocols
 from media_api.auth import AuthBackendConfig, AuthBackendUrl, AuthSpec
 from media_api.base import ApiModel
 from media_api.cache import CacheConfig, CacheSpec
@@ -28,6 +29,7 @@ from media_api.server import (
     ServerConfig,
     ServerName,
     TlsListener,
+    listener_model,
 )
 from media_api.srt import SrtConfig
 from media_api.stream import BackupConfig, ClusterIngest, StreamConfig, TemplateConfig
@@ -54,7 +56,7 @@ from media_streamer.config.shapes import (
     Words,
 )
 from media_streamer.config.special import (
-    LISTENER_PROTOCOLS,
+    LISTENER_LINES,
     AdminListener,
     Credentials,
     Filters,
@@ -164,21 +166,10 @@ SOURCE_ENTRIES = {
     for name, shape in STREAM_ENTRIES.items()
     if shape.key not in ("inputs", "title") and not name.startswith("srt")
 }
-LISTENER_MODELS: dict[str, type[Listener]] = {
-    "http": HttpListener,
-    "https": HttpsListener,
-    "rtmp": Listener,
-    "rtmps": TlsListener,
-    "rtsp": Listener,
-    "rtsps": TlsListener,
-    "srt": Listener,
-    "turn": Listener,
-    "snmp": Listener,
-    "sip": Listener,
-}
+LISTENER_MODELS = {name: listener_model(name) for name in protocols.listeners()}
 LISTENER_TYPES: tuple[type[ApiModel], ...] = (Listener, TlsListener, HttpListener, HttpsListener)
 GLOBAL_ENTRIES: dict[str, Shape] = {
-    **{name: ListenerShape(name, LISTENER_MODELS[name]) for name in LISTENER_PROTOCOLS},
+    **{name: ListenerShape(name, LISTENER_MODELS[name]) for name in LISTENER_LINES},
     "listeners": ListenersShape(LISTENER_MODELS),
     "admin_http": AdminListener("http"),
     "admin_https": AdminListener("https"),

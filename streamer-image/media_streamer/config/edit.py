@@ -20,6 +20,7 @@ from media_streamer.config.grammar import Directive, parse_tree
 from media_streamer.config.problems import SYNTAX_CODES, ConfigProblem
 from media_streamer.config.scope import Reading
 from media_streamer.config.sections import section_of
+from media_streamer.config.special import LISTENER_LINES
 from media_streamer.config.writer import write_global, write_object
 
 NEW_FILE_MODE = 0o640
@@ -32,10 +33,7 @@ _OBJECT_NAMES = {
     "event_sinks": ("event_sink", "notify"),
 }
 _GLOBAL_NAMES = {"auto_token": ("auto_token", "no_auto_token")}
-_LISTENERS = (
-    "http", "https", "rtmp", "rtmps", "rtsp", "rtsps", "turn", "snmp", "sip",
-    "admin_http", "admin_https", "listeners",
-)  # fmt: skip
+_LISTENERS = (*LISTENER_LINES, "admin_http", "admin_https", "listeners")
 
 
 class EditError(Exception):

@@ -7,7 +7,8 @@ and `SECRETS_STORAGE` are accepted and have no effect.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from media_api.server import HttpListener, ServerConfig
+from media_api import protocols
+from media_api.server import Listener, ServerConfig
 from pydantic import ValidationError
 
 from media_streamer.config.problems import ConfigProblem
@@ -20,11 +21,11 @@ FILENAME = "environment"
 def _listen(protocol: str) -> Callable[[ServerConfig, Any], None]:
     def put(config: ServerConfig, checked: Any) -> None:
         """Listen there too; a listener of the file on the same port keeps its options."""
-        wanted = getattr(checked.listeners, protocol)
+        wanted = checked.listeners.of(protocol)
         if config.listeners is None:
             config.listeners = checked.listeners
             return
-        listeners: list[HttpListener] = list(getattr(config.listeners, protocol) or ())
+        listeners: list[Listener] = config.listeners.of(protocol).copy()
         known = {listener.port for listener in listeners}
         listeners += [listener for listener in wanted if listener.port not in known]
         setattr(config.listeners, protocol, listeners)
@@ -39,16 +40,18 @@ def _set(key: str) -> Callable[[ServerConfig, Any], None]:
     return put
 
 
+_Setting = tuple[Callable[[str], dict[str, Any]], Callable[[ServerConfig, Any], None]]
+
+
+def _port_of(listener: str) -> _Setting:
+    return lambda text: {"listeners": {listener: [text]}}, _listen(listener)
+
+
 # Variable -> (JSON of the value, how it enters the configuration).
-_VARIABLES: dict[
-    str, tuple[Callable[[str], dict[str, Any]], Callable[[ServerConfig, Any], None]]
-] = {
+_VARIABLES: dict[str, _Setting] = {
+    **{name.upper(): _port_of(name) for name in protocols.listeners()},
+    "ADMIN_HTTP": _port_of("http"),
     "HOSTNAME": (lambda text: {"hostname": text}, _set("hostname")),
-    "HTTP": (lambda text: {"listeners": {"http": [text]}}, _listen("http")),
-    "ADMIN_HTTP": (lambda text: {"listeners": {"http": [text]}}, _listen("http")),
-    "HTTPS": (lambda text: {"listeners": {"https": [text]}}, _listen("https")),
-    "RTMP": (lambda text: {"listeners": {"rtmp": [text]}}, _listen("rtmp")),
-    "RTSP": (lambda text: {"listeners": {"rtsp": [text]}}, _listen("rtsp")),
     "EDIT_AUTH": (lambda text: {"edit_auth": text}, _set("edit_auth")),
     "VIEW_AUTH": (lambda text: {"view_auth": text}, _set("view_auth")),
     "CLUSTER_KEY": (lambda text: {"cluster_key": text}, _set("cluster_key")),

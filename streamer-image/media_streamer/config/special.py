@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from media_api.playback import PLAY_PROTOCOLS
+from media_api import protocols
 from media_api.server import Listener
 from media_api.stream import StreamConfig, TemplateConfig
 
@@ -15,7 +15,8 @@ from media_streamer.config.scope import Scope
 from media_streamer.config.sections import read_into, section_of
 from media_streamer.config.shapes import Line, Shape, no_block, scalar_text, show, too_many
 
-PROTOCOL_ALIASES = {"mpegts": "tshttp", "ts": "tshttp", "http-ts": "tshttp", "mse": "mseld"}
+SWITCHES = protocols.switches()
+SWITCH_ALIASES = {alias: row.switch for row in protocols.ROWS for alias in row.switch_aliases}
 _SIZE = re.compile(r"(-?\d{0,6})x(-?\d{0,6})", re.ASCII)
 _RANGE = re.compile(r"(\d{1,4})-(\d{1,4})", re.ASCII)
 
@@ -41,9 +42,9 @@ class Protocols(Shape):
                 only = only or text == "none"
                 continue
             name = text.lstrip("+-").lower()
-            name = PROTOCOL_ALIASES.get(name, name)
-            if name not in PLAY_PROTOCOLS:
-                hint = did_you_mean(name, PLAY_PROTOCOLS)
+            name = SWITCH_ALIASES.get(name, name)
+            if name not in SWITCHES:
+                hint = did_you_mean(name, SWITCHES)
                 scope.problem(word, "bad_value", f"unknown protocol {show(text)}", hint)
                 continue
             only = only or text[0] not in "+-"
@@ -359,7 +360,7 @@ class ListenerShape(Shape):
         listeners.append(self.protocol, below.values, word)
 
 
-LISTENER_PROTOCOLS = ("http", "https", "rtmp", "rtmps", "rtsp", "rtsps", "turn", "snmp", "sip")
+LISTENER_LINES = tuple(name for name, (_, item) in protocols.listeners().items() if item.own_line)
 
 
 @dataclass(slots=True)
@@ -384,7 +385,7 @@ class ListenersShape(Shape):
         lines: list[Line] = []
         inner: list[Line] = []
         for protocol, items in value.items():
-            into = lines if protocol in LISTENER_PROTOCOLS else inner
+            into = lines if protocol in LISTENER_LINES else inner
             into.extend(self._line(protocol, item) for item in items)
         return [*lines, *([Line([name], inner)] if inner or not lines else [])]
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from media_api import protocols
 from media_api.server import ServerConfig, TlsListener, TlsVersion
 
 from media_streamer import tls
@@ -16,7 +17,6 @@ from media_streamer.config.binder import ParsedConfig
 from media_streamer.config.grammar import Word
 from media_streamer.config.problems import ConfigProblem
 
-TLS_PROTOCOLS = ("https", "rtmps", "rtsps")
 _VERSIONS: dict[TlsVersion, ssl.TLSVersion] = {
     "tlsv1": ssl.TLSVersion.TLSv1,
     "tlsv1.1": ssl.TLSVersion.TLSv1_1,
@@ -84,9 +84,11 @@ def _explain(error: ssl.SSLError, files: TlsFiles) -> str:
 def check_tls(parsed: ParsedConfig, config: ServerConfig, directory: Path) -> list[ConfigProblem]:
     """A problem at the line of each TLS listener whose files do not hold."""
     problems = []
-    for protocol in TLS_PROTOCOLS:
-        listeners = (getattr(config.listeners, protocol) or ()) if config.listeners else ()
+    tls_listeners = [name for name, (_, item) in protocols.listeners().items() if item.tls]
+    for protocol in tls_listeners:
+        listeners = config.listeners.of(protocol) if config.listeners else []
         for index, listener in enumerate(listeners):
+            assert isinstance(listener, TlsListener)
             try:
                 server_context(TlsFiles.of(listener, directory), listener.ssl_protocols or ())
             except TlsError as error:

@@ -8,21 +8,20 @@ Whoever builds one of these features removes its entry. What would be unsafe to 
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from media_api import protocols
 from media_api.server import ServerConfig
 from media_api.stream import StreamConfig, TemplateConfig
 
 Options = StreamConfig | TemplateConfig
 
-LISTENERS = ("rtsp", "rtsps", "srt", "turn", "snmp", "sip")
 LISTS = ("sources", "peers", "balancers", "dvrs", "caches", "http_proxies")
 GLOBALS = (
     "pulsedb", "session_log", "nvidia_monitor", "geoip", "aliaser", "init_script", "wwwroot",
     "dynafile",
 )  # fmt: skip
 STREAM_OPTIONS = (
-    "dvr", "transcoder", "pushes", "drm", "epg_enabled", "hls_scte35", "webrtc_abr", "mpegts_pids",
-    "playback_headers", "dash_update_period", "jpeg_snapshot_sign_key", "logo", "record_input",
-    "cache", "srt", "srt2", "srt_play", "srt2_play", "srt_publish", "srt2_publish",
+    "dvr", "transcoder", "pushes", "drm", "epg_enabled", "hls_scte35", "mpegts_pids",
+    "playback_headers", "jpeg_snapshot_sign_key", "logo", "record_input", "cache",
 )  # fmt: skip
 """Options that ask for something whenever they have a value that is not false."""
 
@@ -33,15 +32,15 @@ def _is_set(option: str, item: Options) -> bool:
 
 STREAM_CHECKS: dict[str, Callable[[Options], bool]] = {
     **{name: partial(_is_set, name) for name in STREAM_OPTIONS},
+    **{
+        name: partial(_is_set, name)
+        for name in protocols.unserved_fields()
+        if name in StreamConfig.model_fields
+    },
     "prepush": lambda item: item.prepush is not None and item.prepush is not True,
     "mpegts_ac3": lambda item: item.mpegts_ac3 not in (None, "keep"),
 }
-INPUT_SCHEMES = frozenset({
-    "fake", "file", "publish", "tshttp", "tshttps", "hls", "hlss", "hls2", "hlss2", "llhls",
-    "llhlss", "cmaf", "cmafs", "rtmp", "rtmps", "rtsp", "rtsps", "rtsp2", "rtsp-udp", "udp", "udp1",
-    "udp2", "udp3", "spts",
-})  # fmt: skip
-"""What the media workers open; they run FFmpeg, so this module may not ask them."""
+INPUT_SCHEMES = protocols.served_schemes("pull") | {protocols.ANY_PUBLISHER}
 MAX_NAMES = 5
 
 
@@ -55,8 +54,8 @@ def unsupported_parts(
     streams = list(config.streams if streams is None else streams)
     alerts = {
         f"listener_{protocol}": f"{protocol} listeners are configured, but {protocol} is not served"
-        for protocol in LISTENERS
-        if getattr(config.listeners, protocol, None)
+        for protocol in protocols.listeners().keys() - protocols.served_listeners().keys()
+        if config.listeners is not None and config.listeners.of(protocol)
     }
     for key in LISTS:
         if count := len(getattr(config, key)):

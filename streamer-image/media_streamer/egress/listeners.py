@@ -15,14 +15,14 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
+
+from media_api import protocols
 
 from media_streamer import tls
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["http", "https", "rtmp", "rtmps"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 BACKLOG = 1024
 DEAD_PEER_MS = 30_000
 """TCP_USER_TIMEOUT: data not acknowledged for so long closes the connection (half-open peers)."""
@@ -44,7 +44,7 @@ class ListenerSpec:
     `certificate` and `key` are paths of PEM files or PEM text; `address` is empty for all.
     """
 
-    kind: Kind
+    kind: str
     address: str
     port: int
     api: bool = True
@@ -53,12 +53,12 @@ class ListenerSpec:
     protocols: tuple[str, ...] = ()
 
     @property
-    def place(self) -> tuple[Kind, str, int]:
+    def place(self) -> tuple[str, str, int]:
         return self.kind, self.address, self.port
 
     @property
     def tls(self) -> bool:
-        return self.kind.endswith("s")
+        return protocols.listeners()[self.kind][1].tls
 
     @property
     def title(self) -> str:
@@ -77,7 +77,7 @@ def parse_listeners(message: Mapping[str, Any]) -> list[ListenerSpec]:
             key=entry.get("certificate_key") or entry.get("key") or "",
             protocols=tuple(entry.get("ssl_protocols") or ()),
         )
-        for kind in KINDS
+        for kind in protocols.served_listeners()
         for entry in message.get(kind) or ()
     ]
 
@@ -174,7 +174,7 @@ class Listeners:
 
     def __init__(self, serve: Serve) -> None:
         self._serve = serve
-        self._open: dict[tuple[Kind, str, int], _Open] = {}
+        self._open: dict[tuple[str, str, int], _Open] = {}
 
     async def apply(self, specs: list[ListenerSpec]) -> list[str]:
         """Open, close and renew as asked; returns what did not work, for people."""
@@ -195,7 +195,7 @@ class Listeners:
         for place in list(self._open):
             await self._close(place)
 
-    async def _ensure(self, place: tuple[Kind, str, int], spec: ListenerSpec) -> None:
+    async def _ensure(self, place: tuple[str, str, int], spec: ListenerSpec) -> None:
         old = self._open.get(place)
         if old is not None and old.tls is not None and old.spec.protocols == spec.protocols:
             load_certificate(old.tls, spec)
@@ -215,7 +215,7 @@ class Listeners:
         self._open[place] = _Open(spec, server, context)
         log.info("%s is open", spec.title)
 
-    async def _close(self, place: tuple[Kind, str, int]) -> None:
+    async def _close(self, place: tuple[str, str, int]) -> None:
         gone = self._open.pop(place)
         gone.server.close()
         log.info("%s is closed", gone.spec.title)

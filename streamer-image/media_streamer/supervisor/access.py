@@ -19,6 +19,7 @@ from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl
 
 from media_api.auth import AuthBackendConfig, AuthSpec
+from media_api.protocols import session_kind, switch_of
 from media_api.server import ServerConfig
 from media_rest.credentials import CredentialsError, parse_authorization, same_secret
 
@@ -28,7 +29,6 @@ from media_streamer.supervisor.auth.rules import check_restrictions
 from media_streamer.supervisor.auth.verdict import Question, Verdict, allow, deny
 from media_streamer.supervisor.catalog import Catalog, Stream
 from media_streamer.supervisor.sessions import (
-    SEGMENTED_PROTOCOLS,
     Session,
     SessionRegistry,
     session_key,
@@ -40,21 +40,6 @@ Answer = dict[str, Any]
 
 MAX_REMEMBERED_VERDICTS = 20_000
 MAX_NAME_LENGTH = 255
-UNCOUNTED_PROTOCOLS = frozenset({"jpeg", "player", "api"})
-"""Pictures and pages are authorised, but they are no sessions of viewers."""
-_SWITCHES: Mapping[str, str] = {
-    "hls": "hls",
-    "llhls": "cmaf",
-    "cmaf": "cmaf",
-    "tshttp": "tshttp",
-    "mpegts": "tshttp",
-    "flv": "flv",
-    "rtmp": "rtmp",
-    "rtsp": "rtsp",
-    "jpeg": "jpeg",
-    "player": "player",
-    "api": "api",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +176,8 @@ class AccessControl:
             return
         protocols = stream.config.protocols
         for session in self._sessions.of_stream(name):
-            switch = None if session.is_relay else _SWITCHES.get(session.proto)
-            # The values of _SWITCHES are members of PlayProtocol, a Literal.
-            if protocols and switch and not protocols.allows(switch):  # type: ignore[arg-type]
+            switch = "" if session.is_relay else switch_of(session.proto)
+            if protocols and switch and not protocols.allows(switch):
                 self._sessions.close(session.id, "protocol denied")
 
     def _is_relay(self, request: AccessRequest) -> bool:
@@ -205,7 +189,7 @@ class AccessControl:
         key = self._streams.config.cluster_key
         if not (key and request.authorization) or request.kind != "play":
             return False
-        if request.proto in SEGMENTED_PROTOCOLS:
+        if session_kind(request.proto) == "segmented":
             return False
         try:
             credentials = parse_authorization(request.authorization)
@@ -222,11 +206,10 @@ class AccessControl:
             # In clear is not what its owner asked for.
             return refusal(403, "drm_not_supported", "This server cannot encrypt the stream (drm)")
         protocols = stream.config.protocols
-        switch = _SWITCHES.get(request.proto)
-        if switch is None:
+        switch = switch_of(request.proto)
+        if not switch:
             return refusal(403, "protocol_unknown", f"There is no protocol {request.proto!r} here")
-        # PlayProtocol is a Literal; the values of _SWITCHES are members of it.
-        if protocols and not relay and not protocols.allows(switch):  # type: ignore[arg-type]
+        if protocols and not relay and not protocols.allows(switch):
             return refusal(403, "protocol_denied", f"The stream may not be played by {switch}")
         return None
 
@@ -266,7 +249,7 @@ class AccessControl:
         return session_key([stream.name, request.ip, request.proto, request.kind, *more])
 
     def _existing(self, stream: Stream, request: AccessRequest, key: str) -> Session | None:
-        if request.proto not in SEGMENTED_PROTOCOLS or request.kind != "play":
+        if session_kind(request.proto) != "segmented" or request.kind != "play":
             return None
         session = self._sessions.get(request.session_hint) if request.session_hint else None
         # A hint is the client's word: it must not carry a session to another stream or address.
@@ -333,7 +316,7 @@ class AccessControl:
     def _check_limits(
         self, stream: Stream, request: AccessRequest, token: str, verdict: Verdict
     ) -> Answer | None:
-        if request.kind != "play" or request.proto in UNCOUNTED_PROTOCOLS:
+        if request.kind != "play" or session_kind(request.proto) == "uncounted":
             return None
         limit = self._streams.config.max_sessions
         if limit and self._sessions.clients >= limit:
@@ -355,7 +338,8 @@ class AccessControl:
         verdict: Verdict,
         relay: bool,
     ) -> Session:
-        segmented = request.proto in SEGMENTED_PROTOCOLS and request.kind == "play"
+        kind = session_kind(request.proto)
+        segmented = kind == "segmented" and request.kind == "play"
         spec = _spec(stream, request.kind)
         session = Session(
             id="",
@@ -376,7 +360,7 @@ class AccessControl:
         )
         if asks_backend(spec) and not relay:
             session.recheck_at = time.monotonic() + verdict.auth_seconds
-        if request.proto in UNCOUNTED_PROTOCOLS:
+        if kind == "uncounted":
             session.id = str(uuid.uuid4())
             return session
         return self._sessions.open(session)

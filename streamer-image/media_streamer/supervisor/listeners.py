@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from media_api import protocols
 from media_api.server import Listener, Listeners, TlsListener
 
 from media_streamer.config.tls import TlsFiles
-
-SERVED = ("http", "https", "rtmp", "rtmps")
-"""Protocols that the egress workers speak."""
 
 ListenersMessage = dict[str, list[dict[str, Any]]]
 
@@ -38,8 +36,8 @@ class Port:
 def listeners_message(listeners: Listeners | None, directory: Path) -> ListenersMessage:
     """The message `listeners`; relative paths of certificates start at `directory`."""
     message: ListenersMessage = {}
-    for protocol in SERVED:
-        items: Iterable[Listener] = getattr(listeners, protocol, None) or ()
+    for protocol in protocols.served_listeners():
+        items = listeners.of(protocol) if listeners is not None else []
         message[protocol] = [_entry(item, directory) for item in items]
     return message
 

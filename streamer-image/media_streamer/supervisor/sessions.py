@@ -23,8 +23,6 @@ UNCLAIMED_SECONDS = 60.0
 """An access decision that no worker used: the client went away in between."""
 CLOSED_KEPT = 1000
 RATE_WINDOW_SECONDS = 5.0
-SEGMENTED_PROTOCOLS = frozenset({"hls", "llhls", "cmaf", "dash", "mss", "jpeg", "player"})
-"""Protocols of many short requests, which a session key must hold together."""
 
 
 @dataclass(slots=True, eq=False)

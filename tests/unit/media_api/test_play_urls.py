@@ -8,7 +8,7 @@ def urls(*args: object, **kwargs: object) -> dict[str, str]:
 
 
 def test_every_form() -> None:
-    assert urls("sport/one", "http://media.example:8080/", 1935) == {
+    assert urls("sport/one", "http://media.example:8080/", {"rtmp": 1935}) == {
         "HLS": "http://media.example:8080/sport/one/index.m3u8",
         "LL-HLS": "http://media.example:8080/sport/one/index.ll.m3u8",
         "HLS, fragmented MP4": "http://media.example:8080/sport/one/index.fmp4.m3u8",
@@ -22,9 +22,9 @@ def test_every_form() -> None:
 
 def test_denied_protocols_are_left_out() -> None:
     assert "HLS" not in urls("a", "http://h", denied={"hls"})
-    assert "RTMP" not in urls("a", "http://h", 1935, denied=["rtmp"])
+    assert "RTMP" not in urls("a", "http://h", {"rtmp": 1935}, denied=["rtmp"])
 
 
 def test_rtmp_port_and_ipv6_host() -> None:
-    assert urls("a", "http://[::1]:8080", 19350)["RTMP"] == "rtmp://[::1]:19350/static/a"
+    assert urls("a", "http://[::1]:8080", {"rtmp": 19350})["RTMP"] == "rtmp://[::1]:19350/static/a"
     assert "RTMP" not in urls("a", "http://h")

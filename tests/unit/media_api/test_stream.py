@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from media_api.playback import PLAY_PROTOCOLS, ProtocolsSpec
+from media_api.playback import ProtocolsSpec
+from media_api.protocols import switches
 from media_api.stream import StreamConfig, TemplateConfig
 from pydantic import ValidationError
 
@@ -142,7 +143,7 @@ def test_protocols() -> None:
 
 
 def test_every_protocol_has_a_switch() -> None:
-    assert set(PLAY_PROTOCOLS) == ProtocolsSpec.model_fields.keys() - {"whitelist"}
+    assert set(switches()) == ProtocolsSpec.model_fields.keys() - {"whitelist"}
 
 
 def test_template_prefixes() -> None:

@@ -1,11 +1,11 @@
 from types import SimpleNamespace
 
 import pytest
-from media_central.views import Viewer, denied, public_rtmp_port, public_url
+from media_central.views import Viewer, denied, public_ports, public_url
 
 
 def link(**config):
-    return SimpleNamespace(config={"hostname": "s1", **config}, hostname="s1", rtmp_port=1935)
+    return SimpleNamespace(config={"hostname": "s1", **config}, hostname="s1", ports={"rtmp": 1935})
 
 
 @pytest.mark.parametrize(
@@ -29,11 +29,15 @@ def test_viewers_are_sent_to_an_address_they_can_reach(config, viewer, url):
 
 
 @pytest.mark.parametrize(
-    ("config", "port"),
-    [({}, 1935), ({"public_rtmp_port": 30035}, 30035), ({"public_rtmp_port": 0}, None)],
+    ("config", "ports"),
+    [
+        ({}, {"rtmp": 1935}),
+        ({"public_ports": {"rtmp": 30035}}, {"rtmp": 30035}),
+        ({"public_ports": {}}, {}),
+    ],
 )
-def test_rtmp_is_told_only_where_viewers_reach_it(config, port):
-    assert public_rtmp_port(link(**config)) == port
+def test_a_port_is_told_only_where_viewers_reach_it(config, ports):
+    assert public_ports(link(**config)) == ports
 
 
 def test_protocol_switches():

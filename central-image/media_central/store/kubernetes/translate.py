@@ -132,7 +132,7 @@ def pod_record(
         "hostname": hostname,
         "api_url": f"http://{host}:{API_PORT}",
         "public_payload_url": member.get("publicUrl") or _service_url(pod),
-        "public_rtmp_port": member.get("rtmpPort") or 0,
+        "public_ports": dict(member.get("ports") or {}),
         "private_payload_url": f"http://{host}:{API_PORT}",
         "is_restreamer": True,
         "draining": "deletionTimestamp" in meta,

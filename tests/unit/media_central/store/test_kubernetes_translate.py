@@ -75,18 +75,19 @@ def test_layout_comes_from_the_status() -> None:
 
 
 @pytest.mark.parametrize(
-    ("members", "url", "rtmp_port"),
+    ("members", "url", "ports"),
     [
-        ([], "http://streamer-pool.ns.svc", 0),
-        ([{"name": "other", "publicUrl": "http://o"}], "http://streamer-pool.ns.svc", 0),
+        ([], "http://streamer-pool.ns.svc", {}),
+        ([{"name": "other", "publicUrl": "http://o"}], "http://streamer-pool.ns.svc", {}),
         ([{"name": "streamer-pool-0", "publicUrl": "http://192.0.2.1:8080"}],
-         "http://192.0.2.1:8080", 0),
-        ([{"name": "streamer-pool-0", "publicUrl": "http://192.0.2.1:30080", "rtmpPort": 30035}],
-         "http://192.0.2.1:30080", 30035),
+         "http://192.0.2.1:8080", {}),
+        ([{"name": "streamer-pool-0", "publicUrl": "http://192.0.2.1:30080",
+           "ports": {"rtmp": 30035}}],
+         "http://192.0.2.1:30080", {"rtmp": 30035}),
     ],
 )  # fmt: skip
 def test_where_viewers_reach_a_pod_is_what_the_operator_says(
-    members: list[dict[str, Any]], url: str, rtmp_port: int
+    members: list[dict[str, Any]], url: str, ports: dict[str, int]
 ) -> None:
     pod = {
         "metadata": {
@@ -106,7 +107,7 @@ def test_where_viewers_reach_a_pod_is_what_the_operator_says(
     assert record is not None
     assert record.key == record.config["hostname"] == "streamer-pool-0.ns"
     assert record.config["public_payload_url"] == url
-    assert record.config["public_rtmp_port"] == rtmp_port
+    assert record.config["public_ports"] == ports
     assert record.config["api_url"] == "http://10.0.0.5:8080"
     assert record.version == 9
 

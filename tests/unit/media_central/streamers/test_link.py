@@ -1,5 +1,5 @@
 import pytest
-from media_central.streamers.link import _first_port, _same_backend
+from media_central.streamers.link import _first_ports, _same_backend
 
 WANTED = "http://key@central:9019/streamer/api/v3/streamers/s1"
 
@@ -28,7 +28,8 @@ def test_a_hidden_key_counts_as_right_a_wrong_one_does_not(found, same):
         ({"listeners": {"rtmp": []}}, None),
         ({"listeners": []}, None),
         ({}, None),
+        ({"listeners": {"rtmp": [{"port": "many"}]}}, None),
     ],
 )
-def test_the_first_port_of_a_protocol(config, port):
-    assert _first_port(config, "rtmp") == port
+def test_the_first_port_of_a_listener(config, port):
+    assert _first_ports(config).get("rtmp") == port

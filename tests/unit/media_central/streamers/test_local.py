@@ -13,9 +13,7 @@ from media_central.streamers.local import LocalOptions, LocalStreamer, config_te
 def options(tmp_path: Path) -> LocalOptions:
     return LocalOptions(
         directory=tmp_path,
-        http_port=8080,
-        rtmp_port=1935,
-        rtsp_port=None,
+        ports={"http": 8080, "rtmp": 1935},
         address="127.0.0.1",
         cluster_key="hidden-key",
         external_url="http://key@127.0.0.1:9019/streamer/api/v3/streamers/local",
@@ -26,14 +24,15 @@ def options(tmp_path: Path) -> LocalOptions:
 def test_the_file_has_ports_keys_and_quoted_words(options):
     lines = config_text(options).splitlines()[1:]
     assert lines == [
-        "http 127.0.0.1:8080;",
-        "rtmp 127.0.0.1:1935;",
+        "listeners {",
+        "  http 127.0.0.1:8080;",
+        "  rtmp 127.0.0.1:1935;",
+        "}",
         "cluster_key hidden-key;",
         'edit_auth admin "a b;c";',
         "config_external http://key@127.0.0.1:9019/streamer/api/v3/streamers/local;",
     ]
     assert "http 8080;" in config_text(replace(options, address=None))
-    assert "rtsp 127.0.0.1:8554;" in config_text(replace(options, rtsp_port=8554)).splitlines()
 
 
 def test_the_record_is_reached_where_the_streamer_listens(options):

@@ -33,17 +33,17 @@ def snapshot(service: dict[str, Any], kind: str = "streamer") -> Snapshot:
 @pytest.mark.parametrize(
     ("spec", "service", "expected"),
     [
-        ({}, {"spec": {"ports": PORTS}}, Reach("http://streamer-pool.ns.svc", 1935)),
-        ({"hostPort": 8080}, {}, Reach("http://192.0.2.1:8080", None)),
-        ({"publicUrl": "https://live.example"}, {}, Reach("https://live.example", None)),
-        ({}, {"spec": {"ports": NODE_PORTS}}, Reach("http://192.0.2.1:30080", 30035)),
+        ({}, {"spec": {"ports": PORTS}}, Reach("http://streamer-pool.ns.svc", {"rtmp": 1935})),
+        ({"hostPort": 8080}, {}, Reach("http://192.0.2.1:8080")),
+        ({"publicUrl": "https://live.example"}, {}, Reach("https://live.example")),
+        ({}, {"spec": {"ports": NODE_PORTS}}, Reach("http://192.0.2.1:30080", {"rtmp": 30035})),
         (
             {},
             {
                 "spec": {"ports": NODE_PORTS},
                 "status": {"loadBalancer": {"ingress": [{"ip": "2001:db8::1"}]}},
             },
-            Reach("http://[2001:db8::1]", 1935),
+            Reach("http://[2001:db8::1]", {"rtmp": 1935}),
         ),
     ],
 )
@@ -53,4 +53,4 @@ def test_a_pool(spec: dict[str, Any], service: dict[str, Any], expected: Reach) 
 
 def test_a_cache_has_no_rtmp() -> None:
     found = reach(tier("Cache"), "192.0.2.1", snapshot({"spec": {"ports": PORTS[:1]}}, "cache"))
-    assert found == Reach("http://cache-pool.ns.svc", None)
+    assert found == Reach("http://cache-pool.ns.svc")

@@ -1,0 +1,128 @@
+"""The protocols of this server: one table, from which every list of them is derived.
+
+Models (schemes, switches), routing, listeners, sessions, play and publish URLs, `--check`, the
+operator's ports, the UI and the README read it. A protocol is one row here and one folder in the
+streamer. Whether a role is served says its row, and nobody else.
+"""
+
+from collections.abc import Iterator
+from typing import get_args
+
+from media_api.protocols.row import (
+    NOT_YET,
+    Form,
+    Listener,
+    Protocol,
+    Role,
+    RoleName,
+    SessionKind,
+    Transport,
+)
+from media_api.protocols.table import ROWS
+
+__all__ = [
+    "ANY_PUBLISHER", "NOT_YET", "ROWS", "Form", "Listener", "Protocol", "Role", "RoleName",
+    "SessionKind", "Transport", "find", "listeners", "missing_switches", "pull_protocol", "roles",
+    "schemes", "served_listeners", "served_schemes", "session_kind", "switch_of", "switches",
+    "unserved_fields", "usual_listeners",
+]  # fmt: skip
+
+_ROLES: tuple[RoleName, ...] = get_args(RoleName)
+ANY_PUBLISHER = "publish"
+"""Scheme of the input that no protocol pulls: whoever publishes, by any of them."""
+
+
+def find(name: str) -> Protocol | None:
+    """The row by its name."""
+    return next((row for row in ROWS if row.name == name), None)
+
+
+def roles(role: RoleName) -> Iterator[tuple[Protocol, Role]]:
+    """The rows that have the role, served or not."""
+    for row in ROWS:
+        found: Role | None = getattr(row, role)
+        if found is not None:
+            yield row, found
+
+
+def schemes(role: RoleName) -> frozenset[str]:
+    """Schemes that a configuration may name."""
+    return frozenset(
+        scheme for _, found in roles(role) for scheme in (*found.schemes, *found.other_schemes)
+    )
+
+
+def served_schemes(role: RoleName) -> frozenset[str]:
+    """Schemes that this server opens."""
+    return frozenset(s for _, found in roles(role) if found.served for s in found.schemes)
+
+
+def unserved_fields() -> dict[str, Protocol]:
+    """Options that no served role reads, with the protocol that they are for."""
+    asked: dict[str, Protocol] = {}
+    served: set[str] = set()
+    for role in _ROLES:
+        for row, found in roles(role):
+            if found.served:
+                served.update(found.fields)
+            else:
+                asked.update(dict.fromkeys(found.fields, row))
+    return {name: row for name, row in asked.items() if name not in served}
+
+
+def pull_protocol(scheme: str) -> Protocol | None:
+    """The row that pulls from URLs of this scheme; None if nobody does."""
+    for row, role in roles("pull"):
+        if role.served and scheme in role.schemes:
+            return row
+    return None
+
+
+def switches() -> dict[str, str]:
+    """Keys of `protocols` of a stream with their titles, each once."""
+    found: dict[str, str] = {}
+    for row in ROWS:
+        if row.switch:
+            found.setdefault(row.switch, row.title)
+    return found
+
+
+def switch_of(proto: str) -> str:
+    """The switch of what sessions call `proto`; empty if it cannot be played."""
+    row = find(proto)
+    return row.switch if row is not None and row.play is not None else ""
+
+
+def missing_switches() -> dict[str, str]:
+    """Switches that nothing is served behind, with the reason."""
+    served = {row.switch for row, role in roles("play") if role.served}
+    return {
+        row.switch: role.missing
+        for row, role in roles("play")
+        if row.switch and row.switch not in served
+    }
+
+
+def session_kind(proto: str) -> SessionKind:
+    """What one viewer by `proto` is."""
+    row = find(proto)
+    return row.session if row is not None else "connection"
+
+
+def listeners() -> dict[str, tuple[Protocol, Listener]]:
+    """All keys of `listeners`, with whose they are."""
+    return {item.name: (row, item) for row in ROWS for item in row.listeners}
+
+
+def served_listeners() -> dict[str, tuple[Protocol, Listener]]:
+    """The listeners at which somebody answers."""
+    return {name: found for name, found in listeners().items() if found[0].answers}
+
+
+def usual_listeners() -> dict[str, tuple[Protocol, Listener]]:
+    """What a server opens without privileges and without being told: by name."""
+    return {
+        name: (row, item)
+        for name, (row, item) in served_listeners().items()
+        if item.unprivileged is not None
+    }
