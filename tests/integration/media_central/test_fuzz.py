@@ -23,11 +23,7 @@ FIELDS = st.sampled_from(
 NAMES = TEXT.map(lambda text: quote(text, safe="", errors="surrogatepass")).filter(
     lambda text: text not in ("", ".", "..")
 )
-FUZZ = settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

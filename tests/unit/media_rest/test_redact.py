@@ -1,7 +1,7 @@
 """Secrets never get out; what is no secret stays readable."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from media_rest.redact import redact, redact_text, redact_url
 
@@ -60,10 +60,10 @@ def test_redacting_twice_changes_nothing(text: str) -> None:
     assert redact_text(once) == once
 
 
-words = st.text("abcdefghijklmnop0123456789@:/?#", min_size=1, max_size=12)
+# Mostly what a URL is cut at: the passwords that got out before were of that kind.
+words = st.text("ab01@:/?#", min_size=1, max_size=12)
 
 
-@settings(max_examples=1000)  # one in some hundred passwords is of the kind that got out before
 @given(st.text("abcxyz", min_size=1), words, st.sampled_from(["", "/1", ":554/live"]))
 def test_no_password_gets_out(user: str, password: str, rest: str) -> None:
     secret = f"Q{password}Q"

@@ -422,6 +422,4 @@ class Convergence(RuleBasedStateMachine):
 
 
 TestConvergence = Convergence.TestCase
-TestConvergence.settings = hypothesis_settings(
-    max_examples=60, stateful_step_count=25, deadline=None
-)
+TestConvergence.settings = hypothesis_settings(stateful_step_count=25)

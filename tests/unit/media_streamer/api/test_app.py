@@ -204,9 +204,7 @@ async def test_logins(api: Api) -> None:
     assert (await api.call("GET", f"{BASE}/streams", headers=forwarded))[0] == 403
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3)

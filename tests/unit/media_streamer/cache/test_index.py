@@ -70,7 +70,7 @@ class IndexMachine(RuleBasedStateMachine):
 
 
 TestIndex = IndexMachine.TestCase
-TestIndex.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestIndex.settings = settings(stateful_step_count=30)
 
 
 def test_ends_of_entries_long_gone_are_forgotten():

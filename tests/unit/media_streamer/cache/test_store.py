@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.cache.index import Meta
 from media_streamer.cache.store import Store, StoreError
@@ -215,7 +215,6 @@ OPERATIONS = st.lists(
 
 
 @given(OPERATIONS)
-@settings(max_examples=25, deadline=None)
 def test_any_sequence(operations):
     """What is found is what was put last and not too old; the limit holds; disk and index agree."""
 

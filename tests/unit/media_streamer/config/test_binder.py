@@ -4,7 +4,7 @@ import random
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.config import ConfigProblem, parse
 
@@ -357,13 +357,11 @@ def test_a_thousand_streams_are_read_in_a_second_or_so() -> None:
     assert len(parsed.config.streams) == 1000
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ab =;{}#\"'\\\n", max_size=80))
 def test_no_text_breaks_it(text: str) -> None:
     parse(text)
 
 
-@settings(deadline=None, max_examples=150)
 @given(st.integers(0, 2**32), st.integers(1, 8))
 def test_no_damage_to_a_valid_file_breaks_it(seed: int, cuts: int) -> None:
     rng = random.Random(seed)

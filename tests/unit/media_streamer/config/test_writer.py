@@ -8,7 +8,7 @@ from .samples import EVERYTHING
 from .strategies import configs
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(configs())
 def test_a_written_configuration_reads_back(config: ServerConfig) -> None:
     text = write(config)

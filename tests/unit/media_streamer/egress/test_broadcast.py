@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.egress import broadcast as module
 from media_streamer.egress.access import Access, AccessDenied, AccessRequest
@@ -235,7 +235,6 @@ async def test_many_viewers_get_the_chunks_of_an_interval_at_once(bench):
     assert (transport.sent[5:], late.sent[1:]) == ([b"u"], [b"u"])
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(["key", "chunk", "chunk", "gap", "attach", "leave"]), max_size=40))
 def test_holding_back_changes_no_byte(steps):
     async def play(viewers: int) -> list[bytes]:
@@ -261,7 +260,6 @@ def test_holding_back_changes_no_byte(steps):
     assert asyncio.run(play(0)) == asyncio.run(play(WRITES_A_SECOND))
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.tuples(st.booleans(), st.integers(1, 400), st.booleans()), max_size=60),
     st.integers(100, 1000),

@@ -1,6 +1,6 @@
 """The quarantine isolates a culprit and gives everybody else back."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from media_streamer.supervisor.quarantine import (
@@ -18,7 +18,6 @@ NAMES = [f"s{number}" for number in range(40)]
     innocent=st.sets(st.sampled_from(NAMES[1:]), max_size=39),
     delay=st.floats(0.1, TRIAL_SECONDS - 0.1),
 )
-@settings(max_examples=60)
 def test_the_culprit_is_isolated_and_the_others_return(innocent: set[str], delay: float) -> None:
     quarantine, now = Quarantine(), 1000.0
     streams = innocent | {"s0"}

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import replace
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.media import boxes
 from media_streamer.media.frame import TIME_BASE, Frame, Track
@@ -39,7 +39,6 @@ def samples(part: Part, video: bool) -> tuple[int, list[tuple[int, ...]]]:
     return int.from_bytes(tfdt[4:], "big"), rows
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.tuples(st.integers(500, 17_000), st.booleans(), st.integers(0, 9000)),

@@ -2,7 +2,7 @@
 
 import itertools
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.protocols.hls.playlist import QUERY, Timing, render_master, render_media
 from media_streamer.protocols.hls.state import Init, Part, Segment, Track
@@ -88,7 +88,6 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(steps)
 def test_every_playlist_and_every_update_obeys_the_rules(history):
     track = Track("v1")
