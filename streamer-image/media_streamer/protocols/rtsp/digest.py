@@ -1,0 +1,141 @@
+"""Basic and Digest authentication of RTSP: both sides (RFC 2617, RFC 7616).
+
+A server side has no accounts of its own: who asks proves that the password which the request has to
+carry is known. A nonce holds for `NONCE_SECONDS` and proves by itself that it is ours.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+import secrets
+import time
+from dataclasses import dataclass
+
+NONCE_SECONDS = 300.0
+REALM = "media-server"
+_FIELD = re.compile(r'([A-Za-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What an Authorization header says."""
+
+    scheme: str
+    user: str
+    password: str = ""
+    """Of Basic alone."""
+    fields: tuple[tuple[str, str], ...] = ()
+
+
+def parse(header: str) -> Credentials | None:
+    """Credentials of a header, None if it is none of the two schemes."""
+    scheme, _, rest = header.strip().partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            text = base64.b64decode(rest.strip(), validate=True).decode("utf-8", "surrogateescape")
+        except (binascii.Error, ValueError):
+            return None
+        user, colon, password = text.partition(":")
+        return Credentials("basic", user, password) if colon else None
+    if scheme.lower() == "digest":
+        fields = {name.lower(): quoted or bare for name, quoted, bare in _FIELD.findall(rest)}
+        if "response" not in fields or "username" not in fields:
+            return None
+        return Credentials("digest", fields["username"], fields=tuple(fields.items()))
+    return None
+
+
+class Challenger:
+    """Makes challenges and checks what comes back."""
+
+    def __init__(self, realm: str = REALM) -> None:
+        self._realm = realm
+        self._key = secrets.token_bytes(32)
+
+    def challenges(self, now: float | None = None) -> list[str]:
+        """Values of WWW-Authenticate, the better scheme first."""
+        at = int(time.time() if now is None else now)
+        nonce = f"{at:x}-{self._sign(at)}"
+        return [
+            f'Digest realm="{self._realm}", nonce="{nonce}", algorithm=MD5',
+            f'Basic realm="{self._realm}"',
+        ]
+
+    def is_correct(
+        self, given: Credentials, password: str, method: str, now: float | None = None
+    ) -> bool:
+        """Whether `given` proves `password`, whoever the user is."""
+        if given.scheme == "basic":
+            return hmac.compare_digest(
+                given.password.encode("utf-8", "surrogateescape"), password.encode()
+            )
+        fields = dict(given.fields)
+        if not self._is_ours(fields.get("nonce", ""), time.time() if now is None else now):
+            return False
+        expected = response(
+            given.user, self._realm, password, method, fields.get("uri", ""), fields
+        )
+        return hmac.compare_digest(expected.encode(), fields["response"].lower().encode())
+
+    def _is_ours(self, nonce: str, now: float) -> bool:
+        text, _, signature = nonce.partition("-")
+        try:
+            at = int(text[:16], 16)
+        except ValueError:
+            return False
+        fresh = 0 <= now - at + 1 <= NONCE_SECONDS
+        return hmac.compare_digest(signature.encode(), self._sign(at).encode()) and fresh
+
+    def _sign(self, at: int) -> str:
+        return hmac.new(self._key, at.to_bytes(8, "big"), hashlib.sha256).hexdigest()[:32]
+
+
+def response(
+    user: str, realm: str, password: str, method: str, uri: str, fields: dict[str, str]
+) -> str:
+    """`response` of a Digest (RFC 7616 3.4.1): MD5 or SHA-256, with or without qop=auth."""
+    sha256 = fields.get("algorithm", "").upper() == "SHA-256"
+    new = hashlib.sha256 if sha256 else hashlib.md5
+
+    def digest(text: str) -> str:
+        return new(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+    first, second = digest(f"{user}:{realm}:{password}"), digest(f"{method}:{uri}")
+    nonce = fields.get("nonce", "")
+    if fields.get("qop") == "auth":
+        middle = f"{nonce}:{fields.get('nc', '')}:{fields.get('cnonce', '')}:auth"
+    else:
+        middle = nonce
+    return digest(f"{first}:{middle}:{second}")
+
+
+def authorization(challenges: list[str], user: str, password: str, method: str, uri: str) -> str:
+    """Our answer to a server's challenge; empty if it names no scheme that is known."""
+    for challenge in challenges:
+        scheme, _, rest = challenge.strip().partition(" ")
+        if scheme.lower() != "digest":
+            continue
+        fields = {name.lower(): quoted or bare for name, quoted, bare in _FIELD.findall(rest)}
+        if fields.get("algorithm", "MD5").upper() not in ("MD5", "SHA-256"):
+            continue
+        if "auth" in fields.get("qop", "").replace(" ", "").split(","):
+            fields |= {"qop": "auth", "nc": "00000001", "cnonce": secrets.token_hex(8)}
+        else:
+            fields.pop("qop", None)
+        realm = fields.get("realm", "")
+        answer = response(user, realm, password, method, uri, fields)
+        parts = {"username": user, "realm": realm, "nonce": fields.get("nonce", ""), "uri": uri}
+        text = ", ".join(f'{name}="{value}"' for name, value in parts.items())
+        text += f', response="{answer}"'
+        for name in ("algorithm", "qop", "nc"):
+            if name in fields:
+                text += f", {name}={fields[name]}"
+        for name in ("cnonce", "opaque"):
+            if name in fields:
+                text += f', {name}="{fields[name]}"'
+        return f"Digest {text}"
+    if any(challenge.strip().lower().startswith("basic") for challenge in challenges):
+        return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    return ""
