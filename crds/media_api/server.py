@@ -37,6 +37,7 @@ from media_api.units import (
     Url,
 )
 from media_api.vod import VodConfig
+from media_api.web_origin import WebOrigin
 
 DEFAULT_AUTH_TOKEN = "token"  # query parameter that carries a viewer's token
 TlsVersion = Literal["tlsv1", "tlsv1.1", "tlsv1.2", "tlsv1.3"]
@@ -233,10 +234,15 @@ class ServerConfigBase(ApiModel):
     )
     view_auth: AdminCredentials | None = Field(default=None, description="May read the API.")
     edit_auth: AdminCredentials | None = Field(
-        default=None, description="May do everything. Default: the API is open."
+        default=None,
+        description="May do everything. Default: nobody; who is on this machine may read.",
     )
     api_allowed_from: Annotated[list[Cidr], Field(max_length=256)] | None = Field(
         default=None, description="Networks that may use the API, as 10/8. Default: all."
+    )
+    api_allowed_origins: Annotated[list[WebOrigin], Field(max_length=256)] | None = Field(
+        default=None,
+        description="Web sites whose pages may use the API, as https://HOST. Default: none.",
     )
     trusted_proxies: Annotated[list[Cidr], Field(max_length=256)] | None = Field(
         default=None,

@@ -23,6 +23,12 @@ ADDRESSES = "X-Forwarded-For"
 SIGNATURE = "X-Forwarded-Signature"
 """Hex HMAC-SHA256 of the value of X-Forwarded-For; ours."""
 MAX_HOPS = 16
+CLIENT = "X-Real-IP"
+"""To the API only, set by the egress worker: the client's address."""
+RELAYED = "X-Relayed"
+"""To the API only: a proxy that nobody vouches for passed the request on, so who sent it is not
+who holds the connection."""
+_PROXY_HEADERS = (ADDRESSES, CLIENT, "Forwarded", "Via")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -35,6 +41,11 @@ def signing_key(cluster_key: str) -> bytes:
 def sign(key: bytes, addresses: str) -> str:
     """Value of X-Forwarded-Signature for a value of X-Forwarded-For."""
     return hmac.new(key, _bytes(addresses), hashlib.sha256).hexdigest()
+
+
+def names_others(headers: CIMultiDictProxy[str]) -> bool:
+    """True if a proxy says that the request is somebody else's, believed or not."""
+    return any(name in headers for name in _PROXY_HEADERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,14 @@
 """Who may use the API. Pure: a request's words and the configuration in, a right out.
 
 `edit_auth` may do everything, `view_auth` may read, the cluster key may do everything. Where
-neither `edit_auth` nor `view_auth` is configured the API is open. Wrong credentials are 403;
-missing ones are 401 with a challenge, so that a browser asks for them.
+neither `edit_auth` nor `view_auth` is configured, who is on this machine may read without secrets,
+and nobody may change anything but with the cluster key. Wrong credentials are 403; missing ones
+are 401 with a challenge, so that a browser asks for them.
 """
 
 import ipaddress
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 from media_api.auth import AdminCredentials
@@ -17,25 +19,53 @@ from media_rest.errors import ApiError
 Right = Literal["view", "edit"]
 
 CHALLENGE = 'Basic realm="streamer", charset="UTF-8"'
+NO_LOGIN = (
+    "this server has no login: write `edit_auth LOGIN PASSWORD;` into its configuration or set"
+    " STREAMER_EDIT_AUTH. Until then it may be read from its own machine only"
+)
 
 
-def right_of(
-    config: ServerConfig, authorization: str | None, ip: str, now: float, interactive: bool
-) -> Right:
-    """The caller's right. Raises ApiError 401 or 403.
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request. `local`: a program on this machine, not a proxy in front of others.
 
-    `now` is Unix seconds; `interactive` is False for scripts that show their own login form.
+    `interactive` is False for scripts that show their own login form.
     """
-    if config.api_allowed_from is not None and not _inside(ip, config.api_allowed_from):
-        raise ApiError(403, "address_not_allowed", f"the API may not be used from {ip}")
+
+    ip: str
+    local: bool = False
+    interactive: bool = True
+
+
+def right_of(config: ServerConfig, authorization: str | None, caller: Caller, now: float) -> Right:
+    """The caller's right; `now` is Unix seconds. Raises ApiError 401 or 403."""
+    if config.api_allowed_from is not None and not _inside(caller.ip, config.api_allowed_from):
+        raise ApiError(403, "address_not_allowed", f"the API may not be used from {caller.ip}")
     try:
         credentials = parse_authorization(authorization)
     except CredentialsError as error:
         raise ApiError(403, "authorization_failed", str(error)) from None
+    if credentials is not None and (right := _right_by(config, credentials, now)) is not None:
+        return right
     if config.edit_auth is None and config.view_auth is None:
-        return "edit"
+        if caller.local:
+            return "view"
+        raise ApiError(403, "no_login_configured", NO_LOGIN)
     if credentials is None:
-        raise _missing(interactive)
+        raise _missing(caller.interactive)
+    raise ApiError(403, "authorization_failed", "wrong login or password")
+
+
+def require(right: Right, needed: Literal["view", "edit"], config: ServerConfig) -> None:
+    """Raises ApiError 403 if `right` is not enough."""
+    if needed != "edit" or right == "edit":
+        return
+    if config.edit_auth is None:
+        raise ApiError(403, "no_login_configured", NO_LOGIN)
+    raise ApiError(403, "read_only", "this login may only read: use that of edit_auth")
+
+
+def _right_by(config: ServerConfig, credentials: Credentials, now: float) -> Right | None:
     if _is(credentials, config.edit_auth):
         return "edit"
     key = config.cluster_key or ""
@@ -45,15 +75,7 @@ def right_of(
         raise ApiError(
             403, "clock_skew", "the clocks of the two servers differ too much: synchronise them"
         )
-    if _is(credentials, config.view_auth):
-        return "view"
-    raise ApiError(403, "authorization_failed", "wrong login or password")
-
-
-def require(right: Right, needed: Literal["view", "edit"]) -> None:
-    """Raises ApiError 403 if `right` is not enough."""
-    if needed == "edit" and right != "edit":
-        raise ApiError(403, "read_only", "this login may only read: use that of edit_auth")
+    return "view" if _is(credentials, config.view_auth) else None
 
 
 def _is(credentials: Credentials, user: AdminCredentials | None) -> bool:

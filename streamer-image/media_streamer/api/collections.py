@@ -10,7 +10,7 @@ from media_rest.query import parse_query, run_query
 from media_rest.redact import redact
 
 from media_streamer.api.answers import JsonObject, json_answer, json_body, no_content
-from media_streamer.api.middleware import reads_only
+from media_streamer.api.guard import reads_only
 from media_streamer.api.route import Route, server_of
 from media_streamer.config.binder import NAMED_LISTS
 

@@ -17,8 +17,8 @@ from media_streamer.api.answers import (
     sends_text,
     text_body,
 )
-from media_streamer.api.auth import require
-from media_streamer.api.middleware import reads_only
+from media_streamer.api.auth import Right, require
+from media_streamer.api.guard import reads_only
 from media_streamer.api.route import Route, server_of
 from media_streamer.config import ConfigProblem
 from media_streamer.supervisor.configuration import config_error
@@ -34,7 +34,8 @@ async def get_config(request: web.Request) -> web.Response:
         return metrics_answer(server_families(stats, server.id), form)
     if "text/plain" in request.headers.get("Accept", ""):
         # Directives hide their secrets nowhere: the text is for who may change it.
-        require("view" if reads_only(request) else "edit", "edit")
+        right: Right = "view" if reads_only(request) else "edit"
+        require(right, "edit", server.configuration.current)
         return web.Response(
             text=await server.configuration.text(), content_type="text/plain", charset="utf-8"
         )

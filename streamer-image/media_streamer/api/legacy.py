@@ -6,7 +6,7 @@ from media_rest.openmetrics import CONTENT_TYPES, render, server_families, strea
 from media_rest.redact import redact
 
 from media_streamer.api.answers import JsonObject, json_answer
-from media_streamer.api.middleware import reads_only
+from media_streamer.api.guard import reads_only
 from media_streamer.api.route import Route, server_of
 from media_streamer.api.streams import public_url, stream_state
 from media_streamer.supervisor.catalog import Stream

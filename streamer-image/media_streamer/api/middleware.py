@@ -1,73 +1,49 @@
-"""What every request goes through: CORS, login, errors as JSON, gzip."""
+"""What every request goes through: errors as JSON, gzip, and what a browser is told of answers."""
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
-from media_rest.credentials import client_address
 from media_rest.errors import ApiError, error_body, validation_error
+from media_rest.same_origin import cors_headers
 from pydantic import ValidationError
 
 from media_streamer.api.answers import json_answer
-from media_streamer.api.auth import require, right_of
-from media_streamer.api.route import Handler, Need, server_of
+from media_streamer.api.guard import refuse_foreign_page
+from media_streamer.api.route import server_of
 from media_streamer.config import EditError
 
 log = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_SECONDS = 60.0
 MIN_GZIP_BYTES = 1024
-CORS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Methods": "GET, PUT, POST, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": "*, Authorization",
-    "Access-Control-Expose-Headers": "*",
-    "Access-Control-Allow-Private-Network": "true",
+BROWSER_RULES = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
 }
-RIGHT = web.RequestKey("right", str)
-"""What the sender of a request may do, `view` or `edit`."""
-
-
-def guarded(handler: Handler, need: Need) -> Handler:
-    """The handler behind the login that it needs."""
-
-    async def guard(request: web.Request) -> web.StreamResponse:
-        if need != "open":
-            config = server_of(request).configuration.current
-            right = right_of(
-                config,
-                request.headers.get("Authorization"),
-                # The egress worker sets the header itself, whatever the client sent.
-                client_address(request.headers, "127.0.0.1"),
-                time.time(),
-                request.headers.get("X-Requested-With") is None,
-            )
-            require(right, need)
-            request[RIGHT] = right
-        return await handler(request)
-
-    return guard
-
-
-def reads_only(request: web.Request) -> bool:
-    """True if secrets must be hidden from the sender."""
-    return bool(request.get(RIGHT) != "edit")
+"""No page of another site gets hold of an answer, not even as an image or a script."""
 
 
 @web.middleware
 async def api_middleware(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Errors become JSON, every answer may be read by any page."""
+    """Errors become JSON; a browser shows answers to our own pages and to those allowed."""
     response = await _answer(request, handler)
     if response.prepared:
         return response
-    response.headers.update(CORS)
+    allowed = server_of(request).configuration.current.api_allowed_origins or ()
+    for name, value in BROWSER_RULES.items():
+        response.headers.setdefault(name, value)
+    if cors := cors_headers(request.headers, allowed):
+        response.headers.update(cors)
+        if "Access-Control-Allow-Origin" in cors:
+            response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     body = response.body if isinstance(response, web.Response) else None
     if isinstance(body, bytes) and len(body) >= MIN_GZIP_BYTES:
-        response.headers["Vary"] = "Accept-Encoding"
+        response.headers.add("Vary", "Accept-Encoding")
         if "gzip" in request.headers.get("Accept-Encoding", "").lower():
             response.enable_compression(web.ContentCoding.gzip)
     return response
@@ -76,9 +52,9 @@ async def api_middleware(
 async def _answer(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    if request.method == "OPTIONS":
-        return web.Response(status=204)
     try:
+        if request.method == "OPTIONS":
+            return _preflight(request)
         async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
             return await handler(request)
     except ApiError as error:
@@ -109,3 +85,9 @@ async def _answer(
     except Exception as error:
         log.exception("%s %s failed", request.method, request.path)
         return json_answer(error_body(error), 500)
+
+
+def _preflight(request: web.Request) -> web.Response:
+    """What a page asks before it sends what a form could not. Raises ApiError 403."""
+    refuse_foreign_page(request, changes=True)
+    return web.Response(status=204, headers={"Allow": "GET, HEAD, PUT, POST, DELETE, OPTIONS"})

@@ -10,7 +10,8 @@ from aiohttp import web
 
 from media_streamer.api import collections, config, legacy, sessions, streams
 from media_streamer.api.answers import MAX_BODY_BYTES, json_answer
-from media_streamer.api.middleware import api_middleware, guarded
+from media_streamer.api.guard import guarded
+from media_streamer.api.middleware import api_middleware
 from media_streamer.api.openapi import openapi
 from media_streamer.api.port import Server
 from media_streamer.api.route import SERVER, Route

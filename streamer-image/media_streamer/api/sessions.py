@@ -7,7 +7,7 @@ from media_rest.query import parse_query, run_query
 from media_rest.redact import redact
 
 from media_streamer.api.answers import JsonObject, json_answer, no_content
-from media_streamer.api.middleware import reads_only
+from media_streamer.api.guard import reads_only
 from media_streamer.api.route import Route, server_of
 
 

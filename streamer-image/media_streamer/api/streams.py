@@ -23,7 +23,7 @@ from media_streamer.api.answers import (
     metrics_format,
     no_content,
 )
-from media_streamer.api.middleware import reads_only
+from media_streamer.api.guard import reads_only
 from media_streamer.api.port import Server
 from media_streamer.api.route import Route, server_of
 from media_streamer.supervisor.catalog import Stream

@@ -230,7 +230,7 @@ def _code_of_value_error(key: str) -> str:
         return "bad_url"
     return (
         "bad_value"
-        if key in ("api_allowed_from", "auto_token", "trusted_proxies")
+        if key in ("api_allowed_from", "api_allowed_origins", "auto_token", "trusted_proxies")
         else "wrong_type"
     )
 

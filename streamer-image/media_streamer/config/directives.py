@@ -183,6 +183,7 @@ GLOBAL_ENTRIES: dict[str, Shape] = {
     "view_auth": Credentials("view_auth"),
     "edit_auth": Credentials("edit_auth"),
     "api_allowed_from": Words("api_allowed_from", free_words=True),
+    "api_allowed_origins": Words("api_allowed_origins", free_words=True),
     "trusted_proxies": Words("trusted_proxies", free_words=True),
     "url_prefix": Value("url_prefix", bare=False),
     "nvidia_monitor": Value("nvidia_monitor", bare=True),

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from media_streamer.config.binder import ParsedConfig, bind
 from media_streamer.config.environment import apply_environment
 from media_streamer.config.grammar import Directive, Tree, Word, parse_tree
+from media_streamer.config.log_files import check_log_files, log_directory
 from media_streamer.config.problems import ConfigProblem
 from media_streamer.config.tls import check_tls
 from media_streamer.config.writer import write
@@ -163,11 +164,13 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> LoadedCo
     added = sorted(_glob(drop_ins, "*.conf") + _glob(drop_ins, "*.json"))
     trees += [reader.read(file) for file in added]
     parsed: ParsedConfig = bind(trees)
-    environment = apply_environment(parsed.config, os.environ if environ is None else environ)
+    environ = os.environ if environ is None else environ
+    environment = apply_environment(parsed.config, environ)
+    sinks = check_log_files(parsed, parsed.config, log_directory(environ))
     certificates = check_tls(parsed, parsed.config, main.absolute().parent)
     order = {str(file): index for index, file in enumerate(reader.files)}
     errors = sorted(
-        [*parsed.errors, *certificates, *environment],
+        [*parsed.errors, *certificates, *sinks, *environment],
         key=lambda item: (order.get(item.filename, len(order)), item.line, item.col),
     )
     return LoadedConfig(parsed.config, errors, parsed.warnings, reader.files)

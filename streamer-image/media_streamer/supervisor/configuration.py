@@ -8,17 +8,20 @@ then applied, so that a restart shows the same; changes happen one after another
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from media_api.base import ApiModel, JsonObject
+from media_api.events import EventSinkConfig
 from media_api.files import write_file
 from media_api.server import Listeners, ServerConfig
 
 from media_streamer.config import ConfigProblem, EditError, load, parse, save_global, save_objects
 from media_streamer.config.binder import NAMED_LISTS
 from media_streamer.config.edit import NEW_FILE_MODE
+from media_streamer.config.log_files import check_log_files, log_directory, refused_sinks
+from media_streamer.supervisor.first_login import settle_login
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +33,15 @@ Apply = Callable[[ServerConfig, ServerConfig], None]
 
 
 class Configuration:
-    """One per supervisor. `apply` is called after each change that holds."""
+    """One per supervisor. `apply` is called after each change that holds.
 
-    def __init__(self, path: Path, environ: Mapping[str, str], apply: Apply) -> None:
+    `state`: directory of what is kept beside the file.
+    """
+
+    def __init__(self, path: Path, environ: Mapping[str, str], apply: Apply, state: Path) -> None:
         self.path = path
+        self.log_directory = log_directory(environ)
+        self._state = state
         self._environ = environ
         self._apply = apply
         self._lock = asyncio.Lock()
@@ -86,7 +94,7 @@ class Configuration:
     async def check_text(self, text: str) -> list[ConfigProblem]:
         """Errors of a text that somebody would like to save."""
         parsed = await asyncio.to_thread(parse, text, str(self.path))
-        return parsed.errors
+        return [*parsed.errors, *check_log_files(parsed, parsed.config, self.log_directory)]
 
     async def save_object(self, key: str, name: str, item: ApiModel | None) -> None:
         """Save one object of the list `key` (None deletes it) and apply it.
@@ -96,6 +104,7 @@ class Configuration:
         """
         unique = NAMED_LISTS[key][1]
         new_name = name if item is None else str(getattr(item, unique))
+        self._refuse_sinks([item])
         async with self._lock:
             items = list(getattr(self.current, key))
             if new_name != name and any(getattr(one, unique) == new_name for one in items):
@@ -116,6 +125,7 @@ class Configuration:
         Raises EditError, OSError or ValidationError.
         """
         checked = ServerConfig.model_validate({k: v for k, v in changes.items() if v is not None})
+        self._refuse_sinks(checked.event_sinks)
         async with self._lock:
             for key, value in changes.items():
                 if key in NAMED_LISTS:
@@ -128,6 +138,12 @@ class Configuration:
             if not problems:
                 self._hold(config)
             return problems
+
+    def _refuse_sinks(self, items: Iterable[ApiModel | None]) -> None:
+        """Raises EditError for an event sink that would write somewhere else."""
+        sinks = [item for item in items if isinstance(item, EventSinkConfig)]
+        for reason in refused_sinks(sinks, self.log_directory).values():
+            raise EditError(reason)
 
     def _hold(self, config: ServerConfig) -> None:
         old, self.current = self.current, config
@@ -148,6 +164,7 @@ class Configuration:
             ]
             if loaded.config.listeners is None:
                 loaded.config.listeners = DEFAULT_LISTENERS
+        await asyncio.to_thread(settle_login, loaded.config, self._state)
         for problem in problems:
             log.error("configuration: %s", problem)
         for problem in loaded.warnings:

@@ -78,9 +78,11 @@ class Supervisor:
         self.streams = StreamControl(
             settings, self.egress.directory_changed, self._stream_gone, self._start_quarantine
         )
-        self.configuration = Configuration(settings.config_path, environ, self._apply)
+        self.configuration = Configuration(
+            settings.config_path, environ, self._apply, settings.state
+        )
         self.stats = ServerStats(settings.hostname, self.streams.catalog, self.sessions)
-        self.events = EventBus(lambda: self.stats.hostname)
+        self.events = EventBus(lambda: self.stats.hostname, self.configuration.log_directory)
         self.streams.on_event = self._stream_event
         self.sessions.on_event = self._session_event
         self.external: ExternalConfig | None = None

@@ -13,6 +13,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.http.request import peer_ip
+from media_streamer.forwarded import CLIENT, RELAYED, names_others
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,14 @@ _HOP_BY_HOP = frozenset(
 )
 """RFC 9110, 7.6.1: not passed on by an intermediary."""
 _OURS = frozenset(
-    {"forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-signature", "x-real-ip"}
+    {
+        "forwarded",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-signature",
+        CLIENT.lower(),
+        RELAYED.lower(),
+    }
 )
 
 
@@ -89,7 +98,9 @@ def _request_headers(request: web.BaseRequest, ip: str) -> CIMultiDict[str]:
     headers = _end_to_end(request.headers)
     for name in _OURS:
         headers.popall(name, None)
-    headers["X-Forwarded-For"] = headers["X-Real-IP"] = ip
+    headers["X-Forwarded-For"] = headers[CLIENT] = ip
+    if ip == peer_ip(request) and names_others(request.headers):
+        headers[RELAYED] = "1"
     headers["X-Forwarded-Proto"] = "https" if request.secure else "http"
     return headers
 

@@ -10,12 +10,14 @@ import itertools
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 from media_api.events import EventSinkConfig
 from media_rest.redact import redact_text
 
+from media_streamer.config.log_files import SCHEMES, log_file, refused_sinks
 from media_streamer.supervisor.events.delivery import FileDelivery, HttpDelivery
 from media_streamer.supervisor.events.sink import Event, EventSink
 
@@ -31,10 +33,14 @@ EVENT_LEVELS = {
 
 
 class EventBus:
-    """One per server. `close` waits a moment for what is still to be delivered."""
+    """One per server. `close` waits a moment for what is still to be delivered.
 
-    def __init__(self, hostname: Callable[[], str]) -> None:
+    `log_directory`: where sinks that are files may lie.
+    """
+
+    def __init__(self, hostname: Callable[[], str], log_directory: Path) -> None:
         self._hostname = hostname
+        self._log_directory = log_directory
         self._sinks: dict[str, EventSink] = {}
         # Microseconds of the start: above every number of earlier runs, and exact in JSON (2^53).
         self._numbers = itertools.count(time.time_ns() // 1000)
@@ -42,6 +48,7 @@ class EventBus:
         """Counters of sinks that are no longer configured: a metric never falls."""
         self._http: aiohttp.ClientSession | None = None
         self._configured: list[EventSinkConfig] = []
+        self._refused: dict[str, str] = {}
 
     def emit(self, event: str, **fields: Any) -> None:
         """Give an event to the sinks; fields without a value are left out."""
@@ -69,7 +76,15 @@ class EventBus:
         self._configured = configs
         if self._http is None:
             return
-        wanted = {config.name: config for config in configs if _has_delivery(config)}
+        self._refused = {
+            configs[index].name: reason
+            for index, reason in refused_sinks(configs, self._log_directory).items()
+        }
+        wanted = {
+            config.name: config
+            for config in configs
+            if _has_delivery(config) and config.name not in self._refused
+        }
         undelivered: dict[str, list[Event]] = {}
         for name, sink in list(self._sinks.items()):
             if wanted.get(name) != sink.config:
@@ -79,7 +94,7 @@ class EventBus:
                     self._gone[key] += value
         for name, config in wanted.items():
             if name not in self._sinks:
-                self._sinks[name] = EventSink(config, _delivery(config, self._http))
+                self._sinks[name] = EventSink(config, self._delivery(config, self._http))
             for event in undelivered.pop(name, ()):
                 self._sinks[name].put(event)
 
@@ -89,12 +104,27 @@ class EventBus:
         return {key: gone + sum(one[key] for one in counters) for key, gone in self._gone.items()}
 
     def alerts(self) -> dict[str, str]:
-        """Sinks that cannot be reached now, in words."""
+        """Sinks that get nothing now, in words."""
+        problems = self._refused | {name: sink.problem for name, sink in self._sinks.items()}
         return {
-            f"event_sink_{name}": f"event sink {name}: {sink.problem}"
-            for name, sink in self._sinks.items()
-            if sink.problem
+            f"event_sink_{name}": f"event sink {name}: {problem}"
+            for name, problem in problems.items()
+            if problem
         }
+
+    def _delivery(
+        self, config: EventSinkConfig, http: aiohttp.ClientSession
+    ) -> HttpDelivery | FileDelivery:
+        if (scheme := config.url.partition("://")[0]) in SCHEMES:
+            return FileDelivery(
+                log_file(config.url, self._log_directory),
+                self._log_directory,
+                as_json=scheme == "jsonlog",
+                max_size=config.max_size,
+                kept=config.max_depth,
+            )
+        log.info("event sink %s: events go to %s", config.name, redact_text(config.url))
+        return HttpDelivery(http, config.url)
 
     async def close(self) -> None:
         """Deliver what can be delivered at once, then end."""
@@ -113,13 +143,3 @@ def _is_loud_enough(event: Event, config: EventSinkConfig) -> bool:
 def _has_delivery(config: EventSinkConfig) -> bool:
     """False for a script, which `unsupported.py` reports."""
     return not config.url.startswith("lua://")
-
-
-def _delivery(config: EventSinkConfig, http: aiohttp.ClientSession) -> HttpDelivery | FileDelivery:
-    scheme, _, rest = config.url.partition("://")
-    if scheme in {"log", "jsonlog"}:
-        return FileDelivery(
-            rest, as_json=scheme == "jsonlog", max_size=config.max_size, kept=config.max_depth
-        )
-    log.info("event sink %s: events go to %s", config.name, redact_text(config.url))
-    return HttpDelivery(http, config.url)

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 HTTP_SECONDS = 10.0
 ROTATED_KEPT = 7
+FILE_MODE = 0o640
 
 
 class HttpDelivery:
@@ -45,10 +46,16 @@ class HttpDelivery:
 
 
 class FileDelivery:
-    """Lines appended to a file, which is rotated by size: FILE, FILE.1 (newest) … FILE.N."""
+    """Lines appended to a file, which is rotated by size: FILE, FILE.1 (newest) … FILE.N.
 
-    def __init__(self, path: str, *, as_json: bool, max_size: int | None, kept: int | None) -> None:
-        self._path = Path(path)
+    It lies below `directory`; links that lead out of that are not followed.
+    """
+
+    def __init__(
+        self, path: Path, directory: Path, *, as_json: bool, max_size: int | None, kept: int | None
+    ) -> None:
+        self._path = path
+        self._directory = directory
         self._as_json = as_json
         self._max_size = max_size
         self._kept = max(ROTATED_KEPT if kept is None else kept, 1)
@@ -68,13 +75,15 @@ class FileDelivery:
         return " ".join(f"{key}={_word(value)}" for key, value in event.items())
 
     def _append(self, text: str) -> None:
+        if not self._path.parent.resolve().is_relative_to(self._directory.resolve()):
+            raise ValueError(f"a link leads out of {self._directory}")
         self._path.parent.mkdir(parents=True, exist_ok=True)
         data = text.encode("utf-8", "replace")
         if self._max_size and self._path.exists():
             size = self._path.stat().st_size
             if size and size + len(data) > self._max_size:
                 self._rotate()
-        with self._path.open("ab") as file:
+        with open(self._path, "ab", opener=_open_no_link) as file:
             file.write(data)
 
     def _rotate(self) -> None:
@@ -85,6 +94,10 @@ class FileDelivery:
 
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, FILE_MODE)
 
 
 def _word(value: object) -> str:

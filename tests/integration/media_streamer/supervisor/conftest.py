@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.streamer import VIEWER, Streamer, ffprobe, free_port, until
+from tests.support.streamer import ADMIN, VIEWER, Streamer, ffprobe, free_port, until
 
-__all__ = ["VIEWER", "Streamer", "ffprobe", "free_port", "until"]
+__all__ = ["ADMIN", "VIEWER", "Streamer", "ffprobe", "free_port", "until"]
 
 
 @pytest.fixture

@@ -186,8 +186,10 @@ async def test_no_file_means_defaults_and_the_api_makes_it(
     streamer: Streamer, tmp_path: Path
 ) -> None:
     streamer.config = tmp_path / "sub" / "new.conf"
-    await streamer.serve(STREAMER_HTTP=f"127.0.0.1:{streamer.http_port}")
-    status, _ = await streamer.api("PUT", "/streams/x", auth=None, json={"title": "T"})
+    await streamer.serve(
+        STREAMER_HTTP=f"127.0.0.1:{streamer.http_port}", STREAMER_EDIT_AUTH="admin secret"
+    )
+    status, _ = await streamer.api("PUT", "/streams/x", json={"title": "T"})
     assert status == 200
     assert "stream x" in streamer.config.read_text()
 

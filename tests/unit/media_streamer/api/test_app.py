@@ -18,8 +18,9 @@ from media_streamer.supervisor.supervisor import Supervisor
 from yarl import URL
 
 BASE = "/streamer/api/v3"
+ADMIN = {"Authorization": basic_header("admin", "secret")}
 CONFIG = """
-http 8080;
+http 8080; edit_auth admin secret;
 stream a { input fake://fake; title "Anna"; position 2; }
 stream dir/b { input rtsp://u:SECRET@192.0.2.1/x; position 1; }
 stream c { input publish://; disabled; password PUBLISH; }
@@ -34,6 +35,8 @@ class Api:
         self.supervisor, self.client, self.path = supervisor, client, path
 
     async def call(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        """As the administrator, unless `headers` say otherwise."""
+        options.setdefault("headers", ADMIN)
         async with self.client.request(method, path, **options) as answer:
             text = await answer.text()
             if answer.content_type != "application/json":
@@ -82,14 +85,15 @@ async def test_lists(api: Api) -> None:
 async def test_names_with_slashes(api: Api, path: str) -> None:
     root = str(api.client.make_url("/")).rstrip("/")
     url = URL(f"{root}{BASE}/streams/{path}", encoded=True)
-    async with api.client.session.get(url) as answer:
+    async with api.client.session.get(url, headers=ADMIN) as answer:
         assert (await answer.json())["name"] == "dir/b"
 
 
 async def test_form_of_answers(api: Api) -> None:
-    async with api.client.get(f"{BASE}/streams", headers={"Accept-Encoding": "gzip"}) as answer:
+    zipped = {**ADMIN, "Accept-Encoding": "gzip"}
+    async with api.client.get(f"{BASE}/streams", headers=zipped) as answer:
         assert answer.headers["Content-Encoding"] == "gzip"
-        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert answer.headers["Cache-Control"] == "no-store"
     assert (await api.call("HEAD", f"{BASE}/streams/a"))[0] == 200
     assert (await api.call("OPTIONS", f"{BASE}/streams/a"))[0] == 204
     assert (await api.call("POST", f"{BASE}/streams"))[0] == 405
@@ -179,16 +183,15 @@ async def test_the_older_api(api: Api) -> None:
 
 
 async def test_logins(api: Api) -> None:
-    body = {"edit_auth": "admin secret", "view_auth": "viewer look"}
+    body = {"view_auth": "viewer look"}
     assert (await api.call("PUT", f"{BASE}/config", json=body))[0] == 200
     viewer = {"Authorization": basic_header("viewer", "look")}
-    admin = {"Authorization": basic_header("admin", "secret")}
-    assert (await api.call("GET", f"{BASE}/streams"))[0] == 401
+    assert (await api.call("GET", f"{BASE}/streams", headers={}))[0] == 401
     script = {"X-Requested-With": "fetch"}
     assert (await api.call("GET", f"{BASE}/streams", headers=script))[0] == 403
     for path in ("/monitoring/liveness", "/ui_settings", "/openapi.json"):
-        assert (await api.call("GET", BASE + path))[0] == 200
-    assert (await api.call("GET", f"{BASE}/monitoring/readiness"))[0] == 503
+        assert (await api.call("GET", BASE + path, headers={}))[0] == 200
+    assert (await api.call("GET", f"{BASE}/monitoring/readiness", headers={}))[0] == 503
     assert "SECRET" not in json.dumps(await api.get(f"{BASE}/streams", headers=viewer))
     guess = await api.get(f"{BASE}/streams?password_like=PUB", headers=viewer)
     assert guess["streams"] == [], "a filter must not tell whether a guess is right"
@@ -197,11 +200,84 @@ async def test_logins(api: Api) -> None:
     assert not {"SECRET", "secret", "look"} & set(json.dumps(body).replace('"', " ").split())
     assert (await api.call("PUT", f"{BASE}/streams/x", headers=viewer, json={}))[0] == 403
     assert (await api.call("GET", "/flussonic/api/reload", headers=viewer))[0] == 403
-    assert (await api.call("PUT", f"{BASE}/streams/x", headers=admin, json={}))[0] == 200
-    forwarded = {**admin, "X-Real-IP": "11.0.0.1"}
+    assert (await api.call("PUT", f"{BASE}/streams/x", headers=ADMIN, json={}))[0] == 200
+    forwarded = {**ADMIN, "X-Real-IP": "11.0.0.1"}
     body = {"api_allowed_from": ["10/8", "127/8"]}
-    assert (await api.call("PUT", f"{BASE}/config", headers=admin, json=body))[0] == 200
+    assert (await api.call("PUT", f"{BASE}/config", headers=ADMIN, json=body))[0] == 200
     assert (await api.call("GET", f"{BASE}/streams", headers=forwarded))[0] == 403
+
+
+FOREIGN = "https://evil.example"
+
+
+async def test_no_page_of_another_site_is_served(api: Api) -> None:
+    before = api.configured()
+    page = {**ADMIN, "Origin": FOREIGN}  # a browser adds the login that it knows by itself
+    sink = {"url": "log:///var/log/flussonic/x"}
+    for method, path in (("PUT", "/event_sinks/x"), ("GET", "/config"), ("DELETE", "/streams/a")):
+        status, body = await api.call(method, BASE + path, headers=page, json=sink)
+        assert (status, body["error"]) == (403, "foreign_page")
+    assert api.configured() == before
+    async with api.client.options(f"{BASE}/config", headers={"Origin": FOREIGN}) as answer:
+        assert answer.status == 403
+        assert not [name for name in answer.headers if name.startswith("Access-Control")]
+    image = {**ADMIN, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    assert (await api.call("GET", "/flussonic/api/reload", headers=image))[0] == 403
+    older = {**ADMIN, "User-Agent": "Mozilla/5.0", "Referer": f"{FOREIGN}/page"}
+    assert (await api.call("GET", "/flussonic/api/reload", headers=older))[0] == 403
+
+
+async def test_sites_that_are_let_in(api: Api) -> None:
+    dashboard = "https://dash.example.com"
+    body = {"api_allowed_origins": [f"{dashboard}/"]}
+    assert (await api.call("PUT", f"{BASE}/config", json=body))[0] == 200
+    assert "api_allowed_origins https://dash.example.com;" in api.configured()
+    for origin, status in ((dashboard, 200), (FOREIGN, 403)):
+        headers = {**ADMIN, "Origin": origin}
+        async with api.client.get(f"{BASE}/config", headers=headers) as answer:
+            assert answer.status == status
+            allowed = answer.headers.get("Access-Control-Allow-Origin")
+            assert allowed == (origin if status == 200 else None)
+            assert "Origin" in answer.headers["Vary"]
+    preflight = {"Origin": dashboard, "Access-Control-Request-Private-Network": "true"}
+    async with api.client.options(f"{BASE}/config", headers=preflight) as answer:
+        assert answer.status == 204
+        assert "PUT" in answer.headers["Access-Control-Allow-Methods"]
+    status, body = await api.call("PUT", f"{BASE}/config", json={"api_allowed_origins": ["*"]})
+    assert status == 400
+
+
+async def test_without_a_login_this_machine_reads_and_nobody_changes(api: Api) -> None:
+    api.path.write_text(CONFIG.replace("http 8080; edit_auth admin secret;", "cluster_key KEY;"))
+    await api.supervisor.configuration.reload()
+    page = await api.get(f"{BASE}/config?full=true", headers={})
+    assert not {"SECRET", "KEY", "PUBLISH"} & set(json.dumps(page).replace('"', " ").split())
+    rebound = {"Host": "evil.example"}
+    relayed = {"X-Relayed": "1"}
+    far = {"X-Real-IP": "192.0.2.1"}
+    for headers in (rebound, relayed, far):
+        status, body = await api.call("GET", f"{BASE}/config", headers=headers)
+        assert (status, body["error"]) == (403, "no_login_configured")
+    for method, path in (("PUT", "/streams/x"), ("DELETE", "/streams/a"), ("PUT", "/config")):
+        status, body = await api.call(method, BASE + path, headers={}, json={})
+        assert (status, body["error"]) == (403, "no_login_configured")
+        assert "STREAMER_EDIT_AUTH" in body["errors"][0]["title"]
+    assert (await api.call("GET", f"{BASE}/monitoring/liveness", headers=far))[0] == 200
+
+
+async def test_event_files_lie_in_one_directory(api: Api) -> None:
+    before = api.configured()
+    for path, body in (
+        ("/event_sinks/s", {"url": "log:///etc/cron.d/x"}),
+        ("/config", {"event_sinks": [{"name": "s", "url": "jsonlog:///tmp/x"}]}),
+    ):
+        status, answer = await api.call("PUT", BASE + path, json=body)
+        assert status == 400
+        assert "STREAMER_LOG_DIR" in answer["errors"][0]["title"]
+    text = before + "event_sink s { url log:///etc/cron.d/x; }\n"
+    headers = {**ADMIN, "Content-Type": "text/plain"}
+    assert (await api.call("PUT", f"{BASE}/config", data=text, headers=headers))[0] == 400
+    assert api.configured() == before
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -7,7 +7,7 @@ import pytest
 from media_api.server import ServerConfig
 from media_rest.credentials import cluster_header
 from media_rest.errors import ApiError
-from media_streamer.api.auth import require, right_of
+from media_streamer.api.auth import Caller, Right, require, right_of
 
 NOW = time.time()
 CLOSED = ServerConfig.model_validate(
@@ -19,48 +19,67 @@ def header(kind: str, login: str, password: str) -> str:
     return f"{kind} {base64.b64encode(f'{login}:{password}'.encode()).decode()}"
 
 
+FAR = Caller("192.0.2.1")
+HERE = Caller("127.0.0.1", local=True)
+
+
+def right(config: ServerConfig, authorization: str | None = None, caller: Caller = FAR) -> Right:
+    return right_of(config, authorization, caller, NOW)
+
+
+def refusal(
+    config: ServerConfig, authorization: str | None = None, caller: Caller = FAR
+) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        right(config, authorization, caller)
+    return caught.value
+
+
 @pytest.mark.parametrize("kind", ["Basic", "Bearer"])
 def test_rights(kind: str) -> None:
-    assert right_of(CLOSED, header(kind, "admin", "secret"), "1.1.1.1", NOW, True) == "edit"
-    assert right_of(CLOSED, header(kind, "viewer", "look"), "1.1.1.1", NOW, True) == "view"
+    assert right(CLOSED, header(kind, "admin", "secret")) == "edit"
+    assert right(CLOSED, header(kind, "viewer", "look")) == "view"
     for wrong in (header(kind, "admin", "look"), header(kind, "", ""), f"{kind} ???", "Magic x"):
-        with pytest.raises(ApiError) as caught:
-            right_of(CLOSED, wrong, "1.1.1.1", NOW, True)
-        assert caught.value.status == 403
+        assert refusal(CLOSED, wrong).status == 403
 
 
 def test_the_cluster_key_opens_everything() -> None:
-    assert right_of(CLOSED, cluster_header("KEY", NOW), "1.1.1.1", NOW, True) == "edit"
+    assert right(CLOSED, cluster_header("KEY", NOW)) == "edit"
     for wrong, code in (
         (cluster_header("OTHER", NOW), "authorization_failed"),
         (cluster_header("KEY", NOW - 400), "clock_skew"),
     ):
-        with pytest.raises(ApiError) as caught:
-            right_of(CLOSED, wrong, "1.1.1.1", NOW, True)
-        assert (caught.value.status, caught.value.code) == (403, code)
+        error = refusal(CLOSED, wrong)
+        assert (error.status, error.code) == (403, code)
 
 
 def test_missing_credentials() -> None:
-    with pytest.raises(ApiError) as caught:
-        right_of(CLOSED, None, "1.1.1.1", NOW, interactive=True)
-    assert caught.value.status == 401
-    assert caught.value.headers["WWW-Authenticate"].startswith("Basic")
-    with pytest.raises(ApiError) as caught:
-        right_of(CLOSED, None, "1.1.1.1", NOW, interactive=False)
-    assert caught.value.status == 403
+    error = refusal(CLOSED)
+    assert error.status == 401
+    assert error.headers["WWW-Authenticate"].startswith("Basic")
+    assert refusal(CLOSED, caller=Caller("192.0.2.1", interactive=False)).status == 403
+    assert refusal(CLOSED, caller=HERE).status == 401
 
 
-def test_an_open_api() -> None:
+def test_without_a_login_this_machine_reads_and_nobody_changes() -> None:
     config = ServerConfig.model_validate({"cluster_key": "KEY"})
-    assert right_of(config, None, "1.1.1.1", NOW, True) == "edit"
+    assert refusal(config).code == "no_login_configured"
+    assert refusal(config, header("Basic", "admin", "admin")).code == "no_login_configured"
+    assert right(config, caller=HERE) == "view"
+    with pytest.raises(ApiError) as caught:
+        require("view", "edit", config)
+    assert caught.value.code == "no_login_configured"
+    assert "edit_auth" in caught.value.title
+    assert right(config, cluster_header("KEY", NOW)) == "edit"
 
 
 def test_only_view_auth_leaves_nobody_to_edit() -> None:
     config = ServerConfig.model_validate({"view_auth": "viewer look"})
-    right = right_of(config, header("Basic", "viewer", "look"), "1.1.1.1", NOW, True)
-    require(right, "view")
+    view = right(config, header("Basic", "viewer", "look"))
+    require(view, "view", config)
     with pytest.raises(ApiError):
-        require(right, "edit")
+        require(view, "edit", config)
+    assert refusal(config, caller=HERE).status == 401
 
 
 @pytest.mark.parametrize(
@@ -68,9 +87,11 @@ def test_only_view_auth_leaves_nobody_to_edit() -> None:
     [("10.1.2.3", True), ("::ffff:10.1.2.3", True), ("11.1.2.3", False), ("x", False), ("", False)],
 )
 def test_addresses(ip: str, allowed: bool) -> None:
-    config = ServerConfig.model_validate({"api_allowed_from": ["10/8"]})
+    config = ServerConfig.model_validate(
+        {"api_allowed_from": ["10/8"], "edit_auth": "admin secret"}
+    )
+    admin = header("Basic", "admin", "secret")
     if allowed:
-        assert right_of(config, None, ip, NOW, True) == "edit"
+        assert right(config, admin, Caller(ip)) == "edit"
     else:
-        with pytest.raises(ApiError):
-            right_of(config, None, ip, NOW, True)
+        assert refusal(config, admin, Caller(ip)).code == "address_not_allowed"

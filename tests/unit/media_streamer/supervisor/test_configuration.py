@@ -15,7 +15,9 @@ class World:
         if text is not None:
             path.write_text(text)
         self.applied: list[ServerConfig] = []
-        self.configuration = Configuration(path, environ, lambda _, new: self.applied.append(new))
+        self.configuration = Configuration(
+            path, environ, lambda _, new: self.applied.append(new), path.parent / "state"
+        )
 
     @property
     def text(self) -> str:

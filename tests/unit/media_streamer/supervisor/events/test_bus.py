@@ -13,9 +13,9 @@ from media_streamer.supervisor.events.bus import EventBus
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[EventBus]:
+async def bus(tmp_path: Path) -> AsyncIterator[EventBus]:
     async with aiohttp.ClientSession() as http:
-        one = EventBus(lambda: "host1")
+        one = EventBus(lambda: "host1", tmp_path)
         one.start(http)
         yield one
         await one.close()
@@ -96,3 +96,20 @@ async def test_a_script_is_no_sink(bus: EventBus) -> None:
     bus.emit("one")
     assert bus.alerts() == {}
     assert bus.stats() == {"resent_events": 0, "dropped_events": 0}
+
+
+async def test_a_file_elsewhere_is_an_alert_and_is_not_written(
+    bus: EventBus, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    (tmp_path / "out").symlink_to(other)
+    (other / "kept").write_text("")
+    (tmp_path / "link.json").symlink_to(other / "kept")
+    bus.apply(
+        [sink(other / "a.json"), sink(tmp_path / "out" / "b.json"), sink(tmp_path / "link.json")]
+    )
+    bus.emit("one")
+    await bus.close()
+    assert "STREAMER_LOG_DIR" in bus.alerts()["event_sink_a"]
+    assert os.listdir(other) == ["kept"]
+    assert (other / "kept").read_text() == ""
