@@ -5,8 +5,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from media_streamer.media.formats import FORMATS
 from media_streamer.media.frame import TIME_BASE
-from media_streamer.media.output import FORMATS, OutputSettings, StreamOutput
+from media_streamer.media.output import StreamOutput
+from media_streamer.media.settings import OutputSettings
 
 from tests.bench.figure import Figure
 from tests.support.clips import Clip, footage, read_clip
@@ -41,7 +43,7 @@ def _cost(clip: Clip, formats: tuple[str, ...]) -> float:
         if frame.dts >= due:
             output.flush()
             due = frame.dts + FLUSH_TICKS
-        output.push(frame)
+        output.push([frame])
     spent = time.process_time() - begin
     output.close()
     shutil.rmtree(directory, ignore_errors=True)

@@ -1,18 +1,22 @@
 """Real footage as canonical frames, read the way an input reads it."""
 
 import importlib.metadata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 from media_streamer.media.canonical import Canonicalizer
-from media_streamer.media.frame import TIME_BASE, Frame, Track
+from media_streamer.media.frame import TICKS_PER_MS, TIME_BASE, Frame, Track
 from media_streamer.media.track import describe_streams
+from msgspec.structs import replace
 
 START = 10 * TIME_BASE
 """Time of the first frame, so that nothing depends on a clock that starts at 0."""
+
+UTC_MS = 1_700_000_000_000
+"""Wall clock at the beginning of a file."""
 
 
 @dataclass
@@ -29,7 +33,15 @@ class Clip:
 
     def shifted(self, ticks: int) -> "Clip":
         """The same later."""
-        frames = [replace(f, dts=f.dts + ticks, pts=f.pts + ticks) for f in self.frames]
+        frames = [
+            replace(
+                frame,
+                dts=frame.dts + ticks,
+                pts=frame.pts + ticks,
+                utc_ms=frame.utc_ms + ticks // TICKS_PER_MS,
+            )
+            for frame in self.frames
+        ]
         return Clip(self.tracks, frames)
 
 
@@ -65,6 +77,7 @@ def read_clip(path: Path) -> Clip:
                     round((packet.duration or 0) * ticks),
                     packet.is_keyframe,
                     data,
+                    UTC_MS + round(packet.dts * ticks) // TICKS_PER_MS,
                 )
             )
     return Clip(list(tracks.values()), frames)

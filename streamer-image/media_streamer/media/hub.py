@@ -1,15 +1,16 @@
-"""Hand-over of one output format to its subscribers, across threads.
+"""Hand-over of one output format to its subscribers.
 
-An input thread appends, the event loop takes and delivers: the owner's lock is held for both, and
-sinks are called without it. Events are (message, payload) as they travel to the egress workers.
+Events are (message, payload) as they travel to the egress workers.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+from media_streamer.media.frame import Track
 from media_streamer.media.gop import Boundary, Entry
+from media_streamer.media.settings import OutputSettings
 
 log = logging.getLogger(__name__)
 
@@ -23,32 +24,13 @@ IDLE_SECONDS = 60.0
 MAX_PENDING_BYTES = 32 * 1024 * 1024
 
 
-class FormatHub(Protocol):
-    """One format of a stream: takes entries, keeps the state that a new subscriber needs."""
-
-    def append(self, entry: Entry) -> None:
-        """A frame and its bytes; input thread, lock held."""
-
-    def gap(self) -> None:
-        """What comes next does not continue what came before; input thread, lock held."""
-
-    def take(self) -> list[Event]:
-        """Events since the last call; loop thread, lock held."""
-
-    def replay(self) -> list[Event]:
-        """State so far, as a new subscriber needs it, right after `take`."""
-
-    def close(self) -> None:
-        """Stop and remove files."""
-
-
 class Subscribers:
     """The sinks of one format; touched by the event loop thread only."""
 
     def __init__(self, stream: str, name: str) -> None:
         self._stream = stream
         self._name = name
-        self._sinks: dict[int, Sink] = {}
+        self._sinks: dict[int, tuple[Sink, Callable[[], None]]] = {}
         self._next = 0
         self._idle_since = time.monotonic()
 
@@ -60,10 +42,10 @@ class Subscribers:
         """For how long there has been no subscriber, 0.0 if there is one."""
         return 0.0 if self._sinks else time.monotonic() - self._idle_since
 
-    def add(self, sink: Sink) -> int:
-        """Number of the new subscriber."""
+    def add(self, sink: Sink, on_failed: Callable[[], None] = lambda: None) -> int:
+        """Number of the new subscriber; `on_failed` hears that its sink raised."""
         self._next += 1
-        self._sinks[self._next] = sink
+        self._sinks[self._next] = sink, on_failed
         return self._next
 
     def remove(self, number: int) -> None:
@@ -73,7 +55,7 @@ class Subscribers:
     def deliver(self, events: Iterable[Event], number: int | None = None) -> None:
         """Call all sinks, or that of one subscriber; a sink that fails is removed."""
         chosen = self._sinks.items() if number is None else [(number, self._sinks[number])]
-        for subscriber, sink in list(chosen):
+        for subscriber, (sink, on_failed) in list(chosen):
             try:
                 for message, payload in events:
                     sink(dict(message), payload)
@@ -82,24 +64,29 @@ class Subscribers:
                     "stream %s: subscriber of %s failed, dropped", self._stream, self._name
                 )
                 self.remove(subscriber)
+                on_failed()
 
 
 class ChunkHub:
     """A continuous format: pieces joined into one chunk per flush, none across a GOP start."""
 
-    def __init__(self, stream: str, header: bytes, audio_only: bool) -> None:
-        self._stream = stream
-        self._audio_only = audio_only
-        self._header = header
+    def __init__(self, settings: OutputSettings) -> None:
+        self._stream = settings.name
+        self._audio_only = False
+        self._header: bytes | None = None
         self._pieces: list[bytes] = []
-        self._key = audio_only
-        self._pending: list[Event] = [({"op": "header"}, header)]
+        self._key = False
+        self._pending: list[Event] = []
         self._pending_bytes = 0
         self._stalled = False
         self._cache: list[Event] = []
         self._cache_bytes = 0
 
-    def append(self, entry: Entry) -> None:
+    def push(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self._append(entry)
+
+    def _append(self, entry: Entry) -> None:
         data = entry.data
         if entry.boundary is Boundary.KEY:
             # Also where this container leaves the leading track out.
@@ -113,9 +100,10 @@ class ChunkHub:
         if self._pending_bytes > MAX_PENDING_BYTES:
             self._drop_pending()
 
-    def set_header(self, header: bytes, audio_only: bool) -> None:
-        """The tracks changed: a new header goes out in front of their first frame."""
-        self._close_chunk()
+    def set_tracks(self, tracks: Sequence[Track], header: bytes, audio_only: bool) -> None:
+        """A new header goes out in front of the first frame of these tracks."""
+        if self._header is not None:
+            self.gap()
         self._header = header
         self._key = self._audio_only = audio_only
         self._pending.append(({"op": "header"}, header))
@@ -134,7 +122,10 @@ class ChunkHub:
         return events
 
     def replay(self) -> list[Event]:
-        return [({"op": "header"}, self._header), *self._cache]
+        return [({"op": "header"}, self._header or b""), *self._cache]
+
+    def reconfigure(self, settings: OutputSettings) -> None:
+        """Nothing here depends on settings."""
 
     def close(self) -> None:
         self._pieces.clear()
@@ -172,7 +163,7 @@ class ChunkHub:
             self._pending_bytes,
         )
         self._pieces.clear()
-        self._pending = [({"op": "header"}, self._header), ({"op": "gap"}, b"")]
+        self._pending = [({"op": "header"}, self._header or b""), ({"op": "gap"}, b"")]
         self._pending_bytes = 0
         self._stalled = True
 

@@ -1,122 +1,121 @@
-"""The output side of one stream: frames in, chunks and segments out, each format built once.
+"""The output of one stream: frames in, events of its formats out, each format built once.
 
-`push` runs in an input thread, everything else in the event loop thread of the worker. One short
-lock guards the state; sinks are called without it. A format is built from its first subscriber on,
-fed with the cached GOPs first, until a minute after its last subscriber left.
+Everything belongs to the event loop. A format is built from its first sink on, from the cached
+GOPs first, until a minute after its last sink left. Sinks are told in `flush`.
 """
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
 
+from media_streamer.media.formats import CONTAINERS, FORMATS, Format, FormatSpec, Muxer, find_format
 from media_streamer.media.frame import Frame, Track
 from media_streamer.media.gop import Boundary, BoundaryFinder, Entry, GopCache
-from media_streamer.media.hub import IDLE_SECONDS, ChunkHub, FormatHub, Sink, Subscribers
+from media_streamer.media.hub import IDLE_SECONDS, Sink, Subscribers
 from media_streamer.media.meter import OutputStats, TrackMeter, track_info
-from media_streamer.media.mux.flv import FlvMuxer
-from media_streamer.media.mux.ts import TsMuxer
-from media_streamer.media.segmenter import SegmentSettings, WallClock, forced_gap_ticks
-from media_streamer.media.segments import Fmp4Segments, TsSegments
+from media_streamer.media.segmenter import forced_gap_ticks
+from media_streamer.media.settings import OutputSettings
+from media_streamer.media.stages import Upstream
 from media_streamer.media.thumbnail import Thumbnail
 
 log = logging.getLogger(__name__)
 
-FORMATS = ("flv", "ts", "hls_ts", "hls_fmp4")
-_TICKS_PER_MS = 90
+Selection = tuple[str, ...]
+"""Names of the tracks that a format is made of; empty for all."""
 
 
-@dataclass(frozen=True)
-class OutputSettings:
-    """What a stream's configuration says about its output. Times in ms."""
-
-    name: str
-    directory: Path
-    """Where segment files live; the stream gets a sub-directory of its own."""
-    segment_duration_ms: int = 5000
-    segment_count: int = 4
-    """Segments in a playlist."""
-    chunk_duration_ms: int = 200
-    """Longest part of a segment (LL-HLS)."""
-    thumbnails: bool = True
-    history_ms: int | None = None
-    """How much to keep for the first segment of a first HLS viewer; None: one segment."""
-
-    @property
-    def history_ticks(self) -> int:
-        """The history in ticks of 90 kHz."""
-        chosen = self.segment_duration_ms if self.history_ms is None else self.history_ms
-        return chosen * _TICKS_PER_MS
-
-    @property
-    def segments(self) -> SegmentSettings:
-        """The part that concerns HLS."""
-        return SegmentSettings(
-            stream=self.name,
-            directory=self.directory,
-            duration_ms=self.segment_duration_ms,
-            count=self.segment_count,
-            part_ms=self.chunk_duration_ms,
-        )
+def _identity(tracks: Sequence[Track]) -> list[tuple[object, ...]]:
+    """What sinks know of tracks; rates that a source measured anew are no change."""
+    return [(t.number, t.name, t.init, t.language, t.group, t.rank) for t in tracks]
 
 
-def _identity(tracks: Sequence[Track]) -> list[tuple[int, str, bytes, str]]:
-    """What subscribers know of tracks; rates that a source measured anew are no change."""
-    return [(track.number, track.name, track.init, track.language) for track in tracks]
+class _Running:
+    """A format that is being built, and its sinks."""
 
-
-class Muxer(Protocol):
-    """A container that is written frame by frame."""
-
-    header: bytes
-    left_out: list[Track]
-
-    def mux(self, frame: Frame, boundary: bool) -> bytes:
-        """Bytes of a frame."""
-
-    def discontinuity(self) -> None:
-        """The clock may jump with the next frame."""
+    def __init__(self, stream: str, name: str, made: Format) -> None:
+        self.made = made
+        self.sinks = Subscribers(stream, name)
 
 
 class _Pipe:
-    """One container of a stream: its muxer, the GOPs in that container, the formats made of it."""
+    """A container with some tracks: its muxer, the GOPs in that container, the formats of it."""
 
-    def __init__(self, name: str, make: Callable[..., Muxer], history_ticks: int) -> None:
-        self.name = name
-        self.make = make
-        self.muxer: Muxer | None = None
-        self.gops = GopCache(history_ticks)
-        self.hubs: dict[str, FormatHub] = {}
+    def __init__(self, container: str, selection: Selection, history_ticks: int) -> None:
+        self.container = container
+        self.selection = selection
+        self.history = any(s.history for s in FORMATS.values() if s.container == container)
+        self.gops = GopCache(history_ticks if self.history else 0)
+        self.formats: dict[str, _Running] = {}
+        self.audio_only = True
+        self._muxer: Muxer | None = None
+        self._tracks: list[Track] = []
+        self._numbers: frozenset[int] = frozenset()
+        self._boundaries: BoundaryFinder | None = None
 
-    def start(self, stream: str, tracks: Sequence[Track]) -> None:
+    def start(self, stream: str, tracks: Sequence[Track], max_gap: int) -> None:
         """Write for these tracks from now on."""
-        self.muxer = muxer = self.make(tracks, self.muxer)
+        if self.selection:
+            tracks = [track for track in tracks if track.name in self.selection]
+            self._numbers = frozenset(track.number for track in tracks)
+            self._boundaries = BoundaryFinder(tracks, max_gap)
         self.gops.clear()
-        if muxer.left_out:
-            names = ", ".join(f"{track.name} ({track.codec})" for track in muxer.left_out)
-            log.warning("stream %s: %s cannot carry %s", stream, self.name, names)
+        self._tracks = list(tracks)
+        self.audio_only = not any(track.kind == "video" for track in tracks)
+        if self.container:
+            self._muxer = muxer = CONTAINERS[self.container](tracks, self._muxer)
+            if muxer.left_out:
+                names = ", ".join(f"{track.name} ({track.codec})" for track in muxer.left_out)
+                log.warning("stream %s: %s cannot carry %s", stream, self.container, names)
+                self._tracks = [track for track in tracks if track not in muxer.left_out]
+        for running in self.formats.values():
+            self.describe(running.made)
 
-    def carried(self, tracks: Sequence[Track]) -> list[Track]:
-        """The tracks that the container has."""
-        left_out = self.muxer.left_out if self.muxer is not None else []
-        return [track for track in tracks if track not in left_out]
+    def describe(self, made: Format) -> None:
+        """Tell a format what comes."""
+        header = self._muxer.header if self._muxer is not None else b""
+        made.set_tracks(self._tracks, header, self.audio_only)
 
-    def push(self, frame: Frame, boundary: Boundary) -> None:
-        assert self.muxer is not None
-        data = self.muxer.mux(frame, boundary is not Boundary.NONE)
-        entry = Entry(frame, data, boundary)
-        self.gops.append(entry)
-        for hub in self.hubs.values():
-            hub.append(entry)
+    def push(self, entries: Sequence[Entry]) -> None:
+        entries = self.convert(entries)
+        for entry in entries:
+            self.gops.append(entry)
+        self.feed(entries)
+
+    def feed(self, entries: Sequence[Entry]) -> None:
+        for running in self.formats.values():
+            running.made.push(entries)
+
+    def convert(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """The entries of the stream as those of this pipe."""
+        if self._boundaries is not None:
+            classify, numbers = self._boundaries.classify, self._numbers
+            entries = [
+                Entry(frame, data, classify(frame))
+                for frame, data, _ in entries
+                if frame.track in numbers
+            ]
+        if self._muxer is not None:
+            mux = self._muxer.mux
+            entries = [
+                Entry(frame, mux(frame, boundary is not Boundary.NONE), boundary)
+                for frame, _, boundary in entries
+            ]
+        return entries
+
+    def gap(self) -> None:
+        self.gops.clear()
+        if self._muxer is not None:
+            self._muxer.discontinuity()
+        for running in self.formats.values():
+            running.made.gap()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Subscription:
     """A sink's place at one format of a stream."""
 
     format: str
+    selection: Selection
     number: int
     _close: Callable[["Subscription"], None] = field(repr=False)
 
@@ -126,243 +125,188 @@ class Subscription:
 
 
 class StreamOutput:
-    """Formats, caches, segments and figures of one stream."""
+    """Formats, caches and figures of one stream."""
 
     def __init__(self, settings: OutputSettings) -> None:
+        self.name = settings.name
+        self.upstream: Upstream | None = None
+        """Where frames come from."""
         self._settings = settings
-        self._lock = threading.Lock()
         self._tracks: tuple[Track, ...] = ()
         self._meters: dict[int, TrackMeter] = {}
-        self._boundaries = self._new_boundaries()
-        self._frames = GopCache(settings.history_ticks)
-        self._pipes: dict[str, _Pipe] = {}
-        self._fmp4: Fmp4Segments | None = None
-        self._subscribers: dict[str, Subscribers] = {}
-        self._clock = WallClock()
+        self._boundaries = BoundaryFinder((), self._max_gap)
+        self._base = _Pipe("", (), settings.history_ticks)
+        """Frames as they are; it is always there, for all other pipes begin with what it keeps."""
+        self._pipes: dict[tuple[str, Selection], _Pipe] = {("", ()): self._base}
         self._thumbnail = Thumbnail(settings.name)
-        self._key_frame: Frame | None = None
-        self._video = -1
+        self._picture: tuple[Track, Frame] | None = None
+        """The newest key frame and its track."""
+        self._video: Track | None = None
         self._last_dts: int | None = None
         self._closed = False
 
-    # Producer side: one input thread at a time.
+    # Frames
 
     def set_tracks(self, tracks: Sequence[Track]) -> None:
         """Frames from now on belong to these tracks; the same tracks again change nothing."""
-        with self._lock:
-            if _identity(tracks) == _identity(self._tracks):
-                self._tracks = tuple(tracks)
-                return
-            names = [track.name for track in self._tracks]
+        if _identity(tracks) == _identity(self._tracks):
             self._tracks = tuple(tracks)
-            self._meters = {track.number: TrackMeter() for track in tracks}
-            self._video = next((t.number for t in tracks if t.kind == "video"), -1)
-            self._boundaries = self._new_boundaries()
-            self._frames.clear()
-            self._key_frame = None
-            for pipe in self._pipes.values():
-                pipe.start(self._settings.name, self._tracks)
-                for hub in pipe.hubs.values():
-                    self._restart_hub(pipe, hub)
-            if self._fmp4 is not None:
-                self._fmp4.set_tracks(self._tracks)
-            if names:
-                log.info("stream %s: tracks changed: %s", self._settings.name, self._codecs())
+            return
+        had_tracks = bool(self._tracks)
+        self._tracks = tuple(tracks)
+        self._meters = {track.number: TrackMeter() for track in tracks}
+        self._video = next((track for track in tracks if track.kind == "video"), None)
+        self._boundaries = BoundaryFinder(self._tracks, self._max_gap)
+        self._picture = None
+        for pipe in self._pipes.values():
+            pipe.start(self._settings.name, self._tracks, self._max_gap)
+        if had_tracks:
+            codecs = ", ".join(f"{track.name} {track.codec_string}" for track in self._tracks)
+            log.info("stream %s: tracks changed: %s", self._settings.name, codecs)
 
-    def push(self, frame: Frame) -> None:
-        """Take one frame; its track is one of `set_tracks`."""
-        with self._lock:
-            meter = self._meters.get(frame.track)
+    def push(self, frames: Sequence[Frame]) -> None:
+        """Take some frames; those whose track is not one of `set_tracks` are left out."""
+        video = self._video.number if self._video is not None else -1
+        meters, classify = self._meters, self._boundaries.classify
+        entries = []
+        for frame in frames:
+            meter = meters.get(frame.track)
             if meter is None:
-                return
-            self._last_dts = frame.dts
-            boundary = self._boundaries.classify(frame)
-            if frame.track == self._video:
+                continue
+            boundary = classify(frame)
+            if frame.track == video:
                 meter.add_video(frame)
-                if boundary is Boundary.KEY:
-                    self._key_frame = frame
+                if boundary is Boundary.KEY and self._video is not None:
+                    self._picture = self._video, frame
             else:
                 meter.add(frame)
-            self._clock.start(frame.dts)
-            entry = Entry(frame, frame.data, boundary)
-            self._frames.append(entry)
+            entries.append(Entry(frame, frame.data, boundary))
+        if entries:
+            self._last_dts = entries[-1].frame.dts
             for pipe in self._pipes.values():
-                pipe.push(frame, boundary)
-            if self._fmp4 is not None:
-                self._fmp4.append(entry)
+                pipe.push(entries)
 
     def gap(self) -> None:
         """The source restarted or was switched with a jump: what follows is a discontinuity."""
-        with self._lock:
-            self._frames.clear()
-            self._boundaries = self._new_boundaries()
-            for pipe in self._pipes.values():
-                pipe.gops.clear()
-                if pipe.muxer is not None:
-                    pipe.muxer.discontinuity()
-                for hub in pipe.hubs.values():
-                    hub.gap()
-            if self._fmp4 is not None:
-                self._fmp4.gap()
-            self._clock.reset()
+        self._boundaries = BoundaryFinder(self._tracks, self._max_gap)
+        for pipe in self._pipes.values():
+            pipe.gap()
 
-    # Consumer side: the event loop thread.
+    # Sinks
 
-    def subscribe(self, format: str, sink: Sink) -> Subscription:
+    def subscribe(
+        self,
+        format: str,
+        sink: Sink,
+        tracks: Selection = (),
+        on_failed: Callable[[], None] = lambda: None,
+    ) -> Subscription:
         """Call `sink` with the state so far now and with all events from now on, in `flush`.
 
-        Raises ValueError for an unknown format.
+        `tracks`: names of those that the sink wants, empty for all. `on_failed`: the sink raised
+        and gets nothing more. Raises ValueError for an unknown format.
         """
-        if format not in FORMATS:
-            raise ValueError(f"unknown format {format!r}")
-        subscribers = self._subscribers.get(format)
-        if subscribers is None:
-            subscribers = self._subscribers[format] = Subscribers(self._settings.name, format)
-        with self._lock:
-            hub = self._find_hub(format) or self._start_hub(format)
-            events = hub.take()
-            state = hub.replay()
-        subscribers.deliver(events)
-        number = subscribers.add(sink)
-        subscribers.deliver(state, number)
-        return Subscription(format, number, self._unsubscribe)
+        spec = find_format(format)
+        running = self._find(format, tracks) or self._start(format, spec, tracks)
+        running.sinks.deliver(running.made.take())
+        number = running.sinks.add(sink, on_failed)
+        running.sinks.deliver(running.made.replay(), number)
+        return Subscription(format, tracks, number, self._unsubscribe)
+
+    def request_key_frame(self) -> None:
+        """A sink needs a key frame soon; ignored where the source cannot be asked."""
+        if self.upstream is not None:
+            self.upstream.request_key_frame()
 
     def flush(self) -> None:
         """Deliver what is pending; stop formats that nobody has asked for a while."""
-        for format, subscribers in list(self._subscribers.items()):
-            with self._lock:
-                hub = self._find_hub(format)
-                events = hub.take() if hub is not None else []
-            if events:
-                subscribers.deliver(events)
-            if hub is not None and subscribers.idle_seconds > IDLE_SECONDS:
-                self._stop_hub(format)
+        for key, pipe in list(self._pipes.items()):
+            for name, running in list(pipe.formats.items()):
+                events = running.made.take()
+                if events:
+                    running.sinks.deliver(events)
+                if running.sinks.idle_seconds > IDLE_SECONDS:
+                    del pipe.formats[name]
+                    running.made.close()
+            if not pipe.formats and pipe is not self._base:
+                del self._pipes[key]
 
     def reconfigure(self, settings: OutputSettings) -> None:
         """Use other settings from the next segment on; running formats go on."""
-        with self._lock:
-            self._settings = settings
-            self._frames.history_ticks = settings.history_ticks
-            for pipe in self._pipes.values():
-                pipe.gops.history_ticks = settings.history_ticks if pipe.name == "ts" else 0
-            for format in ("hls_ts", "hls_fmp4"):
-                hub = self._find_hub(format)
-                if isinstance(hub, TsSegments | Fmp4Segments):
-                    hub.reconfigure(settings.segments)
+        self._settings = settings
+        for pipe in self._pipes.values():
+            pipe.gops.history_ticks = settings.history_ticks if pipe.history else 0
+            for running in pipe.formats.values():
+                running.made.reconfigure(settings)
 
     def close(self) -> None:
-        """Tell the subscribers that the stream has ended and remove its files."""
-        self.flush()
-        with self._lock:
-            self._closed = True
-            hubs = [self._find_hub(format) for format in FORMATS]
-            self._pipes.clear()
-            self._fmp4 = None
-            self._frames.clear()
-        for subscribers in self._subscribers.values():
-            subscribers.deliver([({"op": "end", "reason": "stream stopped"}, b"")])
-        self._subscribers.clear()
-        for hub in hubs:
-            if hub is not None:
-                hub.close()
+        """Give the sinks what was under way, then nothing more; remove the files."""
+        self._closed = True
+        for pipe in self._pipes.values():
+            for running in pipe.formats.values():
+                running.made.gap()
+                running.sinks.deliver(running.made.take())
+                running.made.close()
+            pipe.formats.clear()
+            pipe.gops.clear()
+        self._pipes = {("", ()): self._base}
+
+    # Figures
 
     def preview_jpeg(self) -> bytes | None:
-        """The last key frame as JPEG, None if there is none or previews are off. Blocks."""
-        with self._lock:
-            frame = self._key_frame if self._settings.thumbnails else None
-            track = next((t for t in self._tracks if t.number == self._video), None)
-        return self._thumbnail.jpeg(track, frame) if track and frame else None
+        """The last key frame as JPEG, None if there is none or previews are off.
+
+        Blocks; may be called in a thread.
+        """
+        picture = self._picture if self._settings.thumbnails else None
+        return self._thumbnail.jpeg(*picture) if picture is not None else None
 
     def stats(self) -> OutputStats:
         """A snapshot of the figures."""
-        with self._lock:
-            meters = self._meters
-            return OutputStats(
-                bytes_in=sum(meter.bytes for meter in meters.values()),
-                frames=sum(meter.frames for meter in meters.values()),
-                gops=meters[self._video].gops if self._video in meters else 0,
-                last_dts=self._last_dts,
-                bitrate=sum(meter.kbps for meter in meters.values()),
-                subscribers={name: len(found) for name, found in self._subscribers.items()},
-                tracks=[track_info(track, meters[track.number]) for track in self._tracks],
-            )
+        meters = self._meters
+        subscribers: dict[str, int] = {}
+        for pipe in self._pipes.values():
+            for name, running in pipe.formats.items():
+                subscribers[name] = subscribers.get(name, 0) + len(running.sinks)
+        return OutputStats(
+            bytes_in=sum(meter.bytes for meter in meters.values()),
+            frames=sum(meter.frames for meter in meters.values()),
+            gops=meters[self._video.number].gops if self._video is not None else 0,
+            last_dts=self._last_dts,
+            bitrate=sum(meter.kbps for meter in meters.values()),
+            subscribers=subscribers,
+            tracks=[track_info(track, meters[track.number]) for track in self._tracks],
+        )
 
-    def _new_boundaries(self) -> BoundaryFinder:
-        gap = forced_gap_ticks(self._settings.segment_duration_ms)
-        return BoundaryFinder(self._tracks, gap)
+    @property
+    def _max_gap(self) -> int:
+        return forced_gap_ticks(self._settings.segment_duration_ms)
 
-    def _codecs(self) -> str:
-        return ", ".join(f"{track.name} {track.codec_string}" for track in self._tracks)
+    def _find(self, format: str, tracks: Selection) -> _Running | None:
+        pipe = self._pipes.get((FORMATS[format].container, tracks))
+        return pipe.formats.get(format) if pipe is not None else None
 
-    def _find_hub(self, format: str) -> FormatHub | None:
-        if format == "hls_fmp4":
-            return self._fmp4
-        pipe = self._pipes.get("flv" if format == "flv" else "ts")
-        return pipe.hubs.get(format) if pipe is not None else None
-
-    def _start_hub(self, format: str) -> FormatHub:
-        """Begin to build a format from the cached GOPs; lock held."""
+    def _start(self, format: str, spec: FormatSpec, tracks: Selection) -> _Running:
+        """Begin to build a format from the cached GOPs."""
         if self._closed:
             raise ValueError("the stream has stopped")
-        if format == "hls_fmp4":
-            self._fmp4 = fmp4 = Fmp4Segments(self._settings.segments, self._clock)
-            fmp4.set_tracks(self._tracks)
-            for entry in self._frames:
-                fmp4.append(entry)
-            return fmp4
-        pipe = self._pipe("flv" if format == "flv" else "ts")
-        assert pipe.muxer is not None
-        hub: FormatHub
-        if format == "hls_ts":
-            hub = TsSegments(self._settings.segments, self._clock)
-            hub.set_tracks(pipe.carried(self._tracks))
-            entries = list(pipe.gops)
-        else:
-            audio_only = self._boundaries.audio_only
-            hub = ChunkHub(self._settings.name, pipe.muxer.header, audio_only)
-            entries = pipe.gops.last_gop()
-        for entry in entries:
-            hub.append(entry)
-        pipe.hubs[format] = hub
-        return hub
+        pipe = self._pipe(spec, tracks)
+        made = spec.make(self._settings)
+        pipe.describe(made)
+        made.push(list(pipe.gops) if spec.history else pipe.gops.last_gop())
+        running = pipe.formats[format] = _Running(self._settings.name, format, made)
+        return running
 
-    def _pipe(self, name: str) -> _Pipe:
-        pipe = self._pipes.get(name)
+    def _pipe(self, spec: FormatSpec, tracks: Selection) -> _Pipe:
+        key = (spec.container, tracks)
+        pipe = self._pipes.get(key)
         if pipe is None:
-            history = self._settings.history_ticks if name == "ts" else 0
-            pipe = _Pipe(name, TsMuxer if name == "ts" else FlvMuxer, history)
-            pipe.start(self._settings.name, self._tracks)
-            entries = list(self._frames) if name == "ts" else self._frames.last_gop()
-            for entry in entries:
-                pipe.push(entry.frame, entry.boundary)
-            self._pipes[name] = pipe
+            pipe = self._pipes[key] = _Pipe(*key, self._settings.history_ticks)
+            pipe.start(self._settings.name, self._tracks, self._max_gap)
+            pipe.push(list(self._base.gops) if pipe.history else self._base.gops.last_gop())
         return pipe
 
-    def _restart_hub(self, pipe: _Pipe, hub: FormatHub) -> None:
-        """New tracks: a new header or new segments."""
-        assert pipe.muxer is not None
-        hub.gap()
-        if isinstance(hub, ChunkHub):
-            hub.set_header(pipe.muxer.header, self._boundaries.audio_only)
-        elif isinstance(hub, TsSegments):
-            hub.set_tracks(pipe.carried(self._tracks))
-
-    def _stop_hub(self, format: str) -> None:
-        with self._lock:
-            hub = self._find_hub(format)
-            if format == "hls_fmp4":
-                self._fmp4 = None
-            else:
-                name = "flv" if format == "flv" else "ts"
-                pipe = self._pipes[name]
-                pipe.hubs.pop(format, None)
-                if not pipe.hubs:
-                    del self._pipes[name]
-        del self._subscribers[format]
-        if hub is not None:
-            hub.close()
-
     def _unsubscribe(self, subscription: Subscription) -> None:
-        subscribers = self._subscribers.get(subscription.format)
-        if subscribers is not None:
-            subscribers.remove(subscription.number)
+        running = self._find(subscription.format, subscription.selection)
+        if running is not None:
+            running.sinks.remove(subscription.number)

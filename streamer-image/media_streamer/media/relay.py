@@ -12,14 +12,15 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from media_streamer.media.audience import Attachment
+from media_streamer.media.formats import FORMATS
 from media_streamer.media.inputs.publish import PublishInput
-from media_streamer.media.output import Subscription
-from media_streamer.media.stream import PublishRefused, StreamRunner
+from media_streamer.media.publishers import PublishRefused
+from media_streamer.media.stream import StreamRunner
 from media_streamer.wire.untyped import Channel, ChannelClosed, Message
 
 log = logging.getLogger(__name__)
 
-FORMATS = frozenset({"flv", "ts", "hls_ts", "hls_fmp4"})
 CONTAINERS = frozenset({"flv", "ts"})
 PREVIEW_TIMEOUT_SECONDS = 5.0
 
@@ -30,20 +31,7 @@ class Streams(Protocol):
     def find(self, name: str) -> StreamRunner | None: ...
 
     def refresh(self) -> None:
-        """A subscriber came or went."""
-
-
-class _Subscribed:
-    """A subscription of an egress worker."""
-
-    def __init__(self, runner: StreamRunner, number: int, subscription: Subscription) -> None:
-        self._runner = runner
-        self._number = number
-        self._subscription = subscription
-
-    def close(self) -> None:
-        self._subscription.close()
-        self._runner.unsubscribed(self._number)
+        """A sink came or went."""
 
 
 class Relay:
@@ -52,7 +40,7 @@ class Relay:
     def __init__(self, channel: Channel, streams: Streams) -> None:
         self._channel = channel
         self._streams = streams
-        self._subscriptions: dict[int, _Subscribed] = {}
+        self._subscriptions: dict[int, Attachment] = {}
         self._publishers: dict[int, PublishInput] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._handlers: dict[str, Callable[[int, Message, bytes], None]] = {
@@ -103,30 +91,28 @@ class Relay:
         if number in self._subscriptions:
             log.warning("%s: subscription %d is open already", name, number)
             return
-        if runner is None or runner.config.disabled or form not in FORMATS:
-            reason = "not_found" if runner is None else "disabled"
-            self._end(number, reason if form in FORMATS else "unknown_format")
+        if form not in FORMATS:
+            self._end(number, "unknown_format")
+            return
+        if runner is None or runner.config.disabled:
+            self._end(number, "not_found" if runner is None else "disabled")
             return
 
-        def on_close(reason: str) -> None:
-            subscribed = self._subscriptions.pop(number, None)
-            if subscribed:
-                subscribed.close()
+        def on_ended(reason: str) -> None:
+            attachment = self._subscriptions.pop(number, None)
+            if attachment:
+                attachment.close()
             self._end(number, reason)
 
         def sink(header: dict[str, Any], payload: bytes) -> None:
             self._send({**header, "id": number}, payload)
 
-        counted = runner.subscribed(on_close)
-        assert runner.output is not None
         try:
-            subscription = runner.output.subscribe(form, sink)
+            self._subscriptions[number] = runner.attach(form, sink, on_ended)
         except Exception:
             log.exception("%s: format %s cannot be made", name, form)
-            runner.unsubscribed(counted)
             self._end(number, "internal_error")
             return
-        self._subscriptions[number] = _Subscribed(runner, counted, subscription)
         self._streams.refresh()
 
     def _unsubscribe(self, number: int, _message: Message, _payload: bytes) -> None:

@@ -13,6 +13,7 @@ import shutil
 import time
 from collections import deque
 from pathlib import Path
+from weakref import WeakSet
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,10 @@ class SegmentFiles:
         self.predecessors: tuple[Path, ...] = ()
         """Directories left over from workers that died; their viewers get the grace too."""
         with contextlib.suppress(OSError):
-            self.predecessors = tuple(parent.glob(f"{format}-*"))
+            ours = {files.directory for files in _in_use}
+            found = parent.glob(f"{format}-*")
+            self.predecessors = tuple(path for path in found if path not in ours)
+        _in_use.add(self)
         for old in self.predecessors:
             self.expire(old)
 
@@ -156,3 +160,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError:
         shutil.rmtree(path, ignore_errors=True)
+
+
+_in_use: WeakSet[SegmentFiles] = WeakSet()
+"""Of this process: the same format may be built of several selections of tracks."""

@@ -1,7 +1,6 @@
 """HLS formats of a stream: muxed MPEG-TS segments, and one fMP4 track each with LL-HLS parts.
 
-All tracks of a format are cut at the same boundary and share media sequence numbers. State and
-files are touched by the input thread (lock held); only `replay` and `close` come from the loop.
+All tracks of a format are cut at the same boundary and share media sequence numbers.
 """
 
 import time
@@ -13,7 +12,8 @@ from media_streamer.media.gop import Boundary, Entry
 from media_streamer.media.hub import Event, Message
 from media_streamer.media.mux.fmp4 import EMPTY_SEGMENT, Fmp4Track, Part
 from media_streamer.media.segment_files import SegmentFile, SegmentFiles
-from media_streamer.media.segmenter import SegmentPlanner, SegmentSettings, WallClock, first_msn
+from media_streamer.media.segmenter import SegmentPlanner, first_msn
+from media_streamer.media.settings import OutputSettings
 from media_streamer.media.window import TrackWindow
 
 _WRITE_BYTES = 256 * 1024
@@ -39,17 +39,18 @@ class _Segments:
 
     format = ""
 
-    def __init__(self, settings: SegmentSettings, clock: WallClock) -> None:
+    def __init__(self, settings: OutputSettings) -> None:
         self._settings = settings
-        self._clock = clock
-        self._files = SegmentFiles(settings.directory, settings.stream, self.format)
-        self._planner = SegmentPlanner(settings.duration_ms, first_msn(settings.duration_ms))
+        self._files = SegmentFiles(settings.directory, settings.name, self.format)
+        duration_ms = settings.segment_duration_ms
+        self._planner = SegmentPlanner(duration_ms, first_msn(duration_ms))
         self._pending: list[Event] = []
         self._names: list[str] = []
         self._init = -1
         """Number of the newest initialisation sections."""
         self._start: int | None = None
         """DTS at which the running segment starts."""
+        self._start_utc_ms = 0
         self._msn = 0
         counted = self._files.count_of_predecessor()
         self._discontinuity = counted is not None
@@ -72,7 +73,7 @@ class _Segments:
             self._planner.stop()
         self._discontinuity |= self._announced
 
-    def set_tracks(self, tracks: Sequence[Track]) -> None:
+    def set_tracks(self, tracks: Sequence[Track], header: bytes, audio_only: bool) -> None:
         """New initialisation sections, and a discontinuity if there were others before."""
         self.gap()
         names = self._track_names(tracks)
@@ -82,16 +83,19 @@ class _Segments:
         self._init += 1
         self._set_tracks(tracks)
 
-    def append(self, entry: Entry) -> None:
+    def push(self, entries: Sequence[Entry]) -> None:
+        if any(self._names):
+            for entry in entries:
+                self._append(entry)
+
+    def _append(self, entry: Entry) -> None:
         frame, _, boundary = entry
-        if not any(self._names):
-            return
         if boundary is not Boundary.NONE and self._planner.starts(frame.dts):
             if self._start is not None:
                 self._finish(entry)
-                self._clock.correct(frame.dts, (frame.dts - self._start) * 1000 / TIME_BASE)
                 self._discontinuity = False
             self._start = frame.dts
+            self._start_utc_ms = frame.utc_ms
             self._msn = self._planner.msn
             if self._discontinuity or not self._announced:
                 self._discontinuities += self._discontinuity
@@ -101,19 +105,19 @@ class _Segments:
         if self._start is not None:
             self._add(entry)
 
-    def reconfigure(self, settings: SegmentSettings) -> None:
+    def reconfigure(self, settings: OutputSettings) -> None:
         """Use other settings from the next segment on."""
         self._settings = settings
-        self._planner.set_duration(settings.duration_ms)
+        self._planner.set_duration(settings.segment_duration_ms)
 
     def close(self) -> None:
         self._clear()
         self._files.remove_all()
 
-    def _segment_fields(self, start: int, duration: float, size: int) -> Message:
+    def _segment_fields(self, start_utc_ms: int, duration: float, size: int) -> Message:
         """The fields of a `segment` message that both containers have; `duration` in seconds."""
         return {
-            "start_utc_ms": self._clock.utc_ms(start),
+            "start_utc_ms": start_utc_ms,
             "duration": duration,
             "size": size,
             "discontinuity": self._discontinuity,
@@ -153,9 +157,9 @@ class TsSegments(_Segments):
 
     format = "ts"
 
-    def __init__(self, settings: SegmentSettings, clock: WallClock) -> None:
-        super().__init__(settings, clock)
-        self._window = TrackWindow("", self._files, settings.count, self._pending)
+    def __init__(self, settings: OutputSettings) -> None:
+        super().__init__(settings)
+        self._window = TrackWindow("", self._files, settings.segment_count, self._pending)
         self._former: set[str] = set()
         """Names of the window when it had other tracks: players still ask by them."""
         self._file: SegmentFile | None = None
@@ -167,9 +171,9 @@ class TsSegments(_Segments):
     def replay(self) -> list[Event]:
         return self._window.replay()
 
-    def reconfigure(self, settings: SegmentSettings) -> None:
+    def reconfigure(self, settings: OutputSettings) -> None:
         super().reconfigure(settings)
-        self._window.count = settings.count
+        self._window.count = settings.segment_count
 
     def _track_names(self, tracks: Sequence[Track]) -> list[str]:
         return ["".join(track.name for track in tracks)]
@@ -210,7 +214,8 @@ class TsSegments(_Segments):
         self._file.close()
         end = following.frame.dts if following is not None else self._end
         self._end = 0
-        fields = self._segment_fields(self._start, (end - self._start) / TIME_BASE, self._file.size)
+        duration = (end - self._start) / TIME_BASE
+        fields = self._segment_fields(self._start_utc_ms, duration, self._file.size)
         self._window.segment(self._msn, self._init, self._file.path, fields)
         self._file = None
 
@@ -231,8 +236,8 @@ class _Lane:
     writer: Fmp4Track
     window: TrackWindow
     file: SegmentFile | None = None
-    start: int | None = None
-    """DTS of its first frame in the running segment."""
+    start_utc_ms: int | None = None
+    """Wall clock of its first frame in the running segment."""
 
 
 class Fmp4Segments(_Segments):
@@ -240,8 +245,8 @@ class Fmp4Segments(_Segments):
 
     format = "fmp4"
 
-    def __init__(self, settings: SegmentSettings, clock: WallClock) -> None:
-        super().__init__(settings, clock)
+    def __init__(self, settings: OutputSettings) -> None:
+        super().__init__(settings)
         self._lanes: dict[int, _Lane] = {}
         self._windows: dict[str, TrackWindow] = {}
 
@@ -251,11 +256,11 @@ class Fmp4Segments(_Segments):
         events = [event for window in self._windows.values() for event in window.replay()]
         return sorted(events, key=lambda event: event[0]["op"] != "init")
 
-    def reconfigure(self, settings: SegmentSettings) -> None:
+    def reconfigure(self, settings: OutputSettings) -> None:
         super().reconfigure(settings)
         for lane in self._lanes.values():
-            lane.writer.set_part_duration(settings.part_ms)
-            lane.window.count = settings.count
+            lane.writer.set_part_duration(settings.chunk_duration_ms)
+            lane.window.count = settings.segment_count
 
     def _track_names(self, tracks: Sequence[Track]) -> list[str]:
         return [track.name for track in tracks]
@@ -265,26 +270,26 @@ class Fmp4Segments(_Segments):
         windows = {}
         for track in tracks:
             window = self._windows.get(track.name) or TrackWindow(
-                track.name, self._files, self._settings.count, self._pending
+                track.name, self._files, self._settings.segment_count, self._pending
             )
             windows[track.name] = window
             path = self._files.write_whole(f"init-{track.name}-{self._init}.mp4", track.init)
             window.init(self._init, path, _init_fields([track]))
-            writer = Fmp4Track(track, self._settings.part_ms)
+            writer = Fmp4Track(track, self._settings.chunk_duration_ms)
             self._lanes[track.number] = _Lane(writer, window)
         self._windows = windows
 
     def _begin(self) -> None:
         for lane in self._lanes.values():
             lane.file = self._files.create(f"{lane.window.name}-{self._msn}.m4s")
-            lane.start = None
+            lane.start_utc_ms = None
 
     def _add(self, entry: Entry) -> None:
         lane = self._lanes.get(entry.frame.track)
         if lane is None:
             return
-        if lane.start is None:
-            lane.start = entry.frame.dts
+        if lane.start_utc_ms is None:
+            lane.start_utc_ms = entry.frame.utc_ms
         for part in lane.writer.add(entry.frame):
             self._write_part(lane, part)
 
@@ -326,7 +331,7 @@ class Fmp4Segments(_Segments):
             if not durations[number]:
                 file.write(EMPTY_SEGMENT)
             file.close()
-            start = lane.start if lane.start is not None else self._start
+            start = self._start_utc_ms if lane.start_utc_ms is None else lane.start_utc_ms
             fields = self._segment_fields(start, durations[number] or longest, file.size)
             lane.window.segment(self._msn, self._init, file.path, fields)
             lane.file = None

@@ -1,7 +1,7 @@
 """A configured input of a running stream: when it may be opened, and what it did so far.
 
-Role: the state between two attempts; the decision which input to open is the stream's
-(`media_streamer.media.stream`).
+Role: the state between two attempts; which input is to be opened is decided in
+`media_streamer.media.choosing`.
 """
 
 import logging
@@ -9,12 +9,12 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from media_api.input import InputConfig
 from media_api.stream import StreamConfig
 
+from media_streamer.media.flags import Flags
 from media_streamer.media.inputs.address import without_credentials
 from media_streamer.media.inputs.base import OPEN_TIMEOUT_SECONDS, Input, Limits
 from media_streamer.media.switch import Source
@@ -53,7 +53,7 @@ class Totals:
 class InputSlot:
     """One input line of a stream."""
 
-    def __init__(self, config: InputConfig, stream: StreamConfig, index: int) -> None:
+    def __init__(self, config: InputConfig, stream: StreamConfig, index: int, flags: Flags) -> None:
         self.id = str(uuid.uuid4())
         self.totals = Totals()
         self.input: Input | None = None
@@ -71,6 +71,8 @@ class InputSlot:
         """`frames_timeout` was reported."""
         self.bitrate = 0
         """bit/s over the last window."""
+        self._stream = stream.name
+        self._flags = flags
         self._attempts = 0
         self._window = (0.0, 0)
         self.reconfigure(config, stream, index)
@@ -133,13 +135,22 @@ class InputSlot:
             self.source is None
             and not self.is_publish
             and now >= self.retry_at
-            and self.permitted()
+            and self.permitted() is True
         )
 
-    def permitted(self) -> bool:
-        """What the files of `allow_if` and `deny_if` say now; a missing file allows."""
-        allow, deny = self.config.allow_if, self.config.deny_if
-        return not (allow and _flag(allow) == "0") and not (deny and _flag(deny) == "1")
+    def permitted(self) -> bool | None:
+        """What the files of `allow_if` and `deny_if` say; a missing file allows.
+
+        None while that is not known. Asking has them read anew.
+        """
+        answer: bool | None = True
+        for path, forbids in ((self.config.allow_if, "0"), (self.config.deny_if, "1")):
+            if path:
+                flag = self._flags.get(path, self._stream)
+                if flag == forbids:
+                    return False
+                answer = None if flag is None else answer
+        return answer
 
     def opened(self, source: Source, reader: Input) -> None:
         """An attempt begins."""
@@ -196,7 +207,7 @@ class InputSlot:
             return "the input hangs; its thread is abandoned"
         if self.source_timeout is not None and source.silence(now) > self.source_timeout:
             return f"no frames for {self.source_timeout:g} s (source_timeout)"
-        if not self.permitted():
+        if self.permitted() is False:
             return "not allowed now by allow_if or deny_if"
         if self.config.max_bitrate and self.bitrate > self.config.max_bitrate:
             return f"{self.bitrate} bit/s is more than max_bitrate {self.config.max_bitrate}"
@@ -214,12 +225,3 @@ class InputSlot:
     @staticmethod
     def _ran(source: Source) -> bool:
         return time.time() - source.opened_at > STABLE_SECONDS
-
-
-def _flag(path: str) -> str | None:
-    """First character of a file that switches an input; None if there is none."""
-    try:
-        with Path(path).open() as file:
-            return file.read(16).strip()[:1]
-    except (OSError, UnicodeDecodeError):
-        return None

@@ -19,11 +19,12 @@ Json = dict[str, Any]
 def stream_stats(runner: StreamRunner) -> Json:
     """Statistics of `runner` now."""
     now, utc = time.monotonic(), time.time()
-    slots = runner.slots
+    slots, backup = runner.ingest.slots, runner.ingest.backup
     shown = runner.shown
     source = shown.source if shown else None
-    error = runner.given_up or next((slot.error for slot in slots if slot.error), None)
-    status = "running" if source else "error" if error and runner.failing else "waiting"
+    failed = (slot.error for slot in slots if slot.error)
+    error = runner.stage_error or runner.demand.given_up or next(failed, None)
+    status = "running" if source else "error" if error and runner.demand.failing else "waiting"
     stats: Json = {
         "status": status,
         "alive": False,
@@ -31,7 +32,7 @@ def stream_stats(runner: StreamRunner) -> Json:
         "bytes_in": sum(_bytes(slot) for slot in slots),
         "retry_count": sum(slot.totals.retries for slot in slots),
         "input_bitrate": sum(slot.bitrate for slot in slots) // 1000,
-        "backup_running": bool(runner.backup and runner.backup.source and shown is runner.backup),
+        "backup_running": bool(backup and backup.source and shown is backup),
         "input": _input_totals(runner),
         "inputs": [input_stats(slot, slot is shown, now, utc) for slot in slots],
     }
@@ -98,8 +99,8 @@ def input_stats(slot: InputSlot, active: bool, now: float, utc: float) -> Json:
 
 def _input_totals(runner: StreamRunner) -> Json:
     """Counters over all inputs (`stats.input`)."""
-    slots = runner.slots
-    switch = runner.switch
+    slots = runner.ingest.slots
+    switch = runner.ingest.switch
     shown = runner.shown
     others = [slot for slot in slots if slot is not shown]
     totals: Json = {

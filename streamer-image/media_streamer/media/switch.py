@@ -13,10 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Protocol
 
-from media_streamer.media.frame import Frame, Track
+from media_streamer.media.frame import Frame, FrameSink, Track
 from media_streamer.media.timeline import Timeline
+from media_streamer.media.wall_clock import WallClock
 
 log = logging.getLogger(__name__)
 
@@ -24,14 +24,8 @@ NO_KEY_SECONDS = 10.0
 """A source whose video shows no key frame for this long is used from its audio on."""
 
 
-class Output(Protocol):
-    """What a stream's frames flow into (`media_streamer.media.output.StreamOutput`)."""
-
-    def set_tracks(self, tracks: Sequence[Track]) -> None: ...
-
-    def push(self, frame: Frame) -> None: ...
-
-    def gap(self) -> None: ...
+KEY_FRAME_SECONDS = 1.0
+"""A source is asked for a key frame this often at most: each one costs its encoder bit rate."""
 
 
 class Source:
@@ -60,6 +54,8 @@ class Source:
         self.description_changes = 0
         self.finished = False
         self.error: str | None = None
+        self.ask_key_frame: Callable[[], None] | None = None
+        """Asks the encoder behind the input for a key frame, if there is a way to it."""
         self._switch = switch
         self._video: list[bool] = []
         self._first_frame = 0.0
@@ -108,7 +104,10 @@ class Source:
                 return
             if stamp.discontinuity:
                 switch.discontinuity()
-            switch.output.push(Frame(track, stamp.dts, stamp.pts, stamp.duration, key, data))
+            utc_ms = switch.clock.stamp(stamp.dts)
+            switch.output.push(
+                (Frame(track, stamp.dts, stamp.pts, stamp.duration, key, data, utc_ms),)
+            )
 
     def looped(self) -> None:
         with self._switch.lock:
@@ -147,11 +146,15 @@ class Source:
 class Switch:
     """The sources' common way into one output."""
 
-    def __init__(self, output: Output, on_change: Callable[[Source], None] | None = None) -> None:
-        """`on_change` is told of every new active source, in that source's thread."""
+    def __init__(
+        self, output: FrameSink, on_change: Callable[[Source], None] | None = None
+    ) -> None:
+        """`output` and `on_change` are called in the thread of the active source; `on_change` is
+        told of every new one."""
         self.lock = threading.Lock()
         self.output = output
         self.timeline = Timeline()
+        self.clock = WallClock()
         self.active: Source | None = None
         self.switches = 0
         self.discontinuities = 0
@@ -159,6 +162,7 @@ class Switch:
         """What the output was told last."""
         self._on_change = on_change
         self._time_bases: list[Fraction] = []
+        self._asked_at = -KEY_FRAME_SECONDS
 
     def take_over(self, source: Source) -> None:
         """Let `source` be the active one from its current frame on; the lock is held."""
@@ -182,6 +186,7 @@ class Switch:
     def discontinuity(self) -> None:
         """The frame that follows does not continue the last one; the lock is held."""
         self.discontinuities += 1
+        self.clock.reset()
         self.output.gap()
 
     def _restart(self, source: Source) -> None:
@@ -194,6 +199,15 @@ class Switch:
             source.may_take_over = False
             if self.active is source:
                 self.active = None
+
+    def request_key_frame(self) -> None:
+        """Ask the active source for a key frame, if it can be asked and was not just now."""
+        source, now = self.active, time.monotonic()
+        if source is None or source.ask_key_frame is None:
+            return
+        if now - self._asked_at >= KEY_FRAME_SECONDS:
+            self._asked_at = now
+            source.ask_key_frame()
 
     def _tell(self, source: Source) -> None:
         if list(self.tracks) != list(source.tracks):

@@ -9,13 +9,13 @@ opened again, as template stream.
 import io
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import av
 from av.bitstream import BitStreamFilterContext
 from av.stream import Disposition
+from msgspec.structs import replace
 
 from media_streamer.media import boxes, nal, obu
 from media_streamer.media.canonical import (

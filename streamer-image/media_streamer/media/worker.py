@@ -21,9 +21,10 @@ from typing import Any
 from media_api.stream import StreamConfig
 from media_process import logs
 
+from media_streamer.media.flags import Flags
 from media_streamer.media.graveyard import Graveyard
-from media_streamer.media.output import OutputSettings
 from media_streamer.media.relay import Relay
+from media_streamer.media.settings import OutputSettings
 from media_streamer.media.stream import StreamRunner
 from media_streamer.media.stream_stats import stream_stats
 from media_streamer.wire.untyped import Channel, ChannelClosed, Message, Peer, connect, listen
@@ -50,10 +51,11 @@ class MediaWorker:
         self.runtime = runtime
         self.id = worker_id
         self.graveyard = Graveyard()
+        self.flags = Flags()
         self._segments = Path(os.environ.get("STREAMER_SEGMENTS_DIR") or runtime / "segments")
         self._runners: dict[str, StreamRunner] = {}
         self._watched: list[StreamRunner] = []
-        """Streams with subscribers: only these have chunks to deliver."""
+        """Streams with sinks or stages: only these have something to do often."""
         self._peer: Peer | None = None
         self._reported: dict[str, dict[str, Any]] = {}
         self._recycling = False
@@ -100,8 +102,8 @@ class MediaWorker:
         return self._runners.get(name)
 
     def refresh(self) -> None:
-        """A subscriber came or went."""
-        self._watched = [runner for runner in self._runners.values() if runner.subscribers]
+        """A sink came or went."""
+        self._watched = [runner for runner in self._runners.values() if runner.is_busy]
 
     def emit(self, name: str, event: str, fields: dict[str, Any]) -> None:
         """Tell the supervisor what happened to a stream."""
@@ -187,7 +189,8 @@ class MediaWorker:
             if changed:
                 self._peer.notify("stream.stats", streams=changed)
             self._look_for_hung_threads()
-            self._deliver(runner for runner in self._runners.values() if not runner.subscribers)
+            self.refresh()
+            self._deliver(runner for runner in self._runners.values() if not runner.is_busy)
             due = max(due + STATS_SECONDS, loop.time())
             await asyncio.sleep(due - loop.time())
 
@@ -210,10 +213,8 @@ class MediaWorker:
     def _deliver(self, runners: Iterable[StreamRunner]) -> None:
         """Let outputs send what is pending, or give up the formats that nobody wants."""
         for runner in runners:
-            if runner.output is None:
-                continue
             try:
-                runner.output.flush()
+                runner.flush()
             except Exception:
                 log.exception("%s: delivering failed", runner.name)
 

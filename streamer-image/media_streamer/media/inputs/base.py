@@ -84,6 +84,9 @@ class Input(ABC):
     def stop(self) -> None:
         """Ask for the end; returns at once. `ended` may come much later, or never."""
 
+    def request_key_frame(self) -> None:  # noqa: B027 - most protocols have no way to
+        """Ask the encoder for a key frame, if the protocol can; returns at once."""
+
     @property
     def overdue(self) -> bool:
         """True if the input's thread outlived its time limit and should be abandoned."""

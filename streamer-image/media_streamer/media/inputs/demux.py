@@ -10,7 +10,6 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -18,6 +17,7 @@ import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
+from msgspec.structs import replace
 
 from media_streamer.media.canonical import Canonicalizer, codec_name
 from media_streamer.media.frame import TIME_BASE, Track

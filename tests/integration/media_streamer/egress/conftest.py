@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import files
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,12 @@ import pytest
 from aiohttp import web
 from media_streamer.media.canonical import Canonicalizer
 from media_streamer.media.frame import Frame
-from media_streamer.media.output import OutputSettings, StreamOutput
+from media_streamer.media.output import StreamOutput
+from media_streamer.media.settings import OutputSettings
 from media_streamer.media.track import describe_tracks
+from media_streamer.media.wall_clock import WallClock
 from media_streamer.wire import untyped as ipc
+from msgspec.structs import replace
 
 FRAME_SECONDS = 0.04
 """The footage has 25 frames a second; one chunk of the fake is one frame."""
@@ -409,6 +412,7 @@ class Source:
         """Begin with this footage."""
         self.tracks, self.frames = footage
         self.output = StreamOutput(self.settings)
+        self.clock = WallClock()
         self.output.set_tracks(self.tracks)
         self.position = 0
         self.started = time.monotonic() - ahead
@@ -421,7 +425,7 @@ class Source:
                 frame = self.frames[self.position]
                 if frame.dts > now:
                     break
-                self.output.push(frame)
+                self.output.push([replace(frame, utc_ms=self.clock.stamp(frame.dts))])
                 self.position += 1
             self.output.flush()
             await asyncio.sleep(FLUSH_SECONDS)

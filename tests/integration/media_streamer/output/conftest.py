@@ -10,7 +10,8 @@ from typing import Any
 import av
 import pytest
 from media_streamer.media.frame import TIME_BASE, Frame
-from media_streamer.media.output import OutputSettings, StreamOutput
+from media_streamer.media.output import StreamOutput
+from media_streamer.media.settings import OutputSettings
 
 from tests.support.clips import footage
 
@@ -48,7 +49,7 @@ class Collector:
             if frame.dts >= due:
                 self.output.flush()
                 due = frame.dts + FLUSH_TICKS
-            self.output.push(frame)
+            self.output.push([frame])
         self.output.flush()
 
     def bytes(self, name: str) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from media_streamer.media import boxes
-from media_streamer.media.output import FORMATS
+from media_streamer.media.formats import FORMATS
 
 from tests.support.clips import Clip, read_clip
 

@@ -5,7 +5,6 @@ import os
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,9 @@ import av
 import pytest
 from media_streamer.media import segment_files
 from media_streamer.media.frame import TIME_BASE, Track
-from media_streamer.media.output import OutputSettings, StreamOutput
+from media_streamer.media.output import StreamOutput
+from media_streamer.media.settings import OutputSettings
+from msgspec.structs import replace
 
 from tests.support.clips import Clip, read_clip
 
@@ -130,6 +131,7 @@ def test_successor_counts_the_death_as_one_discontinuity(
     counts: list[list[tuple[int, bool]]] = []
     for shift in (0, 100):
         # The first is never closed: its worker was killed.
+        segment_files._in_use.clear()
         collector = collect()
         collector.output.set_tracks(clip.tracks)
         collector.subscribe("hls_fmp4")
@@ -282,7 +284,7 @@ def test_segments_in_a_directory_that_cannot_be_made(
     output.subscribe("hls_fmp4", lambda message, payload: got.append(message["op"]))
     output.subscribe("flv", lambda message, payload: got.append(message["op"]))
     for frame in clip.frames:
-        output.push(frame)
+        output.push([frame])
     output.flush()
     output.close()
     assert "chunk" in got
@@ -317,7 +319,7 @@ def test_subscription_close_and_unknown_format(
     subscription.close()
     subscription.close()
     for frame in clip.frames:
-        output.push(frame)
+        output.push([frame])
     output.flush()
     assert got == ["header"]
     with pytest.raises(ValueError, match="dash"):

@@ -1,6 +1,7 @@
 """Chunks: joined between flushes, never across a key frame, replayed from the last one."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +11,18 @@ from media_streamer.media import hub
 from media_streamer.media.frame import Frame
 from media_streamer.media.gop import Boundary, Entry
 from media_streamer.media.hub import ChunkHub, Event, Subscribers
+from media_streamer.media.settings import OutputSettings
 
 
 def entry(data: bytes, key: bool = False) -> Entry:
     boundary = Boundary.KEY if key else Boundary.NONE
     return Entry(Frame(0, 0, 0, 0, key, data), data, boundary)
+
+
+def hub_of(header: bytes, audio_only: bool = False, name: str = "s") -> ChunkHub:
+    made = ChunkHub(OutputSettings(name, Path("/nowhere")))
+    made.set_tracks([], header, audio_only)
+    return made
 
 
 def chunks(events: list[Event]) -> list[tuple[bool, bytes]]:
@@ -23,12 +31,12 @@ def chunks(events: list[Event]) -> list[tuple[bool, bytes]]:
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=40))
 def test_chunks_hold_every_byte_once_and_end_at_keys(steps: list[tuple[bool, bool]]) -> None:
-    made = ChunkHub("s", b"head", audio_only=False)
+    made = hub_of(b"head")
     pushed, taken = b"", []
     for index, (key, flush) in enumerate(steps):
         data = (b"K" if key else b"f") + bytes((index,))
         pushed += data
-        made.append(entry(data, key))
+        made.push([entry(data, key)])
         if flush:
             taken += made.take()
             replayed = made.replay()
@@ -44,20 +52,19 @@ def test_chunks_hold_every_byte_once_and_end_at_keys(steps: list[tuple[bool, boo
 
 
 def test_every_chunk_of_sound_alone_is_a_start() -> None:
-    made = ChunkHub("s", b"head", audio_only=True)
+    made = hub_of(b"head", audio_only=True)
     for index in range(100):
-        made.append(entry(bytes((index,)), key=index % 25 == 0))
+        made.push([entry(bytes((index,)), key=index % 25 == 0)])
         found = chunks(made.take())
         assert [key for key, _ in found] == [True]
     assert len(chunks(made.replay())) == hub.AUDIO_CACHE_CHUNKS
 
 
 def test_new_header_and_gap_clear_the_cache() -> None:
-    made = ChunkHub("s", b"one", audio_only=False)
-    made.append(entry(b"K", key=True))
-    made.gap()
-    made.set_header(b"two", audio_only=False)
-    made.append(entry(b"f"))
+    made = hub_of(b"one")
+    made.push([entry(b"K", key=True)])
+    made.set_tracks([], b"two", audio_only=False)
+    made.push([entry(b"f")])
     ops = [(message["op"], data) for message, data in made.take()]
     assert ops == [("header", b"one"), ("chunk", b"K"), ("gap", b""), ("header", b"two"),
                    ("chunk", b"f")]  # fmt: skip
@@ -65,9 +72,9 @@ def test_new_header_and_gap_clear_the_cache() -> None:
 
 
 def test_key_of_a_track_that_is_left_out_counts() -> None:
-    made = ChunkHub("s", b"", audio_only=False)
-    made.append(entry(b"", key=True))
-    made.append(entry(b"sound"))
+    made = hub_of(b"")
+    made.push([entry(b"", key=True)])
+    made.push([entry(b"sound")])
     assert chunks(made.take()) == [(True, b"sound")]
 
 
@@ -75,13 +82,13 @@ def test_output_that_nobody_takes_is_bounded(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(hub, "MAX_PENDING_BYTES", 1000)
-    made = ChunkHub("live/x", b"head", audio_only=False)
-    made.append(entry(b"K" * 600, key=True))
-    made.append(entry(b"f" * 600))
-    made.append(entry(b"f" * 600))
+    made = hub_of(b"head", name="live/x")
+    made.push([entry(b"K" * 600, key=True)])
+    made.push([entry(b"f" * 600)])
+    made.push([entry(b"f" * 600)])
     assert [message["op"] for message, _ in made.take()] == ["header", "gap"]
     assert "stream live/x" in caplog.text
-    made.append(entry(b"K", key=True))
+    made.push([entry(b"K", key=True)])
     assert chunks(made.take()) == [(True, b"K")]
 
 
@@ -111,3 +118,20 @@ def test_sinks_get_messages_of_their_own(
     subscribers.deliver([(shared, b"")])
     assert len(got) == 3
     assert not caplog.records
+
+
+def test_a_sink_that_fails_is_dropped_and_told() -> None:
+    subscribers = Subscribers("s", "ts")
+    told: list[str] = []
+
+    def fail(_message: dict[str, Any], _payload: bytes) -> None:
+        raise ConnectionError("gone")
+
+    got: list[dict[str, Any]] = []
+    subscribers.add(fail, lambda: told.append("failed"))
+    subscribers.add(lambda message, _payload: got.append(message))
+    subscribers.deliver([({"op": "gap"}, b"")])
+    subscribers.deliver([({"op": "gap"}, b"")])
+    assert told == ["failed"]
+    assert len(got) == 2
+    assert len(subscribers) == 1

@@ -3,13 +3,25 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 from media_api.stream import StreamConfig
+from media_streamer.media.flags import Flags, read_flag
 from media_streamer.media.frame import Frame, Track
 from media_streamer.media.inputs.base import Input
 from media_streamer.media.slots import InputSlot
 from media_streamer.media.switch import Source, Switch
+
+
+class ReadNow:
+    """Flags without threads."""
+
+    def get(self, path: str, stream: str) -> str | None:
+        return None if path == "/hangs" else read_flag(path)
+
+
+FLAGS = cast(Flags, ReadNow())
 
 
 class Sink:
@@ -17,7 +29,7 @@ class Sink:
 
     def set_tracks(self, tracks: Sequence[Track]) -> None: ...
 
-    def push(self, frame: Frame) -> None: ...
+    def push(self, frames: Sequence[Frame]) -> None: ...
 
     def gap(self) -> None: ...
 
@@ -41,7 +53,7 @@ def slot(
 ) -> InputSlot:
     item = {"url": "rtsp://user:pw@cam/ch", **options}
     config = StreamConfig.model_validate({"name": "s", "inputs": [item], **(stream or {})})
-    return InputSlot(config.inputs[0], config, index)
+    return InputSlot(config.inputs[0], config, index, FLAGS)
 
 
 def opened(made: InputSlot) -> Source:
@@ -115,6 +127,24 @@ def test_files_switch_an_input(
     if content is not None:
         path.write_text(content)
     assert slot(**{option: str(path)}).permitted() is allowed
+
+
+@pytest.mark.parametrize(
+    ("options", "answer"),
+    [
+        ({"deny_if": "/hangs"}, None),
+        ({"deny_if": "/hangs", "allow_if": "/no"}, None),
+        ({"deny_if": "/no"}, True),
+    ],
+)
+def test_a_file_that_hangs_opens_nothing_and_closes_nothing(
+    options: dict[str, str], answer: bool | None
+) -> None:
+    made = slot(**options)
+    assert made.permitted() is answer
+    assert made.may_open(time.monotonic()) is (answer is True)
+    opened(made)
+    assert made.fault(time.monotonic()) is None
 
 
 def test_faults() -> None:

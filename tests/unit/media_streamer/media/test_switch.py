@@ -1,11 +1,12 @@
 """One source at a time, taking over at key frames, on one clock."""
 
+import time
 from collections.abc import Sequence
 from fractions import Fraction
 
 import pytest
 from media_streamer.media.frame import Frame, Track
-from media_streamer.media.switch import NO_KEY_SECONDS, Source, Switch
+from media_streamer.media.switch import KEY_FRAME_SECONDS, NO_KEY_SECONDS, Source, Switch
 from media_streamer.media.timeline import START
 
 MILLI = Fraction(1, 1000)
@@ -23,8 +24,8 @@ class Recorder:
     def set_tracks(self, tracks: Sequence[Track]) -> None:
         self.calls.append("tracks")
 
-    def push(self, frame: Frame) -> None:
-        self.calls.append(frame)
+    def push(self, frames: Sequence[Frame]) -> None:
+        self.calls += frames
 
     def gap(self) -> None:
         self.calls.append("gap")
@@ -141,6 +142,31 @@ def test_a_loop_goes_on_without_a_gap(switch: Switch, output: Recorder) -> None:
     file.frame(0, 0, 0, 40, True, b"a")
     assert [frame.dts for frame in output.frames] == [START, START + 3600]
     assert output.signals == ["tracks"]
+
+
+def test_frames_know_the_wall_clock(switch: Switch, output: Recorder) -> None:
+    live = source(switch, VIDEO)
+    before = time.time() * 1000 - 1
+    for n in (0, 1, 2):
+        live.frame(0, n * 40, n * 40, 40, n == 0, b"x")
+    first, second, third = (frame.utc_ms for frame in output.frames)
+    assert before <= first <= time.time() * 1000 + 1
+    assert (second - first, third - first) == (40, 80)
+
+
+def test_key_frames_are_asked_for_now_and_then(switch: Switch) -> None:
+    asked: list[str] = []
+    switch.request_key_frame()
+    live = source(switch, VIDEO)
+    live.frame(0, 0, 0, 40, True, b"a")
+    switch.request_key_frame()
+    live.ask_key_frame = lambda: asked.append("live")
+    switch.request_key_frame()
+    switch.request_key_frame()
+    assert asked == ["live"]
+    switch._asked_at -= KEY_FRAME_SECONDS
+    switch.request_key_frame()
+    assert asked == ["live", "live"]
 
 
 def test_the_end_is_told_once(switch: Switch) -> None:

@@ -2,13 +2,13 @@
 
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.media import boxes
 from media_streamer.media.frame import TIME_BASE, Frame, Track
 from media_streamer.media.mux.fmp4 import Fmp4Track, Part
+from msgspec.structs import replace
 
 
 def header(kind: bytes, timescale: int) -> bytes:

@@ -1,11 +1,10 @@
 """Transport packets: any frame size comes back byte by byte."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.media.frame import TIME_BASE, Frame, Track
 from media_streamer.media.mux.ts import PCR_LEAD, TsMuxer
+from msgspec.structs import replace
 
 VIDEO = Track(0, "v1", "video", "mpeg2video", b"", "mp4v.61")
 AUDIO = Track(1, "a1", "audio", "mp2", b"", "mp4a.6B")

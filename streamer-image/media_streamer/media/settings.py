@@ -1,0 +1,30 @@
+"""What a stream's configuration says about its output."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from media_streamer.media.frame import TICKS_PER_MS
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """Times in ms."""
+
+    name: str
+    """The stream's."""
+    directory: Path
+    """Where segment files live; the stream gets a sub-directory of its own."""
+    segment_duration_ms: int = 5000
+    segment_count: int = 4
+    """Segments in a playlist."""
+    chunk_duration_ms: int = 200
+    """Longest part of a segment (LL-HLS)."""
+    thumbnails: bool = True
+    history_ms: int | None = None
+    """How much to keep for the first segment of a first HLS viewer; None: one segment."""
+
+    @property
+    def history_ticks(self) -> int:
+        """The history in ticks of 90 kHz."""
+        chosen = self.segment_duration_ms if self.history_ms is None else self.history_ms
+        return chosen * TICKS_PER_MS
