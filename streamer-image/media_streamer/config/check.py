@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
+from media_api.unsupported import unsupported_parts
+
 from media_streamer.config.load import load
-from media_streamer.config.unsupported import unsupported_parts
 
 
 def check(

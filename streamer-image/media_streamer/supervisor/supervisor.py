@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 import aiohttp
 from media_api.server import ServerConfig
+from media_api.unsupported import unsupported_parts
 from media_process import logs
 
-from media_streamer.config.unsupported import unsupported_parts
 from media_streamer.forwarded import signing_key
 from media_streamer.supervisor.access import AccessControl, AccessRequest
 from media_streamer.supervisor.auth.http_backend import HttpBackend

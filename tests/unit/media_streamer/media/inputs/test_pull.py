@@ -2,6 +2,7 @@
 
 import pytest
 from media_api.input import InputConfig
+from media_api.unsupported import INPUT_SCHEMES
 from media_streamer.media.inputs.base import InputError, Limits
 from media_streamer.media.inputs.pull import SCHEMES, Source, translate
 
@@ -105,3 +106,7 @@ def test_udp_groups(url: str, local: str | None, shared: str) -> None:
 def test_what_cannot_be_opened(url: str) -> None:
     with pytest.raises(InputError):
         source(url)
+
+
+def test_what_is_opened_is_what_is_said_to_be_served() -> None:
+    assert {"fake", "file", "publish"} | SCHEMES == INPUT_SCHEMES

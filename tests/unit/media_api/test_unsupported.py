@@ -1,9 +1,11 @@
 """What has no effect is said."""
 
+from typing import Any
+
+import pytest
 from media_api.server import ServerConfig
 from media_api.stream import StreamConfig
-from media_streamer.config.unsupported import INPUT_SCHEMES, unsupported_parts
-from media_streamer.media.inputs.pull import SCHEMES
+from media_api.unsupported import STREAM_CHECKS, unserved_options, unsupported_parts
 
 
 def test_alerts_name_what_has_no_effect() -> None:
@@ -60,7 +62,6 @@ def test_inputs_that_nobody_opens_are_named() -> None:
     ]
     config = ServerConfig.model_validate({"streams": streams})
     assert unsupported_parts(config) == {"input_srt": "srt:// inputs are not served: a, b"}
-    assert {"fake", "file", "publish"} | SCHEMES == INPUT_SCHEMES
 
 
 def test_only_scripts_among_the_event_sinks_have_no_effect() -> None:
@@ -82,3 +83,26 @@ def test_an_ordinary_server_has_none() -> None:
         {"listeners": {"http": [80], "rtmp": [1935]}, "streams": [{"name": "a"}]}
     )
     assert unsupported_parts(config) == {}
+
+
+@pytest.mark.parametrize(
+    ("document", "paths"),
+    [
+        ({"inputs": [{"url": "fake://fake"}, {"url": "publish://"}]}, []),
+        ({"inputs": [{"url": "fake://fake"}, {"url": "h323://a"}]}, ["inputs[1]"]),
+        ({"dvr": {}, "title": "t"}, ["dvr"]),
+        ({"dvr": None, "hls_scte35": False, "pushes": []}, []),
+        ({"prepush": True, "mpegts_ac3": "keep"}, []),
+        ({"prepush": 5}, ["prepush"]),
+        ({}, []),
+    ],
+)
+def test_documents_are_judged_like_models(document: dict[str, Any], paths: list[str]) -> None:
+    assert unserved_options(document) == paths
+    model = StreamConfig.model_validate({**document, "name": "s"})
+    alerts = unsupported_parts(ServerConfig(), [model])
+    assert len(alerts) == len(paths)
+
+
+def test_checks_are_of_fields_that_streams_have() -> None:
+    assert STREAM_CHECKS.keys() <= StreamConfig.model_fields.keys()

@@ -1,12 +1,13 @@
 """What a configuration asks for and this server does not do: said, not passed over.
 
-Each entry is an alert of `/config/stats`, a line in the log and a warning of `streamer --check`.
-Whoever builds one of these features removes its entry. What would be unsafe to leave out
-(authorisation, DRM) is refused where access is decided.
+Each entry is an alert of `/config/stats`, a line in the log, a warning of `streamer --check`, of
+`kubectl apply` (`media_api.admission`) and of a Stream's condition ConfigAccepted. Whoever builds
+one of these features removes its entry. What would be unsafe to leave out (authorisation, DRM) is
+refused where access is decided.
 """
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from media_api import protocols
 from media_api.server import ServerConfig
@@ -26,20 +27,18 @@ STREAM_OPTIONS = (
 """Options that ask for something whenever they have a value that is not false."""
 
 
-def _is_set(option: str, item: Options) -> bool:
-    return bool(getattr(item, option, None))
+def _asks(value: Any) -> bool:
+    """Of a field of a model or of its document: an object asks for something, also an empty one."""
+    return bool(value) or isinstance(value, Mapping)
 
 
-STREAM_CHECKS: dict[str, Callable[[Options], bool]] = {
-    **{name: partial(_is_set, name) for name in STREAM_OPTIONS},
-    **{
-        name: partial(_is_set, name)
-        for name in protocols.unserved_fields()
-        if name in StreamConfig.model_fields
-    },
-    "prepush": lambda item: item.prepush is not None and item.prepush is not True,
-    "mpegts_ac3": lambda item: item.mpegts_ac3 not in (None, "keep"),
+STREAM_CHECKS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(STREAM_OPTIONS, _asks),
+    **{name: _asks for name in protocols.unserved_fields() if name in StreamConfig.model_fields},
+    "prepush": lambda value: value is not None and value is not True,
+    "mpegts_ac3": lambda value: value not in (None, "keep"),
 }
+"""Whether the value of an option asks for what is not done."""
 INPUT_SCHEMES = protocols.served_schemes("pull") | {protocols.ANY_PUBLISHER}
 MAX_NAMES = 5
 
@@ -68,13 +67,29 @@ def unsupported_parts(
     if unused := _unplayed_vods(config, streams):
         alerts["vods"] = f"files are inputs only, they are not played by themselves: {unused}"
     options: list[Options] = [*config.templates, *streams]
-    for option, is_set in STREAM_CHECKS.items():
-        names = [item.name for item in options if is_set(item)]
+    for option, asks in STREAM_CHECKS.items():
+        names = [item.name for item in options if asks(getattr(item, option, None))]
         if names:
             alerts[f"stream_{option}"] = f"{option} has no effect in this version: {_shown(names)}"
     for scheme, names in sorted(_unserved_inputs(options).items()):
         alerts[f"input_{scheme}"] = f"{scheme}:// inputs are not served: {_shown(names)}"
     return alerts
+
+
+def unserved_options(document: Mapping[str, Any]) -> list[str]:
+    """Paths within a stream's or template's document (JSON names) that have no effect.
+
+    It need not be validated: what cannot be read asks for nothing here.
+    """
+    found = [key for key in document if key in STREAM_CHECKS and STREAM_CHECKS[key](document[key])]
+    schemes = input_schemes(document)
+    return [*found, *(f"inputs[{i}]" for i, s in enumerate(schemes) if s not in INPUT_SCHEMES)]
+
+
+def input_schemes(document: Mapping[str, Any]) -> list[str]:
+    """The scheme of each input of a stream's or template's document."""
+    inputs = document.get("inputs") or []
+    return [str(item.get("url") or "").partition("://")[0] for item in inputs]
 
 
 def _unserved_inputs(options: list[Options]) -> dict[str, list[str]]:
