@@ -14,6 +14,7 @@ from media_streamer.media.frames_format import FramesFormat
 from media_streamer.media.gop import Entry
 from media_streamer.media.hub import ChunkHub, Event
 from media_streamer.media.mux.flv import FlvMuxer
+from media_streamer.media.mux.rtp import RtpMuxer
 from media_streamer.media.mux.ts import TsMuxer
 from media_streamer.media.segments import Fmp4Segments, TsSegments
 from media_streamer.media.settings import OutputSettings
@@ -81,6 +82,7 @@ class FormatSpec:
 
 CONTAINERS: dict[str, Callable[[Sequence[Track], Any], Muxer]] = {
     "flv": FlvMuxer,
+    "rtp": RtpMuxer,
     "ts": TsMuxer,
 }
 """Makes the muxer for some tracks; the second argument is the muxer of before, if there was one."""
@@ -88,6 +90,7 @@ CONTAINERS: dict[str, Callable[[Sequence[Track], Any], Muxer]] = {
 FORMATS: dict[str, FormatSpec] = {
     "flv": FormatSpec(ChunkHub, container="flv"),
     "ts": FormatSpec(ChunkHub, container="ts"),
+    "rtp": FormatSpec(ChunkHub, container="rtp"),
     "hls_ts": FormatSpec(TsSegments, container="ts", history=True),
     "hls_fmp4": FormatSpec(Fmp4Segments, history=True),
     "frames": FormatSpec(FramesFormat),

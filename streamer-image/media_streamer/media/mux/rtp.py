@@ -1,0 +1,123 @@
+"""RTP writer: the packets of a frame, one after the other, each behind its interleaved header.
+
+The header of RTSP's interleaved packets (`$`, channel, length; RFC 2326 10.12) keeps the packets
+apart, so the same bytes serve a viewer within an RTSP connection as they are, and one by UDP or
+WebRTC packet by packet. Channel 2n is RTP of track n of the description, 2n + 1 its RTCP.
+
+Sequence numbers, sources and clocks go on when the tracks change: viewers stay.
+"""
+
+import secrets
+import struct
+from collections.abc import Sequence
+
+from media_streamer.media.frame import TIME_BASE, Frame, Track
+from media_streamer.rtp import rtcp, sdp
+from media_streamer.rtp.clock import ntp_time
+from media_streamer.rtp.codecs import Outgoing, offer
+from media_streamer.rtp.packet import HEADER_BYTES
+
+REPORT_TICKS = 5 * TIME_BASE
+"""Between two sender reports of a track (RFC 3550 6.2: 5 s is the usual minimum)."""
+_INTERLEAVED = struct.Struct(">BBHBBHII")
+_DOLLAR = 0x24
+_RTP_VERSION = 2 << 6
+_CNAME = "media"
+
+
+class _Sender:
+    """One track on its way out."""
+
+    __slots__ = (
+        "_clock_rate", "_head", "_offset", "_packetize", "_payload_type", "channel", "octets",
+        "packets", "reported_at", "sequence", "ssrc",
+    )  # fmt: skip
+
+    def __init__(self, outgoing: Outgoing, channel: int, previous: "_Sender | None") -> None:
+        self._packetize = outgoing.packetizer.packetize
+        self._payload_type = outgoing.media.payload_type
+        self._clock_rate = outgoing.media.clock_rate
+        self.channel = channel
+        self.reported_at: int | None = None
+        self.packets = self.octets = 0
+        # RFC 3550 5.1: numbers start anywhere, so that they cannot be guessed.
+        self.ssrc: int = previous.ssrc if previous else secrets.randbits(32)
+        self.sequence: int = previous.sequence if previous else secrets.randbits(15)
+        self._offset: int = previous._offset if previous else secrets.randbits(31)
+
+    def timestamp(self, ticks: int) -> int:
+        """RTP time stamp of a time in ticks of 90 kHz."""
+        return (self._offset + ticks * self._clock_rate // TIME_BASE) & 0xFFFFFFFF
+
+    def write(self, frame: Frame) -> bytes:
+        payloads = self._packetize(frame.data, frame.key)
+        timestamp, last = self.timestamp(frame.pts), len(payloads) - 1
+        parts: list[bytes] = []
+        sequence = self.sequence
+        for number, payload in enumerate(payloads):
+            size = len(payload)
+            head = _INTERLEAVED.pack(
+                _DOLLAR,
+                self.channel,
+                HEADER_BYTES + size,
+                _RTP_VERSION,
+                (0x80 if number == last else 0) | self._payload_type,
+                sequence,
+                timestamp,
+                self.ssrc,
+            )
+            parts += (head, payload)
+            sequence = (sequence + 1) & 0xFFFF
+            self.octets += size
+        self.sequence = sequence
+        self.packets += len(payloads)
+        return b"".join(parts)
+
+    def report(self, frame: Frame) -> bytes:
+        """A sender report that pairs the frame's wall clock with its time stamp."""
+        self.reported_at = frame.dts
+        packet = rtcp.sender_report(
+            self.ssrc,
+            ntp_time(frame.utc_ms / 1000),
+            self.timestamp(frame.dts),
+            self.packets,
+            self.octets,
+        ) + rtcp.description(self.ssrc, _CNAME)
+        return bytes((_DOLLAR, self.channel + 1)) + len(packet).to_bytes(2, "big") + packet
+
+
+class RtpMuxer:
+    """Writes the frames of all tracks that have a payload format."""
+
+    def __init__(self, tracks: Sequence[Track], previous: "RtpMuxer | None" = None) -> None:
+        """`previous` wrote the same output for other tracks."""
+        self.left_out: list[Track] = []
+        self._senders: dict[int, _Sender] = {}
+        self._names: dict[str, _Sender] = {}
+        media: list[sdp.Media] = []
+        before = previous._names if previous is not None else {}
+        for track in tracks:
+            outgoing = offer(track, len(media))
+            if outgoing is None:
+                self.left_out.append(track)
+                continue
+            sender = _Sender(outgoing, 2 * len(media), before.get(track.name))
+            self._senders[track.number] = self._names[track.name] = sender
+            outgoing.media.attributes["x-track"] = track.name
+            media.append(outgoing.media)
+        self.header = sdp.write("media", media).encode() if media else b""
+        """The description, without the stream's name; `x-track` names the tracks."""
+
+    def discontinuity(self) -> None:
+        """RTP has no mark for it: the clock of the stream goes on."""
+
+    def mux(self, frame: Frame, boundary: bool) -> bytes:
+        """The packets of a frame; b"" for a track that is left out."""
+        sender = self._senders.get(frame.track)
+        if sender is None:
+            return b""
+        data = sender.write(frame)
+        if sender.reported_at is None or frame.dts - sender.reported_at >= REPORT_TICKS or boundary:
+            # In front, so that a viewer who begins here knows the time of what follows.
+            data = sender.report(frame) + data
+        return data
