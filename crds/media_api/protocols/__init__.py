@@ -24,7 +24,7 @@ __all__ = [
     "ANY_PUBLISHER", "NOT_YET", "ROWS", "Form", "Listener", "Protocol", "Role", "RoleName",
     "SessionKind", "Transport", "find", "listeners", "missing_switches", "pull_protocol", "roles",
     "schemes", "served_listeners", "served_schemes", "session_kind", "switch_of", "switches",
-    "unserved_fields", "usual_listeners",
+    "unserved_fields", "usual_listeners", "why_not_pulled",
 ]  # fmt: skip
 
 _ROLES: tuple[RoleName, ...] = get_args(RoleName)
@@ -76,6 +76,14 @@ def pull_protocol(scheme: str) -> Protocol | None:
         if role.served and scheme in role.schemes:
             return row
     return None
+
+
+def why_not_pulled(scheme: str) -> str:
+    """In words that follow the scheme, for one that `pull_protocol` does not know."""
+    for _, role in roles("pull"):
+        if scheme in role.schemes and role.missing:
+            return role.missing
+    return NOT_YET
 
 
 def switches() -> dict[str, str]:

@@ -6,8 +6,8 @@ Flussonic Media Server's public documentation.
 
 from media_api.protocols.row import NOT_YET, Form, Listener, Protocol, Role
 
-_DEVICE = "this server drives no such device"
-_OTHER_SERVERS = "the protocol between the vendor's servers is not public"
+_DEVICE = "not served: this server drives no such device"
+_OTHER_SERVERS = "not served: the protocol between the vendor's servers is not public"
 
 ROWS: list[Protocol] = [
     Protocol(

@@ -31,7 +31,7 @@ from media_streamer.cache.send import (
 )
 from media_streamer.cache.settings import CacheSettings
 from media_streamer.cache.store import Store
-from media_streamer.egress.http.request import CORS, PREFLIGHT, RETRY_SECONDS, peer_ip
+from media_streamer.egress.http.request import CORS, RETRY_SECONDS, peer_ip, preflight
 from media_streamer.egress.http.routes import BadPath
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,6 @@ STORE_WAIT_SECONDS = 2.0
 """For a file that is complete and on its way to the disk."""
 OWN_PREFIX = "/-/cache/"
 METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_PREFLIGHT = {**PREFLIGHT, "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,7 @@ class CacheApp:
                 return self._own(raw_path)
             self._metrics.requests.inc()
             if request.method == "OPTIONS":
-                return web.Response(status=204, headers=_PREFLIGHT)
+                return preflight(("GET", "HEAD"))
             if request.method not in ("GET", "HEAD"):
                 return self._refuse(405, "A cache only reads: GET and HEAD")
             wanted = read_target(raw_path, raw_query)

@@ -13,15 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
 
+from media_streamer.egress.http.mount import path_forms
 from media_streamer.egress.http.proxy import is_api_path
-from media_streamer.egress.http.routes import MAX_QUERY_FIELDS, BadPath, decode_path, find_route
+from media_streamer.egress.http.routes import MAX_QUERY_FIELDS, BadPath, decode_path
 
 MIN_MAX_AGE_SECONDS = 60
 """Below this a response is no file that stays: playlists and pictures say less."""
 MAX_COUNTED_PATHS = 100_000
-_MEDIA_KINDS = frozenset({"hls_segment", "hls_init", "hls_part"})
-_PLAY_KINDS = frozenset({"hls_master", "hls_media", "ts", *_MEDIA_KINDS})
-"""Answers to these show that the origin let the viewer in. Pages and pictures have other rules."""
 _MEDIA_SUFFIXES = (".ts", ".m4s", ".mp4", ".m4a", ".m4v", ".aac", ".mp3", ".vtt")
 _LIST_SUFFIXES = (".m3u8", ".mpd")
 _STATIC_PREFIXES = ("/ui/static/", "/-/player/")
@@ -65,10 +63,12 @@ def read_target(raw_path: str, raw_query: str) -> Wanted:
         return Wanted(path, "", identity, is_media=False, shows_access=False)
     if is_api_path(f"/{path}") or path.startswith("-/"):
         raise NotServed(path)
-    if (route := find_route(path)) is not None:
-        by_suffix = route.kind == "ts" and path.endswith(".ts")
-        is_media = route.kind in _MEDIA_KINDS or by_suffix
-        return Wanted(path, route.name, identity, is_media, route.kind in _PLAY_KINDS)
+    if (found := path_forms().find(path)) is not None:
+        content = found.endpoint.content
+        # The endless form of ours is the name of a segment elsewhere.
+        is_media = content == "file" or (content == "endless" and path.endswith(".ts"))
+        # Pages and pictures have other rules of access than playing.
+        return Wanted(path, found.name, identity, is_media, shows_access=content != "page")
     # Files beside playlists that are none of the streamer's own.
     folder, _, last = path.rpartition("/")
     name = folder.partition("/tracks-")[0]

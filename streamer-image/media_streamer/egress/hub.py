@@ -18,7 +18,7 @@ from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import Pace
 from media_streamer.egress.sessions import Sessions
 from media_streamer.protocols.hls.source import HlsSource
-from media_streamer.protocols.jpeg.play import fetch_preview
+from media_streamer.protocols.jpeg.picture import fetch_preview
 from media_streamer.wire import untyped as ipc
 
 log = logging.getLogger(__name__)

@@ -13,18 +13,21 @@ import signal
 import socket
 import ssl
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
+from media_api.protocols import listeners
 from media_process import logs
 
-from media_streamer.egress.http.app import HttpApp, HttpSettings
+from media_streamer import protocols
+from media_streamer.egress.context import Egress
+from media_streamer.egress.http.app import HttpApp
 from media_streamer.egress.http.proxy import ApiProxy
 from media_streamer.egress.hub import Hub
 from media_streamer.egress.listeners import BACKLOG, Listeners, ListenerSpec, parse_listeners
 from media_streamer.forwarded import TrustedProxies
-from media_streamer.protocols.rtmp import RtmpSettings, serve_rtmp
 from media_streamer.wire import untyped as ipc
 
 log = logging.getLogger(__name__)
@@ -40,9 +43,9 @@ class EgressWorker:
         self._runtime = runtime
         self._id = worker_id
         self._hub = Hub(runtime)
+        self._egress = Egress(self._hub, worker_id)
         self._proxy = ApiProxy(runtime / "api.sock")
-        self._app = HttpApp(self._hub, self._proxy, HttpSettings())
-        self._rtmp = RtmpSettings()
+        self._app = HttpApp(self._egress, self._proxy)
         self._servers: list[tuple[asyncio.Server, web.Server]] = []
         """Of HTTP: the open listeners, and closed ones that have connections still."""
         self._listeners = Listeners(self._serve)
@@ -61,7 +64,7 @@ class EgressWorker:
         helpers = [
             asyncio.create_task(self._heartbeat(peer), name="heartbeat"),
             asyncio.create_task(self._hub.sessions.run(), name="sessions"),
-            asyncio.create_task(self._app.hls_sessions.run(), name="hls sessions"),
+            *(asyncio.create_task(_run(job), name=name) for name, job in self._egress.jobs.items()),
         ]
         try:
             await self._on_settings(
@@ -88,8 +91,10 @@ class EgressWorker:
     async def _serve(
         self, spec: ListenerSpec, sock: socket.socket, context: ssl.SSLContext | None
     ) -> asyncio.Server:
-        if spec.kind in ("rtmp", "rtmps"):
-            return await serve_rtmp(self._hub, sock, self._rtmp, tls=context)
+        row, _ = listeners()[spec.kind]
+        if row.transport != "http":
+            module = protocols.load(row, "server")
+            return cast(asyncio.Server, await module.serve(self._egress, sock, context))
         server = self._app.server(api=spec.api)
         loop = asyncio.get_running_loop()
         listening = await loop.create_server(server, sock=sock, ssl=context, backlog=BACKLOG)
@@ -120,12 +125,15 @@ class EgressWorker:
     async def _on_settings(self, message: ipc.Message) -> None:
         settings = message.get("settings", message)
         logs.set_level(settings.get("loglevel"))
-        self._app.settings.token_parameter = settings.get("auth_token") or "token"
-        self._rtmp.token_parameter = self._app.settings.token_parameter
-        self._app.settings.log_requests = bool(settings.get("log_requests"))
-        self._app.settings.proxies = TrustedProxies.of(
+        self._egress.token_parameter = settings.get("auth_token") or "token"
+        self._egress.log_requests = bool(settings.get("log_requests"))
+        self._egress.proxies = TrustedProxies.of(
             settings.get("trusted_proxies") or (), settings.get("forwarding_key")
         )
+
+
+async def _run(job: Callable[[], Awaitable[None]]) -> None:
+    await job()
 
 
 async def serve(runtime: Path, worker_id: str) -> None:

@@ -18,11 +18,10 @@ from media_api.stream import StreamConfig
 from media_streamer.media.choosing import Candidate, Choice, find_any, keep_best
 from media_streamer.media.flags import Flags
 from media_streamer.media.graveyard import Graveyard
-from media_streamer.media.inputs.base import Input, InputError
+from media_streamer.media.inputs.base import Input, InputError, Vods
 from media_streamer.media.inputs.factory import create_input
 from media_streamer.media.slots import SOURCE_TIMEOUT_SECONDS, InputSlot
 from media_streamer.media.switch import Source, Switch
-from media_streamer.protocols.file.pull import Vods
 
 log = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from media_streamer.media.audience import Attachment, Audience
 from media_streamer.media.graph import Graph
 from media_streamer.media.hub import Sink
 from media_streamer.media.ingest import Ingest
+from media_streamer.media.inputs.base import Vods
 from media_streamer.media.inputs.publish import Container, PublishInput
 from media_streamer.media.on_demand import OnDemand
 from media_streamer.media.output import Selection, StreamOutput
@@ -32,7 +33,6 @@ from media_streamer.media.slots import (
 )
 from media_streamer.media.stages import StageFailed
 from media_streamer.media.switch import Source
-from media_streamer.protocols.file.pull import Vods
 
 log = logging.getLogger(__name__)
 

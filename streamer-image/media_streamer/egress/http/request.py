@@ -1,6 +1,7 @@
 """A parsed request for media, and the answers that all protocols share."""
 
 import gzip
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -8,17 +9,10 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from media_streamer.egress.access import AccessDenied, AccessKind, AccessRequest
-from media_streamer.egress.http.routes import Route
 
 CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "*",
-}
-PREFLIGHT = {
-    **CORS,
-    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, OPTIONS",
-    "Access-Control-Allow-Headers": "*",
-    "Access-Control-Max-Age": "86400",
 }
 GZIP_FROM_BYTES = 1400
 """Below this a playlist fits one packet and compressing gains nothing."""
@@ -30,7 +24,10 @@ class MediaRequest:
     """What a viewer or publisher sent."""
 
     http: web.BaseRequest
-    route: Route
+    name: str
+    """Of the stream."""
+    values: Mapping[str, str]
+    """What else the path says: the groups of the route's expression."""
     query: dict[str, str]
     ip: str
     token_parameter: str
@@ -44,7 +41,7 @@ class MediaRequest:
         headers = self.http.headers
         authorization = headers.get("Authorization", "")
         return AccessRequest(
-            name=self.route.name,
+            name=self.name,
             proto=proto,
             kind=kind,
             ip=self.ip,
@@ -71,6 +68,17 @@ def plain_ip(peername: object) -> str:
     if not isinstance(peername, tuple) or not peername:
         return ""
     return str(peername[0]).removeprefix("::ffff:")
+
+
+def preflight(methods: Iterable[str]) -> web.Response:
+    """Which methods any web page may use here."""
+    headers = {
+        **CORS,
+        "Access-Control-Allow-Methods": ", ".join((*methods, "OPTIONS")),
+        "Access-Control-Allow-Headers": "*",
+        "Access-Control-Max-Age": "86400",
+    }
+    return web.Response(status=204, headers=headers)
 
 
 def answer(

@@ -1,30 +1,30 @@
-"""From the path of a request to what it asks for. Pure: no I/O, no state.
+"""From the path of a request to who answers it. No I/O, no state.
 
 A stream's name may contain slashes, so a path is read from its end: the last components say what is
-wanted, all before them is the name. URL forms: Flussonic Media Server's public documentation of
-playback URLs.
+wanted, all before them is the name. Which forms there are say the protocols (`routes` of their
+`play.py` and `publish.py`).
 """
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qsl, unquote
 
-Kind = Literal[
-    "hls_master",
-    "hls_media",
-    "hls_segment",
-    "hls_init",
-    "hls_part",
-    "ts",
-    "flv",
-    "preview",
-    "player",
-    "info",
-]
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from media_streamer.egress.http.request import MediaRequest
+
+Handler = Callable[["MediaRequest"], Awaitable[web.StreamResponse]]
 
 MAX_NAME_CHARACTERS = 255
 MAX_QUERY_FIELDS = 64
+READS = ("GET", "HEAD")
+Content = Literal["page", "list", "file", "endless"]
+"""What is answered: something that is no viewing (a page, a picture), a playlist, media that never
+changes under its name, or media without an end. Caches go by it."""
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 class BadPath(ValueError):  # noqa: N818 - what the client is told
@@ -33,39 +33,88 @@ class BadPath(ValueError):  # noqa: N818 - what the client is told
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a request asks for. `file` is the rest that the kind needs (see `_LAST`)."""
+    """A form of path and who answers it.
 
-    kind: Kind
+    `form` is a last component with its slash ("/mpegts"), an ending of the name (".flv"), or a
+    regular expression for the whole path, whose group `name` is the stream and whose other groups
+    the handler gets as `values`. An expression is tried only on paths that hold `marker`, and
+    before the other forms.
+    """
+
+    form: str | re.Pattern[str]
+    handler: Handler
+    methods: tuple[str, ...] = READS
+    marker: str = ""
+    content: Content = "page"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Who answers a form of path."""
+
+    content: Content
+    handlers: dict[str, Handler] = field(default_factory=dict)
+    """By method."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a path leads."""
+
     name: str
-    track: str = ""
-    file: str = ""
-    number: int = 0
-    index: int = 0
+    endpoint: Endpoint
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
-_LAST: dict[str, tuple[Kind, str]] = {
-    "index.m3u8": ("hls_master", "ts"),
-    "playlist.m3u8": ("hls_master", "ts"),
-    "video.m3u8": ("hls_master", "ts"),
-    "index.fmp4.m3u8": ("hls_master", "fmp4"),
-    "index.ll.m3u8": ("hls_master", "ll"),
-    "mpegts": ("ts", ""),
-    "flv": ("flv", ""),
-    "preview.jpg": ("preview", ""),
-    "embed.html": ("player", ""),
-    "media_info.json": ("info", "media_info"),
-    "info.json": ("info", "info"),
-}
-_IN_TRACK = {"mono.m3u8": "ts", "index.fmp4.m3u8": "fmp4", "index.ll.m3u8": "ll"}
-_TRACK = r"(?P<name>.+)/tracks-(?P<track>[a-z0-9]{1,64})/"
-_SEGMENT = re.compile(
-    _TRACK + r"(?P<file>\d{4}/\d\d/\d\d/\d\d/\d\d/\d\d-\d{5,9}(?:-\d{3})?)\.(?:ts|m4s)"
-)
-_PART = re.compile(_TRACK + r"part-(?P<number>\d{1,15})-(?P<index>\d{1,6})\.m4s")
-_INIT = re.compile(_TRACK + r"init-(?P<file>[0-9a-f]{8})\.mp4")
-_MEDIA = re.compile(_TRACK + r"(?P<file>mono\.m3u8|index\.(?:fmp4|ll)\.m3u8)")
-_ALIASES: tuple[tuple[str, Kind], ...] = ((".flv", "flv"), (".ts", "ts"))
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\\]")
+class Router:
+    """All routes of the HTTP ports; raises ValueError if two want the same."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._last: dict[str, Endpoint] = {}
+        self._endings: dict[str, Endpoint] = {}
+        self._marked: dict[str, dict[re.Pattern[str], Endpoint]] = {}
+        self.methods: set[str] = set()
+        """All that any route answers."""
+        for route in routes:
+            handlers = self._endpoint(route).handlers
+            self.methods.update(route.methods)
+            for method in route.methods:
+                if method in handlers:
+                    raise ValueError(f"two protocols answer {method} {route.form}")
+                handlers[method] = route.handler
+
+    def _endpoint(self, route: Route) -> Endpoint:
+        new = Endpoint(route.content)
+        if isinstance(route.form, re.Pattern):
+            if not route.marker or "name" not in route.form.groupindex:
+                raise ValueError(f"{route.form.pattern} needs a marker and a group `name`")
+            return self._marked.setdefault(route.marker, {}).setdefault(route.form, new)
+        if route.form.startswith("/"):
+            return self._last.setdefault(route.form[1:], new)
+        return self._endings.setdefault(route.form, new)
+
+    def find(self, path: str) -> Found | None:
+        """Who answers a decoded path; None if it is nothing that is played or published."""
+        found = self._find(path)
+        if found is not None and len(found.name) > MAX_NAME_CHARACTERS:
+            raise BadPath("the name of the stream is too long")
+        return found
+
+    def _find(self, path: str) -> Found | None:
+        for marker, forms in self._marked.items():
+            if marker not in path:
+                continue
+            for pattern, endpoint in forms.items():
+                if match := pattern.fullmatch(path):
+                    values = match.groupdict(default="")
+                    return Found(values.pop("name"), endpoint, values)
+        name, _, last = path.rpartition("/")
+        if name and (by_last := self._last.get(last)):
+            return Found(name, by_last)
+        ending = last[last.rfind(".") :]
+        if last != ending and (by_ending := self._endings.get(ending)):
+            return Found(path.removesuffix(ending), by_ending)
+        return None
 
 
 def decode_path(raw_path: str) -> str:
@@ -94,36 +143,3 @@ def parse_query(raw_query: str) -> dict[str, str]:
     except (UnicodeDecodeError, ValueError):
         raise BadPath("the query string cannot be read") from None
     return dict(reversed(pairs))
-
-
-def find_route(path: str) -> Route | None:
-    """What a decoded path asks for; None if it is nothing that is played or published."""
-    route = _find(path)
-    if route is not None and len(route.name) > MAX_NAME_CHARACTERS:
-        raise BadPath("the name of the stream is too long")
-    return route
-
-
-def _find(path: str) -> Route | None:
-    name, _, last = path.rpartition("/")
-    if "/tracks-" in path:
-        return _in_track(path)
-    if name and (found := _LAST.get(last)):
-        return Route(found[0], name, file=found[1])
-    for suffix, kind in _ALIASES:
-        if last.endswith(suffix) and last != suffix:
-            return Route(kind, path.removesuffix(suffix))
-    return None
-
-
-def _in_track(path: str) -> Route | None:
-    if match := _SEGMENT.fullmatch(path):
-        return Route("hls_segment", match["name"], match["track"], match["file"])
-    if match := _PART.fullmatch(path):
-        number, index = int(match["number"]), int(match["index"])
-        return Route("hls_part", match["name"], match["track"], number=number, index=index)
-    if match := _MEDIA.fullmatch(path):
-        return Route("hls_media", match["name"], match["track"], _IN_TRACK[match["file"]])
-    if match := _INIT.fullmatch(path):
-        return Route("hls_init", match["name"], match["track"], match["file"])
-    return None

@@ -1,9 +1,10 @@
-"""Files of the UI and of the player page, served by every egress worker itself.
+"""Files of the UI and of the protocols' pages, served by every egress worker itself.
 
 They are part of the program, so a stream can be watched in a page even while the API is off on a
 port or the supervisor restarts.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import media_web
@@ -13,17 +14,15 @@ from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.http.request import CORS
 
 UI_PREFIX = "ui/static/"
-PLAYER_PREFIX = "-/player/"
-PLAYER_STATIC = Path(__file__).parent.parent / "player" / "static"
-_ROOTS = {UI_PREFIX: media_web.STATIC, PLAYER_PREFIX: PLAYER_STATIC}
 
 
-def find_static(path: str) -> Path | None:
+def find_static(directories: Mapping[str, Path], path: str) -> Path | None:
     """The file that a decoded path means, or None if it is no path of static files.
 
+    `directories` are those beside the UI's, by the beginning of their paths.
     Raises AccessDenied(404) if there is no such file.
     """
-    for prefix, root in _ROOTS.items():
+    for prefix, root in (*directories.items(), (UI_PREFIX, media_web.STATIC)):
         if path.startswith(prefix):
             file = (root / path.removeprefix(prefix)).resolve()
             if not file.is_relative_to(root.resolve()) or not file.is_file():

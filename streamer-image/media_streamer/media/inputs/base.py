@@ -15,10 +15,12 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
+
+from media_api.input import InputConfig
 
 from media_streamer.media.frame import Track
 
@@ -71,6 +73,22 @@ class Receiver(Protocol):
 
     def ended(self, error: str | None) -> None:
         """The input is over; `error` says why in words, None after `stop` or at its end."""
+
+
+Vods = Mapping[str, Sequence[str]]
+"""VOD location -> its directories, searched in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputRequest:
+    """What a stream wants read, and by whom; `create` of a protocol's `pull.py` answers it."""
+
+    stream: str
+    """Its name, for log lines."""
+    config: InputConfig
+    receiver: Receiver
+    limits: Limits
+    vods: Vods
 
 
 class Input(ABC):

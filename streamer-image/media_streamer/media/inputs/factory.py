@@ -1,11 +1,19 @@
-"""Which input reads which URL."""
+"""Which input reads which URL: that of the protocol that has its scheme."""
 
+from typing import cast
+
+from media_api import protocols as table
 from media_api.input import InputConfig
 
-from media_streamer.media.inputs.base import Input, InputError, Limits, Receiver
-from media_streamer.media.inputs.pull import SCHEMES, create_pull
-from media_streamer.protocols.fake.pull import FakeInput
-from media_streamer.protocols.file.pull import FileInput, Vods
+from media_streamer import protocols
+from media_streamer.media.inputs.base import (
+    Input,
+    InputError,
+    InputRequest,
+    Limits,
+    Receiver,
+    Vods,
+)
 
 
 def create_input(
@@ -16,12 +24,8 @@ def create_input(
     `name` is the stream's, for log lines. Publishers are no business of this function: they come
     with their bytes (`media_streamer.media.inputs.publish`).
     """
-    if config.scheme == "fake":
-        return FakeInput(receiver, config)
-    if config.scheme == "file":
-        if config.programs:
-            raise InputError("programs: choosing them of a file is not supported by this server")
-        return FileInput(name, receiver, limits, config.url, vods)
-    if config.scheme in SCHEMES:
-        return create_pull(name, receiver, limits, config)
-    raise InputError(f"{config.scheme}:// inputs are not supported by this server")
+    row = table.pull_protocol(config.scheme)
+    if row is None:
+        raise InputError(f"{config.scheme}:// inputs are {table.why_not_pulled(config.scheme)}")
+    request = InputRequest(name, config, receiver, limits, vods)
+    return cast(Input, protocols.load(row, "pull").create(request))

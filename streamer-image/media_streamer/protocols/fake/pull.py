@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from media_api.input import InputConfig
 
-from media_streamer.media.inputs.base import Input, Receiver
+from media_streamer.media.inputs.base import Input, InputRequest, Receiver
 from media_streamer.protocols.fake.encoder import (
     TIME_BASES,
     Encoded,
@@ -145,6 +145,10 @@ class Broadcaster:
         with self._shared_lock:
             self._receivers = [item for item in self._receivers if item is not receiver]
         receiver.ended(error)
+
+
+def create(request: InputRequest) -> Input:
+    return FakeInput(request.receiver, request.config)
 
 
 class FakeInput(Input):

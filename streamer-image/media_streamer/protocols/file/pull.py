@@ -5,20 +5,24 @@ open that one file and no other (a playlist renamed to .mp4 could name any file 
 the whitelists of protocols and formats enforce.
 """
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import av
 from av.container import InputContainer
 
-from media_streamer.media.inputs.base import InputError, Limits, Receiver
+from media_streamer.media.inputs.base import Input, InputError, InputRequest, Limits, Receiver, Vods
 from media_streamer.media.inputs.demux import DemuxInput
 
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,flv,avi,mp3,aac,ac3,ogg,wav,mpeg"
 """Containers that hold their media themselves; playlists and device formats are left out."""
 
-Vods = Mapping[str, Sequence[str]]
-"""VOD location -> its directories, searched in order."""
+
+def create(request: InputRequest) -> Input:
+    if request.config.programs:
+        raise InputError("programs: choosing them of a file is not supported by this server")
+    return FileInput(
+        request.stream, request.receiver, request.limits, request.config.url, request.vods
+    )
 
 
 def resolve(url: str, vods: Vods) -> Path:

@@ -1,42 +1,25 @@
-"""One picture of a stream, asked of its media worker."""
+"""`GET /NAME/preview.jpg`: the last picture of a stream."""
 
-import asyncio
+from aiohttp import web
 
-from media_streamer.egress.access import Access, AccessDenied
-from media_streamer.egress.media_link import MediaLink
-from media_streamer.wire import untyped as ipc
+from media_streamer.egress.context import Egress
+from media_streamer.egress.http.request import MediaRequest, answer
+from media_streamer.egress.http.routes import Route
 
-TIMEOUT_SECONDS = 8.0
-"""Decoding one key frame takes milliseconds; an on-demand stream has to start first."""
-
-
-class _Answer:
-    def __init__(self) -> None:
-        self.picture: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-    def on_message(self, message: ipc.Message, payload: bytes) -> None:
-        if not self.picture.done():
-            self.picture.set_result(payload if message.get("ok") else b"")
-
-    def on_lost(self) -> None:
-        if not self.picture.done():
-            self.picture.set_result(b"")
+PROTO = "jpeg"
+CACHE = "public, max-age=1"
 
 
-async def fetch_preview(access: Access, link: MediaLink) -> bytes:
-    """JPEG bytes; raises AccessDenied(404) if the stream has no picture, 503 without an answer."""
-    answer = _Answer()
-    try:
-        await link.wait_connected(TIMEOUT_SECONDS)
-        number = link.request({"op": "preview", "stream": access.stream}, answer)
-    except (TimeoutError, ipc.ChannelClosed) as error:
-        raise AccessDenied(503, "unavailable", "The media worker does not answer") from error
-    try:
-        picture = await asyncio.wait_for(answer.picture, TIMEOUT_SECONDS)
-    except TimeoutError:
-        raise AccessDenied(503, "unavailable", "The media worker does not answer") from None
-    finally:
-        link.release(number)
-    if not picture:
-        raise AccessDenied(404, "no_picture", "The stream has no picture now")
-    return picture
+def routes(egress: Egress) -> list[Route]:
+    async def preview(request: MediaRequest) -> web.StreamResponse:
+        hub = egress.hub
+        access = await hub.access(request.access_request(PROTO))
+        session = hub.sessions.open(access)
+        try:
+            picture = await hub.preview(access)
+            session.bytes += len(picture)
+            return answer(picture, "image/jpeg", cache=CACHE)
+        finally:
+            hub.sessions.leave(session, "picture sent")
+
+    return [Route("/preview.jpg", preview)]

@@ -19,7 +19,7 @@ from typing import Any
 from media_api.units import check_stream_name
 
 from media_streamer.egress.access import Access, AccessDenied, AccessRequest
-from media_streamer.egress.hub import Hub
+from media_streamer.egress.context import Egress
 from media_streamer.protocols.rtmp.amf3 import AmfError
 from media_streamer.protocols.rtmp.chunks import (
     ACKNOWLEDGEMENT,
@@ -63,11 +63,10 @@ CLOSE_SECONDS = 3.0
 """For the client to read why it is refused."""
 
 
-@dataclass(slots=True)
-class RtmpSettings:
-    """Times in seconds. `token_parameter` is the query parameter with a viewer's token."""
+@dataclass(frozen=True, slots=True)
+class RtmpTimes:
+    """What a connection may take, in seconds."""
 
-    token_parameter: str = "token"
     handshake_seconds: float = 10.0
     setup_seconds: float = 20.0
     """From the handshake, or the end of a play or publish, to the next one."""
@@ -75,6 +74,9 @@ class RtmpSettings:
     ping_seconds: float = 30.0
     check_seconds: float = 2.0
     """How often the times above are looked at."""
+
+
+TIMES = RtmpTimes()
 
 
 class State(Enum):
@@ -91,9 +93,10 @@ class State(Enum):
 class RtmpConnection(asyncio.Protocol):
     """Protocol of one client."""
 
-    def __init__(self, hub: Hub, settings: RtmpSettings, on_close: Callable[[Any], None]) -> None:
-        self._hub = hub
-        self._settings = settings
+    def __init__(self, egress: Egress, times: RtmpTimes, on_close: Callable[[Any], None]) -> None:
+        self._egress = egress
+        self._hub = egress.hub
+        self._times = times
         self._on_close = on_close
         self._handshake = Handshake()
         self._reader = ChunkReader()
@@ -174,26 +177,23 @@ class RtmpConnection(asyncio.Protocol):
         task.add_done_callback(_running.discard)
 
     def _schedule_check(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(
-            self._settings.check_seconds, self._check
-        )
+        self._timer = asyncio.get_running_loop().call_later(self._times.check_seconds, self._check)
 
     def _check(self) -> None:
         """Time-outs: one timer for all of them."""
         now = time.monotonic()
-        settings = self._settings
-        if self._state is State.HANDSHAKE and now - self._since > settings.handshake_seconds:
-            self.close(f"no handshake within {settings.handshake_seconds:.0f} s")
-        elif self._state is State.SETUP and now - self._since > settings.setup_seconds:
-            self.close(f"neither play nor publish within {settings.setup_seconds:.0f} s")
+        times = self._times
+        if self._state is State.HANDSHAKE and now - self._since > times.handshake_seconds:
+            self.close(f"no handshake within {times.handshake_seconds:.0f} s")
+        elif self._state is State.SETUP and now - self._since > times.setup_seconds:
+            self.close(f"neither play nor publish within {times.setup_seconds:.0f} s")
         elif (
-            self._state is State.PUBLISHING
-            and now - self._last_data > settings.publisher_idle_seconds
+            self._state is State.PUBLISHING and now - self._last_data > times.publisher_idle_seconds
         ):
-            self.close(f"the publisher sent nothing for {settings.publisher_idle_seconds:.0f} s")
+            self.close(f"the publisher sent nothing for {times.publisher_idle_seconds:.0f} s")
         if self._state is State.CLOSED:
             return
-        if self._state is State.PLAYING and now - self._last_ping > settings.ping_seconds:
+        if self._state is State.PLAYING and now - self._last_ping > times.ping_seconds:
             # Without this a silent path (NAT, balancer) forgets a paused viewer.
             self._last_ping = now
             self._send(write_event(PING_REQUEST, int(now * 1000) & 0xFFFFFFFF))
@@ -393,7 +393,7 @@ class RtmpConnection(asyncio.Protocol):
             proto="rtmp",
             kind=kind,
             ip=self._ip,
-            token=path.parameters.get(self._settings.token_parameter, ""),
+            token=path.parameters.get(self._egress.token_parameter, ""),
             qs=path.query,
             password=path.parameters.get("password", ""),
             user_agent=given("flashVer"),

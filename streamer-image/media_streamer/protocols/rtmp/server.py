@@ -5,8 +5,8 @@ import logging
 import socket
 import ssl
 
-from media_streamer.egress.hub import Hub
-from media_streamer.protocols.rtmp.connection import RtmpConnection, RtmpSettings
+from media_streamer.egress.context import Egress
+from media_streamer.protocols.rtmp.connection import TIMES, RtmpConnection, RtmpTimes
 
 log = logging.getLogger(__name__)
 
@@ -16,28 +16,24 @@ TLS_SHUTDOWN_SECONDS = 3.0
 MAX_CONNECTIONS = 20_000
 """Of one listener in one worker: memory is bounded even if nobody ever finishes a handshake."""
 
-__all__ = ["RtmpSettings", "serve_rtmp"]
 
-
-async def serve_rtmp(
-    hub: Hub,
+async def serve(
+    egress: Egress,
     sock: socket.socket,
-    settings: RtmpSettings | None = None,
-    *,
     tls: ssl.SSLContext | None = None,
+    times: RtmpTimes = TIMES,
 ) -> asyncio.Server:
-    """Serve RTMP, with `tls` RTMPS, on a bound socket. `settings` may be changed while it runs.
+    """Serve RTMP, with `tls` RTMPS, on a bound socket.
 
     Closing the server takes no new connections and lets those that are open go on.
     """
-    options = settings or RtmpSettings()
     connections: set[RtmpConnection] = set()
 
     def accept() -> asyncio.Protocol:
         if len(connections) >= MAX_CONNECTIONS:
             log.warning("rtmp: more than %d connections, one is refused", MAX_CONNECTIONS)
             return _Refusal()
-        connection = RtmpConnection(hub, options, connections.discard)
+        connection = RtmpConnection(egress, times, connections.discard)
         connections.add(connection)
         return connection
 

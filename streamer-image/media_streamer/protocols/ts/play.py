@@ -2,14 +2,18 @@
 
 from aiohttp import web
 
+from media_streamer.egress.context import Egress
 from media_streamer.egress.http.endless import send_broadcast
 from media_streamer.egress.http.request import MediaRequest
-from media_streamer.egress.hub import Hub
+from media_streamer.egress.http.routes import Route
 
 CONTENT_TYPE = "video/mp2t"
 PROTO = "tshttp"
 
 
-async def play(hub: Hub, request: MediaRequest) -> web.StreamResponse:
-    access = await hub.access(request.access_request(PROTO))
-    return await send_broadcast(hub, request.http, access, "ts", CONTENT_TYPE)
+def routes(egress: Egress) -> list[Route]:
+    async def play(request: MediaRequest) -> web.StreamResponse:
+        access = await egress.hub.access(request.access_request(PROTO))
+        return await send_broadcast(egress.hub, request.http, access, "ts", CONTENT_TYPE)
+
+    return [Route(form, play, content="endless") for form in ("/mpegts", ".ts")]

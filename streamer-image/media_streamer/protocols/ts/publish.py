@@ -6,7 +6,9 @@ import logging
 from aiohttp import web
 
 from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import CORS, MediaRequest
+from media_streamer.egress.http.routes import Route
 from media_streamer.egress.hub import Hub
 
 log = logging.getLogger(__name__)
@@ -14,6 +16,13 @@ log = logging.getLogger(__name__)
 PROTO = "tshttp"
 SILENCE_SECONDS = 30.0
 """A publisher that sends nothing for so long is gone without having said so."""
+
+
+def routes(egress: Egress) -> list[Route]:
+    async def take(request: MediaRequest) -> web.StreamResponse:
+        return await publish(egress.hub, request)
+
+    return [Route(form, take, ("POST", "PUT"), content="endless") for form in ("/mpegts", ".ts")]
 
 
 async def publish(hub: Hub, request: MediaRequest) -> web.StreamResponse:

@@ -1,9 +1,12 @@
+import re
 from urllib.parse import quote
 
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
-from media_streamer.egress.http.routes import BadPath, Route, decode_path, find_route, parse_query
+from media_streamer.egress.http.request import MediaRequest
+from media_streamer.egress.http.routes import BadPath, Route, Router, decode_path, parse_query
 
 names = st.lists(
     st.text("abcXYZ019._- ü", min_size=1, max_size=8).filter(
@@ -13,64 +16,79 @@ names = st.lists(
     max_size=4,
 ).map("/".join)
 
-FORMS = [
-    ("index.m3u8", "hls_master", "ts"),
-    ("playlist.m3u8", "hls_master", "ts"),
-    ("video.m3u8", "hls_master", "ts"),
-    ("index.fmp4.m3u8", "hls_master", "fmp4"),
-    ("index.ll.m3u8", "hls_master", "ll"),
-    ("mpegts", "ts", ""),
-    ("flv", "flv", ""),
-    ("preview.jpg", "preview", ""),
-    ("embed.html", "player", ""),
-    ("media_info.json", "info", "media_info"),
-    ("info.json", "info", "info"),
-]
+
+async def one(request: MediaRequest) -> web.StreamResponse:
+    raise NotImplementedError
 
 
-@given(names, st.sampled_from(FORMS))
+async def other(request: MediaRequest) -> web.StreamResponse:
+    raise NotImplementedError
+
+
+ROUTER = Router(
+    [
+        Route("/index.m3u8", one, content="list"),
+        Route("/mpegts", one),
+        Route("/mpegts", other, ("POST",)),
+        Route(".ts", one),
+        Route(
+            re.compile(r"(?P<name>.+)/tracks-(?P<track>[a-z0-9]+)/index\.m3u8"),
+            other,
+            marker="/tracks-",
+            content="list",
+        ),
+    ]
+)
+
+
+@given(names, st.sampled_from(["/index.m3u8", "/mpegts", ".ts"]))
 def test_name_is_all_before_the_form(name, form):
-    last, kind, file = form
-    assert find_route(f"{name}/{last}") == Route(kind, name, file=file)
+    found = ROUTER.find(name + form)
+    assert found is not None
+    assert (found.name, found.values, found.endpoint.handlers["GET"]) == (name, {}, one)
 
 
 @given(names)
 def test_names_survive_percent_encoding(name):
     for safe in ("/", ""):
-        path = decode_path("/" + quote(name, safe=safe) + "/mpegts")
-        assert find_route(path) == Route("ts", name)
+        found = ROUTER.find(decode_path("/" + quote(name, safe=safe) + "/mpegts"))
+        assert found is not None
+        assert found.name == name
+
+
+def test_an_expression_goes_first_and_gives_its_groups():
+    found = ROUTER.find("a/b/tracks-v1/index.m3u8")
+    assert found is not None
+    assert (found.name, found.values) == ("a/b", {"track": "v1"})
+    assert found.endpoint.handlers["HEAD"] is other
+    found = ROUTER.find("a/tracks-V1/index.m3u8")
+    assert found is not None
+    assert found.name == "a/tracks-V1"
+
+
+def test_methods_of_one_form_may_be_of_several_protocols():
+    found = ROUTER.find("a/mpegts")
+    assert found is not None
+    assert found.endpoint.handlers == {"GET": one, "HEAD": one, "POST": other}
+    assert ROUTER.methods == {"GET", "HEAD", "POST"}
+
+
+@pytest.mark.parametrize("path", ["mpegts", "index.m3u8", ".ts", "a", "a/tracks-v1/other.m3u8"])
+def test_what_names_no_stream_or_no_form_is_nothing(path):
+    assert ROUTER.find(path) is None
 
 
 @pytest.mark.parametrize(
-    ("path", "route"),
+    "routes",
     [
-        ("a.ts", Route("ts", "a")),
-        ("a/b.flv", Route("flv", "a/b")),
-        ("a/tracks-v1a1/mono.m3u8", Route("hls_media", "a", "v1a1", "ts")),
-        ("a/tracks-v1/index.ll.m3u8", Route("hls_media", "a", "v1", "ll")),
-        ("a/tracks-v1/index.fmp4.m3u8", Route("hls_media", "a", "v1", "fmp4")),
-        ("a/b/tracks-a1/init-00ff00ff.mp4", Route("hls_init", "a/b", "a1", "00ff00ff")),
-        ("a/tracks-v1/part-17-4.m4s", Route("hls_part", "a", "v1", number=17, index=4)),
-        (
-            "a/tracks-v1a1/2023/11/14/22/13/20-05000.ts",
-            Route("hls_segment", "a", "v1a1", "2023/11/14/22/13/20-05000"),
-        ),
-        (
-            "a/tracks-v1/2023/11/14/22/13/20-00400-250.m4s",
-            Route("hls_segment", "a", "v1", "2023/11/14/22/13/20-00400-250"),
-        ),
-        ("mpegts", None),
-        ("index.m3u8", None),
-        (".flv", None),
-        ("a", None),
-        ("a/tracks-v1/other.m3u8", None),
-        ("a/tracks-V1/mono.m3u8", None),
-        ("a/tracks-v1/2023/11/14/22/13/20-05000.mp4", None),
-        ("a/tracks-v1/part-1-1-1.m4s", None),
+        [Route("/mpegts", one), Route("/mpegts", other)],
+        [Route(re.compile("(?P<name>.+)/a"), one)],
+        [Route(re.compile("(.+)/a"), one, marker="/a")],
     ],
 )
-def test_forms(path, route):
-    assert find_route(path) == route
+def test_routes_that_cannot_be_meant(routes):
+    with pytest.raises(ValueError, match=r"two protocols|needs a marker"):
+        Router(routes)
 
 
 @pytest.mark.parametrize(
@@ -82,15 +100,15 @@ def test_paths_that_no_stream_can_have(path):
 
 
 def test_long_names_are_refused():
-    assert find_route("a" * 255 + "/mpegts") is not None
+    assert ROUTER.find("a" * 255 + "/mpegts") is not None
     with pytest.raises(BadPath):
-        find_route("a" * 256 + "/mpegts")
+        ROUTER.find("a" * 256 + "/mpegts")
 
 
 @given(st.text(max_size=60))
 def test_any_text_is_a_route_or_a_clean_refusal(text):
     try:
-        route = find_route(decode_path(text))
+        route = ROUTER.find(decode_path(text))
     except BadPath:
         return
     assert route is None or route.name

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media_streamer.media.inputs.base import InputError
-from media_streamer.protocols.file.pull import Vods, resolve
+from media_streamer.media.inputs.base import InputError, Vods
+from media_streamer.protocols.file.pull import resolve
 
 
 @pytest.fixture

@@ -10,15 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from media_streamer.egress.access import Access, AccessDenied, AccessRequest
+from media_streamer.egress.context import Egress
 from media_streamer.egress.hub import Hub
-from media_streamer.protocols.rtmp import RtmpSettings, amf, serve_rtmp, server
+from media_streamer.protocols.rtmp import amf, server
 from media_streamer.protocols.rtmp.chunks import COMMAND, write_message
+from media_streamer.protocols.rtmp.connection import RtmpTimes
 
 # One limit short, the other far: which of the two ends a connection is no matter of the machine's
 # speed. (With both short, a test process that stood still for 0.1 s between the client's connect
 # and its first byte was closed for the handshake that it was about to send.)
-NO_HANDSHAKE = RtmpSettings(handshake_seconds=0.05, setup_seconds=60, check_seconds=0.02)
-NO_COMMAND = RtmpSettings(handshake_seconds=60, setup_seconds=0.05, check_seconds=0.02)
+NO_HANDSHAKE = RtmpTimes(handshake_seconds=0.05, setup_seconds=60, check_seconds=0.02)
+NO_COMMAND = RtmpTimes(handshake_seconds=60, setup_seconds=0.05, check_seconds=0.02)
 GREETING = b"\x03" + bytes(2 * 1536)
 CONNECT = write_message(COMMAND, amf.encode("connect", 1, {"app": "live"}), chunk_bytes=128)
 
@@ -42,11 +44,11 @@ async def hub() -> NoStreams:
     return NoStreams()
 
 
-async def listen(hub: NoStreams, options: RtmpSettings) -> tuple[asyncio.Server, int]:
+async def listen(hub: NoStreams, times: RtmpTimes) -> tuple[asyncio.Server, int]:
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     sock.listen()
-    return await serve_rtmp(cast(Hub, hub), sock, options), sock.getsockname()[1]
+    return await server.serve(Egress(cast(Hub, hub)), sock, times=times), sock.getsockname()[1]
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ async def talk(port: int, data: bytes) -> bytes:
 async def test_silent_peers_are_closed(
     hub: NoStreams,
     caplog: pytest.LogCaptureFixture,
-    options: RtmpSettings,
+    options: RtmpTimes,
     data: bytes,
     reason: str,
 ) -> None:
@@ -114,7 +116,7 @@ async def test_the_number_of_connections_is_bounded(
     hub: NoStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 1)
-    running, port = await listen(hub, RtmpSettings(handshake_seconds=5))
+    running, port = await listen(hub, RtmpTimes(handshake_seconds=5))
     async with running:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(GREETING)

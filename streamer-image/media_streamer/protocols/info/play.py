@@ -6,7 +6,9 @@ from typing import Any
 from aiohttp import web
 
 from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import MediaRequest, answer
+from media_streamer.egress.http.routes import Route
 from media_streamer.egress.hub import Hub
 from media_streamer.protocols.hls.state import Init, Track
 
@@ -53,8 +55,21 @@ def track_info(track: Track) -> dict[str, Any]:
     return {key: value for key, value in info.items() if value}
 
 
-async def info(hub: Hub, request: MediaRequest) -> web.StreamResponse:
-    """The JSON document; raises AccessDenied like playing does. Who asks is no viewer."""
+def routes(egress: Egress) -> list[Route]:
+    async def media_info(request: MediaRequest) -> web.StreamResponse:
+        return await info(egress.hub, request, whole=False)
+
+    async def stream_info(request: MediaRequest) -> web.StreamResponse:
+        return await info(egress.hub, request, whole=True)
+
+    return [Route("/media_info.json", media_info), Route("/info.json", stream_info)]
+
+
+async def info(hub: Hub, request: MediaRequest, *, whole: bool) -> web.StreamResponse:
+    """The JSON document; `whole`: with the stream around the media. Who asks is no viewer.
+
+    Raises AccessDenied like playing does.
+    """
     access = await hub.access(request.access_request("api"))
     source = await hub.hls(access, "fmp4")
     media_info: dict[str, Any] | None = None
@@ -63,10 +78,10 @@ async def info(hub: Hub, request: MediaRequest) -> web.StreamResponse:
         tracks = [track_info(track) for _, track in sorted(source.tracks.items(), reverse=True)]
         media_info = {"flow_type": "stream", "tracks": tracks}
     except AccessDenied as denied:
-        if denied.status != 503 or request.route.file == "media_info":
+        if denied.status != 503 or not whole:
             raise
     document = media_info
-    if request.route.file == "info":
+    if whole:
         config = access.config
         document = {
             "name": access.stream,

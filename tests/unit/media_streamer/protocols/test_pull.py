@@ -1,16 +1,36 @@
 """Input lines as FFmpeg's URL, demuxer and options."""
 
+from typing import cast
+
 import pytest
 from media_api.input import InputConfig
-from media_api.unsupported import INPUT_SCHEMES
-from media_streamer.media.inputs.base import InputError, Limits
-from media_streamer.media.inputs.pull import SCHEMES, Source, translate
+from media_api.protocols import Protocol, pull_protocol, roles, served_schemes
+from media_streamer.media.inputs.base import InputError, Limits, Receiver
+from media_streamer.media.inputs.factory import create_input
+from media_streamer.media.inputs.ffmpeg import FFmpegSource
+from media_streamer.protocols import load
 
 LIMITS = Limits(open_seconds=5, read_seconds=7.5)
 
 
-def source(url: str, **options: object) -> Source:
-    return translate(InputConfig.model_validate({"url": url, **options}), LIMITS)
+OWN = {"fake", "file"}
+"""What is opened otherwise than by FFmpeg's network protocols."""
+
+
+def source(url: str, **options: object) -> FFmpegSource:
+    config = InputConfig.model_validate({"url": url, **options})
+    row = pull_protocol(config.scheme)
+    assert row is not None
+    found = load(row, "pull").source(config, LIMITS)
+    assert isinstance(found, FFmpegSource)
+    return found
+
+
+@pytest.mark.parametrize(
+    "row", [row for row, role in roles("pull") if role.served], ids=lambda row: row.name
+)
+def test_every_served_source_has_its_module(row: Protocol) -> None:
+    assert callable(load(row, "pull").create)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +57,7 @@ def test_addresses(url: str, opened: str, demuxer: str) -> None:
     assert (source(url).url, source(url).format) == (opened, demuxer)
 
 
-@pytest.mark.parametrize("scheme", sorted(SCHEMES))
+@pytest.mark.parametrize("scheme", sorted(served_schemes("pull") - OWN))
 def test_no_source_may_name_a_local_file(scheme: str) -> None:
     whitelist = source(f"{scheme}://127.0.0.1:5000/x").options["protocol_whitelist"].split(",")
     assert not {"file", "concat", "pipe", "data", "subfile", "fd"} & set(whitelist)
@@ -102,11 +122,14 @@ def test_udp_groups(url: str, local: str | None, shared: str) -> None:
     assert options["reuse"] == shared
 
 
-@pytest.mark.parametrize("url", ["udp://239.1.2.3", "udp://239.1.2.3:x", "srt://host:9000"])
+@pytest.mark.parametrize("url", ["udp://239.1.2.3", "udp://239.1.2.3:x"])
 def test_what_cannot_be_opened(url: str) -> None:
     with pytest.raises(InputError):
         source(url)
 
 
-def test_what_is_opened_is_what_is_said_to_be_served() -> None:
-    assert {"fake", "file", "publish"} | SCHEMES == INPUT_SCHEMES
+@pytest.mark.parametrize("url", ["ndi://host", "rtmpe://host/a/b"])
+def test_what_nobody_pulls_says_why(url: str) -> None:
+    config = InputConfig.of(url)
+    with pytest.raises(InputError, match=r"inputs are (not served|this server)"):
+        create_input("s", config, cast(Receiver, None), LIMITS, {})

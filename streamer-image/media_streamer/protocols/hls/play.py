@@ -1,12 +1,17 @@
 """HTTP answers of HLS: playlists, segments, parts, initialisation sections."""
 
+import re
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from aiohttp import web
 
 from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.context import Egress
 from media_streamer.egress.http.files import SegmentResponse
 from media_streamer.egress.http.request import MediaRequest, answer, answer_text
+from media_streamer.egress.http.routes import Route
 from media_streamer.egress.hub import Hub
 from media_streamer.protocols.hls.playlist import QUERY, target_duration
 from media_streamer.protocols.hls.sessions import HlsSession, HlsSessions
@@ -19,8 +24,40 @@ SEGMENT_CACHE = "public, max-age=3600, immutable"
 SHORT_CACHE = "public, max-age=60"
 """Nobody asks later than that for a part or an initialisation section."""
 MASTER_CACHE = "public, max-age=1"
-_MEDIA_FILE = {"ts": "mono.m3u8", "fmp4": "index.fmp4.m3u8", "ll": "index.ll.m3u8"}
-_TRUE = ("true", "1", "yes")
+Form = Literal["ts", "fmp4", "ll"]
+_MEDIA_FILE: dict[Form, str] = {"ts": "mono.m3u8", "fmp4": "index.fmp4.m3u8", "ll": "index.ll.m3u8"}
+_FORM = {file: form for form, file in _MEDIA_FILE.items()}
+_MASTERS: dict[str, Form] = {
+    "/index.m3u8": "ts",
+    "/playlist.m3u8": "ts",
+    "/video.m3u8": "ts",
+    "/index.fmp4.m3u8": "fmp4",
+    "/index.ll.m3u8": "ll",
+}
+_MARKER = "/tracks-"
+_TRACK = r"(?P<name>.+)/tracks-(?P<track>[a-z0-9]{1,64})/"
+_SEGMENT = re.compile(
+    _TRACK + r"(?P<file>\d{4}/\d\d/\d\d/\d\d/\d\d/\d\d-\d{5,9}(?:-\d{3})?)\.(?:ts|m4s)"
+)
+_PART = re.compile(_TRACK + r"part-(?P<number>\d{1,15})-(?P<index>\d{1,6})\.m4s")
+_MEDIA = re.compile(_TRACK + r"(?P<file>mono\.m3u8|index\.(?:fmp4|ll)\.m3u8)")
+_INIT = re.compile(_TRACK + r"init-(?P<file>[0-9a-f]{8})\.mp4")
+
+
+def routes(egress: Egress) -> list[Route]:
+    sessions = HlsSessions(egress.hub)
+    egress.jobs["hls sessions"] = sessions.run
+    handlers = HlsHandlers(egress.hub, sessions)
+    return [
+        Route(_SEGMENT, handlers.segment, marker=_MARKER, content="file"),
+        Route(_PART, handlers.part, marker=_MARKER, content="file"),
+        Route(_MEDIA, handlers.media, marker=_MARKER, content="list"),
+        Route(_INIT, handlers.init, marker=_MARKER, content="file"),
+        *(
+            Route(last, partial(handlers.master, form), content="list")
+            for last, form in _MASTERS.items()
+        ),
+    ]
 
 
 class HlsHandlers:
@@ -30,9 +67,8 @@ class HlsHandlers:
         self._hub = hub
         self._sessions = sessions
 
-    async def master(self, request: MediaRequest) -> web.StreamResponse:
+    async def master(self, form: Form, request: MediaRequest) -> web.StreamResponse:
         """`index.m3u8` and its relatives."""
-        form = request.route.file
         viewer, source = await self._open(request, "ts" if form == "ts" else "fmp4")
         await source.wait_ready(parts_suffice=form == "ll")
         if form == "ts" and (better := await self._fmp4_instead(viewer, source)):
@@ -44,13 +80,13 @@ class HlsHandlers:
 
     async def media(self, request: MediaRequest) -> web.StreamResponse:
         """A media playlist, blocking if the client says what it waits for."""
-        form = request.route.file
+        form = _FORM[request.values["file"]]
         viewer, source = await self._open(request, "ts" if form == "ts" else "fmp4")
         # A first playlist without a whole segment counts as empty for players: FFmpeg gives up,
         # hls.js reports an error and asks again.
         is_update = form == "ll" and "_HLS_msn" in request.query
         await source.wait_ready(parts_suffice=is_update)
-        track = _track(source, request.route.track)
+        track = _track(source, request.values["track"])
         low_latency = form == "ll"
         cache = f"public, max-age={max(1, target_duration(track, source.timing) // 2)}"
         if low_latency:
@@ -69,8 +105,8 @@ class HlsHandlers:
         is_ts = request.http.path.endswith(".ts")
         viewer, source = await self._open(request, "ts" if is_ts else "fmp4")
         await source.wait_ready(parts_suffice=True)
-        track = _track(source, request.route.track)
-        segment = await source.wait_segment(track.name, request.route.file)
+        track = _track(source, request.values["track"])
+        segment = await source.wait_segment(track.name, request.values["file"])
         content_type = "video/mp2t" if is_ts else _mp4_type(track)
         path = Path(segment.path)
         return SegmentResponse(path, segment.size, content_type, SEGMENT_CACHE, viewer.count)
@@ -79,8 +115,8 @@ class HlsHandlers:
         """An initialisation section of fragmented MP4."""
         viewer, source = await self._open(request, "fmp4")
         await source.wait_ready(parts_suffice=True)
-        track = _track(source, request.route.track)
-        init = track.find_init(request.route.file)
+        track = _track(source, request.values["track"])
+        init = track.find_init(request.values["file"])
         if init is None:
             raise AccessDenied(404, "not_found", "There is no such initialisation section")
         body = source.read_init(init)
@@ -91,8 +127,10 @@ class HlsHandlers:
         """A partial segment; the one that is hinted at is waited for."""
         viewer, source = await self._open(request, "fmp4")
         await source.wait_ready(parts_suffice=True)
-        track = _track(source, request.route.track)
-        body = await source.wait_part(track, request.route.number, request.route.index)
+        track = _track(source, request.values["track"])
+        body = await source.wait_part(
+            track, int(request.values["number"]), int(request.values["index"])
+        )
         viewer.count(len(body))
         return answer(body, _mp4_type(track), cache=SHORT_CACHE)
 

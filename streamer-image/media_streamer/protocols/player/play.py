@@ -4,11 +4,16 @@ The page is the same for every stream and viewer: what to play follows from its 
 has no inline script or style, and a policy that allows none.
 """
 
+from pathlib import Path
+
 from aiohttp import web
 
+from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import MediaRequest, answer
+from media_streamer.egress.http.routes import Route
 from media_streamer.egress.hub import Hub
 
+STATIC = Path(__file__).parent / "static"
 PROTO = "player"
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -44,6 +49,15 @@ PAGE = b"""<!doctype html>
   </body>
 </html>
 """
+
+
+def routes(egress: Egress) -> list[Route]:
+    egress.files["-/player/"] = STATIC
+
+    async def page(request: MediaRequest) -> web.StreamResponse:
+        return await player_page(egress.hub, request)
+
+    return [Route("/embed.html", page)]
 
 
 async def player_page(hub: Hub, request: MediaRequest) -> web.StreamResponse:

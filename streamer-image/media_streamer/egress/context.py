@@ -1,0 +1,29 @@
+"""What the protocols of an egress worker work with.
+
+One object for the worker's life: `server.py`, `play.py` and `publish.py` of a protocol get it and
+keep it, so settings are read where they are used and a change holds at once.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from media_streamer.egress.hub import Hub
+from media_streamer.forwarded import NOBODY, TrustedProxies
+
+
+@dataclass(slots=True)
+class Egress:
+    """One per worker."""
+
+    hub: Hub
+    worker: str = "0"
+    """Its number among the egress workers."""
+    token_parameter: str = "token"
+    """Query parameter that carries a viewer's token."""
+    log_requests: bool = False
+    proxies: TrustedProxies = NOBODY
+    files: dict[str, Path] = field(default_factory=dict)
+    """Directories of the program that every HTTP port serves, by the beginning of their paths."""
+    jobs: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    """What runs beside the requests until the worker stops, by a name for people."""

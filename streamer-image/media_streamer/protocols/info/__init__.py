@@ -1,0 +1,1 @@
+"""`media_info.json`: what a stream is, without playing it."""

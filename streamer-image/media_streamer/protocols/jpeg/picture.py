@@ -1,0 +1,42 @@
+"""One picture of a stream, asked of its media worker."""
+
+import asyncio
+
+from media_streamer.egress.access import Access, AccessDenied
+from media_streamer.egress.media_link import MediaLink
+from media_streamer.wire import untyped as ipc
+
+TIMEOUT_SECONDS = 8.0
+"""Decoding one key frame takes milliseconds; an on-demand stream has to start first."""
+
+
+class _Answer:
+    def __init__(self) -> None:
+        self.picture: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def on_message(self, message: ipc.Message, payload: bytes) -> None:
+        if not self.picture.done():
+            self.picture.set_result(payload if message.get("ok") else b"")
+
+    def on_lost(self) -> None:
+        if not self.picture.done():
+            self.picture.set_result(b"")
+
+
+async def fetch_preview(access: Access, link: MediaLink) -> bytes:
+    """JPEG bytes; raises AccessDenied(404) if the stream has no picture, 503 without an answer."""
+    answer = _Answer()
+    try:
+        await link.wait_connected(TIMEOUT_SECONDS)
+        number = link.request({"op": "preview", "stream": access.stream}, answer)
+    except (TimeoutError, ipc.ChannelClosed) as error:
+        raise AccessDenied(503, "unavailable", "The media worker does not answer") from error
+    try:
+        picture = await asyncio.wait_for(answer.picture, TIMEOUT_SECONDS)
+    except TimeoutError:
+        raise AccessDenied(503, "unavailable", "The media worker does not answer") from None
+    finally:
+        link.release(number)
+    if not picture:
+        raise AccessDenied(404, "no_picture", "The stream has no picture now")
+    return picture

@@ -1,0 +1,1 @@
+"""MPEG-TS over UDP, to one receiver or to a group."""
