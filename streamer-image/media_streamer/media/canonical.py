@@ -14,7 +14,7 @@ from typing import Any
 
 import av
 
-from media_streamer.media import nal, obu
+from media_streamer.syntax import nal, obu
 
 CODECS = frozenset(
     ("h264", "hevc", "av1", "mpeg2video", "aac", "mp3", "mp2", "ac3", "eac3", "opus")

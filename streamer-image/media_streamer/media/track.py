@@ -17,7 +17,6 @@ from av.bitstream import BitStreamFilterContext
 from av.stream import Disposition
 from msgspec.structs import replace
 
-from media_streamer.media import boxes, nal, obu
 from media_streamer.media.canonical import (
     CODECS,
     codec_name,
@@ -25,8 +24,9 @@ from media_streamer.media.canonical import (
     is_adts,
     new_extradata,
 )
-from media_streamer.media.codec_strings import codec_string
 from media_streamer.media.frame import TIME_BASE, Track, TrackKind
+from media_streamer.syntax import boxes, nal, obu
+from media_streamer.syntax.codec_strings import codec_string
 
 log = logging.getLogger(__name__)
 

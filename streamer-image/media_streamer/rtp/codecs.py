@@ -9,9 +9,6 @@ import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from media_streamer.media import boxes, nal
-from media_streamer.media.codec_strings import decoder_config
-from media_streamer.media.frame import Track
 from media_streamer.rtp.payloads.aac import AacDepacketizer, AacPacketizer
 from media_streamer.rtp.payloads.av1 import Av1Depacketizer, Av1Packetizer
 from media_streamer.rtp.payloads.base import Depacketizer, Packetizer
@@ -25,6 +22,9 @@ from media_streamer.rtp.payloads.simple import (
     WholePacketizer,
 )
 from media_streamer.rtp.sdp import Media
+from media_streamer.syntax import boxes, nal
+from media_streamer.syntax.codec_strings import decoder_config
+from media_streamer.wire.frame import Track
 
 FIRST_DYNAMIC = 96
 OPUS_RATE = 48_000

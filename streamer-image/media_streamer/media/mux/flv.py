@@ -7,10 +7,10 @@ audio track: the first of each kind whose codec it can carry.
 
 from collections.abc import Callable, Sequence
 
-from media_streamer.media import boxes
-from media_streamer.media.codec_strings import decoder_config
 from media_streamer.media.frame import Frame, Track
 from media_streamer.media.mux import amf
+from media_streamer.syntax import boxes
+from media_streamer.syntax.codec_strings import decoder_config
 
 AUDIO, VIDEO, SCRIPT = 8, 9, 18
 

@@ -9,8 +9,8 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from media_streamer.media import boxes
 from media_streamer.media.frame import TIME_BASE, Frame, Track
+from media_streamer.syntax import boxes
 
 EMPTY_SEGMENT = boxes.box(b"styp", b"msdh\x00\x00\x00\x00msdhmsix")
 """A segment of a track that had no frames while the others went on."""

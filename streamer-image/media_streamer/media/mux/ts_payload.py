@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from media_streamer.media import boxes, nal
-from media_streamer.media.codec_strings import decoder_config
 from media_streamer.media.frame import Frame, Track
 from media_streamer.media.mux.psi import STREAM_TYPES
+from media_streamer.syntax import boxes, nal
+from media_streamer.syntax.codec_strings import decoder_config
 
 PayloadWriter = Callable[[Frame], tuple[bytes | bytearray, ...]]
 

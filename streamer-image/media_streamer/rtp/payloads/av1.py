@@ -1,8 +1,8 @@
 """AV1 (RTP Payload Format For AV1, Alliance for Open Media, 4 and 5)."""
 
-from media_streamer.media import obu
 from media_streamer.rtp.payloads.base import Sample
 from media_streamer.rtp.payloads.nal_units import MAX_PAYLOAD, MAX_SAMPLE_BYTES
+from media_streamer.syntax import obu
 
 _TILE_LIST = 8
 _HAS_SIZE = 0x02

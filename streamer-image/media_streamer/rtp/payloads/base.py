@@ -1,6 +1,6 @@
 """What every payload format is.
 
-A *sample* is a frame in canonical form (`media_streamer.media.frame`): NAL units behind 4-byte
+A *sample* is a frame in canonical form (`media_streamer.wire.frame`): NAL units behind 4-byte
 lengths, AAC without ADTS, AV1 without temporal delimiters. A depacketizer gives samples in that
 form, but with the parameter sets that came in band still in them.
 """

@@ -7,9 +7,9 @@ browsers and FFmpeg send. Interleaved modes are refused by their SDP, not here.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from media_streamer.media import nal
 from media_streamer.rtp.packet import HEADER_BYTES, MAX_PACKET_BYTES
 from media_streamer.rtp.payloads.base import Sample
+from media_streamer.syntax import nal
 
 MAX_PAYLOAD = MAX_PACKET_BYTES - HEADER_BYTES
 MAX_SAMPLE_BYTES = 16 * 1024 * 1024

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from media_streamer.media import boxes
 from media_streamer.media.formats import FORMATS
+from media_streamer.syntax import boxes
 
 from tests.support.clips import Clip, read_clip
 

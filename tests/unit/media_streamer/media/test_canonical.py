@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import av
 import pytest
-from media_streamer.media import nal, obu
 from media_streamer.media.canonical import Canonicalizer
+from media_streamer.syntax import nal, obu
 
 X264 = {"preset": "ultrafast", "x264-params": "bframes=0"}
 

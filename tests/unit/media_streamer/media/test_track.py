@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import av
 import pytest
-from media_streamer.media import boxes
 from media_streamer.media.frame import Track
 from media_streamer.media.track import describe_streams, describe_tracks, template
+from media_streamer.syntax import boxes
 
 X264 = {"preset": "ultrafast"}
 X265 = {"preset": "ultrafast", "x265-params": "log-level=none"}

@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media_streamer.media import nal
 from media_streamer.rtp.packet import HEADER_BYTES, MAX_PACKET_BYTES
 from media_streamer.rtp.payloads.aac import AacDepacketizer, AacPacketizer
 from media_streamer.rtp.payloads.av1 import Av1Depacketizer, Av1Packetizer, leb128
@@ -18,6 +17,7 @@ from media_streamer.rtp.payloads.simple import (
     WholePacketizer,
     mpeg_audio_frame,
 )
+from media_streamer.syntax import nal
 
 ROOM = MAX_PACKET_BYTES - HEADER_BYTES
 

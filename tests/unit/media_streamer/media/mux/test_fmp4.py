@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
-from media_streamer.media import boxes
 from media_streamer.media.frame import TIME_BASE, Frame, Track
 from media_streamer.media.mux.fmp4 import Fmp4Track, Part
+from media_streamer.syntax import boxes
 from msgspec.structs import replace
 
 

@@ -4,7 +4,7 @@ The CODECS attribute of HLS and `MediaSource.isTypeSupported` need them exactly:
 rendition on a wrong profile or level before they read a byte of it.
 """
 
-from media_streamer.media.boxes import sample_entry
+from media_streamer.syntax.boxes import sample_entry
 
 # Object type indications of ISO/IEC 14496-1 7.2.6.6 as registered at mp4ra.org.
 _OTI_AAC = 0x40

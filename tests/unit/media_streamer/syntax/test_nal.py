@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media_streamer.media import nal
+from media_streamer.syntax import nal
 
 # A NAL unit holds no start code and does not end in zero (emulation prevention guarantees it).
 units = st.lists(

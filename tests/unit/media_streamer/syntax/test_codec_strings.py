@@ -1,8 +1,8 @@
 """RFC 6381 strings of records that the tiny encodes of the other tests do not give."""
 
 import pytest
-from media_streamer.media import boxes
-from media_streamer.media.codec_strings import codec_string, decoder_config
+from media_streamer.syntax import boxes
+from media_streamer.syntax.codec_strings import codec_string, decoder_config
 
 
 def init(handler: bytes, kind: bytes, child: bytes, payload: bytes) -> bytes:

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media_streamer.media import boxes
+from media_streamer.syntax import boxes
 
 names = st.binary(min_size=4, max_size=4)
 

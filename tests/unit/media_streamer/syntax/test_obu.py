@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media_streamer.media import obu
+from media_streamer.syntax import obu
 
 
 def leb128(value: int) -> bytes:

@@ -1,0 +1,1 @@
+"""What is written in the bits of codecs and containers: pure, for every process."""
