@@ -16,15 +16,16 @@ from media_api.protocols.row import (
     Role,
     RoleName,
     SessionKind,
+    Socket,
     Transport,
 )
 from media_api.protocols.table import ROWS
 
 __all__ = [
     "ANY_PUBLISHER", "NOT_YET", "ROWS", "Form", "Listener", "Protocol", "Role", "RoleName",
-    "SessionKind", "Transport", "find", "listeners", "missing_switches", "pull_protocol", "roles",
-    "schemes", "served_listeners", "served_schemes", "session_kind", "switch_of", "switches",
-    "unserved_fields", "usual_listeners", "why_not_pulled",
+    "SessionKind", "Socket", "Transport", "find", "listeners", "missing_switches",
+    "pull_protocol", "roles", "schemes", "served_listeners", "served_schemes", "session_kind",
+    "switch_of", "switches", "unserved_fields", "usual_listeners", "why_not_pulled",
 ]  # fmt: skip
 
 _ROLES: tuple[RoleName, ...] = get_args(RoleName)

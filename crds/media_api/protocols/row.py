@@ -7,8 +7,10 @@ imported, so that models and programs alike may read it.
 from dataclasses import dataclass
 from typing import Literal
 
-Transport = Literal["http", "stream", "datagram", "none"]
-"""How it reaches this server: a path of the HTTP ports, TCP or UDP ports of its own, or never."""
+Transport = Literal["http", "own", "none"]
+"""How viewers and publishers reach it: a path of the HTTP ports, ports of its own, or never."""
+Socket = Literal["http", "stream", "datagram"]
+"""TCP for HTTP, TCP for the protocol's own server, or UDP."""
 SessionKind = Literal["connection", "segmented", "uncounted"]
 """What one viewer is: a connection, many requests that a key holds together, or nobody who counts
 (a picture, a page)."""
@@ -60,6 +62,11 @@ class Listener:
     port: int | None = None
     """The usual one, left out of URLs; None where there is none."""
     tls: bool = False
+    socket: Socket = "stream"
+    per_worker: bool = True
+    """Datagrams: each egress worker has a port of its own, the N-th (from 0) the configured port
+    plus N. False: the first worker alone has the port. No two processes share one: a worker that
+    comes or goes would change whom the kernel gives the packets of an open session to."""
     unprivileged: int | None = None
     """The port that a server without privileges opens unless it is told otherwise (pods, the
     trial); None: it is opened by configuration only."""

@@ -15,8 +15,8 @@ ROWS: list[Protocol] = [
         title="HTTP",
         transport="http",
         listeners=(
-            Listener("http", "HTTP", 80, unprivileged=8080),
-            Listener("https", "HTTPS", 443, tls=True),
+            Listener("http", "HTTP", 80, socket="http", unprivileged=8080),
+            Listener("https", "HTTPS", 443, tls=True, socket="http"),
         ),
     ),
     Protocol(
@@ -128,7 +128,7 @@ ROWS: list[Protocol] = [
         name="rtmp",
         title="RTMP",
         switch="rtmp",
-        transport="stream",
+        transport="own",
         listeners=(
             Listener("rtmp", "RTMP", 1935, unprivileged=1935),
             Listener("rtmps", "RTMPS", 443, tls=True),
@@ -143,7 +143,7 @@ ROWS: list[Protocol] = [
         name="rtsp",
         title="RTSP",
         switch="rtsp",
-        transport="stream",
+        transport="own",
         listeners=(
             Listener("rtsp", "RTSP", 554, unprivileged=8554),
             Listener("rtsps", "RTSPS", 322, tls=True),
@@ -158,8 +158,10 @@ ROWS: list[Protocol] = [
         name="srt",
         title="SRT",
         switch="srt",
-        transport="datagram",
-        listeners=(Listener("srt", "SRT", own_line=False),),
+        transport="own",
+        listeners=(
+            Listener("srt", "SRT", socket="datagram", per_worker=False, own_line=False),
+        ),
         carrier="ts",
         play=Role(
             forms=(Form("srt", "SRT", "?streamid=%23!::r%3D{name},m%3Drequest"),),
@@ -305,20 +307,20 @@ ROWS: list[Protocol] = [
     Protocol(
         name="sip",
         title="SIP and H.323",
-        transport="stream",
+        transport="own",
         listeners=(Listener("sip", "SIP", 5060),),
         pull=Role(schemes=("h323", "frip"), missing=NOT_YET),
     ),
     Protocol(
         name="turn",
         title="TURN",
-        transport="datagram",
-        listeners=(Listener("turn", "TURN", 3478),),
+        transport="own",
+        listeners=(Listener("turn", "TURN", 3478, socket="datagram", per_worker=False),),
     ),
     Protocol(
         name="snmp",
         title="SNMP",
-        transport="datagram",
-        listeners=(Listener("snmp", "SNMP", 161),),
+        transport="own",
+        listeners=(Listener("snmp", "SNMP", 161, socket="datagram", per_worker=False),),
     ),
 ]  # fmt: skip

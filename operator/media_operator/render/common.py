@@ -277,8 +277,8 @@ HTTP_SERVICE_PORT: Object = {
 def media_listeners() -> list[tuple[Listener, str]]:
     """Listeners of a streamer pod beside HTTP, with the transport as Kubernetes calls it."""
     return [
-        (item, "UDP" if row.transport == "datagram" else "TCP")
-        for name, (row, item) in usual_listeners().items()
+        (item, "UDP" if item.socket == "datagram" else "TCP")
+        for name, (_, item) in usual_listeners().items()
         if name != "http"
     ]
 

@@ -17,10 +17,12 @@ class Egress:
     """One per worker."""
 
     hub: Hub
-    worker: str = "0"
+    worker: int = 0
     """Its number among the egress workers."""
     token_parameter: str = "token"
     """Query parameter that carries a viewer's token."""
+    ports: dict[str, int] = field(default_factory=dict)
+    """UDP ports of this worker alone, by listener: what SDP and ICE tell a peer."""
     log_requests: bool = False
     proxies: TrustedProxies = NOBODY
     files: dict[str, Path] = field(default_factory=dict)

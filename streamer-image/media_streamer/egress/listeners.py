@@ -1,11 +1,11 @@
 """Public ports of an egress worker, kept equal to what the supervisor asks for.
 
-Every worker listens on the same ports (SO_REUSEPORT) and the kernel spreads connections over them.
+Every worker listens on the same TCP ports (SO_REUSEPORT) and the kernel spreads connections over
+them; a UDP port belongs to one worker (`Listener.per_worker` in the table of protocols).
 A port that stays is never closed by a change of the others; a renewed certificate takes effect for
 new connections without that either.
 """
 
-import asyncio
 import contextlib
 import errno
 import logging
@@ -15,9 +15,10 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from media_api import protocols
+from media_api.protocols import Listener
 
 from media_streamer import tls
 
@@ -29,6 +30,8 @@ DEAD_PEER_MS = 30_000
 KEEP_ALIVE_IDLE_SECONDS = 30
 KEEP_ALIVE_INTERVAL_SECONDS = 10
 KEEP_ALIVE_PROBES = 3
+DATAGRAM_BUFFER_BYTES = 4 * 1024 * 1024
+"""Asked of the kernel, which may give less: packets of many peers while this process is busy."""
 _TLS_VERSIONS = {
     "tlsv1": ssl.TLSVersion.TLSv1,
     "tlsv1.1": ssl.TLSVersion.TLSv1_1,
@@ -58,7 +61,12 @@ class ListenerSpec:
 
     @property
     def tls(self) -> bool:
-        return protocols.listeners()[self.kind][1].tls
+        return self.listener.tls
+
+    @property
+    def listener(self) -> Listener:
+        """What the table of protocols says of it."""
+        return protocols.listeners()[self.kind][1]
 
     @property
     def title(self) -> str:
@@ -82,14 +90,35 @@ def parse_listeners(message: Mapping[str, Any]) -> list[ListenerSpec]:
     ]
 
 
+def _family(address: str) -> socket.AddressFamily:
+    if address:
+        return socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+
+
+def bind_datagram(address: str, port: int) -> socket.socket:
+    """A UDP socket that nobody shares; raises OSError."""
+    family = _family(address)
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1 if address else 0)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, DATAGRAM_BUFFER_BYTES)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, DATAGRAM_BUFFER_BYTES)
+        sock.bind((address, port))
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 def bind(address: str, port: int) -> socket.socket:
     """A listening socket that other processes of this server may share; raises OSError.
 
     Options set here are inherited by every accepted connection (Linux), which costs nothing there.
     """
-    family = socket.AF_INET6 if ":" in address or not address else socket.AF_INET
-    if not address and not socket.has_dualstack_ipv6():
-        family = socket.AF_INET
+    family = _family(address)
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -159,27 +188,59 @@ def tls_context(spec: ListenerSpec) -> ssl.SSLContext:
     return context
 
 
-Serve = Callable[[ListenerSpec, socket.socket, ssl.SSLContext | None], Awaitable[asyncio.Server]]
+class Server(Protocol):
+    """What serves a port."""
+
+    def close(self) -> None:
+        """Take no new peers; those that are there may stay."""
+
+
+Serve = Callable[[ListenerSpec, socket.socket, ssl.SSLContext | None], Awaitable[Server]]
 
 
 @dataclass(slots=True)
 class _Open:
     spec: ListenerSpec
-    server: asyncio.Server
+    server: Server
     tls: ssl.SSLContext | None
+    port: int
 
 
 class Listeners:
-    """The open listeners; `serve` starts a protocol on a bound socket."""
+    """The open listeners; `serve` starts a protocol on a bound socket.
 
-    def __init__(self, serve: Serve) -> None:
+    `worker` is the number of this worker, from which its UDP ports follow.
+    """
+
+    def __init__(self, serve: Serve, worker: int = 0) -> None:
         self._serve = serve
+        self._worker = worker
         self._open: dict[tuple[str, str, int], _Open] = {}
+
+    @property
+    def own_ports(self) -> dict[str, int]:
+        """UDP ports of this worker alone, the first of each listener."""
+        found: dict[str, int] = {}
+        for one in self._open.values():
+            if one.spec.listener.socket == "datagram":
+                found.setdefault(one.spec.kind, one.port)
+        return found
+
+    def _is_here(self, spec: ListenerSpec) -> bool:
+        """Whether this worker is one that opens the port."""
+        listener = spec.listener
+        return listener.socket != "datagram" or listener.per_worker or self._worker == 0
+
+    def _bind(self, spec: ListenerSpec) -> socket.socket:
+        if spec.listener.socket != "datagram":
+            # With SO_REUSEPORT the new socket can be there before the old one goes.
+            return bind(spec.address, spec.port)
+        return bind_datagram(spec.address, spec.port + self._worker if spec.port else 0)
 
     async def apply(self, specs: list[ListenerSpec]) -> list[str]:
         """Open, close and renew as asked; returns what did not work, for people."""
         problems: list[str] = []
-        wanted = {spec.place: spec for spec in specs}
+        wanted = {spec.place: spec for spec in specs if self._is_here(spec)}
         for place in [place for place in self._open if place not in wanted]:
             await self._close(place)
         for place, spec in wanted.items():
@@ -203,8 +264,8 @@ class Listeners:
             old.spec = spec
             return
         context = tls_context(spec) if spec.tls else None
-        # With SO_REUSEPORT the new socket can be there before the old one goes.
-        sock = bind(spec.address, spec.port)
+        sock = self._bind(spec)
+        port = sock.getsockname()[1]
         try:
             server = await self._serve(spec, sock, context)
         except BaseException:
@@ -212,7 +273,7 @@ class Listeners:
             raise
         if old is not None:
             await self._close(place)
-        self._open[place] = _Open(spec, server, context)
+        self._open[place] = _Open(spec, server, context, port)
         log.info("%s is open", spec.title)
 
     async def _close(self, place: tuple[str, str, int]) -> None:

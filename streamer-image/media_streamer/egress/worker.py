@@ -26,7 +26,13 @@ from media_streamer.egress.context import Egress
 from media_streamer.egress.http.app import HttpApp
 from media_streamer.egress.http.proxy import ApiProxy
 from media_streamer.egress.hub import Hub
-from media_streamer.egress.listeners import BACKLOG, Listeners, ListenerSpec, parse_listeners
+from media_streamer.egress.listeners import (
+    BACKLOG,
+    Listeners,
+    ListenerSpec,
+    Server,
+    parse_listeners,
+)
 from media_streamer.forwarded import TrustedProxies
 from media_streamer.wire import untyped as ipc
 
@@ -43,12 +49,13 @@ class EgressWorker:
         self._runtime = runtime
         self._id = worker_id
         self._hub = Hub(runtime)
-        self._egress = Egress(self._hub, worker_id)
+        number = int(worker_id) if worker_id.isdecimal() else 0
+        self._egress = Egress(self._hub, number)
         self._proxy = ApiProxy(runtime / "api.sock")
         self._app = HttpApp(self._egress, self._proxy)
         self._servers: list[tuple[asyncio.Server, web.Server]] = []
         """Of HTTP: the open listeners, and closed ones that have connections still."""
-        self._listeners = Listeners(self._serve)
+        self._listeners = Listeners(self._serve, number)
 
     async def run(self) -> None:
         """Work until the control channel closes; raises OSError if there is no supervisor."""
@@ -90,11 +97,11 @@ class EgressWorker:
 
     async def _serve(
         self, spec: ListenerSpec, sock: socket.socket, context: ssl.SSLContext | None
-    ) -> asyncio.Server:
-        row, _ = listeners()[spec.kind]
-        if row.transport != "http":
-            module = protocols.load(row, "server")
-            return cast(asyncio.Server, await module.serve(self._egress, sock, context))
+    ) -> Server:
+        row, listener = listeners()[spec.kind]
+        if listener.socket != "http":
+            serve = protocols.load(row, "server").serve
+            return cast(Server, await serve(self._egress, sock, context))
         server = self._app.server(api=spec.api)
         loop = asyncio.get_running_loop()
         listening = await loop.create_server(server, sock=sock, ssl=context, backlog=BACKLOG)
@@ -109,6 +116,7 @@ class EgressWorker:
 
     async def _on_listeners(self, message: ipc.Message) -> dict[str, Any]:
         errors = await self._listeners.apply(parse_listeners(message))
+        self._egress.ports = self._listeners.own_ports
         self._servers = [one for one in self._servers if one[0].is_serving() or one[1].connections]
         return {"errors": errors}
 

@@ -1,7 +1,8 @@
 """The public ports: what the configuration asks for, and whether they can be had.
 
-The egress workers bind every port with SO_REUSEPORT and share it. That flag would also share it in
-silence with another streamer of the same user, so a new port is first bound here without it.
+The egress workers bind every TCP port with SO_REUSEPORT and share it. That flag would also share it
+in silence with another streamer of the same user, so a new port is first bound here without it.
+UDP ports belong to one worker each: the N-th has the configured port plus N.
 """
 
 import contextlib
@@ -79,35 +80,45 @@ def without_ports(message: ListenersMessage, refused: Iterable[Port]) -> Listene
     }
 
 
-def probe(ports: Iterable[Port]) -> dict[Port, str]:
-    """Why ports cannot be had, for those that cannot; the message names the way out."""
+def probe(ports: Iterable[Port], workers: int = 1) -> dict[Port, str]:
+    """Why ports cannot be had, for those that cannot; the message names the way out.
+
+    `workers`: how many there are, each of which may need UDP ports of its own.
+    """
     problems = {}
-    seen: dict[tuple[str, int], Port] = {}
+    seen: dict[tuple[socket.SocketKind, str, int], Port] = {}
     for port in sorted(ports):
-        twin = seen.setdefault((port.address, port.port), port)
-        if twin is not port:
-            problems[port] = f"{port}: the same port is asked for by {twin}: give them two"
-        elif problem := _probe(port):
-            problems[port] = f"{port}: {problem}"
+        listener = protocols.listeners()[port.protocol][1]
+        kind = socket.SOCK_DGRAM if listener.socket == "datagram" else socket.SOCK_STREAM
+        count = workers if kind == socket.SOCK_DGRAM and listener.per_worker else 1
+        for number in range(port.port, port.port + count):
+            twin = seen.setdefault((kind, port.address, number), port)
+            if twin is not port:
+                problems[port] = f"{port}: the same port is asked for by {twin}: give them two"
+                break
+            if problem := _probe(port.address, number, kind):
+                which = f" (port {number} of worker {number - port.port})" if count > 1 else ""
+                problems[port] = f"{port}{which}: {problem}"
+                break
     return problems
 
 
-def _probe(port: Port) -> str:
+def _probe(address: str, port: int, kind: socket.SocketKind) -> str:
     try:
-        infos = socket.getaddrinfo(
-            port.address or None, port.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+        infos = socket.getaddrinfo(address or None, port, type=kind, flags=socket.AI_PASSIVE)
     except OSError as error:
-        return f"address {port.address!r} is not known here ({error.strerror or error})"
+        return f"address {address!r} is not known here ({error.strerror or error})"
     # IPv6 first: a dual-stack socket on :: would find the IPv4 probe still open.
-    for family, kind, number, _, address in infos:
+    for family, _, number, _, place in infos:
         with contextlib.closing(socket.socket(family, kind, number)) as probing:
-            probing.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if kind == socket.SOCK_STREAM:
+                probing.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 probing.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:
-                probing.bind(address)
-                probing.listen(1)
+                probing.bind(place)
+                if kind == socket.SOCK_STREAM:
+                    probing.listen(1)
             except OSError as error:
                 if error.errno in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL} and len(infos) > 1:
                     continue

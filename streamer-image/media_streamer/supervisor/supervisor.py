@@ -217,7 +217,7 @@ class Supervisor:
         return listeners_message(config.listeners, self.configuration.path.absolute().parent)
 
     def _refuse_occupied_ports(self) -> None:
-        problems = probe(ports_of(self._wanted_listeners()))
+        problems = probe(ports_of(self._wanted_listeners()), self.settings.egress_workers)
         if problems:
             raise StartFailed("; ".join(problems[port] for port in sorted(problems)))
 
@@ -322,7 +322,7 @@ class Supervisor:
         """Open new ports, close old ones; what cannot be had is an alert, the rest goes on."""
         wanted = self._wanted_listeners()
         added = ports_of(wanted) - ports_of(self._listeners_of(old))
-        refused = await asyncio.to_thread(probe, added)
+        refused = await asyncio.to_thread(probe, added, self.settings.egress_workers)
         problems = [refused[port] for port in sorted(refused)]
         problems += await self.egress.listen(without_ports(wanted, refused))
         if problems:

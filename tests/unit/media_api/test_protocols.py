@@ -32,6 +32,8 @@ def test_a_row_is_whole(row: protocols.Protocol) -> None:
         assert row.switch
         assert row.transport != "none"
         assert row.transport == "http" or row.listeners
+    # Somebody answers where the row says so.
+    assert not row.listeners or row.transport != "none"
     for role in (row.pull, row.push):
         assert role is None or role.schemes
     for role in (row.play, row.publish):

@@ -3,6 +3,8 @@ import socket
 import ssl
 
 import pytest
+from media_api import protocols
+from media_api.protocols import Listener, Protocol, Role
 from media_streamer.egress.listeners import Listeners, ListenerSpec, bind, explain, parse_listeners
 
 
@@ -75,3 +77,68 @@ async def test_what_fails_does_not_touch_the_rest():
         assert served == [good]
         assert len(await listeners.apply([good, bad])) == 1
         assert served == [good], "an open port is left alone"
+
+
+@pytest.fixture
+def datagrams(monkeypatch):
+    """Two listeners that take datagrams, in the table for as long as the test runs."""
+    row = Protocol(
+        name="drops",
+        title="Drops",
+        transport="own",
+        listeners=(
+            Listener("drops", "Drops", socket="datagram"),
+            Listener("pool", "Pool", socket="datagram", per_worker=False),
+        ),
+        publish=Role(),
+    )
+    monkeypatch.setattr(protocols, "ROWS", [*protocols.ROWS, row])
+
+
+class Closing:
+    """Serves by closing the socket at its end."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.close = sock.close
+
+
+async def serve_closing(spec, sock, context):
+    return Closing(sock)
+
+
+async def test_each_worker_has_udp_ports_of_its_own(datagrams, free_udp_ports):
+    first = free_udp_ports
+    message = {"drops": [{"address": "127.0.0.1", "port": first}], "pool": []}
+    workers = [Listeners(serve_closing, number) for number in range(2)]
+    for worker in workers:
+        assert await worker.apply(parse_listeners(message)) == []
+    assert [worker.own_ports for worker in workers] == [{"drops": first}, {"drops": first + 1}]
+    # Nobody else gets them, not even another worker of this server.
+    assert "in use" in (await Listeners(serve_closing).apply(parse_listeners(message)))[0]
+    for worker in workers:
+        await worker.close()
+        assert worker.own_ports == {}
+
+
+async def test_a_udp_port_of_one_process_is_the_first_workers(datagrams, free_udp_ports):
+    message = {"pool": [{"address": "127.0.0.1", "port": free_udp_ports}]}
+    first, second = (Listeners(serve_closing, number) for number in range(2))
+    for worker in (first, second):
+        assert await worker.apply(parse_listeners(message)) == []
+    assert (first.own_ports, second.own_ports) == ({"pool": free_udp_ports}, {})
+    await first.close()
+
+
+@pytest.fixture
+def free_udp_ports():
+    """A port that is free together with the next."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+                try:
+                    other.bind(("127.0.0.1", port + 1))
+                except OSError:
+                    continue
+        return port

@@ -71,3 +71,13 @@ def test_the_message_carries_what_workers_need() -> None:
     left = without_ports(message, [Port("http", "", 80)])
     assert [item["port"] for item in left["http"]] == [81]
     assert listeners_message(None, Path("/")) == {"http": [], "https": [], "rtmp": [], "rtmps": []}
+
+
+def test_udp_ports_are_probed_for_every_worker() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        number = sock.getsockname()[1]
+        busy = Port("turn", "127.0.0.1", number)
+        assert "in use" in probe([busy], workers=2)[busy]
+        # TCP and UDP have ports of their own.
+        assert probe([Port("http", "127.0.0.1", number)]) == {}
