@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tests.bench import _footage
 from tests.support import proc
-from tests.support.streamer import Streamer, free_port, until
+from tests.support.ports import free_port
+from tests.support.streamer import Streamer, until
 
 WORKERS = min(os.cpu_count() or 1, 8)
 """As many of each kind as it starts by itself."""

@@ -20,7 +20,8 @@ from tests.bench._fan_out import AUDIENCES, watch
 from tests.bench._streamer import streamer
 from tests.bench.figure import Figure, Skipped
 from tests.support.first_key import first_key
-from tests.support.streamer import free_port, until
+from tests.support.ports import free_port
+from tests.support.streamer import until
 
 OURS = "this server"
 PROGRAMS = "BENCH_PEERS"

@@ -17,7 +17,7 @@ from media_rest.credentials import basic_header
 
 from tests.bench.figure import Figure
 from tests.support import hls_rules
-from tests.support.streamer import free_port
+from tests.support.ports import free_port
 
 ROUNDS = 3
 START_SECONDS = 120.0

@@ -2,14 +2,12 @@
 
 import asyncio
 import os
-import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,19 +15,12 @@ from typing import Any
 import aiohttp
 from media_rest.credentials import basic_header
 
+from tests.support.ports import free_port
+
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.1
 ADMIN = {"Authorization": basic_header("admin", "admin")}
-
-
-def free_port() -> int:
-    """A port below those that the kernel gives to outgoing connections, which could take it."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as sock, suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            return port
 
 
 async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: float = 30.0) -> Any:

@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,6 +18,8 @@ from kubernetes.aio.client import Configuration
 from media_api import crd
 from media_api.resources.meta import API_VERSION
 from media_kube.client import KubeClient
+
+from tests.support.ports import free_port
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "media-appliance"
 START_LIMIT = 60  # seconds
@@ -48,14 +49,6 @@ SKIP_REASON = _skip_reason()
 """Empty where an API server can be started."""
 
 
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-
-
 class ApiServer:
     """The processes, and kubectl against them. `start()` before use, `stop()` after."""
 
@@ -64,7 +57,7 @@ class ApiServer:
         assert found is not None, SKIP_REASON
         self._bin = found
         self._directory = directory
-        client, peer, secure = _free_ports(3)
+        client, peer, secure = free_port(), free_port(), free_port()
         self._etcd_url, self._peer_url = f"http://127.0.0.1:{client}", f"http://127.0.0.1:{peer}"
         self._port = secure
         self.url = f"https://127.0.0.1:{secure}"

@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import os
-import random
 import signal
-import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,19 +13,12 @@ from typing import Any
 import aiohttp
 from media_rest.credentials import basic_header
 
+from tests.support.ports import free_port
+
 READY_SECONDS = 40.0
 POLL_SECONDS = 0.1
 ADMIN = {"Authorization": basic_header("admin", "secret")}
 VIEWER = {"Authorization": basic_header("viewer", "look")}
-
-
-def free_port() -> int:
-    """A port below those that the kernel gives to outgoing connections, which could take it."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as sock, contextlib.suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            return port
 
 
 async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: float = 30.0) -> Any:

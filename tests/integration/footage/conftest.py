@@ -13,7 +13,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.support.clips import footage
-from tests.support.streamer import Streamer, free_port, until
+from tests.support.ports import free_port
+from tests.support.streamer import Streamer, until
 
 Program = asyncio.subprocess.Process
 Launch = Callable[..., Awaitable[Program]]

@@ -13,7 +13,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.support.players import complaints, play, run
-from tests.support.streamer import free_port, until
+from tests.support.ports import free_port
+from tests.support.streamer import until
 
 from .conftest import FilmStreamer
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.players import complaints, play
-from tests.support.streamer import free_port
+from tests.support.ports import free_port
 
 from .conftest import FilmStreamer, Launch, Station, live
 

@@ -14,7 +14,8 @@ from media_streamer.protocols.rtmp import amf
 from media_streamer.protocols.rtmp.chunks import COMMAND, write_message
 
 from tests.support.players import complaints, play
-from tests.support.streamer import free_port, until
+from tests.support.ports import free_port
+from tests.support.streamer import until
 
 from .conftest import FilmStreamer, Recording
 

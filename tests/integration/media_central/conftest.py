@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -22,20 +21,15 @@ from media_central.server import Central, running
 from media_central.settings import Login, Settings
 from media_rest.credentials import parse_authorization
 
+from tests.support.ports import free_port
+
 _numbers = itertools.count(1)
 API_KEY = "test-api-key"
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@pytest.fixture
-def free_port() -> Callable[[], int]:
-    return _free_port
+@pytest.fixture(name="free_port")
+def free_port_() -> Callable[[], int]:
+    return free_port
 
 
 async def _eventually(condition: Callable[[], Any], within: float = 15.0) -> Any:
@@ -131,7 +125,7 @@ async def start_central(database_url: str, tmp_path: Path) -> AsyncIterator[Star
                     api_key=API_KEY,
                     edit_auth=Login("admin", "admin"),
                     http_address="127.0.0.1",
-                    http_port=_free_port(),
+                    http_port=free_port(),
                     streams_stats_fetch_interval=0.1,
                     layouter_sleeping_interval=0.5,
                     streamer_dead_timeout=2.0,
@@ -185,7 +179,7 @@ class FakeStreamer:
         app.router.add_route("*", "/streamer/api/v3/{rest:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        self.port = self.port or _free_port()
+        self.port = self.port or free_port()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
 
     async def stop(self) -> None:

@@ -5,12 +5,12 @@ The origin serves HLS files made by ffmpeg under the streamer's URLs, and misbeh
 
 import asyncio
 import contextlib
+import itertools
 import os
 import re
 import subprocess
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import files
 from pathlib import Path
@@ -19,6 +19,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.support.forked import Forked, ForkServer
+
+PROGRAM = "media_streamer.cache.cli"
 PLAYLIST = "/bunny/tracks-v1a1/mono.m3u8"
 SEGMENT_CACHE = "public, max-age=3600, immutable"
 VIDEO = {"Content-Type": "video/mp2t", "Cache-Control": SEGMENT_CACHE}
@@ -122,10 +125,15 @@ class Answer:
 class Cache:
     """A running cache process."""
 
-    process: asyncio.subprocess.Process
+    process: Forked
     url: str
-    log: list[str]
+    log_file: Path
     client: aiohttp.ClientSession
+
+    @property
+    def log(self) -> list[str]:
+        """Lines so far."""
+        return self.log_file.read_text(errors="replace").splitlines()
 
     async def get(self, path: str, method: str = "GET", **headers: str) -> Answer:
         async with self.client.request(
@@ -153,36 +161,28 @@ class Cache:
 class Caches:
     """Starts caches and ends them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, programs: ForkServer) -> None:
         self.path = path
+        self._programs = programs
+        self._numbers = itertools.count(1)
         self._stack = contextlib.AsyncExitStack()
 
     async def start(self, *origins: str, **environ: str | int) -> Cache:
         variables = {"CACHE_PORT": "0", "CACHE_ADDRESS": "127.0.0.1", "CACHE_PATH": str(self.path)}
         variables["CACHE_ORIGINS"] = ",".join(origins)
         variables |= {f"CACHE_{name.upper()}": str(value) for name, value in environ.items()}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "media_streamer.cache.cli",
-            env=os.environ | variables,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        log = self.path.with_name(f"{self.path.name}-{next(self._numbers)}.log")
+        process = self._programs.start(PROGRAM, log=log, env=os.environ | variables)
         self._stack.push_async_callback(self.kill, process)
-        assert process.stderr is not None
-        log: list[str] = []
         async with asyncio.timeout(20):
-            while not (log and (port := re.search(r"serving on port (\d+)", log[-1]))):
-                line = await process.stderr.readline()
-                assert line, "".join(log)
-                log.append(line.decode())
-        reading = asyncio.create_task(self._read(process.stderr, log))
-        self._stack.callback(reading.cancel)
+            while not (port := re.search(r"serving on port (\d+)", _text(log))):
+                assert process.returncode is None, _text(log)
+                await asyncio.sleep(0.02)
         connector = aiohttp.TCPConnector(limit=0)
         client = await self._stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         return Cache(process, f"http://127.0.0.1:{port[1]}", log, client)
 
-    async def kill(self, process: asyncio.subprocess.Process) -> None:
+    async def kill(self, process: Forked) -> None:
         if process.returncode is None:
             process.kill()
         await process.wait()
@@ -190,14 +190,21 @@ class Caches:
     async def close(self) -> None:
         await self._stack.aclose()
 
-    async def _read(self, stream: asyncio.StreamReader, log: list[str]) -> None:
-        while line := await stream.readline():
-            log.append(line.decode())
+
+def _text(log: Path) -> str:
+    return log.read_text() if log.exists() else ""
+
+
+@pytest.fixture(scope="session")
+def cache_programs() -> Iterator[ForkServer]:
+    server = ForkServer(PROGRAM)
+    yield server
+    server.close()
 
 
 @pytest.fixture
-async def caches(tmp_path) -> AsyncIterator[Caches]:
-    found = Caches(tmp_path / "cache")
+async def caches(tmp_path, cache_programs) -> AsyncIterator[Caches]:
+    found = Caches(tmp_path / "cache", cache_programs)
     try:
         yield found
     finally:

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import itertools
 import shutil
-import socket
 import struct
 import subprocess
 import sys
@@ -31,6 +30,9 @@ from media_streamer.media.track import describe_tracks
 from media_streamer.media.wall_clock import WallClock
 from media_streamer.wire import untyped as ipc
 from msgspec.structs import replace
+
+from tests.support.forked import Forked, ForkServer
+from tests.support.ports import free_port
 
 FRAME_SECONDS = 0.04
 """The footage has 25 frames a second; one chunk of the fake is one frame."""
@@ -211,7 +213,7 @@ class Egress:
     runtime: Path
     port: int
     media: FakeMedia
-    process: asyncio.subprocess.Process | None = None
+    process: Forked | None = None
     peer: ipc.Peer | None = None
     denied: dict[str, dict[str, Any]] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
@@ -248,12 +250,6 @@ class Egress:
         self.closed[message["id"]] = message
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 async def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
     """Poll until `condition` is true; fails after `seconds`."""
     deadline = time.monotonic() + seconds
@@ -285,8 +281,15 @@ async def _api(request: web.Request) -> web.Response:
     )
 
 
+@pytest.fixture(scope="session")
+def egress_workers() -> Iterator[ForkServer]:
+    server = ForkServer("media_streamer.egress.worker", options=("-X", "dev", "-W", "error"))
+    yield server
+    server.close()
+
+
 @pytest.fixture
-async def egress(canned: dict[str, Canned]) -> AsyncIterator[Egress]:
+async def egress(canned: dict[str, Canned], egress_workers: ForkServer) -> AsyncIterator[Egress]:
     """A worker with one HTTP port; the supervisor's API answers with what it was asked."""
     runtime = Path(tempfile.mkdtemp(prefix="egress"))
     media = FakeMedia(runtime / "media-0.sock", canned)
@@ -317,11 +320,8 @@ async def egress(canned: dict[str, Canned]) -> AsyncIterator[Egress]:
     await runner.setup()
     await web.UnixSite(runner, str(runtime / "api.sock")).start()
     server = await ipc.listen(runtime / "control.sock", control)
-    log = (runtime / "log").open("wb")
-    state.process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-X", "dev", "-W", "error", "-m", "media_streamer.egress.worker"),
-        *("--runtime", str(runtime), "--id", "0"),
-        stderr=log,
+    state.process = egress_workers.start(
+        "media_streamer.egress.worker", "--runtime", str(runtime), "--id", "0", log=runtime / "log"
     )
     try:
         await asyncio.wait_for(ready.wait(), 20)
@@ -344,7 +344,6 @@ async def egress(canned: dict[str, Canned]) -> AsyncIterator[Egress]:
                     state.process.kill()
         await media.stop()
         await runner.cleanup()
-        log.close()
         state.log = (runtime / "log").read_bytes()
         shutil.rmtree(runtime, ignore_errors=True)
         sys.stderr.write(state.log.decode(errors="replace"))

@@ -5,7 +5,6 @@ import contextlib
 import importlib.metadata
 import os
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -14,6 +13,8 @@ from typing import Any
 
 import pytest
 from media_streamer.wire.untyped import Channel, ChannelClosed, Peer, connect, listen
+
+from tests.support.ports import free_port
 
 Json = dict[str, Any]
 
@@ -223,13 +224,7 @@ async def launch() -> AsyncIterator[Launch]:
         await process.wait()
 
 
-@pytest.fixture
-def free_port() -> Callable[[], int]:
+@pytest.fixture(name="free_port")
+def free_port_() -> Callable[..., int]:
     """Ports that nobody listens on now."""
-
-    def find(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-        with socket.socket(socket.AF_INET, kind) as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
-
-    return find
+    return free_port

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.streamer import ADMIN, VIEWER, Streamer, ffprobe, free_port, until
+from tests.support.ports import free_port
+from tests.support.streamer import ADMIN, VIEWER, Streamer, ffprobe, until
 
 __all__ = ["ADMIN", "VIEWER", "Streamer", "ffprobe", "free_port", "until"]
 
