@@ -4,7 +4,7 @@ RUN_VENV := .venv/run
 DEV_VENV := .venv/dev
 DEV := $(DEV_VENV)/bin
 
-.PHONY: help run test test-fast check format bench lock crds images clean
+.PHONY: help run test test-fast test-long check format bench lock crds images clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -13,11 +13,14 @@ help: ## This list
 run: $(RUN_VENV)/ready ## Central, PostgreSQL and a streamer on this machine, with a demo stream
 	@exec $(RUN_VENV)/bin/python -m media_central
 
-test: $(DEV_VENV)/ready ## Every test this machine can run; says what was skipped and why
-	$(DEV)/python -m pytest
+test: $(DEV_VENV)/ready ## What every commit must pass; says what each part took, and what was skipped
+	$(DEV)/python -m tests
 
 test-fast: $(DEV_VENV)/ready ## Unit tests only: seconds
-	$(DEV)/python -m pytest tests/unit
+	$(DEV)/python -m tests unit
+
+test-long: $(DEV_VENV)/ready ## And what takes long: all ways in and out, upgrades, faults, storms
+	$(DEV)/python -m tests --long
 
 check: $(DEV_VENV)/ready ## Format, lint, types, import rules
 	$(DEV)/ruff format --check .

@@ -18,6 +18,28 @@ settings.register_profile(
 settings.register_profile("long", settings.get_profile("default"), max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+KUBERNETES = ("cluster", "api_server")
+"""Fixtures that need the programs of Kubernetes; each is one for all tests of a run."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="also the tests marked `long`")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what needs Kubernetes; leave out what takes long, unless that was asked for."""
+    kept, left = [], []
+    for item in items:
+        for fixture in KUBERNETES:
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.kubernetes)
+                item.add_marker(pytest.mark.xdist_group(fixture))
+        is_long = item.get_closest_marker("long") and not config.getoption("--long")
+        (left if is_long else kept).append(item)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
+
 
 @pytest.fixture(autouse=True)
 def ordinary_priority() -> Iterator[None]:

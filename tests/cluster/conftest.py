@@ -32,7 +32,7 @@ TEST_TIMEOUT_S = 300.0
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses the cluster, and time its tests without the bring-up.
+    """Time the tests that use the cluster without its bring-up.
 
     The first bring-up on a machine builds Kubernetes (8 minutes); every wait in it has a limit
     of its own.
@@ -40,7 +40,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE not in item.path.parents or "cluster" not in getattr(item, "fixturenames", ()):
             continue
-        item.add_marker(pytest.mark.cluster)
         own = item.get_closest_marker("timeout")
         limit = own.args[0] if own and own.args else TEST_TIMEOUT_S
         item.add_marker(pytest.mark.timeout(limit, func_only=True), append=False)

@@ -1,0 +1,151 @@
+"""`python -m tests [PART…] [--long]`: the tests in parts, each with what it can bear beside it.
+
+A part is a call of pytest with its own number of processes; what each took is told at the end. The
+programs and images of the cluster are built meanwhile from idle CPU time only, so that no test is
+slower for it: waiting for real time is most of what the integration tests do.
+
+Nothing is run twice: a test that fails now and then is a defect, of the test or of the product.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+REPORTS = REPOSITORY / ".cache" / "tests"
+BUILD = [sys.executable, "-m", "local_cluster", "build"]
+BUILD_FOLDER = REPOSITORY / "tests" / "cluster"
+END_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Part:
+    """Arguments of pytest, and how many processes share its tests."""
+
+    arguments: tuple[str, ...]
+    processes: int
+    shared_by: str = "loadfile"
+    """How the tests are shared among the processes: pytest-xdist's --dist."""
+
+
+PARTS = {
+    "unit": Part(("tests/unit",), 2),
+    # Most of it waits for a stream to go on in real time.
+    "integration": Part(("tests/integration", "tests/cluster", "-m", "not kubernetes"), 4),
+    "browser": Part(("tests/browser",), 2),
+    # One process has the cluster, another the API server without nodes.
+    "kubernetes": Part(("tests/integration", "tests/cluster", "-m", "kubernetes"), 2, "loadgroup"),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    name: str
+    seconds: float
+    status: int
+    tests: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+
+class Build:
+    """The cluster's programs and images, made from CPU time that nobody else wants."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        idle = ["chrt", "--idle", "0"] if shutil.which("chrt") else ["nice", "-n", "19"]
+        with (REPORTS / "cluster-build.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [*idle, *BUILD], cwd=BUILD_FOLDER, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def finish(self) -> float:
+        """Make what is left at full speed; the seconds that took."""
+        if self._process is None:
+            return 0.0
+        began = time.monotonic()
+        if self._process.poll() is None:
+            self.stop()  # what it has made so far is in the caches, Go's and Docker's
+            subprocess.run(BUILD, cwd=BUILD_FOLDER, check=False)
+        return time.monotonic() - began
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+            self._process.wait(END_SECONDS)
+
+
+def _run(name: str, long: bool, more: list[str]) -> Result:
+    part, report = PARTS[name], REPORTS / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    print(f"\n== {name}", flush=True)
+    command = [sys.executable, "-m", "pytest", *part.arguments, f"--junitxml={report}"]
+    command += ["-n", str(part.processes), "--dist", part.shared_by, "-q", "--durations=10"]
+    environment = dict(os.environ)
+    if long:
+        command.append("--long")
+        environment.setdefault("HYPOTHESIS_PROFILE", "long")
+    began = time.monotonic()
+    status = subprocess.run(
+        [*command, *more], cwd=REPOSITORY, env=environment, check=False
+    ).returncode
+    return Result(name, time.monotonic() - began, status, *_counts(report))
+
+
+def _counts(report: Path) -> tuple[int, int, int]:
+    """Tests, failures and errors, skipped tests of a JUnit report."""
+    if not report.exists():
+        return 0, 0, 0
+    (suite,) = ET.parse(report).getroot().iter("testsuite")
+    tests, failures, errors, skipped = (
+        int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")
+    )
+    return tests, failures + errors, skipped
+
+
+def _print(results: list[Result], building: float) -> None:
+    print("\npart          tests  failed  skipped   minutes")
+    for one in results:
+        minutes = one.seconds / 60
+        print(f"{one.name:12} {one.tests:6} {one.failed:7} {one.skipped:8} {minutes:9.1f}")
+    if building >= 1:
+        print(f"{'(building)':12} {'':6} {'':7} {'':8} {building / 60:9.1f}")
+    total = building + sum(one.seconds for one in results)
+    print(f"{'all':12} {sum(one.tests for one in results):6} {'':7} {'':8} {total / 60:9.1f}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--long", action="store_true", help="also what is marked `long`")
+    arguments, more = parser.parse_known_args()
+    if unknown := set(arguments.parts) - PARTS.keys():
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    names = [name for name in PARTS if name in arguments.parts or not arguments.parts]
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    build, building, results = Build(), 0.0, list[Result]()
+    if "kubernetes" in names and os.geteuid() == 0 and "KUBECONFIG" not in os.environ:
+        build.start()
+    try:
+        for name in names:
+            if name == "kubernetes":
+                building = build.finish()
+            results.append(_run(name, arguments.long, more))
+    finally:
+        build.stop()
+    _print(results, building)
+    no_tests = 5  # pytest's exit status where -k or -m left none
+    return int(any(one.status not in (0, no_tests) for one in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
