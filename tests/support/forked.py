@@ -1,19 +1,17 @@
 """Worker processes by fork from one that has imported all of them: 30 ms in place of 1 s of CPU.
 
-`python forked.py MODULE…` imports the modules and forks a process of its own for each request on
-its standard input: as fresh as one that was started, without the imports. The programs are those
-of the product, from their `main()` on. `ForkServer` is a test's end of it.
+`python -m tests.support.forked MODULE…` imports the modules and forks a process of its own for each
+request on its standard input: as fresh as one that was started, without the imports. The programs
+are those of the product, from their `main()` on. `ForkServer` is a test's end of it.
 
 Invariants: every line in is answered by one line out; a child that ended is kept as a zombie until
 it was asked for, so its number means nothing else; when the test's end goes, all children go.
 """
 
-import asyncio
 import contextlib
 import importlib
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -22,50 +20,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.support.process import Process
+
 Request = dict[str, Any]
-
-
-class Forked:
-    """A process, with what asyncio.subprocess.Process has of it; its output is in a file."""
-
-    def __init__(self, server: "ForkServer", pid: int) -> None:
-        self.pid = pid
-        self._server = server
-        self._returncode: int | None = None
-        self._file = os.pidfd_open(pid)
-
-    @property
-    def returncode(self) -> int | None:
-        """None while it runs; negative: the signal that ended it."""
-        if self._returncode is None and select.select([self._file], [], [], 0)[0]:
-            self._returncode = self._server.ask({"status": self.pid})["status"]
-            os.close(self._file)
-        return self._returncode
-
-    async def wait(self) -> int:
-        if self.returncode is None:
-            loop = asyncio.get_running_loop()
-            ended = loop.create_future()
-            loop.add_reader(self._file, lambda: ended.done() or ended.set_result(None))
-            try:
-                await ended
-            finally:
-                loop.remove_reader(self._file)
-        status = self.returncode
-        assert status is not None
-        return status
-
-    def send_signal(self, number: int) -> None:
-        """Raises ProcessLookupError if it has ended."""
-        if self.returncode is not None:
-            raise ProcessLookupError(self.pid)
-        signal.pidfd_send_signal(self._file, number)
-
-    def terminate(self) -> None:
-        self.send_signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
 
 
 class ForkServer:
@@ -73,7 +30,8 @@ class ForkServer:
 
     def __init__(self, *modules: str, options: tuple[str, ...] = ()) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, *options, __file__, *modules],
+            [sys.executable, *options, "-m", "tests.support.forked", *modules],
+            cwd=Path(__file__).parents[2],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -82,7 +40,7 @@ class ForkServer:
 
     def start(
         self, module: str, *arguments: str, log: Path, env: Mapping[str, str] | None = None
-    ) -> Forked:
+    ) -> Process:
         """Standard output and error of the process are appended to `log`."""
         request = {
             "module": module,
@@ -91,7 +49,8 @@ class ForkServer:
             "env": dict(os.environ if env is None else env),
             "directory": os.getcwd(),
         }
-        return Forked(self, self.ask(request)["pid"])
+        pid = self.ask(request)["pid"]
+        return Process(pid, lambda: int(self.ask({"status": pid})["status"]))
 
     def ask(self, request: Request) -> Request:
         assert self._process.stdin is not None

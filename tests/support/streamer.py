@@ -3,17 +3,18 @@
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from media_rest.credentials import basic_header
 
+from tests.support import process
 from tests.support.ports import free_port
+from tests.support.process import Process
 
 READY_SECONDS = 40.0
 POLL_SECONDS = 0.1
@@ -32,16 +33,52 @@ async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: flo
 
 
 class Streamer:
-    """`streamer -c FILE` in a directory of its own."""
+    """`streamer -c FILE` in a directory of its own.
+
+    It may serve a test after another, each with its event loop: see `Lender`.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.config = directory / "flussonic.conf"
         self.http_port = free_port()
         self.base = f"http://127.0.0.1:{self.http_port}"
-        self.process: asyncio.subprocess.Process | None = None
-        self.session = aiohttp.ClientSession()
+        self.process: Process | None = None
+        self._session: aiohttp.ClientSession | None = None
         self._log = (directory / "log").open("ab")
+        self._log_begins = 0
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """Of the running event loop."""
+        if self._session is None or self._session.closed:
+            self._session = aiohttp.ClientSession()
+        return self._session
+
+    def begin(self) -> None:
+        """A test begins: its log is empty."""
+        self._log_begins = (self.directory / "log").stat().st_size
+
+    async def rest(self) -> None:
+        """A test is over: nothing of its streams is left. Fails if it does not come to rest."""
+        try:
+            assert "Traceback" not in self.log, self.log
+            if self.process is not None and self.process.returncode is None:
+                self.write("")
+                await self.reload()
+                await until(self._is_idle, "the streams of the test are gone")
+        finally:
+            await self.session.close()
+
+    async def _is_idle(self) -> bool:
+        _, streams = await self.api("GET", "/streams")
+        _, sessions = await self.api("GET", "/sessions")
+        return not streams["streams"] and not sessions["sessions"]
+
+    async def reload(self) -> None:
+        """What `write` wrote takes effect."""
+        status, answer = await self.api("POST", "/reload", base="/flussonic/api")
+        assert status == 200, answer
 
     def write(self, text: str) -> None:
         head = f"http 127.0.0.1:{self.http_port};\nedit_auth admin secret;\n"
@@ -49,7 +86,8 @@ class Streamer:
 
     @property
     def log(self) -> str:
-        return (self.directory / "log").read_text()
+        """What it said since the test began."""
+        return (self.directory / "log").read_bytes()[self._log_begins :].decode()
 
     async def start(self, *arguments: str, **environment: str) -> None:
         """Start the command; `serve` waits until it answers."""
@@ -60,7 +98,7 @@ class Streamer:
             "STREAMER_HOSTNAME": "host1",
             **environment,
         }
-        self.process = await asyncio.create_subprocess_exec(
+        self.process = process.start(
             sys.executable,
             "-m",
             "media_streamer.cli",
@@ -73,6 +111,11 @@ class Streamer:
         )
 
     async def serve(self, **environment: str) -> None:
+        """With what `write` wrote: it is started, or one that serves already reads it anew."""
+        if self.process is not None and self.process.returncode is None:
+            assert not environment, "that needs a streamer of the test's own"
+            await self.reload()
+            return
         await self.start(**environment)
         await until(self._is_ready, "the streamer is ready", READY_SECONDS)
 
@@ -129,11 +172,11 @@ class Streamer:
         return None
 
     async def stop(self) -> int | None:
-        process = self.process
-        if process is not None and process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(process.wait(), 20)
-        return process.returncode if process is not None else None
+        running = self.process
+        if running is not None and running.returncode is None:
+            running.terminate()
+            await asyncio.wait_for(running.wait(), 20)
+        return running.returncode if running is not None else None
 
     async def close(self) -> None:
         try:
@@ -144,6 +187,37 @@ class Streamer:
                 await self.process.wait()
             await self.session.close()
             self._log.close()
+
+
+class Lender:
+    """Lends one streamer to the tests of a module, and another one after a test that spoiled it."""
+
+    def __init__(self, make: Callable[[], Streamer]) -> None:
+        self._make = make
+        self._one: Streamer | None = None
+
+    @contextlib.asynccontextmanager
+    async def lend(self) -> AsyncIterator[Any]:
+        one = self._one = self._one or self._make()
+        one.begin()
+        try:
+            yield one
+            await one.rest()
+        except BaseException:
+            self._one = None
+            await one.close()
+            raise
+
+    def close(self) -> None:
+        """At the end of the module; fails if the streamer does not end in good order."""
+        if self._one is not None:
+            asyncio.run(self._end(self._one))
+
+    async def _end(self, one: Streamer) -> None:
+        try:
+            assert await one.stop() in {None, 0}, one.log
+        finally:
+            await one.close()
 
 
 async def ffprobe(url: str) -> list[str]:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 
 from tests.support.clips import footage
 from tests.support.ports import free_port
-from tests.support.streamer import Streamer, until
+from tests.support.streamer import Lender, Streamer, until
 
 Program = asyncio.subprocess.Process
 Launch = Callable[..., Awaitable[Program]]
@@ -180,8 +180,23 @@ class Recording:
             await self._task
 
 
+@pytest.fixture(scope="module")
+def lender(tmp_path_factory: pytest.TempPathFactory, film: Path) -> Iterator[Lender]:
+    lending = Lender(lambda: FilmStreamer(tmp_path_factory.mktemp("streamer"), film))
+    yield lending
+    lending.close()
+
+
 @pytest.fixture
-async def streamer(tmp_path: Path, film: Path) -> AsyncIterator[FilmStreamer]:
+async def streamer(lender: Lender) -> AsyncIterator[FilmStreamer]:
+    """The module's: each test gives it a configuration of its own."""
+    async with lender.lend() as one:
+        yield one
+
+
+@pytest.fixture
+async def own_streamer(tmp_path: Path, film: Path) -> AsyncIterator[FilmStreamer]:
+    """One that is started by the test, and ends with it."""
     directory = tmp_path / "streamer"
     directory.mkdir()
     one = FilmStreamer(directory, film)

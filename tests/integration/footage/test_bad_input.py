@@ -174,27 +174,27 @@ async def test_files_with_faults(tmp_path: Path, text: str) -> None:
     assert "Traceback" not in out + err
 
 
-async def test_a_bad_certificate_opens_no_port(streamer: FilmStreamer, tmp_path: Path) -> None:
+async def test_a_bad_certificate_opens_no_port(own_streamer: FilmStreamer, tmp_path: Path) -> None:
     """And a good one beside the configuration is found by its relative path."""
     port = free_port()
     block = "certificate own.crt; certificate_key own.key;"
     text = f"https 127.0.0.1:{port} {{ {block} }}\nstream good {{ input fake://fake; }}\n"
-    (streamer.directory / "own.crt").write_text("no certificate")
-    (streamer.directory / "own.key").write_text("no key")
-    streamer.write(text)
-    await streamer.start()
-    assert streamer.process is not None
-    assert await asyncio.wait_for(streamer.process.wait(), 30) == 1
-    assert "own.crt" in streamer.log
+    (own_streamer.directory / "own.crt").write_text("no certificate")
+    (own_streamer.directory / "own.key").write_text("no key")
+    own_streamer.write(text)
+    await own_streamer.start()
+    assert own_streamer.process is not None
+    assert await asyncio.wait_for(own_streamer.process.wait(), 30) == 1
+    assert "own.crt" in own_streamer.log
     status, _, err = await run(
         "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
         "-nodes", "-subj", "/CN=localhost", "-days", "2", "-keyout",
-        str(streamer.directory / "own.key"), "-out", str(streamer.directory / "own.crt"),
+        str(own_streamer.directory / "own.key"), "-out", str(own_streamer.directory / "own.crt"),
         seconds=20,
     )  # fmt: skip
     assert status == 0, err
-    await streamer.serve()
-    await streamer.running("good")
+    await own_streamer.serve()
+    await own_streamer.running("good")
     url = f"https://127.0.0.1:{port}/good/index.m3u8"
-    async with streamer.session.get(url, ssl=False) as answer:
+    async with own_streamer.session.get(url, ssl=False) as answer:
         assert answer.status == 200

@@ -19,7 +19,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.support.forked import Forked, ForkServer
+from tests.support.forked import ForkServer
+from tests.support.process import Process
 
 PROGRAM = "media_streamer.cache.cli"
 PLAYLIST = "/bunny/tracks-v1a1/mono.m3u8"
@@ -125,7 +126,7 @@ class Answer:
 class Cache:
     """A running cache process."""
 
-    process: Forked
+    process: Process
     url: str
     log_file: Path
     client: aiohttp.ClientSession
@@ -182,7 +183,7 @@ class Caches:
         client = await self._stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         return Cache(process, f"http://127.0.0.1:{port[1]}", log, client)
 
-    async def kill(self, process: Forked) -> None:
+    async def kill(self, process: Process) -> None:
         if process.returncode is None:
             process.kill()
         await process.wait()

@@ -31,8 +31,9 @@ from media_streamer.media.wall_clock import WallClock
 from media_streamer.wire import untyped as ipc
 from msgspec.structs import replace
 
-from tests.support.forked import Forked, ForkServer
+from tests.support.forked import ForkServer
 from tests.support.ports import free_port
+from tests.support.process import Process
 
 FRAME_SECONDS = 0.04
 """The footage has 25 frames a second; one chunk of the fake is one frame."""
@@ -213,7 +214,7 @@ class Egress:
     runtime: Path
     port: int
     media: FakeMedia
-    process: Forked | None = None
+    process: Process | None = None
     peer: ipc.Peer | None = None
     denied: dict[str, dict[str, Any]] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
