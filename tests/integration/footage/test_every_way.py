@@ -1,7 +1,11 @@
-"""The film through the whole streamer: every way in, every way out, judged by FFmpeg."""
+"""The film through the whole streamer: every way in, every way out, judged by FFmpeg.
+
+Each way in meets some of the ways out, each way out several ways in; all pairs are in the long run.
+"""
 
 import asyncio
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
@@ -19,10 +23,28 @@ PLAY_SECONDS = 6.0
 TRACKS = ("video", "audio")
 
 
-async def plays_everywhere(streamer: FilmStreamer, name: str) -> None:
-    """All outputs at once; the error names every complaint about every output."""
-    outputs = streamer.outputs(name)
-    played = await asyncio.gather(*(play(url, PLAY_SECONDS) for url in outputs.values()))
+PUBLISHED = ("rtmp", "rtmp_prefix", "post", "post_prefix")
+TAKEN = ("tshttp", "hls", "rtmp", "udp", "file")
+OUTPUTS = ("index.m3u8", "index.fmp4.m3u8", "index.ll.m3u8", "mpegts", "flv", "rtmp")
+A_WAY = 2
+"""Outputs that each way in is played by; in the long run it is all of them."""
+
+
+def ways(names: Sequence[str], first: int) -> list[object]:
+    """Each way in with outputs of its own in turn, so that each output comes with several."""
+    found: list[object] = []
+    for number, name in enumerate(names, first):
+        some = [OUTPUTS[(number * A_WAY + step) % len(OUTPUTS)] for step in range(A_WAY)]
+        found.append(pytest.param(name, some, id=f"{name}-{'+'.join(some)}"))
+        found.append(pytest.param(name, OUTPUTS, id=f"{name}-all", marks=pytest.mark.long))
+    return found
+
+
+async def plays(streamer: FilmStreamer, name: str, outputs: Sequence[str]) -> None:
+    """All these outputs at once; the error names every complaint about every output."""
+    addresses = streamer.outputs(name)
+    assert addresses.keys() == set(OUTPUTS)
+    played = await asyncio.gather(*(play(addresses[one], PLAY_SECONDS) for one in outputs))
     found = {
         output: minded
         for output, one in zip(outputs, played, strict=True)
@@ -50,9 +72,9 @@ async def shows_the_film(streamer: FilmStreamer, name: str, film: Path) -> None:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("way", ["rtmp", "rtmp_prefix", "post", "post_prefix"])
+@pytest.mark.parametrize(("way", "outputs"), ways(PUBLISHED, 0))
 async def test_the_film_is_published(
-    streamer: FilmStreamer, film: Path, launch: Launch, way: str
+    streamer: FilmStreamer, film: Path, launch: Launch, way: str, outputs: Sequence[str]
 ) -> None:
     streamer.write(
         "stream cam { input publish://; password pw; }\n"
@@ -67,14 +89,19 @@ async def test_the_film_is_published(
         url = f"{streamer.base}/{name}/mpegts?password=pw"
         await launch(*live(film), "-f", "mpegts", "-method", "POST", url)
     await streamer.running(name)
-    await plays_everywhere(streamer, name)
+    await plays(streamer, name, outputs)
     await shows_the_film(streamer, name, film)
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("way", ["tshttp", "hls", "rtmp", "udp", "file"])
+@pytest.mark.parametrize(("way", "outputs"), ways(TAKEN, len(PUBLISHED)))
 async def test_the_film_is_taken(
-    streamer: FilmStreamer, film: Path, launch: Launch, station: Station, way: str
+    streamer: FilmStreamer,
+    film: Path,
+    launch: Launch,
+    station: Station,
+    way: str,
+    outputs: Sequence[str],
 ) -> None:
     port = free_port()
     urls = {
@@ -93,5 +120,5 @@ async def test_the_film_is_taken(
         await launch(*live(film), "-f", "mpegts", f"{urls[way]}?pkt_size=1316")
     await streamer.serve()
     await streamer.running("film")
-    await plays_everywhere(streamer, "film")
+    await plays(streamer, "film", outputs)
     await shows_the_film(streamer, "film", film)

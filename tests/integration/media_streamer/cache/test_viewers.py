@@ -2,14 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.support.streamer import Streamer, until
+from tests.support.streamer import Lender, Streamer, until
 
 from .conftest import Caches, Origin
 
@@ -18,15 +17,17 @@ DEMO = "stream demo { input fake://fake; }\n"
 VIEWERS = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 
 
+@pytest.fixture(scope="module")
+def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lender]:
+    lending = Lender(lambda: Streamer(tmp_path_factory.mktemp("streamer")))
+    yield lending
+    lending.close()
+
+
 @pytest.fixture
-async def streamer(tmp_path: Path) -> AsyncIterator[Streamer]:
-    directory = tmp_path / "streamer"
-    directory.mkdir()
-    found = Streamer(directory)
-    try:
-        yield found
-    finally:
-        await found.close()
+async def streamer(lender: Lender) -> AsyncIterator[Streamer]:
+    async with lender.lend() as one:
+        yield one
 
 
 async def get(url: str, source: str = "127.0.0.1", **headers: str) -> tuple[int, str]:

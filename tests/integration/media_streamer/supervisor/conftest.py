@@ -12,9 +12,16 @@ __all__ = ["ADMIN", "VIEWER", "Streamer", "ffprobe", "free_port", "until"]
 
 
 @pytest.fixture
-async def streamer(tmp_path: Path) -> AsyncIterator[Streamer]:
+async def own_streamer(tmp_path: Path) -> AsyncIterator[Streamer]:
+    """One that the test starts, and that ends with it."""
     one = Streamer(tmp_path)
     try:
         yield one
     finally:
         await one.close()
+
+
+@pytest.fixture
+def streamer(own_streamer: Streamer) -> Streamer:
+    """What most of these tests are about is how it starts, ends, or loses a worker."""
+    return own_streamer

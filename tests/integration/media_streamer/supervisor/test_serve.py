@@ -1,14 +1,34 @@
 """Streams from the configuration file and from the API, played by a real player."""
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+
+import pytest
+
+from tests.support.streamer import Lender
 
 from .conftest import VIEWER, Streamer, ffprobe, free_port, until
 
 DEMO = 'stream demo { input fake://fake; title "Demo"; }\n'
 
 
-async def test_a_stream_of_the_file_plays(streamer: Streamer) -> None:
+@pytest.fixture(scope="module")
+def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lender]:
+    lending = Lender(lambda: Streamer(tmp_path_factory.mktemp("streamer")))
+    yield lending
+    lending.close()
+
+
+@pytest.fixture
+async def streamer(lender: Lender) -> AsyncIterator[Streamer]:
+    """The module's: each test gives it a configuration of its own."""
+    async with lender.lend() as one:
+        yield one
+
+
+async def test_a_stream_of_the_file_plays(own_streamer: Streamer) -> None:
+    streamer = own_streamer
     streamer.write(DEMO)
     await streamer.serve()
     await streamer.running("demo")
@@ -183,8 +203,9 @@ async def test_a_published_name_lives_as_long_as_its_use(streamer: Streamer) -> 
 
 
 async def test_no_file_means_defaults_and_the_api_makes_it(
-    streamer: Streamer, tmp_path: Path
+    own_streamer: Streamer, tmp_path: Path
 ) -> None:
+    streamer = own_streamer
     streamer.config = tmp_path / "sub" / "new.conf"
     await streamer.serve(
         STREAMER_HTTP=f"127.0.0.1:{streamer.http_port}", STREAMER_EDIT_AUTH="admin secret"

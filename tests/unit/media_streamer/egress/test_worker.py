@@ -5,7 +5,7 @@ from pathlib import Path
 
 from media_streamer.egress.worker import EgressWorker
 
-from tests.support.streamer import free_port
+from tests.support.ports import free_port
 
 
 async def test_closed_listeners_are_forgotten_once_their_connections_are(tmp_path: Path) -> None:
