@@ -162,24 +162,10 @@ class Layout(LayoutBase):
     )
 
 
-class PlayUrlState(ApiModel):
-    """One way to watch a stream."""
-
-    protocol: Text = Field(description="Protocol switch that allows it.")
-    title: Text = Field(description="Name for people.")
-    url: Url = Field(description="URL.")
-
-
-class CentralStreamStats(StreamStats):
-    """Statistics of a stream as its streamer reports them, and where to watch it."""
-
-    play_urls: list[PlayUrlState] | None = Field(default=None, description="Where to watch it.")
-
-
 class CentralStreamState(CentralStream, StreamState):
     """A stream as Central answers it."""
 
-    stats: CentralStreamStats | None = Field(default=None, description="Statistics, read-only.")
+    stats: StreamStats | None = Field(default=None, description="Statistics, read-only.")
     layout: Layout | None = Field(default=None, description="Where it runs, read-only.")
     created_at: UnixMs | None = Field(default=None, description="Creation, Unix ms.")
     managed_by: Text | None = Field(default=None, description="Who owns it, if not Central.")

@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from media_api.base import JsonObject
-from media_api.play_urls import play_urls
+from media_api.play_urls import play_urls, publish_urls
 from media_api.playback import ProtocolsSpec
+from media_api.protocols import ANY_PUBLISHER
 
 from media_central.store.documents import MODELS
 from media_central.store.port import Kind, Record, ResourceStore
@@ -132,10 +133,14 @@ def _stats(
     if link is not None and layout.get("ingest"):
         base = public_url(link, viewer)
         stats["streaming_endpoint"] = base
-        stats["play_urls"] = [
-            {"protocol": item.protocol, "title": item.title, "url": item.url}
-            for item in play_urls(record.key, base, public_ports(link), denied(effective))
-        ]
+        ports = public_ports(link)
+        urls = play_urls(record.key, base, ports, denied(effective))
+        stats["play_urls"] = [item.as_json() for item in urls]
+        stats.pop("publish_urls", None)
+        if _takes_publisher(effective):
+            stats["publish_urls"] = [
+                item.as_json() for item in publish_urls(record.key, base, ports)
+            ]
     if running is not None:
         stats["running_on"] = [layout["ingest"]]
         return stats
@@ -144,6 +149,11 @@ def _stats(
     if problem:
         stats |= {"status": "error", "source_error": problem}
     return stats
+
+
+def _takes_publisher(effective: JsonObject) -> bool:
+    begin = f"{ANY_PUBLISHER}://"
+    return any(str(item.get("url")).startswith(begin) for item in effective.get("inputs") or ())
 
 
 def _why_not_running(

@@ -4,9 +4,10 @@ All forms are those of the table of protocols (`media_api.protocols`).
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from urllib.parse import quote, urlsplit
 
+from media_api.base import JsonObject
 from media_api.protocols import Form, Protocol, roles
 
 
@@ -20,6 +21,10 @@ class PlayUrl:
     title: str
     url: str
 
+    def as_json(self) -> JsonObject:
+        """JSON of `media_api.status.PlayUrlState`."""
+        return asdict(self)
+
 
 @dataclass(frozen=True, slots=True)
 class PublishUrl:
@@ -31,6 +36,10 @@ class PublishUrl:
     url: str
     server: str = ""
     key: str = ""
+
+    def as_json(self) -> JsonObject:
+        """JSON of `media_api.status.PublishUrlState`."""
+        return {name: value for name, value in asdict(self).items() if value}
 
 
 def play_urls(

@@ -178,6 +178,26 @@ class TranscoderStats(ApiModel):
     device: Text | None = Field(default=None, description="Device in use, such as nvenc:0.")
 
 
+class PlayUrlState(ApiModel):
+    """One way to watch a stream."""
+
+    form: Text = Field(description="Short name of the form, such as llhls.")
+    protocol: Text = Field(description="Protocol switch that allows it.")
+    title: Text = Field(description="Name for people.")
+    url: Url = Field(description="URL.")
+
+
+class PublishUrlState(ApiModel):
+    """One way to publish a stream."""
+
+    form: Text = Field(description="Short name of the form, such as rtmp.")
+    protocol: Text = Field(description="Protocol.")
+    title: Text = Field(description="Name for people.")
+    url: Url = Field(description="URL.")
+    server: Url | None = Field(default=None, description="For encoders with two fields: server.")
+    key: Text | None = Field(default=None, description="For encoders with two fields: stream key.")
+
+
 class StreamStats(ApiModel):
     """Statistics of a stream (`stats`)."""
 
@@ -228,6 +248,10 @@ class StreamStats(ApiModel):
     input: InputStats | None = Field(default=None, description="Counters of the input side.")
     play: PlayStats | None = Field(default=None, description="Counters of playback.")
     push: PushStats | None = Field(default=None, description="Sum over all pushes.")
+    play_urls: list[PlayUrlState] | None = Field(default=None, description="Where to watch it.")
+    publish_urls: list[PublishUrlState] | None = Field(
+        default=None, description="Where to publish it; only if it takes a publisher."
+    )
     dvr_write: DvrWriteStats | None = Field(default=None, description="Counters of recording.")
     transcoder: TranscoderStats | None = Field(default=None, description="Of the transcoder.")
 

@@ -49,4 +49,4 @@ async def test_waiting_stream_says_so_and_tells_where_to_publish(
     words = f"Waiting for a publisher. Publish with OBS or ffmpeg to {url}"
     await expect(inside.page.locator(".screen")).to_have_text(words)
     await inside.go("streams/studio?tab=input")
-    await expect(inside.page.get_by_text(url)).to_be_visible()
+    await expect(inside.page.get_by_text(url, exact=True)).to_be_visible()

@@ -159,7 +159,9 @@ async def test_inputs_are_added_and_removed(inside: Ui, appliance: Appliance) ->
     await page.get_by_role("button", name="Add input").click()
     await expect(page.get_by_role("row").filter(has_text="publish://")).to_be_visible()
     publish = f"rtmp://127.0.0.1:{appliance.rtmp_port}/static/ins"
-    await expect(page.get_by_text(publish)).to_be_visible()
+    await expect(page.get_by_text(publish, exact=True)).to_be_visible()
+    server = page.get_by_role("row").filter(has_text="RTMP: server")
+    await expect(server).to_contain_text(publish.removesuffix("/ins"))
     await page.get_by_role("button", name="Remove input 2").click()
     await expect(page.get_by_role("row").filter(has_text="publish://")).to_have_count(0)
     assert (await appliance.api("GET", "/streams/ins"))["config_on_disk"]["inputs"] == [

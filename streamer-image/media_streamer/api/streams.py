@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 from media_api.media import MediaInfo
-from media_api.play_urls import play_urls
+from media_api.play_urls import play_urls, publish_urls
 from media_api.status import StreamState
 from media_api.stream import StreamConfig
 from media_rest.errors import ApiError, not_found
@@ -40,7 +40,7 @@ def stream_state(
     state["named_by"] = stream.named_by
     stats = server.stream_statistics(stream)
     if http_url and not stream.config.disabled:
-        stats["play_urls"] = _play_urls(server, stream, http_url)
+        stats |= _addresses(server, stream, http_url)
     state["stats"] = redact(stats) if redacted else stats
     measured = stream.stats.get("inputs") or ()
     state["inputs"] = [
@@ -50,13 +50,19 @@ def stream_state(
     return state
 
 
-def _play_urls(server: Server, stream: Stream, http_url: str) -> list[JsonObject]:
-    protocols = stream.config.protocols
-    denied = protocols.denied() if protocols is not None else ()
+def _addresses(server: Server, stream: Stream, http_url: str) -> JsonObject:
+    """Where viewers and publishers of the stream find it."""
+    config = stream.config
+    denied = config.protocols.denied() if config.protocols is not None else ()
     listeners = server.configuration.current.listeners
     ports = listeners.first_ports() if listeners is not None else {}
-    urls = play_urls(stream.name, http_url, ports, denied)
-    return [{"protocol": u.protocol, "title": u.title, "url": u.url} for u in urls]
+    found: JsonObject = {
+        "play_urls": [one.as_json() for one in play_urls(stream.name, http_url, ports, denied)]
+    }
+    if config.accepts_publish:
+        publish = publish_urls(stream.name, http_url, ports)
+        found["publish_urls"] = [one.as_json() for one in publish]
+    return found
 
 
 def public_url(request: web.Request) -> str:

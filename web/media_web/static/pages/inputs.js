@@ -4,9 +4,6 @@ import { html, useState } from "../vendor/htm-preact.js";
 import { item, post, put } from "../api.js";
 import { CopyButton, Failure, bytes } from "../widgets.js";
 
-/** Play URL by title, as the server lists them. */
-export const urlOf = (stream, title) => stream.stats?.play_urls?.find((entry) => entry.title === title)?.url;
-
 /** What is saved: the statistics are the server's. */
 const plain = ({ stats, ...input }) => input;
 
@@ -60,15 +57,18 @@ export function Inputs({ stream, fixed, onDone }) {
     <${Failure} error=${error} />`;
 }
 
-/** Encoders publish to the addresses that players play from. */
+/** Where encoders publish to; those with two fields (OBS) want server and key apart. */
 function PublishTo({ stream }) {
-  if (!(stream.inputs || []).some((input) => input.url?.startsWith("publish:"))) return null;
-  const urls = ["RTMP", "HTTP MPEG-TS"].map((title) => [title, urlOf(stream, title)]).filter(([, url]) => url);
-  return urls.length > 0 && html`<table class="list urls after">
+  const urls = stream.stats?.publish_urls || [];
+  const rows = urls.flatMap(({ title, url, server, key }) => [
+    [title, url],
+    ...(server ? [[`${title}: server`, server], [`${title}: stream key`, key]] : []),
+  ]);
+  return rows.length > 0 && html`<table class="list urls after">
     <thead><tr><th>Publish by</th><th>URL</th><th></th></tr></thead>
-    <tbody>${urls.map(([title, url]) => html`<tr key=${title}>
-      <td>${title}</td><td class="url">${url}</td>
-      <td class="number"><${CopyButton} text=${url} label="publish URL, ${title}" /></td>
+    <tbody>${rows.map(([title, text]) => html`<tr key=${title}>
+      <td>${title}</td><td class="url">${text}</td>
+      <td class="number"><${CopyButton} text=${text} label="publish URL, ${title}" /></td>
     </tr>`)}</tbody>
   </table>`;
 }

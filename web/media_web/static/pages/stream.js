@@ -6,7 +6,7 @@ import { link, tabOf, usePolled } from "../hooks.js";
 import { CopyButton, Failure, Field, StreamState, Tabs, bytes, kbit, uptime } from "../widgets.js";
 import { BitrateChart } from "../chart.js";
 import { SettingsEditor } from "../settings.js";
-import { Inputs, urlOf } from "./inputs.js";
+import { Inputs } from "./inputs.js";
 import { Log } from "./log.js";
 import "../player.js";
 
@@ -90,10 +90,13 @@ function Overview({ stream }) {
   </div>`;
 }
 
+/** Play URL by the short name of its form, as the server lists them. */
+const urlOf = (stream, form) => stream.stats?.play_urls?.find((entry) => entry.form === form)?.url;
+
 /** The player, while there is something to play: a stream on demand starts by being played. */
 function Screen({ stream }) {
-  const hls = urlOf(stream, "HLS");
-  const low = urlOf(stream, "LL-HLS");
+  const hls = urlOf(stream, "hls");
+  const low = urlOf(stream, "llhls");
   const blank = (text) => html`<div class="screen"><p>${text}</p></div>`;
   if (stream.disabled) return blank("The stream is disabled.");
   if (!stream.stats?.play_urls) return blank("No streamer runs this stream yet.");
@@ -107,7 +110,8 @@ function Screen({ stream }) {
 function waitsFor(stream) {
   const isPublished = (stream.inputs || []).some((input) => input.url?.startsWith("publish:"));
   if (!isPublished) return "Waiting for the source.";
-  const url = urlOf(stream, "RTMP");
+  const urls = stream.stats.publish_urls || [];
+  const url = (urls.find((entry) => entry.server) || urls[0])?.url;
   return `Waiting for a publisher.${url ? ` Publish with OBS or ffmpeg to ${url}` : ""}`;
 }
 
