@@ -28,6 +28,7 @@ check: $(DEV_VENV)/ready ## Format, lint, types, import rules
 	$(DEV)/mypy
 	$(DEV)/lint-imports
 	$(DEV)/python -m media_api.crd --check
+	$(DEV)/python -m media_api.protocols.readme --check
 
 format: $(DEV_VENV)/ready ## Let ruff format and mend what it can
 	$(DEV)/ruff format .
@@ -36,8 +37,9 @@ format: $(DEV_VENV)/ready ## Let ruff format and mend what it can
 bench: $(DEV_VENV)/ready ## Figures: start-up, fan-out, first picture, density, reload
 	$(DEV)/python -m tests.bench
 
-crds: $(DEV_VENV)/ready ## Write the CRD YAML from the models
+crds: $(DEV_VENV)/ready ## Write the CRD YAML and the README's tables from the vocabulary
 	$(DEV)/python -m media_api.crd
+	$(DEV)/python -m media_api.protocols.readme
 
 lock: $(DEV_VENV)/ready ## Pin all dependencies anew
 	cd requirements && ./lock.sh ../$(DEV)/uv

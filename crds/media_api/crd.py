@@ -5,6 +5,7 @@ The models are the only source; a unit test holds the files in step. A definitio
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -301,12 +302,18 @@ def render(definition: Schema) -> str:
     )
 
 
-def main(directory: Path = DIRECTORY) -> int:
-    """Writes the files into `directory`; returns the exit status."""
-    for name, definition in definitions().items():
-        (directory / name).write_text(render(definition), encoding="utf-8")
+def main(arguments: Sequence[str] = (), directory: Path = DIRECTORY) -> int:
+    """Writes the files, or with `--check` only says which differ; returns the exit status."""
+    files = {directory / name: render(body) for name, body in definitions().items()}
+    if "--check" in arguments:
+        old = [path for path, text in files.items() if path.read_text(encoding="utf-8") != text]
+        for path in old:
+            print(f"{path} differs from the models: run make crds", file=sys.stderr)
+        return 1 if old else 0
+    for path, text in files.items():
+        path.write_text(text, encoding="utf-8")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

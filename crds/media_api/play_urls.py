@@ -99,6 +99,7 @@ def _base(row: Protocol, form: Form, http: str, ports: Mapping[str, int]) -> str
     port = ports.get(listener.name) if listener is not None else None
     if listener is None or port is None:
         return ""
-    host = urlsplit(http).hostname or ""
-    host = f"[{host}]" if ":" in host else host
+    netloc = urlsplit(http).netloc.rpartition("@")[2]
+    # Not `hostname`, which loses brackets and capitals.
+    host = netloc.partition("]")[0] + "]" if netloc.startswith("[") else netloc.partition(":")[0]
     return f"{listener.name}://{host}" + ("" if port == listener.port else f":{port}")

@@ -109,8 +109,11 @@ def test_names_and_subresources() -> None:
 
 
 def test_command_writes_the_files(tmp_path: Path) -> None:
-    assert crd.main(tmp_path) == 0
+    assert crd.main(directory=tmp_path) == 0
+    assert crd.main(["--check"], tmp_path) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES
     for name in FILES:
         loaded = yaml.safe_load((tmp_path / name).read_text(encoding="utf-8"))
         assert loaded == DEFINITIONS[name]
+    (tmp_path / "streams.yaml").write_text("old")
+    assert crd.main(["--check"], tmp_path) == 1

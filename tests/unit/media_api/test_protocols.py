@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import pytest
 from media_api import protocols
 from media_api.play_urls import publish_urls
+from media_api.protocols import readme
 from media_api.server import Listeners, ServerConfig
 from media_api.stream import StreamConfig
 
@@ -68,3 +69,10 @@ def test_encoders_with_two_fields_get_server_and_key() -> None:
     assert (urls["rtmp"].server, urls["rtmp"].key) == ("rtmp://h:19350/static", "a/b%20c")
     assert urls["tshttp"].url == "https://h:8443/a/b%20c/mpegts"
     assert "rtmp" not in {one.form for one in publish_urls("a", "http://h")}
+
+
+def test_the_readme_is_in_step() -> None:
+    text = readme.README.read_text(encoding="utf-8")
+    assert readme.render(text) == text, "run make crds"
+    with pytest.raises(ValueError, match="is missing"):
+        readme.render(text.replace(readme.END, ""))
