@@ -1,11 +1,13 @@
 """The health of the cluster in numbers: `/cluster/stats`. Pure."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from media_api.base import JsonObject
 
+_GRAVITY = ("disabled", "operational", "degradated", "partial_outage", "outage")
 STATES = ("operational", "degradated", "partial_outage", "outage", "disabled")
 """The spelling is that of the API."""
 BUSY_PERCENT = 90
@@ -49,6 +51,29 @@ def _level(percent: Any) -> str:
     )
 
 
+def _whole(value: Any) -> int:
+    """What a streamer says, as the integer that clients decode."""
+    return round(value) if isinstance(value, int | float) and math.isfinite(value) else 0
+
+
+def _output(streamer: Mapping[str, Any], stats: Mapping[str, Any]) -> JsonObject:
+    usage, capacity = _whole(stats.get("output_kbit")), streamer.get("total_bandwidth") or 0
+    return {"status": _level(100 * usage / capacity if capacity else 0), "usage": usage}
+
+
+def _with_worst(states: list[str]) -> JsonObject:
+    worst = max(states, key=_GRAVITY.index, default="operational")
+    return {**totals(states), "status": worst}
+
+
+def fleet_totals(answers: Iterable[Mapping[str, Any]]) -> JsonObject:
+    """Sums over what the streamers that answer say of themselves."""
+    stats = list(answers)
+    names = ("online_streams", "total_clients", "input_kbit", "output_kbit")
+    sums = {name: sum(_whole(item.get(name)) for item in stats) for name in names}
+    return {**sums, "online_streamers": len(stats)}
+
+
 def _streamer_metrics(streamer: Mapping[str, Any], streams: Mapping[str, list[str]]) -> JsonObject:
     stats = streamer.get("stats") or {}
     disk = max((item.get("usage") or 0 for item in stats.get("partitions") or ()), default=0)
@@ -57,15 +82,19 @@ def _streamer_metrics(streamer: Mapping[str, Any], streams: Mapping[str, list[st
     return {
         "hostname": streamer["hostname"],
         "status": streamer_state(streamer),
-        "uptime": stats.get("uptime", 0),
-        "cpu": {"status": _level(stats.get("cpu_usage")), "usage": stats.get("cpu_usage", 0)},
+        "uptime": _whole(stats.get("uptime")),
+        "cpu": {"status": _level(stats.get("cpu_usage")), "usage": _whole(stats.get("cpu_usage"))},
         "memory": {
             "status": _level(stats.get("memory_usage")),
-            "usage": stats.get("memory_usage", 0),
+            "usage": _whole(stats.get("memory_usage")),
         },
         "storage": {"status": _level(disk), "usage": disk},
-        "network": {"in_kbit": stats.get("input_kbit", 0), "out_kbit": stats.get("output_kbit", 0)},
-        "stream_metrics": totals(streams.get(streamer["hostname"], [])),
+        "network": {
+            "in_kbit": {"status": "operational", "usage": _whole(stats.get("input_kbit"))},
+            "out_kbit": _output(streamer, stats),
+        },
+        "stream_metrics": _with_worst(streams.get(streamer["hostname"], [])),
+        "agent_metrics": _with_worst([]),
         "config": {"status": "operational" if config_ok else "outage"},
     }
 
@@ -90,8 +119,8 @@ def cluster_stats(
         "streamer_metrics_total": totals(map(streamer_state, hosts)),
         "agent_metrics_total": totals(()),
         "streamer_bitrate_metrics_total": {
-            "input_kbit": sum(item["network"]["in_kbit"] for item in metrics),
-            "output_kbit": sum(item["network"]["out_kbit"] for item in metrics),
+            "input_kbit": sum(item["network"]["in_kbit"]["usage"] for item in metrics),
+            "output_kbit": sum(item["network"]["out_kbit"]["usage"] for item in metrics),
         },
         "streamer_metrics": metrics,
     }

@@ -14,13 +14,13 @@ from aiohttp import web
 from media_api.base import JsonObject
 from media_api.play_urls import play_urls
 
+from media_central.access import Keys, streamer_key
 from media_central.db import Database
 from media_central.history.collector import Collector
 from media_central.history.store import History
 from media_central.layouter import Layouter
-from media_central.rest.app import BASES, make_app
-from media_central.rest.auth import Keys
-from media_central.rest.context import Context
+from media_central.rest.app import make_app
+from media_central.rest.context import BASES, Context
 from media_central.settings import Settings
 from media_central.store.port import Kind, ResourceStore
 from media_central.store.postgres import PostgresStore
@@ -88,16 +88,10 @@ async def running(settings: Settings) -> AsyncIterator[Central]:
             started_local = await _start_trial(stack, context, keys, api_key, first)
         await start_collecting(stack, context)
         await fleet.start()
-        if settings.layouter_enabled:
-            layouter = Layouter(
-                store,
-                fleet,
-                interval=settings.layouter_sleeping_interval,
-                on_layout=history.add_layout,
-                starting=frozenset({local.HOSTNAME}) if started_local else frozenset(),
-            )
-            stack.push_async_callback(layouter.close)
-            await layouter.start()
+        if context.layouter is not None:
+            stack.push_async_callback(context.layouter.close)
+            starting = frozenset({local.HOSTNAME}) if started_local else frozenset()
+            await context.layouter.start(starting)
         yield Central(settings, context, own_url(settings))
 
 
@@ -106,15 +100,20 @@ def make_context(
 ) -> Context:
     """What the handlers of the API share; nothing is started."""
     fleet = Fleet(store, fleet_options(settings, api_key))
+    layouter = None
+    if settings.layouter_enabled and not settings.in_cluster:
+        interval = settings.layouter_sleeping_interval
+        layouter = Layouter(store, fleet, interval=interval, on_layout=history.add_layout)
     return Context(
         settings=settings,
-        keys=Keys(settings.login, api_key),
+        keys=Keys(settings.login, api_key, settings.view_auth, settings.streamer_key or ""),
         store=store,
         fleet=fleet,
         views=Views(store, fleet),
         history=history,
         server_id=server_id,
         started_at=time.time(),
+        layouter=layouter,
     )
 
 
@@ -148,9 +147,9 @@ def url_for_streamers(settings: Settings) -> str:
 
 
 def external_url(base: str, api_key: str, hostname: str) -> str:
-    """The config_external of a streamer; `base` from `url_for_streamers`."""
+    """The config_external of a streamer, with its own key; `base` from `url_for_streamers`."""
     scheme, _, rest = base.partition("://")
-    user = quote(api_key, safe="")
+    user = quote(streamer_key(api_key, hostname), safe="")
     return f"{scheme}://{user}@{rest}{BASES[0]}/streamers/{quote(hostname, safe='')}"
 
 
@@ -178,6 +177,7 @@ async def serve(stack: contextlib.AsyncExitStack, context: Context) -> None:
         access_log=None,
         handle_signals=False,
         shutdown_timeout=SHUTDOWN_SECONDS,
+        auto_decompress=False,  # a packed body may unpack to any size
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

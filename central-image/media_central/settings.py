@@ -25,6 +25,8 @@ from media_process.logs import LogFormat, format_of, level_of
 from media_central.settings_file import Setting, SettingsError, read_settings_file
 
 DEFAULT_FILE = Path("/etc/central/central.conf")
+FILE_NAME = "central.conf"
+"""In the data directory of the trial."""
 DEFAULT_HTTP_PORT = 9019
 TRIAL_LOGIN = "admin"
 TRIAL_PASSWORD = "admin"
@@ -184,6 +186,15 @@ class Settings(_StreamerPorts):
     edit_auth: Login | None = _setting(
         None, _login, "administrator: login and password", secret=True
     )
+    view_auth: Login | None = _setting(
+        None, _login, "reader, who is shown no secrets: login and password", secret=True
+    )
+    streamer_key: str | None = _setting(
+        None,
+        _text,
+        "key that streamers may share, good for their back-channel only (each has one of its own)",
+        secret=True,
+    )
     http_address: str | None = _setting(
         None, _text, "address to listen on (default: all; the trial: 127.0.0.1)"
     )
@@ -237,6 +248,12 @@ class Settings(_StreamerPorts):
         _duration("s"),
         "pause between these attempts",
         also=("DB_CONNECT_RETRY_TIMEOUT", "CONNECT_RETRY_TIMEOUT"),
+    )
+    episodes_buffer_delay: float = _setting(
+        3.0, _duration("ms"), "longest time that episodes wait to be written together"
+    )
+    episodes_buffer_limit: int = _setting(
+        100, _integer(0, 100_000), "episodes that are written together at most"
     )
     history_retention_days: int = _setting(
         7, _integer(1, 3660), "days that events, sessions and samples are kept"
@@ -317,9 +334,7 @@ class Settings(_StreamerPorts):
 
 
 # Known, and without effect: they switch things that this Central does not have.
-IGNORED = frozenset(
-    {"LICENSE_KEY", "REDIS", "OPENTELEMETRY_URL", "EPISODES_BUFFER_DELAY", "EPISODES_BUFFER_LIMIT"}
-)
+IGNORED = frozenset({"LICENSE_KEY", "REDIS", "OPENTELEMETRY_URL"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,11 +358,12 @@ SETTINGS_BY_NAME = _names()
 
 
 def load_settings(file: Path | None, environ: Mapping[str, str]) -> LoadedSettings:
-    """Settings from `file` (None: the default file, if it exists) and the environment.
+    """Settings from `file` (None: the default file or that of the trial) and the environment.
 
     Raises SettingsError with every problem found, not only the first.
     """
-    path = file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    own = Path(environ.get("DATA_DIR") or ".data") / FILE_NAME
+    path = file or next((one for one in (DEFAULT_FILE, own) if one.exists()), None)
     return settings_of(read_settings_file(path) if path else [], path, environ)
 
 
@@ -369,6 +385,13 @@ def settings_of(
     settings = Settings(**values)
     _check_together(settings, given, str(path or "environment"))
     return LoadedSettings(settings, warnings)
+
+
+def file_of(settings: Settings) -> Path:
+    """The file that changes are written to: that of the start, or where the next one looks."""
+    if settings.file is not None:
+        return settings.file
+    return settings.data_directory / FILE_NAME if settings.trial else DEFAULT_FILE
 
 
 def setting_name(written: str) -> str | None:

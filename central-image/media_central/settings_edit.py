@@ -65,7 +65,7 @@ def change_file(
         names = ", ".join(name.upper() for name in fixed)
         raise SetByEnvironmentError(f"{names} comes from the environment: change it there")
     with _WRITING:
-        text = edit_settings(read_text(path), changes)
+        text = edit_settings(read_text(path) if path.exists() else "", changes)
         loaded = settings_of(parse_settings(text, str(path)), path, environ)
         write_file(path, text, new_mode=NEW_FILE_MODE)
     return loaded

@@ -164,14 +164,14 @@ class KubeClient:
         return items, version
 
     async def pages(
-        self, kind: Kind, namespace: str | None = None, selector: str = ""
+        self, kind: Kind, namespace: str | None = None, selector: str = "", name: str = ""
     ) -> AsyncIterator[Page]:
         """The chunks of one list: what the server had at its first one, whatever is written since.
 
         Raises KubeError; one that `is_expired` where the reader was so slow that the server forgot
         that version: the chunks so far are worth nothing, list anew.
         """
-        query = {"limit": str(LIST_CHUNK), "labelSelector": selector}
+        query = {"limit": str(LIST_CHUNK), "labelSelector": selector, **_named(name)}
         while True:
             page = await self._request("GET", kind.path(namespace), query)
             yield _page(page)
@@ -222,10 +222,18 @@ class KubeClient:
         )
 
     async def delete(
-        self, kind: Kind, namespace: str, name: str, *, grace_seconds: int | None = None
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        *,
+        grace_seconds: int | None = None,
+        version: str = "",
     ) -> None:
-        """Delete one object; that it is gone already is success."""
+        """Delete one object, `version`: only as it was then (409); that it is gone is success."""
         body: Object = {"propagationPolicy": "Background"}
+        if version:
+            body["preconditions"] = {"resourceVersion": version}
         if grace_seconds is not None:
             body["gracePeriodSeconds"] = grace_seconds
         try:
@@ -235,9 +243,11 @@ class KubeClient:
                 raise
 
     async def watch(
-        self, kind: Kind, namespace: str | None = None, selector: str = ""
+        self, kind: Kind, namespace: str | None = None, selector: str = "", name: str = ""
     ) -> AsyncIterator[WatchEvent]:
         """List, then watch for ever; heals itself from time-outs, 410 and lost connections.
+
+        `name`: of the one object that is watched, whose reader may have rights for it alone.
 
         Each fresh list begins with RELIST and ends with SYNCED, or with LOST if it failed. ALIVE
         tells that the connection works (bookmarks), so that liveness can be judged by the age of
@@ -248,13 +258,13 @@ class KubeClient:
             try:
                 version = ""
                 yield WatchEvent("RELIST", {})
-                async for page in self.pages(kind, namespace, selector):
+                async for page in self.pages(kind, namespace, selector, name):
                     version = page.version
                     for item in page.items:
                         yield WatchEvent("ADDED", _typed(kind, item))
                 yield WatchEvent("SYNCED", {"metadata": {"resourceVersion": version}})
                 failures = 0
-                async for event in self._watch_from(kind, namespace, selector, version):
+                async for event in self._watch_from(kind, namespace, selector, version, name):
                     yield event
             except (KubeError, aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
                 # ValueError: a line that was cut off, or is not JSON.
@@ -268,7 +278,7 @@ class KubeClient:
                 await asyncio.sleep(delay)
 
     async def _watch_from(
-        self, kind: Kind, namespace: str | None, selector: str, version: str
+        self, kind: Kind, namespace: str | None, selector: str, version: str, name: str
     ) -> AsyncIterator[WatchEvent]:
         """Events since `version`; returns when a fresh list is needed."""
         while True:
@@ -279,6 +289,7 @@ class KubeClient:
                 "resourceVersion": version,
                 "timeoutSeconds": str(WATCH_TIMEOUT_SECONDS),
                 "labelSelector": selector,
+                **_named(name),
             }
             response = await self._open("GET", kind.path(namespace), query, timeout=None)
             try:
@@ -350,6 +361,10 @@ class KubeClient:
         except aiohttp.ClientError as error:
             raise KubeError(0, "Unreachable", str(error)) from error
         return reply.response
+
+
+def _named(name: str) -> dict[str, str]:
+    return {"fieldSelector": f"metadata.name={name}"} if name else {}
 
 
 def log_level(failures: int) -> int:

@@ -25,7 +25,12 @@ class CredentialsError(ValueError):
 
 def same_secret(given: str, expected: str) -> bool:
     """Constant-time comparison; an empty `expected` never matches."""
-    return bool(expected) and hmac.compare_digest(given.encode(), expected.encode())
+    return bool(expected) and hmac.compare_digest(_bytes(given), _bytes(expected))
+
+
+def _bytes(text: str) -> bytes:
+    # Headers may hold any bytes; those that are no UTF-8 arrive as lone surrogates.
+    return text.encode(errors="surrogatepass")
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class Credentials:
 
 def cluster_digest(unix_time: int, key: str) -> str:
     """Lower-case hex sha1 of `T:KEY`: fixed by the protocol, not chosen for strength."""
-    return hashlib.sha1(f"{unix_time}:{key}".encode(), usedforsecurity=False).hexdigest()
+    return hashlib.sha1(_bytes(f"{unix_time}:{key}"), usedforsecurity=False).hexdigest()
 
 
 def cluster_header(key: str, now: float) -> str:

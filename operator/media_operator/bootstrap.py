@@ -13,6 +13,8 @@ from media_operator.settings import Settings
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
+STREAMER_KEY = "streamer-key"
+"""What pods present to Central: good for asking what to run, and for nothing else."""
 
 
 async def ensure_secret_in_time(client: KubeClient, settings: Settings) -> None:
@@ -37,9 +39,13 @@ async def ensure_secret_in_time(client: KubeClient, settings: Settings) -> None:
 
 
 async def ensure_secret(client: KubeClient, settings: Settings) -> None:
-    """Create the installation's Secret unless there is one; what exists is never changed."""
+    """Create the installation's Secret unless there is one; what exists is never changed.
+
+    A Secret of an earlier release, or one that somebody made, gets the keys that it lacks.
+    """
     try:
-        await client.get(kube.SECRET, settings.own_namespace, settings.secret_name)
+        live = await client.get(kube.SECRET, settings.own_namespace, settings.secret_name)
+        await _complete(client, settings, live)
         return
     except KubeError as error:
         if not error.is_gone:
@@ -47,6 +53,7 @@ async def ensure_secret(client: KubeClient, settings: Settings) -> None:
     password = secrets.token_urlsafe(24)
     values = {
         "api-key": secrets.token_urlsafe(24),
+        STREAMER_KEY: secrets.token_urlsafe(24),
         "cluster-key": secrets.token_urlsafe(24),
         "edit-auth": f"admin {secrets.token_urlsafe(12)}",
         "database-password": password,
@@ -60,7 +67,7 @@ async def ensure_secret(client: KubeClient, settings: Settings) -> None:
             "name": settings.secret_name,
             "labels": {"app.kubernetes.io/name": "media-appliance"},
         },
-        "data": {key: base64.b64encode(value.encode()).decode() for key, value in values.items()},
+        "data": {key: _encoded(value) for key, value in values.items()},
     }
     try:
         await client.create(kube.SECRET, settings.own_namespace, body)
@@ -70,3 +77,25 @@ async def ensure_secret(client: KubeClient, settings: Settings) -> None:
             raise
     else:
         log.info("made the Secret %s/%s", settings.own_namespace, settings.secret_name)
+
+
+async def _complete(client: KubeClient, settings: Settings, live: kube.Object) -> None:
+    if STREAMER_KEY in (live.get("data") or {}):
+        return
+    # Of the Secret as it was read: of two replicas one writes, and the other finds it done.
+    patch = {
+        "metadata": {"resourceVersion": live["metadata"]["resourceVersion"]},
+        "data": {STREAMER_KEY: _encoded(secrets.token_urlsafe(24))},
+    }
+    name = settings.secret_name
+    try:
+        await client.merge(kube.SECRET, settings.own_namespace, name, patch)
+    except KubeError as error:
+        if not error.is_conflict:
+            raise
+    else:
+        log.info("added %s to the Secret %s/%s", STREAMER_KEY, settings.own_namespace, name)
+
+
+def _encoded(value: str) -> str:
+    return base64.b64encode(value.encode()).decode()

@@ -25,6 +25,10 @@ log = logging.getLogger(__name__)
 COLUMNS: dict[str, tuple[str, ...]] = {
     "stream_event": ("at", "stream", "streamer", "event", "detail"),
     "layout_event": ("at", "stream", "layout"),
+    "audit": (
+        "at", "originator", "role", "ip", "method", "path", "entity_type", "entity_id", "before",
+        "after",
+    ),
     "session": (
         "at", "id", "streamer", "stream", "type", "proto", "ip", "opened_at", "closed_at", "bytes",
         "country", "user_agent",
@@ -67,6 +71,11 @@ class History:
             async with asyncio.timeout(5):
                 await self.flush()
 
+    @property
+    def queued_rows(self) -> int:
+        """Rows that wait to be written."""
+        return sum(map(len, self._queues.values()))
+
     def add_event(
         self, stream: str, streamer: str | None, event: str, detail: JsonObject | None = None
     ) -> None:
@@ -77,6 +86,12 @@ class History:
     def add_layout(self, stream: str, layout: JsonObject) -> None:
         kept = {key: value for key, value in layout.items() if key != "ingest_history"}
         self.add("layout_event", (datetime.now(UTC), stream, kept))
+
+    def add_audit(self, *, before: JsonObject | None, after: JsonObject | None, **who: str) -> None:
+        """A change that somebody made. Secrets are hidden here."""
+        words = ("originator", "role", "ip", "method", "path", "entity_type", "entity_id")
+        row = (datetime.now(UTC), *(who[word] for word in words), redact(before), redact(after))
+        self.add("audit", row)
 
     def add(self, table: str, row: tuple[Any, ...]) -> None:
         """A row in the order of COLUMNS[table]."""

@@ -7,14 +7,18 @@ in a header that no browser adds by itself, so every origin is allowed.
 import json
 import logging
 import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from media_api.base import JsonObject
 from media_rest.errors import ApiError, error_body
+from media_rest.openmetrics import CONTENT_TYPES, render, wanted_metrics
+from prometheus_client.core import Metric
 
 from media_central.store.port import (
+    ConditionError,
     InvalidResourceError,
     NameTakenError,
     OwnerConflictError,
@@ -27,6 +31,8 @@ access_log = logging.getLogger("media_central.requests")
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 GZIP_FROM_BYTES = 1024
+HANG_UP = (401, 403, 413, 415, 429)
+"""After these the body is not read: who may not send it shall not be listened to."""
 CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, PUT, POST, DELETE, OPTIONS",
@@ -42,11 +48,28 @@ def json_answer(
     """JSON of any value, compact, ended by a newline."""
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False) + "\n"
     response = web.Response(
-        text=text, status=status, headers=headers, content_type="application/json"
+        # Names of the request may hold what is no character: never a failed answer for that.
+        body=text.encode(errors="replace"),
+        status=status,
+        headers=headers,
+        content_type="application/json",
+        charset="utf-8",
     )
     if len(text) >= GZIP_FROM_BYTES:
         response.enable_compression()
     return response
+
+
+def metrics_answer(
+    request: web.Request, families: Callable[[], Iterable[Metric]]
+) -> web.Response | None:
+    """Metrics, if the request wants those in place of JSON."""
+    form = wanted_metrics(request.headers.get("Accept"), request.query.get("format"))
+    if form is None:
+        return None
+    return web.Response(
+        body=render(families(), form), headers={"Content-Type": CONTENT_TYPES[form]}
+    )
 
 
 async def json_body(request: web.Request) -> Any:
@@ -74,6 +97,8 @@ def store_error(error: StoreError) -> ApiError:
     """The answer to a write that was not made."""
     if isinstance(error, InvalidResourceError):
         return ApiError(400, "validation_error", str(error), pointer=error.pointer or None)
+    if isinstance(error, ConditionError):
+        return ApiError(412, "precondition_failed", f"nothing was changed: {error}")
     if isinstance(error, OwnerConflictError):
         return ApiError(
             409, "owned_by_other", str(error), meta={"owner": error.owner, "field": error.field}
@@ -99,6 +124,8 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
         response: web.StreamResponse = web.Response(status=204)
     else:
         response = await _answer(request, handler)
+    if response.status in HANG_UP and request.can_read_body:
+        response.force_close()
     if not response.prepared:
         response.headers.update(CORS_HEADERS)
         response.headers.setdefault("X-Content-Type-Options", "nosniff")

@@ -10,14 +10,15 @@ from dataclasses import replace
 
 from aiohttp import web
 from media_api.base import JsonObject
+from media_api.stream import StreamConfig
 from media_rest.errors import not_found
 from media_rest.query import QueryError, parse_query
+from media_rest.route import Route
 
 from media_central.models import PLACEMENT_FIELDS, CentralStream
 from media_central.rest.answers import json_answer
 from media_central.rest.context import Context, context
 from media_central.rest.pages import run_paged
-from media_central.rest.streams import Handler
 from media_central.store.port import Kind, Record
 
 OWN_PARAMETERS = ("host", "client_host", "name")
@@ -29,26 +30,19 @@ HEADERS = {
 }
 
 
-def routes() -> list[tuple[str, str, Handler]]:
-    """Method, path below the base, handler."""
-    return [
-        ("GET", "/streamers/{hostname}/streams", must_run),
-        ("GET", "/streamers/{hostname}/update-streams", still_allowed),
-        ("GET", "/streamers/{hostname}/dynamic-streams", on_request),
-    ]
-
-
 async def must_run(request: web.Request) -> web.StreamResponse:
     """Streams that run on this streamer without viewers; with `name=` (older streamers) those of
     the named ones that it may run."""
     ctx, host = context(request), _streamer(request)
     if "name" in request.query:
         return _answer(request, _allowed(ctx, host, _names(request)))
-    records = (
-        record
-        for record in ctx.store.all(Kind.STREAM)
-        if _is_placed_on(record, host.key) and record.config.get("static", True)
-    )
+    records: list[Record] = []
+    for record in ctx.store.all(Kind.STREAM):
+        if _is_placed_on(record, host.key):
+            if record.config.get("static", True):
+                records.append(record)
+        elif _keeps_copy(record, host.key):
+            records += _restreamed(ctx, record, records_too=True)
     return _answer(request, records)
 
 
@@ -70,13 +64,41 @@ def _allowed(ctx: Context, host: Record, names: Iterable[str]) -> list[Record]:
             continue
         if _is_placed_on(record, host.key):
             found.append(record)
-        elif host.config.get("is_restreamer"):
+        elif _keeps_copy(record, host.key):
+            found += _restreamed(ctx, record, records_too=True)
+        elif _leaves(record, host.key) and not _frames_arrive(ctx, record):
+            found.append(record)
+        elif _leaves(record, host.key) or host.config.get("is_restreamer"):
             found += _restreamed(ctx, record)
     return found
 
 
-def _restreamed(ctx: Context, record: Record) -> list[Record]:
-    """A restreamer pulls the stream from the streamer that captures it, while it is watched."""
+def _leaves(record: Record, hostname: str) -> bool:
+    """The stream was moved away from there by somebody: its viewers shall notice nothing.
+
+    The streamer goes on as before until the new one has frames, and then takes the stream from
+    there for as long as it is watched.
+    """
+    return (record.layout or {}).get("leaving") == hostname
+
+
+def _frames_arrive(ctx: Context, record: Record) -> bool:
+    link = ctx.fleet.link((record.layout or {}).get("ingest") or "")
+    running = link.observed.streams.get(record.key) if link and link.observed else None
+    return bool(((running or {}).get("stats") or {}).get("alive"))
+
+
+def _keeps_copy(record: Record, hostname: str) -> bool:
+    """The streamer keeps a further copy of the archive."""
+    copies = (record.layout or {}).get("dvr_backups") or ()
+    return hostname in copies and not record.config.get("disabled", False)
+
+
+def _restreamed(ctx: Context, record: Record, *, records_too: bool = False) -> list[Record]:
+    """The stream as it is pulled from the streamer that captures it, while it is watched.
+
+    `records_too`: all the time, with an archive of its own.
+    """
     origin = ctx.store.get(Kind.STREAMER, (record.layout or {}).get("ingest") or "")
     if origin is None:
         return []
@@ -94,7 +116,9 @@ def _restreamed(ctx: Context, record: Record) -> list[Record]:
         for key in ("title", "on_play", "protocols", "labels", "drm")
         if key in record.config
     }
-    config = {**viewers, "name": record.key, "static": False, "inputs": [source]}
+    config = {**viewers, "name": record.key, "static": records_too, "inputs": [source]}
+    if records_too:
+        config["dvr"] = record.config.get("dvr")
     return [replace(record, config=config)]
 
 
@@ -145,3 +169,19 @@ def _names(request: web.Request) -> list[str]:
     if len(names) > MAX_NAMES:
         raise QueryError(f"more than {MAX_NAMES} names", "name")
     return names
+
+
+_HOST = {"host": "the streamer, as in the path"}
+_NAME = {"name": "streams, separated by commas", **_HOST}
+ROUTES = tuple(
+    Route(
+        "GET", f"/streamers/{{hostname}}/{word}", handler, summary, need="backend",
+        operation=f"streamer_{word.replace('-', '_')}_list",
+        response=StreamConfig, collection="streams", query=query,
+    )
+    for word, handler, summary, query in (
+        ("streams", must_run, "Streams that must run on a streamer", _NAME),
+        ("update-streams", still_allowed, "Of running streams those that may go on", _NAME),
+        ("dynamic-streams", on_request, "Streams that somebody asked a streamer for", _NAME),
+    )
+)  # fmt: skip

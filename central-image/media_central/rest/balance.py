@@ -12,21 +12,15 @@ from urllib.parse import quote
 
 from aiohttp import web
 from media_rest.errors import ApiError, not_found
+from media_rest.route import Route
 
 from media_central.rest.context import Context, context, viewer
-from media_central.rest.streams import Handler
 from media_central.store.port import Kind, Record
 from media_central.streamers.link import StreamerLink
 from media_central.views import public_url
 
 PREFIX = "/lb/"
 RETRY_AFTER_SECONDS = 2
-
-
-def routes() -> list[tuple[str, str, Handler]]:
-    """Method, path below the base, handler."""
-    path = PREFIX + "{balancer}/{name}/{rest:.+}"
-    return [(method, path, redirect) for method in ("GET", "HEAD", "POST")]
 
 
 async def redirect(request: web.Request) -> web.StreamResponse:
@@ -59,15 +53,16 @@ def _candidates(ctx: Context, record: Record, publishes: bool) -> list[StreamerL
         link
         for link in ctx.fleet.links()
         if link.online
-        and (
-            link.hostname == ingest
-            or (
-                not publishes
-                and link.config.get("is_restreamer")
-                and link.config.get("namespace") == record.config.get("namespace")
-            )
-        )
+        and (link.hostname == ingest or (not publishes and _plays_copy(link, record)))
     ]
+
+
+def _plays_copy(link: StreamerLink, record: Record) -> bool:
+    """A restreamer of the same namespace, or one that keeps a copy of the archive."""
+    if link.hostname in ((record.layout or {}).get("dvr_backups") or ()):
+        return True
+    same = link.config.get("namespace") == record.config.get("namespace")
+    return same and bool(link.config.get("is_restreamer"))
 
 
 def _least_loaded(links: list[StreamerLink]) -> StreamerLink | None:
@@ -77,3 +72,16 @@ def _least_loaded(links: list[StreamerLink]) -> StreamerLink | None:
 def _output_kbit(link: StreamerLink) -> int:
     value = link.observed.stats.get("output_kbit") if link.observed is not None else None
     return value if isinstance(value, int) else 0
+
+
+_PATH = PREFIX + "{balancer}/{name}/{rest}"
+ROUTES = (
+    Route(
+        "GET", _PATH, redirect, "Send a player to a streamer", need="open", redirect=302,
+        operation="streaming_lb_playback",
+    ),
+    Route(
+        "POST", _PATH, redirect, "Send a publisher to a streamer", need="open", redirect=307,
+        operation="streaming_lb_publish",
+    ),
+)  # fmt: skip

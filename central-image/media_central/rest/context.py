@@ -1,20 +1,27 @@
 """What the handlers work with."""
 
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, field
 
 from aiohttp import web
+from media_rest.guessing import GuessLimiter
 
+from media_central.access import Keys, Tokens
 from media_central.history.store import History
-from media_central.rest.auth import Keys
+from media_central.layouter import Layouter
+from media_central.models.tokens import StoredToken
 from media_central.settings import Settings
-from media_central.store.port import ResourceStore
+from media_central.store.port import Kind, Record, ResourceStore
 from media_central.streamers.fleet import Fleet
 from media_central.views import Viewer, Views
+
+BASES = ("/streamer/api/v3", "/central/api/v3")
+"""The first is what Central's documentation tells, the second what newer clients use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One for the whole process. `server_id` names this Central in metrics."""
+    """One for the whole process. `server_id` names this installation, `run_id` this run."""
 
     settings: Settings
     keys: Keys
@@ -24,6 +31,35 @@ class Context:
     history: History
     server_id: str
     started_at: float
+    layouter: Layouter | None = None
+    """Who places streams; None where nobody does, or the operator."""
+    run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    guesses: GuessLimiter = field(default_factory=GuessLimiter)
+    token_book: "TokenBook" = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "token_book", TokenBook(self.store))
+
+    def tokens(self) -> Tokens:
+        """The tokens that are valid now."""
+        return self.token_book.now()
+
+
+class TokenBook:
+    """The tokens as they can be looked up, made anew when one was changed."""
+
+    def __init__(self, store: ResourceStore) -> None:
+        self._store = store
+        self._seen: list[Record] = []
+        self._tokens = Tokens()
+
+    def now(self) -> Tokens:
+        """Those of the store as it is now."""
+        records = list(self._store.all(Kind.API_TOKEN))
+        if records != self._seen:
+            self._seen = records
+            self._tokens = Tokens(StoredToken.parse(record.config) for record in records)
+        return self._tokens
 
 
 CONTEXT = web.AppKey("context", Context)

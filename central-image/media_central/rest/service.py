@@ -1,39 +1,24 @@
-"""Central itself: probes, cluster statistics, UI settings, OpenAPI."""
+"""Central itself: probes, statistics, UI settings, OpenAPI."""
 
+import asyncio
+import socket
 import time
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterable
+from functools import cache, partial
 
 from aiohttp import web
 from media_api.base import JsonObject
-from media_rest.openmetrics import CONTENT_TYPES, cluster_families, render, wanted_metrics
+from media_rest.openapi import openapi
+from media_rest.openmetrics import cluster_families, server_families
+from media_rest.route import Route
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from media_central.cluster_stats import cluster_stats
-from media_central.rest.answers import json_answer
-from media_central.rest.context import Context, context, viewer
-from media_central.rest.openapi import openapi_document
-from media_central.rest.streams import Handler
-
-BUILD = 1
-
-
-def routes() -> list[tuple[str, str, Handler]]:
-    """Method, path below the base, handler."""
-    return [
-        ("GET", "/config/stats", get_stats),
-        ("GET", "/cluster/stats", get_cluster_stats),
-        ("GET", "/ui_settings", get_ui_settings),
-        ("GET", "/monitoring/liveness", get_liveness),
-        ("GET", "/monitoring/readiness", get_readiness),
-        ("GET", "/openapi.json", get_openapi),
-    ]
-
-
-def central_version() -> str:
-    """Version of the installed distribution."""
-    try:
-        return version("media-appliance")
-    except PackageNotFoundError:
-        return "0"
+from media_central.cluster_stats import cluster_stats, fleet_totals
+from media_central.models.cluster import CentralServerStats, ClusterHealth, WhoAmICentral
+from media_central.rest.answers import json_answer, metrics_answer
+from media_central.rest.context import BASES, Context, context, viewer
+from media_central.store.port import Kind
+from media_central.version import BUILD, central_version, version_number
 
 
 def _whoami(ctx: Context) -> JsonObject:
@@ -62,16 +47,48 @@ def _database_state(ctx: Context) -> str:
 
 async def get_stats(request: web.Request) -> web.StreamResponse:
     ctx = context(request)
-    return json_answer(
-        {
-            **_whoami(ctx),
-            "id": ctx.server_id,
-            "streamer_status": "running",
-            "uptime": round(time.time() - ctx.started_at),
-            "database": _database_state(ctx),
-            "history_dropped_rows": ctx.history.dropped_rows,
-        }
+    return metrics_answer(request, partial(central_families, ctx)) or json_answer(
+        central_stats(ctx)
     )
+
+
+def central_stats(ctx: Context) -> JsonObject:
+    """`/config/stats`: of this Central, and the sums over its streamers."""
+    history = {"queued_rows": ctx.history.queued_rows, "dropped_rows": ctx.history.dropped_rows}
+    return {
+        **_whoami(ctx),
+        "id": ctx.server_id,
+        "hostname": socket.gethostname(),
+        "streamer_status": "running",
+        "uptime": round(time.time() - ctx.started_at),
+        "database": _database_state(ctx),
+        "history": history,
+        "wrong_passwords": ctx.guesses.failures_total,
+        "total_streams": len(ctx.store.all(Kind.STREAM)),
+        "total_streamers": len(ctx.store.all(Kind.STREAMER)),
+        **fleet_totals(
+            link.observed.stats for link in ctx.fleet.links() if link.observed is not None
+        ),
+    }
+
+
+def central_families(ctx: Context) -> Iterable[Metric]:
+    """The same as metrics, with those that only Central has."""
+    stats = central_stats(ctx)
+    guesses = CounterMetricFamily(
+        "central_wrong_passwords", "Wrong passwords and keys", value=stats["wrong_passwords"]
+    )
+    dropped = CounterMetricFamily(
+        "central_history_dropped_rows",
+        "Rows of history that were lost",
+        value=stats["history"]["dropped_rows"],
+    )
+    queued = GaugeMetricFamily(
+        "central_history_queued_rows",
+        "Rows of history that wait for PostgreSQL",
+        value=stats["history"]["queued_rows"],
+    )
+    return [*server_families(stats, ctx.server_id), guesses, dropped, queued]
 
 
 async def get_cluster_stats(request: web.Request) -> web.StreamResponse:
@@ -79,12 +96,9 @@ async def get_cluster_stats(request: web.Request) -> web.StreamResponse:
     stats = cluster_stats(
         ctx.views.streams(viewer(request)), ctx.views.streamers(), round(time.time() * 1000)
     )
-    stats |= {"server_id": ctx.server_id, "version": central_version()}
-    form = wanted_metrics(request.headers.get("Accept"), request.query.get("format"))
-    if form is None:
-        return json_answer(stats)
-    body = render(cluster_families(stats, ctx.server_id), form)
-    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPES[form]})
+    stats |= {"server_id": ctx.server_id, "version": version_number(central_version())}
+    families = partial(cluster_families, stats, ctx.server_id)
+    return metrics_answer(request, families) or json_answer(stats)
 
 
 MENU = (
@@ -110,4 +124,41 @@ async def get_ui_settings(request: web.Request) -> web.StreamResponse:
 
 
 async def get_openapi(request: web.Request) -> web.StreamResponse:
-    return json_answer(openapi_document(central_version()))
+    return json_answer(await asyncio.to_thread(_document, request.app[TABLE]))
+
+
+TABLE = web.AppKey("table", tuple)
+"""All operations that are served."""
+
+
+@cache
+def _document(table: tuple[Route, ...]) -> JsonObject:
+    return openapi(table, title="Central", version=central_version(), bases=BASES)
+
+
+_FORMAT = {"format": "openmetrics or prometheus: metrics in place of JSON"}
+ROUTES = (
+    Route(
+        "GET", "/config/stats", get_stats, "Statistics of Central", operation="config_stats_get",
+        response=CentralServerStats, query=_FORMAT,
+    ),
+    Route(
+        "GET", "/cluster/stats", get_cluster_stats, "Health of the cluster",
+        operation="cluster_stats_get", response=ClusterHealth, query=_FORMAT,
+    ),
+    Route(
+        "GET", "/ui_settings", get_ui_settings, "What the UI shows", need="open",
+        operation="ui_settings_get",
+    ),
+    Route(
+        "GET", "/monitoring/liveness", get_liveness, "It answers", need="open",
+        operation="liveness_probe", response=WhoAmICentral,
+    ),
+    Route(
+        "GET", "/monitoring/readiness", get_readiness, "It can be asked", need="open",
+        operation="readiness_probe", response=WhoAmICentral,
+    ),
+    Route(
+        "GET", "/openapi.json", get_openapi, "This document", need="open", operation="openapi_get"
+    ),
+)  # fmt: skip

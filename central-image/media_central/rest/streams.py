@@ -1,19 +1,28 @@
 """`/streams`: declare, change, delete, read, and where they ran."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 from media_api.base import JsonObject
 from media_rest.errors import ApiError, not_found
-from media_rest.openmetrics import CONTENT_TYPES, render, stream_families, wanted_metrics
+from media_rest.openmetrics import stream_families
 from media_rest.query import QueryError, parse_query
+from media_rest.route import Route
+from prometheus_client.core import Metric
 
-from media_central.models import CentralStreamState
-from media_central.rest.answers import json_answer, json_body
+from media_central.access import Caller
+from media_central.layouter import situation_of
+from media_central.models import CentralStream, CentralStreamState, Layout
+from media_central.models.events import Event
+from media_central.rest import writing
+from media_central.rest.access import caller_of, check, shown
+from media_central.rest.answers import json_answer, json_body, metrics_answer, object_body
 from media_central.rest.context import Context, context, viewer
 from media_central.rest.pages import run_paged
+from media_central.store.documents import target_key
 from media_central.store.port import Kind, Record
 from media_central.streamers.client import StreamerError, stream_path
 
@@ -22,37 +31,24 @@ MAX_POLL_SECONDS = 60.0
 MAX_BATCH = 10_000
 PLACEMENT_SECONDS = 1.0
 """Placement takes milliseconds; longer means that there is nobody to decide it."""
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def routes() -> list[tuple[str, str, Handler]]:
-    """Method, path below the base, handler. Longer paths come first: names hold slashes."""
-    return [
-        ("GET", "/streams", list_streams),
-        ("GET", "/streams/{name:.+}/layouts", list_layouts),
-        ("GET", "/streams/{name:.+}/events", list_events),
-        ("POST", "/streams/{name:.+}/stop", stop_stream),
-        ("POST", r"/streams/{name:.+}/inputs/{index:\d+}/select", select_input),
-        ("PUT", "/streams/batch", put_batch),
-        ("GET", "/streams/{name:.+}", get_stream),
-        ("PUT", "/streams/{name:.+}", put_stream),
-        ("DELETE", "/streams/{name:.+}", delete_stream),
-    ]
 
 
 async def list_streams(request: web.Request) -> web.StreamResponse:
     """All streams with their statistics, as JSON or as metrics; may wait for a match."""
     ctx = context(request)
-    form = wanted_metrics(request.headers.get("Accept"), request.query.get("format"))
-    if form is not None:
-        families = stream_families(ctx.views.streams(viewer(request)), ctx.server_id)
-        headers = {"Content-Type": CONTENT_TYPES[form]}
-        return web.Response(body=render(families, form), headers=headers)
+    seen = partial(may_see, caller_of(request), "streams")
+
+    def families() -> Iterable[Metric]:
+        streams = [item for item in ctx.views.streams(viewer(request)) if seen(item["name"])]
+        return stream_families(streams, ctx.server_id)
+
+    if (metrics := metrics_answer(request, families)) is not None:
+        return metrics
     query = parse_query(request.query.items(), CentralStreamState, OWN_PARAMETERS)
     history = request.query.get("include_ingest_history") == "true"
 
     def answer() -> JsonObject:
-        records = {record.key: record for record in ctx.store.all(Kind.STREAM)}
+        records = {record.key: record for record in ctx.store.all(Kind.STREAM) if seen(record.key)}
         configs = [ctx.views.effective(record) for record in records.values()]
 
         def build(config: JsonObject) -> JsonObject:
@@ -61,7 +57,7 @@ async def list_streams(request: web.Request) -> web.StreamResponse:
         found = run_paged(configs, query, "streams", _by_name, build)
         return {**found, "server_id": ctx.server_id}
 
-    return json_answer(await _poll(ctx, _poll_seconds(request), answer))
+    return json_answer(shown(request, await _poll(ctx, _poll_seconds(request), answer)))
 
 
 def _by_name(item: JsonObject) -> str:
@@ -93,18 +89,24 @@ async def _poll(ctx: Context, seconds: float, answer: Callable[[], JsonObject]) 
 async def get_stream(request: web.Request) -> web.StreamResponse:
     record = _record(request)
     history = request.query.get("include_ingest_history") == "true"
-    return json_answer(context(request).views.stream(record, viewer(request), history=history))
+    ctx = context(request)
+    view = ctx.views.stream(record, viewer(request), history=history)
+    verdicts = situation_of(ctx.store, ctx.fleet).verdicts(record)
+    if verdicts and not record.config.get("disabled"):
+        view["layout"] = {**view.get("layout", {}), "node_layout_decisions": verdicts}
+    return json_answer(shown(request, view), headers=writing.tag_header(record))
 
 
 async def put_stream(request: web.Request) -> web.StreamResponse:
     """Creates or changes; the name in the body wins over the one in the path."""
     ctx = context(request)
-    body = await json_body(request)
-    if not isinstance(body, dict):
-        raise ApiError(400, "bad_body", "the body must be a JSON object")
-    record = await ctx.store.put(Kind.STREAM, request.match_info["name"], body)
-    record = await _placed(ctx, record)
-    return json_answer(ctx.views.stream(record, viewer(request)))
+    name, body = request.match_info["name"], await object_body(request)
+    check(caller_of(request), "write", f"streams/{target_key(Kind.STREAM, name, body)}")
+    record = await writing.put(request, Kind.STREAM, name, body)
+    if not writing.is_dry_run(request):
+        record = await _placed(ctx, record)
+    view = ctx.views.stream(record, viewer(request))
+    return json_answer(shown(request, view), headers=writing.tag_header(record))
 
 
 async def _placed(ctx: Context, record: Record) -> Record:
@@ -128,14 +130,10 @@ async def _placed(ctx: Context, record: Record) -> Record:
 
 async def put_batch(request: web.Request) -> web.StreamResponse:
     """All or none of an array of merge patches, each with its name."""
-    body = await json_body(request)
-    if isinstance(body, dict):  # a stream may be called batch
-        ctx = context(request)
-        record = await ctx.store.put(Kind.STREAM, "batch", body)
-        return json_answer(ctx.views.stream(record, viewer(request)))
-    patches = batch_patches(body, "name")
+    patches = batch_patches(await json_body(request), "name")
+    check_each(request, "streams", patches)
     ctx = context(request)
-    records = await ctx.store.put_many(Kind.STREAM, patches)
+    records = await writing.put_many(request, Kind.STREAM, patches)
     items = [ctx.views.stream(record, viewer(request)) for record in records]
     return json_answer({"streams": items, "estimated_count": len(items)})
 
@@ -156,17 +154,29 @@ def batch_patches(body: Any, key: str) -> list[tuple[str, JsonObject]]:
     return patches
 
 
+def check_each(
+    request: web.Request, collection: str, patches: Iterable[tuple[str, JsonObject]]
+) -> None:
+    """Raises ApiError 403 if the caller may not write one of them."""
+    for name, _ in patches:
+        check(caller_of(request), "write", f"{collection}/{name}")
+
+
+def may_see(caller: Caller, collection: str, name: str) -> bool:
+    """Whether a resource is among those that a list shows to the caller."""
+    return caller.sees_all or caller.may("list", f"{collection}/{name}")
+
+
 async def delete_stream(request: web.Request) -> web.StreamResponse:
     name = request.match_info["name"]
-    if not await context(request).store.delete(Kind.STREAM, name):
+    if not await writing.delete(request, Kind.STREAM, name):
         raise not_found("stream", name)
     return web.Response(status=204)
 
 
 async def list_layouts(request: web.Request) -> web.StreamResponse:
     """Where the stream ran, newest first; `created_at_gt` and `created_at_lt` in Unix ms."""
-    ctx = context(request)
-    record = _record(request)
+    ctx, record = context(request), _record(request)
     since, until = _milliseconds(request, "created_at_gt"), _milliseconds(request, "created_at_lt")
     items = await ctx.history.layouts(record.key, since, until)
     return json_answer({"layouts": items, "estimated_count": len(items)})
@@ -196,7 +206,10 @@ async def stop_stream(request: web.Request) -> web.StreamResponse:
 
 
 async def select_input(request: web.Request) -> web.StreamResponse:
-    return await _forward(request, f"/inputs/{request.match_info['index']}/select")
+    index = request.match_info["index"]
+    if not index.isascii() or not index.isdigit():
+        raise ApiError(400, "input_not_found", "an input has a number, from 0")
+    return await _forward(request, f"/inputs/{index}/select")
 
 
 async def _forward(request: web.Request, suffix: str) -> web.StreamResponse:
@@ -219,3 +232,46 @@ def _record(request: web.Request) -> Record:
     if record is None:
         raise not_found("stream", name)
     return record
+
+
+_FORMAT = {"format": "openmetrics or prometheus: metrics in place of JSON"}
+_SEEN_FROM = {"client_ip": "address of the viewer", "scheme": "http or https of play URLs"}
+_HISTORY = {"include_ingest_history": "true: with the last 5 placements"}
+ROUTES = (
+    Route(
+        "GET", "/streams", list_streams, "List of streams", operation="streams_list",
+        response=CentralStreamState, collection="streams",
+        query={"poll_timeout": "seconds to wait for a match", **_SEEN_FROM, **_HISTORY, **_FORMAT},
+    ),
+    Route(
+        "PUT", "/streams/batch", put_batch, "Create or change many streams, all or none",
+        operation="streams_batch_update", request=CentralStream, batch=True,
+        response=CentralStreamState, collection="streams",
+    ),
+    Route(
+        "GET", "/streams/{name}", get_stream, "A stream", operation="stream_get",
+        response=CentralStreamState, query={**_SEEN_FROM, **_HISTORY},
+    ),
+    Route(
+        "PUT", "/streams/{name}", put_stream, "Create or change a stream: JSON merge",
+        operation="stream_save", request=CentralStream, response=CentralStreamState,
+    ),
+    Route("DELETE", "/streams/{name}", delete_stream, "Delete a stream", operation="stream_delete"),
+    Route(
+        "GET", "/streams/{name}/layouts", list_layouts, "Where the stream ran",
+        operation="stream_layouts_get", response=Layout, collection="layouts",
+        query={"created_at_gt": "only after, Unix ms", "created_at_lt": "only before, Unix ms"},
+    ),
+    Route(
+        "GET", "/streams/{name}/events", list_events, "What happened to the stream",
+        operation="stream_events_list", response=Event, collection="events",
+        query={"utc_ms_gt": "only after, Unix ms", "utc_ms_lt": "only before, Unix ms"},
+    ),
+    Route(
+        "POST", "/streams/{name}/stop", stop_stream, "Restart the stream", operation="stream_stop"
+    ),
+    Route(
+        "POST", "/streams/{name}/inputs/{index}/select", select_input, "Show this input",
+        operation="stream_input_select",
+    ),
+)  # fmt: skip

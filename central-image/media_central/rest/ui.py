@@ -24,7 +24,8 @@ async def page(_request: web.Request) -> web.StreamResponse:
 
 async def static(request: web.Request) -> web.StreamResponse:
     """A file below STATIC; the browser asks each time whether it has changed."""
-    path = (_ROOT / request.match_info["path"]).resolve()
+    name = request.match_info["path"]
+    path = (_ROOT / name).resolve() if name.isprintable() else _ROOT
     if not path.is_relative_to(_ROOT) or not path.is_file():
         raise web.HTTPNotFound
     kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]

@@ -3,19 +3,27 @@
 from collections.abc import Mapping
 from typing import Any
 
+from media_api.auth import AuthBackendConfig
 from media_api.base import ApiModel, JsonObject
+from media_api.cluster import BalancerConfig
 from media_rest.errors import ApiError, error_path, json_pointer, validation_error
 from media_rest.merge import body_name, merge_put
 from pydantic import ValidationError
 
 from media_central.models import CentralStream, CentralStreamer
+from media_central.models.tokens import StoredToken
 from media_central.store.port import InvalidResourceError, Kind
 
 MODELS: Mapping[Kind, type[ApiModel]] = {
     Kind.STREAM: CentralStream,
     Kind.STREAMER: CentralStreamer,
+    Kind.BALANCER: BalancerConfig,
+    Kind.AUTH_BACKEND: AuthBackendConfig,
+    Kind.API_TOKEN: StoredToken,
 }
-KEY_FIELDS: Mapping[Kind, str] = {Kind.STREAM: "name", Kind.STREAMER: "hostname"}
+KEY_FIELDS: Mapping[Kind, str] = {
+    kind: "hostname" if kind is Kind.STREAMER else "name" for kind in Kind
+}
 
 
 def target_key(kind: Kind, key: str, patch: JsonObject) -> str:

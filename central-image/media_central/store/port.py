@@ -9,8 +9,10 @@ Invariants of every adapter, held by one test suite:
 - Configurations are kept as they were set (`explicit`), without defaults.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, Self
 
@@ -22,11 +24,17 @@ class Kind(StrEnum):
 
     STREAM = "streams"
     STREAMER = "streamers"
+    BALANCER = "load_balancers"
+    AUTH_BACKEND = "auth_backends"
+    API_TOKEN = "api_tokens"
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One resource. Times are UTC milliseconds. Treat `config` and `layout` as read-only."""
+    """One resource. Times are UTC milliseconds. Treat `config` and `layout` as read-only.
+
+    `before`: in the answer to a write, the configuration that it replaced.
+    """
 
     kind: Kind
     key: str
@@ -35,6 +43,40 @@ class Record:
     version: int
     created_at: int
     updated_at: int
+    before: JsonObject | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def tag(self) -> str:
+        return tag_of(self.config)
+
+
+def tag_of(document: JsonObject) -> str:
+    """Changes with the configuration and with nothing else: a stream that moves keeps its tag."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:24]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What must hold of a resource when it is written (RFC 9110 section 13.1).
+
+    `tags`: it is as one of them says; empty: whatever it is, as long as it is there. `absent`: it
+    is not there.
+    """
+
+    tags: frozenset[str] | None = None
+    absent: bool = False
+
+    def check(self, document: JsonObject | None) -> None:
+        """Raises ConditionError."""
+        if self.absent and document is not None:
+            raise ConditionError("it exists already")
+        if self.tags is None:
+            return
+        if document is None:
+            raise ConditionError("it does not exist any more")
+        if self.tags and tag_of(document) not in self.tags:
+            raise ConditionError("somebody else changed it: read it again, then change that")
 
 
 class Watch(Protocol):
@@ -64,6 +106,10 @@ class StoreUnavailableError(StoreError):
         self.unknown = unknown
 
 
+class ConditionError(StoreError):
+    """The resource is not as the writer thinks."""
+
+
 class NameTakenError(StoreError):
     """A rename to the name of another resource."""
 
@@ -86,7 +132,7 @@ class OwnerConflictError(StoreError):
 
 
 class ResourceStore(Protocol):
-    """Streams and streamers. `start()` before use, `close()` after."""
+    """All resources. `start()` before use, `close()` after."""
 
     @property
     def available(self) -> bool:
@@ -105,28 +151,45 @@ class ResourceStore(Protocol):
 
     def get(self, kind: Kind, key: str) -> Record | None: ...
 
-    async def put(self, kind: Kind, key: str, patch: JsonObject) -> Record:
+    async def put(
+        self,
+        kind: Kind,
+        key: str,
+        patch: JsonObject,
+        *,
+        condition: Condition | None = None,
+        dry_run: bool = False,
+    ) -> Record:
         """Creates or changes by JSON merge; a different name in `patch` renames.
 
-        Raises InvalidResourceError, NameTakenError, OwnerConflictError, StoreUnavailableError.
+        `condition` is looked at together with the write; `dry_run`: everything but the write.
+        Raises InvalidResourceError, ConditionError, NameTakenError, OwnerConflictError,
+        StoreUnavailableError.
         """
         ...
 
     async def put_many(
-        self, kind: Kind, patches: Sequence[tuple[str, JsonObject]]
+        self,
+        kind: Kind,
+        patches: Sequence[tuple[str, JsonObject]],
+        *,
+        condition: Condition | None = None,
+        dry_run: bool = False,
     ) -> Sequence[Record]:
         """`put` of each, all or none. Raises like `put`."""
         ...
 
-    async def delete(self, kind: Kind, key: str) -> bool:
-        """False if there was none. Raises OwnerConflictError, StoreUnavailableError."""
+    async def delete(self, kind: Kind, key: str, *, condition: Condition | None = None) -> bool:
+        """False if there was none. Raises ConditionError, OwnerConflictError,
+        StoreUnavailableError."""
         ...
 
     async def set_layouts(
-        self, layouts: Mapping[str, tuple[int, JsonObject | None]]
+        self, layouts: Mapping[str, tuple[int, JsonObject | None]], *, whole: bool = False
     ) -> Sequence[str]:
         """Where streams run: name -> (version that was read, layout). A stream that changed since
-        is left alone. Returns the names that were set. Raises StoreUnavailableError."""
+        is left alone; `whole`: then all are. Returns the names that were set. Raises
+        StoreUnavailableError."""
         ...
 
     def watch(self) -> Watch:

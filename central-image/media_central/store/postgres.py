@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -20,6 +20,7 @@ from media_central.db import ACQUIRE_TIMEOUT_SECONDS, Database, DatabaseUnavaila
 from media_central.store.cache import RecordCache
 from media_central.store.documents import is_storable, next_document, target_key
 from media_central.store.port import (
+    Condition,
     InvalidResourceError,
     Kind,
     NameTakenError,
@@ -77,35 +78,55 @@ class PostgresStore:
     def watch(self) -> Watch:
         return self._cache.subscribe()
 
-    async def put(self, kind: Kind, key: str, patch: JsonObject) -> Record:
-        return (await self.put_many(kind, [(key, patch)]))[0]
+    async def put(
+        self,
+        kind: Kind,
+        key: str,
+        patch: JsonObject,
+        *,
+        condition: Condition | None = None,
+        dry_run: bool = False,
+    ) -> Record:
+        patches = [(key, patch)]
+        return (await self.put_many(kind, patches, condition=condition, dry_run=dry_run))[0]
 
     async def put_many(
-        self, kind: Kind, patches: Sequence[tuple[str, JsonObject]]
+        self,
+        kind: Kind,
+        patches: Sequence[tuple[str, JsonObject]],
+        *,
+        condition: Condition | None = None,
+        dry_run: bool = False,
     ) -> Sequence[Record]:
         try:
             async with self._database.acquire() as connection, connection.transaction():
                 # One writer at a time: two that create the same name must both be merged, and
                 # there is no row to lock yet. Reads and other tables go on.
                 await connection.execute(f"LOCK TABLE {kind} IN SHARE ROW EXCLUSIVE MODE")
-                plan = _Plan(kind, await self._rows(connection, kind, patches))
+                plan = _Plan(kind, await self._rows(connection, kind, patches), condition)
                 for index, (key, patch) in enumerate(patches):
                     plan.put(key, patch)
                     if index % YIELD_EVERY == YIELD_EVERY - 1:
                         await asyncio.sleep(0)
-                rows = await _apply(connection, kind, plan)
+                rows = [] if dry_run else await _apply(connection, kind, plan)
         except DatabaseUnavailable as error:
             raise StoreUnavailableError(str(error)) from error
         except asyncpg.DataError as error:
             raise InvalidResourceError(f"PostgreSQL refuses the text: {error}") from error
         except asyncpg.PostgresError as error:
             raise StoreUnavailableError(f"PostgreSQL refuses: {error}") from error
+        if dry_run:
+            return plan.unwritten()
         for key in plan.removed:
             self._forget(kind, key)
         records = {row["name"]: _record(kind, row) for row in rows}
         for record in records.values():
             self._cache.apply(record)
-        return [records[name] for name in plan.answers if name in records]
+        return [
+            replace(records[name], before=plan.before.get(name))
+            for name in plan.answers
+            if name in records
+        ]
 
     async def _rows(
         self,
@@ -121,26 +142,28 @@ class PostgresStore:
         )
         return rows
 
-    async def delete(self, kind: Kind, key: str) -> bool:
+    async def delete(self, kind: Kind, key: str, *, condition: Condition | None = None) -> bool:
         if not is_storable(key):
             return False
         try:
-            async with self._database.acquire() as connection:
+            async with self._database.acquire() as connection, connection.transaction():
                 row = await connection.fetchrow(
-                    f"DELETE FROM {kind} WHERE name = $1 RETURNING name", key
+                    f"DELETE FROM {kind} WHERE name = $1 RETURNING config", key
                 )
+                if condition is not None:
+                    condition.check(row["config"] if row is not None else None)
         except (DatabaseUnavailable, asyncpg.PostgresError) as error:
             raise StoreUnavailableError(str(error)) from error
         self._forget(kind, key)
         return row is not None
 
     async def set_layouts(
-        self, layouts: Mapping[str, tuple[int, JsonObject | None]]
+        self, layouts: Mapping[str, tuple[int, JsonObject | None]], *, whole: bool = False
     ) -> Sequence[str]:
         if not layouts:
             return []
         try:
-            async with self._database.acquire() as connection:
+            async with self._database.acquire() as connection, connection.transaction():
                 rows = await connection.fetch(
                     "UPDATE streams SET layout = given.layout,"
                     " version = nextval('resource_version')"
@@ -153,6 +176,10 @@ class PostgresStore:
                     [version for version, _ in layouts.values()],
                     [layout for _, layout in layouts.values()],
                 )
+                if whole and len(rows) < len(layouts):
+                    raise _PartlyError
+        except _PartlyError:
+            return []
         except (DatabaseUnavailable, asyncpg.PostgresError) as error:
             raise StoreUnavailableError(str(error)) from error
         for row in rows:
@@ -253,6 +280,10 @@ class PostgresStore:
         ]
 
 
+class _PartlyError(Exception):
+    """Rolls a transaction back of which only a part could be done."""
+
+
 @dataclass(slots=True)
 class _Planned:
     document: JsonObject | None
@@ -263,24 +294,48 @@ class _Planned:
 class _Plan:
     """What a transaction will write, worked out in memory."""
 
-    def __init__(self, kind: Kind, rows: Sequence[Any]) -> None:
+    def __init__(self, kind: Kind, rows: Sequence[Any], condition: Condition | None) -> None:
         self._kind = kind
+        self._condition = condition
         self._known = {
             row["name"]: _Planned(row["config"], row["layout"], row["created_at"]) for row in rows
         }
         self.written: dict[str, _Planned] = {}
         self.removed: set[str] = set()
         self.answers: list[str] = []
+        self.before: dict[str, JsonObject | None] = {}
+
+    def unwritten(self) -> list[Record]:
+        """The records as they would be."""
+        now = datetime.now(UTC)
+        return [
+            _record(
+                self._kind,
+                {
+                    "name": name,
+                    "config": self.written[name].document,
+                    "layout": self.written[name].layout,
+                    "version": 0,
+                    "created_at": self.written[name].created_at or now,
+                    "updated_at": now,
+                },
+            )
+            for name in self.answers
+            if name in self.written
+        ]
 
     def put(self, key: str, patch: JsonObject) -> None:
-        """Raises InvalidResourceError, NameTakenError."""
+        """Raises InvalidResourceError, ConditionError, NameTakenError."""
         target = target_key(self._kind, key, patch)
         current = self._known.get(key)
         if target != key and current is not None and target in self._known:
             raise NameTakenError(f"{target} exists: {key} cannot get its name")
         renamed = target != key and current is not None
         current = current or self._known.get(target) or _Planned(None, None, None)
+        if self._condition is not None:
+            self._condition.check(current.document)
         document = next_document(self._kind, target, current.document, patch)
+        self.before.setdefault(target, current.document)
         if renamed:
             del self._known[key]
             self.written.pop(key, None)

@@ -77,7 +77,7 @@ def _may_move(stream: StreamDemand, home: StreamerOffer, target: StreamerOffer, 
         return False
     if target.has_gpu and not home.has_gpu and not stream.needs_gpu:
         return False
-    return misfit(stream, target) is None and load.lacks(stream, target) is None
+    return misfit(stream, target) is None and load.refuses(stream, target) is None
 
 
 def _without_detours(decisions: list[Decision]) -> list[Decision]:

@@ -32,6 +32,9 @@ class ChangeReason(StrEnum):
     """Why an assignment was changed or could not be made, in Central's vocabulary."""
 
     NEW = "stream_created"
+    NAMESPACE = "namespace_mismatch"
+    CPU = "node_cpu_pressure"
+    DVR = "streamer_dvr_size_exceeded"
     DISABLED = "stream_disabled"
     DELETED = "node_deleted"
     OFFLINE = "node_become_offline"
@@ -59,6 +62,10 @@ class StreamDemand:
     needs_gpu: bool = False
     bandwidth_kbit: int = 0
     """Claimed input bit rate in kbit/s; 0 claims nothing."""
+    namespace: str = ""
+    """Only streamers of the same namespace run it."""
+    records: bool = False
+    """It has an archive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,11 @@ class StreamerOffer:
     channel_limit: int = DEFAULT_CHANNEL_LIMIT
     bandwidth_kbit: int = 0
     """Capacity in kbit/s; 0 for no limit."""
+    namespace: str = ""
+    takes_none: ChangeReason | None = None
+    """Why it gets nothing more, whatever its limits; what it runs stays."""
+    dvr_full: bool = False
+    """It gets no more streams that are recorded."""
 
     def answers_to(self, name: str) -> bool:
         return name in (self.hostname, self.pool, self.pod)
@@ -133,6 +145,14 @@ class Load:
             return ChangeReason.BANDWIDTH
         return None
 
+    def refuses(self, stream: StreamDemand, offer: StreamerOffer) -> ChangeReason | None:
+        """What keeps a stream that is not there yet from being added."""
+        if offer.takes_none is not None:
+            return offer.takes_none
+        if stream.records and offer.dvr_full:
+            return ChangeReason.DVR
+        return self.lacks(stream, offer)
+
 
 _Candidate = tuple[bool, float, float, str]
 """A GPU that nobody asked for, share of the limit, tie, host name: the lowest is taken."""
@@ -158,7 +178,7 @@ class _Queues:
             if actual != share:
                 heapq.heappush(heap, (spared, actual, tie, hostname))
                 continue
-            if self._load.lacks(stream, self._streamers[hostname]) is None:
+            if self._load.refuses(stream, self._streamers[hostname]) is None:
                 found = hostname
                 heapq.heappush(heap, (spared, share, self._random.random(), hostname))
                 break
@@ -172,6 +192,7 @@ class _Queues:
             within,
             stream.streamer,
             stream.needs_gpu,
+            stream.namespace,
             tuple(sorted(stream.required_labels.items())),
         )
         if demands not in self._heaps:
@@ -199,6 +220,8 @@ def misfit(stream: StreamDemand, offer: StreamerOffer) -> ChangeReason | None:
         return ChangeReason.DRAINING
     if stream.needs_gpu and not offer.has_gpu:
         return ChangeReason.GPU
+    if stream.namespace != offer.namespace:
+        return ChangeReason.NAMESPACE
     if any(offer.labels.get(key) != value for key, value in stream.required_labels.items()):
         return ChangeReason.LABELS
     return None
@@ -293,6 +316,9 @@ _WORDS = {
     ChangeReason.OFFLINE: "offline",
     ChangeReason.DRAINING: "draining",
     ChangeReason.GPU: "without a GPU",
+    ChangeReason.NAMESPACE: "in another namespace",
+    ChangeReason.CPU: "above their CPU limit",
+    ChangeReason.DVR: "without room for archives",
     ChangeReason.LABELS: "without the required labels",
     ChangeReason.CHANNELS: "at their channel limit",
     ChangeReason.BANDWIDTH: "at their bandwidth limit",
@@ -301,9 +327,19 @@ _WORDS = {
 
 def _why_nowhere(stream: StreamDemand, offers: Iterable[StreamerOffer], load: Load) -> str:
     """In one line, as `kubectl describe pod` says it: `0/3 streamers available: 2 offline, …`."""
-    reasons = Counter(misfit(stream, offer) or load.lacks(stream, offer) for offer in offers)
+    reasons = Counter(misfit(stream, offer) or load.refuses(stream, offer) for offer in offers)
     total = sum(reasons.values())
     if not total:
         return "there is no streamer"
     parts = [f"{count} {_WORDS[reason]}" for reason, count in reasons.most_common() if reason]
     return f"0/{total} streamers available: " + ", ".join(parts)
+
+
+def verdicts(
+    stream: StreamDemand, streamers: Iterable[StreamerOffer], load: "Load"
+) -> list[tuple[str, ChangeReason | None]]:
+    """What each streamer says to a stream that is not on it: (hostname, why not, None for yes)."""
+    return [
+        (offer.hostname, misfit(stream, offer) or load.refuses(stream, offer))
+        for offer in streamers
+    ]

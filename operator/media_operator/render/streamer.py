@@ -125,7 +125,7 @@ def _config_external(tier: TierObject, settings: Settings) -> list[Object]:
     auth = spec.get("configExternalAuth")
     scheme, _, rest = url.partition("://")
     return [
-        common.secret_env("CONFIG_EXTERNAL_KEY", auth, settings, "api-key"),
+        common.secret_env("CONFIG_EXTERNAL_KEY", auth, settings, "streamer-key"),
         {"name": "STREAMER_CONFIG_EXTERNAL", "value": f"{scheme}://$(CONFIG_EXTERNAL_KEY)@{rest}"},
     ]
 

@@ -5,16 +5,17 @@ import logging
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 from aiohttp import web
+from media_rest.openapi import openapi
 
 from media_streamer.api import collections, config, legacy, sessions, streams
 from media_streamer.api.answers import MAX_BODY_BYTES, json_answer
 from media_streamer.api.guard import guarded
 from media_streamer.api.middleware import api_middleware
-from media_streamer.api.openapi import openapi
 from media_streamer.api.port import Server
-from media_streamer.api.route import SERVER, Route
+from media_streamer.api.route import SERVER, Need, Route
 from media_streamer.api.ui import add_ui
 from media_streamer.supervisor.stats import server_version
 
@@ -27,7 +28,10 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 async def _openapi(request: web.Request) -> web.Response:
-    return json_answer(await asyncio.to_thread(openapi, ROUTES, server_version()))
+    version = server_version()
+    return json_answer(
+        await asyncio.to_thread(openapi, ROUTES, title="Streamer API", version=version, bases=BASES)
+    )
 
 
 ROUTES: tuple[Route, ...] = (
@@ -54,7 +58,7 @@ def _add(app: web.Application, base: str, routes: Iterable[Route]) -> None:
     for route in routes:
         # A name in the path may hold slashes, encoded or as they are; the rest decides.
         path = base + _PARAMETER.sub(r"{\1:.+}", route.path)
-        handler = guarded(route.handler, route.right)
+        handler = guarded(route.handler, cast(Need, route.right))
         app.router.add_route(route.method, path, handler)
         if route.method == "GET":
             app.router.add_route("HEAD", path, handler)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from media_central.access import streamer_key
 
 FAKE = {"inputs": [{"url": "fake://fake"}]}
 
@@ -40,7 +41,8 @@ async def test_a_stream_runs_on_the_connected_streamer(
     streamer = await start_streamer("s1")
     await connect(streamer)
     assert streamer.config["config_external"] == (
-        f"http://test-api-key@127.0.0.1:{central.settings.http_port}/streamer/api/v3/streamers/s1"
+        f"http://{streamer_key('test-api-key', 's1')}@127.0.0.1:{central.settings.http_port}"
+        "/streamer/api/v3/streamers/s1"
     )
     await central.api("PUT", "/streams/a", {**FAKE, "title": "A", "preferred_streamer": "s1"})
     await eventually(lambda: streamer.running == {"a"})

@@ -170,7 +170,7 @@ async def test_open_operations_need_no_login(central):
 async def test_settings_are_shown_without_secrets(central):
     _, config = await central.api("GET", "/config")
     assert config["api_key"] == "***"
-    assert config["edit_auth"] == {"login": "admin"}
+    assert config["edit_auth"] == {"login": "admin", "password": "***"}
     assert "test-api-key" not in json.dumps(config)
 
 
@@ -182,31 +182,45 @@ async def test_settings_are_changed_in_their_file(start_central, tmp_path, monke
     central = await start_central(file=file)
     _, before = await central.api("GET", "/config")
     assert before["layouter_sleeping_interval"] == 500
-    changes = {"layouter_sleeping_interval": 7000, "log_requests": True, "strange": 1}
+    changes = {"layouter_sleeping_interval": 7000, "log_requests": "true", "strange": 1}
+    changes |= {"loglevel": "error", "database": {"max_connections": 9}}
     changes |= {"edit_auth": {"login": "root", "password": "pass word"}, "api_key": "***"}
     status, saved = await central.api("PUT", "/config", changes)
     assert (status, saved["restart_required"]) == (200, True)
     assert saved["layouter_sleeping_interval"] == 7000
-    assert saved["edit_auth"] == {"login": "root"}
+    assert saved["edit_auth"] == {"login": "root", "password": "***"}
+    assert (saved["loglevel"], saved["log_requests"]) == ("error", "true")
+    assert saved["database"]["max_connections"] == 9
     assert file.read_text() == (
         "# ours\nAPI_KEY=test-api-key\nDATABASE_URL=postgres://u:hidden@h/d\n"
-        "LAYOUTER_SLEEPING_INTERVAL=7000ms\nLOG_REQUESTS=true\nEDIT_AUTH=root pass word\n"
+        "EDIT_AUTH=root pass word\nLOG_LEVEL=error\nLOG_REQUESTS=true\n"
+        "LAYOUTER_SLEEPING_INTERVAL=7000ms\nDATABASE_MAX_CONNECTIONS=9\n"
     )
     read_back = {**saved, "restart_required": None}
     status, same = await central.api("PUT", "/config", read_back)
     assert (status, same["restart_required"]) == (200, False)
     assert "hidden" not in json.dumps(same)
-    status, refused = await central.api("PUT", "/config", {"http_port": "many"})
+    listeners = {"http": [{"port": "many"}]}
+    status, refused = await central.api("PUT", "/config", {"listeners": listeners})
     assert (status, refused["error"]) == (400, "validation_error")
     assert "HTTP_PORT 'many' is not a number" in refused["errors"][0]["title"]
     monkeypatch.setenv("HTTP_PORT", "9019")
-    status, refused = await central.api("PUT", "/config", {"http_port": 9020})
+    listeners = {"http": [{"port": 9020}]}
+    status, refused = await central.api("PUT", "/config", {"listeners": listeners})
     assert (status, refused["error"]) == (409, "set_by_environment")
 
 
-async def test_without_a_file_settings_cannot_be_changed(central):
-    status, error = await central.api("PUT", "/config", {"log_requests": True})
-    assert (status, error["error"]) == (409, "no_config_file")
+async def test_without_a_file_the_default_one_is_made(start_central, tmp_path, monkeypatch):
+    for name in ("HTTP_PORT", "DATABASE_URL", "API_KEY", "EDIT_AUTH"):
+        monkeypatch.delenv(name, raising=False)
+    file = tmp_path / "etc" / "central.conf"
+    file.parent.mkdir()
+    monkeypatch.setattr("media_central.settings.DEFAULT_FILE", file)
+    central = await start_central()
+    status, saved = await central.api("PUT", "/config", {"log_requests": "true"})
+    assert (status, saved["restart_required"]) == (200, True)
+    assert file.read_text() == "LOG_REQUESTS=true\n"
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 async def test_unknown_paths_and_methods_have_the_error_shape(central):

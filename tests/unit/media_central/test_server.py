@@ -1,4 +1,5 @@
 import pytest
+from media_central.access import streamer_key
 from media_central.server import external_url, own_url, url_for_streamers
 from media_central.settings import Settings
 
@@ -10,7 +11,7 @@ from media_central.settings import Settings
 def test_the_address_given_to_streamers_has_the_key_and_escapes_names(api_url):
     settings = Settings(database_url="postgres://x/y", api_key="k/1", api_url=api_url)
     assert external_url(url_for_streamers(settings), "k/1", "a/b") == (
-        "http://k%2F1@c:9019/streamer/api/v3/streamers/a%2Fb"
+        f"http://{streamer_key('k/1', 'a/b')}@c:9019/streamer/api/v3/streamers/a%2Fb"
     )
 
 

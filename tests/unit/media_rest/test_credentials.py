@@ -91,3 +91,16 @@ def test_client_address() -> None:
     assert client_address({"x-real-ip": "1.2.3.4", "CF-Connecting-IP": "5.6.7.8"}, "9") == "1.2.3.4"
     assert client_address({"CF-Connecting-IP": "5.6.7.8"}, "9") == "5.6.7.8"
     assert client_address({}, "9") == "9"
+
+
+@pytest.mark.parametrize("header", ["Bearer \udcff\udcfe", "Basic \udcff", "Cluster 1:\udcff"])
+def test_bytes_that_are_no_text_match_nothing(header: str) -> None:
+    """aiohttp hands such bytes of a header on as lone surrogates."""
+    try:
+        credentials = parse_authorization(header)
+    except CredentialsError:
+        return
+    assert credentials is not None
+    assert not credentials.is_api_key("key")
+    assert not credentials.is_user("a", "b")
+    assert not credentials.is_cluster("key", 1)

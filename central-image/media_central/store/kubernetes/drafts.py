@@ -15,7 +15,7 @@ from media_central.store.documents import next_document, target_key
 from media_central.store.kubernetes import translate
 from media_central.store.kubernetes.ownership import MANAGER, spec_to_apply
 from media_central.store.kubernetes.table import Body, Key
-from media_central.store.port import InvalidResourceError, Kind, NameTakenError
+from media_central.store.port import Condition, InvalidResourceError, Kind, NameTakenError
 
 MUST_NOT_EXIST = "0"
 """As resourceVersion of an apply: created, or refused with 422 if there is one (kube 1.34)."""
@@ -33,6 +33,7 @@ class Draft:
     live: Body | None
     patches: list[tuple[str, JsonObject]] = field(default_factory=list)
     attempt: int = 0
+    condition: Condition | None = None
 
     @property
     def target(self) -> str:
@@ -44,7 +45,9 @@ class Draft:
         return kube.STREAM if self.kind is Kind.STREAM else kube.STREAMER
 
     def body(self) -> Body:
-        """What to apply. Raises InvalidResourceError, OwnerConflictError."""
+        """What to apply. Raises InvalidResourceError, ConditionError, OwnerConflictError."""
+        if self.condition is not None:
+            self.condition.check(self.before())
         metadata: Body = {"name": self.name}
         spec = self._spec()
         if self.live is None:
@@ -60,6 +63,14 @@ class Draft:
             # The API server makes null of a spec whose last field is taken back, and refuses that.
             spec = {"name": self.target}
         return {"metadata": metadata, "spec": spec_to_apply(self.live, spec)}
+
+    def before(self) -> JsonObject | None:
+        """The document that the patches are put on."""
+        if self.live is None:
+            return None
+        if self.kind is Kind.STREAM:
+            return translate.to_document(self.live)
+        return translate.external_document(self.live)
 
     def put_on(self, live: Body | None) -> None:
         """The object was changed, deleted or created by others meanwhile.
@@ -97,12 +108,7 @@ class Draft:
         return {**kept, **translate.to_external_spec(document)}
 
     def _document(self) -> JsonObject:
-        document: JsonObject | None = None
-        if self.live is not None:
-            if self.kind is Kind.STREAM:
-                document = translate.to_document(self.live)
-            else:
-                document = translate.external_document(self.live)
+        document = self.before()
         for target, patch in self.patches:
             key_field = "name" if self.kind is Kind.STREAM else "hostname"
             current = None if document is None else {**document, key_field: target}

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from media_api.base import JsonObject
 from media_kube import client as kube
@@ -21,13 +22,15 @@ from media_central.store.kubernetes import translate
 from media_central.store.kubernetes.drafts import Draft, StreamDrafts
 from media_central.store.kubernetes.mirror import Mirror, is_external
 from media_central.store.kubernetes.ownership import MANAGER, foreign_owners
+from media_central.store.kubernetes.secret import DOCUMENT_KINDS, SecretDocuments, store_error
 from media_central.store.kubernetes.table import Body
 from media_central.store.port import (
+    Condition,
+    ConditionError,
     InvalidResourceError,
     Kind,
     OwnerConflictError,
     Record,
-    StoreError,
     StoreUnavailableError,
     Watch,
 )
@@ -38,8 +41,6 @@ WRITE_LIMIT_SECONDS = 30.0
 """Of one object, with all repetitions because others change it at the same time."""
 REPEAT_PAUSE_SECONDS = 0.05
 PARALLEL_WRITES = 8
-_BAD_PATCH = "failed to create typed patch object"
-"""An unknown field, a wrong type or a repeated list key is a 500 in server-side apply."""
 
 
 class KubernetesStore:
@@ -53,16 +54,19 @@ class KubernetesStore:
         self._home = namespace or home
         self._cluster_key = cluster_key
         self._mirror = Mirror(client, namespace, cluster_key)
+        self._documents = SecretDocuments(client, self._home, self._mirror.cache)
 
     @property
     def available(self) -> bool:
-        return self._mirror.in_sync
+        return self._mirror.in_sync and self._documents.in_sync
 
     async def start(self) -> None:
         """Raises StoreUnavailableError if the API server does not answer in time."""
         await self._mirror.start()
+        await self._documents.start()
 
     async def close(self) -> None:
+        await self._documents.close()
         await self._mirror.close()
 
     def all(self, kind: Kind) -> Sequence[Record]:
@@ -86,27 +90,56 @@ class KubernetesStore:
         """An object as the API server answered it to somebody else here."""
         self._mirror.saw(kind, body)
 
-    async def put(self, kind: Kind, key: str, patch: JsonObject) -> Record:
-        return (await self.put_many(kind, [(key, patch)]))[0]
+    async def put(
+        self,
+        kind: Kind,
+        key: str,
+        patch: JsonObject,
+        *,
+        condition: Condition | None = None,
+        dry_run: bool = False,
+    ) -> Record:
+        patches = [(key, patch)]
+        return (await self.put_many(kind, patches, condition=condition, dry_run=dry_run))[0]
 
     async def put_many(
-        self, kind: Kind, patches: Sequence[tuple[str, JsonObject]]
+        self,
+        kind: Kind,
+        patches: Sequence[tuple[str, JsonObject]],
+        *,
+        condition: Condition | None = None,
+        dry_run: bool = False,
     ) -> Sequence[Record]:
         """All or none, as far as an API without transactions can promise it: everything is tried
         first. Only what happens between the trial and the writes can leave a part undone."""
+        if kind in DOCUMENT_KINDS:
+            return await self._documents.put_many(
+                kind, patches, condition=condition, dry_run=dry_run
+            )
         drafts = self._stream_drafts(patches) if kind is Kind.STREAM else self._streamers(patches)
         for draft in drafts:
+            draft.condition = condition
             draft.body()  # what Central itself refuses needs no API server
-        if len(drafts) > 1:
+        if len(drafts) > 1 and not dry_run:
             await self._each(drafts, dry_run=True)
-        bodies = await self._each(drafts, dry_run=False)
+        bodies = await self._each(drafts, dry_run=dry_run)
+        records = []
         for draft, body in zip(drafts, bodies, strict=True):
-            self._mirror.saw(draft.resource, body)
-        if kind is Kind.STREAM:
-            return [translate.stream_record(body) for body in bodies]
-        return [translate.external_record(body, self._cluster_key) for body in bodies]
+            if not dry_run:
+                self._mirror.saw(draft.resource, body)
+            if kind is Kind.STREAM:
+                record = translate.stream_record(body)
+            else:
+                record = translate.external_record(body, self._cluster_key)
+            records.append(replace(record, before=draft.before()))
+        return records
 
-    async def delete(self, kind: Kind, key: str) -> bool:
+    async def delete(self, kind: Kind, key: str, *, condition: Condition | None = None) -> bool:
+        if kind in DOCUMENT_KINDS:
+            return await self._documents.delete(kind, key, condition)
+        known = self.get(kind, key)
+        if condition is not None:
+            condition.check(known.config if known is not None else None)
         if kind is Kind.STREAM:
             resource, live = kube.STREAM, self._mirror.stream_object(key)
         else:
@@ -120,14 +153,22 @@ class KubernetesStore:
             raise OwnerConflictError(key, ", ".join(sorted(foreign)))
         meta = live["metadata"]
         try:
-            await self._client.delete(resource, meta["namespace"], meta["name"])
+            await self._client.delete(
+                resource,
+                meta["namespace"],
+                meta["name"],
+                # What was looked at, and nothing newer.
+                version=meta["resourceVersion"] if condition is not None else "",
+            )
         except (KubeError, TimeoutError) as error:
-            raise _store_error(error) from error
+            if condition is not None and isinstance(error, KubeError) and error.is_conflict:
+                raise ConditionError("somebody else changed it meanwhile") from None
+            raise store_error(error) from error
         self._mirror.deleted(resource, live)
         return True
 
     async def set_layouts(
-        self, layouts: Mapping[str, tuple[int, JsonObject | None]]
+        self, layouts: Mapping[str, tuple[int, JsonObject | None]], *, whole: bool = False
     ) -> Sequence[str]:
         """The operator places streams; Central's layouter does not run in a cluster."""
         raise StoreUnavailableError("in Kubernetes the operator places the streams")
@@ -214,7 +255,7 @@ class KubernetesStore:
                 )
             except (KubeError, TimeoutError) as error:
                 if not _is_outdated(error):
-                    raise _store_error(error) from error
+                    raise store_error(error) from error
             if asyncio.get_running_loop().time() > deadline:
                 raise StoreUnavailableError(f"others change {draft.target} all the time")
             # By chance: those who disturb each other must not go on in step.
@@ -230,7 +271,7 @@ class KubernetesStore:
         except (KubeError, TimeoutError) as error:
             if isinstance(error, KubeError) and error.is_gone:
                 return None
-            raise _store_error(error) from error
+            raise store_error(error) from error
 
 
 def _is_outdated(error: KubeError | TimeoutError) -> bool:
@@ -240,21 +281,3 @@ def _is_outdated(error: KubeError | TimeoutError) -> bool:
     if error.status == 409:
         return not error.owners
     return error.status == 422 and "metadata.resourceVersion" in error.message
-
-
-def _store_error(error: KubeError | TimeoutError) -> StoreError:
-    if isinstance(error, TimeoutError):
-        return StoreUnavailableError(
-            "the Kubernetes API server does not answer in time", unknown=True
-        )
-    if error.owners:
-        fields = ", ".join(sorted({field.removeprefix(".spec.") for field, _ in error.owners}))
-        names = ", ".join(sorted({owner for _, owner in error.owners}))
-        return OwnerConflictError(fields, names)
-    if error.status in (400, 422) or _BAD_PATCH in error.message:
-        return InvalidResourceError(error.message)
-    if not error.status:
-        return StoreUnavailableError(
-            f"the Kubernetes API server does not answer: {error.message}", unknown=True
-        )
-    return StoreUnavailableError(f"the Kubernetes API server refuses: {error}")

@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 import pytest
 from media_central.store.kubernetes import KubernetesStore
 from media_central.store.port import (
+    Condition,
+    ConditionError,
     InvalidResourceError,
     Kind,
     NameTakenError,
@@ -196,3 +198,100 @@ async def test_a_batch_may_rename_and_create_the_same_name(store):
     )
     assert {item.key: item.config["title"] for item in records} == {"a": "fresh", "b": "moved"}
     assert {item.key for item in store.all(Kind.STREAM)} == {"a", "b"}
+
+
+OTHERS = [
+    (Kind.BALANCER, {"mode": "clients", "servers": [{"name": "h"}]}, {"mode": "streams"}),
+    (Kind.AUTH_BACKEND, {"allow_tokens": ["t"]}, {"allow_default": True}),
+    (Kind.API_TOKEN, {"digest": "0" * 64, "role": "viewer"}, {"role": "editor"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "body", "change"), OTHERS, ids=[kind for kind, *_ in OTHERS])
+async def test_other_kinds_are_kept_alike(store, open_store, eventually, kind, body, change):
+    first = await store.put(kind, "a", body)
+    assert first.config == {"name": "a", **body}
+    second = await store.put(kind, "a", change)
+    assert second.config == {"name": "a", **body, **change}
+    assert (second.before, second.created_at) == (first.config, first.created_at)
+    assert second.version > first.version
+    with pytest.raises(InvalidResourceError):
+        await store.put_many(kind, [("b", body), ("bad name", body)])
+    async with open_store() as other:
+        assert other.get(kind, "a") == second
+        renamed = await other.put(kind, "a", {"name": "b"})
+        assert renamed.created_at == first.created_at
+        await eventually(lambda: [item.key for item in store.all(kind)] == ["b"])
+        await asyncio.gather(
+            *((store, other)[number % 2].put(kind, f"n{number}", body) for number in range(6))
+        )
+        for reader in (store, other):
+            await eventually(lambda reader=reader: len(reader.all(kind)) == 7)
+        assert await other.delete(kind, "b") is True
+        assert await other.delete(kind, "b") is False
+        await eventually(lambda: store.get(kind, "b") is None)
+
+
+KEPT = [Kind.STREAM, Kind.STREAMER, Kind.BALANCER]
+
+
+def minimal(kind: Kind) -> dict:
+    return {
+        Kind.STREAM: FAKE,
+        Kind.STREAMER: {"api_url": "http://h:80"},
+        Kind.BALANCER: {"mode": "clients"},
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", KEPT)
+async def test_of_two_editors_the_second_is_refused_and_nothing_is_lost(store, kind):
+    read = await store.put(kind, "a", minimal(kind))
+    change = {"api_url": "http://other:80"} if kind is Kind.STREAMER else {"name": "a"}
+    change |= {"title": "first"} if kind is Kind.STREAM else {}
+    change |= {"mode": "streams"} if kind is Kind.BALANCER else {}
+    condition = Condition(frozenset({read.tag}))
+    won = await store.put(kind, "a", change, condition=condition)
+    assert won.tag != read.tag
+    with pytest.raises(ConditionError):
+        await store.put(kind, "a", minimal(kind), condition=condition)
+    with pytest.raises(ConditionError):
+        await store.delete(kind, "a", condition=condition)
+    assert store.get(kind, "a").config == won.config
+    assert await store.delete(kind, "a", condition=Condition(frozenset({won.tag})))
+
+
+@pytest.mark.parametrize("kind", KEPT)
+async def test_a_write_may_demand_that_it_is_there_or_not(store, kind):
+    with pytest.raises(ConditionError):
+        await store.put(kind, "a", minimal(kind), condition=Condition(frozenset()))
+    await store.put(kind, "a", minimal(kind), condition=Condition(absent=True))
+    with pytest.raises(ConditionError):
+        await store.put(kind, "a", minimal(kind), condition=Condition(absent=True))
+    await store.put(kind, "a", minimal(kind), condition=Condition(frozenset()))
+
+
+@pytest.mark.parametrize("kind", KEPT)
+async def test_a_trial_answers_what_would_be_and_writes_nothing(store, kind):
+    made = await store.put(kind, "a", minimal(kind), dry_run=True)
+    assert made.config == {"hostname" if kind is Kind.STREAMER else "name": "a", **minimal(kind)}
+    assert list(store.all(kind)) == []
+    with pytest.raises(InvalidResourceError):
+        await store.put(kind, "a b", minimal(kind), dry_run=True)
+
+
+async def test_twenty_editors_at_once_lose_nothing(store):
+    """Each reads, changes and writes under his condition until it holds."""
+    await store.put(Kind.STREAM, "a", FAKE)
+
+    async def edit(number: int) -> None:
+        while True:
+            read = store.get(Kind.STREAM, "a")
+            meta = {**read.config.get("meta", {}), f"k{number}": "v"}
+            condition = Condition(frozenset({read.tag}))
+            with contextlib.suppress(ConditionError):
+                await store.put(Kind.STREAM, "a", {"meta": meta}, condition=condition)
+                return
+            await asyncio.sleep(0.01)
+
+    await asyncio.gather(*map(edit, range(20)))
+    assert len(store.get(Kind.STREAM, "a").config["meta"]) == 20

@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from media_rest.credentials import basic_header
-from media_streamer.api.openapi import openapi
+from media_rest.openapi import openapi
 from media_streamer.api.server import ROUTES, make_app
 from media_streamer.supervisor.sessions import Session
 from media_streamer.supervisor.settings import Settings
@@ -298,7 +298,7 @@ async def test_any_body_is_answered(api: Api, body: Any) -> None:
 
 
 def test_the_document_has_every_route() -> None:
-    document = openapi(ROUTES, "1")
+    document = openapi(ROUTES, title="Streamer API", version="1", bases=["/streamer/api/v3"])
     for route in ROUTES:
         assert route.method.lower() in document["paths"][route.path]
     text = json.dumps(document)

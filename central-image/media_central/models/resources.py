@@ -130,7 +130,9 @@ class LayoutDecision(ApiModel):
     """Why a streamer was or was not chosen."""
 
     hostname: HostName = Field(description="The streamer.")
-    role: Literal["ingest", "inference", "dvr_backup"] = Field(description="For what.")
+    role: Literal["streamer", "inference", "identification"] = Field(
+        description="Role of the streamer."
+    )
     node_decision: bool = Field(description="true: it could run the stream.")
     reasons: list[Text] = Field(default_factory=list, description="Why it could not.")
 
@@ -154,11 +156,15 @@ class Layout(LayoutBase):
     change_reason: Text | None = Field(default=None, description="Why it was placed anew.")
     message: LongText | None = Field(default=None, description="Why it runs nowhere, in words.")
     dvr_backups: list[HostName] | None = Field(default=None, description="Copies of the archive.")
+    inference: HostName | None = Field(default=None, description="Its analysis; always none.")
+    leaving: HostName | None = Field(
+        default=None, description="The streamer that still serves the viewers it had."
+    )
     ingest_history: list[LayoutBase] | None = Field(
         default=None, description="The last 5 placements; only on request."
     )
     node_layout_decisions: list[LayoutDecision] | None = Field(
-        default=None, description="The verdict on each streamer; only where none was found."
+        default=None, description="The verdict on each streamer; of one stream, not in lists."
     )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from media_central.layouter import HISTORY_LENGTH, _demand, next_layout
+from media_central.placement import HISTORY_LENGTH, demand, next_layout
 from media_central.store.port import Kind, Record
 from media_operator.planner import ChangeReason, Decision
 
@@ -18,7 +18,7 @@ def test_a_first_placement():
         "ingest": "s1",
         "created_at": 5,
         "originator": "layouter",
-        "change_reason": "stream_created",
+        "change_reason": "not_distributed",
     }
 
 
@@ -72,5 +72,5 @@ def test_the_preference_that_was_followed_is_kept():
 
 def test_hardware_encoding_needs_a_gpu():
     config = {"name": "a", "transcoder": {"global": {"hw": "nvenc"}}}
-    assert _demand(replace(RECORD, config=config)).needs_gpu
-    assert not _demand(RECORD).needs_gpu
+    assert demand(replace(RECORD, config=config)).needs_gpu
+    assert not demand(RECORD).needs_gpu
