@@ -19,7 +19,7 @@ from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import Pace
 from media_streamer.egress.sessions import Session, Sessions
-from media_streamer.wire import untyped as ipc
+from media_streamer.wire.media import Chunk, End, Events, FromMedia, Gap, Header
 
 log = logging.getLogger(__name__)
 
@@ -226,16 +226,21 @@ class Broadcast:
             self._warm.cancel()
         self._on_idle(self)
 
-    def on_message(self, message: ipc.Message, payload: bytes) -> None:
-        op = message["op"]
-        if op == "chunk":
-            self._chunk(payload, bool(message.get("key")))
-        elif op == "header":
-            self._new_header(payload)
-        elif op == "gap":
-            self._forget_gop()
-        elif op == "end":
-            self._end(str(message.get("reason", "")))
+    def on_message(self, message: FromMedia) -> None:
+        if not isinstance(message, Events):
+            return
+        for event in message.events:
+            match event:
+                case Chunk(key=key, packets=packets):
+                    self._chunk(b"".join(packets), key)
+                case Header(data=data):
+                    self._new_header(data)
+                case Gap():
+                    self._forget_gop()
+                case End(reason=reason):
+                    self._end(reason)
+                case _:
+                    log.error("stream %s: %s has no %s", self.stream, self.format, event)
 
     def on_lost(self) -> None:
         self._header = b""

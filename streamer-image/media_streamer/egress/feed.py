@@ -5,7 +5,18 @@ import asyncio
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.sessions import Session, Sessions
-from media_streamer.wire import untyped as ipc
+from media_streamer.wire.channel import ChannelClosed
+from media_streamer.wire.media import (
+    Accepted,
+    End,
+    Events,
+    FromMedia,
+    Publish,
+    PublishedBytes,
+    PublishEnd,
+    PublishForm,
+    Refused,
+)
 
 ACCEPT_TIMEOUT_SECONDS = 10.0
 DRAIN_TIMEOUT_SECONDS = 10.0
@@ -22,12 +33,14 @@ _TITLE = {
 class Feed:
     """A running publication. `write` never waits; call `drain` between reads of the source."""
 
-    def __init__(self, access: Access, link: MediaLink, sessions: Sessions, container: str) -> None:
+    def __init__(
+        self, access: Access, link: MediaLink, sessions: Sessions, form: PublishForm
+    ) -> None:
         loop = asyncio.get_running_loop()
         self._access = access
         self._link = link
         self._sessions = sessions
-        self._container = container
+        self._form = form
         self._number = 0
         self._session: Session | None = None
         self._accepted: asyncio.Future[None] = loop.create_future()
@@ -37,18 +50,16 @@ class Feed:
     async def start(self) -> None:
         """Wait for the media worker's leave; raises AccessDenied."""
         request = self._access.request
-        message = {
-            "op": "publish",
-            "stream": self._access.stream,
-            "container": self._container,
-            "remote": request.ip,
-            "user_agent": request.user_agent,
-        }
+
+        def ask(number: int) -> Publish:
+            stream, agent = self._access.stream, request.user_agent
+            return Publish(number, stream, self._form, request.ip, agent)
+
         try:
             await self._link.wait_connected(CONNECT_TIMEOUT_SECONDS)
-            self._number = self._link.request(message, self)
+            self._number = self._link.request(ask, self)
             await asyncio.wait_for(self._accepted, ACCEPT_TIMEOUT_SECONDS)
-        except (TimeoutError, ipc.ChannelClosed) as error:
+        except (TimeoutError, ChannelClosed) as error:
             self._link.release(self._number)
             title = "The media worker of the stream does not answer; try again"
             raise AccessDenied(503, "unavailable", title) from error
@@ -62,7 +73,7 @@ class Feed:
         """Pass on some bytes of the container; dropped once `ended`."""
         if self.ended.done() or self._session is None:
             return
-        if self._link.send({"op": "data", "id": self._number}, data):
+        if self._link.send(PublishedBytes(self._number, data)):
             self._session.bytes += len(data)
 
     async def drain(self) -> None:
@@ -71,29 +82,30 @@ class Feed:
             return
         try:
             await asyncio.wait_for(self._link.drain(), DRAIN_TIMEOUT_SECONDS)
-        except (TimeoutError, ipc.ChannelClosed):
+        except (TimeoutError, ChannelClosed):
             self._finish("the media worker does not take data")
 
     async def close(self) -> None:
         """The publisher has finished."""
         if not self.ended.done():
-            self._link.send({"op": "eof", "id": self._number})
+            self._link.send(PublishEnd(self._number))
         self._finish("publisher finished")
 
-    def on_message(self, message: ipc.Message, payload: bytes) -> None:
-        op = message["op"]
-        if op == "accepted" and not self._accepted.done():
-            self._accepted.set_result(None)
-        elif op == "refused" and not self._accepted.done():
-            code = str(message.get("code", "refused"))
-            title = str(message.get("title") or _TITLE.get(code, "Publishing is refused"))
-            self._accepted.set_exception(AccessDenied(_STATUS.get(code, 403), code, title))
-        elif op == "end":
-            self._finish(str(message.get("reason", "ended")))
+    def on_message(self, message: FromMedia) -> None:
+        match message:
+            case Accepted() if not self._accepted.done():
+                self._accepted.set_result(None)
+            case Refused(code=code) if not self._accepted.done():
+                title = _TITLE.get(code, "Publishing is refused")
+                self._accepted.set_exception(AccessDenied(_STATUS.get(code, 403), code, title))
+            case Events(events=events):
+                for event in events:
+                    if isinstance(event, End):
+                        self._finish(event.reason)
 
     def on_lost(self) -> None:
         if not self._accepted.done():
-            self._accepted.set_exception(ipc.ChannelClosed("media worker is gone"))
+            self._accepted.set_exception(ChannelClosed("media worker is gone"))
         self._finish("the media worker was restarted")
 
     def _finish(self, reason: str) -> None:

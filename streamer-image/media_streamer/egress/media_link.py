@@ -9,10 +9,19 @@ import asyncio
 import contextlib
 import itertools
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from media_streamer.wire import untyped as ipc
+from media_streamer.wire.channel import Channel, ChannelClosed, connect
+from media_streamer.wire.media import (
+    EGRESS_SIDE,
+    Format,
+    FromEgress,
+    FromMedia,
+    Subscribe,
+    Unsubscribe,
+)
 
 log = logging.getLogger(__name__)
 
@@ -24,29 +33,30 @@ CONNECT_TIMEOUT_SECONDS = 2.0
 class Taker(Protocol):
     """Gets the messages that answer one subscription or request."""
 
-    def on_message(self, message: ipc.Message, payload: bytes) -> None:
-        """One message of the media worker; must not raise and must not wait."""
+    def on_message(self, message: FromMedia) -> None:
+        """One message of the media worker; must not wait."""
 
     def on_lost(self) -> None:
         """The media worker is gone; nothing that it said before holds any more."""
 
 
 class MediaLink:
-    """One channel to the media worker that listens at `path`."""
+    """One channel to the media worker that listens at `path`; its receiver."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._channel: ipc.Channel | None = None
+        self._channel: Channel[FromEgress, FromMedia] | None = None
         self._numbers = itertools.count(1)
         self._takers: dict[int, Taker] = {}
-        self._standing: dict[int, ipc.Message] = {}
+        self._standing: dict[int, Subscribe] = {}
         self._connected = asyncio.Event()
+        self._lost = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"media link {path.name}")
 
-    def subscribe(self, stream: str, format_name: str, taker: Taker) -> int:
+    def subscribe(self, stream: str, format_name: Format, taker: Taker) -> int:
         """Take a format of a stream until `release`; survives restarts of the media worker."""
         number = next(self._numbers)
-        message = {"op": "subscribe", "id": number, "stream": stream, "format": format_name}
+        message = Subscribe(number, stream, format_name)
         self._takers[number] = taker
         self._standing[number] = message
         self.send(message)
@@ -57,28 +67,28 @@ class MediaLink:
         if message := self._standing.get(number):
             self.send(message)
 
-    def request(self, message: ipc.Message, taker: Taker) -> int:
-        """Send `message` with a new `id`; its answers go to `taker` until `release`."""
+    def request(self, make: Callable[[int], FromEgress], taker: Taker) -> int:
+        """Send what `make` makes of a new number; its answers go to `taker` until `release`."""
         number = next(self._numbers)
         self._takers[number] = taker
-        if not self.send({**message, "id": number}):
+        if not self.send(make(number)):
             self._takers.pop(number, None)
-            raise ipc.ChannelClosed(f"no media worker at {self.path.name}")
+            raise ChannelClosed(f"no media worker at {self.path.name}")
         return number
 
     def release(self, number: int) -> None:
         """Stop taking; the media worker hears of it if it was a subscription."""
         self._takers.pop(number, None)
         if self._standing.pop(number, None):
-            self.send({"op": "unsubscribe", "id": number})
+            self.send(Unsubscribe(number))
 
-    def send(self, message: ipc.Message, payload: bytes | memoryview = b"") -> bool:
+    def send(self, message: FromEgress) -> bool:
         """Send now; False if there is no connection (subscriptions are repeated later anyway)."""
         if self._channel is None:
             return False
         try:
-            self._channel.send(message, payload)
-        except ipc.ChannelClosed as error:
+            self._channel.send(message)
+        except ChannelClosed as error:
             log.warning("media worker at %s: %s", self.path.name, error)
             return False
         return True
@@ -86,7 +96,7 @@ class MediaLink:
     async def drain(self) -> None:
         """Wait until the media worker has taken most of what was sent; raises ChannelClosed."""
         if self._channel is None:
-            raise ipc.ChannelClosed("media worker is gone")
+            raise ChannelClosed("media worker is gone")
         await self._channel.drain()
 
     async def wait_connected(self, timeout_seconds: float) -> None:
@@ -98,47 +108,51 @@ class MediaLink:
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
 
-    async def _run(self) -> None:
-        retry_seconds = FIRST_RETRY_SECONDS
-        while True:
-            try:
-                channel = await ipc.connect(self.path, timeout_seconds=CONNECT_TIMEOUT_SECONDS)
-            except (OSError, TimeoutError):
-                await asyncio.sleep(retry_seconds)
-                retry_seconds = min(2 * retry_seconds, LAST_RETRY_SECONDS)
-                continue
-            retry_seconds = FIRST_RETRY_SECONDS
-            try:
-                await self._serve(channel)
-            finally:
-                await channel.close()
+    def on_message(self, message: FromMedia) -> None:
+        taker = self._takers.get(message.id)
+        if taker is not None:
+            taker.on_message(message)
 
-    async def _serve(self, channel: ipc.Channel) -> None:
-        self._channel = channel
-        self._connected.set()
-        try:
-            for message in list(self._standing.values()):
-                channel.send(message)
-            while True:
-                message, payload = await channel.receive()
-                taker = self._takers.get(message.get("id", 0))
-                if taker is not None:
-                    self._hand_over(taker, message, payload)
-        except ipc.ChannelClosed as error:
-            log.warning("media worker at %s is gone (%s); connecting again", self.path.name, error)
-        finally:
-            self._channel = None
-            self._connected.clear()
-            self._lose()
-
-    def _hand_over(self, taker: Taker, message: ipc.Message, payload: bytes) -> None:
-        try:
-            taker.on_message(message, payload)
-        except Exception:
-            log.exception("message %s of %s", message.get("op"), self.path.name)
-
-    def _lose(self) -> None:
+    def on_closed(self, reason: str) -> None:
+        log.warning("media worker at %s is gone (%s); connecting again", self.path.name, reason)
+        self._channel = None
+        self._connected.clear()
+        self._lost.set()
         for number, taker in list(self._takers.items()):
             if number not in self._standing:
                 self._takers.pop(number, None)
             taker.on_lost()
+
+    async def _run(self) -> None:
+        retry_seconds = FIRST_RETRY_SECONDS
+        while True:
+            self._lost.clear()
+            try:
+                channel = await connect(
+                    self.path, EGRESS_SIDE, self, timeout_seconds=CONNECT_TIMEOUT_SECONDS
+                )
+            except (OSError, TimeoutError):
+                await asyncio.sleep(retry_seconds)
+                retry_seconds = min(2 * retry_seconds, LAST_RETRY_SECONDS)
+                continue
+            connected_at = asyncio.get_running_loop().time()
+            try:
+                self._begin(channel)
+                await self._lost.wait()
+            finally:
+                await channel.close()
+            lasted = asyncio.get_running_loop().time() - connected_at
+            if lasted > LAST_RETRY_SECONDS:
+                retry_seconds = FIRST_RETRY_SECONDS
+            else:
+                # It takes connections and ends them: one of another version, or one that starts.
+                await asyncio.sleep(retry_seconds)
+                retry_seconds = min(2 * retry_seconds, LAST_RETRY_SECONDS)
+
+    def _begin(self, channel: Channel[FromEgress, FromMedia]) -> None:
+        if channel.closed:
+            return
+        self._channel = channel
+        self._connected.set()
+        for message in self._standing.values():
+            self.send(message)

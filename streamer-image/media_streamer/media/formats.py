@@ -12,12 +12,13 @@ from typing import Any, Protocol
 from media_streamer.media.frame import Frame, Track
 from media_streamer.media.frames_format import FramesFormat
 from media_streamer.media.gop import Entry
-from media_streamer.media.hub import ChunkHub, Event
+from media_streamer.media.hub import ChunkHub
 from media_streamer.media.mux.flv import FlvMuxer
 from media_streamer.media.mux.rtp import RtpMuxer
 from media_streamer.media.mux.ts import TsMuxer
 from media_streamer.media.segments import Fmp4Segments, TsSegments
 from media_streamer.media.settings import OutputSettings
+from media_streamer.wire.media import Event
 
 
 class UnknownFormat(ValueError):  # noqa: N818 - the answer to a question
@@ -54,10 +55,10 @@ class Format(Protocol):
     def gap(self) -> None:
         """What comes next does not continue what came before."""
 
-    def take(self) -> list[Event]:
+    def take(self) -> Sequence[Event]:
         """Events since the last call."""
 
-    def replay(self) -> list[Event]:
+    def replay(self) -> Sequence[Event]:
         """State so far, as a new sink needs it, right after `take`."""
 
     def reconfigure(self, settings: OutputSettings) -> None:

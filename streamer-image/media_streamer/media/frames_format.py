@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from media_streamer.media.frame import Frame, Track
 from media_streamer.media.gop import Boundary, Entry, GopCache
-from media_streamer.media.hub import Event
 from media_streamer.media.settings import OutputSettings
+from media_streamer.wire.media import Event, Frames, Gap, Tracks
 
 
 class FramesFormat:
@@ -27,7 +27,7 @@ class FramesFormat:
             self.gap()
         self._tracks = list(tracks)
         self._audio_only = audio_only
-        self._pending.append(self._described())
+        self._pending.append(Tracks(self._tracks))
 
     def push(self, entries: Sequence[Entry]) -> None:
         batch: list[Frame] = []
@@ -42,7 +42,7 @@ class FramesFormat:
 
     def gap(self) -> None:
         self._gop.clear()
-        self._pending.append(({"op": "gap"}, b""))
+        self._pending.append(Gap())
 
     def take(self) -> list[Event]:
         events, self._pending = self._pending, []
@@ -50,10 +50,7 @@ class FramesFormat:
 
     def replay(self) -> list[Event]:
         gop = [entry.frame for entry in self._gop.last_gop()]
-        return [
-            self._described(),
-            *([({"op": "frames", "key": True, "frames": gop}, b"")] if gop else []),
-        ]
+        return [Tracks(self._tracks), *([Frames(True, gop)] if gop else ())]
 
     def reconfigure(self, settings: OutputSettings) -> None:
         """Nothing here depends on settings."""
@@ -61,13 +58,6 @@ class FramesFormat:
     def close(self) -> None:
         self._pending.clear()
 
-    def _described(self) -> Event:
-        return {"op": "tracks", "tracks": self._tracks}, b""
-
     def _add(self, key: bool, batch: list[Frame]) -> None:
         if batch:
-            self._pending.append(_batch(key, batch))
-
-
-def _batch(key: bool, frames: list[Frame]) -> Event:
-    return {"op": "frames", "key": key, "frames": frames}, b""
+            self._pending.append(Frames(key, batch))

@@ -1,23 +1,21 @@
 """Hand-over of one output format to its subscribers.
 
-Events are (message, payload) as they travel to the egress workers.
+Events are the messages that travel to the egress workers.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from media_streamer.media.frame import Track
 from media_streamer.media.gop import Boundary, Entry
 from media_streamer.media.settings import OutputSettings
+from media_streamer.wire.media import Chunk, Event, Gap, Header
 
 log = logging.getLogger(__name__)
 
-Message = dict[str, Any]
-Event = tuple[Message, bytes]
-Sink = Callable[[Message, bytes], None]
-"""Gets a message of its own (it may be changed) and shared payload bytes."""
+Sink = Callable[[Sequence[Event]], None]
+"""Gets what happened since the last time, in order; shared with other sinks."""
 
 IDLE_SECONDS = 60.0
 """A format whose last subscriber left this long ago is not built any more."""
@@ -52,13 +50,14 @@ class Subscribers:
         if self._sinks.pop(number, None) is not None and not self._sinks:
             self._idle_since = time.monotonic()
 
-    def deliver(self, events: Iterable[Event], number: int | None = None) -> None:
+    def deliver(self, events: Sequence[Event], number: int | None = None) -> None:
         """Call all sinks, or that of one subscriber; a sink that fails is removed."""
+        if not events:
+            return
         chosen = self._sinks.items() if number is None else [(number, self._sinks[number])]
         for subscriber, (sink, on_failed) in list(chosen):
             try:
-                for message, payload in events:
-                    sink(dict(message), payload)
+                sink(events)
             except Exception:
                 log.exception(
                     "stream %s: subscriber of %s failed, dropped", self._stream, self._name
@@ -68,18 +67,18 @@ class Subscribers:
 
 
 class ChunkHub:
-    """A continuous format: pieces joined into one chunk per flush, none across a GOP start."""
+    """A continuous format: one chunk of packets per flush, none across a GOP start."""
 
     def __init__(self, settings: OutputSettings) -> None:
         self._stream = settings.name
         self._audio_only = False
         self._header: bytes | None = None
-        self._pieces: list[bytes] = []
+        self._packets: list[bytes] = []
         self._key = False
         self._pending: list[Event] = []
         self._pending_bytes = 0
         self._stalled = False
-        self._cache: list[Event] = []
+        self._cache: list[Chunk] = []
         self._cache_bytes = 0
 
     def push(self, entries: Sequence[Entry]) -> None:
@@ -95,7 +94,7 @@ class ChunkHub:
             self._stalled = False
         if self._stalled or not data:
             return
-        self._pieces.append(data)
+        self._packets.append(data)
         self._pending_bytes += len(data)
         if self._pending_bytes > MAX_PENDING_BYTES:
             self._drop_pending()
@@ -106,11 +105,11 @@ class ChunkHub:
             self.gap()
         self._header = header
         self._key = self._audio_only = audio_only
-        self._pending.append(({"op": "header"}, header))
+        self._pending.append(Header(header))
 
     def gap(self) -> None:
         self._close_chunk()
-        self._pending.append(({"op": "gap"}, b""))
+        self._pending.append(Gap())
 
     def take(self) -> list[Event]:
         self._close_chunk()
@@ -122,31 +121,31 @@ class ChunkHub:
         return events
 
     def replay(self) -> list[Event]:
-        return [({"op": "header"}, self._header or b""), *self._cache]
+        packets = [packet for chunk in self._cache for packet in chunk.packets]
+        return [Header(self._header or b""), *([Chunk(True, packets)] if packets else ())]
 
     def reconfigure(self, settings: OutputSettings) -> None:
         """Nothing here depends on settings."""
 
     def close(self) -> None:
-        self._pieces.clear()
+        self._packets.clear()
         self._pending.clear()
 
     def _close_chunk(self) -> None:
-        if self._pieces:
-            self._pending.append(({"op": "chunk", "key": self._key}, b"".join(self._pieces)))
-            self._pieces.clear()
+        if self._packets:
+            packets, self._packets = self._packets, []
+            self._pending.append(Chunk(self._key, packets))
             self._key = self._audio_only
 
     def _remember(self, event: Event) -> None:
         """Keep the chunks since the last key; the bounds are those of the GOP cache in front."""
-        message, payload = event
-        if message["op"] != "chunk":
+        if not isinstance(event, Chunk):
             self._cache, self._cache_bytes = [], 0
-        elif message["key"] and not (self._audio_only and self._cache):
-            self._cache, self._cache_bytes = [event], len(payload)
+        elif event.key and not (self._audio_only and self._cache):
+            self._cache, self._cache_bytes = [event], _size(event)
         elif self._cache:
             self._cache.append(event)
-            self._cache_bytes += len(payload)
+            self._cache_bytes += _size(event)
         self._limit_cache()
 
     def _limit_cache(self) -> None:
@@ -162,10 +161,14 @@ class ChunkHub:
             self._stream,
             self._pending_bytes,
         )
-        self._pieces.clear()
-        self._pending = [({"op": "header"}, self._header or b""), ({"op": "gap"}, b"")]
+        self._packets.clear()
+        self._pending = [Header(self._header or b""), Gap()]
         self._pending_bytes = 0
         self._stalled = True
+
+
+def _size(chunk: Chunk) -> int:
+    return sum(map(len, chunk.packets))
 
 
 AUDIO_CACHE_CHUNKS = 25

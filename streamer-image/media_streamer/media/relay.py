@@ -9,19 +9,34 @@ read is disconnected (`media_streamer.wire.channel`) and comes back with fresh s
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from media_streamer.media.audience import Attachment
-from media_streamer.media.formats import FORMATS
 from media_streamer.media.inputs.publish import PublishInput
 from media_streamer.media.publishers import PublishRefused
 from media_streamer.media.stream import StreamRunner
-from media_streamer.wire.untyped import Channel, ChannelClosed, Message
+from media_streamer.wire.channel import Channel, ChannelClosed
+from media_streamer.wire.media import (
+    MEDIA_SIDE,
+    Accepted,
+    AskPreview,
+    End,
+    Event,
+    Events,
+    FromEgress,
+    FromMedia,
+    Preview,
+    Publish,
+    PublishedBytes,
+    PublishEnd,
+    Refused,
+    Subscribe,
+    Unsubscribe,
+)
 
 log = logging.getLogger(__name__)
 
-CONTAINERS = frozenset({"flv", "ts"})
 PREVIEW_TIMEOUT_SECONDS = 5.0
 
 
@@ -35,64 +50,55 @@ class Streams(Protocol):
 
 
 class Relay:
-    """One connected egress worker."""
+    """One connected egress worker: the receiver of its channel."""
 
-    def __init__(self, channel: Channel, streams: Streams) -> None:
-        self._channel = channel
+    def __init__(self, streams: Streams) -> None:
+        self.channel: Channel[FromMedia, FromEgress] = Channel(MEDIA_SIDE, self)
         self._streams = streams
         self._subscriptions: dict[int, Attachment] = {}
         self._publishers: dict[int, PublishInput] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._handlers: dict[str, Callable[[int, Message, bytes], None]] = {
-            "subscribe": self._subscribe,
-            "unsubscribe": self._unsubscribe,
-            "publish": self._publish,
-            "data": self._data,
-            "eof": self._eof,
-            "preview": self._preview,
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            Subscribe: self._subscribe,
+            Unsubscribe: self._unsubscribe,
+            Publish: self._publish,
+            PublishedBytes: self._take_bytes,
+            PublishEnd: self._finish,
+            AskPreview: self._ask_preview,
         }
 
-    async def serve(self) -> None:
-        """Handle messages until the channel closes; then drop what the worker had."""
-        try:
-            while True:
-                message, payload = await self._channel.receive()
-                handler = self._handlers.get(str(message.get("op")))
-                number = message.get("id")
-                if handler is None or not isinstance(number, int):
-                    log.warning("egress worker sent %r, which is unknown", message.get("op"))
-                    continue
-                handler(number, message, payload)
-        except ChannelClosed:
-            pass
-        finally:
-            for task in self._tasks:
-                task.cancel()
-            for subscription in self._subscriptions.values():
-                subscription.close()
-            for publisher in self._publishers.values():
-                publisher.finish()
-            self._subscriptions.clear()
-            self._publishers.clear()
-            self._streams.refresh()
+    def on_message(self, message: FromEgress) -> None:
+        self._handlers[type(message)](message)
 
-    def _send(self, message: Message, payload: bytes = b"") -> None:
+    def on_closed(self, reason: str) -> None:
+        """Drop what the worker had."""
+        for task in self._tasks:
+            task.cancel()
+        for subscription in self._subscriptions.values():
+            subscription.close()
+        for publisher in self._publishers.values():
+            publisher.finish()
+        self._subscriptions.clear()
+        self._publishers.clear()
+        self._streams.refresh()
+
+    def _send(self, message: FromMedia) -> None:
         try:
-            self._channel.send(message, payload)
+            self.channel.send(message)
         except ChannelClosed as error:
-            # `serve` notices the closed channel and cleans up.
+            # `on_closed` cleans up.
             log.debug("egress worker is gone: %s", error)
+
+    def _end(self, number: int, reason: str) -> None:
+        self._send(Events(number, [End(reason)]))
 
     # Playing
 
-    def _subscribe(self, number: int, message: Message, _payload: bytes) -> None:
-        name, form = str(message.get("stream")), str(message.get("format"))
+    def _subscribe(self, message: Subscribe) -> None:
+        number, name = message.id, message.stream
         runner = self._streams.find(name)
         if number in self._subscriptions:
             log.warning("%s: subscription %d is open already", name, number)
-            return
-        if form not in FORMATS:
-            self._end(number, "unknown_format")
             return
         if runner is None or runner.config.disabled:
             self._end(number, "not_found" if runner is None else "disabled")
@@ -104,35 +110,32 @@ class Relay:
                 attachment.close()
             self._end(number, reason)
 
-        def sink(header: dict[str, Any], payload: bytes) -> None:
-            self._send({**header, "id": number}, payload)
+        def sink(events: Sequence[Event]) -> None:
+            self._send(Events(number, list(events)))
 
         try:
-            self._subscriptions[number] = runner.attach(form, sink, on_ended)
+            self._subscriptions[number] = runner.attach(message.format, sink, on_ended)
         except Exception:
-            log.exception("%s: format %s cannot be made", name, form)
+            log.exception("%s: format %s cannot be made", name, message.format)
             self._end(number, "internal_error")
             return
         self._streams.refresh()
 
-    def _unsubscribe(self, number: int, _message: Message, _payload: bytes) -> None:
-        subscription = self._subscriptions.pop(number, None)
+    def _unsubscribe(self, message: Unsubscribe) -> None:
+        subscription = self._subscriptions.pop(message.id, None)
         if subscription:
             subscription.close()
             self._streams.refresh()
 
-    def _end(self, number: int, reason: str) -> None:
-        self._send({"op": "end", "id": number, "reason": reason})
-
     # Publishing
 
-    def _publish(self, number: int, message: Message, _payload: bytes) -> None:
-        name, container = str(message.get("stream")), message.get("container")
+    def _publish(self, message: Publish) -> None:
+        number, name = message.id, message.stream
         runner = self._streams.find(name)
 
         def refuse(code: str) -> None:
-            log.info("%s: publisher %s refused: %s", name, message.get("remote"), code)
-            self._send({"op": "refused", "id": number, "code": code})
+            log.info("%s: publisher %s refused: %s", name, message.remote, code)
+            self._send(Refused(number, code))
 
         def on_close(reason: str) -> None:
             if self._publishers.pop(number, None):
@@ -140,47 +143,47 @@ class Relay:
 
         if runner is None:
             refuse("not_found")
-        elif container not in CONTAINERS:
-            refuse("unknown_container")
         elif number in self._publishers:
             refuse("id_in_use")
         else:
-            remote, agent = str(message.get("remote") or ""), str(message.get("user_agent") or "")
             try:
-                reader = runner.publish(container, remote, agent, on_close)
-            except PublishRefused as error:
-                refuse(error.code)
+                publisher = runner.publish(
+                    message.form, message.remote, message.user_agent, on_close
+                )
+            except PublishRefused as refused:
+                refuse(refused.code)
                 return
-            self._publishers[number] = reader
-            self._send({"op": "accepted", "id": number})
+            self._publishers[number] = publisher
+            self._send(Accepted(number))
 
-    def _data(self, number: int, _message: Message, payload: bytes) -> None:
-        publisher = self._publishers.get(number)
-        if publisher is not None and not publisher.feed(payload):
+    def _take_bytes(self, message: PublishedBytes) -> None:
+        publisher = self._publishers.get(message.id)
+        if publisher is not None and not publisher.feed(message.data):
             # The demuxer is further behind than any honest publisher gets it, or has ended.
-            del self._publishers[number]
+            del self._publishers[message.id]
             publisher.finish()
-            self._end(number, "the publisher is not being read")
+            self._end(message.id, "the publisher is not being read")
 
-    def _eof(self, number: int, _message: Message, _payload: bytes) -> None:
-        publisher = self._publishers.pop(number, None)
+    def _finish(self, message: PublishEnd) -> None:
+        publisher = self._publishers.pop(message.id, None)
         if publisher:
             publisher.finish()
 
     # Pictures
 
-    def _preview(self, number: int, message: Message, _payload: bytes) -> None:
-        task = asyncio.create_task(self._send_preview(number, str(message.get("stream"))))
+    def _ask_preview(self, message: AskPreview) -> None:
+        task = asyncio.create_task(self._send_preview(message))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _send_preview(self, number: int, name: str) -> None:
-        runner = self._streams.find(name)
+    async def _send_preview(self, message: AskPreview) -> None:
+        runner = self._streams.find(message.stream)
         picture: bytes | None = None
         if runner and runner.output:
             try:
                 async with asyncio.timeout(PREVIEW_TIMEOUT_SECONDS):
                     picture = await asyncio.to_thread(runner.output.preview_jpeg)
             except Exception as error:
-                log.warning("%s: no preview: %s", name, str(error) or type(error).__name__)
-        self._send({"op": "preview", "id": number, "ok": picture is not None}, picture or b"")
+                reason = str(error) or type(error).__name__
+                log.warning("%s: no preview: %s", message.stream, reason)
+        self._send(Preview(message.id, picture))

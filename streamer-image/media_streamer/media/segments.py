@@ -6,15 +6,22 @@ All tracks of a format are cut at the same boundary and share media sequence num
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from media_streamer.media.frame import TIME_BASE, Track
 from media_streamer.media.gop import Boundary, Entry
-from media_streamer.media.hub import Event, Message
 from media_streamer.media.mux.fmp4 import EMPTY_SEGMENT, Fmp4Track, Part
 from media_streamer.media.segment_files import SegmentFile, SegmentFiles
 from media_streamer.media.segmenter import SegmentPlanner, first_msn
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.window import TrackWindow
+from media_streamer.wire.media import (
+    InitSection,
+    PartReady,
+    SegmentEvent,
+    SegmentReady,
+    TracksReset,
+)
 
 _WRITE_BYTES = 256 * 1024
 """MPEG-TS segments are announced whole, so they are written in large pieces."""
@@ -44,7 +51,7 @@ class _Segments:
         self._files = SegmentFiles(settings.directory, settings.name, self.format)
         duration_ms = settings.segment_duration_ms
         self._planner = SegmentPlanner(duration_ms, first_msn(duration_ms))
-        self._pending: list[Event] = []
+        self._pending: list[SegmentEvent] = []
         self._names: list[str] = []
         self._init = -1
         """Number of the newest initialisation sections."""
@@ -59,7 +66,7 @@ class _Segments:
         self._discontinuities = first_discontinuity(time.time()) if counted is None else counted
         """Discontinuities up to the running segment's start."""
 
-    def take(self) -> list[Event]:
+    def take(self) -> list[SegmentEvent]:
         self._files.sweep()
         events = list(self._pending)
         self._pending.clear()
@@ -114,16 +121,24 @@ class _Segments:
         self._clear()
         self._files.remove_all()
 
-    def _segment_fields(self, start_utc_ms: int, duration: float, size: int) -> Message:
-        """The fields of a `segment` message that both containers have; `duration` in seconds."""
-        return {
-            "start_utc_ms": start_utc_ms,
-            "duration": duration,
-            "size": size,
-            "discontinuity": self._discontinuity,
-            "discontinuities": self._discontinuities,
-            "bandwidth": round(size * 8 / duration) if duration > 0 else 0,
-        }
+    def _announce(
+        self, window: TrackWindow, file: SegmentFile, start_utc_ms: int, duration: float
+    ) -> None:
+        """The running segment of a track is complete; `duration` in seconds."""
+        size = file.size
+        message = SegmentReady(
+            track=window.name,
+            msn=self._msn,
+            path=str(file.path),
+            init=self._init,
+            start_utc_ms=start_utc_ms,
+            duration=duration,
+            size=size,
+            discontinuity=self._discontinuity,
+            discontinuities=self._discontinuities,
+            bandwidth=round(size * 8 / duration) if duration > 0 else 0,
+        )
+        window.segment(message, file.path)
 
     def _track_names(self, tracks: Sequence[Track]) -> list[str]:
         raise NotImplementedError
@@ -132,7 +147,7 @@ class _Segments:
         """Other names than before void what subscribers know, for a track that is gone would stay
         with them for ever: after `reset` the whole new state follows, as for a new subscriber."""
         self._clear()
-        self._pending[:] = [({"op": "reset"}, b"")]
+        self._pending[:] = [TracksReset()]
 
     def _set_tracks(self, tracks: Sequence[Track]) -> None:
         raise NotImplementedError
@@ -168,7 +183,7 @@ class TsSegments(_Segments):
         self._end = 0
         """DTS at which the last frame of the leading track ends."""
 
-    def replay(self) -> list[Event]:
+    def replay(self) -> list[SegmentEvent]:
         return self._window.replay()
 
     def reconfigure(self, settings: OutputSettings) -> None:
@@ -188,8 +203,9 @@ class TsSegments(_Segments):
     def _set_tracks(self, tracks: Sequence[Track]) -> None:
         self._window.rename(self._names[0])
         if tracks:
-            fields = _init_fields(tracks) | {"former": sorted(self._former)}
-            self._window.init(self._init, None, fields)
+            name = self._window.name
+            init = _init_section(name, self._init, None, tracks, sorted(self._former))
+            self._window.init(init, None)
 
     def _begin(self) -> None:
         self._file = self._files.create(f"{self._msn}.ts")
@@ -215,8 +231,7 @@ class TsSegments(_Segments):
         end = following.frame.dts if following is not None else self._end
         self._end = 0
         duration = (end - self._start) / TIME_BASE
-        fields = self._segment_fields(self._start_utc_ms, duration, self._file.size)
-        self._window.segment(self._msn, self._init, self._file.path, fields)
+        self._announce(self._window, self._file, self._start_utc_ms, duration)
         self._file = None
 
     def _clear(self) -> None:
@@ -250,11 +265,11 @@ class Fmp4Segments(_Segments):
         self._lanes: dict[int, _Lane] = {}
         self._windows: dict[str, TrackWindow] = {}
 
-    def replay(self) -> list[Event]:
+    def replay(self) -> list[SegmentEvent]:
         """The initialisation sections of all tracks come first: whoever has read one segment
         knows all tracks, also if the rest of the replay arrives later."""
         events = [event for window in self._windows.values() for event in window.replay()]
-        return sorted(events, key=lambda event: event[0]["op"] != "init")
+        return sorted(events, key=lambda event: not isinstance(event, InitSection))
 
     def reconfigure(self, settings: OutputSettings) -> None:
         super().reconfigure(settings)
@@ -274,7 +289,7 @@ class Fmp4Segments(_Segments):
             )
             windows[track.name] = window
             path = self._files.write_whole(f"init-{track.name}-{self._init}.mp4", track.init)
-            window.init(self._init, path, _init_fields([track]))
+            window.init(_init_section(track.name, self._init, path, [track], []), path)
             writer = Fmp4Track(track, self._settings.chunk_duration_ms)
             self._lanes[track.number] = _Lane(writer, window)
         self._windows = windows
@@ -300,17 +315,19 @@ class Fmp4Segments(_Segments):
         if not file.write(part.data):
             return
         lane.window.part(
-            {
-                "msn": self._msn,
-                "duration": part.duration,
-                "independent": part.independent,
-                "path": str(file.path),
-                "offset": offset,
-                "size": len(part.data),
-                "init": self._init,
-                "discontinuity": self._discontinuity,
-                "discontinuities": self._discontinuities,
-            }
+            PartReady(
+                track=lane.window.name,
+                msn=self._msn,
+                index=lane.window.next_part,
+                duration=part.duration,
+                independent=part.independent,
+                path=str(file.path),
+                offset=offset,
+                size=len(part.data),
+                init=self._init,
+                discontinuity=self._discontinuity,
+                discontinuities=self._discontinuities,
+            )
         )
 
     def _finish(self, following: Entry | None) -> None:
@@ -332,8 +349,7 @@ class Fmp4Segments(_Segments):
                 file.write(EMPTY_SEGMENT)
             file.close()
             start = self._start_utc_ms if lane.start_utc_ms is None else lane.start_utc_ms
-            fields = self._segment_fields(start, durations[number] or longest, file.size)
-            lane.window.segment(self._msn, self._init, file.path, fields)
+            self._announce(lane.window, file, start, durations[number] or longest)
             lane.file = None
 
     def _clear(self) -> None:
@@ -347,17 +363,23 @@ class Fmp4Segments(_Segments):
                 lane.file = None
 
 
-def _init_fields(tracks: Sequence[Track]) -> Message:
-    """What a multivariant playlist says of a rendition (RFC 8216 4.3.4.2)."""
+def _init_section(
+    name: str, number: int, path: Path | None, tracks: Sequence[Track], former: list[str]
+) -> InitSection:
+    """With what a multivariant playlist says of a rendition (RFC 8216 4.3.4.2)."""
     video = next((track for track in tracks if track.kind == "video"), None)
     audio = next((track for track in tracks if track.kind == "audio"), None)
-    return {
-        "codecs": ",".join(dict.fromkeys(track.codec_string for track in tracks)),
-        "width": video.width if video else 0,
-        "height": video.height if video else 0,
-        "fps": video.fps if video else 0.0,
-        "bandwidth": sum(track.bit_rate for track in tracks),
-        "channels": audio.channels if audio else 0,
-        "sample_rate": audio.sample_rate if audio else 0,
-        "language": audio.language if audio else "",
-    }
+    return InitSection(
+        track=name,
+        number=number,
+        path=str(path or ""),
+        codecs=",".join(dict.fromkeys(track.codec_string for track in tracks)),
+        width=video.width if video else 0,
+        height=video.height if video else 0,
+        fps=video.fps if video else 0.0,
+        bandwidth=sum(track.bit_rate for track in tracks),
+        channels=audio.channels if audio else 0,
+        sample_rate=audio.sample_rate if audio else 0,
+        language=audio.language if audio else "",
+        former=former,
+    )

@@ -20,7 +20,7 @@ from media_streamer.media.graph import Graph
 from media_streamer.media.hub import Sink
 from media_streamer.media.ingest import Ingest
 from media_streamer.media.inputs.base import Vods
-from media_streamer.media.inputs.publish import Container, PublishInput
+from media_streamer.media.inputs.publish import PublishInput
 from media_streamer.media.on_demand import OnDemand
 from media_streamer.media.output import Selection, StreamOutput
 from media_streamer.media.publishers import PublishRefused, find_place
@@ -33,6 +33,7 @@ from media_streamer.media.slots import (
 )
 from media_streamer.media.stages import StageFailed
 from media_streamer.media.switch import Source
+from media_streamer.wire.media import PublishForm
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +177,7 @@ class StreamRunner:
 
     def publish(
         self,
-        container: Container,
+        form: PublishForm,
         remote: str,
         user_agent: str,
         on_close: Callable[[str], None],
@@ -195,7 +196,7 @@ class StreamRunner:
             self.name,
             source,
             place.limits,
-            container,
+            form,
             programs=frozenset(place.config.programs or ()),
             pids=frozenset(place.config.pids or ()),
         )

@@ -4,8 +4,16 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from media_streamer.media.hub import Event, Message
+import msgspec
+
 from media_streamer.media.segment_files import SegmentFiles
+from media_streamer.wire.media import (
+    InitSection,
+    PartReady,
+    SegmentDropped,
+    SegmentEvent,
+    SegmentReady,
+)
 
 REPLAYED_PARTS = 3
 """Playlists list parts of the last three segments at most (rfc8216bis 4.4.4.9)."""
@@ -13,58 +21,53 @@ REPLAYED_PARTS = 3
 
 @dataclass(slots=True)
 class _Listed:
-    msn: int
-    init: int
     path: Path
-    message: Message
-    parts: list[Message]
+    message: SegmentReady
+    parts: list[PartReady]
 
 
 class TrackWindow:
     """Messages of one track in order; a new subscriber gets those that still hold."""
 
-    def __init__(self, name: str, files: SegmentFiles, count: int, pending: list[Event]) -> None:
+    def __init__(
+        self, name: str, files: SegmentFiles, count: int, pending: list[SegmentEvent]
+    ) -> None:
         """`pending` is the list that all messages are appended to."""
         self.name = name
         self.count = count
         self._files = files
         self._pending = pending
-        self._inits: dict[int, tuple[Message, Path | None]] = {}
+        self._inits: dict[int, tuple[InitSection, Path | None]] = {}
         self._segments: deque[_Listed] = deque()
-        self._open_parts: list[Message] = []
+        self._open_parts: list[PartReady] = []
 
-    def init(self, number: int, path: Path | None, fields: Message) -> None:
+    @property
+    def next_part(self) -> int:
+        """Index of the next part of the running segment."""
+        return len(self._open_parts)
+
+    def init(self, message: InitSection, path: Path | None) -> None:
         """Announce an initialisation section; `path` is None for MPEG-TS."""
-        message = {"op": "init", "track": self.name, "n": number, "path": str(path or ""), **fields}
-        self._inits[number] = (message, path)
-        self._pending.append((message, b""))
+        self._inits[message.number] = (message, path)
+        self._pending.append(message)
 
     def rename(self, name: str) -> None:
         """Another name for all that is listed and will be."""
         self.name = name
-        for message, _ in self._inits.values():
-            message["track"] = name
+        for number, (message, path) in self._inits.items():
+            self._inits[number] = (msgspec.structs.replace(message, track=name), path)
         for listed in self._segments:
-            listed.message["track"] = name
+            listed.message = msgspec.structs.replace(listed.message, track=name)
 
-    def part(self, fields: Message) -> None:
+    def part(self, message: PartReady) -> None:
         """Announce a part of the running segment."""
-        message = {"op": "part", "track": self.name, "index": len(self._open_parts), **fields}
         self._open_parts.append(message)
-        self._pending.append((message, b""))
+        self._pending.append(message)
 
-    def segment(self, msn: int, init: int, path: Path, fields: Message) -> None:
+    def segment(self, message: SegmentReady, path: Path) -> None:
         """Announce the running segment as finished, and drop what leaves the window."""
-        message = {
-            "op": "segment",
-            "track": self.name,
-            "msn": msn,
-            "path": str(path),
-            "init": init,
-            **fields,
-        }
-        self._pending.append((message, b""))
-        self._segments.append(_Listed(msn, init, path, message, self._open_parts))
+        self._pending.append(message)
+        self._segments.append(_Listed(path, message, self._open_parts))
         self._open_parts = []
         if len(self._segments) > REPLAYED_PARTS:
             self._segments[-REPLAYED_PARTS - 1].parts = []
@@ -82,19 +85,18 @@ class TrackWindow:
         self._inits.clear()
         self._open_parts = []
 
-    def replay(self) -> list[Event]:
+    def replay(self) -> list[SegmentEvent]:
         """Inits, then segments with their parts, then the parts of the running segment."""
-        messages = [message for message, _ in self._inits.values()]
+        messages: list[SegmentEvent] = [message for message, _ in self._inits.values()]
         for listed in self._segments:
             messages += [*listed.parts, listed.message]
-        messages += self._open_parts
-        return [(message, b"") for message in messages]
+        return [*messages, *self._open_parts]
 
     def _drop(self) -> None:
         dropped = self._segments.popleft()
         self._files.expire(dropped.path)
-        self._pending.append(({"op": "drop", "track": self.name, "msn": dropped.msn}, b""))
-        used = self._segments[0].init if self._segments else max(self._inits, default=0)
+        self._pending.append(SegmentDropped(self.name, dropped.message.msn))
+        used = self._segments[0].message.init if self._segments else max(self._inits, default=0)
         for number in [number for number in self._inits if number < used]:
             _, path = self._inits.pop(number)
             if path is not None:

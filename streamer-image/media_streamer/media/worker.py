@@ -27,7 +27,8 @@ from media_streamer.media.relay import Relay
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.stream import StreamRunner
 from media_streamer.media.stream_stats import stream_stats
-from media_streamer.wire.untyped import Channel, ChannelClosed, Message, Peer, connect, listen
+from media_streamer.wire import channel as media_channel
+from media_streamer.wire.untyped import Channel, ChannelClosed, Message, Peer, connect
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,9 @@ class MediaWorker:
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        server = await listen(self.runtime / f"media-{self.id}.sock", self._serve_egress)
+        server = await media_channel.listen(
+            self.runtime / f"media-{self.id}.sock", lambda: Relay(self).channel
+        )
         channel = await connect(self.runtime / "control.sock")
         peer = self._peer = self._make_peer(channel)
         tasks = [
@@ -206,9 +209,6 @@ class MediaWorker:
             self._peer.notify("worker.recycle", reason=f"{hung} input threads hang")
 
     # To the egress workers
-
-    async def _serve_egress(self, channel: Channel) -> None:
-        await Relay(channel, self).serve()
 
     def _deliver(self, runners: Iterable[StreamRunner]) -> None:
         """Let outputs send what is pending, or give up the formats that nobody wants."""

@@ -10,12 +10,13 @@ from typing import Literal
 
 import msgspec
 
+from media_streamer.wire.frame import Frame, Track
 from media_streamer.wire.side import Side
 
-Format = Literal["flv", "ts", "hls_ts", "hls_fmp4"]
+Format = Literal["flv", "ts", "hls_ts", "hls_fmp4", "frames"]
 FrameCodec = Literal["h264", "hevc", "av1", "aac", "mp3", "ac3", "eac3", "opus"]
 """Codecs that a publisher may hand in as frames, in FFmpeg's words."""
-PublishForm = Literal["frames", "ts"]
+PublishForm = Literal["flv", "ts"]
 
 
 class _Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -136,6 +137,20 @@ class Chunk(_Message, frozen=True):
     packets: list[bytes]
 
 
+class Tracks(_Message, frozen=True):
+    """What the frames that follow belong to."""
+
+    tracks: list[Track]
+
+
+class Frames(_Message, frozen=True):
+    """Canonical frames, none across a key frame but the first."""
+
+    key: bool
+    """A decoder can start with the first one."""
+    frames: list[Frame]
+
+
 class Gap(_Message, frozen=True):
     """What follows does not continue what came before."""
 
@@ -213,9 +228,9 @@ class End(_Message, frozen=True):
     reason: str
 
 
-ChunkEvent = Header | Chunk | Gap
+FormatEvent = Header | Chunk | Tracks | Frames | Gap
 SegmentEvent = InitSection | PartReady | SegmentReady | SegmentDropped | TracksReset
-Event = ChunkEvent | SegmentEvent | End
+Event = FormatEvent | SegmentEvent | End
 
 
 class Events(_Message, frozen=True):

@@ -7,18 +7,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Literal
 
 from media_streamer.media.inputs.base import InputError, Limits, Receiver
 from media_streamer.media.inputs.cut_input import CutInput, Format
 from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS
+from media_streamer.wire.media import PublishForm
 
 PIPE_BYTES = 16 * 1024 * 1024
 """Bound of what a publisher may be ahead: over ten seconds of 10 Mbit/s."""
 
-Container = Literal["flv", "ts"]
-
-_FFMPEG_FORMATS: dict[Container, Format] = {"flv": "flv", "ts": "mpegts"}
+_FFMPEG_FORMATS: dict[PublishForm, Format] = {"flv": "flv", "ts": "mpegts"}
 
 _FLV_SIGNATURE = b"FLV"
 _TS_PACKET_BYTES = 188
@@ -31,7 +29,7 @@ _PROBE_OPTIONS = PROBE_OPTIONS | {
 }
 
 
-def looks_like(container: Container, start: bytes) -> bool:
+def looks_like(container: PublishForm, start: bytes) -> bool:
     """True if `start`, some hundred bytes, can be the start of `container`."""
     if container == "flv":
         return start.startswith(_FLV_SIGNATURE)
@@ -110,7 +108,7 @@ class PublishInput(CutInput):
         name: str,
         receiver: Receiver,
         limits: Limits,
-        container: Container,
+        container: PublishForm,
         *,
         programs: frozenset[int] = frozenset(),
         pids: frozenset[int] = frozenset(),

@@ -11,7 +11,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import quote
 
 from media_streamer.egress.access import Access, AccessDenied
@@ -23,7 +23,18 @@ from media_streamer.protocols.hls.playlist import (
     target_duration,
 )
 from media_streamer.protocols.hls.state import Init, Part, Segment, Track
-from media_streamer.wire import untyped as ipc
+from media_streamer.wire.media import (
+    End,
+    Event,
+    Events,
+    Format,
+    FromMedia,
+    InitSection,
+    PartReady,
+    SegmentDropped,
+    SegmentReady,
+    TracksReset,
+)
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +54,7 @@ NO_TS_CODECS = ("hvc1", "hev1", "av01", "vp09", "opus", "Opus")
 """HLS carries these in fragmented MP4 only (Apple's HLS authoring specification, 1.5 and 2.3)."""
 
 Container = Literal["ts", "fmp4"]
+_FORMATS: dict[Container, Format] = {"ts": "hls_ts", "fmp4": "hls_fmp4"}
 
 
 class HlsSource:
@@ -76,7 +88,7 @@ class HlsSource:
         self._timer: asyncio.TimerHandle | None = None
         self._configure(access)
         self._link = link
-        self._number = link.subscribe(self.stream, f"hls_{container}", self)
+        self._number = link.subscribe(self.stream, _FORMATS[container], self)
         self._warm = asyncio.get_running_loop().call_later(WARM_SECONDS, self._check_idle)
 
     def touch(self) -> None:
@@ -221,7 +233,7 @@ class HlsSource:
         self._link.release(self._number)
         self.on_lost()
         self._link = link
-        self._number = link.subscribe(self.stream, f"hls_{self.container}", self)
+        self._number = link.subscribe(self.stream, _FORMATS[self.container], self)
 
     def close(self, reason: str) -> None:
         """End the subscription; whoever waits is answered."""
@@ -235,29 +247,34 @@ class HlsSource:
         self._wake()
         self._on_idle(self)
 
-    def on_message(self, message: ipc.Message, payload: bytes) -> None:
-        op = message["op"]
-        if op == "end":
-            self._end(str(message.get("reason", "")))
+    def on_message(self, message: FromMedia) -> None:
+        if not isinstance(message, Events):
             return
-        if op == "reset":
-            self._forget_tracks()
-            return
-        name = message.get("track")
-        if not isinstance(name, str):
-            return
-        track = self.tracks.get(name) or self._new_track(name)
-        if op == "part":
-            track.add_part(_part(message))
-        elif op == "segment":
-            track.add_segment(_segment(message))
-        elif op == "drop":
-            track.drop(message["msn"])
-        elif op == "init":
-            track.add_init(_init(message))
-            self._former.update(message.get("former") or ())
+        for event in message.events:
+            self._take(event)
         self.version += 1
         self._wake()
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case PartReady():
+                self._track(event.track).add_part(_part(event))
+            case SegmentReady():
+                self._track(event.track).add_segment(_segment(event))
+            case SegmentDropped():
+                self._track(event.track).drop(event.msn)
+            case InitSection():
+                self._track(event.track).add_init(_init(event))
+                self._former.update(event.former)
+            case TracksReset():
+                self._forget_tracks()
+            case End():
+                self._end(event.reason)
+            case _:
+                log.error("stream %s: HLS has no %s", self.stream, event)
+
+    def _track(self, name: str) -> Track:
+        return self.tracks.get(name) or self._new_track(name)
 
     def find_track(self, name: str) -> Track | None:
         """By its name, or by one that it had: players know the name of when they came."""
@@ -365,45 +382,45 @@ def _release(waiter: asyncio.Future[None]) -> None:
         waiter.set_result(None)
 
 
-def _init(message: dict[str, Any]) -> Init:
+def _init(message: InitSection) -> Init:
     return Init(
-        number=message["n"],
-        path=message.get("path") or "",
-        codecs=message.get("codecs") or "",
-        width=message.get("width") or 0,
-        height=message.get("height") or 0,
-        fps=message.get("fps") or 0.0,
-        bandwidth=message.get("bandwidth") or 0,
-        channels=message.get("channels") or 0,
-        sample_rate=message.get("sample_rate") or 0,
-        language=message.get("language") or "",
+        number=message.number,
+        path=message.path,
+        codecs=message.codecs,
+        width=message.width,
+        height=message.height,
+        fps=message.fps,
+        bandwidth=message.bandwidth,
+        channels=message.channels,
+        sample_rate=message.sample_rate,
+        language=message.language,
     )
 
 
-def _part(message: dict[str, Any]) -> Part:
+def _part(message: PartReady) -> Part:
     return Part(
-        msn=message["msn"],
-        index=message["index"],
-        duration=message["duration"],
-        independent=bool(message["independent"]),
-        path=message["path"],
-        offset=message["offset"],
-        size=message["size"],
-        init=message.get("init"),
-        discontinuity=message.get("discontinuity"),
-        discontinuities=message.get("discontinuities"),
+        msn=message.msn,
+        index=message.index,
+        duration=message.duration,
+        independent=message.independent,
+        path=message.path,
+        offset=message.offset,
+        size=message.size,
+        init=message.init,
+        discontinuity=message.discontinuity,
+        discontinuities=message.discontinuities,
     )
 
 
-def _segment(message: dict[str, Any]) -> Segment:
+def _segment(message: SegmentReady) -> Segment:
     return Segment(
-        msn=message["msn"],
-        start_utc_ms=message["start_utc_ms"],
-        duration=message["duration"],
-        path=message["path"],
-        size=message["size"],
-        discontinuity=bool(message["discontinuity"]),
-        init=message.get("init") or 0,
-        discontinuities=message.get("discontinuities"),
-        bandwidth=message.get("bandwidth") or 0,
+        msn=message.msn,
+        start_utc_ms=message.start_utc_ms,
+        duration=message.duration,
+        path=message.path,
+        size=message.size,
+        discontinuity=message.discontinuity,
+        init=message.init,
+        discontinuities=message.discontinuities,
+        bandwidth=message.bandwidth,
     )

@@ -4,7 +4,8 @@ import asyncio
 
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.media_link import MediaLink
-from media_streamer.wire import untyped as ipc
+from media_streamer.wire.channel import ChannelClosed
+from media_streamer.wire.media import AskPreview, FromMedia, Preview
 
 TIMEOUT_SECONDS = 8.0
 """Decoding one key frame takes milliseconds; an on-demand stream has to start first."""
@@ -14,9 +15,9 @@ class _Answer:
     def __init__(self) -> None:
         self.picture: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
-    def on_message(self, message: ipc.Message, payload: bytes) -> None:
-        if not self.picture.done():
-            self.picture.set_result(payload if message.get("ok") else b"")
+    def on_message(self, message: FromMedia) -> None:
+        if isinstance(message, Preview) and not self.picture.done():
+            self.picture.set_result(message.picture or b"")
 
     def on_lost(self) -> None:
         if not self.picture.done():
@@ -28,8 +29,8 @@ async def fetch_preview(access: Access, link: MediaLink) -> bytes:
     answer = _Answer()
     try:
         await link.wait_connected(TIMEOUT_SECONDS)
-        number = link.request({"op": "preview", "stream": access.stream}, answer)
-    except (TimeoutError, ipc.ChannelClosed) as error:
+        number = link.request(lambda number: AskPreview(number, access.stream), answer)
+    except (TimeoutError, ChannelClosed) as error:
         raise AccessDenied(503, "unavailable", "The media worker does not answer") from error
     try:
         picture = await asyncio.wait_for(answer.picture, TIMEOUT_SECONDS)

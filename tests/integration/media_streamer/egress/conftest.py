@@ -29,11 +29,31 @@ from media_streamer.media.settings import OutputSettings
 from media_streamer.media.track import describe_tracks
 from media_streamer.media.wall_clock import WallClock
 from media_streamer.wire import untyped as ipc
+from media_streamer.wire.channel import Channel, ChannelClosed, listen
+from media_streamer.wire.media import (
+    MEDIA_SIDE,
+    Accepted,
+    AskPreview,
+    Chunk,
+    Events,
+    FromEgress,
+    FromMedia,
+    Header,
+    Preview,
+    Publish,
+    PublishedBytes,
+    PublishEnd,
+    Refused,
+    Subscribe,
+    Unsubscribe,
+)
 from msgspec.structs import replace
 
 from tests.support.forked import ForkServer
 from tests.support.ports import free_port
 from tests.support.process import Process
+
+Tell = Callable[[FromMedia], None]
 
 FRAME_SECONDS = 0.04
 """The footage has 25 frames a second; one chunk of the fake is one frame."""
@@ -136,12 +156,12 @@ class FakeMedia:
         self.speed = 1.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
-        self._channels: set[ipc.Channel] = set()
-        self.script: Callable[[ipc.Channel, ipc.Message], Awaitable[None]] | None = None
+        self._workers: set[_EgressWorker] = set()
+        self.script: Callable[[Tell, Subscribe], Awaitable[None]] | None = None
 
     async def start(self) -> None:
         self.path.unlink(missing_ok=True)
-        self._server = await ipc.listen(self.path, self._serve)
+        self._server = await listen(self.path, lambda: _EgressWorker(self).channel)
 
     async def stop(self) -> None:
         """As a crash looks from outside: every channel closed, nobody listens."""
@@ -149,42 +169,30 @@ class FakeMedia:
         self._server.close()
         for task in list(self._tasks):
             task.cancel()
-        for channel in list(self._channels):
-            await channel.close()
+        for worker in list(self._workers):
+            await worker.channel.close()
         self.path.unlink(missing_ok=True)
 
-    async def _serve(self, channel: ipc.Channel) -> None:
-        self._channels.add(channel)
-        tasks: dict[int, asyncio.Task[None]] = {}
-        try:
-            while True:
-                message, payload = await channel.receive()
-                number = message["id"]
-                match message["op"]:
-                    case "subscribe" if self.script and message["format"].startswith("hls"):
-                        tasks[number] = self._spawn(self.script(channel, message))
-                    case "subscribe":
-                        tasks[number] = self._spawn(self._play(channel, message))
-                    case "unsubscribe":
-                        tasks.pop(number).cancel()
-                    case "publish" if self.publishers:
-                        refusal = {"op": "refused", "id": number, "code": "already_published"}
-                        channel.send(refusal)
-                    case "publish":
-                        self.publishers += 1
-                        channel.send({"op": "accepted", "id": number})
-                    case "data":
-                        self.received += payload
-                    case "eof":
-                        self.publishers -= 1
-                        self.finished.set()
-                    case "preview":
-                        ok = bool(self.picture)
-                        channel.send({"op": "preview", "id": number, "ok": ok}, self.picture)
-        finally:
-            self._channels.discard(channel)
-            for task in tasks.values():
-                task.cancel()
+    def take(self, worker: "_EgressWorker", message: FromEgress) -> None:
+        number, tell = message.id, worker.channel.send
+        match message:
+            case Subscribe(format=form):
+                play = self.script if self.script and form.startswith("hls") else self._play
+                worker.tasks[number] = self._spawn(play(worker.tell, message))
+            case Unsubscribe():
+                worker.tasks.pop(number).cancel()
+            case Publish() if self.publishers:
+                tell(Refused(number, "already_published"))
+            case Publish():
+                self.publishers += 1
+                tell(Accepted(number))
+            case PublishedBytes(data=data):
+                self.received += data
+            case PublishEnd():
+                self.publishers -= 1
+                self.finished.set()
+            case AskPreview():
+                tell(Preview(number, self.picture or None))
 
     def _spawn(self, coroutine: Any) -> asyncio.Task[None]:
         task = asyncio.create_task(coroutine)
@@ -192,19 +200,41 @@ class FakeMedia:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _play(self, channel: ipc.Channel, message: ipc.Message) -> None:
-        number, media = message["id"], self.canned[message["format"]]
-        channel.send({"op": "header", "id": number}, media.header)
+    async def _play(self, tell: Tell, message: Subscribe) -> None:
+        number, media = message.id, self.canned[message.format]
+        tell(Events(number, [Header(media.header)]))
         now = self._frame()
         first = max(i for i in range(now) if media.chunks[i][0])
         for position in range(first, len(media.chunks)):
             due = self.started + (position + 1) * FRAME_SECONDS / self.speed
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             key, data = media.chunks[position]
-            channel.send({"op": "chunk", "id": number, "key": key}, data)
+            tell(Events(number, [Chunk(key, [data])]))
 
     def _frame(self) -> int:
         return int((time.monotonic() - self.started) * self.speed / FRAME_SECONDS)
+
+
+class _EgressWorker:
+    """The worker's end of its channel to the fake."""
+
+    def __init__(self, media: FakeMedia) -> None:
+        self._media = media
+        self.tasks: dict[int, asyncio.Task[None]] = {}
+        self.channel: Channel[FromMedia, FromEgress] = Channel(MEDIA_SIDE, self)
+        media._workers.add(self)
+
+    def tell(self, message: FromMedia) -> None:
+        with contextlib.suppress(ChannelClosed):
+            self.channel.send(message)
+
+    def on_message(self, message: FromEgress) -> None:
+        self._media.take(self, message)
+
+    def on_closed(self, reason: str) -> None:
+        self._media._workers.discard(self)
+        for task in self.tasks.values():
+            task.cancel()
 
 
 @dataclass
@@ -430,14 +460,11 @@ class Source:
             self.output.flush()
             await asyncio.sleep(FLUSH_SECONDS)
 
-    async def serve(self, channel, message) -> None:
-        """What a media worker does with `subscribe`."""
-
-        def sink(event, payload) -> None:
-            with contextlib.suppress(Exception):
-                channel.send({**event, "id": message["id"]}, payload)
-
-        subscription = self.output.subscribe(message["format"], sink)
+    async def serve(self, tell: Tell, message: Subscribe) -> None:
+        """What a media worker does with it."""
+        subscription = self.output.subscribe(
+            message.format, lambda events: tell(Events(message.id, list(events)))
+        )
         try:
             await asyncio.Event().wait()
         finally:

@@ -9,32 +9,60 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
-from media_streamer.wire.untyped import Channel, ChannelClosed, Peer, connect, listen
+from media_streamer.wire import untyped
+from media_streamer.wire.channel import Channel, connect
+from media_streamer.wire.media import (
+    EGRESS_SIDE,
+    Accepted,
+    Chunk,
+    Event,
+    Events,
+    Format,
+    FromEgress,
+    FromMedia,
+    Header,
+    Preview,
+    Refused,
+    Subscribe,
+)
+from media_streamer.wire.untyped import Peer
 
 from tests.support.ports import free_port
 
 Json = dict[str, Any]
+Kind = TypeVar("Kind")
 
 
 class Feed:
     """What one subscription, publication or preview request got from the worker."""
 
     def __init__(self) -> None:
-        self.messages: list[tuple[Json, bytes]] = []
+        self.messages: list[Event | Accepted | Refused | Preview] = []
 
-    def ops(self, op: str) -> list[tuple[Json, bytes]]:
-        return [item for item in self.messages if item[0]["op"] == op]
+    def of(self, kind: type[Kind]) -> list[Kind]:
+        return [item for item in self.messages if isinstance(item, kind)]
 
     @property
     def media(self) -> bytes:
         """Header and chunks in order: a file of the format."""
-        return b"".join(data for message, data in self.messages if message["op"] in _MEDIA)
+        found = [m.packets if isinstance(m, Chunk) else [m.data] for m in self.of(Chunk | Header)]
+        return b"".join(packet for packets in found for packet in packets)
 
 
-_MEDIA = ("header", "chunk")
+class Egress:
+    """The test in the place of an egress worker: the receiver of its channel."""
+
+    def __init__(self) -> None:
+        self.feeds: dict[int, Feed] = {}
+
+    def on_message(self, message: FromMedia) -> None:
+        told = message.events if isinstance(message, Events) else [message]
+        self.feeds.setdefault(message.id, Feed()).messages.extend(told)
+
+    def on_closed(self, reason: str) -> None: ...
 
 
 class Worker:
@@ -51,12 +79,12 @@ class Worker:
         self.process: asyncio.subprocess.Process
         self.vods: dict[str, list[str]] = {}
         self._connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._egress: Channel | None = None
-        self._feeds: dict[int, Feed] = {}
+        self._egress = Egress()
+        self._media: Channel[FromEgress, FromMedia] | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        self._server = await listen(self.runtime / "control.sock", self._control)
+        self._server = await untyped.listen(self.runtime / "control.sock", self._control)
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "media_streamer.media.worker",
             "--runtime", str(self.runtime), "--id", "0",
@@ -76,13 +104,13 @@ class Worker:
             await self.process.wait()
             raise
         finally:
-            if self._egress:
-                await self._egress.close()
+            if self._media:
+                await self._media.close()
             self._server.close()
             await asyncio.gather(*self._tasks, return_exceptions=True)
         return status
 
-    async def _control(self, channel: Channel) -> None:
+    async def _control(self, channel: untyped.Channel) -> None:
         peer = self.peer = Peer(channel)
 
         async def hello(message: Json) -> Json:
@@ -119,29 +147,22 @@ class Worker:
         config = {"name": name, "inputs": listed, **options}
         await self.peer.call("stream.apply", name=name, config=config, vods=self.vods, epoch=1)
 
-    async def egress(self) -> Channel:
-        if self._egress is None:
-            self._egress = await connect(self.runtime / "media-0.sock")
-            self._tasks.append(asyncio.create_task(self._read_egress(self._egress)))
-        return self._egress
+    async def media(self) -> Channel[FromEgress, FromMedia]:
+        if self._media is None:
+            self._media = await connect(self.runtime / "media-0.sock", EGRESS_SIDE, self._egress)
+        return self._media
 
-    async def _read_egress(self, channel: Channel) -> None:
-        with contextlib.suppress(ChannelClosed):
-            while True:
-                message, payload = await channel.receive()
-                self._feeds.setdefault(message["id"], Feed()).messages.append((message, payload))
-
-    async def send(self, op: str, payload: bytes = b"", **fields: Any) -> None:
-        channel = await self.egress()
-        channel.send({"op": op, **fields}, payload)
+    async def send(self, message: FromEgress) -> None:
+        channel = await self.media()
+        channel.send(message)
         await channel.drain()
 
     def feed(self, number: int) -> Feed:
-        return self._feeds.setdefault(number, Feed())
+        return self._egress.feeds.setdefault(number, Feed())
 
-    async def subscribe(self, number: int, stream: str, form: str) -> Feed:
-        feed = self._feeds[number] = Feed()
-        await self.send("subscribe", id=number, stream=stream, format=form)
+    async def subscribe(self, number: int, stream: str, form: Format) -> Feed:
+        feed = self._egress.feeds[number] = Feed()
+        await self.send(Subscribe(number, stream, form))
         return feed
 
     async def until(self, what: Callable[[], Any], seconds: float = 20) -> Any:

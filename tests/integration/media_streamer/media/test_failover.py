@@ -2,6 +2,8 @@
 
 import asyncio
 
+from media_streamer.wire.media import Chunk, End, Unsubscribe
+
 
 def shown(worker, name: str, index: int) -> bool:
     inputs = worker.stats.get(name, {}).get("inputs", [])
@@ -99,9 +101,9 @@ async def test_a_stream_on_demand_runs_while_it_is_watched(worker) -> None:
     await worker.apply("demand", "fake://fake", static=False, clients_timeout=1)
     await worker.until(lambda: worker.stats.get("demand", {}).get("status") == "waiting")
     feed = await worker.subscribe(1, "demand", "flv")
-    await worker.until(lambda: feed.ops("chunk"))
+    await worker.until(lambda: feed.of(Chunk))
     await worker.running("demand")
-    await worker.send("unsubscribe", id=1)
+    await worker.send(Unsubscribe(1))
     await worker.until(lambda: worker.stats["demand"]["status"] == "waiting")
     assert not worker.stats["demand"]["inputs"][0]["active"]
     await worker.peer.call("stream.start", name="demand")
@@ -136,7 +138,7 @@ async def test_disabling_ends_and_enabling_starts(worker) -> None:
     await worker.running("switch")
     feed = await worker.subscribe(1, "switch", "flv")
     await worker.apply("switch", "fake://fake", disabled=True)
-    await worker.until(lambda: feed.ops("end"))
+    await worker.until(lambda: feed.of(End))
     await worker.until(lambda: worker.stats["switch"]["status"] == "waiting")
     await worker.apply("switch", "fake://fake")
     await worker.running("switch")

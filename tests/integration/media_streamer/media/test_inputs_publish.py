@@ -5,6 +5,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from media_streamer.wire.media import (
+    Accepted,
+    Chunk,
+    End,
+    Publish,
+    PublishedBytes,
+    PublishEnd,
+    Refused,
+)
 
 
 @pytest.fixture(scope="session")
@@ -24,15 +33,13 @@ async def send(worker, number: int, data: bytes, *, seconds: float = 0.0, piece:
     """Relay `data` in pieces, evenly over `seconds`."""
     count = max(1, len(data) // piece)
     for start in range(0, len(data), piece):
-        await worker.send("data", data[start : start + piece], id=number)
+        await worker.send(PublishedBytes(number, data[start : start + piece]))
         if seconds:
             await asyncio.sleep(seconds / count)
 
 
 async def publish(worker, number: int, stream: str, container: str):
-    await worker.send(
-        "publish", id=number, stream=stream, container=container, remote="192.0.2.7", user_agent="t"
-    )
+    await worker.send(Publish(number, stream, container, "192.0.2.7", "t"))
     feed = worker.feed(number)
     await worker.until(lambda: feed.messages)
     return feed
@@ -43,10 +50,10 @@ async def test_the_first_picture_comes_quickly(worker, footage, container) -> No
     await worker.apply("pub", "publish://")
     player = await worker.subscribe(2, "pub", "ts")
     feed = await publish(worker, 1, "pub", container)
-    assert feed.ops("accepted")
+    assert feed.of(Accepted)
     # The first key frame is 105 kB; some frames more and no end: nothing may wait for the rest.
     await send(worker, 1, footage[container][:150_000])
-    await worker.until(lambda: player.ops("chunk"), 3)
+    await worker.until(lambda: player.of(Chunk), 3)
     stats = await worker.running("pub")
     assert stats["published_from"] == "192.0.2.7"
     assert [t["codec"] for t in stats["inputs"][0]["media_info"]["tracks"]] == ["h264", "aac"]
@@ -54,14 +61,14 @@ async def test_the_first_picture_comes_quickly(worker, footage, container) -> No
 
 async def test_a_second_publisher_is_refused_until_the_first_leaves(worker, footage) -> None:
     await worker.apply("pub", "publish://")
-    assert (await publish(worker, 1, "pub", "flv")).ops("accepted")
+    assert (await publish(worker, 1, "pub", "flv")).of(Accepted)
     await send(worker, 1, footage["flv"][:200_000])
     await worker.running("pub")
     second = await publish(worker, 2, "pub", "flv")
-    assert [message["code"] for message, _ in second.ops("refused")] == ["already_published"]
-    await worker.send("eof", id=1)
+    assert second.of(Refused) == [Refused(2, "already_published")]
+    await worker.send(PublishEnd(1))
     await worker.until(lambda: worker.stats["pub"]["status"] != "running")
-    assert (await publish(worker, 3, "pub", "flv")).ops("accepted")
+    assert (await publish(worker, 3, "pub", "flv")).of(Accepted)
     await send(worker, 3, footage["flv"][:200_000])
     await worker.running("pub")
     assert worker.stats["pub"]["input"]["input_switches"] == 1
@@ -71,7 +78,7 @@ async def test_a_publisher_that_breaks_off_inside_a_packet(worker, footage) -> N
     await worker.apply("pub", "publish://")
     await publish(worker, 1, "pub", "flv")
     await send(worker, 1, footage["flv"][:123_457])
-    await worker.send("eof", id=1)
+    await worker.send(PublishEnd(1))
     await worker.until(lambda: "the publisher left" in worker.log)
     await worker.until(lambda: worker.stats.get("pub", {}).get("status") == "waiting")
     assert "source_error" not in worker.stats["pub"]
@@ -88,8 +95,8 @@ async def test_garbage_is_refused_with_a_reason(worker, container, garbage) -> N
     await worker.apply("pub", "publish://")
     await publish(worker, 1, "pub", container)
     await send(worker, 1, garbage)
-    await worker.until(lambda: worker.feed(1).ops("end"), 5)
-    assert worker.feed(1).ops("end")[0][0]["reason"]
+    await worker.until(lambda: worker.feed(1).of(End), 5)
+    assert worker.feed(1).of(End)[0].reason
     assert "pub: input publish://" in worker.log
     await publish(worker, 2, "pub", container)
 
@@ -125,9 +132,9 @@ async def test_a_publisher_without_audio_starts_soon(
 async def test_a_stream_without_publish_input_refuses(worker) -> None:
     await worker.apply("pull", "fake://fake")
     feed = await publish(worker, 1, "pull", "flv")
-    assert feed.ops("refused")[0][0]["code"] == "not_publishable"
+    assert feed.of(Refused)[0].code == "not_publishable"
     feed = await publish(worker, 2, "nowhere", "flv")
-    assert feed.ops("refused")[0][0]["code"] == "not_found"
+    assert feed.of(Refused)[0].code == "not_found"
 
 
 async def test_a_publisher_that_floods_is_cut_off(worker, footage) -> None:
@@ -136,7 +143,7 @@ async def test_a_publisher_that_floods_is_cut_off(worker, footage) -> None:
     header = footage["flv"][:13]
     # A tag that never ends: the demuxer waits for its 16 MB while more and more arrives.
     await send(worker, 1, header + b"\x09\xff\xff\xff" + bytes(40_000_000), piece=1_000_000)
-    await worker.until(lambda: worker.feed(1).ops("end"))
+    await worker.until(lambda: worker.feed(1).of(End))
 
 
 async def test_a_publisher_takes_over_from_a_file_and_gives_back(worker, footage, bunny) -> None:
@@ -147,7 +154,7 @@ async def test_a_publisher_takes_over_from_a_file_and_gives_back(worker, footage
     await publish(worker, 1, "mix", "ts")
     await send(worker, 1, footage["ts"][:1_000_000])
     await worker.until(lambda: worker.stats["mix"]["inputs"][0]["active"])
-    await worker.send("eof", id=1)
+    await worker.send(PublishEnd(1))
     await worker.until(lambda: worker.stats["mix"]["inputs"][1]["active"])
     assert worker.stats["mix"]["input"]["input_switches"] == 2
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import av
 import pytest
+from media_streamer.wire.media import AskPreview, Chunk, Preview
 
 
 def decode(ffmpeg: str, path: Path) -> None:
@@ -26,8 +27,8 @@ async def test_what_is_sent_can_be_decoded(worker, ffmpeg, bunny, tmp_path, form
     feeds = {name: await worker.subscribe(n, name, form) for n, name in enumerate(names)}
     for name, feed in feeds.items():
         # More than one pass of the footage, which is 5.3 s long.
-        await worker.until(lambda feed=feed: len(feed.ops("chunk")) > 160)
-        assert feed.ops("chunk")[0][0]["key"]
+        await worker.until(lambda feed=feed: len(feed.of(Chunk)) > 160)
+        assert feed.of(Chunk)[0].key
         path = tmp_path / f"{name}.{form}"
         path.write_bytes(feed.media)
         decode(ffmpeg, path)
@@ -41,8 +42,8 @@ async def test_dts_never_goes_back_over_a_switch(worker, tmp_path) -> None:
     for index in (1, 0, 1):
         await worker.peer.call("stream.select_input", name="s", index=index)
         await worker.until(lambda index=index: worker.stats["s"]["inputs"][index]["active"])
-        chunks = len(feed.ops("chunk"))
-        await worker.until(lambda chunks=chunks: len(feed.ops("chunk")) > chunks + 30)
+        chunks = len(feed.of(Chunk))
+        await worker.until(lambda chunks=chunks: len(feed.of(Chunk)) > chunks + 30)
     path = tmp_path / "s.ts"
     path.write_bytes(feed.media)
 
@@ -57,11 +58,10 @@ async def test_dts_never_goes_back_over_a_switch(worker, tmp_path) -> None:
 async def test_a_preview_is_a_jpeg(worker) -> None:
     await worker.apply("p", "fake://fake")
     await worker.running("p")
-    await worker.send("preview", id=5, stream="p")
-    await worker.until(lambda: worker.feed(5).ops("preview"))
-    message, picture = worker.feed(5).ops("preview")[0]
-    assert message["ok"]
-    assert picture.startswith(b"\xff\xd8")
-    await worker.send("preview", id=6, stream="none")
-    await worker.until(lambda: worker.feed(6).ops("preview"))
-    assert not worker.feed(6).ops("preview")[0][0]["ok"]
+    await worker.send(AskPreview(5, "p"))
+    await worker.until(lambda: worker.feed(5).of(Preview))
+    (preview,) = worker.feed(5).of(Preview)
+    assert preview.picture.startswith(b"\xff\xd8")
+    await worker.send(AskPreview(6, "none"))
+    await worker.until(lambda: worker.feed(6).of(Preview))
+    assert worker.feed(6).of(Preview) == [Preview(6, None)]

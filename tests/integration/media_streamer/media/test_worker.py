@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from media_api.status import StreamStats
+from media_streamer.wire.media import MEDIA_SIDE, Chunk, End, PublishedBytes
 
 
 def thread_count(pid: int) -> int:
@@ -40,26 +41,33 @@ async def test_one_encoder_serves_all_fake_streams(worker) -> None:
 async def test_removing_a_stream_ends_its_subscriptions(worker) -> None:
     await worker.apply("gone", "fake://fake")
     feed = await worker.subscribe(1, "gone", "flv")
-    await worker.until(lambda: feed.ops("chunk"))
+    await worker.until(lambda: feed.of(Chunk))
     await worker.peer.call("stream.remove", name="gone")
-    await worker.until(lambda: feed.ops("end"))
-    assert feed.ops("end")[0][0]["reason"] == "stream_removed"
+    await worker.until(lambda: feed.of(End))
+    assert feed.of(End)[0].reason == "stream_removed"
 
 
 @pytest.mark.parametrize(
     ("stream", "form", "reason"),
-    [("none", "flv", "not_found"), ("off", "flv", "disabled"), ("off", "avi", "unknown_format")],
+    [("none", "flv", "not_found"), ("off", "flv", "disabled")],
 )
 async def test_a_subscription_that_cannot_be_is_ended(worker, stream, form, reason) -> None:
     await worker.apply("off", "fake://fake", disabled=True)
     feed = await worker.subscribe(7, stream, form)
-    await worker.until(lambda: feed.ops("end"))
-    assert feed.ops("end")[0][0]["reason"] == reason
+    await worker.until(lambda: feed.of(End))
+    assert feed.of(End)[0].reason == reason
 
 
-async def test_unknown_messages_do_no_harm(worker) -> None:
-    await worker.send("nonsense", id=1)
-    await worker.send("subscribe", stream="x")
-    await worker.send("data", b"xx", id=99)
+async def test_broken_messages_end_their_channel_alone(worker) -> None:
     await worker.apply("alive", "fake://fake")
-    await worker.running("alive")
+    feed = await worker.subscribe(1, "alive", "ts")
+    await worker.until(lambda: feed.of(Chunk))
+    await worker.send(PublishedBytes(99, b"nobody has this number"))
+    for sent in (b"GET / HTTP/1.1\r\n\r\n", MEDIA_SIDE.preamble + b"\0\0\0\x02\x91\xa1"):
+        reader, writer = await asyncio.open_unix_connection(worker.runtime / "media-0.sock")
+        writer.write(sent)
+        assert await asyncio.wait_for(reader.read(), 10) == MEDIA_SIDE.preamble
+        writer.close()
+    seen = len(feed.of(Chunk))
+    await worker.until(lambda: len(feed.of(Chunk)) > seen + 5)
+    assert worker.log.count("the channel is closed") == 2

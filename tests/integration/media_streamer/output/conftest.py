@@ -5,16 +5,18 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 import pytest
 from media_streamer.media.frame import TIME_BASE, Frame
 from media_streamer.media.output import StreamOutput
 from media_streamer.media.settings import OutputSettings
+from media_streamer.wire.media import Chunk, Event, Header, SegmentReady
 
 from tests.support.clips import footage
 
+Kind = TypeVar("Kind", bound=Event)
 FLUSH_TICKS = TIME_BASE * 40 // 1000
 
 
@@ -23,24 +25,11 @@ class Collector:
     """An output and what its sinks got, by format."""
 
     output: StreamOutput
-    messages: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    payloads: dict[str, list[bytes]] = field(default_factory=dict)
+    messages: dict[str, list[Event]] = field(default_factory=dict)
 
     def subscribe(self, *formats: str) -> None:
         for name in formats:
-            messages = self.messages.setdefault(name, [])
-            payloads = self.payloads.setdefault(name, [])
-
-            def sink(
-                message: dict[str, Any],
-                payload: bytes,
-                messages: list[dict[str, Any]] = messages,
-                payloads: list[bytes] = payloads,
-            ) -> None:
-                messages.append(message)
-                payloads.append(payload)
-
-            self.output.subscribe(name, sink)
+            self.output.subscribe(name, self.messages.setdefault(name, []).extend)
 
     def push(self, frames: list[Frame]) -> None:
         """Push with a flush every 40 ms of media, as the worker does."""
@@ -53,17 +42,25 @@ class Collector:
         self.output.flush()
 
     def bytes(self, name: str) -> bytes:
-        return b"".join(self.payloads[name])
+        """Headers and chunks of an endless format."""
+        return b"".join(map(bytes_of, self.messages[name]))
 
-    def of(self, name: str, op: str, track: str | None = None) -> list[dict[str, Any]]:
+    def of(self, name: str, kind: type[Kind], track: str | None = None) -> list[Kind]:
         return [
             message
             for message in self.messages[name]
-            if message["op"] == op and track in (None, message.get("track"))
+            if isinstance(message, kind) and track in (None, getattr(message, "track", None))
         ]
 
     def segments(self, name: str, track: str) -> list[bytes]:
-        return [Path(m["path"]).read_bytes() for m in self.of(name, "segment", track)]
+        return [Path(m.path).read_bytes() for m in self.of(name, SegmentReady, track)]
+
+
+def bytes_of(message: Event) -> bytes:
+    """What a viewer is sent for it."""
+    if isinstance(message, Chunk):
+        return b"".join(message.packets)
+    return message.data if isinstance(message, Header) else b""
 
 
 @pytest.fixture(scope="session")

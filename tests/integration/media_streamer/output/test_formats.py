@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from media_streamer.media.formats import FORMATS
 from media_streamer.syntax import boxes
+from media_streamer.wire.media import Chunk, InitSection, PartReady, SegmentReady
 
 from tests.support.clips import Clip, read_clip
 
-from .conftest import Collector
+from .conftest import Collector, bytes_of
 from .ts_checker import check_ts
 
 SMALL = ("-s", "320x180")
@@ -75,13 +76,9 @@ def test_mpegts(
     assert report.problems == []
     assert decode(data, "mpegts") == expected(name, clip, NOT_IN_TS)
     assert decode_errors(data, "ts") == ""
-    chunks = [
-        (message, payload)
-        for message, payload in zip(collected.messages["ts"], collected.payloads["ts"], strict=True)
-        if message["op"] == "chunk"
-    ]
+    chunks = collected.of("ts", Chunk)
     # 1 s GOPs of a clip of 3 s; sound alone can start anywhere.
-    keys = [payload for message, payload in chunks if message["key"]]
+    keys = [bytes_of(chunk) for chunk in chunks if chunk.key]
     assert len(keys) == len(chunks) if name == "aac" else len(keys) >= 3
     if name in NOT_IN_TS:
         return
@@ -103,18 +100,18 @@ def test_flv(name: str, clip: Clip, collected: Collector, decode: Callable[..., 
 def test_hls_ts(
     name: str, clip: Clip, collected: Collector, decode_errors: Callable[..., str]
 ) -> None:
-    (init,) = collected.of("hls_ts", "init")
+    (init,) = collected.of("hls_ts", InitSection)
     carried = [t for t in clip.tracks if t.kind not in NOT_IN_TS.get(name, set())]
-    assert init["track"] == "".join(track.name for track in carried)
-    assert init["codecs"] == ",".join(track.codec_string for track in carried)
-    segments = collected.segments("hls_ts", init["track"])
+    assert init.track == "".join(track.name for track in carried)
+    assert init.codecs == ",".join(track.codec_string for track in carried)
+    segments = collected.segments("hls_ts", init.track)
     assert len(segments) >= 3
     assert check_ts(b"".join(segments)).problems == [], "counters go on from segment to segment"
     for segment in segments:
         assert segment[1:3] == b"\x40\x00", "PAT first"
         assert check_ts(segment).problems == []
         assert decode_errors(segment, "ts") == ""
-    check_messages(collected, "hls_ts", init["track"])
+    check_messages(collected, "hls_ts", init.track)
 
 
 def test_hls_fmp4(
@@ -125,15 +122,15 @@ def test_hls_fmp4(
 ) -> None:
     numbers = []
     for track in clip.tracks:
-        (init,) = collected.of("hls_fmp4", "init", track.name)
-        assert init["codecs"] == track.codec_string
+        (init,) = collected.of("hls_fmp4", InitSection, track.name)
+        assert init.codecs == track.codec_string
         segments = collected.segments("hls_fmp4", track.name)
-        whole = Path(init["path"]).read_bytes() + b"".join(segments)
+        whole = Path(init.path).read_bytes() + b"".join(segments)
         lost = clip.count(track.kind) - decode(whole, "mp4")[track.kind]
         # Sound that arrives before the first key frame belongs to no segment.
         assert lost == 0 if track.kind == "video" else 0 <= lost <= 8
         assert decode_errors(whole, "mp4") == ""
-        numbers.append([m["msn"] for m in collected.of("hls_fmp4", "segment", track.name)])
+        numbers.append([m.msn for m in collected.of("hls_fmp4", SegmentReady, track.name)])
         check_messages(collected, "hls_fmp4", track.name)
         check_parts(collected, track.name)
     assert all(found == numbers[0] for found in numbers), "aligned"
@@ -147,40 +144,40 @@ def test_preview(clip: Clip, collected: Collector) -> None:
 
 
 def check_messages(collected: Collector, name: str, track: str) -> None:
-    found = collected.of(name, "segment", track)
-    assert not any(message["discontinuity"] for message in found)
+    found = collected.of(name, SegmentReady, track)
+    assert not any(message.discontinuity for message in found)
     for message in found:
-        assert message["size"] == Path(message["path"]).stat().st_size
-        assert message["init"] == 0
-        assert message["duration"] < 1.6
-        assert message["bandwidth"] == round(message["size"] * 8 / message["duration"])
+        assert message.size == Path(message.path).stat().st_size
+        assert message.init == 0
+        assert message.duration < 1.6
+        assert message.bandwidth == round(message.size * 8 / message.duration)
     for before, after in pairwise(found):
-        assert before["duration"] > 0.8
-        assert after["msn"] == before["msn"] + 1
-        end = before["start_utc_ms"] + before["duration"] * 1000
-        assert after["start_utc_ms"] == pytest.approx(end, abs=3)
+        assert before.duration > 0.8
+        assert after.msn == before.msn + 1
+        end = before.start_utc_ms + before.duration * 1000
+        assert after.start_utc_ms == pytest.approx(end, abs=3)
 
 
 def check_parts(collected: Collector, track: str) -> None:
-    segments = {m["msn"]: m for m in collected.of("hls_fmp4", "segment", track)}
+    segments = {m.msn: m for m in collected.of("hls_fmp4", SegmentReady, track)}
     parts: dict[int, list[dict[str, Any]]] = {}
-    for part in collected.of("hls_fmp4", "part", track):
-        parts.setdefault(part["msn"], []).append(part)
+    for part in collected.of("hls_fmp4", PartReady, track):
+        parts.setdefault(part.msn, []).append(part)
     assert parts.keys() == segments.keys()
     for msn, found in parts.items():
-        assert [part["index"] for part in found] == list(range(len(found)))
-        assert found[0]["independent"]
-        assert all(part["duration"] <= 0.2005 for part in found)
+        assert [part.index for part in found] == list(range(len(found)))
+        assert found[0].independent
+        assert all(part.duration <= 0.2005 for part in found)
         # rfc8216bis 4.4.3.7: all but the last are at least 85 % of the part target.
-        longest = max(part["duration"] for part in found)
-        assert all(part["duration"] >= 0.85 * longest for part in found[:-1])
-        total = sum(part["duration"] for part in found)
-        assert total == pytest.approx(segments[msn]["duration"], abs=0.002)
+        longest = max(part.duration for part in found)
+        assert all(part.duration >= 0.85 * longest for part in found[:-1])
+        total = sum(part.duration for part in found)
+        assert total == pytest.approx(segments[msn].duration, abs=0.002)
         position = 0
-        data = Path(segments[msn]["path"]).read_bytes()
+        data = Path(segments[msn].path).read_bytes()
         for part in found:
-            assert part["offset"] == position
-            position += part["size"]
-            kinds = [k for k, _, _ in boxes.boxes(data, part["offset"], position)]
+            assert part.offset == position
+            position += part.size
+            kinds = [k for k, _, _ in boxes.boxes(data, part.offset, position)]
             assert kinds == [b"moof", b"mdat"]
         assert position == len(data)

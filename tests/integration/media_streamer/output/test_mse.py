@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from media_streamer.wire.media import InitSection, PartReady
 
 from tests.support.clips import Clip, read_clip
 
@@ -56,13 +57,13 @@ def pieces_of(collector: Collector, clip: Clip) -> dict[str, Any]:
     """MIME type, init segment and parts of each track."""
     tracks: dict[str, Any] = {}
     for track in clip.tracks:
-        (init,) = collector.of("hls_fmp4", "init", track.name)
-        pieces = [Path(init["path"]).read_bytes()]
-        for part in collector.of("hls_fmp4", "part", track.name):
-            data = Path(part["path"]).read_bytes()
-            pieces.append(data[part["offset"] : part["offset"] + part["size"]])
+        (init,) = collector.of("hls_fmp4", InitSection, track.name)
+        pieces = [Path(init.path).read_bytes()]
+        for part in collector.of("hls_fmp4", PartReady, track.name):
+            data = Path(part.path).read_bytes()
+            pieces.append(data[part.offset : part.offset + part.size])
         tracks[track.name] = {
-            "type": f'{track.kind}/mp4; codecs="{init["codecs"]}"',
+            "type": f'{track.kind}/mp4; codecs="{init.codecs}"',
             "pieces": [base64.b64encode(piece).decode() for piece in pieces],
         }
     return tracks

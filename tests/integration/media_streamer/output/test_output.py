@@ -4,7 +4,7 @@ import io
 import os
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,22 @@ from media_streamer.media import segment_files
 from media_streamer.media.frame import TIME_BASE, Track
 from media_streamer.media.output import StreamOutput
 from media_streamer.media.settings import OutputSettings
+from media_streamer.wire.media import (
+    Chunk,
+    Event,
+    Gap,
+    Header,
+    InitSection,
+    PartReady,
+    SegmentDropped,
+    SegmentReady,
+    TracksReset,
+)
 from msgspec.structs import replace
 
 from tests.support.clips import Clip, read_clip
 
-from .conftest import Collector
+from .conftest import Collector, bytes_of
 from .ts_checker import check_ts
 
 X264 = ("-s", "320x180", "-c:v", "libx264", "-preset", "veryfast", "-g", "25", "-bf", "2")
@@ -49,12 +60,10 @@ def test_late_subscriber_gets_the_running_gop_at_once(
     collector.push(clip.frames)
     for _ in range(2):
         collector.messages.clear()
-        collector.payloads.clear()
         collector.subscribe(name)
-        ops = [message["op"] for message in collector.messages[name]]
-        assert ops[0] == "header"
-        assert set(ops[1:]) == {"chunk"}
-        assert collector.messages[name][1]["key"]
+        ops = [type(message) for message in collector.messages[name]]
+        assert ops == [Header, Chunk]
+        assert collector.messages[name][1].key
         counts = decode(collector.bytes(name), {"ts": "mpegts", "flv": "flv"}[name])
         assert counts["video"] == sum(f.track == 0 and f.dts >= keys[-1].dts for f in clip.frames)
 
@@ -68,11 +77,7 @@ def test_both_formats_of_one_muxer_share_bytes(
     collector.push(clip.frames)
     collector.output.gap()
     collector.output.flush()
-    continuous = b"".join(
-        p
-        for m, p in zip(collector.messages["ts"], collector.payloads["ts"], strict=True)
-        if m["op"] == "chunk"
-    )
+    continuous = b"".join(map(bytes_of, collector.of("ts", Chunk)))
     segments = b"".join(collector.segments("hls_ts", "v1a1"))
     assert segments in continuous
 
@@ -84,15 +89,15 @@ def test_late_hls_subscriber_has_a_segment_at_once(
     collector.output.set_tracks(clip.tracks)
     collector.push(clip.frames)
     collector.subscribe("hls_ts", "hls_fmp4")
-    assert collector.of("hls_ts", "segment")
-    assert collector.of("hls_fmp4", "segment", "v1")
-    assert collector.of("hls_fmp4", "part", "a1")
+    assert collector.of("hls_ts", SegmentReady)
+    assert collector.of("hls_fmp4", SegmentReady, "v1")
+    assert collector.of("hls_fmp4", PartReady, "a1")
     state = {name: list(messages) for name, messages in collector.messages.items()}
     collector.messages.clear()
     collector.subscribe("hls_ts", "hls_fmp4")
     assert collector.messages == state, "replayed from the state"
-    ops = [message["op"] for message in state["hls_fmp4"]]
-    assert ops[:2] == ["init"] * 2, "who knows a segment knows all tracks"
+    ops = [type(message) for message in state["hls_fmp4"]]
+    assert ops[:2] == [InitSection] * 2, "who knows a segment knows all tracks"
 
 
 def test_gap_is_a_discontinuity_everywhere(clip: Clip, collect: Callable[..., Collector]) -> None:
@@ -105,24 +110,24 @@ def test_gap_is_a_discontinuity_everywhere(clip: Clip, collect: Callable[..., Co
     collector.output.gap()
     collector.output.flush()
     for name in ("ts", "flv"):
-        ops = [message["op"] for message in collector.messages[name]]
-        assert ops.count("gap") == 2
-        after = collector.messages[name][ops.index("gap") + 1 :]
-        assert next(m for m in after if m["op"] == "chunk" and m["key"])
+        ops = [type(message) for message in collector.messages[name]]
+        assert ops.count(Gap) == 2
+        after = collector.messages[name][ops.index(Gap) + 1 :]
+        assert next(m for m in after if isinstance(m, Chunk) and m.key)
     report = check_ts(collector.bytes("ts"))
     assert report.problems == []
     assert sum(jump for _, _, jump in report.pcr) == 2
     for name, track in (("hls_ts", "v1a1"), ("hls_fmp4", "v1"), ("hls_fmp4", "a1")):
-        found = collector.of(name, "segment", track)
-        marks = [m["discontinuity"] for m in found]
-        assert found[0]["discontinuities"] < 20_000, "hls.js hangs on large ones"
-        counts = [m["discontinuities"] - found[0]["discontinuities"] for m in found]
+        found = collector.of(name, SegmentReady, track)
+        marks = [m.discontinuity for m in found]
+        assert found[0].discontinuities < 20_000, "hls.js hangs on large ones"
+        counts = [m.discontinuities - found[0].discontinuities for m in found]
         assert counts == [sum(marks[: index + 1]) for index in range(len(marks))]
         assert marks.count(True) == 1
         assert marks.index(True) == len(marks) // 2
-        numbers = [m["msn"] for m in found]
+        numbers = [m.msn for m in found]
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-        assert len({m["init"] for m in found}) == 1
+        assert len({m.init for m in found}) == 1
 
 
 def test_successor_counts_the_death_as_one_discontinuity(
@@ -138,10 +143,10 @@ def test_successor_counts_the_death_as_one_discontinuity(
         collector.push(clip.shifted(shift * SECONDS).frames)
         collector.output.gap()
         collector.output.flush()
-        found = collector.of("hls_fmp4", "segment", "v1")
-        first_parts = collector.of("hls_fmp4", "part", "v1")
-        counts.append([(m["discontinuities"], m["discontinuity"]) for m in found])
-        assert (first_parts[0]["discontinuities"], first_parts[0]["discontinuity"]) == counts[-1][0]
+        found = collector.of("hls_fmp4", SegmentReady, "v1")
+        first_parts = collector.of("hls_fmp4", PartReady, "v1")
+        counts.append([(m.discontinuities, m.discontinuity) for m in found])
+        assert (first_parts[0].discontinuities, first_parts[0].discontinuity) == counts[-1][0]
     last = counts[0][-1][0]
     assert [mark for _, mark in counts[0]] == [False] * len(counts[0])
     assert counts[1][0] == (last + 1, True)
@@ -160,7 +165,7 @@ def test_changed_picture_size(
     collector.subscribe("ts", "flv", "hls_ts", "hls_fmp4")
     collector.push(clip.frames)
     collector.output.set_tracks(list(clip.tracks))
-    assert not collector.of("ts", "gap"), "the same tracks again change nothing"
+    assert not collector.of("ts", Gap), "the same tracks again change nothing"
     collector.output.set_tracks(other.tracks)
     collector.push(other.frames)
     collector.output.gap()
@@ -171,14 +176,14 @@ def test_changed_picture_size(
     assert sorted(set(report.versions)) == [0, 1]
     assert decode_errors(data, "ts") == ""
     assert decode(data, "mpegts")["video"] == clip.count("video") + other.count("video")
-    assert len(collector.of("flv", "header")) == 2
-    first, second = collector.of("hls_fmp4", "init", "v1")
-    assert (first["width"], second["width"]) == (320, 640)
-    found = collector.of("hls_fmp4", "segment", "v1")
-    changed = next(m for m in found if m["init"] == 1)
-    assert changed["discontinuity"]
-    whole = Path(second["path"]).read_bytes() + b"".join(
-        Path(m["path"]).read_bytes() for m in found if m["init"] == 1
+    assert len(collector.of("flv", Header)) == 2
+    first, second = collector.of("hls_fmp4", InitSection, "v1")
+    assert (first.width, second.width) == (320, 640)
+    found = collector.of("hls_fmp4", SegmentReady, "v1")
+    changed = next(m for m in found if m.init == 1)
+    assert changed.discontinuity
+    whole = Path(second.path).read_bytes() + b"".join(
+        Path(m.path).read_bytes() for m in found if m.init == 1
     )
     assert decode_errors(whole, "mp4") == ""
 
@@ -195,20 +200,20 @@ def test_other_tracks_void_what_hls_subscribers_know(
     collector.output.set_tracks(video)
     collector.push([frame for frame in shifted.frames if frame.track == video[0].number])
     found = collector.messages["hls_fmp4"]
-    since = found[found.index({"op": "reset"}) + 1 :]
-    assert since[0]["op"] == "init"
-    assert {m["track"] for m in since} == {"v1"}
-    assert any(m["op"] == "segment" and m["discontinuity"] for m in since)
+    since = found[found.index(TracksReset()) + 1 :]
+    assert isinstance(since[0], InitSection)
+    assert {m.track for m in since} == {"v1"}
+    assert any(isinstance(m, SegmentReady) and m.discontinuity for m in since)
     # The one multiplex goes on under another name.
     found = collector.messages["hls_ts"]
-    assert {"op": "reset"} not in found
-    numbers = [m["msn"] for m in found if m["op"] == "segment"]
+    assert TracksReset() not in found
+    numbers = [m.msn for m in found if isinstance(m, SegmentReady)]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    assert any(m["op"] == "segment" and m["discontinuity"] for m in found)
+    assert any(isinstance(m, SegmentReady) and m.discontinuity for m in found)
     collector.messages.clear()
     collector.subscribe("hls_ts", "hls_fmp4")
-    assert {m["track"] for m in collector.messages["hls_ts"]} == {"v1"}
-    assert {m["track"] for m in collector.messages["hls_fmp4"]} == {"v1"}
+    assert {m.track for m in collector.messages["hls_ts"]} == {"v1"}
+    assert {m.track for m in collector.messages["hls_fmp4"]} == {"v1"}
 
 
 def test_rates_measured_anew_are_no_change(clip: Clip, collect: Callable[..., Collector]) -> None:
@@ -218,8 +223,8 @@ def test_rates_measured_anew_are_no_change(clip: Clip, collect: Callable[..., Co
     collector.push(clip.frames)
     collector.output.set_tracks([replace(track, bit_rate=1) for track in clip.tracks])
     collector.push(clip.shifted(4 * SECONDS).frames)
-    assert len(collector.of("flv", "header")) == 1
-    assert len(collector.of("hls_fmp4", "init", "v1")) == 1
+    assert len(collector.of("flv", Header)) == 1
+    assert len(collector.of("hls_fmp4", InitSection, "v1")) == 1
 
 
 def test_window_slides_and_files_go_after_a_grace(
@@ -231,11 +236,11 @@ def test_window_slides_and_files_go_after_a_grace(
     collector.subscribe("hls_fmp4", "hls_ts")
     for turn in range(3):
         collector.push(clip.shifted(turn * 3 * SECONDS).frames)
-    found = collector.of("hls_fmp4", "segment", "v1")
-    dropped = collector.of("hls_fmp4", "drop", "v1")
-    assert [m["msn"] for m in dropped] == [m["msn"] for m in found[: len(dropped)]]
+    found = collector.of("hls_fmp4", SegmentReady, "v1")
+    dropped = collector.of("hls_fmp4", SegmentDropped, "v1")
+    assert [m.msn for m in dropped] == [m.msn for m in found[: len(dropped)]]
     assert len(found) - len(dropped) == 3, "one more than a playlist shows"
-    old, kept = Path(found[0]["path"]), Path(found[-1]["path"])
+    old, kept = Path(found[0].path), Path(found[-1].path)
     deadline = time.monotonic() + 5
     assert old.exists()
     while old.exists() and time.monotonic() < deadline:
@@ -268,10 +273,10 @@ def test_full_disk_does_not_stop_the_stream(
     assert all("live/test" in message for message in messages)
     assert check_ts(collector.bytes("ts")).problems == []
     for name, track in (("hls_ts", "v1a1"), ("hls_fmp4", "v1")):
-        found = collector.of(name, "segment", track)
-        assert all(Path(m["path"]).stat().st_size == m["size"] for m in found)
-        assert found[-2]["size"] > 20_000
-        assert [m["msn"] for m in found] == list(range(found[0]["msn"], found[0]["msn"] + 6))
+        found = collector.of(name, SegmentReady, track)
+        assert all(Path(m.path).stat().st_size == m.size for m in found)
+        assert found[-2].size > 20_000
+        assert [m.msn for m in found] == list(range(found[0].msn, found[0].msn + 6))
 
 
 def test_segments_in_a_directory_that_cannot_be_made(
@@ -280,14 +285,14 @@ def test_segments_in_a_directory_that_cannot_be_made(
     (tmp_path / "file").write_bytes(b"")
     output = StreamOutput(OutputSettings("x", tmp_path / "file" / "segments"))
     output.set_tracks(clip.tracks)
-    got: list[str] = []
-    output.subscribe("hls_fmp4", lambda message, payload: got.append(message["op"]))
-    output.subscribe("flv", lambda message, payload: got.append(message["op"]))
+    got: list[Event] = []
+    output.subscribe("hls_fmp4", got.extend)
+    output.subscribe("flv", got.extend)
     for frame in clip.frames:
         output.push([frame])
     output.flush()
     output.close()
-    assert "chunk" in got
+    assert any(isinstance(event, Chunk) for event in got)
     assert "stream x: segments cannot be written" in caplog.text
 
 
@@ -297,8 +302,8 @@ def test_failing_sink_is_dropped_alone(
     collector = collect()
     collector.output.set_tracks(clip.tracks)
 
-    def fail(message: dict[str, Any], payload: bytes) -> None:
-        if message["op"] == "chunk":
+    def fail(events: Sequence[Event]) -> None:
+        if any(isinstance(event, Chunk) for event in events):
             raise ConnectionError("gone")
 
     collector.output.subscribe("ts", fail)
@@ -314,16 +319,16 @@ def test_subscription_close_and_unknown_format(
 ) -> None:
     output = collect().output
     output.set_tracks(clip.tracks)
-    got: list[str] = []
-    subscription = output.subscribe("flv", lambda message, payload: got.append(message["op"]))
+    got: list[Event] = []
+    subscription = output.subscribe("flv", got.extend)
     subscription.close()
     subscription.close()
     for frame in clip.frames:
         output.push([frame])
     output.flush()
-    assert got == ["header"]
+    assert [type(event) for event in got] == [Header]
     with pytest.raises(ValueError, match="dash"):
-        output.subscribe("dash", lambda message, payload: None)
+        output.subscribe("dash", lambda events: None)
 
 
 def test_reconfigure_takes_effect_without_a_break(
@@ -344,11 +349,11 @@ def test_reconfigure_takes_effect_without_a_break(
     )
     for turn in range(1, 4):
         collector.push(clip.shifted(turn * 3 * SECONDS).frames)
-    found = collector.of("hls_fmp4", "segment", "v1")
-    assert round(found[0]["duration"]) == 1
-    assert round(found[-1]["duration"]) == 2
-    assert not any(m["discontinuity"] for m in found)
-    assert max(m["duration"] for m in collector.of("hls_fmp4", "part", "v1")) > 0.3
+    found = collector.of("hls_fmp4", SegmentReady, "v1")
+    assert round(found[0].duration) == 1
+    assert round(found[-1].duration) == 2
+    assert not any(m.discontinuity for m in found)
+    assert max(m.duration for m in collector.of("hls_fmp4", PartReady, "v1")) > 0.3
 
 
 def test_preview_is_a_picture_of_the_last_key_frame(
@@ -448,12 +453,12 @@ def test_segments_end_without_key_frames_and_without_video(
         frames.append(replace(sound, dts=dts, pts=dts, duration=step))
     collector.push(frames)
     for name, track in (("hls_ts", "v1a1"), ("hls_fmp4", "v1"), ("hls_fmp4", "a1")):
-        found = collector.of(name, "segment", track)
-        assert [round(m["duration"]) for m in found] == [20, 20] or track == "v1"
+        found = collector.of(name, SegmentReady, track)
+        assert [round(m.duration) for m in found] == [20, 20] or track == "v1"
         assert len(found) == 2
-        assert found[1]["msn"] == found[0]["msn"] + 1
-    video = collector.of("hls_fmp4", "part", "v1")
-    assert not any(part["independent"] for part in video[1:])
+        assert found[1].msn == found[0].msn + 1
+    video = collector.of("hls_fmp4", PartReady, "v1")
+    assert not any(part.independent for part in video[1:])
     assert check_ts(collector.bytes("ts")).problems == []
     # A GOP of more than 30 s is not kept for new viewers.
-    assert not [m for m in collector.messages["ts"][1:] if m.get("key")][1:]
+    assert not [m for m in collector.of("ts", Chunk) if m.key][1:]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from media_streamer.wire.media import InitSection, SegmentReady
 
 from tests.support.clips import read_clip
 
@@ -17,16 +18,16 @@ AAC = ("-sc_threshold", "0", "-c:a", "aac", "-ac", "2", "-ar", "44100")
 def playlist(collector: Collector, name: str, track: str) -> str:
     """A media playlist of all that was announced (RFC 8216)."""
     lines = ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-TARGETDURATION:2"]
-    inits = {m["n"]: m["path"] for m in collector.of(name, "init", track)}
+    inits = {m.number: m.path for m in collector.of(name, InitSection, track)}
     shown = ""
-    for segment in collector.of(name, "segment", track):
-        if segment["discontinuity"]:
+    for segment in collector.of(name, SegmentReady, track):
+        if segment.discontinuity:
             lines.append("#EXT-X-DISCONTINUITY")
-        path = inits[segment["init"]]
+        path = inits[segment.init]
         if path and path != shown:
             lines.append(f'#EXT-X-MAP:URI="{path}"')
             shown = path
-        lines += [f"#EXTINF:{segment['duration']:.6f},", segment["path"]]
+        lines += [f"#EXTINF:{segment.duration:.6f},", segment.path]
     return "\n".join([*lines, "#EXT-X-ENDLIST", ""])
 
 

@@ -2,19 +2,19 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from media_streamer.media import output as output_module
 from media_streamer.media.formats import FORMATS
 from media_streamer.media.inbox import Inbox
+from media_streamer.wire.media import Event, SegmentReady
 from msgspec.structs import replace
 
 from tests.support.clips import Clip, read_clip
 
-from .conftest import Collector
+from .conftest import Collector, bytes_of
 from .ts_checker import check_ts
 
 X264 = ("-s", "320x180", "-c:v", "libx264", "-preset", "veryfast", "-g", "25", "-bf", "2")
@@ -53,15 +53,15 @@ def test_subscribers_that_come_and_go_all_get_clean_streams(
         payloads: list[bytes] = []
         msns: list[int] = []
 
-        def ts(message: dict[str, Any], payload: bytes, into: list[bytes] = payloads) -> None:
-            into.append(payload)
+        def ts(events: Sequence[Event], into: list[bytes] = payloads) -> None:
+            into.extend(map(bytes_of, events))
 
-        def hls(message: dict[str, Any], payload: bytes, into: list[int] = msns) -> None:
-            if message["op"] == "segment" and message["track"] == "v1":
-                into.append(message["msn"])
+        def hls(events: Sequence[Event], into: list[int] = msns) -> None:
+            found = [event for event in events if isinstance(event, SegmentReady)]
+            into.extend(event.msn for event in found if event.track == "v1")
 
         open_now = [output.subscribe("ts", ts), output.subscribe("hls_fmp4", hls)]
-        open_now += [output.subscribe(name, lambda m, p: None) for name in FORMATS]
+        open_now += [output.subscribe(name, lambda events: None) for name in FORMATS]
         for _ in range(20):
             inbox.drain(output)
             output.flush()
@@ -90,9 +90,8 @@ def test_format_that_nobody_wants_stops_and_starts_again(
     collector.push(clip.frames)
     paths: list[Path] = []
 
-    def sink(message: dict[str, Any], payload: bytes) -> None:
-        if message["op"] == "segment":
-            paths.append(Path(message["path"]))
+    def sink(events: Sequence[Event]) -> None:
+        paths.extend(Path(event.path) for event in events if isinstance(event, SegmentReady))
 
     subscriptions = [output.subscribe(name, sink) for name in FORMATS]
     assert paths
@@ -119,12 +118,12 @@ def test_a_closed_output_gives_what_it_has_and_takes_nothing(
     collector.output.set_tracks(clip.tracks)
     collector.subscribe(*FORMATS)
     collector.push(clip.frames)
-    segments = len(collector.of("hls_fmp4", "segment"))
+    segments = len(collector.of("hls_fmp4", SegmentReady))
     collector.output.close()
-    assert len(collector.of("hls_fmp4", "segment")) > segments, "the one under way, too"
+    assert len(collector.of("hls_fmp4", SegmentReady)) > segments, "the one under way, too"
     told = {name: len(messages) for name, messages in collector.messages.items()}
     collector.push(clip.shifted(400_000).frames)
     with pytest.raises(ValueError, match="stopped"):
-        collector.output.subscribe("flv", lambda message, payload: None)
+        collector.output.subscribe("flv", lambda events: None)
     collector.output.close()
     assert {name: len(messages) for name, messages in collector.messages.items()} == told

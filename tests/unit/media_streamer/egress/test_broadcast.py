@@ -11,6 +11,7 @@ from media_streamer.egress.access import Access, AccessDenied, AccessRequest
 from media_streamer.egress.broadcast import Broadcast
 from media_streamer.egress.pace import WRITES_A_SECOND, Pace
 from media_streamer.egress.sessions import Sessions
+from media_streamer.wire.media import Chunk, End, Event, Events, Gap, Header
 
 
 class Link:
@@ -99,11 +100,14 @@ class Bench:
             self.streams.__contains__,
         )
 
+    def tell(self, event: Event) -> None:
+        self.broadcast.on_message(Events(1, [event]))
+
     def header(self, data: bytes) -> None:
-        self.broadcast.on_message({"op": "header"}, data)
+        self.tell(Header(data))
 
     def chunk(self, data: bytes, *, key: bool = False) -> None:
-        self.broadcast.on_message({"op": "chunk", "key": key}, data)
+        self.tell(Chunk(key, [data[:1], data[1:]]))
 
     def attach(self, session_id: str = "s", **options):
         transport = Transport()
@@ -124,10 +128,11 @@ async def test_new_viewer_gets_header_and_group_of_pictures_at_once(bench):
     bench.chunk(b"p")
     transport, viewer = bench.attach()
     assert transport.sent == [b"HKp"]
-    chunk = b"q"
-    bench.chunk(chunk)
-    assert transport.sent[1] is chunk, "the very same bytes, no copy"
-    assert viewer.bytes_sent == 4
+    other, _ = bench.attach("2")
+    bench.chunk(b"qr")
+    assert transport.sent[1] == b"qr"
+    assert transport.sent[1] is other.sent[1], "the very same bytes, no copy"
+    assert viewer.bytes_sent == 5
 
 
 async def test_viewer_before_the_first_byte_starts_with_header_and_key_frame(bench):
@@ -166,7 +171,7 @@ async def test_after_a_lost_media_worker_viewers_get_a_header_again(bench):
 async def test_gap_empties_the_cache(bench):
     bench.header(b"H")
     bench.chunk(b"K", key=True)
-    bench.broadcast.on_message({"op": "gap"}, b"")
+    bench.tell(Gap())
     transport, _ = bench.attach()
     bench.chunk(b"p")
     bench.chunk(b"L", key=True)
@@ -231,7 +236,7 @@ async def test_many_viewers_get_the_chunks_of_an_interval_at_once(bench):
     assert transport.sent[4:] == [b"Lt"]
     assert late.bytes == b"HLt"
     bench.chunk(b"u")
-    bench.broadcast.on_message({"op": "gap"}, b"")
+    bench.tell(Gap())
     assert (transport.sent[5:], late.sent[1:]) == ([b"u"], [b"u"])
 
 
@@ -248,10 +253,10 @@ def test_holding_back_changes_no_byte(steps):
                 seen.append(transport)
                 watching.append(viewer)
             elif step == "leave" and watching:
-                bench.broadcast.on_message({"op": "gap"}, b"")
+                bench.tell(Gap())
                 watching.pop(0).detach("left")
             elif step == "gap":
-                bench.broadcast.on_message({"op": "gap"}, b"")
+                bench.tell(Gap())
             elif step in ("key", "chunk"):
                 bench.chunk(b"%s%d " % (step[:1].encode(), number), key=step == "key")
         bench.broadcast.close("test is over")
@@ -295,7 +300,7 @@ def test_slow_viewer_loses_whole_groups_and_stays_bounded(steps, max_buffer):
 async def test_end_of_a_stream_that_still_exists_is_asked_for_again(bench, monkeypatch):
     monkeypatch.setattr(module, "REPEAT_SECONDS", 0.0)
     _, viewer = bench.attach()
-    bench.broadcast.on_message({"op": "end", "reason": "restart"}, b"")
+    bench.tell(End("restart"))
     await asyncio.sleep(0.01)
     assert bench.link.repeated == [1]
     assert not viewer.closed.done()
@@ -304,7 +309,7 @@ async def test_end_of_a_stream_that_still_exists_is_asked_for_again(bench, monke
 async def test_end_of_a_removed_stream_ends_its_viewers(bench):
     _, viewer = bench.attach()
     bench.streams.clear()
-    bench.broadcast.on_message({"op": "end", "reason": "removed"}, b"")
+    bench.tell(End("removed"))
     assert viewer.closed.result() == "removed"
     assert bench.idle == [bench.broadcast]
     assert ("session.closed", {"id": "s", "bytes": 0, "reason": "removed"}) in bench.told

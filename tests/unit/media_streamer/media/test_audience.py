@@ -1,5 +1,6 @@
 """Sinks over the runs of a stream."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from media_streamer.media.frame import Frame, Track
 from media_streamer.media.frames_format import FramesFormat
 from media_streamer.media.output import StreamOutput
 from media_streamer.media.settings import OutputSettings
+from media_streamer.wire.media import Event, Frames, Tracks
 
 SOUND = Track(0, "a1", "audio", "aac", b"", "mp4a.40.2")
 
@@ -20,13 +22,13 @@ class Sink:
 
     def __init__(self, fails: bool = False) -> None:
         self.fails = fails
-        self.ops: list[str] = []
+        self.told: list[type[Event]] = []
         self.ended: list[str] = []
 
-    def take(self, message: dict[str, Any], payload: bytes) -> None:
+    def take(self, events: Sequence[Event]) -> None:
         if self.fails:
             raise ConnectionError("gone")
-        self.ops.append(message["op"])
+        self.told += [type(event) for event in events]
 
     def end(self, reason: str) -> None:
         self.ended.append(reason)
@@ -74,10 +76,10 @@ def test_viewers_end_with_the_output_and_pinned_sinks_wait_for_the_next(people: 
     assert recorder.ended == []
     assert len(people.audience) == 1
     assert not people.audience.in_use
-    before = len(recorder.ops)
+    before = len(recorder.told)
     people.start()
     people.push()
-    assert recorder.ops[before:] == ["tracks", "tracks", "frames"]
+    assert recorder.told[before:] == [Tracks, Tracks, Frames]
     people.stop("stream_removed", final=True)
     assert recorder.ended == ["stream_removed"]
     assert len(people.audience) == 0
@@ -86,15 +88,15 @@ def test_viewers_end_with_the_output_and_pinned_sinks_wait_for_the_next(people: 
 def test_a_sink_may_come_before_the_stream_runs(people: People) -> None:
     sink = Sink()
     attachment = people.audience.attach("frames", sink.take, sink.end, pinned=True)
-    assert sink.ops == []
+    assert sink.told == []
     people.start()
     people.push()
-    assert "frames" in sink.ops
+    assert Frames in sink.told
     attachment.close()
     attachment.close()
-    told = len(sink.ops)
+    told = len(sink.told)
     people.push()
-    assert len(sink.ops) == told
+    assert len(sink.told) == told
     assert people.left == 1
     assert sink.ended == []
 
@@ -109,7 +111,7 @@ def test_of_two_sinks_one_fails_and_the_other_goes_on(
     bad.fails = True
     people.push()
     people.push()
-    assert good.ops.count("frames") == 2
+    assert good.told.count(Frames) == 2
     assert bad.ended == ["sink_failed"]
     assert len(people.audience) == 1
     assert "stream live/x: subscriber of frames failed" in caplog.text
@@ -121,7 +123,7 @@ def test_a_format_of_ones_own_is_a_row(people: People, monkeypatch: pytest.Monke
     sink = Sink()
     people.audience.attach("mine", sink.take, sink.end)
     people.push()
-    assert sink.ops[-1] == "frames"
+    assert sink.told[-1] is Frames
     assert people.output.stats().subscribers == {"mine": 1}
     with pytest.raises(UnknownFormat, match="dash"):
         people.audience.attach("dash", sink.take, sink.end)
@@ -141,7 +143,7 @@ def test_a_format_that_cannot_be_made_ends_its_sinks_alone(
     people.start()
     people.push()
     assert sink.ended == ["sink_failed"]
-    assert other.ops[-1] == "frames"
+    assert other.told[-1] is Frames
     assert "stream live/x: no format mine" in caplog.text
     with pytest.raises(OSError, match="no memory"):
         people.audience.attach("mine", sink.take, sink.end)
@@ -155,8 +157,10 @@ def test_a_selection_of_tracks_is_a_format_of_its_own(people: People) -> None:
     got: dict[str, list[int]] = {"all": [], "sound": []}
 
     def take(name: str) -> Any:
-        def sink(message: dict[str, Any], payload: bytes) -> None:
-            got[name] += [frame.track for frame in message.get("frames", [])]
+        def sink(events: Sequence[Event]) -> None:
+            for event in events:
+                if isinstance(event, Frames):
+                    got[name] += [frame.track for frame in event.frames]
 
         return sink
 

@@ -13,6 +13,7 @@ from media_streamer.media.output import StreamOutput
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.stages import Converter, StageFailed, StageSpec
 from media_streamer.media.switch import Source
+from media_streamer.wire.media import Event, Frames, Gap, Tracks
 from msgspec.structs import replace
 
 VIDEO = Track(0, "v1", "video", "h264", b"", "avc1.64001f")
@@ -64,15 +65,18 @@ class Stream:
         self.source.may_take_over = True
         self.source.describe([VIDEO], [Fraction(1, 1000)])
         self.frames: list[Frame] = []
-        self.ops: list[str] = []
+        self.told: list[type[Event]] = []
         self.tracks: list[Track] = []
         self.output.subscribe("frames", self._take)
         self.number = 0
 
-    def _take(self, message: dict[str, Any], payload: bytes) -> None:
-        self.ops.append(message["op"])
-        self.frames += message.get("frames", [])
-        self.tracks = message.get("tracks", self.tracks)
+    def _take(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self.told.append(type(event))
+            if isinstance(event, Frames):
+                self.frames += event.frames
+            elif isinstance(event, Tracks):
+                self.tracks = event.tracks
 
     def push(self, count: int = 1, key: bool = True) -> None:
         for _ in range(count):
@@ -92,7 +96,7 @@ def test_without_stages_frames_go_straight_to_the_output() -> None:
     stream.push(2, key=False)
     assert not stream.graph.has_stages
     assert stream.data == [b"\0", b"\1", b"\2"]
-    assert stream.ops == ["tracks", "tracks", "frames", "frames"]
+    assert stream.told == [Tracks, Tracks, Frames, Frames]
 
 
 def test_a_stage_changes_frames_and_the_wall_clock_is_that_of_the_stream() -> None:
@@ -188,7 +192,7 @@ def test_another_configuration_changes_the_stages_on_the_fly() -> None:
     assert len(made) == 2
     assert not stream.graph.has_stages
     assert stream.data == [b"\0\0", b"\1\1", b"\2\2", b"\3"]
-    assert stream.ops.count("gap") == 2
+    assert stream.told.count(Gap) == 2
 
 
 def test_a_key_frame_is_asked_for_through_the_stages() -> None:

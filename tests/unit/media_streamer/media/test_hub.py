@@ -1,8 +1,8 @@
 """Chunks: joined between flushes, never across a key frame, replayed from the last one."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from media_streamer.media import hub
 from media_streamer.media.frame import Frame
 from media_streamer.media.gop import Boundary, Entry
-from media_streamer.media.hub import ChunkHub, Event, Subscribers
+from media_streamer.media.hub import ChunkHub, Subscribers
 from media_streamer.media.settings import OutputSettings
+from media_streamer.wire.media import Chunk, Event, Gap, Header
 
 
 def entry(data: bytes, key: bool = False) -> Entry:
@@ -25,8 +26,9 @@ def hub_of(header: bytes, audio_only: bool = False, name: str = "s") -> ChunkHub
     return made
 
 
-def chunks(events: list[Event]) -> list[tuple[bool, bytes]]:
-    return [(message["key"], data) for message, data in events if message["op"] == "chunk"]
+def chunks(events: Sequence[Event]) -> list[tuple[bool, bytes]]:
+    found = [event for event in events if isinstance(event, Chunk)]
+    return [(chunk.key, b"".join(chunk.packets)) for chunk in found]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=40))
@@ -40,7 +42,7 @@ def test_chunks_hold_every_byte_once_and_end_at_keys(steps: list[tuple[bool, boo
         if flush:
             taken += made.take()
             replayed = made.replay()
-            assert replayed[0] == ({"op": "header"}, b"head")
+            assert replayed[0] == Header(b"head")
             since = b"".join(data for _, data in chunks(replayed))
             assert pushed.endswith(since)
             assert not since or (since.startswith(b"K") and since.count(b"K") == 1)
@@ -57,7 +59,8 @@ def test_every_chunk_of_sound_alone_is_a_start() -> None:
         made.push([entry(bytes((index,)), key=index % 25 == 0)])
         found = chunks(made.take())
         assert [key for key, _ in found] == [True]
-    assert len(chunks(made.replay())) == hub.AUDIO_CACHE_CHUNKS
+    kept = bytes(range(100 - hub.AUDIO_CACHE_CHUNKS, 100))
+    assert chunks(made.replay()) == [(True, kept)]
 
 
 def test_new_header_and_gap_clear_the_cache() -> None:
@@ -65,10 +68,9 @@ def test_new_header_and_gap_clear_the_cache() -> None:
     made.push([entry(b"K", key=True)])
     made.set_tracks([], b"two", audio_only=False)
     made.push([entry(b"f")])
-    ops = [(message["op"], data) for message, data in made.take()]
-    assert ops == [("header", b"one"), ("chunk", b"K"), ("gap", b""), ("header", b"two"),
-                   ("chunk", b"f")]  # fmt: skip
-    assert made.replay() == [({"op": "header"}, b"two")]
+    key, other = Chunk(True, [b"K"]), Chunk(False, [b"f"])
+    assert made.take() == [Header(b"one"), key, Gap(), Header(b"two"), other]
+    assert made.replay() == [Header(b"two")]
 
 
 def test_key_of_a_track_that_is_left_out_counts() -> None:
@@ -86,36 +88,29 @@ def test_output_that_nobody_takes_is_bounded(
     made.push([entry(b"K" * 600, key=True)])
     made.push([entry(b"f" * 600)])
     made.push([entry(b"f" * 600)])
-    assert [message["op"] for message, _ in made.take()] == ["header", "gap"]
+    assert made.take() == [Header(b"head"), Gap()]
     assert "stream live/x" in caplog.text
     made.push([entry(b"K", key=True)])
     assert chunks(made.take()) == [(True, b"K")]
 
 
-def test_sinks_get_messages_of_their_own(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_every_sink_gets_the_same_events(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
     subscribers = Subscribers("s", "ts")
     assert subscribers.idle_seconds >= 0
-    got: list[dict[str, Any]] = []
-
-    def sink(message: dict[str, Any], payload: bytes) -> None:
-        message["id"] = len(got)
-        got.append(message)
-
-    first, second = subscribers.add(sink), subscribers.add(sink)
+    got: list[Sequence[Event]] = []
+    first, second = subscribers.add(got.append), subscribers.add(got.append)
     assert subscribers.idle_seconds == 0.0
-    shared: dict[str, Any] = {"op": "gap"}
-    subscribers.deliver([(shared, b"")])
-    subscribers.deliver([(shared, b"")], second)
-    assert [message["id"] for message in got] == [0, 1, 2]
-    assert shared == {"op": "gap"}
+    shared = [Gap()]
+    subscribers.deliver(shared)
+    subscribers.deliver(shared, second)
+    subscribers.deliver([])
+    assert [events is shared for events in got] == [True] * 3
     subscribers.remove(first)
     assert len(subscribers) == 1
     subscribers.remove(second)
     subscribers.remove(second)
-    subscribers.deliver([(shared, b"")])
+    subscribers.deliver(shared)
     assert len(got) == 3
     assert not caplog.records
 
@@ -124,14 +119,14 @@ def test_a_sink_that_fails_is_dropped_and_told() -> None:
     subscribers = Subscribers("s", "ts")
     told: list[str] = []
 
-    def fail(_message: dict[str, Any], _payload: bytes) -> None:
+    def fail(_events: Sequence[Event]) -> None:
         raise ConnectionError("gone")
 
-    got: list[dict[str, Any]] = []
+    got: list[Sequence[Event]] = []
     subscribers.add(fail, lambda: told.append("failed"))
-    subscribers.add(lambda message, _payload: got.append(message))
-    subscribers.deliver([({"op": "gap"}, b"")])
-    subscribers.deliver([({"op": "gap"}, b"")])
+    subscribers.add(got.append)
+    subscribers.deliver([Gap()])
+    subscribers.deliver([Gap()])
     assert told == ["failed"]
     assert len(got) == 2
     assert len(subscribers) == 1
