@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from media_api.base import JsonObject
+from media_process.logs import LEVELS
 from media_rest.redact import HIDDEN, redact_url
 
 from media_central.settings import SETTINGS_BY_NAME, Login, Settings
@@ -31,6 +32,7 @@ PATHS: Mapping[str, tuple[str, ...]] = {
     "log_level": ("loglevel",),
 }
 """Setting -> keys in the nested shape. A listener is the only one of its list."""
+_LEVEL_WORDS = ("debug", "info", "warning", "error", "critical", "none")
 _LISTS = frozenset({"http", "https"})
 _AS_TEXT = frozenset({"layouter_enabled", "log_requests"})
 """Booleans that clients decode as text."""
@@ -115,7 +117,7 @@ def _shown(name: str, value: Any, *, secret: bool) -> Any:
     if name in _AS_TEXT:
         return "true" if value else "false"
     if name == "log_level":
-        return str(value).lower()
+        return next(word for word in _LEVEL_WORDS if LEVELS[word] == value)
     if name == "database_connect_retry_timeout":
         return f"{value:g}s"
     if isinstance(value, float):

@@ -7,12 +7,14 @@ import ssl
 import time
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from aiohttp import web
 from media_api.base import JsonObject
 from media_api.play_urls import play_urls
+from media_rest.first_password import LOGIN as FIRST_LOGIN
+from media_rest.first_password import first_password
 
 from media_central.access import Keys, streamer_key
 from media_central.db import Database
@@ -21,7 +23,7 @@ from media_central.history.store import History
 from media_central.layouter import Layouter
 from media_central.rest.app import make_app
 from media_central.rest.context import BASES, Context
-from media_central.settings import Settings
+from media_central.settings import Login, Settings
 from media_central.store.port import Kind, ResourceStore
 from media_central.store.postgres import PostgresStore
 from media_central.streamers import local
@@ -49,12 +51,17 @@ class Central:
     settings: Settings
     context: Context
     url: str
+    told: str = ""
+    """How to log in, where nobody said it."""
 
 
 @contextlib.asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Central]:
     """Starts all and yields when it serves. Raises StartError, DatabaseUnavailable, …"""
     keys = trial_keys(settings.data_directory) if settings.trial else None
+    made = first_password(settings.data_directory) if settings.needs_password else None
+    if made is not None:
+        settings = replace(settings, edit_auth=Login(FIRST_LOGIN, made.password))
     api_key = settings.api_key or (keys.api_key if keys else "")
     async with contextlib.AsyncExitStack() as stack:
         database_url = settings.database_url
@@ -92,7 +99,7 @@ async def running(settings: Settings) -> AsyncIterator[Central]:
             stack.push_async_callback(context.layouter.close)
             starting = frozenset({local.HOSTNAME}) if started_local else frozenset()
             await context.layouter.start(starting)
-        yield Central(settings, context, own_url(settings))
+        yield Central(settings, context, own_url(settings), made.told() if made else "")
 
 
 def make_context(
@@ -278,9 +285,7 @@ def greeting(central: Central) -> list[str]:
     login = settings.login
     if login is not None:
         shown = login.password if settings.edit_auth is None else "as set in EDIT_AUTH"
-        lines.append(f"  login: {login.login}  password: {shown}")
-    if settings.trial and settings.edit_auth is None and settings.listen_address != "127.0.0.1":
-        lines.append("  ANYBODY who reaches this address can log in: set EDIT_AUTH")
+        lines.append("  " + (central.told or f"login: {login.login}  password: {shown}"))
     if settings.listen_address == "127.0.0.1":
         lines.append("  reachable from this machine only; HTTP_ADDRESS=0.0.0.0 opens it to others")
     if settings.with_local_streamer and central.context.store.get(Kind.STREAM, DEMO_STREAM):

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from media_api import protocols
+from media_api.web_origin import parse_web_origin
 from media_process.logs import LogFormat, format_of, level_of
+from media_rest.same_origin import is_loopback
 
 from media_central.settings_file import Setting, SettingsError, read_settings_file
 
@@ -113,6 +115,10 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _origins(value: str) -> tuple[str, ...]:
+    return tuple(parse_web_origin(word) for word in value.replace(",", " ").split())
+
+
 def _file(value: str) -> Path:
     path = Path(value)
     try:
@@ -202,6 +208,9 @@ class Settings(_StreamerPorts):
     https_port: int | None = _setting(None, _port, "HTTPS port")
     ssl_certificate: Path | None = _setting(None, _file, "PEM certificate (chain) of HTTPS")
     ssl_certificate_key: Path | None = _setting(None, _file, "PEM key of HTTPS")
+    allowed_origins: tuple[str, ...] = _setting(
+        (), _origins, "web sites whose pages may use the API: https://HOST, several with spaces"
+    )
     log_level: int = _setting(logging.INFO, level_of, "detail of the log: debug, info, warning …")
     log_format: LogFormat = _setting("text", format_of, "format of the log: text or json")
     log_requests: bool = _setting(False, _bool, "log every request")
@@ -308,10 +317,17 @@ class Settings(_StreamerPorts):
 
     @property
     def login(self) -> Login | None:
-        """The administrator; the trial has a well-known one until EDIT_AUTH is set."""
+        """The administrator; the trial on this machine has a well-known one."""
         if self.edit_auth is None and self.trial:
             return Login(TRIAL_LOGIN, TRIAL_PASSWORD)
         return self.edit_auth
+
+    @property
+    def needs_password(self) -> bool:
+        """Others reach it, and everybody knows the password that it would have."""
+        if self.edit_auth is not None or not self.trial:
+            return False
+        return self.listen_address is None or not is_loopback(self.listen_address)
 
     @property
     def dead_timeout(self) -> float:

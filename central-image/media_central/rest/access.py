@@ -12,6 +12,7 @@ from media_rest.redact import redact
 from media_rest.route import Handler, Route
 
 from media_central.access import Action, Caller
+from media_central.rest.answers import is_for_players, refuse_foreign_page
 from media_central.rest.context import context
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ def guarded(route: Route) -> Handler:
 
     async def guard(request: web.Request) -> web.StreamResponse:
         refuse_packed(request)
+        if not is_for_players(request):
+            refuse_foreign_page(request, changes=route.right not in ("open", "view"))
         if route.right != "open":
             caller = authenticate(request)
             authorise(caller, route, request.match_info)

@@ -1,7 +1,7 @@
-"""How every answer looks: JSON with a newline, errors in one shape, CORS, gzip.
+"""How every answer looks: JSON with a newline, errors in one shape, what browsers may do, gzip.
 
-Clients run in browsers of other origins (players, other products' panels), and credentials travel
-in a header that no browser adds by itself, so every origin is allowed.
+A browser adds the login that it keeps for Central to whatever any page makes it send, so pages of
+other sites may use the API only where ALLOWED_ORIGINS names them.
 """
 
 import json
@@ -15,8 +15,10 @@ from aiohttp.typedefs import Handler
 from media_api.base import JsonObject
 from media_rest.errors import ApiError, error_body
 from media_rest.openmetrics import CONTENT_TYPES, render, wanted_metrics
+from media_rest.same_origin import cors_headers, page_problem
 from prometheus_client.core import Metric
 
+from media_central.rest.context import BASES, context
 from media_central.store.port import (
     ConditionError,
     InvalidResourceError,
@@ -33,13 +35,15 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 GZIP_FROM_BYTES = 1024
 HANG_UP = (401, 403, 413, 415, 429)
 """After these the body is not read: who may not send it shall not be listened to."""
-CORS_HEADERS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Methods": "GET, PUT, POST, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": "*, Authorization",
-    "Access-Control-Expose-Headers": "*",
-    "Access-Control-Allow-Private-Network": "true",
+PLAYER_HEADERS = {"Access-Control-Allow-Origin": "*"}
+"""Players run in pages of any site, and /lb tells nothing but where a stream is."""
+BROWSER_RULES = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Server": "Central",  # not the versions of what it is made of
+    "X-Content-Type-Options": "nosniff",
 }
+"""No page of another site gets hold of an answer, not even as an image or a script."""
 
 
 def json_answer(
@@ -120,17 +124,11 @@ def store_error(error: StoreError) -> ApiError:
 async def outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turns every exception into an answer and adds what all answers have."""
     started = time.perf_counter()
-    if request.method == hdrs.METH_OPTIONS:
-        response: web.StreamResponse = web.Response(status=204)
-    else:
-        response = await _answer(request, handler)
+    response = await _answer(request, handler)
     if response.status in HANG_UP and request.can_read_body:
         response.force_close()
     if not response.prepared:
-        response.headers.update(CORS_HEADERS)
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.setdefault("Cache-Control", "no-store")
-        response.headers.setdefault("Server", "Central")  # not the versions of what it is made of
+        _rule_browsers(request, response)
     access_log.debug(
         "%s %s -> %d in %.1f ms, from %s",
         request.method,
@@ -142,8 +140,41 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
     return response
 
 
+def _rule_browsers(request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in BROWSER_RULES.items():
+        response.headers.setdefault(name, value)
+    if is_for_players(request):
+        response.headers.update(PLAYER_HEADERS)
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    elif cors := cors_headers(request.headers, context(request).settings.allowed_origins):
+        response.headers.update(cors)
+        if "Access-Control-Allow-Origin" in cors:
+            response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+
+
+def is_for_players(request: web.Request) -> bool:
+    """The one part of the API that any page may use."""
+    return any(request.path.startswith(f"{base}/lb/") for base in BASES)
+
+
+def refuse_foreign_page(request: web.Request, *, changes: bool) -> None:
+    """Raises ApiError 403 for what a page of another site sends."""
+    allowed = context(request).settings.allowed_origins
+    if problem := page_problem(request.headers, allowed, changes=changes):
+        raise ApiError(403, "foreign_page", f"{problem}; ALLOWED_ORIGINS lets other sites in")
+
+
+def _preflight(request: web.Request) -> web.Response:
+    """What a page asks before it sends what a form could not. Raises ApiError 403."""
+    if not is_for_players(request):
+        refuse_foreign_page(request, changes=True)
+    return web.Response(status=204, headers={"Allow": "GET, HEAD, PUT, POST, DELETE, OPTIONS"})
+
+
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
+        if request.method == hdrs.METH_OPTIONS:
+            return _preflight(request)
         return await handler(request)
     except ApiError as error:
         return _error_answer(error)

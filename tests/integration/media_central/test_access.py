@@ -229,3 +229,38 @@ async def test_a_stream_of_that_name_can_still_be_had(central):
     status, stream = await central.api("PUT", "/streams/demo%2Flayouts", FAKE)
     assert (status, stream["name"]) == (200, "demo/layouts")
     assert (await central.api("GET", "/streams/demo%2Flayouts"))[0] == 200
+
+
+EVIL = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+AUTHORIZED = {"Authorization": "Bearer test-api-key"}
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/streams", "/streams/a", "/config", "/cluster/rebalance"])
+async def test_a_page_of_another_site_commands_and_reads_nothing(central, method, path):
+    url = central.api.base + path
+    headers = {**AUTHORIZED, **EVIL, "Access-Control-Request-Private-Network": "true"}
+    async with central.api.http.request(method, url, headers=headers, json={}) as answer:
+        assert answer.status in (403, 405)
+        assert "Access-Control-Allow-Origin" not in answer.headers
+        assert "Access-Control-Allow-Private-Network" not in answer.headers
+    assert (await central.api("GET", "/streams"))[1]["streams"] == []
+
+
+async def test_pages_that_are_named_may(start_central):
+    central = await start_central(allowed_origins=("https://panel.example",))
+    headers = {**AUTHORIZED, "Origin": "https://panel.example", "Sec-Fetch-Site": "cross-site"}
+    url = central.api.base + "/streams"
+    async with central.api.http.options(url, headers=headers) as answer:
+        assert answer.status == 204
+        assert answer.headers["Access-Control-Allow-Origin"] == "https://panel.example"
+    async with central.api.http.get(url, headers=headers) as answer:
+        assert answer.status == 200
+        assert answer.headers["Access-Control-Allow-Origin"] == "https://panel.example"
+    assert (await central.api("GET", "/streams", headers={**AUTHORIZED, **EVIL}))[0] == 403
+
+
+async def test_players_of_any_page_are_sent_to_a_stream(central):
+    url = central.api.base + "/lb/any/none/index.m3u8"
+    async with central.api.http.get(url, headers=EVIL) as answer:
+        assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (404, "*")
