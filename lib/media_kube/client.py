@@ -152,6 +152,33 @@ class KubeClient:
         # aiohttp does not wait for the end of its TLS connections ("Graceful shutdown", its docs).
         await asyncio.sleep(TLS_CLOSE_SECONDS)
 
+    @property
+    def server(self) -> str:
+        """URL of the API server."""
+        return str(self._api.configuration.host)
+
+    def session(self, **options: Any) -> aiohttp.ClientSession:
+        """A session with the same credentials, for who speaks HTTP itself; `options` are those of
+        aiohttp.ClientSession. It belongs to the event loop of the caller, who closes it."""
+        configuration = self._api.configuration
+
+        async def authorize(
+            request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+        ) -> aiohttp.ClientResponse:
+            # At each request: tokens of service accounts are replaced every hour.
+            token = await configuration.get_api_key_with_prefix("BearerToken", "authorization")
+            if token:
+                request.headers["Authorization"] = token
+            return await handler(request)
+
+        connector = aiohttp.TCPConnector(limit=0, ssl=self._api.rest_client.ssl_context)
+        return aiohttp.ClientSession(
+            connector=connector,
+            middlewares=[authorize],
+            proxy=configuration.proxy,
+            **options,
+        )
+
     async def list(
         self, kind: Kind, namespace: str | None = None, selector: str = ""
     ) -> tuple[list[Object], str]:

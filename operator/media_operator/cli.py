@@ -19,7 +19,7 @@ from media_operator.cache import Cache
 from media_operator.controller import Controller
 from media_operator.leader import Election
 from media_operator.settings import Settings
-from media_operator.watch import SELECTORS, follow
+from media_operator.watch.follow import Follower
 
 log = logging.getLogger(__name__)
 
@@ -66,12 +66,10 @@ async def _work(
 ) -> None:
     await ensure_secret_in_time(client, settings)
     async with asyncio.TaskGroup() as tasks:
-        synced = {kind: asyncio.Event() for kind in SELECTORS}
-        for kind, event in synced.items():
-            tasks.create_task(follow(client, settings, controller.cache, kind, event))
+        follower = Follower(client, settings.namespace, controller.cache)
+        tasks.create_task(follower.run())
         # A plan must never see half a cluster.
-        for event in synced.values():
-            await event.wait()
+        await follower.synced.wait()
         log.info("listed: %s", controller.cache.snapshot.summary())
         await election.run(controller.run)
 

@@ -21,9 +21,14 @@ from media_operator import metrics
 log = logging.getLogger(__name__)
 
 LEASE_NAME = "media-operator"
-LEASE_SECONDS = 15
-RENEW_DEADLINE_SECONDS = 10.0
+LEASE_SECONDS = 20
+"""Another replica takes a Lease that was not renewed for so long."""
+RENEW_DEADLINE_SECONDS = 17.0
+"""So long after its last renewal a replica stops leading: before another may begin."""
+RENEW_SECONDS = 10.0
+"""Each renewal is a write to etcd: no more of them than it takes."""
 RETRY_SECONDS = 2.0
+"""Of a renewal that failed, and of the looks of a replica that stands by."""
 
 
 class Election:
@@ -57,17 +62,19 @@ class Election:
     async def _hold(self, lead: Callable[[], Awaitable[None]], renewed: float) -> None:
         """`renewed`: when the last successful renewal was sent (others may count from then)."""
         leading = asyncio.ensure_future(lead())
+        wait = RENEW_SECONDS
         try:
             while (left := renewed + RENEW_DEADLINE_SECONDS - time.monotonic()) > 0:
-                await asyncio.wait([leading], timeout=min(RETRY_SECONDS, left))
+                await asyncio.wait([leading], timeout=min(wait, left))
                 if leading.done():
                     leading.result()
                     return
                 asked = time.monotonic()
                 # Within the deadline: a slow answer must not make the leadership longer.
                 left = renewed + RENEW_DEADLINE_SECONDS - asked
+                wait = RETRY_SECONDS
                 if left > 0 and await self._try(min(RETRY_SECONDS * 2, left)):
-                    renewed = asked
+                    renewed, wait = asked, RENEW_SECONDS
                 elif self._taken:
                     break  # as after a suspended machine: the other one leads already
             log.error("%s lost the Lease %s and stands by", self._identity, LEASE_NAME)

@@ -19,6 +19,7 @@ LIMIT_SECONDS = 20.0
 def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leader, "LEASE_SECONDS", 3)
     monkeypatch.setattr(leader, "RENEW_DEADLINE_SECONDS", 2.0)
+    monkeypatch.setattr(leader, "RENEW_SECONDS", 0.5)
     monkeypatch.setattr(leader, "RETRY_SECONDS", 0.2)
 
 

@@ -16,8 +16,7 @@ from media_kube.client import KubeClient
 from media_operator.apply import PARALLEL_WRITES, TROUBLE_IN_A_ROW, Writer
 from media_operator.cache import Cache
 from media_operator.planner.actions import Note, Plan, WriteStatus
-from media_operator.settings import Settings
-from media_operator.watch import follow
+from media_operator.watch.follow import Follower
 
 from tests.support.api_server import ApiServer
 from tests.support.chaos_proxy import READS, WRITES, ChaosProxy, Fault, WatchEnd
@@ -275,26 +274,69 @@ async def test_a_write_refused_for_what_it_says_waits_until_it_says_something_el
     assert (await writer.carry_out(other)).done == 1
 
 
-async def test_an_api_server_that_is_away_is_no_reason_for_a_restart(
+@pytest.fixture
+async def follower(
     api_server: ApiServer, proxy: ChaosProxy, namespace: str
-) -> None:
-    proxy.faults = [Fault(503)]
+) -> AsyncIterator[tuple[Follower, Cache]]:
+    """What the operator sees, through the proxy."""
     client = api_server.client(proxy.url)
-    cache, synced = Cache(lambda: None), asyncio.Event()
+    cache = Cache(lambda: None)
+    one = Follower(client, namespace, cache)
+    running = asyncio.create_task(one.run())
+    yield one, cache
+    proxy.faults = []
+    running.cancel()
+    await asyncio.wait([running], timeout=LIMIT_SECONDS)
+    assert running.cancelled()
+    await client.close()
+
+
+async def test_an_api_server_that_is_away_is_no_reason_for_a_restart(
+    proxy: ChaosProxy, follower: tuple[Follower, Cache]
+) -> None:
+    one, cache = follower
+    proxy.faults = [Fault(503)]
     cache.last_event = 0.0
-    settings = Settings(namespace=namespace)
-    following = asyncio.create_task(follow(client, settings, cache, kube.STREAM, synced))
 
     async def is_excused() -> bool:
         return cache.last_event > 0.0
 
     await until(is_excused)
-    assert not synced.is_set(), "nothing is planned from half a cluster"
+    assert not one.synced.is_set(), "nothing is planned from half a cluster"
     proxy.faults = []
-    await asyncio.wait_for(synced.wait(), LIMIT_SECONDS)
-    following.cancel()
-    await asyncio.wait([following])
-    await client.close()
+    await asyncio.wait_for(one.synced.wait(), LIMIT_SECONDS)
+
+
+@pytest.mark.parametrize("end", ["half an event", "cut", "410", "500", "404 at the next list"])
+async def test_what_was_missed_is_known_whatever_ends_a_watch(
+    proxy: ChaosProxy, follower: tuple[Follower, Cache], cluster: Cluster, end: str
+) -> None:
+    """Deleted, changed and made while nobody watched: no ghost stays, and nothing is missed."""
+    one, cache = follower
+    for name in ("gone", "changed", "same"):
+        await cluster.stream(name)
+    await asyncio.wait_for(one.synced.wait(), LIMIT_SECONDS)
+
+    async def is_known(*names: str) -> bool:
+        return {name for _, name in cache.snapshot.streams} == set(names)
+
+    await until(lambda: is_known("gone", "changed", "same"))
+    gap = Fault(404 if end.startswith("404") else 503, methods=READS, only="/streams")
+    proxy.faults = [gap]
+    proxy.break_watches("410" if end.startswith("404") else end)  # type: ignore[arg-type]
+    await cluster.client.delete(kube.STREAM, cluster.namespace, "gone")
+    await cluster.stream("new")
+    change = {"spec": {"disabled": True}}
+    await cluster.client.merge(kube.STREAM, cluster.namespace, "changed", change)
+
+    async def met_the_fault() -> bool:
+        return proxy.failed[gap.status] > 0
+
+    await until(met_the_fault)
+    assert await is_known("gone", "changed", "same"), "nothing is forgotten meanwhile"
+    proxy.faults = []
+    await until(lambda: is_known("changed", "new", "same"))
+    assert cache.snapshot.streams[cluster.namespace, "changed"].disabled
 
 
 async def is_ready(cluster: Cluster) -> bool:
