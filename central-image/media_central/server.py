@@ -153,16 +153,11 @@ def url_for_streamers(settings: Settings) -> str:
     return base
 
 
-def external_url(base: str, key: str, hostname: str) -> str:
-    """The config_external of a streamer; `base` from `url_for_streamers`, `key` from `own_key`."""
+def external_url(base: str, api_key: str, hostname: str) -> str:
+    """The config_external of a streamer, with its own key; `base` from `url_for_streamers`."""
     scheme, _, rest = base.partition("://")
-    user = quote(key, safe="")
+    user = quote(streamer_key(api_key, hostname), safe="")
     return f"{scheme}://{user}@{rest}{BASES[0]}/streamers/{quote(hostname, safe='')}"
-
-
-def own_key(settings: Settings, api_key: str, hostname: str) -> str:
-    """What a streamer presents: pods share a key, because their pods are made of one template."""
-    return settings.streamer_key or streamer_key(api_key, hostname)
 
 
 def fleet_options(settings: Settings, api_key: str) -> FleetOptions:
@@ -175,9 +170,7 @@ def fleet_options(settings: Settings, api_key: str) -> FleetOptions:
         fails_threshold=settings.streamer_healthcheck_fails_threshold,
         retries=settings.cluster_streamer_connector_retries,
         external_url=(
-            (lambda name: external_url(base, own_key(settings, api_key, name), name))
-            if provision
-            else None
+            (lambda hostname: external_url(base, api_key, hostname)) if provision else None
         ),
     )
     return FleetOptions(link, settings.streamer_fetch_timeout, settings.dead_timeout)
@@ -266,11 +259,7 @@ async def _start_trial(
             ports=settings.streamer_ports,
             address=settings.listen_address,
             cluster_key=keys.cluster_key,
-            external_url=external_url(
-                url_for_streamers(settings),
-                own_key(settings, api_key, local.HOSTNAME),
-                local.HOSTNAME,
-            ),
+            external_url=external_url(url_for_streamers(settings), api_key, local.HOSTNAME),
             login=settings.login,
         )
         await context.store.put(Kind.STREAMER, local.HOSTNAME, local.record(options))

@@ -1,7 +1,8 @@
 """Writes the CustomResourceDefinitions from the models: `python -m media_api.crd`.
 
-The models are the only source; a unit test holds the files in step. A definition must stay under
-256 KiB as JSON, because `kubectl apply` keeps a copy of it in one annotation.
+And the policies that warn of what has no effect (`media_api.admission`). The models are the only
+source; a unit test holds the files in step. A definition must stay under 256 KiB as JSON, because
+`kubectl apply` keeps a copy of it in one annotation.
 """
 
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from media_api.admission import policies
 from media_api.input import INPUT_SCHEMES
 from media_api.push import PUSH_SCHEMES
 from media_api.resources.cache import CacheResourceSpec, CacheResourceStatus
@@ -19,6 +21,7 @@ from media_api.resources.stream import StreamResourceStatus, StreamSpec
 from media_api.resources.streamer import StreamerResourceStatus, StreamerSpec
 from media_api.structural import Schema, structural
 
+ADMISSION_FILE = "admission.yaml"
 MAX_SIZE = 256 * 1024  # bytes of one annotation
 DIRECTORY = Path(__file__).resolve().parent.parent
 HEADER = "# Made by `python -m media_api.crd` from the models in media_api: do not edit.\n"
@@ -295,24 +298,30 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def render(definition: Schema) -> str:
-    """YAML text of a definition."""
-    return HEADER + yaml.dump(
-        definition, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True
+def render(*objects: Schema) -> str:
+    """YAML text of one or more objects."""
+    return HEADER + yaml.dump_all(
+        objects, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True
     )
 
 
+def files() -> dict[str, str]:
+    """Text of every file that is made from the models, by its name."""
+    made = {name: render(definition) for name, definition in definitions().items()}
+    made[ADMISSION_FILE] = render(*policies(stream_spec(), streamer_spec()))
+    return made
+
+
 def main(arguments: Sequence[str] = (), directory: Path = DIRECTORY) -> int:
-    """Writes the files, or with `--check` only says which differ; returns the exit status."""
-    files = {directory / name: render(body) for name, body in definitions().items()}
-    if "--check" in arguments:
-        old = [path for path, text in files.items() if path.read_text(encoding="utf-8") != text]
-        for path in old:
-            print(f"{path} differs from the models: run make crds", file=sys.stderr)
-        return 1 if old else 0
-    for path, text in files.items():
-        path.write_text(text, encoding="utf-8")
-    return 0
+    """Write the files into `directory`, or with `--check` compare them; returns the exit status."""
+    if "--check" not in arguments:
+        for name, text in files().items():
+            (directory / name).write_text(text, encoding="utf-8")
+        return 0
+    old = [name for name, text in files().items() if (directory / name).read_text() != text]
+    if old:
+        print(f"{', '.join(old)}: other than the models say; run make crds", file=sys.stderr)
+    return 1 if old else 0
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ one of these features removes its entry. What would be unsafe to leave out (auth
 refused where access is decided.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from media_api import protocols
@@ -27,18 +27,23 @@ STREAM_OPTIONS = (
 """Options that ask for something whenever they have a value that is not false."""
 
 
-def _asks(value: Any) -> bool:
-    """Of a field of a model or of its document: an object asks for something, also an empty one."""
-    return bool(value) or isinstance(value, Mapping)
+HARMLESS: Mapping[str, Any] = {"prepush": True, "mpegts_ac3": "keep"}
+"""Options that ask for nothing with this value either, and for something with any other."""
+STREAM_CHECKS = frozenset({
+    *STREAM_OPTIONS,
+    *HARMLESS,
+    *(name for name in protocols.unserved_fields() if name in StreamConfig.model_fields),
+})  # fmt: skip
+"""Options of a stream that are not done."""
 
 
-STREAM_CHECKS: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(STREAM_OPTIONS, _asks),
-    **{name: _asks for name in protocols.unserved_fields() if name in StreamConfig.model_fields},
-    "prepush": lambda value: value is not None and value is not True,
-    "mpegts_ac3": lambda value: value not in (None, "keep"),
-}
-"""Whether the value of an option asks for what is not done."""
+def _asks(option: str, value: Any) -> bool:
+    """Of a model's field or of its document: an object asks for something, also an empty one."""
+    if option in HARMLESS and value == HARMLESS[option]:
+        return False
+    return bool(value) or isinstance(value, Mapping) or (option in HARMLESS and value is not None)
+
+
 INPUT_SCHEMES = protocols.served_schemes("pull") | {protocols.ANY_PUBLISHER}
 MAX_NAMES = 5
 
@@ -67,8 +72,8 @@ def unsupported_parts(
     if unused := _unplayed_vods(config, streams):
         alerts["vods"] = f"files are inputs only, they are not played by themselves: {unused}"
     options: list[Options] = [*config.templates, *streams]
-    for option, asks in STREAM_CHECKS.items():
-        names = [item.name for item in options if asks(getattr(item, option, None))]
+    for option in sorted(STREAM_CHECKS):
+        names = [item.name for item in options if _asks(option, getattr(item, option, None))]
         if names:
             alerts[f"stream_{option}"] = f"{option} has no effect in this version: {_shown(names)}"
     for scheme, names in sorted(_unserved_inputs(options).items()):
@@ -81,9 +86,24 @@ def unserved_options(document: Mapping[str, Any]) -> list[str]:
 
     It need not be validated: what cannot be read asks for nothing here.
     """
-    found = [key for key in document if key in STREAM_CHECKS and STREAM_CHECKS[key](document[key])]
+    found = [key for key in document if key in STREAM_CHECKS and _asks(key, document[key])]
     schemes = input_schemes(document)
     return [*found, *(f"inputs[{i}]" for i, s in enumerate(schemes) if s not in INPUT_SCHEMES)]
+
+
+def unserved_globals(document: Mapping[str, Any]) -> list[str]:
+    """The same of a document of global directives, such as a Streamer's `config`."""
+    listeners = document.get("listeners") or {}
+    ports = protocols.listeners().keys() - protocols.served_listeners().keys()
+    return [
+        *(key for key in (*LISTS, *GLOBALS) if document.get(key)),
+        *(f"listeners.{name}" for name in sorted(ports) if listeners.get(name)),
+        *(
+            f"templates[{template.get('name') or index}].{path}"
+            for index, template in enumerate(document.get("templates") or [])
+            for path in unserved_options(template)
+        ),
+    ]
 
 
 def input_schemes(document: Mapping[str, Any]) -> list[str]:

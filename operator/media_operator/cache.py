@@ -36,7 +36,7 @@ class Cache:
         """An object exists as `body` says. One that cannot be parsed is logged and left out."""
         table, key = self._place(body)
         try:
-            record = self._parse(body)
+            record = self._parse(body, table.get(key))
         except (KeyError, TypeError, ValueError, AttributeError):
             log.exception("%s %s/%s is not understood and left alone", body.get("kind"), *key[-2:])
             self.remove(body)
@@ -98,10 +98,10 @@ class Cache:
                 return self.snapshot.children, (kind, namespace, name)
 
     @staticmethod
-    def _parse(body: Object) -> object:
+    def _parse(body: Object, before: Any) -> object:
         match body["kind"]:
             case "Stream":
-                return StreamObject.parse(body)
+                return StreamObject.parse(body, before)
             case "Streamer" | "Cache":
                 return TierObject.parse(body)
             case "Pod":

@@ -4,7 +4,7 @@ A condition is written only when it says something new; its `lastTransitionTime`
 its status does, so a reconcile that changes nothing writes nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -25,6 +25,33 @@ class Condition:
     status: Status
     reason: str
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What keeps a resource from doing what it says until its spec, or what that names, changes."""
+
+    reason: str
+    message: str
+
+
+def accepted(unserved: Sequence[str]) -> Condition:
+    """Whether all that the spec says has an effect; `unserved` are the paths of what has none."""
+    if not unserved:
+        return Condition("ConfigAccepted", "True", "Accepted")
+    fields = ", ".join(unserved)
+    return Condition("ConfigAccepted", "False", "NotServed", f"no effect in this version: {fields}")
+
+
+def news(wanted: Iterable[Condition], observed: Iterable[Mapping[str, Any]]) -> Iterator[Condition]:
+    """What is worth an Event: a status or reason that was another before. That nothing was ever
+    wrong with a configuration is none."""
+    before = {c.get("type"): (c.get("status"), c.get("reason")) for c in observed}
+    for condition in wanted:
+        known = before.get(condition.type)
+        is_plain = condition.type == "ConfigAccepted" and condition.status == "True"
+        if known != (condition.status, condition.reason) and not (known is None and is_plain):
+            yield condition
 
 
 def merge(

@@ -5,16 +5,22 @@ the rest, which is most of the memory.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from media_api.protocols import switches
+from media_api.resources import StreamSpec
 from media_api.timestamps import parse_timestamp
+from media_api.unsupported import input_schemes, unserved_options
+from media_rest.errors import validation_error
+from pydantic import ValidationError
 
 TEMPLATE = "media.flussonic.com/template"
 """Annotation of a pod: which version of its tier's pods it is."""
-OUR_CONDITIONS = frozenset({"Ready", "Scheduled", "Stalled"})
+REBALANCE = "media.flussonic.com/rebalance"
+"""Annotation of a Streamer: a new value asks once for an even load."""
+OUR_CONDITIONS = frozenset({"Ready", "Scheduled", "Stalled", "ConfigAccepted"})
 """Types that the operator writes; the others of a status are Central's."""
 _OUR_STREAM_STATUS = frozenset(
     {
@@ -50,6 +56,14 @@ class StreamObject:
     needs_gpu: bool
     bandwidth_kbit: int
     denied_protocols: frozenset[str]
+    template: str
+    """Of which it inherits; empty for none."""
+    unserved: tuple[str, ...]
+    """Paths within its spec that have no effect."""
+    schemes: tuple[str, ...]
+    """Of its inputs."""
+    invalid: str
+    """What is wrong with its spec, without secrets; empty if nothing."""
     active_on: str
     """`status.activeStreamer` (Central's): the streamer on which frames were last seen."""
     status: Mapping[str, Any]
@@ -60,8 +74,17 @@ class StreamObject:
         return self.namespace, self.name
 
     @classmethod
-    def parse(cls, body: Object) -> "StreamObject":
+    def parse(cls, body: Object, before: "StreamObject | None" = None) -> "StreamObject":
+        """`before`: what was known of it; while its generation is the same, so is its spec."""
         meta, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
+        own_status = {
+            **{key: value for key, value in status.items() if key in _OUR_STREAM_STATUS},
+            "conditions": our_conditions(status),
+        }
+        active_on = status.get("activeStreamer", "")
+        identity = meta["uid"], meta.get("generation", 0)
+        if before is not None and identity == (before.uid, before.generation):
+            return replace(before, active_on=active_on, status=own_status)
         return cls(
             namespace=meta["namespace"],
             name=meta["name"],
@@ -77,12 +100,24 @@ class StreamObject:
             needs_gpu=_needs_gpu(spec),
             bandwidth_kbit=int((spec.get("claims") or {}).get("bitrate") or 0),
             denied_protocols=_denied(spec.get("protocols") or {}),
-            active_on=status.get("activeStreamer", ""),
-            status={
-                **{key: value for key, value in status.items() if key in _OUR_STREAM_STATUS},
-                "conditions": our_conditions(status),
-            },
+            template=str(spec.get("template") or ""),
+            unserved=tuple(unserved_options(spec)),
+            schemes=tuple(input_schemes(spec)),
+            invalid=_invalid(spec),
+            active_on=active_on,
+            status=own_status,
         )
+
+
+def _invalid(spec: Object) -> str:
+    """What the schema of the API server lets pass and no streamer would take; empty if nothing."""
+    try:
+        StreamSpec.model_validate(spec)
+    except ValidationError as error:
+        refused = validation_error(error, spec)
+        path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in refused.path or [])
+        return f"{path.lstrip('.')}: {refused.title}"
+    return ""
 
 
 def our_conditions(status: Object) -> list[Object]:
@@ -117,9 +152,12 @@ class TierObject:
     name: str
     uid: str
     generation: int
+    created: str
     deleting: bool
     spec: Mapping[str, Any]
     labels: Mapping[str, str]
+    rebalance: str
+    """Annotation by which somebody asks once for an even load; empty if nobody does."""
     status: Mapping[str, Any]
 
     @property
@@ -140,9 +178,11 @@ class TierObject:
             name=meta["name"],
             uid=meta["uid"],
             generation=meta.get("generation", 0),
+            created=meta.get("creationTimestamp", ""),
             deleting="deletionTimestamp" in meta,
             spec=body.get("spec") or {},
             labels=meta.get("labels") or {},
+            rebalance=str((meta.get("annotations") or {}).get(REBALANCE) or ""),
             status=body.get("status") or {},
         )
 
@@ -157,6 +197,9 @@ class PodObject:
     tier_kind: str
     labels: Mapping[str, str]
     template: str
+    created: str
+    http_port: int | None
+    """Port of its node at which it serves HTTP; None if it has none."""
     ready: bool
     ready_since: datetime | None
     """When `ready` last changed."""
@@ -170,6 +213,12 @@ class PodObject:
     @property
     def key(self) -> Key:
         return self.namespace, self.name
+
+    @property
+    def ordinal(self) -> int:
+        """Its place in the StatefulSet; 0 for a pod that is of none."""
+        number = self.name.rpartition("-")[2]
+        return int(number) if number.isdecimal() else 0
 
     @classmethod
     def parse(cls, body: Object) -> "PodObject":
@@ -186,6 +235,8 @@ class PodObject:
             tier_kind=labels.get("app.kubernetes.io/component", ""),
             labels=labels,
             template=(meta.get("annotations") or {}).get(TEMPLATE, ""),
+            created=meta.get("creationTimestamp", ""),
+            http_port=_host_port(body.get("spec") or {}, "http"),
             ready=is_ready,
             ready_since=parse_timestamp(since) if since else None,
             terminating_until=_terminating_until(meta, is_ready, conditions),
@@ -211,6 +262,15 @@ def _terminating_until(meta: Object, ready: bool, conditions: list[Object]) -> d
     if evicted and not ready:
         return until - timedelta(seconds=meta.get("deletionGracePeriodSeconds") or 0)
     return until
+
+
+def _host_port(spec: Object, name: str) -> int | None:
+    for container in spec.get("containers") or []:
+        for port in container.get("ports") or []:
+            if port.get("name") == name:
+                number: int | None = port.get("hostPort")
+                return number
+    return None
 
 
 def _problem(status: Object) -> str:

@@ -165,7 +165,7 @@ class ApiServer:
         return "" if done.returncode == 0 else done.stderr
 
     def install_definitions(self) -> None:
-        for name in crd.definitions():
+        for name in crd.files():
             self.must("apply", "-f", str(crd.DIRECTORY / name))  # client side: the size matters
         self.must("wait", "crd", "--all", "--for=condition=Established", "--timeout=30s")
 

@@ -1,8 +1,10 @@
 """Conditions of a resource's status, after the Kubernetes API conventions and kstatus.
 
 Invariants: one condition a type; `lastTransitionTime` moves only when `status` changes; each type
-has one writer: Ready (it does what was asked), Scheduled (a streamer was chosen) and Stalled (no
-retry can help, somebody must change the spec) the operator, InputActive (frames come in) Central.
+has one writer: Ready (it does what was asked), Scheduled (a streamer was chosen), ConfigAccepted
+(all that the spec says has an effect) and Stalled (no retry can help, somebody must change the spec
+or make what it names) the operator, InputActive (frames come in) and Reachable (an external server
+answers) Central.
 Nothing that changes every second belongs here.
 """
 
@@ -23,7 +25,7 @@ class Condition(ResourceModel):
     """One aspect of the state (metav1.Condition)."""
 
     type: Annotated[str, Field(max_length=64, pattern=r"^[A-Z][A-Za-z]*$")] = Field(
-        description="Aspect: Ready, Scheduled, InputActive or Stalled."
+        description="Aspect: Ready, Scheduled, ConfigAccepted, InputActive, Reachable or Stalled."
     )
     status: ConditionStatus = Field(description="True, False or Unknown.")
     reason: Annotated[str, Field(max_length=64, pattern=r"^[A-Z][A-Za-z0-9]*$")] = Field(

@@ -93,7 +93,8 @@ class StreamResourceStatus(ResourceModel):
         default=None, description="Generation of the spec that this status is about."
     )
     conditions: Conditions | None = Field(
-        default=None, description="Ready, Scheduled, InputActive; Stalled if no retry can help."
+        default=None,
+        description="Ready, Scheduled, ConfigAccepted, InputActive; Stalled if no retry helps.",
     )
     streamer: Target | None = Field(default=None, description="Pod or server that runs it.")
     preferred_streamer: Target | None = Field(

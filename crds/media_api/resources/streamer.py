@@ -4,7 +4,7 @@ Invariant: a pool has `replicas`, or `maxReplicas` and then the operator scales 
 server has `apiUrl` and none of the fields that describe pods.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -96,6 +96,11 @@ class StreamerSpec(PodOptions):
     config_external_auth: ValueSource | None = Field(
         default=None, description="Key of the configuration backend."
     )
+    rebalance: Literal["OnRequest", "Always"] = Field(
+        default="OnRequest",
+        description="When streams move for an even load of the pool's pods: when the annotation"
+        " media.flussonic.com/rebalance gets a new value, or always.",
+    )
     license_key: ValueSource | None = Field(
         default=None, description="Accepted for the vendor's manifests; has no effect."
     )
@@ -143,7 +148,7 @@ class PoolStatus(ResourceModel):
         default=None, description="Generation of the spec that this status is about."
     )
     conditions: Conditions | None = Field(
-        default=None, description="Ready; Stalled if no retry can help."
+        default=None, description="Ready, ConfigAccepted; Stalled if no retry can help."
     )
     ready: bool | None = Field(default=None, description="At least one pod is ready.")
     replicas: Replicas | None = Field(default=None, description="Pods.")
@@ -154,6 +159,13 @@ class PoolStatus(ResourceModel):
     version: Text | None = Field(default=None, description="Version of the image that runs.")
     shrink_at: Text | None = Field(
         default=None, description="When a pool that scales itself may lose a pod, RFC 3339."
+    )
+    no_surge_for: Text | None = Field(
+        default=None, description="Version of the pods for which one more had no room."
+    )
+    rebalanced: Text | None = Field(
+        default=None,
+        description="Last value of the annotation media.flussonic.com/rebalance that was done.",
     )
     members: Annotated[list[StreamerMember], Field(max_length=1000)] | None = Field(
         default=None, description="The pods.", json_schema_extra=keyed_by("name")

@@ -29,7 +29,7 @@ def rebalance(
 
     Only between streamers that are online and stay; what must be placed anyhow is `place`'s.
     """
-    offers = {o.hostname: o for o in streamers if o.online and not o.draining}
+    offers = {o.hostname: o for o in streamers if o.online and not o.draining and not o.spare}
     load = Load(offers)
     homes: dict[str, list[StreamDemand]] = {hostname: [] for hostname in offers}
     for stream in sorted(streams, key=lambda demand: demand.name):

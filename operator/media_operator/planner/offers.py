@@ -1,5 +1,6 @@
 """Streamers as placement sees them: the pods of the pools, and the external servers."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
@@ -10,11 +11,16 @@ from media_operator.objects import Object, PodObject, Snapshot, TierObject
 from media_operator.planner.actions import Plan
 from media_operator.planner.placement import DEFAULT_CHANNEL_LIMIT, StreamerOffer
 from media_operator.planner.reach import Reach, reach
+from media_operator.planner.scaling import is_surge
 from media_operator.render.streamer import gpu_count
 from media_operator.settings import Settings
 
 NOT_READY_GRACE_SECONDS = 4.0
 """A pod that misses two readiness probes keeps its streams: moving costs more than the blip."""
+
+CONFIG_ROOT = "/etc/flussonic"
+_TEMPLATE = re.compile(r"(?m)^\s*template\s+[\"']?([^\s{;\"']+)")
+"""A template's block in a configuration file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +78,12 @@ def _pod(
             draining=pod.terminating_until is not None or tier.deleting,
             labels={**pod.labels, **tier.labels},
             has_gpu=gpu_count(tier) > 0,
+            spare=is_surge(tier, pod),
+            templates=templates_of(tier),
             channel_limit=int(tier.spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT),
             bandwidth_kbit=_bandwidth_kbit(tier),
         ),
-        reach=reach(tier, pod.host_ip, snapshot),
+        reach=reach(tier, pod, snapshot),
         starting=not pod.ready and not pod.problem and pod.terminating_until is None,
         problem=pod.problem,
     )
@@ -94,6 +102,7 @@ def _external(tier: TierObject) -> Server:
             draining=tier.deleting,
             labels=tier.labels,
             has_gpu=gpu_count(tier) > 0,
+            templates=templates_of(tier),
             channel_limit=int(spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT),
             bandwidth_kbit=_bandwidth_kbit(tier),
         ),
@@ -101,6 +110,17 @@ def _external(tier: TierObject) -> Server:
         starting=False,
         problem=str(reachable.get("message", "")),
     )
+
+
+def templates_of(tier: TierObject) -> frozenset[str] | None:
+    """Names of the templates that a pool's servers know; None where nobody here can say."""
+    mounts = [str(volume.get("mountPath")) for volume in tier.spec.get("volumes") or []]
+    if tier.external or any(path.startswith(CONFIG_ROOT) for path in mounts):
+        return None
+    declared = (tier.spec.get("config") or {}).get("templates") or []
+    files = (tier.spec.get("configExtra") or {}).values()
+    written = (name for text in files for name in _TEMPLATE.findall(str(text)))
+    return frozenset({*(str(item.get("name")) for item in declared), *written})
 
 
 def _bandwidth_kbit(tier: TierObject) -> int:

@@ -46,6 +46,7 @@ class ChangeReason(StrEnum):
     CHANNELS = "node_channel_limit_exceeded"
     BANDWIDTH = "streamer_total_bandwidth_exceeded"
     BALANCE = "not_distributed"
+    TEMPLATE = "node_misses_template"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ class StreamDemand:
     """The streamer (or pool) to take while it has room."""
     required_labels: Mapping[str, str] = field(default_factory=dict)
     needs_gpu: bool = False
+    template: str = ""
+    """The streamer must know this template."""
     bandwidth_kbit: int = 0
     """Claimed input bit rate in kbit/s; 0 claims nothing."""
     namespace: str = ""
@@ -81,6 +84,10 @@ class StreamerOffer:
     draining: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     has_gpu: bool = False
+    spare: bool = False
+    """It will not stay: taken only when no other has room."""
+    templates: frozenset[str] | None = None
+    """Those that it knows; None where nobody can say."""
     channel_limit: int = DEFAULT_CHANNEL_LIMIT
     bandwidth_kbit: int = 0
     """Capacity in kbit/s; 0 for no limit."""
@@ -155,7 +162,7 @@ class Load:
 
 
 _Candidate = tuple[bool, float, float, str]
-"""A GPU that nobody asked for, share of the limit, tie, host name: the lowest is taken."""
+"""Better spared, share of the limit, tie, host name: the lowest is taken."""
 
 
 class _Queues:
@@ -193,12 +200,13 @@ class _Queues:
             stream.streamer,
             stream.needs_gpu,
             stream.namespace,
+            stream.template,
             tuple(sorted(stream.required_labels.items())),
         )
         if demands not in self._heaps:
             self._heaps[demands] = [
                 (
-                    offer.has_gpu and not stream.needs_gpu,
+                    offer.spare or (offer.has_gpu and not stream.needs_gpu),
                     self._load.share(offer.hostname),
                     self._random.random(),
                     offer.hostname,
@@ -222,6 +230,8 @@ def misfit(stream: StreamDemand, offer: StreamerOffer) -> ChangeReason | None:
         return ChangeReason.GPU
     if stream.namespace != offer.namespace:
         return ChangeReason.NAMESPACE
+    if stream.template and offer.templates is not None and stream.template not in offer.templates:
+        return ChangeReason.TEMPLATE
     if any(offer.labels.get(key) != value for key, value in stream.required_labels.items()):
         return ChangeReason.LABELS
     return None
@@ -311,7 +321,10 @@ def _settle(
     return Decision(stream.name, keep, previous, reason, message)
 
 
-_WORDS = {
+WORDS = {
+    ChangeReason.DELETED: "gone",
+    ChangeReason.BALANCE: "fuller than others",
+    ChangeReason.PREFERRED: "not the preferred one",
     ChangeReason.PINNED: "not the streamer that the stream names",
     ChangeReason.OFFLINE: "offline",
     ChangeReason.DRAINING: "draining",
@@ -319,6 +332,7 @@ _WORDS = {
     ChangeReason.NAMESPACE: "in another namespace",
     ChangeReason.CPU: "above their CPU limit",
     ChangeReason.DVR: "without room for archives",
+    ChangeReason.TEMPLATE: "without the template",
     ChangeReason.LABELS: "without the required labels",
     ChangeReason.CHANNELS: "at their channel limit",
     ChangeReason.BANDWIDTH: "at their bandwidth limit",
@@ -331,7 +345,7 @@ def _why_nowhere(stream: StreamDemand, offers: Iterable[StreamerOffer], load: Lo
     total = sum(reasons.values())
     if not total:
         return "there is no streamer"
-    parts = [f"{count} {_WORDS[reason]}" for reason, count in reasons.most_common() if reason]
+    parts = [f"{count} {WORDS[reason]}" for reason, count in reasons.most_common() if reason]
     return f"0/{total} streamers available: " + ", ".join(parts)
 
 

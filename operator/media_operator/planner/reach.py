@@ -21,13 +21,15 @@ class Reach:
     """Other listeners of the same host that can be reached there, by name."""
 
 
-def reach(tier: TierObject, host_ip: str, snapshot: Snapshot) -> Reach:
-    """Of the pod on the node at `host_ip`: public URL, node's port, or the tier's Service."""
-    spec = tier.spec
-    if spec.get("publicUrl"):
-        return Reach(str(spec["publicUrl"]))
-    if spec.get("hostPort") and host_ip:
-        return Reach(f"http://{_bracketed(host_ip)}:{spec['hostPort']}")
+def reach(tier: TierObject, pod: PodObject, snapshot: Snapshot) -> Reach:
+    """Of the pod: public URL, the node's port that the pod has, or the tier's Service.
+
+    The pod says which port, not the resource: between an edit and the new pod they differ.
+    """
+    if tier.spec.get("publicUrl"):
+        return Reach(str(tier.spec["publicUrl"]))
+    if pod.http_port and pod.host_ip:
+        return Reach(f"http://{_bracketed(pod.host_ip)}:{pod.http_port}")
     return _by_service(tier, snapshot)
 
 

@@ -5,41 +5,99 @@ from datetime import datetime
 from typing import Any
 
 from media_api.play_urls import play_urls
+from media_api.unsupported import INPUT_SCHEMES
 
 from media_operator import conditions
-from media_operator.conditions import Condition
-from media_operator.objects import Snapshot, StreamObject
+from media_operator.conditions import Condition, Fault, accepted
+from media_operator.objects import Key, Snapshot, StreamObject, TierObject
 from media_operator.planner.actions import Note, Plan, WriteStatus
-from media_operator.planner.offers import Server, seeded, servers
-from media_operator.planner.placement import Assignment, Decision, StreamDemand, place
+from media_operator.planner.balance import rebalance
+from media_operator.planner.default_pool import MARKER, is_expected
+from media_operator.planner.offers import Server, seeded, servers, templates_of
+from media_operator.planner.patience import is_young
+from media_operator.planner.placement import (
+    WORDS,
+    Assignment,
+    Decision,
+    StreamDemand,
+    StreamerOffer,
+    place,
+)
 from media_operator.settings import Settings
+
+MOVES_AT_A_TIME = 100
+"""Streams that run on two streamers at once for the sake of an even load."""
+MAX_MOVE_NOTES = 50
+"""A failover of thousands is no reason for thousands of Events: conditions tell each."""
 
 
 def plan_streams(
     namespace: str, snapshot: Snapshot, settings: Settings, now: datetime, plan: Plan
-) -> None:
-    """Add what must be written for the Streams of `namespace` to `plan`."""
+) -> set[Key]:
+    """Add what must be written for the Streams of `namespace` to `plan`.
+
+    Returns the pools whose load was asked to be even, and is.
+    """
     streams = sorted(
         (s for s in snapshot.streams.values() if s.namespace == namespace),
         key=lambda stream: (stream.created, stream.name),
     )
     found_servers = servers(namespace, snapshot, settings, now, plan)
     by_hostname = {server.offer.hostname: server for server in found_servers}
-    owners: dict[str, str] = {}
-    for stream in streams:
-        owners.setdefault(stream.stream_name, stream.name)
-    sound = [stream for stream in streams if owners[stream.stream_name] == stream.name]
+    faults = _faults(streams, snapshot, now, plan)
+    sound = [stream for stream in streams if stream.name not in faults]
     current = {s.name: found for s in sound if (found := _assignment(s)) is not None}
     offers = [server.offer for server in by_hostname.values()]
-    made = place([_demand(s) for s in sound], offers, current, seeded(namespace))
+    demands = [_demand(stream) for stream in sound]
+    made = place(demands, offers, current, seeded(namespace))
     decisions = {decision.stream: decision for decision in made}
+    even = _even_out(namespace, snapshot, sound, demands, offers, current, decisions)
+    waits = is_expected(namespace, snapshot, settings)
     for stream in streams:
-        owner = owners[stream.stream_name]
-        if owner != stream.name:
-            status, wanted = _conflict(stream, owner)
+        status: dict[str, Any] = {}
+        if (fault := faults.get(stream.name)) is not None:
+            wanted = _stalled(fault)
         else:
-            status, wanted = _outcome(stream, decisions.get(stream.name), by_hostname)
-        _write(stream, status, wanted, now, plan)
+            status, wanted = _outcome(stream, decisions.get(stream.name), by_hostname, waits=waits)
+        _write(stream, status, [*wanted, accepted(stream.unserved)], now, plan)
+    moves = [d for d in decisions.values() if d.previous and d.streamer not in (None, d.previous)]
+    if len(moves) <= MAX_MOVE_NOTES:
+        plan.notes += [_moved(snapshot.streams[namespace, move.stream], move) for move in moves]
+    return even
+
+
+def _even_out(
+    namespace: str,
+    snapshot: Snapshot,
+    sound: list[StreamObject],
+    demands: list[StreamDemand],
+    offers: list[StreamerOffer],
+    current: dict[str, Assignment],
+    decisions: dict[str, Decision],
+) -> set[Key]:
+    """Add moves for the pools that ask for an even load; those that have it."""
+    even: set[Key] = set()
+    settled = {
+        stream.name: current[stream.name]
+        for stream in sound
+        if stream.name in current and stream.name not in decisions
+    }
+    moving = sum(bool(stream.status.get("previousStreamer")) for stream in sound)
+    for (kind, space, pool), tier in snapshot.tiers.items():
+        if kind != "Streamer" or space != namespace or not _asks_for_balance(tier):
+            continue
+        mine = [offer for offer in offers if offer.pool == pool]
+        moves = rebalance(demands, mine, settled, max(0, MOVES_AT_A_TIME - moving))
+        decisions |= {move.stream: move for move in moves}
+        moving += len(moves)
+        if not moves and not moving and any(offer.online for offer in mine):
+            even.add(tier.key)
+    return even
+
+
+def _asks_for_balance(tier: TierObject) -> bool:
+    asked_now = tier.rebalance and tier.rebalance != tier.status.get("rebalanced")
+    return bool(asked_now or tier.spec.get("rebalance") == "Always")
 
 
 def _demand(stream: StreamObject) -> StreamDemand:
@@ -50,6 +108,7 @@ def _demand(stream: StreamObject) -> StreamDemand:
         preferred=stream.preferred,
         required_labels=stream.required_labels,
         needs_gpu=stream.needs_gpu,
+        template=stream.template,
         bandwidth_kbit=stream.bandwidth_kbit,
     )
 
@@ -59,22 +118,67 @@ def _assignment(stream: StreamObject) -> Assignment | None:
     return Assignment(hostname, stream.status.get("preferredStreamer")) if hostname else None
 
 
-def _conflict(stream: StreamObject, owner: str) -> tuple[dict[str, Any], list[Condition]]:
-    message = (
-        f"the name {stream.stream_name!r} belongs to the older Stream {owner!r}; "
-        "choose another spec.name"
-    )
-    return {}, [
-        Condition("Ready", "False", "NameConflict", message),
-        Condition("Scheduled", "False", "NameConflict", message),
-        Condition("Stalled", "True", "NameConflict", message),
+def _faults(
+    streams: list[StreamObject], snapshot: Snapshot, now: datetime, plan: Plan
+) -> dict[str, Fault]:
+    """What only a change of the spec cures, by resource name; `streams` the oldest first."""
+    known = _templates(streams[0].namespace, snapshot) if streams else None
+    owners: dict[str, str] = {}
+    found: dict[str, Fault] = {}
+    for stream in streams:
+        owner = owners.setdefault(stream.stream_name, stream.name)
+        if owner != stream.name:
+            message = (
+                f"the name {stream.stream_name!r} belongs to the older Stream {owner!r}; "
+                "choose another spec.name"
+            )
+            found[stream.name] = Fault("NameConflict", message)
+        elif stream.disabled:
+            continue
+        elif stream.invalid:
+            found[stream.name] = Fault("ConfigInvalid", stream.invalid)
+        elif stream.schemes and INPUT_SCHEMES.isdisjoint(stream.schemes):
+            schemes = ", ".join(f"{scheme}://" for scheme in sorted(set(stream.schemes)))
+            message = f"no input can be opened: this version does not serve {schemes}"
+            found[stream.name] = Fault("InputNotServed", message)
+        elif stream.template and known is not None and stream.template not in known:
+            message = (
+                f"no Streamer here has the template {stream.template!r}: "
+                "add it to spec.config.templates of one"
+            )
+            if not is_young(stream.created, now, plan):
+                found[stream.name] = Fault("TemplateNotFound", message)
+    return found
+
+
+def _templates(namespace: str, snapshot: Snapshot) -> frozenset[str] | None:
+    """Those of all pools; None while there is no pool, or one of which nobody can say."""
+    pools = [
+        templates_of(tier)
+        for (kind, space, _), tier in snapshot.tiers.items()
+        if kind == "Streamer" and space == namespace
+    ]
+    known = [names for names in pools if names is not None]
+    return frozenset().union(*known) if pools and len(known) == len(pools) else None
+
+
+def _stalled(fault: Fault) -> list[Condition]:
+    return [
+        Condition("Ready", "False", fault.reason, fault.message),
+        Condition("Scheduled", "False", fault.reason, fault.message),
+        Condition("Stalled", "True", fault.reason, fault.message),
     ]
 
 
 def _outcome(
-    stream: StreamObject, decision: Decision | None, by_hostname: Mapping[str, Server]
+    stream: StreamObject,
+    decision: Decision | None,
+    by_hostname: Mapping[str, Server],
+    *,
+    waits: bool,
 ) -> tuple[dict[str, Any], list[Condition]]:
-    """Status fields and conditions of a stream after the decision on it."""
+    """Status fields and conditions of a stream after the decision on it; `waits`: where there is
+    no server yet, one will come."""
     if stream.disabled:
         return {}, [
             Condition("Ready", "True", "Disabled", "disabled: it runs nowhere, as its spec asks"),
@@ -82,7 +186,7 @@ def _outcome(
         ]
     hostname = decision.streamer if decision else stream.status.get("streamer")
     if hostname is None:
-        return {}, _unscheduled(decision, by_hostname)
+        return {}, _unscheduled(decision, by_hostname, waits=waits)
     server = by_hostname.get(hostname)
     status: dict[str, Any] = {"streamer": hostname}
     if stream.preferred:
@@ -90,7 +194,7 @@ def _outcome(
     leaving = _leaving(stream, hostname, by_hostname)
     if leaving:
         status["previousStreamer"] = leaving
-    if server is not None:
+    if server is not None and server.offer.online:
         status["urls"] = {
             entry.form: entry.url
             for entry in play_urls(
@@ -113,12 +217,17 @@ def _outcome(
     ]
 
 
-def _unscheduled(decision: Decision | None, by_hostname: Mapping[str, Server]) -> list[Condition]:
+def _unscheduled(
+    decision: Decision | None, by_hostname: Mapping[str, Server], *, waits: bool
+) -> list[Condition]:
     message = decision.message if decision else "there is no streamer"
     problems = sorted({s.problem for s in by_hostname.values() if s.problem})
     if problems:
         message = f"{message}; {problems[0]}"
-    if not by_hostname or any(server.starting for server in by_hostname.values()):
+    if not by_hostname and not waits:
+        message += f"; apply one, or delete the ConfigMap {MARKER} to have the operator make it"
+        ready = Condition("Ready", "False", "NoStreamerAvailable", message)
+    elif not by_hostname or any(server.starting for server in by_hostname.values()):
         ready = Condition("Ready", "Unknown", "WaitingForStreamer", message)
     else:
         ready = Condition("Ready", "False", "NoStreamerAvailable", message)
@@ -126,14 +235,20 @@ def _unscheduled(decision: Decision | None, by_hostname: Mapping[str, Server]) -
 
 
 def _leaving(stream: StreamObject, hostname: str, by_hostname: Mapping[str, Server]) -> str | None:
-    """The draining streamer that runs it on until the new one has pictures: make before break."""
+    """The streamer that runs it on until the new one has pictures: make before break.
+
+    One that leaves, or that the stream was moved off for another reason while it had pictures.
+    """
     previous = stream.status.get("streamer")
     if previous == hostname:
         if stream.active_on == hostname:
             return None
         previous = stream.status.get("previousStreamer")
     server = by_hostname.get(previous) if previous else None
-    return previous if server is not None and server.offer.draining else None
+    if server is None:
+        return None
+    has_pictures = server.offer.online and stream.active_on == previous
+    return previous if server.offer.draining or has_pictures else None
 
 
 def _write(
@@ -153,21 +268,24 @@ def _write(
     if status == dict(stream.status):
         return
     plan.statuses.append(WriteStatus("Stream", stream.namespace, stream.name, status))
-    before = {c["type"]: (c["status"], c["reason"]) for c in observed}
-    for condition in wanted:
-        changed = before.get(condition.type) != (condition.status, condition.reason)
-        if changed and condition.type != "Scheduled":
+    for condition in conditions.news(wanted, observed):
+        # Scheduled says where, Ready how it is; Stalled repeats it.
+        if condition.type in ("Ready", "ConfigAccepted"):
             plan.notes.append(_note(stream, condition))
 
 
+def _moved(stream: StreamObject, move: Decision) -> Note:
+    message = f"from {move.previous} to {move.streamer}: {WORDS[move.reason]}"
+    return Note("Stream", stream.namespace, stream.name, stream.uid, "Normal", "Moved", message)
+
+
 def _note(stream: StreamObject, condition: Condition) -> Note:
-    bad = condition.status == "False" or condition.type == "Stalled"
     return Note(
         "Stream",
         stream.namespace,
         stream.name,
         stream.uid,
-        "Warning" if bad else "Normal",
+        "Warning" if condition.status == "False" else "Normal",
         condition.reason,
         condition.message,
     )

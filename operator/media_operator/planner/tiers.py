@@ -1,15 +1,13 @@
 """Plan of one Streamer or Cache resource: its objects, its size, its status."""
 
-import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from media_api.hostnames import pod_hostname
-from media_api.timestamps import parse_timestamp, timestamp
+from media_api.unsupported import unserved_globals
 
 from media_operator import conditions
-from media_operator.conditions import Condition
+from media_operator.conditions import Condition, accepted
 from media_operator.objects import (
     TEMPLATE,
     Object,
@@ -19,35 +17,71 @@ from media_operator.objects import (
     our_conditions,
 )
 from media_operator.planner.actions import Apply, Delete, Note, Plan, WriteStatus
-from media_operator.planner.placement import DEFAULT_CHANNEL_LIMIT
+from media_operator.planner.patience import is_young
 from media_operator.planner.reach import reach
+from media_operator.planner.scaling import Size, size
 from media_operator.render import cache_objects, common, streamer_objects
 from media_operator.render.streamer import gpu_count
 from media_operator.settings import Settings
 
 HASH = "media.flussonic.com/applied"
 """Annotation with the hash of what was applied: tells removals, which a comparison cannot see."""
-FULL_SHARE = 0.8
-"""A pool grows when this share of its channels is taken …"""
-EMPTY_SHARE = 0.5
-"""… and shrinks when one pod fewer would still be below this share for `SHRINK_AFTER`."""
-SHRINK_AFTER = timedelta(minutes=10)
+_OUR_STATUS = frozenset(
+    {
+        "observedGeneration",
+        "ready",
+        "replicas",
+        "readyReplicas",
+        "selector",
+        "members",
+        "service",
+        "url",
+        "shrinkAt",
+        "noSurgeFor",
+        "rebalanced",
+    }
+)
 STUCK_AFTER = timedelta(seconds=10)
 """A pod this long over its deletion time sits on a node that is gone."""
 
 
 def plan_tier(
-    tier: TierObject, snapshot: Snapshot, settings: Settings, now: datetime, plan: Plan
+    tier: TierObject,
+    snapshot: Snapshot,
+    settings: Settings,
+    now: datetime,
+    plan: Plan,
+    *,
+    is_even: bool,
 ) -> None:
-    """Add what must be done for `tier` to `plan`."""
+    """Add what must be done for `tier` to `plan`; `is_even`: so is the load of its pods."""
     if tier.deleting:
         # The garbage collector removes what the resource owns.
         return
-    replicas, shrink_at = _replicas(tier, snapshot, settings, now, plan)
+    pods = [
+        pod
+        for pod in snapshot.pods.values()
+        if (pod.namespace, pod.tier, pod.tier_kind)
+        == (tier.namespace, tier.name, tier.kind.lower())
+    ]
     render = streamer_objects if tier.kind == "Streamer" else cache_objects
+    objects = render(tier, settings)
+    template = _template(objects)
+    wants = size(tier, pods, template, snapshot, settings, now, plan)
+    _plan_objects(tier, common.with_replicas(objects, wants.pods), snapshot, plan)
+    _delete_stuck(pods, now, plan)
+    members = [_member(tier, pod, snapshot) for pod in sorted(pods, key=_name)]
+    ready = _ready(tier, wants, pods, template)
+    says = _conditions(tier, ready, snapshot, now, plan)
+    extra = {"rebalanced": tier.rebalance if is_even else tier.status.get("rebalanced")}
+    _write_status(tier, wants, pods, members, says, extra, now, plan)
+
+
+def _plan_objects(
+    tier: TierObject, objects: list[dict[str, Any]], snapshot: Snapshot, plan: Plan
+) -> None:
     wanted = {
-        (body["kind"], tier.namespace, body["metadata"]["name"]): _hashed(body)
-        for body in render(tier, replicas, settings)
+        (body["kind"], tier.namespace, body["metadata"]["name"]): _hashed(body) for body in objects
     }
     for key, body in wanted.items():
         live = snapshot.children.get(key)
@@ -58,49 +92,6 @@ def plan_tier(
         for key, live in snapshot.children.items()
         if key not in wanted and _owned_by(tier, live)
     ]
-    pods = [
-        pod
-        for pod in snapshot.pods.values()
-        if (pod.namespace, pod.tier, pod.tier_kind)
-        == (tier.namespace, tier.name, tier.kind.lower())
-    ]
-    _delete_stuck(pods, now, plan)
-    members = [_member(tier, pod, snapshot) for pod in sorted(pods, key=_name)]
-    condition = _ready(tier, replicas, pods, _template(wanted.values()))
-    _write_status(tier, replicas, shrink_at, pods, members, condition, now, plan)
-
-
-def _replicas(
-    tier: TierObject, snapshot: Snapshot, settings: Settings, now: datetime, plan: Plan
-) -> tuple[int, str | None]:
-    """Pods to run, and when the pool may shrink (RFC 3339; None if it need not)."""
-    spec = tier.spec
-    if not spec.get("maxReplicas") or tier.kind != "Streamer":
-        return int(spec.get("replicas", 1)), None
-    low, high = int(spec.get("minReplicas") or 1), int(spec["maxReplicas"])
-    limit = int(spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT)
-    wide = settings.cluster_wide
-    pods = [f"{common.child_name(tier)}-{index}" for index in range(high)]
-    names = {pod_hostname(pod, tier.namespace, cluster_wide=wide) for pod in pods}
-    count = sum(
-        1
-        for stream in snapshot.streams.values()
-        if stream.namespace == tier.namespace
-        and not stream.disabled
-        and stream.status.get("streamer", next(iter(names))) in names
-    )
-    now_running = min(high, max(low, int(tier.status.get("replicas") or low)))
-    grown = min(high, max(low, math.ceil(count / (limit * FULL_SHARE))))
-    if grown >= now_running:
-        return grown, None
-    if count > (now_running - 1) * limit * EMPTY_SHARE:
-        return now_running, None
-    shrink_at = tier.status.get("shrinkAt") or timestamp(now + SHRINK_AFTER)
-    wait = (parse_timestamp(shrink_at) - now).total_seconds()
-    if wait > 0:
-        plan.look_again(wait)
-        return now_running, shrink_at
-    return now_running - 1, None
 
 
 def _hashed(body: dict[str, Any]) -> dict[str, Any]:
@@ -152,51 +143,78 @@ def _delete_stuck(pods: list[PodObject], now: datetime, plan: Plan) -> None:
 
 def _write_status(
     tier: TierObject,
-    replicas: int,
-    shrink_at: str | None,
+    wants: Size,
     pods: list[PodObject],
     members: list[dict[str, Any]],
-    condition: Condition,
+    says: list[Condition],
+    extra: dict[str, Any],
     now: datetime,
     plan: Plan,
 ) -> None:
     observed = tier.status.get("conditions") or []
     status: dict[str, Any] = {
         "observedGeneration": tier.generation,
-        "ready": condition.status == "True",
-        "conditions": conditions.merge([condition], observed, tier.generation, now),
+        "ready": any(c.type == "Ready" and c.status == "True" for c in says),
+        "conditions": conditions.merge(says, observed, tier.generation, now),
     }
     if not tier.external:
         status |= {
-            "replicas": replicas,
+            "replicas": wants.replicas,
             "readyReplicas": len(_serving(pods)),
             "selector": ",".join(f"{k}={v}" for k, v in sorted(common.selector(tier).items())),
             "members": members,
         }
     if tier.kind == "Cache":
         status |= {"service": common.child_name(tier), **_url(members)}
-    if shrink_at:
-        status["shrinkAt"] = shrink_at
-    ours = {
-        **{key: value for key, value in tier.status.items() if key != "conditions"},
-        "conditions": our_conditions(tier.status),
-    }
-    if status == ours:
+    extra |= {"shrinkAt": wants.shrink_at, "noSurgeFor": wants.no_surge_for}
+    status |= {name: value for name, value in extra.items() if value}
+    ours = {key: value for key, value in tier.status.items() if key in _OUR_STATUS}
+    if status == {**ours, "conditions": our_conditions(tier.status)}:
         return
     plan.statuses.append(WriteStatus(tier.kind, tier.namespace, tier.name, status))
-    before = next((c.get("reason") for c in observed if c.get("type") == "Ready"), None)
-    if before != condition.reason:
-        plan.notes.append(
-            Note(
-                tier.kind,
-                tier.namespace,
-                tier.name,
-                tier.uid,
-                "Warning" if condition.reason == "PodProblem" else "Normal",
-                condition.reason,
-                condition.message,
-            )
-        )
+    plan.notes += [
+        _note(tier, condition)
+        for condition in conditions.news(says, observed)
+        if condition.type in ("Ready", "ConfigAccepted")
+    ]
+
+
+_BAD = frozenset({"PodProblem", "OriginNotFound", "NotServed"})
+"""Reasons that are no part of an orderly life."""
+
+
+def _note(tier: TierObject, condition: Condition) -> Note:
+    return Note(
+        tier.kind,
+        tier.namespace,
+        tier.name,
+        tier.uid,
+        "Warning" if condition.reason in _BAD else "Normal",
+        condition.reason,
+        condition.message,
+    )
+
+
+def _conditions(
+    tier: TierObject, ready: Condition, snapshot: Snapshot, now: datetime, plan: Plan
+) -> list[Condition]:
+    """All that is said of a tier, given whether its pods are ready."""
+    if tier.kind == "Streamer":
+        config = unserved_globals(tier.spec.get("config") or {})
+        return [ready, accepted([f"config.{path}" for path in config])]
+    missing = [
+        origin
+        for origin in tier.spec.get("origins") or []
+        if ("Streamer", tier.namespace, origin) not in snapshot.tiers
+    ]
+    if not missing or is_young(tier.created, now, plan):
+        return [ready, accepted([])]
+    message = f"there is no Streamer {', '.join(missing)}: origins must be in the same namespace"
+    return [
+        Condition("Ready", "False", "OriginNotFound", message),
+        Condition("Stalled", "True", "OriginNotFound", message),
+        accepted([]),
+    ]
 
 
 def _name(pod: PodObject) -> str:
@@ -210,7 +228,7 @@ def _url(members: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _member(tier: TierObject, pod: PodObject, snapshot: Snapshot) -> dict[str, Any]:
-    found = reach(tier, pod.host_ip, snapshot)
+    found = reach(tier, pod, snapshot)
     member: dict[str, Any] = {
         "name": pod.name,
         "ready": pod.ready,
@@ -236,19 +254,22 @@ def _template(objects: Iterable[Object]) -> str:
     return ""  # a server outside the cluster
 
 
-def _ready(tier: TierObject, replicas: int, pods: list[PodObject], template: str) -> Condition:
+def _ready(tier: TierObject, wants: Size, pods: list[PodObject], template: str) -> Condition:
     """True once all pods are ready as the spec wants them now, not as it wanted them before."""
     if tier.external:
         return Condition("Ready", "True", "External", "a server outside the cluster")
     ready = _serving(pods)
-    current = sum(pod.template == template for pod in ready)
-    message = f"{len(ready)}/{replicas} pods are ready"
-    if current >= replicas:
+    current = sum(pod.template == template and pod.ordinal < wants.replicas for pod in ready)
+    message = f"{len(ready)}/{wants.replicas} pods are ready"
+    if current >= wants.replicas:
         return Condition("Ready", "True", "PodsReady", message)
-    problems = sorted({f"{pod.name}: {pod.problem}" for pod in pods if pod.problem})
+    stays = [pod for pod in pods if not wants.no_surge_for or pod.ordinal < wants.replicas]
+    problems = sorted({f"{pod.name}: {pod.problem}" for pod in stays if pod.problem})
     if problems:
         return Condition("Ready", "False", "PodProblem", f"{message}; {problems[0]}")
-    if current < len(ready):
-        message += f", {current}/{replicas} as the spec is now"
+    if any(pod.template != template for pod in ready):
+        message += f", {current}/{wants.replicas} as the spec is now"
+        if wants.no_surge_for:
+            message += "; there was no room for one more meanwhile"
         return Condition("Ready", "False", "RollingOut", message)
     return Condition("Ready", "False", "PodsStarting", message)

@@ -11,13 +11,13 @@ Object = dict[str, Any]
 DEFAULT_PATH = "/var/cache/media"
 
 
-def cache_objects(tier: TierObject, replicas: int, settings: Settings) -> list[Object]:
+def cache_objects(tier: TierObject, settings: Settings) -> list[Object]:
     """Everything that must exist for this tier."""
     mounts, volumes = common.volumes(tier, _own_volumes(tier))
     pod = common.pod_spec(tier, _container(tier, mounts, settings), volumes)
     return [
         *common.services(tier, media=False),
-        common.stateful_set(tier, replicas, pod, {}),
+        common.stateful_set(tier, pod, {}),
         common.disruption_budget(tier),
     ]
 

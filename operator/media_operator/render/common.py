@@ -107,7 +107,8 @@ def probes(path: str) -> Object:
     }
 
 
-def stateful_set(tier: TierObject, replicas: int, pod_spec: Object, annotations: Object) -> Object:
+def stateful_set(tier: TierObject, pod_spec: Object, annotations: Object) -> Object:
+    """Of as many pods as the resource says; see `with_replicas`."""
     labels = {**dict(tier.spec.get("labels") or {}), **selector(tier)}
     annotations = {**dict(tier.spec.get("annotations") or {}), **annotations}
     version = digest([labels, annotations, pod_spec])
@@ -116,7 +117,7 @@ def stateful_set(tier: TierObject, replicas: int, pod_spec: Object, annotations:
         "kind": "StatefulSet",
         "metadata": metadata(tier, child_name(tier)),
         "spec": {
-            "replicas": replicas,
+            "replicas": int(tier.spec.get("replicas", 1)),
             "serviceName": child_name(tier, "-pods"),
             "podManagementPolicy": "Parallel",
             "selector": {"matchLabels": selector(tier)},
@@ -129,6 +130,16 @@ def stateful_set(tier: TierObject, replicas: int, pod_spec: Object, annotations:
             },
         },
     }
+
+
+def with_replicas(objects: Iterable[Object], replicas: int) -> list[Object]:
+    """The same objects with so many pods."""
+    return [
+        {**body, "spec": {**body["spec"], "replicas": replicas}}
+        if body["kind"] == "StatefulSet"
+        else body
+        for body in objects
+    ]
 
 
 def pod_spec(tier: TierObject, container: Object, volumes: Iterable[Object]) -> Object:

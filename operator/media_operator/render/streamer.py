@@ -15,7 +15,7 @@ Object = dict[str, Any]
 API = "/streamer/api/v3/monitoring"
 
 
-def streamer_objects(tier: TierObject, replicas: int, settings: Settings) -> list[Object]:
+def streamer_objects(tier: TierObject, settings: Settings) -> list[Object]:
     """Everything that must exist for this pool; an external server needs nothing."""
     if tier.external:
         return []
@@ -27,7 +27,7 @@ def streamer_objects(tier: TierObject, replicas: int, settings: Settings) -> lis
     return [
         config,
         *common.services(tier, media=True),
-        common.stateful_set(tier, replicas, pod, {"media.flussonic.com/config-checksum": checksum}),
+        common.stateful_set(tier, pod, {"media.flussonic.com/config-checksum": checksum}),
         common.disruption_budget(tier),
     ]
 

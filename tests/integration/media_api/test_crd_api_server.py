@@ -15,6 +15,7 @@ import yaml
 from media_api import crd
 from media_api.resources import StreamResource
 from media_api.resources.meta import API_VERSION
+from media_api.unsupported import GLOBALS, STREAM_CHECKS
 
 from tests.support.api_server import SKIP_REASON, START_LIMIT, ApiServer, running_api_server
 
@@ -157,3 +158,31 @@ def test_explain_describes_fields(api: ApiServer) -> None:
     while "best" not in (text := api.run("explain", "strm.spec.inputs.priority").stdout):
         assert time.monotonic() < deadline, text
         time.sleep(0.5)
+
+
+def test_what_has_no_effect_is_warned_of(api: ApiServer) -> None:
+    """By the policies that are applied with the definitions; nothing is refused."""
+    spec = {"inputs": [{"url": "fake://fake"}, {"url": "h323://a"}], **asks_in_vain()}
+    item = {"apiVersion": API_VERSION, "kind": "Stream", "metadata": {"name": "t"}, "spec": spec}
+    deadline = time.monotonic() + START_LIMIT
+    while True:  # the API server takes a moment to know a policy
+        done = api.run("create", "--dry-run=server", "-f", "-", data=item)
+        assert done.returncode == 0, done.stderr
+        if "h323://" in done.stderr or time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    assert "inputs are not served in this version: h323://" in done.stderr
+    for name in asks_in_vain():
+        assert f"spec.{name} has no effect in this version" in done.stderr
+    item["spec"] = {"inputs": [{"url": "fake://fake"}], "hls_scte35": False, "prepush": True}
+    assert "no effect" not in api.run("create", "--dry-run=server", "-f", "-", data=item).stderr
+    pool = {"config": dict.fromkeys(GLOBALS[:1], "/x")}
+    item |= {"kind": "Streamer", "spec": pool}
+    warned = api.run("create", "--dry-run=server", "-f", "-", data=item).stderr
+    assert f"spec.config.{GLOBALS[0]} has no effect" in warned
+
+
+def asks_in_vain() -> dict[str, Any]:
+    """Options that have no effect, with a value that asks for something."""
+    known = {"dvr": {"root": "/x"}, "prepush": 5, "pushes": [{"url": "rtmp://h/a"}], "logo": "/l"}
+    return {name: value for name, value in known.items() if name in STREAM_CHECKS}

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from media_operator.cache import Cache
-from media_operator.objects import Snapshot
+from media_operator.objects import OUR_CONDITIONS, Snapshot
 from media_operator.planner.actions import Apply, Delete, Plan, WriteStatus
 from media_operator.planner.plan import make_plan
 from media_operator.settings import Settings
@@ -76,26 +76,36 @@ class Simulation:
         self.now += timedelta(seconds=seconds)
 
     def run_stateful_sets(self, ready: bool = True) -> None:
-        """Make missing pods, remove surplus ones, and let those without a decision get ready."""
+        """Make missing pods, remove surplus ones, and replace old ones from the last to the first,
+        each once all that are as they should be are ready; `ready`: new pods get so at once."""
         for (kind, namespace, name), body in list(self.objects.items()):
-            if kind != "StatefulSet":
-                continue
-            wanted = {f"{name}-{i}" for i in range(body["spec"]["replicas"])}
-            mine = {
-                key[2]: pod
-                for key, pod in self.objects.items()
-                if key[0] == "Pod" and self._owner(pod) == body["metadata"]["uid"]
-            }
-            template = body["spec"]["template"]["metadata"]["annotations"]
-            old = {n for n, pod in mine.items() if pod["metadata"]["annotations"] != template}
-            for surplus in (mine.keys() - wanted) | old:
-                del self.objects["Pod", namespace, surplus]
-                del mine[surplus]
-            for missing in wanted - mine.keys():
-                self._pod(namespace, missing, body, ready)
+            if kind == "StatefulSet":
+                self._run_stateful_set(namespace, name, body, ready)
+
+    def _run_stateful_set(self, namespace: str, name: str, body: Body, ready: bool) -> None:
+        wanted = [f"{name}-{i}" for i in range(body["spec"]["replicas"])]
+        template = body["spec"]["template"]["metadata"]["annotations"]
+        mine = {
+            key[2]: pod
+            for key, pod in self.objects.items()
+            if key[0] == "Pod" and self._owner(pod) == body["metadata"]["uid"]
+        }
+        for surplus in mine.keys() - set(wanted):
+            del self.objects["Pod", namespace, surplus]
+        for missing in set(wanted) - mine.keys():
+            self._pod(namespace, missing, body, ready)
+        for pod_name in reversed(wanted):
+            pod = self.objects["Pod", namespace, pod_name]
+            if pod["metadata"]["annotations"] != template:
+                self._pod(namespace, pod_name, body, ready)
+            if self.objects["Pod", namespace, pod_name]["status"]["conditions"][0]["status"] != (
+                "True"
+            ):
+                return
 
     def _pod(self, namespace: str, name: str, owner: Body, ready: bool) -> None:
-        body = self.create("Pod", name, {"nodeName": "node-1"}, namespace)
+        spec = {**owner["spec"]["template"]["spec"], "nodeName": "node-1"}
+        body = self.create("Pod", name, spec, namespace)
         body["metadata"] |= copy.deepcopy(owner["spec"]["template"]["metadata"])
         body["metadata"]["ownerReferences"] = [{"uid": owner["metadata"]["uid"]}]
         body["status"] = {"hostIP": "192.0.2.1"}
@@ -159,9 +169,7 @@ class Simulation:
                 if (target := self.objects.get((kind, namespace, name))) is not None:
                     before = target.get("status") or {}
                     foreign = [
-                        c
-                        for c in before.get("conditions", [])
-                        if c["type"] not in ("Ready", "Scheduled", "Stalled")
+                        c for c in before.get("conditions", []) if c["type"] not in OUR_CONDITIONS
                     ]
                     merged = copy.deepcopy(dict(status))
                     merged["conditions"] = [*merged.get("conditions", []), *foreign]
@@ -189,14 +197,24 @@ class Simulation:
             self.run_stateful_sets()
         raise AssertionError(f"not settled after {rounds} rounds: {plan}")
 
+    def settle_pods_as_they_are(self) -> None:
+        """One round of the operator alone."""
+        self.see()
+        self.carry_out(self.plan())
+
     def status(self, name: str, kind: str = "Stream", namespace: str = "ns") -> Body:
         return dict(self.objects[kind, namespace, name].get("status") or {})
 
     def condition(self, name: str, type_: str, kind: str = "Stream") -> tuple[str, str]:
-        for condition in self.status(name, kind).get("conditions", []):
-            if condition["type"] == type_:
-                return condition["status"], condition["reason"]
-        return "", ""
+        found = self._condition(name, type_, kind)
+        return found.get("status", ""), found.get("reason", "")
+
+    def message(self, name: str, type_: str, kind: str = "Stream") -> str:
+        return str(self._condition(name, type_, kind).get("message", ""))
+
+    def _condition(self, name: str, type_: str, kind: str) -> Body:
+        conditions = self.status(name, kind).get("conditions", [])
+        return next((dict(c) for c in conditions if c["type"] == type_), {})
 
 
 def _as_stored(value: Any) -> Any:

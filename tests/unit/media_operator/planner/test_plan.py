@@ -1,16 +1,19 @@
 """The whole plan against a simulated cluster: examples, then convergence under faults."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from media_api.unsupported import GLOBALS
 from media_operator.planner.tiers import covers
 from media_operator.settings import Settings
 
 from ..simulation import Simulation
 
+CLAIM = {"claimName": "d"}
 FAKE = {"inputs": [{"url": "fake://fake"}]}
 
 
@@ -44,6 +47,20 @@ def test_default_pool_can_be_switched_off() -> None:
     cluster.settle()
     assert ("Streamer", "ns", "default") not in cluster.objects
     assert cluster.condition("demo", "Scheduled") == ("False", "NoStreamerAvailable")
+
+
+def test_a_deleted_default_pool_stays_away(cluster: Simulation) -> None:
+    """It would fight whoever deletes or prunes it."""
+    cluster.create("Stream", "s", FAKE)
+    cluster.settle()
+    cluster.delete("Streamer", "default")
+    cluster.settle()
+    assert ("Streamer", "ns", "default") not in cluster.objects
+    assert cluster.condition("s", "Ready") == ("False", "NoStreamerAvailable")
+    assert "delete the ConfigMap media-default-pool" in cluster.message("s", "Ready")
+    cluster.delete("ConfigMap", "media-default-pool")
+    cluster.settle()
+    assert cluster.status("s")["streamer"] == "streamer-default-0"
 
 
 def test_pods_of_one_name_in_two_namespaces_are_two_streamers() -> None:
@@ -136,6 +153,57 @@ def test_streams_of_a_dying_pod_move_and_do_not_come_back(cluster: Simulation) -
     assert not any("previousStreamer" in cluster.status(f"s{i}") for i in range(10))
 
 
+def ask_for_balance(cluster: Simulation, value: str) -> None:
+    pool = cluster.objects["Streamer", "ns", "pool"]["metadata"]
+    pool.setdefault("annotations", {})["media.flussonic.com/rebalance"] = value
+
+
+def spread(cluster: Simulation, count: int) -> Counter[str]:
+    return Counter(cluster.status(f"s{index}")["streamer"] for index in range(count))
+
+
+def test_after_a_drain_the_load_is_even_again_once_somebody_asks(cluster: Simulation) -> None:
+    cluster.create("Streamer", "pool", {"replicas": 2})
+    for index in range(10):
+        cluster.create("Stream", f"s{index}", {**FAKE, "preferredStreamer": "streamer-pool-1"})
+    cluster.settle()
+    for index in range(10):
+        cluster.objects["Stream", "ns", f"s{index}"]["spec"] = FAKE
+        cluster.edit("Stream", f"s{index}")
+        cluster.frames_arrive(f"s{index}")
+    cluster.settle()
+    assert spread(cluster, 10) == {"streamer-pool-1": 10}, "nothing moves by itself"
+    ask_for_balance(cluster, "now")
+    cluster.see()
+    plan = cluster.plan()
+    assert [note.reason for note in plan.notes].count("Moved") == 5
+    cluster.carry_out(plan)
+    assert spread(cluster, 10) == {"streamer-pool-0": 5, "streamer-pool-1": 5}
+    moved = [f"s{i}" for i in range(10) if "previousStreamer" in cluster.status(f"s{i}")]
+    assert len(moved) == 5, "they run where they were until the new pod has pictures"
+    cluster.settle()
+    assert "rebalanced" not in cluster.status("pool", "Streamer")
+    for name in moved:
+        cluster.frames_arrive(name)
+    cluster.settle()
+    assert not [i for i in range(10) if "previousStreamer" in cluster.status(f"s{i}")]
+    assert cluster.status("pool", "Streamer")["rebalanced"] == "now"
+    cluster.delete("Stream", moved[0])
+    cluster.delete("Stream", moved[1])
+    cluster.settle()
+    assert cluster.status("pool", "Streamer")["rebalanced"] == "now", "once only"
+
+
+def test_a_pool_can_be_kept_even(cluster: Simulation) -> None:
+    cluster.create("Streamer", "pool", {"replicas": 1, "rebalance": "Always"})
+    for index in range(10):
+        cluster.create("Stream", f"s{index}", FAKE)
+    cluster.settle()
+    cluster.edit("Streamer", "pool", replicas=2)
+    cluster.settle()
+    assert spread(cluster, 10) == {"streamer-pool-0": 5, "streamer-pool-1": 5}
+
+
 def test_a_blip_of_readiness_moves_nothing(cluster: Simulation) -> None:
     cluster.create("Streamer", "pool", {"replicas": 2})
     cluster.create("Stream", "s", FAKE)
@@ -189,6 +257,96 @@ def test_two_streams_of_one_name(cluster: Simulation) -> None:
     assert "streamer" not in cluster.status("newer")
 
 
+def test_what_has_no_effect_is_said(cluster: Simulation) -> None:
+    cluster.create("Stream", "s", {"inputs": [*FAKE["inputs"], {"url": "h323://a"}]})
+    cluster.create("Stream", "plain", FAKE)
+    cluster.create("Streamer", "pool", {"config": {GLOBALS[0]: "/var/lib/p"}})
+    cluster.see()
+    reasons = [(note.name, note.type, note.reason) for note in cluster.plan().notes]
+    assert ("s", "Warning", "NotServed") in reasons
+    assert ("pool", "Warning", "NotServed") in reasons
+    cluster.settle()
+    assert cluster.condition("s", "Ready") == ("True", "Running"), "what is served, is"
+    assert cluster.condition("s", "ConfigAccepted") == ("False", "NotServed")
+    assert cluster.message("s", "ConfigAccepted") == "no effect in this version: inputs[1]"
+    assert cluster.condition("plain", "ConfigAccepted") == ("True", "Accepted")
+    assert f"config.{GLOBALS[0]}" in cluster.message("pool", "ConfigAccepted", "Streamer")
+    cluster.edit("Stream", "s", **FAKE)
+    cluster.settle()
+    assert cluster.condition("s", "ConfigAccepted") == ("True", "Accepted")
+
+
+def test_a_stream_whose_inputs_nobody_opens_is_stalled(cluster: Simulation) -> None:
+    cluster.create("Stream", "s", {"inputs": [{"url": "h323://a"}]})
+    cluster.settle()
+    for type_, status in (("Ready", "False"), ("Scheduled", "False"), ("Stalled", "True")):
+        assert cluster.condition("s", type_) == (status, "InputNotServed")
+    assert "h323://" in cluster.message("s", "Ready")
+    assert "streamer" not in cluster.status("s")
+    cluster.edit("Stream", "s", inputs=FAKE["inputs"])
+    cluster.settle()
+    assert cluster.condition("s", "Ready") == ("True", "Running")
+    assert cluster.condition("s", "Stalled") == ("", "")
+
+
+def test_a_value_that_no_schema_refuses_is_stalled(cluster: Simulation) -> None:
+    inputs = [{"url": "rtsp://user:secret@host/1", "source_timeout": "soon"}]
+    cluster.create("Stream", "s", {"inputs": inputs})
+    cluster.settle()
+    assert cluster.condition("s", "Stalled") == ("True", "ConfigInvalid")
+    assert cluster.message("s", "Ready").startswith("inputs[0].source_timeout: ")
+    assert "secret" not in str(cluster.status("s"))
+
+
+def test_a_template_that_no_pool_has(cluster: Simulation) -> None:
+    """Not said at once: what is applied together does not arrive together."""
+    cluster.create("Streamer", "pool", {})
+    cluster.create("Stream", "s", {"template": "nope"})
+    cluster.settle()
+    assert cluster.condition("s", "Scheduled") == ("False", "NoStreamerAvailable")
+    assert "without the template" in cluster.message("s", "Scheduled")
+    cluster.pass_time(11)
+    cluster.settle()
+    assert cluster.condition("s", "Stalled") == ("True", "TemplateNotFound")
+    extra = {"one.conf": 'http 80;\n template "nope" {\n input fake://fake;\n}\n'}
+    cluster.create("Streamer", "other", {"configExtra": extra})
+    cluster.settle()
+    assert cluster.status("s")["streamer"] == "streamer-other-0"
+    assert cluster.condition("s", "Ready") == ("True", "Running")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"apiUrl": "http://192.0.2.9"},
+        {"config": {"templates": [{"name": "t"}]}},
+        {"volumes": [{"name": "c", "mountPath": "/etc/flussonic", "configMap": {"name": "c"}}]},
+    ],
+)
+def test_a_template_that_a_streamer_may_have(cluster: Simulation, spec: dict[str, Any]) -> None:
+    cluster.create("Streamer", "pool", spec)
+    cluster.create("Stream", "s", {"template": "t"})
+    cluster.pass_time(11)
+    cluster.settle()
+    assert cluster.condition("s", "Ready") == ("True", "Running")
+
+
+def test_a_cache_before_a_pool_that_is_not_there(cluster: Simulation) -> None:
+    cluster.create("Streamer", "pool", {})
+    cluster.create("Cache", "edge", {"origins": ["pool", "nope"]})
+    cluster.settle()
+    assert cluster.condition("edge", "Ready", "Cache") == ("True", "PodsReady")
+    cluster.pass_time(11)
+    cluster.settle()
+    assert cluster.condition("edge", "Ready", "Cache") == ("False", "OriginNotFound")
+    assert cluster.condition("edge", "Stalled", "Cache") == ("True", "OriginNotFound")
+    assert "no Streamer nope" in cluster.message("edge", "Ready", "Cache")
+    cluster.create("Streamer", "nope", {})
+    cluster.settle()
+    assert cluster.condition("edge", "Ready", "Cache") == ("True", "PodsReady")
+    assert cluster.condition("edge", "Stalled", "Cache") == ("", "")
+
+
 def test_disabled_stream_runs_nowhere(cluster: Simulation) -> None:
     cluster.create("Stream", "s", FAKE)
     cluster.settle()
@@ -225,6 +383,111 @@ def test_a_problem_of_the_pod_is_told(cluster: Simulation) -> None:
         c["message"] for c in cluster.status("s")["conditions"] if c["type"] == "Scheduled"
     ]
     assert "ImagePullBackOff" in message
+
+
+def edit_image(cluster: Simulation, image: str, ready: bool = True) -> None:
+    """One round of the operator and one of the StatefulSet controller after an edit."""
+    cluster.edit("Streamer", "pool", image=image)
+    cluster.see()
+    cluster.carry_out(cluster.plan())
+    cluster.run_stateful_sets(ready=ready)
+    cluster.see()
+    cluster.carry_out(cluster.plan())
+
+
+def pods(cluster: Simulation) -> set[str]:
+    return {name for kind, _, name in cluster.objects if kind == "Pod"}
+
+
+def test_a_bad_image_does_not_replace_the_only_pod(cluster: Simulation) -> None:
+    cluster.create("Streamer", "pool", {})
+    cluster.create("Stream", "s", FAKE)
+    cluster.settle()
+    edit_image(cluster, "no/such:image", ready=False)
+    assert pods(cluster) == {"streamer-pool-0", "streamer-pool-1"}
+    assert cluster.condition("s", "Ready") == ("True", "Running")
+    assert cluster.status("s")["streamer"] == "streamer-pool-0"
+    assert cluster.condition("pool", "Ready", "Streamer") == ("False", "RollingOut")
+    cluster.create("Stream", "late", FAKE)
+    cluster.settle_pods_as_they_are()
+    assert cluster.status("late")["streamer"] == "streamer-pool-0"
+    cluster.edit("Streamer", "pool", image="good:1")
+    cluster.settle_pods_as_they_are()
+    cluster.run_stateful_sets()
+    cluster.settle()
+    assert pods(cluster) == {"streamer-pool-0"}
+    assert cluster.condition("pool", "Ready", "Streamer") == ("True", "PodsReady")
+
+
+def test_pods_are_replaced_by_one_more(cluster: Simulation) -> None:
+    cluster.create("Streamer", "pool", {"replicas": 2})
+    cluster.settle()
+    cluster.edit("Streamer", "pool", image="good:1")
+    cluster.see()
+    cluster.carry_out(cluster.plan())
+    assert cluster.objects["StatefulSet", "ns", "streamer-pool"]["spec"]["replicas"] == 3
+    assert cluster.status("pool", "Streamer")["replicas"] == 2
+    cluster.run_stateful_sets()
+    cluster.settle()
+    assert pods(cluster) == {"streamer-pool-0", "streamer-pool-1"}
+
+
+def test_without_room_for_one_more_pods_are_replaced_as_ever(cluster: Simulation) -> None:
+    cluster.create("Streamer", "pool", {})
+    cluster.settle()
+    edit_image(cluster, "good:1", ready=False)
+    surge = cluster.objects["Pod", "ns", "streamer-pool-1"]
+    surge["status"]["conditions"].append(
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "full"}
+    )
+    cluster.see()
+    assert cluster.plan().again_after_seconds is not None
+    cluster.pass_time(61)
+    cluster.carry_out(cluster.plan())
+    assert cluster.objects["StatefulSet", "ns", "streamer-pool"]["spec"]["replicas"] == 1
+    assert "no room" in cluster.message("pool", "Ready", "Streamer")
+    cluster.run_stateful_sets()
+    cluster.settle()
+    assert pods(cluster) == {"streamer-pool-0"}
+    assert cluster.condition("pool", "Ready", "Streamer") == ("True", "PodsReady")
+    assert "noSurgeFor" not in cluster.status("pool", "Streamer")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"nodeName": "node-1"},
+        {"hostNetwork": True},
+        {
+            "volumes": [
+                {"name": "d", "mountPath": "/d", "persistentVolumeClaim": {"claimName": "d"}}
+            ]
+        },
+    ],
+)
+def test_no_one_more_where_there_can_be_none(cluster: Simulation, spec: dict[str, Any]) -> None:
+    cluster.create("Streamer", "pool", spec)
+    cluster.settle()
+    edit_image(cluster, "good:1", ready=False)
+    assert pods(cluster) == {"streamer-pool-0"}
+
+
+def test_a_url_is_told_once_it_is_served(cluster: Simulation) -> None:
+    cluster.create("Streamer", "pool", {})
+    cluster.create("Stream", "s", FAKE)
+    cluster.settle()
+    cluster.edit("Streamer", "pool", hostPort=8080)
+    cluster.see()
+    cluster.carry_out(cluster.plan())
+    [member] = cluster.status("pool", "Streamer")["members"]
+    assert member["publicUrl"] == "http://streamer-pool.ns.svc", "the old pod has no such port"
+    cluster.run_stateful_sets()
+    cluster.settle()
+    assert cluster.status("s")["urls"]["hls"] == "http://192.0.2.1:8080/s/index.m3u8"
+    cluster.set_ready("streamer-pool-0", False)
+    cluster.pass_time(10)
+    cluster.settle_pods_as_they_are()
+    assert "urls" not in cluster.status("s")
 
 
 def test_pool_is_ready_once_its_pods_are_as_the_spec_is_now(cluster: Simulation) -> None:
@@ -279,9 +542,10 @@ def test_streamer_deleted_under_its_streams(cluster: Simulation) -> None:
     cluster.create("Streamer", "pool", {})
     cluster.create("Stream", "s", FAKE)
     cluster.settle()
+    cluster.create("Streamer", "other", {})
     cluster.delete("Streamer", "pool")
     cluster.settle()
-    assert cluster.status("s")["streamer"] == "streamer-default-0"
+    assert cluster.status("s")["streamer"] == "streamer-other-0"
 
 
 @pytest.mark.parametrize(

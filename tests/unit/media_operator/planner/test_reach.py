@@ -15,17 +15,23 @@ def tier(kind: str = "Streamer", **spec: Any) -> TierObject:
     return TierObject.parse({"kind": kind, "metadata": meta, "spec": spec})
 
 
-def snapshot(service: dict[str, Any], kind: str = "streamer") -> Snapshot:
-    """With the Service of the pool and a ready pod of it."""
+def pod_of(kind: str = "streamer", host_port: int | None = None) -> PodObject:
+    """A ready pod of the pool."""
     labels = {"app.kubernetes.io/instance": "pool", "app.kubernetes.io/component": kind}
+    http = {"name": "http", "containerPort": 8080, "hostPort": host_port}
     body = {
         "metadata": {"name": f"{kind}-pool-0", "namespace": "ns", "labels": labels},
+        "spec": {"containers": [{"ports": [http]}]},
         "status": {
             "hostIP": "192.0.2.1",
             "conditions": [{"type": "Ready", "status": "True"}],
         },
     }
-    pod = PodObject.parse(body)
+    return PodObject.parse(body)
+
+
+def snapshot(service: dict[str, Any], pod: PodObject, kind: str = "streamer") -> Snapshot:
+    """With the Service of the pool and its pod."""
     children = {("Service", "ns", f"{kind}-pool"): service}
     return Snapshot(pods={pod.key: pod}, children=children)
 
@@ -48,9 +54,19 @@ def snapshot(service: dict[str, Any], kind: str = "streamer") -> Snapshot:
     ],
 )
 def test_a_pool(spec: dict[str, Any], service: dict[str, Any], expected: Reach) -> None:
-    assert reach(tier(**spec), "192.0.2.1", snapshot(service)) == expected
+    pod = pod_of(host_port=spec.get("hostPort"))
+    assert reach(tier(**spec), pod, snapshot(service, pod)) == expected
+
+
+def test_a_pod_from_before_the_edit_has_the_old_port() -> None:
+    pod = pod_of(host_port=80)
+    assert reach(tier(hostPort=8080), pod, snapshot({}, pod)) == Reach("http://192.0.2.1:80")
+    pod = pod_of()
+    assert reach(tier(hostPort=8080), pod, snapshot({}, pod)).http_url.endswith(".svc")
 
 
 def test_a_cache_has_no_rtmp() -> None:
-    found = reach(tier("Cache"), "192.0.2.1", snapshot({"spec": {"ports": PORTS[:1]}}, "cache"))
+    pod = pod_of("cache")
+    service = {"spec": {"ports": PORTS[:1]}}
+    found = reach(tier("Cache"), pod, snapshot(service, pod, "cache"))
     assert found == Reach("http://cache-pool.ns.svc")

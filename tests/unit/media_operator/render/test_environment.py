@@ -15,7 +15,7 @@ def environment(kind: str, **spec: Any) -> dict[str, Any]:
     """Variable -> its value, or where that comes from."""
     meta = {"name": "edge", "namespace": "ns", "uid": "u"}
     tier = TierObject.parse({"kind": kind, "metadata": meta, "spec": spec})
-    stateful_set = next(o for o in RENDER[kind](tier, 1, Settings()) if o["kind"] == "StatefulSet")
+    stateful_set = next(o for o in RENDER[kind](tier, Settings()) if o["kind"] == "StatefulSet")
     entries = stateful_set["spec"]["template"]["spec"]["containers"][0]["env"]
     found = {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in entries}
     assert len(found) == len(entries)

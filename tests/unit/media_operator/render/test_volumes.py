@@ -19,7 +19,7 @@ def rendered(kind: str, **spec: Any) -> tuple[dict[str, str], dict[str, dict[str
     """
     meta = {"name": "edge", "namespace": "ns", "uid": "u"}
     tier = TierObject.parse({"kind": kind, "metadata": meta, "spec": spec})
-    stateful_set = next(o for o in RENDER[kind](tier, 1, Settings()) if o["kind"] == "StatefulSet")
+    stateful_set = next(o for o in RENDER[kind](tier, Settings()) if o["kind"] == "StatefulSet")
     pod = stateful_set["spec"]["template"]["spec"]
     mounts = pod["containers"][0]["volumeMounts"]
     by_path = {mount["mountPath"].rstrip("/"): mount["name"] for mount in mounts}

@@ -1,0 +1,103 @@
+"""Warnings of `kubectl apply`: policies that name what has no effect in this version.
+
+Role: `media_api.unsupported` as ValidatingAdmissionPolicies (Kubernetes 1.30), which the API server
+evaluates by itself; nothing is refused. `media_api.crd` writes them beside the definitions, and a
+test holds the file in step.
+"""
+
+from typing import Any
+
+from media_api.resources.meta import GROUP, VERSION
+from media_api.unsupported import GLOBALS, HARMLESS, INPUT_SCHEMES, LISTS, STREAM_CHECKS
+
+Object = dict[str, Any]
+MANAGED_BY = {"app.kubernetes.io/part-of": "media-appliance"}
+
+
+def policies(stream_spec: Object, streamer_spec: Object) -> list[Object]:
+    """Policies with their bindings, for the structural schemas of the two specs."""
+    properties = stream_spec["properties"]
+    streams = [
+        _validation(f"spec.{name}", _asks_nothing(name, properties[name]))
+        for name in sorted(STREAM_CHECKS)
+    ]
+    directives = streamer_spec["properties"]["config"]["properties"]
+    streamers = [
+        _validation(f"spec.config.{name}", _unset(f"object.spec.config.{name}"))
+        for name in sorted({*LISTS, *GLOBALS})
+        if name in directives
+    ]
+    for validation in streamers:
+        validation["expression"] = f"!has(object.spec.config) || {validation['expression']}"
+    return [
+        *_policy("streams", [*streams, _inputs()]),
+        *_policy("streamers", streamers),
+    ]
+
+
+def _validation(path: str, expression: str) -> Object:
+    return {"expression": expression, "message": f"{path} has no effect in this version"}
+
+
+def _unset(path: str) -> str:
+    return f"!has({path})"
+
+
+def _asks_nothing(name: str, schema: Object) -> str:
+    """CEL: the option is not set, or to a value that asks for nothing."""
+    path = f"object.spec.{name}"
+    if name in HARMLESS:
+        value = HARMLESS[name]
+        literal = str(value).lower() if isinstance(value, bool) else f"'{value}'"
+        return f"{_unset(path)} || {path} == {literal}"
+    match schema.get("type"):
+        case "boolean":
+            return f"{_unset(path)} || !{path}"
+        case "array":
+            return f"{_unset(path)} || size({path}) == 0"
+        case None if False in schema.get("enum", []):
+            return f"{_unset(path)} || {path} == false"
+        case _:
+            return _unset(path)
+
+
+def _inputs() -> Object:
+    served = "[" + ", ".join(f"'{scheme}'" for scheme in sorted(INPUT_SCHEMES)) + "]"
+    schemes = "object.spec.inputs.map(i, i.url.split('://')[0])"
+    return {
+        "expression": f"!has(object.spec.inputs) || {schemes}.all(s, s in {served})",
+        "messageExpression": (
+            f"'inputs are not served in this version: ' + "
+            f"{schemes}.filter(s, !(s in {served})).map(s, s + '://').join(', ')"
+        ),
+    }
+
+
+def _policy(plural: str, validations: list[Object]) -> list[Object]:
+    name = f"not-served.{plural}.{GROUP}"
+    version = "admissionregistration.k8s.io/v1"
+    rule = {
+        "apiGroups": [GROUP],
+        "apiVersions": [VERSION],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": [plural],
+    }
+    return [
+        {
+            "apiVersion": version,
+            "kind": "ValidatingAdmissionPolicy",
+            "metadata": {"name": name, "labels": MANAGED_BY},
+            "spec": {
+                # Never in the way: who cannot be warned applies all the same.
+                "failurePolicy": "Ignore",
+                "matchConstraints": {"resourceRules": [rule]},
+                "validations": validations,
+            },
+        },
+        {
+            "apiVersion": version,
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": name, "labels": MANAGED_BY},
+            "spec": {"policyName": name, "validationActions": ["Warn"]},
+        },
+    ]

@@ -1,0 +1,138 @@
+"""How many pods a tier runs: what its resource says, its channels, and one more while pods are
+replaced.
+
+A pool whose pods change runs one pod more until the new ones are ready. A StatefulSet replaces the
+next pod only when the one before is ready, so an image that does not start replaces nothing, also
+in a pool of one; and streams and viewers have somewhere to go first. Where one more pod has no
+room, pods are replaced one after another as ever.
+"""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from media_api.hostnames import pod_hostname
+from media_api.timestamps import parse_timestamp, timestamp
+
+from media_operator.objects import PodObject, Snapshot, TierObject
+from media_operator.planner.actions import Plan
+from media_operator.planner.placement import DEFAULT_CHANNEL_LIMIT
+from media_operator.render import common
+from media_operator.settings import Settings
+
+FULL_SHARE = 0.8
+"""A pool grows when this share of its channels is taken …"""
+EMPTY_SHARE = 0.5
+"""… and shrinks when one pod fewer would still be below this share for `SHRINK_AFTER`."""
+SHRINK_AFTER = timedelta(minutes=10)
+SURGE_PATIENCE = timedelta(seconds=60)
+"""A pod that no node has room for by then makes room for the replacement without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Pods of a tier."""
+
+    replicas: int
+    """As its resource wants it."""
+    surge: int = 0
+    """Further ones for the time of a replacement."""
+    shrink_at: str | None = None
+    """When the pool may shrink, RFC 3339; None if it need not."""
+    no_surge_for: str = ""
+    """Version of the pods for which one more had no room."""
+
+    @property
+    def pods(self) -> int:
+        return self.replicas + self.surge
+
+
+def size(
+    tier: TierObject,
+    pods: list[PodObject],
+    template: str,
+    snapshot: Snapshot,
+    settings: Settings,
+    now: datetime,
+    plan: Plan,
+) -> Size:
+    """`pods` are those of the tier, `template` the version that they should be."""
+    replicas, shrink_at = _replicas(tier, snapshot, settings, now, plan)
+    surge, refused = _surge(tier, replicas, pods, template, now, plan)
+    return Size(replicas, surge, shrink_at, refused)
+
+
+def _replicas(
+    tier: TierObject, snapshot: Snapshot, settings: Settings, now: datetime, plan: Plan
+) -> tuple[int, str | None]:
+    """Pods to run, and when the pool may shrink."""
+    spec = tier.spec
+    if not spec.get("maxReplicas") or tier.kind != "Streamer":
+        return int(spec.get("replicas", 1)), None
+    low, high = int(spec.get("minReplicas") or 1), int(spec["maxReplicas"])
+    limit = int(spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT)
+    wide = settings.cluster_wide
+    pods = [f"{common.child_name(tier)}-{index}" for index in range(high + 1)]
+    names = {pod_hostname(pod, tier.namespace, cluster_wide=wide) for pod in pods}
+    count = sum(
+        1
+        for stream in snapshot.streams.values()
+        if stream.namespace == tier.namespace
+        and not stream.disabled
+        and stream.status.get("streamer", next(iter(names))) in names
+    )
+    now_running = min(high, max(low, int(tier.status.get("replicas") or low)))
+    grown = min(high, max(low, math.ceil(count / (limit * FULL_SHARE))))
+    if grown >= now_running:
+        return grown, None
+    if count > (now_running - 1) * limit * EMPTY_SHARE:
+        return now_running, None
+    shrink_at = tier.status.get("shrinkAt") or timestamp(now + SHRINK_AFTER)
+    wait = (parse_timestamp(shrink_at) - now).total_seconds()
+    if wait > 0:
+        plan.look_again(wait)
+        return now_running, shrink_at
+    return now_running - 1, None
+
+
+def is_surge(tier: TierObject, pod: PodObject) -> bool:
+    """Whether the pod is there only while others are replaced."""
+    return pod.ordinal >= int(tier.status.get("replicas") or 1)
+
+
+def _surge(
+    tier: TierObject,
+    replicas: int,
+    pods: list[PodObject],
+    template: str,
+    now: datetime,
+    plan: Plan,
+) -> tuple[int, str]:
+    """Further pods, and the version for which there was no room for one."""
+    refused = str(tier.status.get("noSurgeFor") or "")
+    if tier.external or not replicas or not _may_surge(tier):
+        return 0, ""
+    live = [pod for pod in pods if pod.terminating_until is None]
+    base = [pod for pod in live if pod.ordinal < replicas]
+    current = [pod for pod in base if pod.ready and pod.template == template]
+    begins = any(pod.template != template for pod in base)
+    goes_on = any(pod.ordinal == replicas and pod.template == template for pod in live)
+    if not begins and not (goes_on and len(current) < replicas):
+        return 0, ""
+    if refused == template:
+        return 0, refused
+    for pod in live:
+        if pod.ordinal == replicas and pod.problem.startswith("Unschedulable") and pod.created:
+            wait = (parse_timestamp(pod.created) + SURGE_PATIENCE - now).total_seconds()
+            if wait <= 0:
+                return 0, template
+            plan.look_again(wait)
+    return 1, ""
+
+
+def _may_surge(tier: TierObject) -> bool:
+    """One more pod can be scheduled beside the others, as far as the resource says."""
+    spec = tier.spec
+    claims = any(volume.get("persistentVolumeClaim") for volume in spec.get("volumes") or [])
+    # A node has a port once; on other nodes there may be room, which the scheduler knows.
+    return not (spec.get("nodeName") or spec.get("hostNetwork") or claims)
