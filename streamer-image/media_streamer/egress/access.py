@@ -4,35 +4,12 @@ The decision itself is the supervisor's; an egress worker only carries it out. O
 session there, under the same identifier in every worker.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
-AccessKind = Literal["play", "publish"]
+from media_streamer.wire.control import AccessRequest, DeliveryConfig
 
-
-@dataclass(frozen=True, slots=True)
-class AccessRequest:
-    """Who wants which stream, and how.
-
-    `proto` is one of hls, llhls, tshttp, flv, rtmp, jpeg, player. `qs` is the query string as the
-    client sent it, `token` and `password` the parameters of those names taken out of it.
-    """
-
-    name: str
-    proto: str
-    kind: AccessKind
-    ip: str
-    token: str = ""
-    qs: str = ""
-    password: str = ""
-    user_agent: str = ""
-    referer: str = ""
-    authorization: str = ""
-    """The header, if it is that of a server of the cluster (`Cluster TIME:DIGEST`)."""
-    session_hint: str = ""
-    """Session that this worker believes the request belongs to; empty for a new one."""
+NOTHING_SAID = DeliveryConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +17,7 @@ class Access:
     """Leave to play or publish.
 
     `stream` is the real name of the stream (the requested one may be an alias), `token` the one
-    that later requests of the session carry, `config` what of the stream's configuration matters
-    to delivery: `segment_duration` and `chunk_duration` in ms, `segment_count`, `url_prefix`,
-    `add_audio_only`, `title`.
+    that later requests of the session carry.
     """
 
     session_id: str
@@ -51,12 +26,7 @@ class Access:
     epoch: int
     request: AccessRequest
     token: str = ""
-    config: Mapping[str, Any] = field(default_factory=dict)
-
-    def milliseconds(self, key: str, default: int) -> int:
-        """A positive duration of the configuration; `default` where it is absent or nonsense."""
-        value = self.config.get(key)
-        return int(value) if isinstance(value, int | float) and value > 0 else default
+    config: DeliveryConfig = NOTHING_SAID
 
 
 class AccessDenied(Exception):  # noqa: N818 - a decision, not a fault

@@ -9,9 +9,9 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from media_streamer.egress.access import Access, AccessDenied, AccessRequest
+from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.broadcast import Broadcast, Format, Framing
 from media_streamer.egress.feed import Feed
 from media_streamer.egress.media_link import MediaLink
@@ -19,7 +19,9 @@ from media_streamer.egress.pace import Pace
 from media_streamer.egress.sessions import Sessions
 from media_streamer.protocols.hls.source import HlsSource
 from media_streamer.protocols.jpeg.picture import fetch_preview
-from media_streamer.wire import untyped as ipc
+from media_streamer.wire.channel import ChannelClosed
+from media_streamer.wire.control import AccessRequest, Place, Refusal
+from media_streamer.wire.peer import CallFailed, Notice, Peer
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ class Hub:
 
     def __init__(self, runtime: Path) -> None:
         self._runtime = runtime
-        self._supervisor: ipc.Peer | None = None
+        self._supervisor: Peer | None = None
         self._links: dict[Path, MediaLink] = {}
         self._directory: dict[str, Path] | None = None
         self._broadcasts: dict[BroadcastKey, Broadcast] = {}
@@ -47,7 +49,7 @@ class Hub:
         self.sessions = Sessions(self._notify)
         self._pace = Pace()
 
-    def connect(self, supervisor: ipc.Peer | None) -> None:
+    def connect(self, supervisor: Peer | None) -> None:
         """The control channel is there (or gone)."""
         self._supervisor = supervisor
 
@@ -73,34 +75,26 @@ class Hub:
     async def _ask(self, request: AccessRequest) -> Access:
         if self._supervisor is None:
             raise AccessDenied(503, "unavailable", "The server is starting")
-        arguments = {name: getattr(request, name) for name in AccessRequest.__slots__}
         try:
-            answer = await self._supervisor.call(
-                "access", timeout_seconds=ACCESS_TIMEOUT_SECONDS, **arguments
-            )
-        except (ipc.CallFailed, ipc.ChannelClosed, TimeoutError) as error:
+            answer = await self._supervisor.call(request, timeout_seconds=ACCESS_TIMEOUT_SECONDS)
+        except (CallFailed, ChannelClosed, TimeoutError) as error:
             log.warning("stream %s: access not decided: %s", request.name, error)
             title = "The server cannot decide about access now; try again"
             raise AccessDenied(503, "unavailable", title) from error
-        if not answer.get("allowed"):
-            raise AccessDenied(
-                int(answer.get("status", 403)),
-                str(answer.get("code", "denied")),
-                str(answer.get("title", "Access denied")),
-                str(answer.get("location", "")),
-            )
-        stream, media_socket = str(answer["stream"]), Path(answer["media_socket"])
+        if isinstance(answer, Refusal):
+            raise AccessDenied(answer.status, answer.code, answer.title, answer.location)
+        media_socket = Path(answer.media_socket)
         if self._directory is not None:
             # A stream made on demand: its entry of the directory may still be on its way.
-            self._directory.setdefault(stream, media_socket)
+            self._directory.setdefault(answer.stream, media_socket)
         return Access(
-            session_id=str(answer["session_id"]),
-            stream=stream,
+            session_id=answer.session_id,
+            stream=answer.stream,
             media_socket=media_socket,
-            epoch=int(answer.get("epoch", 0)),
+            epoch=answer.epoch,
             request=request,
-            token=str(answer.get("token", request.token) or ""),
-            config=answer.get("config") or {},
+            token=answer.token,
+            config=answer.config,
         )
 
     async def broadcast(
@@ -174,12 +168,12 @@ class Hub:
         """False once the supervisor has said that no media worker runs the stream."""
         return self._directory is None or stream in self._directory
 
-    def set_directory(self, streams: Mapping[str, Mapping[str, Any]]) -> None:
+    def set_directory(self, streams: Mapping[str, Place]) -> None:
         """The whole directory: which media worker runs which stream."""
         self._directory = {}
         self.update_directory({**dict.fromkeys(self._known_streams()), **streams})
 
-    def update_directory(self, streams: Mapping[str, Mapping[str, Any] | None]) -> None:
+    def update_directory(self, streams: Mapping[str, Place | None]) -> None:
         """Changes of the directory; None stands for a stream that is gone."""
         if self._directory is None:
             self._directory = {}
@@ -188,7 +182,7 @@ class Hub:
                 self._directory.pop(stream, None)
                 self._close_stream(stream)
             else:
-                self._directory[stream] = self._runtime / f"media-{place['worker']}.sock"
+                self._directory[stream] = self._runtime / f"media-{place.worker}.sock"
         moved = {name for name, place in streams.items() if place is not None}
         for taker in self._takers():
             if taker.stream in moved:
@@ -233,6 +227,6 @@ class Hub:
         if self._hls.get(key) is source:
             del self._hls[key]
 
-    def _notify(self, op: str, **arguments: Any) -> None:
+    def _notify(self, notice: Notice) -> None:
         if self._supervisor is not None:
-            self._supervisor.notify(op, **arguments)
+            self._supervisor.notify(notice)

@@ -12,15 +12,16 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from media_api import protocols
 from media_api.protocols import Listener
 
 from media_streamer import tls
+from media_streamer.wire.control import ListenerSpec
 
 log = logging.getLogger(__name__)
 
@@ -40,54 +41,9 @@ _TLS_VERSIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ListenerSpec:
-    """One listener as the supervisor names it.
-
-    `certificate` and `key` are paths of PEM files or PEM text; `address` is empty for all.
-    """
-
-    kind: str
-    address: str
-    port: int
-    api: bool = True
-    certificate: str = field(default="", repr=False)
-    key: str = field(default="", repr=False)
-    protocols: tuple[str, ...] = ()
-
-    @property
-    def place(self) -> tuple[str, str, int]:
-        return self.kind, self.address, self.port
-
-    @property
-    def tls(self) -> bool:
-        return self.listener.tls
-
-    @property
-    def listener(self) -> Listener:
-        """What the table of protocols says of it."""
-        return protocols.listeners()[self.kind][1]
-
-    @property
-    def title(self) -> str:
-        return f"{self.kind} {self.address or '*'}:{self.port}"
-
-
-def parse_listeners(message: Mapping[str, Any]) -> list[ListenerSpec]:
-    """The listeners of a `listeners` message: `{http: [{address, port, api}, …], https: …}`."""
-    return [
-        ListenerSpec(
-            kind=kind,
-            address=entry.get("address") or "",
-            port=int(entry["port"]),
-            api=entry.get("api") is not False,
-            certificate=entry.get("certificate") or "",
-            key=entry.get("certificate_key") or entry.get("key") or "",
-            protocols=tuple(entry.get("ssl_protocols") or ()),
-        )
-        for kind in protocols.served_listeners()
-        for entry in message.get(kind) or ()
-    ]
+def listener_of(spec: ListenerSpec) -> Listener:
+    """What the table of protocols says of it."""
+    return protocols.listeners()[spec.protocol][1]
 
 
 def _family(address: str) -> socket.AddressFamily:
@@ -157,10 +113,10 @@ def explain(error: Exception, spec: ListenerSpec) -> str:
 
 def load_certificate(context: ssl.SSLContext, spec: ListenerSpec) -> None:
     """Let new connections use the listener's certificate; raises OSError, SSLError, ValueError."""
-    if not spec.certificate or not spec.key:
+    if not spec.certificate or not spec.certificate_key:
         raise ValueError("a certificate and its key are needed")
     with contextlib.ExitStack() as stack:
-        certificate, key = _as_file(stack, spec.certificate), _as_file(stack, spec.key)
+        certificate, key = _as_file(stack, spec.certificate), _as_file(stack, spec.certificate_key)
         tls.load_certificate(context, certificate, key)
 
 
@@ -180,7 +136,7 @@ def _as_file(stack: contextlib.ExitStack, text: str) -> Path:
 def tls_context(spec: ListenerSpec) -> ssl.SSLContext:
     """Server side of TLS; raises OSError, SSLError, ValueError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    versions = [_TLS_VERSIONS[name] for name in spec.protocols if name in _TLS_VERSIONS]
+    versions = [_TLS_VERSIONS[name] for name in spec.ssl_protocols if name in _TLS_VERSIONS]
     context.minimum_version = min(versions, default=ssl.TLSVersion.TLSv1_2)
     if versions:
         context.maximum_version = max(versions)
@@ -222,17 +178,17 @@ class Listeners:
         """UDP ports of this worker alone, the first of each listener."""
         found: dict[str, int] = {}
         for one in self._open.values():
-            if one.spec.listener.socket == "datagram":
-                found.setdefault(one.spec.kind, one.port)
+            if listener_of(one.spec).socket == "datagram":
+                found.setdefault(one.spec.protocol, one.port)
         return found
 
     def _is_here(self, spec: ListenerSpec) -> bool:
         """Whether this worker is one that opens the port."""
-        listener = spec.listener
+        listener = listener_of(spec)
         return listener.socket != "datagram" or listener.per_worker or self._worker == 0
 
     def _bind(self, spec: ListenerSpec) -> socket.socket:
-        if spec.listener.socket != "datagram":
+        if listener_of(spec).socket != "datagram":
             # With SO_REUSEPORT the new socket can be there before the old one goes.
             return bind(spec.address, spec.port)
         return bind_datagram(spec.address, spec.port + self._worker if spec.port else 0)
@@ -258,12 +214,15 @@ class Listeners:
 
     async def _ensure(self, place: tuple[str, str, int], spec: ListenerSpec) -> None:
         old = self._open.get(place)
-        if old is not None and old.tls is not None and old.spec.protocols == spec.protocols:
+        if old is not None and old.tls is not None and old.spec.ssl_protocols == spec.ssl_protocols:
             load_certificate(old.tls, spec)
-        if old is not None and (old.spec.api, old.spec.protocols) == (spec.api, spec.protocols):
+        if old is not None and (old.spec.api, old.spec.ssl_protocols) == (
+            spec.api,
+            spec.ssl_protocols,
+        ):
             old.spec = spec
             return
-        context = tls_context(spec) if spec.tls else None
+        context = tls_context(spec) if listener_of(spec).tls else None
         sock = self._bind(spec)
         port = sock.getsockname()[1]
         try:

@@ -9,10 +9,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from media_streamer.egress.access import Access
-from media_streamer.wire import untyped as ipc
+from media_streamer.wire.channel import ChannelClosed
+from media_streamer.wire.control import SessionLeft, SessionReport, SessionsMoved
+from media_streamer.wire.peer import Notice
 
 log = logging.getLogger(__name__)
 
@@ -38,15 +39,15 @@ class Session:
     def id(self) -> str:
         return self.access.session_id
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> SessionReport:
         self.reported_bytes = self.bytes
-        return {"id": self.id, "bytes": self.bytes, "dropped_gops": self.dropped_gops}
+        return SessionReport(self.id, self.bytes, self.dropped_gops)
 
 
 class Sessions:
     """All sessions of this worker by identifier."""
 
-    def __init__(self, notify: Callable[..., None]) -> None:
+    def __init__(self, notify: Callable[[Notice], None]) -> None:
         self._notify = notify
         self._by_id: dict[str, Session] = {}
         self._updates = 0
@@ -66,7 +67,7 @@ class Sessions:
         """One user less; the last one closes the session here and reports it."""
         session.users -= 1
         if session.users <= 0 and self._by_id.pop(session.id, None) is session:
-            self._tell("session.closed", id=session.id, bytes=session.bytes, reason=reason)
+            self._tell(SessionLeft(session.id, session.bytes, reason))
 
     def end(self, session_id: str, reason: str) -> None:
         """The supervisor ends a session: its connections are closed."""
@@ -74,7 +75,7 @@ class Sessions:
             for close in list(session.on_close):
                 close(reason)
 
-    def changed(self) -> list[dict[str, Any]]:
+    def changed(self) -> list[SessionReport]:
         """Reports of the sessions that moved bytes since the last call, now and then of all."""
         self._updates += 1
         everyone = self._updates % ALIVE_EVERY_UPDATES == 0
@@ -89,10 +90,10 @@ class Sessions:
         while True:
             await asyncio.sleep(UPDATE_SECONDS)
             if reports := self.changed():
-                self._tell("session.update", sessions=reports)
+                self._tell(SessionsMoved(reports))
 
-    def _tell(self, op: str, **arguments: Any) -> None:
+    def _tell(self, notice: Notice) -> None:
         try:
-            self._notify(op, **arguments)
-        except ipc.ChannelClosed:
-            log.debug("%s not sent: the supervisor is gone", op)
+            self._notify(notice)
+        except ChannelClosed:
+            log.debug("%s not sent: the supervisor is gone", type(notice).__name__)

@@ -15,7 +15,7 @@ import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from aiohttp import web
 from media_api.protocols import listeners
@@ -26,15 +26,23 @@ from media_streamer.egress.context import Egress
 from media_streamer.egress.http.app import HttpApp
 from media_streamer.egress.http.proxy import ApiProxy
 from media_streamer.egress.hub import Hub
-from media_streamer.egress.listeners import (
-    BACKLOG,
-    Listeners,
-    ListenerSpec,
-    Server,
-    parse_listeners,
-)
+from media_streamer.egress.listeners import BACKLOG, Listeners, Server
 from media_streamer.forwarded import TrustedProxies
-from media_streamer.wire import untyped as ipc
+from media_streamer.wire.channel import ChannelClosed
+from media_streamer.wire.control import (
+    WORKER_SIDE,
+    CloseSession,
+    Directory,
+    DirectoryChanged,
+    EgressSettings,
+    Heartbeat,
+    Hello,
+    Listen,
+    ListenerSpec,
+    MediaSettings,
+    SettingsChanged,
+)
+from media_streamer.wire.peer import Peer
 
 log = logging.getLogger(__name__)
 
@@ -59,13 +67,12 @@ class EgressWorker:
 
     async def run(self) -> None:
         """Work until the control channel closes; raises OSError if there is no supervisor."""
-        channel = await ipc.connect(self._runtime / "control.sock")
-        peer = ipc.Peer(channel)
-        peer.on("listeners", self._on_listeners)
-        peer.on("directory", self._on_directory)
-        peer.on("directory.update", self._on_directory_update)
-        peer.on("session.close", self._on_session_close)
-        peer.on("settings", self._on_settings)
+        peer = await Peer.connect(self._runtime / "control.sock", WORKER_SIDE, "the supervisor")
+        peer.answer(Listen, self._on_listen)
+        peer.take(Directory, lambda told: self._hub.set_directory(told.streams))
+        peer.take(DirectoryChanged, lambda told: self._hub.update_directory(told.streams))
+        peer.take(CloseSession, lambda told: self._hub.sessions.end(told.id, told.reason))
+        peer.take(SettingsChanged, lambda told: self._use(told.settings))
         self._hub.connect(peer)
         owner = asyncio.create_task(peer.run(), name="control")
         helpers = [
@@ -74,9 +81,7 @@ class EgressWorker:
             *(asyncio.create_task(_run(job), name=name) for name, job in self._egress.jobs.items()),
         ]
         try:
-            await self._on_settings(
-                await peer.call("hello", kind="egress", id=self._id, pid=os.getpid()) or {}
-            )
+            self._use(await peer.call(Hello("egress", self._id, os.getpid())))
             await owner
             log.info("egress worker %s: the supervisor is gone", self._id)
         finally:
@@ -98,7 +103,7 @@ class EgressWorker:
     async def _serve(
         self, spec: ListenerSpec, sock: socket.socket, context: ssl.SSLContext | None
     ) -> Server:
-        row, listener = listeners()[spec.kind]
+        row, listener = listeners()[spec.protocol]
         if listener.socket != "http":
             serve = protocols.load(row, "server").serve
             return cast(Server, await serve(self._egress, sock, context))
@@ -108,36 +113,24 @@ class EgressWorker:
         self._servers.append((listening, server))
         return listening
 
-    async def _heartbeat(self, peer: ipc.Peer) -> None:
+    async def _heartbeat(self, peer: Peer) -> None:
         while True:
-            with contextlib.suppress(ipc.ChannelClosed):
-                peer.notify("heartbeat")
+            with contextlib.suppress(ChannelClosed):
+                peer.notify(Heartbeat())
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
-    async def _on_listeners(self, message: ipc.Message) -> dict[str, Any]:
-        errors = await self._listeners.apply(parse_listeners(message))
+    async def _on_listen(self, wish: Listen) -> list[str]:
+        problems = await self._listeners.apply(wish.listeners)
         self._egress.ports = self._listeners.own_ports
         self._servers = [one for one in self._servers if one[0].is_serving() or one[1].connections]
-        return {"errors": errors}
+        return problems
 
-    async def _on_directory(self, message: ipc.Message) -> None:
-        self._hub.set_directory(message["streams"])
-
-    async def _on_directory_update(self, message: ipc.Message) -> None:
-        gone = dict.fromkeys(message.get("removed") or ())
-        self._hub.update_directory({**message.get("streams", {}), **gone})
-
-    async def _on_session_close(self, message: ipc.Message) -> None:
-        self._hub.sessions.end(str(message["id"]), str(message.get("reason", "closed")))
-
-    async def _on_settings(self, message: ipc.Message) -> None:
-        settings = message.get("settings", message)
-        logs.set_level(settings.get("loglevel"))
-        self._egress.token_parameter = settings.get("auth_token") or "token"
-        self._egress.log_requests = bool(settings.get("log_requests"))
-        self._egress.proxies = TrustedProxies.of(
-            settings.get("trusted_proxies") or (), settings.get("forwarding_key")
-        )
+    def _use(self, settings: EgressSettings | MediaSettings) -> None:
+        assert isinstance(settings, EgressSettings)  # it was said who we are
+        logs.set_level(settings.loglevel)
+        self._egress.token_parameter = settings.auth_token
+        self._egress.log_requests = settings.log_requests
+        self._egress.proxies = TrustedProxies.of(settings.trusted_proxies, settings.forwarding_key)
 
 
 async def _run(job: Callable[[], Awaitable[None]]) -> None:

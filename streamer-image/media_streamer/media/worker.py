@@ -27,8 +27,25 @@ from media_streamer.media.relay import Relay
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.stream import StreamRunner
 from media_streamer.media.stream_stats import stream_stats
-from media_streamer.wire import channel as media_channel
-from media_streamer.wire.untyped import Channel, ChannelClosed, Message, Peer, connect
+from media_streamer.wire.channel import ChannelClosed, listen
+from media_streamer.wire.control import (
+    WORKER_SIDE,
+    ApplyStream,
+    EgressSettings,
+    Heartbeat,
+    Hello,
+    MediaSettings,
+    Recycle,
+    RemoveStream,
+    RestartStream,
+    SelectInput,
+    SettingsChanged,
+    SourceInfo,
+    StartStream,
+    StreamEvent,
+    StreamsStats,
+)
+from media_streamer.wire.peer import Peer
 
 log = logging.getLogger(__name__)
 
@@ -67,18 +84,17 @@ class MediaWorker:
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        server = await media_channel.listen(
-            self.runtime / f"media-{self.id}.sock", lambda: Relay(self).channel
+        server = await listen(self.runtime / f"media-{self.id}.sock", lambda: Relay(self).channel)
+        peer = self._peer = await Peer.connect(
+            self.runtime / "control.sock", WORKER_SIDE, "the supervisor"
         )
-        channel = await connect(self.runtime / "control.sock")
-        peer = self._peer = self._make_peer(channel)
+        self._listen_to(peer)
         tasks = [
             asyncio.create_task(peer.run(), name="control"),
             asyncio.create_task(stopping.wait(), name="signal"),
         ]
         try:
-            settings = await peer.call("hello", kind="media", id=self.id, pid=os.getpid())
-            self._apply_settings(settings if isinstance(settings, dict) else {})
+            self._use(await peer.call(Hello("media", self.id, os.getpid())))
             tasks.append(asyncio.create_task(self._flush(), name="flush"))
             tasks.append(asyncio.create_task(self._report(), name="report"))
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -92,13 +108,12 @@ class MediaWorker:
             server.close()
             runners, self._runners = self._runners, {}
             await asyncio.gather(*(runner.close("server_stopped") for runner in runners.values()))
-            await channel.close()
 
-    def _apply_settings(self, settings: dict[str, Any]) -> None:
-        """What the supervisor answers to `hello`, and what changed later."""
-        if directory := settings.get("segments_dir"):
-            self._segments = Path(directory)
-        logs.set_level(settings.get("loglevel"))
+    def _use(self, settings: EgressSettings | MediaSettings) -> None:
+        """What the supervisor answers to `Hello`, and what changed later."""
+        assert isinstance(settings, MediaSettings)  # it was said who we are
+        self._segments = Path(settings.segments_dir)
+        logs.set_level(settings.loglevel)
 
     def find(self, name: str) -> StreamRunner | None:
         """The stream called `name`."""
@@ -113,7 +128,7 @@ class MediaWorker:
         if self._peer is None:
             return
         try:
-            self._peer.notify("stream.event", name=name, event=event, **fields)
+            self._peer.notify(_stream_event(name, event, fields))
         except ChannelClosed:
             log.debug("%s: event %s is lost: the supervisor is gone", name, event)
 
@@ -131,49 +146,43 @@ class MediaWorker:
 
     # From the supervisor
 
-    def _make_peer(self, channel: Channel) -> Peer:
-        peer = Peer(channel)
-        peer.on("settings", self._settings)
-        peer.on("stream.apply", self._apply)
-        peer.on("stream.start", self._start)
-        peer.on("stream.remove", self._remove)
-        peer.on("stream.restart", self._restart)
-        peer.on("stream.select_input", self._select_input)
-        return peer
+    def _listen_to(self, peer: Peer) -> None:
+        peer.take(SettingsChanged, lambda told: self._use(told.settings))
+        peer.answer(ApplyStream, self._apply)
+        peer.answer(StartStream, self._start)
+        peer.answer(RemoveStream, self._remove)
+        peer.answer(RestartStream, self._restart)
+        peer.answer(SelectInput, self._select_input)
 
-    async def _settings(self, message: Message) -> None:
-        self._apply_settings(message)
-
-    async def _apply(self, message: Message) -> None:
-        config = StreamConfig.model_validate(message["config"] | {"name": message["name"]})
-        vods: dict[str, list[str]] = message.get("vods") or {}
+    async def _apply(self, wish: ApplyStream) -> None:
+        config = wish.stream()
         runner = self._runners.get(config.name)
         if runner:
-            runner.reconfigure(config, vods)
+            runner.reconfigure(config, wish.vods)
             return
-        runner = self._runners[config.name] = StreamRunner(config, vods, self)
+        runner = self._runners[config.name] = StreamRunner(config, wish.vods, self)
         runner.run()
 
-    async def _start(self, message: Message) -> None:
-        self._known(message).start()
+    async def _start(self, wish: StartStream) -> None:
+        self._known(wish.name).start()
 
-    async def _remove(self, message: Message) -> None:
-        runner = self._runners.pop(message["name"], None)
-        self._reported.pop(message["name"], None)
+    async def _remove(self, wish: RemoveStream) -> None:
+        runner = self._runners.pop(wish.name, None)
+        self._reported.pop(wish.name, None)
         if runner:
             await runner.close("stream_removed")
             self.refresh()
 
-    async def _restart(self, message: Message) -> None:
-        self._known(message).restart()
+    async def _restart(self, wish: RestartStream) -> None:
+        self._known(wish.name).restart()
 
-    async def _select_input(self, message: Message) -> None:
-        self._known(message).select(int(message["index"]))
+    async def _select_input(self, wish: SelectInput) -> None:
+        self._known(wish.name).select(wish.index)
 
-    def _known(self, message: Message) -> StreamRunner:
-        runner = self._runners.get(message["name"])
+    def _known(self, name: str) -> StreamRunner:
+        runner = self._runners.get(name)
         if runner is None:
-            raise LookupError(f"no stream {message['name']}")
+            raise LookupError(f"no stream {name}")
         return runner
 
     # To the supervisor
@@ -183,14 +192,14 @@ class MediaWorker:
         due = loop.time()
         while True:
             assert self._peer is not None
-            self._peer.notify("heartbeat")
+            self._peer.notify(Heartbeat())
             changed = {}
             for name, runner in list(self._runners.items()):
                 stats = stream_stats(runner)
                 if stats != self._reported.get(name):
                     changed[name] = self._reported[name] = stats
             if changed:
-                self._peer.notify("stream.stats", streams=changed)
+                self._peer.notify(StreamsStats(changed))
             self._look_for_hung_threads()
             self.refresh()
             self._deliver(runner for runner in self._runners.values() if not runner.is_busy)
@@ -206,7 +215,7 @@ class MediaWorker:
             self._recycling = True
             assert self._peer is not None
             log.error("worker %s asks to be recycled", self.id)
-            self._peer.notify("worker.recycle", reason=f"{hung} input threads hang")
+            self._peer.notify(Recycle(f"{hung} input threads hang"))
 
     # To the egress workers
 
@@ -225,6 +234,14 @@ class MediaWorker:
             self._deliver(self._watched)
             due = max(due + FLUSH_SECONDS, loop.time())
             await asyncio.sleep(due - loop.time())
+
+
+def _stream_event(name: str, event: str, fields: dict[str, Any]) -> StreamEvent:
+    """`fields` are those of `InputSlot.event_fields`, and `reason`."""
+    reason = fields.pop("reason", None)
+    source_id = fields.pop("source_id", None)
+    source = SourceInfo(id=source_id, **fields) if source_id is not None else None
+    return StreamEvent(name, event, source, reason)  # type: ignore[arg-type]  # one of its words
 
 
 def main() -> int:

@@ -13,9 +13,7 @@ import logging
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Protocol
 from urllib.parse import parse_qsl
 
 from media_api.auth import AuthBackendConfig, AuthSpec
@@ -33,38 +31,12 @@ from media_streamer.supervisor.sessions import (
     SessionRegistry,
     session_key,
 )
+from media_streamer.wire.control import AccessRequest, DeliveryConfig, Granted, Refusal
 
 log = logging.getLogger(__name__)
 
-Answer = dict[str, Any]
-
 MAX_REMEMBERED_VERDICTS = 20_000
 MAX_NAME_LENGTH = 255
-
-
-@dataclass(frozen=True, slots=True)
-class AccessRequest:
-    """The message `access` of an egress worker."""
-
-    name: str
-    proto: str
-    kind: Literal["play", "publish"]
-    ip: str
-    token: str = ""
-    qs: str = ""
-    password: str = ""
-    user_agent: str = ""
-    referer: str = ""
-    authorization: str = ""
-    session_hint: str = ""
-
-    @classmethod
-    def of(cls, message: Mapping[str, Any]) -> "AccessRequest":
-        """Raises ValueError for a kind that does not exist."""
-        if message.get("kind") not in {"play", "publish"}:
-            raise ValueError(f"access of kind {message.get('kind')!r}")
-        fields = {key: str(message.get(key) or "") for key in cls.__slots__}
-        return cls(**fields)  # type: ignore[arg-type]  # kind was checked above
 
 
 class Streams(Protocol):
@@ -100,13 +72,13 @@ class AccessControl:
         self._verdicts: OrderedDict[str, tuple[float, Verdict]] = OrderedDict()
         self._asking: dict[str, asyncio.Task[Verdict]] = {}
 
-    async def decide(self, request: AccessRequest) -> Answer:
-        """The answer to the message `access`."""
+    async def decide(self, request: AccessRequest) -> Granted | Refusal:
+        """What the egress worker is told."""
         if not request.name or len(request.name) > MAX_NAME_LENGTH:
-            return refusal(404, "stream_not_found", "There is no such stream")
+            return Refusal(404, "stream_not_found", "There is no such stream")
         stream = await self._streams.find(request.name, request.kind)
         if stream is None:
-            return refusal(404, "stream_not_found", f"There is no stream {request.name!r}")
+            return Refusal(404, "stream_not_found", f"There is no stream {request.name!r}")
         stream.used_at = time.monotonic()
         relay = self._is_relay(request)
         if (refused := self._check_stream(stream, request, relay)) is not None:
@@ -128,21 +100,14 @@ class AccessControl:
         place = await self._streams.where(stream)
         if place is None:
             title = stream.problem or "The stream is being started, try again"
-            return refusal(503, "stream_not_running", title)
+            return Refusal(503, "stream_not_running", title)
         # The wait above may have let a request of the same session in.
         session = session or self._existing(stream, request, key)
         if session is None:
             session = self._open(stream, request, token, key, verdict, relay)
         socket, epoch = place
-        return {
-            "allowed": True,
-            "session_id": session.id,
-            "stream": stream.name,
-            "media_socket": socket,
-            "epoch": epoch,
-            "token": token,
-            "config": delivery_config(stream, self._streams.config),
-        }
+        config = delivery_config(stream, self._streams.config)
+        return Granted(session.id, stream.name, socket, epoch, token, config)
 
     def close(self) -> None:
         """Give up the questions that are under way."""
@@ -197,33 +162,33 @@ class AccessControl:
             return False
         return credentials is not None and credentials.is_cluster(key, time.time())
 
-    def _check_stream(self, stream: Stream, request: AccessRequest, relay: bool) -> Answer | None:
+    def _check_stream(self, stream: Stream, request: AccessRequest, relay: bool) -> Refusal | None:
         if stream.config.disabled:
-            return refusal(404, "stream_disabled", stream.problem or "The stream is disabled")
+            return Refusal(404, "stream_disabled", stream.problem or "The stream is disabled")
         if request.kind == "publish":
             return self._check_publisher(stream, request)
         if stream.config.drm is not None:
             # In clear is not what its owner asked for.
-            return refusal(403, "drm_not_supported", "This server cannot encrypt the stream (drm)")
+            return Refusal(403, "drm_not_supported", "This server cannot encrypt the stream (drm)")
         protocols = stream.config.protocols
         switch = switch_of(request.proto)
         if not switch:
-            return refusal(403, "protocol_unknown", f"There is no protocol {request.proto!r} here")
+            return Refusal(403, "protocol_unknown", f"There is no protocol {request.proto!r} here")
         if protocols and not relay and not protocols.allows(switch):
-            return refusal(403, "protocol_denied", f"The stream may not be played by {switch}")
+            return Refusal(403, "protocol_denied", f"The stream may not be played by {switch}")
         return None
 
     @staticmethod
-    def _check_publisher(stream: Stream, request: AccessRequest) -> Answer | None:
+    def _check_publisher(stream: Stream, request: AccessRequest) -> Refusal | None:
         if not stream.config.accepts_publish:
             title = "The stream takes no publisher: give it an input publish://"
-            return refusal(403, "publish_not_allowed", title)
+            return Refusal(403, "publish_not_allowed", title)
         password = stream.config.password
         if password and not same_secret(request.password, password):
-            return refusal(403, "wrong_password", "The password of the stream is wrong or missing")
+            return Refusal(403, "wrong_password", "The password of the stream is wrong or missing")
         return None
 
-    def _token(self, stream: Stream, request: AccessRequest) -> tuple[str, Answer | None]:
+    def _token(self, stream: Stream, request: AccessRequest) -> tuple[str, Refusal | None]:
         """The token after the rules of the server: as sent, made, empty, or refused."""
         if request.token or not asks_backend(_spec(stream, request.kind)):
             return request.token, None
@@ -232,7 +197,7 @@ class AccessControl:
             return str(uuid.uuid4()), None
         if config.auto_token is False:
             title = f"The request lacks the parameter {config.auth_token}"
-            return "", refusal(403, "no_token", title)
+            return "", Refusal(403, "no_token", title)
         return "", None
 
     @staticmethod
@@ -315,18 +280,18 @@ class AccessControl:
 
     def _check_limits(
         self, stream: Stream, request: AccessRequest, token: str, verdict: Verdict
-    ) -> Answer | None:
+    ) -> Refusal | None:
         if request.kind != "play" or session_kind(request.proto) == "uncounted":
             return None
         limit = self._streams.config.max_sessions
         if limit and self._sessions.clients >= limit:
             title = f"The server has its {limit} sessions (max_sessions)"
-            return refusal(503, "too_many_sessions", title)
+            return Refusal(503, "too_many_sessions", title)
         user_limit = _user_limit(stream, verdict)
         owner = verdict.user_id or token
         if user_limit and owner and len(self._sessions.of_owner(owner)) >= user_limit:
             title = f"The user has {user_limit} sessions already"
-            return refusal(403, "user_sessions_limit", title)
+            return Refusal(403, "user_sessions_limit", title)
         return None
 
     def _open(
@@ -401,30 +366,25 @@ class AccessControl:
         self._sessions.close(session.id, verdict.code)
 
 
-def refusal(status: int, code: str, title: str, location: str = "") -> Answer:
-    """An answer that denies; `status` as in HTTP."""
-    answer: Answer = {"allowed": False, "status": status, "code": code, "title": title}
-    if location:
-        answer["location"] = location
-    return answer
-
-
-def delivery_config(stream: Stream, server: ServerConfig) -> Answer:
-    """What an egress worker must know of the configuration; durations in ms."""
+def delivery_config(stream: Stream, server: ServerConfig) -> DeliveryConfig:
+    """What an egress worker must know of the configuration."""
     config = stream.config
     prefix = config.url_prefix if config.url_prefix is not None else server.url_prefix
-    answer = {
-        "segment_duration": config.segment_duration,
-        "segment_count": config.segment_count,
-        "chunk_duration": config.chunk_duration,
-        "url_prefix": prefix or "",
-        "add_audio_only": bool(config.add_audio_only),
-        "title": config.title or "",
-        "static": config.static,
-        "auth_token": server.auth_token,
-        "protocols": config.protocols.explicit() if config.protocols else {},
-    }
-    return {key: value for key, value in answer.items() if value is not None}
+    return DeliveryConfig(
+        segment_duration=config.segment_duration or _UNSAID.segment_duration,
+        segment_count=config.segment_count or _UNSAID.segment_count,
+        chunk_duration=config.chunk_duration or _UNSAID.chunk_duration,
+        url_prefix=prefix or "",
+        add_audio_only=bool(config.add_audio_only),
+        title=config.title or "",
+        provider=config.provider or "",
+        static=config.static,
+        auth_token=server.auth_token,
+        protocols=config.protocols.explicit() if config.protocols else {},
+    )
+
+
+_UNSAID = DeliveryConfig()
 
 
 def _spec(stream: Stream, kind: str) -> AuthSpec | None:
@@ -439,5 +399,5 @@ def _user_limit(stream: Stream, verdict: Verdict) -> int | None:
     return spec.max_sessions if spec is not None else None
 
 
-def _refusal_of(verdict: Verdict) -> Answer:
-    return refusal(verdict.status, verdict.code, verdict.title, verdict.location)
+def _refusal_of(verdict: Verdict) -> Refusal:
+    return Refusal(verdict.status, verdict.code, verdict.title, verdict.location)

@@ -1,10 +1,12 @@
 """Commands to a single stream, brought to the media worker that runs it."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from media_streamer.supervisor.directory import Directory
 from media_streamer.supervisor.media_workers import MediaWorkers
-from media_streamer.wire import untyped as ipc
+from media_streamer.wire.channel import ChannelClosed
+from media_streamer.wire.control import RestartStream, SelectInput
+from media_streamer.wire.peer import CallFailed
 
 
 class CommandError(Exception):
@@ -16,16 +18,16 @@ class CommandError(Exception):
 
 
 async def command(
-    directory: Directory, media: MediaWorkers, name: str, op: str, problem: str, **arguments: Any
+    directory: Directory, media: MediaWorkers, request: RestartStream | SelectInput, problem: str
 ) -> None:
-    """Send `op`; `problem` is why the stream does not run, if that is known. CommandError."""
-    place = directory.get(name)
+    """Send `request`; `problem` is why the stream does not run, if that is known. CommandError."""
+    place = directory.get(request.name)
     if place is None:
         raise CommandError("not_running", problem or "the stream does not run")
     try:
-        await media.call(place.worker, op, name=name, **arguments)
-    except ipc.CallFailed as error:
+        await media.call(place.worker, request)
+    except CallFailed as error:
         raise CommandError("refused", str(error)) from None
-    except (ipc.ChannelClosed, TimeoutError):
+    except (ChannelClosed, TimeoutError):
         text = "the media worker does not answer, try again"
         raise CommandError("unavailable", text) from None

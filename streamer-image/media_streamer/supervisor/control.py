@@ -5,13 +5,21 @@ process id; anything else on the socket is refused.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from media_streamer.wire import untyped as ipc
+from media_streamer.wire.channel import AnyChannel, Channel, ChannelClosed, listen
+from media_streamer.wire.control import (
+    SUPERVISOR_SIDE,
+    EgressSettings,
+    Hello,
+    MediaSettings,
+    WorkerKind,
+)
+from media_streamer.wire.peer import Notice, Peer
 
 log = logging.getLogger(__name__)
 
@@ -22,41 +30,39 @@ HELLO_SECONDS = 10.0
 class Connection:
     """A worker's control channel."""
 
-    kind: str
+    kind: WorkerKind
     id: str
     pid: int
-    peer: ipc.Peer
+    peer: Peer
 
     @property
     def name(self) -> str:
         return f"{self.kind} worker {self.id}"
 
-    def notify(self, op: str, **arguments: Any) -> None:
+    def notify(self, notice: Notice) -> None:
         """Send a notice; a worker that is gone misses nothing, it starts anew."""
         try:
-            self.peer.notify(op, **arguments)
-        except ipc.ChannelClosed as error:
-            log.debug("%s: notice %s not sent: %s", self.name, op, error)
+            self.peer.notify(notice)
+        except ChannelClosed as error:
+            log.debug("%s: %s not sent: %s", self.name, type(notice).__name__, error)
 
 
 class Handlers(Protocol):
     """Who answers the workers."""
 
-    def accept(self, kind: str, worker_id: str, pid: int) -> bool:
+    def accept(self, hello: Hello) -> bool:
         """True if this is a worker that was started here."""
 
-    def settings_for(self, connection: Connection) -> dict[str, Any]:
-        """Answer to `hello`."""
+    def settings_for(self, connection: Connection) -> EgressSettings | MediaSettings:
+        """Answer to `Hello`."""
 
     async def connected(self, connection: Connection) -> None:
-        """After the answer to `hello` was sent."""
+        """After the answer to `Hello` was sent."""
 
     def disconnected(self, connection: Connection) -> None: ...
 
-    def operations(
-        self, connection: Connection
-    ) -> dict[str, Callable[[ipc.Message], Awaitable[Any]]]:
-        """What this kind of worker may call."""
+    def attend(self, connection: Connection) -> None:
+        """Set up what this kind of worker may say."""
 
 
 class ControlServer:
@@ -66,48 +72,60 @@ class ControlServer:
         self._path = path
         self._handlers = handlers
         self._server: asyncio.Server | None = None
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         self._path.unlink(missing_ok=True)
-        self._server = await ipc.listen(self._path, self._serve)
+        self._server = await listen(self._path, self._accept)
         self._path.chmod(0o600)
 
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
+        for serving in self._serving:
+            serving.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
         self._path.unlink(missing_ok=True)
 
-    async def _serve(self, channel: ipc.Channel) -> None:
-        peer = ipc.Peer(channel)
+    def _accept(self) -> AnyChannel:
+        peer = Peer("a process on the control socket")
+        peer.channel = Channel(SUPERVISOR_SIDE, peer)
+        serving = asyncio.create_task(self._serve(peer), name="control channel")
+        self._serving.add(serving)
+        serving.add_done_callback(self._serving.discard)
+        return peer.channel
+
+    async def _serve(self, peer: Peer) -> None:
         greeted: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
 
-        async def hello(message: ipc.Message) -> dict[str, Any]:
-            kind, worker_id = str(message.get("kind")), str(message.get("id"))
-            pid = int(message.get("pid") or 0)
-            if greeted.done() or not self._handlers.accept(kind, worker_id, pid):
-                raise PermissionError(f"{kind} worker {worker_id} (pid {pid}) was not started here")
-            connection = Connection(kind, worker_id, pid, peer)
-            for op, handler in self._handlers.operations(connection).items():
-                peer.on(op, handler)
-            answer = self._handlers.settings_for(connection)
+        async def hello(said: Hello) -> EgressSettings | MediaSettings:
+            if greeted.done() or not self._handlers.accept(said):
+                raise PermissionError(
+                    f"{said.kind} worker {said.id} (pid {said.pid}) was not started here"
+                )
+            connection = Connection(said.kind, said.id, said.pid, peer)
+            peer.name = connection.name
+            self._handlers.attend(connection)
+            settings = self._handlers.settings_for(connection)
             greeted.set_result(connection)
-            return answer
+            return settings
 
-        peer.on("hello", hello)
-        reading = asyncio.create_task(peer.run())
-        waited: set[asyncio.Future[Any]] = {greeted, reading}
-        await asyncio.wait(waited, timeout=HELLO_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if not greeted.done():
-            log.warning("a process on the control socket did not say who it is: closed")
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
-            return
-        connection = greeted.result()
-        log.info("%s is there, pid %s", connection.name, connection.pid)
+        peer.answer(Hello, hello)
+        living = asyncio.create_task(peer.run(), name="control channel")
+        connection: Connection | None = None
         try:
+            waited: set[asyncio.Future[Any]] = {greeted, living}
+            await asyncio.wait(waited, timeout=HELLO_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if not greeted.done():
+                log.warning("a process on the control socket did not say who it is: closed")
+                return
+            connection = greeted.result()
+            log.info("%s is there, pid %s", connection.name, connection.pid)
             await self._handlers.connected(connection)
-            await reading
+            await living
         finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
-            self._handlers.disconnected(connection)
+            living.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await living
+            if connection is not None:
+                self._handlers.disconnected(connection)

@@ -6,15 +6,8 @@ egress worker can tell old messages from new.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Worker identifier and how many placements there were before."""
-
-    worker: str
-    epoch: int
+from media_streamer.wire.control import Place
 
 
 class Directory:
@@ -59,14 +52,14 @@ class Directory:
         for name in self.streams_of(worker):
             self._put(name, worker)
 
-    def whole(self) -> dict[str, dict[str, str | int]]:
-        """The message `directory`."""
-        return {name: _message(place) for name, place in self._places.items()}
+    def whole(self) -> dict[str, Place]:
+        """All streams that run."""
+        return dict(self._places)
 
-    def take_changes(self) -> dict[str, dict[str, str | int] | None]:
-        """The message `directory.update`: what changed since the last call, None = gone."""
+    def take_changes(self) -> dict[str, Place | None]:
+        """What changed since the last call, None = gone."""
         changes, self._dirty = self._dirty, {}
-        return {name: _message(place) if place else None for name, place in changes.items()}
+        return changes
 
     def _put(self, name: str, worker: str) -> Place:
         old = self._places.get(name)
@@ -77,7 +70,3 @@ class Directory:
         self._by_worker.setdefault(worker, set()).add(name)
         self._dirty[name] = place
         return place
-
-
-def _message(place: Place) -> dict[str, str | int]:
-    return {"worker": place.worker, "epoch": place.epoch}

@@ -5,11 +5,20 @@ Invariant: a worker that connects gets the whole directory and all listeners, la
 
 import asyncio
 import logging
-from typing import Any
 
 from media_streamer.supervisor.control import Connection
-from media_streamer.supervisor.listeners import ListenersMessage
-from media_streamer.wire import untyped as ipc
+from media_streamer.wire.channel import ChannelClosed
+from media_streamer.wire.control import (
+    CloseSession,
+    Directory,
+    DirectoryChanged,
+    EgressSettings,
+    Listen,
+    ListenerSpec,
+    Place,
+    SettingsChanged,
+)
+from media_streamer.wire.peer import CallFailed
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +30,7 @@ class EgressWorkers:
 
     def __init__(self) -> None:
         self._connections: dict[str, Connection] = {}
-        self._listeners: ListenersMessage | None = None
+        self._listeners: list[ListenerSpec] | None = None
         self._problems: dict[str, tuple[str, ...]] = {}
 
     def __len__(self) -> int:
@@ -32,10 +41,10 @@ class EgressWorkers:
         """Listeners that did not open, in words, each once."""
         return list(dict.fromkeys(text for texts in self._problems.values() for text in texts))
 
-    async def connected(self, connection: Connection, directory: dict[str, Any]) -> None:
+    async def connected(self, connection: Connection, directory: dict[str, Place]) -> None:
         """A new worker: tell it all."""
         self._connections[connection.id] = connection
-        connection.notify("directory", streams=directory)
+        connection.notify(Directory(directory))
         if self._listeners is not None:
             await self._listen(connection, self._listeners)
 
@@ -44,21 +53,21 @@ class EgressWorkers:
             del self._connections[connection.id]
             self._problems.pop(connection.id, None)
 
-    def directory_changed(self, changes: dict[str, Any]) -> None:
+    def directory_changed(self, changes: dict[str, Place | None]) -> None:
         for connection in list(self._connections.values()):
-            connection.notify("directory.update", streams=changes)
+            connection.notify(DirectoryChanged(changes))
 
-    def settings_changed(self, settings: dict[str, Any]) -> None:
+    def settings_changed(self, settings: EgressSettings) -> None:
         for connection in list(self._connections.values()):
-            connection.notify("settings", **settings)
+            connection.notify(SettingsChanged(settings))
 
     def close_session(self, session_id: str, workers: tuple[str, ...], reason: str) -> None:
         """End the connections of a session."""
         for worker in workers:
             if (connection := self._connections.get(worker)) is not None:
-                connection.notify("session.close", id=session_id, reason=reason)
+                connection.notify(CloseSession(session_id, reason))
 
-    async def listen(self, listeners: ListenersMessage) -> list[str]:
+    async def listen(self, listeners: list[ListenerSpec]) -> list[str]:
         """Open these listeners in all workers and close others; returns what did not work."""
         self._listeners = listeners
         await asyncio.gather(
@@ -66,15 +75,15 @@ class EgressWorkers:
         )
         return self.problems
 
-    async def _listen(self, connection: Connection, listeners: ListenersMessage) -> None:
+    async def _listen(self, connection: Connection, listeners: list[ListenerSpec]) -> None:
         try:
-            answer = await connection.peer.call(
-                "listeners", timeout_seconds=LISTEN_TIMEOUT_SECONDS, **listeners
+            errors = await connection.peer.call(
+                Listen(listeners), timeout_seconds=LISTEN_TIMEOUT_SECONDS
             )
-        except (ipc.CallFailed, ipc.ChannelClosed, TimeoutError) as error:
+        except (CallFailed, ChannelClosed, TimeoutError) as error:
             text = f"{connection.name} did not open its listeners: {str(error) or 'no answer'}"
             log.error("%s", text)
             if connection.id in self._connections:
                 self._problems[connection.id] = (text,)
             return
-        self._problems[connection.id] = tuple(str(item) for item in (answer or {})["errors"])
+        self._problems[connection.id] = tuple(errors)

@@ -11,14 +11,12 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from media_api import protocols
 from media_api.server import Listener, Listeners, TlsListener
 
 from media_streamer.config.tls import TlsFiles
-
-ListenersMessage = dict[str, list[dict[str, Any]]]
+from media_streamer.wire.control import ListenerSpec
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -34,50 +32,30 @@ class Port:
         return f"{self.protocol} {host}:{self.port}" if host else f"{self.protocol} {self.port}"
 
 
-def listeners_message(listeners: Listeners | None, directory: Path) -> ListenersMessage:
-    """The message `listeners`; relative paths of certificates start at `directory`."""
-    message: ListenersMessage = {}
-    for protocol in protocols.served_listeners():
-        items = listeners.of(protocol) if listeners is not None else []
-        message[protocol] = [_entry(item, directory) for item in items]
-    return message
+def listener_specs(listeners: Listeners | None, directory: Path) -> list[ListenerSpec]:
+    """What the workers shall listen at; relative paths of certificates start at `directory`."""
+    if listeners is None:
+        return []
+    return [
+        _spec(protocol, item, directory)
+        for protocol in protocols.served_listeners()
+        for item in listeners.of(protocol)
+    ]
 
 
-def _entry(item: Listener, directory: Path) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "address": item.address or "",
-        "port": item.port,
-        "api": bool(getattr(item, "api", True)),
-        "read_timeout": item.read_timeout,
-        "write_timeout": item.write_timeout,
-    }
+def _spec(protocol: str, item: Listener, directory: Path) -> ListenerSpec:
+    certificate = key = ""
+    versions: list[str] = []
     if isinstance(item, TlsListener):
         files = TlsFiles.of(item, directory)
-        entry["certificate"], entry["certificate_key"] = str(files.certificate), str(files.key)
-        entry["ssl_protocols"] = item.ssl_protocols
-    return {key: value for key, value in entry.items() if value is not None}
+        certificate, key = str(files.certificate), str(files.key)
+        versions = list(item.ssl_protocols or ())
+    api = bool(getattr(item, "api", True))
+    return ListenerSpec(protocol, item.address or "", item.port, api, certificate, key, versions)
 
 
-def ports_of(message: ListenersMessage) -> set[Port]:
-    """Every port of a `listeners` message."""
-    return {
-        Port(protocol, str(item["address"]), int(item["port"]))
-        for protocol, items in message.items()
-        for item in items
-    }
-
-
-def without_ports(message: ListenersMessage, refused: Iterable[Port]) -> ListenersMessage:
-    """The message without the listeners that cannot be had."""
-    gone = set(refused)
-    return {
-        protocol: [
-            item
-            for item in items
-            if Port(protocol, str(item["address"]), int(item["port"])) not in gone
-        ]
-        for protocol, items in message.items()
-    }
+def port_of(spec: ListenerSpec) -> Port:
+    return Port(spec.protocol, spec.address, spec.port)
 
 
 def probe(ports: Iterable[Port], workers: int = 1) -> dict[Port, str]:

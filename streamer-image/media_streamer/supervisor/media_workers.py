@@ -8,16 +8,18 @@ anew, so nothing needs to be remembered for one that is away.
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 from media_streamer.supervisor.control import Connection
-from media_streamer.wire import untyped as ipc
+from media_streamer.wire.channel import ChannelClosed
+from media_streamer.wire.control import ApplyStream, MediaSettings, RemoveStream, SettingsChanged
+from media_streamer.wire.peer import CallFailed, Request
 
 log = logging.getLogger(__name__)
 
-Message = dict[str, Any]
-Payload = Callable[[str], Message | None]
-"""Arguments of `stream.apply` for a name; None if it shall not run (any more)."""
+Payload = Callable[[str], ApplyStream | None]
+"""What a worker is told of a name; None if it shall not run (any more)."""
+Answer = TypeVar("Answer")
 OnRefused = Callable[[str, str], None]
 
 PARALLEL_CALLS = 8
@@ -84,20 +86,20 @@ class _Link:
         peer = self.connection.peer
         try:
             if what == "remove":
-                await peer.call("stream.remove", timeout_seconds=APPLY_TIMEOUT_SECONDS, name=name)
+                await peer.call(RemoveStream(name), timeout_seconds=APPLY_TIMEOUT_SECONDS)
                 return
-            arguments = self._payload(name)
-            if arguments is None:
+            request = self._payload(name)
+            if request is None:
                 return
-            await peer.call("stream.apply", timeout_seconds=APPLY_TIMEOUT_SECONDS, **arguments)
+            await peer.call(request, timeout_seconds=APPLY_TIMEOUT_SECONDS)
             self._on_refused(name, "")
-        except ipc.CallFailed as error:
+        except CallFailed as error:
             log.error("stream %s: %s refused %s: %s", name, self.connection.name, what, error)
             if what == "apply":
                 self._on_refused(name, f"the media worker refused the configuration: {error}")
         except TimeoutError:
             log.error("stream %s: %s does not answer %s", name, self.connection.name, what)
-        except ipc.ChannelClosed:
+        except ChannelClosed:
             log.debug("stream %s: %s is gone, %s not sent", name, self.connection.name, what)
 
 
@@ -143,14 +145,13 @@ class MediaWorkers:
         if (link := self._links.get(worker)) is not None:
             await asyncio.wait_for(link.applied(name), APPLY_TIMEOUT_SECONDS)
 
-    def notify(self, op: str, **arguments: Any) -> None:
-        """A notice to every worker."""
+    def settings_changed(self, settings: MediaSettings) -> None:
         for link in list(self._links.values()):
-            link.connection.notify(op, **arguments)
+            link.connection.notify(SettingsChanged(settings))
 
-    async def call(self, worker: str, op: str, **arguments: Any) -> Any:
+    async def call(self, worker: str, request: Request[Answer]) -> Answer:
         """A request of its own; raises ChannelClosed, CallFailed or TimeoutError."""
         link = self._links.get(worker)
         if link is None:
-            raise ipc.ChannelClosed(f"media worker {worker} is not there")
-        return await link.connection.peer.call(op, **arguments)
+            raise ChannelClosed(f"media worker {worker} is not there")
+        return await link.connection.peer.call(request)

@@ -11,9 +11,11 @@ import itertools
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from media_streamer.wire.control import SessionReport
 
 JsonObject = dict[str, Any]
 
@@ -168,28 +170,27 @@ class SessionRegistry:
             session.bytes_by_worker.setdefault(worker, 0)
             session.seen = time.monotonic()
 
-    def update(self, worker: str, reports: Iterable[Mapping[str, Any]]) -> list[str]:
+    def update(self, worker: str, reports: Iterable[SessionReport]) -> list[str]:
         """Bytes counted by one worker; returns sessions among them that were closed here."""
         strangers: list[str] = []
         now, unix = time.monotonic(), time.time()
         for report in reports:
-            session = self._open.get(str(report.get("id")))
+            session = self._open.get(report.id)
             if session is None:
-                if report.get("id") in self._closed_ids:
-                    strangers.append(str(report["id"]))
+                if report.id in self._closed_ids:
+                    strangers.append(report.id)
                 continue
-            self._count(session, worker, int(report.get("bytes", 0)), unix)
-            session.dropped_gops = int(report.get("dropped_gops", session.dropped_gops))
+            self._count(session, worker, report.bytes, unix)
+            session.dropped_gops = report.dropped_gops
             session.seen = now
         return strangers
 
-    def left(self, worker: str, session_id: str, byte_count: int | None, reason: str) -> None:
+    def left(self, worker: str, session_id: str, byte_count: int, reason: str) -> None:
         """A worker serves the session no longer; the last one ends it."""
         session = self._open.get(session_id)
         if session is None:
             return
-        if byte_count is not None:
-            self._count(session, worker, byte_count, time.time())
+        self._count(session, worker, byte_count, time.time())
         session.bytes_gone += session.bytes_by_worker.pop(worker, 0)
         if not session.bytes_by_worker:
             self._end(session, reason)

@@ -10,8 +10,7 @@ worker before the new one is told; a dead worker's streams are given back when i
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
 
 from media_api.server import ServerConfig
 from media_rest.redact import redact_text
@@ -23,7 +22,17 @@ from media_streamer.supervisor.directory import Directory
 from media_streamer.supervisor.media_workers import MediaWorkers
 from media_streamer.supervisor.quarantine import OPENING_SECONDS, Quarantine
 from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
-from media_streamer.wire import untyped as ipc
+from media_streamer.wire.channel import ChannelClosed
+from media_streamer.wire.control import (
+    ApplyStream,
+    Place,
+    RestartStream,
+    SelectInput,
+    StartStream,
+    StreamEvent,
+    StreamsStats,
+)
+from media_streamer.wire.peer import CallFailed
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +41,6 @@ WORKER_WAIT_SECONDS = 5.0
 """A viewer who comes while the media worker starts again waits this long."""
 UNUSED_SECONDS = 60.0
 """A stream that strangers named goes when nobody fed, watched or asked for it this long."""
-_OPENING_EVENTS = frozenset({"source_opened", "source_connected"})
 
 FindOutside = Callable[[str], Awaitable[bool]]
 """Ask the configuration backend for a name; True if the catalog has it now."""
@@ -45,7 +53,7 @@ class StreamControl:
     def __init__(
         self,
         settings: Settings,
-        publish_directory: Callable[[dict[str, Any]], None],
+        publish_directory: Callable[[dict[str, Place | None]], None],
         on_gone: OnGone,
         start_quarantine: Callable[[], None],
     ) -> None:
@@ -61,8 +69,8 @@ class StreamControl:
         self._worker_came = asyncio.Event()
         self.find_outside: FindOutside | None = None
         self.on_changed: Callable[[str], None] = lambda _: None
-        self.on_event: Callable[[str, str, Mapping[str, Any]], None] = lambda *_: None
-        """Told (stream, event, fields) of what happens to streams and their inputs."""
+        self.on_event: Callable[[StreamEvent], None] = lambda _: None
+        """Told of what happens to streams and their inputs."""
         self._open: set[str] = set()
         """Streams whose worker said stream_opened, and not yet stream_closed."""
 
@@ -80,16 +88,16 @@ class StreamControl:
 
     async def restart(self, name: str) -> None:
         """Stop it; a static stream starts again by itself. Raises CommandError."""
-        await self._command(name, "stream.restart")
+        await self._command(RestartStream(name))
 
     async def select_input(self, name: str, index: int) -> None:
         """Show this input now. Raises CommandError."""
-        await self._command(name, "stream.select_input", index=index)
+        await self._command(SelectInput(name, index))
 
-    async def _command(self, name: str, op: str, **arguments: Any) -> None:
-        stream = self.get(name)
+    async def _command(self, request: RestartStream | SelectInput) -> None:
+        stream = self.get(request.name)
         problem = stream.problem if stream is not None else ""
-        await command(self.directory, self.media, name, op, problem, **arguments)
+        await command(self.directory, self.media, request, problem)
 
     # What access decisions need (access.Streams)
 
@@ -154,9 +162,9 @@ class StreamControl:
             self._is_opening(stream)
         try:
             await asyncio.wait_for(
-                self.media.call(worker, "stream.start", name=stream.name), START_TIMEOUT_SECONDS
+                self.media.call(worker, StartStream(stream.name)), START_TIMEOUT_SECONDS
             )
-        except (ipc.CallFailed, ipc.ChannelClosed, TimeoutError) as error:
+        except (CallFailed, ChannelClosed, TimeoutError) as error:
             log.warning("stream %s: not started: %s", stream.name, str(error) or "no answer")
 
     # From wish to worker
@@ -221,18 +229,13 @@ class StreamControl:
             self.media.remove(before.worker, name)
         self.media.apply(place.worker, name)
 
-    def _payload(self, name: str) -> dict[str, Any] | None:
+    def _payload(self, name: str) -> ApplyStream | None:
         stream, place = self.catalog.streams.get(name), self.directory.get(name)
         if stream is None or place is None:
             return None
         if stream.config.static and any(i.scheme != "publish" for i in stream.config.inputs):
             self._is_opening(stream)
-        return {
-            "name": name,
-            "config": stream.effective,
-            "vods": self._vods(),
-            "epoch": place.epoch,
-        }
+        return ApplyStream.of(stream.config, self._vods())
 
     def _vods(self) -> dict[str, list[str]]:
         """Local directories by VOD prefix; remote storages are no directories."""
@@ -259,7 +262,7 @@ class StreamControl:
         """Tell once that the stream ended, whoever says it first."""
         if name in self._open:
             self._open.discard(name)
-            self.on_event(name, "stream_closed", {"reason": reason})
+            self.on_event(StreamEvent(name, "stream_closed", reason=reason))
 
     def publisher_comes(self, stream: Stream) -> None:
         """Its first bytes are demuxed now, which is when FFmpeg crashes."""
@@ -267,28 +270,28 @@ class StreamControl:
 
     # What the media workers say
 
-    def operations(self, connection: Connection) -> dict[str, ipc.Handler]:
-        """Handlers of a media worker's messages."""
+    def attend(self, connection: Connection) -> None:
+        """Take what a media worker says of its streams."""
 
-        async def stats(message: ipc.Message) -> None:
-            for name, values in message.get("streams", {}).items():
+        def stats(told: StreamsStats) -> None:
+            for name, values in told.streams.items():
                 place, stream = self.directory.get(name), self.catalog.streams.get(name)
                 if stream is not None and place is not None and place.worker == connection.id:
                     stream.stats = values
 
-        async def event(message: ipc.Message) -> None:
-            name, what = str(message.get("name")), str(message.get("event"))
-            stream = self.catalog.streams.get(name)
-            if stream is not None and what in _OPENING_EVENTS:
+        def event(told: StreamEvent) -> None:
+            stream = self.catalog.streams.get(told.name)
+            if stream is not None and told.event == "source_opened":
                 self._is_opening(stream)
-            if what == "stream_closed":
-                self.closed(name, str(message.get("reason")))
+            if told.event == "stream_closed":
+                self.closed(told.name, told.reason or "")
                 return
-            if what == "stream_opened":
-                self._open.add(name)
-            self.on_event(name, what, message)
+            if told.event == "stream_opened":
+                self._open.add(told.name)
+            self.on_event(told)
 
-        return {"stream.stats": stats, "stream.event": event}
+        connection.peer.take(StreamsStats, stats)
+        connection.peer.take(StreamEvent, event)
 
     def media_connected(self, connection: Connection) -> None:
         """Give a worker its streams, all of them: it was just started."""

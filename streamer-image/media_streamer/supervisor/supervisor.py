@@ -19,7 +19,7 @@ from media_api.unsupported import unsupported_parts
 from media_process import logs
 
 from media_streamer.forwarded import signing_key
-from media_streamer.supervisor.access import AccessControl, AccessRequest
+from media_streamer.supervisor.access import AccessControl
 from media_streamer.supervisor.auth.http_backend import HttpBackend
 from media_streamer.supervisor.catalog import Changes, Stream
 from media_streamer.supervisor.configuration import Configuration, config_error
@@ -28,12 +28,7 @@ from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.events.bus import EventBus
 from media_streamer.supervisor.events.fields import session_fields, stream_fields
 from media_streamer.supervisor.external import ConfigBackend, ExternalConfig, forget_state
-from media_streamer.supervisor.listeners import (
-    listeners_message,
-    ports_of,
-    probe,
-    without_ports,
-)
+from media_streamer.supervisor.listeners import listener_specs, port_of, probe
 from media_streamer.supervisor.processes import (
     ProcessPool,
     Worker,
@@ -44,7 +39,20 @@ from media_streamer.supervisor.sessions import Session, SessionRegistry
 from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
 from media_streamer.supervisor.stats import ServerStats, stream_stats
 from media_streamer.supervisor.streams import StreamControl
-from media_streamer.wire import untyped as ipc
+from media_streamer.wire.control import (
+    AccessRequest,
+    EgressSettings,
+    Granted,
+    Heartbeat,
+    Hello,
+    ListenerSpec,
+    MediaSettings,
+    Recycle,
+    Refusal,
+    SessionLeft,
+    SessionsMoved,
+    StreamEvent,
+)
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +201,7 @@ class Supervisor:
 
     def welcome(self) -> str:
         """One line for the person at the terminal."""
-        ports = ", ".join(str(port) for port in sorted(ports_of(self._wanted_listeners())))
+        ports = ", ".join(str(port) for port in sorted(map(port_of, self._wanted_listeners())))
         count = len(self.streams.catalog.streams)
         return f"streamer {self.settings.hostname} is ready: {count} streams; {ports or 'no ports'}"
 
@@ -210,14 +218,14 @@ class Supervisor:
         if problems:
             log.error("reload refused: %d errors; the old configuration holds", len(problems))
 
-    def _wanted_listeners(self) -> dict[str, list[dict[str, Any]]]:
+    def _wanted_listeners(self) -> list[ListenerSpec]:
         return self._listeners_of(self.configuration.current)
 
-    def _listeners_of(self, config: ServerConfig) -> dict[str, list[dict[str, Any]]]:
-        return listeners_message(config.listeners, self.configuration.path.absolute().parent)
+    def _listeners_of(self, config: ServerConfig) -> list[ListenerSpec]:
+        return listener_specs(config.listeners, self.configuration.path.absolute().parent)
 
     def _refuse_occupied_ports(self) -> None:
-        problems = probe(ports_of(self._wanted_listeners()), self.settings.egress_workers)
+        problems = probe(map(port_of, self._wanted_listeners()), self.settings.egress_workers)
         if problems:
             raise StartFailed("; ".join(problems[port] for port in sorted(problems)))
 
@@ -303,7 +311,7 @@ class Supervisor:
         if self.ready:
             self.access.forget()
             self.egress.settings_changed(self._egress_settings())
-            self.streams.media.notify("settings", **self._worker_settings())
+            self.streams.media.settings_changed(self._media_settings())
             if old.listeners != new.listeners:
                 self._spawn(self._change_ports(old), "listeners")
         self._say_unsupported()
@@ -321,10 +329,12 @@ class Supervisor:
     async def _change_ports(self, old: ServerConfig) -> None:
         """Open new ports, close old ones; what cannot be had is an alert, the rest goes on."""
         wanted = self._wanted_listeners()
-        added = ports_of(wanted) - ports_of(self._listeners_of(old))
+        added = set(map(port_of, wanted)) - set(map(port_of, self._listeners_of(old)))
         refused = await asyncio.to_thread(probe, added, self.settings.egress_workers)
         problems = [refused[port] for port in sorted(refused)]
-        problems += await self.egress.listen(without_ports(wanted, refused))
+        problems += await self.egress.listen(
+            [item for item in wanted if port_of(item) not in refused]
+        )
         if problems:
             log.error("listeners: %s", "; ".join(problems))
             self.alerts["listeners"] = "; ".join(problems)
@@ -374,11 +384,11 @@ class Supervisor:
         fields = {key: value for key, value in status.items() if key != "status"}
         self.events.emit("config_external_error", **fields)
 
-    def _stream_event(self, name: str, event: str, message: Mapping[str, Any]) -> None:
-        fields = stream_fields(name, message, self.sessions.of_stream(name, "publish"))
-        if event == "stream_closed":
-            fields["bytes_out"] = self.sessions.totals(name).bytes
-        self.events.emit(event, **fields)
+    def _stream_event(self, told: StreamEvent) -> None:
+        fields = stream_fields(told, self.sessions.of_stream(told.name, "publish"))
+        if told.event == "stream_closed":
+            fields["bytes_out"] = self.sessions.totals(told.name).bytes
+        self.events.emit(told.event, **fields)
 
     def _session_event(self, event: str, session: Session) -> None:
         if session.kind == "play":  # the media worker tells of publishers
@@ -395,30 +405,26 @@ class Supervisor:
 
     # Workers (control.Handlers)
 
-    def accept(self, kind: str, worker_id: str, pid: int) -> bool:
-        worker = self._pool.get(kind, worker_id)
-        return worker is not None and worker.pid == pid
+    def accept(self, hello: Hello) -> bool:
+        worker = self._pool.get(hello.kind, hello.id)
+        return worker is not None and worker.pid == hello.pid
 
-    def settings_for(self, connection: Connection) -> dict[str, Any]:
-        if connection.kind == "egress":
-            return self._egress_settings()
-        return {**self._worker_settings(), "segments_dir": str(self.settings.segments)}
+    def settings_for(self, connection: Connection) -> EgressSettings | MediaSettings:
+        return self._egress_settings() if connection.kind == "egress" else self._media_settings()
 
-    def _worker_settings(self) -> dict[str, Any]:
+    def _media_settings(self) -> MediaSettings:
+        loglevel = self.configuration.current.loglevel or "info"
+        return MediaSettings(loglevel, str(self.settings.segments))
+
+    def _egress_settings(self) -> EgressSettings:
         config = self.configuration.current
-        return {
-            "auth_token": config.auth_token,
-            "log_requests": bool(config.log_requests),
-            "loglevel": config.loglevel or "info",
-        }
-
-    def _egress_settings(self) -> dict[str, Any]:
-        config = self.configuration.current
-        return {
-            **self._worker_settings(),
-            "trusted_proxies": config.trusted_proxies or [],
-            "forwarding_key": signing_key(config.cluster_key) if config.cluster_key else None,
-        }
+        return EgressSettings(
+            loglevel=config.loglevel or "info",
+            log_requests=bool(config.log_requests),
+            auth_token=config.auth_token,
+            trusted_proxies=config.trusted_proxies or [],
+            forwarding_key=signing_key(config.cluster_key) if config.cluster_key else None,
+        )
 
     async def connected(self, connection: Connection) -> None:
         worker = self._pool.get(connection.kind, connection.id)
@@ -446,57 +452,49 @@ class Supervisor:
         if worker.pid == pid:
             self._pool.kill(worker, "its control channel is closed and it did not end")
 
-    def operations(self, connection: Connection) -> dict[str, ipc.Handler]:
+    def attend(self, connection: Connection) -> None:
         worker = self._pool.get(connection.kind, connection.id)
+        assert worker is not None  # it was accepted
 
-        async def heartbeat(_: ipc.Message) -> None:
-            if worker is not None:
-                worker.heard()
+        def recycle(told: Recycle) -> None:
+            self._pool.kill(worker, f"it asked for that: {told.reason}", blameless=True)
 
-        async def recycle(message: ipc.Message) -> None:
-            if worker is not None:
-                reason = f"it asked for that: {message.get('reason', '')}"
-                self._pool.kill(worker, reason, blameless=True)
-
-        common = {"heartbeat": heartbeat, "worker.recycle": recycle}
+        connection.peer.take(Heartbeat, lambda _: worker.heard())
+        connection.peer.take(Recycle, recycle)
         if connection.kind == "media":
-            return {**common, **self.streams.operations(connection)}
-        return {**common, **self._egress_operations(connection)}
+            self.streams.attend(connection)
+        else:
+            self._attend_egress(connection)
 
-    def _egress_operations(self, connection: Connection) -> dict[str, ipc.Handler]:
-        async def access(message: ipc.Message) -> dict[str, Any]:
-            request = AccessRequest.of(message)
+    def _attend_egress(self, connection: Connection) -> None:
+        async def access(request: AccessRequest) -> Granted | Refusal:
             answer = await self.access.decide(request)
-            if answer["allowed"]:
-                self.sessions.claim(connection.id, answer["session_id"])
-                stream = self.streams.catalog.streams.get(answer["stream"])
+            if isinstance(answer, Granted):
+                self.sessions.claim(connection.id, answer.session_id)
+                stream = self.streams.catalog.streams.get(answer.stream)
                 if request.kind == "publish" and stream is not None:
                     self.streams.publisher_comes(stream)
-            elif request.kind == "publish" or answer["status"] != 404:
+            elif request.kind == "publish" or answer.status != 404:
                 log.info(
                     "stream %s: %s by %s from %s refused: %s",
                     request.name,
                     request.kind,
                     request.proto,
                     request.ip,
-                    answer["title"],
+                    answer.title,
                 )
             return answer
 
-        async def update(message: ipc.Message) -> None:
-            closed = self.sessions.update(connection.id, message.get("sessions", ()))
-            for session_id in closed:
+        def moved(told: SessionsMoved) -> None:
+            for session_id in self.sessions.update(connection.id, told.sessions):
                 self.egress.close_session(session_id, (connection.id,), "session closed")
 
-        async def left(message: ipc.Message) -> None:
-            self.sessions.left(
-                connection.id,
-                str(message.get("id")),
-                int(message["bytes"]) if message.get("bytes") is not None else None,
-                str(message.get("reason", "closed")),
-            )
+        def left(told: SessionLeft) -> None:
+            self.sessions.left(connection.id, told.id, told.bytes, told.reason)
 
-        return {"access": access, "session.update": update, "session.closed": left}
+        connection.peer.answer(AccessRequest, access)
+        connection.peer.take(SessionsMoved, moved)
+        connection.peer.take(SessionLeft, left)
 
     async def _worker_died(self, worker: Worker, uptime: float) -> None:
         code = worker.process.returncode if worker.process is not None else None

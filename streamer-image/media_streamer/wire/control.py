@@ -33,7 +33,7 @@ class EgressSettings(_Value, frozen=True, tag=True):
     auth_token: str
     """Query parameter that carries a viewer's token."""
     trusted_proxies: list[str]
-    forwarding_key: str | None
+    forwarding_key: bytes | None
 
 
 class MediaSettings(_Value, frozen=True, tag=True):
@@ -175,8 +175,17 @@ class ListenerSpec(_Value, frozen=True):
     certificate_key: str = ""
     ssl_protocols: list[str] = []
 
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """What makes it another listener if it changes."""
+        return self.protocol, self.address, self.port
+
+    @property
+    def title(self) -> str:
+        return f"{self.protocol} {self.address or '*'}:{self.port}"
+
     def __repr__(self) -> str:
-        return f"ListenerSpec({self.protocol} {self.address or '*'}:{self.port})"
+        return f"ListenerSpec({self.title})"  # a key is never printed
 
 
 class Listen(Request[list[str]], frozen=True):
@@ -215,6 +224,7 @@ class DeliveryConfig(_Value, frozen=True):
     url_prefix: str = ""
     add_audio_only: bool = False
     title: str = ""
+    provider: str = ""
     static: bool = True
     auth_token: str = "token"
     protocols: dict[str, bool] = {}

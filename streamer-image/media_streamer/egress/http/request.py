@@ -8,7 +8,8 @@ from urllib.parse import quote
 from aiohttp import web
 from multidict import CIMultiDict
 
-from media_streamer.egress.access import AccessDenied, AccessKind, AccessRequest
+from media_streamer.egress.access import AccessDenied
+from media_streamer.wire.control import AccessKind, AccessRequest
 
 CORS = {
     "Access-Control-Allow-Origin": "*",

@@ -74,7 +74,7 @@ class HlsHandlers:
         if form == "ts" and (better := await self._fmp4_instead(viewer, source)):
             source, form = better, "fmp4"
         only = _wanted_tracks(request.query.get("filter.tracks"), source)
-        audio_only = bool(viewer.access.config.get("add_audio_only"))
+        audio_only = viewer.access.config.add_audio_only
         body = source.master(_MEDIA_FILE[form], only, audio_only)
         return _playlist(request, viewer, body, MASTER_CACHE)
 

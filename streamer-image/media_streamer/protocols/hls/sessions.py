@@ -10,9 +10,10 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from media_streamer.egress.access import Access, AccessRequest
+from media_streamer.egress.access import Access
 from media_streamer.egress.hub import Hub
 from media_streamer.egress.sessions import Session
+from media_streamer.wire.control import AccessRequest
 
 IDLE_SECONDS = 60.0
 """Longer than the longest pause of a player: a full buffer of a few segments."""

@@ -298,11 +298,10 @@ class HlsSource:
 
     def _configure(self, access: Access) -> None:
         self.timing = Timing(
-            access.milliseconds("segment_duration", 5000) / 1000,
-            access.milliseconds("chunk_duration", 200) / 1000,
+            access.config.segment_duration / 1000,
+            access.config.chunk_duration / 1000,
         )
-        prefix = access.config.get("url_prefix")
-        self._url_prefix = prefix.rstrip("/") if isinstance(prefix, str) else ""
+        self._url_prefix = access.config.url_prefix.rstrip("/")
 
     def _timing_of(self, track: Track) -> Timing:
         if not self._url_prefix:

@@ -85,8 +85,8 @@ async def info(hub: Hub, request: MediaRequest, *, whole: bool) -> web.StreamRes
         config = access.config
         document = {
             "name": access.stream,
-            "title": config.get("title"),
-            "provider": config.get("provider"),
+            "title": config.title,
+            "provider": config.provider,
             "auth_token": request.token_parameter,
             "stats": {
                 "status": "running" if media_info else "waiting",

@@ -18,7 +18,7 @@ from typing import Any
 
 from media_api.units import check_stream_name
 
-from media_streamer.egress.access import Access, AccessDenied, AccessRequest
+from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.protocols.rtmp.amf3 import AmfError
 from media_streamer.protocols.rtmp.chunks import (
@@ -52,6 +52,7 @@ from media_streamer.protocols.rtmp.framing import MEDIA_STREAM, RtmpFraming
 from media_streamer.protocols.rtmp.handshake import Handshake, HandshakeError
 from media_streamer.protocols.rtmp.play import Playback
 from media_streamer.protocols.rtmp.publish import Publication
+from media_streamer.wire.control import AccessRequest
 
 log = logging.getLogger(__name__)
 

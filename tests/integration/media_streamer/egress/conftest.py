@@ -28,8 +28,25 @@ from media_streamer.media.output import StreamOutput
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.track import describe_tracks
 from media_streamer.media.wall_clock import WallClock
-from media_streamer.wire import untyped as ipc
+from media_streamer.wire import channel as wire
 from media_streamer.wire.channel import Channel, ChannelClosed, listen
+from media_streamer.wire.control import (
+    SUPERVISOR_SIDE,
+    AccessRequest,
+    DeliveryConfig,
+    Directory,
+    EgressSettings,
+    Granted,
+    Heartbeat,
+    Hello,
+    Listen,
+    ListenerSpec,
+    Place,
+    Refusal,
+    SessionLeft,
+    SessionReport,
+    SessionsMoved,
+)
 from media_streamer.wire.media import (
     MEDIA_SIDE,
     Accepted,
@@ -47,6 +64,7 @@ from media_streamer.wire.media import (
     Subscribe,
     Unsubscribe,
 )
+from media_streamer.wire.peer import Peer
 from msgspec.structs import replace
 
 from tests.support.forked import ForkServer
@@ -245,40 +263,62 @@ class Egress:
     port: int
     media: FakeMedia
     process: Process | None = None
-    peer: ipc.Peer | None = None
+    peer: Peer | None = None
     denied: dict[str, dict[str, Any]] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
-    questions: list[dict[str, Any]] = field(default_factory=list)
-    reports: dict[str, dict[str, Any]] = field(default_factory=dict)
-    closed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    questions: list[AccessRequest] = field(default_factory=list)
+    reports: dict[str, SessionReport] = field(default_factory=dict)
+    closed: dict[str, SessionLeft] = field(default_factory=dict)
     token: str = ""
     tls_port: int = 0
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
     log: bytes = b""
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def access(self, message: ipc.Message) -> dict[str, Any]:
-        self.questions.append(message)
-        name = message["name"]
+    async def access(self, request: AccessRequest) -> Granted | Refusal:
+        self.questions.append(request)
+        name = request.name
         if refusal := self.denied.get(name):
-            return {"allowed": False, **refusal}
-        return {
-            "allowed": True,
-            "session_id": f"{name}/{message['proto']}/{message['token']}/{len(self.questions)}",
-            "stream": name,
-            "media_socket": str(self.media.path),
-            "epoch": 1,
-            "token": message["token"] or self.token,
-            "config": self.config,
-        }
+            return Refusal(**refusal)
+        return Granted(
+            session_id=f"{name}/{request.proto}/{request.token}/{len(self.questions)}",
+            stream=name,
+            media_socket=str(self.media.path),
+            epoch=1,
+            token=request.token or self.token,
+            config=DeliveryConfig(**self.config),
+        )
 
-    async def update(self, message: ipc.Message) -> None:
-        self.reports.update({report["id"]: report for report in message["sessions"]})
+    def control(self) -> wire.AnyChannel:
+        """The supervisor's end of a new control channel."""
+        peer = self.peer = Peer("the worker")
 
-    async def session_closed(self, message: ipc.Message) -> None:
-        self.closed[message["id"]] = message
+        async def hello(_: Hello) -> EgressSettings:
+            self.ready.set()
+            return EgressSettings("info", False, "token", [], None)
+
+        peer.answer(Hello, hello)
+        peer.answer(AccessRequest, self.access)
+        peer.take(Heartbeat, lambda _: None)
+        peer.take(SessionsMoved, self._moved)
+        peer.take(SessionLeft, self._left)
+        peer.channel = wire.Channel(SUPERVISOR_SIDE, peer)
+        return peer.channel
+
+    async def listen(self, **wanted: list[dict[str, Any]]) -> list[str]:
+        """Let the worker listen at these ports by protocol; returns what did not work."""
+        assert self.peer is not None
+        specs = [ListenerSpec(kind, **item) for kind, items in wanted.items() for item in items]
+        return await self.peer.call(Listen(specs))
+
+    def _moved(self, told: SessionsMoved) -> None:
+        self.reports.update({report.id: report for report in told.sessions})
+
+    def _left(self, told: SessionLeft) -> None:
+        self.closed[told.id] = told
 
 
 async def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
@@ -326,42 +366,21 @@ async def egress(canned: dict[str, Canned], egress_workers: ForkServer) -> Async
     media = FakeMedia(runtime / "media-0.sock", canned)
     await media.start()
     state = Egress(runtime, free_port(), media)
-    ready = asyncio.Event()
-
-    async def control(channel: ipc.Channel) -> None:
-        peer = state.peer = ipc.Peer(channel)
-
-        async def hello(_message: ipc.Message) -> dict[str, Any]:
-            ready.set()
-            return {"auth_token": "token"}
-
-        async def heartbeat(_message: ipc.Message) -> None:
-            return None
-
-        peer.on("hello", hello)
-        peer.on("heartbeat", heartbeat)
-        peer.on("access", state.access)
-        peer.on("session.update", state.update)
-        peer.on("session.closed", state.session_closed)
-        await peer.run()
-
     api = web.Application()
     api.router.add_route("*", "/{path:.*}", _api)
     runner = web.AppRunner(api)
     await runner.setup()
     await web.UnixSite(runner, str(runtime / "api.sock")).start()
-    server = await ipc.listen(runtime / "control.sock", control)
+    server = await wire.listen(runtime / "control.sock", state.control)
     state.process = egress_workers.start(
         "media_streamer.egress.worker", "--runtime", str(runtime), "--id", "0", log=runtime / "log"
     )
     try:
-        await asyncio.wait_for(ready.wait(), 20)
+        await asyncio.wait_for(state.ready.wait(), 20)
         assert state.peer is not None
-        listeners = {"http": [{"address": "127.0.0.1", "port": state.port, "api": True}]}
-        answer = await state.peer.call("listeners", **listeners)
-        assert answer == {"errors": []}
+        assert await state.listen(http=[{"address": "127.0.0.1", "port": state.port}]) == []
         names = ("live", "a/b c", "other", "ünïcode")
-        state.peer.notify("directory", streams={n: {"worker": "0", "epoch": 1} for n in names})
+        state.peer.notify(Directory({name: Place("0", 1) for name in names}))
         yield state
     finally:
         server.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from media_streamer.wire.control import CloseSession, DirectoryChanged
 
 
 async def run(*command: str, seconds: float = 30) -> tuple[int, str, str]:
@@ -62,21 +63,21 @@ async def test_all_viewers_get_the_same_bytes_and_are_accounted_for(egress, wait
         assert all(body == bodies[0] for body in bodies)
         await wait_until(lambda: len(egress.reports) == 5)
         sessions = set(egress.reports)
-        assert all(report["bytes"] >= 40 * 188 for report in egress.reports.values())
+        assert all(report.bytes >= 40 * 188 for report in egress.reports.values())
         for response in responses:
             response.close()
         await wait_until(lambda: sessions <= set(egress.closed))
-    assert {closed["reason"] for closed in egress.closed.values()} == {"client closed"}
+    assert {closed.reason for closed in egress.closed.values()} == {"client closed"}
 
 
 async def test_supervisor_closes_a_session(egress, wait_until):
     async with aiohttp.ClientSession() as session, session.get(f"{egress.url}/live.flv") as viewer:
         await wait_until(lambda: egress.reports)
         (identifier,) = egress.reports
-        egress.peer.notify("session.close", id=identifier, reason="kicked")
+        egress.peer.notify(CloseSession(identifier, "kicked"))
         await asyncio.wait_for(viewer.content.read(), 5)
         await wait_until(lambda: egress.closed)
-    assert egress.closed[identifier]["reason"] == "kicked"
+    assert egress.closed[identifier].reason == "kicked"
 
 
 @pytest.mark.parametrize("form", ["flv", "ts"])
@@ -100,7 +101,7 @@ async def test_viewer_survives_a_dead_media_worker(egress, form, canned):
 async def test_removed_stream_ends_its_viewers(egress):
     async with aiohttp.ClientSession() as session, session.get(f"{egress.url}/live.flv") as viewer:
         await viewer.content.readexactly(1000)
-        egress.peer.notify("directory.update", streams={"live": None})
+        egress.peer.notify(DirectoryChanged({"live": None}))
         await asyncio.wait_for(viewer.content.read(), 5)
 
 
@@ -113,6 +114,6 @@ async def test_slow_reader_is_bounded_and_skips_to_a_key_frame(egress, wait_unti
     reader, writer = await asyncio.open_connection("127.0.0.1", egress.port, limit=2**16)
     writer.write(b"GET /live.flv HTTP/1.1\r\nHost: x\r\n\r\n")
     await reader.readuntil(b"\r\n\r\n")
-    await wait_until(lambda: any(r["dropped_gops"] > 0 for r in egress.reports.values()), 20)
+    await wait_until(lambda: any(r.dropped_gops > 0 for r in egress.reports.values()), 20)
     assert resident_bytes(egress.process.pid) < 250e6
     writer.transport.abort()

@@ -7,6 +7,7 @@ import time
 
 import aiohttp
 import pytest
+from media_streamer.wire.control import CloseSession
 
 from tests.support.hls_rules import broken_rules, broken_update_rules, parse
 
@@ -206,7 +207,7 @@ async def test_token_stays_on_all_urls_and_the_session_is_one(egress, source, wa
     assert len(egress.questions) == 1
     await wait_until(lambda: len(egress.reports) == 1)
     (report,) = egress.reports.values()
-    assert report["bytes"] > 50_000
+    assert report.bytes > 50_000
 
 
 async def test_closed_session_is_asked_about_again(egress, source, wait_until):
@@ -215,7 +216,7 @@ async def test_closed_session_is_asked_about_again(egress, source, wait_until):
     await wait_until(lambda: egress.reports)
     (identifier,) = egress.reports
     egress.denied["live"] = {"status": 403, "code": "banned", "title": "No"}
-    egress.peer.notify("session.close", id=identifier, reason="limit")
+    egress.peer.notify(CloseSession(identifier, "limit"))
     await wait_until(lambda: egress.closed)
     assert (await get(url))[0] == 403
 

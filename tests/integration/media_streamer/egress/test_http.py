@@ -127,7 +127,7 @@ async def test_supervisor_is_told_who_asks(egress):
         "user_agent": "agent",
         "referer": "http://site/",
     }
-    assert {key: question[key] for key in expected} == expected
+    assert {key: getattr(question, key) for key in expected} == expected
 
 
 async def test_preview_is_asked_for_once_by_many(egress):
@@ -197,16 +197,14 @@ async def test_ports_come_and_go_while_others_stay(egress, new_port):
             first,
             *({"address": "127.0.0.1", "port": p, "api": False} for p in (one, taken)),
         ]
-        answer = await egress.peer.call("listeners", http=ports)
-        assert answer["errors"] == [
-            f"http 127.0.0.1:{taken}: port {taken} is in use by another program"
-        ]
+        errors = await egress.listen(http=ports)
+        assert errors == [f"http 127.0.0.1:{taken}: port {taken} is in use by another program"]
         async with session.get(f"http://127.0.0.1:{one}/streamer/api/v3/config") as response:
             assert response.status == 404, "no API on this port"
         async with session.get(f"http://127.0.0.1:{one}/ui/static/favicon.svg") as response:
             assert response.status == 200
         ports = [first, {"address": "127.0.0.1", "port": other, "api": True}]
-        assert await egress.peer.call("listeners", http=ports) == {"errors": []}
+        assert await egress.listen(http=ports) == []
         async with session.get(f"http://127.0.0.1:{other}/streamer/api/v3/x") as response:
             assert response.status == 200
         with pytest.raises(OSError, match="refused"):
@@ -243,13 +241,13 @@ async def test_https_with_a_renewed_certificate(egress, new_port, certificate):
     port = new_port()
     place = {"address": "127.0.0.1", "port": port}
     listeners = {"http": http, "https": [{**place, **certificate("first")}]}
-    assert await egress.peer.call("listeners", **listeners) == {"errors": []}
+    assert await egress.listen(**listeners) == []
     assert "first" in await certified_name(port)
     url = f"https://127.0.0.1:{port}/live.flv"
     async with aiohttp.ClientSession() as session, session.get(url, ssl=False) as response:
         assert (await response.content.readexactly(3)) == b"FLV"
         listeners["https"] = [{**place, **certificate("second", as_text=True)}]
-        assert await egress.peer.call("listeners", **listeners) == {"errors": []}
+        assert await egress.listen(**listeners) == []
         assert "second" in await certified_name(port)
         await response.content.readexactly(10_000)
 
@@ -258,14 +256,14 @@ async def test_https_with_a_renewed_certificate(egress, new_port, certificate):
     ("certificate_of", "problem"),
     [
         ({}, "certificate and its key are needed"),
-        ({"certificate": "/x", "key": "/x"}, "cannot read the certificate file /x"),
+        ({"certificate": "/x", "certificate_key": "/x"}, "cannot read the certificate file /x"),
     ],
 )
 async def test_https_without_a_usable_certificate(egress, new_port, certificate_of, problem):
     https = [{"address": "127.0.0.1", "port": new_port(), **certificate_of}]
     http = [{"address": "127.0.0.1", "port": egress.port}]
-    answer = await egress.peer.call("listeners", http=http, https=https)
-    (error,) = answer["errors"]
+    errors = await egress.listen(http=http, https=https)
+    (error,) = errors
     assert problem in error
 
 
@@ -281,7 +279,7 @@ async def test_publish_with_curl(egress, canned, tmp_path):
     assert out == b"204"
     await asyncio.wait_for(egress.media.finished.wait(), 5)
     assert bytes(egress.media.received) == data
-    assert egress.questions[0]["kind"] == "publish"
+    assert egress.questions[0].kind == "publish"
 
 
 async def test_second_publisher_is_refused(egress, wait_until):

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from media_streamer.wire.control import AccessRequest, Refusal
 from playwright.async_api import async_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -60,15 +61,13 @@ async def test_page_plays(egress, source, page, query, playlist):
 
 
 async def test_page_falls_back_to_plain_hls_where_low_latency_is_denied(egress, source, page):
-    denied = {"status": 403, "code": "protocol_denied", "title": "No"}
+    denied = Refusal(403, "protocol_denied", "No")
     decide = egress.access
 
-    async def access(message):
-        return (
-            {"allowed": False, **denied} if message["proto"] == "llhls" else await decide(message)
-        )
+    async def access(request):
+        return denied if request.proto == "llhls" else await decide(request)
 
-    egress.peer.on("access", access)
+    egress.peer.answer(AccessRequest, access)
     await page.goto(f"{egress.url}/live/embed.html?mute=true")
     await page.wait_for_function(PLAYS, timeout=20_000)
 

@@ -21,6 +21,7 @@ from media_streamer.protocols.rtmp.chunks import (
     Message,
     write_message,
 )
+from media_streamer.wire.control import CloseSession
 
 
 async def run(*command, seconds=30):
@@ -43,7 +44,7 @@ async def rtmp(egress, new_port):
         "http": [{"address": "127.0.0.1", "port": egress.port, "api": True}],
         "rtmp": [{"address": "127.0.0.1", "port": port}],
     }
-    assert await egress.peer.call("listeners", **listeners) == {"errors": []}
+    assert await egress.listen(**listeners) == []
     yield f"rtmp://127.0.0.1:{port}"
     while Client.opened:
         client = Client.opened.pop()
@@ -134,10 +135,10 @@ async def test_ffprobe_sees_both_tracks_and_the_name_is_app_and_path(rtmp, egres
     codecs = {stream["codec_name"] for stream in json.loads(out)["streams"]}
     assert codecs == {"h264", "aac"}
     question = egress.questions[-1]
-    assert (question["name"], question["proto"], question["kind"]) == ("a/b", "rtmp", "play")
-    assert (question["token"], question["qs"]) == ("secret", "token=secret")
-    assert question["ip"] == "127.0.0.1"
-    assert question["user_agent"]
+    assert (question.name, question.proto, question.kind) == ("a/b", "rtmp", "play")
+    assert (question.token, question.qs) == ("secret", "token=secret")
+    assert question.ip == "127.0.0.1"
+    assert question.user_agent
 
 
 async def test_ffmpeg_publishes(rtmp, egress, canned, tmp_path, wait_until):
@@ -150,8 +151,8 @@ async def test_ffmpeg_publishes(rtmp, egress, canned, tmp_path, wait_until):
     )
     assert (code, errors) == (0, "")
     question = egress.questions[-1]
-    assert (question["name"], question["kind"]) == ("live/cam", "publish")
-    assert question["password"] == "pass"
+    assert (question.name, question.kind) == ("live/cam", "publish")
+    assert question.password == "pass"
     await asyncio.wait_for(egress.media.finished.wait(), 10)
     received = bytes(egress.media.received)
     with av.open(io.BytesIO(received), format="flv") as container:
@@ -231,9 +232,7 @@ async def test_viewers_get_the_same_bytes_from_a_key_frame_on(rtmp, egress, wait
         times = [m.timestamp for m in messages if m.kind == VIDEO and m.payload[1] == 1]
         assert times == sorted(times)
     await wait_until(
-        lambda: (
-            len([key for key, r in egress.reports.items() if "/rtmp/" in key and r["bytes"]]) == 3
-        )
+        lambda: len([key for key, r in egress.reports.items() if "/rtmp/" in key and r.bytes]) == 3
     )
     for client in clients:
         client.writer.close()
@@ -259,7 +258,7 @@ async def test_the_end_of_a_session_is_told_and_closes(rtmp, egress, wait_until)
     client.command("play", 3, None, "live", stream=1)
     await client.media(5)
     await wait_until(lambda: egress.reports)
-    egress.peer.notify("session.close", id=next(iter(egress.reports)), reason="kicked")
+    egress.peer.notify(CloseSession(next(iter(egress.reports)), "kicked"))
     values = await client.expect("onStatus", "NetStream.Play.UnpublishNotify")
     assert "kicked" in values[3]["description"]
     await client.closed()
@@ -298,7 +297,7 @@ async def test_static_is_dropped_unless_such_a_stream_exists(rtmp, egress):
     client = await Client.open(rtmp, "static")
     client.command("publish", 3, None, "x", "live", stream=1)
     await client.expect("onStatus", "NetStream.Publish.Start")
-    assert [question["name"] for question in egress.questions] == ["x", "static/x"]
+    assert [question.name for question in egress.questions] == ["x", "static/x"]
     client.writer.close()
 
 
@@ -437,8 +436,9 @@ async def test_rtmps(egress, new_port, tmp_path):
     make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     make += ["-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", key, "-out", certificate]
     assert (await run(*make))[0] == 0
-    listener = {"address": "127.0.0.1", "port": port, "certificate": certificate, "key": key}
-    assert await egress.peer.call("listeners", rtmps=[listener]) == {"errors": []}
+    listener = {"address": "127.0.0.1", "port": port}
+    listener |= {"certificate": certificate, "certificate_key": key}
+    assert await egress.listen(rtmps=[listener]) == []
     url = f"rtmps://127.0.0.1:{port}/static/live"
     code, _, errors = await run("ffmpeg", "-v", "error", "-i", url, "-t", "1", "-f", "null", "-")
     assert (code, errors) == (0, "")

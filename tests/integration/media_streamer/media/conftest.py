@@ -12,8 +12,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from media_streamer.wire import untyped
+from media_api.stream import StreamConfig
+from media_streamer.wire import channel as wire
 from media_streamer.wire.channel import Channel, connect
+from media_streamer.wire.control import (
+    SUPERVISOR_SIDE,
+    ApplyStream,
+    Heartbeat,
+    Hello,
+    MediaSettings,
+    Recycle,
+    StreamEvent,
+    StreamsStats,
+)
 from media_streamer.wire.media import (
     EGRESS_SIDE,
     Accepted,
@@ -28,7 +39,7 @@ from media_streamer.wire.media import (
     Refused,
     Subscribe,
 )
-from media_streamer.wire.untyped import Peer
+from media_streamer.wire.peer import Peer
 
 from tests.support.ports import free_port
 
@@ -71,8 +82,8 @@ class Worker:
     def __init__(self, runtime: Path) -> None:
         self.runtime = runtime
         self.stats: dict[str, Json] = {}
-        self.events: list[Json] = []
-        self.notices: list[Json] = []
+        self.events: list[StreamEvent] = []
+        self.notices: list[Recycle] = []
         self.heartbeats = 0
         self.log = ""
         self.peer: Peer
@@ -84,7 +95,7 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        self._server = await untyped.listen(self.runtime / "control.sock", self._control)
+        self._server = await wire.listen(self.runtime / "control.sock", self._control)
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "media_streamer.media.worker",
             "--runtime", str(self.runtime), "--id", "0",
@@ -110,32 +121,24 @@ class Worker:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         return status
 
-    async def _control(self, channel: untyped.Channel) -> None:
-        peer = self.peer = Peer(channel)
+    def _control(self) -> wire.AnyChannel:
+        peer = self.peer = Peer("the worker")
 
-        async def hello(message: Json) -> Json:
+        async def hello(_: Hello) -> MediaSettings:
             if not self._connected.done():
                 self._connected.set_result(None)
-            return {}
+            return MediaSettings("info", str(self.runtime / "segments"))
 
-        async def stats(message: Json) -> None:
-            self.stats |= message["streams"]
-
-        async def event(message: Json) -> None:
-            self.events.append(message)
-
-        async def heartbeat(message: Json) -> None:
+        def heartbeat(_: Heartbeat) -> None:
             self.heartbeats += 1
 
-        async def recycle(message: Json) -> None:
-            self.notices.append(message)
-
-        peer.on("hello", hello)
-        peer.on("stream.stats", stats)
-        peer.on("stream.event", event)
-        peer.on("heartbeat", heartbeat)
-        peer.on("worker.recycle", recycle)
-        await peer.run()
+        peer.answer(Hello, hello)
+        peer.take(StreamsStats, lambda told: self.stats.update(told.streams))
+        peer.take(StreamEvent, self.events.append)
+        peer.take(Heartbeat, heartbeat)
+        peer.take(Recycle, self.notices.append)
+        peer.channel = wire.Channel(SUPERVISOR_SIDE, peer)
+        return peer.channel
 
     async def _read_log(self) -> None:
         assert self.process.stderr is not None
@@ -144,8 +147,8 @@ class Worker:
 
     async def apply(self, name: str, *inputs: str | Json, **options: Any) -> None:
         listed = [{"url": item} if isinstance(item, str) else item for item in inputs]
-        config = {"name": name, "inputs": listed, **options}
-        await self.peer.call("stream.apply", name=name, config=config, vods=self.vods, epoch=1)
+        config = StreamConfig.model_validate({"name": name, "inputs": listed, **options})
+        await self.peer.call(ApplyStream.of(config, self.vods))
 
     async def media(self) -> Channel[FromEgress, FromMedia]:
         if self._media is None:
@@ -183,8 +186,8 @@ class Worker:
         await self.until(lambda: self.stats.get(name, {}).get("status") == "running", seconds)
         return self.stats[name]
 
-    def named(self, name: str, event: str) -> list[Json]:
-        return [item for item in self.events if (item["name"], item["event"]) == (name, event)]
+    def named(self, name: str, event: str) -> list[StreamEvent]:
+        return [item for item in self.events if (item.name, item.event) == (name, event)]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from media_streamer.wire.control import RemoveStream, RestartStream, SelectInput, StartStream
 from media_streamer.wire.media import Chunk, End, Unsubscribe
 
 
@@ -93,7 +94,7 @@ async def test_files_allow_and_deny_an_input(worker, tmp_path) -> None:
 async def test_an_operator_chooses_an_input(worker) -> None:
     await worker.apply("pick", "fake://fake", {"url": "fake://fake", "width": 320, "height": 240})
     await worker.until(lambda: worker.stats.get("pick", {}).get("inputs", [{}])[0].get("active"))
-    await worker.peer.call("stream.select_input", name="pick", index=1)
+    await worker.peer.call(SelectInput("pick", 1))
     await worker.until(lambda: worker.stats["pick"]["inputs"][1]["active"])
 
 
@@ -106,7 +107,7 @@ async def test_a_stream_on_demand_runs_while_it_is_watched(worker) -> None:
     await worker.send(Unsubscribe(1))
     await worker.until(lambda: worker.stats["demand"]["status"] == "waiting")
     assert not worker.stats["demand"]["inputs"][0]["active"]
-    await worker.peer.call("stream.start", name="demand")
+    await worker.peer.call(StartStream("demand"))
     await worker.running("demand")
 
 
@@ -114,7 +115,7 @@ async def test_a_stream_on_demand_gives_up(worker, free_port) -> None:
     url = f"rtmp://127.0.0.1:{free_port()}/live/x"
     options = {"static": False, "retry_limit": 2, "max_retry_timeout": 1}
     await worker.apply("weak", url, **options)
-    await worker.peer.call("stream.start", name="weak")
+    await worker.peer.call(StartStream("weak"))
     await worker.until(lambda: "gave up after 2 attempts" in worker.log)
     await worker.until(lambda: worker.stats["weak"]["status"] == "error")
     assert worker.stats["weak"]["source_error"] == "connection refused"
@@ -147,7 +148,7 @@ async def test_disabling_ends_and_enabling_starts(worker) -> None:
 async def test_a_restart_opens_the_source_again(worker) -> None:
     await worker.apply("again", "fake://fake")
     await worker.running("again")
-    await worker.peer.call("stream.restart", name="again")
+    await worker.peer.call(RestartStream("again"))
     await worker.until(lambda: worker.stats["again"]["retry_count"] == 1)
     await worker.running("again")
 
@@ -166,6 +167,6 @@ async def test_many_streams_start_and_stop_together(worker) -> None:
     await asyncio.gather(*(worker.apply(name, "fake://fake") for name in names))
     for name in names:
         await worker.running(name)
-    await asyncio.gather(*(worker.peer.call("stream.remove", name=name) for name in names))
+    await asyncio.gather(*(worker.peer.call(RemoveStream(name)) for name in names))
     await worker.apply("after", "fake://fake")
     await worker.running("after")

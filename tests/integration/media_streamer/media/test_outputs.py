@@ -5,6 +5,7 @@ from pathlib import Path
 
 import av
 import pytest
+from media_streamer.wire.control import SelectInput
 from media_streamer.wire.media import AskPreview, Chunk, Preview
 
 
@@ -40,7 +41,7 @@ async def test_dts_never_goes_back_over_a_switch(worker, tmp_path) -> None:
     await worker.running("s")
     feed = await worker.subscribe(1, "s", "ts")
     for index in (1, 0, 1):
-        await worker.peer.call("stream.select_input", name="s", index=index)
+        await worker.peer.call(SelectInput("s", index))
         await worker.until(lambda index=index: worker.stats["s"]["inputs"][index]["active"])
         chunks = len(feed.of(Chunk))
         await worker.until(lambda chunks=chunks: len(feed.of(Chunk)) > chunks + 30)

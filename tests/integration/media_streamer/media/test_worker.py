@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from media_api.status import StreamStats
+from media_streamer.wire.control import RemoveStream
 from media_streamer.wire.media import MEDIA_SIDE, Chunk, End, PublishedBytes
 
 
@@ -42,7 +43,7 @@ async def test_removing_a_stream_ends_its_subscriptions(worker) -> None:
     await worker.apply("gone", "fake://fake")
     feed = await worker.subscribe(1, "gone", "flv")
     await worker.until(lambda: feed.of(Chunk))
-    await worker.peer.call("stream.remove", name="gone")
+    await worker.peer.call(RemoveStream("gone"))
     await worker.until(lambda: feed.of(End))
     assert feed.of(End)[0].reason == "stream_removed"
 

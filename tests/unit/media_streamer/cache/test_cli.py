@@ -11,6 +11,8 @@ def environ(monkeypatch, tmp_path):
     monkeypatch.setenv("CACHE_ORIGINS", "http://127.0.0.1:1")
     monkeypatch.setenv("CACHE_PORT", "0")
     monkeypatch.setenv("CACHE_PATH", str(tmp_path / "cache"))
+    # It would stay with this process, bound to what is standard error in this test.
+    monkeypatch.setattr("media_process.logs.set_up", lambda *_: None)
     return monkeypatch
 
 

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.egress import broadcast as module
-from media_streamer.egress.access import Access, AccessDenied, AccessRequest
+from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.broadcast import Broadcast
 from media_streamer.egress.pace import WRITES_A_SECOND, Pace
 from media_streamer.egress.sessions import Sessions
+from media_streamer.wire.control import AccessRequest, SessionLeft
 from media_streamer.wire.media import Chunk, End, Event, Events, Gap, Header
 
 
@@ -85,8 +86,8 @@ class Bench:
     def __init__(self, framing=None, streams=("live",)) -> None:
         self.pace = Pace()
         self.link = Link()
-        self.told: list[tuple[str, dict]] = []
-        self.sessions = Sessions(lambda op, **fields: self.told.append((op, fields)))
+        self.told: list = []
+        self.sessions = Sessions(self.told.append)
         self.streams = set(streams)
         self.idle: list[Broadcast] = []
         self.broadcast = Broadcast(
@@ -312,7 +313,7 @@ async def test_end_of_a_removed_stream_ends_its_viewers(bench):
     bench.tell(End("removed"))
     assert viewer.closed.result() == "removed"
     assert bench.idle == [bench.broadcast]
-    assert ("session.closed", {"id": "s", "bytes": 0, "reason": "removed"}) in bench.told
+    assert SessionLeft("s", 0, "removed") in bench.told
     with pytest.raises(AccessDenied):
         await bench.broadcast.wait_started()
 

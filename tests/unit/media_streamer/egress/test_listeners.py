@@ -5,25 +5,14 @@ import ssl
 import pytest
 from media_api import protocols
 from media_api.protocols import Listener, Protocol, Role
-from media_streamer.egress.listeners import Listeners, ListenerSpec, bind, explain, parse_listeners
-
-
-def test_message_of_the_supervisor():
-    message = {
-        "http": [{"port": 80}, {"address": "10.0.0.1", "port": 81, "api": False}],
-        "https": [{"port": 443, "certificate": "c", "certificate_key": "k", "api": None}],
-        "rtmp": None,
-        "rtsp": [{"port": 554}],
-    }
-    assert parse_listeners(message) == [
-        ListenerSpec("http", "", 80),
-        ListenerSpec("http", "10.0.0.1", 81, api=False),
-        ListenerSpec("https", "", 443, certificate="c", key="k"),
-    ]
+from media_streamer.egress.listeners import Listeners, bind, explain
+from media_streamer.wire.control import ListenerSpec
 
 
 def test_a_key_is_never_printed():
-    assert "SECRET" not in repr(ListenerSpec("https", "", 443, certificate="c", key="SECRET"))
+    assert "SECRET" not in repr(
+        ListenerSpec("https", "", 443, certificate="c", certificate_key="SECRET")
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,23 +97,23 @@ async def serve_closing(spec, sock, context):
 
 async def test_each_worker_has_udp_ports_of_its_own(datagrams, free_udp_ports):
     first = free_udp_ports
-    message = {"drops": [{"address": "127.0.0.1", "port": first}], "pool": []}
+    specs = [ListenerSpec("drops", "127.0.0.1", first)]
     workers = [Listeners(serve_closing, number) for number in range(2)]
     for worker in workers:
-        assert await worker.apply(parse_listeners(message)) == []
+        assert await worker.apply(specs) == []
     assert [worker.own_ports for worker in workers] == [{"drops": first}, {"drops": first + 1}]
     # Nobody else gets them, not even another worker of this server.
-    assert "in use" in (await Listeners(serve_closing).apply(parse_listeners(message)))[0]
+    assert "in use" in (await Listeners(serve_closing).apply(specs))[0]
     for worker in workers:
         await worker.close()
         assert worker.own_ports == {}
 
 
 async def test_a_udp_port_of_one_process_is_the_first_workers(datagrams, free_udp_ports):
-    message = {"pool": [{"address": "127.0.0.1", "port": free_udp_ports}]}
+    specs = [ListenerSpec("pool", "127.0.0.1", free_udp_ports)]
     first, second = (Listeners(serve_closing, number) for number in range(2))
     for worker in (first, second):
-        assert await worker.apply(parse_listeners(message)) == []
+        assert await worker.apply(specs) == []
     assert (first.own_ports, second.own_ports) == ({"pool": free_udp_ports}, {})
     await first.close()
 

@@ -1,7 +1,8 @@
 from pathlib import Path
 
-from media_streamer.egress.access import Access, AccessRequest
+from media_streamer.egress.access import Access
 from media_streamer.egress.sessions import ALIVE_EVERY_UPDATES, Sessions
+from media_streamer.wire.control import AccessRequest, SessionLeft, SessionReport
 
 
 def access(session_id: str) -> Access:
@@ -11,15 +12,15 @@ def access(session_id: str) -> Access:
 
 def make() -> tuple[Sessions, list]:
     told: list = []
-    return Sessions(lambda op, **fields: told.append((op, fields))), told
+    return Sessions(told.append), told
 
 
 def test_only_changes_are_reported_but_all_are_now_and_then():
     sessions, _ = make()
     one, _ = sessions.open(access("one")), sessions.open(access("two"))
-    assert {report["id"] for report in sessions.changed()} == {"one", "two"}
+    assert {report.id for report in sessions.changed()} == {"one", "two"}
     one.bytes += 5
-    assert sessions.changed() == [{"id": "one", "bytes": 5, "dropped_gops": 0}]
+    assert sessions.changed() == [SessionReport("one", 5, 0)]
     counts = [len(sessions.changed()) for _ in range(ALIVE_EVERY_UPDATES)]
     assert sorted(counts) == [0] * (ALIVE_EVERY_UPDATES - 1) + [2]
 
@@ -31,7 +32,7 @@ def test_the_last_user_closes_the_session():
     sessions.leave(session, "a")
     assert told == []
     sessions.leave(session, "b")
-    assert told == [("session.closed", {"id": "one", "bytes": 0, "reason": "b"})]
+    assert told == [SessionLeft("one", 0, "b")]
     assert len(sessions) == 0
 
 
@@ -41,4 +42,4 @@ def test_supervisor_ends_a_session_through_its_users():
     session.on_close.add(lambda reason: sessions.leave(session, reason))
     sessions.end("unknown", "x")
     sessions.end("one", "limit")
-    assert told == [("session.closed", {"id": "one", "bytes": 0, "reason": "limit"})]
+    assert told == [SessionLeft("one", 0, "limit")]

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from media_streamer.egress.worker import EgressWorker
+from media_streamer.wire.control import Listen, ListenerSpec
 
 from tests.support.ports import free_port
 
@@ -12,8 +13,7 @@ async def test_closed_listeners_are_forgotten_once_their_connections_are(tmp_pat
     worker = EgressWorker(tmp_path, "0")
 
     async def listen(port: int) -> None:
-        message = {"http": [{"address": "127.0.0.1", "port": port}]}
-        assert await worker._on_listeners(message) == {"errors": []}
+        assert await worker._on_listen(Listen([ListenerSpec("http", "127.0.0.1", port)])) == []
 
     try:
         first = free_port()

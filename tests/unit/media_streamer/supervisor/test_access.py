@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -12,11 +11,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from media_api.server import ServerConfig
 from media_rest.credentials import cluster_header
-from media_streamer.supervisor.access import AccessControl, AccessRequest
+from media_streamer.supervisor.access import AccessControl
 from media_streamer.supervisor.auth.http_backend import HttpBackend
 from media_streamer.supervisor.auth.securetoken import make_token
 from media_streamer.supervisor.catalog import Catalog, Stream
 from media_streamer.supervisor.sessions import SessionRegistry
+from media_streamer.wire.control import AccessRequest, Granted
+from msgspec.structs import replace
 
 PLAY = AccessRequest(name="a", proto="hls", kind="play", ip="10.0.0.7")
 PUBLISH = replace(PLAY, kind="publish", proto="rtmp")
@@ -68,8 +69,9 @@ class World:
         config = {"streams": [{"name": "a", **stream}], **server}
         self.streams.catalog.set_config(ServerConfig.model_validate(config))
 
-    async def ask(self, request: AccessRequest = PLAY, **changes: str) -> dict[str, Any]:
-        return await self.control.decide(replace(request, **changes))  # type: ignore[arg-type]
+    async def ask(self, request: AccessRequest = PLAY, **changes: str) -> Any:
+        """Granted or Refusal."""
+        return await self.control.decide(replace(request, **changes))
 
 
 @pytest.fixture
@@ -83,25 +85,25 @@ async def world() -> AsyncIterator[World]:
 
 async def test_what_does_not_exist_or_run(world: World) -> None:
     world.configure({"disabled": True})
-    assert (await world.ask(name="nope"))["code"] == "stream_not_found"
-    assert (await world.ask(name=""))["status"] == 404
-    assert (await world.ask(name="x" * 300))["status"] == 404
-    assert (await world.ask())["code"] == "stream_disabled"
+    assert (await world.ask(name="nope")).code == "stream_not_found"
+    assert (await world.ask(name="")).status == 404
+    assert (await world.ask(name="x" * 300)).status == 404
+    assert (await world.ask()).code == "stream_disabled"
     world.configure({})
     world.streams.running = False
-    assert (await world.ask())["status"] == 503
+    assert (await world.ask()).status == 503
     assert len(world.sessions) == 0
 
 
 async def test_protocol_switches(world: World) -> None:
     world.configure({"protocols": {"hls": False}})
-    assert (await world.ask())["code"] == "protocol_denied"
-    assert (await world.ask(proto="llhls"))["allowed"]
+    assert (await world.ask()).code == "protocol_denied"
+    assert isinstance(await world.ask(proto="llhls"), Granted)
     world.configure({"protocols": {"whitelist": True, "rtmp": True}})
-    assert (await world.ask(proto="rtmp"))["allowed"]
+    assert isinstance(await world.ask(proto="rtmp"), Granted)
     for denied in ("hls", "llhls", "tshttp", "jpeg", "player"):
-        assert (await world.ask(proto=denied))["status"] == 403
-    assert (await world.ask(proto="gopher"))["code"] == "protocol_unknown"
+        assert (await world.ask(proto=denied)).status == 403
+    assert (await world.ask(proto="gopher")).code == "protocol_unknown"
 
 
 async def test_a_streamer_of_the_cluster_passes_it_on_past_the_rules_for_viewers(
@@ -116,7 +118,7 @@ async def test_a_streamer_of_the_cluster_passes_it_on_past_the_rules_for_viewers
     )
     good = cluster_header("together", time.time())
     relay = await world.ask(proto="tshttp", authorization=good)
-    assert relay["allowed"]
+    assert isinstance(relay, Granted)
     assert world.backend.questions == []
     for changes in (
         {"authorization": cluster_header("apart", time.time())},
@@ -126,17 +128,17 @@ async def test_a_streamer_of_the_cluster_passes_it_on_past_the_rules_for_viewers
         {"authorization": good, "proto": "hls"},  # others would share its session
         {"authorization": good, "kind": "publish"},
     ):
-        assert (await world.ask(**{"proto": "tshttp", **changes}))["status"] == 403, changes
+        assert (await world.ask(**{"proto": "tshttp", **changes})).status == 403, changes
     # Neither a changed configuration nor an operator who asks anew cuts it off.
     world.control.stream_changed("a")
     await world.control.reauthorize("a")
-    assert world.sessions.get(relay["session_id"]) is not None
+    assert world.sessions.get(relay.session_id) is not None
 
 
 async def test_without_a_cluster_key_nobody_is_of_the_cluster(world: World) -> None:
     world.configure({"protocols": {"tshttp": False}})
     header = cluster_header("", time.time())
-    assert (await world.ask(proto="tshttp", authorization=header))["status"] == 403
+    assert (await world.ask(proto="tshttp", authorization=header)).status == 403
 
 
 async def test_protocol_switched_off_ends_its_sessions(world: World) -> None:
@@ -144,69 +146,69 @@ async def test_protocol_switched_off_ends_its_sessions(world: World) -> None:
     hls, flv = await world.ask(), await world.ask(proto="flv")
     world.configure({"protocols": {"hls": False}})
     world.control.stream_changed("a")
-    assert world.sessions.get(hls["session_id"]) is None
-    assert world.sessions.get(flv["session_id"]) is not None
+    assert world.sessions.get(hls.session_id) is None
+    assert world.sessions.get(flv.session_id) is not None
     world.control.stream_changed("unknown")
 
 
 async def test_publishers(world: World) -> None:
     world.configure({"inputs": [{"url": "fake://fake"}]})
-    assert (await world.ask(PUBLISH))["code"] == "publish_not_allowed"
+    assert (await world.ask(PUBLISH)).code == "publish_not_allowed"
     world.configure({"inputs": [{"url": "publish://"}], "password": "s3cret"})
-    assert (await world.ask(PUBLISH))["code"] == "wrong_password"
-    assert (await world.ask(PUBLISH, password="S3cret"))["code"] == "wrong_password"
-    assert (await world.ask(PUBLISH, password="s3cret"))["allowed"]
+    assert (await world.ask(PUBLISH)).code == "wrong_password"
+    assert (await world.ask(PUBLISH, password="S3cret")).code == "wrong_password"
+    assert isinstance(await world.ask(PUBLISH, password="s3cret"), Granted)
 
 
 async def test_an_hls_viewer_is_one_session_and_one_question(world: World) -> None:
     world.configure({"on_play": world.url})
     world.backend.delay = 0.05
     answers = await asyncio.gather(*(world.ask(token="t") for _ in range(5)))
-    assert len({answer["session_id"] for answer in answers}) == 1
+    assert len({answer.session_id for answer in answers}) == 1
     assert len(world.backend.questions) == 1
     question = world.backend.questions[0]
     assert question["request_type"] == "new_session"
     assert (question["name"], question["token"], question["ip"]) == ("a", "t", "10.0.0.7")
-    assert (await world.ask(token="other"))["session_id"] != answers[0]["session_id"]
+    assert (await world.ask(token="other")).session_id != answers[0].session_id
 
 
 async def test_each_connection_of_a_continuous_protocol_is_a_session(world: World) -> None:
     world.configure({})
     first, second = await world.ask(proto="tshttp"), await world.ask(proto="tshttp")
-    assert first["session_id"] != second["session_id"]
+    assert first.session_id != second.session_id
     assert world.sessions.clients == 2
 
 
 async def test_pictures_are_no_sessions(world: World) -> None:
     world.configure({}, max_sessions=1)
-    assert (await world.ask(proto="jpeg"))["allowed"]
+    assert isinstance(await world.ask(proto="jpeg"), Granted)
     assert len(world.sessions) == 0
 
 
 async def test_refusals_of_the_backend(world: World) -> None:
     world.configure({"on_play": world.url})
     world.backend.status, world.backend.headers = 403, {"X-AuthDuration": "60"}
-    assert (await world.ask())["status"] == 403
+    assert (await world.ask()).status == 403
     world.backend.status = 200
-    assert (await world.ask())["status"] == 403, "the ban lasts X-AuthDuration"
+    assert (await world.ask()).status == 403, "the ban lasts X-AuthDuration"
     assert len(world.backend.questions) == 1
     world.backend.status, world.backend.headers = 302, {"Location": "http://else.example/x"}
     answer = await world.ask(ip="10.0.0.8")
-    assert (answer["status"], answer["location"]) == (302, "http://else.example/x")
+    assert (answer.status, answer.location) == (302, "http://else.example/x")
 
 
 async def test_a_backend_that_is_down_refuses_new_sessions_only(world: World) -> None:
     world.configure({"on_play": world.url})
-    assert (await world.ask())["allowed"]
+    assert isinstance(await world.ask(), Granted)
     session = next(iter(world.sessions))
     world.backend.status = 500
     session.recheck_at = 0.0
     await world.control.recheck(time.monotonic())
     assert len(world.sessions) == 1
-    assert (await world.ask())["allowed"]
-    assert (await world.ask(ip="10.0.0.9"))["status"] == 503
+    assert isinstance(await world.ask(), Granted)
+    assert (await world.ask(ip="10.0.0.9")).status == 503
     world.configure({"on_play": "http://127.0.0.1:1/auth"})
-    assert (await world.ask(ip="10.0.0.10"))["code"] == "auth_backend_unavailable"
+    assert (await world.ask(ip="10.0.0.10")).code == "auth_backend_unavailable"
 
 
 async def test_a_later_refusal_closes_the_session_and_bans_it(world: World) -> None:
@@ -222,39 +224,39 @@ async def test_a_later_refusal_closes_the_session_and_bans_it(world: World) -> N
     assert world.backend.questions[-1]["request_type"] == "update_session"
     assert world.backend.questions[-1]["session_id"] == session.id
     assert len(world.sessions) == 0
-    assert (await world.ask())["status"] == 403
+    assert (await world.ask()).status == 403
 
 
 async def test_limits(world: World) -> None:
     world.configure({"on_play": world.url}, max_sessions=3)
     world.backend.headers = {"X-UserId": "u", "X-Max-Sessions": "2"}
     for port in ("1", "2"):
-        assert (await world.ask(token=port))["allowed"]
-    assert (await world.ask(token="3"))["code"] == "user_sessions_limit"
+        assert isinstance(await world.ask(token=port), Granted)
+    assert (await world.ask(token="3")).code == "user_sessions_limit"
     world.backend.headers = {"X-UserId": "v"}
-    assert (await world.ask(token="4"))["allowed"]
-    assert (await world.ask(token="5"))["code"] == "too_many_sessions"
-    assert (await world.ask(token="1"))["allowed"], "an open session is not counted again"
+    assert isinstance(await world.ask(token="4"), Granted)
+    assert (await world.ask(token="5")).code == "too_many_sessions"
+    assert isinstance(await world.ask(token="1"), Granted), "an open session is not counted again"
 
 
 async def test_token_rules(world: World) -> None:
     world.configure({"on_play": world.url}, auto_token=False)
-    assert (await world.ask())["code"] == "no_token"
+    assert (await world.ask()).code == "no_token"
     assert not world.backend.questions
     world.configure({"on_play": world.url}, auto_token="uuid")
-    made = (await world.ask())["token"]
+    made = (await world.ask()).token
     assert len(made) == 36
     assert world.backend.questions[0]["token"] == made
     world.configure({}, auto_token=False)
-    assert (await world.ask())["allowed"], "without authorisation there is nothing to send"
+    assert isinstance(await world.ask(), Granted), "without authorisation there is nothing to send"
 
 
 async def test_a_session_hint_cannot_be_stolen(world: World) -> None:
     world.configure({"on_play": world.url}, auto_token="uuid")
-    mine = (await world.ask())["session_id"]
-    assert (await world.ask(session_hint=mine))["session_id"] == mine
+    mine = (await world.ask()).session_id
+    assert (await world.ask(session_hint=mine)).session_id == mine
     world.backend.status = 403
-    assert not (await world.ask(session_hint=mine, ip="10.9.9.9"))["allowed"]
+    assert not isinstance(await world.ask(session_hint=mine, ip="10.9.9.9"), Granted)
 
 
 @pytest.mark.parametrize(
@@ -262,9 +264,9 @@ async def test_a_session_hint_cannot_be_stolen(world: World) -> None:
 )
 async def test_domains(world: World, referer: str) -> None:
     world.configure({"on_play": {"domains": ["example.com", "*.good.org"]}})
-    assert (await world.ask(referer=referer))["code"] == "wrong_domain"
-    assert (await world.ask(referer="https://EXAMPLE.com/page"))["allowed"]
-    assert (await world.ask(referer="https://a.good.org/", ip="10.0.0.8"))["allowed"]
+    assert (await world.ask(referer=referer)).code == "wrong_domain"
+    assert isinstance(await world.ask(referer="https://EXAMPLE.com/page"), Granted)
+    assert isinstance(await world.ask(referer="https://a.good.org/", ip="10.0.0.8"), Granted)
 
 
 @pytest.mark.parametrize(
@@ -279,21 +281,21 @@ async def test_domains(world: World, referer: str) -> None:
 )
 async def test_what_is_not_supported_is_closed(world: World, on_play: Any, code: str) -> None:
     world.configure({"on_play": on_play})
-    assert (await world.ask())["code"] == code
+    assert (await world.ask()).code == code
 
 
 async def test_securetoken(world: World) -> None:
     world.configure({"on_play": "securetoken://KEY"})
     now = int(time.time())
     good = make_token("a", PLAY.ip, now - 10, now + 60, "KEY", "salt")
-    assert (await world.ask(token=good))["allowed"]
-    assert (await world.ask(token=good, ip="10.0.0.8"))["code"] == "bad_token"
+    assert isinstance(await world.ask(token=good), Granted)
+    assert (await world.ask(token=good, ip="10.0.0.8")).code == "bad_token"
     anywhere = make_token("a", "", now - 10, now + 60, "KEY", "salt")
-    assert (await world.ask(token=anywhere, qs="no_check_ip=true"))["allowed"]
+    assert isinstance(await world.ask(token=anywhere, qs="no_check_ip=true"), Granted)
     old = make_token("a", PLAY.ip, now - 60, now - 10, "KEY", "salt")
-    assert (await world.ask(token=old))["code"] == "token_expired"
+    assert (await world.ask(token=old)).code == "token_expired"
     forged = make_token("a", PLAY.ip, now - 10, now + 60, "OTHER", "salt")
-    assert (await world.ask(token=forged))["code"] == "bad_token"
+    assert (await world.ask(token=forged)).code == "bad_token"
 
 
 async def test_rule_sets(world: World) -> None:
@@ -308,39 +310,41 @@ async def test_rule_sets(world: World) -> None:
     }
     world.configure({"on_play": "auth://r"}, auth_backends=[rules])
     world.backend.status = 500
-    assert (await world.ask(token="good"))["allowed"]
-    assert not (await world.ask(token="bad"))["allowed"]
-    assert not (await world.ask(token="bad", ip="172.16.1.1"))["allowed"], "tokens come first"
-    assert (await world.ask(user_agent="Evil", ip="172.16.1.1"))["allowed"]
-    assert not (await world.ask(user_agent="Evil/1", ip="10.1.1.1"))["allowed"]
-    assert (await world.ask(ip="10.1.1.2"))["allowed"], "nobody decided: allow_default"
+    assert isinstance(await world.ask(token="good"), Granted)
+    assert not isinstance(await world.ask(token="bad"), Granted)
+    assert not isinstance(await world.ask(token="bad", ip="172.16.1.1"), Granted), (
+        "tokens come first"
+    )
+    assert isinstance(await world.ask(user_agent="Evil", ip="172.16.1.1"), Granted)
+    assert not isinstance(await world.ask(user_agent="Evil/1", ip="10.1.1.1"), Granted)
+    assert isinstance(await world.ask(ip="10.1.1.2"), Granted), "nobody decided: allow_default"
     world.backend.status = 403
-    assert not (await world.ask(ip="10.1.1.3"))["allowed"]
+    assert not isinstance(await world.ask(ip="10.1.1.3"), Granted)
 
 
 async def test_publishing_asks_by_post(world: World) -> None:
     world.configure({"inputs": [{"url": "publish://"}], "on_publish": world.url})
-    assert (await world.ask(PUBLISH))["allowed"]
+    assert isinstance(await world.ask(PUBLISH), Granted)
     assert world.backend.questions[0]["method"] == "POST"
     world.backend.status = 403
-    assert not (await world.ask(PUBLISH, token="x"))["allowed"]
+    assert not isinstance(await world.ask(PUBLISH, token="x"), Granted)
 
 
 async def test_session_keys(world: World) -> None:
     world.configure({"on_play": {"url": world.url, "session_keys": ["name", "device"]}})
     first = await world.ask(qs="device=1", token="x")
-    assert (await world.ask(qs="device=1", token="y"))["session_id"] == first["session_id"]
-    assert (await world.ask(qs="device=2", token="x"))["session_id"] != first["session_id"]
+    assert (await world.ask(qs="device=1", token="y")).session_id == first.session_id
+    assert (await world.ask(qs="device=2", token="x")).session_id != first.session_id
 
 
 async def test_a_stream_with_drm_is_not_served_in_clear(world: World) -> None:
     world.configure({"drm": {"vendor": "widevine"}})
-    assert (await world.ask())["code"] == "drm_not_supported"
+    assert (await world.ask()).code == "drm_not_supported"
 
 
 async def test_delivery_settings(world: World) -> None:
     world.configure({"segment_duration": 2000}, url_prefix="http://cdn/")
-    config = (await world.ask())["config"]
-    assert (config["segment_duration"], config["url_prefix"]) == (2000, "http://cdn/")
+    config = (await world.ask()).config
+    assert (config.segment_duration, config.url_prefix) == (2000, "http://cdn/")
     world.configure({"url_prefix": False}, url_prefix="http://cdn/")
-    assert (await world.ask())["config"]["url_prefix"] == ""
+    assert (await world.ask()).config.url_prefix == ""

@@ -8,10 +8,9 @@ import pytest
 from media_api.server import Listeners
 from media_streamer.supervisor.listeners import (
     Port,
-    listeners_message,
-    ports_of,
+    listener_specs,
+    port_of,
     probe,
-    without_ports,
 )
 
 
@@ -48,7 +47,7 @@ def test_what_cannot_be_had() -> None:
     assert "asked for by http" in probe(twice)[twice[1]]
 
 
-def test_the_message_carries_what_workers_need() -> None:
+def test_workers_are_told_what_they_need() -> None:
     listeners = Listeners.model_validate(
         {
             "http": [80, {"port": 81, "api": False}],
@@ -57,20 +56,20 @@ def test_the_message_carries_what_workers_need() -> None:
             "rtsp": [554],
         }
     )
-    message = listeners_message(listeners, Path("/etc/conf"))
-    assert [item["api"] for item in message["http"]] == [True, False]
-    assert message["https"][0]["certificate"] == "/etc/flussonic/streamer.crt"
-    own = message["rtmps"][0]
-    assert (own["certificate"], own["certificate_key"]) == ("/etc/conf/own.crt", "/k")
-    assert ports_of(message) == {
+    specs = {port_of(item): item for item in listener_specs(listeners, Path("/etc/conf"))}
+    assert specs.keys() == {
         Port("http", "", 80),
         Port("http", "", 81),
         Port("https", "10.0.0.1", 443),
         Port("rtmps", "", 444),
     }
-    left = without_ports(message, [Port("http", "", 80)])
-    assert [item["port"] for item in left["http"]] == [81]
-    assert listeners_message(None, Path("/")) == {"http": [], "https": [], "rtmp": [], "rtmps": []}
+    assert specs[Port("http", "", 80)].api
+    assert not specs[Port("http", "", 81)].api
+    https = specs[Port("https", "10.0.0.1", 443)]
+    assert https.certificate == "/etc/flussonic/streamer.crt"
+    own = specs[Port("rtmps", "", 444)]
+    assert (own.certificate, own.certificate_key) == ("/etc/conf/own.crt", "/k")
+    assert listener_specs(None, Path("/")) == []
 
 
 def test_udp_ports_are_probed_for_every_worker() -> None:

@@ -11,6 +11,7 @@ from media_streamer.supervisor.sessions import (
     Session,
     SessionRegistry,
 )
+from media_streamer.wire.control import SessionReport
 
 
 def session(name: str = "a", **details: object) -> Session:
@@ -28,7 +29,7 @@ def test_bytes_of_workers_add_up(grown: list[tuple[str, int]]) -> None:
     counters: dict[str, int] = {}
     for worker, more in grown:
         counters[worker] = counters.get(worker, 0) + more
-        registry.update(worker, [{"id": one.id, "bytes": counters[worker]}])
+        registry.update(worker, [SessionReport(one.id, counters[worker], 0)])
     total = sum(more for _, more in grown)
     assert one.bytes == total == registry.bytes_sent == registry.totals("a").bytes
 
@@ -36,10 +37,10 @@ def test_bytes_of_workers_add_up(grown: list[tuple[str, int]]) -> None:
 def test_a_worker_that_restarts_loses_nothing() -> None:
     registry = SessionRegistry()
     one = registry.open(session(key="k"))
-    registry.update("0", [{"id": one.id, "bytes": 100}])
+    registry.update("0", [SessionReport(one.id, 100, 0)])
     registry.worker_died("0")
     assert registry.by_key("k") is one, "an HLS viewer comes back by another worker"
-    registry.update("0", [{"id": one.id, "bytes": 30}])
+    registry.update("0", [SessionReport(one.id, 30, 0)])
     assert one.bytes == 130
 
 
@@ -68,7 +69,9 @@ def test_closing_tells_the_workers_that_serve_it() -> None:
     assert not registry.close(one.id, "closed by API")
     assert ended == [("0", "1")]
     assert registry.by_key("k") is None
-    assert registry.update("0", [{"id": one.id, "bytes": 1}, {"id": "never"}]) == [one.id]
+    assert registry.update("0", [SessionReport(one.id, 1, 0), SessionReport("never", 0, 0)]) == [
+        one.id
+    ]
 
 
 def test_silence_ends_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +99,7 @@ def test_rates() -> None:
     one = registry.open(session())
     now = time.monotonic()
     registry.sample_rates(now)
-    registry.update("0", [{"id": one.id, "bytes": 250_000}])
+    registry.update("0", [SessionReport(one.id, 250_000, 0)])
     registry.sample_rates(now + 2)
     assert registry.rate_kbit("a") == registry.rate_kbit() == 1000
     assert registry.rate_kbit("unknown") == 0

@@ -13,7 +13,18 @@ from media_streamer.supervisor.control import Connection, ControlServer
 from media_streamer.supervisor.quarantine import TRIAL_SECONDS
 from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
 from media_streamer.supervisor.streams import StreamControl
-from media_streamer.wire import untyped as ipc
+from media_streamer.wire.control import (
+    WORKER_SIDE,
+    ApplyStream,
+    EgressSettings,
+    Hello,
+    MediaSettings,
+    Place,
+    RemoveStream,
+    RestartStream,
+    StartStream,
+)
+from media_streamer.wire.peer import CallFailed, Peer
 
 
 class MediaWorker:
@@ -25,22 +36,22 @@ class MediaWorker:
         self.configs: dict[str, Any] = {}
         self.delay = 0.0
         self.refuse: set[str] = set()
-        self.peer: ipc.Peer
+        self.peer: Peer
         self.task: asyncio.Task[None]
 
     async def connect(self, path: Path) -> None:
-        self.peer = ipc.Peer(await ipc.connect(path))
-        for op in ("stream.apply", "stream.remove", "stream.start", "stream.restart"):
-            self.peer.on(op, self._take)
+        self.peer = await Peer.connect(path, WORKER_SIDE, "the supervisor")
+        for kind in (ApplyStream, RemoveStream, StartStream, RestartStream):
+            self.peer.answer(kind, self._take)
         self.task = asyncio.create_task(self.peer.run())
-        await self.peer.call("hello", kind="media", id=self.id, pid=1)
+        await self.peer.call(Hello("media", self.id, 1))
 
-    async def _take(self, message: ipc.Message) -> None:
+    async def _take(self, wish: Any) -> None:
         await asyncio.sleep(self.delay)
-        op, name = str(message["op"]).removeprefix("stream."), str(message["name"])
+        op, name = type(wish).__name__.removesuffix("Stream").lower(), wish.name
         self.told.append((op, name))
-        if op == "apply":
-            self.configs[name] = message["config"]
+        if isinstance(wish, ApplyStream):
+            self.configs[name] = wish.stream().effective()
         if name in self.refuse:
             raise ValueError("no such codec")
 
@@ -50,7 +61,7 @@ class World:
 
     def __init__(self, tmp_path: Path) -> None:
         self.settings = Settings(tmp_path / "conf", tmp_path, tmp_path, tmp_path, 1, 2, "host1")
-        self.published: list[dict[str, Any]] = []
+        self.published: list[dict[str, Place | None]] = []
         self.gone: list[tuple[str, str]] = []
         self.quarantine_started = 0
         self.control = StreamControl(
@@ -65,11 +76,11 @@ class World:
     def _start_quarantine(self) -> None:
         self.quarantine_started += 1
 
-    def accept(self, kind: str, worker_id: str, pid: int) -> bool:
-        return pid == 1
+    def accept(self, hello: Hello) -> bool:
+        return hello.pid == 1
 
-    def settings_for(self, connection: Connection) -> dict[str, Any]:
-        return {}
+    def settings_for(self, connection: Connection) -> EgressSettings | MediaSettings:
+        return MediaSettings("info", str(self.settings.segments))
 
     async def connected(self, connection: Connection) -> None:
         self.control.media_connected(connection)
@@ -77,8 +88,8 @@ class World:
     def disconnected(self, connection: Connection) -> None:
         self.control.media_disconnected(connection)
 
-    def operations(self, connection: Connection) -> dict[str, ipc.Handler]:
-        return self.control.operations(connection)
+    def attend(self, connection: Connection) -> None:
+        self.control.attend(connection)
 
     async def worker(self, worker_id: str) -> MediaWorker:
         worker = self.workers[worker_id] = MediaWorker(worker_id)
@@ -283,9 +294,9 @@ async def test_the_culprit_is_held_and_the_others_go_on(world: World) -> None:
 
 
 async def test_strangers_on_the_control_socket_are_refused(world: World) -> None:
-    peer = ipc.Peer(await ipc.connect(world.settings.control_socket))
+    peer = await Peer.connect(world.settings.control_socket, WORKER_SIDE, "the supervisor")
     task = asyncio.create_task(peer.run())
-    with pytest.raises(ipc.CallFailed, match="was not started here"):
-        await peer.call("hello", kind="media", id="0", pid=77)
+    with pytest.raises(CallFailed, match="was not started here"):
+        await peer.call(Hello("media", "0", 77))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -4,10 +4,11 @@ import itertools
 from pathlib import Path
 
 import pytest
-from media_streamer.egress.access import Access, AccessRequest
+from media_streamer.egress.access import Access
 from media_streamer.egress.sessions import Sessions
 from media_streamer.protocols.hls import sessions as hls
 from media_streamer.protocols.hls.sessions import HlsSessions
+from media_streamer.wire.control import AccessRequest
 
 
 class Hub:
@@ -15,7 +16,7 @@ class Hub:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self.sessions = Sessions(lambda *_, **__: None)
+        self.sessions = Sessions(lambda _: None)
         self._numbers = itertools.count(1)
 
     async def access(self, request: AccessRequest) -> Access:

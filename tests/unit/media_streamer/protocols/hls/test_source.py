@@ -4,9 +4,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from media_streamer.egress.access import Access, AccessDenied, AccessRequest
+from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.protocols.hls import source as module
 from media_streamer.protocols.hls.source import HlsSource
+from media_streamer.wire.control import AccessRequest
 from media_streamer.wire.media import Events, InitSection, SegmentReady
 
 

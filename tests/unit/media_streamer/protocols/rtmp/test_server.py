@@ -9,12 +9,13 @@ from typing import cast
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from media_streamer.egress.access import Access, AccessDenied, AccessRequest
+from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.hub import Hub
 from media_streamer.protocols.rtmp import amf, server
 from media_streamer.protocols.rtmp.chunks import COMMAND, write_message
 from media_streamer.protocols.rtmp.connection import RtmpTimes
+from media_streamer.wire.control import AccessRequest
 
 # One limit short, the other far: which of the two ends a connection is no matter of the machine's
 # speed. (With both short, a test process that stood still for 0.1 s between the client's connect

@@ -2,11 +2,11 @@
 
 from media_streamer.supervisor.events.fields import session_fields, stream_fields
 from media_streamer.supervisor.sessions import Session
+from media_streamer.wire.control import SourceInfo, StreamEvent
+from msgspec.structs import replace
 
-MESSAGE = {
-    "op": "stream.event", "id": 7, "name": "a", "event": "source_opened",
-    "source_id": "s-1", "type": "publish", "proto": "publish", "url": "publish://", "bytes": 9,
-}  # fmt: skip
+PUBLISHED = SourceInfo("s-1", "publish", "publish", "publish://", 1, None, 9)
+TOLD = StreamEvent("a", "source_opened", PUBLISHED)
 
 
 def publisher() -> Session:
@@ -16,7 +16,7 @@ def publisher() -> Session:
 
 
 def test_a_publisher_is_named_with_its_protocol() -> None:
-    fields = stream_fields("a", MESSAGE, [publisher()])
+    fields = stream_fields(TOLD, [publisher()])
     assert fields["media"] == "a"
     assert (fields["id"], fields["bytes"], fields["url"]) == ("s-1", 9, "publish://")
     assert (fields["proto"], fields["ip"], fields["user_agent"]) == ("rtmp", "10.0.0.7", "OBS")
@@ -24,9 +24,9 @@ def test_a_publisher_is_named_with_its_protocol() -> None:
 
 
 def test_a_source_that_is_pulled_is_not_taken_for_the_publisher() -> None:
-    pulled = {**MESSAGE, "type": "ingest", "proto": "rtsp"}
-    assert stream_fields("a", pulled, [publisher()])["proto"] == "rtsp"
-    assert stream_fields("a", MESSAGE, [])["proto"] == "publish"
+    pulled = replace(TOLD, source=replace(PUBLISHED, type="ingest", proto="rtsp"))
+    assert stream_fields(pulled, [publisher()])["proto"] == "rtsp"
+    assert stream_fields(TOLD, [])["proto"] == "publish"
 
 
 def test_a_session_has_the_stream_as_media_and_says_why_it_ended() -> None:
