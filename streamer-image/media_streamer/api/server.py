@@ -17,6 +17,7 @@ from media_streamer.api.middleware import api_middleware
 from media_streamer.api.port import Server
 from media_streamer.api.route import SERVER, Need, Route
 from media_streamer.api.ui import add_ui
+from media_streamer.api.unserved import LEGACY_UNSERVED, UNSERVED, Unserved
 from media_streamer.supervisor.stats import server_version
 
 log = logging.getLogger(__name__)
@@ -48,16 +49,27 @@ def make_app(server: Server) -> web.Application:
     app = web.Application(middlewares=[api_middleware], client_max_size=MAX_BODY_BYTES)
     app[SERVER] = server
     for base in BASES:
+        _refuse(app, base, UNSERVED)  # before what takes any path for a name
         _add(app, base, ROUTES)
+    _refuse(app, LEGACY_BASE, LEGACY_UNSERVED)
     _add(app, LEGACY_BASE, legacy.ROUTES)
     add_ui(app)
     return app
 
 
+def _path(base: str, path: str) -> str:
+    # A name in the path may hold slashes, encoded or as they are; the rest decides.
+    return base + _PARAMETER.sub(r"{\1:.+}", path)
+
+
+def _refuse(app: web.Application, base: str, rows: Iterable[Unserved]) -> None:
+    for row in rows:
+        app.router.add_route("*", _path(base, row.path), guarded(row.handle, "view"))
+
+
 def _add(app: web.Application, base: str, routes: Iterable[Route]) -> None:
     for route in routes:
-        # A name in the path may hold slashes, encoded or as they are; the rest decides.
-        path = base + _PARAMETER.sub(r"{\1:.+}", route.path)
+        path = _path(base, route.path)
         handler = guarded(route.handler, cast(Need, route.right))
         app.router.add_route(route.method, path, handler)
         if route.method == "GET":
