@@ -134,4 +134,10 @@ class ServerStats(WhoAmI):
     opened_files: Count = Field(default=0, description="Files being played.")
     input_kbit: Count = Field(default=0, description="kbit/s received.")
     output_kbit: Count = Field(default=0, description="kbit/s sent.")
+    failed_logins: Count = Field(
+        default=0, description="Wrong passwords and keys, since the start."
+    )
+    refused_logins: Count = Field(
+        default=0, description="Logins not looked at: too many were wrong before."
+    )
     events: EventDeliveryStats | None = Field(default=None, description="Delivery of events.")

@@ -5,6 +5,7 @@ promises, and the flat `error` word of the reference server's framework. Interna
 values never enter it.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -99,6 +100,13 @@ def error_body(error: ApiError | Exception) -> JsonObject:
 def not_found(what: str, name: str) -> ApiError:
     """404 `WHAT_not_found`, such as stream_not_found."""
     return ApiError(404, f"{what}_not_found", f"there is no {what} {name!r}")
+
+
+def too_many_failures(seconds: float) -> ApiError:
+    """429 for a login whose passwords were wrong too often; `seconds` to wait."""
+    wait = max(1, math.ceil(seconds))
+    title = f"too many wrong passwords: wait {wait} s"
+    return ApiError(429, "too_many_failures", title, headers={"Retry-After": str(wait)})
 
 
 def json_pointer(path: Sequence[str | int]) -> str:

@@ -79,6 +79,8 @@ SERVER_METRICS = _specs(
     memory_usage gauge Memory used in percent
     scheduler_load gauge Load of the event loops in percent
     started_at gauge Start of the server, Unix seconds
+    failed_logins counter Wrong passwords and keys
+    refused_logins counter Logins not looked at after too many wrong ones
     """,
 )
 PARTITION_METRICS = _specs(

@@ -1,4 +1,4 @@
-"""Who may use the API. Pure: a request's words and the configuration in, a right out.
+"""Who may use the API: a request's words and the configuration in, a right out.
 
 `edit_auth` may do everything, `view_auth` may read, the cluster key may do everything. Where
 neither `edit_auth` nor `view_auth` is configured, who is on this machine may read without secrets,
@@ -7,6 +7,8 @@ are 401 with a challenge, so that a browser asks for them.
 """
 
 import ipaddress
+import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -14,10 +16,15 @@ from typing import Literal
 from media_api.auth import AdminCredentials
 from media_api.server import ServerConfig
 from media_rest.credentials import Credentials, CredentialsError, parse_authorization
-from media_rest.errors import ApiError
+from media_rest.errors import ApiError, too_many_failures
+from media_rest.guessing import GuessLimiter
+
+log = logging.getLogger(__name__)
 
 Right = Literal["view", "edit"]
 
+LOG_FIRST_FAILURES = 3
+"""Of an address every wrong password is logged up to here, then each time their number doubles."""
 CHALLENGE = 'Basic realm="streamer", charset="UTF-8"'
 NO_LOGIN = (
     "this server has no login: write `edit_auth LOGIN PASSWORD;` into its configuration or set"
@@ -37,16 +44,24 @@ class Caller:
     interactive: bool = True
 
 
-def right_of(config: ServerConfig, authorization: str | None, caller: Caller, now: float) -> Right:
-    """The caller's right; `now` is Unix seconds. Raises ApiError 401 or 403."""
+def right_of(
+    config: ServerConfig,
+    authorization: str | None,
+    caller: Caller,
+    now: float,
+    guesses: GuessLimiter,
+) -> Right:
+    """The caller's right; `now` is Unix seconds. Raises ApiError 401, 403 or 429."""
     if config.api_allowed_from is not None and not _inside(caller.ip, config.api_allowed_from):
         raise ApiError(403, "address_not_allowed", f"the API may not be used from {caller.ip}")
     try:
         credentials = parse_authorization(authorization)
     except CredentialsError as error:
         raise ApiError(403, "authorization_failed", str(error)) from None
-    if credentials is not None and (right := _right_by(config, credentials, now)) is not None:
-        return right
+    if credentials is not None:
+        right = _heard(config, credentials, caller, now, guesses)
+        if right is not None:
+            return right
     if config.edit_auth is None and config.view_auth is None:
         if caller.local:
             return "view"
@@ -63,6 +78,30 @@ def require(right: Right, needed: Literal["view", "edit"], config: ServerConfig)
     if config.edit_auth is None:
         raise ApiError(403, "no_login_configured", NO_LOGIN)
     raise ApiError(403, "read_only", "this login may only read: use that of edit_auth")
+
+
+def _heard(
+    config: ServerConfig,
+    credentials: Credentials,
+    caller: Caller,
+    now: float,
+    guesses: GuessLimiter,
+) -> Right | None:
+    """The right of these credentials, None if they are wrong. Raises ApiError 403 or 429."""
+    # A server of the cluster with an old key must not keep out the people at its address.
+    login, address = credentials.login or "", caller.ip
+    if credentials.kind == "cluster":
+        login = address = f"cluster at {caller.ip}"
+    clock = time.monotonic()
+    if wait := guesses.wait_for(address, login, clock):
+        raise too_many_failures(wait)
+    if (right := _right_by(config, credentials, now)) is not None:
+        guesses.succeeded(address, login, clock)
+        return right
+    count = guesses.failed(address, login, clock)
+    if count <= LOG_FIRST_FAILURES or count & (count - 1) == 0:
+        log.warning("API: %d wrong passwords from %s, login %.64r", count, caller.ip, login)
+    return None
 
 
 def _right_by(config: ServerConfig, credentials: Credentials, now: float) -> Right | None:

@@ -19,12 +19,18 @@ def guarded(handler: Handler, need: Need) -> Handler:
 
     async def guard(request: web.Request) -> web.StreamResponse:
         if need != "open":
-            config = server_of(request).configuration.current
+            server = server_of(request)
+            config = server.configuration.current
             refuse_foreign_page(request, changes=need == "edit")
             right = right_of(
-                config, request.headers.get("Authorization"), _caller(request), time.time()
+                config,
+                request.headers.get("Authorization"),
+                _caller(request),
+                time.time(),
+                server.guesses,
             )
             require(right, need, config)
+            _refuse_packed(request)
             request[RIGHT] = right
         return await handler(request)
 
@@ -42,6 +48,14 @@ def refuse_foreign_page(request: web.Request, *, changes: bool) -> None:
     if problem := page_problem(request.headers, allowed, changes=changes):
         title = f"{problem}; `api_allowed_origins` lets other sites in"
         raise ApiError(403, "foreign_page", title)
+
+
+def _refuse_packed(request: web.Request) -> None:
+    """Raises ApiError 415 for a compressed body: a few bytes of it can stand for all memory."""
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding != "identity" and request.body_exists:
+        title = "send the body as it is, without Content-Encoding"
+        raise ApiError(415, "packed_body", title, headers={"Accept-Encoding": "identity"})
 
 
 def _caller(request: web.Request) -> Caller:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from media_api.base import ApiModel, JsonObject
 from media_api.server import ServerConfig
+from media_rest.guessing import GuessLimiter
 
 from media_streamer.config import ConfigProblem
 from media_streamer.supervisor.catalog import Stream
@@ -86,6 +87,11 @@ class Server(Protocol):
 
     @property
     def sessions(self) -> Sessions: ...
+
+    @property
+    def guesses(self) -> GuessLimiter:
+        """Who gave wrong passwords."""
+        ...
 
     @property
     def ready(self) -> bool:

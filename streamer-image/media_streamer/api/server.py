@@ -89,6 +89,7 @@ class ApiServer:
         self._runner = web.AppRunner(
             make_app(self._server),
             access_log=None,
+            auto_decompress=False,  # nothing is unpacked before the login, and then refused
             shutdown_timeout=STOP_TIMEOUT_SECONDS,
             max_line_size=16_384,
             max_field_size=16_384,

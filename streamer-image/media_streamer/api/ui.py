@@ -20,6 +20,8 @@ async def index(_: web.Request) -> web.StreamResponse:
 
 def _find(name: str) -> Path | None:
     root = STATIC.resolve()
+    if "\0" in name:
+        return None
     path = (root / name).resolve()
     return path if path.is_relative_to(root) and path.is_file() else None
 

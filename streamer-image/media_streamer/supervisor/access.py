@@ -20,6 +20,7 @@ from media_api.auth import AuthBackendConfig, AuthSpec
 from media_api.protocols import session_kind, switch_of
 from media_api.server import ServerConfig
 from media_rest.credentials import CredentialsError, parse_authorization, same_secret
+from media_rest.guessing import GuessLimiter
 
 from media_streamer.supervisor.auth.authorize import asks_backend, authorize
 from media_streamer.supervisor.auth.http_backend import HttpBackend
@@ -64,7 +65,9 @@ class AccessControl:
         sessions: SessionRegistry,
         backend: HttpBackend,
         hostname: str,
+        guesses: GuessLimiter,
     ) -> None:
+        self._guesses = guesses
         self._streams = streams
         self._sessions = sessions
         self._backend = backend
@@ -178,15 +181,24 @@ class AccessControl:
             return Refusal(403, "protocol_denied", f"The stream may not be played by {switch}")
         return None
 
-    @staticmethod
-    def _check_publisher(stream: Stream, request: AccessRequest) -> Refusal | None:
+    def _check_publisher(self, stream: Stream, request: AccessRequest) -> Refusal | None:
         if not stream.config.accepts_publish:
             title = "The stream takes no publisher: give it an input publish://"
             return Refusal(403, "publish_not_allowed", title)
         password = stream.config.password
-        if password and not same_secret(request.password, password):
-            return Refusal(403, "wrong_password", "The password of the stream is wrong or missing")
-        return None
+        if not password:
+            return None
+        # Of its own: an encoder with an old password must not keep people out of the API.
+        address, login, now = f"publisher {request.ip}", stream.name, time.monotonic()
+        if request.password and (wait := self._guesses.wait_for(address, login, now)):
+            title = f"Too many wrong passwords: wait {wait:.0f} s"
+            return Refusal(429, "too_many_failures", title)
+        if same_secret(request.password, password):
+            self._guesses.succeeded(address, login, now)
+            return None
+        if request.password:
+            self._guesses.failed(address, login, now)  # the caller logs refusals
+        return Refusal(403, "wrong_password", "The password of the stream is wrong or missing")
 
     def _token(self, stream: Stream, request: AccessRequest) -> tuple[str, Refusal | None]:
         """The token after the rules of the server: as sent, made, empty, or refused."""

@@ -17,6 +17,7 @@ import aiohttp
 from media_api.server import ServerConfig
 from media_api.unsupported import unsupported_parts
 from media_process import logs
+from media_rest.guessing import GuessLimiter
 
 from media_streamer.forwarded import signing_key
 from media_streamer.supervisor.access import AccessControl
@@ -93,6 +94,7 @@ class Supervisor:
         self.events = EventBus(lambda: self.stats.hostname, self.configuration.log_directory)
         self.streams.on_event = self._stream_event
         self.sessions.on_event = self._session_event
+        self.guesses = GuessLimiter()
         self.external: ExternalConfig | None = None
         self._external_task: asyncio.Task[None] | None = None
         self._external_url: str | None = None
@@ -151,6 +153,8 @@ class Supervisor:
             "streamer_status": self.status,
             "config_version": self.configuration.version,
             "events": self.events.stats(),
+            "failed_logins": self.guesses.failures_total,
+            "refused_logins": self.guesses.refused_total,
         }
         if (error := config_error(self.configuration.problems)) is not None:
             stats["config_error"] = error
@@ -177,7 +181,11 @@ class Supervisor:
         connector = aiohttp.TCPConnector(limit=BACKEND_CONNECTIONS)
         async with aiohttp.ClientSession(connector=connector) as self._http:
             self.access = AccessControl(
-                self.streams, self.sessions, HttpBackend(self._http), self.settings.hostname
+                self.streams,
+                self.sessions,
+                HttpBackend(self._http),
+                self.settings.hostname,
+                self.guesses,
             )
             self.streams.on_changed = self.access.stream_changed
             self.events.start(self._http)

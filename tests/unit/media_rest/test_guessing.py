@@ -29,12 +29,20 @@ def test_two_thousand_guesses_take_more_than_a_day() -> None:
 def test_a_login_guessed_from_everywhere_waits_but_not_where_it_is_used() -> None:
     limiter = GuessLimiter()
     limiter.succeeded("home", "admin", 0.0)
-    for number in range(50):
+    for number in range(200):
         limiter.failed(f"10.0.0.{number}", "admin", 1.0)
-    assert limiter.wait_for("10.0.1.1", "admin", 1.0) == LONGEST_WAIT_SECONDS
+    assert limiter.wait_for("10.0.1.1", "admin", 1.0) == guessing.CROWD_WAIT_SECONDS
     assert limiter.wait_for("home", "admin", 1.0) == 0
     assert limiter.wait_for("10.0.1.1", "other", 1.0) == 0
     assert limiter.refused_total == 1
+
+
+def test_one_guesser_keeps_nobody_else_out() -> None:
+    limiter = GuessLimiter()
+    now = guess(limiter, "2001:db8:1::1", "admin", 50)
+    assert limiter.wait_for("2001:db8:1::2", "admin", now) > 0, "the same network"
+    assert limiter.wait_for("2001:db8:2::1", "admin", now) == 0
+    assert limiter.wait_for("192.0.2.1", "admin", now) == 0
 
 
 def test_a_program_with_a_wrong_key_does_not_lock_out_people_at_its_address() -> None:
@@ -71,7 +79,8 @@ def test_nobody_waits_longer_than_the_bound(steps: list[tuple[int, int, float]])
 def test_memory_is_bounded() -> None:
     limiter = GuessLimiter()
     for number in range(3 * guessing.MAX_KEYS):
-        limiter.failed(f"a{number}", f"l{number}", 0.0)
+        limiter.failed(f"a{number}", f"l{number}" + "l" * 1000, 0.0)
         limiter.succeeded(f"b{number}", "l", 0.0)
     assert len(limiter._records) == guessing.MAX_KEYS
     assert len(limiter._trusted) == guessing.MAX_KEYS
+    assert max(len(login or "") for _, login in limiter._records) <= 64

@@ -14,7 +14,7 @@ from media_streamer.egress.context import Egress
 from media_streamer.egress.http.mount import mounted_routes
 from media_streamer.egress.http.proxy import ApiProxy, is_api_path
 from media_streamer.egress.http.request import MediaRequest, peer_ip, preflight, refuse
-from media_streamer.egress.http.routes import BadPath, Router, decode_path, parse_query
+from media_streamer.egress.http.routes import BadPath, Router, decode_path, parse_query, wire_text
 from media_streamer.egress.http.server import http_server
 from media_streamer.egress.http.static import find_static, send_static
 
@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 access_log = logging.getLogger("media_streamer.access")
 
 CLIENT_CLOSED_REQUEST = 499  # what nginx writes for it; never sent
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
+"""Those of the API, besides what the protocols take. Others are not passed on: behind CONNECT two
+parsers do not agree where a message ends."""
 
 
 class HttpApp:
@@ -31,6 +35,7 @@ class HttpApp:
         self._egress = egress
         self._proxy = proxy
         self._router = Router(mounted_routes(egress))
+        self._methods = METHODS | self._router.methods
 
     def server(self, *, api: bool) -> web.Server:
         """A protocol factory for a listener; `api`: the supervisor is reachable through it."""
@@ -54,12 +59,15 @@ class HttpApp:
         except Exception:
             log.exception("%s %s", request.method, request.path)
             response = refuse(AccessDenied(500, "internal", "Internal error; see the log"))
+        if request.method not in self._methods or "Upgrade" in request.headers:
+            response.force_close()
         if self._egress.log_requests:
             access_log.info("%s %s %s %s", ip, request.method, request.path, response.status)
         return response
 
     async def _answer(self, request: web.BaseRequest, ip: str, api: bool) -> web.StreamResponse:
-        raw_path, _, raw_query = request.raw_path.partition("?")
+        _allow(request, *self._methods)
+        raw_path, _, raw_query = wire_text(request.raw_path).partition("?")
         if raw_path == "/" or raw_path == "/ui":
             path = raw_path[1:]
         elif is_api_path(raw_path) and not raw_path.startswith("/ui/static/"):
@@ -91,5 +99,5 @@ class HttpApp:
 
 def _allow(request: web.BaseRequest, *methods: str) -> None:
     if request.method not in methods:
-        title = f"{request.method} is not possible here, only {', '.join(methods)}"
+        title = f"{request.method[:32]} is not possible here, only {', '.join(sorted(methods))}"
         raise AccessDenied(405, "method_not_allowed", title)

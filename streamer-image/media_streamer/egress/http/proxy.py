@@ -13,7 +13,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from media_streamer.egress.access import AccessDenied
-from media_streamer.egress.http.request import peer_ip
+from media_streamer.egress.http.request import peer_ip, plain_text
 from media_streamer.forwarded import CLIENT, RELAYED, names_others
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ def _request_headers(request: web.BaseRequest, ip: str) -> CIMultiDict[str]:
 
 
 def _end_to_end(source: CIMultiDictProxy[str]) -> CIMultiDict[str]:
-    headers = CIMultiDict(source)
+    headers = CIMultiDict((name, plain_text(value)) for name, value in source.items())
     named = {name.strip().lower() for name in headers.get("Connection", "").split(",")}
     for name in _HOP_BY_HOP | named:
         headers.popall(name, None)
@@ -118,6 +118,9 @@ async def _pass_back(
 ) -> web.StreamResponse:
     response = web.StreamResponse(status=answer.status, reason=answer.reason)
     response.headers.update(_end_to_end(answer.headers))
+    if answer.status == 401 or not request.content.at_eof():
+        # Who must log in first, or sent what nobody reads, gets nothing more on this connection.
+        response.force_close()
     await response.prepare(request)
     try:
         if request.method != "HEAD":

@@ -40,7 +40,7 @@ class MediaRequest:
     def access_request(self, proto: str, kind: AccessKind = "play") -> AccessRequest:
         """The question to the supervisor."""
         headers = self.http.headers
-        authorization = headers.get("Authorization", "")
+        authorization = plain_text(headers.get("Authorization", ""))
         return AccessRequest(
             name=self.name,
             proto=proto,
@@ -49,14 +49,21 @@ class MediaRequest:
             token=self.token,
             qs=self.http.rel_url.raw_query_string,
             password=self.query.get("password", ""),
-            user_agent=headers.get("User-Agent", ""),
-            referer=headers.get("Referer", ""),
+            user_agent=plain_text(headers.get("User-Agent", "")),
+            referer=plain_text(headers.get("Referer", "")),
             authorization=authorization if authorization.startswith("Cluster ") else "",
         )
 
     def session_query(self, token: str) -> str:
         """`?token=…` for the URLs below this one, empty without a token."""
         return f"?{self.token_parameter}={quote(token, safe='')}" if token else ""
+
+
+def plain_text(header: str) -> str:
+    """A header's value with U+FFFD for bytes that are no UTF-8, which nothing could pass on."""
+    if header.isascii():
+        return header
+    return header.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def peer_ip(request: web.BaseRequest) -> str:

@@ -117,6 +117,15 @@ class Router:
         return None
 
 
+def wire_text(target: str) -> str:
+    """`target` if its bytes were UTF-8; raises BadPath."""
+    try:
+        target.isascii() or target.encode()
+    except UnicodeEncodeError:
+        raise BadPath("the address is not UTF-8") from None
+    return target
+
+
 def decode_path(raw_path: str) -> str:
     """Percent-decode a path and refuse what no stream's name can be; no leading slash remains."""
     try:

@@ -1,7 +1,13 @@
 """What strangers and pages of other sites do to a whole streamer."""
 
+import asyncio
+import contextlib
+import gzip
 import json
+import time
 from pathlib import Path
+
+import pytest
 
 from .conftest import ADMIN, Streamer
 
@@ -66,3 +72,93 @@ async def test_a_server_on_every_address_gets_a_password(streamer: Streamer) -> 
     await streamer.stop()
     await streamer.serve()
     assert streamer.log.count(password) == 1, "it is told once"
+
+
+async def raw(streamer: Streamer, request: bytes, seconds: float = 5.0) -> bytes:
+    """All that the server answers to these bytes until it closes or says nothing more."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", streamer.http_port)
+    writer.write(request)
+    answer = b""
+    with contextlib.suppress(TimeoutError):
+        while data := await asyncio.wait_for(reader.read(65536), seconds):
+            answer += data
+            seconds = 1.0
+    writer.close()
+    return answer
+
+
+async def test_bytes_that_are_no_text(streamer: Streamer) -> None:
+    streamer.write(DEMO)
+    await streamer.serve()
+    await streamer.running("demo")
+    api = "/streamer/api/v3/streams"
+    requests = [
+        (api, f"Authorization: {ADMIN['Authorization']}\r\nUser-Agent: \xff\xfe", 200),
+        (api, "Authorization: Basic \xff\xfe", 403),
+        (api, "Authorization: Bearer \xff\xfe", 403),
+        (api, "Authorization: Cluster 1:\xff", 403),
+        (f"{api}?q=\xff", f"Authorization: {ADMIN['Authorization']}", 400),
+        ("/demo/index.m3u8", "User-Agent: \xff\xfe\r\nReferer: \xff", 200),
+        ("/demo/index.m3u8", "Authorization: Cluster \xff", 200),
+        ("/demo/index.m3u8", "X-Forwarded-For: \xff", 200),
+        ("/demo/index.m3u8?token=\xff", "X: y", 400),
+        ("/de\xffmo/index.m3u8", "X: y", 400),
+        ("/ui/%00", "X: y", 200),
+        ("/ui/static/%00", "X: y", 400),
+        ("/%00", "X: y", 400),
+    ]
+    for path, header, status in requests:
+        request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{header}\r\n\r\n"
+        answer = await raw(streamer, request.encode("latin-1"))
+        assert int(answer.split()[1]) == status, (path, header, answer[:300])
+    assert "Traceback" not in streamer.log
+
+
+async def test_packed_bodies_are_not_unpacked(streamer: Streamer) -> None:
+    streamer.write(DEMO)
+    await streamer.serve()
+    bomb = gzip.compress(bytes(200 * 1024 * 1024), 1)
+    before = peak_mib(streamer)
+    packed = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    for auth, expected in ((None, 401), (ADMIN, 415)):
+        began = time.monotonic()
+        status, _ = await streamer.api("PUT", "/streams/x", auth=auth, headers=packed, data=bomb)
+        assert status == expected
+        assert time.monotonic() - began < 2.0
+    assert peak_mib(streamer) - before < 50
+
+
+async def test_a_connection_ends_after_a_login_was_asked_for(streamer: Streamer) -> None:
+    streamer.write(DEMO)
+    await streamer.serve()
+    request = (
+        "PUT /streamer/api/v3/streams/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
+    )
+    answer = await raw(streamer, request.encode() * 2)
+    assert answer.count(b"HTTP/1.1 401") == 1
+    assert b"Connection: close" in answer
+
+
+@pytest.mark.parametrize("method", ["CONNECT", "TRACE", "PATCH", "PROPFIND"])
+async def test_other_methods_are_not_passed_on(streamer: Streamer, method: str) -> None:
+    streamer.write(DEMO)
+    await streamer.serve()
+    hidden = "GET /streamer/api/v3/monitoring/liveness HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    target = "localhost:1" if method == "CONNECT" else "/streamer/api/v3/streams"
+    request = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n{hidden}"
+    answer = await raw(streamer, request.encode())
+    assert answer.startswith(b"HTTP/1.1 4"), answer[:200]
+    assert answer.count(b"HTTP/1.1") == 1, "what follows is not read"
+    assert (await streamer.api("GET", "/streams"))[0] == 200
+    assert "Traceback" not in streamer.log
+
+
+def peak_mib(streamer: Streamer) -> int:
+    """Most memory that one of the server's processes ever had."""
+    assert streamer.process is not None
+    peak = 0
+    for pid in (streamer.process.pid, *streamer.children()):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                peak = max(peak, int(line.split()[1]) // 1024)
+    return peak

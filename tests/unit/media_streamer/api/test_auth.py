@@ -7,6 +7,7 @@ import pytest
 from media_api.server import ServerConfig
 from media_rest.credentials import cluster_header
 from media_rest.errors import ApiError
+from media_rest.guessing import FREE_FAILURES, GuessLimiter
 from media_streamer.api.auth import Caller, Right, require, right_of
 
 NOW = time.time()
@@ -24,7 +25,7 @@ HERE = Caller("127.0.0.1", local=True)
 
 
 def right(config: ServerConfig, authorization: str | None = None, caller: Caller = FAR) -> Right:
-    return right_of(config, authorization, caller, NOW)
+    return right_of(config, authorization, caller, NOW, GuessLimiter())
 
 
 def refusal(
@@ -95,3 +96,23 @@ def test_addresses(ip: str, allowed: bool) -> None:
         assert right(config, admin, Caller(ip)) == "edit"
     else:
         assert refusal(config, admin, Caller(ip)).code == "address_not_allowed"
+
+
+def test_guesses_wait_and_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    guesses = GuessLimiter()
+
+    def attempt(password: str, ip: str = "192.0.2.1") -> str:
+        try:
+            return right_of(CLOSED, header("Basic", "admin", password), Caller(ip), NOW, guesses)
+        except ApiError as error:
+            return f"{error.status} {error.headers.get('Retry-After', '')}".strip()
+
+    with caplog.at_level("WARNING"):
+        answers = [attempt(f"guess{number}") for number in range(2000)]
+    assert answers == ["403"] * FREE_FAILURES + ["429 1"] * (2000 - FREE_FAILURES)
+    assert attempt("secret") == "429 1", "also the right one is not looked at"
+    assert attempt("secret", "192.0.2.2") == "edit"
+    assert guesses.failures_total == FREE_FAILURES
+    assert 1 <= len(caplog.records) <= FREE_FAILURES
+    assert "from 192.0.2.1, login 'admin'" in caplog.text
+    assert "guess" not in caplog.text

@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from media_api.server import ServerConfig
 from media_rest.credentials import cluster_header
+from media_rest.guessing import GuessLimiter
 from media_streamer.supervisor.access import AccessControl
 from media_streamer.supervisor.auth.http_backend import HttpBackend
 from media_streamer.supervisor.auth.securetoken import make_token
@@ -63,7 +64,9 @@ class World:
     def __init__(self, http: aiohttp.ClientSession, backend: Backend, url: str) -> None:
         self.backend, self.url = backend, url
         self.streams, self.sessions = Streams(), SessionRegistry()
-        self.control = AccessControl(self.streams, self.sessions, HttpBackend(http), "host1")
+        self.control = AccessControl(
+            self.streams, self.sessions, HttpBackend(http), "host1", GuessLimiter()
+        )
 
     def configure(self, stream: dict[str, Any], **server: Any) -> None:
         config = {"streams": [{"name": "a", **stream}], **server}
