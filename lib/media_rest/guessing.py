@@ -2,10 +2,11 @@
 
 After `FREE_FAILURES` wrong answers a caller must wait before he is heard again, each time twice as
 long. A login that is guessed from everywhere is heard every `CROWD_WAIT_SECONDS` only: whoever
-knows its password gets in all the same, also where it was never used. An address that lately had the right password of a login waits for its own mistakes with that
-login only: nobody can lock out the people who work there, neither by guessing their login from
-everywhere nor by a program with a wrong key behind the same router. While somebody waits he is not
-heard at all, so that guessing on tells him nothing. Pure: the clock is passed in.
+knows its password gets in all the same, also where it was never used. An address that lately had
+the right password of a login waits for its own mistakes with that login only: nobody can lock out
+the people who work there, neither by guessing their login from everywhere nor by a program with a
+wrong key behind the same router. While somebody waits he is not heard at all, so that guessing on
+tells him nothing. Pure: the clock is passed in.
 
 Bound: `MAX_KEYS` addresses and logins are remembered, the oldest are forgotten.
 """

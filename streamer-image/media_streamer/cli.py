@@ -42,6 +42,7 @@ environment (wins over the file, ports are added to those of the file):
   STREAMER_MEDIA_WORKERS, STREAMER_EGRESS_WORKERS   processes (default: cores, at most 8)
   STREAMER_SEGMENTS_DIR                             HLS segments (default: shared memory)
   STREAMER_STATE_DIR                                what survives a restart
+  STREAMER_LINK_LOCAL_ALLOWED                       link-local networks that may be connected to
   STREAMER_LOG_DIR                                  files of event sinks (/var/log/flussonic)
   STREAMER_RUNTIME_DIR                              sockets (default: a new directory)
 """

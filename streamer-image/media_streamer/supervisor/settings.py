@@ -10,8 +10,11 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from media_streamer.outgoing.addresses import VARIABLE as REACH_VARIABLE
+from media_streamer.outgoing.addresses import Reach
 
 DEFAULT_CONFIG_PATH = Path("/etc/flussonic/flussonic.conf")
 MAX_WORKERS = 8
@@ -40,6 +43,8 @@ class Settings:
     media_workers: int
     hostname: str
     admin_view_disabled: bool = False
+    reach: Reach = field(default_factory=Reach)
+    """What sinks and backends may be connected to."""
 
     @property
     def control_socket(self) -> Path:
@@ -55,6 +60,10 @@ class Settings:
 
 def read_settings(config_path: Path, environ: Mapping[str, str]) -> Settings:
     """Settings from the environment; makes the directories. Raises SettingsError."""
+    try:
+        reach = Reach.of(environ)
+    except ValueError as error:
+        raise SettingsError(f"{REACH_VARIABLE}: {error}: write 169.254.20.0/24") from None
     default_workers = min(max(1, os.cpu_count() or 1), MAX_WORKERS)
     egress_workers = _count(environ, "STREAMER_EGRESS_WORKERS", default_workers)
     media_workers = _count(environ, "STREAMER_MEDIA_WORKERS", default_workers)
@@ -70,6 +79,7 @@ def read_settings(config_path: Path, environ: Mapping[str, str]) -> Settings:
         media_workers=media_workers,
         hostname=variable(environ, "HOSTNAME") or socket.gethostname(),
         admin_view_disabled=bool(variable(environ, "ADMIN_VIEW_DISABLED")),
+        reach=reach,
     )
 
 

@@ -20,6 +20,7 @@ from media_process import logs
 from media_rest.guessing import GuessLimiter
 
 from media_streamer.forwarded import signing_key
+from media_streamer.outgoing.connector import guarded_connector
 from media_streamer.supervisor.access import AccessControl
 from media_streamer.supervisor.auth.http_backend import HttpBackend
 from media_streamer.supervisor.catalog import Changes, Stream
@@ -178,7 +179,7 @@ class Supervisor:
     async def run(self, api: Service) -> None:
         """Serve until `stop` or a signal. Raises StartFailed."""
         self._handle_signals()
-        connector = aiohttp.TCPConnector(limit=BACKEND_CONNECTIONS)
+        connector = guarded_connector(self.settings.reach, BACKEND_CONNECTIONS)
         async with aiohttp.ClientSession(connector=connector) as self._http:
             self.access = AccessControl(
                 self.streams,

@@ -2,31 +2,28 @@
 
 Which URL, demuxer and options an input line means says `pull.py` of its protocol.
 
-Invariants: a source may make FFmpeg open further addresses (HLS segments, redirects), but never a
-local file: the protocol whitelist names only network protocols.
+Invariants: a source may make FFmpeg open further addresses (RTSP redirects), never a local file:
+the protocol whitelist names only network protocols. Sources over HTTP are fetched by ourselves
+(`http.py`).
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 import av
 from av.container import InputContainer
 from av.stream import Stream
-from media_api.input import InputConfig
 
 from media_streamer.media.inputs.base import Input, InputError, InputRequest, Limits
 from media_streamer.media.inputs.cut_input import CutInput
 from media_streamer.media.inputs.cut_reader import READ_BYTES
 from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS, DemuxInput
+from media_streamer.outgoing.addresses import AddressRefusedError, reach_of_process
 
-USER_AGENT = "media-streamer"
 UDP_SOCKET_BYTES = 2 * 1024 * 1024
 """Receive buffer asked of the kernel: 0.8 s of 20 Mbit/s while other threads run."""
-HTTP_PROTOCOLS = "http,https,httpproxy,tcp,tls,crypto"
-"""What a whitelist must hold for HTTP."""
-_LINE_BREAK = re.compile(r"[\r\n\0]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +31,14 @@ class FFmpegSource:
     """What FFmpeg is told to open."""
 
     url: str
-    format: Literal["mpegts", "flv", "hls", "rtsp"]
+    format: Literal["mpegts", "flv", "rtsp"]
     options: dict[str, str]
-    paced: bool = False
-    """Delivers faster than real time (HLS: a segment at once)."""
 
     @property
     def all_options(self) -> dict[str, str]:
         """With those that belong to the format."""
         options = PROBE_OPTIONS | self.options
-        return options | MPEGTS_OPTIONS if self.format in ("mpegts", "hls") else options
+        return options | MPEGTS_OPTIONS if self.format == "mpegts" else options
 
 
 def with_scheme(url: str, scheme: str) -> str:
@@ -53,20 +48,6 @@ def with_scheme(url: str, scheme: str) -> str:
 def microseconds(seconds: float) -> str:
     """As FFmpeg's network protocols take time-outs."""
     return str(int(seconds * 1_000_000))
-
-
-def http_options(config: InputConfig) -> dict[str, str]:
-    """Of every source over HTTP; raises InputError."""
-    options = {
-        "protocol_whitelist": HTTP_PROTOCOLS,
-        "user_agent": config.user_agent or USER_AGENT,
-    }
-    if config.headers:
-        if any(_LINE_BREAK.search(name + value) for name, value in config.headers.items()):
-            raise InputError("a header of the input contains a line break")
-        lines = (f"{name}: {value}\r\n" for name, value in config.headers.items())
-        options["headers"] = "".join(lines)
-    return options
 
 
 def ffmpeg_input(request: InputRequest, source: FFmpegSource) -> Input:
@@ -80,12 +61,10 @@ def ffmpeg_input(request: InputRequest, source: FFmpegSource) -> Input:
 
 
 class PullInput(DemuxInput):
-    """A source whose protocol brings its own container: HLS, RTSP."""
+    """A source whose protocol brings its own container: RTSP."""
 
     def __init__(self, request: InputRequest, source: FFmpegSource) -> None:
-        super().__init__(
-            request.stream, request.receiver, request.limits, self._open, paced=source.paced
-        )
+        super().__init__(request.stream, request.receiver, request.limits, self._open)
         self._source = source
         self._pids = frozenset(request.config.pids or ())
 
@@ -129,6 +108,11 @@ class _BytesInput(CutInput):
 def _open(
     source: FFmpegSource, format: str, options: dict[str, str], limits: Limits
 ) -> InputContainer:
+    parts = urlsplit(source.url)
+    try:
+        reach_of_process().check_host(parts.hostname or "", parts.port or 0)
+    except AddressRefusedError as error:
+        raise InputError(str(error)) from None
     return av.open(
         source.url,
         format=format,

@@ -3,7 +3,7 @@
 from media_api.input import InputConfig
 
 from media_streamer.media.inputs.base import Input, InputRequest, Limits
-from media_streamer.media.inputs.ffmpeg import HTTP_PROTOCOLS, FFmpegSource, ffmpeg_input
+from media_streamer.media.inputs.ffmpeg import FFmpegSource, ffmpeg_input
 
 
 def create(request: InputRequest) -> Input:
@@ -11,7 +11,7 @@ def create(request: InputRequest) -> Input:
 
 
 def source(config: InputConfig, limits: Limits) -> FFmpegSource:
-    options = {"rtmp_live": "live", "protocol_whitelist": f"rtmp,rtmps,{HTTP_PROTOCOLS}"}
+    options = {"rtmp_live": "live", "protocol_whitelist": "rtmp,rtmps,tcp,tls"}
     named = {
         "rtmp_pageurl": config.page_url,
         "rtmp_swfurl": config.swf_url,

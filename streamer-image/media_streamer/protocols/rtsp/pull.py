@@ -5,12 +5,12 @@ from media_api.input import InputConfig
 from media_streamer.media.inputs.base import Input, InputRequest, Limits
 from media_streamer.media.inputs.ffmpeg import (
     UDP_SOCKET_BYTES,
-    USER_AGENT,
     FFmpegSource,
     ffmpeg_input,
     microseconds,
     with_scheme,
 )
+from media_streamer.media.inputs.http import USER_AGENT
 
 
 def create(request: InputRequest) -> Input:

@@ -8,12 +8,18 @@ from media_api.protocols import Protocol, pull_protocol, roles, served_schemes
 from media_streamer.media.inputs.base import InputError, Limits, Receiver
 from media_streamer.media.inputs.factory import create_input
 from media_streamer.media.inputs.ffmpeg import FFmpegSource
+from media_streamer.media.inputs.http import http_headers
 from media_streamer.protocols import load
 
 LIMITS = Limits(open_seconds=5, read_seconds=7.5)
 
 
-OWN = {"fake", "file"}
+FETCHED = {
+    scheme
+    for scheme in served_schemes("pull")
+    if pull_protocol(scheme).package in ("hls", "ts")  # type: ignore[union-attr]
+}
+OWN = {"fake", "file"} | FETCHED
 """What is opened otherwise than by FFmpeg's network protocols."""
 
 
@@ -36,13 +42,6 @@ def test_every_served_source_has_its_module(row: Protocol) -> None:
 @pytest.mark.parametrize(
     ("url", "opened", "demuxer"),
     [
-        ("tshttp://host:8080/a/mpegts?x=1", "http://host:8080/a/mpegts?x=1", "mpegts"),
-        ("tshttps://host/a", "https://host/a", "mpegts"),
-        ("hls://host/a/index.m3u8", "http://host/a/index.m3u8", "hls"),
-        ("hlss://u:p@host/a.m3u8", "https://u:p@host/a.m3u8", "hls"),
-        ("hls2://host/a.m3u8", "http://host/a.m3u8", "hls"),
-        ("hlss2://host/a.m3u8", "https://host/a.m3u8", "hls"),
-        ("cmafs://host/a.m3u8", "https://host/a.m3u8", "hls"),
         ("rtmp://host/app/name", "rtmp://host/app/name", "flv"),
         ("rtmps://host/app/name", "rtmps://host/app/name", "flv"),
         ("rtsp://u:p@cam:554/ch0", "rtsp://u:p@cam:554/ch0", "rtsp"),
@@ -63,30 +62,35 @@ def test_no_source_may_name_a_local_file(scheme: str) -> None:
     assert not {"file", "concat", "pipe", "data", "subfile", "fd"} & set(whitelist)
 
 
-def test_only_playlists_are_paced() -> None:
-    assert source("hls://host/a.m3u8").paced
-    assert not source("tshttp://host/a").paced
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("tshttp://host:8080/a/mpegts?x=1", "http://host:8080/a/mpegts?x=1"),
+        ("tshttps://host/a", "https://host/a"),
+        ("hls://host/a/index.m3u8", "http://host/a/index.m3u8"),
+        ("hlss://u:p@host/a.m3u8", "https://u:p@host/a.m3u8"),
+        ("hls2://host/a.m3u8", "http://host/a.m3u8"),
+        ("hlss2://host/a.m3u8", "https://host/a.m3u8"),
+        ("cmafs://host/a.m3u8", "https://host/a.m3u8"),
+    ],
+)
+def test_addresses_over_http(url: str, asked: str) -> None:
+    config = InputConfig.model_validate({"url": url})
+    row = pull_protocol(config.scheme)
+    assert row is not None
+    assert load(row, "pull").source_url(config) == asked
 
 
-def test_http_options() -> None:
-    options = source("hls://host/a", user_agent="tv", headers={"X-Key": "1", "B": "2"}).options
-    assert options["user_agent"] == "tv"
-    assert options["headers"] == "X-Key: 1\r\nB: 2\r\n"
-
-
-def test_the_cluster_key_is_sent_as_a_digest_of_now() -> None:
-    headers = source("tshttp://host/a", cluster_key="together", headers={"B": "2"}).options[
-        "headers"
-    ]
-    assert headers.startswith("B: 2\r\nAuthorization: Cluster ")
-    assert headers.endswith("\r\n")
-    assert "together" not in headers
-    assert "headers" not in source("hls://host/a", cluster_key="together").options
+def test_headers_over_http() -> None:
+    config = {"url": "hls://host/a", "user_agent": "tv", "headers": {"X-Key": "1", "B": "2"}}
+    headers = http_headers(InputConfig.model_validate(config))
+    assert headers == {"User-Agent": "tv", "X-Key": "1", "B": "2"}
 
 
 def test_a_header_cannot_smuggle_another() -> None:
+    config = {"url": "hls://host/a", "headers": {"X": "1\r\nHost: evil"}}
     with pytest.raises(InputError):
-        source("hls://host/a", headers={"X": "1\r\nHost: evil"})
+        http_headers(InputConfig.model_validate(config))
 
 
 @pytest.mark.parametrize(
