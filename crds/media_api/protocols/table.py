@@ -165,15 +165,18 @@ ROWS: list[Protocol] = [
         carrier="ts",
         play=Role(
             forms=(Form("srt", "SRT", "?streamid=%23!::r%3D{name},m%3Drequest"),),
-            fields=("srt", "srt2", "srt_play", "srt2_play"),
-            missing=NOT_YET,
         ),
         publish=Role(
             forms=(Form("srt", "SRT", "?streamid=%23!::r%3D{name},m%3Dpublish"),),
-            fields=("srt", "srt2", "srt_publish", "srt2_publish"),
+        ),
+        pull=Role(
+            schemes=("srt",),
+            # Ports of streams and of modes, which no served role opens yet.
+            fields=(
+                "srt", "srt2", "srt_play", "srt2_play", "srt_publish", "srt2_publish",
+            ),
             missing=NOT_YET,
         ),
-        pull=Role(schemes=("srt",), missing=NOT_YET),
         push=Role(schemes=("srt",), missing=NOT_YET),
     ),
     Protocol(

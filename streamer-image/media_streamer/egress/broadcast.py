@@ -23,7 +23,7 @@ from media_streamer.wire.media import Chunk, End, Events, FromMedia, Gap, Header
 
 log = logging.getLogger(__name__)
 
-Format = Literal["flv", "ts"]
+Format = Literal["flv", "ts", "rtp"]
 
 MAX_BUFFER_BYTES = 4 * 1024 * 1024
 """What a viewer may have unread: 16 s of 2 Mb/s."""
@@ -42,14 +42,27 @@ FLV_FILE_HEADER_BYTES = 13
 """`FLV`, version, flags, length and the first back pointer; may stand only at the very start."""
 
 
+class Delivery(Protocol):
+    """What of a transport a broadcast uses: a connection, or what sends datagrams like one."""
+
+    def write(self, data: bytes, /) -> None: ...
+
+    def get_write_buffer_size(self) -> int: ...
+
+    def abort(self) -> None: ...
+
+
 class Framing(Protocol):
-    """Turns FLV bytes into those of another protocol, once for all viewers."""
+    """Turns the bytes of a format into those of another protocol, once for all viewers."""
+
+    fixed: bool
+    """Viewers cannot be told of other tracks: they are let go and come again."""
 
     def header(self, payload: bytes) -> bytes:
-        """Bytes for the start of a session, from FLV header, metadata and sequence headers."""
+        """Bytes for the start of a session, from the format's header."""
 
     def chunk(self, payload: bytes, key: bool) -> bytes:
-        """Bytes of some whole FLV tags."""
+        """Bytes of some whole packets of the format."""
 
 
 class Viewer:
@@ -69,7 +82,7 @@ class Viewer:
     )
 
     def __init__(
-        self, broadcast: "Broadcast", transport: asyncio.Transport, session: Session, limit: int
+        self, broadcast: "Broadcast", transport: Delivery, session: Session, limit: int
     ) -> None:
         self._broadcast = broadcast
         self.transport = transport
@@ -136,6 +149,8 @@ class Broadcast:
         self._on_idle = on_idle
         self._exists = exists
         self._viewers: dict[Viewer, None] = {}
+        self.description = b""
+        """The format's header as it comes: what there is to play."""
         self._header = b""
         self._gop: list[bytes] = []
         self._gop_bytes = 0
@@ -169,7 +184,7 @@ class Broadcast:
             raise AccessDenied(404, "stream_ended", f"The stream has ended: {self._ended}")
 
     def attach(
-        self, transport: asyncio.Transport, access: Access, *, max_buffer: int = MAX_BUFFER_BYTES
+        self, transport: Delivery, access: Access, *, max_buffer: int = MAX_BUFFER_BYTES
     ) -> Viewer:
         """Send header and GOP cache now and every chunk from now on to `transport`."""
         self._flush()  # the GOP cache has what is held
@@ -182,7 +197,7 @@ class Broadcast:
         self._viewers[viewer] = None
         self._pace.viewers += 1
         viewer.skipping = not self._gop
-        if self._header:
+        if self._started.is_set():
             burst = b"".join((self._header, *self._gop))
             transport.write(burst)
             session.bytes += len(burst)
@@ -305,9 +320,18 @@ class Broadcast:
     def _new_header(self, payload: bytes) -> None:
         header = self._framer.header(payload) if self._framer else payload
         changed = header != self._header
+        if (
+            self._framer is not None
+            and self._framer.fixed
+            and self.description not in (b"", payload)
+        ):
+            for viewer in list(self._viewers):
+                viewer.detach("the tracks of the stream changed")
+        self.description = payload
         self._header = again = header
         self._forget_gop()
-        self._started.set()
+        if payload:  # without one nobody knows yet what the stream has
+            self._started.set()
         if not changed:
             return
         if self._framer is None and self.format == "flv" and header.startswith(b"FLV"):

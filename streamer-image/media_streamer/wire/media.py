@@ -13,7 +13,7 @@ import msgspec
 from media_streamer.wire.frame import Frame, Track
 from media_streamer.wire.side import Side
 
-Format = Literal["flv", "ts", "hls_ts", "hls_fmp4", "frames"]
+Format = Literal["flv", "ts", "rtp", "hls_ts", "hls_fmp4", "frames"]
 FrameCodec = Literal["h264", "hevc", "av1", "aac", "mp3", "ac3", "eac3", "opus"]
 """Codecs that a publisher may hand in as frames, in FFmpeg's words."""
 PublishForm = Literal["flv", "ts"]

@@ -63,6 +63,8 @@ FLV_START = b"FLV\x01\x05\x00\x00\x00\x09" + bytes(BACK_POINTER_BYTES)
 class RtmpFraming:
     """The `Framing` that egress broadcasts use for RTMP viewers."""
 
+    fixed = False
+
     def header(self, payload: bytes) -> bytes:
         """Messages of metadata and sequence headers."""
         if payload.startswith(b"FLV"):

@@ -70,6 +70,8 @@ class Transport:
 class Upper:
     """A framing: upper case."""
 
+    fixed = False
+
     def header(self, payload: bytes) -> bytes:
         return payload.upper()
 

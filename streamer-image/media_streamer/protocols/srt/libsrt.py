@@ -1,0 +1,269 @@
+"""The part of libsrt's C interface that is used here (SRT API Functions, 1.4 and newer).
+
+The library is the system's (Debian: libsrt1.5-openssl or libsrt1.5-gnutls); a machine without it
+runs everything but SRT, and says so. Calls release the interpreter lock. All sockets are in live
+mode and do not block.
+"""
+
+import functools
+import logging
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import cffi
+
+log = logging.getLogger(__name__)
+
+NAMES = ("libsrt.so.1.5", "libsrt-gnutls.so.1.5", "libsrt.so.1.4", "libsrt-gnutls.so.1.4")
+PAYLOAD_BYTES = 1316
+"""Seven packets of a transport stream: what a live message carries."""
+MAX_MESSAGE_BYTES = 1456
+IN, OUT, ERR = 0x1, 0x4, 0x8
+ASYNC_SEND, ASYNC_RECEIVE = 6001, 6002
+REJECT_BASE = 1000
+"""Codes from here on are the application's, by HTTP's numbers (srt/access_control.h)."""
+_LOG_CRITICAL = 2
+
+_C = """
+typedef int SRTSOCKET;
+typedef struct { SRTSOCKET fd; int events; } SRT_EPOLL_EVENT;
+typedef struct {
+  int64_t msTimeStamp; int64_t pktSentTotal; int64_t pktRecvTotal; int pktSndLossTotal;
+  int pktRcvLossTotal; int pktRetransTotal; int pktSentACKTotal; int pktRecvACKTotal;
+  int pktSentNAKTotal; int pktRecvNAKTotal; int64_t usSndDurationTotal; int pktSndDropTotal;
+  int pktRcvDropTotal; int pktRcvUndecryptTotal; uint64_t byteSentTotal; uint64_t byteRecvTotal;
+  uint64_t byteRcvLossTotal; uint64_t byteRetransTotal; uint64_t byteSndDropTotal;
+  uint64_t byteRcvDropTotal; uint64_t byteRcvUndecryptTotal; int64_t pktSent; int64_t pktRecv;
+  int pktSndLoss; int pktRcvLoss; int pktRetrans; int pktRcvRetrans; int pktSentACK;
+  int pktRecvACK; int pktSentNAK; int pktRecvNAK; double mbpsSendRate; double mbpsRecvRate;
+  int64_t usSndDuration; int pktReorderDistance; double pktRcvAvgBelatedTime;
+  int64_t pktRcvBelated; int pktSndDrop; int pktRcvDrop; int pktRcvUndecrypt; uint64_t byteSent;
+  uint64_t byteRecv; uint64_t byteRcvLoss; uint64_t byteRetrans; uint64_t byteSndDrop;
+  uint64_t byteRcvDrop; uint64_t byteRcvUndecrypt; double usPktSndPeriod; int pktFlowWindow;
+  int pktCongestionWindow; int pktFlightSize; double msRTT; double mbpsBandwidth;
+  char rest[512];
+} SRT_TRACEBSTATS;
+int srt_startup(void);
+uint32_t srt_getversion(void);
+SRTSOCKET srt_create_socket(void);
+int srt_bind(SRTSOCKET u, const void *name, int namelen);
+int srt_bind_acquire(SRTSOCKET u, int sys_udp_sock);
+int srt_listen(SRTSOCKET u, int backlog);
+SRTSOCKET srt_accept(SRTSOCKET u, void *addr, int *addrlen);
+int srt_listen_callback(SRTSOCKET u, int (*hook)(void *, SRTSOCKET, int, const void *,
+                        const char *), void *opaque);
+int srt_connect(SRTSOCKET u, const void *name, int namelen);
+int srt_close(SRTSOCKET u);
+int srt_setsockflag(SRTSOCKET u, int opt, const void *value, int len);
+int srt_getsockflag(SRTSOCKET u, int opt, void *value, int *len);
+int srt_send(SRTSOCKET u, const char *buf, int len);
+int srt_recv(SRTSOCKET u, char *buf, int len);
+int srt_getlasterror(int *errno_loc);
+const char *srt_getlasterror_str(void);
+int srt_epoll_create(void);
+int srt_epoll_add_usock(int eid, SRTSOCKET u, const int *events);
+int srt_epoll_remove_usock(int eid, SRTSOCKET u);
+int srt_epoll_uwait(int eid, SRT_EPOLL_EVENT *found, int count, int64_t milliseconds);
+int32_t srt_epoll_set(int eid, int32_t flags);
+int srt_epoll_release(int eid);
+int srt_setrejectreason(SRTSOCKET u, int value);
+int srt_getrejectreason(SRTSOCKET u);
+const char *srt_rejectreason_str(int id);
+int srt_bstats(SRTSOCKET u, SRT_TRACEBSTATS *perf, int clear);
+void srt_setloglevel(int level);
+"""
+ffi: Any = cffi.FFI()
+ffi.cdef(_C)
+
+
+class SrtError(OSError):
+    """A call of libsrt failed; the text is for people."""
+
+
+class SrtMissingError(SrtError):
+    """The machine has no libsrt."""
+
+
+@functools.cache
+def library() -> Any:
+    """The loaded library; raises SrtMissingError."""
+    for name in NAMES:
+        try:
+            lib: Any = ffi.dlopen(name)
+        except OSError:
+            continue
+        if lib.srt_startup() < 0:
+            raise SrtMissingError("libsrt does not start")
+        lib.srt_setloglevel(_LOG_CRITICAL)  # what matters is told by return values
+        return lib
+    raise SrtMissingError("libsrt is not installed: apt-get install libsrt1.5-openssl")
+
+
+def version() -> str:
+    """Of the library, such as 1.5.1; raises SrtMissingError."""
+    number = library().srt_getversion()
+    return f"{number >> 16 & 0xFF}.{number >> 8 & 0xFF}.{number & 0xFF}"
+
+
+class Option:
+    """Numbers of SRT_SOCKOPT that are used, with how their values are written."""
+
+    SNDSYN, RCVSYN, LINGER, RCVLATENCY, PEERLATENCY = 1, 2, 7, 43, 44
+    PASSPHRASE, PBKEYLEN, CONNTIMEO, MINVERSION, STREAMID = 26, 27, 36, 45, 46
+    PAYLOADSIZE, ENFORCEDENCRYPTION, PEERIDLETIMEO, IPV6ONLY, TRANSTYPE = 49, 53, 55, 54, 50
+    LATENCY = 23
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Of one connection since it began. Times in ms, rates in bit/s."""
+
+    packets_sent: int
+    packets_received: int
+    lost_by_sender: int
+    lost_by_receiver: int
+    retransmitted: int
+    dropped_by_sender: int
+    dropped_by_receiver: int
+    undecrypted: int
+    bytes_sent: int
+    bytes_received: int
+    rtt: float
+    bandwidth: int
+
+
+def socket_address(host: str, port: int) -> bytes:
+    """`struct sockaddr_in` or `sockaddr_in6` of a numeric address (ip(7), ipv6(7))."""
+    if ":" in host:
+        packed = socket.inet_pton(socket.AF_INET6, host)
+        family = struct.pack("=H", socket.AF_INET6)
+        return family + struct.pack("!HI", port, 0) + packed + struct.pack("=I", 0)
+    packed = socket.inet_aton(host or "0.0.0.0")
+    return struct.pack("=H", socket.AF_INET) + struct.pack("!H", port) + packed + bytes(8)
+
+
+def read_address(data: bytes) -> tuple[str, int]:
+    """Address and port of a `struct sockaddr`; IPv4 ones that are mapped as such."""
+    (family,) = struct.unpack_from("=H", data)
+    (port,) = struct.unpack_from("!H", data, 2)
+    if family == socket.AF_INET6:
+        host = socket.inet_ntop(socket.AF_INET6, data[8:24]).removeprefix("::ffff:")
+        return host, port
+    return socket.inet_ntoa(data[4:8]), port
+
+
+class SrtSocket:
+    """A socket that does not block."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int | None = None) -> None:
+        """A new socket, or an accepted one. Raises SrtError."""
+        if number is None:
+            number = library().srt_create_socket()
+            if number < 0:
+                raise last_error("create")
+        self.number = number
+        self.set_flag(Option.SNDSYN, False)
+        self.set_flag(Option.RCVSYN, False)
+
+    def set_flag(self, option: int, value: int | bool | str) -> None:
+        """Set an option; raises SrtError."""
+        set_option(self.number, option, value)
+
+    def get_text(self, option: int) -> str:
+        """A text option, as the peer sent it: any bytes."""
+        buffer, size = ffi.new("char[]", 1024), ffi.new("int *", 1024)
+        if library().srt_getsockflag(self.number, option, buffer, size) < 0:
+            return ""
+        return bytes(ffi.buffer(buffer, size[0])).decode("utf-8", "surrogateescape")
+
+    def send(self, data: bytes) -> bool:
+        """Send one message; False if there is no room for it now. Raises SrtError."""
+        lib = library()
+        if lib.srt_send(self.number, data, len(data)) >= 0:
+            return True
+        if lib.srt_getlasterror(ffi.NULL) == ASYNC_SEND:
+            return False
+        raise last_error("send")
+
+    def receive(self, buffer: Any) -> bytes | None:
+        """The next message, None if there is none now. Raises SrtError."""
+        lib = library()
+        size = lib.srt_recv(self.number, buffer, len(buffer))
+        if size > 0:
+            return bytes(ffi.buffer(buffer, size))
+        if size == 0 or lib.srt_getlasterror(ffi.NULL) != ASYNC_RECEIVE:
+            raise last_error("receive")
+        return None
+
+    def statistics(self) -> Statistics | None:
+        """Figures, None once the socket is gone."""
+        found = ffi.new("SRT_TRACEBSTATS *")
+        if library().srt_bstats(self.number, found, 0) < 0:
+            return None
+        return Statistics(
+            found.pktSentTotal, found.pktRecvTotal, found.pktSndLossTotal, found.pktRcvLossTotal,
+            found.pktRetransTotal, found.pktSndDropTotal, found.pktRcvDropTotal,
+            found.pktRcvUndecryptTotal, found.byteSentTotal, found.byteRecvTotal,
+            round(found.msRTT, 3), round(found.mbpsBandwidth * 1_000_000),
+        )  # fmt: skip
+
+    def reject_reason(self) -> str:
+        """Why the peer refused, in words."""
+        code = library().srt_getrejectreason(self.number)
+        if code >= REJECT_BASE:
+            return f"refused with {code - REJECT_BASE}"
+        return str(ffi.string(library().srt_rejectreason_str(code)).decode()).lower()
+
+    def close(self) -> None:
+        library().srt_close(self.number)
+
+
+def set_option(number: int, option: int, value: int | bool | str) -> None:
+    """Set an option of a socket by its number; raises SrtError."""
+    if isinstance(value, str):
+        data: Any = value.encode("utf-8", "surrogateescape")
+        size = len(data)
+    elif isinstance(value, bool):
+        data, size = ffi.new("int *", value), 4
+    else:
+        data, size = ffi.new("int *", value), 4
+    if library().srt_setsockflag(number, option, data, size) < 0:
+        raise last_error(f"option {option}")
+
+
+def last_error(what: str) -> SrtError:
+    """What the last call of this thread complains of."""
+    text = ffi.string(library().srt_getlasterror_str()).decode("utf-8", "replace")
+    return SrtError(f"{what}: {text}")
+
+
+Hook = Callable[[int, tuple[str, int], str], int]
+"""Of a listener: number of the new socket, its address, the stream id; 0 accepts, else the code of
+a refusal by HTTP's numbers. Called in a thread of libsrt: it holds all traffic of the port up."""
+
+
+def set_hook(listener: SrtSocket, hook: Hook) -> Any:
+    """Ask `hook` about each connection; the returned handle has to be kept."""
+
+    def call(_: Any, number: int, __: int, address: Any, stream_id: Any) -> int:
+        try:
+            peer = read_address(bytes(ffi.buffer(address, 28)))
+            text = ffi.string(stream_id).decode("utf-8", "surrogateescape") if stream_id else ""
+            code = hook(number, peer, text)
+        except Exception:
+            log.exception("srt: a connection could not be looked at")
+            code = 500
+        if code:
+            library().srt_setrejectreason(number, REJECT_BASE + code)
+            return -1
+        return 0
+
+    handle = ffi.callback("int(void *, SRTSOCKET, int, const void *, const char *)", call)
+    if library().srt_listen_callback(listener.number, handle, ffi.NULL) < 0:
+        raise last_error("hook")
+    return handle
