@@ -5,6 +5,7 @@ How many examples a property test tries is the profile's business (HYPOTHESIS_PR
 test's: `default` for every commit, `long` for `make test-long`.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 
@@ -18,6 +19,8 @@ settings.register_profile(
 settings.register_profile("long", settings.get_profile("default"), max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+OF_PROGRAMS = (logging.StreamHandler, logging.FileHandler)
+"""Not those of pytest, which come and go between the phases of a test."""
 KUBERNETES = ("cluster", "api_server")
 """Fixtures that need the programs of Kubernetes; each is one for all tests of a run."""
 
@@ -39,6 +42,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = kept
+
+
+@pytest.fixture(autouse=True)
+def ordinary_log() -> Iterator[None]:
+    """A program's `main` that a test calls sets the log up; later tests are not to write to it."""
+    root = logging.getLogger()
+    handlers, level = set(root.handlers), root.level
+    yield
+    root.setLevel(level)
+    for one in set(root.handlers) - handlers:
+        if type(one) in OF_PROGRAMS:
+            root.removeHandler(one)
 
 
 @pytest.fixture(autouse=True)

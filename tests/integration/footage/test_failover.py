@@ -97,8 +97,8 @@ class HlsViewer:
     ("playlist", "change"),
     [
         ("index.m3u8", "size"),
-        ("index.m3u8", "codec"),
-        ("index.fmp4.m3u8", "codec"),
+        pytest.param("index.m3u8", "codec", marks=pytest.mark.long),
+        pytest.param("index.fmp4.m3u8", "codec", marks=pytest.mark.long),
         ("index.ll.m3u8", "codec"),
     ],
 )

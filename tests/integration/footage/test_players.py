@@ -17,7 +17,7 @@ from .conftest import FilmStreamer
 
 PROTOCOLS = ("hls", "ts", "rtmp")
 NOBODY = "nobody"
-HLS_SECONDS = 20
+HLS_SECONDS = 14
 
 
 def address(streamer: FilmStreamer, protocol: str) -> str:

@@ -118,7 +118,9 @@ def _entered(streamer: FilmStreamer, path: str) -> contextlib.ExitStack:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("path", ["good/mpegts", "good.flv", "rtmp"])
+@pytest.mark.parametrize(
+    "path", ["good/mpegts", pytest.param("good.flv", marks=pytest.mark.long), "rtmp"]
+)
 async def test_viewers_that_stop_reading(showing: FilmStreamer, path: str) -> None:
     """Bounded while they are there, free when they are gone, and others see nothing of it."""
     await as_before(showing, 10_000, 2**40)
@@ -136,6 +138,7 @@ async def test_viewers_that_stop_reading(showing: FilmStreamer, path: str) -> No
     await as_before(showing, files, resident)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 async def test_clients_that_say_nothing(showing: FilmStreamer) -> None:
     """Thousands of sockets without a word, or with half a one, are closed by the server."""

@@ -5,7 +5,6 @@ import contextlib
 import importlib.metadata
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -41,9 +40,12 @@ from media_streamer.wire.media import (
 )
 from media_streamer.wire.peer import Peer
 
+from tests.support.forked import ForkServer
 from tests.support.ports import free_port
+from tests.support.process import Process
 
 Json = dict[str, Any]
+PROGRAM = "media_streamer.media.worker"
 Kind = TypeVar("Kind")
 
 
@@ -79,29 +81,24 @@ class Egress:
 class Worker:
     """A running worker process seen from outside."""
 
-    def __init__(self, runtime: Path) -> None:
+    def __init__(self, runtime: Path, programs: ForkServer) -> None:
         self.runtime = runtime
+        self._programs = programs
         self.stats: dict[str, Json] = {}
         self.events: list[StreamEvent] = []
         self.notices: list[Recycle] = []
         self.heartbeats = 0
-        self.log = ""
         self.peer: Peer
-        self.process: asyncio.subprocess.Process
+        self.process: Process
         self.vods: dict[str, list[str]] = {}
         self._connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._egress = Egress()
         self._media: Channel[FromEgress, FromMedia] | None = None
-        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         self._server = await wire.listen(self.runtime / "control.sock", self._control)
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "media_streamer.media.worker",
-            "--runtime", str(self.runtime), "--id", "0",
-            stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        self._tasks.append(asyncio.create_task(self._read_log()))
+        options = ("--runtime", str(self.runtime), "--id", "0")
+        self.process = self._programs.start(PROGRAM, *options, log=self.runtime / "log")
         await asyncio.wait_for(asyncio.shield(self._connected), 20)
 
     async def stop(self) -> int:
@@ -118,7 +115,6 @@ class Worker:
             if self._media:
                 await self._media.close()
             self._server.close()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
         return status
 
     def _control(self) -> wire.AnyChannel:
@@ -140,10 +136,9 @@ class Worker:
         peer.channel = wire.Channel(SUPERVISOR_SIDE, peer)
         return peer.channel
 
-    async def _read_log(self) -> None:
-        assert self.process.stderr is not None
-        while line := await self.process.stderr.readline():
-            self.log += line.decode(errors="replace")
+    @property
+    def log(self) -> str:
+        return (self.runtime / "log").read_text(errors="replace")
 
     async def apply(self, name: str, *inputs: str | Json, **options: Any) -> None:
         listed = [{"url": item} if isinstance(item, str) else item for item in inputs]
@@ -197,10 +192,17 @@ def runtime() -> Iterator[Path]:
         yield Path(directory)
 
 
+@pytest.fixture(scope="session")
+def media_programs() -> Iterator[ForkServer]:
+    server = ForkServer(PROGRAM)
+    yield server
+    server.close()
+
+
 @pytest.fixture
-async def worker(runtime: Path) -> AsyncIterator[Worker]:
+async def worker(runtime: Path, media_programs: ForkServer) -> AsyncIterator[Worker]:
     """A running worker without streams."""
-    started = Worker(runtime)
+    started = Worker(runtime, media_programs)
     await started.start()
     try:
         yield started
