@@ -12,6 +12,7 @@ from viewers import SegmentViewer
 pytestmark = pytest.mark.timeout(400)
 
 SEGMENT_MS = 1000
+CONTROL_PLANE = ["operator", "central", "postgresql"]
 # A viewer's pause when nothing is wrong: a segment's length, and the polls of the viewer.
 USUAL_GAP_S = 6.0
 
@@ -49,7 +50,10 @@ def test_killed_pod_plays_again(
 
 @pytest.mark.parametrize(
     "parts",
-    [["operator"], ["central"], ["postgresql"], ["operator", "central", "postgresql"]],
+    [
+        *(pytest.param([one], marks=pytest.mark.long) for one in CONTROL_PLANE),
+        CONTROL_PLANE,
+    ],
     ids="+".join,
 )
 def test_stream_goes_on_without(installation: Installation, parts: list[str]) -> None:
@@ -69,6 +73,7 @@ def test_stream_goes_on_without(installation: Installation, parts: list[str]) ->
     assert installation.call("DELETE", f"streams/{name}")[0] == 204
 
 
+@pytest.mark.long
 def test_history_is_kept_over_a_restart_of_the_database(installation: Installation) -> None:
     watched(installation, "history")
 
@@ -83,6 +88,7 @@ def test_history_is_kept_over_a_restart_of_the_database(installation: Installati
     wait_until(lambda: events() >= before, "the events are still there", 60, 1.0)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(500)
 def test_streams_of_a_dead_node_run_elsewhere(
     cluster: Cluster, installation: Installation, record_property: pytest.RecordProperty
@@ -109,7 +115,7 @@ def test_streams_of_a_dead_node_run_elsewhere(
         installation.wait_reason("stream", "meanwhile", "Running", timeout=120)
     finally:
         cluster.start_node(node)
-    for part in ("operator", "central", "postgresql", "streamer"):
+    for part in (*CONTROL_PLANE, "streamer"):
         installation.wait_ready(part)
 
 

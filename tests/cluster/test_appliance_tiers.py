@@ -77,6 +77,7 @@ def test_cache_keeps_a_segment_from_its_fourth_request(installation: Installatio
     installation.delete("cache", "edge")
 
 
+@pytest.mark.long
 def test_cache_keeps_its_files_on_the_users_volume(installation: Installation) -> None:
     claim = {
         "apiVersion": "v1",
@@ -114,6 +115,7 @@ def answered_from(url: str) -> list[str]:
     return sources
 
 
+@pytest.mark.long
 def test_server_outside_the_cluster(installation: Installation, images: dict[str, str]) -> None:
     """A pod that no Streamer made stands for a machine elsewhere."""
     key = {"secretKeyRef": {"name": "media-central", "key": "cluster-key"}}
@@ -158,6 +160,7 @@ def test_server_outside_the_cluster(installation: Installation, images: dict[str
     installation.delete("streamer", "studio")
 
 
+@pytest.mark.long
 def test_manifest_of_the_vendor_applies_unchanged(
     installation: Installation, images: dict[str, str]
 ) -> None:
@@ -217,6 +220,7 @@ def test_manifest_of_the_vendor_applies_unchanged(
     installation.delete("streamer", "vendor")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "spec", "has_rtmp"),
     [
@@ -247,6 +251,7 @@ def test_every_url_that_is_told_plays(
     installation.delete("streamer", name)
 
 
+@pytest.mark.long
 def test_image_that_does_not_exist_is_named(
     installation: Installation, images: dict[str, str]
 ) -> None:
@@ -267,6 +272,7 @@ def test_image_that_does_not_exist_is_named(
     installation.delete("streamer", "broken")
 
 
+@pytest.mark.long
 def test_streams_outlive_their_streamer(installation: Installation) -> None:
     installation.apply(
         fake_stream("anywhere"),  # which the default pool is made for

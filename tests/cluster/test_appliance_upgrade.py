@@ -123,6 +123,7 @@ def test_changed_spec_under_viewers(
         check(viewers, record_property)
 
 
+@pytest.mark.long
 def test_new_image_under_viewers(
     installation: Installation,
     next_image: str,
@@ -139,6 +140,7 @@ def test_new_image_under_viewers(
         assert container["image"].endswith(next_image)
 
 
+@pytest.mark.long
 def test_image_that_cannot_be_pulled_leaves_the_old_pods(
     installation: Installation,
     images: dict[str, str],

@@ -70,6 +70,7 @@ def test_refusals_say_what_is_wrong(
         installation.apply(resource(kind, "refused", spec))
 
 
+@pytest.mark.long
 def test_two_operators_do_not_write_twice(installation: Installation) -> None:
     installation.kubectl("scale", "deployment", "media-operator", "--replicas=2")
     wait_until(lambda: len(installation.pods("operator")) == 2, "two operators", 60)

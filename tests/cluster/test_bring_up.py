@@ -12,7 +12,7 @@ import pytest
 from local_cluster import Cluster, ClusterError, LocalCluster, wait_until
 from local_cluster.images import PYTHON_BASE
 
-pytestmark = pytest.mark.usefixtures("local")
+pytestmark = [pytest.mark.usefixtures("local"), pytest.mark.long]
 
 WEB_PORT = 8000
 HOST_PORT = 18080

@@ -10,6 +10,8 @@ import pytest
 from local_cluster import Cluster, ClusterError, wait_until
 from local_cluster.images import POSTGRES
 
+pytestmark = pytest.mark.long
+
 PASSWORD = "not-a-secret"
 
 
