@@ -8,6 +8,7 @@ Nothing is run twice: a test that fails now and then is a defect, of the test or
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
@@ -69,14 +70,19 @@ class Build:
             )
 
     def finish(self) -> float:
-        """Make what is left at full speed; the seconds that took."""
-        if self._process is None:
-            return 0.0
+        """Let it make what is left at full speed; the seconds that took."""
         began = time.monotonic()
-        if self._process.poll() is None:
-            self.stop()  # what it has made so far is in the caches, Go's and Docker's
-            subprocess.run(BUILD, cwd=BUILD_FOLDER, check=False)
+        while self._process is not None and self._process.poll() is None:
+            self._hurry(self._process.pid)
+            time.sleep(1)
         return time.monotonic() - began
+
+    def _hurry(self, session: int) -> None:
+        """Its processes get their share of the CPU; a scheduling class is a thread's."""
+        for task in Path("/proc").glob("[0-9]*/task/[0-9]*"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                if os.getsid(int(task.parts[2])) == session:
+                    os.sched_setscheduler(int(task.name), os.SCHED_OTHER, os.sched_param(0))
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:

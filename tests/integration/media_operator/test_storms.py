@@ -166,6 +166,7 @@ def says(stream: dict[str, Any], type_: str) -> str:
     return next((c["status"] for c in conditions if c["type"] == type_), "")
 
 
+@pytest.mark.long
 async def test_two_operators_in_a_storm(
     start: Callable[[str], Any], proxy: ChaosProxy, cluster: Cluster
 ) -> None:
