@@ -50,18 +50,24 @@ def json_answer(
     data: Any, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> web.Response:
     """JSON of any value, compact, ended by a newline."""
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False) + "\n"
+    body = json_bytes(data)
     response = web.Response(
-        # Names of the request may hold what is no character: never a failed answer for that.
-        body=text.encode(errors="replace"),
+        body=body,
         status=status,
         headers=headers,
         content_type="application/json",
         charset="utf-8",
     )
-    if len(text) >= GZIP_FROM_BYTES:
+    if len(body) >= GZIP_FROM_BYTES:
         response.enable_compression()
     return response
+
+
+def json_bytes(data: Any) -> bytes:
+    """JSON of any value, compact, ended by a newline."""
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False) + "\n"
+    # Names of the request may hold what is no character: never a failed answer for that.
+    return text.encode(errors="replace")
 
 
 def metrics_answer(

@@ -16,7 +16,7 @@ from media_rest.query import QueryError, parse_query
 from media_rest.route import Route
 
 from media_central.models import PLACEMENT_FIELDS, CentralStream
-from media_central.rest.answers import json_answer
+from media_central.rest.answers import json_answer, json_bytes
 from media_central.rest.context import Context, context
 from media_central.rest.pages import run_paged
 from media_central.store.port import Kind, Record
@@ -43,7 +43,10 @@ async def must_run(request: web.Request) -> web.StreamResponse:
                 records.append(record)
         elif _keeps_copy(record, host.key):
             records += _restreamed(ctx, record, records_too=True)
-    return _answer(request, records)
+    question = host.key, request.query_string
+    return ctx.backend_answers.answer(
+        request, question, records, lambda: json_bytes(_build(request, records)), HEADERS
+    )
 
 
 async def still_allowed(request: web.Request) -> web.StreamResponse:
@@ -137,6 +140,10 @@ def streamer_config(record: Record) -> JsonObject:
 
 
 def _answer(request: web.Request, records: Iterable[Record]) -> web.Response:
+    return json_answer(_build(request, records), headers=HEADERS)
+
+
+def _build(request: web.Request, records: Iterable[Record]) -> JsonObject:
     query = parse_query(
         request.query.items(), CentralStream, OWN_PARAMETERS, default_limit=PAGE_LIMIT
     )
@@ -151,7 +158,7 @@ def _answer(request: web.Request, records: Iterable[Record]) -> web.Response:
         lambda config: streamer_config(by_name[config["name"]]),
     )
     answer["config_external_reconciliation_interval"] = round(interval * 1000)
-    return json_answer(answer, headers=HEADERS)
+    return answer
 
 
 def _streamer(request: web.Request) -> Record:

@@ -10,6 +10,7 @@ from media_central.access import Keys, Tokens
 from media_central.history.store import History
 from media_central.layouter import Layouter
 from media_central.models.tokens import StoredToken
+from media_central.rest.tagged import TaggedAnswers
 from media_central.settings import Settings
 from media_central.store.port import Kind, Record, ResourceStore
 from media_central.streamers.fleet import Fleet
@@ -35,6 +36,7 @@ class Context:
     """Who places streams; None where nobody does, or the operator."""
     run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     guesses: GuessLimiter = field(default_factory=GuessLimiter)
+    backend_answers: TaggedAnswers = field(default_factory=TaggedAnswers)
     token_book: "TokenBook" = field(init=False)
 
     def __post_init__(self) -> None:

@@ -5,7 +5,8 @@ Sources, the earlier wins a name: the configuration file (`config`), the configu
 
 Invariants: a `Stream` object lives as long as its name is known under any configuration, so its
 statistics survive a reload; `Changes` names only what differs, and nothing else is touched. A
-stream's `config` is what applies (template merged in), `saved` what somebody wrote.
+stream's `config` is what applies (template merged in), `saved` what somebody wrote. What stays as
+it was costs a comparison: one name more is one stream made, however many there are.
 """
 
 import time
@@ -41,6 +42,8 @@ class Stream:
     """Monotonic seconds; None while no input is being opened."""
     used_at: float = field(default_factory=time.monotonic)
     """Last request for it, monotonic seconds: an unused dynamic stream goes."""
+    inherited: JsonObject | None = None
+    """Keys of the template that `config` was made with; None without one."""
     _effective: JsonObject | None = None
     _redacted: JsonObject | None = None
 
@@ -58,9 +61,10 @@ class Stream:
             self._redacted = redact({**self.effective, "config_on_disk": self.saved})
         return self._redacted
 
-    def configure(self, saved: JsonObject, config: StreamConfig, problem: str) -> None:
-        """Take a new configuration."""
-        self.saved, self.config, self.problem = saved, config, problem
+    def configure(self, new: "Stream") -> None:
+        """Take the configuration of another one."""
+        self.saved, self.config, self.problem = new.saved, new.config, new.problem
+        self.inherited = new.inherited
         self._effective = self._redacted = None
 
 
@@ -102,12 +106,14 @@ class Catalog:
         self.streams: dict[str, Stream] = {}
         self._templates: dict[str, TemplateConfig] = {}
         self._template_keys: dict[str, JsonObject] = {}
+        self._own: dict[str, JsonObject] = {}
         self._external: dict[str, JsonObject] = {}
         self._user: dict[str, str] = {}
 
     def set_config(self, config: ServerConfig) -> Changes:
         """A new configuration file; returns what it changes."""
         self.config = config
+        self._own = {stream.name: stream.explicit() for stream in config.streams}
         self._templates = {template.name: template for template in config.templates}
         self._template_keys = {name: item.explicit() for name, item in self._templates.items()}
         self._user = {
@@ -115,17 +121,16 @@ class Catalog:
             for name in self._user
             if (template := self._template_of(name)) is not None
         }
-        return self._rebuild()
+        return self._settle(self._all_names())
 
-    def set_external(self, streams: Iterable[StreamConfig]) -> Changes:
-        """The whole answer of the configuration backend; returns what it changes."""
-        self._external = {stream.name: stream.explicit() for stream in streams}
-        return self._rebuild()
-
-    def add_external(self, streams: Iterable[StreamConfig]) -> Changes:
-        """Streams that the backend gave for names asked for."""
-        self._external.update({stream.name: stream.explicit() for stream in streams})
-        return self._rebuild()
+    def change_external(
+        self, given: Iterable[StreamConfig] = (), gone: Iterable[str] = ()
+    ) -> Changes:
+        """Streams that the configuration backend gives now, and names that it gives no longer."""
+        put = {stream.name: stream.explicit() for stream in given}
+        dropped = [name for name in gone if self._external.pop(name, None) is not None]
+        self._external.update(put)
+        return self._settle([*dropped, *put])
 
     @property
     def external_names(self) -> frozenset[str]:
@@ -167,42 +172,55 @@ class Catalog:
                     best = (len(prefix), template.name)
         return best[1] if best else None
 
-    def _rebuild(self) -> Changes:
-        wanted: dict[str, tuple[NamedBy, JsonObject]] = {}
-        for config in self.config.streams:
-            wanted[config.name] = ("config", config.explicit())
-        for name, saved in self._external.items():
-            wanted.setdefault(name, ("external", saved))
-        for name, template in self._user.items():
-            wanted.setdefault(name, ("user", {"name": name, "template": template}))
-        self._user = {name: t for name, t in self._user.items() if wanted[name][0] == "user"}
-        removed = frozenset(self.streams) - frozenset(wanted)
-        for name in removed:
-            del self.streams[name]
-        added, changed = set(), set()
-        for name, (named_by, saved) in wanted.items():
-            old = self.streams.get(name)
+    def _all_names(self) -> set[str]:
+        return {*self.streams, *self._own, *self._external, *self._user}
+
+    def _wish(self, name: str) -> tuple[NamedBy, JsonObject] | None:
+        """Who wins the name, and what is wanted of it."""
+        if (saved := self._own.get(name)) is not None:
+            return "config", saved
+        if (saved := self._external.get(name)) is not None:
+            return "external", saved
+        if (template := self._user.get(name)) is not None:
+            return "user", {"name": name, "template": template}
+        return None
+
+    def _settle(self, names: Iterable[str]) -> Changes:
+        """Bring the streams of these names in step with what is wanted."""
+        added, removed, changed = set(), set(), set()
+        for name in names:
+            wish, old = self._wish(name), self.streams.get(name)
+            if wish is None:
+                if old is not None:
+                    del self.streams[name]
+                    removed.add(name)
+                continue
+            named_by, saved = wish
+            if named_by != "user":
+                self._user.pop(name, None)
             if old is None:
                 self.streams[name] = self._make(name, named_by, saved)
                 added.add(name)
             elif self._update(old, named_by, saved):
                 changed.add(name)
-        return Changes(frozenset(added), removed, frozenset(changed))
+        return Changes(frozenset(added), frozenset(removed), frozenset(changed))
 
     def _update(self, stream: Stream, named_by: NamedBy, saved: JsonObject) -> bool:
         """Bring a stream in step; True if what applies to it differs from before."""
         stream.named_by = named_by
-        template = saved.get("template")
-        if stream.saved == saved and template is None and stream.config.template is None:
+        if stream.saved == saved and stream.inherited == self._template_of_saved(saved):
             return False
         new = self._make(stream.name, named_by, saved)
         same = new.config == stream.config and new.problem == stream.problem
-        stream.configure(saved, new.config, new.problem)
+        stream.configure(new)
         return not same
 
+    def _template_of_saved(self, saved: JsonObject) -> JsonObject | None:
+        name = saved.get("template")
+        return self._template_keys.get(str(name)) if name else None
+
     def _make(self, name: str, named_by: NamedBy, saved: JsonObject) -> Stream:
-        template_name = saved.get("template")
-        template = self._template_keys.get(str(template_name)) if template_name else None
+        template_name, template = saved.get("template"), self._template_of_saved(saved)
         problem = ""
         if template_name and template is None:
             problem = f"there is no template {template_name!r}: declare it or remove `template`"
@@ -212,4 +230,4 @@ class Catalog:
             first = error.errors(include_url=False, include_input=False)[0]
             problem = f"the template makes no valid stream: {first['msg']}"
             config = StreamConfig(name=name, disabled=True)
-        return Stream(name, named_by, saved, config, problem=problem)
+        return Stream(name, named_by, saved, config, problem=problem, inherited=template)

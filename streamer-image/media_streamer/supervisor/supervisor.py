@@ -24,12 +24,13 @@ from media_streamer.outgoing.connector import guarded_connector
 from media_streamer.supervisor.access import AccessControl
 from media_streamer.supervisor.auth.http_backend import HttpBackend
 from media_streamer.supervisor.catalog import Changes, Stream
+from media_streamer.supervisor.config_backend import ConfigBackend
 from media_streamer.supervisor.configuration import Configuration, config_error
 from media_streamer.supervisor.control import Connection, ControlServer
 from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.events.bus import EventBus
 from media_streamer.supervisor.events.fields import session_fields, stream_fields
-from media_streamer.supervisor.external import ConfigBackend, ExternalConfig, forget_state
+from media_streamer.supervisor.external import ExternalConfig, forget_state
 from media_streamer.supervisor.listeners import listener_specs, port_of, probe
 from media_streamer.supervisor.processes import (
     ProcessPool,
@@ -360,7 +361,8 @@ class Supervisor:
         if url is None:
             self.external, self._external_task = None, None
             self.streams.find_outside = None
-            self.streams.apply(self.streams.catalog.set_external(()))
+            catalog = self.streams.catalog
+            self.streams.apply(catalog.change_external(gone=catalog.external_names))
             forget_state(state_file)
             return
         host = self.configuration.current.hostname or self.settings.hostname

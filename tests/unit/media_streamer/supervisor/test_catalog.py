@@ -59,13 +59,34 @@ def test_an_unknown_template_is_a_problem_and_not_a_crash() -> None:
 def test_the_file_wins_over_the_backend() -> None:
     catalog = Catalog()
     catalog.set_config(server(streams=[{"name": "a", "title": "file"}]))
-    changes = catalog.set_external(
+    changes = catalog.change_external(
         [StreamConfig(name="a", title="backend"), StreamConfig(name="b")]
     )
     assert changes.added == {"b"}
     assert catalog.streams["a"].config.title == "file"
     assert catalog.streams["b"].named_by == "external"
-    assert catalog.set_external([]).removed == {"b"}
+    assert catalog.change_external([StreamConfig(name="b", title="x")]).changed == {"b"}
+    assert not catalog.change_external([StreamConfig(name="b", title="x")])
+    assert catalog.change_external(gone=["a", "b", "c"]).removed == {"b"}
+    assert catalog.streams["a"].config.title == "file"
+
+
+def test_a_name_more_touches_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = Catalog()
+    streams = [{"name": f"s{n}", "template": "t"} for n in range(100)]
+    config = server(streams=streams, templates=[{"name": "t", "prefixes": ["live"]}])
+    catalog.set_config(config)
+    made: list[str] = []
+    make = module.inherit
+    monkeypatch.setattr(
+        module,
+        "inherit",
+        lambda saved, template: made.append(saved["name"]) or make(saved, template),
+    )
+    catalog.change_external([StreamConfig(name="b")])
+    catalog.add_user("live/x")
+    assert not catalog.set_config(config), "what stays is compared, not made again"
+    assert made == ["b", "live/x"]
 
 
 def test_dynamic_streams_come_from_the_longest_prefix() -> None:

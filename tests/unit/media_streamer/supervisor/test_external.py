@@ -9,12 +9,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from media_streamer.supervisor import config_backend
 from media_streamer.supervisor.catalog import Catalog, Changes
-from media_streamer.supervisor.external import (
-    ConfigBackend,
-    ExternalConfig,
-    base_and_authorization,
-)
+from media_streamer.supervisor.config_backend import ConfigBackend, base_and_authorization
+from media_streamer.supervisor.external import ExternalConfig
 
 
 class Backend:
@@ -26,6 +24,9 @@ class Backend:
         self.headers: dict[str, str] = {"X-Config-Server-Separate-Endpoints": "true"}
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.raw: tuple[int, str] | None = None
+        self.tagged = False
+        self.refuse_names = False
+        self.not_modified = 0
 
     async def answer(self, request: web.Request) -> web.Response:
         self.requests.append((request.match_info["what"], dict(request.query)))
@@ -33,15 +34,23 @@ class Backend:
         if self.raw is not None:
             return web.Response(status=self.raw[0], text=self.raw[1])
         if names := request.query.get("name"):
+            if self.refuse_names:
+                return web.Response(status=500)
             found = [self.hidden[name] for name in names.split(",") if name in self.hidden]
-            return self._page(found, None)
+            return self._page(request, found, None)
         start = int(request.query.get("cursor", "0"))
         more = str(start + 2) if start + 2 < len(self.listed) else None
-        return self._page(self.listed[start : start + 2], more)
+        return self._page(request, self.listed[start : start + 2], more)
 
-    def _page(self, streams: list[Any], following: str | None) -> web.Response:
-        text = json.dumps({"streams": streams, "next": following})
-        return web.Response(text=text, content_type="application/json", headers=self.headers)
+    def _page(self, request: web.Request, streams: list[Any], more: str | None) -> web.Response:
+        text = json.dumps({"streams": streams, "next": more})
+        headers = dict(self.headers)
+        if self.tagged:
+            headers["ETag"] = f'"{hash(text)}"'
+            if request.headers.get("If-None-Match") == headers["ETag"]:
+                self.not_modified += 1
+                return web.Response(status=304, headers=headers)
+        return web.Response(text=text, content_type="application/json", headers=headers)
 
 
 class World:
@@ -131,6 +140,61 @@ async def test_one_wrong_stream_costs_that_stream_only(world: World, backend: Ba
     assert world.external.status is not None
     assert world.external.status["reason"] == "validation_error"
     assert "PASS" not in json.dumps(world.external.status)
+
+
+@pytest.mark.parametrize("tagged", [True, False])
+async def test_a_list_that_is_the_same_is_not_read_again(
+    world: World, backend: Backend, tagged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.tagged = tagged
+    backend.listed = streams("a", "b", "c")
+    await world.external.refresh()
+    read: list[Any] = []
+    validate = config_backend.StreamConfig.model_validate
+    monkeypatch.setattr(
+        config_backend.StreamConfig,
+        "model_validate",
+        lambda item: read.append(item) or validate(item),
+    )
+    world.changes.clear()
+    saved = world.state.stat().st_mtime_ns
+    for _ in range(3):
+        assert await world.external.refresh()
+    assert (read, world.changes) == ([], [])
+    assert world.state.stat().st_mtime_ns == saved
+    assert backend.not_modified == (6 if tagged else 0)
+    backend.listed[1]["title"] = "new"
+    await world.external.refresh()
+    assert {item["name"] for item in read} == {"b"}, "only what differs is read"
+    assert world.changes == [Changes(changed=frozenset({"b"}))]
+    world.state.unlink()
+    restarted, again = world.start()
+    await again.restore()
+    assert not restarted.streams
+    assert await again.refresh()
+    assert set(restarted.streams) == {"a", "b", "c"}
+
+
+async def test_a_list_that_is_the_same_is_used_after_a_failure_between(
+    world: World, backend: Backend
+) -> None:
+    backend.tagged = True
+    backend.listed = streams("a", "b")
+    await world.external.refresh()
+    backend.listed = streams("a", "c")
+    backend.hidden = {"b": streams("b")[0]}
+    world.in_use.add("b")
+    backend.refuse_names = True
+    assert not await world.external.refresh(), "the list came, the question about b did not"
+    assert set(world.catalog.streams) == {"a", "b"}
+    backend.refuse_names = False
+    assert await world.external.refresh()
+    assert set(world.catalog.streams) == {"a", "b", "c"}
+
+
+async def test_a_304_that_nobody_asked_for_is_no_answer(world: World, backend: Backend) -> None:
+    backend.raw = (304, "")
+    assert not await world.external.refresh()
 
 
 async def test_dynamic_streams(world: World, backend: Backend) -> None:
