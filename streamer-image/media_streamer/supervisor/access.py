@@ -107,6 +107,12 @@ class AccessControl:
         # The wait above may have let a request of the same session in.
         session = session or self._existing(stream, request, key)
         if session is None:
+            # Others were let in meanwhile: what is counted and what is opened must be one step.
+            if (
+                not relay
+                and (refused := self._check_limits(stream, request, token, verdict)) is not None
+            ):
+                return refused
             session = self._open(stream, request, token, key, verdict, relay)
         socket, epoch = place
         config = delivery_config(stream, self._streams.config)

@@ -30,6 +30,7 @@ class Streams:
     def __init__(self) -> None:
         self.catalog = Catalog()
         self.running = True
+        self.delay = 0.0
 
     @property
     def config(self) -> ServerConfig:
@@ -39,6 +40,7 @@ class Streams:
         return self.catalog.streams.get(name)
 
     async def where(self, stream: Stream) -> tuple[str, int] | None:
+        await asyncio.sleep(self.delay)
         return ("/run/media-0.sock", 1) if self.running else None
 
 
@@ -240,6 +242,29 @@ async def test_limits(world: World) -> None:
     assert isinstance(await world.ask(token="4"), Granted)
     assert (await world.ask(token="5")).code == "too_many_sessions"
     assert isinstance(await world.ask(token="1"), Granted), "an open session is not counted again"
+
+
+async def test_many_at_once_do_not_get_past_the_limits(world: World) -> None:
+    world.configure({}, max_sessions=2)
+    world.streams.delay = 0.05
+    asked = [world.ask(proto="flv", ip=f"10.0.1.{n}") for n in range(50)]
+    answers = await asyncio.gather(*asked)
+    assert sum(isinstance(answer, Granted) for answer in answers) == 2
+    assert {a.code for a in answers if not isinstance(a, Granted)} == {"too_many_sessions"}
+    assert world.sessions.clients == 2
+    world.configure({"on_play": {"url": world.url, "max_sessions": 3}})
+    world.backend.headers = {"X-UserId": "u"}
+    asked = [world.ask(proto="tshttp", token="t", ip=f"10.0.2.{n}") for n in range(50)]
+    answers = await asyncio.gather(*asked)
+    assert sum(isinstance(answer, Granted) for answer in answers) == 3
+    assert {a.code for a in answers if not isinstance(a, Granted)} == {"user_sessions_limit"}
+
+
+async def test_requests_of_one_viewer_that_come_together_take_one_place(world: World) -> None:
+    world.configure({}, max_sessions=1)
+    world.streams.delay = 0.05
+    answers = await asyncio.gather(*(world.ask(token="t") for _ in range(10)))
+    assert len({answer.session_id for answer in answers}) == 1
 
 
 async def test_token_rules(world: World) -> None:
