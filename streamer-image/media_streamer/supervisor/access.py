@@ -49,7 +49,7 @@ class Streams(Protocol):
     @property
     def catalog(self) -> Catalog: ...
 
-    async def find(self, name: str, kind: str) -> Stream | None:
+    async def find(self, name: str, kind: str, ip: str = "") -> Stream | None:
         """The stream, made from a template or fetched from the backend if need be."""
 
     async def where(self, stream: Stream) -> tuple[str, int] | None:
@@ -79,7 +79,7 @@ class AccessControl:
         """What the egress worker is told."""
         if not request.name or len(request.name) > MAX_NAME_LENGTH:
             return Refusal(404, "stream_not_found", "There is no such stream")
-        stream = await self._streams.find(request.name, request.kind)
+        stream = await self._streams.find(request.name, request.kind, request.ip)
         if stream is None:
             return Refusal(404, "stream_not_found", f"There is no stream {request.name!r}")
         stream.used_at = time.monotonic()

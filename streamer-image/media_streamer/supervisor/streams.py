@@ -20,6 +20,7 @@ from media_streamer.supervisor.commands import command
 from media_streamer.supervisor.control import Connection
 from media_streamer.supervisor.directory import Directory
 from media_streamer.supervisor.media_workers import MediaWorkers
+from media_streamer.supervisor.name_quota import NameQuota
 from media_streamer.supervisor.quarantine import OPENING_SECONDS, Quarantine
 from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
 from media_streamer.wire.channel import ChannelClosed
@@ -64,6 +65,7 @@ class StreamControl:
         self.catalog = Catalog()
         self.directory = Directory()
         self.quarantine = Quarantine()
+        self._quota = NameQuota()
         self.media = MediaWorkers(self._payload, self._refused)
         self._regular = [str(number) for number in range(settings.media_workers)]
         self._worker_came = asyncio.Event()
@@ -105,8 +107,11 @@ class StreamControl:
     def config(self) -> ServerConfig:
         return self.catalog.config
 
-    async def find(self, name: str, kind: str) -> Stream | None:
-        """A known stream, one made from a template, or one that the backend knows."""
+    async def find(self, name: str, kind: str, ip: str = "") -> Stream | None:
+        """A known stream, one made from a template, or one that the backend knows.
+
+        `ip` is the address that asks; each may make a number of names only.
+        """
         stream = self.catalog.streams.get(name)
         if stream is not None:
             return stream
@@ -115,8 +120,17 @@ class StreamControl:
         if template is not None and (
             kind == "publish" or any(item.scheme != "publish" for item in template.inputs)
         ):
+            if not self._quota.allows(ip, template.name):
+                log.warning(
+                    "stream %s: not made from template %s: %s has made too many already",
+                    name,
+                    template.name,
+                    ip,
+                )
+                return None
             try:
                 self.apply(self.catalog.add_user(name))
+                self._quota.made(name, ip, template.name)
             except (CatalogFull, ValueError) as error:
                 log.warning("stream %s: not made from its template: %s", name, error)
                 return None
@@ -173,6 +187,7 @@ class StreamControl:
         """Bring the workers in step with changes of the catalog."""
         if not changes:
             return
+        self._quota.gone(changes.removed)
         self.quarantine.forget(changes.removed | changes.changed)
         self.reconcile(changes.removed | changes.changed | changes.added)
         for name in changes.changed:

@@ -36,7 +36,7 @@ class Streams:
     def config(self) -> ServerConfig:
         return self.catalog.config
 
-    async def find(self, name: str, kind: str) -> Stream | None:
+    async def find(self, name: str, kind: str, ip: str = "") -> Stream | None:
         return self.catalog.streams.get(name)
 
     async def where(self, stream: Stream) -> tuple[str, int] | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from media_api.server import ServerConfig
+from media_streamer.supervisor import name_quota
 from media_streamer.supervisor.control import Connection, ControlServer
 from media_streamer.supervisor.quarantine import TRIAL_SECONDS
 from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
@@ -257,6 +258,30 @@ async def test_a_viewer_makes_no_stream_that_waits_for_a_publisher(world: World)
     assert list(world.control.catalog.streams) == ["live/x"]
     world.control.drop_unused(now + 120, lambda _: False)
     assert not world.control.catalog.streams
+
+
+async def test_one_address_makes_a_number_of_names_only(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(name_quota, "MAX_NAMES_OF_ADDRESS", 3)
+    inputs = [{"url": "fake://fake"}]
+    world.configure(
+        templates=[
+            {"name": "any", "prefixes": [""], "inputs": inputs},
+            {"name": "other", "prefixes": ["other"], "inputs": inputs},
+        ]
+    )
+    find = world.control.find
+    made = [await find(f"n{n}", "play", "10.0.0.7") for n in range(10)]
+    assert sum(stream is not None for stream in made) == 3
+    assert await find("n0", "play", "10.0.0.7") is not None, "what exists is found"
+    assert await find("x", "publish", "10.0.0.7") is None
+    assert await find("x", "play", "10.0.0.8") is not None, "others may"
+    assert await find("other/x", "play", "10.0.0.7") is not None, "by template"
+    six = [await find(f"s{n}", "play", f"2001:db8::{n:x}") for n in range(10)]
+    assert sum(stream is not None for stream in six) == 3, "a /64 is one address"
+    world.control.drop_unused(time.monotonic() + 120, lambda _: False)
+    assert await find("n9", "play", "10.0.0.7") is not None, "what went is free again"
 
 
 async def test_the_culprit_is_held_and_the_others_go_on(world: World) -> None:
