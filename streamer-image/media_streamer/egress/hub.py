@@ -1,4 +1,5 @@
-"""What a protocol may ask for: leave to play or publish, a broadcast, a feed, HLS, a picture.
+"""What a protocol may ask for: leave to play or publish, a broadcast, a feed, an index of
+segments, a picture.
 
 Owns the connections to the media workers and everything that is shared by the viewers of this
 worker. Knows no protocol.
@@ -17,7 +18,8 @@ from media_streamer.egress.feed import Feed
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import Pace
 from media_streamer.egress.sessions import Sessions
-from media_streamer.protocols.hls.source import HlsSource
+from media_streamer.presentation.index import Container
+from media_streamer.presentation.live import LiveIndex
 from media_streamer.protocols.jpeg.picture import fetch_preview
 from media_streamer.wire.channel import ChannelClosed
 from media_streamer.wire.control import AccessRequest, Place, Refusal
@@ -31,7 +33,7 @@ PREVIEW_REUSE_SECONDS = 1.0
 MAX_PREVIEWS = 256
 
 BroadcastKey = tuple[str, str, type[Framing] | None]
-HlsKey = tuple[str, Literal["ts", "fmp4"]]
+IndexKey = tuple[str, Container]
 
 
 class Hub:
@@ -43,7 +45,7 @@ class Hub:
         self._links: dict[Path, MediaLink] = {}
         self._directory: dict[str, Path] | None = None
         self._broadcasts: dict[BroadcastKey, Broadcast] = {}
-        self._hls: dict[HlsKey, HlsSource] = {}
+        self._indexes: dict[IndexKey, LiveIndex] = {}
         self._previews: dict[str, tuple[float, asyncio.Task[bytes]]] = {}
         self._questions: set[asyncio.Task[Access]] = set()
         self.sessions = Sessions(self._notify)
@@ -142,13 +144,13 @@ class Hub:
         """Nothing is made of the access: its session ends at once."""
         self.sessions.leave(self.sessions.open(access), reason)
 
-    async def hls(self, access: Access, container: Literal["ts", "fmp4"]) -> HlsSource:
-        """Playlists and segments of a stream; kept for a while after the last request."""
+    def live_index(self, access: Access, container: Container) -> LiveIndex:
+        """Segments and parts of a stream; kept for a while after the last request."""
         key = (access.stream, container)
-        found = self._hls.get(key)
+        found = self._indexes.get(key)
         if found is None:
-            found = self._hls[key] = HlsSource(
-                access, container, self._link(self._home(access)), self._forget_hls, self.exists
+            found = self._indexes[key] = LiveIndex(
+                access, container, self._link(self._home(access)), self._forget_index, self.exists
             )
         found.touch()
         return found
@@ -199,8 +201,8 @@ class Hub:
     def _known_streams(self) -> set[str]:
         return {taker.stream for taker in self._takers()}
 
-    def _takers(self) -> list[Broadcast | HlsSource]:
-        return [*self._broadcasts.values(), *self._hls.values()]
+    def _takers(self) -> list[Broadcast | LiveIndex]:
+        return [*self._broadcasts.values(), *self._indexes.values()]
 
     def _close_stream(self, stream: str) -> None:
         for taker in self._takers():
@@ -222,10 +224,10 @@ class Hub:
         if self._broadcasts.get(key) is broadcast:
             del self._broadcasts[key]
 
-    def _forget_hls(self, source: HlsSource) -> None:
-        key = (source.stream, source.container)
-        if self._hls.get(key) is source:
-            del self._hls[key]
+    def _forget_index(self, index: LiveIndex) -> None:
+        key = (index.stream, index.container)
+        if self._indexes.get(key) is index:
+            del self._indexes[key]
 
     def _notify(self, notice: Notice) -> None:
         if self._supervisor is not None:

@@ -16,11 +16,11 @@ from typing import Protocol
 from media_streamer.wire.channel import Channel, ChannelClosed, connect
 from media_streamer.wire.media import (
     EGRESS_SIDE,
-    Format,
     FromEgress,
     FromMedia,
     Subscribe,
     Unsubscribe,
+    WantKeyFrame,
 )
 
 log = logging.getLogger(__name__)
@@ -53,14 +53,31 @@ class MediaLink:
         self._lost = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"media link {path.name}")
 
-    def subscribe(self, stream: str, format_name: Format, taker: Taker) -> int:
-        """Take a format of a stream until `release`; survives restarts of the media worker."""
+    def subscribe(
+        self,
+        stream: str,
+        format_name: str,
+        taker: Taker,
+        *,
+        tracks: tuple[str, ...] = (),
+        pinned: bool = False,
+        keeps_running: bool = True,
+    ) -> int:
+        """Take a format of a stream until `release`; survives restarts of the media worker.
+
+        `tracks`: names of those wanted, empty for all. `pinned` and `keeps_running` are for what is
+        no viewer; see `Subscribe`.
+        """
         number = next(self._numbers)
-        message = Subscribe(number, stream, format_name)
+        message = Subscribe(number, stream, format_name, tracks, pinned, keeps_running)
         self._takers[number] = taker
         self._standing[number] = message
         self.send(message)
         return number
+
+    def request_key_frame(self, number: int) -> None:
+        """Whoever takes a subscription needs a key frame soon."""
+        self.send(WantKeyFrame(number))
 
     def repeat(self, number: int) -> None:
         """Send a standing subscription again, after the media worker had ended it."""

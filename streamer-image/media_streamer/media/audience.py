@@ -30,6 +30,11 @@ class Attachment:
     """Its place at the output that runs now."""
     _forget: "Callable[[Attachment], None] | None" = field(default=None, repr=False)
 
+    def request_key_frame(self) -> None:
+        """A key frame is needed soon; ignored where the source cannot be asked."""
+        if self.subscription is not None:
+            self.subscription.request_key_frame()
+
     def close(self) -> None:
         """Take nothing more; may be called again."""
         if self._forget is not None:

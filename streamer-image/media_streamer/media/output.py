@@ -117,11 +117,15 @@ class Subscription:
     format: str
     selection: Selection
     number: int
-    _close: Callable[["Subscription"], None] = field(repr=False)
+    _output: "StreamOutput" = field(repr=False)
+
+    def request_key_frame(self) -> None:
+        """A key frame is needed soon; ignored where the source cannot be asked."""
+        self._output.request_key_frame()
 
     def close(self) -> None:
         """Deliver nothing more; may be called twice."""
-        self._close(self)
+        self._output.unsubscribe(self)
 
 
 class StreamOutput:
@@ -211,7 +215,7 @@ class StreamOutput:
         running.sinks.deliver(running.made.take())
         number = running.sinks.add(sink, on_failed)
         running.sinks.deliver(running.made.replay(), number)
-        return Subscription(format, tracks, number, self._unsubscribe)
+        return Subscription(format, tracks, number, self)
 
     def request_key_frame(self) -> None:
         """A sink needs a key frame soon; ignored where the source cannot be asked."""
@@ -306,7 +310,8 @@ class StreamOutput:
             pipe.push(list(self._base.gops) if pipe.history else self._base.gops.last_gop())
         return pipe
 
-    def _unsubscribe(self, subscription: Subscription) -> None:
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Called by `Subscription.close`."""
         running = self._find(subscription.format, subscription.selection)
         if running is not None:
             running.sinks.remove(subscription.number)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from media_streamer.media.audience import Attachment
+from media_streamer.media.formats import UnknownFormat
 from media_streamer.media.inputs.publish import PublishInput
 from media_streamer.media.publishers import PublishRefused
 from media_streamer.media.stream import StreamRunner
@@ -33,6 +34,7 @@ from media_streamer.wire.media import (
     Refused,
     Subscribe,
     Unsubscribe,
+    WantKeyFrame,
 )
 
 log = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ class Relay:
         self._handlers: dict[type, Callable[[Any], None]] = {
             Subscribe: self._subscribe,
             Unsubscribe: self._unsubscribe,
+            WantKeyFrame: self._want_key_frame,
             Publish: self._publish,
             PublishedBytes: self._take_bytes,
             PublishEnd: self._finish,
@@ -105,21 +108,35 @@ class Relay:
             return
 
         def on_ended(reason: str) -> None:
-            attachment = self._subscriptions.pop(number, None)
-            if attachment:
-                attachment.close()
+            self._subscriptions.pop(number, None)
             self._end(number, reason)
 
         def sink(events: Sequence[Event]) -> None:
             self._send(Events(number, list(events)))
 
         try:
-            self._subscriptions[number] = runner.attach(message.format, sink, on_ended)
+            self._subscriptions[number] = runner.attach(
+                message.format,
+                sink,
+                on_ended,
+                tracks=message.tracks,
+                pinned=message.pinned,
+                keeps_running=message.keeps_running,
+            )
+        except UnknownFormat:
+            log.error("%s: an egress worker asks for %r, no format", name, message.format)
+            self._end(number, "unknown_format")
+            return
         except Exception:
             log.exception("%s: format %s cannot be made", name, message.format)
             self._end(number, "internal_error")
             return
         self._streams.refresh()
+
+    def _want_key_frame(self, message: WantKeyFrame) -> None:
+        attachment = self._subscriptions.get(message.id)
+        if attachment is not None:
+            attachment.request_key_frame()
 
     def _unsubscribe(self, message: Unsubscribe) -> None:
         subscription = self._subscriptions.pop(message.id, None)

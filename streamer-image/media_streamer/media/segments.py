@@ -15,6 +15,7 @@ from media_streamer.media.segment_files import SegmentFile, SegmentFiles
 from media_streamer.media.segmenter import SegmentPlanner, first_msn
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.window import TrackWindow
+from media_streamer.syntax import boxes
 from media_streamer.wire.media import (
     InitSection,
     PartReady,
@@ -122,9 +123,14 @@ class _Segments:
         self._files.remove_all()
 
     def _announce(
-        self, window: TrackWindow, file: SegmentFile, start_utc_ms: int, duration: float
+        self,
+        window: TrackWindow,
+        file: SegmentFile,
+        start_utc_ms: int,
+        duration: float,
+        time: int = 0,
     ) -> None:
-        """The running segment of a track is complete; `duration` in seconds."""
+        """The running segment of a track is complete; `duration` in seconds, `time` in ticks."""
         size = file.size
         message = SegmentReady(
             track=window.name,
@@ -132,6 +138,7 @@ class _Segments:
             path=str(file.path),
             init=self._init,
             start_utc_ms=start_utc_ms,
+            time=time,
             duration=duration,
             size=size,
             discontinuity=self._discontinuity,
@@ -314,11 +321,13 @@ class Fmp4Segments(_Segments):
         offset = file.size
         if not file.write(part.data):
             return
+        index, seq = lane.window.next_part
         lane.window.part(
             PartReady(
                 track=lane.window.name,
                 msn=self._msn,
-                index=lane.window.next_part,
+                index=index,
+                seq=seq,
                 duration=part.duration,
                 independent=part.independent,
                 path=str(file.path),
@@ -333,7 +342,9 @@ class Fmp4Segments(_Segments):
     def _finish(self, following: Entry | None) -> None:
         assert self._start is not None
         durations: dict[int, float] = {}
+        times: dict[int, int] = {}
         for number, lane in self._lanes.items():
+            times[number] = lane.writer.segment_time(self._start)
             known = following is not None and following.frame.track == number
             end = following.frame.dts if following is not None and known else None
             part, durations[number] = lane.writer.finish(end)
@@ -349,7 +360,8 @@ class Fmp4Segments(_Segments):
                 file.write(EMPTY_SEGMENT)
             file.close()
             start = self._start_utc_ms if lane.start_utc_ms is None else lane.start_utc_ms
-            self._announce(lane.window, file, start, durations[number] or longest)
+            duration = durations[number] or longest
+            self._announce(lane.window, file, start, duration, times[number])
             lane.file = None
 
     def _clear(self) -> None:
@@ -369,9 +381,11 @@ def _init_section(
     """With what a multivariant playlist says of a rendition (RFC 8216 4.3.4.2)."""
     video = next((track for track in tracks if track.kind == "video"), None)
     audio = next((track for track in tracks if track.kind == "audio"), None)
+    only = tracks[0] if path is not None else None
     return InitSection(
         track=name,
         number=number,
+        kind=only.kind if only else "multiplex",
         path=str(path or ""),
         codecs=",".join(dict.fromkeys(track.codec_string for track in tracks)),
         width=video.width if video else 0,
@@ -380,6 +394,9 @@ def _init_section(
         bandwidth=sum(track.bit_rate for track in tracks),
         channels=audio.channels if audio else 0,
         sample_rate=audio.sample_rate if audio else 0,
-        language=audio.language if audio else "",
+        language=only.language if only else audio.language if audio else "",
+        group=only.group if only else "",
+        rank=only.rank if only else 0,
+        timescale=boxes.timescale(only.init) if only else 0,
         former=former,
     )

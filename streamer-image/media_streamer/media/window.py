@@ -1,5 +1,6 @@
 """The sliding window of one HLS track: what was announced and is still to be replayed."""
 
+import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,11 +41,14 @@ class TrackWindow:
         self._inits: dict[int, tuple[InitSection, Path | None]] = {}
         self._segments: deque[_Listed] = deque()
         self._open_parts: list[PartReady] = []
+        self._next_seq = int(time.time() * 1000)
+        """`PartReady.seq` of the next part. There are fewer parts than milliseconds, so a restarted
+        worker goes on above its predecessor."""
 
     @property
-    def next_part(self) -> int:
-        """Index of the next part of the running segment."""
-        return len(self._open_parts)
+    def next_part(self) -> tuple[int, int]:
+        """Index of the next part in the running segment, and its number in the track."""
+        return len(self._open_parts), self._next_seq
 
     def init(self, message: InitSection, path: Path | None) -> None:
         """Announce an initialisation section; `path` is None for MPEG-TS."""
@@ -61,6 +65,7 @@ class TrackWindow:
 
     def part(self, message: PartReady) -> None:
         """Announce a part of the running segment."""
+        self._next_seq = message.seq + 1
         self._open_parts.append(message)
         self._pending.append(message)
 

@@ -13,7 +13,6 @@ import msgspec
 from media_streamer.wire.frame import Frame, Track
 from media_streamer.wire.side import Side
 
-Format = Literal["flv", "ts", "rtp", "hls_ts", "hls_fmp4", "frames"]
 FrameCodec = Literal["h264", "hevc", "av1", "aac", "mp3", "ac3", "eac3", "opus"]
 """Codecs that a publisher may hand in as frames, in FFmpeg's words."""
 PublishForm = Literal["flv", "ts"]
@@ -31,10 +30,23 @@ class Subscribe(_Message, frozen=True):
 
     id: int
     stream: str
-    format: Format
+    format: str
+    """A name of `media_streamer.media.formats`."""
+    tracks: tuple[str, ...] = ()
+    """Names of those that are wanted; empty for all."""
+    pinned: bool = False
+    """Not for viewers (a push): wait for the stream where it does not run, instead of ending."""
+    keeps_running: bool = True
+    """Start an on-demand stream, and keep it running."""
 
 
 class Unsubscribe(_Message, frozen=True):
+    id: int
+
+
+class WantKeyFrame(_Message, frozen=True):
+    """Whoever takes this subscription needs a key frame soon; ignored where none can be asked."""
+
     id: int
 
 
@@ -111,6 +123,7 @@ class AskPreview(_Message, frozen=True):
 FromEgress = (
     Subscribe
     | Unsubscribe
+    | WantKeyFrame
     | Publish
     | PublishedTracks
     | PublishedFrames
@@ -160,6 +173,7 @@ class InitSection(_Message, frozen=True):
 
     track: str
     number: int
+    kind: Literal["video", "audio", "subtitles", "data", "multiplex"]
     path: str
     """File of the section; empty for MPEG-TS."""
     codecs: str
@@ -171,6 +185,11 @@ class InitSection(_Message, frozen=True):
     channels: int
     sample_rate: int
     language: str
+    group: str
+    """Rendition group; see `Track.group`."""
+    rank: int
+    timescale: int
+    """Ticks a second of `SegmentReady.time`; 0 for MPEG-TS."""
     former: list[str]
     """Names that the multiplex (MPEG-TS) had when it had other tracks."""
 
@@ -181,6 +200,9 @@ class PartReady(_Message, frozen=True):
     track: str
     msn: int
     index: int
+    """Place in its segment, from 0."""
+    seq: int
+    """Number in its track over all segments, so that the next one is known in advance."""
     duration: float
     """Seconds."""
     independent: bool
@@ -200,6 +222,8 @@ class SegmentReady(_Message, frozen=True):
     path: str
     init: int
     start_utc_ms: int
+    time: int
+    """Decode time of its first sample (`tfdt`) in ticks of the track; 0 for MPEG-TS."""
     duration: float
     """Seconds."""
     size: int

@@ -6,6 +6,8 @@ says what is wrong.
 """
 
 import logging
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -14,7 +16,14 @@ from media_streamer.egress.context import Egress
 from media_streamer.egress.http.mount import mounted_routes
 from media_streamer.egress.http.proxy import ApiProxy, is_api_path
 from media_streamer.egress.http.request import MediaRequest, peer_ip, preflight, refuse
-from media_streamer.egress.http.routes import BadPath, Router, decode_path, parse_query, wire_text
+from media_streamer.egress.http.routes import (
+    BadPath,
+    Found,
+    Router,
+    decode_path,
+    parse_query,
+    wire_text,
+)
 from media_streamer.egress.http.server import http_server
 from media_streamer.egress.http.static import find_static, send_static
 
@@ -28,6 +37,17 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 parsers do not agree where a message ends."""
 
 
+MAX_KNOWN = 2048
+MAX_KNOWN_CHARACTERS = 512
+
+
+class _Known(NamedTuple):
+    """What a request target means."""
+
+    found: Found
+    query: Mapping[str, str]
+
+
 class HttpApp:
     """Handlers of all public HTTP ports."""
 
@@ -36,6 +56,8 @@ class HttpApp:
         self._proxy = proxy
         self._router = Router(mounted_routes(egress))
         self._methods = METHODS | self._router.methods
+        self._known: dict[str, _Known] = {}
+        """What request targets mean, those of late."""
 
     def server(self, *, api: bool) -> web.Server:
         """A protocol factory for a listener; `api`: the supervisor is reachable through it."""
@@ -67,34 +89,47 @@ class HttpApp:
 
     async def _answer(self, request: web.BaseRequest, ip: str, api: bool) -> web.StreamResponse:
         _allow(request, *self._methods)
-        raw_path, _, raw_query = wire_text(request.raw_path).partition("?")
-        if raw_path == "/" or raw_path == "/ui":
-            path = raw_path[1:]
-        elif is_api_path(raw_path) and not raw_path.startswith("/ui/static/"):
-            path = ""
-        else:
-            path = decode_path(raw_path.removesuffix("/"))
-        if (file := find_static(self._egress.files, path)) is not None:
-            _allow(request, "GET", "HEAD")
-            return send_static(file)
-        if api and is_api_path(raw_path):
-            return await self._proxy.forward(request, ip)
-        found = self._router.find(path)
-        if found is None:
-            raise AccessDenied(404, "not_found", "There is nothing here")
+        target = request.raw_path
+        known = self._known.get(target)
+        if known is None:
+            raw_path, _, raw_query = wire_text(target).partition("?")
+            if raw_path == "/" or raw_path == "/ui":
+                path = raw_path[1:]
+            elif is_api_path(raw_path) and not raw_path.startswith("/ui/static/"):
+                path = ""
+            else:
+                path = decode_path(raw_path.removesuffix("/"))
+            if (file := find_static(self._egress.files, path)) is not None:
+                _allow(request, "GET", "HEAD")
+                return send_static(file)
+            if is_api_path(raw_path) and api:
+                return await self._proxy.forward(request, ip)
+            found = self._router.find(path)
+            if found is None:
+                raise AccessDenied(404, "not_found", "There is nothing here")
+            known = self._remember(target, _Known(found, parse_query(raw_query)))
         if request.method == "OPTIONS":
             return preflight(sorted(self._router.methods))
+        found = known.found
         handlers = found.endpoint.handlers
         _allow(request, *handlers)
         media = MediaRequest(
             http=request,
             name=found.name,
             values=found.values,
-            query=parse_query(raw_query),
+            query=known.query,
             ip=ip,
             token_parameter=self._egress.token_parameter,
         )
         return await handlers[request.method](media)
+
+    def _remember(self, target: str, known: _Known) -> _Known:
+        """Players ask the same again and again; reading a path takes a while."""
+        if len(target) <= MAX_KNOWN_CHARACTERS:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[target] = known
+        return known
 
 
 def _allow(request: web.BaseRequest, *methods: str) -> None:

@@ -49,7 +49,7 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
 
 
 class SegmentResponse(web.StreamResponse):
-    """A file of known size; `on_sent` is told how many bytes of it went out."""
+    """`size` bytes of a file from `offset` on; `on_sent` is told how many of them went out."""
 
     def __init__(
         self,
@@ -58,6 +58,8 @@ class SegmentResponse(web.StreamResponse):
         content_type: str,
         cache: str,
         on_sent: Callable[[int], None] | None = None,
+        *,
+        offset: int = 0,
     ) -> None:
         headers = CIMultiDict(CORS)
         headers["Content-Type"] = content_type
@@ -66,6 +68,7 @@ class SegmentResponse(web.StreamResponse):
         super().__init__(headers=headers)
         self._path = path
         self._size = size
+        self._offset = offset
         self._on_sent = on_sent
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
@@ -84,7 +87,7 @@ class SegmentResponse(web.StreamResponse):
                 writer = await super().prepare(request)
                 if request.method != "HEAD":
                     async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
-                        await _send(request, file, start, length)
+                        await _send(request, file, self._offset + start, length)
                     if self._on_sent:
                         self._on_sent(length)
                 await super().write_eof()

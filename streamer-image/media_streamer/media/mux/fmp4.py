@@ -91,6 +91,12 @@ class Fmp4Track:
             parts.append(self._build(None))
         return parts
 
+    def segment_time(self, dts: int) -> int:
+        """Decode time of the running segment in ticks of the track; for one without frames that of
+        `dts`, which is in ticks of 90 kHz."""
+        start = self._segment_start
+        return self._scaled(dts) if start is None else start
+
     def finish(self, end_dts: int | None) -> tuple[Part | None, float]:
         """End the segment: its last part, if any, and its duration in seconds (0.0 if empty).
 

@@ -1,15 +1,13 @@
-"""Playlists as text, rendered from the state of the tracks; nothing here waits or reads.
+"""Playlists as text, rendered from an index of segments; nothing here waits or reads.
 
 RFC 8216 and draft-pantos-hls-rfc8216bis (low-latency HLS). The NUL character stands for the query
 string of the viewer's session in every URI: a playlist is rendered once for all viewers.
 """
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 
-from media_streamer.protocols.hls.state import Init, Part, Segment, Track
+from media_streamer.presentation.track import Init, Part, Segment, Timing, TrackIndex
 
 QUERY = "\0"
 PART_HOLD_BACK_PARTS = 3
@@ -25,40 +23,27 @@ BANDWIDTH_MARGIN = 1.1
 """Head-room for segments to come above the highest one seen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Durations that a stream is configured with, in seconds, and its URL prefix for segments."""
-
-    segment: float = 5.0
-    part: float = 0.2
-    segment_prefix: str = ""
-    """Put before the URI of each segment; empty for URIs relative to the playlist."""
-
-
-def target_duration(track: Track, timing: Timing) -> int:
-    """EXT-X-TARGETDURATION in seconds: never lowered (RFC 8216, 6.2.1)."""
-    return max(1, math.ceil(timing.segment), math.floor(track.longest_segment + 0.5))
-
-
-def part_target(track: Track, timing: Timing) -> float:
+def part_target(track: TrackIndex, timing: Timing) -> float:
     """PART-TARGET in seconds."""
     return max(timing.part, track.longest_part)
 
 
 def render_media(
-    track: Track,
+    track: TrackIndex,
     timing: Timing,
     extension: str,
     *,
-    others: Sequence[Track] = (),
+    prefix: str = "",
+    others: Sequence[TrackIndex] = (),
     low_latency: bool = False,
     skip: bool = False,
 ) -> str:
     """A media playlist; `extension` is that of the segments, `others` have rendition reports.
 
-    `skip` asks for a delta update; it is ignored where there is nothing to leave out.
+    `prefix` is put before the URI of each segment; empty for URIs relative to the playlist. `skip`
+    asks for a delta update; it is ignored where there is nothing to leave out.
     """
-    target = target_duration(track, timing)
+    target = track.target_seconds(timing)
     skipped = _skippable(track, SKIP_TARGETS * target) if low_latency and skip else 0
     version = 9 if low_latency else 7 if extension == "m4s" else 3
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{version}", f"#EXT-X-TARGETDURATION:{target}"]
@@ -79,14 +64,16 @@ def render_media(
             lines.append("#EXT-X-DISCONTINUITY")
         if segment.init != init and extension == "m4s":
             init = segment.init
-            lines.append(_map(track, init, timing))
+            lines.append(_map(track, init, prefix))
         lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_date_time(segment)}")
         if segment.msn >= with_parts:
-            lines += _parts(segment.parts, timing)
+            lines += _parts(segment.parts, prefix)
         lines.append(f"#EXTINF:{segment.duration:.3f},")
-        lines.append(f"{timing.segment_prefix}{segment.name}.{extension}{QUERY}")
-    if low_latency:
-        lines += _open_segment(track, timing, init)
+        lines.append(f"{prefix}{segment.name}.{extension}{QUERY}")
+    if track.complete:
+        lines.append("#EXT-X-ENDLIST")
+    elif low_latency:
+        lines += _open_segment(track, prefix, init)
         lines += _reports(others)
     return "\n".join(lines) + "\n"
 
@@ -101,25 +88,27 @@ def _server_control(part: float, target: int) -> list[str]:
     ]
 
 
-def _open_segment(track: Track, timing: Timing, init: int) -> Iterator[str]:
+def _open_segment(track: TrackIndex, prefix: str, init: int) -> Iterator[str]:
     if track.parts:
         if track.open_discontinuity:
             yield "#EXT-X-DISCONTINUITY"
         if track.open_init != init:
-            yield _map(track, track.open_init, timing)
-    yield from _parts(track.parts, timing)
-    hint = f"{timing.segment_prefix}part-{track.next_msn}-{len(track.parts)}.m4s{QUERY}"
+            yield _map(track, track.open_init, prefix)
+    yield from _parts(track.parts, prefix)
+    # The next one, whichever segment it will be in: parts are counted over all segments, so what
+    # is hinted at always comes (strict players fail on a 404).
+    hint = f"{prefix}part-{track.next_part}.m4s{QUERY}"
     yield f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{hint}"'
 
 
-def _parts(parts: Sequence[Part], timing: Timing) -> Iterator[str]:
+def _parts(parts: Sequence[Part], prefix: str) -> Iterator[str]:
     for part in parts:
-        uri = f"{timing.segment_prefix}part-{part.msn}-{part.index}.m4s{QUERY}"
+        uri = f"{prefix}part-{part.seq}.m4s{QUERY}"
         independent = ",INDEPENDENT=YES" if part.independent else ""
         yield f'#EXT-X-PART:DURATION={part.duration:.5f},URI="{uri}"{independent}'
 
 
-def _reports(others: Sequence[Track]) -> Iterator[str]:
+def _reports(others: Sequence[TrackIndex]) -> Iterator[str]:
     for other in others:
         msn, part = other.last
         if msn >= 0:
@@ -128,9 +117,9 @@ def _reports(others: Sequence[Track]) -> Iterator[str]:
             yield f'#EXT-X-RENDITION-REPORT:URI="{uri}",LAST-MSN={msn}{last_part}'
 
 
-def _map(track: Track, number: int, timing: Timing) -> str:
+def _map(track: TrackIndex, number: int, prefix: str) -> str:
     name = track.inits.get(number, Init(number)).name
-    return f'#EXT-X-MAP:URI="{timing.segment_prefix}init-{name}.mp4{QUERY}"'
+    return f'#EXT-X-MAP:URI="{prefix}init-{name}.mp4{QUERY}"'
 
 
 def _date_time(segment: Segment) -> str:
@@ -143,7 +132,7 @@ def _date(days: int) -> str:
     return date.fromordinal(date(1970, 1, 1).toordinal() + days).isoformat()
 
 
-def _first_with_parts(track: Track, seconds: float) -> int:
+def _first_with_parts(track: TrackIndex, seconds: float) -> int:
     """Number of the first segment that starts less than `seconds` before the end."""
     left = seconds - sum(part.duration for part in track.parts)
     first = track.next_msn
@@ -155,7 +144,7 @@ def _first_with_parts(track: Track, seconds: float) -> int:
     return first
 
 
-def _skippable(track: Track, seconds: float) -> int:
+def _skippable(track: TrackIndex, seconds: float) -> int:
     """How many of the first segments are older than the skip boundary."""
     age = sum(part.duration for part in track.parts)
     for position, segment in zip(
@@ -168,7 +157,7 @@ def _skippable(track: Track, seconds: float) -> int:
 
 
 def render_master(
-    tracks: Sequence[Track], media: str, *, separate: bool, audio_only: bool = False
+    tracks: Sequence[TrackIndex], media: str, *, separate: bool, audio_only: bool = False
 ) -> str:
     """The multivariant playlist over `tracks`; `media` is the file name of the media playlists.
 
@@ -188,12 +177,12 @@ def render_master(
     return "\n".join(lines) + "\n"
 
 
-def _is_video(track: Track) -> bool:
+def _is_video(track: TrackIndex) -> bool:
     return track.name.startswith("v")
 
 
 def _variant(
-    track: Track, audios: Sequence[Track], media: str, *, in_group: bool = False
+    track: TrackIndex, audios: Sequence[TrackIndex], media: str, *, in_group: bool = False
 ) -> list[str]:
     init = track.init or Init(0)
     rate = track.bandwidth + max((audio.bandwidth for audio in audios), default=0)
@@ -213,7 +202,7 @@ def _variant(
     ]
 
 
-def _audio_rendition(track: Track, media: str, position: int) -> str:
+def _audio_rendition(track: TrackIndex, media: str, position: int) -> str:
     init = track.init or Init(0)
     # A quote or control character in a language would break the attribute list.
     language = "".join(c for c in init.language if c.isalnum() or c == "-")

@@ -10,7 +10,7 @@ from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
 from media_streamer.egress.hub import Hub
-from media_streamer.protocols.hls.state import Init, Track
+from media_streamer.presentation.track import Init, TrackIndex
 
 _CODECS = {
     "avc1": "h264",
@@ -38,7 +38,7 @@ def codec_name(codecs: str) -> str:
     return ""
 
 
-def track_info(track: Track) -> dict[str, Any]:
+def track_info(track: TrackIndex) -> dict[str, Any]:
     """A track as `track_info` of the API; rates in kbit/s."""
     init = track.init or Init(0)
     info: dict[str, Any] = {"track_id": track.name}
@@ -71,11 +71,11 @@ async def info(hub: Hub, request: MediaRequest, *, whole: bool) -> web.StreamRes
     Raises AccessDenied like playing does.
     """
     access = await hub.access(request.access_request("api"))
-    source = await hub.hls(access, "fmp4")
+    index = hub.live_index(access, "fmp4")
     media_info: dict[str, Any] | None = None
     try:
-        await source.wait_ready(parts_suffice=True)
-        tracks = [track_info(track) for _, track in sorted(source.tracks.items(), reverse=True)]
+        await index.wait_ready(parts_suffice=True)
+        tracks = [track_info(track) for _, track in sorted(index.tracks.items(), reverse=True)]
         media_info = {"flow_type": "stream", "tracks": tracks}
     except AccessDenied as denied:
         if denied.status != 503 or not whole:

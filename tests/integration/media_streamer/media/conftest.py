@@ -30,7 +30,6 @@ from media_streamer.wire.media import (
     Chunk,
     Event,
     Events,
-    Format,
     FromEgress,
     FromMedia,
     Header,
@@ -158,7 +157,7 @@ class Worker:
     def feed(self, number: int) -> Feed:
         return self._egress.feeds.setdefault(number, Feed())
 
-    async def subscribe(self, number: int, stream: str, form: Format) -> Feed:
+    async def subscribe(self, number: int, stream: str, form: str) -> Feed:
         feed = self._egress.feeds[number] = Feed()
         await self.send(Subscribe(number, stream, form))
         return feed

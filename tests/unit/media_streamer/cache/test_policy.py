@@ -25,7 +25,7 @@ GOOD = {"Content-Length": "5", "Content-Type": "video/mp4"}
         (SEGMENT, "a/b", True),
         ("/a/tracks-v1/init-0123abcd.mp4", "a", True),
         ("/a/b/tracks-v1/other.mp4", "a/b", True),
-        ("/a/tracks-v1/part-5-0.m4s", "a", True),
+        ("/a/tracks-v1/part-50.m4s", "a", True),
         ("/a/index.m3u8", "a", False),
         ("/a/tracks-v1/index.ll.m3u8", "a", False),
         ("/a/mpegts", "a", False),

@@ -136,11 +136,11 @@ async def test_drain_waits_for_the_other_side(pair) -> None:
         (b"\xff" * 8, "4294967295 bytes is refused"),
         (b"\0\0\0\x03abc", "broken or of no known kind"),
         (frame(["Fly", 1, 2]), "broken or of no known kind"),
-        (frame(["Subscribe", 1, "live", "vhs"]), "broken or of no known kind"),
+        (frame(["Publish", 1, "live", "vhs", "::1", "x"]), "broken or of no known kind"),
         (frame(["Subscribe", 1]), "broken or of no known kind"),
         (frame(["PublishEnd", "1"]), "broken or of no known kind"),
     ],
-    ids=["length", "garbage", "kind", "format", "missing", "type"],
+    ids=["length", "garbage", "kind", "form", "missing", "type"],
 )
 async def test_what_cannot_be_read_ends_the_channel_with_one_line(
     stranger, caplog: pytest.LogCaptureFixture, sent: bytes, complaint: str

@@ -4,8 +4,9 @@ import itertools
 
 from hypothesis import given
 from hypothesis import strategies as st
-from media_streamer.protocols.hls.playlist import QUERY, Timing, render_master, render_media
-from media_streamer.protocols.hls.state import Init, Part, Segment, Track
+from media_streamer.presentation.live_track import LiveTrack
+from media_streamer.presentation.track import Init, Part, Segment, Timing, TrackIndex
+from media_streamer.protocols.hls.playlist import QUERY, render_master, render_media
 
 from tests.support.hls_rules import (
     broken_rules,
@@ -23,7 +24,7 @@ class Maker:
 
     def __init__(
         self,
-        track: Track,
+        track: LiveTrack,
         *,
         window: int = 8,
         base: int = 0,
@@ -33,7 +34,7 @@ class Maker:
         self.track = track
         self.window = window
         self.msn = base
-        self.clock_ms = clock_ms + base * 2000
+        self.clock_ms = self.seq = clock_ms + base * 2000
         self.init = first_init
         self.kept: list[int] = []
         self.sent: list[Segment] = []
@@ -51,8 +52,9 @@ class Maker:
             self.clock_ms += 700
         for index in range(parts):
             self.track.add_part(
-                Part(self.msn, index, 0.2, index == 0, f"/{self.msn}", 1000 * index, 1000)
+                Part(self.msn, index, self.seq, 0.2, index == 0, f"/{self.msn}", 1000 * index, 1000)
             )
+            self.seq += 1
         if not finish:
             return
         segment = Segment(
@@ -74,7 +76,7 @@ class Maker:
             self.track.drop(self.kept.pop(0))
 
 
-def render(track: Track, *, skip: bool = False, low_latency: bool = True) -> str:
+def render(track: LiveTrack, *, skip: bool = False, low_latency: bool = True) -> str:
     text = render_media(track, TIMING, "m4s", low_latency=low_latency, skip=skip)
     return text.replace(QUERY, "")
 
@@ -90,7 +92,7 @@ steps = st.lists(
 
 @given(steps)
 def test_every_playlist_and_every_update_obeys_the_rules(history):
-    track = Track("v1")
+    track = LiveTrack("v1")
     maker = Maker(track)
     maker.segment()
     texts = [render(track)]
@@ -117,8 +119,32 @@ def test_every_playlist_and_every_update_obeys_the_rules(history):
         assert broken_update_rules(before, after) == []
 
 
+def test_what_is_hinted_at_comes_also_at_the_end_of_a_segment():
+    track = LiveTrack("v1")
+    maker = Maker(track)
+    maker.segment(4)
+    hint = parse(render(track)).hint
+    maker.segment(1, finish=False)
+    playlist = parse(render(track))
+    assert [part.uri for part in playlist.open_parts] == [hint]
+    assert playlist.hint != hint
+
+
+def test_a_complete_track_ends_its_playlist():
+    track = TrackIndex("v1", complete=True)
+    track.inits[0] = Init(0, "/init")
+    for number in range(3):
+        start = START_MS + 5000 * number
+        track.segments.append(Segment(number, start, 5.0, "/x", 1, False, 0, 1_000_000))
+    track.longest_segment = 5.0
+    for low_latency in (False, True):
+        text = render(track, low_latency=low_latency)
+        assert text.endswith("m4s\n#EXT-X-ENDLIST\n")
+        assert "#EXT-X-PRELOAD-HINT" not in text
+
+
 def test_delta_update_merged_is_the_full_playlist():
-    track = Track("v1")
+    track = LiveTrack("v1")
     maker = Maker(track, window=30)
     for _ in range(20):
         maker.segment()
@@ -133,7 +159,7 @@ def test_delta_update_merged_is_the_full_playlist():
 
 
 def test_skip_is_ignored_when_the_playlist_is_short():
-    track = Track("v1")
+    track = LiveTrack("v1")
     maker = Maker(track)
     for _ in range(4):
         maker.segment()
@@ -142,7 +168,7 @@ def test_skip_is_ignored_when_the_playlist_is_short():
 
 def test_successor_with_higher_numbers_empties_the_playlist():
     """A media worker that numbers by the clock: all egress workers agree on its numbers."""
-    track = Track("v1")
+    track = LiveTrack("v1")
     maker = Maker(track)
     for _ in range(5):
         maker.segment()
@@ -154,7 +180,7 @@ def test_successor_with_higher_numbers_empties_the_playlist():
 
 
 def test_successor_with_low_numbers_is_numbered_on():
-    track = Track("v1")
+    track = LiveTrack("v1")
     maker = Maker(track)
     for _ in range(5):
         maker.segment()
@@ -174,7 +200,7 @@ def test_segment_names_say_when_and_how_long():
 
 
 def test_mpeg_ts_playlist_needs_no_map():
-    track = Track("v1a1")
+    track = LiveTrack("v1a1")
     track.add_init(Init(0))
     for number in range(4):
         start = START_MS + 5000 * number
@@ -187,17 +213,17 @@ def test_mpeg_ts_playlist_needs_no_map():
 
 
 def test_url_prefix_stands_before_segments():
-    track = Track("v1")
+    track = LiveTrack("v1")
     Maker(track).segment()
-    timing = Timing(2.0, 0.2, "https://cdn.example.com/x/tracks-v1/")
-    text = render_media(track, timing, "m4s", low_latency=True)
+    prefix = "https://cdn.example.com/x/tracks-v1/"
+    text = render_media(track, TIMING, "m4s", prefix=prefix, low_latency=True)
     uris = [line for line in text.splitlines() if not line.startswith("#")]
     assert all(uri.startswith("https://cdn.example.com/x/tracks-v1/20") for uri in uris)
     assert 'URI="https://cdn.example.com/x/tracks-v1/init-' in text
 
 
 def test_master_playlist_with_separate_audio():
-    video, audio = Track("v1"), Track("a1")
+    video, audio = LiveTrack("v1"), LiveTrack("a1")
     video.add_init(Init(0, "/v", "avc1.64001f", 1280, 720, 25.0, 2_000_000))
     audio.add_init(Init(0, "/a", "mp4a.40.2", channels=2, bandwidth=128_000, language='en"\n'))
     text = render_master([audio, video], "index.ll.m3u8", separate=True)
@@ -209,7 +235,7 @@ def test_master_playlist_with_separate_audio():
 
 
 def test_master_playlist_without_video():
-    audio = Track("a1")
+    audio = LiveTrack("a1")
     audio.add_init(Init(0, "/a", "mp4a.40.2", channels=2, bandwidth=128_000))
     text = render_master([audio], "index.fmp4.m3u8", separate=True)
     assert "#EXT-X-MEDIA" not in text
@@ -217,7 +243,7 @@ def test_master_playlist_without_video():
 
 
 def test_audio_only_variant_is_added_on_demand():
-    video, audio = Track("v1"), Track("a1")
+    video, audio = LiveTrack("v1"), LiveTrack("a1")
     video.add_init(Init(0, "/v", "avc1.64001f", 1280, 720, 25.0, 2_000_000))
     audio.add_init(Init(0, "/a", "mp4a.40.2", channels=2, bandwidth=128_000))
     text = render_master([audio, video], "index.fmp4.m3u8", separate=True, audio_only=True)
@@ -225,7 +251,7 @@ def test_audio_only_variant_is_added_on_demand():
 
 
 def test_parts_with_a_jump_in_numbers_stand_alone():
-    track = Track("v1")
+    track = LiveTrack("v1")
     maker = Maker(track)
     for _ in range(5):
         maker.segment()
@@ -239,7 +265,7 @@ def test_parts_with_a_jump_in_numbers_stand_alone():
 
 
 def test_counted_discontinuities_are_the_same_for_a_late_subscriber():
-    early, late = Track("v1"), Track("v1")
+    early, late = LiveTrack("v1"), LiveTrack("v1")
     segments = [
         Segment(
             msn=n,
@@ -265,9 +291,9 @@ def test_counted_discontinuities_are_the_same_for_a_late_subscriber():
 
 def test_count_holds_before_the_first_segment_is_finished():
     def part(index: int) -> Part:
-        return Part(5, index, 0.2, index == 0, "/5", index, 1, 0, True, 42)
+        return Part(5, index, 70 + index, 0.2, index == 0, "/5", index, 1, 0, True, 42)
 
-    track = Track("v1")
+    track = LiveTrack("v1")
     track.add_part(part(0))
     before = render(track)
     assert track.discontinuity_sequence == 41

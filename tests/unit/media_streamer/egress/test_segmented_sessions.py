@@ -1,13 +1,14 @@
-"""HLS viewers of one worker: who stays when there are too many."""
+"""Viewers by segments of one worker: who stays when there are too many."""
 
 import itertools
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from media_streamer.egress import segmented_sessions as module
 from media_streamer.egress.access import Access
+from media_streamer.egress.segmented_sessions import SegmentedSessions
 from media_streamer.egress.sessions import Sessions
-from media_streamer.protocols.hls import sessions as hls
-from media_streamer.protocols.hls.sessions import HlsSessions
 from media_streamer.wire.control import AccessRequest
 
 
@@ -25,18 +26,24 @@ class Hub:
         return Access(number, request.name, Path("media"), 1, request, request.token)
 
 
-def request(ip: str) -> AccessRequest:
-    return AccessRequest("demo", "hls", "play", ip, token="t")
+@dataclass
+class Request:
+    ip: str
+    name: str = "demo"
+    token: str = "t"
+
+    def access_request(self, proto: str) -> AccessRequest:
+        return AccessRequest(self.name, proto, "play", self.ip, token=self.token)
 
 
 async def test_the_idlest_goes_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hls, "MAX_SESSIONS", 3)
+    monkeypatch.setattr(module, "MAX_SESSIONS", 3)
     hub = Hub()
-    viewers = HlsSessions(hub)  # type: ignore[arg-type]  # the part of a Hub that is used
+    viewers = SegmentedSessions(hub)  # type: ignore[arg-type]  # the part of a Hub that is used
     for ip in ("1", "2", "3", "1", "4", "1", "3"):
-        await viewers.find(request(ip))
+        await viewers.find(Request(ip), "hls")
     assert hub.asked == ["1", "2", "3", "4"], "2 was the idlest, though 1 came first"
-    await viewers.find(request("2"))
-    await viewers.find(request("4"))
+    await viewers.find(Request("2"), "hls")
+    await viewers.find(Request("4"), "hls")
     assert hub.asked == ["1", "2", "3", "4", "2", "4"], "4 had asked least lately"
     assert len(viewers) == len(hub.sessions) == 3

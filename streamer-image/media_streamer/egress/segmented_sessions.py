@@ -1,4 +1,4 @@
-"""HLS viewers: many short requests that are one session.
+"""Viewers who send many short requests that are one session: HLS, DASH.
 
 A session is known by stream, protocol, address and token (the identity of the supervisor's too), so
 the supervisor is asked once a session and worker, not once a segment. It ends `IDLE_SECONDS` after
@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Protocol
 
 from media_streamer.egress.access import Access
 from media_streamer.egress.hub import Hub
@@ -23,8 +24,24 @@ MAX_SESSIONS = 100_000
 Key = tuple[str, str, str, str]
 
 
+class Request(Protocol):
+    """What a request tells of its session."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def ip(self) -> str: ...
+
+    @property
+    def token(self) -> str: ...
+
+    def access_request(self, proto: str) -> AccessRequest:
+        """The question to the supervisor, made once a session."""
+
+
 @dataclass(slots=True, eq=False)
-class HlsSession:
+class SegmentedSession:
     """A viewer; `session.bytes` is counted up by the handlers."""
 
     access: Access
@@ -36,24 +53,24 @@ class HlsSession:
         self.session.bytes += size
 
 
-class HlsSessions:
-    """The HLS viewers of this worker."""
+class SegmentedSessions:
+    """Such viewers of this worker."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._known: OrderedDict[Key, HlsSession] = OrderedDict()
+        self._known: OrderedDict[Key, SegmentedSession] = OrderedDict()
         """The idlest first."""
-        self._asking: dict[Key, asyncio.Task[HlsSession]] = {}
+        self._asking: dict[Key, asyncio.Task[SegmentedSession]] = {}
 
     def __len__(self) -> int:
         return len(self._known)
 
-    async def find(self, request: AccessRequest) -> HlsSession:
+    async def find(self, request: Request, proto: str) -> SegmentedSession:
         """The session that a request belongs to, opened if need be; raises AccessDenied."""
-        key = (request.name, request.proto, request.ip, request.token)
+        key = (request.name, proto, request.ip, request.token)
         found = self._known.get(key)
         if found is None:
-            found = await self._ask(key, request)
+            found = await self._ask(key, request.access_request(proto))
         found.used_at = time.monotonic()
         place = found.key
         if self._known.get(place) is found:
@@ -72,7 +89,7 @@ class HlsSessions:
             if now - known.used_at > IDLE_SECONDS:
                 self._forget(key, known, "timeout")
 
-    async def _ask(self, key: Key, request: AccessRequest) -> HlsSession:
+    async def _ask(self, key: Key, request: AccessRequest) -> SegmentedSession:
         """One question at a time for requests of one viewer that come together."""
         task = self._asking.get(key)
         if task is None or task.done():
@@ -80,13 +97,13 @@ class HlsSessions:
             task.add_done_callback(lambda done: self._asked(key, done))
         return await asyncio.shield(task)
 
-    def _asked(self, key: Key, task: asyncio.Task[HlsSession]) -> None:
+    def _asked(self, key: Key, task: asyncio.Task[SegmentedSession]) -> None:
         if self._asking.get(key) is task:
             del self._asking[key]
         if not task.cancelled():
             task.exception()  # seen here: the request that waited for it may be gone
 
-    async def _open(self, request: AccessRequest) -> HlsSession:
+    async def _open(self, request: AccessRequest) -> SegmentedSession:
         access = await self._hub.access(request)
         # A token made by the server is not the one of the request: two viewers behind one address
         # that came without a token are two sessions.
@@ -99,11 +116,11 @@ class HlsSessions:
             idlest = next(iter(self._known))
             self._forget(idlest, self._known[idlest], "too many sessions")
         session = self._hub.sessions.open(access)
-        opened = self._known[key] = HlsSession(access, session, key, time.monotonic())
+        opened = self._known[key] = SegmentedSession(access, session, key, time.monotonic())
         session.on_close.add(lambda reason: self._forget(key, opened, reason))
         return opened
 
-    def _forget(self, key: Key, known: HlsSession, reason: str) -> None:
+    def _forget(self, key: Key, known: SegmentedSession, reason: str) -> None:
         if self._known.get(key) is known:
             del self._known[key]
             self._hub.sessions.leave(known.session, reason)

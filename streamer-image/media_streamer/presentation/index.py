@@ -1,0 +1,166 @@
+"""The index of segments behind every presentation: live window, archive or file.
+
+Role: what a protocol that sends segments (HLS, DASH) works with. It renders its playlists from the
+tracks, and asks here for what is not there yet: requests that are ahead of the stream wait
+(blocking playlist reload, parts that were announced; rfc8216bis 6.2.5.2).
+
+Invariants: `version` grows with every change of what can be listed, so text that was rendered of a
+version holds as long as the version does; every wait has an end, and ends in AccessDenied with the
+reason.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from media_streamer.egress.access import AccessDenied
+from media_streamer.presentation.reader import PartReader
+from media_streamer.presentation.track import Init, Segment, Timing, TrackIndex
+from media_streamer.presentation.waiting import Waiters
+
+START_TIMEOUT_SECONDS = 15.0
+LAG_SECONDS = 1.0
+"""Another egress worker may have listed a segment that this one hears of a moment later, and may
+know the successor of a media worker that died, which numbers segments higher, a moment earlier."""
+LAG_PARTS = 8
+"""The same for parts: the hinted one may be that much ahead of what this worker knows."""
+BLOCK_TARGETS = 3
+"""A blocked request is answered 503 after three target durations (rfc8216bis, 6.2.5.2)."""
+MAX_AHEAD_SEGMENTS = 2
+"""A request further ahead than this is answered 400 (rfc8216bis, 6.2.5.2)."""
+
+Container = Literal["ts", "fmp4"]
+"""`ts`: all tracks are one multiplex, without parts. `fmp4`: a track each."""
+
+
+class SegmentIndex(ABC):
+    """Tracks of one stream in one container."""
+
+    timing: Timing
+
+    def __init__(self, stream: str, container: Container) -> None:
+        self.stream = stream
+        self.container: Container = container
+        self.version = 0
+        self.ended = ""
+        """Why nothing can be asked for any more; empty while it can."""
+        self._waiters = Waiters()
+        self._reader = PartReader(stream)
+
+    @property
+    @abstractmethod
+    def tracks(self) -> Mapping[str, TrackIndex]:
+        """By name."""
+
+    def find_track(self, name: str) -> TrackIndex | None:
+        """By its name, or by one that it had."""
+        return self.tracks.get(name)
+
+    @property
+    def carries_nothing(self) -> bool:
+        """The container can hold no track of the stream: its multiplex has an empty name."""
+        return "" in self.tracks
+
+    @property
+    def kinds(self) -> set[str]:
+        """First letters of the tracks that there are (`v`, `a`)."""
+        return {letter for name in self.tracks for letter in name if letter.isalpha()}
+
+    def is_ready(self, *, parts_suffice: bool) -> bool:
+        """Whether each track can be played."""
+        tracks = self.tracks
+        for track in tracks.values():
+            if not track.inits or not (track.segments or (parts_suffice and track.parts)):
+                return self.carries_nothing
+        return bool(tracks)
+
+    async def wait_ready(self, *, parts_suffice: bool) -> None:
+        """Wait until each track can be played; raises AccessDenied(503) after a while."""
+        if self.is_ready(parts_suffice=parts_suffice):
+            return
+        if not await self._wait(
+            lambda: self.is_ready(parts_suffice=parts_suffice), START_TIMEOUT_SECONDS
+        ):
+            raise AccessDenied(
+                503, "no_data", "The stream is not running now: its source gives no data"
+            )
+
+    async def wait_for(self, track: TrackIndex, msn: int, part: int | None) -> None:
+        """Block until the track has segment `msn`, or part `part` of it.
+
+        Raises AccessDenied: 400 if that is too far in the future, 503 if it does not come in time.
+        """
+
+        def near() -> bool:
+            return track.complete or msn < track.next_msn + MAX_AHEAD_SEGMENTS
+
+        if not await self._wait(near, LAG_SECONDS):
+            title = f"Segment {msn} is too far in the future: the next one is {track.next_msn}"
+            raise AccessDenied(400, "too_far_in_the_future", title)
+
+        def reached() -> bool:
+            if track.complete:
+                return True
+            if track.segments and track.segments[-1].msn >= msn:
+                newest = track.segments[-1]
+                # A part behind the last one of its segment means the first of the next segment.
+                beyond = part is not None and newest.msn == msn and part >= len(newest.parts) > 0
+                return not beyond or bool(track.parts)
+            if part is None or not track.parts:
+                return False
+            return (msn, part) <= track.last
+
+        if not await self._wait(reached, self._block_seconds(track)):
+            raise AccessDenied(503, "no_data", "The source of the stream gives no data")
+
+    async def wait_segment(self, track: str, name: str) -> Segment:
+        """A segment by its name, waited for a moment if it may be one that is just announced.
+
+        Its bytes can be read when this returns. Raises AccessDenied(404).
+        """
+
+        def known() -> Segment | None:
+            return self.tracks[track].find(name) if track in self.tracks else None
+
+        def decided() -> bool:
+            found = self.tracks.get(track)
+            # Names begin with the time, so those of the past compare as lower.
+            too_old = found and found.segments and name < found.segments[0].name
+            return bool(known() or too_old or (found and found.complete))
+
+        await self._wait(decided, LAG_SECONDS)
+        if (segment := known()) is None:
+            raise AccessDenied(404, "not_found", "There is no such segment, or it is too old")
+        return segment
+
+    async def wait_part(self, track: TrackIndex, seq: int) -> bytes:
+        """Bytes of a part, waited for if it is one that was announced; raises AccessDenied(404)."""
+        found = track.find_part(seq)
+        if found is None and track.next_part <= seq < track.next_part + LAG_PARTS:
+            await self._wait(lambda: track.next_part > seq, self._block_seconds(track))
+            # A media worker that starts anew counts on from a higher number: what it makes first
+            # is what comes instead of the part that the one before had announced.
+            found = track.part_from(seq)
+        if found is None:
+            raise AccessDenied(404, "not_found", "There is no such part")
+        return self._reader.read(found)
+
+    def read_init(self, init: Init) -> bytes:
+        """Bytes of an initialisation section; raises AccessDenied(404)."""
+        return self._reader.read_init(init)
+
+    def _changed(self) -> None:
+        """What can be listed has changed: whoever waits looks again."""
+        self.version += 1
+        self._waiters.wake()
+
+    def _block_seconds(self, track: TrackIndex) -> float:
+        return BLOCK_TARGETS * track.target_seconds(self.timing)
+
+    async def _wait(self, condition: Callable[[], bool], timeout_seconds: float) -> bool:
+        """Like `Waiters.wait`; raises AccessDenied(404) once the index has ended."""
+        await self._waiters.wait(lambda: condition() or bool(self.ended), timeout_seconds)
+        reached = condition()
+        if not reached and self.ended:
+            raise AccessDenied(404, "stream_ended", f"The stream has ended: {self.ended}")
+        return reached

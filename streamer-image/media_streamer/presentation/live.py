@@ -1,0 +1,211 @@
+"""The live window of a stream in one container: a subscription, kept for a while after its use."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+from media_streamer.egress.access import Access
+from media_streamer.egress.media_link import MediaLink
+from media_streamer.presentation.index import Container, SegmentIndex
+from media_streamer.presentation.live_track import LiveTrack
+from media_streamer.presentation.track import Init, Part, Segment, Timing
+from media_streamer.wire.media import (
+    End,
+    Event,
+    Events,
+    FromMedia,
+    InitSection,
+    PartReady,
+    SegmentDropped,
+    SegmentReady,
+    TracksReset,
+)
+
+log = logging.getLogger(__name__)
+
+WARM_SECONDS = 60.0
+REPEAT_SECONDS = 0.5
+
+
+class LiveIndex(SegmentIndex):
+    """Made by `Hub.live_index`."""
+
+    def __init__(
+        self,
+        access: Access,
+        container: Container,
+        link: MediaLink,
+        on_idle: Callable[["LiveIndex"], None],
+        exists: Callable[[str], bool],
+    ) -> None:
+        super().__init__(access.stream, container)
+        self.timing = Timing(
+            access.config.segment_duration / 1000,
+            access.config.chunk_duration / 1000,
+        )
+        self._tracks: dict[str, LiveTrack] = {}
+        self._on_idle = on_idle
+        self._exists = exists
+        self._former: set[str] = set()
+        """Names that the multiplex (MPEG-TS) had when it had other tracks."""
+        self._replaced: dict[str, LiveTrack] = {}
+        """Tracks of before the media worker ended the subscription; some may come back."""
+        self._used_at = time.monotonic()
+        self._timer: asyncio.TimerHandle | None = None
+        self._link = link
+        self._number = self._subscribe()
+        self._warm = asyncio.get_running_loop().call_later(WARM_SECONDS, self._check_idle)
+
+    @property
+    def tracks(self) -> Mapping[str, LiveTrack]:
+        return self._tracks
+
+    def find_track(self, name: str) -> LiveTrack | None:
+        """By its name, or by one that it had: players know the name of when they came."""
+        if name in self._former and self._tracks:
+            return self._tracks.get(name) or next(iter(self._tracks.values()))
+        return self._tracks.get(name)
+
+    def touch(self) -> None:
+        """A request uses the index now."""
+        self._used_at = time.monotonic()
+
+    def move(self, link: MediaLink) -> None:
+        """The stream now lives in another media worker."""
+        if link is self._link or self.ended:
+            return
+        self._link.release(self._number)
+        self.on_lost()
+        self._link = link
+        self._number = self._subscribe()
+
+    def close(self, reason: str) -> None:
+        """End the subscription; whoever waits is answered."""
+        if self.ended:
+            return
+        self.ended = reason
+        for timer in (self._timer, self._warm):
+            if timer is not None:
+                timer.cancel()
+        self._link.release(self._number)
+        self._changed()
+        self._on_idle(self)
+
+    # From the media worker
+
+    def on_message(self, message: FromMedia) -> None:
+        if isinstance(message, Events):
+            for event in message.events:
+                self._take(event)
+            self._changed()
+
+    def on_lost(self) -> None:
+        for track in self._tracks.values():
+            track.restart()
+        self._changed()
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case PartReady():
+                self._track(event.track).add_part(_part(event))
+            case SegmentReady():
+                self._track(event.track).add_segment(_segment(event))
+            case SegmentDropped():
+                self._track(event.track).drop(event.msn)
+            case InitSection():
+                self._track(event.track).add_init(_init(event))
+                self._former.update(event.former)
+            case TracksReset():
+                self._forget_tracks()
+            case End():
+                self._end(event.reason)
+            case _:
+                log.error("stream %s: segments have no %s", self.stream, type(event).__name__)
+
+    def _track(self, name: str) -> LiveTrack:
+        track = self._tracks.get(name)
+        if track is None:
+            track = self._replaced.pop(name, None)
+            if track is None and self.container == "ts" and self._tracks:
+                # The one multiplex, which has other tracks in it now: its segments go on.
+                _, track = self._tracks.popitem()
+                track.name = name
+            track = self._tracks[name] = track or LiveTrack(name)
+        return track
+
+    def _end(self, reason: str) -> None:
+        if not self._exists(self.stream):
+            self.close(reason or "stream removed")
+            return
+        log.info("stream %s: segments ended (%s); asking again", self.stream, reason)
+        self._forget_tracks()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(REPEAT_SECONDS, self._link.repeat, self._number)
+
+    def _forget_tracks(self) -> None:
+        """The new state follows; viewers wait for it."""
+        self.on_lost()
+        self._replaced |= self._tracks
+        self._tracks = {}
+
+    def _subscribe(self) -> int:
+        return self._link.subscribe(self.stream, f"hls_{self.container}", self)
+
+    def _check_idle(self) -> None:
+        left = self._used_at + WARM_SECONDS - time.monotonic()
+        if left <= 0:
+            self.close("no viewers")
+        else:
+            loop = asyncio.get_running_loop()
+            self._warm = loop.call_later(left + 0.1, self._check_idle)
+
+
+def _init(event: InitSection) -> Init:
+    return Init(
+        number=event.number,
+        path=event.path,
+        codecs=event.codecs,
+        width=event.width,
+        height=event.height,
+        fps=event.fps,
+        bandwidth=event.bandwidth,
+        channels=event.channels,
+        sample_rate=event.sample_rate,
+        language=event.language,
+        kind=event.kind,
+        group=event.group,
+        rank=event.rank,
+        timescale=event.timescale,
+    )
+
+
+def _part(event: PartReady) -> Part:
+    return Part(
+        msn=event.msn,
+        index=event.index,
+        seq=event.seq,
+        duration=event.duration,
+        independent=event.independent,
+        path=event.path,
+        offset=event.offset,
+        size=event.size,
+        init=event.init,
+        discontinuity=event.discontinuity,
+        discontinuities=event.discontinuities,
+    )
+
+
+def _segment(event: SegmentReady) -> Segment:
+    return Segment(
+        msn=event.msn,
+        start_utc_ms=event.start_utc_ms,
+        duration=event.duration,
+        path=event.path,
+        size=event.size,
+        discontinuity=event.discontinuity,
+        init=event.init,
+        discontinuities=event.discontinuities,
+        bandwidth=event.bandwidth,
+        time=event.time,
+    )

@@ -1,0 +1,125 @@
+"""The life of a stream: who keeps it running, and stages that fail."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from media_api.stream import StreamConfig
+from media_streamer.media.flags import Flags
+from media_streamer.media.graveyard import Graveyard
+from media_streamer.media.settings import OutputSettings
+from media_streamer.media.stages import STAGES, Converter, StageSpec
+from media_streamer.media.stream import StreamRunner
+
+
+class Environment:
+    def __init__(self) -> None:
+        self.graveyard = Graveyard()
+        self.flags = Flags()
+        self.events: list[str] = []
+
+    def emit(self, name: str, event: str, fields: dict[str, Any]) -> None:
+        self.events.append(event)
+
+    def output_settings(self, config: StreamConfig) -> OutputSettings:
+        return OutputSettings(config.name, Path("/nowhere"))
+
+
+Make = Callable[..., StreamRunner]
+
+
+@pytest.fixture
+async def make() -> AsyncIterator[Make]:
+    made: list[StreamRunner] = []
+
+    def one(**options: object) -> StreamRunner:
+        config = {"name": "live/x", "inputs": [{"url": "publish://"}], **options}
+        runner = StreamRunner(StreamConfig.model_validate(config), {}, Environment())
+        made.append(runner)
+        runner.run()
+        return runner
+
+    yield one
+    for runner in made:
+        await runner.close("test is over")
+
+
+async def until(what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.001)
+
+
+def nothing(*_: object) -> None:
+    pass
+
+
+async def test_a_viewer_starts_a_stream_on_demand_and_a_recording_does_not(make: Make) -> None:
+    runner = make(static=False, clients_timeout=1)
+    ended: list[str] = []
+    recording = runner.attach("frames", nothing, ended.append, pinned=True, keeps_running=False)
+    assert runner.output is None
+    viewer = runner.attach("frames", nothing, ended.append)
+    assert runner.output is not None
+    assert runner.output.stats().subscribers == {"frames": 2}
+    viewer.close()
+    await until(lambda: runner.output is None)
+    assert ended == []
+    assert runner.subscribers == 1, "the recording waits"
+    runner.start()
+    await until(lambda: runner.output is not None)
+    assert runner.output is not None
+    assert runner.output.stats().subscribers == {"frames": 1}
+    await runner.close("stream_removed")
+    assert ended == ["stream_removed"]
+    recording.close()
+
+
+async def test_a_pinned_sink_may_keep_a_stream_running(make: Make) -> None:
+    runner = make(static=False, clients_timeout=1)
+    push = runner.attach("frames", nothing, nothing, pinned=True)
+    runner.demand.used(-1e6)
+    runner._step(asyncio.get_running_loop().time())
+    assert runner.output is not None
+    push.close()
+    await until(lambda: runner.output is None)
+
+
+class Broken(Converter):
+    """Works only once it is allowed to."""
+
+    works = False
+
+    def start(self, downstream: Any, upstream: Any) -> None:
+        if not Broken.works:
+            raise OSError("no encoder")
+
+
+@pytest.fixture
+def broken_stage() -> Iterator[None]:
+    spec = StageSpec("encoder", lambda config: True, lambda name, _: Broken(), essential=True)
+    STAGES.append(spec)
+    yield
+    STAGES.remove(spec)
+
+
+@pytest.mark.usefixtures("broken_stage")
+async def test_a_stream_whose_essential_stage_fails_says_so_and_tries_again(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Broken, "works", False)
+    ended: list[str] = []
+    runner = make(static=True)
+    runner.attach("frames", nothing, ended.append)
+    await until(lambda: runner.stage_error)
+    assert runner.stage_error == "encoder: no encoder"
+    assert runner.output is None
+    assert "live/x: the output ends: encoder: no encoder; next attempt in 1 s" in caplog.text
+    monkeypatch.setattr(Broken, "works", True)
+    runner.restart()
+    await until(lambda: runner.output is not None)
+    assert runner.stage_error is None

@@ -1,0 +1,255 @@
+"""What a worker does for requests that know more than it does yet."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from media_streamer.egress.access import Access, AccessDenied
+from media_streamer.presentation import index as module
+from media_streamer.presentation.live import LiveIndex
+from media_streamer.presentation.live_track import LiveTrack
+from media_streamer.wire.control import AccessRequest
+from media_streamer.wire.media import (
+    End,
+    Event,
+    Events,
+    InitSection,
+    PartReady,
+    SegmentReady,
+    TracksReset,
+)
+
+Make = Callable[..., LiveIndex]
+
+
+class Link:
+    """A media worker that is asked and says what the test says."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def subscribe(self, _stream: str, format: str, _taker: object) -> int:
+        self.asked.append(format)
+        return len(self.asked)
+
+    def repeat(self, number: int) -> None:
+        self.asked.append(f"again {number}")
+
+    def release(self, _number: int) -> None:
+        pass
+
+
+@pytest.fixture
+async def make_index() -> AsyncIterator[Make]:
+    made: list[LiveIndex] = []
+
+    def make(container: str, exists: bool = True) -> LiveIndex:
+        request = AccessRequest("live", "hls", "play", "127.0.0.1")
+        access = Access("s", "live", Path("/x"), 1, request)
+        link: Any = Link()
+        container_: Any = container
+        made.append(LiveIndex(access, container_, link, lambda _: None, lambda _: exists))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close("test is over")
+
+
+def init(track: str, number: int = 1, former: tuple[str, ...] = ()) -> InitSection:
+    return InitSection(
+        track=track,
+        number=number,
+        kind="video",
+        path="",
+        codecs="",
+        width=0,
+        height=0,
+        fps=0.0,
+        bandwidth=0,
+        channels=0,
+        sample_rate=0,
+        language="",
+        group="",
+        rank=0,
+        timescale=90_000,
+        former=list(former),
+    )
+
+
+def segment(track: str, msn: int) -> SegmentReady:
+    return SegmentReady(
+        track=track,
+        msn=msn,
+        path=f"/{msn}",
+        init=1,
+        start_utc_ms=1_700_000_000_000 + 1000 * msn,
+        time=0,
+        duration=1.0,
+        size=1,
+        discontinuity=False,
+        discontinuities=0,
+        bandwidth=8,
+    )
+
+
+def part(track: str, msn: int, index: int, seq: int, path: Path | str = "/x") -> PartReady:
+    return PartReady(
+        track=track,
+        msn=msn,
+        index=index,
+        seq=seq,
+        duration=0.2,
+        independent=index == 0,
+        path=str(path),
+        offset=index * 4,
+        size=4,
+        init=1,
+        discontinuity=False,
+        discontinuities=0,
+    )
+
+
+def tell(index: LiveIndex, *events: Event) -> None:
+    index.on_message(Events(1, list(events)))
+
+
+async def soon(waiting: "asyncio.Task[Any]") -> bool:
+    """Whether a task is done after the loop went round."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return waiting.done()
+
+
+async def test_successor_that_another_worker_knew_first_is_waited_for(make_index: Make) -> None:
+    index = make_index("fmp4")
+    tell(index, init("v1"), segment("v1", 10))
+    index.on_lost()
+    track = index.tracks["v1"]
+    waiting = asyncio.create_task(index.wait_for(track, 100, None))
+    assert not await soon(waiting)
+    tell(index, segment("v1", 99), segment("v1", 100))
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_what_is_too_far_ahead_is_refused(
+    make_index: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LAG_SECONDS", 0.01)
+    index = make_index("fmp4")
+    tell(index, init("v1"), segment("v1", 10))
+    with pytest.raises(AccessDenied, match="too far in the future") as refused:
+        await index.wait_for(index.tracks["v1"], 100, None)
+    assert refused.value.status == 400
+
+
+async def test_multiplex_is_found_by_the_names_it_had(make_index: Make) -> None:
+    index = make_index("ts")
+    tell(index, init("v1"), segment("v1", 1))
+    tell(index, init("v1a1", former=("v1",)), segment("v1a1", 2))
+    multiplex = index.find_track("v1a1")
+    assert multiplex is not None
+    assert [one.msn for one in multiplex.segments] == [1, 2]
+    assert index.find_track("v1") is multiplex
+    assert index.find_track("a1v1") is None
+
+
+@pytest.fixture
+def parts_file(tmp_path: Path) -> Path:
+    path = tmp_path / "parts"
+    path.write_bytes(b"0000111122223333")
+    return path
+
+
+async def test_the_part_that_is_hinted_at_comes_in_this_segment_or_the_next(
+    make_index: Make, parts_file: Path
+) -> None:
+    index = make_index("fmp4")
+    tell(index, init("v1"), part("v1", 5, 0, 70, parts_file))
+    track = index.tracks["v1"]
+    assert track.next_part == 71
+    waiting = asyncio.create_task(index.wait_part(track, 71))
+    assert not await soon(waiting)
+    tell(index, segment("v1", 5))
+    assert not await soon(waiting)
+    assert track.next_part == 71
+    tell(index, part("v1", 6, 0, 71, parts_file))
+    assert await waiting == b"0000"
+    assert await index.wait_part(track, 70) == b"0000"
+
+
+async def test_another_worker_may_have_hinted_at_more(make_index: Make, parts_file: Path) -> None:
+    index = make_index("fmp4")
+    tell(index, init("v1"), part("v1", 5, 0, 70, parts_file))
+    track = index.tracks["v1"]
+    waiting = asyncio.create_task(index.wait_part(track, 73))
+    tell(index, *(part("v1", 5, n, 70 + n, parts_file) for n in (1, 2, 3)))
+    assert await waiting == b"3333"
+    with pytest.raises(AccessDenied, match="no such part"):
+        await index.wait_part(track, 70 + module.LAG_PARTS + 10)
+    with pytest.raises(AccessDenied, match="no such part"):
+        await index.wait_part(track, 1)
+
+
+async def test_what_a_dead_media_worker_had_announced_is_what_comes_instead(
+    make_index: Make, parts_file: Path
+) -> None:
+    index = make_index("fmp4")
+    tell(index, init("v1"), part("v1", 5, 0, 70, parts_file))
+    track = index.tracks["v1"]
+    waiting = asyncio.create_task(index.wait_part(track, 71))
+    assert not await soon(waiting)
+    index.on_lost()
+    assert not await soon(waiting)
+    tell(index, init("v1", 2), part("v1", 900, 0, 5000, parts_file))
+    assert await waiting == b"0000"
+
+
+async def test_each_change_is_a_version_of_its_own(make_index: Make) -> None:
+    index = make_index("fmp4")
+    versions = [index.version]
+    tell(index, init("v1"))
+    versions.append(index.version)
+    tell(index, part("v1", 5, 0, 70), part("v1", 5, 1, 71))
+    versions.append(index.version)
+    index.on_lost()
+    versions.append(index.version)
+    assert versions == sorted(set(versions))
+
+
+async def test_tracks_come_back_after_a_reset(make_index: Make) -> None:
+    index = make_index("fmp4")
+    tell(index, init("v1"), init("a1"), *(segment("v1", msn) for msn in (1, 2, 3)))
+    old = index.tracks["v1"]
+    tell(index, TracksReset(), init("v1", 2), segment("v1", 4))
+    assert set(index.tracks) == {"v1"}
+    assert index.tracks["v1"] is old
+    assert [one.msn for one in old.segments] == [2, 3, 4]
+    assert isinstance(old, LiveTrack)
+
+
+async def test_the_end_is_said_to_whoever_waits(make_index: Make) -> None:
+    index = make_index("fmp4", exists=False)
+    waiting = asyncio.create_task(index.wait_ready(parts_suffice=True))
+    assert not await soon(waiting)
+    tell(index, End("stream_removed"))
+    with pytest.raises(AccessDenied, match="stream_removed") as refused:
+        await waiting
+    assert refused.value.status == 404
+
+
+async def test_a_stream_that_goes_on_elsewhere_is_asked_for_again(
+    make_index: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("media_streamer.presentation.live.REPEAT_SECONDS", 0.0)
+    index = make_index("ts")
+    first: Any = index._link
+    tell(index, End("not_watched"))
+    await asyncio.sleep(0.01)
+    assert first.asked == ["hls_ts", "again 1"]
+    other: Any = Link()
+    index.move(other)
+    index.move(other)
+    assert other.asked == ["hls_ts"]
