@@ -3,6 +3,9 @@ export PYTHON
 RUN_VENV := .venv/run
 DEV_VENV := .venv/dev
 DEV := $(DEV_VENV)/bin
+# What the manifests name. A registry of your own: make images IMAGES=registry.example/media
+IMAGES := localhost/media-appliance
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .PHONY: help run test test-fast test-long check format bench lock crds images clean
 .DEFAULT_GOAL := help
@@ -45,8 +48,8 @@ lock: $(DEV_VENV)/ready ## Pin all dependencies anew
 	cd requirements && ./lock.sh ../$(DEV)/uv
 
 images: ## Build both container images (needs a Docker engine)
-	docker build -t flussonic/streamer -f streamer-image/Dockerfile .
-	docker build -t flussonic/central -f central-image/Dockerfile .
+	docker build -t flussonic/streamer -t $(IMAGES)/streamer:$(VERSION) -f streamer-image/Dockerfile .
+	docker build -t flussonic/central -t $(IMAGES)/central:$(VERSION) -f central-image/Dockerfile .
 
 clean: ## Remove virtual environments and caches; the data of `make run` in .data stays
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

@@ -30,7 +30,7 @@ def policies(stream_spec: Object, streamer_spec: Object) -> list[Object]:
     for validation in streamers:
         validation["expression"] = f"!has(object.spec.config) || {validation['expression']}"
     return [
-        *_policy("streams", [*streams, _inputs()]),
+        *_policy("streams", [*streams, _inputs(), *_logins()]),
         *_policy("streamers", streamers),
     ]
 
@@ -71,6 +71,21 @@ def _inputs() -> Object:
             f"{schemes}.filter(s, !(s in {served})).map(s, s + '://').join(', ')"
         ),
     }
+
+
+def _logins() -> list[Object]:
+    """A password in a URL is read by whoever may read the Stream, and by Git."""
+    return [
+        {
+            "expression": (
+                f"!has(object.spec.{name}) || "
+                f"!object.spec.{name}.exists(i, i.url.matches('://[^/@]*:[^/@]*@'))"
+            ),
+            "message": f"spec.{name}: a password in a URL is seen by all who see the Stream: "
+            "name a Secret by credentialsSecretRef",
+        }
+        for name in ("inputs", "pushes")
+    ]
 
 
 def _policy(plural: str, validations: list[Object]) -> list[Object]:

@@ -111,7 +111,7 @@ _POD_FIELDS = (
     "hostPort", "adminHostPort", "hostNetwork", "volumes", "env", "gpu", "nvidiaGpuCount",
     "service", "resources", "configExtra",
 )  # fmt: skip
-_REPLICA_RULES = (
+_SCALE_RULES = (
     rule(
         "!has(self.replicas) || !has(self.maxReplicas)",
         "give replicas for a fixed number, or minReplicas and maxReplicas for scaling, not both",
@@ -128,8 +128,14 @@ _REPLICA_RULES = (
         ".minReplicas",
     ),
     rule(
-        "!has(self.nodeName) || ((!has(self.replicas) || self.replicas <= 1)"
-        " && (!has(self.maxReplicas) || self.maxReplicas <= 1))",
+        "!has(self.nodeName) || !has(self.maxReplicas) || self.maxReplicas <= 1",
+        "nodeName pins a single pod: use nodeSelector for more",
+        ".nodeName",
+    ),
+)
+_POD_RULES = (
+    rule(
+        "!has(self.nodeName) || !has(self.replicas) || self.replicas <= 1",
         "nodeName pins a single pod: use nodeSelector for more",
         ".nodeName",
     ),
@@ -162,7 +168,8 @@ def streamer_spec() -> Schema:
             "nvidiaGpuCount is short for gpu.count: give only one of them",
             ".nvidiaGpuCount",
         ),
-        *_REPLICA_RULES,
+        *_SCALE_RULES,
+        *_POD_RULES,
     ]
     return schema
 
@@ -170,7 +177,7 @@ def streamer_spec() -> Schema:
 def cache_spec() -> Schema:
     """Structural schema of a Cache's spec with its rules."""
     schema = structural(CacheResourceSpec)
-    schema["x-kubernetes-validations"] = list(_REPLICA_RULES)
+    schema["x-kubernetes-validations"] = list(_POD_RULES)
     return schema
 
 

@@ -3,8 +3,18 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 
-DEFAULT_STREAMER_IMAGE = "flussonic/streamer:latest"
+
+def _version() -> str:
+    try:
+        return version("media-appliance")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "dev"
+
+
+DEFAULT_STREAMER_IMAGE = f"localhost/media-appliance/streamer:{_version()}"
+"""A name that no public registry has: what is not on the node is not pulled from a stranger."""
 
 
 @dataclass(frozen=True)

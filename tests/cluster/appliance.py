@@ -31,7 +31,7 @@ PLACED_TIMEOUT_S = 60.0
 PLAYING_TIMEOUT_S = 90.0
 POLL_S = 0.25
 DECODE_TIMEOUT_S = 60.0
-IMAGES = {"central": "flussonic/central", "postgres": "postgres"}
+IMAGES = {"central": "localhost/media-appliance/central", "postgres": "postgres"}
 """Image -> its name in the manifests."""
 SELECTORS = {
     name: f"app.kubernetes.io/component={name}"

@@ -60,7 +60,6 @@ def test_field_of_git_is_not_overwritten(installation: Installation) -> None:
         ("Stream", {"name": "../etc"}, "a stream name must not contain"),
         ("Streamer", {"apiUrl": "http://a", "replicas": 1}, "a pool of pods or an external"),
         ("Streamer", {"minReplicas": 2}, "minReplicas needs maxReplicas"),
-        ("Cache", {"minReplicas": 3, "maxReplicas": 2}, "minReplicas must not exceed"),
     ],
 )
 def test_refusals_say_what_is_wrong(

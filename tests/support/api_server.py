@@ -27,6 +27,8 @@ COMMAND_LIMIT = 30  # seconds
 STOP_LIMIT = 10  # seconds
 PROGRAMS = ("etcd", "kube-apiserver")
 TOKEN = "test"  # a static token of a server that listens on 127.0.0.1 only
+OTHER_TOKEN, OTHER_USER = "other", "somebody"
+"""Of a user that may nothing, until a test binds a Role to it."""
 
 
 def binaries() -> Path | None:
@@ -72,7 +74,9 @@ class ApiServer:
     def start(self) -> None:
         """Returns once the API server is ready. Raises TimeoutError."""
         self._make_keys()
-        (self._directory / "tokens.csv").write_text(f"{TOKEN},admin,1,system:masters\n")
+        (self._directory / "tokens.csv").write_text(
+            f"{TOKEN},admin,1,system:masters\n{OTHER_TOKEN},{OTHER_USER},2\n"
+        )
         self._etcd = self._run_program(
             "etcd", "--data-dir", "data", "--listen-client-urls", self._etcd_url,
             "--advertise-client-urls", self._etcd_url, "--listen-peer-urls", self._peer_url,
@@ -111,13 +115,13 @@ class ApiServer:
                     process.kill()
                     process.wait(STOP_LIMIT)
 
-    def client(self, url: str = "") -> KubeClient:
+    def client(self, url: str = "", token: str = TOKEN) -> KubeClient:
         """As the programs use it; close it after use. `url`: of a proxy in front of the server."""
-        return KubeClient(self._configuration(url or self.url))
+        return KubeClient(self._configuration(url or self.url, token))
 
-    def _configuration(self, url: str) -> Configuration:
+    def _configuration(self, url: str, token: str) -> Configuration:
         configuration = Configuration(
-            host=url, api_key={"BearerToken": TOKEN}, api_key_prefix={"BearerToken": "Bearer"}
+            host=url, api_key={"BearerToken": token}, api_key_prefix={"BearerToken": "Bearer"}
         )
         configuration.verify_ssl = False
         configuration.retries = None

@@ -20,6 +20,7 @@ from aiohttp import web
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 READS = frozenset({"GET"})
+TLS_CLOSE_SECONDS = 0.25
 LEASES = "/leases"
 _END_TO_END = ("Authorization", "Accept", "Content-Type")
 WatchEnd = Literal["half an event", "cut", "410", "500"]
@@ -80,6 +81,8 @@ class ChaosProxy:
     ) -> None:
         self.break_watches("cut")
         await self._stack.aclose()
+        # aiohttp does not wait for the end of its TLS connections ("Graceful shutdown", its docs).
+        await asyncio.sleep(TLS_CLOSE_SECONDS)
 
     def break_watches(self, end: WatchEnd) -> int:
         """End all watches that are open now; how many they were."""

@@ -130,11 +130,11 @@ def _is_placed_on(record: Record, hostname: str) -> bool:
     return placed and not record.config.get("disabled", False)
 
 
-def streamer_config(record: Record) -> JsonObject:
+def streamer_config(config: JsonObject) -> JsonObject:
     """What the streamer is told of a stream: what was set, without Central's own fields."""
     return {
         key: value
-        for key, value in record.config.items()
+        for key, value in config.items()
         if key not in PLACEMENT_FIELDS and key not in ("namespace", "cluster_ingest")
     }
 
@@ -148,6 +148,7 @@ def _build(request: web.Request, records: Iterable[Record]) -> JsonObject:
         request.query.items(), CentralStream, OWN_PARAMETERS, default_limit=PAGE_LIMIT
     )
     interval = context(request).settings.config_external_reconciliation_interval
+    store = context(request).store
     by_name = {record.key: record for record in records}
     configs = [record.config for record in by_name.values()]
     answer = run_paged(
@@ -155,7 +156,7 @@ def _build(request: web.Request, records: Iterable[Record]) -> JsonObject:
         query,
         "streams",
         lambda config: str(config["name"]),
-        lambda config: streamer_config(by_name[config["name"]]),
+        lambda config: streamer_config(store.told(by_name[config["name"]])),
     )
     answer["config_external_reconciliation_interval"] = round(interval * 1000)
     return answer

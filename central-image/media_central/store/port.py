@@ -151,6 +151,11 @@ class ResourceStore(Protocol):
 
     def get(self, kind: Kind, key: str) -> Record | None: ...
 
+    def told(self, stream: Record) -> JsonObject:
+        """The configuration of a stream as a streamer is told it: with the secrets that the
+        resource only names. For nobody else."""
+        ...
+
     async def put(
         self,
         kind: Kind,

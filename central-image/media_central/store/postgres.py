@@ -75,6 +75,9 @@ class PostgresStore:
     def get(self, kind: Kind, key: str) -> Record | None:
         return self._cache.get(kind, key)
 
+    def told(self, stream: Record) -> JsonObject:
+        return stream.config
+
     def watch(self) -> Watch:
         return self._cache.subscribe()
 

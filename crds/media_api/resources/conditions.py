@@ -3,8 +3,8 @@
 Invariants: one condition a type; `lastTransitionTime` moves only when `status` changes; each type
 has one writer: Ready (it does what was asked), Scheduled (a streamer was chosen), ConfigAccepted
 (all that the spec says has an effect) and Stalled (no retry can help, somebody must change the spec
-or make what it names) the operator, InputActive (frames come in) and Reachable (an external server
-answers) Central.
+or make what it names) the operator, InputActive (frames come in),
+Reachable (an external server answers) and CredentialsResolved (Secrets could be read) Central.
 Nothing that changes every second belongs here.
 """
 

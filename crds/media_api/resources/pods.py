@@ -176,12 +176,6 @@ class PodOptions(ResourceModel):
     replicas: Replicas | None = Field(
         default=None, description="Number of pods, 0 to 1000, fixed. Default 1."
     )
-    min_replicas: Replicas | None = Field(
-        default=None, description="Least pods, if the operator scales by capacity. Default 1."
-    )
-    max_replicas: Replicas | None = Field(
-        default=None, description="Most pods; setting it makes the operator scale by capacity."
-    )
     env: Annotated[list[EnvVar], Field(max_length=128)] | None = Field(
         default=None,
         description="Environment of the container.",

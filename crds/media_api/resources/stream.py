@@ -8,7 +8,10 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
+from media_api.auth import AuthSpec
 from media_api.base import ApiModel
+from media_api.input import InputConfig
+from media_api.push import PushConfig
 from media_api.resources.conditions import Conditions
 from media_api.resources.meta import API_VERSION, LabelMap, ObjectMeta, ResourceModel
 from media_api.stream import StreamConfig
@@ -66,6 +69,41 @@ class Placement(ResourceModel):
     )
 
 
+class SecretReference(ResourceModel):
+    """A Secret with `username` and `password`, or with the whole `url`."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253)] = Field(
+        description="Secret of the same namespace; Central needs the right to get it."
+    )
+
+
+CREDENTIALS = "Credentials of the URL, put in by Central for the streamer alone."
+
+
+class SpecInput(InputConfig):
+    """An input whose credentials may stand in a Secret."""
+
+    credentials_secret_ref: SecretReference | None = Field(
+        default=None, alias="credentialsSecretRef", description=CREDENTIALS
+    )
+
+
+class SpecPush(PushConfig):
+    """A push whose credentials may stand in a Secret."""
+
+    credentials_secret_ref: SecretReference | None = Field(
+        default=None, alias="credentialsSecretRef", description=CREDENTIALS
+    )
+
+
+class SpecAuth(AuthSpec):
+    """Authorisation whose backend's credentials, or whose whole URL, may stand in a Secret."""
+
+    credentials_secret_ref: SecretReference | None = Field(
+        default=None, alias="credentialsSecretRef", description=CREDENTIALS
+    )
+
+
 class StreamSpec(StreamConfig, Placement):
     """A stream configuration under the names of the REST API, and its placement."""
 
@@ -75,6 +113,18 @@ class StreamSpec(StreamConfig, Placement):
     name: StreamName | None = Field(  # type: ignore[assignment]  # optional here: metadata.name
         default=None,
         description="Real name of the stream, with slashes and capitals. Default: metadata.name.",
+    )
+    inputs: Annotated[list[SpecInput], Field(max_length=64)] = Field(  # type: ignore[assignment]  # a list of a subclass
+        default_factory=list, description="Inputs, the best first. None: only `backup` is shown."
+    )
+    pushes: Annotated[list[SpecPush], Field(max_length=64)] | None = Field(  # type: ignore[assignment]
+        default=None, description="Where the stream is sent. Default: nowhere."
+    )
+    on_play: SpecAuth | None = Field(
+        default=None, description="Authorisation of viewers. Default: all may play."
+    )
+    on_publish: SpecAuth | None = Field(
+        default=None, description="Authorisation of publishers. Default: all may publish."
     )
 
     @property

@@ -19,6 +19,7 @@ from media_api.resources.pods import (
     GpuOptions,
     KubeName,
     PodOptions,
+    Quantity,
     Replicas,
     ValueSource,
     keyed_by,
@@ -76,6 +77,17 @@ class StreamerSpec(PodOptions):
 
     api_url: Url | None = Field(
         default=None, description="API URL of an external server; excludes all fields about pods."
+    )
+    min_replicas: Replicas | None = Field(
+        default=None, description="Least pods, if the operator scales by capacity. Default 1."
+    )
+    max_replicas: Replicas | None = Field(
+        default=None, description="Most pods; setting it makes the operator scale by capacity."
+    )
+    segments_size: Quantity | None = Field(
+        default=None,
+        description="Memory for HLS segments of each pod. Default: half of the memory limit, or"
+        " 2Gi without one.",
     )
     private_url: Url | None = Field(
         default=None, description="URL that other streamers reach it at. Default: by its Service."

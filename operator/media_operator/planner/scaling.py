@@ -67,7 +67,7 @@ def _replicas(
 ) -> tuple[int, str | None]:
     """Pods to run, and when the pool may shrink."""
     spec = tier.spec
-    if not spec.get("maxReplicas") or tier.kind != "Streamer":
+    if not spec.get("maxReplicas"):
         return int(spec.get("replicas", 1)), None
     low, high = int(spec.get("minReplicas") or 1), int(spec["maxReplicas"])
     limit = int(spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT)

@@ -20,6 +20,7 @@ from media_operator.planner.actions import Apply, Delete, Note, Plan, WriteStatu
 from media_operator.planner.patience import is_young
 from media_operator.planner.reach import reach
 from media_operator.planner.scaling import Size, size
+from media_operator.quantity import quantity
 from media_operator.render import cache_objects, common, streamer_objects
 from media_operator.render.streamer import gpu_count
 from media_operator.settings import Settings
@@ -107,19 +108,29 @@ def _as_applied(body: Object, live: Object) -> bool:
     return all(covers(live.get(part), body[part]) for part in ("spec", "data") if part in body)
 
 
-def covers(live: Any, wanted: Any) -> bool:
+_QUANTITIES = frozenset({"requests", "limits", "sizeLimit"})
+"""Keys of quantities, or of objects that hold them."""
+
+
+def covers(live: Any, wanted: Any, *, quantities: bool = False) -> bool:
     """Whether `live` says everything that `wanted` says.
 
-    Defaults of the API server may be more; what is empty it leaves out.
+    Defaults of the API server may be more; what is empty it leaves out, and `quantities` it writes
+    in a form of its own.
     """
     if isinstance(wanted, Mapping):
         if not isinstance(live, Mapping):
             return not wanted and live is None
-        return all(covers(live.get(key), value) for key, value in wanted.items())
+        return all(
+            covers(live.get(key), value, quantities=quantities or key in _QUANTITIES)
+            for key, value in wanted.items()
+        )
     if isinstance(wanted, list):
         if not isinstance(live, list):
             return not wanted and live is None
         return len(live) == len(wanted) and all(map(covers, live, wanted))
+    if quantities and quantity(wanted) is not None:
+        return quantity(live) == quantity(wanted)
     return bool(live == wanted or (wanted == "" and live is None))
 
 

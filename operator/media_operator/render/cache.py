@@ -37,10 +37,9 @@ def _container(tier: TierObject, mounts: list[Object], settings: Settings) -> Ob
         "volumeMounts": mounts,
         "securityContext": common.container_security(),
         "lifecycle": common.drain_hook(tier),
+        "resources": common.resources(tier, {"cpu": "50m", "memory": "128Mi"}),
         **common.probes("/-/cache"),
     }
-    if spec.get("resources"):
-        container["resources"] = dict(spec["resources"])
     return container
 
 

@@ -1,8 +1,9 @@
 """What the pods of every tier have in common: names, labels, hardening, Services."""
 
+import copy
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -80,6 +81,15 @@ def container_security() -> Object:
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
+
+
+def resources(tier: TierObject, requests: Mapping[str, str]) -> Object:
+    """The user's resources; what they leave open is requested, so that no pod is BestEffort."""
+    given: Object = copy.deepcopy(dict(tier.spec.get("resources") or {}))
+    limits = given.get("limits") or {}
+    # A limit without a request is the request as well.
+    usual = {name: value for name, value in requests.items() if name not in limits}
+    return {**given, "requests": {**usual, **(given.get("requests") or {})}}
 
 
 def drain_seconds(tier: TierObject) -> int:

@@ -1,17 +1,18 @@
 """The objects of a Streamer resource: a pool of media servers fed by Central."""
 
-import copy
 import json
 from typing import Any
 
 from media_api.hostnames import pod_hostname
 
 from media_operator.objects import TierObject
+from media_operator.quantity import quantity
 from media_operator.render import common
 from media_operator.settings import Settings
 
 Object = dict[str, Any]
 
+DEFAULT_SEGMENTS_SIZE = "2Gi"
 API = "/streamer/api/v3/monitoring"
 
 
@@ -76,10 +77,9 @@ def _container(tier: TierObject, mounts: list[Object], settings: Settings) -> Ob
         "volumeMounts": mounts,
         "securityContext": common.container_security(),
         "lifecycle": common.drain_hook(tier),
+        "resources": common.resources(tier, {"cpu": "100m", "memory": "384Mi"}),
         **common.probes(API),
     }
-    if spec.get("resources"):
-        container["resources"] = copy.deepcopy(spec["resources"])
     return container
 
 
@@ -132,12 +132,25 @@ def _config_external(tier: TierObject, settings: Settings) -> list[Object]:
 
 def _own_volumes(tier: TierObject) -> list[common.OwnVolume]:
     config = {"configMap": {"name": common.child_name(tier)}}
+    # Without a limit a pod could take all memory of its node.
+    segments = {"medium": "Memory", "sizeLimit": _segments_size(tier)}
     return [
         common.OwnVolume("config", "/etc/flussonic/flussonic.conf.d", config, read_only=True),
         common.OwnVolume("state", common.STATE_PATH, {"emptyDir": {}}),
-        common.OwnVolume("segments", common.SEGMENTS_PATH, {"emptyDir": {"medium": "Memory"}}),
+        common.OwnVolume("segments", common.SEGMENTS_PATH, {"emptyDir": segments}),
         common.OwnVolume("tmp", "/tmp", {"emptyDir": {}}),
     ]
+
+
+def _segments_size(tier: TierObject) -> str:
+    """Of the files in memory: as the resource says, else half of what the pod may have."""
+    if tier.spec.get("segmentsSize"):
+        return str(tier.spec["segmentsSize"])
+    limits = (tier.spec.get("resources") or {}).get("limits") or {}
+    memory = quantity(limits.get("memory"))
+    if memory is None:
+        return DEFAULT_SEGMENTS_SIZE
+    return f"{max(1, int(memory / 2 / 1024**2))}Mi"
 
 
 def gpu_count(tier: TierObject) -> int:

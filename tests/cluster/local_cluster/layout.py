@@ -71,7 +71,7 @@ STREAMER, CENTRAL = "streamer", "central"
 
 def project_tag(name: str) -> str:
     """Of an image of the project that is built here."""
-    return f"flussonic/{name}:test"
+    return f"localhost/media-appliance/{name}:test"
 
 
 def _default_cache() -> Path:

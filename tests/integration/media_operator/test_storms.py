@@ -215,7 +215,7 @@ async def test_two_operators_in_a_storm(
     proxy.faults = []
     await until(lambda: all_placed(cluster, {"streamer-pool-1": STREAMS}))
     names = [name for _, name in await cluster.children()]
-    assert Counter(names) == {"streamer-pool": 4, "streamer-pool-pods": 1}
+    assert Counter(names) == {"streamer-pool": 4, "streamer-pool-pods": 1, "media-default-pool": 1}
     pool = await cluster.client.get(kube.STREAMER, cluster.namespace, "pool")
     assert pool["status"]["readyReplicas"] == 1
     assert asked < MAX_REQUESTS_A_SECOND, "requests a second in the storm"

@@ -13,6 +13,7 @@ from media_kube import client as kube
 
 from media_central.store.documents import next_document, target_key
 from media_central.store.kubernetes import translate
+from media_central.store.kubernetes.credentials import with_references
 from media_central.store.kubernetes.ownership import MANAGER, spec_to_apply
 from media_central.store.kubernetes.table import Body, Key
 from media_central.store.port import Condition, InvalidResourceError, Kind, NameTakenError
@@ -95,7 +96,7 @@ class Draft:
         document = self._document()
         if self.kind is Kind.STREAM:
             kept = {key: before[key] for key in before if key == "edgeCache"}
-            return {**translate.to_spec(document, self.name), **kept}
+            return with_references({**translate.to_spec(document, self.name), **kept}, before)
         lost = translate.not_kept(document)
         if lost:
             raise InvalidResourceError(

@@ -20,6 +20,7 @@ from media_kube import client as kube
 from media_kube.client import KubeClient, KubeError, log_level
 from media_rest.redact import redact_text, redact_url
 
+from media_central.store.kubernetes.credentials import references
 from media_central.store.kubernetes.ownership import MANAGER
 from media_central.store.kubernetes.store import KubernetesStore
 from media_central.store.kubernetes.translate import milliseconds
@@ -41,7 +42,9 @@ REPEAT_SECONDS = 60.0
 """After that long a condition that others set against what is seen here is set anew."""
 
 Body = dict[str, Any]
-Target = tuple[kube.Kind, str, str]
+Target = tuple[kube.Kind, str, str, str]
+"""Kind, namespace and name of the object, type of the condition."""
+CREDENTIALS = "CredentialsResolved"
 Seen = tuple[str, str, tuple[tuple[str, Any], ...]]
 
 
@@ -81,12 +84,12 @@ class StatusWriter:
             if self._store.available:
                 for record in self._store.all(Kind.STREAM):
                     self._judge_silent(record, fleet)
+                    self._judge_credentials(record)
 
     def _judge_silent(self, record: Record, fleet: Fleet) -> None:
         """A stream of which something is said that nobody can know any more."""
         live = self._store.stream_object(record.key)
-        conditions = ((live or {}).get("status") or {}).get("conditions") or []
-        known: Body = next((c for c in conditions if c.get("type") == "InputActive"), {})
+        known = _condition(live or {}, "InputActive")
         if live is None or known.get("status") in (None, "Unknown"):
             return
         ingest = (record.layout or {}).get("ingest")
@@ -102,6 +105,25 @@ class StatusWriter:
         else:
             return
         self._want(kube.STREAM, live, "InputActive", condition, {})
+
+    def _judge_credentials(self, record: Record) -> None:
+        """Whether Central could read the Secrets that a stream names."""
+        names = set(references(record.config))
+        live = self._store.stream_object(record.key)
+        if live is None:
+            return
+        known = _condition(live, CREDENTIALS)
+        if not names and known.get("status") in (None, "True"):
+            return
+        namespace = live["metadata"]["namespace"]
+        found = [self._store.credentials.problem(namespace, name) for name in sorted(names)]
+        for name in names:
+            self._store.credentials.find(namespace, name)  # also where no streamer asks
+        problem = next((one for one in found if one is not None), None)
+        condition = ("True", "Resolved", "") if problem is None else ("False", *problem)
+        if problem is None and known.get("status") is None:
+            return  # nothing was ever wrong
+        self._want(kube.STREAM, live, CREDENTIALS, condition, {})
 
     def _on_poll(self, link: StreamerLink) -> None:
         if not self._store.available:
@@ -150,9 +172,8 @@ class StatusWriter:
         """Queue a write unless the object says so already, or somebody else just said otherwise."""
         state, reason, message = condition
         meta, before = live["metadata"], live.get("status") or {}
-        conditions: list[Body] = before.get("conditions") or []
-        known: Body = next((c for c in conditions if c.get("type") == type_), {})
-        target = kind, meta["namespace"], meta["name"]
+        known = _condition(live, type_)
+        target = kind, meta["namespace"], meta["name"], type_
         seen = state, reason, tuple(sorted(rest.items()))
         same = all(before.get(key) == value for key, value in rest.items())
         if same and (known.get("status"), known.get("reason")) == (state, reason):
@@ -205,13 +226,15 @@ class StatusWriter:
     async def _write(
         self, slots: asyncio.Semaphore, target: Target, seen: Seen, body: Body
     ) -> None:
-        kind, namespace, name = target
+        kind, namespace, name, type_ = target
+        # A manager owns what it last applied, and each apply says one condition.
+        manager = f"{MANAGER}-credentials" if type_ == CREDENTIALS else MANAGER
         async with slots:
             if self._in_a_row >= TROUBLE_IN_A_ROW:
                 return  # what is left would fail too; the next poll asks for it again
             try:
                 written = await self._client.apply(
-                    kind, namespace, body, manager=MANAGER, force=True, subresource="status"
+                    kind, namespace, body, manager=manager, force=True, subresource="status"
                 )
             except (KubeError, TimeoutError) as error:
                 # The next poll asks for it again, if it is still to be said.
@@ -226,6 +249,12 @@ class StatusWriter:
             self._said.clear()
         self._said[target] = seen
         self._store.saw(kind, written)
+
+
+def _condition(live: Body, type_: str) -> Body:
+    """Of an object; empty if it has none of that type."""
+    conditions: list[Body] = (live.get("status") or {}).get("conditions") or []
+    return next((c for c in conditions if c.get("type") == type_), {})
 
 
 def _age_seconds(condition: Body) -> float:

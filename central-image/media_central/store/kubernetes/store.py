@@ -19,6 +19,7 @@ from media_kube.client import KubeClient, KubeError
 
 from media_central.store.documents import target_key
 from media_central.store.kubernetes import translate
+from media_central.store.kubernetes.credentials import Credentials, resolved
 from media_central.store.kubernetes.drafts import Draft, StreamDrafts
 from media_central.store.kubernetes.mirror import Mirror, is_external
 from media_central.store.kubernetes.ownership import MANAGER, foreign_owners
@@ -55,6 +56,7 @@ class KubernetesStore:
         self._cluster_key = cluster_key
         self._mirror = Mirror(client, namespace, cluster_key)
         self._documents = SecretDocuments(client, self._home, self._mirror.cache)
+        self.credentials = Credentials(client)
 
     @property
     def available(self) -> bool:
@@ -64,8 +66,10 @@ class KubernetesStore:
         """Raises StoreUnavailableError if the API server does not answer in time."""
         await self._mirror.start()
         await self._documents.start()
+        self.credentials.start()
 
     async def close(self) -> None:
+        await self.credentials.close()
         await self._documents.close()
         await self._mirror.close()
 
@@ -74,6 +78,13 @@ class KubernetesStore:
 
     def get(self, kind: Kind, key: str) -> Record | None:
         return self._mirror.cache.get(kind, key)
+
+    def told(self, stream: Record) -> JsonObject:
+        live = self._mirror.stream_object(stream.key)
+        if live is None:
+            return stream.config
+        namespace = live["metadata"]["namespace"]
+        return resolved(stream.config, lambda name: self.credentials.find(namespace, name))
 
     def watch(self) -> Watch:
         return self._mirror.cache.subscribe()

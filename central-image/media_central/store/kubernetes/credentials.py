@@ -1,0 +1,243 @@
+"""Credentials that a Stream's spec only names: Secrets, read by name, and by Central alone.
+
+`credentialsSecretRef` stands in an input, a push, `on_play` or `on_publish`. Its Secret, in the
+namespace of the Stream, has `username` and `password` (type kubernetes.io/basic-auth), or the whole
+`url`. They go into what a streamer is told to run, and nowhere else: no status, no log, no
+ConfigMap, no answer to people. Central asks by name, so its rights can name what it may read.
+
+Invariants: what is known stays known while the API server is away, and is forgotten when the Secret
+is gone; an input whose credentials are not known is left out, so that no camera sees attempts
+without them.
+"""
+
+import asyncio
+import base64
+import binascii
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from media_api.base import JsonObject
+from media_kube import client as kube
+from media_kube.client import KubeClient, KubeError
+
+log = logging.getLogger(__name__)
+
+REFERENCE = "credentialsSecretRef"
+REFRESH_SECONDS = 30.0
+"""A rotated Secret is known everywhere after that long, and the streamers' next question."""
+FORGET_SECONDS = 600.0
+"""Nobody asked for it since: the Stream is gone."""
+MAX_KNOWN = 10_000
+PARALLEL_READS = 8
+RULES = ("on_play", "on_publish")
+LISTS = ("inputs", "pushes")
+
+Key = tuple[str, str]
+"""Namespace and name of a Secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What a Secret says."""
+
+    username: str = ""
+    password: str = ""
+    url: str = ""
+
+    def __repr__(self) -> str:
+        return "Login(…)"
+
+    def put_into(self, url: str) -> str:
+        """The URL with the credentials (RFC 3986 section 3.2.1); those that it has give way."""
+        if self.url:
+            return self.url
+        scheme, separator, rest = url.partition("://")
+        authority, slash, path = rest.partition("/")
+        login = f"{quote(self.username, safe='')}:{quote(self.password, safe='')}"
+        return f"{scheme}{separator}{login}@{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def login_of(secret: Mapping[str, Any]) -> Login:
+    """Raises ValueError with what is missing."""
+    data = secret.get("data") or {}
+    try:
+        words = {
+            key: base64.b64decode(data[key], validate=True).decode()
+            for key in ("username", "password", "url")
+            if key in data
+        }
+    except (binascii.Error, UnicodeDecodeError):
+        raise ValueError("its values are no text") from None
+    if "url" not in words and not {"username", "password"} <= words.keys():
+        raise ValueError("it has neither username and password nor url")
+    return Login(**words)
+
+
+def references(config: Mapping[str, Any]) -> Iterator[str]:
+    """Names of the Secrets that a stream's configuration names."""
+    for part in _parts(config):
+        name = (part.get(REFERENCE) or {}).get("name")
+        if name:
+            yield name
+
+
+def _parts(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for key in LISTS:
+        yield from (item for item in config.get(key) or [] if isinstance(item, Mapping))
+    for key in RULES:
+        if isinstance(config.get(key), Mapping):
+            yield config[key]
+
+
+def resolved(config: JsonObject, find: Callable[[str], Login | None]) -> JsonObject:
+    """The configuration with the credentials in its URLs, and without references.
+
+    What `find` does not know is left out of the lists; a rule keeps its URL without credentials, so
+    that its backend refuses and nobody gets in for the lack of a Secret.
+    """
+    if not any(references(config)):
+        return config
+    told = dict(config)
+    for key in LISTS:
+        if config.get(key):
+            items = [_resolved_item(item, find) for item in config[key]]
+            told[key] = [item for item in items if item is not None]
+    for key in RULES:
+        rule = config.get(key)
+        if isinstance(rule, Mapping) and REFERENCE in rule:
+            plain = {name: value for name, value in rule.items() if name != REFERENCE}
+            told[key] = _resolved_item(rule, find) or plain or {"url": False}
+    return told
+
+
+def _resolved_item(
+    item: Mapping[str, Any], find: Callable[[str], Login | None]
+) -> JsonObject | None:
+    name = (item.get(REFERENCE) or {}).get("name")
+    if not name:
+        return dict(item)
+    login = find(name)
+    if login is None:
+        return None
+    plain = {key: value for key, value in item.items() if key != REFERENCE}
+    return {**plain, "url": login.put_into(str(item.get("url") or ""))}
+
+
+def with_references(spec: JsonObject, before: Mapping[str, Any]) -> JsonObject:
+    """A spec from the REST API, which knows no references, with those that it had.
+
+    An input or push keeps its reference while its URL is the same, a rule while it is there.
+    """
+    kept = dict(spec)
+    for key in LISTS:
+        known = {
+            item.get("url"): item[REFERENCE]
+            for item in before.get(key) or []
+            if isinstance(item, Mapping) and item.get(REFERENCE)
+        }
+        if known and kept.get(key):
+            kept[key] = [
+                {**item, REFERENCE: known[item["url"]]} if item.get("url") in known else item
+                for item in kept[key]
+            ]
+    for key in RULES:
+        reference = (before.get(key) or {}).get(REFERENCE)
+        if reference and isinstance(kept.get(key), Mapping):
+            kept[key] = {**kept[key], REFERENCE: reference}
+    return kept
+
+
+class Credentials:
+    """The Secrets that somebody asks for. `start()` before use, `close()` after."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+        self._known: dict[Key, Login] = {}
+        self._problems: dict[Key, tuple[str, str]] = {}
+        self._asked: dict[Key, float] = {}
+        self._new = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="credentials")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def find(self, namespace: str, name: str) -> Login | None:
+        """None while it is not known; then it is read soon."""
+        key = namespace, name
+        if key not in self._asked:
+            if len(self._asked) >= MAX_KNOWN:
+                return None
+            self._new.set()
+        self._asked[key] = time.monotonic()
+        return self._known.get(key)
+
+    def problem(self, namespace: str, name: str) -> tuple[str, str] | None:
+        """(reason, message) of a Secret that cannot be used; None while nothing is wrong."""
+        return self._problems.get((namespace, name))
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.refresh()
+            except Exception:
+                log.exception("reading the Secrets of inputs failed; the next round tries again")
+            try:
+                async with asyncio.timeout(REFRESH_SECONDS):
+                    await self._new.wait()
+            except TimeoutError:
+                pass
+
+    async def refresh(self) -> None:
+        """Read all that were asked for lately."""
+        self._new.clear()
+        oldest = time.monotonic() - FORGET_SECONDS
+        for key in [key for key, asked in self._asked.items() if asked < oldest]:
+            for table in (self._asked, self._known, self._problems):
+                table.pop(key, None)
+        slots = asyncio.Semaphore(PARALLEL_READS)
+
+        async def one(key: Key) -> None:
+            async with slots:
+                await self._read(key)
+
+        await asyncio.gather(*(one(key) for key in list(self._asked)))
+
+    async def _read(self, key: Key) -> None:
+        namespace, name = key
+        try:
+            login = login_of(await self._client.get(kube.SECRET, namespace, name))
+        except ValueError as error:
+            self._refused(key, "SecretInvalid", f"Secret {name}: {error}")
+        except (KubeError, TimeoutError) as error:
+            status = error.status if isinstance(error, KubeError) else 0
+            if status == 404:
+                self._refused(key, "SecretNotFound", f"there is no Secret {name} in {namespace}")
+            elif status == 403:
+                # Known before: the right was taken away, and that is meant.
+                self._refused(
+                    key,
+                    "SecretForbidden",
+                    f"Central may not read the Secret {name}: bind its service account to a Role"
+                    f" with get on secrets and resourceNames [{name}]",
+                )
+            else:
+                cause = str(error) or "no answer in time"
+                log.warning("Secret %s/%s was not read: %s", namespace, name, cause)
+        else:
+            self._problems.pop(key, None)
+            self._known[key] = login
+
+    def _refused(self, key: Key, reason: str, message: str) -> None:
+        self._known.pop(key, None)
+        if self._problems.get(key) != (reason, message):
+            log.warning("%s/%s: %s", *key, message)
+        self._problems[key] = reason, message

@@ -1,0 +1,162 @@
+"""The manifests in a real API server: accepted as they are, and no pod asks for more than it may.
+
+The API server's own Pod Security admission judges the pods; nothing runs.
+"""
+
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from media_operator.objects import TierObject
+from media_operator.render import cache_objects, streamer_objects
+from media_operator.settings import Settings
+
+from tests.support.api_server import ApiServer
+
+pytestmark = pytest.mark.timeout(150)
+
+ROOT = Path(__file__).parents[3]
+MANIFESTS = ROOT / "manifests"
+KUSTOMIZATIONS = sorted(
+    path.parent
+    for path in MANIFESTS.rglob("kustomization.yaml")
+    if "kustomize.config.k8s.io" in path.read_text()  # Flux has a kind of that name too
+)
+SAMPLES = sorted((MANIFESTS / "samples").glob("*.yaml"))
+WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob")
+OWN_IMAGES = "localhost/media-appliance/"
+
+
+@pytest.fixture(scope="module")
+def api(api_server: ApiServer) -> ApiServer:
+    """With the namespace of the manifests, and one that enforces the restricted standard."""
+    api_server.must("apply", "-f", str(MANIFESTS / "base" / "namespace.yaml"))
+    label = {"pod-security.kubernetes.io/enforce": "restricted"}
+    body = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": "strict", "labels": label},
+    }
+    api_server.must("apply", "-f", "-", data=body)
+    return api_server
+
+
+def build(directory: Path, api: ApiServer) -> list[dict[str, Any]]:
+    return [body for body in yaml.safe_load_all(api.must("kustomize", str(directory))) if body]
+
+
+def of_known_kinds(bodies: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """What a cluster without further operators has."""
+    for body in bodies:
+        group = body["apiVersion"].rpartition("/")[0]
+        if (
+            not group
+            or group.endswith(".k8s.io")
+            or group in ("apps", "policy", "batch")
+            or (group == "media.flussonic.com")
+        ):
+            yield body
+
+
+def pod_specs(bodies: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for body in bodies:
+        if body["kind"] in WORKLOADS:
+            yield body["metadata"]["name"], body["spec"]["template"]["spec"]
+
+
+def refusal(api: ApiServer, spec: dict[str, Any]) -> str:
+    """What Pod Security says against the pod in the strict namespace; empty if nothing."""
+    spec = {key: value for key, value in spec.items() if key != "serviceAccountName"}
+    claims = {volume["name"] for volume in spec.get("volumes") or []}
+    missing = {
+        mount["name"]
+        for container in spec["containers"]
+        for mount in container.get("volumeMounts") or []
+    } - claims
+    volumes = [*(spec.get("volumes") or []), *({"name": n, "emptyDir": {}} for n in missing)]
+    body = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p", "namespace": "strict"},
+        "spec": {**spec, "volumes": volumes},
+    }
+    done = api.run("create", "--dry-run=server", "-f", "-", data=body)
+    return "" if done.returncode == 0 else done.stderr
+
+
+@pytest.mark.parametrize("directory", KUSTOMIZATIONS, ids=lambda path: str(path.name))
+def test_every_kustomization_is_accepted(api: ApiServer, directory: Path, tmp_path: Path) -> None:
+    bodies = list(of_known_kinds(build(directory, api)))
+    assert bodies
+    file = tmp_path / "all.json"
+    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": bodies}))
+    api.must(
+        "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict",
+        "-f", str(file),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("file", SAMPLES, ids=lambda path: str(path.name))
+def test_every_sample_of_ours_is_accepted(api: ApiServer, file: Path, tmp_path: Path) -> None:
+    bodies = list(of_known_kinds([b for b in yaml.safe_load_all(file.read_text()) if b]))
+    listed = tmp_path / "all.json"
+    listed.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": bodies}))
+    if bodies:
+        api.must(
+            "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", str(listed)
+        )
+
+
+def test_every_pod_of_the_base_fits_the_restricted_standard(api: ApiServer) -> None:
+    specs = dict(pod_specs(build(MANIFESTS / "base", api)))
+    assert specs.keys() == {"media-operator", "media-central", "media-postgresql"}
+    for name, spec in specs.items():
+        assert refusal(api, spec) == "", name
+        for container in spec["containers"]:
+            security = container["securityContext"]
+            assert security["readOnlyRootFilesystem"] is True, name
+            assert {"startupProbe", "livenessProbe"} <= container.keys(), name
+            assert "memory" in container["resources"]["limits"], name
+            assert {"cpu", "memory"} <= container["resources"]["requests"].keys(), name
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "fits"),
+    [
+        ("Streamer", {}, True),
+        ("Streamer", {"nvidiaGpuCount": 1}, True),
+        ("Cache", {}, True),
+        ("Streamer", {"hostPort": 8080}, False),
+        ("Streamer", {"adminHostPort": 8080}, False),
+        ("Streamer", {"hostNetwork": True}, False),
+        ("Cache", {"hostPort": 8080}, False),
+    ],
+)
+def test_pods_of_a_pool_and_the_restricted_standard(
+    api: ApiServer, kind: str, spec: dict[str, Any], *, fits: bool
+) -> None:
+    """As docs/kubernetes.md says: all but those with ports or the network of the node."""
+    meta = {"name": "pool", "namespace": "strict", "uid": "u"}
+    tier = TierObject.parse({"kind": kind, "metadata": meta, "spec": spec})
+    render = streamer_objects if kind == "Streamer" else cache_objects
+    [(_, pod)] = pod_specs(render(tier, Settings()))
+    said = refusal(api, pod)
+    assert (said == "") is fits, said
+    if not fits:
+        assert "PodSecurity" in said
+
+
+def test_images_are_our_own_with_the_version_of_the_project(api: ApiServer) -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    bodies = build(MANIFESTS / "base", api)
+    images = {c["image"] for _, spec in pod_specs(bodies) for c in spec["containers"]}
+    operator = dict(pod_specs(bodies))["media-operator"]["containers"][0]
+    env = {entry["name"]: entry.get("value") for entry in operator["env"]}
+    ours = {image for image in {*images, env["STREAMER_IMAGE"]} if "postgres" not in image}
+    assert ours == {f"{OWN_IMAGES}{name}:{version}" for name in ("central", "streamer")}
+    assert Settings().streamer_image == f"{OWN_IMAGES}streamer:{version}"
+    assert not [image for image in images if image.endswith(":latest")]
