@@ -7,6 +7,7 @@ refused where access is decided.
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from media_api import protocols
@@ -48,6 +49,57 @@ INPUT_SCHEMES = protocols.served_schemes("pull") | {protocols.ANY_PUBLISHER}
 MAX_NAMES = 5
 
 
+class Tally:
+    """Which streams ask for what is not done, kept while they come and go.
+
+    The alerts of a thousand streams cost as much as there are alerts.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[str, tuple[str, ...]] = {}
+        self._names: dict[str, dict[str, None]] = {}
+        self._files: dict[str, list[str]] = {}
+
+    def put(self, stream: StreamConfig) -> None:
+        """This is the stream of its name from now on."""
+        self.drop(stream.name)
+        parts = unserved_parts(stream)
+        if parts:
+            self._parts[stream.name] = parts
+        for part in parts:
+            self._names.setdefault(part, {})[stream.name] = None
+        if files := _files_of(stream):
+            self._files[stream.name] = files
+
+    def drop(self, name: str) -> None:
+        """There is no stream of that name any more."""
+        for part in self._parts.pop(name, ()):
+            self._names[part].pop(name)
+        self._files.pop(name, None)
+
+    def alerts(self, config: ServerConfig) -> dict[str, str]:
+        """Alerts by key; each names what has no effect. `config` without its streams."""
+        alerts = _global_alerts(config)
+        used = [path for files in self._files.values() for path in files]
+        if unused := _unplayed_vods(config, used):
+            alerts["vods"] = f"files are inputs only, they are not played by themselves: {unused}"
+        names: dict[str, list[str]] = {}
+        for template in config.templates:
+            for part in unserved_parts(template):
+                names.setdefault(part, []).append(template.name)
+        for part, streams in self._names.items():
+            few = list(islice(streams, MAX_NAMES + 1))
+            if few:
+                names.setdefault(part, []).extend(few)
+        for part, found in sorted(names.items()):
+            kind, _, word = part.partition("_")
+            if kind == "stream":
+                alerts[part] = f"{word} has no effect in this version: {_shown(found)}"
+            else:
+                alerts[part] = f"{word}:// inputs are not served: {_shown(found)}"
+        return alerts
+
+
 def unsupported_parts(
     config: ServerConfig, streams: Iterable[StreamConfig] | None = None
 ) -> dict[str, str]:
@@ -55,7 +107,22 @@ def unsupported_parts(
 
     `streams` are those that run, if they are not only the ones of `config`.
     """
-    streams = list(config.streams if streams is None else streams)
+    tally = Tally()
+    for stream in config.streams if streams is None else streams:
+        tally.put(stream)
+    return tally.alerts(config)
+
+
+def unserved_parts(item: Options) -> tuple[str, ...]:
+    """Keys of the alerts that a stream or a template takes part in."""
+    options = (
+        f"stream_{option}" for option in STREAM_CHECKS if _asks(option, getattr(item, option, None))
+    )
+    schemes = {one.scheme for one in item.inputs} - INPUT_SCHEMES
+    return (*options, *(f"input_{scheme}" for scheme in schemes))
+
+
+def _global_alerts(config: ServerConfig) -> dict[str, str]:
     alerts = {
         f"listener_{protocol}": f"{protocol} listeners are configured, but {protocol} is not served"
         for protocol in protocols.listeners().keys() - protocols.served_listeners().keys()
@@ -69,15 +136,6 @@ def unsupported_parts(
             alerts[key] = f"{key} has no effect in this version"
     if scripts := [sink.name for sink in config.event_sinks if sink.url.startswith("lua://")]:
         alerts["event_sinks"] = f"event sinks that are scripts have no effect: {_shown(scripts)}"
-    if unused := _unplayed_vods(config, streams):
-        alerts["vods"] = f"files are inputs only, they are not played by themselves: {unused}"
-    options: list[Options] = [*config.templates, *streams]
-    for option in sorted(STREAM_CHECKS):
-        names = [item.name for item in options if _asks(option, getattr(item, option, None))]
-        if names:
-            alerts[f"stream_{option}"] = f"{option} has no effect in this version: {_shown(names)}"
-    for scheme, names in sorted(_unserved_inputs(options).items()):
-        alerts[f"input_{scheme}"] = f"{scheme}:// inputs are not served: {_shown(names)}"
     return alerts
 
 
@@ -112,29 +170,21 @@ def input_schemes(document: Mapping[str, Any]) -> list[str]:
     return [str(item.get("url") or "").partition("://")[0] for item in inputs]
 
 
-def _unserved_inputs(options: list[Options]) -> dict[str, list[str]]:
-    """Names of streams and templates by the scheme that they ask for in vain."""
-    found: dict[str, list[str]] = {}
-    for item in options:
-        for scheme in {one.scheme for one in item.inputs} - INPUT_SCHEMES:
-            found.setdefault(scheme, []).append(item.name)
-    return found
+def _files_of(stream: StreamConfig) -> list[str]:
+    """VOD paths that a stream shows."""
+    files = [item.url.removeprefix("file://") for item in stream.inputs if item.scheme == "file"]
+    if stream.backup is not None and stream.backup.file:
+        files.append(stream.backup.file)
+    return files
 
 
-def _unplayed_vods(config: ServerConfig, streams: Iterable[StreamConfig]) -> str:
+def _unplayed_vods(config: ServerConfig, used: Iterable[str]) -> str:
     """VOD locations that no stream takes its files from."""
-    used = [
-        path
-        for stream in streams
-        for path in (
-            *(item.url.removeprefix("file://") for item in stream.inputs if item.scheme == "file"),
-            stream.backup.file if stream.backup is not None and stream.backup.file else "",
-        )
-    ]
+    paths = [path.lstrip("/") for path in used] if config.vods else []
     return _shown([
         vod.prefix
         for vod in config.vods
-        if not any(path.lstrip("/").startswith(f"{vod.prefix}/") for path in used)
+        if not any(path.startswith(f"{vod.prefix}/") for path in paths)
     ])  # fmt: skip
 
 

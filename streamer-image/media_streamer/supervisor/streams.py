@@ -70,6 +70,7 @@ class StreamControl:
         self._regular = [str(number) for number in range(settings.media_workers)]
         self._worker_came = asyncio.Event()
         self.find_outside: FindOutside | None = None
+        self.on_changes: Callable[[Changes], None] = lambda _: None
         self.on_changed: Callable[[str], None] = lambda _: None
         self.on_event: Callable[[StreamEvent], None] = lambda _: None
         """Told of what happens to streams and their inputs."""
@@ -187,6 +188,7 @@ class StreamControl:
         """Bring the workers in step with changes of the catalog."""
         if not changes:
             return
+        self.on_changes(changes)
         self._quota.gone(changes.removed)
         self.quarantine.forget(changes.removed | changes.changed)
         self.reconcile(changes.removed | changes.changed | changes.added)

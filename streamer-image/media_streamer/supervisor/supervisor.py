@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import aiohttp
 from media_api.server import ServerConfig
-from media_api.unsupported import unsupported_parts
+from media_api.unsupported import Tally
 from media_process import logs
 from media_rest.guessing import GuessLimiter
 
@@ -84,6 +84,7 @@ class Supervisor:
         self.settings = settings
         self.alerts: dict[str, str] = {}
         self._unsupported: dict[str, str] = {}
+        self._unserved = Tally()
         self.sessions = SessionRegistry(self._session_closed)
         self.egress = EgressWorkers()
         self.streams = StreamControl(
@@ -94,6 +95,7 @@ class Supervisor:
         )
         self.stats = ServerStats(settings.hostname, self.streams.catalog, self.sessions)
         self.events = EventBus(lambda: self.stats.hostname, self.configuration.log_directory)
+        self.streams.on_changes = self._count_unserved
         self.streams.on_event = self._stream_event
         self.sessions.on_event = self._session_event
         self.guesses = GuessLimiter()
@@ -327,10 +329,17 @@ class Supervisor:
         self._say_unsupported()
         self._use_backend(new.config_external)
 
+    def _count_unserved(self, changes: Changes) -> None:
+        """Of the streams that changed alone: thousands that stay cost nothing."""
+        for name in changes.removed:
+            self._unserved.drop(name)
+        for name in changes.added | changes.changed:
+            if (stream := self.streams.catalog.streams.get(name)) is not None:
+                self._unserved.put(stream.config)
+
     def _say_unsupported(self) -> None:
         """Alerts of what has no effect, and a line in the log for each that is new."""
-        streams = [stream.config for stream in self.streams.catalog.streams.values()]
-        found = unsupported_parts(self.configuration.current, streams)
+        found = self._unserved.alerts(self.configuration.current)
         for key, text in found.items():
             if text != self._unsupported.get(key):
                 log.warning("configuration: %s", text)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from media_api.server import ServerConfig
 from media_api.stream import StreamConfig
-from media_api.unsupported import STREAM_CHECKS, unserved_options, unsupported_parts
+from media_api.unsupported import STREAM_CHECKS, Tally, unserved_options, unsupported_parts
 
 
 def test_alerts_name_what_has_no_effect() -> None:
@@ -106,3 +106,17 @@ def test_documents_are_judged_like_models(document: dict[str, Any], paths: list[
 
 def test_checks_are_of_fields_that_streams_have() -> None:
     assert StreamConfig.model_fields.keys() >= STREAM_CHECKS
+
+
+def test_streams_come_change_and_go() -> None:
+    config = ServerConfig.model_validate({"vods": [{"prefix": "films", "storages": []}]})
+    tally = Tally()
+    stream = {"name": "a", "dvr": {"root": "/d"}, "inputs": [{"url": "file://films/x.mp4"}]}
+    tally.put(StreamConfig.model_validate(stream))
+    tally.put(StreamConfig.model_validate({"name": "b", "inputs": [{"url": "srt://h:1"}]}))
+    assert set(tally.alerts(config)) == {"stream_dvr", "input_srt"}
+    tally.put(StreamConfig(name="a"))
+    assert set(tally.alerts(config)) == {"vods", "input_srt"}
+    tally.drop("b")
+    tally.drop("never")
+    assert set(tally.alerts(config)) == {"vods"}
