@@ -152,4 +152,4 @@ async def test_a_server_that_says_nothing_times_out(worker) -> None:
 async def test_an_unknown_scheme_is_told(worker) -> None:
     await worker.apply("srt", "srt://127.0.0.1:9000")
     await worker.until(lambda: worker.stats.get("srt", {}).get("source_error"))
-    assert "srt:// inputs are not supported" in worker.stats["srt"]["source_error"]
+    assert "srt:// inputs are not served" in worker.stats["srt"]["source_error"]
