@@ -13,6 +13,7 @@ from media_api.base import JsonObject
 from media_api.play_urls import play_urls, publish_urls
 from media_api.playback import ProtocolsSpec
 from media_api.protocols import ANY_PUBLISHER
+from media_api.unsupported import asked_in_vain
 
 from media_central.store.documents import MODELS
 from media_central.store.port import Kind, Record, ResourceStore
@@ -31,13 +32,23 @@ class Viewer:
     scheme: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What follows from one version of a record."""
+
+    version: int
+    effective: JsonObject
+    warnings: list[str]
+    """What of a stream has no effect, in words."""
+
+
 class Views:
     """Builds answers from the store and the fleet."""
 
     def __init__(self, store: ResourceStore, fleet: Fleet) -> None:
         self._store = store
         self._fleet = fleet
-        self._effective: dict[tuple[Kind, str], tuple[int, JsonObject]] = {}
+        self._memory: dict[tuple[Kind, str], _Known] = {}
 
     def streams(self, viewer: Viewer, *, history: bool = False) -> list[JsonObject]:
         records = self._store.all(Kind.STREAM)
@@ -60,6 +71,8 @@ class Views:
             "updated_at": record.updated_at,
             "stats": _stats(record, effective, layout, link, running, viewer),
         }
+        if warnings := self._known(record).warnings:
+            view["warnings"] = warnings
         if "managed_by" in layout:
             view["managed_by"] = layout.pop("managed_by")
         if layout:
@@ -101,19 +114,22 @@ class Views:
 
     def effective(self, record: Record) -> JsonObject:
         """The configuration with defaults. Do not change the answer."""
+        return self._known(record).effective
+
+    def _known(self, record: Record) -> "_Known":
         key = (record.kind, record.key)
-        known = self._effective.get(key)
-        if known is None or known[0] != record.version:
-            known = (record.version, MODELS[record.kind].parse(record.config).effective())
-            self._effective[key] = known
-        return known[1]
+        known = self._memory.get(key)
+        if known is None or known.version != record.version:
+            effective = MODELS[record.kind].parse(record.config).effective()
+            in_vain = asked_in_vain(effective) if record.kind is Kind.STREAM else ()
+            known = _Known(record.version, effective, [one.text for one in in_vain])
+            self._memory[key] = known
+        return known
 
     def _forget(self, kind: Kind, live: int) -> None:
         # Deleted resources leave entries: drop all when they outnumber the living.
-        if sum(1 for key in self._effective if key[0] is kind) > 2 * live + 100:
-            self._effective = {
-                key: value for key, value in self._effective.items() if key[0] is not kind
-            }
+        if sum(1 for key in self._memory if key[0] is kind) > 2 * live + 100:
+            self._memory = {key: value for key, value in self._memory.items() if key[0] is not kind}
 
 
 def _running(link: StreamerLink | None, name: str) -> JsonObject | None:

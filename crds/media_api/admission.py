@@ -5,8 +5,10 @@ evaluates by itself; nothing is refused. `media_api.crd` writes them beside the 
 test holds the file in step.
 """
 
+from collections.abc import Collection
 from typing import Any
 
+from media_api.protocols import served_schemes
 from media_api.resources.meta import GROUP, VERSION
 from media_api.unsupported import GLOBALS, HARMLESS, INPUT_SCHEMES, LISTS, STREAM_CHECKS
 
@@ -30,7 +32,7 @@ def policies(stream_spec: Object, streamer_spec: Object) -> list[Object]:
     for validation in streamers:
         validation["expression"] = f"!has(object.spec.config) || {validation['expression']}"
     return [
-        *_policy("streams", [*streams, _inputs(), *_logins()]),
+        *_policy("streams", [*streams, _urls("inputs", INPUT_SCHEMES), _pushes(), *_logins()]),
         *_policy("streamers", streamers),
     ]
 
@@ -61,14 +63,24 @@ def _asks_nothing(name: str, schema: Object) -> str:
             return _unset(path)
 
 
-def _inputs() -> Object:
-    served = "[" + ", ".join(f"'{scheme}'" for scheme in sorted(INPUT_SCHEMES)) + "]"
-    schemes = "object.spec.inputs.map(i, i.url.split('://')[0])"
+def _pushes() -> Object:
+    served = served_schemes("push")
+    if served:
+        return _urls("pushes", served)
+    return _validation(
+        "spec.pushes", f"{_unset('object.spec.pushes')} || size(object.spec.pushes) == 0"
+    )
+
+
+def _urls(what: str, schemes: Collection[str]) -> Object:
+    """The list `what` names URLs of these schemes only."""
+    served = "[" + ", ".join(f"'{scheme}'" for scheme in sorted(schemes)) + "]"
+    found = f"object.spec.{what}.map(i, i.url.split('://')[0])"
     return {
-        "expression": f"!has(object.spec.inputs) || {schemes}.all(s, s in {served})",
+        "expression": f"!has(object.spec.{what}) || {found}.all(s, s in {served})",
         "messageExpression": (
-            f"'inputs are not served in this version: ' + "
-            f"{schemes}.filter(s, !(s in {served})).map(s, s + '://').join(', ')"
+            f"'{what} are not served in this version: ' + "
+            f"{found}.filter(s, !(s in {served})).map(s, s + '://').join(', ')"
         ),
     }
 

@@ -277,6 +277,9 @@ class StreamState(StreamConfig):
     pushes: Annotated[list[PushState], Field(max_length=64)] | None = Field(  # type: ignore[assignment]
         default=None, description="Where the stream is sent."
     )
+    warnings: list[Text] | None = Field(
+        default=None, description="What of the configuration has no effect here, in words."
+    )
     named_by: NamedBy | None = Field(
         default=None,
         description="config: saved here; user: from a template; remote: from a source; external:"

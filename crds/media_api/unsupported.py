@@ -6,7 +6,8 @@ one of these features removes its entry. What would be unsafe to leave out (auth
 refused where access is decided.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -15,27 +16,28 @@ from media_api.server import ServerConfig
 from media_api.stream import StreamConfig, TemplateConfig
 
 Options = StreamConfig | TemplateConfig
+Path = tuple[str | int, ...]
 
 LISTS = ("sources", "peers", "balancers", "dvrs", "caches", "http_proxies")
 GLOBALS = (
     "pulsedb", "session_log", "nvidia_monitor", "geoip", "aliaser", "init_script", "wwwroot",
-    "dynafile",
+    "dynafile", "server_names",
 )  # fmt: skip
 STREAM_OPTIONS = (
-    "dvr", "transcoder", "pushes", "drm", "epg_enabled", "hls_scte35", "mpegts_pids",
-    "playback_headers", "jpeg_snapshot_sign_key", "logo", "record_input", "cache",
+    "dvr", "transcoder", "epg_enabled", "hls_scte35", "mpegts_pids", "playback_headers",
+    "jpeg_snapshot_sign_key", "logo", "record_input", "cache", "cluster_ingest", "cmaf_enabled",
 )  # fmt: skip
 """Options that ask for something whenever they have a value that is not false."""
+INPUT_OPTIONS = (
+    "via", "remote_dvr", "output_audio", "output_dts_shift", "closed_captions", "languages",
+    "subtitles", "wait_rtcp", "skip_stalled_check",
+)  # fmt: skip
+"""The same of inputs; those that only one protocol has are in its row."""
+NO_EFFECT = "has no effect in this version"
 
 
 HARMLESS: Mapping[str, Any] = {"prepush": True, "mpegts_ac3": "keep"}
 """Options that ask for nothing with this value either, and for something with any other."""
-STREAM_CHECKS = frozenset({
-    *STREAM_OPTIONS,
-    *HARMLESS,
-    *(name for name in protocols.unserved_fields() if name in StreamConfig.model_fields),
-})  # fmt: skip
-"""Options of a stream that are not done."""
 
 
 def _asks(option: str, value: Any) -> bool:
@@ -45,59 +47,198 @@ def _asks(option: str, value: Any) -> bool:
     return bool(value) or isinstance(value, Mapping) or (option in HARMLESS and value is not None)
 
 
+_WORDS = {
+    **dict.fromkeys((*STREAM_OPTIONS, *HARMLESS), NO_EFFECT),
+    **{
+        name: f"has no effect: {reason}"
+        for name, reason in protocols.unserved_fields().items()
+        if name in StreamConfig.model_fields
+    },
+    "drm": "cannot be done by this version: the stream is not played at all",
+}
+"""What becomes of an option that is not done, in words."""
+STREAM_CHECKS = frozenset(_WORDS)
+"""Options of a stream that are not done."""
+_INPUT_WORDS = {
+    **dict.fromkeys(INPUT_OPTIONS, NO_EFFECT),
+    **{
+        name: f"has no effect: {reason}"
+        for name, reason in protocols.unserved_input_options().items()
+    },
+}
 INPUT_SCHEMES = protocols.served_schemes("pull") | {protocols.ANY_PUBLISHER}
+AUTH_SCHEMES = frozenset({"http", "https", "securetoken", "auth"})
 MAX_NAMES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class InVain:
+    """Something that a stream or template asks for and does not get."""
+
+    key: str
+    """What it is, the same for all streams that ask for it."""
+    path: Path
+    """Where, in JSON names: ("inputs", 0, "via")."""
+    text: str
+
+    @property
+    def dotted(self) -> str:
+        """The path as people write it: `inputs[0].via`."""
+        first, *rest = self.path
+        return str(first) + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in rest)
+
+
+def asked_in_vain(item: Any, vods: Mapping[str, Sequence[str]] | None = None) -> list[InVain]:
+    """All of a stream or template; `item` is a model or its document (JSON names).
+
+    A document need not be validated: what cannot be read asks for nothing here. `vods` are the
+    directories by VOD location; None: they are not known.
+    """
+    return [
+        *_options(item),
+        *_protocols(item),
+        *_urls(item),
+        *_rights(item),
+        *(_files(item, vods) if vods is not None else ()),
+    ]
+
+
+def _get(item: Any, name: str) -> Any:
+    return item.get(name) if isinstance(item, Mapping) else getattr(item, name, None)
+
+
+def _scheme(item: Any) -> str:
+    return str(_get(item, "url") or "").partition("://")[0]
+
+
+def _options(item: Any) -> Iterator[InVain]:
+    for name, words in _WORDS.items():
+        if _asks(name, _get(item, name)):
+            yield InVain(f"stream_{name}", (name,), f"{name} {words}")
+    thumbnails, backup = _get(item, "thumbnails"), _get(item, "backup")
+    for name in ("url", "sizes"):
+        if thumbnails is not None and _get(thumbnails, name):
+            path = ("thumbnails", name)
+            yield InVain(f"stream_thumbnails_{name}", path, f"{name} of thumbnails {NO_EFFECT}")
+    if backup is not None and _get(backup, "dvr"):
+        yield InVain("stream_backup_dvr", ("backup", "dvr"), f"dvr of backup {NO_EFFECT}")
+
+
+def _protocols(item: Any) -> Iterator[InVain]:
+    """Switches that are on by name."""
+    chosen = _get(item, "protocols")
+    for switch, reason in protocols.missing_switches().items() if chosen is not None else ():
+        if _get(chosen, switch) is True:
+            text = f"{switch} in protocols is {reason}"
+            yield InVain(f"protocol_{switch}", ("protocols", switch), text)
+
+
+def _urls(item: Any) -> Iterator[InVain]:
+    for index, one in enumerate(_get(item, "inputs") or ()):
+        scheme = _scheme(one)
+        if scheme not in INPUT_SCHEMES:
+            reason = protocols.why_not("pull", scheme)
+            yield InVain(f"input_{scheme}", ("inputs", index), f"{scheme}:// inputs are {reason}")
+            continue
+        for name, words in _INPUT_WORDS.items():
+            if _asks(name, _get(one, name)):
+                path = ("inputs", index, name)
+                yield InVain(f"input_option_{name}", path, f"{name} of inputs {words}")
+    for index, one in enumerate(_get(item, "pushes") or ()):
+        scheme = _scheme(one)
+        if reason := protocols.why_not("push", scheme):
+            yield InVain(f"push_{scheme}", ("pushes", index), f"{scheme}:// pushes are {reason}")
+
+
+def _rights(item: Any) -> Iterator[InVain]:
+    """Rules of access that cannot be followed: everybody is refused."""
+    for name in ("on_play", "on_publish"):
+        spec = _get(item, name)
+        url = spec if isinstance(spec, str) else _get(spec, "url") if spec is not None else None
+        if isinstance(url, str) and url and url.partition("://")[0] not in AUTH_SCHEMES:
+            text = f"{name} names no http(s)://, securetoken:// or auth://: everybody is refused"
+            yield InVain(f"{name}_script", (name, "url"), text)
+        if isinstance(spec, str) or spec is None:
+            continue
+        for countries in ("allowed_countries", "disallowed_countries"):
+            if _get(spec, countries):
+                text = (
+                    f"{countries} of {name} needs GeoIP, which is not there: everybody is refused"
+                )
+                yield InVain(f"{name}_countries", (name, countries), text)
+
+
+def _files(item: Any, vods: Mapping[str, Sequence[str]]) -> Iterator[InVain]:
+    """Files that lie in no VOD location; no thread opens one elsewhere."""
+    found: list[tuple[Path, str]] = [
+        (("inputs", index, "url"), str(_get(one, "url"))[len("file://") :])
+        for index, one in enumerate(_get(item, "inputs") or ())
+        if _scheme(one) == "file"
+    ]
+    backup = _get(item, "backup")
+    if backup is not None and _get(backup, "file"):
+        found.append((("backup", "file"), str(_get(backup, "file"))))
+    for path, file in found:
+        if not _is_located(file, vods):
+            what = "backup" if path[0] == "backup" else "input"
+            text = f"{what}: no vod location has the file: write LOCATION/path and declare `vod`"
+            yield InVain(f"{what}_file", path, text)
+
+
+def _is_located(file: str, vods: Mapping[str, Sequence[str]]) -> bool:
+    if not file.startswith("/"):
+        return any(file.startswith(f"{prefix}/") for prefix in vods)
+    roots = [root for directories in vods.values() for root in directories]
+    return any(file.startswith(f"{root.rstrip('/')}/") for root in roots)
 
 
 class Tally:
     """Which streams ask for what is not done, kept while they come and go.
 
-    The alerts of a thousand streams cost as much as there are alerts.
+    The alerts of a thousand streams cost as much as there are alerts, and streams with files.
     """
 
     def __init__(self) -> None:
-        self._parts: dict[str, tuple[str, ...]] = {}
+        self._keys: dict[str, tuple[str, ...]] = {}
+        self._texts: dict[str, str] = {}
         self._names: dict[str, dict[str, None]] = {}
-        self._files: dict[str, list[str]] = {}
+        self._with_files: dict[str, StreamConfig] = {}
 
     def put(self, stream: StreamConfig) -> None:
         """This is the stream of its name from now on."""
         self.drop(stream.name)
-        parts = unserved_parts(stream)
-        if parts:
-            self._parts[stream.name] = parts
-        for part in parts:
-            self._names.setdefault(part, {})[stream.name] = None
-        if files := _files_of(stream):
-            self._files[stream.name] = files
+        found = {one.key: one.text for one in asked_in_vain(stream)}
+        if found:
+            self._keys[stream.name] = tuple(found)
+        for key, text in found.items():
+            self._texts[key] = text
+            self._names.setdefault(key, {})[stream.name] = None
+        if any(one.scheme == "file" for one in stream.inputs) or stream.backup is not None:
+            self._with_files[stream.name] = stream
 
     def drop(self, name: str) -> None:
         """There is no stream of that name any more."""
-        for part in self._parts.pop(name, ()):
-            self._names[part].pop(name)
-        self._files.pop(name, None)
+        for key in self._keys.pop(name, ()):
+            self._names[key].pop(name)
+        self._with_files.pop(name, None)
 
     def alerts(self, config: ServerConfig) -> dict[str, str]:
         """Alerts by key; each names what has no effect. `config` without its streams."""
-        alerts = _global_alerts(config)
-        used = [path for files in self._files.values() for path in files]
-        if unused := _unplayed_vods(config, used):
-            alerts["vods"] = f"files are inputs only, they are not played by themselves: {unused}"
-        names: dict[str, list[str]] = {}
+        vods = vod_directories(config)
+        names: dict[str, tuple[str, list[str]]] = {}
         for template in config.templates:
-            for part in unserved_parts(template):
-                names.setdefault(part, []).append(template.name)
-        for part, streams in self._names.items():
+            for key, text in {one.key: one.text for one in asked_in_vain(template, vods)}.items():
+                names.setdefault(key, (text, []))[1].append(template.name)
+        for key, streams in self._names.items():
             few = list(islice(streams, MAX_NAMES + 1))
             if few:
-                names.setdefault(part, []).extend(few)
-        for part, found in sorted(names.items()):
-            kind, _, word = part.partition("_")
-            if kind == "stream":
-                alerts[part] = f"{word} has no effect in this version: {_shown(found)}"
-            else:
-                alerts[part] = f"{word}:// inputs are not served: {_shown(found)}"
-        return alerts
+                names.setdefault(key, (self._texts[key], []))[1].extend(few)
+        for name, stream in self._with_files.items():
+            for key, text in {one.key: one.text for one in _files(stream, vods)}.items():
+                names.setdefault(key, (text, []))[1].append(name)
+        found = server_asks_in_vain(config, self._with_files.values())
+        alerts = {one.key: one.text for one in found}
+        return alerts | {key: f"{text}: {_shown(found)}" for key, (text, found) in names.items()}
 
 
 def unsupported_parts(
@@ -113,40 +254,66 @@ def unsupported_parts(
     return tally.alerts(config)
 
 
-def unserved_parts(item: Options) -> tuple[str, ...]:
-    """Keys of the alerts that a stream or a template takes part in."""
-    options = (
-        f"stream_{option}" for option in STREAM_CHECKS if _asks(option, getattr(item, option, None))
-    )
-    schemes = {one.scheme for one in item.inputs} - INPUT_SCHEMES
-    return (*options, *(f"input_{scheme}" for scheme in schemes))
-
-
-def _global_alerts(config: ServerConfig) -> dict[str, str]:
-    alerts = {
-        f"listener_{protocol}": f"{protocol} listeners are configured, but {protocol} is not served"
-        for protocol in protocols.listeners().keys() - protocols.served_listeners().keys()
-        if config.listeners is not None and config.listeners.of(protocol)
+def vod_directories(config: ServerConfig) -> dict[str, list[str]]:
+    """Local directories by VOD location; remote storages are no directories."""
+    return {
+        vod.prefix: [
+            storage.url.removeprefix("file://")
+            for storage in vod.storages
+            if storage.url.startswith(("/", "file://"))
+        ]
+        for vod in config.vods
+        if not vod.disabled
     }
+
+
+def server_asks_in_vain(
+    config: ServerConfig, streams: Iterable[StreamConfig] | None = None
+) -> list[InVain]:
+    """All of the server itself; `streams` as of `unsupported_parts`."""
+    streams = config.streams if streams is None else streams
+    return [*_listeners(config), *_globals(config), *_named(config, streams)]
+
+
+def _listeners(config: ServerConfig) -> Iterator[InVain]:
+    served = protocols.served_listeners()
+    for name in protocols.listeners():
+        if name not in served and config.listeners is not None and config.listeners.of(name):
+            text = f"{name} listeners are configured, but {name} is not served"
+            yield InVain(f"listener_{name}", ("listeners", name, 0), text)
+
+
+def _globals(config: ServerConfig) -> Iterator[InVain]:
     for key in LISTS:
         if count := len(getattr(config, key)):
-            alerts[key] = f"{key}: {count} are configured and have no effect in this version"
+            text = f"{key}: {count} are configured and have no effect in this version"
+            yield InVain(key, (key,), text)
     for key in GLOBALS:
         if getattr(config, key):
-            alerts[key] = f"{key} has no effect in this version"
+            yield InVain(key, (key,), f"{key} {NO_EFFECT}")
+    for key, reason in protocols.unserved_fields().items():
+        if getattr(config, key, None):
+            yield InVain(key, (key,), f"{key} has no effect: {reason}")
+
+
+def _named(config: ServerConfig, streams: Iterable[StreamConfig]) -> Iterator[InVain]:
     if scripts := [sink.name for sink in config.event_sinks if sink.url.startswith("lua://")]:
-        alerts["event_sinks"] = f"event sinks that are scripts have no effect: {_shown(scripts)}"
-    return alerts
+        text = f"event sinks that are scripts have no effect: {_shown(scripts)}"
+        yield InVain("event_sinks", ("event_sinks",), text)
+    backends = config.auth_backends
+    if rules := [one.name for one in backends if one.allow_countries or one.deny_countries]:
+        text = (
+            "auth_backend rules on countries need GeoIP, which is not there: everybody is refused"
+        )
+        yield InVain("auth_backends", ("auth_backends",), f"{text}: {_shown(rules)}")
+    if unused := _unplayed_vods(config, streams):
+        text = f"files are inputs only, they are not played by themselves: {unused}"
+        yield InVain("vods", ("vods",), text)
 
 
 def unserved_options(document: Mapping[str, Any]) -> list[str]:
-    """Paths within a stream's or template's document (JSON names) that have no effect.
-
-    It need not be validated: what cannot be read asks for nothing here.
-    """
-    found = [key for key in document if key in STREAM_CHECKS and _asks(key, document[key])]
-    schemes = input_schemes(document)
-    return [*found, *(f"inputs[{i}]" for i, s in enumerate(schemes) if s not in INPUT_SCHEMES)]
+    """Paths within a stream's or template's document (JSON names) that have no effect."""
+    return [one.dotted for one in asked_in_vain(document)]
 
 
 def unserved_globals(document: Mapping[str, Any]) -> list[str]:
@@ -170,21 +337,20 @@ def input_schemes(document: Mapping[str, Any]) -> list[str]:
     return [str(item.get("url") or "").partition("://")[0] for item in inputs]
 
 
-def _files_of(stream: StreamConfig) -> list[str]:
-    """VOD paths that a stream shows."""
-    files = [item.url.removeprefix("file://") for item in stream.inputs if item.scheme == "file"]
-    if stream.backup is not None and stream.backup.file:
-        files.append(stream.backup.file)
-    return files
-
-
-def _unplayed_vods(config: ServerConfig, used: Iterable[str]) -> str:
+def _unplayed_vods(config: ServerConfig, streams: Iterable[StreamConfig]) -> str:
     """VOD locations that no stream takes its files from."""
-    paths = [path.lstrip("/") for path in used] if config.vods else []
+    used = [
+        path
+        for stream in streams
+        for path in (
+            *(item.url.removeprefix("file://") for item in stream.inputs if item.scheme == "file"),
+            stream.backup.file if stream.backup is not None and stream.backup.file else "",
+        )
+    ]
     return _shown([
         vod.prefix
         for vod in config.vods
-        if not any(path.startswith(f"{vod.prefix}/") for path in paths)
+        if not any(path.lstrip("/").startswith(f"{vod.prefix}/") for path in used)
     ])  # fmt: skip
 
 

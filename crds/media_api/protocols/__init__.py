@@ -6,7 +6,7 @@ streamer. Whether a role is served says its row, and nobody else.
 """
 
 from collections.abc import Iterator
-from typing import get_args
+from typing import Literal, get_args
 
 from media_api.protocols.row import (
     NOT_YET,
@@ -25,7 +25,8 @@ __all__ = [
     "ANY_PUBLISHER", "NOT_YET", "ROWS", "Form", "Listener", "Protocol", "Role", "RoleName",
     "SessionKind", "Socket", "Transport", "find", "listeners", "missing_switches",
     "pull_protocol", "roles", "schemes", "served_listeners", "served_schemes", "session_kind",
-    "switch_of", "switches", "unserved_fields", "usual_listeners", "why_not_pulled",
+    "switch_of", "switches", "unserved_fields", "unserved_input_options", "usual_listeners",
+    "why_not",
 ]  # fmt: skip
 
 _ROLES: tuple[RoleName, ...] = get_args(RoleName)
@@ -58,17 +59,27 @@ def served_schemes(role: RoleName) -> frozenset[str]:
     return frozenset(s for _, found in roles(role) if found.served for s in found.schemes)
 
 
-def unserved_fields() -> dict[str, Protocol]:
-    """Options that no served role reads, with the protocol that they are for."""
-    asked: dict[str, Protocol] = {}
+def unserved_fields() -> dict[str, str]:
+    """Options of streams and of the server that no served role reads, with the reason."""
+    return _unserved("fields")
+
+
+def unserved_input_options() -> dict[str, str]:
+    """The same of inputs."""
+    return _unserved("input_options")
+
+
+def _unserved(kind: Literal["fields", "input_options"]) -> dict[str, str]:
+    asked: dict[str, str] = {}
     served: set[str] = set()
     for role in _ROLES:
         for row, found in roles(role):
+            names: tuple[str, ...] = getattr(found, kind)
             if found.served:
-                served.update(found.fields)
+                served.update(names)
             else:
-                asked.update(dict.fromkeys(found.fields, row))
-    return {name: row for name, row in asked.items() if name not in served}
+                asked.update(dict.fromkeys(names, f"{row.title} is {found.missing}"))
+    return {name: reason for name, reason in asked.items() if name not in served}
 
 
 def pull_protocol(scheme: str) -> Protocol | None:
@@ -79,11 +90,11 @@ def pull_protocol(scheme: str) -> Protocol | None:
     return None
 
 
-def why_not_pulled(scheme: str) -> str:
-    """In words that follow the scheme, for one that `pull_protocol` does not know."""
-    for _, role in roles("pull"):
-        if scheme in role.schemes and role.missing:
-            return role.missing
+def why_not(role: RoleName, scheme: str) -> str:
+    """Why nobody opens URLs of this scheme, in words that follow it; empty if somebody does."""
+    for _, found in roles(role):
+        if scheme in found.schemes:
+            return found.missing
     return NOT_YET
 
 

@@ -45,6 +45,8 @@ class Role:
     """Schemes that a configuration may name and nobody serves."""
     fields: tuple[str, ...] = ()
     """Options of streams and of the server that this role reads and nothing else does."""
+    input_options: tuple[str, ...] = ()
+    """The same of inputs."""
     missing: str = ""
     """Why it is not served, in words for people; empty where it is."""
 

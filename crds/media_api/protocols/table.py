@@ -120,7 +120,15 @@ ROWS: list[Protocol] = [
             fields=("webrtc_abr",),
             missing=NOT_YET,
         ),
-        publish=Role(forms=(Form("whip", "WebRTC (WHIP)", "/{name}/whip"),), missing=NOT_YET),
+        publish=Role(
+            forms=(Form("whip", "WebRTC (WHIP)", "/{name}/whip"),),
+            input_options=(
+                "prefer_codec", "transport", "min_bitrate", "webrtc_abr", "abr_stepup",
+                "abr_stepdown", "abr_correction", "abr_loss_lower", "abr_loss_upper", "abr_mode",
+                "abr_cycles", "abr_debug",
+            ),
+            missing=NOT_YET,
+        ),
         pull=Role(schemes=("webrtc", "webrtcs", "whep", "wheps"), missing=NOT_YET),
         push=Role(schemes=("whip", "whips", "webrtc", "webrtcs"), missing=NOT_YET),
     ),
@@ -174,6 +182,11 @@ ROWS: list[Protocol] = [
             # Ports of streams and of modes, which no served role opens yet.
             fields=(
                 "srt", "srt2", "srt_play", "srt2_play", "srt_publish", "srt2_publish",
+                "srt_port_resolve",
+            ),
+            input_options=(
+                "passphrase", "latency", "streamid", "connect_timeout", "linger", "minversion",
+                "version", "enforcedencryption",
             ),
             missing=NOT_YET,
         ),

@@ -38,6 +38,8 @@ def stream_state(
     if not redacted:
         state["config_on_disk"] = stream.saved
     state["named_by"] = stream.named_by
+    if stream.warnings:
+        state["warnings"] = stream.warnings
     stats = server.stream_statistics(stream)
     if http_url and not stream.config.disabled:
         stats |= _addresses(server, stream, http_url)

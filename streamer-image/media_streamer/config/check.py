@@ -1,13 +1,21 @@
 """`streamer --check FILE`: every problem as FILE:LINE:COL: message."""
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
-from media_api.unsupported import unsupported_parts
+from media_api.stream import StreamConfig, TemplateConfig
+from media_api.unsupported import (
+    InVain,
+    asked_in_vain,
+    server_asks_in_vain,
+    vod_directories,
+)
 
-from media_streamer.config.load import load
+from media_streamer.config.load import LoadedConfig, load
+from media_streamer.config.problems import ConfigProblem, PathPart
 
 
 def check(
@@ -15,16 +23,62 @@ def check(
 ) -> int:
     """Print the problems of `path`; returns the exit status: 1 if there is an error, else 0."""
     out = out or sys.stdout
+    try:
+        return _check(path, environ, out)
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`). Python would still flush at its end.
+        if out is sys.stdout:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _check(path: Path | str, environ: Mapping[str, str] | None, out: TextIO) -> int:
     loaded = load(path, environ)
-    for problem in (*loaded.errors, *loaded.warnings):
+    for problem in (*loaded.errors, *loaded.warnings, *not_served(loaded)):
         print(problem, file=out)
-    for text in unsupported_parts(loaded.config).values():
-        print(f"{path}: warning: {text}", file=out)
     if loaded.errors:
         count = len(loaded.errors)
-        print(f"{path}: {count} error{'s' if count > 1 else ''}", file=out)
+        print(f"{path}: {count} error{'s' if count > 1 else ''}", file=out, flush=True)
         return 1
     config = loaded.config
     count = len(config.streams)
-    print(f"{path}: ok, {count} stream{'' if count == 1 else 's'}", file=out)
+    print(f"{path}: ok, {count} stream{'' if count == 1 else 's'}", file=out, flush=True)
     return 0
+
+
+def not_served(loaded: LoadedConfig) -> list[ConfigProblem]:
+    """A warning at the place of everything that is asked for and not done, file by file."""
+    order = {str(file): index for index, file in enumerate(loaded.files)}
+    return sorted(
+        _in_vain(loaded),
+        key=lambda item: (order.get(item.filename, len(order)), item.line, item.col),
+    )
+
+
+def _in_vain(loaded: LoadedConfig) -> Iterator[ConfigProblem]:
+    config = loaded.config
+    for one in server_asks_in_vain(config):
+        yield _warning(loaded, one, ())
+    vods = vod_directories(config)
+    items: list[tuple[str, int, StreamConfig | TemplateConfig]] = [
+        *(("templates", index, item) for index, item in enumerate(config.templates)),
+        *(("streams", index, item) for index, item in enumerate(config.streams)),
+    ]
+    # A refused object is left out of its list: those behind it have other places in the file.
+    shifted = {e.path[0] for e in loaded.errors if len(e.path) == 2 and isinstance(e.path[1], int)}
+    for key, index, item in items:
+        for one in asked_in_vain(item, vods):
+            yield _warning(loaded, one, () if key in shifted else (key, index), item.name)
+
+
+def _warning(
+    loaded: LoadedConfig, one: InVain, base: tuple[PathPart, ...], name: str = ""
+) -> ConfigProblem:
+    at = None if name and not base else loaded.locate((*base, *one.path))
+    if at is None:
+        text = f"{name}: {one.text}" if name else one.text
+        return ConfigProblem(
+            0, 0, one.path, "not_served", text, str(loaded.files[0]), severity="warning"
+        )
+    path = (*base, *one.path)
+    return ConfigProblem(at.line, at.col, path, "not_served", one.text, at.file, severity="warning")

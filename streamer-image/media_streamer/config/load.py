@@ -7,8 +7,8 @@ with a broken file still starts and says so.
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from media_api.server import ServerConfig
@@ -19,6 +19,7 @@ from media_streamer.config.environment import apply_environment
 from media_streamer.config.grammar import Directive, Tree, Word, parse_tree
 from media_streamer.config.log_files import check_log_files, log_directory
 from media_streamer.config.problems import ConfigProblem
+from media_streamer.config.scope import Path as ConfigPath
 from media_streamer.config.tls import check_tls
 from media_streamer.config.writer import write
 
@@ -36,6 +37,8 @@ class LoadedConfig:
     errors: list[ConfigProblem]
     warnings: list[ConfigProblem]
     files: list[Path]
+    locate: Callable[[ConfigPath], Word | None] = field(repr=False, compare=False)
+    """The word that gave the value at a path, or what is around it."""
 
 
 class _Reader:
@@ -173,4 +176,4 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> LoadedCo
         [*parsed.errors, *certificates, *sinks, *environment],
         key=lambda item: (order.get(item.filename, len(order)), item.line, item.col),
     )
-    return LoadedConfig(parsed.config, errors, parsed.warnings, reader.files)
+    return LoadedConfig(parsed.config, errors, parsed.warnings, reader.files, parsed.locate)

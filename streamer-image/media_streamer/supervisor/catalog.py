@@ -17,6 +17,7 @@ from typing import Any
 from media_api.server import ServerConfig
 from media_api.status import NamedBy
 from media_api.stream import StreamConfig, TemplateConfig
+from media_api.unsupported import asked_in_vain
 from media_rest.redact import redact
 from pydantic import ValidationError
 
@@ -46,6 +47,14 @@ class Stream:
     """Keys of the template that `config` was made with; None without one."""
     _effective: JsonObject | None = None
     _redacted: JsonObject | None = None
+    _warnings: list[str] | None = None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What of the configuration has no effect, in words."""
+        if self._warnings is None:
+            self._warnings = [one.text for one in asked_in_vain(self.config)]
+        return self._warnings
 
     @property
     def effective(self) -> JsonObject:
@@ -65,7 +74,7 @@ class Stream:
         """Take the configuration of another one."""
         self.saved, self.config, self.problem = new.saved, new.config, new.problem
         self.inherited = new.inherited
-        self._effective = self._redacted = None
+        self._effective = self._redacted = self._warnings = None
 
 
 @dataclass(frozen=True, slots=True)

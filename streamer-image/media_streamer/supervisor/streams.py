@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 
 from media_api.server import ServerConfig
+from media_api.unsupported import vod_directories
 from media_rest.redact import redact_text
 
 from media_streamer.supervisor.catalog import Catalog, CatalogFull, Changes, Stream
@@ -252,19 +253,7 @@ class StreamControl:
             return None
         if stream.config.static and any(i.scheme != "publish" for i in stream.config.inputs):
             self._is_opening(stream)
-        return ApplyStream.of(stream.config, self._vods())
-
-    def _vods(self) -> dict[str, list[str]]:
-        """Local directories by VOD prefix; remote storages are no directories."""
-        return {
-            vod.prefix: [
-                storage.url.removeprefix("file://")
-                for storage in vod.storages
-                if storage.url.startswith(("/", "file://"))
-            ]
-            for vod in self.config.vods
-            if not vod.disabled
-        }
+        return ApplyStream.of(stream.config, vod_directories(self.config))
 
     def _refused(self, name: str, problem: str) -> None:
         stream = self.catalog.streams.get(name)

@@ -3,18 +3,30 @@
 from typing import Any
 
 import pytest
+from media_api import protocols
+from media_api.base import ApiModel
+from media_api.input import InputConfig
 from media_api.server import ServerConfig
-from media_api.stream import StreamConfig
-from media_api.unsupported import STREAM_CHECKS, Tally, unserved_options, unsupported_parts
+from media_api.stream import StreamConfig, TemplateConfig
+from media_api.unsupported import (
+    GLOBALS,
+    INPUT_OPTIONS,
+    LISTS,
+    STREAM_CHECKS,
+    Tally,
+    asked_in_vain,
+    unserved_options,
+    unsupported_parts,
+)
 
 
 def test_alerts_name_what_has_no_effect() -> None:
     streams = [{"name": f"s{n}", "dvr": {"root": "/storage"}} for n in range(7)]
     config = ServerConfig.model_validate(
-        {"listeners": {"rtsp": [554]}, "sources": [{"url": "origin"}], "streams": streams}
+        {"listeners": {"snmp": [161]}, "sources": [{"url": "origin"}], "streams": streams}
     )
     alerts = unsupported_parts(config)
-    assert set(alerts) == {"listener_rtsp", "sources", "stream_dvr"}
+    assert set(alerts) == {"listener_snmp", "sources", "stream_dvr"}
     assert alerts["stream_dvr"].endswith("s0, s1, s2, s3, s4, …")
 
 
@@ -23,12 +35,12 @@ def test_options_of_templates_and_of_streams_from_elsewhere_count() -> None:
         {"templates": [{"name": "t", "prepush": 5}], "pulsedb": "/var/lib/p", "geoip": "/g.mmdb"}
     )
     elsewhere = StreamConfig.model_validate(
-        {"name": "e", "pushes": [{"url": "rtmp://host/a/b"}], "hls_scte35": False, "prepush": True}
+        {"name": "e", "pushes": [{"url": "ndi://host"}], "hls_scte35": False, "prepush": True}
     )
     assert unsupported_parts(config, [elsewhere]) == {
         "pulsedb": "pulsedb has no effect in this version",
         "geoip": "geoip has no effect in this version",
-        "stream_pushes": "pushes has no effect in this version: e",
+        "push_ndi": "ndi:// pushes are not served: this server drives no such device: e",
         "stream_prepush": "prepush has no effect in this version: t",
     }
 
@@ -57,11 +69,13 @@ def test_files_that_streams_use_are_no_alert() -> None:
 
 def test_inputs_that_nobody_opens_are_named() -> None:
     streams = [
-        {"name": "a", "inputs": [{"url": "srt://host:9"}, {"url": "fake://fake"}]},
-        {"name": "b", "inputs": [{"url": "srt://host:8"}]},
+        {"name": "a", "inputs": [{"url": "ndi://host"}, {"url": "fake://fake"}]},
+        {"name": "b", "inputs": [{"url": "ndi://other"}]},
     ]
     config = ServerConfig.model_validate({"streams": streams})
-    assert unsupported_parts(config) == {"input_srt": "srt:// inputs are not served: a, b"}
+    assert unsupported_parts(config) == {
+        "input_ndi": "ndi:// inputs are not served: this server drives no such device: a, b"
+    }
 
 
 def test_only_scripts_among_the_event_sinks_have_no_effect() -> None:
@@ -106,6 +120,108 @@ def test_documents_are_judged_like_models(document: dict[str, Any], paths: list[
 
 def test_checks_are_of_fields_that_streams_have() -> None:
     assert StreamConfig.model_fields.keys() >= STREAM_CHECKS
+
+
+@pytest.mark.parametrize(
+    ("document", "key", "words"),
+    [
+        ({"protocols": {"mss": True}}, "protocol_mss", "mss in protocols is not served"),
+        ({"cluster_ingest": {}}, "stream_cluster_ingest", "no effect"),
+        ({"on_play": {"url": "/etc/auth.lua"}}, "on_play_script", "everybody is refused"),
+        ({"on_publish": "lua://x"}, "on_publish_script", "everybody is refused"),
+        ({"on_play": {"allowed_countries": ["DE"]}}, "on_play_countries", "needs GeoIP"),
+        ({"inputs": [{"url": "hls://h/a", "via": "http://p"}]}, "input_option_via", "no effect"),
+        ({"pushes": [{"url": "ndi://x"}]}, "push_ndi", "no such device"),
+        ({"thumbnails": {"url": "http://h/a.jpg"}}, "stream_thumbnails_url", "no effect"),
+        ({"drm": {"vendor": "aes128"}}, "stream_drm", "is not played at all"),
+    ],
+)
+def test_what_is_asked_in_vain_is_said(document: dict[str, Any], key: str, words: str) -> None:
+    model = StreamConfig.model_validate({**document, "name": "s"})
+    for item in (document, model):
+        found = asked_in_vain(item)
+        assert [one.key for one in found] == [key]
+        assert words in found[0].text
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"protocols": {"mss": False, "hls": True}},
+        {"protocols": {"whitelist": True, "cmaf": True}},
+        {"on_play": "http://127.0.0.1/auth"},
+        {"on_play": {"url": "auth://rules", "domains": ["example.com"]}},
+        {"on_play": False},
+        {"inputs": [{"url": "udp://239.0.0.1:5000", "bind_ip": "10.0.0.1"}]},
+        {"thumbnails": {"enabled": False}},
+    ],
+)
+def test_what_is_done_is_no_complaint(document: dict[str, Any]) -> None:
+    assert asked_in_vain(document) == []
+    assert asked_in_vain(StreamConfig.model_validate({**document, "name": "s"})) == []
+
+
+@pytest.mark.parametrize(
+    ("document", "found"),
+    [
+        ({"backup": {"file": "vod/a.mp4"}}, []),
+        ({"backup": {"file": "none/a.mp4"}}, ["backup.file"]),
+        ({"inputs": [{"url": "file:///storage/a.mp4"}]}, []),
+        ({"inputs": [{"url": "file:///storage2/a.mp4"}]}, ["inputs[0].url"]),
+        ({"inputs": [{"url": "file://vod"}]}, ["inputs[0].url"]),
+    ],
+)
+def test_files_that_no_location_has(document: dict[str, Any], found: list[str]) -> None:
+    vods = {"vod": ["/storage"]}
+    assert [one.dotted for one in asked_in_vain(document, vods)] == found
+    assert asked_in_vain(document) == []
+
+
+DESCRIPTIVE = {
+    "name", "title", "comment", "namespace", "position", "meta", "provider", "labels", "groups",
+}  # fmt: skip
+"""Said to people and to other programs."""
+WITH_EFFECT: dict[type[ApiModel], set[str]] = {
+    ServerConfig: {
+        "listeners", "loglevel", "log_requests", "total_bandwidth", "max_sessions", "auth_token",
+        "auto_token", "cluster_key", "view_auth", "edit_auth", "api_allowed_from",
+        "api_allowed_origins", "trusted_proxies", "admin_view_disabled", "url_prefix",
+        "config_external", "hostname", "streams", "templates", "vods", "event_sinks",
+        "auth_backends",
+    },
+    TemplateConfig: {
+        "prefixes", "clients_timeout", "retry_limit", "source_timeout", "audio_timeout",
+        "video_timeout", "frames_timeout", "max_retry_timeout",
+        "recheck_secondary_inputs_interval", "backup", "thumbnails", "on_play", "on_publish",
+        "password", "protocols", "segment_count", "segment_duration", "chunk_duration",
+        "url_prefix", "add_audio_only", "pushes", "static", "disabled", "inputs", "template",
+        # There are no statistics on disk that this could turn off.
+        "pulse_off",
+    },
+    InputConfig: {
+        "url", "width", "height", "bitrate", "rtp", "page_url", "swf_url", "tc_url", "programs",
+        "pids", "bind_ip", "priority", "source_timeout", "timeout", "audio_timeout",
+        "video_timeout", "frames_timeout", "max_retry_timeout", "no_clients_reconnect_delay",
+        "user_agent", "headers", "max_bitrate", "cluster_key", "allow_if", "deny_if",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "in_vain"),
+    [
+        (ServerConfig, {*LISTS, *GLOBALS, *protocols.unserved_fields()}),
+        (TemplateConfig, set(STREAM_CHECKS)),
+        (InputConfig, {*INPUT_OPTIONS, *protocols.unserved_input_options()}),
+    ],
+)
+def test_every_option_has_an_effect_or_is_said_to_have_none(
+    model: type[ApiModel], in_vain: set[str]
+) -> None:
+    """Whoever adds a field says here that it works, or in `unsupported` that it does not."""
+    known = WITH_EFFECT[model] | DESCRIPTIVE | in_vain
+    assert set(model.model_fields) - known == set()
+    assert WITH_EFFECT[model] & in_vain == set()
 
 
 def test_streams_come_change_and_go() -> None:

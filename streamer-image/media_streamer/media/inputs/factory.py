@@ -26,6 +26,6 @@ def create_input(
     """
     row = table.pull_protocol(config.scheme)
     if row is None:
-        raise InputError(f"{config.scheme}:// inputs are {table.why_not_pulled(config.scheme)}")
+        raise InputError(f"{config.scheme}:// inputs are {table.why_not('pull', config.scheme)}")
     request = InputRequest(name, config, receiver, limits, vods)
     return cast(Input, protocols.load(row, "pull").create(request))

@@ -29,6 +29,7 @@ export function StreamPage({ name, route, ui }) {
     </header>
     <${Failure} error=${error} />
     <${Origin} stream=${stream} fixed=${fixed} />
+    <${Warnings} stream=${stream} />
     <${Tabs} tabs=${tabs} current=${tab} base=${link("streams", name)} />
     <section><${BODIES[tab]} stream=${stream} ui=${ui} fixed=${fixed} onDone=${reload} /></section>`;
 }
@@ -39,6 +40,11 @@ function Origin({ stream, fixed }) {
   }
   const owner = stream.managed_by && stream.managed_by !== "central" ? stream.managed_by : null;
   return owner && html`<p class="banner">Managed by ${owner}: change it there.</p>`;
+}
+
+/** What of its settings the server does not do. */
+function Warnings({ stream }) {
+  return (stream.warnings || []).map((text) => html`<p class="banner" key=${text}>${text}</p>`);
 }
 
 function Actions({ stream, fixed, onDone }) {

@@ -1,0 +1,1 @@
+"""One protocol more: see sitecustomize.py."""
