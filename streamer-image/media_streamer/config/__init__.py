@@ -1,23 +1,19 @@
-"""The configuration file: parse, check, load, write back, compare. See README.md."""
+"""The configuration file: parse, check, load, write back. See README.md."""
 
 from media_streamer.config.binder import ParsedConfig, parse
-from media_streamer.config.diff import ConfigDiff, diff
-from media_streamer.config.edit import EditError, save_global, save_object, save_objects
+from media_streamer.config.edit import EditError, save_global, save_objects
 from media_streamer.config.load import LoadedConfig, load
 from media_streamer.config.problems import ConfigProblem
 from media_streamer.config.writer import write
 
 __all__ = [
-    "ConfigDiff",
     "ConfigProblem",
     "EditError",
     "LoadedConfig",
     "ParsedConfig",
-    "diff",
     "load",
     "parse",
     "save_global",
-    "save_object",
     "save_objects",
     "write",
 ]

@@ -53,14 +53,6 @@ class _Change:
     new: str
 
 
-def replace_object(text: str, key: str, name: str, item: ApiModel | None) -> str:
-    """`text` with the object `name` of the list `key` replaced, appended, or deleted (None).
-
-    Raises EditError if `text` has syntax errors or `item` cannot be written so that it reads back.
-    """
-    return _replace(text, _nodes(text), key, {name: item})
-
-
 def _replace(
     text: str, nodes: list[Directive], key: str, items: Mapping[str, ApiModel | None]
 ) -> str:
@@ -84,7 +76,7 @@ def _replace(
 def replace_global(text: str, key: str, value: Any) -> str:
     """`text` with the global `key` set to the JSON `value`, or taken out (None).
 
-    Raises EditError like `replace_object`.
+    Raises EditError if `text` has syntax errors or `value` cannot be written so that it reads back.
     """
     nodes = [node for node in _nodes(text) if node.name.value in _names_of_global(key)]
     new = _apply(text, _changes(text, nodes, write_global(key, value) if value is not None else ""))
@@ -95,24 +87,6 @@ def replace_global(text: str, key: str, value: Any) -> str:
     if getattr(parsed.config, key) != getattr(wanted, key):
         raise EditError(f"{key} cannot be written into the file as it is")
     return new
-
-
-def rewrite(text: str, config: ServerConfig) -> str:
-    """`text` changed so that it means `config`: only what differs is touched."""
-    old = parse(text).config
-    for key in NAMED_LISTS:
-        _, unique = NAMED_LISTS[key]
-        before = {getattr(item, unique): item for item in getattr(old, key)}
-        after = {getattr(item, unique): item for item in getattr(config, key)}
-        changed: dict[str, ApiModel | None] = dict.fromkeys(before.keys() - after.keys())
-        changed |= {name: item for name, item in after.items() if before.get(name) != item}
-        if changed:
-            text = _replace(text, _nodes(text), key, changed)
-    explicit = config.explicit()
-    for key in ServerConfig.model_fields:
-        if key not in NAMED_LISTS and getattr(old, key) != getattr(config, key):
-            text = replace_global(text, key, explicit.get(key))
-    return text
 
 
 def _nodes(text: str) -> list[Directive]:
@@ -185,20 +159,13 @@ def _object_text(key: str, name: str, item: ApiModel) -> str:
 # Files
 
 
-def save_object(files: Sequence[Path], key: str, name: str, item: ApiModel | None) -> Path:
-    """Write one object (None deletes it) into the file that declares it, else into the first.
-
-    Returns the file that was written. Raises EditError, or OSError if it cannot be written.
-    """
-    return save_objects(files, key, {name: item})[0]
-
-
 def save_objects(
     files: Sequence[Path], key: str, items: Mapping[str, ApiModel | None]
 ) -> list[Path]:
-    """Like `save_object` for several objects of one list; each file is read and written once.
+    """Write objects of one list (None deletes) into the files that declare them, else the first.
 
-    Nothing is written if one of the objects cannot be.
+    Returns the files that were written. Nothing is written if one of the objects cannot be: raises
+    EditError, or OSError if a file cannot be written.
     """
     texts = {file: _read(file) for file in files}
     nodes = {file: _nodes(text) for file, text in texts.items()}

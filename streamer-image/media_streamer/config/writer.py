@@ -4,7 +4,6 @@ Role: the reverse of the binder through the same table. Only what was set is wri
 stay defaults. Invariant: parse(write(config)).config == config.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from media_api.base import ApiModel
@@ -43,8 +42,3 @@ def global_lines(key: str, value: Any) -> list[Line]:
 def write_global(key: str, value: Any) -> str:
     """One global directive as text; `value` is its JSON."""
     return lines_text(global_lines(key, value))
-
-
-def explicit_globals(config: ServerConfig) -> Mapping[str, Any]:
-    """JSON of the top level without nulls."""
-    return config.explicit()

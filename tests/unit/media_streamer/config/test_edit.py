@@ -1,13 +1,15 @@
 """Saving changes only the block concerned, or nothing at all."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from media_api.base import ApiModel
 from media_api.server import ServerConfig
 from media_api.stream import StreamConfig
-from media_streamer.config import EditError, parse, save_global, save_object, save_objects
-from media_streamer.config.edit import replace_global, replace_object, rewrite
+from media_streamer.config import EditError, parse, save_global, save_objects
+from media_streamer.config.edit import replace_global
 
 FILE = """\
 # the cameras of the yard
@@ -26,28 +28,44 @@ def stream(**values: object) -> StreamConfig:
     return StreamConfig.model_validate(values)
 
 
-def test_only_the_block_of_the_stream_is_replaced() -> None:
+Replaced = Callable[..., str]
+
+
+@pytest.fixture
+def replaced(tmp_path: Path) -> Replaced:
+    """`text` after one object of it was saved."""
+    file = tmp_path / "flussonic.conf"
+
+    def save(text: str, key: str, name: str, item: ApiModel | None) -> str:
+        file.write_text(text)
+        save_objects([file], key, {name: item})
+        return file.read_text()
+
+    return save
+
+
+def test_only_the_block_of_the_stream_is_replaced(replaced: Replaced) -> None:
     new = stream(name="gate", inputs=[{"url": "rtsp://cam/9"}], title="Gate 9")
-    assert replace_object(FILE, "streams", "gate", new) == FILE.replace(
+    assert replaced(FILE, "streams", "gate", new) == FILE.replace(
         "stream gate { # front\n  input rtsp://cam/1;\n}",
         'stream gate {\n  title "Gate 9";\n  input rtsp://cam/9;\n}',
     )
 
 
-def test_a_one_line_stream_keeps_its_comment() -> None:
-    text = replace_object(FILE, "streams", "yard", stream(name="yard"))
+def test_a_one_line_stream_keeps_its_comment(replaced: Replaced) -> None:
+    text = replaced(FILE, "streams", "yard", stream(name="yard"))
     assert "  stream yard { }  # one line\n# the end\n" in text
 
 
-def test_a_new_stream_is_appended() -> None:
-    text = replace_object(FILE, "streams", "new", stream(name="new"))
+def test_a_new_stream_is_appended(replaced: Replaced) -> None:
+    text = replaced(FILE, "streams", "new", stream(name="new"))
     assert text == FILE + "\nstream new { }\n"
 
 
-def test_a_deleted_stream_takes_its_lines_along() -> None:
-    text = replace_object(FILE, "streams", "gate", None)
+def test_a_deleted_stream_takes_its_lines_along(replaced: Replaced) -> None:
+    text = replaced(FILE, "streams", "gate", None)
     assert text == FILE.replace("stream gate { # front\n  input rtsp://cam/1;\n}\n", "")
-    yard = replace_object(FILE, "streams", "yard", None)
+    yard = replaced(FILE, "streams", "yard", None)
     assert yard.endswith("}\n\n    # one line\n# the end\n")
 
 
@@ -60,34 +78,23 @@ def test_globals_are_replaced_set_and_taken_out() -> None:
     assert "\nhttp 90;\nrtmp 1935;   # do not touch\n" in text
 
 
-def test_a_live_block_is_replaced_as_the_template_it_is() -> None:
-    config = parse("live pub { title x; }").config
-    config.templates[0].password = "secret"
-    text = rewrite("# a\nlive pub { }\n# b\n", config)
+def test_a_live_block_is_replaced_as_the_template_it_is(replaced: Replaced) -> None:
+    template = parse("live pub { title x; }").config.templates[0]
+    template.password = "secret"
+    text = replaced("# a\nlive pub { }\n# b\n", "templates", "pub", template)
     assert text.startswith("# a\ntemplate pub {\n")
     assert text.endswith("}\n# b\n")
 
 
-def test_a_whole_configuration_is_saved_by_what_differs() -> None:
-    config = parse(FILE).config
-    config.loglevel = "debug"
-    config.streams = [config.streams[1], stream(name="third", inputs=[{"url": "fake://fake"}])]
-    text = rewrite(FILE, config)
-    assert parse(text).config == config
-    assert text.startswith("# the cameras of the yard\nhttp 80;   # do not touch\n")
-    assert "  stream  yard rtsp://cam/2 ;  # one line\n# the end\n" in text
-    assert rewrite(text, config) == text
-
-
-def test_a_file_with_syntax_errors_is_not_touched() -> None:
+def test_a_file_with_syntax_errors_is_not_touched(replaced: Replaced) -> None:
     with pytest.raises(EditError, match="syntax error in line 1") as caught:
-        replace_object("http 80\nstream a { }", "streams", "a", None)
+        replaced("http 80\nstream a { }", "streams", "a", None)
     assert caught.value.problems[0].code == "missing_semicolon"
 
 
-def test_a_name_that_differs_from_the_object_is_refused() -> None:
+def test_a_name_that_differs_from_the_object_is_refused(replaced: Replaced) -> None:
     with pytest.raises(EditError, match="differ"):
-        replace_object(FILE, "streams", "gate", stream(name="other"))
+        replaced(FILE, "streams", "gate", stream(name="other"))
 
 
 def test_the_file_that_declares_the_stream_is_written(tmp_path: Path) -> None:
@@ -96,10 +103,10 @@ def test_the_file_that_declares_the_stream_is_written(tmp_path: Path) -> None:
     drop_in.write_text("stream a { }\n")
     os.chmod(drop_in, 0o600)
     files = [main, drop_in]
-    assert save_object(files, "streams", "a", stream(name="a", title="A")) == drop_in
+    assert save_objects(files, "streams", {"a": stream(name="a", title="A")}) == [drop_in]
     assert drop_in.read_text() == "stream a {\n  title A;\n}\n"
     assert drop_in.stat().st_mode & 0o777 == 0o600
-    assert save_object(files, "streams", "b", stream(name="b")) == main
+    assert save_objects(files, "streams", {"b": stream(name="b")}) == [main]
     assert main.read_bytes().startswith(b"http 80;\r\n")
     assert save_global(files, "loglevel", "debug") == main
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.conf", "b.conf"]
@@ -131,7 +138,7 @@ def test_many_objects_are_saved_at_once_or_not_at_all(tmp_path: Path) -> None:
 def test_a_link_stays_a_link_and_a_missing_file_is_made(tmp_path: Path) -> None:
     real, link = tmp_path / "real", tmp_path / "link"
     link.symlink_to(real)
-    save_object([link], "streams", "a", stream(name="a"))
+    save_objects([link], "streams", {"a": stream(name="a")})
     assert link.is_symlink()
     assert parse(real.read_text()).config == ServerConfig.model_validate(
         {"streams": [{"name": "a"}]}
