@@ -11,6 +11,7 @@ import os
 import sys
 from pathlib import Path
 
+from media_api.protocols import served_listeners
 from media_process import logs
 
 from media_streamer.api.server import ApiServer
@@ -32,7 +33,8 @@ _EPILOG = """\
 SIGHUP reads the configuration file again, SIGTERM and SIGINT end the server.
 
 environment (wins over the file, ports are added to those of the file):
-  STREAMER_HTTP, STREAMER_HTTPS, STREAMER_RTMP      ports
+  {ports}
+                                                    ports
   STREAMER_EDIT_AUTH, STREAMER_VIEW_AUTH            "login password" of the API and the UI
   STREAMER_CLUSTER_KEY                              key of the servers of the cluster
   STREAMER_CONFIG_EXTERNAL                          backend that gives the streams
@@ -89,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="streamer",
         description="Media server.",
-        epilog=_EPILOG,
+        epilog=_EPILOG.format(ports=", ".join(f"STREAMER_{n.upper()}" for n in served_listeners())),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(

@@ -17,7 +17,7 @@ from media_rest.credentials import basic_header
 
 from tests.bench.figure import Figure
 from tests.support import hls_rules
-from tests.support.ports import free_port
+from tests.support.ports import free_port, streamer_ports, trial_environment
 
 ROUNDS = 3
 START_SECONDS = 120.0
@@ -49,8 +49,7 @@ class Trial:
             "HOME": str(self.directory),
             "DATA_DIR": str(self.directory / "data"),
             "HTTP_PORT": self.central.rpartition(":")[2],
-            "STREAMER_HTTP_PORT": self.streamer.rpartition(":")[2],
-            "STREAMER_RTMP_PORT": str(free_port()),
+            **trial_environment(streamer_ports() | {"http": int(self.streamer.rpartition(":")[2])}),
         }
         with (self.directory / "log").open("wb") as log:
             self.process = await asyncio.create_subprocess_exec(

@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 from media_rest.credentials import basic_header
 
-from tests.support.ports import free_port
+from tests.support.ports import free_port, streamer_ports, trial_environment
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -39,8 +39,8 @@ class Appliance:
 
     directory: Path
     central_port: int = field(default_factory=free_port)
-    streamer_port: int = field(default_factory=free_port)
-    rtmp_port: int = field(default_factory=free_port)
+    ports: dict[str, int] = field(default_factory=streamer_ports)
+    """Of the streamer, by listener."""
     rtsp_port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
 
@@ -48,6 +48,14 @@ class Appliance:
     def url(self) -> str:
         """The UI of Central."""
         return f"http://127.0.0.1:{self.central_port}/"
+
+    @property
+    def streamer_port(self) -> int:
+        return self.ports["http"]
+
+    @property
+    def rtmp_port(self) -> int:
+        return self.ports["rtmp"]
 
     @property
     def streamer_url(self) -> str:
@@ -61,8 +69,7 @@ class Appliance:
             "HOME": str(self.directory),
             "DATA_DIR": str(self.directory / "data"),
             "HTTP_PORT": str(self.central_port),
-            "STREAMER_HTTP_PORT": str(self.streamer_port),
-            "STREAMER_RTMP_PORT": str(self.rtmp_port),
+            **trial_environment(self.ports),
         }
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(

@@ -13,11 +13,26 @@ import socket
 import tempfile
 from pathlib import Path
 
+from media_api.protocols import usual_listeners
+
 FIRST, LAST = 20_000, 32_000
 DIRECTORY = Path(tempfile.gettempdir()) / f"media-appliance-ports-{os.getuid()}"
 
 _locks: list[int] = []
 """Open files, whose locks last until this process ends."""
+
+
+def streamer_ports() -> dict[str, int]:
+    """A free port for each listener that a streamer opens by itself, by the listener's name."""
+    return {
+        name: free_port(socket.SOCK_DGRAM if item.socket == "datagram" else socket.SOCK_STREAM)
+        for name, (_, item) in usual_listeners().items()
+    }
+
+
+def trial_environment(ports: dict[str, int]) -> dict[str, str]:
+    """What tells a trial of Central the ports of its streamer."""
+    return {f"STREAMER_{name.upper()}_PORT": str(port) for name, port in ports.items()}
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:

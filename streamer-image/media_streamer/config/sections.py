@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from media_api.base import ApiModel
+from media_api.protocols import listeners
 from pydantic.fields import FieldInfo
 
 from media_streamer.config.grammar import Directive, Word, quote
@@ -219,8 +220,8 @@ class Section:
 TOP_LEVEL_NAMES = frozenset(
     (
         "stream", "ondemand", "live", "template", "vod", "file", "source", "peer", "balancer",
-        "event_sink", "notify", "auth_backend", "http", "https", "rtmp", "rtmps", "rtsp", "rtsps",
-        "edit_auth", "view_auth", "loglevel", "http_proxy",
+        "event_sink", "notify", "auth_backend", "edit_auth", "view_auth", "loglevel", "http_proxy",
+        *(name for name, (_, item) in listeners().items() if item.own_line),
     )
 )  # fmt: skip
 """Directives that stand in no block: one of them in a block tells that a } is missing."""

@@ -15,6 +15,7 @@ from typing import Any
 from media_api.base import ApiModel, JsonObject
 from media_api.events import EventSinkConfig
 from media_api.files import write_file
+from media_api.protocols import usual_listeners
 from media_api.server import Listeners, ServerConfig
 
 from media_streamer.config import ConfigProblem, EditError, load, parse, save_global, save_objects
@@ -25,7 +26,9 @@ from media_streamer.supervisor.first_login import settle_login
 
 log = logging.getLogger(__name__)
 
-DEFAULT_LISTENERS = Listeners.model_validate({"http": [80], "rtmp": [1935]})
+DEFAULT_LISTENERS = Listeners.model_validate(
+    {name: [item.port] for name, (_, item) in usual_listeners().items() if item.port}
+)
 """For a machine without a configuration file."""
 
 Apply = Callable[[ServerConfig, ServerConfig], None]

@@ -10,6 +10,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.support.ports import streamer_ports, trial_environment
+
 pytestmark = pytest.mark.timeout(180)
 
 CURL = {
@@ -63,14 +65,13 @@ def database_environ(request) -> dict[str, str]:
 @pytest.fixture
 async def trial(database_environ, tmp_path, free_port):
     """(process, port of Central, port of the streamer, data directory)"""
-    ports = [free_port() for _ in range(4)]
+    central, ports = free_port(), streamer_ports()
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "DATA_DIR": str(tmp_path / "data"),
-        "HTTP_PORT": str(ports[0]),
-        "STREAMER_HTTP_PORT": str(ports[1]),
-        "STREAMER_RTMP_PORT": str(ports[2]),
+        "HTTP_PORT": str(central),
+        **trial_environment(ports),
         **database_environ,
     }
     with (tmp_path / "log").open("wb") as log:
@@ -79,7 +80,7 @@ async def trial(database_environ, tmp_path, free_port):
             stdout=log, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
     try:
-        yield process, ports[0], ports[1], tmp_path / "data"
+        yield process, central, ports["http"], tmp_path / "data"
     finally:
         if process.returncode is None:
             process.kill()
