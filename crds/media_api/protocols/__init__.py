@@ -78,7 +78,8 @@ def _unserved(kind: Literal["fields", "input_options"]) -> dict[str, str]:
             if found.served:
                 served.update(names)
             else:
-                asked.update(dict.fromkeys(names, f"{row.title} is {found.missing}"))
+                whose = "" if row.is_served else f"{row.title} is "
+                asked.update(dict.fromkeys(names, whose + found.missing))
     return {name: reason for name, reason in asked.items() if name not in served}
 
 
