@@ -12,7 +12,7 @@ from media_operator.render.common import service_ports
 from media_streamer.config.binder import parse
 from media_streamer.config.environment import apply_environment
 from media_streamer.egress.http.mount import path_forms
-from media_streamer.supervisor.listeners import listeners_message, ports_of
+from media_streamer.supervisor.listeners import listener_specs, port_of
 
 TEXT = """
 lines 127.0.0.1:7070;
@@ -31,14 +31,14 @@ def main() -> None:
     assert apply_environment(from_environment, {"STREAMER_LINES": "7079"}) == []
     assert from_environment.listeners is not None
     switches = crd.stream_spec()["properties"]["protocols"]["properties"]
-    message = listeners_message(parsed.config.listeners, crd.DIRECTORY)
+    specs = listener_specs(parsed.config.listeners, crd.DIRECTORY)
     found = path_forms().find("a/b/lines")
     print(
         json.dumps(
             {
                 "problems": [str(problem) for problem in (*parsed.errors, *parsed.warnings)],
                 "unsupported": unsupported_parts(parsed.config),
-                "listens": [str(port) for port in ports_of(message)],
+                "listens": [str(port_of(spec)) for spec in specs],
                 "environment": from_environment.listeners.first_ports(),
                 "denied": sorted(stream.protocols.denied() if stream.protocols else ()),
                 "urls": {one.form: one.url for one in play_urls("s", "http://h", {"lines": 7070})},

@@ -4,8 +4,9 @@ import asyncio
 import socket
 import ssl
 
-from media_streamer.egress.access import AccessDenied, AccessRequest
+from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
+from media_streamer.wire.control import AccessRequest
 
 
 async def serve(
