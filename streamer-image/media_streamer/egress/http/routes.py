@@ -37,8 +37,8 @@ class Route:
 
     `form` is a last component with its slash ("/mpegts"), an ending of the name (".flv"), or a
     regular expression for the whole path, whose group `name` is the stream and whose other groups
-    the handler gets as `values`. An expression is tried only on paths that hold `marker`, and
-    before the other forms.
+    the handler gets as `values`. An expression is tried only on paths that hold `marker`;
+    such a path is of no other form (`NAME/tracks-v1/9.ts` is no stream without an end).
     """
 
     form: str | re.Pattern[str]
@@ -101,13 +101,14 @@ class Router:
         return found
 
     def _find(self, path: str) -> Found | None:
-        for marker, forms in self._marked.items():
-            if marker not in path:
-                continue
+        held = [forms for marker, forms in self._marked.items() if marker in path]
+        for forms in held:
             for pattern, endpoint in forms.items():
                 if match := pattern.fullmatch(path):
                     values = match.groupdict(default="")
                     return Found(values.pop("name"), endpoint, values)
+        if held:
+            return None
         name, _, last = path.rpartition("/")
         if name and (by_last := self._last.get(last)):
             return Found(name, by_last)
