@@ -157,7 +157,7 @@ ROWS: list[Protocol] = [
             Listener("rtsps", "RTSPS", 322, tls=True),
         ),
         carrier="rtp",
-        play=Role(forms=(Form("rtsp", "RTSP", "/{name}"),), missing=NOT_YET),
+        play=Role(forms=(Form("rtsp", "RTSP", "/{name}"),)),
         publish=Role(forms=(Form("rtsp", "RTSP", "/{name}"),), missing=NOT_YET),
         pull=Role(schemes=("rtsp", "rtsps", "rtsp2", "rtsp-udp")),
         push=Role(schemes=("rtsp", "rtsps"), missing=NOT_YET),

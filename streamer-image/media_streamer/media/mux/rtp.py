@@ -105,8 +105,9 @@ class RtpMuxer:
             self._senders[track.number] = self._names[track.name] = sender
             outgoing.media.attributes["x-track"] = track.name
             media.append(outgoing.media)
-        self.header = sdp.write("media", media).encode() if media else b""
-        """The description, without the stream's name; `x-track` names the tracks."""
+        self.header = sdp.write("media", media).encode() if tracks else b""
+        """The description, without the stream's name; `x-track` names the tracks. Empty until there
+        are tracks."""
 
     def discontinuity(self) -> None:
         """RTP has no mark for it: the clock of the stream goes on."""

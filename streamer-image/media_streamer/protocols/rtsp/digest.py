@@ -54,13 +54,18 @@ class Challenger:
         self._realm = realm
         self._key = secrets.token_bytes(32)
 
+    @property
+    def basic(self) -> str:
+        """The challenge for a server that has to see the password itself."""
+        return f'Basic realm="{self._realm}"'
+
     def challenges(self, now: float | None = None) -> list[str]:
         """Values of WWW-Authenticate, the better scheme first."""
         at = int(time.time() if now is None else now)
         nonce = f"{at:x}-{self._sign(at)}"
         return [
             f'Digest realm="{self._realm}", nonce="{nonce}", algorithm=MD5',
-            f'Basic realm="{self._realm}"',
+            self.basic,
         ]
 
     def is_correct(

@@ -128,5 +128,6 @@ def test_a_codec_without_a_payload_format_is_left_out(make_media: Callable[..., 
     tracks, _ = clip(make_media("mpegts", "mpeg2video", ""))
     muxer = RtpMuxer(tracks)
     assert [track.codec for track in muxer.left_out] == ["mpeg2video"]
-    assert muxer.header == b""
+    assert b"m=" not in muxer.header
+    assert RtpMuxer([]).header == b""
     assert muxer.mux(Frame(0, 0, 0, 1, True, b"x", 0), True) == b""

@@ -1,0 +1,289 @@
+"""One RTSP connection: requests in order, packets within it, time-outs.
+
+    OPTIONS -> DESCRIBE -> SETUP … -> PLAY <-> PAUSE -> TEARDOWN
+
+Invariants: requests are answered one after the other, and while one waits for access no more are
+read than fit `MAX_QUEUED`; every wait has a time-out; a refusal says why in its status line; a peer
+that breaks the protocol closes the connection with one log line that names it and its stream. What
+belongs to the connection ends with it.
+"""
+
+import asyncio
+import base64
+import binascii
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.context import Egress
+from media_streamer.protocols.rtsp.message import (
+    Interleaved,
+    MessageError,
+    MessageReader,
+    Request,
+    Response,
+    write_response,
+)
+from media_streamer.protocols.rtsp.session import Session
+from media_streamer.protocols.rtsp.status import Refused
+from media_streamer.protocols.rtsp.tunnel import Tunnels
+
+log = logging.getLogger(__name__)
+
+MAX_QUEUED = 16
+SETUP_SECONDS = 20.0
+"""From the connection, or the end of a presentation, to PLAY."""
+UDP_IDLE_SECONDS = 65.0
+"""A player by UDP shows that it lives by requests or RTCP; it is told a time-out of 60 s."""
+REQUEST_SECONDS = 40.0
+CHECK_SECONDS = 2.0
+CLOSE_SECONDS = 3.0
+METHODS = (
+    "OPTIONS", "DESCRIBE", "SETUP", "PLAY", "PAUSE", "TEARDOWN", "GET_PARAMETER", "SET_PARAMETER",
+)  # fmt: skip
+PUBLIC = ", ".join(METHODS)
+SERVER = "media-appliance"
+MAX_UNREAD_ANSWERS = 256 * 1024
+"""A peer that sends requests and reads no answers is closed."""
+
+
+class RtspConnection(asyncio.Protocol):
+    """Protocol of one client."""
+
+    def __init__(
+        self,
+        egress: Egress,
+        tunnels: "Tunnels[RtspConnection]",
+        on_close: Callable[["RtspConnection"], None],
+    ) -> None:
+        self._tunnels = tunnels
+        self._on_close = on_close
+        self._reader = MessageReader()
+        self._queue: deque[Request] = deque()
+        self._wake = asyncio.Event()
+        self._session = Session(egress, self)
+        self._closed = False
+        self._paused = False
+        self._decoder: Callable[[bytes], bytes] | None = None
+        """Of the inward half of a tunnel: base64 of the other half's requests."""
+        self._partner: RtspConnection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._since = self.heard_at = time.monotonic()
+        self.ip = self.peer = ""
+        self.transport: asyncio.Transport
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        host, port = (transport.get_extra_info("peername") or ("?", 0))[:2]
+        self.ip = str(host).removeprefix("::ffff:")
+        self.peer = f"{self.ip}:{port}"
+        self._task = asyncio.create_task(self._work(), name=f"rtsp {self.peer}")
+        self._schedule_check()
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_at = time.monotonic()
+        try:
+            if self._decoder is not None:
+                assert self._partner is not None
+                self._partner.data_received(self._decoder(data))
+                return
+            self._take(data)
+        except (MessageError, binascii.Error) as error:
+            self.close(f"no RTSP: {error}", level=logging.WARNING)
+
+    def _take(self, data: bytes) -> None:
+        packets: list[Interleaved] = []
+        for message in self._reader.feed(data):
+            if isinstance(message, Interleaved):
+                packets.append(message)
+            elif isinstance(message, Response):
+                continue  # of a keep-alive; we ask nothing else
+            elif message.version.startswith("HTTP/"):
+                self._open_tunnel(message)
+                return
+            else:
+                self._queue.append(message)
+                self._wake.set()
+        if packets:
+            self._session.take_packets(packets)
+        if len(self._queue) >= MAX_QUEUED and not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        gone = exc is None or isinstance(exc, ConnectionResetError | BrokenPipeError)
+        self.close("the client closed the connection" if gone else f"connection lost: {exc}")
+        self._on_close(self)
+
+    # Life
+
+    def close(self, reason: str, *, level: int = logging.INFO) -> None:
+        """End everything; may be called again."""
+        if self._closed:
+            return
+        self._closed = True
+        log.log(level, "rtsp %s stream %s: %s", self.peer, self._session.name or "-", reason)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._session.close(reason)
+        self._tunnels.forget(self)
+        self._wake.set()
+        self.transport.close()
+        asyncio.get_running_loop().call_later(CLOSE_SECONDS, self.transport.abort)
+        if self._partner is not None:
+            self._partner.close("its tunnel was closed")
+
+    def send(self, data: bytes) -> None:
+        """Write an answer, or packets."""
+        if self._closed or self.transport.is_closing():
+            return
+        if (
+            not self._session.playing
+            and self.transport.get_write_buffer_size() > MAX_UNREAD_ANSWERS
+        ):
+            self.close("the client does not read its answers", level=logging.WARNING)
+            return
+        self.transport.write(data)
+
+    def _schedule_check(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check)
+
+    def _check(self) -> None:
+        now = time.monotonic()
+        session = self._session
+        if session.playing:
+            self._since = now
+            if session.by_udp and now - max(self.heard_at, session.heard_at) > UDP_IDLE_SECONDS:
+                self.close(f"the player said nothing for {UDP_IDLE_SECONDS:.0f} s")
+        elif self._decoder is None and now - self._since > SETUP_SECONDS and not session.paused:
+            self.close(f"no PLAY within {SETUP_SECONDS:.0f} s")
+        if not self._closed:
+            self._schedule_check()
+
+    # Requests
+
+    async def _work(self) -> None:
+        """Answer requests in their order."""
+        while not self._closed:
+            if not self._queue:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            request = self._queue.popleft()
+            if self._paused and len(self._queue) < MAX_QUEUED // 2:
+                self._paused = False
+                self.transport.resume_reading()
+            await self._answer(request)
+
+    async def _answer(self, request: Request) -> None:
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                answer = await self._serve(request)
+        except Refused as refused:
+            self._refuse(request, refused)
+        except AccessDenied as denied:
+            self._refuse(request, Refused.of(denied))
+        except TimeoutError:
+            self._refuse(request, Refused(503, "The server did not decide in time; try again"))
+        except Exception:
+            log.exception("rtsp %s stream %s: %s", self.peer, self._session.name, request.method)
+            self._refuse(request, Refused(500, "The server failed; see its log"))
+        else:
+            self.send(answer)
+            if request.method == "PLAY":
+                self._session.begin()
+            elif request.method == "TEARDOWN":
+                self._since = time.monotonic()
+
+    async def _serve(self, request: Request) -> bytes:
+        if not request.version.startswith("RTSP/1."):
+            raise Refused(505, "Only RTSP/1.0 is spoken here")
+        session, method = self._session, request.method
+        if method == "OPTIONS":
+            return self.answer(request, {"Public": PUBLIC})
+        if method in ("GET_PARAMETER", "SET_PARAMETER"):
+            return self.answer(request)  # what clients keep a session alive with
+        if method == "ANNOUNCE":
+            await session.on_announce(request)
+        if method not in METHODS:
+            raise Refused(501, f"{method[:32]} is not known here", {"Public": PUBLIC})
+        handler: Any = getattr(session, f"on_{method.lower()}")
+        headers, body = await handler(request)
+        return self.answer(request, headers, body)
+
+    def answer(
+        self, request: Request, headers: dict[str, str] | None = None, body: bytes = b""
+    ) -> bytes:
+        """A 200 answer."""
+        fields = {"Server": SERVER, **(headers or {})}
+        if self._session.id and "Session" not in fields:
+            fields["Session"] = self._session.header
+        return write_response(200, request.cseq, fields, body)
+
+    def _refuse(self, request: Request, refused: Refused) -> None:
+        log.info(
+            "rtsp %s stream %s: %s refused: %d %s",
+            self.peer,
+            self._session.name or "-",
+            request.method[:32],
+            refused.status,
+            refused.reason,
+        )
+        headers = {"Server": SERVER, **refused.headers}
+        self.send(write_response(refused.status, request.cseq, headers, reason=refused.reason))
+
+    def ended(self, reason: str) -> None:
+        """What was played is over, for a reason of the server's."""
+        self.close(reason)
+
+    # Tunnel
+
+    def _open_tunnel(self, request: Request) -> None:
+        """RTSP within two HTTP requests: GET carries what we send, POST what we get, in base64."""
+        cookie = request.headers.text("x-sessioncookie")
+        if not cookie or request.method not in ("GET", "POST"):
+            self.transport.write(b"HTTP/1.1 400 This port speaks RTSP\r\nConnection: close\r\n\r\n")
+            self.close("HTTP without a tunnel's cookie")
+            return
+        if request.method == "GET":
+            if not self._tunnels.offer(cookie, self):
+                self.transport.write(b"HTTP/1.0 503 Too many tunnels\r\n\r\n")
+                self.close("too many tunnels wait for their other half", level=logging.WARNING)
+                return
+            self.transport.write(
+                b"HTTP/1.0 200 OK\r\nContent-Type: application/x-rtsp-tunnelled\r\n"
+                b"Cache-Control: no-store\r\nPragma: no-cache\r\nConnection: close\r\n\r\n"
+            )
+            return
+        outward = self._tunnels.take(cookie, self)
+        if outward is None:
+            self.transport.write(b"HTTP/1.0 404 No such tunnel\r\n\r\n")
+            self.close("a tunnel's second half without a first one")
+            return
+        self._partner, outward._partner = outward, self
+        self._decoder = _base64_decoder()
+        if rest := self._reader.rest():
+            self.data_received(rest)
+
+
+def _base64_decoder() -> Callable[[bytes], bytes]:
+    """Base64 in pieces; each request may end with padding of its own."""
+    held = b""
+
+    def decode(data: bytes) -> bytes:
+        nonlocal held
+        text = held + bytes(c for c in data if c not in b"\r\n \t")
+        whole = len(text) // 4 * 4
+        held, out = text[whole:], b""
+        for at in range(0, whole, 4):
+            out += base64.b64decode(text[at : at + 4], validate=True)
+        return out
+
+    return decode

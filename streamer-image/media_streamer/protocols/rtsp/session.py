@@ -1,0 +1,293 @@
+"""What one RTSP client has asked for: its stream, its tracks and their transports, its state.
+
+A session lives and dies with its connection. Access is asked for once: by DESCRIBE (or the first
+SETUP) for a player, by ANNOUNCE for a publisher; it becomes the viewer's or publisher's session at
+PLAY or RECORD, or is given up.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from media_api.units import check_stream_name
+
+from media_streamer.egress.access import Access, AccessDenied
+from media_streamer.egress.broadcast import Broadcast
+from media_streamer.egress.context import Egress
+from media_streamer.protocols.rtsp import address, digest, play, transport
+from media_streamer.protocols.rtsp.message import Interleaved, Request
+from media_streamer.protocols.rtsp.status import Refused
+from media_streamer.protocols.rtsp.transport import Transport
+from media_streamer.protocols.rtsp.udp import Address, UdpPort, UdpSender, open_pair
+from media_streamer.wire.control import AccessKind, AccessRequest
+
+log = logging.getLogger(__name__)
+
+PROTO = "rtsp"
+TIMEOUT_SECONDS = 60
+_challenger = digest.Challenger()
+
+Answer = tuple[dict[str, str], bytes]
+
+
+class Connection(Protocol):
+    """What a session needs of its connection."""
+
+    ip: str
+    transport: asyncio.Transport
+
+    def ended(self, reason: str) -> None: ...
+
+
+class Session:
+    """One per connection; the methods `on_…` answer requests and raise Refused or AccessDenied."""
+
+    def __init__(self, egress: Egress, connection: Connection) -> None:
+        self._egress = egress
+        self._connection = connection
+        self.id = ""
+        self.name = ""
+        self.heard_at = time.monotonic()
+        """Last packet of the client, within the connection or beside it."""
+        self._access: Access | None = None
+        self._broadcast: Broadcast | None = None
+        self._offered: list[play.Offered] = []
+        self._transports: dict[int, Transport] = {}
+        self._ports: list[UdpPort] = []
+        self._playback: play.Playback | None = None
+        self._wants_play = False
+        """PLAY was taken; it begins once the answer is on its way."""
+        self._loop = asyncio.get_running_loop()
+
+    # State
+
+    @property
+    def header(self) -> str:
+        return f"{self.id};timeout={TIMEOUT_SECONDS}"
+
+    @property
+    def playing(self) -> bool:
+        return self._playback is not None and self._playback.playing
+
+    @property
+    def paused(self) -> bool:
+        return self._playback is not None and not self._playback.playing
+
+    @property
+    def by_udp(self) -> bool:
+        return any(one.kind == "udp" for one in self._transports.values())
+
+    def begin(self) -> None:
+        """The answer to PLAY was written: media may follow it."""
+        wants, self._wants_play = self._wants_play, False
+        if wants and self._playback is not None:
+            ended: asyncio.Future[str] = self._loop.create_future()
+            ended.add_done_callback(self._on_end)
+            self._playback.start(ended)
+
+    def _on_end(self, ended: "asyncio.Future[str]") -> None:
+        self._connection.ended("cancelled" if ended.cancelled() else ended.result())
+
+    def take_packets(self, packets: Sequence[Interleaved]) -> None:
+        """Packets within the connection: RTCP of a player."""
+        self.heard_at = time.monotonic()
+
+    def close(self, reason: str) -> None:
+        """Give up what is held; may be called again."""
+        playback, self._playback = self._playback, None
+        access, self._access = self._access, None
+        if playback is not None:
+            if not playback.playing and access is not None:
+                self._egress.hub.give_up(access, reason)
+            playback.close(reason)
+        elif access is not None:
+            self._egress.hub.give_up(access, reason)
+        for port in self._ports:
+            port.close()
+        self._ports.clear()
+        self._transports.clear()
+        self._broadcast = None
+        self.id = ""
+
+    # Playing
+
+    async def on_describe(self, request: Request) -> Answer:
+        """The description of a stream."""
+        accepts = request.headers.text("accept")
+        if accepts and "application/sdp" not in accepts and "*/*" not in accepts:
+            raise Refused(406, "Descriptions are application/sdp")
+        url = _parse(request)
+        await self._open(url, request)
+        body = play.describe(self.name, self._offered)
+        return {"Content-Base": f"{url.base}/", "Content-Type": "application/sdp"}, body
+
+    async def _open(self, url: address.StreamUrl, request: Request) -> None:
+        """Access to play, and the tracks that the stream has."""
+        if self.playing:
+            raise Refused(455, "This connection plays already")
+        if self._access is not None and self.name == url.name and self._offered:
+            return
+        self.close("the client asks for another stream")
+        access = await self._ask(url, request, "play")
+        self._access = access
+        # A broadcast gives the access up by itself if it raises.
+        try:
+            broadcast = await self._egress.hub.broadcast(access, play.FORMAT, play.RtspFraming)
+        except BaseException:
+            self._access = None
+            raise
+        self._broadcast = broadcast
+        self._offered = play.offered(broadcast.description, url.tracks)
+        if not self._offered:
+            self.close("no codec")
+            raise Refused(415, "The stream has no track that RTP can carry")
+
+    async def _ask(self, url: address.StreamUrl, request: Request, kind: AccessKind) -> Access:
+        try:
+            check_stream_name(url.name)
+        except ValueError as error:
+            raise Refused(400, str(error)) from None
+        given = digest.parse(request.headers.text("authorization"))
+        password = url.parameters.get("password", "")
+        token = url.parameters.get(self._egress.token_parameter, "")
+        if given is not None and given.scheme == "basic":
+            password, token = password or given.password, token or given.password
+        self.name = url.name
+        try:
+            access = await self._egress.hub.access(
+                AccessRequest(
+                    name=url.name,
+                    proto=PROTO,
+                    kind=kind,
+                    ip=self._connection.ip,
+                    token=token,
+                    qs=url.query,
+                    password=password,
+                    user_agent=request.headers.text("user-agent"),
+                    referer=request.headers.text("referer"),
+                )
+            )
+        except AccessDenied as denied:
+            if denied.status in (401, 403) and given is None:
+                # Clients that have a password send it once they are asked for it.
+                challenge = _challenger.basic
+                raise Refused(401, denied.title, {"WWW-Authenticate": challenge}) from None
+            raise
+        self.name = access.stream
+        return access
+
+    async def on_setup(self, request: Request) -> Answer:
+        """How one track travels."""
+        url = _parse(request)
+        await self._open(url, request)
+        if url.track is None and len(self._offered) > 1:
+            raise Refused(459, "SETUP names one track: trackID=N")
+        number = self._offered[0].number if url.track is None else url.track
+        if number not in {track.number for track in self._offered}:
+            raise Refused(404, f"The stream has no track {number}")
+        if self.playing:
+            raise Refused(455, "The presentation plays already")
+        chosen = await self._choose(number, request)
+        self._transports[number] = chosen
+        self._name_session()
+        return {"Transport": chosen.write(), "Session": self.header}, b""
+
+    async def _choose(self, number: int, request: Request) -> Transport:
+        """The first transport that the client offers and we have."""
+        for wanted in transport.parse(request.headers.text("transport")):
+            if wanted.multicast or wanted.profile != "RTP/AVP" or wanted.record:
+                continue
+            if any(one.kind != wanted.kind for one in self._transports.values()):
+                continue  # one presentation travels one way
+            if wanted.kind == "tcp":
+                channels = wanted.channels or (2 * number, 2 * number + 1)
+                return Transport("tcp", channels=channels)
+            if wanted.client_ports is not None:
+                rtp, rtcp = self._udp_ports()
+                return Transport(
+                    "udp", client_ports=wanted.client_ports, server_ports=(rtp.number, rtcp.number)
+                )
+        raise Refused(461, "RTP/AVP unicast by TCP or UDP is served, all tracks the same way")
+
+    def _udp_ports(self) -> list[UdpPort]:
+        if not self._ports:
+            try:
+                self._ports = [*open_pair(self._hear, self._hear, self._local_host())]
+            except OSError as error:
+                log.error("rtsp stream %s: no UDP port: %s", self.name, error)
+                raise Refused(503, "The server has no UDP port left; use TCP") from error
+        return self._ports
+
+    def _local_host(self) -> str:
+        """Packets leave from the address that the client talks to."""
+        name = self._connection.transport.get_extra_info("sockname") or ("",)
+        return str(name[0]).removeprefix("::ffff:")
+
+    def _hear(self, data: bytes, sender: Address) -> None:
+        if sender[0] == self._connection.ip:
+            self.heard_at = time.monotonic()
+
+    async def on_play(self, request: Request) -> Answer:
+        self._check_session(request)
+        if self._broadcast is None or self._access is None or not self._transports:
+            raise Refused(455, "PLAY needs SETUP first")
+        if self._playback is None:
+            self._playback = play.Playback(self._broadcast, self._access, self._way())
+        self._wants_play = True
+        return {"Range": "npt=now-"}, b""
+
+    def _way(self) -> "asyncio.Transport | play.Renumbered | UdpSender":
+        if self.by_udp:
+            rtp, rtcp = self._ports
+            routes = {}
+            for number, one in self._transports.items():
+                assert one.client_ports is not None
+                routes[2 * number] = rtp, (self._connection.ip, one.client_ports[0])
+                routes[2 * number + 1] = rtcp, (self._connection.ip, one.client_ports[1])
+            return UdpSender(routes)
+        assert self._broadcast is not None
+        channels = play.channels_of(self._transports)
+        count = len(play.offered(self._broadcast.description))
+        if play.is_usual(channels, count):
+            return self._connection.transport
+        return play.Renumbered(self._connection.transport, channels)
+
+    async def on_pause(self, request: Request) -> Answer:
+        self._check_session(request)
+        if self._playback is None:
+            raise Refused(455, "Nothing plays")
+        # What is paused goes on at the live point, under a session of its own.
+        access, name = self._access, self.name
+        self._playback.pause("paused")
+        if access is not None:
+            self._access = await self._egress.hub.access(access.request)
+            self._playback = None
+        self.name = name
+        return {}, b""
+
+    async def on_teardown(self, request: Request) -> Answer:
+        self._check_session(request)
+        header = self.header
+        self.close("the client ended it")
+        return {"Session": header}, b""
+
+    async def on_announce(self, request: Request) -> Answer:
+        raise Refused(501, "Publishing by RTSP is not served by this version")
+
+    def _name_session(self) -> None:
+        self.id = self.id or secrets.token_hex(8)
+
+    def _check_session(self, request: Request) -> None:
+        given = request.headers.text("session").partition(";")[0]
+        if not self.id or (given and given != self.id):
+            raise Refused(454, "There is no such session on this connection")
+
+
+def _parse(request: Request) -> address.StreamUrl:
+    try:
+        return address.parse(request.url)
+    except address.BadUrl as error:
+        raise Refused(400, str(error)) from None

@@ -1,0 +1,186 @@
+"""RTP over UDP: the sockets of a worker and what is sent through them.
+
+Each worker has ports of its own, told in SETUP; nothing shares a UDP port. Packets of equal size in
+a row leave in one system call (UDP_SEGMENT, udp(7)): a key frame is one call, not two hundred.
+
+A viewer's burst at the start is spread: a receiver's buffer holds 200 KiB, a GOP may be more.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable, Iterator
+
+log = logging.getLogger(__name__)
+
+Address = tuple[str, int]
+Receive = Callable[[bytes, Address], None]
+
+PORT_ATTEMPTS = 64
+SOCKET_BYTES = 4 * 1024 * 1024
+MAX_DATAGRAM_BYTES = 2048
+MAX_SEGMENTS = 32
+"""Packets in one system call; the kernel takes 64 of them, and 64 KiB."""
+BURST_BYTES = 128 * 1024
+"""What goes out at once; the rest of a burst follows at this much every `BURST_SECONDS`."""
+BURST_SECONDS = 0.01
+READS_AT_ONCE = 64
+_UDP_SEGMENT = 103  # linux/udp.h
+
+
+class UdpPort:
+    """A bound UDP socket of this worker and who gets what comes in."""
+
+    def __init__(self, sock: socket.socket, receive: Receive) -> None:
+        self.socket = sock
+        self.number: int = sock.getsockname()[1]
+        self._receive = receive
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(sock.fileno(), self._read)
+
+    def send(self, packets: list[bytes], address: Address) -> None:
+        """Send packets in order; what the kernel has no room for is lost, as on any network."""
+        for run in runs(packets):
+            with contextlib.suppress(BlockingIOError, OSError):
+                if len(run) == 1:
+                    self.socket.sendto(run[0], address)
+                else:
+                    size = struct.pack("H", len(run[0]))
+                    control = [(socket.SOL_UDP, _UDP_SEGMENT, size)]
+                    self.socket.sendmsg(run, control, 0, address)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self.socket.fileno())
+        self.socket.close()
+
+    def _read(self) -> None:
+        for _ in range(READS_AT_ONCE):
+            try:
+                data, address = self.socket.recvfrom(MAX_DATAGRAM_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # an ICMP error of a receiver that is gone
+            self._receive(data, (plain(address[0]), address[1]))
+
+
+def plain(host: str) -> str:
+    """IPv4 addresses as such on a socket for both families."""
+    return host.removeprefix("::ffff:")
+
+
+def runs(packets: list[bytes]) -> Iterator[list[bytes]]:
+    """Packets that one call can carry: all of one size, the last may be shorter."""
+    run: list[bytes] = []
+    for packet in packets:
+        if run and (
+            len(packet) > len(run[0]) or len(run[-1]) < len(run[0]) or len(run) == MAX_SEGMENTS
+        ):
+            yield run
+            run = []
+        run.append(packet)
+    if run:
+        yield run
+
+
+def open_pair(rtp: Receive, rtcp: Receive, host: str = "") -> tuple[UdpPort, UdpPort]:
+    """An even port and the next one (RFC 3550 11); raises OSError if none is to be had."""
+    family = socket.AF_INET if not host or ":" not in host else socket.AF_INET6
+    problem: OSError | None = None
+    for _ in range(PORT_ATTEMPTS):
+        first = _bind(family, host, 0)
+        number = first.getsockname()[1]
+        if number % 2:
+            first.close()
+            continue
+        try:
+            second = _bind(family, host, number + 1)
+        except OSError as error:
+            problem = error
+            first.close()
+            continue
+        return UdpPort(first, rtp), UdpPort(second, rtcp)
+    raise problem or OSError("no two UDP ports in a row are free")
+
+
+def _bind(family: int, host: str, port: int) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BYTES)
+        sock.setblocking(False)
+        sock.bind((host, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def split(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Channel and bytes of each packet in interleaved framing (RFC 2326 10.12)."""
+    position, total = 0, len(data)
+    while position + 4 <= total:
+        end = position + 4 + (data[position + 2] << 8 | data[position + 3])
+        yield data[position + 1], data[position + 4 : end]
+        position = end
+
+
+class UdpSender:
+    """What a broadcast writes to for a viewer by UDP: the part of a transport that it uses.
+
+    `addresses` says by channel where its packets go, and through which port.
+    """
+
+    def __init__(self, routes: dict[int, tuple[UdpPort, Address]]) -> None:
+        self._routes = routes
+        self._waiting: deque[tuple[int, bytes]] = deque()
+        self._bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    def write(self, data: bytes) -> None:
+        """Send interleaved packets; those of a track that was not set up are left out."""
+        if self._closed:
+            return
+        for channel, packet in split(data):
+            if channel in self._routes:
+                self._waiting.append((channel, packet))
+                self._bytes += len(packet)
+        if self._timer is None:
+            self._flush()
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that wait for their turn."""
+        return self._bytes
+
+    def is_closing(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        self._closed = True
+        self._waiting.clear()
+        self._bytes = 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    abort = close
+
+    def _flush(self) -> None:
+        self._timer = None
+        left = BURST_BYTES
+        batches: dict[int, list[bytes]] = {}
+        while self._waiting and left > 0:
+            channel, packet = self._waiting.popleft()
+            batches.setdefault(channel, []).append(packet)
+            left -= len(packet)
+            self._bytes -= len(packet)
+        for channel, packets in batches.items():
+            port, address = self._routes[channel]
+            port.send(packets, address)
+        if self._waiting:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(BURST_SECONDS, self._flush)
