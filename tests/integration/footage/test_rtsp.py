@@ -99,4 +99,4 @@ async def test_garbage_ends_its_own_connection_only(rtsp: Port) -> None:
                 continue
             finally:
                 writer.close()
-    assert not complaints(await play(rtsp.url("film"), 1), 25, ("video", "audio"))
+    assert not complaints(await play(rtsp.url("film"), 3), 25, ("video", "audio"))

@@ -6,8 +6,12 @@ import pytest
 from media_operator.objects import PodObject, Snapshot, TierObject
 from media_operator.planner.reach import Reach, reach
 
-PORTS = [{"name": "http", "port": 80}, {"name": "rtmp", "port": 1935}]
-NODE_PORTS = [{**PORTS[0], "nodePort": 30080}, {**PORTS[1], "nodePort": 30035}]
+PORTS = [
+    {"name": "http", "port": 80},
+    {"name": "rtmp", "port": 1935},
+    {"name": "rtsp", "port": 554},
+]
+NODE_PORTS = [{**port, "nodePort": 30_000 + port["port"] % 100} for port in PORTS]
 
 
 def tier(kind: str = "Streamer", **spec: Any) -> TierObject:
@@ -39,17 +43,25 @@ def snapshot(service: dict[str, Any], pod: PodObject, kind: str = "streamer") ->
 @pytest.mark.parametrize(
     ("spec", "service", "expected"),
     [
-        ({}, {"spec": {"ports": PORTS}}, Reach("http://streamer-pool.ns.svc", {"rtmp": 1935})),
+        (
+            {},
+            {"spec": {"ports": PORTS}},
+            Reach("http://streamer-pool.ns.svc", {"rtmp": 1935, "rtsp": 554}),
+        ),
         ({"hostPort": 8080}, {}, Reach("http://192.0.2.1:8080")),
         ({"publicUrl": "https://live.example"}, {}, Reach("https://live.example")),
-        ({}, {"spec": {"ports": NODE_PORTS}}, Reach("http://192.0.2.1:30080", {"rtmp": 30035})),
+        (
+            {},
+            {"spec": {"ports": NODE_PORTS}},
+            Reach("http://192.0.2.1:30080", {"rtmp": 30035, "rtsp": 30054}),
+        ),
         (
             {},
             {
                 "spec": {"ports": NODE_PORTS},
                 "status": {"loadBalancer": {"ingress": [{"ip": "2001:db8::1"}]}},
             },
-            Reach("http://[2001:db8::1]", {"rtmp": 1935}),
+            Reach("http://[2001:db8::1]", {"rtmp": 1935, "rtsp": 554}),
         ),
     ],
 )

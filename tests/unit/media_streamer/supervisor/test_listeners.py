@@ -53,7 +53,7 @@ def test_workers_are_told_what_they_need() -> None:
             "http": [80, {"port": 81, "api": False}],
             "https": ["10.0.0.1:443"],
             "rtmps": [{"port": 444, "certificate": "own.crt", "certificate_key": "/k"}],
-            "rtsp": [554],
+            "snmp": [161],
         }
     )
     specs = {port_of(item): item for item in listener_specs(listeners, Path("/etc/conf"))}
