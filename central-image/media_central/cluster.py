@@ -14,6 +14,7 @@ import asyncpg
 from media_kube.client import KubeClient
 
 from media_central.db import Database, DatabaseUnavailable, MigrationError, packaged_migrations
+from media_central.history.episodes import Episodes
 from media_central.history.store import History
 from media_central.server import Central, make_context, own_url, serve, start_collecting
 from media_central.settings import Settings
@@ -45,12 +46,12 @@ async def running_in_cluster(settings: Settings) -> AsyncIterator[Central]:
         )
         stack.push_async_callback(store.close)
         await store.start()
-        history = History(database, settings.history_retention_days)
+        history = History(database, settings.retention)
         stack.push_async_callback(history.close)
         opening = asyncio.create_task(_open_history(database, history), name="open-history")
         stack.callback(opening.cancel)
         server_id = settings.watch_namespace or "cluster"
-        context = make_context(settings, api_key, store, history, server_id)
+        context = make_context(settings, api_key, store, history, Episodes(database), server_id)
         await serve(stack, context)
         await start_collecting(stack, context)
         writer = StatusWriter(client, store)

@@ -123,7 +123,7 @@ def _shown(name: str, value: Any, *, secret: bool) -> Any:
     if isinstance(value, float):
         return round(value * 1000)
     if isinstance(value, tuple):
-        return " ".join(value)
+        return " ".join(map(str, value))
     return str(value) if isinstance(value, Path) else value
 
 

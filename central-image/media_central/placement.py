@@ -176,7 +176,7 @@ def offer(record: Record, standing: Standing, placed: int) -> StreamerOffer:
         labels=config.get("labels") or {},
         has_gpu=bool(config.get("gpu", bool(standing.stats.get("transcoder_devices")))),
         channel_limit=limit,
-        bandwidth_kbit=config.get("total_bandwidth") or 0,
+        bandwidth_kbit=config.get("total_bandwidth") or config.get("max_bitrate") or 0,
         namespace=config.get("namespace") or "",
         takes_none=_takes_none(record, standing),
         dvr_full=_dvr_full(standing.stats),

@@ -10,15 +10,19 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
+import aiohttp
 from aiohttp import web
 from media_api.base import JsonObject
 from media_api.play_urls import play_urls
+from media_auth.countries import Countries
+from media_auth.http_backend import HttpBackend
 from media_rest.first_password import LOGIN as FIRST_LOGIN
 from media_rest.first_password import first_password
 
 from media_central.access import Keys, streamer_key
 from media_central.db import Database
 from media_central.history.collector import Collector
+from media_central.history.episodes import Episodes
 from media_central.history.store import History
 from media_central.layouter import Layouter
 from media_central.rest.app import make_app
@@ -29,12 +33,15 @@ from media_central.store.postgres import PostgresStore
 from media_central.streamers import local
 from media_central.streamers.fleet import Fleet, FleetOptions
 from media_central.streamers.link import LinkOptions
+from media_central.streamers.provision import Wanted, wanted
 from media_central.trial import TrialKeys, trial_keys
 from media_central.views import Views
 
 log = logging.getLogger(__name__)
 
 SHUTDOWN_SECONDS = 5.0
+LINGER_SECONDS = 1.0
+"""A body that nobody reads is taken for so long, so that its sender finds the answer."""
 DEMO_STREAM = "demo"
 LOCAL_STATS_SECONDS = 1.0
 """One streamer on the same machine can be asked often, so that the UI follows at once."""
@@ -82,11 +89,11 @@ async def running(settings: Settings) -> AsyncIterator[Central]:
         store = PostgresStore(database)
         stack.push_async_callback(store.close)
         await store.start()
-        history = History(database, settings.history_retention_days)
+        history = History(database, settings.retention)
         stack.push_async_callback(history.close)
         await history.start()
         server_id = await _server_id(database)
-        context = make_context(settings, api_key, store, history, server_id)
+        context = make_context(settings, api_key, store, history, Episodes(database), server_id)
         fleet = context.fleet
         await serve(stack, context)
         started_local = False
@@ -103,10 +110,19 @@ async def running(settings: Settings) -> AsyncIterator[Central]:
 
 
 def make_context(
-    settings: Settings, api_key: str, store: ResourceStore, history: History, server_id: str
+    settings: Settings,
+    api_key: str,
+    store: ResourceStore,
+    history: History,
+    episodes: Episodes,
+    server_id: str,
 ) -> Context:
     """What the handlers of the API share; nothing is started."""
-    fleet = Fleet(store, fleet_options(settings, api_key))
+    fleet = Fleet(store, fleet_options(settings, api_key, store))
+    try:
+        countries = Countries(settings.geoip) if settings.geoip is not None else None
+    except (OSError, ValueError) as error:
+        raise StartError(f"GEOIP: {error}") from None
     layouter = None
     if settings.layouter_enabled and not settings.in_cluster:
         interval = settings.layouter_sleeping_interval
@@ -118,6 +134,8 @@ def make_context(
         fleet=fleet,
         views=Views(store, fleet),
         history=history,
+        episodes=episodes,
+        countries=countries,
         server_id=server_id,
         started_at=time.time(),
         layouter=layouter,
@@ -153,25 +171,44 @@ def url_for_streamers(settings: Settings) -> str:
     return base
 
 
-def external_url(base: str, api_key: str, hostname: str) -> str:
-    """The config_external of a streamer, with its own key; `base` from `url_for_streamers`."""
+def external_url(base: str, key: str, hostname: str) -> str:
+    """The config_external of a streamer; `base` from `url_for_streamers`, `key` from `own_key`."""
     scheme, _, rest = base.partition("://")
-    user = quote(streamer_key(api_key, hostname), safe="")
+    user = quote(key, safe="")
     return f"{scheme}://{user}@{rest}{BASES[0]}/streamers/{quote(hostname, safe='')}"
 
 
-def fleet_options(settings: Settings, api_key: str) -> FleetOptions:
+def own_key(settings: Settings, api_key: str, hostname: str) -> str:
+    """What a streamer presents: pods share a key, because their pods are made of one template."""
+    return settings.streamer_key or streamer_key(api_key, hostname)
+
+
+def events_url(external: str) -> str:
+    """Where a streamer sends its events; it is known by its key and its name."""
+    base, _, name = external.rpartition("/streamers/")
+    return f"{base}/events/collector?server={name}"
+
+
+def fleet_options(settings: Settings, api_key: str, store: ResourceStore) -> FleetOptions:
     """How streamers are polled and provisioned."""
     provision = settings.cluster_node_config_provision_enabled
     interval = settings.streams_stats_fetch_interval
     base = url_for_streamers(settings) if provision else ""
+
+    def wanted_of(record: JsonObject) -> Wanted:
+        name = record["hostname"]
+        external = external_url(base, own_key(settings, api_key, name), name)
+        # The file of a pod is not Central's to write; what it must say is the operator's.
+        ours = not settings.in_cluster
+        rule_sets = {one.key: one.config for one in store.all(Kind.AUTH_BACKEND)} if ours else {}
+        events = events_url(external) if ours else None
+        return wanted(external, events, record, rule_sets)
+
     link = LinkOptions(
         poll_interval=min(interval, LOCAL_STATS_SECONDS) if settings.trial else interval,
         fails_threshold=settings.streamer_healthcheck_fails_threshold,
         retries=settings.cluster_streamer_connector_retries,
-        external_url=(
-            (lambda hostname: external_url(base, api_key, hostname)) if provision else None
-        ),
+        wanted=wanted_of if provision else None,
     )
     return FleetOptions(link, settings.streamer_fetch_timeout, settings.dead_timeout)
 
@@ -179,12 +216,16 @@ def fleet_options(settings: Settings, api_key: str) -> FleetOptions:
 async def serve(stack: contextlib.AsyncExitStack, context: Context) -> None:
     """Listens on the ports of the settings until the stack is closed. Raises StartError."""
     settings = context.settings
+    http = await stack.enter_async_context(
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+    )
     runner = web.AppRunner(
-        make_app(context),
+        make_app(context, HttpBackend(http)),
         access_log=None,
         handle_signals=False,
         shutdown_timeout=SHUTDOWN_SECONDS,
         auto_decompress=False,  # a packed body may unpack to any size
+        lingering_time=LINGER_SECONDS,
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
@@ -259,7 +300,11 @@ async def _start_trial(
             ports=settings.streamer_ports,
             address=settings.listen_address,
             cluster_key=keys.cluster_key,
-            external_url=external_url(url_for_streamers(settings), api_key, local.HOSTNAME),
+            external_url=external_url(
+                url_for_streamers(settings),
+                own_key(settings, api_key, local.HOSTNAME),
+                local.HOSTNAME,
+            ),
             login=settings.login,
         )
         await context.store.put(Kind.STREAMER, local.HOSTNAME, local.record(options))

@@ -12,6 +12,7 @@ default login, a generated API key and a data directory.
 
 import dataclasses
 import difflib
+import ipaddress
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,8 +25,10 @@ from media_api.web_origin import parse_web_origin
 from media_process.logs import LogFormat, format_of, level_of
 from media_rest.same_origin import is_loopback
 
+from media_central.history.tables import Retention
 from media_central.settings_file import Setting, SettingsError, read_settings_file
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 DEFAULT_FILE = Path("/etc/central/central.conf")
 FILE_NAME = "central.conf"
 """In the data directory of the trial."""
@@ -117,6 +120,10 @@ def _http_url(value: str) -> str:
 
 def _origins(value: str) -> tuple[str, ...]:
     return tuple(parse_web_origin(word) for word in value.replace(",", " ").split())
+
+
+def _networks(value: str) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(word) for word in value.replace(",", " ").split())
 
 
 def _file(value: str) -> Path:
@@ -211,6 +218,9 @@ class Settings(_StreamerPorts):
     allowed_origins: tuple[str, ...] = _setting(
         (), _origins, "web sites whose pages may use the API: https://HOST, several with spaces"
     )
+    trusted_proxies: tuple[Network, ...] = _setting(
+        (), _networks, "proxies whose X-Forwarded-For is believed: networks with spaces between"
+    )
     log_level: int = _setting(logging.INFO, level_of, "detail of the log: debug, info, warning …")
     log_format: LogFormat = _setting("text", format_of, "format of the log: text or json")
     log_requests: bool = _setting(False, _bool, "log every request")
@@ -258,14 +268,16 @@ class Settings(_StreamerPorts):
         "pause between these attempts",
         also=("DB_CONNECT_RETRY_TIMEOUT", "CONNECT_RETRY_TIMEOUT"),
     )
-    episodes_buffer_delay: float = _setting(
-        3.0, _duration("ms"), "longest time that episodes wait to be written together"
-    )
-    episodes_buffer_limit: int = _setting(
-        100, _integer(0, 100_000), "episodes that are written together at most"
+    geoip: Path | None = _setting(
+        None, _file, "database of countries (MaxMind format), for rules on countries"
     )
     history_retention_days: int = _setting(
-        7, _integer(1, 3660), "days that events, sessions and samples are kept"
+        7, _integer(1, 3660), "days that events, sessions and the figures of minutes are kept"
+    )
+    history_rollup_retention_days: int = _setting(
+        400,
+        _integer(1, 3660),
+        "days that figures of days, placements and the audit are kept (those of hours at most 62)",
     )
 
     store: str = _setting(
@@ -323,6 +335,10 @@ class Settings(_StreamerPorts):
         return self.edit_auth
 
     @property
+    def retention(self) -> Retention:
+        return Retention(self.history_retention_days, self.history_rollup_retention_days)
+
+    @property
     def needs_password(self) -> bool:
         """Others reach it, and everybody knows the password that it would have."""
         if self.edit_auth is not None or not self.trial:
@@ -350,7 +366,9 @@ class Settings(_StreamerPorts):
 
 
 # Known, and without effect: they switch things that this Central does not have.
-IGNORED = frozenset({"LICENSE_KEY", "REDIS", "OPENTELEMETRY_URL"})
+IGNORED = frozenset(
+    {"LICENSE_KEY", "REDIS", "OPENTELEMETRY_URL", "EPISODES_BUFFER_DELAY", "EPISODES_BUFFER_LIMIT"}
+)
 
 
 @dataclass(frozen=True, slots=True)

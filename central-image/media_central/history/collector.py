@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +20,10 @@ log = logging.getLogger(__name__)
 
 SAMPLE_SECONDS = 60.0
 SESSIONS_SECONDS = 10.0
+SERVER_FIGURES = (
+    "cpu_usage", "memory_usage", "online_streams", "total_clients", "input_kbit", "output_kbit",
+)  # fmt: skip
+Told = Callable[..., None]
 SESSION_FIELDS = "id,name,type,proto,ip,opened_at,bytes,country,user_agent"
 
 
@@ -28,6 +33,7 @@ class Sample:
 
     status: str = "waiting"
     polls: int = 0
+    alive: int = 0
     bitrate_sum: float = 0.0
     clients_sum: float = 0.0
     clients_max: int = 0
@@ -51,6 +57,44 @@ class _Host:
     online: bool = False
 
 
+@dataclass(slots=True)
+class ServerSample:
+    """What a streamer did within a minute. Means are over the polls that it answered."""
+
+    polls: int = 0
+    answered: int = 0
+    clients_max: int = 0
+    sums: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SERVER_FIGURES, 0.0))
+
+    def add(self, stats: JsonObject | None) -> None:
+        """A poll; None: no answer."""
+        self.polls += 1
+        if stats is None:
+            return
+        self.answered += 1
+        for name in SERVER_FIGURES:
+            self.sums[name] += _count(stats, name)
+        self.clients_max = max(self.clients_max, _count(stats, "total_clients"))
+
+    def row(self) -> tuple[Any, ...]:
+        """online, cpu, memory, streams, clients, clients_max, input_kbit, output_kbit"""
+        means = [self.sums[name] / max(1, self.answered) for name in SERVER_FIGURES]
+        return (self.answered / self.polls, *means[:4], self.clients_max, *means[4:])
+
+
+def _tell(
+    told: Told, host: str, name: str, stats: JsonObject, before: _Seen | None, now: _Seen
+) -> None:
+    """What changed since the last poll, of a streamer that does not tell by itself."""
+    if before is None:
+        told(name, host, "stream_opened", {"status": now.status})
+    elif before.status != now.status:
+        events = {"running": "source_started", "error": "source_lost"}
+        reason = stats.get("source_error")
+        body = {"status": now.status, **({"reason": reason} if reason else {})}
+        told(name, host, events.get(now.status, "source_closed"), body)
+
+
 def growth(before: int | None, now: int) -> int:
     """Bytes since the last poll; a counter that went down began anew."""
     return now if before is None or now < before else now - before
@@ -64,6 +108,7 @@ class Collector:
         self._history = history
         self._hosts: dict[str, _Host] = {}
         self._samples: dict[tuple[str, str], Sample] = {}
+        self._servers: dict[str, ServerSample] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -85,41 +130,44 @@ class Collector:
         if link.online != host.online:
             event = "presence_connected" if link.online else "presence_disconnected"
             detail = {} if link.online else {"reason": link.error}
-            self._history.add_event("", link.hostname, event, detail)
+            self._history.add_event(None, link.hostname, event, detail)
             host.online = link.online
         if link.observed is None:
+            self._sample_streamer(link)
             return
+        told = None if link.delivers_events else self._history.add_event
         present: dict[str, _Seen] = {}
         for name, item in link.observed.streams.items():
             stats = item.get("stats")
             if isinstance(stats, dict):
-                present[name] = self._stream(link.hostname, name, stats, host.streams.get(name))
-        for name in host.streams.keys() - present.keys():
-            self._history.add_event(name, link.hostname, "stream_closed")
+                before = host.streams.get(name)
+                present[name] = self._stream(link.hostname, name, stats, before)
+                if told is not None:
+                    _tell(told, link.hostname, name, stats, before, present[name])
+        if told is not None:
+            for name in host.streams.keys() - present.keys():
+                told(name, link.hostname, "stream_closed")
         host.streams = present
+        self._sample_streamer(link)
 
     def _stream(self, host: str, name: str, stats: JsonObject, before: _Seen | None) -> _Seen:
         status = str(stats.get("status") or "waiting")
         now = _Seen(status, _count(stats, "bytes_in"), _count(stats, "bytes_out"))
-        if before is None:
-            self._history.add_event(name, host, "stream_opened", {"status": status})
-        elif before.status != status:
-            event = {"running": "source_started", "error": "source_lost"}.get(
-                status, "source_closed"
-            )
-            reason = stats.get("source_error")
-            detail = {"status": status, **({"reason": reason} if reason else {})}
-            self._history.add_event(name, host, event, detail)
         sample = self._samples.setdefault((name, host), Sample())
         clients = _count(stats, "online_clients") or _count(stats, "client_count")
         sample.status = status
         sample.polls += 1
+        sample.alive += bool(stats.get("alive"))
         sample.bitrate_sum += _count(stats, "bitrate")
         sample.clients_sum += clients
         sample.clients_max = max(sample.clients_max, clients)
         sample.bytes_in += growth(before.bytes_in if before else None, now.bytes_in)
         sample.bytes_out += growth(before.bytes_out if before else None, now.bytes_out)
         return now
+
+    def _sample_streamer(self, link: StreamerLink) -> None:
+        sample = self._servers.setdefault(link.hostname, ServerSample())
+        sample.add(link.observed.stats if link.observed is not None else None)
 
     def write_samples(self) -> None:
         """One row for each stream that was seen since the last call."""
@@ -131,8 +179,12 @@ class Collector:
                 round(sample.bitrate_sum / sample.polls),
                 sample.clients_sum / sample.polls,
                 sample.clients_max, sample.bytes_in, sample.bytes_out,
+                sample.alive / sample.polls,
             )  # fmt: skip
             self._history.add("stream_sample", row)
+        servers, self._servers = self._servers, {}
+        for hostname, server in servers.items():
+            self._history.add("streamer_sample", (at, hostname, *server.row()))
 
     async def _sample_clock(self) -> None:
         while True:

@@ -2,7 +2,7 @@
 DELETE would write every row once more and leave the space for vacuum."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import date, timedelta
 
 import asyncpg
@@ -28,14 +28,13 @@ def day_of(name: str) -> date | None:
         return None
 
 
-async def maintain(
-    connection: asyncpg.Connection, tables: Sequence[str], today: date, oldest: date
-) -> None:
-    """Makes the partitions of today and DAYS_AHEAD days more; drops those before `oldest`."""
+async def maintain(connection: asyncpg.Connection, oldest: Mapping[str, date], today: date) -> None:
+    """Makes the partitions of today and DAYS_AHEAD days more; `oldest`: the oldest day that each
+    table keeps, those before are dropped."""
     if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
         return  # another Central is at it
     try:
-        for table in tables:
+        for table, first in oldest.items():
             existing = await _partitions(connection, table)
             for ahead in range(DAYS_AHEAD + 1):
                 day = today + timedelta(days=ahead)
@@ -43,9 +42,9 @@ async def maintain(
                     await _create(connection, table, day)
             for name in existing:
                 day_made = day_of(name)
-                if day_made is not None and day_made < oldest:
+                if day_made is not None and day_made < first:
                     await connection.execute(f"DROP TABLE {name}")
-            await connection.execute(f"DELETE FROM {table}_default WHERE at < $1::date", oldest)
+            await connection.execute(f"DELETE FROM {table}_default WHERE at < $1::date", first)
     finally:
         await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
 

@@ -19,39 +19,32 @@ from media_rest.redact import redact
 
 from media_central.db import Database, DatabaseUnavailable
 from media_central.history.partitions import maintain
+from media_central.history.rollup import roll_up
+from media_central.history.tables import COLUMNS, PARTITIONED, Retention
 
 log = logging.getLogger(__name__)
 
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "stream_event": ("at", "stream", "streamer", "event", "detail"),
-    "layout_event": ("at", "stream", "layout"),
-    "audit": (
-        "at", "originator", "role", "ip", "method", "path", "entity_type", "entity_id", "before",
-        "after",
-    ),
-    "session": (
-        "at", "id", "streamer", "stream", "type", "proto", "ip", "opened_at", "closed_at", "bytes",
-        "country", "user_agent",
-    ),
-    "stream_sample": (
-        "at", "stream", "streamer", "status", "bitrate_kbit", "clients_avg", "clients_max",
-        "bytes_in", "bytes_out",
-    ),
-}  # fmt: skip
 FLUSH_SECONDS = 1.0
 BATCH_ROWS = 5_000
 MAX_QUEUED_ROWS = 200_000  # about 100 MB; a minute of samples of 100,000 streams
 MAINTENANCE_SECONDS = 3600.0
+ROLLUP_SECONDS = 300.0
 RETRY_SECONDS = 60.0
-PAGE_ROWS = 1000
+MAX_UNIX_MS = 10**13
+_EVENT_COLUMNS = frozenset({"event", "event_id", "utc_ms", "media", "server"})
+_INSERT_EVENTS = (
+    "INSERT INTO event (at, event_id, server, media, event, body)"
+    " SELECT * FROM unnest($1::timestamptz[], $2::bigint[], $3::text[], $4::text[], $5::text[],"
+    " $6::jsonb[]) ON CONFLICT DO NOTHING"
+)
 
 
 class History:
     """`start()`, `add_*` from the event loop, `close()` writes what is queued."""
 
-    def __init__(self, database: Database, retention_days: int) -> None:
+    def __init__(self, database: Database, retention: Retention) -> None:
         self._database = database
-        self._retention = timedelta(days=retention_days)
+        self._retention = retention
         self._queues: dict[str, deque[tuple[Any, ...]]] = {name: deque() for name in COLUMNS}
         self.dropped_rows = 0
         self._tasks: list[asyncio.Task[None]] = []
@@ -60,6 +53,7 @@ class History:
         self._tasks = [
             asyncio.create_task(self._maintain(), name="history-partitions"),
             asyncio.create_task(self._write(), name="history-writer"),
+            asyncio.create_task(self._roll_up(), name="history-rollups"),
         ]
 
     async def close(self) -> None:
@@ -77,11 +71,24 @@ class History:
         return sum(map(len, self._queues.values()))
 
     def add_event(
-        self, stream: str, streamer: str | None, event: str, detail: JsonObject | None = None
+        self, media: str | None, server: str | None, event: str, body: JsonObject | None = None
     ) -> None:
-        """Secrets in `detail` are hidden here."""
-        row = (datetime.now(UTC), stream, streamer, event, redact(detail or {}))
-        self.add("stream_event", row)
+        """Secrets in `body` are hidden here."""
+        row = (datetime.now(UTC), None, server, media, event, redact(body or {}))
+        self.add("event", row)
+
+    def add_delivered(self, server: str, item: JsonObject) -> None:
+        """An event as a streamer sent it; one that comes again is written once."""
+        body = {key: value for key, value in item.items() if key not in _EVENT_COLUMNS}
+        at = _moment(_whole(item.get("utc_ms")), datetime.now(UTC))
+        media = item.get("media")
+        self.add(
+            "event",
+            (
+                at, _whole(item.get("event_id")), server,
+                str(media) if media is not None else None, str(item["event"]), redact(body),
+            ),
+        )  # fmt: skip
 
     def add_layout(self, stream: str, layout: JsonObject) -> None:
         kept = {key: value for key, value in layout.items() if key != "ingest_history"}
@@ -128,9 +135,13 @@ class History:
     async def _copy(self, table: str, batch: Sequence[tuple[Any, ...]]) -> None:
         try:
             async with self._database.acquire() as connection:
-                await connection.copy_records_to_table(
-                    table, records=batch, columns=COLUMNS[table], timeout=30
-                )
+                if table == "event":
+                    # COPY knows no "unless it is there".
+                    await connection.execute(_INSERT_EVENTS, *zip(*batch, strict=True), timeout=30)
+                else:
+                    await connection.copy_records_to_table(
+                        table, records=batch, columns=COLUMNS[table], timeout=30
+                    )
         except DatabaseUnavailable as error:
             # A value that asyncpg cannot send is an error of its interface, as a lost server is.
             if isinstance(error.__cause__, ValueError):
@@ -158,59 +169,47 @@ class History:
             pause = MAINTENANCE_SECONDS
             try:
                 today = datetime.now(UTC).date()
+                oldest = {table: self.oldest_day(table, today) for table in PARTITIONED}
                 async with self._database.acquire() as connection:
-                    await maintain(connection, tuple(COLUMNS), today, self.oldest_day(today))
+                    await maintain(connection, oldest, today)
             except (DatabaseUnavailable, asyncpg.PostgresError) as error:
                 log.warning("history partitions: %s; trying again", error)
                 pause = RETRY_SECONDS
             await asyncio.sleep(pause)
 
-    def oldest_day(self, today: date) -> date:
+    async def _roll_up(self) -> None:
+        while True:
+            pause = ROLLUP_SECONDS
+            try:
+                async with self._database.acquire() as connection:
+                    await roll_up(connection, self._retention, datetime.now(UTC))
+            except (DatabaseUnavailable, asyncpg.PostgresError) as error:
+                log.warning("history roll-ups: %s; trying again", error)
+                pause = RETRY_SECONDS
+            await asyncio.sleep(pause)
+
+    def oldest_day(self, table: str, today: date) -> date:
         """The oldest day that is kept whole."""
-        return today - self._retention
+        return today - timedelta(days=self._retention.days(table))
 
-    async def layouts(
-        self, stream: str, since_ms: int | None = None, until_ms: int | None = None
-    ) -> list[JsonObject]:
-        """Layouts of a stream, newest first, at most 1000. Raises ApiError 503."""
-        rows = await self._select("layout_event", stream, since_ms, until_ms)
-        return [row["layout"] for row in rows]
-
-    async def events(
-        self, stream: str, since_ms: int | None = None, until_ms: int | None = None
-    ) -> list[JsonObject]:
-        """Events of a stream, newest first, at most 1000. Raises ApiError 503."""
-        rows = await self._select("stream_event", stream, since_ms, until_ms)
-        return [
-            {
-                **row["detail"],
-                "event": row["event"],
-                "media": stream,
-                "server": row["streamer"],
-                "utc_ms": round(row["at"].timestamp() * 1000),
-            }
-            for row in rows
-        ]
-
-    async def _select(
-        self, table: str, stream: str, since_ms: int | None, until_ms: int | None
-    ) -> Sequence[Any]:
+    async def select(self, sql: str, *values: Any) -> Sequence[Any]:
+        """Rows of a query, what is queued among them. Raises ApiError 503."""
         try:
             await self.flush()
             async with self._database.acquire() as connection:
-                rows: Sequence[Any] = await connection.fetch(
-                    f"SELECT * FROM {table} WHERE stream = $1 AND at > $2 AND at < $3"
-                    f" ORDER BY at DESC LIMIT {PAGE_ROWS}",
-                    stream,
-                    _moment(since_ms, datetime(1970, 1, 1, tzinfo=UTC)),
-                    _moment(until_ms, datetime(9999, 1, 1, tzinfo=UTC)),
-                )
+                rows: Sequence[Any] = await connection.fetch(sql, *values)
         except DatabaseUnavailable as error:
-            raise ApiError(503, "history_unavailable", str(error)) from None
+            raise ApiError(
+                503, "history_unavailable", str(error), headers={"Retry-After": "5"}
+            ) from None
         return rows
 
 
 def _moment(milliseconds: int | None, default: datetime) -> datetime:
-    if milliseconds is None:
+    if milliseconds is None or not 0 <= milliseconds < MAX_UNIX_MS:
         return default
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+
+
+def _whole(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value < 2**63 else None

@@ -95,12 +95,6 @@ class CentralConfig(ApiModel):
     streamer_healthcheck_fails_threshold: Number | None = Field(
         default=None, description="Failed checks an hour that make a streamer unhealthy."
     )
-    episodes_buffer_delay: Number | None = Field(
-        default=None, description="Longest time that episodes wait to be written together, ms."
-    )
-    episodes_buffer_limit: Number | None = Field(
-        default=None, description="Episodes that are written together at most."
-    )
     server_id: Text | None = Field(default=None, description="Id of this installation, read-only.")
     stats: RuntimeStats | None = Field(default=None, description="Central itself, read-only.")
     restart_required: bool | None = Field(

@@ -3,6 +3,7 @@
 from typing import Annotated, ClassVar, Literal
 
 from media_api.base import ApiModel
+from media_api.dvr import DvrConfig
 from media_api.status import ServerStats, StreamState, StreamStats, UnixMs
 from media_api.stream import StreamConfig
 from media_api.units import (
@@ -19,6 +20,8 @@ from media_api.units import (
     Url,
 )
 from pydantic import Field, field_validator
+
+from media_central.models.node import StreamerNodeConfig
 
 Kilobits = Annotated[int, Field(ge=0, le=10**9, description="kbit/s.")]
 
@@ -108,6 +111,15 @@ class CentralStreamer(ApiModel):
     )
     stale_timeout: Milliseconds | None = Field(
         default=None, description="Silence after which its streams move, milliseconds."
+    )
+    max_bitrate: Kilobits | None = Field(
+        default=None, description="Older name of total_bandwidth, kbit/s: used where that is unset."
+    )
+    dvrs: Annotated[list[DvrConfig], Field(max_length=64)] | None = Field(
+        default=None, description="Archives that it has, for streams to refer to."
+    )
+    config: StreamerNodeConfig | None = Field(
+        default=None, description="What Central writes into its configuration, and keeps there."
     )
     comment: LongText | None = Field(default=None, description="Note of the administrator.")
 

@@ -12,6 +12,7 @@ from media_rest.redact import redact
 from media_rest.route import Handler, Route
 
 from media_central.access import Action, Caller
+from media_central.rest.address import address_of
 from media_central.rest.answers import is_for_players, refuse_foreign_page
 from media_central.rest.context import context
 
@@ -32,7 +33,7 @@ def guarded(route: Route) -> Handler:
             refuse_foreign_page(request, changes=route.right not in ("open", "view"))
         if route.right != "open":
             caller = authenticate(request)
-            authorise(caller, route, request.match_info)
+            authorise(caller, route, request.match_info, claimed_host(request) or "")
             request[CALLER] = caller
         response: web.StreamResponse = await route.handler(request)
         return response
@@ -56,7 +57,7 @@ def authenticate(request: web.Request) -> Caller:
         raise ApiError(403, "authorization_failed", str(error)) from None
     if credentials is None:
         raise _missing(interactive="X-Requested-With" not in request.headers)
-    address, login, now = request.remote or "", credentials.login or "", time.monotonic()
+    address, login, now = address_of(request), credentials.login or "", time.monotonic()
     wait = ctx.guesses.wait_for(address, login, now)
     if wait:
         raise ApiError(
@@ -65,7 +66,7 @@ def authenticate(request: web.Request) -> Caller:
             f"too many wrong passwords: wait {wait:.0f} s",
             headers={str(hdrs.RETRY_AFTER): str(max(1, round(wait)))},
         )
-    caller = ctx.keys.caller(credentials, ctx.tokens(), request.match_info.get("hostname"))
+    caller = ctx.keys.caller(credentials, ctx.tokens(), claimed_host(request))
     if caller is None:
         _failed(request, credentials, now)
         raise ApiError(403, "authorization_failed", "wrong login, password or key")
@@ -74,7 +75,7 @@ def authenticate(request: web.Request) -> Caller:
 
 
 def _failed(request: web.Request, credentials: Credentials, now: float) -> None:
-    address, login = request.remote or "", credentials.login or ""
+    address, login = address_of(request), credentials.login or ""
     count = context(request).guesses.failed(address, login, now)
     if count <= LOG_FIRST_FAILURES or count & (count - 1) == 0:
         log.warning(
@@ -95,13 +96,21 @@ def _missing(*, interactive: bool) -> ApiError:
     return ApiError(401, "authorization_required", title, headers=challenge)
 
 
-def authorise(caller: Caller, route: Route, names: Mapping[str, str]) -> None:
-    """Raises ApiError 403."""
+def claimed_host(request: web.Request) -> str | None:
+    """The streamer that a caller says to be, where he says so."""
+    for name in ("server", "host"):
+        if said := request.query.get(name):
+            return request.match_info.get("hostname", said)
+    return request.match_info.get("hostname")
+
+
+def authorise(caller: Caller, route: Route, names: Mapping[str, str], host: str) -> None:
+    """`host`: the streamer whose back-channel is used. Raises ApiError 403."""
     if not caller.has(route.right):
         raise ApiError(
             403, "not_allowed", f"{caller.name} is {caller.role}: that needs {route.right} rights"
         )
-    if route.right == "backend" and not caller.is_streamer(names.get("hostname", "")):
+    if route.right == "backend" and not caller.is_streamer(host):
         raise ApiError(403, "not_allowed", f"the key of {caller.name} is good for itself only")
     action, resource = action_of(route, names)
     check(caller, action, resource)

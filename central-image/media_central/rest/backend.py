@@ -11,7 +11,7 @@ from dataclasses import replace
 from aiohttp import web
 from media_api.base import JsonObject
 from media_api.stream import StreamConfig
-from media_rest.errors import not_found
+from media_rest.errors import ApiError, not_found
 from media_rest.query import QueryError, parse_query
 from media_rest.route import Route
 
@@ -25,6 +25,7 @@ OWN_PARAMETERS = ("host", "client_host", "name")
 PAGE_LIMIT = 1000
 MAX_NAMES = 100_000
 HEADERS = {
+    "X-Config-Server-Episodes": "true",
     "X-Config-Server-Separate-Endpoints": "true",
     "X-Config-Server-Dynamic-Streams": "true",
 }
@@ -57,6 +58,30 @@ async def still_allowed(request: web.Request) -> web.StreamResponse:
 async def on_request(request: web.Request) -> web.StreamResponse:
     """A viewer or a publisher asks the streamer for a name that it does not know."""
     return _answer(request, _allowed(context(request), _streamer(request), _names(request)))
+
+
+async def resolve_srt_port(request: web.Request) -> web.StreamResponse:
+    """The stream behind a port of the streamer's SRT pool, as text."""
+    ctx, host = context(request), _streamer(request)
+    port, mode = request.match_info["port"], request.query.get("mode", "")
+    if mode not in ("play", "publish"):
+        raise QueryError("mode must be play or publish", "mode")
+    if not port.isascii() or not port.isdigit():
+        raise not_found("port", port)
+    for record in ctx.store.all(Kind.STREAM):
+        if _srt_port(record, mode) == int(port) and _allowed(ctx, host, [record.key]):
+            return web.Response(text=record.key)
+    raise ApiError(404, "port_not_found", f"no stream is at the SRT port {port} to {mode}")
+
+
+def _srt_port(record: Record, mode: str) -> int | None:
+    """The port of the streamer that the stream is reached at by SRT."""
+    for key in (f"srt_{mode}", f"srt2_{mode}"):
+        spec = record.config.get(key)
+        port = spec.get("port") if isinstance(spec, dict) else None
+        if isinstance(port, int):
+            return port
+    return None
 
 
 def _allowed(ctx: Context, host: Record, names: Iterable[str]) -> list[Record]:
@@ -181,15 +206,27 @@ def _names(request: web.Request) -> list[str]:
 
 _HOST = {"host": "the streamer, as in the path"}
 _NAME = {"name": "streams, separated by commas", **_HOST}
-ROUTES = tuple(
+ROUTES = (
     Route(
-        "GET", f"/streamers/{{hostname}}/{word}", handler, summary, need="backend",
-        operation=f"streamer_{word.replace('-', '_')}_list",
-        response=StreamConfig, collection="streams", query=query,
-    )
-    for word, handler, summary, query in (
-        ("streams", must_run, "Streams that must run on a streamer", _NAME),
-        ("update-streams", still_allowed, "Of running streams those that may go on", _NAME),
-        ("dynamic-streams", on_request, "Streams that somebody asked a streamer for", _NAME),
-    )
+        "GET", "/streamers/{hostname}/streams", must_run, "Streams that must run on a streamer",
+        need="backend", operation="streamer_streams_list", response=StreamConfig,
+        collection="streams", query=_NAME,
+    ),
+    Route(
+        "GET", "/streamers/{hostname}/update-streams", still_allowed,
+        "Of running streams those that may go on", need="backend",
+        operation="streamer_update_streams_list", response=StreamConfig, collection="streams",
+        query=_NAME,
+    ),
+    Route(
+        "GET", "/streamers/{hostname}/dynamic-streams", on_request,
+        "Streams that somebody asked a streamer for", need="backend",
+        operation="streamer_dynamic_streams_list", response=StreamConfig, collection="streams",
+        query=_NAME,
+    ),
+    Route(
+        "GET", "/streamers/{hostname}/srt_port_resolve/{port}", resolve_srt_port,
+        "The stream behind an SRT port", need="backend", operation="srt_port_resolve",
+        query={"mode": "play or publish", **_HOST},
+    ),
 )  # fmt: skip

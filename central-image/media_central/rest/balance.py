@@ -1,51 +1,96 @@
 """`/lb/BALANCER/STREAM/REST`: sends a player or a publisher to a streamer that has the stream.
 
 One address for viewers, whichever streamer runs the stream today. A stream can be played from the
-streamer that captures it and from every restreamer; the one that sends least now is chosen, and a
-publisher goes to the one that captures. Whoever may watch is decided there, so the redirect needs
-no credentials, and the query string (with its token) is handed on.
-
-Balancers have no settings of their own: any name means all streamers.
+streamer that captures it, from every restreamer and from those that keep a copy; a balancer says
+which of them take whom, and the name `any`, unless one is declared under it, means all. A publisher
+goes to the streamer that captures. REST is a path of the stream (`index.m3u8`, `whip`), or the name
+of a protocol with ports of its own (`rtmp`, `srt`): then the answer names its URL. Whoever may
+watch is decided there, so the redirect needs no credentials, and the query string (with its token)
+is handed on.
 """
 
 from urllib.parse import quote
 
 from aiohttp import web
+from media_api.cluster import BalancerConfig
+from media_api.play_urls import play_urls, publish_urls
+from media_api.protocols import Protocol, roles
 from media_rest.errors import ApiError, not_found
 from media_rest.route import Route
 
+from media_central.balancing import Candidate, choose
+from media_central.rest.address import address_of
 from media_central.rest.context import Context, context, viewer
 from media_central.store.port import Kind, Record
 from media_central.streamers.link import StreamerLink
-from media_central.views import public_url
+from media_central.views import Viewer, denied, public_ports, public_url
 
 PREFIX = "/lb/"
+ANY = "any"
 RETRY_AFTER_SECONDS = 2
 
 
 async def redirect(request: web.Request) -> web.StreamResponse:
     """302 to the streamer; 307 for a publisher, who must repeat the POST there."""
     ctx, name = context(request), request.match_info["name"]
+    balancer = _balancer(ctx, request.match_info["balancer"])
     record = ctx.store.get(Kind.STREAM, name)
     if record is None or record.config.get("disabled"):
         raise not_found("stream", name)
     publishes = request.method == "POST"
-    link = _least_loaded(_candidates(ctx, record, publishes))
-    if link is None:
-        raise ApiError(
-            503,
-            "stream_not_placed",
-            f"no streamer that is online runs {name} now",
-            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-        )
     # Of the raw path, because the rest may hold escapes that must stay.
     rest = request.rel_url.raw_path.partition(PREFIX)[2].split("/", 2)[2]
+    protocol = protocol_of(rest, publishes=publishes)
+    if protocol is not None and not publishes and _is_denied(ctx, record, protocol):
+        raise ApiError(403, "protocol_denied", f"{name} may not be played by {protocol.title}")
+    links = {
+        link.hostname: link
+        for link in _links(ctx, record, publishes=publishes)
+        if protocol is None or _serves(link, protocol)
+    }
+    country = ctx.countries.of(address_of(request)) if ctx.countries is not None else ""
+    # A publisher has no choice: the rules are about viewers.
+    chosen = choose(map(_candidate, links.values()), None if publishes else balancer, country)
+    if chosen is None:
+        raise _nobody(record, protocol, balancer)
+    link, seen = links[chosen.hostname], viewer(request)
+    target = _target(link, record, rest, protocol, seen, publishes=publishes)
     query = f"?{request.rel_url.raw_query_string}" if request.rel_url.raw_query_string else ""
-    target = f"{public_url(link, viewer(request))}/{quote(name)}/{rest}{query}"
-    return web.Response(status=307 if publishes else 302, headers={"Location": target})
+    return web.Response(status=307 if publishes else 302, headers={"Location": target + query})
 
 
-def _candidates(ctx: Context, record: Record, publishes: bool) -> list[StreamerLink]:
+def _is_denied(ctx: Context, record: Record, protocol: Protocol) -> bool:
+    return protocol.switch in denied(ctx.views.effective(record))
+
+
+def _balancer(ctx: Context, name: str) -> BalancerConfig | None:
+    record = ctx.store.get(Kind.BALANCER, name)
+    if record is not None:
+        return BalancerConfig.parse(record.config)
+    if name != ANY:
+        raise not_found("load_balancer", name)
+    return None
+
+
+def protocol_of(rest: str, *, publishes: bool) -> Protocol | None:
+    """The protocol that a path below a stream belongs to, None where that cannot be told."""
+    for row, role in roles("publish" if publishes else "play"):
+        if row.transport == "own" and rest == row.name:
+            return row
+        if any(form.path == f"/{{name}}/{rest}" for form in role.forms):
+            return row
+    return None
+
+
+def _serves(link: StreamerLink, protocol: Protocol) -> bool:
+    """Of a protocol with ports of its own: whether viewers reach one of them."""
+    if protocol.transport != "own":
+        return True
+    ports = public_ports(link)
+    return any(ports.get(listener.name) for listener in protocol.listeners)
+
+
+def _links(ctx: Context, record: Record, *, publishes: bool) -> list[StreamerLink]:
     ingest = (record.layout or {}).get("ingest")
     if not ingest:
         return []
@@ -65,13 +110,59 @@ def _plays_copy(link: StreamerLink, record: Record) -> bool:
     return same and bool(link.config.get("is_restreamer"))
 
 
-def _least_loaded(links: list[StreamerLink]) -> StreamerLink | None:
-    return min(links, key=lambda link: (_output_kbit(link), link.hostname), default=None)
+def _candidate(link: StreamerLink) -> Candidate:
+    stats = link.observed.stats if link.observed is not None else {}
+
+    def count(name: str) -> int:
+        value = stats.get(name)
+        return value if isinstance(value, int) else 0
+
+    return Candidate(
+        link.hostname,
+        output_kbit=count("output_kbit"),
+        clients=count("total_clients"),
+        streams=count("online_streams"),
+        capacity_kbit=link.config.get("total_bandwidth") or 0,
+    )
 
 
-def _output_kbit(link: StreamerLink) -> int:
-    value = link.observed.stats.get("output_kbit") if link.observed is not None else None
-    return value if isinstance(value, int) else 0
+def _target(
+    link: StreamerLink,
+    record: Record,
+    rest: str,
+    protocol: Protocol | None,
+    seen: Viewer,
+    *,
+    publishes: bool,
+) -> str:
+    base = public_url(link, seen)
+    if protocol is not None and protocol.transport == "own" and rest == protocol.name:
+        ports = public_ports(link)
+        if publishes:
+            urls = [
+                one.url for one in publish_urls(record.key, base, ports)
+                if one.protocol == protocol.name
+            ]  # fmt: skip
+        else:
+            urls = [
+                one.url for one in play_urls(record.key, base, ports)
+                if one.protocol == protocol.switch
+            ]  # fmt: skip
+        if not urls:
+            raise ApiError(501, "not_implemented", f"{protocol.title} is not served here")
+        return urls[0]
+    return f"{base}/{quote(record.key)}/{rest}"
+
+
+def _nobody(record: Record, protocol: Protocol | None, balancer: BalancerConfig | None) -> ApiError:
+    by = f" by {protocol.title}" if protocol is not None else ""
+    whom = f" and takes you by the rules of {balancer.name}" if balancer is not None else ""
+    return ApiError(
+        503,
+        "stream_not_placed",
+        f"no streamer that is online serves {record.key}{by}{whom} now",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
 
 
 _PATH = PREFIX + "{balancer}/{name}/{rest}"

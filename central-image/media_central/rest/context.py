@@ -4,9 +4,12 @@ import uuid
 from dataclasses import dataclass, field
 
 from aiohttp import web
+from media_auth.countries import Countries
+from media_auth.http_backend import HttpBackend
 from media_rest.guessing import GuessLimiter
 
 from media_central.access import Keys, Tokens
+from media_central.history.episodes import Episodes
 from media_central.history.store import History
 from media_central.layouter import Layouter
 from media_central.models.tokens import StoredToken
@@ -32,6 +35,8 @@ class Context:
     history: History
     server_id: str
     started_at: float
+    episodes: Episodes
+    countries: Countries | None = None
     layouter: Layouter | None = None
     """Who places streams; None where nobody does, or the operator."""
     run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -65,6 +70,8 @@ class TokenBook:
 
 
 CONTEXT = web.AppKey("context", Context)
+BACKENDS = web.AppKey("backends", HttpBackend)
+"""Servers that decide about viewers."""
 
 
 def context(request: web.Request) -> Context:

@@ -9,11 +9,12 @@ from aiohttp import web
 from media_api.base import JsonObject
 from media_rest.errors import ApiError, not_found
 from media_rest.openmetrics import stream_families
-from media_rest.query import QueryError, parse_query
+from media_rest.query import parse_query
 from media_rest.route import Route
 from prometheus_client.core import Metric
 
 from media_central.access import Caller
+from media_central.history.search import EVENTS, LAYOUTS, search
 from media_central.layouter import situation_of
 from media_central.models import CentralStream, CentralStreamState, Layout
 from media_central.models.events import Event
@@ -22,12 +23,12 @@ from media_central.rest.access import caller_of, check, shown
 from media_central.rest.answers import json_answer, json_body, metrics_answer, object_body
 from media_central.rest.context import Context, context, viewer
 from media_central.rest.pages import run_paged
+from media_central.rest.polling import poll_seconds
 from media_central.store.documents import target_key
 from media_central.store.port import Kind, Record
 from media_central.streamers.client import StreamerError, stream_path
 
 OWN_PARAMETERS = ("include_ingest_history", "poll_timeout", "client_ip", "scheme", "format")
-MAX_POLL_SECONDS = 60.0
 MAX_BATCH = 10_000
 PLACEMENT_SECONDS = 1.0
 """Placement takes milliseconds; longer means that there is nobody to decide it."""
@@ -57,19 +58,11 @@ async def list_streams(request: web.Request) -> web.StreamResponse:
         found = run_paged(configs, query, "streams", _by_name, build)
         return {**found, "server_id": ctx.server_id}
 
-    return json_answer(shown(request, await _poll(ctx, _poll_seconds(request), answer)))
+    return json_answer(shown(request, await _poll(ctx, poll_seconds(request), answer)))
 
 
 def _by_name(item: JsonObject) -> str:
     return str(item["name"])
-
-
-def _poll_seconds(request: web.Request) -> float:
-    text = request.query.get("poll_timeout", "0")
-    try:
-        return min(max(float(text), 0.0), MAX_POLL_SECONDS)
-    except ValueError:
-        raise QueryError("poll_timeout must be a number of seconds", "poll_timeout") from None
 
 
 async def _poll(ctx: Context, seconds: float, answer: Callable[[], JsonObject]) -> JsonObject:
@@ -176,28 +169,30 @@ async def delete_stream(request: web.Request) -> web.StreamResponse:
 
 async def list_layouts(request: web.Request) -> web.StreamResponse:
     """Where the stream ran, newest first; `created_at_gt` and `created_at_lt` in Unix ms."""
-    ctx, record = context(request), _record(request)
-    since, until = _milliseconds(request, "created_at_gt"), _milliseconds(request, "created_at_lt")
-    items = await ctx.history.layouts(record.key, since, until)
-    return json_answer({"layouts": items, "estimated_count": len(items)})
+    record = _record(request)
+    return json_answer(
+        await search(
+            context(request).history,
+            LAYOUTS,
+            request.query.items(),
+            "layouts",
+            {"name": record.key},
+        )
+    )
 
 
 async def list_events(request: web.Request) -> web.StreamResponse:
     """What happened to the stream, newest first."""
-    ctx = context(request)
     record = _record(request)
-    since, until = _milliseconds(request, "utc_ms_gt"), _milliseconds(request, "utc_ms_lt")
-    items = await ctx.history.events(record.key, since, until)
-    return json_answer({"events": items, "estimated_count": len(items)})
-
-
-def _milliseconds(request: web.Request, parameter: str) -> int | None:
-    text = request.query.get(parameter)
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > 14:
-        raise QueryError(f"{parameter} must be Unix milliseconds", parameter)
-    return int(text)
+    return json_answer(
+        await search(
+            context(request).history,
+            EVENTS,
+            request.query.items(),
+            "events",
+            {"media": record.key},
+        )
+    )
 
 
 async def stop_stream(request: web.Request) -> web.StreamResponse:

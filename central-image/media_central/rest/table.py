@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from media_rest.errors import ApiError
 from media_rest.route import Handler, Route
 
+_FOLLOWED = re.compile(r"\{(\w+)\}(?=/\{)")
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -40,7 +41,8 @@ def _fixed_words(path: str) -> int:
 
 
 def _pattern(path: str) -> str:
-    return _PARAMETER.sub(r"{\1:.+}", path)
+    # Of two names in a row only the last may hold raw slashes: nothing tells where one ends.
+    return _PARAMETER.sub(r"{\1:.+}", _FOLLOWED.sub(r"{\1:[^/]+}", path))
 
 
 def _not_allowed(routes: Iterable[Route]) -> Handler:

@@ -18,6 +18,7 @@ from media_rest.query import QueryError
 from media_rest.redact import HIDDEN
 
 from media_central.rest.access import caller_of
+from media_central.rest.address import address_of
 from media_central.rest.context import context
 from media_central.store.port import Condition, Kind, Record
 
@@ -119,7 +120,7 @@ def audit(
     context(request).history.add_audit(
         originator=caller.name,
         role=caller.role,
-        ip=request.remote or "",
+        ip=address_of(request),
         method=request.method,
         path=request.rel_url.raw_path,
         entity_type=singular(kind),

@@ -64,9 +64,13 @@ class Fleet:
             await self._http.close()
             self._http = None
 
-    def on_poll(self, listener: Listener) -> None:
-        """Called after each poll of a streamer, in the event loop; must not block."""
+    def on_poll(self, listener: Listener) -> Callable[[], None]:
+        """Called after each poll of a streamer, in the event loop; must not block.
+
+        Returns what ends that.
+        """
         self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     def link(self, hostname: str) -> StreamerLink | None:
         return self._links.get(hostname)
@@ -105,6 +109,9 @@ class Fleet:
             self._sync()
             while True:
                 changed = await watch.next()
+                if any(kind is Kind.AUTH_BACKEND for kind, _ in changed):
+                    for link in self._links.values():
+                        link.provision_soon()
                 if any(kind is Kind.STREAMER for kind, _ in changed):
                     try:
                         self._sync()
@@ -145,5 +152,5 @@ class Fleet:
 
     def _notify(self, link: StreamerLink) -> None:
         if self._links.get(link.hostname) is link:
-            for listener in self._listeners:
+            for listener in list(self._listeners):
                 listener(link)

@@ -10,17 +10,24 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import urlsplit
 
 from media_api.base import ApiModel, JsonObject
 from media_api.server import Listeners
 from media_api.server_status import ServerStats
-from media_rest.redact import HIDDEN, redact_text
+from media_rest.redact import redact_text
 from pydantic import ValidationError
 
 from media_central.streamers.client import StreamerClient, StreamerError
 from media_central.streamers.health import Health, problems_of_answer, problems_of_failure
+from media_central.streamers.provision import (
+    LISTS,
+    SINK_NAME,
+    Call,
+    Names,
+    Wanted,
+    calls,
+    same_backend,
+)
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +41,12 @@ FIRST_POLLS_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class LinkOptions:
-    """`external_url`: hostname -> URL to be written as config_external; None: never written."""
+    """`wanted`: record -> what its configuration must say; None: nothing is written."""
 
     poll_interval: float
     fails_threshold: int
     retries: int
-    external_url: Callable[[str], str] | None
+    wanted: Callable[[JsonObject], Wanted] | None
 
 
 @dataclass(slots=True)
@@ -63,6 +70,9 @@ class StreamerLink:
     ports: dict[str, int] = field(default_factory=dict)
     """Its first listeners by name."""
     provision_error: str | None = None
+    delivers_events: bool = False
+    """Its events come by themselves: nothing need be guessed from polls."""
+    pushed: Names = frozenset()
     health: Health = field(init=False)
     _heard: float = field(default_factory=time.monotonic)
     _ever_heard: bool = False
@@ -93,6 +103,7 @@ class StreamerLink:
         self.observed, self.error, self.health = other.observed, other.error, other.health
         self.ports = other.ports
         self._heard, self._ever_heard = other._heard, other._ever_heard
+        self.delivers_events, self.pushed = other.delivers_events, other.pushed
 
     async def run(self) -> None:
         """Polls until cancelled."""
@@ -148,7 +159,7 @@ class StreamerLink:
         self.health.update(problems_of_failure(error), now, time.time() * 1000)
 
     async def _provision(self) -> None:
-        """Reads the configuration and writes config_external where it is not Central's.
+        """Reads the configuration and writes what is not there as Central wants it.
 
         Raises StreamerError only where the streamer does not answer at all.
         """
@@ -157,38 +168,59 @@ class StreamerLink:
             raise StreamerError("its configuration is not JSON: check API URL")
         self.ports = _first_ports(config)
         self._next_provision = time.monotonic() + PROVISION_CHECK_SECONDS
-        if self.options.external_url is None:
+        if self.options.wanted is None:
             self.provision_error = None
             return
-        wanted = self.options.external_url(self.hostname)
-        if _same_backend(config.get("config_external"), wanted):
+        wanted = self.options.wanted(self.config)
+        refused = await self._call(calls(config, wanted, self.pushed))
+        if refused is None:
+            self.pushed = wanted.names
             self.provision_error = None
             self._provision_failures = 0
-            return
-        try:
-            await self.client.put("/config", {"config_external": wanted})
-        except StreamerError as error:
-            self._refused(error)
+            self.delivers_events = ("event_sinks", SINK_NAME) in wanted.names
         else:
-            self.provision_error = None
-            self._provision_failures = 0
-            log.info("streamer %s now takes its streams from Central", self.hostname)
+            self.pushed |= wanted.names
+            self._refused(*refused)
+
+    async def _call(self, wanted: list[Call]) -> tuple[Call, StreamerError] | None:
+        """The first that the streamer refused; the others are tried all the same."""
+        refused = None
+        for call in wanted:
+            try:
+                if call.method == "PUT":
+                    await self.client.put(call.path, call.body or {})
+                else:
+                    await self.client.delete(call.path)
+            except StreamerError as error:
+                if call.method == "DELETE" and error.status == 404:
+                    continue
+                refused = refused or (call, error)
+            else:
+                log.info("streamer %s: %s %s", self.hostname, call.method, call.path)
+        return refused
+
+    def provision_soon(self) -> None:
+        """What it must say has changed."""
+        self._next_provision = 0.0
 
     async def leave(self) -> None:
         """The streamer was deleted: it must not go on with what Central last told it.
 
         Only where its config_external is still that of this record: it may be connected anew.
         """
-        if self.options.external_url is None:
+        if self.options.wanted is None:
             return
-        wanted = self.options.external_url(self.hostname)
+        wanted = self.options.wanted(self.config)
         try:
             async with asyncio.timeout(LEAVE_TIMEOUT_SECONDS):
                 config = await self.client.get("/config")
-                if isinstance(config, dict) and _same_backend(
-                    config.get("config_external"), wanted
+                if isinstance(config, dict) and same_backend(
+                    config.get("config_external"), wanted.external
                 ):
                     await self.client.put("/config", {"config_external": None})
+                    nothing = Wanted(wanted.external, {key: {} for key in LISTS})
+                    config["config_external"] = wanted.external
+                    await self._call(calls(config, nothing, wanted.names))
         except (StreamerError, TimeoutError) as error:
             log.warning(
                 "streamer %s still has config_external, remove it there: %s", self.hostname, error
@@ -196,12 +228,13 @@ class StreamerLink:
         else:
             log.info("streamer %s is disconnected", self.hostname)
 
-    def _refused(self, error: StreamerError) -> None:
+    def _refused(self, call: Call, error: StreamerError) -> None:
         self._provision_failures += 1
         excess = max(0, self._provision_failures - self.options.retries)
         pause = min(self.options.poll_interval * 2**excess, PROVISION_PAUSE_MAX_SECONDS)
         self._next_provision = time.monotonic() + pause
-        text = f"config_external could not be written: {error}"
+        what = "config_external" if call.path == "/config" else call.path.strip("/")
+        text = f"{what} could not be written: {error}"
         if text != self.provision_error:
             log.warning("streamer %s: %s", self.hostname, redact_text(text))
         self.provision_error = text
@@ -222,15 +255,3 @@ def _first_ports(config: JsonObject) -> dict[str, int]:
         return Listeners.parse(config.get("listeners") or {}).first_ports()
     except ValidationError:
         return {}  # of a release that says it otherwise
-
-
-def _same_backend(found: Any, wanted: str) -> bool:
-    """True if the streamer already asks Central; a key it hides in answers counts as right."""
-    if not isinstance(found, str):
-        return False
-    if found.rstrip("/") == wanted.rstrip("/"):
-        return True
-    left, right = urlsplit(found), urlsplit(wanted)
-    hidden = HIDDEN in left.netloc.rpartition("@")[0]
-    same_place = left.netloc.rpartition("@")[2] == right.netloc.rpartition("@")[2]
-    return hidden and same_place and left.path.rstrip("/") == right.path.rstrip("/")

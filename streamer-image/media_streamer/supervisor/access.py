@@ -19,13 +19,13 @@ from urllib.parse import parse_qsl
 from media_api.auth import AuthBackendConfig, AuthSpec
 from media_api.protocols import session_kind, switch_of
 from media_api.server import ServerConfig
+from media_auth.authorize import asks_backend, authorize
+from media_auth.http_backend import HttpBackend
+from media_auth.rules import check_restrictions
+from media_auth.verdict import Question, Verdict, allow, deny
 from media_rest.credentials import CredentialsError, parse_authorization, same_secret
 from media_rest.guessing import GuessLimiter
 
-from media_streamer.supervisor.auth.authorize import asks_backend, authorize
-from media_streamer.supervisor.auth.http_backend import HttpBackend
-from media_streamer.supervisor.auth.rules import check_restrictions
-from media_streamer.supervisor.auth.verdict import Question, Verdict, allow, deny
 from media_streamer.supervisor.catalog import Catalog, Stream
 from media_streamer.supervisor.sessions import (
     Session,

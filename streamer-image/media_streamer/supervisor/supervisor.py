@@ -16,13 +16,13 @@ from typing import Any, Protocol
 import aiohttp
 from media_api.server import ServerConfig
 from media_api.unsupported import Tally
+from media_auth.http_backend import HttpBackend
 from media_process import logs
 from media_rest.guessing import GuessLimiter
 
 from media_streamer.forwarded import signing_key
 from media_streamer.outgoing.connector import guarded_connector
 from media_streamer.supervisor.access import AccessControl
-from media_streamer.supervisor.auth.http_backend import HttpBackend
 from media_streamer.supervisor.catalog import Changes, Stream
 from media_streamer.supervisor.config_backend import ConfigBackend
 from media_streamer.supervisor.configuration import Configuration, config_error

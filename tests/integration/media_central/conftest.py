@@ -163,6 +163,8 @@ class FakeStreamer:
     calls: list[tuple[str, str]] = field(default_factory=list)
     port: int = 0
     refuse_put: bool = False
+    watched: set[str] | None = None
+    """Streams that have viewers; None: all. Of others that are not listed nobody asks."""
     _runner: web.AppRunner | None = None
     _running: dict[str, Any] = field(default_factory=dict)
 
@@ -196,6 +198,7 @@ class FakeStreamer:
         async with aiohttp.ClientSession(headers=headers) as http:
             wanted = await self._ask(http, f"{base}/streams", {})
             rest = self._running.keys() - wanted.keys()
+            rest = rest if self.watched is None else rest & self.watched
             if rest:
                 wanted |= await self._ask(http, f"{base}/update-streams", {"name": ",".join(rest)})
         self._running = wanted
@@ -222,11 +225,19 @@ class FakeStreamer:
         credentials = parse_authorization(request.headers.get("Authorization"))
         if credentials is None or not credentials.is_cluster(self.cluster_key, time.time()):
             return web.json_response({"error": "authorization_failed"}, status=403)
+        if self.refuse_put and request.method == "PUT":
+            return web.json_response({"error": "read_only"}, status=400)
         if path == "config" and request.method == "PUT":
-            if self.refuse_put:
-                return web.json_response({"error": "read_only"}, status=400)
             self.config |= await request.json()
             return web.json_response(self.config)
+        collection, _, name = path.partition("/")
+        if collection in ("event_sinks", "auth_backends") and request.method in ("PUT", "DELETE"):
+            items = [one for one in self.config.get(collection, []) if one["name"] != name]
+            if request.method == "PUT":
+                body = await request.json()
+                items.append({key: body[key] for key in body if key != "$reset"})
+            self.config[collection] = items
+            return web.Response(status=204)
         answers: dict[str, Any] = {
             "config": {"listeners": {"rtmp": [{"port": 1935}]}, **self.config},
             "config/stats": {

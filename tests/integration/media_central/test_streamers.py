@@ -146,8 +146,82 @@ async def test_a_draining_streamer_loses_its_streams(central, start_streamer, co
     await central.api("PUT", "/streams/a", FAKE)
     await eventually(lambda: first.running == {"a"})
     await connect(second)
+    first.watched = set()
     await central.api("PUT", "/streamers/s1", {"draining": True})
     await eventually(lambda: (first.running, second.running) == (set(), {"a"}))
+
+
+async def test_viewers_of_a_draining_streamer_notice_nothing(
+    central, start_streamer, connect, eventually
+):
+    """It goes on until the new one has frames, then takes the stream from there while watched."""
+    first = await start_streamer("s1")
+    second = await start_streamer("s2", stream_stats={"status": "error", "alive": False})
+    await connect(first)
+    await central.api("PUT", "/streams/a", {**FAKE, "on_play": "auth://x"})
+    await eventually(lambda: first.running == {"a"})
+    await connect(second)
+    first.watched = {"a"}
+    await central.api("PUT", "/streamers/s1", {"draining": True})
+    await eventually(lambda: second.running == {"a"})
+    assert first._running["a"]["inputs"] == FAKE["inputs"], "the new one has no frames yet"
+    second.stream_stats = {"status": "running", "alive": True}
+
+    def copied():
+        return first._running["a"]["inputs"][0]["url"] == f"tshttp://{second.url[7:]}/a/mpegts"
+
+    await eventually(copied)
+    assert first._running["a"]["static"] is False
+    assert first._running["a"]["on_play"] == "auth://x", "its own viewers keep their rules"
+    first.watched = set()
+    await eventually(lambda: first.running == set())
+
+
+async def test_rule_sets_and_the_block_config_are_kept_on_the_streamers(
+    central, start_streamer, connect, eventually
+):
+    streamer = await start_streamer("s1")
+    block = {"server_names": [{"domain": "tv.example"}]}
+    await connect(streamer, config=block)
+    await central.api("PUT", "/auth_backends/vip", {"allow_tokens": ["secret"]})
+    await eventually(
+        lambda: [one["name"] for one in streamer.config.get("auth_backends", [])] == ["vip"]
+    )
+    assert streamer.config["auth_backends"][0]["allow_tokens"] == ["secret"]
+    assert streamer.config["server_names"] == [{"domain": "tv.example"}]
+    sinks = {one["name"]: one["url"] for one in streamer.config["event_sinks"]}
+    assert sinks["central"].endswith("/streamer/api/v3/events/collector?server=s1")
+    await central.api("DELETE", "/auth_backends/vip")
+    await eventually(lambda: streamer.config["auth_backends"] == [])
+    status, error = await central.api("PUT", "/streamers/s1", {"config": {"rproxy": {"x": 1}}})
+    assert (status, "not served" in str(error)) == (400, True)
+
+
+async def test_copies_of_archives_are_kept_elsewhere(
+    central, start_streamer, connect, ingest, eventually
+):
+    for name in ("s1", "s2", "s3"):
+        await connect(await start_streamer(name))
+    dvr = {"root": "/dvr", "redundancy_factor": 1}
+    await central.api("PUT", "/streams/a", {**FAKE, "dvr": dvr, "preferred_streamer": "s1"})
+
+    async def copies():
+        _, stream = await central.api("GET", "/streams/a")
+        return stream.get("layout", {}).get("dvr_backups")
+
+    (copy,) = await eventually(copies)
+    assert copy in ("s2", "s3")
+    _, answer = await central.api("GET", f"/streamers/{copy}/streams?host={copy}")
+    (config,) = answer["streams"]
+    assert config["static"] is True
+    assert config["dvr"] == dvr
+    assert config["inputs"][0]["url"].startswith("tshttp://127.0.0.1:")
+    await central.api("PUT", "/streams/a", {"dvr": {"redundancy_factor": 0}})
+
+    async def none():
+        return not await copies()
+
+    await eventually(none)
 
 
 async def test_on_demand_streams_are_given_on_request_only(

@@ -73,7 +73,7 @@ async def test_a_trial_saves_nothing(send, path, body, one, two):
     assert (await send("PUT", f"{path}?dry_run=true", {"name": "b c", "hostname": "b c"}))[0] == 400
 
 
-@pytest.mark.parametrize("match", ["abc", '"', "\x7f"])
+@pytest.mark.parametrize("match", ["abc", '"'])
 async def test_a_condition_that_says_nothing_is_refused(send, match):
     assert (await send("PUT", "/streams/a", FAKE, If_Match=match))[0] == 400
     assert (await send("GET", "/streams/a"))[0] == 404

@@ -35,6 +35,8 @@ class Draft:
     patches: list[tuple[str, JsonObject]] = field(default_factory=list)
     attempt: int = 0
     condition: Condition | None = None
+    shown: Callable[[Body], JsonObject] | None = None
+    """The configuration as the record has it, which tags are made of; None: the document."""
 
     @property
     def target(self) -> str:
@@ -48,7 +50,7 @@ class Draft:
     def body(self) -> Body:
         """What to apply. Raises InvalidResourceError, ConditionError, OwnerConflictError."""
         if self.condition is not None:
-            self.condition.check(self.before())
+            self.condition.check(self.shown_before())
         metadata: Body = {"name": self.name}
         spec = self._spec()
         if self.live is None:
@@ -64,6 +66,12 @@ class Draft:
             # The API server makes null of a spec whose last field is taken back, and refuses that.
             spec = {"name": self.target}
         return {"metadata": metadata, "spec": spec_to_apply(self.live, spec)}
+
+    def shown_before(self) -> JsonObject | None:
+        """What readers saw of it."""
+        if self.live is None or self.shown is None:
+            return self.before()
+        return self.shown(self.live)
 
     def before(self) -> JsonObject | None:
         """The document that the patches are put on."""

@@ -142,7 +142,7 @@ class KubernetesStore:
                 record = translate.stream_record(body)
             else:
                 record = translate.external_record(body, self._cluster_key)
-            records.append(replace(record, before=draft.before()))
+            records.append(replace(record, before=draft.shown_before()))
         return records
 
     async def delete(self, kind: Kind, key: str, *, condition: Condition | None = None) -> bool:
@@ -218,7 +218,13 @@ class KubernetesStore:
                 f"{hostname} belongs to this cluster: change its Streamer resource"
             )
         namespace = live["metadata"]["namespace"] if live else self._home
-        return Draft(Kind.STREAMER, namespace, hostname, live)
+        return Draft(
+            Kind.STREAMER,
+            namespace,
+            hostname,
+            live,
+            shown=lambda body: translate.external_record(body, self._cluster_key).config,
+        )
 
     def _without_known(self, hostname: str, patch: JsonObject) -> JsonObject:
         """Without what the resource has no field for and what says nothing new."""

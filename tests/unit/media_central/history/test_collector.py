@@ -23,7 +23,17 @@ class Recorder:
 
 def poll(**streams):
     observed = Observation({}, {name: {"stats": stats} for name, stats in streams.items()})
-    return SimpleNamespace(hostname="s1", online=True, observed=observed, error=None)
+    return link(observed)
+
+
+def link(observed, *, delivers=False, error=None):
+    return SimpleNamespace(
+        hostname="s1",
+        online=observed is not None,
+        observed=observed,
+        error=error,
+        delivers_events=delivers,
+    )
 
 
 def collector():
@@ -39,7 +49,7 @@ def test_transitions_become_events_and_repeated_states_do_not():
     collected.observe(poll(a={"status": "error", "source_error": "refused"}))
     collected.observe(poll())
     assert recorder.events == [
-        ("", "presence_connected", {}),
+        (None, "presence_connected", {}),
         ("a", "stream_opened", {"status": "waiting"}),
         ("a", "source_started", {"status": "running"}),
         ("a", "source_lost", {"status": "error", "reason": "refused"}),
@@ -50,8 +60,7 @@ def test_transitions_become_events_and_repeated_states_do_not():
 def test_a_streamer_that_falls_silent_closes_no_streams():
     collected, recorder = collector()
     collected.observe(poll(a={"status": "running"}))
-    away = SimpleNamespace(hostname="s1", online=False, observed=None, error="no answer")
-    collected.observe(away)
+    collected.observe(link(None, error="no answer"))
     collected.observe(poll(a={"status": "running"}))
     assert [event for _, event, _ in recorder.events] == [
         "presence_connected", "stream_opened", "presence_disconnected", "presence_connected",
@@ -66,11 +75,36 @@ def test_samples_average_and_count_growth():
                     "bytes_out": bytes_out})
         )  # fmt: skip
     collected.write_samples()
-    [(table, row)] = recorder.rows
-    assert table == "stream_sample"
-    assert row[1:] == ("a", "s1", "running", 1000, 2.0, 3, 0, 100 + 150 + 40)
+    rows = dict(recorder.rows)
+    assert rows["stream_sample"][1:] == (
+        "a", "s1", "running", 1000, 2.0, 3, 0, 100 + 150 + 40, 0.0,
+    )  # fmt: skip
     collected.write_samples()
-    assert len(recorder.rows) == 1
+    assert len(recorder.rows) == 2
+
+
+def test_a_streamer_is_sampled_over_the_polls_that_it_answered():
+    collected, recorder = collector()
+    for stats in ({"cpu_usage": 10, "total_clients": 5}, {"cpu_usage": 30, "total_clients": 1}):
+        collected.observe(link(Observation(stats, {})))
+    for _ in range(2):
+        collected.observe(link(None))
+    collected.write_samples()
+    [(table, row)] = recorder.rows
+    assert table == "streamer_sample"
+    # online, cpu, memory, streams, clients, clients_max, input_kbit, output_kbit
+    assert row[1:] == ("s1", 0.5, 20.0, 0.0, 0.0, 3.0, 5, 0.0, 0.0)
+
+
+def test_nothing_is_guessed_of_a_streamer_that_tells_by_itself():
+    collected, recorder = collector()
+    for status in ("running", "error"):
+        observed = Observation({}, {"a": {"stats": {"status": status, "alive": True}}})
+        collected.observe(link(observed, delivers=True))
+    collected.observe(link(Observation({}, {}), delivers=True))
+    assert [event for _, event, _ in recorder.events] == ["presence_connected"]
+    collected.write_samples()
+    assert dict(recorder.rows)["stream_sample"][-1] == 1.0
 
 
 def test_ended_sessions_are_written_once_with_their_last_counters():

@@ -10,11 +10,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from media_api.server import ServerConfig
+from media_auth.http_backend import HttpBackend
+from media_auth.securetoken import make_token
 from media_rest.credentials import cluster_header
 from media_rest.guessing import GuessLimiter
 from media_streamer.supervisor.access import AccessControl
-from media_streamer.supervisor.auth.http_backend import HttpBackend
-from media_streamer.supervisor.auth.securetoken import make_token
 from media_streamer.supervisor.catalog import Catalog, Stream
 from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.wire.control import AccessRequest, Granted

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import aiohttp
 from media_rest.redact import redact_text
 
-from media_streamer.supervisor.auth.verdict import (
+from media_auth.verdict import (
     DEFAULT_AUTH_SECONDS,
     Question,
     Verdict,

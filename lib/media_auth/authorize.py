@@ -5,10 +5,11 @@ from collections.abc import Mapping
 
 from media_api.auth import AuthBackendConfig, AuthSpec
 
-from media_streamer.supervisor.auth import securetoken
-from media_streamer.supervisor.auth.http_backend import HttpBackend
-from media_streamer.supervisor.auth.rules import check_rules
-from media_streamer.supervisor.auth.verdict import Question, Verdict, allow, deny
+from media_auth import securetoken
+from media_auth.countries import Countries
+from media_auth.http_backend import HttpBackend
+from media_auth.rules import check_rules
+from media_auth.verdict import Question, Verdict, allow, deny
 
 
 async def authorize(
@@ -16,8 +17,9 @@ async def authorize(
     question: Question,
     backend: HttpBackend,
     rule_sets: Mapping[str, AuthBackendConfig],
+    countries: Countries | None = None,
 ) -> Verdict:
-    """`rule_sets` are the server's `auth_backends` by name.
+    """`rule_sets` are the server's `auth_backends` by name; `countries` of addresses, if known.
 
     `rules.check_restrictions` comes before this, and its refusals are never remembered.
     """
@@ -37,7 +39,7 @@ async def authorize(
         rules = rule_sets.get(rest)
         if rules is None:
             return deny("auth_not_supported", f"There is no auth_backend {rest!r}: declare it")
-        return await check_rules(rules, question, backend)
+        return await check_rules(rules, question, backend, countries)
     return deny(
         "auth_not_supported",
         f"This server cannot ask {scheme or 'that'} for authorisation: use an HTTP URL,"

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from urllib.parse import parse_qs
 
-from media_streamer.supervisor.auth.verdict import Question, Verdict, allow, deny
+from media_auth.verdict import Question, Verdict, allow, deny
 
 MAX_TIME_DIGITS = 12
 

@@ -12,20 +12,35 @@ from urllib.parse import urlsplit
 from media_api.auth import AuthBackendConfig, AuthSpec
 from media_api.server import parse_cidr
 
-from media_streamer.supervisor.auth.http_backend import HttpBackend
-from media_streamer.supervisor.auth.verdict import Question, Verdict, allow, deny
+from media_auth.countries import Countries
+from media_auth.http_backend import HttpBackend
+from media_auth.verdict import Question, Verdict, allow, deny
 
 
-def check_restrictions(spec: AuthSpec, question: Question) -> Verdict | None:
+def check_restrictions(
+    spec: AuthSpec, question: Question, countries: Countries | None = None
+) -> Verdict | None:
     """A refusal by `domains` or by countries, None if they let the session pass."""
     if spec.domains and not domain_allowed(question.referer, spec.domains):
         return deny("wrong_domain", "This page may not embed the stream")
-    if spec.allowed_countries or spec.disallowed_countries:
+    if not spec.allowed_countries and not spec.disallowed_countries:
+        return None
+    if countries is None:
         return deny(
             "geoip_not_supported",
             "The stream is limited to countries, which this server cannot tell: it has no GeoIP",
         )
+    country = countries.of(question.ip)
+    if spec.allowed_countries and not named(country, spec.allowed_countries):
+        return deny("wrong_country", "The stream may not be played in your country")
+    if named(country, spec.disallowed_countries or ()):
+        return deny("wrong_country", "The stream may not be played in your country")
     return None
+
+
+def named(country: str, codes: Iterable[str]) -> bool:
+    """Whether a country is one of `codes`, in any case; an unknown one is none of them."""
+    return bool(country) and country in {code.upper() for code in codes}
 
 
 def domain_allowed(referer: str, domains: Iterable[str]) -> bool:
@@ -61,9 +76,12 @@ def address_in(ip: str, networks: Iterable[str]) -> bool:
 
 
 async def check_rules(
-    rules: AuthBackendConfig, question: Question, backend: HttpBackend
+    rules: AuthBackendConfig,
+    question: Question,
+    backend: HttpBackend,
+    countries: Countries | None = None,
 ) -> Verdict:
-    """The decision of a named rule set."""
+    """The decision of a named rule set. Without `countries` its rules on them refuse."""
     denied = deny("authorization_failed", f"Refused by auth_backend {rules.name}")
     if question.token and question.token in (rules.allow_tokens or ()):
         return allow()
@@ -74,10 +92,16 @@ async def check_rules(
     if address_in(question.ip, rules.deny_ips or ()):
         return denied
     if rules.allow_countries or rules.deny_countries:
-        return deny(
-            "geoip_not_supported",
-            f"auth_backend {rules.name} has rules on countries, which this server cannot tell",
-        )
+        if countries is None:
+            return deny(
+                "geoip_not_supported",
+                f"auth_backend {rules.name} has rules on countries, which this server cannot tell",
+            )
+        country = countries.of(question.ip)
+        if named(country, rules.allow_countries or ()):
+            return allow()
+        if named(country, rules.deny_countries or ()):
+            return denied
     if any(part in question.user_agent for part in rules.allow_uas or ()):
         return allow()
     if any(part in question.user_agent for part in rules.deny_uas or ()):
