@@ -90,14 +90,18 @@ async def roll_up(connection: asyncpg.Connection, retention: Retention, now: dat
         return False  # another Central is at it
     try:
         hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        if await connection.fetchval(_MARK) == hour.isoformat():
+        mark = await connection.fetchval(_MARK)
+        if mark == hour.isoformat():
             return False
-        since = hour - timedelta(hours=LATE_HOURS)
+        # The first time, or after a long sleep, everything that is there is due.
+        done = datetime.fromisoformat(mark) if mark else hour - timedelta(days=retention.rows)
+        since = min(done, hour - timedelta(hours=LATE_HOURS))
         for sql in (STREAM_HOURS, STREAMER_HOURS):
             await connection.execute(sql, since, hour, timeout=300)
         day = hour.replace(hour=0)
         for sql in (STREAM_DAYS, STREAMER_DAYS, SESSION_DAYS):
-            await connection.execute(sql, day - timedelta(days=LATE_DAYS), day, timeout=300)
+            first = min(since.replace(hour=0), day - timedelta(days=LATE_DAYS))
+            await connection.execute(sql, first, day, timeout=300)
         for table in _DAILY:
             oldest = day - timedelta(days=retention.days(table))
             await connection.execute(f"DELETE FROM {table} WHERE at < $1", oldest, timeout=300)

@@ -5,6 +5,7 @@ Names of columns come from the tables below, values always as parameters.
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -205,7 +206,8 @@ def _encoded(row: Mapping[str, Any]) -> str:
 def _free_text(query: _Query, listing: Listing, text: str) -> None:
     if not text:
         return
-    pattern = query.value(f"%{_storable(text, 'q')}%")
+    literal = re.sub(r"([\\%_])", r"\\\1", _storable(text, "q"))
+    pattern = query.value(f"%{literal}%")
     query.where.append(
         "(" + " OR ".join(f"{column} ILIKE {pattern}" for column in listing.columns.values()) + ")"
     )

@@ -123,6 +123,9 @@ class History:
         """A row that PostgreSQL refuses is dropped, found by halving the batch."""
         try:
             await self._copy(table, batch)
+        except asyncpg.CheckViolationError as error:
+            # The partition of these rows was made this moment: the next attempt finds it.
+            raise DatabaseUnavailable(f"a partition is being made: {error}") from error
         except (asyncpg.PostgresError, ValueError, TypeError) as error:
             if len(batch) == 1:
                 self.dropped_rows += 1

@@ -17,7 +17,7 @@ PERSONS = "recognition of persons is not served by this Central"
 
 
 async def list_agents(request: web.Request) -> web.StreamResponse:
-    query = parse_query(request.query.items(), Agent, ("stream",))
+    query = parse_query(request.query.items(), Agent, ("stream", "stream_is"))
     return json_answer(run_query([], query, "agents", "id"))
 
 

@@ -172,7 +172,7 @@ async def test_viewers_of_a_draining_streamer_notice_nothing(
 
     await eventually(copied)
     assert first._running["a"]["static"] is False
-    assert first._running["a"]["on_play"] == "auth://x", "its own viewers keep their rules"
+    assert first._running["a"]["on_play"] == {"url": "auth://x"}, "its own viewers keep their rules"
     first.watched = set()
     await eventually(lambda: first.running == set())
 
