@@ -41,6 +41,14 @@ def clip() -> Path:
 
 
 @functools.cache
+def flash_video() -> Path:
+    """The clip as FLV."""
+    target = Path(directory().name, "clip.flv")
+    _ffmpeg("-i", str(clip()), "-c", "copy", "-flvflags", "no_duration_filesize", str(target))
+    return target
+
+
+@functools.cache
 def transport_stream(seconds: int) -> Path:
     """The clip again and again without a break, as MPEG-TS."""
     target = Path(directory().name, f"clip-{seconds}.ts")

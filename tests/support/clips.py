@@ -62,11 +62,11 @@ def read_clip(path: Path) -> Clip:
         tracks = describe_streams(container, first)
     frames = []
     with av.open(str(path)) as container:
-        canonical = {index: Canonicalizer(container.streams[index]) for index in tracks}
+        canonical = {index: Canonicalizer.of(container.streams[index]) for index in tracks}
         for packet in container.demux():
             if not packet.size or packet.stream_index not in tracks:
                 continue
-            data = canonical[packet.stream_index].convert(packet)
+            data = canonical[packet.stream_index].packet(packet)
             assert data is not None
             ticks = Fraction(packet.time_base) * TIME_BASE
             frames.append(

@@ -1,4 +1,4 @@
-"""A minimal RTMP player: what it says until the media flows (Adobe RTMP 1.0, sections 5.2, 7.2).
+"""Minimal RTMP clients: what they say until the media flows (Adobe RTMP 1.0, sections 5.2, 7.2).
 
 Blocking sockets and nothing more, so that a measuring client adds no time of its own.
 """
@@ -6,7 +6,13 @@ Blocking sockets and nothing more, so that a measuring client adds no time of it
 import socket
 
 from media_streamer.protocols.rtmp import amf
-from media_streamer.protocols.rtmp.chunks import COMMAND, DEFAULT_CHUNK_BYTES, write_message
+from media_streamer.protocols.rtmp.chunks import (
+    COMMAND,
+    DEFAULT_CHUNK_BYTES,
+    SET_CHUNK_SIZE,
+    write_control,
+    write_message,
+)
 
 HANDSHAKE_BYTES = 1536
 TIMEOUT_SECONDS = 20.0
@@ -16,15 +22,40 @@ FIRST_MEDIA_STREAM = 1
 
 def play(host: str, port: int, app: str, name: str) -> socket.socket:
     """A connected socket on which `app/name` was asked for; the answers are still to be read."""
+    commands = _command("createStream", 2, None)
+    commands += _command("play", 3, None, name, stream=FIRST_MEDIA_STREAM)
+    return _connect(host, port, app, commands)
+
+
+def publish(host: str, port: int, app: str, name: str, chunk_bytes: int) -> socket.socket:
+    """A connected socket that media may be written to, in chunks of `chunk_bytes`.
+
+    Raises ConnectionError if publishing is refused.
+    """
+    commands = _command("createStream", 2, None)
+    commands += _command("publish", 3, None, name, "live", stream=FIRST_MEDIA_STREAM)
+    sock = _connect(host, port, app, commands)
+    try:
+        answer = b""
+        while b"NetStream.Publish." not in answer:
+            answer += _read(sock)
+        if b"NetStream.Publish.Start" not in answer:
+            raise ConnectionError(f"publishing {name} was refused")
+        sock.sendall(write_control(SET_CHUNK_SIZE, chunk_bytes))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _connect(host: str, port: int, app: str, commands: bytes) -> socket.socket:
     sock = socket.create_connection((host, port), TIMEOUT_SECONDS)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.sendall(b"\x03" + bytes(HANDSHAKE_BYTES))
         _read_exactly(sock, 1 + 2 * HANDSHAKE_BYTES)
         connect = {"app": app, "flashVer": "bench", "tcUrl": f"rtmp://{host}:{port}/{app}"}
-        commands = _command("connect", 1, connect) + _command("createStream", 2, None)
-        commands += _command("play", 3, None, name, stream=FIRST_MEDIA_STREAM)
-        sock.sendall(bytes(HANDSHAKE_BYTES) + commands)
+        sock.sendall(bytes(HANDSHAKE_BYTES) + _command("connect", 1, connect) + commands)
     except BaseException:
         sock.close()
         raise
@@ -38,7 +69,11 @@ def _command(*values: object, stream: int = 0) -> bytes:
 
 def _read_exactly(sock: socket.socket, count: int) -> None:
     while count:
-        data = sock.recv(count)
-        if not data:
-            raise ConnectionError("closed during the handshake")
-        count -= len(data)
+        count -= len(_read(sock, count))
+
+
+def _read(sock: socket.socket, count: int = 65536) -> bytes:
+    data = sock.recv(count)
+    if not data:
+        raise ConnectionError("the server closed the connection")
+    return data

@@ -10,12 +10,17 @@ from media_streamer.wire.media import (
     Accepted,
     End,
     Events,
+    FromEgress,
     FromMedia,
     Publish,
     PublishedBytes,
+    PublishedFrame,
+    PublishedFrames,
+    PublishedTracks,
     PublishEnd,
     PublishForm,
     Refused,
+    TrackSetup,
 )
 
 ACCEPT_TIMEOUT_SECONDS = 10.0
@@ -31,7 +36,7 @@ _TITLE = {
 
 
 class Feed:
-    """A running publication. `write` never waits; call `drain` between reads of the source."""
+    """A running publication. Nothing here waits but `drain`, called between reads of the source."""
 
     def __init__(
         self, access: Access, link: MediaLink, sessions: Sessions, form: PublishForm
@@ -70,11 +75,27 @@ class Feed:
         self._session.on_close.add(self._finish)
 
     def write(self, data: bytes) -> None:
-        """Pass on some bytes of the container; dropped once `ended`."""
-        if self.ended.done() or self._session is None:
-            return
-        if self._link.send(PublishedBytes(self._number, data)):
-            self._session.bytes += len(data)
+        """Pass on some bytes of a transport stream; dropped once `ended`."""
+        self._send(PublishedBytes(self._number, data), len(data))
+
+    def tracks(self, tracks: list[TrackSetup], complete: bool) -> None:
+        """All tracks from now on; `complete`: no other one is announced."""
+        size = sum(len(track.configuration) for track in tracks)
+        self._send(PublishedTracks(self._number, tracks, complete), size)
+
+    def frames(self, frames: list[PublishedFrame]) -> None:
+        """Pass on some frames of these tracks; dropped once `ended`."""
+        size = sum(len(frame.data) for frame in frames)
+        self._send(PublishedFrames(self._number, frames), size)
+
+    @property
+    def stream(self) -> str:
+        return self._access.stream
+
+    @property
+    def is_behind(self) -> bool:
+        """The media worker does not keep up: `drain` before more is read."""
+        return self._link.is_full
 
     async def drain(self) -> None:
         """Wait until the media worker keeps up; a stuck one ends the feed."""
@@ -107,6 +128,12 @@ class Feed:
         if not self._accepted.done():
             self._accepted.set_exception(ChannelClosed("media worker is gone"))
         self._finish("the media worker was restarted")
+
+    def _send(self, message: FromEgress, size: int) -> None:
+        if self.ended.done() or self._session is None:
+            return
+        if self._link.send(message):
+            self._session.bytes += size
 
     def _finish(self, reason: str) -> None:
         if self.ended.done():

@@ -10,19 +10,20 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.broadcast import Broadcast, Format, Framing
 from media_streamer.egress.feed import Feed
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import Pace
+from media_streamer.egress.reading import Turns
 from media_streamer.egress.sessions import Sessions
 from media_streamer.presentation.index import Container
 from media_streamer.presentation.live import LiveIndex
 from media_streamer.protocols.jpeg.picture import fetch_preview
 from media_streamer.wire.channel import ChannelClosed
 from media_streamer.wire.control import AccessRequest, Place, Refusal
+from media_streamer.wire.media import PublishForm
 from media_streamer.wire.peer import CallFailed, Notice, Peer
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,8 @@ class Hub:
         self._questions: set[asyncio.Task[Access]] = set()
         self.sessions = Sessions(self._notify)
         self._pace = Pace()
+        self.turns = Turns()
+        """When publishers are read."""
 
     def connect(self, supervisor: Peer | None) -> None:
         """The control channel is there (or gone)."""
@@ -126,9 +129,9 @@ class Hub:
             raise
         return found
 
-    async def publish(self, access: Access, container: Literal["flv", "ts"]) -> Feed:
+    async def publish(self, access: Access, form: PublishForm) -> Feed:
         """A running feed; raises AccessDenied (409 if somebody else publishes the stream)."""
-        feed = Feed(access, self._link(self._home(access)), self.sessions, container)
+        feed = Feed(access, self._link(self._home(access)), self.sessions, form)
         try:
             await feed.start()
         except AccessDenied as denied:

@@ -110,6 +110,11 @@ class MediaLink:
             return False
         return True
 
+    @property
+    def is_full(self) -> bool:
+        """The media worker has not taken enough of what was sent."""
+        return self._channel is not None and self._channel.is_full
+
     async def drain(self) -> None:
         """Wait until the media worker has taken most of what was sent; raises ChannelClosed."""
         if self._channel is None:

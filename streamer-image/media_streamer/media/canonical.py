@@ -69,17 +69,18 @@ def _split_nal(data: bytes, length_size: int) -> list[bytes]:
 
 
 class Canonicalizer:
-    """Turns the packets of one track of one opened input into canonical payloads."""
+    """Turns the samples of one track of one source into canonical payloads."""
 
     changed: bool
-    """The last packet brought another configuration: describe the track again from that packet
+    """The last sample brought another configuration: describe the track again from that sample
     before its frame is pushed."""
+    random_access: bool
+    """The last sample is a picture with which a decoder can start, as its NAL units say."""
 
-    def __init__(self, stream: av.stream.Stream) -> None:
-        context: Any = stream.codec_context
-        self.changed = False
-        self._codec = codec_name(stream)
-        extradata = bytes(context.extradata or b"")
+    def __init__(self, codec: str, extradata: bytes) -> None:
+        """`codec`: FFmpeg's name; `extradata`: decoder configuration record, or b""."""
+        self.changed = self.random_access = False
+        self._codec = codec
         self._extradata = extradata
         self._known: frozenset[bytes] = frozenset()
         """Configuration units that the track's description holds."""
@@ -102,19 +103,32 @@ class Canonicalizer:
             self._length_size = nal.length_size(self._codec, extradata)
             self._known = frozenset(nal.parameter_sets(self._codec, extradata))
 
-    def convert(self, packet: "av.Packet[Any]") -> bytes | None:
-        """Canonical payload of a packet.
+    @classmethod
+    def of(cls, stream: av.stream.Stream) -> "Canonicalizer":
+        """For the packets of a stream of an opened container."""
+        context: Any = stream.codec_context
+        return cls(codec_name(stream), bytes(context.extradata or b""))
 
-        None means nothing to emit: an empty or corrupt packet, or parameter sets alone.
-        """
+    def packet(self, packet: "av.Packet[Any]") -> bytes | None:
+        """Canonical payload of a packet; see `convert`. None if it is corrupt."""
         self.changed = False
         if packet.size == 0 or packet.is_corrupt:
             return None
         if packet.is_keyframe and packet.has_sidedata("new_extradata"):
             self._take_extradata(new_extradata(packet))
+        return self.convert(bytes(packet), self.changed)
+
+    def convert(self, data: bytes, changed: bool = False) -> bytes | None:
+        """Canonical payload of a sample.
+
+        None means nothing to emit: an empty or corrupt sample, or parameter sets alone. `changed`:
+        the configuration is known to be another one already.
+        """
+        self.changed = changed
+        self.random_access = False
         try:
-            return self._convert(bytes(packet)) or None
-        except ValueError:
+            return self._convert(data) or None
+        except (ValueError, IndexError):
             return None
 
     def _take_extradata(self, extradata: bytes) -> None:
@@ -139,6 +153,7 @@ class Canonicalizer:
         shift, mask = types.shift, types.mask
         units = _split_nal(data, self._length_size)
         kinds = [unit[0] >> shift & mask for unit in units]
+        self.random_access = not types.random_access.isdisjoint(kinds)
         if types.special.isdisjoint(kinds) and not self._carried:
             if self._length_size == 4:
                 return data
@@ -153,7 +168,7 @@ class Canonicalizer:
             # Only sets that come with an SPS replace the description; a lone PPS stays in band.
             self._known = frozenset(sets)
             self.changed = True
-        described = () if types.random_access.isdisjoint(kinds) else self._known
+        described = self._known if self.random_access else ()
         kept = [
             unit
             for unit, kind in zip(units, kinds, strict=True)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from media_streamer.media.audience import Attachment
 from media_streamer.media.formats import UnknownFormat
+from media_streamer.media.inputs.frames import FrameInput
 from media_streamer.media.inputs.publish import PublishInput
 from media_streamer.media.publishers import PublishRefused
 from media_streamer.media.stream import StreamRunner
@@ -30,6 +31,8 @@ from media_streamer.wire.media import (
     Preview,
     Publish,
     PublishedBytes,
+    PublishedFrames,
+    PublishedTracks,
     PublishEnd,
     Refused,
     Subscribe,
@@ -58,7 +61,7 @@ class Relay:
         self.channel: Channel[FromMedia, FromEgress] = Channel(MEDIA_SIDE, self)
         self._streams = streams
         self._subscriptions: dict[int, Attachment] = {}
-        self._publishers: dict[int, PublishInput] = {}
+        self._publishers: dict[int, PublishInput | FrameInput] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._handlers: dict[type, Callable[[Any], None]] = {
             Subscribe: self._subscribe,
@@ -66,6 +69,8 @@ class Relay:
             WantKeyFrame: self._want_key_frame,
             Publish: self._publish,
             PublishedBytes: self._take_bytes,
+            PublishedTracks: self._take_tracks,
+            PublishedFrames: self._take_frames,
             PublishEnd: self._finish,
             AskPreview: self._ask_preview,
         }
@@ -175,11 +180,23 @@ class Relay:
 
     def _take_bytes(self, message: PublishedBytes) -> None:
         publisher = self._publishers.get(message.id)
-        if publisher is not None and not publisher.feed(message.data):
-            # The demuxer is further behind than any honest publisher gets it, or has ended.
-            del self._publishers[message.id]
-            publisher.finish()
-            self._end(message.id, "the publisher is not being read")
+        if isinstance(publisher, PublishInput) and not publisher.feed(message.data):
+            self._cut_off(message.id)
+
+    def _take_tracks(self, message: PublishedTracks) -> None:
+        publisher = self._publishers.get(message.id)
+        if isinstance(publisher, FrameInput):
+            publisher.tracks(message.tracks, message.complete)
+
+    def _take_frames(self, message: PublishedFrames) -> None:
+        publisher = self._publishers.get(message.id)
+        if isinstance(publisher, FrameInput) and not publisher.take(message.frames):
+            self._cut_off(message.id)
+
+    def _cut_off(self, number: int) -> None:
+        """The input is further behind than any honest publisher gets it, or has ended."""
+        self._publishers.pop(number).finish()
+        self._end(number, "the publisher is not being read")
 
     def _finish(self, message: PublishEnd) -> None:
         publisher = self._publishers.pop(message.id, None)

@@ -20,6 +20,7 @@ from media_streamer.media.graph import Graph
 from media_streamer.media.hub import Sink
 from media_streamer.media.ingest import Ingest
 from media_streamer.media.inputs.base import Vods
+from media_streamer.media.inputs.frames import FrameInput
 from media_streamer.media.inputs.publish import PublishInput
 from media_streamer.media.on_demand import OnDemand
 from media_streamer.media.output import Selection, StreamOutput
@@ -181,7 +182,7 @@ class StreamRunner:
         remote: str,
         user_agent: str,
         on_close: Callable[[str], None],
-    ) -> PublishInput:
+    ) -> PublishInput | FrameInput:
         """Take a publisher; `on_close` is told the reason when it is not wanted any more.
 
         Raises PublishRefused.
@@ -192,14 +193,17 @@ class StreamRunner:
             raise PublishRefused("stage_failed")
         place.remote, place.user_agent, place.on_close = remote, user_agent, on_close
         source = self.ingest.new_source()
-        reader = PublishInput(
-            self.name,
-            source,
-            place.limits,
-            form,
-            programs=frozenset(place.config.programs or ()),
-            pids=frozenset(place.config.pids or ()),
-        )
+        reader: PublishInput | FrameInput
+        if form == "frames":
+            reader = FrameInput(self.name, source, place.limits)
+        else:
+            reader = PublishInput(
+                self.name,
+                source,
+                place.limits,
+                programs=frozenset(place.config.programs or ()),
+                pids=frozenset(place.config.pids or ()),
+            )
         self.ingest.begin(place, source, reader)
         self._wake.set()
         return reader

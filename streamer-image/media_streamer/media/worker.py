@@ -74,6 +74,7 @@ class MediaWorker:
         self._runners: dict[str, StreamRunner] = {}
         self._watched: list[StreamRunner] = []
         """Streams with sinks or stages: only these have something to do often."""
+        self._is_watched = asyncio.Event()
         self._peer: Peer | None = None
         self._reported: dict[str, dict[str, Any]] = {}
         self._recycling = False
@@ -122,6 +123,10 @@ class MediaWorker:
     def refresh(self) -> None:
         """A sink came or went."""
         self._watched = [runner for runner in self._runners.values() if runner.is_busy]
+        if self._watched:
+            self._is_watched.set()
+        else:
+            self._is_watched.clear()
 
     def emit(self, name: str, event: str, fields: dict[str, Any]) -> None:
         """Tell the supervisor what happened to a stream."""
@@ -193,6 +198,8 @@ class MediaWorker:
         while True:
             assert self._peer is not None
             self._peer.notify(Heartbeat())
+            self.refresh()
+            self._deliver(runner for runner in self._runners.values() if not runner.is_busy)
             changed = {}
             for name, runner in list(self._runners.items()):
                 stats = stream_stats(runner)
@@ -201,8 +208,6 @@ class MediaWorker:
             if changed:
                 self._peer.notify(StreamsStats(changed))
             self._look_for_hung_threads()
-            self.refresh()
-            self._deliver(runner for runner in self._runners.values() if not runner.is_busy)
             due = max(due + STATS_SECONDS, loop.time())
             await asyncio.sleep(due - loop.time())
 
@@ -231,6 +236,7 @@ class MediaWorker:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
+            await self._is_watched.wait()
             self._deliver(self._watched)
             due = max(due + FLUSH_SECONDS, loop.time())
             await asyncio.sleep(due - loop.time())

@@ -1,8 +1,9 @@
 """Typed messages between the processes of a streamer, over a Unix socket.
 
 On the wire: a preamble (`side.py`), then frames: length (big-endian, 32 bits) and the message as
-MessagePack. What is sent within one turn of the event loop goes out in one write, and the other
-side takes all that has arrived in one wake-up: a wake-up costs more than a message.
+MessagePack. What is sent in one turn of the event loop, in answer to what arrived together, or
+within a `batch` goes out in one write, and the other side takes all that has arrived in one
+wake-up: a wake-up costs more than a message.
 
 A sender never waits: what the other side does not take in time is bounded by `max_pending_bytes`,
 and a channel over its bound is closed, because a stuck process is cured by a restart, not by
@@ -13,9 +14,9 @@ one line in the log, and nothing else.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -37,6 +38,43 @@ CLOSE_SECONDS = 1.0
 
 class ChannelClosed(Exception):  # noqa: N818 - a state, not an error of the caller
     """The other side is gone, is too slow, or does not speak as it should."""
+
+
+AnyChannel: TypeAlias = "Channel[Any, Any]"
+
+
+class _Outbox:
+    """Channels that have something to write, of this process."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        """How many batches are open."""
+        self._waiting: list[AnyChannel] = []
+
+    def add(self, channel: "AnyChannel") -> None:
+        if not self._waiting and not self.depth:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._waiting.append(channel)
+
+    def flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for channel in waiting:
+            channel.flush()
+
+
+_outbox = _Outbox()
+
+
+@contextlib.contextmanager
+def batch() -> Iterator[None]:
+    """What is sent in here goes out at its end, in one write a channel."""
+    _outbox.depth += 1
+    try:
+        yield
+    finally:
+        _outbox.depth -= 1
+        if not _outbox.depth:
+            _outbox.flush()
 
 
 class Receiver(Protocol[Heard_contra]):
@@ -84,14 +122,18 @@ class Channel(asyncio.Protocol, Generic[Said, Heard]):
         waiting = self._transport.get_write_buffer_size() if self._transport is not None else 0
         return waiting + len(self._out)
 
+    @property
+    def is_full(self) -> bool:
+        """The other side does not keep up; whoever can wait should `drain`."""
+        return not self._can_write.is_set()
+
     def send(self, message: Said) -> None:
         """Queue one message; raises ChannelClosed if the other side is gone or too slow."""
         if self.closed:
             raise ChannelClosed(self._reason or "channel is closed")
         out = self._out
         if not out:
-            # Everything that is said until the loop comes round goes out in one write.
-            asyncio.get_running_loop().call_soon(self.flush)
+            _outbox.add(self)
         start = len(out)
         out += bytes(LENGTH_BYTES)
         try:
@@ -108,7 +150,7 @@ class Channel(asyncio.Protocol, Generic[Said, Heard]):
             raise ChannelClosed(self._reason)
 
     def flush(self) -> None:
-        """Write what was said so far; this happens by itself before the loop waits again."""
+        """Write what was said so far; this happens by itself at the end of the batch or turn."""
         out, self._out = self._out, bytearray()
         if out and self._transport is not None and not self._transport.is_closing():
             self._transport.write(out)
@@ -162,7 +204,8 @@ class Channel(asyncio.Protocol, Generic[Said, Heard]):
             if len(rest) < self._needed:
                 return
             data, self._rest = bytes(rest), bytearray()
-        position = self._take(data)
+        with batch():
+            position = self._take(data)
         if position < len(data) and not self.closed:
             self._rest += memoryview(data)[position:]
 
@@ -222,9 +265,6 @@ class Channel(asyncio.Protocol, Generic[Said, Heard]):
         self._out.clear()
         if self._transport is not None:
             self._transport.abort()
-
-
-AnyChannel = Channel[Any, Any]
 
 
 async def connect(

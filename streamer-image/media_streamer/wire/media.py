@@ -13,9 +13,7 @@ import msgspec
 from media_streamer.wire.frame import Frame, Track
 from media_streamer.wire.side import Side
 
-FrameCodec = Literal["h264", "hevc", "av1", "aac", "mp3", "ac3", "eac3", "opus"]
-"""Codecs that a publisher may hand in as frames, in FFmpeg's words."""
-PublishForm = Literal["flv", "ts"]
+PublishForm = Literal["frames", "ts"]
 
 
 class _Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -66,7 +64,9 @@ class TrackSetup(msgspec.Struct, frozen=True, array_like=True):
 
     number: int
     """`PublishedFrame.track` refers to it."""
-    codec: FrameCodec
+    kind: Literal["video", "audio"]
+    codec: str
+    """FFmpeg's name, also of codecs that cannot be a track here."""
     configuration: bytes
     """Decoder configuration record: avcC, hvcC, av1C, AudioSpecificConfig, OpusHead; may be
     empty where frames describe themselves."""
@@ -93,6 +93,8 @@ class PublishedTracks(_Message, frozen=True):
 
     id: int
     tracks: list[TrackSetup]
+    complete: bool
+    """No other track is announced; else one may still come and is worth waiting for."""
 
 
 class PublishedFrames(_Message, frozen=True):

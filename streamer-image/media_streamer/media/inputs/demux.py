@@ -71,8 +71,8 @@ class _Lane:
 
     def __init__(self, stream: Stream) -> None:
         self.audio = stream.type == "audio"
-        self.canonicalizer = Canonicalizer(stream)
-        self.convert = self.canonicalizer.convert
+        self.canonicalizer = Canonicalizer.of(stream)
+        self.convert = self.canonicalizer.packet
         self.time_base = stream.time_base or Fraction(1, TIME_BASE)
         self.seconds_per_tick = float(self.time_base)
         self.track: Track | None = None

@@ -1,6 +1,7 @@
-"""`publish://` inputs: the bytes of a publisher, relayed by an egress worker.
+"""`publish://` inputs of those who send a transport stream, relayed by an egress worker.
 
 Role: a bounded pipe from the event loop to the demuxer's thread, and the input that reads it.
+Publishers whose protocol gives frames need neither (`frames.py`).
 """
 
 import threading
@@ -9,30 +10,26 @@ from collections import deque
 from collections.abc import Callable
 
 from media_streamer.media.inputs.base import InputError, Limits, Receiver
-from media_streamer.media.inputs.cut_input import CutInput, Format
+from media_streamer.media.inputs.cut_input import CutInput
 from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS
-from media_streamer.wire.media import PublishForm
 
 PIPE_BYTES = 16 * 1024 * 1024
 """Bound of what a publisher may be ahead: over ten seconds of 10 Mbit/s."""
 
-_FFMPEG_FORMATS: dict[PublishForm, Format] = {"flv": "flv", "ts": "mpegts"}
-
-_FLV_SIGNATURE = b"FLV"
 _TS_PACKET_BYTES = 188
 _TS_SYNC = 0x47
 _START_BYTES = 3 * _TS_PACKET_BYTES
 
-_PROBE_OPTIONS = PROBE_OPTIONS | {
+_OPTIONS = {
+    **PROBE_OPTIONS,
+    **MPEGTS_OPTIONS,
     # A publisher that announces audio and sends none (or the reverse) holds the start up this long.
     "analyzeduration": "2000000",  # us
 }
 
 
-def looks_like(container: PublishForm, start: bytes) -> bool:
-    """True if `start`, some hundred bytes, can be the start of `container`."""
-    if container == "flv":
-        return start.startswith(_FLV_SIGNATURE)
+def looks_like_ts(start: bytes) -> bool:
+    """True if `start`, some hundred bytes, can be the start of a transport stream."""
     # Three packets in a row (ISO/IEC 13818-1 2.4.3.2); a capture may begin inside a packet.
     return any(
         all(byte == _TS_SYNC for byte in start[offset::_TS_PACKET_BYTES])
@@ -108,22 +105,11 @@ class PublishInput(CutInput):
         name: str,
         receiver: Receiver,
         limits: Limits,
-        container: PublishForm,
         *,
         programs: frozenset[int] = frozenset(),
         pids: frozenset[int] = frozenset(),
     ) -> None:
-        options = _PROBE_OPTIONS | (MPEGTS_OPTIONS if container == "ts" else {})
-        super().__init__(
-            name,
-            receiver,
-            limits,
-            _FFMPEG_FORMATS[container],
-            options,
-            programs=programs,
-            pids=pids,
-        )
-        self._container = container
+        super().__init__(name, receiver, limits, "mpegts", _OPTIONS, programs=programs, pids=pids)
         self._pipe = BytePipe(read_timeout_seconds=limits.read_seconds)
 
     def feed(self, data: bytes) -> bool:
@@ -140,7 +126,7 @@ class PublishInput(CutInput):
         self._pipe.end()
 
     def _connect(self) -> Callable[[int], bytes]:
-        if not looks_like(self._container, self._pipe.peek(_START_BYTES)):
-            raise InputError(f"the publisher does not send {self._container.upper()}")
+        if not looks_like_ts(self._pipe.peek(_START_BYTES)):
+            raise InputError("the publisher does not send MPEG-TS")
         self.allow(self.limits.read_seconds + self.limits.open_seconds)
         return self._pipe.read

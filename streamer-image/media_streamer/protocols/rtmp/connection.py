@@ -20,6 +20,7 @@ from media_api.units import check_stream_name
 
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.context import Egress
+from media_streamer.egress.reading import ReadGate
 from media_streamer.protocols.rtmp.amf3 import AmfError
 from media_streamer.protocols.rtmp.chunks import (
     ACKNOWLEDGEMENT,
@@ -114,12 +115,14 @@ class RtmpConnection(asyncio.Protocol):
         self._publication: Publication | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
+        self._gate: ReadGate
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._gate = ReadGate(transport)
         host, port = (transport.get_extra_info("peername") or ("?", 0))[:2]
         self._ip = str(host).removeprefix("::ffff:")
         self._peer = f"{self._ip}:{port}"
@@ -328,7 +331,7 @@ class RtmpConnection(asyncio.Protocol):
         path = stream_path(self._application, command.text(0))
         self._name = path.names[0]
         self._enter(State.WAITING)
-        self._transport.pause_reading()
+        self._gate.hold("access")
         self._task = asyncio.create_task(self._decide(kind, path, start, command))
         _running.add(self._task)
         self._task.add_done_callback(_running.discard)
@@ -344,7 +347,7 @@ class RtmpConnection(asyncio.Protocol):
         finally:
             self._task = None
             if self._state is not State.CLOSED:
-                self._transport.resume_reading()
+                self._gate.release("access")
                 held, self._held = self._held, []
                 self._guarded(self._take, held)
 
@@ -425,11 +428,11 @@ class RtmpConnection(asyncio.Protocol):
     async def _publish(self, path: StreamPath, command: Command) -> None:
         access = await self._access("publish", path)
         self._name = access.stream
-        feed = await self._hub.publish(access, "flv")
+        feed = await self._hub.publish(access, "frames")
         if self._state is State.CLOSED:
             await feed.close()
             return
-        self._publication = Publication(feed, self._transport)
+        self._publication = Publication(feed, self._gate, self._hub.turns, self.data_received)
         feed.ended.add_done_callback(self._on_feed_ended)
         self._reader.max_message_bytes = MAX_MESSAGE_BYTES
         self._enter(State.PUBLISHING)

@@ -5,8 +5,6 @@ RTMP v2 keeps that), so only the headers around it change. Every message has a f
 the same bytes are right for each viewer, wherever it joins and whatever it left out.
 """
 
-import struct
-
 from media_streamer.protocols.rtmp.chunks import AUDIO, DATA, VIDEO, write_message
 
 MEDIA_STREAM = 1  # the id that createStream gives; a connection has one
@@ -41,23 +39,6 @@ def tags_to_chunks(data: bytes) -> bytes:
                 )
             )
     return b"".join(parts)
-
-
-def flv_tag(kind: int, timestamp: int, body: bytes) -> bytes:
-    """FLV tag of one RTMP media message, with its back pointer."""
-    size = len(body)
-    head = struct.pack(
-        ">IIHB",
-        kind << 24 | size,
-        (timestamp & 0xFFFFFF) << 8 | timestamp >> 24 & 0xFF,
-        0,
-        0,
-    )
-    return b"".join((head, body, struct.pack(">I", TAG_HEADER_BYTES + size)))
-
-
-FLV_START = b"FLV\x01\x05\x00\x00\x00\x09" + bytes(BACK_POINTER_BYTES)
-"""Header of an FLV file with audio and video, and the first back pointer."""
 
 
 class RtmpFraming:

@@ -1,82 +1,95 @@
-"""One publication: RTMP messages -> FLV bytes into a feed.
+"""One publication: RTMP messages -> tracks and frames into a feed.
 
-Invariant: nothing is kept here. What the media worker cannot take in time stays unread in the
-publisher's socket, because reading is paused until the feed has drained.
+Invariant: nothing is kept here. After each batch reading waits for the next turn, and until the
+media worker has taken what it was sent; what comes meanwhile stays in the publisher's socket.
 """
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from media_streamer.egress.feed import Feed
+from media_streamer.egress.reading import ReadGate, Turns
+from media_streamer.protocols.flv.reader import FlvReader
 from media_streamer.protocols.rtmp import amf
+from media_streamer.protocols.rtmp.amf3 import AmfError
 from media_streamer.protocols.rtmp.chunks import AGGREGATE, AUDIO, DATA, DATA_AMF3, VIDEO, Message
-from media_streamer.protocols.rtmp.framing import FLV_START, TAG_HEADER_BYTES, flv_tag
+from media_streamer.protocols.rtmp.framing import TAG_HEADER_BYTES
 
 log = logging.getLogger(__name__)
 
-DRAIN_EVERY_BYTES = 256 * 1024
-"""Asking the feed to drain costs a task: once for a second of 2 Mb/s is enough."""
-_SET_DATA_FRAME = amf.encode("@setDataFrame")
-_LEFT_OUT = tuple(amf.encode(name) for name in ("@clearDataFrame", "|RtmpSampleAccess"))
+_SET_DATA_FRAME = "@setDataFrame"
+_METADATA = "onMetaData"
 
 
 class Publication:
     """Messages of one publisher on their way into `feed`."""
 
-    def __init__(self, feed: Feed, transport: asyncio.Transport) -> None:
+    def __init__(
+        self, feed: Feed, gate: ReadGate, turns: Turns, read: Callable[[bytes], None]
+    ) -> None:
+        """`read` takes what is read from the connection."""
         self.feed = feed
-        self._transport = transport
-        self._undrained = 0
+        self._gate = gate
+        self._turns = turns
+        self._read = read
         self._draining: asyncio.Task[None] | None = None
-        feed.write(FLV_START)
+        self._reader = FlvReader(feed)
 
     def write(self, messages: list[Message]) -> None:
         """Pass on the media among `messages`."""
-        parts: list[bytes] = []
+        take = self._reader.take
         for message in messages:
-            if message.kind in (AUDIO, VIDEO):
-                if message.payload:  # an empty one says "nothing follows", and is no FLV tag
-                    parts.append(flv_tag(message.kind, message.timestamp, message.payload))
-            elif message.kind in (DATA, DATA_AMF3):
-                parts.append(_data_tag(message))
-            elif message.kind == AGGREGATE:
-                parts.extend(_split_aggregate(message))
-        data = b"".join(parts)
-        if data:
-            self.feed.write(data)
-            self._undrained += len(data)
-            if self._undrained >= DRAIN_EVERY_BYTES and self._draining is None:
-                self._undrained = 0
-                self._transport.pause_reading()
-                self._draining = asyncio.create_task(self._drain())
+            kind = message.kind
+            if kind in (AUDIO, VIDEO):
+                if message.payload:  # an empty one says "nothing follows"
+                    take(kind, message.timestamp, message.payload)
+            elif kind in (DATA, DATA_AMF3):
+                self._take_data(message)
+            elif kind == AGGREGATE:
+                for tag in _split_aggregate(message):
+                    take(*tag)
+        self._reader.flush()
+        self._turns.wait(self._gate, self._read)
+        if self.feed.is_behind and self._draining is None:
+            self._gate.hold("drain")
+            self._draining = asyncio.create_task(self._drain())
 
     async def _drain(self) -> None:
         try:
             await self.feed.drain()
         finally:
             self._draining = None
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
+            self._gate.release("drain")
 
     async def close(self) -> None:
         """The publisher has finished, or is gone."""
+        self._turns.leave(self._gate)
         if self._draining is not None:
             self._draining.cancel()
+        if self._reader.broken:
+            log.warning(
+                "stream %s: %d messages of the publisher could not be read",
+                self.feed.stream,
+                self._reader.broken,
+            )
         await self.feed.close()
 
+    def _take_data(self, message: Message) -> None:
+        payload = message.payload[1:] if message.kind == DATA_AMF3 else message.payload
+        try:
+            values = amf.decode(payload)
+        except AmfError:
+            return  # only hints are in it
+        if values[:1] == [_SET_DATA_FRAME]:
+            del values[0]
+        if len(values) > 1 and values[0] == _METADATA and isinstance(values[1], dict):
+            self._reader.metadata(values[1])
 
-def _data_tag(message: Message) -> bytes:
-    """Script tag of a data message; empty for what only RTMP needs."""
-    payload = message.payload[1:] if message.kind == DATA_AMF3 else message.payload
-    payload = payload.removeprefix(_SET_DATA_FRAME)
-    if not payload.startswith(b"\x02") or payload.startswith(_LEFT_OUT):
-        return b""
-    return flv_tag(DATA, message.timestamp, payload)
 
-
-def _split_aggregate(message: Message) -> list[bytes]:
+def _split_aggregate(message: Message) -> list[tuple[int, int, bytes]]:
     """Tags of an aggregate message: FLV tags whose times count from the first (section 7.1.6)."""
-    tags: list[bytes] = []
+    tags: list[tuple[int, int, bytes]] = []
     data, position, offset = message.payload, 0, None
     while position + TAG_HEADER_BYTES <= len(data):
         kind = data[position]
@@ -88,7 +101,6 @@ def _split_aggregate(message: Message) -> list[bytes]:
         if offset is None:
             offset = message.timestamp - timestamp
         if kind in (AUDIO, VIDEO) and size:
-            body = data[start : start + size]
-            tags.append(flv_tag(kind, (timestamp + offset) & 0xFFFFFFFF, body))
+            tags.append((kind, (timestamp + offset) & 0xFFFFFFFF, data[start : start + size]))
         position = start + size + 4
     return tags

@@ -10,6 +10,7 @@ from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import CORS, MediaRequest
 from media_streamer.egress.http.routes import Route
 from media_streamer.egress.hub import Hub
+from media_streamer.egress.reading import ReadGate
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +31,12 @@ async def publish(hub: Hub, request: MediaRequest) -> web.StreamResponse:
     access = await hub.access(request.access_request(PROTO, "publish"))
     feed = await hub.publish(access, "ts")
     http = request.http
+    if http.transport is None:
+        await feed.close()
+        raise AccessDenied(400, "bad_request", "The client has gone")
+    gate = ReadGate(http.transport)
     try:
-        if http.headers.get("Expect", "").lower() == "100-continue" and http.transport:
+        if http.headers.get("Expect", "").lower() == "100-continue":
             http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         while not feed.ended.done():
             async with asyncio.timeout(SILENCE_SECONDS):
@@ -39,13 +44,19 @@ async def publish(hub: Hub, request: MediaRequest) -> web.StreamResponse:
             if not data and http.content.at_eof():
                 break
             feed.write(data)
-            await feed.drain()
+            hub.turns.wait(gate, http.protocol.data_received)
+            if feed.is_behind:
+                gate.hold("drain")
+                await feed.drain()
+                gate.release("drain")
     except TimeoutError:
         log.warning("stream %s: publisher %s fell silent", access.stream, request.ip)
         raise AccessDenied(408, "timeout", "No data for too long") from None
     except web.PayloadAccessError:
         raise AccessDenied(400, "bad_request", "The body is broken") from None
     finally:
+        hub.turns.leave(gate)
+        gate.release("drain")
         await feed.close()
     reason = feed.ended.result()
     if reason == "publisher finished":

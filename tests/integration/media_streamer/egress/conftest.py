@@ -59,9 +59,13 @@ from media_streamer.wire.media import (
     Preview,
     Publish,
     PublishedBytes,
+    PublishedFrame,
+    PublishedFrames,
+    PublishedTracks,
     PublishEnd,
     Refused,
     Subscribe,
+    TrackSetup,
     Unsubscribe,
 )
 from media_streamer.wire.peer import Peer
@@ -167,6 +171,9 @@ class FakeMedia:
         self.path = path
         self.canned = canned
         self.received = bytearray()
+        """Of publishers of a transport stream."""
+        self.tracks: list[TrackSetup] = []
+        self.frames: list[PublishedFrame] = []
         self.publishers = 0
         self.finished = asyncio.Event()
         self.picture = b"\xff\xd8picture\xff\xd9"
@@ -206,6 +213,10 @@ class FakeMedia:
                 tell(Accepted(number))
             case PublishedBytes(data=data):
                 self.received += data
+            case PublishedTracks(tracks=tracks):
+                self.tracks = tracks
+            case PublishedFrames(frames=frames):
+                self.frames += frames
             case PublishEnd():
                 self.publishers -= 1
                 self.finished.set()
@@ -416,11 +427,11 @@ def read_frames(data: Path) -> tuple[list, list[Frame]]:
         by_index = {}
         for track in tracks:
             stream = next(s for s in container.streams if s.type == track.kind)
-            by_index[stream.index] = (track, Canonicalizer(stream))
+            by_index[stream.index] = (track, Canonicalizer.of(stream))
         frames = []
         for packet in packets:
             track, canonicalizer = by_index[packet.stream_index]
-            payload = canonicalizer.convert(packet)
+            payload = canonicalizer.packet(packet)
             scale = packet.time_base * 90_000
             if payload is not None:
                 times = (packet.dts, packet.pts, packet.duration or 0)

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import av
 import pytest
+from media_streamer.media.inputs.sample_probe import as_flv
 from media_streamer.protocols.rtmp import amf
 from media_streamer.protocols.rtmp.chunks import (
     COMMAND,
@@ -22,6 +23,7 @@ from media_streamer.protocols.rtmp.chunks import (
     write_message,
 )
 from media_streamer.wire.control import CloseSession
+from media_streamer.wire.media import PublishedFrame
 
 
 async def run(*command, seconds=30):
@@ -154,12 +156,12 @@ async def test_ffmpeg_publishes(rtmp, egress, canned, tmp_path, wait_until):
     assert (question.name, question.kind) == ("live/cam", "publish")
     assert question.password == "pass"
     await asyncio.wait_for(egress.media.finished.wait(), 10)
-    received = bytes(egress.media.received)
+    received = as_flv(egress.media.tracks, egress.media.frames)
     with av.open(io.BytesIO(received), format="flv") as container:
         frames = [frame.pts for frame in container.decode(video=0)]
         assert len(frames) == 100
         assert container.streams.audio[0].codec_context.name == "aac"
-        assert container.metadata.get("encoder"), "onMetaData came through"
+    assert [track.fps for track in egress.media.tracks] == [25.0, 0.0], "from onMetaData"
     await wait_until(lambda: any("live/cam" in key for key in egress.closed))
 
 
@@ -179,7 +181,7 @@ async def test_enhanced_rtmp_is_published_and_played(rtmp, egress, canned, video
     )
     assert code == 0, errors
     await asyncio.wait_for(egress.media.finished.wait(), 10)
-    received = bytes(egress.media.received)
+    received = as_flv(egress.media.tracks, egress.media.frames)
     assert decode_enhanced(received) == (*names, int(out))
     egress.media.canned = {"flv": cut_enhanced(type(canned["flv"]), received)}
     egress.media.started = time.monotonic() - 0.2
@@ -321,7 +323,8 @@ async def test_a_second_publisher_is_refused_and_the_first_goes_on(rtmp, egress,
     await second.closed()
     body = b"\x17\x01\0\0\0" + b"v" * 300
     first.writer.write(write_message(VIDEO, body, timestamp=40, stream=1, chunk_bytes=128))
-    await wait_until(lambda: body in bytes(egress.media.received))
+    await wait_until(lambda: egress.media.frames)
+    assert egress.media.frames == [PublishedFrame(0, 40, 40, True, b"v" * 300)]
     first.command("FCUnpublish", 5, None, "x")
     first.command("deleteStream", 6, None, 1)
     await first.expect("onStatus", "NetStream.Unpublish.Success")
@@ -344,7 +347,8 @@ async def test_media_behind_the_publish_command_is_not_lost(rtmp, egress, wait_u
         write_message(COMMAND, amf.encode("publish", 3, None, "x", "live"), stream=1)
         + write_message(VIDEO, body, stream=1)
     )
-    await wait_until(lambda: body in bytes(egress.media.received))
+    await wait_until(lambda: egress.media.frames)
+    assert egress.media.frames[0].data == b"early"
     client.writer.close()
 
 
@@ -352,21 +356,24 @@ async def test_data_and_aggregate_messages(rtmp, egress, wait_until):
     client = await Client.open(rtmp)
     client.command("publish", 3, None, "x", "live", stream=1)
     await client.expect("onStatus", "NetStream.Publish.Start")
-    metadata = amf.encode("onMetaData", {"width": 320})
-    tag = struct.pack(">IIHB", 9 << 24 | 4, 100 << 8, 0, 0) + b"\x17\x01ab" + struct.pack(">I", 15)
+    metadata = amf.encode("onMetaData", {"framerate": 50, "audiodatarate": 96})
+    body = b"\x17\x01\0\0\x28ab"
+    tag = struct.pack(">IIHB", 9 << 24 | 7, 100 << 8, 0, 0) + body + struct.pack(">I", 18)
     later = struct.pack(">IIHB", 8 << 24 | 3, 140 << 8, 0, 0) + b"\xaf\x01c" + struct.pack(">I", 14)
     client.writer.write(
         write_message(18, amf.encode("@setDataFrame") + metadata, stream=1, chunk_bytes=128)
         + write_message(15, b"\0" + metadata, stream=1, chunk_bytes=128)
         + write_message(22, tag + later, timestamp=5000, stream=1, chunk_bytes=128)
     )
-    await wait_until(lambda: b"\xaf\x01c" in bytes(egress.media.received))
-    received = bytes(egress.media.received)
-    assert received.startswith(b"FLV\x01\x05")
-    assert received.count(metadata) == 2
-    assert b"@setDataFrame" not in received
-    assert struct.pack(">II", 9 << 24 | 4, 5000 << 8) in received
-    assert struct.pack(">II", 8 << 24 | 3, 5040 << 8) in received
+    await wait_until(lambda: len(egress.media.frames) > 1)
+    assert egress.media.frames == [
+        PublishedFrame(0, 5000, 5040, True, b"ab"),
+        PublishedFrame(1, 5040, 5040, True, b"c"),
+    ]
+    assert [(t.codec, t.fps, t.bit_rate) for t in egress.media.tracks] == [
+        ("h264", 50.0, 0),
+        ("aac", 0.0, 96_000),
+    ]
     client.writer.close()
 
 

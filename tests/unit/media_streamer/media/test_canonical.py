@@ -14,10 +14,10 @@ X264 = {"preset": "ultrafast", "x264-params": "bframes=0"}
 def convert(data: bytes, index: int = 0) -> tuple[list[bytes], list[bool]]:
     with av.open(io.BytesIO(data)) as container:
         stream = container.streams[index]
-        canonicalizer = Canonicalizer(stream)
+        canonicalizer = Canonicalizer.of(stream)
         payloads, changes = [], []
         for packet in container.demux(stream):
-            payload = canonicalizer.convert(packet)
+            payload = canonicalizer.packet(packet)
             if packet.size:
                 assert payload is not None
                 payloads.append(payload)
@@ -102,5 +102,5 @@ def test_garbage_gives_nothing_or_bytes_but_no_error(codec: str, data: bytes) ->
     class Stream:
         codec_context = context
 
-    result = Canonicalizer(Stream()).convert(av.Packet(data))  # type: ignore[arg-type]
+    result = Canonicalizer.of(Stream()).packet(av.Packet(data))  # type: ignore[arg-type]
     assert result is None or isinstance(result, bytes)

@@ -17,7 +17,7 @@ def key_frame(data: bytes) -> tuple[Track, Frame]:
         stream = container.streams.video[0]
         packet = next(container.demux(stream))
         (track,) = describe_tracks(container, {stream.index: packet})
-        payload = Canonicalizer(stream).convert(packet)
+        payload = Canonicalizer.of(stream).packet(packet)
     assert payload is not None
     return track, Frame(0, 0, 0, 3600, True, payload)
 

@@ -2,13 +2,16 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from media_streamer.media.mux.flv import tag as flv_tag
 from media_streamer.protocols.rtmp.chunks import (
     OUT_CHUNK_BYTES,
     SET_CHUNK_SIZE,
     ChunkReader,
     write_control,
 )
-from media_streamer.protocols.rtmp.framing import FLV_START, RtmpFraming, flv_tag, tags_to_chunks
+from media_streamer.protocols.rtmp.framing import RtmpFraming, tags_to_chunks
+
+FLV_START = b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00"
 
 TAGS = st.lists(
     st.tuples(
