@@ -75,19 +75,21 @@ class EgressWorker:
         peer.take(SettingsChanged, lambda told: self._use(told.settings))
         self._hub.connect(peer)
         owner = asyncio.create_task(peer.run(), name="control")
-        helpers = [
-            asyncio.create_task(self._heartbeat(peer), name="heartbeat"),
-            asyncio.create_task(self._hub.sessions.run(), name="sessions"),
-            *(asyncio.create_task(_run(job), name=name) for name, job in self._egress.jobs.items()),
-        ]
+        tasks = [owner]
         try:
+            # First of all: nobody takes anything of a worker that has not said who it is.
             self._use(await peer.call(Hello("egress", self._id, os.getpid())))
+            tasks += [
+                asyncio.create_task(self._heartbeat(peer), name="heartbeat"),
+                asyncio.create_task(self._hub.sessions.run(), name="sessions"),
+                *(asyncio.create_task(_run(job), name=n) for n, job in self._egress.jobs.items()),
+            ]
             await owner
             log.info("egress worker %s: the supervisor is gone", self._id)
         finally:
-            for task in (owner, *helpers):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(owner, *helpers, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._stop()
 
     async def _stop(self) -> None:
