@@ -4,7 +4,7 @@ A part is a call of pytest with its own number of processes; what each took is t
 programs and images of the cluster are built meanwhile from idle CPU time only, so that no test is
 slower for it: waiting for real time is most of what the integration tests do.
 
-Nothing is run twice: a test that fails now and then is a defect, of the test or of the product.
+Nothing is run twice here: a test that fails now and then is a defect, of the test or of the product.
 """
 
 import argparse
@@ -34,6 +34,8 @@ class Part:
     processes: int
     shared_by: str = "loadfile"
     """How the tests are shared among the processes: pytest-xdist's --dist."""
+    long: tuple[str, ...] = ()
+    """More arguments for the long run."""
 
 
 PARTS = {
@@ -41,8 +43,10 @@ PARTS = {
     # Most of it waits for a stream to go on in real time.
     "integration": Part(("tests/integration", "tests/cluster", "-m", "not kubernetes"), 4),
     "browser": Part(("tests/browser",), 2),
-    # One process has the cluster, another the API server without nodes.
-    "kubernetes": Part(("tests/integration", "tests/cluster", "-m", "kubernetes"), 2, "loadgroup"),
+    # A real API server; in the long run also a cluster of two nodes, which one process has.
+    "kubernetes": Part(
+        ("tests/integration", "-m", "kubernetes"), 2, "loadgroup", long=("tests/cluster",)
+    ),
 }
 
 
@@ -94,7 +98,8 @@ def _run(name: str, long: bool, more: list[str]) -> Result:
     part, report = PARTS[name], REPORTS / f"{name}.xml"
     report.unlink(missing_ok=True)
     print(f"\n== {name}", flush=True)
-    command = [sys.executable, "-m", "pytest", *part.arguments, f"--junitxml={report}"]
+    arguments = (*part.arguments, *(part.long if long else ()))
+    command = [sys.executable, "-m", "pytest", *arguments, f"--junitxml={report}"]
     command += ["-n", str(part.processes), "--dist", part.shared_by, "-q", "--durations=10"]
     environment = dict(os.environ)
     if long:
