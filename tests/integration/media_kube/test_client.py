@@ -262,7 +262,7 @@ async def test_a_killed_server_is_lost_and_found(own_server: ApiServer) -> None:
             assert "after" in names(await until(following, "ADDED"))
         # The new process has no events of that time: 410 Gone, and it must end for a fresh list.
         async with asyncio.timeout(LIMIT_SECONDS):
-            old = client._watch_from(kube.CONFIG_MAP, "default", "", "1")
+            old = client._watch_from(kube.CONFIG_MAP, "default", "", "1", "")
             assert [event async for event in old] == []
     finally:
         await client.close()
