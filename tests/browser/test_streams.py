@@ -178,9 +178,11 @@ async def test_log_tells_where_a_stream_ran_and_why_it_failed(
     await appliance.api("PUT", "/streams/told", dead)
     await inside.go("streams/told?tab=log")
     rows = inside.page.get_by_role("row")
-    await expect(rows.filter(has_text="Placed").filter(has_text="stream created")).to_be_visible()
-    await expect(rows.filter(has_text="Source lost").filter(has_text="refused")).to_be_visible()
-    await expect(rows.nth(1)).to_contain_text("Source lost")  # the newest first
+    await expect(rows.filter(has_text="Placed").filter(has_text="it ran nowhere")).to_be_visible()
+    refused = rows.filter(has_text="Source closed").filter(has_text="refused")
+    await expect(refused.first).to_be_visible()
+    await expect(rows.nth(1)).to_contain_text("Source ")  # the newest first
+    await expect(rows.last).to_contain_text("Placed")
 
 
 async def test_stream_is_disabled_enabled_and_deleted(inside: Ui, appliance: Appliance) -> None:

@@ -11,12 +11,15 @@ const LIMIT = 200; // rows that a page still shows well
 const WORDS = {
   stream_opened: "Stream opened",
   stream_closed: "Stream closed",
+  source_opened: "Source opened",
   source_started: "Source started",
   source_lost: "Source lost",
   source_closed: "Source closed",
 };
 
-/** stream_created -> stream created */
+const REASONS = { not_distributed: "it ran nowhere" }; // the API's word tells people nothing
+
+/** source_lost -> source lost */
 const spoken = (word) => (word || "").replaceAll("_", " ");
 
 const ofEvent = ({ utc_ms: at, event, server, reason }) => ({
@@ -30,7 +33,7 @@ const ofLayout = ({ created_at: at, ingest, change_reason: reason, message }) =>
   at,
   what: ingest ? "Placed" : "Placed nowhere",
   server: ingest,
-  why: message || spoken(reason),
+  why: message || REASONS[reason] || spoken(reason),
 });
 
 export function Log({ stream }) {
