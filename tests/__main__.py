@@ -4,7 +4,7 @@ A part is a call of pytest with its own number of processes; what each took is t
 programs and images of the cluster are built meanwhile from idle CPU time only, so that no test is
 slower for it: waiting for real time is most of what the integration tests do.
 
-Nothing is run twice here: a test that fails now and then is a defect, of the test or of the product.
+Nothing is run twice here: a test that fails now and then is a defect of the test or the product.
 """
 
 import argparse
