@@ -1,20 +1,12 @@
 """Listening for RTMP on a bound socket."""
 
 import asyncio
-import logging
 import socket
 import ssl
 
 from media_streamer.egress.context import Egress
+from media_streamer.egress.tcp import serve_connections
 from media_streamer.protocols.rtmp.connection import TIMES, RtmpConnection, RtmpTimes
-
-log = logging.getLogger(__name__)
-
-BACKLOG = 1024
-TLS_HANDSHAKE_SECONDS = 10.0
-TLS_SHUTDOWN_SECONDS = 3.0
-MAX_CONNECTIONS = 20_000
-"""Of one listener in one worker: memory is bounded even if nobody ever finishes a handshake."""
 
 
 async def serve(
@@ -23,34 +15,7 @@ async def serve(
     tls: ssl.SSLContext | None = None,
     times: RtmpTimes = TIMES,
 ) -> asyncio.Server:
-    """Serve RTMP, with `tls` RTMPS, on a bound socket.
-
-    Closing the server takes no new connections and lets those that are open go on.
-    """
-    connections: set[RtmpConnection] = set()
-
-    def accept() -> asyncio.Protocol:
-        if len(connections) >= MAX_CONNECTIONS:
-            log.warning("rtmp: more than %d connections, one is refused", MAX_CONNECTIONS)
-            return _Refusal()
-        connection = RtmpConnection(egress, times, connections.discard)
-        connections.add(connection)
-        return connection
-
-    loop = asyncio.get_running_loop()
-    return await loop.create_server(
-        accept,
-        sock=sock,
-        ssl=tls,
-        backlog=BACKLOG,
-        ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS if tls else None,
-        ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS if tls else None,
+    """Serve RTMP, with `tls` RTMPS, on a bound socket."""
+    return await serve_connections(
+        "rtmp", lambda on_close: RtmpConnection(egress, times, on_close), sock, tls
     )
-
-
-class _Refusal(asyncio.Protocol):
-    """Closes at once."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()

@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from media_streamer.egress import tcp
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.hub import Hub
@@ -116,7 +117,7 @@ async def test_a_client_that_goes_while_access_is_decided(port: int, hub: NoStre
 async def test_the_number_of_connections_is_bounded(
     hub: NoStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(tcp, "MAX_CONNECTIONS", 1)
     running, port = await listen(hub, RtmpTimes(handshake_seconds=5))
     async with running:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
