@@ -48,7 +48,8 @@ class ChaosProxy:
     def __init__(self, upstream: str, seed: int = 1) -> None:
         self._upstream = upstream
         self._random = random.Random(seed)
-        self._watches: dict[asyncio.Future[WatchEnd], None] = {}
+        self._watches: dict[asyncio.Future[WatchEnd], str] = {}
+        """The open watches: what ends each, and its path."""
         self._stack = contextlib.AsyncExitStack()
         self.faults: list[Fault] = []
         self.requests: list[tuple[float, str, str]] = []
@@ -91,6 +92,10 @@ class ChaosProxy:
             if not watch.done():
                 watch.set_result(end)
         return len(ended)
+
+    def watches(self, part: str) -> bool:
+        """Whether a watch with `part` in its path is open, so that it can be broken."""
+        return any(part in path for path in self._watches.values())
 
     def count(self, methods: frozenset[str], since: float, until: float = float("inf")) -> int:
         """Requests that came in a span of monotonic seconds, watches and Leases left out."""
@@ -146,7 +151,7 @@ class ChaosProxy:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         ending: asyncio.Future[WatchEnd] = asyncio.get_running_loop().create_future()
-        self._watches[ending] = None
+        self._watches[ending] = request.path
         passing = asyncio.ensure_future(self._pass_events(answer, response))
         try:
             await asyncio.wait([passing, ending], return_when=asyncio.FIRST_COMPLETED)

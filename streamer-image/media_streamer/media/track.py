@@ -218,8 +218,11 @@ def template(init: bytes) -> av.container.InputContainer:
 
 
 def _frame_rate(stream: Any) -> float:
-    """Frames a second as the container signals it, 0.0 if unknown."""
-    for rate in (stream.average_rate, stream.guessed_rate, stream.codec_context.framerate):
+    """Frames a second as the container or the codec signals it, 0.0 if unknown.
+
+    FFmpeg's guess comes last: from one frame of H.264 it counts fields.
+    """
+    for rate in (stream.average_rate, stream.codec_context.framerate, stream.guessed_rate):
         if rate and 0 < rate <= MAX_FRAME_RATE:
             return round(float(rate), 3)
     return 0.0

@@ -321,7 +321,11 @@ async def test_what_was_missed_is_known_whatever_ends_a_watch(
     async def is_known(*names: str) -> bool:
         return {name for _, name in cache.snapshot.streams} == set(names)
 
+    async def is_watched() -> bool:
+        return proxy.watches("/streams")
+
     await until(lambda: is_known("gone", "changed", "same"))
+    await until(is_watched)
     gap = Fault(404 if end.startswith("404") else 503, methods=READS, only="/streams")
     proxy.faults = [gap]
     proxy.break_watches("410" if end.startswith("404") else end)  # type: ignore[arg-type]
