@@ -55,7 +55,7 @@ def _listener(value: Any) -> Any:
     return value
 
 
-class Listener(ApiModel):
+class ListenerConfig(ApiModel):
     """A TCP or UDP listener."""
 
     port: Port = Field(description="Port, 1 to 65535.")
@@ -69,7 +69,7 @@ class Listener(ApiModel):
         return _listener(data)
 
 
-class TlsListener(Listener):
+class TlsListenerConfig(ListenerConfig):
     """A listener with TLS. Default files: /etc/flussonic/streamer.key and streamer.crt."""
 
     ssl_protocols: TlsVersions | None = Field(
@@ -79,13 +79,13 @@ class TlsListener(Listener):
     certificate_key: DiskPath | None = Field(default=None, description="Private key file, PEM.")
 
 
-class HttpListener(Listener):
+class HttpListenerConfig(ListenerConfig):
     """An HTTP listener."""
 
     api: bool = Field(default=True, description="false: serves media only, not the API.")
 
 
-class HttpsListener(TlsListener):
+class HttpsListenerConfig(TlsListenerConfig):
     """An HTTPS listener."""
 
     api: bool = Field(default=True, description="false: serves media only, not the API.")
@@ -99,14 +99,17 @@ OneOrMore = BeforeValidator(_list_of_one)
 ListenerCount = Field(max_length=MAX_LISTENERS)
 
 
-def listener_model(name: str) -> type[Listener]:
+def listener_model(name: str) -> type[ListenerConfig]:
     """The model of the listeners `name`, a key of `listeners`."""
     if name in _HTTP_MODELS:
         return _HTTP_MODELS[name]
-    return TlsListener if protocols.listeners()[name][1].tls else Listener
+    return TlsListenerConfig if protocols.listeners()[name][1].tls else ListenerConfig
 
 
-_HTTP_MODELS: dict[str, type[Listener]] = {"http": HttpListener, "https": HttpsListener}
+_HTTP_MODELS: dict[str, type[ListenerConfig]] = {
+    "http": HttpListenerConfig,
+    "https": HttpsListenerConfig,
+}
 
 
 def _listeners_field(name: str, title: str) -> Any:
@@ -119,7 +122,7 @@ def _listeners_field(name: str, title: str) -> Any:
 class _Listeners(ApiModel):
     """Ports of the server by protocol."""
 
-    def of(self, name: str) -> list[Listener]:
+    def of(self, name: str) -> list[ListenerConfig]:
         """The listeners of one key; empty where it has none."""
         return getattr(self, name, None) or []
 
@@ -133,8 +136,8 @@ if TYPE_CHECKING:
     class Listeners(_Listeners):
         """See below."""
 
-        http: list[HttpListener] | None = None
-        https: list[HttpsListener] | None = None
+        http: list[HttpListenerConfig] | None = None
+        https: list[HttpsListenerConfig] | None = None
 
 else:
     # One field for each listener of the table of protocols.

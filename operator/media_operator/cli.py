@@ -15,9 +15,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from media_operator.apply import Writer
 from media_operator.bootstrap import ensure_secret_in_time
-from media_operator.cache import Cache
 from media_operator.controller import Controller
 from media_operator.leader import Election
+from media_operator.picture import ClusterPicture
 from media_operator.settings import Settings
 from media_operator.watch.follow import Follower
 
@@ -49,7 +49,7 @@ async def run(settings: Settings, health_port: int) -> None:
     client = await KubeClient.connect()
     controller = Controller(settings, Writer(client))
     election = Election(client, settings.own_namespace, settings.identity)
-    health = await _serve_health(controller.cache, health_port)
+    health = await _serve_health(controller.picture, health_port)
     try:
         await _until(stop, _work(client, settings, controller, election))
     finally:
@@ -66,11 +66,11 @@ async def _work(
 ) -> None:
     await ensure_secret_in_time(client, settings)
     async with asyncio.TaskGroup() as tasks:
-        follower = Follower(client, settings.namespace, controller.cache)
+        follower = Follower(client, settings.namespace, controller.picture)
         tasks.create_task(follower.run())
         # A plan must never see half a cluster.
         await follower.synced.wait()
-        log.info("listed: %s", controller.cache.snapshot.summary())
+        log.info("listed: %s", controller.picture.snapshot.summary())
         await election.run(controller.run)
 
 
@@ -86,9 +86,9 @@ async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
         task.result()
 
 
-async def _serve_health(cache: Cache, port: int) -> web.AppRunner:
+async def _serve_health(picture: ClusterPicture, port: int) -> web.AppRunner:
     async def alive(_: web.Request) -> web.Response:
-        silence = time.monotonic() - cache.last_event
+        silence = time.monotonic() - picture.last_event
         return web.Response(
             status=200 if silence < SILENCE_SECONDS else 503,
             text=f"last watch event {silence:.0f} s ago\n",

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from media_operator import metrics
 from media_operator.apply import Outcome, Writer
-from media_operator.cache import Cache
+from media_operator.picture import ClusterPicture
 from media_operator.planner.plan import make_plan
 from media_operator.settings import Settings
 
@@ -25,17 +25,17 @@ RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 class Controller:
-    """Owns the cache and the one task that plans and writes."""
+    """Owns the picture and the one task that plans and writes."""
 
     def __init__(self, settings: Settings, writer: Writer) -> None:
         self._settings = settings
         self._writer = writer
         self._changed = asyncio.Event()
-        self.cache = Cache(self._changed.set)
+        self.picture = ClusterPicture(self._changed.set)
         self._failures = 0
 
     async def run(self) -> None:
-        """Plan and write until cancelled. The cache must be complete when this begins."""
+        """Plan and write until cancelled. The picture must be complete when this begins."""
         wait = 0.0
         while True:
             try:
@@ -57,7 +57,7 @@ class Controller:
     async def _round(self) -> tuple[Outcome, float]:
         """One plan carried out; seconds until the next one without a cause."""
         with metrics.PLAN_SECONDS.time():
-            plan = make_plan(self.cache.snapshot, self._settings, datetime.now(UTC))
+            plan = make_plan(self.picture.snapshot, self._settings, datetime.now(UTC))
         if plan.writes:
             log.log(
                 logging.DEBUG if self._failures else logging.INFO,

@@ -1,6 +1,6 @@
-"""Keeps the cache like the API server: kopf's lives, one after the other, and what they tell.
+"""Keeps the picture like the API server: kopf's lives, one after the other, and what they tell.
 
-The plan goes on from the cache while kopf is started again; nobody else notices. A life that says
+The plan goes on from the picture while kopf is started again; nobody else notices. A life that says
 nothing although nothing is known to be wrong, or does not even list a kind, is ended too.
 """
 
@@ -10,7 +10,7 @@ import time
 
 from media_kube.client import KubeClient, log_level
 
-from media_operator.cache import Cache, Listing
+from media_operator.picture import ClusterPicture, Listing
 from media_operator.watch.flow import Change
 from media_operator.watch.kinds import SELECTORS
 from media_operator.watch.session import RETRY_SECONDS
@@ -33,10 +33,10 @@ MAX_LOST = 3
 class Follower:
     """Owns kopf; `run` until cancelled. `synced` is set once every kind was listed whole."""
 
-    def __init__(self, client: KubeClient, namespace: str | None, cache: Cache) -> None:
+    def __init__(self, client: KubeClient, namespace: str | None, picture: ClusterPicture) -> None:
         self._client = client
         self._namespace = namespace
-        self._cache = cache
+        self._picture = picture
         self._listings: dict[str, Listing] = {}
         self._unlisted = {kind.kind for kind in SELECTORS}
         self._listed_in_life: set[str] = set()
@@ -61,12 +61,12 @@ class Follower:
 
     def alive(self) -> None:
         """Called from kopf's thread."""
-        self._cache.touch()
+        self._picture.touch()
 
     def away(self) -> None:
         """Called from kopf's thread: a restart of the program would not help."""
         self._troubled = time.monotonic()
-        self._cache.excuse_silence()
+        self._picture.excuse_silence()
 
     async def _live(self) -> str:
         """One life; what ended it."""
@@ -88,7 +88,7 @@ class Follower:
     def _stuck(self, began: float) -> str:
         """Why this life must end; empty if it need not."""
         now = time.monotonic()
-        if now - max(began, self._cache.last_event) > SILENT_SECONDS:
+        if now - max(began, self._picture.last_event) > SILENT_SECONDS:
             return f"silent for {SILENT_SECONDS:.0f} s"
         missing = {kind.kind for kind in SELECTORS} - self._listed_in_life - set(self._listings)
         if missing and now - max(began, self._troubled) > LISTED_SECONDS:
@@ -101,13 +101,13 @@ class Follower:
         listing = self._listings.get(kind)
         match change.type:
             case "begin":
-                self._listings[kind] = self._cache.begin_list(kind)
+                self._listings[kind] = self._picture.begin_list(kind)
             case "put" if body is not None:
-                self._cache.put(body)
+                self._picture.put(body)
                 if listing is not None:
                     listing.saw(body)
             case "remove" if body is not None:
-                self._cache.remove(body)
+                self._picture.remove(body)
             case "end" if listing is not None:
                 listing.end()
                 del self._listings[kind]

@@ -22,13 +22,13 @@ from media_api.input import InputConfig
 from media_api.playback import DrmSpec, PlaybackHeaders, ThumbnailsSpec
 from media_api.push import PushConfig
 from media_api.server import (
-    HttpListener,
+    HttpListenerConfig,
     HttpProxyConfig,
-    HttpsListener,
-    Listener,
+    HttpsListenerConfig,
+    ListenerConfig,
     ServerConfig,
     ServerName,
-    TlsListener,
+    TlsListenerConfig,
     listener_model,
 )
 from media_api.srt import SrtConfig
@@ -167,7 +167,12 @@ SOURCE_ENTRIES = {
     if shape.key not in ("inputs", "title") and not name.startswith("srt")
 }
 LISTENER_MODELS = {name: listener_model(name) for name in protocols.listeners()}
-LISTENER_TYPES: tuple[type[ApiModel], ...] = (Listener, TlsListener, HttpListener, HttpsListener)
+LISTENER_TYPES: tuple[type[ApiModel], ...] = (
+    ListenerConfig,
+    TlsListenerConfig,
+    HttpListenerConfig,
+    HttpsListenerConfig,
+)
 GLOBAL_ENTRIES: dict[str, Shape] = {
     **{name: ListenerShape(name, LISTENER_MODELS[name]) for name in LISTENER_LINES},
     "listeners": ListenersShape(LISTENER_MODELS),

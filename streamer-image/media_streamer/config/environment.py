@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from media_api import protocols
-from media_api.server import Listener, ServerConfig
+from media_api.server import ListenerConfig, ServerConfig
 from pydantic import ValidationError
 
 from media_streamer.config.problems import ConfigProblem
@@ -25,7 +25,7 @@ def _listen(protocol: str) -> Callable[[ServerConfig, Any], None]:
         if config.listeners is None:
             config.listeners = checked.listeners
             return
-        listeners: list[Listener] = config.listeners.of(protocol).copy()
+        listeners: list[ListenerConfig] = config.listeners.of(protocol).copy()
         known = {listener.port for listener in listeners}
         listeners += [listener for listener in wanted if listener.port not in known]
         setattr(config.listeners, protocol, listeners)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from media_api import protocols
-from media_api.server import Listener
+from media_api.server import ListenerConfig
 from media_api.stream import StreamConfig, TemplateConfig
 
 from media_streamer.config.grammar import Directive, Word, quote
@@ -339,7 +339,7 @@ class ListenerShape(Shape):
     """`http 80;`, `http 127.0.0.1:80;`, `http 80 { api false; }`: repeatable."""
 
     protocol: str
-    model: type[Listener]
+    model: type[ListenerConfig]
     key: str = ""
 
     def read(self, node: Directive, scope: Scope) -> None:
@@ -367,7 +367,7 @@ LISTENER_LINES = tuple(name for name, (_, item) in protocols.listeners().items()
 class ListenersShape(Shape):
     """Writes every listener as its own line; `listeners { srt 9998; }` holds what has no line."""
 
-    models: Mapping[str, type[Listener]]
+    models: Mapping[str, type[ListenerConfig]]
     key: str = "listeners"
 
     def read(self, node: Directive, scope: Scope) -> None:

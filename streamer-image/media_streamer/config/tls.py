@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from media_api import protocols
-from media_api.server import ServerConfig, TlsListener, TlsVersion
+from media_api.server import ServerConfig, TlsListenerConfig, TlsVersion
 
 from media_streamer import tls
 from media_streamer.config.binder import ParsedConfig
@@ -33,7 +33,7 @@ class TlsFiles:
     key: Path
 
     @classmethod
-    def of(cls, listener: TlsListener, directory: Path) -> "TlsFiles":
+    def of(cls, listener: TlsListenerConfig, directory: Path) -> "TlsFiles":
         """Files of `listener`; its relative paths start at `directory`."""
         default = tls.DEFAULT_DIRECTORY
         return cls(
@@ -88,7 +88,7 @@ def check_tls(parsed: ParsedConfig, config: ServerConfig, directory: Path) -> li
     for protocol in tls_listeners:
         listeners = config.listeners.of(protocol) if config.listeners else []
         for index, listener in enumerate(listeners):
-            assert isinstance(listener, TlsListener)
+            assert isinstance(listener, TlsListenerConfig)
             try:
                 server_context(TlsFiles.of(listener, directory), listener.ssl_protocols or ())
             except TlsError as error:

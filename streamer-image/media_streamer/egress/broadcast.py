@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import Pace
-from media_streamer.egress.sessions import Session, Sessions
+from media_streamer.egress.served_sessions import ServedSession, ServedSessions
 from media_streamer.wire.media import Chunk, End, Events, FromMedia, Gap, Header
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class Viewer:
     )
 
     def __init__(
-        self, broadcast: "Broadcast", transport: Delivery, session: Session, limit: int
+        self, broadcast: "Broadcast", transport: Delivery, session: ServedSession, limit: int
     ) -> None:
         self._broadcast = broadcast
         self.transport = transport
@@ -135,7 +135,7 @@ class Broadcast:
         stream: str,
         format_name: Format,
         link: MediaLink,
-        sessions: Sessions,
+        sessions: ServedSessions,
         pace: Pace,
         framing: type[Framing] | None,
         on_idle: Callable[["Broadcast"], None],

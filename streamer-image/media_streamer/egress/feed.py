@@ -4,7 +4,7 @@ import asyncio
 
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.media_link import MediaLink
-from media_streamer.egress.sessions import Session, Sessions
+from media_streamer.egress.served_sessions import ServedSession, ServedSessions
 from media_streamer.wire.channel import ChannelClosed
 from media_streamer.wire.media import (
     Accepted,
@@ -39,7 +39,7 @@ class Feed:
     """A running publication. Nothing here waits but `drain`, called between reads of the source."""
 
     def __init__(
-        self, access: Access, link: MediaLink, sessions: Sessions, form: PublishForm
+        self, access: Access, link: MediaLink, sessions: ServedSessions, form: PublishForm
     ) -> None:
         loop = asyncio.get_running_loop()
         self._access = access
@@ -47,7 +47,7 @@ class Feed:
         self._sessions = sessions
         self._form = form
         self._number = 0
-        self._session: Session | None = None
+        self._session: ServedSession | None = None
         self._accepted: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[str] = loop.create_future()
         """Done with the reason once the media worker takes no more."""

@@ -17,7 +17,7 @@ from media_streamer.egress.feed import Feed
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import Pace
 from media_streamer.egress.reading import Turns
-from media_streamer.egress.sessions import Sessions
+from media_streamer.egress.served_sessions import ServedSessions
 from media_streamer.presentation.index import Container
 from media_streamer.presentation.live import LiveIndex
 from media_streamer.protocols.jpeg.picture import fetch_preview
@@ -49,7 +49,7 @@ class Hub:
         self._indexes: dict[IndexKey, LiveIndex] = {}
         self._previews: dict[str, tuple[float, asyncio.Task[bytes]]] = {}
         self._questions: set[asyncio.Task[Access]] = set()
-        self.sessions = Sessions(self._notify)
+        self.sessions = ServedSessions(self._notify)
         self._pace = Pace()
         self.turns = Turns()
         """When publishers are read."""

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from media_streamer.egress.access import Access
 from media_streamer.egress.hub import Hub
-from media_streamer.egress.sessions import Session
+from media_streamer.egress.served_sessions import ServedSession
 from media_streamer.wire.control import AccessRequest
 
 IDLE_SECONDS = 60.0
@@ -45,7 +45,7 @@ class SegmentedSession:
     """A viewer; `session.bytes` is counted up by the handlers."""
 
     access: Access
-    session: Session
+    session: ServedSession
     key: Key
     used_at: float
 

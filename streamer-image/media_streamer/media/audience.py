@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from media_streamer.media.formats import find_format
-from media_streamer.media.hub import Sink
 from media_streamer.media.output import Selection, StreamOutput, Subscription
+from media_streamer.media.subscribers import Sink
 
 log = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ from typing import Any, Protocol
 from media_streamer.media.frame import Frame, Track
 from media_streamer.media.frames_format import FramesFormat
 from media_streamer.media.gop import Entry
-from media_streamer.media.hub import ChunkHub
 from media_streamer.media.mux.flv import FlvMuxer
 from media_streamer.media.mux.rtp import RtpMuxer
 from media_streamer.media.mux.ts import TsMuxer
 from media_streamer.media.segments import Fmp4Segments, TsSegments
 from media_streamer.media.settings import OutputSettings
+from media_streamer.media.subscribers import ChunkHub
 from media_streamer.wire.media import Event
 
 

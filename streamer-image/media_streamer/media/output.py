@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from media_streamer.media.formats import CONTAINERS, FORMATS, Format, FormatSpec, Muxer, find_format
 from media_streamer.media.frame import Frame, Track
 from media_streamer.media.gop import Boundary, BoundaryFinder, Entry, GopCache
-from media_streamer.media.hub import IDLE_SECONDS, Sink, Subscribers
 from media_streamer.media.meter import OutputStats, TrackMeter, track_info
 from media_streamer.media.segmenter import forced_gap_ticks
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.stages import Upstream
+from media_streamer.media.subscribers import IDLE_SECONDS, Sink, Subscribers
 from media_streamer.media.thumbnail import Thumbnail
 
 log = logging.getLogger(__name__)

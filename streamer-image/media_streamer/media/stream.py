@@ -17,7 +17,6 @@ from media_api.stream import StreamConfig
 from media_streamer.media import ingest
 from media_streamer.media.audience import Attachment, Audience
 from media_streamer.media.graph import Graph
-from media_streamer.media.hub import Sink
 from media_streamer.media.ingest import Ingest
 from media_streamer.media.inputs.base import Vods
 from media_streamer.media.inputs.frames import FrameInput
@@ -33,6 +32,7 @@ from media_streamer.media.slots import (
     InputSlot,
 )
 from media_streamer.media.stages import StageFailed
+from media_streamer.media.subscribers import Sink
 from media_streamer.media.switch import Source
 from media_streamer.wire.media import PublishForm
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 from media_streamer.egress.access import AccessDenied
 from media_streamer.presentation.reader import PartReader
-from media_streamer.presentation.track import Init, Segment, Timing, TrackIndex
+from media_streamer.presentation.track_index import Init, Segment, Timing, TrackIndex
 from media_streamer.presentation.waiting import Waiters
 
 START_TIMEOUT_SECONDS = 15.0

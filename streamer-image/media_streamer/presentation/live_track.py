@@ -8,7 +8,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field, replace
 
-from media_streamer.presentation.track import Init, Part, Segment, TrackIndex, find_part_in
+from media_streamer.presentation.track_index import Init, Part, Segment, TrackIndex, find_part_in
 
 GRACE_SECONDS = 30.0
 """A dropped segment stays readable this long (the media worker removes the file then)."""

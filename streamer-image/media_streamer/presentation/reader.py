@@ -9,7 +9,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from media_streamer.egress.access import AccessDenied
-from media_streamer.presentation.track import Init, Part
+from media_streamer.presentation.track_index import Init, Part
 
 log = logging.getLogger(__name__)
 

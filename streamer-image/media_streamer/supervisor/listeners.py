@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from media_api import protocols
-from media_api.server import Listener, Listeners, TlsListener
+from media_api.server import ListenerConfig, Listeners, TlsListenerConfig
 
 from media_streamer.config.tls import TlsFiles
 from media_streamer.wire.control import ListenerSpec
@@ -43,10 +43,10 @@ def listener_specs(listeners: Listeners | None, directory: Path) -> list[Listene
     ]
 
 
-def _spec(protocol: str, item: Listener, directory: Path) -> ListenerSpec:
+def _spec(protocol: str, item: ListenerConfig, directory: Path) -> ListenerSpec:
     certificate = key = ""
     versions: list[str] = []
-    if isinstance(item, TlsListener):
+    if isinstance(item, TlsListenerConfig):
         files = TlsFiles.of(item, directory)
         certificate, key = str(files.certificate), str(files.key)
         versions = list(item.ssl_protocols or ())

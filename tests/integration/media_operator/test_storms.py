@@ -14,7 +14,7 @@ import pytest
 from media_kube import client as kube
 from media_kube.client import KubeClient
 from media_operator.apply import PARALLEL_WRITES, TROUBLE_IN_A_ROW, Writer
-from media_operator.cache import Cache
+from media_operator.picture import ClusterPicture
 from media_operator.planner.actions import Note, Plan, WriteStatus
 from media_operator.watch.follow import Follower
 
@@ -278,13 +278,13 @@ async def test_a_write_refused_for_what_it_says_waits_until_it_says_something_el
 @pytest.fixture
 async def follower(
     api_server: ApiServer, proxy: ChaosProxy, namespace: str
-) -> AsyncIterator[tuple[Follower, Cache]]:
+) -> AsyncIterator[tuple[Follower, ClusterPicture]]:
     """What the operator sees, through the proxy."""
     client = api_server.client(proxy.url)
-    cache = Cache(lambda: None)
-    one = Follower(client, namespace, cache)
+    picture = ClusterPicture(lambda: None)
+    one = Follower(client, namespace, picture)
     running = asyncio.create_task(one.run())
-    yield one, cache
+    yield one, picture
     proxy.faults = []
     running.cancel()
     await asyncio.wait([running], timeout=LIMIT_SECONDS)
@@ -293,14 +293,14 @@ async def follower(
 
 
 async def test_an_api_server_that_is_away_is_no_reason_for_a_restart(
-    proxy: ChaosProxy, follower: tuple[Follower, Cache]
+    proxy: ChaosProxy, follower: tuple[Follower, ClusterPicture]
 ) -> None:
-    one, cache = follower
+    one, picture = follower
     proxy.faults = [Fault(503)]
-    cache.last_event = 0.0
+    picture.last_event = 0.0
 
     async def is_excused() -> bool:
-        return cache.last_event > 0.0
+        return picture.last_event > 0.0
 
     await until(is_excused)
     assert not one.synced.is_set(), "nothing is planned from half a cluster"
@@ -310,16 +310,16 @@ async def test_an_api_server_that_is_away_is_no_reason_for_a_restart(
 
 @pytest.mark.parametrize("end", ["half an event", "cut", "410", "500", "404 at the next list"])
 async def test_what_was_missed_is_known_whatever_ends_a_watch(
-    proxy: ChaosProxy, follower: tuple[Follower, Cache], cluster: Cluster, end: str
+    proxy: ChaosProxy, follower: tuple[Follower, ClusterPicture], cluster: Cluster, end: str
 ) -> None:
     """Deleted, changed and made while nobody watched: no ghost stays, and nothing is missed."""
-    one, cache = follower
+    one, picture = follower
     for name in ("gone", "changed", "same"):
         await cluster.stream(name)
     await asyncio.wait_for(one.synced.wait(), LIMIT_SECONDS)
 
     async def is_known(*names: str) -> bool:
-        return {name for _, name in cache.snapshot.streams} == set(names)
+        return {name for _, name in picture.snapshot.streams} == set(names)
 
     async def is_watched() -> bool:
         return proxy.watches("/streams")
@@ -341,7 +341,7 @@ async def test_what_was_missed_is_known_whatever_ends_a_watch(
     assert await is_known("gone", "changed", "same"), "nothing is forgotten meanwhile"
     proxy.faults = []
     await until(lambda: is_known("changed", "new", "same"))
-    assert cache.snapshot.streams[cluster.namespace, "changed"].disabled
+    assert picture.snapshot.streams[cluster.namespace, "changed"].disabled
 
 
 async def is_ready(cluster: Cluster) -> bool:

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from media_operator.cache import Cache
 from media_operator.objects import OUR_CONDITIONS, Snapshot
+from media_operator.picture import ClusterPicture
 from media_operator.planner.actions import Apply, Delete, Plan, WriteStatus
 from media_operator.planner.plan import make_plan
 from media_operator.settings import Settings
@@ -31,7 +31,7 @@ class Simulation:
         self.now = START
         self.writes = 0
         self._uids = itertools.count(1)
-        self.cache = Cache(lambda: None)
+        self.picture = ClusterPicture(lambda: None)
 
     # What users do.
 
@@ -133,7 +133,7 @@ class Simulation:
     # What the operator sees and does.
 
     def see(self, kinds: Iterable[str] = ()) -> Snapshot:
-        """Deliver the present state of `kinds` (all if empty) to the operator's cache."""
+        """Deliver the present state of `kinds` (all if empty) to the operator's picture."""
         for kind in kinds or {
             "Stream",
             "Streamer",
@@ -145,11 +145,11 @@ class Simulation:
             "PodDisruptionBudget",
         }:
             bodies = [copy.deepcopy(o) for (k, _, _), o in self.objects.items() if k == kind]
-            self.cache.replace(kind, bodies)
-        return self.cache.snapshot
+            self.picture.replace(kind, bodies)
+        return self.picture.snapshot
 
     def plan(self) -> Plan:
-        return make_plan(self.cache.snapshot, self.settings, self.now)
+        return make_plan(self.picture.snapshot, self.settings, self.now)
 
     def carry_out(self, plan: Plan, at_most: int | None = None) -> None:
         """Do the first `at_most` actions of a plan (all if None): a crash stops in between."""

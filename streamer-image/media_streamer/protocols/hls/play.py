@@ -17,7 +17,7 @@ from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
 from media_streamer.presentation.index import Container, SegmentIndex
-from media_streamer.presentation.track import TrackIndex
+from media_streamer.presentation.track_index import TrackIndex
 from media_streamer.protocols.hls.rendered import Playlists, Text
 
 SEGMENT_CACHE = "public, max-age=3600, immutable"

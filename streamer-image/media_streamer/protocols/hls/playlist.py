@@ -7,7 +7,7 @@ string of the viewer's session in every URI: a playlist is rendered once for all
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from media_streamer.presentation.track import Init, Part, Segment, Timing, TrackIndex
+from media_streamer.presentation.track_index import Init, Part, Segment, Timing, TrackIndex
 
 QUERY = "\0"
 PART_HOLD_BACK_PARTS = 3

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from media_streamer.egress.http.prepared import Message
 from media_streamer.presentation.index import SegmentIndex
-from media_streamer.presentation.track import TrackIndex
+from media_streamer.presentation.track_index import TrackIndex
 from media_streamer.protocols.hls.playlist import QUERY, render_master, render_media
 
 TYPE = "application/vnd.apple.mpegurl"

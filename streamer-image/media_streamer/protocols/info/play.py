@@ -10,7 +10,7 @@ from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
 from media_streamer.egress.hub import Hub
-from media_streamer.presentation.track import Init, TrackIndex
+from media_streamer.presentation.track_index import Init, TrackIndex
 
 _CODECS = {
     "avc1": "h264",

@@ -27,7 +27,7 @@ from media_streamer.protocols.rtsp.message import (
     Response,
     write_response,
 )
-from media_streamer.protocols.rtsp.session import Session
+from media_streamer.protocols.rtsp.session import RtspSession
 from media_streamer.protocols.rtsp.status import Refused
 from media_streamer.protocols.rtsp.tunnel import Tunnels
 
@@ -64,7 +64,7 @@ class RtspConnection(asyncio.Protocol):
         self._reader = MessageReader()
         self._queue: deque[Request] = deque()
         self._wake = asyncio.Event()
-        self._session = Session(egress, self)
+        self._session = RtspSession(egress, self)
         self._closed = False
         self._paused = False
         self._decoder: Callable[[bytes], bytes] | None = None

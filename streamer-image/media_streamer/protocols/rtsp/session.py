@@ -42,7 +42,7 @@ class Connection(Protocol):
     def ended(self, reason: str) -> None: ...
 
 
-class Session:
+class RtspSession:
     """One per connection; the methods `on_…` answer requests and raise Refused or AccessDenied."""
 
     def __init__(self, egress: Egress, connection: Connection) -> None:

@@ -10,7 +10,7 @@ from media_streamer.egress import broadcast as module
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.broadcast import Broadcast
 from media_streamer.egress.pace import WRITES_A_SECOND, Pace
-from media_streamer.egress.sessions import Sessions
+from media_streamer.egress.served_sessions import ServedSessions
 from media_streamer.wire.control import AccessRequest, SessionLeft
 from media_streamer.wire.media import Chunk, End, Event, Events, Gap, Header
 
@@ -89,7 +89,7 @@ class Bench:
         self.pace = Pace()
         self.link = Link()
         self.told: list = []
-        self.sessions = Sessions(self.told.append)
+        self.sessions = ServedSessions(self.told.append)
         self.streams = set(streams)
         self.idle: list[Broadcast] = []
         self.broadcast = Broadcast(

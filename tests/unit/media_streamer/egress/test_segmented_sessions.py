@@ -8,7 +8,7 @@ import pytest
 from media_streamer.egress import segmented_sessions as module
 from media_streamer.egress.access import Access
 from media_streamer.egress.segmented_sessions import SegmentedSessions
-from media_streamer.egress.sessions import Sessions
+from media_streamer.egress.served_sessions import ServedSessions
 from media_streamer.wire.control import AccessRequest
 
 
@@ -17,7 +17,7 @@ class Hub:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self.sessions = Sessions(lambda _: None)
+        self.sessions = ServedSessions(lambda _: None)
         self._numbers = itertools.count(1)
 
     async def access(self, request: AccessRequest) -> Access:

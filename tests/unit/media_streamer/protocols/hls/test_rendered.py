@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from aiohttp.test_utils import make_mocked_request
 from media_streamer.egress.http.prepared import Message
 from media_streamer.presentation.index import SegmentIndex
-from media_streamer.presentation.track import Init, Segment, Timing, TrackIndex
+from media_streamer.presentation.track_index import Init, Segment, Timing, TrackIndex
 from media_streamer.protocols.hls import rendered
 from media_streamer.protocols.hls.rendered import Playlists
 

@@ -15,7 +15,7 @@ Object = Mapping[str, Any]
 _VOLATILE = ("managedFields", "resourceVersion")
 
 
-class Cache:
+class ClusterPicture:
     """Holds the snapshot; `on_change` is called when something that plans look at changed."""
 
     def __init__(self, on_change: Callable[[], None]) -> None:
@@ -119,18 +119,18 @@ class Cache:
 class Listing:
     """A list of one kind while it is read, object by object; without `end`, it never was."""
 
-    def __init__(self, cache: Cache, kind: str) -> None:
-        self._cache = cache
+    def __init__(self, picture: ClusterPicture, kind: str) -> None:
+        self._picture = picture
         self._kind = kind
         self._present: set[tuple[str, ...]] = set()
 
     def saw(self, body: Object) -> None:
         """This object is in the list."""
-        self._present.add(self._cache.key(body))
+        self._present.add(self._picture.key(body))
 
     def end(self) -> None:
         """That was all: what was not seen is gone."""
-        self._cache.keep(self._kind, self._present)
+        self._picture.keep(self._kind, self._present)
 
 
 def _kind(key: tuple[str, ...], record: object) -> str:

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from media_streamer.egress.access import Access
-from media_streamer.egress.sessions import ALIVE_EVERY_UPDATES, Sessions
+from media_streamer.egress.served_sessions import ALIVE_EVERY_UPDATES, ServedSessions
 from media_streamer.wire.control import AccessRequest, SessionLeft, SessionReport
 
 
@@ -10,9 +10,9 @@ def access(session_id: str) -> Access:
     return Access(session_id, "live", Path("/x"), 1, request)
 
 
-def make() -> tuple[Sessions, list]:
+def make() -> tuple[ServedSessions, list]:
     told: list = []
-    return Sessions(told.append), told
+    return ServedSessions(told.append), told
 
 
 def test_only_changes_are_reported_but_all_are_now_and_then():

@@ -23,7 +23,7 @@ ALIVE_EVERY_UPDATES = 10
 
 
 @dataclass(slots=True, eq=False)
-class Session:
+class ServedSession:
     """One viewer or publisher; `bytes` is counted up by whoever moves them."""
 
     access: Access
@@ -44,26 +44,26 @@ class Session:
         return SessionReport(self.id, self.bytes, self.dropped_gops)
 
 
-class Sessions:
+class ServedSessions:
     """All sessions of this worker by identifier."""
 
     def __init__(self, notify: Callable[[Notice], None]) -> None:
         self._notify = notify
-        self._by_id: dict[str, Session] = {}
+        self._by_id: dict[str, ServedSession] = {}
         self._updates = 0
 
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def open(self, access: Access) -> Session:
+    def open(self, access: Access) -> ServedSession:
         """The session of `access`, with one user more."""
         session = self._by_id.get(access.session_id)
         if session is None:
-            session = self._by_id[access.session_id] = Session(access)
+            session = self._by_id[access.session_id] = ServedSession(access)
         session.users += 1
         return session
 
-    def leave(self, session: Session, reason: str) -> None:
+    def leave(self, session: ServedSession, reason: str) -> None:
         """One user less; the last one closes the session here and reports it."""
         session.users -= 1
         if session.users <= 0 and self._by_id.pop(session.id, None) is session:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from media_streamer.media import hub
 from media_streamer.media.frame import Frame
 from media_streamer.media.gop import Boundary, Entry
-from media_streamer.media.hub import ChunkHub, Subscribers
 from media_streamer.media.settings import OutputSettings
+from media_streamer.media.subscribers import ChunkHub, Subscribers
 from media_streamer.wire.media import Chunk, Event, Gap, Header
 
 
