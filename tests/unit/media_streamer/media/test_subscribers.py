@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media_streamer.media import hub
+from media_streamer.media import subscribers
 from media_streamer.media.frame import Frame
 from media_streamer.media.gop import Boundary, Entry
 from media_streamer.media.settings import OutputSettings
@@ -59,7 +59,7 @@ def test_every_chunk_of_sound_alone_is_a_start() -> None:
         made.push([entry(bytes((index,)), key=index % 25 == 0)])
         found = chunks(made.take())
         assert [key for key, _ in found] == [True]
-    kept = bytes(range(100 - hub.AUDIO_CACHE_CHUNKS, 100))
+    kept = bytes(range(100 - subscribers.AUDIO_CACHE_CHUNKS, 100))
     assert chunks(made.replay()) == [(True, kept)]
 
 
@@ -83,7 +83,7 @@ def test_key_of_a_track_that_is_left_out_counts() -> None:
 def test_output_that_nobody_takes_is_bounded(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(hub, "MAX_PENDING_BYTES", 1000)
+    monkeypatch.setattr(subscribers, "MAX_PENDING_BYTES", 1000)
     made = hub_of(b"head", name="live/x")
     made.push([entry(b"K" * 600, key=True)])
     made.push([entry(b"f" * 600)])
