@@ -158,7 +158,7 @@ ROWS: list[Protocol] = [
         ),
         carrier="rtp",
         play=Role(forms=(Form("rtsp", "RTSP", "/{name}"),)),
-        publish=Role(forms=(Form("rtsp", "RTSP", "/{name}"),), missing=NOT_YET),
+        publish=Role(forms=(Form("rtsp", "RTSP", "/{name}"),)),
         pull=Role(schemes=("rtsp", "rtsps", "rtsp2", "rtsp-udp")),
         push=Role(schemes=("rtsp", "rtsps"), missing=NOT_YET),
     ),

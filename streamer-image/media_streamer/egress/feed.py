@@ -16,9 +16,11 @@ from media_streamer.wire.media import (
     PublishedBytes,
     PublishedFrame,
     PublishedFrames,
+    PublishedReception,
     PublishedTracks,
     PublishEnd,
     PublishForm,
+    Reception,
     Refused,
     TrackSetup,
 )
@@ -87,6 +89,10 @@ class Feed:
         """Pass on some frames of these tracks; dropped once `ended`."""
         size = sum(len(frame.data) for frame in frames)
         self._send(PublishedFrames(self._number, frames), size)
+
+    def reception(self, reception: Reception) -> None:
+        """Pass on how the packets arrived so far."""
+        self._send(PublishedReception(self._number, reception), 0)
 
     @property
     def stream(self) -> str:

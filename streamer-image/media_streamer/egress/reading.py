@@ -24,7 +24,7 @@ READ_BYTES = 256 * 1024
 SILENT_TURNS = 50
 """A publisher who sent nothing for so many turns is left to the event loop until it does."""
 
-Reason = Literal["turn", "drain", "access"]
+Reason = Literal["turn", "drain", "access", "requests"]
 
 
 class ReadGate:

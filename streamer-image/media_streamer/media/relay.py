@@ -32,6 +32,7 @@ from media_streamer.wire.media import (
     Publish,
     PublishedBytes,
     PublishedFrames,
+    PublishedReception,
     PublishedTracks,
     PublishEnd,
     Refused,
@@ -71,6 +72,7 @@ class Relay:
             PublishedBytes: self._take_bytes,
             PublishedTracks: self._take_tracks,
             PublishedFrames: self._take_frames,
+            PublishedReception: self._take_reception,
             PublishEnd: self._finish,
             AskPreview: self._ask_preview,
         }
@@ -192,6 +194,11 @@ class Relay:
         publisher = self._publishers.get(message.id)
         if isinstance(publisher, FrameInput) and not publisher.take(message.frames):
             self._cut_off(message.id)
+
+    def _take_reception(self, message: PublishedReception) -> None:
+        publisher = self._publishers.get(message.id)
+        if publisher is not None:
+            publisher.reception = message.reception
 
     def _cut_off(self, number: int) -> None:
         """The input is further behind than any honest publisher gets it, or has ended."""

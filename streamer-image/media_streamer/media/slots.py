@@ -48,6 +48,7 @@ class Totals:
     retries: int = 0
     errors: int = 0
     description_changes: int = 0
+    lost_packets: int = 0
 
 
 class InputSlot:
@@ -129,6 +130,16 @@ class InputSlot:
         }  # fmt: skip
         return self.config.model_dump(exclude=ignored) == config.model_dump(exclude=ignored)
 
+    @property
+    def lost_packets(self) -> int:
+        """Over all attempts."""
+        return self.totals.lost_packets + self._lost_now
+
+    @property
+    def _lost_now(self) -> int:
+        reception = self.input.reception if self.input is not None else None
+        return reception.lost if reception is not None else 0
+
     def may_open(self, now: float) -> bool:
         """True if an attempt is due. Publishers come by themselves."""
         return (
@@ -171,6 +182,7 @@ class InputSlot:
             self.totals.frames += source.frames
             self.totals.description_changes += source.description_changes
             stable = source.frames > 0 and self._ran(source)
+        self.totals.lost_packets += self._lost_now
         self.source = self.input = None
         self.bitrate = 0
         self.error = error

@@ -71,7 +71,10 @@ def input_stats(slot: InputSlot, active: bool, now: float, utc: float) -> Json:
         "frames": slot.totals.frames + (slot.source.frames if slot.source else 0),
         "retries": slot.totals.retries,
         "errors": slot.totals.errors,
+        "errors_lost_packets": slot.lost_packets,
     }
+    if srt := _srt(slot):
+        stats["srt"] = srt
     if slot.error:
         stats["error"] = slot.error
     if slot.remote:
@@ -108,6 +111,7 @@ def _input_totals(runner: StreamRunner) -> Json:
         "frames": sum(s.totals.frames + (s.source.frames if s.source else 0) for s in slots),
         "retries": sum(slot.totals.retries for slot in slots),
         "errors": sum(slot.totals.errors for slot in slots),
+        "errors_lost_packets": sum(slot.lost_packets for slot in slots),
         "input_switches": runner.input_switches,
         "media_info_changes": sum(
             s.totals.description_changes + (s.source.description_changes if s.source else 0)
@@ -121,7 +125,24 @@ def _input_totals(runner: StreamRunner) -> Json:
     }
     if shown:
         totals |= {"url": shown.url, "proto": shown.config.scheme, "active": True}
+        if srt := _srt(shown):
+            totals["srt"] = srt
     return totals
+
+
+def _srt(slot: InputSlot) -> Json | None:
+    """JSON of `media_api.status.SrtStats`; None for other protocols."""
+    reception = slot.input.reception if slot.input is not None else None
+    if reception is None or reception.latency is None:
+        return None
+    return {
+        "packets": reception.packets,
+        "retransmitted_packets": reception.retransmitted,
+        "error_lost_packets": reception.lost,
+        "error_dropped_packets": reception.late,
+        "rtt": reception.rtt,
+        "latency": reception.latency,
+    }
 
 
 def _bytes(slot: InputSlot) -> int:

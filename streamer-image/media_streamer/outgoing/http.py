@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urljoin
 
+from media_streamer.digest import authorization
 from media_streamer.outgoing.addresses import AddressRefusedError, Reach, is_loopback
 from media_streamer.outgoing.target import HttpError, Target
 from media_streamer.outgoing.wire import (
@@ -33,7 +34,6 @@ from media_streamer.outgoing.wire import (
     read_head,
     words,
 )
-from media_streamer.protocols.rtsp.digest import authorization
 
 MAX_REDIRECTS = 5
 MAX_CHUNK_LINE = 256

@@ -22,12 +22,14 @@ from media_streamer.rtp.payloads.simple import (
     WholePacketizer,
 )
 from media_streamer.rtp.sdp import Media
-from media_streamer.syntax import boxes, nal
+from media_streamer.syntax import boxes, nal, records
 from media_streamer.syntax.codec_strings import decoder_config
 from media_streamer.wire.frame import Track
 
 FIRST_DYNAMIC = 96
 OPUS_RATE = 48_000
+OPUS_CHANNELS = 2
+"""Packets of one or two channels may follow each other (RFC 7587 3.4); two hold both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,12 @@ class Outgoing:
 class Incoming:
     """A media section on its way into frames.
 
-    `extradata` is what FFmpeg takes as such: parameter sets as Annex B, an AudioSpecificConfig.
+    `configuration` is a decoder configuration record: avcC, hvcC, AudioSpecificConfig, OpusHead.
     Empty where the codec describes itself or the SDP says nothing.
     """
 
     codec: str
-    extradata: bytes
+    configuration: bytes
     clock_rate: int
     channels: int
     depacketizer: Depacketizer
@@ -174,7 +176,8 @@ _OFFERS: dict[str, Callable[[Track, int], Outgoing]] = {
 }
 
 
-def _decode_sets(*texts: str) -> bytes:
+def _record(codec: str, *texts: str) -> bytes:
+    """Record of the parameter sets in an SDP; b"" if they are not all there, or broken."""
     units = []
     for text in texts:
         for item in text.split(","):
@@ -184,26 +187,31 @@ def _decode_sets(*texts: str) -> bytes:
                 continue
             if unit:
                 units.append(unit)
-    return nal.join_annex_b(units)
+    try:
+        return records.record(codec, units)
+    except ValueError:
+        return b""
 
 
-def _incoming(media: Media, codec: str, depacketizer: Depacketizer, extradata: bytes) -> Incoming:
-    return Incoming(codec, extradata, media.clock_rate, media.channels, depacketizer)
+def _incoming(
+    media: Media, codec: str, depacketizer: Depacketizer, configuration: bytes
+) -> Incoming:
+    return Incoming(codec, configuration, media.clock_rate, media.channels, depacketizer)
 
 
 def _accept_h264(media: Media) -> Incoming | None:
     if media.fmtp.get("packetization-mode") == "2":
         return None  # interleaved: nobody sends it
-    sets = _decode_sets(media.fmtp.get("sprop-parameter-sets", ""))
-    return _incoming(media, "h264", NalDepacketizer("h264"), sets)
+    record = _record("h264", media.fmtp.get("sprop-parameter-sets", ""))
+    return _incoming(media, "h264", NalDepacketizer("h264"), record)
 
 
 def _accept_hevc(media: Media) -> Incoming | None:
     if media.fmtp.get("sprop-max-don-diff", "0") != "0":
         return None  # needs DONL fields
     names = ("sprop-vps", "sprop-sps", "sprop-pps")
-    sets = _decode_sets(*(media.fmtp.get(name, "") for name in names))
-    return _incoming(media, "hevc", NalDepacketizer("hevc"), sets)
+    record = _record("hevc", *(media.fmtp.get(name, "") for name in names))
+    return _incoming(media, "hevc", NalDepacketizer("hevc"), record)
 
 
 def _accept_aac(media: Media) -> Incoming | None:
@@ -227,7 +235,9 @@ _ACCEPTS: dict[str, Callable[[Media], Incoming | None]] = {
     "HEVC": _accept_hevc,
     "AV1": lambda media: _incoming(media, "av1", Av1Depacketizer(), b""),
     "MPEG4-GENERIC": _accept_aac,
-    "OPUS": lambda media: _incoming(media, "opus", WholeDepacketizer(), b""),
+    "OPUS": lambda media: _incoming(
+        media, "opus", WholeDepacketizer(), records.opus_head(OPUS_CHANNELS)
+    ),
     "MPA": lambda media: _incoming(media, "mp3", MpegAudioDepacketizer(), b""),
     "AC3": lambda media: _incoming(media, "ac3", Ac3Depacketizer(), b""),
     "EAC3": lambda media: _incoming(media, "eac3", Ac3Depacketizer(), b""),

@@ -13,8 +13,8 @@ from media_streamer.rtp import rtcp
 from media_streamer.rtp.clock import SenderClock
 from media_streamer.rtp.codecs import Incoming
 from media_streamer.rtp.decode_order import DecodeOrder
-from media_streamer.rtp.jitter import JitterBuffer
-from media_streamer.rtp.packet import Packet, PacketError, parse
+from media_streamer.rtp.jitter import MAX_DISORDER, JitterBuffer
+from media_streamer.rtp.packet import Packet, PacketError, distance, parse
 from media_streamer.rtp.payloads.base import Sample
 from media_streamer.rtp.reception import Reception
 
@@ -48,10 +48,21 @@ class CommonClock:
 class ReceivedTrack:
     """One track of a sender."""
 
-    def __init__(self, incoming: Incoming, clock: CommonClock, *, reorder: bool) -> None:
-        """`reorder`: packets may come in any order (UDP)."""
+    def __init__(
+        self,
+        incoming: Incoming,
+        clock: CommonClock,
+        *,
+        reorder: bool,
+        payload_type: int | None = None,
+    ) -> None:
+        """`reorder`: packets may come in any order (UDP). Others than `payload_type` are passed
+        over; None: there are none."""
+        self._payload_type = payload_type
         self.codec = incoming.codec
         self.lost = 0
+        self.packets = 0
+        """That came."""
         self._rate = incoming.clock_rate
         self._clock = clock
         self._depacketizer = incoming.depacketizer
@@ -70,11 +81,14 @@ class ReceivedTrack:
             packet = parse(data)
         except PacketError:
             return
+        if self._payload_type is not None and packet.payload_type != self._payload_type:
+            return
         now = time.monotonic() if now is None else now
         if packet.ssrc != self._ssrc:
             self._begin(packet)
         assert self._reception is not None
         self._reception.packet(packet, now)
+        self.packets += 1
         for ready in [packet] if self._jitter is None else self._jitter.push(packet):
             yield from self._feed(ready, now)
 
@@ -109,13 +123,17 @@ class ReceivedTrack:
         self._ssrc = packet.ssrc
         self._reception = Reception(packet.ssrc, self._rate)
         self._expected = None
+        if self._jitter is not None:
+            self._jitter = JitterBuffer()
         if self._offset is not None:
             self._sender = SenderClock(self._rate)
             self._offset = None
 
     def _feed(self, packet: Packet, now: float) -> Iterator[ReceivedFrame]:
         if self._expected is not None and packet.sequence != self._expected:
-            self.lost += (packet.sequence - self._expected) & 0xFFFF
+            step = distance(packet.sequence, self._expected)
+            if 0 < step <= MAX_DISORDER:  # else the sender counts anew
+                self.lost += step
             self._depacketizer.lose()
         self._expected = (packet.sequence + 1) & 0xFFFF
         for sample in self._depacketizer.feed(packet.payload, packet.timestamp, packet.marker):

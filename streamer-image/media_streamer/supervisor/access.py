@@ -26,6 +26,7 @@ from media_auth.verdict import Question, Verdict, allow, deny
 from media_rest.credentials import CredentialsError, parse_authorization, same_secret
 from media_rest.guessing import GuessLimiter
 
+from media_streamer import digest
 from media_streamer.supervisor.catalog import Catalog, Stream
 from media_streamer.supervisor.sessions import (
     Session,
@@ -196,13 +197,16 @@ class AccessControl:
             return None
         # Of its own: an encoder with an old password must not keep people out of the API.
         address, login, now = f"publisher {request.ip}", stream.name, time.monotonic()
-        if request.password and (wait := self._guesses.wait_for(address, login, now)):
+        given = bool(request.password or request.digest)
+        if given and (wait := self._guesses.wait_for(address, login, now)):
             title = f"Too many wrong passwords: wait {wait:.0f} s"
             return Refusal(429, "too_many_failures", title)
-        if same_secret(request.password, password):
+        if same_secret(request.password, password) or (
+            request.digest is not None and digest.proves(request.digest, password)
+        ):
             self._guesses.succeeded(address, login, now)
             return None
-        if request.password:
+        if given:
             self._guesses.failed(address, login, now)  # the caller logs refusals
         return Refusal(403, "wrong_password", "The password of the stream is wrong or missing")
 

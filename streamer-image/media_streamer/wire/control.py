@@ -254,6 +254,14 @@ class Refusal(_Value, frozen=True, tag=True):
     """Where a 302 sends the viewer."""
 
 
+class DigestAnswer(_Value, frozen=True):
+    """What a client answered to a challenge of its worker's: proves a password without telling it
+    (`media_streamer.digest`)."""
+
+    method: str
+    fields: dict[str, str]
+
+
 class AccessRequest(Request[Granted | Refusal], frozen=True):
     """Who wants which stream, and how."""
 
@@ -269,6 +277,8 @@ class AccessRequest(Request[Granted | Refusal], frozen=True):
     referer: str = ""
     authorization: str = ""
     """The header, if it is that of a server of the cluster (`Cluster TIME:DIGEST`)."""
+    digest: DigestAnswer | None = None
+    """In place of `password`."""
     session_hint: str = ""
     """Session that the worker believes the request belongs to; empty for a new one."""
 

@@ -109,6 +109,28 @@ class PublishedBytes(_Message, frozen=True):
     data: bytes
 
 
+class Reception(msgspec.Struct, frozen=True, array_like=True):
+    """How the packets of a source arrived since it began, where its protocol tells."""
+
+    packets: int
+    lost: int
+    """Never came, or too late to be of use."""
+    retransmitted: int = 0
+    late: int = 0
+    """Of the lost ones: those that came too late."""
+    rtt: int | None = None
+    """Round trip in ms."""
+    latency: int | None = None
+    """What both sides agreed on, in ms; SRT only."""
+
+
+class PublishedReception(_Message, frozen=True):
+    """How the publisher's packets arrive."""
+
+    id: int
+    reception: Reception
+
+
 class PublishEnd(_Message, frozen=True):
     """The publisher has finished."""
 
@@ -130,6 +152,7 @@ FromEgress = (
     | PublishedTracks
     | PublishedFrames
     | PublishedBytes
+    | PublishedReception
     | PublishEnd
     | AskPreview
 )

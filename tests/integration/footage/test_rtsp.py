@@ -1,13 +1,19 @@
-"""Watching by RTSP with FFmpeg and GStreamer, by TCP and UDP; refusals in words."""
+"""RTSP with FFmpeg and GStreamer, by TCP and UDP: watching, publishing, refusals in words."""
 
 import asyncio
+import contextlib
+import signal
+from pathlib import Path
 
 import pytest
+from media_streamer.digest import response
+from media_streamer.rtp.packet import write as write_packet
 
 from tests.support.players import complaints, play, run
 from tests.support.ports import free_port
+from tests.support.streamer import until
 
-from .conftest import FilmStreamer
+from .conftest import FilmStreamer, Launch, live
 
 
 class Port:
@@ -30,6 +36,9 @@ async def rtsp(streamer: FilmStreamer) -> Port:
         "stream film { input file://vod/bigbuckbunny.mp4; segment_duration 1; }\n"
         "stream shut { input fake://fake; on_play auth://gate; }\n"
         "stream hls_only { input fake://fake; protocols hls; }\n"
+        "stream cam { input publish://; password pa55word; source_timeout 3;"
+        " segment_duration 1; }\n"
+        "stream guest { input publish://; on_publish auth://gate; segment_duration 1; }\n"
     )
     await streamer.serve()
     await streamer.running("film")
@@ -72,7 +81,9 @@ REFUSED = {
     ("SETUP", "film/trackID=9", "Transport: RTP/AVP/TCP;interleaved=0-1\r\n"): "404 ",
     ("SETUP", "film/trackID=0", "Transport: RTP/AVP;multicast\r\n"): "461 ",
     ("PLAY", "film", ""): "454 There is no such session",
-    ("ANNOUNCE", "film", ""): "501 Publishing by RTSP is not served",
+    ("PLAY", "film", "Session: 1\r\n"): "454 There is no such session",
+    ("RECORD", "cam", ""): "454 There is no such session",
+    ("ANNOUNCE", "cam", ""): "415 ANNOUNCE carries application/sdp",
     ("DANCE", "film", ""): "501 DANCE is not known here",
 }
 
@@ -85,7 +96,122 @@ async def test_refusals_say_why(rtsp: Port) -> None:
     answer = await ask(rtsp, "DESCRIBE", "shut?token=t0ken")
     assert answer.startswith("RTSP/1.0 200"), answer
     answer = await ask(rtsp, "OPTIONS", "film")
-    assert "ANNOUNCE" not in answer
+    assert "ANNOUNCE" in answer
+    assert "RECORD" in answer
+
+
+SDP = "Content-Type: application/sdp\r\n"
+VIDEO = "v=0\r\ns=x\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:video\r\n"
+NOT_ANNOUNCED = {
+    "v=0\r\n": "400 The description cannot be read: no media",
+    "\xff" * 300: "400 The description cannot be read",
+    "m=video 0 RTP/AVP 96\r\n" * 100: "400 The description cannot be read: more than 64 media",
+    VIDEO.replace("H264", "VC1"): "415 No track has a codec that is known here: VC1",
+}
+
+
+async def test_bad_descriptions_are_refused(rtsp: Port) -> None:
+    for body, words in NOT_ANNOUNCED.items():
+        answer = await ask(rtsp, "ANNOUNCE", "cam?password=pa55word", SDP, body)
+        assert answer.startswith(f"RTSP/1.0 {words}"), (body[:50], answer)
+    for name, words in {
+        "film": "401 The stream takes no publisher",
+        "cam": "401 The password of the stream is wrong or missing",
+        "cam?password=wrong": "401 ",
+        "guest": "401 ",
+    }.items():
+        answer = await ask(rtsp, "ANNOUNCE", name, SDP, VIDEO)
+        assert answer.startswith(f"RTSP/1.0 {words}"), (name, answer)
+    assert "pa55word" not in rtsp.streamer.log
+
+
+async def gone(rtsp: Port, name: str) -> None:
+    async def left() -> bool:
+        _, found = await rtsp.streamer.api("GET", "/sessions")
+        return all(one["name"] != name for one in found["sessions"])
+
+    await until(left, f"the sessions of {name} are over")
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+async def test_ffmpeg_publishes(rtsp: Port, film: Path, launch: Launch, transport: str) -> None:
+    # FFmpeg is asked for the password, and proves it by Digest.
+    url = rtsp.url("cam").replace("//", "//user:pa55word@")
+    publisher = await launch(*live(film), "-f", "rtsp", "-rtsp_transport", transport, url)
+    await rtsp.streamer.running("cam")
+    seen = await play(rtsp.url("cam"), 3, "-rtsp_transport", "tcp")
+    assert not complaints(seen, 25, ("video", "audio")), rtsp.streamer.log
+    stats = (await rtsp.streamer.stream("cam"))["stats"]
+    assert stats["input"]["errors_lost_packets"] == 0, rtsp.streamer.log
+    # Another one is told why not.
+    answer = await ask(rtsp, "ANNOUNCE", "cam?password=pa55word", SDP, VIDEO)
+    assert answer.startswith("RTSP/1.0 409 Another publisher is sending this stream"), answer
+    # Who falls silent is let go after source_timeout.
+    publisher.send_signal(signal.SIGSTOP)
+    await gone(rtsp, "cam")
+    assert "source_timeout" in rtsp.streamer.log
+
+
+async def test_gstreamer_publishes(rtsp: Port, film: Path) -> None:
+    status, _, _ = await run("gst-inspect-1.0", "rtspclientsink", seconds=30)
+    if status:
+        pytest.skip("no rtspclientsink: apt install gstreamer1.0-rtsp")
+    process = await asyncio.create_subprocess_exec(
+        "gst-launch-1.0", "-q", "filesrc", f"location={film}", "!", "qtdemux", "name=d",
+        "rtspclientsink", "name=s", f"location={rtsp.url('guest')}", "protocols=tcp",
+        "user-id=x", "user-pw=t0ken",
+        "d.video_0", "!", "queue", "!", "h264parse", "!", "s.",
+        "d.audio_0", "!", "queue", "!", "aacparse", "!", "s.",
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        await rtsp.streamer.running("guest")
+        seen = await play(f"{rtsp.streamer.base}/guest/mpegts", 3)
+        assert not complaints(seen, 25, ("video", "audio")), rtsp.streamer.log
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await process.communicate()
+    await gone(rtsp, "guest")
+
+
+async def test_garbage_of_a_publisher(rtsp: Port) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", rtsp.number)
+
+    async def request(method: str, path: str, head: str = "", body: str = "") -> str:
+        url = rtsp.url(f"cam{path}")
+        length = f"Content-Length: {len(body)}\r\n" if body else ""
+        writer.write(f"{method} {url} RTSP/1.0\r\nCSeq: 1\r\n{head}{length}\r\n{body}".encode())
+        async with asyncio.timeout(30):
+            return (await reader.readuntil(b"\r\n\r\n")).decode()
+
+    answer = await request("ANNOUNCE", "", SDP, VIDEO)
+    assert "WWW-Authenticate: Digest" in answer, answer
+    nonce = answer.partition('nonce="')[2].partition('"')[0]
+    fields = {"username": "x", "realm": "media-server", "nonce": nonce, "uri": rtsp.url("cam")}
+    fields["response"] = response(
+        "x", fields["realm"], "pa55word", "ANNOUNCE", fields["uri"], fields
+    )
+    proof = "Authorization: Digest " + ", ".join(f'{k}="{v}"' for k, v in fields.items()) + "\r\n"
+    answer = await request("ANNOUNCE", "", SDP + proof, VIDEO)
+    assert answer.startswith("RTSP/1.0 200"), answer
+    answer = await request("SETUP", "/sound", "Transport: RTP/AVP;multicast;mode=record\r\n")
+    assert answer.startswith("RTSP/1.0 461"), answer
+    answer = await request("SETUP", "/video", "Transport: RTP/AVP/TCP;interleaved=4-5\r\n")
+    assert "interleaved=4-5" in answer, answer
+    answer = await request("RECORD", "")
+    assert answer.startswith("RTSP/1.0 200"), answer
+    for number in range(2000):
+        data = bytes((number * n) & 0xFF for n in range(number % 90))
+        packet = write_packet(96, number % 3 == 0, number * 7, number * 3000, 1, data)
+        for channel, what in ((4, packet), (4, data), (5, data), (9, data)):
+            writer.write(bytes((0x24, channel)) + len(what).to_bytes(2, "big") + what)
+    await writer.drain()
+    answer = await request("TEARDOWN", "")
+    assert "RTSP/1.0 200" in answer, answer
+    writer.close()
+    await gone(rtsp, "cam")
+    assert not complaints(await play(rtsp.url("film"), 1), 25, ("video", "audio"))
 
 
 async def test_garbage_ends_its_own_connection_only(rtsp: Port) -> None:

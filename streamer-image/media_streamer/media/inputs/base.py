@@ -23,6 +23,7 @@ from typing import Protocol
 from media_api.input import InputConfig
 
 from media_streamer.media.frame import Track
+from media_streamer.wire.media import Reception
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +94,9 @@ class InputRequest:
 
 class Input(ABC):
     """A source that is being read."""
+
+    reception: Reception | None = None
+    """How its packets arrive, where its protocol tells."""
 
     @abstractmethod
     def start(self) -> None:

@@ -1,6 +1,7 @@
 """One RTSP connection: requests in order, packets within it, time-outs.
 
     OPTIONS -> DESCRIBE -> SETUP … -> PLAY <-> PAUSE -> TEARDOWN
+               ANNOUNCE -> SETUP … -> RECORD         -> TEARDOWN
 
 Invariants: requests are answered one after the other, and while one waits for access no more are
 read than fit `MAX_QUEUED`; every wait has a time-out; a refusal says why in its status line; a peer
@@ -15,11 +16,14 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
+from media_streamer.egress.reading import ReadGate
 from media_streamer.protocols.rtsp.message import (
+    HeaderFields,
     Interleaved,
     MessageError,
     MessageReader,
@@ -34,20 +38,32 @@ from media_streamer.protocols.rtsp.tunnel import Tunnels
 log = logging.getLogger(__name__)
 
 MAX_QUEUED = 16
-SETUP_SECONDS = 20.0
-"""From the connection, or the end of a presentation, to PLAY."""
-UDP_IDLE_SECONDS = 65.0
-"""A player by UDP shows that it lives by requests or RTCP; it is told a time-out of 60 s."""
-REQUEST_SECONDS = 40.0
-CHECK_SECONDS = 2.0
 CLOSE_SECONDS = 3.0
 METHODS = (
-    "OPTIONS", "DESCRIBE", "SETUP", "PLAY", "PAUSE", "TEARDOWN", "GET_PARAMETER", "SET_PARAMETER",
+    "OPTIONS", "DESCRIBE", "ANNOUNCE", "SETUP", "PLAY", "PAUSE", "RECORD", "TEARDOWN",
+    "GET_PARAMETER", "SET_PARAMETER",
 )  # fmt: skip
 PUBLIC = ", ".join(METHODS)
 SERVER = "media-appliance"
 MAX_UNREAD_ANSWERS = 256 * 1024
 """A peer that sends requests and reads no answers is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RtspTimes:
+    """What a connection may take, in seconds."""
+
+    setup_seconds: float = 20.0
+    """From the connection, or the end of a presentation, to PLAY or RECORD."""
+    udp_idle_seconds: float = 65.0
+    """A player by UDP shows that it lives by requests or RTCP; it is told a time-out of 60 s."""
+    publisher_idle_seconds: float = 30.0
+    request_seconds: float = 40.0
+    check_seconds: float = 2.0
+    """How often the times above are looked at."""
+
+
+TIMES = RtspTimes()
 
 
 class RtspConnection(asyncio.Protocol):
@@ -57,8 +73,11 @@ class RtspConnection(asyncio.Protocol):
         self,
         egress: Egress,
         tunnels: "Tunnels[RtspConnection]",
+        times: RtspTimes,
         on_close: Callable[["RtspConnection"], None],
     ) -> None:
+        self._turns = egress.hub.turns
+        self._times = times
         self._tunnels = tunnels
         self._on_close = on_close
         self._reader = MessageReader()
@@ -66,7 +85,6 @@ class RtspConnection(asyncio.Protocol):
         self._wake = asyncio.Event()
         self._session = RtspSession(egress, self)
         self._closed = False
-        self._paused = False
         self._decoder: Callable[[bytes], bytes] | None = None
         """Of the inward half of a tunnel: base64 of the other half's requests."""
         self._partner: RtspConnection | None = None
@@ -75,12 +93,14 @@ class RtspConnection(asyncio.Protocol):
         self._since = self.heard_at = time.monotonic()
         self.ip = self.peer = ""
         self.transport: asyncio.Transport
+        self.gate: ReadGate
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        self.gate = ReadGate(transport)
         host, port = (transport.get_extra_info("peername") or ("?", 0))[:2]
         self.ip = str(host).removeprefix("::ffff:")
         self.peer = f"{self.ip}:{port}"
@@ -113,9 +133,10 @@ class RtspConnection(asyncio.Protocol):
                 self._wake.set()
         if packets:
             self._session.take_packets(packets)
-        if len(self._queue) >= MAX_QUEUED and not self._paused:
-            self._paused = True
-            self.transport.pause_reading()
+            if self._session.recording and self._partner is None:
+                self._turns.wait(self.gate, self.data_received)
+        if len(self._queue) >= MAX_QUEUED:
+            self.gate.hold("requests")
 
     def connection_lost(self, exc: Exception | None) -> None:
         gone = exc is None or isinstance(exc, ConnectionResetError | BrokenPipeError)
@@ -132,6 +153,7 @@ class RtspConnection(asyncio.Protocol):
         log.log(level, "rtsp %s stream %s: %s", self.peer, self._session.name or "-", reason)
         if self._timer is not None:
             self._timer.cancel()
+        self._turns.leave(self.gate)
         self._session.close(reason)
         self._tunnels.forget(self)
         self._wake.set()
@@ -153,17 +175,25 @@ class RtspConnection(asyncio.Protocol):
         self.transport.write(data)
 
     def _schedule_check(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._check)
+        seconds = self._times.check_seconds
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._check)
 
     def _check(self) -> None:
         now = time.monotonic()
-        session = self._session
+        session, times = self._session, self._times
         if session.playing:
             self._since = now
-            if session.by_udp and now - max(self.heard_at, session.heard_at) > UDP_IDLE_SECONDS:
-                self.close(f"the player said nothing for {UDP_IDLE_SECONDS:.0f} s")
-        elif self._decoder is None and now - self._since > SETUP_SECONDS and not session.paused:
-            self.close(f"no PLAY within {SETUP_SECONDS:.0f} s")
+            idle = now - max(self.heard_at, session.heard_at)
+            if session.by_udp and idle > times.udp_idle_seconds:
+                self.close(f"the player said nothing for {times.udp_idle_seconds:.0f} s")
+        elif session.recording:
+            self._since = now
+            if session.silence > times.publisher_idle_seconds:
+                self.close(f"the publisher sent nothing for {times.publisher_idle_seconds:.0f} s")
+        elif session.paused or self._decoder is not None:
+            pass
+        elif now - self._since > times.setup_seconds:
+            self.close(f"neither PLAY nor RECORD within {times.setup_seconds:.0f} s")
         if not self._closed:
             self._schedule_check()
 
@@ -177,14 +207,13 @@ class RtspConnection(asyncio.Protocol):
                 await self._wake.wait()
                 continue
             request = self._queue.popleft()
-            if self._paused and len(self._queue) < MAX_QUEUED // 2:
-                self._paused = False
-                self.transport.resume_reading()
+            if len(self._queue) < MAX_QUEUED // 2:
+                self.gate.release("requests")
             await self._answer(request)
 
     async def _answer(self, request: Request) -> None:
         try:
-            async with asyncio.timeout(REQUEST_SECONDS):
+            async with asyncio.timeout(self._times.request_seconds):
                 answer = await self._serve(request)
         except Refused as refused:
             self._refuse(request, refused)
@@ -197,10 +226,13 @@ class RtspConnection(asyncio.Protocol):
             self._refuse(request, Refused(500, "The server failed; see its log"))
         else:
             self.send(answer)
-            if request.method == "PLAY":
+            if request.method in ("PLAY", "RECORD"):
                 self._session.begin()
             elif request.method == "TEARDOWN":
                 self._since = time.monotonic()
+        finally:
+            if self._closed:  # meanwhile: what the request has got is given back
+                self._session.close("the client closed the connection")
 
     async def _serve(self, request: Request) -> bytes:
         if not request.version.startswith("RTSP/1."):
@@ -210,8 +242,6 @@ class RtspConnection(asyncio.Protocol):
             return self.answer(request, {"Public": PUBLIC})
         if method in ("GET_PARAMETER", "SET_PARAMETER"):
             return self.answer(request)  # what clients keep a session alive with
-        if method == "ANNOUNCE":
-            await session.on_announce(request)
         if method not in METHODS:
             raise Refused(501, f"{method[:32]} is not known here", {"Public": PUBLIC})
         handler: Any = getattr(session, f"on_{method.lower()}")
@@ -219,7 +249,7 @@ class RtspConnection(asyncio.Protocol):
         return self.answer(request, headers, body)
 
     def answer(
-        self, request: Request, headers: dict[str, str] | None = None, body: bytes = b""
+        self, request: Request, headers: HeaderFields | None = None, body: bytes = b""
     ) -> bytes:
         """A 200 answer."""
         fields = {"Server": SERVER, **(headers or {})}

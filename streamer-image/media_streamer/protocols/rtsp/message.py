@@ -45,6 +45,10 @@ REASONS: Mapping[int, str] = {
 """Status codes that are sent (RFC 2326 7.1.1)."""
 
 
+HeaderFields = Mapping[str, str | list[str]]
+"""Header fields to write; a list makes a line each."""
+
+
 class MessageError(ValueError):
     """The peer does not speak RTSP, or goes beyond the bounds."""
 
@@ -199,10 +203,14 @@ def _parse_head(head: bytes) -> Request | Response:
     return Request(method.upper(), url, version, headers)
 
 
-def _head_bytes(first: str, headers: Mapping[str, str], body: bytes) -> bytes:
+def _head_bytes(first: str, headers: HeaderFields, body: bytes) -> bytes:
     lines = [first]
-    # What a stranger sent may come back in a header: it must not start another one.
-    lines += [f"{name}: {_one_line(value)}" for name, value in headers.items()]
+    for name, values in headers.items():
+        # What a stranger sent may come back in a header: it must not start another one.
+        lines += [
+            f"{name}: {_one_line(value)}"
+            for value in ([values] if isinstance(values, str) else values)
+        ]
     if body:
         lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + body
@@ -222,14 +230,14 @@ def write_request(
 def write_response(
     status: int,
     cseq: str,
-    headers: Mapping[str, str] | None = None,
+    headers: HeaderFields | None = None,
     body: bytes = b"",
     *,
     reason: str = "",
 ) -> bytes:
     """An answer; `reason` in words where the standard one does not say why."""
     words = _one_line(reason) or REASONS.get(status, "Unknown")
-    fields = {"CSeq": cseq} if cseq else {}
+    fields: dict[str, str | list[str]] = {"CSeq": cseq} if cseq else {}
     return _head_bytes(f"RTSP/1.0 {status} {words}", {**fields, **(headers or {})}, body)
 
 

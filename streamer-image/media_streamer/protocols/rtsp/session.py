@@ -10,19 +10,22 @@ import logging
 import secrets
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from media_api.units import check_stream_name
 
+from media_streamer import digest
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.broadcast import Broadcast
 from media_streamer.egress.context import Egress
-from media_streamer.protocols.rtsp import address, digest, play, transport
-from media_streamer.protocols.rtsp.message import Interleaved, Request
+from media_streamer.egress.reading import ReadGate
+from media_streamer.protocols.rtsp import address, play, transport
+from media_streamer.protocols.rtsp.message import HeaderFields, Interleaved, Request
+from media_streamer.protocols.rtsp.publish import Recording, announced
 from media_streamer.protocols.rtsp.status import Refused
 from media_streamer.protocols.rtsp.transport import Transport
 from media_streamer.protocols.rtsp.udp import Address, UdpPort, UdpSender, open_pair
-from media_streamer.wire.control import AccessKind, AccessRequest
+from media_streamer.wire.control import AccessKind, AccessRequest, DigestAnswer
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +33,7 @@ PROTO = "rtsp"
 TIMEOUT_SECONDS = 60
 _challenger = digest.Challenger()
 
-Answer = tuple[dict[str, str], bytes]
+Answer = tuple[HeaderFields, bytes]
 
 
 class Connection(Protocol):
@@ -38,6 +41,9 @@ class Connection(Protocol):
 
     ip: str
     transport: asyncio.Transport
+    gate: ReadGate
+
+    def send(self, data: bytes) -> None: ...
 
     def ended(self, reason: str) -> None: ...
 
@@ -58,8 +64,9 @@ class RtspSession:
         self._transports: dict[int, Transport] = {}
         self._ports: list[UdpPort] = []
         self._playback: play.Playback | None = None
-        self._wants_play = False
-        """PLAY was taken; it begins once the answer is on its way."""
+        self._recording: Recording | None = None
+        self._begins: Literal["play", "record"] | None = None
+        """What was asked for, to begin once the answer is on its way."""
         self._loop = asyncio.get_running_loop()
 
     # State
@@ -73,6 +80,15 @@ class RtspSession:
         return self._playback is not None and self._playback.playing
 
     @property
+    def recording(self) -> bool:
+        return self._recording is not None and self._recording.running
+
+    @property
+    def silence(self) -> float:
+        """Seconds since a publisher's last packet."""
+        return self._loop.time() - self._recording.heard_at if self._recording else 0.0
+
+    @property
     def paused(self) -> bool:
         return self._playback is not None and not self._playback.playing
 
@@ -81,9 +97,12 @@ class RtspSession:
         return any(one.kind == "udp" for one in self._transports.values())
 
     def begin(self) -> None:
-        """The answer to PLAY was written: media may follow it."""
-        wants, self._wants_play = self._wants_play, False
-        if wants and self._playback is not None:
+        """The answer to PLAY or RECORD was written: media may follow it."""
+        begins, self._begins = self._begins, None
+        if begins == "record" and self._recording is not None:
+            log.info("rtsp %s stream %s: publishing", self._connection.ip, self.name)
+            self._recording.begin()
+        elif begins == "play" and self._playback is not None:
             ended: asyncio.Future[str] = self._loop.create_future()
             ended.add_done_callback(self._on_end)
             self._playback.start(ended)
@@ -92,13 +111,18 @@ class RtspSession:
         self._connection.ended("cancelled" if ended.cancelled() else ended.result())
 
     def take_packets(self, packets: Sequence[Interleaved]) -> None:
-        """Packets within the connection: RTCP of a player."""
+        """Packets within the connection: media of a publisher, RTCP of a player."""
         self.heard_at = time.monotonic()
+        if self._recording is not None:
+            self._recording.take(packets)
 
     def close(self, reason: str) -> None:
         """Give up what is held; may be called again."""
         playback, self._playback = self._playback, None
         access, self._access = self._access, None
+        recording, self._recording = self._recording, None
+        if recording is not None:
+            recording.close()
         if playback is not None:
             if not playback.playing and access is not None:
                 self._egress.hub.give_up(access, reason)
@@ -126,8 +150,8 @@ class RtspSession:
 
     async def _open(self, url: address.StreamUrl, request: Request) -> None:
         """Access to play, and the tracks that the stream has."""
-        if self.playing:
-            raise Refused(455, "This connection plays already")
+        if self.playing or self._recording is not None:
+            raise Refused(455, "This connection plays or publishes already")
         if self._access is not None and self.name == url.name and self._offered:
             return
         self.close("the client asks for another stream")
@@ -153,8 +177,11 @@ class RtspSession:
         given = digest.parse(request.headers.text("authorization"))
         password = url.parameters.get("password", "")
         token = url.parameters.get(self._egress.token_parameter, "")
+        proof: DigestAnswer | None = None
         if given is not None and given.scheme == "basic":
             password, token = password or given.password, token or given.password
+        elif given is not None:
+            proof = self._proof(given, url, request.method)
         self.name = url.name
         try:
             access = await self._egress.hub.access(
@@ -168,19 +195,38 @@ class RtspSession:
                     password=password,
                     user_agent=request.headers.text("user-agent"),
                     referer=request.headers.text("referer"),
+                    digest=proof,
                 )
             )
         except AccessDenied as denied:
             if denied.status in (401, 403) and given is None:
-                # Clients that have a password send it once they are asked for it.
-                challenge = _challenger.basic
-                raise Refused(401, denied.title, {"WWW-Authenticate": challenge}) from None
+                # Clients that have a password send it once they are asked for it. By Digest it can
+                # be proven only where this server itself knows it.
+                challenges = [_challenger.basic]
+                if denied.code == "wrong_password":
+                    challenges.insert(0, _challenger.digest())
+                raise Refused(401, denied.title, {"WWW-Authenticate": challenges}) from None
             raise
         self.name = access.stream
         return access
 
+    def _proof(
+        self, given: digest.Credentials, url: address.StreamUrl, method: str
+    ) -> DigestAnswer:
+        """An answer to a challenge of ours, for this stream; else there is a new challenge."""
+        try:
+            meant = address.parse(given.fields.get("uri", "")).name == url.name
+        except address.BadUrl:
+            meant = False
+        if not meant or not _challenger.is_fresh(given):
+            challenge = _challenger.digest(stale=True)
+            raise Refused(401, "The challenge is too old", {"WWW-Authenticate": [challenge]})
+        return DigestAnswer(method, given.fields)
+
     async def on_setup(self, request: Request) -> Answer:
         """How one track travels."""
+        if self._recording is not None:
+            return self._set_up_recording(self._recording, request)
         url = _parse(request)
         await self._open(url, request)
         if url.track is None and len(self._offered) > 1:
@@ -217,8 +263,7 @@ class RtspSession:
             try:
                 self._ports = [*open_pair(self._hear, self._hear, self._local_host())]
             except OSError as error:
-                log.error("rtsp stream %s: no UDP port: %s", self.name, error)
-                raise Refused(503, "The server has no UDP port left; use TCP") from error
+                raise self._no_port(error) from error
         return self._ports
 
     def _local_host(self) -> str:
@@ -236,7 +281,7 @@ class RtspSession:
             raise Refused(455, "PLAY needs SETUP first")
         if self._playback is None:
             self._playback = play.Playback(self._broadcast, self._access, self._way())
-        self._wants_play = True
+        self._begins = "play"
         return {"Range": "npt=now-"}, b""
 
     def _way(self) -> "asyncio.Transport | play.Renumbered | UdpSender":
@@ -274,8 +319,57 @@ class RtspSession:
         self.close("the client ended it")
         return {"Session": header}, b""
 
+    # Publishing
+
     async def on_announce(self, request: Request) -> Answer:
-        raise Refused(501, "Publishing by RTSP is not served by this version")
+        """What a publisher will send."""
+        if self._recording is not None or self.playing:
+            raise Refused(455, "This connection plays or publishes already")
+        if "application/sdp" not in request.headers.text("content-type"):
+            raise Refused(415, "ANNOUNCE carries application/sdp")
+        tracks = announced(request.body)
+        url = _parse(request)
+        self.close("the client publishes")
+        access = await self._ask(url, request, "publish")
+        feed = await self._egress.hub.publish(access, "frames")
+        connection = self._connection
+        self._recording = Recording(feed, tracks, connection.gate, connection.ended)
+        self._name_session()
+        return {}, b""
+
+    def _set_up_recording(self, recording: Recording, request: Request) -> Answer:
+        if recording.running:
+            raise Refused(455, "The publication runs already")
+        track = recording.find(request.url)
+        if track is None:
+            raise Refused(404, "The description has no such track")
+        for wanted in transport.parse(request.headers.text("transport")):
+            if wanted.multicast or wanted.profile != "RTP/AVP":
+                continue
+            if wanted.kind == "tcp":
+                chosen = recording.by_connection(track, wanted, self._connection.send)
+            elif wanted.client_ports is not None:
+                try:
+                    chosen = recording.by_udp_ports(track, wanted.client_ports, self._connection.ip)
+                except OSError as error:
+                    raise self._no_port(error) from error
+            else:
+                continue
+            return {"Transport": chosen.write(), "Session": self.header}, b""
+        raise Refused(461, "RTP/AVP unicast by TCP or UDP is served")
+
+    async def on_record(self, request: Request) -> Answer:
+        self._check_session(request)
+        if self._recording is None or not self._recording.is_set_up:
+            raise Refused(455, "RECORD needs ANNOUNCE and SETUP first")
+        self._begins = "record"
+        return {}, b""
+
+    # Both
+
+    def _no_port(self, error: OSError) -> Refused:
+        log.error("rtsp stream %s: no UDP port: %s", self.name, error)
+        return Refused(503, "The server has no UDP port left; use TCP")
 
     def _name_session(self) -> None:
         self.id = self.id or secrets.token_hex(8)

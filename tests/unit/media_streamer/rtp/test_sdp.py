@@ -34,7 +34,7 @@ def test_a_camera() -> None:
     incoming = accept(video)
     assert incoming is not None
     assert incoming.codec == "h264"
-    assert incoming.extradata.startswith(b"\0\0\0\x01\x67\x42\x00\x1f")
+    assert incoming.configuration.startswith(b"\x01\x42\x00\x1f\xff\xe1")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
-"""Basic and Digest authentication of RTSP: both sides (RFC 2617, RFC 7616).
+"""Basic and Digest authentication of HTTP and RTSP: both sides (RFC 2617, RFC 7616).
 
-A server side has no accounts of its own: who asks proves that the password which the request has to
-carry is known. A nonce holds for `NONCE_SECONDS` and proves by itself that it is ours.
+A worker makes the challenges and knows no password: it sees whether a nonce is its own and still
+holds (a nonce proves that by itself), and whoever has the password sees whether the answer is
+right. So a password is proven by Digest where this server keeps it; what only a backend knows
+(a token) has to come by Basic.
 """
 
 import base64
@@ -11,7 +13,10 @@ import hmac
 import re
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
+
+from media_streamer.wire.control import DigestAnswer
 
 NONCE_SECONDS = 300.0
 REALM = "media-server"
@@ -22,11 +27,12 @@ _FIELD = re.compile(r'([A-Za-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
 class Credentials:
     """What an Authorization header says."""
 
-    scheme: str
+    scheme: Literal["basic", "digest"]
     user: str
     password: str = ""
     """Of Basic alone."""
-    fields: tuple[tuple[str, str], ...] = ()
+    fields: dict[str, str] = field(default_factory=dict)
+    """Of Digest alone."""
 
 
 def parse(header: str) -> Credentials | None:
@@ -43,12 +49,12 @@ def parse(header: str) -> Credentials | None:
         fields = {name.lower(): quoted or bare for name, quoted, bare in _FIELD.findall(rest)}
         if "response" not in fields or "username" not in fields:
             return None
-        return Credentials("digest", fields["username"], fields=tuple(fields.items()))
+        return Credentials("digest", fields["username"], fields=fields)
     return None
 
 
 class Challenger:
-    """Makes challenges and checks what comes back."""
+    """Makes challenges and knows them again."""
 
     def __init__(self, realm: str = REALM) -> None:
         self._realm = realm
@@ -56,45 +62,45 @@ class Challenger:
 
     @property
     def basic(self) -> str:
-        """The challenge for a server that has to see the password itself."""
+        """The challenge for who has to show the password itself."""
         return f'Basic realm="{self._realm}"'
 
-    def challenges(self, now: float | None = None) -> list[str]:
-        """Values of WWW-Authenticate, the better scheme first."""
+    def digest(self, *, stale: bool = False, now: float | None = None) -> str:
+        """A fresh challenge; `stale`: the client's answer was to one that is too old."""
         at = int(time.time() if now is None else now)
         nonce = f"{at:x}-{self._sign(at)}"
-        return [
-            f'Digest realm="{self._realm}", nonce="{nonce}", algorithm=MD5',
-            self.basic,
-        ]
+        suffix = ", stale=true" if stale else ""
+        return f'Digest realm="{self._realm}", nonce="{nonce}", algorithm=MD5{suffix}'
 
-    def is_correct(
-        self, given: Credentials, password: str, method: str, now: float | None = None
-    ) -> bool:
-        """Whether `given` proves `password`, whoever the user is."""
-        if given.scheme == "basic":
-            return hmac.compare_digest(
-                given.password.encode("utf-8", "surrogateescape"), password.encode()
-            )
-        fields = dict(given.fields)
-        if not self._is_ours(fields.get("nonce", ""), time.time() if now is None else now):
-            return False
-        expected = response(
-            given.user, self._realm, password, method, fields.get("uri", ""), fields
-        )
-        return hmac.compare_digest(expected.encode(), fields["response"].lower().encode())
-
-    def _is_ours(self, nonce: str, now: float) -> bool:
-        text, _, signature = nonce.partition("-")
+    def is_fresh(self, given: Credentials, now: float | None = None) -> bool:
+        """Whether they answer a challenge of ours that still holds."""
+        text, _, signature = given.fields.get("nonce", "").partition("-")
         try:
             at = int(text[:16], 16)
         except ValueError:
             return False
+        now = time.time() if now is None else now
         fresh = 0 <= now - at + 1 <= NONCE_SECONDS
-        return hmac.compare_digest(signature.encode(), self._sign(at).encode()) and fresh
+        own = given.fields.get("realm") == self._realm
+        return hmac.compare_digest(signature.encode(), self._sign(at).encode()) and fresh and own
 
     def _sign(self, at: int) -> str:
         return hmac.new(self._key, at.to_bytes(8, "big"), hashlib.sha256).hexdigest()[:32]
+
+
+def proves(answer: DigestAnswer, password: str) -> bool:
+    """Whether the answer to a fresh challenge proves `password`, whoever the user is."""
+    fields = answer.fields
+    expected = response(
+        fields.get("username", ""),
+        fields.get("realm", ""),
+        password,
+        answer.method,
+        fields.get("uri", ""),
+        fields,
+    )
+    given = fields.get("response", "").lower()
+    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogateescape"))
 
 
 def response(
