@@ -136,7 +136,7 @@ class PushStats(ApiModel):
     bytes: Count = Field(default=0, description="Bytes sent.")
     frames: Count = Field(default=0, description="Frames sent.")
     segments: Count = Field(default=0, description="Segments sent.")
-    retries: Count = Field(default=0, description="Attempts to connect after the first.")
+    retries: Count = Field(default=0, description="Attempts since it last worked.")
     errors_401: Count = Field(default=0, description="HTTP answers 401.")
     errors_403: Count = Field(default=0, description="HTTP answers 403.")
     errors_404: Count = Field(default=0, description="HTTP answers 404.")

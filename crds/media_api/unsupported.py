@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from media_api import protocols
+from media_api.push import PushConfig
 from media_api.server import ServerConfig
 from media_api.stream import StreamConfig, TemplateConfig
 
@@ -66,6 +67,8 @@ _INPUT_WORDS = {
         for name, reason in protocols.unserved_input_options().items()
     },
 }
+_PUSH_OPTIONS = frozenset(PushConfig.model_fields) - frozenset(protocols.PUSH_OPTIONS)
+"""Options of pushes that not every protocol reads."""
 INPUT_SCHEMES = protocols.served_schemes("pull") | {protocols.ANY_PUBLISHER}
 AUTH_SCHEMES = frozenset({"http", "https", "securetoken", "auth"})
 MAX_NAMES = 5
@@ -148,6 +151,18 @@ def _urls(item: Any) -> Iterator[InVain]:
         scheme = _scheme(one)
         if reason := protocols.why_not("push", scheme):
             yield InVain(f"push_{scheme}", ("pushes", index), f"{scheme}:// pushes are {reason}")
+            continue
+        for name in sorted(_PUSH_OPTIONS - _push_options(scheme)):
+            if _asks(name, _get(one, name)):
+                text = f"{name} of {scheme}:// pushes {NO_EFFECT}"
+                yield InVain(f"push_option_{name}", ("pushes", index, name), text)
+
+
+def _push_options(scheme: str) -> frozenset[str]:
+    """What pushes to this scheme read."""
+    row = protocols.push_protocol(scheme)
+    own = row.push.push_options if row is not None and row.push is not None else ()
+    return frozenset(own)
 
 
 def _rights(item: Any) -> Iterator[InVain]:

@@ -69,6 +69,19 @@ def redact_url(url: str) -> str:
     return redact_text(url)
 
 
+def redact_push(url: str) -> str:
+    """The same for where a stream is pushed to: the last name of an RTMP URL is the stream's key
+    there, a secret with most services."""
+    shown = redact_text(url)
+    if not url.lower().startswith(("rtmp://", "rtmps://")):
+        return shown
+    path, mark, _ = shown.partition("?")
+    scheme, separator, rest = path.partition("://")
+    head, slash, key = rest.rpartition("/")
+    rest = f"{head}{slash}{HIDDEN}" if head and key else rest
+    return f"{scheme}{separator}{rest}{mark}{HIDDEN if mark else ''}"
+
+
 def redact(value: Any) -> Any:
     """Deep copy of JSON data with every secret hidden, for logs, events and list answers."""
     if isinstance(value, str):
@@ -82,6 +95,8 @@ def redact(value: Any) -> Any:
 
 def _redact_entry(key: str, value: Any) -> Any:
     name = key.lower()
+    if name == "pushes" and isinstance(value, list | tuple):
+        return [_redact_push(item) for item in value]
     if name not in SECRET_KEYS or value is None:
         return redact(value)
     if name in _CREDENTIAL_OBJECTS and isinstance(value, Mapping):
@@ -89,3 +104,10 @@ def _redact_entry(key: str, value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [HIDDEN for _ in value]
     return HIDDEN
+
+
+def _redact_push(item: Any) -> Any:
+    shown = redact(item)
+    if isinstance(shown, dict) and isinstance(shown.get("url"), str):
+        shown["url"] = redact_push(shown["url"])
+    return shown

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from media_api.protocols.row import (
     NOT_YET,
+    PUSH_OPTIONS,
     Form,
     Listener,
     Protocol,
@@ -22,11 +23,11 @@ from media_api.protocols.row import (
 from media_api.protocols.table import ROWS
 
 __all__ = [
-    "ANY_PUBLISHER", "NOT_YET", "ROWS", "Form", "Listener", "Protocol", "Role", "RoleName",
-    "SessionKind", "Socket", "Transport", "find", "listeners", "missing_switches",
-    "pull_protocol", "roles", "schemes", "served_listeners", "served_schemes", "session_kind",
-    "switch_of", "switches", "unserved_fields", "unserved_input_options", "usual_listeners",
-    "why_not",
+    "ANY_PUBLISHER", "NOT_YET", "PUSH_OPTIONS", "ROWS", "Form", "Listener", "Protocol",
+    "Role", "RoleName", "SessionKind", "Socket", "Transport", "find", "listeners",
+    "missing_switches", "pull_protocol", "push_protocol", "roles", "schemes",
+    "served_listeners", "served_schemes", "session_kind", "switch_of", "switches",
+    "unserved_fields", "unserved_input_options", "usual_listeners", "why_not",
 ]  # fmt: skip
 
 _ROLES: tuple[RoleName, ...] = get_args(RoleName)
@@ -86,6 +87,14 @@ def _unserved(kind: Literal["fields", "input_options"]) -> dict[str, str]:
 def pull_protocol(scheme: str) -> Protocol | None:
     """The row that pulls from URLs of this scheme; None if nobody does."""
     for row, role in roles("pull"):
+        if role.served and scheme in role.schemes:
+            return row
+    return None
+
+
+def push_protocol(scheme: str) -> Protocol | None:
+    """The row that pushes to URLs of this scheme; None if nobody does."""
+    for row, role in roles("push"):
         if role.served and scheme in role.schemes:
             return row
     return None

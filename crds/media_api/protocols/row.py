@@ -16,6 +16,10 @@ SessionKind = Literal["connection", "segmented", "uncounted"]
 (a picture, a page)."""
 RoleName = Literal["play", "publish", "pull", "push"]
 NOT_YET = "not served by this version"
+PUSH_OPTIONS = (
+    "url", "disabled", "comment", "retry_limit", "retry_timeout", "timeout", "connect_timeout",
+)  # fmt: skip
+"""Options that every served push reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Role:
     """Options of streams and of the server that this role reads and nothing else does."""
     input_options: tuple[str, ...] = ()
     """The same of inputs."""
+    push_options: tuple[str, ...] = ()
+    """Push: its options beside `PUSH_OPTIONS`, which all read."""
     missing: str = ""
     """Why it is not served, in words for people; empty where it is."""
 

@@ -86,7 +86,7 @@ ROWS: list[Protocol] = [
             schemes=("tshttp", "tshttps"),
             other_schemes=("tstcp", "tsssl", "mpts-http", "mpts-https"),
         ),
-        push=Role(schemes=("tshttp", "tshttps"), missing=NOT_YET),
+        push=Role(schemes=("tshttp", "tshttps")),
     ),
     Protocol(
         name="flv",
@@ -145,7 +145,7 @@ ROWS: list[Protocol] = [
         play=Role(forms=(Form("rtmp", "RTMP", "/static/{name}"),)),
         publish=Role(forms=(Form("rtmp", "RTMP", "/static/{name}", server="/static"),)),
         pull=Role(schemes=("rtmp", "rtmps"), other_schemes=("rtmpe",)),
-        push=Role(schemes=("rtmp", "rtmps"), missing=NOT_YET),
+        push=Role(schemes=("rtmp", "rtmps")),
     ),
     Protocol(
         name="rtsp",
@@ -262,7 +262,7 @@ ROWS: list[Protocol] = [
         pull=Role(
             schemes=("udp", "udp1", "udp2", "udp3", "spts"), other_schemes=("mpts-udp",)
         ),
-        push=Role(schemes=("udp",), missing=NOT_YET),
+        push=Role(schemes=("udp",), push_options=("multicast_loop",)),
     ),
     Protocol(
         name="rtp",

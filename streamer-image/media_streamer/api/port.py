@@ -118,6 +118,10 @@ class Server(Protocol):
         """`stats` of `media_api.status.StreamState`."""
         ...
 
+    def push_statistics(self, stream: Stream) -> list[JsonObject | None]:
+        """`stats` of each push of a stream, in their order; None: nothing is known of it."""
+        ...
+
     async def reauthorize(self, name: str) -> int:
         """Ask anew about all sessions of a stream; returns how many."""
         ...

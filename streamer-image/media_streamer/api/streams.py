@@ -49,6 +49,12 @@ def stream_state(
         {**item, "stats": measured[index]} if index < len(measured) else item
         for index, item in enumerate(state.get("inputs") or ())
     ]
+    if pushes := state.get("pushes"):
+        pushed = server.push_statistics(stream)
+        state["pushes"] = [
+            {**item, "stats": pushed[index]} if pushed[index] else item
+            for index, item in enumerate(pushes)
+        ]
     return state
 
 

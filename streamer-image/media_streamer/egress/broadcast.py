@@ -6,7 +6,8 @@ viewer gets the header and the chunks since the last key frame at once (GOP cach
 does not read loses whole groups of pictures, never parts of one, and holds a bounded number of
 bytes.
 
-The subscription outlives the last viewer by `WARM_SECONDS`, so that zapping back costs nothing.
+The subscription outlives the last viewer by `WARM_SECONDS`, so that zapping back costs nothing. One
+that is pinned is for pushes: it keeps the stream on, and waits for it where it does not run.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from typing import Literal, Protocol
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import Pace
-from media_streamer.egress.served_sessions import ServedSession, ServedSessions
+from media_streamer.egress.served_sessions import Account, ServedSessions
 from media_streamer.wire.media import Chunk, End, Events, FromMedia, Gap, Header
 
 log = logging.getLogger(__name__)
@@ -66,14 +67,15 @@ class Framing(Protocol):
 
 
 class Viewer:
-    """One connection that is sent a broadcast."""
+    """One connection that is sent a broadcast: that of a viewer, or of a push."""
 
     __slots__ = (
         "_broadcast",
+        "_on_left",
+        "account",
         "closed",
         "greeted",
         "limit",
-        "session",
         "skipping",
         "stalled_at",
         "started_bytes",
@@ -82,11 +84,17 @@ class Viewer:
     )
 
     def __init__(
-        self, broadcast: "Broadcast", transport: Delivery, session: ServedSession, limit: int
+        self,
+        broadcast: "Broadcast",
+        transport: Delivery,
+        account: Account,
+        limit: int,
+        on_left: Callable[[str], None],
     ) -> None:
         self._broadcast = broadcast
+        self._on_left = on_left
         self.transport = transport
-        self.session = session
+        self.account = account
         self.limit = limit
         self.greeted = False
         """The header was sent."""
@@ -94,17 +102,17 @@ class Viewer:
         """Waits for the next key frame."""
         self.stalled_at = time.monotonic()
         self.unread = 0
-        self.started_bytes = session.bytes
+        self.started_bytes = account.bytes
         self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done with the reason once nothing more will be sent."""
 
     @property
     def bytes_sent(self) -> int:
-        return self.session.bytes - self.started_bytes
+        return self.account.bytes - self.started_bytes
 
     @property
     def dropped_gops(self) -> int:
-        return self.session.dropped_gops
+        return self.account.dropped_gops
 
     def detach(self, reason: str) -> None:
         """Send nothing more; the transport stays the caller's. May be called again."""
@@ -114,11 +122,18 @@ class Viewer:
         """Send nothing more; `closed` tells the owner of the connection to end it."""
         self.detach(reason)
 
+    def left(self, reason: str) -> None:
+        """Called by the broadcast, once."""
+        self.account.on_close.discard(self.close)
+        self._on_left(reason)
+        if not self.closed.done():
+            self.closed.set_result(reason)
+
     def skip(self, waiting_bytes: int, now: float) -> None:
         """A chunk was left out: the connection is over its bound, or waits for a key frame."""
         if not self.skipping:
             self.skipping = True
-            self.session.dropped_gops += 1
+            self.account.dropped_gops += 1
             self.stalled_at, self.unread = now, waiting_bytes
         elif waiting_bytes < self.unread or not waiting_bytes:
             self.stalled_at, self.unread = now, waiting_bytes
@@ -140,8 +155,16 @@ class Broadcast:
         framing: type[Framing] | None,
         on_idle: Callable[["Broadcast"], None],
         exists: Callable[[str], bool],
+        *,
+        pinned: bool = False,
     ) -> None:
         self.stream = stream
+        self.pinned = pinned
+        self.last_data = float("-inf")
+        """When the last chunk came, monotonic seconds."""
+        self._news = asyncio.Event()
+        self._waiting = 0
+        """Who waits for data: the subscription stays for them."""
         self.format = format_name
         self.framing = framing
         self._framer = framing() if framing else None
@@ -165,7 +188,7 @@ class Broadcast:
         self._timer: asyncio.TimerHandle | None = None
         self._warm: asyncio.TimerHandle | None = None
         self._link = link
-        self._number = link.subscribe(stream, format_name, self)
+        self._number = link.subscribe(stream, format_name, self, pinned=pinned)
         self._keep_warm()
 
     @property
@@ -181,26 +204,62 @@ class Broadcast:
                 title = "The stream is not running now: its source gives no data"
                 raise AccessDenied(503, "no_data", title) from None
         if self._ended:
-            raise AccessDenied(404, "stream_ended", f"The stream has ended: {self._ended}")
+            raise self._has_ended()
+
+    async def wait_data(self, max_age_seconds: float) -> None:
+        """Wait, without a limit, for data that is no older; raises AccessDenied at the end."""
+        self._waiting += 1
+        try:
+            while not self._ended and not (
+                self._started.is_set() and time.monotonic() - self.last_data <= max_age_seconds
+            ):
+                self._news.clear()
+                await self._news.wait()
+        finally:
+            self._waiting -= 1
+        if self._ended:
+            raise self._has_ended()
+
+    def _has_ended(self) -> AccessDenied:
+        return AccessDenied(404, "stream_ended", f"The stream has ended: {self._ended}")
 
     def attach(
         self, transport: Delivery, access: Access, *, max_buffer: int = MAX_BUFFER_BYTES
     ) -> Viewer:
-        """Send header and GOP cache now and every chunk from now on to `transport`."""
-        self._flush()  # the GOP cache has what is held
+        """Send header and GOP cache now and every chunk from now on to `transport`: a viewer."""
         session = self._sessions.open(access)
-        viewer = Viewer(self, transport, session, max_buffer + self._gop_bytes)
-        session.on_close.add(viewer.close)
+
+        def left(reason: str) -> None:
+            self._sessions.leave(session, reason)
+
+        return self.deliver(transport, session, left, max_buffer=max_buffer)
+
+    def deliver(
+        self,
+        transport: Delivery,
+        account: Account,
+        on_left: Callable[[str], None] = lambda _: None,
+        *,
+        max_buffer: int = MAX_BUFFER_BYTES,
+        replay: bool = True,
+    ) -> Viewer:
+        """The same for whoever pays by `account`; `on_left` is told why nothing more is sent.
+
+        Without `replay` it begins at the next key frame, for what cannot take a burst.
+        """
+        self._flush()  # the GOP cache has what is held
+        viewer = Viewer(self, transport, account, max_buffer + self._gop_bytes, on_left)
+        account.on_close.add(viewer.close)
         if self._warm is not None:
             self._warm.cancel()
             self._warm = None
         self._viewers[viewer] = None
         self._pace.viewers += 1
-        viewer.skipping = not self._gop
+        viewer.skipping = not (self._gop and replay)
         if self._started.is_set():
-            burst = b"".join((self._header, *self._gop))
+            burst = b"".join((self._header, *self._gop)) if replay else self._header
             transport.write(burst)
-            session.bytes += len(burst)
+            account.bytes += len(burst)
             viewer.greeted = True
         return viewer
 
@@ -210,10 +269,7 @@ class Broadcast:
             return
         del self._viewers[viewer]
         self._pace.viewers -= 1
-        viewer.session.on_close.discard(viewer.close)
-        self._sessions.leave(viewer.session, reason)
-        if not viewer.closed.done():
-            viewer.closed.set_result(reason)
+        viewer.left(reason)
         if not self._viewers:
             self._keep_warm()
 
@@ -224,13 +280,14 @@ class Broadcast:
         self._link.release(self._number)
         self.on_lost()
         self._link = link
-        self._number = link.subscribe(self.stream, self.format, self)
+        self._number = link.subscribe(self.stream, self.format, self, pinned=self.pinned)
 
     def close(self, reason: str) -> None:
         """End the subscription and all viewers."""
         self._flush()
         self._ended = self._ended or reason
         self._started.set()
+        self._news.set()
         for timer in (self._timer, self._warm):
             if timer is not None:
                 timer.cancel()
@@ -263,6 +320,8 @@ class Broadcast:
         self._started.clear()
 
     def _chunk(self, payload: bytes, key: bool) -> None:
+        self.last_data = time.monotonic()
+        self._news.set()
         chunk = self._framer.chunk(payload, key) if self._framer else payload
         if key:
             self._flush()
@@ -311,7 +370,7 @@ class Broadcast:
                 late.append((viewer, waiting))
                 continue
             transport.write(chunk)
-            viewer.session.bytes += size
+            viewer.account.bytes += size
         if late:
             now = time.monotonic()
             for viewer, waiting in late:
@@ -340,7 +399,7 @@ class Broadcast:
             data = again if viewer.greeted else header
             viewer.greeted = True
             viewer.transport.write(data)
-            viewer.session.bytes += len(data)
+            viewer.account.bytes += len(data)
 
     def _forget_gop(self) -> None:
         self._flush()
@@ -359,4 +418,10 @@ class Broadcast:
     def _keep_warm(self) -> None:
         if not self._ended:
             loop = asyncio.get_running_loop()
-            self._warm = loop.call_later(WARM_SECONDS, self.close, "no viewers")
+            self._warm = loop.call_later(WARM_SECONDS, self._cool)
+
+    def _cool(self) -> None:
+        if self._waiting:
+            self._keep_warm()
+        else:
+            self.close("no viewers")

@@ -27,5 +27,5 @@ class Egress:
     proxies: TrustedProxies = NOBODY
     files: dict[str, Path] = field(default_factory=dict)
     """Directories of the program that every HTTP port serves, by the beginning of their paths."""
-    jobs: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    chores: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
     """What runs beside the requests until the worker stops, by a name for people."""

@@ -33,7 +33,7 @@ ACCESS_TIMEOUT_SECONDS = 15.0
 PREVIEW_REUSE_SECONDS = 1.0
 MAX_PREVIEWS = 256
 
-BroadcastKey = tuple[str, str, type[Framing] | None]
+BroadcastKey = tuple[str, str, type[Framing] | None, bool]
 IndexKey = tuple[str, Container]
 
 
@@ -49,7 +49,9 @@ class Hub:
         self._indexes: dict[IndexKey, LiveIndex] = {}
         self._previews: dict[str, tuple[float, asyncio.Task[bytes]]] = {}
         self._questions: set[asyncio.Task[Access]] = set()
-        self.sessions = ServedSessions(self._notify)
+        self._placed = asyncio.Event()
+        """Set for a moment whenever streams came to a media worker."""
+        self.sessions = ServedSessions(self.notify)
         self._pace = Pace()
         self.turns = Turns()
         """When publishers are read."""
@@ -106,19 +108,7 @@ class Hub:
         self, access: Access, format: Format, framing: type[Framing] | None = None
     ) -> Broadcast:
         """The broadcast of a stream, once it has data; raises AccessDenied(503) if it has none."""
-        key = (access.stream, format, framing)
-        found = self._broadcasts.get(key)
-        if found is None:
-            found = self._broadcasts[key] = Broadcast(
-                access.stream,
-                format,
-                self._link(self._home(access)),
-                self.sessions,
-                self._pace,
-                framing,
-                self._forget_broadcast,
-                self.exists,
-            )
+        found = self._find_broadcast(access.stream, format, framing, self._home(access))
         try:
             await found.wait_started()
         except AccessDenied as denied:
@@ -127,6 +117,25 @@ class Hub:
         except asyncio.CancelledError:
             self.give_up(access, "client closed")
             raise
+        return found
+
+    async def standing(
+        self,
+        stream: str,
+        format: Format,
+        framing: type[Framing] | None = None,
+        *,
+        max_age_seconds: float,
+    ) -> Broadcast:
+        """A pinned broadcast for what is no viewer: the stream stays on, and is waited for.
+
+        Waits for the stream to be placed and to have data that is no older, without a limit. Raises
+        AccessDenied if it is removed meanwhile. One for all that ask alike.
+        """
+        while (home := (self._directory or {}).get(stream)) is None:
+            await self._placed.wait()
+        found = self._find_broadcast(stream, format, framing, home, pinned=True)
+        await found.wait_data(max_age_seconds)
         return found
 
     async def publish(self, access: Access, form: PublishForm) -> Feed:
@@ -189,6 +198,8 @@ class Hub:
             else:
                 self._directory[stream] = self._runtime / f"media-{place.worker}.sock"
         moved = {name for name, place in streams.items() if place is not None}
+        self._placed.set()  # wakes all that wait, each of which looks for its own stream
+        self._placed.clear()
         for taker in self._takers():
             if taker.stream in moved:
                 taker.move(self._link(self._directory[taker.stream]))
@@ -222,8 +233,33 @@ class Hub:
             link = self._links[path] = MediaLink(path)
         return link
 
+    def _find_broadcast(
+        self,
+        stream: str,
+        format: Format,
+        framing: type[Framing] | None,
+        home: Path,
+        *,
+        pinned: bool = False,
+    ) -> Broadcast:
+        key = (stream, format, framing, pinned)
+        found = self._broadcasts.get(key)
+        if found is None:
+            found = self._broadcasts[key] = Broadcast(
+                stream,
+                format,
+                self._link(home),
+                self.sessions,
+                self._pace,
+                framing,
+                self._forget_broadcast,
+                self.exists,
+                pinned=pinned,
+            )
+        return found
+
     def _forget_broadcast(self, broadcast: Broadcast) -> None:
-        key = (broadcast.stream, broadcast.format, broadcast.framing)
+        key = (broadcast.stream, broadcast.format, broadcast.framing, broadcast.pinned)
         if self._broadcasts.get(key) is broadcast:
             del self._broadcasts[key]
 
@@ -232,6 +268,10 @@ class Hub:
         if self._indexes.get(key) is index:
             del self._indexes[key]
 
-    def _notify(self, notice: Notice) -> None:
+    def notify(self, notice: Notice) -> None:
+        """Tell the supervisor; one that is gone hears nothing."""
         if self._supervisor is not None:
-            self._supervisor.notify(notice)
+            try:
+                self._supervisor.notify(notice)
+            except ChannelClosed:
+                log.debug("%s not sent: the supervisor is gone", type(notice).__name__)

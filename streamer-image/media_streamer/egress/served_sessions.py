@@ -6,33 +6,35 @@ or received since it first saw the session, and the supervisor adds the workers 
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from media_streamer.egress.access import Access
-from media_streamer.wire.channel import ChannelClosed
 from media_streamer.wire.control import SessionLeft, SessionReport, SessionsMoved
 from media_streamer.wire.peer import Notice
-
-log = logging.getLogger(__name__)
 
 UPDATE_SECONDS = 1.0
 ALIVE_EVERY_UPDATES = 10
 """A session without traffic is reported this rarely, so that it is known to be alive."""
 
 
-@dataclass(slots=True, eq=False)
-class ServedSession:
-    """One viewer or publisher; `bytes` is counted up by whoever moves them."""
+@dataclass(slots=True, eq=False, kw_only=True)
+class Account:
+    """What a delivery costs; `bytes` is counted up by whoever moves them."""
 
-    access: Access
     bytes: int = 0
     dropped_gops: int = 0
+    on_close: set[Callable[[str], None]] = field(default_factory=set)
+    """Called with the reason when whoever allowed the delivery ends it."""
+
+
+@dataclass(slots=True, eq=False)
+class ServedSession(Account):
+    """One viewer or publisher."""
+
+    access: Access
     users: int = 0
     """Connections or requests that use the session at the moment."""
-    on_close: set[Callable[[str], None]] = field(default_factory=set)
-    """Called with the reason when the supervisor ends the session."""
     reported_bytes: int = -1
 
     @property
@@ -67,7 +69,7 @@ class ServedSessions:
         """One user less; the last one closes the session here and reports it."""
         session.users -= 1
         if session.users <= 0 and self._by_id.pop(session.id, None) is session:
-            self._tell(SessionLeft(session.id, session.bytes, reason))
+            self._notify(SessionLeft(session.id, session.bytes, reason))
 
     def end(self, session_id: str, reason: str) -> None:
         """The supervisor ends a session: its connections are closed."""
@@ -90,10 +92,4 @@ class ServedSessions:
         while True:
             await asyncio.sleep(UPDATE_SECONDS)
             if reports := self.changed():
-                self._tell(SessionsMoved(reports))
-
-    def _tell(self, notice: Notice) -> None:
-        try:
-            self._notify(notice)
-        except ChannelClosed:
-            log.debug("%s not sent: the supervisor is gone", type(notice).__name__)
+                self._notify(SessionsMoved(reports))

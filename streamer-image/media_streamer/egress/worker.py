@@ -26,6 +26,7 @@ from media_streamer.egress.context import Egress
 from media_streamer.egress.http.app import HttpApp
 from media_streamer.egress.http.proxy import ApiProxy
 from media_streamer.egress.hub import Hub
+from media_streamer.egress.jobs import JobRunner
 from media_streamer.egress.listeners import BACKLOG, Listeners, Server
 from media_streamer.forwarded import TrustedProxies
 from media_streamer.wire.channel import ChannelClosed
@@ -37,6 +38,8 @@ from media_streamer.wire.control import (
     EgressSettings,
     Heartbeat,
     Hello,
+    Jobs,
+    JobsChanged,
     Listen,
     ListenerSpec,
     MediaSettings,
@@ -59,6 +62,7 @@ class EgressWorker:
         self._hub = Hub(runtime)
         number = int(worker_id) if worker_id.isdecimal() else 0
         self._egress = Egress(self._hub, number)
+        self._jobs = JobRunner(self._egress, self._hub.notify)
         self._proxy = ApiProxy(runtime / "api.sock")
         self._app = HttpApp(self._egress, self._proxy)
         self._servers: list[tuple[asyncio.Server, web.Server]] = []
@@ -73,6 +77,8 @@ class EgressWorker:
         peer.take(DirectoryChanged, lambda told: self._hub.update_directory(told.streams))
         peer.take(CloseSession, lambda told: self._hub.sessions.end(told.id, told.reason))
         peer.take(SettingsChanged, lambda told: self._use(told.settings))
+        peer.take(Jobs, lambda told: self._jobs.set(told.jobs))
+        peer.take(JobsChanged, lambda told: self._jobs.change(told.jobs))
         self._hub.connect(peer)
         owner = asyncio.create_task(peer.run(), name="control")
         tasks = [owner]
@@ -82,7 +88,8 @@ class EgressWorker:
             tasks += [
                 asyncio.create_task(self._heartbeat(peer), name="heartbeat"),
                 asyncio.create_task(self._hub.sessions.run(), name="sessions"),
-                *(asyncio.create_task(_run(job), name=n) for n, job in self._egress.jobs.items()),
+                asyncio.create_task(self._jobs.run(), name="jobs"),
+                *(asyncio.create_task(_run(one), name=n) for n, one in self._egress.chores.items()),
             ]
             await owner
             log.info("egress worker %s: the supervisor is gone", self._id)
@@ -93,6 +100,7 @@ class EgressWorker:
             await self._stop()
 
     async def _stop(self) -> None:
+        await self._jobs.close()
         await self._listeners.close()
         await self._hub.close()
         for _, server in self._servers:
@@ -135,8 +143,8 @@ class EgressWorker:
         self._egress.proxies = TrustedProxies.of(settings.trusted_proxies, settings.forwarding_key)
 
 
-async def _run(job: Callable[[], Awaitable[None]]) -> None:
-    await job()
+async def _run(chore: Callable[[], Awaitable[None]]) -> None:
+    await chore()
 
 
 async def serve(runtime: Path, worker_id: str) -> None:

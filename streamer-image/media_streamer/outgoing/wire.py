@@ -123,7 +123,7 @@ def words(error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     if isinstance(error, ConnectionResetError | BrokenPipeError):
-        return "connection reset by the source"
+        return "connection reset by the peer"
     if isinstance(error, socket.gaierror | UnicodeError):
         return "the name of the host is not known"
     if isinstance(error, ssl.SSLError):

@@ -31,6 +31,7 @@ from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.events.bus import EventBus
 from media_streamer.supervisor.events.fields import session_fields, stream_fields
 from media_streamer.supervisor.external import ExternalConfig, forget_state
+from media_streamer.supervisor.jobs import JobPlacement
 from media_streamer.supervisor.listeners import listener_specs, port_of, probe
 from media_streamer.supervisor.processes import (
     ProcessPool,
@@ -38,6 +39,7 @@ from media_streamer.supervisor.processes import (
     worker_command,
     worker_environment,
 )
+from media_streamer.supervisor.pushes import push_event, push_jobs, push_stats, push_sum
 from media_streamer.supervisor.sessions import Session, SessionRegistry
 from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
 from media_streamer.supervisor.stats import ServerStats, stream_stats
@@ -48,6 +50,8 @@ from media_streamer.wire.control import (
     Granted,
     Heartbeat,
     Hello,
+    Job,
+    JobReport,
     ListenerSpec,
     MediaSettings,
     Recycle,
@@ -87,6 +91,7 @@ class Supervisor:
         self._unserved = Tally()
         self.sessions = SessionRegistry(self._session_closed)
         self.egress = EgressWorkers()
+        self.jobs = JobPlacement(map(str, range(settings.egress_workers)), self._job_event)
         self.streams = StreamControl(
             settings, self.egress.directory_changed, self._stream_gone, self._start_quarantine
         )
@@ -95,7 +100,7 @@ class Supervisor:
         )
         self.stats = ServerStats(settings.hostname, self.streams.catalog, self.sessions)
         self.events = EventBus(lambda: self.stats.hostname, self.configuration.log_directory)
-        self.streams.on_changes = self._count_unserved
+        self.streams.on_changes = self._streams_changed
         self.streams.on_event = self._stream_event
         self.sessions.on_event = self._session_event
         self.guesses = GuessLimiter()
@@ -144,7 +149,15 @@ class Supervisor:
 
     def stream_statistics(self, stream: Stream) -> dict[str, Any]:
         """`stats` of `media_api.status.StreamState` as JSON."""
-        return stream_stats(stream, self.sessions, self.stats.hostname)
+        stats = stream_stats(stream, self.sessions, self.stats.hostname)
+        if reports := self.jobs.of_stream(stream.name):
+            stats["push"] = push_sum(reports)
+        return stats
+
+    def push_statistics(self, stream: Stream) -> list[dict[str, Any] | None]:
+        """`stats` of `media_api.status.PushState` of each push of a stream, as JSON."""
+        reports = self.jobs.of_stream(stream.name)
+        return [push_stats(stream.name, push, reports) for push in stream.config.pushes or ()]
 
     async def reauthorize(self, name: str) -> int:
         """Ask anew about all sessions of a stream; returns how many."""
@@ -329,13 +342,15 @@ class Supervisor:
         self._say_unsupported()
         self._use_backend(new.config_external)
 
-    def _count_unserved(self, changes: Changes) -> None:
+    def _streams_changed(self, changes: Changes) -> None:
         """Of the streams that changed alone: thousands that stay cost nothing."""
         for name in changes.removed:
             self._unserved.drop(name)
+            self.jobs.wish(name, ())
         for name in changes.added | changes.changed:
             if (stream := self.streams.catalog.streams.get(name)) is not None:
                 self._unserved.put(stream.config)
+                self.jobs.wish(name, push_jobs(stream.config))
 
     def _say_unsupported(self) -> None:
         """Alerts of what has no effect, and a line in the log for each that is new."""
@@ -414,6 +429,11 @@ class Supervisor:
         if session.kind == "play":  # the media worker tells of publishers
             self.events.emit(f"play_{event}", **session_fields(session))
 
+    def _job_event(self, job: Job, before: JobReport | None, now: JobReport | None) -> None:
+        if (told := push_event(job, before, now)) is not None:
+            event, fields = told
+            self.events.emit(event, **fields)
+
     def _stream_gone(self, name: str, reason: str) -> None:
         self.sessions.close_stream(name, reason)
         self.streams.closed(name, reason)
@@ -454,7 +474,9 @@ class Supervisor:
         if connection.kind == "media":
             self.streams.media_connected(connection)
             return
-        await self.egress.connected(connection, self.streams.directory.whole())
+        listening = self.egress.connected(connection, self.streams.directory.whole())
+        self.jobs.connected(connection)
+        await listening
         self._egress_came.set()
 
     def disconnected(self, connection: Connection) -> None:
@@ -462,6 +484,7 @@ class Supervisor:
             self.streams.media_disconnected(connection)
         else:
             self.egress.disconnected(connection)
+            self.jobs.disconnected(connection)
         worker = self._pool.get(connection.kind, connection.id)
         # A worker without a channel exits by itself; one that hangs in that must not stay.
         if worker is not None and worker.pid == connection.pid and not self._stopping.is_set():
@@ -520,6 +543,7 @@ class Supervisor:
         code = worker.process.returncode if worker.process is not None else None
         if worker.kind == "egress":
             self.sessions.worker_died(worker.id)
+            self.jobs.worker_died(worker.id)
             return
         if worker.said_hello:  # before that it had no streams that could be at fault
             from_outside = not worker.killed_because and code in _ENDED_FROM_OUTSIDE

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media_rest.redact import redact, redact_text, redact_url
+from media_rest.redact import redact, redact_push, redact_text, redact_url
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,22 @@ words = st.text("ab01@:/?#", min_size=1, max_size=12)
 def test_no_password_gets_out(user: str, password: str, rest: str) -> None:
     secret = f"Q{password}Q"
     assert "Q" not in redact_url(f"rtsp://{user}:{secret}@host{rest}")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtmp://h/app/KEY", "rtmp://h/app/***"),
+        ("rtmps://h:443/live2/KEY?a=KEY/KEY", "rtmps://h:443/live2/***?***"),
+        ("rtmp://u:KEY@h/app/KEY", "rtmp://***@h/app/***"),
+        ("rtmp://h/KEY", "rtmp://h/***"),
+        ("tshttp://u:KEY@h/a/b", "tshttp://***@h/a/b"),
+        ("udp://239.0.0.1:5000", "udp://239.0.0.1:5000"),
+    ],
+)
+def test_the_key_of_a_push_is_hidden(url: str, shown: str) -> None:
+    assert redact_push(url) == shown
+    assert redact_push(shown) == shown
+    assert redact({"pushes": [{"url": url, "stats": None}]}) == {
+        "pushes": [{"url": shown, "stats": None}]
+    }

@@ -49,7 +49,7 @@ _INIT = re.compile(_TRACK + r"init-(?P<file>[0-9a-f]{8})\.mp4")
 
 def routes(egress: Egress) -> list[Route]:
     sessions = SegmentedSessions(egress.hub)
-    egress.jobs["hls sessions"] = sessions.run
+    egress.chores["hls sessions"] = sessions.run
 
     async def live(_: MediaRequest, access: Access, container: Container) -> SegmentIndex:
         return egress.hub.live_index(access, container)

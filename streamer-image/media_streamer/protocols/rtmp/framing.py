@@ -14,7 +14,7 @@ BACK_POINTER_BYTES = 4
 _CHUNK_STREAMS = {AUDIO: 4, VIDEO: 6, DATA: 5}
 
 
-def tags_to_chunks(data: bytes) -> bytes:
+def tags_to_chunks(data: bytes, stream: int = MEDIA_STREAM) -> bytes:
     """Chunks of the whole FLV tags in `data`; what is no audio, video or script is left out."""
     view = memoryview(data)
     parts: list[bytes] = []
@@ -34,7 +34,7 @@ def tags_to_chunks(data: bytes) -> bytes:
                     kind,
                     view[start : start + size],
                     timestamp=timestamp,
-                    stream=MEDIA_STREAM,
+                    stream=stream,
                     chunk_stream=chunk_stream,
                 )
             )
@@ -48,10 +48,14 @@ class RtmpFraming:
 
     def header(self, payload: bytes) -> bytes:
         """Messages of metadata and sequence headers."""
-        if payload.startswith(b"FLV"):
-            start = int.from_bytes(payload[5:9]) + BACK_POINTER_BYTES
-            payload = payload[start:]
-        return tags_to_chunks(payload)
+        return tags_to_chunks(self.tags_of(payload))
+
+    @staticmethod
+    def tags_of(header: bytes) -> bytes:
+        """The tags in the header of the format, without that of the file."""
+        if header.startswith(b"FLV"):
+            return header[int.from_bytes(header[5:9]) + BACK_POINTER_BYTES :]
+        return header
 
     def chunk(self, payload: bytes, key: bool) -> bytes:
         """Messages of some whole FLV tags."""

@@ -10,7 +10,7 @@ from media_streamer.egress import broadcast as module
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.broadcast import Broadcast
 from media_streamer.egress.pace import WRITES_A_SECOND, Pace
-from media_streamer.egress.served_sessions import ServedSessions
+from media_streamer.egress.served_sessions import Account, ServedSessions
 from media_streamer.wire.control import AccessRequest, SessionLeft
 from media_streamer.wire.media import Chunk, End, Event, Events, Gap, Header
 
@@ -23,7 +23,7 @@ class Link:
         self.released: list[int] = []
         self.repeated: list[int] = []
 
-    def subscribe(self, stream, format_name, _taker):
+    def subscribe(self, stream, format_name, _taker, *, pinned=False):
         self.subscribed.append((stream, format_name))
         return len(self.subscribed)
 
@@ -350,3 +350,43 @@ async def test_moved_stream_is_taken_from_its_new_worker(bench):
     assert other.subscribed == [("live", "flv")]
     bench.header(b"H")
     assert transport.bytes == b"HH"
+
+
+async def test_a_push_pays_by_its_account_and_begins_without_a_burst(bench) -> None:
+    bench.header(b"head")
+    bench.chunk(b"key", key=True)
+    account, transport = Account(), Transport()
+    left: list[str] = []
+    sink = bench.broadcast.deliver(transport, account, left.append, replay=False)
+    assert transport.bytes == b"head"
+    bench.chunk(b"delta")
+    assert transport.bytes == b"head"
+    bench.chunk(b"next", key=True)
+    assert transport.bytes == b"headnext"
+    assert account.bytes == 8
+    sink.detach("done")
+    assert left == ["done"]
+    assert bench.told == []  # it is no session
+
+
+async def test_whoever_waits_for_data_keeps_the_subscription(bench, monkeypatch) -> None:
+    monkeypatch.setattr(module, "WARM_SECONDS", 0.01)
+    waiting = asyncio.create_task(bench.broadcast.wait_data(10))
+    await asyncio.sleep(0)
+    bench.broadcast._keep_warm()
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    bench.header(b"head")
+    bench.chunk(b"key", key=True)
+    await asyncio.wait_for(waiting, 30)
+
+
+async def test_old_data_is_not_data(bench) -> None:
+    bench.header(b"head")
+    bench.chunk(b"key", key=True)
+    waiting = asyncio.create_task(bench.broadcast.wait_data(0.0))
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    bench.broadcast.close("removed")
+    with pytest.raises(AccessDenied, match="removed"):
+        await waiting

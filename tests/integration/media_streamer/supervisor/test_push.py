@@ -1,0 +1,284 @@
+"""`push` to real receivers: our own publishing, ffmpeg, a multicast group; and refusals."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import struct
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.ports import free_port
+from tests.support.streamer import VIEWER, Lender, Streamer, ffprobe, until
+
+TS_PACKET = 188
+DATAGRAM = 7 * TS_PACKET
+
+
+@pytest.fixture(scope="module")
+def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lender]:
+    lending = Lender(lambda: Streamer(tmp_path_factory.mktemp("streamer")))
+    yield lending
+    lending.close()
+
+
+@pytest.fixture
+async def streamer(lender: Lender) -> AsyncIterator[Streamer]:
+    async with lender.lend() as one:
+        yield one
+
+
+async def pushes(streamer: Streamer, name: str = "live") -> list[dict[str, Any]]:
+    return [push.get("stats") or {} for push in (await streamer.stream(name)).get("pushes", ())]
+
+
+async def push_is(streamer: Streamer, status: str, name: str = "live", index: int = 0) -> Any:
+    async def check() -> Any:
+        found = await pushes(streamer, name)
+        one = found[index] if index < len(found) else {}
+        return one if one.get("status") == status else None
+
+    return await until(check, f"push {index} of {name} is {status}")
+
+
+async def grows(streamer: Streamer, name: str = "live", index: int = 0) -> None:
+    """The push goes on sending."""
+    before = (await pushes(streamer, name))[index]["bytes"]
+
+    async def check() -> bool:
+        return bool((await pushes(streamer, name))[index]["bytes"] > before)
+
+    await until(check, f"push {index} of {name} sends")
+
+
+async def test_rtmp_and_http_to_a_server(streamer: Streamer) -> None:
+    """Several pushes of one stream, over RTMP and HTTP, to names with and without a slash."""
+    rtmp = free_port()
+    streamer.write(
+        f"""
+rtmp 127.0.0.1:{rtmp};
+stream copy/one {{ input publish://; }}
+stream two {{ input publish://; }}
+stream live {{
+  input fake://fake;
+  push rtmp://127.0.0.1:{rtmp}/static/copy/one;
+  push tshttp://127.0.0.1:{streamer.http_port}/two/mpegts;
+}}
+"""
+    )
+    await streamer.serve()
+    assert "pushes" not in str((await streamer.stream("live")).get("warnings"))
+    for name in ("copy/one", "two"):
+        await streamer.running(name)
+        assert await ffprobe(f"{streamer.base}/{name}/mpegts") == ["aac", "h264"]
+    for index in (0, 1):
+        await push_is(streamer, "running", index=index)
+        await grows(streamer, index=index)
+    stats = (await streamer.stream("live"))["stats"]
+    assert stats["push"]["bytes"] > 0
+    assert stats["client_count"] == 0  # a push is no viewer
+    assert streamer.log.count("push to rtmp://127.0.0.1") >= 1
+    assert "static/copy/***: running" in streamer.log
+
+
+async def test_a_push_is_stopped_and_started_by_the_api(streamer: Streamer) -> None:
+    rtmp = free_port()
+    streamer.write(
+        f"""
+rtmp 127.0.0.1:{rtmp};
+stream two {{ input publish://; }}
+stream live {{ input fake://fake; push rtmp://127.0.0.1:{rtmp}/static/two; }}
+"""
+    )
+    await streamer.serve()
+    await streamer.running("two")
+    url = f"rtmp://127.0.0.1:{rtmp}/static/two"
+    body: dict[str, Any] = {"pushes": [{"url": url, "disabled": True}]}
+    status, _ = await streamer.api("PUT", "/streams/live", json=body)
+    assert status == 200
+
+    async def is_unpublished() -> bool:
+        stats = (await streamer.stream("two"))["stats"]
+        return "published_via" not in stats and await pushes(streamer) == [{}]
+
+    await until(is_unpublished, "the publisher is gone")
+    body = {"pushes": [{"url": url}]}
+    assert (await streamer.api("PUT", "/streams/live", json=body))[0] == 200
+    await push_is(streamer, "running")
+
+
+async def test_an_on_demand_stream_stays_on_for_its_push(streamer: Streamer) -> None:
+    rtmp = free_port()
+    streamer.write(
+        f"""
+rtmp 127.0.0.1:{rtmp};
+stream two {{ input publish://; }}
+stream live {{
+  input fake://fake; static false; clients_timeout 1;
+  push rtmp://127.0.0.1:{rtmp}/static/two;
+}}
+"""
+    )
+    await streamer.serve()
+    await streamer.running("two")
+
+    async def outlived_its_timeout() -> bool:
+        return bool((await streamer.stream("two"))["stats"].get("lifetime", 0) > 3000)
+
+    await until(outlived_its_timeout, "the push goes on without viewers")
+    assert (await streamer.stream("live"))["stats"]["alive"]
+
+
+async def test_refusals_are_told_and_limited(streamer: Streamer) -> None:
+    """A wrong password, nobody there, an answer of 404, a URL that cannot be: in words, masked."""
+    rtmp, nobody = free_port(), free_port()
+    streamer.write(
+        f"""
+rtmp 127.0.0.1:{rtmp};
+stream two {{ input publish://; password secret; }}
+stream live {{
+  input fake://fake;
+  push rtmp://127.0.0.1:{rtmp}/static/two?password=wrongword retry_timeout=1 retry_limit=1;
+  push rtmp://127.0.0.1:{nobody}/static/keyword retry_timeout=1;
+  push tshttp://127.0.0.1:{streamer.http_port}/none/mpegts retry_timeout=1 retry_limit=0;
+  push rtmp://who:passphrase@127.0.0.1/static/x;
+}}
+"""
+    )
+    await streamer.serve()
+    refused = await push_is(streamer, "error", index=0)
+    assert "password of the stream is wrong" in refused["error"]
+    assert refused["errors_not_authorized"] == 2
+    assert refused["retries"] == 1
+    away = await push_is(streamer, "retry", index=1)
+    assert away["error"] == "connection refused"
+    unknown = await push_is(streamer, "error", index=2)
+    assert unknown["errors_404"] == 1
+    assert "login" in (await push_is(streamer, "error", index=3))["error"]
+    _, shown = await streamer.api("GET", "/streams/live", auth=VIEWER)
+    for secret in ("wrongword", "keyword", "passphrase"):
+        assert secret not in streamer.log
+        assert secret not in str(shown)
+    assert "push to rtmp://127.0.0.1" in streamer.log
+
+
+async def test_udp_to_a_multicast_group(streamer: Streamer) -> None:
+    """Datagrams of seven packets, each stream whole, by the interface that is named."""
+    port = free_port(socket.SOCK_DGRAM)
+    group = "239.255.31.7"
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with receiver:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        receiver.bind((group, port))
+        membership = struct.pack("4s4s", socket.inet_aton(group), socket.inet_aton("127.0.0.1"))
+        receiver.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+        receiver.setblocking(False)
+        url = f"udp://127.0.0.1@{group}:{port}?ttl=0"
+        streamer.write(
+            f"stream live {{ input fake://fake; push {url} multicast_loop=true bitrate=5000; }}"
+        )
+        await streamer.serve()
+        warnings = (await streamer.stream("live"))["warnings"]
+        assert warnings == ["bitrate of udp:// pushes has no effect in this version"]
+        loop = asyncio.get_running_loop()
+        received = b""
+        async with asyncio.timeout(30):
+            while len(received) < 200 * DATAGRAM:
+                datagram = await loop.sock_recv(receiver, 65536)
+                assert len(datagram) == DATAGRAM
+                received += datagram
+    assert all(received[at] == 0x47 for at in range(0, len(received), TS_PACKET))
+    assert _is_continuous(received)
+
+
+def _is_continuous(ts: bytes) -> bool:
+    """No packet of a PID is missing (ISO 13818-1, 2.4.3.3)."""
+    last: dict[int, int] = {}
+    for at in range(0, len(ts), TS_PACKET):
+        pid = int.from_bytes(ts[at + 1 : at + 3]) & 0x1FFF
+        has_payload, counter = ts[at + 3] & 0x10, ts[at + 3] & 0x0F
+        if has_payload and pid in last and counter != (last[pid] + 1) & 0x0F:
+            return False
+        if has_payload:
+            last[pid] = counter
+    return True
+
+
+@contextlib.asynccontextmanager
+async def ffmpeg_listening(
+    port: int, seconds: int = 3
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """An RTMP server that takes one publisher and prints the codecs of what it got."""
+    process = await asyncio.create_subprocess_exec(
+        *("ffmpeg", "-v", "info", "-listen", "1", "-i", f"rtmp://127.0.0.1:{port}/app/key"),
+        *("-t", str(seconds), "-c", "copy", "-f", "null", "-"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_rtmp_to_ffmpeg(streamer: Streamer) -> None:
+    """Another server's RTMP: it comes back after its end, and the push with it."""
+    port = free_port()
+    streamer.write(
+        f"""
+stream live {{ input fake://fake; push rtmp://127.0.0.1:{port}/app/key retry_timeout=1; }}
+"""
+    )
+    await streamer.serve()
+    await push_is(streamer, "retry")
+    for _ in range(2):
+        async with ffmpeg_listening(port) as receiver, asyncio.timeout(60):
+            _, printed = await receiver.communicate()
+        text = printed.decode()
+        assert receiver.returncode == 0, text
+        assert "Video: h264" in text, text
+        assert "Audio: aac" in text, text
+
+
+@pytest.mark.long
+async def test_udp_to_ffmpeg(streamer: Streamer) -> None:
+    port = free_port(socket.SOCK_DGRAM)
+    streamer.write(f"stream live {{ input fake://fake; push udp://127.0.0.1:{port}; }}")
+    await streamer.serve()
+    await push_is(streamer, "running")
+    assert await ffprobe(f"udp://127.0.0.1:{port}?timeout=20000000") == ["aac", "h264"]
+
+
+async def test_jobs_move_when_their_worker_dies(own_streamer: Streamer) -> None:
+    streamer, rtmp = own_streamer, free_port()
+    streamer.write(
+        f"""
+rtmp 127.0.0.1:{rtmp};
+stream a {{ input publish://; }}
+stream b {{ input publish://; }}
+stream live {{
+  input fake://fake;
+  push rtmp://127.0.0.1:{rtmp}/static/a retry_timeout=1;
+  push rtmp://127.0.0.1:{rtmp}/static/b retry_timeout=1;
+}}
+"""
+    )
+    await streamer.serve(STREAMER_EGRESS_WORKERS="2")
+    for index in (0, 1):
+        await push_is(streamer, "running", index=index)
+    worker = streamer.worker("egress", "0")
+    assert worker is not None
+    os.kill(worker, signal.SIGKILL)
+
+    async def died() -> bool:
+        return "egress worker 0" in streamer.log and streamer.worker("egress", "0") != worker
+
+    await until(died, "the worker is another one")
+    for index in (0, 1):
+        await push_is(streamer, "running", index=index)
+        await grows(streamer, index=index)

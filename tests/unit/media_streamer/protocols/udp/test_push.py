@@ -1,0 +1,84 @@
+"""`udp://` of a push: its URL, and what goes out."""
+
+import asyncio
+import socket
+from typing import cast
+
+import pytest
+from media_streamer.egress.jobs import Work
+from media_streamer.protocols.udp.push import (
+    DATAGRAM_BYTES,
+    DEFAULT_TTL,
+    UdpSender,
+    UdpUrl,
+    open_socket,
+)
+from media_streamer.wire.control import Job
+
+
+def test_urls() -> None:
+    assert UdpUrl.of("udp://239.0.0.1:5000") == UdpUrl("239.0.0.1", 5000, "", DEFAULT_TTL)
+    assert UdpUrl.of("udp://eth2@239.0.0.1:5000?ttl=3").interface == "eth2"
+    assert UdpUrl.of("udp://239.0.0.1:5000/10.0.0.5").interface == "10.0.0.5"
+    assert UdpUrl.of("udp://[ff15::1]:5000").host == "ff15::1"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("udp://host", "port"),
+        ("udp://:1", "address"),
+        ("udp://host:99999", "no number"),
+        ("udp://host:1?ttl=256", "ttl"),
+        ("udp://host:1?ttl=x", "ttl"),
+        ("udp://host:1?pkt_size=1316", "pkt_size"),
+    ],
+)
+def test_what_cannot_be_is_said(url: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        UdpUrl.of(url)
+
+
+def work() -> Work:
+    return Work(Job("1", "live", "udp", "push", "a push", b"{}", 1, 1))
+
+
+async def test_datagrams_are_full_and_spread() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.setblocking(False)
+        url = UdpUrl("127.0.0.1", receiver.getsockname()[1], "", DEFAULT_TTL)
+        place = ("127.0.0.1", url.port)
+        sender = UdpSender(open_socket(url, place, socket.AF_INET, loop_back=False), work())
+        data = b"".join(bytes([n]) * 188 for n in range(20 * 7 + 3))
+        sender.write(data[:1000])
+        assert sender.get_write_buffer_size() == 0  # fills no datagram yet
+        sender.write(data[1000:])
+        assert sender.get_write_buffer_size() == 15 * DATAGRAM_BYTES  # a part went at once
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(30):
+            received = [await loop.sock_recv(receiver, 4096) for _ in range(20)]
+        assert b"".join(received) == data[: 20 * DATAGRAM_BYTES]
+        assert {len(one) for one in received} == {DATAGRAM_BYTES}
+        sender.abort()
+
+
+class Broken:
+    """A socket whose network is down."""
+
+    def send(self, _data: bytes) -> int:
+        raise OSError(101, "Network is unreachable")
+
+    def close(self) -> None:
+        pass
+
+
+async def test_a_network_that_is_down_ends_the_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("media_streamer.protocols.udp.push.MAX_REFUSED", 2)
+    one = work()
+    sender = UdpSender(cast(socket.socket, Broken()), one)
+    sender.write(bytes(DATAGRAM_BYTES * 40))
+    assert "unreachable" in await asyncio.wait_for(sender.lost, 30)
+    assert one.counters["errors_dropped_frames"] > 2
+    assert sender.get_write_buffer_size() == 0
+    sender.abort()
