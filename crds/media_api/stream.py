@@ -199,7 +199,7 @@ class StreamMedia(ApiModel):
         default=None, description="Make CMAF segments from the start. Default: at first use."
     )
     dash_update_period: Seconds | None = Field(
-        default=None, description="minimumUpdatePeriod of DASH in seconds. Default: a segment."
+        default=None, description="minimumUpdatePeriod of DASH in seconds. Default: half a segment."
     )
     jpeg_snapshot_sign_key: Secret | None = Field(
         default=None, description="Key that signs snapshots."

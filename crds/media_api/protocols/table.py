@@ -56,7 +56,6 @@ ROWS: list[Protocol] = [
         play=Role(
             forms=(Form("dash", "DASH", "/{name}/index.mpd"),),
             fields=("dash_update_period",),
-            missing=NOT_YET,
         ),
         pull=Role(schemes=("dash", "dashs"), missing=NOT_YET),
     ),

@@ -3,12 +3,13 @@
 All tracks of a format are cut at the same boundary and share media sequence numbers.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from media_streamer.media.frame import TIME_BASE, Track
+from media_streamer.media.frame import TICKS_PER_MS, TIME_BASE, Frame, Track
 from media_streamer.media.gop import Boundary, Entry
 from media_streamer.media.mux.fmp4 import EMPTY_SEGMENT, Fmp4Track, Part
 from media_streamer.media.segment_files import SegmentFile, SegmentFiles
@@ -66,6 +67,8 @@ class _Segments:
         self._announced = False
         self._discontinuities = first_discontinuity(time.time()) if counted is None else counted
         """Discontinuities up to the running segment's start."""
+        self._period: tuple[int, int] | None = None
+        """`SegmentReady.period_utc_ms` and `period_time` of the running segment."""
 
     def take(self) -> list[SegmentEvent]:
         self._files.sweep()
@@ -108,6 +111,7 @@ class _Segments:
             if self._discontinuity or not self._announced:
                 self._discontinuities += self._discontinuity
                 self._files.save_count(self._discontinuities)
+                self._period = _next_period(self._period, frame)
             self._announced = True
             self._begin()
         if self._start is not None:
@@ -132,6 +136,8 @@ class _Segments:
     ) -> None:
         """The running segment of a track is complete; `duration` in seconds, `time` in ticks."""
         size = file.size
+        assert self._period is not None
+        period_utc_ms, period_time = self._period
         message = SegmentReady(
             track=window.name,
             msn=self._msn,
@@ -143,6 +149,8 @@ class _Segments:
             size=size,
             discontinuity=self._discontinuity,
             discontinuities=self._discontinuities,
+            period_utc_ms=period_utc_ms,
+            period_time=period_time,
             bandwidth=round(size * 8 / duration) if duration > 0 else 0,
         )
         window.segment(message, file.path)
@@ -373,6 +381,19 @@ class Fmp4Segments(_Segments):
                 lane.file.close()
                 self._files.expire(lane.file.path)
                 lane.file = None
+
+
+def _next_period(previous: tuple[int, int] | None, first: Frame) -> tuple[int, int]:
+    """Wall clock in ms and PTS at the start of the period that begins with a frame.
+
+    A source whose clock is fast has shown more than the time that has passed: what follows begins
+    where it ended, for players cut off what lies beyond the start of the next period.
+    """
+    utc_ms = first.utc_ms
+    if previous is not None:
+        before_utc_ms, before_time = previous
+        utc_ms = max(utc_ms, before_utc_ms + math.ceil((first.pts - before_time) / TICKS_PER_MS))
+    return utc_ms, first.pts
 
 
 def _init_section(

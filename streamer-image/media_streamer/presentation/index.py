@@ -9,9 +9,11 @@ version holds as long as the version does; every wait has an end, and ends in Ac
 reason.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Literal
+from urllib.parse import quote
 
 from media_streamer.egress.access import AccessDenied
 from media_streamer.presentation.reader import PartReader
@@ -29,6 +31,7 @@ BLOCK_TARGETS = 3
 MAX_AHEAD_SEGMENTS = 2
 """A request further ahead than this is answered 400 (rfc8216bis, 6.2.5.2)."""
 
+_TRACK_NAME = re.compile(r"[a-z]\d+")
 Container = Literal["ts", "fmp4"]
 """`ts`: all tracks are one multiplex, without parts. `fmp4`: a track each."""
 
@@ -66,21 +69,22 @@ class SegmentIndex(ABC):
         """First letters of the tracks that there are (`v`, `a`)."""
         return {letter for name in self.tracks for letter in name if letter.isalpha()}
 
-    def is_ready(self, *, parts_suffice: bool) -> bool:
-        """Whether each track can be played."""
+    def is_ready(self, *, parts_suffice: bool = False, segments: int = 1) -> bool:
+        """Whether each track has that many segments, or a part of one."""
         tracks = self.tracks
         for track in tracks.values():
-            if not track.inits or not (track.segments or (parts_suffice and track.parts)):
+            some = len(track.segments) >= segments or (parts_suffice and track.parts)
+            if not track.inits or not some:
                 return self.carries_nothing
         return bool(tracks)
 
-    async def wait_ready(self, *, parts_suffice: bool) -> None:
+    async def wait_ready(self, *, parts_suffice: bool = False, segments: int = 1) -> None:
         """Wait until each track can be played; raises AccessDenied(503) after a while."""
-        if self.is_ready(parts_suffice=parts_suffice):
-            return
-        if not await self._wait(
-            lambda: self.is_ready(parts_suffice=parts_suffice), START_TIMEOUT_SECONDS
-        ):
+
+        def ready() -> bool:
+            return self.is_ready(parts_suffice=parts_suffice, segments=segments)
+
+        if not ready() and not await self._wait(ready, START_TIMEOUT_SECONDS):
             raise AccessDenied(
                 503, "no_data", "The stream is not running now: its source gives no data"
             )
@@ -132,6 +136,36 @@ class SegmentIndex(ABC):
         if (segment := known()) is None:
             raise AccessDenied(404, "not_found", "There is no such segment, or it is too old")
         return segment
+
+    async def wait_time(self, track: TrackIndex, period_utc_ms: int, time: int) -> Segment:
+        """A segment by its period and its decode time.
+
+        The one that follows the newest is waited for: FFmpeg asks for it before it is listed, and
+        others save the time until their next look. Raises AccessDenied(404).
+        """
+
+        def known() -> Segment | None:
+            return track.find_time(period_utc_ms, time)
+
+        if known() is None:
+            comes = track.end_time == time
+            limit = self._block_seconds(track) if comes else LAG_SECONDS
+            await self._wait(lambda: known() is not None or track.end_time > time, limit)
+        if (segment := known()) is None:
+            raise AccessDenied(404, "not_found", "There is no such segment, or it is too old")
+        return segment
+
+    def selected(self, wanted: str) -> list[TrackIndex]:
+        """The tracks of a selection such as `v1a2`, in order; all if it names none of them."""
+        names = set(_TRACK_NAME.findall(wanted))
+        tracks = [track for _, track in sorted(self.tracks.items())]
+        return [track for track in tracks if track.name in names] or tracks
+
+    def folder(self, track: TrackIndex, url_prefix: str) -> str:
+        """Where the files of a track lie: beside the playlist of all tracks, or below
+        `url_prefix`."""
+        place = f"tracks-{track.name}/"
+        return f"{url_prefix.rstrip('/')}/{quote(self.stream)}/{place}" if url_prefix else place
 
     async def wait_part(self, track: TrackIndex, seq: int) -> bytes:
         """Bytes of a part, waited for if it is one that was announced; raises AccessDenied(404)."""

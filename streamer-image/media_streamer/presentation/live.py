@@ -9,7 +9,7 @@ from media_streamer.egress.access import Access
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.presentation.index import Container, SegmentIndex
 from media_streamer.presentation.live_track import LiveTrack
-from media_streamer.presentation.track_index import Init, Part, Segment, Timing
+from media_streamer.presentation.track_index import Init, Part, Period, Segment, Timing
 from media_streamer.wire.media import (
     End,
     Event,
@@ -208,4 +208,5 @@ def _segment(event: SegmentReady) -> Segment:
         discontinuities=event.discontinuities,
         bandwidth=event.bandwidth,
         time=event.time,
+        period=Period(event.period_utc_ms, event.period_time) if event.time else None,
     )

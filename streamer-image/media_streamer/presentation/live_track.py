@@ -8,7 +8,14 @@ import time
 from collections import deque
 from dataclasses import dataclass, field, replace
 
-from media_streamer.presentation.track_index import Init, Part, Segment, TrackIndex, find_part_in
+from media_streamer.presentation.track_index import (
+    Init,
+    Part,
+    Segment,
+    TrackIndex,
+    find_part_in,
+    find_time_in,
+)
 
 GRACE_SECONDS = 30.0
 """A dropped segment stays readable this long (the media worker removes the file then)."""
@@ -108,6 +115,11 @@ class LiveTrack(TrackIndex):
 
     def find(self, name: str) -> Segment | None:
         return self._by_name.get(name)
+
+    def find_time(self, period_utc_ms: int, time: int) -> Segment | None:
+        dropped = (old for _, old in reversed(self._dropped))
+        found = super().find_time(period_utc_ms, time)
+        return found or find_time_in(dropped, period_utc_ms, time)
 
     def find_msn(self, msn: int) -> Segment | None:
         dropped = (old for _, old in self._dropped if old.msn == msn)

@@ -15,6 +15,10 @@ NAMED_BY_SECOND_MS = 1500
 clock, so segments of a second may start a little closer than that."""
 
 
+EMPTY_BYTES = 24
+"""Size of a segment of fragmented MP4 that holds nothing (a `styp` box)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Durations that a stream is configured with, in seconds."""
@@ -73,6 +77,19 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Period:
+    """What is presented without a discontinuity: where its first picture lies.
+
+    All egress workers know it alike, also those that came when that picture was long gone.
+    """
+
+    utc_ms: int
+    """Wall clock in ms since the epoch; it names the period, for no two begin at once."""
+    time: int
+    """PTS in ticks of 90 kHz."""
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A finished segment: `size` bytes of a file from `offset` on.
 
@@ -94,6 +111,13 @@ class Segment:
     offset: int = 0
     time: int = 0
     """Decode time of the first sample in ticks of `Init.timescale`."""
+    period: Period | None = None
+    """None where it is not known: of MPEG-TS, and of what a media worker left half-done."""
+
+    @property
+    def is_empty(self) -> bool:
+        """The track had no frames while the others went on."""
+        return self.size <= EMPTY_BYTES
 
     @property
     def name(self) -> str:
@@ -179,6 +203,15 @@ class TrackIndex:
         return bool(self.segments) and self.segments[-1].init != self.open_init
 
     @property
+    def end_time(self) -> int:
+        """Where the newest segment ends, in ticks of its section; -1 if there is none."""
+        if not self.segments:
+            return -1
+        newest = self.segments[-1]
+        init = self.inits.get(newest.init)
+        return newest.time + round(newest.duration * init.timescale) if init else -1
+
+    @property
     def bandwidth(self) -> int:
         """Highest bit rate of the listed segments (BANDWIDTH of RFC 8216, 4.3.4.2)."""
         rates = [segment.bandwidth for segment in self.segments]
@@ -192,6 +225,10 @@ class TrackIndex:
     def find(self, name: str) -> Segment | None:
         """A segment by `Segment.name`."""
         return next((segment for segment in self.segments if segment.name == name), None)
+
+    def find_time(self, period_utc_ms: int, time: int) -> Segment | None:
+        """A segment by the period and the decode time at which it starts."""
+        return find_time_in(reversed(self.segments), period_utc_ms, time)
 
     def find_msn(self, msn: int) -> Segment | None:
         """A segment by number."""
@@ -220,6 +257,15 @@ def find_part_in(segments: Iterable[Segment], seq: int) -> Part | None:
     for segment in segments:
         if found := _among(segment.parts, seq):
             return found
+    return None
+
+
+def find_time_in(segments: Iterable[Segment], period_utc_ms: int, time: int) -> Segment | None:
+    """The segment that starts there, the newest first."""
+    for segment in segments:
+        period = segment.period
+        if segment.time == time and period is not None and period.utc_ms == period_utc_ms:
+            return segment
     return None
 
 

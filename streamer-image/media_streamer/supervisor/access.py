@@ -398,6 +398,7 @@ def delivery_config(stream: Stream, server: ServerConfig) -> DeliveryConfig:
         chunk_duration=config.chunk_duration or _UNSAID.chunk_duration,
         url_prefix=prefix or "",
         add_audio_only=bool(config.add_audio_only),
+        dash_update_period=config.dash_update_period or 0.0,
         title=config.title or "",
         provider=config.provider or "",
         static=config.static,

@@ -223,6 +223,8 @@ class DeliveryConfig(_Value, frozen=True):
     chunk_duration: int = 200
     url_prefix: str = ""
     add_audio_only: bool = False
+    dash_update_period: float = 0.0
+    """Seconds; 0 if the configuration does not say it."""
     title: str = ""
     provider: str = ""
     static: bool = True

@@ -256,6 +256,11 @@ class SegmentReady(_Message, frozen=True):
     """It does not continue the segment before."""
     discontinuities: int
     """How many there were up to its start."""
+    period_utc_ms: int
+    """When the first segment since the last discontinuity was presented: periods of one stream
+    never overlap, so it may be a little later than that segment's `start_utc_ms`."""
+    period_time: int
+    """The same on the stream's clock: the first PTS of that segment in ticks of 90 kHz."""
     bandwidth: int
     """bit/s of this segment."""
 

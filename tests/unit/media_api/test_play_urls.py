@@ -12,6 +12,7 @@ def test_every_form() -> None:
         "HLS": "http://media.example:8080/sport/one/index.m3u8",
         "LL-HLS": "http://media.example:8080/sport/one/index.ll.m3u8",
         "HLS, fragmented MP4": "http://media.example:8080/sport/one/index.fmp4.m3u8",
+        "DASH": "http://media.example:8080/sport/one/index.mpd",
         "HTTP MPEG-TS": "http://media.example:8080/sport/one/mpegts",
         "HTTP-FLV": "http://media.example:8080/sport/one.flv",
         "Player page": "http://media.example:8080/sport/one/embed.html",

@@ -194,7 +194,8 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "video_timeout", "frames_timeout", "max_retry_timeout",
         "recheck_secondary_inputs_interval", "backup", "thumbnails", "on_play", "on_publish",
         "password", "protocols", "segment_count", "segment_duration", "chunk_duration",
-        "url_prefix", "add_audio_only", "pushes", "static", "disabled", "inputs", "template",
+        "url_prefix", "add_audio_only", "dash_update_period", "pushes", "static", "disabled",
+        "inputs", "template",
         # There are no statistics on disk that this could turn off.
         "pulse_off",
     },

@@ -12,13 +12,13 @@ from aiohttp import web
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.files import SegmentResponse
-from media_streamer.egress.http.prepared import Prepared
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
+from media_streamer.egress.http.text import send_text
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
 from media_streamer.presentation.index import Container, SegmentIndex
 from media_streamer.presentation.track_index import TrackIndex
-from media_streamer.protocols.hls.rendered import Playlists, Text
+from media_streamer.protocols.hls.rendered import Playlists
 
 SEGMENT_CACHE = "public, max-age=3600, immutable"
 """A segment's name says when it was and how long; it never means another one."""
@@ -85,10 +85,10 @@ class HlsHandlers:
         await index.wait_ready(parts_suffice=form == "ll")
         if form == "ts" and (better := await self._fmp4_instead(request, viewer, index)):
             index, form = better, "fmp4"
-        only = _wanted_tracks(request.query.get("filter.tracks"), index)
+        tracks = index.selected(request.query.get("filter.tracks", ""))
         audio_only = viewer.access.config.add_audio_only
-        text = self._of(index, viewer).master(_MEDIA_FILE[form], only, audio_only=audio_only)
-        return _playlist(request, viewer, text, MASTER_CACHE)
+        text = self._of(index, viewer).master(_MEDIA_FILE[form], tracks, audio_only=audio_only)
+        return send_text(request, viewer, text, MASTER_CACHE)
 
     async def media(self, request: MediaRequest) -> web.StreamResponse:
         """A media playlist, blocking if the client says what it waits for."""
@@ -111,7 +111,7 @@ class HlsHandlers:
                 cache = f"public, max-age={6 * target}"
         skip = request.query.get("_HLS_skip") in ("YES", "v2")
         text = self._of(index, viewer).media(track, low_latency=low_latency, skip=skip)
-        return _playlist(request, viewer, text, cache)
+        return send_text(request, viewer, text, cache)
 
     async def segment(self, request: MediaRequest) -> web.StreamResponse:
         """A whole segment, sent by the kernel."""
@@ -190,13 +190,6 @@ def _needs_fmp4(index: SegmentIndex) -> bool:
     )
 
 
-def _wanted_tracks(wanted: str | None, index: SegmentIndex) -> frozenset[str] | None:
-    """`filter.tracks=v1a2` as track names; None for all, or if none of them exists."""
-    if not wanted or index.container == "ts":
-        return None
-    return frozenset(name for name in index.tracks if name in wanted) or None
-
-
 def _directives(query: Mapping[str, str]) -> tuple[int | None, int | None]:
     """Delivery directives `_HLS_msn` and `_HLS_part`; raises AccessDenied(400)."""
     try:
@@ -207,16 +200,6 @@ def _directives(query: Mapping[str, str]) -> tuple[int | None, int | None]:
     if (part is not None and msn is None) or (msn or 0) < 0 or (part or 0) < 0:
         raise AccessDenied(400, "bad_request", "_HLS_part needs _HLS_msn; both are not negative")
     return msn, part
-
-
-def _playlist(
-    request: MediaRequest, viewer: SegmentedSession, text: Text, cache: str
-) -> web.StreamResponse:
-    query = request.session_query(viewer.access.token)
-    may_compress = "gzip" in request.http.headers.get("Accept-Encoding", "")
-    message = text.answer(query, cache, may_compress=may_compress)
-    viewer.count(len(message.body))
-    return Prepared(message)
 
 
 def _mp4_type(track: TrackIndex) -> str:

@@ -7,9 +7,9 @@ string of the viewer's session in every URI: a playlist is rendered once for all
 from collections.abc import Iterator, Sequence
 from datetime import date
 
+from media_streamer.egress.http.text import QUERY
 from media_streamer.presentation.track_index import Init, Part, Segment, Timing, TrackIndex
 
-QUERY = "\0"
 PART_HOLD_BACK_PARTS = 3
 """At least twice, better three times the part target (rfc8216bis, 4.4.3.8)."""
 HOLD_BACK_TARGETS = 3

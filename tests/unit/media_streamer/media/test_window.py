@@ -24,7 +24,7 @@ def part(msn: int, index: int, seq: int) -> PartReady:
 
 
 def segment(msn: int, init: int) -> SegmentReady:
-    return SegmentReady("v1", msn, f"/{msn}", init, 0, 0, 1.0, 1, False, 0, 8)
+    return SegmentReady("v1", msn, f"/{msn}", init, 0, 0, 1.0, 1, False, 0, 0, 0, 8)
 
 
 def test_replay_is_the_state_after_all_messages(tmp_path: Path) -> None:

@@ -91,6 +91,8 @@ def segment(track: str, msn: int) -> SegmentReady:
         size=1,
         discontinuity=False,
         discontinuities=0,
+        period_utc_ms=0,
+        period_time=0,
         bandwidth=8,
     )
 

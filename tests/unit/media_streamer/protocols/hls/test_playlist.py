@@ -4,9 +4,10 @@ import itertools
 
 from hypothesis import given
 from hypothesis import strategies as st
+from media_streamer.egress.http.text import QUERY
 from media_streamer.presentation.live_track import LiveTrack
 from media_streamer.presentation.track_index import Init, Part, Segment, Timing, TrackIndex
-from media_streamer.protocols.hls.playlist import QUERY, render_master, render_media
+from media_streamer.protocols.hls.playlist import render_master, render_media
 
 from tests.support.hls_rules import (
     broken_rules,

@@ -4,10 +4,10 @@ import gzip
 from collections.abc import Mapping
 
 from aiohttp.test_utils import make_mocked_request
+from media_streamer.egress.http import text as texts
 from media_streamer.egress.http.prepared import Message
 from media_streamer.presentation.index import SegmentIndex
 from media_streamer.presentation.track_index import Init, Segment, Timing, TrackIndex
-from media_streamer.protocols.hls import rendered
 from media_streamer.protocols.hls.rendered import Playlists
 
 
@@ -58,15 +58,18 @@ def test_answers_have_the_query_and_are_compressed_for_those_who_like_it() -> No
     assert gzip.decompress(packed.body) == plain.body
     assert "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n" in headers(packed)
     assert text.answer("?token=x", "public, max-age=3", may_compress=True) is packed
-    for number in range(2 * rendered.MAX_COPIES):
+    for number in range(2 * texts.MAX_COPIES):
         text.answer(f"?token={number}", "public", may_compress=True)
-    assert len(text._answers) == rendered.MAX_COPIES
-    short = Playlists(index, "").master("index.fmp4.m3u8", None, audio_only=False)
+    assert len(text._answers) == texts.MAX_COPIES
+    tracks = index.selected("")
+    short = Playlists(index, "").master("index.fmp4.m3u8", tracks, audio_only=False)
     assert b"#EXTM3U" in short.answer("", "public", may_compress=True).body
 
 
 def test_what_carries_a_token_is_the_viewers_alone() -> None:
-    text = Playlists(Archive(), "").master("index.fmp4.m3u8", None, audio_only=False)
+    index = Archive()
+    tracks = index.selected("")
+    text = Playlists(index, "").master("index.fmp4.m3u8", tracks, audio_only=False)
     shared = text.answer("", "public, max-age=1", may_compress=False)
     own = text.answer("?token=x", "public, max-age=1", may_compress=False)
     assert "Cache-Control: public, max-age=1\r\n" in headers(shared)
@@ -81,9 +84,10 @@ def test_segments_may_lie_elsewhere() -> None:
 
 
 def test_selections_that_clients_make_up_are_bounded() -> None:
-    playlists = Playlists(Archive(), "")
-    for number in range(2 * rendered.MAX_TEXTS):
-        playlists.master(f"{number}.m3u8", frozenset({"v1"}), audio_only=False)
-    assert len(playlists._texts) <= rendered.MAX_TEXTS
-    text = playlists.master("x", frozenset({"v1"}), audio_only=False)
+    index = Archive()
+    playlists = Playlists(index, "")
+    for number in range(2 * texts.MAX_TEXTS):
+        playlists.master(f"{number}.m3u8", index.selected("v1"), audio_only=False)
+    assert len(playlists._texts) <= texts.MAX_TEXTS
+    text = playlists.master("x", index.selected("v1"), audio_only=False)
     assert b"tracks-a1" not in text.answer("", "public", may_compress=False).body

@@ -1,0 +1,91 @@
+"""Texts that one viewer's session goes into: playlists and manifests, made once for all.
+
+A text is rendered with `QUERY` in each URI and holds as long as the version of what it was made
+from. Only the query string is put in for a viewer, and what one viewer got is kept for the next
+request of that kind as long as there is room.
+"""
+
+import gzip
+from collections.abc import Callable
+
+from aiohttp import web
+
+from media_streamer.egress.http.prepared import Message, Prepared
+from media_streamer.egress.http.request import MediaRequest
+from media_streamer.egress.segmented_sessions import SegmentedSession
+
+QUERY = "\0"
+"""Stands for the query string of the viewer's session in a text."""
+GZIP_FROM_BYTES = 1400
+"""Below this a text fits one packet and compressing gains nothing."""
+MAX_COPIES = 64
+"""Copies of a text with other query strings that are kept."""
+MAX_TEXTS = 256
+"""Kinds of texts that are kept of one index; clients can ask for any selection of tracks."""
+
+_QUERY = QUERY.encode()
+
+
+class Text:
+    """One text of one version."""
+
+    __slots__ = ("_answers", "_template", "_type", "version")
+
+    def __init__(self, version: int, text: str, content_type: str) -> None:
+        self.version = version
+        self._template = text.encode()
+        self._type = content_type
+        self._answers: dict[tuple[str, bool, str], Message] = {}
+
+    def answer(self, query: str, cache: str, *, may_compress: bool) -> Message:
+        """The text with a query string in each URI.
+
+        `cache`: Cache-Control for all viewers; what carries a query is one viewer's alone.
+        """
+        key = (query, may_compress, cache)
+        made = self._answers.get(key)
+        if made is None:
+            body = self._template.replace(_QUERY, query.encode())
+            if query:
+                cache = cache.replace("public", "private")
+            if may_compress and len(body) >= GZIP_FROM_BYTES:
+                body = gzip.compress(body, 1, mtime=0)
+                made = Message(
+                    body, self._type, cache, Content_Encoding="gzip", Vary="Accept-Encoding"
+                )
+            else:
+                made = Message(body, self._type, cache)
+            if len(self._answers) < MAX_COPIES:
+                self._answers[key] = made
+        return made
+
+
+class Texts:
+    """The newest texts of one thing that has a version."""
+
+    def __init__(self, content_type: str) -> None:
+        self._type = content_type
+        self._texts: dict[tuple[object, ...], Text] = {}
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def get(self, key: tuple[object, ...], version: int, render: Callable[[], str]) -> Text:
+        """The text of this kind; `render` makes it where there is none of this version."""
+        text = self._texts.get(key)
+        if text is None or text.version != version:
+            if len(self._texts) >= MAX_TEXTS:
+                self._texts.clear()
+            text = self._texts[key] = Text(version, render(), self._type)
+        return text
+
+
+def send_text(
+    request: MediaRequest, viewer: SegmentedSession, text: Text, cache: str
+) -> web.StreamResponse:
+    """The answer for one viewer."""
+    query = request.session_query(viewer.access.token)
+    may_compress = "gzip" in request.http.headers.get("Accept-Encoding", "")
+    message = text.answer(query, cache, may_compress=may_compress)
+    viewer.count(len(message.body))
+    return Prepared(message)

@@ -1,0 +1,239 @@
+"""The manifest (MPD) as text, rendered from an index of segments; nothing here waits or reads.
+
+ISO/IEC 23009-1, profile isoff-live, with a SegmentTimeline each track. Presentation time is the
+wall clock: a period starts when its first picture was presented, counted from 1970, so that all
+egress workers write the same, also after a media worker was replaced. A source whose clock is not
+ours drifts away from that; `availabilityStartTime` moves along in whole seconds.
+
+Every discontinuity begins a period: players start their decoders and their clocks anew there. The
+NUL character of `QUERY` stands for the query string of the viewer's session.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from xml.sax.saxutils import quoteattr
+
+from media_streamer.egress.http.text import QUERY
+from media_streamer.presentation.track_index import Init, Period, Segment, Timing, TrackIndex
+
+TICKS = 90_000
+"""Ticks a second of `Period.time`."""
+RESERVE_SECONDS = 2.0
+"""What a player at the suggested distance from the live edge has left when a segment is due."""
+SHORT = 0.75
+"""Share of a target duration that the first segment of a stream may miss: it ends early, so that
+the stream can be played soon. FFmpeg 7 goes back to it for ever if it is below a second: it keeps
+its place over a new manifest in whole seconds."""
+DEFAULT_BANDWIDTH = {"video": 2_000_000, "audio": 128_000}
+"""Announced until the first segment is finished."""
+CLOCK = "dash-time"
+"""Last component of the address that tells the server's time, beside the manifest."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_KINDS = ("video", "audio")
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What one track has in one period."""
+
+    track: TrackIndex
+    init: Init
+    segments: list[Segment]
+
+
+def render(
+    tracks: Sequence[TrackIndex],
+    timing: Timing,
+    folder: Callable[[TrackIndex], str],
+    *,
+    update_seconds: float | None = None,
+    location: str = "",
+) -> str:
+    """The manifest of a live window.
+
+    `folder` gives the address in which the files of a track lie, with a slash at its end.
+    `update_seconds`: how often players ask again; None for half a segment. `location` is where they
+    ask, empty for where they got it.
+    """
+    shown = [track for track in tracks if track.init and track.init.kind in _KINDS]
+    target = max((track.target_seconds(timing) for track in shown), default=1)
+    update = update_seconds or max(1.0, target / 2)
+    periods = _periods(shown, SHORT * target)
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="dynamic"'
+        ' profiles="urn:mpeg:dash:profile:isoff-live:2011"'
+        f" availabilityStartTime={quoteattr(_date_time(_drift_seconds(periods) * 1000))}"
+        f" publishTime={quoteattr(_date_time(_newest_ms(shown)))}"
+        f' minimumUpdatePeriod="{_duration(update)}"'
+        f' timeShiftBufferDepth="{_duration(_depth_seconds(shown))}"'
+        f' suggestedPresentationDelay="{_duration(target + update + RESERVE_SECONDS)}"'
+        f' maxSegmentDuration="{_duration(target)}"'
+        f' minBufferTime="{_duration(RESERVE_SECONDS)}">',
+    ]
+    if location:
+        lines.append(f"<Location>{location}{QUERY}</Location>")
+    for period, runs in periods.items():
+        lines += _period(period, runs, folder)
+    lines.append(
+        f'<UTCTiming schemeIdUri="urn:mpeg:dash:utc:http-iso:2014" value="{CLOCK}{QUERY}"/>'
+    )
+    lines.append("</MPD>")
+    return "\n".join(lines) + "\n"
+
+
+def _periods(tracks: Sequence[TrackIndex], short: float) -> dict[Period, list[_Run]]:
+    """What each period holds, the oldest first; one that no track has anything of is left out.
+
+    `short`: seconds below which the first segment of a stream is shown only while it is alone.
+    """
+    found: dict[Period, list[_Run]] = {}
+    for track in tracks:
+        runs: dict[Period, _Run] = {}
+        for segment in track.segments:
+            init = track.inits.get(segment.init)
+            if segment.period is None or segment.is_empty or init is None or not init.timescale:
+                continue
+            run = runs.setdefault(segment.period, _Run(track, init, []))
+            run.segments.append(segment)
+        for period, run in runs.items():
+            if len(run.segments) > 1 and run.segments[0].duration < short:
+                del run.segments[0]
+            found.setdefault(period, []).append(run)
+    return dict(sorted(found.items(), key=lambda item: item[0].utc_ms))
+
+
+def _drift_seconds(periods: dict[Period, list[_Run]]) -> int:
+    """How much later than presentation time says the newest segment came, in whole seconds."""
+    if not periods:
+        return 0
+    period, runs = next(reversed(periods.items()))
+    newest, timescale = runs[0].segments[-1], runs[0].init.timescale
+    shown_ms = period.utc_ms + 1000 * (newest.time / timescale - period.time / TICKS)
+    return int((newest.start_utc_ms - shown_ms) / 1000)
+
+
+def _newest_ms(tracks: Sequence[TrackIndex]) -> int:
+    ends = [
+        t.segments[-1].start_utc_ms + 1000 * t.segments[-1].duration for t in tracks if t.segments
+    ]
+    return round(max(ends, default=0))
+
+
+def _depth_seconds(tracks: Sequence[TrackIndex]) -> float:
+    """How far a viewer can go back."""
+    return max((sum(s.duration for s in track.segments) for track in tracks), default=0.0)
+
+
+def _period(
+    period: Period, runs: Sequence[_Run], folder: Callable[[TrackIndex], str]
+) -> Iterator[str]:
+    yield f'<Period id="{period.utc_ms}" start="{_duration(period.utc_ms / 1000)}">'
+    for number, members in enumerate(_sets(runs)):
+        yield _set_head(number, members)
+        main = members[0].track.name[1:] == "1"
+        role = "main" if main else "alternate"
+        yield f'<Role schemeIdUri="urn:mpeg:dash:role:2011" value="{role}"/>'
+        for run in members:
+            yield from _representation(period, run, folder(run.track))
+        yield "</AdaptationSet>"
+    yield "</Period>"
+
+
+def _sets(runs: Sequence[_Run]) -> list[list[_Run]]:
+    """Tracks between which a player may switch; the best first, video before audio."""
+    found: dict[tuple[str, ...], list[_Run]] = {}
+    for run in sorted(runs, key=lambda run: (_KINDS.index(run.init.kind), run.track.name)):
+        init = run.init
+        codec = init.codecs.partition(".")[0]
+        # Without a group a track stands for itself: its key frames are where it likes.
+        key = (init.kind, init.group, codec) if init.group else (init.kind, "", run.track.name)
+        found.setdefault(key, []).append(run)
+    for members in found.values():
+        members.sort(key=lambda run: run.init.rank)
+    return list(found.values())
+
+
+def _set_head(number: int, members: Sequence[_Run]) -> str:
+    init = members[0].init
+    language = "".join(c for c in init.language if c.isalnum() or c == "-")
+    lang = f' lang="{language}"' if language else ""
+    return (
+        f'<AdaptationSet id="{number}" contentType="{init.kind}" mimeType="{init.kind}/mp4"{lang}'
+        ' segmentAlignment="true" startWithSAP="1">'
+    )
+
+
+def _representation(period: Period, run: _Run, folder: str) -> Iterator[str]:
+    init = run.init
+    rates = [segment.bandwidth for segment in run.segments]
+    bandwidth = max(rates, default=0) or init.bandwidth or DEFAULT_BANDWIDTH[init.kind]
+    said = [f"id={quoteattr(run.track.name)}", f'bandwidth="{bandwidth}"']
+    if init.codecs:
+        said.append(f"codecs={quoteattr(init.codecs)}")
+    if init.kind == "video" and init.width and init.height:
+        said.append(f'width="{init.width}" height="{init.height}"')
+        if init.fps > 0:
+            said.append(f'frameRate="{_frame_rate(init.fps)}"')
+    if init.kind == "audio" and init.sample_rate:
+        said.append(f'audioSamplingRate="{init.sample_rate}"')
+    yield f"<Representation {' '.join(said)}>"
+    if init.kind == "audio" and init.channels:
+        yield (
+            "<AudioChannelConfiguration"
+            ' schemeIdUri="urn:mpeg:dash:23003:3:audio_channel_configuration:2011"'
+            f' value="{init.channels}"/>'
+        )
+    where = quoteattr(f"{folder}dash-init-{init.name}.mp4{QUERY}")
+    media = quoteattr(f"{folder}dash-{period.utc_ms}-$Time$.m4s{QUERY}")
+    offset = round(period.time * init.timescale / TICKS)
+    yield (
+        f'<SegmentTemplate timescale="{init.timescale}" presentationTimeOffset="{offset}"'
+        f" initialization={where} media={media}>"
+    )
+    yield "<SegmentTimeline>"
+    yield from _timeline(run.segments, init.timescale)
+    yield "</SegmentTimeline>"
+    yield "</SegmentTemplate>"
+    yield "</Representation>"
+
+
+def _timeline(segments: Sequence[Segment], timescale: int) -> Iterator[str]:
+    """Entries for segments: equal ones that follow each other share one, and a time is said where
+    it does not follow (ISO/IEC 23009-1, 5.3.9.6)."""
+    expected = -1
+    start, duration, repeats = 0, 0, -1
+    for segment in segments:
+        length = round(segment.duration * timescale)
+        if repeats >= 0 and segment.time == expected and length == duration:
+            repeats += 1
+        else:
+            if repeats >= 0:
+                yield _entry(start, duration, repeats)
+            start, duration, repeats = segment.time, length, 0
+        expected = segment.time + length
+    if repeats >= 0:
+        yield _entry(start, duration, repeats)
+
+
+def _entry(start: int, duration: int, repeats: int) -> str:
+    again = f' r="{repeats}"' if repeats else ""
+    return f'<S t="{start}" d="{duration}"{again}/>'
+
+
+def _frame_rate(fps: float) -> str:
+    rate = Fraction(fps).limit_denominator(1001)
+    return str(rate.numerator) if rate.denominator == 1 else f"{rate.numerator}/{rate.denominator}"
+
+
+def _duration(seconds: float) -> str:
+    """xs:duration; whole seconds are written without a fraction."""
+    return f"PT{round(seconds, 3):.3f}".rstrip("0").rstrip(".") + "S"
+
+
+def _date_time(utc_ms: int) -> str:
+    """xs:dateTime in UTC with milliseconds."""
+    moment = _EPOCH + timedelta(milliseconds=utc_ms)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"

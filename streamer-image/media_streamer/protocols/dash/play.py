@@ -1,0 +1,135 @@
+"""HTTP answers of DASH: the manifest, segments, initialisation sections, the server's clock."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from aiohttp import web
+
+from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.context import Egress
+from media_streamer.egress.http.files import SegmentResponse
+from media_streamer.egress.http.request import MediaRequest, answer
+from media_streamer.egress.http.routes import Route
+from media_streamer.egress.http.text import Text, Texts, send_text
+from media_streamer.egress.hub import Hub
+from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
+from media_streamer.presentation.index import SegmentIndex
+from media_streamer.presentation.track_index import TrackIndex
+from media_streamer.protocols.dash.manifest import CLOCK, render
+
+PROTO = "dash"
+TYPE = "application/dash+xml"
+MANIFESTS = ("/index.mpd", "/manifest.mpd", "/Manifest.mpd")
+MANIFEST_CACHE = "public, max-age=1"
+SEGMENT_CACHE = "public, max-age=3600, immutable"
+"""A segment's name says of which period it is and when in it; it never means another one."""
+SHORT_CACHE = "public, max-age=60"
+_MARKER = "/tracks-"
+_TRACK = r"(?P<name>.+)/tracks-(?P<track>[a-z0-9]{1,64})/"
+_SEGMENT = re.compile(_TRACK + r"dash-(?P<period>\d{1,15})-(?P<time>\d{1,19})\.m4s")
+_INIT = re.compile(_TRACK + r"dash-init-(?P<file>[0-9a-f]{8})\.mp4")
+
+
+def routes(egress: Egress) -> list[Route]:
+    sessions = SegmentedSessions(egress.hub)
+    egress.chores["dash sessions"] = sessions.run
+    handlers = DashHandlers(sessions, egress.hub)
+    return [
+        Route(_SEGMENT, handlers.segment, marker=_MARKER, content="file"),
+        Route(_INIT, handlers.init, marker=_MARKER, content="file"),
+        Route(f"/{CLOCK}", tell_time),
+        *(Route(last, handlers.manifest, content="list") for last in MANIFESTS),
+    ]
+
+
+class DashHandlers:
+    """DASH of live windows."""
+
+    def __init__(self, sessions: SegmentedSessions, hub: Hub) -> None:
+        self._sessions = sessions
+        self._hub = hub
+        self._manifests: WeakKeyDictionary[SegmentIndex, Texts] = WeakKeyDictionary()
+
+    async def manifest(self, request: MediaRequest) -> web.StreamResponse:
+        """`index.mpd` and its relatives."""
+        viewer, index = await self._open(request)
+        await index.wait_ready(segments=2)
+        tracks = index.selected(request.query.get("filter.tracks", ""))
+        # A player without a token was given one: it asks for the next manifest with that.
+        given = viewer.access.token not in {"", request.token}
+        location = request.http.path.rpartition("/")[2] if given else ""
+        return send_text(
+            request, viewer, self._text(index, viewer, tracks, location), MANIFEST_CACHE
+        )
+
+    async def segment(self, request: MediaRequest) -> web.StreamResponse:
+        """A whole segment, sent by the kernel."""
+        viewer, index = await self._open(request)
+        await index.wait_ready(parts_suffice=True)
+        track = _track(index, request.values["track"])
+        period, time = int(request.values["period"]), int(request.values["time"])
+        segment = await index.wait_time(track, period, time)
+        path = Path(segment.path)
+        return SegmentResponse(
+            path, segment.size, _type(track), SEGMENT_CACHE, viewer.count, offset=segment.offset
+        )
+
+    async def init(self, request: MediaRequest) -> web.StreamResponse:
+        """An initialisation section."""
+        viewer, index = await self._open(request)
+        await index.wait_ready(parts_suffice=True)
+        track = _track(index, request.values["track"])
+        init = track.find_init(request.values["file"])
+        if init is None:
+            raise AccessDenied(404, "not_found", "There is no such initialisation section")
+        body = index.read_init(init)
+        viewer.count(len(body))
+        return answer(body, _type(track), cache=SHORT_CACHE)
+
+    async def _open(self, request: MediaRequest) -> tuple[SegmentedSession, SegmentIndex]:
+        viewer = await self._sessions.find(request, PROTO)
+        return viewer, self._hub.live_index(viewer.access, "fmp4")
+
+    def _text(
+        self,
+        index: SegmentIndex,
+        viewer: SegmentedSession,
+        tracks: list[TrackIndex],
+        location: str,
+    ) -> Text:
+        config = viewer.access.config
+
+        def make() -> str:
+            return render(
+                tracks,
+                index.timing,
+                lambda track: index.folder(track, config.url_prefix),
+                update_seconds=config.dash_update_period or None,
+                location=location,
+            )
+
+        texts = self._manifests.get(index)
+        if texts is None:
+            texts = self._manifests[index] = Texts(TYPE)
+        key = (location, *(track.name for track in tracks))
+        return texts.get(key, index.version, make)
+
+
+async def tell_time(_: MediaRequest) -> web.StreamResponse:
+    """The server's clock for the players' (UTCTiming, ISO/IEC 23009-1, 5.8.4.11)."""
+    now = datetime.now(UTC)
+    text = f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03}Z\n"
+    return answer(text.encode(), "text/plain", cache="no-store")
+
+
+def _track(index: SegmentIndex, name: str) -> TrackIndex:
+    track = index.find_track(name)
+    if track is None:
+        raise AccessDenied(404, "not_found", f"The stream has no track {name}")
+    return track
+
+
+def _type(track: TrackIndex) -> str:
+    return "audio/mp4" if track.name.startswith("a") else "video/mp4"
