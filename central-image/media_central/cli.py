@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import asyncpg
-from media_process import logs
+from media_process import descriptors, logs
 
 from media_central.db import DatabaseUnavailable, MigrationError
 from media_central.server import Central, StartError, greeting, running
@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _set_up_logging(loaded.settings)
     for line in loaded.warnings:
         log.warning("%s", line)
+    descriptors.raise_limit()
     return asyncio.run(_run(loaded.settings))
 
 

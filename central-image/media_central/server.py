@@ -16,6 +16,8 @@ from media_api.base import JsonObject
 from media_api.play_urls import play_urls
 from media_auth.countries import Countries
 from media_auth.http_backend import HttpBackend
+from media_process.descriptors import connection_limit
+from media_process.door import Doorkeeper
 from media_rest.first_password import LOGIN as FIRST_LOGIN
 from media_rest.first_password import first_password
 
@@ -25,6 +27,7 @@ from media_central.history.collector import Collector
 from media_central.history.episodes import Episodes
 from media_central.history.store import History
 from media_central.layouter import Layouter
+from media_central.rest.address import inside
 from media_central.rest.app import make_app
 from media_central.rest.context import BASES, Context
 from media_central.settings import Login, Settings
@@ -39,6 +42,8 @@ from media_central.views import Views
 
 log = logging.getLogger(__name__)
 
+MAX_CONNECTIONS = 20_000
+"""However many descriptors there are: about 20 KB of memory each."""
 SHUTDOWN_SECONDS = 5.0
 LINGER_SECONDS = 1.0
 """A body that nobody reads is taken for so long, so that its sender finds the answer."""
@@ -229,20 +234,32 @@ async def serve(stack: contextlib.AsyncExitStack, context: Context) -> None:
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    address = settings.listen_address
-    await _listen(web.TCPSite(runner, address, settings.http_port), "HTTP_PORT", settings.http_port)
+    door = Doorkeeper(connection_limit(MAX_CONNECTIONS))
+    door.exempt = lambda address: inside(address, settings.trusted_proxies)
+    await _listen(stack, door, runner, settings, "HTTP_PORT", settings.http_port)
     if settings.https_port is not None:
-        site = web.TCPSite(runner, address, settings.https_port, ssl_context=_tls(settings))
-        await _listen(site, "HTTPS_PORT", settings.https_port)
+        tls = _tls(settings)
+        await _listen(stack, door, runner, settings, "HTTPS_PORT", settings.https_port, tls)
 
 
-async def _listen(site: web.TCPSite, name: str, port: int) -> None:
+async def _listen(
+    stack: contextlib.AsyncExitStack,
+    door: Doorkeeper,
+    runner: web.AppRunner,
+    settings: Settings,
+    name: str,
+    port: int,
+    tls: ssl.SSLContext | None = None,
+) -> None:
+    assert runner.server is not None
     try:
-        await site.start()
+        servers = await door.listen(runner.server, settings.listen_address, port, tls)
     except OSError as error:
         raise StartError(
             f"cannot listen on port {port} ({error.strerror or error}): set {name} to a free port"
         ) from None
+    for server in servers:
+        stack.callback(server.close)
 
 
 def _tls(settings: Settings) -> ssl.SSLContext:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from media_api.protocols import served_listeners
-from media_process import logs
+from media_process import descriptors, logs
 
 from media_streamer.api.server import ApiServer
 from media_streamer.config.check import check
@@ -66,6 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     logs.set_up("streamer", level, log_format)
     if options.config != DEFAULT_CONFIG_PATH and not path.exists():
         log.warning("%s does not exist: serving with defaults, the API will create it", path)
+    descriptors.raise_limit()
     try:
         settings = read_settings(path, os.environ)
     except (SettingsError, OSError) as error:

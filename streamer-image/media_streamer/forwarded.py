@@ -61,6 +61,10 @@ class TrustedProxies:
         """`networks`: addresses or networks in CIDR notation. Raises ValueError."""
         return cls(tuple(map(ipaddress.ip_network, networks)), key)
 
+    def is_proxy(self, peer: str) -> bool:
+        """True for who speaks for many, by its address."""
+        return self._in_networks(peer)
+
     def client(self, peer: str, headers: CIMultiDictProxy[str]) -> str:
         """Address of the client of a request that came over a connection from `peer`.
 

@@ -44,6 +44,8 @@ class Streamer:
         self.http_port = free_port()
         self.base = f"http://127.0.0.1:{self.http_port}"
         self.process: Process | None = None
+        self.under: tuple[str, ...] = ()
+        """The command that runs the command, if one does."""
         self._session: aiohttp.ClientSession | None = None
         self._log = (directory / "log").open("ab")
         self._log_begins = 0
@@ -99,6 +101,7 @@ class Streamer:
             **environment,
         }
         self.process = process.start(
+            *self.under,
             sys.executable,
             "-m",
             "media_streamer.cli",

@@ -25,7 +25,7 @@ def client_of(chain: str, peer: str, trusted: Sequence[Network]) -> str:
     """
     found = peer
     for word in reversed([word.strip() for word in chain.split(",") if word.strip()]):
-        if not _inside(found, trusted):
+        if not inside(found, trusted):
             return found
         try:
             found = str(ipaddress.ip_address(word))
@@ -34,7 +34,8 @@ def client_of(chain: str, peer: str, trusted: Sequence[Network]) -> str:
     return found
 
 
-def _inside(address: str, networks: Sequence[Network]) -> bool:
+def inside(address: str, networks: Sequence[Network]) -> bool:
+    """Whether an address belongs to one of the networks."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -5,6 +5,10 @@ import contextlib
 import logging
 import signal
 
+from media_process.descriptors import connection_limit
+from media_process.door import Doorkeeper
+
+from media_streamer.budgets import WORKER_CONNECTIONS
 from media_streamer.cache.app import CacheApp
 from media_streamer.cache.metrics import Metrics
 from media_streamer.cache.settings import CacheSettings
@@ -13,7 +17,6 @@ from media_streamer.egress.http.server import http_server
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 1024
 DRAIN_SECONDS = 8.0
 """For answers under way. The pod has left its Services long before, and has 15 s to exit."""
 CUT_SECONDS = 2.0
@@ -47,15 +50,13 @@ async def serve(settings: CacheSettings) -> None:
 
 async def _listen(settings: CacheSettings, app: CacheApp, stop: asyncio.Event) -> None:
     protocols = http_server(app.handle)
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        protocols, settings.address, settings.port, backlog=BACKLOG, reuse_address=True
-    )
-    port = server.sockets[0].getsockname()[1]
-    log.info("serving on port %d for %s", port, ", ".join(_plain(settings)))
+    door = Doorkeeper(connection_limit(WORKER_CONNECTIONS))
+    servers = await door.listen(protocols, settings.address, settings.port)
+    log.info("serving on port %d for %s", servers[0].port, ", ".join(_plain(settings)))
     await stop.wait()
     log.info("stopping: answers under way have %.0f s", DRAIN_SECONDS)
-    server.close()
+    for server in servers:
+        server.close()
     protocols.pre_shutdown()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_SECONDS + CUT_SECONDS):

@@ -8,6 +8,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from media_process.descriptors import connection_limit
+from media_process.door import Doorkeeper
+
+from media_streamer.budgets import RTMP_ADDRESS_UNFINISHED_BYTES, WORKER_CONNECTIONS
+from media_streamer.egress.allowance import HeldBytes
 from media_streamer.egress.hub import Hub
 from media_streamer.forwarded import NOBODY, TrustedProxies
 
@@ -29,3 +34,9 @@ class Egress:
     """Directories of the program that every HTTP port serves, by the beginning of their paths."""
     chores: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
     """What runs beside the requests until the worker stops, by a name for people."""
+    unfinished: HeldBytes = field(default_factory=lambda: HeldBytes(RTMP_ADDRESS_UNFINISHED_BYTES))
+    """Messages of RTMP that are not complete."""
+    door: Doorkeeper = field(
+        default_factory=lambda: Doorkeeper(connection_limit(WORKER_CONNECTIONS))
+    )
+    """Takes the connections of every TCP port."""

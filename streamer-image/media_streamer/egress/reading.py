@@ -24,7 +24,9 @@ READ_BYTES = 256 * 1024
 SILENT_TURNS = 50
 """A publisher who sent nothing for so many turns is left to the event loop until it does."""
 
-Reason = Literal["turn", "drain", "access", "requests"]
+Reason = Literal["turn", "drain", "access", "requests", "answers", "budget", "rest"]
+"""`rest`: of what was read, something is not taken yet."""
+_HARMLESS: frozenset[Reason] = frozenset({"turn", "rest"})
 
 
 class ReadGate:
@@ -32,7 +34,14 @@ class ReadGate:
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self.transport = transport
+        self.go_on: Callable[[], None] | None = None
+        """Takes the rest of what was read, once it may."""
         self._reasons: set[Reason] = set()
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether what was read may be taken."""
+        return self._reasons <= _HARMLESS
 
     @property
     def only_waits_for_its_turn(self) -> bool:
@@ -48,6 +57,9 @@ class ReadGate:
         """One reason less."""
         if reason in self._reasons:
             self._reasons.discard(reason)
+            if "rest" in self._reasons and self.may_go_on and self.go_on is not None:
+                self.go_on()  # releases the rest, if there is no more of it
+                return
             if not self._reasons and not self.transport.is_closing():
                 self.transport.resume_reading()
 

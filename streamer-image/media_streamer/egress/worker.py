@@ -20,6 +20,7 @@ from typing import cast
 from aiohttp import web
 from media_api.protocols import listeners
 from media_process import logs
+from media_process.door import DoorServer
 
 from media_streamer import protocols
 from media_streamer.egress.context import Egress
@@ -27,7 +28,7 @@ from media_streamer.egress.http.app import HttpApp
 from media_streamer.egress.http.proxy import ApiProxy
 from media_streamer.egress.hub import Hub
 from media_streamer.egress.jobs import JobRunner
-from media_streamer.egress.listeners import BACKLOG, Listeners, Server
+from media_streamer.egress.listeners import Listeners, Server
 from media_streamer.forwarded import TrustedProxies
 from media_streamer.wire.channel import ChannelClosed
 from media_streamer.wire.control import (
@@ -65,7 +66,7 @@ class EgressWorker:
         self._jobs = JobRunner(self._egress, self._hub.notify)
         self._proxy = ApiProxy(runtime / "api.sock")
         self._app = HttpApp(self._egress, self._proxy)
-        self._servers: list[tuple[asyncio.Server, web.Server]] = []
+        self._servers: list[tuple[DoorServer | asyncio.AbstractServer, web.Server]] = []
         """Of HTTP: the open listeners, and closed ones that have connections still."""
         self._listeners = Listeners(self._serve, number)
 
@@ -118,8 +119,7 @@ class EgressWorker:
             serve = protocols.load(row, "server").serve
             return cast(Server, await serve(self._egress, sock, context))
         server = self._app.server(api=spec.api)
-        loop = asyncio.get_running_loop()
-        listening = await loop.create_server(server, sock=sock, ssl=context, backlog=BACKLOG)
+        listening = self._egress.door.serve(server, sock, context)
         self._servers.append((listening, server))
         return listening
 
@@ -141,6 +141,7 @@ class EgressWorker:
         self._egress.token_parameter = settings.auth_token
         self._egress.log_requests = settings.log_requests
         self._egress.proxies = TrustedProxies.of(settings.trusted_proxies, settings.forwarding_key)
+        self._egress.door.exempt = self._egress.proxies.is_proxy
 
 
 async def _run(chore: Callable[[], Awaitable[None]]) -> None:

@@ -1,20 +1,20 @@
 """The RTMP chunk stream (Adobe RTMP 1.0, section 5.3): bytes <-> messages.
 
-Invariants: the reader keeps at most `max_message_bytes` for each of `MAX_CHUNK_STREAMS` chunk
-streams, whatever the peer sends; it takes bytes in any portions. Set Chunk Size and Abort act
-inside the reader, at their place between the chunks.
+Invariants: the reader keeps at most `max_unfinished_bytes` of messages that are not complete, in
+buffers that cost what they hold, whatever the peer sends; it takes bytes in any portions. Set Chunk
+Size and Abort act inside the reader, at their place between the chunks.
 """
 
 import struct
+import sys
 from dataclasses import dataclass
+
+from media_streamer.budgets import RTMP_COMMAND_BYTES, RTMP_LEAST_CHUNK_BYTES
 
 DEFAULT_CHUNK_BYTES = 128  # section 5.4.1
 OUT_CHUNK_BYTES = 65536
 """Ours: one chunk for nearly every message; a key frame of 1 MB has 16."""
 MAX_CHUNK_BYTES = 0xFFFFFF  # no message is longer (section 5.4.1)
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-MAX_COMMAND_BYTES = 64 * 1024
-"""Bound until somebody may publish: no command is near it, and anybody can connect."""
 MAX_CHUNK_STREAMS = 64
 EXTENDED = 0xFFFFFF  # a timestamp field that says "in 4 more bytes" (section 5.3.1.3)
 
@@ -55,7 +55,7 @@ class Message:
 class _ChunkStream:
     """What the following chunks of one chunk stream inherit."""
 
-    __slots__ = ("delta", "extended", "kind", "length", "parts", "received", "stream", "timestamp")
+    __slots__ = ("delta", "extended", "held", "kind", "length", "received", "stream", "timestamp")
 
     def __init__(self) -> None:
         self.timestamp = 0
@@ -64,39 +64,55 @@ class _ChunkStream:
         self.kind = 0
         self.stream = 0
         self.extended = False
-        self.parts: list[bytes] = []
+        self.held = bytearray()
         self.received = 0
 
 
 class ChunkReader:
     """Turns the bytes of a peer into messages."""
 
-    def __init__(self, max_message_bytes: int = MAX_COMMAND_BYTES) -> None:
+    def __init__(
+        self, max_message_bytes: int = RTMP_COMMAND_BYTES, max_unfinished_bytes: int = sys.maxsize
+    ) -> None:
         self.max_message_bytes = max_message_bytes
+        self.max_unfinished_bytes = max_unfinished_bytes
+        self.completed = 0
+        """Messages that the last `feed` read, those that act inside the reader among them."""
+        self.has_more = False
+        """Whether the last `feed` stopped because it had read as many as it may."""
         self._chunk_bytes = DEFAULT_CHUNK_BYTES
         self._streams: dict[int, _ChunkStream] = {}
-        self._parts: list[bytes] = []
-        self._available = 0
+        self._pending = bytearray()
+        self._unfinished = 0
         self._needed = 0
 
-    def feed(self, data: bytes) -> list[Message]:
-        """Messages completed by `data`. Raises ChunkError; the reader is of no use after it."""
-        self._parts.append(data)
-        self._available += len(data)
-        if self._available < self._needed:
-            return []  # the chunk at the start is not all there: do not copy it again and again
-        buffer = b"".join(self._parts) if len(self._parts) > 1 else data
+    @property
+    def held(self) -> int:
+        """Bytes that are kept."""
+        return self._unfinished + len(self._pending)
+
+    def feed(self, data: bytes, most: int = sys.maxsize) -> list[Message]:
+        """Messages completed by `data`, at most so many; the rest is read by the next call.
+
+        Raises ChunkError; the reader is of no use after it.
+        """
+        self.completed = 0
+        pending = self._pending
+        if pending:
+            pending += data
+            if len(pending) < self._needed:
+                return []  # the chunk at the start is not all there: do not copy it again and again
+            data = bytes(pending)
         messages: list[Message] = []
-        position = 0
-        self._needed = 0
-        while True:
-            end = self._chunk(buffer, position, messages)
+        position = self._needed = 0
+        while self.completed < most:
+            end = self._chunk(data, position, messages)
             if end < 0:
                 break
             position = end
-        rest = buffer[position:]
-        self._parts = [rest] if rest else []
-        self._available = len(rest)
+        self.has_more = self.completed >= most and position < len(data)
+        if position or not pending:
+            self._pending = bytearray(memoryview(data)[position:])
         return messages
 
     def _chunk(self, buffer: bytes, start: int, messages: list[Message]) -> int:
@@ -137,13 +153,20 @@ class ChunkReader:
         if stream.received == 0 and size == length:
             self._complete(stream, buffer[body:end], messages)
             return end
-        stream.parts.append(buffer[body:end])
+        stream.held += memoryview(buffer)[body:end]
         stream.received += size
+        self._unfinished += size
         if stream.received == length:
-            payload = b"".join(stream.parts)
-            stream.parts, stream.received = [], 0
+            payload = bytes(stream.held)
+            self._forget(stream)
             self._complete(stream, payload, messages)
+        elif self._unfinished > self.max_unfinished_bytes:
+            raise ChunkError(f"unfinished messages: more than {self.max_unfinished_bytes} bytes")
         return end
+
+    def _forget(self, stream: _ChunkStream) -> None:
+        self._unfinished -= stream.received
+        stream.held, stream.received = bytearray(), 0
 
     def _open(self, number: int, form: int) -> _ChunkStream:
         if form == 3 or form == 2:
@@ -187,6 +210,7 @@ class ChunkReader:
         return timestamp, delta, length, kind, owner, extended, position
 
     def _complete(self, stream: _ChunkStream, payload: bytes, messages: list[Message]) -> None:
+        self.completed += 1
         if stream.kind == SET_CHUNK_SIZE:
             self._set_chunk_size(payload)
         elif stream.kind == ABORT:
@@ -196,14 +220,15 @@ class ChunkReader:
 
     def _set_chunk_size(self, payload: bytes) -> None:
         size = int.from_bytes(payload[:4]) if len(payload) >= 4 else 0
-        if not 1 <= size <= 0x7FFFFFFF:
-            raise ChunkError(f"chunk size of {size} bytes")
+        # 1 is allowed, 128 are advised (section 5.4.1); a chunk costs as much as its bytes.
+        if not RTMP_LEAST_CHUNK_BYTES <= size <= 0x7FFFFFFF:
+            raise ChunkError(f"chunk size of {size} bytes, {RTMP_LEAST_CHUNK_BYTES} at least")
         self._chunk_bytes = min(size, MAX_CHUNK_BYTES)
 
     def _abort(self, payload: bytes) -> None:
         stream = self._streams.get(int.from_bytes(payload[:4]))
         if stream is not None:
-            stream.parts, stream.received = [], 0
+            self._forget(stream)
 
 
 def _times(form: int, field: int, stream: _ChunkStream) -> tuple[int, int]:

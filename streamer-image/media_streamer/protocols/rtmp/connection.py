@@ -2,10 +2,10 @@
 
     handshake -> connect -> createStream -> play | publish -> closeStream -> …
 
-Invariants: what a peer may cost before it has leave to publish is bounded (`MAX_COMMAND_BYTES` a
-message, one request for access at a time, `setup_seconds` in all); every wait has a time-out; a
-refusal is told to the client with its reason and then closes; a broken peer closes the connection
-with one log line that names it and its stream.
+Invariants: what a peer may cost is bounded (`intake.py`, one request for access at a time,
+`setup_seconds` in all) and nothing is read of who does not read its answers; every wait has a
+time-out; a refusal is told to the client with its reason and then closes; a broken peer closes the
+connection with one log line that names it and its stream.
 """
 
 import asyncio
@@ -26,14 +26,11 @@ from media_streamer.protocols.rtmp.chunks import (
     ACKNOWLEDGEMENT,
     COMMAND,
     COMMAND_AMF3,
-    MAX_COMMAND_BYTES,
-    MAX_MESSAGE_BYTES,
     OUT_CHUNK_BYTES,
     SET_CHUNK_SIZE,
     USER_CONTROL,
     WINDOW_ACKNOWLEDGEMENT_SIZE,
     ChunkError,
-    ChunkReader,
     Message,
     write_control,
     write_event,
@@ -51,6 +48,7 @@ from media_streamer.protocols.rtmp.commands import (
 )
 from media_streamer.protocols.rtmp.framing import MEDIA_STREAM, RtmpFraming
 from media_streamer.protocols.rtmp.handshake import Handshake, HandshakeError
+from media_streamer.protocols.rtmp.intake import Intake
 from media_streamer.protocols.rtmp.play import Playback
 from media_streamer.protocols.rtmp.publish import Publication
 from media_streamer.wire.control import AccessRequest
@@ -95,13 +93,11 @@ class State(Enum):
 class RtmpConnection(asyncio.Protocol):
     """Protocol of one client."""
 
-    def __init__(self, egress: Egress, times: RtmpTimes, on_close: Callable[[Any], None]) -> None:
+    def __init__(self, egress: Egress, times: RtmpTimes) -> None:
         self._egress = egress
         self._hub = egress.hub
         self._times = times
-        self._on_close = on_close
         self._handshake = Handshake()
-        self._reader = ChunkReader()
         self._state = State.HANDSHAKE
         self._since = self._last_data = self._last_ping = time.monotonic()
         self._received = self._acknowledged = 0
@@ -110,12 +106,13 @@ class RtmpConnection(asyncio.Protocol):
         self._application = ""
         self._connect: Command | None = None
         self._task: asyncio.Task[None] | None = None
-        self._held: list[Message] = []
+        self._writes_wait = False
         self._playback: Playback | None = None
         self._publication: Publication | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
         self._gate: ReadGate
+        self._intake: Intake
 
     # asyncio.Protocol
 
@@ -126,6 +123,9 @@ class RtmpConnection(asyncio.Protocol):
         host, port = (transport.get_extra_info("peername") or ("?", 0))[:2]
         self._ip = str(host).removeprefix("::ffff:")
         self._peer = f"{self._ip}:{port}"
+        account = self._egress.unfinished.open(self._ip)
+        self._intake = Intake(self._peer, self._gate, account, self._take)
+        self._gate.go_on = lambda: self._guarded(self._intake.feed, b"")
         self._schedule_check()
 
     def data_received(self, data: bytes) -> None:
@@ -140,14 +140,20 @@ class RtmpConnection(asyncio.Protocol):
         if self._state is State.HANDSHAKE:
             data = self._shake_hands(data)
         if data and self._state is not State.CLOSED:
-            self._take(self._reader.feed(data))
+            self._intake.feed(data)
+
+    def pause_writing(self) -> None:
+        self._writes_wait = True
+
+    def resume_writing(self) -> None:
+        self._writes_wait = False
+        self._gate.release("answers")
 
     def connection_lost(self, exc: Exception | None) -> None:
         # Most clients close without reading the rest, which the kernel calls a reset.
         gone = exc is None or isinstance(exc, ConnectionResetError | BrokenPipeError)
         reason = "the client closed the connection" if gone else f"connection lost: {exc}"
         self.close(reason)
-        self._on_close(self)
 
     # Closing
 
@@ -162,6 +168,7 @@ class RtmpConnection(asyncio.Protocol):
         # A request for access that runs is left to its end, which is bounded, and then undone:
         # cancelled half way, a feed could stay open at the media worker.
         self._stop_media(reason)
+        self._intake.close()
         self._transport.close()
         # close() waits for the client to read what is unsent; a dead one never does.
         asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._transport.abort)
@@ -224,13 +231,8 @@ class RtmpConnection(asyncio.Protocol):
     def _take(self, messages: list[Message]) -> None:
         if self._publication is not None:
             self._publication.write(messages)
-        for index, message in enumerate(messages):
+        for message in messages:
             if self._state is State.CLOSED:
-                return
-            if self._task is not None:
-                # Behind a play or publish that is not decided. No more than was read at once can
-                # lie here, because reading is paused.
-                self._held.extend(messages[index:])
                 return
             if message.kind in (COMMAND, COMMAND_AMF3):
                 command = read_command(message)
@@ -241,6 +243,8 @@ class RtmpConnection(asyncio.Protocol):
                 self._window = max(int.from_bytes(message.payload[:4]), MIN_WINDOW_BYTES)
             elif message.kind == USER_CONTROL:
                 self._take_event(message.payload)
+        if self._writes_wait:
+            self._gate.hold("answers")
 
     def _take_event(self, payload: bytes) -> None:
         if int.from_bytes(payload[:2]) == PING_REQUEST and len(payload) >= 6:
@@ -310,7 +314,7 @@ class RtmpConnection(asyncio.Protocol):
             self._send(
                 write_status("NetStream.Unpublish.Success", description, stream=MEDIA_STREAM)
             )
-        self._reader.max_message_bytes = MAX_COMMAND_BYTES
+        self._intake.commands_only()
         self._enter(State.SETUP)
 
     def _on_play(self, command: Command) -> None:
@@ -348,8 +352,6 @@ class RtmpConnection(asyncio.Protocol):
             self._task = None
             if self._state is not State.CLOSED:
                 self._gate.release("access")
-                held, self._held = self._held, []
-                self._guarded(self._take, held)
 
     def _guarded(self, work: Callable[..., None], *arguments: Any) -> None:
         """Run `work`; what the peer does wrong closes the connection."""
@@ -434,7 +436,7 @@ class RtmpConnection(asyncio.Protocol):
             return
         self._publication = Publication(feed, self._gate, self._hub.turns, self.data_received)
         feed.ended.add_done_callback(self._on_feed_ended)
-        self._reader.max_message_bytes = MAX_MESSAGE_BYTES
+        self._intake.let_publish()
         self._enter(State.PUBLISHING)
         log.info("rtmp %s stream %s: publishing", self._peer, self._name)
         self._send(

@@ -1,11 +1,11 @@
 """Listening for RTMP on a bound socket."""
 
-import asyncio
 import socket
 import ssl
 
+from media_process.door import DoorServer
+
 from media_streamer.egress.context import Egress
-from media_streamer.egress.tcp import serve_connections
 from media_streamer.protocols.rtmp.connection import TIMES, RtmpConnection, RtmpTimes
 
 
@@ -14,8 +14,6 @@ async def serve(
     sock: socket.socket,
     tls: ssl.SSLContext | None = None,
     times: RtmpTimes = TIMES,
-) -> asyncio.Server:
+) -> DoorServer:
     """Serve RTMP, with `tls` RTMPS, on a bound socket."""
-    return await serve_connections(
-        "rtmp", lambda on_close: RtmpConnection(egress, times, on_close), sock, tls
-    )
+    return egress.door.serve(lambda: RtmpConnection(egress, times), sock, tls)

@@ -74,12 +74,10 @@ class RtspConnection(asyncio.Protocol):
         egress: Egress,
         tunnels: "Tunnels[RtspConnection]",
         times: RtspTimes,
-        on_close: Callable[["RtspConnection"], None],
     ) -> None:
         self._turns = egress.hub.turns
         self._times = times
         self._tunnels = tunnels
-        self._on_close = on_close
         self._reader = MessageReader()
         self._queue: deque[Request] = deque()
         self._wake = asyncio.Event()
@@ -141,7 +139,6 @@ class RtspConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         gone = exc is None or isinstance(exc, ConnectionResetError | BrokenPipeError)
         self.close("the client closed the connection" if gone else f"connection lost: {exc}")
-        self._on_close(self)
 
     # Life
 

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import gzip
 import json
+import socket
 import time
 from pathlib import Path
 
 import pytest
 
-from .conftest import ADMIN, Streamer
+from .conftest import ADMIN, Streamer, until
 
 DEMO = "stream demo { input fake://fake; }\n"
 FOREIGN = {"Origin": "https://evil.example"}
@@ -151,6 +152,35 @@ async def test_other_methods_are_not_passed_on(streamer: Streamer, method: str) 
     assert answer.count(b"HTTP/1.1") == 1, "what follows is not read"
     assert (await streamer.api("GET", "/streams"))[0] == 200
     assert "Traceback" not in streamer.log
+
+
+async def test_more_connections_than_descriptors(streamer: Streamer) -> None:
+    """Who is there already is served on; who comes later waits, and the log stays short."""
+    streamer.under = ("prlimit", "--nofile=256:256")
+    streamer.write(DEMO)
+    await streamer.serve()
+    await streamer.running("demo")
+    assert "256 file descriptors: 64 connections a process" in streamer.log
+    before = len(streamer.log)
+    with contextlib.ExitStack() as held:
+        for _ in range(700):
+            sock = held.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex(("127.0.0.1", streamer.http_port))
+        status, _ = await streamer.api("GET", "/streams/demo")  # over the connection it has
+        assert status == 200
+        await until(lambda: said(streamer, "all 64 are open, new ones wait"), "it is said")
+    await until(lambda: answers_anew(streamer), "it takes connections again")
+    assert len(streamer.log) - before < 4096, streamer.log[before:][:8192]
+
+
+async def said(streamer: Streamer, words: str) -> bool:
+    return words in streamer.log
+
+
+async def answers_anew(streamer: Streamer) -> bool:
+    request = b"GET /demo/index.m3u8 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    return (await raw(streamer, request, 2.0)).startswith(b"HTTP/1.1 200")
 
 
 def peak_mib(streamer: Streamer) -> int:

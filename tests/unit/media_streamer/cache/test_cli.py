@@ -36,4 +36,4 @@ def test_occupied_port(environ, capsys):
         environ.setenv("CACHE_ADDRESS", "127.0.0.1")
         environ.setenv("CACHE_PORT", str(occupied.getsockname()[1]))
         assert main([]) == 1
-    assert "address already in use" in capsys.readouterr().err
+    assert "Address already in use" in capsys.readouterr().err

@@ -19,14 +19,17 @@ async def test_closed_listeners_are_forgotten_once_their_connections_are(tmp_pat
         first = free_port()
         await listen(first)
         _, writer = await asyncio.open_connection("127.0.0.1", first)
-        await asyncio.sleep(0)
+        async with asyncio.timeout(30):
+            while not worker._servers[0][1].connections:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
         for _ in range(20):
             await listen(free_port())
         assert len(worker._servers) <= 2, "the open one, and the one with a connection"
         writer.close()
         await writer.wait_closed()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(worker._servers) > 1:
+                await asyncio.sleep(0.01)
                 await listen(free_port())
     finally:
         await worker._stop()

@@ -1,15 +1,16 @@
 """Chunks: messages survive any cut, every form of header is read, bounds hold."""
 
 import struct
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from media_streamer.budgets import RTMP_MESSAGE_BYTES
 from media_streamer.protocols.rtmp.chunks import (
     AUDIO,
     COMMAND,
     MAX_CHUNK_STREAMS,
-    MAX_MESSAGE_BYTES,
     SET_CHUNK_SIZE,
     VIDEO,
     ChunkError,
@@ -41,7 +42,7 @@ def portions(data: bytes, sizes: list[int]) -> list[bytes]:
 
 @given(
     st.lists(st.tuples(MESSAGES, st.integers(3, 63)), max_size=8),
-    st.sampled_from([1, 2, 127, 128, 129, 4096]),
+    st.sampled_from([128, 129, 255, 4096]),
     st.lists(st.integers(1, 300), min_size=1, max_size=5),
 )
 def test_messages_survive_any_cut(
@@ -133,6 +134,7 @@ def test_abort_forgets_a_message() -> None:
         (header(3, b""), "without a full header"),
         (header(2, b"\0\0\0"), "without a full header"),
         (write_control(SET_CHUNK_SIZE, 0), "chunk size of 0"),
+        (write_control(SET_CHUNK_SIZE, 127), "chunk size of 127"),
         (
             b"".join(write_message(AUDIO, b"a", chunk_stream=n) for n in range(2, 64))
             + b"\0\0" + bytes(6) + b"\x08\0\0\0\0" + b"\0\1" + bytes(6) + b"\x08\0\0\0\0"
@@ -157,12 +159,71 @@ def test_a_peer_cannot_fill_the_memory() -> None:
         reader.feed(write_message(VIDEO, bytes(1001)))
 
 
-def test_a_large_message_in_small_reads_is_not_copied_again_and_again() -> None:
-    payload = bytes(MAX_MESSAGE_BYTES - 1)
-    data = write_control(SET_CHUNK_SIZE, MAX_MESSAGE_BYTES) + write_message(
-        VIDEO, payload, chunk_bytes=MAX_MESSAGE_BYTES
+def unfinished(count: int) -> bytes:
+    """The first 235 chunks of messages of 64 KiB, each in a chunk stream of its own."""
+    return b"".join(
+        write_message(VIDEO, bytes(1 << 16), chunk_stream=3 + n, chunk_bytes=128)[: 11 + 235 * 129]
+        for n in range(count)
     )
-    reader = ChunkReader(MAX_MESSAGE_BYTES)
+
+
+UNFINISHED_BYTES = 235 * 128
+
+
+def test_many_unfinished_messages_are_bounded_together() -> None:
+    reader, held = ChunkReader(1 << 16, max_unfinished_bytes=100_000), [0]
+
+    def feed_all() -> None:
+        for part in portions(unfinished(58), [4096]):
+            reader.feed(part)
+            held.append(reader.held)
+
+    with pytest.raises(ChunkError, match="more than 100000 bytes"):
+        feed_all()
+    assert max(held) < 100_000 + 4096
+
+
+def test_what_is_held_is_said_and_costs_what_it_holds() -> None:
+    reader = ChunkReader()
+    tracemalloc.start()
+    try:
+        for part in portions(unfinished(40), [1460]):
+            reader.feed(part)
+        current, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert reader.held == 40 * UNFINISHED_BYTES
+    assert current < 1.5 * reader.held
+
+
+@given(
+    st.lists(MESSAGES, max_size=8),
+    st.lists(st.integers(1, 300), min_size=1, max_size=5),
+    st.lists(st.integers(0, 3), min_size=1, max_size=5),
+)
+def test_messages_may_be_taken_a_few_at_a_time(
+    messages: list[Message], sizes: list[int], steps: list[int]
+) -> None:
+    data = b"".join(
+        write_message(m.kind, m.payload, timestamp=m.timestamp, stream=m.stream, chunk_bytes=128)
+        for m in messages
+    )
+    reader, read = ChunkReader(), []
+    for index, part in enumerate(portions(data, sizes)):
+        got = reader.feed(part, steps[index % len(steps)])
+        assert len(got) <= steps[index % len(steps)]
+        read += got
+    while reader.has_more:
+        read += reader.feed(b"", 1)
+    assert read == messages
+
+
+def test_a_large_message_in_small_reads_is_not_copied_again_and_again() -> None:
+    payload = bytes(RTMP_MESSAGE_BYTES - 1)
+    data = write_control(SET_CHUNK_SIZE, RTMP_MESSAGE_BYTES) + write_message(
+        VIDEO, payload, chunk_bytes=RTMP_MESSAGE_BYTES
+    )
+    reader = ChunkReader(RTMP_MESSAGE_BYTES)
     messages = [m for part in portions(data, [1000]) for m in reader.feed(part)]
     assert [len(m.payload) for m in messages] == [len(payload)]
 

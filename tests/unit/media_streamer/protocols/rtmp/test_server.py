@@ -9,7 +9,8 @@ from typing import cast
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from media_streamer.egress import tcp
+from media_process.door import DoorServer
+from media_streamer import budgets
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.hub import Hub
@@ -46,7 +47,7 @@ async def hub() -> NoStreams:
     return NoStreams()
 
 
-async def listen(hub: NoStreams, times: RtmpTimes) -> tuple[asyncio.Server, int]:
+async def listen(hub: NoStreams, times: RtmpTimes) -> tuple[DoorServer, int]:
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     sock.listen()
@@ -114,28 +115,29 @@ async def test_a_client_that_goes_while_access_is_decided(port: int, hub: NoStre
     del reader
 
 
-async def test_the_number_of_connections_is_bounded(
+async def test_who_does_not_read_its_answers_is_not_read(
     hub: NoStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tcp, "MAX_CONNECTIONS", 1)
-    running, port = await listen(hub, RtmpTimes(handshake_seconds=5))
+    """Answers do not pile up, even of a peer that may send as much as it likes."""
+    for name in ("RTMP_COST_PER_SECOND", "RTMP_COST_AT_ONCE"):
+        monkeypatch.setattr(budgets, name, 10**9)
+    calls = write_message(COMMAND, amf.encode("x" * 64, 2)) * 100
+    loop = asyncio.get_running_loop()
+
+    async def say_more_than_the_kernel_keeps(sock: socket.socket) -> None:
+        for _ in range(0, 32 << 20, len(calls)):
+            async with asyncio.timeout(2):
+                await loop.sock_sendall(sock, calls)
+
+    running, port = await listen(hub, RtmpTimes())
     async with running:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(GREETING)
-        await reader.readexactly(1 + 2 * 1536)
-        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-            await _must_answer(port)
-        writer.close()
-        await writer.wait_closed()
-
-
-async def _must_answer(port: int) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(GREETING)
-        await asyncio.wait_for(reader.readexactly(1), 5)
-    finally:
-        writer.close()
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.setblocking(False)
+            await loop.sock_connect(sock, ("127.0.0.1", port))
+            await loop.sock_sendall(sock, GREETING + CONNECT)
+            with pytest.raises(TimeoutError):
+                await say_more_than_the_kernel_keeps(sock)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

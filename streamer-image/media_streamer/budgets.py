@@ -1,0 +1,24 @@
+"""What others may cost: one place for the bounds that a stranger meets, by connection, address and
+process.
+
+`docs/threat-model.md` lists them all with what they are for; a test holds the two equal. A bound
+that belongs to a format (fields of a header, depth of a tree) stays with its parser.
+"""
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+WORKER_CONNECTIONS = 20_000
+
+RTMP_LEAST_CHUNK_BYTES = 128
+RTMP_COMMAND_BYTES = 64 * KIB
+RTMP_MESSAGE_BYTES = 16 * MIB
+RTMP_UNFINISHED_BYTES = 128 * KIB
+RTMP_PUBLISHER_UNFINISHED_BYTES = 20 * MIB
+RTMP_ADDRESS_UNFINISHED_BYTES = 48 * MIB
+RTMP_COST_PER_SECOND = 64
+RTMP_COST_AT_ONCE = 128
+RTMP_PUBLISHER_MESSAGES_PER_SECOND = 10_000
+RTMP_PUBLISHER_MESSAGES_AT_ONCE = 4_000

@@ -1,0 +1,131 @@
+"""Connections are capped, accepting pauses, and nobody writes a line for each."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from media_process.descriptors import LEAST_CONNECTIONS, connection_limit
+from media_process.door import Doorkeeper
+
+
+class Echo(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        assert isinstance(self.transport, asyncio.Transport)
+        self.transport.write(data)
+
+
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as sock:
+        yield sock
+
+
+async def echoes(port: int, source: str = "127.0.0.1", seconds: float = 1.0) -> bool:
+    """Whether a connection from `source` is answered; it stays open while it is waited for."""
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(seconds):
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", port, local_addr=(source, 0)
+            )
+            try:
+                writer.write(b"x")
+                return await reader.read(1) == b"x"
+            finally:
+                writer.close()
+    return False
+
+
+def test_limits() -> None:
+    assert connection_limit(20_000, 256) == 64
+    assert connection_limit(20_000, 20) == LEAST_CONNECTIONS
+    assert connection_limit(20_000, 1_048_576) == 20_000
+
+
+def test_the_limit_is_raised_and_a_low_one_is_said() -> None:
+    """In a process of its own: the limit of a process can be lowered once only."""
+    program = (
+        "import resource, sys, logging; from media_process.descriptors import raise_limit;"
+        "logging.basicConfig(); hard = int(sys.argv[1]);"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)); print(raise_limit())"
+    )
+    for hard, said in ((300, "86 connections a process"), (5000, "")):
+        command = [sys.executable, "-c", program, str(hard)]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        assert run.stdout == f"{hard}\n"
+        assert (said in run.stderr) if said else not run.stderr
+
+
+async def test_accepting_pauses_at_the_limit_and_goes_on(
+    listening: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper, port = Doorkeeper(20), listening.getsockname()[1]
+    with caplog.at_level(logging.WARNING), contextlib.ExitStack() as held:
+        async with keeper.serve(Echo, listening.dup()):
+            for _ in range(300):
+                held.enter_context(socket.create_connection(("127.0.0.1", port)))
+            assert not await echoes(port, seconds=0.5)
+            assert keeper.open == 20
+            held.close()
+            assert await echoes(port, seconds=10)
+    assert len(caplog.records) == 1
+    assert "all 20 are open" in caplog.text
+
+
+async def test_one_address_has_its_share(
+    listening: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper, port = Doorkeeper(200), listening.getsockname()[1]
+    with caplog.at_level(logging.WARNING), contextlib.ExitStack() as held:
+        async with keeper.serve(Echo, listening.dup()):
+            for _ in range(300):
+                sock = held.enter_context(socket.socket())
+                sock.bind(("127.0.0.2", 0))
+                sock.connect(("127.0.0.1", port))
+            assert await echoes(port, seconds=10)
+            assert not await echoes(port, "127.0.0.2")
+            assert keeper.open <= keeper.per_address + 1 == 51
+            assert keeper.turned_away >= 250
+            keeper.exempt = lambda address: address == "127.0.0.2"
+            assert await echoes(port, "127.0.0.2", seconds=10)
+    assert len(caplog.records) == 1
+
+
+async def test_no_descriptors_left_is_one_line(
+    listening: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper, port = Doorkeeper(10_000), listening.getsockname()[1]
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with caplog.at_level(logging.WARNING), contextlib.ExitStack() as held:
+        async with keeper.serve(Echo, listening.dup()):
+            for _ in range(50):
+                held.enter_context(socket.create_connection(("127.0.0.1", port)))
+            used = len(os.listdir("/proc/self/fd"))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (used, before[1]))
+            try:
+                await asyncio.sleep(0.3)  # what waits cannot be taken, again and again
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, before)
+            assert await echoes(port, seconds=10)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "Too many open files" in caplog.text
+
+
+async def test_who_leaves_is_not_counted(listening: socket.socket) -> None:
+    keeper, port = Doorkeeper(20), listening.getsockname()[1]
+    async with keeper.serve(Echo, listening.dup()):
+        for _ in range(50):
+            assert await echoes(port, seconds=10)
+        async with asyncio.timeout(10):
+            while keeper.open:  # noqa: ASYNC110 - the kernel closes them, nobody tells
+                await asyncio.sleep(0.01)
+    assert not keeper._by_address
