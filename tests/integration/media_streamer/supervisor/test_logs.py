@@ -9,6 +9,11 @@ DEMO = "stream demo { input fake://fake; }\n"
 FORGED = "x%0A2026-01-01%2000:00:00,000%20INFO%20streamer:%20all%20is%20well%1B[2J"
 
 
+async def ask_for_a_forged_name(streamer: Streamer) -> None:
+    async with streamer.session.get(f"{streamer.base}/{FORGED}/index.m3u8") as response:
+        await response.read()
+
+
 async def test_the_level_reaches_every_process_and_json_is_a_line_a_record(
     streamer: Streamer,
 ) -> None:
@@ -16,7 +21,7 @@ async def test_the_level_reaches_every_process_and_json_is_a_line_a_record(
     # `notice` is a word of the API, which Python's logging does not know.
     await streamer.serve(STREAMER_LOG_LEVEL="", FLUSSONIC_LOG_FORMAT="json")
     await streamer.running("demo")
-    await streamer.session.get(f"{streamer.base}/{FORGED}/index.m3u8")
+    await ask_for_a_forged_name(streamer)
 
     def records() -> list[dict[str, Any]]:
         return [json.loads(line) for line in streamer.log.splitlines()]
@@ -39,7 +44,7 @@ async def test_a_word_of_the_api_as_level_in_the_environment(streamer: Streamer)
     streamer.write(f"{DEMO}logrequests true;\n")
     await streamer.serve(STREAMER_LOG_LEVEL="notice")
     await streamer.running("demo")
-    await streamer.session.get(f"{streamer.base}/{FORGED}/index.m3u8")
+    await ask_for_a_forged_name(streamer)
     assert r"x\n2026-01-01 00:00:00,000 INFO streamer: all is well\x1b[2J" in streamer.log
     assert "\n2026-01-01" not in streamer.log
     assert await streamer.stop() == 0
