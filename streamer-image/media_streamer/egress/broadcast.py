@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.media_link import MediaLink
-from media_streamer.egress.pace import Pace
+from media_streamer.egress.pace import TURN_SECONDS, Pace
 from media_streamer.egress.served_sessions import Account, ServedSessions
 from media_streamer.wire.media import Chunk, End, Events, FromMedia, Gap, Header
 
@@ -37,7 +37,7 @@ START_TIMEOUT_SECONDS = 15.0
 """How long a viewer waits for a stream that has no data (an on-demand one is being started)."""
 REPEAT_SECONDS = 0.5
 """Pause before a subscription is repeated that the media worker ended though the stream exists."""
-EARLY_SECONDS = 0.01
+EARLY_SECONDS = TURN_SECONDS / 2
 """Chunks that come this much before their time are sent at once: no timer for jitter."""
 FLV_FILE_HEADER_BYTES = 13
 """`FLV`, version, flags, length and the first back pointer; may stand only at the very start."""
@@ -177,7 +177,10 @@ class Broadcast:
         self._header = b""
         self._gop: list[bytes] = []
         self._gop_bytes = 0
+        self._burst: bytes | None = None
+        """Header and GOP for new viewers, joined for the first who comes since the last chunk."""
         self._pace = pace
+        self._asked_pace = pace.gathering(1)
         self._held: list[bytes] = []
         """Chunks not yet sent; only the first may start with a key frame."""
         self._held_key = False
@@ -188,7 +191,7 @@ class Broadcast:
         self._timer: asyncio.TimerHandle | None = None
         self._warm: asyncio.TimerHandle | None = None
         self._link = link
-        self._number = link.subscribe(stream, format_name, self, pinned=pinned)
+        self._number = self._subscribe()
         self._keep_warm()
 
     @property
@@ -255,9 +258,10 @@ class Broadcast:
             self._warm = None
         self._viewers[viewer] = None
         self._pace.viewers += 1
+        self._ask_pace()
         viewer.skipping = not (self._gop and replay)
         if self._started.is_set():
-            burst = b"".join((self._header, *self._gop)) if replay else self._header
+            burst = self._joined() if replay else self._header
             transport.write(burst)
             account.bytes += len(burst)
             viewer.greeted = True
@@ -271,6 +275,7 @@ class Broadcast:
         self._pace.viewers -= 1
         viewer.left(reason)
         if not self._viewers:
+            self._ask_pace()
             self._keep_warm()
 
     def move(self, link: MediaLink) -> None:
@@ -280,7 +285,7 @@ class Broadcast:
         self._link.release(self._number)
         self.on_lost()
         self._link = link
-        self._number = link.subscribe(self.stream, self.format, self, pinned=self.pinned)
+        self._number = self._subscribe()
 
     def close(self, reason: str) -> None:
         """End the subscription and all viewers."""
@@ -314,6 +319,24 @@ class Broadcast:
                 case _:
                     log.error("stream %s: %s has no %s", self.stream, self.format, event)
 
+    def _subscribe(self) -> int:
+        pace = self._asked_pace
+        return self._link.subscribe(
+            self.stream, self.format, self, pinned=self.pinned, interval_ms=pace
+        )
+
+    def _joined(self) -> bytes:
+        if self._burst is None:
+            self._burst = b"".join((self._header, *self._gop))
+        return self._burst
+
+    def _ask_pace(self) -> None:
+        """Have media come as often as viewers are written to."""
+        pace = self._pace.gathering(len(self._viewers))
+        if pace != self._asked_pace and not self._ended:
+            self._asked_pace = pace
+            self._link.pace(self._number, pace)
+
     def on_lost(self) -> None:
         self._header = b""
         self._forget_gop()
@@ -323,6 +346,7 @@ class Broadcast:
         self.last_data = time.monotonic()
         self._news.set()
         chunk = self._framer.chunk(payload, key) if self._framer else payload
+        self._burst = None
         if key:
             self._flush()
             self._gop = [chunk]
@@ -353,6 +377,7 @@ class Broadcast:
             held, self._held = self._held, []
             key, self._held_key = self._held_key, False
             self._sent_at = asyncio.get_running_loop().time()
+            self._ask_pace()  # viewers of other streams have come or gone meanwhile
             self._send(held[0] if len(held) == 1 else b"".join(held), key)
 
     def _send(self, chunk: bytes, key: bool) -> None:
@@ -403,6 +428,7 @@ class Broadcast:
 
     def _forget_gop(self) -> None:
         self._flush()
+        self._burst = None
         self._gop = []
         self._gop_bytes = 0
 

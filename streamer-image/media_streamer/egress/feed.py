@@ -1,6 +1,7 @@
 """What a publisher sends, on its way to the media worker that runs the stream."""
 
 import asyncio
+from collections.abc import Callable
 
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.media_link import MediaLink
@@ -20,6 +21,7 @@ from media_streamer.wire.media import (
     PublishedTracks,
     PublishEnd,
     PublishForm,
+    ReadPace,
     Reception,
     Refused,
     TrackSetup,
@@ -53,6 +55,8 @@ class Feed:
         self._accepted: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[str] = loop.create_future()
         """Done with the reason once the media worker takes no more."""
+        self.on_pace: Callable[[float], None] | None = None
+        """Told for how many seconds what the publisher sends may be gathered."""
 
     async def start(self) -> None:
         """Wait for the media worker's leave; raises AccessDenied."""
@@ -125,6 +129,8 @@ class Feed:
             case Refused(code=code) if not self._accepted.done():
                 title = _TITLE.get(code, "Publishing is refused")
                 self._accepted.set_exception(AccessDenied(_STATUS.get(code, 403), code, title))
+            case ReadPace(interval_ms=interval) if self.on_pace is not None:
+                self.on_pace(interval / 1000)
             case Events(events=events):
                 for event in events:
                     if isinstance(event, End):

@@ -13,11 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from media_streamer.wire.channel import Channel, ChannelClosed, connect
 from media_streamer.wire.media import (
     EGRESS_SIDE,
     FromEgress,
     FromMedia,
+    Pace,
     Subscribe,
     Unsubscribe,
     WantKeyFrame,
@@ -62,18 +65,26 @@ class MediaLink:
         tracks: tuple[str, ...] = (),
         pinned: bool = False,
         keeps_running: bool = True,
+        interval_ms: int = 0,
     ) -> int:
         """Take a format of a stream until `release`; survives restarts of the media worker.
 
         `tracks`: names of those wanted, empty for all. `pinned` and `keeps_running` are for what is
-        no viewer; see `Subscribe`.
+        no viewer; see `Subscribe`. `interval_ms`: for how long what happens may be gathered, 0: as
+        is right for the format.
         """
         number = next(self._numbers)
-        message = Subscribe(number, stream, format_name, tracks, pinned, keeps_running)
+        message = Subscribe(number, stream, format_name, tracks, pinned, keeps_running, interval_ms)
         self._takers[number] = taker
         self._standing[number] = message
         self.send(message)
         return number
+
+    def pace(self, number: int, interval_ms: int) -> None:
+        """What a subscription gets may be gathered for so long from now on."""
+        if message := self._standing.get(number):
+            self._standing[number] = replace(message, interval_ms=interval_ms)
+            self.send(Pace(number, interval_ms))
 
     def request_key_frame(self, number: int) -> None:
         """Whoever takes a subscription needs a key frame soon."""

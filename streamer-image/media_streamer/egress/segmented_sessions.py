@@ -14,6 +14,7 @@ from typing import Protocol
 from media_streamer.egress.access import Access
 from media_streamer.egress.hub import Hub
 from media_streamer.egress.served_sessions import ServedSession
+from media_streamer.rounds import next_round
 from media_streamer.wire.control import AccessRequest
 
 IDLE_SECONDS = 60.0
@@ -80,7 +81,7 @@ class SegmentedSessions:
     async def run(self) -> None:
         """End idle sessions until cancelled."""
         while True:
-            await asyncio.sleep(SWEEP_SECONDS)
+            await next_round(SWEEP_SECONDS)
             self.sweep(time.monotonic())
 
     def sweep(self, now: float) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from media_streamer.egress.access import Access
+from media_streamer.rounds import next_round
 from media_streamer.wire.control import SessionLeft, SessionReport, SessionsMoved
 from media_streamer.wire.peer import Notice
 
@@ -52,6 +53,8 @@ class ServedSessions:
     def __init__(self, notify: Callable[[Notice], None]) -> None:
         self._notify = notify
         self._by_id: dict[str, ServedSession] = {}
+        self._some = asyncio.Event()
+        """There are sessions."""
         self._updates = 0
 
     def __len__(self) -> int:
@@ -61,6 +64,7 @@ class ServedSessions:
         """The session of `access`, with one user more."""
         session = self._by_id.get(access.session_id)
         if session is None:
+            self._some.set()
             session = self._by_id[access.session_id] = ServedSession(access)
         session.users += 1
         return session
@@ -70,6 +74,8 @@ class ServedSessions:
         session.users -= 1
         if session.users <= 0 and self._by_id.pop(session.id, None) is session:
             self._notify(SessionLeft(session.id, session.bytes, reason))
+            if not self._by_id:
+                self._some.clear()
 
     def end(self, session_id: str, reason: str) -> None:
         """The supervisor ends a session: its connections are closed."""
@@ -88,8 +94,9 @@ class ServedSessions:
         ]
 
     async def run(self) -> None:
-        """Report each second until cancelled."""
+        """Report each second until cancelled; without sessions there is nothing to wake up for."""
         while True:
-            await asyncio.sleep(UPDATE_SECONDS)
+            await self._some.wait()
+            await next_round(UPDATE_SECONDS)
             if reports := self.changed():
                 self._notify(SessionsMoved(reports))

@@ -30,6 +30,7 @@ from media_streamer.egress.hub import Hub
 from media_streamer.egress.jobs import JobRunner
 from media_streamer.egress.listeners import Listeners, Server
 from media_streamer.forwarded import TrustedProxies
+from media_streamer.rounds import next_round
 from media_streamer.wire.channel import ChannelClosed
 from media_streamer.wire.control import (
     WORKER_SIDE,
@@ -50,7 +51,7 @@ from media_streamer.wire.peer import Peer
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_SECONDS = 1.0
+HEARTBEAT_SECONDS = 2.0
 STOP_TIMEOUT_SECONDS = 3.0
 
 
@@ -127,7 +128,7 @@ class EgressWorker:
         while True:
             with contextlib.suppress(ChannelClosed):
                 peer.notify(Heartbeat())
-            await asyncio.sleep(HEARTBEAT_SECONDS)
+            await next_round(HEARTBEAT_SECONDS)
 
     async def _on_listen(self, wish: Listen) -> list[str]:
         problems = await self._listeners.apply(wish.listeners)

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from media_streamer.media.formats import find_format
+from media_streamer.media.formats import PATIENT_SECONDS, find_format
 from media_streamer.media.output import Selection, StreamOutput, Subscription
 from media_streamer.media.subscribers import Sink
 
@@ -26,6 +26,8 @@ class Attachment:
     tracks: Selection = ()
     pinned: bool = False
     keeps_running: bool = True
+    interval: float = 0.0
+    """Seconds for which what happens may be gathered."""
     subscription: Subscription | None = None
     """Its place at the output that runs now."""
     _forget: "Callable[[Attachment], None] | None" = field(default=None, repr=False)
@@ -58,6 +60,11 @@ class Audience:
         """Whether somebody wants an on-demand stream to run."""
         return any(attachment.keeps_running for attachment in self._attached)
 
+    @property
+    def interval(self) -> float:
+        """Seconds for which all of them let events be gathered."""
+        return min((one.interval for one in self._attached), default=PATIENT_SECONDS)
+
     def attach(
         self,
         format: str,
@@ -67,15 +74,24 @@ class Audience:
         tracks: Selection = (),
         pinned: bool = False,
         keeps_running: bool = True,
+        interval: float | None = None,
     ) -> Attachment:
         """Give `sink` the state of a format now, or once there is an output, and all that follows.
 
-        `on_ended` is told why nothing more comes. Raises UnknownFormat, and whatever building the
+        `on_ended` is told why nothing more comes. `interval`: seconds for which what happens may be
+        gathered; None: as is right for the format. Raises UnknownFormat, and whatever building the
         format raises.
         """
-        find_format(format)
+        spec = find_format(format)
         made = Attachment(
-            format, sink, on_ended, tracks, pinned, keeps_running, _forget=self._remove
+            format,
+            sink,
+            on_ended,
+            tracks,
+            pinned,
+            keeps_running,
+            spec.interval if interval is None else interval,
+            _forget=self._remove,
         )
         if self._output is not None:
             self._subscribe(made, self._output)

@@ -68,6 +68,12 @@ class Format(Protocol):
         """Stop and remove files."""
 
 
+LIVE_SECONDS = 0.04
+"""For who watches as it happens: a frame of 25 a second."""
+PATIENT_SECONDS = 0.32
+"""For what nobody waits for: whole segments, a stream that is not watched."""
+
+
 @dataclass(frozen=True, slots=True)
 class FormatSpec:
     """A row of the table."""
@@ -79,6 +85,8 @@ class FormatSpec:
     history: bool = False
     """Begins with all frames that are kept, so that the first segment is there at once; else with
     the last group of pictures."""
+    interval: float = LIVE_SECONDS
+    """Seconds for which its events are gathered where a sink says nothing of it."""
 
 
 CONTAINERS: dict[str, Callable[[Sequence[Track], Any], Muxer]] = {
@@ -92,7 +100,7 @@ FORMATS: dict[str, FormatSpec] = {
     "flv": FormatSpec(ChunkHub, container="flv"),
     "ts": FormatSpec(ChunkHub, container="ts"),
     "rtp": FormatSpec(ChunkHub, container="rtp"),
-    "hls_ts": FormatSpec(TsSegments, container="ts", history=True),
+    "hls_ts": FormatSpec(TsSegments, container="ts", history=True, interval=PATIENT_SECONDS),
     "hls_fmp4": FormatSpec(Fmp4Segments, history=True),
     "frames": FormatSpec(FramesFormat),
 }

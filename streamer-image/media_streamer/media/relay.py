@@ -28,6 +28,7 @@ from media_streamer.wire.media import (
     Events,
     FromEgress,
     FromMedia,
+    Pace,
     Preview,
     Publish,
     PublishedBytes,
@@ -35,6 +36,7 @@ from media_streamer.wire.media import (
     PublishedReception,
     PublishedTracks,
     PublishEnd,
+    ReadPace,
     Refused,
     Subscribe,
     Unsubscribe,
@@ -51,9 +53,6 @@ class Streams(Protocol):
 
     def find(self, name: str) -> StreamRunner | None: ...
 
-    def refresh(self) -> None:
-        """A sink came or went."""
-
 
 class Relay:
     """One connected egress worker: the receiver of its channel."""
@@ -61,11 +60,12 @@ class Relay:
     def __init__(self, streams: Streams) -> None:
         self.channel: Channel[FromMedia, FromEgress] = Channel(MEDIA_SIDE, self)
         self._streams = streams
-        self._subscriptions: dict[int, Attachment] = {}
+        self._subscriptions: dict[int, tuple[StreamRunner, Attachment]] = {}
         self._publishers: dict[int, PublishInput | FrameInput] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._handlers: dict[type, Callable[[Any], None]] = {
             Subscribe: self._subscribe,
+            Pace: self._pace,
             Unsubscribe: self._unsubscribe,
             WantKeyFrame: self._want_key_frame,
             Publish: self._publish,
@@ -84,13 +84,12 @@ class Relay:
         """Drop what the worker had."""
         for task in self._tasks:
             task.cancel()
-        for subscription in self._subscriptions.values():
+        for _, subscription in self._subscriptions.values():
             subscription.close()
         for publisher in self._publishers.values():
             publisher.finish()
         self._subscriptions.clear()
         self._publishers.clear()
-        self._streams.refresh()
 
     def _send(self, message: FromMedia) -> None:
         try:
@@ -122,13 +121,14 @@ class Relay:
             self._send(Events(number, list(events)))
 
         try:
-            self._subscriptions[number] = runner.attach(
+            attachment = runner.attach(
                 message.format,
                 sink,
                 on_ended,
                 tracks=message.tracks,
                 pinned=message.pinned,
                 keeps_running=message.keeps_running,
+                interval=message.interval_ms / 1000 or None,
             )
         except UnknownFormat:
             log.error("%s: an egress worker asks for %r, no format", name, message.format)
@@ -138,18 +138,20 @@ class Relay:
             log.exception("%s: format %s cannot be made", name, message.format)
             self._end(number, "internal_error")
             return
-        self._streams.refresh()
+        self._subscriptions[number] = runner, attachment
+
+    def _pace(self, message: Pace) -> None:
+        if subscription := self._subscriptions.get(message.id):
+            runner, attachment = subscription
+            runner.pace(attachment, message.interval_ms / 1000)
 
     def _want_key_frame(self, message: WantKeyFrame) -> None:
-        attachment = self._subscriptions.get(message.id)
-        if attachment is not None:
-            attachment.request_key_frame()
+        if subscription := self._subscriptions.get(message.id):
+            subscription[1].request_key_frame()
 
     def _unsubscribe(self, message: Unsubscribe) -> None:
-        subscription = self._subscriptions.pop(message.id, None)
-        if subscription:
-            subscription.close()
-            self._streams.refresh()
+        if subscription := self._subscriptions.pop(message.id, None):
+            subscription[1].close()
 
     # Publishing
 
@@ -165,6 +167,9 @@ class Relay:
             if self._publishers.pop(number, None):
                 self._end(number, reason)
 
+        def on_pace(seconds: float) -> None:
+            self._send(ReadPace(number, round(1000 * seconds)))
+
         if runner is None:
             refuse("not_found")
         elif number in self._publishers:
@@ -172,7 +177,7 @@ class Relay:
         else:
             try:
                 publisher = runner.publish(
-                    message.form, message.remote, message.user_agent, on_close
+                    message.form, message.remote, message.user_agent, on_close, on_pace
                 )
             except PublishRefused as refused:
                 refuse(refused.code)

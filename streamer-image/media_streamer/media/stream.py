@@ -16,6 +16,7 @@ from media_api.stream import StreamConfig
 
 from media_streamer.media import ingest
 from media_streamer.media.audience import Attachment, Audience
+from media_streamer.media.formats import LIVE_SECONDS
 from media_streamer.media.graph import Graph
 from media_streamer.media.ingest import Ingest
 from media_streamer.media.inputs.base import Vods
@@ -34,6 +35,7 @@ from media_streamer.media.slots import (
 from media_streamer.media.stages import StageFailed
 from media_streamer.media.subscribers import Sink
 from media_streamer.media.switch import Source
+from media_streamer.rounds import until_round
 from media_streamer.wire.media import PublishForm
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,12 @@ class Environment(ingest.Environment, Protocol):
     """What a stream needs of its worker."""
 
     def output_settings(self, config: StreamConfig) -> OutputSettings: ...
+
+    def changed(self, stream: "StreamRunner") -> None:
+        """`interval`, `is_busy` or `is_polled` may be another."""
+
+    def arrived(self, stream: "StreamRunner") -> None:
+        """Frames came in by the event loop."""
 
 
 class StreamRunner:
@@ -115,6 +123,7 @@ class StreamRunner:
                 self.graph.reconfigure(config)
             except StageFailed as error:
                 self._end_output(str(error))
+        self._set_pace()
         self._wake.set()
 
     @property
@@ -137,7 +146,22 @@ class StreamRunner:
     @property
     def is_busy(self) -> bool:
         """Whether frames have to be moved on often: somebody takes them, or a stage works."""
-        return bool(self._audience) or (self.graph is not None and self.graph.has_stages)
+        return bool(self._audience) or self._has_stages
+
+    @property
+    def is_polled(self) -> bool:
+        """Whether frames come out of threads, without a word to the event loop."""
+        shown = self.ingest.shown
+        return self._has_stages or shown is None or not isinstance(shown.input, FrameInput)
+
+    @property
+    def interval(self) -> float:
+        """Seconds for which those who take the stream let it gather."""
+        return LIVE_SECONDS if self._has_stages else self._audience.interval
+
+    @property
+    def _has_stages(self) -> bool:
+        return self.graph is not None and self.graph.has_stages
 
     def attach(
         self,
@@ -148,11 +172,13 @@ class StreamRunner:
         tracks: Selection = (),
         pinned: bool = False,
         keeps_running: bool = True,
+        interval: float | None = None,
     ) -> Attachment:
         """Give `sink` a format of the stream, the state so far at once; see `audience`.
 
         An on-demand stream starts if the sink keeps it running. `tracks`: names of those wanted,
-        empty for all. Raises UnknownFormat, and whatever building the format raises.
+        empty for all; `interval`: seconds for which what happens may be gathered, None: as is right
+        for the format. Raises UnknownFormat, and whatever building the format raises.
         """
         if keeps_running:
             if self.demand.idle:
@@ -160,9 +186,22 @@ class StreamRunner:
             self._ensure_graph()
         if self.graph:
             self.graph.drain()
-        return self._audience.attach(
-            format, sink, on_ended, tracks=tracks, pinned=pinned, keeps_running=keeps_running
+        attachment = self._audience.attach(
+            format,
+            sink,
+            on_ended,
+            tracks=tracks,
+            pinned=pinned,
+            keeps_running=keeps_running,
+            interval=interval,
         )
+        self._set_pace()
+        return attachment
+
+    def pace(self, attachment: Attachment, interval: float) -> None:
+        """What a sink gets may be gathered for so many seconds from now on."""
+        attachment.interval = interval
+        self._set_pace()
 
     def flush(self) -> None:
         """Deliver what is pending to the sinks."""
@@ -173,6 +212,16 @@ class StreamRunner:
 
     def _left(self) -> None:
         self.demand.used(time.monotonic())
+        self._set_pace()
+
+    def _set_pace(self) -> None:
+        for slot in self.ingest.slots:
+            if slot.input is not None:
+                slot.input.pace(self.interval)
+        self._environment.changed(self)
+
+    def _arrived(self) -> None:
+        self._environment.arrived(self)
 
     # Publishers
 
@@ -182,8 +231,10 @@ class StreamRunner:
         remote: str,
         user_agent: str,
         on_close: Callable[[str], None],
+        on_pace: Callable[[float], None] = lambda seconds: None,
     ) -> PublishInput | FrameInput:
-        """Take a publisher; `on_close` is told the reason when it is not wanted any more.
+        """Take a publisher; `on_close` is told the reason when it is not wanted any more, `on_pace`
+        for how many seconds its frames may be gathered.
 
         Raises PublishRefused.
         """
@@ -195,7 +246,9 @@ class StreamRunner:
         source = self.ingest.new_source()
         reader: PublishInput | FrameInput
         if form == "frames":
-            reader = FrameInput(self.name, source, place.limits)
+            reader = FrameInput(
+                self.name, source, place.limits, on_taken=self._arrived, on_pace=on_pace
+            )
         else:
             reader = PublishInput(
                 self.name,
@@ -217,11 +270,9 @@ class StreamRunner:
                 self._step(time.monotonic())
             except Exception:
                 log.exception("%s: looking after the stream failed", self.name)
-            try:
-                async with asyncio.timeout(TICK_SECONDS):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(until_round(TICK_SECONDS)):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
 
     def _step(self, now: float) -> None:
         self.ingest.check(now)
@@ -316,4 +367,5 @@ class StreamRunner:
         self.input_switches = self.graph.switch.switches if self.graph else 0
         self.started_at = self.started_at or time.time()
         self.ingest.report_shown(slot)
+        self._set_pace()
         self._wake.set()

@@ -9,24 +9,26 @@ event loop, so a loop that hangs is noticed by the supervisor.
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from media_api.stream import StreamConfig
 from media_process import logs
 
+from media_streamer.media.deliveries import Deliveries
 from media_streamer.media.flags import Flags
 from media_streamer.media.graveyard import Graveyard
 from media_streamer.media.relay import Relay
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.stream import StreamRunner
 from media_streamer.media.stream_stats import stream_stats
+from media_streamer.rounds import next_round, until_round
 from media_streamer.wire.channel import ChannelClosed, listen
 from media_streamer.wire.control import (
     WORKER_SIDE,
@@ -49,11 +51,10 @@ from media_streamer.wire.peer import Peer
 
 log = logging.getLogger(__name__)
 
-FLUSH_SECONDS = 0.04
-"""Chunks go to the egress workers this often (merged writes)."""
-
 STATS_SECONDS = 1.0
 """Heartbeat and statistics."""
+IDLE_SECONDS = 2.0
+"""Heartbeat of a worker without streams."""
 
 DEFAULT_CHUNK_MS = 200
 
@@ -72,9 +73,8 @@ class MediaWorker:
         self.flags = Flags()
         self._segments = Path(os.environ.get("STREAMER_SEGMENTS_DIR") or runtime / "segments")
         self._runners: dict[str, StreamRunner] = {}
-        self._watched: list[StreamRunner] = []
-        """Streams with sinks or stages: only these have something to do often."""
-        self._is_watched = asyncio.Event()
+        self._has_streams = asyncio.Event()
+        self._deliveries = Deliveries()
         self._peer: Peer | None = None
         self._reported: dict[str, dict[str, Any]] = {}
         self._recycling = False
@@ -96,7 +96,6 @@ class MediaWorker:
         ]
         try:
             self._use(await peer.call(Hello("media", self.id, os.getpid())))
-            tasks.append(asyncio.create_task(self._flush(), name="flush"))
             tasks.append(asyncio.create_task(self._report(), name="report"))
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -107,6 +106,7 @@ class MediaWorker:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             server.close()
+            self._deliveries.close()
             runners, self._runners = self._runners, {}
             await asyncio.gather(*(runner.close("server_stopped") for runner in runners.values()))
 
@@ -120,13 +120,13 @@ class MediaWorker:
         """The stream called `name`."""
         return self._runners.get(name)
 
-    def refresh(self) -> None:
-        """A sink came or went."""
-        self._watched = [runner for runner in self._runners.values() if runner.is_busy]
-        if self._watched:
-            self._is_watched.set()
-        else:
-            self._is_watched.clear()
+    def changed(self, stream: StreamRunner) -> None:
+        """What a stream does when it delivers may be another."""
+        self._deliveries.consider(stream)
+
+    def arrived(self, stream: StreamRunner) -> None:
+        """Frames of a publisher came in."""
+        self._deliveries.arrived(stream)
 
     def emit(self, name: str, event: str, fields: dict[str, Any]) -> None:
         """Tell the supervisor what happened to a stream."""
@@ -167,6 +167,7 @@ class MediaWorker:
             return
         runner = self._runners[config.name] = StreamRunner(config, wish.vods, self)
         runner.run()
+        self._has_streams.set()
 
     async def _start(self, wish: StartStream) -> None:
         self._known(wish.name).start()
@@ -176,7 +177,7 @@ class MediaWorker:
         self._reported.pop(wish.name, None)
         if runner:
             await runner.close("stream_removed")
-            self.refresh()
+            self._deliveries.forget(runner)
 
     async def _restart(self, wish: RestartStream) -> None:
         self._known(wish.name).restart()
@@ -193,13 +194,10 @@ class MediaWorker:
     # To the supervisor
 
     async def _report(self) -> None:
-        loop = asyncio.get_running_loop()
-        due = loop.time()
         while True:
             assert self._peer is not None
             self._peer.notify(Heartbeat())
-            self.refresh()
-            self._deliver(runner for runner in self._runners.values() if not runner.is_busy)
+            self._deliver()
             changed = {}
             for name, runner in list(self._runners.items()):
                 stats = stream_stats(runner)
@@ -208,8 +206,16 @@ class MediaWorker:
             if changed:
                 self._peer.notify(StreamsStats(changed))
             self._look_for_hung_threads()
-            due = max(due + STATS_SECONDS, loop.time())
-            await asyncio.sleep(due - loop.time())
+            await self._next_report()
+
+    async def _next_report(self) -> None:
+        if self._runners:
+            await next_round(STATS_SECONDS)
+            return
+        self._has_streams.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(until_round(IDLE_SECONDS)):
+                await self._has_streams.wait()
 
     def _look_for_hung_threads(self) -> None:
         before = self.graveyard.hung
@@ -222,24 +228,16 @@ class MediaWorker:
             log.error("worker %s asks to be recycled", self.id)
             self._peer.notify(Recycle(f"{hung} input threads hang"))
 
-    # To the egress workers
-
-    def _deliver(self, runners: Iterable[StreamRunner]) -> None:
-        """Let outputs send what is pending, or give up the formats that nobody wants."""
-        for runner in runners:
+    def _deliver(self) -> None:
+        """Let outputs that nobody waits for keep what came, and give up formats."""
+        for runner in self._runners.values():
+            if runner.is_busy:
+                self._deliveries.consider(runner)
+                continue
             try:
                 runner.flush()
             except Exception:
                 log.exception("%s: delivering failed", runner.name)
-
-    async def _flush(self) -> None:
-        loop = asyncio.get_running_loop()
-        due = loop.time()
-        while True:
-            await self._is_watched.wait()
-            self._deliver(self._watched)
-            due = max(due + FLUSH_SECONDS, loop.time())
-            await asyncio.sleep(due - loop.time())
 
 
 def _stream_event(name: str, event: str, fields: dict[str, Any]) -> StreamEvent:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from media_streamer.rounds import next_round
 from media_streamer.supervisor.settings import variable
 
 log = logging.getLogger(__name__)
@@ -226,7 +227,7 @@ class ProcessPool:
     async def _watch(self) -> None:
         before = time.monotonic()
         while True:
-            await asyncio.sleep(WATCH_INTERVAL_SECONDS)
+            await next_round(WATCH_INTERVAL_SECONDS)
             now = time.monotonic()
             # After a pause of our own (stopped, swapped out) nobody had a chance to be heard.
             if now - before > 3 * WATCH_INTERVAL_SECONDS:

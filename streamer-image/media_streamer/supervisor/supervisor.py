@@ -22,6 +22,7 @@ from media_rest.guessing import GuessLimiter
 
 from media_streamer.forwarded import signing_key
 from media_streamer.outgoing.connector import guarded_connector
+from media_streamer.rounds import next_round
 from media_streamer.supervisor.access import AccessControl
 from media_streamer.supervisor.catalog import Changes, Stream
 from media_streamer.supervisor.config_backend import ConfigBackend
@@ -299,7 +300,7 @@ class Supervisor:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(TICK_SECONDS)
+            await next_round(TICK_SECONDS)
             now = time.monotonic()
             try:
                 self.stats.load.sample()

@@ -36,6 +36,15 @@ class Subscribe(_Message, frozen=True):
     """Not for viewers (a push): wait for the stream where it does not run, instead of ending."""
     keeps_running: bool = True
     """Start an on-demand stream, and keep it running."""
+    interval_ms: int = 0
+    """What happens may be gathered for so long; 0: as is right for the format."""
+
+
+class Pace(_Message, frozen=True):
+    """What happens to this subscription may be gathered for so long from now on."""
+
+    id: int
+    interval_ms: int
 
 
 class Unsubscribe(_Message, frozen=True):
@@ -146,6 +155,7 @@ class AskPreview(_Message, frozen=True):
 
 FromEgress = (
     Subscribe
+    | Pace
     | Unsubscribe
     | WantKeyFrame
     | Publish
@@ -307,6 +317,13 @@ class Refused(_Message, frozen=True):
     code: str
 
 
+class ReadPace(_Message, frozen=True):
+    """What this publisher sends may be gathered for so long: those who take the stream can wait."""
+
+    id: int
+    interval_ms: int
+
+
 class Preview(_Message, frozen=True):
     """A JPEG picture, None if there is none."""
 
@@ -314,7 +331,7 @@ class Preview(_Message, frozen=True):
     picture: bytes | None
 
 
-FromMedia = Events | Accepted | Refused | Preview
+FromMedia = Events | Accepted | Refused | ReadPace | Preview
 
 EGRESS_SIDE: Side[FromEgress, FromMedia] = Side("media channel", FromEgress, FromMedia)
 MEDIA_SIDE: Side[FromMedia, FromEgress] = Side("media channel", FromMedia, FromEgress)

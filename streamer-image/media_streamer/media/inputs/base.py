@@ -109,6 +109,9 @@ class Input(ABC):
     def request_key_frame(self) -> None:  # noqa: B027 - most protocols have no way to
         """Ask the encoder for a key frame, if the protocol can; returns at once."""
 
+    def pace(self, seconds: float) -> None:  # noqa: B027 - most sources have their own
+        """What comes may be gathered for so long, if the protocol can; returns at once."""
+
     @property
     def overdue(self) -> bool:
         """True if the input's thread outlived its time limit and should be abandoned."""

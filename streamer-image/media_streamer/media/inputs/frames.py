@@ -15,7 +15,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from msgspec.structs import replace
@@ -79,10 +79,23 @@ class _Lane:
 class FrameInput(Input):
     """One publisher of frames."""
 
-    def __init__(self, name: str, receiver: Receiver, limits: Limits) -> None:
+    def __init__(
+        self,
+        name: str,
+        receiver: Receiver,
+        limits: Limits,
+        *,
+        on_taken: Callable[[], None] = lambda: None,
+        on_pace: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
+        """`on_taken` is called after frames went to the receiver, `on_pace` when others are wanted:
+        with the seconds for which the publisher's frames may be gathered."""
         self.name = name
         self.receiver = receiver
         self.limits = limits
+        self._on_taken = on_taken
+        self._on_pace = on_pace
+        self._paced = 0.0
         self._lanes: dict[int, _Lane] = {}
         self._complete = False
         self._started = False
@@ -105,6 +118,11 @@ class FrameInput(Input):
 
     def stop(self) -> None:
         self._end(None)
+
+    def pace(self, seconds: float) -> None:
+        if seconds != self._paced and not self._ended:
+            self._paced = seconds
+            self._on_pace(seconds)
 
     @property
     def overdue(self) -> bool:
@@ -135,6 +153,7 @@ class FrameInput(Input):
             else:
                 self._forward(frame)
         self._start_if_ready()
+        self._on_taken()
         return self._held_bytes <= MAX_HELD_BYTES
 
     def finish(self) -> None:

@@ -35,6 +35,7 @@ class Publication:
         self._read = read
         self._draining: asyncio.Task[None] | None = None
         self._reader = FlvReader(feed)
+        feed.on_pace = lambda seconds: turns.pace(gate, seconds)
 
     def write(self, messages: list[Message]) -> None:
         """Pass on the media among `messages`."""

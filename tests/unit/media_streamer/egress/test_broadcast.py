@@ -22,10 +22,15 @@ class Link:
         self.subscribed: list[tuple[str, str]] = []
         self.released: list[int] = []
         self.repeated: list[int] = []
+        self.paces: list[int] = []
 
-    def subscribe(self, stream, format_name, _taker, *, pinned=False):
+    def subscribe(self, stream, format_name, _taker, *, interval_ms, pinned=False):
+        self.paces.append(interval_ms)
         self.subscribed.append((stream, format_name))
         return len(self.subscribed)
+
+    def pace(self, _number, interval_ms):
+        self.paces.append(interval_ms)
 
     def release(self, number):
         self.released.append(number)
@@ -136,6 +141,35 @@ async def test_new_viewer_gets_header_and_group_of_pictures_at_once(bench):
     assert transport.sent[1] == b"qr"
     assert transport.sent[1] is other.sent[1], "the very same bytes, no copy"
     assert viewer.bytes_sent == 5
+
+
+async def test_viewers_who_come_together_get_the_very_same_bytes(bench):
+    bench.header(b"H")
+    bench.chunk(b"K", key=True)
+    bench.chunk(b"p")
+    one, _ = bench.attach("1")
+    other, _ = bench.attach("2")
+    assert one.sent[0] is other.sent[0]
+    bench.chunk(b"q")
+    late, _ = bench.attach("3")
+    assert late.sent == [b"HKpq"]
+    bench.tell(Gap())
+    last, _ = bench.attach("4")
+    assert last.sent == [b"H"]
+
+
+async def test_media_comes_as_often_as_viewers_are_written_to(bench):
+    assert bench.link.paces == [40]
+    bench.header(b"H")
+    _, viewer = bench.attach()
+    bench.pace.viewers = WRITES_A_SECOND
+    bench.chunk(b"K", key=True)
+    assert bench.link.paces == [40, 320]
+    bench.pace.viewers = 1
+    bench.chunk(b"L", key=True)
+    assert bench.link.paces == [40, 320, 40]
+    viewer.detach("left")
+    assert bench.link.paces == [40, 320, 40, 320], "nobody waits"
 
 
 async def test_viewer_before_the_first_byte_starts_with_header_and_key_frame(bench):

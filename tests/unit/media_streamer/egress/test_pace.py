@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media_streamer.egress.pace import MAX_INTERVAL_SECONDS, WRITES_A_SECOND, Pace
+from media_streamer.egress.pace import MAX_INTERVAL_SECONDS, TURN_SECONDS, WRITES_A_SECOND, Pace
 
 
 @given(st.integers(0, 100_000))
@@ -13,3 +13,14 @@ def test_interval_keeps_the_rate_of_writes_unless_it_would_be_too_long(viewers: 
     assert 0 <= pace.interval <= MAX_INTERVAL_SECONDS
     if pace.interval < MAX_INTERVAL_SECONDS:
         assert viewers == pytest.approx(WRITES_A_SECOND * pace.interval)
+
+
+@given(st.integers(0, 100_000), st.integers(0, 100))
+def test_media_is_gathered_for_whole_turns(viewers: int, own: int) -> None:
+    pace = Pace()
+    pace.viewers = viewers
+    gathered = pace.gathering(own)
+    assert gathered % (1000 * TURN_SECONDS) == 0
+    assert 1000 * TURN_SECONDS <= gathered <= 1000 * MAX_INTERVAL_SECONDS
+    if not own:
+        assert gathered == 1000 * MAX_INTERVAL_SECONDS

@@ -41,7 +41,7 @@ class Connection(asyncio.Protocol):
 
 
 async def until(condition: Callable[[], object]) -> None:
-    deadline = asyncio.get_running_loop().time() + 5
+    deadline = asyncio.get_running_loop().time() + 30
     while not condition():
         assert asyncio.get_running_loop().time() < deadline
         await asyncio.sleep(SECONDS)
@@ -83,7 +83,7 @@ async def test_many_small_messages_are_few_reads(
 async def test_a_silent_publisher_costs_nothing_and_is_heard_again(
     connection: tuple[Connection, socket.socket], turns: Turns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "SILENT_TURNS", 2)
+    monkeypatch.setattr(reading, "SILENT_SECONDS", 2 * SECONDS)
     one, theirs = connection
     theirs.send(b"a")
     await until(lambda: one.reads and not turns._readers)
@@ -99,6 +99,51 @@ async def test_the_end_is_seen(connection: tuple[Connection, socket.socket]) -> 
     theirs.close()
     await asyncio.wait_for(one.lost.wait(), 5)
     assert one.reads == [10]
+
+
+async def test_the_end_is_seen_long_before_the_next_turn() -> None:
+    turns = Turns(300.0)
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    loop = asyncio.get_running_loop()
+    _, one = await loop.create_connection(lambda: Connection(turns), sock=ours)
+    theirs.send(b"a")
+    await until(lambda: one.reads)
+    theirs.send(b"last words")
+    theirs.close()
+    await asyncio.wait_for(one.lost.wait(), 30)
+    assert one.reads == [1, 10]
+    assert turns._ends is None
+
+
+async def test_whoever_can_wait_is_read_less_often(
+    connection: tuple[Connection, socket.socket], turns: Turns
+) -> None:
+    one, theirs = connection
+    theirs.send(b"a")
+    await until(lambda: one.reads)
+    turns.pace(one.gate, 100_000 * SECONDS)
+    theirs.send(b"b")
+    await asyncio.sleep(5 * SECONDS)
+    assert one.reads == [1]
+    turns.pace(one.gate, SECONDS)
+    await until(lambda: len(one.reads) == 2)
+
+
+async def test_whoever_sends_much_is_read_in_every_turn(
+    connection: tuple[Connection, socket.socket], turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "HASTY_BYTES", 10)
+    one, theirs = connection
+    theirs.send(b"a")
+    await until(lambda: one.reads)
+    (reader,) = turns._readers.values()
+    reader.every = 10**9
+    dues: list[int] = []
+    reader.take = lambda data: dues.append(reader.due)
+    theirs.send(b"b" * 100)
+    await until(lambda: dues)
+    assert dues[0] % 10**9, "not its own turn but the next one"
 
 
 async def test_a_reason_against_reading_holds(

@@ -20,12 +20,20 @@ class Environment:
         self.graveyard = Graveyard()
         self.flags = Flags()
         self.events: list[str] = []
+        self.intervals: list[float] = []
+        self.arrivals = 0
 
     def emit(self, name: str, event: str, fields: dict[str, Any]) -> None:
         self.events.append(event)
 
     def output_settings(self, config: StreamConfig) -> OutputSettings:
         return OutputSettings(config.name, Path("/nowhere"))
+
+    def changed(self, stream: StreamRunner) -> None:
+        self.intervals.append(stream.interval)
+
+    def arrived(self, stream: StreamRunner) -> None:
+        self.arrivals += 1
 
 
 Make = Callable[..., StreamRunner]
@@ -123,3 +131,18 @@ async def test_a_stream_whose_essential_stage_fails_says_so_and_tries_again(
     runner.restart()
     await until(lambda: runner.output is not None)
     assert runner.stage_error is None
+
+
+async def test_who_takes_a_stream_says_how_long_it_may_gather(make: Make) -> None:
+    runner = make()
+    paces: list[float] = []
+    runner.publish("frames", "127.0.0.1", "", nothing, paces.append)
+    patient = runner.attach("hls_ts", nothing, nothing)
+    assert runner.interval == 0.32
+    watching = runner.attach("flv", nothing, nothing)
+    assert runner.interval == 0.04
+    runner.pace(watching, 0.16)
+    assert runner.interval == 0.16
+    watching.close()
+    patient.close()
+    assert paces == [0.32, 0.04, 0.16, 0.32]
