@@ -11,11 +11,14 @@ import os
 import sys
 from pathlib import Path
 
+import aiohttp
 from media_api.protocols import served_listeners
 from media_process import descriptors, logs
 
 from media_streamer.api.server import ApiServer
 from media_streamer.config.check import check
+from media_streamer.outgoing.connector import guarded_connector
+from media_streamer.supervisor.ports import StartFailed
 from media_streamer.supervisor.settings import (
     DEFAULT_CONFIG_PATH,
     Settings,
@@ -25,9 +28,12 @@ from media_streamer.supervisor.settings import (
     variable,
 )
 from media_streamer.supervisor.stats import server_version
-from media_streamer.supervisor.supervisor import StartFailed, Supervisor
+from media_streamer.supervisor.supervisor import Supervisor
 
 log = logging.getLogger("streamer")
+
+BACKEND_CONNECTIONS = 100
+"""Of event sinks and the backends of access and configuration, together."""
 
 _EPILOG = """\
 SIGHUP reads the configuration file again, SIGTERM and SIGINT end the server.
@@ -84,8 +90,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 async def _serve(settings: Settings) -> None:
     """The parts are put together here: the supervisor knows no HTTP, the API no processes."""
-    supervisor = Supervisor(settings, os.environ)
-    await supervisor.run(ApiServer(supervisor, settings.api_socket))
+    connector = guarded_connector(settings.reach, BACKEND_CONNECTIONS)
+    async with aiohttp.ClientSession(connector=connector) as http:
+        supervisor = Supervisor(settings, os.environ, http)
+        await supervisor.run(ApiServer(supervisor.facade, settings.api_socket))
 
 
 def _parser() -> argparse.ArgumentParser:

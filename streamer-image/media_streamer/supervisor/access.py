@@ -12,32 +12,30 @@ import asyncio
 import logging
 import time
 import uuid
-from collections import OrderedDict
 from typing import Protocol
 from urllib.parse import parse_qsl
 
-from media_api.auth import AuthBackendConfig, AuthSpec
 from media_api.protocols import session_kind, switch_of
 from media_api.server import ServerConfig
-from media_auth.authorize import asks_backend, authorize
+from media_auth.authorize import asks_backend
 from media_auth.http_backend import HttpBackend
-from media_auth.rules import check_restrictions
-from media_auth.verdict import Question, Verdict, allow, deny
+from media_auth.verdict import Verdict, allow
 from media_rest.credentials import CredentialsError, parse_authorization, same_secret
 from media_rest.guessing import GuessLimiter
 
 from media_streamer import digest
 from media_streamer.supervisor.catalog import Catalog, Stream
+from media_streamer.supervisor.delivery import delivery_config
 from media_streamer.supervisor.sessions import (
     Session,
     SessionRegistry,
     session_key,
 )
-from media_streamer.wire.control import AccessRequest, DeliveryConfig, Granted, Refusal
+from media_streamer.supervisor.verdicts import Verdicts, auth_spec
+from media_streamer.wire.control import AccessRequest, Granted, Refusal
 
 log = logging.getLogger(__name__)
 
-MAX_REMEMBERED_VERDICTS = 20_000
 MAX_NAME_LENGTH = 255
 
 
@@ -71,10 +69,7 @@ class AccessControl:
         self._guesses = guesses
         self._streams = streams
         self._sessions = sessions
-        self._backend = backend
-        self._hostname = hostname
-        self._verdicts: OrderedDict[str, tuple[float, Verdict]] = OrderedDict()
-        self._asking: dict[str, asyncio.Task[Verdict]] = {}
+        self._verdicts = Verdicts(streams, sessions, backend, hostname)
 
     async def decide(self, request: AccessRequest) -> Granted | Refusal:
         """What the egress worker is told."""
@@ -93,7 +88,7 @@ class AccessControl:
         key = self._key(stream, request, token)
         session = self._existing(stream, request, key)
         if session is None:
-            verdict = allow() if relay else await self._verdict(stream, request, token, key)
+            verdict = allow() if relay else await self._verdicts.of(stream, request, token, key)
             if not verdict.allowed:
                 return _refusal_of(verdict)
             if (
@@ -121,12 +116,11 @@ class AccessControl:
 
     def close(self) -> None:
         """Give up the questions that are under way."""
-        for task in self._asking.values():
-            task.cancel()
+        self._verdicts.close()
 
     def forget(self) -> None:
         """Ask again for new sessions: the rules changed."""
-        self._verdicts.clear()
+        self._verdicts.forget()
 
     async def recheck(self, now: float) -> None:
         """Ask the backends about open sessions whose decision has run out."""
@@ -139,21 +133,10 @@ class AccessControl:
 
     async def reauthorize(self, name: str) -> int:
         """Ask anew about all sessions of a stream; returns how many."""
-        self._verdicts.clear()
+        self._verdicts.forget()
         sessions = [*self._sessions.of_stream(name), *self._sessions.of_stream(name, "publish")]
         await asyncio.gather(*(self._recheck(session) for session in sessions))
         return len(sessions)
-
-    def stream_changed(self, name: str) -> None:
-        """End the sessions that the stream's configuration no longer allows."""
-        stream = self._streams.catalog.streams.get(name)
-        if stream is None:
-            return
-        protocols = stream.config.protocols
-        for session in self._sessions.of_stream(name):
-            switch = "" if session.is_relay else switch_of(session.proto)
-            if protocols and switch and not protocols.allows(switch):
-                self._sessions.close(session.id, "protocol denied")
 
     def _is_relay(self, request: AccessRequest) -> bool:
         """True for a streamer of the cluster that plays the stream to pass it on.
@@ -212,7 +195,7 @@ class AccessControl:
 
     def _token(self, stream: Stream, request: AccessRequest) -> tuple[str, Refusal | None]:
         """The token after the rules of the server: as sent, made, empty, or refused."""
-        if request.token or not asks_backend(_spec(stream, request.kind)):
+        if request.token or not asks_backend(auth_spec(stream, request.kind)):
             return request.token, None
         config = self._streams.config
         if config.auto_token == "uuid":
@@ -225,7 +208,7 @@ class AccessControl:
     @staticmethod
     def _key(stream: Stream, request: AccessRequest, token: str) -> str:
         """Identity of a session: name, ip, proto, and what else `session_keys` names."""
-        spec = _spec(stream, request.kind)
+        spec = auth_spec(stream, request.kind)
         extra = spec.session_keys if spec is not None and spec.session_keys else ["token"]
         query = dict(parse_qsl(request.qs, max_num_fields=100)) if extra != ["token"] else {}
         more = [
@@ -243,62 +226,6 @@ class AccessControl:
         if session is not None and (session.name != stream.name or session.ip != request.ip):
             session = None
         return session or self._sessions.by_key(key)
-
-    async def _verdict(
-        self, stream: Stream, request: AccessRequest, token: str, key: str
-    ) -> Verdict:
-        spec = _spec(stream, request.kind)
-        if spec is None:
-            return allow()
-        question = self._question(stream, request, token)
-        if (refused := check_restrictions(spec, question)) is not None:
-            return refused
-        remembered = self._verdicts.get(key)
-        if remembered is not None and remembered[0] > time.monotonic():
-            return remembered[1]
-        asking = self._asking.get(key)
-        if asking is None:
-            # One question for the burst of requests that an HLS player starts with.
-            asking = asyncio.create_task(self._ask(spec, question))
-            self._asking[key] = asking
-            asking.add_done_callback(lambda _: self._asking.pop(key, None))
-        verdict = await asyncio.shield(asking)
-        if verdict.kept:
-            self._remember(key, verdict)
-        elif not verdict.decided and remembered is not None:
-            return remembered[1]
-        return verdict
-
-    async def _ask(self, spec: AuthSpec, question: Question) -> Verdict:
-        try:
-            return await authorize(spec, question, self._backend, self._rule_sets())
-        except Exception:
-            log.exception("stream %s: authorisation failed, access refused", question.name)
-            return deny("authorization_failed", "Authorisation failed, see the server's log")
-
-    def _rule_sets(self) -> dict[str, AuthBackendConfig]:
-        return {item.name: item for item in self._streams.config.auth_backends}
-
-    def _remember(self, key: str, verdict: Verdict) -> None:
-        self._verdicts[key] = (time.monotonic() + verdict.auth_seconds, verdict)
-        self._verdicts.move_to_end(key)
-        while len(self._verdicts) > MAX_REMEMBERED_VERDICTS:
-            self._verdicts.popitem(last=False)
-
-    def _question(self, stream: Stream, request: AccessRequest, token: str) -> Question:
-        return Question(
-            kind=request.kind,
-            name=stream.name,
-            proto=request.proto,
-            ip=request.ip,
-            token=token,
-            stream_clients=len(self._sessions.of_stream(stream.name)),
-            total_clients=self._sessions.clients,
-            qs=request.qs,
-            user_agent=request.user_agent,
-            referer=request.referer,
-            host=self._hostname,
-        )
 
     def _check_limits(
         self, stream: Stream, request: AccessRequest, token: str, verdict: Verdict
@@ -327,7 +254,7 @@ class AccessControl:
     ) -> Session:
         kind = session_kind(request.proto)
         segmented = kind == "segmented" and request.kind == "play"
-        spec = _spec(stream, request.kind)
+        spec = auth_spec(stream, request.kind)
         session = Session(
             id="",
             name=stream.name,
@@ -358,60 +285,17 @@ class AccessControl:
             return  # removing a stream closes its sessions
         session.request_number += 1
         session.recheck_at = None  # until the answer is there
-        question = Question(
-            kind=session.kind,
-            name=session.name,
-            proto=session.proto,
-            ip=session.ip,
-            token=session.token,
-            session_id=session.id,
-            request_type="update_session",
-            request_number=session.request_number,
-            stream_clients=len(self._sessions.of_stream(session.name)),
-            total_clients=self._sessions.clients,
-            duration=int(time.time() - session.opened_at),
-            bytes=session.bytes,
-            qs=session.query_string,
-            user_agent=session.user_agent,
-            referer=session.referer,
-            host=self._hostname,
-        )
-        spec = _spec(stream, session.kind)
-        verdict = await self._ask(spec, question) if spec is not None else allow()
+        question = self._verdicts.again(session)
+        spec = auth_spec(stream, session.kind)
+        verdict = await self._verdicts.ask(spec, question) if spec is not None else allow()
         if asks_backend(spec):
             session.recheck_at = time.monotonic() + verdict.auth_seconds
         if verdict.allowed or not verdict.decided:
             return
         if session.key:
-            self._remember(session.key, verdict)
+            self._verdicts.remember(session.key, verdict)
         log.info("stream %s: session %s is denied now, closed", session.name, session.id)
         self._sessions.close(session.id, verdict.code)
-
-
-def delivery_config(stream: Stream, server: ServerConfig) -> DeliveryConfig:
-    """What an egress worker must know of the configuration."""
-    config = stream.config
-    prefix = config.url_prefix if config.url_prefix is not None else server.url_prefix
-    return DeliveryConfig(
-        segment_duration=config.segment_duration or _UNSAID.segment_duration,
-        segment_count=config.segment_count or _UNSAID.segment_count,
-        chunk_duration=config.chunk_duration or _UNSAID.chunk_duration,
-        url_prefix=prefix or "",
-        add_audio_only=bool(config.add_audio_only),
-        dash_update_period=config.dash_update_period or 0.0,
-        title=config.title or "",
-        provider=config.provider or "",
-        static=config.static,
-        auth_token=server.auth_token,
-        protocols=config.protocols.explicit() if config.protocols else {},
-    )
-
-
-_UNSAID = DeliveryConfig()
-
-
-def _spec(stream: Stream, kind: str) -> AuthSpec | None:
-    return stream.config.on_play if kind == "play" else stream.config.on_publish
 
 
 def _user_limit(stream: Stream, verdict: Verdict) -> int | None:

@@ -49,6 +49,10 @@ class Stream:
     _redacted: JsonObject | None = None
     _warnings: list[str] | None = None
 
+    def opens(self) -> None:
+        """FFmpeg looks into one of its inputs from now on, which is when it crashes."""
+        self.opening_since = time.monotonic()
+
     @property
     def warnings(self) -> list[str]:
         """What of the configuration has no effect, in words."""

@@ -32,6 +32,7 @@ class EgressWorkers:
         self._connections: dict[str, Connection] = {}
         self._listeners: list[ListenerSpec] | None = None
         self._problems: dict[str, tuple[str, ...]] = {}
+        self._came = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -41,12 +42,20 @@ class EgressWorkers:
         """Listeners that did not open, in words, each once."""
         return list(dict.fromkeys(text for texts in self._problems.values() for text in texts))
 
+    def alerts(self) -> dict[str, str]:
+        return {"listeners": "; ".join(self.problems)} if self.problems else {}
+
+    async def wait_for_one(self) -> None:
+        """Wait until a worker has been there."""
+        await self._came.wait()
+
     async def connected(self, connection: Connection, directory: dict[str, Place]) -> None:
         """A new worker: tell it all."""
         self._connections[connection.id] = connection
         connection.notify(Directory(directory))
         if self._listeners is not None:
             await self._listen(connection, self._listeners)
+        self._came.set()
 
     def disconnected(self, connection: Connection) -> None:
         if self._connections.get(connection.id) is connection:

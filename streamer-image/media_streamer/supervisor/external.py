@@ -55,7 +55,9 @@ class ExternalConfig:
         state_file: Path,
         on_changes: Callable[[Changes], None],
         in_use: Callable[[str], bool],
+        on_error: Callable[[JsonObject], None],
     ) -> None:
+        """`on_error` is told the status when it turns into an error, or into another one."""
         self._backend = backend
         self._mark = hashlib.sha256(url.encode()).hexdigest()
         """Tells whether a state file came from this backend, without holding its key."""
@@ -63,6 +65,7 @@ class ExternalConfig:
         self._state_file = state_file
         self._on_changes = on_changes
         self._in_use = in_use
+        self._on_error = on_error
         self._pages: list[Page] = []
         """Of the list that holds now."""
         self._static: dict[str, StreamConfig] = {}
@@ -75,8 +78,6 @@ class ExternalConfig:
         self._unknown: dict[str, float] = {}
         self._is_saved = False
         self.status: JsonObject | None = None
-        self.on_error: Callable[[JsonObject], None] = lambda _: None
-        """Told the status when it turns into an error, or into another one."""
 
     async def run(self) -> None:
         """Refresh until cancelled."""
@@ -203,7 +204,7 @@ class ExternalConfig:
         }
         if before is None or before.get("error") != text:
             log.error("config_external: stream %s is refused: %s", name, text)
-            self.on_error(self.status)
+            self._on_error(self.status)
 
     def _failed(self, while_: str, error: BackendError) -> None:
         text = redact_text(str(error))
@@ -213,7 +214,7 @@ class ExternalConfig:
             self.status["code"] = error.code
         if before is None or before.get("error") != text:
             log.error("config_external: %s; streams go on as they are", text)
-            self.on_error(self.status)
+            self._on_error(self.status)
 
     async def _save(self) -> None:
         streams = [stream.explicit() for stream in self._static.values()]

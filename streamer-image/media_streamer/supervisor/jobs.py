@@ -5,20 +5,25 @@ moves only when its worker dies, since a move breaks what the job is doing. A wo
 is told all its jobs, later only changes.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from media_streamer.supervisor.control import Connection
 from media_streamer.wire.control import Job, JobReport, Jobs, JobsChanged, JobsReport
 
-OnReport = Callable[[Job, JobReport | None, JobReport | None], None]
-"""Told of a job with its last report and the new one; None: there is none (any more)."""
+
+class JobListener(Protocol):
+    """Hears of every report."""
+
+    def reported(self, job: Job, before: JobReport | None, now: JobReport | None) -> None:
+        """None: there is none (any more)."""
 
 
 class JobPlacement:
     """`workers`: identifiers of all egress workers, whether they are there yet or not."""
 
-    def __init__(self, workers: Iterable[str], on_report: OnReport = lambda *_: None) -> None:
-        self._on_report = on_report
+    def __init__(self, workers: Iterable[str], listener: JobListener) -> None:
+        self._listener = listener
         self._connections: dict[str, Connection | None] = dict.fromkeys(workers)
         self._dead: set[str] = set()
         self._jobs: dict[str, Job] = {}
@@ -106,4 +111,4 @@ class JobPlacement:
         before = self._reports.pop(job.id, None)
         if report is not None:
             self._reports[job.id] = report
-        self._on_report(job, before, report)
+        self._listener.reported(job, before, report)

@@ -110,12 +110,15 @@ class MediaWorkers:
         self._payload = payload
         self._on_refused = on_refused
         self._links: dict[str, _Link] = {}
+        self._came = asyncio.Event()
 
     def connected(self, connection: Connection) -> None:
         """A worker is there and knows nothing yet."""
         if (old := self._links.pop(connection.id, None)) is not None:
             old.close()
         self._links[connection.id] = _Link(connection, self._payload, self._on_refused)
+        self._came.set()  # for a moment: whoever waits looks for its own worker
+        self._came.clear()
 
     def disconnected(self, connection: Connection) -> None:
         link = self._links.get(connection.id)
@@ -125,6 +128,12 @@ class MediaWorkers:
 
     def __contains__(self, worker: str) -> bool:
         return worker in self._links
+
+    async def wait_for(self, worker: str, seconds: float) -> None:
+        """Wait until the worker is there. Raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while worker not in self:
+                await self._came.wait()
 
     @property
     def idle(self) -> bool:

@@ -120,15 +120,22 @@ def _log_variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 class ProcessPool:
-    """Keeps a set of workers running. `on_death(worker, uptime)` is awaited before a restart."""
+    """Keeps a set of workers running, from `begin` on."""
 
-    def __init__(self, command: Command, environment: dict[str, str], on_death: OnDeath) -> None:
+    def __init__(self, command: Command, environment: dict[str, str]) -> None:
         self._command = command
         self._environment = environment
-        self._on_death = on_death
+        self._on_death: OnDeath | None = None
         self._workers: dict[tuple[str, str], Worker] = {}
         self._keepers: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._watcher: asyncio.Task[None] | None = None
+
+    def begin(self, on_death: OnDeath) -> None:
+        """`on_death(worker, uptime)` is awaited before a worker is started again. What was wished
+        for before starts now."""
+        self._on_death = on_death
+        for worker in self.all():
+            self._run(worker)
 
     def get(self, kind: str, worker_id: str) -> Worker | None:
         return self._workers.get((kind, worker_id))
@@ -143,10 +150,15 @@ class ProcessPool:
         if worker is not None:
             return worker
         worker = self._workers[key] = Worker(kind, worker_id)
-        self._keepers[key] = asyncio.create_task(self._keep(worker), name=worker.name)
+        if self._on_death is not None:
+            self._run(worker)
+        return worker
+
+    def _run(self, worker: Worker) -> None:
+        keeper = asyncio.create_task(self._keep(worker), name=worker.name)
+        self._keepers[worker.kind, worker.id] = keeper
         if self._watcher is None:
             self._watcher = asyncio.create_task(self._watch(), name="watch workers")
-        return worker
 
     async def stop(self, kind: Kind, worker_id: str) -> None:
         """End one worker for good."""
@@ -191,6 +203,7 @@ class ProcessPool:
             worker.restarts += 1
             log.error("%s died after %.1f s: %s", worker.name, uptime, _how_it_died(code, worker))
             try:
+                assert self._on_death is not None  # nothing runs before `begin`
                 await self._on_death(worker, uptime)
             except Exception:
                 log.exception("%s: cleaning up after its death failed", worker.name)

@@ -11,9 +11,9 @@ import itertools
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from media_streamer.wire.control import SessionReport
 
@@ -102,14 +102,23 @@ class Totals:
     play_sessions: int = 0
 
 
-CloseListener = Callable[[Session, tuple[str, ...]], None]
+class SessionListener(Protocol):
+    """Hears of every session."""
+
+    def opened(self, session: Session) -> None: ...
+
+    def started(self, session: Session) -> None:
+        """Its first bytes."""
+
+    def closed(self, session: Session, workers: tuple[str, ...]) -> None:
+        """`workers` serve it still."""
 
 
 class SessionRegistry:
-    """`on_closed(session, workers)` is told of every end, with the workers that still serve it."""
+    """Lives on the supervisor's loop."""
 
-    def __init__(self, on_closed: CloseListener | None = None) -> None:
-        self._on_closed = on_closed
+    def __init__(self, listener: SessionListener) -> None:
+        self._listener = listener
         self._open: dict[str, Session] = {}
         self._by_key: dict[str, Session] = {}
         self._by_name: dict[str, dict[str, Session]] = {}
@@ -122,9 +131,6 @@ class SessionRegistry:
         """Open play sessions."""
         self.bytes_received = 0
         self.bytes_sent = 0
-        self._ids: Callable[[], str] = lambda: str(uuid.uuid4())
-        self.on_event: Callable[[str, Session], None] = lambda *_: None
-        """Told `opened`, `started` (its first bytes) and `closed` of each session."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -141,6 +147,10 @@ class SessionRegistry:
     def of_stream(self, name: str, kind: str = "play") -> list[Session]:
         return [item for item in self._by_name.get(name, {}).values() if item.kind == kind]
 
+    def are_open(self, name: str) -> bool:
+        """Whether anybody plays or publishes the stream."""
+        return bool(self._by_name.get(name))
+
     def of_owner(self, owner: str) -> list[Session]:
         """Open play sessions that count for one user, the oldest first."""
         return [item for item in self._by_owner.get(owner, {}).values() if item.kind == "play"]
@@ -150,7 +160,7 @@ class SessionRegistry:
 
     def open(self, session: Session) -> Session:
         """Register a session; gives it an identifier if it has none."""
-        session.id = session.id or self._ids()
+        session.id = session.id or str(uuid.uuid4())
         self._open[session.id] = session
         if session.key:
             self._by_key[session.key] = session
@@ -160,7 +170,7 @@ class SessionRegistry:
         if session.kind == "play":
             self.clients += 1
             self.totals(session.name).play_sessions += 1
-        self.on_event("opened", session)
+        self._listener.opened(session)
         return session
 
     def claim(self, worker: str, session_id: str) -> None:
@@ -260,7 +270,7 @@ class SessionRegistry:
         session.updated_at = unix
         if session.first_byte_at is None:
             session.first_byte_at = unix
-            self.on_event("started", session)
+            self._listener.started(session)
         if session.kind == "publish":
             self.bytes_received += grown
             return
@@ -284,9 +294,7 @@ class SessionRegistry:
             self._closed_ids.discard(self.closed[0].id)
         self.closed.append(session)
         self._closed_ids.add(session.id)
-        self.on_event("closed", session)
-        if self._on_closed is not None:
-            self._on_closed(session, workers)
+        self._listener.closed(session, workers)
 
 
 def session_key(parts: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ import shutil
 import time
 import uuid
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -85,14 +86,21 @@ def _memory_usage(text: str) -> int:
 class ServerStats:
     """Identity of this run and figures of the whole server."""
 
-    def __init__(self, hostname: str, catalog: Catalog, sessions: SessionRegistry) -> None:
-        self.hostname = hostname
+    def __init__(
+        self, hostname: Callable[[], str], catalog: Catalog, sessions: SessionRegistry
+    ) -> None:
+        self._hostname = hostname
         self.started_at = int(time.time())
         self.load = MachineLoad()
         self._version = server_version()
         self._catalog = catalog
         self._sessions = sessions
         self._began = time.monotonic()
+
+    @property
+    def hostname(self) -> str:
+        """As the configuration says now."""
+        return self._hostname()
 
     @property
     def id(self) -> str:

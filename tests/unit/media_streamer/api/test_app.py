@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from media_rest.credentials import basic_header
 from media_rest.openapi import openapi
 from media_streamer.api.server import ROUTES, make_app
+from media_streamer.supervisor.facade import ServerFacade
 from media_streamer.supervisor.sessions import Session
 from media_streamer.supervisor.settings import Settings
 from media_streamer.supervisor.supervisor import Supervisor
@@ -31,8 +33,8 @@ vod files { storage /srv; }
 class Api:
     """Calls and their answers."""
 
-    def __init__(self, supervisor: Supervisor, client: TestClient[Any, Any], path: Path) -> None:
-        self.supervisor, self.client, self.path = supervisor, client, path
+    def __init__(self, server: ServerFacade, client: TestClient[Any, Any], path: Path) -> None:
+        self.server, self.client, self.path = server, client, path
 
     async def call(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
         """As the administrator, unless `headers` say otherwise."""
@@ -57,10 +59,12 @@ class Api:
 async def api(tmp_path: Path) -> AsyncIterator[Api]:
     path = tmp_path / "flussonic.conf"
     path.write_text(CONFIG)
-    supervisor = Supervisor(Settings(path, tmp_path, tmp_path, tmp_path, 1, 1, "host1"), {})
-    await supervisor.configuration.start()
-    async with TestClient(TestServer(make_app(supervisor))) as client:
-        yield Api(supervisor, client, path)
+    settings = Settings(path, tmp_path, tmp_path, tmp_path, 1, 1, "host1")
+    async with aiohttp.ClientSession() as http:
+        server = Supervisor(settings, {}, http).facade
+        await server.configuration.start()
+        async with TestClient(TestServer(make_app(server))) as client:
+            yield Api(server, client, path)
 
 
 async def test_lists(api: Api) -> None:
@@ -68,7 +72,7 @@ async def test_lists(api: Api) -> None:
     assert [item["name"] for item in page["streams"]] == ["c", "dir/b", "a"]
     assert page["estimated_count"] == 3
     assert page["next"] is None
-    assert page["server_id"] == api.supervisor.id
+    assert page["server_id"] == api.server.id
     first = await api.get("/flussonic/api/v3/streams?sort=-name&limit=2&select=title")
     assert first["streams"] == [{"name": "dir/b"}, {"name": "c"}]
     second = await api.get(
@@ -107,7 +111,7 @@ async def test_a_stream_is_written_changed_and_deleted(api: Api) -> None:
     status, state = await api.call("PUT", f"{BASE}/streams/new", json={"static": "false"})
     assert (status, state["static"], state["named_by"]) == (200, False, "config")
     await api.call("PUT", f"{BASE}/streams/new", json={"title": "T", "stats": {"alive": True}})
-    assert api.supervisor.streams.catalog.streams["new"].saved == {
+    assert api.server.streams.catalog.streams["new"].saved == {
         "name": "new",
         "static": False,
         "title": "T",
@@ -129,7 +133,7 @@ async def test_a_stream_that_does_not_run_is_not_restarted(api: Api) -> None:
 
 
 async def test_streams_of_a_backend_cannot_be_changed_here(api: Api) -> None:
-    api.supervisor.configuration.current.config_external = "http://KEY@backend/"
+    api.server.configuration.current.config_external = "http://KEY@backend/"
     for method in ("PUT", "DELETE"):
         status, body = await api.call(method, f"{BASE}/streams/a", json={})
         assert (status, body["error"]) == (400, "config_external")
@@ -137,7 +141,7 @@ async def test_streams_of_a_backend_cannot_be_changed_here(api: Api) -> None:
 
 
 async def test_sessions(api: Api) -> None:
-    session = api.supervisor.sessions.open(
+    session = api.server.sessions.open(
         Session(id="", name="a", kind="play", proto="hls", ip="10.0.0.1", token="SECRET")
     )
     page = await api.get(f"{BASE}/sessions?name=a")
@@ -179,7 +183,7 @@ async def test_the_older_api(api: Api) -> None:
     assert (await api.call("GET", "/flussonic/api/metrics?request=tea"))[0] == 400
     api.path.write_text(CONFIG + "stream d { }")
     assert await api.get("/flussonic/api/reload") == {"success": True}
-    assert "d" in api.supervisor.streams.catalog.streams
+    assert "d" in api.server.streams.catalog.streams
 
 
 async def test_logins(api: Api) -> None:
@@ -249,7 +253,7 @@ async def test_sites_that_are_let_in(api: Api) -> None:
 
 async def test_without_a_login_this_machine_reads_and_nobody_changes(api: Api) -> None:
     api.path.write_text(CONFIG.replace("http 8080; edit_auth admin secret;", "cluster_key KEY;"))
-    await api.supervisor.configuration.reload()
+    await api.server.configuration.reload()
     page = await api.get(f"{BASE}/config?full=true", headers={})
     assert not {"SECRET", "KEY", "PUBLISH"} & set(json.dumps(page).replace('"', " ").split())
     rebound = {"Host": "evil.example"}

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from media_rest.credentials import basic_header
@@ -28,31 +29,35 @@ LEGACY = ("/dvr_status/2026/01/02/demo", "/modify_config", "/dvr_enable/demo", "
 async def test_answered_with_words_and_nothing_is_made(method: str, tmp_path: Path) -> None:
     path = tmp_path / "flussonic.conf"
     path.write_text(CONFIG)
-    supervisor = Supervisor(Settings(path, tmp_path, tmp_path, tmp_path, 1, 1, "host1"), {})
-    await supervisor.configuration.start()
     body = {"title": "T", "inputs": [{"url": "fake://fake"}]}
     paths = [base + one for base in BASES for one in PATHS]
     paths += [f"/flussonic/api{one}" for one in LEGACY]
-    async with TestClient(TestServer(make_app(supervisor))) as client:
-        for one in paths:
-            async with client.request(method, one, headers=ADMIN, json=body) as answer:
-                assert answer.status == 501, one
-                told = json.loads(await answer.text())
-                assert told["error"] == "not_implemented"
-                assert told["errors"][0]["title"], one
-            async with client.request(method, one, json=body) as answer:
-                assert answer.status == 401, one
+    settings = Settings(path, tmp_path, tmp_path, tmp_path, 1, 1, "host1")
+    async with aiohttp.ClientSession() as http:
+        server = Supervisor(settings, {}, http).facade
+        await server.configuration.start()
+        async with TestClient(TestServer(make_app(server))) as client:
+            for one in paths:
+                async with client.request(method, one, headers=ADMIN, json=body) as answer:
+                    assert answer.status == 501, one
+                    told = json.loads(await answer.text())
+                    assert told["error"] == "not_implemented"
+                    assert told["errors"][0]["title"], one
+                async with client.request(method, one, json=body) as answer:
+                    assert answer.status == 401, one
     assert path.read_text() == CONFIG
 
 
 async def test_a_stream_that_is_called_so_is_reached_by_its_encoded_name(tmp_path: Path) -> None:
     path = tmp_path / "flussonic.conf"
     path.write_text(CONFIG)
-    supervisor = Supervisor(Settings(path, tmp_path, tmp_path, tmp_path, 1, 1, "host1"), {})
-    await supervisor.configuration.start()
-    async with TestClient(TestServer(make_app(supervisor))) as client:
-        root = str(client.make_url("/streamer/api/v3/streams/demo%2Fdvr%2Flocks"))
-        url = URL(root.replace("demo/dvr/locks", "demo%2Fdvr%2Flocks"), encoded=True)
-        async with client.session.put(url, headers=ADMIN, json={"title": "T"}) as answer:
-            assert answer.status == 200
-            assert (await answer.json())["name"] == "demo/dvr/locks"
+    settings = Settings(path, tmp_path, tmp_path, tmp_path, 1, 1, "host1")
+    async with aiohttp.ClientSession() as http:
+        server = Supervisor(settings, {}, http).facade
+        await server.configuration.start()
+        async with TestClient(TestServer(make_app(server))) as client:
+            root = str(client.make_url("/streamer/api/v3/streams/demo%2Fdvr%2Flocks"))
+            url = URL(root.replace("demo/dvr/locks", "demo%2Fdvr%2Flocks"), encoded=True)
+            async with client.session.put(url, headers=ADMIN, json={"title": "T"}) as answer:
+                assert answer.status == 200
+                assert (await answer.json())["name"] == "demo/dvr/locks"

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -15,7 +16,13 @@ from media_auth.securetoken import make_token
 from media_rest.credentials import cluster_header
 from media_rest.guessing import GuessLimiter
 from media_streamer.supervisor.access import AccessControl
+from media_streamer.supervisor.alerts import Alerts
 from media_streamer.supervisor.catalog import Catalog, Stream
+from media_streamer.supervisor.egress_workers import EgressWorkers
+from media_streamer.supervisor.events.bus import EventBus
+from media_streamer.supervisor.jobs import JobPlacement
+from media_streamer.supervisor.name_quota import NameQuota
+from media_streamer.supervisor.news import JobNews, SessionNews, StreamNews
 from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.wire.control import AccessRequest, Granted
 from msgspec.structs import replace
@@ -65,7 +72,14 @@ class World:
 
     def __init__(self, http: aiohttp.ClientSession, backend: Backend, url: str) -> None:
         self.backend, self.url = backend, url
-        self.streams, self.sessions = Streams(), SessionRegistry()
+        self.streams = Streams()
+        bus = EventBus(lambda: "host1", Path())
+        egress = EgressWorkers()
+        self.sessions = SessionRegistry(SessionNews(bus, egress))
+        jobs = JobPlacement("0", JobNews(bus))
+        catalog = self.streams.catalog
+        alerts = Alerts(catalog)
+        self.news = StreamNews(bus, catalog, self.sessions, jobs, NameQuota(), alerts)
         self.control = AccessControl(
             self.streams, self.sessions, HttpBackend(http), "host1", GuessLimiter()
         )
@@ -135,7 +149,7 @@ async def test_a_streamer_of_the_cluster_passes_it_on_past_the_rules_for_viewers
     ):
         assert (await world.ask(**{"proto": "tshttp", **changes})).status == 403, changes
     # Neither a changed configuration nor an operator who asks anew cuts it off.
-    world.control.stream_changed("a")
+    world.news.changed("a")
     await world.control.reauthorize("a")
     assert world.sessions.get(relay.session_id) is not None
 
@@ -150,10 +164,10 @@ async def test_protocol_switched_off_ends_its_sessions(world: World) -> None:
     world.configure({})
     hls, flv = await world.ask(), await world.ask(proto="flv")
     world.configure({"protocols": {"hls": False}})
-    world.control.stream_changed("a")
+    world.news.changed("a")
     assert world.sessions.get(hls.session_id) is None
     assert world.sessions.get(flv.session_id) is not None
-    world.control.stream_changed("unknown")
+    world.news.changed("unknown")
 
 
 async def test_publishers(world: World) -> None:

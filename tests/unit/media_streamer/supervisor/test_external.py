@@ -59,6 +59,7 @@ class World:
         self.http, self.state = http, state
         self.in_use: set[str] = set()
         self.changes: list[Changes] = []
+        self.errors: list[dict[str, Any]] = []
         self.catalog, self.external = self.start()
 
     def start(self, url: str | None = None) -> tuple[Catalog, ExternalConfig]:
@@ -70,6 +71,7 @@ class World:
             self.state,
             self.changes.append,
             self.in_use.__contains__,
+            self.errors.append,
         )
         return catalog, external
 

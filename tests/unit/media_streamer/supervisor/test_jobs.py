@@ -13,6 +13,16 @@ def job(job_id: str, config: bytes = b"{}") -> Job:
     return Job(job_id, "live", "rtmp", "push", "a push", config, 5, 30)
 
 
+class Notes:
+    """What a listener is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str | None, str | None]] = []
+
+    def reported(self, one: Job, before: JobReport | None, now: JobReport | None) -> None:
+        self.told.append((one.id, before and before.status, now and now.status))
+
+
 class Worker:
     """Notes what it is told, and keeps the jobs that it would do."""
 
@@ -38,7 +48,7 @@ class Worker:
 
 
 def test_jobs_are_spread_before_the_workers_are_there() -> None:
-    placement = JobPlacement("01")
+    placement = JobPlacement("01", Notes())
     placement.wish("live", [job(str(n)) for n in range(6)])
     workers = [Worker("0"), Worker("1")]
     for worker in workers:
@@ -47,7 +57,7 @@ def test_jobs_are_spread_before_the_workers_are_there() -> None:
 
 
 def test_only_differences_are_told() -> None:
-    placement, worker = JobPlacement("0"), Worker("0")
+    placement, worker = JobPlacement("0", Notes()), Worker("0")
     placement.connected(worker.connection)
     placement.wish("live", [job("a"), job("b")])
     del worker.heard[:]
@@ -61,7 +71,7 @@ def test_only_differences_are_told() -> None:
 
 
 def test_jobs_of_a_dead_worker_go_to_another_one_and_stay_there() -> None:
-    placement = JobPlacement("01")
+    placement = JobPlacement("01", Notes())
     placement.wish("live", [job(str(n)) for n in range(4)])
     first, second = Worker("0"), Worker("1")
     placement.connected(first.connection)
@@ -77,7 +87,7 @@ def test_jobs_of_a_dead_worker_go_to_another_one_and_stay_there() -> None:
 
 
 def test_jobs_wait_for_the_only_worker() -> None:
-    placement, worker = JobPlacement("0"), Worker("0")
+    placement, worker = JobPlacement("0", Notes()), Worker("0")
     placement.connected(worker.connection)
     placement.disconnected(worker.connection)
     placement.worker_died("0")
@@ -88,12 +98,8 @@ def test_jobs_wait_for_the_only_worker() -> None:
 
 
 def test_reports_are_those_of_the_worker_that_does_the_job() -> None:
-    told: list[tuple[str, str | None, str | None]] = []
-
-    def note(one: Job, before: JobReport | None, now: JobReport | None) -> None:
-        told.append((one.id, before and before.status, now and now.status))
-
-    placement = JobPlacement("01", note)
+    notes = Notes()
+    placement = JobPlacement("01", notes)
     first, second = Worker("0"), Worker("1")
     placement.connected(first.connection)
     placement.connected(second.connection)
@@ -105,7 +111,7 @@ def test_reports_are_those_of_the_worker_that_does_the_job() -> None:
     doing.report(JobsReport({"a": report}))
     assert placement.of_stream("live") == {"a": report}
     placement.wish("live", [])
-    assert told == [("a", None, "running"), ("a", "running", None)]
+    assert notes.told == [("a", None, "running"), ("a", "running", None)]
     assert placement.of_stream("live") == {}
 
 
@@ -121,7 +127,7 @@ def test_reports_are_those_of_the_worker_that_does_the_job() -> None:
 )
 def test_each_job_is_done_by_one_worker(steps: list[tuple[str, str, int]]) -> None:
     """Whatever comes and goes: with all workers there, each job is done once."""
-    placement = JobPlacement("012")
+    placement = JobPlacement("012", Notes())
     alive: dict[str, Worker] = {}
     wanted: dict[str, set[str]] = {}
 

@@ -32,7 +32,8 @@ class Pool:
         self.script = SLEEP
         self.mark = tmp_path / "mark"
         self.deaths: list[tuple[str, float, str]] = []
-        self.pool = ProcessPool(self._command, dict(os.environ), self._died)
+        self.pool = ProcessPool(self._command, dict(os.environ))
+        self.pool.begin(self._died)
 
     def _command(self, worker: Worker) -> list[str]:
         return [sys.executable, "-c", self.script, str(self.mark)]

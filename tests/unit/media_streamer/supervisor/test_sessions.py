@@ -14,6 +14,20 @@ from media_streamer.supervisor.sessions import (
 from media_streamer.wire.control import SessionReport
 
 
+class Ended:
+    """Notes the sessions that end: why, and who serves them still."""
+
+    def __init__(self) -> None:
+        self.ended: list[tuple[str, tuple[str, ...]]] = []
+
+    def opened(self, session: Session) -> None: ...
+
+    def started(self, session: Session) -> None: ...
+
+    def closed(self, session: Session, workers: tuple[str, ...]) -> None:
+        self.ended.append((session.close_reason, workers))
+
+
 def session(name: str = "a", **details: object) -> Session:
     return Session(id="", name=name, kind="play", proto="hls", ip="10.0.0.1", **details)  # type: ignore[arg-type]
 
@@ -24,7 +38,7 @@ def session(name: str = "a", **details: object) -> Session:
     )
 )
 def test_bytes_of_workers_add_up(grown: list[tuple[str, int]]) -> None:
-    registry = SessionRegistry()
+    registry = SessionRegistry(Ended())
     one = registry.open(session())
     counters: dict[str, int] = {}
     for worker, more in grown:
@@ -35,7 +49,7 @@ def test_bytes_of_workers_add_up(grown: list[tuple[str, int]]) -> None:
 
 
 def test_a_worker_that_restarts_loses_nothing() -> None:
-    registry = SessionRegistry()
+    registry = SessionRegistry(Ended())
     one = registry.open(session(key="k"))
     registry.update("0", [SessionReport(one.id, 100, 0)])
     registry.worker_died("0")
@@ -45,8 +59,8 @@ def test_a_worker_that_restarts_loses_nothing() -> None:
 
 
 def test_the_last_worker_ends_the_session() -> None:
-    ended: list[tuple[str, tuple[str, ...]]] = []
-    registry = SessionRegistry(lambda s, workers: ended.append((s.close_reason, workers)))
+    listener = Ended()
+    ended, registry = listener.ended, SessionRegistry(listener)
     one = registry.open(session())
     for worker in ("0", "1"):
         registry.claim(worker, one.id)
@@ -60,14 +74,14 @@ def test_the_last_worker_ends_the_session() -> None:
 
 
 def test_closing_tells_the_workers_that_serve_it() -> None:
-    ended: list[tuple[str, ...]] = []
-    registry = SessionRegistry(lambda _, workers: ended.append(workers))
+    listener = Ended()
+    ended, registry = listener.ended, SessionRegistry(listener)
     one = registry.open(session(key="k"))
     registry.claim("0", one.id)
     registry.claim("1", one.id)
     assert registry.close(one.id, "closed by API")
     assert not registry.close(one.id, "closed by API")
-    assert ended == [("0", "1")]
+    assert ended == [("closed by API", ("0", "1"))]
     assert registry.by_key("k") is None
     assert registry.update("0", [SessionReport(one.id, 1, 0), SessionReport("never", 0, 0)]) == [
         one.id
@@ -75,7 +89,7 @@ def test_closing_tells_the_workers_that_serve_it() -> None:
 
 
 def test_silence_ends_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = SessionRegistry()
+    registry = SessionRegistry(Ended())
     served, unclaimed = registry.open(session()), registry.open(session())
     registry.claim("0", served.id)
     registry.expire()
@@ -87,7 +101,7 @@ def test_silence_ends_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_connections_of_a_dead_worker_are_gone() -> None:
-    registry = SessionRegistry()
+    registry = SessionRegistry(Ended())
     one = registry.open(session())
     registry.claim("0", one.id)
     registry.worker_died("0")
@@ -95,7 +109,7 @@ def test_connections_of_a_dead_worker_are_gone() -> None:
 
 
 def test_rates() -> None:
-    registry = SessionRegistry()
+    registry = SessionRegistry(Ended())
     one = registry.open(session())
     now = time.monotonic()
     registry.sample_rates(now)

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from media_api.server import ServerConfig
 from media_streamer.supervisor import name_quota
+from media_streamer.supervisor.catalog import Catalog, Changes
 from media_streamer.supervisor.control import Connection, ControlServer
+from media_streamer.supervisor.finder import StreamFinder
+from media_streamer.supervisor.name_quota import NameQuota
 from media_streamer.supervisor.quarantine import TRIAL_SECONDS
 from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
 from media_streamer.supervisor.streams import StreamControl
@@ -24,6 +27,7 @@ from media_streamer.wire.control import (
     RemoveStream,
     RestartStream,
     StartStream,
+    StreamEvent,
 )
 from media_streamer.wire.peer import CallFailed, Peer
 
@@ -63,19 +67,39 @@ class World:
     def __init__(self, tmp_path: Path) -> None:
         self.settings = Settings(tmp_path / "conf", tmp_path, tmp_path, tmp_path, 1, 2, "host1")
         self.published: list[dict[str, Place | None]] = []
-        self.gone: list[tuple[str, str]] = []
+        self.ended: list[tuple[str, str]] = []
         self.quarantine_started = 0
-        self.control = StreamControl(
-            self.settings, self.published.append, self._gone, self._start_quarantine
-        )
+        self.quota = NameQuota()
+        self.control = StreamControl(self.settings, Catalog(), self, self, self)  # type: ignore[arg-type]
+        self.finder = StreamFinder(self.settings, self.control, self, self.quota)  # type: ignore[arg-type]
         self.server = ControlServer(self.settings.control_socket, self)
         self.workers: dict[str, MediaWorker] = {}
 
-    def _gone(self, name: str, reason: str) -> None:
-        self.gone.append((name, reason))
+    # What it works with: egress workers, processes, a backend without streams
 
-    def _start_quarantine(self) -> None:
+    def directory_changed(self, changes: dict[str, Place | None]) -> None:
+        self.published.append(changes)
+
+    def start(self, kind: str, worker_id: str) -> None:
+        assert (kind, worker_id) == ("media", QUARANTINE_ID)
         self.quarantine_started += 1
+
+    async def find(self, _name: str) -> bool:
+        return False
+
+    # Who listens
+
+    def catalogued(self, changes: Changes) -> None:
+        self.quota.gone(changes.removed)
+
+    def changed(self, name: str) -> None: ...
+
+    def gone(self, name: str, reason: str) -> None:
+        self.ended.append((name, reason))
+
+    def happened(self, told: StreamEvent) -> None: ...
+
+    def stopped(self, name: str, reason: str) -> None: ...
 
     def accept(self, hello: Hello) -> bool:
         return hello.pid == 1
@@ -143,7 +167,7 @@ async def test_one_changed_stream_of_a_thousand_is_one_message(world: World) -> 
     told = [item for worker in workers for item in worker.told]
     assert told == [("apply", "s17")]
     assert not world.published, "viewers are not disturbed"
-    assert not world.gone
+    assert not world.ended
 
 
 async def test_a_worker_that_comes_back_gets_its_streams(world: World) -> None:
@@ -202,18 +226,18 @@ async def test_disabled_and_removed_streams_end(world: World) -> None:
     await world.settled()
     assert worker.told == [("apply", "a"), ("remove", "a")]
     assert world.published[-1] == {"a": None}
-    assert world.gone == [("a", "stream disabled")]
+    assert world.ended == [("a", "stream disabled")]
     world.configure()
-    assert world.gone[-1] == ("a", "stream removed")
+    assert world.ended[-1] == ("a", "stream removed")
 
 
 async def test_on_demand_streams_are_started_after_they_are_known(world: World) -> None:
     worker = await world.worker("0")
     worker.delay = 0.02
     world.configure(fake("a", static=False))
-    stream = await world.control.find("a", "play")
+    stream = await world.finder.find("a", "play")
     assert stream is not None
-    place = await world.control.where(stream)
+    place = await world.finder.where(stream)
     assert place is not None
     assert place[0].endswith("media-0.sock")
     assert worker.told == [("apply", "a"), ("start", "a")]
@@ -225,17 +249,17 @@ async def test_a_publisher_comes_after_the_stream_is_known(world: World) -> None
     worker.delay = 0.05
     live = {"name": "live", "prefixes": ["live"], "inputs": [{"url": "publish://"}]}
     world.configure(templates=[live])
-    stream = await world.control.find("live/x", "publish")
+    stream = await world.finder.find("live/x", "publish")
     assert stream is not None
-    assert await world.control.where(stream) is not None
+    assert await world.finder.where(stream) is not None
     assert ("apply", "live/x") in worker.told + world.workers["1"].told
 
 
 async def test_a_viewer_waits_for_a_worker_that_starts(world: World) -> None:
     world.configure(fake("a"))
-    stream = await world.control.find("a", "play")
+    stream = await world.finder.find("a", "play")
     assert stream is not None
-    waiting = asyncio.create_task(world.control.where(stream))
+    waiting = asyncio.create_task(world.finder.where(stream))
     await asyncio.sleep(0)
     await world.worker("0")
     assert await waiting is not None
@@ -248,9 +272,9 @@ async def test_a_viewer_makes_no_stream_that_waits_for_a_publisher(world: World)
             {"name": "pull", "prefixes": ["pull"], "inputs": [{"url": "fake://fake"}]},
         ]
     )
-    assert await world.control.find("live/x", "play") is None
-    assert await world.control.find("pull/x", "play") is not None
-    assert await world.control.find("live/x", "publish") is not None
+    assert await world.finder.find("live/x", "play") is None
+    assert await world.finder.find("pull/x", "play") is not None
+    assert await world.finder.find("live/x", "publish") is not None
     now = time.monotonic()
     world.control.drop_unused(now + 30, lambda _: False)
     assert "live/x" in world.control.catalog.streams
@@ -271,7 +295,7 @@ async def test_one_address_makes_a_number_of_names_only(
             {"name": "other", "prefixes": ["other"], "inputs": inputs},
         ]
     )
-    find = world.control.find
+    find = world.finder.find
     made = [await find(f"n{n}", "play", "10.0.0.7") for n in range(10)]
     assert sum(stream is not None for stream in made) == 3
     assert await find("n0", "play", "10.0.0.7") is not None, "what exists is found"

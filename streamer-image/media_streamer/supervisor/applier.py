@@ -1,0 +1,80 @@
+"""What a new configuration changes in a running server.
+
+Invariant: only differences are acted on; nothing here waits for a peer.
+"""
+
+from media_api.server import ServerConfig
+from media_process import logs
+
+from media_streamer.forwarded import signing_key
+from media_streamer.supervisor.access import AccessControl
+from media_streamer.supervisor.alerts import Alerts
+from media_streamer.supervisor.backend import Backend
+from media_streamer.supervisor.egress_workers import EgressWorkers
+from media_streamer.supervisor.events.bus import EventBus
+from media_streamer.supervisor.ports import Ports
+from media_streamer.supervisor.settings import Settings
+from media_streamer.supervisor.streams import StreamControl
+from media_streamer.supervisor.tasks import Tasks
+from media_streamer.wire.control import EgressSettings, MediaSettings
+
+
+class ConfigurationApplier:
+    """`apply` is what `Configuration` calls after each change that holds."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        streams: StreamControl,
+        egress: EgressWorkers,
+        access: AccessControl,
+        ports: Ports,
+        backend: Backend,
+        alerts: Alerts,
+        bus: EventBus,
+        tasks: Tasks,
+    ) -> None:
+        self._settings = settings
+        self._streams = streams
+        self._egress = egress
+        self._access = access
+        self._ports = ports
+        self._backend = backend
+        self._alerts = alerts
+        self._bus = bus
+        self._tasks = tasks
+        self.is_live = False
+        """From the moment that the ports are open: before, workers are told all as they come."""
+
+    def apply(self, old: ServerConfig, new: ServerConfig) -> None:
+        """Bring everything in step with a new configuration."""
+        if new.loglevel != old.loglevel:
+            logs.set_level(new.loglevel)
+        self._bus.apply(new.event_sinks)
+        self._streams.apply(self._streams.catalog.set_config(new))
+        if old.vods != new.vods:
+            self._streams.vods_changed()
+        if self.is_live:
+            self._access.forget()
+            self._egress.settings_changed(egress_settings(new))
+            self._streams.media.settings_changed(media_settings(new, self._settings))
+            if old.listeners != new.listeners:
+                self._tasks.spawn(self._ports.change(old, new), "listeners")
+        self._alerts.configured(new)
+        self._backend.use(new)
+
+
+def media_settings(config: ServerConfig, settings: Settings) -> MediaSettings:
+    """What of the configuration a media worker is told."""
+    return MediaSettings(config.loglevel or "info", str(settings.segments))
+
+
+def egress_settings(config: ServerConfig) -> EgressSettings:
+    """What of the configuration an egress worker is told."""
+    return EgressSettings(
+        loglevel=config.loglevel or "info",
+        log_requests=bool(config.log_requests),
+        auth_token=config.auth_token,
+        trusted_proxies=config.trusted_proxies or [],
+        forwarding_key=signing_key(config.cluster_key) if config.cluster_key else None,
+    )

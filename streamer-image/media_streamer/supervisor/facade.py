@@ -1,0 +1,107 @@
+"""The server as its API sees it (`api.port.Server`): parts to work on, and what is said of them."""
+
+from typing import Any
+
+from media_rest.guessing import GuessLimiter
+
+from media_streamer.supervisor.access import AccessControl
+from media_streamer.supervisor.alerts import Alerts
+from media_streamer.supervisor.applier import ConfigurationApplier
+from media_streamer.supervisor.backend import Backend
+from media_streamer.supervisor.catalog import Stream
+from media_streamer.supervisor.configuration import Configuration, config_error
+from media_streamer.supervisor.events.bus import EventBus
+from media_streamer.supervisor.jobs import JobPlacement
+from media_streamer.supervisor.pushes import push_stats, push_sum
+from media_streamer.supervisor.sessions import SessionRegistry
+from media_streamer.supervisor.stats import ServerStats, stream_stats
+from media_streamer.supervisor.streams import StreamControl
+
+JsonObject = dict[str, Any]
+
+
+class ServerFacade:
+    """One per server; it owns nothing."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        streams: StreamControl,
+        sessions: SessionRegistry,
+        jobs: JobPlacement,
+        guesses: GuessLimiter,
+        access: AccessControl,
+        stats: ServerStats,
+        bus: EventBus,
+        alerts: Alerts,
+        backend: Backend,
+        applier: ConfigurationApplier,
+    ) -> None:
+        self.configuration = configuration
+        self.streams = streams
+        self.sessions = sessions
+        self.guesses = guesses
+        self._jobs = jobs
+        self._access = access
+        self._stats = stats
+        self._bus = bus
+        self._alerts = alerts
+        self._backend = backend
+        self._applier = applier
+
+    @property
+    def ready(self) -> bool:
+        return self._applier.is_live
+
+    @property
+    def id(self) -> str:
+        return self._stats.id
+
+    @property
+    def hostname(self) -> str:
+        return self._stats.hostname
+
+    @property
+    def status(self) -> str:
+        """`streamer_status` of the API."""
+        if not self.ready:
+            return "starting"
+        if self.configuration.problems:
+            return "broken_config"
+        external = self._backend.status
+        if external is not None and external["status"] == "error":
+            return "config_external_error"
+        return "running"
+
+    def whoami(self) -> JsonObject:
+        return self._stats.whoami()
+
+    def statistics(self) -> JsonObject:
+        stats = {
+            **self._stats.figures(),
+            "streamer_status": self.status,
+            "config_version": self.configuration.version,
+            "events": self._bus.stats(),
+            "failed_logins": self.guesses.failures_total,
+            "refused_logins": self.guesses.refused_total,
+        }
+        if (error := config_error(self.configuration.problems)) is not None:
+            stats["config_error"] = error
+        if (external := self._backend.status) is not None:
+            stats["config_external_status"] = external
+        if alerts := self._alerts.all():
+            stats["text_alerts"] = alerts
+        return stats
+
+    def stream_statistics(self, stream: Stream) -> JsonObject:
+        stats = stream_stats(stream, self.sessions, self.hostname)
+        if reports := self._jobs.of_stream(stream.name):
+            stats["push"] = push_sum(reports)
+        return stats
+
+    def push_statistics(self, stream: Stream) -> list[JsonObject | None]:
+        reports = self._jobs.of_stream(stream.name)
+        return [push_stats(stream.name, push, reports) for push in stream.config.pushes or ()]
+
+    async def reauthorize(self, name: str) -> int:
+        return await self._access.reauthorize(name)

@@ -1,0 +1,143 @@
+"""What the authorisation backends say, asked once for a burst of requests and kept for a while.
+
+Invariants: a decision is kept for as long as the backend said; one that cannot be had now leaves
+the last one in force; what fails here refuses.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from typing import Protocol
+
+from media_api.auth import AuthBackendConfig, AuthSpec
+from media_api.server import ServerConfig
+from media_auth.authorize import authorize
+from media_auth.http_backend import HttpBackend
+from media_auth.rules import check_restrictions
+from media_auth.verdict import Question, Verdict, allow, deny
+
+from media_streamer.supervisor.catalog import Stream
+from media_streamer.supervisor.sessions import Session, SessionRegistry
+from media_streamer.wire.control import AccessRequest
+
+log = logging.getLogger(__name__)
+
+MAX_REMEMBERED_VERDICTS = 20_000
+
+
+class Configured(Protocol):
+    """Who has the configuration."""
+
+    @property
+    def config(self) -> ServerConfig: ...
+
+
+class Verdicts:
+    """Asks, and keeps the answers."""
+
+    def __init__(
+        self,
+        streams: Configured,
+        sessions: SessionRegistry,
+        backend: HttpBackend,
+        hostname: str,
+    ) -> None:
+        self._streams = streams
+        self._sessions = sessions
+        self._backend = backend
+        self._hostname = hostname
+        self._verdicts: OrderedDict[str, tuple[float, Verdict]] = OrderedDict()
+        self._asking: dict[str, asyncio.Task[Verdict]] = {}
+
+    def forget(self) -> None:
+        """Ask again: the rules changed."""
+        self._verdicts.clear()
+
+    def close(self) -> None:
+        """Give up the questions that are under way."""
+        for task in self._asking.values():
+            task.cancel()
+
+    async def of(self, stream: Stream, request: AccessRequest, token: str, key: str) -> Verdict:
+        """The decision about a request; `key` is what its session is recognised by."""
+        spec = auth_spec(stream, request.kind)
+        if spec is None:
+            return allow()
+        question = self._question(stream, request, token)
+        if (refused := check_restrictions(spec, question)) is not None:
+            return refused
+        remembered = self._verdicts.get(key)
+        if remembered is not None and remembered[0] > time.monotonic():
+            return remembered[1]
+        asking = self._asking.get(key)
+        if asking is None:
+            # One question for the burst of requests that an HLS player starts with.
+            asking = asyncio.create_task(self.ask(spec, question))
+            self._asking[key] = asking
+            asking.add_done_callback(lambda _: self._asking.pop(key, None))
+        verdict = await asyncio.shield(asking)
+        if verdict.kept:
+            self.remember(key, verdict)
+        elif not verdict.decided and remembered is not None:
+            return remembered[1]
+        return verdict
+
+    async def ask(self, spec: AuthSpec, question: Question) -> Verdict:
+        """What the rules say now. Never raises."""
+        try:
+            return await authorize(spec, question, self._backend, self._rule_sets())
+        except Exception:
+            log.exception("stream %s: authorisation failed, access refused", question.name)
+            return deny("authorization_failed", "Authorisation failed, see the server's log")
+
+    def _rule_sets(self) -> dict[str, AuthBackendConfig]:
+        return {item.name: item for item in self._streams.config.auth_backends}
+
+    def remember(self, key: str, verdict: Verdict) -> None:
+        """It holds for as long as it says."""
+        self._verdicts[key] = (time.monotonic() + verdict.auth_seconds, verdict)
+        self._verdicts.move_to_end(key)
+        while len(self._verdicts) > MAX_REMEMBERED_VERDICTS:
+            self._verdicts.popitem(last=False)
+
+    def _question(self, stream: Stream, request: AccessRequest, token: str) -> Question:
+        return Question(
+            kind=request.kind,
+            name=stream.name,
+            proto=request.proto,
+            ip=request.ip,
+            token=token,
+            stream_clients=len(self._sessions.of_stream(stream.name)),
+            total_clients=self._sessions.clients,
+            qs=request.qs,
+            user_agent=request.user_agent,
+            referer=request.referer,
+            host=self._hostname,
+        )
+
+    def again(self, session: Session) -> Question:
+        """The question whether an open session may go on."""
+        return Question(
+            kind=session.kind,
+            name=session.name,
+            proto=session.proto,
+            ip=session.ip,
+            token=session.token,
+            session_id=session.id,
+            request_type="update_session",
+            request_number=session.request_number,
+            stream_clients=len(self._sessions.of_stream(session.name)),
+            total_clients=self._sessions.clients,
+            duration=int(time.time() - session.opened_at),
+            bytes=session.bytes,
+            qs=session.query_string,
+            user_agent=session.user_agent,
+            referer=session.referer,
+            host=self._hostname,
+        )
+
+
+def auth_spec(stream: Stream, kind: str) -> AuthSpec | None:
+    """The rules of a stream for viewers or publishers."""
+    return stream.config.on_play if kind == "play" else stream.config.on_publish
