@@ -9,6 +9,7 @@ import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from media_streamer.rtp.payloads import latm
 from media_streamer.rtp.payloads.aac import AacDepacketizer, AacPacketizer
 from media_streamer.rtp.payloads.av1 import Av1Depacketizer, Av1Packetizer
 from media_streamer.rtp.payloads.base import Depacketizer, Packetizer
@@ -229,12 +230,21 @@ def _accept_aac(media: Media) -> Incoming | None:
     return _incoming(media, "aac", depacketizer, config)
 
 
+def _accept_latm(media: Media) -> Incoming | None:
+    try:
+        config = latm.audio_config(bytes.fromhex(media.fmtp.get("config", "")))
+    except ValueError:
+        return None  # also one that comes in band (cpresent=1)
+    return _incoming(media, "aac", latm.LatmDepacketizer(), config)
+
+
 _ACCEPTS: dict[str, Callable[[Media], Incoming | None]] = {
     "H264": _accept_h264,
     "H265": _accept_hevc,
     "HEVC": _accept_hevc,
     "AV1": lambda media: _incoming(media, "av1", Av1Depacketizer(), b""),
     "MPEG4-GENERIC": _accept_aac,
+    "MP4A-LATM": _accept_latm,
     "OPUS": lambda media: _incoming(
         media, "opus", WholeDepacketizer(), records.opus_head(OPUS_CHANNELS)
     ),

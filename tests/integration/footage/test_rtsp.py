@@ -9,11 +9,19 @@ import pytest
 from media_streamer.digest import response
 from media_streamer.rtp.packet import write as write_packet
 
-from tests.support.players import complaints, play, run
+from tests.support.players import Played, complaints, play, run
 from tests.support.ports import free_port
 from tests.support.streamer import until
 
 from .conftest import FilmStreamer, Launch, live
+
+
+async def watch(url: str, seconds: float, transport: str) -> Played:
+    """What FFmpeg plays. RTP has no decoding times: of its own guesses the first may come twice."""
+    seen = await play(url, seconds, "-rtsp_transport", transport)
+    if video := seen.dts.get("video"):
+        del video[0]
+    return seen
 
 
 class Port:
@@ -47,7 +55,7 @@ async def rtsp(streamer: FilmStreamer) -> Port:
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 async def test_ffmpeg_watches(rtsp: Port, transport: str) -> None:
-    seen = await play(rtsp.url("film"), 3, "-rtsp_transport", transport)
+    seen = await watch(rtsp.url("film"), 3, transport)
     assert not complaints(seen, 25, ("video", "audio")), rtsp.streamer.log
 
 
@@ -139,7 +147,7 @@ async def test_ffmpeg_publishes(rtsp: Port, film: Path, launch: Launch, transpor
     url = rtsp.url("cam").replace("//", "//user:pa55word@")
     publisher = await launch(*live(film), "-f", "rtsp", "-rtsp_transport", transport, url)
     await rtsp.streamer.running("cam")
-    seen = await play(rtsp.url("cam"), 3, "-rtsp_transport", "tcp")
+    seen = await watch(rtsp.url("cam"), 3, "tcp")
     assert not complaints(seen, 25, ("video", "audio")), rtsp.streamer.log
     stats = (await rtsp.streamer.stream("cam"))["stats"]
     assert stats["input"]["errors_lost_packets"] == 0, rtsp.streamer.log
@@ -211,7 +219,7 @@ async def test_garbage_of_a_publisher(rtsp: Port) -> None:
     assert "RTSP/1.0 200" in answer, answer
     writer.close()
     await gone(rtsp, "cam")
-    assert not complaints(await play(rtsp.url("film"), 1), 25, ("video", "audio"))
+    assert not complaints(await watch(rtsp.url("film"), 1, "tcp"), 25, ("video", "audio"))
 
 
 async def test_garbage_ends_its_own_connection_only(rtsp: Port) -> None:
@@ -225,4 +233,4 @@ async def test_garbage_ends_its_own_connection_only(rtsp: Port) -> None:
                 continue
             finally:
                 writer.close()
-    assert not complaints(await play(rtsp.url("film"), 3), 25, ("video", "audio"))
+    assert not complaints(await watch(rtsp.url("film"), 3, "tcp"), 25, ("video", "audio"))

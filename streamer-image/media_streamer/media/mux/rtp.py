@@ -118,7 +118,11 @@ class RtpMuxer:
         if sender is None:
             return b""
         data = sender.write(frame)
-        if sender.reported_at is None or frame.dts - sender.reported_at >= REPORT_TICKS or boundary:
-            # In front, so that a viewer who begins here knows the time of what follows.
+        if boundary:
+            for other in self._senders.values():
+                other.reported_at = None
+        if sender.reported_at is None or frame.dts - sender.reported_at >= REPORT_TICKS:
+            # In front, so that a viewer who begins here knows the time of what follows: of each
+            # track, else players guess how sound and picture lie to each other.
             data = sender.report(frame) + data
         return data

@@ -46,7 +46,7 @@ class Announced:
     incoming: Incoming
 
 
-def announced(body: bytes) -> list[Announced]:
+def announced(body: bytes, name: str) -> list[Announced]:
     """Tracks of a description; raises Refused if none of them can be received."""
     try:
         description = sdp.parse(body.decode("utf-8", "replace"))
@@ -57,6 +57,9 @@ def announced(body: bytes) -> list[Announced]:
         incoming = accept(media)
         if incoming is not None and media.kind in ("video", "audio"):
             tracks.append(Announced(number, media, incoming))
+        else:
+            encoding = media.encoding[:20] or media.kind[:20]
+            log.warning("stream %s: a track is left out: %r is not known here", name, encoding)
     if not tracks:
         names = ", ".join(one.encoding or one.kind for one in description.media)
         raise Refused(415, f"No track has a codec that is known here: {names[:100]}")

@@ -327,8 +327,8 @@ class RtspSession:
             raise Refused(455, "This connection plays or publishes already")
         if "application/sdp" not in request.headers.text("content-type"):
             raise Refused(415, "ANNOUNCE carries application/sdp")
-        tracks = announced(request.body)
         url = _parse(request)
+        tracks = announced(request.body, url.name)
         self.close("the client publishes")
         access = await self._ask(url, request, "publish")
         feed = await self._egress.hub.publish(access, "frames")

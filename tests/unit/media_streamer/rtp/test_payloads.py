@@ -7,6 +7,7 @@ from media_streamer.rtp.packet import HEADER_BYTES, MAX_PACKET_BYTES
 from media_streamer.rtp.payloads.aac import AacDepacketizer, AacPacketizer
 from media_streamer.rtp.payloads.av1 import Av1Depacketizer, Av1Packetizer, leb128
 from media_streamer.rtp.payloads.base import Depacketizer, Packetizer, Sample
+from media_streamer.rtp.payloads.latm import LatmDepacketizer, audio_config
 from media_streamer.rtp.payloads.nal_units import NalDepacketizer, NalPacketizer
 from media_streamer.rtp.payloads.simple import (
     Ac3Depacketizer,
@@ -165,3 +166,43 @@ def test_garbage_never_raises(make, packets: list[tuple[bytes, int, bool]]) -> N
             assert sample.data
             total += 1
     assert total <= 40 * len(packets)
+
+
+@pytest.mark.parametrize(
+    ("mux_config", "config"),
+    [
+        ("40002320adc0", "1190"),  # AAC-LC, 48 kHz, stereo
+        ("40002420adca00", "1210"),  # AAC-LC, 44.1 kHz, stereo
+        ("400056232a3fc0", "2b1195"),
+    ],
+)
+def test_the_configuration_of_latm(mux_config: str, config: str) -> None:
+    assert audio_config(bytes.fromhex(mux_config)).hex().startswith(config)
+
+
+@pytest.mark.parametrize("mux_config", ["", "4000", "c00024203fc0", "410024203fc0", "40003e203fc0"])
+def test_other_forms_of_latm_are_refused(mux_config: str) -> None:
+    with pytest.raises(ValueError, match=r"StreamMuxConfig|MPEG-4"):
+        audio_config(bytes.fromhex(mux_config))
+
+
+@given(st.integers(1, 2000), st.integers(1, 5))
+def test_elements_of_latm(size: int, pieces: int) -> None:
+    into = LatmDepacketizer()
+    data = bytes(n % 251 for n in range(size))
+    element = b"\xff" * (size // 255) + bytes((size % 255,)) + data
+    cut = max(1, len(element) // pieces)
+    parts = [element[at : at + cut] for at in range(0, len(element), cut)]
+    found = [s for n, p in enumerate(parts) for s in into.feed(p, 5, n == len(parts) - 1)]
+    assert found == [Sample(5, data, True)]
+    into.lose()
+    assert into.feed(element[1:], 5, True) == []  # perhaps the rest of what was lost
+    assert into.feed(element, 6, True) == [Sample(6, data, True)]
+
+
+@given(st.lists(st.tuples(st.binary(max_size=40), st.booleans()), max_size=20))
+def test_garbage_is_no_latm(payloads: list[tuple[bytes, bool]]) -> None:
+    into = LatmDepacketizer()
+    for payload, marker in payloads:
+        for sample in into.feed(payload, 1, marker):
+            assert sample.data
