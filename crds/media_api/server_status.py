@@ -67,7 +67,7 @@ class TranscoderDeviceStats(ApiModel):
     """A GPU or another device that can encode."""
 
     type: Text | None = Field(default=None, description="cpu, nvenc, qsv, …")
-    id: Text | None = Field(default=None, description="Number of the device, or auto.")
+    id: Count | Text | None = Field(default=None, description="Number of the device, or auto.")
     name: Text | None = Field(default=None, description="Model.")
     can_logo: bool | None = Field(default=None, description="Can lay pictures over.")
     can_interlace: bool | None = Field(default=None, description="Can encode interlaced.")
@@ -79,6 +79,7 @@ class TranscoderDeviceStats(ApiModel):
     gpu_enc: Percent | None = Field(default=None, description="Load of the encoder, percent.")
     gpu_dec: Percent | None = Field(default=None, description="Load of the decoder, percent.")
     gpu_sm: Percent | None = Field(default=None, description="Load of the cores, percent.")
+    gpu_power: Count | None = Field(default=None, description="Power drawn, W.")
 
 
 class EventDeliveryStats(ApiModel):

@@ -52,6 +52,7 @@ environment (wins over the file, ports are added to those of the file):
   STREAMER_STATE_DIR                                what survives a restart
   STREAMER_LINK_LOCAL_ALLOWED                       link-local networks that may be connected to
   STREAMER_LOG_DIR                                  files of event sinks (/var/log/flussonic)
+  STREAMER_ACCESS_LOG                               file of logrequests; -: this log
   STREAMER_RUNTIME_DIR                              sockets (default: a new directory)
 """
 

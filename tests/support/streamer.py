@@ -98,6 +98,7 @@ class Streamer:
             "STREAMER_EGRESS_WORKERS": "1",
             "STREAMER_MEDIA_WORKERS": "1",
             "STREAMER_HOSTNAME": "host1",
+            "STREAMER_ACCESS_LOG": "-",
             **environment,
         }
         self.process = process.start(

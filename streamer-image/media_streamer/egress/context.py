@@ -4,6 +4,7 @@ One object for the worker's life: `server.py`, `play.py` and `publish.py` of a p
 keep it, so settings are read where they are used and a change holds at once.
 """
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from media_process.door import Doorkeeper
 
 from media_streamer.budgets import RTMP_ADDRESS_UNFINISHED_BYTES, WORKER_CONNECTIONS
 from media_streamer.egress.allowance import HeldBytes
+from media_streamer.egress.http.access_log import AccessLog
 from media_streamer.egress.hub import Hub
 from media_streamer.forwarded import NOBODY, TrustedProxies
 
@@ -28,7 +30,7 @@ class Egress:
     """Query parameter that carries a viewer's token."""
     ports: dict[str, int] = field(default_factory=dict)
     """UDP ports of this worker alone, by listener: what SDP and ICE tell a peer."""
-    log_requests: bool = False
+    access_log: AccessLog = field(default_factory=lambda: AccessLog.of(os.environ))
     proxies: TrustedProxies = NOBODY
     files: dict[str, Path] = field(default_factory=dict)
     """Directories of the program that every HTTP port serves, by the beginning of their paths."""

@@ -40,6 +40,9 @@ class Request(Protocol):
     def access_request(self, proto: str) -> AccessRequest:
         """The question to the supervisor, made once a session."""
 
+    def note(self, access: Access) -> None:
+        """This is the session that the request is a part of."""
+
 
 @dataclass(slots=True, eq=False)
 class SegmentedSession:
@@ -73,6 +76,7 @@ class SegmentedSessions:
         if found is None:
             found = await self._ask(key, request.access_request(proto))
         found.used_at = time.monotonic()
+        request.note(found.access)
         place = found.key
         if self._known.get(place) is found:
             self._known.move_to_end(place)

@@ -64,6 +64,7 @@ class EgressWorker:
         self._hub = Hub(runtime)
         number = int(worker_id) if worker_id.isdecimal() else 0
         self._egress = Egress(self._hub, number)
+        self._egress.chores["log of requests"] = self._egress.access_log.run
         self._jobs = JobRunner(self._egress, self._hub.notify)
         self._proxy = ApiProxy(runtime / "api.sock")
         self._app = HttpApp(self._egress, self._proxy)
@@ -140,7 +141,7 @@ class EgressWorker:
         assert isinstance(settings, EgressSettings)  # it was said who we are
         logs.set_level(settings.loglevel)
         self._egress.token_parameter = settings.auth_token
-        self._egress.log_requests = settings.log_requests
+        self._egress.access_log.enabled = settings.log_requests
         self._egress.proxies = TrustedProxies.of(settings.trusted_proxies, settings.forwarding_key)
         self._egress.door.exempt = self._egress.proxies.is_proxy
 

@@ -15,7 +15,7 @@ from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.mount import mounted_routes
 from media_streamer.egress.http.proxy import ApiProxy, is_api_path
-from media_streamer.egress.http.request import MediaRequest, peer_ip, preflight, refuse
+from media_streamer.egress.http.request import IP, MediaRequest, peer_ip, preflight, refuse
 from media_streamer.egress.http.routes import (
     BadPath,
     Found,
@@ -28,7 +28,6 @@ from media_streamer.egress.http.server import http_server
 from media_streamer.egress.http.static import find_static, send_static
 
 log = logging.getLogger(__name__)
-access_log = logging.getLogger("media_streamer.access")
 
 CLIENT_CLOSED_REQUEST = 499  # what nginx writes for it; never sent
 
@@ -65,10 +64,10 @@ class HttpApp:
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
             return await self._handle(request, api)
 
-        return http_server(handle)
+        return http_server(handle, self._egress.access_log)
 
     async def _handle(self, request: web.BaseRequest, api: bool) -> web.StreamResponse:
-        ip = self._egress.proxies.client(peer_ip(request), request.headers)
+        ip = request[IP] = self._egress.proxies.client(peer_ip(request), request.headers)
         try:
             response = await self._answer(request, ip, api)
         except AccessDenied as denied:
@@ -83,8 +82,6 @@ class HttpApp:
             response = refuse(AccessDenied(500, "internal", "Internal error; see the log"))
         if request.method not in self._methods or "Upgrade" in request.headers:
             response.force_close()
-        if self._egress.log_requests:
-            access_log.info("%s %s %s %s", ip, request.method, request.path, response.status)
         return response
 
     async def _answer(self, request: web.BaseRequest, ip: str, api: bool) -> web.StreamResponse:

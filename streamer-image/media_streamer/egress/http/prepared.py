@@ -57,6 +57,7 @@ class Prepared(web.StreamResponse):
         # Not that of the base class: there is no head to be put together.
         self._message = message
         self._status = 200
+        self._body_length = len(message.body)
 
     @property
     def prepared(self) -> bool:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from aiohttp import web
 from multidict import CIMultiDict
 
-from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.wire.control import AccessKind, AccessRequest
 
 CORS = {
@@ -15,6 +15,10 @@ CORS = {
     "Access-Control-Expose-Headers": "*",
 }
 RETRY_SECONDS = "2"
+IP = web.RequestKey("ip", str)
+SESSION = web.RequestKey("session", str)
+COUNTRY = web.RequestKey("country", str)
+"""What is known of a request once it is handled, for the log of requests."""
 
 
 @dataclass(slots=True)
@@ -50,6 +54,10 @@ class MediaRequest:
             referer=plain_text(headers.get("Referer", "")),
             authorization=authorization if authorization.startswith("Cluster ") else "",
         )
+
+    def note(self, access: Access) -> None:
+        """The session that this is a part of, for the log of requests."""
+        self.http[SESSION] = access.session_id
 
     def session_query(self, token: str) -> str:
         """`?token=…` for the URLs below this one, empty without a token."""

@@ -7,7 +7,10 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
 from aiohttp.http_exceptions import HttpProcessingError
+
+from media_streamer.egress.http.access_log import AccessLog
 
 KEEP_ALIVE_SECONDS = 30.0
 """Also the time in which a request's head must be complete: a slow or silent client is closed."""
@@ -32,12 +35,16 @@ _log = logging.getLogger("media_streamer.http")
 _log.addFilter(_GarbageIsNoError())
 
 
-def http_server(handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.Server:
-    """A protocol factory for a listener."""
+def http_server(
+    handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+    requests: AccessLog | None = None,
+) -> web.Server:
+    """A protocol factory for a listener; `requests`: where they are logged."""
     return web.Server(
         handle,
         handler_cancellation=True,
-        access_log=None,
+        access_log=_log if requests is not None else None,
+        access_log_class=requests.logger() if requests is not None else AbstractAccessLogger,
         logger=_log,
         keepalive_timeout=KEEP_ALIVE_SECONDS,
         max_line_size=MAX_LINE_BYTES,

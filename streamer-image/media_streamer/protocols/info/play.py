@@ -71,6 +71,7 @@ async def info(hub: Hub, request: MediaRequest, *, whole: bool) -> web.StreamRes
     Raises AccessDenied like playing does.
     """
     access = await hub.access(request.access_request("api"))
+    request.note(access)
     index = hub.live_index(access, "fmp4")
     media_info: dict[str, Any] | None = None
     try:

@@ -14,6 +14,7 @@ def routes(egress: Egress) -> list[Route]:
     async def preview(request: MediaRequest) -> web.StreamResponse:
         hub = egress.hub
         access = await hub.access(request.access_request(PROTO))
+        request.note(access)
         session = hub.sessions.open(access)
         try:
             picture = await hub.preview(access)

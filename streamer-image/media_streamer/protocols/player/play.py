@@ -63,6 +63,7 @@ def routes(egress: Egress) -> list[Route]:
 async def player_page(hub: Hub, request: MediaRequest) -> web.StreamResponse:
     """The page, if the viewer may have it; raises AccessDenied."""
     access = await hub.access(request.access_request(PROTO))
+    request.note(access)
     # The page itself is no viewing: its session ends here, the playlists open their own.
     hub.give_up(access, "page sent")
     response = answer(PAGE, "text/html; charset=utf-8", cache="no-cache")

@@ -14,6 +14,7 @@ PROTO = "tshttp"
 def routes(egress: Egress) -> list[Route]:
     async def play(request: MediaRequest) -> web.StreamResponse:
         access = await egress.hub.access(request.access_request(PROTO))
+        request.note(access)
         return await send_broadcast(egress.hub, request.http, access, "ts", CONTENT_TYPE)
 
     return [Route(form, play, content="endless") for form in ("/mpegts", ".ts")]

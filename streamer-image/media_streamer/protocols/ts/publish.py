@@ -29,6 +29,7 @@ def routes(egress: Egress) -> list[Route]:
 async def publish(hub: Hub, request: MediaRequest) -> web.StreamResponse:
     """Pass the body on; raises AccessDenied if publishing is refused or ends early."""
     access = await hub.access(request.access_request(PROTO, "publish"))
+    request.note(access)
     feed = await hub.publish(access, "ts")
     http = request.http
     if http.transport is None:

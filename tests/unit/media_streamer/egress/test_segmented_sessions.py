@@ -35,6 +35,9 @@ class Request:
     def access_request(self, proto: str) -> AccessRequest:
         return AccessRequest(self.name, proto, "play", self.ip, token=self.token)
 
+    def note(self, access: Access) -> None:
+        self.session = access.session_id
+
 
 async def test_the_idlest_goes_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_SESSIONS", 3)
