@@ -245,7 +245,9 @@ class EmbeddedPostgres:
 
     def _prepare_directory(self) -> None:
         try:
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if os.geteuid() == 0:  # the server runs as somebody else, who must get to its own part
+                self._directory.chmod(self._directory.stat().st_mode & 0o7777 | 0o011)
             lock = (self._directory / "central.lock").open("a+", encoding="utf-8")
         except OSError as error:
             raise EmbeddedError(

@@ -4,6 +4,8 @@ Effective configurations are computed once a version: a list of 10,000 streams m
 10,000 models for every request.
 """
 
+import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +24,9 @@ from media_central.streamers.link import StreamerLink
 
 SECRET_FIELDS = frozenset({"cluster_key"})
 """Of a streamer: taken, never answered."""
+
+
+_HOST_NAME = re.compile(r"[a-z0-9._-]{1,253}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,11 +214,23 @@ def public_url(link: StreamerLink, viewer: Viewer) -> str:
     netloc = parts.netloc.rpartition("@")[2]
     host, port = (parts.hostname or link.hostname), (f":{parts.port}" if parts.port else "")
     if not config.get("public_payload_url") and host in ("localhost", "127.0.0.1", "::1"):
-        seen = urlsplit(f"//{viewer.host}").hostname if viewer.host else None
+        seen = _host_of(viewer.host)
         if seen:
             netloc = (f"[{seen}]" if ":" in seen else seen) + port
     path = parts.path.rstrip("/") if config.get("public_payload_url") else ""
     return urlunsplit((viewer.scheme or parts.scheme, netloc, path, "", ""))
+
+
+def _host_of(header: str | None) -> str | None:
+    """The name or address in a Host header; None for what is neither, since anybody can send it."""
+    try:
+        host = urlsplit(f"//{header}").hostname if header else None
+        if host is not None and ":" in host:
+            address = ipaddress.IPv6Address(host)
+            return str(address) if address.scope_id is None else None
+    except ValueError:
+        return None
+    return host if host is not None and _HOST_NAME.fullmatch(host) else None
 
 
 def public_ports(link: StreamerLink) -> Mapping[str, int]:

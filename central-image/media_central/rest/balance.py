@@ -56,7 +56,8 @@ async def redirect(request: web.Request) -> web.StreamResponse:
     link, seen = links[chosen.hostname], viewer(request)
     target = _target(link, record, rest, protocol, seen, publishes=publishes)
     query = f"?{request.rel_url.raw_query_string}" if request.rel_url.raw_query_string else ""
-    return web.Response(status=307 if publishes else 302, headers={"Location": target + query})
+    headers = {"Location": target + query, "Cache-Control": "no-store"}
+    return web.Response(status=307 if publishes else 302, headers=headers)
 
 
 def _is_denied(ctx: Context, record: Record, protocol: Protocol) -> bool:

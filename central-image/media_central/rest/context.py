@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from media_auth.countries import Countries
 from media_auth.http_backend import HttpBackend
+from media_rest.errors import ApiError
 from media_rest.guessing import GuessLimiter
 
 from media_central.access import Keys, Tokens
@@ -79,5 +80,8 @@ def context(request: web.Request) -> Context:
 
 
 def viewer(request: web.Request) -> Viewer:
-    """How the caller sees this host; `scheme` may be asked for."""
-    return Viewer(host=request.host, scheme=request.query.get("scheme"))
+    """How the caller sees this host; `scheme` may be asked for. Raises ApiError."""
+    scheme = request.query.get("scheme")
+    if scheme not in (None, "http", "https"):
+        raise ApiError(400, "bad_scheme", "scheme is http or https")
+    return Viewer(host=request.host, scheme=scheme)

@@ -103,7 +103,7 @@ class LocalStreamer:
 
     async def start(self) -> None:
         """Raises OSError where its directory cannot be written."""
-        self._options.directory.mkdir(parents=True, exist_ok=True)
+        self._options.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished = self._file.with_suffix(".new")
         unfinished.unlink(missing_ok=True)
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -50,6 +50,11 @@ class Graph:
         """Whether frames have to be moved on even while nobody watches."""
         return bool(self._steps)
 
+    @property
+    def held_bytes(self) -> int:
+        """Frames on their way, and those that are kept for viewers to come."""
+        return self._inbox.held_bytes + self.output.held_bytes
+
     def reconfigure(self, config: StreamConfig) -> None:
         """Use other stages if the configuration wants others; raises StageFailed."""
         if self._wanted(config) == self._settings:

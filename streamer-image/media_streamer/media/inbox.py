@@ -38,6 +38,11 @@ class Inbox:
         self._stalled = False
         """Frames are dropped until the next key frame."""
 
+    @property
+    def held_bytes(self) -> int:
+        """Frames that wait to be taken."""
+        return self._bytes
+
     def set_tracks(self, tracks: Sequence[Track]) -> None:
         with self._lock:
             self._video = next((t.number for t in tracks if t.kind == "video"), -1)

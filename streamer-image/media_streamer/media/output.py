@@ -149,6 +149,11 @@ class StreamOutput:
         self._last_dts: int | None = None
         self._closed = False
 
+    @property
+    def held_bytes(self) -> int:
+        """What the caches of all containers keep."""
+        return sum(pipe.gops.bytes for pipe in list(self._pipes.values()))
+
     # Frames
 
     def set_tracks(self, tracks: Sequence[Track]) -> None:

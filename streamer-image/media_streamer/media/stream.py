@@ -144,6 +144,12 @@ class StreamRunner:
         return len(self._audience)
 
     @property
+    def held_bytes(self) -> int:
+        """What its inputs and its output keep in memory, as far as it is known."""
+        held = self.graph.held_bytes if self.graph else 0
+        return held + sum(one.input.held_bytes for one in self.ingest.all_slots if one.input)
+
+    @property
     def is_busy(self) -> bool:
         """Whether frames have to be moved on often: somebody takes them, or a stage works."""
         return bool(self._audience) or self._has_stages

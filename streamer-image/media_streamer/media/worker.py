@@ -21,6 +21,7 @@ from typing import Any
 from media_api.stream import StreamConfig
 from media_process import logs
 
+from media_streamer import budgets, last_words
 from media_streamer.media.deliveries import Deliveries
 from media_streamer.media.flags import Flags
 from media_streamer.media.graveyard import Graveyard
@@ -28,6 +29,7 @@ from media_streamer.media.relay import Relay
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.stream import StreamRunner
 from media_streamer.media.stream_stats import stream_stats
+from media_streamer.media.watchdog import Watchdog
 from media_streamer.rounds import next_round, until_round
 from media_streamer.wire.channel import ChannelClosed, listen
 from media_streamer.wire.control import (
@@ -78,6 +80,12 @@ class MediaWorker:
         self._peer: Peer | None = None
         self._reported: dict[str, dict[str, Any]] = {}
         self._recycling = False
+        base = int(os.environ.get("STREAMER_MEDIA_MEMORY") or 0) * budgets.MIB
+        self._watchdog = Watchdog(
+            last_words.path_of(runtime, "media", worker_id),
+            self._held,
+            base or budgets.MEDIA_WORKER_MEMORY_BYTES,
+        )
 
     async def run(self) -> None:
         """Serve until the supervisor is gone or a signal comes."""
@@ -97,11 +105,13 @@ class MediaWorker:
         try:
             self._use(await peer.call(Hello("media", self.id, os.getpid())))
             tasks.append(asyncio.create_task(self._report(), name="report"))
+            self._watchdog.start()
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 if task.exception():
                     log.error("worker %s ends: %r", self.id, task.exception())
         finally:
+            self._watchdog.stop()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -109,6 +119,10 @@ class MediaWorker:
             self._deliveries.close()
             runners, self._runners = self._runners, {}
             await asyncio.gather(*(runner.close("server_stopped") for runner in runners.values()))
+
+    def _held(self) -> dict[str, int]:
+        """For the watchdog, in its thread: a copy, for the loop changes the original."""
+        return {name: runner.held_bytes for name, runner in self._runners.copy().items()}
 
     def _use(self, settings: EgressSettings | MediaSettings) -> None:
         """What the supervisor answers to `Hello`, and what changed later."""
@@ -197,6 +211,7 @@ class MediaWorker:
         while True:
             assert self._peer is not None
             self._peer.notify(Heartbeat())
+            self._watchdog.beat()
             self._deliver()
             changed = {}
             for name, runner in list(self._runners.items()):

@@ -48,8 +48,12 @@ class Streams(Protocol):
     @property
     def catalog(self) -> Catalog: ...
 
-    async def find(self, name: str, kind: str, ip: str = "") -> Stream | None:
-        """The stream, made from a template or fetched from the backend if need be."""
+    async def find(self, name: str, kind: str) -> Stream | None:
+        """The stream, fetched from the backend if need be; what a template would make of the name
+        is no stream yet."""
+
+    def keep(self, stream: Stream, ip: str) -> Stream | None:
+        """Make what was found a stream, for who asks from this address; None if it may not be."""
 
     async def where(self, stream: Stream) -> tuple[str, int] | None:
         """Socket of its media worker and epoch, started if it is on demand; None if nowhere."""
@@ -75,10 +79,9 @@ class AccessControl:
         """What the egress worker is told."""
         if not request.name or len(request.name) > MAX_NAME_LENGTH:
             return Refusal(404, "stream_not_found", "There is no such stream")
-        stream = await self._streams.find(request.name, request.kind, request.ip)
+        stream = await self._streams.find(request.name, request.kind)
         if stream is None:
             return Refusal(404, "stream_not_found", f"There is no stream {request.name!r}")
-        stream.used_at = time.monotonic()
         relay = self._is_relay(request)
         if (refused := self._check_stream(stream, request, relay)) is not None:
             return refused
@@ -96,6 +99,11 @@ class AccessControl:
                 and (refused := self._check_limits(stream, request, token, verdict)) is not None
             ):
                 return refused
+        # Only now: whom the rules refuse makes no stream of a template.
+        stream = self._streams.keep(stream, request.ip)
+        if stream is None:
+            return Refusal(404, "stream_not_found", f"There is no stream {request.name!r}")
+        stream.used_at = time.monotonic()
         place = await self._streams.where(stream)
         if place is None:
             title = stream.problem or "The stream is being started, try again"

@@ -154,15 +154,20 @@ class Catalog:
         template = self._template_of(name)
         return self._templates[template] if template is not None else None
 
-    def add_user(self, name: str) -> Changes:
-        """Make a stream under a template's prefix. Raises CatalogFull, KeyError, ValueError."""
+    def draft_user(self, name: str) -> Stream:
+        """What a template would make of the name; it exists for nobody yet. Raises KeyError,
+        ValueError."""
         template = self._template_of(name)
         if template is None:
             raise KeyError(name)
+        return self._make(name, "user", {"name": name, "template": template})
+
+    def add_user(self, name: str) -> Changes:
+        """Make a stream under a template's prefix. Raises CatalogFull, KeyError, ValueError."""
+        stream = self.draft_user(name)
         if len(self._user) >= MAX_DYNAMIC_STREAMS:
             raise CatalogFull(f"{MAX_DYNAMIC_STREAMS} dynamic streams exist already")
-        stream = self._make(name, "user", {"name": name, "template": template})
-        self._user[name] = template
+        self._user[name] = str(stream.saved["template"])
         self.streams[name] = stream
         return Changes(added=frozenset({name}))
 

@@ -40,10 +40,10 @@ class StreamFinder:
     def config(self) -> ServerConfig:
         return self.catalog.config
 
-    async def find(self, name: str, kind: str, ip: str = "") -> Stream | None:
-        """A known stream, one made from a template, or one that the backend knows.
+    async def find(self, name: str, kind: str) -> Stream | None:
+        """A known stream, what a template would make of the name, or one that the backend knows.
 
-        `ip` is the address that asks; each may make a number of names only.
+        What a template would make is no stream before it is kept.
         """
         if (stream := self.catalog.streams.get(name)) is not None:
             return stream
@@ -52,10 +52,25 @@ class StreamFinder:
         if template is not None and (
             kind == "publish" or any(item.scheme != "publish" for item in template.inputs)
         ):
-            return self._make(name, template.name, ip)
+            try:
+                return self.catalog.draft_user(name)
+            except ValueError as error:
+                log.warning("stream %s: not made from its template: %s", name, error)
+                return None
         if await self._backend.find(name):
             return self.catalog.streams.get(name)
         return None
+
+    def keep(self, stream: Stream, ip: str) -> Stream | None:
+        """Make what was found a stream, if it is none yet; None if it may not be made.
+
+        `ip` is the address that asks; each may make a number of names only.
+        """
+        name = stream.name
+        if (known := self.catalog.streams.get(name)) is not None:
+            return known
+        found = self.catalog.find_template(name)
+        return self._make(name, found.name, ip) if found is not None else None
 
     def _make(self, name: str, template: str, ip: str) -> Stream | None:
         if not self._quota.allows(ip, template):

@@ -16,6 +16,8 @@ from media_api.server import ServerConfig
 from media_api.unsupported import vod_directories
 from media_rest.redact import redact_text
 
+from media_streamer.budgets import MEDIA_BLAME_SECONDS
+from media_streamer.last_words import LastWords
 from media_streamer.supervisor.catalog import Catalog, Changes, Stream
 from media_streamer.supervisor.commands import command
 from media_streamer.supervisor.control import Connection
@@ -219,10 +221,13 @@ class StreamControl:
     def media_disconnected(self, connection: Connection) -> None:
         self.media.disconnected(connection)
 
-    def media_died(self, worker: str, uptime: float, by_crash: bool) -> None:
+    def media_died(
+        self, worker: str, uptime: float, by_crash: bool, words: LastWords | None = None
+    ) -> None:
         """Find suspects, renew the epochs of the rest.
 
         `by_crash` is False for a worker that was ended from outside: that is nobody's fault.
+        `words`: what one that ended itself says.
         """
         now = time.monotonic()
         names = self.directory.streams_of(worker)
@@ -230,8 +235,12 @@ class StreamControl:
             if by_crash:
                 self.quarantine.trial_died(now)
         else:
-            opening = {name for name in names if by_crash and self._was_opening(name, now)}
-            self.quarantine.worker_died(worker, opening, names, uptime, now)
+            blamed = set(words.streams if words else ()) & set(names)
+            if not blamed and by_crash:
+                long = min(words.seconds if words else 0.0, MEDIA_BLAME_SECONDS)
+                since = now - OPENING_SECONDS - long
+                blamed = {name for name in names if self._has_opened(name, since)}
+            self.quarantine.worker_died(worker, blamed, names, uptime, now)
         for name in names:
             stream = self.catalog.streams.get(name)
             if stream is not None:
@@ -264,11 +273,10 @@ class StreamControl:
         if unused:
             self.apply(self.catalog.drop_user(unused))
 
-    def _was_opening(self, name: str, now: float) -> bool:
+    def _has_opened(self, name: str, since: float) -> bool:
+        """Whether its input was opened after that time."""
         stream = self.catalog.streams.get(name)
-        if stream is None or stream.opening_since is None:
-            return False
-        return now - stream.opening_since < OPENING_SECONDS
+        return stream is not None and (stream.opening_since or 0.0) > since
 
     def _log_suspects(self) -> None:
         suspects = self.quarantine.suspects()

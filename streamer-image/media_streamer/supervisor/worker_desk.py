@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 
+from media_streamer import last_words
 from media_streamer.supervisor.access import AccessControl
 from media_streamer.supervisor.applier import egress_settings, media_settings
 from media_streamer.supervisor.control import Connection
@@ -166,8 +167,10 @@ class WorkerDesk:
             self._sessions.worker_died(worker.id)
             self._jobs.worker_died(worker.id)
             return
+        words = last_words.take(last_words.path_of(self._settings.runtime, "media", worker.id))
         if worker.said_hello:  # before that it had no streams that could be at fault
             from_outside = not worker.killed_because and code in _ENDED_FROM_OUTSIDE
-            self._streams.media_died(worker.id, uptime, not (from_outside or worker.blameless))
+            by_crash = not (from_outside or worker.blameless)
+            self._streams.media_died(worker.id, uptime, by_crash, words)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._settings.media_socket(worker.id))

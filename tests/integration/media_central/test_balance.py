@@ -71,4 +71,5 @@ async def test_what_cannot_be_played_is_said(central, cluster):
     status, headers = await ask(central, "/any/homeless/index.m3u8")
     assert (status, headers["Retry-After"]) == (503, "2")
     assert (await central.api("GET", "/lb", headers={}))[0] == 404
+    assert (await ask(central, "/any/sport%2Fone/index.m3u8?scheme=javascript"))[0] == 400
     assert (await ask(central, "/unknown/sport%2Fone/index.m3u8"))[0] == 404

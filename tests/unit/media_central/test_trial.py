@@ -7,6 +7,7 @@ def test_keys_are_made_once_and_for_their_user_only(tmp_path):
     assert trial_keys(tmp_path / "data") == keys
     assert keys.api_key != keys.cluster_key
     assert len(keys.api_key) >= 32
+    assert (tmp_path / "data").stat().st_mode & 0o077 == 0
     assert (tmp_path / "data/keys.json").stat().st_mode & 0o077 == 0
 
 

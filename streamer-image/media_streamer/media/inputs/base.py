@@ -113,6 +113,11 @@ class Input(ABC):
         """What comes may be gathered for so long, if the protocol can; returns at once."""
 
     @property
+    def held_bytes(self) -> int:
+        """What was read and is not handed on, as far as it is known."""
+        return 0
+
+    @property
     def overdue(self) -> bool:
         """True if the input's thread outlived its time limit and should be abandoned."""
         return False

@@ -111,6 +111,10 @@ class FrameInput(Input):
 
     # What the stream does with it
 
+    @property
+    def held_bytes(self) -> int:
+        return self._held_bytes
+
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(START_SECONDS, self._waited_enough)

@@ -48,6 +48,11 @@ class BytePipe:
         self._closed = False
         self._changed = threading.Condition()
 
+    @property
+    def size(self) -> int:
+        """Bytes that wait for the reader."""
+        return self._size
+
     def write(self, data: bytes) -> bool:
         """Take `data`; False (and nothing taken) if the reader is too far behind or gone."""
         with self._changed:
@@ -111,6 +116,10 @@ class PublishInput(CutInput):
     ) -> None:
         super().__init__(name, receiver, limits, "mpegts", _OPTIONS, programs=programs, pids=pids)
         self._pipe = BytePipe(read_timeout_seconds=limits.read_seconds)
+
+    @property
+    def held_bytes(self) -> int:
+        return self._pipe.size
 
     def feed(self, data: bytes) -> bool:
         """Bytes of the publisher; False if the demuxer is too far behind."""

@@ -43,8 +43,16 @@ class Streams:
     def config(self) -> ServerConfig:
         return self.catalog.config
 
-    async def find(self, name: str, kind: str, ip: str = "") -> Stream | None:
-        return self.catalog.streams.get(name)
+    async def find(self, name: str, kind: str) -> Stream | None:
+        known = self.catalog.streams.get(name)
+        if known is None and self.catalog.find_template(name) is not None:
+            return self.catalog.draft_user(name)
+        return known
+
+    def keep(self, stream: Stream, ip: str) -> Stream | None:
+        if stream.name not in self.catalog.streams:
+            self.catalog.add_user(stream.name)
+        return self.catalog.streams[stream.name]
 
     async def where(self, stream: Stream) -> tuple[str, int] | None:
         await asyncio.sleep(self.delay)
@@ -112,6 +120,28 @@ async def test_what_does_not_exist_or_run(world: World) -> None:
     world.streams.running = False
     assert (await world.ask()).status == 503
     assert len(world.sessions) == 0
+
+
+async def test_who_is_refused_makes_no_stream_of_a_template(world: World) -> None:
+    template = {
+        "name": "any",
+        "prefixes": ["any"],
+        "inputs": [{"url": "publish://"}],
+        "on_play": {"url": world.url},
+        "password": "secret",
+    }
+    world.configure({}, templates=[template])
+    publish = replace(PLAY, kind="publish", proto="rtmp", name="any/x")
+    world.backend.status = 403
+    assert (await world.ask(name="any/x")).status == 403
+    assert len(world.backend.questions) == 1
+    assert (await world.ask(publish)).code == "wrong_password"
+    assert "any/x" not in world.streams.catalog.streams
+    assert isinstance(await world.ask(publish, password="secret"), Granted)
+    assert "any/x" in world.streams.catalog.streams
+    world.backend.status = 200
+    assert isinstance(await world.ask(name="any/y"), Granted)
+    assert "any/y" in world.streams.catalog.streams
 
 
 async def test_protocol_switches(world: World) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from media_api.server import ServerConfig
+from media_streamer.last_words import LastWords
 from media_streamer.supervisor import name_quota
-from media_streamer.supervisor.catalog import Catalog, Changes
+from media_streamer.supervisor.catalog import Catalog, Changes, Stream
 from media_streamer.supervisor.control import Connection, ControlServer
 from media_streamer.supervisor.finder import StreamFinder
 from media_streamer.supervisor.name_quota import NameQuota
@@ -125,6 +126,11 @@ class World:
     def configure(self, *streams: dict[str, Any], **others: Any) -> None:
         config = ServerConfig.model_validate({"streams": list(streams), **others})
         self.control.apply(self.control.catalog.set_config(config))
+
+    async def make(self, name: str, kind: str, ip: str = "10.0.0.1") -> Stream | None:
+        """The stream for somebody who is let in."""
+        found = await self.finder.find(name, kind)
+        return self.finder.keep(found, ip) if found is not None else None
 
     async def settled(self) -> None:
         await self.until(lambda: self.control.media.idle)
@@ -249,7 +255,7 @@ async def test_a_publisher_comes_after_the_stream_is_known(world: World) -> None
     worker.delay = 0.05
     live = {"name": "live", "prefixes": ["live"], "inputs": [{"url": "publish://"}]}
     world.configure(templates=[live])
-    stream = await world.finder.find("live/x", "publish")
+    stream = await world.make("live/x", "publish")
     assert stream is not None
     assert await world.finder.where(stream) is not None
     assert ("apply", "live/x") in worker.told + world.workers["1"].told
@@ -272,9 +278,9 @@ async def test_a_viewer_makes_no_stream_that_waits_for_a_publisher(world: World)
             {"name": "pull", "prefixes": ["pull"], "inputs": [{"url": "fake://fake"}]},
         ]
     )
-    assert await world.finder.find("live/x", "play") is None
-    assert await world.finder.find("pull/x", "play") is not None
-    assert await world.finder.find("live/x", "publish") is not None
+    assert await world.make("live/x", "play") is None
+    assert await world.make("pull/x", "play") is not None
+    assert await world.make("live/x", "publish") is not None
     now = time.monotonic()
     world.control.drop_unused(now + 30, lambda _: False)
     assert "live/x" in world.control.catalog.streams
@@ -295,7 +301,9 @@ async def test_one_address_makes_a_number_of_names_only(
             {"name": "other", "prefixes": ["other"], "inputs": inputs},
         ]
     )
-    find = world.finder.find
+    assert await world.finder.find("n0", "play") is not None
+    assert not world.control.catalog.streams, "who only asks makes nothing"
+    find = world.make
     made = [await find(f"n{n}", "play", "10.0.0.7") for n in range(10)]
     assert sum(stream is not None for stream in made) == 3
     assert await find("n0", "play", "10.0.0.7") is not None, "what exists is found"
@@ -340,6 +348,30 @@ async def test_the_culprit_is_held_and_the_others_go_on(world: World) -> None:
     assert released is not None
     assert released.worker in workers
     assert not world.control.catalog.streams["bad"].problem
+
+
+@pytest.mark.parametrize(
+    ("words", "suspects"),
+    [
+        (LastWords("it grew", ["bad"]), {"bad"}),
+        (LastWords("it grew", ["gone"]), set()),
+        (LastWords("it grew", seconds=40.0), {"late"}),
+        (LastWords("it grew", seconds=3600.0), {"late"}),
+        (None, set()),
+    ],
+)
+async def test_a_worker_that_ends_itself_says_who_is_to_blame(
+    world: World, words: LastWords | None, suspects: set[str]
+) -> None:
+    world.control._regular = ["0"]
+    await world.worker("0")
+    world.configure(fake("bad"), fake("good"), fake("late"))
+    await world.settled()
+    now = time.monotonic()
+    for name, ago in (("bad", 80.0), ("good", 3600.0), ("late", 45.0)):
+        world.control.catalog.streams[name].opening_since = now - ago
+    world.control.media_died("0", 5000.0, by_crash=True, words=words)
+    assert set(world.control.quarantine.suspects()) == suspects
 
 
 async def test_strangers_on_the_control_socket_are_refused(world: World) -> None:

@@ -1,0 +1,146 @@
+"""A thread that ends its media worker before it harms others: memory beyond a bound, or an event
+loop that hangs.
+
+What grew inside FFmpeg cannot be taken back from its threads, and a loop that hangs closes nothing:
+the process goes, the supervisor starts another at once and keeps the stream that is to blame apart
+from the others (`supervisor/quarantine.py`).
+
+Who is to blame: of memory, the stream whose queues hold most, if that explains the excess (if
+nothing does, the supervisor takes those that opened an input when it began to grow); of a hang, the
+stream whose code the loop is in. Where C code hangs without giving the interpreter lock back,
+nobody here can look: then the supervisor misses the heartbeat.
+"""
+
+import logging
+import os
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+from media_streamer import budgets, last_words
+from media_streamer.last_words import LastWords
+
+log = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 0.5
+LEAST_BLAME_BYTES = 32 * budgets.MIB
+EXIT_CODE = 70
+"""EX_SOFTWARE (sysexits.h)."""
+STACK_LINES = 12
+GROWTH_SAMPLES = int(budgets.MEDIA_BLAME_SECONDS / INTERVAL_SECONDS)
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def own_memory() -> int:
+    """Bytes that this process alone keeps in memory (proc(5), statm: resident - shared)."""
+    with open("/proc/self/statm", "rb") as file:
+        _, resident, shared, *_ = file.read().split()
+    return (int(resident) - int(shared)) * _PAGE_BYTES
+
+
+def memory_bound(base: int, streams: int) -> int:
+    """What a worker with so many streams may keep, in bytes."""
+    return base + streams * budgets.MEDIA_STREAM_MEMORY_BYTES
+
+
+def growing_since(samples: Sequence[tuple[float, int]]) -> float:
+    """The time from which most of the growth came; `samples` are times and bytes, oldest first."""
+    _, last = samples[-1]
+    least = min(size for _, size in samples)
+    began = least + (last - least) // 10
+    return max(at for at, size in samples if size <= began)
+
+
+def who_holds(held: Mapping[str, int], excess: int) -> list[str]:
+    """The stream that holds most, if what it holds is a good part of `excess` bytes."""
+    name = max(held, key=lambda one: held[one], default=None)
+    if name is None or held[name] < max(LEAST_BLAME_BYTES, excess // 4):
+        return []
+    return [name]
+
+
+def who_runs(frame: FrameType | None, names: Collection[str]) -> list[str]:
+    """The stream whose object's code runs in `frame` or called it."""
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        for attribute in ("name", "stream", "_stream", "_name"):
+            value = getattr(owner, attribute, None)
+            if isinstance(value, str) and value in names:
+                return [value]
+        frame = frame.f_back
+    return []
+
+
+class Watchdog:
+    """Of one worker. `held` gives the streams and what their queues hold."""
+
+    def __init__(
+        self,
+        path: Path,
+        held: Callable[[], Mapping[str, int]],
+        base_bytes: int = budgets.MEDIA_WORKER_MEMORY_BYTES,
+        memory: Callable[[], int] = own_memory,
+        end: Callable[[int], None] = os._exit,
+    ) -> None:
+        self._path = path
+        self._held = held
+        self._base = base_bytes
+        self._memory = memory
+        self._end = end
+        self._loop_thread = threading.get_ident()
+        self._looked_at = self._beat_at = time.monotonic()
+        self._samples: deque[tuple[float, int]] = deque(maxlen=GROWTH_SAMPLES)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """The worker ends by itself, and may take its time."""
+        self._stopped.set()
+
+    def beat(self) -> None:
+        """The loop turns; to be called more often than `MEDIA_LOOP_SECONDS`."""
+        self._beat_at = time.monotonic()
+
+    def look(self, now: float) -> None:
+        """End the process if it must end; monotonic seconds."""
+        if now - self._looked_at > 4 * INTERVAL_SECONDS:
+            self._beat_at = now  # it was stopped or swapped out: the loop had no chance either
+        self._looked_at = now
+        memory = self._memory()
+        self._samples.append((now, memory))
+        if memory > self._base:
+            held = dict(self._held())
+            bound = memory_bound(self._base, len(held))
+            if memory > bound:
+                text = f"{memory >> 20} MiB of memory, at most {bound >> 20} are allowed"
+                seconds = now - growing_since(self._samples)
+                self._leave(text, who_holds(held, memory - self._base), seconds)
+        elif now - self._beat_at > budgets.MEDIA_LOOP_SECONDS:
+            frame = sys._current_frames().get(self._loop_thread)
+            stack = traceback.extract_stack(frame)[-STACK_LINES:] if frame else []
+            where = " < ".join(f"{one.name} {one.lineno}" for one in reversed(stack))
+            text = f"the event loop hangs for {now - self._beat_at:.1f} s in {where}"
+            self._leave(text, who_runs(frame, self._held().keys()), now - self._beat_at)
+
+    def _leave(self, reason: str, streams: list[str], seconds: float) -> None:
+        log.error("this worker ends itself: %s; stream %s", reason, ", ".join(streams) or "unknown")
+        try:
+            last_words.leave(self._path, LastWords(reason, streams, seconds))
+        except OSError as error:
+            log.error("nobody is told who is to blame: %s", error)
+        self._end(EXIT_CODE)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(INTERVAL_SECONDS):
+            try:
+                self.look(time.monotonic())
+            except Exception:
+                log.exception("looking after memory and loop failed")

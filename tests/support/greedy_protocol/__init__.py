@@ -1,0 +1,1 @@
+"""A source that harms its media worker: see sitecustomize.py."""

@@ -1,0 +1,1 @@
+"""Sources that harm their media worker."""
