@@ -6,7 +6,7 @@ from playwright.async_api import expect
 
 from .appliance import Appliance
 from .conftest import Ui
-from .picture import assert_test_picture, watch
+from .picture import assert_test_picture, delays, watch
 
 
 async def test_streams_are_marked_as_from_central_and_play(ui: Ui, appliance: Appliance) -> None:
@@ -41,6 +41,17 @@ async def test_player_page_plays(ui: Ui, appliance: Appliance) -> None:
     await appliance.running("demo")
     await ui.page.goto(f"{appliance.streamer_url}demo/embed.html?mute=true")
     assert_test_picture(await watch(ui.page, "#video"))
+
+
+async def test_player_page_is_near_the_live_edge_by_websocket(ui: Ui, appliance: Appliance) -> None:
+    """The picture's clock is compared with this machine's, which also draws it."""
+    await appliance.running("demo")
+    await ui.page.goto(f"{appliance.streamer_url}demo/embed.html?realtime=true&mute=true")
+    assert_test_picture(await watch(ui.page, "#video"))
+    found = sorted(await delays(ui.page, "#video"))
+    assert len(found) > 10
+    # 0.4 s where the machine has time; a busy one shows its best frames late, too.
+    assert 0 < found[0] < 2000, found
 
 
 async def test_viewers_are_listed(ui: Ui, appliance: Appliance) -> None:

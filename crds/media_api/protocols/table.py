@@ -98,13 +98,13 @@ ROWS: list[Protocol] = [
     Protocol(
         name="mseld",
         title="MSE over a WebSocket",
+        folder="mse",
         switch="mseld",
         switch_aliases=("mse",),
         transport="http",
         carrier="fmp4",
         play=Role(
             forms=(Form("mseld", "MSE over a WebSocket", "/{name}/mse_ld", scheme="ws"),),
-            missing=NOT_YET,
         ),
         pull=Role(schemes=("mseld", "mselds"), missing=NOT_YET),
     ),

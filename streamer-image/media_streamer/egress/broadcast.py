@@ -24,7 +24,7 @@ from media_streamer.wire.media import Chunk, End, Events, FromMedia, Gap, Header
 
 log = logging.getLogger(__name__)
 
-Format = Literal["flv", "ts", "rtp"]
+Format = Literal["flv", "ts", "rtp", "mse"]
 
 MAX_BUFFER_BYTES = 4 * 1024 * 1024
 """What a viewer may have unread: 16 s of 2 Mb/s."""
@@ -157,9 +157,11 @@ class Broadcast:
         exists: Callable[[str], bool],
         *,
         pinned: bool = False,
+        tracks: tuple[str, ...] = (),
     ) -> None:
         self.stream = stream
         self.pinned = pinned
+        self.tracks = tracks
         self.last_data = float("-inf")
         """When the last chunk came, monotonic seconds."""
         self._news = asyncio.Event()
@@ -322,7 +324,12 @@ class Broadcast:
     def _subscribe(self) -> int:
         pace = self._asked_pace
         return self._link.subscribe(
-            self.stream, self.format, self, pinned=self.pinned, interval_ms=pace
+            self.stream,
+            self.format,
+            self,
+            tracks=self.tracks,
+            pinned=self.pinned,
+            interval_ms=pace,
         )
 
     def _joined(self) -> bytes:

@@ -32,8 +32,10 @@ ACCESS_TIMEOUT_SECONDS = 15.0
 """The supervisor may have to ask an on_play backend and to wait for an on-demand start."""
 PREVIEW_REUSE_SECONDS = 1.0
 MAX_PREVIEWS = 256
+MAX_SELECTIONS = 8
+"""Selections of tracks of one stream that are built at once: clients can make up any."""
 
-BroadcastKey = tuple[str, str, type[Framing] | None, bool]
+BroadcastKey = tuple[str, str, type[Framing] | None, bool, tuple[str, ...]]
 IndexKey = tuple[str, Container]
 
 
@@ -105,18 +107,38 @@ class Hub:
         )
 
     async def broadcast(
-        self, access: Access, format: Format, framing: type[Framing] | None = None
+        self,
+        access: Access,
+        format: Format,
+        framing: type[Framing] | None = None,
+        *,
+        tracks: tuple[str, ...] = (),
     ) -> Broadcast:
-        """The broadcast of a stream, once it has data; raises AccessDenied(503) if it has none."""
-        found = self._find_broadcast(access.stream, format, framing, self._home(access))
+        """The broadcast of a stream, once it has data; raises AccessDenied(503) if it has none.
+
+        `tracks`: names of those that are wanted, empty for all.
+        """
         try:
-            await found.wait_started()
+            return await self.other_broadcast(access, format, framing, tracks=tracks)
         except AccessDenied as denied:
             self.give_up(access, denied.code)
             raise
         except asyncio.CancelledError:
             self.give_up(access, "client closed")
             raise
+
+    async def other_broadcast(
+        self,
+        access: Access,
+        format: Format,
+        framing: type[Framing] | None = None,
+        *,
+        tracks: tuple[str, ...] = (),
+    ) -> Broadcast:
+        """The same for who plays already: the session stays, also if there is none."""
+        home = self._home(access)
+        found = self._find_broadcast(access.stream, format, framing, home, tracks=tracks)
+        await found.wait_started()
         return found
 
     async def standing(
@@ -241,10 +263,15 @@ class Hub:
         home: Path,
         *,
         pinned: bool = False,
+        tracks: tuple[str, ...] = (),
     ) -> Broadcast:
-        key = (stream, format, framing, pinned)
+        key = (stream, format, framing, pinned, tracks)
         found = self._broadcasts.get(key)
         if found is None:
+            alike = [one for one in self._broadcasts.values() if one.stream == stream]
+            if tracks and sum(bool(one.tracks) for one in alike) >= MAX_SELECTIONS:
+                title = "Too many selections of tracks of this stream are played now"
+                raise AccessDenied(503, "too_many_selections", title)
             found = self._broadcasts[key] = Broadcast(
                 stream,
                 format,
@@ -255,11 +282,18 @@ class Hub:
                 self._forget_broadcast,
                 self.exists,
                 pinned=pinned,
+                tracks=tracks,
             )
         return found
 
     def _forget_broadcast(self, broadcast: Broadcast) -> None:
-        key = (broadcast.stream, broadcast.format, broadcast.framing, broadcast.pinned)
+        key = (
+            broadcast.stream,
+            broadcast.format,
+            broadcast.framing,
+            broadcast.pinned,
+            broadcast.tracks,
+        )
         if self._broadcasts.get(key) is broadcast:
             del self._broadcasts[key]
 

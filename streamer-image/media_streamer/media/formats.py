@@ -13,6 +13,7 @@ from media_streamer.media.frame import Frame, Track
 from media_streamer.media.frames_format import FramesFormat
 from media_streamer.media.gop import Entry
 from media_streamer.media.mux.flv import FlvMuxer
+from media_streamer.media.mux.mse import MseMuxer
 from media_streamer.media.mux.rtp import RtpMuxer
 from media_streamer.media.mux.ts import TsMuxer
 from media_streamer.media.segments import Fmp4Segments, TsSegments
@@ -91,6 +92,7 @@ class FormatSpec:
 
 CONTAINERS: dict[str, Callable[[Sequence[Track], Any], Muxer]] = {
     "flv": FlvMuxer,
+    "mse": MseMuxer,
     "rtp": RtpMuxer,
     "ts": TsMuxer,
 }
@@ -100,6 +102,7 @@ FORMATS: dict[str, FormatSpec] = {
     "flv": FormatSpec(ChunkHub, container="flv"),
     "ts": FormatSpec(ChunkHub, container="ts"),
     "rtp": FormatSpec(ChunkHub, container="rtp"),
+    "mse": FormatSpec(ChunkHub, container="mse"),
     "hls_ts": FormatSpec(TsSegments, container="ts", history=True, interval=PATIENT_SECONDS),
     "hls_fmp4": FormatSpec(Fmp4Segments, history=True),
     "frames": FormatSpec(FramesFormat),

@@ -9,7 +9,6 @@ version holds as long as the version does; every wait has an end, and ends in Ac
 reason.
 """
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Literal
@@ -17,7 +16,7 @@ from urllib.parse import quote
 
 from media_streamer.egress.access import AccessDenied
 from media_streamer.presentation.reader import PartReader
-from media_streamer.presentation.track_index import Init, Segment, Timing, TrackIndex
+from media_streamer.presentation.track_index import Init, Segment, Timing, TrackIndex, track_names
 from media_streamer.presentation.waiting import Waiters
 
 START_TIMEOUT_SECONDS = 15.0
@@ -31,7 +30,6 @@ BLOCK_TARGETS = 3
 MAX_AHEAD_SEGMENTS = 2
 """A request further ahead than this is answered 400 (rfc8216bis, 6.2.5.2)."""
 
-_TRACK_NAME = re.compile(r"[a-z]\d+")
 Container = Literal["ts", "fmp4"]
 """`ts`: all tracks are one multiplex, without parts. `fmp4`: a track each."""
 
@@ -157,7 +155,7 @@ class SegmentIndex(ABC):
 
     def selected(self, wanted: str) -> list[TrackIndex]:
         """The tracks of a selection such as `v1a2`, in order; all if it names none of them."""
-        names = set(_TRACK_NAME.findall(wanted))
+        names = track_names(wanted)
         tracks = [track for _, track in sorted(self.tracks.items())]
         return [track for track in tracks if track.name in names] or tracks
 

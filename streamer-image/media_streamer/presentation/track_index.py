@@ -4,6 +4,7 @@ Pure. Media sequence numbers never go back and never leave a hole (RFC 8216, 6.2
 """
 
 import math
+import re
 import zlib
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -15,8 +16,14 @@ NAMED_BY_SECOND_MS = 1500
 clock, so segments of a second may start a little closer than that."""
 
 
+_TRACK_NAME = re.compile(r"[a-z][0-9]{1,3}")
 EMPTY_BYTES = 24
 """Size of a segment of fragmented MP4 that holds nothing (a `styp` box)."""
+
+
+def track_names(selection: str) -> tuple[str, ...]:
+    """`v1a2` as names of tracks, each once and in one order; empty if it names none."""
+    return tuple(sorted(set(_TRACK_NAME.findall(selection)), reverse=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,12 @@ def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple
 
 def find(data: bytes, *path: bytes) -> bytes | None:
     """Payload of the first box at `path` (`find(init, b"moov", b"mvex")`), None if absent."""
+    place = _locate(data, *path)
+    return None if place is None else data[place[0] : place[1]]
+
+
+def _locate(data: bytes, *path: bytes) -> tuple[int, int] | None:
+    """Begin and end of the payload of the first box at `path`."""
     start, end = 0, len(data)
     for name in path:
         for kind, begin, stop in boxes(data, start, end):
@@ -41,7 +47,7 @@ def find(data: bytes, *path: bytes) -> bytes | None:
                 break
         else:
             return None
-    return data[start:end]
+    return start, end
 
 
 # Bytes before the child boxes of a sample entry (ISO/IEC 14496-12 12.1.3 and 12.2.3).
@@ -83,3 +89,15 @@ def track_id(init: bytes) -> int:
         raise ValueError("init segment without tkhd")
     offset = 12 if header[0] == 0 else 20
     return int.from_bytes(header[offset : offset + 4], "big")
+
+
+def with_track_id(init: bytes, number: int) -> bytes:
+    """An init segment whose one track has another number (tkhd, trex); raises ValueError."""
+    header = _locate(init, b"moov", b"trak", b"tkhd")
+    extends = _locate(init, b"moov", b"mvex", b"trex")
+    if header is None or extends is None:
+        raise ValueError("init segment without tkhd or trex")
+    made = bytearray(init)
+    for offset in (header[0] + (12 if init[header[0]] == 0 else 20), extends[0] + 4):
+        made[offset : offset + 4] = number.to_bytes(4, "big")
+    return bytes(made)

@@ -272,9 +272,9 @@ async def connect(
 ) -> Channel[Said, Heard]:
     """Connect to a listening process; raises OSError or TimeoutError."""
     loop = asyncio.get_running_loop()
-    _, channel = await asyncio.wait_for(
-        loop.create_unix_connection(lambda: Channel(side, receiver), str(path)), timeout_seconds
-    )
+    # Not wait_for: before Python 3.12 it loses a cancellation that comes as the connection fails.
+    async with asyncio.timeout(timeout_seconds):
+        _, channel = await loop.create_unix_connection(lambda: Channel(side, receiver), str(path))
     return channel
 
 

@@ -15,6 +15,7 @@ def test_every_form() -> None:
         "DASH": "http://media.example:8080/sport/one/index.mpd",
         "HTTP MPEG-TS": "http://media.example:8080/sport/one/mpegts",
         "HTTP-FLV": "http://media.example:8080/sport/one.flv",
+        "MSE over a WebSocket": "ws://media.example:8080/sport/one/mse_ld",
         "Player page": "http://media.example:8080/sport/one/embed.html",
         "Last picture": "http://media.example:8080/sport/one/preview.jpg",
         "RTMP": "rtmp://media.example/static/sport/one",

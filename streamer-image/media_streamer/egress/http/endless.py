@@ -33,13 +33,18 @@ async def send_broadcast(
     format_name: Format,
     content_type: str,
     framing: type[Framing] | None = None,
+    *,
+    tracks: tuple[str, ...] = (),
 ) -> web.StreamResponse:
-    """Play a broadcast to the client until one of both ends."""
+    """Play a broadcast to the client until one of both ends.
+
+    `tracks`: names of those that are wanted, empty for all.
+    """
     response = EndlessResponse(content_type)
     if request.method == "HEAD":
         hub.give_up(access, "head sent")
         return response
-    broadcast = await hub.broadcast(access, format_name, framing)
+    broadcast = await hub.broadcast(access, format_name, framing, tracks=tracks)
     try:
         await response.prepare(request)
     except BaseException:

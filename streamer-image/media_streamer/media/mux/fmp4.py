@@ -52,18 +52,49 @@ class _Sample:
     frame: Frame
 
 
+class SampleClock:
+    """Decode times and durations of the samples of one track, in ticks of its own."""
+
+    def __init__(self, track: Track) -> None:
+        self.video = track.kind == "video"
+        self.timescale = boxes.timescale(track.init)
+        self.expected: int | None = None
+        """End of the sample before; None where the clock may jump. Kept by the user."""
+        self._fallback = round(TIME_BASE / track.fps) if track.fps else TIME_BASE // 50
+
+    def scaled(self, ticks: int) -> int:
+        """Ticks of 90 kHz as those of the track."""
+        return round(ticks * self.timescale / TIME_BASE)
+
+    def place(self, frame: Frame) -> tuple[int, int]:
+        """Decode time and duration of a frame."""
+        duration = frame.duration if frame.duration > 0 else self._fallback
+        if self.video and self.timescale == TIME_BASE:
+            return frame.dts, duration
+        time, scaled = self.scaled(frame.dts), max(1, self.scaled(duration))
+        if not self.video:
+            scaled = _whole_audio_frame(scaled)
+            expected = self.expected
+            if expected is not None and abs(time - expected) * _AUDIO_SNAP < self.timescale:
+                time = expected
+        return time, scaled
+
+    def offset(self, frame: Frame) -> int:
+        """From the decode time to the presentation time."""
+        return self.scaled(frame.pts) - self.scaled(frame.dts)
+
+
 class Fmp4Track:
     """Writes the parts of one track."""
 
     def __init__(self, track: Track, part_ms: int) -> None:
         """`part_ms`: longest part in ms."""
-        self._video = track.kind == "video"
-        self._timescale = boxes.timescale(track.init)
+        self._clock = clock = SampleClock(track)
+        self._video = clock.video
+        self._timescale = clock.timescale
         self._track_id = boxes.track_id(track.init)
-        self._fallback = round(TIME_BASE / track.fps) if track.fps else TIME_BASE // 50
         self._sequence = 0
         self._samples: list[_Sample] = []
-        self._expected: int | None = None
         self._segment_start: int | None = None
         self.set_part_duration(part_ms)
 
@@ -73,12 +104,12 @@ class Fmp4Track:
 
     def add(self, frame: Frame) -> list[Part]:
         """Take a frame; returns the parts that are complete now (at most two)."""
-        sample = self._sample(frame)
+        sample = _Sample(*self._clock.place(frame), frame)
         parts = []
         samples = self._samples
         if samples and (
             sample.time + sample.duration - samples[0].time > self._limit
-            or (not self._video and sample.time != self._expected)
+            or (not self._video and sample.time != self._clock.expected)
         ):
             parts.append(self._build(sample.time))
         if self._segment_start is None:
@@ -86,7 +117,7 @@ class Fmp4Track:
         if self._samples:
             self._samples[-1].duration = sample.time - self._samples[-1].time
         self._samples.append(sample)
-        self._expected = end = sample.time + sample.duration
+        self._clock.expected = end = sample.time + sample.duration
         if end + sample.duration - self._samples[0].time > self._limit:
             parts.append(self._build(None))
         return parts
@@ -95,7 +126,7 @@ class Fmp4Track:
         """Decode time of the running segment in ticks of the track; for one without frames that of
         `dts`, which is in ticks of 90 kHz."""
         start = self._segment_start
-        return self._scaled(dts) if start is None else start
+        return self._clock.scaled(dts) if start is None else start
 
     def finish(self, end_dts: int | None) -> tuple[Part | None, float]:
         """End the segment: its last part, if any, and its duration in seconds (0.0 if empty).
@@ -103,11 +134,11 @@ class Fmp4Track:
         `end_dts` is the DTS of the track's frame that starts the next segment, None if it is not
         known.
         """
-        start, end = self._segment_start, self._expected
+        start, end = self._segment_start, self._clock.expected
         self._segment_start = None
         if start is None or end is None:
             return None, 0.0
-        known = self._scaled(end_dts) if end_dts is not None else None
+        known = self._clock.scaled(end_dts) if end_dts is not None else None
         part = self._build(known) if self._samples else None
         if known is not None and known > start:
             end = known
@@ -115,22 +146,7 @@ class Fmp4Track:
 
     def discontinuity(self) -> None:
         """The clock may jump with the next frame."""
-        self._expected = None
-
-    def _scaled(self, ticks: int) -> int:
-        return round(ticks * self._timescale / TIME_BASE)
-
-    def _sample(self, frame: Frame) -> _Sample:
-        duration = frame.duration if frame.duration > 0 else self._fallback
-        if self._video and self._timescale == TIME_BASE:
-            return _Sample(frame.dts, duration, frame)
-        time, scaled = self._scaled(frame.dts), max(1, self._scaled(duration))
-        if not self._video:
-            scaled = _whole_audio_frame(scaled)
-            expected = self._expected
-            if expected is not None and abs(time - expected) * _AUDIO_SNAP < self._timescale:
-                time = expected
-        return _Sample(time, scaled, frame)
+        self._clock.expected = None
 
     def _build(self, next_time: int | None) -> Part:
         """A part of all samples; `next_time` is the decode time of the frame that follows."""
@@ -150,7 +166,7 @@ class Fmp4Track:
             for sample in samples:
                 frame = sample.frame
                 flags = _SYNC_SAMPLE if frame.key else _OTHER_SAMPLE
-                offset = self._scaled(frame.pts) - self._scaled(frame.dts)
+                offset = self._clock.offset(frame)
                 fields += (sample.duration, len(frame.data), flags, offset & 0xFFFFFFFF)
         else:
             run, width = _TRUN_AUDIO, 8

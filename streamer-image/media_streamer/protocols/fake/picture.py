@@ -37,7 +37,7 @@ BEEP_HZ = 880
 TONE_AMPLITUDE = 0.1  # of full scale: audible, not annoying
 
 # 5 x 7 dots a character, a row a number, the most significant of five bits on the left.
-_FONT = {
+FONT = {
     "0": (14, 17, 19, 21, 25, 17, 14),
     "1": (4, 12, 4, 4, 4, 4, 14),
     "2": (14, 17, 1, 2, 4, 8, 31),
@@ -74,7 +74,7 @@ class Picture:
         self._scale = max(1, min(width // (characters * _CELL), (height // 4) // (_ROWS + 2)))
         self._glyphs = {
             character: np.kron(self._dots(rows), np.ones((self._scale, self._scale), np.uint8))
-            for character, rows in _FONT.items()
+            for character, rows in FONT.items()
         }
         self._side = max(2, (height - self._strip_top) // 2)
 

@@ -21,7 +21,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "script-src 'self'",
         "style-src 'self'",
         # Segments may come from another host (url_prefix).
-        "connect-src 'self' http: https:",
+        "connect-src 'self' http: https: ws: wss:",
         "img-src 'self'",
         # hls.js hands media over as blob URLs and transmuxes in a worker made from a blob.
         "media-src 'self' http: https: blob:",
@@ -40,6 +40,7 @@ PAGE = b"""<!doctype html>
     <link rel="icon" href="/ui/static/favicon.svg" type="image/svg+xml">
     <link rel="stylesheet" href="/-/player/embed.css">
     <script src="/ui/static/vendor/hls.min.js" defer></script>
+    <script src="/-/player/mse.js" defer></script>
     <script src="/-/player/embed.js" defer></script>
   </head>
   <body>

@@ -202,7 +202,8 @@ class FakeMedia:
         number, tell = message.id, worker.channel.send
         match message:
             case Subscribe(format=form):
-                play = self.script if self.script and form.startswith("hls") else self._play
+                made = form.startswith("hls") or form == "mse"
+                play = self.script if self.script and made else self._play
                 worker.tasks[number] = self._spawn(play(worker.tell, message))
             case Unsubscribe():
                 worker.tasks.pop(number).cancel()
@@ -493,7 +494,9 @@ class Source:
     async def serve(self, tell: Tell, message: Subscribe) -> None:
         """What a media worker does with it."""
         subscription = self.output.subscribe(
-            message.format, lambda events: tell(Events(message.id, list(events)))
+            message.format,
+            lambda events: tell(Events(message.id, list(events))),
+            message.tracks,
         )
         try:
             await asyncio.Event().wait()

@@ -1,9 +1,11 @@
 """The page embed.html in a real browser."""
 
 import shutil
+import time
 
 import pytest
 from media_streamer.wire.control import AccessRequest, Refusal
+from msgspec.structs import replace
 from playwright.async_api import async_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -33,6 +35,7 @@ async def page():
         page.on("pageerror", lambda error: page.complaints.append(f"error: {error}"))
         page.addresses = []
         page.on("request", lambda request: page.addresses.append(request.url))
+        page.on("websocket", lambda socket: page.addresses.append(socket.url))
         yield page
         await browser.close()
 
@@ -43,6 +46,7 @@ async def page():
         ("?mute=true", "index.ll.m3u8"),
         ("?proto=hls&mute=true", "index.m3u8"),
         ("?proto=fmp4&token=abc", "index.fmp4.m3u8"),
+        ("?realtime=true&mute=true", "mse_ld"),
     ],
 )
 async def test_page_plays(egress, source, page, query, playlist):
@@ -70,6 +74,37 @@ async def test_page_falls_back_to_plain_hls_where_low_latency_is_denied(egress, 
     egress.peer.answer(AccessRequest, access)
     await page.goto(f"{egress.url}/live/embed.html?mute=true")
     await page.wait_for_function(PLAYS, timeout=20_000)
+
+
+async def test_page_falls_back_where_websockets_are_denied(egress, source, page):
+    denied = Refusal(403, "protocol_denied", "No")
+    decide = egress.access
+
+    async def access(request):
+        return denied if request.proto == "mseld" else await decide(request)
+
+    egress.peer.answer(AccessRequest, access)
+    await page.goto(f"{egress.url}/live/embed.html?realtime=true&mute=true")
+    await page.wait_for_function(PLAYS, timeout=20_000)
+    assert any("index.ll.m3u8" in address for address in page.addresses)
+
+
+async def test_page_goes_on_when_the_tracks_change(egress, source, page, footage_in):
+    await page.goto(f"{egress.url}/live/embed.html?proto=mseld&mute=true")
+    await page.wait_for_function(PLAYS, timeout=20_000)
+    tracks, frames = footage_in("libx264", "libopus")
+    source.output.gap()
+    source.output.set_tracks(tracks)
+    source.paused = True
+    shift = source.frames[source.position].dts - frames[0].dts
+    source.tracks = tracks
+    source.frames = [replace(f, dts=f.dts + shift, pts=f.pts + shift) for f in frames]
+    source.started = time.monotonic()
+    source.position = 0
+    source.paused = False
+    before = await page.evaluate("document.getElementById('video').currentTime")
+    moved = f"() => document.getElementById('video').currentTime > {before} + 2"
+    await page.wait_for_function(moved, timeout=40_000)
 
 
 async def test_page_says_that_there_is_no_such_stream(egress, page):

@@ -24,7 +24,7 @@ class Link:
         self.repeated: list[int] = []
         self.paces: list[int] = []
 
-    def subscribe(self, stream, format_name, _taker, *, interval_ms, pinned=False):
+    def subscribe(self, stream, format_name, _taker, *, interval_ms, tracks=(), pinned=False):
         self.paces.append(interval_ms)
         self.subscribed.append((stream, format_name))
         return len(self.subscribed)

@@ -23,6 +23,22 @@ def test_find_goes_down_a_path() -> None:
     assert boxes.full_box(b"tfdt", 1, 2, b"x") == b"\x00\x00\x00\x0dtfdt\x01\x00\x00\x02x"
 
 
+def test_a_track_gets_another_number() -> None:
+    for version, stamps in ((0, 8), (1, 16)):
+        tkhd = boxes.full_box(b"tkhd", version, 3, bytes(stamps), b"\0\0\0\1", bytes(60))
+        trex = boxes.full_box(b"trex", 0, 0, b"\0\0\0\1", bytes(16))
+        trak, mvex = boxes.box(b"trak", tkhd), boxes.box(b"mvex", trex)
+        init = boxes.box(b"moov", trak, mvex)
+        changed = boxes.with_track_id(init, 7)
+        assert boxes.track_id(changed) == 7
+        extends = boxes.find(changed, b"moov", b"mvex", b"trex")
+        assert extends is not None
+        assert extends[4:8] == b"\0\0\0\7"
+        assert len(changed) == len(init)
+        with pytest.raises(ValueError, match="trex"):
+            boxes.with_track_id(boxes.box(b"moov", trak), 7)
+
+
 @pytest.mark.parametrize("data", [b"\x00\x00\x00\x20moov", b"\x00\x00\x00\x04moov"])
 def test_boxes_that_do_not_fit_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="does not fit"):

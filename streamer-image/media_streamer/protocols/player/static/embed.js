@@ -1,27 +1,33 @@
 // Plays the stream that the page's own address names: …/NAME/embed.html?autoplay=&mute=&proto=…
-// `proto`: llhls, hls (MPEG-TS) or fmp4; without it the lowest latency that the server offers.
+// `proto`: mseld, llhls, hls (MPEG-TS) or fmp4; `realtime=true` asks for the lowest latency. Without
+// either LL-HLS, and HLS where that is switched off.
 "use strict";
 
 const PLAYLISTS = { llhls: "index.ll.m3u8", fmp4: "index.fmp4.m3u8", hls: "index.m3u8" };
+const SOCKET = "mse_ld";
+const OWN = ["autoplay", "mute", "volume", "proto", "realtime"];
 /** A live stream that was away must be picked up again. */
 const RETRY_MS = 2000;
 
 const video = document.getElementById("video");
 const note = document.getElementById("note");
 const query = new URLSearchParams(location.search);
-const wanted = query.get("proto");
-const order = wanted in PLAYLISTS ? [wanted] : ["llhls", "hls"];
 const flag = (name, fallback) => (query.has(name) ? query.get(name) !== "false" : fallback);
+const wanted = { mse: "mseld" }[query.get("proto")] ?? query.get("proto");
+const order =
+  wanted === "mseld" || wanted in PLAYLISTS
+    ? [wanted]
+    : [...(flag("realtime", false) ? ["mseld"] : []), "llhls", "hls"];
 
 let choice = 0;
-let hls;
+let player;
 let recovered = false;
 
-function source() {
-  const url = new URL(PLAYLISTS[order[choice]], location.href);
+function source(last) {
+  const url = new URL(last, location.href);
   // Whatever is not for the page (a token first of all) is for the stream.
   for (const [name, value] of query) {
-    if (!["autoplay", "mute", "volume", "proto"].includes(name)) url.searchParams.append(name, value);
+    if (!OWN.includes(name)) url.searchParams.append(name, value);
   }
   return url.href;
 }
@@ -39,7 +45,21 @@ function play() {
   });
 }
 
-function onError(_event, data) {
+/** Whether another protocol is tried: one may be switched off for this stream. */
+function falls() {
+  if (choice + 1 >= order.length) return false;
+  choice += 1;
+  return true;
+}
+
+function refused(status) {
+  if (status === 403 && !falls()) say("Access to this stream is denied.");
+  else if (status === 404) say("There is no such stream.");
+  else if (status !== 403) say("The stream is not running; trying again.");
+  setTimeout(start, RETRY_MS);
+}
+
+function onError(hls, data) {
   if (!data.fatal) return;
   const { ErrorTypes, ErrorDetails } = Hls;
   if (data.details === ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR) {
@@ -51,30 +71,52 @@ function onError(_event, data) {
     hls.recoverMediaError();
     return;
   }
-  const status = data.response?.code;
-  // A protocol may be switched off for this stream: the next one may not be.
-  if (status === 403 && choice + 1 < order.length) choice += 1;
-  else if (status === 403) say("Access to this stream is denied.");
-  else if (status === 404) say("There is no such stream.");
-  else say("The stream is not running; trying again.");
-  setTimeout(start, RETRY_MS);
+  refused(data.response?.code);
+}
+
+function startHls(proto) {
+  const hls = new Hls({ lowLatencyMode: proto === "llhls", liveDurationInfinity: true });
+  hls.on(Hls.Events.ERROR, (_event, data) => onError(hls, data));
+  hls.on(Hls.Events.FRAG_BUFFERED, () => say(""));
+  hls.on(Hls.Events.MANIFEST_PARSED, play);
+  hls.loadSource(source(PLAYLISTS[proto]));
+  hls.attachMedia(video);
+  return hls;
+}
+
+function startMse() {
+  const address = source(SOCKET);
+  const started = new MsePlayer(video, address.replace(/^http/, "ws"), {
+    playing: () => say(""),
+    unsupported: (type) => say(`This browser cannot decode ${type}.`),
+    // A browser does not say why a WebSocket was refused: the same address answers it in words.
+    ended: async () => {
+      const answer = await fetch(address).catch(() => undefined);
+      if (player !== started) return;
+      // 426: it would be served.
+      refused(answer?.status === 426 ? undefined : answer?.status);
+    },
+  });
+  play();
+  return started;
 }
 
 function start() {
   recovered = false;
-  hls?.destroy();
+  player?.destroy();
+  player = undefined;
+  const proto = order[choice];
+  if (proto === "mseld" && globalThis.MediaSource) {
+    player = startMse();
+    return;
+  }
   if (!globalThis.Hls?.isSupported()) {
-    video.src = source();
+    video.src = source(PLAYLISTS[proto === "mseld" ? "llhls" : proto]);
     video.onerror = () => say("This browser cannot play the stream.");
     play();
     return;
   }
-  hls = new Hls({ lowLatencyMode: order[choice] === "llhls", liveDurationInfinity: true });
-  hls.on(Hls.Events.ERROR, onError);
-  hls.on(Hls.Events.FRAG_BUFFERED, () => say(""));
-  hls.on(Hls.Events.MANIFEST_PARSED, play);
-  hls.loadSource(source());
-  hls.attachMedia(video);
+  player = startHls(proto);
 }
 
 video.muted = flag("mute", false);

@@ -1,0 +1,181 @@
+"""`ws://HOST/NAME/mse_ld`: the stream as messages of a WebSocket, for Media Source Extensions.
+
+What is sent is framed by the media worker and the same for all viewers; this only opens the
+connection, listens to what the player commands and answers it.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from media_streamer.egress.access import Access, AccessDenied
+from media_streamer.egress.broadcast import Broadcast, Viewer
+from media_streamer.egress.context import Egress
+from media_streamer.egress.http.request import CORS, MediaRequest
+from media_streamer.egress.http.routes import Route
+from media_streamer.egress.hub import Hub
+from media_streamer.egress.served_sessions import ServedSession
+from media_streamer.presentation.track_index import track_names
+
+PROTO = "mseld"
+MAX_COMMAND_BYTES = 16 * 1024
+"""Players send statistics now and then; nobody reads them."""
+HEARTBEAT_SECONDS = 120.0
+"""Who does not answer half of this later is gone; a slow reader has 4 MiB to read first."""
+CLOSE_SECONDS = 5.0
+_NO_ARCHIVE = "Nothing of this stream is recorded, so there is only its live end"
+
+
+def routes(egress: Egress) -> list[Route]:
+    async def play(request: MediaRequest) -> web.StreamResponse:
+        return await play_websocket(egress.hub, request)
+
+    return [Route("/mse_ld", play, content="endless")]
+
+
+async def play_websocket(hub: Hub, request: MediaRequest) -> web.StreamResponse:
+    """Play until one of both ends; raises AccessDenied before the connection is a WebSocket."""
+    socket = web.WebSocketResponse(
+        max_msg_size=MAX_COMMAND_BYTES,
+        compress=False,
+        heartbeat=HEARTBEAT_SECONDS,
+        timeout=CLOSE_SECONDS,
+    )
+    if request.query.get("from"):
+        raise AccessDenied(404, "no_archive", _NO_ARCHIVE)
+    tracks = track_names(request.query.get("tracks", ""))
+    access = await hub.access(request.access_request(PROTO))
+    if request.http.method != "GET" or not _is_upgrade(request.http):
+        # Only now: browsers do not say why a WebSocket was refused, so players ask like this.
+        hub.give_up(access, "no WebSocket")
+        raise AccessDenied(426, "upgrade_required", "This address is for WebSockets (ws://)")
+    broadcast = await hub.broadcast(access, "mse", tracks=tracks)
+    session = hub.sessions.open(access)
+    reason = "client closed"
+    try:
+        socket.headers.update(CORS)
+        await socket.prepare(request.http)
+        reason = await _Playing(hub, access, session, socket, request.http).run(broadcast)
+    finally:
+        hub.sessions.leave(session, reason)
+    return socket
+
+
+def _is_upgrade(request: web.BaseRequest) -> bool:
+    return request.headers.get("Upgrade", "").lower() == "websocket"
+
+
+class _Playing:
+    """One open connection: what is sent, and what the player commands."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        access: Access,
+        session: ServedSession,
+        socket: web.WebSocketResponse,
+        request: web.BaseRequest,
+    ) -> None:
+        self._hub = hub
+        self._access = access
+        self._session = session
+        self._socket = socket
+        self._request = request
+        self._broadcast: Broadcast | None = None
+        self._viewer: Viewer | None = None
+        """None while the player has paused."""
+        self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Done with the reason when the stream or the session ends."""
+
+    async def run(self, broadcast: Broadcast) -> str:
+        """Until one side ends; returns why."""
+        self._broadcast = broadcast
+        self._session.on_close.add(self._end)
+        self._resume()
+        listening = asyncio.create_task(self._listen())
+        try:
+            either: set[asyncio.Future[Any]] = {listening, self._ended}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not self._ended.done():
+                return "client closed"
+            reason = self._ended.result()
+            with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._tell("stream_unavailable", reason=reason)
+                    text = reason.encode()[:120]
+                    await self._socket.close(code=WSCloseCode.GOING_AWAY, message=text)
+            return reason
+        finally:
+            self._session.on_close.discard(self._end)
+            self._pause()
+            listening.cancel()
+            with contextlib.suppress(asyncio.CancelledError, ConnectionError):
+                await listening
+
+    def _end(self, reason: str) -> None:
+        if not self._ended.done():
+            self._ended.set_result(reason)
+
+    def _resume(self) -> None:
+        """Send what there is since the last key frame, and what comes."""
+        transport = self._request.transport
+        if self._viewer is not None or transport is None or self._broadcast is None:
+            return
+        self._viewer = viewer = self._broadcast.deliver(transport, self._session)
+
+        def left(_: asyncio.Future[str]) -> None:
+            if self._viewer is viewer:
+                self._end(viewer.closed.result())
+
+        viewer.closed.add_done_callback(left)
+
+    def _pause(self) -> None:
+        viewer, self._viewer = self._viewer, None
+        if viewer is not None:
+            viewer.detach("paused")
+
+    async def _listen(self) -> None:
+        async for message in self._socket:
+            if message.type is WSMsgType.TEXT:
+                await self._command(message.data.strip())
+            elif message.type is WSMsgType.ERROR:
+                return
+
+    async def _command(self, text: str) -> None:
+        name, _, value = text.partition("=")
+        known: dict[str, Callable[[], None]] = {"pause": self._pause, "resume": self._resume}
+        if text in known:
+            known[text]()
+            await self._tell("paused" if text == "pause" else "resumed")
+        elif text in {"", "live", "play_from=live"}:
+            self._resume()
+            await self._tell("switched_to_live")
+        elif name == "play_from":
+            await self._refuse("no_archive", _NO_ARCHIVE)
+        elif name == "set_tracks":
+            await self._switch(track_names(value))
+        elif not text.startswith("{"):
+            await self._refuse("unknown_command", f"There is no command {text[:64]!r}")
+
+    async def _switch(self, tracks: tuple[str, ...]) -> None:
+        try:
+            broadcast = await self._hub.other_broadcast(self._access, "mse", tracks=tracks)
+        except AccessDenied as denied:
+            await self._refuse(denied.code, denied.title)
+            return
+        was_playing = self._viewer is not None
+        self._pause()
+        self._broadcast = broadcast
+        await self._tell("tracks_switched")
+        if was_playing:
+            self._resume()
+
+    async def _tell(self, event: str, **more: str) -> None:
+        await self._socket.send_str(json.dumps({"type": "event", "event": event, **more}))
+
+    async def _refuse(self, error: str, reason: str) -> None:
+        await self._socket.send_str(json.dumps({"type": "error", "error": error, "reason": reason}))
