@@ -21,7 +21,7 @@ Path = tuple[str | int, ...]
 
 LISTS = ("sources", "peers", "balancers", "dvrs", "caches", "http_proxies")
 GLOBALS = (
-    "pulsedb", "session_log", "nvidia_monitor", "geoip", "aliaser", "init_script", "wwwroot",
+    "pulsedb", "session_log", "aliaser", "init_script", "wwwroot",
     "dynafile", "server_names",
 )  # fmt: skip
 STREAM_OPTIONS = (
@@ -91,11 +91,14 @@ class InVain:
         return str(first) + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in rest)
 
 
-def asked_in_vain(item: Any, vods: Mapping[str, Sequence[str]] | None = None) -> list[InVain]:
+def asked_in_vain(
+    item: Any, vods: Mapping[str, Sequence[str]] | None = None, geoip: bool = True
+) -> list[InVain]:
     """All of a stream or template; `item` is a model or its document (JSON names).
 
     A document need not be validated: what cannot be read asks for nothing here. `vods` are the
     directories by VOD location; None: they are not known.
+    `geoip`: the server has a database of countries, or is not known.
     """
     return [
         *_options(item),
@@ -103,6 +106,7 @@ def asked_in_vain(item: Any, vods: Mapping[str, Sequence[str]] | None = None) ->
         *_urls(item),
         *_rights(item),
         *(_files(item, vods) if vods is not None else ()),
+        *(() if geoip else _limited(item)),
     ]
 
 
@@ -173,13 +177,17 @@ def _rights(item: Any) -> Iterator[InVain]:
         if isinstance(url, str) and url and url.partition("://")[0] not in AUTH_SCHEMES:
             text = f"{name} names no http(s)://, securetoken:// or auth://: everybody is refused"
             yield InVain(f"{name}_script", (name, "url"), text)
+
+
+def _limited(item: Any) -> Iterator[InVain]:
+    """Limits to countries on a server without a database of them."""
+    for name in ("on_play", "on_publish"):
+        spec = _get(item, name)
         if isinstance(spec, str) or spec is None:
             continue
         for countries in ("allowed_countries", "disallowed_countries"):
             if _get(spec, countries):
-                text = (
-                    f"{countries} of {name} needs GeoIP, which is not there: everybody is refused"
-                )
+                text = f"{countries} of {name} needs a database (geoip): everybody is refused"
                 yield InVain(f"{name}_countries", (name, countries), text)
 
 
@@ -217,7 +225,8 @@ class Tally:
         self._keys: dict[str, tuple[str, ...]] = {}
         self._texts: dict[str, str] = {}
         self._names: dict[str, dict[str, None]] = {}
-        self._with_files: dict[str, StreamConfig] = {}
+        self._by_server: dict[str, StreamConfig] = {}
+        """Streams that get what they ask for on some servers: with files, limited to countries."""
 
     def put(self, stream: StreamConfig) -> None:
         """This is the stream of its name from now on."""
@@ -228,30 +237,34 @@ class Tally:
         for key, text in found.items():
             self._texts[key] = text
             self._names.setdefault(key, {})[stream.name] = None
-        if any(one.scheme == "file" for one in stream.inputs) or stream.backup is not None:
-            self._with_files[stream.name] = stream
+        files = any(one.scheme == "file" for one in stream.inputs) or stream.backup is not None
+        if files or any(_limited(stream)):
+            self._by_server[stream.name] = stream
 
     def drop(self, name: str) -> None:
         """There is no stream of that name any more."""
         for key in self._keys.pop(name, ()):
             self._names[key].pop(name)
-        self._with_files.pop(name, None)
+        self._by_server.pop(name, None)
 
     def alerts(self, config: ServerConfig) -> dict[str, str]:
         """Alerts by key; each names what has no effect. `config` without its streams."""
-        vods = vod_directories(config)
+        vods, geoip = vod_directories(config), bool(config.geoip)
         names: dict[str, tuple[str, list[str]]] = {}
         for template in config.templates:
-            for key, text in {one.key: one.text for one in asked_in_vain(template, vods)}.items():
+            for key, text in {
+                one.key: one.text for one in asked_in_vain(template, vods, geoip)
+            }.items():
                 names.setdefault(key, (text, []))[1].append(template.name)
         for key, streams in self._names.items():
             few = list(islice(streams, MAX_NAMES + 1))
             if few:
                 names.setdefault(key, (self._texts[key], []))[1].extend(few)
-        for name, stream in self._with_files.items():
-            for key, text in {one.key: one.text for one in _files(stream, vods)}.items():
+        for name, stream in self._by_server.items():
+            found_here = [*_files(stream, vods), *(() if geoip else _limited(stream))]
+            for key, text in {one.key: one.text for one in found_here}.items():
                 names.setdefault(key, (text, []))[1].append(name)
-        found = server_asks_in_vain(config, self._with_files.values())
+        found = server_asks_in_vain(config, self._by_server.values())
         alerts = {one.key: one.text for one in found}
         return alerts | {key: f"{text}: {_shown(found)}" for key, (text, found) in names.items()}
 
@@ -316,10 +329,9 @@ def _named(config: ServerConfig, streams: Iterable[StreamConfig]) -> Iterator[In
         text = f"event sinks that are scripts have no effect: {_shown(scripts)}"
         yield InVain("event_sinks", ("event_sinks",), text)
     backends = config.auth_backends
-    if rules := [one.name for one in backends if one.allow_countries or one.deny_countries]:
-        text = (
-            "auth_backend rules on countries need GeoIP, which is not there: everybody is refused"
-        )
+    limited = [one.name for one in backends if one.allow_countries or one.deny_countries]
+    if (rules := limited) and not config.geoip:
+        text = "auth_backend rules on countries decide nothing without a database (geoip)"
         yield InVain("auth_backends", ("auth_backends",), f"{text}: {_shown(rules)}")
     if unused := _unplayed_vods(config, streams):
         text = f"files are inputs only, they are not played by themselves: {unused}"

@@ -81,7 +81,7 @@ async def check_rules(
     backend: HttpBackend,
     countries: Countries | None = None,
 ) -> Verdict:
-    """The decision of a named rule set. Without `countries` its rules on them refuse."""
+    """The decision of a named rule set; without `countries` its rules on them decide nothing."""
     denied = deny("authorization_failed", f"Refused by auth_backend {rules.name}")
     if question.token and question.token in (rules.allow_tokens or ()):
         return allow()
@@ -91,12 +91,7 @@ async def check_rules(
         return allow()
     if address_in(question.ip, rules.deny_ips or ()):
         return denied
-    if rules.allow_countries or rules.deny_countries:
-        if countries is None:
-            return deny(
-                "geoip_not_supported",
-                f"auth_backend {rules.name} has rules on countries, which this server cannot tell",
-            )
+    if countries is not None:  # what cannot be told decides nothing
         country = countries.of(question.ip)
         if named(country, rules.allow_countries or ()):
             return allow()

@@ -67,7 +67,7 @@ def _in_vain(loaded: LoadedConfig) -> Iterator[ConfigProblem]:
     # A refused object is left out of its list: those behind it have other places in the file.
     shifted = {e.path[0] for e in loaded.errors if len(e.path) == 2 and isinstance(e.path[1], int)}
     for key, index, item in items:
-        for one in asked_in_vain(item, vods):
+        for one in asked_in_vain(item, vods, bool(config.geoip)):
             yield _warning(loaded, one, () if key in shifted else (key, index), item.name)
 
 

@@ -27,6 +27,7 @@ class Access:
     request: AccessRequest
     token: str = ""
     config: DeliveryConfig = NOTHING_SAID
+    country: str = ""
 
 
 class AccessDenied(Exception):  # noqa: N818 - a decision, not a fault

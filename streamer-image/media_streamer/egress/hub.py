@@ -104,6 +104,7 @@ class Hub:
             request=request,
             token=answer.token,
             config=answer.config,
+            country=answer.country,
         )
 
     async def broadcast(

@@ -26,6 +26,7 @@ from media_rest.guessing import GuessLimiter
 from media_streamer import digest
 from media_streamer.supervisor.catalog import Catalog, Stream
 from media_streamer.supervisor.delivery import delivery_config
+from media_streamer.supervisor.geoip import GeoIp
 from media_streamer.supervisor.sessions import (
     Session,
     SessionRegistry,
@@ -69,11 +70,13 @@ class AccessControl:
         backend: HttpBackend,
         hostname: str,
         guesses: GuessLimiter,
+        geoip: GeoIp,
     ) -> None:
         self._guesses = guesses
+        self._geoip = geoip
         self._streams = streams
         self._sessions = sessions
-        self._verdicts = Verdicts(streams, sessions, backend, hostname)
+        self._verdicts = Verdicts(streams, sessions, backend, hostname, geoip)
 
     async def decide(self, request: AccessRequest) -> Granted | Refusal:
         """What the egress worker is told."""
@@ -120,7 +123,7 @@ class AccessControl:
             session = self._open(stream, request, token, key, verdict, relay)
         socket, epoch = place
         config = delivery_config(stream, self._streams.config)
-        return Granted(session.id, stream.name, socket, epoch, token, config)
+        return Granted(session.id, stream.name, socket, epoch, token, config, session.country)
 
     def close(self) -> None:
         """Give up the questions that are under way."""
@@ -274,6 +277,7 @@ class AccessControl:
             query_string=request.qs,
             user_agent=request.user_agent,
             referer=request.referer,
+            country=self._geoip.country_of(request.ip),
             user_id=verdict.user_id,
             owner=verdict.user_id or token,
             max_sessions=_user_limit(stream, verdict),

@@ -12,6 +12,8 @@ from media_streamer.supervisor.alerts import Alerts
 from media_streamer.supervisor.backend import Backend
 from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.events.bus import EventBus
+from media_streamer.supervisor.geoip import GeoIp
+from media_streamer.supervisor.gpus import GpuMonitor
 from media_streamer.supervisor.ports import Ports
 from media_streamer.supervisor.settings import Settings
 from media_streamer.supervisor.streams import StreamControl
@@ -33,6 +35,8 @@ class ConfigurationApplier:
         alerts: Alerts,
         bus: EventBus,
         tasks: Tasks,
+        geoip: GeoIp,
+        gpus: GpuMonitor,
     ) -> None:
         self._settings = settings
         self._streams = streams
@@ -43,6 +47,8 @@ class ConfigurationApplier:
         self._alerts = alerts
         self._bus = bus
         self._tasks = tasks
+        self._geoip = geoip
+        self._gpus = gpus
         self.is_live = False
         """From the moment that the ports are open: before, workers are told all as they come."""
 
@@ -58,8 +64,10 @@ class ConfigurationApplier:
             self._access.forget()
             self._egress.settings_changed(egress_settings(new))
             self._streams.media.settings_changed(media_settings(new, self._settings))
+            self._tasks.spawn(self._geoip.use(new.geoip), "geoip")
             if old.listeners != new.listeners:
                 self._tasks.spawn(self._ports.change(old, new), "listeners")
+        self._gpus.watch(bool(new.nvidia_monitor))
         self._alerts.configured(new)
         self._backend.use(new)
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import pynvml
 
+from media_streamer.supervisor.tasks import Tasks
+
 JsonObject = dict[str, Any]
 
 log = logging.getLogger(__name__)
@@ -23,15 +25,24 @@ READ_SECONDS = 10.0
 
 
 class GpuMonitor:
-    """`run` until cancelled; `devices` are `media_api.server_status.TranscoderDeviceStats`."""
+    """`devices` are `media_api.server_status.TranscoderDeviceStats`."""
 
-    def __init__(self, nvml: ModuleType | Any = pynvml) -> None:
+    def __init__(self, tasks: Tasks, nvml: ModuleType | Any = pynvml) -> None:
+        self._tasks = tasks
         self._nvml = nvml
+        self._watching: asyncio.Task[None] | None = None
         self._silent: set[int] = set()
         self.devices: list[JsonObject] = []
 
-    async def run(self) -> None:
-        """Raises nothing: a machine without GPUs is said once and asked no more."""
+    def watch(self, wanted: bool) -> None:
+        """Begin or end; a machine without GPUs is said once and not asked before the next call."""
+        running = self._watching is not None and not self._watching.done()
+        if wanted and not running:
+            self._watching = self._tasks.spawn(self._run(), "nvidia_monitor")
+        elif not wanted and self._watching is not None:
+            self._watching.cancel()
+
+    async def _run(self) -> None:
         if not await self._in_time(self._start):
             return
         try:

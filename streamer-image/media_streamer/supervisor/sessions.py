@@ -42,6 +42,8 @@ class Session:
     query_string: str = ""
     user_agent: str = ""
     referer: str = ""
+    country: str = ""
+    """ISO 3166-1 alpha-2, if it is known."""
     user_id: str = ""
     owner: str = ""
     """Whom `max_sessions` counts: the user that the backend named, else the token."""
@@ -82,6 +84,7 @@ class Session:
                 "soft_limitation": self.soft_limitation,
                 "user_agent": self.user_agent,
                 "referer": self.referer,
+                "country": self.country,
                 "query_string": self.query_string,
                 "bytes": self.bytes,
                 "opened_at": _ms(self.opened_at),

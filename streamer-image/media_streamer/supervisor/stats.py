@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from media_streamer.supervisor.catalog import Catalog, Stream
+from media_streamer.supervisor.gpus import GpuMonitor
 from media_streamer.supervisor.sessions import SessionRegistry
 
 JsonObject = dict[str, Any]
@@ -87,7 +88,11 @@ class ServerStats:
     """Identity of this run and figures of the whole server."""
 
     def __init__(
-        self, hostname: Callable[[], str], catalog: Catalog, sessions: SessionRegistry
+        self,
+        hostname: Callable[[], str],
+        catalog: Catalog,
+        sessions: SessionRegistry,
+        gpus: GpuMonitor,
     ) -> None:
         self._hostname = hostname
         self.started_at = int(time.time())
@@ -95,6 +100,7 @@ class ServerStats:
         self._version = server_version()
         self._catalog = catalog
         self._sessions = sessions
+        self._gpus = gpus
         self._began = time.monotonic()
 
     @property
@@ -137,6 +143,7 @@ class ServerStats:
             "opened_files": 0,
             "input_kbit": sum(int(item.stats.get("input_bitrate") or 0) for item in streams),
             "output_kbit": output,
+            "transcoder_devices": self._gpus.devices,
         }
         if capacity:
             figures["total_bandwidth"] = capacity

@@ -31,6 +31,8 @@ from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.events.bus import EventBus
 from media_streamer.supervisor.facade import ServerFacade
 from media_streamer.supervisor.finder import StreamFinder
+from media_streamer.supervisor.geoip import GeoIp
+from media_streamer.supervisor.gpus import GpuMonitor
 from media_streamer.supervisor.jobs import JobPlacement
 from media_streamer.supervisor.name_quota import NameQuota
 from media_streamer.supervisor.news import JobNews, SessionNews, StreamNews
@@ -94,6 +96,8 @@ class Supervisor:
         backend = Backend(
             settings, http, self._streams, self._sessions, alerts, self._bus, self._tasks
         )
+        self._geoip = GeoIp(alerts)
+        self._gpus = GpuMonitor(self._tasks)
         guesses = GuessLimiter()
         self._access = AccessControl(
             StreamFinder(settings, self._streams, backend, quota),
@@ -101,6 +105,7 @@ class Supervisor:
             HttpBackend(http),
             settings.hostname,
             guesses,
+            self._geoip,
         )
         self._ports = Ports(settings, egress, alerts)
         self._applier = ConfigurationApplier(
@@ -113,6 +118,8 @@ class Supervisor:
             alerts,
             self._bus,
             self._tasks,
+            self._geoip,
+            self._gpus,
         )
         self._configuration = Configuration(
             settings.config_path, environ, self._applier.apply, settings.state
@@ -128,7 +135,7 @@ class Supervisor:
             self._tasks,
         )
         self._control = ControlServer(settings.control_socket, self._desk)
-        self._stats = ServerStats(hostname, catalog, self._sessions)
+        self._stats = ServerStats(hostname, catalog, self._sessions, self._gpus)
         self.facade = ServerFacade(
             self._configuration,
             self._streams,
@@ -153,12 +160,15 @@ class Supervisor:
         self._bus.start(self._http)
         try:
             await self._configuration.start()
+            # Whoever is limited to countries must not be judged without them.
+            await self._geoip.use(self._catalog.config.geoip)
             self._ports.refuse_occupied(self._catalog.config)
             await self._control.start()
             await api.start()
             self._desk.start_workers()
             await self._ports.open(self._catalog.config)
             self._tasks.spawn(self._tick(), "tick")
+            self._tasks.spawn(self._geoip.run(), "geoip")
             self._applier.is_live = True
             log.info("%s", self._welcome())
             version = self._stats.whoami()["server_version"]

@@ -18,6 +18,7 @@ from media_auth.rules import check_restrictions
 from media_auth.verdict import Question, Verdict, allow, deny
 
 from media_streamer.supervisor.catalog import Stream
+from media_streamer.supervisor.geoip import GeoIp
 from media_streamer.supervisor.sessions import Session, SessionRegistry
 from media_streamer.wire.control import AccessRequest
 
@@ -42,11 +43,13 @@ class Verdicts:
         sessions: SessionRegistry,
         backend: HttpBackend,
         hostname: str,
+        geoip: GeoIp,
     ) -> None:
         self._streams = streams
         self._sessions = sessions
         self._backend = backend
         self._hostname = hostname
+        self._geoip = geoip
         self._verdicts: OrderedDict[str, tuple[float, Verdict]] = OrderedDict()
         self._asking: dict[str, asyncio.Task[Verdict]] = {}
 
@@ -65,7 +68,7 @@ class Verdicts:
         if spec is None:
             return allow()
         question = self._question(stream, request, token)
-        if (refused := check_restrictions(spec, question)) is not None:
+        if (refused := check_restrictions(spec, question, self._geoip.countries)) is not None:
             return refused
         remembered = self._verdicts.get(key)
         if remembered is not None and remembered[0] > time.monotonic():
@@ -86,7 +89,8 @@ class Verdicts:
     async def ask(self, spec: AuthSpec, question: Question) -> Verdict:
         """What the rules say now. Never raises."""
         try:
-            return await authorize(spec, question, self._backend, self._rule_sets())
+            countries = self._geoip.countries
+            return await authorize(spec, question, self._backend, self._rule_sets(), countries)
         except Exception:
             log.exception("stream %s: authorisation failed, access refused", question.name)
             return deny("authorization_failed", "Authorisation failed, see the server's log")

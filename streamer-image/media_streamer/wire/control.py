@@ -244,6 +244,8 @@ class Granted(_Value, frozen=True, tag=True):
     token: str
     """The one that later requests of the session carry."""
     config: DeliveryConfig
+    country: str = ""
+    """Of the viewer, ISO 3166-1 alpha-2; empty if it is not known."""
 
 
 class Refusal(_Value, frozen=True, tag=True):

@@ -32,14 +32,13 @@ def test_alerts_name_what_has_no_effect() -> None:
 
 def test_options_of_templates_and_of_streams_from_elsewhere_count() -> None:
     config = ServerConfig.model_validate(
-        {"templates": [{"name": "t", "prepush": 5}], "pulsedb": "/var/lib/p", "geoip": "/g.mmdb"}
+        {"templates": [{"name": "t", "prepush": 5}], "pulsedb": "/var/lib/p"}
     )
     elsewhere = StreamConfig.model_validate(
         {"name": "e", "pushes": [{"url": "ndi://host"}], "hls_scte35": False, "prepush": True}
     )
     assert unsupported_parts(config, [elsewhere]) == {
         "pulsedb": "pulsedb has no effect in this version",
-        "geoip": "geoip has no effect in this version",
         "push_ndi": "ndi:// pushes are not served: this server drives no such device: e",
         "stream_prepush": "prepush has no effect in this version: t",
     }
@@ -129,7 +128,6 @@ def test_checks_are_of_fields_that_streams_have() -> None:
         ({"cluster_ingest": {}}, "stream_cluster_ingest", "no effect"),
         ({"on_play": {"url": "/etc/auth.lua"}}, "on_play_script", "everybody is refused"),
         ({"on_publish": "lua://x"}, "on_publish_script", "everybody is refused"),
-        ({"on_play": {"allowed_countries": ["DE"]}}, "on_play_countries", "needs GeoIP"),
         ({"inputs": [{"url": "hls://h/a", "via": "http://p"}]}, "input_option_via", "no effect"),
         ({"pushes": [{"url": "ndi://x"}]}, "push_ndi", "no such device"),
         ({"thumbnails": {"url": "http://h/a.jpg"}}, "stream_thumbnails_url", "no effect"),
@@ -177,6 +175,18 @@ def test_files_that_no_location_has(document: dict[str, Any], found: list[str]) 
     assert asked_in_vain(document) == []
 
 
+def test_limits_to_countries_need_a_database() -> None:
+    document = {"name": "s", "on_play": {"allowed_countries": ["DE"]}}
+    assert asked_in_vain(document) == []
+    assert [one.dotted for one in asked_in_vain(document, geoip=False)] == [
+        "on_play.allowed_countries"
+    ]
+    rules = {"name": "r", "deny_countries": ["DE"]}
+    for geoip, keys in ((None, {"on_play_countries", "auth_backends"}), ("/c.mmdb", set())):
+        config = {"streams": [document], "auth_backends": [rules], "geoip": geoip}
+        assert set(unsupported_parts(ServerConfig.model_validate(config))) == keys
+
+
 DESCRIPTIVE = {
     "name", "title", "comment", "namespace", "position", "meta", "provider", "labels", "groups",
 }  # fmt: skip
@@ -187,7 +197,7 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "auto_token", "cluster_key", "view_auth", "edit_auth", "api_allowed_from",
         "api_allowed_origins", "trusted_proxies", "admin_view_disabled", "url_prefix",
         "config_external", "hostname", "streams", "templates", "vods", "event_sinks",
-        "auth_backends",
+        "auth_backends", "geoip", "nvidia_monitor",
     },
     TemplateConfig: {
         "prefixes", "clients_timeout", "retry_limit", "source_timeout", "audio_timeout",

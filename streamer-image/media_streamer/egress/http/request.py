@@ -58,6 +58,7 @@ class MediaRequest:
     def note(self, access: Access) -> None:
         """The session that this is a part of, for the log of requests."""
         self.http[SESSION] = access.session_id
+        self.http[COUNTRY] = access.country
 
     def session_query(self, token: str) -> str:
         """`?token=…` for the URLs below this one, empty without a token."""

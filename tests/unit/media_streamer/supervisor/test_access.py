@@ -20,12 +20,15 @@ from media_streamer.supervisor.alerts import Alerts
 from media_streamer.supervisor.catalog import Catalog, Stream
 from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.events.bus import EventBus
+from media_streamer.supervisor.geoip import GeoIp
 from media_streamer.supervisor.jobs import JobPlacement
 from media_streamer.supervisor.name_quota import NameQuota
 from media_streamer.supervisor.news import JobNews, SessionNews, StreamNews
 from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.wire.control import AccessRequest, Granted
 from msgspec.structs import replace
+
+from tests.support.country_database import write_country_database
 
 PLAY = AccessRequest(name="a", proto="hls", kind="play", ip="10.0.0.7")
 PUBLISH = replace(PLAY, kind="publish", proto="rtmp")
@@ -88,8 +91,9 @@ class World:
         catalog = self.streams.catalog
         alerts = Alerts(catalog)
         self.news = StreamNews(bus, catalog, self.sessions, jobs, NameQuota(), alerts)
+        self.geoip = GeoIp(alerts)
         self.control = AccessControl(
-            self.streams, self.sessions, HttpBackend(http), "host1", GuessLimiter()
+            self.streams, self.sessions, HttpBackend(http), "host1", GuessLimiter(), self.geoip
         )
 
     def configure(self, stream: dict[str, Any], **server: Any) -> None:
@@ -354,6 +358,27 @@ async def test_domains(world: World, referer: str) -> None:
 async def test_what_is_not_supported_is_closed(world: World, on_play: Any, code: str) -> None:
     world.configure({"on_play": on_play})
     assert (await world.ask()).code == code
+
+
+async def test_countries(world: World, tmp_path: Path) -> None:
+    path = write_country_database(tmp_path / "c.mmdb", {"10.0.0.0/8": "DE", "192.0.2.0/24": "FR"})
+    world.configure({"on_play": {"allowed_countries": ["DE"]}})
+    await world.geoip.use(str(path))
+    granted = await world.ask(ip="10.0.0.8")
+    assert granted.country == "DE"
+    assert world.sessions.get(granted.session_id).info()["country"] == "DE"
+    assert (await world.ask(ip="192.0.2.1")).code == "wrong_country"
+    assert (await world.ask(ip="198.51.100.1")).code == "wrong_country"
+
+
+async def test_rules_on_countries(world: World, tmp_path: Path) -> None:
+    rules = {"name": "r", "deny_countries": ["FR"], "allow_default": True}
+    world.configure({"on_play": "auth://r"}, auth_backends=[rules])
+    assert isinstance(await world.ask(ip="192.0.2.9"), Granted), "nobody knows where that is"
+    await world.geoip.use(str(write_country_database(tmp_path / "c", {"192.0.2.0/24": "FR"})))
+    world.control.forget()
+    assert not isinstance(await world.ask(ip="192.0.2.1"), Granted)
+    assert isinstance(await world.ask(ip="192.0.3.1"), Granted)
 
 
 async def test_securetoken(world: World) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from media_api.server_status import TranscoderDeviceStats
 from media_streamer.supervisor.gpus import GpuMonitor
+from media_streamer.supervisor.tasks import Tasks
 
 
 class NvmlError(Exception):
@@ -56,11 +57,13 @@ class Nvml:
 @contextlib.asynccontextmanager
 async def watched(nvml: Nvml, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr("media_streamer.supervisor.gpus.SAMPLE_SECONDS", 0.001)
-    monitor = GpuMonitor(nvml)
-    task = asyncio.create_task(monitor.run())
+    tasks = Tasks()
+    monitor = GpuMonitor(tasks, nvml)
+    monitor.watch(True)
     yield monitor
-    task.cancel()
-    await asyncio.wait([task], timeout=5)
+    monitor.watch(False)
+    await until(lambda: not monitor.devices)
+    await tasks.close()
 
 
 async def until(condition: Any) -> None:
@@ -96,14 +99,18 @@ async def test_a_gpu_that_falls_off_is_said_once(
 
 
 async def test_a_machine_without_gpus(caplog: pytest.LogCaptureFixture) -> None:
-    monitor = GpuMonitor(Nvml(0))
-    await asyncio.wait_for(monitor.run(), 5)
+    tasks = Tasks()
+    monitor = GpuMonitor(tasks, Nvml(0))
+    monitor.watch(True)
+    await until(lambda: "there is no NVIDIA GPU here (Driver Not Loaded)" in caplog.text)
     assert monitor.devices == []
-    assert "there is no NVIDIA GPU here (Driver Not Loaded)" in caplog.text
+    await tasks.close()
 
 
-async def test_the_real_library_ends_without_a_driver_or_finds_devices() -> None:
-    task = asyncio.create_task(GpuMonitor().run())
-    done, _ = await asyncio.wait([task], timeout=2)
-    assert not done or task.exception() is None
-    task.cancel()
+async def test_the_real_library_is_asked_without_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    """With a driver there are devices, without one a line says so."""
+    tasks = Tasks()
+    monitor = GpuMonitor(tasks)
+    monitor.watch(True)
+    await until(lambda: monitor.devices or "there is no NVIDIA GPU here" in caplog.text)
+    await tasks.close()
