@@ -7,7 +7,7 @@ DEV := $(DEV_VENV)/bin
 IMAGES := localhost/media-appliance
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help run test test-fast test-long check format bench lock crds images clean
+.PHONY: help run test test-fast test-long check format fuzz bench lock crds images clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -36,6 +36,9 @@ check: $(DEV_VENV)/ready ## Format, lint, types, import rules
 format: $(DEV_VENV)/ready ## Let ruff format and mend what it can
 	$(DEV)/ruff format .
 	$(DEV)/ruff check --fix .
+
+fuzz: $(DEV_VENV)/ready ## Made-up bytes on every reader of strangers' data: SECONDS=60 SEED=1 TARGETS=
+	$(DEV)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(TARGETS)
 
 bench: $(DEV_VENV)/ready ## Figures: start-up, fan-out, first picture, density, reload
 	$(DEV)/python -m tests.bench

@@ -68,8 +68,15 @@ def _descriptors(esds: bytes) -> str:
 def decoder_config(esds: bytes) -> tuple[int, bytes]:
     """Object type and DecoderSpecificInfo in an ES_Descriptor (ISO/IEC 14496-1 7.2.6).
 
-    Raises ValueError if there is none.
+    Raises ValueError if there is none, or if it ends early.
     """
+    try:
+        return _decoder_config(esds)
+    except IndexError:
+        raise ValueError("esds ends early") from None
+
+
+def _decoder_config(esds: bytes) -> tuple[int, bytes]:
     position, object_type = 4, 0
     while position + 2 <= len(esds):
         tag = esds[position]

@@ -1,5 +1,7 @@
 """RFC 6381 strings of records that the tiny encodes of the other tests do not give."""
 
+import contextlib
+
 import pytest
 from media_streamer.syntax import boxes
 from media_streamer.syntax.codec_strings import codec_string, decoder_config
@@ -12,6 +14,18 @@ def init(handler: bytes, kind: bytes, child: bytes, payload: bytes) -> bytes:
     hdlr = boxes.full_box(b"hdlr", 0, 0, bytes(4), handler, bytes(13))
     stbl = boxes.box(b"minf", boxes.box(b"stbl", stsd))
     return boxes.box(b"moov", boxes.box(b"trak", boxes.box(b"mdia", hdlr, stbl)))
+
+
+def test_a_cut_off_esds_is_refused_in_words() -> None:
+    """Found by the fuzzer: what a publisher sends may end anywhere."""
+    whole = esds(0x40, b"\x12\x10")
+    for end in range(len(whole)):
+        for flags in (0x00, 0x40, 0xE0):
+            cut = bytearray(whole[:end])
+            if end > 8:
+                cut[8] = flags
+            with contextlib.suppress(ValueError):
+                decoder_config(bytes(cut))
 
 
 def esds(object_type: int, specific: bytes) -> bytes:

@@ -1,0 +1,1 @@
+"""Bytes of strangers, made up: see README.md of the tests."""

@@ -1,0 +1,14 @@
+"""Everything that is tried."""
+
+import contextlib
+from collections.abc import Iterator
+
+from tests.fuzz import readers, servers
+from tests.fuzz.engine import Target
+
+
+@contextlib.contextmanager
+def all_targets() -> Iterator[list[Target]]:
+    """The readers, and the servers while the block runs."""
+    with servers.targets() as running:
+        yield [*readers.targets(), *running]
