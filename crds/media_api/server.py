@@ -171,6 +171,18 @@ Cidr = Annotated[
 ]
 
 
+def _ip_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text.strip()))
+    except ValueError:
+        raise ValueError(f"{text!r} is no IP address: write 203.0.113.5") from None
+
+
+IpAddress = Annotated[
+    str, Field(max_length=64, description="IP address."), AfterValidator(_ip_address)
+]
+
+
 def _auto_token(value: Any) -> Any:
     if isinstance(value, str):
         word = value.strip().lower()
@@ -251,6 +263,11 @@ class ServerConfigBase(ApiModel):
         default=None,
         description="Proxies that X-Forwarded-For is believed of, as 10/8. Default: none but"
         " caches with the cluster key.",
+    )
+    webrtc_addresses: Annotated[list[IpAddress], Field(max_length=16)] | None = Field(
+        default=None,
+        description="Addresses at which WebRTC peers reach this server, the best first. Default:"
+        " the one that the peer's HTTP request came to, and those of this machine.",
     )
     admin_view_disabled: bool | None = Field(
         default=None, description="Administrators may not watch past authorisation. Default false."

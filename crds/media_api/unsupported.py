@@ -27,6 +27,7 @@ GLOBALS = (
 STREAM_OPTIONS = (
     "dvr", "transcoder", "epg_enabled", "hls_scte35", "mpegts_pids", "playback_headers",
     "jpeg_snapshot_sign_key", "logo", "record_input", "cache", "cluster_ingest", "cmaf_enabled",
+    "webrtc_abr",
 )  # fmt: skip
 """Options that ask for something whenever they have a value that is not false."""
 INPUT_OPTIONS = (

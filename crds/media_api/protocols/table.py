@@ -113,11 +113,10 @@ ROWS: list[Protocol] = [
         title="WebRTC",
         switch="webrtc",
         transport="http",
+        listeners=(Listener("webrtc", "WebRTC media", socket="datagram"),),
         carrier="rtp",
         play=Role(
             forms=(Form("webrtc", "WebRTC (WHEP)", "/{name}/whep"),),
-            fields=("webrtc_abr",),
-            missing=NOT_YET,
         ),
         publish=Role(
             forms=(Form("whip", "WebRTC (WHIP)", "/{name}/whip"),),

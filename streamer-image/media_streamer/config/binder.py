@@ -228,11 +228,12 @@ def _tell(error: ErrorDetails, at: Path, base: Path, reading: Reading) -> None:
 def _code_of_value_error(key: str) -> str:
     if key in ("url", "config_external", "aliaser"):
         return "bad_url"
-    return (
-        "bad_value"
-        if key in ("api_allowed_from", "api_allowed_origins", "auto_token", "trusted_proxies")
-        else "wrong_type"
-    )
+    return "bad_value" if key in _OF_VALUES else "wrong_type"
+
+
+_OF_VALUES = frozenset(
+    {"api_allowed_from", "api_allowed_origins", "auto_token", "trusted_proxies", "webrtc_addresses"}
+)
 
 
 def _problem(

@@ -190,6 +190,7 @@ GLOBAL_ENTRIES: dict[str, Shape] = {
     "api_allowed_from": Words("api_allowed_from", free_words=True),
     "api_allowed_origins": Words("api_allowed_origins", free_words=True),
     "trusted_proxies": Words("trusted_proxies", free_words=True),
+    "webrtc_addresses": Words("webrtc_addresses", free_words=True),
     "url_prefix": Value("url_prefix", bare=False),
     "nvidia_monitor": Value("nvidia_monitor", bare=True),
     "server_name": Repeat("server_names", ServerName),

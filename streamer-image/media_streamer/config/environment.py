@@ -60,6 +60,10 @@ _VARIABLES: dict[str, _Setting] = {
         lambda text: {"trusted_proxies": text.replace(",", " ").split()},
         _set("trusted_proxies"),
     ),
+    "WEBRTC_ADDRESSES": (
+        lambda text: {"webrtc_addresses": text.replace(",", " ").split()},
+        _set("webrtc_addresses"),
+    ),
     "LOG_LEVEL": (lambda text: {"loglevel": text.lower()}, _set("loglevel")),
     "ADMIN_VIEW_DISABLED": (
         lambda text: {"admin_view_disabled": text},

@@ -18,13 +18,15 @@ from typing import Literal, Protocol
 
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.media_link import MediaLink
-from media_streamer.egress.pace import TURN_SECONDS, Pace
+from media_streamer.egress.pace import TURN_SECONDS, Pace, Prompt
 from media_streamer.egress.served_sessions import Account, ServedSessions
 from media_streamer.wire.media import Chunk, End, Events, FromMedia, Gap, Header
 
 log = logging.getLogger(__name__)
 
-Format = Literal["flv", "ts", "rtp", "mse"]
+Format = Literal["flv", "ts", "rtp", "mse", "webrtc"]
+PROMPT: frozenset[Format] = frozenset({"webrtc"})
+"""Formats that nobody takes but for their latency: not gathered, whatever writes cost."""
 
 MAX_BUFFER_BYTES = 4 * 1024 * 1024
 """What a viewer may have unread: 16 s of 2 Mb/s."""
@@ -169,7 +171,8 @@ class Broadcast:
         """Who waits for data: the subscription stays for them."""
         self.format = format_name
         self.framing = framing
-        self._framer = framing() if framing else None
+        self.framer = framing() if framing else None
+        """What its viewers share beyond the bytes."""
         self._sessions = sessions
         self._on_idle = on_idle
         self._exists = exists
@@ -181,8 +184,8 @@ class Broadcast:
         self._gop_bytes = 0
         self._burst: bytes | None = None
         """Header and GOP for new viewers, joined for the first who comes since the last chunk."""
-        self._pace = pace
-        self._asked_pace = pace.gathering(1)
+        self._pace = Prompt() if format_name in PROMPT else pace
+        self._asked_pace = self._pace.gathering(1)
         self._held: list[bytes] = []
         """Chunks not yet sent; only the first may start with a key frame."""
         self._held_key = False
@@ -269,6 +272,10 @@ class Broadcast:
             viewer.greeted = True
         return viewer
 
+    def request_key_frame(self) -> None:
+        """A viewer needs a key frame soon; ignored where the source cannot be asked."""
+        self._link.request_key_frame(self._number)
+
     def forget(self, viewer: Viewer, reason: str) -> None:
         """Called by `Viewer.detach`."""
         if viewer not in self._viewers:
@@ -352,7 +359,7 @@ class Broadcast:
     def _chunk(self, payload: bytes, key: bool) -> None:
         self.last_data = time.monotonic()
         self._news.set()
-        chunk = self._framer.chunk(payload, key) if self._framer else payload
+        chunk = self.framer.chunk(payload, key) if self.framer else payload
         self._burst = None
         if key:
             self._flush()
@@ -409,13 +416,9 @@ class Broadcast:
                 viewer.skip(waiting, now)
 
     def _new_header(self, payload: bytes) -> None:
-        header = self._framer.header(payload) if self._framer else payload
+        header = self.framer.header(payload) if self.framer else payload
         changed = header != self._header
-        if (
-            self._framer is not None
-            and self._framer.fixed
-            and self.description not in (b"", payload)
-        ):
+        if self.framer is not None and self.framer.fixed and self.description not in (b"", payload):
             for viewer in list(self._viewers):
                 viewer.detach("the tracks of the stream changed")
         self.description = payload
@@ -425,7 +428,7 @@ class Broadcast:
             self._started.set()
         if not changed:
             return
-        if self._framer is None and self.format == "flv" and header.startswith(b"FLV"):
+        if self.framer is None and self.format == "flv" and header.startswith(b"FLV"):
             again = header[FLV_FILE_HEADER_BYTES:]
         for viewer in self._viewers:
             data = again if viewer.greeted else header

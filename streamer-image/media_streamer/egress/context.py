@@ -15,6 +15,7 @@ from media_process.door import Doorkeeper
 from media_streamer.budgets import RTMP_ADDRESS_UNFINISHED_BYTES, WORKER_CONNECTIONS
 from media_streamer.egress.allowance import HeldBytes
 from media_streamer.egress.http.access_log import AccessLog
+from media_streamer.egress.http.neighbours import Neighbours
 from media_streamer.egress.hub import Hub
 from media_streamer.forwarded import NOBODY, TrustedProxies
 
@@ -31,6 +32,10 @@ class Egress:
     ports: dict[str, int] = field(default_factory=dict)
     """UDP ports of this worker alone, by listener: what SDP and ICE tell a peer."""
     access_log: AccessLog = field(default_factory=lambda: AccessLog.of(os.environ))
+    webrtc_addresses: list[str] = field(default_factory=list)
+    """Where WebRTC peers reach this server; empty: what can be known without being told."""
+    neighbours: Neighbours | None = None
+    """The other egress workers."""
     proxies: TrustedProxies = NOBODY
     files: dict[str, Path] = field(default_factory=dict)
     """Directories of the program that every HTTP port serves, by the beginning of their paths."""

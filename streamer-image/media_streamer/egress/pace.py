@@ -31,3 +31,14 @@ class Pace:
         interval = self.interval if viewers else MAX_INTERVAL_SECONDS
         turns = max(1, round(interval / TURN_SECONDS))
         return round(1000 * TURN_SECONDS * turns)
+
+
+class Prompt(Pace):
+    """For viewers to whom latency is all (WebRTC): nothing is held back, whatever writes cost."""
+
+    @property
+    def interval(self) -> float:
+        return 0.0
+
+    def gathering(self, viewers: int) -> int:
+        return round(1000 * TURN_SECONDS)

@@ -25,6 +25,7 @@ from media_process.door import DoorServer
 from media_streamer import protocols
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.app import HttpApp
+from media_streamer.egress.http.neighbours import Neighbours
 from media_streamer.egress.http.proxy import ApiProxy
 from media_streamer.egress.hub import Hub
 from media_streamer.egress.jobs import JobRunner
@@ -63,7 +64,8 @@ class EgressWorker:
         self._id = worker_id
         self._hub = Hub(runtime)
         number = int(worker_id) if worker_id.isdecimal() else 0
-        self._egress = Egress(self._hub, number)
+        self._neighbours = Neighbours(runtime)
+        self._egress = Egress(self._hub, number, neighbours=self._neighbours)
         self._egress.chores["log of requests"] = self._egress.access_log.run
         self._jobs = JobRunner(self._egress, self._hub.notify)
         self._proxy = ApiProxy(runtime / "api.sock")
@@ -88,6 +90,7 @@ class EgressWorker:
         try:
             # First of all: nobody takes anything of a worker that has not said who it is.
             self._use(await peer.call(Hello("egress", self._id, os.getpid())))
+            await self._open_to_neighbours()
             tasks += [
                 asyncio.create_task(self._heartbeat(peer), name="heartbeat"),
                 asyncio.create_task(self._hub.sessions.run(), name="sessions"),
@@ -102,6 +105,15 @@ class EgressWorker:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._stop()
 
+    async def _open_to_neighbours(self) -> None:
+        """Take requests that belong to sessions of this worker and came to another one."""
+        path = self._neighbours.socket_of(self._egress.worker)
+        path.unlink(missing_ok=True)
+        server = self._app.server(api=False)
+        loop = asyncio.get_running_loop()
+        listening = await loop.create_unix_server(server, path)
+        self._servers.append((listening, server))
+
     async def _stop(self) -> None:
         await self._jobs.close()
         await self._listeners.close()
@@ -111,6 +123,7 @@ class EgressWorker:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
                 await asyncio.gather(*(server.shutdown(0.5) for _, server in self._servers))
+        await self._neighbours.close()
         await self._proxy.close()
 
     async def _serve(
@@ -142,6 +155,7 @@ class EgressWorker:
         logs.set_level(settings.loglevel)
         self._egress.token_parameter = settings.auth_token
         self._egress.access_log.enabled = settings.log_requests
+        self._egress.webrtc_addresses = settings.webrtc_addresses
         self._egress.proxies = TrustedProxies.of(settings.trusted_proxies, settings.forwarding_key)
         self._egress.door.exempt = self._egress.proxies.is_proxy
 

@@ -16,6 +16,7 @@ from media_streamer.media.mux.flv import FlvMuxer
 from media_streamer.media.mux.mse import MseMuxer
 from media_streamer.media.mux.rtp import RtpMuxer
 from media_streamer.media.mux.ts import TsMuxer
+from media_streamer.media.mux.webrtc import WebRtcMuxer
 from media_streamer.media.segments import Fmp4Segments, TsSegments
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.subscribers import ChunkHub
@@ -95,6 +96,7 @@ CONTAINERS: dict[str, Callable[[Sequence[Track], Any], Muxer]] = {
     "mse": MseMuxer,
     "rtp": RtpMuxer,
     "ts": TsMuxer,
+    "webrtc": WebRtcMuxer,
 }
 """Makes the muxer for some tracks; the second argument is the muxer of before, if there was one."""
 
@@ -103,6 +105,7 @@ FORMATS: dict[str, FormatSpec] = {
     "ts": FormatSpec(ChunkHub, container="ts"),
     "rtp": FormatSpec(ChunkHub, container="rtp"),
     "mse": FormatSpec(ChunkHub, container="mse"),
+    "webrtc": FormatSpec(ChunkHub, container="webrtc"),
     "hls_ts": FormatSpec(TsSegments, container="ts", history=True, interval=PATIENT_SECONDS),
     "hls_fmp4": FormatSpec(Fmp4Segments, history=True),
     "frames": FormatSpec(FramesFormat),

@@ -84,5 +84,6 @@ def egress_settings(config: ServerConfig) -> EgressSettings:
         log_requests=bool(config.log_requests),
         auth_token=config.auth_token,
         trusted_proxies=config.trusted_proxies or [],
+        webrtc_addresses=config.webrtc_addresses or [],
         forwarding_key=signing_key(config.cluster_key) if config.cluster_key else None,
     )

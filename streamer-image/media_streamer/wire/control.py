@@ -33,6 +33,8 @@ class EgressSettings(_Value, frozen=True, tag=True):
     auth_token: str
     """Query parameter that carries a viewer's token."""
     trusted_proxies: list[str]
+    webrtc_addresses: list[str]
+    """Where WebRTC peers reach this server."""
     forwarding_key: bytes | None
 
 

@@ -16,6 +16,7 @@ def test_every_form() -> None:
         "HTTP MPEG-TS": "http://media.example:8080/sport/one/mpegts",
         "HTTP-FLV": "http://media.example:8080/sport/one.flv",
         "MSE over a WebSocket": "ws://media.example:8080/sport/one/mse_ld",
+        "WebRTC (WHEP)": "http://media.example:8080/sport/one/whep",
         "Player page": "http://media.example:8080/sport/one/embed.html",
         "Last picture": "http://media.example:8080/sport/one/preview.jpg",
         "RTMP": "rtmp://media.example/static/sport/one",

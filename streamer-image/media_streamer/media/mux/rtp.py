@@ -89,8 +89,15 @@ class _Sender:
 class RtpMuxer:
     """Writes the frames of all tracks that have a payload format."""
 
-    def __init__(self, tracks: Sequence[Track], previous: "RtpMuxer | None" = None) -> None:
-        """`previous` wrote the same output for other tracks."""
+    def __init__(
+        self,
+        tracks: Sequence[Track],
+        previous: "RtpMuxer | None" = None,
+        *,
+        sources: bool = False,
+    ) -> None:
+        """`previous` wrote the same output for other tracks; `sources`: the description tells
+        them (`x-ssrc`)."""
         self.left_out: list[Track] = []
         self._senders: dict[int, _Sender] = {}
         self._names: dict[str, _Sender] = {}
@@ -104,6 +111,8 @@ class RtpMuxer:
             sender = _Sender(outgoing, 2 * len(media), before.get(track.name))
             self._senders[track.number] = self._names[track.name] = sender
             outgoing.media.attributes["x-track"] = track.name
+            if sources:
+                outgoing.media.attributes["x-ssrc"] = str(sender.ssrc)
             media.append(outgoing.media)
         self.header = sdp.write("media", media).encode() if tracks else b""
         """The description, without the stream's name; `x-track` names the tracks. Empty until there

@@ -3,7 +3,13 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media_streamer.egress.pace import MAX_INTERVAL_SECONDS, TURN_SECONDS, WRITES_A_SECOND, Pace
+from media_streamer.egress.pace import (
+    MAX_INTERVAL_SECONDS,
+    TURN_SECONDS,
+    WRITES_A_SECOND,
+    Pace,
+    Prompt,
+)
 
 
 @given(st.integers(0, 100_000))
@@ -24,3 +30,10 @@ def test_media_is_gathered_for_whole_turns(viewers: int, own: int) -> None:
     assert 1000 * TURN_SECONDS <= gathered <= 1000 * MAX_INTERVAL_SECONDS
     if not own:
         assert gathered == 1000 * MAX_INTERVAL_SECONDS
+
+
+def test_what_is_taken_for_its_latency_is_not_gathered():
+    pace = Prompt()
+    pace.viewers = 5000
+    assert pace.interval == 0.0
+    assert pace.gathering(5000) == pace.gathering(0) == 40

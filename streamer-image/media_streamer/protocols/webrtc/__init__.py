@@ -1,0 +1,1 @@
+"""WebRTC: playing by WHEP and publishing by WHIP."""

@@ -1,0 +1,194 @@
+"""The SDP answer of a WebRTC session (RFC 8829 5.3): which codec, on which transport. Pure."""
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from media_streamer.protocols.webrtc.offer import Codec, Offer, Section
+from media_streamer.rtp.sdp import Media
+
+CNAME = "media"
+_SENT_FEEDBACK = ("nack", "nack pli", "ccm fir")
+"""What of a receiver is heeded."""
+_H264_CONSTRAINED = 0x40
+"""constraint_set1_flag: Constrained Baseline where profile_idc is 66 (H.264 A.2.1.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What is sent or received in a section of the answer."""
+
+    codec: Codec
+    direction: str
+    """`sendonly` or `recvonly`."""
+    fmtp: Mapping[str, str] = field(default_factory=dict)
+    feedback: Sequence[str] = ()
+    ssrc: int | None = None
+    """Of what is sent."""
+    extensions: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where we are reached, and who we are."""
+
+    ufrag: str
+    password: str
+    fingerprint: str
+    setup: str
+    hosts: Sequence[str]
+    port: int
+
+
+def match(media: Media, section: Section) -> Codec | None:
+    """The peer's payload type that our packets of a track are sent as; None if it has none."""
+    found = [
+        codec
+        for codec in section.ordered()
+        if codec.encoding == media.encoding and codec.clock_rate == media.clock_rate
+    ]
+    if media.encoding == "H264":
+        return _match_h264(media.fmtp.get("profile-level-id", ""), found)
+    if media.encoding in ("PCMU", "PCMA"):
+        found = [codec for codec in found if codec.channels == media.channels]
+    elif media.encoding == "AV1":
+        profile = media.fmtp.get("profile", "0")
+        found = [codec for codec in found if codec.fmtp.get("profile", "0") == profile]
+    elif media.encoding == "H265":
+        # Interleaving needs fields that nobody sends (RFC 7798 7.1).
+        found = [codec for codec in found if codec.fmtp.get("sprop-max-don-diff", "0") == "0"]
+    return found[0] if found else None
+
+
+def _match_h264(profile: str, offered: Iterable[Codec]) -> Codec | None:
+    """Packetization mode 1; the stream's profile before those that a decoder copes with as well.
+
+    Browsers decode Main and High whatever they offer: what they list is what they encode.
+    """
+    usable = [one for one in offered if one.fmtp.get("packetization-mode", "0") == "1"]
+    wanted = _profile(profile)
+
+    def rank(codec: Codec) -> int:
+        own = _profile(codec.fmtp.get("profile-level-id", "42000a"))
+        if own == wanted:
+            return 0
+        return 1 if own[0] >= wanted[0] else 2
+
+    return min(usable, key=rank, default=None)
+
+
+def _profile(text: str) -> tuple[int, bool]:
+    """profile_idc, and whether it is the constrained Baseline."""
+    try:
+        first, second = bytes.fromhex(text[:4])
+    except ValueError:
+        return 0, False
+    return first, first == 66 and bool(second & _H264_CONSTRAINED)
+
+
+def sending(media: Media, codec: Codec, section: Section, ssrc: int) -> Stream:
+    """A track of a stream on its way to a viewer."""
+    fmtp = {}
+    if media.encoding == "H264":
+        fmtp = {
+            "level-asymmetry-allowed": "1",
+            "packetization-mode": "1",
+            "profile-level-id": codec.fmtp.get("profile-level-id", "42e01f"),
+        }
+    elif media.encoding == "OPUS":
+        stereo = media.fmtp.get("sprop-stereo", "0")
+        fmtp = {"minptime": "10", "stereo": stereo, "sprop-stereo": stereo}
+    else:
+        fmtp = {k: v for k, v in codec.fmtp.items() if k in ("profile", "tier", "level-idx")}
+    taken = {*codec.feedback, *section.feedback}
+    feedback = [one for one in _SENT_FEEDBACK if one in taken]
+    return Stream(codec, "sendonly", fmtp, feedback, ssrc)
+
+
+def setup_for(offered: str) -> str:
+    """Our part in the DTLS handshake: the peer begins if it can (RFC 8842 5.3)."""
+    return "active" if offered == "passive" else "passive"
+
+
+def write(offer: Offer, streams: Mapping[int, Stream], place: Place, session_id: int) -> str:
+    """The answer; `streams` by the index of their section, the others are refused."""
+    mids = [offer.sections[index].mid for index in sorted(streams)]
+    lines = ["v=0", f"o=- {session_id} 1 IN IP4 127.0.0.1", "s=-", "t=0 0"]
+    if offer.bundle:
+        lines.append(f"a=group:BUNDLE {' '.join(mids)}")
+    lines += ["a=ice-lite", "a=msid-semantic: WMS *"]
+    told = False
+    for index, section in enumerate(offer.sections):
+        stream = streams.get(index)
+        if stream is None:
+            lines += _refused(section)
+        else:
+            lines += _accepted(section, stream, place, with_candidates=not told)
+            told = True
+    return "\r\n".join(lines) + "\r\n"
+
+
+def _refused(section: Section) -> list[str]:
+    """A section in its place that is not used."""
+    return [
+        f"m={section.kind} 0 {section.protocol} {' '.join(section.formats) or '0'}",
+        "c=IN IP4 0.0.0.0",
+        *([f"a=mid:{section.mid}"] if section.mid else ()),
+        "a=inactive",
+    ]
+
+
+def _accepted(
+    section: Section, stream: Stream, place: Place, *, with_candidates: bool
+) -> list[str]:
+    codec, number = stream.codec, stream.codec.payload_type
+    host = place.hosts[0]
+    family = "IP6" if ":" in host else "IP4"
+    channels = f"/{codec.channels}" if codec.channels > 1 else ""
+    encoding = codec.encoding.lower() if codec.encoding == "OPUS" else codec.encoding
+    lines = [
+        f"m={section.kind} {place.port} {section.protocol} {number}",
+        f"c=IN {family} {host}",
+        f"a=rtcp:{place.port} IN {family} {host}",
+        f"a=ice-ufrag:{place.ufrag}",
+        f"a=ice-pwd:{place.password}",
+        f"a=fingerprint:{place.fingerprint}",
+        f"a=setup:{place.setup}",
+        *([f"a=mid:{section.mid}"] if section.mid else ()),
+        *(f"a=extmap:{key} {uri}" for key, uri in stream.extensions.items()),
+        f"a={stream.direction}",
+        "a=rtcp-mux",
+        f"a=rtpmap:{number} {encoding}/{codec.clock_rate}{channels}",
+        *(f"a=rtcp-fb:{number} {one}" for one in stream.feedback),
+    ]
+    if stream.fmtp:
+        text = ";".join(f"{key}={value}" if value else key for key, value in stream.fmtp.items())
+        lines.append(f"a=fmtp:{number} {text}")
+    if stream.ssrc is not None:
+        lines += [
+            f"a=msid:{CNAME} {section.kind}",
+            f"a=ssrc:{stream.ssrc} cname:{CNAME}",
+            f"a=ssrc:{stream.ssrc} msid:{CNAME} {section.kind}",
+        ]
+    if with_candidates:
+        lines += candidates(place.hosts, place.port)
+    return lines
+
+
+def candidates(hosts: Sequence[str], port: int) -> list[str]:
+    """Lines of our host candidates, the best first (RFC 8839 5.1), and their end."""
+    lines = []
+    for number, host in enumerate(hosts):
+        # RFC 8445 5.1.2.1: type preference of a host, local preference, component 1.
+        priority = 126 << 24 | (65535 - number) << 8 | 255
+        lines.append(f"a=candidate:{number + 1} 1 udp {priority} {host} {port} typ host")
+    return [*lines, "a=end-of-candidates"]
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an IP address, and one that somebody can send to."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return not (address.is_unspecified or address.is_multicast)

@@ -1,0 +1,210 @@
+"""One WebRTC peer: ICE-lite (RFC 8445 2.5), DTLS and SRTP on the worker's port.
+
+The peer is the full agent: it checks our addresses and nominates one of its own, to which we send.
+Its checks are its consent to be sent to (RFC 7675): without them we fall silent and end.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import pylibsrtp
+
+from media_streamer.protocols.rtsp.udp import plain
+from media_streamer.protocols.webrtc import stun
+from media_streamer.protocols.webrtc.dtls import Dtls, DtlsError, Identity, SrtpPair
+from media_streamer.rtp.packet import is_rtcp
+
+if TYPE_CHECKING:
+    from media_streamer.protocols.webrtc.port import Endpoint, WebRtcPort
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 20.0
+"""From the answer by HTTP to the end of the DTLS handshake."""
+CONSENT_SECONDS = 30.0
+"""RFC 7675 5.1."""
+MAX_ADDRESSES = 16
+"""Of one peer; a further one takes the place of the oldest."""
+MAX_BAD_PACKETS = 10_000
+"""Packets that are no SRTP of this peer; after so many it means harm or has lost its keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """User name fragment and password of one side (RFC 8445 5.3)."""
+
+    ufrag: str
+    password: str
+
+
+class Handler(Protocol):
+    """Who uses a connection."""
+
+    def on_connected(self) -> None:
+        """Media may be sent."""
+
+    def on_rtp(self, packet: bytes) -> None: ...
+
+    def on_rtcp(self, packet: bytes) -> None: ...
+
+    def on_closed(self, reason: str) -> None:
+        """Called once; the connection is of no use any more."""
+
+
+class PeerConnection:
+    """Made when the answer is written; `close` it. All in the event loop."""
+
+    def __init__(
+        self,
+        port: "WebRtcPort",
+        identity: Identity,
+        local: Credentials,
+        fingerprint: str,
+        handler: Handler,
+        *,
+        is_client: bool,
+    ) -> None:
+        """`is_client`: we begin the DTLS handshake."""
+        self.local = local
+        self.former_name = ""
+        """The name of before the last ICE restart, until the peer uses the new one."""
+        self.addresses: dict[Endpoint, None] = {}
+        self.srtp: SrtpPair | None = None
+        self._former_password = ""
+        self._port = port
+        self._handler = handler
+        self._dtls = Dtls(identity, fingerprint, is_client=is_client)
+        self._is_client = is_client
+        self._begun = False
+        self._remote: Endpoint | None = None
+        self._loop = asyncio.get_running_loop()
+        self._made_at = self._heard_at = self._loop.time()
+        self._bad = 0
+        self._closed = False
+        port.add(self)
+
+    @property
+    def is_open(self) -> bool:
+        return not self._closed
+
+    @property
+    def remote(self) -> str:
+        """Address and port of the peer, for people."""
+        return f"{plain(self._remote[0])}:{self._remote[1]}" if self._remote is not None else "-"
+
+    # ICE
+
+    def take_check(
+        self, data: bytes, request: stun.BindingRequest, address: "Endpoint", host: str
+    ) -> bytes | None:
+        """The answer to a check; None if it was not made with our password."""
+        restarted = request.local == self.local.ufrag
+        password = self.local.password if restarted else self._former_password
+        if not password or not stun.is_authentic(data, request, password):
+            return None
+        if restarted and self.former_name:
+            self._port.drop_name(self.former_name)
+            self.former_name = self._former_password = ""
+        self._heard_at = self._loop.time()
+        if address not in self.addresses:
+            if len(self.addresses) >= MAX_ADDRESSES:
+                oldest = next(one for one in self.addresses if one != self._remote)
+                del self.addresses[oldest]
+                self._port.unbind(oldest)
+            self.addresses[address] = None
+        self._port.bind(self, address)
+        if self._remote is None or request.nominates:
+            self._remote = address
+        if self._is_client and not self._begun:
+            self._begun = True
+            self._loop.call_soon(self._begin)  # behind the answer
+        return stun.write_success(request.transaction, host, address[1], password)
+
+    def restart(self, local: Credentials) -> None:
+        """The peer gathers anew: it may use the new credentials from now on."""
+        if not self.former_name:
+            self.former_name, self._former_password = self.local.ufrag, self.local.password
+        else:
+            self._port.drop_name(self.local.ufrag)  # offered and never used
+        self.local = local
+        self._port.add(self)
+
+    # DTLS
+
+    def _begin(self) -> None:
+        if not self._closed:
+            try:
+                self._send_plain(self._dtls.start())
+            except DtlsError as error:
+                self.close(str(error))
+
+    def take_dtls(self, data: bytes) -> None:
+        """A DTLS datagram of the peer."""
+        if self._closed:
+            return
+        try:
+            self._send_plain(self._dtls.feed(data))
+        except DtlsError as error:
+            self.close(str(error))
+            return
+        if self.srtp is None and self._dtls.srtp is not None:
+            self.srtp = self._dtls.srtp
+            self._handler.on_connected()
+
+    # Media
+
+    def take_media(self, data: bytes) -> None:
+        """An SRTP or SRTCP packet of the peer."""
+        if self.srtp is None:
+            return
+        try:
+            if is_rtcp(data):
+                self._handler.on_rtcp(self.srtp.inward.unprotect_rtcp(data))
+            else:
+                self._handler.on_rtp(self.srtp.inward.unprotect(data))
+        except (pylibsrtp.Error, ValueError):
+            # Also packets that came twice, which a network may do.
+            self._bad += 1
+            if self._bad > MAX_BAD_PACKETS:
+                self.close("too many packets that are no SRTP of this session")
+
+    def send_rtp(self, packets: Sequence[bytes]) -> None:
+        """Protect and send; ignored before the keys are there."""
+        if self.srtp is not None and self._remote is not None:
+            protect = self.srtp.outward.protect
+            self._port.send([protect(packet) for packet in packets], self._remote)
+
+    def send_rtcp(self, packet: bytes) -> None:
+        if self.srtp is not None and self._remote is not None:
+            self._port.send([self.srtp.outward.protect_rtcp(packet)], self._remote)
+
+    def _send_plain(self, datagrams: list[bytes]) -> None:
+        if datagrams and self._remote is not None:
+            for datagram in datagrams:
+                self._port.send([datagram], self._remote)
+
+    # Life
+
+    def check(self, now: float) -> None:
+        """Called now and then by the port: repeat the handshake, end what is over."""
+        if self.srtp is None:
+            if now - self._made_at > CONNECT_SECONDS:
+                known = "no DTLS handshake" if self.addresses else "no packet by UDP"
+                self.close(f"not connected within {CONNECT_SECONDS:.0f} s: {known}")
+            elif self._begun or not self._is_client:
+                self._send_plain(self._dtls.poll())
+        elif now - self._heard_at > CONSENT_SECONDS:
+            self.close(f"the peer said nothing for {CONSENT_SECONDS:.0f} s")
+
+    def close(self, reason: str) -> None:
+        """End it; may be called again."""
+        if self._closed:
+            return
+        self._closed = True
+        self._send_plain(self._dtls.close())
+        self.srtp = None
+        self._port.remove(self)
+        self._handler.on_closed(reason)

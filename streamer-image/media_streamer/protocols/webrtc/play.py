@@ -1,0 +1,156 @@
+"""`POST /NAME/whep`: a stream to a browser by WebRTC (draft-ietf-wish-whep)."""
+
+import logging
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.context import Egress
+from media_streamer.egress.http.request import MediaRequest
+from media_streamer.egress.http.routes import Route
+from media_streamer.protocols.webrtc import answer, http, offer
+from media_streamer.protocols.webrtc.connection import PeerConnection
+from media_streamer.protocols.webrtc.engine import Resource, WebRtcEngine, engine_of
+from media_streamer.protocols.webrtc.offer import Offer, Section
+from media_streamer.protocols.webrtc.packets import WebRtcFraming
+from media_streamer.protocols.webrtc.viewer import FORMAT, Chosen, WebRtcViewer
+from media_streamer.rtp import sdp
+
+log = logging.getLogger(__name__)
+
+FORM = "whep"
+WARNING = "X-Stream-Warning"
+B_FRAMES = "the video has B-frames, which browsers do not show smoothly by WebRTC: encode without"
+
+
+def routes(egress: Egress) -> list[Route]:
+    engine = engine_of(egress)
+
+    async def begin(request: MediaRequest) -> web.StreamResponse:
+        return await play(engine, request)
+
+    return http.routes_of(egress, FORM, begin)
+
+
+async def play(engine: WebRtcEngine, request: MediaRequest) -> web.StreamResponse:
+    """Answer an offer; raises AccessDenied and OfferError."""
+    wanted = offer.parse(await http.read_text(request, http.SDP))
+    hub = engine.egress.hub
+    access = await hub.access(http.access_request(request, "play"))
+    # A broadcast gives the access up by itself if it raises.
+    broadcast = await hub.broadcast(access, FORMAT, WebRtcFraming)
+    try:
+        tracks = described(broadcast.description, names(request))
+        chosen = choose(tracks, wanted)
+        streams = {one.section: one.stream for one in chosen}
+        agreed = http.agree(engine, request, wanted, streams)
+        resource_id = engine.new_id()
+        viewer = WebRtcViewer(
+            engine.egress,
+            access,
+            [one.track for one in chosen],
+            lambda: engine.forget(resource_id),
+        )
+        viewer.connection = connection = PeerConnection(
+            engine.port,
+            engine.identity,
+            agreed.local,
+            wanted.transport.fingerprint,
+            viewer,
+            is_client=agreed.setup == "active",
+        )
+    except BaseException:
+        hub.give_up(access, "refused")
+        raise
+    remote, tag = wanted.transport.ufrag, agreed.local.ufrag
+    resource = Resource(request.name, access.session_id, connection, remote, tag)
+    engine.add(resource_id, resource)
+    response = http.created(request, FORM, resource_id, resource, agreed.sdp)
+    if isinstance(broadcast.framer, WebRtcFraming) and broadcast.framer.reordered:
+        response.headers[WARNING] = B_FRAMES
+        log.warning("webrtc %s stream %s: %s", request.ip, access.stream, B_FRAMES)
+    return response
+
+
+def names(request: MediaRequest) -> list[str]:
+    """Tracks that the viewer names: `filter.tracks=v1a1`, or `tracks=v1,a1`."""
+    text = request.query.get("filter.tracks") or request.query.get("tracks", "")
+    found: list[str] = []
+    for character in text[:64]:
+        if character in "va":
+            found.append(character)
+        elif character.isdecimal() and found:
+            found[-1] += character
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A track of the format; `number` is its place there."""
+
+    number: int
+    name: str
+    ssrc: int
+    media: sdp.Media
+
+
+def described(description: bytes, wanted: list[str]) -> list[Described]:
+    """Tracks of the format's header; those that are named, if any that exist are."""
+    try:
+        media = sdp.parse(description.decode()).media
+    except sdp.SdpError:
+        return []
+    tracks = [
+        Described(number, one.attributes["x-track"], int(one.attributes["x-ssrc"]), one)
+        for number, one in enumerate(media)
+    ]
+    return [track for track in tracks if track.name in wanted] or tracks
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A track and the section that takes it."""
+
+    section: int
+    stream: answer.Stream
+    track: Chosen
+
+
+def choose(tracks: list[Described], wanted: Offer) -> list[Choice]:
+    """For each section the first track of its kind that the peer has a codec for.
+
+    Raises AccessDenied(406) if nothing is left, or if the peer wants video and cannot have it: a
+    player that shows a black picture does not tell why.
+    """
+    if not tracks:
+        title = "The stream has no track that WebRTC can carry (H.264, HEVC, AV1, Opus, G.711)"
+        raise AccessDenied(406, "no_codec", title)
+    chosen: list[Choice] = []
+    done: set[str] = set()
+    for index, section in enumerate(wanted.sections):
+        usable = section.is_media and section.rtcp_mux and wanted.is_bundled(section)
+        if not usable or section.kind in done or section.direction in ("sendonly", "inactive"):
+            continue
+        found = _first(index, section, tracks)
+        if found is not None:
+            done.add(section.kind)
+            chosen.append(found)
+    asked = {one.kind for one in wanted.sections if one.is_media}
+    have = {track.media.kind for track in tracks}
+    if not chosen or ("video" in asked & have and "video" not in done):
+        codecs = ", ".join(sorted({track.media.encoding for track in tracks}))
+        title = f"The offer has no receiving section with a codec of the stream: {codecs}"
+        raise AccessDenied(406, "codec_not_offered", title)
+    return chosen
+
+
+def _first(index: int, section: Section, tracks: list[Described]) -> Choice | None:
+    for track in tracks:
+        media = track.media
+        if media.kind != section.kind or (codec := answer.match(media, section)) is None:
+            continue
+        stream = answer.sending(media, codec, section, track.ssrc)
+        taken = Chosen(2 * track.number, track.ssrc, codec.payload_type, media.kind)
+        return Choice(index, stream, taken)
+    return None
