@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 READ_BYTES = 256 * 1024
 HASTY_BYTES = 128 * 1024
 """Whoever sends more than this between two reads is read again in the next turn."""
+MAX_READS = 4
+"""In one turn, of one publisher: 200 Mb/s."""
 SILENT_SECONDS = 2.0
 """A publisher who sent nothing for so long is left to the event loop until it does."""
 
@@ -94,25 +96,30 @@ class _Reader:
     def read(self, turn: int, now: float) -> bool:
         """Its turn; False once it is left to the event loop."""
         self.wait(turn)
-        if not self.gate.only_waits_for_its_turn:
-            return True
-        data = b""
-        if self.descriptor >= 0:
-            try:
-                data = os.read(self.descriptor, READ_BYTES)
-            except BlockingIOError:
-                if now - self._heard_at < SILENT_SECONDS:
-                    return True
-            except OSError:
-                pass  # the transport finds out, and says so to its protocol
-        if not data:
-            # Nothing comes, it has ended, or it is TLS.
-            self.gate.release("turn")
-            return False
-        self._heard_at = now
-        if len(data) > HASTY_BYTES:
-            self.due = turn + 1
-        self.take(data)
+        size = 0
+        for _ in range(MAX_READS):
+            if not self.gate.only_waits_for_its_turn:
+                return True
+            data = b""
+            if self.descriptor >= 0:
+                try:
+                    data = os.read(self.descriptor, READ_BYTES)
+                except BlockingIOError:
+                    if size or now - self._heard_at < SILENT_SECONDS:
+                        return True
+                except OSError:
+                    pass  # the transport finds out, and says so to its protocol
+            if not data:
+                # Nothing comes, it has ended, or it is TLS.
+                self.gate.release("turn")
+                return False
+            self._heard_at = now
+            size += len(data)
+            if size > HASTY_BYTES:
+                self.due = turn + 1
+            self.take(data)
+            if len(data) < READ_BYTES:
+                break
         return True
 
 

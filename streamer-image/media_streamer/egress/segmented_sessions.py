@@ -75,12 +75,17 @@ class SegmentedSessions:
         found = self._known.get(key)
         if found is None:
             found = await self._ask(key, request.access_request(proto))
-        found.used_at = time.monotonic()
+        self.use(found)
         request.note(found.access)
-        place = found.key
-        if self._known.get(place) is found:
-            self._known.move_to_end(place)
         return found
+
+    def use(self, viewer: SegmentedSession) -> bool:
+        """A request of this viewer comes now; False if its session has ended."""
+        viewer.used_at = time.monotonic()
+        if self._known.get(viewer.key) is not viewer:
+            return False
+        self._known.move_to_end(viewer.key)
+        return True
 
     async def run(self) -> None:
         """End idle sessions until cancelled."""

@@ -237,7 +237,7 @@ class StreamRunner:
         remote: str,
         user_agent: str,
         on_close: Callable[[str], None],
-        on_pace: Callable[[float], None] = lambda seconds: None,
+        on_pace: Callable[[float], None],
     ) -> PublishInput | FrameInput:
         """Take a publisher; `on_close` is told the reason when it is not wanted any more, `on_pace`
         for how many seconds its frames may be gathered.
@@ -252,9 +252,7 @@ class StreamRunner:
         source = self.ingest.new_source()
         reader: PublishInput | FrameInput
         if form == "frames":
-            reader = FrameInput(
-                self.name, source, place.limits, on_taken=self._arrived, on_pace=on_pace
-            )
+            reader = FrameInput(self.name, source, place.limits, on_taken=self._arrived)
         else:
             reader = PublishInput(
                 self.name,
@@ -263,6 +261,7 @@ class StreamRunner:
                 programs=frozenset(place.config.programs or ()),
                 pids=frozenset(place.config.pids or ()),
             )
+        reader.on_pace = on_pace
         self.ingest.begin(place, source, reader)
         self._wake.set()
         return reader

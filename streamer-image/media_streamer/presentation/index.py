@@ -53,6 +53,9 @@ class SegmentIndex(ABC):
     def tracks(self) -> Mapping[str, TrackIndex]:
         """By name."""
 
+    def touch(self) -> None:  # noqa: B027 - most are there anyway
+        """A request uses the index now."""
+
     def find_track(self, name: str) -> TrackIndex | None:
         """By its name, or by one that it had."""
         return self.tracks.get(name)

@@ -41,6 +41,8 @@ class AccessLog:
         self.enabled = False
         self._path = path
         self._lines: list[str] = []
+        self._some = asyncio.Event()
+        """Lines wait."""
         self._dropped = 0
         self._file = -1
         self._inode = (0, 0)
@@ -63,14 +65,17 @@ class AccessLog:
             log.info("%s", line)
         elif len(self._lines) < MAX_WAITING:
             self._lines.append(line)
+            self._some.set()
         else:
             self._dropped += 1
 
     async def run(self) -> None:
-        """Write what waits, each second; the rest when this is cancelled."""
+        """Write what waits, each second if there is something; the rest when this is cancelled."""
         try:
             while True:
+                await self._some.wait()
                 await asyncio.sleep(WRITE_SECONDS)
+                self._some.clear()
                 await asyncio.to_thread(self.write)
         finally:
             self.write()

@@ -4,13 +4,14 @@ aiohttp's Response takes longer to write its head than a playlist takes to be fo
 serve all who ask alike; only what depends on the moment and on the connection is added.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http import HttpVersion11
 
+from media_streamer.egress.http.connection import Connection
 from media_streamer.egress.http.request import CORS
 
 
@@ -32,17 +33,17 @@ class Message:
         self._head = f"HTTP/1.1 200 OK\r\n{lines}Date: ".encode("latin-1")
         self.body = body
 
-    def bytes(self, request: web.BaseRequest, keep_alive: bool) -> bytes:
-        """What goes to the client now."""
-        end = _END
-        if request.version != HttpVersion11:
-            end = _KEEP_ALIVE if keep_alive else _END
-        elif not keep_alive:
-            end = _CLOSE
+    def bytes(self, end: bytes, with_body: bool) -> bytes:
+        """What goes to the client now; `end` of the head is that of its connection."""
         date = rfc822_formatted_time().encode()
-        if request.method == "HEAD":
-            return b"".join((self._head, date, end))
-        return b"".join((self._head, date, end, self.body))
+        return b"".join((self._head, date, end, self.body if with_body else b""))
+
+
+def _end(request: web.BaseRequest, keep_alive: bool) -> bytes:
+    """The end of a head."""
+    if request.version != HttpVersion11:
+        return _KEEP_ALIVE if keep_alive else _END
+    return _END if keep_alive else _CLOSE
 
 
 _END = b"\r\n\r\n"
@@ -53,9 +54,12 @@ _CLOSE = b"\r\nConnection: close\r\n\r\n"
 class Prepared(web.StreamResponse):
     """A message on its way to one client."""
 
-    def __init__(self, message: Message) -> None:
+    def __init__(self, message: Message, again: Callable[[], bool] | None = None) -> None:
+        """`again`: whether the same may be sent for the same request once more; it counts as
+        another request."""
         # Not that of the base class: there is no head to be put together.
         self._message = message
+        self._again = again
         self._status = 200
         self._body_length = len(message.body)
 
@@ -73,8 +77,12 @@ class Prepared(web.StreamResponse):
         if transport is None or transport.is_closing():
             raise ConnectionResetError("connection lost")
         self._keep_alive = keep_alive = request.keep_alive
-        transport.write(self._message.bytes(request, keep_alive))
+        message, end, with_body = self._message, _end(request, keep_alive), request.method != "HEAD"
+        transport.write(message.bytes(end, with_body))
         self._eof_sent = True
+        again, connection = self._again, request.protocol
+        if again is not None and keep_alive and isinstance(connection, Connection):
+            connection.answered(lambda: message.bytes(end, with_body) if again() else None)
         if transport.get_write_buffer_size():
             # A client that asks and does not read gets no further answer before it does.
             await request._payload_writer.drain()

@@ -1,6 +1,7 @@
-"""aiohttp's low-level server as all our public HTTP ports have it: bounded, and quiet.
+"""aiohttp's low-level server as all our public HTTP ports have it: bounded, quiet, and quick with
+those who ask the same again.
 
-Role: bounds on what a client may send, and no traceback in the log for what is not HTTP.
+Role: bounds on what a client may send, no traceback in the log for what is not HTTP, and `Repeat`.
 """
 
 import logging
@@ -11,9 +12,8 @@ from aiohttp.abc import AbstractAccessLogger
 from aiohttp.http_exceptions import HttpProcessingError
 
 from media_streamer.egress.http.access_log import AccessLog
+from media_streamer.egress.http.connection import KEEP_ALIVE_SECONDS, Connection
 
-KEEP_ALIVE_SECONDS = 30.0
-"""Also the time in which a request's head must be complete: a slow or silent client is closed."""
 MAX_LINE_BYTES = 8190
 MAX_HEADERS = 64
 LINGER_SECONDS = 5.0
@@ -35,12 +35,19 @@ _log = logging.getLogger("media_streamer.http")
 _log.addFilter(_GarbageIsNoError())
 
 
+class _Server(web.Server):
+    may_repeat: Callable[[], bool]
+
+    def __call__(self) -> web.RequestHandler:
+        return Connection(self, self.may_repeat, loop=self._loop, **self._kwargs)
+
+
 def http_server(
     handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
     requests: AccessLog | None = None,
 ) -> web.Server:
     """A protocol factory for a listener; `requests`: where they are logged."""
-    return web.Server(
+    server = _Server(
         handle,
         handler_cancellation=True,
         access_log=_log if requests is not None else None,
@@ -53,3 +60,5 @@ def http_server(
         lingering_time=LINGER_SECONDS,
         auto_decompress=False,
     )
+    server.may_repeat = lambda: requests is None or not requests.enabled
+    return server

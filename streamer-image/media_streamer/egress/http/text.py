@@ -81,11 +81,25 @@ class Texts:
 
 
 def send_text(
-    request: MediaRequest, viewer: SegmentedSession, text: Text, cache: str
+    request: MediaRequest,
+    viewer: SegmentedSession,
+    text: Text,
+    cache: str,
+    still: Callable[[], bool] | None = None,
 ) -> web.StreamResponse:
-    """The answer for one viewer."""
+    """The answer for one viewer; `still`: whether the same request would be answered so now."""
     query = request.session_query(viewer.access.token)
     may_compress = "gzip" in request.http.headers.get("Accept-Encoding", "")
     message = text.answer(query, cache, may_compress=may_compress)
-    viewer.count(len(message.body))
-    return Prepared(message)
+    size = len(message.body)
+    viewer.count(size)
+    if still is None:
+        return Prepared(message)
+
+    def again() -> bool:
+        if not still():
+            return False
+        viewer.count(size)
+        return True
+
+    return Prepared(message, again)

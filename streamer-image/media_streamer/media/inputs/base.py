@@ -15,7 +15,7 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
@@ -95,6 +95,10 @@ class InputRequest:
 class Input(ABC):
     """A source that is being read."""
 
+    on_pace: Callable[[float], None] | None = None
+    """Tells the publisher's protocol for how many seconds it may gather."""
+    _paced = 0.0
+
     reception: Reception | None = None
     """How its packets arrive, where its protocol tells."""
 
@@ -109,8 +113,11 @@ class Input(ABC):
     def request_key_frame(self) -> None:  # noqa: B027 - most protocols have no way to
         """Ask the encoder for a key frame, if the protocol can; returns at once."""
 
-    def pace(self, seconds: float) -> None:  # noqa: B027 - most sources have their own
-        """What comes may be gathered for so long, if the protocol can; returns at once."""
+    def pace(self, seconds: float) -> None:
+        """What comes may be gathered for so long; only publishers can be told."""
+        if self.on_pace is not None and seconds != self._paced:
+            self._paced = seconds
+            self.on_pace(seconds)
 
     @property
     def held_bytes(self) -> int:

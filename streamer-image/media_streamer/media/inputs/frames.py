@@ -86,16 +86,12 @@ class FrameInput(Input):
         limits: Limits,
         *,
         on_taken: Callable[[], None] = lambda: None,
-        on_pace: Callable[[float], None] = lambda seconds: None,
     ) -> None:
-        """`on_taken` is called after frames went to the receiver, `on_pace` when others are wanted:
-        with the seconds for which the publisher's frames may be gathered."""
+        """`on_taken` is called after frames went to the receiver."""
         self.name = name
         self.receiver = receiver
         self.limits = limits
         self._on_taken = on_taken
-        self._on_pace = on_pace
-        self._paced = 0.0
         self._lanes: dict[int, _Lane] = {}
         self._complete = False
         self._started = False
@@ -122,11 +118,6 @@ class FrameInput(Input):
 
     def stop(self) -> None:
         self._end(None)
-
-    def pace(self, seconds: float) -> None:
-        if seconds != self._paced and not self._ended:
-            self._paced = seconds
-            self._on_pace(seconds)
 
     @property
     def overdue(self) -> bool:

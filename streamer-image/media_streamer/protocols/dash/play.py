@@ -60,9 +60,15 @@ class DashHandlers:
         # A player without a token was given one: it asks for the next manifest with that.
         given = viewer.access.token not in {"", request.token}
         location = request.http.path.rpartition("/")[2] if given else ""
-        return send_text(
-            request, viewer, self._text(index, viewer, tracks, location), MANIFEST_CACHE
-        )
+        text = self._text(index, viewer, tracks, location)
+
+        def still() -> bool:
+            if index.version != text.version or not self._sessions.use(viewer):
+                return False
+            index.touch()
+            return True
+
+        return send_text(request, viewer, text, MANIFEST_CACHE, still)
 
     async def segment(self, request: MediaRequest) -> web.StreamResponse:
         """A whole segment, sent by the kernel."""

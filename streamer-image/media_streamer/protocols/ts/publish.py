@@ -36,6 +36,7 @@ async def publish(hub: Hub, request: MediaRequest) -> web.StreamResponse:
         await feed.close()
         raise AccessDenied(400, "bad_request", "The client has gone")
     gate = ReadGate(http.transport)
+    feed.on_pace = lambda seconds: hub.turns.pace(gate, seconds)
     try:
         if http.headers.get("Expect", "").lower() == "100-continue":
             http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
