@@ -27,15 +27,19 @@ GLOBALS = (
 STREAM_OPTIONS = (
     "dvr", "transcoder", "epg_enabled", "hls_scte35", "mpegts_pids", "playback_headers",
     "jpeg_snapshot_sign_key", "logo", "record_input", "cache", "cluster_ingest", "cmaf_enabled",
-    "webrtc_abr",
+    "webrtc_abr", "srt_port_resolve",
 )  # fmt: skip
 """Options that ask for something whenever they have a value that is not false."""
 INPUT_OPTIONS = (
     "via", "remote_dvr", "output_audio", "output_dts_shift", "closed_captions", "languages",
     "subtitles", "wait_rtcp", "skip_stalled_check",
+    "linger", "version",
 )  # fmt: skip
 """The same of inputs; those that only one protocol has are in its row."""
 NO_EFFECT = "has no effect in this version"
+SRT_BLOCKS = ("srt_play", "srt2_play", "srt_publish", "srt2_publish")
+SRT_OPTIONS = ("linger", "version", "streamid")
+"""Options of these blocks that nothing reads."""
 
 
 HARMLESS: Mapping[str, Any] = {"prepush": True, "mpegts_ac3": "keep"}
@@ -103,6 +107,7 @@ def asked_in_vain(
     """
     return [
         *_options(item),
+        *_srt(item),
         *_protocols(item),
         *_urls(item),
         *_rights(item),
@@ -130,6 +135,15 @@ def _options(item: Any) -> Iterator[InVain]:
             yield InVain(f"stream_thumbnails_{name}", path, f"{name} of thumbnails {NO_EFFECT}")
     if backup is not None and _get(backup, "dvr"):
         yield InVain("stream_backup_dvr", ("backup", "dvr"), f"dvr of backup {NO_EFFECT}")
+
+
+def _srt(item: Any) -> Iterator[InVain]:
+    """Options of SRT ports, of a stream or of the server."""
+    for block in SRT_BLOCKS:
+        chosen = _get(item, block)
+        for name in SRT_OPTIONS if chosen is not None else ():
+            if _get(chosen, name) is not None:
+                yield InVain(f"{block}_{name}", (block, name), f"{name} of {block} {NO_EFFECT}")
 
 
 def _protocols(item: Any) -> Iterator[InVain]:
@@ -301,7 +315,7 @@ def server_asks_in_vain(
 ) -> list[InVain]:
     """All of the server itself; `streams` as of `unsupported_parts`."""
     streams = config.streams if streams is None else streams
-    return [*_listeners(config), *_globals(config), *_named(config, streams)]
+    return [*_listeners(config), *_srt(config), *_globals(config), *_named(config, streams)]
 
 
 def _listeners(config: ServerConfig) -> Iterator[InVain]:

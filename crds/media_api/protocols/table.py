@@ -171,22 +171,18 @@ ROWS: list[Protocol] = [
         carrier="ts",
         play=Role(
             forms=(Form("srt", "SRT", "?streamid=%23!::r%3D{name},m%3Drequest"),),
+            fields=("srt", "srt2", "srt_play", "srt2_play"),
         ),
         publish=Role(
             forms=(Form("srt", "SRT", "?streamid=%23!::r%3D{name},m%3Dpublish"),),
+            fields=("srt_publish", "srt2_publish"),
         ),
         pull=Role(
             schemes=("srt",),
-            # Ports of streams and of modes, which no served role opens yet.
-            fields=(
-                "srt", "srt2", "srt_play", "srt2_play", "srt_publish", "srt2_publish",
-                "srt_port_resolve",
-            ),
             input_options=(
                 "passphrase", "latency", "streamid", "connect_timeout", "linger", "minversion",
                 "version", "enforcedencryption",
             ),
-            missing=NOT_YET,
         ),
         push=Role(schemes=("srt",), missing=NOT_YET),
     ),

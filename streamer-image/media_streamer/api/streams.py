@@ -28,6 +28,8 @@ from media_streamer.api.port import Server
 from media_streamer.api.route import Route, server_of
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.commands import CommandError
+from media_streamer.supervisor.srt_ports import public_port
+from media_streamer.wire.control import AccessKind
 
 
 def stream_state(
@@ -62,13 +64,17 @@ def _addresses(server: Server, stream: Stream, http_url: str) -> JsonObject:
     """Where viewers and publishers of the stream find it."""
     config = stream.config
     denied = config.protocols.denied() if config.protocols is not None else ()
-    listeners = server.configuration.current.listeners
-    ports = listeners.first_ports() if listeners is not None else {}
-    found: JsonObject = {
-        "play_urls": [one.as_json() for one in play_urls(stream.name, http_url, ports, denied)]
-    }
+    whole = server.configuration.current
+    ports = whole.listeners.first_ports() if whole.listeners is not None else {}
+
+    def with_srt(mode: AccessKind) -> dict[str, int]:
+        port = public_port(whole, config, mode)
+        return ports | {"srt": port} if port else {k: v for k, v in ports.items() if k != "srt"}
+
+    urls = play_urls(stream.name, http_url, with_srt("play"), denied)
+    found: JsonObject = {"play_urls": [one.as_json() for one in urls]}
     if config.accepts_publish:
-        publish = publish_urls(stream.name, http_url, ports)
+        publish = publish_urls(stream.name, http_url, with_srt("publish"))
         found["publish_urls"] = [one.as_json() for one in publish]
     return found
 

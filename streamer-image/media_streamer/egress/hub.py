@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.broadcast import Broadcast, Format, Framing
@@ -22,11 +23,13 @@ from media_streamer.presentation.index import Container
 from media_streamer.presentation.live import LiveIndex
 from media_streamer.protocols.jpeg.picture import fetch_preview
 from media_streamer.wire.channel import ChannelClosed
-from media_streamer.wire.control import AccessRequest, Place, Refusal
+from media_streamer.wire.control import AccessRequest, Granted, Place, Refusal
 from media_streamer.wire.media import PublishForm
-from media_streamer.wire.peer import CallFailed, Notice, Peer
+from media_streamer.wire.peer import CallFailed, Notice, Peer, Request
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 ACCESS_TIMEOUT_SECONDS = 15.0
 """The supervisor may have to ask an on_play backend and to wait for an on-demand start."""
@@ -81,17 +84,23 @@ class Hub:
         if not question.cancelled() and question.exception() is None:
             self.give_up(question.result(), "client closed")
 
-    async def _ask(self, request: AccessRequest) -> Access:
+    async def ask(self, question: Request[T | Refusal]) -> T:
+        """The supervisor's answer; raises AccessDenied."""
         if self._supervisor is None:
             raise AccessDenied(503, "unavailable", "The server is starting")
         try:
-            answer = await self._supervisor.call(request, timeout_seconds=ACCESS_TIMEOUT_SECONDS)
+            answer = await self._supervisor.call(question, timeout_seconds=ACCESS_TIMEOUT_SECONDS)
         except (CallFailed, ChannelClosed, TimeoutError) as error:
-            log.warning("stream %s: access not decided: %s", request.name, error)
+            name = getattr(question, "name", "-")
+            log.warning("stream %s: access not decided: %s", name, error)
             title = "The server cannot decide about access now; try again"
             raise AccessDenied(503, "unavailable", title) from error
         if isinstance(answer, Refusal):
             raise AccessDenied(answer.status, answer.code, answer.title, answer.location)
+        return answer
+
+    async def _ask(self, request: AccessRequest) -> Access:
+        answer: Granted = await self.ask(request)
         media_socket = Path(answer.media_socket)
         if self._directory is not None:
             # A stream made on demand: its entry of the directory may still be on its way.

@@ -65,8 +65,7 @@ class ConfigurationApplier:
             self._egress.settings_changed(egress_settings(new))
             self._streams.media.settings_changed(media_settings(new, self._settings))
             self._tasks.spawn(self._geoip.use(new.geoip), "geoip")
-            if old.listeners != new.listeners:
-                self._tasks.spawn(self._ports.change(old, new), "listeners")
+        self._ports.configured(new)
         self._gpus.watch(bool(new.nvidia_monitor))
         self._alerts.configured(new)
         self._backend.use(new)

@@ -14,6 +14,7 @@ from media_streamer.supervisor.events.bus import EventBus
 from media_streamer.supervisor.events.fields import session_fields, stream_fields
 from media_streamer.supervisor.jobs import JobPlacement
 from media_streamer.supervisor.name_quota import NameQuota
+from media_streamer.supervisor.ports import Ports
 from media_streamer.supervisor.pushes import push_event, push_jobs
 from media_streamer.supervisor.sessions import Session, SessionRegistry
 from media_streamer.wire.control import Job, JobReport, StreamEvent
@@ -64,6 +65,7 @@ class StreamNews:
         jobs: JobPlacement,
         quota: NameQuota,
         alerts: Alerts,
+        ports: Ports,
     ) -> None:
         self._bus = bus
         self._catalog = catalog
@@ -71,6 +73,7 @@ class StreamNews:
         self._jobs = jobs
         self._quota = quota
         self._alerts = alerts
+        self._ports = ports
         self._open: set[str] = set()
         """Streams whose worker said stream_opened, and that were not said to be closed yet."""
 
@@ -78,6 +81,7 @@ class StreamNews:
         """Of the streams that changed alone: thousands that stay cost nothing."""
         self._quota.gone(changes.removed)
         self._alerts.streams_changed(changes)
+        self._ports.streams_changed(changes)
         for name in changes.removed:
             self._jobs.wish(name, ())
         for name in changes.added | changes.changed:

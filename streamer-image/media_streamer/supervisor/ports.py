@@ -10,9 +10,12 @@ import logging
 from media_api.server import ServerConfig
 
 from media_streamer.supervisor.alerts import Alerts
+from media_streamer.supervisor.catalog import Catalog, Changes
 from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.listeners import listener_specs, port_of, probe
 from media_streamer.supervisor.settings import Settings
+from media_streamer.supervisor.srt_ports import SRT, SrtPorts
+from media_streamer.supervisor.tasks import Tasks
 from media_streamer.wire.control import ListenerSpec
 
 log = logging.getLogger(__name__)
@@ -27,15 +30,52 @@ class StartFailed(Exception):  # noqa: N818 - an outcome, told to the person at 
 class Ports:
     """One per server."""
 
-    def __init__(self, settings: Settings, egress: EgressWorkers, alerts: Alerts) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        egress: EgressWorkers,
+        alerts: Alerts,
+        catalog: Catalog,
+        tasks: Tasks,
+    ) -> None:
         self._directory = settings.config_path.absolute().parent
         """Where relative paths of certificates start."""
         self._workers = settings.egress_workers
         self._egress = egress
         self._alerts = alerts
+        self._catalog = catalog
+        self._tasks = tasks
+        self._changing = asyncio.Lock()
+        self._told: list[ListenerSpec] | None = None
+        """What the workers shall listen at; None until `open`."""
+        self.srt = SrtPorts()
 
     def wanted(self, config: ServerConfig) -> list[ListenerSpec]:
-        return listener_specs(config.listeners, self._directory)
+        usual = listener_specs(config.listeners, self._directory)
+        return [
+            *(spec for spec in usual if spec.protocol != SRT),
+            *(ListenerSpec(SRT, port.address, port.port) for port in self.srt),
+        ]
+
+    def configured(self, config: ServerConfig) -> None:
+        """The server has another configuration."""
+        self.srt.set_server(config)
+        self._follow(config)
+
+    def streams_changed(self, changes: Changes) -> None:
+        """Some have ports of their own."""
+        for name in changes.removed:
+            self.srt.drop(name)
+        for name in changes.added | changes.changed:
+            if (stream := self._catalog.streams.get(name)) is not None:
+                self.srt.put(stream.config)
+        if self.srt.changed:
+            self._follow(self._catalog.config)
+
+    def _follow(self, config: ServerConfig) -> None:
+        self.srt.changed = False
+        if self._told is not None and self.wanted(config) != self._told:
+            self._tasks.spawn(self._change(), "listeners")
 
     def numbers(self, config: ServerConfig) -> str:
         """For the person at the terminal."""
@@ -56,19 +96,21 @@ class Ports:
                 "no egress worker started within"
                 f" {EGRESS_START_SECONDS:.0f} s: see the errors above"
             ) from None
-        problems = await self._egress.listen(self.wanted(config))
+        self._told = self.wanted(config)
+        problems = await self._egress.listen(self._told)
         if problems:
             raise StartFailed("; ".join(problems))
+        self._alerts.set("listeners", "; ".join(self.srt.problems))
 
-    async def change(self, old: ServerConfig, new: ServerConfig) -> None:
+    async def _change(self) -> None:
         """Open new ports, close old ones; what cannot be had is an alert, the rest goes on."""
-        wanted = self.wanted(new)
-        added = set(map(port_of, wanted)) - set(map(port_of, self.wanted(old)))
-        refused = await asyncio.to_thread(probe, added, self._workers)
-        problems = [refused[port] for port in sorted(refused)]
-        problems += await self._egress.listen(
-            [item for item in wanted if port_of(item) not in refused]
-        )
+        async with self._changing:
+            wanted = self.wanted(self._catalog.config)
+            added = set(map(port_of, wanted)) - set(map(port_of, self._told or ()))
+            refused = await asyncio.to_thread(probe, added, self._workers)
+            problems = [*self.srt.problems, *(refused[port] for port in sorted(refused))]
+            self._told = [item for item in wanted if port_of(item) not in refused]
+            problems += await self._egress.listen(self._told)
         if problems:
             log.error("listeners: %s", "; ".join(problems))
         self._alerts.set("listeners", "; ".join(problems))

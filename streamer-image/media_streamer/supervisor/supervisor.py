@@ -40,6 +40,7 @@ from media_streamer.supervisor.ports import Ports
 from media_streamer.supervisor.processes import ProcessPool, worker_command, worker_environment
 from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.supervisor.settings import Settings
+from media_streamer.supervisor.srt_ports import SrtDoor
 from media_streamer.supervisor.stats import ServerStats
 from media_streamer.supervisor.streams import StreamControl
 from media_streamer.supervisor.tasks import Tasks
@@ -82,6 +83,7 @@ class Supervisor:
         jobs = JobPlacement(map(str, range(settings.egress_workers)), JobNews(self._bus))
         alerts = Alerts(catalog, self._bus.alerts, egress.alerts)
         quota = NameQuota()
+        self._ports = Ports(settings, egress, alerts, catalog, self._tasks)
         self._pool = ProcessPool(
             worker_command(settings.runtime),
             worker_environment(settings.runtime, settings.segments, environ),
@@ -91,7 +93,7 @@ class Supervisor:
             catalog,
             egress,
             self._pool,
-            StreamNews(self._bus, catalog, self._sessions, jobs, quota, alerts),
+            StreamNews(self._bus, catalog, self._sessions, jobs, quota, alerts, self._ports),
         )
         backend = Backend(
             settings, http, self._streams, self._sessions, alerts, self._bus, self._tasks
@@ -99,15 +101,15 @@ class Supervisor:
         self._geoip = GeoIp(alerts)
         self._gpus = GpuMonitor(self._tasks)
         guesses = GuessLimiter()
+        finder = StreamFinder(settings, self._streams, backend, quota)
         self._access = AccessControl(
-            StreamFinder(settings, self._streams, backend, quota),
+            finder,
             self._sessions,
             HttpBackend(http),
             settings.hostname,
             guesses,
             self._geoip,
         )
-        self._ports = Ports(settings, egress, alerts)
         self._applier = ConfigurationApplier(
             settings,
             self._streams,
@@ -132,6 +134,7 @@ class Supervisor:
             jobs,
             self._sessions,
             self._access,
+            SrtDoor(self._ports.srt, finder),
             self._tasks,
         )
         self._control = ControlServer(settings.control_socket, self._desk)

@@ -19,6 +19,7 @@ from media_streamer.supervisor.jobs import JobPlacement
 from media_streamer.supervisor.processes import ProcessPool, Worker
 from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.supervisor.settings import Settings
+from media_streamer.supervisor.srt_ports import SrtDoor
 from media_streamer.supervisor.streams import StreamControl
 from media_streamer.supervisor.tasks import Tasks
 from media_streamer.wire.control import (
@@ -32,6 +33,7 @@ from media_streamer.wire.control import (
     Refusal,
     SessionLeft,
     SessionsMoved,
+    SrtQuestion,
 )
 
 log = logging.getLogger(__name__)
@@ -53,6 +55,7 @@ class WorkerDesk:
         jobs: JobPlacement,
         sessions: SessionRegistry,
         access: AccessControl,
+        srt: SrtDoor,
         tasks: Tasks,
     ) -> None:
         self._settings = settings
@@ -62,6 +65,7 @@ class WorkerDesk:
         self._jobs = jobs
         self._sessions = sessions
         self._access = access
+        self._srt = srt
         self._tasks = tasks
 
     def start_workers(self) -> None:
@@ -137,6 +141,7 @@ class WorkerDesk:
             self._sessions.left(connection.id, told.id, told.bytes, told.reason)
 
         connection.peer.answer(AccessRequest, access)
+        connection.peer.answer(SrtQuestion, self._srt.answer)
         connection.peer.take(SessionsMoved, moved)
         connection.peer.take(SessionLeft, left)
 

@@ -260,6 +260,36 @@ class Refusal(_Value, frozen=True, tag=True):
     """Where a 302 sends the viewer."""
 
 
+class SrtTerms(_Value, frozen=True, tag=True):
+    """On what terms a peer connects to an SRT port. Times are in ms, `timeout` in seconds."""
+
+    name: str
+    """Stream that is meant."""
+    mode: AccessKind
+    passphrase: str
+    """Empty: none."""
+    latency: int | None
+    timeout: int | None
+    """A publisher's silence; 0: for ever. None: as usual."""
+    enforced: bool
+    """Who encrypts otherwise is refused."""
+    minversion: str
+
+    def __repr__(self) -> str:
+        return f"SrtTerms({self.name}, {self.mode})"  # a passphrase is never printed
+
+
+class SrtQuestion(Request[SrtTerms | Refusal], frozen=True):
+    """Somebody connects to an SRT port."""
+
+    address: str
+    """Of the port; empty for all."""
+    port: int
+    name: str
+    """As the stream id has it; may be empty."""
+    mode: Literal["", "play", "publish"]
+
+
 class DigestAnswer(_Value, frozen=True):
     """What a client answered to a challenge of its worker's: proves a password without telling it
     (`media_streamer.digest`)."""
@@ -384,7 +414,7 @@ class JobsReport(Notice, frozen=True):
 
 ToMediaRequest = ApplyStream | StartStream | RemoveStream | RestartStream | SelectInput
 ToEgressNotice = SettingsChanged | Directory | DirectoryChanged | CloseSession | Jobs | JobsChanged
-FromWorkerRequest = Hello | AccessRequest
+FromWorkerRequest = Hello | AccessRequest | SrtQuestion
 FromWorkerNotice = (
     Heartbeat | Recycle | StreamEvent | StreamsStats | SessionsMoved | SessionLeft | JobsReport
 )

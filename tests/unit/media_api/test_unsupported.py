@@ -187,6 +187,12 @@ def test_limits_to_countries_need_a_database() -> None:
         assert set(unsupported_parts(ServerConfig.model_validate(config))) == keys
 
 
+def test_options_of_srt_ports() -> None:
+    block = {"port": 9001, "latency": 200, "linger": 3, "streamid": "x"}
+    found = asked_in_vain({"srt_play": block})
+    assert [one.dotted for one in found] == ["srt_play.linger", "srt_play.streamid"]
+
+
 DESCRIPTIVE = {
     "name", "title", "comment", "namespace", "position", "meta", "provider", "labels", "groups",
 }  # fmt: skip
@@ -198,7 +204,8 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "api_allowed_origins", "trusted_proxies", "admin_view_disabled", "url_prefix",
         "webrtc_addresses",
         "config_external", "hostname", "streams", "templates", "vods", "event_sinks",
-        "auth_backends", "geoip", "nvidia_monitor",
+        "auth_backends", "geoip", "nvidia_monitor", "srt", "srt2", "srt_play", "srt2_play",
+        "srt_publish", "srt2_publish",
     },
     TemplateConfig: {
         "prefixes", "clients_timeout", "retry_limit", "source_timeout", "audio_timeout",
@@ -215,6 +222,8 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "pids", "bind_ip", "priority", "source_timeout", "timeout", "audio_timeout",
         "video_timeout", "frames_timeout", "max_retry_timeout", "no_clients_reconnect_delay",
         "user_agent", "headers", "max_bitrate", "cluster_key", "allow_if", "deny_if",
+        "passphrase", "latency", "streamid", "connect_timeout", "minversion",
+        "enforcedencryption",
     },
 }  # fmt: skip
 
@@ -241,10 +250,10 @@ def test_streams_come_change_and_go() -> None:
     tally = Tally()
     stream = {"name": "a", "dvr": {"root": "/d"}, "inputs": [{"url": "file://films/x.mp4"}]}
     tally.put(StreamConfig.model_validate(stream))
-    tally.put(StreamConfig.model_validate({"name": "b", "inputs": [{"url": "srt://h:1"}]}))
-    assert set(tally.alerts(config)) == {"stream_dvr", "input_srt"}
+    tally.put(StreamConfig.model_validate({"name": "b", "inputs": [{"url": "ndi://h:1"}]}))
+    assert set(tally.alerts(config)) == {"stream_dvr", "input_ndi"}
     tally.put(StreamConfig(name="a"))
-    assert set(tally.alerts(config)) == {"vods", "input_srt"}
+    assert set(tally.alerts(config)) == {"vods", "input_ndi"}
     tally.drop("b")
     tally.drop("never")
     assert set(tally.alerts(config)) == {"vods"}

@@ -15,6 +15,8 @@ from typing import Any
 
 import cffi
 
+from media_streamer.wire.media import Reception
+
 log = logging.getLogger(__name__)
 
 NAMES = ("libsrt.so.1.5", "libsrt-gnutls.so.1.5", "libsrt.so.1.4", "libsrt-gnutls.so.1.4")
@@ -22,7 +24,7 @@ PAYLOAD_BYTES = 1316
 """Seven packets of a transport stream: what a live message carries."""
 MAX_MESSAGE_BYTES = 1456
 IN, OUT, ERR = 0x1, 0x4, 0x8
-ASYNC_SEND, ASYNC_RECEIVE = 6001, 6002
+ASYNC_SEND, ASYNC_RECEIVE, TIMED_OUT = 6001, 6002, 6003
 REJECT_BASE = 1000
 """Codes from here on are the application's, by HTTP's numbers (srt/access_control.h)."""
 _LOG_CRITICAL = 2
@@ -114,7 +116,7 @@ class Option:
     SNDSYN, RCVSYN, LINGER, RCVLATENCY, PEERLATENCY = 1, 2, 7, 43, 44
     PASSPHRASE, PBKEYLEN, CONNTIMEO, MINVERSION, STREAMID = 26, 27, 36, 45, 46
     PAYLOADSIZE, ENFORCEDENCRYPTION, PEERIDLETIMEO, IPV6ONLY, TRANSTYPE = 49, 53, 55, 54, 50
-    LATENCY = 23
+    LATENCY, RCVTIMEO = 23, 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class Statistics:
     lost_by_sender: int
     lost_by_receiver: int
     retransmitted: int
+    retransmitted_received: int
     dropped_by_sender: int
     dropped_by_receiver: int
     undecrypted: int
@@ -133,6 +136,20 @@ class Statistics:
     bytes_received: int
     rtt: float
     bandwidth: int
+    latency: int
+    """Agreed for what comes in."""
+
+    @property
+    def reception(self) -> Reception:
+        """Of what comes in."""
+        return Reception(
+            packets=self.packets_received,
+            lost=self.lost_by_receiver,
+            retransmitted=self.retransmitted_received,
+            late=self.dropped_by_receiver,
+            rtt=round(self.rtt),
+            latency=self.latency,
+        )
 
 
 def socket_address(host: str, port: int) -> bytes:
@@ -181,6 +198,30 @@ class SrtSocket:
             return ""
         return bytes(ffi.buffer(buffer, size[0])).decode("utf-8", "surrogateescape")
 
+    def get_number(self, option: int) -> int:
+        """An option that is a number; 0 if it cannot be had."""
+        buffer, size = ffi.new("int *"), ffi.new("int *", 4)
+        found = library().srt_getsockflag(self.number, option, buffer, size)
+        return int(buffer[0]) if found >= 0 else 0
+
+    @classmethod
+    def blocking(cls, wait_ms: int) -> "SrtSocket":
+        """A new one for a thread of its own: connects at leisure, and waits `wait_ms` for each
+        message. Raises SrtError."""
+        sock = cls()
+        sock.set_flag(Option.RCVSYN, True)
+        sock.set_flag(Option.RCVTIMEO, wait_ms)
+        return sock
+
+    def connect(self, host: str, port: int) -> None:
+        """Call a numeric address; a blocking socket waits. Raises SrtError with the reason."""
+        address = socket_address(host, port)
+        if library().srt_connect(self.number, address, len(address)) < 0:
+            problem = last_error("connect")
+            if library().srt_getrejectreason(self.number):
+                raise SrtError(f"not connected: {self.reject_reason()}")
+            raise problem
+
     def send(self, data: bytes) -> bool:
         """Send one message; False if there is no room for it now. Raises SrtError."""
         lib = library()
@@ -196,7 +237,7 @@ class SrtSocket:
         size = lib.srt_recv(self.number, buffer, len(buffer))
         if size > 0:
             return bytes(ffi.buffer(buffer, size))
-        if size == 0 or lib.srt_getlasterror(ffi.NULL) != ASYNC_RECEIVE:
+        if size == 0 or lib.srt_getlasterror(ffi.NULL) not in (ASYNC_RECEIVE, TIMED_OUT):
             raise last_error("receive")
         return None
 
@@ -207,9 +248,11 @@ class SrtSocket:
             return None
         return Statistics(
             found.pktSentTotal, found.pktRecvTotal, found.pktSndLossTotal, found.pktRcvLossTotal,
-            found.pktRetransTotal, found.pktSndDropTotal, found.pktRcvDropTotal,
-            found.pktRcvUndecryptTotal, found.byteSentTotal, found.byteRecvTotal,
+            found.pktRetransTotal, found.pktRcvRetrans, found.pktSndDropTotal,
+            found.pktRcvDropTotal, found.pktRcvUndecryptTotal,
+            found.byteSentTotal, found.byteRecvTotal,
             round(found.msRTT, 3), round(found.mbpsBandwidth * 1_000_000),
+            self.get_number(Option.RCVLATENCY),
         )  # fmt: skip
 
     def reject_reason(self) -> str:

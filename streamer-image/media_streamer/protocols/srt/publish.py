@@ -8,10 +8,13 @@ from typing import Any
 from media_streamer.egress.feed import Feed
 from media_streamer.protocols.srt.engine import SrtEngine
 from media_streamer.protocols.srt.libsrt import ERR, IN, SrtSocket
+from media_streamer.protocols.srt.settings import PUBLISHER_IDLE_SECONDS
+from media_streamer.wire.control import SrtTerms
 
 log = logging.getLogger(__name__)
 
-SILENCE_SECONDS = 30.0
+CHECK_SECONDS = 1.0
+"""How often silence is looked at, and figures are told."""
 
 
 class SrtPublisher:
@@ -22,23 +25,24 @@ class SrtPublisher:
         engine: SrtEngine,
         sock: SrtSocket,
         feed: Feed,
-        name: str,
+        terms: SrtTerms,
         peer: tuple[str, int],
         on_close: Callable[[Any], None],
     ) -> None:
         self._engine = engine
         self._socket = sock
         self._feed = feed
-        self._name = name
         self._peer = peer
         self._on_close = on_close
         self._closed = False
+        self._patience = PUBLISHER_IDLE_SECONDS if terms.timeout is None else terms.timeout
+        """Seconds; 0: for ever."""
         self._loop = asyncio.get_running_loop()
         self._heard_at = self._loop.time()
-        self._timer = self._loop.call_later(SILENCE_SECONDS, self._check)
-        feed.ended.add_done_callback(self._on_feed_ended)
         engine.add(sock, self, IN | ERR, reads=True)
-        log.info("srt %s:%d stream %s: publishing", *peer, name)
+        self._timer = self._loop.call_later(CHECK_SECONDS, self._check)
+        feed.ended.add_done_callback(self._on_feed_ended)
+        log.info("srt %s:%d stream %s: publishing", *peer, feed.stream)
 
     def on_messages(self, messages: list[bytes]) -> None:
         self._heard_at = self._loop.time()
@@ -49,11 +53,12 @@ class SrtPublisher:
             self.close("the publisher left")
 
     def _check(self) -> None:
-        silent = self._loop.time() - self._heard_at
-        if silent > SILENCE_SECONDS:
-            self.close(f"the publisher sent nothing for {SILENCE_SECONDS:.0f} s")
-        else:
-            self._timer = self._loop.call_later(SILENCE_SECONDS - silent + 0.1, self._check)
+        if self._patience and self._loop.time() - self._heard_at > self._patience:
+            self.close(f"the publisher sent nothing for {self._patience:g} s")
+            return
+        self._timer = self._loop.call_later(CHECK_SECONDS, self._check)
+        if figures := self._socket.statistics():
+            self._feed.reception(figures.reception)
 
     def _on_feed_ended(self, ended: "asyncio.Future[str]") -> None:
         self.close("cancelled" if ended.cancelled() else ended.result())
@@ -63,7 +68,7 @@ class SrtPublisher:
         if self._closed:
             return
         self._closed = True
-        log.info("srt %s:%d stream %s: %s", *self._peer, self._name, reason)
+        log.info("srt %s:%d stream %s: %s", *self._peer, self._feed.stream, reason)
         self._timer.cancel()
         self._engine.remove(self._socket)
         task = self._loop.create_task(self._feed.close())
@@ -73,3 +78,4 @@ class SrtPublisher:
 
 
 _closing: set[asyncio.Task[None]] = set()
+"""Keeps the goodbyes of feeds alive that outlive their connection."""

@@ -1,8 +1,9 @@
-"""The shared SRT port: who connects says by the stream id what it wants.
+"""The SRT ports: who connects says by the stream id, or by the port itself, what it wants.
 
-One worker owns the port. A connection is decided while its handshake waits: the answer is there
-within a millisecond or two, unless a backend has to be asked, which then takes the decision after
-the handshake; a refusal is the code of the rejection (SRT Access Control: 1000 plus HTTP's status).
+One worker owns the ports. While a handshake waits the supervisor is asked on what terms the peer
+connects (passphrase, latency: its configuration, so within a millisecond or two) and whether it
+may; a backend that has to be asked for that takes longer, and decides after the handshake. A
+refusal is the code of the rejection (SRT Access Control: 1000 plus HTTP's status).
 """
 
 import asyncio
@@ -10,59 +11,74 @@ import concurrent.futures
 import logging
 import socket
 import ssl
+from dataclasses import dataclass
 
 from media_api.units import check_stream_name
 
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.context import Egress
+from media_streamer.egress.feed import Feed
 from media_streamer.protocols.srt import libsrt
 from media_streamer.protocols.srt.engine import SrtEngine
-from media_streamer.protocols.srt.libsrt import ERR, IN, Option, SrtError, SrtSocket
+from media_streamer.protocols.srt.libsrt import ERR, IN, SrtError, SrtSocket
 from media_streamer.protocols.srt.play import SrtViewer
 from media_streamer.protocols.srt.publish import SrtPublisher
-from media_streamer.protocols.srt.settings import SrtSettings
+from media_streamer.protocols.srt.settings import listener_options, peer_options
 from media_streamer.protocols.srt.stream_id import BadStreamId, StreamId, parse
-from media_streamer.wire.control import AccessRequest
+from media_streamer.wire.control import AccessRequest, SrtQuestion, SrtTerms
 
 log = logging.getLogger(__name__)
 
 PROTO = "srt"
 BACKLOG = 128
+TERMS_SECONDS = 0.25
+"""How long a handshake waits for its terms: it holds up the port's other traffic as long."""
 DECIDE_SECONDS = 0.05
-"""How long a handshake waits for its decision: it holds up the port's other traffic as long, whose
-latency is 120 ms at least."""
+"""The same for the decision about access."""
 MAX_UNDECIDED = 16
 """Handshakes whose decision takes longer; beyond these nobody waits, all are decided afterwards."""
 MAX_CONNECTIONS = 4096
+HANDSHAKE_SECONDS = 5.0
+"""A peer that has leave and does not finish its handshake (a wrong passphrase) loses it."""
 
 
 async def serve(
     egress: Egress, sock: socket.socket, tls: ssl.SSLContext | None = None
 ) -> "SrtServer":
     """Serve SRT on a bound UDP socket, which libsrt takes over. Raises OSError without libsrt."""
-    return SrtServer(egress, sock, SrtSettings())
+    return SrtServer(egress, sock)
+
+
+@dataclass(slots=True)
+class _Peer:
+    """Who is connecting."""
+
+    address: tuple[str, int]
+    terms: SrtTerms
+    decision: "concurrent.futures.Future[Access]"
+    timer: asyncio.TimerHandle | None = None
 
 
 class SrtServer:
     """A listener; `close` takes no new connections, those that are there go on."""
 
-    def __init__(self, egress: Egress, sock: socket.socket, settings: SrtSettings) -> None:
+    def __init__(self, egress: Egress, sock: socket.socket) -> None:
         libsrt.library()
         self._egress = egress
-        self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._engine = engine_of(egress)
+        address, self._port = sock.getsockname()[:2]
+        self._address = "" if address in ("::", "0.0.0.0") else str(address)
         self._listener = SrtSocket()
-        for option, value in settings.options():
+        for option, value in listener_options():
             self._listener.set_flag(option, value)
         number = sock.detach()
         if libsrt.library().srt_bind_acquire(self._listener.number, number) < 0:
             raise libsrt.last_error("bind")
-        self._hook = libsrt.set_hook(self._listener, self._decide)
+        self._hook = libsrt.set_hook(self._listener, self._look_at)
         if libsrt.library().srt_listen(self._listener.number, BACKLOG) < 0:
             raise libsrt.last_error("listen")
-        self._decisions: dict[int, concurrent.futures.Future[Access]] = {}
-        self._asked: dict[int, tuple[StreamId, tuple[str, int]]] = {}
+        self._peers: dict[int, _Peer] = {}
         self._connections: set[SrtViewer | SrtPublisher] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._engine.add(self._listener, self, IN | ERR, reads=False)
@@ -72,43 +88,60 @@ class SrtServer:
 
     # In a thread of libsrt
 
-    def _decide(self, number: int, peer: tuple[str, int], text: str) -> int:
+    def _look_at(self, number: int, address: tuple[str, int], text: str) -> int:
         """Code of the refusal, 0 to accept."""
+        name = "-"
         try:
             wanted = parse(text)
-            check_stream_name(wanted.name)
+            if wanted.name:
+                check_stream_name(wanted.name)
+                name = wanted.name
+            if len(self._connections) >= MAX_CONNECTIONS:
+                raise AccessDenied(503, "too_many", "There are too many connections")
+            return self._decide(number, address, wanted)
         except (BadStreamId, ValueError) as error:
-            log.info("srt %s:%d: stream id %r refused: %s", *peer, text[:100], error)
+            log.info("srt %s:%d: stream id %r refused: %s", *address, text[:100], error)
             return 400
-        if len(self._connections) >= MAX_CONNECTIONS:
+        except TimeoutError:
+            log.warning("srt %s:%d stream %s: no decision in time", *address, name)
             return 503
-        if passphrase := self._settings.passphrase:
-            libsrt.set_option(number, Option.PASSPHRASE, passphrase)
-        future = asyncio.run_coroutine_threadsafe(self._ask(wanted, peer), self._loop)
-        self._decisions[number] = future
-        self._asked[number] = wanted, peer
-        if sum(not one.done() for one in self._decisions.values()) > MAX_UNDECIDED:
+        except AccessDenied as denied:
+            log.info("srt %s:%d stream %s refused: %s", *address, name, denied.title)
+            return denied.status
+
+    def _decide(self, number: int, address: tuple[str, int], wanted: StreamId) -> int:
+        asked = asyncio.run_coroutine_threadsafe(self._terms(wanted), self._loop)
+        terms = asked.result(TERMS_SECONDS)
+        for option, value in peer_options(terms):
+            libsrt.set_option(number, option, value)
+        decision = asyncio.run_coroutine_threadsafe(self._ask(wanted, terms, address), self._loop)
+        self._peers[number] = _Peer(address, terms, decision)
+        self._loop.call_soon_threadsafe(self._watch, number)
+        if sum(not one.decision.done() for one in list(self._peers.values())) > MAX_UNDECIDED:
             return 0
         try:
-            future.result(DECIDE_SECONDS)
+            decision.result(DECIDE_SECONDS)
         except TimeoutError:
             return 0
-        except AccessDenied as denied:
-            self._forget(number)
-            log.info("srt %s:%d stream %s refused: %s", *peer, wanted.name, denied.title)
-            return denied.status
+        except AccessDenied:
+            self._peers.pop(number, None)
+            raise
         return 0
 
     # In the event loop
 
-    async def _ask(self, wanted: StreamId, peer: tuple[str, int]) -> Access:
+    async def _terms(self, wanted: StreamId) -> SrtTerms:
+        question = SrtQuestion(self._address, self._port, wanted.name, wanted.mode or "")
+        return await self._egress.hub.ask(question)
+
+    async def _ask(self, wanted: StreamId, terms: SrtTerms, address: tuple[str, int]) -> Access:
         parameters = wanted.parameters
         return await self._egress.hub.access(
             AccessRequest(
-                name=wanted.name,
+                name=terms.name,
                 proto=PROTO,
-                kind=wanted.mode or self._settings.mode or "play",
-                ip=peer[0],
+                kind=terms.mode,
+                ip=address[0],
                 token=parameters.get(self._egress.token_parameter, ""),
                 qs=wanted.query,
                 password=parameters.get("password", ""),
@@ -116,59 +149,81 @@ class SrtServer:
             )
         )
 
+    def _watch(self, number: int) -> None:
+        """Somebody has leave: the handshake must end some time."""
+        if peer := self._peers.get(number):
+            peer.timer = self._loop.call_later(HANDSHAKE_SECONDS, self._give_up, number)
+
+    def _give_up(self, number: int) -> None:
+        peer = self._peers.pop(number, None)
+        if peer is None:
+            return
+        why = "a wrong passphrase, or " if peer.terms.passphrase else ""
+        log.info(
+            "srt %s:%d stream %s: %sthe handshake was not finished",
+            *peer.address, peer.terms.name, why,
+        )  # fmt: skip
+        task = asyncio.create_task(self._return(peer.decision))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _return(self, decision: "concurrent.futures.Future[Access]") -> None:
+        try:
+            access = await asyncio.wrap_future(decision)
+        except AccessDenied:
+            return
+        self._egress.hub.give_up(access, "the handshake was not finished")
+
     def on_messages(self, messages: list[bytes]) -> None:
         """A listener gets none."""
 
     def on_event(self, events: int) -> None:
         if events & ERR:
-            log.error("srt: the listener is broken; reload the configuration to open it again")
+            log.error("srt port %d: the listener is broken: restart the server", self._port)
             return
         lib = libsrt.library()
         while (
             number := lib.srt_accept(self._listener.number, libsrt.ffi.NULL, libsrt.ffi.NULL)
         ) >= 0:
-            decision, asked = self._decisions.pop(number, None), self._asked.pop(number, None)
+            peer = self._peers.pop(number, None)
             sock = SrtSocket(number)
-            if decision is None or asked is None:
+            if peer is None:
                 sock.close()
                 continue
-            task = asyncio.create_task(self._begin(sock, decision, *asked))
+            if peer.timer is not None:
+                peer.timer.cancel()
+            task = asyncio.create_task(self._begin(sock, peer))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _begin(
-        self,
-        sock: SrtSocket,
-        decision: "concurrent.futures.Future[Access]",
-        wanted: StreamId,
-        peer: tuple[str, int],
-    ) -> None:
-        name = wanted.name
+    async def _begin(self, sock: SrtSocket, peer: _Peer) -> None:
+        name = peer.terms.name
+        feed: Feed | None = None
         try:
-            access = await asyncio.wrap_future(decision)
+            access = await asyncio.wrap_future(peer.decision)
             name = access.stream
             made: SrtViewer | SrtPublisher
             if access.request.kind == "publish":
                 feed = await self._egress.hub.publish(access, "ts")
-                made = SrtPublisher(self._engine, sock, feed, name, peer, self._connections.discard)
+                made = SrtPublisher(
+                    self._engine, sock, feed, peer.terms, peer.address, self._connections.discard
+                )
             else:
                 broadcast = await self._egress.hub.broadcast(access, "ts")
                 made = SrtViewer(
-                    self._engine, sock, broadcast, access, peer, self._connections.discard
+                    self._engine, sock, broadcast, access, peer.address, self._connections.discard
                 )
         except AccessDenied as denied:
-            log.info("srt %s:%d stream %s refused: %s", *peer, name, denied.title)
+            log.info("srt %s:%d stream %s refused: %s", *peer.address, name, denied.title)
             sock.close()
             return
         except SrtError as error:
-            log.info("srt %s:%d stream %s: %s", *peer, name, error)
+            log.info("srt %s:%d stream %s: %s", *peer.address, name, error)
             sock.close()
+            if feed is not None:
+                await feed.close()
             return
         self._connections.add(made)
-
-    def _forget(self, number: int) -> None:
-        self._decisions.pop(number, None)
-        self._asked.pop(number, None)
 
 
 _engines: dict[int, SrtEngine] = {}

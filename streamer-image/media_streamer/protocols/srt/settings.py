@@ -1,32 +1,36 @@
-"""What the configuration says of an SRT port (`srt`, `srt_play`, `srt_publish`)."""
+"""Socket options of SRT, as the configuration and the terms of a stream have them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 from media_streamer.protocols.srt.libsrt import PAYLOAD_BYTES, Option
+from media_streamer.wire.control import SrtTerms
 
 DEFAULT_LATENCY_MS = 120
+PUBLISHER_IDLE_SECONDS = 30
+"""Of a publisher that is there and sends nothing; who is not there libsrt lets go after 5 s."""
+Value = int | bool | str
 
 
-@dataclass(frozen=True, slots=True)
-class SrtSettings:
-    """Times in ms. `mode` is what peers want that do not say; a passphrase has 10 to 79 letters."""
+def listener_options() -> Iterator[tuple[int, Value]]:
+    """Of a port before it is bound: what no terms say."""
+    yield Option.PAYLOADSIZE, PAYLOAD_BYTES
+    yield Option.LATENCY, DEFAULT_LATENCY_MS
 
-    mode: Literal["play", "publish"] | None = None
-    passphrase: str = ""
-    key_bytes: int = 0
-    """16, 24 or 32; 0: as the peer has it."""
-    latency: int = DEFAULT_LATENCY_MS
-    enforced: bool = True
-    """A peer with another passphrase, or none, is refused."""
 
-    def options(self) -> Iterator[tuple[int, int | bool | str]]:
-        """Options of a socket before it is bound."""
-        yield Option.PAYLOADSIZE, PAYLOAD_BYTES
-        yield Option.LATENCY, self.latency
-        yield Option.ENFORCEDENCRYPTION, self.enforced
-        if self.passphrase:
-            yield Option.PASSPHRASE, self.passphrase
-        if self.key_bytes:
-            yield Option.PBKEYLEN, self.key_bytes
+def peer_options(terms: SrtTerms) -> Iterator[tuple[int, Value]]:
+    """Of a connection while its handshake is answered."""
+    yield Option.LATENCY, DEFAULT_LATENCY_MS if terms.latency is None else terms.latency
+    yield Option.ENFORCEDENCRYPTION, terms.enforced
+    if terms.passphrase:
+        yield Option.PASSPHRASE, terms.passphrase
+    if terms.minversion:
+        yield Option.MINVERSION, version_number(terms.minversion)
+
+
+def version_number(text: str) -> int:
+    """1.3.0 as libsrt has it: 0x010300. Raises ValueError."""
+    parts = [int(part) for part in text.split(".")]
+    if not 1 <= len(parts) <= 3 or not all(0 <= part <= 255 for part in parts):
+        raise ValueError(f"{text!r} is no version of SRT: write 1.3.0")
+    major, minor, patch = (*parts, 0, 0)[:3]
+    return major << 16 | minor << 8 | patch

@@ -24,7 +24,10 @@ from media_streamer.supervisor.geoip import GeoIp
 from media_streamer.supervisor.jobs import JobPlacement
 from media_streamer.supervisor.name_quota import NameQuota
 from media_streamer.supervisor.news import JobNews, SessionNews, StreamNews
+from media_streamer.supervisor.ports import Ports
 from media_streamer.supervisor.sessions import SessionRegistry
+from media_streamer.supervisor.settings import Settings
+from media_streamer.supervisor.tasks import Tasks
 from media_streamer.wire.control import AccessRequest, Granted
 from msgspec.structs import replace
 
@@ -90,7 +93,10 @@ class World:
         jobs = JobPlacement("0", JobNews(bus))
         catalog = self.streams.catalog
         alerts = Alerts(catalog)
-        self.news = StreamNews(bus, catalog, self.sessions, jobs, NameQuota(), alerts)
+        nowhere = Path("/nowhere")
+        settings = Settings(nowhere, nowhere, nowhere, nowhere, 1, 1, "host1")
+        ports = Ports(settings, egress, alerts, catalog, Tasks())
+        self.news = StreamNews(bus, catalog, self.sessions, jobs, NameQuota(), alerts, ports)
         self.geoip = GeoIp(alerts)
         self.control = AccessControl(
             self.streams, self.sessions, HttpBackend(http), "host1", GuessLimiter(), self.geoip

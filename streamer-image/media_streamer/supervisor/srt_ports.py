@@ -1,0 +1,190 @@
+"""Which SRT ports this server opens, whose they are, and on what terms a peer connects there.
+
+A port is shared (`srt`, `listeners.srt`, blocks `srt_play` and `srt_publish` of the server: the
+stream id names the stream) or that of one stream. Passphrases never leave the supervisor but in the
+answer to the worker that a peer is connecting to, so a change of them needs no port opened anew.
+
+The first who asks for a port has it; whoever comes later is told so.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from media_api.server import ServerConfig
+from media_api.srt import SrtConfig, split_place
+from media_api.stream import StreamConfig
+
+from media_streamer.supervisor.access import Streams
+from media_streamer.wire.control import AccessKind, Refusal, SrtQuestion, SrtTerms
+
+_MODES: tuple[AccessKind, ...] = ("play", "publish")
+Place = tuple[str, int]
+SRT = "srt"
+"""The listeners' name in the table of protocols."""
+
+
+@dataclass(frozen=True, slots=True)
+class SrtPort:
+    """A port that somebody asks for."""
+
+    address: str
+    port: int
+    stream: str = ""
+    """Its only stream; empty: the stream id names one."""
+    mode: AccessKind | None = None
+    """What alone can be done there; None: the stream id says, playing if it does not."""
+    options: SrtConfig | None = None
+
+    @property
+    def place(self) -> Place:
+        return self.address, self.port
+
+    @property
+    def owner(self) -> str:
+        """For people."""
+        return f"stream {self.stream}" if self.stream else "the server"
+
+
+def ports_of(config: ServerConfig | StreamConfig) -> tuple[SrtPort, ...]:
+    """The ports that a stream, or the server itself, asks for."""
+    return tuple(_ports_of(config))
+
+
+def _ports_of(config: ServerConfig | StreamConfig) -> Iterator[SrtPort]:
+    stream = ""
+    if isinstance(config, StreamConfig):
+        if config.disabled:
+            return
+        stream = config.name
+    elif config.listeners is not None:
+        for item in config.listeners.of(SRT):
+            yield SrtPort(item.address or "", item.port)
+    for spec in (config.srt, config.srt2):
+        if spec is not None:
+            yield SrtPort(*split_place(spec), stream)
+    for mode in _MODES:
+        for options in _blocks(config, mode):
+            if options.port is not None:
+                yield SrtPort(*split_place(options.port), stream, mode, options)
+
+
+def _blocks(config: ServerConfig | StreamConfig, mode: AccessKind) -> Iterator[SrtConfig]:
+    for name in (f"srt_{mode}", f"srt2_{mode}"):
+        block: SrtConfig | None = getattr(config, name)
+        if block is not None:
+            yield block
+
+
+def public_port(server: ServerConfig, stream: StreamConfig, mode: AccessKind) -> int | None:
+    """Where a stream is played or published: its own port, else the shared one."""
+    ports = chain(ports_of(stream), ports_of(server))
+    return next((port.port for port in ports if port.mode in (None, mode)), None)
+
+
+class SrtPorts:
+    """All of them; `put` and `drop` follow the streams."""
+
+    def __init__(self) -> None:
+        self._server = ServerConfig()
+        self._shared: tuple[SrtPort, ...] = ()
+        self._own: dict[str, tuple[SrtPort, ...]] = {}
+        self._by_place: dict[Place, SrtPort] = {}
+        self.problems: list[str] = []
+        """Ports that two ask for, in words."""
+        self.changed = False
+        """For the owner to note and to take back."""
+
+    def set_server(self, config: ServerConfig) -> None:
+        self._server = config
+        self._shared = ports_of(config)
+        self._settle()
+
+    def put(self, stream: StreamConfig) -> None:
+        """A stream that is new or has changed."""
+        ports = ports_of(stream)
+        if ports != self._own.get(stream.name, ()):
+            self._own[stream.name] = ports
+            self._settle()
+
+    def drop(self, name: str) -> None:
+        if self._own.pop(name, None):
+            self._settle()
+
+    def __iter__(self) -> Iterator[SrtPort]:
+        return iter(self._by_place.values())
+
+    def _settle(self) -> None:
+        found: dict[Place, SrtPort] = {}
+        problems: list[str] = []
+        for port in chain(self._shared, *self._own.values()):
+            first = found.setdefault(port.place, port)
+            if first is not port and (first.stream, first.mode) != (port.stream, port.mode):
+                problems.append(
+                    f"srt port {port.port} of {port.owner} is that of {first.owner}"
+                    f"{f' to {first.mode}' if first.mode else ''} already"
+                )
+        self._by_place, self.problems, self.changed = found, problems, True
+
+    def wanted(self, question: SrtQuestion) -> tuple[SrtPort, str, AccessKind] | Refusal:
+        """Whose port it is, which stream is meant and what for."""
+        port = self._by_place.get((question.address, question.port))
+        port = port or self._by_place.get(("", question.port))
+        if port is None:
+            return Refusal(503, "port_closed", "The port is being closed")
+        mode = question.mode or port.mode or "play"
+        if port.mode is not None and mode != port.mode:
+            return Refusal(403, "wrong_port", f"This port is there to {port.mode} only")
+        if port.stream and question.name not in ("", port.stream):
+            return Refusal(404, "stream_not_found", "This port is that of another stream")
+        if not port.stream and not question.name:
+            return Refusal(400, "no_name", "The stream id names no stream")
+        return port, port.stream or question.name, mode
+
+    def terms(self, port: SrtPort, stream: StreamConfig, name: str, mode: AccessKind) -> SrtTerms:
+        """On what terms a peer connects: the words of a stream's own port come first, then the
+        stream's, then those of the shared port."""
+        own = [port.options] if port.options is not None else []
+        blocks = [*_blocks(stream, mode)]
+        if port.stream:
+            blocks = [*own, *blocks]
+        else:
+            usual = [one for one in _blocks(self._server, mode) if one.port is None]
+            blocks = [*blocks, *own, *usual]
+
+        merged: dict[str, object] = {}
+        for block in reversed(blocks):
+            merged |= block.model_dump(exclude_none=True)
+        return SrtTerms(
+            name=name,
+            mode=mode,
+            passphrase=str(merged.get("passphrase", "")),
+            latency=_number(merged.get("latency")),
+            timeout=_number(merged.get("timeout")),
+            enforced=merged.get("enforcedencryption") is not False,
+            minversion=str(merged.get("minversion", "")),
+        )
+
+
+def _number(value: object) -> int | None:
+    """None where nothing is said, 0 for `false`."""
+    return int(value) if isinstance(value, int | float) else None
+
+
+class SrtDoor:
+    """Answers the workers that a peer connects to."""
+
+    def __init__(self, ports: SrtPorts, streams: Streams) -> None:
+        self._ports = ports
+        self._streams = streams
+
+    async def answer(self, question: SrtQuestion) -> SrtTerms | Refusal:
+        """What is told; whether the peer may is asked apart."""
+        found = self._ports.wanted(question)
+        if isinstance(found, Refusal):
+            return found
+        port, name, mode = found
+        stream = await self._streams.find(name, mode)
+        if stream is None:
+            return Refusal(404, "stream_not_found", f"There is no stream {name!r}")
+        return self._ports.terms(port, stream.config, name, mode)

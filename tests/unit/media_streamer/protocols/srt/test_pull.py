@@ -1,0 +1,52 @@
+"""Addresses of SRT sources: options of the line and of the URL, refusals without secrets."""
+
+from typing import Any
+
+import pytest
+from media_api.input import InputConfig
+from media_streamer.media.inputs.base import InputError
+from media_streamer.protocols.srt.libsrt import Option
+from media_streamer.protocols.srt.pull import SrtAddress
+
+
+def address(url: str, **options: Any) -> SrtAddress:
+    return SrtAddress.of(InputConfig.model_validate({"url": url, **options}))
+
+
+def test_options_of_the_line_go_before_those_of_the_url() -> None:
+    url = "srt://h.example:9998?streamid=#!::r=a,m=request&passphrase=from-the-url&pbkeylen=32"
+    found = address(f"{url}&latency=500", latency=200, connect_timeout=7)
+    options = dict(found.options)
+    assert (found.host, found.port, found.latency) == ("h.example", 9998, 200)
+    assert options[Option.STREAMID] == "#!::r=a,m=request"
+    assert options[Option.PASSPHRASE] == "from-the-url"
+    assert options[Option.PBKEYLEN] == 32
+    assert options[Option.CONNTIMEO] == 7000
+    found = address(url, passphrase="of the line", streamid="b", minversion="1.3.0")
+    options = dict(found.options)
+    assert options[Option.PASSPHRASE] == "of the line"
+    assert options[Option.STREAMID] == "b"
+    assert options[Option.MINVERSION] == 0x010300
+    assert found.latency == 120
+    assert Option.PASSPHRASE not in dict(address("srt://[::1]:1").options)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("srt://h", "lacks host or port"),
+        ("srt://:9998", "lacks host or port"),
+        ("srt://h:x", "cannot be read"),
+        ("srt://0.0.0.0:9998?mode=listener", "srt_publish"),
+        ("srt://h:1?passphrase=sh0rt", "10 to 79"),
+    ],
+)
+def test_what_cannot_be_called_is_refused(url: str, words: str) -> None:
+    with pytest.raises(InputError, match=words) as raised:
+        address(url)
+    assert "sh0rt" not in str(raised.value)
+
+
+def test_a_version_that_is_none() -> None:
+    with pytest.raises(InputError):
+        address("srt://h:1", minversion="one")
