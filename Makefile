@@ -7,7 +7,7 @@ DEV := $(DEV_VENV)/bin
 IMAGES := localhost/media-appliance
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help run test test-fast test-long check format fuzz bench lock crds images clean
+.PHONY: help run test test-fast test-long check format fuzz soak bench lock crds images clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -39,6 +39,9 @@ format: $(DEV_VENV)/ready ## Let ruff format and mend what it can
 
 fuzz: $(DEV_VENV)/ready ## Made-up bytes on every reader of strangers' data: SECONDS=60 SEED=1 TARGETS=
 	$(DEV)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(TARGETS)
+
+soak: $(DEV_VENV)/ready ## Slopes of memory, descriptors, threads, log under load: MINUTES=10
+	$(DEV)/python -m tests.soak --minutes $(or $(MINUTES),10)
 
 bench: $(DEV_VENV)/ready ## Figures: start-up, fan-out, first picture, density, reload
 	$(DEV)/python -m tests.bench

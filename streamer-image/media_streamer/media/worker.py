@@ -21,7 +21,7 @@ from typing import Any
 from media_api.stream import StreamConfig
 from media_process import logs
 
-from media_streamer import budgets, last_words
+from media_streamer import budgets, cage, last_words
 from media_streamer.media.deliveries import Deliveries
 from media_streamer.media.flags import Flags
 from media_streamer.media.graveyard import Graveyard
@@ -271,6 +271,11 @@ def main() -> int:
     arguments = parser.parse_args()
     logs.set_up_worker(f"media {arguments.id}", os.environ)
     threading.stack_size(THREAD_STACK_BYTES)
+    segments = Path(os.environ.get("STREAMER_SEGMENTS_DIR") or arguments.runtime)
+    try:
+        log.info("confined: %s", cage.enter([arguments.runtime, segments]))
+    except OSError as error:
+        log.error("not confined: %s", error)
     try:
         asyncio.run(MediaWorker(arguments.runtime, arguments.id).run())
     except (OSError, TimeoutError, ChannelClosed) as error:

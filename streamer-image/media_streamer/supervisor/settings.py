@@ -69,6 +69,8 @@ def read_settings(config_path: Path, environ: Mapping[str, str]) -> Settings:
     media_workers = _count(environ, "STREAMER_MEDIA_WORKERS", default_workers)
     runtime = _runtime(environ)
     state = _state(environ, config_path, runtime)
+    if state != runtime:
+        _claim(state)
     return Settings(
         config_path=config_path,
         runtime=runtime,
@@ -146,7 +148,7 @@ def _lock(directory: Path) -> bool:
 def _state(environ: Mapping[str, str], config_path: Path, runtime: Path) -> Path:
     """`STREAMER_STATE_DIR`, else `state` beside the configuration; runtime if that is read-only.
 
-    It is made when something is written there, mode 0700, as the state holds secrets of streams.
+    It is closed to others, as the state holds secrets of streams.
     """
     if given := environ.get("STREAMER_STATE_DIR"):
         path = Path(given).absolute()
@@ -155,6 +157,35 @@ def _state(environ: Mapping[str, str], config_path: Path, runtime: Path) -> Path
         return path
     beside = config_path.absolute().parent / "state"
     return beside if _can_be_written(beside) else runtime
+
+
+_claimed: dict[Path, int] = {}
+"""Open directories, whose locks last as long as this process."""
+
+
+def _claim(state: Path) -> None:
+    """Make it, and let no other server use it: two would lose what the other one wrote.
+
+    Raises SettingsError. A file system without locks cannot tell, and is used as it is.
+    """
+    if state in _claimed:
+        return
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(state, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise SettingsError(f"{state} cannot be used ({error.strerror}): name another") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise SettingsError(
+            f"another streamer uses {state}: stop it, or set another STREAMER_STATE_DIR"
+        ) from None
+    except OSError:
+        os.close(descriptor)
+        return
+    _claimed[state] = descriptor
 
 
 def _can_be_written(path: Path) -> bool:

@@ -174,6 +174,14 @@ async def test_more_connections_than_descriptors(streamer: Streamer) -> None:
     assert len(streamer.log) - before < 4096, streamer.log[before:][:8192]
 
 
+async def test_media_workers_are_confined(streamer: Streamer) -> None:
+    streamer.write(DEMO)
+    await streamer.serve()
+    await streamer.running("demo")
+    assert "NoNewPrivs:\t1\n" in process_status(streamer.worker("media") or 0)
+    assert "media 0: confined: no new privileges" in streamer.log
+
+
 async def said(streamer: Streamer, words: str) -> bool:
     return words in streamer.log
 
@@ -183,12 +191,16 @@ async def answers_anew(streamer: Streamer) -> bool:
     return (await raw(streamer, request, 2.0)).startswith(b"HTTP/1.1 200")
 
 
+def process_status(pid: int) -> str:
+    return Path(f"/proc/{pid}/status").read_text()
+
+
 def peak_mib(streamer: Streamer) -> int:
     """Most memory that one of the server's processes ever had."""
     assert streamer.process is not None
     peak = 0
     for pid in (streamer.process.pid, *streamer.children()):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        for line in process_status(pid).splitlines():
             if line.startswith("VmHWM:"):
                 peak = max(peak, int(line.split()[1]) // 1024)
     return peak

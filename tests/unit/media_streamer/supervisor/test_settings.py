@@ -1,5 +1,7 @@
 """Directories and numbers from the environment."""
 
+import fcntl
+import os
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ def test_given_directories_stay(tmp_path: Path) -> None:
     assert settings.runtime.stat().st_mode & 0o777 == 0o700
     assert (settings.media_workers, settings.hostname) == (3, "old")
     assert settings.state == tmp_path / "x" / "state"
-    assert not settings.state.exists(), "made when it is needed"
+    assert settings.state.stat().st_mode & 0o777 == 0o700
     remove_directories(settings, environ)
     assert settings.runtime.exists()
     assert (tmp_path / "seg").exists()
@@ -36,6 +38,19 @@ def test_segments_of_a_killed_run_are_removed(tmp_path: Path) -> None:
     second = read_settings(tmp_path / "conf", environ)
     assert running.segments.exists(), "a run that lives keeps its segments"
     assert second.segments != running.segments
+
+
+def test_two_servers_do_not_share_what_they_keep(tmp_path: Path) -> None:
+    environ = {"STREAMER_STATE_DIR": str(tmp_path / "state")}
+    (tmp_path / "state").mkdir()
+    other = os.open(tmp_path / "state", os.O_RDONLY)  # as another process has it
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with pytest.raises(SettingsError, match=r"another streamer uses .*: stop it"):
+        read_settings(tmp_path / "flussonic.conf", environ)
+    os.close(other)
+    settings = read_settings(tmp_path / "flussonic.conf", environ)
+    assert read_settings(tmp_path / "flussonic.conf", environ).state == settings.state
+    remove_directories(settings, environ)
 
 
 def test_made_directories_go(tmp_path: Path) -> None:
