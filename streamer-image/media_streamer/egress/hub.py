@@ -46,7 +46,8 @@ class Hub:
     """One per egress worker."""
 
     def __init__(self, runtime: Path) -> None:
-        self._runtime = runtime
+        self.runtime = runtime
+        """Directory of the server's Unix sockets."""
         self._supervisor: Peer | None = None
         self._links: dict[Path, MediaLink] = {}
         self._directory: dict[str, Path] | None = None
@@ -228,7 +229,7 @@ class Hub:
                 self._directory.pop(stream, None)
                 self._close_stream(stream)
             else:
-                self._directory[stream] = self._runtime / f"media-{place.worker}.sock"
+                self._directory[stream] = self.runtime / f"media-{place.worker}.sock"
         moved = {name for name, place in streams.items() if place is not None}
         self._placed.set()  # wakes all that wait, each of which looks for its own stream
         self._placed.clear()

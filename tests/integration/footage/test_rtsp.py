@@ -53,7 +53,7 @@ async def rtsp(streamer: FilmStreamer) -> Port:
     return port
 
 
-@pytest.mark.parametrize("transport", ["tcp", "udp"])
+@pytest.mark.parametrize("transport", ["tcp", "udp", "http"])
 async def test_ffmpeg_watches(rtsp: Port, transport: str) -> None:
     seen = await watch(rtsp.url("film"), 3, transport)
     assert not complaints(seen, 25, ("video", "audio")), rtsp.streamer.log
@@ -79,6 +79,52 @@ async def ask(rtsp: Port, method: str, name: str, head: str = "", body: str = ""
         answer = await reader.readuntil(b"\r\n\r\n")
     writer.close()
     return answer.decode()
+
+
+async def test_some_of_the_tracks(rtsp: Port) -> None:
+    seen = await watch(rtsp.url("film?tracks=v1"), 1, "tcp")
+    assert not complaints(seen, 25, ("video",)), rtsp.streamer.log
+    seen = await watch(rtsp.url("film?filter.tracks=a1"), 1, "udp")
+    assert not complaints(seen, 25, ("audio",)), rtsp.streamer.log
+    answer = await ask(rtsp, "DESCRIBE", "film?tracks=v7")
+    assert answer.startswith("RTSP/1.0 404 The stream has none of these tracks, but v1, a1")
+
+
+async def test_pause(rtsp: Port) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", rtsp.number)
+
+    async def request(method: str, path: str = "", head: str = "") -> str:
+        """The answer, whatever packets come before it."""
+        writer.write(
+            f"{method} {rtsp.url('film')}{path} RTSP/1.0\r\nCSeq: 9\r\n{head}\r\n".encode()
+        )
+        async with asyncio.timeout(30):
+            while (first := await reader.readexactly(1)) == b"$":
+                await packet(first)
+            return (first + await reader.readuntil(b"\r\n\r\n")).decode()
+
+    async def packet(first: bytes = b"") -> tuple[int, bytes]:
+        async with asyncio.timeout(30):
+            head = first + await reader.readexactly(4 - len(first))
+            assert head[:1] == b"$", head
+            return head[1], await reader.readexactly(int.from_bytes(head[2:]))
+
+    transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n"
+    assert "200 OK" in await request("SETUP", "/trackID=0", transport)
+    for _ in range(2):
+        assert "200 OK" in await request("PLAY")
+        # A sender report comes first: what follows has its time.
+        channel, data = await packet()
+        assert (channel, data[1]) == (1, 200)
+        channel, data = await packet()
+        assert (channel, data[1] & 0x7F) == (0, 96)
+        assert "200 OK" in await request("PAUSE")
+        assert "200 OK" in await request("GET_PARAMETER")
+    answer = await request("PAUSE")
+    assert answer.startswith("RTSP/1.0 455"), answer
+    assert "200 OK" in await request("TEARDOWN")
+    writer.close()
+    await gone(rtsp, "film")
 
 
 REFUSED = {

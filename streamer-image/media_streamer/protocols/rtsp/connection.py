@@ -10,12 +10,9 @@ belongs to the connection ends with it.
 """
 
 import asyncio
-import base64
-import binascii
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +30,14 @@ from media_streamer.protocols.rtsp.message import (
 )
 from media_streamer.protocols.rtsp.session import RtspSession
 from media_streamer.protocols.rtsp.status import Refused
-from media_streamer.protocols.rtsp.tunnel import Tunnels
+from media_streamer.protocols.rtsp.tunnel import (
+    MAX_RELAYED_BYTES,
+    Decoder,
+    Half,
+    Second,
+    TunnelBroken,
+    Tunnels,
+)
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +76,7 @@ class RtspConnection(asyncio.Protocol):
     def __init__(
         self,
         egress: Egress,
-        tunnels: "Tunnels[RtspConnection]",
+        tunnels: Tunnels,
         times: RtspTimes,
     ) -> None:
         self._turns = egress.hub.turns
@@ -83,9 +87,13 @@ class RtspConnection(asyncio.Protocol):
         self._wake = asyncio.Event()
         self._session = RtspSession(egress, self)
         self._closed = False
-        self._decoder: Callable[[bytes], bytes] | None = None
-        """Of the inward half of a tunnel: base64 of the other half's requests."""
-        self._partner: RtspConnection | None = None
+        self._second: Second | None = None
+        """Of the first half of a tunnel: who brings what the client says."""
+        self._first: Half | None = None
+        self._decoder: Decoder | None = None
+        self._relay: asyncio.Transport | None = None
+        self._searching: asyncio.Task[None] | None = None
+        """Of a second half: the first one where it is here, else the way to its worker."""
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._since = self.heard_at = time.monotonic()
@@ -108,12 +116,11 @@ class RtspConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.heard_at = time.monotonic()
         try:
-            if self._decoder is not None:
-                assert self._partner is not None
-                self._partner.data_received(self._decoder(data))
-                return
-            self._take(data)
-        except (MessageError, binascii.Error) as error:
+            if self._first is not None or self._relay is not None:
+                self._pass_on(data)
+            else:
+                self._take(data)
+        except (MessageError, TunnelBroken) as error:
             self.close(f"no RTSP: {error}", level=logging.WARNING)
 
     def _take(self, data: bytes) -> None:
@@ -131,7 +138,7 @@ class RtspConnection(asyncio.Protocol):
                 self._wake.set()
         if packets:
             self._session.take_packets(packets)
-            if self._session.recording and self._partner is None:
+            if self._session.recording and self._second is None:
                 self._turns.wait(self.gate, self.data_received)
         if len(self._queue) >= MAX_QUEUED:
             self.gate.hold("requests")
@@ -156,8 +163,13 @@ class RtspConnection(asyncio.Protocol):
         self._wake.set()
         self.transport.close()
         asyncio.get_running_loop().call_later(CLOSE_SECONDS, self.transport.abort)
-        if self._partner is not None:
-            self._partner.close("its tunnel was closed")
+        if self._searching is not None:
+            self._searching.cancel()
+        if self._relay is not None:
+            self._relay.close()
+        for half in (self._first, self._second):
+            if half is not None:
+                half.close("its tunnel was closed")
 
     def send(self, data: bytes) -> None:
         """Write an answer, or packets."""
@@ -187,8 +199,12 @@ class RtspConnection(asyncio.Protocol):
             self._since = now
             if session.silence > times.publisher_idle_seconds:
                 self.close(f"the publisher sent nothing for {times.publisher_idle_seconds:.0f} s")
-        elif session.paused or self._decoder is not None:
-            pass
+        elif session.paused:
+            self._since = now
+            if now - self.heard_at > times.udp_idle_seconds:
+                self.close(f"paused, and nothing said for {times.udp_idle_seconds:.0f} s")
+        elif self._first is not None or self._relay is not None:
+            pass  # its first half looks after both
         elif now - self._since > times.setup_seconds:
             self.close(f"neither PLAY nor RECORD within {times.setup_seconds:.0f} s")
         if not self._closed:
@@ -278,39 +294,56 @@ class RtspConnection(asyncio.Protocol):
         if not cookie or request.method not in ("GET", "POST"):
             self.transport.write(b"HTTP/1.1 400 This port speaks RTSP\r\nConnection: close\r\n\r\n")
             self.close("HTTP without a tunnel's cookie")
+        elif request.method == "GET":
+            self._open_outward(cookie)
+        elif (first := self._tunnels.take(cookie)) is not None:
+            self._decoder = Decoder()
+            self._first = first
+            first.join(self)
+            self._pass_on(self._reader.rest())
+        else:
+            self.gate.hold("access")
+            self._searching = asyncio.create_task(self._search(cookie), name="rtsp tunnel")
+
+    def _open_outward(self, cookie: str) -> None:
+        if not self._tunnels.offer(cookie, self):
+            self.transport.write(b"HTTP/1.0 503 Too many tunnels\r\n\r\n")
+            self.close("too many tunnels wait for their other half", level=logging.WARNING)
             return
-        if request.method == "GET":
-            if not self._tunnels.offer(cookie, self):
-                self.transport.write(b"HTTP/1.0 503 Too many tunnels\r\n\r\n")
-                self.close("too many tunnels wait for their other half", level=logging.WARNING)
-                return
-            self.transport.write(
-                b"HTTP/1.0 200 OK\r\nContent-Type: application/x-rtsp-tunnelled\r\n"
-                b"Cache-Control: no-store\r\nPragma: no-cache\r\nConnection: close\r\n\r\n"
-            )
+        self.transport.write(
+            b"HTTP/1.0 200 OK\r\nContent-Type: application/x-rtsp-tunnelled\r\n"
+            b"Cache-Control: no-store\r\nPragma: no-cache\r\nConnection: close\r\n\r\n"
+        )
+
+    async def _search(self, cookie: str) -> None:
+        """The first half may have come to another worker."""
+        relay = await self._tunnels.search(cookie, self)
+        if self._closed or relay is None:
+            if relay is not None:
+                relay.close()
+            if not self._closed:
+                self.transport.write(b"HTTP/1.0 404 No such tunnel\r\n\r\n")
+                self.close("a tunnel's second half without a first one")
             return
-        outward = self._tunnels.take(cookie, self)
-        if outward is None:
-            self.transport.write(b"HTTP/1.0 404 No such tunnel\r\n\r\n")
-            self.close("a tunnel's second half without a first one")
-            return
-        self._partner, outward._partner = outward, self
-        self._decoder = _base64_decoder()
-        if rest := self._reader.rest():
-            self.data_received(rest)
+        self._relay = relay
+        self._pass_on(self._reader.rest())
+        self.gate.release("access")
 
+    def _pass_on(self, data: bytes) -> None:
+        """Bytes of a second half."""
+        if self._relay is not None:
+            self._relay.write(data)
+            if self._relay.get_write_buffer_size() > MAX_RELAYED_BYTES:
+                self.close("the tunnel's other worker does not read", level=logging.WARNING)
+        elif self._first is not None and self._decoder is not None:
+            self._first.hear(self._decoder.decode(data))
 
-def _base64_decoder() -> Callable[[bytes], bytes]:
-    """Base64 in pieces; each request may end with padding of its own."""
-    held = b""
+    # tunnel.Half
 
-    def decode(data: bytes) -> bytes:
-        nonlocal held
-        text = held + bytes(c for c in data if c not in b"\r\n \t")
-        whole = len(text) // 4 * 4
-        held, out = text[whole:], b""
-        for at in range(0, whole, 4):
-            out += base64.b64decode(text[at : at + 4], validate=True)
-        return out
+    def hear(self, data: bytes) -> None:
+        """What the client says by the other half."""
+        self.data_received(data)
 
-    return decode
+    def join(self, second: Second) -> None:
+        """The other half is there."""
+        self._second = second

@@ -41,14 +41,13 @@ class Offered:
     media: sdp.Media
 
 
-def offered(description: bytes, wanted: Sequence[str] = ()) -> list[Offered]:
-    """Tracks of the format's header; those named in `wanted`, if it names any that exist."""
+def offered(description: bytes) -> list[Offered]:
+    """Tracks of the format's header."""
     try:
         media = sdp.parse(description.decode()).media
     except sdp.SdpError:
         return []  # RTP can carry none of the tracks
-    tracks = [Offered(n, one.attributes.pop("x-track", ""), one) for n, one in enumerate(media)]
-    return [track for track in tracks if track.name in wanted] or tracks
+    return [Offered(n, one.attributes.pop("x-track", ""), one) for n, one in enumerate(media)]
 
 
 def describe(name: str, tracks: Sequence[Offered]) -> bytes:

@@ -67,6 +67,7 @@ class RtspSession:
         self._recording: Recording | None = None
         self._begins: Literal["play", "record"] | None = None
         """What was asked for, to begin once the answer is on its way."""
+        self.paused = False
         self._loop = asyncio.get_running_loop()
 
     # State
@@ -89,10 +90,6 @@ class RtspSession:
         return self._loop.time() - self._recording.heard_at if self._recording else 0.0
 
     @property
-    def paused(self) -> bool:
-        return self._playback is not None and not self._playback.playing
-
-    @property
     def by_udp(self) -> bool:
         return any(one.kind == "udp" for one in self._transports.values())
 
@@ -103,6 +100,7 @@ class RtspSession:
             log.info("rtsp %s stream %s: publishing", self._connection.ip, self.name)
             self._recording.begin()
         elif begins == "play" and self._playback is not None:
+            self.paused = False
             ended: asyncio.Future[str] = self._loop.create_future()
             ended.add_done_callback(self._on_end)
             self._playback.start(ended)
@@ -134,6 +132,7 @@ class RtspSession:
         self._ports.clear()
         self._transports.clear()
         self._broadcast = None
+        self.paused = False
         self.id = ""
 
     # Playing
@@ -164,9 +163,13 @@ class RtspSession:
             self._access = None
             raise
         self._broadcast = broadcast
-        self._offered = play.offered(broadcast.description, url.tracks)
+        tracks = play.offered(broadcast.description)
+        self._offered = [one for one in tracks if one.name in url.tracks or not url.tracks]
         if not self._offered:
-            self.close("no codec")
+            self.close("no such track")
+            if tracks:
+                names = ", ".join(one.name for one in tracks)
+                raise Refused(404, f"The stream has none of these tracks, but {names}")
             raise Refused(415, "The stream has no track that RTP can carry")
 
     async def _ask(self, url: address.StreamUrl, request: Request, kind: AccessKind) -> Access:
@@ -305,12 +308,12 @@ class RtspSession:
         if self._playback is None:
             raise Refused(455, "Nothing plays")
         # What is paused goes on at the live point, under a session of its own.
-        access, name = self._access, self.name
-        self._playback.pause("paused")
+        access, playback = self._access, self._playback
+        self._access = self._playback = None
+        self.paused = True
+        playback.close("paused")
         if access is not None:
             self._access = await self._egress.hub.access(access.request)
-            self._playback = None
-        self.name = name
         return {}, b""
 
     async def on_teardown(self, request: Request) -> Answer:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
@@ -57,6 +58,8 @@ class Feed:
 class OpenHub:
     """Lets everybody in."""
 
+    runtime: Path
+
     def __init__(self) -> None:
         self.turns = Turns(0.01)
         self.feed: Feed | None = None
@@ -69,6 +72,11 @@ class OpenHub:
         self.feed = Feed()
         self.published.set()
         return self.feed
+
+
+@pytest.fixture(autouse=True)
+def _runtime(tmp_path: Path) -> None:
+    OpenHub.runtime = tmp_path
 
 
 class Client:
@@ -93,7 +101,7 @@ class Client:
         return answer
 
 
-async def start(hub: OpenHub, times: RtspTimes) -> tuple[asyncio.Server, Client]:
+async def start(hub: OpenHub, times: RtspTimes) -> tuple[server.RtspServer, Client]:
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     sock.listen()
@@ -105,7 +113,7 @@ async def start(hub: OpenHub, times: RtspTimes) -> tuple[asyncio.Server, Client]
 async def test_who_asks_nothing_is_let_go(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     running, client = await start(OpenHub(), NO_REQUEST)
-    async with running:
+    with closing(running):
         assert await asyncio.wait_for(client.reader.read(), 10) == b""
         client.writer.close()
     assert "neither PLAY nor RECORD within" in caplog.text
@@ -120,7 +128,7 @@ async def test_a_silent_publisher_is_let_go(
     caplog.set_level(logging.INFO)
     hub = OpenHub()
     running, client = await start(hub, SILENT)
-    async with running:
+    with closing(running):
         await client.publish(transport)
         assert await asyncio.wait_for(client.reader.read(), 10) == b""
         client.writer.close()
@@ -133,7 +141,7 @@ async def test_packets_by_udp_become_frames_and_losses_are_told() -> None:
     hub = OpenHub()
     running, client = await start(hub, PATIENT)
     loop = asyncio.get_running_loop()
-    async with running:
+    with closing(running):
         own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         own.bind(("127.0.0.1", 0))
         own.setblocking(False)
@@ -167,7 +175,7 @@ async def test_a_client_that_leaves_while_it_is_asked_for_leaves_nothing() -> No
     hub = Slow()
     hub.gate = asyncio.Event()
     running, client = await start(hub, PATIENT)
-    async with running:
+    with closing(running):
         kind = f"Content-Type: application/sdp\r\nContent-Length: {len(SDP)}\r\n"
         client.writer.write(f"ANNOUNCE rtsp://h/cam RTSP/1.0\r\n{kind}\r\n{SDP}".encode())
         await asyncio.wait_for(hub.gate.wait(), 10)
