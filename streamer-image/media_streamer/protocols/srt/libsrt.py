@@ -213,6 +213,16 @@ class SrtSocket:
         sock.set_flag(Option.RCVTIMEO, wait_ms)
         return sock
 
+    def use(self, udp: socket.socket) -> None:
+        """Take over a bound UDP socket. Raises SrtError.
+
+        A thread of libsrt waits for what it receives: on a socket that does not block it would ask
+        thousands of times a second.
+        """
+        udp.setblocking(True)
+        if library().srt_bind_acquire(self.number, udp.detach()) < 0:
+            raise last_error("bind")
+
     def connect(self, host: str, port: int) -> None:
         """Call a numeric address; a blocking socket waits. Raises SrtError with the reason."""
         address = socket_address(host, port)

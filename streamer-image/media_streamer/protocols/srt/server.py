@@ -72,9 +72,7 @@ class SrtServer:
         self._listener = SrtSocket()
         for option, value in listener_options():
             self._listener.set_flag(option, value)
-        number = sock.detach()
-        if libsrt.library().srt_bind_acquire(self._listener.number, number) < 0:
-            raise libsrt.last_error("bind")
+        self._listener.use(sock)
         self._hook = libsrt.set_hook(self._listener, self._look_at)
         if libsrt.library().srt_listen(self._listener.number, BACKLOG) < 0:
             raise libsrt.last_error("listen")
