@@ -96,6 +96,8 @@ class _Segments:
 
     def push(self, entries: Sequence[Entry]) -> None:
         if any(self._names):
+            if entries and not self._announced:
+                self._planner.has_history(entries[-1].frame.dts - entries[0].frame.dts)
             for entry in entries:
                 self._append(entry)
 

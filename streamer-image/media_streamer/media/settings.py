@@ -20,11 +20,10 @@ class OutputSettings:
     chunk_duration_ms: int = 200
     """Longest part of a segment (LL-HLS)."""
     thumbnails: bool = True
-    history_ms: int | None = None
-    """How much to keep for the first segment of a first HLS viewer; None: one segment."""
+    history_segments: int = 1
+    """How many segments of frames to keep, so that a first viewer of segments finds so many."""
 
     @property
     def history_ticks(self) -> int:
         """The history in ticks of 90 kHz."""
-        chosen = self.segment_duration_ms if self.history_ms is None else self.history_ms
-        return chosen * TICKS_PER_MS
+        return self.history_segments * self.segment_duration_ms * TICKS_PER_MS

@@ -59,6 +59,9 @@ IDLE_SECONDS = 2.0
 """Heartbeat of a worker without streams."""
 
 DEFAULT_CHUNK_MS = 200
+READY_SEGMENTS = 3
+"""Whole segments that the first viewer of a running stream finds: players begin three from the end,
+and some give up where there are fewer."""
 
 THREAD_STACK_BYTES = 1024 * 1024
 """FFmpeg's demuxers need a few hundred KiB; the default of 8 MiB a thread only wastes address
@@ -159,6 +162,8 @@ class MediaWorker:
             segment_duration_ms=config.segment_duration,
             segment_count=config.segment_count,
             chunk_duration_ms=config.chunk_duration or DEFAULT_CHUNK_MS,
+            # Nobody watched an on-demand stream before its first viewer.
+            history_segments=READY_SEGMENTS if config.static else 1,
             # Pictures are made when asked for; only an explicit `false` forbids them.
             thumbnails=config.thumbnails is None or config.thumbnails.enabled is not False,
         )

@@ -225,6 +225,12 @@ class TrackIndex:
         declared = self.init.bandwidth if self.init else 0
         return max(rates, default=0) or declared
 
+    @property
+    def average_bandwidth(self) -> int:
+        """Bit rate over all listed segments (AVERAGE-BANDWIDTH); 0 while there are none."""
+        seconds = sum(segment.duration for segment in self.segments)
+        return round(8 * sum(segment.size for segment in self.segments) / seconds) if seconds else 0
+
     def target_seconds(self, timing: Timing) -> int:
         """The longest that a segment is, in whole seconds: never lowered (RFC 8216, 6.2.1)."""
         return max(1, math.ceil(timing.segment), math.floor(self.longest_segment + 0.5))

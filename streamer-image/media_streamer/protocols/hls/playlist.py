@@ -4,6 +4,7 @@ RFC 8216 and draft-pantos-hls-rfc8216bis (low-latency HLS). The NUL character st
 string of the viewer's session in every URI: a playlist is rendered once for all viewers.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import date
 
@@ -17,6 +18,8 @@ SKIP_TARGETS = 6
 """CAN-SKIP-UNTIL must be at least six target durations (rfc8216bis, 4.4.3.8)."""
 PARTS_FOR_TARGETS = 3
 """Parts older than this many target durations are left out (rfc8216bis, 4.4.4.9)."""
+PART_MARGIN = 1
+"""Microseconds by which the duration of a part is told too long."""
 DEFAULT_BANDWIDTH = 2_000_000
 """Announced until the first segment is finished."""
 BANDWIDTH_MARGIN = 1.1
@@ -68,7 +71,10 @@ def render_media(
         lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_date_time(segment)}")
         if segment.msn >= with_parts:
             lines += _parts(segment.parts, prefix)
-        lines.append(f"#EXTINF:{segment.duration:.3f},")
+        if extension == "m4s":
+            lines.append(f"#EXTINF:{_over(segment.duration, _part_count(segment, timing)):.6f},")
+        else:
+            lines.append(f"#EXTINF:{segment.duration:.3f},")
         lines.append(f"{prefix}{segment.name}.{extension}{QUERY}")
     if track.complete:
         lines.append("#EXT-X-ENDLIST")
@@ -78,13 +84,28 @@ def render_media(
     return "\n".join(lines) + "\n"
 
 
+def _over(seconds: float, parts: int = 1) -> float:
+    """A duration of so many parts, to microseconds and never too short.
+
+    Players add durations up and compare with the time stamps of the media. Shaka Player (5.2) takes
+    a part that is listed a little too early for a jump of the clock: it resets the decoder, and all
+    is lost up to the next key frame. One that is late by less than a millisecond is none.
+    """
+    return (round(seconds * 1e6) + PART_MARGIN * parts) / 1e6
+
+
+def _part_count(segment: Segment, timing: Timing) -> int:
+    """How many parts a segment has at most, whether they are known here or not."""
+    return 1 + 2 * round(segment.duration / timing.part)
+
+
 def _server_control(part: float, target: int) -> list[str]:
     return [
         "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES"
         f",CAN-SKIP-UNTIL={SKIP_TARGETS * target:.1f}"
         f",HOLD-BACK={HOLD_BACK_TARGETS * target:.1f}"
-        f",PART-HOLD-BACK={PART_HOLD_BACK_PARTS * part:.3f}",
-        f"#EXT-X-PART-INF:PART-TARGET={part:.5f}",
+        f",PART-HOLD-BACK={math.ceil(1000 * PART_HOLD_BACK_PARTS * _over(part)) / 1000:.3f}",
+        f"#EXT-X-PART-INF:PART-TARGET={_over(part):.6f}",
     ]
 
 
@@ -105,7 +126,7 @@ def _parts(parts: Sequence[Part], prefix: str) -> Iterator[str]:
     for part in parts:
         uri = f"{prefix}part-{part.seq}.m4s{QUERY}"
         independent = ",INDEPENDENT=YES" if part.independent else ""
-        yield f'#EXT-X-PART:DURATION={part.duration:.5f},URI="{uri}"{independent}'
+        yield f'#EXT-X-PART:DURATION={_over(part.duration):.6f},URI="{uri}"{independent}'
 
 
 def _reports(others: Sequence[TrackIndex]) -> Iterator[str]:
@@ -188,6 +209,9 @@ def _variant(
     rate = track.bandwidth + max((audio.bandwidth for audio in audios), default=0)
     codecs = [init.codecs, *dict.fromkeys(a.init.codecs for a in audios if a.init)]
     attributes = [f"BANDWIDTH={round(rate * BANDWIDTH_MARGIN) or DEFAULT_BANDWIDTH}"]
+    average = track.average_bandwidth + max((a.average_bandwidth for a in audios), default=0)
+    if average:
+        attributes.append(f"AVERAGE-BANDWIDTH={average}")
     if all(codecs):
         attributes.append(f'CODECS="{",".join(dict.fromkeys(codecs))}"')
     if init.width and init.height:

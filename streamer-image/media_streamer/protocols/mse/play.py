@@ -49,6 +49,7 @@ async def play_websocket(hub: Hub, request: MediaRequest) -> web.StreamResponse:
         raise AccessDenied(404, "no_archive", _NO_ARCHIVE)
     tracks = track_names(request.query.get("tracks", ""))
     access = await hub.access(request.access_request(PROTO))
+    request.note(access)
     if request.http.method != "GET" or not _is_upgrade(request.http):
         # Only now: browsers do not say why a WebSocket was refused, so players ask like this.
         hub.give_up(access, "no WebSocket")

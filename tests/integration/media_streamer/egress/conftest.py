@@ -202,7 +202,7 @@ class FakeMedia:
         number, tell = message.id, worker.channel.send
         match message:
             case Subscribe(format=form):
-                made = form.startswith("hls") or form == "mse"
+                made = form.startswith("hls") or form == "mse" or message.tracks
                 play = self.script if self.script and made else self._play
                 worker.tasks[number] = self._spawn(play(worker.tell, message))
             case Unsubscribe():

@@ -117,3 +117,13 @@ async def test_slow_reader_is_bounded_and_skips_to_a_key_frame(egress, wait_unti
     await wait_until(lambda: any(r.dropped_gops > 0 for r in egress.reports.values()), 20)
     assert resident_bytes(egress.process.pid) < 250e6
     writer.transport.abort()
+
+
+@pytest.mark.parametrize("form", ["mpegts", "flv"])
+async def test_tracks_are_chosen(egress, source, form):
+    """In the media worker, so the tables and headers name no other track."""
+    url = f"{egress.url}/live/{form}?filter.tracks=a1"
+    options = ("-v", "error", "-show_entries", "stream=codec_type", "-of", "csv=p=0")
+    code, out, errors = await run("ffprobe", *options, "-analyzeduration", "2000000", url)
+    assert (code, errors) == (0, "")
+    assert set(out.split()) == {"audio"}

@@ -10,7 +10,10 @@ from aiohttp import web
 from playwright.async_api import Page, async_playwright
 
 from tests.browser.picture import watch
+from tests.support.hls_rules import parse
 from tests.support.ports import free_port
+
+from .test_hls import text
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = [
@@ -90,6 +93,18 @@ async def open_player(page) -> AsyncIterator:
 
     yield start
     await runner.cleanup()
+
+
+async def test_shaka_plays_low_latency_hls(egress, source, open_player):
+    # A stream that runs has three segments for its first viewer; this one begins with the test.
+    url = f"{egress.url}/live/tracks-v1/index.ll.m3u8"
+    for _ in range(2):
+        newest = parse(await text(url))
+        await text(f"{url}?_HLS_msn={newest.next_msn}")
+    page = await open_player("shaka", f"{egress.url}/live/index.ll.m3u8")
+    seen = await watch(page, "#video")
+    assert len(set(seen.means)) > len(seen.means) // 2, "the picture does not move"
+    assert await page.evaluate("failures") == []
 
 
 @pytest.mark.parametrize("player", ["dash", "shaka"])

@@ -311,3 +311,35 @@ def test_segments_of_a_second_have_names_of_their_own():
     names = [Segment(n, s, 1.0, "/", 1, False, 0, 1).name for n, s in enumerate(starts)]
     assert len(set(names)) == 3
     assert Segment(1, START_MS, 5.0, "/", 1, False, 0, 1).name.endswith("-05000")
+
+
+def test_listed_times_never_run_ahead_of_the_media() -> None:
+    """Nor do they lag by a millisecond within the window, whatever the lengths of frames are."""
+    track = LiveTrack("v1")
+    track.add_init(Init(1, "/init", "avc1.64001f"))
+    duration = 7 * 1001 / 30_000
+    for msn in range(5):
+        for index in range(9):
+            seq = 9 * msn + index
+            track.add_part(Part(msn, index, seq, duration, index == 0, f"/{msn}", index, 1))
+        start = START_MS + round(9000 * duration * msn)
+        track.add_segment(Segment(msn, start, 9 * duration, f"/{msn}", 9, False, 1, 8))
+    playlist = parse(render_media(track, Timing(2.0, 0.25), "m4s", low_latency=True))
+    listed = 0.0
+    for number, segment in enumerate(playlist.segments):
+        inside = listed
+        for place, part in enumerate(segment.parts):
+            assert 0 <= inside - duration * (9 * number + place) < 0.001
+            inside += part.duration
+        listed += segment.duration
+        assert inside <= listed
+
+
+def test_the_average_rate_is_that_of_the_listed_segments() -> None:
+    track = LiveTrack("v1")
+    track.add_init(Init(1, "/init", "avc1.64001f"))
+    for msn, (seconds, size) in enumerate(((1.0, 100_000), (3.0, 100_000))):
+        rate = round(8 * size / seconds)
+        track.add_segment(Segment(msn, START_MS + msn, seconds, "/x", size, False, 1, rate))
+    text = render_master([track], "index.fmp4.m3u8", separate=True)
+    assert "BANDWIDTH=880000,AVERAGE-BANDWIDTH=400000," in text
