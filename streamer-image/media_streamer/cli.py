@@ -11,14 +11,10 @@ import os
 import sys
 from pathlib import Path
 
-import aiohttp
 from media_api.protocols import served_listeners
 from media_process import descriptors, logs
 
-from media_streamer.api.server import ApiServer
-from media_streamer.config.check import check
-from media_streamer.outgoing.connector import guarded_connector
-from media_streamer.supervisor.ports import StartFailed
+from media_streamer.keeper import keep
 from media_streamer.supervisor.settings import (
     DEFAULT_CONFIG_PATH,
     Settings,
@@ -27,8 +23,7 @@ from media_streamer.supervisor.settings import (
     remove_directories,
     variable,
 )
-from media_streamer.supervisor.stats import server_version
-from media_streamer.supervisor.supervisor import Supervisor
+from media_streamer.version import server_version
 
 log = logging.getLogger("streamer")
 
@@ -62,6 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     path: Path = options.file or options.config
     if options.check:
+        from media_streamer.config.check import check
+
         return check(path, os.environ)
     try:
         log_format = logs.format_of(variable(os.environ, "LOG_FORMAT"))
@@ -80,17 +77,31 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"streamer: {error}", file=sys.stderr)
         return 1
     try:
+        return keep(lambda: _supervise(settings))
+    finally:
+        remove_directories(settings, os.environ)
+
+
+def _supervise(settings: Settings) -> int:
+    """In the process of the supervisor; what it imports is not in the one that keeps it."""
+    from media_streamer.supervisor.ports import StartFailed
+
+    try:
         asyncio.run(_serve(settings))
     except StartFailed as error:
         print(f"streamer: cannot start: {error}", file=sys.stderr)
         return 1
-    finally:
-        remove_directories(settings, os.environ)
     return 0
 
 
 async def _serve(settings: Settings) -> None:
     """The parts are put together here: the supervisor knows no HTTP, the API no processes."""
+    import aiohttp
+
+    from media_streamer.api.server import ApiServer
+    from media_streamer.outgoing.connector import guarded_connector
+    from media_streamer.supervisor.supervisor import Supervisor
+
     connector = guarded_connector(settings.reach, BACKEND_CONNECTIONS)
     async with aiohttp.ClientSession(connector=connector) as http:
         supervisor = Supervisor(settings, os.environ, http)

@@ -53,7 +53,7 @@ class BenchStreamer(Streamer):
     def pids(self, kind: str = "") -> list[int]:
         """Processes: `egress`, `media`, `supervisor`, or all of them."""
         assert self.process is not None
-        found = [self.process.pid] if kind in ("", "supervisor") else []
+        found = [self.process.pid, self.supervisor] if kind in ("", "supervisor") else []
         if kind != "supervisor":
             wanted = f"media_streamer.{kind}" if kind else "media_streamer."
             found += [p for p in self.children() if any(wanted in w for w in proc.command(p))]

@@ -14,7 +14,11 @@ FLOORS = {"MiB": 4.0, "descriptors": 6.0, "threads": 4.0, "KiB of log": 4.0}
 def measure(streamer: Streamer) -> dict[str, float]:
     """Quantity -> amount now; the last word of a name is its unit."""
     assert streamer.process is not None
-    processes = {"supervisor": [streamer.process.pid], "egress": [], "media": []}
+    processes = {
+        "supervisor": [streamer.process.pid, streamer.supervisor],
+        "egress": [],
+        "media": [],
+    }
     for pid in streamer.children():
         words = _read(pid, "cmdline").split(b"\0")
         for kind in ("egress", "media"):

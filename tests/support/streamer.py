@@ -161,18 +161,25 @@ class Streamer:
         found: dict[str, Any] = await until(check, f"{name} runs")
         return found
 
-    def children(self) -> list[int]:
+    @property
+    def supervisor(self) -> int:
+        """Process id; the command itself only keeps it."""
         assert self.process is not None
-        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(word) for word in path.read_text().split()]
+        return next(pid for pid in _children(self.process.pid) if ".worker" not in _command(pid))
+
+    def children(self) -> list[int]:
+        """Process ids of the workers, whoever started them."""
+        assert self.process is not None
+        below = _children(self.process.pid)
+        found = [one for pid in below for one in (pid, *_children(pid))]
+        return [pid for pid in found if ".worker" in _command(pid)]
 
     def worker(self, kind: str, worker_id: str = "0") -> int | None:
         """Process id of a worker."""
         for pid in self.children():
-            with contextlib.suppress(OSError):
-                words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-                if f"media_streamer.{kind}.worker" in words and words[-2] == worker_id:
-                    return pid
+            words = _command(pid).split("\0")
+            if f"media_streamer.{kind}.worker" in words and words[-2] == worker_id:
+                return pid
         return None
 
     async def stop(self) -> int | None:
@@ -191,6 +198,19 @@ class Streamer:
                 await self.process.wait()
             await self.session.close()
             self._log.close()
+
+
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        return [int(word) for word in text.split()]
+    return []
+
+
+def _command(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+    return ""
 
 
 class Lender:

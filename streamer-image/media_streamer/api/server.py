@@ -18,7 +18,7 @@ from media_streamer.api.port import Server
 from media_streamer.api.route import SERVER, Need, Route
 from media_streamer.api.ui import add_ui
 from media_streamer.api.unserved import LEGACY_UNSERVED, UNSERVED, Unserved
-from media_streamer.supervisor.stats import server_version
+from media_streamer.version import server_version
 
 log = logging.getLogger(__name__)
 

@@ -28,6 +28,8 @@ class Access:
     token: str = ""
     config: DeliveryConfig = NOTHING_SAID
     country: str = ""
+    ticket: bytes = b""
+    """Of the session; see `Granted.ticket`."""
 
 
 class AccessDenied(Exception):  # noqa: N818 - a decision, not a fault

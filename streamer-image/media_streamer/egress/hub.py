@@ -22,10 +22,10 @@ from media_streamer.egress.served_sessions import ServedSessions
 from media_streamer.presentation.index import Container
 from media_streamer.presentation.live import LiveIndex
 from media_streamer.protocols.jpeg.picture import fetch_preview
-from media_streamer.wire.channel import ChannelClosed
 from media_streamer.wire.control import AccessRequest, Granted, Place, Refusal
 from media_streamer.wire.media import PublishForm
-from media_streamer.wire.peer import CallFailed, Notice, Peer, Request
+from media_streamer.wire.owner import Owner
+from media_streamer.wire.peer import CallFailed, Notice, Request
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Hub:
     def __init__(self, runtime: Path) -> None:
         self.runtime = runtime
         """Directory of the server's Unix sockets."""
-        self._supervisor: Peer | None = None
+        self._supervisor: Owner | None = None
         self._links: dict[Path, MediaLink] = {}
         self._directory: dict[str, Path] | None = None
         self._broadcasts: dict[BroadcastKey, Broadcast] = {}
@@ -62,8 +62,8 @@ class Hub:
         self.turns = Turns()
         """When publishers are read."""
 
-    def connect(self, supervisor: Peer | None) -> None:
-        """The control channel is there (or gone)."""
+    def connect(self, supervisor: Owner) -> None:
+        """Whom to ask and to tell from now on."""
         self._supervisor = supervisor
 
     async def access(self, request: AccessRequest) -> Access:
@@ -91,7 +91,7 @@ class Hub:
             raise AccessDenied(503, "unavailable", "The server is starting")
         try:
             answer = await self._supervisor.call(question, timeout_seconds=ACCESS_TIMEOUT_SECONDS)
-        except (CallFailed, ChannelClosed, TimeoutError) as error:
+        except (CallFailed, TimeoutError) as error:
             name = getattr(question, "name", "-")
             log.warning("stream %s: access not decided: %s", name, error)
             title = "The server cannot decide about access now; try again"
@@ -115,6 +115,7 @@ class Hub:
             token=answer.token,
             config=answer.config,
             country=answer.country,
+            ticket=answer.ticket,
         )
 
     async def broadcast(
@@ -316,7 +317,4 @@ class Hub:
     def notify(self, notice: Notice) -> None:
         """Tell the supervisor; one that is gone hears nothing."""
         if self._supervisor is not None:
-            try:
-                self._supervisor.notify(notice)
-            except ChannelClosed:
-                log.debug("%s not sent: the supervisor is gone", type(notice).__name__)
+            self._supervisor.notify(notice)

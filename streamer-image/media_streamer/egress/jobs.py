@@ -24,6 +24,7 @@ from media_api import protocols as table
 from media_streamer import protocols
 from media_streamer.egress.context import Egress
 from media_streamer.egress.served_sessions import Account
+from media_streamer.rounds import next_round
 from media_streamer.wire.control import Job, JobReport, JobsReport
 
 log = logging.getLogger(__name__)
@@ -201,6 +202,10 @@ class JobRunner:
         self._reported: dict[str, JobReport] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
+    @property
+    def ids(self) -> list[str]:
+        return list(self._running)
+
     def set(self, jobs: Iterable[Job]) -> None:
         """Do these and no others."""
         wanted = {job.id: job for job in jobs}
@@ -235,7 +240,7 @@ class JobRunner:
     async def run(self) -> None:
         """Report each second until cancelled."""
         while True:
-            await asyncio.sleep(REPORT_SECONDS)
+            await next_round(REPORT_SECONDS)
             self.tell()
 
     async def close(self) -> None:

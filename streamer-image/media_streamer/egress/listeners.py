@@ -174,6 +174,11 @@ class Listeners:
         self._open: dict[tuple[str, str, int], _Open] = {}
 
     @property
+    def places(self) -> list[tuple[str, str, int]]:
+        """`ListenerSpec.place` of all that are open."""
+        return list(self._open)
+
+    @property
     def own_ports(self) -> dict[str, int]:
         """UDP ports of this worker alone, the first of each listener."""
         found: dict[str, int] = {}

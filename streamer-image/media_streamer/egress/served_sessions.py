@@ -11,10 +11,17 @@ from dataclasses import dataclass, field
 
 from media_streamer.egress.access import Access
 from media_streamer.rounds import next_round
-from media_streamer.wire.control import SessionLeft, SessionReport, SessionsMoved
+from media_streamer.wire.control import (
+    HeldSession,
+    SessionLeft,
+    SessionReport,
+    SessionsHeld,
+    SessionsMoved,
+)
 from media_streamer.wire.peer import Notice
 
 UPDATE_SECONDS = 1.0
+HELD_PER_NOTICE = 500
 ALIVE_EVERY_UPDATES = 10
 """A session without traffic is reported this rarely, so that it is known to be alive."""
 
@@ -82,6 +89,16 @@ class ServedSessions:
         if session := self._by_id.get(session_id):
             for close in list(session.on_close):
                 close(reason)
+
+    def tell_all(self) -> None:
+        """There is a supervisor that knows nothing yet."""
+        held = [
+            HeldSession(one.access.ticket, one.bytes, one.dropped_gops)
+            for one in self._by_id.values()
+            if one.access.ticket
+        ]
+        for start in range(0, len(held), HELD_PER_NOTICE):
+            self._notify(SessionsHeld(held[start : start + HELD_PER_NOTICE]))
 
     def changed(self) -> list[SessionReport]:
         """Reports of the sessions that moved bytes since the last call, now and then of all."""

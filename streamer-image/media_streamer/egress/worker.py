@@ -1,7 +1,7 @@
 """`python -m media_streamer.egress.worker --runtime DIR --id N`: one process of the public side.
 
-Does what the supervisor says over the control channel and ends when that channel ends: a worker is
-never left without its owner.
+Does what the supervisor says over the control channel. If that ends it serves on and waits for the
+next supervisor, for a while: see `wire/owner.py`.
 """
 
 import argparse
@@ -31,15 +31,12 @@ from media_streamer.egress.hub import Hub
 from media_streamer.egress.jobs import JobRunner
 from media_streamer.egress.listeners import Listeners, Server
 from media_streamer.forwarded import TrustedProxies
-from media_streamer.rounds import next_round
-from media_streamer.wire.channel import ChannelClosed
+from media_streamer.version import server_version
 from media_streamer.wire.control import (
-    WORKER_SIDE,
     CloseSession,
     Directory,
     DirectoryChanged,
     EgressSettings,
-    Heartbeat,
     Hello,
     Jobs,
     JobsChanged,
@@ -48,11 +45,12 @@ from media_streamer.wire.control import (
     MediaSettings,
     SettingsChanged,
 )
+from media_streamer.wire.life import living
+from media_streamer.wire.owner import NotWanted, Owner
 from media_streamer.wire.peer import Peer
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_SECONDS = 2.0
 STOP_TIMEOUT_SECONDS = 3.0
 
 
@@ -63,6 +61,14 @@ class EgressWorker:
         self._runtime = runtime
         self._id = worker_id
         self._hub = Hub(runtime)
+        self._owner = Owner(
+            runtime,
+            hello=self._hello,
+            attend=self._attend,
+            use=self._use,
+            told=self._hub.sessions.tell_all,
+        )
+        self._hub.connect(self._owner)
         number = int(worker_id) if worker_id.isdecimal() else 0
         self._neighbours = Neighbours(runtime)
         self._egress = Egress(self._hub, number, neighbours=self._neighbours)
@@ -75,8 +81,36 @@ class EgressWorker:
         self._listeners = Listeners(self._serve, number)
 
     async def run(self) -> None:
-        """Work until the control channel closes; raises OSError if there is no supervisor."""
-        peer = await Peer.connect(self._runtime / "control.sock", WORKER_SIDE, "the supervisor")
+        """Work until there is no supervisor any more. Raises NotWanted."""
+        await self._open_to_neighbours()
+        chores = self._egress.chores.items()
+        tasks = [
+            asyncio.create_task(self._hub.sessions.run(), name="sessions"),
+            asyncio.create_task(self._jobs.run(), name="jobs"),
+            *(asyncio.create_task(_run(one), name=name) for name, one in chores),
+        ]
+        try:
+            await self._owner.run()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._stop()
+
+    # To and from the supervisor
+
+    def _hello(self) -> Hello:
+        return Hello(
+            "egress",
+            self._id,
+            os.getpid(),
+            server_version(),
+            os.environ.get("STREAMER_SEGMENTS_DIR", ""),
+            ports=self._listeners.places,
+            jobs=self._jobs.ids,
+        )
+
+    def _attend(self, peer: Peer) -> None:
         peer.answer(Listen, self._on_listen)
         peer.take(Directory, lambda told: self._hub.set_directory(told.streams))
         peer.take(DirectoryChanged, lambda told: self._hub.update_directory(told.streams))
@@ -84,26 +118,6 @@ class EgressWorker:
         peer.take(SettingsChanged, lambda told: self._use(told.settings))
         peer.take(Jobs, lambda told: self._jobs.set(told.jobs))
         peer.take(JobsChanged, lambda told: self._jobs.change(told.jobs))
-        self._hub.connect(peer)
-        owner = asyncio.create_task(peer.run(), name="control")
-        tasks = [owner]
-        try:
-            # First of all: nobody takes anything of a worker that has not said who it is.
-            self._use(await peer.call(Hello("egress", self._id, os.getpid())))
-            await self._open_to_neighbours()
-            tasks += [
-                asyncio.create_task(self._heartbeat(peer), name="heartbeat"),
-                asyncio.create_task(self._hub.sessions.run(), name="sessions"),
-                asyncio.create_task(self._jobs.run(), name="jobs"),
-                *(asyncio.create_task(_run(one), name=n) for n, one in self._egress.chores.items()),
-            ]
-            await owner
-            log.info("egress worker %s: the supervisor is gone", self._id)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await self._stop()
 
     async def _open_to_neighbours(self) -> None:
         """Take requests that belong to sessions of this worker and came to another one."""
@@ -138,12 +152,6 @@ class EgressWorker:
         self._servers.append((listening, server))
         return listening
 
-    async def _heartbeat(self, peer: Peer) -> None:
-        while True:
-            with contextlib.suppress(ChannelClosed):
-                peer.notify(Heartbeat())
-            await next_round(HEARTBEAT_SECONDS)
-
     async def _on_listen(self, wish: Listen) -> list[str]:
         problems = await self._listeners.apply(wish.listeners)
         self._egress.ports = self._listeners.own_ports
@@ -165,7 +173,7 @@ async def _run(chore: Callable[[], Awaitable[None]]) -> None:
 
 
 async def serve(runtime: Path, worker_id: str) -> None:
-    """Run a worker until it is told to stop or its supervisor is gone."""
+    """Run a worker until it is told to stop. Raises NotWanted if its supervisor stays away."""
     task = asyncio.current_task()
     assert task is not None
     loop = asyncio.get_running_loop()
@@ -182,9 +190,12 @@ def main() -> int:
     arguments = parser.parse_args()
     logs.set_up_worker(f"egress {arguments.id}", os.environ)
     try:
-        asyncio.run(serve(arguments.runtime, arguments.id))
-    except (OSError, TimeoutError) as error:
-        log.error("no supervisor at %s: %s", arguments.runtime, error)
+        with living(arguments.runtime, "egress", arguments.id):
+            asyncio.run(serve(arguments.runtime, arguments.id))
+    except NotWanted as reason:
+        log.warning("the worker ends: %s", reason)
+    except OSError as error:
+        log.error("the worker cannot run: %s", error)
         return 1
     return 0
 

@@ -3,8 +3,9 @@
 Role: the process that owns FFmpeg. It takes its streams from the supervisor over `control.sock`,
 runs them, and serves their media to the egress workers over `media-N.sock`.
 
-Life: it exits when the control channel closes, on SIGTERM and SIGINT. Its heartbeat comes from the
-event loop, so a loop that hangs is noticed by the supervisor.
+Life: it ends on SIGTERM and SIGINT. If the control channel ends it goes on and waits for the next
+supervisor, for a while: see `wire/owner.py`. Its heartbeat comes from the event loop, so the
+supervisor notices a loop that hangs.
 """
 
 import argparse
@@ -31,12 +32,11 @@ from media_streamer.media.stream import StreamRunner
 from media_streamer.media.stream_stats import stream_stats
 from media_streamer.media.watchdog import Watchdog
 from media_streamer.rounds import next_round, until_round
-from media_streamer.wire.channel import ChannelClosed, listen
+from media_streamer.version import server_version
+from media_streamer.wire.channel import listen
 from media_streamer.wire.control import (
-    WORKER_SIDE,
     ApplyStream,
     EgressSettings,
-    Heartbeat,
     Hello,
     MediaSettings,
     Recycle,
@@ -49,14 +49,16 @@ from media_streamer.wire.control import (
     StreamEvent,
     StreamsStats,
 )
+from media_streamer.wire.life import living
+from media_streamer.wire.owner import NotWanted, Owner
 from media_streamer.wire.peer import Peer
 
 log = logging.getLogger(__name__)
 
 STATS_SECONDS = 1.0
-"""Heartbeat and statistics."""
+"""Statistics."""
 IDLE_SECONDS = 2.0
-"""Heartbeat of a worker without streams."""
+"""The same of a worker without streams."""
 
 DEFAULT_CHUNK_MS = 200
 READY_SEGMENTS = 3
@@ -80,7 +82,13 @@ class MediaWorker:
         self._runners: dict[str, StreamRunner] = {}
         self._has_streams = asyncio.Event()
         self._deliveries = Deliveries()
-        self._peer: Peer | None = None
+        self._owner = Owner(
+            runtime,
+            hello=self._hello,
+            attend=self._listen_to,
+            use=self._use,
+            told=self._tell_all,
+        )
         self._reported: dict[str, dict[str, Any]] = {}
         self._recycling = False
         base = int(os.environ.get("STREAMER_MEDIA_MEMORY") or 0) * budgets.MIB
@@ -91,28 +99,25 @@ class MediaWorker:
         )
 
     async def run(self) -> None:
-        """Serve until the supervisor is gone or a signal comes."""
+        """Serve until a signal comes, or there is no supervisor any more."""
         loop = asyncio.get_running_loop()
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
         server = await listen(self.runtime / f"media-{self.id}.sock", lambda: Relay(self).channel)
-        peer = self._peer = await Peer.connect(
-            self.runtime / "control.sock", WORKER_SIDE, "the supervisor"
-        )
-        self._listen_to(peer)
         tasks = [
-            asyncio.create_task(peer.run(), name="control"),
+            asyncio.create_task(self._owner.run(), name="control"),
             asyncio.create_task(stopping.wait(), name="signal"),
+            asyncio.create_task(self._report(), name="report"),
         ]
         try:
-            self._use(await peer.call(Hello("media", self.id, os.getpid())))
-            tasks.append(asyncio.create_task(self._report(), name="report"))
             self._watchdog.start()
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                if task.exception():
-                    log.error("worker %s ends: %r", self.id, task.exception())
+                if isinstance(reason := task.exception(), NotWanted):
+                    log.warning("worker %s ends: %s", self.id, reason)
+                elif reason is not None:
+                    log.error("worker %s ends: %r", self.id, reason)
         finally:
             self._watchdog.stop()
             for task in tasks:
@@ -126,6 +131,15 @@ class MediaWorker:
     def _held(self) -> dict[str, int]:
         """For the watchdog, in its thread: a copy, for the loop changes the original."""
         return {name: runner.held_bytes for name, runner in self._runners.copy().items()}
+
+    def _hello(self) -> Hello:
+        streams = {name: runner.output is not None for name, runner in self._runners.items()}
+        directory = os.environ.get("STREAMER_SEGMENTS_DIR", "")
+        return Hello("media", self.id, os.getpid(), server_version(), directory, streams)
+
+    def _tell_all(self) -> None:
+        """There is a supervisor that knows nothing yet: all is reported again."""
+        self._reported.clear()
 
     def _use(self, settings: EgressSettings | MediaSettings) -> None:
         """What the supervisor answers to `Hello`, and what changed later."""
@@ -147,12 +161,7 @@ class MediaWorker:
 
     def emit(self, name: str, event: str, fields: dict[str, Any]) -> None:
         """Tell the supervisor what happened to a stream."""
-        if self._peer is None:
-            return
-        try:
-            self._peer.notify(_stream_event(name, event, fields))
-        except ChannelClosed:
-            log.debug("%s: event %s is lost: the supervisor is gone", name, event)
+        self._owner.notify(_stream_event(name, event, fields))
 
     def output_settings(self, config: StreamConfig) -> OutputSettings:
         """What the output of a stream needs of its configuration."""
@@ -214,8 +223,6 @@ class MediaWorker:
 
     async def _report(self) -> None:
         while True:
-            assert self._peer is not None
-            self._peer.notify(Heartbeat())
             self._watchdog.beat()
             self._deliver()
             changed = {}
@@ -224,7 +231,7 @@ class MediaWorker:
                 if stats != self._reported.get(name):
                     changed[name] = self._reported[name] = stats
             if changed:
-                self._peer.notify(StreamsStats(changed))
+                self._owner.notify(StreamsStats(changed))
             self._look_for_hung_threads()
             await self._next_report()
 
@@ -244,9 +251,8 @@ class MediaWorker:
             log.warning("worker %s: %d input threads hang inside FFmpeg", self.id, hung)
         if self.graveyard.full and not self._recycling:
             self._recycling = True
-            assert self._peer is not None
             log.error("worker %s asks to be recycled", self.id)
-            self._peer.notify(Recycle(f"{hung} input threads hang"))
+            self._owner.notify(Recycle(f"{hung} input threads hang"))
 
     def _deliver(self) -> None:
         """Let outputs that nobody waits for keep what came, and give up formats."""
@@ -282,9 +288,10 @@ def main() -> int:
     except OSError as error:
         log.error("not confined: %s", error)
     try:
-        asyncio.run(MediaWorker(arguments.runtime, arguments.id).run())
-    except (OSError, TimeoutError, ChannelClosed) as error:
-        log.error("worker %s cannot reach the supervisor: %s", arguments.id, error)
+        with living(arguments.runtime, "media", arguments.id):
+            asyncio.run(MediaWorker(arguments.runtime, arguments.id).run())
+    except OSError as error:
+        log.error("worker %s cannot run: %s", arguments.id, error)
         return 1
     return 0
 

@@ -32,6 +32,7 @@ from media_streamer.supervisor.sessions import (
     SessionRegistry,
     session_key,
 )
+from media_streamer.supervisor.tickets import write_ticket
 from media_streamer.supervisor.verdicts import Verdicts, auth_spec
 from media_streamer.wire.control import AccessRequest, Granted, Refusal
 
@@ -123,7 +124,11 @@ class AccessControl:
             session = self._open(stream, request, token, key, verdict, relay)
         socket, epoch = place
         config = delivery_config(stream, self._streams.config)
-        return Granted(session.id, stream.name, socket, epoch, token, config, session.country)
+        is_open = self._sessions.get(session.id) is session  # a picture opens none
+        ticket = write_ticket(session) if is_open else b""
+        return Granted(
+            session.id, stream.name, socket, epoch, token, config, session.country, ticket
+        )
 
     def close(self) -> None:
         """Give up the questions that are under way."""

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import Any
@@ -24,6 +25,7 @@ from media_streamer.supervisor.tasks import Tasks
 log = logging.getLogger(__name__)
 
 RECENT_SECONDS = 60.0
+RESTORE_SECONDS = 5.0
 
 
 class Backend:
@@ -58,6 +60,12 @@ class Backend:
     async def find(self, name: str) -> bool:
         """Ask for a name; True if the catalog has it now."""
         return self._external is not None and await self._external.find(name)
+
+    async def restored(self) -> None:
+        """Wait until what the backend said before the last stop holds, within a bound."""
+        if self._external is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._external.restored.wait(), RESTORE_SECONDS)
 
     def use(self, config: ServerConfig) -> None:
         """This configuration holds now."""

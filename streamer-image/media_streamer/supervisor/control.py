@@ -23,7 +23,8 @@ from media_streamer.wire.peer import Notice, Peer
 
 log = logging.getLogger(__name__)
 
-HELLO_SECONDS = 10.0
+HELLO_SECONDS = 60.0
+"""Workers that live already say it before the configuration is read, and wait for their answer."""
 
 
 @dataclass(slots=True, eq=False)
@@ -50,10 +51,10 @@ class Connection:
 class Handlers(Protocol):
     """Who answers the workers."""
 
-    def accept(self, hello: Hello) -> bool:
-        """True if this is a worker that was started here."""
+    def accept(self, hello: Hello) -> str:
+        """Empty if this is a worker of this server, else why it is none."""
 
-    def settings_for(self, connection: Connection) -> EgressSettings | MediaSettings:
+    async def greet(self, connection: Connection, hello: Hello) -> EgressSettings | MediaSettings:
         """Answer to `Hello`."""
 
     async def connected(self, connection: Connection) -> None:
@@ -99,14 +100,15 @@ class ControlServer:
         greeted: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
 
         async def hello(said: Hello) -> EgressSettings | MediaSettings:
-            if greeted.done() or not self._handlers.accept(said):
+            reason = "it said that before" if greeted.done() else self._handlers.accept(said)
+            if reason:
                 raise PermissionError(
-                    f"{said.kind} worker {said.id} (pid {said.pid}) was not started here"
+                    f"{said.kind} worker {said.id} (pid {said.pid}) is not taken: {reason}"
                 )
             connection = Connection(said.kind, said.id, said.pid, peer)
             peer.name = connection.name
             self._handlers.attend(connection)
-            settings = self._handlers.settings_for(connection)
+            settings = await self._handlers.greet(connection, said)
             greeted.set_result(connection)
             return settings
 

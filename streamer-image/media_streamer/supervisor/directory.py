@@ -5,6 +5,7 @@ the fewest streams; `epoch` grows at every placement and every restart of the wo
 egress worker can tell old messages from new.
 """
 
+import time
 from collections.abc import Iterable
 
 from media_streamer.wire.control import Place
@@ -16,7 +17,8 @@ class Directory:
     def __init__(self) -> None:
         self._places: dict[str, Place] = {}
         self._by_worker: dict[str, set[str]] = {}
-        self._epoch = 0
+        self._former: dict[str, str] = {}
+        self._epoch = int(time.time())  # above that of a supervisor that was killed
         self._dirty: dict[str, Place | None] = {}
 
     def __len__(self) -> int:
@@ -36,8 +38,15 @@ class Directory:
         old = self._places.get(name)
         if old is not None and old.worker in allowed:
             return old
+        former = self._former.pop(name, None)
+        if former in allowed:
+            return self._put(name, former)
         worker = min(allowed, key=lambda one: (len(self._by_worker.get(one, ())), one))
         return self._put(name, worker)
+
+    def remember(self, names: Iterable[str], worker: str) -> None:
+        """A worker that was taken over runs these: that is their place once they are placed."""
+        self._former.update(dict.fromkeys(names, worker))
 
     def drop(self, name: str) -> Place | None:
         """The stream runs nowhere; returns where it ran."""

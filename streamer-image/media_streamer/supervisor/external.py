@@ -78,10 +78,15 @@ class ExternalConfig:
         self._unknown: dict[str, float] = {}
         self._is_saved = False
         self.status: JsonObject | None = None
+        self.restored = asyncio.Event()
+        """Set once what the backend said before the last stop holds."""
 
     async def run(self) -> None:
         """Refresh until cancelled."""
-        await self.restore()
+        try:
+            await self.restore()
+        finally:
+            self.restored.set()
         retry = FIRST_RETRY_SECONDS
         try:
             while True:

@@ -29,6 +29,7 @@ class JobPlacement:
         self._jobs: dict[str, Job] = {}
         self._of_stream: dict[str, list[str]] = {}
         self._places: dict[str, str] = {}
+        self._former: dict[str, str] = {}
         self._reports: dict[str, JobReport] = {}
 
     def wish(self, stream: str, jobs: Iterable[Job]) -> None:
@@ -60,6 +61,11 @@ class JobPlacement:
 
     # Workers
 
+    def remember(self, jobs: Iterable[str], worker: str) -> None:
+        """A worker that was taken over does these: it does them on, if they are still wished."""
+        if worker in self._connections:
+            self._former.update(dict.fromkeys(jobs, worker))
+
     def connected(self, connection: Connection) -> None:
         """A worker is there and does nothing yet."""
         self._connections[connection.id] = connection
@@ -89,6 +95,10 @@ class JobPlacement:
     # Placing
 
     def _place(self, job_id: str) -> str:
+        former = self._former.pop(job_id, None)
+        if former is not None and former not in self._dead:
+            self._places[job_id] = former
+            return former
         load = dict.fromkeys(sorted(self._connections.keys() - self._dead), 0)
         if not load:
             load = dict.fromkeys(sorted(self._connections), 0)

@@ -88,6 +88,10 @@ class StreamNews:
             if (stream := self._catalog.streams.get(name)) is not None:
                 self._jobs.wish(name, push_jobs(stream.config))
 
+    def adopted(self, names: set[str]) -> None:
+        """These were opened in the time of a supervisor that was killed."""
+        self._open |= names
+
     def changed(self, name: str) -> None:
         """Its configuration is another one: sessions that it no longer allows end."""
         stream = self._catalog.streams.get(name)

@@ -6,6 +6,7 @@ go on.
 
 import asyncio
 import logging
+from collections.abc import Collection
 
 from media_api.server import ServerConfig
 
@@ -21,6 +22,9 @@ from media_streamer.wire.control import ListenerSpec
 log = logging.getLogger(__name__)
 
 EGRESS_START_SECONDS = 30.0
+
+Place = tuple[str, str, int]
+"""`ListenerSpec.place`."""
 
 
 class StartFailed(Exception):  # noqa: N818 - an outcome, told to the person at the terminal
@@ -81,9 +85,10 @@ class Ports:
         """For the person at the terminal."""
         return ", ".join(str(port) for port in sorted(map(port_of, self.wanted(config))))
 
-    def refuse_occupied(self, config: ServerConfig) -> None:
-        """Raises StartFailed if a port is somebody else's."""
-        problems = probe(map(port_of, self.wanted(config)), self._workers)
+    def refuse_occupied(self, config: ServerConfig, held: Collection[Place]) -> None:
+        """Raises StartFailed if a port is somebody else's; `held` are ports of our workers."""
+        wanted = [spec for spec in self.wanted(config) if spec.place not in held]
+        problems = probe(map(port_of, wanted), self._workers)
         if problems:
             raise StartFailed("; ".join(problems[port] for port in sorted(problems)))
 

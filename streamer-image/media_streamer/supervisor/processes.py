@@ -2,12 +2,12 @@
 
 Invariants: a worker that dies is started again, at once the first time and then with a growing
 pause, so that a worker that cannot start costs no CPU; a worker that says nothing for 10 s is
-killed; no worker outlives the supervisor (PR_SET_PDEATHSIG, and a closed control channel ends it).
+killed. Workers outlive a supervisor that is killed: the next one takes them over (`adopt`), or they
+end by themselves (`wire/owner.py`).
 """
 
 import asyncio
 import contextlib
-import ctypes
 import logging
 import os
 import signal
@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from media_streamer.rounds import next_round
 from media_streamer.supervisor.settings import variable
@@ -27,6 +27,8 @@ Kind = Literal["egress", "media"]
 
 HELLO_TIMEOUT_SECONDS = 30.0
 """Importing PyAV and aiohttp takes below 1 s; a machine under load takes many times that."""
+ADOPTION_SECONDS = 10.0
+"""One that lives already tries five times a second; it may be of another version."""
 HEARTBEAT_TIMEOUT_SECONDS = 10.0
 STABLE_SECONDS = 30.0
 """A worker that ran this long starts again at once when it dies."""
@@ -40,9 +42,57 @@ ALLOCATOR = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072"}
 By default each input thread gets an arena of its own, and the first large block that is freed (a
 probe buffer of FFmpeg) makes all later key frames stay in them. Measured with 50 HTTP-TS streams of
 2 Mb/s: 4.9-6.3 MiB a stream by default, 2.6-2.7 MiB so, with the same CPU time."""
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
-_libc = ctypes.CDLL(None, use_errno=True)
+
+class Process(Protocol):
+    """A child, or one that an earlier supervisor started."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    async def wait(self) -> int: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+class AdoptedProcess:
+    """A process that is not our child, by its pidfd (pidfd_open(2)).
+
+    Its status is its parent's to know: an end counts as a failure, so that a crash is one.
+    """
+
+    def __init__(self, pid: int) -> None:
+        """Raises ProcessLookupError."""
+        self.pid = pid
+        self.returncode: int | None = None
+        self._descriptor = os.pidfd_open(pid)
+        self._ended = asyncio.Event()
+        asyncio.get_running_loop().add_reader(self._descriptor, self._end)
+
+    async def wait(self) -> int:
+        await self._ended.wait()
+        return 1
+
+    def terminate(self) -> None:
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: int) -> None:
+        if self.returncode is None:
+            signal.pidfd_send_signal(self._descriptor, number)
+
+    def _end(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        os.close(self._descriptor)
+        self.returncode = 1
+        self._ended.set()
 
 
 @dataclass(slots=True, eq=False)
@@ -51,7 +101,8 @@ class Worker:
 
     kind: Kind
     id: str
-    process: asyncio.subprocess.Process | None = None
+    process: Process | None = None
+    hello_seconds: float = HELLO_TIMEOUT_SECONDS
     started_at: float = 0.0
     said_hello: bool = False
     heard_at: float = 0.0
@@ -76,7 +127,7 @@ class Worker:
 
     def silent_for(self, now: float) -> float:
         """Seconds since it was heard (or started) beyond what is allowed; negative: fine."""
-        limit = HEARTBEAT_TIMEOUT_SECONDS if self.said_hello else HELLO_TIMEOUT_SECONDS
+        limit = HEARTBEAT_TIMEOUT_SECONDS if self.said_hello else self.hello_seconds
         return now - max(self.heard_at, self.started_at) - limit
 
     def pause_after_death(self, uptime: float) -> float:
@@ -154,6 +205,16 @@ class ProcessPool:
             self._run(worker)
         return worker
 
+    def adopt(self, kind: Kind, worker_id: str, pid: int) -> None:
+        """Keep a worker that lives already."""
+        try:
+            process = AdoptedProcess(pid)
+        except OSError:
+            return  # it has just ended
+        worker = self._workers[kind, worker_id] = Worker(kind, worker_id, process)
+        worker.started_at = time.monotonic()
+        worker.hello_seconds = ADOPTION_SECONDS
+
     def _run(self, worker: Worker) -> None:
         keeper = asyncio.create_task(self._keep(worker), name=worker.name)
         self._keepers[worker.kind, worker.id] = keeper
@@ -187,13 +248,16 @@ class ProcessPool:
             worker.process.kill()
 
     async def _keep(self, worker: Worker) -> None:
+        is_adopted = worker.process is not None
         while worker.wanted:
             try:
-                await self._spawn(worker)
+                if not is_adopted:
+                    await self._spawn(worker)
             except OSError as error:
                 log.error("%s cannot be started: %s", worker.name, error)
                 await asyncio.sleep(MAX_PAUSE_SECONDS)
                 continue
+            is_adopted = False
             process = worker.process
             assert process is not None  # set by _spawn
             code = await process.wait()
@@ -212,6 +276,7 @@ class ProcessPool:
     async def _spawn(self, worker: Worker) -> None:
         worker.killed_because, worker.blameless = "", False
         worker.said_hello = False
+        worker.hello_seconds = HELLO_TIMEOUT_SECONDS
         worker.started_at = time.monotonic()
         worker.process = await asyncio.create_subprocess_exec(
             *self._command(worker),
@@ -219,7 +284,6 @@ class ProcessPool:
             stdin=asyncio.subprocess.DEVNULL,
             # Ctrl-C in a terminal goes to the whole group: the supervisor alone ends workers.
             start_new_session=True,
-            preexec_fn=_die_with(os.getpid()),
         )
         log.info("%s started, pid %s", worker.name, worker.process.pid)
 
@@ -254,20 +318,11 @@ class ProcessPool:
                     self.kill(worker, f"it {what} for too long")
 
 
-def _die_with(supervisor: int) -> Callable[[], None]:
-    """For the child between fork and exec: get SIGKILL when the supervisor dies (prctl(2))."""
-
-    def prepare() -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != supervisor:  # it died in between: no signal will come
-            os._exit(1)
-
-    return prepare
-
-
 def _how_it_died(code: int, worker: Worker) -> str:
     if worker.killed_because:
         return f"killed, {worker.killed_because}"
+    if isinstance(worker.process, AdoptedProcess):
+        return "it was taken over, so nobody knows why"
     if code < 0:
         with contextlib.suppress(ValueError):
             return f"signal {signal.Signals(-code).name}"

@@ -164,6 +164,11 @@ class SessionRegistry:
     def open(self, session: Session) -> Session:
         """Register a session; gives it an identifier if it has none."""
         session.id = session.id or str(uuid.uuid4())
+        self._enter(session)
+        self._listener.opened(session)
+        return session
+
+    def _enter(self, session: Session) -> None:
         self._open[session.id] = session
         if session.key:
             self._by_key[session.key] = session
@@ -173,8 +178,19 @@ class SessionRegistry:
         if session.kind == "play":
             self.clients += 1
             self.totals(session.name).play_sessions += 1
-        self._listener.opened(session)
-        return session
+
+    def adopt(self, worker: str, session: Session, byte_count: int, dropped_gops: int) -> None:
+        """A worker that was taken over serves the session, maybe as one of several."""
+        known = self._open.get(session.id)
+        if known is None:
+            known = session
+            self._enter(session)
+        if known.first_byte_at is None and byte_count:
+            known.first_byte_at = known.opened_at  # it was told as started long ago
+        known.bytes_by_worker.setdefault(worker, 0)
+        self._count(known, worker, byte_count, time.time())
+        known.dropped_gops = max(known.dropped_gops, dropped_gops)
+        known.seen = time.monotonic()
 
     def claim(self, worker: str, session_id: str) -> None:
         """A worker was given leave to serve the session."""

@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ MAX_WORKERS = 8
 MAX_RUNTIME_PATH_BYTES = 107 - len("/media-99.sock") - 1
 MIN_SHARED_MEMORY_BYTES = 512 * 1024 * 1024
 """Below this /dev/shm (64 MiB in a plain container) fills up with the segments of few streams."""
+RUNTIME_WAIT_SECONDS = 10.0
+RUNTIME_POLL_SECONDS = 0.1
 QUARANTINE_ID = "q"
 SHARED_MEMORY = Path("/dev/shm")
 SEGMENTS_PREFIX = "streamer-segments-"
@@ -107,6 +110,14 @@ def _runtime(environ: Mapping[str, str]) -> Path:
         )
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.chmod(0o700)
+    deadline = time.monotonic() + RUNTIME_WAIT_SECONDS  # another one may be about to end
+    while not _lock(path):
+        if time.monotonic() > deadline:
+            raise SettingsError(
+                f"{path} is used by another streamer, whose workers would be taken over: name"
+                " another STREAMER_RUNTIME_DIR"
+            )
+        time.sleep(RUNTIME_POLL_SECONDS)
     return path
 
 

@@ -10,26 +10,18 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from media_streamer.supervisor.catalog import Catalog, Stream
 from media_streamer.supervisor.gpus import GpuMonitor
 from media_streamer.supervisor.sessions import SessionRegistry
+from media_streamer.version import server_version
 
 JsonObject = dict[str, Any]
 
 CPU_WINDOW_SECONDS = 5.0
 _MIB = 1024 * 1024
-
-
-def server_version() -> str:
-    """Version of the installed distribution."""
-    try:
-        return metadata.version("media-appliance")
-    except metadata.PackageNotFoundError:
-        return "0"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ worker before the new one is told; a dead worker's streams are given back when i
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from media_api.server import ServerConfig
@@ -48,6 +48,9 @@ class StreamListener(Protocol):
     def catalogued(self, changes: Changes) -> None:
         """The catalog has changed; the workers hear of it next."""
 
+    def adopted(self, names: set[str]) -> None:
+        """These were opened in the time of a supervisor that was killed."""
+
     def changed(self, name: str) -> None:
         """A stream that goes on has another configuration."""
 
@@ -79,6 +82,10 @@ class StreamControl:
         self.directory = Directory()
         self.quarantine = Quarantine()
         self.media = MediaWorkers(self._payload, self._refused)
+        self._running: dict[str, set[str]] = {}
+        """By worker that was taken over and is not told its streams yet: what it runs."""
+        self._opened: set[str] = set()
+        """Of those, the streams whose inputs are open."""
         self._regular = [str(number) for number in range(settings.media_workers)]
 
     # What the API needs (api.port.Streams)
@@ -183,7 +190,10 @@ class StreamControl:
         stream, place = self.catalog.streams.get(name), self.directory.get(name)
         if stream is None or place is None:
             return None
-        if stream.config.static and any(i.scheme != "publish" for i in stream.config.inputs):
+        is_open = name in self._opened
+        self._opened.discard(name)
+        pulls = any(item.scheme != "publish" for item in stream.config.inputs)
+        if stream.config.static and pulls and not is_open:
             stream.opens()
         return ApplyStream.of(stream.config, vod_directories(self.config))
 
@@ -212,10 +222,21 @@ class StreamControl:
         connection.peer.take(StreamsStats, stats)
         connection.peer.take(StreamEvent, event)
 
+    def remember(self, worker: str, streams: Mapping[str, bool]) -> None:
+        """A worker that was taken over runs these; True for those that are open."""
+        self.directory.remember(streams, worker)
+        self._running[worker] = set(streams)
+        opened = {name for name, is_open in streams.items() if is_open}
+        self._opened |= opened
+        self._listener.adopted(opened)
+
     def media_connected(self, connection: Connection) -> None:
-        """Give a worker its streams, all of them: it was just started."""
+        """Give a worker its streams, all of them, and take from it what it shall not run."""
         self.media.connected(connection)
-        for name in self.directory.streams_of(connection.id):
+        wanted = self.directory.streams_of(connection.id)
+        for name in self._running.pop(connection.id, set()) - wanted:
+            self.media.remove(connection.id, name)
+        for name in wanted:
             self.media.apply(connection.id, name)
 
     def media_disconnected(self, connection: Connection) -> None:

@@ -1,7 +1,7 @@
 """The supervisor: puts its parts together, and is their life from the start until a signal.
 
-Order of the start: configuration, control socket, API, workers, public ports last, so that whoever
-can connect is answered. Order of the end is the reverse, and bounded in time.
+Order of the start: workers that live already, configuration, API, workers, public ports last, so
+that whoever can connect is answered. Order of the end is the reverse, and bounded in time.
 
 The parts know each other in one direction, as they are made here: what happens goes by listeners
 (`news.py`), which are there before whoever tells them.
@@ -95,7 +95,7 @@ class Supervisor:
             self._pool,
             StreamNews(self._bus, catalog, self._sessions, jobs, quota, alerts, self._ports),
         )
-        backend = Backend(
+        self._backend = backend = Backend(
             settings, http, self._streams, self._sessions, alerts, self._bus, self._tasks
         )
         self._geoip = GeoIp(alerts)
@@ -135,6 +135,7 @@ class Supervisor:
             self._sessions,
             self._access,
             SrtDoor(self._ports.srt, finder),
+            backend,
             self._tasks,
         )
         self._control = ControlServer(settings.control_socket, self._desk)
@@ -162,11 +163,15 @@ class Supervisor:
         self._handle_signals()
         self._bus.start(self._http)
         try:
+            self._desk.adopt()
+            await self._control.start()
+            await self._desk.gather()
             await self._configuration.start()
             # Whoever is limited to countries must not be judged without them.
             await self._geoip.use(self._catalog.config.geoip)
-            self._ports.refuse_occupied(self._catalog.config)
-            await self._control.start()
+            await self._backend.restored()
+            await self._desk.recover()
+            self._ports.refuse_occupied(self._catalog.config, self._desk.held_ports)
             await api.start()
             self._desk.start_workers()
             await self._ports.open(self._catalog.config)

@@ -1,7 +1,9 @@
 """Where the workers come to: who they are, what they are told and asked, and what their end means.
 
-Invariant: a worker that hangs or stays without a channel does not stay (`ProcessPool` starts
-another); what it ran is given to others or back to itself.
+Invariants: a worker that hangs or stays without a channel does not stay (`ProcessPool` starts
+another); what it ran is given to others or back to itself. Workers that live when the supervisor
+starts are taken over with what they run: they say so before the configuration is applied, so that
+streams and jobs are placed where they are.
 """
 
 import asyncio
@@ -10,18 +12,25 @@ import logging
 import os
 import signal
 
+import msgspec
+
 from media_streamer import last_words
 from media_streamer.supervisor.access import AccessControl
 from media_streamer.supervisor.applier import egress_settings, media_settings
+from media_streamer.supervisor.backend import Backend
+from media_streamer.supervisor.catalog import CatalogFull
 from media_streamer.supervisor.control import Connection
 from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.jobs import JobPlacement
+from media_streamer.supervisor.ports import Place
 from media_streamer.supervisor.processes import ProcessPool, Worker
 from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.supervisor.settings import Settings
 from media_streamer.supervisor.srt_ports import SrtDoor
 from media_streamer.supervisor.streams import StreamControl
 from media_streamer.supervisor.tasks import Tasks
+from media_streamer.supervisor.tickets import read_ticket
+from media_streamer.version import server_version
 from media_streamer.wire.control import (
     AccessRequest,
     EgressSettings,
@@ -32,14 +41,19 @@ from media_streamer.wire.control import (
     Recycle,
     Refusal,
     SessionLeft,
+    SessionsHeld,
     SessionsMoved,
     SrtQuestion,
 )
+from media_streamer.wire.life import living_workers
 
 log = logging.getLogger(__name__)
 
+GATHER_SECONDS = 5.0
+RECOVER_SECONDS = 5.0
+"""For one name that the configuration backend must be asked about."""
 ORPHAN_SECONDS = 3.0
-"""A worker without a channel exits by itself; one that hangs in that must not stay."""
+"""A worker that lost its channel comes back at once; one that hangs in that must not stay."""
 _ENDED_FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, 0})
 
 
@@ -56,6 +70,7 @@ class WorkerDesk:
         sessions: SessionRegistry,
         access: AccessControl,
         srt: SrtDoor,
+        backend: Backend,
         tasks: Tasks,
     ) -> None:
         self._settings = settings
@@ -67,9 +82,54 @@ class WorkerDesk:
         self._access = access
         self._srt = srt
         self._tasks = tasks
+        self._backend = backend
+        self._adopted: set[tuple[str, str]] = set()
+        """Workers that lived before this supervisor and have not said hello yet."""
+        self._known: set[str] = set()
+        """Streams that they run."""
+        self._knocked = asyncio.Event()
+        self._configured = asyncio.Event()
+        self._connected: set[tuple[str, str]] = set()
+        self.held_ports: set[Place] = set()
+        """Ports that are open already."""
+
+    # Workers of a supervisor that was killed
+
+    def adopt(self) -> None:
+        """Take over those that live."""
+        for (kind, worker_id), pid in living_workers(self._settings.runtime).items():
+            log.info("%s worker %s lives, pid %d: it is taken over", kind, worker_id, pid)
+            self._pool.adopt(kind, worker_id, pid)
+            if self._pool.get(kind, worker_id) is not None:
+                self._adopted.add((kind, worker_id))
+
+    async def gather(self) -> None:
+        """Wait until they have said what they run, within a bound."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_SECONDS):
+                while self._adopted:
+                    self._knocked.clear()
+                    await self._knocked.wait()
+
+    async def recover(self) -> None:
+        """Streams that were made for viewers and publishers are known again, and workers told."""
+        catalog = self._streams.catalog
+        for name in self._known - catalog.streams.keys():
+            try:
+                if catalog.find_template(name) is not None:
+                    self._streams.apply(catalog.add_user(name))
+                else:
+                    await asyncio.wait_for(self._backend.find(name), RECOVER_SECONDS)
+            except (CatalogFull, TimeoutError, ValueError) as error:
+                log.warning("stream %s: not taken over: %s", name, error)
+        self._known.clear()
+        self._configured.set()
 
     def start_workers(self) -> None:
         """From now on they run."""
+        for number in range(self._settings.media_workers):
+            if self._pool.get("media", str(number)) is None:  # one that died when nobody listened
+                last_words.take(last_words.path_of(self._settings.runtime, "media", str(number)))
         self._pool.begin(self.died)
         for number in range(self._settings.media_workers):
             self._pool.start("media", str(number))
@@ -78,11 +138,26 @@ class WorkerDesk:
 
     # control.Handlers
 
-    def accept(self, hello: Hello) -> bool:
+    def accept(self, hello: Hello) -> str:
         worker = self._pool.get(hello.kind, hello.id)
-        return worker is not None and worker.pid == hello.pid
+        if worker is None or worker.pid != hello.pid:
+            return "it was not started here"
+        if hello.version != server_version():
+            return f"it is of version {hello.version}"
+        if hello.segments_dir != str(self._settings.segments):
+            return "it is of another run, whose segments are gone"
+        return ""
 
-    def settings_for(self, connection: Connection) -> EgressSettings | MediaSettings:
+    async def greet(self, connection: Connection, hello: Hello) -> EgressSettings | MediaSettings:
+        if hello.streams:
+            self._streams.remember(hello.id, hello.streams)
+            self._known |= hello.streams.keys()
+        if hello.kind == "egress":
+            self._jobs.remember(hello.jobs, hello.id)
+            self.held_ports.update(hello.ports)
+        self._adopted.discard((hello.kind, hello.id))
+        self._knocked.set()
+        await self._configured.wait()
         config = self._streams.config
         if connection.kind == "egress":
             return egress_settings(config)
@@ -93,6 +168,7 @@ class WorkerDesk:
         if worker is not None:
             worker.said_hello = True
             worker.heard()
+        self._connected.add((connection.kind, connection.id))
         if connection.kind == "media":
             self._streams.media_connected(connection)
             return
@@ -106,14 +182,15 @@ class WorkerDesk:
         else:
             self._egress.disconnected(connection)
             self._jobs.disconnected(connection)
+        self._connected.discard((connection.kind, connection.id))
         worker = self._pool.get(connection.kind, connection.id)
         if worker is not None and worker.wanted and worker.pid == connection.pid:
             self._tasks.spawn(self._end_orphan(worker, connection.pid), "orphan")
 
     async def _end_orphan(self, worker: Worker, pid: int) -> None:
         await asyncio.sleep(ORPHAN_SECONDS)
-        if worker.pid == pid:
-            self._pool.kill(worker, "its control channel is closed and it did not end")
+        if worker.pid == pid and (worker.kind, worker.id) not in self._connected:
+            self._pool.kill(worker, "its control channel is closed and it did not come back")
 
     def attend(self, connection: Connection) -> None:
         worker = self._pool.get(connection.kind, connection.id)
@@ -133,6 +210,15 @@ class WorkerDesk:
         async def access(request: AccessRequest) -> Granted | Refusal:
             return await self._decide(connection.id, request)
 
+        def held(told: SessionsHeld) -> None:
+            for one in told.sessions:
+                try:
+                    session = read_ticket(one.ticket)
+                except msgspec.DecodeError as error:
+                    log.error("%s: a session is not taken over: %s", connection.name, error)
+                    continue
+                self._sessions.adopt(connection.id, session, one.bytes, one.dropped_gops)
+
         def moved(told: SessionsMoved) -> None:
             for session_id in self._sessions.update(connection.id, told.sessions):
                 self._egress.close_session(session_id, (connection.id,), "session closed")
@@ -142,6 +228,7 @@ class WorkerDesk:
 
         connection.peer.answer(AccessRequest, access)
         connection.peer.answer(SrtQuestion, self._srt.answer)
+        connection.peer.take(SessionsHeld, held)
         connection.peer.take(SessionsMoved, moved)
         connection.peer.take(SessionLeft, left)
 

@@ -46,11 +46,23 @@ class MediaSettings(_Value, frozen=True, tag=True):
 
 
 class Hello(Request[EgressSettings | MediaSettings], frozen=True):
-    """First message of a worker: who it is."""
+    """First message of a worker: who it is, and what it runs already.
+
+    A fresh one runs nothing. One whose supervisor died goes on, and says so to the next one.
+    """
 
     kind: WorkerKind
     id: str
     pid: int
+    version: str
+    segments_dir: str
+    """Where its run of the server keeps segments; another run has another place."""
+    streams: dict[str, bool] = msgspec.field(default_factory=dict)
+    """Of a media worker, by name: whether the stream is open (`stream_opened` was said)."""
+    ports: list[tuple[str, str, int]] = msgspec.field(default_factory=list)
+    """Of an egress worker: `ListenerSpec.place` of each open listener."""
+    jobs: list[str] = msgspec.field(default_factory=list)
+    """Of an egress worker, by identifier."""
 
 
 class Heartbeat(Notice, frozen=True):
@@ -248,6 +260,9 @@ class Granted(_Value, frozen=True, tag=True):
     config: DeliveryConfig
     country: str = ""
     """Of the viewer, ISO 3166-1 alpha-2; empty if it is not known."""
+    ticket: bytes = b""
+    """What a supervisor must know of the session, for one that comes after this one; empty for what
+    is no session."""
 
 
 class Refusal(_Value, frozen=True, tag=True):
@@ -325,6 +340,20 @@ class SessionReport(_Value, frozen=True):
     id: str
     bytes: int
     dropped_gops: int
+
+
+class HeldSession(_Value, frozen=True):
+    """A session that the worker serves, for a supervisor that has never heard of it."""
+
+    ticket: bytes
+    bytes: int
+    dropped_gops: int
+
+
+class SessionsHeld(Notice, frozen=True):
+    """Said after `Hello`, in parts, by an egress worker that serves somebody already."""
+
+    sessions: list[HeldSession]
 
 
 class SessionsMoved(Notice, frozen=True):
@@ -416,7 +445,14 @@ ToMediaRequest = ApplyStream | StartStream | RemoveStream | RestartStream | Sele
 ToEgressNotice = SettingsChanged | Directory | DirectoryChanged | CloseSession | Jobs | JobsChanged
 FromWorkerRequest = Hello | AccessRequest | SrtQuestion
 FromWorkerNotice = (
-    Heartbeat | Recycle | StreamEvent | StreamsStats | SessionsMoved | SessionLeft | JobsReport
+    Heartbeat
+    | Recycle
+    | StreamEvent
+    | StreamsStats
+    | SessionsHeld
+    | SessionsMoved
+    | SessionLeft
+    | JobsReport
 )
 
 FromWorker = Call[FromWorkerRequest] | Tell[FromWorkerNotice] | Answer | Failure

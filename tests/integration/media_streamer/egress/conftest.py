@@ -7,6 +7,7 @@ by ffmpeg, played out at its own pace.
 import asyncio
 import contextlib
 import itertools
+import os
 import shutil
 import struct
 import subprocess
@@ -283,6 +284,7 @@ class Egress:
     closed: dict[str, SessionLeft] = field(default_factory=dict)
     token: str = ""
     tls_port: int = 0
+    supervisor: asyncio.Server | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     log: bytes = b""
 
@@ -383,9 +385,13 @@ async def egress(canned: dict[str, Canned], egress_workers: ForkServer) -> Async
     runner = web.AppRunner(api)
     await runner.setup()
     await web.UnixSite(runner, str(runtime / "api.sock")).start()
-    server = await wire.listen(runtime / "control.sock", state.control)
+    server = state.supervisor = await wire.listen(runtime / "control.sock", state.control)
+    options = ("--runtime", str(runtime), "--id", "0")
     state.process = egress_workers.start(
-        "media_streamer.egress.worker", "--runtime", str(runtime), "--id", "0", log=runtime / "log"
+        "media_streamer.egress.worker",
+        *options,
+        log=runtime / "log",
+        env={**os.environ, "STREAMER_ORPHAN_SECONDS": "1"},
     )
     try:
         await asyncio.wait_for(state.ready.wait(), 20)
@@ -395,15 +401,16 @@ async def egress(canned: dict[str, Canned], egress_workers: ForkServer) -> Async
         state.peer.notify(Directory({name: Place("0", 1) for name in names}))
         yield state
     finally:
-        server.close()
-        if state.peer is not None:
-            await state.peer.channel.close()
         with contextlib.suppress(ProcessLookupError):
             if state.process.returncode is None:
+                state.process.terminate()
                 try:
                     await asyncio.wait_for(state.process.wait(), 10)
                 except TimeoutError:
                     state.process.kill()
+        server.close()
+        if state.peer is not None:
+            await state.peer.channel.close()
         await media.stop()
         await runner.cleanup()
         state.log = (runtime / "log").read_bytes()

@@ -97,7 +97,9 @@ class Worker:
     async def start(self) -> None:
         self._server = await wire.listen(self.runtime / "control.sock", self._control)
         options = ("--runtime", str(self.runtime), "--id", "0")
-        self.process = self._programs.start(PROGRAM, *options, log=self.runtime / "log")
+        # Without a supervisor it goes on for a moment only, unless it is terminated at once.
+        env = {**os.environ, "STREAMER_ORPHAN_SECONDS": "1"}
+        self.process = self._programs.start(PROGRAM, *options, log=self.runtime / "log", env=env)
         await asyncio.wait_for(asyncio.shield(self._connected), 20)
 
     async def stop(self) -> int:

@@ -199,7 +199,7 @@ def peak_mib(streamer: Streamer) -> int:
     """Most memory that one of the server's processes ever had."""
     assert streamer.process is not None
     peak = 0
-    for pid in (streamer.process.pid, *streamer.children()):
+    for pid in (streamer.supervisor, *streamer.children()):
         for line in process_status(pid).splitlines():
             if line.startswith("VmHWM:"):
                 peak = max(peak, int(line.split()[1]) // 1024)

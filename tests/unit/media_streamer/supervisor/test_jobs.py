@@ -149,3 +149,15 @@ def test_each_job_is_done_by_one_worker(steps: list[tuple[str, str, int]]) -> No
         come(worker_id)
     done = sorted(one for worker in alive.values() for one in worker.jobs)
     assert done == sorted(one for names in wanted.values() for one in names)
+
+
+def test_jobs_stay_where_a_worker_does_them_already() -> None:
+    placement = JobPlacement("01", Notes())
+    placement.remember(["a", "b", "gone"], "1")
+    placement.remember(["c"], "7")  # there is no such worker any more
+    placement.wish("live", [job("a"), job("b"), job("c")])
+    workers = {one: Worker(one) for one in "01"}
+    for worker in workers.values():
+        placement.connected(worker.connection)
+    assert list(workers["1"].jobs) == ["a", "b"]
+    assert list(workers["0"].jobs) == ["c"]

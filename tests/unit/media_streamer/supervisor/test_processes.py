@@ -87,7 +87,7 @@ async def test_a_silent_worker_is_killed(world: Pool, monkeypatch: pytest.Monkey
     worker.heard()
     await until(lambda: world.deaths)
     assert "silent" in world.deaths[0][2]
-    assert not worker.said_hello
+    await until(lambda: not worker.said_hello)
 
 
 def test_a_worker_has_more_time_to_start() -> None:
@@ -118,3 +118,30 @@ def test_workers_get_a_frugal_allocator_unless_the_user_wants_another(tmp_path: 
     chosen = worker_environment(tmp_path / "r", tmp_path / "s", environ)
     assert chosen["MALLOC_ARENA_MAX"] == "8"
     assert chosen["STREAMER_RUNTIME_DIR"] == str(tmp_path / "r")
+
+
+async def test_a_worker_that_lives_already_is_kept_and_replaced(tmp_path: Path) -> None:
+    pool = Pool(tmp_path)
+    living = await asyncio.create_subprocess_exec(sys.executable, "-c", SLEEP)
+    pool.pool = ProcessPool(pool._command, dict(os.environ))
+    pool.pool.adopt("media", "0", living.pid)
+    pool.pool.adopt("media", "1", 2**22 + 1)  # nobody has that number
+    assert pool.pool.get("media", "1") is None
+    pool.pool.begin(pool._died)
+    worker = pool.pool.start("media", "0")
+    assert worker.pid == living.pid
+    living.kill()
+    await living.wait()
+    await until(lambda: worker.pid not in (None, living.pid))
+    assert [name for name, _, _ in pool.deaths] == ["0"]
+    await pool.pool.stop_all()
+
+
+async def test_the_end_ends_workers_that_were_taken_over(tmp_path: Path) -> None:
+    pool = Pool(tmp_path)
+    living = await asyncio.create_subprocess_exec(sys.executable, "-c", SLEEP)
+    pool.pool = ProcessPool(pool._command, dict(os.environ))
+    pool.pool.adopt("egress", "0", living.pid)
+    pool.pool.begin(pool._died)
+    await pool.pool.stop_all()
+    assert await asyncio.wait_for(living.wait(), 30) == -15

@@ -2,6 +2,7 @@
 
 import time
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from media_streamer.supervisor.sessions import (
     Session,
     SessionRegistry,
 )
+from media_streamer.supervisor.tickets import read_ticket, write_ticket
 from media_streamer.wire.control import SessionReport
 
 
@@ -117,3 +119,26 @@ def test_rates() -> None:
     registry.sample_rates(now + 2)
     assert registry.rate_kbit("a") == registry.rate_kbit() == 1000
     assert registry.rate_kbit("unknown") == 0
+
+
+def test_sessions_are_taken_over_from_the_workers_that_serve_them() -> None:
+    """Without an event: to the outside nothing happened."""
+    before = SessionRegistry(Ended())
+    one = before.open(session(key="k", token="t\udcff", owner="o", max_sessions=3))
+    one.recheck_at = 1.0
+    ticket = write_ticket(one)
+    after = SessionRegistry(Ended())
+    for worker, count in (("0", 100), ("1", 50)):
+        after.adopt(worker, read_ticket(ticket), count, 1)
+    found = after.get(one.id)
+    assert found is not None
+    assert after.by_key("k") is found
+    assert after.of_owner("o") == [found]
+    assert (found.bytes, found.opened_at, found.max_sessions) == (150, one.opened_at, 3)
+    assert (after.clients, len(after), after.totals("a").bytes) == (1, 1, 150)
+    assert found.recheck_at is not None
+    assert found.recheck_at > time.monotonic()
+    after.update("0", [SessionReport(one.id, 130, 1)])
+    assert found.bytes == 180
+    with pytest.raises(msgspec.DecodeError):
+        read_ticket(b"nonsense")

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from media_streamer.supervisor import settings as module
 from media_streamer.supervisor.settings import SettingsError, read_settings, remove_directories
 
 
@@ -35,7 +36,7 @@ def test_segments_of_a_killed_run_are_removed(tmp_path: Path) -> None:
     running = read_settings(tmp_path / "conf", environ)
     assert not left.exists()
     assert (stranger / "file").exists()
-    second = read_settings(tmp_path / "conf", environ)
+    second = read_settings(tmp_path / "conf", {**environ, "STREAMER_RUNTIME_DIR": str(stranger)})
     assert running.segments.exists(), "a run that lives keeps its segments"
     assert second.segments != running.segments
 
@@ -73,4 +74,15 @@ def test_made_directories_go(tmp_path: Path) -> None:
 def test_a_wrong_variable_is_named(tmp_path: Path, name: str, value: str) -> None:
     environ = {"STREAMER_RUNTIME_DIR": str(tmp_path), name: value}
     with pytest.raises(SettingsError, match=name):
+        read_settings(tmp_path / "conf", environ)
+
+
+def test_a_runtime_directory_has_one_streamer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one would take over the workers of the first."""
+    monkeypatch.setattr(module, "RUNTIME_WAIT_SECONDS", 0.2)
+    environ = {"STREAMER_RUNTIME_DIR": str(tmp_path), "STREAMER_SEGMENTS_DIR": str(tmp_path)}
+    read_settings(tmp_path / "conf", environ)
+    with pytest.raises(SettingsError, match="used by another streamer"):
         read_settings(tmp_path / "conf", environ)

@@ -50,7 +50,7 @@ class MediaWorker:
         for kind in (ApplyStream, RemoveStream, StartStream, RestartStream):
             self.peer.answer(kind, self._take)
         self.task = asyncio.create_task(self.peer.run())
-        await self.peer.call(Hello("media", self.id, 1))
+        await self.peer.call(Hello("media", self.id, 1, "1", ""))
 
     async def _take(self, wish: Any) -> None:
         await asyncio.sleep(self.delay)
@@ -93,6 +93,8 @@ class World:
     def catalogued(self, changes: Changes) -> None:
         self.quota.gone(changes.removed)
 
+    def adopted(self, names: set[str]) -> None: ...
+
     def changed(self, name: str) -> None: ...
 
     def gone(self, name: str, reason: str) -> None:
@@ -102,10 +104,10 @@ class World:
 
     def stopped(self, name: str, reason: str) -> None: ...
 
-    def accept(self, hello: Hello) -> bool:
-        return hello.pid == 1
+    def accept(self, hello: Hello) -> str:
+        return "" if hello.pid == 1 else "it was not started here"
 
-    def settings_for(self, connection: Connection) -> EgressSettings | MediaSettings:
+    async def greet(self, connection: Connection, hello: Hello) -> EgressSettings | MediaSettings:
         return MediaSettings("info", str(self.settings.segments))
 
     async def connected(self, connection: Connection) -> None:
@@ -378,6 +380,26 @@ async def test_strangers_on_the_control_socket_are_refused(world: World) -> None
     peer = await Peer.connect(world.settings.control_socket, WORKER_SIDE, "the supervisor")
     task = asyncio.create_task(peer.run())
     with pytest.raises(CallFailed, match="was not started here"):
-        await peer.call(Hello("media", "0", 77))
+        await peer.call(Hello("media", "0", 77, "1", ""))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_streams_stay_where_a_worker_runs_them_already(world: World) -> None:
+    """Of a supervisor that was killed: nothing moves, nothing opens, what is not wanted goes."""
+    world.control.remember("1", {"a": True, "b": True, "gone": True})
+    world.control.remember("0", {"c": False})
+    world.configure(fake("a"), fake("b"), fake("c"))
+    places = {name: world.control.directory.get(name) for name in "abc"}
+    assert {name: place and place.worker for name, place in places.items()} == {
+        "a": "1",
+        "b": "1",
+        "c": "0",
+    }
+    worker = await world.worker("1")
+    await world.settled()
+    assert sorted(worker.told) == [("apply", "a"), ("apply", "b"), ("remove", "gone")]
+    assert world.control.catalog.streams["a"].opening_since is None  # no suspect of a crash
+    await world.worker("0")
+    await world.settled()
+    assert world.control.catalog.streams["c"].opening_since is not None

@@ -1,0 +1,93 @@
+"""Which workers live: each holds a lock on a file of its own for as long as it does.
+
+A process id alone would not do: it may be another process by now, and containers that share a file
+system do not share process ids. The kernel gives a lock back however its holder dies.
+"""
+
+import contextlib
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from media_streamer.wire.control import WorkerKind
+
+WAIT_SECONDS = 5.0
+"""A worker that takes the place of one that is just ending waits for it this long."""
+SILENT_SECONDS = 120
+"""A worker whose loop stands still this long is killed by the kernel (alarm(2)): nobody else is
+there to do it when its supervisor is gone."""
+_POLL_SECONDS = 0.05
+_SUFFIX = ".pid"
+_is_worker = False
+"""Whether this process is one: its alarms are ours then."""
+
+
+def _path(runtime: Path, kind: WorkerKind, worker_id: str) -> Path:
+    return runtime / f"{kind}-{worker_id}{_SUFFIX}"
+
+
+@contextlib.contextmanager
+def living(runtime: Path, kind: WorkerKind, worker_id: str) -> Iterator[None]:
+    """Be this worker. Raises OSError if another process is it and does not end."""
+    global _is_worker
+    path = _path(runtime, kind, worker_id)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not _lock(descriptor):
+            if time.monotonic() > deadline:
+                raise OSError(f"another process is {kind} worker {worker_id}: {path} is locked")
+            time.sleep(_POLL_SECONDS)
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        _is_worker = True
+        is_alive()
+        yield
+    finally:
+        if _is_worker:
+            _is_worker = False
+            signal.alarm(0)
+        os.close(descriptor)
+
+
+def is_alive() -> None:
+    """The loop turns: the alarm of `living` begins anew."""
+    if _is_worker:
+        signal.alarm(SILENT_SECONDS)
+
+
+def living_workers(runtime: Path) -> dict[tuple[WorkerKind, str], int]:
+    """Process ids of the workers that live in `runtime`, by kind and identifier."""
+    found: dict[tuple[WorkerKind, str], int] = {}
+    for path in runtime.glob(f"*-*{_SUFFIX}"):
+        kind, _, worker_id = path.name.removesuffix(_SUFFIX).partition("-")
+        if kind in ("egress", "media") and (pid := _holder(path)):
+            found[kind, worker_id] = pid  # type: ignore[index]  # one of the two kinds
+    return found
+
+
+def _holder(path: Path) -> int:
+    """Process id in a locked file, 0 if nobody holds it."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return 0
+    try:
+        if _lock(descriptor):
+            return 0
+        text = os.read(descriptor, 32).decode("ascii", "replace").strip()
+        return int(text) if text.isdecimal() else 0
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,133 @@
+"""Who keeps the supervisor: real processes; a small script stands in for the supervisor."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+from media_streamer import keeper
+
+log = Path(sys.argv[1])
+
+def say(text):
+    with log.open("a") as file:
+        file.write(text + "\\n")
+
+def serve():
+    say(f"start {os.getpid()}")
+    starts = log.read_text().count("start")
+    %s
+
+keeper.FIRST_PAUSE_SECONDS = 0.01
+sys.exit(keeper.keep(serve))
+"""
+KILLED_ONCE = """
+    if starts == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 7
+"""
+ALWAYS_KILLED = """
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+PATIENT = """
+    def stop(number, frame):
+        say(f"signal {number}")
+        if number == signal.SIGTERM:
+            os._exit(0)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    say("ready")
+    while True:
+        time.sleep(60)
+"""
+WITH_A_WORKER = """
+    if starts == 1:
+        worker = subprocess.Popen(["sleep", "60"], start_new_session=True)
+        say(f"worker {worker.pid}")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+"""
+
+
+class Kept:
+    """A keeper in a process of its own."""
+
+    def __init__(self, directory: Path, body: str) -> None:
+        self.log = directory / "log"
+        script = directory / "kept.py"
+        script.write_text(SCRIPT % body.strip())
+        self.process = subprocess.Popen(
+            [sys.executable, str(script), str(self.log)], stderr=subprocess.DEVNULL
+        )
+
+    def said(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+    def until(self, condition: Callable[[str], object]) -> str:
+        deadline = time.monotonic() + 60
+        while not condition(self.said()):
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.02)
+        return self.said()
+
+    def ends(self) -> int:
+        return self.process.wait(60)
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_one_that_was_killed_is_started_again(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, KILLED_ONCE)
+    assert kept.ends() == 7  # what ends by itself ends the server
+    assert kept.said().count("start") == 2
+
+
+def test_one_that_never_lasts_is_given_up(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, ALWAYS_KILLED)
+    assert kept.ends() == 1
+    assert kept.said().count("start") == 7
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_are_passed_on(tmp_path: Path, number: int) -> None:
+    kept = Kept(tmp_path, PATIENT)
+    kept.until(lambda said: "ready" in said)
+    os.kill(kept.process.pid, signal.SIGHUP)
+    kept.until(lambda said: f"signal {signal.SIGHUP:d}" in said)
+    os.kill(kept.process.pid, number)
+    assert kept.ends() == 0
+    assert f"signal {signal.SIGTERM:d}" in kept.said()
+
+
+def test_nothing_is_left_at_the_end(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, WITH_A_WORKER)
+    assert kept.ends() == 0
+    worker = int(kept.said().partition("worker ")[2].split()[0])
+    assert not alive(worker)
+
+
+def test_the_supervisor_ends_with_its_keeper(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, PATIENT)
+    said = kept.until(lambda said: "ready" in said)
+    supervisor = int(said.split()[1])
+    kept.process.kill()
+    kept.ends()
+    kept.until(lambda said: f"signal {signal.SIGTERM:d}" in said)
+    deadline = time.monotonic() + 60
+    while alive(supervisor):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
