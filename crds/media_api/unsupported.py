@@ -34,6 +34,8 @@ INPUT_OPTIONS = (
     "via", "remote_dvr", "output_audio", "output_dts_shift", "closed_captions", "languages",
     "subtitles", "wait_rtcp", "skip_stalled_check",
     "linger", "version",
+    "prefer_codec", "transport", "min_bitrate", "webrtc_abr", "abr_stepup", "abr_stepdown",
+    "abr_correction", "abr_loss_lower", "abr_loss_upper", "abr_mode", "abr_cycles", "abr_debug",
 )  # fmt: skip
 """The same of inputs; those that only one protocol has are in its row."""
 NO_EFFECT = "has no effect in this version"

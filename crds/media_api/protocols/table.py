@@ -120,12 +120,6 @@ ROWS: list[Protocol] = [
         ),
         publish=Role(
             forms=(Form("whip", "WebRTC (WHIP)", "/{name}/whip"),),
-            input_options=(
-                "prefer_codec", "transport", "min_bitrate", "webrtc_abr", "abr_stepup",
-                "abr_stepdown", "abr_correction", "abr_loss_lower", "abr_loss_upper", "abr_mode",
-                "abr_cycles", "abr_debug",
-            ),
-            missing=NOT_YET,
         ),
         pull=Role(schemes=("webrtc", "webrtcs", "whep", "wheps"), missing=NOT_YET),
         push=Role(schemes=("whip", "whips", "webrtc", "webrtcs"), missing=NOT_YET),

@@ -13,6 +13,7 @@ from media_streamer.wire.media import (
     Events,
     FromEgress,
     FromMedia,
+    KeyFrameWanted,
     Publish,
     PublishedBytes,
     PublishedFrame,
@@ -57,6 +58,8 @@ class Feed:
         """Done with the reason once the media worker takes no more."""
         self.on_pace: Callable[[float], None] | None = None
         """Told for how many seconds what the publisher sends may be gathered."""
+        self.on_key_frame: Callable[[], None] | None = None
+        """Called when somebody who watches needs a key frame soon."""
 
     async def start(self) -> None:
         """Wait for the media worker's leave; raises AccessDenied."""
@@ -131,6 +134,8 @@ class Feed:
                 self._accepted.set_exception(AccessDenied(_STATUS.get(code, 403), code, title))
             case ReadPace(interval_ms=interval) if self.on_pace is not None:
                 self.on_pace(interval / 1000)
+            case KeyFrameWanted() if self.on_key_frame is not None:
+                self.on_key_frame()
             case Events(events=events):
                 for event in events:
                     if isinstance(event, End):

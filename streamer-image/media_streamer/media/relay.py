@@ -28,6 +28,7 @@ from media_streamer.wire.media import (
     Events,
     FromEgress,
     FromMedia,
+    KeyFrameWanted,
     Pace,
     Preview,
     Publish,
@@ -183,6 +184,8 @@ class Relay:
                 refuse(refused.code)
                 return
             self._publishers[number] = publisher
+            if isinstance(publisher, FrameInput):
+                publisher.on_key_frame = lambda: self._send(KeyFrameWanted(number))
             self._send(Accepted(number))
 
     def _take_bytes(self, message: PublishedBytes) -> None:

@@ -324,6 +324,12 @@ class ReadPace(_Message, frozen=True):
     interval_ms: int
 
 
+class KeyFrameWanted(_Message, frozen=True):
+    """Somebody who takes the stream of this publisher needs a key frame soon."""
+
+    id: int
+
+
 class Preview(_Message, frozen=True):
     """A JPEG picture, None if there is none."""
 
@@ -331,7 +337,7 @@ class Preview(_Message, frozen=True):
     picture: bytes | None
 
 
-FromMedia = Events | Accepted | Refused | ReadPace | Preview
+FromMedia = Events | Accepted | Refused | ReadPace | KeyFrameWanted | Preview
 
 EGRESS_SIDE: Side[FromEgress, FromMedia] = Side("media channel", FromEgress, FromMedia)
 MEDIA_SIDE: Side[FromMedia, FromEgress] = Side("media channel", FromMedia, FromEgress)

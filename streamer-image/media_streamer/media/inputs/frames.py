@@ -92,6 +92,8 @@ class FrameInput(Input):
         self.receiver = receiver
         self.limits = limits
         self._on_taken = on_taken
+        self.on_key_frame: Callable[[], None] = lambda: None
+        """Called when somebody needs a key frame soon; at once."""
         self._lanes: dict[int, _Lane] = {}
         self._complete = False
         self._started = False
@@ -118,6 +120,10 @@ class FrameInput(Input):
 
     def stop(self) -> None:
         self._end(None)
+
+    def request_key_frame(self) -> None:
+        if not self._ended:
+            self.on_key_frame()
 
     @property
     def overdue(self) -> bool:

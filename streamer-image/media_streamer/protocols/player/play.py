@@ -41,6 +41,7 @@ PAGE = b"""<!doctype html>
     <link rel="stylesheet" href="/-/player/embed.css">
     <script src="/ui/static/vendor/hls.min.js" defer></script>
     <script src="/-/player/mse.js" defer></script>
+    <script src="/-/player/webrtc.js" defer></script>
     <script src="/-/player/embed.js" defer></script>
   </head>
   <body>

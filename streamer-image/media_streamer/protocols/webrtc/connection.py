@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pylibsrtp
 
+from media_streamer.budgets import WEBRTC_CONNECT_SECONDS
 from media_streamer.protocols.rtsp.udp import plain
 from media_streamer.protocols.webrtc import stun
 from media_streamer.protocols.webrtc.dtls import Dtls, DtlsError, Identity, SrtpPair
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CONNECT_SECONDS = 20.0
-"""From the answer by HTTP to the end of the DTLS handshake."""
 CONSENT_SECONDS = 30.0
 """RFC 7675 5.1."""
 MAX_ADDRESSES = 16
@@ -191,9 +190,9 @@ class PeerConnection:
     def check(self, now: float) -> None:
         """Called now and then by the port: repeat the handshake, end what is over."""
         if self.srtp is None:
-            if now - self._made_at > CONNECT_SECONDS:
+            if now - self._made_at > WEBRTC_CONNECT_SECONDS:
                 known = "no DTLS handshake" if self.addresses else "no packet by UDP"
-                self.close(f"not connected within {CONNECT_SECONDS:.0f} s: {known}")
+                self.close(f"not connected within {WEBRTC_CONNECT_SECONDS} s: {known}")
             elif self._begun or not self._is_client:
                 self._send_plain(self._dtls.poll())
         elif now - self._heard_at > CONSENT_SECONDS:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from media_streamer.budgets import WEBRTC_ADDRESS_UNCONNECTED
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.listeners import bind_datagram
@@ -36,6 +37,8 @@ class Resource:
     connection: PeerConnection
     remote_ufrag: str
     """The peer's name in this ICE session; another one restarts it."""
+    ip: str
+    """Of the offer."""
     tag: str
     """Entity tag of the ICE session (RFC 9725 4.3.1)."""
 
@@ -108,6 +111,15 @@ class WebRtcEngine:
     def add(self, resource_id: str, resource: Resource) -> None:
         self._resources[resource_id] = resource
 
+    def admit(self, ip: str) -> None:
+        """Raises AccessDenied(429) for an address with too many sessions that do not connect."""
+        found = self._resources.values()
+        if sum(one.ip == ip and one.connection.srtp is None for one in found) >= (
+            WEBRTC_ADDRESS_UNCONNECTED
+        ):
+            title = "Too many sessions of your address wait for their connection"
+            raise AccessDenied(429, "too_many_offers", title)
+
     def forget(self, resource_id: str) -> None:
         self._resources.pop(resource_id, None)
 
@@ -131,12 +143,11 @@ _ICE_CHARACTERS = str.maketrans("-_", "+/")  # ice-char of RFC 8839 5.4
 def hosts_of(request: web.BaseRequest) -> list[str]:
     """Addresses by which the peer reached us, and that of this machine: what can be known without
     being told. Behind NAT or a proxy elsewhere `webrtc_addresses` says it."""
-    found: list[str] = []
+    host = request.headers.get("Host", "")
+    name = host.rpartition("]")[0].lstrip("[") or host.partition(":")[0]
     local = request.transport.get_extra_info("sockname") if request.transport else None
-    if isinstance(local, tuple):
-        found.append(str(local[0]).removeprefix("::ffff:"))
-    host = request.headers.get("Host", "").rpartition("]")[0].lstrip("[")
-    found.append(host or request.headers.get("Host", "").partition(":")[0])
+    here = str(local[0]).removeprefix("::ffff:") if isinstance(local, tuple) else ""
+    found = [name, here]
     found += [_outward(socket.AF_INET, "192.0.2.1"), _outward(socket.AF_INET6, "2001:db8::1")]
     usable = [one.partition("%")[0] for one in found if is_address(one)]
     return list(dict.fromkeys(usable)) or ["127.0.0.1"]

@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 from multidict import CIMultiDict
 
+from media_streamer.budgets import WEBRTC_OFFER_BYTES
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import CORS, RETRY_SECONDS, MediaRequest, plain_text
@@ -100,7 +101,7 @@ async def read_text(request: MediaRequest, content_type: str) -> str:
         async with asyncio.timeout(READ_SECONDS):
             while not http.content.at_eof():
                 body += await http.content.readany()
-                if len(body) > offer.MAX_BYTES:
+                if len(body) > WEBRTC_OFFER_BYTES:
                     raise AccessDenied(413, "too_large", "The body is too long for a description")
     except TimeoutError:
         raise AccessDenied(408, "timeout", "The body did not come in time") from None

@@ -8,9 +8,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
+from media_streamer.budgets import WEBRTC_OFFER_BYTES
 from media_streamer.rtp.sdp import parse_fmtp
 
-MAX_BYTES = 64 * 1024
 MAX_SECTIONS = 32
 MAX_CODECS = 128
 MAX_EXTENSIONS = 64
@@ -98,8 +98,8 @@ class Offer:
 
 def parse(text: str) -> Offer:
     """The offer; raises OfferError."""
-    if len(text) > MAX_BYTES:
-        raise OfferError(f"the offer has {len(text)} characters, more than {MAX_BYTES}")
+    if len(text) > WEBRTC_OFFER_BYTES:
+        raise OfferError(f"the offer has {len(text)} characters, more than {WEBRTC_OFFER_BYTES}")
     if not text.startswith("v=0"):
         raise OfferError("the body is no SDP: it does not begin with v=0")
     session, sections, bundle = Transport(), list[Section](), list[str]()
@@ -142,7 +142,7 @@ def _common(session: Transport, sections: list[Section], bundle: list[str]) -> T
 
 def parse_fragment(text: str) -> Transport:
     """Credentials of a trickle-ice-sdpfrag, empty where it has none; raises OfferError."""
-    if len(text) > MAX_BYTES:
+    if len(text) > WEBRTC_OFFER_BYTES:
         raise OfferError("the fragment is too long")
     found = Transport()
     for line in text.splitlines():

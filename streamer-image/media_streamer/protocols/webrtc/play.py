@@ -36,8 +36,10 @@ def routes(egress: Egress) -> list[Route]:
 async def play(engine: WebRtcEngine, request: MediaRequest) -> web.StreamResponse:
     """Answer an offer; raises AccessDenied and OfferError."""
     wanted = offer.parse(await http.read_text(request, http.SDP))
+    engine.admit(request.ip)
     hub = engine.egress.hub
     access = await hub.access(http.access_request(request, "play"))
+    request.note(access)
     # A broadcast gives the access up by itself if it raises.
     broadcast = await hub.broadcast(access, FORMAT, WebRtcFraming)
     try:
@@ -64,7 +66,7 @@ async def play(engine: WebRtcEngine, request: MediaRequest) -> web.StreamRespons
         hub.give_up(access, "refused")
         raise
     remote, tag = wanted.transport.ufrag, agreed.local.ufrag
-    resource = Resource(request.name, access.session_id, connection, remote, tag)
+    resource = Resource(request.name, access.session_id, connection, remote, request.ip, tag)
     engine.add(resource_id, resource)
     response = http.created(request, FORM, resource_id, resource, agreed.sdp)
     if isinstance(broadcast.framer, WebRtcFraming) and broadcast.framer.reordered:

@@ -11,6 +11,7 @@ import secrets
 import socket
 import struct
 
+from media_streamer.budgets import WEBRTC_CONNECTIONS
 from media_streamer.protocols.rtsp.udp import plain, runs
 from media_streamer.protocols.webrtc import stun
 from media_streamer.protocols.webrtc.connection import PeerConnection
@@ -18,8 +19,6 @@ from media_streamer.protocols.webrtc.connection import PeerConnection
 READS_AT_ONCE = 128
 MAX_DATAGRAM_BYTES = 2048
 SWEEP_SECONDS = 0.25
-MAX_CONNECTIONS = 8192
-"""Of a worker; a further one is refused by HTTP."""
 _UDP_SEGMENT = 103  # linux/udp.h
 _SEGMENTS = struct.Struct("H")
 
@@ -46,7 +45,7 @@ class WebRtcPort:
 
     @property
     def is_full(self) -> bool:
-        return len(self._names) >= MAX_CONNECTIONS
+        return len(self._names) >= WEBRTC_CONNECTIONS
 
     def new_name(self) -> str:
         """A user name fragment that no session has (RFC 8445 5.3: 24 bits at least)."""

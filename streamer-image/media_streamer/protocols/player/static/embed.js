@@ -1,10 +1,11 @@
 // Plays the stream that the page's own address names: …/NAME/embed.html?autoplay=&mute=&proto=…
-// `proto`: mseld, llhls, hls (MPEG-TS) or fmp4; `realtime=true` asks for the lowest latency. Without
+// `proto`: webrtc, mseld, llhls, hls (MPEG-TS) or fmp4; `realtime=true` asks for the lowest latency. Without
 // either LL-HLS, and HLS where that is switched off.
 "use strict";
 
 const PLAYLISTS = { llhls: "index.ll.m3u8", fmp4: "index.fmp4.m3u8", hls: "index.m3u8" };
 const SOCKET = "mse_ld";
+const OFFER = "whep";
 const OWN = ["autoplay", "mute", "volume", "proto", "realtime"];
 /** A live stream that was away must be picked up again. */
 const RETRY_MS = 2000;
@@ -15,7 +16,7 @@ const query = new URLSearchParams(location.search);
 const flag = (name, fallback) => (query.has(name) ? query.get(name) !== "false" : fallback);
 const wanted = { mse: "mseld" }[query.get("proto")] ?? query.get("proto");
 const order =
-  wanted === "mseld" || wanted in PLAYLISTS
+  ["mseld", "webrtc"].includes(wanted) || wanted in PLAYLISTS
     ? [wanted]
     : [...(flag("realtime", false) ? ["mseld"] : []), "llhls", "hls"];
 
@@ -101,6 +102,19 @@ function startMse() {
   return started;
 }
 
+function startWebRtc() {
+  const started = new WebRtcPlayer(video, source(OFFER), {
+    playing: () => say(""),
+    ended: (status, words) => {
+      if (player !== started) return;
+      refused(status);
+      if (words && status !== 403) say(words);
+    },
+  });
+  play();
+  return started;
+}
+
 function start() {
   recovered = false;
   player?.destroy();
@@ -108,6 +122,11 @@ function start() {
   const proto = order[choice];
   if (proto === "mseld" && globalThis.MediaSource) {
     player = startMse();
+    return;
+  }
+  if (proto === "webrtc") {
+    if (globalThis.RTCPeerConnection) player = startWebRtc();
+    else say("This browser has no WebRTC.");
     return;
   }
   if (!globalThis.Hls?.isSupported()) {

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from media_streamer.budgets import WEBRTC_CONNECT_SECONDS
 from media_streamer.protocols.webrtc import connection as module
 from media_streamer.protocols.webrtc import dtls, stun
 from media_streamer.protocols.webrtc.connection import Credentials, PeerConnection
@@ -200,7 +201,7 @@ async def test_a_handshake_that_stops_half_way_ends(
     now = asyncio.get_running_loop().time()
     made.check(now + 1)
     assert made.is_open
-    made.check(now + module.CONNECT_SECONDS + 60)
+    made.check(now + WEBRTC_CONNECT_SECONDS + 60)
     assert handler.closed == ["not connected within 20 s: no DTLS handshake"]
     made.close("again")
     assert len(handler.closed) == 1
@@ -211,7 +212,7 @@ async def test_who_never_comes_is_forgotten(
 ) -> None:
     handler = Recorder()
     made = PeerConnection(port, ours, LOCAL, theirs.fingerprint, handler, is_client=False)
-    made.check(asyncio.get_running_loop().time() + module.CONNECT_SECONDS + 1)
+    made.check(asyncio.get_running_loop().time() + WEBRTC_CONNECT_SECONDS + 1)
     assert handler.closed == ["not connected within 20 s: no packet by UDP"]
 
 

@@ -1,0 +1,74 @@
+// Plays a stream by WHEP in a <video>: one session, from `new` to `destroy()` or `ended`.
+"use strict";
+
+/** ICE and DTLS; the picture follows at once. */
+const WEBRTC_CONNECT_MS = 10000;
+
+/** `on.playing()`, and once `on.ended(status, words)`: the status of HTTP if the server refused. */
+globalThis.WebRtcPlayer = class {
+  constructor(video, address, on) {
+    this.video = video;
+    this.address = address;
+    this.on = on;
+    this.peer = new RTCPeerConnection();
+    this.timer = setTimeout(
+      () => this.end(undefined, "There is no way by UDP to the server; trying again."),
+      WEBRTC_CONNECT_MS,
+    );
+    const stream = new MediaStream();
+    this.peer.ontrack = (event) => stream.addTrack(event.track);
+    this.peer.onconnectionstatechange = () => this.changed();
+    video.srcObject = stream;
+    for (const kind of ["video", "audio"]) {
+      this.peer.addTransceiver(kind, { direction: "recvonly" });
+    }
+    this.open().catch((error) => this.end(undefined, `WebRTC: ${error.message}; trying again.`));
+  }
+
+  async open() {
+    const offer = await this.peer.createOffer();
+    // Without this word browsers take sound in one channel.
+    const sdp = offer.sdp.replace("useinbandfec=1", "useinbandfec=1;stereo=1");
+    await this.peer.setLocalDescription({ type: "offer", sdp });
+    const headers = { "Content-Type": "application/sdp" };
+    const answer = await fetch(this.address, { method: "POST", headers, body: sdp });
+    if (answer.status !== 201) {
+      const problem = await answer.json().catch(() => ({}));
+      this.end(answer.status, problem.title);
+      return;
+    }
+    this.session = new URL(answer.headers.get("Location"), this.address).href;
+    if (!this.peer) this.hangUp();
+    else await this.peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
+  }
+
+  changed() {
+    const state = this.peer?.connectionState;
+    if (state === "connected") {
+      clearTimeout(this.timer);
+      this.on.playing();
+    } else if (state === "failed" || state === "closed") {
+      this.end(undefined, "The connection was lost; trying again.");
+    }
+  }
+
+  hangUp() {
+    if (this.session) fetch(this.session, { method: "DELETE", keepalive: true }).catch(() => {});
+    this.session = undefined;
+  }
+
+  end(status, words) {
+    if (!this.peer) return;
+    this.destroy();
+    this.on.ended(status, words);
+  }
+
+  destroy() {
+    clearTimeout(this.timer);
+    const peer = this.peer;
+    this.peer = undefined;
+    peer?.close();
+    this.hangUp();
+    this.video.srcObject = null;
+  }
+};

@@ -1,0 +1,137 @@
+"""`POST /NAME/whip`: a publisher by WebRTC (RFC 9725), a browser or OBS."""
+
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+from aiohttp import web
+
+from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.context import Egress
+from media_streamer.egress.http.request import MediaRequest
+from media_streamer.egress.http.routes import Route
+from media_streamer.protocols.webrtc import answer, http, offer
+from media_streamer.protocols.webrtc.connection import PeerConnection
+from media_streamer.protocols.webrtc.engine import Resource, WebRtcEngine, engine_of
+from media_streamer.protocols.webrtc.offer import Codec, Offer, Section
+from media_streamer.protocols.webrtc.publisher import Incoming, WebRtcPublisher
+from media_streamer.rtp import codecs
+from media_streamer.rtp.sdp import Media
+
+log = logging.getLogger(__name__)
+
+FORM = "whip"
+TAKEN = {"video": ("H264", "H265", "AV1"), "audio": ("OPUS", "PCMA", "PCMU")}
+"""The best first: what every viewer's device plays."""
+FEEDBACK = ("goog-remb", "nack", "nack pli")
+"""What we send."""
+
+
+def routes(egress: Egress) -> list[Route]:
+    engine = engine_of(egress)
+
+    async def begin(request: MediaRequest) -> web.StreamResponse:
+        return await publish(engine, request)
+
+    return http.routes_of(egress, FORM, begin)
+
+
+async def publish(engine: WebRtcEngine, request: MediaRequest) -> web.StreamResponse:
+    """Answer an offer; raises AccessDenied and OfferError."""
+    wanted = offer.parse(await http.read_text(request, http.SDP))
+    engine.admit(request.ip)
+    chosen = choose(wanted)
+    hub = engine.egress.hub
+    access = await hub.access(http.access_request(request, "publish"))
+    request.note(access)
+    # The feed gives the access up by itself if it is refused.
+    feed = await hub.publish(access, "frames")
+    try:
+        streams = {one.section: one.stream for one in chosen}
+        agreed = http.agree(engine, request, wanted, streams)
+        resource_id = engine.new_id()
+        publisher = WebRtcPublisher(
+            feed, [one.incoming for one in chosen], lambda: engine.forget(resource_id)
+        )
+        publisher.connection = connection = PeerConnection(
+            engine.port,
+            engine.identity,
+            agreed.local,
+            wanted.transport.fingerprint,
+            publisher,
+            is_client=agreed.setup == "active",
+        )
+    except BaseException:
+        await feed.close()
+        raise
+    remote, tag = wanted.transport.ufrag, agreed.local.ufrag
+    resource = Resource(request.name, access.session_id, connection, remote, request.ip, tag)
+    engine.add(resource_id, resource)
+    return http.created(request, FORM, resource_id, resource, agreed.sdp)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A section that is received."""
+
+    section: int
+    stream: answer.Stream
+    incoming: Incoming
+
+
+def choose(wanted: Offer) -> list[Choice]:
+    """The first section of each kind that has a codec of ours; raises AccessDenied(406) where
+    there is none, or the picture would be missing."""
+    chosen: list[Choice] = []
+    done: set[str] = set()
+    for index, section in enumerate(wanted.sections):
+        usable = section.is_media and section.rtcp_mux and wanted.is_bundled(section)
+        if not usable or section.kind in done or section.direction in ("recvonly", "inactive"):
+            continue
+        found = _choice(index, section)
+        if found is not None:
+            done.add(section.kind)
+            chosen.append(found)
+    offered = {one.kind for one in wanted.sections if one.is_media and one.direction != "recvonly"}
+    if not chosen or "video" in offered - done:
+        title = "The offer sends nothing with a codec that is taken: H264, H265, AV1, Opus, G.711"
+        raise AccessDenied(406, "codec_not_offered", title)
+    return chosen
+
+
+def _choice(index: int, section: Section) -> Choice | None:
+    for encoding in TAKEN[section.kind]:
+        for codec in section.ordered():
+            if codec.encoding == encoding and (found := _receive(index, section, codec)):
+                return found
+    return None
+
+
+def _receive(index: int, section: Section, codec: Codec) -> Choice | None:
+    if codec.encoding == "H264" and codec.fmtp.get("packetization-mode", "0") != "1":
+        return None
+    media = Media(
+        section.kind,
+        payload_type=codec.payload_type,
+        encoding=codec.encoding,
+        clock_rate=codec.clock_rate,
+        channels=codec.channels,
+        fmtp=codec.fmtp,
+    )
+    incoming = codecs.accept(media)
+    if incoming is None:
+        return None
+    taken = {*codec.feedback, *section.feedback}
+    feedback = [one for one in FEEDBACK if one in taken]
+    stream = answer.Stream(codec, "recvonly", receiving_parameters(codec), feedback)
+    kind: Literal["video", "audio"] = "video" if section.kind == "video" else "audio"
+    return Choice(index, stream, Incoming(kind, codec.payload_type, incoming, "nack" in feedback))
+
+
+def receiving_parameters(codec: Codec) -> dict[str, str]:
+    """What we say of a codec that we are sent."""
+    if codec.encoding == "OPUS":
+        return {"minptime": "10", "useinbandfec": "1", "stereo": "1", "maxaveragebitrate": "128000"}
+    names = ("level-asymmetry-allowed", "packetization-mode", "profile-level-id", "profile",
+             "profile-id", "tier", "tier-flag", "level-idx", "level-id", "tx-mode")  # fmt: skip
+    return {name: codec.fmtp[name] for name in names if name in codec.fmtp}

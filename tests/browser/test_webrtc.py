@@ -1,0 +1,54 @@
+"""WebRTC with a browser: the player page watches by WHEP, a camera publishes by WHIP."""
+
+from playwright.async_api import Page, async_playwright
+
+from .appliance import Appliance
+from .conftest import ARGUMENTS, CHROMIUM, Ui
+from .picture import assert_test_picture, watch
+
+FAKE_CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+PUBLISH = """
+async (url) => {
+  const wanted = {video: {width: 320, height: 180, frameRate: 15}, audio: true};
+  const media = await navigator.mediaDevices.getUserMedia(wanted);
+  const peer = window.peer = new RTCPeerConnection();
+  for (const track of media.getTracks()) peer.addTransceiver(track, {direction: "sendonly"});
+  const offer = await peer.createOffer();
+  await peer.setLocalDescription(offer);
+  const headers = {"Content-Type": "application/sdp"};
+  const answer = await fetch(url, {method: "POST", headers, body: offer.sdp});
+  const text = await answer.text();
+  if (answer.status !== 201) return `${answer.status} ${text}`;
+  await peer.setRemoteDescription({type: "answer", sdp: text});
+  return "";
+}
+"""
+
+
+async def test_player_page_plays_by_webrtc(ui: Ui, appliance: Appliance) -> None:
+    await appliance.running("demo")
+    await ui.page.goto(f"{appliance.streamer_url}demo/embed.html?mute=true&proto=webrtc")
+    assert_test_picture(await watch(ui.page, "#video"))
+    await ui.page.wait_for_function("document.getElementById('video').srcObject !== null")
+    tracks = "document.getElementById('video').srcObject.getTracks().map((t) => t.kind).sort()"
+    assert await ui.page.evaluate(tracks) == ["audio", "video"]
+
+
+async def test_camera_is_published_and_watched(ui: Ui, appliance: Appliance) -> None:
+    await appliance.api("PUT", "/streams/camera", {"inputs": [{"url": "publish://"}]})
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*ARGUMENTS, *FAKE_CAMERA]
+        )
+        try:
+            page: Page = await browser.new_page()
+            await page.goto(f"{appliance.streamer_url}demo/embed.html?autoplay=false")
+            problem = await page.evaluate(PUBLISH, f"{appliance.streamer_url}camera/whip")
+            assert not problem
+            await appliance.running("camera")
+            await ui.page.goto(f"{appliance.streamer_url}camera/embed.html?mute=true&proto=webrtc")
+            seen = await watch(ui.page, "#video")
+            assert len(set(seen.means)) > 1, "the picture does not move"
+            assert min(seen.means) > 0, "not black"
+        finally:
+            await browser.close()

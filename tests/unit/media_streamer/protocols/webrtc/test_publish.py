@@ -1,0 +1,45 @@
+"""What is taken of an offer to publish."""
+
+import pytest
+from media_streamer.egress.access import AccessDenied
+from media_streamer.protocols.webrtc import offer
+from media_streamer.protocols.webrtc.publish import choose
+
+from tests.support.webrtc_offers import browser
+
+
+def test_h264_and_opus_are_taken_first() -> None:
+    video, audio = choose(offer.parse(browser("sendonly")))
+    assert (video.section, video.incoming.kind, video.incoming.payload_type) == (0, "video", 103)
+    assert (audio.section, audio.incoming.kind, audio.incoming.payload_type) == (1, "audio", 111)
+    assert (video.stream.direction, audio.stream.direction) == ("recvonly", "recvonly")
+    assert video.stream.feedback == ["goog-remb", "nack", "nack pli"]
+    assert video.stream.fmtp["profile-level-id"] == "42001f"
+    assert video.incoming.repairs
+    assert not audio.incoming.repairs
+
+
+def test_av1_is_taken_where_there_is_no_h264() -> None:
+    video, _ = choose(offer.parse(browser("sendonly").replace("H264", "VP9")))
+    assert video.stream.codec.encoding == "AV1"
+
+
+def test_sound_alone_is_taken() -> None:
+    text = browser("sendrecv", video="").replace("BUNDLE 0 1", "BUNDLE 1")
+    assert [one.incoming.kind for one in choose(offer.parse(text))] == ["audio"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        browser("recvonly"),
+        browser("inactive"),
+        browser("sendonly").replace("H264", "VP9").replace("AV1", "VP8"),
+        browser("sendonly").replace("UDP/TLS/RTP/SAVPF", "RTP/AVP"),
+        browser("sendonly").replace("a=rtcp-mux\r\n", ""),
+    ],
+)
+def test_nothing_to_take(text: str) -> None:
+    with pytest.raises(AccessDenied) as refused:
+        choose(offer.parse(text))
+    assert refused.value.status == 406
