@@ -1,0 +1,159 @@
+"""A viewer: the start, what goes on, and what is done with its feedback."""
+
+import asyncio
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+from media_streamer.egress.access import Access
+from media_streamer.protocols.webrtc import viewer as module
+from media_streamer.protocols.webrtc.packets import WebRtcFraming
+from media_streamer.protocols.webrtc.viewer import Chosen, WebRtcViewer
+from media_streamer.rtp import rtcp
+from media_streamer.rtp.packet import parse, write
+from media_streamer.wire.control import AccessRequest
+
+VIDEO, AUDIO = 1000, 2000
+CHOSEN = [Chosen(0, VIDEO, 109, "video"), Chosen(2, AUDIO, 111, "audio")]
+ACCESS = Access("id", "film", Path(), 1, AccessRequest("film", "webrtc", "play", "192.0.2.1"))
+
+
+def framed(channel: int, packet: bytes) -> bytes:
+    return struct.pack(">BBH", 0x24, channel, len(packet)) + packet
+
+
+def picture(number: int, size: int = 10) -> bytes:
+    return framed(0, write(96, True, number, number * 3600, VIDEO, bytes(size)))
+
+
+def sound(number: int) -> bytes:
+    return framed(2, write(97, True, number, number * 960, AUDIO, b"s"))
+
+
+class FakeConnection:
+    """What a viewer does with its peer."""
+
+    remote = "192.0.2.1:5"
+    is_open = True
+
+    def __init__(self) -> None:
+        self.rtp: list[bytes] = []
+        self.rtcp: list[bytes] = []
+        self.closed: list[str] = []
+
+    def send_rtp(self, packets: list[bytes]) -> None:
+        self.rtp += packets
+
+    def send_rtcp(self, packet: bytes) -> None:
+        self.rtcp.append(packet)
+
+    def close(self, reason: str) -> None:
+        self.closed.append(reason)
+
+
+class FakeBroadcast:
+    """A stream with `gop` so far; it is its own hub and its own place of a viewer."""
+
+    def __init__(self, gop: bytes) -> None:
+        self.framer = WebRtcFraming()
+        self.framer.chunk(gop, True)
+        self.gop = gop
+        self.key_frames = 0
+        self.left: list[str] = []
+        self.hub = self
+        self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def broadcast(self, *_: object) -> "FakeBroadcast":
+        return self
+
+    def attach(self, transport: WebRtcViewer, access: Access, **_: object) -> "FakeBroadcast":
+        transport.write(self.gop)
+        return self
+
+    def detach(self, reason: str) -> None:
+        self.left.append(reason)
+
+    def give_up(self, access: Access, reason: str) -> None:
+        self.left.append(reason)
+
+    def request_key_frame(self) -> None:
+        self.key_frames += 1
+
+    def send(self, viewer: WebRtcViewer, chunk: bytes) -> None:
+        self.framer.chunk(chunk, False)
+        viewer.write(chunk)
+
+
+async def playing(gop: bytes) -> tuple[WebRtcViewer, FakeBroadcast, FakeConnection]:
+    broadcast: Any = FakeBroadcast(gop)
+    viewer = WebRtcViewer(broadcast, ACCESS, CHOSEN, lambda: None)
+    connection: Any = FakeConnection()
+    viewer.connection = connection
+    viewer.on_connected()
+    assert viewer._task is not None
+    await viewer._task
+    return viewer, broadcast, connection
+
+
+async def test_the_start_and_what_follows() -> None:
+    viewer, broadcast, connection = await playing(picture(1) + sound(1) + picture(2))
+    broadcast.send(viewer, picture(3) + sound(2))
+    seen = [parse(packet) for packet in connection.rtp]
+    assert [(one.payload_type, one.sequence) for one in seen] == [
+        (109, 1), (109, 2), (109, 3), (111, 2),
+    ]  # fmt: skip
+    assert [one.timestamp for one in seen[:3]] == [7200 - 90, 7200, 10800]
+    assert broadcast.key_frames == 0
+
+
+async def test_without_a_picture_one_is_asked_for() -> None:
+    _, broadcast, _ = await playing(sound(1))
+    assert broadcast.key_frames == 1
+
+
+async def test_a_long_start_is_spread() -> None:
+    gop = b"".join(picture(number, 1000) for number in range(300))
+    viewer, _, connection = await playing(gop)
+    assert 0 < len(connection.rtp) < 100
+    assert viewer.get_write_buffer_size() > 0
+    async with asyncio.timeout(30):
+        while viewer.get_write_buffer_size():  # noqa: ASYNC110 - a timer of the viewer empties it
+            await asyncio.sleep(0.01)
+    assert [parse(packet).sequence for packet in connection.rtp] == list(range(300))
+
+
+async def test_lost_packets_are_sent_again_as_they_were() -> None:
+    viewer, broadcast, connection = await playing(picture(1) + picture(2))
+    broadcast.send(viewer, picture(3))
+    before = list(connection.rtp)
+    connection.rtp.clear()
+    viewer.on_rtcp(rtcp.nack(7, VIDEO, [1, 3, 9]))
+    assert connection.rtp == [before[0], before[2]]
+    connection.rtp.clear()
+    viewer.on_rtcp(rtcp.nack(7, 4711, [1]))
+    assert connection.rtp == [], "of nobody's source"
+
+
+async def test_a_flood_of_wishes_is_bounded() -> None:
+    viewer, broadcast, connection = await playing(picture(1))
+    connection.rtp.clear()
+    viewer._wished_at = -module.KEY_FRAME_SECONDS
+    for _ in range(2000):
+        viewer.on_rtcp(rtcp.nack(7, VIDEO, [1]))
+        viewer.on_rtcp(rtcp.picture_loss(7, VIDEO))
+    # A second may begin anew meanwhile.
+    assert module.REPEATS_A_SECOND <= len(connection.rtp) <= 3 * module.REPEATS_A_SECOND
+    assert 1 <= broadcast.key_frames <= 3
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_the_end_gives_back_what_was_taken(begun: bool) -> None:
+    viewer, broadcast, connection = await playing(picture(1))
+    if not begun:
+        other: Any = broadcast
+        viewer = WebRtcViewer(other, ACCESS, CHOSEN, lambda: None)
+        viewer.connection = connection
+    viewer.on_closed("gone")
+    assert broadcast.left == ["gone"]
+    assert viewer.get_write_buffer_size() == 0
