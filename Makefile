@@ -7,7 +7,7 @@ DEV := $(DEV_VENV)/bin
 IMAGES := localhost/media-appliance
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help run test test-fast test-long check format fuzz soak bench lock crds images clean
+.PHONY: help run test test-fast test-long check format fuzz soak bench lock crds sbom images clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -52,6 +52,9 @@ crds: $(DEV_VENV)/ready ## Write the CRD YAML and the README's tables from the v
 
 lock: $(DEV_VENV)/ready ## Pin all dependencies anew
 	cd requirements && ./lock.sh ../$(DEV)/uv
+
+sbom: $(DEV_VENV)/ready ## A CycloneDX bill of materials of both images, in dist/sbom
+	$(DEV)/python packaging/bill_of_materials.py dist/sbom
 
 images: ## Build both container images (needs a Docker engine)
 	docker build -t flussonic/streamer -t $(IMAGES)/streamer:$(VERSION) -f streamer-image/Dockerfile .

@@ -94,7 +94,7 @@ class Load:
 
     async def _publish(self, _: str) -> None:
         """Publishers of RTMP, for a few seconds."""
-        names = [f"live/p{self._random.randrange(20)}" for _ in range(2)]
+        names = [f"live/p{self._random.randrange(6)}" for _ in range(2)]
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.support.rtmp_publishers", str(self._rtmp_port),
             str(self._clip), *dict.fromkeys(names), stdin=asyncio.subprocess.PIPE,

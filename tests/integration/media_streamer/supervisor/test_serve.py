@@ -52,7 +52,7 @@ async def test_who_only_asks_about_a_stream_is_no_viewer(streamer: Streamer) -> 
     _, sessions = await streamer.api("GET", "/sessions")
     assert sessions["sessions"] == []
     assert (await streamer.stream("demo"))["stats"]["online_clients"] == 0
-    assert " 127.0.0.1 GET /demo/info.json 200" in streamer.log
+    assert '"GET /demo/info.json HTTP/1.1" 200' in streamer.log
     assert "pulsedb has no effect in this version" in streamer.log
 
 
