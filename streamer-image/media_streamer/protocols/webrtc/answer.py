@@ -191,4 +191,4 @@ def is_address(text: str) -> bool:
         address = ipaddress.ip_address(text)
     except ValueError:
         return False
-    return not (address.is_unspecified or address.is_multicast)
+    return not (address.is_unspecified or address.is_multicast or address.is_link_local)

@@ -66,7 +66,8 @@ def _guarded(
             return problem(AccessDenied(400, "bad_offer", str(error)))
         except AccessDenied as denied:
             if denied.location:
-                raise  # a redirect is not for people
+                # An offer goes along: a 302 would make a GET of it (RFC 9725 4.6).
+                raise AccessDenied(307, denied.code, denied.title, denied.location) from None
             log.info("webrtc %s stream %s refused: %s", request.ip, request.name, denied.title)
             return problem(denied)
 

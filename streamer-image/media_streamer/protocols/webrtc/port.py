@@ -76,12 +76,21 @@ class WebRtcPort:
         """Send in order, runs of one size in one system call; what the kernel cannot take is
         lost, as on any network."""
         for run in runs(packets):
-            with contextlib.suppress(OSError):
-                if len(run) == 1:
-                    self.socket.sendto(run[0], address)
-                else:
-                    control = [(socket.SOL_UDP, _UDP_SEGMENT, _SEGMENTS.pack(len(run[0])))]
-                    self.socket.sendmsg(run, control, 0, address)
+            if len(run) == 1 or not self._send_run(run, address):
+                for packet in run:
+                    with contextlib.suppress(OSError):
+                        self.socket.sendto(packet, address)
+
+    def _send_run(self, run: list[bytes], address: Endpoint) -> bool:
+        """False where the kernel or the path has no segments (an old one, a small MTU)."""
+        control = [(socket.SOL_UDP, _UDP_SEGMENT, _SEGMENTS.pack(len(run[0])))]
+        try:
+            self.socket.sendmsg(run, control, 0, address)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return True
 
     def close(self) -> None:
         """Take no new sessions; those that are there go on."""

@@ -96,7 +96,14 @@ def test_a_section_outside_the_bundle_is_not_taken() -> None:
 
 @pytest.mark.parametrize(
     ("text", "usable"),
-    [("192.0.2.1", True), ("::1", True), ("0.0.0.0", False), ("example.org", False), ("", False)],
+    [
+        ("192.0.2.1", True),
+        ("::1", True),
+        ("0.0.0.0", False),
+        ("example.org", False),
+        ("", False),
+        ("fe80::1", False),
+    ],
 )
 def test_addresses_that_can_be_told(text: str, usable: bool) -> None:
     assert answer.is_address(text) is usable

@@ -230,6 +230,27 @@ async def test_a_peer_without_consent_is_not_sent_to(
     assert handler.closed == ["the peer said nothing for 30 s"]
 
 
+class WithoutSegments(socket.socket):
+    """As a kernel without UDP_SEGMENT has it."""
+
+    def sendmsg(self, *_: object) -> int:
+        raise OSError(22, "Invalid argument")
+
+
+async def test_a_kernel_without_segments_sends_one_by_one() -> None:
+    sock = WithoutSegments(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    sock.setblocking(False)
+    port = WebRtcPort(sock)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.setblocking(False)
+        packets = [bytes([number]) * 100 for number in range(5)]
+        port.send(packets, receiver.getsockname())
+        assert [await heard(receiver) for _ in packets] == packets
+    port.close()
+
+
 async def test_an_ice_restart_has_another_name(
     port: WebRtcPort, peer: socket.socket, ours: Identity, theirs: Identity
 ) -> None:
