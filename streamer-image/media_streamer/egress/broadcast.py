@@ -35,8 +35,6 @@ MAX_GOP_BYTES = 16 * 1024 * 1024
 STALL_SECONDS = 30.0
 """A viewer that reads nothing at all for this long is cut off."""
 WARM_SECONDS = 60.0
-START_TIMEOUT_SECONDS = 15.0
-"""How long a viewer waits for a stream that has no data (an on-demand one is being started)."""
 REPEAT_SECONDS = 0.5
 """Pause before a subscription is repeated that the media worker ended though the stream exists."""
 EARLY_SECONDS = TURN_SECONDS / 2
@@ -203,7 +201,7 @@ class Broadcast:
     def viewers(self) -> int:
         return len(self._viewers)
 
-    async def wait_started(self, timeout_seconds: float = START_TIMEOUT_SECONDS) -> None:
+    async def wait_started(self, timeout_seconds: float) -> None:
         """Wait for data; raises AccessDenied(503) if the stream has none in time."""
         if not self._started.is_set():
             try:

@@ -150,7 +150,7 @@ class Hub:
         """The same for who plays already: the session stays, also if there is none."""
         home = self._home(access)
         found = self._find_broadcast(access.stream, format, framing, home, tracks=tracks)
-        await found.wait_started()
+        await found.wait_started(access.config.start_seconds)
         return found
 
     async def standing(
@@ -199,6 +199,7 @@ class Hub:
                 access, container, self._link(self._home(access)), self._forget_index, self.exists
             )
         found.touch()
+        found.start_seconds = access.config.start_seconds
         return found
 
     async def preview(self, access: Access) -> bytes:

@@ -19,7 +19,7 @@ from media_streamer.presentation.reader import PartReader
 from media_streamer.presentation.track_index import Init, Segment, Timing, TrackIndex, track_names
 from media_streamer.presentation.waiting import Waiters
 
-START_TIMEOUT_SECONDS = 15.0
+START_SECONDS = 15.0
 LAG_SECONDS = 1.0
 """Another egress worker may have listed a segment that this one hears of a moment later, and may
 know the successor of a media worker that died, which numbers segments higher, a moment earlier."""
@@ -45,6 +45,8 @@ class SegmentIndex(ABC):
         self.version = 0
         self.ended = ""
         """Why nothing can be asked for any more; empty while it can."""
+        self.start_seconds = START_SECONDS
+        """How long who comes waits for data."""
         self._waiters = Waiters()
         self._reader = PartReader(stream)
 
@@ -85,7 +87,7 @@ class SegmentIndex(ABC):
         def ready() -> bool:
             return self.is_ready(parts_suffice=parts_suffice, segments=segments)
 
-        if not ready() and not await self._wait(ready, START_TIMEOUT_SECONDS):
+        if not ready() and not await self._wait(ready, self.start_seconds):
             raise AccessDenied(
                 503, "no_data", "The stream is not running now: its source gives no data"
             )

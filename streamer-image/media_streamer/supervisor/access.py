@@ -123,7 +123,8 @@ class AccessControl:
                 return refused
             session = self._open(stream, request, token, key, verdict, relay)
         socket, epoch = place
-        config = delivery_config(stream, self._streams.config)
+        published = bool(self._sessions.of_stream(stream.name, "publish"))
+        config = delivery_config(stream, self._streams.config, is_published=published)
         is_open = self._sessions.get(session.id) is session  # a picture opens none
         ticket = write_ticket(session) if is_open else b""
         return Granted(

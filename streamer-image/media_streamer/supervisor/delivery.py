@@ -5,9 +5,12 @@ from media_api.server import ServerConfig
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.wire.control import DeliveryConfig
 
+IDLE_SECONDS = 3.0
+"""How long a viewer waits for a publisher who is not there: long enough for both to be started."""
 
-def delivery_config(stream: Stream, server: ServerConfig) -> DeliveryConfig:
-    """What an egress worker must know of the configuration."""
+
+def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool) -> DeliveryConfig:
+    """What an egress worker must know; `is_published`: somebody publishes the stream now."""
     config = stream.config
     prefix = config.url_prefix if config.url_prefix is not None else server.url_prefix
     return DeliveryConfig(
@@ -20,9 +23,19 @@ def delivery_config(stream: Stream, server: ServerConfig) -> DeliveryConfig:
         title=config.title or "",
         provider=config.provider or "",
         static=config.static,
+        start_seconds=_start_seconds(stream, is_published),
         auth_token=server.auth_token,
         protocols=config.protocols.explicit() if config.protocols else {},
     )
+
+
+def _start_seconds(stream: Stream, is_published: bool) -> float:
+    """Short where nothing but a publisher could give data, and there is none."""
+    config = stream.config
+    waits = not config.backup and all(item.scheme == "publish" for item in config.inputs)
+    if waits and not is_published:
+        return IDLE_SECONDS
+    return _UNSAID.start_seconds
 
 
 _UNSAID = DeliveryConfig()

@@ -242,6 +242,8 @@ class DeliveryConfig(_Value, frozen=True):
     title: str = ""
     provider: str = ""
     static: bool = True
+    start_seconds: float = 15.0
+    """How long a viewer waits for data."""
     auth_token: str = "token"
     protocols: dict[str, bool] = {}
     """Protocols that the configuration names, and whether they are allowed."""

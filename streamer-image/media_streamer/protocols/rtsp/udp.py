@@ -2,8 +2,6 @@
 
 Each worker has ports of its own, told in SETUP; nothing shares a UDP port. Packets of equal size in
 a row leave in one system call (UDP_SEGMENT, udp(7)): a key frame is one call, not two hundred.
-
-A viewer's burst at the start is spread: a receiver's buffer holds 200 KiB, a GOP may be more.
 """
 
 import asyncio
@@ -11,8 +9,9 @@ import contextlib
 import logging
 import socket
 import struct
-from collections import deque
 from collections.abc import Callable, Iterator
+
+from media_streamer.egress.paced import PacedSender
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +23,6 @@ SOCKET_BYTES = 4 * 1024 * 1024
 MAX_DATAGRAM_BYTES = 2048
 MAX_SEGMENTS = 32
 """Packets in one system call; the kernel takes 64 of them, and 64 KiB."""
-BURST_BYTES = 128 * 1024
-"""What goes out at once; the rest of a burst follows at this much every `BURST_SECONDS`."""
-BURST_SECONDS = 0.01
 READS_AT_ONCE = 64
 _UDP_SEGMENT = 103  # linux/udp.h
 
@@ -128,59 +124,25 @@ def split(data: bytes) -> Iterator[tuple[int, bytes]]:
         position = end
 
 
-class UdpSender:
-    """What a broadcast writes to for a viewer by UDP: the part of a transport that it uses.
-
-    `addresses` says by channel where its packets go, and through which port.
-    """
+class UdpSender(PacedSender[tuple[int, bytes]]):
+    """To a viewer by UDP; `routes` says by channel where its packets go, and through which port."""
 
     def __init__(self, routes: dict[int, tuple[UdpPort, Address]]) -> None:
+        super().__init__()
         self._routes = routes
-        self._waiting: deque[tuple[int, bytes]] = deque()
-        self._bytes = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._closed = False
 
     def write(self, data: bytes) -> None:
         """Send interleaved packets; those of a track that was not set up are left out."""
-        if self._closed:
-            return
         for channel, packet in split(data):
             if channel in self._routes:
-                self._waiting.append((channel, packet))
-                self._bytes += len(packet)
-        if self._timer is None:
-            self._flush()
+                self.queue((channel, packet), len(packet))
+        self.pump()
 
-    def get_write_buffer_size(self) -> int:
-        """Bytes that wait for their turn."""
-        return self._bytes
-
-    def is_closing(self) -> bool:
-        return self._closed
-
-    def close(self) -> None:
-        self._closed = True
-        self._waiting.clear()
-        self._bytes = 0
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    abort = close
-
-    def _flush(self) -> None:
-        self._timer = None
-        left = BURST_BYTES
+    def send(self, datagrams: list[tuple[int, bytes]]) -> int:
         batches: dict[int, list[bytes]] = {}
-        while self._waiting and left > 0:
-            channel, packet = self._waiting.popleft()
+        for channel, packet in datagrams:
             batches.setdefault(channel, []).append(packet)
-            left -= len(packet)
-            self._bytes -= len(packet)
         for channel, packets in batches.items():
             port, address = self._routes[channel]
             port.send(packets, address)
-        if self._waiting:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(BURST_SECONDS, self._flush)
+        return len(datagrams)

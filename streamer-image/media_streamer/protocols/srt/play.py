@@ -6,78 +6,49 @@ here, and beyond its bound the viewer skips to a key frame as any other.
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from media_streamer.egress.access import Access
 from media_streamer.egress.broadcast import Broadcast
+from media_streamer.egress.paced import PacedSender
 from media_streamer.protocols.srt.engine import SrtEngine
 from media_streamer.protocols.srt.libsrt import ERR, PAYLOAD_BYTES, SrtError, SrtSocket
 
 log = logging.getLogger(__name__)
 
-BURST_MESSAGES = 64
-"""What goes out at once; the rest of a burst follows at this many every `BURST_SECONDS`."""
-BURST_SECONDS = 0.01
 
-
-class SrtSender:
-    """What a broadcast writes to."""
+class SrtSender(PacedSender[bytes]):
+    """Transport stream packets in full messages."""
 
     def __init__(self, sock: SrtSocket, on_broken: Callable[[str], None]) -> None:
+        super().__init__()
         self._socket = sock
         self._on_broken = on_broken
-        self._waiting: deque[bytes] = deque()
         self._rest = b""
-        self._bytes = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._closed = False
 
     def write(self, data: bytes) -> None:
         """Send whole packets of a transport stream."""
-        if self._closed:
-            return
         data = self._rest + data
         whole = len(data) // PAYLOAD_BYTES * PAYLOAD_BYTES
         for at in range(0, whole, PAYLOAD_BYTES):
-            self._waiting.append(data[at : at + PAYLOAD_BYTES])
+            self.queue(data[at : at + PAYLOAD_BYTES], PAYLOAD_BYTES)
         # What is left goes with the next chunk: 40 ms later at most, and a message stays full.
         self._rest = data[whole:]
-        self._bytes += whole
-        if self._timer is None:
-            self._flush()
+        self.pump()
 
-    def get_write_buffer_size(self) -> int:
-        return self._bytes
-
-    def is_closing(self) -> bool:
-        return self._closed
-
-    def abort(self) -> None:
-        """Send nothing more."""
-        self._closed = True
-        self._waiting.clear()
-        self._bytes = 0
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _flush(self) -> None:
-        self._timer = None
-        waiting = self._waiting
+    def send(self, datagrams: list[bytes]) -> int:
+        sent = 0
         try:
-            for _ in range(min(BURST_MESSAGES, len(waiting))):
-                if not self._socket.send(waiting[0]):
+            for datagram in datagrams:
+                if not self._socket.send(datagram):
                     break
-                self._bytes -= len(waiting.popleft())
+                sent += 1
         except SrtError as error:
-            self.abort()
+            self.close()
             # Later: a broadcast writes to all its viewers in one go, and none may leave meanwhile.
             asyncio.get_running_loop().call_soon(self._on_broken, str(error))
-            return
-        if waiting:
-            self._timer = asyncio.get_running_loop().call_later(BURST_SECONDS, self._flush)
+        return sent
 
 
 class SrtViewer:

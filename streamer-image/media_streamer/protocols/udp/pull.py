@@ -1,5 +1,9 @@
-"""`udp://ADDRESS:PORT`: MPEG-TS from one sender or from a multicast group."""
+"""`udp://ADDRESS:PORT`: MPEG-TS from one sender or from a multicast group.
 
+`udp://SOURCE@GROUP:PORT` takes what this one address sends to the group (RFC 4607).
+"""
+
+from ipaddress import ip_address
 from urllib.parse import urlsplit, urlunsplit
 
 from media_api.input import InputConfig
@@ -21,7 +25,7 @@ def create(request: InputRequest) -> Input:
 
 
 def source(config: InputConfig, limits: Limits) -> FFmpegSource:
-
+    """What FFmpeg is told; raises InputError."""
     parts = urlsplit(config.url)
     try:
         port = parts.port
@@ -42,9 +46,20 @@ def source(config: InputConfig, limits: Limits) -> FFmpegSource:
     }
     if local:
         options["localaddr"] = local
+    if parts.username:
+        options["sources"] = _source_address(parts.username)
     # A group is shared with other receivers on this machine; a unicast port has one receiver, and a
     # second one must fail instead of stealing packets.
     first = host.partition(".")[0]
     group = host.lower().startswith("ff") or (first.isdigit() and 224 <= int(first) <= 239)
     options["reuse"] = "1" if group else "0"
     return FFmpegSource(urlunsplit(("udp", address, "", "", "")), "mpegts", options)
+
+
+def _source_address(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise InputError(
+            "udp://SOURCE@GROUP:PORT: the source of a group is an address, such as 10.0.0.5"
+        ) from None

@@ -351,7 +351,7 @@ async def test_end_of_a_removed_stream_ends_its_viewers(bench):
     assert bench.idle == [bench.broadcast]
     assert SessionLeft("s", 0, "removed") in bench.told
     with pytest.raises(AccessDenied):
-        await bench.broadcast.wait_started()
+        await bench.broadcast.wait_started(1)
 
 
 async def test_no_data_in_time_is_said(bench):

@@ -126,7 +126,17 @@ def test_udp_groups(url: str, local: str | None, shared: str) -> None:
     assert options["reuse"] == shared
 
 
-@pytest.mark.parametrize("url", ["udp://239.1.2.3", "udp://239.1.2.3:x"])
+def test_one_source_of_a_group() -> None:
+    found = source("udp://10.0.0.9@232.1.2.3:5000/10.0.0.5")
+    assert found.url == "udp://232.1.2.3:5000"
+    assert found.options["sources"] == "10.0.0.9"
+    assert found.options["localaddr"] == "10.0.0.5"
+    assert "sources" not in source("udp://232.1.2.3:5000").options
+
+
+@pytest.mark.parametrize(
+    "url", ["udp://239.1.2.3", "udp://239.1.2.3:x", "udp://eth0@239.1.2.3:5000"]
+)
 def test_what_cannot_be_opened(url: str) -> None:
     with pytest.raises(InputError):
         source(url)

@@ -451,3 +451,15 @@ async def test_delivery_settings(world: World) -> None:
     assert (config.segment_duration, config.url_prefix) == (2000, "http://cdn/")
     world.configure({"url_prefix": False}, url_prefix="http://cdn/")
     assert (await world.ask()).config.url_prefix == ""
+
+
+async def test_nobody_waits_long_for_a_publisher_who_is_not_there(world: World) -> None:
+    world.configure({"inputs": [{"url": "fake://fake"}]})
+    usual = (await world.ask()).config.start_seconds
+    world.configure({"inputs": [{"url": "publish://"}]})
+    short = (await world.ask()).config.start_seconds
+    assert short < 5 < usual
+    assert (await world.ask(kind="publish")).config
+    assert (await world.ask()).config.start_seconds == usual
+    world.configure({"inputs": [{"url": "publish://"}], "backup": {"file": "vod/a.mp4"}})
+    assert (await world.ask()).config.start_seconds == usual

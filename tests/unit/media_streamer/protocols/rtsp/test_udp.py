@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.protocols.rtsp.message import write_interleaved
 from media_streamer.protocols.rtsp.udp import (
-    BURST_BYTES,
     MAX_SEGMENTS,
     UdpSender,
     open_pair,
     runs,
     split,
 )
+
+BURST = 256 * 1024
 
 
 @given(st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=50)), max_size=20))
@@ -39,11 +40,11 @@ async def test_a_burst_arrives_whole_and_in_order() -> None:
     assert ports[0].number % 2 == 0
     assert ports[1].number == ports[0].number + 1
     receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * BURST_BYTES)
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * BURST)
     receiver.bind(("127.0.0.1", 0))
     receiver.setblocking(False)
     sender = UdpSender({0: (ports[0], receiver.getsockname())})
-    sent = [n.to_bytes(4, "big") * 250 for n in range(2 * BURST_BYTES // 1000)]
+    sent = [n.to_bytes(4, "big") * 250 for n in range(BURST // 1000)]
     sender.write(b"".join(write_interleaved(n % 2, packet) for n, packet in enumerate(sent)))
     assert sender.get_write_buffer_size() < sum(len(packet) for packet in sent)
     loop = asyncio.get_running_loop()
