@@ -15,6 +15,7 @@ from tests.support.proc import CpuMeter
 from tests.support.streamer import until
 
 WINDOW_SECONDS = 15.0
+VIEWERS = 100
 SETTLE_SECONDS = 4.0
 START_SECONDS = 60.0
 MANY = 100
@@ -38,6 +39,13 @@ async def _measure() -> list[Figure]:
             figures.append(await _figure(one, "one publisher, nobody watches", "0.8 %"))
             await _make(one, names[0])
             figures.append(await _figure(one, "the same with HLS and FLV made", "1.2 %"))
+            async with helper(
+                "tests.support.viewers", "rtmp", one.rtmp_port, names[0], VIEWERS
+            ) as viewers:
+                await line(viewers, START_SECONDS)
+                await asyncio.sleep(SETTLE_SECONDS)
+                title = f"one publisher, {VIEWERS} RTMP viewers"
+                figures.append(await _figure(one, title, "2.5 %"))
         async with _published(one, names):
             figures.append(await _figure(one, f"{MANY} publishers, each", "0.6 %", MANY))
     return figures
@@ -79,5 +87,7 @@ async def _figure(one: BenchStreamer, name: str, goal: str, share: int = 1) -> F
     meters = [CpuMeter(one.pids(kind)) for kind in kinds]
     await asyncio.sleep(WINDOW_SECONDS)
     used = [meter.percent() / share for meter in meters]
+    woken = sum(meter.wake_ups() for meter in meters) / share
     note = ", ".join(f"{kind} {part:.2f}" for kind, part in zip(kinds, used, strict=True))
+    note += f"; {woken:.1f} wake-ups/s"
     return Figure(name, sum(used), "%", f"<= {goal}", note)

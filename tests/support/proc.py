@@ -16,6 +16,17 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
 
 
+def wake_ups(pid: int) -> int:
+    """How often the threads of a process have waited for something (voluntary switches)."""
+    count = 0
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        with contextlib.suppress(FileNotFoundError):  # the thread has ended
+            for line in status.read_text().splitlines():
+                if line.startswith("voluntary_ctxt_switches:"):
+                    count += int(line.split()[1])
+    return count
+
+
 def memory_mib(pid: int) -> float:
     """Proportional set size in MiB: pages shared by n processes count 1/n in each."""
     return _rollup_kib(pid, "Pss:") / 1024
@@ -47,10 +58,18 @@ class CpuMeter:
         self._pids = list(pids)
         self._began = time.monotonic()
         self._before = self._used()
+        self._woken_before = self._woken()
 
     def percent(self) -> float:
         """Raises OSError if one of them has ended."""
         return 100 * (self._used() - self._before) / (time.monotonic() - self._began)
+
+    def wake_ups(self) -> float:
+        """A second, of all of them together; unlike CPU time no neighbour changes it."""
+        return (self._woken() - self._woken_before) / (time.monotonic() - self._began)
+
+    def _woken(self) -> int:
+        return sum(wake_ups(pid) for pid in self._pids)
 
     def _used(self) -> float:
         return sum(cpu_seconds(pid) for pid in self._pids)

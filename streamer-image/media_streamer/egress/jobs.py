@@ -30,6 +30,7 @@ from media_streamer.wire.control import Job, JobReport, JobsReport
 log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 1.0
+IDLE_SECONDS = 2.0
 STEADY_SECONDS = 10.0
 """A job that worked this long begins anew with its first pause, and its limit."""
 STOP_SECONDS = 3.0
@@ -240,7 +241,7 @@ class JobRunner:
     async def run(self) -> None:
         """Report each second until cancelled."""
         while True:
-            await next_round(REPORT_SECONDS)
+            await next_round(REPORT_SECONDS if self._running else IDLE_SECONDS)
             self.tell()
 
     async def close(self) -> None:

@@ -139,7 +139,8 @@ class Watchdog:
         self._end(EXIT_CODE)
 
     def _run(self) -> None:
-        while not self._stopped.wait(INTERVAL_SECONDS):
+        # When the loop is awake as well (`rounds`).
+        while not self._stopped.wait(INTERVAL_SECONDS - time.monotonic() % INTERVAL_SECONDS):
             try:
                 self.look(time.monotonic())
             except Exception:

@@ -51,6 +51,7 @@ from media_streamer.protocols.rtmp.handshake import Handshake, HandshakeError
 from media_streamer.protocols.rtmp.intake import Intake
 from media_streamer.protocols.rtmp.play import Playback
 from media_streamer.protocols.rtmp.publish import Publication
+from media_streamer.rounds import until_round
 from media_streamer.wire.control import AccessRequest
 
 log = logging.getLogger(__name__)
@@ -188,7 +189,9 @@ class RtmpConnection(asyncio.Protocol):
         task.add_done_callback(_running.discard)
 
     def _schedule_check(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self._times.check_seconds, self._check)
+        self._timer = asyncio.get_running_loop().call_later(
+            until_round(self._times.check_seconds), self._check
+        )
 
     def _check(self) -> None:
         """Time-outs: one timer for all of them."""

@@ -38,6 +38,7 @@ from media_streamer.protocols.rtsp.tunnel import (
     TunnelBroken,
     Tunnels,
 )
+from media_streamer.rounds import until_round
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +185,7 @@ class RtspConnection(asyncio.Protocol):
         self.transport.write(data)
 
     def _schedule_check(self) -> None:
-        seconds = self._times.check_seconds
+        seconds = until_round(self._times.check_seconds)
         self._timer = asyncio.get_running_loop().call_later(seconds, self._check)
 
     def _check(self) -> None:
