@@ -13,6 +13,8 @@ from media_streamer.supervisor.listeners import (
     probe,
 )
 
+from tests.support.ports import free_port
+
 
 @pytest.fixture
 def occupied() -> Iterator[int]:
@@ -74,8 +76,9 @@ def test_workers_are_told_what_they_need() -> None:
 
 def test_udp_ports_are_probed_for_every_worker() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        number = sock.getsockname()[1]
+        # Below the ports of outgoing connections: one of TCP could have the same number.
+        number = free_port(socket.SOCK_DGRAM)
+        sock.bind(("127.0.0.1", number))
         busy = Port("turn", "127.0.0.1", number)
         assert "in use" in probe([busy], workers=2)[busy]
         # TCP and UDP have ports of their own.
