@@ -10,12 +10,13 @@ The first who asks for a port has it; whoever comes later is told so.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
+from typing import Protocol
 
 from media_api.server import ServerConfig
 from media_api.srt import SrtConfig, split_place
 from media_api.stream import StreamConfig
 
-from media_streamer.supervisor.access import Streams
+from media_streamer.supervisor.catalog import Stream
 from media_streamer.wire.control import AccessKind, Refusal, SrtQuestion, SrtTerms
 
 _MODES: tuple[AccessKind, ...] = ("play", "publish")
@@ -171,10 +172,17 @@ def _number(value: object) -> int | None:
     return int(value) if isinstance(value, int | float) else None
 
 
+class Finder(Protocol):
+    """Who knows streams by their names."""
+
+    async def find(self, name: str, kind: str) -> Stream | None:
+        """The stream, or what a template would make of the name."""
+
+
 class SrtDoor:
     """Answers the workers that a peer connects to."""
 
-    def __init__(self, ports: SrtPorts, streams: Streams) -> None:
+    def __init__(self, ports: SrtPorts, streams: Finder) -> None:
         self._ports = ports
         self._streams = streams
 
