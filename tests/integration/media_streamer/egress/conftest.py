@@ -312,7 +312,7 @@ class Egress:
 
         async def hello(_: Hello) -> EgressSettings:
             self.ready.set()
-            return EgressSettings("info", False, "token", [], None)
+            return EgressSettings("info", False, "token", [], [], None)
 
         peer.answer(Hello, hello)
         peer.answer(AccessRequest, self.access)
