@@ -89,6 +89,22 @@ async def test_page_falls_back_where_websockets_are_denied(egress, source, page)
     assert any("index.ll.m3u8" in address for address in page.addresses)
 
 
+async def test_page_says_that_the_source_is_silent_and_goes_on(egress, source, page):
+    await page.goto(f"{egress.url}/live/embed.html?proto=mseld&mute=true")
+    await page.wait_for_function(PLAYS, timeout=20_000)
+    source.paused = True
+    told = "() => document.getElementById('note').textContent.includes('no data')"
+    await page.wait_for_function(told, timeout=40_000)
+    source.started = time.monotonic() - (
+        (source.frames[source.position].dts - source.frames[0].dts) / 90_000
+    )
+    source.paused = False
+    before = await page.evaluate("document.getElementById('video').currentTime")
+    moved = f"() => document.getElementById('video').currentTime > {before} + 1"
+    await page.wait_for_function(moved, timeout=40_000)
+    await page.wait_for_function("() => document.getElementById('note').textContent === ''")
+
+
 async def test_page_goes_on_when_the_tracks_change(egress, source, page, footage_in):
     await page.goto(f"{egress.url}/live/embed.html?proto=mseld&mute=true")
     await page.wait_for_function(PLAYS, timeout=20_000)

@@ -89,6 +89,7 @@ function startMse() {
   const address = source(SOCKET);
   const started = new MsePlayer(video, address.replace(/^http/, "ws"), {
     playing: () => say(""),
+    silent: () => say("The source of the stream gives no data; waiting for it."),
     unsupported: (type) => say(`This browser cannot decode ${type}.`),
     // A browser does not say why a WebSocket was refused: the same address answers it in words.
     ended: async () => {

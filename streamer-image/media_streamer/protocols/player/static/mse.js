@@ -11,19 +11,21 @@ const TICK_MS = 100;
 /** A stall sends it this much further back; each quiet half minute brings it a tenth nearer. */
 const STALL_SECONDS = 0.1;
 const QUIET_MS = 30_000;
+/** Without a fragment for this long the source gives nothing. */
+const SILENT_MS = 3000;
 const TRACK_BYTE = 47;
 const CLOCK_BYTE = 92;
 
 class MsePlayer {
   /**
-   * `on` has `playing()`, `unsupported(type)` and `ended(reason)`; each may be called again, the
-   * last once.
+   * `on` has `playing()`, `silent()`, `unsupported(type)` and `ended(reason)`; each may be called
+   * again, the last once.
    */
   constructor(video, address, on) {
     this.video = video;
     this.on = on;
     this.delay = FIRST_DELAY;
-    this.calmSince = performance.now();
+    this.calmSince = this.heardAt = performance.now();
     this.tracks = new Map();
     this.source = new MediaSource();
     this.url = URL.createObjectURL(this.source);
@@ -109,6 +111,7 @@ class MsePlayer {
   append(fragment) {
     const track = this.tracks.get(fragment[TRACK_BYTE]);
     if (!track) return;
+    this.heardAt = performance.now();
     const view = new DataView(fragment.buffer);
     this.newest = view.getUint32(CLOCK_BYTE) + view.getUint32(CLOCK_BYTE + 4) / 1e6;
     track.queue.push(fragment);
@@ -149,6 +152,10 @@ class MsePlayer {
     const { buffered } = video;
     if (video.error) {
       this.end(video.error.message);
+      return;
+    }
+    if (performance.now() - this.heardAt > SILENT_MS) {
+      this.on?.silent();
       return;
     }
     if (!buffered.length || video.seeking) return;
