@@ -269,7 +269,7 @@ ROWS: list[Protocol] = [
     Protocol(
         name="copy",
         title="Another stream of this server",
-        pull=Role(schemes=("copy",), missing=NOT_YET),
+        pull=Role(schemes=("copy",)),
         push=Role(schemes=("copy",), missing=NOT_YET),
     ),
     Protocol(

@@ -18,7 +18,7 @@ from media_api.stream import StreamConfig
 from media_streamer.media.choosing import Candidate, Choice, find_any, keep_best
 from media_streamer.media.flags import Flags
 from media_streamer.media.graveyard import Graveyard
-from media_streamer.media.inputs.base import Input, InputError, Vods
+from media_streamer.media.inputs.base import Input, InputError, Neighbours, Vods
 from media_streamer.media.inputs.factory import create_input
 from media_streamer.media.slots import SOURCE_TIMEOUT_SECONDS, InputSlot
 from media_streamer.media.switch import Source, Switch
@@ -34,6 +34,10 @@ class Environment(Protocol):
 
     graveyard: Graveyard
     flags: Flags
+
+    @property
+    def neighbours(self) -> Neighbours | None:
+        """Where streams are that can be copied."""
 
     def emit(self, name: str, event: str, fields: dict[str, Any]) -> None: ...
 
@@ -266,7 +270,14 @@ class Ingest:
     def _open(self, slot: InputSlot, now: float) -> None:
         source = self.new_source()
         try:
-            reader = create_input(self._name, slot.config, source, slot.limits, self._vods)
+            reader = create_input(
+                self._name,
+                slot.config,
+                source,
+                slot.limits,
+                self._vods,
+                self._environment.neighbours,
+            )
         except InputError as error:
             slot.closed(str(error), now)
             # Waiting longer than after a failure to connect: only another configuration helps.

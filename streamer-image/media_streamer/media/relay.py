@@ -114,6 +114,10 @@ class Relay:
             self._end(number, "not_found" if runner is None else "disabled")
             return
 
+        if message.copies and (refused := runner.copy_refused):
+            self._end(number, refused)
+            return
+
         def on_ended(reason: str) -> None:
             self._subscriptions.pop(number, None)
             self._end(number, reason)

@@ -132,6 +132,15 @@ class StreamRunner:
         return self.graph.output if self.graph else None
 
     @property
+    def copy_refused(self) -> str:
+        """Why no other stream may copy this one, in a word; empty if it may."""
+        if self.config.disabled:
+            return "disabled"
+        # Frames must not go round in a circle of copies.
+        is_copy = any(item.scheme == "copy" for item in self.config.inputs)
+        return "is_a_copy" if is_copy else ""
+
+    @property
     def shown(self) -> InputSlot | None:
         """The input whose frames pass now."""
         return self.ingest.shown

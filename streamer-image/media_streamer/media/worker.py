@@ -26,6 +26,7 @@ from media_streamer import budgets, cage, last_words
 from media_streamer.media.deliveries import Deliveries
 from media_streamer.media.flags import Flags
 from media_streamer.media.graveyard import Graveyard
+from media_streamer.media.inputs.base import Neighbours
 from media_streamer.media.relay import Relay
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.stream import StreamRunner
@@ -146,6 +147,10 @@ class MediaWorker:
         assert isinstance(settings, MediaSettings)  # it was said who we are
         self._segments = Path(settings.segments_dir)
         logs.set_level(settings.loglevel)
+
+    @property
+    def neighbours(self) -> Neighbours:
+        return self
 
     def find(self, name: str) -> StreamRunner | None:
         """The stream called `name`."""

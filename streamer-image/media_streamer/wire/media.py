@@ -38,6 +38,8 @@ class Subscribe(_Message, frozen=True):
     """Start an on-demand stream, and keep it running."""
     interval_ms: int = 0
     """What happens may be gathered for so long; 0: as is right for the format."""
+    copies: bool = False
+    """For a stream that copies this one (`copy://`), which must be no copy itself."""
 
 
 class Pace(_Message, frozen=True):

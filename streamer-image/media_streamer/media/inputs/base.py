@@ -18,12 +18,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Protocol
 
 from media_api.input import InputConfig
 
 from media_streamer.media.frame import Track
-from media_streamer.wire.media import Reception
+from media_streamer.wire.media import Event, Reception
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,41 @@ Vods = Mapping[str, Sequence[str]]
 """VOD location -> its directories, searched in order."""
 
 
+class Attached(Protocol):
+    """A place at another stream."""
+
+    def close(self) -> None: ...
+
+
+class Copied(Protocol):
+    """Another stream of this worker."""
+
+    @property
+    def copy_refused(self) -> str:
+        """Why it may not be copied, in a word; empty if it may."""
+
+    def attach(
+        self,
+        format: str,
+        sink: Callable[[Sequence[Event]], None],
+        on_ended: Callable[[str], None],
+    ) -> Attached: ...
+
+
+class Neighbours(Protocol):
+    """The other streams of this worker, and where the other workers are."""
+
+    @property
+    def id(self) -> str:
+        """Of this worker."""
+
+    @property
+    def runtime(self) -> Path:
+        """Directory of the workers' sockets."""
+
+    def find(self, name: str) -> Copied | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class InputRequest:
     """What a stream wants read, and by whom; `create` of a protocol's `pull.py` answers it."""
@@ -90,6 +126,7 @@ class InputRequest:
     receiver: Receiver
     limits: Limits
     vods: Vods
+    neighbours: Neighbours | None = None
 
 
 class Input(ABC):

@@ -11,13 +11,19 @@ from media_streamer.media.inputs.base import (
     InputError,
     InputRequest,
     Limits,
+    Neighbours,
     Receiver,
     Vods,
 )
 
 
 def create_input(
-    name: str, config: InputConfig, receiver: Receiver, limits: Limits, vods: Vods
+    name: str,
+    config: InputConfig,
+    receiver: Receiver,
+    limits: Limits,
+    vods: Vods,
+    neighbours: Neighbours | None = None,
 ) -> Input:
     """The input for `config`, not started; raises InputError if there is none for its scheme.
 
@@ -27,5 +33,5 @@ def create_input(
     row = table.pull_protocol(config.scheme)
     if row is None:
         raise InputError(f"{config.scheme}:// inputs are {table.why_not('pull', config.scheme)}")
-    request = InputRequest(name, config, receiver, limits, vods)
+    request = InputRequest(name, config, receiver, limits, vods, neighbours)
     return cast(Input, protocols.load(row, "pull").create(request))

@@ -23,6 +23,8 @@ class Environment:
         self.intervals: list[float] = []
         self.arrivals = 0
 
+    neighbours = None
+
     def emit(self, name: str, event: str, fields: dict[str, Any]) -> None:
         self.events.append(event)
 

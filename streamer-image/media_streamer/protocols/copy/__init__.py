@@ -1,0 +1,1 @@
+"""Another stream of this server as a source."""
