@@ -10,7 +10,14 @@ from typing import Any
 
 from media_api.protocols import served_schemes
 from media_api.resources.meta import GROUP, VERSION
-from media_api.unsupported import GLOBALS, HARMLESS, INPUT_SCHEMES, LISTS, STREAM_CHECKS
+from media_api.unsupported import (
+    DVR_OPTIONS,
+    GLOBALS,
+    HARMLESS,
+    INPUT_SCHEMES,
+    LISTS,
+    STREAM_CHECKS,
+)
 
 Object = dict[str, Any]
 MANAGED_BY = {"app.kubernetes.io/part-of": "media-appliance"}
@@ -23,6 +30,10 @@ def policies(stream_spec: Object, streamer_spec: Object) -> list[Object]:
         _validation(f"spec.{name}", _asks_nothing(name, properties[name]))
         for name in sorted(STREAM_CHECKS)
     ]
+    archive = properties["dvr"]["properties"]
+    for name in sorted(DVR_OPTIONS):
+        nothing = _asks_nothing(f"dvr.{name}", archive[name])
+        streams.append(_validation(f"spec.dvr.{name}", f"{_unset('object.spec.dvr')} || {nothing}"))
     directives = streamer_spec["properties"]["config"]["properties"]
     streamers = [
         _validation(f"spec.config.{name}", _unset(f"object.spec.config.{name}"))

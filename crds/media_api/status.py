@@ -166,6 +166,8 @@ class DvrWriteStats(ApiModel):
     bytes: Count = Field(default=0, description="Bytes written.")
     segments: Count = Field(default=0, description="Segments written.")
     errors: Count = Field(default=0, description="Failed writes.")
+    dropped_segments: Count = Field(default=0, description="Segments that are not recorded.")
+    error: LongText | None = Field(default=None, description="Why nothing is recorded now.")
 
 
 class TranscoderStats(ApiModel):

@@ -19,13 +19,13 @@ from media_api.stream import StreamConfig, TemplateConfig
 Options = StreamConfig | TemplateConfig
 Path = tuple[str | int, ...]
 
-LISTS = ("sources", "peers", "balancers", "dvrs", "caches", "http_proxies")
+LISTS = ("sources", "peers", "balancers", "caches", "http_proxies")
 GLOBALS = (
     "pulsedb", "session_log", "aliaser", "init_script", "wwwroot",
     "dynafile", "server_names",
 )  # fmt: skip
 STREAM_OPTIONS = (
-    "dvr", "transcoder", "epg_enabled", "hls_scte35", "mpegts_pids", "playback_headers",
+    "transcoder", "epg_enabled", "hls_scte35", "mpegts_pids", "playback_headers",
     "jpeg_snapshot_sign_key", "logo", "record_input", "cache", "cluster_ingest", "cmaf_enabled",
     "webrtc_abr", "srt_port_resolve",
 )  # fmt: skip
@@ -42,6 +42,14 @@ NO_EFFECT = "has no effect in this version"
 SRT_BLOCKS = ("srt_play", "srt2_play", "srt_publish", "srt2_publish")
 SRT_OPTIONS = ("linger", "version", "streamid")
 """Options of these blocks that nothing reads."""
+DVR_OPTIONS = (
+    "dvr_replicate", "replication_port", "replication_speed", "schedule", "copy",
+    "episodes_expiration", "episodes_url", "no_index", "locked_write", "redundancy_factor",
+    "remotes",
+)  # fmt: skip
+"""Options of archives, of streams and of storages."""
+STORAGE_OPTIONS = ("raid", "check_mount", "active", "index")
+"""The same of storages alone; one with disks is not used at all."""
 
 
 HARMLESS: Mapping[str, Any] = {"prepush": True, "mpegts_ac3": "keep"}
@@ -110,6 +118,7 @@ def asked_in_vain(
     return [
         *_options(item),
         *_srt(item),
+        *_archive(item),
         *_protocols(item),
         *_urls(item),
         *_rights(item),
@@ -146,6 +155,48 @@ def _srt(item: Any) -> Iterator[InVain]:
         for name in SRT_OPTIONS if chosen is not None else ():
             if _get(chosen, name) is not None:
                 yield InVain(f"{block}_{name}", (block, name), f"{name} of {block} {NO_EFFECT}")
+
+
+def _archive(item: Any) -> Iterator[InVain]:
+    dvr = _get(item, "dvr")
+    if dvr is None:
+        return
+    root = _get(dvr, "root")
+    if isinstance(root, str) and root and not is_directory(root):
+        scheme = root.partition("://")[0] if "://" in root else "that path"
+        text = f"nothing is recorded: dvr needs an absolute path of a directory, not {scheme}"
+        yield InVain("dvr_root", ("dvr", "root"), text)
+    for name in DVR_OPTIONS:
+        if _asks(name, _option(dvr, name)):
+            yield InVain(f"dvr_option_{name}", ("dvr", name), f"{name} of dvr {NO_EFFECT}")
+
+
+def _option(archive: Any, name: str) -> Any:
+    """By its JSON name, which a model cannot always have."""
+    if name == "copy" and not isinstance(archive, Mapping):
+        name = "copy_to"
+    return _get(archive, name)
+
+
+def is_directory(root: str) -> bool:
+    """Whether an archive can be recorded there: in a directory of the streamer."""
+    return root.removeprefix("file://").startswith("/")
+
+
+def _storages(storages: Iterable[Any]) -> Iterator[InVain]:
+    for index, one in enumerate(storages):
+        path: Path = ("dvrs", index)
+        name, root = _get(one, "name") or index, _get(one, "root")
+        if isinstance(root, str) and root and not is_directory(root):
+            text = f"dvr storage {name} is no directory of this server: nothing is recorded there"
+            yield InVain(f"dvrs_root_{name}", (*path, "root"), text)
+        if _get(one, "disks"):
+            text = f"disks of dvr storages are not served: nothing is recorded in {name}"
+            yield InVain(f"dvrs_disks_{name}", (*path, "disks"), text)
+        for option in (*DVR_OPTIONS, *STORAGE_OPTIONS):
+            if _asks(option, _option(one, option)):
+                text = f"{option} of dvr storages {NO_EFFECT}"
+                yield InVain(f"dvrs_option_{option}", (*path, option), text)
 
 
 def _protocols(item: Any) -> Iterator[InVain]:
@@ -317,7 +368,13 @@ def server_asks_in_vain(
 ) -> list[InVain]:
     """All of the server itself; `streams` as of `unsupported_parts`."""
     streams = config.streams if streams is None else streams
-    return [*_listeners(config), *_srt(config), *_globals(config), *_named(config, streams)]
+    return [
+        *_listeners(config),
+        *_srt(config),
+        *_storages(config.dvrs),
+        *_globals(config),
+        *_named(config, streams),
+    ]
 
 
 def _listeners(config: ServerConfig) -> Iterator[InVain]:
@@ -367,12 +424,17 @@ def unserved_globals(document: Mapping[str, Any]) -> list[str]:
     return [
         *(key for key in (*LISTS, *GLOBALS) if document.get(key)),
         *(f"listeners.{name}" for name in sorted(ports) if listeners.get(name)),
+        *(one.dotted for one in _storages(_listed(document.get("dvrs")))),
         *(
             f"templates[{template.get('name') or index}].{path}"
             for index, template in enumerate(document.get("templates") or [])
             for path in unserved_options(template)
         ),
     ]
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
 
 
 def input_schemes(document: Mapping[str, Any]) -> list[str]:

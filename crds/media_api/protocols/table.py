@@ -215,7 +215,7 @@ ROWS: list[Protocol] = [
         switch="mp4",
         transport="http",
         carrier="mp4",
-        play=Role(missing=NOT_YET),
+        play=Role(),
     ),
     Protocol(
         name="player",

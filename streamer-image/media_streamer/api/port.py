@@ -11,6 +11,7 @@ from media_api.base import ApiModel, JsonObject
 from media_api.server import ServerConfig
 from media_rest.guessing import GuessLimiter
 
+from media_streamer.archive.ranges import Range
 from media_streamer.config import ConfigProblem
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.sessions import Session
@@ -76,6 +77,24 @@ class Sessions(Protocol):
         ...
 
 
+class Archives(Protocol):
+    """What is recorded. All raise `supervisor.archives.ArchiveError`."""
+
+    async def ranges(self, name: str) -> list[Range]:
+        """Parts of a stream's archive without gaps."""
+        ...
+
+    async def locks(self, name: str) -> list[Range]:
+        """Parts that are kept from deletion."""
+        ...
+
+    async def lock(self, name: str, from_seconds: int, duration_seconds: int) -> None:
+        """Keep a part from deletion."""
+
+    async def unlock(self, name: str, from_seconds: int, duration_seconds: int) -> None:
+        """Keep a part no longer."""
+
+
 class Server(Protocol):
     """The whole server."""
 
@@ -87,6 +106,9 @@ class Server(Protocol):
 
     @property
     def sessions(self) -> Sessions: ...
+
+    @property
+    def archives(self) -> Archives: ...
 
     @property
     def guesses(self) -> GuessLimiter:

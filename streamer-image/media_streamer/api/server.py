@@ -10,7 +10,7 @@ from typing import cast
 from aiohttp import web
 from media_rest.openapi import openapi
 
-from media_streamer.api import collections, config, legacy, sessions, streams
+from media_streamer.api import collections, config, dvr, legacy, sessions, streams
 from media_streamer.api.answers import MAX_BODY_BYTES, json_answer
 from media_streamer.api.guard import guarded
 from media_streamer.api.middleware import api_middleware
@@ -36,6 +36,7 @@ async def _openapi(request: web.Request) -> web.Response:
 
 
 ROUTES: tuple[Route, ...] = (
+    *dvr.ROUTES,
     *streams.ROUTES,
     *sessions.ROUTES,
     *config.ROUTES,

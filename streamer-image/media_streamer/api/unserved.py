@@ -22,17 +22,17 @@ class Unserved:
         raise ApiError(501, "not_implemented", f"{request.method} {request.path}: {self.what}")
 
 
-_ARCHIVE = "this server does not record yet, so there is no archive to read or to lock"
+_EXPORT = "nothing is exported to files of this server yet: get NAME/archive-FROM-DURATION.mp4"
+_DISKS = "a storage is one directory here, it has no disks of its own yet"
+_LEGACY = "change `dvr` of the stream, and /streams/NAME/dvr/locks, by /streamer/api/v3"
 _FILES = "this server plays no files by itself yet: use them as inputs, file://LOCATION/path"
 
 UNSERVED = (
-    Unserved("/streams/{name}/dvr/ranges", _ARCHIVE),
-    Unserved("/streams/{name}/dvr/locks", _ARCHIVE),
-    Unserved("/streams/{name}/dvr/export", _ARCHIVE),
-    Unserved("/dvrs/{name}/disks", _ARCHIVE),
-    Unserved("/dvrs/{name}/disks/{path}", _ARCHIVE),
-    Unserved("/dvr_export_jobs", _ARCHIVE),
-    Unserved("/dvr_export_jobs/{name}", _ARCHIVE),
+    Unserved("/streams/{name}/dvr/export", _EXPORT),
+    Unserved("/dvrs/{name}/disks", _DISKS),
+    Unserved("/dvrs/{name}/disks/{path}", _DISKS),
+    Unserved("/dvr_export_jobs", _EXPORT),
+    Unserved("/dvr_export_jobs/{name}", _EXPORT),
     Unserved("/vods/opened_files", _FILES),
     Unserved("/vods/{name}/storages/{index}/files", _FILES),
     Unserved("/vods/{name}/storages/{index}/files/{path}", _FILES),
@@ -48,7 +48,7 @@ UNSERVED = (
 )  # fmt: skip
 
 LEGACY_UNSERVED = (
-    *(Unserved(f"/{path}", _ARCHIVE) for path in (
+    *(Unserved(f"/{path}", _LEGACY) for path in (
         "dvr_status/{name}", "dvr_enable/{name}", "dvr_disable/{name}", "dvr/lock", "dvr/unlock",
     )),
     Unserved("/modify_config", "change one object by PUT /streamer/api/v3/…, or PUT /config"),

@@ -11,6 +11,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from media_streamer.egress.access import Access
 from media_streamer.egress.hub import Hub
 from media_streamer.egress.served_sessions import ServedSession
@@ -69,12 +71,18 @@ class SegmentedSessions:
     def __len__(self) -> int:
         return len(self._known)
 
-    async def find(self, request: Request, proto: str) -> SegmentedSession:
-        """The session that a request belongs to, opened if need be; raises AccessDenied."""
-        key = (request.name, proto, request.ip, request.token)
+    async def find(
+        self, request: Request, proto: str, *, archive: bool = False
+    ) -> SegmentedSession:
+        """The session that a request belongs to, opened if need be; raises AccessDenied.
+
+        `archive`: it plays what is recorded, which is a session of its own.
+        """
+        key = (request.name, _kind(proto, archive), request.ip, request.token)
         found = self._known.get(key)
         if found is None:
-            found = await self._ask(key, request.access_request(proto))
+            asked = request.access_request(proto)
+            found = await self._ask(key, replace(asked, archive=True) if archive else asked)
         self.use(found)
         request.note(found.access)
         return found
@@ -117,7 +125,7 @@ class SegmentedSessions:
         access = await self._hub.access(request)
         # A token made by the server is not the one of the request: two viewers behind one address
         # that came without a token are two sessions.
-        key = (request.name, request.proto, request.ip, access.token)
+        key = (request.name, _kind(request.proto, request.archive), request.ip, access.token)
         if known := self._known.get(key):
             if known.access.session_id == access.session_id:
                 return known
@@ -134,3 +142,7 @@ class SegmentedSessions:
         if self._known.get(key) is known:
             del self._known[key]
             self._hub.sessions.leave(known.session, reason)
+
+
+def _kind(proto: str, archive: bool) -> str:
+    return f"{proto} archive" if archive else proto

@@ -23,10 +23,12 @@ from media_api.stream import StreamConfig
 from media_process import logs
 
 from media_streamer import budgets, cage, last_words
+from media_streamer.archive.roots import told_roots, usable_roots
 from media_streamer.media.deliveries import Deliveries
 from media_streamer.media.flags import Flags
 from media_streamer.media.graveyard import Graveyard
 from media_streamer.media.inputs.base import Neighbours
+from media_streamer.media.recordings import Recordings
 from media_streamer.media.relay import Relay
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.stream import StreamRunner
@@ -74,7 +76,8 @@ space with a thousand inputs."""
 class MediaWorker:
     """The streams of this process; also what they need of it (`stream.Environment`)."""
 
-    def __init__(self, runtime: Path, worker_id: str) -> None:
+    def __init__(self, runtime: Path, worker_id: str, roots: frozenset[Path] | None = None) -> None:
+        """`roots`: folders that it was let record below when it began; None: any."""
         self.runtime = runtime
         self.id = worker_id
         self.graveyard = Graveyard()
@@ -83,6 +86,7 @@ class MediaWorker:
         self._runners: dict[str, StreamRunner] = {}
         self._has_streams = asyncio.Event()
         self._deliveries = Deliveries()
+        self._recordings = Recordings(self.emit, roots, self._needs_renewal)
         self._owner = Owner(
             runtime,
             hello=self._hello,
@@ -128,6 +132,7 @@ class MediaWorker:
             self._deliveries.close()
             runners, self._runners = self._runners, {}
             await asyncio.gather(*(runner.close("server_stopped") for runner in runners.values()))
+            await self._recordings.close()
 
     def _held(self) -> dict[str, int]:
         """For the watchdog, in its thread: a copy, for the loop changes the original."""
@@ -197,9 +202,13 @@ class MediaWorker:
         runner = self._runners.get(config.name)
         if runner:
             runner.reconfigure(config, wish.vods)
+            self._recordings.apply(runner, wish.archive)
+            self._deliveries.consider(runner)
             return
         runner = self._runners[config.name] = StreamRunner(config, wish.vods, self)
+        self._recordings.apply(runner, wish.archive)
         runner.run()
+        self._deliveries.consider(runner)
         self._has_streams.set()
 
     async def _start(self, wish: StartStream) -> None:
@@ -210,6 +219,7 @@ class MediaWorker:
         self._reported.pop(wish.name, None)
         if runner:
             await runner.close("stream_removed")
+            self._recordings.stop(wish.name)
             self._deliveries.forget(runner)
 
     async def _restart(self, wish: RestartStream) -> None:
@@ -232,7 +242,7 @@ class MediaWorker:
             self._deliver()
             changed = {}
             for name, runner in list(self._runners.items()):
-                stats = stream_stats(runner)
+                stats = stream_stats(runner) | self._recordings.stats(name)
                 if stats != self._reported.get(name):
                     changed[name] = self._reported[name] = stats
             if changed:
@@ -258,6 +268,13 @@ class MediaWorker:
             self._recycling = True
             log.error("worker %s asks to be recycled", self.id)
             self._owner.notify(Recycle(f"{hung} input threads hang"))
+
+    def _needs_renewal(self, root: Path) -> None:
+        """This process may not write there, and cannot be let to any more: its successor may."""
+        if not self._recycling:
+            self._recycling = True
+            log.warning("worker %s asks to be recycled: the archive %s is new", self.id, root)
+            self._owner.notify(Recycle(f"the archive {root} is new to it"))
 
     def _deliver(self) -> None:
         """Let outputs that nobody waits for keep what came, and give up formats."""
@@ -288,13 +305,15 @@ def main() -> int:
     logs.set_up_worker(f"media {arguments.id}", os.environ)
     threading.stack_size(THREAD_STACK_BYTES)
     segments = Path(os.environ.get("STREAMER_SEGMENTS_DIR") or arguments.runtime)
+    roots = told_roots(arguments.runtime)
     try:
-        log.info("confined: %s", cage.enter([arguments.runtime, segments]))
+        writable = [arguments.runtime, segments, *usable_roots(roots)]
+        log.info("confined: %s", cage.enter(writable))
     except OSError as error:
         log.error("not confined: %s", error)
     try:
         with living(arguments.runtime, "media", arguments.id):
-            asyncio.run(MediaWorker(arguments.runtime, arguments.id).run())
+            asyncio.run(MediaWorker(arguments.runtime, arguments.id, frozenset(roots)).run())
     except OSError as error:
         log.error("worker %s cannot run: %s", arguments.id, error)
         return 1

@@ -25,7 +25,7 @@ from media_rest.guessing import GuessLimiter
 
 from media_streamer import digest
 from media_streamer.supervisor.catalog import Catalog, Stream
-from media_streamer.supervisor.delivery import delivery_config
+from media_streamer.supervisor.delivery import archive_of, delivery_config
 from media_streamer.supervisor.geoip import GeoIp
 from media_streamer.supervisor.sessions import (
     Session,
@@ -108,7 +108,10 @@ class AccessControl:
         if stream is None:
             return Refusal(404, "stream_not_found", f"There is no stream {request.name!r}")
         stream.used_at = time.monotonic()
-        place = await self._streams.where(stream)
+        if request.archive and archive_of(stream, self._streams.config) is None:
+            return Refusal(404, "no_archive", "The stream has no archive (dvr)")
+        # What is recorded is there also while the stream does not run.
+        place = ("", 0) if request.archive else await self._streams.where(stream)
         if place is None:
             title = stream.problem or "The stream is being started, try again"
             return Refusal(503, "stream_not_running", title)
@@ -173,7 +176,7 @@ class AccessControl:
         return credentials is not None and credentials.is_cluster(key, time.time())
 
     def _check_stream(self, stream: Stream, request: AccessRequest, relay: bool) -> Refusal | None:
-        if stream.config.disabled:
+        if stream.config.disabled and not request.archive:
             return Refusal(404, "stream_disabled", stream.problem or "The stream is disabled")
         if request.kind == "publish":
             return self._check_publisher(stream, request)
@@ -233,6 +236,8 @@ class AccessControl:
             for key in extra
             if key not in {"name", "ip", "proto"}
         ]
+        if request.archive:
+            more.append("archive")
         return session_key([stream.name, request.ip, request.proto, request.kind, *more])
 
     def _existing(self, stream: Stream, request: AccessRequest, key: str) -> Session | None:
@@ -289,6 +294,7 @@ class AccessControl:
             max_sessions=_user_limit(stream, verdict),
             soft_limitation=bool(spec and spec.soft_limitation),
             is_relay=relay,
+            dvr=request.archive,
         )
         if asks_backend(spec) and not relay:
             session.recheck_at = time.monotonic() + verdict.auth_seconds

@@ -9,6 +9,7 @@ from media_process import logs
 from media_streamer.forwarded import signing_key
 from media_streamer.supervisor.access import AccessControl
 from media_streamer.supervisor.alerts import Alerts
+from media_streamer.supervisor.archives import Archives
 from media_streamer.supervisor.backend import Backend
 from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.events.bus import EventBus
@@ -33,6 +34,7 @@ class ConfigurationApplier:
         ports: Ports,
         backend: Backend,
         alerts: Alerts,
+        archives: Archives,
         bus: EventBus,
         tasks: Tasks,
         geoip: GeoIp,
@@ -45,6 +47,7 @@ class ConfigurationApplier:
         self._ports = ports
         self._backend = backend
         self._alerts = alerts
+        self._archives = archives
         self._bus = bus
         self._tasks = tasks
         self._geoip = geoip
@@ -58,6 +61,8 @@ class ConfigurationApplier:
             logs.set_level(new.loglevel)
         self._bus.apply(new.event_sinks)
         self._streams.apply(self._streams.catalog.set_config(new))
+        if old.dvrs != new.dvrs:
+            self._archives.configured()
         if old.vods != new.vods:
             self._streams.vods_changed()
         if self.is_live:

@@ -2,6 +2,7 @@
 
 from media_api.server import ServerConfig
 
+from media_streamer.archive.declared import Declared, NoArchive, declared
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.wire.control import DeliveryConfig
 
@@ -12,6 +13,7 @@ IDLE_SECONDS = 3.0
 def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool) -> DeliveryConfig:
     """What an egress worker must know; `is_published`: somebody publishes the stream now."""
     config = stream.config
+    archive = archive_of(stream, server)
     prefix = config.url_prefix if config.url_prefix is not None else server.url_prefix
     return DeliveryConfig(
         segment_duration=config.segment_duration or _UNSAID.segment_duration,
@@ -26,6 +28,8 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         start_seconds=_start_seconds(stream, is_published),
         auth_token=server.auth_token,
         protocols=config.protocols.explicit() if config.protocols else {},
+        archive=str(archive.folder) if archive is not None else "",
+        archive_root=str(archive.root) if archive is not None else "",
     )
 
 
@@ -36,6 +40,14 @@ def _start_seconds(stream: Stream, is_published: bool) -> float:
     if waits and not is_published:
         return IDLE_SECONDS
     return _UNSAID.start_seconds
+
+
+def archive_of(stream: Stream, server: ServerConfig) -> Declared | None:
+    """What of the stream's past can be played; None if it has no archive."""
+    try:
+        return declared(stream.config, server)
+    except NoArchive:
+        return None
 
 
 _UNSAID = DeliveryConfig()

@@ -7,6 +7,7 @@ from media_rest.guessing import GuessLimiter
 from media_streamer.supervisor.access import AccessControl
 from media_streamer.supervisor.alerts import Alerts
 from media_streamer.supervisor.applier import ConfigurationApplier
+from media_streamer.supervisor.archives import Archives
 from media_streamer.supervisor.backend import Backend
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.configuration import Configuration, config_error
@@ -36,6 +37,7 @@ class ServerFacade:
         alerts: Alerts,
         backend: Backend,
         applier: ConfigurationApplier,
+        archives: Archives,
     ) -> None:
         self.configuration = configuration
         self.streams = streams
@@ -48,6 +50,7 @@ class ServerFacade:
         self._alerts = alerts
         self._backend = backend
         self._applier = applier
+        self.archives = archives
 
     @property
     def ready(self) -> bool:
@@ -95,6 +98,7 @@ class ServerFacade:
 
     def stream_statistics(self, stream: Stream) -> JsonObject:
         stats = stream_stats(stream, self.sessions, self.hostname)
+        stats |= self.archives.statistics(stream)
         if reports := self._jobs.of_stream(stream.name):
             stats["push"] = push_sum(reports)
         return stats

@@ -8,6 +8,7 @@ alerts, and the events for the sinks.
 from media_api.protocols import switch_of
 
 from media_streamer.supervisor.alerts import Alerts
+from media_streamer.supervisor.archives import Archives
 from media_streamer.supervisor.catalog import Catalog, Changes
 from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.events.bus import EventBus
@@ -66,7 +67,9 @@ class StreamNews:
         quota: NameQuota,
         alerts: Alerts,
         ports: Ports,
+        archives: Archives,
     ) -> None:
+        self._archives = archives
         self._bus = bus
         self._catalog = catalog
         self._sessions = sessions
@@ -82,6 +85,7 @@ class StreamNews:
         self._quota.gone(changes.removed)
         self._alerts.streams_changed(changes)
         self._ports.streams_changed(changes)
+        self._archives.streams_changed(changes)
         for name in changes.removed:
             self._jobs.wish(name, ())
         for name in changes.added | changes.changed:

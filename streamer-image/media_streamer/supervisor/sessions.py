@@ -51,6 +51,8 @@ class Session:
     soft_limitation: bool = False
     is_relay: bool = False
     """Another streamer of the cluster, which decides about its own viewers."""
+    dvr: bool = False
+    """It plays what is recorded."""
     opened_at: float = field(default_factory=time.time)
     updated_at: float = field(default_factory=time.time)
     first_byte_at: float | None = None
@@ -82,6 +84,7 @@ class Session:
                 "user_id": self.user_id,
                 "max_sessions": self.max_sessions,
                 "soft_limitation": self.soft_limitation,
+                "dvr": self.dvr,
                 "user_agent": self.user_agent,
                 "referer": self.referer,
                 "country": self.country,

@@ -18,6 +18,7 @@ from media_rest.redact import redact_text
 
 from media_streamer.budgets import MEDIA_BLAME_SECONDS
 from media_streamer.last_words import LastWords
+from media_streamer.supervisor.archives import Archives
 from media_streamer.supervisor.catalog import Catalog, Changes, Stream
 from media_streamer.supervisor.commands import command
 from media_streamer.supervisor.control import Connection
@@ -73,10 +74,12 @@ class StreamControl:
         catalog: Catalog,
         egress: EgressWorkers,
         pool: ProcessPool,
+        archives: Archives,
         listener: StreamListener,
     ) -> None:
         self._egress = egress
         self._pool = pool
+        self._archives = archives
         self._listener = listener
         self.catalog = catalog
         self.directory = Directory()
@@ -160,6 +163,12 @@ class StreamControl:
             if place is not None and (any(files) or stream.config.backup is not None):
                 self.media.apply(place.worker, name)
 
+    def archives_changed(self, names: Iterable[str]) -> None:
+        """These streams are recorded elsewhere from now on, or can be recorded now."""
+        for name in names:
+            if (place := self.directory.get(name)) is not None:
+                self.media.apply(place.worker, name)
+
     def _reconcile_one(self, name: str) -> None:
         stream = self.catalog.streams.get(name)
         status = self.quarantine.status(name)
@@ -195,7 +204,8 @@ class StreamControl:
         pulls = any(item.scheme != "publish" for item in stream.config.inputs)
         if stream.config.static and pulls and not is_open:
             stream.opens()
-        return ApplyStream.of(stream.config, vod_directories(self.config))
+        place_of_archive = self._archives.place(name)
+        return ApplyStream.of(stream.config, vod_directories(self.config), place_of_archive)
 
     def _refused(self, name: str, problem: str) -> None:
         stream = self.catalog.streams.get(name)
@@ -265,7 +275,9 @@ class StreamControl:
         for name in names:
             stream = self.catalog.streams.get(name)
             if stream is not None:
-                stream.stats = {**stream.stats, "alive": False, "status": "waiting"}
+                stream.stats = {
+                    **stream.stats, "alive": False, "status": "waiting", "dvr_enabled": False
+                }  # fmt: skip
                 stream.opening_since = None
             self._listener.stopped(name, "media worker died")
         self.directory.renew(worker)

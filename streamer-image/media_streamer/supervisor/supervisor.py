@@ -23,6 +23,7 @@ from media_streamer.rounds import next_round
 from media_streamer.supervisor.access import AccessControl
 from media_streamer.supervisor.alerts import Alerts
 from media_streamer.supervisor.applier import ConfigurationApplier
+from media_streamer.supervisor.archives import Archives
 from media_streamer.supervisor.backend import Backend
 from media_streamer.supervisor.catalog import Catalog
 from media_streamer.supervisor.configuration import Configuration
@@ -81,7 +82,8 @@ class Supervisor:
         egress = EgressWorkers()
         self._sessions = SessionRegistry(SessionNews(self._bus, egress))
         jobs = JobPlacement(map(str, range(settings.egress_workers)), JobNews(self._bus))
-        alerts = Alerts(catalog, self._bus.alerts, egress.alerts)
+        self._archives = Archives(catalog, self._tasks, hostname, settings.runtime)
+        alerts = Alerts(catalog, self._bus.alerts, egress.alerts, self._archives.alerts)
         quota = NameQuota()
         self._ports = Ports(settings, egress, alerts, catalog, self._tasks)
         self._pool = ProcessPool(
@@ -93,7 +95,17 @@ class Supervisor:
             catalog,
             egress,
             self._pool,
-            StreamNews(self._bus, catalog, self._sessions, jobs, quota, alerts, self._ports),
+            self._archives,
+            StreamNews(
+                self._bus,
+                catalog,
+                self._sessions,
+                jobs,
+                quota,
+                alerts,
+                self._ports,
+                self._archives,
+            ),
         )
         self._backend = backend = Backend(
             settings, http, self._streams, self._sessions, alerts, self._bus, self._tasks
@@ -118,6 +130,7 @@ class Supervisor:
             self._ports,
             backend,
             alerts,
+            self._archives,
             self._bus,
             self._tasks,
             self._geoip,
@@ -152,6 +165,7 @@ class Supervisor:
             alerts,
             backend,
             self._applier,
+            self._archives,
         )
 
     def stop(self) -> None:
@@ -209,6 +223,7 @@ class Supervisor:
         self._access.close()
         await self._tasks.close()
         await self._pool.stop_all()
+        self._archives.close()
         await self._control.close()
         await self._bus.close()
 
@@ -222,6 +237,7 @@ class Supervisor:
                 self._sessions.expire()
                 self._streams.tick_quarantine(now)
                 self._streams.drop_unused(now, self._sessions.are_open)
+                self._streams.archives_changed(self._archives.tick(now))
             except Exception:
                 log.exception("the periodic work failed; it goes on")
             self._tasks.spawn(self._access.recheck(now), "recheck of sessions")

@@ -17,7 +17,9 @@ def full_box(kind: bytes, version: int, flags: int, *parts: bytes) -> bytes:
     return box(kind, (version << 24 | flags).to_bytes(4, "big"), *parts)
 
 
-def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
+def boxes(
+    data: bytes | bytearray, start: int = 0, end: int | None = None
+) -> Iterator[tuple[bytes, int, int]]:
     """Type, begin and end of the payload of each box in `data[start:end]`.
 
     Raises ValueError if a box does not fit.

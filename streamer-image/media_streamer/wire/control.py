@@ -84,6 +84,15 @@ class SettingsChanged(Notice, frozen=True):
 # Streams, to media workers
 
 
+class ArchivePlace(_Value, frozen=True):
+    """Where a stream is recorded."""
+
+    root: str
+    """Directory with the archives of streams."""
+    span_ms: int
+    """The longest that one file lasts."""
+
+
 class ApplyStream(Request[None], frozen=True):
     """Run the stream so from now on."""
 
@@ -93,14 +102,22 @@ class ApplyStream(Request[None], frozen=True):
     the stream's trouble, a message that it cannot read is the channel's."""
     vods: dict[str, list[str]]
     """Directories by VOD prefix."""
+    archive: ArchivePlace | None = None
+    """None: it is not recorded."""
 
     @classmethod
-    def of(cls, config: StreamConfig, vods: dict[str, list[str]]) -> "ApplyStream":
+    def of(
+        cls,
+        config: StreamConfig,
+        vods: dict[str, list[str]],
+        archive: ArchivePlace | None = None,
+    ) -> "ApplyStream":
         """Raises ValueError if the configuration is no JSON."""
         return cls(
             config.name,
             config.model_dump_json(exclude_unset=True, exclude_none=True).encode(),
             vods,
+            archive,
         )
 
     def stream(self) -> StreamConfig:
@@ -160,6 +177,8 @@ class StreamEvent(Notice, frozen=True):
         "source_closed",
         "frames_timed_out",
         "frames_restored",
+        "dvr_failed",
+        "dvr_restored",
     ]
     source: SourceInfo | None = None
     reason: str | None = None
@@ -247,6 +266,10 @@ class DeliveryConfig(_Value, frozen=True):
     auth_token: str = "token"
     protocols: dict[str, bool] = {}
     """Protocols that the configuration names, and whether they are allowed."""
+    archive: str = ""
+    """Directory of the stream's archive; empty: it has none."""
+    archive_root: str = ""
+    """The folder that the directory is below: one disk, as far as we know."""
 
 
 class Granted(_Value, frozen=True, tag=True):
@@ -332,6 +355,8 @@ class AccessRequest(Request[Granted | Refusal], frozen=True):
     """The header, if it is that of a server of the cluster (`Cluster TIME:DIGEST`)."""
     digest: DigestAnswer | None = None
     """In place of `password`."""
+    archive: bool = False
+    """What is recorded is played: the stream itself need not run."""
     session_hint: str = ""
     """Session that the worker believes the request belongs to; empty for a new one."""
 

@@ -189,5 +189,5 @@ def test_what_has_no_effect_is_warned_of(api: ApiServer) -> None:
 
 def asks_in_vain() -> dict[str, Any]:
     """Options that have no effect, with a value that asks for something."""
-    known = {"dvr": {"root": "/x"}, "prepush": 5, "pushes": [{"url": "rtmp://h/a"}], "logo": "/l"}
+    known = {"prepush": 5, "pushes": [{"url": "rtmp://h/a"}], "logo": "/l"}
     return {name: value for name, value in known.items() if name in STREAM_CHECKS}

@@ -21,13 +21,13 @@ from media_api.unsupported import (
 
 
 def test_alerts_name_what_has_no_effect() -> None:
-    streams = [{"name": f"s{n}", "dvr": {"root": "/storage"}} for n in range(7)]
+    streams = [{"name": f"s{n}", "logo": "/l"} for n in range(7)]
     config = ServerConfig.model_validate(
         {"listeners": {"snmp": [161]}, "sources": [{"url": "origin"}], "streams": streams}
     )
     alerts = unsupported_parts(config)
-    assert set(alerts) == {"listener_snmp", "sources", "stream_dvr"}
-    assert alerts["stream_dvr"].endswith("s0, s1, s2, s3, s4, …")
+    assert set(alerts) == {"listener_snmp", "sources", "stream_logo"}
+    assert alerts["stream_logo"].endswith("s0, s1, s2, s3, s4, …")
 
 
 def test_options_of_templates_and_of_streams_from_elsewhere_count() -> None:
@@ -103,7 +103,10 @@ def test_an_ordinary_server_has_none() -> None:
     [
         ({"inputs": [{"url": "fake://fake"}, {"url": "publish://"}]}, []),
         ({"inputs": [{"url": "fake://fake"}, {"url": "h323://a"}]}, ["inputs[1]"]),
-        ({"dvr": {}, "title": "t"}, ["dvr"]),
+        ({"transcoder": {}, "title": "t"}, ["transcoder"]),
+        ({"dvr": {"root": "/d", "expiration": 60, "keep_locks": True}}, []),
+        ({"dvr": {"root": "/d", "copy": "s3://b", "no_index": False}}, ["dvr.copy"]),
+        ({"dvr": {"root": "s3://b"}}, ["dvr.root"]),
         ({"dvr": None, "hls_scte35": False, "pushes": []}, []),
         ({"prepush": True, "mpegts_ac3": "keep"}, []),
         ({"prepush": 5}, ["prepush"]),
@@ -205,7 +208,7 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "webrtc_addresses",
         "config_external", "hostname", "streams", "templates", "vods", "event_sinks",
         "auth_backends", "geoip", "nvidia_monitor", "srt", "srt2", "srt_play", "srt2_play",
-        "srt_publish", "srt2_publish",
+        "srt_publish", "srt2_publish", "dvrs",
     },
     TemplateConfig: {
         "prefixes", "clients_timeout", "retry_limit", "source_timeout", "audio_timeout",
@@ -213,7 +216,7 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "recheck_secondary_inputs_interval", "backup", "thumbnails", "on_play", "on_publish",
         "password", "protocols", "segment_count", "segment_duration", "chunk_duration",
         "url_prefix", "add_audio_only", "dash_update_period", "pushes", "static", "disabled",
-        "inputs", "template",
+        "inputs", "template", "dvr",
         # There are no statistics on disk that this could turn off.
         "pulse_off",
     },
@@ -248,10 +251,10 @@ def test_every_option_has_an_effect_or_is_said_to_have_none(
 def test_streams_come_change_and_go() -> None:
     config = ServerConfig.model_validate({"vods": [{"prefix": "films", "storages": []}]})
     tally = Tally()
-    stream = {"name": "a", "dvr": {"root": "/d"}, "inputs": [{"url": "file://films/x.mp4"}]}
+    stream = {"name": "a", "logo": "/l", "inputs": [{"url": "file://films/x.mp4"}]}
     tally.put(StreamConfig.model_validate(stream))
     tally.put(StreamConfig.model_validate({"name": "b", "inputs": [{"url": "ndi://h:1"}]}))
-    assert set(tally.alerts(config)) == {"stream_dvr", "input_ndi"}
+    assert set(tally.alerts(config)) == {"stream_logo", "input_ndi"}
     tally.put(StreamConfig(name="a"))
     assert set(tally.alerts(config)) == {"vods", "input_ndi"}
     tally.drop("b")

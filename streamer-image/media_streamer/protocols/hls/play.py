@@ -18,6 +18,7 @@ from media_streamer.egress.http.text import Text, send_text
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
 from media_streamer.presentation.index import Container, SegmentIndex
 from media_streamer.presentation.track_index import TrackIndex
+from media_streamer.protocols.hls.archive import archive_routes
 from media_streamer.protocols.hls.rendered import Playlists
 
 SEGMENT_CACHE = "public, max-age=3600, immutable"
@@ -64,6 +65,7 @@ def routes(egress: Egress) -> list[Route]:
             Route(last, partial(handlers.master, form), content="list")
             for last, form in _MASTERS.items()
         ),
+        *archive_routes(egress, sessions),
     ]
 
 

@@ -11,6 +11,7 @@ from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
 from media_streamer.egress.hub import Hub
 from media_streamer.presentation.track_index import Init, TrackIndex
+from media_streamer.protocols.info.recording import recording_status
 
 _CODECS = {
     "avc1": "h264",
@@ -62,7 +63,14 @@ def routes(egress: Egress) -> list[Route]:
     async def stream_info(request: MediaRequest) -> web.StreamResponse:
         return await info(egress.hub, request, whole=True)
 
-    return [Route("/media_info.json", media_info), Route("/info.json", stream_info)]
+    async def recorded(request: MediaRequest) -> web.StreamResponse:
+        return await recording_status(egress, request)
+
+    return [
+        Route("/media_info.json", media_info),
+        Route("/info.json", stream_info),
+        Route("/recording_status.json", recorded),
+    ]
 
 
 async def info(hub: Hub, request: MediaRequest, *, whole: bool) -> web.StreamResponse:

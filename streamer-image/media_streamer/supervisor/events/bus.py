@@ -27,6 +27,7 @@ LEVELS = ("debug", "info", "notice", "warning", "error", "alert", "critical")
 EVENT_LEVELS = {
     "config_external_error": "error",
     "frames_timed_out": "warning",
+    "dvr_failed": "error",
     "source_lost": "warning",
 }
 """Everything else is `info`."""

@@ -17,9 +17,9 @@ CONFIG = (
     "http 8080; edit_auth admin secret;\nstream demo { disabled; }\nvod films { storage /srv; }\n"
 )
 PATHS = (
-    "/streams/demo/dvr/locks", "/streams/demo/dvr/ranges", "/streams/demo/dvr/export",
-    "/streams/dir/demo/dvr/locks", "/vods/opened_files", "/vods/films/storages/0/files",
-    "/vods/films/storages/0/files/a/b.mp4", "/dvrs/d/disks", "/dvrs/d/disks/x",
+    "/streams/demo/dvr/export", "/streams/dir/demo/dvr/export", "/vods/opened_files",
+    "/vods/films/storages/0/files", "/vods/films/storages/0/files/a/b.mp4", "/dvrs/d/disks",
+    "/dvrs/d/disks/x",
     "/event_sinks/s/events", "/logos/x", "/transponders/x", "/iptv", "/dvr_export_jobs/1",
 )  # fmt: skip
 LEGACY = ("/dvr_status/2026/01/02/demo", "/modify_config", "/dvr_enable/demo", "/dvr/lock")

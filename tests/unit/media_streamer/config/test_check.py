@@ -70,7 +70,7 @@ def test_behind_a_refused_object_the_name_stands_for_the_place(file: Path) -> No
 
 
 def test_a_reader_that_leaves_is_no_failure(file: Path) -> None:
-    file.write_text(CONFIG + "".join(f"stream s{n} {{ dvr /d; }}\n" for n in range(3000)))
+    file.write_text(CONFIG + "".join(f"stream s{n} {{ logo /l; }}\n" for n in range(3000)))
     command = [sys.executable, "-m", "media_streamer.cli", "--check", str(file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

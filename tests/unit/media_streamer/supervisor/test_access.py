@@ -17,6 +17,7 @@ from media_rest.credentials import cluster_header
 from media_rest.guessing import GuessLimiter
 from media_streamer.supervisor.access import AccessControl
 from media_streamer.supervisor.alerts import Alerts
+from media_streamer.supervisor.archives import Archives
 from media_streamer.supervisor.catalog import Catalog, Stream
 from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.events.bus import EventBus
@@ -96,7 +97,10 @@ class World:
         nowhere = Path("/nowhere")
         settings = Settings(nowhere, nowhere, nowhere, nowhere, 1, 1, "host1")
         ports = Ports(settings, egress, alerts, catalog, Tasks())
-        self.news = StreamNews(bus, catalog, self.sessions, jobs, NameQuota(), alerts, ports)
+        archives = Archives(catalog, Tasks(), lambda: "host1", Path())
+        self.news = StreamNews(
+            bus, catalog, self.sessions, jobs, NameQuota(), alerts, ports, archives
+        )
         self.geoip = GeoIp(alerts)
         self.control = AccessControl(
             self.streams, self.sessions, HttpBackend(http), "host1", GuessLimiter(), self.geoip

@@ -122,7 +122,7 @@ def test_strangers_cannot_make_names_without_end(monkeypatch: pytest.MonkeyPatch
 
 def test_what_a_stream_asks_in_vain_follows_its_configuration() -> None:
     catalog = Catalog()
-    catalog.set_config(server(streams=[{"name": "s", "dvr": {"root": "/storage"}}]))
-    assert catalog.streams["s"].warnings == ["dvr has no effect in this version"]
+    catalog.set_config(server(streams=[{"name": "s", "logo": "/l"}]))
+    assert catalog.streams["s"].warnings == ["logo has no effect in this version"]
     catalog.set_config(server(streams=[{"name": "s"}]))
     assert catalog.streams["s"].warnings == []

@@ -71,12 +71,15 @@ class World:
         self.ended: list[tuple[str, str]] = []
         self.quarantine_started = 0
         self.quota = NameQuota()
-        self.control = StreamControl(self.settings, Catalog(), self, self, self)  # type: ignore[arg-type]
+        self.control = StreamControl(self.settings, Catalog(), self, self, self, self)  # type: ignore[arg-type]
         self.finder = StreamFinder(self.settings, self.control, self, self.quota)  # type: ignore[arg-type]
         self.server = ControlServer(self.settings.control_socket, self)
         self.workers: dict[str, MediaWorker] = {}
 
     # What it works with: egress workers, processes, a backend without streams
+
+    def place(self, name: str) -> None:
+        """Nothing is recorded."""
 
     def directory_changed(self, changes: dict[str, Place | None]) -> None:
         self.published.append(changes)

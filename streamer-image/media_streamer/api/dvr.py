@@ -1,0 +1,138 @@
+"""`/streams/{name}/dvr/…`: what is recorded of a stream, and what of it is locked."""
+
+from collections.abc import Iterable
+
+from aiohttp import web
+from media_api.dvr import DvrRange, DvrRangeRequest
+from media_rest.errors import ApiError, not_found
+from media_rest.query import parse_query, run_query
+from pydantic import ValidationError
+
+from media_streamer.api.answers import JsonObject, json_answer, json_body, no_content
+from media_streamer.api.route import Route, server_of
+from media_streamer.archive.ranges import Range
+from media_streamer.supervisor.archives import ArchiveError
+
+
+async def list_ranges(request: web.Request) -> web.Response:
+    """Parts without a gap, oldest first."""
+    name = _known(request)
+    try:
+        found = await server_of(request).archives.ranges(name)
+    except ArchiveError as error:
+        raise _refusal(error) from None
+    return _collection(request, "ranges", found)
+
+
+async def list_locks(request: web.Request) -> web.Response:
+    name = _known(request)
+    try:
+        found = await server_of(request).archives.locks(name)
+    except ArchiveError as error:
+        raise _refusal(error) from None
+    return _collection(request, "locks", found)
+
+
+async def add_lock(request: web.Request) -> web.Response:
+    """Keep a range from deletion."""
+    name, wanted = _known(request), await _range(request)
+    try:
+        await server_of(request).archives.lock(name, wanted.from_, int(wanted.duration))
+    except ArchiveError as error:
+        raise _refusal(error) from None
+    return no_content()
+
+
+async def remove_lock(request: web.Request) -> web.Response:
+    """Keep a range no longer."""
+    name, wanted = _known(request), await _range(request)
+    try:
+        await server_of(request).archives.unlock(name, wanted.from_, int(wanted.duration))
+    except ArchiveError as error:
+        raise _refusal(error) from None
+    return no_content()
+
+
+async def delete_range(request: web.Request) -> web.Response:
+    """Only limits delete for now; a part that stays would be worse than a refusal."""
+    _known(request)
+    raise ApiError(
+        501,
+        "not_implemented",
+        "a part of an archive cannot be deleted by itself yet: expiration and sizes of dvr do that",
+    )
+
+
+async def put_lock(request: web.Request) -> web.Response:
+    """Not possible; else the path would be taken for the name of a stream."""
+    raise ApiError(405, "method_not_allowed", f"{request.method} is not possible here")
+
+
+async def put_range(request: web.Request) -> web.Response:
+    """The same."""
+    return await put_lock(request)
+
+
+async def post_range(request: web.Request) -> web.Response:
+    """The same."""
+    return await put_lock(request)
+
+
+def _known(request: web.Request) -> str:
+    name = request.match_info["name"]
+    if server_of(request).streams.get(name) is None:
+        raise not_found("stream", name)
+    return name
+
+
+async def _range(request: web.Request) -> DvrRangeRequest:
+    body = await json_body(request)
+    try:
+        return DvrRangeRequest.model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        path = [str(part) for part in first["loc"]]
+        raise ApiError(400, "validation_error", first["msg"], path=path) from None
+
+
+def _collection(request: web.Request, key: str, found: Iterable[Range]) -> web.Response:
+    query = parse_query(request.query.items(), DvrRange)
+    rows: list[JsonObject] = [one.as_json() for one in found]
+    return json_answer(run_query(rows, query, key, "from"))
+
+
+def _refusal(error: ArchiveError) -> ApiError:
+    status = 503 if error.is_temporary else 404
+    return ApiError(status, "archive_unavailable" if status == 503 else "no_archive", str(error))
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/streams/{name}/dvr/ranges",
+        list_ranges,
+        "What is recorded",
+        response=DvrRange,
+        collection="ranges",
+    ),
+    Route("DELETE", "/streams/{name}/dvr/ranges", delete_range, "Delete a part: not yet"),
+    Route(
+        "GET",
+        "/streams/{name}/dvr/locks",
+        list_locks,
+        "What is kept from deletion",
+        response=DvrRange,
+        collection="locks",
+    ),
+    Route("POST", "/streams/{name}/dvr/locks", add_lock, "Lock a range", request=DvrRangeRequest),
+    Route(
+        "DELETE",
+        "/streams/{name}/dvr/locks",
+        remove_lock,
+        "Unlock a range",
+        request=DvrRangeRequest,
+    ),
+    Route("PUT", "/streams/{name}/dvr/locks", put_lock, "Not possible"),
+    Route("PUT", "/streams/{name}/dvr/ranges", put_range, "Not possible"),
+    Route("POST", "/streams/{name}/dvr/ranges", post_range, "Not possible"),
+)

@@ -1,0 +1,116 @@
+"""Looks at what lies below a root, deletes what its streams' limits say. Blocks on the disk."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from media_streamer.archive.declared import Declared
+from media_streamer.archive.locks import read_locks
+from media_streamer.archive.places import RecordedFile, files_between, index_path
+from media_streamer.archive.ranges import Range
+from media_streamer.archive.retention import Disk, StoredFile, expired
+
+log = logging.getLogger(__name__)
+
+OVERHANG_MS = 60_000
+"""A file may last that much longer than its span: a segment more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the archive of one stream holds."""
+
+    from_ms: int
+    to_ms: int
+    """Where the newest file ends at the latest."""
+    bytes: int
+    disk_bytes: int
+
+    def as_json(self) -> dict[str, Any]:
+        """`media_api.dvr.DvrInfo`."""
+        return {
+            "from": self.from_ms // 1000,
+            "depth": max(0, self.to_ms - self.from_ms) // 1000,
+            "bytes": self.bytes,
+            "disk_size": self.disk_bytes,
+        }
+
+
+def keep_limits(root: Path, streams: Mapping[str, Declared], now_ms: int) -> dict[str, Summary]:
+    """Delete what is due; returns what is left, by stream. Raises OSError or ValueError.
+
+    The newest file of a stream that is recorded is never deleted.
+    """
+    files: list[StoredFile] = []
+    paths: dict[str, Path] = {}
+    locks = {}
+    for name, one in streams.items():
+        found = files_between(one.folder)
+        for stored, path in _stored(name, one, found, now_ms):
+            files.append(stored)
+            paths[stored.id] = path
+        locks[name] = read_locks(one.folder) if found else []
+    usage = os.statvfs(root)
+    disk = Disk(
+        usage.f_frsize * (usage.f_blocks - usage.f_bfree + usage.f_bavail),
+        usage.f_frsize * (usage.f_blocks - usage.f_bfree),
+    )
+    limits = {name: one.limits for name, one in streams.items()}
+    gone = expired(files, limits, locks, disk, now_ms)
+    for file in gone:
+        remove(paths[file.id], streams[file.stream].folder)
+    if gone:
+        log.info("archive %s: %d files deleted by their limits", root, len(gone))
+    deleted = {file.id for file in gone}
+    return _summaries([file for file in files if file.id not in deleted])
+
+
+def remove(path: Path, folder: Path) -> None:
+    """Delete a file, its index, and the folders that become empty; raises OSError."""
+    # The index last: a file without one is read all the same, and not the other way round.
+    path.unlink(missing_ok=True)
+    index_path(path).unlink(missing_ok=True)
+    for parent in path.parents:
+        if parent == folder:
+            break
+        try:
+            parent.rmdir()
+        except OSError:
+            break
+
+
+def _stored(
+    name: str, one: Declared, found: list[RecordedFile], now_ms: int
+) -> list[tuple[StoredFile, Path]]:
+    stored = []
+    longest = one.span_ms + OVERHANG_MS
+    for position, file in enumerate(found):
+        is_last = position + 1 == len(found)
+        end = now_ms if is_last else found[position + 1].start_ms
+        end = max(file.start_ms, min(end, file.start_ms + longest))
+        size = 0
+        for path in (file.path, index_path(file.path)):
+            with contextlib.suppress(FileNotFoundError):
+                size += path.stat().st_size
+        is_open = is_last and one.records and now_ms - file.start_ms < longest
+        time = Range(file.start_ms, end)
+        stored.append((StoredFile(name, str(file.path), time, size, is_open), file.path))
+    return stored
+
+
+def _summaries(files: list[StoredFile]) -> dict[str, Summary]:
+    found: dict[str, Summary] = {}
+    for file in files:
+        old = found.get(file.stream)
+        size = file.size + (old.bytes if old else 0)
+        found[file.stream] = Summary(
+            min(file.time.from_ms, old.from_ms) if old else file.time.from_ms,
+            max(file.time.to_ms, old.to_ms) if old else file.time.to_ms,
+            size,
+            size,
+        )
+    return found

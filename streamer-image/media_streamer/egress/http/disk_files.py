@@ -1,0 +1,212 @@
+"""Sending files of an archive: the kernel sends them, and no disk makes the event loop wait.
+
+A file in memory is opened and sent at once; one on a disk may take its time, or for ever. So it is
+opened in a thread, and what is not in memory yet is read there before the kernel is told to send
+it. One answer may be made of parts of several files, which clients may ask for by ranges.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from multidict import CIMultiDict
+
+from media_streamer.egress.http.files import RangeNotSatisfiable, parse_range
+from media_streamer.egress.http.request import CORS
+
+CHUNK_BYTES = 1024 * 1024
+SEND_TIMEOUT_SECONDS = 120.0
+"""For a chunk: a client that takes longer is gone."""
+
+
+class Extent(NamedTuple):
+    """Part of a file."""
+
+    path: Path
+    offset: int
+    size: int
+
+
+class Piece(NamedTuple):
+    """Part of an extent."""
+
+    number: int
+    """Of the extent; -1: of the head."""
+    skip: int
+    size: int
+
+
+class DiskResponse(web.StreamResponse):
+    """`head` and then the extents as one body.
+
+    `in_thread` runs what may block; what it raises ends the answer.
+    """
+
+    def __init__(
+        self,
+        extents: Sequence[Extent],
+        in_thread: Callable[[Callable[[], None]], Awaitable[None]],
+        content_type: str,
+        cache: str,
+        *,
+        head: bytes = b"",
+        on_sent: Callable[[int], None] = lambda _: None,
+        on_done: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_sent` is told bytes as they go out, `on_done` that nothing more will."""
+        headers = CIMultiDict(CORS)
+        headers["Content-Type"] = content_type
+        headers["Cache-Control"] = cache
+        headers["Accept-Ranges"] = "bytes"
+        super().__init__(headers=headers)
+        self.in_thread = in_thread
+        self._extents = extents
+        self._head = head
+        self._size = len(head) + sum(extent.size for extent in extents)
+        self._on_sent = on_sent
+        self._on_done = on_done
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send head and body; 416 where that is the answer."""
+        try:
+            return await self._answer(request)
+        finally:
+            self._on_done()
+
+    async def _answer(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        start, length = 0, self._size
+        try:
+            wanted = parse_range(request.headers.get("Range"), self._size)
+        except RangeNotSatisfiable as error:
+            self.set_status(416)
+            self.headers["Content-Range"] = str(error)
+            self.content_length = 0
+            return await super().prepare(request)
+        if wanted is not None:
+            start, length = wanted
+            self.set_status(206)
+            self.headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{self._size}"
+        self.content_length = length
+        if request.method == "HEAD":
+            return await super().prepare(request)
+        opened = Opened(self.in_thread)
+        try:
+            pieces = list(cut(len(self._head), self._extents, start, length))
+            if pieces[-1].number >= 0:
+                # A file that is gone is said before the head.
+                await opened.open(self._extents[max(pieces[0].number, 0)].path)
+            writer = await super().prepare(request)
+            for piece in pieces:
+                await self._send(request, opened, piece)
+            await super().write_eof()
+            return writer
+        except (FileNotFoundError, TimeoutError) as error:
+            if self.prepared:
+                raise ConnectionResetError("the archive cannot be read on") from error
+            self.set_status(404 if isinstance(error, FileNotFoundError) else 503)
+            self.headers["Cache-Control"] = "no-store"
+            self.headers.pop("Content-Range", None)
+            self.content_length = 0
+            return await super().prepare(request)
+        finally:
+            await opened.close()
+
+    async def _send(self, request: web.BaseRequest, opened: "Opened", piece: Piece) -> None:
+        if piece.number < 0:
+            await self.send_bytes(request, self._head[piece.skip : piece.skip + piece.size])
+            return
+        await self.send_extent(request, opened, piece)
+
+    async def send_bytes(
+        self, request: web.BaseRequest, data: bytes | bytearray | memoryview
+    ) -> None:
+        """Send bytes as fast as the client takes them."""
+        async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+            await request._payload_writer.write(data)
+        self._on_sent(len(data))
+
+    async def send_extent(self, request: web.BaseRequest, opened: "Opened", piece: Piece) -> None:
+        """Send what `piece` means of its extent."""
+        extent = self._extents[piece.number]
+        descriptor = await opened.open(extent.path)
+        at = extent.offset + piece.skip
+        end = at + piece.size
+        while at < end:
+            size = min(CHUNK_BYTES, end - at)
+            async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+                await self._send_chunk(request, descriptor, at, size)
+            self._on_sent(size)
+            at += size
+
+    async def _send_chunk(
+        self, request: web.BaseRequest, descriptor: int, at: int, size: int
+    ) -> None:
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("connection lost")
+        if not _is_cached(descriptor, at, size):
+            await self.in_thread(lambda: _read_ahead(descriptor, at, size))
+        if transport.get_extra_info("sslcontext") is None:
+            # The loop wants a file object; it must not close what is ours.
+            with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
+                await asyncio.get_running_loop().sendfile(transport, file, at, size)
+            return
+        await request._payload_writer.write(os.pread(descriptor, size, at))
+
+
+def cut(head: int, extents: Sequence[Extent], start: int, length: int) -> Iterator[Piece]:
+    """What bytes `start` to `start + length` of the body are."""
+    position = 0
+    for number, size in enumerate((head, *(extent.size for extent in extents)), start=-1):
+        begin = max(start, position)
+        end = min(start + length, position + size)
+        if begin < end:
+            yield Piece(number, begin - position, end - begin)
+        position += size
+
+
+class Opened:
+    """The one file that is being sent."""
+
+    def __init__(self, in_thread: Callable[[Callable[[], None]], Awaitable[None]]) -> None:
+        self._in_thread = in_thread
+        self._path = Path()
+        self._descriptor = -1
+
+    async def open(self, path: Path) -> int:
+        if self._descriptor < 0 or path != self._path:
+            await self.close()
+            found: list[int] = []
+            await self._in_thread(lambda: found.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC)))
+            self._path, self._descriptor = path, found[0]
+        return self._descriptor
+
+    async def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _is_cached(descriptor: int, at: int, size: int) -> bool:
+    """Whether both ends of a chunk are in memory, as far as the file system says."""
+    with contextlib.suppress(OSError):
+        ends = (at, at + size - 1)
+        return all(os.preadv(descriptor, [bytearray(1)], end, os.RWF_NOWAIT) for end in ends)
+    return False
+
+
+def _read_ahead(descriptor: int, at: int, size: int) -> None:
+    """Bring a chunk into memory; blocks."""
+    os.posix_fadvise(descriptor, at, size, os.POSIX_FADV_WILLNEED)
+    buffer = bytearray(256 * 1024)
+    end = at + size
+    while at < end:
+        count = os.preadv(descriptor, [memoryview(buffer)[: end - at]], at)
+        if not count:
+            raise FileNotFoundError("the file is shorter than it was")
+        at += count

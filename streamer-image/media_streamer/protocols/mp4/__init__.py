@@ -1,0 +1,1 @@
+"""MP4 of what is recorded, as one file."""

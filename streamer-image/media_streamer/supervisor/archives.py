@@ -1,0 +1,328 @@
+"""The archives of this server: whose folders they are, what is deleted, what they hold.
+
+Role: claims the root folders (one server a folder), keeps the limits of all streams, and answers
+what is recorded. The media workers write, the egress workers read; they need nothing of this.
+
+Invariants: nothing is recorded below a root that another server holds; nothing here makes the event
+loop wait for a disk: each root has threads of its own, and one that does not answer is said to.
+"""
+
+import asyncio
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from media_streamer.archive.declared import Declared, NoArchive, declared
+from media_streamer.archive.keeper import Summary, keep_limits
+from media_streamer.archive.library import Library
+from media_streamer.archive.locks import asked_range, read_locks, write_locks
+from media_streamer.archive.places import OWNER_FILE
+from media_streamer.archive.ranges import Range, merge, without
+from media_streamer.archive.roots import tell_roots
+from media_streamer.supervisor.catalog import Catalog, Changes, Stream
+from media_streamer.supervisor.tasks import Tasks
+from media_streamer.wire.control import ArchivePlace
+
+log = logging.getLogger(__name__)
+
+JsonObject = dict[str, Any]
+Result = TypeVar("Result")
+
+ANSWER_SECONDS = 20.0
+CLAIM_RETRY_SECONDS = 10.0
+KEEP_SECONDS = 60.0
+"""Limits are looked at this often, or more seldom where looking takes long."""
+FIRST_KEEP_SECONDS = 5.0
+KEEP_SHARE = 100
+"""At most this part of the time goes into it."""
+SHOWN_STREAMS = 5
+
+
+class ArchiveError(Exception):
+    """An answer that cannot be given; the message says why."""
+
+    def __init__(self, words: str, *, is_temporary: bool = False) -> None:
+        super().__init__(words)
+        self.is_temporary = is_temporary
+
+
+@dataclass(slots=True)
+class _Root:
+    """A folder with archives of streams."""
+
+    path: Path
+    threads: ThreadPoolExecutor
+    owner: int = -1
+    """Descriptor that holds the lock; -1: it is not ours."""
+    problem: str = ""
+    due: float = 0.0
+    """When to claim it, or to look at its limits."""
+    is_busy: bool = False
+    summaries: dict[str, Summary] = field(default_factory=dict)
+
+
+class Archives:
+    """One per server, on its event loop; `tick` each second."""
+
+    def __init__(
+        self, catalog: Catalog, tasks: Tasks, hostname: Callable[[], str], runtime: Path
+    ) -> None:
+        """`runtime`: directory in which the media workers look where they may record."""
+        self._runtime = runtime
+        self._told: set[Path] = set()
+        self._catalog = catalog
+        self._tasks = tasks
+        self._hostname = hostname
+        self._declared: dict[str, Declared] = {}
+        self._refused: dict[str, str] = {}
+        """Streams with `dvr` that cannot be recorded, and why."""
+        self._roots: dict[Path, _Root] = {}
+        self._library = Library()
+        self._changed: set[str] = set()
+        """Streams whose worker has to hear of it."""
+
+    # What is configured
+
+    def streams_changed(self, changes: Changes) -> None:
+        """Look at these streams again."""
+        for name in changes.removed:
+            self._declared.pop(name, None)
+            self._refused.pop(name, None)
+        for name in changes.added | changes.changed:
+            self._declare(name)
+        self._tell_workers()
+
+    def configured(self) -> None:
+        """The storages may be others."""
+        for name, stream in self._catalog.streams.items():
+            before = self._declared.get(name)
+            if stream.config.dvr is not None:
+                self._declare(name)
+            if self._declared.get(name) != before:
+                self._changed.add(name)
+        self._tell_workers()
+
+    def place(self, name: str) -> ArchivePlace | None:
+        """Where the stream is to be recorded now; None: nowhere, or not yet."""
+        found = self._declared.get(name)
+        if found is None or not found.records:
+            return None
+        root = self._roots.get(found.root)
+        if root is None or root.owner < 0:
+            return None
+        return ArchivePlace(str(found.root), found.span_ms)
+
+    def folder(self, name: str) -> Path | None:
+        """Where the archive of a stream lies; None if it has none."""
+        found = self._declared.get(name)
+        return found.folder if found is not None else None
+
+    def _tell_workers(self) -> None:
+        roots = {one.root for one in self._declared.values()}
+        if roots != self._told:
+            self._told = roots
+            try:
+                tell_roots(self._runtime, roots)
+            except OSError as error:
+                log.error("archives: media workers do not hear of their folders: %s", error)
+
+    def _declare(self, name: str) -> None:
+        self._declared.pop(name, None)
+        self._refused.pop(name, None)
+        stream = self._catalog.streams.get(name)
+        if stream is None:
+            return
+        try:
+            found = declared(stream.config, self._catalog.config)
+        except NoArchive as error:
+            self._refused[name] = str(error)
+            log.error("stream %s: not recorded: %s", name, error)
+            return
+        if found is not None:
+            self._declared[name] = found
+
+    # The periodic work
+
+    def tick(self, now: float) -> set[str]:
+        """Claim folders, look at limits; returns the streams whose worker has to be told."""
+        wanted = {one.root for one in self._declared.values()}
+        for path in self._roots.keys() - wanted:
+            self._let_go(self._roots.pop(path))
+        for path in wanted - self._roots.keys():
+            threads = ThreadPoolExecutor(2, thread_name_prefix="archive")
+            self._roots[path] = _Root(path, threads)
+        for root in self._roots.values():
+            if root.due <= now and not root.is_busy:
+                root.is_busy = True
+                work = self._claim(root) if root.owner < 0 else self._keep(root)
+                self._tasks.spawn(work, f"archive {root.path}")
+        changed, self._changed = self._changed, set()
+        return changed
+
+    def close(self) -> None:
+        """Let go of all folders."""
+        for root in self._roots.values():
+            self._let_go(root)
+        self._roots.clear()
+
+    @staticmethod
+    def _let_go(root: _Root) -> None:
+        if root.owner >= 0:
+            os.close(root.owner)
+            root.owner = -1
+        root.threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _claim(self, root: _Root) -> None:
+        loop = asyncio.get_running_loop()
+        words = f"{self._hostname()} (process {os.getpid()})"
+        try:
+            owner = await loop.run_in_executor(root.threads, claim, root.path, words)
+        except (OSError, ArchiveError) as error:
+            problem = str(error)
+            if problem != root.problem:
+                log.error("archive %s: nothing is recorded there: %s", root.path, problem)
+            root.problem = problem
+            root.due = time.monotonic() + CLAIM_RETRY_SECONDS
+            return
+        finally:
+            root.is_busy = False
+        if self._roots.get(root.path) is not root:
+            os.close(owner)
+            return
+        log.info("archive %s: this server records there", root.path)
+        root.owner, root.problem = owner, ""
+        root.due = time.monotonic() + FIRST_KEEP_SECONDS
+        self._changed |= {n for n, one in self._declared.items() if one.root == root.path}
+
+    async def _keep(self, root: _Root) -> None:
+        loop = asyncio.get_running_loop()
+        own = {name: one for name, one in self._declared.items() if one.root == root.path}
+        began = time.monotonic()
+        try:
+            root.summaries = await loop.run_in_executor(
+                root.threads, keep_limits, root.path, own, int(time.time() * 1000)
+            )
+            root.problem = ""
+        except (OSError, ValueError) as error:
+            if str(error) != root.problem:
+                log.error("archive %s: its limits are not kept: %s", root.path, error)
+            root.problem = str(error)
+        finally:
+            root.is_busy = False
+            took = time.monotonic() - began
+            root.due = time.monotonic() + max(KEEP_SECONDS, took * KEEP_SHARE)
+
+    # What is said
+
+    def alerts(self) -> dict[str, str]:
+        """For people: what is not recorded, and why."""
+        failing = dict(self._refused)
+        for name in self._declared:
+            stream = self._catalog.streams.get(name)
+            error = stream.stats.get("dvr_write", {}).get("error") if stream is not None else ""
+            if error:
+                failing[name] = str(error)
+        found = {
+            f"dvr_{root.path}": f"nothing is recorded in {root.path}: {root.problem}"
+            for root in self._roots.values()
+            if root.problem
+        }
+        if failing:
+            first, *_ = failing.values()
+            names = ", ".join(list(failing)[:SHOWN_STREAMS])
+            more = ", …" if len(failing) > SHOWN_STREAMS else ""
+            found["dvr"] = f"not recorded: {names}{more}: {first}"
+        return found
+
+    def statistics(self, stream: Stream) -> JsonObject:
+        """What `media_api.status.StreamStats` says of a stream's archive beside the worker's."""
+        found = self._declared.get(stream.name)
+        root = self._roots.get(found.root) if found is not None else None
+        if found is None or root is None:
+            problem = self._refused.get(stream.name)
+            return {"dvr_enabled": False, "dvr_write": {"error": problem}} if problem else {}
+        stats: JsonObject = {"dvr_enabled": bool(stream.stats.get("dvr_enabled"))}
+        if (summary := root.summaries.get(stream.name)) is not None:
+            stats["dvr_info"] = summary.as_json()
+        if found.records and root.owner < 0 and root.problem:
+            stats["dvr_write"] = {"error": root.problem}
+        return stats
+
+    async def ranges(self, name: str) -> list[Range]:
+        """What is recorded, without gaps. Raises ArchiveError."""
+
+        def read(folder: Path) -> list[Range]:
+            return merge(
+                Range(group.start_ms, group.end_ms)
+                for content in self._library.contents(folder)
+                for group in content.groups
+            )
+
+        return await self._ask(name, read)
+
+    async def locks(self, name: str) -> list[Range]:
+        """Locked ranges. Raises ArchiveError."""
+        return await self._ask(name, read_locks)
+
+    async def lock(self, name: str, from_seconds: int, duration_seconds: int) -> None:
+        """Keep a range from deletion. Raises ArchiveError; ValueError for an empty range."""
+        added = asked_range(from_seconds, duration_seconds)
+
+        def write(folder: Path) -> None:
+            write_locks(folder, merge([*read_locks(folder), added], 0))
+
+        await self._ask(name, write)
+
+    async def unlock(self, name: str, from_seconds: int, duration_seconds: int) -> None:
+        """Keep a range no longer. Raises ArchiveError; ValueError for an empty range."""
+        taken = asked_range(from_seconds, duration_seconds)
+
+        def write(folder: Path) -> None:
+            write_locks(folder, without(read_locks(folder), taken))
+
+        await self._ask(name, write)
+
+    async def _ask(self, name: str, question: Callable[[Path], Result]) -> Result:
+        found = self._declared.get(name)
+        root = self._roots.get(found.root) if found is not None else None
+        if found is None or root is None:
+            raise ArchiveError(self._refused.get(name) or "the stream has no archive (dvr)")
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await loop.run_in_executor(root.threads, question, found.folder)
+        except TimeoutError:
+            words = f"the disk of {root.path} does not answer"
+            raise ArchiveError(words, is_temporary=True) from None
+        except (OSError, ValueError) as error:
+            words = f"the archive cannot be read: {error}"
+            raise ArchiveError(words, is_temporary=True) from error
+
+
+def claim(root: Path, words: str) -> int:
+    """Lock a folder for this process; returns the descriptor that holds it. Blocks.
+
+    Raises ArchiveError if another server has it, and OSError.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(root / OWNER_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+        os.close(descriptor)
+        raise ArchiveError(
+            f"another server records there: {owner or 'unknown'}; give each its own folder"
+        ) from None
+    except OSError:
+        os.close(descriptor)
+        raise
+    os.truncate(descriptor, 0)
+    os.pwrite(descriptor, words.encode(), 0)
+    return descriptor

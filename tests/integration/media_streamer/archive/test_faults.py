@@ -1,0 +1,69 @@
+"""Killed workers and two servers: what was recorded stays."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from tests.support.streamer import until
+
+from .conftest import Recorder, decode, recorded_stream
+
+
+async def test_kill_9_in_mid_write_loses_nothing_that_was_recorded(recorder: Recorder) -> None:
+    recorder.write(recorded_stream(recorder.archive))
+    await recorder.serve()
+    before: dict[str, bytes] = {}
+    await recorder.recorded(1)
+    for kill in range(3):
+        for uri in await recorder.grown(len(before) + 1):
+            _, before[uri] = await recorder.get(f"live/tracks-v1/{uri}")
+        victim = recorder.worker("media")
+        assert victim is not None
+        await asyncio.sleep(0.05 * kill)  # another moment of a segment each time
+        os.kill(victim, signal.SIGKILL)
+
+        async def replaced(victim: int = victim) -> bool:
+            return recorder.worker("media") not in (None, victim)
+
+        await until(replaced, "the media worker is back", 60)
+    after = await recorder.grown(len(before) + 1)
+    assert [uri for uri in after if uri in before] == list(before)
+    for uri, data in before.items():
+        assert (await recorder.get(f"live/tracks-v1/{uri}"))[1] == data
+    status, _ = await recorder.api("PUT", "/streams/live", json={"disabled": True})
+    assert status == 200
+    await decode(f"{recorder.base}/live/archive-{await recorder.all_time()}.mp4")
+    await decode(f"{recorder.base}/live/archive-{await recorder.all_time()}.m3u8")
+    listed = f"live/tracks-v1/archive-{await recorder.all_time()}.fmp4.m3u8"
+    assert b"#EXT-X-DISCONTINUITY\n" in (await recorder.get(listed))[1]
+
+
+async def test_a_second_server_is_refused_the_folder(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.write(recorded_stream(recorder.archive))
+    await recorder.serve()
+    await recorder.recorded(1)
+    second_home = tmp_path / "second"
+    second_home.mkdir()
+    second = Recorder(second_home)
+    second.write(recorded_stream(recorder.archive))
+    try:
+        await second.serve()
+        await second.running("live")
+
+        async def refused() -> Any:
+            _, stats = await second.api("GET", "/config/stats")
+            return [
+                text for text in stats.get("text_alerts", {}).values() if "another server" in text
+            ]
+
+        (words,) = await until(refused, "the second server says so")
+        assert "host1" in words  # who has it
+        stats = await second.stats()
+        assert not stats["dvr_enabled"]
+        assert "another server" in stats["dvr_write"]["error"]
+    finally:
+        await second.close()
+    before = (await recorder.stats())["dvr_write"]["segments"]
+    await recorder.recorded(before + 1)

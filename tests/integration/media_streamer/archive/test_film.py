@@ -1,0 +1,120 @@
+"""The real film is recorded, and plays in every form, also when the stream is down."""
+
+import json
+import time
+
+import pytest
+from media_streamer.archive.places import files_between
+
+from tests.support.clips import footage
+
+from .conftest import Recorder, decode, frames
+
+
+@pytest.fixture
+async def film(recorder: Recorder) -> Recorder:
+    clip = footage()
+    recorder.write(
+        f"vod vod {{ storage {clip.parent}; }}\n"
+        f"stream live {{ input file://vod/{clip.name}; segment_duration 1;"
+        f" dvr {recorder.archive} 7d 99% 500G; }}\n"
+    )
+    await recorder.serve()
+    await recorder.recorded(2)
+    return recorder
+
+
+async def test_the_film_plays_in_every_form_with_and_without_its_stream(film: Recorder) -> None:
+    """One recording for all, as it takes ten seconds."""
+    await growing_and_shifted_lists(film)
+    await ranges_of_the_file_and_what_is_not_there(film)
+    await locks(film)
+    await every_form_without_the_stream(film)
+
+
+async def every_form_without_the_stream(film: Recorder) -> None:
+    status, _ = await film.api("PUT", "/streams/live", json={"disabled": True})
+    assert status == 200  # what was under way is written, and nothing more comes
+    span = await film.all_time()
+    listed = await film.segments()
+    assert len(listed) >= 2
+    await decode(f"{film.base}/live/archive-{span}.m3u8")
+    await decode(f"{film.base}/live/archive-{span}.mp4")
+    files = files_between(film.archive / "live")
+    assert files
+    for file in files:
+        await decode(file.path)
+    recorded = sum([await frames(file.path) for file in files])
+    assert recorded >= 2 * 132  # a key frame in 5.28 s of 25 frames
+    assert await frames(f"{film.base}/live/archive-{span}.mp4") == recorded
+    assert await frames(f"{film.base}/live/archive-{span}.m3u8") == recorded
+
+    status, body = await film.get("live/recording_status.json?request=ranges,locks")
+    assert status == 200
+    (told,) = json.loads(body)
+    assert told["stream"] == "live"
+    assert told["locks"] == [{"from": 1000, "duration": 10}, {"from": 1020, "duration": 130}]
+    status, ranges = await film.api("GET", "/streams/live/dvr/ranges")
+    assert status == 200
+    assert [one["from"] for one in ranges["ranges"]] == [one["from"] for one in told["ranges"]]
+    seconds = sum(one["duration"] for one in told["ranges"])
+    assert abs(seconds - recorded / 25) <= 2
+    assert (await film.stats())["dvr_enabled"] is False
+
+    _, sessions = await film.api("GET", "/sessions")
+    assert {one["dvr"] for one in sessions["sessions"]} == {True}
+    assert "Traceback" not in film.log
+
+
+async def ranges_of_the_file_and_what_is_not_there(film: Recorder) -> None:
+    span = await film.all_time()
+    url = f"live/archive-{span}.mp4"
+    status, head = await film.get(url, headers={"Range": "bytes=0-99999"})
+    assert (status, len(head)) == (206, 100_000)
+    status, part = await film.get(url, headers={"Range": "bytes=40000-50000"})
+    assert (status, part) == (206, head[40_000:50_001])
+    assert (await film.get(url, headers={"Range": "bytes=999999999-"}))[0] == 416
+    for form in ("archive-100-200.m3u8", "archive-100-200.mp4", "tracks-v1/archive-5-5.fmp4.m3u8"):
+        status, words = await film.get(f"live/{form}")
+        assert (status, words.strip()) == (404, b"Nothing is recorded of that time"), form
+    for form in ("archive-0-999999999999999.m3u8", "archive-999999999999999-1.m3u8"):
+        assert (await film.get(f"live/{form}"))[0] in {200, 404}, form
+    assert (await film.get("live/tracks-v1/dvr/init-999999999999999.mp4"))[0] == 404
+    assert (await film.get("live/tracks-v1/dvr/2026/99/99/99/99/99-00000-000.m4s"))[0] == 404
+    assert (await film.get("live/tracks-v9/archive-" + span + ".fmp4.m3u8"))[0] == 404
+
+
+async def growing_and_shifted_lists(film: Recorder) -> None:
+    now = int(time.time())
+    for form in (f"archive-{now - 600}-now", "rewind-600", f"archive-{now - 600}-9000"):
+        query = "?event=true" if form.endswith("9000") else ""
+        status, text = await film.get(f"live/{form}.m3u8{query}")
+        assert status == 200, form
+        media = next(line for line in text.decode().splitlines() if line.startswith("tracks-v"))
+        status, text = await film.get(f"live/{media}")
+        assert b"#EXT-X-PLAYLIST-TYPE:EVENT\n" in text
+        assert b"#EXT-X-ENDLIST" not in text
+        assert b"#EXT-X-MEDIA-SEQUENCE:0\n" in text
+    status, text = await film.get(f"live/timeshift_abs-{now - 600}.m3u8")
+    assert status == 404  # nothing was recorded then
+    status, text = await film.get("live/timeshift_rel-5.m3u8")
+    assert status == 200
+    media = next(line for line in text.decode().splitlines() if line.startswith("tracks-v"))
+    status, text = await film.get(f"live/{media}")
+    assert status == 200
+    assert b"PLAYLIST-TYPE" not in text
+    assert text.count(b".m4s") >= 1
+
+
+async def locks(film: Recorder) -> None:
+    path = "/streams/live/dvr/locks"
+    assert (await film.api("POST", path, json={"from": 1000, "duration": 100}))[0] == 204
+    assert (await film.api("POST", path, json={"from": 1100, "duration": 50}))[0] == 204
+    assert (await film.api("DELETE", path, json={"from": 1010, "duration": 10}))[0] == 204
+    _, found = await film.api("GET", path)
+    assert [(one["from"], one["duration"]) for one in found["locks"]] == [(1000, 10), (1020, 130)]
+    for bad in ({"from": 1, "duration": 0}, {"from": -1, "duration": 1}, {}):
+        assert (await film.api("POST", path, json=bad))[0] == 400
+    assert (await film.api("PUT", path, json={}))[0] == 405
+    assert (await film.api("DELETE", "/streams/live/dvr/ranges", json={}))[0] == 501
+    assert (await film.api("GET", "/streams/none/dvr/locks"))[0] == 404

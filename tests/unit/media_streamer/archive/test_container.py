@@ -1,0 +1,101 @@
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from media_streamer.archive.container import (
+    Group,
+    Piece,
+    essence,
+    make_head,
+    make_mark,
+    read_head,
+    read_mark,
+    read_marks,
+    renumber,
+    single_init,
+)
+from media_streamer.syntax import boxes
+
+from .conftest import AUDIO, SECTION, VIDEO, fragment, track_init
+
+HEAD = make_head(SECTION.inits, SECTION.tracks)
+
+
+def numbers(init: bytes) -> list[int]:
+    movie = boxes.find(init, b"moov")
+    assert movie is not None
+    traks = [movie[b:e] for kind, b, e in boxes.boxes(movie) if kind == b"trak"]
+    return [boxes.track_id(boxes.box(b"moov", boxes.box(b"trak", trak))) for trak in traks]
+
+
+def test_a_head_has_all_tracks_under_numbers_of_their_own() -> None:
+    head = read_head(HEAD + b"what follows")
+    assert head.tracks == (VIDEO, AUDIO)
+    assert head.size == len(HEAD)
+    assert numbers(head.init) == [1, 2]
+    assert boxes.timescale(single_init(head.init, 1)) == 48_000
+    for track in (0, 1):
+        one = single_init(head.init, track)
+        assert numbers(one) == [track + 1]
+        assert boxes.track_id(one) == track + 1
+
+
+@given(st.binary(max_size=200), st.integers(0, len(HEAD)))
+def test_what_is_no_head_is_refused(noise: bytes, cut: int) -> None:
+    with pytest.raises(ValueError, match="file"):
+        read_head(HEAD[:cut][:-1] + noise)
+
+
+def test_measured_rates_make_no_other_tracks() -> None:
+    first, second = (track_init(90_000, rate=rate) for rate in (1000, 2000))
+    assert first != second
+    assert essence(first) == essence(second)
+    assert essence(first) != essence(track_init(48_000, rate=1000))
+
+
+def test_rates_in_an_elementary_stream_descriptor_do_not_count_either() -> None:
+    def esds(rate: int, config: bytes) -> bytes:
+        specific = b"\x05\x80\x80\x80\x02" + config
+        decoder = b"\x40\x15" + bytes(3) + struct.pack(">II", rate, rate) + specific
+        inner = b"\x04\x80\x80\x80" + bytes([len(decoder)]) + decoder
+        return boxes.full_box(b"esds", 0, 0, b"\x03\x80\x80\x80\x40" + bytes(3) + inner)
+
+    assert essence(esds(1, b"\x11\x90")) == essence(esds(2, b"\x11\x90"))
+    assert essence(esds(1, b"\x11\x90")) != essence(esds(1, b"\x12\x10"))
+
+
+pieces = st.builds(
+    Piece, st.integers(0, 2**32 - 1), st.integers(0, 2**63), st.integers(0, 2**32 - 1)
+)
+
+
+@given(
+    st.integers(0, 2**53), st.integers(0, 2**32 - 1), st.booleans(), st.lists(pieces, max_size=4)
+)
+def test_marks_are_read_as_they_were_written(
+    start: int, duration: int, broken: bool, found: list[Piece]
+) -> None:
+    mark = make_mark(start, duration, broken, found)
+    group = read_mark(b"--" + mark, 2, len(found), 100)
+    assert group == Group(start, duration, broken, 100 + len(mark), tuple(found))
+    assert read_mark(mark[:-1], 0, len(found), 0) is None
+    assert read_mark(mark, 0, len(found) + 1, 0) is None
+
+
+@given(st.binary(max_size=300))
+def test_noise_is_no_mark(noise: bytes) -> None:
+    head = read_head(HEAD)
+    assert list(read_marks(noise, 0, head)) == []
+
+
+def test_fragments_get_number_and_time() -> None:
+    data = bytearray(boxes.box(b"styp", b"msdh") + fragment(5, b"one") + fragment(9, b"two"))
+    assert renumber(data, 2, 1000, 41) == 43
+    found = [data[begin:end] for kind, begin, end in boxes.boxes(data) if kind == b"moof"]
+    times = [boxes.find(bytes(one), b"traf", b"tfdt") for one in found]
+    assert [int.from_bytes(one[4:], "big") for one in times if one] == [1005, 1009]
+    ids = [boxes.find(bytes(one), b"traf", b"tfhd") for one in found]
+    assert [one[4:8] for one in ids if one] == [b"\0\0\0\2"] * 2
+    with pytest.raises(ValueError, match="does not fit"):
+        renumber(data[:-1], 1, 0, 1)

@@ -1,0 +1,72 @@
+from collections.abc import Callable
+
+import pytest
+from media_streamer.archive.library import Library, TooMuch
+from media_streamer.archive.places import HOUR_MS, files_between
+
+from .conftest import SECONDS, START_MS, Recording
+
+SECOND = 1000
+
+
+def test_segments_that_begin_within_a_time(recording: Recording) -> None:
+    recording.write(10)
+    found = Library().entries(recording.folder, START_MS + SECOND, START_MS + 17 * SECOND)
+    assert [one.group.start_ms - START_MS for one in found] == [4000, 8000, 12_000, 16_000]
+    assert Library().entries(recording.folder, 5, 6) == []
+    assert Library().entries(recording.folder.parent / "nobody", 0, 2**50) == []
+
+
+def test_gaps_are_breaks(recording: Recording) -> None:
+    recording.write(2)
+    recording.restart(START_MS + 60_000)
+    recording.write(2)
+    found = Library().entries(recording.folder, 0, 2**50)
+    assert [one.broken for one in found] == [False, False, True, False]
+
+
+def test_what_grows_is_read_again(recording: Recording) -> None:
+    library = Library()
+    for count in range(1, 4):
+        recording.write(1)
+        assert len(library.entries(recording.folder, 0, 2**50)) == count
+
+
+def test_a_segment_by_its_start(recording: Recording) -> None:
+    recording.write(3)
+    library = Library()
+    found = library.find(recording.folder, START_MS + SECONDS * SECOND)
+    assert found is not None
+    assert found[1].start_ms == START_MS + SECONDS * SECOND
+    assert library.find(recording.folder, START_MS + 1) is None
+    assert library.find(recording.folder, 2**60) is None
+
+
+def test_too_much_is_refused(recording: Recording) -> None:
+    recording.write(5)
+    assert len(Library().entries(recording.folder, 0, 2**50, 5)) == 5
+    with pytest.raises(TooMuch):
+        Library().entries(recording.folder, 0, 2**50, 4)
+
+
+def test_memory_is_bounded(record: Callable[..., Recording]) -> None:
+    """A virtual week: the clock of the recording goes on by hours."""
+    one = record()
+    for hour in range(7 * 24):
+        one.period_ms = START_MS + hour * HOUR_MS
+        one.clock, one.count = 900_000 + hour, 0
+        one.write(2)
+    library = Library(max_groups=20)
+    assert len(library.entries(one.folder, 0, 2**50)) == 7 * 24 * 2
+    assert len(library._kept) <= 10
+    found = library.entries(one.folder, START_MS + 24 * HOUR_MS, START_MS + 25 * HOUR_MS - 1)
+    assert len(found) == 2
+    assert len(files_between(one.folder)) == 7 * 24
+
+
+def test_a_file_that_is_none_is_passed_over(recording: Recording) -> None:
+    recording.write(1)
+    (file,) = files_between(recording.folder)
+    other = file.path.with_name("59-00-000.mp4")
+    other.write_bytes(b"\0\0\0\x08moov" + b"noise" * 100)
+    assert len(Library().entries(recording.folder, 0, 2**50)) == 1

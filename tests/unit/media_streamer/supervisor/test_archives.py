@@ -1,0 +1,126 @@
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from media_api.server import ServerConfig
+from media_api.stream import StreamConfig
+from media_streamer.archive.declared import NoArchive, declared
+from media_streamer.archive.keeper import keep_limits
+from media_streamer.archive.places import HOUR_MS, file_path, files_between, index_path
+from media_streamer.archive.roots import told_roots
+from media_streamer.supervisor.archives import ArchiveError, Archives, claim
+from media_streamer.supervisor.catalog import Catalog
+from media_streamer.supervisor.tasks import Tasks
+from media_streamer.wire.control import ArchivePlace
+
+
+def server(*streams: dict[str, Any], **more: Any) -> ServerConfig:
+    return ServerConfig.model_validate({"streams": list(streams), **more})
+
+
+def test_a_stream_says_more_than_its_storage() -> None:
+    config = server(dvrs=[{"name": "s", "root": "/srv", "expiration": 60, "storage_limit": 5}])
+    stream = StreamConfig.model_validate(
+        {"name": "a/b", "dvr": {"reference": "s", "expiration": 3600}}
+    )
+    found = declared(stream, config)
+    assert found is not None
+    assert found.folder == Path("/srv/a/b")
+    assert (found.limits.expiration_seconds, found.limits.size_bytes) == (3600, 5)
+    assert found.records
+
+
+@pytest.mark.parametrize(
+    ("dvr", "words"),
+    [
+        ({"reference": "none"}, "no storage"),
+        ({"root": "s3://key:secret@host/bucket"}, "no absolute path"),
+        ({"root": "storage"}, "no absolute path"),
+        ({"reference": "disks"}, "has disks"),
+    ],
+)
+def test_what_cannot_be_recorded_is_said(dvr: dict[str, Any], words: str) -> None:
+    config = server(dvrs=[{"name": "disks", "root": "/srv", "disks": [{"path": "d1"}]}])
+    stream = StreamConfig.model_validate({"name": "a", "dvr": dvr})
+    with pytest.raises(NoArchive, match=words) as raised:
+        declared(stream, config)
+    assert "secret" not in str(raised.value)
+
+
+def test_offline_and_disabled_streams_are_only_read() -> None:
+    for more in ({"disabled": True}, {"dvr": {"root": "/d", "dvr_offline": True}}):
+        stream = StreamConfig.model_validate({"name": "a", "dvr": {"root": "/d"}, **more})
+        found = declared(stream, server())
+        assert found is not None
+        assert not found.records
+    assert declared(StreamConfig(name="a"), server()) is None
+
+
+def test_one_server_a_folder(tmp_path: Path) -> None:
+    descriptor = claim(tmp_path / "new", "first (process 1)")
+    assert descriptor >= 0
+    with pytest.raises(ArchiveError, match=r"another server records there: first \(process 1\)"):
+        claim(tmp_path / "new", "second")
+
+
+def test_limits_delete_files_with_their_index_and_empty_folders(tmp_path: Path) -> None:
+    now = 1_700_000_000_000
+    stream = StreamConfig.model_validate(
+        {"name": "a", "dvr": {"root": str(tmp_path), "expiration": 2 * 3600}}
+    )
+    one = declared(stream, server())
+    assert one is not None
+    for hour in range(6):
+        path = file_path(one.folder, now - hour * HOUR_MS)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"x" * 10)
+        index_path(path).write_bytes(b"x")
+    summaries = keep_limits(tmp_path, {"a": one}, now)
+    left = files_between(one.folder)
+    assert [(now - file.start_ms) // HOUR_MS for file in left] == [2, 1, 0]
+    assert len([path for path in one.folder.rglob("*") if path.is_dir()]) <= 7
+    assert summaries["a"].as_json() == {
+        "from": (now - 2 * HOUR_MS) // 1000, "depth": 7200, "bytes": 33, "disk_size": 33,
+    }  # fmt: skip
+    (one.folder / "locks.json").write_text("no json")
+    with pytest.raises(ValueError, match="Expecting"):
+        keep_limits(tmp_path, {"a": one}, now + 100 * HOUR_MS)  # nothing may be deleted then
+
+
+async def test_a_stream_is_recorded_once_its_folder_is_ours(tmp_path: Path) -> None:
+    catalog, tasks = Catalog(), Tasks()
+    archives = Archives(catalog, tasks, lambda: "host1", tmp_path)
+    root = tmp_path / "archive"
+    changes = catalog.set_config(server({"name": "a", "dvr": {"root": str(root)}}))
+    archives.streams_changed(changes)
+    assert archives.place("a") is None
+    assert told_roots(tmp_path) == [root]  # a media worker that starts may write there
+    told: set[str] = set()
+    for _ in range(600):
+        told |= archives.tick(0.0)
+        if told:
+            break
+        await asyncio.sleep(0.05)
+    assert told == {"a"}
+    assert archives.place("a") == ArchivePlace(str(root), HOUR_MS)
+    await archives.lock("a", 100, 10)
+    assert [one.as_json()["from"] for one in await archives.locks("a")] == [100]
+    assert await archives.ranges("a") == []
+    with pytest.raises(ArchiveError, match="no archive"):
+        await archives.ranges("b")
+    second = Archives(catalog, tasks, lambda: "host2", tmp_path)
+    second.streams_changed(changes)
+    for _ in range(600):
+        second.tick(0.0)
+        if second.alerts():
+            break
+        await asyncio.sleep(0.05)
+    assert "another server records there: host1" in str(second.alerts())
+    assert second.place("a") is None
+    archives.streams_changed(catalog.set_config(server()))
+    archives.tick(0.0)
+    assert archives.place("a") is None
+    archives.close()
+    second.close()
+    await tasks.close()
