@@ -83,8 +83,8 @@ async def test_files_allow_and_deny_an_input(worker, tmp_path) -> None:
     deny = tmp_path / "deny"
     first = {"url": "fake://fake", "deny_if": str(deny)}
     await worker.apply("flags", first, {"url": "fake://fake", "width": 320, "height": 240})
-    stats = await worker.running("flags")
-    assert stats["inputs"][0]["active"]
+    await worker.running("flags")
+    await worker.until(lambda: worker.stats["flags"]["inputs"][0]["active"])
     deny.write_text("1\n")
     await worker.until(lambda: worker.stats["flags"]["inputs"][1]["active"])
     deny.write_text("0\n")

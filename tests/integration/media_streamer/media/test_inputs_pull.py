@@ -150,6 +150,6 @@ async def test_a_server_that_says_nothing_times_out(worker) -> None:
 
 
 async def test_an_unknown_scheme_is_told(worker) -> None:
-    await worker.apply("srt", "srt://127.0.0.1:9000")
-    await worker.until(lambda: worker.stats.get("srt", {}).get("source_error"))
-    assert "srt:// inputs are not served" in worker.stats["srt"]["source_error"]
+    await worker.apply("card", "ndi://host")
+    await worker.until(lambda: worker.stats.get("card", {}).get("source_error"))
+    assert "ndi:// inputs are not served" in worker.stats["card"]["source_error"]

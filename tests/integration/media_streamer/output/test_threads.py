@@ -1,5 +1,6 @@
 """A thread puts frames in while the loop thread subscribes, flushes, asks and reconfigures."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,8 @@ from .ts_checker import check_ts
 
 X264 = ("-s", "320x180", "-c:v", "libx264", "-preset", "veryfast", "-g", "25", "-bf", "2")
 AAC = ("-sc_threshold", "0", "-c:a", "aac", "-ac", "2")
+ROUNDS = 6
+"""Of subscribing and leaving."""
 
 
 @pytest.fixture
@@ -35,10 +38,16 @@ def test_subscribers_that_come_and_go_all_get_clean_streams(
     inbox.set_tracks(clip.tracks)
     inbox.drain(output)
     failures: list[BaseException] = []
+    wanted, enough = threading.Event(), threading.Event()
 
     def produce() -> None:
+        """As fast as the frames are taken, until it is enough."""
         try:
-            for turn in range(30):
+            for turn in itertools.count():
+                while not wanted.wait(0.1):
+                    if enough.is_set():
+                        return
+                wanted.clear()
                 for frame in clip.shifted(turn * 31 * 9000).frames:
                     inbox.push([frame])
                     time.sleep(0)
@@ -49,7 +58,7 @@ def test_subscribers_that_come_and_go_all_get_clean_streams(
     thread.start()
     streams: list[list[bytes]] = []
     numbers: list[list[int]] = []
-    while thread.is_alive():
+    for _ in range(ROUNDS):
         payloads: list[bytes] = []
         msns: list[int] = []
 
@@ -63,6 +72,7 @@ def test_subscribers_that_come_and_go_all_get_clean_streams(
         open_now = [output.subscribe("ts", ts), output.subscribe("hls_fmp4", hls)]
         open_now += [output.subscribe(name, lambda events: None) for name in FORMATS]
         for _ in range(20):
+            wanted.set()
             inbox.drain(output)
             output.flush()
             output.stats()
@@ -71,9 +81,10 @@ def test_subscribers_that_come_and_go_all_get_clean_streams(
             subscription.close()
         streams.append(payloads)
         numbers.append(msns)
+    enough.set()
     thread.join(timeout=10)
+    assert not thread.is_alive()
     assert failures == []
-    assert len(streams) > 3
     for payloads in streams:
         assert check_ts(b"".join(payloads)).problems == []
     for msns in numbers:
