@@ -13,7 +13,13 @@ from collections.abc import AsyncIterator
 import asyncpg
 from media_kube.client import KubeClient
 
-from media_central.db import Database, DatabaseUnavailable, MigrationError, packaged_migrations
+from media_central.db import (
+    Database,
+    DatabaseUnavailable,
+    MigrationError,
+    packaged_migrations,
+    raise_if_cancelled,
+)
 from media_central.history.episodes import Episodes
 from media_central.history.store import History
 from media_central.server import Central, make_context, own_url, serve, start_collecting
@@ -68,6 +74,7 @@ async def _open_history(database: Database, history: History) -> None:
             await database.migrate(packaged_migrations())
             await history.start()
         except (DatabaseUnavailable, asyncpg.PostgresError) as error:
+            raise_if_cancelled(error)
             log.warning("no history yet: %s; again in %.0f s", error, DATABASE_RETRY_SECONDS)
             await asyncio.sleep(DATABASE_RETRY_SECONDS)
         except MigrationError as error:

@@ -80,6 +80,14 @@ async def _prepare(connection: asyncpg.Connection) -> None:
     )
 
 
+def raise_if_cancelled(error: Exception) -> None:
+    """For tasks that go on after `error`: whoever is cancelled within a statement may get the
+    error of its broken connection in place of the cancellation, and would never end."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from error
+
+
 class Database:
     """A pool of connections. `await Database.open(...)`, `acquire()`, `close()`."""
 

@@ -50,7 +50,10 @@ async def test_output_lists_urls_that_answer_and_can_be_copied(
     assert set(shown) >= {"HLS", "LL-HLS", "HTTP MPEG-TS", "HTTP-FLV", "RTMP", "Player page"}
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as http:
         for title, url in shown.items():
-            if url.startswith("http"):
+            if url.endswith("/whep"):  # asked by POST; this tells that it is there
+                async with http.options(url) as answer:
+                    assert "POST" in answer.headers["Access-Control-Allow-Methods"], title
+            elif url.startswith("http"):
                 async with http.get(url) as answer:
                     assert answer.status == 200, title
                     assert await answer.content.readany(), title

@@ -17,7 +17,7 @@ from media_api.base import JsonObject
 from media_rest.errors import ApiError
 from media_rest.redact import redact
 
-from media_central.db import Database, DatabaseUnavailable
+from media_central.db import Database, DatabaseUnavailable, raise_if_cancelled
 from media_central.history.partitions import maintain
 from media_central.history.rollup import roll_up
 from media_central.history.tables import COLUMNS, PARTITIONED, Retention
@@ -160,6 +160,7 @@ class History:
                 await self.flush()
                 away = False
             except DatabaseUnavailable as error:
+                raise_if_cancelled(error)
                 if not away:
                     log.warning("history waits: %s", error)
                 away = True
@@ -176,6 +177,7 @@ class History:
                 async with self._database.acquire() as connection:
                     await maintain(connection, oldest, today)
             except (DatabaseUnavailable, asyncpg.PostgresError) as error:
+                raise_if_cancelled(error)
                 log.warning("history partitions: %s; trying again", error)
                 pause = RETRY_SECONDS
             await asyncio.sleep(pause)
@@ -187,6 +189,7 @@ class History:
                 async with self._database.acquire() as connection:
                     await roll_up(connection, self._retention, datetime.now(UTC))
             except (DatabaseUnavailable, asyncpg.PostgresError) as error:
+                raise_if_cancelled(error)
                 log.warning("history roll-ups: %s; trying again", error)
                 pause = RETRY_SECONDS
             await asyncio.sleep(pause)

@@ -16,7 +16,12 @@ from typing import Any
 import asyncpg
 from media_api.base import JsonObject
 
-from media_central.db import ACQUIRE_TIMEOUT_SECONDS, Database, DatabaseUnavailable
+from media_central.db import (
+    ACQUIRE_TIMEOUT_SECONDS,
+    Database,
+    DatabaseUnavailable,
+    raise_if_cancelled,
+)
 from media_central.store.cache import RecordCache
 from media_central.store.documents import is_storable, next_document, target_key
 from media_central.store.port import (
@@ -207,6 +212,7 @@ class PostgresStore:
                     if not ready.done():
                         ready.set_result(None)
             except (DatabaseUnavailable, asyncpg.PostgresError) as error:
+                raise_if_cancelled(error)
                 if not ready.done():
                     ready.set_exception(StoreUnavailableError(str(error)))
                     return

@@ -1,3 +1,4 @@
+import asyncio
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -252,3 +253,12 @@ async def test_days_that_are_too_old_are_dropped(history, database):
         await roll_up(connection, RETENTION, now)
         assert await connection.fetchval("SELECT count(*) FROM streamer_day") == 1
         assert await connection.fetchval("SELECT count(*) FROM streamer_hour") == 0
+
+
+@pytest.mark.parametrize("after_ms", range(0, 200, 20))
+async def test_it_ends_in_the_midst_of_its_statements(database, after_ms):
+    """The error of a connection that is broken off must not take the place of the cancellation."""
+    history = History(database, RETENTION)
+    await history.start()
+    await asyncio.sleep(after_ms / 1000)  # wherever that is: partitions are being made
+    await asyncio.wait_for(history.close(), 15)

@@ -97,10 +97,20 @@ async def test_readers_are_bounded_and_go(central, read, monkeypatch, eventually
     await eventually(free)
 
 
-async def test_central_stops_while_they_read(start_central, eventually):
+@pytest.fixture
+async def kept():
+    """Answers that are read to the end of the test's Central, and then closed."""
+    answers = []
+    yield answers
+    for answer in answers:
+        answer.close()
+
+
+async def test_central_stops_while_they_read(kept, start_central, eventually):
     central = await start_central()
     answer = await central.api.http.get(
         central.api.base + "/changes", headers={"Authorization": "Bearer test-api-key"}
     )
+    kept.append(answer)
     assert answer.status == 200
     # The fixture stops Central now; it must not wait for its reader.
