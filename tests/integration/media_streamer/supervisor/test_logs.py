@@ -46,7 +46,11 @@ async def test_a_word_of_the_api_as_level_in_the_environment(streamer: Streamer)
     await streamer.serve(STREAMER_LOG_LEVEL="notice")
     await streamer.running("demo")
     await ask_for_a_forged_name(streamer)
-    assert FORGED in streamer.log
+
+    async def is_logged() -> bool:
+        return FORGED in streamer.log
+
+    await until(is_logged, "the request is logged, which is after its answer")
     assert "\n2026-01-01" not in streamer.log
     assert await streamer.stop() == 0
 
