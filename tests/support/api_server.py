@@ -23,7 +23,7 @@ from tests.support.ports import free_port
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "media-appliance"
 START_LIMIT = 60  # seconds
-COMMAND_LIMIT = 30  # seconds
+COMMAND_LIMIT = 60  # seconds
 STOP_LIMIT = 10  # seconds
 PROGRAMS = ("etcd", "kube-apiserver")
 TOKEN = "test"  # a static token of a server that listens on 127.0.0.1 only

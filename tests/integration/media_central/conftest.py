@@ -32,7 +32,7 @@ def free_port_() -> Callable[[], int]:
     return free_port
 
 
-async def _eventually(condition: Callable[[], Any], within: float = 15.0) -> Any:
+async def _eventually(condition: Callable[[], Any], within: float = 40.0) -> Any:
     """The condition's first true value; it may be a function or a coroutine function."""
     deadline = asyncio.get_running_loop().time() + within
     while True:
