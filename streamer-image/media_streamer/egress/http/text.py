@@ -12,7 +12,8 @@ from aiohttp import web
 
 from media_streamer.egress.http.prepared import Message, Prepared
 from media_streamer.egress.http.request import MediaRequest
-from media_streamer.egress.segmented_sessions import SegmentedSession
+from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
+from media_streamer.presentation.index import SegmentIndex
 
 QUERY = "\0"
 """Stands for the query string of the viewer's session in a text."""
@@ -103,3 +104,23 @@ def send_text(
         return True
 
     return Prepared(message, again)
+
+
+def send_index_text(
+    request: MediaRequest,
+    sessions: SegmentedSessions,
+    viewer: SegmentedSession,
+    index: SegmentIndex,
+    text: Text,
+    cache: str,
+) -> web.StreamResponse:
+    """The same for a text of `index`: it holds while the index has that version and the session
+    is open."""
+
+    def still() -> bool:
+        if index.version != text.version or not sessions.use(viewer):
+            return False
+        index.touch()
+        return True
+
+    return send_text(request, viewer, text, cache, still)

@@ -12,7 +12,7 @@ from media_streamer.egress.context import Egress
 from media_streamer.egress.http.files import SegmentResponse
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
-from media_streamer.egress.http.text import Text, Texts, send_text
+from media_streamer.egress.http.text import Text, Texts, send_index_text
 from media_streamer.egress.hub import Hub
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
 from media_streamer.presentation.index import SegmentIndex
@@ -61,14 +61,7 @@ class DashHandlers:
         given = viewer.access.token not in {"", request.token}
         location = request.http.path.rpartition("/")[2] if given else ""
         text = self._text(index, viewer, tracks, location)
-
-        def still() -> bool:
-            if index.version != text.version or not self._sessions.use(viewer):
-                return False
-            index.touch()
-            return True
-
-        return send_text(request, viewer, text, MANIFEST_CACHE, still)
+        return send_index_text(request, self._sessions, viewer, index, text, MANIFEST_CACHE)
 
     async def segment(self, request: MediaRequest) -> web.StreamResponse:
         """A whole segment, sent by the kernel."""

@@ -14,7 +14,7 @@ from media_streamer.egress.context import Egress
 from media_streamer.egress.http.files import SegmentResponse
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
-from media_streamer.egress.http.text import Text, send_text
+from media_streamer.egress.http.text import send_index_text, send_text
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
 from media_streamer.presentation.index import Container, SegmentIndex
 from media_streamer.presentation.track_index import TrackIndex
@@ -90,7 +90,7 @@ class HlsHandlers:
         tracks = index.selected(request.query.get("filter.tracks", ""))
         audio_only = viewer.access.config.add_audio_only
         text = self._of(index, viewer).master(_MEDIA_FILE[form], tracks, audio_only=audio_only)
-        return self._send(request, viewer, index, text, MASTER_CACHE)
+        return send_index_text(request, self._sessions, viewer, index, text, MASTER_CACHE)
 
     async def media(self, request: MediaRequest) -> web.StreamResponse:
         """A media playlist, blocking if the client says what it waits for."""
@@ -115,7 +115,7 @@ class HlsHandlers:
         text = self._of(index, viewer).media(track, low_latency=low_latency, skip=skip)
         if "_HLS_msn" in request.query:
             return send_text(request, viewer, text, cache)  # nobody asks for it twice
-        return self._send(request, viewer, index, text, cache)
+        return send_index_text(request, self._sessions, viewer, index, text, cache)
 
     async def segment(self, request: MediaRequest) -> web.StreamResponse:
         """A whole segment, sent by the kernel."""
@@ -168,22 +168,6 @@ class HlsHandlers:
         proto = "hls" if container == "ts" else "llhls"
         viewer = await self._sessions.find(request, proto)
         return viewer, await self._find_index(request, viewer.access, container)
-
-    def _send(
-        self,
-        request: MediaRequest,
-        viewer: SegmentedSession,
-        index: SegmentIndex,
-        text: Text,
-        cache: str,
-    ) -> web.StreamResponse:
-        def still() -> bool:
-            if index.version != text.version or not self._sessions.use(viewer):
-                return False
-            index.touch()
-            return True
-
-        return send_text(request, viewer, text, cache, still)
 
     def _of(self, index: SegmentIndex, viewer: SegmentedSession) -> Playlists:
         playlists = self._playlists.get(index)
