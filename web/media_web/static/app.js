@@ -6,7 +6,7 @@ import { link, useRoute } from "./hooks.js";
 import { Failure } from "./widgets.js";
 import { Login } from "./pages/login.js";
 import { Media } from "./pages/media.js";
-import { StreamPage } from "./pages/stream.js";
+import { StreamPage } from "./pages/stream/page.js";
 import { StreamerPage, Streamers } from "./pages/streamers.js";
 import { Config } from "./pages/config.js";
 import { Sessions } from "./pages/sessions.js";

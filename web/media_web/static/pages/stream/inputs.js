@@ -1,8 +1,8 @@
 // The inputs of a stream: what each does, where to publish to, adding and removing them.
 
-import { html, useState } from "../vendor/htm-preact.js";
-import { item, post, put } from "../api.js";
-import { CopyButton, Failure, bytes } from "../widgets.js";
+import { html, useState } from "../../vendor/htm-preact.js";
+import { item, post, put } from "../../api.js";
+import { CopyButton, Failure, bytes } from "../../widgets.js";
 
 /** What is saved: the statistics are the server's. */
 const plain = ({ stats, ...input }) => input;

@@ -1,9 +1,9 @@
 // What happened to a stream, newest first: its placements and what its streamers told of it.
 
-import { html } from "../vendor/htm-preact.js";
-import { item } from "../api.js";
-import { usePolled } from "../hooks.js";
-import { Failure } from "../widgets.js";
+import { html } from "../../vendor/htm-preact.js";
+import { item } from "../../api.js";
+import { usePolled } from "../../hooks.js";
+import { Failure } from "../../widgets.js";
 
 const POLL_MS = 5000; // history is written in batches of a second; nothing here is urgent
 const LIMIT = 200; // rows that a page still shows well

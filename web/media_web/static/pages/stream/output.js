@@ -1,0 +1,21 @@
+// Where viewers find a stream.
+
+import { html } from "../../vendor/htm-preact.js";
+import { CopyButton } from "../../widgets.js";
+
+export function Output({ stream }) {
+  const urls = stream.stats?.play_urls || [];
+  if (!urls.length) return html`<p class="empty">Play URLs appear once a streamer runs the stream.</p>`;
+  return html`<table class="list urls">
+    <thead><tr><th>Protocol</th><th>URL</th><th></th></tr></thead>
+    <tbody>
+      ${urls.map(
+        ({ title, url }) => html`<tr key=${title}>
+          <td>${title}</td>
+          <td class="url"><a href=${url} target="_blank" rel="noopener">${url}</a></td>
+          <td class="number"><${CopyButton} text=${url} label=${title} /></td>
+        </tr>`,
+      )}
+    </tbody>
+  </table>`;
+}

@@ -1,0 +1,37 @@
+// The settings of a stream as a form.
+
+import { html, useState } from "../../vendor/htm-preact.js";
+import { item, put } from "../../api.js";
+import { usePolled } from "../../hooks.js";
+import { Failure, Field } from "../../widgets.js";
+import { SettingsEditor } from "../../settings.js";
+
+export function Settings({ stream, ui, fixed, onDone }) {
+  return html`${ui.product === "central" && html`<${Preferred} stream=${stream} onDone=${onDone} />`}
+    <${SettingsEditor} path=${item("streams", stream.name)} schema="StreamConfig" fixed=${fixed}
+      value=${(!fixed && stream.config_on_disk) || stream} onSaved=${onDone} />`;
+}
+
+function Preferred({ stream, onDone }) {
+  const { data } = usePolled("/streamers?limit=1000&select=hostname", 10000);
+  const [error, setError] = useState(null);
+  const choose = async (event) => {
+    try {
+      await put(item("streams", stream.name), { preferred_streamer: event.target.value || null });
+      setError(null);
+      onDone();
+    } catch (failure) {
+      setError(failure);
+    }
+  };
+  const preferred = stream.preferred_streamer || "";
+  const names = new Set([...(data?.streamers || []).map((streamer) => streamer.hostname), preferred]);
+  names.delete("");
+  return html`<${Field} label="Preferred streamer" hint="Used while it is healthy and has room">
+      <select onChange=${choose}>
+        <option value="" selected=${!preferred}>Any</option>
+        ${[...names].map((name) => html`<option key=${name} value=${name} selected=${name === preferred}>${name}</option>`)}
+      </select>
+    <//>
+    <${Failure} error=${error} />`;
+}

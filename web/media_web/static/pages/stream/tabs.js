@@ -1,0 +1,25 @@
+// The tabs of a stream's page, in order: a row each, and a file of its own for what it shows.
+//
+// `shown(ui, stream)` says whether the tab is there. `Body` gets {stream, ui, fixed, onDone}: the
+// stream as it was read last, what the server's `ui_settings` say, whether it may not be changed
+// here, and what to call after a change so that the stream is read again.
+
+import { Inputs } from "./inputs.js";
+import { Log } from "./log.js";
+import { Output } from "./output.js";
+import { Overview } from "./overview.js";
+import { Settings } from "./settings.js";
+
+const always = () => true;
+/** Only Central keeps a history. */
+const inCentral = (ui) => ui.product === "central";
+
+const TABS = [
+  { key: "overview", title: "Overview", Body: Overview, shown: always },
+  { key: "input", title: "Input", Body: Inputs, shown: always },
+  { key: "output", title: "Output", Body: Output, shown: always },
+  { key: "settings", title: "Settings", Body: Settings, shown: always },
+  { key: "log", title: "Log", Body: Log, shown: inCentral },
+];
+
+export const tabsOf = (ui, stream) => TABS.filter((tab) => tab.shown(ui, stream));
