@@ -34,6 +34,9 @@ MAX_KEPT_GROUPS = 200_000
 CONTINUES_MS = 500
 """Segments of one recording follow each other closer than this."""
 
+SPREAD_MS = 2000
+"""The tracks of a segment begin closer to each other than this."""
+
 
 class FileContent(NamedTuple):
     """What is in a file."""
@@ -115,6 +118,24 @@ class Library:
             for group in content.groups if content is not None else ():
                 if group.start_ms == start_ms:
                     assert content is not None
+                    return content, group
+        return None
+
+    def find_time(
+        self, folder: Path, track: str, timescale: int, time: int
+    ) -> tuple[FileContent, Group] | None:
+        """The segment in which a track begins at `time`, in ticks of `timescale` since 1970."""
+        near_ms = min(time * 1000 // timescale, MAX_MS)
+        for file in reversed(files_between(folder, near_ms - HOUR_MS, near_ms + SPREAD_MS)):
+            content = self.content(file)
+            names = [one.name for one in content.head.tracks] if content is not None else []
+            if content is None or track not in names:
+                continue
+            number = names.index(track)
+            if content.head.tracks[number].timescale != timescale:
+                continue
+            for group in content.groups:
+                if group.pieces[number].time == time:
                     return content, group
         return None
 

@@ -52,7 +52,7 @@ def archived_tracks(entries: Sequence[Entry]) -> list[TrackIndex]:
     tracks = []
     for position, described in enumerate(head.tracks):
         track = TrackIndex(described.name, complete=True)
-        track.inits[0] = _init(described)
+        track.inits[0] = archived_init(described)
         rate, start_ms = 0, 0
         for group, content, _ in entries:
             if content.head.essence == head.essence:
@@ -64,7 +64,8 @@ def archived_tracks(entries: Sequence[Entry]) -> list[TrackIndex]:
     return tracks
 
 
-def _init(track: ArchivedTrack) -> Init:
+def archived_init(track: ArchivedTrack) -> Init:
+    """What is said of a track."""
     return Init(
         number=0,
         codecs=track.codecs,

@@ -35,12 +35,16 @@ _KINDS = ("video", "audio")
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class Run:
     """What one track has in one period."""
 
     track: TrackIndex
     init: Init
     segments: list[Segment]
+    init_file: str
+    """Name of the initialisation section in the folder of the track."""
+    media_file: str
+    """The same of the segments; `$Time$` is where each begins."""
 
 
 def render(
@@ -65,18 +69,18 @@ def render(
         '<?xml version="1.0" encoding="UTF-8"?>',
         '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="dynamic"'
         ' profiles="urn:mpeg:dash:profile:isoff-live:2011"'
-        f" availabilityStartTime={quoteattr(_date_time(_drift_seconds(periods) * 1000))}"
-        f" publishTime={quoteattr(_date_time(_newest_ms(shown)))}"
-        f' minimumUpdatePeriod="{_duration(update)}"'
-        f' timeShiftBufferDepth="{_duration(_depth_seconds(shown))}"'
-        f' suggestedPresentationDelay="{_duration(target + update + RESERVE_SECONDS)}"'
-        f' maxSegmentDuration="{_duration(target)}"'
-        f' minBufferTime="{_duration(RESERVE_SECONDS)}">',
+        f" availabilityStartTime={quoteattr(date_time_text(_drift_seconds(periods) * 1000))}"
+        f" publishTime={quoteattr(date_time_text(_newest_ms(shown)))}"
+        f' minimumUpdatePeriod="{duration_text(update)}"'
+        f' timeShiftBufferDepth="{duration_text(_depth_seconds(shown))}"'
+        f' suggestedPresentationDelay="{duration_text(target + update + RESERVE_SECONDS)}"'
+        f' maxSegmentDuration="{duration_text(target)}"'
+        f' minBufferTime="{duration_text(RESERVE_SECONDS)}">',
     ]
     if location:
         lines.append(f"<Location>{location}{QUERY}</Location>")
     for period, runs in periods.items():
-        lines += _period(period, runs, folder)
+        lines += render_period(period, period.utc_ms / 1000, runs, folder)
     lines.append(
         f'<UTCTiming schemeIdUri="urn:mpeg:dash:utc:http-iso:2014" value="{CLOCK}{QUERY}"/>'
     )
@@ -84,19 +88,23 @@ def render(
     return "\n".join(lines) + "\n"
 
 
-def _periods(tracks: Sequence[TrackIndex], short: float) -> dict[Period, list[_Run]]:
+def _periods(tracks: Sequence[TrackIndex], short: float) -> dict[Period, list[Run]]:
     """What each period holds, the oldest first; one that no track has anything of is left out.
 
     `short`: seconds below which the first segment of a stream is shown only while it is alone.
     """
-    found: dict[Period, list[_Run]] = {}
+    found: dict[Period, list[Run]] = {}
     for track in tracks:
-        runs: dict[Period, _Run] = {}
+        runs: dict[Period, Run] = {}
         for segment in track.segments:
             init = track.inits.get(segment.init)
             if segment.period is None or segment.is_empty or init is None or not init.timescale:
                 continue
-            run = runs.setdefault(segment.period, _Run(track, init, []))
+            run = runs.get(segment.period)
+            if run is None:
+                media = f"dash-{segment.period.utc_ms}-$Time$.m4s"
+                run = Run(track, init, [], f"dash-init-{init.name}.mp4", media)
+                runs[segment.period] = run
             run.segments.append(segment)
         for period, run in runs.items():
             if len(run.segments) > 1 and run.segments[0].duration < short:
@@ -105,7 +113,7 @@ def _periods(tracks: Sequence[TrackIndex], short: float) -> dict[Period, list[_R
     return dict(sorted(found.items(), key=lambda item: item[0].utc_ms))
 
 
-def _drift_seconds(periods: dict[Period, list[_Run]]) -> int:
+def _drift_seconds(periods: dict[Period, list[Run]]) -> int:
     """How much later than presentation time says the newest segment came, in whole seconds."""
     if not periods:
         return 0
@@ -127,10 +135,11 @@ def _depth_seconds(tracks: Sequence[TrackIndex]) -> float:
     return max((sum(s.duration for s in track.segments) for track in tracks), default=0.0)
 
 
-def _period(
-    period: Period, runs: Sequence[_Run], folder: Callable[[TrackIndex], str]
+def render_period(
+    period: Period, start: float, runs: Sequence[Run], folder: Callable[[TrackIndex], str]
 ) -> Iterator[str]:
-    yield f'<Period id="{period.utc_ms}" start="{_duration(period.utc_ms / 1000)}">'
+    """A period that is presented from `start` on, in seconds; lines of text."""
+    yield f'<Period id="{period.utc_ms}" start="{duration_text(start)}">'
     for number, members in enumerate(_sets(runs)):
         yield _set_head(number, members)
         main = members[0].track.name[1:] == "1"
@@ -142,9 +151,9 @@ def _period(
     yield "</Period>"
 
 
-def _sets(runs: Sequence[_Run]) -> list[list[_Run]]:
+def _sets(runs: Sequence[Run]) -> list[list[Run]]:
     """Tracks between which a player may switch; the best first, video before audio."""
-    found: dict[tuple[str, ...], list[_Run]] = {}
+    found: dict[tuple[str, ...], list[Run]] = {}
     for run in sorted(runs, key=lambda run: (_KINDS.index(run.init.kind), run.track.name)):
         init = run.init
         codec = init.codecs.partition(".")[0]
@@ -156,7 +165,7 @@ def _sets(runs: Sequence[_Run]) -> list[list[_Run]]:
     return list(found.values())
 
 
-def _set_head(number: int, members: Sequence[_Run]) -> str:
+def _set_head(number: int, members: Sequence[Run]) -> str:
     init = members[0].init
     language = "".join(c for c in init.language if c.isalnum() or c == "-")
     lang = f' lang="{language}"' if language else ""
@@ -166,7 +175,7 @@ def _set_head(number: int, members: Sequence[_Run]) -> str:
     )
 
 
-def _representation(period: Period, run: _Run, folder: str) -> Iterator[str]:
+def _representation(period: Period, run: Run, folder: str) -> Iterator[str]:
     init = run.init
     rates = [segment.bandwidth for segment in run.segments]
     bandwidth = max(rates, default=0) or init.bandwidth or DEFAULT_BANDWIDTH[init.kind]
@@ -186,8 +195,8 @@ def _representation(period: Period, run: _Run, folder: str) -> Iterator[str]:
             ' schemeIdUri="urn:mpeg:dash:23003:3:audio_channel_configuration:2011"'
             f' value="{init.channels}"/>'
         )
-    where = quoteattr(f"{folder}dash-init-{init.name}.mp4{QUERY}")
-    media = quoteattr(f"{folder}dash-{period.utc_ms}-$Time$.m4s{QUERY}")
+    where = quoteattr(f"{folder}{run.init_file}{QUERY}")
+    media = quoteattr(f"{folder}{run.media_file}{QUERY}")
     offset = round(period.time * init.timescale / TICKS)
     yield (
         f'<SegmentTemplate timescale="{init.timescale}" presentationTimeOffset="{offset}"'
@@ -228,12 +237,12 @@ def _frame_rate(fps: float) -> str:
     return str(rate.numerator) if rate.denominator == 1 else f"{rate.numerator}/{rate.denominator}"
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """xs:duration; whole seconds are written without a fraction."""
     return f"PT{round(seconds, 3):.3f}".rstrip("0").rstrip(".") + "S"
 
 
-def _date_time(utc_ms: int) -> str:
+def date_time_text(utc_ms: int) -> str:
     """xs:dateTime in UTC with milliseconds."""
     moment = _EPOCH + timedelta(milliseconds=utc_ms)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"

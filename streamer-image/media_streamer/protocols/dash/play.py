@@ -17,6 +17,7 @@ from media_streamer.egress.hub import Hub
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
 from media_streamer.presentation.index import SegmentIndex
 from media_streamer.presentation.track_index import TrackIndex
+from media_streamer.protocols.dash.archive import archive_routes
 from media_streamer.protocols.dash.manifest import CLOCK, render
 
 PROTO = "dash"
@@ -41,6 +42,7 @@ def routes(egress: Egress) -> list[Route]:
         Route(_INIT, handlers.init, marker=_MARKER, content="file"),
         Route(f"/{CLOCK}", tell_time),
         *(Route(last, handlers.manifest, content="list") for last in MANIFESTS),
+        *archive_routes(egress, sessions),
     ]
 
 

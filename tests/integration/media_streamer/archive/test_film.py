@@ -38,16 +38,16 @@ async def every_form_without_the_stream(film: Recorder) -> None:
     span = await film.all_time()
     listed = await film.segments()
     assert len(listed) >= 2
-    await decode(f"{film.base}/live/archive-{span}.m3u8")
-    await decode(f"{film.base}/live/archive-{span}.mp4")
+    for form in ("m3u8", "mp4", "mpd"):
+        await decode(f"{film.base}/live/archive-{span}.{form}")
     files = files_between(film.archive / "live")
     assert files
     for file in files:
         await decode(file.path)
     recorded = sum([await frames(file.path) for file in files])
     assert recorded >= 2 * 132  # a key frame in 5.28 s of 25 frames
-    assert await frames(f"{film.base}/live/archive-{span}.mp4") == recorded
-    assert await frames(f"{film.base}/live/archive-{span}.m3u8") == recorded
+    for form in ("m3u8", "mp4", "mpd"):
+        assert await frames(f"{film.base}/live/archive-{span}.{form}") == recorded, form
 
     status, body = await film.get("live/recording_status.json?request=ranges,locks")
     assert status == 200
@@ -74,7 +74,12 @@ async def ranges_of_the_file_and_what_is_not_there(film: Recorder) -> None:
     status, part = await film.get(url, headers={"Range": "bytes=40000-50000"})
     assert (status, part) == (206, head[40_000:50_001])
     assert (await film.get(url, headers={"Range": "bytes=999999999-"}))[0] == 416
-    for form in ("archive-100-200.m3u8", "archive-100-200.mp4", "tracks-v1/archive-5-5.fmp4.m3u8"):
+    for form in (
+        "archive-100-200.m3u8",
+        "archive-100-200.mp4",
+        "archive-100-200.mpd",
+        "tracks-v1/archive-5-5.fmp4.m3u8",
+    ):
         status, words = await film.get(f"live/{form}")
         assert (status, words.strip()) == (404, b"Nothing is recorded of that time"), form
     for form in ("archive-0-999999999999999.m3u8", "archive-999999999999999-1.m3u8"):
@@ -95,6 +100,8 @@ async def growing_and_shifted_lists(film: Recorder) -> None:
         assert b"#EXT-X-PLAYLIST-TYPE:EVENT\n" in text
         assert b"#EXT-X-ENDLIST" not in text
         assert b"#EXT-X-MEDIA-SEQUENCE:0\n" in text
+        status, text = await film.get(f"live/{form}.mpd{query}")
+        assert (status, b'type="dynamic"' in text) == (200, True), form
     status, text = await film.get(f"live/timeshift_abs-{now - 600}.m3u8")
     assert status == 404  # nothing was recorded then
     status, text = await film.get("live/timeshift_rel-5.m3u8")
@@ -104,6 +111,10 @@ async def growing_and_shifted_lists(film: Recorder) -> None:
     assert status == 200
     assert b"PLAYLIST-TYPE" not in text
     assert text.count(b".m4s") >= 1
+    status, text = await film.get("live/timeshift_rel-5.mpd")
+    assert (status, b'type="dynamic"' in text) == (200, True)
+    assert (await film.get("live/tracks-v1/dvr/dash-99999999-1.m4s"))[0] == 404
+    assert (await film.get("live/tracks-v1/dvr/dash-0-1.m4s"))[0] == 404
 
 
 async def locks(film: Recorder) -> None:

@@ -42,6 +42,22 @@ def test_a_segment_by_its_start(recording: Recording) -> None:
     assert library.find(recording.folder, 2**60) is None
 
 
+def test_a_segment_by_the_time_of_a_track(recording: Recording) -> None:
+    recording.write(3)
+    library = Library()
+    seconds = START_MS // SECOND + SECONDS
+    for track, timescale in (("v1", 90_000), ("a1", 48_000)):
+        found = library.find_time(recording.folder, track, timescale, seconds * timescale)
+        assert found is not None
+        assert found[1].start_ms == START_MS + SECONDS * SECOND
+        assert (
+            library.find_time(recording.folder, track, timescale, seconds * timescale + 1) is None
+        )
+        assert library.find_time(recording.folder, track, timescale, 10**19) is None
+    assert library.find_time(recording.folder, "v1", 48_000, seconds * 48_000) is None
+    assert library.find_time(recording.folder, "v2", 90_000, seconds * 90_000) is None
+
+
 def test_too_much_is_refused(recording: Recording) -> None:
     recording.write(5)
     assert len(Library().entries(recording.folder, 0, 2**50, 5)) == 5

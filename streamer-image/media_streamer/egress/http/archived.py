@@ -1,0 +1,176 @@
+"""Answers of segmented protocols (HLS, DASH) out of an archive, whatever their texts look like.
+
+One of it a protocol and worker: which time a request means, the texts that others asked for a
+moment ago, segments and their sections out of the files.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import web
+
+from media_streamer.archive.container import Group, single_init
+from media_streamer.archive.library import Entry, FileContent, Library
+from media_streamer.archive.places import RecordedFile, file_path
+from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.archives import ArchiveReader
+from media_streamer.egress.http.disk_files import DiskResponse, Extent
+from media_streamer.egress.http.request import MediaRequest, answer
+from media_streamer.egress.http.text import Text
+from media_streamer.egress.segmented_sessions import SegmentedSession
+from media_streamer.presentation.moments import Moment, asked
+
+SEGMENT_CACHE = "public, max-age=3600, immutable"
+LIST_CACHE = "public, max-age=1"
+MAX_TEXTS = 64
+GROWING_SECONDS = 1.0
+"""A text that may grow is made once in this time for all who ask."""
+SETTLED_SECONDS = 30.0
+"""One of long ago may lose what is deleted."""
+SETTLED_AFTER_SECONDS = 60.0
+MAX_SHIFTS = 1000
+SHIFT_RESERVE_MS = 60_000
+"""What a shifted stream is read for beyond what the clock says."""
+
+Key = tuple[str, ...]
+Find = Callable[[Library, Path], tuple[FileContent, Group] | None]
+
+
+class ArchiveAnswers:
+    """What the handlers of a protocol share."""
+
+    def __init__(self, archives: ArchiveReader) -> None:
+        self._archives = archives
+        self._texts: OrderedDict[Key, tuple[float, asyncio.Task[Text]]] = OrderedDict()
+        self._shifts: OrderedDict[tuple[str, int], int] = OrderedDict()
+        """When a session began to play as if that moment were now, by session and moment."""
+
+    def moment(self, viewer: SegmentedSession, request: MediaRequest) -> Moment:
+        """The time that a path of `PATTERN` means for this viewer."""
+        moment = asked(dict(request.values), dict(request.query), time.time())
+        if moment.kind == "timeshift" and request.values.get("abs"):
+            return self._continued(viewer, moment)
+        return moment
+
+    async def text(
+        self,
+        viewer: SegmentedSession,
+        moment: Moment,
+        key: Key,
+        render: Callable[[list[Entry]], str],
+        content_type: str,
+    ) -> Text:
+        """What `render` makes of what is recorded of that time; it runs in a thread.
+
+        One for all who ask for the same `key` soon. Raises AccessDenied.
+        """
+        settled_ms = (time.time() - SETTLED_AFTER_SECONDS) * 1000
+        settled = moment.kind == "archive" and moment.to_ms < settled_ms
+
+        async def make() -> Text:
+            entries = await self._archives.entries(viewer.access, moment.from_ms, _end(moment))
+            return await self._archives.run(
+                viewer.access, lambda: Text(0, render(entries), content_type)
+            )
+
+        return await self._shared(
+            (viewer.access.config.archive, moment.name, *key),
+            SETTLED_SECONDS if settled else GROWING_SECONDS,
+            make,
+        )
+
+    async def segment(self, viewer: SegmentedSession, track: str, find: Find) -> web.StreamResponse:
+        """What a track has of the segment that `find` finds; it is given library and folder.
+
+        Sent by the kernel out of the file that it is in; raises AccessDenied(404).
+        """
+        archives, access = self._archives, viewer.access
+        folder = archives.folder(access)
+        found = await archives.run(access, lambda: find(archives.library, folder))
+        names = [one.name for one in found[0].head.tracks] if found is not None else []
+        if found is None or track not in names:
+            raise AccessDenied(404, "not_found", "There is no such segment, or it was deleted")
+        content, group = found
+        offset, size = group.place(names.index(track))
+        return DiskResponse(
+            [Extent(content.file.path, offset, size)],
+            lambda work: archives.run(access, work),
+            mp4_type(track),
+            SEGMENT_CACHE,
+            on_sent=viewer.count,
+        )
+
+    async def init(self, viewer: SegmentedSession, track: str, start_ms: int) -> web.StreamResponse:
+        """The initialisation section of a track in the file that began at that time."""
+        archives = self._archives
+        folder = archives.folder(viewer.access)
+
+        def read() -> bytes | None:
+            try:
+                file = RecordedFile(start_ms, file_path(folder, start_ms))
+            except (ValueError, OverflowError, OSError):
+                return None
+            content = archives.library.content(file)
+            names = [one.name for one in content.head.tracks] if content is not None else []
+            if content is None or track not in names:
+                return None
+            return single_init(content.head.init, names.index(track))
+
+        body = await archives.run(viewer.access, read)
+        if body is None:
+            raise AccessDenied(404, "not_found", "There is no such section, or it was deleted")
+        viewer.count(len(body))
+        return answer(body, mp4_type(track), cache=SEGMENT_CACHE)
+
+    def _continued(self, viewer: SegmentedSession, moment: Moment) -> Moment:
+        """The same viewer who asks again for a shifted stream goes on where time has come to."""
+        key = (viewer.access.session_id, moment.from_ms)
+        began = self._shifts.setdefault(key, moment.to_ms)
+        while len(self._shifts) > MAX_SHIFTS:
+            self._shifts.popitem(last=False)
+        return moment._replace(to_ms=began)
+
+    async def _shared(
+        self, key: Key, seconds: float, make: Callable[[], Coroutine[Any, Any, Text]]
+    ) -> Text:
+        now = time.monotonic()
+        known = self._texts.get(key)
+        if known is None or known[0] < now:
+            task = asyncio.create_task(make())
+            known = self._texts[key] = (now + seconds, task)
+            task.add_done_callback(lambda done: self._made(key, done))
+            while len(self._texts) > MAX_TEXTS:
+                self._texts.popitem(last=False)
+        return await asyncio.shield(known[1])
+
+    def _made(self, key: Key, done: asyncio.Task[Text]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            known = self._texts.get(key)
+            if known is not None and known[1] is done:
+                del self._texts[key]
+
+
+def _end(moment: Moment) -> int:
+    """Up to when segments of a moment are read."""
+    if moment.kind != "timeshift":
+        return moment.to_ms
+    passed_ms = int(time.time() * 1000) - moment.to_ms
+    return moment.from_ms + SHIFT_RESERVE_MS + max(0, passed_ms)
+
+
+def below_prefix(viewer: SegmentedSession, track: str) -> str:
+    """What stands before the files of a track where segments have another address, else nothing."""
+    prefix = viewer.access.config.url_prefix
+    if not prefix:
+        return ""
+    return f"{prefix.rstrip('/')}/{quote(viewer.access.stream)}/tracks-{track}/"
+
+
+def mp4_type(track: str) -> str:
+    """Content-Type of a track in MP4."""
+    return "audio/mp4" if track.startswith("a") else "video/mp4"
