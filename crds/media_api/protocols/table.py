@@ -152,7 +152,7 @@ ROWS: list[Protocol] = [
         play=Role(forms=(Form("rtsp", "RTSP", "/{name}"),)),
         publish=Role(forms=(Form("rtsp", "RTSP", "/{name}"),)),
         pull=Role(schemes=("rtsp", "rtsps", "rtsp2", "rtsp-udp")),
-        push=Role(schemes=("rtsp", "rtsps"), missing=NOT_YET),
+        push=Role(schemes=("rtsp", "rtsps")),
     ),
     Protocol(
         name="srt",
@@ -178,7 +178,10 @@ ROWS: list[Protocol] = [
                 "version", "enforcedencryption",
             ),
         ),
-        push=Role(schemes=("srt",), missing=NOT_YET),
+        push=Role(
+            schemes=("srt",),
+            push_options=("passphrase", "latency", "streamid", "minversion", "enforcedencryption"),
+        ),
     ),
     Protocol(
         name="m4s",

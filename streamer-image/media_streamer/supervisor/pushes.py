@@ -21,9 +21,13 @@ MAX_RETRY_SECONDS = 30.0
 """What that pause grows to; one that is said stays as it is."""
 
 
-def push_id(stream: str, url: str) -> str:
-    """The same for the same push, also after a restart."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{stream}\0{url}"))
+def push_id(stream: str, push: PushConfig) -> str:
+    """The same for the same push, also after a restart.
+
+    One receiver of SRT takes many streams, which their ids tell apart.
+    """
+    parts = (stream, push.url, push.streamid) if push.streamid else (stream, push.url)
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, "\0".join(parts)))
 
 
 def push_jobs(stream: StreamConfig) -> list[Job]:
@@ -35,7 +39,7 @@ def push_jobs(stream: StreamConfig) -> list[Job]:
         protocol = push_protocol(push.scheme)
         if protocol is None or push.disabled:
             continue
-        job_id = push_id(stream.name, push.url)
+        job_id = push_id(stream.name, push)
         jobs[job_id] = Job(
             id=job_id,
             stream=stream.name,
@@ -54,7 +58,7 @@ def push_stats(
     stream: str, push: PushConfig, reports: Mapping[str, JobReport]
 ) -> JsonObject | None:
     """`media_api.status.PushStats` of one push as JSON; None if nothing is known of it."""
-    job_id = push_id(stream, push.url)
+    job_id = push_id(stream, push)
     report = reports.get(job_id)
     if report is None or push.disabled:
         return None

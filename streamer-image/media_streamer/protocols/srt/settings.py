@@ -29,8 +29,9 @@ def peer_options(terms: SrtTerms) -> Iterator[tuple[int, Value]]:
 
 def version_number(text: str) -> int:
     """1.3.0 as libsrt has it: 0x010300. Raises ValueError."""
-    parts = [int(part) for part in text.split(".")]
-    if not 1 <= len(parts) <= 3 or not all(0 <= part <= 255 for part in parts):
+    words = text.split(".")
+    parts = [int(part) if part.isdecimal() and len(part) < 4 else 256 for part in words]
+    if len(parts) > 3 or max(parts) > 255:
         raise ValueError(f"{text!r} is no version of SRT: write 1.3.0")
     major, minor, patch = (*parts, 0, 0)[:3]
     return major << 16 | minor << 8 | patch

@@ -84,6 +84,47 @@ stream live {{
     assert "static/copy/***: running" in streamer.log
 
 
+async def test_srt_and_rtsp_to_a_server(streamer: Streamer) -> None:
+    """With passphrase and login, which stay secret; refusals come in the receiver's words."""
+    rtsp, srt, own = free_port(), free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
+    nobody = free_port(socket.SOCK_DGRAM)
+    streamer.write(
+        f"""
+rtsp 127.0.0.1:{rtsp};
+srt 127.0.0.1:{srt};
+stream one {{ input publish://; password pa55word; }}
+stream two {{ input publish://; srt_publish {{ port 127.0.0.1:{own}; passphrase passphrase-1; }} }}
+stream live {{
+  input fake://fake;
+  push rtsp://any:pa55word@127.0.0.1:{rtsp}/one retry_timeout=1;
+  push srt://127.0.0.1:{own} passphrase=passphrase-1 latency=200 retry_timeout=1;
+  push rtsp://any:wrongword@127.0.0.1:{rtsp}/one retry_timeout=1 retry_limit=1;
+  push srt://localhost:{own} passphrase=passphrase-2 retry_timeout=1 retry_limit=1;
+  push srt://127.0.0.1:{srt} streamid="#!::r=none,m=publish" retry_timeout=1 retry_limit=0;
+  push srt://127.0.0.1:{nobody}?mode=listener;
+  push rtsp://127.0.0.1:{nobody}/x connect_timeout=1 retry_limit=0;
+}}
+"""
+    )
+    await streamer.serve()
+    assert not (await streamer.stream("live")).get("warnings")
+    for index, name in enumerate(("one", "two")):
+        await streamer.running(name)
+        assert await ffprobe(f"{streamer.base}/{name}/mpegts") == ["aac", "h264"]
+        await push_is(streamer, "running", index=index)
+        await grows(streamer, index=index)
+    errors = [(await push_is(streamer, "error", index=index))["error"] for index in range(2, 7)]
+    assert "403 The password" in errors[0]
+    assert "incorrect passphrase" in errors[1]
+    assert "refused with 404" in errors[2]
+    assert "mode=caller" in errors[3]
+    assert errors[4] == "connection refused"
+    _, shown = await streamer.api("GET", "/streams/live", auth=VIEWER)
+    for secret in ("pa55word", "wrongword", "passphrase-"):
+        assert secret not in streamer.log
+        assert secret not in str(shown)
+
+
 async def test_a_push_is_stopped_and_started_by_the_api(streamer: Streamer) -> None:
     rtmp = free_port()
     streamer.write(
@@ -208,13 +249,10 @@ def _is_continuous(ts: bytes) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def ffmpeg_listening(
-    port: int, seconds: int = 3
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """An RTMP server that takes one publisher and prints the codecs of what it got."""
+async def ffmpeg_listening(*source: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A server that takes one publisher and prints the codecs of what it got."""
     process = await asyncio.create_subprocess_exec(
-        *("ffmpeg", "-v", "info", "-listen", "1", "-i", f"rtmp://127.0.0.1:{port}/app/key"),
-        *("-t", str(seconds), "-c", "copy", "-f", "null", "-"),
+        *("ffmpeg", "-v", "info", *source, "-t", "3", "-c", "copy", "-f", "null", "-"),
         stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -226,18 +264,24 @@ async def ffmpeg_listening(
         await process.wait()
 
 
-async def test_rtmp_to_ffmpeg(streamer: Streamer) -> None:
-    """Another server's RTMP: it comes back after its end, and the push with it."""
-    port = free_port()
-    streamer.write(
-        f"""
-stream live {{ input fake://fake; push rtmp://127.0.0.1:{port}/app/key retry_timeout=1; }}
-"""
-    )
+@pytest.mark.parametrize(
+    ("url", "source"),
+    [
+        ("rtmp://127.0.0.1:{}/app/key", ("-listen", "1", "-i", "{}")),
+        ("rtsp://127.0.0.1:{}/app/key", ("-rtsp_flags", "listen", "-i", "{}")),
+        ("srt://127.0.0.1:{}", ("-i", "{}?mode=listener")),
+    ],
+    ids=["rtmp", "rtsp", "srt"],
+)
+async def test_to_ffmpeg(streamer: Streamer, url: str, source: tuple[str, ...]) -> None:
+    """Another server: it comes back after its end, and the push with it."""
+    url = url.format(free_port())
+    streamer.write(f"stream live {{ input fake://fake; push {url} retry_timeout=1; }}")
     await streamer.serve()
     await push_is(streamer, "retry")
     for _ in range(2):
-        async with ffmpeg_listening(port) as receiver, asyncio.timeout(60):
+        arguments = [one.format(url) for one in source]
+        async with ffmpeg_listening(*arguments) as receiver, asyncio.timeout(60):
             _, printed = await receiver.communicate()
         text = printed.decode()
         assert receiver.returncode == 0, text

@@ -28,7 +28,7 @@ def test_what_can_be_done_is_a_job_once() -> None:
         {"url": "ndi://host"},
     ]
     first, second = push_jobs(stream(pushes=pushes))
-    assert (first.protocol, first.id) == ("rtmp", push_id("live", KEYED))
+    assert (first.protocol, first.id) == ("rtmp", push_id("live", PushConfig(url=KEYED)))
     assert second.protocol == "udp"
     assert (second.pause_seconds, second.max_pause_seconds, second.retry_limit) == (5, 30, None)
     assert "SECRET" not in first.title
@@ -37,9 +37,15 @@ def test_what_can_be_done_is_a_job_once() -> None:
     assert push_jobs(stream()) == []
 
 
+def test_streams_of_one_srt_receiver_are_pushes_of_their_own() -> None:
+    url = "srt://h:1"
+    pushes = [{"url": url}, {"url": url, "streamid": "a"}, {"url": url, "streamid": "b"}]
+    assert len({job.id for job in push_jobs(stream(pushes=pushes))}) == 3
+
+
 def test_what_is_said_of_a_push_is_what_the_api_publishes() -> None:
     report = JobReport("retry", 1_700_000_000_000, 1, "refused", 2, 9, 77, {"errors_403": 3})
-    reports = {push_id("live", KEYED): report}
+    reports = {push_id("live", PushConfig(url=KEYED)): report}
     stats = push_stats("live", PushConfig(url=KEYED), reports)
     assert stats is not None
     read = PushStats.model_validate(stats)

@@ -1,12 +1,11 @@
-"""Addresses of SRT sources: options of the line and of the URL, refusals without secrets."""
+"""Whom SRT calls: options of the line and of the URL, refusals without secrets."""
 
 from typing import Any
 
 import pytest
 from media_api.input import InputConfig
-from media_streamer.media.inputs.base import InputError
+from media_streamer.protocols.srt.address import SrtAddress
 from media_streamer.protocols.srt.libsrt import Option
-from media_streamer.protocols.srt.pull import SrtAddress
 
 
 def address(url: str, **options: Any) -> SrtAddress:
@@ -42,11 +41,11 @@ def test_options_of_the_line_go_before_those_of_the_url() -> None:
     ],
 )
 def test_what_cannot_be_called_is_refused(url: str, words: str) -> None:
-    with pytest.raises(InputError, match=words) as raised:
+    with pytest.raises(ValueError, match=words) as raised:
         address(url)
     assert "sh0rt" not in str(raised.value)
 
 
 def test_a_version_that_is_none() -> None:
-    with pytest.raises(InputError):
+    with pytest.raises(ValueError, match="no version of SRT"):
         address("srt://h:1", minversion="one")
