@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from media_api.base import ApiModel
 from media_api.input import split_url
-from media_api.units import ByteSize, Count, LongText, ObjectName, Seconds
+from media_api.units import ByteSize, Count, LongText, ObjectName, Seconds, Text
 
 LogLevel = Literal["none", "debug", "info", "notice", "warning", "error", "alert", "critical"]
 EVENT_SINK_SCHEMES = frozenset({"http", "https", "log", "jsonlog", "lua"})
@@ -45,6 +45,19 @@ def event_matches(event: Mapping[str, Any], condition: Mapping[str, list[str]]) 
         )
 
     return all(key_matches(key, values) for key, values in condition.items())
+
+
+class EventRecord(ApiModel):
+    """An event as it is delivered, with what all of them have."""
+
+    event: Text = Field(description="Kind of the event.")
+    event_id: Count = Field(description="Grows with each event, also over a restart.")
+    utc_ms: Count = Field(description="Time, Unix ms.")
+    server: Text | None = Field(default=None, description="Host name of the server.")
+    loglevel: LogLevel | None = Field(default=None, description="How grave it is.")
+    media: Text | None = Field(default=None, description="Stream.")
+    id: Text | None = Field(default=None, description="Session.")
+    reason: LongText | None = Field(default=None, description="Why.")
 
 
 class EventSinkConfig(ApiModel):

@@ -114,12 +114,18 @@ class ServerStats(WhoAmI):
     )
     text_alerts: dict[str, LongText] | None = Field(default=None, description="Words for people.")
     license_type: Text | None = Field(default=None, description="Always undefined: none needed.")
+    is_chassis: bool = Field(default=False, description="Always false: no such device.")
+    vsaas: bool = Field(default=False, description="Always false, as those below: not a part.")
+    vsaas_branding: bool = Field(default=False, description="See vsaas.")
+    vsaas_running: bool = Field(default=False, description="See vsaas.")
+    rproxy: bool = Field(default=False, description="See vsaas.")
+    rproxy_running: bool = Field(default=False, description="See vsaas.")
     transcoder: bool | None = Field(default=None, description="It can transcode.")
     uptime: Count | None = Field(default=None, description="Seconds since the start.")
     cpu_usage: Percent | None = Field(default=None, description="CPU load, percent of all cores.")
     memory_usage: Percent | None = Field(default=None, description="Memory used, percent.")
     scheduler_load: Percent | None = Field(
-        default=None, description="Load of the server's own loops, percent."
+        default=None, description="Load of the busiest loop of the server, percent."
     )
     bandwidth_usage: Percent | None = Field(
         default=None, description="Output as percent of total_bandwidth."

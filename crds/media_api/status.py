@@ -81,7 +81,7 @@ class InputStats(ApiModel):
     opened_at: UnixMs | None = Field(default=None, description="First attempt, Unix ms.")
     connected_at: UnixMs | None = Field(default=None, description="Connected, Unix ms.")
     started_at: UnixMs | None = Field(default=None, description="First frame, Unix ms.")
-    last_dts: float | None = Field(default=None, description="DTS of the last frame, ms.")
+    last_dts: int | None = Field(default=None, description="DTS of the last frame, ms.")
     last_dts_at: UnixMs | None = Field(default=None, description="Time of the last frame, Unix ms.")
     ts_delay: ElapsedMs | None = Field(default=None, description="Since the last frame, ms.")
     media_info: MediaInfo | None = Field(default=None, description="Tracks of the input.")
@@ -152,7 +152,10 @@ class PushStats(ApiModel):
 
 
 class PlayStats(ApiModel):
-    """Statistics of playback of a stream (`stats.play`)."""
+    """Statistics of playback of a stream (`stats.play`).
+
+    Answers over HTTP are counted as `play_PROTOCOL_http_STATUS`, such as `play_hls_http_404`.
+    """
 
     play_opened_sessions: Count = Field(default=0, description="Sessions open now.")
     play_total_sessions: Count = Field(default=0, description="Sessions since the start.")
@@ -212,12 +215,17 @@ class StreamStats(ApiModel):
         default=None,
         description="running: ready to serve; waiting: for a publisher or viewer; error.",
     )
+    running: bool = Field(default=False, description="Its status is running (older name).")
+    start_running_at: UnixMs | None = Field(default=None, description="As started_at.")
     alive: bool = Field(default=False, description="The last frame came at most 12 s ago.")
     ts_delay: ElapsedMs | None = Field(default=None, description="Since the last frame, ms.")
-    last_dts: float | None = Field(default=None, description="DTS of the last frame, ms.")
+    last_dts: int | None = Field(default=None, description="DTS of the last frame, ms.")
     last_dts_at: UnixMs | None = Field(default=None, description="Time of the last frame, Unix ms.")
     lifetime: ElapsedMs | None = Field(default=None, description="Since the first frame, ms.")
     media_info: MediaInfo | None = Field(default=None, description="Tracks of the stream.")
+    input_media_info: MediaInfo | None = Field(
+        default=None, description="Tracks of the input in use."
+    )
     bitrate: Count | None = Field(default=None, description="kbit/s of all tracks.")
     input_bitrate: Count | None = Field(default=None, description="kbit/s received.")
     output_bitrate: Count | None = Field(default=None, description="kbit/s after transcoding.")
@@ -238,6 +246,7 @@ class StreamStats(ApiModel):
     dvr_info: DvrInfo | None = Field(default=None, description="Archive.")
     dvr_replication_running: bool = Field(default=False, description="Archive is copied now.")
     dvr_replication: Count | None = Field(default=None, description="Archive copied, percent.")
+    coder_error: bool = Field(default=False, description="The transcoder's device failed.")
     running_transcoder: bool = Field(default=False, description="It is transcoded now.")
     transcoder_overloaded: bool = Field(default=False, description="The transcoder drops frames.")
     remote: bool = Field(default=False, description="Taken from a `source`.")

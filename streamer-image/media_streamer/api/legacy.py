@@ -1,5 +1,7 @@
 """`/flussonic/api/…` before v3, as far as tools still ask for it."""
 
+from datetime import UTC, datetime
+
 from aiohttp import web
 from media_rest.errors import ApiError, not_found
 from media_rest.openmetrics import CONTENT_TYPES, render, server_families, stream_families
@@ -9,6 +11,7 @@ from media_streamer.api.answers import JsonObject, json_answer
 from media_streamer.api.guard import reads_only
 from media_streamer.api.route import Route, server_of
 from media_streamer.api.streams import public_url, stream_state
+from media_streamer.supervisor.archives import ArchiveError
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.configuration import config_error
 
@@ -16,6 +19,8 @@ from media_streamer.supervisor.configuration import config_error
 async def server(request: web.Request) -> web.Response:
     server = server_of(request)
     stats = server.statistics()
+    config = server.configuration.current
+    ports = config.listeners.first_ports() if config.listeners is not None else {}
     keys = (
         "hostname",
         "uptime",
@@ -27,14 +32,18 @@ async def server(request: web.Request) -> web.Response:
         "build",
         "cpu_usage",
         "memory_usage",
+        "scheduler_load",
         "partitions",
+        "transcoder",
+        "transcoder_devices",
     )
     return json_answer(
         {
             "event": "server.info",
             "version": stats["server_version"],
             "status": stats["streamer_status"],
-            "auth_token": server.configuration.current.auth_token,
+            "auth_token": config.auth_token,
+            **{name: port for name, port in ports.items() if name in {"rtmp", "rtsp"}},
             **{key: stats[key] for key in keys},
         }
     )
@@ -75,9 +84,12 @@ def _entry(request: web.Request, stream: Stream) -> JsonObject:
         {"value": item["url"], "options": {k: v for k, v in item.items() if k not in _INPUT_OWN}}
         for item in state.get("inputs", ())
     ]
-    return {"name": stream.name, "urls": urls, "stats": state["stats"], "options": options}
+    # Tools look for the first key that ends in `url"`, and mean this one.
+    stats = {"url": "", **state["stats"]}
+    return {"name": stream.name, "urls": urls, "stats": stats, "options": options}
 
 
+DAY = 86_400
 _INPUT_OWN = ("url", "stats")
 
 
@@ -85,7 +97,7 @@ async def sessions(request: web.Request) -> web.Response:
     wanted = request.query.get("name")
     found = []
     for session in server_of(request).sessions:
-        if wanted and session.name != wanted:
+        if session.kind != "play" or (wanted and session.name != wanted):
             continue
         info = session.info()
         info.update(type=session.proto, created_at=info["opened_at"], bytes_sent=session.bytes)
@@ -111,6 +123,26 @@ async def stream_health(request: web.Request) -> web.Response:
     if not stream.stats.get("alive"):
         raise ApiError(424, "stream_not_alive", f"stream {stream.name!r} is not alive")
     return json_answer({"name": stream.name, "alive": True})
+
+
+async def dvr_status(request: web.Request) -> web.Response:
+    """What was recorded on a day of UTC: `[{"from", "duration"}]` in Unix seconds."""
+    stream = _known(request)
+    try:
+        year, month, day = (int(request.match_info[part]) for part in ("year", "month", "day"))
+        begin = int(datetime(year, month, day, tzinfo=UTC).timestamp())
+    except (ValueError, OverflowError):
+        raise ApiError(400, "bad_query", "the path is dvr_status/YEAR/MONTH/DAY/NAME") from None
+    try:
+        ranges = await server_of(request).archives.ranges(stream.name)
+    except ArchiveError as error:
+        raise ApiError(404, "no_archive", str(error)) from None
+    found = []
+    for one in (item.as_json() for item in ranges):
+        first, last = max(one["from"], begin), min(one["from"] + one["duration"], begin + DAY)
+        if first < last:
+            found.append({"from": first, "duration": last - first})
+    return json_answer(found)
 
 
 async def metrics(request: web.Request) -> web.Response:
@@ -144,5 +176,6 @@ ROUTES = (
     Route("POST", "/reload", reload, "Reload the configuration"),
     Route("GET", "/media_info/{name}", media_info, "Tracks of a stream"),
     Route("GET", "/stream_health/{name}", stream_health, "Whether a stream is alive"),
+    Route("GET", "/dvr_status/{year}/{month}/{day}/{name}", dvr_status, "Archive of a day"),
     Route("GET", "/metrics", metrics, "Metrics"),
 )

@@ -144,6 +144,10 @@ class Server(Protocol):
         """`stats` of each push of a stream, in their order; None: nothing is known of it."""
         ...
 
+    def recent_events(self, sink: str) -> list[JsonObject]:
+        """What a sink was given last, the oldest first."""
+        ...
+
     async def reauthorize(self, name: str) -> int:
         """Ask anew about all sessions of a stream; returns how many."""
         ...

@@ -10,7 +10,16 @@ from typing import cast
 from aiohttp import web
 from media_rest.openapi import openapi
 
-from media_streamer.api import collections, config, dvr, legacy, sessions, streams
+from media_streamer.api import (
+    collections,
+    config,
+    dvr,
+    events,
+    legacy,
+    nothing,
+    sessions,
+    streams,
+)
 from media_streamer.api.answers import MAX_BODY_BYTES, json_answer
 from media_streamer.api.guard import guarded
 from media_streamer.api.middleware import api_middleware
@@ -36,6 +45,8 @@ async def _openapi(request: web.Request) -> web.Response:
 
 
 ROUTES: tuple[Route, ...] = (
+    *nothing.ROUTES,
+    *events.ROUTES,
     *dvr.ROUTES,
     *streams.ROUTES,
     *sessions.ROUTES,
@@ -65,7 +76,8 @@ def _path(base: str, path: str) -> str:
 
 def _refuse(app: web.Application, base: str, rows: Iterable[Unserved]) -> None:
     for row in rows:
-        app.router.add_route("*", _path(base, row.path), guarded(row.handle, "view"))
+        for method in row.methods:
+            app.router.add_route(method, _path(base, row.path), guarded(row.handle, "view"))
 
 
 def _add(app: web.Application, base: str, routes: Iterable[Route]) -> None:

@@ -39,6 +39,7 @@ def stream_state(
     state = dict(stream.redacted) if redacted else {**stream.effective}
     if not redacted:
         state["config_on_disk"] = stream.saved
+    state.setdefault("title", "")
     state["named_by"] = stream.named_by
     if stream.warnings:
         state["warnings"] = stream.warnings

@@ -7,8 +7,10 @@ of these features removes its row.
 
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from media_rest.errors import ApiError
+
+_METHODS = hdrs.METH_ALL - {hdrs.METH_CONNECT, hdrs.METH_OPTIONS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +19,18 @@ class Unserved:
 
     path: str
     what: str
+    served: tuple[str, ...] = ()
+    """Methods that are served after all."""
+
+    @property
+    def methods(self) -> list[str]:
+        return sorted(_METHODS - set(self.served)) if self.served else ["*"]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         raise ApiError(501, "not_implemented", f"{request.method} {request.path}: {self.what}")
 
 
+READS = ("GET", "HEAD")
 _EXPORT = "nothing is exported to files of this server yet: get NAME/archive-FROM-DURATION.mp4"
 _DISKS = "a storage is one directory here, it has no disks of its own yet"
 _LEGACY = "change `dvr` of the stream, and /streams/NAME/dvr/locks, by /streamer/api/v3"
@@ -29,14 +38,14 @@ _FILES = "this server plays no files by itself yet: use them as inputs, file://L
 
 UNSERVED = (
     Unserved("/streams/{name}/dvr/export", _EXPORT),
-    Unserved("/dvrs/{name}/disks", _DISKS),
+    Unserved("/dvrs/{name}/disks", _DISKS, READS),
     Unserved("/dvrs/{name}/disks/{path}", _DISKS),
     Unserved("/dvr_export_jobs", _EXPORT),
     Unserved("/dvr_export_jobs/{name}", _EXPORT),
-    Unserved("/vods/opened_files", _FILES),
+    Unserved("/vods/opened_files", _FILES, READS),
     Unserved("/vods/{name}/storages/{index}/files", _FILES),
     Unserved("/vods/{name}/storages/{index}/files/{path}", _FILES),
-    Unserved("/event_sinks/{name}/events", "events are sent to the sink, they are not kept here"),
+    Unserved("/event_sinks/{name}/events", "events are made by the server alone", READS),
     *(
         Unserved(f"/{name}{rest}", f"{name} are not served by this server")
         for name in (
@@ -49,7 +58,7 @@ UNSERVED = (
 
 LEGACY_UNSERVED = (
     *(Unserved(f"/{path}", _LEGACY) for path in (
-        "dvr_status/{name}", "dvr_enable/{name}", "dvr_disable/{name}", "dvr/lock", "dvr/unlock",
+        "dvr_enable/{name}", "dvr_disable/{name}", "dvr/lock", "dvr/unlock",
     )),
     Unserved("/modify_config", "change one object by PUT /streamer/api/v3/…, or PUT /config"),
 )  # fmt: skip

@@ -14,6 +14,7 @@ from media_process.door import Doorkeeper
 
 from media_streamer.budgets import RTMP_ADDRESS_UNFINISHED_BYTES, WORKER_CONNECTIONS
 from media_streamer.egress.allowance import HeldBytes
+from media_streamer.egress.answers import Answers
 from media_streamer.egress.archives import ArchiveReader
 from media_streamer.egress.http.access_log import AccessLog
 from media_streamer.egress.http.neighbours import Neighbours
@@ -42,6 +43,8 @@ class Egress:
     """Directories of the program that every HTTP port serves, by the beginning of their paths."""
     chores: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
     """What runs beside the requests until the worker stops, by a name for people."""
+    answers: Answers = field(default_factory=Answers)
+    """What viewers were answered over HTTP."""
     archives: ArchiveReader = field(default_factory=ArchiveReader)
     unfinished: HeldBytes = field(default_factory=lambda: HeldBytes(RTMP_ADDRESS_UNFINISHED_BYTES))
     """Messages of RTMP that are not complete."""

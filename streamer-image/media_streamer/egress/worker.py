@@ -14,6 +14,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -73,6 +74,9 @@ class EgressWorker:
         self._neighbours = Neighbours(runtime)
         self._egress = Egress(self._hub, number, neighbours=self._neighbours)
         self._egress.chores["log of requests"] = self._egress.access_log.run
+        self._egress.chores["counts of answers"] = partial(
+            self._egress.answers.run, self._hub.notify
+        )
         self._jobs = JobRunner(self._egress, self._hub.notify)
         self._proxy = ApiProxy(runtime / "api.sock")
         self._app = HttpApp(self._egress, self._proxy)

@@ -59,6 +59,8 @@ class Ingest:
         self.backup: InputSlot | None = None
         self.switch: Switch | None = None
         """Where new sources go; None while the stream has no output."""
+        self.last_frame_at: float | None = None
+        """Unix time of the last frame that was shown, of an input that is shown no longer."""
         self._name = config.name
         self._environment = environment
         self._on_ended = on_ended
@@ -149,6 +151,7 @@ class Ingest:
     def check(self, now: float) -> None:
         """Close inputs that failed; report those that are silent."""
         for slot in self.all_slots:
+            slot.measure(now)
             if slot.source is not None:
                 self._check(slot, slot.source, now)
 
@@ -189,6 +192,7 @@ class Ingest:
         if source is None or reader is None:
             return
         if self.switch:
+            self._remember(source, now)
             self.switch.release(source)
         slot.closed(error, now)
         reader.stop()
@@ -197,6 +201,11 @@ class Ingest:
         if slot.on_close:
             on_close, slot.on_close = slot.on_close, None
             on_close(error or "not needed")
+
+    def _remember(self, source: Source, now: float) -> None:
+        """When its last frame came, if it is the one that is shown."""
+        if self.switch is not None and self.switch.active is source and source.frames:
+            self.last_frame_at = time.time() - source.silence(now)
 
     def report_shown(self, slot: InputSlot) -> None:
         """Frames of `slot` are shown now."""
@@ -222,7 +231,6 @@ class Ingest:
             self._open(self.slots[choice.open], now)
 
     def _check(self, slot: InputSlot, source: Source, now: float) -> None:
-        slot.measure(now)
         if source.finished and source.error is None:
             log.info("%s: the publisher left", self._name)
             self.close(slot, None, now)
@@ -240,6 +248,7 @@ class Ingest:
         timeout = slot.config.timeout
         if timeout and silence > timeout and self.switch and self.switch.active is source:
             # Show something else, but keep the connection: it may take over again.
+            self._remember(source, now)
             self.switch.release(source)
             source.may_take_over = True
 

@@ -7,8 +7,9 @@ Role: the state between two attempts; which input is to be opened is decided in
 import logging
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from media_api.input import InputConfig
@@ -16,7 +17,7 @@ from media_api.stream import StreamConfig
 
 from media_streamer.media.flags import Flags
 from media_streamer.media.inputs.address import without_credentials
-from media_streamer.media.inputs.base import OPEN_TIMEOUT_SECONDS, Input, Limits
+from media_streamer.media.inputs.base import OPEN_TIMEOUT_SECONDS, Fault, Input, Limits
 from media_streamer.media.switch import Source
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ class Totals:
     errors: int = 0
     description_changes: int = 0
     lost_packets: int = 0
+    dropped_frames: int = 0
+    faults: Counter[Fault] = field(default_factory=Counter)
 
 
 class InputSlot:
@@ -72,6 +75,9 @@ class InputSlot:
         """`frames_timeout` was reported."""
         self.bitrate = 0
         """bit/s over the last window."""
+        self.error_rate = 0
+        """Errors a second over the last window."""
+        self._errors_window = (0.0, 0)
         self._stream = stream.name
         self._flags = flags
         self._attempts = 0
@@ -136,6 +142,22 @@ class InputSlot:
         return self.totals.lost_packets + self._lost_now
 
     @property
+    def faults(self) -> Counter[Fault]:
+        """What was wrong with its source, over all attempts."""
+        return self.totals.faults + Counter(self.input.faults if self.input is not None else {})
+
+    @property
+    def dropped_frames(self) -> int:
+        return self.totals.dropped_frames + (self.source.dropped_frames if self.source else 0)
+
+    @property
+    def errors(self) -> int:
+        """All: attempts that failed, packets that were lost, and what was wrong with others."""
+        refused = ("404", "403", "500")  # an attempt that failed, or a segment asked for again
+        others = sum(count for fault, count in self.faults.items() if fault not in refused)
+        return self.totals.errors + self.lost_packets + others
+
+    @property
     def _lost_now(self) -> int:
         reception = self.input.reception if self.input is not None else None
         return reception.lost if reception is not None else 0
@@ -181,8 +203,11 @@ class InputSlot:
             self.totals.bytes += source.bytes
             self.totals.frames += source.frames
             self.totals.description_changes += source.description_changes
+            self.totals.dropped_frames += source.dropped_frames
             stable = source.frames > 0 and self._ran(source)
         self.totals.lost_packets += self._lost_now
+        if self.input is not None:
+            self.totals.faults.update(self.input.faults)
         self.source = self.input = None
         self.bitrate = 0
         self.error = error
@@ -200,7 +225,11 @@ class InputSlot:
         return float(min(self.max_retry, MIN_RETRY_SECONDS * 2**exponent))
 
     def measure(self, now: float) -> None:
-        """Update the bit rate."""
+        """Update the bit rate, and that of errors."""
+        since, before = self._errors_window
+        if now - since >= BITRATE_WINDOW_SECONDS:
+            self.error_rate = round((self.errors - before) / (now - since)) if since else 0
+            self._errors_window = (now, self.errors)
         if self.source is None:
             return
         since, before = self._window

@@ -5,13 +5,17 @@ Unix milliseconds, delays milliseconds, rates kbit/s.
 """
 
 import time
-from typing import Any
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, get_args
 
 from media_api.status import is_alive
 
+from media_streamer.media.inputs.base import Fault
 from media_streamer.media.meter import TrackMeter, track_info
 from media_streamer.media.slots import InputSlot
 from media_streamer.media.stream import StreamRunner
+from media_streamer.media.switch import Source
 
 Json = dict[str, Any]
 
@@ -33,14 +37,20 @@ def stream_stats(runner: StreamRunner) -> Json:
         "retry_count": sum(slot.totals.retries for slot in slots),
         "input_bitrate": sum(slot.bitrate for slot in slots) // 1000,
         "backup_running": bool(backup and backup.source and shown is backup),
+        "input_error_rate": sum(slot.error_rate for slot in slots),
         "input": _input_totals(runner),
         "inputs": [input_stats(slot, slot is shown, now, utc) for slot in slots],
     }
     if error and source is None:
         stats["source_error"] = error
+    if slots:
+        stats["url"] = slots[0].url  # until another one is shown
+    if runner.ingest.last_frame_at is not None:
+        stats["last_dts_at"] = _ms(runner.ingest.last_frame_at)
     if runner.started_at is not None:
         stats["started_at"] = _ms(runner.started_at)
-        stats["lifetime"] = _ms(utc - runner.started_at)
+        if source:  # of one that has no source the reader knows the time himself
+            stats["lifetime"] = _ms(utc - runner.started_at)
     if source and shown:
         delay = source.silence(now) * 1000
         stats |= {
@@ -51,6 +61,8 @@ def stream_stats(runner: StreamRunner) -> Json:
             "url": shown.url,
             "source_id": shown.id,
         }
+        if source.started_at is not None:
+            stats["input_media_info"] = _media_info(shown, source)
         if shown.is_publish:
             stats["published_from"] = shown.remote
     if runner.output:
@@ -70,8 +82,9 @@ def input_stats(slot: InputSlot, active: bool, now: float, utc: float) -> Json:
         "bytes": _bytes(slot),
         "frames": slot.totals.frames + (slot.source.frames if slot.source else 0),
         "retries": slot.totals.retries,
-        "errors": slot.totals.errors,
-        "errors_lost_packets": slot.lost_packets,
+        "errors": slot.errors,
+        "error_rate": slot.error_rate,
+        **_faults([slot]),
     }
     if srt := _srt(slot):
         stats["srt"] = srt
@@ -92,10 +105,7 @@ def input_stats(slot: InputSlot, active: bool, now: float, utc: float) -> Json:
             "ts_delay": _ms(delay),
             "last_dts": source.last_dts_ms,
             "last_dts_at": _ms(utc - delay),
-            "media_info": {
-                "flow_type": "file" if slot.config.scheme == "file" else "stream",
-                "tracks": [track_info(track, TrackMeter()) for track in source.tracks],
-            },
+            "media_info": _media_info(slot, source),
         }
     return stats
 
@@ -110,8 +120,9 @@ def _input_totals(runner: StreamRunner) -> Json:
         "bytes": sum(_bytes(slot) for slot in slots),
         "frames": sum(s.totals.frames + (s.source.frames if s.source else 0) for s in slots),
         "retries": sum(slot.totals.retries for slot in slots),
-        "errors": sum(slot.totals.errors for slot in slots),
-        "errors_lost_packets": sum(slot.lost_packets for slot in slots),
+        "errors": sum(slot.errors for slot in slots),
+        "error_rate": sum(slot.error_rate for slot in slots),
+        **_faults(slots),
         "input_switches": runner.input_switches,
         "media_info_changes": sum(
             s.totals.description_changes + (s.source.description_changes if s.source else 0)
@@ -121,13 +132,36 @@ def _input_totals(runner: StreamRunner) -> Json:
         "num_sec_on_primary_input": int(runner.seconds_on_primary),
         "num_sec_on_secondary_input": int(runner.seconds_on_secondary),
         "num_sec_no_data": int(runner.seconds_without_frames),
-        "resync_count_jump": switch.discontinuities if switch else 0,
+        "resync_count_normal": switch.timeline.restarts if switch else 0,
+        "resync_count_jump": switch.timeline.breaks if switch else 0,
+        "resync_count_drift": switch.clock.corrections if switch else 0,
+        "reorder_count": switch.timeline.moved if switch else 0,
     }
     if shown:
         totals |= {"url": shown.url, "proto": shown.config.scheme, "active": True}
         if srt := _srt(shown):
             totals["srt"] = srt
     return totals
+
+
+_FAULTS: tuple[Fault, ...] = get_args(Fault)
+
+
+def _faults(slots: Sequence[InputSlot]) -> Json:
+    """Errors by kind, over some inputs."""
+    total: Counter[Fault] = sum((slot.faults for slot in slots), Counter())
+    return {
+        "errors_lost_packets": sum(slot.lost_packets for slot in slots),
+        "errors_dropped_frames": sum(slot.dropped_frames for slot in slots),
+        **{f"errors_{fault}": total[fault] for fault in _FAULTS},
+    }
+
+
+def _media_info(slot: InputSlot, source: Source) -> Json:
+    return {
+        "flow_type": "file" if slot.config.scheme == "file" else "stream",
+        "tracks": [track_info(track, TrackMeter()) for track in source.tracks],
+    }
 
 
 def _srt(slot: InputSlot) -> Json | None:

@@ -52,6 +52,8 @@ class Source:
         """DTS of the last frame as the source counts, in the track's time base."""
         self.last_dts_track = 0
         self.description_changes = 0
+        self.dropped_frames = 0
+        """Those that lay before the point where the source took over."""
         self.finished = False
         self.error: str | None = None
         self.ask_key_frame: Callable[[], None] | None = None
@@ -101,6 +103,7 @@ class Source:
                 switch.take_over(self)
             stamp = switch.timeline.place(track, dts, pts, duration)
             if stamp is None:
+                self.dropped_frames += 1
                 return
             if stamp.discontinuity:
                 switch.discontinuity()
@@ -125,11 +128,11 @@ class Source:
             self._on_ended(self)
 
     @property
-    def last_dts_ms(self) -> float | None:
+    def last_dts_ms(self) -> int | None:
         """DTS of the last frame on the source's clock, in milliseconds."""
         if self.last_dts is None or self.last_dts_track >= len(self.time_bases):
             return None
-        return float(self.last_dts * 1000 * self.time_bases[self.last_dts_track])
+        return int(self.last_dts * 1000 * self.time_bases[self.last_dts_track])
 
     def silence(self, now: float) -> float:
         """Seconds since the last frame of any track."""
@@ -157,7 +160,6 @@ class Switch:
         self.clock = WallClock()
         self.active: Source | None = None
         self.switches = 0
-        self.discontinuities = 0
         self.tracks: Sequence[Track] = ()
         """What the output was told last."""
         self._on_change = on_change
@@ -185,7 +187,6 @@ class Switch:
 
     def discontinuity(self) -> None:
         """The frame that follows does not continue the last one; the lock is held."""
-        self.discontinuities += 1
         self.clock.reset()
         self.output.gap()
 

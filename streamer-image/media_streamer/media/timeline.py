@@ -72,7 +72,9 @@ class _TrackClock:
 class Timeline:
     """The clock of one stream. Not thread-safe: the stream serialises its sources."""
 
-    __slots__ = ("_broken", "_clocks", "_head", "_offset", "_started")
+    __slots__ = (
+        "_broken", "_clocks", "_head", "_offset", "_started", "breaks", "moved", "restarts",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._clocks: list[_TrackClock] = []
@@ -81,6 +83,12 @@ class Timeline:
         """Where the next source starts: the end of the furthest frame."""
         self._broken = False
         self._started = False
+        self.restarts = 0
+        """Times that a source went on where another one, or itself, had stopped."""
+        self.breaks = 0
+        """Times that a source's clock jumped."""
+        self.moved = 0
+        """Frames that were put behind their predecessor."""
 
     @property
     def head(self) -> int:
@@ -100,6 +108,7 @@ class Timeline:
                 clock.duration = duration
         self._offset = None
         self._broken = self._started and not seamless
+        self.restarts += self._broken
 
     def place(
         self, track: int, dts: int | None, pts: int | None, duration: int | None
@@ -129,6 +138,7 @@ class Timeline:
             if clock.settling:
                 return None
             out = last + 1
+            self.moved += 1
         clock.settling = False
         clock.last = out
         length = self._length(clock, duration)
@@ -184,6 +194,7 @@ class Timeline:
             return raw + clock.wrap + clock.offset
         self._offset = self._head - raw - clock.wrap
         self._broken = True
+        self.breaks += 1
         clock.offset = self._offset
         clock.settling = True
         return raw + clock.wrap + clock.offset

@@ -19,11 +19,13 @@ _CHECK_TICKS = TIME_BASE
 class WallClock:
     """The clock of one stream; not thread-safe."""
 
-    __slots__ = ("_check_at", "_offset_ms")
+    __slots__ = ("_check_at", "_offset_ms", "corrections")
 
     def __init__(self) -> None:
         self._offset_ms: float | None = None
         self._check_at = 0
+        self.corrections = 0
+        """Times that it was set right by a little."""
 
     def stamp(self, dts: int) -> int:
         """Milliseconds since the epoch of a frame that arrives now with `dts`."""
@@ -50,6 +52,7 @@ class WallClock:
             elapsed_ms = (dts - self._check_at + _CHECK_TICKS) / TICKS_PER_MS
             step = max(elapsed_ms, 0.0) * SLEW
             self._offset_ms += step if error > 0 else -step
+            self.corrections += 1
         self._check_at = dts + _CHECK_TICKS
 
     def utc_ms(self, dts: int) -> int:

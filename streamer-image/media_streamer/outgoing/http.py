@@ -142,6 +142,9 @@ class HttpClient:
     Used by one thread; at most one idle connection for each place is kept.
     """
 
+    on_refused: Callable[[int], None] | None = None
+    """Told the status of each answer that is none of 200 and 206."""
+
     def __init__(
         self,
         home: str,
@@ -195,6 +198,8 @@ class HttpClient:
     def _answered(self, wire: Wire, target: Target, head: Head, url: str) -> Body:
         if head.status not in (200, 206):
             wire.close()
+            if self.on_refused is not None:
+                self.on_refused(head.status)
             raise HttpError(_status_words(head.status))
         return Body(self, wire, target, head, url)
 

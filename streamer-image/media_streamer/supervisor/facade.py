@@ -107,5 +107,8 @@ class ServerFacade:
         reports = self._jobs.of_stream(stream.name)
         return [push_stats(stream.name, push, reports) for push in stream.config.pushes or ()]
 
+    def recent_events(self, sink: str) -> list[JsonObject]:
+        return self._bus.recent(sink)
+
     async def reauthorize(self, name: str) -> int:
         return await self._access.reauthorize(name)

@@ -106,6 +106,8 @@ class Totals:
 
     bytes: int = 0
     play_sessions: int = 0
+    answers: dict[str, int] = field(default_factory=dict)
+    """Answers to viewers over HTTP: `play_PROTOCOL_http_STATUS`."""
 
 
 class SessionListener(Protocol):
@@ -216,6 +218,11 @@ class SessionRegistry:
             session.dropped_gops = report.dropped_gops
             session.seen = now
         return strangers
+
+    def answered(self, name: str, protocol: str, status: int, count: int) -> None:
+        """Viewers of a stream were answered so over HTTP."""
+        answers, key = self.totals(name).answers, f"play_{protocol}_http_{status}"
+        answers[key] = answers.get(key, 0) + count
 
     def left(self, worker: str, session_id: str, byte_count: int, reason: str) -> None:
         """A worker serves the session no longer; the last one ends it."""

@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from media_rest.redact import redact_text
+
 from media_streamer.supervisor.catalog import Catalog, Stream
 from media_streamer.supervisor.gpus import GpuMonitor
+from media_streamer.supervisor.loop_load import LoopLoad
 from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.version import server_version
 
@@ -85,8 +88,10 @@ class ServerStats:
         catalog: Catalog,
         sessions: SessionRegistry,
         gpus: GpuMonitor,
+        loops: LoopLoad,
     ) -> None:
         self._hostname = hostname
+        self._loops = loops
         self.started_at = int(time.time())
         self.load = MachineLoad()
         self._version = server_version()
@@ -124,10 +129,12 @@ class ServerStats:
             "id": self.id,
             "hostname": self.hostname,
             "license_type": "undefined",
+            **_NOT_A_PART,
             "transcoder": False,
             "uptime": int(time.monotonic() - self._began),
             "cpu_usage": self.load.cpu_usage,
             "memory_usage": self.load.memory_usage,
+            "scheduler_load": self._loops.percent,
             "partitions": self._partitions(),
             "total_clients": self._sessions.clients,
             "total_streams": len(streams),
@@ -162,14 +169,37 @@ class ServerStats:
         return list(found.values())
 
 
-_BEFORE_FIRST_REPORT: JsonObject = {
+_NOT_A_PART = dict.fromkeys(
+    ("is_chassis", "vsaas", "vsaas_branding", "vsaas_running", "rproxy", "rproxy_running"), False
+)
+"""Published flags of products that this server does not contain."""
+
+_UNLESS_SAID: JsonObject = {
     "status": "waiting",
     "alive": False,
+    "lifetime": 0,
     "bytes_in": 0,
     "retry_count": 0,
     "bitrate": 0,
     "input_bitrate": 0,
+    "input_error_rate": 0,
+    "dvr_enabled": False,
+    "coder_error": False,
+    "running_transcoder": False,
+    "transcoder_overloaded": False,
 }
+"""Of a stream whose worker has not said it (yet)."""
+
+
+def _since(stats: JsonObject) -> JsonObject:
+    """Times that go on without frames: a worker does not tell each second that nothing came."""
+    if stats.get("ts_delay") is not None:
+        return {}
+    now, found = int(time.time() * 1000), {}
+    for name, since in (("lifetime", "started_at"), ("ts_delay", "last_dts_at")):
+        if stats.get(since) is not None:
+            found[name] = max(0, now - stats[since])
+    return found
 
 
 def stream_stats(stream: Stream, sessions: SessionRegistry, hostname: str) -> JsonObject:
@@ -178,11 +208,15 @@ def stream_stats(stream: Stream, sessions: SessionRegistry, hostname: str) -> Js
     totals = sessions.totals(stream.name)
     stats = {key: value for key, value in stream.stats.items() if key != "inputs"}
     clients = len(viewers)
-    stats = {**_BEFORE_FIRST_REPORT, **stats}
+    inputs = stream.config.inputs
+    url = {"url": redact_text(inputs[0].url)} if inputs else {}
+    stats = {**_UNLESS_SAID, **url, **_since(stats), **stats}
     if stream.problem and not stats["alive"]:
         stats["status"] = "error"
         stats["source_error"] = stream.problem
-    running = stats["status"] == "running"
+    running = stats["running"] = stats["status"] == "running"
+    if stats.get("started_at") is not None:
+        stats["start_running_at"] = stats["started_at"]
     publisher = next(iter(sessions.of_stream(stream.name, "publish")), None)
     if publisher is not None:
         stats["published_from"], stats["published_via"] = publisher.ip, publisher.proto
@@ -198,5 +232,6 @@ def stream_stats(stream: Stream, sessions: SessionRegistry, hostname: str) -> Js
             "play_total_sessions": totals.play_sessions,
             "bytes": totals.bytes,
             "errors_dropped_frames": 0,
+            **totals.answers,
         },
     }

@@ -9,6 +9,7 @@ The parts know each other in one direction, as they are made here: what happens 
 
 import asyncio
 import logging
+import os
 import signal
 import time
 from collections.abc import Mapping
@@ -35,6 +36,7 @@ from media_streamer.supervisor.finder import StreamFinder
 from media_streamer.supervisor.geoip import GeoIp
 from media_streamer.supervisor.gpus import GpuMonitor
 from media_streamer.supervisor.jobs import JobPlacement
+from media_streamer.supervisor.loop_load import LoopLoad
 from media_streamer.supervisor.name_quota import NameQuota
 from media_streamer.supervisor.news import JobNews, SessionNews, StreamNews
 from media_streamer.supervisor.ports import Ports
@@ -152,7 +154,8 @@ class Supervisor:
             self._tasks,
         )
         self._control = ControlServer(settings.control_socket, self._desk)
-        self._stats = ServerStats(hostname, catalog, self._sessions, self._gpus)
+        self._loops = LoopLoad()
+        self._stats = ServerStats(hostname, catalog, self._sessions, self._gpus, self._loops)
         self.facade = ServerFacade(
             self._configuration,
             self._streams,
@@ -233,6 +236,7 @@ class Supervisor:
             now = time.monotonic()
             try:
                 self._stats.load.sample()
+                self._loops.sample(self._pids())
                 self._sessions.sample_rates(now)
                 self._sessions.expire()
                 self._streams.tick_quarantine(now)
@@ -241,3 +245,8 @@ class Supervisor:
             except Exception:
                 log.exception("the periodic work failed; it goes on")
             self._tasks.spawn(self._access.recheck(now), "recheck of sessions")
+
+    def _pids(self) -> list[int]:
+        """Of all processes of the server."""
+        workers = (worker.pid for worker in self._pool.all())
+        return [os.getpid(), *(pid for pid in workers if pid is not None)]

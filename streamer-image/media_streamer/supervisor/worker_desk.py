@@ -33,6 +33,7 @@ from media_streamer.supervisor.tickets import read_ticket
 from media_streamer.version import server_version
 from media_streamer.wire.control import (
     AccessRequest,
+    AnswersSent,
     EgressSettings,
     Granted,
     Heartbeat,
@@ -226,11 +227,17 @@ class WorkerDesk:
         def left(told: SessionLeft) -> None:
             self._sessions.left(connection.id, told.id, told.bytes, told.reason)
 
+        def answered(told: AnswersSent) -> None:
+            for stream, protocol, status, count in told.counts:
+                if self._streams.get(stream) is not None:
+                    self._sessions.answered(stream, protocol, status, count)
+
         connection.peer.answer(AccessRequest, access)
         connection.peer.answer(SrtQuestion, self._srt.answer)
         connection.peer.take(SessionsHeld, held)
         connection.peer.take(SessionsMoved, moved)
         connection.peer.take(SessionLeft, left)
+        connection.peer.take(AnswersSent, answered)
 
     async def _decide(self, worker: str, request: AccessRequest) -> Granted | Refusal:
         answer = await self._access.decide(request)

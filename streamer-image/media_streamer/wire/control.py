@@ -389,6 +389,13 @@ class SessionsMoved(Notice, frozen=True):
     sessions: list[SessionReport]
 
 
+class AnswersSent(Notice, frozen=True):
+    """Answers to viewers over HTTP, since this was said last."""
+
+    counts: list[tuple[str, str, int, int]]
+    """Stream as it was asked for (there may be none), protocol, status, how often."""
+
+
 class SessionLeft(Notice, frozen=True):
     """The worker serves the session no longer."""
 
@@ -479,6 +486,7 @@ FromWorkerNotice = (
     | SessionsHeld
     | SessionsMoved
     | SessionLeft
+    | AnswersSent
     | JobsReport
 )
 

@@ -6,7 +6,7 @@ says what is wrong.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import NamedTuple
 
 from aiohttp import web
@@ -14,6 +14,7 @@ from aiohttp import web
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.mount import mounted_routes
+from media_streamer.egress.http.prepared import Prepared
 from media_streamer.egress.http.proxy import ApiProxy, is_api_path
 from media_streamer.egress.http.request import IP, MediaRequest, peer_ip, preflight, refuse
 from media_streamer.egress.http.routes import (
@@ -118,7 +119,25 @@ class HttpApp:
             ip=ip,
             token_parameter=self._egress.token_parameter,
         )
-        return await handlers[request.method](media)
+        counted = found.endpoint.counted_as.get(request.method)
+        if counted is None:
+            return await handlers[request.method](media)
+        return await self._counted(found.name, counted, handlers[request.method](media))
+
+    async def _counted(
+        self, stream: str, protocol: str, handled: Awaitable[web.StreamResponse]
+    ) -> web.StreamResponse:
+        """The answer to a viewer, which is one of the figures of the stream."""
+        answers = self._egress.answers
+        try:
+            response = await handled
+        except AccessDenied as denied:
+            answers.add(stream, protocol, denied.status)
+            raise
+        answers.add(stream, protocol, response.status)
+        if isinstance(response, Prepared):
+            response.on_again = lambda: answers.add(stream, protocol, response.status)
+        return response
 
     def _remember(self, target: str, known: _Known) -> _Known:
         """Players ask the same again and again; reading a path takes a while."""

@@ -1,6 +1,7 @@
 """The routes of the protocols that are served over HTTP, as their rows say."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +21,9 @@ def mounted_routes(egress: Egress) -> Iterator[Route]:
             place = row.package, role
             if row.transport == "http" and found.served and place not in mounted:
                 mounted.add(place)
-                yield from protocols.load(row, role).routes(egress)
+                counted = row.name if role == "play" and row.session != "uncounted" else ""
+                for route in protocols.load(row, role).routes(egress):
+                    yield replace(route, counted_as=counted)
 
 
 @cache

@@ -54,6 +54,9 @@ _CLOSE = b"\r\nConnection: close\r\n\r\n"
 class Prepared(web.StreamResponse):
     """A message on its way to one client."""
 
+    on_again: Callable[[], None] | None = None
+    """Called whenever the same was sent once more."""
+
     def __init__(self, message: Message, again: Callable[[], bool] | None = None) -> None:
         """`again`: whether the same may be sent for the same request once more; it counts as
         another request."""
@@ -82,7 +85,16 @@ class Prepared(web.StreamResponse):
         self._eof_sent = True
         again, connection = self._again, request.protocol
         if again is not None and keep_alive and isinstance(connection, Connection):
-            connection.answered(lambda: message.bytes(end, with_body) if again() else None)
+            on_again = self.on_again
+
+            def repeat() -> bytes | None:
+                if not again():
+                    return None
+                if on_again is not None:
+                    on_again()
+                return message.bytes(end, with_body)
+
+            connection.answered(repeat)
         if transport.get_write_buffer_size():
             # A client that asks and does not read gets no further answer before it does.
             await request._payload_writer.drain()

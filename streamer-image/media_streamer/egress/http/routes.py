@@ -46,6 +46,8 @@ class Route:
     methods: tuple[str, ...] = READS
     marker: str = ""
     content: Content = "page"
+    counted_as: str = ""
+    """Protocol whose viewers ask so; empty: nobody views by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Endpoint:
     content: Content
     handlers: dict[str, Handler] = field(default_factory=dict)
     """By method."""
+    counted_as: dict[str, str] = field(default_factory=dict)
+    """By method: the protocol whose viewers ask so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +80,15 @@ class Router:
         self.methods: set[str] = set()
         """All that any route answers."""
         for route in routes:
-            handlers = self._endpoint(route).handlers
+            endpoint = self._endpoint(route)
+            handlers = endpoint.handlers
             self.methods.update(route.methods)
             for method in route.methods:
                 if method in handlers:
                     raise ValueError(f"two protocols answer {method} {route.form}")
                 handlers[method] = route.handler
+                if route.counted_as:
+                    endpoint.counted_as[method] = route.counted_as
 
     def _endpoint(self, route: Route) -> Endpoint:
         new = Endpoint(route.content)

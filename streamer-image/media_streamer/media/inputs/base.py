@@ -15,11 +15,12 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from media_api.input import InputConfig
 
@@ -36,6 +37,19 @@ READ_TIMEOUT_SECONDS = 60.0
 
 WATCHDOG_GRACE_SECONDS = 5.0
 """A call may overrun its time-out by this before its thread counts as hung."""
+
+
+Fault = Literal[
+    "decoder_reset",
+    "broken_payload",
+    "desync",
+    "ts_pat",
+    "ts_service_lost",
+    "404",
+    "403",
+    "500",
+]
+"""What can be wrong with a source that goes on: `errors_…` of `media_api.status.InputStats`."""
 
 
 class InputError(Exception):
@@ -138,6 +152,28 @@ class Input(ABC):
 
     reception: Reception | None = None
     """How its packets arrive, where its protocol tells."""
+
+    _faults: Counter[Fault] | None = None
+
+    def count(self, fault: Fault) -> None:
+        """One more of these; called by whoever reads the source."""
+        if self._faults is None:
+            self._faults = Counter()
+        self._faults[fault] += 1
+
+    def count_status(self, status: int) -> None:
+        """An HTTP server refused, with this status."""
+        if status in (401, 403):
+            self.count("403")
+        elif status == 404:
+            self.count("404")
+        elif status >= 500:
+            self.count("500")
+
+    @property
+    def faults(self) -> dict[Fault, int]:
+        """What was wrong so far."""
+        return dict(self._faults) if self._faults else {}
 
     @abstractmethod
     def start(self) -> None:

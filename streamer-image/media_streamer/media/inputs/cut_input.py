@@ -18,6 +18,7 @@ from media_streamer.media.inputs.base import InputError, Limits, Receiver
 from media_streamer.media.inputs.cut_reader import READ_BYTES, CutReader
 from media_streamer.media.inputs.demux import DemuxInput
 from media_streamer.protocols.flv.watch import FlvWatch
+from media_streamer.protocols.ts.faults import TsFaults
 from media_streamer.protocols.ts.watch import TsWatch
 
 Format = Literal["mpegts", "flv"]
@@ -70,7 +71,8 @@ class CutInput(DemuxInput):
         options = self._options
         if self._reader is None:
             watch = TsWatch(self._programs) if self._format == "mpegts" else FlvWatch()
-            self._reader = CutReader(self._connect(), watch)
+            check = TsFaults(watch, self.count).look if isinstance(watch, TsWatch) else None
+            self._reader = CutReader(self._connect(), watch, check)
         else:
             options = options | {"analyzeduration": LATE_ANALYSIS_US}
         container = av.open(
@@ -94,6 +96,7 @@ class CutInput(DemuxInput):
     def _goes_on(self) -> bool:
         if self._reader is None or self._stopping.is_set() or not self._reader.go_on():
             return False
+        self.count("decoder_reset")
         self.allow(self.limits.read_seconds + self.limits.open_seconds)
         return True
 

@@ -17,8 +17,15 @@ READ_BYTES = 64 * 1024
 class CutReader:
     """A file object for FFmpeg; `read_source` returns some bytes, b"" at the end of the source."""
 
-    def __init__(self, read_source: Callable[[int], bytes], watch: Watch) -> None:
+    def __init__(
+        self,
+        read_source: Callable[[int], bytes],
+        watch: Watch,
+        check: Callable[[], None] | None = None,
+    ) -> None:
+        """`check` looks at the watch after everything that it was fed."""
         self.watch = watch
+        self._check = check
         self._read_source = read_source
         self._ready = b""
         self._next: bytes | None = None
@@ -33,6 +40,8 @@ class CutReader:
             data = self._read_source(READ_BYTES)
             if data:
                 self._ready, self._next = self.watch.feed(data)
+                if self._check is not None:
+                    self._check()
             else:
                 self._ended = True
                 self._ready = self.watch.rest()

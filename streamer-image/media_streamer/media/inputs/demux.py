@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from media_streamer.media.canonical import Canonicalizer, codec_name
 from media_streamer.media.frame import TIME_BASE, Track
 from media_streamer.media.inputs.base import InputError, Limits, Receiver, ThreadInput
-from media_streamer.media.inputs.errors import describe
+from media_streamer.media.inputs.errors import describe, http_status
 from media_streamer.media.inputs.pacer import Pacer
 from media_streamer.media.track import TrackError, describe_track, is_supported
 
@@ -122,6 +122,7 @@ class DemuxInput(ThreadInput):
                     self._read_container(container)
         except (av.error.FFmpegError, OSError) as error:
             if not self._stopping.is_set():
+                self.count_status(http_status(error))
                 raise InputError(describe(error)) from error
 
     def _goes_on(self) -> bool:
@@ -245,6 +246,8 @@ class DemuxInput(ThreadInput):
             return
         if self._pacer is not None:
             self._pace(lane, packet, self._pacer)
+        if packet.is_corrupt:
+            self.count("broken_payload")
         data = lane.convert(packet)
         if lane.canonicalizer.changed:
             self._describe(packet)

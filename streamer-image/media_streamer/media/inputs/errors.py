@@ -26,6 +26,19 @@ _WORDS: dict[type[Exception], str] = {
 }
 
 
+_STATUS: dict[type[Exception], int] = {
+    av.error.HTTPUnauthorizedError: 401,
+    av.error.HTTPForbiddenError: 403,
+    av.error.HTTPNotFoundError: 404,
+    av.error.HTTPServerError: 500,
+}
+
+
+def http_status(error: Exception) -> int:
+    """Status of the answer that is the error (RTSP has those of HTTP); 0 if it is none."""
+    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 0)
+
+
 def describe(error: Exception) -> str:
     """The reason for a failed input; never contains a URL."""
     for kind, words in _WORDS.items():

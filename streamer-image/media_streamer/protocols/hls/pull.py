@@ -46,6 +46,7 @@ class HlsInput(DemuxInput):
         self._url = source_url(request.config)
         self._pids = frozenset(request.config.pids or ())
         self._client = http_client(self._url, request, self._stopping.is_set)
+        self._client.on_refused = self.count_status
 
     def _read(self) -> None:
         try:

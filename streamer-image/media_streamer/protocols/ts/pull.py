@@ -42,6 +42,7 @@ class TsHttpInput(CutInput):
             # Made for each attempt: it is good for a few minutes, and for this host alone.
             headers["Authorization"] = cluster_header(config.cluster_key, time.time())
         self._client = http_client(self._url, request, self._stopping.is_set, headers)
+        self._client.on_refused = self.count_status
 
     def _connect(self) -> Callable[[int], bytes]:
         self._connection.callback(self._client.close)

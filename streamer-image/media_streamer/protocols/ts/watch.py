@@ -53,6 +53,13 @@ class TsWatch:
         self._waited = 0
         self._cut_for: Streams = frozenset()
         """What the last cut was made for: there is no second one for the same."""
+        self.pats = 0
+        """PATs that were seen."""
+        self.desyncs = 0
+        """Times that packets did not begin where the last one ended."""
+        self.programs_lost = 0
+        """Wanted programs that a PAT no longer named."""
+        self._fed = False
 
     @property
     def streams(self) -> Streams:
@@ -80,6 +87,9 @@ class TsWatch:
         """The bytes for the running demuxer; with a cut, those that the next one starts with."""
         data = self._rest + data
         start = _aligned(data)
+        if start != 0 and self._fed:  # where a stream begins, one packet may be half gone
+            self.desyncs += 1
+        self._fed = True
         if start is None:
             # Noise: the demuxer finds its way by itself.
             self._rest = b""
@@ -111,8 +121,10 @@ class TsWatch:
         changed: int | None = None
         for at in _starts(data, start, PAT_PID):
             packets, section = _section(data, at, PAT_PID)
-            if section and section[0] == 0x00 and packets != self._pat:
-                self._take_pat(packets, section)
+            if section and section[0] == 0x00:
+                self.pats += 1
+                if packets != self._pat:
+                    self._take_pat(packets, section)
         for pid in list(self._pmt_pids):
             for at in _starts(data, start, pid):
                 packets, section = _section(data, at, pid)
@@ -126,11 +138,13 @@ class TsWatch:
             for at in range(8, len(section) - 4, 4)
         }
         self._pat = packets
+        before = set(self._pmt_pids.values())
         self._pmt_pids = {
             pid: number
             for pid, number in programs.items()
             if number and (not self._programs or number in self._programs)
         }
+        self.programs_lost += len(before - set(self._pmt_pids.values()))
         self._tables = {pid: table for pid, table in self._tables.items() if pid in self._pmt_pids}
 
     def _take_pmt(self, pid: int, packets: bytes, section: bytes) -> bool:

@@ -104,6 +104,11 @@ class EventBus:
         counters = [sink.counters() for sink in self._sinks.values()]
         return {key: gone + sum(one[key] for one in counters) for key, gone in self._gone.items()}
 
+    def recent(self, name: str) -> list[Event]:
+        """The last events that a sink was given."""
+        sink = self._sinks.get(name)
+        return list(sink.recent) if sink is not None else []
+
     def alerts(self) -> dict[str, str]:
         """Sinks that get nothing now, in words."""
         problems = self._refused | {name: sink.problem for name, sink in self._sinks.items()}

@@ -43,6 +43,8 @@ class EventSink:
         self.problem = ""
         """Why the last attempt failed; empty while all goes well."""
         self._delivery = delivery
+        self.recent: deque[Event] = deque(maxlen=BATCH_EVENTS)
+        """What it was given last, for people who ask."""
         self._waiting: deque[Event] = deque()
         self._limit = RESEND_LIMIT if config.resend_limit is None else config.resend_limit
         self._limit = max(self._limit, 1)
@@ -60,6 +62,7 @@ class EventSink:
             self._waiting.popleft()
             self._dropped += 1
         self._waiting.append(event)
+        self.recent.append(event)
         self._news.set()
         if len(self._waiting) >= BATCH_EVENTS:
             self._full.set()

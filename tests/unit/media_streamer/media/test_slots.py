@@ -186,3 +186,31 @@ def test_only_what_concerns_the_connection_counts_as_change() -> None:
 
 def test_the_address_is_shown_without_credentials() -> None:
     assert slot().url == "rtsp://***@cam/ch"
+
+
+def test_faults_are_counted_over_all_attempts() -> None:
+    made = slot()
+    for _ in range(2):
+        opened(made)
+        assert made.input is not None
+        made.input.count("desync")
+        made.input.count_status(401)
+        made.input.count_status(404)
+        made.input.count_status(502)
+        made.input.count_status(302)
+        made.closed("it failed", 0.0)
+    assert made.faults == {"desync": 2, "403": 2, "404": 2, "500": 2}
+    assert made.errors == 4, "an answer that refuses is the failed attempt"
+
+
+def test_the_rate_of_errors_is_that_of_the_last_window() -> None:
+    made = slot()
+    made.measure(100.0)
+    opened(made)
+    assert made.input is not None
+    for _ in range(50):
+        made.input.count("desync")
+    made.measure(110.0)
+    assert made.error_rate == 5
+    made.measure(120.0)
+    assert made.error_rate == 0

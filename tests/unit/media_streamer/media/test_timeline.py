@@ -216,3 +216,16 @@ def test_audio_stays_with_video_over_wraps_and_jumps(
         # Small steps are legal holes or lost frames; what came out must be in step at the end.
         assert instants[-1][0] == instants[-1][1]
         position += 80 * FRAME
+
+
+def test_what_was_set_right_is_counted() -> None:
+    clock = timeline()
+    feed(clock, [0, FRAME, FRAME, 3 * FRAME])
+    assert (clock.restarts, clock.breaks, clock.moved) == (0, 0, 1)
+    feed(clock, [10 * JUMP])
+    assert (clock.restarts, clock.breaks) == (0, 1)
+    clock.restart((MPEG,))
+    feed(clock, [0])
+    assert (clock.restarts, clock.breaks) == (1, 1)
+    clock.restart((MPEG,), seamless=True)
+    assert clock.restarts == 1
