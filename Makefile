@@ -31,7 +31,7 @@ check: $(DEV_VENV)/ready ## Format, lint, types, import rules
 	$(DEV)/mypy
 	$(DEV)/lint-imports
 	$(DEV)/python -m media_api.crd --check
-	$(DEV)/python -m media_api.protocols.readme --check
+	$(DEV)/python -m media_docs --check
 
 format: $(DEV_VENV)/ready ## Let ruff format and mend what it can
 	$(DEV)/ruff format .
@@ -46,9 +46,9 @@ soak: $(DEV_VENV)/ready ## Slopes of memory, descriptors, threads, log under loa
 bench: $(DEV_VENV)/ready ## Figures: start-up, fan-out, first picture, density, reload
 	$(DEV)/python -m tests.bench
 
-crds: $(DEV_VENV)/ready ## Write the CRD YAML and the README's tables from the vocabulary
+crds: $(DEV_VENV)/ready ## Write what is made from the code: CRDs, tables of README and docs
 	$(DEV)/python -m media_api.crd
-	$(DEV)/python -m media_api.protocols.readme
+	$(DEV)/python -m media_docs
 
 lock: $(DEV_VENV)/ready ## Pin all dependencies anew
 	cd requirements && ./lock.sh ../$(DEV)/uv

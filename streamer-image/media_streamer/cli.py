@@ -2,6 +2,7 @@
 
 streamer [-c FILE]            serve
 streamer --check [-c] FILE    print every error of a configuration file, exit 1 if there is one
+streamer --check --explain FILE   and what happens to each directive
 """
 
 import argparse
@@ -11,7 +12,6 @@ import os
 import sys
 from pathlib import Path
 
-from media_api.protocols import served_listeners
 from media_process import descriptors, logs
 
 from media_streamer.keeper import keep
@@ -23,6 +23,7 @@ from media_streamer.supervisor.settings import (
     remove_directories,
     variable,
 )
+from media_streamer.variables import help_text
 from media_streamer.version import server_version
 
 log = logging.getLogger("streamer")
@@ -34,32 +35,21 @@ _EPILOG = """\
 SIGHUP reads the configuration file again, SIGTERM and SIGINT end the server.
 
 environment (wins over the file, ports are added to those of the file):
-  {ports}
-                                                    ports
-  STREAMER_EDIT_AUTH, STREAMER_VIEW_AUTH            "login password" of the API and the UI
-  STREAMER_CLUSTER_KEY                              key of the servers of the cluster
-  STREAMER_CONFIG_EXTERNAL                          backend that gives the streams
-  STREAMER_HOSTNAME                                 name of this server in the cluster
-  STREAMER_LOG_LEVEL                                debug, info, warning or error
-  STREAMER_LOG_FORMAT                               text (default) or json
-  STREAMER_MEDIA_WORKERS, STREAMER_EGRESS_WORKERS   processes (default: cores, at most 8)
-  STREAMER_SEGMENTS_DIR                             HLS segments (default: shared memory)
-  STREAMER_STATE_DIR                                what survives a restart
-  STREAMER_LINK_LOCAL_ALLOWED                       link-local networks that may be connected to
-  STREAMER_LOG_DIR                                  files of event sinks (/var/log/flussonic)
-  STREAMER_ACCESS_LOG                               file of logrequests; -: this log
-  STREAMER_RUNTIME_DIR                              sockets (default: a new directory)
+{variables}
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.explain and not options.check:
+        parser.error("--explain goes with --check")
     path: Path = options.file or options.config
     if options.check:
         from media_streamer.config.check import check
 
-        return check(path, os.environ)
+        return check(path, os.environ, every=options.explain)
     try:
         log_format = logs.format_of(variable(os.environ, "LOG_FORMAT"))
     except ValueError as error:
@@ -112,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="streamer",
         description="Media server.",
-        epilog=_EPILOG.format(ports=", ".join(f"STREAMER_{n.upper()}" for n in served_listeners())),
+        epilog=_EPILOG.format(variables=help_text()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -126,6 +116,11 @@ def _parser() -> argparse.ArgumentParser:
         "--check",
         action="store_true",
         help="print every error of the configuration file and what has no effect; exit 1 on errors",
+    )
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="with --check: say of each directive whether it works, differs or has no effect",
     )
     parser.add_argument("--version", action="version", version=server_version())
     parser.add_argument("file", type=Path, nargs="?", help="the file, for --check")

@@ -9,7 +9,8 @@ from functools import cache, partial
 from aiohttp import web
 from media_api.base import JsonObject
 from media_rest.openapi import openapi
-from media_rest.openmetrics import cluster_families, server_families
+from media_rest.openmetrics import MetricSpec, cluster_families, server_families
+from media_rest.paths import value_at
 from media_rest.route import Route
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -72,23 +73,37 @@ def central_stats(ctx: Context) -> JsonObject:
     }
 
 
+CENTRAL_METRICS: tuple[MetricSpec, ...] = (
+    MetricSpec(
+        "central_wrong_passwords_total", ("wrong_passwords",), True, "Wrong passwords and keys"
+    ),
+    MetricSpec(
+        "central_history_dropped_rows_total",
+        ("history", "dropped_rows"),
+        True,
+        "Rows of history that were lost",
+    ),
+    MetricSpec(
+        "central_history_queued_rows",
+        ("history", "queued_rows"),
+        False,
+        "Rows of history that wait for PostgreSQL",
+    ),
+)
+"""Those that only Central has."""
+
+
 def central_families(ctx: Context) -> Iterable[Metric]:
     """The same as metrics, with those that only Central has."""
     stats = central_stats(ctx)
-    guesses = CounterMetricFamily(
-        "central_wrong_passwords", "Wrong passwords and keys", value=stats["wrong_passwords"]
-    )
-    dropped = CounterMetricFamily(
-        "central_history_dropped_rows",
-        "Rows of history that were lost",
-        value=stats["history"]["dropped_rows"],
-    )
-    queued = GaugeMetricFamily(
-        "central_history_queued_rows",
-        "Rows of history that wait for PostgreSQL",
-        value=stats["history"]["queued_rows"],
-    )
-    return [*server_families(stats, ctx.server_id), guesses, dropped, queued]
+    own = [_family(spec, value_at(stats, spec.path)) for spec in CENTRAL_METRICS]
+    return [*server_families(stats, ctx.server_id), *own]
+
+
+def _family(spec: MetricSpec, value: int) -> Metric:
+    if spec.counter:
+        return CounterMetricFamily(spec.name, spec.help, value=value)
+    return GaugeMetricFamily(spec.name, spec.help, value=value)
 
 
 async def get_cluster_stats(request: web.Request) -> web.StreamResponse:

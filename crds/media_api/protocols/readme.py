@@ -1,11 +1,10 @@
-"""Writes the tables of the README that the table of protocols knows better than anybody.
+"""The tables of the README that the table of protocols knows better than anybody.
 
-`python -m media_api.protocols.readme` writes them, with `--check` it exits 1 where they differ.
-Each stands between two comments, `<!-- made: NAME -->` and `<!-- end -->`.
+Each stands between two comments, `<!-- made: NAME -->` and `<!-- end -->`, and is written by
+`python -m media_docs`.
 """
 
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from media_api.play_urls import play_urls, publish_urls
@@ -72,9 +71,9 @@ def _folded(schemes: Iterable[str]) -> list[str]:
 TABLES: dict[str, Callable[[], str]] = {"addresses": addresses, "protocols": served}
 
 
-def render(text: str) -> str:
+def render(text: str, tables: Mapping[str, Callable[[], str]] = TABLES) -> str:
     """`text` with its tables made anew; raises ValueError where a mark is missing."""
-    for name, table in TABLES.items():
+    for name, table in tables.items():
         begin = f"<!-- made: {name} -->"
         before, found, rest = text.partition(begin)
         _, end, after = rest.partition(END)
@@ -82,19 +81,3 @@ def render(text: str) -> str:
             raise ValueError(f"{begin} … {END} is missing")
         text = f"{before}{begin}\n{table()}\n{END}{after}"
     return text
-
-
-def main(arguments: list[str]) -> int:
-    text = README.read_text(encoding="utf-8")
-    new = render(text)
-    if "--check" in arguments and new != text:
-        print(
-            f"{README}: tables differ from the table of protocols: run make crds", file=sys.stderr
-        )
-        return 1
-    README.write_text(new, encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,8 +1,8 @@
-"""`streamer --check FILE`: every problem as FILE:LINE:COL: message."""
+"""`streamer --check FILE`: every problem as FILE:LINE:COL: message; with `--explain` every line."""
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -14,17 +14,25 @@ from media_api.unsupported import (
     vod_directories,
 )
 
+from media_streamer.config.explain import explain, summary
 from media_streamer.config.load import LoadedConfig, load
 from media_streamer.config.problems import ConfigProblem, PathPart
 
 
 def check(
-    path: Path | str, environ: Mapping[str, str] | None = None, out: TextIO | None = None
+    path: Path | str,
+    environ: Mapping[str, str] | None = None,
+    out: TextIO | None = None,
+    *,
+    every: bool = False,
 ) -> int:
-    """Print the problems of `path`; returns the exit status: 1 if there is an error, else 0."""
+    """Print the problems of `path`; returns the exit status: 1 if there is an error, else 0.
+
+    `every`: a line for each directive, whatever becomes of it.
+    """
     out = out or sys.stdout
     try:
-        return _check(path, environ, out)
+        return _check(path, environ, out, every)
     except BrokenPipeError:
         # The reader has seen enough (`| head`). Python would still flush at its end.
         if out is sys.stdout:
@@ -32,10 +40,15 @@ def check(
         return 1
 
 
-def _check(path: Path | str, environ: Mapping[str, str] | None, out: TextIO) -> int:
+def _check(path: Path | str, environ: Mapping[str, str] | None, out: TextIO, every: bool) -> int:
     loaded = load(path, environ)
-    for problem in (*loaded.errors, *loaded.warnings, *not_served(loaded)):
-        print(problem, file=out)
+    problems = (*loaded.errors, *loaded.warnings, *not_served(loaded))
+    if every:
+        lines = explain(loaded.directives, problems)
+        print(*lines, f"{path}: {summary(lines)}", sep="\n", file=out)
+    else:
+        for problem in problems:
+            print(problem, file=out)
     if loaded.errors:
         count = len(loaded.errors)
         print(f"{path}: {count} error{'s' if count > 1 else ''}", file=out, flush=True)
@@ -65,16 +78,25 @@ def _in_vain(loaded: LoadedConfig) -> Iterator[ConfigProblem]:
         *(("streams", index, item) for index, item in enumerate(config.streams)),
     ]
     # A refused object is left out of its list: those behind it have other places in the file.
-    shifted = {e.path[0] for e in loaded.errors if len(e.path) == 2 and isinstance(e.path[1], int)}
+    shifted = {
+        key for key in ("templates", "streams") if _is_shifted(loaded, key, getattr(config, key))
+    }
     for key, index, item in items:
         for one in asked_in_vain(item, vods, bool(config.geoip)):
             yield _warning(loaded, one, () if key in shifted else (key, index), item.name)
 
 
+def _is_shifted(loaded: LoadedConfig, key: str, items: Sequence[object]) -> bool:
+    """Whether the files have more of them than were taken."""
+    return loaded.locate((key, len(items))) is not None
+
+
 def _warning(
     loaded: LoadedConfig, one: InVain, base: tuple[PathPart, ...], name: str = ""
 ) -> ConfigProblem:
-    at = None if name and not base else loaded.locate((*base, *one.path))
+    full = (*base, *one.path)
+    # Of a list as a whole the first item is shown.
+    at = None if name and not base else loaded.locate(full) or loaded.locate((*full, 0))
     if at is None:
         text = f"{name}: {one.text}" if name else one.text
         return ConfigProblem(

@@ -39,6 +39,8 @@ class LoadedConfig:
     files: list[Path]
     locate: Callable[[ConfigPath], Word | None] = field(repr=False, compare=False)
     """The word that gave the value at a path, or what is around it."""
+    directives: list[Directive] = field(default_factory=list, repr=False, compare=False)
+    """Those of all files, as they were read."""
 
 
 class _Reader:
@@ -176,4 +178,7 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> LoadedCo
         [*parsed.errors, *certificates, *sinks, *environment],
         key=lambda item: (order.get(item.filename, len(order)), item.line, item.col),
     )
-    return LoadedConfig(parsed.config, errors, parsed.warnings, reader.files, parsed.locate)
+    directives = [node for tree in trees for node in tree.directives]
+    return LoadedConfig(
+        parsed.config, errors, parsed.warnings, reader.files, parsed.locate, directives
+    )

@@ -1,0 +1,34 @@
+"""Where a directive works and does something else than in Flussonic Media Server.
+
+Role: the notes of `streamer --check --explain` and of the page on moving. Only what somebody who
+moves would be surprised by; what has no effect says `media_api.unsupported`.
+"""
+
+from collections.abc import Mapping
+
+from media_api.base import ApiModel
+from media_api.events import EventSinkConfig
+from media_api.server import ServerConfig
+from media_api.stream import StreamConfig, TemplateConfig
+
+_ARCHIVE = (
+    "a folder of its own: recordings of Flussonic are not read, and are neither changed nor deleted"
+)
+DIFFERENCES: Mapping[tuple[type[ApiModel], str], str] = {
+    (ServerConfig, "geoip"): "no database is built in: without this line no country is known",
+    (ServerConfig, "log_requests"): (
+        "the combined format of web servers with session and country behind it; STREAMER_ACCESS_LOG"
+        " names another file"
+    ),
+    (ServerConfig, "dvrs"): _ARCHIVE,
+    (StreamConfig, "dvr"): _ARCHIVE,
+    (TemplateConfig, "dvr"): _ARCHIVE,
+    (EventSinkConfig, "url"): (
+        "a log:// or jsonlog:// file lies below /var/log/flussonic (or STREAMER_LOG_DIR)"
+    ),
+}
+
+
+def difference(model: type[ApiModel], key: str) -> str:
+    """What is different about a directive that works; empty if nothing is."""
+    return DIFFERENCES.get((model, key), "")

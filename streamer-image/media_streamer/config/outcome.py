@@ -1,0 +1,167 @@
+"""What becomes of a directive in this version, asked of whoever knows: `media_api.unsupported`.
+
+Role: each option is put into a document for itself, and what `--check` would say of that document
+is its outcome. So nobody keeps a second list of what is served.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+from media_api import protocols
+from media_api.auth import AuthSpec
+from media_api.base import ApiModel
+from media_api.dvr import DvrConfig, StreamDvrSpec
+from media_api.input import InputConfig
+from media_api.playback import ThumbnailsSpec
+from media_api.push import PushConfig
+from media_api.server import ServerConfig
+from media_api.srt import SrtConfig
+from media_api.stream import BackupConfig, StreamConfig, TemplateConfig
+from media_api.unsupported import HARMLESS, InVain, asked_in_vain, server_asks_in_vain
+from pydantic import ValidationError
+
+from media_streamer.config.shapes import Shape, Unsupported
+from media_streamer.config.special import AdminListener, ListenerShape
+
+State = Literal["works", "partly", "none"]
+SAMPLE = "sample"
+_VALUES: Mapping[str, Any] = {"url": "http://sample", "root": "/sample"}
+"""Options whose value decides whether they work get one that does."""
+_ITEM: Mapping[str, Any] = {
+    "name": SAMPLE,
+    "url": "http://sample",
+    "prefix": SAMPLE,
+    "hostname": SAMPLE,
+    "domain": SAMPLE,
+    "root": "/sample",
+    "path": "/sample",
+    "storages": [{"url": "/sample"}],
+}
+"""An object of any list of the server; models ignore what they do not know."""
+_IN_STREAMS: Mapping[type[ApiModel], tuple[str, ...]] = {
+    BackupConfig: ("backup",),
+    ThumbnailsSpec: ("thumbnails",),
+    StreamDvrSpec: ("dvr",),
+    AuthSpec: ("on_play", "on_publish"),
+    SrtConfig: ("srt_play", "srt2_play", "srt_publish", "srt2_publish"),
+}
+_ROOTS = frozenset({ServerConfig, StreamConfig, TemplateConfig})
+"""What is asked of them is at the top of their document."""
+NOT_KNOWN_HERE = "known to Flussonic, not to this server"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`works`, `partly` or `none` (no effect), and the reason of the latter two."""
+
+    state: State
+    reason: str = ""
+
+
+WORKS = Outcome("works")
+
+
+@cache
+def _probes(model: type[ApiModel]) -> tuple[tuple[str, Callable[[str], list[InVain]]], ...]:
+    """(where, what is said of an option there) of each place that the object can stand in."""
+    if model in (StreamConfig, TemplateConfig):
+        return (("", lambda key: asked_in_vain({key: _value(key)})),)
+    if model is InputConfig:
+        served = sorted(protocols.served_schemes("pull") | {protocols.ANY_PUBLISHER})
+        return tuple((scheme, _in_list("inputs", scheme)) for scheme in served)
+    if model is PushConfig:
+        served = sorted(protocols.served_schemes("push"))
+        return tuple((scheme, _in_list("pushes", scheme)) for scheme in served)
+    if model is DvrConfig:
+        return (("", _of_storages),)
+    if model is ServerConfig:
+        return (("", _of_server),)
+    return tuple((name, _in_object(name)) for name in _IN_STREAMS.get(model, ()))
+
+
+def _value(key: str) -> Any:
+    return _VALUES.get(key, SAMPLE)
+
+
+def _in_list(name: str, scheme: str) -> Callable[[str], list[InVain]]:
+    def ask(key: str) -> list[InVain]:
+        return asked_in_vain({name: [{key: SAMPLE, "url": f"{scheme}://sample"}]})
+
+    return ask
+
+
+def _in_object(name: str) -> Callable[[str], list[InVain]]:
+    return lambda key: asked_in_vain({name: {key: _value(key)}})
+
+
+def _of_storages(key: str) -> list[InVain]:
+    document: dict[str, Any] = {"dvrs": [{"root": "/sample", key: _value(key)}]}
+    return server_asks_in_vain(ServerConfig.model_construct(None, **document))
+
+
+def _of_server(key: str) -> list[InVain]:
+    return server_asks_in_vain(_server_with(key))
+
+
+def _server_with(key: str) -> ServerConfig:
+    """A server with nothing but this."""
+    for value in ([_ITEM], _ITEM, SAMPLE):
+        try:
+            return ServerConfig.model_validate({key: value})
+        except ValidationError:
+            continue
+    document: dict[str, Any] = {key: SAMPLE}
+    return ServerConfig.model_construct(None, **document)
+
+
+def outcome(model: type[ApiModel], key: str, shape: Shape) -> Outcome:
+    """What becomes of the directive that sets `key` of a `model`."""
+    if isinstance(shape, Unsupported):
+        return Outcome("none", NOT_KNOWN_HERE)
+    if isinstance(shape, ListenerShape | AdminListener):
+        return _listener(shape.protocol)
+    names = {info.alias or field for field, info in model.model_fields.items()}
+    if shape.key and shape.key not in names:
+        return Outcome("none", "no effect here")
+    if key not in names or not _probes(model):
+        return WORKS
+    refused = dict(_refusals(model, key))
+    if not refused:
+        return WORKS
+    text = next(iter(refused.values()))
+    if key in HARMLESS:
+        usual = str(HARMLESS[key]).lower()
+        return Outcome("partly", f"other values than `{usual}` have no effect")
+    if len(refused) < len(_probes(model)):
+        read = [where for where, _ in _probes(model) if where not in refused]
+        shown = ", ".join(f"`{where}`" for where in read)
+        return Outcome("partly", f"read with {shown} only")
+    return Outcome("partly" if " only" in text else "none", text)
+
+
+def _refusals(model: type[ApiModel], key: str) -> Iterator[tuple[str, str]]:
+    for where, ask in _probes(model):
+        for one in ask(key):
+            # What is said of the object itself, or of another part of it, is not said of this.
+            nested = len(one.path) > 1 and one.path[-1] == key
+            if one.path == (key,) or (nested and model not in _ROOTS):
+                yield where, _plain(one.text, key)
+                break
+
+
+def _listener(name: str) -> Outcome:
+    if name in protocols.served_listeners():
+        return WORKS
+    return Outcome("none", f"{protocols.listeners()[name][0].title} is not served")
+
+
+def _plain(text: str, key: str) -> str:
+    """The reason without the words that the row has already, and without the sample."""
+    text = text.replace(f": {SAMPLE}", "").removesuffix(" in this version")
+    if re.search(r"ha(s|ve) no effect$", text):
+        return "no effect"
+    text = text.removeprefix(f"{key} ").removeprefix("has no effect: ")
+    return text.removeprefix("is ")
