@@ -63,7 +63,7 @@ def _asks(option: str, value: Any) -> bool:
     return bool(value) or isinstance(value, Mapping) or (option in HARMLESS and value is not None)
 
 
-_WORDS = {
+STREAM_WORDS = {
     **dict.fromkeys((*STREAM_OPTIONS, *HARMLESS), NO_EFFECT),
     **{
         name: f"has no effect: {reason}"
@@ -73,15 +73,16 @@ _WORDS = {
     "drm": "cannot be done by this version: the stream is not played at all",
 }
 """What becomes of an option that is not done, in words."""
-STREAM_CHECKS = frozenset(_WORDS)
+STREAM_CHECKS = frozenset(STREAM_WORDS)
 """Options of a stream that are not done."""
-_INPUT_WORDS = {
+INPUT_WORDS = {
     **dict.fromkeys(INPUT_OPTIONS, NO_EFFECT),
     **{
         name: f"has no effect: {reason}"
         for name, reason in protocols.unserved_input_options().items()
     },
 }
+"""The same of inputs."""
 _PUSH_OPTIONS = frozenset(PushConfig.model_fields) - frozenset(protocols.PUSH_OPTIONS)
 """Options of pushes that not every protocol reads."""
 INPUT_SCHEMES = protocols.served_schemes("pull") | {protocols.ANY_PUBLISHER}
@@ -136,7 +137,7 @@ def _scheme(item: Any) -> str:
 
 
 def _options(item: Any) -> Iterator[InVain]:
-    for name, words in _WORDS.items():
+    for name, words in STREAM_WORDS.items():
         if _asks(name, _get(item, name)):
             yield InVain(f"stream_{name}", (name,), f"{name} {words}")
     thumbnails, backup = _get(item, "thumbnails"), _get(item, "backup")
@@ -215,7 +216,7 @@ def _urls(item: Any) -> Iterator[InVain]:
             reason = protocols.why_not("pull", scheme)
             yield InVain(f"input_{scheme}", ("inputs", index), f"{scheme}:// inputs are {reason}")
             continue
-        for name, words in _INPUT_WORDS.items():
+        for name, words in INPUT_WORDS.items():
             if _asks(name, _get(one, name)):
                 path = ("inputs", index, name)
                 yield InVain(f"input_option_{name}", path, f"{name} of inputs {words}")

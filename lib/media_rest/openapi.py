@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from media_api.base import ApiModel, JsonObject
+from media_api.marks import mark
 from pydantic.json_schema import models_json_schema
 
 from media_rest.route import Route
@@ -31,6 +32,8 @@ def openapi(
     _, definitions = models_json_schema(
         [(model, "validation") for model in ordered], ref_template=REF
     )
+    schemas = definitions.get("$defs", {})
+    mark(schemas)
     paths: dict[str, JsonObject] = {}
     for route in table:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
@@ -41,7 +44,7 @@ def openapi(
         "security": [{"basic": []}, {"bearer": []}],
         "paths": paths,
         "components": {
-            "schemas": {**definitions.get("$defs", {}), "error_response": _ERROR},
+            "schemas": {**schemas, "error_response": _ERROR},
             "securitySchemes": {
                 "basic": {"type": "http", "scheme": "basic"},
                 "bearer": {"type": "http", "scheme": "bearer"},

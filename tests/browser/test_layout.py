@@ -14,6 +14,7 @@ ROUTES = [
     "streams/demo?tab=input",
     "streams/demo?tab=output",
     "streams/demo?tab=settings",
+    "streams/demo?tab=text",
     f"streams/{LONG.replace('/', '%2F')}",
     f"streams/{LONG.replace('/', '%2F')}?tab=output",
     "streamers",
@@ -26,7 +27,7 @@ ROUTES = [
 async def settled(ui: Ui) -> None:
     """The page shows its content, not only its heading."""
     await expect(
-        ui.page.locator("main table, main dl, main form, main .empty").first
+        ui.page.locator("main table, main dl, main form, main textarea, main .empty").first
     ).to_be_visible()
 
 
@@ -42,8 +43,10 @@ async def test_no_page_scrolls_sideways_on_a_phone(
         await settled(ui)
         await ui.assert_no_overflow()
     await ui.go("streams/demo?tab=settings")
-    await ui.page.get_by_text("Further settings").click()
-    await expect(ui.page.get_by_label("Provider", exact=True)).to_be_visible()
+    for summary in await ui.page.locator("details.section:not([open]) > summary").all():
+        await summary.click()
+    await ui.page.get_by_role("button", name="Add target").click()
+    await expect(ui.page.get_by_label("Namespace", exact=True)).to_be_visible()
     await ui.assert_no_overflow()
 
 

@@ -113,47 +113,6 @@ async def test_stream_is_added_by_keyboard_alone(ui: Ui, appliance: Appliance) -
     await expect(row.get_by_text("running")).to_be_visible()
 
 
-async def test_settings_change_only_what_was_changed(inside: Ui, appliance: Appliance) -> None:
-    wanted = {"inputs": [{"url": "fake://fake"}], "static": False, "meta": {"room": "7"}}
-    await appliance.api("PUT", "/streams/set", wanted)
-    await inside.go("streams/set?tab=settings")
-    page = inside.page
-    await expect(page.get_by_role("combobox", name="Static", exact=True)).to_have_value("false")
-    await page.get_by_label("Title", exact=True).fill("Hall <7>")
-    await page.get_by_label("Segment duration").fill("2000")
-    await page.get_by_role("button", name="Save").click()
-    await expect(page.get_by_role("status")).to_have_text("Saved.")
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Hall <7>")
-    saved = (await appliance.api("GET", "/streams/set"))["config_on_disk"]
-    assert saved == {"name": "set", **wanted, "title": "Hall <7>", "segment_duration": 2000}
-
-    await page.get_by_label("Title", exact=True).fill("")
-    await page.get_by_role("combobox", name="Static", exact=True).select_option("true")
-    await page.get_by_label("Source timeout").fill("false")
-    await page.get_by_role("button", name="Save").click()
-    await expect(page.get_by_role("status")).to_have_text("Saved.")
-    saved = (await appliance.api("GET", "/streams/set"))["config_on_disk"]
-    changes = {"static": True, "segment_duration": 2000, "source_timeout": False}
-    assert saved == {"name": "set", **wanted, **changes}
-
-
-async def test_settings_that_are_wrong_are_refused_with_the_reason(
-    inside: Ui, appliance: Appliance
-) -> None:
-    inside.expected = [r"status of 400"]
-    await appliance.api("PUT", "/streams/wrong", {"inputs": [{"url": "fake://fake"}]})
-    before = (await appliance.api("GET", "/streams/wrong"))["config_on_disk"]
-    await inside.go("streams/wrong?tab=settings")
-    await inside.page.get_by_label("Segment duration").fill("7")
-    await inside.page.get_by_role("button", name="Save").click()
-    await expect(inside.page.get_by_role("alert")).to_contain_text("segment_duration")
-    await inside.page.get_by_label("Segment duration").fill("")
-    await inside.page.get_by_label("Protocols", exact=True).fill("{hls: no}")
-    await inside.page.get_by_role("button", name="Save").click()
-    await expect(inside.page.get_by_role("alert")).to_contain_text("Protocols:")
-    assert (await appliance.api("GET", "/streams/wrong"))["config_on_disk"] == before
-
-
 async def test_inputs_are_added_and_removed(inside: Ui, appliance: Appliance) -> None:
     await appliance.api("PUT", "/streams/ins", {"inputs": [{"url": "fake://fake"}]})
     await inside.go("streams/ins?tab=input")

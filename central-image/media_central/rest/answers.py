@@ -106,7 +106,13 @@ def _no_constant(word: str) -> None:
 def store_error(error: StoreError) -> ApiError:
     """The answer to a write that was not made."""
     if isinstance(error, InvalidResourceError):
-        return ApiError(400, "validation_error", str(error), pointer=error.pointer or None)
+        return ApiError(
+            400,
+            "validation_error",
+            str(error),
+            pointer=error.pointer or None,
+            errors=error.errors,
+        )
     if isinstance(error, ConditionError):
         return ApiError(412, "precondition_failed", f"nothing was changed: {error}")
     if isinstance(error, OwnerConflictError):

@@ -20,6 +20,7 @@ from media_central.rest import (
     service,
     streamers,
     streams,
+    text,
     tokens,
     unserved,
 )
@@ -47,6 +48,7 @@ ROUTES: tuple[Route, ...] = (
     *history.ROUTES,
     *live.ROUTES,
     *config.ROUTES,
+    *text.ROUTES,
     *service.ROUTES,
     *unserved.ROUTES,
 )

@@ -39,7 +39,9 @@ def next_document(
         document = merge_put(MODELS[kind], current, patch, key, KEY_FIELDS[kind]).explicit()
     except ValidationError as error:
         refused = validation_error(error, patch)
-        raise InvalidResourceError(_message(refused), _pointer(error, patch)) from None
+        raise InvalidResourceError(
+            _message(refused), _pointer(error, patch), refused.body()["errors"]
+        ) from None
     except ValueError as error:
         raise InvalidResourceError(str(error)) from None
     if not is_storable(document):

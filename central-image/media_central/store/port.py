@@ -115,11 +115,17 @@ class NameTakenError(StoreError):
 
 
 class InvalidResourceError(StoreError):
-    """The merged document is not a resource. `pointer`: JSON pointer of the first bad value."""
+    """The merged document is not a resource.
 
-    def __init__(self, message: str, pointer: str = "") -> None:
+    `pointer`: JSON pointer of the first bad value; `errors`: each of them, as the API answers it.
+    """
+
+    def __init__(
+        self, message: str, pointer: str = "", errors: Sequence[JsonObject] | None = None
+    ) -> None:
         super().__init__(message)
         self.pointer = pointer
+        self.errors = errors
 
 
 class OwnerConflictError(StoreError):

@@ -61,9 +61,9 @@ class StreamerClient:
         """JSON of a PUT. Raises StreamerError."""
         return await self._call("PUT", path, body=body)
 
-    async def post(self, path: str) -> Any:
+    async def post(self, path: str, body: JsonObject | None = None) -> Any:
         """Raises StreamerError."""
-        return await self._call("POST", path)
+        return await self._call("POST", path, body=body)
 
     async def delete(self, path: str) -> Any:
         """Raises StreamerError."""

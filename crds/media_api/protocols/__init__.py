@@ -24,7 +24,8 @@ from media_api.protocols.table import ROWS
 
 __all__ = [
     "ANY_PUBLISHER", "NOT_YET", "PUSH_OPTIONS", "ROWS", "Form", "Listener", "Protocol",
-    "Role", "RoleName", "SessionKind", "Socket", "Transport", "find", "listeners",
+    "Role", "RoleName", "SessionKind", "Socket", "Transport", "find", "input_option_schemes",
+    "listeners",
     "missing_switches", "pull_protocol", "push_protocol", "roles", "schemes",
     "served_listeners", "served_schemes", "session_kind", "switch_of", "switches",
     "unserved_fields", "unserved_input_options", "usual_listeners", "why_not",
@@ -82,6 +83,18 @@ def _unserved(kind: Literal["fields", "input_options"]) -> dict[str, str]:
                 whose = "" if row.is_served else f"{row.title} is "
                 asked.update(dict.fromkeys(names, whose + found.missing))
     return {name: reason for name, reason in asked.items() if name not in served}
+
+
+def input_option_schemes() -> dict[str, set[str]]:
+    """Options of inputs that only some protocols read, with the schemes of those."""
+    found: dict[str, set[str]] = {}
+    for row in ROWS:
+        for role in (row.publish, row.pull):
+            if role is None or not role.served:
+                continue
+            for option in role.input_options:
+                found.setdefault(option, set()).update(role.schemes or (ANY_PUBLISHER,))
+    return found
 
 
 def pull_protocol(scheme: str) -> Protocol | None:

@@ -19,6 +19,7 @@ from media_streamer.api import (
     nothing,
     sessions,
     streams,
+    text,
 )
 from media_streamer.api.answers import MAX_BODY_BYTES, json_answer
 from media_streamer.api.guard import guarded
@@ -51,6 +52,7 @@ ROUTES: tuple[Route, ...] = (
     *streams.ROUTES,
     *sessions.ROUTES,
     *config.ROUTES,
+    *text.ROUTES,
     *collections.ROUTES,
     Route("GET", "/openapi.json", _openapi, "This document", need="open"),
 )

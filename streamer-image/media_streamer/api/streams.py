@@ -9,6 +9,7 @@ from media_api.media import MediaInfo
 from media_api.play_urls import play_urls, publish_urls
 from media_api.status import StreamState
 from media_api.stream import StreamConfig
+from media_api.unsupported import asked_in_vain
 from media_rest.errors import ApiError, not_found
 from media_rest.merge import body_name, merge_put
 from media_rest.openmetrics import stream_families
@@ -121,10 +122,19 @@ async def put_stream(request: web.Request) -> web.Response:
     if old is not None and old.named_by in {"config", "user"}:
         saved = old.saved
     item = merge_put(StreamConfig, saved, body, name)
+    if request.query.get("dry_run", "false") in {"true", "1"}:
+        return json_answer(_tried(item))
     was_saved = old is not None and old.named_by == "config"
     new_name = body_name(body, name)
     await server.configuration.save_object("streams", name if was_saved else new_name, item)
     return json_answer(_state(request, _find(server, item.name)))
+
+
+def _tried(item: StreamConfig) -> JsonObject:
+    """What would be saved, and what of it would have no effect."""
+    saved = item.explicit()
+    texts = [one.text for one in asked_in_vain(item)]
+    return {**saved, "config_on_disk": saved, **({"warnings": texts} if texts else {})}
 
 
 async def delete_stream(request: web.Request) -> web.Response:
@@ -219,6 +229,7 @@ ROUTES = (
         "Create or change a stream",
         request=StreamConfig,
         response=StreamState,
+        query={"dry_run": "true: save nothing, answer what would be saved"},
     ),
     Route("DELETE", "/streams/{name}", delete_stream, "Delete a stream"),
 )

@@ -4,11 +4,15 @@ const BASE = "/streamer/api/v3";
 const KEY = "media.credentials";
 
 export class ApiError extends Error {
-  /** `status` is that of HTTP, 0 without an answer; `code` is the server's word for programs. */
-  constructor(status, message, code) {
+  /**
+   * `status` is that of HTTP, 0 without an answer; `code` is the server's word for programs;
+   * `fields` says by JSON pointer which value is wrong and why.
+   */
+  constructor(status, message, code, fields = new Map()) {
     super(message);
     this.status = status;
     this.code = code;
+    this.fields = fields;
   }
 }
 
@@ -50,7 +54,7 @@ export async function request(method, path, body, { accept = "application/json" 
   if (response.ok) return data;
   const code = data?.errors?.[0]?.code || data?.error;
   if (LOGIN_CODES.has(code)) dispatchEvent(new Event(LOGIN_REFUSED));
-  throw new ApiError(response.status, errorText(response, data), code);
+  throw new ApiError(response.status, errorText(response, data), code, fieldErrors(data));
 }
 
 /** The whole answer; what a browser says of a lost connection is nothing to show to people. */
@@ -69,6 +73,13 @@ function errorText(response, data) {
   const titles = (data?.errors || []).map((error) => error.title || error.code);
   return titles.join("\n") || data?.detail || data?.error || `${response.status} ${response.statusText}`;
 }
+
+/** What is wrong with which value, by its JSON pointer. */
+const fieldErrors = (data) =>
+  new Map((data?.errors || []).filter((error) => error.source?.pointer).map((error) => [error.source.pointer, inWords(error.title)]));
+
+/** "Input should be …" is what the server's models say of any value. */
+const inWords = (title) => (title || "").replace(/^Input should be/, "It must be").replace(/^Field required$/, "This is needed.");
 
 /** Whether an item exists; asked by a filter, because a 404 would be an error in the console. */
 export async function exists(collection, key, name) {

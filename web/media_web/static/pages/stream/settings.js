@@ -4,12 +4,12 @@ import { html, useState } from "../../vendor/htm-preact.js";
 import { item, put } from "../../api.js";
 import { usePolled } from "../../hooks.js";
 import { Failure, Field } from "../../widgets.js";
-import { SettingsEditor } from "../../settings.js";
+import { SettingsForm } from "../../forms/form.js";
 
 export function Settings({ stream, ui, fixed, onDone }) {
   return html`${ui.product === "central" && html`<${Preferred} stream=${stream} onDone=${onDone} />`}
-    <${SettingsEditor} path=${item("streams", stream.name)} schema="StreamConfig" fixed=${fixed}
-      value=${(!fixed && stream.config_on_disk) || stream} onSaved=${onDone} />`;
+    <${SettingsForm} path=${item("streams", stream.name)} fixed=${fixed} effective=${stream}
+      saved=${(!fixed && stream.config_on_disk) || stream} onSaved=${onDone} />`;
 }
 
 function Preferred({ stream, onDone }) {

@@ -9,6 +9,7 @@ import { Log } from "./log.js";
 import { Output } from "./output.js";
 import { Overview } from "./overview.js";
 import { Settings } from "./settings.js";
+import { Text } from "./text.js";
 
 const always = () => true;
 /** Only Central keeps a history. */
@@ -19,6 +20,7 @@ const TABS = [
   { key: "input", title: "Input", Body: Inputs, shown: always },
   { key: "output", title: "Output", Body: Output, shown: always },
   { key: "settings", title: "Settings", Body: Settings, shown: always },
+  { key: "text", title: "Text", Body: Text, shown: always },
   { key: "log", title: "Log", Body: Log, shown: inCentral },
 ];
 

@@ -1,0 +1,49 @@
+"""Streams as text of a configuration file and back, and writes that are only tried."""
+
+from typing import Any
+
+from .test_app import BASE, Api, api  # noqa: F401  # the fixture
+
+STREAM: dict[str, Any] = {
+    "name": "dir/new",
+    "title": "A; b",
+    "inputs": [{"url": "rtsp://u:p@192.0.2.1/x", "source_timeout": 7}],
+    "dvr": {"root": "/storage", "expiration": 3600},
+}
+
+
+async def test_text_reads_back_as_it_was_written(api: Api) -> None:  # noqa: F811
+    before = api.configured()
+    status, written = await api.call("POST", f"{BASE}/config/write", json={"streams": [STREAM]})
+    assert status == 200
+    assert written["text"].startswith("stream dir/new {")
+    status, read = await api.call("POST", f"{BASE}/config/read", json=written)
+    assert (status, read) == (200, {"streams": [STREAM], "problems": []})
+    assert api.configured() == before
+
+
+async def test_problems_have_their_places(api: Api) -> None:  # noqa: F811
+    text = "stream a {\n  input gopher://x;\n}\n"
+    _, read = await api.call("POST", f"{BASE}/config/read", json={"text": text})
+    assert [(one["line"], one["col"]) for one in read["problems"]] == [(2, 9)]
+    assert "gopher" in read["problems"][0]["detail"]
+    _, read = await api.call("POST", f"{BASE}/config/read", json={"text": "http 80;"})
+    assert "only streams" in read["problems"][0]["detail"]
+
+
+async def test_what_is_no_text_and_no_stream_is_refused(api: Api) -> None:  # noqa: F811
+    for path, body in (("read", {}), ("read", {"text": 5 * [1]}), ("write", {"streams": [{}]})):
+        status, answer = await api.call("POST", f"{BASE}/config/{path}", json=body)
+        assert (status, answer["error"]) == (400, "validation_error")
+
+
+async def test_a_tried_write_saves_nothing(api: Api) -> None:  # noqa: F811
+    before = api.configured()
+    tried = f"{BASE}/streams/a?dry_run=true"
+    status, answer = await api.call("PUT", tried, json={"epg_enabled": True, "title": None})
+    assert status == 200
+    assert "title" not in answer["config_on_disk"]
+    assert answer["warnings"] == ["epg_enabled has no effect in this version"]
+    status, answer = await api.call("PUT", tried, json={"segment_duration": 7})
+    assert (status, answer["errors"][0]["source"]["pointer"]) == (400, "/segment_duration")
+    assert api.configured() == before

@@ -1,0 +1,56 @@
+// What somebody changes and has not saved yet: kept while he looks at other pages, and while the
+// server is away; only what differs from what was there before is sent.
+
+import { useState } from "../vendor/htm-preact.js";
+
+const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
+export function same(one, other) {
+  if (one === other) return true;
+  if (one == null || other == null) return one == null && other == null;
+  if (Array.isArray(one) || Array.isArray(other)) {
+    return Array.isArray(one) && Array.isArray(other) && one.length === other.length &&
+      one.every((item, index) => same(item, other[index]));
+  }
+  if (!isObject(one) || !isObject(other)) return false;
+  return Object.keys({ ...one, ...other }).every((key) => same(one[key], other[key]));
+}
+
+/** The JSON merge (RFC 7386) that makes `after` of `before`. */
+export function difference(before, after) {
+  const patch = {};
+  for (const key of Object.keys({ ...before, ...after })) {
+    const [old, now] = [before[key], after[key]];
+    if (same(old, now)) continue;
+    if (now == null) patch[key] = null;
+    else patch[key] = isObject(old) && isObject(now) ? difference(old, now) : now;
+  }
+  return patch;
+}
+
+/** `object` with `key` set to `value`, or without it. */
+export function withValue(object, key, value) {
+  const { [key]: _, ...rest } = object || {};
+  return value === undefined ? rest : { ...object, [key]: value };
+}
+
+const drafts = new Map();
+
+/** The draft of `key`: {value, patch, changed, change(value), discard()}; without one it is `saved`. */
+export function useDraft(key, saved) {
+  const [, render] = useState(0);
+  const draft = drafts.get(key);
+  const before = draft ? draft.before : saved;
+  const value = draft ? draft.value : saved;
+  const discard = () => {
+    drafts.delete(key);
+    render((count) => count + 1);
+  };
+  const change = (next) => {
+    if (same(before, next)) drafts.delete(key);
+    else drafts.set(key, { before, value: next });
+    render((count) => count + 1);
+  };
+  const patch = difference(before, value);
+  return { value, patch, changed: Object.keys(patch).length, change, discard };
+}
