@@ -21,6 +21,7 @@ from media_api import protocols
 from media_api.protocols import Listener
 
 from media_streamer import tls
+from media_streamer.egress.http.http2.connection import PROTOCOLS as ALPN_PROTOCOLS
 from media_streamer.wire.control import ListenerSpec
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,9 @@ _TLS_VERSIONS = {
     "tlsv1.2": ssl.TLSVersion.TLSv1_2,
     "tlsv1.3": ssl.TLSVersion.TLSv1_3,
 }
+
+_BEFORE_HTTP2 = (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
+"""RFC 9113 section 9.2 asks for a later one."""
 
 
 def listener_of(spec: ListenerSpec) -> Listener:
@@ -140,6 +144,8 @@ def tls_context(spec: ListenerSpec) -> ssl.SSLContext:
     context.minimum_version = min(versions, default=ssl.TLSVersion.TLSv1_2)
     if versions:
         context.maximum_version = max(versions)
+    if listener_of(spec).socket == "http" and context.maximum_version not in _BEFORE_HTTP2:
+        context.set_alpn_protocols(ALPN_PROTOCOLS)
     load_certificate(context, spec)
     return context
 

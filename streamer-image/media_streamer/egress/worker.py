@@ -26,6 +26,7 @@ from media_process.door import DoorServer
 from media_streamer import protocols
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.app import HttpApp
+from media_streamer.egress.http.http2.connection import Chooser
 from media_streamer.egress.http.neighbours import Neighbours
 from media_streamer.egress.http.proxy import ApiProxy
 from media_streamer.egress.hub import Hub
@@ -152,7 +153,8 @@ class EgressWorker:
             serve = protocols.load(row, "server").serve
             return cast(Server, await serve(self._egress, sock, context))
         server = self._app.server(api=spec.api)
-        listening = self._egress.door.serve(server, sock, context)
+        factory = server if context is None else lambda: Chooser(server)
+        listening = self._egress.door.serve(factory, sock, context)
         self._servers.append((listening, server))
         return listening
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from media_streamer import budgets
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "threat-model.md"
-ROW = re.compile(r"^\| `([A-Z_]+)` \| ([\d,.]+)(?: (KiB|MiB|s))? \|", re.MULTILINE)
+ROW = re.compile(r"^\| `([A-Z0-9_]+)` \| ([\d,.]+)(?: (KiB|MiB|s))? \|", re.MULTILINE)
 UNITS = {"": 1, "s": 1, "KiB": 1024, "MiB": 1024 * 1024}
 
 
