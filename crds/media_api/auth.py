@@ -4,6 +4,7 @@ Role: `AuthSpec` hangs on a stream (`on_play`, `on_publish`), `AuthBackendConfig
 rule set used as `auth://NAME`, `AdminCredentials` protects the API.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -17,6 +18,11 @@ Country = Annotated[
 ]
 Countries = Annotated[list[Country], Field(max_length=300)]
 Texts = Annotated[list[Text], Field(max_length=256)]
+
+
+def named(country: str, codes: Iterable[str]) -> bool:
+    """Whether a country is one of `codes`, in any case; an unknown one is none of them."""
+    return bool(country) and country in {code.upper() for code in codes}
 
 
 class AuthSpec(ApiModel):

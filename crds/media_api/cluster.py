@@ -28,7 +28,8 @@ NamePatterns = Annotated[list[Text], Field(max_length=4096)]
 
 
 class PeerConfig(ApiModel):
-    """Another streamer of the cluster."""
+    """Another streamer of the cluster: who asks here for a stream that runs there is sent there by
+    HTTP, and fed from there by other protocols."""
 
     deprecated_aliases: ClassVar = {"public": "public_payload_url"}
 
@@ -43,10 +44,13 @@ class PeerConfig(ApiModel):
         default=None, description="URL that other streamers reach it at. Default: api_url."
     )
     fetch_timeout: Milliseconds | None = Field(
-        default=None, description="Time-out of asking for its streams, milliseconds."
+        default=None,
+        description="How often it is asked for its streams and load, milliseconds. Default 3000.",
     )
     stale_timeout: Milliseconds | None = Field(
-        default=None, description="Time that its vanished streams are remembered, milliseconds."
+        default=None,
+        description="Time without an answer after which it captures nothing and gets no viewers,"
+        " milliseconds. Default 10000, three times fetch_timeout at least.",
     )
     channel_limit: Count | None = Field(default=None, description="Streams it can run.")
     cpu_limit: Percent | None = Field(
@@ -61,7 +65,9 @@ class PeerConfig(ApiModel):
 class SourceGroup(ApiModel):
     """Options for the streams of a source that belong to a group."""
 
-    name: ObjectName = Field(description="Name of the group.")
+    name: ObjectName | None = Field(
+        default=None, description="Name of the group. Default: the key in `group_config`."
+    )
     on_play: AuthSpec | None = Field(default=None, description="Authorisation of viewers.")
     cache: CacheSpec | None = Field(default=None, description="Cache of their segments.")
     segment_duration: SegmentMilliseconds | None = Field(
@@ -94,7 +100,9 @@ class SourceConfig(StreamMedia, StreamOnPremises):
 class BalancerServer(ApiModel):
     """A server that a balancer sends viewers to."""
 
-    name: HostName = Field(description="Host name of the server.")
+    name: HostName = Field(
+        description="Host name of the server: of a peer, of this server, or where its HTTP port is."
+    )
     max_bitrate: BitRate | None = Field(default=None, description="Its capacity in bit/s.")
     countries: Countries | None = Field(
         default=None, description="Only viewers of these countries (ISO 3166-1 alpha-2)."
@@ -105,7 +113,7 @@ class BalancerServer(ApiModel):
 
 
 class BalancerConfig(ApiModel):
-    """Redirects viewers and publishers to the least loaded server."""
+    """Redirects viewers and publishers to the least loaded server that has the stream, by HTTP."""
 
     name: StreamName = Field(description="First part of the URL: /NAME/STREAM/index.m3u8.")
     mode: Literal["usage", "clients", "bitrate", "streams"] = Field(

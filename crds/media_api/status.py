@@ -251,6 +251,10 @@ class StreamStats(ApiModel):
     transcoder_overloaded: bool = Field(default=False, description="The transcoder drops frames.")
     remote: bool = Field(default=False, description="Taken from a `source`.")
     source_hostname: Text | None = Field(default=None, description="Server it is taken from.")
+    via: list[Text] | None = Field(
+        default=None,
+        description="Servers that it comes through, by what they call themselves, nearest first.",
+    )
     running_on: list[Text] | None = Field(default=None, description="Servers that run it.")
     streaming_endpoint: Url | None = Field(default=None, description="Where to play it (Central).")
     playback_token: Text | None = Field(default=None, description="Token for previews.")

@@ -19,14 +19,14 @@ from media_api.stream import StreamConfig, TemplateConfig
 Options = StreamConfig | TemplateConfig
 Path = tuple[str | int, ...]
 
-LISTS = ("sources", "peers", "balancers", "caches", "http_proxies")
+LISTS = ("caches", "http_proxies")
 GLOBALS = (
     "pulsedb", "session_log", "aliaser", "init_script", "wwwroot",
     "dynafile", "server_names",
 )  # fmt: skip
 STREAM_OPTIONS = (
     "transcoder", "epg_enabled", "hls_scte35", "mpegts_pids", "playback_headers",
-    "jpeg_snapshot_sign_key", "logo", "record_input", "cache", "cluster_ingest", "cmaf_enabled",
+    "jpeg_snapshot_sign_key", "logo", "record_input", "cache", "cmaf_enabled",
     "webrtc_abr", "srt_port_resolve",
 )  # fmt: skip
 """Options that ask for something whenever they have a value that is not false."""
@@ -110,7 +110,7 @@ class InVain:
 def asked_in_vain(
     item: Any, vods: Mapping[str, Sequence[str]] | None = None, geoip: bool = True
 ) -> list[InVain]:
-    """All of a stream or template; `item` is a model or its document (JSON names).
+    """All of a stream, template or source; `item` is a model or its document (JSON names).
 
     A document need not be validated: what cannot be read asks for nothing here. `vods` are the
     directories by VOD location; None: they are not known.
@@ -320,11 +320,14 @@ class Tally:
         """Alerts by key; each names what has no effect. `config` without its streams."""
         vods, geoip = vod_directories(config), bool(config.geoip)
         names: dict[str, tuple[str, list[str]]] = {}
-        for template in config.templates:
+        for name, item in (
+            *((template.name, template) for template in config.templates),
+            *((source.url, source) for source in config.sources),
+        ):
             for key, text in {
-                one.key: one.text for one in asked_in_vain(template, vods, geoip)
+                one.key: one.text for one in asked_in_vain(item, vods, geoip)
             }.items():
-                names.setdefault(key, (text, []))[1].append(template.name)
+                names.setdefault(key, (text, []))[1].append(name)
         for key, streams in self._names.items():
             few = list(islice(streams, MAX_NAMES + 1))
             if few:
@@ -430,6 +433,11 @@ def unserved_globals(document: Mapping[str, Any]) -> list[str]:
             f"templates[{template.get('name') or index}].{path}"
             for index, template in enumerate(document.get("templates") or [])
             for path in unserved_options(template)
+        ),
+        *(
+            f"sources[{source.get('url') or index}].{path}"
+            for index, source in enumerate(document.get("sources") or [])
+            for path in unserved_options(source)
         ),
     ]
 

@@ -64,8 +64,14 @@ class HttpBackend:
 def with_query(url: str, parameters: Mapping[str, object]) -> str:
     """`url` with parameters added to those it has."""
     parts = urlsplit(url)
-    pairs = [*parse_qsl(parts.query, keep_blank_values=True), *parameters.items()]
+    pairs = [*parse_qsl(parts.query, keep_blank_values=True), *map(_as_text, parameters.items())]
     return urlunsplit(parts._replace(query=urlencode(pairs)))
+
+
+def _as_text(parameter: tuple[str, object]) -> tuple[str, str]:
+    """JSON's word for a boolean: a query has no types."""
+    key, value = parameter
+    return key, str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _verdict(status: int, headers: Mapping[str, str]) -> Verdict:

@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from media_api.auth import AuthBackendConfig, AuthSpec
+from media_api.auth import AuthBackendConfig, AuthSpec, named
 from media_api.server import parse_cidr
 
 from media_auth.countries import Countries
@@ -36,11 +36,6 @@ def check_restrictions(
     if named(country, spec.disallowed_countries or ()):
         return deny("wrong_country", "The stream may not be played in your country")
     return None
-
-
-def named(country: str, codes: Iterable[str]) -> bool:
-    """Whether a country is one of `codes`, in any case; an unknown one is none of them."""
-    return bool(country) and country in {code.upper() for code in codes}
 
 
 def domain_allowed(referer: str, domains: Iterable[str]) -> bool:

@@ -1,17 +1,20 @@
 """`securetoken://SECRET`: a link that its maker signed.
 
 token = HASH-SALT-END-START; HASH = sha1(NAME + IP + START + END + SECRET + SALT [+ USER_ID]) in
-lower-case hex, times in Unix seconds. `no_check_ip=true` in the query leaves IP empty. The sha1 is
-fixed by the existing makers of such links.
+lower-case hex, times in Unix seconds. `no_check_ip=true` in the query leaves IP empty;
+`remote=no_check_ip` does so, too, or puts that word in place of IP, as makers of links do. The sha1
+is fixed by them.
 """
 
 import hashlib
 import hmac
+from itertools import product
 from urllib.parse import parse_qs
 
 from media_auth.verdict import Question, Verdict, allow, deny
 
 MAX_TIME_DIGITS = 12
+ANY_ADDRESS = "no_check_ip"
 
 
 def token_hash(
@@ -38,9 +41,8 @@ def check(question: Question, secret: str, now: float) -> Verdict:
     if not secret:
         return deny("auth_not_supported", "securetoken:// lacks a secret: write one behind it")
     query = parse_qs(question.qs)
-    ip = "" if query.get("no_check_ip") == ["true"] else question.ip
     user_id = (query.get("user_id") or [""])[0]
-    for user in dict.fromkeys((user_id, "")):
+    for user, ip in product(dict.fromkeys((user_id, "")), _addresses(query, question.ip)):
         expected = token_hash(question.name, ip, start, end, secret, salt, user)
         if hmac.compare_digest(given.encode(), expected.encode()):
             break
@@ -51,6 +53,13 @@ def check(question: Question, secret: str, now: float) -> Verdict:
     if now >= int(end):
         return deny("token_expired", "The token has expired")
     return allow(user_id=user, auth_seconds=int(end) - now)
+
+
+def _addresses(query: dict[str, list[str]], ip: str) -> tuple[str, ...]:
+    """What may stand for IP in the hash."""
+    if query.get("remote") == [ANY_ADDRESS]:
+        return "", ANY_ADDRESS
+    return ("",) if query.get("no_check_ip") == ["true"] else (ip,)
 
 
 def _is_time(text: str) -> bool:

@@ -29,11 +29,12 @@ class Question:
     referer: str = ""
     host: str = ""
     """Name of this server."""
+    dvr: bool = False
+    """What is recorded is played."""
 
     def parameters(self) -> dict[str, Any]:
         """Query of a GET, body of a POST."""
-        keys = [key for key in self.__slots__ if key != "kind"]
-        return {**{key: getattr(self, key) for key in keys}, "dvr": "false"}
+        return {key: getattr(self, key) for key in self.__slots__ if key != "kind"}
 
 
 @dataclass(frozen=True, slots=True)

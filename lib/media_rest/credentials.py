@@ -57,9 +57,13 @@ class Credentials:
 
     def is_api_key(self, key: str) -> bool:
         """True for `Bearer KEY`, and for Basic with the key as user (http://KEY@HOST/)."""
-        if self.kind == "bearer" and self.token is not None:
-            return same_secret(self.token, key)
+        if self.kind == "bearer":
+            return self.is_bearer(key)
         return self.kind == "basic" and not self.password and same_secret(self.login or "", key)
+
+    def is_bearer(self, key: str) -> bool:
+        """True for `Bearer KEY`."""
+        return self.kind == "bearer" and same_secret(self.token or "", key)
 
     def is_cluster(self, key: str, now: float) -> bool:
         """True if the caller knows the cluster key. `now` is Unix seconds of this server."""

@@ -73,13 +73,13 @@ def _question(query: Mapping[str, str]) -> Question:
         user_agent=query.get("user_agent", ""),
         referer=query.get("referer", ""),
         host=query.get("host", ""),
-        **{
-            name: _count(query, name)
-            for name in (
-                "request_number", "stream_clients", "total_clients", "duration", "bytes",
-            )
-        },
-    )  # fmt: skip
+        request_number=_count(query, "request_number"),
+        stream_clients=_count(query, "stream_clients"),
+        total_clients=_count(query, "total_clients"),
+        duration=_count(query, "duration"),
+        bytes=_count(query, "bytes"),
+        dvr=query.get("dvr") == "true",
+    )
 
 
 def _count(query: Mapping[str, str], name: str) -> int:

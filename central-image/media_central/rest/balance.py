@@ -12,13 +12,13 @@ is handed on.
 from urllib.parse import quote
 
 from aiohttp import web
+from media_api.balancing import Candidate, choose
 from media_api.cluster import BalancerConfig
 from media_api.play_urls import play_urls, publish_urls
 from media_api.protocols import Protocol, roles
 from media_rest.errors import ApiError, not_found
 from media_rest.route import Route
 
-from media_central.balancing import Candidate, choose
 from media_central.rest.address import address_of
 from media_central.rest.context import Context, context, viewer
 from media_central.store.port import Kind, Record

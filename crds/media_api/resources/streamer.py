@@ -11,6 +11,7 @@ from pydantic import Field
 from media_api.auth import AuthBackendConfig
 from media_api.base import ApiModel
 from media_api.cache import CacheConfig
+from media_api.cluster import BalancerConfig, PeerConfig
 from media_api.dvr import DvrConfig
 from media_api.events import EventSinkConfig
 from media_api.resources.conditions import Conditions
@@ -66,6 +67,16 @@ class StreamerGlobals(ServerConfigBase):
     )
     sources: Annotated[list[FreeItem], Field(max_length=256)] | None = Field(
         default=None, description="Servers whose streams are repeated here, as in the REST API."
+    )
+    peers: Annotated[list[PeerConfig], Field(max_length=256)] | None = Field(
+        default=None,
+        description="Other streamers of the cluster.",
+        json_schema_extra=keyed_by("hostname"),
+    )
+    balancers: Annotated[list[BalancerConfig], Field(max_length=64)] | None = Field(
+        default=None,
+        description="Balancers.",
+        json_schema_extra=keyed_by("name"),
     )
     templates: Annotated[list[FreeItem], Field(max_length=1024)] | None = Field(
         default=None, description="Templates, as in the REST API."

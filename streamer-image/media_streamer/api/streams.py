@@ -13,7 +13,7 @@ from media_api.unsupported import asked_in_vain
 from media_rest.errors import ApiError, not_found
 from media_rest.merge import body_name, merge_put
 from media_rest.openmetrics import stream_families
-from media_rest.query import parse_query, run_query, stream_order
+from media_rest.query import CollectionQuery, parse_query, run_query, stream_order
 from media_rest.redact import redact
 
 from media_streamer.api.answers import (
@@ -38,7 +38,7 @@ def stream_state(
 ) -> JsonObject:
     """JSON of `media_api.status.StreamState`."""
     state = dict(stream.redacted) if redacted else {**stream.effective}
-    if not redacted:
+    if not redacted and stream.named_by != "remote":
         state["config_on_disk"] = stream.saved
     state.setdefault("title", "")
     state["named_by"] = stream.named_by
@@ -60,6 +60,45 @@ def stream_state(
             for index, item in enumerate(pushes)
         ]
     return state
+
+
+def _is_summary(query: CollectionQuery) -> bool:
+    """Whether nothing but what `summary_state` has is asked for, of all streams: that is what other
+    servers of a cluster do, every few seconds."""
+    select = query.select
+    if select is None or query.filters or query.sort or query.q:
+        return False
+    stats = select.get("stats", {})
+    return select.keys() <= _SUMMARY and stats is not None and stats.keys() <= _SUMMARY_STATS
+
+
+_SUMMARY = frozenset(
+    {"name", "title", "static", "disabled", "groups", "named_by", "cluster_ingest", "stats"}
+)
+_SUMMARY_STATS = frozenset({"alive", "status", "via"})
+
+
+def summary_state(stream: Stream) -> JsonObject:
+    """What tells whether a stream can be had from here; a fraction of the cost of all."""
+    config, stats = stream.config, stream.stats
+    found: JsonObject = {
+        "name": stream.name,
+        "static": config.static,
+        "disabled": config.disabled,
+        "named_by": stream.named_by,
+        "stats": {
+            "alive": bool(stats.get("alive")),
+            "status": stats.get("status", "waiting"),
+        },
+    }
+    for key in ("title", "groups", "position"):
+        if value := getattr(config, key):
+            found[key] = value
+    if config.cluster_ingest is not None:
+        found["cluster_ingest"] = config.cluster_ingest.effective()
+    if stream.elsewhere is not None:
+        found["stats"]["via"] = [one for one in stream.elsewhere.via if one]
+    return found
 
 
 def _addresses(server: Server, stream: Stream, http_url: str) -> JsonObject:
@@ -97,14 +136,17 @@ async def list_streams(request: web.Request) -> web.Response:
     server = server_of(request)
     query = parse_query(request.query.items(), StreamState, own_params={"format", "name_only"})
     redacted, url = reads_only(request), public_url(request)
-    states: Iterable[JsonObject] = (
-        stream_state(server, stream, redacted=redacted, http_url=url)
-        for stream in server.streams.all()
-    )
-    if (form := metrics_format(request)) is not None:
+    streams, form = server.streams.all(), metrics_format(request)
+    if form is None and _is_summary(query):
+        states: Iterable[JsonObject] = map(summary_state, streams)
+    else:
+        states = (
+            stream_state(server, stream, redacted=redacted, http_url=url) for stream in streams
+        )
+    if form is not None:
         return metrics_answer(stream_families(states, server.id), form)
     answer = run_query(states, query, "streams", stream_order)
-    answer["server_id"] = server.id
+    answer["server_id"], answer["instance"] = server.id, server.instance
     return json_answer(answer)
 
 
@@ -142,6 +184,9 @@ async def delete_stream(request: web.Request) -> web.Response:
     if stream.named_by == "user":
         server.streams.forget(stream.name)
         return no_content()
+    if stream.named_by == "remote":
+        title = "another server has the stream: remove it there, or name it in `except`"
+        raise ApiError(400, "remote_stream", title)
     _refuse_external(server)
     await server.configuration.save_object("streams", stream.name, None)
     return no_content()

@@ -15,6 +15,7 @@ from media_api.cluster import (
     BalancerServer,
     PeerConfig,
     SourceConfig,
+    SourceGroup,
 )
 from media_api.dvr import DvrConfig, RaidDiskConfig, RecordInputSpec, StreamDvrSpec
 from media_api.events import EventSinkConfig
@@ -41,6 +42,7 @@ from media_streamer.config.sections import (
     ANY,
     SECTIONS,
     TOP_LEVEL_MODEL,
+    Keyed,
     Object,
     Repeat,
     Section,
@@ -240,7 +242,17 @@ _TABLE = (
         block=True,
         first=STREAM_FIRST,
     ),
-    Section(SourceConfig, SOURCE_ENTRIES, (("url", ANY),), block=True),
+    Section(
+        SourceConfig,
+        {
+            **SOURCE_ENTRIES,
+            "only": Words("only", free_words=True),
+            "except": Words("except", free_words=True),
+            "group": Keyed("group_config", SourceGroup),
+        },
+        (("url", ANY),),
+        block=True,
+    ),
     Section(
         InputConfig,
         {
@@ -332,7 +344,15 @@ _TABLE = (
     Section(
         BalancerConfig, {"server": Repeat("servers", BalancerServer)}, (("name", ANY),), block=True
     ),
-    Section(BalancerServer, {}, (("name", ANY),)),
+    Section(
+        BalancerServer,
+        {
+            "max_bitrate": Value("max_bitrate", unit="rate"),
+            "countries": Words("countries"),
+            "default": Value("countries_default", bare=True),
+        },
+        (("name", ANY),),
+    ),
     Section(
         HttpProxyConfig,
         {"mainpage": Value("mainpage", bare=True)},

@@ -25,6 +25,7 @@ from media_rest.guessing import GuessLimiter
 
 from media_streamer import digest
 from media_streamer.supervisor.catalog import Catalog, Stream
+from media_streamer.supervisor.cluster.directing import Director
 from media_streamer.supervisor.delivery import archive_of, delivery_config
 from media_streamer.supervisor.geoip import GeoIp
 from media_streamer.supervisor.sessions import (
@@ -72,8 +73,10 @@ class AccessControl:
         hostname: str,
         guesses: GuessLimiter,
         geoip: GeoIp,
+        director: Director,
     ) -> None:
         self._guesses = guesses
+        self._director = director
         self._geoip = geoip
         self._streams = streams
         self._sessions = sessions
@@ -83,15 +86,19 @@ class AccessControl:
         """What the egress worker is told."""
         if not request.name or len(request.name) > MAX_NAME_LENGTH:
             return Refusal(404, "stream_not_found", "There is no such stream")
+        relay = self._is_relay(request)
+        if not relay and (refused := self._check_token(request)) is not None:
+            return refused
+        if (sent := self._director.balance(request, self._geoip.country_of)) is not None:
+            return sent
         stream = await self._streams.find(request.name, request.kind)
         if stream is None:
             return Refusal(404, "stream_not_found", f"There is no stream {request.name!r}")
-        relay = self._is_relay(request)
+        if (sent := self._elsewhere(stream, request, relay)) is not None:
+            return sent
         if (refused := self._check_stream(stream, request, relay)) is not None:
             return refused
-        token, refused = (request.token, None) if relay else self._token(stream, request)
-        if refused is not None:
-            return refused
+        token = request.token if relay else self._token(stream, request)
         key = self._key(stream, request, token)
         session = self._existing(stream, request, key)
         if session is None:
@@ -173,7 +180,9 @@ class AccessControl:
             credentials = parse_authorization(request.authorization)
         except CredentialsError:
             return False
-        return credentials is not None and credentials.is_cluster(key, time.time())
+        if credentials is None:
+            return False
+        return credentials.is_cluster(key, time.time()) or credentials.is_bearer(key)
 
     def _check_stream(self, stream: Stream, request: AccessRequest, relay: bool) -> Refusal | None:
         if stream.config.disabled and not request.archive:
@@ -213,17 +222,28 @@ class AccessControl:
             self._guesses.failed(address, login, now)  # the caller logs refusals
         return Refusal(403, "wrong_password", "The password of the stream is wrong or missing")
 
-    def _token(self, stream: Stream, request: AccessRequest) -> tuple[str, Refusal | None]:
-        """The token after the rules of the server: as sent, made, empty, or refused."""
-        if request.token or not asks_backend(auth_spec(stream, request.kind)):
-            return request.token, None
+    def _check_token(self, request: AccessRequest) -> Refusal | None:
+        """`auto_token false`: whoever brings no token is refused at once, whatever he asks for."""
         config = self._streams.config
-        if config.auto_token == "uuid":
-            return str(uuid.uuid4()), None
-        if config.auto_token is False:
-            title = f"The request lacks the parameter {config.auth_token}"
-            return "", Refusal(403, "no_token", title)
-        return "", None
+        if config.auto_token is not False or request.token:
+            return None
+        return Refusal(403, "no_token", f"The request lacks the parameter {config.auth_token}")
+
+    def _elsewhere(self, stream: Stream, request: AccessRequest, relay: bool) -> Refusal | None:
+        """The answer where another server of the cluster has the stream."""
+        if not relay:
+            return self._director.send_on(stream, request)
+        if stream.elsewhere is not None and stream.elsewhere.captured:
+            # Whoever pulls it from here believes that it is captured here.
+            title = f"The stream is captured by {stream.elsewhere.hostname}"
+            return Refusal(409, "captured_elsewhere", title)
+        return None
+
+    def _token(self, stream: Stream, request: AccessRequest) -> str:
+        """The token after the rules of the server: as sent, made, or empty."""
+        if not request.token and asks_backend(auth_spec(stream, request.kind)):
+            return str(uuid.uuid4()) if self._streams.config.auto_token == "uuid" else ""
+        return request.token
 
     @staticmethod
     def _key(stream: Stream, request: AccessRequest, token: str) -> str:

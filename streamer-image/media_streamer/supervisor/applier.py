@@ -11,11 +11,13 @@ from media_streamer.supervisor.access import AccessControl
 from media_streamer.supervisor.alerts import Alerts
 from media_streamer.supervisor.archives import Archives
 from media_streamer.supervisor.backend import Backend
+from media_streamer.supervisor.cluster.servers import OtherServers
 from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.events.bus import EventBus
 from media_streamer.supervisor.geoip import GeoIp
 from media_streamer.supervisor.gpus import GpuMonitor
 from media_streamer.supervisor.ports import Ports
+from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.supervisor.settings import Settings
 from media_streamer.supervisor.streams import StreamControl
 from media_streamer.supervisor.tasks import Tasks
@@ -39,6 +41,8 @@ class ConfigurationApplier:
         tasks: Tasks,
         geoip: GeoIp,
         gpus: GpuMonitor,
+        sessions: SessionRegistry,
+        others: OtherServers,
     ) -> None:
         self._settings = settings
         self._streams = streams
@@ -52,6 +56,8 @@ class ConfigurationApplier:
         self._tasks = tasks
         self._geoip = geoip
         self._gpus = gpus
+        self._sessions = sessions
+        self._others = others
         self.is_live = False
         """From the moment that the ports are open: before, workers are told all as they come."""
 
@@ -67,6 +73,8 @@ class ConfigurationApplier:
             self._streams.vods_changed()
         if self.is_live:
             self._access.forget()
+            if new.auto_token is False and old.auto_token is not False:
+                self._end_without_token()
             self._egress.settings_changed(egress_settings(new))
             self._streams.media.settings_changed(media_settings(new, self._settings))
             self._tasks.spawn(self._geoip.use(new.geoip), "geoip")
@@ -74,6 +82,12 @@ class ConfigurationApplier:
         self._gpus.watch(bool(new.nvidia_monitor))
         self._alerts.configured(new)
         self._backend.use(new)
+        self._others.use(new)
+
+    def _end_without_token(self) -> None:
+        """Whoever was let in without a token is asked for it."""
+        for session in [one for one in self._sessions if not one.token and not one.is_relay]:
+            self._sessions.close(session.id, "no token")
 
 
 def media_settings(config: ServerConfig, settings: Settings) -> MediaSettings:

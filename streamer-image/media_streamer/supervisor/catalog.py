@@ -1,7 +1,9 @@
 """Every stream that this server knows, whoever named it, and what changed since the last look.
 
 Sources, the earlier wins a name: the configuration file (`config`), the configuration backend
-(`external`), names that viewers and publishers made under a template's prefix (`user`).
+(`external`), names that viewers and publishers made under a template's prefix (`user`), streams of
+other servers (`remote`). A stream that another server of the cluster captures (`cluster_ingest`) is
+pulled from there instead of from its own inputs.
 
 Invariants: a `Stream` object lives as long as its name is known under any configuration, so its
 statistics survive a reload; `Changes` names only what differs, and nothing else is touched. A
@@ -14,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from media_api.input import InputConfig
 from media_api.server import ServerConfig
 from media_api.status import NamedBy
 from media_api.stream import StreamConfig, TemplateConfig
@@ -26,6 +29,36 @@ JsonObject = dict[str, Any]
 MAX_DYNAMIC_STREAMS = 10_000
 """Names that strangers make are bounded: a template with an empty prefix takes any."""
 _TEMPLATE_OWN_KEYS = frozenset({"name", "prefixes"})
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The other server that has a stream."""
+
+    hostname: str
+    """As people know it: host and port of a source, name of a peer."""
+    url: str = ""
+    """Where viewers are sent; empty: they are fed here."""
+    via: tuple[str, ...] = ()
+    """Servers that it comes through by what they call themselves, the nearest first."""
+    captured: bool = False
+    """It is a stream of this server, too, which that one captures (`cluster_ingest`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteStream:
+    """A stream of another server, as it is offered here."""
+
+    saved: JsonObject
+    elsewhere: Elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedElsewhere:
+    """Who captures a stream of this server."""
+
+    inputs: list[JsonObject]
+    elsewhere: Elsewhere
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +78,8 @@ class Stream:
     """Last request for it, monotonic seconds: an unused dynamic stream goes."""
     inherited: JsonObject | None = None
     """Keys of the template that `config` was made with; None without one."""
+    elsewhere: Elsewhere | None = None
+    """The other server that it is taken from."""
     _effective: JsonObject | None = None
     _redacted: JsonObject | None = None
     _warnings: list[str] | None = None
@@ -71,13 +106,14 @@ class Stream:
     def redacted(self) -> JsonObject:
         """The same without secrets, and `config_on_disk`: what a reader of the API may see."""
         if self._redacted is None:
-            self._redacted = redact({**self.effective, "config_on_disk": self.saved})
+            saved = {} if self.named_by == "remote" else {"config_on_disk": self.saved}
+            self._redacted = redact({**self.effective, **saved})
         return self._redacted
 
     def configure(self, new: "Stream") -> None:
         """Take the configuration of another one."""
         self.saved, self.config, self.problem = new.saved, new.config, new.problem
-        self.inherited = new.inherited
+        self.inherited, self.elsewhere = new.inherited, new.elsewhere
         self._effective = self._redacted = self._warnings = None
 
 
@@ -122,6 +158,8 @@ class Catalog:
         self._own: dict[str, JsonObject] = {}
         self._external: dict[str, JsonObject] = {}
         self._user: dict[str, str] = {}
+        self._remote: dict[str, RemoteStream] = {}
+        self._captured: dict[str, CapturedElsewhere] = {}
 
     def set_config(self, config: ServerConfig) -> Changes:
         """A new configuration file; returns what it changes."""
@@ -144,6 +182,23 @@ class Catalog:
         dropped = [name for name in gone if self._external.pop(name, None) is not None]
         self._external.update(put)
         return self._settle([*dropped, *put])
+
+    def change_remote(self, given: Mapping[str, RemoteStream], gone: Iterable[str] = ()) -> Changes:
+        """Streams that other servers offer now, and names that none offers any longer."""
+        dropped = [name for name in gone if self._remote.pop(name, None) is not None]
+        self._remote.update(given)
+        return self._settle([*dropped, *given])
+
+    def set_captured(self, captured: Mapping[str, CapturedElsewhere]) -> Changes:
+        """These streams of this server are captured by others, all others here."""
+        before, self._captured = self._captured, dict(captured)
+        names = before.keys() | captured.keys()
+        return self._settle([name for name in names if before.get(name) != captured.get(name)])
+
+    @property
+    def captured(self) -> Mapping[str, CapturedElsewhere]:
+        """Streams of this server that others capture."""
+        return self._captured
 
     @property
     def external_names(self) -> frozenset[str]:
@@ -173,10 +228,7 @@ class Catalog:
 
     def drop_user(self, names: Iterable[str]) -> Changes:
         """Forget unused dynamic streams."""
-        gone = frozenset(name for name in names if self._user.pop(name, None) is not None)
-        for name in gone:
-            del self.streams[name]
-        return Changes(removed=gone)
+        return self._settle([name for name in names if self._user.pop(name, None) is not None])
 
     def _template_of(self, name: str) -> str | None:
         """The longest matching prefix wins, whatever the order in the file."""
@@ -191,7 +243,7 @@ class Catalog:
         return best[1] if best else None
 
     def _all_names(self) -> set[str]:
-        return {*self.streams, *self._own, *self._external, *self._user}
+        return {*self.streams, *self._own, *self._external, *self._user, *self._remote}
 
     def _wish(self, name: str) -> tuple[NamedBy, JsonObject] | None:
         """Who wins the name, and what is wanted of it."""
@@ -201,6 +253,8 @@ class Catalog:
             return "external", saved
         if (template := self._user.get(name)) is not None:
             return "user", {"name": name, "template": template}
+        if (remote := self._remote.get(name)) is not None:
+            return "remote", remote.saved
         return None
 
     def _settle(self, names: Iterable[str]) -> Changes:
@@ -214,7 +268,7 @@ class Catalog:
                     removed.add(name)
                 continue
             named_by, saved = wish
-            if named_by != "user":
+            if named_by in {"config", "external"}:
                 self._user.pop(name, None)
             if old is None:
                 self.streams[name] = self._make(name, named_by, saved)
@@ -225,8 +279,11 @@ class Catalog:
 
     def _update(self, stream: Stream, named_by: NamedBy, saved: JsonObject) -> bool:
         """Bring a stream in step; True if what applies to it differs from before."""
-        stream.named_by = named_by
-        if stream.saved == saved and stream.inherited == self._template_of_saved(saved):
+        if stream.named_by != named_by:
+            stream.named_by, stream._redacted = named_by, None
+        same_place = stream.elsewhere == self._place_of(stream.name, named_by)
+        same_template = stream.inherited == self._template_of_saved(saved)
+        if stream.saved == saved and same_template and same_place:
             return False
         new = self._make(stream.name, named_by, saved)
         same = new.config == stream.config and new.problem == stream.problem
@@ -248,4 +305,28 @@ class Catalog:
             first = error.errors(include_url=False, include_input=False)[0]
             problem = f"the template makes no valid stream: {first['msg']}"
             config = StreamConfig(name=name, disabled=True)
-        return Stream(name, named_by, saved, config, problem=problem, inherited=template)
+        elsewhere = self._place_of(name, named_by)
+        if elsewhere is not None and elsewhere.captured:
+            config = _pulled(config, self._captured[name].inputs)
+        return Stream(
+            name,
+            named_by,
+            saved,
+            config,
+            problem=problem,
+            inherited=template,
+            elsewhere=elsewhere,
+        )
+
+    def _place_of(self, name: str, named_by: NamedBy) -> Elsewhere | None:
+        if named_by == "remote":
+            return self._remote[name].elsewhere
+        captured = self._captured.get(name)
+        return captured.elsewhere if captured is not None else None
+
+
+def _pulled(config: StreamConfig, inputs: list[JsonObject]) -> StreamConfig:
+    """The stream where it is not captured: pulled for viewers, not recorded, sent nowhere."""
+    nothing = dict.fromkeys(("dvr", "pushes", "transcoder", "backup", "record_input"))
+    update = {"static": False, "inputs": [InputConfig.model_validate(one) for one in inputs]}
+    return config.model_copy(update=nothing | update)

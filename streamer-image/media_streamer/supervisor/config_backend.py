@@ -1,7 +1,8 @@
 """The client of a configuration backend (`config_external` of Flussonic).
 
 `/streams` for what runs without viewers, `/update-streams` for the others that run,
-`/dynamic-streams` for a name that somebody asks for, each with `host`, paged by `cursor`.
+`/dynamic-streams` for a name that somebody asks for, each with `host` and `client_host`, paged by
+`cursor`.
 
 Invariants: one wrong stream in an answer costs that stream only; no answer is larger than its
 bounds; what came before and comes again costs no reading.
@@ -119,7 +120,8 @@ class ConfigBackend:
         answer = Answer()
         cursor: str | None = None
         for _ in range(MAX_PAGES):
-            query = {"host": self._host, **more}
+            # Under its older name, too: backends look for the one or the other.
+            query = {"host": self._host, "client_host": self._host, **more}
             if cursor:
                 query["cursor"] = cursor
             # Commas between names stay as they are: servers split the raw value.

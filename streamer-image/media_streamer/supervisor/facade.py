@@ -10,6 +10,7 @@ from media_streamer.supervisor.applier import ConfigurationApplier
 from media_streamer.supervisor.archives import Archives
 from media_streamer.supervisor.backend import Backend
 from media_streamer.supervisor.catalog import Stream
+from media_streamer.supervisor.cluster.servers import OtherServers
 from media_streamer.supervisor.configuration import Configuration, config_error
 from media_streamer.supervisor.events.bus import EventBus
 from media_streamer.supervisor.jobs import JobPlacement
@@ -38,6 +39,7 @@ class ServerFacade:
         backend: Backend,
         applier: ConfigurationApplier,
         archives: Archives,
+        others: OtherServers,
     ) -> None:
         self.configuration = configuration
         self.streams = streams
@@ -51,6 +53,7 @@ class ServerFacade:
         self._backend = backend
         self._applier = applier
         self.archives = archives
+        self._others = others
 
     @property
     def ready(self) -> bool:
@@ -59,6 +62,10 @@ class ServerFacade:
     @property
     def id(self) -> str:
         return self._stats.id
+
+    @property
+    def instance(self) -> str:
+        return self._others.instance
 
     @property
     def hostname(self) -> str:
@@ -109,6 +116,9 @@ class ServerFacade:
 
     def recent_events(self, sink: str) -> list[JsonObject]:
         return self._bus.recent(sink)
+
+    def cluster_statistics(self, collection: str, key: str) -> JsonObject | None:
+        return self._others.statistics(collection, key)
 
     async def reauthorize(self, name: str) -> int:
         return await self._access.reauthorize(name)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from media_streamer.supervisor.control import Connection
+from media_streamer.supervisor.rate import Rate
 from media_streamer.wire.control import Job, JobReport, Jobs, JobsChanged, JobsReport
 
 
@@ -31,6 +32,9 @@ class JobPlacement:
         self._places: dict[str, str] = {}
         self._former: dict[str, str] = {}
         self._reports: dict[str, JobReport] = {}
+        self.bytes_sent = 0
+        """By all jobs, from their second report on."""
+        self._rate = Rate()
 
     def wish(self, stream: str, jobs: Iterable[Job]) -> None:
         """These are all jobs of the stream from now on."""
@@ -58,6 +62,14 @@ class JobPlacement:
         """What is known of the jobs of a stream, by identifier."""
         found = self._of_stream.get(stream, ())
         return {key: self._reports[key] for key in found if key in self._reports}
+
+    def sample_rate(self, now: float) -> None:
+        """Called each second: remember the counter for `rate_kbit`."""
+        self._rate.sample(now, self.bytes_sent)
+
+    def rate_kbit(self) -> int:
+        """Output of all jobs in kbit/s, over the last seconds."""
+        return self._rate.kbit
 
     # Workers
 
@@ -121,4 +133,6 @@ class JobPlacement:
         before = self._reports.pop(job.id, None)
         if report is not None:
             self._reports[job.id] = report
+            # What the first one tells may be of long ago: its job was taken over.
+            self.bytes_sent += max(0, report.bytes - before.bytes) if before is not None else 0
         self._listener.reported(job, before, report)

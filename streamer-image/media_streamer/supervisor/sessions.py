@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from media_streamer.supervisor.rate import Rate
 from media_streamer.wire.control import SessionReport
 
 JsonObject = dict[str, Any]
@@ -24,7 +25,6 @@ SILENT_SECONDS = 35.0
 UNCLAIMED_SECONDS = 60.0
 """An access decision that no worker used: the client went away in between."""
 CLOSED_KEPT = 1000
-RATE_WINDOW_SECONDS = 5.0
 
 
 @dataclass(slots=True, eq=False)
@@ -132,7 +132,7 @@ class SessionRegistry:
         self._by_name: dict[str, dict[str, Session]] = {}
         self._by_owner: dict[str, dict[str, Session]] = {}
         self._totals: dict[str, Totals] = {}
-        self._rates: dict[str, deque[tuple[float, int]]] = {}
+        self._rates: dict[str, Rate] = {}
         self.closed: deque[Session] = deque(maxlen=CLOSED_KEPT)
         self._closed_ids: set[str] = set()
         self.clients = 0
@@ -275,18 +275,12 @@ class SessionRegistry:
         """Called each second: remember counters for `rate_kbit`."""
         for name in itertools.chain(list(self._totals), [""]):
             value = self._totals[name].bytes if name else self.bytes_sent
-            points = self._rates.setdefault(name, deque())
-            points.append((now, value))
-            while len(points) > 2 and now - points[0][0] > RATE_WINDOW_SECONDS:
-                points.popleft()
+            self._rates.setdefault(name, Rate()).sample(now, value)
 
     def rate_kbit(self, name: str = "") -> int:
         """Output of a stream ("" = of the server) in kbit/s, over the last seconds."""
-        points = self._rates.get(name)
-        if not points or points[-1][0] <= points[0][0]:
-            return 0
-        (began, before), (ended, after) = points[0], points[-1]
-        return int((after - before) * 8 / 1000 / (ended - began))
+        rate = self._rates.get(name)
+        return rate.kbit if rate is not None else 0
 
     def _count(self, session: Session, worker: str, byte_count: int, unix: float) -> None:
         grown = byte_count - session.bytes_by_worker.get(worker, 0)

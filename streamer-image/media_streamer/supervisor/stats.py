@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from media_api.balancing import BITS_PER_KBIT, Candidate
 from media_rest.redact import redact_text
 
 from media_streamer.supervisor.catalog import Catalog, Stream
 from media_streamer.supervisor.gpus import GpuMonitor
+from media_streamer.supervisor.jobs import JobPlacement
 from media_streamer.supervisor.loop_load import LoopLoad
 from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.version import server_version
@@ -89,6 +91,7 @@ class ServerStats:
         sessions: SessionRegistry,
         gpus: GpuMonitor,
         loops: LoopLoad,
+        jobs: JobPlacement,
     ) -> None:
         self._hostname = hostname
         self._loops = loops
@@ -98,6 +101,7 @@ class ServerStats:
         self._catalog = catalog
         self._sessions = sessions
         self._gpus = gpus
+        self._jobs = jobs
         self._began = time.monotonic()
 
     @property
@@ -122,7 +126,7 @@ class ServerStats:
     def figures(self) -> JsonObject:
         """Figures of `media_api.server_status.ServerStats`."""
         streams = list(self._catalog.streams.values())
-        output = self._sessions.rate_kbit()
+        output = self.output_kbit
         capacity = self._catalog.config.total_bandwidth
         figures: JsonObject = {
             **self.whoami(),
@@ -148,6 +152,22 @@ class ServerStats:
             figures["total_bandwidth"] = capacity
             figures["bandwidth_usage"] = min(100, round(100 * output * 1000 / capacity))
         return figures
+
+    @property
+    def output_kbit(self) -> int:
+        """What viewers and pushes get, over the last seconds."""
+        return self._sessions.rate_kbit() + self._jobs.rate_kbit()
+
+    def load_now(self) -> Candidate:
+        """What a balancer goes by."""
+        streams = self._catalog.streams.values()
+        return Candidate(
+            self.hostname,
+            output_kbit=self.output_kbit,
+            clients=self._sessions.clients,
+            streams=sum(bool(item.stats.get("alive")) for item in streams),
+            capacity_kbit=(self._catalog.config.total_bandwidth or 0) // BITS_PER_KBIT,
+        )
 
     def _partitions(self) -> list[JsonObject]:
         """Disks that matter: of the system and of the archives."""
@@ -217,6 +237,13 @@ def stream_stats(stream: Stream, sessions: SessionRegistry, hostname: str) -> Js
     running = stats["running"] = stats["status"] == "running"
     if stats.get("started_at") is not None:
         stats["start_running_at"] = stats["started_at"]
+    elsewhere = stream.elsewhere
+    if elsewhere is not None:
+        stats |= {
+            "remote": stream.named_by == "remote",
+            "source_hostname": elsewhere.hostname,
+            "via": [one for one in elsewhere.via if one],
+        }
     publisher = next(iter(sessions.of_stream(stream.name, "publish")), None)
     if publisher is not None:
         stats["published_from"], stats["published_via"] = publisher.ip, publisher.proto

@@ -89,6 +89,8 @@ class StreamControl:
         """By worker that was taken over and is not told its streams yet: what it runs."""
         self._opened: set[str] = set()
         """Of those, the streams whose inputs are open."""
+        self._wanted: set[str] = set()
+        """Streams of other servers that somebody asked for: the rest is known, and runs nowhere."""
         self._regular = [str(number) for number in range(settings.media_workers)]
 
     # What the API needs (api.port.Streams)
@@ -123,6 +125,7 @@ class StreamControl:
     def placed(self, name: str) -> Place | None:
         """Where the stream runs, placed now if need be; None if it may not run."""
         if self.directory.get(name) is None:
+            self._wanted.add(name)
             self.reconcile([name])
         return self.directory.get(name)
 
@@ -132,6 +135,7 @@ class StreamControl:
         """Bring the workers in step with changes of the catalog."""
         if not changes:
             return
+        self._wanted -= changes.removed
         self._listener.catalogued(changes)
         self.quarantine.forget(changes.removed | changes.changed)
         self.reconcile(changes.removed | changes.changed | changes.added)
@@ -172,7 +176,8 @@ class StreamControl:
     def _reconcile_one(self, name: str) -> None:
         stream = self.catalog.streams.get(name)
         status = self.quarantine.status(name)
-        if stream is None or stream.config.disabled or status in {"held", "waiting"}:
+        unwanted = stream is None or (stream.named_by == "remote" and name not in self._wanted)
+        if stream is None or unwanted or stream.config.disabled or status in {"held", "waiting"}:
             old = self.directory.drop(name)
             if old is not None:
                 self.media.remove(old.worker, name)
@@ -235,6 +240,7 @@ class StreamControl:
     def remember(self, worker: str, streams: Mapping[str, bool]) -> None:
         """A worker that was taken over runs these; True for those that are open."""
         self.directory.remember(streams, worker)
+        self._wanted.update(streams)
         self._running[worker] = set(streams)
         opened = {name for name, is_open in streams.items() if is_open}
         self._opened |= opened
@@ -294,17 +300,20 @@ class StreamControl:
             self.reconcile(changed)
 
     def drop_unused(self, now: float, watched: Callable[[str], bool]) -> None:
-        """Forget streams that strangers named and nobody uses."""
+        """Forget streams that strangers named and nobody uses; those of other servers rest."""
         unused = [
-            stream.name
+            stream
             for stream in self.catalog.streams.values()
-            if stream.named_by == "user"
+            if (stream.named_by == "user" or stream.name in self._wanted)
             and now - stream.used_at > UNUSED_SECONDS
             and not stream.stats.get("alive")
             and not watched(stream.name)
         ]
-        if unused:
-            self.apply(self.catalog.drop_user(unused))
+        if made := [stream.name for stream in unused if stream.named_by == "user"]:
+            self.apply(self.catalog.drop_user(made))
+        resting = [stream.name for stream in unused if stream.named_by == "remote"]
+        self._wanted.difference_update(stream.name for stream in unused)
+        self.reconcile(resting)
 
     def _has_opened(self, name: str, since: float) -> bool:
         """Whether its input was opened after that time."""

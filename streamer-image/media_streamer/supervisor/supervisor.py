@@ -27,6 +27,8 @@ from media_streamer.supervisor.applier import ConfigurationApplier
 from media_streamer.supervisor.archives import Archives
 from media_streamer.supervisor.backend import Backend
 from media_streamer.supervisor.catalog import Catalog
+from media_streamer.supervisor.cluster.directing import Director
+from media_streamer.supervisor.cluster.servers import OtherServers
 from media_streamer.supervisor.configuration import Configuration
 from media_streamer.supervisor.control import ControlServer
 from media_streamer.supervisor.egress_workers import EgressWorkers
@@ -83,7 +85,9 @@ class Supervisor:
         self._bus = EventBus(hostname, log_directory(environ))
         egress = EgressWorkers()
         self._sessions = SessionRegistry(SessionNews(self._bus, egress))
-        jobs = JobPlacement(map(str, range(settings.egress_workers)), JobNews(self._bus))
+        self._jobs = jobs = JobPlacement(
+            map(str, range(settings.egress_workers)), JobNews(self._bus)
+        )
         self._archives = Archives(catalog, self._tasks, hostname, settings.runtime)
         alerts = Alerts(catalog, self._bus.alerts, egress.alerts, self._archives.alerts)
         quota = NameQuota()
@@ -114,6 +118,10 @@ class Supervisor:
         )
         self._geoip = GeoIp(alerts)
         self._gpus = GpuMonitor(self._tasks)
+        self._loops = LoopLoad()
+        self._stats = ServerStats(hostname, catalog, self._sessions, self._gpus, self._loops, jobs)
+        self._others = OtherServers(http, self._streams, alerts.set, self._tasks, hostname)
+        director = Director(self._others, catalog, self._stats.load_now)
         guesses = GuessLimiter()
         finder = StreamFinder(settings, self._streams, backend, quota)
         self._access = AccessControl(
@@ -123,6 +131,7 @@ class Supervisor:
             settings.hostname,
             guesses,
             self._geoip,
+            director,
         )
         self._applier = ConfigurationApplier(
             settings,
@@ -137,6 +146,8 @@ class Supervisor:
             self._tasks,
             self._geoip,
             self._gpus,
+            self._sessions,
+            self._others,
         )
         self._configuration = Configuration(
             settings.config_path, environ, self._applier.apply, settings.state
@@ -154,8 +165,6 @@ class Supervisor:
             self._tasks,
         )
         self._control = ControlServer(settings.control_socket, self._desk)
-        self._loops = LoopLoad()
-        self._stats = ServerStats(hostname, catalog, self._sessions, self._gpus, self._loops)
         self.facade = ServerFacade(
             self._configuration,
             self._streams,
@@ -169,6 +178,7 @@ class Supervisor:
             backend,
             self._applier,
             self._archives,
+            self._others,
         )
 
     def stop(self) -> None:
@@ -187,6 +197,7 @@ class Supervisor:
             # Whoever is limited to countries must not be judged without them.
             await self._geoip.use(self._catalog.config.geoip)
             await self._backend.restored()
+            await self._others.first()
             await self._desk.recover()
             self._ports.refuse_occupied(self._catalog.config, self._desk.held_ports)
             await api.start()
@@ -238,6 +249,7 @@ class Supervisor:
                 self._stats.load.sample()
                 self._loops.sample(self._pids())
                 self._sessions.sample_rates(now)
+                self._jobs.sample_rate(now)
                 self._sessions.expire()
                 self._streams.tick_quarantine(now)
                 self._streams.drop_unused(now, self._sessions.are_open)

@@ -118,6 +118,7 @@ class Verdicts:
             user_agent=request.user_agent,
             referer=request.referer,
             host=self._hostname,
+            dvr=request.archive,
         )
 
     def again(self, session: Session) -> Question:
@@ -139,6 +140,7 @@ class Verdicts:
             user_agent=session.user_agent,
             referer=session.referer,
             host=self._hostname,
+            dvr=session.dvr,
         )
 
 

@@ -359,6 +359,9 @@ class AccessRequest(Request[Granted | Refusal], frozen=True):
     """What is recorded is played: the stream itself need not run."""
     session_hint: str = ""
     """Session that the worker believes the request belongs to; empty for a new one."""
+    path: str = ""
+    """Of HTTP, as it came: what of it follows the stream's name is asked of the server that the
+    client is sent to. Empty where clients cannot be sent elsewhere."""
 
 
 class SessionReport(_Value, frozen=True):

@@ -23,11 +23,16 @@ from media_api.unsupported import (
 def test_alerts_name_what_has_no_effect() -> None:
     streams = [{"name": f"s{n}", "logo": "/l"} for n in range(7)]
     config = ServerConfig.model_validate(
-        {"listeners": {"snmp": [161]}, "sources": [{"url": "origin"}], "streams": streams}
+        {
+            "listeners": {"snmp": [161]},
+            "sources": [{"url": "origin", "logo": "/l"}],
+            "http_proxies": [{"prefix": "p", "url": "http://h"}],
+            "streams": streams,
+        }
     )
     alerts = unsupported_parts(config)
-    assert set(alerts) == {"listener_snmp", "sources", "stream_logo"}
-    assert alerts["stream_logo"].endswith("s0, s1, s2, s3, s4, …")
+    assert set(alerts) == {"listener_snmp", "http_proxies", "stream_logo"}
+    assert alerts["stream_logo"].endswith("origin, s0, s1, s2, s3, …")
 
 
 def test_options_of_templates_and_of_streams_from_elsewhere_count() -> None:
@@ -128,7 +133,7 @@ def test_checks_are_of_fields_that_streams_have() -> None:
     ("document", "key", "words"),
     [
         ({"protocols": {"mss": True}}, "protocol_mss", "mss in protocols is not served"),
-        ({"cluster_ingest": {}}, "stream_cluster_ingest", "no effect"),
+        ({"epg_enabled": True}, "stream_epg_enabled", "no effect"),
         ({"on_play": {"url": "/etc/auth.lua"}}, "on_play_script", "everybody is refused"),
         ({"on_publish": "lua://x"}, "on_publish_script", "everybody is refused"),
         ({"inputs": [{"url": "hls://h/a", "via": "http://p"}]}, "input_option_via", "no effect"),
@@ -208,7 +213,7 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "webrtc_addresses",
         "config_external", "hostname", "streams", "templates", "vods", "event_sinks",
         "auth_backends", "geoip", "nvidia_monitor", "srt", "srt2", "srt_play", "srt2_play",
-        "srt_publish", "srt2_publish", "dvrs",
+        "srt_publish", "srt2_publish", "dvrs", "sources", "peers", "balancers",
     },
     TemplateConfig: {
         "prefixes", "clients_timeout", "retry_limit", "source_timeout", "audio_timeout",
@@ -216,7 +221,7 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "recheck_secondary_inputs_interval", "backup", "thumbnails", "on_play", "on_publish",
         "password", "protocols", "segment_count", "segment_duration", "chunk_duration",
         "url_prefix", "add_audio_only", "dash_update_period", "pushes", "static", "disabled",
-        "inputs", "template", "dvr",
+        "inputs", "template", "dvr", "cluster_ingest",
         # There are no statistics on disk that this could turn off.
         "pulse_off",
     },

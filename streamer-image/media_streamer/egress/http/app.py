@@ -18,6 +18,7 @@ from media_streamer.egress.http.prepared import Prepared
 from media_streamer.egress.http.proxy import ApiProxy, is_api_path
 from media_streamer.egress.http.request import IP, MediaRequest, peer_ip, preflight, refuse
 from media_streamer.egress.http.routes import (
+    READS,
     BadPath,
     Found,
     Router,
@@ -73,6 +74,8 @@ class HttpApp:
             response = await self._answer(request, ip, api)
         except AccessDenied as denied:
             response = refuse(denied)
+            if denied.status == 302 and request.method not in READS:
+                response.set_status(307)  # a publisher must send it all there, not only ask
         except BadPath as error:
             response = refuse(AccessDenied(400, "bad_request", f"Bad request: {error}"))
         except ConnectionResetError:

@@ -15,6 +15,8 @@ CORS = {
     "Access-Control-Expose-Headers": "*",
 }
 RETRY_SECONDS = "2"
+CLUSTER_SCHEMES = ("Cluster ", "Bearer ")
+"""How another server of the cluster shows that it is one."""
 IP = web.RequestKey("ip", str)
 SESSION = web.RequestKey("session", str)
 COUNTRY = web.RequestKey("country", str)
@@ -52,7 +54,8 @@ class MediaRequest:
             password=self.query.get("password", ""),
             user_agent=plain_text(headers.get("User-Agent", "")),
             referer=plain_text(headers.get("Referer", "")),
-            authorization=authorization if authorization.startswith("Cluster ") else "",
+            authorization=authorization if authorization.startswith(CLUSTER_SCHEMES) else "",
+            path=self.http.rel_url.raw_path,
         )
 
     def note(self, access: Access) -> None:

@@ -15,7 +15,7 @@ stream a {
   input ndi://host;
   drm aes128;
   protocols mss shoutcast;
-  cluster_ingest;
+  epg_enabled;
   backup none/x.mp4;
   on_play /etc/x.lua;
   on_publish http://h allowed_countries=DE;
@@ -47,7 +47,7 @@ def test_what_is_not_served_is_said_at_its_place(file: Path) -> None:
         ("5:3", "drm"),
         ("6:3", "mss"),
         ("6:3", "shoutcast"),
-        ("7:3", "cluster_ingest"),
+        ("7:3", "epg_enabled"),
         ("8:10", "backup:"),
         ("9:11", "on_play"),
         ("10:23", "allowed_countries"),
@@ -64,7 +64,7 @@ def test_behind_a_refused_object_the_name_stands_for_the_place(file: Path) -> No
     file.write_text(f"stream b {{ }}\nstream b {{ }}\n{CONFIG}")
     status, lines = run(file)
     assert status == 1
-    assert f"{file}:0:0: warning: a: cluster_ingest has no effect in this version [not_served]" in (
+    assert f"{file}:0:0: warning: a: epg_enabled has no effect in this version [not_served]" in (
         lines
     )
 

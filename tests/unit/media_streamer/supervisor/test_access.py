@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from media_api.balancing import Candidate
 from media_api.server import ServerConfig
 from media_auth.http_backend import HttpBackend
 from media_auth.securetoken import make_token
@@ -18,7 +19,9 @@ from media_rest.guessing import GuessLimiter
 from media_streamer.supervisor.access import AccessControl
 from media_streamer.supervisor.alerts import Alerts
 from media_streamer.supervisor.archives import Archives
-from media_streamer.supervisor.catalog import Catalog, Stream
+from media_streamer.supervisor.catalog import Catalog, Changes, Stream
+from media_streamer.supervisor.cluster.directing import Director
+from media_streamer.supervisor.cluster.servers import OtherServers
 from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.events.bus import EventBus
 from media_streamer.supervisor.geoip import GeoIp
@@ -66,6 +69,16 @@ class Streams:
         return ("/run/media-0.sock", 1) if self.running else None
 
 
+class NoWorkers:
+    """Takes changes of the catalog for those who are not there."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+
+    def apply(self, changes: Changes) -> None:
+        pass
+
+
 class Backend:
     """A backend whose answer the test sets; counts the questions."""
 
@@ -102,8 +115,17 @@ class World:
             bus, catalog, self.sessions, jobs, NameQuota(), alerts, ports, archives
         )
         self.geoip = GeoIp(alerts)
+        others = OtherServers(
+            http, NoWorkers(catalog), lambda key, text: None, Tasks(), lambda: "host1"
+        )
         self.control = AccessControl(
-            self.streams, self.sessions, HttpBackend(http), "host1", GuessLimiter(), self.geoip
+            self.streams,
+            self.sessions,
+            HttpBackend(http),
+            "host1",
+            GuessLimiter(),
+            self.geoip,
+            Director(others, catalog, lambda: Candidate("host1")),
         )
 
     def configure(self, stream: dict[str, Any], **server: Any) -> None:
@@ -180,13 +202,15 @@ async def test_a_streamer_of_the_cluster_passes_it_on_past_the_rules_for_viewers
         auto_token=False,
     )
     good = cluster_header("together", time.time())
-    relay = await world.ask(proto="tshttp", authorization=good)
-    assert isinstance(relay, Granted)
+    for authorization in ("Bearer together", good):
+        relay = await world.ask(proto="tshttp", authorization=authorization)
+        assert isinstance(relay, Granted)
     assert world.backend.questions == []
     for changes in (
         {"authorization": cluster_header("apart", time.time())},
         {"authorization": cluster_header("together", time.time() - 3600)},
         {"authorization": "Cluster nonsense"},
+        {"authorization": "Bearer apart"},
         {"authorization": ""},
         {"authorization": good, "proto": "hls"},  # others would share its session
         {"authorization": good, "kind": "publish"},
@@ -333,8 +357,16 @@ async def test_token_rules(world: World) -> None:
     made = (await world.ask()).token
     assert len(made) == 36
     assert world.backend.questions[0]["token"] == made
-    world.configure({}, auto_token=False)
-    assert isinstance(await world.ask(), Granted), "without authorisation there is nothing to send"
+
+
+async def test_without_automatic_tokens_nobody_comes_in_without_one(world: World) -> None:
+    """On every stream, by every protocol, to play and to publish; and no backend is asked."""
+    world.configure({"inputs": [{"url": "publish://"}]}, auto_token=False)
+    for proto in ("hls", "rtmp", "jpeg", "player", "srt"):
+        assert (await world.ask(proto=proto)).code == "no_token"
+        assert isinstance(await world.ask(proto=proto, token="t"), Granted)
+    assert (await world.ask(PUBLISH)).code == "no_token"
+    assert (await world.ask(name="nothing")).code == "no_token"
 
 
 async def test_a_session_hint_cannot_be_stolen(world: World) -> None:

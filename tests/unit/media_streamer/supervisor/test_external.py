@@ -14,6 +14,8 @@ from media_streamer.supervisor.catalog import Catalog, Changes
 from media_streamer.supervisor.config_backend import ConfigBackend, base_and_authorization
 from media_streamer.supervisor.external import ExternalConfig
 
+HOST = {"host": "host1", "client_host": "host1"}
+
 
 class Backend:
     """Serves `listed` in pages of two and `hidden` by name."""
@@ -204,14 +206,14 @@ async def test_dynamic_streams(world: World, backend: Backend) -> None:
     backend.hidden = {"x/y": streams("x/y")[0]}
     await world.external.refresh()
     assert await world.external.find("x/y")
-    assert backend.requests[-1] == ("dynamic-streams", {"host": "host1", "name": "x/y"})
+    assert backend.requests[-1] == ("dynamic-streams", {**HOST, "name": "x/y"})
     assert not await world.external.find("unknown")
     count = len(backend.requests)
     assert not await world.external.find("unknown")
     assert len(backend.requests) == count, "a player that insists is not passed on each time"
     world.in_use.add("x/y")
     await world.external.refresh()
-    assert backend.requests[-1] == ("update-streams", {"host": "host1", "name": "x/y"})
+    assert backend.requests[-1] == ("update-streams", {**HOST, "name": "x/y"})
     assert "x/y" in world.catalog.streams
     del backend.hidden["x/y"]
     await world.external.refresh()
@@ -223,7 +225,7 @@ async def test_headers_switch_the_behaviour(world: World, backend: Backend) -> N
     backend.hidden = {"x": streams("x")[0]}
     await world.external.refresh()
     assert await world.external.find("x")
-    assert backend.requests[-1] == ("streams", {"host": "host1", "name": "x"})
+    assert backend.requests[-1] == ("streams", {**HOST, "name": "x"})
     backend.headers = {"X-Config-Server-Dynamic-Streams": "false"}
     await world.external.refresh()
     count = len(backend.requests)

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from media_api.balancing import Candidate, choose
 from media_api.cluster import BalancerConfig
-from media_central.balancing import Candidate, choose
 
 BUSY = Candidate("busy", output_kbit=900, clients=1, streams=9, capacity_kbit=10_000)
 FULL = Candidate("full", output_kbit=800, clients=50, streams=2, capacity_kbit=1000)

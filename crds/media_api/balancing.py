@@ -8,8 +8,8 @@ at its `max_bitrate` gets nobody. Of the rest the least used one is chosen, by t
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from media_api.auth import named
 from media_api.cluster import BalancerConfig, BalancerServer
-from media_auth.rules import named
 
 BITS_PER_KBIT = 1000
 

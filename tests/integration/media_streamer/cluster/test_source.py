@@ -1,0 +1,137 @@
+"""`source`: the streams of another server, under local names, pulled when somebody asks."""
+
+import asyncio
+from typing import Any
+
+from tests.support.ports import free_port
+from tests.support.streamer import Streamer, ffprobe, until
+
+from .conftest import Cluster
+
+
+async def names(streamer: Streamer) -> list[str]:
+    _, answer = await streamer.api("GET", "/streams")
+    return sorted(one["name"] for one in answer["streams"])
+
+
+async def listed(streamer: Streamer, *wanted: str) -> None:
+    async def check() -> bool:
+        return await names(streamer) == sorted(wanted)
+
+    await until(check, f"{wanted} are listed")
+
+
+async def alerts(streamer: Streamer) -> dict[str, str]:
+    _, stats = await streamer.api("GET", "/config/stats")
+    found: dict[str, str] = stats.get("text_alerts", {})
+    return found
+
+
+async def test_streams_of_another_server_play_by_local_names(cluster: Cluster) -> None:
+    origin, edge, rtmp = cluster.streamer(), cluster.streamer(), free_port()
+    demo = 'stream demo { input fake://fake; title "Demo"; groups news; on_play false; }\n'
+    other = (
+        "stream other { input fake://fake; static false; }\nstream waits { input publish://; }\n"
+    )
+    await cluster.serve(origin, demo + other)
+    await origin.running("demo")
+    source = (
+        f"source 127.0.0.1:{origin.http_port}/far {{ except other; group news {{ dvr /x; }} }}\n"
+    )
+    await cluster.serve(edge, f"rtmp 127.0.0.1:{rtmp};\n{source}")
+    await listed(edge, "far/demo")
+    state = await edge.stream("far/demo")
+    assert (state["named_by"], state["title"], state["static"]) == ("remote", "Demo", False)
+    assert state["dvr"]["root"] == "/x"
+    assert (state["stats"]["remote"], state["stats"]["status"]) == (True, "waiting")
+    assert "config_on_disk" not in state
+    # Nothing is pulled for a list.
+    _, sessions = await origin.api("GET", "/sessions")
+    assert sessions["sessions"] == []
+    for url in (f"{edge.base}/far/demo/index.m3u8", f"rtmp://127.0.0.1:{rtmp}/static/far/demo"):
+        assert await ffprobe(url) == ["aac", "h264"], url
+    _, sessions = await origin.api("GET", "/sessions")
+    assert [one["proto"] for one in sessions["sessions"]] == ["tshttp"]
+    async with edge.session.get(f"{edge.base}/other/index.m3u8") as answer:
+        assert answer.status == 404
+    _, sources = await edge.api("GET", "/cluster/sources")
+    assert sources["sources"][0]["stats"]["stream_count"] == 1
+    # What is configured here wins the name, and what is taken from the source goes.
+    body = {"inputs": [{"url": "fake://fake"}]}
+    status, state = await edge.api("PUT", "/streams/far%2Fdemo", json=body)
+    assert (status, state["named_by"]) == (200, "config")
+    path = f"/cluster/sources/127.0.0.1:{origin.http_port}%2Ffar"
+    assert (await edge.api("DELETE", path))[0] == 204
+    await listed(edge, "far/demo")
+    assert (await edge.stream("far/demo"))["named_by"] == "config"
+
+
+async def test_sources_that_answer_nonsense_cost_nobody_anything(cluster: Cluster) -> None:
+    """One that only knows its list, one that hangs, garbage, a ring of redirects, far too many."""
+    edge, bad = cluster.streamer(), BadServers()
+    await bad.start()
+    try:
+        lines = [f"source 127.0.0.1:{port} {{ {more} }}\n" for port, more in bad.sources()]
+        await cluster.serve(edge, "stream own { input fake://fake; }\n" + "".join(lines))
+        await edge.running("own")
+
+        async def complaints() -> dict[str, str]:
+            found = await alerts(edge)
+            return found if len(found) == len(bad.words) else {}
+
+        found = await until(complaints, "an alert for each")
+        for port, word in bad.words.items():
+            assert word in found[f"source 127.0.0.1:{port}"], found
+        _, answer = await edge.api("GET", "/streams?limit=1")
+        assert answer["estimated_count"] == 1 + 1 + 10_000
+        assert (await edge.stream("plain"))["named_by"] == "remote"
+    finally:
+        await bad.close()
+
+
+class BadServers:
+    """Servers on loopback; `words`: what is said of each that is no good, by port."""
+
+    def __init__(self) -> None:
+        self.words: dict[int, str] = {}
+        self._plain = 0
+        self._servers: list[asyncio.Server] = []
+
+    async def start(self) -> None:
+        self._plain = await self._serve(_json(b'{"streams": [{"name": "plain"}]}'))
+        many = b",".join(b'{"name": "many/%d"}' % number for number in range(100_000))
+        for word, answer in (
+            ("does not answer", None),
+            ("no JSON", _json(b"\xff<html>")),
+            ('no object with "streams"', _json(b'{"streams": 7}')),
+            ("sends elsewhere", b"HTTP/1.1 302 x\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"),
+            ("names that no stream", _json(b'{"streams": [{"name": "../x"}, 3]}')),
+            ("more streams than the 10000", _json(b'{"streams": [' + many + b"]}")),
+        ):
+            self.words[await self._serve(answer)] = word
+
+    def sources(self) -> list[tuple[int, str]]:
+        return [(port, "") for port in (self._plain, *self.words)]
+
+    async def close(self) -> None:
+        for server in self._servers:
+            server.close()
+
+    async def _serve(self, answer: bytes | None) -> int:
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while not reader.at_eof():
+                await reader.readuntil(b"\r\n\r\n")
+                if answer is not None:
+                    writer.write(answer)
+
+        def drop(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            """Clients that leave in the middle of a request."""
+
+        asyncio.get_running_loop().set_exception_handler(drop)
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+
+def _json(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
