@@ -83,7 +83,9 @@ class Views:
         if layout:
             view["layout"] = layout
         if running is not None:
-            view["inputs"] = _inputs(effective.get("inputs") or [], running.get("inputs"))
+            for name in ("inputs", "pushes"):
+                if configured := effective.get(name):
+                    view[name] = with_stats(configured, running.get(name))
         return view
 
     def streamers(self) -> list[JsonObject]:
@@ -189,8 +191,8 @@ def _why_not_running(
     return None
 
 
-def _inputs(configured: list[JsonObject], reported: Any) -> list[JsonObject]:
-    """The configured inputs with the statistics that the streamer reports, by place and URL."""
+def with_stats(configured: list[JsonObject], reported: Any) -> list[JsonObject]:
+    """The configured inputs or pushes with the statistics that the streamer reports, by place."""
     found = reported if isinstance(reported, list) else []
     merged = []
     for index, item in enumerate(configured):

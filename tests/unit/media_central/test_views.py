@@ -1,7 +1,7 @@
 from types import SimpleNamespace
 
 import pytest
-from media_central.views import Viewer, denied, public_ports, public_url
+from media_central.views import Viewer, denied, public_ports, public_url, with_stats
 
 
 def link(**config):
@@ -51,3 +51,12 @@ def test_protocol_switches():
     only_hls = denied({"protocols": {"whitelist": True, "hls": True}})
     assert "hls" not in only_hls
     assert {"rtmp", "tshttp"} <= only_hls
+
+
+def test_inputs_and_pushes_are_shown_with_what_the_streamer_tells():
+    configured = [{"url": "rtmp://a/key"}, {"url": "udp://b"}, {"url": "srt://c"}]
+    reported = [{"url": "rtmp://a/***", "stats": {"status": "running"}}, {"url": "udp://b"}]
+    first, second, third = with_stats(configured, reported)
+    assert first == {"url": "rtmp://a/key", "stats": {"status": "running"}}
+    assert (second, third) == ({"url": "udp://b"}, {"url": "srt://c"})
+    assert with_stats(configured, None) == configured
