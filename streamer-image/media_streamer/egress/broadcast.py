@@ -198,6 +198,11 @@ class Broadcast:
         self._keep_warm()
 
     @property
+    def warm_seconds(self) -> float:
+        """How long the subscription outlives the last viewer."""
+        return WARM_SECONDS
+
+    @property
     def viewers(self) -> int:
         return len(self._viewers)
 
@@ -293,6 +298,9 @@ class Broadcast:
         self.on_lost()
         self._link = link
         self._number = self._subscribe()
+
+    def let_go(self) -> None:
+        """Whoever asked for it will not attach again; others may."""
 
     def close(self, reason: str) -> None:
         """End the subscription and all viewers."""
@@ -452,7 +460,7 @@ class Broadcast:
     def _keep_warm(self) -> None:
         if not self._ended:
             loop = asyncio.get_running_loop()
-            self._warm = loop.call_later(WARM_SECONDS, self._cool)
+            self._warm = loop.call_later(self.warm_seconds, self._cool)
 
     def _cool(self) -> None:
         if self._waiting:

@@ -18,9 +18,11 @@ from media_streamer.egress.feed import Feed
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import Pace
 from media_streamer.egress.reading import Turns
+from media_streamer.egress.replay import ReplayBroadcast, replay_of
 from media_streamer.egress.served_sessions import ServedSessions
 from media_streamer.presentation.index import Container
 from media_streamer.presentation.live import LiveIndex
+from media_streamer.presentation.moments import Moment
 from media_streamer.protocols.jpeg.picture import fetch_preview
 from media_streamer.wire.control import AccessRequest, Granted, Place, Refusal
 from media_streamer.wire.media import PublishForm
@@ -33,6 +35,8 @@ T = TypeVar("T")
 
 ACCESS_TIMEOUT_SECONDS = 15.0
 """The supervisor may have to ask an on_play backend and to wait for an on-demand start."""
+REPLAY_SECONDS = 10.0
+"""Until an archive gives its first bytes."""
 PREVIEW_REUSE_SECONDS = 1.0
 MAX_PREVIEWS = 256
 MAX_SELECTIONS = 8
@@ -53,6 +57,7 @@ class Hub:
         self._directory: dict[str, Path] | None = None
         self._broadcasts: dict[BroadcastKey, Broadcast] = {}
         self._indexes: dict[IndexKey, LiveIndex] = {}
+        self._replays: set[Broadcast] = set()
         self._previews: dict[str, tuple[float, asyncio.Task[bytes]]] = {}
         self._questions: set[asyncio.Task[Access]] = set()
         self._placed = asyncio.Event()
@@ -103,7 +108,7 @@ class Hub:
     async def _ask(self, request: AccessRequest) -> Access:
         answer: Granted = await self.ask(request)
         media_socket = Path(answer.media_socket)
-        if self._directory is not None:
+        if self._directory is not None and answer.media_socket:
             # A stream made on demand: its entry of the directory may still be on its way.
             self._directory.setdefault(answer.stream, media_socket)
         return Access(
@@ -152,6 +157,62 @@ class Hub:
         found = self._find_broadcast(access.stream, format, framing, home, tracks=tracks)
         await found.wait_started(access.config.start_seconds)
         return found
+
+    async def replay(
+        self,
+        access: Access,
+        format: Format,
+        moment: Moment,
+        framing: type[Framing] | None = None,
+        *,
+        tracks: tuple[str, ...] = (),
+    ) -> Broadcast:
+        """A time of the stream's archive for one viewer, once it has data.
+
+        Raises AccessDenied: 404 if there is nothing, 503 if no media worker can play it.
+        """
+        try:
+            return await self.other_replay(access, format, moment, framing, tracks=tracks)
+        except AccessDenied as denied:
+            self.give_up(access, denied.code)
+            raise
+        except asyncio.CancelledError:
+            self.give_up(access, "client closed")
+            raise
+
+    async def other_replay(
+        self,
+        access: Access,
+        format: Format,
+        moment: Moment,
+        framing: type[Framing] | None = None,
+        *,
+        tracks: tuple[str, ...] = (),
+    ) -> Broadcast:
+        """The same for who plays already: the session stays, also if there is none."""
+        replay = replay_of(access, moment)
+        link = self._link(self._some_worker(access))
+        made = ReplayBroadcast(
+            access.stream,
+            format,
+            link,
+            self.sessions,
+            framing,
+            tracks,
+            replay,
+            self._replays.discard,
+        )
+        self._replays.add(made)
+        try:
+            await made.wait_started(REPLAY_SECONDS)
+        except AccessDenied:
+            made.close("nothing to play")
+            title = "Nothing is recorded of that time"
+            raise AccessDenied(404, "not_recorded", title) from None
+        except BaseException:
+            made.close("client closed")
+            raise
+        return made
 
     async def standing(
         self,
@@ -243,6 +304,8 @@ class Hub:
         """End all viewers and connections."""
         for taker in self._takers():
             taker.close("server stops")
+        for replay in list(self._replays):
+            replay.close("server stops")
         for _, task in self._previews.values():
             task.cancel()
         await asyncio.gather(*(link.close() for link in self._links.values()))
@@ -261,6 +324,14 @@ class Hub:
     def _home(self, access: Access) -> Path:
         """The directory is newer than the access decision where it knows the stream."""
         return (self._directory or {}).get(access.stream, access.media_socket)
+
+    def _some_worker(self, access: Access) -> Path:
+        """A media worker for what needs no stream: that of the stream where it runs, else any."""
+        home = (self._directory or {}).get(access.stream)
+        found = home or min(self.runtime.glob("media-*.sock"), default=None)
+        if found is None:
+            raise AccessDenied(503, "unavailable", "The server is starting")
+        return found
 
     def _link(self, path: Path) -> MediaLink:
         link = self._links.get(path)

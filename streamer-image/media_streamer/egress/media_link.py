@@ -21,7 +21,9 @@ from media_streamer.wire.media import (
     FromEgress,
     FromMedia,
     Pace,
+    Replay,
     Subscribe,
+    Taken,
     Unsubscribe,
     WantKeyFrame,
 )
@@ -66,19 +68,34 @@ class MediaLink:
         pinned: bool = False,
         keeps_running: bool = True,
         interval_ms: int = 0,
+        replay: Replay | None = None,
     ) -> int:
         """Take a format of a stream until `release`; survives restarts of the media worker.
 
         `tracks`: names of those wanted, empty for all. `pinned` and `keeps_running` are for what is
         no viewer; see `Subscribe`. `interval_ms`: for how long what happens may be gathered, 0: as
-        is right for the format.
+        is right for the format. `replay`: take this time of the archive instead; it is not begun
+        again when the media worker is.
         """
         number = next(self._numbers)
-        message = Subscribe(number, stream, format_name, tracks, pinned, keeps_running, interval_ms)
+        message = Subscribe(
+            number,
+            stream,
+            format_name,
+            tracks,
+            pinned,
+            keeps_running,
+            interval_ms,
+            replay=replay,
+        )
         self._takers[number] = taker
         self._standing[number] = message
         self.send(message)
         return number
+
+    def taken(self, number: int, total: int) -> None:
+        """So many bytes of a replay have gone to the viewer."""
+        self.send(Taken(number, total))
 
     def pace(self, number: int, interval_ms: int) -> None:
         """What a subscription gets may be gathered for so long from now on."""

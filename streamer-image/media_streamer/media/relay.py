@@ -16,6 +16,7 @@ from media_streamer.media.audience import Attachment
 from media_streamer.media.formats import UnknownFormat
 from media_streamer.media.inputs.frames import FrameInput
 from media_streamer.media.inputs.publish import PublishInput
+from media_streamer.media.playback import Playback, Playbacks
 from media_streamer.media.publishers import PublishRefused
 from media_streamer.media.stream import StreamRunner
 from media_streamer.wire.channel import Channel, ChannelClosed
@@ -39,7 +40,9 @@ from media_streamer.wire.media import (
     PublishEnd,
     ReadPace,
     Refused,
+    Replay,
     Subscribe,
+    Taken,
     Unsubscribe,
     WantKeyFrame,
 )
@@ -52,6 +55,8 @@ PREVIEW_TIMEOUT_SECONDS = 5.0
 class Streams(Protocol):
     """The streams of the worker."""
 
+    playbacks: Playbacks
+
     def find(self, name: str) -> StreamRunner | None: ...
 
 
@@ -62,10 +67,12 @@ class Relay:
         self.channel: Channel[FromMedia, FromEgress] = Channel(MEDIA_SIDE, self)
         self._streams = streams
         self._subscriptions: dict[int, tuple[StreamRunner, Attachment]] = {}
+        self._playbacks: dict[int, Playback] = {}
         self._publishers: dict[int, PublishInput | FrameInput] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._handlers: dict[type, Callable[[Any], None]] = {
             Subscribe: self._subscribe,
+            Taken: self._taken,
             Pace: self._pace,
             Unsubscribe: self._unsubscribe,
             WantKeyFrame: self._want_key_frame,
@@ -87,6 +94,9 @@ class Relay:
             task.cancel()
         for _, subscription in self._subscriptions.values():
             subscription.close()
+        for playback in self._playbacks.values():
+            playback.close()
+        self._playbacks.clear()
         for publisher in self._publishers.values():
             publisher.finish()
         self._subscriptions.clear()
@@ -106,6 +116,9 @@ class Relay:
 
     def _subscribe(self, message: Subscribe) -> None:
         number, name = message.id, message.stream
+        if message.replay is not None:
+            self._replay(message, message.replay)
+            return
         runner = self._streams.find(name)
         if number in self._subscriptions:
             log.warning("%s: subscription %d is open already", name, number)
@@ -145,6 +158,28 @@ class Relay:
             return
         self._subscriptions[number] = runner, attachment
 
+    def _replay(self, message: Subscribe, replay: Replay) -> None:
+        number = message.id
+
+        def on_ended(reason: str) -> None:
+            self._playbacks.pop(number, None)
+            self._end(number, reason)
+
+        def sink(events: Sequence[Event]) -> None:
+            self._send(Events(number, list(events)))
+
+        try:
+            self._playbacks[number] = self._streams.playbacks.open(
+                message.stream, replay, message.format, message.tracks, sink, on_ended
+            )
+        except ValueError as error:
+            log.error("%s: its archive is not played: %s", message.stream, error)
+            self._end(number, "archive_unavailable")
+
+    def _taken(self, message: Taken) -> None:
+        if playback := self._playbacks.get(message.id):
+            playback.taken(message.bytes)
+
     def _pace(self, message: Pace) -> None:
         if subscription := self._subscriptions.get(message.id):
             runner, attachment = subscription
@@ -157,6 +192,8 @@ class Relay:
     def _unsubscribe(self, message: Unsubscribe) -> None:
         if subscription := self._subscriptions.pop(message.id, None):
             subscription[1].close()
+        if playback := self._playbacks.pop(message.id, None):
+            playback.close()
 
     # Publishing
 

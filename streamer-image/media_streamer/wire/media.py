@@ -23,6 +23,18 @@ class _Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
 # From an egress worker
 
 
+class Replay(msgspec.Struct, frozen=True, array_like=True):
+    """A time of the archive to be played in place of the stream; Unix ms."""
+
+    folder: str
+    """Of the stream's archive."""
+    from_ms: int
+    to_ms: int
+    """In the future: the recording is followed until then, at a speed of 1."""
+    speed: float
+    """1: as time passes; 0: what there is now, as fast as it is taken."""
+
+
 class Subscribe(_Message, frozen=True):
     """Send a format of a stream under this number until `Unsubscribe`."""
 
@@ -40,6 +52,15 @@ class Subscribe(_Message, frozen=True):
     """What happens may be gathered for so long; 0: as is right for the format."""
     copies: bool = False
     """For a stream that copies this one (`copy://`), which must be no copy itself."""
+    replay: Replay | None = None
+    """Play this instead; whether the stream runs does not matter."""
+
+
+class Taken(_Message, frozen=True):
+    """So many bytes of a replay have gone to the viewer in all: there is room for more."""
+
+    id: int
+    bytes: int
 
 
 class Pace(_Message, frozen=True):
@@ -157,6 +178,7 @@ class AskPreview(_Message, frozen=True):
 
 FromEgress = (
     Subscribe
+    | Taken
     | Pace
     | Unsubscribe
     | WantKeyFrame

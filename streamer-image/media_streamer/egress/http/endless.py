@@ -1,16 +1,20 @@
 """Responses without an end: the head here, the body written straight to the socket.
 
 No length and no chunked framing (`Connection: close` delimits the body, RFC 9112 section 6.3), so
-that the bytes on the wire are the same for all viewers and are shared by them.
+that the bytes on the wire are the same for all viewers and are shared by them. What is played out
+of an archive may end, and is one viewer's alone: it is chunked, and clients see that it is whole.
 """
 
-from aiohttp import web
+import asyncio
+
+from aiohttp import HttpVersion11, web
 from multidict import CIMultiDict
 
 from media_streamer.egress.access import Access
 from media_streamer.egress.broadcast import Format, Framing
 from media_streamer.egress.http.request import CORS
 from media_streamer.egress.hub import Hub
+from media_streamer.presentation.moments import Moment
 
 
 class EndlessResponse(web.StreamResponse):
@@ -26,6 +30,19 @@ class EndlessResponse(web.StreamResponse):
         self.force_close()
 
 
+class Chunked:
+    """A connection on which each write is a chunk (RFC 9112 section 7.1)."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.get_write_buffer_size = transport.get_write_buffer_size
+        self.abort = transport.abort
+
+    def write(self, data: bytes) -> None:
+        if data:
+            self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+
 async def send_broadcast(
     hub: Hub,
     request: web.BaseRequest,
@@ -35,28 +52,39 @@ async def send_broadcast(
     framing: type[Framing] | None = None,
     *,
     tracks: tuple[str, ...] = (),
+    moment: Moment | None = None,
 ) -> web.StreamResponse:
     """Play a broadcast to the client until one of both ends.
 
-    `tracks`: names of those that are wanted, empty for all.
+    `tracks`: names of those that are wanted, empty for all. `moment`: of the archive.
     """
     response = EndlessResponse(content_type)
+    chunked = moment is not None and request.version >= HttpVersion11
+    if chunked:
+        response.enable_chunked_encoding()
     if request.method == "HEAD":
         hub.give_up(access, "head sent")
         return response
-    broadcast = await hub.broadcast(access, format_name, framing, tracks=tracks)
+    if moment is not None:
+        broadcast = await hub.replay(access, format_name, moment, framing, tracks=tracks)
+    else:
+        broadcast = await hub.broadcast(access, format_name, framing, tracks=tracks)
     try:
         await response.prepare(request)
     except BaseException:
         hub.give_up(access, "client closed")
+        broadcast.let_go()
         raise
     if request.transport is None:
         hub.give_up(access, "client closed")
+        broadcast.let_go()
         return response
-    viewer = broadcast.attach(request.transport, access)
+    transport = request.transport
+    viewer = broadcast.attach(Chunked(transport) if chunked else transport, access)
     try:
         await viewer.closed
     finally:
         # The connection was lost, or the server stops: the handler is cancelled.
         viewer.detach("client closed")
+        broadcast.let_go()
     return response

@@ -7,10 +7,11 @@ connection, listens to what the player commands and answers it.
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
+from msgspec.structs import replace
 
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.broadcast import Broadcast, Viewer
@@ -18,6 +19,7 @@ from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import CORS, MediaRequest
 from media_streamer.egress.http.routes import Route
 from media_streamer.egress.hub import Hub
+from media_streamer.egress.replay import NO_ARCHIVE, ReplayBroadcast, asked_start
 from media_streamer.egress.served_sessions import ServedSession
 from media_streamer.presentation.track_index import track_names
 
@@ -27,7 +29,6 @@ MAX_COMMAND_BYTES = 16 * 1024
 HEARTBEAT_SECONDS = 120.0
 """Who does not answer half of this later is gone; a slow reader has 4 MiB to read first."""
 CLOSE_SECONDS = 5.0
-_NO_ARCHIVE = "Nothing of this stream is recorded, so there is only its live end"
 
 
 def routes(egress: Egress) -> list[Route]:
@@ -45,22 +46,29 @@ async def play_websocket(hub: Hub, request: MediaRequest) -> web.StreamResponse:
         heartbeat=HEARTBEAT_SECONDS,
         timeout=CLOSE_SECONDS,
     )
-    if request.query.get("from"):
-        raise AccessDenied(404, "no_archive", _NO_ARCHIVE)
+    moment = asked_start(request.query)
     tracks = track_names(request.query.get("tracks", ""))
-    access = await hub.access(request.access_request(PROTO))
+    asked = request.access_request(PROTO)
+    access = await hub.access(replace(asked, archive=True) if moment is not None else asked)
     request.note(access)
+    if moment is not None and not access.config.archive:
+        hub.give_up(access, "no archive")
+        raise AccessDenied(404, "no_archive", NO_ARCHIVE)
     if request.http.method != "GET" or not _is_upgrade(request.http):
         # Only now: browsers do not say why a WebSocket was refused, so players ask like this.
         hub.give_up(access, "no WebSocket")
         raise AccessDenied(426, "upgrade_required", "This address is for WebSockets (ws://)")
-    broadcast = await hub.broadcast(access, "mse", tracks=tracks)
+    if moment is not None:
+        broadcast = await hub.replay(access, "mse", moment, tracks=tracks)
+    else:
+        broadcast = await hub.broadcast(access, "mse", tracks=tracks)
     session = hub.sessions.open(access)
     reason = "client closed"
     try:
         socket.headers.update(CORS)
         await socket.prepare(request.http)
-        reason = await _Playing(hub, access, session, socket, request.http).run(broadcast)
+        playing = _Playing(hub, access, session, socket, request.http, tracks)
+        reason = await playing.run(broadcast)
     finally:
         hub.sessions.leave(session, reason)
     return socket
@@ -80,7 +88,9 @@ class _Playing:
         session: ServedSession,
         socket: web.WebSocketResponse,
         request: web.BaseRequest,
+        tracks: tuple[str, ...],
     ) -> None:
+        self._tracks = tracks
         self._hub = hub
         self._access = access
         self._session = session
@@ -113,6 +123,8 @@ class _Playing:
         finally:
             self._session.on_close.discard(self._end)
             self._pause()
+            if self._broadcast is not None:
+                self._broadcast.let_go()
             listening.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectionError):
                 await listening
@@ -153,27 +165,60 @@ class _Playing:
             known[text]()
             await self._tell("paused" if text == "pause" else "resumed")
         elif text in {"", "live", "play_from=live"}:
-            self._resume()
-            await self._tell("switched_to_live")
+            await self._go_live()
         elif name == "play_from":
-            await self._refuse("no_archive", _NO_ARCHIVE)
+            await self._seek(value)
         elif name == "set_tracks":
             await self._switch(track_names(value))
         elif not text.startswith("{"):
             await self._refuse("unknown_command", f"There is no command {text[:64]!r}")
 
-    async def _switch(self, tracks: tuple[str, ...]) -> None:
+    async def _go_live(self) -> None:
+        if not isinstance(self._broadcast, ReplayBroadcast):
+            self._resume()
+            await self._tell("switched_to_live")
+            return
+        live = self._hub.other_broadcast(self._access, "mse", tracks=self._tracks)
+        await self._change(live, "switched_to_live", resumes=True)
+
+    async def _seek(self, value: str) -> None:
+        """Play the archive from a moment on."""
         try:
-            broadcast = await self._hub.other_broadcast(self._access, "mse", tracks=tracks)
+            moment = asked_start({"from": value})
         except AccessDenied as denied:
             await self._refuse(denied.code, denied.title)
             return
-        was_playing = self._viewer is not None
+        if moment is None:
+            await self._refuse("bad_request", "play_from is a time in Unix seconds, or live")
+            return
+        recorded = self._hub.other_replay(self._access, "mse", moment, tracks=self._tracks)
+        await self._change(recorded, "seeked", resumes=True)
+
+    async def _switch(self, tracks: tuple[str, ...]) -> None:
+        if isinstance(self._broadcast, ReplayBroadcast):
+            await self._refuse("not_possible", "Tracks are chosen before the archive is played")
+            return
+        chosen = self._hub.other_broadcast(self._access, "mse", tracks=tracks)
+        if await self._change(chosen, "tracks_switched", resumes=self._viewer is not None):
+            self._tracks = tracks
+
+    async def _change(
+        self, other: Coroutine[Any, Any, Broadcast], event: str, *, resumes: bool
+    ) -> bool:
+        """Play something else from now on, where there is such a thing."""
+        try:
+            broadcast = await other
+        except AccessDenied as denied:
+            await self._refuse(denied.code, denied.title)
+            return False
         self._pause()
-        self._broadcast = broadcast
-        await self._tell("tracks_switched")
-        if was_playing:
+        old, self._broadcast = self._broadcast, broadcast
+        if old is not None:
+            old.let_go()
+        await self._tell(event)
+        if resumes:
             self._resume()
+        return True
 
     async def _tell(self, event: str, **more: str) -> None:
         await self._socket.send_str(json.dumps({"type": "event", "event": event, **more}))

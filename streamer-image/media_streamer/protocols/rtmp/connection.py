@@ -21,6 +21,7 @@ from media_api.units import check_stream_name
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.reading import ReadGate
+from media_streamer.egress.replay import asked_start
 from media_streamer.protocols.rtmp.amf3 import AmfError
 from media_streamer.protocols.rtmp.chunks import (
     ACKNOWLEDGEMENT,
@@ -407,14 +408,20 @@ class RtmpConnection(asyncio.Protocol):
             password=path.parameters.get("password", ""),
             user_agent=given("flashVer"),
             referer=given("pageUrl"),
+            archive=kind == "play" and asked_start(path.parameters) is not None,
         )
 
     async def _play(self, path: StreamPath, command: Command) -> None:
+        moment = asked_start(path.parameters)
         access = await self._access("play", path)
         self._name = access.stream
-        broadcast = await self._hub.broadcast(access, "flv", RtmpFraming)
+        if moment is not None:
+            broadcast = await self._hub.replay(access, "flv", moment, RtmpFraming)
+        else:
+            broadcast = await self._hub.broadcast(access, "flv", RtmpFraming)
         if self._state is State.CLOSED:
             self._hub.give_up(access, "client closed")
+            broadcast.let_go()
             return
         playback = Playback(broadcast, access, self._transport, command.text(0) or self._name)
         playback.ended.add_done_callback(self._on_playback_ended)

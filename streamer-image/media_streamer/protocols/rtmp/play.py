@@ -61,6 +61,7 @@ class Playback:
     def stop(self, reason: str) -> None:
         """The client wants no more, or is gone."""
         self._detach(reason)
+        self._broadcast.let_go()
         self._end(reason)
 
     def farewell(self, reason: str) -> bytes:

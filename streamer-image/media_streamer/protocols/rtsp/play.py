@@ -115,6 +115,7 @@ class Playback:
 
     def close(self, reason: str) -> None:
         self.pause(reason)
+        self._broadcast.let_go()
         if isinstance(self._transport, UdpSender):
             self._transport.close()
 

@@ -19,6 +19,7 @@ from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.broadcast import Broadcast
 from media_streamer.egress.context import Egress
 from media_streamer.egress.reading import ReadGate
+from media_streamer.egress.replay import asked_start
 from media_streamer.protocols.rtsp import address, play, transport
 from media_streamer.protocols.rtsp.message import HeaderFields, Interleaved, Request
 from media_streamer.protocols.rtsp.publish import Recording, announced
@@ -60,6 +61,8 @@ class RtspSession:
         """Last packet of the client, within the connection or beside it."""
         self._access: Access | None = None
         self._broadcast: Broadcast | None = None
+        self._start = ""
+        """The moment of the archive that it plays, as it was asked for."""
         self._offered: list[play.Offered] = []
         self._transports: dict[int, Transport] = {}
         self._ports: list[UdpPort] = []
@@ -127,6 +130,8 @@ class RtspSession:
             playback.close(reason)
         elif access is not None:
             self._egress.hub.give_up(access, reason)
+        if playback is None and self._broadcast is not None:
+            self._broadcast.let_go()
         for port in self._ports:
             port.close()
         self._ports.clear()
@@ -151,18 +156,26 @@ class RtspSession:
         """Access to play, and the tracks that the stream has."""
         if self.playing or self._recording is not None:
             raise Refused(455, "This connection plays or publishes already")
-        if self._access is not None and self.name == url.name and self._offered:
+        moment = asked_start(url.parameters)
+        start = url.parameters.get("from") or url.parameters.get("ago", "")
+        is_open = self._access is not None and self.name == url.name and self._offered
+        if is_open and start in ("", self._start):  # tracks may be asked for without the query
             return
         self.close("the client asks for another stream")
         access = await self._ask(url, request, "play")
         self._access = access
+        hub = self._egress.hub
         # A broadcast gives the access up by itself if it raises.
         try:
-            broadcast = await self._egress.hub.broadcast(access, play.FORMAT, play.RtspFraming)
+            if moment is not None:
+                broadcast = await hub.replay(access, play.FORMAT, moment, play.RtspFraming)
+            else:
+                broadcast = await hub.broadcast(access, play.FORMAT, play.RtspFraming)
         except BaseException:
             self._access = None
             raise
         self._broadcast = broadcast
+        self._start = start
         tracks = play.offered(broadcast.description)
         self._offered = [one for one in tracks if one.name in url.tracks or not url.tracks]
         if not self._offered:
@@ -199,6 +212,7 @@ class RtspSession:
                     user_agent=request.headers.text("user-agent"),
                     referer=request.headers.text("referer"),
                     digest=proof,
+                    archive=kind == "play" and asked_start(url.parameters) is not None,
                 )
             )
         except AccessDenied as denied:

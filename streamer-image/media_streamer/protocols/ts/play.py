@@ -1,15 +1,22 @@
-"""`GET /NAME/mpegts`: the stream as endless MPEG-TS."""
+"""`GET /NAME/mpegts`: the stream as endless MPEG-TS; `/NAME/timeshift_abs-FROM.ts` and its
+relatives: its archive."""
+
+import re
+import time
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.endless import send_broadcast
 from media_streamer.egress.http.request import MediaRequest
 from media_streamer.egress.http.routes import Route
+from media_streamer.presentation.moments import MARKERS, PATTERN, asked
 from media_streamer.presentation.track_index import track_names
 
 CONTENT_TYPE = "video/mp2t"
 PROTO = "tshttp"
+_ARCHIVE = re.compile(rf"(?P<name>.+)/{PATTERN}\.ts")
 
 
 def routes(egress: Egress) -> list[Route]:
@@ -21,4 +28,16 @@ def routes(egress: Egress) -> list[Route]:
             egress.hub, request.http, access, "ts", CONTENT_TYPE, tracks=tracks
         )
 
-    return [Route(form, play, content="endless") for form in ("/mpegts", ".ts")]
+    async def play_archive(request: MediaRequest) -> web.StreamResponse:
+        access = await egress.hub.access(replace(request.access_request(PROTO), archive=True))
+        request.note(access)
+        moment = asked(dict(request.values), dict(request.query), time.time())
+        tracks = track_names(request.query.get("filter.tracks", ""))
+        return await send_broadcast(
+            egress.hub, request.http, access, "ts", CONTENT_TYPE, tracks=tracks, moment=moment
+        )
+
+    return [
+        *(Route(form, play, content="endless") for form in ("/mpegts", ".ts")),
+        *(Route(_ARCHIVE, play_archive, marker=mark, content="endless") for mark in MARKERS),
+    ]

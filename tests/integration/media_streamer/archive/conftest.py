@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.ports import free_port
 from tests.support.streamer import Streamer, until
 
 DECODE_SECONDS = 60
@@ -26,6 +27,8 @@ class Recorder(Streamer):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self.archive = directory / "archive"
+        self.rtmp_port = free_port()
+        self.rtsp_port = free_port()
 
     async def stats(self, name: str = "live") -> dict[str, Any]:
         stats: dict[str, Any] = (await self.stream(name)).get("stats", {})

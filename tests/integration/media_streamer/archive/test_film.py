@@ -1,8 +1,10 @@
 """The real film is recorded, and plays in every form, also when the stream is down."""
 
 import json
+import struct
 import time
 
+import aiohttp
 import pytest
 from media_streamer.archive.places import files_between
 
@@ -15,6 +17,7 @@ from .conftest import Recorder, decode, frames
 async def film(recorder: Recorder) -> Recorder:
     clip = footage()
     recorder.write(
+        f"rtmp 127.0.0.1:{recorder.rtmp_port};\nrtsp 127.0.0.1:{recorder.rtsp_port};\n"
         f"vod vod {{ storage {clip.parent}; }}\n"
         f"stream live {{ input file://vod/{clip.name}; segment_duration 1;"
         f" dvr {recorder.archive} 7d 99% 500G; }}\n"
@@ -38,7 +41,7 @@ async def every_form_without_the_stream(film: Recorder) -> None:
     span = await film.all_time()
     listed = await film.segments()
     assert len(listed) >= 2
-    for form in ("m3u8", "mp4", "mpd"):
+    for form in ("m3u8", "mp4", "mpd", "ts"):
         await decode(f"{film.base}/live/archive-{span}.{form}")
     files = files_between(film.archive / "live")
     assert files
@@ -46,8 +49,9 @@ async def every_form_without_the_stream(film: Recorder) -> None:
         await decode(file.path)
     recorded = sum([await frames(file.path) for file in files])
     assert recorded >= 2 * 132  # a key frame in 5.28 s of 25 frames
-    for form in ("m3u8", "mp4", "mpd"):
+    for form in ("m3u8", "mp4", "mpd", "ts"):
         assert await frames(f"{film.base}/live/archive-{span}.{form}") == recorded, form
+    await at_its_own_pace(film)
 
     status, body = await film.get("live/recording_status.json?request=ranges,locks")
     assert status == 200
@@ -64,6 +68,52 @@ async def every_form_without_the_stream(film: Recorder) -> None:
     _, sessions = await film.api("GET", "/sessions")
     assert {one["dvr"] for one in sessions["sessions"]} == {True}
     assert "Traceback" not in film.log
+
+
+async def at_its_own_pace(film: Recorder) -> None:
+    """What has no end is played as time passes, after a first burst."""
+    start = int(time.time()) - 3600
+    host = "127.0.0.1"
+    for url in (
+        f"{film.base}/live/timeshift_rel-3600.ts",
+        f"{film.base}/live/archive-{start}-now.ts",
+        f"rtmp://{host}:{film.rtmp_port}/static/live?from={start}",
+        f"rtsp://{host}:{film.rtsp_port}/live?from={start}",
+    ):
+        await decode(url, "-t", "3")
+    async with film.session.ws_connect(f"{film.base}/live/mse_ld?from={start}") as socket:
+        told = json.loads((await socket.receive(timeout=30)).data)
+        assert [track["content"] for track in told["tracks"]] == ["video", "audio"]
+        first = await utc_of(socket)
+        await socket.send_str("pause")
+        await socket.send_str(f"play_from={start}")
+        again = await utc_of(socket, after="seeked")
+        assert again == first  # the recording, not the present
+        await socket.send_str("play_from=soon")
+        assert "bad_request" in await heard(socket)
+    for path in ("live/archive-100-200.ts", "live/mse_ld?from=x"):
+        status, _ = await film.get(path)
+        assert status in {400, 404}, path
+
+
+async def heard(socket: aiohttp.ClientWebSocketResponse) -> str:
+    """The next text."""
+    while True:
+        message = await socket.receive(timeout=30)
+        assert message.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}, message
+        if message.type is aiohttp.WSMsgType.TEXT and "mse_init" not in message.data:
+            return str(message.data)
+
+
+async def utc_of(socket: aiohttp.ClientWebSocketResponse, after: str = "") -> float:
+    """When the next fragment of the picture was recorded, after an event."""
+    while after and after not in await heard(socket):
+        pass
+    while True:
+        message = await socket.receive(timeout=30)
+        if message.type is aiohttp.WSMsgType.BINARY and message.data[47] == 1:
+            seconds, microseconds = struct.unpack_from(">II", message.data, 92)
+            return float(seconds + microseconds / 1e6)
 
 
 async def ranges_of_the_file_and_what_is_not_there(film: Recorder) -> None:

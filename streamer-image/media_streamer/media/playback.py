@@ -1,0 +1,273 @@
+"""What is recorded, played like a stream: frames of the archive into a format, for one viewer.
+
+Role: reads segment after segment in threads, gives the frames at their time to an output of its
+own, and follows the recording into the present. Needs no running stream.
+
+Invariants: nothing is sent that the viewer's worker has no room for (it says what was taken), so
+nothing is skipped; the clock of the output never goes back, what is missing in the archive is left
+out and told as a gap; a disk that does not answer ends the playback, and delays no stream.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from media_streamer.archive.frames import frames_of, read_group, tracks_of
+from media_streamer.archive.library import Entry, Library, continues
+from media_streamer.media.frame import TIME_BASE, Frame
+from media_streamer.media.output import StreamOutput
+from media_streamer.media.settings import OutputSettings
+from media_streamer.media.subscribers import Sink
+from media_streamer.wire.media import Chunk, Event, Replay
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+FORMATS = frozenset({"ts", "flv", "rtp", "mse"})
+"""Those without segments, which an archive has anyway."""
+MAX_PLAYBACKS = 500
+"""In one worker; each holds a segment or two."""
+THREADS = 4
+READ_SECONDS = 20.0
+WINDOW_BYTES = 1024 * 1024
+"""What may be on its way to the viewer."""
+BATCH_BYTES = 128 * 1024
+LEAD_SECONDS = 2.0
+"""What a viewer gets at once; then as time passes."""
+TURN_SECONDS = 0.08
+TURN_TICKS = round(TURN_SECONDS * TIME_BASE)
+FIRST_DTS = TIME_BASE
+LOOK_MS = 600_000
+"""How much of the archive is looked at at once; more where there is nothing."""
+POLL_SECONDS = 0.5
+"""How often a recording that is followed is looked at."""
+BEFORE_MS = 60_000
+"""A segment is no longer than this."""
+SETTLED_MS = 30_000
+"""What was recorded so long ago is on the disk."""
+
+
+class Playbacks:
+    """All of a media worker."""
+
+    def __init__(self) -> None:
+        self._library = Library()
+        self._threads: ThreadPoolExecutor | None = None
+        self._running: set[Playback] = set()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def open(
+        self,
+        stream: str,
+        replay: Replay,
+        format: str,
+        tracks: tuple[str, ...],
+        sink: Sink,
+        on_ended: Callable[[str], None],
+    ) -> "Playback":
+        """Play from now on; raises ValueError if that cannot be."""
+        if format not in FORMATS:
+            raise ValueError(f"no archive is played as {format}")
+        if len(self._running) >= MAX_PLAYBACKS:
+            raise ValueError("too many archives are played now")
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(THREADS, "playback")
+
+        def ended(reason: str) -> None:
+            self._running.discard(made)
+            on_ended(reason)
+
+        made = Playback(stream, replay, self._library, self._threads, sink, ended)
+        self._running.add(made)
+        made.start(format, tracks)
+        return made
+
+    def close(self) -> None:
+        for one in list(self._running):
+            one.close()
+        self._running.clear()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class Playback:
+    """One viewer's."""
+
+    def __init__(
+        self,
+        stream: str,
+        replay: Replay,
+        library: Library,
+        threads: ThreadPoolExecutor,
+        sink: Sink,
+        on_ended: Callable[[str], None],
+    ) -> None:
+        self._stream = stream
+        self._replay = replay
+        self._folder = Path(replay.folder)
+        self._library = library
+        self._threads = threads
+        self._sink = sink
+        self._on_ended = on_ended
+        self._output = StreamOutput(OutputSettings(stream, Path(), thumbnails=False))
+        self._clock = Clock()
+        self._sent = 0
+        self._taken = 0
+        self._room = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._began = 0.0
+        """When the frame of `_began_dts` was due, monotonic."""
+        self._began_dts: int | None = None
+
+    def start(self, format: str, tracks: tuple[str, ...]) -> None:
+        """Called once."""
+        self._task = asyncio.create_task(
+            self._run(format, tracks), name=f"playback of {self._stream}"
+        )
+
+    def taken(self, total: int) -> None:
+        """The viewer has got so many bytes in all."""
+        self._taken = max(self._taken, total)
+        self._room.set()
+
+    def close(self) -> None:
+        """Play no more; nothing is told."""
+        self._on_ended = lambda _: None
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self, format: str, selected: tuple[str, ...]) -> None:
+        reason = "recordings_ended"
+        try:
+            await self._play(format, selected)
+        except asyncio.CancelledError:
+            reason = "cancelled"
+            raise
+        except (OSError, ValueError, TimeoutError) as error:
+            words = str(error) or "the disk does not answer"
+            log.error("stream %s: its archive cannot be played on: %s", self._stream, words)
+            reason = "archive_unavailable"
+        except Exception:
+            log.exception("stream %s: playing its archive failed", self._stream)
+            reason = "internal_error"
+        finally:
+            self._output.close()
+            self._on_ended(reason)
+
+    async def _play(self, format: str, selected: tuple[str, ...]) -> None:
+        essence = b""
+        async for entry in self._entries():
+            head = entry.content.head
+            samples = await self._in_thread(partial(read_group, entry.content, entry.group))
+            if head.essence != essence:
+                first = {n: own[0].data for n, own in enumerate(samples) if own}
+                self._output.set_tracks(tracks_of(head, first))
+                if not essence:
+                    self._output.subscribe(format, self._count, selected)
+                essence = head.essence
+            if entry.broken:
+                self._output.gap()
+            for batch in batches(self._clock.moved(frames_of(head, samples), entry.broken)):
+                await self._give(batch)
+
+    async def _entries(self) -> AsyncIterator[Entry]:
+        """Segments from the one that holds the first moment on; waits for those to come."""
+        wanted, cursor, span = self._replay, self._replay.from_ms - BEFORE_MS, LOOK_MS
+        last: Entry | None = None
+        while True:
+            now_ms = int(time.time() * 1000)
+            end = min(cursor + span, wanted.to_ms)
+            found = await self._in_thread(partial(self._library.entries, self._folder, cursor, end))
+            if found:
+                cursor, span = found[-1].group.start_ms + 1, LOOK_MS
+            for entry in found:
+                if entry.group.end_ms <= wanted.from_ms:
+                    continue
+                goes_on = last is None or continues(
+                    last.content, last.group, entry.content, entry.group
+                )
+                last = entry._replace(broken=not goes_on)
+                yield last
+            if found:
+                continue
+            if end < min(wanted.to_ms, now_ms):
+                span *= 2
+            elif not wanted.speed or wanted.to_ms < now_ms - SETTLED_MS:
+                return
+            else:
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _give(self, batch: list[Frame]) -> None:
+        """Send some frames once they are due and there is room."""
+        loop = asyncio.get_running_loop()
+        while self._sent - self._taken > WINDOW_BYTES:
+            self._room.clear()
+            await self._room.wait()
+        if self._replay.speed > 0:
+            dts = batch[0].dts
+            if self._began_dts is None:
+                self._began, self._began_dts = loop.time(), dts
+            due = self._began + (dts - self._began_dts) / TIME_BASE / self._replay.speed
+            late = loop.time() - due
+            if late > LEAD_SECONDS:
+                self._began += late  # the viewer paused, or the recording had to be waited for
+            elif -late > LEAD_SECONDS:
+                await asyncio.sleep(max(-late - LEAD_SECONDS, TURN_SECONDS))
+        self._output.push(batch)
+        self._output.flush()
+
+    def _count(self, events: Sequence[Event]) -> None:
+        self._sent += sum(
+            len(packet) for e in events if isinstance(e, Chunk) for packet in e.packets
+        )
+        self._sink(events)
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(READ_SECONDS):
+            return await loop.run_in_executor(self._threads, work)
+
+
+class Clock:
+    """Moves frames of an archive to a clock that begins near 0 and leaves out what is missing."""
+
+    def __init__(self) -> None:
+        self._zero: int | None = None
+        self._end = FIRST_DTS
+        self._last: dict[int, int] = {}
+
+    def moved(self, frames: Sequence[Frame], broken: bool) -> Iterator[Frame]:
+        """The frames of a segment; `broken`: they do not continue those before."""
+        if self._zero is None or broken:
+            self._zero = min((f.dts for f in frames), default=0) - self._end
+        for frame in frames:
+            frame.dts -= self._zero
+            frame.pts -= self._zero
+            if frame.dts <= self._last.get(frame.track, -1):
+                continue  # recordings may overlap by a frame
+            self._last[frame.track] = frame.dts
+            self._end = max(self._end, frame.dts + frame.duration)
+            yield frame
+
+
+def batches(frames: Iterator[Frame]) -> Iterator[list[Frame]]:
+    """Frames that are sent together: some 80 ms, or less where they are large."""
+    batch: list[Frame] = []
+    size = 0
+    for frame in frames:
+        full = size > BATCH_BYTES or frame.dts - batch[0].dts >= TURN_TICKS if batch else False
+        if full:
+            yield batch
+            batch, size = [], 0
+        batch.append(frame)
+        size += len(frame.data)
+    if batch:
+        yield batch
