@@ -38,6 +38,8 @@ INPUT_OPTIONS = (
     "abr_correction", "abr_loss_lower", "abr_loss_upper", "abr_mode", "abr_cycles", "abr_debug",
 )  # fmt: skip
 """The same of inputs; those that only one protocol has are in its row."""
+VOD_OPTIONS = ("auto_mbr", "cache", "segment_cache", "thumbnails", "read_queue", "timeout")
+"""Options of locations of files that nothing reads."""
 NO_EFFECT = "has no effect in this version"
 SRT_BLOCKS = ("srt_play", "srt2_play", "srt_publish", "srt2_publish")
 SRT_OPTIONS = ("linger", "version", "streamid")
@@ -336,7 +338,7 @@ class Tally:
             found_here = [*_files(stream, vods), *(() if geoip else _limited(stream))]
             for key, text in {one.key: one.text for one in found_here}.items():
                 names.setdefault(key, (text, []))[1].append(name)
-        found = server_asks_in_vain(config, self._by_server.values())
+        found = server_asks_in_vain(config)
         alerts = {one.key: one.text for one in found}
         return alerts | {key: f"{text}: {_shown(found)}" for key, (text, found) in names.items()}
 
@@ -367,17 +369,14 @@ def vod_directories(config: ServerConfig) -> dict[str, list[str]]:
     }
 
 
-def server_asks_in_vain(
-    config: ServerConfig, streams: Iterable[StreamConfig] | None = None
-) -> list[InVain]:
-    """All of the server itself; `streams` as of `unsupported_parts`."""
-    streams = config.streams if streams is None else streams
+def server_asks_in_vain(config: ServerConfig) -> list[InVain]:
+    """All of the server itself."""
     return [
         *_listeners(config),
         *_srt(config),
         *_storages(config.dvrs),
         *_globals(config),
-        *_named(config, streams),
+        *_named(config),
     ]
 
 
@@ -402,7 +401,7 @@ def _globals(config: ServerConfig) -> Iterator[InVain]:
             yield InVain(key, (key,), f"{key} has no effect: {reason}")
 
 
-def _named(config: ServerConfig, streams: Iterable[StreamConfig]) -> Iterator[InVain]:
+def _named(config: ServerConfig) -> Iterator[InVain]:
     if scripts := [sink.name for sink in config.event_sinks if sink.url.startswith("lua://")]:
         text = f"event sinks that are scripts have no effect: {_shown(scripts)}"
         yield InVain("event_sinks", ("event_sinks",), text)
@@ -411,9 +410,7 @@ def _named(config: ServerConfig, streams: Iterable[StreamConfig]) -> Iterator[In
     if (rules := limited) and not config.geoip:
         text = "auth_backend rules on countries decide nothing without a database (geoip)"
         yield InVain("auth_backends", ("auth_backends",), f"{text}: {_shown(rules)}")
-    if unused := _unplayed_vods(config, streams):
-        text = f"files are inputs only, they are not played by themselves: {unused}"
-        yield InVain("vods", ("vods",), text)
+    yield from _locations(config)
 
 
 def unserved_options(document: Mapping[str, Any]) -> list[str]:
@@ -452,21 +449,19 @@ def input_schemes(document: Mapping[str, Any]) -> list[str]:
     return [str(item.get("url") or "").partition("://")[0] for item in inputs]
 
 
-def _unplayed_vods(config: ServerConfig, streams: Iterable[StreamConfig]) -> str:
-    """VOD locations that no stream takes its files from."""
-    used = [
-        path
-        for stream in streams
-        for path in (
-            *(item.url.removeprefix("file://") for item in stream.inputs if item.scheme == "file"),
-            stream.backup.file if stream.backup is not None and stream.backup.file else "",
-        )
-    ]
-    return _shown([
-        vod.prefix
-        for vod in config.vods
-        if not any(path.lstrip("/").startswith(f"{vod.prefix}/") for path in used)
-    ])  # fmt: skip
+def _locations(config: ServerConfig) -> Iterator[InVain]:
+    """What locations of files ask for and do not get."""
+    for index, vod in enumerate(config.vods):
+        for place, storage in enumerate(vod.storages):
+            if not storage.url.startswith(("/", "file://")):
+                scheme = storage.url.partition("://")[0]
+                text = f"vod {vod.prefix}: storages by {scheme} are not served, only directories"
+                yield InVain("vod_storages", ("vods", index, "storages", place), text)
+        for key in VOD_OPTIONS:
+            if _asks(key, getattr(vod, key)):
+                yield InVain(
+                    f"vod_{key}", ("vods", index, key), f"vod {vod.prefix}: {key} {NO_EFFECT}"
+                )
 
 
 def _shown(names: list[str]) -> str:

@@ -63,7 +63,9 @@ def read_target(raw_path: str, raw_query: str) -> Wanted:
         return Wanted(path, "", identity, is_media=False, shows_access=False)
     if is_api_path(f"/{path}") or path.startswith("-/"):
         raise NotServed(path)
-    if (found := path_forms().find(path)) is not None:
+    found = path_forms().find(path)
+    # A file of a location is named like one beside the playlists of other servers.
+    if found is not None and found.endpoint.content != "download":
         content = found.endpoint.content
         # The endless form of ours is the name of a segment elsewhere.
         is_media = content == "file" or (content == "endless" and path.endswith(".ts"))

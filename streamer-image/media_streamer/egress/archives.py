@@ -1,25 +1,17 @@
-"""The archives that an egress worker reads: in threads, bounded in number and time.
+"""The archives that an egress worker reads: in threads, bounded in number and time."""
 
-The threads belong to a root, so that a disk that does not answer delays its own archives only.
-"""
-
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from media_streamer.archive.library import Entry, Library, TooMuch
+from media_streamer.disk_threads import DiskBusy, DiskThreads
 from media_streamer.egress.access import Access, AccessDenied
 
 Result = TypeVar("Result")
 
-THREADS = 4
-MAX_WAITING = 256
-ANSWER_SECONDS = 20.0
 MAX_SEGMENTS = 50_000
 """In one playlist: 69 hours of segments of 5 s. A list of it is 4 MB."""
-MAX_ROOTS = 64
 
 
 class ArchiveReader:
@@ -27,36 +19,20 @@ class ArchiveReader:
 
     def __init__(self) -> None:
         self.library = Library()
-        self._threads: dict[str, ThreadPoolExecutor] = {}
-        self._waiting: dict[str, int] = {}
+        self._threads = DiskThreads("archive")
 
     async def run(self, access: Access, work: Callable[[], Result]) -> Result:
         """Do something that may block on the disk of a stream's archive.
 
         Raises AccessDenied(503) if the disk does not answer, and what `work` raises.
         """
-        root = access.config.archive_root
-        waiting = self._waiting.get(root, 0)
-        if waiting >= MAX_WAITING:
-            raise AccessDenied(503, "archive_busy", "The archive is busy, try again")
-        threads = self._threads.get(root)
-        if threads is None:
-            if len(self._threads) >= MAX_ROOTS:
-                _, old = self._threads.popitem()
-                old.shutdown(wait=False)
-            threads = self._threads[root] = ThreadPoolExecutor(THREADS, "archive")
-        self._waiting[root] = waiting + 1
-        done = asyncio.get_running_loop().run_in_executor(threads, work)
-        done.add_done_callback(lambda _: self._leave(root))
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await asyncio.shield(done)
+            return await self._threads.run(access.config.archive_root, work)
+        except DiskBusy:
+            raise AccessDenied(503, "archive_busy", "The archive is busy, try again") from None
         except TimeoutError:
             title = "The disk of the archive does not answer"
             raise AccessDenied(503, "archive_unavailable", title) from None
-
-    def _leave(self, root: str) -> None:
-        self._waiting[root] -= 1
 
     def folder(self, access: Access) -> Path:
         """Where the archive lies; raises AccessDenied(404) if there is none."""

@@ -16,6 +16,7 @@ from media_streamer.budgets import RTMP_ADDRESS_UNFINISHED_BYTES, WORKER_CONNECT
 from media_streamer.egress.allowance import HeldBytes
 from media_streamer.egress.answers import Answers
 from media_streamer.egress.archives import ArchiveReader
+from media_streamer.egress.films import Films
 from media_streamer.egress.http.access_log import AccessLog
 from media_streamer.egress.http.neighbours import Neighbours
 from media_streamer.egress.hub import Hub
@@ -46,6 +47,7 @@ class Egress:
     answers: Answers = field(default_factory=Answers)
     """What viewers were answered over HTTP."""
     archives: ArchiveReader = field(default_factory=ArchiveReader)
+    films: Films = field(default_factory=Films)
     unfinished: HeldBytes = field(default_factory=lambda: HeldBytes(RTMP_ADDRESS_UNFINISHED_BYTES))
     """Messages of RTMP that are not complete."""
     door: Doorkeeper = field(

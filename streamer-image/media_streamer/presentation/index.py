@@ -72,11 +72,17 @@ class SegmentIndex(ABC):
         """First letters of the tracks that there are (`v`, `a`)."""
         return {letter for name in self.tracks for letter in name if letter.isalpha()}
 
+    @property
+    def grows(self) -> bool:
+        """More may come."""
+        return not all(track.complete for track in self.tracks.values())
+
     def is_ready(self, *, parts_suffice: bool = False, segments: int = 1) -> bool:
         """Whether each track has that many segments, or a part of one."""
         tracks = self.tracks
         for track in tracks.values():
-            some = len(track.segments) >= segments or (parts_suffice and track.parts)
+            enough = 1 if track.complete else segments
+            some = len(track.segments) >= enough or (parts_suffice and track.parts)
             if not track.inits or not some:
                 return self.carries_nothing
         return bool(tracks)
@@ -185,6 +191,13 @@ class SegmentIndex(ABC):
     def read_init(self, init: Init) -> bytes:
         """Bytes of an initialisation section; raises AccessDenied(404)."""
         return self._reader.read_init(init)
+
+    async def made(self, track: TrackIndex, segment: Segment) -> bytes | None:
+        """Bytes of a segment that is made when it is asked for; None: it lies at `Segment.path`.
+
+        Raises AccessDenied.
+        """
+        return None
 
     def _changed(self) -> None:
         """What can be listed has changed: whoever waits looks again."""

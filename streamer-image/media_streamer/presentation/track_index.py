@@ -157,6 +157,8 @@ class TrackIndex:
     longest_part: float = 0.0
     complete: bool = False
     """Nothing more will come."""
+    dated: bool = True
+    """Its segments were presented at `Segment.start_utc_ms`; those of a film only count from it."""
 
     @property
     def next_msn(self) -> int:

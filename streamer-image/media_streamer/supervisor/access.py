@@ -28,6 +28,7 @@ from media_streamer.supervisor.catalog import Catalog, Stream
 from media_streamer.supervisor.cluster.directing import Director
 from media_streamer.supervisor.delivery import archive_of, delivery_config
 from media_streamer.supervisor.geoip import GeoIp
+from media_streamer.supervisor.locations import Locations
 from media_streamer.supervisor.sessions import (
     Session,
     SessionRegistry,
@@ -80,6 +81,7 @@ class AccessControl:
         self._geoip = geoip
         self._streams = streams
         self._sessions = sessions
+        self._locations = Locations()
         self._verdicts = Verdicts(streams, sessions, backend, hostname, geoip)
 
     async def decide(self, request: AccessRequest) -> Granted | Refusal:
@@ -117,8 +119,11 @@ class AccessControl:
         stream.used_at = time.monotonic()
         if request.archive and archive_of(stream, self._streams.config) is None:
             return Refusal(404, "no_archive", "The stream has no archive (dvr)")
+        if (refused := await self._locations.refusal(stream, request.proto)) is not None:
+            return refused
         # What is recorded is there also while the stream does not run.
-        place = ("", 0) if request.archive else await self._streams.where(stream)
+        lies_there = request.archive or stream.location is not None
+        place = ("", 0) if lies_there else await self._streams.where(stream)
         if place is None:
             title = stream.problem or "The stream is being started, try again"
             return Refusal(503, "stream_not_running", title)
@@ -189,6 +194,8 @@ class AccessControl:
             return Refusal(404, "stream_disabled", stream.problem or "The stream is disabled")
         if request.kind == "publish":
             return self._check_publisher(stream, request)
+        if request.proto == "mp4" and stream.location is None and not request.archive:
+            return Refusal(404, "not_found", "There is no such file")
         if stream.config.drm is not None:
             # In clear is not what its owner asked for.
             return Refusal(403, "drm_not_supported", "This server cannot encrypt the stream (drm)")
@@ -315,6 +322,7 @@ class AccessControl:
             soft_limitation=bool(spec and spec.soft_limitation),
             is_relay=relay,
             dvr=request.archive,
+            location=stream.location.prefix if stream.location is not None else "",
         )
         if asks_backend(spec) and not relay:
             session.recheck_at = time.monotonic() + verdict.auth_seconds

@@ -16,6 +16,7 @@ from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.events.bus import EventBus
 from media_streamer.supervisor.geoip import GeoIp
 from media_streamer.supervisor.gpus import GpuMonitor
+from media_streamer.supervisor.locations import changed_locations
 from media_streamer.supervisor.ports import Ports
 from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.supervisor.settings import Settings
@@ -71,6 +72,8 @@ class ConfigurationApplier:
             self._archives.configured()
         if old.vods != new.vods:
             self._streams.vods_changed()
+            for location in changed_locations(old, new):
+                self._sessions.close_location(location, "location changed")
         if self.is_live:
             self._access.forget()
             if new.auto_token is False and old.auto_token is not False:

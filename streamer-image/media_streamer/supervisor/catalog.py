@@ -21,6 +21,7 @@ from media_api.server import ServerConfig
 from media_api.status import NamedBy
 from media_api.stream import StreamConfig, TemplateConfig
 from media_api.unsupported import asked_in_vain
+from media_api.vod import VodConfig
 from media_rest.redact import redact
 from pydantic import ValidationError
 
@@ -76,6 +77,8 @@ class Stream:
     """Monotonic seconds; None while no input is being opened."""
     used_at: float = field(default_factory=time.monotonic)
     """Last request for it, monotonic seconds: an unused dynamic stream goes."""
+    location: VodConfig | None = None
+    """Of a file that is played: the location that it is in. It is in no catalog."""
     inherited: JsonObject | None = None
     """Keys of the template that `config` was made with; None without one."""
     elsewhere: Elsewhere | None = None

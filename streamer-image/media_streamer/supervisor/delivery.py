@@ -4,6 +4,7 @@ from media_api.server import ServerConfig
 
 from media_streamer.archive.declared import Declared, NoArchive, declared
 from media_streamer.supervisor.catalog import Stream
+from media_streamer.supervisor.locations import file_path, local_roots
 from media_streamer.wire.control import DeliveryConfig
 
 IDLE_SECONDS = 3.0
@@ -12,7 +13,7 @@ IDLE_SECONDS = 3.0
 
 def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool) -> DeliveryConfig:
     """What an egress worker must know; `is_published`: somebody publishes the stream now."""
-    config = stream.config
+    config, vod = stream.config, stream.location
     archive = archive_of(stream, server)
     prefix = config.url_prefix if config.url_prefix is not None else server.url_prefix
     return DeliveryConfig(
@@ -30,6 +31,9 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         protocols=config.protocols.explicit() if config.protocols else {},
         archive=str(archive.folder) if archive is not None else "",
         archive_root=str(archive.root) if archive is not None else "",
+        storages=local_roots(vod) if vod is not None else [],
+        file=file_path(vod, stream.name) if vod is not None else "",
+        download=vod.download if vod is not None else False,
     )
 
 

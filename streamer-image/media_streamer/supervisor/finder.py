@@ -7,6 +7,7 @@ from media_api.server import ServerConfig
 
 from media_streamer.supervisor.backend import Backend
 from media_streamer.supervisor.catalog import Catalog, CatalogFull, Stream
+from media_streamer.supervisor.locations import file_stream, location_of
 from media_streamer.supervisor.name_quota import NameQuota
 from media_streamer.supervisor.settings import Settings
 from media_streamer.supervisor.streams import StreamControl
@@ -41,12 +42,15 @@ class StreamFinder:
         return self.catalog.config
 
     async def find(self, name: str, kind: str) -> Stream | None:
-        """A known stream, what a template would make of the name, or one that the backend knows.
+        """A known stream, a file of a location, what a template would make of the name, or one that
+        the backend knows.
 
         What a template would make is no stream before it is kept.
         """
         if (stream := self.catalog.streams.get(name)) is not None:
             return stream
+        if kind == "play" and (vod := location_of(self.config, name)) is not None:
+            return file_stream(vod, name)
         template = self.catalog.find_template(name)
         # A viewer cannot make a stream that waits for a publisher: there is nothing to see.
         if template is not None and (
@@ -67,6 +71,8 @@ class StreamFinder:
         `ip` is the address that asks; each may make a number of names only.
         """
         name = stream.name
+        if stream.location is not None:
+            return stream
         if (known := self.catalog.streams.get(name)) is not None:
             return known
         found = self.catalog.find_template(name)

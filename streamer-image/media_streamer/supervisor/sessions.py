@@ -53,6 +53,8 @@ class Session:
     """Another streamer of the cluster, which decides about its own viewers."""
     dvr: bool = False
     """It plays what is recorded."""
+    location: str = ""
+    """It plays a file of this location, which counts for the location: anybody can name files."""
     opened_at: float = field(default_factory=time.time)
     updated_at: float = field(default_factory=time.time)
     first_byte_at: float | None = None
@@ -65,6 +67,11 @@ class Session:
     bytes_gone: int = 0
     dropped_gops: int = 0
     close_reason: str = ""
+
+    @property
+    def account(self) -> str:
+        """Whose totals it counts for."""
+        return f"{self.location}:" if self.location else self.name
 
     @property
     def bytes(self) -> int:
@@ -182,7 +189,7 @@ class SessionRegistry:
             self._by_owner.setdefault(session.owner, {})[session.id] = session
         if session.kind == "play":
             self.clients += 1
-            self.totals(session.name).play_sessions += 1
+            self.totals(session.account).play_sessions += 1
 
     def adopt(self, worker: str, session: Session, byte_count: int, dropped_gops: int) -> None:
         """A worker that was taken over serves the session, maybe as one of several."""
@@ -258,6 +265,13 @@ class SessionRegistry:
             self._end(session, reason)
         return len(found)
 
+    def close_location(self, location: str, reason: str) -> None:
+        """It is gone or another one: who plays its files asks anew."""
+        for session in self:
+            if session.location == location:
+                self._end(session, reason)
+        self.forget_stream(f"{location}:")
+
     def forget_stream(self, name: str) -> None:
         """The stream is gone: so are its counters."""
         self._totals.pop(name, None)
@@ -298,7 +312,7 @@ class SessionRegistry:
             self.bytes_received += grown
             return
         self.bytes_sent += grown
-        self.totals(session.name).bytes += grown
+        self.totals(session.account).bytes += grown
 
     def _end(self, session: Session, reason: str) -> None:
         del self._open[session.id]

@@ -270,6 +270,12 @@ class DeliveryConfig(_Value, frozen=True):
     """Directory of the stream's archive; empty: it has none."""
     archive_root: str = ""
     """The folder that the directory is below: one disk, as far as we know."""
+    storages: list[str] = []
+    """Of a file: the directories that it is looked for in, in their order. Empty for a stream."""
+    file: str = ""
+    """Of a file: its path below them."""
+    download: bool = False
+    """The file itself may be fetched."""
 
 
 class Granted(_Value, frozen=True, tag=True):

@@ -13,11 +13,13 @@ from media_api.unsupported import (
     INPUT_OPTIONS,
     LISTS,
     STREAM_CHECKS,
+    VOD_OPTIONS,
     Tally,
     asked_in_vain,
     unserved_options,
     unsupported_parts,
 )
+from media_api.vod import VodConfig
 
 
 def test_alerts_name_what_has_no_effect() -> None:
@@ -49,25 +51,22 @@ def test_options_of_templates_and_of_streams_from_elsewhere_count() -> None:
     }
 
 
-def test_files_that_streams_use_are_no_alert() -> None:
+def test_locations_of_files_say_what_they_do_not_do() -> None:
     config = ServerConfig.model_validate(
         {
             "vods": [
-                {"prefix": "used", "storages": [{"url": "/a"}]},
-                {"prefix": "idle", "storages": [{"url": "/b"}]},
-                {"prefix": "spare", "storages": [{"url": "/c"}]},
-            ],
-            "streams": [
+                {"prefix": "plain", "storages": [{"url": "/a"}], "download": True},
                 {
-                    "name": "s",
-                    "inputs": [{"url": "file://used/a.mp4"}],
-                    "backup": {"file": "spare/b.mp4"},
-                }
+                    "prefix": "more",
+                    "storages": [{"url": "/b"}, {"url": "s3://key@host/films"}],
+                    "read_queue": 10,
+                },
             ],
         }
     )
     assert unsupported_parts(config) == {
-        "vods": "files are inputs only, they are not played by themselves: idle"
+        "vod_storages": "vod more: storages by s3 are not served, only directories",
+        "vod_read_queue": "vod more: read_queue has no effect in this version",
     }
 
 
@@ -225,6 +224,10 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         # There are no statistics on disk that this could turn off.
         "pulse_off",
     },
+    VodConfig: {
+        "prefix", "storages", "disabled", "download", "position", "on_play", "protocols",
+        "url_prefix", "segment_duration", "add_audio_only", "drm",
+    },
     InputConfig: {
         "url", "width", "height", "bitrate", "rtp", "page_url", "swf_url", "tc_url", "programs",
         "pids", "bind_ip", "priority", "source_timeout", "timeout", "audio_timeout",
@@ -241,6 +244,7 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
     [
         (ServerConfig, {*LISTS, *GLOBALS, *protocols.unserved_fields()}),
         (TemplateConfig, set(STREAM_CHECKS)),
+        (VodConfig, set(VOD_OPTIONS)),
         (InputConfig, {*INPUT_OPTIONS, *protocols.unserved_input_options()}),
     ],
 )
@@ -261,10 +265,10 @@ def test_streams_come_change_and_go() -> None:
     tally.put(StreamConfig.model_validate({"name": "b", "inputs": [{"url": "ndi://h:1"}]}))
     assert set(tally.alerts(config)) == {"stream_logo", "input_ndi"}
     tally.put(StreamConfig(name="a"))
-    assert set(tally.alerts(config)) == {"vods", "input_ndi"}
+    assert set(tally.alerts(config)) == {"input_ndi"}
     tally.drop("b")
     tally.drop("never")
-    assert set(tally.alerts(config)) == {"vods"}
+    assert set(tally.alerts(config)) == set()
 
 
 def test_options_of_pushes_that_nobody_reads_are_said() -> None:

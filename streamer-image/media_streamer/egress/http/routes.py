@@ -21,9 +21,10 @@ Handler = Callable[["MediaRequest"], Awaitable[web.StreamResponse]]
 MAX_NAME_CHARACTERS = 255
 MAX_QUERY_FIELDS = 64
 READS = ("GET", "HEAD")
-Content = Literal["page", "list", "file", "endless"]
+Content = Literal["page", "list", "file", "endless", "download"]
 """What is answered: something that is no viewing (a page, a picture), a playlist, media that never
-changes under its name, or media without an end. Caches go by it."""
+changes under its name, media without an end, or the very file that the whole path names: its name
+keeps the ending. Caches go by it."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
@@ -121,7 +122,8 @@ class Router:
             return Found(name, by_last)
         ending = last[last.rfind(".") :]
         if last != ending and (by_ending := self._endings.get(ending)):
-            return Found(path.removesuffix(ending), by_ending)
+            whole = by_ending.content == "download"
+            return Found(path if whole else path.removesuffix(ending), by_ending)
         return None
 
 

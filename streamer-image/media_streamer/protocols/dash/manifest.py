@@ -63,6 +63,8 @@ def render(
     """
     shown = [track for track in tracks if track.init and track.init.kind in _KINDS]
     target = max((track.target_seconds(timing) for track in shown), default=1)
+    if shown and not any(track.dated for track in shown):
+        return _film(shown, target, folder)
     update = update_seconds or max(1.0, target / 2)
     periods = _periods(shown, SHORT * target)
     lines = [
@@ -84,6 +86,22 @@ def render(
     lines.append(
         f'<UTCTiming schemeIdUri="urn:mpeg:dash:utc:http-iso:2014" value="{CLOCK}{QUERY}"/>'
     )
+    lines.append("</MPD>")
+    return "\n".join(lines) + "\n"
+
+
+def _film(tracks: Sequence[TrackIndex], target: int, folder: Callable[[TrackIndex], str]) -> str:
+    """The manifest of a file: all of it is there, and it begins at 0 (type static, 5.3.1.2)."""
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"'
+        ' profiles="urn:mpeg:dash:profile:isoff-live:2011"'
+        f' mediaPresentationDuration="{duration_text(_depth_seconds(tracks))}"'
+        f' maxSegmentDuration="{duration_text(target)}"'
+        f' minBufferTime="{duration_text(RESERVE_SECONDS)}">',
+    ]
+    for period, runs in _periods(tracks, 0.0).items():
+        lines += render_period(period, 0.0, runs, folder)
     lines.append("</MPD>")
     return "\n".join(lines) + "\n"
 

@@ -2,18 +2,16 @@
 
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
-from media_streamer.egress.http.files import SegmentResponse
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
+from media_streamer.egress.http.segments import segment_answer
 from media_streamer.egress.http.text import Text, Texts, send_index_text
-from media_streamer.egress.hub import Hub
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
 from media_streamer.presentation.index import SegmentIndex
 from media_streamer.presentation.track_index import TrackIndex
@@ -36,7 +34,7 @@ _INIT = re.compile(_TRACK + r"dash-init-(?P<file>[0-9a-f]{8})\.mp4")
 def routes(egress: Egress) -> list[Route]:
     sessions = SegmentedSessions(egress.hub)
     egress.chores["dash sessions"] = sessions.run
-    handlers = DashHandlers(sessions, egress.hub)
+    handlers = DashHandlers(sessions, egress)
     return [
         Route(_SEGMENT, handlers.segment, marker=_MARKER, content="file"),
         Route(_INIT, handlers.init, marker=_MARKER, content="file"),
@@ -47,11 +45,11 @@ def routes(egress: Egress) -> list[Route]:
 
 
 class DashHandlers:
-    """DASH of live windows."""
+    """DASH of live windows and of files."""
 
-    def __init__(self, sessions: SegmentedSessions, hub: Hub) -> None:
+    def __init__(self, sessions: SegmentedSessions, egress: Egress) -> None:
         self._sessions = sessions
-        self._hub = hub
+        self._egress = egress
         self._manifests: WeakKeyDictionary[SegmentIndex, Texts] = WeakKeyDictionary()
 
     async def manifest(self, request: MediaRequest) -> web.StreamResponse:
@@ -72,9 +70,8 @@ class DashHandlers:
         track = _track(index, request.values["track"])
         period, time = int(request.values["period"]), int(request.values["time"])
         segment = await index.wait_time(track, period, time)
-        path = Path(segment.path)
-        return SegmentResponse(
-            path, segment.size, _type(track), SEGMENT_CACHE, viewer.count, offset=segment.offset
+        return await segment_answer(
+            index, track, segment, _type(track), SEGMENT_CACHE, viewer.count
         )
 
     async def init(self, request: MediaRequest) -> web.StreamResponse:
@@ -91,7 +88,9 @@ class DashHandlers:
 
     async def _open(self, request: MediaRequest) -> tuple[SegmentedSession, SegmentIndex]:
         viewer = await self._sessions.find(request, PROTO)
-        return viewer, self._hub.live_index(viewer.access, "fmp4")
+        if viewer.access.config.file:
+            return viewer, await self._egress.films.index(viewer.access, "fmp4")
+        return viewer, self._egress.hub.live_index(viewer.access, "fmp4")
 
     def _text(
         self,

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Literal
 from weakref import WeakKeyDictionary
 
@@ -11,9 +10,9 @@ from aiohttp import web
 
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.context import Egress
-from media_streamer.egress.http.files import SegmentResponse
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
+from media_streamer.egress.http.segments import segment_answer
 from media_streamer.egress.http.text import send_index_text, send_text
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
 from media_streamer.presentation.index import Container, SegmentIndex
@@ -52,10 +51,12 @@ def routes(egress: Egress) -> list[Route]:
     sessions = SegmentedSessions(egress.hub)
     egress.chores["hls sessions"] = sessions.run
 
-    async def live(_: MediaRequest, access: Access, container: Container) -> SegmentIndex:
+    async def find(_: MediaRequest, access: Access, container: Container) -> SegmentIndex:
+        if access.config.file:
+            return await egress.films.index(access, container)
         return egress.hub.live_index(access, container)
 
-    handlers = HlsHandlers(sessions, live)
+    handlers = HlsHandlers(sessions, find)
     return [
         Route(_SEGMENT, handlers.segment, marker=_MARKER, content="file"),
         Route(_PART, handlers.part, marker=_MARKER, content="file"),
@@ -70,7 +71,7 @@ def routes(egress: Egress) -> list[Route]:
 
 
 FindIndex = Callable[[MediaRequest, Access, Container], Awaitable[SegmentIndex]]
-"""Where the segments of a request come from: the live window here; raises AccessDenied."""
+"""Where the segments of a request come from: a live window or a file; raises AccessDenied."""
 
 
 class HlsHandlers:
@@ -87,6 +88,8 @@ class HlsHandlers:
         await index.wait_ready(parts_suffice=form == "ll")
         if form == "ts" and (better := await self._fmp4_instead(request, viewer, index)):
             index, form = better, "fmp4"
+        if index.container == "fmp4" and (form == "ts" or not index.grows):
+            form = "fmp4"
         tracks = index.selected(request.query.get("filter.tracks", ""))
         audio_only = viewer.access.config.add_audio_only
         text = self._of(index, viewer).master(_MEDIA_FILE[form], tracks, audio_only=audio_only)
@@ -125,9 +128,8 @@ class HlsHandlers:
         track = _track(index, request.values["track"])
         segment = await index.wait_segment(track.name, request.values["file"])
         content_type = "video/mp2t" if is_ts else _mp4_type(track)
-        path = Path(segment.path)
-        return SegmentResponse(
-            path, segment.size, content_type, SEGMENT_CACHE, viewer.count, offset=segment.offset
+        return await segment_answer(
+            index, track, segment, content_type, SEGMENT_CACHE, viewer.count
         )
 
     async def init(self, request: MediaRequest) -> web.StreamResponse:

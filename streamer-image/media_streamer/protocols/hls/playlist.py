@@ -50,6 +50,8 @@ def render_media(
     skipped = _skippable(track, SKIP_TARGETS * target) if low_latency and skip else 0
     version = 9 if low_latency else 7 if extension == "m4s" else 3
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{version}", f"#EXT-X-TARGETDURATION:{target}"]
+    if track.complete and not track.dated:
+        lines.append("#EXT-X-PLAYLIST-TYPE:VOD")
     if low_latency:
         lines += _server_control(part_target(track, timing), target)
     first = track.segments[0].msn if track.segments else track.next_msn
@@ -68,7 +70,8 @@ def render_media(
         if segment.init != init and extension == "m4s":
             init = segment.init
             lines.append(_map(track, init, prefix))
-        lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_date_time(segment)}")
+        if track.dated:
+            lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_date_time(segment)}")
         if segment.msn >= with_parts:
             lines += _parts(segment.parts, prefix)
         if extension == "m4s":

@@ -9,6 +9,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -22,6 +23,7 @@ from media_streamer.egress.http.disk_files import DiskResponse, Extent, Opened, 
 from media_streamer.egress.http.request import MediaRequest
 from media_streamer.egress.http.routes import Route
 from media_streamer.presentation.moments import PATTERN, asked
+from media_streamer.protocols.mp4.download import ENDINGS, send_file
 
 _FORM = re.compile(rf"(?P<name>.+)/{PATTERN}\.mp4")
 WRITE_BYTES = 256 * 1024
@@ -35,7 +37,13 @@ def routes(egress: Egress) -> list[Route]:
     async def download(request: MediaRequest) -> web.StreamResponse:
         return await send_archive(egress, request)
 
-    return [Route(_FORM, download, marker="/archive-", content="endless")]
+    return [
+        Route(_FORM, download, marker="/archive-", content="endless"),
+        *(
+            Route(ending, partial(send_file, egress, content_type), content="download")
+            for ending, content_type in ENDINGS.items()
+        ),
+    ]
 
 
 async def send_archive(egress: Egress, request: MediaRequest) -> web.StreamResponse:

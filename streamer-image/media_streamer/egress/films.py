@@ -1,0 +1,230 @@
+"""The files that an egress worker plays: opened, indexed and read in threads, kept for a while.
+
+Invariants: what is kept has a bound in number and bytes; whoever asks for the same at once waits
+for the same work; a file that was changed is another one from the next look on, and no segment is
+ever made of a file by the tables of another.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from media_streamer.disk_threads import DiskBusy, DiskThreads
+from media_streamer.egress.access import Access, AccessDenied
+from media_streamer.files.cutting import Piece, cut
+from media_streamer.files.movie import Movie, Read, read_movie
+from media_streamer.files.names import BadName, Identity, NoFile, OpenFile, open_file
+from media_streamer.files.segment import Changed, media_segment
+from media_streamer.files.tables import BadFile
+from media_streamer.presentation.film import FilmIndex, fmp4_index
+from media_streamer.presentation.index import Container
+from media_streamer.presentation.track_index import Timing
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+Key = TypeVar("Key", bound=Hashable)
+
+LOOK_SECONDS = 1.0
+"""How long a file is taken for what it was at the last look."""
+MAX_FILMS = 256
+MAX_TABLE_BYTES = 192 * 1024 * 1024
+MAX_MADE_BYTES = 64 * 1024 * 1024
+"""Segments that were made of late."""
+
+
+@dataclass(slots=True, eq=False)
+class Film:
+    """A file whose tables were read."""
+
+    path: str
+    root: str
+    identity: Identity
+    movie: Movie
+    pieces: Mapping[str, Sequence[Piece]]
+    index: FilmIndex | None = None
+    looked_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def table_bytes(self) -> int:
+        return sum(track.samples.held_bytes for track in self.movie.tracks)
+
+
+class Kept(Generic[Key, Result]):
+    """Results of work that costs, the newest used of them, and the work that is under way."""
+
+    def __init__(self, limit: int, size: Callable[[Result], int]) -> None:
+        self._limit = limit
+        self._size = size
+        self._known: OrderedDict[Key, Result] = OrderedDict()
+        self._made: dict[Key, asyncio.Task[Result]] = {}
+        self._held = 0
+
+    def get(self, key: Key) -> Result | None:
+        found = self._known.get(key)
+        if found is not None:
+            self._known.move_to_end(key)
+        return found
+
+    def drop(self, key: Key) -> None:
+        found = self._known.pop(key, None)
+        if found is not None:
+            self._held -= self._size(found)
+
+    async def make(self, key: Key, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """What is kept, or what `work` gives, for all who ask meanwhile."""
+        if (found := self.get(key)) is not None:
+            return found
+        task = self._made.get(key)
+        if task is None:
+            task = self._made[key] = asyncio.create_task(work())
+            task.add_done_callback(lambda done: self._done(key, done))
+        return await asyncio.shield(task)
+
+    def _done(self, key: Key, task: asyncio.Task[Result]) -> None:
+        del self._made[key]
+        if task.cancelled() or task.exception() is not None:
+            return
+        self.drop(key)
+        made = self._known[key] = task.result()
+        self._held += self._size(made)
+        while self._held > self._limit and len(self._known) > 1:
+            self.drop(next(iter(self._known)))
+
+
+class Films:
+    """One per worker."""
+
+    def __init__(self) -> None:
+        self._threads = DiskThreads("files")
+        self._films: Kept[tuple[object, ...], Film] = Kept(
+            MAX_TABLE_BYTES, lambda film: film.table_bytes + MAX_TABLE_BYTES // MAX_FILMS
+        )
+        self._segments: Kept[tuple[Identity, str, int, int], bytes] = Kept(MAX_MADE_BYTES, len)
+
+    async def index(self, access: Access, container: Container) -> FilmIndex:
+        """What of the file can be played; raises AccessDenied."""
+        film = await self.film(access)
+        if film.index is None:
+            film.index = self._index(access, film)
+        return film.index
+
+    async def film(self, access: Access) -> Film:
+        """The file of an access, as it is now; raises AccessDenied."""
+        config = access.config
+        key = (tuple(config.storages), config.file, config.segment_duration)
+        film = self._films.get(key)
+        if film is not None and time.monotonic() - film.looked_at > LOOK_SECONDS:
+            film = await self._look(access, film)
+            if film is None:
+                self._films.drop(key)
+        return film or await self._films.make(key, lambda: self._open(access))
+
+    async def open(self, access: Access) -> OpenFile:
+        """The file itself; whoever gets it closes it. Raises AccessDenied."""
+        return await self._run(access, lambda: _opened(access))
+
+    async def _look(self, access: Access, film: Film) -> Film | None:
+        """The same film if its file is the same still."""
+
+        def identity() -> Identity:
+            found = _opened(access)
+            os.close(found.descriptor)
+            return found.identity
+
+        if await self._run(access, identity) != film.identity:
+            return None
+        film.looked_at = time.monotonic()
+        return film
+
+    async def _open(self, access: Access) -> Film:
+        def work() -> Film:
+            found = _opened(access)
+            try:
+                movie = read_movie(_reader(found.descriptor), found.identity.size)
+                pieces = cut(movie, access.config.segment_duration / 1000)
+            finally:
+                os.close(found.descriptor)
+            return Film(found.path, access.config.storages[0], found.identity, movie, pieces)
+
+        film = await self._run(access, work)
+        if film.movie.left_out:
+            log.warning("file %s: left out: %s", access.stream, "; ".join(film.movie.left_out))
+        return film
+
+    def _index(self, access: Access, film: Film) -> FilmIndex:
+        async def make(track: str, number: int) -> bytes:
+            key = (film.identity, track, number, access.config.segment_duration)
+            return await self._segments.make(
+                key, lambda: self._segment(access, film, track, number)
+            )
+
+        timing = Timing(access.config.segment_duration / 1000)
+        changed_ns = film.identity.changed_ns
+        return fmp4_index(access.stream, film.movie, film.pieces, changed_ns, timing, make)
+
+    async def _segment(self, access: Access, film: Film, name: str, number: int) -> bytes:
+        def work() -> bytes:
+            found = _opened(access)
+            try:
+                if found.identity != film.identity:
+                    raise Changed("the file was changed")
+                track = next(one for one in film.movie.tracks if one.name == name)
+                piece = film.pieces[name][number]
+                return media_segment(
+                    track, number + 1, piece.first, piece.end, _reader(found.descriptor)
+                )
+            finally:
+                os.close(found.descriptor)
+
+        return await self._run(access, work)
+
+    async def run(self, access: Access, work: Callable[[], Result]) -> Result:
+        """Do something that may block on the disk of the file; raises AccessDenied(503)."""
+        try:
+            return await self._threads.run(access.config.storages[0], work)
+        except DiskBusy:
+            raise AccessDenied(503, "files_busy", "The disk is busy, try again") from None
+        except TimeoutError:
+            title = "The disk of the files does not answer"
+            raise AccessDenied(503, "files_unavailable", title) from None
+
+    async def _run(self, access: Access, work: Callable[[], Result]) -> Result:
+        """The same; what is wrong with the file is told the client."""
+        try:
+            return await self.run(access, work)
+        except BadName as error:
+            raise AccessDenied(400, "bad_name", f"No file is called that: {error}") from None
+        except NoFile:
+            raise AccessDenied(404, "file_not_found", "There is no such file") from None
+        except Changed as error:
+            title = f"The playlist is of another file: {error}"
+            raise AccessDenied(404, "file_changed", title) from None
+        except BadFile as error:
+            log.warning("file %s: not played: %s", access.stream, error)
+            raise AccessDenied(415, "not_playable", f"The file cannot be played: {error}") from None
+        except OSError as error:
+            log.warning("file %s: %s", access.stream, error)
+            title = f"The file cannot be read: {error.strerror}"
+            raise AccessDenied(503, "files_unavailable", title) from None
+
+
+def _opened(access: Access) -> OpenFile:
+    return open_file(access.config.storages, access.config.file)
+
+
+def _reader(descriptor: int) -> Read:
+    def read(offset: int, size: int) -> bytes:
+        found = os.pread(descriptor, size, offset)
+        while len(found) < size and (
+            more := os.pread(descriptor, size - len(found), offset + len(found))
+        ):
+            found += more
+        return found
+
+    return read

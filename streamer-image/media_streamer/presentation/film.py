@@ -1,0 +1,145 @@
+"""The index of a file: all of its segments are known from the start, and made when asked for."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from media_streamer.egress.access import AccessDenied
+from media_streamer.files.cutting import Piece
+from media_streamer.files.movie import FileTrack, Movie
+from media_streamer.files.segment import head_bytes
+from media_streamer.presentation.index import Container, SegmentIndex
+from media_streamer.presentation.track_index import (
+    Init,
+    Period,
+    Segment,
+    Timing,
+    TrackIndex,
+    find_time_in,
+)
+
+TICKS = 90_000
+MAX_UTC_MS = 4_000_000_000_000
+Make = Callable[[str, int], Awaitable[bytes]]
+"""Bytes of a segment, by the name of its track and its number; raises AccessDenied."""
+
+
+@dataclass
+class FilmTrack(TrackIndex):
+    """A track; its segments are found by name at once, for there are thousands."""
+
+    _named: dict[str, Segment] = field(default_factory=dict)
+    _timed: dict[int, Segment] = field(default_factory=dict)
+
+    def put(self, segments: Sequence[Segment]) -> None:
+        """All that there will be."""
+        self.complete, self.dated = True, False
+        self.segments.extend(segments)
+        self._named = {segment.name: segment for segment in segments}
+        self._timed = {segment.time: segment for segment in segments}
+        self.longest_segment = max((segment.duration for segment in segments), default=0.0)
+
+    def find(self, name: str) -> Segment | None:
+        return self._named.get(name)
+
+    def find_time(self, period_utc_ms: int, time: int) -> Segment | None:
+        return find_time_in(filter(None, [self._timed.get(time)]), period_utc_ms, time)
+
+
+class FilmIndex(SegmentIndex):
+    """A file in one container. Segments are named by when the file was changed, so that no name
+    ever means another content."""
+
+    def __init__(
+        self,
+        stream: str,
+        container: Container,
+        tracks: Sequence[FilmTrack],
+        sections: Mapping[str, bytes],
+        timing: Timing,
+        make: Make,
+    ) -> None:
+        """`sections`: initialisation sections by `Init.path`."""
+        super().__init__(stream, container)
+        self.timing = timing
+        self._tracks = {track.name: track for track in tracks}
+        self._sections = sections
+        self._make = make
+
+    @property
+    def tracks(self) -> Mapping[str, FilmTrack]:
+        return self._tracks
+
+    def read_init(self, init: Init) -> bytes:
+        section = self._sections.get(init.path)
+        if section is None:
+            raise AccessDenied(404, "not_found", "There is no such initialisation section")
+        return section
+
+    async def made(self, track: TrackIndex, segment: Segment) -> bytes:
+        return await self._make(track.name, segment.msn)
+
+
+def fmp4_index(
+    stream: str,
+    movie: Movie,
+    pieces: Mapping[str, Sequence[Piece]],
+    changed_ns: int,
+    timing: Timing,
+    make: Make,
+) -> FilmIndex:
+    """A track each. `changed_ns`: when the file was changed, Unix ns."""
+    base_ms = min(max(0, changed_ns // 1_000_000), MAX_UTC_MS)
+    period = Period(base_ms, round(movie.zero * TICKS))
+    tracks, sections = [], {}
+    for one in movie.tracks:
+        path = f"{changed_ns}/{one.name}"
+        sections[path] = one.init
+        track = FilmTrack(one.name, inits={0: _init(one, path)})
+        begin = one.seconds(0)
+        track.put(
+            [
+                _segment(one, piece, number, base_ms, begin, period)
+                for number, piece in enumerate(pieces[one.name])
+            ]
+        )
+        tracks.append(track)
+    return FilmIndex(stream, "fmp4", tracks, sections, timing, make)
+
+
+def _segment(
+    track: FileTrack, piece: Piece, number: int, base_ms: int, begin: Fraction, period: Period
+) -> Segment:
+    samples, (first, end) = track.samples, piece
+    start = samples.time(first)
+    ticks = samples.time(end) - start
+    size = samples.bytes(first, end) + head_bytes(track, first, end)
+    duration = ticks / track.timescale
+    return Segment(
+        msn=number,
+        start_utc_ms=base_ms + int((track.seconds(first) - begin) * 1000),
+        duration=duration,
+        path="",
+        size=size,
+        discontinuity=False,
+        init=0,
+        bandwidth=round(size * 8 / duration) if duration else 0,
+        time=start + track.shift,
+        period=period,
+    )
+
+
+def _init(track: FileTrack, path: str) -> Init:
+    return Init(
+        number=0,
+        path=path,
+        codecs=track.codecs,
+        width=track.width,
+        height=track.height,
+        fps=track.fps,
+        channels=track.channels,
+        sample_rate=track.sample_rate,
+        language=track.language,
+        kind=track.kind,
+        timescale=track.timescale,
+    )
