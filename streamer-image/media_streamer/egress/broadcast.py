@@ -20,7 +20,16 @@ from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import TURN_SECONDS, Pace, Prompt
 from media_streamer.egress.served_sessions import Account, ServedSessions
-from media_streamer.wire.media import Chunk, End, Events, FromMedia, Gap, Header
+from media_streamer.presentation.selection import no_such_tracks
+from media_streamer.wire.media import (
+    Chunk,
+    End,
+    Events,
+    FromMedia,
+    Gap,
+    Header,
+    NoSuchTracks,
+)
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +170,7 @@ class Broadcast:
     ) -> None:
         self.stream = stream
         self.pinned = pinned
-        self.tracks = tracks
+        self.selection = tracks
         self.last_data = float("-inf")
         """When the last chunk came, monotonic seconds."""
         self._news = asyncio.Event()
@@ -191,6 +200,8 @@ class Broadcast:
         self._flush_timer: asyncio.TimerHandle | None = None
         self._started = asyncio.Event()
         self._ended = ""
+        self._refused: AccessDenied | None = None
+        """Why nothing of this kind can be played."""
         self._timer: asyncio.TimerHandle | None = None
         self._warm: asyncio.TimerHandle | None = None
         self._link = link
@@ -232,6 +243,8 @@ class Broadcast:
             raise self._has_ended()
 
     def _has_ended(self) -> AccessDenied:
+        if self._refused is not None:
+            return self._refused
         return AccessDenied(404, "stream_ended", f"The stream has ended: {self._ended}")
 
     def attach(
@@ -329,6 +342,8 @@ class Broadcast:
                     self._new_header(data)
                 case Gap():
                     self._forget_gop()
+                case NoSuchTracks(tracks=there):
+                    self._refuse(there)
                 case End(reason=reason):
                     self._end(reason)
                 case _:
@@ -340,7 +355,7 @@ class Broadcast:
             self.stream,
             self.format,
             self,
-            tracks=self.tracks,
+            tracks=self.selection,
             pinned=self.pinned,
             interval_ms=pace,
         )
@@ -456,6 +471,15 @@ class Broadcast:
         self.on_lost()
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(REPEAT_SECONDS, self._link.repeat, self._number)
+
+    def _refuse(self, there: list[str]) -> None:
+        """The selection names tracks that the stream has not; a push waits for them."""
+        self._refused = no_such_tracks(self.selection, there)
+        if self.pinned:
+            log.warning("stream %s: %s", self.stream, self._refused.title)
+            self._refused = None
+        elif not self._ended:
+            self.close(self._refused.title)
 
     def _keep_warm(self) -> None:
         if not self._ended:

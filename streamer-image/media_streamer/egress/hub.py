@@ -8,7 +8,7 @@ worker. Knows no protocol.
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,7 +43,7 @@ MAX_SELECTIONS = 8
 """Selections of tracks of one stream that are built at once: clients can make up any."""
 
 BroadcastKey = tuple[str, str, type[Framing] | None, bool, tuple[str, ...]]
-IndexKey = tuple[str, Container]
+IndexKey = tuple[str, Container, tuple[str, ...]]
 
 
 class Hub:
@@ -251,13 +251,25 @@ class Hub:
         """Nothing is made of the access: its session ends at once."""
         self.sessions.leave(self.sessions.open(access), reason)
 
-    def live_index(self, access: Access, container: Container) -> LiveIndex:
-        """Segments and parts of a stream; kept for a while after the last request."""
-        key = (access.stream, container)
+    def live_index(
+        self, access: Access, container: Container, tracks: tuple[str, ...] = ()
+    ) -> LiveIndex:
+        """Segments and parts of a stream; kept for a while after the last request.
+
+        `tracks`: names of those that a multiplex is to hold, empty for all. Raises
+        AccessDenied(503) for too many of these.
+        """
+        key = (access.stream, container, tracks)
         found = self._indexes.get(key)
         if found is None:
+            self._check_selections(access.stream, tracks, list(self._indexes.values()))
             found = self._indexes[key] = LiveIndex(
-                access, container, self._link(self._home(access)), self._forget_index, self.exists
+                access,
+                container,
+                self._link(self._home(access)),
+                self._forget_index,
+                self.exists,
+                tracks,
             )
         found.touch()
         found.start_seconds = access.config.start_seconds
@@ -352,10 +364,7 @@ class Hub:
         key = (stream, format, framing, pinned, tracks)
         found = self._broadcasts.get(key)
         if found is None:
-            alike = [one for one in self._broadcasts.values() if one.stream == stream]
-            if tracks and sum(bool(one.tracks) for one in alike) >= MAX_SELECTIONS:
-                title = "Too many selections of tracks of this stream are played now"
-                raise AccessDenied(503, "too_many_selections", title)
+            self._check_selections(stream, tracks, list(self._broadcasts.values()))
             found = self._broadcasts[key] = Broadcast(
                 stream,
                 format,
@@ -370,19 +379,27 @@ class Hub:
             )
         return found
 
+    def _check_selections(
+        self, stream: str, tracks: tuple[str, ...], known: Sequence[Broadcast | LiveIndex]
+    ) -> None:
+        """One more selection of tracks; raises AccessDenied(503) if there are too many."""
+        if tracks and sum(bool(o.selection) for o in known if o.stream == stream) >= MAX_SELECTIONS:
+            title = "Too many selections of tracks of this stream are played now"
+            raise AccessDenied(503, "too_many_selections", title)
+
     def _forget_broadcast(self, broadcast: Broadcast) -> None:
         key = (
             broadcast.stream,
             broadcast.format,
             broadcast.framing,
             broadcast.pinned,
-            broadcast.tracks,
+            broadcast.selection,
         )
         if self._broadcasts.get(key) is broadcast:
             del self._broadcasts[key]
 
     def _forget_index(self, index: LiveIndex) -> None:
-        key = (index.stream, index.container)
+        key = (index.stream, index.container, index.selection)
         if self._indexes.get(key) is index:
             del self._indexes[key]
 

@@ -153,7 +153,7 @@ class ReplayBroadcast(Broadcast):
 
     def _subscribe(self) -> int:
         return self._link.subscribe(
-            self.stream, self.format, self, tracks=self.tracks, replay=self._replay
+            self.stream, self.format, self, tracks=self.selection, replay=self._replay
         )
 
     def _ask_pace(self) -> None:

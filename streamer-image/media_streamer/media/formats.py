@@ -17,9 +17,10 @@ from media_streamer.media.mux.mse import MseMuxer
 from media_streamer.media.mux.rtp import RtpMuxer
 from media_streamer.media.mux.ts import TsMuxer
 from media_streamer.media.mux.webrtc import WebRtcMuxer
-from media_streamer.media.segments import Fmp4Segments, TsSegments
+from media_streamer.media.segments import Fmp4Segments
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.subscribers import ChunkHub
+from media_streamer.media.ts_segments import TsSegments
 from media_streamer.wire.media import Event
 
 

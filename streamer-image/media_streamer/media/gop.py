@@ -1,11 +1,13 @@
 """Where a decoder can start: boundaries in a stream, and the frames kept since the last ones.
 
-A boundary is a key frame of the leading track (the first video, else the first audio). Without key
-frames one is forced now and then, so that segments end and nothing grows without bound.
+A boundary is a key frame of the leading track (the first video, else the first audio). Of several
+videos it is one that all have, as long as they have some in common: then each of them can be
+decoded from there. Without key frames one is forced now and then, so that segments end and nothing
+grows without bound.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -32,12 +34,21 @@ class Boundary(Enum):
 class BoundaryFinder:
     """Classifies the frames of a stream; pure."""
 
-    def __init__(self, tracks: Sequence[Track], max_gap_ticks: int) -> None:
+    def __init__(
+        self,
+        tracks: Sequence[Track],
+        max_gap_ticks: int,
+        is_common: Callable[[Frame], bool] | None = None,
+    ) -> None:
+        """`is_common`: whether all videos have the like of a key frame of the first one."""
         lead = next((track for track in tracks if track.kind == "video"), None)
         self.audio_only = lead is None
         self._lead = lead.number if lead else tracks[0].number if tracks else -1
         self._max_gap = max_gap_ticks
         self._last: int | None = None
+        self._is_common = is_common
+        self._have_common = False
+        """The videos had key frames in common lately."""
 
     def classify(self, frame: Frame) -> Boundary:
         """Whether `frame` is a boundary. Frames come in the order of their arrival."""
@@ -46,6 +57,7 @@ class BoundaryFinder:
             frame.track == self._lead
             and frame.key
             and (not self.audio_only or last is None or dts - last >= AUDIO_BOUNDARY)
+            and (self._is_common is None or self._suits_all(frame, self._is_common))
         ):
             self._last = dts
             return Boundary.KEY
@@ -55,6 +67,16 @@ class BoundaryFinder:
             self._last = dts
             return Boundary.FORCED
         return Boundary.NONE
+
+    def _suits_all(self, frame: Frame, is_common: Callable[[Frame], bool]) -> bool:
+        """Whether a key frame of the first video is to be a boundary of all."""
+        if is_common(frame):
+            self._have_common = True
+        elif self._last is not None and frame.dts - self._last >= self._max_gap // 2:
+            self._have_common = False
+        else:
+            return not self._have_common
+        return True
 
 
 class Entry(NamedTuple):

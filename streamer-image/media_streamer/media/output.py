@@ -12,11 +12,13 @@ from media_streamer.media.formats import CONTAINERS, FORMATS, Format, FormatSpec
 from media_streamer.media.frame import Frame, Track
 from media_streamer.media.gop import Boundary, BoundaryFinder, Entry, GopCache
 from media_streamer.media.meter import OutputStats, TrackMeter, track_info
+from media_streamer.media.renditions import Renditions
 from media_streamer.media.segmenter import forced_gap_ticks
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.stages import Upstream
 from media_streamer.media.subscribers import IDLE_SECONDS, Sink, Subscribers
 from media_streamer.media.thumbnail import Thumbnail
+from media_streamer.wire.media import NoSuchTracks
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,10 @@ Selection = tuple[str, ...]
 def _identity(tracks: Sequence[Track]) -> list[tuple[object, ...]]:
     """What sinks know of tracks; rates that a source measured anew are no change."""
     return [(t.number, t.name, t.init, t.language, t.group, t.rank) for t in tracks]
+
+
+def _videos(tracks: Sequence[Track]) -> list[int]:
+    return [track.number for track in tracks if track.kind == "video"]
 
 
 class _Running:
@@ -55,9 +61,11 @@ class _Pipe:
     def start(self, stream: str, tracks: Sequence[Track], max_gap: int) -> None:
         """Write for these tracks from now on."""
         if self.selection:
-            tracks = [track for track in tracks if track.name in self.selection]
+            every, tracks = tracks, [track for track in tracks if track.name in self.selection]
             self._numbers = frozenset(track.number for track in tracks)
-            self._boundaries = BoundaryFinder(tracks, max_gap)
+            # Several videos that the stream's own leads are cut where the stream is.
+            same = _videos(every)[:1] == _videos(tracks)[:1] and len(_videos(tracks)) > 1
+            self._boundaries = None if same else BoundaryFinder(tracks, max_gap)
         self.gops.clear()
         self._tracks = list(tracks)
         self.audio_only = not any(track.kind == "video" for track in tracks)
@@ -87,13 +95,12 @@ class _Pipe:
 
     def convert(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """The entries of the stream as those of this pipe."""
+        if self.selection:
+            numbers = self._numbers
+            entries = [entry for entry in entries if entry.frame.track in numbers]
         if self._boundaries is not None:
-            classify, numbers = self._boundaries.classify, self._numbers
-            entries = [
-                Entry(frame, data, classify(frame))
-                for frame, data, _ in entries
-                if frame.track in numbers
-            ]
+            classify = self._boundaries.classify
+            entries = [Entry(frame, data, classify(frame)) for frame, data, _ in entries]
         if self._muxer is not None:
             mux = self._muxer.mux
             entries = [
@@ -138,6 +145,8 @@ class StreamOutput:
         self._settings = settings
         self._tracks: tuple[Track, ...] = ()
         self._meters: dict[int, TrackMeter] = {}
+        self._renditions: Renditions | None = None
+        """Puts the frames of several videos in order."""
         self._boundaries = BoundaryFinder((), self._max_gap)
         self._base = _Pipe("", (), settings.history_ticks)
         """Frames as they are; it is always there, for all other pipes begin with what it keeps."""
@@ -151,8 +160,10 @@ class StreamOutput:
 
     @property
     def held_bytes(self) -> int:
-        """What the caches of all containers keep."""
-        return sum(pipe.gops.bytes for pipe in list(self._pipes.values()))
+        """What the caches of all containers keep, and what waits for other renditions."""
+        renditions = self._renditions
+        waiting = renditions.held_bytes if renditions is not None else 0
+        return waiting + sum(pipe.gops.bytes for pipe in list(self._pipes.values()))
 
     # Frames
 
@@ -161,20 +172,26 @@ class StreamOutput:
         if _identity(tracks) == _identity(self._tracks):
             self._tracks = tuple(tracks)
             return
+        self._catch_up()
         had_tracks = bool(self._tracks)
         self._tracks = tuple(tracks)
+        self._renditions = Renditions(tracks) if len(_videos(tracks)) > 1 else None
         self._meters = {track.number: TrackMeter() for track in tracks}
         self._video = next((track for track in tracks if track.kind == "video"), None)
-        self._boundaries = BoundaryFinder(self._tracks, self._max_gap)
+        self._boundaries = self._find_boundaries()
         self._picture = None
         for pipe in self._pipes.values():
             pipe.start(self._settings.name, self._tracks, self._max_gap)
+        self._refuse_selections(strictly=not had_tracks)
         if had_tracks:
             codecs = ", ".join(f"{track.name} {track.codec_string}" for track in self._tracks)
             log.info("stream %s: tracks changed: %s", self._settings.name, codecs)
 
     def push(self, frames: Sequence[Frame]) -> None:
         """Take some frames; those whose track is not one of `set_tracks` are left out."""
+        self._take(frames if self._renditions is None else self._renditions.push(frames))
+
+    def _take(self, frames: Sequence[Frame]) -> None:
         video = self._video.number if self._video is not None else -1
         meters, classify = self._meters, self._boundaries.classify
         entries = []
@@ -197,9 +214,34 @@ class StreamOutput:
 
     def gap(self) -> None:
         """The source restarted or was switched with a jump: what follows is a discontinuity."""
-        self._boundaries = BoundaryFinder(self._tracks, self._max_gap)
+        self._catch_up()
+        self._boundaries = self._find_boundaries()
         for pipe in self._pipes.values():
             pipe.gap()
+
+    @property
+    def _track_names(self) -> list[str]:
+        return [track.name for track in self._tracks]
+
+    def _refuse_selections(self, *, strictly: bool) -> None:
+        """Tell who has selected what is not there. Who plays goes on as long as anything is left
+        (not `strictly`)."""
+        names = self._track_names
+        for pipe in self._pipes.values():
+            there = [name in names for name in pipe.selection]
+            if names and there and not (all(there) if strictly else any(there)):
+                for running in pipe.formats.values():
+                    running.sinks.deliver([NoSuchTracks(names)])
+
+    def _find_boundaries(self) -> BoundaryFinder:
+        renditions = self._renditions
+        is_common = renditions.is_common if renditions is not None else None
+        return BoundaryFinder(self._tracks, self._max_gap, is_common)
+
+    def _catch_up(self) -> None:
+        """What waits for other renditions goes on before anything else does."""
+        if self._renditions is not None:
+            self._take(self._renditions.flush())
 
     # Sinks
 
@@ -219,6 +261,9 @@ class StreamOutput:
         running = self._find(format, tracks) or self._start(format, spec, tracks)
         running.sinks.deliver(running.made.take())
         number = running.sinks.add(sink, on_failed)
+        names = self._track_names
+        if names and any(name not in names for name in tracks):
+            running.sinks.deliver([NoSuchTracks(names)], number)
         running.sinks.deliver(running.made.replay(), number)
         return Subscription(format, tracks, number, self)
 
@@ -250,6 +295,7 @@ class StreamOutput:
 
     def close(self) -> None:
         """Give the sinks what was under way, then nothing more; remove the files."""
+        self._catch_up()
         self._closed = True
         for pipe in self._pipes.values():
             for running in pipe.formats.values():

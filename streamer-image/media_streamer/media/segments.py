@@ -1,6 +1,7 @@
-"""HLS formats of a stream: muxed MPEG-TS segments, and one fMP4 track each with LL-HLS parts.
+"""Segments of a stream: what both containers share, and fragmented MP4, a track each, in parts.
 
-All tracks of a format are cut at the same boundary and share media sequence numbers.
+All tracks of a format are cut at the same boundary and share media sequence numbers. MPEG-TS is in
+`ts_segments`.
 """
 
 import math
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from media_streamer.media.frame import TICKS_PER_MS, TIME_BASE, Frame, Track
+from media_streamer.media.frame import TICKS_PER_MS, Frame, Track
 from media_streamer.media.gop import Boundary, Entry
 from media_streamer.media.mux.fmp4 import EMPTY_SEGMENT, Fmp4Track, Part
 from media_streamer.media.segment_files import SegmentFile, SegmentFiles
@@ -24,9 +25,6 @@ from media_streamer.wire.media import (
     SegmentReady,
     TracksReset,
 )
-
-_WRITE_BYTES = 256 * 1024
-"""MPEG-TS segments are announced whole, so they are written in large pieces."""
 
 DISCONTINUITY_SECONDS = 10
 MAX_FIRST_DISCONTINUITY = 10_000
@@ -43,7 +41,7 @@ def first_discontinuity(unix_seconds: float) -> int:
     return int(unix_seconds / DISCONTINUITY_SECONDS) % MAX_FIRST_DISCONTINUITY
 
 
-class _Segments:
+class Segments:
     """What both containers share: the plan, the files, the messages."""
 
     format = ""
@@ -89,7 +87,7 @@ class _Segments:
         self.gap()
         names = self._track_names(tracks)
         if self._names and names != self._names:
-            self._replace_tracks()
+            self._replace_tracks(names)
         self._names = names
         self._init += 1
         self._set_tracks(tracks)
@@ -135,6 +133,8 @@ class _Segments:
         start_utc_ms: int,
         duration: float,
         time: int = 0,
+        *,
+        independent: bool = True,
     ) -> None:
         """The running segment of a track is complete; `duration` in seconds, `time` in ticks."""
         size = file.size
@@ -154,13 +154,14 @@ class _Segments:
             period_utc_ms=period_utc_ms,
             period_time=period_time,
             bandwidth=round(size * 8 / duration) if duration > 0 else 0,
+            independent=independent,
         )
         window.segment(message, file.path)
 
     def _track_names(self, tracks: Sequence[Track]) -> list[str]:
         raise NotImplementedError
 
-    def _replace_tracks(self) -> None:
+    def _replace_tracks(self, _names: list[str]) -> None:
         """Other names than before void what subscribers know, for a track that is gone would stay
         with them for ever: after `reset` the whole new state follows, as for a new subscriber."""
         self._clear()
@@ -184,83 +185,6 @@ class _Segments:
         raise NotImplementedError
 
 
-class TsSegments(_Segments):
-    """One muxed MPEG-TS track; a segment is the bytes between two boundaries as they are."""
-
-    format = "ts"
-
-    def __init__(self, settings: OutputSettings) -> None:
-        super().__init__(settings)
-        self._window = TrackWindow("", self._files, settings.segment_count, self._pending)
-        self._former: set[str] = set()
-        """Names of the window when it had other tracks: players still ask by them."""
-        self._file: SegmentFile | None = None
-        self._pieces: list[bytes] = []
-        self._piece_bytes = 0
-        self._end = 0
-        """DTS at which the last frame of the leading track ends."""
-
-    def replay(self) -> list[SegmentEvent]:
-        return self._window.replay()
-
-    def reconfigure(self, settings: OutputSettings) -> None:
-        super().reconfigure(settings)
-        self._window.count = settings.segment_count
-
-    def _track_names(self, tracks: Sequence[Track]) -> list[str]:
-        return ["".join(track.name for track in tracks)]
-
-    def _replace_tracks(self) -> None:
-        """The multiplex gets another name and stays what it is: whoever plays it goes on."""
-        if self._window.name:
-            self._former.add(self._window.name)
-        else:
-            super()._replace_tracks()  # there was nothing to play
-
-    def _set_tracks(self, tracks: Sequence[Track]) -> None:
-        self._window.rename(self._names[0])
-        if tracks:
-            name = self._window.name
-            init = _init_section(name, self._init, None, tracks, sorted(self._former))
-            self._window.init(init, None)
-
-    def _begin(self) -> None:
-        self._file = self._files.create(f"{self._msn}.ts")
-
-    def _add(self, entry: Entry) -> None:
-        self._pieces.append(entry.data)
-        self._piece_bytes += len(entry.data)
-        self._end = max(self._end, entry.frame.dts + entry.frame.duration)
-        if self._piece_bytes >= _WRITE_BYTES:
-            self._write()
-
-    def _write(self) -> None:
-        if self._file is not None:
-            self._file.write(b"".join(self._pieces))
-        self._pieces.clear()
-        self._piece_bytes = 0
-
-    def _finish(self, following: Entry | None) -> None:
-        assert self._file is not None
-        assert self._start is not None
-        self._write()
-        self._file.close()
-        end = following.frame.dts if following is not None else self._end
-        self._end = 0
-        duration = (end - self._start) / TIME_BASE
-        self._announce(self._window, self._file, self._start_utc_ms, duration)
-        self._file = None
-
-    def _clear(self) -> None:
-        self._window.clear()
-        self._pieces.clear()
-        self._piece_bytes = 0
-        if self._file is not None:
-            self._file.close()
-            self._files.expire(self._file.path)
-            self._file = None
-
-
 @dataclass(slots=True)
 class _Lane:
     """One fMP4 track under way."""
@@ -270,9 +194,11 @@ class _Lane:
     file: SegmentFile | None = None
     start_utc_ms: int | None = None
     """Wall clock of its first frame in the running segment."""
+    independent: bool = True
+    """The running segment begins with a key frame."""
 
 
-class Fmp4Segments(_Segments):
+class Fmp4Segments(Segments):
     """A track each, segments that grow by parts."""
 
     format = "fmp4"
@@ -306,7 +232,7 @@ class Fmp4Segments(_Segments):
             )
             windows[track.name] = window
             path = self._files.write_whole(f"init-{track.name}-{self._init}.mp4", track.init)
-            window.init(_init_section(track.name, self._init, path, [track], []), path)
+            window.init(init_section(track.name, self._init, path, [track], []), path)
             writer = Fmp4Track(track, self._settings.chunk_duration_ms)
             self._lanes[track.number] = _Lane(writer, window)
         self._windows = windows
@@ -322,6 +248,7 @@ class Fmp4Segments(_Segments):
             return
         if lane.start_utc_ms is None:
             lane.start_utc_ms = entry.frame.utc_ms
+            lane.independent = entry.frame.key
         for part in lane.writer.add(entry.frame):
             self._write_part(lane, part)
 
@@ -371,7 +298,9 @@ class Fmp4Segments(_Segments):
             file.close()
             start = self._start_utc_ms if lane.start_utc_ms is None else lane.start_utc_ms
             duration = durations[number] or longest
-            self._announce(lane.window, file, start, duration, times[number])
+            self._announce(
+                lane.window, file, start, duration, times[number], independent=lane.independent
+            )
             lane.file = None
 
     def _clear(self) -> None:
@@ -398,8 +327,14 @@ def _next_period(previous: tuple[int, int] | None, first: Frame) -> tuple[int, i
     return utc_ms, first.pts
 
 
-def _init_section(
-    name: str, number: int, path: Path | None, tracks: Sequence[Track], former: list[str]
+def init_section(
+    name: str,
+    number: int,
+    path: Path | None,
+    tracks: Sequence[Track],
+    former: list[str],
+    *,
+    alone: bool = False,
 ) -> InitSection:
     """With what a multivariant playlist says of a rendition (RFC 8216 4.3.4.2)."""
     video = next((track for track in tracks if track.kind == "video"), None)
@@ -422,4 +357,5 @@ def _init_section(
         rank=only.rank if only else 0,
         timescale=boxes.timescale(only.init) if only else 0,
         former=former,
+        alone=alone,
     )

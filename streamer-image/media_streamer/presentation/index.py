@@ -10,13 +10,14 @@ reason.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 from urllib.parse import quote
 
 from media_streamer.egress.access import AccessDenied
 from media_streamer.presentation.reader import PartReader
-from media_streamer.presentation.track_index import Init, Segment, Timing, TrackIndex, track_names
+from media_streamer.presentation.selection import check, in_order, track_names
+from media_streamer.presentation.track_index import Init, Segment, Timing, TrackIndex
 from media_streamer.presentation.waiting import Waiters
 
 START_SECONDS = 15.0
@@ -45,6 +46,8 @@ class SegmentIndex(ABC):
         self.version = 0
         self.ended = ""
         """Why nothing can be asked for any more; empty while it can."""
+        self.refused: AccessDenied | None = None
+        """The answer to whoever asks, where it is another one than that."""
         self.start_seconds = START_SECONDS
         """How long who comes waits for data."""
         self._waiters = Waiters()
@@ -59,8 +62,11 @@ class SegmentIndex(ABC):
         """A request uses the index now."""
 
     def find_track(self, name: str) -> TrackIndex | None:
-        """By its name, or by one that it had."""
-        return self.tracks.get(name)
+        """By its name, by one that it had, or by the same tracks in another order."""
+        if found := self.tracks.get(name):
+            return found
+        wanted = track_names(name)
+        return next((t for one, t in self.tracks.items() if track_names(one) == wanted), None)
 
     @property
     def carries_nothing(self) -> bool:
@@ -164,11 +170,19 @@ class SegmentIndex(ABC):
             raise AccessDenied(404, "not_found", "There is no such segment, or it is too old")
         return segment
 
-    def selected(self, wanted: str) -> list[TrackIndex]:
-        """The tracks of a selection such as `v1a2`, in order; all if it names none of them."""
-        names = track_names(wanted)
-        tracks = [track for _, track in sorted(self.tracks.items())]
-        return [track for track in tracks if track.name in names] or tracks
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all tracks of the stream, also of those within a multiplex."""
+        return in_order({one for name in self.tracks for one in track_names(name)})
+
+    def selected(self, wanted: Sequence[str]) -> list[TrackIndex]:
+        """The tracks of a selection in order, all for an empty one; raises AccessDenied(404)."""
+        self.check(wanted)
+        return [self.tracks[name] for name in in_order(self.tracks) if not wanted or name in wanted]
+
+    def check(self, wanted: Sequence[str]) -> None:
+        """Raises AccessDenied(404) for a selection of what the stream has not."""
+        check(wanted, self.names)
 
     def folder(self, track: TrackIndex, url_prefix: str) -> str:
         """Where the files of a track lie: beside the playlist of all tracks, or below
@@ -212,5 +226,7 @@ class SegmentIndex(ABC):
         await self._waiters.wait(lambda: condition() or bool(self.ended), timeout_seconds)
         reached = condition()
         if not reached and self.ended:
+            if self.refused is not None:
+                raise self.refused
             raise AccessDenied(404, "stream_ended", f"The stream has ended: {self.ended}")
         return reached

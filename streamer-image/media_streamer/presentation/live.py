@@ -9,6 +9,7 @@ from media_streamer.egress.access import Access
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.presentation.index import Container, SegmentIndex
 from media_streamer.presentation.live_track import LiveTrack
+from media_streamer.presentation.selection import no_such_tracks
 from media_streamer.presentation.track_index import Init, Part, Period, Segment, Timing
 from media_streamer.wire.media import (
     End,
@@ -16,6 +17,7 @@ from media_streamer.wire.media import (
     Events,
     FromMedia,
     InitSection,
+    NoSuchTracks,
     PartReady,
     SegmentDropped,
     SegmentReady,
@@ -38,8 +40,11 @@ class LiveIndex(SegmentIndex):
         link: MediaLink,
         on_idle: Callable[["LiveIndex"], None],
         exists: Callable[[str], bool],
+        selection: tuple[str, ...] = (),
     ) -> None:
+        """`selection`: names of the tracks of a multiplex (MPEG-TS), empty for all."""
         super().__init__(access.stream, container)
+        self.selection = selection
         self.timing = Timing(
             access.config.segment_duration / 1000,
             access.config.chunk_duration / 1000,
@@ -65,7 +70,9 @@ class LiveIndex(SegmentIndex):
         """By its name, or by one that it had: players know the name of when they came."""
         if name in self._former and self._tracks:
             return self._tracks.get(name) or next(iter(self._tracks.values()))
-        return self._tracks.get(name)
+        found = super().find_track(name)
+        assert found is None or isinstance(found, LiveTrack)
+        return found
 
     def touch(self) -> None:
         """A request uses the index now."""
@@ -114,8 +121,11 @@ class LiveIndex(SegmentIndex):
             case SegmentDropped():
                 self._track(event.track).drop(event.msn)
             case InitSection():
-                self._track(event.track).add_init(_init(event))
+                self._track(event.track, alone=event.alone).add_init(_init(event))
                 self._former.update(event.former)
+            case NoSuchTracks():
+                self.refused = no_such_tracks(self.selection, event.tracks)
+                self.close(self.refused.title)
             case TracksReset():
                 self._forget_tracks()
             case End():
@@ -123,11 +133,11 @@ class LiveIndex(SegmentIndex):
             case _:
                 log.error("stream %s: segments have no %s", self.stream, type(event).__name__)
 
-    def _track(self, name: str) -> LiveTrack:
+    def _track(self, name: str, *, alone: bool = False) -> LiveTrack:
         track = self._tracks.get(name)
         if track is None:
             track = self._replaced.pop(name, None)
-            if track is None and self.container == "ts" and self._tracks:
+            if track is None and alone and self._tracks:
                 # The one multiplex, which has other tracks in it now: its segments go on.
                 _, track = self._tracks.popitem()
                 track.name = name
@@ -150,7 +160,8 @@ class LiveIndex(SegmentIndex):
         self._tracks = {}
 
     def _subscribe(self) -> int:
-        return self._link.subscribe(self.stream, f"hls_{self.container}", self)
+        format = f"hls_{self.container}"
+        return self._link.subscribe(self.stream, format, self, tracks=self.selection)
 
     def _check_idle(self) -> None:
         left = self._used_at + WARM_SECONDS - time.monotonic()
@@ -208,5 +219,6 @@ def _segment(event: SegmentReady) -> Segment:
         discontinuities=event.discontinuities,
         bandwidth=event.bandwidth,
         time=event.time,
+        independent=event.independent,
         period=Period(event.period_utc_ms, event.period_time) if event.time else None,
     )

@@ -4,7 +4,6 @@ Pure. Media sequence numbers never go back and never leave a hole (RFC 8216, 6.2
 """
 
 import math
-import re
 import zlib
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -16,14 +15,8 @@ NAMED_BY_SECOND_MS = 1500
 clock, so segments of a second may start a little closer than that."""
 
 
-_TRACK_NAME = re.compile(r"[a-z][0-9]{1,3}")
 EMPTY_BYTES = 24
 """Size of a segment of fragmented MP4 that holds nothing (a `styp` box)."""
-
-
-def track_names(selection: str) -> tuple[str, ...]:
-    """`v1a2` as names of tracks, each once and in one order; empty if it names none."""
-    return tuple(sorted(set(_TRACK_NAME.findall(selection)), reverse=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +113,8 @@ class Segment:
     """Decode time of the first sample in ticks of `Init.timescale`."""
     period: Period | None = None
     """None where it is not known: of MPEG-TS, and of what a media worker left half-done."""
+    independent: bool = True
+    """It begins with a key frame."""
 
     @property
     def is_empty(self) -> bool:
@@ -183,6 +178,11 @@ class TrackIndex:
         if self.segments:
             return self.segments[-1].msn, len(self.segments[-1].parts) - 1
         return -1, -1
+
+    @property
+    def is_independent(self) -> bool:
+        """Each listed segment can be decoded without the one before."""
+        return all(segment.independent for segment in self.segments)
 
     @property
     def discontinuity_sequence(self) -> int:

@@ -251,6 +251,8 @@ class InitSection(_Message, frozen=True):
     """Ticks a second of `SegmentReady.time`; 0 for MPEG-TS."""
     former: list[str]
     """Names that the multiplex (MPEG-TS) had when it had other tracks."""
+    alone: bool = False
+    """There is nothing beside this multiplex: what went by another name goes on as this."""
 
 
 class PartReady(_Message, frozen=True):
@@ -297,6 +299,8 @@ class SegmentReady(_Message, frozen=True):
     """The same on the stream's clock: the first PTS of that segment in ticks of 90 kHz."""
     bandwidth: int
     """bit/s of this segment."""
+    independent: bool = True
+    """It begins with a key frame."""
 
 
 class SegmentDropped(_Message, frozen=True):
@@ -316,9 +320,16 @@ class End(_Message, frozen=True):
     reason: str
 
 
+class NoSuchTracks(_Message, frozen=True):
+    """The subscription names a track that the stream has not: nothing comes of it."""
+
+    tracks: list[str]
+    """Names of those that there are."""
+
+
 FormatEvent = Header | Chunk | Tracks | Frames | Gap
 SegmentEvent = InitSection | PartReady | SegmentReady | SegmentDropped | TracksReset
-Event = FormatEvent | SegmentEvent | End
+Event = FormatEvent | SegmentEvent | NoSuchTracks | End
 
 
 class Events(_Message, frozen=True):

@@ -36,17 +36,19 @@ class Text:
         self.version = version
         self._template = text.encode()
         self._type = content_type
-        self._answers: dict[tuple[str, bool, str], Message] = {}
+        self._answers: dict[tuple[str, bool, str, str], Message] = {}
 
-    def answer(self, query: str, cache: str, *, may_compress: bool) -> Message:
+    def answer(self, query: str, cache: str, *, may_compress: bool, selection: str = "") -> Message:
         """The text with a query string in each URI.
 
         `cache`: Cache-Control for all viewers; what carries a query is one viewer's alone.
+        `selection`: a parameter that each URI has beside it, for whoever asks.
         """
-        key = (query, may_compress, cache)
+        key = (query, may_compress, cache, selection)
         made = self._answers.get(key)
         if made is None:
-            body = self._template.replace(_QUERY, query.encode())
+            whole = f"{query}{'&' if query else '?'}{selection}" if selection else query
+            body = self._template.replace(_QUERY, whole.encode())
             if query:
                 cache = cache.replace("public", "private")
             if may_compress and len(body) >= GZIP_FROM_BYTES:
@@ -87,11 +89,13 @@ def send_text(
     text: Text,
     cache: str,
     still: Callable[[], bool] | None = None,
+    *,
+    selection: str = "",
 ) -> web.StreamResponse:
     """The answer for one viewer; `still`: whether the same request would be answered so now."""
     query = request.session_query(viewer.access.token)
     may_compress = "gzip" in request.http.headers.get("Accept-Encoding", "")
-    message = text.answer(query, cache, may_compress=may_compress)
+    message = text.answer(query, cache, may_compress=may_compress, selection=selection)
     size = len(message.body)
     viewer.count(size)
     if still is None:
@@ -113,6 +117,8 @@ def send_index_text(
     index: SegmentIndex,
     text: Text,
     cache: str,
+    *,
+    selection: str = "",
 ) -> web.StreamResponse:
     """The same for a text of `index`: it holds while the index has that version and the session
     is open."""
@@ -123,4 +129,4 @@ def send_index_text(
         index.touch()
         return True
 
-    return send_text(request, viewer, text, cache, still)
+    return send_text(request, viewer, text, cache, still, selection=selection)

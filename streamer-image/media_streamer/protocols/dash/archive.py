@@ -15,7 +15,8 @@ from media_streamer.egress.http.text import send_text
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
 from media_streamer.presentation.archive import visible
 from media_streamer.presentation.moments import MARKERS, PATTERN
-from media_streamer.presentation.track_index import TrackIndex, track_names
+from media_streamer.presentation.selection import asked_tracks, check
+from media_streamer.presentation.track_index import TrackIndex
 from media_streamer.protocols.dash.archive_manifest import FOLDER, render_archive
 
 PROTO = "dash"
@@ -48,7 +49,7 @@ class DashArchive:
         """`archive-FROM-DURATION.mpd` and its relatives."""
         viewer = await self._viewer(request)
         moment = self._answers.moment(viewer, request)
-        wanted = track_names(request.query.get("filter.tracks", ""))
+        wanted = asked_tracks(request.query)
         given = viewer.access.token not in {"", request.token}
         location = request.http.path.rpartition("/")[2] if given else ""
 
@@ -60,6 +61,9 @@ class DashArchive:
             shown = visible(entries, moment, now_ms)
             if not shown.entries:
                 raise AccessDenied(404, "not_recorded", "Nothing is recorded of that time")
+            check(
+                wanted, [one.name for entry in shown.entries for one in entry.content.head.tracks]
+            )
             return render_archive(shown, moment, wanted, folder, now_ms, location)
 
         key = (viewer.access.config.url_prefix, location, *wanted)

@@ -104,9 +104,8 @@ def _runs(part: Sequence[Entry], period: Period, wanted: Sequence[str]) -> list[
     """What each track has; the tracks of one part are the same all along."""
     head = part[0].content.head
     runs = []
-    selected = [track.name for track in head.tracks if track.name in wanted]
     for number, track in enumerate(head.tracks):
-        if selected and track.name not in selected:
+        if wanted and track.name not in wanted:
             continue
         if segments := _segments(part, number, track, period):
             init_file = f"{FOLDER}dash-init-{part[0].content.file.start_ms}.mp4"

@@ -46,6 +46,11 @@ class Run:
     media_file: str
     """The same of the segments; `$Time$` is where each begins."""
 
+    @property
+    def is_independent(self) -> bool:
+        """Each segment begins with a key frame."""
+        return all(segment.independent for segment in self.segments)
+
 
 def render(
     tracks: Sequence[TrackIndex],
@@ -175,8 +180,10 @@ def _sets(runs: Sequence[Run]) -> list[list[Run]]:
     for run in sorted(runs, key=lambda run: (_KINDS.index(run.init.kind), run.track.name)):
         init = run.init
         codec = init.codecs.partition(".")[0]
-        # Without a group a track stands for itself: its key frames are where it likes.
-        key = (init.kind, init.group, codec) if init.group else (init.kind, "", run.track.name)
+        # Videos that are cut together at key frames are renditions, also if nobody says so. What
+        # is in no group stands for itself else: another sound, or key frames where they like.
+        together = init.group or (init.kind == "video" and run.is_independent)
+        key = (init.kind, init.group, codec) if together else (init.kind, "", run.track.name)
         found.setdefault(key, []).append(run)
     for members in found.values():
         members.sort(key=lambda run: run.init.rank)
@@ -187,9 +194,10 @@ def _set_head(number: int, members: Sequence[Run]) -> str:
     init = members[0].init
     language = "".join(c for c in init.language if c.isalnum() or c == "-")
     lang = f' lang="{language}"' if language else ""
+    start = ' startWithSAP="1"' if all(run.is_independent for run in members) else ""
     return (
         f'<AdaptationSet id="{number}" contentType="{init.kind}" mimeType="{init.kind}/mp4"{lang}'
-        ' segmentAlignment="true" startWithSAP="1">'
+        f' segmentAlignment="true"{start}>'
     )
 
 

@@ -14,6 +14,7 @@ from media_streamer.egress.http.segments import segment_answer
 from media_streamer.egress.http.text import Text, Texts, send_index_text
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
 from media_streamer.presentation.index import SegmentIndex
+from media_streamer.presentation.selection import asked_tracks
 from media_streamer.presentation.track_index import TrackIndex
 from media_streamer.protocols.dash.archive import archive_routes
 from media_streamer.protocols.dash.manifest import CLOCK, render
@@ -56,7 +57,7 @@ class DashHandlers:
         """`index.mpd` and its relatives."""
         viewer, index = await self._open(request)
         await index.wait_ready(segments=2)
-        tracks = index.selected(request.query.get("filter.tracks", ""))
+        tracks = index.selected(asked_tracks(request.query))
         # A player without a token was given one: it asks for the next manifest with that.
         given = viewer.access.token not in {"", request.token}
         location = request.http.path.rpartition("/")[2] if given else ""

@@ -6,7 +6,7 @@ from media_streamer.egress.context import Egress
 from media_streamer.egress.http.endless import send_broadcast
 from media_streamer.egress.http.request import MediaRequest
 from media_streamer.egress.http.routes import Route
-from media_streamer.presentation.track_index import track_names
+from media_streamer.presentation.selection import asked_tracks
 
 CONTENT_TYPE = "video/x-flv"
 PROTO = "flv"
@@ -14,9 +14,9 @@ PROTO = "flv"
 
 def routes(egress: Egress) -> list[Route]:
     async def play(request: MediaRequest) -> web.StreamResponse:
+        tracks = asked_tracks(request.query)
         access = await egress.hub.access(request.access_request(PROTO))
         request.note(access)
-        tracks = track_names(request.query.get("filter.tracks", ""))
         return await send_broadcast(
             egress.hub, request.http, access, "flv", CONTENT_TYPE, tracks=tracks
         )

@@ -15,7 +15,7 @@ from media_streamer.egress.http.text import send_text
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
 from media_streamer.presentation.archive import archived_tracks, visible
 from media_streamer.presentation.moments import LISTED, MARKERS, PATTERN, listed
-from media_streamer.presentation.track_index import track_names
+from media_streamer.presentation.selection import asked_tracks, check
 from media_streamer.protocols.hls.archive_playlist import (
     FOLDER,
     render_archive,
@@ -57,12 +57,13 @@ class HlsArchive:
         """`archive-FROM-DURATION.m3u8` and its relatives."""
         viewer = await self._viewer(request)
         moment = self._answers.moment(viewer, request)
-        wanted = track_names(request.query.get("filter.tracks", ""))
+        wanted = asked_tracks(request.query)
         audio_only = viewer.access.config.add_audio_only
 
         def render(entries: list[Entry]) -> str:
             tracks = archived_tracks(entries)
-            tracks = [track for track in tracks if track.name in wanted] or tracks
+            check(wanted, [track.name for track in tracks])
+            tracks = [track for track in tracks if not wanted or track.name in wanted]
             return render_master(
                 tracks, f"{moment.name}.fmp4.m3u8", separate=True, audio_only=audio_only
             )

@@ -16,6 +16,7 @@ from media_streamer.egress.http.segments import segment_answer
 from media_streamer.egress.http.text import send_index_text, send_text
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
 from media_streamer.presentation.index import Container, SegmentIndex
+from media_streamer.presentation.selection import PARAMETER, asked_tracks, track_names
 from media_streamer.presentation.track_index import TrackIndex
 from media_streamer.protocols.hls.archive import archive_routes
 from media_streamer.protocols.hls.rendered import Playlists
@@ -51,10 +52,16 @@ def routes(egress: Egress) -> list[Route]:
     sessions = SegmentedSessions(egress.hub)
     egress.chores["hls sessions"] = sessions.run
 
-    async def find(_: MediaRequest, access: Access, container: Container) -> SegmentIndex:
+    async def find(request: MediaRequest, access: Access, container: Container) -> SegmentIndex:
         if access.config.file:
             return await egress.films.index(access, container)
-        return egress.hub.live_index(access, container)
+        index = egress.hub.live_index(access, container, _multiplexed(request, container))
+        name = request.values.get("track", "")
+        if container == "ts" and name and not index.selection:
+            await index.wait_ready()
+            if index.find_track(name) is None:
+                return egress.hub.live_index(access, container, _one_multiplex(index, name))
+        return index
 
     handlers = HlsHandlers(sessions, find)
     return [
@@ -90,10 +97,19 @@ class HlsHandlers:
             index, form = better, "fmp4"
         if index.container == "fmp4" and (form == "ts" or not index.grows):
             form = "fmp4"
-        tracks = index.selected(request.query.get("filter.tracks", ""))
+        # What is in a multiplex was selected when that was made.
+        tracks = index.selected(asked_tracks(request.query) if form != "ts" else ())
         audio_only = viewer.access.config.add_audio_only
         text = self._of(index, viewer).master(_MEDIA_FILE[form], tracks, audio_only=audio_only)
-        return send_index_text(request, self._sessions, viewer, index, text, MASTER_CACHE)
+        return send_index_text(
+            request,
+            self._sessions,
+            viewer,
+            index,
+            text,
+            MASTER_CACHE,
+            selection=_kept(request, form),
+        )
 
     async def media(self, request: MediaRequest) -> web.StreamResponse:
         """A media playlist, blocking if the client says what it waits for."""
@@ -118,7 +134,8 @@ class HlsHandlers:
         text = self._of(index, viewer).media(track, low_latency=low_latency, skip=skip)
         if "_HLS_msn" in request.query:
             return send_text(request, viewer, text, cache)  # nobody asks for it twice
-        return send_index_text(request, self._sessions, viewer, index, text, cache)
+        kept = _kept(request, form)
+        return send_index_text(request, self._sessions, viewer, index, text, cache, selection=kept)
 
     async def segment(self, request: MediaRequest) -> web.StreamResponse:
         """A whole segment, sent by the kernel."""
@@ -158,7 +175,7 @@ class HlsHandlers:
     ) -> SegmentIndex | None:
         """The index to play from if MPEG-TS does not do for the codecs of the stream."""
         needs_fmp4 = _needs_fmp4(index)
-        if index.kinds == {"v", "a"} and not needs_fmp4:
+        if (index.kinds == {"v", "a"} or asked_tracks(request.query)) and not needs_fmp4:
             return None
         better = await self._find_index(request, viewer.access, "fmp4")
         await better.wait_ready(parts_suffice=False)
@@ -177,6 +194,28 @@ class HlsHandlers:
             playlists = Playlists(index, viewer.access.config.url_prefix)
             self._playlists[index] = playlists
         return playlists
+
+
+def _multiplexed(request: MediaRequest, container: Container) -> tuple[str, ...]:
+    """The tracks that MPEG-TS is to be made of; () for all."""
+    return asked_tracks(request.query) if container == "ts" else ()
+
+
+def _kept(request: MediaRequest, form: Form) -> str:
+    """What the addresses in a playlist need to lead to the same multiplexes."""
+    wanted = _multiplexed(request, "ts" if form == "ts" else "fmp4")
+    return f"{PARAMETER}={''.join(wanted)}" if wanted else ""
+
+
+def _one_multiplex(index: SegmentIndex, name: str) -> tuple[str, ...]:
+    """The tracks of a multiplex that is not among those of the whole stream, by its name in a path;
+    raises AccessDenied(404)."""
+    wanted = track_names(name)
+    index.check(wanted)
+    if sum(one.startswith("v") for one in wanted) > 1:
+        title = f"A playlist has one video: index.m3u8?filter.tracks={name} has them as variants"
+        raise AccessDenied(404, "not_found", title)
+    return wanted
 
 
 def _track(index: SegmentIndex, name: str) -> TrackIndex:

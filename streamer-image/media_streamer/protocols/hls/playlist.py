@@ -5,7 +5,7 @@ string of the viewer's session in every URI: a playlist is rendered once for all
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from media_streamer.egress.http.text import QUERY
@@ -58,7 +58,7 @@ def render_media(
     lines.append(f"#EXT-X-MEDIA-SEQUENCE:{first}")
     if track.discontinuity_sequence:
         lines.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{track.discontinuity_sequence}")
-    if version > 3:
+    if version > 3 and track.is_independent:
         lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
     if skipped:
         lines.append(f"#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")
@@ -185,29 +185,54 @@ def render_master(
 ) -> str:
     """The multivariant playlist over `tracks`; `media` is the file name of the media playlists.
 
-    `separate`: audio tracks are renditions of their own (fragmented MP4); else each track is a
-    multiplex. `audio_only` adds a variant without video.
+    Each video is a variant. `separate`: all audio tracks are renditions of their own (fragmented
+    MP4); else a video has the first audio track with it, and others, if any, are renditions.
+    `audio_only` adds a variant without video.
     """
-    lines = ["#EXTM3U", f"#EXT-X-VERSION:{7 if separate else 3}", "#EXT-X-INDEPENDENT-SEGMENTS"]
-    videos = [track for track in tracks if not separate or _is_video(track)]
-    audios = [track for track in tracks if separate and not _is_video(track)]
-    if videos and audios:
-        lines += [_audio_rendition(track, media, n) for n, track in enumerate(audios)]
-    group = audios if videos else []
-    for track in videos:
-        lines += _variant(track, group, media)
-    for track in audios if audio_only or not videos else ():
-        lines += _variant(track, group[:0], media, in_group=bool(group))
+    lines = ["#EXTM3U", f"#EXT-X-VERSION:{7 if separate else 3}"]
+    if all(track.is_independent for track in tracks):
+        lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
+    videos = [track for track in tracks if _has_video(track)]
+    audios = [track for track in tracks if not _has_video(track)]
+    groups = _groups(audios) if videos else {}
+    if groups and not separate:
+        # What is in the variants themselves has no URI (RFC 8216, 4.3.4.1).
+        lines += [_audio_rendition(videos[0], group, is_default=True) for group in groups]
+    for group, members in groups.items():
+        for track in members:
+            is_default = separate and track is audios[0]
+            uri = f"tracks-{track.name}/{media}{QUERY}"
+            lines.append(_audio_rendition(track, group, uri, is_default=is_default))
+    for group, members in groups.items() or [("", [])]:
+        for track in videos:
+            lines += _variant(track, members, media, group)
+    if not videos or (audio_only and separate):
+        for track in audios:
+            lines += _variant(track, (), media, _group_of(track, groups))
     return "\n".join(lines) + "\n"
 
 
-def _is_video(track: TrackIndex) -> bool:
-    return track.name.startswith("v")
+def _has_video(track: TrackIndex) -> bool:
+    return "v" in track.name
 
 
-def _variant(
-    track: TrackIndex, audios: Sequence[TrackIndex], media: str, *, in_group: bool = False
-) -> list[str]:
+def _groups(audios: Sequence[TrackIndex]) -> dict[str, list[TrackIndex]]:
+    """Audio tracks by the identifier of their rendition group: one for each codec, since whoever
+    takes a variant must be able to play all that is in its group (RFC 8216, 4.3.4.2)."""
+    found: dict[str, list[TrackIndex]] = {}
+    for track in audios:
+        codec = track.init.codecs.partition(".")[0] if track.init else ""
+        found.setdefault(codec, []).append(track)
+    if len(found) == 1:
+        return {"audio": list(audios)}
+    return {f"audio-{codec}": members for codec, members in found.items()}
+
+
+def _group_of(track: TrackIndex, groups: Mapping[str, Sequence[TrackIndex]]) -> str:
+    return next((group for group, members in groups.items() if track in members), "")
+
+
+def _variant(track: TrackIndex, audios: Sequence[TrackIndex], media: str, group: str) -> list[str]:
     init = track.init or Init(0)
     rate = track.bandwidth + max((audio.bandwidth for audio in audios), default=0)
     codecs = [init.codecs, *dict.fromkeys(a.init.codecs for a in audios if a.init)]
@@ -216,30 +241,32 @@ def _variant(
     if average:
         attributes.append(f"AVERAGE-BANDWIDTH={average}")
     if all(codecs):
-        attributes.append(f'CODECS="{",".join(dict.fromkeys(codecs))}"')
+        named = dict.fromkeys(one for text in codecs for one in text.split(","))
+        attributes.append(f'CODECS="{",".join(named)}"')
     if init.width and init.height:
         attributes.append(f"RESOLUTION={init.width}x{init.height}")
         if init.fps > 0:
             attributes.append(f"FRAME-RATE={init.fps:.3f}")
-    if audios or in_group:
-        attributes.append('AUDIO="audio"')
+    if group:
+        attributes.append(f'AUDIO="{group}"')
     return [
         f"#EXT-X-STREAM-INF:{','.join(attributes)}",
         f"tracks-{track.name}/{media}{QUERY}",
     ]
 
 
-def _audio_rendition(track: TrackIndex, media: str, position: int) -> str:
+def _audio_rendition(track: TrackIndex, group: str, uri: str = "", *, is_default: bool) -> str:
     init = track.init or Init(0)
     # A quote or control character in a language would break the attribute list.
     language = "".join(c for c in init.language if c.isalnum() or c == "-")
-    name = f"{track.name} {language}".strip()
-    attributes = ["TYPE=AUDIO", 'GROUP-ID="audio"', f'NAME="{name}"']
+    name = f"{track.name[track.name.find('a') :]} {language}".strip()
+    attributes = ["TYPE=AUDIO", f'GROUP-ID="{group}"', f'NAME="{name}"']
     if language:
         attributes.append(f'LANGUAGE="{language}"')
-    attributes.append("DEFAULT=YES" if position == 0 else "DEFAULT=NO")
+    attributes.append("DEFAULT=YES" if is_default else "DEFAULT=NO")
     attributes.append("AUTOSELECT=YES")
     if init.channels:
         attributes.append(f'CHANNELS="{init.channels}"')
-    attributes.append(f'URI="tracks-{track.name}/{media}{QUERY}"')
+    if uri:
+        attributes.append(f'URI="{uri}"')
     return f"#EXT-X-MEDIA:{','.join(attributes)}"

@@ -21,7 +21,7 @@ from media_streamer.egress.http.routes import Route
 from media_streamer.egress.hub import Hub
 from media_streamer.egress.replay import NO_ARCHIVE, ReplayBroadcast, asked_start
 from media_streamer.egress.served_sessions import ServedSession
-from media_streamer.presentation.track_index import track_names
+from media_streamer.presentation.selection import asked_tracks, track_names
 
 PROTO = "mseld"
 MAX_COMMAND_BYTES = 16 * 1024
@@ -47,7 +47,7 @@ async def play_websocket(hub: Hub, request: MediaRequest) -> web.StreamResponse:
         timeout=CLOSE_SECONDS,
     )
     moment = asked_start(request.query)
-    tracks = track_names(request.query.get("tracks", ""))
+    tracks = asked_tracks(request.query, "tracks")
     asked = request.access_request(PROTO)
     access = await hub.access(replace(asked, archive=True) if moment is not None else asked)
     request.note(access)

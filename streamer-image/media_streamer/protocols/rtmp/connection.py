@@ -22,6 +22,7 @@ from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.reading import ReadGate
 from media_streamer.egress.replay import asked_start
+from media_streamer.presentation.selection import asked_tracks
 from media_streamer.protocols.rtmp.amf3 import AmfError
 from media_streamer.protocols.rtmp.chunks import (
     ACKNOWLEDGEMENT,
@@ -412,20 +413,20 @@ class RtmpConnection(asyncio.Protocol):
         )
 
     async def _play(self, path: StreamPath, command: Command) -> None:
-        moment = asked_start(path.parameters)
         access = await self._access("play", path)
         self._name = access.stream
-        if moment is not None:
-            broadcast = await self._hub.replay(access, "flv", moment, RtmpFraming)
+        hub, tracks = self._hub, asked_tracks(path.parameters, "tracks")
+        if (moment := asked_start(path.parameters)) is None:
+            broadcast = await hub.broadcast(access, "flv", RtmpFraming, tracks=tracks)
         else:
-            broadcast = await self._hub.broadcast(access, "flv", RtmpFraming)
+            broadcast = await hub.replay(access, "flv", moment, RtmpFraming, tracks=tracks)
         if self._state is State.CLOSED:
             self._hub.give_up(access, "client closed")
             broadcast.let_go()
             return
-        playback = Playback(broadcast, access, self._transport, command.text(0) or self._name)
+        name = command.text(0) or self._name
+        self._playback = playback = Playback(broadcast, access, self._transport, name)
         playback.ended.add_done_callback(self._on_playback_ended)
-        self._playback = playback
         self._enter(State.PLAYING)
         log.info("rtmp %s stream %s: playing", self._peer, self._name)
         playback.start(reset=len(command.arguments) < 4 or command.flag(3))

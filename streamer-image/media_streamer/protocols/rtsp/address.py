@@ -4,9 +4,10 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from media_streamer.presentation.selection import track_names
+
 MAX_PARAMETERS = 64
 _CONTROL = re.compile(r"/?trackID=(\d{1,3})$")
-_TRACKS = re.compile(r"[vatd]\d{1,3}")
 
 
 class BadUrl(ValueError):  # noqa: N818 - what the client is told
@@ -29,7 +30,7 @@ class StreamUrl:
     def tracks(self) -> tuple[str, ...]:
         """`?tracks=v1a1` or `?filter.tracks=`: names of the tracks that are wanted; () for all."""
         wanted = self.parameters.get("tracks") or self.parameters.get("filter.tracks") or ""
-        return tuple(_TRACKS.findall(wanted))
+        return track_names(wanted)
 
 
 def parse(url: str) -> StreamUrl:

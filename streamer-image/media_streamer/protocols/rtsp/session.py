@@ -20,6 +20,7 @@ from media_streamer.egress.broadcast import Broadcast
 from media_streamer.egress.context import Egress
 from media_streamer.egress.reading import ReadGate
 from media_streamer.egress.replay import asked_start
+from media_streamer.presentation.selection import no_such_tracks
 from media_streamer.protocols.rtsp import address, play, transport
 from media_streamer.protocols.rtsp.message import HeaderFields, Interleaved, Request
 from media_streamer.protocols.rtsp.publish import Recording, announced
@@ -178,11 +179,12 @@ class RtspSession:
         self._start = start
         tracks = play.offered(broadcast.description)
         self._offered = [one for one in tracks if one.name in url.tracks or not url.tracks]
-        if not self._offered:
+        names = [one.name for one in tracks]
+        if any(name not in names for name in url.tracks):
             self.close("no such track")
-            if tracks:
-                names = ", ".join(one.name for one in tracks)
-                raise Refused(404, f"The stream has none of these tracks, but {names}")
+            raise Refused(404, no_such_tracks(url.tracks, names).title)
+        if not self._offered:
+            self.close("nothing to play")
             raise Refused(415, "The stream has no track that RTP can carry")
 
     async def _ask(self, url: address.StreamUrl, request: Request, kind: AccessKind) -> Access:

@@ -18,6 +18,7 @@ from media_api.units import check_stream_name
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.feed import Feed
+from media_streamer.presentation.selection import asked_tracks
 from media_streamer.protocols.srt import libsrt
 from media_streamer.protocols.srt.engine import SrtEngine
 from media_streamer.protocols.srt.libsrt import ERR, IN, SrtError, SrtSocket
@@ -56,6 +57,8 @@ class _Peer:
     address: tuple[str, int]
     terms: SrtTerms
     decision: "concurrent.futures.Future[Access]"
+    tracks: tuple[str, ...] = ()
+    """Those that it wants to play; () for all."""
     timer: asyncio.TimerHandle | None = None
 
 
@@ -108,12 +111,13 @@ class SrtServer:
             return denied.status
 
     def _decide(self, number: int, address: tuple[str, int], wanted: StreamId) -> int:
-        asked = asyncio.run_coroutine_threadsafe(self._terms(wanted), self._loop)
-        terms = asked.result(TERMS_SECONDS)
+        question = asyncio.run_coroutine_threadsafe(self._terms(wanted), self._loop)
+        terms = question.result(TERMS_SECONDS)
         for option, value in peer_options(terms):
             libsrt.set_option(number, option, value)
         decision = asyncio.run_coroutine_threadsafe(self._ask(wanted, terms, address), self._loop)
-        self._peers[number] = _Peer(address, terms, decision)
+        tracks = asked_tracks(wanted.parameters, "tracks")
+        self._peers[number] = _Peer(address, terms, decision, tracks)
         self._loop.call_soon_threadsafe(self._watch, number)
         if sum(not one.decision.done() for one in list(self._peers.values())) > MAX_UNDECIDED:
             return 0
@@ -207,7 +211,7 @@ class SrtServer:
                     self._engine, sock, feed, peer.terms, peer.address, self._connections.discard
                 )
             else:
-                broadcast = await self._egress.hub.broadcast(access, "ts")
+                broadcast = await self._egress.hub.broadcast(access, "ts", tracks=peer.tracks)
                 made = SrtViewer(
                     self._engine, sock, broadcast, access, peer.address, self._connections.discard
                 )

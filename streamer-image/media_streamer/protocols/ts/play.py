@@ -12,7 +12,7 @@ from media_streamer.egress.http.endless import send_broadcast
 from media_streamer.egress.http.request import MediaRequest
 from media_streamer.egress.http.routes import Route
 from media_streamer.presentation.moments import MARKERS, PATTERN, asked
-from media_streamer.presentation.track_index import track_names
+from media_streamer.presentation.selection import asked_tracks
 
 CONTENT_TYPE = "video/mp2t"
 PROTO = "tshttp"
@@ -21,9 +21,9 @@ _ARCHIVE = re.compile(rf"(?P<name>.+)/{PATTERN}\.ts")
 
 def routes(egress: Egress) -> list[Route]:
     async def play(request: MediaRequest) -> web.StreamResponse:
+        tracks = asked_tracks(request.query)
         access = await egress.hub.access(request.access_request(PROTO))
         request.note(access)
-        tracks = track_names(request.query.get("filter.tracks", ""))
         return await send_broadcast(
             egress.hub, request.http, access, "ts", CONTENT_TYPE, tracks=tracks
         )
@@ -32,7 +32,7 @@ def routes(egress: Egress) -> list[Route]:
         access = await egress.hub.access(replace(request.access_request(PROTO), archive=True))
         request.note(access)
         moment = asked(dict(request.values), dict(request.query), time.time())
-        tracks = track_names(request.query.get("filter.tracks", ""))
+        tracks = asked_tracks(request.query)
         return await send_broadcast(
             egress.hub, request.http, access, "ts", CONTENT_TYPE, tracks=tracks, moment=moment
         )

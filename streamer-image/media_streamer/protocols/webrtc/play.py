@@ -1,6 +1,7 @@
 """`POST /NAME/whep`: a stream to a browser by WebRTC (draft-ietf-wish-whep)."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -9,6 +10,7 @@ from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import MediaRequest
 from media_streamer.egress.http.routes import Route
+from media_streamer.presentation.selection import asked_tracks, check
 from media_streamer.protocols.webrtc import answer, http, offer
 from media_streamer.protocols.webrtc.connection import PeerConnection
 from media_streamer.protocols.webrtc.engine import Resource, WebRtcEngine, engine_of
@@ -43,7 +45,7 @@ async def play(engine: WebRtcEngine, request: MediaRequest) -> web.StreamRespons
     # A broadcast gives the access up by itself if it raises.
     broadcast = await hub.broadcast(access, FORMAT, WebRtcFraming)
     try:
-        tracks = described(broadcast.description, names(request))
+        tracks = described(broadcast.description, asked_tracks(request.query, "tracks"))
         chosen = choose(tracks, wanted)
         streams = {one.section: one.stream for one in chosen}
         agreed = http.agree(engine, request, wanted, streams)
@@ -75,18 +77,6 @@ async def play(engine: WebRtcEngine, request: MediaRequest) -> web.StreamRespons
     return response
 
 
-def names(request: MediaRequest) -> list[str]:
-    """Tracks that the viewer names: `filter.tracks=v1a1`, or `tracks=v1,a1`."""
-    text = request.query.get("filter.tracks") or request.query.get("tracks", "")
-    found: list[str] = []
-    for character in text[:64]:
-        if character in "va":
-            found.append(character)
-        elif character.isdecimal() and found:
-            found[-1] += character
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class Described:
     """A track of the format; `number` is its place there."""
@@ -97,8 +87,8 @@ class Described:
     media: sdp.Media
 
 
-def described(description: bytes, wanted: list[str]) -> list[Described]:
-    """Tracks of the format's header; those that are named, if any that exist are."""
+def described(description: bytes, wanted: Sequence[str]) -> list[Described]:
+    """Tracks of the format's header that are named, all if none is; raises AccessDenied(404)."""
     try:
         media = sdp.parse(description.decode()).media
     except sdp.SdpError:
@@ -107,7 +97,8 @@ def described(description: bytes, wanted: list[str]) -> list[Described]:
         Described(number, one.attributes["x-track"], int(one.attributes["x-ssrc"]), one)
         for number, one in enumerate(media)
     ]
-    return [track for track in tracks if track.name in wanted] or tracks
+    check(wanted, [track.name for track in tracks])
+    return [track for track in tracks if not wanted or track.name in wanted]
 
 
 @dataclass(frozen=True, slots=True)

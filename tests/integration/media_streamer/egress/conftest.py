@@ -27,7 +27,7 @@ from media_streamer.media.canonical import Canonicalizer
 from media_streamer.media.frame import Frame
 from media_streamer.media.output import StreamOutput
 from media_streamer.media.settings import OutputSettings
-from media_streamer.media.track import describe_tracks
+from media_streamer.media.track import describe_streams
 from media_streamer.media.wall_clock import WallClock
 from media_streamer.wire import channel as wire
 from media_streamer.wire.channel import Channel, ChannelClosed, listen
@@ -431,11 +431,11 @@ def read_frames(data: Path) -> tuple[list, list[Frame]]:
         first = {}
         for packet in packets:
             first.setdefault(packet.stream_index, packet)
-        tracks = describe_tracks(container, first)
-        by_index = {}
-        for track in tracks:
-            stream = next(s for s in container.streams if s.type == track.kind)
-            by_index[stream.index] = (track, Canonicalizer.of(stream))
+        described = describe_streams(container, first)
+        by_index = {
+            index: (track, Canonicalizer.of(container.streams[index]))
+            for index, track in described.items()
+        }
         frames = []
         for packet in packets:
             track, canonicalizer = by_index[packet.stream_index]
@@ -445,7 +445,7 @@ def read_frames(data: Path) -> tuple[list, list[Frame]]:
                 times = (packet.dts, packet.pts, packet.duration or 0)
                 dts, pts, duration = (int(t * scale) for t in times)
                 frames.append(Frame(track.number, dts, pts, duration, packet.is_keyframe, payload))
-    return tracks, sorted(frames, key=lambda frame: frame.dts)
+    return list(described.values()), sorted(frames, key=lambda frame: frame.dts)
 
 
 LOOPS = 4
@@ -531,10 +531,42 @@ def footage_in(tmp_path_factory):
     return make
 
 
+@pytest.fixture(scope="session")
+def ladder(tmp_path_factory):
+    """Footage as two renditions, one with B-frames, and sound in two languages."""
+    path = tmp_path_factory.mktemp("ladder") / "a.ts"
+    command = ["ffmpeg", "-v", "error", "-stream_loop", "3", "-i", str(bunny())]
+    for tone in ("440", "880"):
+        command += ["-f", "lavfi", "-i", f"sine=f={tone}:r=48000"]
+    command += ["-t", "20", "-map", "0:v", "-map", "0:v", "-map", "1:a", "-map", "2:a"]
+    command += ["-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-keyint_min", "25"]
+    command += ["-filter:v:0", "scale=640:360", "-filter:v:1", "scale=320:180"]
+    command += ["-sc_threshold", "0", "-bf:v:0", "2", "-bf:v:1", "0"]
+    command += ["-b:v:0", "600k", "-b:v:1", "200k"]
+    command += ["-c:a", "aac", "-ac", "2"]
+    command += ["-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=deu", str(path)]
+    subprocess.run(command, check=True, timeout=60)
+    return repeat(*read_frames(path))
+
+
 @pytest.fixture
 async def source(egress, new_source):
     """The stream `live` as a media worker would have it, for HLS."""
+    async with playing(egress, new_source()) as source:
+        yield source
+
+
+@pytest.fixture
+async def renditions(egress, new_source, ladder):
+    """The same with the footage of `ladder`."""
     source = new_source()
+    source.use(ladder)
+    async with playing(egress, source):
+        yield source
+
+
+@contextlib.asynccontextmanager
+async def playing(egress: Egress, source: Source) -> AsyncIterator[Source]:
     task = asyncio.create_task(source.run())
     egress.media.script = source.serve
     egress.config = {"segment_duration": 1000, "chunk_duration": 200}

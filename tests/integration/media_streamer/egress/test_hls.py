@@ -188,7 +188,7 @@ async def test_blocked_reload_gives_up_after_three_target_durations(egress, sour
         "tracks-v9/index.fmp4.m3u8",
         "tracks-v1/part-1.m4s",
         "tracks-v1/init-00000000.mp4",
-        "tracks-a1v1/mono.m3u8",
+        "tracks-a9v1/mono.m3u8",
     ],
 )
 async def test_what_is_not_there(egress, source, path):

@@ -12,7 +12,7 @@ from media_streamer.egress.broadcast import Broadcast
 from media_streamer.egress.pace import WRITES_A_SECOND, Pace
 from media_streamer.egress.served_sessions import Account, ServedSessions
 from media_streamer.wire.control import AccessRequest, SessionLeft
-from media_streamer.wire.media import Chunk, End, Event, Events, Gap, Header
+from media_streamer.wire.media import Chunk, End, Event, Events, Gap, Header, NoSuchTracks
 
 
 class Link:
@@ -352,6 +352,26 @@ async def test_end_of_a_removed_stream_ends_its_viewers(bench):
     assert SessionLeft("s", 0, "removed") in bench.told
     with pytest.raises(AccessDenied):
         await bench.broadcast.wait_started(1)
+
+
+async def test_a_selection_of_what_there_is_not_is_refused_in_words(bench):
+    """Whoever waits and whoever watches gets it."""
+    bench.broadcast.selection = ("v1", "a7")
+    _, viewer = bench.attach()
+    waiting = asyncio.create_task(bench.broadcast.wait_started(30))
+    await asyncio.sleep(0)
+    bench.tell(NoSuchTracks(["a1", "v1"]))
+    with pytest.raises(AccessDenied, match="no track a7; it has v1, a1") as refused:
+        await waiting
+    assert refused.value.status == 404
+    assert viewer.closed.result() == refused.value.title
+
+
+async def test_a_push_waits_for_the_tracks_that_it_shall_send(bench):
+    bench.broadcast.pinned = True
+    bench.tell(NoSuchTracks(["a1"]))
+    bench.header(b"H")
+    await bench.broadcast.wait_started(1)
 
 
 async def test_no_data_in_time_is_said(bench):

@@ -16,6 +16,7 @@ from media_streamer.wire.media import (
     Event,
     Events,
     InitSection,
+    NoSuchTracks,
     PartReady,
     SegmentReady,
     TracksReset,
@@ -30,8 +31,10 @@ class Link:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def subscribe(self, _stream: str, format: str, _taker: object) -> int:
-        self.asked.append(format)
+    def subscribe(
+        self, _stream: str, format: str, _taker: object, *, tracks: tuple[str, ...] = ()
+    ) -> int:
+        self.asked.append(" ".join((format, *tracks)))
         return len(self.asked)
 
     def repeat(self, number: int) -> None:
@@ -45,12 +48,12 @@ class Link:
 async def make_index() -> AsyncIterator[Make]:
     made: list[LiveIndex] = []
 
-    def make(container: str, exists: bool = True) -> LiveIndex:
+    def make(container: str, exists: bool = True, tracks: tuple[str, ...] = ()) -> LiveIndex:
         request = AccessRequest("live", "hls", "play", "127.0.0.1")
         access = Access("s", "live", Path("/x"), 1, request)
         link: Any = Link()
         container_: Any = container
-        made.append(LiveIndex(access, container_, link, lambda _: None, lambda _: exists))
+        made.append(LiveIndex(access, container_, link, lambda _: None, lambda _: exists, tracks))
         return made[-1]
 
     yield make
@@ -76,6 +79,7 @@ def init(track: str, number: int = 1, former: tuple[str, ...] = ()) -> InitSecti
         rank=0,
         timescale=90_000,
         former=list(former),
+        alone=bool(former),
     )
 
 
@@ -155,7 +159,32 @@ async def test_multiplex_is_found_by_the_names_it_had(make_index: Make) -> None:
     assert multiplex is not None
     assert [one.msn for one in multiplex.segments] == [1, 2]
     assert index.find_track("v1") is multiplex
-    assert index.find_track("a1v1") is None
+    assert index.find_track("a1v1") is multiplex
+    assert index.find_track("a2v1") is None
+
+
+async def test_several_multiplexes_stand_beside_each_other(make_index: Make) -> None:
+    index = make_index("ts")
+    names = ["v1a1", "v2a1", "a2"]
+    tell(index, *(init(name) for name in names), *(segment(name, 1) for name in names))
+    assert index.is_ready()
+    assert list(index.tracks) == names
+    assert index.names == ("v1", "v2", "a1", "a2")
+    assert [track.name for track in index.selected(())] == ["v1a1", "v2a1", "a2"]
+    with pytest.raises(AccessDenied, match="no track v3; it has v1, v2, a1, a2"):
+        index.check(("v1", "v3"))
+
+
+async def test_a_selection_of_what_there_is_not_is_refused(make_index: Make) -> None:
+    index = make_index("ts", tracks=("v1", "a7"))
+    link: Any = index._link
+    assert link.asked == ["hls_ts v1 a7"]
+    waiting = asyncio.create_task(index.wait_ready())
+    await asyncio.sleep(0)
+    tell(index, NoSuchTracks(["a1", "v1"]))
+    with pytest.raises(AccessDenied, match="no track a7; it has v1, a1") as refused:
+        await waiting
+    assert refused.value.status == 404
 
 
 @pytest.fixture

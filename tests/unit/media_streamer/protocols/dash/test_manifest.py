@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from xml.etree import ElementTree
 
@@ -155,6 +155,24 @@ def test_each_language_is_a_set_and_renditions_of_a_group_share_one() -> None:
     assert [r.attrib["height"] for r in under(sets[0], "Representation")] == ["720", "360"]
     roles = [role.attrib["value"] for role in under(root, "Role")]
     assert roles == ["main", "main", "alternate"]
+
+
+def test_videos_share_a_set_if_they_can_be_switched() -> None:
+    """Renditions need no name for it; a video that is not cut at its key frames stands alone."""
+
+    def video(name: str, height: int) -> TrackIndex:
+        init = Init(0, f"/{name}", "avc1.64001f", 640, height, 25.0, kind="video", timescale=90_000)
+        return track(name, init, [180_000] * 3)
+
+    alike, other = [video("v1", 720), video("v2", 360)], video("v3", 480)
+    other.segments[1] = replace(other.segments[1], independent=False)
+    root = manifest(*alike, other)
+    sets = under(root, "AdaptationSet")
+    assert [[r.get("id") for r in under(one, "Representation")] for one in sets] == [
+        ["v1", "v2"],
+        ["v3"],
+    ]
+    assert [one.get("startWithSAP") for one in sets] == ["1", None]
 
 
 def test_what_was_empty_or_came_without_its_place_is_left_out() -> None:

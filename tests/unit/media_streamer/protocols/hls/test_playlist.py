@@ -1,6 +1,8 @@
 """Media playlists stay within the rules, whatever a media worker reports."""
 
 import itertools
+import re
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -233,6 +235,81 @@ def test_master_playlist_with_separate_audio():
     assert f"BANDWIDTH={round(2_128_000 * 1.1)}" in text
     assert 'NAME="a1 en",LANGUAGE="en",DEFAULT=YES' in text
     assert text.endswith(f"tracks-v1/index.ll.m3u8{QUERY}\n")
+
+
+def attributes(line: str) -> dict[str, str]:
+    found = re.findall(r'([A-Z-]+)=("[^"]*"|[^,]*)', line.partition(":")[2])
+    return {name: value.strip('"') for name, value in found}
+
+
+def rendition(name: str, codecs: str, **what: Any) -> LiveTrack:
+    track = LiveTrack(name)
+    track.add_init(Init(0, f"/{name}", codecs, **what))
+    return track
+
+
+def variants(text: str) -> dict[str, dict[str, str]]:
+    """Attributes of the variants by their URI."""
+    lines = text.splitlines()
+    return {
+        lines[number + 1].removesuffix(QUERY): attributes(line)
+        for number, line in enumerate(lines)
+        if line.startswith("#EXT-X-STREAM-INF:")
+    }
+
+
+def media(text: str) -> list[dict[str, str]]:
+    lines = text.splitlines()
+    return [attributes(line) for line in lines if line.startswith("#EXT-X-MEDIA:")]
+
+
+@given(st.integers(1, 5), st.integers(0, 4), st.booleans())
+def test_each_video_is_a_variant_with_all_its_sound(videos: int, sounds: int, separate: bool):
+    """RFC 8216, 4.3.4: each variant names a group that there is, and one rendition is default."""
+    tracks = [
+        rendition(
+            f"v{n + 1}" if separate or not sounds else f"v{n + 1}a1",
+            "avc1.64001f" if separate or not sounds else "avc1.64001f,mp4a.40.2",
+            width=1280 >> n,
+            height=720 >> n,
+            fps=25.0,
+            bandwidth=2_000_000 >> n,
+        )
+        for n in range(videos)
+    ]
+    for n in range(0 if separate else 1, sounds):
+        sound = rendition(f"a{n + 1}", "mp4a.40.2", bandwidth=64_000, language="eng", channels=2)
+        tracks.append(sound)
+    text = render_master(tracks, "mono.m3u8", separate=separate)
+    found, said = variants(text), media(text)
+    assert [tuple(map(int, one["RESOLUTION"].split("x"))) for one in found.values()] == [
+        (1280 >> n, 720 >> n) for n in range(videos)
+    ]
+    assert [uri.split("/")[0][7:9] for uri in found] == [f"v{n + 1}" for n in range(videos)]
+    groups = {one["GROUP-ID"] for one in said}
+    assert {one["AUDIO"] for one in found.values() if "AUDIO" in one} == groups
+    assert sum(one["DEFAULT"] == "YES" for one in said) == len(groups)
+    assert len({(one["GROUP-ID"], one["NAME"]) for one in said}) == len(said)
+    wanted = "avc1.64001f,mp4a.40.2" if sounds else "avc1.64001f"
+    assert {one["CODECS"] for one in found.values()} == {wanted}
+    if said and not separate:
+        assert "URI" not in said[0], "it is in the variants themselves"
+        assert [one["NAME"] for one in said][:2] == ["a1", "a2 eng"]
+
+
+def test_sound_of_another_codec_is_a_group_of_its_own():
+    """Whoever takes a variant must be able to play everything in its group."""
+    video = rendition("v1", "avc1.64001f")
+    text = render_master(
+        [video, rendition("a1", "mp4a.40.2"), rendition("a2", "ac-3")],
+        "index.fmp4.m3u8",
+        separate=True,
+    )
+    lines = [line for line in text.splitlines() if line.startswith("#EXT-X-STREAM-INF")]
+    assert [(a["CODECS"], a["AUDIO"]) for a in map(attributes, lines)] == [
+        ("avc1.64001f,mp4a.40.2", "audio-mp4a"),
+        ("avc1.64001f,ac-3", "audio-ac-3"),
+    ]
 
 
 def test_master_playlist_without_video():

@@ -75,6 +75,17 @@ def test_what_carries_a_token_is_the_viewers_alone() -> None:
     assert "Cache-Control: private, max-age=1\r\n" in headers(own)
 
 
+def test_a_selection_goes_along_and_is_nobodys_secret() -> None:
+    index = Archive()
+    text = Playlists(index, "").media(index.tracks["v1"], low_latency=False, skip=False)
+    both = text.answer("?token=x", "public", may_compress=False, selection="filter.tracks=v1")
+    assert b".m4s?token=x&filter.tracks=v1\n" in both.body
+    assert "Cache-Control: private" in headers(both)
+    alone = text.answer("", "public", may_compress=False, selection="filter.tracks=v1")
+    assert b".m4s?filter.tracks=v1\n" in alone.body
+    assert "Cache-Control: public" in headers(alone)
+
+
 def test_segments_may_lie_elsewhere() -> None:
     index = Archive()
     text = Playlists(index, "https://cdn/").media(index.tracks["v1"], low_latency=False, skip=False)
@@ -86,7 +97,7 @@ def test_selections_that_clients_make_up_are_bounded() -> None:
     index = Archive()
     playlists = Playlists(index, "")
     for number in range(2 * texts.MAX_TEXTS):
-        playlists.master(f"{number}.m3u8", index.selected("v1"), audio_only=False)
+        playlists.master(f"{number}.m3u8", index.selected(["v1"]), audio_only=False)
     assert len(playlists._texts) <= texts.MAX_TEXTS
-    text = playlists.master("x", index.selected("v1"), audio_only=False)
+    text = playlists.master("x", index.selected(["v1"]), audio_only=False)
     assert b"tracks-a1" not in text.answer("", "public", may_compress=False).body
