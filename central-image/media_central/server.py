@@ -18,6 +18,7 @@ from media_auth.countries import Countries
 from media_auth.http_backend import HttpBackend
 from media_process.descriptors import connection_limit
 from media_process.door import Doorkeeper
+from media_process.http_log import http_logger
 from media_rest.first_password import LOGIN as FIRST_LOGIN
 from media_rest.first_password import first_password
 
@@ -227,6 +228,7 @@ async def serve(stack: contextlib.AsyncExitStack, context: Context) -> None:
     runner = web.AppRunner(
         make_app(context, HttpBackend(http)),
         access_log=None,
+        logger=http_logger("media_central.http"),
         handle_signals=False,
         shutdown_timeout=SHUTDOWN_SECONDS,
         auto_decompress=False,  # a packed body may unpack to any size

@@ -30,6 +30,7 @@ class ApiModel(BaseModel):
         populate_by_name=True,
         serialize_by_alias=True,
         protected_namespaces=(),
+        hide_input_in_errors=True,  # URLs have logins, and errors reach the log
     )
 
     deprecated_aliases: ClassVar[Mapping[str, str]] = {}

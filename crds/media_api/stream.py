@@ -12,13 +12,13 @@ default; use `explicit()` to see what was set.
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from media_api.auth import AuthSpec
 from media_api.base import ApiModel
 from media_api.cache import CacheSpec
 from media_api.dvr import RecordInputSpec, StreamDvrSpec
-from media_api.input import InputConfig
+from media_api.input import InputConfig, check_input_url
 from media_api.playback import (
     DrmSpec,
     MpegTsPids,
@@ -63,10 +63,18 @@ def _spec_from_flag(key: str) -> BeforeValidator:
     return BeforeValidator(convert)
 
 
+def _check_backup_file(file: str) -> str:
+    check_input_url(f"file://{file}")  # what it is played as
+    return file
+
+
+BackupFile = Annotated[Text, AfterValidator(_check_backup_file)]
+
+
 class BackupConfig(ApiModel):
     """What is shown while no input gives frames."""
 
-    file: Text = Field(description="VOD file, as LOCATION/path.mp4.")
+    file: BackupFile = Field(description="VOD file, as LOCATION/path.mp4.")
     timeout: Seconds | None = Field(
         default=None, description="Seconds without frames until it starts. Default: source_timeout."
     )

@@ -154,3 +154,16 @@ def test_template_prefixes() -> None:
     assert not template.matches("cam")
     assert TemplateConfig.parse({"name": "t", "prefixes": [""]}).matches("anything")
     assert not TemplateConfig.parse({"name": "t"}).matches("cam/1")
+
+
+@pytest.mark.parametrize("file", ["", " ", "a\x00b"])
+def test_a_backup_that_is_no_file(file: str) -> None:
+    with pytest.raises(ValidationError):
+        stream(backup={"file": file})
+
+
+def test_errors_do_not_repeat_what_was_given() -> None:
+    """They reach the log, and URLs have logins."""
+    with pytest.raises(ValidationError) as refused:
+        stream(inputs=[{"url": "none://user:pa55word@host"}])
+    assert "pa55" not in str(refused.value)

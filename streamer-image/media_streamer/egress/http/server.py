@@ -4,12 +4,11 @@ those who ask the same again.
 Role: bounds on what a client may send, no traceback in the log for what is not HTTP, and `Repeat`.
 """
 
-import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
-from aiohttp.http_exceptions import HttpProcessingError
+from media_process.http_log import http_logger
 
 from media_streamer.egress.http.access_log import AccessLog
 from media_streamer.egress.http.connection import KEEP_ALIVE_SECONDS, Connection
@@ -19,20 +18,7 @@ MAX_HEADERS = 64
 LINGER_SECONDS = 5.0
 
 
-class _GarbageIsNoError(logging.Filter):
-    """aiohttp logs a traceback for every request that is not HTTP; anybody can send those."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError):
-            record.levelno, record.levelname = logging.INFO, "INFO"
-            record.exc_info = None
-            record.msg, record.args = f"{record.getMessage()}: {type(error).__name__}", ()
-        return True
-
-
-_log = logging.getLogger("media_streamer.http")
-_log.addFilter(_GarbageIsNoError())
+_log = http_logger("media_streamer.http")
 
 
 class _Server(web.Server):
