@@ -226,7 +226,7 @@ class StreamOnPremises(ApiModel):
         default=None, description="Capture at one streamer of the cluster only."
     )
     cache: CacheSpec | None = Field(
-        default=None, description="Cache of segments taken from another server."
+        default=None, description="Keeps recorded segments that are taken from another server."
     )
     meta: TextMap | None = Field(default=None, description="Free keys and values.")
 

@@ -14,19 +14,19 @@ from typing import Any
 from media_api import protocols
 from media_api.push import PushConfig
 from media_api.server import ServerConfig
-from media_api.stream import StreamConfig, TemplateConfig
+from media_api.stream import StreamConfig, StreamOnPremises, TemplateConfig
 
 Options = StreamConfig | TemplateConfig
 Path = tuple[str | int, ...]
 
-LISTS = ("caches", "http_proxies")
+LISTS = ("http_proxies",)
 GLOBALS = (
     "pulsedb", "session_log", "aliaser", "init_script", "wwwroot",
     "dynafile", "server_names",
 )  # fmt: skip
 STREAM_OPTIONS = (
     "transcoder", "epg_enabled", "hls_scte35", "mpegts_pids", "playback_headers",
-    "jpeg_snapshot_sign_key", "logo", "record_input", "cache", "cmaf_enabled",
+    "jpeg_snapshot_sign_key", "logo", "record_input", "cmaf_enabled",
     "webrtc_abr", "srt_port_resolve",
 )  # fmt: skip
 """Options that ask for something whenever they have a value that is not false."""
@@ -122,6 +122,7 @@ def asked_in_vain(
         *_options(item),
         *_srt(item),
         *_archive(item),
+        *_cache(item),
         *_protocols(item),
         *_urls(item),
         *_rights(item),
@@ -172,6 +173,17 @@ def _archive(item: Any) -> Iterator[InVain]:
     for name in DVR_OPTIONS:
         if _asks(name, _option(dvr, name)):
             yield InVain(f"dvr_option_{name}", ("dvr", name), f"{name} of dvr {NO_EFFECT}")
+
+
+def _cache(item: Any) -> Iterator[InVain]:
+    """One of a stream that is taken from no other server, which has nothing to keep."""
+    inputs = _get(item, "inputs")
+    if not _asks("cache", _get(item, "cache")) or inputs is None:
+        return  # a source has no inputs
+    first = str(_get(inputs[0], "url") or "") if inputs else ""
+    if not (first.startswith(("tshttp://", "tshttps://")) and first.endswith("/mpegts")):
+        text = "cache has no effect: the stream's first input is no tshttp://HOST/NAME/mpegts"
+        yield InVain("stream_cache", ("cache",), text)
 
 
 def _option(archive: Any, name: str) -> Any:
@@ -376,6 +388,7 @@ def server_asks_in_vain(config: ServerConfig) -> list[InVain]:
         *_srt(config),
         *_storages(config.dvrs),
         *_globals(config),
+        *_unused_caches(config),
         *_named(config),
     ]
 
@@ -399,6 +412,21 @@ def _globals(config: ServerConfig) -> Iterator[InVain]:
     for key, reason in protocols.unserved_fields().items():
         if getattr(config, key, None):
             yield InVain(key, (key,), f"{key} has no effect: {reason}")
+
+
+def _unused_caches(config: ServerConfig) -> Iterator[InVain]:
+    """Global caches that nothing refers to."""
+    users: list[StreamOnPremises] = [*config.streams, *config.templates, *config.sources]
+    used = {one.cache.reference for one in users if one.cache is not None}
+    used.update(
+        group.cache.reference
+        for source in config.sources
+        for group in (source.group_config or {}).values()
+        if group.cache is not None
+    )
+    if unused := [cache.name for cache in config.caches if cache.name not in used]:
+        text = f"caches are used by sources and streams that name them: {_shown(unused)}"
+        yield InVain("caches", ("caches",), text)
 
 
 def _named(config: ServerConfig) -> Iterator[InVain]:

@@ -6,6 +6,7 @@ session there, under the same identifier in every worker.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from media_streamer.wire.control import AccessRequest, DeliveryConfig
 
@@ -30,6 +31,21 @@ class Access:
     country: str = ""
     ticket: bytes = b""
     """Of the session; see `Granted.ticket`."""
+
+
+class Counts(Protocol):
+    """Who is told what an answer costs (`served_sessions.Account`)."""
+
+    bytes: int
+
+
+class PassOn(Exception):  # noqa: N818 - a way to go, not a fault
+    """What is wanted is recorded elsewhere. `account`: what the answer costs, if it is counted."""
+
+    def __init__(self, access: Access, account: Counts | None = None) -> None:
+        super().__init__(access.stream)
+        self.access = access
+        self.account = account
 
 
 class AccessDenied(Exception):  # noqa: N818 - a decision, not a fault

@@ -8,11 +8,14 @@ import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
+from aiohttp import web
 from media_process.descriptors import connection_limit
 from media_process.door import Doorkeeper
 
 from media_streamer.budgets import RTMP_ADDRESS_UNFINISHED_BYTES, WORKER_CONNECTIONS
+from media_streamer.egress.access import PassOn
 from media_streamer.egress.allowance import HeldBytes
 from media_streamer.egress.answers import Answers
 from media_streamer.egress.archives import ArchiveReader
@@ -21,6 +24,15 @@ from media_streamer.egress.http.access_log import AccessLog
 from media_streamer.egress.http.neighbours import Neighbours
 from media_streamer.egress.hub import Hub
 from media_streamer.forwarded import NOBODY, TrustedProxies
+
+if TYPE_CHECKING:
+    from media_streamer.egress.http.request import MediaRequest
+
+
+class Passes(Protocol):
+    """Answers what another server has (`passing.Passages`)."""
+
+    async def answer(self, request: "MediaRequest", passing: PassOn) -> web.StreamResponse: ...
 
 
 @dataclass(slots=True)
@@ -48,6 +60,8 @@ class Egress:
     """What viewers were answered over HTTP."""
     archives: ArchiveReader = field(default_factory=ArchiveReader)
     films: Films = field(default_factory=Films)
+    passages: Passes | None = None
+    """What is recorded at other servers."""
     unfinished: HeldBytes = field(default_factory=lambda: HeldBytes(RTMP_ADDRESS_UNFINISHED_BYTES))
     """Messages of RTMP that are not complete."""
     door: Doorkeeper = field(

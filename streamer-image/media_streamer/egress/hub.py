@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from media_streamer.egress.access import Access, AccessDenied
+from media_streamer.egress.access import Access, AccessDenied, PassOn
 from media_streamer.egress.broadcast import Broadcast, Format, Framing
 from media_streamer.egress.feed import Feed
 from media_streamer.egress.media_link import MediaLink
@@ -72,7 +72,16 @@ class Hub:
         self._supervisor = supervisor
 
     async def access(self, request: AccessRequest) -> Access:
-        """Ask the supervisor; raises AccessDenied.
+        """Ask the supervisor; raises AccessDenied, and PassOn for what another server recorded."""
+        access = await self.leave(request)
+        if access.config.passage is None:
+            return access
+        session = self.sessions.open(access)
+        self.sessions.leave(session, "passed on")
+        raise PassOn(access)
+
+    async def leave(self, request: AccessRequest) -> Access:
+        """Ask the supervisor, wherever the stream is recorded; raises AccessDenied.
 
         Whoever gets an answer opens a session or gives it up. A client that leaves before the
         answer is there has one at the supervisor all the same, which is given up here.

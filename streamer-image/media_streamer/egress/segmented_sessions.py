@@ -13,7 +13,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from media_streamer.egress.access import Access
+from media_streamer.egress.access import Access, PassOn
 from media_streamer.egress.hub import Hub
 from media_streamer.egress.served_sessions import ServedSession
 from media_streamer.rounds import next_round
@@ -38,6 +38,10 @@ class Request(Protocol):
 
     @property
     def token(self) -> str: ...
+
+    @property
+    def proof(self) -> str:
+        """What another server of the cluster shows to be one; nobody else shares its session."""
 
     def access_request(self, proto: str) -> AccessRequest:
         """The question to the supervisor, made once a session."""
@@ -74,17 +78,22 @@ class SegmentedSessions:
     async def find(
         self, request: Request, proto: str, *, archive: bool = False
     ) -> SegmentedSession:
-        """The session that a request belongs to, opened if need be; raises AccessDenied.
+        """The session that a request belongs to, opened if need be; raises AccessDenied, and PassOn
+        for what another server has recorded.
 
         `archive`: it plays what is recorded, which is a session of its own.
         """
         key = (request.name, _kind(proto, archive), request.ip, request.token)
+        if archive:
+            key = (*key[:3], key[3] + request.proof)
         found = self._known.get(key)
         if found is None:
             asked = request.access_request(proto)
             found = await self._ask(key, replace(asked, archive=True) if archive else asked)
         self.use(found)
         request.note(found.access)
+        if found.access.config.passage is not None:
+            raise PassOn(found.access, found.session)
         return found
 
     def use(self, viewer: SegmentedSession) -> bool:
@@ -122,10 +131,12 @@ class SegmentedSessions:
             task.exception()  # seen here: the request that waited for it may be gone
 
     async def _open(self, request: AccessRequest) -> SegmentedSession:
-        access = await self._hub.access(request)
+        access = await self._hub.leave(request)
         # A token made by the server is not the one of the request: two viewers behind one address
         # that came without a token are two sessions.
-        key = (request.name, _kind(request.proto, request.archive), request.ip, access.token)
+        kind = _kind(request.proto, request.archive)
+        proof = request.authorization if request.archive else ""
+        key = (request.name, kind, request.ip, access.token + proof)
         if known := self._known.get(key):
             if known.access.session_id == access.session_id:
                 return known

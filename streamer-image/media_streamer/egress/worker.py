@@ -32,6 +32,7 @@ from media_streamer.egress.http.proxy import ApiProxy
 from media_streamer.egress.hub import Hub
 from media_streamer.egress.jobs import JobRunner
 from media_streamer.egress.listeners import Listeners, Server
+from media_streamer.egress.passing import Passages
 from media_streamer.forwarded import TrustedProxies
 from media_streamer.version import server_version
 from media_streamer.wire.control import (
@@ -74,6 +75,8 @@ class EgressWorker:
         number = int(worker_id) if worker_id.isdecimal() else 0
         self._neighbours = Neighbours(runtime)
         self._egress = Egress(self._hub, number, neighbours=self._neighbours)
+        self._egress.passages = passages = Passages(number, self._neighbours)
+        self._egress.chores["what is passed on"] = passages.run
         self._egress.chores["log of requests"] = self._egress.access_log.run
         self._egress.chores["counts of answers"] = partial(
             self._egress.answers.run, self._hub.notify
@@ -128,7 +131,7 @@ class EgressWorker:
         """Take requests that belong to sessions of this worker and came to another one."""
         path = self._neighbours.socket_of(self._egress.worker)
         path.unlink(missing_ok=True)
-        server = self._app.server(api=False)
+        server = self._app.server(api=False, neighbour=True)
         loop = asyncio.get_running_loop()
         listening = await loop.create_unix_server(server, path)
         self._servers.append((listening, server))

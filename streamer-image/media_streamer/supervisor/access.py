@@ -22,11 +22,12 @@ from media_auth.http_backend import HttpBackend
 from media_auth.verdict import Verdict, allow
 from media_rest.credentials import CredentialsError, parse_authorization, same_secret
 from media_rest.guessing import GuessLimiter
+from msgspec.structs import replace
 
 from media_streamer import digest
 from media_streamer.supervisor.catalog import Catalog, Stream
 from media_streamer.supervisor.cluster.directing import Director
-from media_streamer.supervisor.delivery import archive_of, delivery_config
+from media_streamer.supervisor.delivery import archive_of, delivery_config, passage_of
 from media_streamer.supervisor.geoip import GeoIp
 from media_streamer.supervisor.locations import Locations
 from media_streamer.supervisor.sessions import (
@@ -101,7 +102,7 @@ class AccessControl:
         if (refused := self._check_stream(stream, request, relay)) is not None:
             return refused
         token = request.token if relay else self._token(stream, request)
-        key = self._key(stream, request, token)
+        key = self._key(stream, request, token, relay)
         session = self._existing(stream, request, key)
         if session is None:
             verdict = allow() if relay else await self._verdicts.of(stream, request, token, key)
@@ -117,7 +118,9 @@ class AccessControl:
         if stream is None:
             return Refusal(404, "stream_not_found", f"There is no stream {request.name!r}")
         stream.used_at = time.monotonic()
-        if request.archive and archive_of(stream, self._streams.config) is None:
+        passage = passage_of(stream, self._streams.config) if request.archive else None
+        nowhere = passage is None and archive_of(stream, self._streams.config) is None
+        if request.archive and nowhere:
             return Refusal(404, "no_archive", "The stream has no archive (dvr)")
         if (refused := await self._locations.refusal(stream, request.proto)) is not None:
             return refused
@@ -140,6 +143,8 @@ class AccessControl:
         socket, epoch = place
         published = bool(self._sessions.of_stream(stream.name, "publish"))
         config = delivery_config(stream, self._streams.config, is_published=published)
+        if passage is not None:
+            config = replace(config, passage=passage)
         is_open = self._sessions.get(session.id) is session  # a picture opens none
         ticket = write_ticket(session) if is_open else b""
         return Granted(
@@ -173,13 +178,13 @@ class AccessControl:
     def _is_relay(self, request: AccessRequest) -> bool:
         """True for a streamer of the cluster that plays the stream to pass it on.
 
-        It proves that with the cluster key. Requests of segments are found by address and token,
-        so that others could share the session: they are never a relay's.
+        It proves that with the cluster key. What is found by address and token others could share:
+        so only the past of a stream is asked for in segments, and each such request shows the key.
         """
         key = self._streams.config.cluster_key
         if not (key and request.authorization) or request.kind != "play":
             return False
-        if session_kind(request.proto) == "segmented":
+        if session_kind(request.proto) == "segmented" and not request.archive:
             return False
         try:
             credentials = parse_authorization(request.authorization)
@@ -253,7 +258,7 @@ class AccessControl:
         return request.token
 
     @staticmethod
-    def _key(stream: Stream, request: AccessRequest, token: str) -> str:
+    def _key(stream: Stream, request: AccessRequest, token: str, relay: bool) -> str:
         """Identity of a session: name, ip, proto, and what else `session_keys` names."""
         spec = auth_spec(stream, request.kind)
         extra = spec.session_keys if spec is not None and spec.session_keys else ["token"]
@@ -265,6 +270,8 @@ class AccessControl:
         ]
         if request.archive:
             more.append("archive")
+        if relay:
+            more.append("relay")
         return session_key([stream.name, request.ip, request.proto, request.kind, *more])
 
     def _existing(self, stream: Stream, request: AccessRequest, key: str) -> Session | None:
@@ -272,7 +279,9 @@ class AccessControl:
             return None
         session = self._sessions.get(request.session_hint) if request.session_hint else None
         # A hint is the client's word: it must not carry a session to another stream or address.
-        if session is not None and (session.name != stream.name or session.ip != request.ip):
+        if session is not None and (
+            session.is_relay or session.name != stream.name or session.ip != request.ip
+        ):
             session = None
         return session or self._sessions.by_key(key)
 

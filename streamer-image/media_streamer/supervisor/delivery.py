@@ -1,11 +1,13 @@
 """What of the configuration matters to delivery, as an egress worker is told it."""
 
+from media_api.cache import CacheLimits, CacheSpec
 from media_api.server import ServerConfig
+from msgspec.structs import replace
 
 from media_streamer.archive.declared import Declared, NoArchive, declared
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.locations import file_path, local_roots
-from media_streamer.wire.control import DeliveryConfig
+from media_streamer.wire.control import DeliveryConfig, Passage
 
 IDLE_SECONDS = 3.0
 """How long a viewer waits for a publisher who is not there: long enough for both to be started."""
@@ -54,4 +56,42 @@ def archive_of(stream: Stream, server: ServerConfig) -> Declared | None:
         return None
 
 
+def passage_of(stream: Stream, server: ServerConfig) -> Passage | None:
+    """Where what is recorded of a stream can be had, if not here: at the server it is pulled from.
+
+    So it is for streams of a `source`, and for those that have a `cache` for it.
+    """
+    config = stream.config
+    if archive_of(stream, server) is not None or not config.inputs:
+        return None
+    if stream.named_by != "remote" and config.cache is None:
+        return None
+    url = config.inputs[0].url
+    scheme, _, rest = url.partition("://")
+    host, _, path = rest.partition("/")
+    name = path.removesuffix("/mpegts")
+    if scheme not in _PULLED or name == path or not name:
+        return None
+    key = config.inputs[0].cluster_key or ""
+    return _with_cache(Passage(f"{_PULLED[scheme]}://{host}", name, key), config.cache, server)
+
+
+def _with_cache(passage: Passage, spec: CacheSpec | None, server: ServerConfig) -> Passage:
+    limits: CacheLimits | None = spec
+    path = spec.path if spec is not None else None
+    if spec is not None and spec.reference:
+        shared = next((one for one in server.caches if one.name == spec.reference), None)
+        limits, path = shared, shared.path if shared is not None else None
+    if limits is None or not path:
+        return passage
+    return replace(
+        passage,
+        cache=path,
+        misses=limits.misses or 0,
+        storage_limit=limits.storage_limit or 0,
+        expiration=limits.expiration or 0,
+    )
+
+
+_PULLED = {"tshttp": "http", "tshttps": "https"}
 _UNSAID = DeliveryConfig()

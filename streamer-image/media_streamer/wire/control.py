@@ -248,6 +248,26 @@ class DirectoryChanged(Notice, frozen=True):
     streams: dict[str, Place | None]
 
 
+class Passage(_Value, frozen=True):
+    """Where another server has recorded what is asked for here, and what is kept of it."""
+
+    origin: str
+    """http(s)://HOST[:PORT]"""
+    name: str
+    """Of the stream there."""
+    cluster_key: str = ""
+    cache: str = ""
+    """Directory; empty: nothing is kept."""
+    misses: int = 0
+    storage_limit: int = 0
+    """Bytes; 0: no limit."""
+    expiration: int = 0
+    """Seconds; 0: no limit."""
+
+    def __repr__(self) -> str:
+        return f"Passage({self.origin}, {self.name})"  # a key is never printed
+
+
 class DeliveryConfig(_Value, frozen=True):
     """What of a stream's configuration matters to delivery."""
 
@@ -276,6 +296,8 @@ class DeliveryConfig(_Value, frozen=True):
     """Of a file: its path below them."""
     download: bool = False
     """The file itself may be fetched."""
+    passage: Passage | None = None
+    """Told to who asks for what is recorded, where another server has it."""
 
 
 class Granted(_Value, frozen=True, tag=True):

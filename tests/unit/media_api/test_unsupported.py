@@ -194,6 +194,18 @@ def test_limits_to_countries_need_a_database() -> None:
         assert set(unsupported_parts(ServerConfig.model_validate(config))) == keys
 
 
+def test_caches_are_for_what_is_taken_from_other_servers() -> None:
+    far = {"cache": {"path": "/c"}, "inputs": [{"url": "tshttp://h/a/mpegts"}]}
+    own = {"cache": {"reference": "c"}, "inputs": [{"url": "rtmp://h/a"}]}
+    assert asked_in_vain(far) == []
+    assert [one.key for one in asked_in_vain(own)] == ["stream_cache"]
+    caches = [{"name": "c", "path": "/c"}, {"name": "d", "path": "/d"}]
+    config = {"caches": caches, "sources": [{"url": "h", "cache": {"reference": "c"}}]}
+    alerts = unsupported_parts(ServerConfig.model_validate(config))
+    assert alerts.keys() == {"caches"}
+    assert alerts["caches"].endswith(": d")
+
+
 def test_options_of_srt_ports() -> None:
     block = {"port": 9001, "latency": 200, "linger": 3, "streamid": "x"}
     found = asked_in_vain({"srt_play": block})
@@ -212,7 +224,7 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "webrtc_addresses",
         "config_external", "hostname", "streams", "templates", "vods", "event_sinks",
         "auth_backends", "geoip", "nvidia_monitor", "srt", "srt2", "srt_play", "srt2_play",
-        "srt_publish", "srt2_publish", "dvrs", "sources", "peers", "balancers",
+        "srt_publish", "srt2_publish", "dvrs", "sources", "peers", "balancers", "caches",
     },
     TemplateConfig: {
         "prefixes", "clients_timeout", "retry_limit", "source_timeout", "audio_timeout",
@@ -220,7 +232,7 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "recheck_secondary_inputs_interval", "backup", "thumbnails", "on_play", "on_publish",
         "password", "protocols", "segment_count", "segment_duration", "chunk_duration",
         "url_prefix", "add_audio_only", "dash_update_period", "pushes", "static", "disabled",
-        "inputs", "template", "dvr", "cluster_ingest",
+        "inputs", "template", "dvr", "cluster_ingest", "cache",
         # There are no statistics on disk that this could turn off.
         "pulse_off",
     },

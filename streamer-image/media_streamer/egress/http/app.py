@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.access import AccessDenied, PassOn
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.mount import mounted_routes
 from media_streamer.egress.http.prepared import Prepared
@@ -21,6 +21,7 @@ from media_streamer.egress.http.routes import (
     READS,
     BadPath,
     Found,
+    Handler,
     Router,
     decode_path,
     parse_query,
@@ -28,6 +29,7 @@ from media_streamer.egress.http.routes import (
 )
 from media_streamer.egress.http.server import http_server
 from media_streamer.egress.http.static import find_static, send_static
+from media_streamer.forwarded import CLIENT
 
 log = logging.getLogger(__name__)
 
@@ -60,16 +62,24 @@ class HttpApp:
         self._known: dict[str, _Known] = {}
         """What request targets mean, those of late."""
 
-    def server(self, *, api: bool) -> web.Server:
-        """A protocol factory for a listener; `api`: the supervisor is reachable through it."""
+    def server(self, *, api: bool, neighbour: bool = False) -> web.Server:
+        """A protocol factory for a listener; `api`: the supervisor is reachable through it.
+
+        `neighbour`: another worker hands requests on, and says whose they are.
+        """
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
-            return await self._handle(request, api)
+            if neighbour:
+                return await self._handle(request, api, request.headers.get(CLIENT, ""))
+            headers = request.headers
+            return await self._handle(
+                request, api, self._egress.proxies.client(peer_ip(request), headers)
+            )
 
         return http_server(handle, self._egress.access_log)
 
-    async def _handle(self, request: web.BaseRequest, api: bool) -> web.StreamResponse:
-        ip = request[IP] = self._egress.proxies.client(peer_ip(request), request.headers)
+    async def _handle(self, request: web.BaseRequest, api: bool, ip: str) -> web.StreamResponse:
+        request[IP] = ip
         try:
             response = await self._answer(request, ip, api)
         except AccessDenied as denied:
@@ -123,9 +133,18 @@ class HttpApp:
             token_parameter=self._egress.token_parameter,
         )
         counted = found.endpoint.counted_as.get(request.method)
+        handled = self._handled(handlers[request.method], media)
         if counted is None:
-            return await handlers[request.method](media)
-        return await self._counted(found.name, counted, handlers[request.method](media))
+            return await handled
+        return await self._counted(found.name, counted, handled)
+
+    async def _handled(self, handler: Handler, media: MediaRequest) -> web.StreamResponse:
+        try:
+            return await handler(media)
+        except PassOn as passing:
+            if self._egress.passages is None:
+                raise AccessDenied(404, "no_archive", "The archive is elsewhere") from None
+            return await self._egress.passages.answer(media, passing)
 
     async def _counted(
         self, stream: str, protocol: str, handled: Awaitable[web.StreamResponse]

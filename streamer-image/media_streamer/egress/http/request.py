@@ -40,10 +40,15 @@ class MediaRequest:
     def token(self) -> str:
         return self.query.get(self.token_parameter, "")
 
+    @property
+    def proof(self) -> str:
+        """What another server of the cluster shows to be one; empty for everybody else."""
+        authorization = plain_text(self.http.headers.get("Authorization", ""))
+        return authorization if authorization.startswith(CLUSTER_SCHEMES) else ""
+
     def access_request(self, proto: str, kind: AccessKind = "play") -> AccessRequest:
         """The question to the supervisor."""
         headers = self.http.headers
-        authorization = plain_text(headers.get("Authorization", ""))
         return AccessRequest(
             name=self.name,
             proto=proto,
@@ -54,7 +59,7 @@ class MediaRequest:
             password=self.query.get("password", ""),
             user_agent=plain_text(headers.get("User-Agent", "")),
             referer=plain_text(headers.get("Referer", "")),
-            authorization=authorization if authorization.startswith(CLUSTER_SCHEMES) else "",
+            authorization=self.proof,
             path=self.http.rel_url.raw_path,
         )
 

@@ -20,7 +20,7 @@ class Hub:
         self.sessions = ServedSessions(lambda _: None)
         self._numbers = itertools.count(1)
 
-    async def access(self, request: AccessRequest) -> Access:
+    async def leave(self, request: AccessRequest) -> Access:
         self.asked.append(request.ip)
         number = str(next(self._numbers))
         return Access(number, request.name, Path("media"), 1, request, request.token)
@@ -31,6 +31,7 @@ class Request:
     ip: str
     name: str = "demo"
     token: str = "t"
+    proof: str = ""
 
     def access_request(self, proto: str) -> AccessRequest:
         return AccessRequest(self.name, proto, "play", self.ip, token=self.token)

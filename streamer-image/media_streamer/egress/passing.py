@@ -1,0 +1,315 @@
+"""What another server has recorded of a stream, passed on to viewers of this one, and kept on disk
+where the stream has a `cache`.
+
+Role: a protocol asks for leave to play what is recorded, as always; where it is recorded elsewhere
+`PassOn` is raised instead of an answer, and the HTTP service has the request answered here. Who may
+watch was decided then, so the other server is asked in the name of this one, with the cluster key.
+
+Engine and directory are those of the resource Cache (`media_streamer.cache`): a segment is stored
+with the last of `misses` requests, what is asked for at once is asked for once. One worker has all
+directories, and the others send such requests to it. A disk that fails costs what it would have
+saved, and nothing else.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from aiohttp import web
+from media_rest.credentials import cluster_header
+from yarl import URL
+
+from media_streamer.cache.fetch import Fetcher, Flight, Head, Save
+from media_streamer.cache.index import Meta
+from media_streamer.cache.metrics import Metrics
+from media_streamer.cache.origins import OriginFailed, Origins, Question
+from media_streamer.cache.policy import MissCounter, NotServed, read_target
+from media_streamer.cache.send import response_body, send_body, send_stored, wanted_range
+from media_streamer.cache.store import Store
+from media_streamer.egress.access import AccessDenied, Counts, PassOn
+from media_streamer.egress.http.neighbours import Neighbours
+from media_streamer.egress.http.request import MediaRequest
+from media_streamer.wire.control import Passage
+
+log = logging.getLogger(__name__)
+
+OWNER = 0
+"""The worker that has the directories."""
+NOT_THERE = frozenset({"no_session", "unavailable"})
+"""What `Neighbours.forward` says of a worker that cannot be asked now."""
+MAX_ORIGINS = 64
+OPEN_AGAIN_SECONDS = 30.0
+STORE_WAIT_SECONDS = 2.0
+"""For a file that is complete and on its way to the disk."""
+WHO = "this server"
+"""The one for whom the other server is asked, whoever asks here."""
+
+
+@dataclass(slots=True)
+class _Origin:
+    origins: Origins
+    fetcher: Fetcher
+
+
+@dataclass(slots=True)
+class _Disk:
+    """An open directory."""
+
+    store: Store
+    misses: MissCounter
+    sweeper: asyncio.Task[None]
+    terms: Passage
+
+
+class Passages:
+    """One per worker; `run` it."""
+
+    def __init__(self, worker: int, neighbours: Neighbours | None) -> None:
+        self._worker = worker
+        self._neighbours = neighbours
+        self.metrics = Metrics()
+        self._origins: OrderedDict[str, _Origin] = OrderedDict()
+        self._disks: dict[str, _Disk] = {}
+        self._opening: dict[str, asyncio.Lock] = {}
+        self._failed: dict[str, float] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Until cancelled; nothing is left open then."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for disk in self._disks.values():
+                _close(disk)
+            for origin in self._origins.values():
+                await _end(origin)
+
+    async def answer(self, request: MediaRequest, passing: PassOn) -> web.StreamResponse:
+        """The other server's answer, or the stored one; raises AccessDenied."""
+        passage = passing.access.config.passage
+        assert passage is not None  # that is why it is passed on
+        if passage.cache and self._worker != OWNER and self._neighbours is not None:
+            try:
+                return await self._neighbours.forward(OWNER, request.http, request.ip)
+            except AccessDenied as denied:
+                if denied.code not in NOT_THERE:
+                    raise  # else it is starting: what is passed on meanwhile is not kept
+        try:
+            asked = _Asked(request, passage)
+            return await self._answer(asked, passing.account)
+        except NotServed:
+            raise AccessDenied(404, "not_found", "There is nothing here") from None
+        except OriginFailed as error:
+            title = f"The server that has the archive does not answer: {error}"
+            raise AccessDenied(error.status, "origin_failed", title) from None
+
+    async def _answer(self, asked: "_Asked", account: Counts | None) -> web.StreamResponse:
+        disk = await self._disk(asked.passage)
+        if disk is None or not asked.is_media:
+            return await self._fetch(asked, account, None)
+        if (answer := await self._from_disk(disk, asked, account)) is not None:
+            return answer
+        flight = self._origin(asked.passage).fetcher.find(asked.key)
+        if flight is not None and flight.body_done:
+            # Complete, and being written: a moment later it is a stored file.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(flight.over.wait(), STORE_WAIT_SECONDS)
+            if (answer := await self._from_disk(disk, asked, account)) is not None:
+                return answer
+        stores = asked.is_whole and disk.misses.count(asked.file)
+        return await self._fetch(asked, account, _saving(disk, asked) if stores else None)
+
+    async def _from_disk(
+        self, disk: _Disk, asked: "_Asked", account: Counts | None
+    ) -> web.StreamResponse | None:
+        if (found := await disk.store.find(asked.file)) is None:
+            return None
+        file, entry, meta = found
+        with file:
+            self.metrics.hits.inc()
+            answer = await send_stored(asked.request.http, file, entry, meta, self.metrics)
+        if account is not None:
+            account.bytes += answer.content_length or 0
+        return answer
+
+    async def _fetch(
+        self, asked: "_Asked", account: Counts | None, save: Save | None
+    ) -> web.StreamResponse:
+        origin = self._origin(asked.passage)
+        fetcher, http = origin.fetcher, asked.request.http
+        flight, tag = fetcher.find(asked.key), "COLLAPSED"
+        if flight is None:
+            tag = "MISS"
+            flight = fetcher.start(asked.key, WHO, asked.question(), save)
+        fetcher.join(flight)
+        try:
+            head = _passable(await asyncio.shield(flight.head))
+            if head.is_for(WHO, WHO):
+                (self.metrics.misses if tag == "MISS" else self.metrics.collapsed).inc()
+                body = _counted(flight.body(), account)
+                return await send_body(http, head, body, tag, self.metrics)
+            response = flight.take_response()
+        finally:
+            fetcher.leave(flight)
+        self.metrics.misses.inc()
+        if response is None:
+            response = await origin.origins.ask(asked.question())
+            head = _passable(Head(response, WHO))
+        async with response:
+            body = _counted(response_body(response), account)
+            return await send_body(http, head, body, "MISS", self.metrics)
+
+    # What is open
+
+    def _origin(self, passage: Passage) -> _Origin:
+        found = self._origins.get(passage.origin)
+        if found is None:
+            origins = Origins([URL(passage.origin)], self.metrics)
+            found = self._origins[passage.origin] = _Origin(origins, Fetcher(origins, self.metrics))
+            if len(self._origins) > MAX_ORIGINS:
+                _, old = self._origins.popitem(last=False)
+                task = asyncio.create_task(_end(old), name="end of requests to an origin")
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+        self._origins.move_to_end(passage.origin)
+        return found
+
+    async def _disk(self, passage: Passage) -> _Disk | None:
+        """The directory, open; None without one, or if it cannot be used now."""
+        path = passage.cache
+        if not path or self._worker != OWNER:
+            return None
+        found = self._disks.get(path)
+        if found is not None and _same_terms(found.terms, passage):
+            return found
+        async with self._opening.setdefault(path, asyncio.Lock()):
+            found = self._disks.get(path)
+            if found is not None:
+                if _same_terms(found.terms, passage):
+                    return found
+                _close(self._disks.pop(path))
+            if self._failed.get(path, 0.0) > time.monotonic():
+                return None
+            try:
+                opened = self._disks[path] = await _open(passage, self.metrics)
+            except OSError as error:
+                log.error("cache: %s; what is passed on is not kept", error)
+                self._failed[path] = time.monotonic() + OPEN_AGAIN_SECONDS
+                return None
+            return opened
+
+
+class _Asked:
+    """A request, and what of it the other server is asked."""
+
+    def __init__(self, request: MediaRequest, passage: Passage) -> None:
+        """Raises NotServed."""
+        self.request, self.passage = request, passage
+        # The path begins with the name of the stream here, whatever its escapes.
+        rest = unquote(request.http.rel_url.raw_path).removeprefix(f"/{request.name}")
+        path = f"/{quote(passage.name)}{quote(rest, safe='/:(=),')}"
+        wanted = read_target(path, "")
+        self.is_media = wanted.is_media
+        part = wanted_range(request.http)
+        # bytes=0- is the whole: ffmpeg sends it each time.
+        self._range = None if part == "bytes=0-" else part
+        self.is_whole = request.http.method == "GET" and self._range is None
+        query = request.http.rel_url.raw_query_string
+        # Of a segment nothing but its path says what it is; a list repeats the viewer's token.
+        self._target = path if self.is_media or not query else f"{path}?{query}"
+        self._stream = passage.name
+        self._coding = "identity"
+        if not self.is_media and "gzip" in request.http.headers.get("Accept-Encoding", ""):
+            self._coding = "gzip"
+
+    @property
+    def file(self) -> str:
+        """The name of a stored file."""
+        return f"{self.passage.origin}{self._target}"
+
+    @property
+    def key(self) -> str:
+        """What requests must have in common to be one to the other server."""
+        if self.is_media and self.is_whole:
+            return self.file
+        method = self.request.http.method
+        return "\n".join((method, self._target, self._coding, self._range or ""))
+
+    def question(self) -> Question:
+        headers = {"Accept-Encoding": self._coding, "User-Agent": "media-streamer"}
+        if self.passage.cluster_key:
+            headers["Authorization"] = cluster_header(self.passage.cluster_key, time.time())
+        if self._range is not None:
+            headers["Range"] = self._range
+        return Question(self.request.http.method, self._target, self._stream, headers)
+
+
+def _passable(head: Head) -> Head:
+    if head.status in (401, 403):
+        title = "The server that has the archive refuses this one: they need the same cluster_key"
+        raise AccessDenied(502, "origin_refuses", title)
+    return head
+
+
+def _saving(disk: _Disk, asked: _Asked) -> Save:
+    """What stores the answer."""
+
+    async def save(flight: Flight, head: Head) -> None:
+        if head.lifetime_seconds is None:
+            return
+        content_type = head.headers.get("Content-Type", "application/octet-stream")
+        cache_control = head.headers.get("Cache-Control", "")
+        meta = Meta(0, flight.size, content_type, cache_control, public=False)
+        try:
+            await disk.store.put(asked.file, flight.chunks, meta, head.lifetime_seconds)
+        except OSError as error:
+            log.error("stream %s: not stored, disk: %s", asked.request.name, error.strerror)
+        else:
+            disk.misses.forget(asked.file)
+
+    return save
+
+
+async def _counted(body: AsyncIterator[bytes], account: Counts | None) -> AsyncIterator[bytes]:
+    async for data in body:
+        yield data
+        if account is not None:
+            account.bytes += len(data)
+
+
+def _same_terms(one: Passage, other: Passage) -> bool:
+    return (one.misses, one.storage_limit, one.expiration) == (
+        other.misses,
+        other.storage_limit,
+        other.expiration,
+    )
+
+
+async def _open(passage: Passage, metrics: Metrics) -> _Disk:
+    """Raises OSError."""
+    store = Store(
+        Path(passage.cache),
+        passage.storage_limit,
+        passage.expiration,
+        on_evicted=lambda reason, number: metrics.evictions.labels(reason).inc(number),
+    )
+    await store.open()
+    log.info("cache %s: %d files, %d bytes are stored", passage.cache, len(store), store.total)
+    sweeper = asyncio.create_task(store.run(), name=f"sweeper of {passage.cache}")
+    return _Disk(store, MissCounter(passage.misses), sweeper, passage)
+
+
+def _close(disk: _Disk) -> None:
+    disk.sweeper.cancel()
+    disk.store.close()
+
+
+async def _end(origin: _Origin) -> None:
+    await origin.fetcher.close()
+    await origin.origins.close()
