@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from media_streamer.api.answers import json_answer
 from media_streamer.api.guard import refuse_foreign_page
-from media_streamer.api.route import server_of
+from media_streamer.api.route import LIMIT, server_of
 from media_streamer.config import EditError
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,8 @@ async def _answer(
     try:
         if request.method == "OPTIONS":
             return _preflight(request)
-        async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
+        async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS) as limit:
+            request[LIMIT] = limit
             return await handler(request)
     except ApiError as error:
         response = json_answer(error.body(), error.status)

@@ -6,7 +6,6 @@ them is refused in `unserved.py`.
 
 from aiohttp import web
 from media_api.dvr import DvrConfig
-from media_api.vod import VodConfig
 from media_rest.errors import not_found
 from media_rest.query import parse_query, run_query
 
@@ -22,12 +21,4 @@ async def disks(request: web.Request) -> web.Response:
     return json_answer(run_query([], parse_query((), DvrConfig), "disks", None))
 
 
-async def opened_files(request: web.Request) -> web.Response:
-    """Files are inputs only: nobody plays one by itself."""
-    return json_answer(run_query([], parse_query((), VodConfig), "files", None))
-
-
-ROUTES = (
-    Route("GET", "/dvrs/{name}/disks", disks, "Disks of a storage: none"),
-    Route("GET", "/vods/opened_files", opened_files, "Files that are played: none"),
-)
+ROUTES = (Route("GET", "/dvrs/{name}/disks", disks, "Disks of a storage: none"),)

@@ -4,15 +4,17 @@ The handlers depend on these protocols alone, so that the supervisor knows no HT
 processes. Objects of the catalog and of the session registry are read here and never changed.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Protocol
 
 from media_api.base import ApiModel, JsonObject
 from media_api.server import ServerConfig
+from media_api.vod import VodConfig
 from media_rest.guessing import GuessLimiter
 
 from media_streamer.archive.ranges import Range
 from media_streamer.config import ConfigProblem
+from media_streamer.files.folders import Item
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.sessions import Session
 
@@ -95,6 +97,25 @@ class Archives(Protocol):
         """Keep a part no longer."""
 
 
+class Files(Protocol):
+    """Files of locations; storages are counted from 0. All raise `files.folders.Refused`."""
+
+    async def list(self, vod: VodConfig, storage: int, folder: str) -> list[Item]:
+        """What lies in a folder."""
+        ...
+
+    async def find(self, vod: VodConfig, storage: int, path: str) -> Item: ...
+
+    async def delete(self, vod: VodConfig, storage: int, path: str) -> None:
+        """A file, or a folder that is empty."""
+
+    async def put(
+        self, vod: VodConfig, storage: int, path: str, size: int | None, body: AsyncIterator[bytes]
+    ) -> Item:
+        """A new file, or another content of one."""
+        ...
+
+
 class Server(Protocol):
     """The whole server."""
 
@@ -109,6 +130,9 @@ class Server(Protocol):
 
     @property
     def archives(self) -> Archives: ...
+
+    @property
+    def files(self) -> Files: ...
 
     @property
     def guesses(self) -> GuessLimiter:

@@ -33,8 +33,8 @@ class Unserved:
 READS = ("GET", "HEAD")
 _EXPORT = "nothing is exported to files of this server yet: get NAME/archive-FROM-DURATION.mp4"
 _DISKS = "a storage is one directory here, it has no disks of its own yet"
+_FILES = "a file is read, put and deleted under its own path below …/files/"
 _LEGACY = "change `dvr` of the stream, and /streams/NAME/dvr/locks, by /streamer/api/v3"
-_FILES = "this server plays no files by itself yet: use them as inputs, file://LOCATION/path"
 
 UNSERVED = (
     Unserved("/streams/{name}/dvr/export", _EXPORT),
@@ -43,8 +43,8 @@ UNSERVED = (
     Unserved("/dvr_export_jobs", _EXPORT),
     Unserved("/dvr_export_jobs/{name}", _EXPORT),
     Unserved("/vods/opened_files", _FILES, READS),
-    Unserved("/vods/{name}/storages/{index}/files", _FILES),
-    Unserved("/vods/{name}/storages/{index}/files/{path}", _FILES),
+    Unserved("/vods/{name}/storages/{index}/files", _FILES, READS),
+    Unserved("/vods/{name}/storages/{index}/files/{path}", _FILES, (*READS, "PUT", "DELETE")),
     Unserved("/event_sinks/{name}/events", "events are made by the server alone", READS),
     *(
         Unserved(f"/{name}{rest}", f"{name} are not served by this server")

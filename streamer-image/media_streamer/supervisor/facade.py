@@ -13,6 +13,7 @@ from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.cluster.servers import OtherServers
 from media_streamer.supervisor.configuration import Configuration, config_error
 from media_streamer.supervisor.events.bus import EventBus
+from media_streamer.supervisor.file_shelf import FileShelf
 from media_streamer.supervisor.jobs import JobPlacement
 from media_streamer.supervisor.pushes import push_stats, push_sum
 from media_streamer.supervisor.sessions import SessionRegistry
@@ -53,6 +54,7 @@ class ServerFacade:
         self._backend = backend
         self._applier = applier
         self.archives = archives
+        self.files = FileShelf()
         self._others = others
 
     @property

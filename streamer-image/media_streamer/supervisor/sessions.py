@@ -11,7 +11,7 @@ import itertools
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -161,6 +161,10 @@ class SessionRegistry:
 
     def of_stream(self, name: str, kind: str = "play") -> list[Session]:
         return [item for item in self._by_name.get(name, {}).values() if item.kind == kind]
+
+    def opened_files(self) -> set[str]:
+        """Names of the files that are played."""
+        return {name for name, held in self._by_name.items() if _is_file(held)}
 
     def are_open(self, name: str) -> bool:
         """Whether anybody plays or publishes the stream."""
@@ -337,6 +341,10 @@ class SessionRegistry:
 def session_key(parts: Iterable[str]) -> str:
     """Identity of a session: sha1 of its parts, which are name, ip, proto and the token."""
     return hashlib.sha1("\0".join(parts).encode(), usedforsecurity=False).hexdigest()
+
+
+def _is_file(sessions: Mapping[str, Session]) -> bool:
+    return any(session.location for session in sessions.values())
 
 
 def _ms(unix: float | None) -> int | None:

@@ -143,7 +143,7 @@ class ServerStats:
             "total_clients": self._sessions.clients,
             "total_streams": len(streams),
             "online_streams": sum(bool(item.stats.get("alive")) for item in streams),
-            "opened_files": 0,
+            "opened_files": len(self._sessions.opened_files()),
             "input_kbit": sum(int(item.stats.get("input_bitrate") or 0) for item in streams),
             "output_kbit": output,
             "transcoder_devices": self._gpus.devices,

@@ -18,10 +18,15 @@ CONFIG = (
 )
 PATHS = (
     "/streams/demo/dvr/export", "/streams/dir/demo/dvr/export",
-    "/vods/films/storages/0/files", "/vods/films/storages/0/files/a/b.mp4", "/dvrs/d/disks/x",
+    "/dvrs/d/disks/x",
     "/logos/x", "/transponders/x", "/iptv", "/dvr_export_jobs/1",
 )  # fmt: skip
-READ_ONLY = ("/vods/opened_files", "/dvrs/d/disks", "/event_sinks/s/events")
+READ_ONLY = (
+    "/vods/opened_files",
+    "/vods/films/storages/0/files",
+    "/dvrs/d/disks",
+    "/event_sinks/s/events",
+)
 """What cannot be changed, though it is read."""
 LEGACY = ("/modify_config", "/dvr_enable/demo", "/dvr/lock")
 

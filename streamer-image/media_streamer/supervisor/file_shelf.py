@@ -1,0 +1,116 @@
+"""The files of locations for the API: lists, uploads, deletions, in threads of their disk."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from aiohttp import ClientError
+from media_api.vod import VodConfig
+
+from media_streamer.disk_threads import DiskBusy, DiskThreads
+from media_streamer.files.folders import (
+    Item,
+    Refused,
+    Upload,
+    delete_item,
+    find_item,
+    list_folder,
+)
+from media_streamer.files.names import BadName, local_root
+
+Result = TypeVar("Result")
+
+MAX_UPLOADS = 8
+MAX_UPLOAD_BYTES = 256 * 1024**3
+PAUSE_SECONDS = 60.0
+"""Longest pause of who uploads."""
+
+
+class FileShelf:
+    """All methods raise `files.folders.Refused`."""
+
+    def __init__(self) -> None:
+        self._threads = DiskThreads("files")
+        self._uploads = 0
+
+    async def list(self, vod: VodConfig, storage: int, folder: str) -> list[Item]:
+        """What lies in a folder."""
+        root = _root(vod, storage)
+        return await self._run(root, partial(list_folder, root, folder))
+
+    async def find(self, vod: VodConfig, storage: int, path: str) -> Item:
+        """One file or folder."""
+        root = _root(vod, storage)
+        return await self._run(root, partial(find_item, root, path))
+
+    async def delete(self, vod: VodConfig, storage: int, path: str) -> None:
+        root = _root(vod, storage)
+        await self._run(root, partial(delete_item, root, path))
+
+    async def put(
+        self,
+        vod: VodConfig,
+        storage: int,
+        path: str,
+        size: int | None,
+        body: AsyncIterator[bytes],
+    ) -> Item:
+        """A new file, or another content of one; it is there when all of it is. `size`: if it is
+        known."""
+        root = _root(vod, storage)
+        if (size or 0) > MAX_UPLOAD_BYTES:
+            raise Refused(413, f"a file has at most {MAX_UPLOAD_BYTES} bytes")
+        if self._uploads >= MAX_UPLOADS:
+            raise Refused(503, f"{MAX_UPLOADS} files are uploaded already, try again")
+        self._uploads += 1
+        try:
+            return await self._receive(root, path, size, body)
+        finally:
+            self._uploads -= 1
+
+    async def _receive(
+        self, root: Path, path: str, size: int | None, body: AsyncIterator[bytes]
+    ) -> Item:
+        upload = await self._run(root, partial(Upload, root, path, size))
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(PAUSE_SECONDS):
+                        data = await anext(body, b"")
+                except TimeoutError:
+                    raise Refused(408, f"nothing came for {PAUSE_SECONDS:.0f} s") from None
+                except (ConnectionError, ClientError):
+                    raise Refused(400, "the body ended early") from None
+                if not data:
+                    break
+                if upload.size + len(data) > MAX_UPLOAD_BYTES:
+                    raise Refused(413, f"a file has at most {MAX_UPLOAD_BYTES} bytes")
+                await self._run(root, partial(upload.write, data))
+            if size is not None and upload.size != size:
+                raise Refused(400, "the body ended early")
+            await self._run(root, upload.commit)
+        except BaseException:
+            upload.abort()
+            raise
+        return Item(path, False, upload.size)
+
+    async def _run(self, root: Path, work: Callable[[], Result]) -> Result:
+        try:
+            return await self._threads.run(str(root), work)
+        except BadName as error:
+            raise Refused(400, str(error)) from None
+        except (DiskBusy, TimeoutError):
+            raise Refused(503, "the disk of the files does not answer, try again") from None
+        except OSError as error:
+            raise Refused(503, f"the disk refuses: {error.strerror}") from None
+
+
+def _root(vod: VodConfig, storage: int) -> Path:
+    if not 0 <= storage < len(vod.storages):
+        raise Refused(404, f"the location has {len(vod.storages)} storages, counted from 0")
+    root = local_root(vod.storages[storage].url)
+    if root is None:
+        raise Refused(501, "files of remote storages are not managed by this server")
+    return root
