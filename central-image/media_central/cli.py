@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import asyncpg
 from media_process import descriptors, logs
+from media_process.service_manager import ServiceManager
 
 from media_central.db import DatabaseUnavailable, MigrationError
 from media_central.server import Central, StartError, greeting, running
@@ -20,6 +22,8 @@ from media_central.settings_file import SettingsError
 from media_central.store.port import StoreError
 
 log = logging.getLogger(__name__)
+ALIVE_SECONDS = 5.0
+"""Between two words to the service manager; well below the watchdog of the unit."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,12 +89,15 @@ async def _run(settings: Settings) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
+    manager = ServiceManager(os.environ)
     try:
         async with _start(settings) as central:
             started = True
             for line in greeting(central):
                 print(line, flush=True)
-            await stop.wait()
+            manager.ready("serving")
+            await _until(stop, manager)
+            manager.stopping()
             print("Stopping.", flush=True)
     except asyncio.CancelledError:
         print("Stopped while starting." if not started else "Stopped.", file=sys.stderr)
@@ -100,7 +107,17 @@ async def _run(settings: Settings) -> int:
             raise
         print(f"central: {error}", file=sys.stderr)
         return 1
+    finally:
+        manager.close()
     return 0
+
+
+async def _until(stop: asyncio.Event, manager: ServiceManager) -> None:
+    """Wait, and tell the service manager meanwhile that the event loop turns."""
+    while not stop.is_set():
+        manager.alive()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), ALIVE_SECONDS)
 
 
 def _is_expected(error: Exception) -> bool:

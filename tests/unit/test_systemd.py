@@ -1,4 +1,4 @@
-"""The unit file: what it names exists here, and systemd calls it well confined."""
+"""The unit files: what they name exists here, and systemd calls them well confined."""
 
 import re
 import shutil
@@ -10,7 +10,8 @@ import pytest
 from media_streamer.config.log_files import log_directory
 
 ROOT = Path(__file__).resolve().parents[2]
-UNIT = ROOT / "packaging/systemd/media-streamer.service"
+UNITS = sorted((ROOT / "packaging/systemd").glob("*.service"))
+UNIT = ROOT / "packaging/systemd/flussonic.service"
 MOST_EXPOSED = 3.0
 """Of 10, by systemd-analyze; below 5 it calls a service OK."""
 
@@ -36,8 +37,9 @@ def test_it_names_variables_and_a_command_that_there_are() -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")
-def test_systemd_calls_it_confined() -> None:
-    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNIT)]
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+def test_systemd_calls_it_confined(path: Path) -> None:
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(path)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     if run.returncode:
         pytest.skip(f"this systemd-analyze cannot look at files: {run.stderr.strip()[:100]}")

@@ -17,6 +17,7 @@ from typing import Protocol
 
 import aiohttp
 from media_auth.http_backend import HttpBackend
+from media_process.service_manager import ServiceManager
 from media_rest.guessing import GuessLimiter
 
 from media_streamer.config.log_files import log_directory
@@ -76,6 +77,7 @@ class Supervisor:
         self._settings = settings
         self._http = http
         self._tasks = Tasks()
+        self._manager = ServiceManager(environ)
         self._stopping = asyncio.Event()
         self._catalog = catalog = Catalog()
 
@@ -207,13 +209,16 @@ class Supervisor:
             self._tasks.spawn(self._geoip.run(), "geoip")
             self._applier.is_live = True
             log.info("%s", self._welcome())
+            self._manager.ready(self._welcome())
             version = self._stats.whoami()["server_version"]
             self._bus.emit("server_started", version=version, instance_id=self._stats.id)
             await self._stopping.wait()
             log.info("stopping")
+            self._manager.stopping()
         finally:
             await self._shut_down()
             await api.close()
+            self._manager.close()
 
     def _welcome(self) -> str:
         """One line for the person at the terminal."""
@@ -244,6 +249,7 @@ class Supervisor:
     async def _tick(self) -> None:
         while True:
             await next_round(TICK_SECONDS)
+            self._manager.alive()
             now = time.monotonic()
             try:
                 self._stats.load.sample()
