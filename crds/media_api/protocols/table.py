@@ -28,7 +28,7 @@ ROWS: list[Protocol] = [
         session="segmented",
         play=Role(forms=(Form("hls", "HLS", "/{name}/index.m3u8"),)),
         pull=Role(schemes=("hls", "hlss", "hls2", "hlss2")),
-        push=Role(schemes=("hls", "hlss"), missing=NOT_YET),
+        push=Role(schemes=("hls", "hlss")),
     ),
     Protocol(
         name="llhls",

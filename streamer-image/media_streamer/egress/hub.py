@@ -23,6 +23,7 @@ from media_streamer.egress.served_sessions import ServedSessions
 from media_streamer.presentation.index import Container
 from media_streamer.presentation.live import LiveIndex
 from media_streamer.presentation.moments import Moment
+from media_streamer.presentation.track_index import Timing
 from media_streamer.protocols.jpeg.picture import fetch_preview
 from media_streamer.wire.control import AccessRequest, Granted, Place, Refusal
 from media_streamer.wire.media import PublishForm
@@ -43,7 +44,7 @@ MAX_SELECTIONS = 8
 """Selections of tracks of one stream that are built at once: clients can make up any."""
 
 BroadcastKey = tuple[str, str, type[Framing] | None, bool, tuple[str, ...]]
-IndexKey = tuple[str, Container, tuple[str, ...]]
+IndexKey = tuple[str, Container, tuple[str, ...], bool]
 
 
 class Hub:
@@ -236,8 +237,7 @@ class Hub:
         Waits for the stream to be placed and to have data that is no older, without a limit. Raises
         AccessDenied if it is removed meanwhile. One for all that ask alike.
         """
-        while (home := (self._directory or {}).get(stream)) is None:
-            await self._placed.wait()
+        home = await self._wait_placed(stream)
         found = self._find_broadcast(stream, format, framing, home, pinned=True)
         await found.wait_data(max_age_seconds)
         return found
@@ -268,20 +268,42 @@ class Hub:
         `tracks`: names of those that a multiplex is to hold, empty for all. Raises
         AccessDenied(503) for too many of these.
         """
-        key = (access.stream, container, tracks)
+        config = access.config
+        timing = Timing(config.segment_duration / 1000, config.chunk_duration / 1000)
+        found = self._find_index(access.stream, timing, container, self._home(access), tracks)
+        found.start_seconds = config.start_seconds
+        return found
+
+    async def standing_index(self, stream: str, container: Container) -> LiveIndex:
+        """The same for what is no viewer, as in `standing`; whoever has it keeps it by `touch`."""
+        home = await self._wait_placed(stream)
+        return self._find_index(stream, Timing(), container, home, pinned=True)
+
+    def _find_index(
+        self,
+        stream: str,
+        timing: Timing,
+        container: Container,
+        home: Path,
+        tracks: tuple[str, ...] = (),
+        *,
+        pinned: bool = False,
+    ) -> LiveIndex:
+        key = (stream, container, tracks, pinned)
         found = self._indexes.get(key)
         if found is None:
-            self._check_selections(access.stream, tracks, list(self._indexes.values()))
+            self._check_selections(stream, tracks, list(self._indexes.values()))
             found = self._indexes[key] = LiveIndex(
-                access,
+                stream,
+                timing,
                 container,
-                self._link(self._home(access)),
+                self._link(home),
                 self._forget_index,
                 self.exists,
                 tracks,
+                pinned=pinned,
             )
         found.touch()
-        found.start_seconds = access.config.start_seconds
         return found
 
     async def preview(self, access: Access) -> bytes:
@@ -341,6 +363,12 @@ class Hub:
         for taker in self._takers():
             if taker.stream == stream:
                 taker.close("stream removed")
+
+    async def _wait_placed(self, stream: str) -> Path:
+        """Where the stream is, once it is anywhere."""
+        while (home := (self._directory or {}).get(stream)) is None:
+            await self._placed.wait()
+        return home
 
     def _home(self, access: Access) -> Path:
         """The directory is newer than the access decision where it knows the stream."""
@@ -408,7 +436,7 @@ class Hub:
             del self._broadcasts[key]
 
     def _forget_index(self, index: LiveIndex) -> None:
-        key = (index.stream, index.container, index.selection)
+        key = (index.stream, index.container, index.selection, index.pinned)
         if self._indexes.get(key) is index:
             del self._indexes[key]
 

@@ -30,8 +30,8 @@ class Push:
 
     def __init__(self, egress: Egress, work: Work) -> None:
         self.config = PushConfig.model_validate_json(work.job.config)
-        self._connect_seconds = float(self.config.connect_timeout or CONNECT_SECONDS)
-        self._idle_seconds = float(self.config.timeout or IDLE_SECONDS)
+        self.connect_seconds = float(self.config.connect_timeout or CONNECT_SECONDS)
+        self.idle_seconds = float(self.config.timeout or IDLE_SECONDS)
         self._egress = egress
         self._work = work
 
@@ -41,7 +41,7 @@ class Push:
         try:
             work.waits()
             broadcast = await self._egress.hub.standing(
-                work.stream, format, framing, max_age_seconds=self._idle_seconds
+                work.stream, format, framing, max_age_seconds=self.idle_seconds
             )
         except AccessDenied as denied:
             raise JobFailed(denied.title) from None
@@ -52,10 +52,10 @@ class Push:
     async def reaching(self) -> AsyncIterator[None]:
         """What is done inside to reach the peer has its time, and fails in words (JobFailed)."""
         try:
-            async with asyncio.timeout(self._connect_seconds):
+            async with asyncio.timeout(self.connect_seconds):
                 yield
         except TimeoutError:
-            text = f"no answer within {self._connect_seconds:g} s"
+            text = f"no answer within {self.connect_seconds:g} s"
             raise JobFailed(text, "errors_connection_lost") from None
         except NoAddressError as error:
             raise JobFailed(str(error), "errors_no_destination") from None
@@ -83,10 +83,10 @@ class Push:
             while not (lost.done() or viewer.closed.done()):
                 await asyncio.wait(
                     (lost, viewer.closed),
-                    timeout=self._idle_seconds / 4,
+                    timeout=self.idle_seconds / 4,
                     return_when=asyncio.FIRST_COMPLETED,
                 )
-                if time.monotonic() - broadcast.last_data > self._idle_seconds:
+                if time.monotonic() - broadcast.last_data > self.idle_seconds:
                     raise JobFailed("the stream gives no data")
         finally:
             viewer.detach("push ended")

@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
-from media_streamer.egress.access import Access
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.presentation.index import Container, SegmentIndex
 from media_streamer.presentation.live_track import LiveTrack
@@ -35,20 +34,22 @@ class LiveIndex(SegmentIndex):
 
     def __init__(
         self,
-        access: Access,
+        stream: str,
+        timing: Timing,
         container: Container,
         link: MediaLink,
         on_idle: Callable[["LiveIndex"], None],
         exists: Callable[[str], bool],
         selection: tuple[str, ...] = (),
+        *,
+        pinned: bool = False,
     ) -> None:
-        """`selection`: names of the tracks of a multiplex (MPEG-TS), empty for all."""
-        super().__init__(access.stream, container)
+        """`selection`: names of the tracks of a multiplex (MPEG-TS), empty for all. `pinned`: the
+        stream is kept on for it."""
+        super().__init__(stream, container)
         self.selection = selection
-        self.timing = Timing(
-            access.config.segment_duration / 1000,
-            access.config.chunk_duration / 1000,
-        )
+        self.pinned = pinned
+        self.timing = timing
         self._tracks: dict[str, LiveTrack] = {}
         self._on_idle = on_idle
         self._exists = exists
@@ -161,7 +162,9 @@ class LiveIndex(SegmentIndex):
 
     def _subscribe(self) -> int:
         format = f"hls_{self.container}"
-        return self._link.subscribe(self.stream, format, self, tracks=self.selection)
+        return self._link.subscribe(
+            self.stream, format, self, tracks=self.selection, pinned=self.pinned
+        )
 
     def _check_idle(self) -> None:
         left = self._used_at + WARM_SECONDS - time.monotonic()

@@ -9,7 +9,9 @@ import struct
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
 
 from tests.support.ports import free_port
 from tests.support.streamer import VIEWER, Lender, Streamer, ffprobe, until
@@ -123,6 +125,80 @@ stream live {{
     for secret in ("pa55word", "wrongword", "passphrase-"):
         assert secret not in streamer.log
         assert secret not in str(shown)
+
+
+class FileServer:
+    """Takes files by PUT, as a server with WebDAV does, and gives them back."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.deleted: list[str] = []
+        self.status = 201
+        self.port = 0
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        name = request.path
+        login = aiohttp.encode_basic_auth("me", "pa55word")
+        if request.method != "GET" and request.headers.get("Authorization") != login:
+            return web.Response(status=401)
+        if request.method == "PUT":
+            self.files[name] = await request.read()
+            return web.Response(status=self.status)
+        if request.method == "DELETE":
+            self.deleted.append(name)
+            return web.Response(status=204 if self.files.pop(name, None) is not None else 404)
+        body = self.files.get(name)
+        return web.Response(body=body) if body is not None else web.Response(status=404)
+
+
+@pytest.fixture
+async def file_server() -> AsyncIterator[FileServer]:
+    made = FileServer()
+    server = web.Server(made.handle)
+    runner = web.ServerRunner(server)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    made.port = runner.addresses[0][1]
+    yield made
+    await runner.cleanup()
+
+
+async def test_hls_to_a_server_of_files(streamer: Streamer, file_server: FileServer) -> None:
+    """Segments before the playlist that lists them, the old ones deleted; what is put plays."""
+    port = file_server.port
+    streamer.write(
+        f"""
+stream live {{
+  input fake://fake; segment_duration 1; segment_count 3;
+  push hls://me:pa55word@127.0.0.1:{port}/out/index.m3u8 retry_timeout=1;
+  push hls://me:wrongword@127.0.0.1:{port}/other retry_timeout=1 retry_limit=0;
+}}
+"""
+    )
+    await streamer.serve()
+    assert not (await streamer.stream("live")).get("warnings")
+    await push_is(streamer, "running")
+    assert (await push_is(streamer, "error", index=1))["errors_401"] == 1
+
+    async def has_deleted() -> bool:
+        return len(file_server.deleted) > 2
+
+    await until(has_deleted, "old segments go")
+    playlist = file_server.files["/out/index.m3u8"].decode()
+    listed = [line for line in playlist.splitlines() if not line.startswith("#")]
+    assert all(f"/out/{name}" in file_server.files for name in listed)
+    assert len(listed) >= 3
+    assert "\0" not in playlist
+    url = f"http://127.0.0.1:{port}/out/index.m3u8"
+    assert await ffprobe(url) == ["aac", "h264"]
+    file_server.status = 507
+    failed = await push_is(streamer, "retry")
+    assert "answers 507 to PUT" in failed["error"]
+    file_server.status = 204
+    await push_is(streamer, "running")
+    for secret in ("pa55word", "wrongword"):
+        assert secret not in streamer.log
 
 
 async def test_a_push_is_stopped_and_started_by_the_api(streamer: Streamer) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from media_streamer.egress.access import Access, AccessDenied
+from media_streamer.egress.access import AccessDenied
 from media_streamer.presentation import index as module
 from media_streamer.presentation.live import LiveIndex
 from media_streamer.presentation.live_track import LiveTrack
-from media_streamer.wire.control import AccessRequest
+from media_streamer.presentation.track_index import Timing
 from media_streamer.wire.media import (
     End,
     Event,
@@ -32,8 +32,9 @@ class Link:
         self.asked: list[str] = []
 
     def subscribe(
-        self, _stream: str, format: str, _taker: object, *, tracks: tuple[str, ...] = ()
+        self, _stream: str, format: str, _taker: object, *, tracks: tuple[str, ...], pinned: bool
     ) -> int:
+        assert not pinned
         self.asked.append(" ".join((format, *tracks)))
         return len(self.asked)
 
@@ -49,11 +50,11 @@ async def make_index() -> AsyncIterator[Make]:
     made: list[LiveIndex] = []
 
     def make(container: str, exists: bool = True, tracks: tuple[str, ...] = ()) -> LiveIndex:
-        request = AccessRequest("live", "hls", "play", "127.0.0.1")
-        access = Access("s", "live", Path("/x"), 1, request)
         link: Any = Link()
         container_: Any = container
-        made.append(LiveIndex(access, container_, link, lambda _: None, lambda _: exists, tracks))
+        made.append(
+            LiveIndex("live", Timing(), container_, link, lambda _: None, lambda _: exists, tracks)
+        )
         return made[-1]
 
     yield make
