@@ -21,7 +21,8 @@ from media_streamer.files.movie import Movie, Read, read_movie
 from media_streamer.files.names import BadName, Identity, NoFile, OpenFile, open_file
 from media_streamer.files.segment import Changed, media_segment
 from media_streamer.files.tables import BadFile
-from media_streamer.presentation.film import FilmIndex, fmp4_index
+from media_streamer.files.transport import Part, can_carry, filled, together, ts_segment
+from media_streamer.presentation.film import FilmIndex, fmp4_index, ts_index
 from media_streamer.presentation.index import Container
 from media_streamer.presentation.track_index import Timing
 
@@ -42,12 +43,13 @@ MAX_MADE_BYTES = 64 * 1024 * 1024
 class Film:
     """A file whose tables were read."""
 
-    path: str
-    root: str
     identity: Identity
     movie: Movie
     pieces: Mapping[str, Sequence[Piece]]
-    index: FilmIndex | None = None
+    """Of each track alone."""
+    rows: Sequence[Sequence[Part]]
+    """Of all tracks together."""
+    indexes: dict[Container, FilmIndex] = field(default_factory=dict)
     looked_at: float = field(default_factory=time.monotonic)
 
     @property
@@ -105,14 +107,19 @@ class Films:
         self._films: Kept[tuple[object, ...], Film] = Kept(
             MAX_TABLE_BYTES, lambda film: film.table_bytes + MAX_TABLE_BYTES // MAX_FILMS
         )
-        self._segments: Kept[tuple[Identity, str, int, int], bytes] = Kept(MAX_MADE_BYTES, len)
+        self._segments: Kept[tuple[Identity, Container, str, int, int], bytes] = Kept(
+            MAX_MADE_BYTES, len
+        )
 
     async def index(self, access: Access, container: Container) -> FilmIndex:
         """What of the file can be played; raises AccessDenied."""
         film = await self.film(access)
-        if film.index is None:
-            film.index = self._index(access, film)
-        return film.index
+        index = film.indexes.get(container)
+        if index is None:
+            index = film.indexes[container] = await self._run(
+                access, lambda: self._index(access, film, container)
+            )
+        return index
 
     async def film(self, access: Access) -> Film:
         """The file of an access, as it is now; raises AccessDenied."""
@@ -147,38 +154,47 @@ class Films:
             found = _opened(access)
             try:
                 movie = read_movie(_reader(found.descriptor), found.identity.size)
-                pieces = cut(movie, access.config.segment_duration / 1000)
+                cuts = cut(movie, access.config.segment_duration / 1000)
             finally:
                 os.close(found.descriptor)
-            return Film(found.path, access.config.storages[0], found.identity, movie, pieces)
+            pieces = {name: filled(own) for name, own in cuts.items()}
+            return Film(found.identity, movie, pieces, together(movie, cuts))
 
         film = await self._run(access, work)
         if film.movie.left_out:
             log.warning("file %s: left out: %s", access.stream, "; ".join(film.movie.left_out))
         return film
 
-    def _index(self, access: Access, film: Film) -> FilmIndex:
+    def _index(self, access: Access, film: Film, container: Container) -> FilmIndex:
+        if container == "ts" and not can_carry(film.movie.tracks):
+            container = "fmp4"
+
         async def make(track: str, number: int) -> bytes:
-            key = (film.identity, track, number, access.config.segment_duration)
+            key = (film.identity, container, track, number, access.config.segment_duration)
             return await self._segments.make(
-                key, lambda: self._segment(access, film, track, number)
+                key, lambda: self._segment(access, film, container, track, number)
             )
 
         timing = Timing(access.config.segment_duration / 1000)
         changed_ns = film.identity.changed_ns
+        if container == "ts":
+            return ts_index(access.stream, film.movie, film.rows, changed_ns, timing, make)
         return fmp4_index(access.stream, film.movie, film.pieces, changed_ns, timing, make)
 
-    async def _segment(self, access: Access, film: Film, name: str, number: int) -> bytes:
+    async def _segment(
+        self, access: Access, film: Film, container: Container, name: str, number: int
+    ) -> bytes:
         def work() -> bytes:
             found = _opened(access)
             try:
                 if found.identity != film.identity:
                     raise Changed("the file was changed")
+                read = _reader(found.descriptor)
+                if container == "ts":
+                    return ts_segment(film.rows[number], read)
                 track = next(one for one in film.movie.tracks if one.name == name)
                 piece = film.pieces[name][number]
-                return media_segment(
-                    track, number + 1, piece.first, piece.end, _reader(found.descriptor)
-                )
+                return media_segment(track, number + 1, piece.first, piece.end, read)
             finally:
                 os.close(found.descriptor)
 

@@ -133,7 +133,7 @@ def _movie(header: bytes, size: int) -> Movie:
             left_out.append(f"track {number}: only {MAX_TRACKS} are played")
             break
         try:
-            track = _track(number, data, scale)
+            track = _track(number, data, scale, size)
             track.samples.keep_below(size)
             _check(track)
             found.append(track)
@@ -185,7 +185,7 @@ def _on_one_clock(found: list[_Found], left_out: tuple[str, ...]) -> Movie:
     return Movie(tuple(tracks), zero, float(max(Fraction(0), end - zero)), left_out)
 
 
-def _track(number: int, data: bytes, movie_scale: int) -> _Found:
+def _track(number: int, data: bytes, movie_scale: int, file_size: int) -> _Found:
     boxes_of = dict(_children(data))
     media = dict(_children(boxes_of[b"mdia"]))
     handler = media[b"hdlr"][8:12]
@@ -208,7 +208,7 @@ def _track(number: int, data: bytes, movie_scale: int) -> _Found:
         codecs=codec_string(init),
         timescale=timescale,
         init=init,
-        samples=read_samples(table),
+        samples=read_samples(table, file_size),
         start=_edit(
             dict(_children(boxes_of.get(b"edts", b""))).get(b"elst"), movie_scale, timescale
         ),

@@ -14,7 +14,6 @@ from media_streamer.files.samples import Runs, Samples
 
 MAX_SAMPLES = 1 << 24
 """46 hours at 100 a second."""
-_SIGNED = 1 << 31
 
 
 class BadFile(ValueError):  # noqa: N818 - what the client is told
@@ -40,10 +39,10 @@ def entries(data: bytes) -> int:
     return int.from_bytes(data[4:8], "big")
 
 
-def read_samples(table: Mapping[bytes, bytes]) -> Samples:
-    """From the boxes in `stbl`, by type. Raises BadFile."""
+def read_samples(table: Mapping[bytes, bytes], file_size: int) -> Samples:
+    """From the boxes in `stbl`, by type, of a file of so many bytes. Raises BadFile."""
     try:
-        return _read(table)
+        return _read(table, file_size)
     except KeyError as error:
         name = error.args[0]
         shown = name.decode() if isinstance(name, bytes) else name
@@ -52,8 +51,8 @@ def read_samples(table: Mapping[bytes, bytes]) -> Samples:
         raise BadFile("a table of samples has numbers that cannot be") from None
 
 
-def _read(table: Mapping[bytes, bytes]) -> Samples:
-    sizes = _sizes(table)
+def _read(table: Mapping[bytes, bytes], file_size: int) -> Samples:
+    sizes = _sizes(table, file_size)
     count = len(sizes)
     durations, starts, timed = _durations(table[b"stts"], count)
     chunks = _chunks(table)
@@ -71,7 +70,7 @@ def _read(table: Mapping[bytes, bytes]) -> Samples:
     )
 
 
-def _sizes(table: Mapping[bytes, bytes]) -> "array[int]":
+def _sizes(table: Mapping[bytes, bytes], file_size: int) -> "array[int]":
     if b"stsz" not in table and b"stz2" in table:
         data = table[b"stz2"]
         if len(data) < 12 or data[7] not in (8, 16):
@@ -84,7 +83,7 @@ def _sizes(table: Mapping[bytes, bytes]) -> "array[int]":
     each, count = int.from_bytes(data[4:8], "big"), int.from_bytes(data[8:12], "big")
     if count > MAX_SAMPLES:
         raise BadFile(f"a track has more than {MAX_SAMPLES} samples")
-    return array("I", [each]) * count if each else numbers(data, 12, count)
+    return array("I", [each]) * min(count, file_size // each) if each else numbers(data, 12, count)
 
 
 def _pairs(data: bytes) -> tuple["array[int]", "array[int]"]:
@@ -108,7 +107,7 @@ def _offsets(data: bytes, count: int) -> Runs | None:
     if not lengths:
         return None
     firsts = array("Q", accumulate(lengths, initial=0))
-    signed = array("q", [value - 2 * _SIGNED if value >= _SIGNED else value for value in values])
+    signed = array("i", values.tobytes())
     signed.append(0)  # samples that the table leaves out
     return Runs(firsts, signed)
 

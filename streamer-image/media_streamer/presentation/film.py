@@ -1,13 +1,13 @@
 """The index of a file: all of its segments are known from the start, and made when asked for."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
+from dataclasses import dataclass, field, replace
 
 from media_streamer.egress.access import AccessDenied
 from media_streamer.files.cutting import Piece
 from media_streamer.files.movie import FileTrack, Movie
 from media_streamer.files.segment import head_bytes
+from media_streamer.files.transport import Part, expected_bytes
 from media_streamer.presentation.index import Container, SegmentIndex
 from media_streamer.presentation.track_index import (
     Init,
@@ -96,7 +96,7 @@ def fmp4_index(
         path = f"{changed_ns}/{one.name}"
         sections[path] = one.init
         track = FilmTrack(one.name, inits={0: _init(one, path)})
-        begin = one.seconds(0)
+        begin = one.samples.time(0)
         track.put(
             [
                 _segment(one, piece, number, base_ms, begin, period)
@@ -107,8 +107,54 @@ def fmp4_index(
     return FilmIndex(stream, "fmp4", tracks, sections, timing, make)
 
 
+def ts_index(
+    stream: str,
+    movie: Movie,
+    rows: Sequence[Sequence[Part]],
+    changed_ns: int,
+    timing: Timing,
+    make: Make,
+) -> FilmIndex:
+    """All tracks in one multiplex; `fmp4_index` says what the arguments are."""
+    base_ms = min(max(0, changed_ns // 1_000_000), MAX_UTC_MS)
+    name = "".join(track.name for track in movie.tracks)
+    main = movie.tracks[0]
+    codecs = ",".join(track.codecs for track in movie.tracks)
+    track = FilmTrack(name, inits={0: replace(_init(main, ""), codecs=codecs, kind="multiplex")})
+    segments = []
+    zero = None
+    for number, parts in enumerate(rows):
+        begin, end = _span(parts)
+        zero = begin if zero is None else zero
+        size = expected_bytes(parts, end - begin)
+        segments.append(
+            Segment(
+                msn=number,
+                start_utc_ms=base_ms + round((begin - zero) * 1000),
+                duration=end - begin,
+                path="",
+                size=size,
+                discontinuity=False,
+                init=0,
+                bandwidth=round(size * 8 / (end - begin)) if end > begin else 0,
+            )
+        )
+    track.put(segments)
+    return FilmIndex(stream, "ts", [track], {}, timing, make)
+
+
+def _span(parts: Sequence[Part]) -> tuple[float, float]:
+    """Begin and end of a segment in seconds: those of the first track that has something."""
+    track, piece = next(part for part in parts if part.piece.end > part.piece.first)
+    return _seconds(track, piece.first), _seconds(track, piece.end)
+
+
+def _seconds(track: FileTrack, sample: int) -> float:
+    return (track.samples.time(sample) + track.shift) / track.timescale
+
+
 def _segment(
-    track: FileTrack, piece: Piece, number: int, base_ms: int, begin: Fraction, period: Period
+    track: FileTrack, piece: Piece, number: int, base_ms: int, begin: int, period: Period
 ) -> Segment:
     samples, (first, end) = track.samples, piece
     start = samples.time(first)
@@ -117,7 +163,7 @@ def _segment(
     duration = ticks / track.timescale
     return Segment(
         msn=number,
-        start_utc_ms=base_ms + int((track.seconds(first) - begin) * 1000),
+        start_utc_ms=base_ms + (start - begin) * 1000 // track.timescale,
         duration=duration,
         path="",
         size=size,

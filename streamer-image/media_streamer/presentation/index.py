@@ -83,6 +83,12 @@ class SegmentIndex(ABC):
         """More may come."""
         return not all(track.complete for track in self.tracks.values())
 
+    @property
+    def seconds(self) -> float:
+        """How long what is listed lasts."""
+        tracks = self.tracks.values()
+        return max((sum(s.duration for s in track.segments) for track in tracks), default=0.0)
+
     def is_ready(self, *, parts_suffice: bool = False, segments: int = 1) -> bool:
         """Whether each track has that many segments, or a part of one."""
         tracks = self.tracks

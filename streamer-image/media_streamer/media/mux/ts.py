@@ -46,8 +46,16 @@ class TsMuxer:
 
     header = HEADER
 
-    def __init__(self, tracks: Sequence[Track], previous: "TsMuxer | None" = None) -> None:
-        """`previous` wrote the same output for other tracks: its counters go on."""
+    def __init__(
+        self,
+        tracks: Sequence[Track],
+        previous: "TsMuxer | None" = None,
+        *,
+        in_pieces: bool = False,
+    ) -> None:
+        """`previous` wrote the same output for other tracks: its counters go on. `in_pieces`: what
+        comes before is written by others, so each PID says that its counter begins anew (2.4.3.5).
+        """
         self._version: int = previous._version + 1 if previous else 0
         self._table_counter: int = previous._table_counter if previous else 0
         counters = previous._counters() if previous else {}
@@ -56,7 +64,7 @@ class TsMuxer:
         for track in tracks:
             pid = psi.FIRST_PID + len(self._streams)
             try:
-                stream = _ElementaryStream(track, pid, counters.get(pid, 0))
+                stream = _ElementaryStream(track, pid, counters.get(pid, 0), in_pieces)
             except ValueError as error:
                 log.warning("track %s cannot be carried in MPEG-TS: %s", track.name, error)
                 self.left_out.append(track)
@@ -110,8 +118,11 @@ class TsMuxer:
         field = b""
         if frame.track == self._pcr_track:
             field = self._pcr_field(dts, 0x50 if frame.key else 0x10)
+        elif stream.begins_anew:
+            field = b"\x01\x80"
         elif dts - self._pcr > PCR_INTERVAL and self._pcr > _NEVER:
             out.append(self._pcr_packet(dts))
+        stream.begins_anew = False
         stream.packets(stream.pes(frame), field, out)
         return b"".join(out)
 
@@ -146,11 +157,12 @@ class TsMuxer:
 class _ElementaryStream:
     """One track on its PID: PES packets, and their cut into transport packets."""
 
-    def __init__(self, track: Track, pid: int, counter: int) -> None:
+    def __init__(self, track: Track, pid: int, counter: int, begins_anew: bool) -> None:
         self.track = track
         self.pid = pid
         self.counter = counter
         """Continuity counter of the next packet with payload."""
+        self.begins_anew = begins_anew
         self._stream_id = _stream_id(track)
         self._payload = payload_writer(track)
         self._rows = _packet_headers(pid, 16 + 64)

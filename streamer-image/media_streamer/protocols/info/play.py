@@ -9,7 +9,7 @@ from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
-from media_streamer.egress.hub import Hub
+from media_streamer.presentation.index import SegmentIndex
 from media_streamer.presentation.track_index import Init, TrackIndex
 from media_streamer.protocols.info.recording import recording_status
 
@@ -58,10 +58,10 @@ def track_info(track: TrackIndex) -> dict[str, Any]:
 
 def routes(egress: Egress) -> list[Route]:
     async def media_info(request: MediaRequest) -> web.StreamResponse:
-        return await info(egress.hub, request, whole=False)
+        return await info(egress, request, whole=False)
 
     async def stream_info(request: MediaRequest) -> web.StreamResponse:
-        return await info(egress.hub, request, whole=True)
+        return await info(egress, request, whole=True)
 
     async def recorded(request: MediaRequest) -> web.StreamResponse:
         return await recording_status(egress, request)
@@ -73,19 +73,26 @@ def routes(egress: Egress) -> list[Route]:
     ]
 
 
-async def info(hub: Hub, request: MediaRequest, *, whole: bool) -> web.StreamResponse:
+async def info(egress: Egress, request: MediaRequest, *, whole: bool) -> web.StreamResponse:
     """The JSON document; `whole`: with the stream around the media. Who asks is no viewer.
 
     Raises AccessDenied like playing does.
     """
+    hub = egress.hub
     access = await hub.access(request.access_request("api"))
     request.note(access)
-    index = hub.live_index(access, "fmp4")
+    index: SegmentIndex
+    if access.config.file:
+        index = await egress.films.index(access, "fmp4")
+    else:
+        index = hub.live_index(access, "fmp4")
     media_info: dict[str, Any] | None = None
     try:
         await index.wait_ready(parts_suffice=True)
         tracks = [track_info(track) for _, track in sorted(index.tracks.items(), reverse=True)]
-        media_info = {"flow_type": "stream", "tracks": tracks}
+        media_info = {"flow_type": "stream" if index.grows else "file", "tracks": tracks}
+        if not index.grows:
+            media_info["duration"] = round(1000 * index.seconds)
     except AccessDenied as denied:
         if denied.status != 503 or not whole:
             raise

@@ -1,6 +1,7 @@
 """Films that ffmpeg made are played in every form, with every picture and without a complaint."""
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -16,13 +17,23 @@ from .conftest import FilmStreamer
 FILMS = ("film.mp4", "new/fast.mp4", "film.mov")
 
 
-@pytest.mark.parametrize("form", ["index.m3u8", "index.fmp4.m3u8", "index.mpd"])
+FORMS = {
+    "index.m3u8": "mono.m3u8",
+    "index.fmp4.m3u8": "index.fmp4.m3u8",
+    "index.ll.m3u8": "index.fmp4.m3u8",
+    "index.mpd": "<MPD",
+}
+"""And what they lead to."""
+
+
+@pytest.mark.parametrize("form", FORMS)
 async def test_every_picture_is_there_and_decodes(streamer: FilmStreamer, form: str) -> None:
     await streamer.show()
     expected = await packets(streamer.films / FILMS[0])
     assert expected["video"] == 150
     for film in FILMS:
         url = f"{streamer.base}/vod/{film}/{form}"
+        assert FORMS[form].encode() in (await streamer.get(f"vod/{film}/{form}"))[1]
         assert await complaints(url) == "", film
         found = await packets(url)
         assert found["video"] == expected["video"], film
@@ -184,3 +195,16 @@ async def test_streams_come_before_files_of_their_name(streamer: FilmStreamer) -
     status, words = await streamer.get("vod/film.mp4/index.m3u8")
     assert (status, b"disabled" in words) == (404, True)
     assert (await streamer.get("vod/film.mov/index.m3u8"))[0] == 200
+
+
+async def test_what_is_in_a_film_is_told(streamer: FilmStreamer) -> None:
+    await streamer.show()
+    status, text = await streamer.get("vod/film.mp4/media_info.json")
+    assert status == 200
+    told = json.loads(text)
+    assert told["flow_type"] == "file"
+    assert told["duration"] == pytest.approx(6000, abs=100)
+    assert [(one["track_id"], one["codec"]) for one in told["tracks"]] == [
+        ("v1", "h264"),
+        ("a1", "aac"),
+    ]

@@ -12,6 +12,7 @@ from media_streamer.files.cutting import cut
 from media_streamer.files.movie import Movie, read_movie
 from media_streamer.files.segment import Changed, media_segment
 from media_streamer.files.tables import BadFile
+from media_streamer.files.transport import filled
 from media_streamer.syntax.boxes import full_box
 
 from tests.support.clips import footage
@@ -62,7 +63,7 @@ def test_the_segments_of_a_real_film_hold_its_very_samples(index: int) -> None:
     data = footage().read_bytes()
     movie = movie_of(data)
     track = movie.tracks[index]
-    pieces = cut(movie, 1.0)[track.name]
+    pieces = filled(cut(movie, 1.0)[track.name])
     made = [
         media_segment(track, number, piece.first, piece.end, reader(data))
         for number, piece in enumerate(pieces, 1)
@@ -98,8 +99,8 @@ def test_sound_is_cut_where_the_picture_is_and_goes_on_behind_it() -> None:
     long = FilmTrack([5] * 1000, duration=10)
     movie = movie_of(film(picture, long))
     pieces = cut(movie, 1.0)
-    assert [piece.first for piece in pieces["v1"]] == [0, 25]
-    assert [piece.first for piece in pieces["v2"]] == [n * 100 for n in range(9)]
+    assert [piece.first for piece in filled(pieces["v1"])] == [0, 25]
+    assert [piece.first for piece in pieces["v2"]] == [n * 100 for n in range(10)]
     assert pieces["v2"][-1].end == 1000
 
 

@@ -1,0 +1,49 @@
+"""Files that strangers upload."""
+
+from collections.abc import Hashable
+
+from media_streamer.files.cutting import cut
+from media_streamer.files.movie import read_movie
+from media_streamer.files.segment import Changed, media_segment
+from media_streamer.files.tables import BadFile
+from media_streamer.syntax.boxes import full_box
+
+from tests.fuzz.engine import Target
+from tests.support.films import FilmTrack, film, reader, table, words
+
+
+def film_file(data: bytes) -> Hashable:
+    """The tables of a file, its segments, and one of them."""
+    movie = read_movie(reader(data), len(data))
+    pieces = cut(movie, 1.0)
+    for track in movie.tracks:
+        assert track.shift >= 0
+        assert track.samples.count <= len(data)
+        for piece in pieces[track.name][:2]:
+            made = media_segment(track, 1, piece.first, piece.end, reader(data))
+            assert len(made) < 200 + 17 * (piece.end - piece.first) + len(data)
+    return tuple(len(pieces[track.name]).bit_length() for track in movie.tracks)
+
+
+_EDITS = full_box(b"elst", 0, 0, words(2, 100, 0xFFFFFFFF, 65_536, 0, 80, 65_536))
+_CTTS = table(b"ctts", 10, 80, 10, 0xFFFFFFB0, 30, 40, width=2)
+_PLACES = table(b"stco", *range(48, 98, 10))
+_CHUNKS = table(b"stsc", 1, 2, 1, 3, 5, 1, width=3)
+
+
+def targets() -> list[Target]:
+    plain = film(FilmTrack([3] * 50, syncs=[1, 26], edits=_EDITS, tables={b"ctts": _CTTS}))
+    two = film(
+        FilmTrack([2] * 20, tables={b"stco": _PLACES, b"stsc": _CHUNKS}),
+        FilmTrack([1] * 20, duration=100),
+    )
+    kinds = (b"moov", b"trak", b"stbl", b"stsz", b"stz2", b"stco", b"co64", b"wave", b"esds")
+    return [
+        Target(
+            "film_files",
+            film_file,
+            [plain, two],
+            (BadFile, Changed),
+            (*kinds, b"\xff\xff\xff\xff", bytes(4), b"\0\0\0\1", b"\x7f\xff\xff\xff"),
+        )
+    ]
