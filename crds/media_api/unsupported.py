@@ -21,7 +21,7 @@ Path = tuple[str | int, ...]
 
 LISTS = ("http_proxies",)
 GLOBALS = (
-    "pulsedb", "session_log", "aliaser", "init_script", "wwwroot",
+    "session_log", "aliaser", "init_script", "wwwroot",
     "dynafile", "server_names",
 )  # fmt: skip
 STREAM_OPTIONS = (

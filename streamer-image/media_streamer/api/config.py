@@ -132,7 +132,7 @@ async def ui_settings(request: web.Request) -> web.Response:
             "login_required": config.edit_auth is not None or config.view_auth is not None,
             "config_external": config.config_external is not None,
             "menu_items": {
-                "pulse": False,
+                "pulse": server_of(request).history.is_kept,
                 "streamer_config": True,
                 "cluster": False,
                 "ipcam": False,

@@ -15,6 +15,8 @@ from media_rest.guessing import GuessLimiter
 from media_streamer.archive.ranges import Range
 from media_streamer.config import ConfigProblem
 from media_streamer.files.folders import Item
+from media_streamer.pulse.points import Kind
+from media_streamer.pulse.span import Span
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.sessions import Session
 
@@ -113,6 +115,23 @@ class Files(Protocol):
         self, vod: VodConfig, storage: int, path: str, size: int | None, body: AsyncIterator[bytes]
     ) -> Item:
         """A new file, or another content of one."""
+
+
+class StatisticsHistory(Protocol):
+    """Figures over time (`pulsedb`)."""
+
+    @property
+    def is_kept(self) -> bool: ...
+
+    async def points(self, kind: Kind, name: str, span: Span) -> list[JsonObject]:
+        """`at` in Unix ms and figures, the oldest first.
+
+        Raises `supervisor.pulse.HistoryUnavailable`.
+        """
+        ...
+
+    async def knows(self, name: str) -> bool:
+        """Whether a stream has figures, though it may be gone."""
         ...
 
 
@@ -133,6 +152,9 @@ class Server(Protocol):
 
     @property
     def files(self) -> Files: ...
+
+    @property
+    def history(self) -> StatisticsHistory: ...
 
     @property
     def guesses(self) -> GuessLimiter:

@@ -16,6 +16,7 @@ from media_streamer.api import (
     dvr,
     events,
     files,
+    history,
     legacy,
     nothing,
     sessions,
@@ -49,6 +50,7 @@ async def _openapi(request: web.Request) -> web.Response:
 ROUTES: tuple[Route, ...] = (
     *nothing.ROUTES,
     *events.ROUTES,
+    *history.ROUTES,
     *dvr.ROUTES,
     *files.ROUTES,
     *streams.ROUTES,

@@ -22,10 +22,14 @@ class Alerts:
 
     def __init__(self, catalog: Catalog, *sources: Source) -> None:
         self._catalog = catalog
-        self._sources = sources
+        self._sources = list(sources)
         self._tally = Tally()
         self._unserved: dict[str, str] = {}
         self._own: dict[str, str] = {}
+
+    def add(self, source: Source) -> None:
+        """One more."""
+        self._sources.append(source)
 
     def set(self, key: str, text: str) -> None:
         """The alert `key` says `text` from now on; empty: there is none."""

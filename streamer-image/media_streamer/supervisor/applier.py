@@ -18,6 +18,7 @@ from media_streamer.supervisor.geoip import GeoIp
 from media_streamer.supervisor.gpus import GpuMonitor
 from media_streamer.supervisor.locations import changed_locations
 from media_streamer.supervisor.ports import Ports
+from media_streamer.supervisor.pulse import Pulse
 from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.supervisor.settings import Settings
 from media_streamer.supervisor.streams import StreamControl
@@ -44,6 +45,7 @@ class ConfigurationApplier:
         gpus: GpuMonitor,
         sessions: SessionRegistry,
         others: OtherServers,
+        pulse: Pulse,
     ) -> None:
         self._settings = settings
         self._streams = streams
@@ -59,6 +61,7 @@ class ConfigurationApplier:
         self._gpus = gpus
         self._sessions = sessions
         self._others = others
+        self._pulse = pulse
         self.is_live = False
         """From the moment that the ports are open: before, workers are told all as they come."""
 
@@ -83,6 +86,7 @@ class ConfigurationApplier:
             self._tasks.spawn(self._geoip.use(new.geoip), "geoip")
         self._ports.configured(new)
         self._gpus.watch(bool(new.nvidia_monitor))
+        self._pulse.use(new.pulsedb)
         self._alerts.configured(new)
         self._backend.use(new)
         self._others.use(new)

@@ -15,6 +15,7 @@ from media_streamer.supervisor.configuration import Configuration, config_error
 from media_streamer.supervisor.events.bus import EventBus
 from media_streamer.supervisor.file_shelf import FileShelf
 from media_streamer.supervisor.jobs import JobPlacement
+from media_streamer.supervisor.pulse import Pulse
 from media_streamer.supervisor.pushes import push_stats, push_sum
 from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.supervisor.stats import ServerStats, stream_stats
@@ -41,6 +42,7 @@ class ServerFacade:
         applier: ConfigurationApplier,
         archives: Archives,
         others: OtherServers,
+        pulse: Pulse,
     ) -> None:
         self.configuration = configuration
         self.streams = streams
@@ -56,6 +58,7 @@ class ServerFacade:
         self.archives = archives
         self.files = FileShelf()
         self._others = others
+        self.history = pulse
 
     @property
     def ready(self) -> bool:

@@ -44,6 +44,7 @@ from media_streamer.supervisor.name_quota import NameQuota
 from media_streamer.supervisor.news import JobNews, SessionNews, StreamNews
 from media_streamer.supervisor.ports import Ports
 from media_streamer.supervisor.processes import ProcessPool, worker_command, worker_environment
+from media_streamer.supervisor.pulse import Pulse
 from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.supervisor.settings import Settings
 from media_streamer.supervisor.srt_ports import SrtDoor
@@ -135,6 +136,8 @@ class Supervisor:
             self._geoip,
             director,
         )
+        self._pulse = Pulse(catalog, self._sessions, self._stats.figures)
+        alerts.add(self._pulse.alerts)
         self._applier = ConfigurationApplier(
             settings,
             self._streams,
@@ -150,6 +153,7 @@ class Supervisor:
             self._gpus,
             self._sessions,
             self._others,
+            self._pulse,
         )
         self._configuration = Configuration(
             settings.config_path, environ, self._applier.apply, settings.state
@@ -181,6 +185,7 @@ class Supervisor:
             self._applier,
             self._archives,
             self._others,
+            self._pulse,
         )
 
     def stop(self) -> None:
@@ -207,6 +212,7 @@ class Supervisor:
             await self._ports.open(self._catalog.config)
             self._tasks.spawn(self._tick(), "tick")
             self._tasks.spawn(self._geoip.run(), "geoip")
+            self._tasks.spawn(self._pulse.run(), "pulsedb")
             self._applier.is_live = True
             log.info("%s", self._welcome())
             self._manager.ready(self._welcome())
@@ -241,6 +247,7 @@ class Supervisor:
         self._applier.is_live = False
         self._access.close()
         await self._tasks.close()
+        await self._pulse.close()
         await self._pool.stop_all()
         self._archives.close()
         await self._control.close()

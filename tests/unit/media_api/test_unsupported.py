@@ -39,13 +39,13 @@ def test_alerts_name_what_has_no_effect() -> None:
 
 def test_options_of_templates_and_of_streams_from_elsewhere_count() -> None:
     config = ServerConfig.model_validate(
-        {"templates": [{"name": "t", "prepush": 5}], "pulsedb": "/var/lib/p"}
+        {"templates": [{"name": "t", "prepush": 5}], "wwwroot": "/srv/www"}
     )
     elsewhere = StreamConfig.model_validate(
         {"name": "e", "pushes": [{"url": "ndi://host"}], "hls_scte35": False, "prepush": True}
     )
     assert unsupported_parts(config, [elsewhere]) == {
-        "pulsedb": "pulsedb has no effect in this version",
+        "wwwroot": "wwwroot has no effect in this version",
         "push_ndi": "ndi:// pushes are not served: this server drives no such device: e",
         "stream_prepush": "prepush has no effect in this version: t",
     }
@@ -218,6 +218,7 @@ DESCRIPTIVE = {
 """Said to people and to other programs."""
 WITH_EFFECT: dict[type[ApiModel], set[str]] = {
     ServerConfig: {
+        "pulsedb",
         "listeners", "loglevel", "log_requests", "total_bandwidth", "max_sessions", "auth_token",
         "auto_token", "cluster_key", "view_auth", "edit_auth", "api_allowed_from",
         "api_allowed_origins", "trusted_proxies", "admin_view_disabled", "url_prefix",
@@ -233,7 +234,6 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "password", "protocols", "segment_count", "segment_duration", "chunk_duration",
         "url_prefix", "add_audio_only", "dash_update_period", "pushes", "static", "disabled",
         "inputs", "template", "dvr", "cluster_ingest", "cache",
-        # There are no statistics on disk that this could turn off.
         "pulse_off",
     },
     VodConfig: {

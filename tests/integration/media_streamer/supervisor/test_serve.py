@@ -42,7 +42,7 @@ async def test_a_stream_of_the_file_plays(own_streamer: Streamer) -> None:
 
 async def test_who_only_asks_about_a_stream_is_no_viewer(streamer: Streamer) -> None:
     other = free_port()  # on all addresses, where IPv4 viewers have mapped ones
-    streamer.write(f"{DEMO}http {other};\nlogrequests true;\npulsedb /var/lib/history;\n")
+    streamer.write(f"{DEMO}http {other};\nlogrequests true;\nwwwroot /srv/www;\n")
     await streamer.serve()
     await streamer.running("demo")
     for document in ("media_info.json", "info.json", "preview.jpg", "embed.html"):
@@ -53,7 +53,7 @@ async def test_who_only_asks_about_a_stream_is_no_viewer(streamer: Streamer) -> 
     assert sessions["sessions"] == []
     assert (await streamer.stream("demo"))["stats"]["online_clients"] == 0
     assert '"GET /demo/info.json HTTP/1.1" 200' in streamer.log
-    assert "pulsedb has no effect in this version" in streamer.log
+    assert "wwwroot has no effect in this version" in streamer.log
 
 
 async def test_streams_by_the_api(streamer: Streamer) -> None:

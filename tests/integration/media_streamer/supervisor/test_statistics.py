@@ -74,3 +74,35 @@ async def test_a_source_that_is_not_there(streamer: Streamer) -> None:
     stats = (await streamer.stream("gone"))["stats"]
     assert stats["url"].startswith("hls://127.0.0.1")
     assert stats["lifetime"] == 0
+
+
+async def test_history_on_disk(streamer: Streamer) -> None:
+    history = streamer.directory / "history"
+    streamer.write(f"pulsedb {history};\nstream demo {{ input fake://fake; }}\n")
+    await streamer.serve()
+    await streamer.running("demo")
+
+    async def sampled() -> list[dict[str, float]]:
+        status, graph = await streamer.api("GET", "/history/streams/demo")
+        assert status == 200
+        return [one for one in graph["points"] if one["bitrate"] > 0]
+
+    [point, *_] = await until(sampled, "the history has a sample")
+    assert 0 < point["alive"] <= 1
+    _, server = await streamer.api("GET", "/history/server?points=10")
+    assert server["points"][-1]["streams"] > 0
+    assert server["step"] % 1000 == 0
+    _, settings = await streamer.api("GET", "/ui_settings")
+    assert settings["menu_items"]["pulse"] is True
+    for query in ("from=x", "from=5&to=4", "points=0", "points=9999999"):
+        assert (await streamer.api("GET", f"/history/server?{query}"))[0] == 400
+    assert (await streamer.api("GET", "/history/streams/none"))[0] == 404
+    streamer.write("stream demo { input fake://fake; }\n")
+    await streamer.reload()
+    status, answer = await streamer.api("GET", "/history/streams/demo")
+    assert (status, answer["error"]) == (404, "no_history")
+
+    async def stored() -> bool:
+        return (history / "pulse.sqlite3").exists()
+
+    await until(stored, "the last minute is stored")

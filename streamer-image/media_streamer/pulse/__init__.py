@@ -1,0 +1,1 @@
+"""Statistics history of a streamer (`pulsedb`): packed points in SQLite, in three levels."""
