@@ -7,6 +7,8 @@ from typing import Any
 
 from media_api.base import JsonObject
 
+from media_central.capacity import capacity_kbit
+
 _GRAVITY = ("disabled", "operational", "degradated", "partial_outage", "outage")
 STATES = ("operational", "degradated", "partial_outage", "outage", "disabled")
 """The spelling is that of the API."""
@@ -57,7 +59,7 @@ def _whole(value: Any) -> int:
 
 
 def _output(streamer: Mapping[str, Any], stats: Mapping[str, Any]) -> JsonObject:
-    usage, capacity = _whole(stats.get("output_kbit")), streamer.get("total_bandwidth") or 0
+    usage, capacity = _whole(stats.get("output_kbit")), capacity_kbit(streamer, stats)
     return {"status": _level(100 * usage / capacity if capacity else 0), "usage": usage}
 
 

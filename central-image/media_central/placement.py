@@ -23,6 +23,7 @@ from media_operator.planner import (
 )
 from media_operator.planner.placement import DEFAULT_CHANNEL_LIMIT
 
+from media_central.capacity import capacity_kbit
 from media_central.store.port import Record
 
 HISTORY_LENGTH = 5
@@ -176,7 +177,7 @@ def offer(record: Record, standing: Standing, placed: int) -> StreamerOffer:
         labels=config.get("labels") or {},
         has_gpu=bool(config.get("gpu", bool(standing.stats.get("transcoder_devices")))),
         channel_limit=limit,
-        bandwidth_kbit=config.get("total_bandwidth") or config.get("max_bitrate") or 0,
+        bandwidth_kbit=capacity_kbit(config, standing.stats),
         namespace=config.get("namespace") or "",
         takes_none=_takes_none(record, standing),
         dvr_full=_dvr_full(standing.stats),

@@ -52,11 +52,16 @@ class PeerConfig(ApiModel):
         description="Time without an answer after which it captures nothing and gets no viewers,"
         " milliseconds. Default 10000, three times fetch_timeout at least.",
     )
-    channel_limit: Count | None = Field(default=None, description="Streams it can run.")
+    channel_limit: Count | None = Field(
+        default=None, description="Streams it can run; with so many it gets no further publisher."
+    )
     cpu_limit: Percent | None = Field(
         default=None, description="CPU load in percent above which it gets nothing more."
     )
-    max_bitrate: BitRate | None = Field(default=None, description="Its capacity in bit/s.")
+    max_bitrate: BitRate | None = Field(
+        default=None,
+        description="Its capacity in bit/s, above which balancers send nobody there.",
+    )
     cluster_key: Secret | None = Field(
         default=None, description="Its cluster key. Default: that of this server."
     )

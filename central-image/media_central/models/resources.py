@@ -95,7 +95,8 @@ class CentralStreamer(ApiModel):
         default=None, description="CPU load in percent above which it gets nothing more."
     )
     total_bandwidth: Kilobits | None = Field(
-        default=None, description="Its capacity in kbit/s. Default: no limit."
+        default=None,
+        description="Its capacity in kbit/s. Default: what its own configuration says.",
     )
     gpu: bool | None = Field(
         default=None, description="It has a GPU. Default: what it says of itself."

@@ -19,6 +19,7 @@ from media_api.protocols import Protocol, roles
 from media_rest.errors import ApiError, not_found
 from media_rest.route import Route
 
+from media_central.capacity import capacity_kbit
 from media_central.rest.address import address_of
 from media_central.rest.context import Context, context, viewer
 from media_central.store.port import Kind, Record
@@ -123,7 +124,7 @@ def _candidate(link: StreamerLink) -> Candidate:
         output_kbit=count("output_kbit"),
         clients=count("total_clients"),
         streams=count("online_streams"),
-        capacity_kbit=link.config.get("total_bandwidth") or 0,
+        capacity_kbit=capacity_kbit(link.config, stats),
     )
 
 

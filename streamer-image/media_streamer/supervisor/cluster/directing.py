@@ -6,11 +6,12 @@ and a balancer has nothing for him. Whoever may watch is decided where he is sen
 with the token goes along.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import quote, unquote
 
 from media_api.balancing import BITS_PER_KBIT, Candidate, choose
-from media_api.cluster import BalancerConfig
+from media_api.cluster import BalancerConfig, PeerConfig
 
 from media_streamer.supervisor.catalog import Catalog, Stream
 from media_streamer.supervisor.cluster.servers import OtherServers, Server
@@ -39,7 +40,8 @@ class Director:
         if not request.path:
             title = "A balancer sends on by HTTP: HLS, DASH, WebRTC and the like"
             return Refusal(404, "balancer_needs_http", title)
-        chosen = choose(self._candidates(balancer, name), balancer, country_of(request.ip))
+        candidates = self._candidates(balancer, name, publishes=request.kind == "publish")
+        chosen = choose(candidates, balancer, country_of(request.ip))
         if chosen is None:
             title = f"No server of {balancer.name} takes you for {name} now; try again"
             return Refusal(503, "no_server", title)
@@ -62,34 +64,58 @@ class Director:
                 return balancer, name[len(balancer.name) + 1 :]
         return None
 
-    def _candidates(self, balancer: BalancerConfig, name: str) -> list[Candidate]:
+    def _candidates(
+        self, balancer: BalancerConfig, name: str, *, publishes: bool
+    ) -> list[Candidate]:
         """Those that have the stream; all that live if none says so: a template may make it."""
         own = self._load()
         found: list[tuple[Candidate, bool]] = []
         for one in balancer.servers:
             if one.name == own.hostname:
-                found.append((own, name in self._catalog.streams))
+                found.append((own, self._serves(name)))
             elif (server := self._servers.living_peer(one.name)) is not None:
-                found.append((_candidate(one.name, server), name in server.listing.streams))
+                has = name in server.listing.streams
+                if _has_room(server, publishes=publishes and not has):
+                    found.append((_candidate(one.name, server), has))
         having = [candidate for candidate, has in found if has]
         return having or [candidate for candidate, _ in found]
+
+    def _serves(self, name: str) -> bool:
+        """Whether viewers by HTTP get the stream from this server itself."""
+        stream = self._catalog.streams.get(name)
+        return stream is not None and (stream.elsewhere is None or not stream.elsewhere.url)
+
+
+def _has_room(server: Server, *, publishes: bool) -> bool:
+    """Whether a peer's own limits let it have more; `publishes`: a stream that it has not."""
+    limits, stats = server.config, server.stats
+    if not isinstance(limits, PeerConfig):
+        return True
+    output = _candidate(limits.hostname, server).output_kbit * BITS_PER_KBIT
+    if limits.max_bitrate is not None and output >= limits.max_bitrate:
+        return False
+    if limits.cpu_limit is not None and _count(stats, "cpu_usage") >= limits.cpu_limit:
+        return False
+    streams = _count(stats, "online_streams")
+    return not publishes or limits.channel_limit is None or streams < limits.channel_limit
+
+
+def _count(stats: Mapping[str, Any], name: str) -> int:
+    value = stats.get(name)
+    return value if isinstance(value, int) else 0
 
 
 def _candidate(hostname: str, server: Server) -> Candidate:
     """What it said last, and what was sent to it since."""
-
-    def count(name: str) -> int:
-        value = server.stats.get(name)
-        return value if isinstance(value, int) else 0
-
-    clients, output = count("total_clients"), count("output_kbit")
+    stats = server.stats
+    clients, output = _count(stats, "total_clients"), _count(stats, "output_kbit")
     of_viewer = output // clients if clients and output else UNKNOWN_VIEWER_KBIT
     return Candidate(
         hostname,
         output_kbit=output + server.sent * of_viewer,
         clients=clients + server.sent,
-        streams=count("online_streams"),
-        capacity_kbit=count("total_bandwidth") // BITS_PER_KBIT,
+        streams=_count(stats, "online_streams"),
+        capacity_kbit=_count(stats, "total_bandwidth") // BITS_PER_KBIT,
     )
 
 

@@ -283,3 +283,26 @@ async def test_a_second_streamer_passes_a_protected_stream_on(tmp_path: Path) ->
     finally:
         await origin.close()
         await edge.close()
+
+
+async def test_a_reload_ends_viewers_without_a_token(streamer: Streamer) -> None:
+    async def status(path: str) -> int:
+        async with streamer.session.get(f"{streamer.base}/demo/{path}") as answer:
+            return answer.status
+
+    streamer.write(DEMO)
+    await streamer.serve()
+    await streamer.running("demo")
+    lists = ["tracks-v1a1/mono.m3u8", "tracks-v1a1/mono.m3u8?token=x"]
+    for path in lists:
+        assert await status(path) == 200
+    streamer.write(f"{DEMO}no_auto_token;\n")
+    await streamer.reload()
+
+    async def refused() -> bool:
+        return await status(lists[0]) == 403
+
+    await until(refused, "the session that has no token is over")
+    assert await status(lists[1]) == 200
+    for path in ("mpegts", "index.mpd", "preview.jpg", "embed.html", "whep"):
+        assert await status(path) in {403, 405}, path
