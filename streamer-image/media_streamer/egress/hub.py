@@ -26,7 +26,7 @@ from media_streamer.presentation.moments import Moment
 from media_streamer.presentation.track_index import Timing
 from media_streamer.protocols.jpeg.picture import fetch_preview
 from media_streamer.wire.control import AccessRequest, Granted, Place, Refusal
-from media_streamer.wire.media import PublishForm
+from media_streamer.wire.media import PictureForm, PublishForm
 from media_streamer.wire.owner import Owner
 from media_streamer.wire.peer import CallFailed, Notice, Request
 
@@ -44,6 +44,7 @@ MAX_SELECTIONS = 8
 """Selections of tracks of one stream that are built at once: clients can make up any."""
 
 BroadcastKey = tuple[str, str, type[Framing] | None, bool, tuple[str, ...]]
+PictureKey = tuple[str, PictureForm, int | None]
 IndexKey = tuple[str, Container, tuple[str, ...], bool]
 
 
@@ -59,7 +60,7 @@ class Hub:
         self._broadcasts: dict[BroadcastKey, Broadcast] = {}
         self._indexes: dict[IndexKey, LiveIndex] = {}
         self._replays: set[Broadcast] = set()
-        self._previews: dict[str, tuple[float, asyncio.Task[bytes]]] = {}
+        self._previews: dict[PictureKey, tuple[float, asyncio.Task[bytes]]] = {}
         self._questions: set[asyncio.Task[Access]] = set()
         self._placed = asyncio.Event()
         """Set for a moment whenever streams came to a media worker."""
@@ -306,15 +307,22 @@ class Hub:
         found.touch()
         return found
 
-    async def preview(self, access: Access) -> bytes:
-        """JPEG of the last key frame; raises AccessDenied(404) if there is none."""
+    async def preview(
+        self, access: Access, form: PictureForm = "jpeg", at_ms: int | None = None
+    ) -> bytes:
+        """The last key frame, or that of a moment of the archive; raises AccessDenied.
+
+        404 if there is none. One for all who ask within a second.
+        """
         now = time.monotonic()
-        cached = self._previews.get(access.stream)
+        key = (access.stream, form, at_ms)
+        cached = self._previews.get(key)
         if cached is None or now - cached[0] > PREVIEW_REUSE_SECONDS:
             if len(self._previews) >= MAX_PREVIEWS:
                 self._previews.pop(next(iter(self._previews)))
-            task = asyncio.create_task(fetch_preview(access, self._link(self._home(access))))
-            cached = self._previews[access.stream] = (now, task)
+            home = self._home(access) if at_ms is None else self._some_worker(access)
+            task = asyncio.create_task(fetch_preview(access, self._link(home), form, at_ms))
+            cached = self._previews[key] = (now, task)
         return await asyncio.shield(cached[1])
 
     def exists(self, stream: str) -> bool:

@@ -17,7 +17,7 @@ from media_streamer.media.segmenter import forced_gap_ticks
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.stages import Upstream
 from media_streamer.media.subscribers import IDLE_SECONDS, Sink, Subscribers
-from media_streamer.media.thumbnail import Thumbnail
+from media_streamer.media.thumbnail import Thumbnail, make_film
 from media_streamer.wire.media import NoSuchTracks
 
 log = logging.getLogger(__name__)
@@ -315,6 +315,11 @@ class StreamOutput:
         """
         picture = self._picture if self._settings.thumbnails else None
         return self._thumbnail.jpeg(*picture) if picture is not None else None
+
+    def preview_film(self) -> bytes | None:
+        """The last key frame as MP4, None if there is none."""
+        picture = self._picture if self._settings.thumbnails else None
+        return make_film(*picture) if picture is not None else None
 
     def stats(self) -> OutputStats:
         """A snapshot of the figures."""

@@ -10,12 +10,14 @@ read is disconnected (`media_streamer.wire.channel`) and comes back with fresh s
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from media_streamer.media.audience import Attachment
 from media_streamer.media.formats import UnknownFormat
 from media_streamer.media.inputs.frames import FrameInput
 from media_streamer.media.inputs.publish import PublishInput
+from media_streamer.media.pictures import Pictures
 from media_streamer.media.playback import Playback, Playbacks
 from media_streamer.media.publishers import PublishRefused
 from media_streamer.media.stream import StreamRunner
@@ -56,6 +58,7 @@ class Streams(Protocol):
     """The streams of the worker."""
 
     playbacks: Playbacks
+    pictures: Pictures
 
     def find(self, name: str) -> StreamRunner | None: ...
 
@@ -266,14 +269,24 @@ class Relay:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def _picture(self, asked: AskPreview) -> bytes | None:
+        if asked.folder:
+            pictures = self._streams.pictures
+            return await pictures.recorded(Path(asked.folder), asked.at_ms, asked.form)
+        runner = self._streams.find(asked.stream)
+        if runner is None or runner.output is None:
+            return None
+        output = runner.output
+        return await asyncio.to_thread(
+            output.preview_jpeg if asked.form == "jpeg" else output.preview_film
+        )
+
     async def _send_preview(self, message: AskPreview) -> None:
-        runner = self._streams.find(message.stream)
         picture: bytes | None = None
-        if runner and runner.output:
-            try:
-                async with asyncio.timeout(PREVIEW_TIMEOUT_SECONDS):
-                    picture = await asyncio.to_thread(runner.output.preview_jpeg)
-            except Exception as error:
-                reason = str(error) or type(error).__name__
-                log.warning("%s: no preview: %s", message.stream, reason)
+        try:
+            async with asyncio.timeout(PREVIEW_TIMEOUT_SECONDS):
+                picture = await self._picture(message)
+        except Exception as error:
+            reason = str(error) or type(error).__name__
+            log.warning("%s: no preview: %s", message.stream, reason)
         self._send(Preview(message.id, picture))

@@ -1,4 +1,5 @@
-"""Preview picture of a stream: its last key frame as JPEG, decoded only when somebody asks."""
+"""Pictures of a stream: a key frame as JPEG, decoded only when somebody asks, or as a film of one
+frame, which whoever watches decodes."""
 
 import io
 import logging
@@ -7,11 +8,13 @@ from typing import Any
 
 import av
 
-from media_streamer.media.frame import Frame, Track
+from media_streamer.media.frame import TIME_BASE, Frame, Track
+from media_streamer.media.mux.fmp4 import Fmp4Track
 from media_streamer.media.track import template
 
 log = logging.getLogger(__name__)
 
+FILM_MS = 10_000
 MAX_WIDTH = 640
 _QUALITY = 5
 """MJPEG quantiser scale, 2 (best) to 31."""
@@ -30,12 +33,25 @@ class Thumbnail:
         with self._lock:
             if self._made is None or self._made[0] is not frame:
                 try:
-                    picture = _encode(_decode(track, frame))
+                    picture = make_jpeg(track, frame)
                 except (av.FFmpegError, ValueError) as error:
                     log.warning("stream %s: no preview: %s", self._stream, error)
                     picture = None
                 self._made = (frame, picture)
             return self._made[1]
+
+
+def make_jpeg(track: Track, frame: Frame) -> bytes:
+    """A key frame as JPEG; raises ValueError or av.FFmpegError. Blocks."""
+    return _encode(_decode(track, frame))
+
+
+def make_film(track: Track, frame: Frame) -> bytes:
+    """A key frame as MP4."""
+    writer = Fmp4Track(track, FILM_MS)
+    parts = writer.add(Frame(frame.track, 0, 0, TIME_BASE, True, frame.data))
+    last, _ = writer.finish(None)
+    return b"".join((track.init, *(part.data for part in (*parts, last) if part is not None)))
 
 
 def _decode(track: Track, frame: Frame) -> av.VideoFrame:

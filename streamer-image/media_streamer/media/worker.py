@@ -28,6 +28,7 @@ from media_streamer.media.deliveries import Deliveries
 from media_streamer.media.flags import Flags
 from media_streamer.media.graveyard import Graveyard
 from media_streamer.media.inputs.base import Neighbours
+from media_streamer.media.pictures import Pictures
 from media_streamer.media.playback import Playbacks
 from media_streamer.media.recordings import Recordings
 from media_streamer.media.relay import Relay
@@ -88,6 +89,7 @@ class MediaWorker:
         self._has_streams = asyncio.Event()
         self._deliveries = Deliveries()
         self.playbacks = Playbacks()
+        self.pictures = Pictures()
         self._recordings = Recordings(self.emit, roots, self._needs_renewal)
         self._owner = Owner(
             runtime,
@@ -135,6 +137,7 @@ class MediaWorker:
             runners, self._runners = self._runners, {}
             await asyncio.gather(*(runner.close("server_stopped") for runner in runners.values()))
             self.playbacks.close()
+            self.pictures.close()
             await self._recordings.close()
 
     def _held(self) -> dict[str, int]:

@@ -31,6 +31,7 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         start_seconds=_start_seconds(stream, is_published),
         auth_token=server.auth_token,
         protocols=config.protocols.explicit() if config.protocols else {},
+        pictures=config.thumbnails is None or config.thumbnails.enabled is not False,
         archive=str(archive.folder) if archive is not None else "",
         archive_root=str(archive.root) if archive is not None else "",
         storages=local_roots(vod) if vod is not None else [],

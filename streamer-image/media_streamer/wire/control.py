@@ -286,6 +286,8 @@ class DeliveryConfig(_Value, frozen=True):
     auth_token: str = "token"
     protocols: dict[str, bool] = {}
     """Protocols that the configuration names, and whether they are allowed."""
+    pictures: bool = True
+    """Pictures may be made when somebody asks for them."""
     archive: str = ""
     """Directory of the stream's archive; empty: it has none."""
     archive_root: str = ""

@@ -169,11 +169,20 @@ class PublishEnd(_Message, frozen=True):
     id: int
 
 
+PictureForm = Literal["jpeg", "mp4"]
+"""As a picture, or as a film of one frame, which costs no decoder here."""
+
+
 class AskPreview(_Message, frozen=True):
     """Answered `Preview`."""
 
     id: int
     stream: str
+    form: PictureForm = "jpeg"
+    folder: str = ""
+    """Of the stream's archive, for a picture of the past; empty: its last picture."""
+    at_ms: int = 0
+    """Unix ms of that moment."""
 
 
 FromEgress = (
@@ -366,7 +375,7 @@ class KeyFrameWanted(_Message, frozen=True):
 
 
 class Preview(_Message, frozen=True):
-    """A JPEG picture, None if there is none."""
+    """A picture in the form that was asked for, None if there is none."""
 
     id: int
     picture: bytes | None

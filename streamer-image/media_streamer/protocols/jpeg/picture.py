@@ -5,7 +5,7 @@ import asyncio
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.wire.channel import ChannelClosed
-from media_streamer.wire.media import AskPreview, FromMedia, Preview
+from media_streamer.wire.media import AskPreview, FromMedia, PictureForm, Preview
 
 TIMEOUT_SECONDS = 8.0
 """Decoding one key frame takes milliseconds; an on-demand stream has to start first."""
@@ -24,12 +24,22 @@ class _Answer:
             self.picture.set_result(b"")
 
 
-async def fetch_preview(access: Access, link: MediaLink) -> bytes:
-    """JPEG bytes; raises AccessDenied(404) if the stream has no picture, 503 without an answer."""
+async def fetch_preview(
+    access: Access, link: MediaLink, form: PictureForm = "jpeg", at_ms: int | None = None
+) -> bytes:
+    """The last picture, or that of a moment of the archive (Unix ms).
+
+    Raises AccessDenied(404) if there is none, 503 without an answer.
+    """
     answer = _Answer()
+    folder = access.config.archive if at_ms is not None else ""
+
+    def asked(number: int) -> AskPreview:
+        return AskPreview(number, access.stream, form, folder, at_ms or 0)
+
     try:
         await link.wait_connected(TIMEOUT_SECONDS)
-        number = link.request(lambda number: AskPreview(number, access.stream), answer)
+        number = link.request(asked, answer)
     except (TimeoutError, ChannelClosed) as error:
         raise AccessDenied(503, "unavailable", "The media worker does not answer") from error
     try:
@@ -39,5 +49,6 @@ async def fetch_preview(access: Access, link: MediaLink) -> bytes:
     finally:
         link.release(number)
     if not picture:
-        raise AccessDenied(404, "no_picture", "The stream has no picture now")
+        title = "The stream has no picture now" if at_ms is None else "No picture of that time"
+        raise AccessDenied(404, "no_picture", title)
     return picture

@@ -29,6 +29,7 @@ async def film(recorder: Recorder) -> Recorder:
 
 async def test_the_film_plays_in_every_form_with_and_without_its_stream(film: Recorder) -> None:
     """One recording for all, as it takes ten seconds."""
+    assert await frames(f"{film.base}/live/preview.mp4") == 1
     await growing_and_shifted_lists(film)
     await ranges_of_the_file_and_what_is_not_there(film)
     await locks(film)
@@ -52,6 +53,7 @@ async def every_form_without_the_stream(film: Recorder) -> None:
     for form in ("m3u8", "mp4", "mpd", "ts"):
         assert await frames(f"{film.base}/live/archive-{span}.{form}") == recorded, form
     await at_its_own_pace(film)
+    await pictures(film)
 
     status, body = await film.get("live/recording_status.json?request=ranges,locks")
     assert status == 200
@@ -94,6 +96,20 @@ async def at_its_own_pace(film: Recorder) -> None:
     for path in ("live/archive-100-200.ts", "live/mse_ld?from=x"):
         status, _ = await film.get(path)
         assert status in {400, 404}, path
+
+
+async def pictures(film: Recorder) -> None:
+    """Of any moment that is recorded, as JPEG and as a film of one frame."""
+    _, ranges = await film.api("GET", "/streams/live/dvr/ranges")
+    (first, *_) = ranges["ranges"]
+    for at in (first["from"], first["from"] + 1):
+        status, picture = await film.get(f"live/{at}.jpg")
+        assert (status, picture[:2]) == (200, b"\xff\xd8")
+        status, same = await film.get(f"live/{at}-preview.jpg")
+        assert (status, same) == (200, picture)
+        assert await frames(f"{film.base}/live/{at}-preview.mp4") == 1
+    for path in ("live/100.jpg", "live/100-preview.mp4", "live/preview.mp4", "live/soon.jpg"):
+        assert (await film.get(path))[0] == 404, path
 
 
 async def heard(socket: aiohttp.ClientWebSocketResponse) -> str:

@@ -1,0 +1,88 @@
+"""Pictures of the past: the key frame of an archive that a moment shows.
+
+Decoding takes milliseconds, and strangers may ask for a lot of it: two threads do it, and who
+comes when too many wait is refused.
+"""
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import av
+
+from media_streamer.archive.frames import read_group, track_of
+from media_streamer.archive.library import Library
+from media_streamer.media.frame import TIME_BASE, Frame, Track
+from media_streamer.media.thumbnail import make_film, make_jpeg
+from media_streamer.wire.media import PictureForm
+
+log = logging.getLogger(__name__)
+
+THREADS = 2
+MAX_WAITING = 64
+BEFORE_MS = 60_000
+"""A segment is no longer than this."""
+
+
+class Pictures:
+    """One per media worker."""
+
+    def __init__(self) -> None:
+        self._library = Library()
+        self._threads: ThreadPoolExecutor | None = None
+        self._waiting = 0
+
+    async def recorded(self, folder: Path, at_ms: int, form: PictureForm) -> bytes | None:
+        """What was shown at that moment; None where nothing was, or nothing can be decoded."""
+        if self._waiting >= MAX_WAITING:
+            return None
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(THREADS, "pictures")
+        self._waiting += 1
+        done = asyncio.get_running_loop().run_in_executor(
+            self._threads, self._make, folder, at_ms, form
+        )
+        done.add_done_callback(self._left)
+        return await done
+
+    def _left(self, _: object) -> None:
+        self._waiting -= 1
+
+    def _make(self, folder: Path, at_ms: int, form: PictureForm) -> bytes | None:
+        try:
+            found = key_frame(self._library, folder, at_ms)
+            if found is None:
+                return None
+            return make_jpeg(*found) if form == "jpeg" else make_film(*found)
+        except (OSError, ValueError, av.FFmpegError) as error:
+            log.warning("archive %s: no picture of %d: %s", folder, at_ms, error)
+            return None
+
+    def close(self) -> None:
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def key_frame(library: Library, folder: Path, at_ms: int) -> tuple[Track, Frame] | None:
+    """The last key frame of the first video track up to a moment that is recorded. Blocks.
+
+    A segment begins with one, so it is in the segment that holds the moment. Raises OSError or
+    ValueError.
+    """
+    entries = library.entries(folder, at_ms - BEFORE_MS, at_ms)
+    if not entries or entries[-1].group.end_ms <= at_ms:
+        return None
+    group, content, _ = entries[-1]
+    videos = [n for n, track in enumerate(content.head.tracks) if track.kind == "video"]
+    if not videos:
+        return None
+    number = videos[0]
+    described = content.head.tracks[number]
+    keys = [sample for sample in read_group(content, group)[number] if sample.key]
+    if not keys:
+        return None
+    until = at_ms * described.timescale // 1000
+    chosen = next((one for one in reversed(keys) if one.time <= until), keys[0])
+    track = track_of(described, content.head, number, chosen.data)
+    return track, Frame(number, 0, 0, TIME_BASE, True, chosen.data)
