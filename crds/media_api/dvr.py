@@ -139,6 +139,30 @@ class DvrRange(ApiModel):
     closed_at: UnixMilliseconds | None = Field(default=None, description="End, Unix ms.")
 
 
+class DvrExportJob(ApiModel):
+    """A film that is made out of an archive, or was."""
+
+    name: str | None = Field(default=None, description="Identifier; also the name of the file.")
+    stream: str | None = Field(default=None, description="Stream whose archive it is made of.")
+    from_: UnixSeconds | None = Field(
+        default=None, alias="from", description="Start, Unix seconds."
+    )
+    duration: Seconds | None = Field(default=None, description="Length in seconds.")
+    status: Literal["queued", "running", "done", "failed", "cancelled"] | None = Field(
+        default=None, description="How far it is."
+    )
+    progress: Percent | None = Field(default=None, description="Written so far, in percent.")
+    bytes: Count | None = Field(default=None, description="Bytes written so far.")
+    size: Count | None = Field(default=None, description="Bytes of the whole film.")
+    created_at: UnixMilliseconds | None = Field(default=None, description="Ordered, Unix ms.")
+    started_at: UnixMilliseconds | None = Field(default=None, description="Begun, Unix ms.")
+    finished_at: UnixMilliseconds | None = Field(default=None, description="Ended, Unix ms.")
+    error: str | None = Field(default=None, description="Why it failed.")
+    url: str | None = Field(
+        default=None, description="Path of the film on the media ports, once it is complete."
+    )
+
+
 class DvrInfo(ApiModel):
     """What an archive holds."""
 

@@ -16,46 +16,46 @@ from media_streamer.supervisor.archives import ArchiveError
 
 async def list_ranges(request: web.Request) -> web.Response:
     """Parts without a gap, oldest first."""
-    name = _known(request)
+    name = known_stream(request)
     try:
         found = await server_of(request).archives.ranges(name)
     except ArchiveError as error:
-        raise _refusal(error) from None
+        raise refusal(error) from None
     return _collection(request, "ranges", found)
 
 
 async def list_locks(request: web.Request) -> web.Response:
-    name = _known(request)
+    name = known_stream(request)
     try:
         found = await server_of(request).archives.locks(name)
     except ArchiveError as error:
-        raise _refusal(error) from None
+        raise refusal(error) from None
     return _collection(request, "locks", found)
 
 
 async def add_lock(request: web.Request) -> web.Response:
     """Keep a range from deletion."""
-    name, wanted = _known(request), await _range(request)
+    name, wanted = known_stream(request), await _range(request)
     try:
         await server_of(request).archives.lock(name, wanted.from_, int(wanted.duration))
     except ArchiveError as error:
-        raise _refusal(error) from None
+        raise refusal(error) from None
     return no_content()
 
 
 async def remove_lock(request: web.Request) -> web.Response:
     """Keep a range no longer."""
-    name, wanted = _known(request), await _range(request)
+    name, wanted = known_stream(request), await _range(request)
     try:
         await server_of(request).archives.unlock(name, wanted.from_, int(wanted.duration))
     except ArchiveError as error:
-        raise _refusal(error) from None
+        raise refusal(error) from None
     return no_content()
 
 
 async def delete_range(request: web.Request) -> web.Response:
     """Only limits delete for now; a part that stays would be worse than a refusal."""
-    _known(request)
+    known_stream(request)
     raise ApiError(
         501,
         "not_implemented",
@@ -78,7 +78,8 @@ async def post_range(request: web.Request) -> web.Response:
     return await put_lock(request)
 
 
-def _known(request: web.Request) -> str:
+def known_stream(request: web.Request) -> str:
+    """The name in the path, if there is such a stream; raises ApiError 404."""
     name = request.match_info["name"]
     if server_of(request).streams.get(name) is None:
         raise not_found("stream", name)
@@ -101,7 +102,8 @@ def _collection(request: web.Request, key: str, found: Iterable[Range]) -> web.R
     return json_answer(run_query(rows, query, key, "from"))
 
 
-def _refusal(error: ArchiveError) -> ApiError:
+def refusal(error: ArchiveError) -> ApiError:
+    """The answer where an archive cannot do something."""
     status = 503 if error.is_temporary else 404
     return ApiError(status, "archive_unavailable" if status == 503 else "no_archive", str(error))
 

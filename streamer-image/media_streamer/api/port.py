@@ -12,6 +12,7 @@ from media_api.server import ServerConfig
 from media_api.vod import VodConfig
 from media_rest.guessing import GuessLimiter
 
+from media_streamer.archive.exports import ExportJob
 from media_streamer.archive.ranges import Range
 from media_streamer.config import ConfigProblem
 from media_streamer.files.folders import Item
@@ -97,6 +98,18 @@ class Archives(Protocol):
 
     async def unlock(self, name: str, from_seconds: int, duration_seconds: int) -> None:
         """Keep a part no longer."""
+
+    def export(self, name: str, from_seconds: int, duration_seconds: int) -> ExportJob:
+        """Order a film of a part."""
+        ...
+
+    def export_jobs(self) -> list[ExportJob]:
+        """All orders that are remembered, the oldest first."""
+        ...
+
+    async def remove_export(self, name: str) -> bool:
+        """Cancel one or delete its film; False if there is none."""
+        ...
 
 
 class Files(Protocol):

@@ -31,17 +31,17 @@ class Unserved:
 
 
 READS = ("GET", "HEAD")
-_EXPORT = "nothing is exported to files of this server yet: get NAME/archive-FROM-DURATION.mp4"
+_EXPORT = "an export is ordered by POST /streams/NAME/dvr/export, and only cancelled or deleted"
 _DISKS = "a storage is one directory here, it has no disks of its own yet"
 _FILES = "a file is read, put and deleted under its own path below …/files/"
 _LEGACY = "change `dvr` of the stream, and /streams/NAME/dvr/locks, by /streamer/api/v3"
 
 UNSERVED = (
-    Unserved("/streams/{name}/dvr/export", _EXPORT),
+    Unserved("/streams/{name}/dvr/export", _EXPORT, ("POST",)),
     Unserved("/dvrs/{name}/disks", _DISKS, READS),
     Unserved("/dvrs/{name}/disks/{path}", _DISKS),
-    Unserved("/dvr_export_jobs", _EXPORT),
-    Unserved("/dvr_export_jobs/{name}", _EXPORT),
+    Unserved("/dvr_export_jobs", _EXPORT, READS),
+    Unserved("/dvr_export_jobs/{name}", _EXPORT, (*READS, "DELETE")),
     Unserved("/vods/opened_files", _FILES, READS),
     Unserved("/vods/{name}/storages/{index}/files", _FILES, READS),
     Unserved("/vods/{name}/storages/{index}/files/{path}", _FILES, (*READS, "PUT", "DELETE")),

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from media_streamer.archive.declared import Declared, NoArchive, declared
+from media_streamer.archive.exports import ExportJob
 from media_streamer.archive.keeper import Summary, keep_limits
 from media_streamer.archive.library import Library
 from media_streamer.archive.locks import asked_range, read_locks, write_locks
@@ -26,6 +27,7 @@ from media_streamer.archive.places import OWNER_FILE
 from media_streamer.archive.ranges import Range, merge, without
 from media_streamer.archive.roots import tell_roots
 from media_streamer.supervisor.catalog import Catalog, Changes, Stream
+from media_streamer.supervisor.exports import Exports
 from media_streamer.supervisor.tasks import Tasks
 from media_streamer.wire.control import ArchivePlace
 
@@ -84,6 +86,7 @@ class Archives:
         """Streams with `dvr` that cannot be recorded, and why."""
         self._roots: dict[Path, _Root] = {}
         self._library = Library()
+        self.exports = Exports(tasks)
         self._changed: set[str] = set()
         """Streams whose worker has to hear of it."""
 
@@ -153,6 +156,7 @@ class Archives:
         """Claim folders, look at limits; returns the streams whose worker has to be told."""
         wanted = {one.root for one in self._declared.values()}
         for path in self._roots.keys() - wanted:
+            self.exports.closed(path)
             self._let_go(self._roots.pop(path))
         for path in wanted - self._roots.keys():
             threads = ThreadPoolExecutor(2, thread_name_prefix="archive")
@@ -167,6 +171,7 @@ class Archives:
 
     def close(self) -> None:
         """Let go of all folders."""
+        self.exports.close()
         for root in self._roots.values():
             self._let_go(root)
         self._roots.clear()
@@ -197,6 +202,7 @@ class Archives:
             return
         log.info("archive %s: this server records there", root.path)
         root.owner, root.problem = owner, ""
+        self.exports.opened(root.path)
         root.due = time.monotonic() + FIRST_KEEP_SECONDS
         self._changed |= {n for n, one in self._declared.items() if one.root == root.path}
 
@@ -287,6 +293,29 @@ class Archives:
             write_locks(folder, without(read_locks(folder), taken))
 
         await self._ask(name, write)
+
+    def export(self, name: str, from_seconds: int, duration_seconds: int) -> ExportJob:
+        """Order a film of a time. Raises ArchiveError, ValueError for an empty range."""
+        wanted = asked_range(from_seconds, duration_seconds)
+        found = self._declared.get(name)
+        if found is None:
+            raise ArchiveError(self._refused.get(name) or "the stream has no archive (dvr)")
+        try:
+            return self.exports.add(found.root, found.folder, name, wanted.from_ms, wanted.to_ms)
+        except ValueError as error:
+            raise ArchiveError(str(error), is_temporary=True) from None
+
+    def export_jobs(self) -> list[ExportJob]:
+        """All exports that are remembered."""
+        return self.exports.jobs()
+
+    async def remove_export(self, name: str) -> bool:
+        """Cancel an export or delete its film; False if there is none. Raises ArchiveError."""
+        try:
+            return await self.exports.remove(name)
+        except (OSError, TimeoutError) as error:
+            words = str(error) or "the disk does not answer"
+            raise ArchiveError(f"not deleted: {words}", is_temporary=True) from error
 
     async def _ask(self, name: str, question: Callable[[Path], Result]) -> Result:
         found = self._declared.get(name)

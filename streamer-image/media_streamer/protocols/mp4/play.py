@@ -5,17 +5,18 @@ decode times moved: the film begins at 0 and has no gaps. Nothing changes its le
 is known before, and any range can be made by itself.
 """
 
-import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 from msgspec.structs import replace
 
-from media_streamer.archive.container import renumber
+from media_streamer.archive.exports import exported
+from media_streamer.archive.film import OtherTracks, check_tracks, moved_segment, starts
 from media_streamer.archive.library import Entry
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
@@ -26,9 +27,8 @@ from media_streamer.presentation.moments import PATTERN, asked
 from media_streamer.protocols.mp4.download import ENDINGS, send_file
 
 _FORM = re.compile(rf"(?P<name>.+)/{PATTERN}\.mp4")
+_EXPORT = re.compile(r"(?P<name>.+)/export-(?P<file>[0-9a-f]{24})\.mp4")
 WRITE_BYTES = 256 * 1024
-FRAGMENTS = 1 << 12
-"""More than a segment has, so that their numbers grow."""
 CACHE = "no-store"
 """A request that ends in the future is answered by what there is now."""
 
@@ -37,8 +37,12 @@ def routes(egress: Egress) -> list[Route]:
     async def download(request: MediaRequest) -> web.StreamResponse:
         return await send_archive(egress, request)
 
+    async def download_export(request: MediaRequest) -> web.StreamResponse:
+        return await send_export(egress, request)
+
     return [
         Route(_FORM, download, marker="/archive-", content="endless"),
+        Route(_EXPORT, download_export, marker="/export-", content="endless"),
         *(
             Route(ending, partial(send_file, egress, content_type), content="download")
             for ending, content_type in ENDINGS.items()
@@ -68,7 +72,10 @@ async def send_archive(egress: Egress, request: MediaRequest) -> web.StreamRespo
         moment = asked(dict(request.values), dict(request.query), now)
         end_ms = min(moment.to_ms, int(now * 1000))
         entries = await archives.entries(access, moment.from_ms, end_ms)
-        _refuse_other_tracks(entries)
+        try:
+            check_tracks(entries)
+        except OtherTracks as error:
+            raise AccessDenied(409, "tracks_changed", str(error)) from None
     except BaseException:
         hub.sessions.leave(session, "refused")
         raise
@@ -84,6 +91,46 @@ async def send_archive(egress: Egress, request: MediaRequest) -> web.StreamRespo
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", access.stream).strip("-.") or "archive"
     start = time.strftime("%Y-%m-%d-%H-%M-%S", time.gmtime(entries[0].group.start_ms // 1000))
     response.headers["Content-Disposition"] = f'inline; filename="{name}-{start}.mp4"'
+    return response
+
+
+async def send_export(egress: Egress, request: MediaRequest) -> web.StreamResponse:
+    """A film that was made of the archive; raises AccessDenied like playing does."""
+    hub, archives = egress.hub, egress.archives
+    access = await hub.access(replace(request.access_request("mp4"), archive=True))
+    session = hub.sessions.open(access)
+
+    def stop(_: str) -> None:
+        if request.http.transport is not None:
+            request.http.transport.abort()
+
+    def done() -> None:
+        session.on_close.discard(stop)
+        hub.sessions.leave(session, "sent")
+
+    def count(size: int) -> None:
+        session.bytes += size
+
+    try:
+        archives.folder(access)
+        path = exported(Path(access.config.archive_root), access.stream, request.values["file"])
+        size = await archives.run(access, lambda: path.stat().st_size if path.is_file() else -1)
+        if size < 0:
+            raise AccessDenied(404, "not_found", "There is no such export")
+    except BaseException:
+        hub.sessions.leave(session, "refused")
+        raise
+    session.on_close.add(stop)
+    response = DiskResponse(
+        [Extent(path, 0, size)],
+        lambda work: archives.run(access, work),
+        "video/mp4",
+        CACHE,
+        on_sent=count,
+        on_done=done,
+    )
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", access.stream).strip("-.") or "archive"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}.mp4"'
     return response
 
 
@@ -108,41 +155,4 @@ class _Film(DiskResponse):
 
     def _segment(self, number: int, descriptor: int) -> bytearray:
         """Bytes of a segment with their new times; blocks. Raises FileNotFoundError."""
-        group, content, _ = self._entries[number]
-        made, sequence = bytearray(), number * FRAGMENTS
-        for position, (piece, track) in enumerate(
-            zip(group.pieces, content.head.tracks, strict=True)
-        ):
-            offset, size = group.place(position)
-            data = bytearray(os.pread(descriptor, size, offset))
-            if len(data) != piece.size:
-                raise FileNotFoundError("the file is shorter than it was")
-            shift = -(self._starts[number] * track.timescale // 1000)
-            sequence = renumber(data, position + 1, shift, sequence)
-            made += data
-        return made
-
-
-def starts(entries: Sequence[Entry]) -> Iterator[int]:
-    """For each segment the Unix ms that is 0 on the clock of the film: gaps are left out."""
-    first = entries[0]
-    zero = min(
-        piece.time * 1000 // track.timescale
-        for piece, track in zip(first.group.pieces, first.content.head.tracks, strict=True)
-    )
-    end_ms = first.group.start_ms
-    for group, _, broken in entries:
-        if broken:
-            zero += max(0, group.start_ms - end_ms)
-        yield zero
-        end_ms = group.end_ms
-
-
-def _refuse_other_tracks(entries: Sequence[Entry]) -> None:
-    """One file has one set of tracks; raises AccessDenied(409)."""
-    essence = entries[0].content.head.essence
-    for group, content, _ in entries:
-        if content.head.essence != essence:
-            when = group.start_ms // 1000
-            title = f"The tracks are others from {when} on: ask up to there, and from there on"
-            raise AccessDenied(409, "tracks_changed", title)
+        return moved_segment(self._entries[number], number, self._starts[number], descriptor)

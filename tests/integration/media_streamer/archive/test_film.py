@@ -3,12 +3,14 @@
 import json
 import struct
 import time
+from typing import Any
 
 import aiohttp
 import pytest
 from media_streamer.archive.places import files_between
 
 from tests.support.clips import footage
+from tests.support.streamer import until
 
 from .conftest import Recorder, decode, frames
 
@@ -54,6 +56,7 @@ async def every_form_without_the_stream(film: Recorder) -> None:
         assert await frames(f"{film.base}/live/archive-{span}.{form}") == recorded, form
     await at_its_own_pace(film)
     await pictures(film)
+    await exports(film, recorded)
 
     status, body = await film.get("live/recording_status.json?request=ranges,locks")
     assert status == 200
@@ -96,6 +99,43 @@ async def at_its_own_pace(film: Recorder) -> None:
     for path in ("live/archive-100-200.ts", "live/mse_ld?from=x"):
         status, _ = await film.get(path)
         assert status in {400, 404}, path
+
+
+async def exports(film: Recorder, recorded: int) -> None:
+    """A film on the disk of the server, with its progress, its address and its end."""
+    path = "/streams/live/dvr/export"
+    start, duration = (await film.all_time()).split("-")
+    status, job = await film.api("POST", f"{path}?from={start}&duration={duration}")
+    assert (status, job["stream"]) == (200, "live"), job
+    where = f"/dvr_export_jobs/{job['name']}"
+
+    async def done() -> Any:
+        _, told = await film.api("GET", where)
+        assert told["status"] != "failed", told
+        return told if told["status"] == "done" else None
+
+    told = await until(done, "the export is complete", 60)
+    assert told["progress"] == 100
+    assert told["bytes"] == told["size"]
+    await decode(f"{film.base}{told['url']}")
+    assert await frames(f"{film.base}{told['url']}") == recorded
+    _, listed = await film.api("GET", "/dvr_export_jobs?stream=live&select=status")
+    assert [one["status"] for one in listed["dvr_export_jobs"]] == ["done"]
+    assert (await film.api("DELETE", where))[0] == 204
+    assert (await film.api("DELETE", where))[0] == 404
+    assert (await film.get(told["url"][1:]))[0] == 404
+    status, job = await film.api("POST", path, json={"from": 1000, "duration": 10})
+    assert status == 200
+
+    async def failed() -> Any:
+        _, told = await film.api("GET", f"/dvr_export_jobs/{job['name']}")
+        return told if told["status"] == "failed" else None
+
+    assert "nothing is recorded" in (await until(failed, "an export of nothing fails"))["error"]
+    for bad in ({}, {"from": 1, "duration": 0}, {"from": 1, "duration": 1, "path": "/etc/x"}):
+        assert (await film.api("POST", path, json=bad))[0] == 400
+    assert (await film.api("PUT", path, json={}))[0] == 501
+    assert (await film.get(f"live/export-{24 * '0'}.mp4"))[0] == 404
 
 
 async def pictures(film: Recorder) -> None:

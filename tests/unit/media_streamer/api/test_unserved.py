@@ -17,9 +17,8 @@ CONFIG = (
     "http 8080; edit_auth admin secret;\nstream demo { disabled; }\nvod films { storage /srv; }\n"
 )
 PATHS = (
-    "/streams/demo/dvr/export", "/streams/dir/demo/dvr/export",
     "/dvrs/d/disks/x",
-    "/logos/x", "/transponders/x", "/iptv", "/dvr_export_jobs/1",
+    "/logos/x", "/transponders/x", "/iptv",
 )  # fmt: skip
 READ_ONLY = (
     "/vods/opened_files",
