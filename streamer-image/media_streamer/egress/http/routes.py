@@ -47,6 +47,8 @@ class Route:
     methods: tuple[str, ...] = READS
     marker: str = ""
     content: Content = "page"
+    shared: bool = False
+    """Other paths that hold the marker may be of other forms."""
     counted_as: str = ""
     """Protocol whose viewers ask so; empty: nobody views by it."""
 
@@ -77,6 +79,7 @@ class Router:
     def __init__(self, routes: Iterable[Route]) -> None:
         self._last: dict[str, Endpoint] = {}
         self._endings: dict[str, Endpoint] = {}
+        self._shared: set[str] = set()
         self._marked: dict[str, dict[re.Pattern[str], Endpoint]] = {}
         self.methods: set[str] = set()
         """All that any route answers."""
@@ -96,6 +99,8 @@ class Router:
         if isinstance(route.form, re.Pattern):
             if not route.marker or "name" not in route.form.groupindex:
                 raise ValueError(f"{route.form.pattern} needs a marker and a group `name`")
+            if route.shared:
+                self._shared.add(route.marker)
             return self._marked.setdefault(route.marker, {}).setdefault(route.form, new)
         if route.form.startswith("/"):
             return self._last.setdefault(route.form[1:], new)
@@ -115,7 +120,7 @@ class Router:
                 if match := pattern.fullmatch(path):
                     values = match.groupdict(default="")
                     return Found(values.pop("name"), endpoint, values)
-        if held:
+        if any(marker not in self._shared for marker in self._marked if marker in path):
             return None
         name, _, last = path.rpartition("/")
         if name and (by_last := self._last.get(last)):

@@ -62,7 +62,7 @@ def routes(egress: Egress) -> list[Route]:
         Route("/preview.jpg", last_picture),
         Route("/preview.mp4", last_film),
         Route(".jpg", picture),
-        Route(_FILM, film, marker="-preview.mp4"),
+        Route(_FILM, film, marker="-preview.mp4", shared=True),
     ]
 
 

@@ -42,7 +42,7 @@ def routes(egress: Egress) -> list[Route]:
 
     return [
         Route(_FORM, download, marker="/archive-", content="endless"),
-        Route(_EXPORT, download_export, marker="/export-", content="endless"),
+        Route(_EXPORT, download_export, marker="/export-", content="endless", shared=True),
         *(
             Route(ending, partial(send_file, egress, content_type), content="download")
             for ending, content_type in ENDINGS.items()

@@ -65,6 +65,16 @@ def test_an_expression_goes_first_and_gives_its_groups():
         assert ROUTER.find(other_form) is None
 
 
+def test_a_marker_that_is_shared_takes_no_other_path():
+    expression = re.compile(r"(?P<name>.+)/(?P<at>\d+)-preview\.mp4")
+    router = Router(
+        [Route(expression, one, marker="-preview.mp4", shared=True), Route(".mp4", other)]
+    )
+    found = router.find("a/5-preview.mp4")
+    assert (found.name, found.values) == ("a", {"at": "5"})
+    assert router.find("films/my-preview.mp4").name == "films/my-preview"
+
+
 def test_methods_of_one_form_may_be_of_several_protocols():
     found = ROUTER.find("a/mpegts")
     assert found is not None
