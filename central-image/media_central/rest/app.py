@@ -6,6 +6,7 @@ from media_rest.route import Route
 
 from media_central.rest import (
     agents,
+    archives,
     authorize,
     backend,
     balance,
@@ -43,6 +44,7 @@ ROUTES: tuple[Route, ...] = (
     *tokens.ROUTES,
     *authorize.ROUTES,
     *dvrs.ROUTES,
+    *archives.ROUTES,
     *episodes.ROUTES,
     *events.ROUTES,
     *history.ROUTES,

@@ -14,7 +14,6 @@ _AT_STREAMER = "ask the streamer that runs it"
 PATHS = {
     **dict.fromkeys(
         (
-            "/streams/{name}/dvr/ranges", "/streams/{name}/dvr/locks", "/streams/{name}/dvr/export",
             "/streams/{name}/dvr", "/streams/{name}/dvr/{rest}", "/sessions/reauth",
         ),
         f"not served by Central: {_AT_STREAMER}",
@@ -26,8 +25,7 @@ PATHS = {
             "/http_proxies/{rest}", "/cluster/peers", "/cluster/peers/{rest}", "/cluster/sources",
             "/cluster/sources/{rest}", "/cluster/balancers", "/cluster/balancers/{rest}",
             "/transponders", "/transponders/{rest}", "/dvb_cards", "/dvb_cards/{rest}", "/iptv",
-            "/iptv/{rest}", "/vsaas", "/vision", "/rproxy", "/dvr_export_jobs",
-            "/dvr_export_jobs/{rest}", "/dvrs/{rest}",
+            "/iptv/{rest}", "/vsaas", "/vision", "/rproxy", "/dvrs/{rest}",
         ),
         "belongs to a streamer's own configuration: ask the streamer",
     ),

@@ -65,9 +65,9 @@ class StreamerClient:
         """Raises StreamerError."""
         return await self._call("POST", path, body=body)
 
-    async def delete(self, path: str) -> Any:
+    async def delete(self, path: str, body: JsonObject | None = None) -> Any:
         """Raises StreamerError."""
-        return await self._call("DELETE", path)
+        return await self._call("DELETE", path, body=body)
 
     async def collection(self, name: str, **query: str | int) -> list[JsonObject]:
         """All pages of a collection. Raises StreamerError."""

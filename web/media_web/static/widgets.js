@@ -23,7 +23,15 @@ export function streamState(stream) {
 
 export function StreamState({ stream }) {
   const { status, text } = streamState(stream);
-  return html`<span class="state"><${StatusDot} status=${status} title=${text} />${text}</span>`;
+  return html`<span class="state"><${StatusDot} status=${status} title=${text} />${text}<${RecordingLight} stream=${stream} /></span>`;
+}
+
+/** Whether a stream that shall be recorded is; nothing for others. */
+export function RecordingLight({ stream }) {
+  const stats = stream.stats || {};
+  if (stats.dvr_enabled) return html`<span class="dot recording" role="img" aria-label="recording" title="recording"></span>`;
+  const error = stats.dvr_write?.error;
+  return error && html`<span class="dot error" role="img" aria-label="not recorded" title="not recorded: ${error}"></span>`;
 }
 
 /** A button that puts `text` on the clipboard; works without the clipboard API (plain HTTP) too. */

@@ -4,6 +4,7 @@
 // stream as it was read last, what the server's `ui_settings` say, whether it may not be changed
 // here, and what to call after a change so that the stream is read again.
 
+import { Archive } from "./archive.js";
 import { Inputs } from "./inputs.js";
 import { Log } from "./log.js";
 import { Output } from "./output.js";
@@ -15,10 +16,13 @@ const always = () => true;
 /** Only Central keeps a history. */
 const inCentral = (ui) => ui.product === "central";
 
+const isRecorded = (_ui, stream) => Boolean(stream.dvr?.root || stream.dvr?.reference);
+
 const TABS = [
   { key: "overview", title: "Overview", Body: Overview, shown: always },
   { key: "input", title: "Input", Body: Inputs, shown: always },
   { key: "output", title: "Output", Body: Output, shown: always },
+  { key: "archive", title: "Archive", Body: Archive, shown: isRecorded },
   { key: "settings", title: "Settings", Body: Settings, shown: always },
   { key: "text", title: "Text", Body: Text, shown: always },
   { key: "log", title: "Log", Body: Log, shown: inCentral },

@@ -1,0 +1,151 @@
+"""What is recorded of a stream: asked of the streamer that runs it, and told as it answers.
+
+Exports are known to the streamer that makes them, so the lists of them name their stream.
+"""
+
+from collections.abc import Awaitable
+from typing import Any
+
+from aiohttp import web
+from media_api.dvr import DvrExportJob, DvrRange, DvrRangeRequest
+from media_rest.errors import ApiError, not_found
+from media_rest.route import Method, Route
+
+from media_central.rest.answers import json_answer, object_body
+from media_central.rest.context import context
+from media_central.store.port import Kind
+from media_central.streamers.client import StreamerClient, StreamerError, stream_path
+
+PASSED = (400, 404, 409, 501, 503)
+"""What a streamer answers that is meant for whoever asked."""
+
+
+async def list_ranges(request: web.Request) -> web.StreamResponse:
+    """Parts without a gap, oldest first."""
+    return await _read(request, "/dvr/ranges")
+
+
+async def list_locks(request: web.Request) -> web.StreamResponse:
+    """What is kept from deletion."""
+    return await _read(request, "/dvr/locks")
+
+
+async def add_lock(request: web.Request) -> web.StreamResponse:
+    """Keep a range from deletion."""
+    client, path, body = _client(request), _path(request), await object_body(request)
+    await _answered(client.post(f"{path}/dvr/locks", body))
+    return web.Response(status=204)
+
+
+async def remove_lock(request: web.Request) -> web.StreamResponse:
+    """Keep a range no longer."""
+    client, path, body = _client(request), _path(request), await object_body(request)
+    await _answered(client.delete(f"{path}/dvr/locks", body))
+    return web.Response(status=204)
+
+
+async def order_export(request: web.Request) -> web.StreamResponse:
+    """Make a film; `from` and `duration` stand in the query or in the body."""
+    client, path = _client(request), _path(request)
+    given = await object_body(request) if request.can_read_body else {}
+    body = {**given, **request.query}
+    return json_answer(await _answered(client.post(f"{path}/dvr/export", body)))
+
+
+async def list_exports(request: web.Request) -> web.StreamResponse:
+    """Films of one stream."""
+    client = _client(request, of_query=True)
+    return json_answer(await _answered(client.get("/dvr_export_jobs", **dict(request.query))))
+
+
+async def remove_export(request: web.Request) -> web.StreamResponse:
+    """Cancel a film, or delete it."""
+    client = _client(request, of_query=True)
+    name = request.match_info["name"]
+    if not name.isalnum() or not name.isascii():
+        raise not_found("export", name)
+    await _answered(client.delete(f"/dvr_export_jobs/{name}"))
+    return web.Response(status=204)
+
+
+async def refuse(request: web.Request) -> web.StreamResponse:
+    """Else the path would be taken for the name of a stream."""
+    raise ApiError(501, "not_implemented", f"{request.method} is not possible here")
+
+
+async def _read(request: web.Request, suffix: str) -> web.StreamResponse:
+    client = _client(request)
+    return json_answer(await _answered(client.get(_path(request) + suffix, **dict(request.query))))
+
+
+def _path(request: web.Request) -> str:
+    return stream_path(request.match_info["name"])
+
+
+def _client(request: web.Request, *, of_query: bool = False) -> StreamerClient:
+    """That of the streamer with the archive; raises ApiError."""
+    name = request.query.get("stream", "") if of_query else request.match_info["name"]
+    if not name:
+        raise ApiError(400, "bad_request", "stream=NAME says which streamer is asked")
+    record = context(request).store.get(Kind.STREAM, name)
+    if record is None:
+        raise not_found("stream", name)
+    ingest = (record.layout or {}).get("ingest")
+    link = context(request).fleet.link(ingest) if ingest else None
+    if link is None:
+        raise ApiError(409, "stream_not_placed", f"no streamer runs {name} now")
+    return link.client
+
+
+async def _answered(call: Awaitable[Any]) -> Any:
+    try:
+        return await call
+    except StreamerError as error:
+        status = error.status if error.status in PASSED else 502
+        raise ApiError(status, "streamer_error", str(error)) from None
+
+
+_OF = {"stream": "name of the stream"}
+_RANGES, _LOCKS = "/streams/{name}/dvr/ranges", "/streams/{name}/dvr/locks"
+_EXPORT = "/streams/{name}/dvr/export"
+_IMPOSSIBLE: tuple[tuple[str, tuple[Method, ...]], ...] = (
+    (_RANGES, ("PUT", "POST", "DELETE")),
+    (_LOCKS, ("PUT",)),
+    (_EXPORT, ("GET", "PUT", "DELETE")),
+)
+ROUTES = (
+    Route(
+        "GET", _RANGES, list_ranges, "What is recorded", operation="stream_dvr_ranges_list",
+        response=DvrRange, collection="ranges",
+    ),
+    Route(
+        "GET", _LOCKS, list_locks, "What is kept from deletion",
+        operation="stream_dvr_locks_list", response=DvrRange, collection="locks",
+    ),
+    Route(
+        "POST", _LOCKS, add_lock, "Lock a range", operation="stream_dvr_lock_add",
+        request=DvrRangeRequest,
+    ),
+    Route(
+        "DELETE", _LOCKS, remove_lock, "Unlock a range", operation="stream_dvr_lock_delete",
+        request=DvrRangeRequest,
+    ),
+    Route(
+        "POST", _EXPORT, order_export, "Make a film of a part of the archive",
+        operation="stream_dvr_export", request=DvrRangeRequest, response=DvrExportJob,
+    ),
+    Route(
+        "GET", "/dvr_export_jobs", list_exports, "Films of a stream",
+        operation="dvr_export_jobs_list", response=DvrExportJob, collection="dvr_export_jobs",
+        query=_OF,
+    ),
+    Route(
+        "DELETE", "/dvr_export_jobs/{name}", remove_export, "Cancel a film, or delete it",
+        operation="dvr_export_job_delete", query=_OF,
+    ),
+    *(
+        Route(method, path, refuse, "Not possible", hidden=True)
+        for path, methods in _IMPOSSIBLE
+        for method in methods
+    ),
+)  # fmt: skip

@@ -1,0 +1,85 @@
+"""What is recorded, on the page of its stream: in Central's UI, in Chromium."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import expect
+
+from .appliance import Appliance, until
+from .conftest import OpenUi, Ui
+from .picture import assert_test_picture, watch
+
+NAME = "recorded"
+
+
+@pytest.fixture
+async def recorded(appliance: Appliance) -> AsyncIterator[str]:
+    """A stream with some seconds in its archive."""
+    await appliance.api(
+        "PUT",
+        f"/streams/{NAME}",
+        {
+            "inputs": [{"url": "fake://fake"}],
+            "segment_duration": 1000,
+            "dvr": {"root": str(appliance.directory / "archive"), "expiration": 3600},
+        },
+    )
+
+    async def ranges() -> bool:
+        # The streamer may be told of the stream only now, and is asked where it runs.
+        stream = await appliance.api("GET", f"/streams/{NAME}")
+        if not stream["stats"].get("dvr_enabled"):
+            return False
+        found = await appliance.api("GET", f"/streams/{NAME}/dvr/ranges")
+        return sum(one["duration"] for one in found["ranges"]) >= 4
+
+    await until(ranges, "four seconds are recorded", 60)
+    yield NAME
+    await appliance.api("DELETE", f"/streams/{NAME}")
+
+
+async def test_an_archive_is_shown_played_locked_and_exported(
+    ui: Ui, appliance: Appliance, recorded: str
+) -> None:
+    page = ui.page
+    await ui.log_in(appliance.url)
+    row = page.get_by_role("row").filter(has_text=recorded)
+    await expect(row.get_by_label("recording", exact=True)).to_be_visible()
+    await ui.go(f"streams/{recorded}?tab=archive")
+    await expect(page.get_by_text("Recording,")).to_be_visible()
+    line = page.get_by_role("slider", name="Time of the archive")
+    await expect(line.locator(".recorded").first).to_have_count(1)
+
+    # The keyboard is enough: the first moment of the day that is recorded.
+    await line.focus()
+    await line.press("Home")
+    await expect(page.get_by_text("Plays ")).to_be_visible()
+    assert_test_picture(await watch(page, "archive-player video"))
+
+    await page.get_by_role("button", name="Lock", exact=True).click()
+    await expect(line.locator(".locked")).to_have_count(1)
+    locks = await appliance.api("GET", f"/streams/{recorded}/dvr/locks")
+    assert [one["duration"] for one in locks["locks"]] == [60]
+    await page.get_by_role("button", name="Unlock").click()
+    await expect(line.locator(".locked")).to_have_count(0)
+
+    await page.get_by_role("button", name="Export").click()
+    film = page.get_by_role("row").filter(has_text="done")
+    link = await film.get_by_role("link", name="Download").get_attribute("href")
+    assert link is not None
+    answer = await page.request.get(link)
+    assert (answer.status, (await answer.body())[4:8]) == (200, b"ftyp")
+    await film.get_by_role("button", name="Delete").click()
+    await expect(film).to_have_count(0)
+    answer = await page.request.get(link)
+    assert answer.status == 404
+
+
+async def test_an_archive_fits_a_phone(
+    open_ui: OpenUi, appliance: Appliance, recorded: str
+) -> None:
+    ui = await open_ui(viewport={"width": 390, "height": 800})
+    await ui.log_in(appliance.url)
+    await ui.go(f"streams/{recorded}?tab=archive")
+    await expect(ui.page.get_by_role("slider")).to_be_visible()
+    await ui.assert_no_overflow()

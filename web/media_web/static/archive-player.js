@@ -1,0 +1,76 @@
+// <archive-player src="http://…/archive-FROM-now.m3u8">: plays what is recorded from its start on,
+// and on into the present. Its event `moment` tells in Unix seconds what is shown.
+
+const TELL_MS = 500;
+
+class ArchivePlayer extends HTMLElement {
+  static observedAttributes = ["src"];
+
+  connectedCallback() {
+    if (!this.video) {
+      this.video = document.createElement("video");
+      Object.assign(this.video, { controls: true, muted: true, autoplay: true, playsInline: true });
+      this.note = document.createElement("p");
+      this.note.setAttribute("role", "status");
+      this.append(this.video, this.note);
+    }
+    this.start();
+  }
+
+  disconnectedCallback() {
+    this.stop();
+  }
+
+  attributeChangedCallback(_name, before, after) {
+    if (this.video && before !== after) this.start();
+  }
+
+  start() {
+    this.stop();
+    const source = this.getAttribute("src");
+    if (!source) return;
+    if (!globalThis.Hls?.isSupported()) {
+      this.video.src = source;
+      return;
+    }
+    // A list that grows is one of the present for hls.js: it would begin at its end.
+    this.hls = new Hls({ startPosition: 0, backBufferLength: 60 });
+    this.hls.on(Hls.Events.ERROR, (_event, data) => this.onError(data));
+    this.hls.on(Hls.Events.FRAG_BUFFERED, () => this.say(""));
+    this.hls.loadSource(source);
+    this.hls.attachMedia(this.video);
+    this.video.play()?.catch(() => {});
+    this.timer = setInterval(() => this.tell(), TELL_MS);
+  }
+
+  tell() {
+    const shown = this.hls?.playingDate;
+    if (!shown || this.video.paused) return;
+    this.dispatchEvent(new CustomEvent("moment", { detail: shown.getTime() / 1000 }));
+  }
+
+  onError(data) {
+    if (!data.fatal) return;
+    if (data.type === Hls.ErrorTypes.MEDIA_ERROR && !this.recovered) {
+      this.recovered = true;
+      this.hls.recoverMediaError();
+      return;
+    }
+    const status = data.response?.code;
+    this.say(status === 404 ? "Nothing is recorded there." : status ? `The streamer answers ${status}.` : "The streamer does not answer.");
+  }
+
+  say(text) {
+    this.note.textContent = text;
+  }
+
+  stop() {
+    clearInterval(this.timer);
+    this.recovered = false;
+    this.hls?.destroy();
+    this.hls = undefined;
+    this.video?.removeAttribute("src");
+  }
+}
+
+customElements.define("archive-player", ArchivePlayer);

@@ -1,0 +1,169 @@
+// What is recorded of a stream: a day as a line of time, a player that begins where one clicks,
+// what is locked, films that are made of it.
+
+import { html, useEffect, useMemo, useState } from "../../vendor/htm-preact.js";
+import { get, item, post, request, remove } from "../../api.js";
+import { usePolled } from "../../hooks.js";
+import { Failure, Field, bytes } from "../../widgets.js";
+import "../../archive-player.js";
+import { Timeline } from "./timeline.js";
+
+const DAY = 86_400;
+const RANGES_MS = 10_000;
+const JOBS_MS = 2000;
+/** Nearer than this the recording of the present is not on the disk yet. */
+const EDGE_SECONDS = 10;
+
+/** Where the player, pictures and films of a stream are: beside its HLS address. */
+export const mediaBase = (stream) =>
+  stream.stats?.play_urls?.find((entry) => entry.form === "hls" || entry.form === "fmp4")?.url.replace(/\/[^/]*$/, "") ||
+  stream.stats?.play_urls?.[0]?.url.match(/^(https?:\/\/[^/]+\/.*)\//)?.[1];
+
+export const startOfDay = (seconds) => {
+  const day = new Date(seconds * 1000);
+  day.setHours(0, 0, 0, 0);
+  return day.getTime() / 1000;
+};
+const now = () => Math.floor(Date.now() / 1000);
+const two = (number) => String(number).padStart(2, "0");
+
+/** Unix seconds as the value of an input of the type `date` or `datetime-local`, in local time. */
+const dateText = (seconds) => {
+  const day = new Date(seconds * 1000);
+  return `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
+};
+const momentText = (seconds) => {
+  const day = new Date(seconds * 1000);
+  return `${dateText(seconds)}T${two(day.getHours())}:${two(day.getMinutes())}:${two(day.getSeconds())}`;
+};
+const secondsOf = (text) => Math.floor(new Date(text).getTime() / 1000);
+
+export function Archive({ stream }) {
+  const path = item("streams", stream.name);
+  const { data: recorded, error: unread, reload } = usePolled(`${path}/dvr/ranges?limit=10000`, RANGES_MS);
+  const { data: locked, reload: reloadLocks } = usePolled(`${path}/dvr/locks?limit=10000`, RANGES_MS);
+  const ranges = recorded?.ranges || [];
+  const locks = locked?.locks || [];
+  const [day, setDay] = useState(() => startOfDay(now()));
+  const [start, setStart] = useState(null);
+  const [at, setAt] = useState(null);
+  const base = mediaBase(stream);
+  const play = (seconds) => {
+    const begin = nearest(ranges, seconds);
+    if (begin !== null) {
+      setStart(begin);
+      setAt(begin);
+    }
+  };
+  const chosen = useMemo(() => ({ from: at ?? ranges.at(-1)?.from ?? now() }), [at, ranges]);
+  return html`<div class="archive">
+    <${Light} stream=${stream} />
+    <${Failure} error=${unread} />
+    ${recorded && !ranges.length && html`<p class="empty">Nothing is recorded yet.</p>`}
+    ${ranges.length > 0 && html`
+      <div class="bar">
+        <button type="button" class="plain" onClick=${() => setDay(startOfDay(day - DAY / 2))} aria-label="Day before">‹</button>
+        <input type="date" aria-label="Day" value=${dateText(day)} min=${dateText(ranges[0].from)} max=${dateText(now())}
+          onInput=${(event) => event.target.value && setDay(startOfDay(secondsOf(`${event.target.value}T12:00`)))} />
+        <button type="button" class="plain" onClick=${() => setDay(startOfDay(day + DAY * 1.5))} disabled=${day + DAY > now()} aria-label="Day after">›</button>
+        <button type="button" class="plain" onClick=${() => play(now() - EDGE_SECONDS)}>Latest</button>
+      </div>
+      <${Timeline} day=${day} ranges=${ranges} locks=${locks} at=${at} base=${base} onPlay=${play} />
+      ${start !== null && base && html`<archive-player src="${base}/archive-${start}-now.m3u8"
+          onmoment=${(event) => setAt(Math.floor(event.detail))}></archive-player>`}
+      <${Part} stream=${stream} base=${base} at=${chosen.from} locks=${locks} onDone=${() => { reload(); reloadLocks(); }} />`}
+  </div>`;
+}
+
+/** Whether it is recorded now, and why not. */
+function Light({ stream }) {
+  const stats = stream.stats || {};
+  const error = stats.dvr_write?.error;
+  const size = stats.dvr_info?.bytes;
+  if (stats.dvr_enabled) {
+    return html`<p class="state"><span class="dot recording" aria-hidden="true"></span>Recording${size ? `, ${bytes(size)} on the disk` : ""}</p>`;
+  }
+  return html`<p class="state"><span class="dot ${error ? "error" : ""}" aria-hidden="true"></span>Not recording${error ? `: ${error}` : stream.disabled ? ": the stream is disabled" : ""}</p>`;
+}
+
+/** The next moment that is recorded. */
+export function nearest(ranges, seconds) {
+  for (const { from, duration } of ranges) {
+    if (seconds < from) return from;
+    if (seconds < from + duration) return Math.max(from, Math.floor(seconds));
+  }
+  const last = ranges.at(-1);
+  return last ? Math.max(last.from, last.from + last.duration - EDGE_SECONDS) : null;
+}
+
+/** A part of the archive, and what can be done with it. */
+function Part({ stream, base, at, locks, onDone }) {
+  const [from, setFrom] = useState(null);
+  const [to, setTo] = useState(null);
+  const [error, setError] = useState(null);
+  const begin = from ?? at;
+  const end = to ?? begin + 60;
+  const wanted = { from: begin, duration: end - begin };
+  const path = item("streams", stream.name);
+  const jobs = usePolled(`/dvr_export_jobs?${new URLSearchParams({ stream: stream.name, limit: 100 })}`, JOBS_MS);
+  const act = (action) => async () => {
+    try {
+      if (!(wanted.duration > 0)) throw new Error("The end must be after the start.");
+      await action();
+      setError(null);
+      onDone();
+      jobs.reload();
+    } catch (failure) {
+      setError(failure);
+    }
+  };
+  const lock = () => post(`${path}/dvr/locks`, wanted);
+  const unlock = () => request("DELETE", `${path}/dvr/locks`, wanted);
+  const order = () => post(`${path}/dvr/export`, wanted);
+  const overlaps = locks.some((one) => one.from < end && begin < one.from + one.duration);
+  return html`<h2>A part</h2>
+    <div class="part">
+      <${Field} label="From"><input type="datetime-local" step="1" value=${momentText(begin)}
+        onChange=${(event) => event.target.value && setFrom(secondsOf(event.target.value))} /><//>
+      <${Field} label="To"><input type="datetime-local" step="1" value=${momentText(end)}
+        onChange=${(event) => event.target.value && setTo(secondsOf(event.target.value))} /><//>
+    </div>
+    <p class="actions">
+      <button type="button" class="plain" onClick=${() => setFrom(at)}>Starts here</button>
+      <button type="button" class="plain" onClick=${() => setTo(at)}>Ends here</button>
+      <button type="button" onClick=${act(order)}>Export</button>
+      <button type="button" class="plain" onClick=${act(lock)}>Lock</button>
+      <button type="button" class="plain" disabled=${!overlaps} onClick=${act(unlock)}>Unlock</button>
+      ${base && wanted.duration > 0 && html`<a href="${base}/archive-${begin}-${wanted.duration}.mp4" download>Download MP4</a>`}
+    </p>
+    <${Failure} error=${error} />
+    <${Films} jobs=${jobs.data?.dvr_export_jobs || []} stream=${stream} base=${base} onDone=${jobs.reload} />`;
+}
+
+function Films({ jobs, stream, base, onDone }) {
+  const [error, setError] = useState(null);
+  if (!jobs.length) return html`<${Failure} error=${error} />`;
+  const drop = (job) => async () => {
+    try {
+      await remove(`/dvr_export_jobs/${job.name}?${new URLSearchParams({ stream: stream.name })}`);
+      setError(null);
+    } catch (failure) {
+      setError(failure);
+    }
+    onDone();
+  };
+  const origin = base && new URL(base).origin;
+  return html`<h2>Exports</h2>
+    <${Failure} error=${error} />
+    <div class="scroll"><table>
+      <thead><tr><th>From</th><th class="number">Seconds</th><th>State</th><th class="number">Size</th><th></th></tr></thead>
+      <tbody>${jobs.map((job) => html`<tr key=${job.name}>
+        <td>${new Date(job.from * 1000).toLocaleString()}</td>
+        <td class="number">${job.duration}</td>
+        <td>${job.status === "running" ? html`<progress max="100" value=${job.progress} aria-label="Progress">${job.progress} %</progress>` : job.error || job.status}</td>
+        <td class="number">${job.size ? bytes(job.size) : "–"}</td>
+        <td class="actions">${job.url && origin && html`<a href=${origin + job.url} download>Download</a>`}
+          <button type="button" class="plain small" onClick=${drop(job)}>${job.status === "running" || job.status === "queued" ? "Cancel" : "Delete"}</button></td>
+      </tr>`)}</tbody>
+    </table></div>`;
+}
