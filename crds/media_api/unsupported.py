@@ -45,7 +45,7 @@ SRT_BLOCKS = ("srt_play", "srt2_play", "srt_publish", "srt2_publish")
 SRT_OPTIONS = ("linger", "version", "streamid")
 """Options of these blocks that nothing reads."""
 DVR_OPTIONS = (
-    "dvr_replicate", "replication_port", "replication_speed", "schedule", "copy",
+    "dvr_replicate", "replication_port", "replication_speed", "copy",
     "episodes_expiration", "episodes_url", "no_index", "locked_write", "redundancy_factor",
     "remotes",
 )  # fmt: skip

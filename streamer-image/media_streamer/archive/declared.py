@@ -10,6 +10,7 @@ from media_api.stream import StreamConfig
 
 from media_streamer.archive.places import span_ms, stream_folder
 from media_streamer.archive.retention import Limits
+from media_streamer.archive.schedule import Schedule, schedule_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Declared:
     """False: it is only read."""
     span_ms: int
     """The longest that one file lasts."""
+    schedule: Schedule = ()
+    """Times of day at which it is recorded; empty: always."""
 
 
 class NoArchive(ValueError):  # noqa: N818 - what people are told
@@ -62,6 +65,7 @@ def declared(stream: StreamConfig, server: ServerConfig) -> Declared | None:
         limits=limits,
         records=not offline and not stream.disabled,
         span_ms=span_ms(limits.expiration_seconds),
+        schedule=schedule_of(next((one.schedule for one in given if one.schedule), None)),
     )
 
 

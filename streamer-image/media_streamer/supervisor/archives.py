@@ -26,6 +26,7 @@ from media_streamer.archive.locks import asked_range, read_locks, write_locks
 from media_streamer.archive.places import OWNER_FILE
 from media_streamer.archive.ranges import Range, merge, without
 from media_streamer.archive.roots import tell_roots
+from media_streamer.archive.schedule import records_at
 from media_streamer.supervisor.catalog import Catalog, Changes, Stream
 from media_streamer.supervisor.exports import Exports
 from media_streamer.supervisor.tasks import Tasks
@@ -87,6 +88,8 @@ class Archives:
         self._roots: dict[Path, _Root] = {}
         self._library = Library()
         self.exports = Exports(tasks)
+        self._scheduled: set[str] = set()
+        """Streams with a schedule whose time it is."""
         self._changed: set[str] = set()
         """Streams whose worker has to hear of it."""
 
@@ -114,7 +117,7 @@ class Archives:
     def place(self, name: str) -> ArchivePlace | None:
         """Where the stream is to be recorded now; None: nowhere, or not yet."""
         found = self._declared.get(name)
-        if found is None or not found.records:
+        if found is None or not found.records or not records_at(found.schedule, time.time()):
             return None
         root = self._roots.get(found.root)
         if root is None or root.owner < 0:
@@ -166,8 +169,20 @@ class Archives:
                 root.is_busy = True
                 work = self._claim(root) if root.owner < 0 else self._keep(root)
                 self._tasks.spawn(work, f"archive {root.path}")
+        self._follow_schedules()
         changed, self._changed = self._changed, set()
         return changed
+
+    def _follow_schedules(self) -> None:
+        """Streams whose time has come, or is over, are told to their workers."""
+        now = time.time()
+        on = {
+            name
+            for name, one in self._declared.items()
+            if one.schedule and records_at(one.schedule, now)
+        }
+        self._changed |= (on ^ self._scheduled) & self._declared.keys()
+        self._scheduled = on
 
     def close(self) -> None:
         """Let go of all folders."""

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,16 @@ def test_limits_delete_files_with_their_index_and_empty_folders(tmp_path: Path) 
         keep_limits(tmp_path, {"a": one}, now + 100 * HOUR_MS)  # nothing may be deleted then
 
 
+async def on_schedule(archives: Archives, catalog: Catalog, root: str) -> None:
+    """Not now: the schedule begins in some hours, and then it is everything."""
+    hour = int(time.time() // 3600 + 3) % 24
+    for schedule, recorded in (([[100 * hour, 100 * hour + 1]], False), ([[0, 2400]], True)):
+        dvr = {"root": root, "schedule": schedule}
+        archives.streams_changed(catalog.set_config(server({"name": "a", "dvr": dvr})))
+        archives.tick(0.0)
+        assert (archives.place("a") is not None) is recorded
+
+
 async def test_a_stream_is_recorded_once_its_folder_is_ours(tmp_path: Path) -> None:
     catalog, tasks = Catalog(), Tasks()
     archives = Archives(catalog, tasks, lambda: "host1", tmp_path)
@@ -104,6 +115,7 @@ async def test_a_stream_is_recorded_once_its_folder_is_ours(tmp_path: Path) -> N
         await asyncio.sleep(0.05)
     assert told == {"a"}
     assert archives.place("a") == ArchivePlace(str(root), HOUR_MS)
+    await on_schedule(archives, catalog, str(root))
     await archives.lock("a", 100, 10)
     assert [one.as_json()["from"] for one in await archives.locks("a")] == [100]
     assert await archives.ranges("a") == []
