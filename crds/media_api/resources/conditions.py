@@ -3,7 +3,7 @@
 Invariants: one condition a type; `lastTransitionTime` moves only when `status` changes; each type
 has one writer: Ready (it does what was asked), Scheduled (a streamer was chosen), ConfigAccepted
 (all that the spec says has an effect) and Stalled (no retry can help, somebody must change the spec
-or make what it names) the operator, InputActive (frames come in),
+or make what it names) the operator, InputActive (frames come in), Recording (they are on the disk),
 Reachable (an external server answers) and CredentialsResolved (Secrets could be read) Central.
 Nothing that changes every second belongs here.
 """
@@ -25,7 +25,8 @@ class Condition(ResourceModel):
     """One aspect of the state (metav1.Condition)."""
 
     type: Annotated[str, Field(max_length=64, pattern=r"^[A-Z][A-Za-z]*$")] = Field(
-        description="Aspect: Ready, Scheduled, ConfigAccepted, InputActive, Reachable or Stalled."
+        description="Aspect: Ready, Scheduled, ConfigAccepted, InputActive, Recording, Reachable"
+        " or Stalled."
     )
     status: ConditionStatus = Field(description="True, False or Unknown.")
     reason: Annotated[str, Field(max_length=64, pattern=r"^[A-Z][A-Za-z0-9]*$")] = Field(

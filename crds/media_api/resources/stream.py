@@ -1,7 +1,7 @@
 """Stream: a stream configuration and where it shall run.
 
-Who writes what: the spec its author only; `status` the operator, but the condition InputActive
-Central. Without `streamer` the planner chooses among the streamers that fit.
+Who writes what: the spec its author only; `status` the operator, but the conditions InputActive and
+Recording Central. Without `streamer` the planner chooses among the streamers that fit.
 """
 
 from typing import Annotated, Any, ClassVar, Self
@@ -144,7 +144,8 @@ class StreamResourceStatus(ResourceModel):
     )
     conditions: Conditions | None = Field(
         default=None,
-        description="Ready, Scheduled, ConfigAccepted, InputActive; Stalled if no retry helps.",
+        description="Ready, Scheduled, ConfigAccepted, InputActive, Recording;"
+        " Stalled if no retry helps.",
     )
     streamer: Target | None = Field(default=None, description="Pod or server that runs it.")
     preferred_streamer: Target | None = Field(

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,6 +46,9 @@ Body = dict[str, Any]
 Target = tuple[kube.Kind, str, str, str]
 """Kind, namespace and name of the object, type of the condition."""
 CREDENTIALS = "CredentialsResolved"
+RECORDING = "Recording"
+OWN_MANAGERS = {CREDENTIALS: "credentials", RECORDING: "recording"}
+"""A manager owns what it last applied, and each apply says one condition."""
 Seen = tuple[str, str, tuple[tuple[str, Any], ...]]
 
 
@@ -89,8 +93,12 @@ class StatusWriter:
     def _judge_silent(self, record: Record, fleet: Fleet) -> None:
         """A stream of which something is said that nobody can know any more."""
         live = self._store.stream_object(record.key)
-        known = _condition(live or {}, "InputActive")
-        if live is None or known.get("status") in (None, "Unknown"):
+        said = [
+            type_
+            for type_ in ("InputActive", RECORDING)
+            if _condition(live or {}, type_).get("status") not in (None, "Unknown")
+        ]
+        if live is None or not said:
             return
         ingest = (record.layout or {}).get("ingest")
         streamer = self._store.get(Kind.STREAMER, ingest) if ingest else None
@@ -104,7 +112,8 @@ class StatusWriter:
             condition = ("Unknown", "StreamerSilent", f"{ingest} does not answer")
         else:
             return
-        self._want(kube.STREAM, live, "InputActive", condition, {})
+        for type_ in said:
+            self._want(kube.STREAM, live, type_, condition, {})
 
     def _judge_credentials(self, record: Record) -> None:
         """Whether Central could read the Secrets that a stream names."""
@@ -135,6 +144,7 @@ class StatusWriter:
             record = self._store.get(Kind.STREAM, name)
             if record is not None and (record.layout or {}).get("ingest") == link.hostname:
                 self._input_active(name, link, running)
+                self._recording(name, link.hostname, record, running)
 
     def _input_active(self, name: str, link: StreamerLink, running: Body) -> None:
         live = self._store.stream_object(name)
@@ -153,6 +163,17 @@ class StatusWriter:
         if stats.get("url"):
             status["input"] = redact_url(str(stats["url"]))
         self._want(kube.STREAM, live, "InputActive", condition, status)
+
+    def _recording(self, name: str, hostname: str, record: Record, running: Body) -> None:
+        """Whether a stream that shall be recorded is."""
+        live = self._store.stream_object(name)
+        if live is None:
+            return
+        known = _condition(live, RECORDING)
+        condition = recording_condition(record.config, running.get("stats") or {}, hostname)
+        if condition is None or (known.get("status") is None and condition[0] == "Unknown"):
+            return
+        self._want(kube.STREAM, live, RECORDING, condition, {})
 
     def _reachable(self, link: StreamerLink) -> None:
         """Only of external servers: the kubelet judges the pods."""
@@ -227,8 +248,8 @@ class StatusWriter:
         self, slots: asyncio.Semaphore, target: Target, seen: Seen, body: Body
     ) -> None:
         kind, namespace, name, type_ = target
-        # A manager owns what it last applied, and each apply says one condition.
-        manager = f"{MANAGER}-credentials" if type_ == CREDENTIALS else MANAGER
+        own = OWN_MANAGERS.get(type_)
+        manager = f"{MANAGER}-{own}" if own else MANAGER
         async with slots:
             if self._in_a_row >= TROUBLE_IN_A_ROW:
                 return  # what is left would fail too; the next poll asks for it again
@@ -249,6 +270,23 @@ class StatusWriter:
             self._said.clear()
         self._said[target] = seen
         self._store.saw(kind, written)
+
+
+def recording_condition(
+    config: Mapping[str, Any], stats: Mapping[str, Any], hostname: str
+) -> tuple[str, str, str] | None:
+    """What the figures of a stream say of its archive; None: nothing new."""
+    dvr = config.get("dvr") or {}
+    if not dvr.get("root") and not dvr.get("reference"):
+        return "Unknown", "NotAsked", "it has no archive"
+    problem = (stats.get("dvr_write") or {}).get("error")
+    if problem:
+        return "False", "NotRecorded", redact_text(str(problem))[:MAX_MESSAGE_CHARS]
+    if stats.get("dvr_enabled"):
+        return "True", "Recorded", f"{hostname} records it"
+    if not stats.get("alive"):
+        return "Unknown", "NoFrames", "no frames arrive that could be recorded"
+    return None  # it begins, or its schedule says that it is not the time
 
 
 def _condition(live: Body, type_: str) -> Body:

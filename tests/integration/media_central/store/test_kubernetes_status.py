@@ -77,9 +77,9 @@ class Replica:
         for listener in self._listeners:
             listener(link)
 
-    def condition(self) -> tuple[str, str] | None:
+    def condition(self, type_: str = "InputActive") -> tuple[str, str] | None:
         status = (self.store.stream_object("s") or {}).get("status") or {}
-        found = [c for c in status.get("conditions") or [] if c["type"] == "InputActive"]
+        found = [c for c in status.get("conditions") or [] if c["type"] == type_]
         return (found[0]["status"], found[0]["reason"]) if found else None
 
 
@@ -130,6 +130,22 @@ async def test_written_on_transitions_only(
     assert one.client.writes + other.client.writes == writes + 1
     live = await kube_client.get(kube.STREAM, namespace, "s")
     assert "activeStreamer" not in live["status"]
+
+
+async def test_what_is_not_recorded_is_said_beside_what_arrives(
+    replicas: tuple[Replica, Replica], eventually: Eventually
+) -> None:
+    one, _ = replicas
+    one.poll(alive=True, dvr_enabled=True)
+    await eventually(lambda: one.condition() == ("True", "FramesArrive"))
+    assert one.condition("Recording") is None  # nobody asked for it
+    await one.store.put(Kind.STREAM, "s", {"dvr": {"root": "/srv"}})
+    await eventually(lambda: "dvr" in one.store.get(Kind.STREAM, "s").config)
+    one.poll(alive=True, dvr_enabled=True)
+    await eventually(lambda: one.condition("Recording") == ("True", "Recorded"))
+    one.poll(alive=True, dvr_enabled=False, dvr_write={"error": "No space left on device"})
+    await eventually(lambda: one.condition("Recording") == ("False", "NotRecorded"))
+    assert one.condition() == ("True", "FramesArrive")
 
 
 async def test_centrals_that_see_different_things_do_not_fight(
