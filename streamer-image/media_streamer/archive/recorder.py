@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 HELD_BYTES = 64 * 1024 * 1024
 """While less than this waits for the disk its files are held open, for the stream may end and
 remove them; beyond that shared memory is not tied up."""
+MAX_OPEN = 64
+"""More than any stream lists."""
 KNOWN_SEGMENTS = 256
 """Paths that are remembered: a stream that runs again repeats what it has."""
 RECENT_SECONDS = 60.0
@@ -47,8 +49,9 @@ class Recorder:
         self._made: dict[int, Section] = {}
         self._generation = Path()
         """Directory of the sections' files."""
-        self._open: dict[str, SegmentReady] = {}
-        """Tracks of the segment that is not complete yet."""
+        self._open: dict[int, dict[str, SegmentReady]] = {}
+        """Tracks of the segments that are not complete yet, by their numbers: who begins to record
+        is told of all that one track lists before the next track."""
         self._recorded: deque[str] = deque(maxlen=KNOWN_SEGMENTS)
         self._overflow = ""
         self._lost_before = True
@@ -116,17 +119,20 @@ class Recorder:
         if segment.path in self._recorded:
             return
         self._recorded.append(segment.path)
-        first = next(iter(self._open.values()), None)
-        if first is not None and first.msn != segment.msn:
+        opened = self._open.setdefault(segment.msn, {})
+        opened[segment.track] = segment
+        if opened.keys() >= self._sections.get(segment.init, {}).keys():
+            del self._open[segment.msn]
+            for older in [msn for msn in self._open if msn < segment.msn]:
+                del self._open[older]
+                self._lose("a track of it is missing")
+            self._submit(segment.init, opened)
+        elif len(self._open) > MAX_OPEN:
+            del self._open[min(self._open)]
             self._lose("a track of it is missing")
-        self._open[segment.track] = segment
-        tracks = self._sections.get(segment.init, {})
-        if self._open.keys() >= tracks.keys():
-            self._submit(segment.init)
 
-    def _submit(self, number: int) -> None:
+    def _submit(self, number: int, opened: dict[str, SegmentReady]) -> None:
         section = self._section(number)
-        opened, self._open = self._open, {}
         segments = [opened[track.name] for track in section.tracks]
         first = segments[0]
         job = SegmentJob(
@@ -146,7 +152,6 @@ class Recorder:
 
     def _lose(self, why: str) -> None:
         log.debug("stream %s: a segment is not recorded: %s", self.stream, why)
-        self._open.clear()
         self._shelf.figures.dropped += 1
         self._lost_before = True
 
