@@ -128,7 +128,7 @@ def _as_file(stack: contextlib.ExitStack, text: str) -> Path:
     """PEM text as a file: OpenSSL reads files only. A key never touches the disk this way."""
     if not text.startswith("-----BEGIN"):
         path = Path(text)
-        if not os.access(path, os.R_OK):
+        if not path.is_file() or not os.access(path, os.R_OK):
             raise ValueError(f"cannot read the certificate file {path}")
         return path
     descriptor = os.memfd_create("pem", os.MFD_CLOEXEC)

@@ -87,7 +87,7 @@ async def test_some_of_the_tracks(rtsp: Port) -> None:
     seen = await watch(rtsp.url("film?filter.tracks=a1"), 1, "udp")
     assert not complaints(seen, 25, ("audio",)), rtsp.streamer.log
     answer = await ask(rtsp, "DESCRIBE", "film?tracks=v7")
-    assert answer.startswith("RTSP/1.0 404 The stream has none of these tracks, but v1, a1")
+    assert answer.startswith("RTSP/1.0 404 The stream has no track v7; it has v1, a1")
 
 
 async def test_pause(rtsp: Port) -> None:

@@ -35,14 +35,14 @@ async def test_streams_of_another_server_play_by_local_names(cluster: Cluster) -
     )
     await cluster.serve(origin, demo + other)
     await origin.running("demo")
-    source = (
-        f"source 127.0.0.1:{origin.http_port}/far {{ except other; group news {{ dvr /x; }} }}\n"
-    )
+    archive = str(edge.directory / "archive")
+    group = f"group news {{ dvr {archive}; }}"
+    source = f"source 127.0.0.1:{origin.http_port}/far {{ except other; {group} }}\n"
     await cluster.serve(edge, f"rtmp 127.0.0.1:{rtmp};\n{source}")
     await listed(edge, "far/demo")
     state = await edge.stream("far/demo")
     assert (state["named_by"], state["title"], state["static"]) == ("remote", "Demo", False)
-    assert state["dvr"]["root"] == "/x"
+    assert state["dvr"]["root"] == archive
     assert (state["stats"]["remote"], state["stats"]["status"]) == (True, "waiting")
     assert "config_on_disk" not in state
     # Nothing is pulled for a list.

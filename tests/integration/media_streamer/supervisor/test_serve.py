@@ -68,7 +68,7 @@ async def test_streams_by_the_api(streamer: Streamer) -> None:
     assert "# kept" in text
     assert "stream a/b" in text
     status, state = await streamer.api("PUT", "/streams/a/b", json={"name": "c", "title": None})
-    assert (status, state["name"], state.get("title")) == (200, "c", None)
+    assert (status, state["name"], state["title"]) == (200, "c", "")
     assert (await streamer.api("GET", "/streams/a%2Fb"))[0] == 404
     assert (await streamer.api("DELETE", "/streams/c"))[0] == 204
     assert (await streamer.api("GET", "/streams/c"))[0] == 404
