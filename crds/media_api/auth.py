@@ -31,8 +31,8 @@ class AuthSpec(ApiModel):
     url: Url | bool | None = Field(
         default=None,
         description=(
-            "Backend: http(s)://…, securetoken://SECRET, auth://NAME of an auth_backend, or "
-            "true/false to allow/deny everyone."
+            "Backend: http(s)://…, /path/NAME.lua, securetoken://SECRET, auth://NAME of an "
+            "auth_backend, or true/false to allow/deny everyone."
         ),
     )
     domains: Texts | None = Field(

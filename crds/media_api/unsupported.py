@@ -13,6 +13,7 @@ from typing import Any
 
 from media_api import protocols
 from media_api.push import PushConfig
+from media_api.scripts import script_path
 from media_api.server import ServerConfig
 from media_api.stream import StreamConfig, StreamOnPremises, TemplateConfig
 
@@ -21,7 +22,7 @@ Path = tuple[str | int, ...]
 
 LISTS = ("http_proxies",)
 GLOBALS = (
-    "session_log", "aliaser", "init_script", "wwwroot",
+    "session_log", "aliaser", "wwwroot",
     "dynafile", "server_names",
 )  # fmt: skip
 STREAM_OPTIONS = (
@@ -257,8 +258,16 @@ def _rights(item: Any) -> Iterator[InVain]:
     for name in ("on_play", "on_publish"):
         spec = _get(item, name)
         url = spec if isinstance(spec, str) else _get(spec, "url") if spec is not None else None
-        if isinstance(url, str) and url and url.partition("://")[0] not in AUTH_SCHEMES:
-            text = f"{name} names no http(s)://, securetoken:// or auth://: everybody is refused"
+        if (
+            isinstance(url, str)
+            and url
+            and url.partition("://")[0] not in AUTH_SCHEMES
+            and script_path(url) is None
+        ):
+            text = (
+                f"{name} names no http(s)://, securetoken://, auth:// or /path/NAME.lua:"
+                " everybody is refused"
+            )
             yield InVain(f"{name}_script", (name, "url"), text)
 
 
@@ -430,9 +439,13 @@ def _unused_caches(config: ServerConfig) -> Iterator[InVain]:
 
 
 def _named(config: ServerConfig) -> Iterator[InVain]:
-    if scripts := [sink.name for sink in config.event_sinks if sink.url.startswith("lua://")]:
-        text = f"event sinks that are scripts have no effect: {_shown(scripts)}"
+    scripts = [sink for sink in config.event_sinks if sink.url.startswith("lua://")]
+    if odd := [sink.name for sink in scripts if script_path(sink.url) is None]:
+        text = f"event sinks have no effect, a script is /path/NAME.lua: {_shown(odd)}"
         yield InVain("event_sinks", ("event_sinks",), text)
+    if config.init_script and script_path(config.init_script) is None:
+        text = "init_script has no effect, a script is /path/NAME.lua"
+        yield InVain("init_script", ("init_script",), text)
     backends = config.auth_backends
     limited = [one.name for one in backends if one.allow_countries or one.deny_countries]
     if (rules := limited) and not config.geoip:

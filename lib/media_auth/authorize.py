@@ -2,8 +2,11 @@
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
 
 from media_api.auth import AuthBackendConfig, AuthSpec
+from media_api.scripts import script_path
 
 from media_auth import securetoken
 from media_auth.countries import Countries
@@ -12,14 +15,25 @@ from media_auth.rules import check_rules
 from media_auth.verdict import Question, Verdict, allow, deny
 
 
+class Scripts(Protocol):
+    """Lua scripts that decide; who has none refuses."""
+
+    async def ask(self, path: Path, question: Question, extra: Mapping[str, str]) -> Verdict:
+        """Never raises: a script that fails is an undecided verdict."""
+        ...
+
+
 async def authorize(
     spec: AuthSpec | None,
     question: Question,
     backend: HttpBackend,
     rule_sets: Mapping[str, AuthBackendConfig],
     countries: Countries | None = None,
+    scripts: Scripts | None = None,
 ) -> Verdict:
     """`rule_sets` are the server's `auth_backends` by name; `countries` of addresses, if known.
+
+    `scripts`: who runs them, where there is one.
 
     `rules.check_restrictions` comes before this, and its refusals are never remembered.
     """
@@ -40,6 +54,9 @@ async def authorize(
         if rules is None:
             return deny("auth_not_supported", f"There is no auth_backend {rest!r}: declare it")
         return await check_rules(rules, question, backend, countries)
+    path = script_path(url)
+    if path is not None and scripts is not None:
+        return await scripts.ask(path, question, spec.extra or {})
     return deny(
         "auth_not_supported",
         f"This server cannot ask {scheme or 'that'} for authorisation: use an HTTP URL,"

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 
 from media_api.protocols import session_kind, switch_of
 from media_api.server import ServerConfig
-from media_auth.authorize import asks_backend
+from media_auth.authorize import Scripts, asks_backend
 from media_auth.http_backend import HttpBackend
 from media_auth.verdict import Verdict, allow
 from media_rest.credentials import CredentialsError, parse_authorization, same_secret
@@ -76,6 +76,7 @@ class AccessControl:
         guesses: GuessLimiter,
         geoip: GeoIp,
         director: Director,
+        scripts: Scripts | None = None,
     ) -> None:
         self._guesses = guesses
         self._director = director
@@ -83,7 +84,7 @@ class AccessControl:
         self._streams = streams
         self._sessions = sessions
         self._locations = Locations()
-        self._verdicts = Verdicts(streams, sessions, backend, hostname, geoip)
+        self._verdicts = Verdicts(streams, sessions, backend, hostname, geoip, scripts)
 
     async def decide(self, request: AccessRequest) -> Granted | Refusal:
         """What the egress worker is told."""
@@ -314,7 +315,7 @@ class AccessControl:
         segmented = kind == "segmented" and request.kind == "play"
         spec = auth_spec(stream, request.kind)
         session = Session(
-            id="",
+            id=self._verdicts.take_id(key),
             name=stream.name,
             kind=request.kind,
             proto=request.proto,
@@ -336,7 +337,7 @@ class AccessControl:
         if asks_backend(spec) and not relay:
             session.recheck_at = time.monotonic() + verdict.auth_seconds
         if kind == "uncounted":
-            session.id = str(uuid.uuid4())
+            session.id = session.id or str(uuid.uuid4())
             return session
         return self._sessions.open(session)
 

@@ -21,6 +21,8 @@ from media_process.service_manager import ServiceManager
 from media_rest.guessing import GuessLimiter
 
 from media_streamer.config.log_files import log_directory
+from media_streamer.lua.access import ScriptRules
+from media_streamer.lua.host import ScriptHost
 from media_streamer.rounds import next_round
 from media_streamer.supervisor.access import AccessControl
 from media_streamer.supervisor.alerts import Alerts
@@ -45,6 +47,7 @@ from media_streamer.supervisor.news import JobNews, SessionNews, StreamNews
 from media_streamer.supervisor.ports import Ports
 from media_streamer.supervisor.processes import ProcessPool, worker_command, worker_environment
 from media_streamer.supervisor.pulse import Pulse
+from media_streamer.supervisor.scripts import run_init_script, sweep
 from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.supervisor.settings import Settings
 from media_streamer.supervisor.srt_ports import SrtDoor
@@ -52,6 +55,7 @@ from media_streamer.supervisor.stats import ServerStats
 from media_streamer.supervisor.streams import StreamControl
 from media_streamer.supervisor.tasks import Tasks
 from media_streamer.supervisor.worker_desk import WorkerDesk
+from media_streamer.version import server_version
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +89,8 @@ class Supervisor:
         def hostname() -> str:
             return catalog.config.hostname or settings.hostname
 
-        self._bus = EventBus(hostname, log_directory(environ))
+        self._scripts = ScriptHost()
+        self._bus = EventBus(hostname, log_directory(environ), self._scripts)
         egress = EgressWorkers()
         self._sessions = SessionRegistry(SessionNews(self._bus, egress))
         self._jobs = jobs = JobPlacement(
@@ -93,6 +98,7 @@ class Supervisor:
         )
         self._archives = Archives(catalog, self._tasks, hostname, settings.runtime)
         alerts = Alerts(catalog, self._bus.alerts, egress.alerts, self._archives.alerts)
+        self._alerts = alerts
         quota = NameQuota()
         self._ports = Ports(settings, egress, alerts, catalog, self._tasks)
         self._pool = ProcessPool(
@@ -135,6 +141,7 @@ class Supervisor:
             guesses,
             self._geoip,
             director,
+            ScriptRules(self._scripts),
         )
         self._pulse = Pulse(catalog, self._sessions, self._stats.figures)
         alerts.add(self._pulse.alerts)
@@ -213,6 +220,8 @@ class Supervisor:
             self._tasks.spawn(self._tick(), "tick")
             self._tasks.spawn(self._geoip.run(), "geoip")
             self._tasks.spawn(self._pulse.run(), "pulsedb")
+            self._tasks.spawn(sweep(self._scripts), "idle scripts")
+            self._tasks.spawn(self._init(), "init_script")
             self._applier.is_live = True
             log.info("%s", self._welcome())
             self._manager.ready(self._welcome())
@@ -225,6 +234,11 @@ class Supervisor:
             await self._shut_down()
             await api.close()
             self._manager.close()
+
+    async def _init(self) -> None:
+        server = {"hostname": self._stats.hostname, "version": server_version()}
+        script = self._catalog.config.init_script
+        await run_init_script(self._scripts, script, server, self._alerts.set)
 
     def _welcome(self) -> str:
         """One line for the person at the terminal."""
@@ -252,6 +266,7 @@ class Supervisor:
         self._archives.close()
         await self._control.close()
         await self._bus.close()
+        await self._scripts.close()
 
     async def _tick(self) -> None:
         while True:

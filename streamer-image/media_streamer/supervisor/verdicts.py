@@ -7,12 +7,13 @@ the last one in force; what fails here refuses.
 import asyncio
 import logging
 import time
+import uuid
 from collections import OrderedDict
 from typing import Protocol
 
 from media_api.auth import AuthBackendConfig, AuthSpec
 from media_api.server import ServerConfig
-from media_auth.authorize import authorize
+from media_auth.authorize import Scripts, authorize
 from media_auth.http_backend import HttpBackend
 from media_auth.rules import check_restrictions
 from media_auth.verdict import Question, Verdict, allow, deny
@@ -44,7 +45,9 @@ class Verdicts:
         backend: HttpBackend,
         hostname: str,
         geoip: GeoIp,
+        scripts: Scripts | None = None,
     ) -> None:
+        self._scripts = scripts
         self._streams = streams
         self._sessions = sessions
         self._backend = backend
@@ -52,6 +55,8 @@ class Verdicts:
         self._geoip = geoip
         self._verdicts: OrderedDict[str, tuple[float, Verdict]] = OrderedDict()
         self._asking: dict[str, asyncio.Task[Verdict]] = {}
+        self._ids: OrderedDict[str, str] = OrderedDict()
+        """Of sessions that were asked about and are not open yet, by key."""
 
     def forget(self) -> None:
         """Ask again: the rules changed."""
@@ -67,7 +72,7 @@ class Verdicts:
         spec = auth_spec(stream, request.kind)
         if spec is None:
             return allow()
-        question = self._question(stream, request, token)
+        question = self._question(stream, request, token, self._id_of(key))
         if (refused := check_restrictions(spec, question, self._geoip.countries)) is not None:
             return refused
         remembered = self._verdicts.get(key)
@@ -90,7 +95,9 @@ class Verdicts:
         """What the rules say now. Never raises."""
         try:
             countries = self._geoip.countries
-            return await authorize(spec, question, self._backend, self._rule_sets(), countries)
+            return await authorize(
+                spec, question, self._backend, self._rule_sets(), countries, self._scripts
+            )
         except Exception:
             log.exception("stream %s: authorisation failed, access refused", question.name)
             return deny("authorization_failed", "Authorisation failed, see the server's log")
@@ -105,13 +112,29 @@ class Verdicts:
         while len(self._verdicts) > MAX_REMEMBERED_VERDICTS:
             self._verdicts.popitem(last=False)
 
-    def _question(self, stream: Stream, request: AccessRequest, token: str) -> Question:
+    def _id_of(self, key: str) -> str:
+        """The identifier that the session of this key gets if it is opened."""
+        found = self._ids.get(key)
+        if found is None:
+            found = self._ids[key] = str(uuid.uuid4())
+            while len(self._ids) > MAX_REMEMBERED_VERDICTS:
+                self._ids.popitem(last=False)
+        return found
+
+    def take_id(self, key: str) -> str:
+        """For the session that is opened now: the one that was asked about. Empty if none was."""
+        return self._ids.pop(key, "")
+
+    def _question(
+        self, stream: Stream, request: AccessRequest, token: str, session_id: str
+    ) -> Question:
         return Question(
             kind=request.kind,
             name=stream.name,
             proto=request.proto,
             ip=request.ip,
             token=token,
+            session_id=session_id,
             stream_clients=len(self._sessions.of_stream(stream.name)),
             total_clients=self._sessions.clients,
             qs=request.qs,

@@ -81,17 +81,20 @@ def test_inputs_that_nobody_opens_are_named() -> None:
     }
 
 
-def test_only_scripts_among_the_event_sinks_have_no_effect() -> None:
+def test_a_script_is_named_by_its_path() -> None:
     config = ServerConfig.model_validate(
         {
             "event_sinks": [
                 {"name": "web", "url": "http://127.0.0.1/events"},
                 {"name": "script", "url": "/etc/events.lua"},
-            ]
+                {"name": "odd", "url": "/etc/passwd"},
+            ],
+            "init_script": "/etc/start.sh",
         }
     )
     assert unsupported_parts(config) == {
-        "event_sinks": "event sinks that are scripts have no effect: script"
+        "event_sinks": "event sinks have no effect, a script is /path/NAME.lua: odd",
+        "init_script": "init_script has no effect, a script is /path/NAME.lua",
     }
 
 
@@ -133,7 +136,7 @@ def test_checks_are_of_fields_that_streams_have() -> None:
     [
         ({"protocols": {"mss": True}}, "protocol_mss", "mss in protocols is not served"),
         ({"epg_enabled": True}, "stream_epg_enabled", "no effect"),
-        ({"on_play": {"url": "/etc/auth.lua"}}, "on_play_script", "everybody is refused"),
+        ({"on_play": {"url": "/etc/auth.py"}}, "on_play_script", "everybody is refused"),
         ({"on_publish": "lua://x"}, "on_publish_script", "everybody is refused"),
         ({"inputs": [{"url": "hls://h/a", "via": "http://p"}]}, "input_option_via", "no effect"),
         ({"pushes": [{"url": "ndi://x"}]}, "push_ndi", "no such device"),
@@ -218,7 +221,7 @@ DESCRIPTIVE = {
 """Said to people and to other programs."""
 WITH_EFFECT: dict[type[ApiModel], set[str]] = {
     ServerConfig: {
-        "pulsedb",
+        "pulsedb", "init_script",
         "listeners", "loglevel", "log_requests", "total_bandwidth", "max_sessions", "auth_token",
         "auto_token", "cluster_key", "view_auth", "edit_auth", "api_allowed_from",
         "api_allowed_origins", "trusted_proxies", "admin_view_disabled", "url_prefix",

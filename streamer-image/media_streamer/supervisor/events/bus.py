@@ -15,11 +15,13 @@ from typing import Any
 
 import aiohttp
 from media_api.events import EventSinkConfig
+from media_api.scripts import script_path
 from media_rest.redact import redact_text
 
 from media_streamer.config.log_files import SCHEMES, log_file, refused_sinks
-from media_streamer.supervisor.events.delivery import FileDelivery, HttpDelivery
-from media_streamer.supervisor.events.sink import Event, EventSink
+from media_streamer.lua.host import ScriptHost
+from media_streamer.supervisor.events.delivery import FileDelivery, HttpDelivery, ScriptDelivery
+from media_streamer.supervisor.events.sink import Delivery, Event, EventSink
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,10 @@ class EventBus:
     `log_directory`: where sinks that are files may lie.
     """
 
-    def __init__(self, hostname: Callable[[], str], log_directory: Path) -> None:
+    def __init__(
+        self, hostname: Callable[[], str], log_directory: Path, scripts: ScriptHost | None = None
+    ) -> None:
+        self._scripts = scripts or ScriptHost()
         self._hostname = hostname
         self._log_directory = log_directory
         self._sinks: dict[str, EventSink] = {}
@@ -118,9 +123,7 @@ class EventBus:
             if problem
         }
 
-    def _delivery(
-        self, config: EventSinkConfig, http: aiohttp.ClientSession
-    ) -> HttpDelivery | FileDelivery:
+    def _delivery(self, config: EventSinkConfig, http: aiohttp.ClientSession) -> Delivery:
         if (scheme := config.url.partition("://")[0]) in SCHEMES:
             return FileDelivery(
                 log_file(config.url, self._log_directory),
@@ -129,6 +132,9 @@ class EventBus:
                 max_size=config.max_size,
                 kept=config.max_depth,
             )
+        if (path := script_path(config.url)) is not None:
+            log.info("event sink %s: events go to the script %s", config.name, path)
+            return ScriptDelivery(self._scripts, path, config.extra or {})
         log.info("event sink %s: events go to %s", config.name, redact_text(config.url))
         return HttpDelivery(http, config.url)
 
@@ -147,5 +153,5 @@ def _is_loud_enough(event: Event, config: EventSinkConfig) -> bool:
 
 
 def _has_delivery(config: EventSinkConfig) -> bool:
-    """False for a script, which `unsupported.py` reports."""
-    return not config.url.startswith("lua://")
+    """False for what is no script, which `unsupported.py` reports."""
+    return not config.url.startswith("lua://") or script_path(config.url) is not None

@@ -1,4 +1,4 @@
-"""Ways out of the server for a batch of events: an HTTP receiver, or a file.
+"""Ways out of the server for a batch of events: an HTTP receiver, a file, a script.
 
 HTTP gets a POST of a JSON array and answers 2xx. Files hold no secrets (`media_rest.redact`):
 who may read logs need not be who may watch.
@@ -8,16 +8,19 @@ import asyncio
 import json
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
 from media_rest.redact import redact, redact_text
 
+from media_streamer.lua.host import ScriptFailed, ScriptHost
 from media_streamer.supervisor.events.sink import DeliveryError, Event
 
 log = logging.getLogger(__name__)
 
 HTTP_SECONDS = 10.0
+SCRIPT_SECONDS = 60.0
 ROTATED_KEPT = 7
 FILE_MODE = 0o640
 
@@ -43,6 +46,24 @@ class HttpDelivery:
             raise DeliveryError(f"{shown} does not answer: {reason}") from error
         if not 200 <= status < 300:
             raise DeliveryError(f"{shown} answered {status}")
+
+
+class ScriptDelivery:
+    """A run of a script for each batch: it finds `events` and, of the sink's further options,
+    `args`. One that fails has not taken the batch."""
+
+    def __init__(self, host: ScriptHost, path: Path, args: Mapping[str, str]) -> None:
+        self._host = host
+        self._path = path
+        self._args = dict(args)
+
+    async def deliver(self, batch: list[Event]) -> None:
+        """Raises DeliveryError."""
+        given = {"events": batch, "args": self._args}
+        try:
+            await self._host.run(self._path, given, SCRIPT_SECONDS)
+        except ScriptFailed as error:
+            raise DeliveryError(f"script {self._path}: {error}") from None
 
 
 class FileDelivery:

@@ -17,7 +17,7 @@ stream a {
   protocols mss shoutcast;
   epg_enabled;
   backup none/x.mp4;
-  on_play /etc/x.lua;
+  on_play /etc/x.sh;
   on_publish http://h allowed_countries=DE;
 }
 """

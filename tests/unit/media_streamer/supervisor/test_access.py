@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from media_api.balancing import Candidate
 from media_api.server import ServerConfig
 from media_auth.http_backend import HttpBackend
 from media_auth.securetoken import make_token
+from media_auth.verdict import Question, Verdict, allow, undecided
 from media_rest.credentials import cluster_header
 from media_rest.guessing import GuessLimiter
 from media_streamer.supervisor.access import AccessControl
@@ -499,3 +500,47 @@ async def test_nobody_waits_long_for_a_publisher_who_is_not_there(world: World) 
     assert (await world.ask()).config.start_seconds == usual
     world.configure({"inputs": [{"url": "publish://"}], "backup": {"file": "vod/a.mp4"}})
     assert (await world.ask()).config.start_seconds == usual
+
+
+async def test_a_question_names_the_session_that_follows(world: World) -> None:
+    world.configure({"on_play": world.url})
+    granted = await world.ask()
+    assert [one["session_id"] for one in world.backend.questions] == [granted.session_id]
+    other = await world.ask(proto="rtmp")
+    another = await world.ask(proto="rtmp")
+    assert world.backend.questions[1]["session_id"] == other.session_id
+    assert len({granted.session_id, other.session_id, another.session_id}) == 3
+    world.backend.status = 403
+    await world.ask(ip="10.0.0.8")
+    refused = world.backend.questions[-1]["session_id"]
+    assert refused
+    world.backend.status = 200
+    world.control.forget()
+    assert (await world.ask(ip="10.0.0.8")).session_id == refused, "the same client again"
+
+
+class Scripts:
+    """A script's decision, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.verdict = allow(kept=True, user_id="anna")
+        self.asked: list[tuple[Path, Question]] = []
+
+    async def ask(self, path: Path, question: Question, extra: Mapping[str, str]) -> Verdict:
+        self.asked.append((path, question))
+        return self.verdict
+
+
+async def test_a_script_decides(world: World) -> None:
+    scripts = Scripts()
+    world.control._verdicts._scripts = scripts
+    world.configure({"on_play": "/etc/auth.lua"})
+    granted = await world.ask()
+    session = world.sessions.get(granted.session_id)
+    assert session is not None
+    assert session.user_id == "anna"
+    [(path, question)] = scripts.asked
+    assert (str(path), question.session_id) == ("/etc/auth.lua", session.id)
+    scripts.verdict = undecided("it failed")
+    world.control.forget()
+    assert (await world.ask(ip="10.0.0.8")).status == 503

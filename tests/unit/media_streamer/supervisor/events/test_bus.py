@@ -11,6 +11,8 @@ import pytest
 from media_api.events import EventSinkConfig
 from media_streamer.supervisor.events.bus import EventBus
 
+from tests.support.streamer import until
+
 
 @pytest.fixture
 async def bus(tmp_path: Path) -> AsyncIterator[EventBus]:
@@ -91,11 +93,24 @@ async def test_files_are_rotated(bus: EventBus, tmp_path: Path) -> None:
     assert 'media="name with blank 3"' in (tmp_path / "s.log.1").read_text()
 
 
-async def test_a_script_is_no_sink(bus: EventBus) -> None:
-    bus.apply([EventSinkConfig.model_validate({"name": "s", "url": "/etc/events.lua"})])
+async def test_what_is_no_script_is_no_sink(bus: EventBus) -> None:
+    bus.apply([EventSinkConfig.model_validate({"name": "s", "url": "/etc/events.sh"})])
     bus.emit("one")
     assert bus.alerts() == {}
     assert bus.stats() == {"resent_events": 0, "dropped_events": 0}
+
+
+async def test_a_script_that_is_not_there_is_an_alert(bus: EventBus, tmp_path: Path) -> None:
+    url = str(tmp_path / "none.lua")
+    bus.apply([EventSinkConfig.model_validate({"name": "s", "url": url})])
+    bus.emit("one")
+
+    async def told() -> bool:
+        return "No such file" in bus.alerts().get("event_sink_s", "")
+
+    await until(told, "the alert", 60)
+    assert [one["event"] for one in bus.recent("s")] == ["one"]
+    await bus.close()
 
 
 async def test_a_file_elsewhere_is_an_alert_and_is_not_written(
