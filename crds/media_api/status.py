@@ -348,3 +348,11 @@ class SessionInfo(ApiModel):
     ssl_protocol: Text | None = Field(default=None, description="TLS version.")
     dvr: bool = Field(default=False, description="Plays the archive.")
     current_time: float | None = Field(default=None, description="Position played, ms.")
+
+
+class EndedSession(SessionInfo):
+    """A session that has ended (`session_log`)."""
+
+    url: Url | None = Field(default=None, description="Of an input or a push, without secrets.")
+    duration: Count | None = Field(default=None, description="From opened_at to closed_at, ms.")
+    reason: LongText | None = Field(default=None, description="Why it ended.")

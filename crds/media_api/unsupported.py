@@ -22,7 +22,7 @@ Path = tuple[str | int, ...]
 
 LISTS = ("http_proxies",)
 GLOBALS = (
-    "session_log", "aliaser", "wwwroot",
+    "aliaser", "wwwroot",
     "dynafile", "server_names",
 )  # fmt: skip
 STREAM_OPTIONS = (

@@ -91,6 +91,12 @@ class CollectionQuery:
     limit: int = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
+    def accepts(self, item: JsonObject) -> bool:
+        """Whether an item passes the filters and the free text."""
+        if not all(_matches(item, one) for one in self.filters):
+            return False
+        return not self.q or _matches_text(item, self.q)
+
 
 def parse_query(
     params: Params,

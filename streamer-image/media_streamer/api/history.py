@@ -1,16 +1,22 @@
 """`/history`: figures over time for graphs, as Central answers them for all its streamers."""
 
+import asyncio
 import time
 
 from aiohttp import web
 from media_api.graphs import ServerHistory, StreamHistory
+from media_api.status import EndedSession
 from media_rest.errors import ApiError, not_found
+from media_rest.query import parse_query, run_query
+from media_rest.redact import redact
 
 from media_streamer.api.answers import JsonObject, json_answer
+from media_streamer.api.guard import reads_only
 from media_streamer.api.route import Route, server_of
 from media_streamer.pulse.points import Kind
-from media_streamer.pulse.span import DEFAULT_POINTS, MAX_POINTS, Span, span_of
+from media_streamer.pulse.span import DEFAULT_POINTS, MAX_POINTS, MAX_UNIX, Span, span_of
 from media_streamer.supervisor.pulse import HistoryUnavailable
+from media_streamer.supervisor.session_log import SessionLogUnavailable
 
 DEFAULT_SECONDS = 86_400
 MAX_DIGITS = 14
@@ -41,6 +47,29 @@ async def _graph(request: web.Request, kind: Kind, name: str, span: Span) -> Jso
         "step": span.step * 1000,
         "points": points,
     }
+
+
+async def ended_sessions(request: web.Request) -> web.Response:
+    """Sessions that have ended, the newest first."""
+    ended = server_of(request).ended
+    query = parse_query(request.query.items(), EndedSession, own_params={"from", "to"})
+    now = int(time.time() * 1000)
+    until = _seconds(request, "to")
+    until_ms = now + 1000 if until is None else until * 1000
+    since = _seconds(request, "from")
+    since_ms = max(0, until_ms - DEFAULT_SECONDS * 1000) if since is None else since * 1000
+    if not since_ms < until_ms <= MAX_UNIX * 1000:
+        title = "the time must end after its begin"
+        raise ApiError(400, "bad_query", title, parameter="from")
+    try:
+        found, complete = await ended.search(since_ms, until_ms, query.accepts)
+    except SessionLogUnavailable as error:
+        status, code = (503, "unavailable") if ended.is_kept else (404, "no_session_log")
+        raise ApiError(status, code, str(error)) from None
+    if reads_only(request):
+        found = [redact(one) for one in found]
+    answer = await asyncio.to_thread(run_query, found, query, "sessions", "-closed_at,id")
+    return json_answer({**answer, "complete": complete})
 
 
 def _span(request: web.Request) -> Span:
@@ -85,6 +114,15 @@ ROUTES = (
         "Figures of a stream over time",
         response=StreamHistory,
         query=_QUERY,
+    ),
+    Route(
+        "GET",
+        "/history/sessions",
+        ended_sessions,
+        "Sessions that have ended, the newest first",
+        response=EndedSession,
+        collection="sessions",
+        query={name: _QUERY[name] for name in ("from", "to")},
     ),
     Route(
         "GET",

@@ -4,7 +4,7 @@ The handlers depend on these protocols alone, so that the supervisor knows no HT
 processes. Objects of the catalog and of the session registry are read here and never changed.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from media_api.base import ApiModel, JsonObject
@@ -148,6 +148,22 @@ class StatisticsHistory(Protocol):
         ...
 
 
+class EndedSessions(Protocol):
+    """Sessions that have ended (`session_log`)."""
+
+    @property
+    def is_kept(self) -> bool: ...
+
+    async def search(
+        self, since_ms: int, until_ms: int, wanted: Callable[[JsonObject], bool]
+    ) -> tuple[list[JsonObject], bool]:
+        """Those that ended in a time, the newest first, and whether these are all of them.
+
+        Raises `supervisor.session_log.SessionLogUnavailable`.
+        """
+        ...
+
+
 class Server(Protocol):
     """The whole server."""
 
@@ -168,6 +184,9 @@ class Server(Protocol):
 
     @property
     def history(self) -> StatisticsHistory: ...
+
+    @property
+    def ended(self) -> EndedSessions: ...
 
     @property
     def guesses(self) -> GuessLimiter:

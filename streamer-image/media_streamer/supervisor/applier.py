@@ -19,6 +19,7 @@ from media_streamer.supervisor.gpus import GpuMonitor
 from media_streamer.supervisor.locations import changed_locations
 from media_streamer.supervisor.ports import Ports
 from media_streamer.supervisor.pulse import Pulse
+from media_streamer.supervisor.session_log import SessionLog
 from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.supervisor.settings import Settings
 from media_streamer.supervisor.streams import StreamControl
@@ -46,6 +47,7 @@ class ConfigurationApplier:
         sessions: SessionRegistry,
         others: OtherServers,
         pulse: Pulse,
+        ended: SessionLog,
     ) -> None:
         self._settings = settings
         self._streams = streams
@@ -62,6 +64,7 @@ class ConfigurationApplier:
         self._sessions = sessions
         self._others = others
         self._pulse = pulse
+        self._ended = ended
         self.is_live = False
         """From the moment that the ports are open: before, workers are told all as they come."""
 
@@ -87,6 +90,7 @@ class ConfigurationApplier:
         self._ports.configured(new)
         self._gpus.watch(bool(new.nvidia_monitor))
         self._pulse.use(new.pulsedb)
+        self._ended.use(new.session_log)
         self._alerts.configured(new)
         self._backend.use(new)
         self._others.use(new)

@@ -17,6 +17,7 @@ from media_streamer.supervisor.file_shelf import FileShelf
 from media_streamer.supervisor.jobs import JobPlacement
 from media_streamer.supervisor.pulse import Pulse
 from media_streamer.supervisor.pushes import push_stats, push_sum
+from media_streamer.supervisor.session_log import SessionLog
 from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.supervisor.stats import ServerStats, stream_stats
 from media_streamer.supervisor.streams import StreamControl
@@ -43,6 +44,7 @@ class ServerFacade:
         archives: Archives,
         others: OtherServers,
         pulse: Pulse,
+        ended: SessionLog,
     ) -> None:
         self.configuration = configuration
         self.streams = streams
@@ -59,6 +61,7 @@ class ServerFacade:
         self.files = FileShelf()
         self._others = others
         self.history = pulse
+        self.ended = ended
 
     @property
     def ready(self) -> bool:

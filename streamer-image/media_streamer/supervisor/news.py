@@ -17,6 +17,7 @@ from media_streamer.supervisor.jobs import JobPlacement
 from media_streamer.supervisor.name_quota import NameQuota
 from media_streamer.supervisor.ports import Ports
 from media_streamer.supervisor.pushes import push_event, push_jobs
+from media_streamer.supervisor.session_log import SessionLog
 from media_streamer.supervisor.sessions import Session, SessionRegistry
 from media_streamer.wire.control import Job, JobReport, StreamEvent
 
@@ -24,9 +25,12 @@ from media_streamer.wire.control import Job, JobReport, StreamEvent
 class SessionNews:
     """Hears of every session (`sessions.SessionListener`)."""
 
-    def __init__(self, bus: EventBus, egress: EgressWorkers) -> None:
+    def __init__(
+        self, bus: EventBus, egress: EgressWorkers, ended: SessionLog | None = None
+    ) -> None:
         self._bus = bus
         self._egress = egress
+        self._ended = ended or SessionLog()
 
     def opened(self, session: Session) -> None:
         self._emit("play_opened", session)
@@ -36,6 +40,8 @@ class SessionNews:
 
     def closed(self, session: Session, workers: tuple[str, ...]) -> None:
         self._emit("play_closed", session)
+        if self._ended.is_kept:
+            self._ended.add({**session.info(), "reason": session.close_reason})
         self._egress.close_session(session.id, workers, session.close_reason)
 
     def _emit(self, event: str, session: Session) -> None:
@@ -46,13 +52,17 @@ class SessionNews:
 class JobNews:
     """Hears of every report of a job (`jobs.JobListener`)."""
 
-    def __init__(self, bus: EventBus) -> None:
+    def __init__(self, bus: EventBus, ended: SessionLog | None = None) -> None:
         self._bus = bus
+        self._ended = ended or SessionLog()
 
     def reported(self, job: Job, before: JobReport | None, now: JobReport | None) -> None:
         if (told := push_event(job, before, now)) is not None:
             event, fields = told
             self._bus.emit(event, **fields)
+            if event == "push_closed":
+                kept = {key: value for key, value in fields.items() if key != "media"}
+                self._ended.add({"type": "push", "name": job.stream, **kept})
 
 
 class StreamNews:
@@ -68,8 +78,10 @@ class StreamNews:
         alerts: Alerts,
         ports: Ports,
         archives: Archives,
+        ended: SessionLog | None = None,
     ) -> None:
         self._archives = archives
+        self._ended = ended or SessionLog()
         self._bus = bus
         self._catalog = catalog
         self._sessions = sessions
@@ -132,3 +144,6 @@ class StreamNews:
         if told.event == "stream_closed":
             fields["bytes_out"] = self._sessions.totals(told.name).bytes
         self._bus.emit(told.event, **fields)
+        if told.event == "source_closed" and fields["type"] == "ingest" and fields["bytes"]:
+            kept = {key: value for key, value in fields.items() if key != "media"}
+            self._ended.add({"name": told.name, **kept})

@@ -48,6 +48,7 @@ from media_streamer.supervisor.ports import Ports
 from media_streamer.supervisor.processes import ProcessPool, worker_command, worker_environment
 from media_streamer.supervisor.pulse import Pulse
 from media_streamer.supervisor.scripts import run_init_script, sweep
+from media_streamer.supervisor.session_log import SessionLog
 from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.supervisor.settings import Settings
 from media_streamer.supervisor.srt_ports import SrtDoor
@@ -90,9 +91,10 @@ class Supervisor:
             return catalog.config.hostname or settings.hostname
 
         self._scripts = ScriptHost()
+        self._ended = SessionLog()
         self._bus = EventBus(hostname, log_directory(environ), self._scripts)
         egress = EgressWorkers()
-        self._sessions = SessionRegistry(SessionNews(self._bus, egress))
+        self._sessions = SessionRegistry(SessionNews(self._bus, egress, self._ended))
         self._jobs = jobs = JobPlacement(
             map(str, range(settings.egress_workers)), JobNews(self._bus)
         )
@@ -120,6 +122,7 @@ class Supervisor:
                 alerts,
                 self._ports,
                 self._archives,
+                self._ended,
             ),
         )
         self._backend = backend = Backend(
@@ -145,6 +148,7 @@ class Supervisor:
         )
         self._pulse = Pulse(catalog, self._sessions, self._stats.figures)
         alerts.add(self._pulse.alerts)
+        alerts.add(self._ended.alerts)
         self._applier = ConfigurationApplier(
             settings,
             self._streams,
@@ -161,6 +165,7 @@ class Supervisor:
             self._sessions,
             self._others,
             self._pulse,
+            self._ended,
         )
         self._configuration = Configuration(
             settings.config_path, environ, self._applier.apply, settings.state
@@ -193,6 +198,7 @@ class Supervisor:
             self._archives,
             self._others,
             self._pulse,
+            self._ended,
         )
 
     def stop(self) -> None:
@@ -220,6 +226,7 @@ class Supervisor:
             self._tasks.spawn(self._tick(), "tick")
             self._tasks.spawn(self._geoip.run(), "geoip")
             self._tasks.spawn(self._pulse.run(), "pulsedb")
+            self._tasks.spawn(self._ended.run(), "session_log")
             self._tasks.spawn(sweep(self._scripts), "idle scripts")
             self._tasks.spawn(self._init(), "init_script")
             self._applier.is_live = True
@@ -262,6 +269,7 @@ class Supervisor:
         self._access.close()
         await self._tasks.close()
         await self._pulse.close()
+        await self._ended.close()
         await self._pool.stop_all()
         self._archives.close()
         await self._control.close()

@@ -221,7 +221,7 @@ DESCRIPTIVE = {
 """Said to people and to other programs."""
 WITH_EFFECT: dict[type[ApiModel], set[str]] = {
     ServerConfig: {
-        "pulsedb", "init_script",
+        "pulsedb", "init_script", "session_log",
         "listeners", "loglevel", "log_requests", "total_bandwidth", "max_sessions", "auth_token",
         "auto_token", "cluster_key", "view_auth", "edit_auth", "api_allowed_from",
         "api_allowed_origins", "trusted_proxies", "admin_view_disabled", "url_prefix",

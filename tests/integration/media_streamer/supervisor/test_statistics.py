@@ -106,3 +106,33 @@ async def test_history_on_disk(streamer: Streamer) -> None:
         return (history / "pulse.sqlite3").exists()
 
     await until(stored, "the last minute is stored")
+
+
+async def test_sessions_that_have_ended(streamer: Streamer) -> None:
+    folder = streamer.directory / "ended"
+    streamer.write(f"session_log {folder};\nstream demo {{ input fake://fake; }}\n")
+    await streamer.serve()
+    await streamer.running("demo")
+    url = f"{streamer.base}/demo/mpegts?token=SECRET"
+    async with streamer.session.get(url, headers={"User-Agent": "tv"}) as answer:
+        await answer.content.readany()
+
+    async def ended() -> list[dict[str, object]]:
+        status, found = await streamer.api("GET", "/history/sessions?proto=tshttp&name=demo")
+        assert status == 200
+        assert found["complete"] is True
+        sessions: list[dict[str, object]] = found["sessions"]
+        return sessions
+
+    [session] = await until(ended, "the session is in the log")
+    assert (session["type"], session["user_agent"], session["status"]) == ("play", "tv", "finished")
+    assert session["bytes"]
+    assert session["reason"]
+    assert "SECRET" not in "".join(one.read_text() for one in folder.iterdir())
+    _, found = await streamer.api("GET", "/history/sessions?name=other")
+    assert found["sessions"] == []
+    assert (await streamer.api("GET", "/history/sessions?from=9&to=5"))[0] == 400
+    streamer.write("stream demo { input fake://fake; }\n")
+    await streamer.reload()
+    status, found = await streamer.api("GET", "/history/sessions")
+    assert (status, found["error"]) == (404, "no_session_log")
