@@ -1,7 +1,7 @@
 """`python packaging/bill_of_materials.py DIRECTORY`: a CycloneDX bill of materials for each image.
 
 What a wheel hides is listed as well: FFmpeg and the libraries beside it, which the wheel of PyAV
-brings, PostgreSQL of the trial, and the scripts of the web UI. The Debian packages of the base
+brings, Lua, PostgreSQL of the trial, and the scripts of the web UI. The Debian packages of the base
 image are that image's own to list. Format: https://cyclonedx.org/docs/1.6/json/.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from lupa import lua54
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,6 +69,12 @@ def web_scripts() -> Iterator[Component]:
         yield component(name, version, f"pkg:npm/{name.lower()}@{version}")
 
 
+def lua() -> Component:
+    """The interpreter of scripts, inside the wheel of lupa."""
+    version = ".".join(map(str, lua54.LUA_VERSION))
+    return component("Lua", version, f"pkg:generic/lua@{version}")
+
+
 def postgresql(packages: list[Component]) -> Iterator[Component]:
     """The server inside the wheel that a trial of Central uses."""
     for one in packages:
@@ -83,7 +90,7 @@ def bill(image: str) -> dict[str, Any]:
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     version = re.search(r'^version = "(.+)"', pyproject, re.MULTILINE)
     assert version is not None
-    components = [*packages, *ffmpeg(), *web_scripts(), *postgresql(packages)]
+    components = [*packages, *ffmpeg(), lua(), *web_scripts(), *postgresql(packages)]
     for one in components:
         one["bom-ref"] = one["purl"]
     name = f"media-appliance/{image}"

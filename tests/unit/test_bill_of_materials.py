@@ -27,7 +27,7 @@ def test_everything_is_named_once_with_its_version(bills: ModuleType, image: str
     components = {one["name"]: one for one in document["components"]}
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
     assert re.fullmatch(r"urn:uuid:[0-9a-f-]{36}", document["serialNumber"])
-    for name in ("aiohttp", "av", "FFmpeg", "libavcodec", "libx264", "hls.js", "uplot"):
+    for name in ("aiohttp", "av", "FFmpeg", "libavcodec", "libx264", "Lua", "hls.js", "uplot"):
         assert components[name]["version"], name
     assert ("PostgreSQL" in components) == (image == "central")
     assert not {"colorama", "pywin32"} & set(components), "those are of other systems"

@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 
 import pytest
-from media_streamer.pulse.points import SHAPES
-from media_streamer.pulse.store import FILE, known
+from media_streamer.pulse.points import SHAPES, Points
+from media_streamer.pulse.store import FILE, Key, Store, known
 from media_streamer.pulse.writer import MAX_WAITING, Writer
 
 MINUTE = int(time.time()) // 60 * 60
@@ -75,3 +75,41 @@ def test_what_waits_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     writer.end()
     go_on.set()
     writer.join()
+
+
+def test_a_full_disk_is_said_once_and_waited_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pages = [12]
+
+    class Full(Store):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            self._db.execute(f"PRAGMA max_page_count={pages[0]}")
+
+    monkeypatch.setattr("media_streamer.pulse.writer.Store", Full)
+    samples: dict[Key, Points] = {
+        ("stream", f"s{n}"): {MINUTE: SHAPES["stream"].row({"clients": n})} for n in range(1000)
+    }
+    writer = Writer(tmp_path)
+    caplog.set_level("INFO")
+    for text in ("full", "full"):
+        writer.put(MINUTE, samples)
+        _wait_until_stored(writer)
+        assert text in writer.problem
+    pages[0] = 1_000_000
+    writer.put(MINUTE, samples)
+    _wait_until_stored(writer)
+    assert not writer.problem
+    assert caplog.text.count("cannot be written") == 1
+    assert "2 minutes are lost" in caplog.text
+    assert known(writer.path, ("stream", "s999"))
+    writer.end()
+    writer.join()
+
+
+def _wait_until_stored(writer: Writer) -> None:
+    deadline = time.monotonic() + 60
+    while writer._minutes:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
