@@ -8,6 +8,7 @@ redacted URL still says which source is meant.
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote_plus
 
 HIDDEN = "***"
 SECRET_KEYS = frozenset({
@@ -82,12 +83,29 @@ def redact_push(url: str) -> str:
     return f"{scheme}{separator}{rest}{mark}{HIDDEN if mark else ''}"
 
 
+def redact_query(query: str, token: Any = None) -> str:
+    """A query string without its secrets; `token`: the viewer's, whatever its parameter is called.
+
+    A server may call it anything (`auth_token`).
+    """
+    shown = redact_text(_QUERY_SECRET.sub(_hide_query, query))
+    if isinstance(token, str) and token:
+        for pair in shown.split("&"):
+            name, equals, found = pair.partition("=")
+            if equals and unquote_plus(found) == token:
+                shown = shown.replace(pair, f"{name}={HIDDEN}")
+    return shown
+
+
 def redact(value: Any) -> Any:
     """Deep copy of JSON data with every secret hidden, for logs, events and list answers."""
     if isinstance(value, str):
         return redact_text(value)
     if isinstance(value, Mapping):
-        return {key: _redact_entry(str(key), item) for key, item in value.items()}
+        shown = {key: _redact_entry(str(key), item) for key, item in value.items()}
+        if isinstance(query := value.get("query_string"), str):
+            shown["query_string"] = redact_query(query, value.get("token"))
+        return shown
     if isinstance(value, list | tuple):
         return [redact(item) for item in value]
     return value

@@ -87,3 +87,19 @@ def test_the_key_of_a_push_is_hidden(url: str, shown: str) -> None:
     assert redact({"pushes": [{"url": url, "stats": None}]}) == {
         "pushes": [{"url": shown, "stats": None}]
     }
+
+
+@pytest.mark.parametrize(
+    ("query", "token", "shown"),
+    [
+        ("token=SECRET&x=1", None, "token=***&x=1"),
+        ("t=SECRET%20x&x=1", "SECRET x", "t=***&x=1"),
+        ("x=1", "SECRET", "x=1"),
+        ("", "", ""),
+        ("u=http://a:SECRET@h/", None, "u=http://***@h/"),
+    ],
+)
+def test_query_strings_of_sessions(query: str, token: str | None, shown: str) -> None:
+    session = {"query_string": query, "token": token}
+    assert redact(session)["query_string"] == shown
+    assert redact(redact(session))["query_string"] == shown
