@@ -17,11 +17,12 @@ from typing import Any, Generic, TypeVar
 from media_streamer.disk_threads import DiskBusy, DiskThreads
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.files.cutting import Piece, cut
-from media_streamer.files.movie import Movie, Read, read_movie
+from media_streamer.files.frames import Part, filled, together
+from media_streamer.files.movie import Movie, read_movie, reader_of
 from media_streamer.files.names import BadName, Identity, NoFile, OpenFile, open_file
 from media_streamer.files.segment import Changed, media_segment
 from media_streamer.files.tables import BadFile
-from media_streamer.files.transport import Part, can_carry, filled, together, ts_segment
+from media_streamer.files.transport import can_carry, ts_segment
 from media_streamer.presentation.film import FilmIndex, fmp4_index, ts_index
 from media_streamer.presentation.index import Container
 from media_streamer.presentation.track_index import Timing
@@ -153,7 +154,7 @@ class Films:
         def work() -> Film:
             found = _opened(access)
             try:
-                movie = read_movie(_reader(found.descriptor), found.identity.size)
+                movie = read_movie(reader_of(found.descriptor), found.identity.size)
                 cuts = cut(movie, access.config.segment_duration / 1000)
             finally:
                 os.close(found.descriptor)
@@ -189,7 +190,7 @@ class Films:
             try:
                 if found.identity != film.identity:
                     raise Changed("the file was changed")
-                read = _reader(found.descriptor)
+                read = reader_of(found.descriptor)
                 if container == "ts":
                     return ts_segment(film.rows[number], read)
                 track = next(one for one in film.movie.tracks if one.name == name)
@@ -232,15 +233,3 @@ class Films:
 
 def _opened(access: Access) -> OpenFile:
     return open_file(access.config.storages, access.config.file)
-
-
-def _reader(descriptor: int) -> Read:
-    def read(offset: int, size: int) -> bytes:
-        found = os.pread(descriptor, size, offset)
-        while len(found) < size and (
-            more := os.pread(descriptor, size - len(found), offset + len(found))
-        ):
-            found += more
-        return found
-
-    return read

@@ -18,7 +18,7 @@ from media_streamer.egress.feed import Feed
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import Pace
 from media_streamer.egress.reading import Turns
-from media_streamer.egress.replay import ReplayBroadcast, replay_of
+from media_streamer.egress.replay import FROM_BEGINNING, ReplayBroadcast, replay_of
 from media_streamer.egress.served_sessions import ServedSessions
 from media_streamer.presentation.index import Container
 from media_streamer.presentation.live import LiveIndex
@@ -164,6 +164,9 @@ class Hub:
         tracks: tuple[str, ...] = (),
     ) -> Broadcast:
         """The same for who plays already: the session stays, also if there is none."""
+        if access.config.file:
+            moment = FROM_BEGINNING
+            return await self.other_replay(access, format, moment, framing, tracks=tracks)
         home = self._home(access)
         found = self._find_broadcast(access.stream, format, framing, home, tracks=tracks)
         await found.wait_started(access.config.start_seconds)
@@ -219,6 +222,8 @@ class Hub:
         except AccessDenied:
             made.close("nothing to play")
             title = "Nothing is recorded of that time"
+            if access.config.file:
+                title = "The file cannot be played so, or it ends before that"
             raise AccessDenied(404, "not_recorded", title) from None
         except BaseException:
             made.close("client closed")

@@ -29,6 +29,8 @@ LOW_BYTES = 256 * 1024
 """Less than this unsent: there is room."""
 LOOK_SECONDS = 0.02
 """How often a connection that is full is looked at."""
+FROM_BEGINNING = Moment("event", 0, MAX_MS)
+"""All of a file."""
 NO_ARCHIVE = "Nothing of this stream is recorded: it has no archive"
 PAUSE_SECONDS = 600.0
 """A viewer who pauses longer than this has to ask again."""
@@ -40,7 +42,10 @@ def replay_of(access: Access, moment: Moment) -> Replay:
 
     Raises AccessDenied(404) if there is none.
     """
-    if not access.config.archive:
+    config = access.config
+    if config.file:
+        return Replay("", moment.from_ms, MAX_MS, 1.0, config.storages, config.file)
+    if not config.archive:
         raise AccessDenied(404, "no_archive", NO_ARCHIVE)
     if moment.kind == "archive":
         # One that ends in the future is what there is now, as in every other form.

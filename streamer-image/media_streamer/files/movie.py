@@ -4,6 +4,7 @@
 bound, and what cannot be played says why in BadFile (ISO/IEC 14496-12 4.2, 8.2 to 8.6).
 """
 
+import os
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -82,6 +83,20 @@ class _Found:
     start: Fraction
     """Seconds from decode time to presentation time by the edit list; may be negative."""
     language: str
+
+
+def reader_of(descriptor: int) -> Read:
+    """Of an open file; blocks."""
+
+    def read(offset: int, size: int) -> bytes:
+        found = os.pread(descriptor, size, offset)
+        while len(found) < size and (
+            more := os.pread(descriptor, size - len(found), offset + len(found))
+        ):
+            found += more
+        return found
+
+    return read
 
 
 def read_movie(read: Read, size: int) -> Movie:

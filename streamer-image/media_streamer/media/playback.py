@@ -1,4 +1,4 @@
-"""What is recorded, played like a stream: frames of the archive into a format, for one viewer.
+"""What is recorded, or a file, played like a stream: its frames into a format, for one viewer.
 
 Role: reads segment after segment in threads, gives the frames at their time to an output of its
 own, and follows the recording into the present. Needs no running stream.
@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from media_streamer.archive.frames import frames_of, read_group, tracks_of
 from media_streamer.archive.library import Entry, Library, continues
+from media_streamer.media.films import FilmShelf, Stretch
 from media_streamer.media.frame import TIME_BASE, Frame
 from media_streamer.media.output import StreamOutput
 from media_streamer.media.settings import OutputSettings
@@ -58,6 +59,7 @@ class Playbacks:
 
     def __init__(self) -> None:
         self._library = Library()
+        self._films = FilmShelf()
         self._threads: ThreadPoolExecutor | None = None
         self._running: set[Playback] = set()
 
@@ -85,7 +87,7 @@ class Playbacks:
             self._running.discard(made)
             on_ended(reason)
 
-        made = Playback(stream, replay, self._library, self._threads, sink, ended)
+        made = Playback(stream, replay, self._library, self._films, self._threads, sink, ended)
         self._running.add(made)
         made.start(format, tracks)
         return made
@@ -106,6 +108,7 @@ class Playback:
         stream: str,
         replay: Replay,
         library: Library,
+        films: FilmShelf,
         threads: ThreadPoolExecutor,
         sink: Sink,
         on_ended: Callable[[str], None],
@@ -114,6 +117,7 @@ class Playback:
         self._replay = replay
         self._folder = Path(replay.folder)
         self._library = library
+        self._films = films
         self._threads = threads
         self._sink = sink
         self._on_ended = on_ended
@@ -153,7 +157,8 @@ class Playback:
             raise
         except (OSError, ValueError, TimeoutError) as error:
             words = str(error) or "the disk does not answer"
-            log.error("stream %s: its archive cannot be played on: %s", self._stream, words)
+            what = "the file" if self._replay.file else "its archive"
+            log.error("stream %s: %s cannot be played on: %s", self._stream, what, words)
             reason = "archive_unavailable"
         except Exception:
             log.exception("stream %s: playing its archive failed", self._stream)
@@ -163,20 +168,33 @@ class Playback:
             self._on_ended(reason)
 
     async def _play(self, format: str, selected: tuple[str, ...]) -> None:
+        subscribed = False
+        async for tracks, frames, broken in self._stretches():
+            if tracks is not None:
+                self._output.set_tracks(tracks)
+                if not subscribed:
+                    self._output.subscribe(format, self._count, selected)
+                    subscribed = True
+            if broken:
+                self._output.gap()
+            for batch in batches(self._clock.moved(frames, broken)):
+                await self._give(batch)
+
+    def _stretches(self) -> AsyncIterator[Stretch]:
+        if self._replay.file:
+            return self._films.stretches(self._replay, self._in_thread)
+        return self._recorded()
+
+    async def _recorded(self) -> AsyncIterator[Stretch]:
         essence = b""
         async for entry in self._entries():
             head = entry.content.head
             samples = await self._in_thread(partial(read_group, entry.content, entry.group))
+            tracks = None
             if head.essence != essence:
                 first = {n: own[0].data for n, own in enumerate(samples) if own}
-                self._output.set_tracks(tracks_of(head, first))
-                if not essence:
-                    self._output.subscribe(format, self._count, selected)
-                essence = head.essence
-            if entry.broken:
-                self._output.gap()
-            for batch in batches(self._clock.moved(frames_of(head, samples), entry.broken)):
-                await self._give(batch)
+                tracks, essence = tracks_of(head, first), head.essence
+            yield Stretch(tracks, frames_of(head, samples), entry.broken)
 
     async def _entries(self) -> AsyncIterator[Entry]:
         """Segments from the one that holds the first moment on; waits for those to come."""

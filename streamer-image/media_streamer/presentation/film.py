@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 
 from media_streamer.egress.access import AccessDenied
 from media_streamer.files.cutting import Piece
+from media_streamer.files.frames import Part
 from media_streamer.files.movie import FileTrack, Movie
 from media_streamer.files.segment import head_bytes
-from media_streamer.files.transport import Part, expected_bytes
+from media_streamer.files.transport import expected_bytes
 from media_streamer.presentation.index import Container, SegmentIndex
 from media_streamer.presentation.track_index import (
     Init,

@@ -121,7 +121,7 @@ class AccessControl:
         stream.used_at = time.monotonic()
         passage = passage_of(stream, self._streams.config) if request.archive else None
         nowhere = passage is None and archive_of(stream, self._streams.config) is None
-        if request.archive and nowhere:
+        if request.archive and nowhere and stream.location is None:
             return Refusal(404, "no_archive", "The stream has no archive (dvr)")
         if (refused := await self._locations.refusal(stream, request.proto)) is not None:
             return refused

@@ -14,7 +14,7 @@ from media_streamer.files.names import BadName, NoFile, check_path, local_root, 
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.wire.control import Refusal
 
-PLAYED = ("hls", "llhls", "dash", "mp4", "player", "api")
+PLAYED = ("hls", "llhls", "dash", "mp4", "player", "api", "tshttp", "flv", "mseld", "rtmp", "rtsp")
 """Protocols that play files."""
 _SHARED = (
     "on_play", "protocols", "url_prefix", "segment_duration", "add_audio_only", "provider", "drm",

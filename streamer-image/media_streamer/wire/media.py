@@ -24,15 +24,20 @@ class _Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Replay(msgspec.Struct, frozen=True, array_like=True):
-    """A time of the archive to be played in place of the stream; Unix ms."""
+    """A time of the archive, or of a file, to be played in place of the stream; Unix ms, of a file
+    ms from its beginning."""
 
     folder: str
-    """Of the stream's archive."""
+    """Of the stream's archive; empty for a file."""
     from_ms: int
     to_ms: int
     """In the future: the recording is followed until then, at a speed of 1."""
     speed: float
     """1: as time passes; 0: what there is now, as fast as it is taken."""
+    storages: list[str] = []
+    """Of a file: the directories that it is looked for in."""
+    file: str = ""
+    """Its path below them; empty for an archive."""
 
 
 class Subscribe(_Message, frozen=True):

@@ -59,7 +59,8 @@ async def send_broadcast(
     `tracks`: names of those that are wanted, empty for all. `moment`: of the archive.
     """
     response = EndlessResponse(content_type)
-    chunked = moment is not None and request.version >= HttpVersion11
+    ends = moment is not None or bool(access.config.file)
+    chunked = ends and request.version >= HttpVersion11
     if chunked:
         response.enable_chunked_encoding()
     if request.method == "HEAD":

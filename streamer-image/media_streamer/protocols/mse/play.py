@@ -51,7 +51,7 @@ async def play_websocket(hub: Hub, request: MediaRequest) -> web.StreamResponse:
     asked = request.access_request(PROTO)
     access = await hub.access(replace(asked, archive=True) if moment is not None else asked)
     request.note(access)
-    if moment is not None and not access.config.archive:
+    if moment is not None and not (access.config.archive or access.config.file):
         hub.give_up(access, "no archive")
         raise AccessDenied(404, "no_archive", NO_ARCHIVE)
     if request.http.method != "GET" or not _is_upgrade(request.http):

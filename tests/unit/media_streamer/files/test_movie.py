@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.files.cutting import cut
+from media_streamer.files.frames import filled
 from media_streamer.files.movie import Movie, read_movie
 from media_streamer.files.segment import Changed, media_segment
 from media_streamer.files.tables import BadFile
-from media_streamer.files.transport import filled
 from media_streamer.syntax.boxes import full_box
 
 from tests.support.clips import footage

@@ -7,11 +7,11 @@ import sys
 import av
 import pytest
 from media_streamer.files.cutting import cut
+from media_streamer.files.frames import together
 from media_streamer.files.movie import Movie, read_movie
 from media_streamer.files.transport import (
     can_carry,
     expected_bytes,
-    together,
     ts_segment,
 )
 
