@@ -49,6 +49,15 @@ def flash_video() -> Path:
 
 
 @functools.cache
+def film(seconds: int) -> Path:
+    """The clip again and again without a break, as MP4."""
+    target = Path(directory().name, f"film-{seconds}.mp4")
+    loop = ("-stream_loop", "-1", "-i", str(clip()), "-t", str(seconds))
+    _ffmpeg(*loop, "-c", "copy", str(target))
+    return target
+
+
+@functools.cache
 def transport_stream(seconds: int) -> Path:
     """The clip again and again without a break, as MPEG-TS."""
     target = Path(directory().name, f"clip-{seconds}.ts")

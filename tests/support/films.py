@@ -1,7 +1,7 @@
 """MP4 files without FFmpeg: tables as a test wants them, samples that say which they are."""
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from media_streamer.syntax.boxes import box, full_box
@@ -71,6 +71,24 @@ def film(*tracks: FilmTrack) -> bytes:
     return brand + box(b"mdat", media) + movie
 
 
-def reader(data: bytes) -> Callable[[int, int], bytes]:
-    """`media_streamer.files.movie.Read` of bytes."""
-    return lambda offset, size: data[offset : offset + size]
+class BytesReader:
+    """`media_streamer.files.disk.Read` of bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __call__(self, offset: int, size: int) -> bytes:
+        return self._data[offset : offset + size]
+
+    def into(self, offset: int, buffers: Sequence[memoryview]) -> int:
+        begin = offset
+        for buffer in buffers:
+            found = self._data[offset : offset + len(buffer)]
+            buffer[: len(found)] = found
+            offset += len(found)
+        return offset - begin
+
+
+def reader(data: bytes) -> BytesReader:
+    """Reads the bytes as if they were a file."""
+    return BytesReader(data)

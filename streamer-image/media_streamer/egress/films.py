@@ -17,8 +17,9 @@ from typing import Any, Generic, TypeVar
 from media_streamer.disk_threads import DiskBusy, DiskThreads
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.files.cutting import Piece, cut
+from media_streamer.files.disk import FileReader
 from media_streamer.files.frames import Part, filled, together
-from media_streamer.files.movie import Movie, read_movie, reader_of
+from media_streamer.files.movie import Movie, read_movie
 from media_streamer.files.names import BadName, Identity, NoFile, OpenFile, open_file
 from media_streamer.files.segment import Changed, media_segment
 from media_streamer.files.tables import BadFile
@@ -108,7 +109,7 @@ class Films:
         self._films: Kept[tuple[object, ...], Film] = Kept(
             MAX_TABLE_BYTES, lambda film: film.table_bytes + MAX_TABLE_BYTES // MAX_FILMS
         )
-        self._segments: Kept[tuple[Identity, Container, str, int, int], bytes] = Kept(
+        self._segments: Kept[tuple[Identity, Container, str, int, int], bytes | bytearray] = Kept(
             MAX_MADE_BYTES, len
         )
 
@@ -154,7 +155,7 @@ class Films:
         def work() -> Film:
             found = _opened(access)
             try:
-                movie = read_movie(reader_of(found.descriptor), found.identity.size)
+                movie = read_movie(FileReader(found.descriptor), found.identity.size)
                 cuts = cut(movie, access.config.segment_duration / 1000)
             finally:
                 os.close(found.descriptor)
@@ -170,7 +171,7 @@ class Films:
         if container == "ts" and not can_carry(film.movie.tracks):
             container = "fmp4"
 
-        async def make(track: str, number: int) -> bytes:
+        async def make(track: str, number: int) -> bytes | bytearray:
             key = (film.identity, container, track, number, access.config.segment_duration)
             return await self._segments.make(
                 key, lambda: self._segment(access, film, container, track, number)
@@ -184,13 +185,13 @@ class Films:
 
     async def _segment(
         self, access: Access, film: Film, container: Container, name: str, number: int
-    ) -> bytes:
-        def work() -> bytes:
+    ) -> bytes | bytearray:
+        def work() -> bytes | bytearray:
             found = _opened(access)
             try:
                 if found.identity != film.identity:
                     raise Changed("the file was changed")
-                read = reader_of(found.descriptor)
+                read = FileReader(found.descriptor)
                 if container == "ts":
                     return ts_segment(film.rows[number], read)
                 track = next(one for one in film.movie.tracks if one.name == name)

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from media_streamer.archive.frames import codec_of
 from media_streamer.files.cutting import Piece
-from media_streamer.files.movie import FileTrack, Movie, Read
+from media_streamer.files.disk import Read
+from media_streamer.files.movie import FileTrack, Movie
 from media_streamer.files.segment import read_spans
 from media_streamer.syntax import boxes
 from media_streamer.wire.frame import TIME_BASE, Frame, Track
@@ -64,11 +65,10 @@ def frames_of(parts: Sequence[Part], read: Read) -> list[Frame]:
     Raises Changed, OSError.
     """
     spans = [part.track.samples.spans(*part.piece) for part in parts]
-    found = iter(read_spans([span for own in spans for span in own], read))
     frames = [
         frame
         for number, (part, own) in enumerate(zip(parts, spans, strict=True))
-        for frame in _frames(number, part, b"".join(next(found) for _ in own))
+        for frame in _frames(number, part, bytes(read_spans(own, read)))
     ]
     frames.sort(key=lambda frame: frame.dts)
     return frames

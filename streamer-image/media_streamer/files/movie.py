@@ -4,19 +4,16 @@
 bound, and what cannot be played says why in BadFile (ISO/IEC 14496-12 4.2, 8.2 to 8.6).
 """
 
-import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from media_streamer.files.disk import Read
 from media_streamer.files.headers import Entry, audio_entry, init_section, video_entry
 from media_streamer.files.samples import Samples
 from media_streamer.files.tables import BadFile, read_samples
 from media_streamer.syntax.codec_strings import codec_string
-
-Read = Callable[[int, int], bytes]
-"""Bytes from a place on, fewer at the end of the file."""
 
 MAX_HEADER_BYTES = 128 * 1024 * 1024
 """`moov` of two days of film."""
@@ -83,20 +80,6 @@ class _Found:
     start: Fraction
     """Seconds from decode time to presentation time by the edit list; may be negative."""
     language: str
-
-
-def reader_of(descriptor: int) -> Read:
-    """Of an open file; blocks."""
-
-    def read(offset: int, size: int) -> bytes:
-        found = os.pread(descriptor, size, offset)
-        while len(found) < size and (
-            more := os.pread(descriptor, size - len(found), offset + len(found))
-        ):
-            found += more
-        return found
-
-    return read
 
 
 def read_movie(read: Read, size: int) -> Movie:

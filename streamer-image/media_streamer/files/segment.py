@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from itertools import chain
 from sys import byteorder
 
-from media_streamer.files.movie import FileTrack, Read
+from media_streamer.files.disk import Read
+from media_streamer.files.movie import FileTrack
 from media_streamer.files.samples import Span
 from media_streamer.syntax import boxes
 
@@ -22,19 +23,20 @@ _TFHD_FLAGS = 0x020020
 _RUN_VIDEO = 0x000F01
 _RUN_AUDIO = 0x000301
 """data-offset, then duration, size (and flags, composition offset) of each sample (8.8.8.1)."""
-_SPREAD = 4
-"""Bytes that are read for one that is wanted, at most, before pieces are read one by one."""
+MAX_GAP = 16 * 1024
+"""Reading over it costs less than another call."""
+MAX_BUFFERS = 1000
+"""In one call; the kernel takes 1024."""
 
 
 class Changed(Exception):  # noqa: N818 - what the client is told
     """The file is not what it was when its tables were read."""
 
 
-def media_segment(track: FileTrack, number: int, first: int, end: int, read: Read) -> bytes:
+def media_segment(track: FileTrack, number: int, first: int, end: int, read: Read) -> bytearray:
     """Samples `first` to before `end` as segment `number`; blocks. Raises Changed, OSError."""
     samples = track.samples
-    media = read_spans(samples.spans(first, end), read)
-    return b"".join((head(track, number, first, end), *media))
+    return read_spans(samples.spans(first, end), read, head(track, number, first, end))
 
 
 def head(track: FileTrack, number: int, first: int, end: int) -> bytes:
@@ -74,15 +76,28 @@ def head_bytes(track: FileTrack, first: int, end: int) -> int:
     return 92 + (16 if track.kind == "video" else 8) * (end - first)
 
 
-def read_spans(spans: Sequence[Span], read: Read) -> list[memoryview]:
-    """The bytes of each; in one go where little lies between them. Raises Changed, OSError."""
-    begin = min(span.offset for span in spans)
-    end = max(span.offset + span.size for span in spans)
-    if end - begin <= _SPREAD * sum(span.size for span in spans):
-        whole = memoryview(read(begin, end - begin))
-        found = [whole[s.offset - begin : s.offset - begin + s.size] for s in spans]
-    else:
-        found = [memoryview(read(span.offset, span.size)) for span in spans]
-    if any(len(data) != span.size for data, span in zip(found, spans, strict=True)):
-        raise Changed("the file is shorter than it was")
-    return found
+def read_spans(spans: Sequence[Span], read: Read, head: bytes = b"") -> bytearray:
+    """`head` and the bytes of the spans in one buffer; blocks. Raises Changed, OSError.
+
+    What lies near to each other is read by one call, the gaps between into nowhere: pictures and
+    sound are woven into each other, in pieces of a few kilobytes.
+    """
+    made = bytearray(len(head) + sum(span.size for span in spans))
+    made[: len(head)] = head
+    view, nowhere = memoryview(made), memoryview(bytearray(MAX_GAP))
+    at, number = len(head), 0
+    while number < len(spans):
+        begin = end = spans[number].offset
+        buffers: list[memoryview] = []
+        while number < len(spans) and len(buffers) < MAX_BUFFERS:
+            span = spans[number]
+            gap = span.offset - end
+            if not 0 <= gap <= MAX_GAP:
+                break
+            if gap:
+                buffers.append(nowhere[:gap])
+            buffers.append(view[at : at + span.size])
+            at, end, number = at + span.size, span.offset + span.size, number + 1
+        if read.into(begin, buffers) != end - begin:
+            raise Changed("the file is shorter than it was")
+    return made

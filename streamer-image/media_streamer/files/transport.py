@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from media_streamer.files.disk import Read
 from media_streamer.files.frames import Part, described, frames_of
-from media_streamer.files.movie import FileTrack, Read
+from media_streamer.files.movie import FileTrack
 from media_streamer.files.tables import BadFile
 
 if TYPE_CHECKING:

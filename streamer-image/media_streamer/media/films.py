@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from media_streamer.files.cutting import cut
+from media_streamer.files.disk import FileReader
 from media_streamer.files.frames import Part, described, frames_of, together
-from media_streamer.files.movie import Movie, read_movie, reader_of
+from media_streamer.files.movie import Movie, read_movie
 from media_streamer.files.names import Identity, NoFile, open_file
 from media_streamer.files.segment import Changed
 from media_streamer.media.frame import Frame, Track
@@ -82,7 +83,7 @@ class FilmShelf:
         try:
             film = self._known.get(found.identity)
             if film is None:
-                movie = read_movie(reader_of(found.descriptor), found.identity.size)
+                movie = read_movie(FileReader(found.descriptor), found.identity.size)
                 film = self._known.setdefault(found.identity, Film(found.identity, movie))
             return film
         finally:
@@ -97,7 +98,7 @@ def _read(replay: Replay, film: Film, row: list[Part]) -> list[Frame]:
     try:
         if found.identity != film.identity:
             raise ValueError("the file was changed")
-        return frames_of(row, reader_of(found.descriptor))
+        return frames_of(row, FileReader(found.descriptor))
     except Changed as error:
         raise ValueError(str(error)) from None
     finally:

@@ -21,7 +21,7 @@ from media_streamer.presentation.track_index import (
 
 TICKS = 90_000
 MAX_UTC_MS = 4_000_000_000_000
-Make = Callable[[str, int], Awaitable[bytes]]
+Make = Callable[[str, int], Awaitable[bytes | bytearray]]
 """Bytes of a segment, by the name of its track and its number; raises AccessDenied."""
 
 
@@ -77,7 +77,7 @@ class FilmIndex(SegmentIndex):
             raise AccessDenied(404, "not_found", "There is no such initialisation section")
         return section
 
-    async def made(self, track: TrackIndex, segment: Segment) -> bytes:
+    async def made(self, track: TrackIndex, segment: Segment) -> bytes | bytearray:
         return await self._make(track.name, segment.msn)
 
 

@@ -212,7 +212,7 @@ class SegmentIndex(ABC):
         """Bytes of an initialisation section; raises AccessDenied(404)."""
         return self._reader.read_init(init)
 
-    async def made(self, track: TrackIndex, segment: Segment) -> bytes | None:
+    async def made(self, track: TrackIndex, segment: Segment) -> bytes | bytearray | None:
         """Bytes of a segment that is made when it is asked for; None: it lies at `Segment.path`.
 
         Raises AccessDenied.

@@ -41,7 +41,7 @@ class BodyResponse(web.StreamResponse):
     """Bytes that many viewers share, whole or a range of them, as fast as the client takes them."""
 
     def __init__(
-        self, body: bytes, content_type: str, cache: str, on_sent: Callable[[int], None]
+        self, body: bytes | bytearray, content_type: str, cache: str, on_sent: Callable[[int], None]
     ) -> None:
         headers = CIMultiDict(CORS)
         headers["Content-Type"] = content_type
