@@ -136,7 +136,7 @@ class _Script:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=LINE_BYTES,
-                env={key: os.environ[key] for key in _ENVIRONMENT if key in os.environ},
+                env=_environment(),
             )
             self._reader = asyncio.create_task(self._read(process), name=f"script {self.path}")
             return process
@@ -198,3 +198,9 @@ class _Script:
 
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "TZ")
 """What a script's process gets of ours: nothing that holds a secret."""
+
+
+def _environment() -> dict[str, str]:
+    kept = {key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}
+    # glibc sets 64 MiB of addresses aside for each thread, of which the process has a bound.
+    return {**kept, "MALLOC_ARENA_MAX": "2"}

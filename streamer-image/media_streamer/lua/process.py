@@ -24,6 +24,7 @@ from media_streamer.lua.sandbox import CPU_SECONDS, ScriptError, run
 
 MAX_SCRIPT_BYTES = 1024 * 1024
 ADDRESS_SPACE_BYTES = 1024 * 1024 * 1024
+STACK_BYTES = 4 * 1024 * 1024
 DESCRIPTORS = 256
 NICE = 10
 
@@ -38,10 +39,14 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))
     with contextlib.suppress(OSError):
         cage.enter(())
+    threading.stack_size(STACK_BYTES)
     for line in sys.stdin.buffer:
         _allow_cpu()
         request = json.loads(line)
-        threading.Thread(target=_run, args=(path, request), daemon=True).start()
+        try:
+            threading.Thread(target=_run, args=(path, request), daemon=True).start()
+        except RuntimeError as error:
+            _tell({"id": request["id"], "error": f"no room for another run: {error}"})
     return 0
 
 
