@@ -181,6 +181,7 @@ class TranscoderStats(ApiModel):
     errors_dropped_frames: Count = Field(default=0, description="Frames dropped: overload.")
     restarts: Count = Field(default=0, description="Restarts of the transcoder.")
     device: Text | None = Field(default=None, description="Device in use, such as nvenc:0.")
+    error: LongText | None = Field(default=None, description="Why nothing is encoded now.")
 
 
 class PlayUrlState(ApiModel):

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 from media_api.base import ApiModel
 from media_api.units import BitRate, Count, DiskPath, LongText, Text, TextMap
 
-Hardware = Literal["cpu", "qsv", "nvenc", "nvenc2", "coder", "omx", "l4t2"]
+Hardware = Literal["cpu", "auto", "qsv", "nvenc", "nvenc2", "coder", "omx", "l4t2"]
 Preset = Literal["slow", "medium", "fast", "veryfast", "ultrafast"]
 Profile = Literal["simple", "baseline", "main", "main10", "high", "high10", "high422", "high444"]
 PixelFormat = Literal[
@@ -82,7 +82,8 @@ class TranscoderGlobal(ApiModel):
     """Options of the whole transcoder."""
 
     hw: Hardware | None = Field(
-        default=None, description="Encoder hardware: cpu (default), nvenc, qsv, …"
+        default=None,
+        description="Encoder hardware: cpu (default), nvenc, auto (what there is), qsv, …",
     )
     deviceid: DeviceId | None = Field(
         default=None, description="Number of the device, or auto (default)."

@@ -16,6 +16,7 @@ from media_api.push import PushConfig
 from media_api.scripts import script_path
 from media_api.server import ServerConfig
 from media_api.stream import StreamConfig, StreamOnPremises, TemplateConfig
+from media_api.unsupported_transcoder import transcoder_in_vain
 
 Options = StreamConfig | TemplateConfig
 Path = tuple[str | int, ...]
@@ -26,7 +27,7 @@ GLOBALS = (
     "dynafile", "server_names",
 )  # fmt: skip
 STREAM_OPTIONS = (
-    "transcoder", "epg_enabled", "hls_scte35", "mpegts_pids", "playback_headers",
+    "epg_enabled", "hls_scte35", "mpegts_pids", "playback_headers",
     "jpeg_snapshot_sign_key", "logo", "record_input", "cmaf_enabled",
     "webrtc_abr", "srt_port_resolve",
 )  # fmt: skip
@@ -123,6 +124,7 @@ def asked_in_vain(
         *_options(item),
         *_srt(item),
         *_archive(item),
+        *(InVain(*one) for one in transcoder_in_vain(item)),
         *_cache(item),
         *_protocols(item),
         *_urls(item),

@@ -14,6 +14,10 @@ from media_api.stream import StreamConfig, TemplateConfig
 _ARCHIVE = (
     "a folder of its own: recordings of Flussonic are not read, and are neither changed nor deleted"
 )
+_TRANSCODER = (
+    "one length of GOP holds for all tracks; without one key frames come each two seconds, or where"
+    " a copied track has them; always in a process of its own"
+)
 DIFFERENCES: Mapping[tuple[type[ApiModel], str], str] = {
     (ServerConfig, "geoip"): "no database is built in: without this line no country is known",
     (ServerConfig, "log_requests"): (
@@ -23,6 +27,8 @@ DIFFERENCES: Mapping[tuple[type[ApiModel], str], str] = {
     (ServerConfig, "dvrs"): _ARCHIVE,
     (StreamConfig, "dvr"): _ARCHIVE,
     (TemplateConfig, "dvr"): _ARCHIVE,
+    (StreamConfig, "transcoder"): _TRANSCODER,
+    (TemplateConfig, "transcoder"): _TRANSCODER,
     (EventSinkConfig, "url"): (
         "a log:// or jsonlog:// file lies below /var/log/flussonic (or STREAMER_LOG_DIR)"
     ),

@@ -8,13 +8,14 @@ touches another stream.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from media_api.stream import StreamConfig
 
 from media_streamer.media.frame import FrameSink
 from media_streamer.media.inbox import Inbox
 from media_streamer.media.output import StreamOutput
-from media_streamer.media.stages import STAGES, StageFailed, StageSpec, Step, Upstream
+from media_streamer.media.stages import StageFailed, StageSpec, Step, Upstream
 from media_streamer.media.switch import Source, Switch
 
 
@@ -26,11 +27,11 @@ class Graph:
         config: StreamConfig,
         output: StreamOutput,
         on_change: Callable[[Source], None] | None = None,
-        specs: Sequence[StageSpec] = STAGES,
+        specs: Sequence[StageSpec] = (),
     ) -> None:
         """`on_change` is told of each newly shown source, in that source's thread.
 
-        `specs`: kinds of stages. Raises StageFailed.
+        `specs`: kinds of stages, in the order in which frames go through them. Raises StageFailed.
         """
         self.output = output
         self._inbox = Inbox(config.name)
@@ -49,6 +50,10 @@ class Graph:
     def has_stages(self) -> bool:
         """Whether frames have to be moved on even while nobody watches."""
         return bool(self._steps)
+
+    def stats(self) -> dict[str, Any]:
+        """Of the stages."""
+        return {name: value for step in self._steps for name, value in step.stats().items()}
 
     @property
     def held_bytes(self) -> int:

@@ -1,16 +1,16 @@
 """What stands between the switch and the output of a stream: stages that take and give frames.
 
-A transcoder or an audio converter is a stage: one row of `STAGES` says for which configurations
-there is one, and makes it. Stages live in the event loop and never block it: heavy work goes to
-threads or to a worker process of their own, and what comes back is given downstream from any
-thread. A stream without stages pays nothing.
+The transcoder is a stage: a `StageSpec`, a row of what the media worker gives its streams, says for
+which configurations there is one, and makes it. Stages live in the event loop and never block it:
+heavy work goes to threads or to a process of their own, and what comes back is given downstream
+from any thread. A stream without stages pays nothing.
 
 A stage that raises ends: one that the stream can do without is bypassed (frames pass as they come),
 any other one ends the stream's output, and the owner tries again later.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -48,6 +48,9 @@ class Stage(Protocol):
     def request_key_frame(self) -> None:
         """Somebody behind the stage needs a key frame."""
 
+    def stats(self) -> Mapping[str, Any]:
+        """What the stream's statistics say of it, fields of `media_api.status.StreamStats`."""
+
     def close(self) -> None:
         """Give nothing more, free everything."""
 
@@ -73,6 +76,9 @@ class Converter:
     def request_key_frame(self) -> None:
         self._upstream.request_key_frame()
 
+    def stats(self) -> Mapping[str, Any]:
+        return {}
+
     def close(self) -> None:
         pass
 
@@ -92,8 +98,11 @@ class StageSpec:
     """Without it the output has no sense: its failure ends the output. Else it is bypassed."""
 
 
-STAGES: list[StageSpec] = []
-"""All kinds, in the order in which frames go through them."""
+class StageRefused(Exception):  # noqa: N818 - an answer
+    """What a stage was asked for cannot be done; the text says why.
+
+    A stage may raise it anywhere: it is nobody's mistake here, and is logged in one line.
+    """
 
 
 class StageFailed(Exception):  # noqa: N818 - what happened to a stream
@@ -138,6 +147,10 @@ class Step:
         if not self._guard(lambda stage: stage.request_key_frame()):
             self._upstream.request_key_frame()
 
+    def stats(self) -> Mapping[str, Any]:
+        """Of the stage, nothing once it is bypassed."""
+        return self._stage.stats() if self._stage is not None else {}
+
     def drain(self, sink: FrameSink) -> None:
         """Hand on what the stage has given."""
         self._inbox.drain(_Stamped(sink, self._newest))
@@ -168,7 +181,10 @@ class Step:
     def _fail(self, error: Exception) -> None:
         name = self._spec.name
         end = "its output ends" if self._spec.essential else "it goes on without this stage"
-        log.error("stream %s: stage %s failed, %s", self._stream, name, end, exc_info=error)
+        if isinstance(error, StageRefused):
+            log.error("stream %s: stage %s, %s: %s", self._stream, name, end, error)
+        else:
+            log.error("stream %s: stage %s failed, %s", self._stream, name, end, exc_info=error)
         if self._spec.essential:
             raise StageFailed(f"{name}: {str(error) or type(error).__name__}") from error
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from media_api.stream import StreamConfig
@@ -32,7 +32,7 @@ from media_streamer.media.slots import (
     STABLE_SECONDS,
     InputSlot,
 )
-from media_streamer.media.stages import StageFailed
+from media_streamer.media.stages import StageFailed, StageSpec
 from media_streamer.media.subscribers import Sink
 from media_streamer.media.switch import Source
 from media_streamer.rounds import until_round
@@ -45,6 +45,10 @@ TICK_SECONDS = 0.5
 
 class Environment(ingest.Environment, Protocol):
     """What a stream needs of its worker."""
+
+    @property
+    def stages(self) -> Sequence[StageSpec]:
+        """Kinds of stages that there are."""
 
     def output_settings(self, config: StreamConfig) -> OutputSettings: ...
 
@@ -327,7 +331,9 @@ class StreamRunner:
         if self.graph is None and now >= self._stage_retry_at:
             settings = self._environment.output_settings(self.config)
             try:
-                self.graph = Graph(self.config, StreamOutput(settings), self._changed)
+                self.graph = Graph(
+                    self.config, StreamOutput(settings), self._changed, self._environment.stages
+                )
             except StageFailed as error:
                 self._end_output(str(error))
                 return False

@@ -69,6 +69,10 @@ def stream_stats(runner: StreamRunner) -> Json:
         measured = runner.output.stats()
         stats["bitrate"] = measured.bitrate if source else 0
         stats["media_info"] = measured.media_info
+    if runner.graph:
+        stats |= runner.graph.stats()
+        if "transcoder" in stats:
+            stats["output_bitrate"] = stats.get("bitrate", 0)
     return stats
 
 

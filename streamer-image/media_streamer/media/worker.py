@@ -33,10 +33,13 @@ from media_streamer.media.playback import Playbacks
 from media_streamer.media.recordings import Recordings
 from media_streamer.media.relay import Relay
 from media_streamer.media.settings import OutputSettings
+from media_streamer.media.stages import StageSpec
 from media_streamer.media.stream import StreamRunner
 from media_streamer.media.stream_stats import stream_stats
 from media_streamer.media.watchdog import Watchdog
 from media_streamer.rounds import next_round, until_round
+from media_streamer.transcoder.link import Transcoders, socket_of
+from media_streamer.transcoder.stage import transcoder_spec
 from media_streamer.version import server_version
 from media_streamer.wire.channel import listen
 from media_streamer.wire.control import (
@@ -98,6 +101,8 @@ class MediaWorker:
             use=self._use,
             told=self._tell_all,
         )
+        self._transcoders = Transcoders(self._owner.notify)
+        self.stages: tuple[StageSpec, ...] = (transcoder_spec(self._transcoders),)
         self._reported: dict[str, dict[str, Any]] = {}
         self._recycling = False
         base = int(os.environ.get("STREAMER_MEDIA_MEMORY") or 0) * budgets.MIB
@@ -114,6 +119,7 @@ class MediaWorker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
         server = await listen(self.runtime / f"media-{self.id}.sock", lambda: Relay(self).channel)
+        await self._transcoders.start(socket_of(self.runtime, self.id))
         tasks = [
             asyncio.create_task(self._owner.run(), name="control"),
             asyncio.create_task(stopping.wait(), name="signal"),
@@ -138,6 +144,7 @@ class MediaWorker:
             await asyncio.gather(*(runner.close("server_stopped") for runner in runners.values()))
             self.playbacks.close()
             self.pictures.close()
+            self._transcoders.close()
             await self._recordings.close()
 
     def _held(self) -> dict[str, int]:
@@ -152,6 +159,7 @@ class MediaWorker:
     def _tell_all(self) -> None:
         """There is a supervisor that knows nothing yet: all is reported again."""
         self._reported.clear()
+        self._transcoders.tell_all()
 
     def _use(self, settings: EgressSettings | MediaSettings) -> None:
         """What the supervisor answers to `Hello`, and what changed later."""

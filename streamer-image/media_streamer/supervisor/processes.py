@@ -133,9 +133,14 @@ class Worker:
     def pause_after_death(self, uptime: float) -> float:
         """Seconds to wait before it is started again."""
         self._quick_deaths = 0 if uptime >= STABLE_SECONDS else self._quick_deaths + 1
-        if self._quick_deaths <= 1:
-            return 0.0
-        return min(FIRST_PAUSE_SECONDS * 2.0 ** min(self._quick_deaths - 2, 10), MAX_PAUSE_SECONDS)
+        return pause_after(self._quick_deaths)
+
+
+def pause_after(quick_deaths: int) -> float:
+    """Seconds before the next start of a process that died so often in a row, each time soon."""
+    if quick_deaths <= 1:
+        return 0.0
+    return min(FIRST_PAUSE_SECONDS * 2.0 ** min(quick_deaths - 2, 10), MAX_PAUSE_SECONDS)
 
 
 OnDeath = Callable[[Worker, float], Awaitable[None]]
@@ -265,7 +270,7 @@ class ProcessPool:
                 return
             uptime = time.monotonic() - worker.started_at
             worker.restarts += 1
-            log.error("%s died after %.1f s: %s", worker.name, uptime, _how_it_died(code, worker))
+            log.error("%s died after %.1f s: %s", worker.name, uptime, _why_it_died(code, worker))
             try:
                 assert self._on_death is not None  # nothing runs before `begin`
                 await self._on_death(worker, uptime)
@@ -318,10 +323,15 @@ class ProcessPool:
                     self.kill(worker, f"it {what} for too long")
 
 
-def _how_it_died(code: int, worker: Worker) -> str:
+def _why_it_died(code: int, worker: Worker) -> str:
     if worker.killed_because:
         return f"killed, {worker.killed_because}"
-    if isinstance(worker.process, AdoptedProcess):
+    return how_it_died(code, is_adopted=isinstance(worker.process, AdoptedProcess))
+
+
+def how_it_died(code: int, *, is_adopted: bool) -> str:
+    """An exit status in words."""
+    if is_adopted:
         return "it was taken over, so nobody knows why"
     if code < 0:
         with contextlib.suppress(ValueError):

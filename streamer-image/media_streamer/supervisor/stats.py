@@ -134,7 +134,7 @@ class ServerStats:
             "hostname": self.hostname,
             "license_type": "undefined",
             **_NOT_A_PART,
-            "transcoder": False,
+            "transcoder": True,
             "uptime": int(time.monotonic() - self._began),
             "cpu_usage": self.load.cpu_usage,
             "memory_usage": self.load.memory_usage,

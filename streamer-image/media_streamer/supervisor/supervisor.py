@@ -55,6 +55,7 @@ from media_streamer.supervisor.srt_ports import SrtDoor
 from media_streamer.supervisor.stats import ServerStats
 from media_streamer.supervisor.streams import StreamControl
 from media_streamer.supervisor.tasks import Tasks
+from media_streamer.supervisor.transcoders import TranscoderProcesses
 from media_streamer.supervisor.worker_desk import WorkerDesk
 from media_streamer.version import server_version
 
@@ -103,10 +104,9 @@ class Supervisor:
         self._alerts = alerts
         quota = NameQuota()
         self._ports = Ports(settings, egress, alerts, catalog, self._tasks)
-        self._pool = ProcessPool(
-            worker_command(settings.runtime),
-            worker_environment(settings.runtime, settings.segments, environ),
-        )
+        environment = worker_environment(settings.runtime, settings.segments, environ)
+        self._pool = ProcessPool(worker_command(settings.runtime), environment)
+        self._transcoders = TranscoderProcesses(settings.runtime, environment)
         self._streams = StreamControl(
             settings,
             catalog,
@@ -180,6 +180,7 @@ class Supervisor:
             self._access,
             SrtDoor(self._ports.srt, finder),
             backend,
+            self._transcoders,
             self._tasks,
         )
         self._control = ControlServer(settings.control_socket, self._desk)
@@ -271,6 +272,7 @@ class Supervisor:
         await self._pulse.close()
         await self._ended.close()
         await self._pool.stop_all()
+        await self._transcoders.close()
         self._archives.close()
         await self._control.close()
         await self._bus.close()

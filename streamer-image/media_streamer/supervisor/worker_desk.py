@@ -30,6 +30,7 @@ from media_streamer.supervisor.srt_ports import SrtDoor
 from media_streamer.supervisor.streams import StreamControl
 from media_streamer.supervisor.tasks import Tasks
 from media_streamer.supervisor.tickets import read_ticket
+from media_streamer.supervisor.transcoders import TranscoderProcesses
 from media_streamer.version import server_version
 from media_streamer.wire.control import (
     AccessRequest,
@@ -45,6 +46,7 @@ from media_streamer.wire.control import (
     SessionsHeld,
     SessionsMoved,
     SrtQuestion,
+    TranscodersWanted,
 )
 from media_streamer.wire.life import living_workers
 
@@ -72,6 +74,7 @@ class WorkerDesk:
         access: AccessControl,
         srt: SrtDoor,
         backend: Backend,
+        transcoders: TranscoderProcesses,
         tasks: Tasks,
     ) -> None:
         self._settings = settings
@@ -83,6 +86,7 @@ class WorkerDesk:
         self._access = access
         self._srt = srt
         self._tasks = tasks
+        self._transcoders = transcoders
         self._backend = backend
         self._adopted: set[tuple[str, str]] = set()
         """Workers that lived before this supervisor and have not said hello yet."""
@@ -204,6 +208,9 @@ class WorkerDesk:
         connection.peer.take(Recycle, recycle)
         if connection.kind == "media":
             self._streams.attend(connection)
+            connection.peer.take(
+                TranscodersWanted, lambda told: self._transcoders.use(connection.id, told.streams)
+            )
         else:
             self._attend_egress(connection)
 
@@ -266,6 +273,7 @@ class WorkerDesk:
             self._sessions.worker_died(worker.id)
             self._jobs.worker_died(worker.id)
             return
+        self._transcoders.use(worker.id, {})
         words = last_words.take(last_words.path_of(self._settings.runtime, "media", worker.id))
         if worker.said_hello:  # before that it had no streams that could be at fault
             from_outside = not worker.killed_because and code in _ENDED_FROM_OUTSIDE

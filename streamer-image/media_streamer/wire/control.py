@@ -191,6 +191,17 @@ class StreamsStats(Notice, frozen=True):
     """By name, JSON of `media_api.status.StreamStats`."""
 
 
+class TranscodersWanted(Notice, frozen=True):
+    """All streams of the worker that need a transcoder, a process each.
+
+    It connects to `transcoders-N.sock` of the worker. A supervisor that has never heard of a
+    process that is there takes it over.
+    """
+
+    streams: dict[str, int]
+    """By name: the process id of the one that is there, 0: none is."""
+
+
 # Egress workers
 
 
@@ -516,6 +527,7 @@ FromWorkerNotice = (
     | Recycle
     | StreamEvent
     | StreamsStats
+    | TranscodersWanted
     | SessionsHeld
     | SessionsMoved
     | SessionLeft

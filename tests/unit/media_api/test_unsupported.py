@@ -110,7 +110,14 @@ def test_an_ordinary_server_has_none() -> None:
     [
         ({"inputs": [{"url": "fake://fake"}, {"url": "publish://"}]}, []),
         ({"inputs": [{"url": "fake://fake"}, {"url": "h323://a"}]}, ["inputs[1]"]),
-        ({"transcoder": {}, "title": "t"}, ["transcoder"]),
+        ({"transcoder": {"global": {"hw": "nvenc"}, "video": [{"bitrate": 1000}]}}, []),
+        ({"transcoder": {"global": {"hw": "qsv"}}}, ["transcoder.global.hw"]),
+        (
+            {"transcoder": {"video": [{"gop": 50}, {"gop": 25, "interlace": True}]}},
+            ["transcoder.video[1].interlace", "transcoder.video[1].gop"],
+        ),
+        ({"transcoder": {"audio": {"codec": "pcma"}}}, ["transcoder.audio.codec"]),
+        ({"transcoder": {"tracks": [{"content": "text"}]}}, ["transcoder.tracks[0]"]),
         ({"dvr": {"root": "/d", "expiration": 60, "keep_locks": True}}, []),
         ({"dvr": {"root": "/d", "copy": "s3://b", "no_index": False}}, ["dvr.copy"]),
         ({"dvr": {"root": "s3://b"}}, ["dvr.root"]),
@@ -237,7 +244,7 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "password", "protocols", "segment_count", "segment_duration", "chunk_duration",
         "url_prefix", "add_audio_only", "dash_update_period", "pushes", "static", "disabled",
         "inputs", "template", "dvr", "cluster_ingest", "cache",
-        "pulse_off",
+        "pulse_off", "transcoder",
     },
     VodConfig: {
         "prefix", "storages", "disabled", "download", "position", "on_play", "protocols",

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from media_api.stream import StreamConfig
 from media_streamer.media.flags import Flags
 from media_streamer.media.graveyard import Graveyard
 from media_streamer.media.settings import OutputSettings
-from media_streamer.media.stages import STAGES, Converter, StageSpec
+from media_streamer.media.stages import Converter, StageSpec
 from media_streamer.media.stream import StreamRunner
 
 
@@ -24,6 +24,7 @@ class Environment:
         self.arrivals = 0
 
     neighbours = None
+    stages: Sequence[StageSpec] = ()
 
     def emit(self, name: str, event: str, fields: dict[str, Any]) -> None:
         self.events.append(event)
@@ -110,11 +111,9 @@ class Broken(Converter):
 
 
 @pytest.fixture
-def broken_stage() -> Iterator[None]:
+def broken_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = StageSpec("encoder", lambda config: True, lambda name, _: Broken(), essential=True)
-    STAGES.append(spec)
-    yield
-    STAGES.remove(spec)
+    monkeypatch.setattr(Environment, "stages", (spec,))
 
 
 @pytest.mark.usefixtures("broken_stage")

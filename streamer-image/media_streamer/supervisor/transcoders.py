@@ -1,0 +1,163 @@
+"""Processes of transcoders: one for each stream whose media worker needs one.
+
+Role: start what is wanted, start again what died, end what is wanted no more. A media worker may
+start no programs (`cage.py`), so it says what it needs; what the processes do is between them and
+it (`wire/transcoding.py`).
+
+Invariants: one that dies is started again at once the first time and then with a growing pause; one
+that lives when this supervisor starts is taken over by its process id; one that does not reach its
+media worker in time, or does not end, is killed.
+"""
+
+import asyncio
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from media_streamer.supervisor.processes import (
+    HELLO_TIMEOUT_SECONDS,
+    STABLE_SECONDS,
+    STOP_TIMEOUT_SECONDS,
+    AdoptedProcess,
+    Process,
+    how_it_died,
+    pause_after,
+)
+
+log = logging.getLogger(__name__)
+
+MODULE = "media_streamer.transcoder.worker"
+
+
+@dataclass(slots=True, eq=False)
+class _Keeper:
+    """Of one stream of one media worker."""
+
+    stream: str
+    process: Process | None = None
+    task: asyncio.Task[None] | None = None
+    is_there: bool = False
+    """It has reached its media worker."""
+    started_at: float = 0.0
+    quick_deaths: int = field(default=0)
+
+    @property
+    def name(self) -> str:
+        return f"transcoder of stream {self.stream}"
+
+
+class TranscoderProcesses:
+    """Of all media workers."""
+
+    def __init__(self, runtime: Path, environment: Mapping[str, str]) -> None:
+        self._runtime = runtime
+        self._environment = dict(environment)
+        self._keepers: dict[tuple[str, str], _Keeper] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def use(self, worker: str, streams: Mapping[str, int]) -> None:
+        """What a media worker needs now: process ids by stream, 0 where none is there."""
+        for key in [key for key in self._keepers if key[0] == worker and key[1] not in streams]:
+            self._end(self._keepers.pop(key))
+        for stream, pid in streams.items():
+            keeper = self._keepers.get((worker, stream))
+            if keeper is None:
+                keeper = self._keepers[worker, stream] = _Keeper(stream)
+                keeper.process = _adopted(pid)
+                keeper.task = asyncio.create_task(self._keep(worker, keeper), name=keeper.name)
+            running = keeper.process
+            keeper.is_there = pid != 0 and running is not None and running.pid == pid
+
+    async def close(self) -> None:
+        """End all."""
+        for keeper in self._keepers.values():
+            self._end(keeper)
+        self._keepers.clear()
+        await asyncio.gather(*self._ending, return_exceptions=True)
+
+    def _end(self, keeper: _Keeper) -> None:
+        task = asyncio.create_task(self._stop(keeper), name=keeper.name)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _stop(self, keeper: _Keeper) -> None:
+        if keeper.task is not None:
+            keeper.task.cancel()
+            await asyncio.gather(keeper.task, return_exceptions=True)
+        process = keeper.process
+        if process is None or process.returncode is not None:
+            return
+        # It ends by itself when its media worker closes the channel.
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_SECONDS)
+        except TimeoutError:
+            log.warning("%s does not end: killed", keeper.name)
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+
+    async def _keep(self, worker: str, keeper: _Keeper) -> None:
+        while True:
+            try:
+                if keeper.process is None:
+                    keeper.process = await self._spawn(worker, keeper)
+                code = await self._watch(keeper, keeper.process)
+            except OSError as error:
+                code = None
+                log.error("%s cannot be started: %s", keeper.name, error)
+            adopted = isinstance(keeper.process, AdoptedProcess)
+            keeper.process, keeper.is_there = None, False
+            uptime = time.monotonic() - keeper.started_at
+            if code is not None:
+                how = how_it_died(code, is_adopted=adopted)
+                log.error("%s died after %.1f s: %s", keeper.name, uptime, how)
+            keeper.quick_deaths = 0 if uptime >= STABLE_SECONDS else keeper.quick_deaths + 1
+            await asyncio.sleep(pause_after(keeper.quick_deaths))
+
+    async def _spawn(self, worker: str, keeper: _Keeper) -> Process:
+        keeper.started_at = time.monotonic()
+        socket = self._runtime / f"transcoders-{worker}.sock"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            MODULE,
+            f"--socket={socket}",
+            f"--stream={keeper.stream}",
+            env=self._environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        log.info("%s started, pid %s", keeper.name, process.pid)
+        return process
+
+    async def _watch(self, keeper: _Keeper, process: Process) -> int:
+        """Wait for its end; one that does not reach its media worker is killed."""
+        ended = asyncio.ensure_future(process.wait())
+        try:
+            while True:
+                done, _ = await asyncio.wait([ended], timeout=HELLO_TIMEOUT_SECONDS)
+                if done:
+                    return ended.result()
+                if not keeper.is_there:
+                    log.error("%s does not reach its media worker: killed", keeper.name)
+                    with contextlib.suppress(ProcessLookupError):
+                        process.kill()
+        finally:
+            ended.cancel()
+
+
+def _adopted(pid: int) -> Process | None:
+    """A transcoder that another supervisor started; None if that process is none."""
+    if not pid:
+        return None
+    try:
+        if MODULE.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return AdoptedProcess(pid)
+    except OSError:
+        pass
+    return None

@@ -1,0 +1,74 @@
+"""What an engine of a transcoder is given in tests, and what it made."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import av
+from media_streamer.media.track import template
+from media_streamer.transcoder.engine import Engine
+from media_streamer.wire.frame import TIME_BASE, Frame, Track
+
+START = 1_000_000
+"""Stamp of the first picture."""
+
+
+@dataclass
+class Made:
+    """What an engine made."""
+
+    engine: Engine | None = None
+    tracks: list[Track] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
+    refusal: str = ""
+    device: str = ""
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def made(self, tracks: Sequence[Track], device: str) -> None:
+        self.tracks, self.device = list(tracks), device
+
+    def encoded(self, frames: Sequence[Frame]) -> None:
+        self.frames += frames
+
+    def refused(self, reason: str) -> None:
+        self.refusal = reason
+        self.over.set()
+
+    def ended(self) -> None:
+        self.over.set()
+
+    def of(self, name: str) -> list[Frame]:
+        """Frames of a track."""
+        (number,) = [track.number for track in self.tracks if track.name == name]
+        return [frame for frame in self.frames if frame.track == number]
+
+    def keys(self, name: str) -> list[int]:
+        """Stamps of its key frames, in pictures of 25 a second."""
+        return [(frame.pts - START) * 25 // TIME_BASE for frame in self.of(name) if frame.key]
+
+
+@dataclass
+class Source:
+    """A test picture, three seconds of it."""
+
+    tracks: list[Track]
+    frames: list[Frame]
+
+
+def pictures(track: Track, frames: list[Frame]) -> list[Any]:
+    """Decoded from what the track says of itself."""
+    found = []
+    with template(track.init) as container:
+        context: Any = container.streams[0].codec_context
+        for frame in [*frames, None]:
+            packet = None
+            if frame is not None:
+                packet = av.Packet(frame.data)
+                packet.pts, packet.dts = frame.pts, frame.dts
+            found += context.decode(packet)
+    return found
+
+
+Transcode = Callable[..., Made]
+"""Document, frames and tracks (default: all of the source) to what was made of them."""

@@ -1,0 +1,252 @@
+"""The stage, its process and the way between them; what a supervisor does is done here.
+
+The worker of the process works in this event loop, over a real socket.
+"""
+
+import asyncio
+import itertools
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from media_api.stream import StreamConfig
+from media_api.transcoder import TranscoderSpec
+from media_streamer.media.frame import Frame, Track
+from media_streamer.media.stages import StageRefused
+from media_streamer.transcoder.link import Transcoders, socket_of
+from media_streamer.transcoder.stage import TranscoderStage, transcoder_spec
+from media_streamer.transcoder.worker import TranscoderWorker
+from media_streamer.wire.control import TranscodersWanted
+
+from tests.support.transcoding import Source
+
+SPEC = {
+    "video": [
+        {"bitrate": "copy"},
+        {"bitrate": 100_000, "size": {"width": -1, "height": 90}, "preset": "ultrafast"},
+    ],
+}
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - another process does it
+            await asyncio.sleep(0.01)
+
+
+class Sink:
+    """What is behind the stage and before it."""
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+        self.asked = 0
+
+    def set_tracks(self, tracks: Sequence[Track]) -> None:
+        self.items.append(list(tracks))
+
+    def push(self, frames: Sequence[Frame]) -> None:
+        self.items += frames
+
+    def gap(self) -> None:
+        self.items.append("gap")
+
+    def request_key_frame(self) -> None:
+        self.asked += 1
+
+    @property
+    def frames(self) -> list[Frame]:
+        return [one for one in self.items if isinstance(one, Frame)]
+
+    def of(self, number: int) -> list[Frame]:
+        return [one for one in self.frames if one.track == number]
+
+
+class Place:
+    """A media worker's part, and the processes that come to it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.wanted: list[dict[str, int]] = []
+        self.transcoders = Transcoders(lambda told: self._told(told))
+        self.socket = socket_of(directory, "0")
+        self.processes: list[asyncio.Task[int]] = []
+        self.sink = Sink()
+
+    def _told(self, told: TranscodersWanted) -> None:
+        self.wanted.append(told.streams)
+
+    def stage(self, document: dict[str, Any] = SPEC) -> TranscoderStage:
+        spec = TranscoderSpec.model_validate(document)
+        stage = TranscoderStage("live", spec, self.transcoders)
+        stage.start(self.sink, self.sink)
+        return stage
+
+    def process(self, stream: str = "live") -> "asyncio.Task[int]":
+        task = asyncio.create_task(TranscoderWorker(stream).run(self.socket))
+        self.processes.append(task)
+        return task
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    one = Place(tmp_path)
+    await one.transcoders.start(one.socket)
+    yield one
+    one.transcoders.close()
+    await asyncio.gather(*one.processes, return_exceptions=True)
+
+
+async def test_copies_and_renditions_come_in_one_order(place: Place, source: Source) -> None:
+    stage = place.stage()
+    stage.set_tracks(source.tracks)
+    assert place.wanted[-1] == {"live": 0}
+    place.process()
+    await until(lambda: place.wanted[-1] == {"live": os.getpid()})
+    stage.push(source.frames)
+    await until(lambda: len(place.sink.of(1)) > 20)
+    tracks = place.sink.items[0]
+    assert [(one.name, one.height, one.rank) for one in tracks] == [
+        ("v1", 180, 0),
+        ("v2", 90, 1),
+        ("a1", 0, 0),
+    ]
+    dts = [one.dts for one in place.sink.frames]
+    assert dts == sorted(dts)
+    keys = [[one.pts for one in place.sink.of(n) if one.key] for n in (0, 1)]
+    assert keys[0][: len(keys[1])] == keys[1]
+    stats = stage.stats()
+    assert stats["running_transcoder"] is True
+    assert stats["transcoder"]["device"] == "cpu"
+    stage.close()
+
+
+async def test_a_process_that_is_gone_leaves_the_copies(place: Place, source: Source) -> None:
+    stage = place.stage()
+    stage.set_tracks(source.tracks)
+    first = place.process()
+    await until(lambda: place.wanted[-1]["live"])
+    middle = len(source.frames) * 2 // 3
+    stage.push(source.frames[:middle])
+    await until(lambda: place.sink.of(1))
+    first.cancel()
+    process = place.transcoders._processes["live"]
+    process.channel.abort("killed")
+    await until(lambda: place.wanted[-1] == {"live": 0})
+    stats = stage.stats()
+    assert stats["running_transcoder"] is False
+    assert stats["coder_error"] is True
+    assert stats["transcoder"]["restarts"] == 1
+    assert "gone" in stats["transcoder"]["error"]
+    before = len(place.sink.of(0))
+    stage.push(source.frames[middle:])
+    assert len(place.sink.of(0)) > before + 20
+    asked = place.sink.asked
+    place.process()
+    await until(lambda: place.wanted[-1]["live"] and place.sink.asked > asked)
+    count = len(place.sink.of(1))
+    later = moved(source.frames, 1_000_000)
+    stage.push(later[5:])
+    await until(lambda: len(place.sink.of(1)) > count)
+    first_again = place.sink.of(1)[count]
+    assert first_again.key
+    assert first_again.pts == [one.pts for one in later if one.track == 0 and one.key][1]
+    dts = [one.dts for one in place.sink.of(1)]
+    assert all(a < b for a, b in itertools.pairwise(dts))
+    assert not stage.stats()["coder_error"]
+    stage.close()
+
+
+def moved(frames: Sequence[Frame], ticks: int) -> list[Frame]:
+    return [Frame(f.track, f.dts + ticks, f.pts + ticks, f.duration, f.key, f.data) for f in frames]
+
+
+async def test_a_gap_comes_between_what_was_before_it_and_after(
+    place: Place, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("media_streamer.transcoder.engine.THIN_TICKS", 1 << 40)
+    stage = place.stage()
+    stage.set_tracks(source.tracks)
+    place.process()
+    await until(lambda: place.wanted[-1]["live"])
+    stage.push(source.frames)
+    stage.gap()
+    jump = 90_000_000
+    stage.push(moved(source.frames, jump))
+    await until(lambda: [one for one in place.sink.of(1) if one.pts > jump])
+    assert place.sink.items.count("gap") == 1
+    at = place.sink.items.index("gap")
+    before = [one for one in place.sink.items[:at] if isinstance(one, Frame)]
+    after = [one for one in place.sink.items[at:] if isinstance(one, Frame)]
+    assert max(one.pts for one in before) < jump < min(one.pts for one in after)
+    # All that was there comes out, what the encoder held too.
+    assert len([one for one in before if one.track == 1]) == 75
+    stage.close()
+
+
+async def test_other_tracks_of_the_source(place: Place, source: Source) -> None:
+    stage = place.stage()
+    stage.set_tracks(source.tracks)
+    place.process()
+    await until(lambda: place.wanted[-1]["live"])
+    stage.push(source.frames)
+    stage.set_tracks(source.tracks)  # the same: nothing happens
+    stage.set_tracks(source.tracks[:1])
+    stage.push([one for one in moved(source.frames, 300_000) if one.track == 0])
+    await until(lambda: len(lists(place)) == 2 and isinstance(place.sink.items[-1], Frame))
+    assert [one.name for one in lists(place)[1]] == ["v1", "v2"]
+    stage.close()
+
+
+def lists(place: Place) -> list[list[Track]]:
+    return [one for one in place.sink.items if isinstance(one, list)]
+
+
+async def test_what_cannot_be_made_is_raised(place: Place, source: Source) -> None:
+    stage = place.stage({"global": {"hw": "coder"}, "video": [{"bitrate": 1000}]})
+    with pytest.raises(StageRefused, match="hw=coder"):
+        stage.set_tracks(source.tracks)
+    stage.close()
+    stage = place.stage({"video": [{"bitrate": 1000, "level": "99"}]})
+    stage.set_tracks(source.tracks)
+    place.process()
+    await until(lambda: place.wanted[-1]["live"])
+    stage.push(source.frames)
+    await until(lambda: stage.stats()["coder_error"])
+    with pytest.raises(StageRefused, match="libx264 cannot encode"):
+        stage.push(source.frames)
+    stage.close()
+
+
+async def test_a_stream_that_is_configured_anew_keeps_its_process(
+    place: Place, source: Source
+) -> None:
+    first = place.stage()
+    first.set_tracks(source.tracks)
+    place.process()
+    await until(lambda: place.wanted[-1]["live"])
+    first.close()
+    second = place.stage({"audio": {"bitrate": 32_000}})
+    second.set_tracks(source.tracks)
+    second.push(source.frames)
+    place.sink.items.clear()
+    await until(lambda: place.sink.of(1))
+    assert len(place.processes) == 1
+    second.close()
+
+
+async def test_strangers_are_sent_away(place: Place) -> None:
+    assert await asyncio.wait_for(place.process("nobody"), 30) == 0
+
+
+def test_streams_that_need_it(tmp_path: Path) -> None:
+    wanted = transcoder_spec(Transcoders(lambda _: None)).wanted
+    for document, needs in (
+        ({}, False),
+        ({"transcoder": {}}, False),
+        ({"transcoder": {"audio": {"bitrate": "copy"}}}, False),
+        ({"transcoder": {"audio": {"bitrate": 64000}}}, True),
+        ({"transcoder": {"video": [{"bitrate": 64000}]}}, True),
+    ):
+        config = StreamConfig.model_validate({"name": "a", **document})
+        assert (wanted(config) is not None) is needs
