@@ -20,6 +20,12 @@ from media_api.push import PushConfig
 from media_api.server import ServerConfig
 from media_api.srt import SrtConfig
 from media_api.stream import BackupConfig, StreamConfig, TemplateConfig
+from media_api.transcoder import (
+    AudioOptions,
+    TranscoderDecoder,
+    TranscoderGlobal,
+    VideoOptions,
+)
 from media_api.unsupported import HARMLESS, InVain, asked_in_vain, server_asks_in_vain
 from pydantic import ValidationError
 
@@ -48,6 +54,13 @@ _IN_STREAMS: Mapping[type[ApiModel], tuple[str, ...]] = {
     AuthSpec: ("on_play", "on_publish"),
     SrtConfig: ("srt_play", "srt2_play", "srt_publish", "srt2_publish"),
 }
+_IN_TRANSCODERS: Mapping[type[ApiModel], tuple[str, Mapping[str, Any]]] = {
+    TranscoderGlobal: ("global", {"hw": "cpu"}),
+    TranscoderDecoder: ("decoder", {}),
+    AudioOptions: ("audio", {"codec": "aac"}),
+    VideoOptions: ("video", {"codec": "h264"}),
+}
+"""The block of a transcoder, and values that work where the value decides."""
 _ROOTS = frozenset({ServerConfig, StreamConfig, TemplateConfig})
 """What is asked of them is at the top of their document."""
 NOT_KNOWN_HERE = "known to Flussonic, not to this server"
@@ -79,6 +92,8 @@ def _probes(model: type[ApiModel]) -> tuple[tuple[str, Callable[[str], list[InVa
         return (("", _of_storages),)
     if model is ServerConfig:
         return (("", _of_server),)
+    if model in _IN_TRANSCODERS:
+        return (("", _in_transcoder(*_IN_TRANSCODERS[model])),)
     return tuple((name, _in_object(name)) for name in _IN_STREAMS.get(model, ()))
 
 
@@ -95,6 +110,15 @@ def _in_list(name: str, scheme: str) -> Callable[[str], list[InVain]]:
 
 def _in_object(name: str) -> Callable[[str], list[InVain]]:
     return lambda key: asked_in_vain({name: {key: _value(key)}})
+
+
+def _in_transcoder(block: str, values: Mapping[str, Any]) -> Callable[[str], list[InVain]]:
+    def ask(key: str) -> list[InVain]:
+        options = {key: values.get(key, SAMPLE)}
+        spec = {block: [options] if block == "video" else options}
+        return asked_in_vain({"transcoder": spec})
+
+    return ask
 
 
 def _of_storages(key: str) -> list[InVain]:

@@ -11,7 +11,7 @@ from media_streamer.media.frame import Frame, FrameSink, Track
 from media_streamer.transcoder.interleave import Interleaver
 from media_streamer.transcoder.plan import Plan
 
-PATIENCE_SECONDS = 4.0
+PATIENCE_SECONDS = 8.0
 """How long tracks that are there wait for those that are not."""
 
 

@@ -21,6 +21,7 @@ from media_api.transcoder import TranscoderSpec
 
 from media_streamer.media.frame import Frame, FrameSink, Track
 from media_streamer.media.stages import StageRefused, StageSpec, Upstream
+from media_streamer.media.switch import KEY_FRAME_SECONDS
 from media_streamer.transcoder.link import Process, Transcoders
 from media_streamer.transcoder.output import Run
 from media_streamer.transcoder.plan import Plan, PlanError, make_plan
@@ -73,6 +74,7 @@ class TranscoderStage:
         self._needs_key = True
         self._is_closed = self._is_needed = False
         self._pushed_at = 0.0
+        self._asked_at = -KEY_FRAME_SECONDS
         self._gave_at = self._heard_at = self._overloaded_at = -SILENT_SECONDS
         self._first_end_by = 0.0
         self._figures = Figures(0, 0, 0, 0, False, 0)
@@ -125,6 +127,10 @@ class TranscoderStage:
             self._begin(after_gap=True)
 
     def request_key_frame(self) -> None:
+        now = time.monotonic()
+        if now - self._asked_at < KEY_FRAME_SECONDS:
+            return
+        self._asked_at = now
         if self._process is not None:
             self._process.send(WantKeyFrame())
         if self._plan is not None and self._plan.copies:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.support import process
@@ -144,11 +145,13 @@ async def test_a_transcoder_that_is_killed_comes_back_on_the_same_clock(place: P
 
     async def is_back() -> Any:
         stats = (await place.stream("cut"))["stats"]
-        return stats["transcoder"]["restarts"] == 1 and stats["running_transcoder"] and stats
+        counted = stats["transcoder"]
+        encoded = counted["frames_encoded"] > before["transcoder"]["frames_encoded"]
+        works = encoded and stats["running_transcoder"] and not stats["coder_error"]
+        return counted["restarts"] == 1 and works and stats
 
     stats = await until(is_back, "another transcoder works", 60)
     assert place.transcoders() not in ([], [pid])
-    assert stats["transcoder"]["frames_encoded"] > before["transcoder"]["frames_encoded"]
     # What passes as it is never stopped: the stream is the same one.
     assert stats["started_at"] == before["started_at"]
     assert stats["input"]["resync_count_jump"] == before["input"]["resync_count_jump"]
@@ -193,10 +196,23 @@ async def test_sound_alone_and_a_source_that_changes(place: Place) -> None:
         await until(lambda: has("v1", "v2"), "and the sound is gone", 60)
 
 
-async def test_processes_end_with_their_streams(place: Place) -> None:
+async def test_processes_outlive_a_supervisor_and_end_with_their_streams(place: Place) -> None:
     await place.configured(f"stream x {{ input fake://fake; {LADDER} }}")
     await transcoded(place, "x")
-    assert len(place.transcoders()) == 1
+    before = place.transcoders()
+    assert len(before) == 1
+    dead = place.supervisor
+    os.kill(dead, signal.SIGKILL)
+
+    async def is_back() -> Any:
+        with contextlib.suppress(aiohttp.ClientError, StopIteration):
+            stats = (await place.stream("x")).get("stats", {})
+            return place.supervisor != dead and stats.get("running_transcoder") and stats
+        return None
+
+    stats = await until(is_back, "another supervisor has the stream", 60)
+    assert stats["transcoder"]["restarts"] == 0
+    assert place.transcoders() == before
     await place.configured("stream x { input fake://fake; }")
 
     async def none() -> bool:

@@ -235,6 +235,18 @@ async def test_a_stream_that_is_configured_anew_keeps_its_process(
     second.close()
 
 
+async def test_key_frames_are_asked_for_once_a_second(place: Place, source: Source) -> None:
+    stage = place.stage()
+    stage.set_tracks(source.tracks)
+    place.process()
+    await until(lambda: place.wanted[-1]["live"])
+    before = place.sink.asked
+    for _ in range(50):
+        stage.request_key_frame()
+    assert place.sink.asked <= before + 2
+    stage.close()
+
+
 async def test_strangers_are_sent_away(place: Place) -> None:
     assert await asyncio.wait_for(place.process("nobody"), 30) == 0
 
