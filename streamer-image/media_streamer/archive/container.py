@@ -63,8 +63,11 @@ class Head(NamedTuple):
     """What decoders need to know: the same in two files whose rates were measured differently."""
 
 
-class Piece(NamedTuple):
-    """What one track has of a segment."""
+class Piece(msgspec.Struct, frozen=True, gc=False):
+    """What one track has of a segment.
+
+    There are hundreds of thousands in memory: the garbage collector looks at none of them.
+    """
 
     size: int
     time: int
@@ -72,7 +75,7 @@ class Piece(NamedTuple):
     duration_us: int
 
 
-class Group(NamedTuple):
+class Group(msgspec.Struct, frozen=True, gc=False):
     """A segment of all tracks."""
 
     start_ms: int
@@ -107,7 +110,7 @@ def mark_bytes(tracks: int) -> int:
 
 def make_mark(start_ms: int, duration_us: int, broken: bool, pieces: Sequence[Piece]) -> bytes:
     """The mark before a segment."""
-    fields = [value for piece in pieces for value in piece]
+    fields = [n for one in pieces for n in (one.size, one.time, one.duration_us)]
     return struct.pack(
         f"{_MARK}{_TRACK * len(pieces)}",
         mark_bytes(len(pieces)),

@@ -85,7 +85,7 @@ async def at_its_own_pace(film: Recorder) -> None:
         f"rtmp://{host}:{film.rtmp_port}/static/live?from={start}",
         f"rtsp://{host}:{film.rtsp_port}/live?from={start}",
     ):
-        await decode(url, "-t", "3")
+        await decode(url, "-analyzeduration", "1000000", "-t", "1")
     async with film.session.ws_connect(f"{film.base}/live/mse_ld?from={start}") as socket:
         told = json.loads((await socket.receive(timeout=30)).data)
         assert [track["content"] for track in told["tracks"]] == ["video", "audio"]
