@@ -1,0 +1,122 @@
+"""Processes of transcoders: a stand-in that only lives, as real children."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from media_streamer.supervisor import transcoders
+from media_streamer.supervisor.transcoders import TranscoderProcesses
+
+STAND_IN = """
+import os, signal, sys
+from pathlib import Path
+with Path(sys.argv[0]).with_name("log").open("a") as log:
+    log.write(f"{os.getpid()} {' '.join(sys.argv[1:])}\\n")
+signal.pause()
+"""
+
+
+class Place:
+    """Where the stand-in is, and what it logged."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        (directory / "stand_in.py").write_text(STAND_IN)
+        self.environment = {"PYTHONPATH": str(directory), "PYTHONSAFEPATH": "1"}
+        self.processes = self.new()
+
+    def new(self) -> TranscoderProcesses:
+        return TranscoderProcesses(self.directory, self.environment)
+
+    @property
+    def started(self) -> list[tuple[int, str]]:
+        """Process id and arguments of each that began."""
+        with contextlib.suppress(FileNotFoundError):
+            lines = (self.directory / "log").read_text().splitlines()
+            return [(int(line.split(" ", 1)[0]), line.split(" ", 1)[1]) for line in lines]
+        return []
+
+    async def began(self, count: int) -> int:
+        """Process id of the newest, once so many began."""
+        await until(lambda: len(self.started) >= count)
+        return self.started[count - 1][0]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(40):
+        while not condition():  # noqa: ASYNC110 - another process does it
+            await asyncio.sleep(0.02)
+
+
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture
+async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+    monkeypatch.setattr(transcoders, "MODULE", "stand_in")
+    one = Place(tmp_path)
+    yield one
+    await one.processes.close()
+    for pid, _ in one.started:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+async def test_one_for_each_stream_until_it_is_wanted_no_more(place: Place) -> None:
+    place.processes.use("0", {"a/b": 0})
+    first = await place.began(1)
+    socket = place.directory / "transcoders-0.sock"
+    assert place.started[0][1] == f"--socket={socket} --stream=a/b"
+    place.processes.use("0", {"a/b": first, "c": 0})
+    second = await place.began(2)
+    place.processes.use("1", {})  # another media worker needs none
+    place.processes.use("0", {"c": second})
+    await until(lambda: not lives(first))
+    assert lives(second)
+    await place.processes.close()
+    assert not lives(second)
+
+
+async def test_one_that_dies_is_started_again(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.processes.use("0", {"a": 0})
+    os.kill(await place.began(1), signal.SIGKILL)
+    assert lives(await place.began(2))
+    assert "transcoder of stream a died" in caplog.text
+    assert "SIGKILL" in caplog.text
+
+
+async def test_the_next_supervisor_takes_it_over(place: Place) -> None:
+    place.processes.use("0", {"a": 0})
+    pid = await place.began(1)
+    successor = place.new()
+    successor.use("0", {"a": pid})
+    successor.use("0", {"a": pid})
+    successor.use("0", {})
+    await until(lambda: not lives(pid))
+    await successor.close()
+    assert next(one for one, _ in place.started) == pid
+
+
+async def test_a_process_of_another_program_is_not_taken_over(place: Place) -> None:
+    place.processes.use("0", {"a": os.getpid()})
+    assert await place.began(1) != os.getpid()
+
+
+async def test_one_that_does_not_reach_its_media_worker_is_killed(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(transcoders, "HELLO_TIMEOUT_SECONDS", 1.0)
+    place.processes.use("0", {"a": 0})
+    pid = await place.began(1)
+    await until(lambda: not lives(pid))
+    assert "does not reach its media worker" in caplog.text
