@@ -7,7 +7,7 @@ DEV := $(DEV_VENV)/bin
 IMAGES := localhost/media-appliance
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help run test test-fast test-long check format fuzz soak bench lock crds sbom images packages clean
+.PHONY: help run test test-fast test-long check format fuzz soak bench lock crds docs sbom images packages clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -56,15 +56,20 @@ lock: $(DEV_VENV)/ready ## Pin all dependencies anew
 sbom: $(DEV_VENV)/ready ## A CycloneDX bill of materials of both images, in dist/sbom
 	$(DEV)/python packaging/bill_of_materials.py dist/sbom
 
-images: ## Build both container images (needs a Docker engine)
+images: docs ## Build both container images (needs a Docker engine)
 	docker build -t flussonic/streamer -t $(IMAGES)/streamer:$(VERSION) -f streamer-image/Dockerfile .
 	docker build -t flussonic/central -t $(IMAGES)/central:$(VERSION) -f central-image/Dockerfile .
 
-packages: $(DEV_VENV)/ready ## Debian packages flussonic and flussonic-central, in dist (for this Debian's Python)
+docs: $(DEV_VENV)/ready ## The documentation, which both programs then serve under /docs
+	$(DEV)/python -m media_docs --check
+	$(DEV)/python -m media_docs.operations .cache/docs/extra/operations.js
+	$(DEV)/sphinx-build -q -W --keep-going -j auto -d .cache/docs/doctrees -b html docs web/media_web/site
+
+packages: docs ## Debian packages flussonic and flussonic-central, in dist (for this Debian's Python)
 	packaging/debian/build.sh $(DEV)/uv $(VERSION) dist
 
 clean: ## Remove virtual environments and caches; the data of `make run` in .data stays
-	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	rm -rf .venv .cache web/media_web/site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
 
 include tests/cluster/cluster.mk
 

@@ -3,7 +3,7 @@
 import mimetypes
 
 from aiohttp import web
-from media_web import CONTENT_SECURITY_POLICY, INDEX, STATIC
+from media_web import CONTENT_SECURITY_POLICY, INDEX, STATIC, documentation
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -35,8 +35,20 @@ async def static(request: web.Request) -> web.StreamResponse:
     )
 
 
+async def documentation_page(request: web.Request) -> web.StreamResponse:
+    """A page of the documentation; its links are relative, so `/docs` becomes `/docs/`."""
+    if request.path == f"/{documentation.PREFIX}":
+        raise web.HTTPFound(f"{documentation.PREFIX}/")
+    file = documentation.find_page(request.path.strip("/"))
+    if file is None:
+        raise web.HTTPNotFound
+    return web.FileResponse(file, headers=documentation.HEADERS)
+
+
 def add_ui(app: web.Application) -> None:
-    """`/`, `/ui/…` and `/ui/static/…`."""
+    """`/`, `/ui/…`, `/ui/static/…` and `/docs/…`."""
+    app.router.add_get("/docs", documentation_page)
+    app.router.add_get("/docs/{path:.*}", documentation_page)
     app.router.add_get("/", page)
     app.router.add_get("/ui/static/{path:.+}", static)
     app.router.add_get("/ui", page)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Mapping
 from typing import NamedTuple
 
 from aiohttp import web
+from media_web.documentation import find_page
 
 from media_streamer.egress.access import AccessDenied, PassOn
 from media_streamer.egress.context import Egress
@@ -28,7 +29,7 @@ from media_streamer.egress.http.routes import (
     wire_text,
 )
 from media_streamer.egress.http.server import http_server
-from media_streamer.egress.http.static import find_static, send_static
+from media_streamer.egress.http.static import find_static, send_page, send_static
 from media_streamer.forwarded import CLIENT
 
 log = logging.getLogger(__name__)
@@ -113,6 +114,9 @@ class HttpApp:
             if (file := find_static(self._egress.files, path)) is not None:
                 _allow(request, "GET", "HEAD")
                 return send_static(file)
+            if api and (page := find_page(path)) is not None:
+                _allow(request, "GET", "HEAD")
+                return send_page(request, page)
             if is_api_path(raw_path) and api:
                 return await self._proxy.forward(request, ip)
             found = self._router.find(path)

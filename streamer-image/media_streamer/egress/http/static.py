@@ -9,6 +9,7 @@ from pathlib import Path
 
 import media_web
 from aiohttp import web
+from media_web import documentation
 
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.http.request import CORS
@@ -29,6 +30,13 @@ def find_static(directories: Mapping[str, Path], path: str) -> Path | None:
                 raise AccessDenied(404, "not_found", "There is no such file")
             return file
     return None
+
+
+def send_page(request: web.BaseRequest, file: Path) -> web.StreamResponse:
+    """A page of the documentation; its links are relative, so `/docs` becomes `/docs/`."""
+    if request.path == f"/{documentation.PREFIX}":
+        return web.Response(status=302, headers={"Location": f"{documentation.PREFIX}/"})
+    return web.FileResponse(file, headers=documentation.HEADERS)
 
 
 def send_static(file: Path) -> web.StreamResponse:
