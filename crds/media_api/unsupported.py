@@ -184,8 +184,9 @@ def _cache(item: Any) -> Iterator[InVain]:
     if not _asks("cache", _get(item, "cache")) or inputs is None:
         return  # a source has no inputs
     first = str(_get(inputs[0], "url") or "") if inputs else ""
-    if not (first.startswith(("tshttp://", "tshttps://")) and first.endswith("/mpegts")):
-        text = "cache has no effect: the stream's first input is no tshttp://HOST/NAME/mpegts"
+    by_ts = first.startswith(("tshttp://", "tshttps://")) and first.endswith("/mpegts")
+    if not by_ts and not first.startswith(("m4f://", "m4fs://", "m4s://", "m4ss://")):
+        text = "cache has no effect: the first input is no m4f://HOST/NAME of another server"
         yield InVain("stream_cache", ("cache",), text)
 
 

@@ -33,7 +33,7 @@ from media_streamer.wire.media import (
 
 log = logging.getLogger(__name__)
 
-Format = Literal["flv", "ts", "rtp", "mse", "webrtc"]
+Format = Literal["flv", "m4f", "ts", "rtp", "mse", "webrtc"]
 PROMPT: frozenset[Format] = frozenset({"webrtc"})
 """Formats that nobody takes but for their latency: not gathered, whatever writes cost."""
 

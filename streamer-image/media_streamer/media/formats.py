@@ -14,6 +14,7 @@ from media_streamer.media.frames_format import FramesFormat
 from media_streamer.media.gop import Entry
 from media_streamer.media.mux.flv import FlvMuxer
 from media_streamer.media.mux.mse import MseMuxer
+from media_streamer.media.mux.relay import RelayMuxer
 from media_streamer.media.mux.rtp import RtpMuxer
 from media_streamer.media.mux.ts import TsMuxer
 from media_streamer.media.mux.webrtc import WebRtcMuxer
@@ -94,6 +95,7 @@ class FormatSpec:
 
 CONTAINERS: dict[str, Callable[[Sequence[Track], Any], Muxer]] = {
     "flv": FlvMuxer,
+    "m4f": RelayMuxer,
     "mse": MseMuxer,
     "rtp": RtpMuxer,
     "ts": TsMuxer,
@@ -104,6 +106,7 @@ CONTAINERS: dict[str, Callable[[Sequence[Track], Any], Muxer]] = {
 FORMATS: dict[str, FormatSpec] = {
     "flv": FormatSpec(ChunkHub, container="flv"),
     "ts": FormatSpec(ChunkHub, container="ts"),
+    "m4f": FormatSpec(ChunkHub, container="m4f"),
     "rtp": FormatSpec(ChunkHub, container="rtp"),
     "mse": FormatSpec(ChunkHub, container="mse"),
     "webrtc": FormatSpec(ChunkHub, container="webrtc"),

@@ -205,6 +205,8 @@ class AccessControl:
         if stream.config.drm is not None:
             # In clear is not what its owner asked for.
             return Refusal(403, "drm_not_supported", "This server cannot encrypt the stream (drm)")
+        if request.proto == "m4f" and not relay:
+            return Refusal(403, "cluster_only", "Only servers with the cluster key get frames")
         protocols = stream.config.protocols
         switch = switch_of(request.proto)
         if not switch:

@@ -70,8 +70,8 @@ def passage_of(stream: Stream, server: ServerConfig) -> Passage | None:
     url = config.inputs[0].url
     scheme, _, rest = url.partition("://")
     host, _, path = rest.partition("/")
-    name = path.removesuffix("/mpegts")
-    if scheme not in _PULLED or name == path or not name:
+    name = path.removesuffix("/mpegts") if scheme.startswith("tshttp") else path
+    if scheme not in _PULLED or not name or (scheme.startswith("tshttp") and name == path):
         return None
     key = config.inputs[0].cluster_key or ""
     return _with_cache(Passage(f"{_PULLED[scheme]}://{host}", name, key), config.cache, server)
@@ -94,5 +94,8 @@ def _with_cache(passage: Passage, spec: CacheSpec | None, server: ServerConfig) 
     )
 
 
-_PULLED = {"tshttp": "http", "tshttps": "https"}
+_PULLED = {
+    "tshttp": "http", "m4f": "http", "m4s": "http",
+    "tshttps": "https", "m4fs": "https", "m4ss": "https",
+}  # fmt: skip
 _UNSAID = DeliveryConfig()

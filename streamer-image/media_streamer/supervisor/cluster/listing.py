@@ -105,12 +105,15 @@ class Address:
             return {"Authorization": cluster_header(self.cluster_key, time.time())}
         return {}
 
-    def input(self, name: str) -> JsonObject:
-        """How a stream is pulled from there."""
+    def inputs(self, name: str, *, ours: bool) -> list[JsonObject]:
+        """How a stream is pulled from there. `ours`: by frames; one whose frames are of another
+        version gives MPEG-TS, as every server does."""
         scheme, _, rest = self.url.partition("://")
-        kind = "tshttps" if scheme == "https" else "tshttp"
-        found: JsonObject = {"url": f"{kind}://{rest}/{name}/mpegts"}
-        return found | ({"cluster_key": self.cluster_key} if self.cluster_key else {})
+        tls = "s" if scheme == "https" else ""
+        key = {"cluster_key": self.cluster_key} if self.cluster_key else {}
+        by_frames: JsonObject = {"url": f"m4f{tls}://{rest}/{name}", **key}
+        by_ts: JsonObject = {"url": f"tshttp{tls}://{rest}/{name}/mpegts", **key}
+        return [by_frames, by_ts] if ours and key else [by_ts]
 
 
 class RemoteServer:

@@ -31,7 +31,7 @@ class Offer:
 
     name: str
     """Here."""
-    input: JsonObject
+    inputs: list[JsonObject]
     options: JsonObject
     elsewhere: Elsewhere
 
@@ -103,7 +103,8 @@ class SourceOffers:
             options["title"] = listed.title
         via = (instance, *listed.via) if instance else listed.via
         elsewhere = Elsewhere(self._address.host, via=via)
-        return Offer(name, self._address.input(listed.name), options, elsewhere)
+        inputs = self._address.inputs(listed.name, ours=bool(instance))
+        return Offer(name, inputs, options, elsewhere)
 
 
 class PeerOffers:
@@ -123,11 +124,13 @@ class PeerOffers:
                 continue
             options = {"title": listed.title} if listed.title else {}
             elsewhere = Elsewhere(self._hostname, self.public_url, via=(listing.instance,))
-            found[listed.name] = Offer(listed.name, self.input(listed.name), options, elsewhere)
+            inputs = self.inputs(listed.name, listing)
+            found[listed.name] = Offer(listed.name, inputs, options, elsewhere)
         return found
 
-    def input(self, name: str) -> JsonObject:
-        return self._address.input(name)
+    def inputs(self, name: str, listing: Listing) -> list[JsonObject]:
+        """How a stream is pulled from the peer."""
+        return self._address.inputs(name, ours=bool(listing.instance))
 
 
 class Offers:
@@ -170,7 +173,7 @@ class Offers:
             **found[0].options,
             "name": name,
             "static": False,
-            "inputs": [one.input for one in found],
+            "inputs": [item for one in found for item in one.inputs],
         }
         via = tuple(dict.fromkeys(one for offer in found for one in offer.elsewhere.via))
         return RemoteStream(saved, replace(found[0].elsewhere, via=via))

@@ -96,6 +96,14 @@ class Server:
         """Where viewers reach it."""
         return self.offers.public_url if isinstance(self.offers, PeerOffers) else ""
 
+    def is_asked_like(self, other: "Server") -> bool:
+        """Whether nothing of the configuration tells them apart."""
+        return (self.config, self.remote.address, self.offered) == (
+            other.config,
+            other.remote.address,
+            other.offered,
+        )
+
     def is_alive(self, now: float) -> bool:
         return self.heard_at is not None and now - self.heard_at <= self.stale_seconds
 
@@ -131,11 +139,7 @@ class OtherServers:
             self._end(self._servers.pop(key))
         for key, item in wanted.items():
             old = self._servers.get(key)
-            if (
-                old is not None
-                and old.config == item.config
-                and old.remote.address == (item.remote.address)
-            ):
+            if old is not None and old.is_asked_like(item):
                 continue
             if old is not None:
                 self._end(old)
@@ -320,7 +324,9 @@ class OtherServers:
             elsewhere = Elsewhere(
                 peer, server.public_url, (server.listing.instance,), captured=True
             )
-            captured[name] = CapturedElsewhere([server.offers.input(name)], elsewhere)
+            captured[name] = CapturedElsewhere(
+                server.offers.inputs(name, server.listing), elsewhere
+            )
         changes = catalog.set_captured(captured)
         for name in sorted(changes.changed):
             where = captured[name].elsewhere.hostname if name in captured else "this server"

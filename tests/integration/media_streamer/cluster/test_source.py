@@ -1,7 +1,6 @@
 """`source`: the streams of another server, under local names, pulled when somebody asks."""
 
 import asyncio
-from typing import Any
 
 from tests.support.ports import free_port
 from tests.support.streamer import Streamer, ffprobe, until
@@ -51,7 +50,9 @@ async def test_streams_of_another_server_play_by_local_names(cluster: Cluster) -
     for url in (f"{edge.base}/far/demo/index.m3u8", f"rtmp://127.0.0.1:{rtmp}/static/far/demo"):
         assert await ffprobe(url) == ["aac", "h264"], url
     _, sessions = await origin.api("GET", "/sessions")
-    assert [one["proto"] for one in sessions["sessions"]] == ["tshttp"]
+    assert [one["proto"] for one in sessions["sessions"]] == ["m4f"]
+    async with origin.session.get(f"{origin.base}/demo/m4f") as answer:
+        assert answer.status == 403, "frames are for servers of the cluster"
     async with edge.session.get(f"{edge.base}/other/index.m3u8") as answer:
         assert answer.status == 404
     _, sources = await edge.api("GET", "/cluster/sources")
@@ -119,15 +120,15 @@ class BadServers:
 
     async def _serve(self, answer: bytes | None) -> int:
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            while not reader.at_eof():
-                await reader.readuntil(b"\r\n\r\n")
-                if answer is not None:
-                    writer.write(answer)
+            try:
+                while await reader.readuntil(b"\r\n\r\n"):
+                    if answer is not None:
+                        writer.write(answer)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                pass  # the client has left
+            finally:
+                writer.close()
 
-        def drop(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-            """Clients that leave in the middle of a request."""
-
-        asyncio.get_running_loop().set_exception_handler(drop)
         server = await asyncio.start_server(handle, "127.0.0.1", 0)
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])

@@ -63,11 +63,14 @@ def test_addresses() -> None:
     found = Address.of("origin:8080", "key")
     assert (found.url, found.host) == ("http://origin:8080", "origin:8080")
     assert found.headers()["Authorization"].startswith("Cluster ")
-    assert found.input("a/b") == {"url": "tshttp://origin:8080/a/b/mpegts", "cluster_key": "key"}
+    by_ts = {"url": "tshttp://origin:8080/a/b/mpegts", "cluster_key": "key"}
+    by_frames = {"url": "m4f://origin:8080/a/b", "cluster_key": "key"}
+    assert found.inputs("a/b", ours=False) == [by_ts]
+    assert found.inputs("a/b", ours=True) == [by_frames, by_ts]
     login = Address.of("https://user:p%40ss@origin", None)
     assert login.headers()["Authorization"].startswith("Basic ")
-    assert login.input("a") == {"url": "tshttps://origin/a/mpegts"}
-    assert "p@ss" not in json.dumps(login.input("a"))
+    assert login.inputs("a", ours=True) == [{"url": "tshttps://origin/a/mpegts"}]
+    assert "p@ss" not in json.dumps(login.inputs("a", ours=True))
     for wrong in ("", "rtmp://h", "http://", "h:port"):
         with pytest.raises(ValueError, match=r".+"):
             Address.of(wrong, None)

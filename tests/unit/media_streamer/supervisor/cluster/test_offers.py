@@ -73,7 +73,7 @@ def test_options_of_the_source_and_of_groups() -> None:
         "title": "A",
     }
     assert "dvr" not in offers["far/b"].options
-    assert offers["far/a"].input["url"] == "tshttp://origin:8080/a/mpegts"
+    assert offers["far/a"].inputs[1]["url"] == "tshttp://origin:8080/a/mpegts"
     assert offers["far/a"].elsewhere.via == ("it",)
 
 
@@ -110,7 +110,7 @@ def test_peers_offer_their_own_and_name_their_address() -> None:
     assert offers.keys() == {"a", "d"}
     found = offers["a"]
     assert (found.elsewhere.hostname, found.elsewhere.url) == ("p", "https://public")
-    assert found.input == {"url": "tshttp://10.0.0.1:81/a/mpegts", "cluster_key": "key"}
+    assert found.inputs[0] == {"url": "m4f://10.0.0.1:81/a", "cluster_key": "key"}
 
 
 def test_a_stream_of_several_servers_has_several_inputs() -> None:
@@ -124,7 +124,7 @@ def test_a_stream_of_several_servers_has_several_inputs() -> None:
     assert offers.put("unknown", one) == set()
     both = offers.stream("a")
     assert both is not None
-    assert len(both.saved["inputs"]) == 2
+    assert len(both.saved["inputs"]) == 4
     assert "comment" not in both.saved, "the options are those of the first"
     assert offers.order(["two", "one"]) == {"a", "b"}
     again = offers.stream("a")

@@ -161,7 +161,7 @@ async def test_peers_agree_who_captures(nodes: list[Node]) -> None:
     await until(lambda: captures() == ["b"])
     one, two, three = nodes
     pulled = one.catalog.streams["s"]
-    assert pulled.config.inputs[0].url == f"tshttp://{two.place}/s/mpegts"
+    assert pulled.config.inputs[0].url == f"tshttp://{two.place}/s/mpegts", "there is no key"
     assert (pulled.config.static, pulled.config.dvr, pulled.named_by) == (False, None, "config")
     assert pulled.elsewhere is not None
     assert pulled.elsewhere.captured

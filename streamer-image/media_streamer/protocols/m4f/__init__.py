@@ -1,0 +1,1 @@
+"""Between our own servers: the frames of a stream as they are."""
