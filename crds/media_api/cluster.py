@@ -1,8 +1,9 @@
 """Other servers: peers, sources whose streams are repeated here, and balancers."""
 
 from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from media_api.auth import AuthSpec, Countries
 from media_api.base import ApiModel
@@ -27,6 +28,22 @@ from media_api.units import (
 NamePatterns = Annotated[list[Text], Field(max_length=4096)]
 
 
+def _server_url(text: str) -> str:
+    """`HOST[:PORT]` or an http(s) URL, with a path or without; raises ValueError."""
+    hint = "write HOST[:PORT], HOST/PREFIX or a URL with http or https"
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        usable = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 80)
+    except ValueError:
+        raise ValueError(hint) from None
+    if not usable:
+        raise ValueError(hint)
+    return text
+
+
+ServerUrl = Annotated[Url, AfterValidator(_server_url)]
+
+
 class PeerConfig(ApiModel):
     """Another streamer of the cluster: who asks here for a stream that runs there is sent there by
     HTTP, and fed from there by other protocols."""
@@ -34,7 +51,7 @@ class PeerConfig(ApiModel):
     deprecated_aliases: ClassVar = {"public": "public_payload_url"}
 
     hostname: HostName = Field(description="Host name of the peer, its identity.")
-    api_url: Url | None = Field(
+    api_url: ServerUrl | None = Field(
         default=None, description="URL of its API. Default: http://HOSTNAME."
     )
     public_payload_url: Url | None = Field(
@@ -84,7 +101,7 @@ class SourceGroup(ApiModel):
 class SourceConfig(StreamMedia, StreamOnPremises):
     """A server all of whose streams are offered here too, pulled at the first request."""
 
-    url: Url = Field(description="HOST[:PORT] of the source, optionally with /PREFIX.")
+    url: ServerUrl = Field(description="HOST[:PORT] of the source, optionally with /PREFIX.")
     prefix: StreamName | None = Field(
         default=None, description="Put before the local names of its streams."
     )

@@ -91,3 +91,10 @@ def test_event_filters() -> None:
     assert not sink.accepts({"event": "stream_opened", "media": "a"})
     assert not sink.accepts({"event": "play_opened", "media": "a", "ip": "10.0.0.1"})
     assert not sink.accepts({"event": "play_opened"})
+
+
+@pytest.mark.parametrize("url", ["", "rtmp://h", "http://", "h:port", "://x", "h:99999"])
+def test_sources_are_where_http_is_spoken(url: str) -> None:
+    with pytest.raises(ValidationError):
+        ServerConfig.model_validate({"sources": [{"url": url}]})
+    assert ServerConfig.model_validate({"sources": [{"url": "h:80/p"}, {"url": "https://h"}]})
