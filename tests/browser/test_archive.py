@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 from playwright.async_api import expect
 
@@ -30,7 +31,10 @@ async def recorded(appliance: Appliance) -> AsyncIterator[str]:
         stream = await appliance.api("GET", f"/streams/{NAME}")
         if not stream["stats"].get("dvr_enabled"):
             return False
-        found = await appliance.api("GET", f"/streams/{NAME}/dvr/ranges")
+        try:
+            found = await appliance.api("GET", f"/streams/{NAME}/dvr/ranges")
+        except aiohttp.ClientResponseError:
+            return False  # what Central knows of it is of before it was deleted
         return sum(one["duration"] for one in found["ranges"]) >= 4
 
     await until(ranges, "four seconds are recorded", 60)
@@ -49,6 +53,10 @@ async def test_an_archive_is_shown_played_locked_and_exported(
     await expect(page.get_by_text("Recording,")).to_be_visible()
     line = page.get_by_role("slider", name="Time of the archive")
     await expect(line.locator(".recorded").first).to_have_count(1)
+
+    await page.get_by_label("Shown").select_option("an hour")
+    await expect(line.locator(".recorded").first).to_have_count(1)
+    await page.get_by_label("Shown").select_option("a day")
 
     # The keyboard is enough: the first moment of the day that is recorded.
     await line.focus()

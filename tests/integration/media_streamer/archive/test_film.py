@@ -14,6 +14,8 @@ from tests.support.streamer import until
 
 from .conftest import Recorder, decode, frames
 
+pytestmark = pytest.mark.timeout(150)  # a streamer starts, and records in real time
+
 
 @pytest.fixture
 async def film(recorder: Recorder) -> Recorder:

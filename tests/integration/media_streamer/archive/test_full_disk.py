@@ -13,6 +13,8 @@ from tests.support.streamer import ffprobe, until
 
 from .conftest import Recorder, recorded_stream
 
+pytestmark = pytest.mark.timeout(150)  # a streamer starts, and records in real time
+
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:

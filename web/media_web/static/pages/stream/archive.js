@@ -9,6 +9,7 @@ import "../../archive-player.js";
 import { Timeline } from "./timeline.js";
 
 const DAY = 86_400;
+const HOUR = 3600;
 const RANGES_MS = 10_000;
 const JOBS_MS = 2000;
 /** Nearer than this the recording of the present is not on the disk yet. */
@@ -44,7 +45,8 @@ export function Archive({ stream }) {
   const { data: locked, reload: reloadLocks } = usePolled(`${path}/dvr/locks?limit=10000`, RANGES_MS);
   const ranges = recorded?.ranges || [];
   const locks = locked?.locks || [];
-  const [day, setDay] = useState(() => startOfDay(now()));
+  const [span, setSpan] = useState(DAY);
+  const [begin, setBegin] = useState(() => startOfDay(now()));
   const [start, setStart] = useState(null);
   const [at, setAt] = useState(null);
   const base = mediaBase(stream);
@@ -55,6 +57,15 @@ export function Archive({ stream }) {
       setAt(begin);
     }
   };
+  /** A day or an hour: the one with what is played, or with the newest recording. */
+  const zoom = (seconds) => {
+    const last = ranges.at(-1);
+    const moment = at ?? last.from + last.duration - 1;
+    setSpan(seconds);
+    setBegin(seconds === DAY ? startOfDay(moment) : moment - (moment % HOUR));
+  };
+  // Days are not all as long as each other.
+  const move = (count) => setBegin(span === DAY ? startOfDay(begin + count * DAY + DAY / 2) : begin + count * span);
   const chosen = useMemo(() => ({ from: at ?? ranges.at(-1)?.from ?? now() }), [at, ranges]);
   return html`<div class="archive">
     <${Light} stream=${stream} />
@@ -62,13 +73,16 @@ export function Archive({ stream }) {
     ${recorded && !ranges.length && html`<p class="empty">Nothing is recorded yet.</p>`}
     ${ranges.length > 0 && html`
       <div class="bar">
-        <button type="button" class="plain" onClick=${() => setDay(startOfDay(day - DAY / 2))} aria-label="Day before">‹</button>
-        <input type="date" aria-label="Day" value=${dateText(day)} min=${dateText(ranges[0].from)} max=${dateText(now())}
-          onInput=${(event) => event.target.value && setDay(startOfDay(secondsOf(`${event.target.value}T12:00`)))} />
-        <button type="button" class="plain" onClick=${() => setDay(startOfDay(day + DAY * 1.5))} disabled=${day + DAY > now()} aria-label="Day after">›</button>
+        <button type="button" class="plain" onClick=${() => move(-1)} aria-label="Before">‹</button>
+        <input type="date" aria-label="Day" value=${dateText(begin)} min=${dateText(ranges[0].from)} max=${dateText(now())}
+          onInput=${(event) => event.target.value && setBegin(startOfDay(secondsOf(`${event.target.value}T12:00`)))} />
+        <button type="button" class="plain" onClick=${() => move(1)} disabled=${begin + span > now()} aria-label="After">›</button>
+        <select aria-label="Shown" value=${span} onChange=${(event) => zoom(Number(event.target.value))}>
+          <option value=${DAY}>a day</option><option value=${HOUR}>an hour</option>
+        </select>
         <button type="button" class="plain" onClick=${() => play(now() - EDGE_SECONDS)}>Latest</button>
       </div>
-      <${Timeline} day=${day} ranges=${ranges} locks=${locks} at=${at} base=${base} onPlay=${play} />
+      <${Timeline} begin=${begin} span=${span} ranges=${ranges} locks=${locks} at=${at} base=${base} onPlay=${play} />
       ${start !== null && base && html`<archive-player src="${base}/archive-${start}-now.m3u8"
           onmoment=${(event) => setAt(Math.floor(event.detail))}></archive-player>`}
       <${Part} stream=${stream} base=${base} at=${chosen.from} locks=${locks} onDone=${() => { reload(); reloadLocks(); }} />`}
@@ -109,6 +123,9 @@ function Part({ stream, base, at, locks, onDone }) {
   const act = (action) => async () => {
     try {
       if (!(wanted.duration > 0)) throw new Error("The end must be after the start.");
+      // From now on it is this part, wherever the player goes.
+      setFrom(begin);
+      setTo(end);
       await action();
       setError(null);
       onDone();
@@ -155,7 +172,7 @@ function Films({ jobs, stream, base, onDone }) {
   const origin = base && new URL(base).origin;
   return html`<h2>Exports</h2>
     <${Failure} error=${error} />
-    <div class="scroll"><table>
+    <div class="scroll"><table class="list">
       <thead><tr><th>From</th><th class="number">Seconds</th><th>State</th><th class="number">Size</th><th></th></tr></thead>
       <tbody>${jobs.map((job) => html`<tr key=${job.name}>
         <td>${new Date(job.from * 1000).toLocaleString()}</td>

@@ -1,32 +1,34 @@
-// A day of an archive as a line: what is recorded, its gaps, what is locked, where one is.
+// A day or an hour of an archive as a line: what is recorded, its gaps, what is locked, where one is.
 
 import { html, useRef, useState } from "../../vendor/htm-preact.js";
 
-const DAY = 86_400;
-const WIDTH = 1440; // a unit a minute
+const WIDTH = 1440;
 const HEIGHT = 46;
-const STEPS = { ArrowLeft: -60, ArrowRight: 60, PageUp: -3600, PageDown: 3600 };
+/** Keys: parts of what is shown. */
+const STEPS = { ArrowLeft: -1 / 1440, ArrowRight: 1 / 1440, PageUp: -1 / 24, PageDown: 1 / 24 };
+const TICKS = 24;
 const PICTURE_MS = 250;
 
 const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString();
+const short = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 
-/** Parts of `ranges` within the day as {x, width}. */
-export function bars(ranges, day) {
+/** Parts of `ranges` within what is shown as {x, width}. */
+export function bars(ranges, shown, span) {
   return ranges
-    .map(({ from, duration }) => [Math.max(from, day), Math.min(from + duration, day + DAY)])
+    .map(({ from, duration }) => [Math.max(from, shown), Math.min(from + duration, shown + span)])
     .filter(([begin, end]) => begin < end)
-    .map(([begin, end]) => ({ x: ((begin - day) * WIDTH) / DAY, width: Math.max(1, ((end - begin) * WIDTH) / DAY) }));
+    .map(([begin, end]) => ({ x: ((begin - shown) * WIDTH) / span, width: Math.max(1, ((end - begin) * WIDTH) / span) }));
 }
 
-/** `at`: where one is, Unix seconds; `onPlay` is told where to go. */
-export function Timeline({ day, ranges, locks, at, base, onPlay }) {
+/** `begin`, `span`: what is shown; `at`: where one is; in seconds. `onPlay` is told where to go. */
+export function Timeline({ begin, span, ranges, locks, at, base, onPlay }) {
   const element = useRef();
   const timer = useRef();
   const [hover, setHover] = useState(null);
   const [picture, setPicture] = useState(null);
   const momentOf = (event) => {
     const box = element.current.getBoundingClientRect();
-    return Math.floor(day + (Math.min(Math.max(event.clientX - box.left, 0), box.width) / box.width) * DAY);
+    return Math.floor(begin + (Math.min(Math.max(event.clientX - box.left, 0), box.width) / box.width) * span);
   };
   const isRecorded = (seconds) => ranges.some((one) => one.from <= seconds && seconds < one.from + one.duration);
   const look = (event) => {
@@ -42,24 +44,24 @@ export function Timeline({ day, ranges, locks, at, base, onPlay }) {
   };
   const key = (event) => {
     const step = STEPS[event.key];
-    if (step) onPlay((at ?? day) + step);
-    else if (event.key === "Home") onPlay(day);
+    if (step) onPlay((at ?? begin) + Math.round(step * span));
+    else if (event.key === "Home") onPlay(begin);
     else return;
     event.preventDefault();
   };
-  const here = at !== null && at >= day && at < day + DAY ? ((at - day) * WIDTH) / DAY : null;
+  const here = at !== null && at >= begin && at < begin + span ? ((at - begin) * WIDTH) / span : null;
   return html`<div class="timeline">
     <svg ref=${element} viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" tabindex="0" role="slider"
-      aria-label="Time of the archive" aria-valuemin=${day} aria-valuemax=${day + DAY} aria-valuenow=${at ?? day}
-      aria-valuetext=${clock(at ?? day)} onClick=${(event) => onPlay(momentOf(event))}
+      aria-label="Time of the archive" aria-valuemin=${begin} aria-valuemax=${begin + span} aria-valuenow=${at ?? begin}
+      aria-valuetext=${clock(at ?? begin)} onClick=${(event) => onPlay(momentOf(event))}
       onPointerMove=${look} onPointerLeave=${leave} onKeyDown=${key}>
       <rect class="ground" width=${WIDTH} height=${HEIGHT} />
-      ${bars(ranges, day).map((bar) => html`<rect class="recorded" x=${bar.x} y="6" width=${bar.width} height="28" />`)}
-      ${bars(locks, day).map((bar) => html`<rect class="locked" x=${bar.x} y="36" width=${bar.width} height="8" />`)}
-      ${Array.from({ length: 23 }, (_, hour) => html`<line class="hour" x1=${(hour + 1) * 60} x2=${(hour + 1) * 60} y1="0" y2=${hour % 6 === 5 ? HEIGHT : 6} />`)}
+      ${bars(ranges, begin, span).map((bar) => html`<rect class="recorded" x=${bar.x} y="6" width=${bar.width} height="28" />`)}
+      ${bars(locks, begin, span).map((bar) => html`<rect class="locked" x=${bar.x} y="36" width=${bar.width} height="8" />`)}
+      ${Array.from({ length: TICKS - 1 }, (_, tick) => html`<line class="hour" x1=${((tick + 1) * WIDTH) / TICKS} x2=${((tick + 1) * WIDTH) / TICKS} y1="0" y2=${tick % 6 === 5 ? HEIGHT : 6} />`)}
       ${here !== null && html`<line class="here" x1=${here} x2=${here} y1="0" y2=${HEIGHT} />`}
     </svg>
-    <p class="hours" aria-hidden="true">${[0, 6, 12, 18, 24].map((hour) => html`<span>${hour}:00</span>`)}</p>
+    <p class="hours" aria-hidden="true">${[0, 1, 2, 3, 4].map((part) => html`<span>${short(begin + (part * span) / 4)}</span>`)}</p>
     <p class="hint">${hover !== null ? clock(hover) : at !== null ? `Plays ${new Date(at * 1000).toLocaleString()}` : "Choose a moment to play from there."}
       ${picture !== null && html` <img src="${base}/${picture}-preview.jpg" alt="Picture at ${clock(picture)}" />`}</p>
   </div>`;
