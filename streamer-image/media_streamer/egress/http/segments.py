@@ -1,4 +1,7 @@
-"""The answer with a segment of an index: by the kernel where it lies in a file, else its bytes."""
+"""What every presentation answers alike: a track of an index, its segments and sections.
+
+A segment is sent by the kernel where it lies in a file, else as its bytes.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -8,33 +11,69 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict
 
+from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.http.files import (
     SEND_TIMEOUT_SECONDS,
     RangeNotSatisfiable,
     SegmentResponse,
     parse_range,
 )
-from media_streamer.egress.http.request import CORS
+from media_streamer.egress.http.request import CORS, answer
 from media_streamer.presentation.index import SegmentIndex
 from media_streamer.presentation.track_index import Segment, TrackIndex
 
 WRITE_BYTES = 256 * 1024
+SEGMENT_CACHE = "public, max-age=3600, immutable"
+"""A segment's name says when it was and how long; it never means another one."""
+SHORT_CACHE = "public, max-age=60"
+"""Nobody asks later than that for a part or an initialisation section."""
+
+
+async def ready_track(index: SegmentIndex, name: str, *, parts_suffice: bool = True) -> TrackIndex:
+    """A track once there is something of it; raises AccessDenied."""
+    await index.wait_ready(parts_suffice=parts_suffice)
+    track = index.find_track(name)
+    if track is None:
+        raise AccessDenied(404, "not_found", f"The stream has no track {name}")
+    return track
+
+
+def mp4_type(track: TrackIndex) -> str:
+    """Content type of its segments in fragmented MP4."""
+    return "audio/mp4" if track.name.startswith("a") else "video/mp4"
+
+
+async def init_answer(
+    index: SegmentIndex, track: str, name: str, on_sent: Callable[[int], None]
+) -> web.StreamResponse:
+    """The initialisation section of that name. Raises AccessDenied."""
+    found = await ready_track(index, track)
+    init = found.find_init(name)
+    if init is None:
+        raise AccessDenied(404, "not_found", "There is no such initialisation section")
+    body = index.read_init(init)
+    on_sent(len(body))
+    return answer(body, mp4_type(found), cache=SHORT_CACHE)
 
 
 async def segment_answer(
     index: SegmentIndex,
     track: TrackIndex,
     segment: Segment,
-    content_type: str,
-    cache: str,
     on_sent: Callable[[int], None],
+    *,
+    content_type: str = "",
 ) -> web.StreamResponse:
-    """`on_sent` is told how many bytes went out. Raises AccessDenied."""
+    """A whole segment, of fragmented MP4 where no other type is said.
+
+    `on_sent` is told how many bytes went out. Raises AccessDenied.
+    """
+    kind = content_type or mp4_type(track)
     body = await index.made(track, segment)
     if body is not None:
-        return BodyResponse(body, content_type, cache, on_sent)
-    path = Path(segment.path)
-    return SegmentResponse(path, segment.size, content_type, cache, on_sent, offset=segment.offset)
+        return BodyResponse(body, kind, SEGMENT_CACHE, on_sent)
+    path, size = Path(segment.path), segment.size
+    return SegmentResponse(path, size, kind, SEGMENT_CACHE, on_sent, offset=segment.offset)
 
 
 class BodyResponse(web.StreamResponse):

@@ -6,11 +6,10 @@ from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
-from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
-from media_streamer.egress.http.segments import segment_answer
+from media_streamer.egress.http.segments import init_answer, ready_track, segment_answer
 from media_streamer.egress.http.text import Text, Texts, send_index_text
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
 from media_streamer.presentation.index import SegmentIndex
@@ -23,9 +22,6 @@ PROTO = "dash"
 TYPE = "application/dash+xml"
 MANIFESTS = ("/index.mpd", "/manifest.mpd", "/Manifest.mpd")
 MANIFEST_CACHE = "public, max-age=1"
-SEGMENT_CACHE = "public, max-age=3600, immutable"
-"""A segment's name says of which period it is and when in it; it never means another one."""
-SHORT_CACHE = "public, max-age=60"
 _MARKER = "/tracks-"
 _TRACK = r"(?P<name>.+)/tracks-(?P<track>[a-z0-9]{1,64})/"
 _SEGMENT = re.compile(_TRACK + r"dash-(?P<period>\d{1,15})-(?P<time>\d{1,19})\.m4s")
@@ -67,25 +63,16 @@ class DashHandlers:
     async def segment(self, request: MediaRequest) -> web.StreamResponse:
         """A whole segment, sent by the kernel."""
         viewer, index = await self._open(request)
-        await index.wait_ready(parts_suffice=True)
-        track = _track(index, request.values["track"])
+        track = await ready_track(index, request.values["track"])
         period, time = int(request.values["period"]), int(request.values["time"])
         segment = await index.wait_time(track, period, time)
-        return await segment_answer(
-            index, track, segment, _type(track), SEGMENT_CACHE, viewer.count
-        )
+        return await segment_answer(index, track, segment, viewer.count)
 
     async def init(self, request: MediaRequest) -> web.StreamResponse:
         """An initialisation section."""
         viewer, index = await self._open(request)
-        await index.wait_ready(parts_suffice=True)
-        track = _track(index, request.values["track"])
-        init = track.find_init(request.values["file"])
-        if init is None:
-            raise AccessDenied(404, "not_found", "There is no such initialisation section")
-        body = index.read_init(init)
-        viewer.count(len(body))
-        return answer(body, _type(track), cache=SHORT_CACHE)
+        values = request.values
+        return await init_answer(index, values["track"], values["file"], viewer.count)
 
     async def _open(self, request: MediaRequest) -> tuple[SegmentedSession, SegmentIndex]:
         viewer = await self._sessions.find(request, PROTO)
@@ -123,14 +110,3 @@ async def tell_time(_: MediaRequest) -> web.StreamResponse:
     now = datetime.now(UTC)
     text = f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03}Z\n"
     return answer(text.encode(), "text/plain", cache="no-store")
-
-
-def _track(index: SegmentIndex, name: str) -> TrackIndex:
-    track = index.find_track(name)
-    if track is None:
-        raise AccessDenied(404, "not_found", f"The stream has no track {name}")
-    return track
-
-
-def _type(track: TrackIndex) -> str:
-    return "audio/mp4" if track.name.startswith("a") else "video/mp4"

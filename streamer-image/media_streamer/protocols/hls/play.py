@@ -12,19 +12,20 @@ from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
-from media_streamer.egress.http.segments import segment_answer
+from media_streamer.egress.http.segments import (
+    SHORT_CACHE,
+    init_answer,
+    mp4_type,
+    ready_track,
+    segment_answer,
+)
 from media_streamer.egress.http.text import send_index_text, send_text
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
 from media_streamer.presentation.index import Container, SegmentIndex
 from media_streamer.presentation.selection import PARAMETER, asked_tracks, track_names
-from media_streamer.presentation.track_index import TrackIndex
 from media_streamer.protocols.hls.archive import archive_routes
 from media_streamer.protocols.hls.rendered import Playlists
 
-SEGMENT_CACHE = "public, max-age=3600, immutable"
-"""A segment's name says when it was and how long; it never means another one."""
-SHORT_CACHE = "public, max-age=60"
-"""Nobody asks later than that for a part or an initialisation section."""
 MASTER_CACHE = "public, max-age=1"
 NO_TS_CODECS = ("hvc1", "hev1", "av01", "vp09", "opus", "Opus")
 """HLS carries these in fragmented MP4 only (Apple's HLS authoring specification, 1.5 and 2.3)."""
@@ -118,8 +119,7 @@ class HlsHandlers:
         # A first playlist without a whole segment counts as empty for players: FFmpeg gives up,
         # hls.js reports an error and asks again.
         is_update = form == "ll" and "_HLS_msn" in request.query
-        await index.wait_ready(parts_suffice=is_update)
-        track = _track(index, request.values["track"])
+        track = await ready_track(index, request.values["track"], parts_suffice=is_update)
         target = track.target_seconds(index.timing)
         low_latency = form == "ll"
         cache = f"public, max-age={max(1, target // 2)}"
@@ -141,34 +141,24 @@ class HlsHandlers:
         """A whole segment, sent by the kernel."""
         is_ts = request.http.path.endswith(".ts")
         viewer, index = await self._open(request, "ts" if is_ts else "fmp4")
-        await index.wait_ready(parts_suffice=True)
-        track = _track(index, request.values["track"])
+        track = await ready_track(index, request.values["track"])
         segment = await index.wait_segment(track.name, request.values["file"])
-        content_type = "video/mp2t" if is_ts else _mp4_type(track)
-        return await segment_answer(
-            index, track, segment, content_type, SEGMENT_CACHE, viewer.count
-        )
+        kind = "video/mp2t" if is_ts else ""
+        return await segment_answer(index, track, segment, viewer.count, content_type=kind)
 
     async def init(self, request: MediaRequest) -> web.StreamResponse:
         """An initialisation section of fragmented MP4."""
         viewer, index = await self._open(request, "fmp4")
-        await index.wait_ready(parts_suffice=True)
-        track = _track(index, request.values["track"])
-        init = track.find_init(request.values["file"])
-        if init is None:
-            raise AccessDenied(404, "not_found", "There is no such initialisation section")
-        body = index.read_init(init)
-        viewer.count(len(body))
-        return answer(body, _mp4_type(track), cache=SHORT_CACHE)
+        values = request.values
+        return await init_answer(index, values["track"], values["file"], viewer.count)
 
     async def part(self, request: MediaRequest) -> web.StreamResponse:
         """A partial segment; the one that is hinted at is waited for."""
         viewer, index = await self._open(request, "fmp4")
-        await index.wait_ready(parts_suffice=True)
-        track = _track(index, request.values["track"])
+        track = await ready_track(index, request.values["track"])
         body = await index.wait_part(track, int(request.values["number"]))
         viewer.count(len(body))
-        return answer(body, _mp4_type(track), cache=SHORT_CACHE)
+        return answer(body, mp4_type(track), cache=SHORT_CACHE)
 
     async def _fmp4_instead(
         self, request: MediaRequest, viewer: SegmentedSession, index: SegmentIndex
@@ -218,13 +208,6 @@ def _one_multiplex(index: SegmentIndex, name: str) -> tuple[str, ...]:
     return wanted
 
 
-def _track(index: SegmentIndex, name: str) -> TrackIndex:
-    track = index.find_track(name)
-    if track is None:
-        raise AccessDenied(404, "not_found", f"The stream has no track {name}")
-    return track
-
-
 def _needs_fmp4(index: SegmentIndex) -> bool:
     """Some track has a codec that HLS does not carry in MPEG-TS."""
     return any(
@@ -245,7 +228,3 @@ def _directives(query: Mapping[str, str]) -> tuple[int | None, int | None]:
     if (part is not None and msn is None) or (msn or 0) < 0 or (part or 0) < 0:
         raise AccessDenied(400, "bad_request", "_HLS_part needs _HLS_msn; both are not negative")
     return msn, part
-
-
-def _mp4_type(track: TrackIndex) -> str:
-    return "audio/mp4" if track.name.startswith("a") else "video/mp4"

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.support.hls_rules import Playlist, attributes, broken_rules, parse
+from tests.support.ports import free_port
 
 from .test_dash import DASH
 from .test_hls import get, run, text
@@ -135,36 +136,29 @@ async def test_dash_has_one_set_of_videos(egress, renditions):
     assert (code, errors) == (0, "")
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "index.m3u8?filter.tracks=v2a2",
-        "tracks-v2a2/mono.m3u8",
-        "index.fmp4.m3u8?filter.tracks=v2a2",
-        "index.ll.m3u8?filter.tracks=v2a2",
-        "index.mpd?filter.tracks=v2a2",
-        "mpegts?filter.tracks=v2a2",
-    ],
-)
-async def test_what_is_selected_is_played(egress, renditions, path):
-    found = dict(await probed(f"{egress.url}/live/{path}"))
-    assert found.keys() == {"video", "audio"}
-    assert found["video"] == "320x180"
-    assert found["audio"] in {"deu", ""}, "FFmpeg takes languages out of what lists segments"
-
-
-async def test_flv_has_the_selected_video(egress, renditions):
-    found = await probed(f"{egress.url}/live.flv?filter.tracks=v2a2")
-    assert sorted(found) == [("audio", ""), ("video", "320x180")]
+async def test_what_is_selected_is_played(egress, renditions):
+    paths = [
+        "live/index.m3u8?filter.tracks=v2a2",
+        "live/tracks-v2a2/mono.m3u8",
+        "live/index.fmp4.m3u8?filter.tracks=v2a2",
+        "live/index.ll.m3u8?filter.tracks=v2a2",
+        "live/index.mpd?filter.tracks=v2a2",
+        "live/mpegts?filter.tracks=v2a2",
+        "live.flv?filter.tracks=v2a2",
+    ]
+    for path in paths:
+        found = await probed(f"{egress.url}/{path}")
+        assert sorted(kind for kind, _ in found) == ["audio", "video"], path
+        assert dict(found)["video"] == "320x180", path
+        # FFmpeg takes languages out of what lists segments, and FLV has none.
+        assert dict(found)["audio"] in {"deu", ""}, path
 
 
 async def test_a_selection_of_several_videos_has_variants(egress, renditions):
     base = f"{egress.url}/live/index.m3u8?filter.tracks=v1v2a2"
     master = await text(base)
-    assert [one["RESOLUTION"] for one in tagged(master, "#EXT-X-STREAM-INF")] == [
-        "640x360",
-        "320x180",
-    ]
+    sizes = [one["RESOLUTION"] for one in tagged(master, "#EXT-X-STREAM-INF")]
+    assert sizes == ["640x360", "320x180"]
     for uri in playlists(master):
         assert uri.endswith("?filter.tracks=v1v2a2")
         url = urljoin(base, uri)
@@ -172,9 +166,8 @@ async def test_a_selection_of_several_videos_has_variants(egress, renditions):
         assert dict(await probed(urljoin(url, segment)))["audio"] == "deu"
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
+async def test_what_there_is_not_is_refused_with_what_there_is(egress, renditions):
+    paths = [
         "live/index.m3u8?filter.tracks=v7",
         "live/tracks-v7a1/mono.m3u8",
         "live/index.fmp4.m3u8?filter.tracks=v1a7",
@@ -182,11 +175,26 @@ async def test_a_selection_of_several_videos_has_variants(egress, renditions):
         "live/index.mpd?filter.tracks=a7",
         "live/mpegts?filter.tracks=v7",
         "live.flv?filter.tracks=v7a1",
+        "live/mse_ld?tracks=v7",
         "live/index.m3u8?filter.tracks=everything",
         "live/mpegts?filter.tracks=everything",
-    ],
-)
-async def test_what_there_is_not_is_refused_with_what_there_is(egress, renditions, path):
-    status, body, _ = await get(f"{egress.url}/{path}")
-    assert status == 404
-    assert re.fullmatch(rb"The stream has no track \S+; it has v1, v2, a1, a2\n", body), body
+    ]
+    headers = {"Connection": "Upgrade", "Upgrade": "websocket"}
+    for path in paths:
+        wanted = headers if "mse_ld" in path else {}
+        status, body, _ = await get(f"{egress.url}/{path}", headers=wanted)
+        assert status == 404, path
+        assert re.fullmatch(rb"The stream has no track \S+; it has v1, v2, a1, a2\n", body), body
+    status, body, _ = await get(f"{egress.url}/live/tracks-v1v2a1/mono.m3u8")
+    assert (status, body.startswith(b"A playlist has one video: index.m3u8?")) == (404, True)
+
+
+async def test_rtmp_has_the_selected_tracks_or_says_which_there_are(egress, renditions):
+    port = free_port()
+    assert await egress.listen(rtmp=[{"address": "127.0.0.1", "port": port}]) == []
+    url = f"rtmp://127.0.0.1:{port}/static/live"
+    assert dict(await probed(f"{url}?filter.tracks=v2a1"))["video"] == "320x180"
+    assert dict(await probed(f"{url}?tracks=v1"))["video"] == "640x360"
+    code, _, errors = await run("ffprobe", "-v", "error", f"{url}?tracks=v7")
+    assert code != 0
+    assert "no track v7; it has v1, v2, a1, a2" in errors
