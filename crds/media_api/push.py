@@ -38,6 +38,9 @@ PushUrl = Annotated[
     AfterValidator(check_push_url),
 ]
 
+TrackSelection = Annotated[str, Field(max_length=64, pattern=r"^([vatd][0-9]{1,3})+$")]
+"""Names of tracks, one after the other."""
+
 
 class PushConfig(ApiModel):
     """One destination of a stream."""
@@ -57,6 +60,10 @@ class PushConfig(ApiModel):
         default=None, description="Seconds without progress until reconnecting."
     )
     connect_timeout: Seconds | None = Field(default=None, description="Seconds to connect.")
+    tracks: TrackSelection | None = Field(
+        default=None,
+        description="Tracks to send, such as v2a1. Default: all that the form carries.",
+    )
     multicast_loop: bool | None = Field(
         default=None, description="udp://: also receivable on this machine. Default false."
     )

@@ -18,6 +18,7 @@ RoleName = Literal["play", "publish", "pull", "push"]
 NOT_YET = "not served by this version"
 PUSH_OPTIONS = (
     "url", "disabled", "comment", "retry_limit", "retry_timeout", "timeout", "connect_timeout",
+    "tracks",
 )  # fmt: skip
 """Options that every served push reads."""
 

@@ -236,6 +236,7 @@ class Hub:
         format: Format,
         framing: type[Framing] | None = None,
         *,
+        tracks: tuple[str, ...] = (),
         max_age_seconds: float,
     ) -> Broadcast:
         """A pinned broadcast for what is no viewer: the stream stays on, and is waited for.
@@ -244,7 +245,7 @@ class Hub:
         AccessDenied if it is removed meanwhile. One for all that ask alike.
         """
         home = await self._wait_placed(stream)
-        found = self._find_broadcast(stream, format, framing, home, pinned=True)
+        found = self._find_broadcast(stream, format, framing, home, pinned=True, tracks=tracks)
         await found.wait_data(max_age_seconds)
         return found
 
@@ -280,10 +281,12 @@ class Hub:
         found.start_seconds = config.start_seconds
         return found
 
-    async def standing_index(self, stream: str, container: Container) -> LiveIndex:
+    async def standing_index(
+        self, stream: str, container: Container, tracks: tuple[str, ...] = ()
+    ) -> LiveIndex:
         """The same for what is no viewer, as in `standing`; whoever has it keeps it by `touch`."""
         home = await self._wait_placed(stream)
-        return self._find_index(stream, Timing(), container, home, pinned=True)
+        return self._find_index(stream, Timing(), container, home, tracks, pinned=True)
 
     def _find_index(
         self,

@@ -19,6 +19,7 @@ from media_streamer.egress.context import Egress
 from media_streamer.egress.jobs import JobFailed, Work
 from media_streamer.outgoing.dial import NoAddressError
 from media_streamer.outgoing.wire import words
+from media_streamer.presentation.selection import track_names
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 15.0
@@ -35,13 +36,22 @@ class Push:
         self._egress = egress
         self._work = work
 
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        """Names of those that are sent, empty for all."""
+        return track_names(self.config.tracks or "")
+
     async def source(self, format: Format, framing: type[Framing] | None = None) -> Broadcast:
         """The stream in a format, once it has data. Raises JobFailed."""
         work = self._work
         try:
             work.waits()
             broadcast = await self._egress.hub.standing(
-                work.stream, format, framing, max_age_seconds=self.idle_seconds
+                work.stream,
+                format,
+                framing,
+                tracks=self.tracks,
+                max_age_seconds=self.idle_seconds,
             )
         except AccessDenied as denied:
             raise JobFailed(denied.title) from None

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Sequence
 
 from media_streamer.media.frame import TICKS_PER_MS, TIME_BASE, Frame, Track
 
-MAX_SKEW = TIME_BASE
-"""What a slow encoder may be behind (look-ahead, threads); all of it is latency for the others."""
+MAX_SKEW = 3 * TIME_BASE
+"""What a slow encoder may be behind: look-ahead and threads of x264 make up to two seconds beside a
+video that is passed on as it is. All of it is latency for the others."""
 TOLERANCE = 3 * TICKS_PER_MS
 """Time stamps of one moment differ by no more where a source rounds them to ms; a frame of 120
 pictures a second is longer."""

@@ -61,6 +61,9 @@ class SegmentIndex(ABC):
     def touch(self) -> None:  # noqa: B027 - most are there anyway
         """A request uses the index now."""
 
+    def expect_parts(self) -> None:  # noqa: B027 - most have none to wait for
+        """A request waits for parts as they are made."""
+
     def find_track(self, name: str) -> TrackIndex | None:
         """By its name, by one that it had, or by the same tracks in another order."""
         if found := self.tracks.get(name):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from media_streamer.egress.media_link import MediaLink
+from media_streamer.egress.pace import MAX_INTERVAL_SECONDS, TURN_SECONDS
 from media_streamer.presentation.index import Container, SegmentIndex
 from media_streamer.presentation.live_track import LiveTrack
 from media_streamer.presentation.selection import no_such_tracks
@@ -25,7 +26,12 @@ from media_streamer.wire.media import (
 
 log = logging.getLogger(__name__)
 
+LIVE_MS = round(1000 * TURN_SECONDS)
+PATIENT_MS = round(1000 * MAX_INTERVAL_SECONDS)
+"""For how long what happens may be gathered where parts are waited for, and where nobody does."""
 WARM_SECONDS = 60.0
+PARTS_SECONDS = 15.0
+"""Who takes parts asks for one several times a second; after this long nobody does any more."""
 REPEAT_SECONDS = 0.5
 
 
@@ -59,6 +65,9 @@ class LiveIndex(SegmentIndex):
         """Tracks of before the media worker ended the subscription; some may come back."""
         self._used_at = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
+        self._parts_at = -PARTS_SECONDS
+        """When somebody has asked for parts, monotonic seconds."""
+        self._calm: asyncio.TimerHandle | None = None
         self._link = link
         self._number = self._subscribe()
         self._warm = asyncio.get_running_loop().call_later(WARM_SECONDS, self._check_idle)
@@ -79,6 +88,21 @@ class LiveIndex(SegmentIndex):
         """A request uses the index now."""
         self._used_at = time.monotonic()
 
+    def expect_parts(self) -> None:
+        """Parts come as they are made from now on; whole segments may come a little later."""
+        self._parts_at = time.monotonic()
+        if self._calm is None and self.container == "fmp4" and not self.ended:
+            self._link.pace(self._number, LIVE_MS)
+            self._calm = asyncio.get_running_loop().call_later(PARTS_SECONDS, self._calm_down)
+
+    def _calm_down(self) -> None:
+        left = self._parts_at + PARTS_SECONDS - time.monotonic()
+        self._calm = None
+        if left > 0:
+            self._calm = asyncio.get_running_loop().call_later(left + 0.1, self._calm_down)
+        else:
+            self._link.pace(self._number, PATIENT_MS)
+
     def move(self, link: MediaLink) -> None:
         """The stream now lives in another media worker."""
         if link is self._link or self.ended:
@@ -93,7 +117,7 @@ class LiveIndex(SegmentIndex):
         if self.ended:
             return
         self.ended = reason
-        for timer in (self._timer, self._warm):
+        for timer in (self._timer, self._warm, self._calm):
             if timer is not None:
                 timer.cancel()
         self._link.release(self._number)
@@ -162,8 +186,14 @@ class LiveIndex(SegmentIndex):
 
     def _subscribe(self) -> int:
         format = f"hls_{self.container}"
+        pace = LIVE_MS if self._calm is not None else PATIENT_MS
         return self._link.subscribe(
-            self.stream, format, self, tracks=self.selection, pinned=self.pinned
+            self.stream,
+            format,
+            self,
+            tracks=self.selection,
+            pinned=self.pinned,
+            interval_ms=pace,
         )
 
     def _check_idle(self) -> None:

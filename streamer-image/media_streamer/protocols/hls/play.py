@@ -93,6 +93,8 @@ class HlsHandlers:
     async def master(self, form: Form, request: MediaRequest) -> web.StreamResponse:
         """`index.m3u8` and its relatives."""
         viewer, index = await self._open(request, "ts" if form == "ts" else "fmp4")
+        if form == "ll":
+            index.expect_parts()
         await index.wait_ready(parts_suffice=form == "ll")
         if form == "ts" and (better := await self._fmp4_instead(request, viewer, index)):
             index, form = better, "fmp4"
@@ -119,6 +121,8 @@ class HlsHandlers:
         # A first playlist without a whole segment counts as empty for players: FFmpeg gives up,
         # hls.js reports an error and asks again.
         is_update = form == "ll" and "_HLS_msn" in request.query
+        if form == "ll":
+            index.expect_parts()
         track = await ready_track(index, request.values["track"], parts_suffice=is_update)
         target = track.target_seconds(index.timing)
         low_latency = form == "ll"
@@ -155,6 +159,7 @@ class HlsHandlers:
     async def part(self, request: MediaRequest) -> web.StreamResponse:
         """A partial segment; the one that is hinted at is waited for."""
         viewer, index = await self._open(request, "fmp4")
+        index.expect_parts()
         track = await ready_track(index, request.values["track"])
         body = await index.wait_part(track, int(request.values["number"]))
         viewer.count(len(body))

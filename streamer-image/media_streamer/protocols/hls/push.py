@@ -1,7 +1,8 @@
 """`push hls://HOST/PATH/index.m3u8`, `hlss://…`: HLS for a server that takes files by HTTP PUT.
 
 Each segment of MPEG-TS is put beside the playlist, then the playlist; what has left the window is
-deleted, as long as the server lets us. The text is that of viewers. A receiver that is slower than
+deleted, as long as the server lets us. The text is that of viewers. Of several videos the first is
+sent, or the one that `tracks` names. A receiver that is slower than
 the stream misses segments, which is counted; it never holds anything up.
 """
 
@@ -114,7 +115,7 @@ async def run(egress: Egress, work: Work) -> None:
         raise JobFailed(text, hopeless=True) from None
     user, _, password = target.login.partition(":")
     work.waits()
-    index = await egress.hub.standing_index(work.stream, "ts")
+    index = await egress.hub.standing_index(work.stream, "ts", push.tracks)
     seconds = aiohttp.ClientTimeout(total=push.idle_seconds, connect=push.connect_seconds)
     async with aiohttp.ClientSession(
         headers={"Authorization": aiohttp.encode_basic_auth(user, password)} if user else None,

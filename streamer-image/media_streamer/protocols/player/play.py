@@ -47,6 +47,10 @@ PAGE = b"""<!doctype html>
   <body>
     <video id="video" controls playsinline></video>
     <p id="note" role="status"></p>
+    <form id="choices">
+      <label hidden>Quality <select id="quality"></select></label>
+      <label hidden>Sound <select id="sound"></select></label>
+    </form>
     <noscript>This page needs JavaScript.</noscript>
   </body>
 </html>

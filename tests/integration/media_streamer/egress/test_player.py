@@ -64,6 +64,27 @@ async def test_page_plays(egress, source, page, query, playlist):
         assert all(address.endswith("token=abc") for address in media)
 
 
+async def test_viewers_choose_quality_and_sound(egress, renditions, page):
+    await page.goto(f"{egress.url}/live/embed.html?proto=fmp4&mute=true")
+    sounds = "() => document.getElementById('sound').options.length === 2"
+    await page.wait_for_function(sounds, timeout=40_000)
+    options = "(id) => [...document.getElementById(id).options].map((one) => one.text)"
+    assert await page.evaluate(options, "sound") == ["a1 eng", "a2 deu"]
+    assert sorted(await page.evaluate(options, "quality")) == ["180p", "360p", "Auto"]
+    for height in (180, 360):
+        await page.get_by_label("Quality").select_option(f"{height}p")
+        shown = f"() => document.getElementById('video').videoHeight === {height}"
+        await page.wait_for_function(shown, timeout=40_000)
+    assert page.complaints == []
+
+
+async def test_there_is_no_menu_where_there_is_nothing_to_choose(egress, source, page):
+    await page.goto(f"{egress.url}/live/embed.html?proto=fmp4&mute=true")
+    await page.wait_for_function(PLAYS, timeout=20_000)
+    assert not await page.get_by_label("Quality").is_visible()
+    assert not await page.get_by_label("Sound").is_visible()
+
+
 async def test_page_falls_back_to_plain_hls_where_low_latency_is_denied(egress, source, page):
     denied = Refusal(403, "protocol_denied", "No")
     decide = egress.access

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from media_streamer.egress.access import AccessDenied
 from media_streamer.presentation import index as module
+from media_streamer.presentation import live
 from media_streamer.presentation.live import LiveIndex
 from media_streamer.presentation.live_track import LiveTrack
 from media_streamer.presentation.track_index import Timing
@@ -30,13 +31,27 @@ class Link:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.paces: list[int] = []
+        self.paced = asyncio.Event()
 
     def subscribe(
-        self, _stream: str, format: str, _taker: object, *, tracks: tuple[str, ...], pinned: bool
+        self,
+        _stream: str,
+        format: str,
+        _taker: object,
+        *,
+        tracks: tuple[str, ...],
+        pinned: bool,
+        interval_ms: int,
     ) -> int:
         assert not pinned
+        self.paces = [interval_ms]
         self.asked.append(" ".join((format, *tracks)))
         return len(self.asked)
+
+    def pace(self, _number: int, interval_ms: int) -> None:
+        self.paces.append(interval_ms)
+        self.paced.set()
 
     def repeat(self, number: int) -> None:
         self.asked.append(f"again {number}")
@@ -249,6 +264,25 @@ async def test_each_change_is_a_version_of_its_own(make_index: Make) -> None:
     index.on_lost()
     versions.append(index.version)
     assert versions == sorted(set(versions))
+
+
+async def test_parts_come_at_once_as_long_as_somebody_takes_them(
+    make_index: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "PARTS_SECONDS", 0.05)
+    index = make_index("fmp4")
+    link: Any = index._link
+    assert link.paces == [live.PATIENT_MS]
+    for _ in range(3):
+        index.expect_parts()
+    assert link.paces == [live.PATIENT_MS, live.LIVE_MS]
+    link.paced.clear()
+    await asyncio.wait_for(link.paced.wait(), 30)
+    assert link.paces[-1] == live.PATIENT_MS
+    index.expect_parts()
+    other: Any = Link()
+    index.move(other)
+    assert other.paces == [live.LIVE_MS], "who waits here waits there"
 
 
 async def test_tracks_come_back_after_a_reset(make_index: Make) -> None:

@@ -75,11 +75,36 @@ function onError(hls, data) {
   refused(data.response?.code);
 }
 
+/** A menu of [value, text]; hidden where there is nothing to choose. */
+function offer(id, choices, chosen, take) {
+  const menu = document.getElementById(id);
+  menu.replaceChildren(...choices.map(([value, text]) => new Option(text, value)));
+  menu.value = chosen;
+  menu.onchange = () => take(Number(menu.value));
+  menu.parentElement.hidden = choices.length < 2;
+}
+
+function offerLevels(hls) {
+  const levels = hls.levels.map(({ height, bitrate }, number) => [
+    number,
+    height ? `${height}p` : `${Math.round(bitrate / 1000)} kbit/s`,
+  ]);
+  const choices = levels.length > 1 ? [[-1, "Auto"], ...levels] : [];
+  offer("quality", choices, -1, (level) => (hls.nextLevel = level));
+}
+
+function offerSounds(hls) {
+  const sounds = hls.audioTracks.map(({ name }, number) => [number, name]);
+  offer("sound", sounds, Math.max(0, hls.audioTrack), (sound) => (hls.audioTrack = sound));
+}
+
 function startHls(proto) {
   const hls = new Hls({ lowLatencyMode: proto === "llhls", liveDurationInfinity: true });
   hls.on(Hls.Events.ERROR, (_event, data) => onError(hls, data));
   hls.on(Hls.Events.FRAG_BUFFERED, () => say(""));
   hls.on(Hls.Events.MANIFEST_PARSED, play);
+  hls.on(Hls.Events.MANIFEST_PARSED, () => offerLevels(hls));
+  hls.on(Hls.Events.AUDIO_TRACKS_UPDATED, () => offerSounds(hls));
   hls.loadSource(source(PLAYLISTS[proto]));
   hls.attachMedia(video);
   return hls;
@@ -120,6 +145,7 @@ function start() {
   recovered = false;
   player?.destroy();
   player = undefined;
+  for (const menu of ["quality", "sound"]) offer(menu, []);
   const proto = order[choice];
   if (proto === "mseld" && globalThis.MediaSource) {
     player = startMse();
