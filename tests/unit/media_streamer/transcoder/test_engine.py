@@ -201,8 +201,8 @@ def test_encoders_that_do_not_keep_up_leave_pictures_out_for_all_alike(
     plan = make_plan(TranscoderSpec.model_validate(LADDER), source.tracks)
     made = Made()
     engine = Engine(plan.work, source.tracks, made)
-    engine.start()
     engine.push(source.frames)  # three seconds at once
+    engine.start()
     engine.finish()
     assert made.over.wait(60)
     assert engine.frames_dropped > 10
