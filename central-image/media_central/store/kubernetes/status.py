@@ -49,6 +49,8 @@ CREDENTIALS = "CredentialsResolved"
 RECORDING = "Recording"
 OWN_MANAGERS = {CREDENTIALS: "credentials", RECORDING: "recording"}
 """A manager owns what it last applied, and each apply says one condition."""
+UNSEEN_REASONS = frozenset({"Disabled", "NotPlaced", "StreamerGone", "StreamerSilent"})
+"""Why nobody can know; one may follow another."""
 Seen = tuple[str, str, tuple[tuple[str, Any], ...]]
 
 
@@ -94,9 +96,7 @@ class StatusWriter:
         """A stream of which something is said that nobody can know any more."""
         live = self._store.stream_object(record.key)
         said = [
-            type_
-            for type_ in ("InputActive", RECORDING)
-            if _condition(live or {}, type_).get("status") not in (None, "Unknown")
+            type_ for type_ in ("InputActive", RECORDING) if _tells(_condition(live or {}, type_))
         ]
         if live is None or not said:
             return
@@ -293,6 +293,12 @@ def _condition(live: Body, type_: str) -> Body:
     """Of an object; empty if it has none of that type."""
     conditions: list[Body] = (live.get("status") or {}).get("conditions") or []
     return next((c for c in conditions if c.get("type") == type_), {})
+
+
+def _tells(condition: Body) -> bool:
+    """Whether it says something that may no more hold: what is seen, or why nothing is."""
+    state = condition.get("status")
+    return state in ("True", "False") or condition.get("reason") in UNSEEN_REASONS
 
 
 def _age_seconds(condition: Body) -> float:

@@ -244,6 +244,7 @@ async def test_frames_of_a_stream_that_nobody_runs_are_unknown(
         await asyncio.sleep(status.SWEEP_SECONDS)
         assert replica.client.writes == before
     replica.streamer_alive = False
+    await eventually(lambda: replica.condition() == ("Unknown", "StreamerSilent"))
     await kube_client.merge(kube.STREAM, namespace, "s", {"status": change}, "status")
     await eventually(lambda: replica.condition() == ("Unknown", reason))
     live = await kube_client.get(kube.STREAM, namespace, "s")
