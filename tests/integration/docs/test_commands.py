@@ -115,7 +115,7 @@ async def run(text: str, directory: Path) -> None:
     assert process.returncode == 0, f"{text}\n{output.decode(errors='replace')}"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not here")
 @pytest.mark.parametrize("page", COMMANDS)
 async def test_commands_of_a_page_work(page: str, server: Server, tmp_path: Path) -> None:

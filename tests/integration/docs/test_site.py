@@ -10,6 +10,8 @@ import pytest
 from media_docs.operations import main as write_operations
 
 ROOT = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.timeout(150)
+"""Whichever test is the first one builds the site."""
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "html"
 
 
-@pytest.mark.timeout(120)
 def test_no_page_has_inline_script_or_style(site: Path) -> None:
     pages = list(site.rglob("*.html"))
     assert len(pages) > 25
