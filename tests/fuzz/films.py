@@ -6,7 +6,7 @@ from media_streamer.files.cutting import cut
 from media_streamer.files.movie import read_movie
 from media_streamer.files.segment import Changed, media_segment
 from media_streamer.files.tables import BadFile
-from media_streamer.syntax.boxes import full_box
+from media_streamer.syntax.boxes import box, full_box
 
 from tests.fuzz.engine import Target
 from tests.support.films import FilmTrack, film, reader, table, words
@@ -31,18 +31,31 @@ _PLACES = table(b"stco", *range(48, 98, 10))
 _CHUNKS = table(b"stsc", 1, 2, 1, 3, 5, 1, width=3)
 
 
+def _fragmented() -> bytes:
+    """Three samples of which no table tells."""
+    movie = film(FilmTrack([])).replace(b"mvhd", b"free")
+    trex = full_box(b"trex", 0, 0, words(0, 1, 40, 2, 0))
+    head = movie.index(b"moov") - 4
+    inner = movie[head + 8 :] + box(b"mvex", trex)
+    run = full_box(b"trun", 0, 0x201, words(3, 92, 2, 2, 2))
+    base = full_box(b"tfhd", 0, 0x020000, words(0)) + full_box(b"tfdt", 0, 0, words(40))
+    moof = box(b"moof", full_box(b"mfhd", 0, 0, words(1)), box(b"traf", base, run))
+    return movie[:head] + box(b"moov", inner) + moof + box(b"mdat", bytes(6))
+
+
 def targets() -> list[Target]:
     plain = film(FilmTrack([3] * 50, syncs=[1, 26], edits=_EDITS, tables={b"ctts": _CTTS}))
     two = film(
         FilmTrack([2] * 20, tables={b"stco": _PLACES, b"stsc": _CHUNKS}),
         FilmTrack([1] * 20, duration=100),
     )
-    kinds = (b"moov", b"trak", b"stbl", b"stsz", b"stz2", b"stco", b"co64", b"wave", b"esds")
+    kinds = (b"moov", b"trak", b"stbl", b"stsz", b"stz2", b"stco", b"co64", b"wave", b"esds",
+             b"moof", b"traf", b"trun", b"tfdt", b"trex")  # fmt: skip
     return [
         Target(
             "film_files",
             film_file,
-            [plain, two],
+            [plain, two, _fragmented()],
             (BadFile, Changed),
             (*kinds, b"\xff\xff\xff\xff", bytes(4), b"\0\0\0\1", b"\x7f\xff\xff\xff"),
         )

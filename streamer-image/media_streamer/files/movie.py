@@ -5,11 +5,12 @@ bound, and what cannot be played says why in BadFile (ISO/IEC 14496-12 4.2, 8.2 
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 from media_streamer.files.disk import Read
+from media_streamer.files.fragments import FragmentedTrack, read_fragments
 from media_streamer.files.headers import Entry, audio_entry, init_section, video_entry
 from media_streamer.files.samples import Samples
 from media_streamer.files.tables import BadFile, read_samples
@@ -86,8 +87,10 @@ def read_movie(read: Read, size: int) -> Movie:
     """What is in a file of `size` bytes; raises BadFile, OSError."""
     header = _find_header(read, size)
     try:
-        return _movie(header, size)
-    except (struct.error, IndexError, OverflowError):
+        return _movie(header, size, read)
+    except BadFile:
+        raise
+    except (struct.error, ValueError, IndexError, OverflowError):
         raise BadFile("the header of the file is broken") from None
 
 
@@ -119,10 +122,10 @@ def _find_header(read: Read, size: int) -> bytes:
     raise BadFile("the file has no header (moov): it is no MP4, or not complete")
 
 
-def _movie(header: bytes, size: int) -> Movie:
+def _movie(header: bytes, size: int, read: Read) -> Movie:
     top = list(_children(header))
-    if any(kind == b"mvex" for kind, _ in top):
-        raise BadFile("fragmented MP4 is not played from files yet")
+    extends = next((data for kind, data in top if kind == b"mvex"), None)
+    fragments = {} if extends is None else read_fragments(read, size, extends)
     scale = next((_scale(data) for kind, data in top if kind == b"mvhd"), 1000)
     found: list[_Found] = []
     left_out: list[str] = []
@@ -131,7 +134,7 @@ def _movie(header: bytes, size: int) -> Movie:
             left_out.append(f"track {number}: only {MAX_TRACKS} are played")
             break
         try:
-            track = _track(number, data, scale, size)
+            track = _track(number, data, scale, size, fragments)
             track.samples.keep_below(size)
             _check(track)
             found.append(track)
@@ -183,7 +186,13 @@ def _on_one_clock(found: list[_Found], left_out: tuple[str, ...]) -> Movie:
     return Movie(tuple(tracks), zero, float(max(Fraction(0), end - zero)), left_out)
 
 
-def _track(number: int, data: bytes, movie_scale: int, file_size: int) -> _Found:
+def _track(
+    number: int,
+    data: bytes,
+    movie_scale: int,
+    file_size: int,
+    fragments: Mapping[int, FragmentedTrack],
+) -> _Found:
     boxes_of = dict(_children(data))
     media = dict(_children(boxes_of[b"mdia"]))
     handler = media[b"hdlr"][8:12]
@@ -195,6 +204,7 @@ def _track(number: int, data: bytes, movie_scale: int, file_size: int) -> _Found
         raise BadFile("its clock has no ticks")
     video = handler == b"vide"
     entry = (video_entry if video else audio_entry)(table[b"stsd"])
+    own = fragments.get(_number(boxes_of.get(b"tkhd", b"")))
     matrix, size = _shown(boxes_of.get(b"tkhd", b""))
     init = init_section(
         entry.data, handler, timescale, language, matrix, size=size or (entry.width, entry.height)
@@ -206,7 +216,7 @@ def _track(number: int, data: bytes, movie_scale: int, file_size: int) -> _Found
         codecs=codec_string(init),
         timescale=timescale,
         init=init,
-        samples=read_samples(table, file_size),
+        samples=_samples(table, own, file_size),
         start=_edit(
             dict(_children(boxes_of.get(b"edts", b""))).get(b"elst"), movie_scale, timescale
         ),
@@ -246,6 +256,22 @@ def _language(packed: int) -> str:
     """ISO 639-2 of `mdhd`; empty if it says none. Below 0x400 it is a number of the Macintosh."""
     letters = "".join(chr(0x60 + (packed >> shift & 0x1F)) for shift in (10, 5, 0))
     return letters if packed >= 0x400 and letters.isalpha() and letters != "und" else ""
+
+
+def _samples(
+    table: Mapping[bytes, bytes], fragments: FragmentedTrack | None, file_size: int
+) -> Samples:
+    if fragments is None or not fragments.sizes:
+        return read_samples(table, file_size)
+    if any(table.get(b"stsz", b"")[8:12]):  # how many there are in tables
+        fragments.preceded_by(read_samples(table, file_size))
+    return fragments.samples()
+
+
+def _number(header: bytes) -> int:
+    """Of the track, as fragments call it (`tkhd`)."""
+    offset = 4 + (8 if header[:1] == b"\0" else 16)
+    return int.from_bytes(header[offset : offset + 4], "big")
 
 
 def _shown(header: bytes) -> tuple[bytes, tuple[int, int]]:

@@ -65,14 +65,14 @@ class Samples:
         self._starts = starts
         self._offsets = offsets
         self.syncs = syncs
-        self._chunks = chunks
-        self._chunk_firsts = chunk_firsts
+        self.chunks = chunks
+        self.chunk_firsts = chunk_firsts
         self.count = count
 
     @property
     def held_bytes(self) -> int:
         """Memory that the tables take, about."""
-        tables = [self._sizes, self._starts, self._chunks, self._chunk_firsts, *self._durations]
+        tables = [self._sizes, self._starts, self.chunks, self.chunk_firsts, *self._durations]
         tables += [*(self._offsets or ()), *([self.syncs] if self.syncs is not None else ())]
         return sum(len(table) * table.itemsize for table in tables)
 
@@ -118,12 +118,12 @@ class Samples:
     def spans(self, first: int, end: int) -> list[Span]:
         """Where their bytes lie, in their order; neighbours are joined."""
         found: list[Span] = []
-        chunk = bisect_right(self._chunk_firsts, first) - 1
+        chunk = bisect_right(self.chunk_firsts, first) - 1
         while first < end:
-            begin = self._chunk_firsts[chunk]
-            following = chunk + 1 < len(self._chunk_firsts)
-            stop = min(end, self._chunk_firsts[chunk + 1] if following else end)
-            offset = self._chunks[chunk] + (self.bytes(begin, first) if first > begin else 0)
+            begin = self.chunk_firsts[chunk]
+            following = chunk + 1 < len(self.chunk_firsts)
+            stop = min(end, self.chunk_firsts[chunk + 1] if following else end)
+            offset = self.chunks[chunk] + (self.bytes(begin, first) if first > begin else 0)
             size = self.bytes(first, stop)
             if found and found[-1].offset + found[-1].size == offset:
                 found[-1] = Span(found[-1].offset, found[-1].size + size)
@@ -134,18 +134,18 @@ class Samples:
 
     def keep_below(self, file_size: int) -> None:
         """Drop what lies behind the end of the file, and all after it: it was cut off."""
-        if not self._chunks:
+        if not self.chunks:
             self.count = 0
             return
-        if self._ends(self._chunks.index(max(self._chunks))) <= file_size:
+        if self._ends(self.chunks.index(max(self.chunks))) <= file_size:
             return
-        for number, offset in enumerate(self._chunks):
+        for number, offset in enumerate(self.chunks):
             if offset >= file_size or self._ends(number) > file_size:
-                self.count = min(self.count, self._chunk_firsts[number])
+                self.count = min(self.count, self.chunk_firsts[number])
                 return
 
     def _ends(self, chunk: int) -> int:
-        first = self._chunk_firsts[chunk]
-        following = chunk + 1 < len(self._chunk_firsts)
-        end = self._chunk_firsts[chunk + 1] if following else self.count
-        return self._chunks[chunk] + self.bytes(first, end)
+        first = self.chunk_firsts[chunk]
+        following = chunk + 1 < len(self.chunk_firsts)
+        end = self.chunk_firsts[chunk + 1] if following else self.count
+        return self.chunks[chunk] + self.bytes(first, end)

@@ -1,6 +1,7 @@
 """Films by the protocols without segments: from the beginning or a moment on, at their own pace."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -16,10 +17,23 @@ def ports() -> tuple[int, int]:
     return free_port(), free_port()
 
 
+async def answers(port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
 async def opened(streamer: FilmStreamer, ports: tuple[int, int]) -> dict[str, str]:
     """Addresses of the film, by protocol."""
     rtmp, rtsp = ports
     await streamer.show(more=f"rtmp 127.0.0.1:{rtmp};\nrtsp 127.0.0.1:{rtsp};\n")
+    for port in ports:
+        await until(partial(answers, port), f"port {port} is open")
     return {
         "tshttp": f"{streamer.base}/vod/short.mp4/mpegts",
         "flv": f"{streamer.base}/vod/short.mp4.flv",
