@@ -16,6 +16,7 @@ from media_api.play_urls import play_urls, publish_urls
 from media_api.playback import ProtocolsSpec
 from media_api.protocols import ANY_PUBLISHER
 from media_api.unsupported import asked_in_vain
+from media_rest.stream_states import StreamState, state_of
 
 from media_central.store.documents import MODELS
 from media_central.store.port import Kind, Record, ResourceStore
@@ -87,6 +88,17 @@ class Views:
                 if configured := effective.get(name):
                     view[name] = with_stats(configured, running.get(name))
         return view
+
+    def state(self, record: Record) -> StreamState:
+        """The state of a stream, without building its answer."""
+        effective, layout = self.effective(record), record.layout or {}
+        if effective.get("disabled"):
+            return "disabled"
+        link = self._fleet.link(layout["ingest"]) if layout.get("ingest") else None
+        if (running := _running(link, record.key)) is not None:
+            return state_of(False, running.get("stats") or {})
+        problem = _why_not_running(effective, layout, link)
+        return "problem" if problem else "waiting"
 
     def streamers(self) -> list[JsonObject]:
         records = self._store.all(Kind.STREAMER)

@@ -97,6 +97,11 @@ class CollectionQuery:
             return False
         return not self.q or _matches_text(item, self.q)
 
+    @property
+    def paths(self) -> list[Path]:
+        """What it looks at to choose and sort rows."""
+        return [one.path for one in self.filters] + [path for path, _ in self.sort]
+
 
 def parse_query(
     params: Params,

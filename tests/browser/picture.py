@@ -111,6 +111,12 @@ async def watch(page: Page, selector: str = "stream-player video") -> Seen:
         assert time.monotonic() < deadline, f"{page.url}: {found['frames']} frames in a window"
 
 
+async def play(page: Page) -> Seen:
+    """Presses play on the page of a stream and watches it."""
+    await page.get_by_role("button", name="Play", exact=False).click()
+    return await watch(page)
+
+
 async def delays(page: Page, selector: str, count: int = 50) -> list[float]:
     """Milliseconds from the test picture's clock to the moment that a frame is shown, of some
     frames; both clocks are this machine's."""

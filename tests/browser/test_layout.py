@@ -43,8 +43,10 @@ async def test_no_page_scrolls_sideways_on_a_phone(
         await settled(ui)
         await ui.assert_no_overflow()
     await ui.go("streams/demo?tab=settings")
-    for summary in await ui.page.locator("details.section:not([open]) > summary").all():
-        await summary.click()
+    await expect(ui.page.locator("details.section")).to_have_count(9)
+    await ui.page.locator("details.section").evaluate_all(
+        "(all) => all.forEach((one) => (one.open = true))"
+    )
     await ui.page.get_by_role("button", name="Add target").click()
     await expect(ui.page.get_by_label("Namespace", exact=True)).to_be_visible()
     await ui.assert_no_overflow()

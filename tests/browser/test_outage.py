@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from .appliance import Appliance
 from .conftest import Ui
-from .picture import watch
+from .picture import play
 
 GONE = r"ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE"
 
@@ -45,6 +45,6 @@ async def test_page_says_that_central_is_down_and_goes_on_when_it_is_back(
         later = ui.page.get_by_role("row").filter(has_text="later")
         await expect(later.get_by_text("running")).to_be_visible()
         await ui.go("streams/demo")
-        await watch(ui.page)
+        await play(ui.page)
     finally:
         appliance.stop()

@@ -10,7 +10,7 @@ from tests.support.clips import footage
 
 from .appliance import Appliance
 from .conftest import Ui
-from .picture import watch
+from .picture import play
 
 
 @pytest.fixture
@@ -34,10 +34,10 @@ async def test_published_footage_is_watched(
 ) -> None:
     await inside.go(f"streams/{published}")
     await appliance.running(published)
-    seen = await watch(inside.page)
+    seen = await play(inside.page)
     assert len(set(seen.means)) > len(seen.means) // 2, "the picture does not move"
     assert min(seen.means) > 0, "not black"
-    await expect(inside.page.locator("dl")).to_contain_text("H264, 1280×720, 25 fps")
+    await expect(inside.page.locator("main .facts")).to_contain_text("1280×720, 25 fps")
 
 
 async def test_waiting_stream_says_so_and_tells_where_to_publish(

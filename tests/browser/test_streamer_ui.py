@@ -6,7 +6,7 @@ from playwright.async_api import expect
 
 from .appliance import Appliance
 from .conftest import Ui
-from .picture import assert_test_picture, delays, watch
+from .picture import assert_test_picture, delays, play, watch
 
 
 async def test_streams_are_marked_as_from_central_and_play(ui: Ui, appliance: Appliance) -> None:
@@ -19,7 +19,7 @@ async def test_streams_are_marked_as_from_central_and_play(ui: Ui, appliance: Ap
     await expect(page.get_by_role("button", name="Add stream")).to_have_count(0)
     await row.get_by_role("link").click()
     await expect(page.get_by_text("From Central:")).to_be_visible()
-    assert_test_picture(await watch(page))
+    assert_test_picture(await play(page))
     for name in ("Disable", "Delete"):
         await expect(page.get_by_role("button", name=name)).to_have_count(0)
     await ui.go("streams/demo?tab=settings")
@@ -58,7 +58,7 @@ async def test_viewers_are_listed(ui: Ui, appliance: Appliance) -> None:
     await appliance.running("demo")
     await ui.log_in(appliance.streamer_url)
     await ui.go("streams/demo")
-    await watch(ui.page)
+    await play(ui.page)
     await ui.go("sessions")
     row = ui.page.get_by_role("row").filter(has_text="demo").first
     await expect(row).to_contain_text("llhls")

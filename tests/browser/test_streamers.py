@@ -4,6 +4,7 @@ from playwright.async_api import expect
 
 from .appliance import Appliance, until
 from .conftest import Ui
+from .picture import play
 
 
 async def test_local_streamer_is_healthy_in_all_checks(inside: Ui, appliance: Appliance) -> None:
@@ -75,7 +76,7 @@ async def test_sessions_of_all_streamers_are_listed_and_closed(
 ) -> None:
     await appliance.running("demo")
     await inside.go("streams/demo")
-    await expect(inside.page.locator("stream-player video")).to_be_visible()
+    await play(inside.page)
     await inside.go("sessions")
     page = inside.page
     row = page.get_by_role("row").filter(has_text="demo").first

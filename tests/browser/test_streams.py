@@ -6,7 +6,7 @@ from playwright.async_api import expect
 
 from .appliance import Appliance
 from .conftest import Ui
-from .picture import assert_test_picture, watch
+from .picture import assert_test_picture, play
 
 
 async def add(ui: Ui, name: str, url: str) -> None:
@@ -24,11 +24,11 @@ async def test_added_stream_runs_and_plays(inside: Ui) -> None:
     await expect(row.get_by_text("running")).to_be_visible()
     await expect(row.get_by_text("local")).to_be_visible()
     await row.get_by_role("link").click()
-    seen = await watch(inside.page)
+    seen = await play(inside.page)
     assert_test_picture(seen)
-    facts = inside.page.locator("dl")
-    await expect(facts).to_contain_text("H264, 640×360, 25 fps")
-    await expect(facts).to_contain_text("AAC, 48 kHz, 2 ch")
+    facts = inside.page.locator("main .facts")
+    await expect(facts).to_contain_text("640×360, 25 fps")
+    await expect(facts).to_contain_text("48 kHz, 2 ch")
 
 
 async def test_output_lists_urls_that_answer_and_can_be_copied(
@@ -157,7 +157,7 @@ async def test_stream_is_disabled_enabled_and_deleted(inside: Ui, appliance: App
     await page.get_by_role("button", name="Disable").click()
     await expect(page.get_by_text("The stream is disabled.")).to_be_visible()
     await page.get_by_role("button", name="Enable").click()
-    assert_test_picture(await watch(page))
+    assert_test_picture(await play(page))
     page.once("dialog", lambda dialog: dialog.accept())
     await page.get_by_role("button", name="Delete").click()
     await expect(page.get_by_role("heading", name="Media")).to_be_visible()

@@ -12,6 +12,18 @@ from media_api.base import JsonObject
 from media_rest.query import CollectionQuery, Order, run_query
 from media_rest.select import select_fields
 
+ANSWERED = frozenset(
+    {
+        "stats", "layout", "inputs", "pushes", "named_by", "config_on_disk", "created_at",
+        "updated_at", "warnings", "managed_by", "stream_count", "healthcheck_status",
+    }
+)  # fmt: skip
+"""What an answer has that the configuration does not say, or says otherwise."""
+
+
+def _is_configured(path: tuple[str, ...]) -> bool:
+    return path[0] not in ANSWERED
+
 
 def run_paged(
     configs: Iterable[JsonObject],
@@ -21,7 +33,7 @@ def run_paged(
     build: Callable[[JsonObject], JsonObject],
 ) -> JsonObject:
     """As `run_query` over `map(build, configs)`; `build` keeps what the free text searches."""
-    if query.filters or query.sort:
+    if not all(map(_is_configured, query.paths)):
         return run_query(map(build, configs), query, collection, order)
     answer = run_query(configs, replace(query, select=None), collection, order)
     answer[collection] = [select_fields(build(item), query.select) for item in answer[collection]]

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 from media_api.base import JsonObject
+from media_rest import stream_states
 from media_rest.errors import ApiError, not_found
 from media_rest.openmetrics import stream_families
 from media_rest.query import parse_query
@@ -28,7 +29,10 @@ from media_central.store.documents import target_key
 from media_central.store.port import Kind, Record
 from media_central.streamers.client import StreamerError, stream_path
 
-OWN_PARAMETERS = ("include_ingest_history", "poll_timeout", "client_ip", "scheme", "format")
+OWN_PARAMETERS = (
+    *stream_states.PARAMETERS, "streamer",
+    "include_ingest_history", "poll_timeout", "client_ip", "scheme", "format",
+)  # fmt: skip
 MAX_BATCH = 10_000
 PLACEMENT_SECONDS = 1.0
 """Placement takes milliseconds; longer means that there is nobody to decide it."""
@@ -47,15 +51,29 @@ async def list_streams(request: web.Request) -> web.StreamResponse:
         return metrics
     query = parse_query(request.query.items(), CentralStreamState, OWN_PARAMETERS)
     history = request.query.get("include_ingest_history") == "true"
+    by_state, streamer = stream_states.StateQuery(request.query), request.query.get("streamer")
 
     def answer() -> JsonObject:
         records = {record.key: record for record in ctx.store.all(Kind.STREAM) if seen(record.key)}
-        configs = [ctx.views.effective(record) for record in records.values()]
+        states = (
+            {key: ctx.views.state(record) for key, record in records.items()}
+            if by_state.needs_states
+            else {}
+        )
+        configs = [
+            ctx.views.effective(record)
+            for key, record in records.items()
+            if (not states or states[key] in by_state.wanted)
+            and (not streamer or (record.layout or {}).get("ingest") == streamer)
+        ]
 
         def build(config: JsonObject) -> JsonObject:
             return ctx.views.stream(records[config["name"]], viewer(request), history=history)
 
-        found = run_paged(configs, query, "streams", _by_name, build)
+        order = by_state.order(states) if by_state.by_state else _by_name
+        found = run_paged(configs, query, "streams", order, build)
+        if by_state.with_totals:
+            found["totals"] = stream_states.totals(states)
         return {**found, "server_id": ctx.server_id}
 
     return json_answer(shown(request, await _poll(ctx, poll_seconds(request), answer)))
@@ -236,7 +254,10 @@ ROUTES = (
     Route(
         "GET", "/streams", list_streams, "List of streams", operation="streams_list",
         response=CentralStreamState, collection="streams",
-        query={"poll_timeout": "seconds to wait for a match", **_SEEN_FROM, **_HISTORY, **_FORMAT},
+        query={
+            "poll_timeout": "seconds to wait for a match", **_SEEN_FROM, **_HISTORY, **_FORMAT,
+            "streamer": "only those placed there", **stream_states.QUERY,
+        },
     ),
     Route(
         "PUT", "/streams/batch", put_batch, "Create or change many streams, all or none",

@@ -10,6 +10,7 @@ from media_api.play_urls import play_urls, publish_urls
 from media_api.status import StreamState
 from media_api.stream import StreamConfig
 from media_api.unsupported import asked_in_vain
+from media_rest import stream_states
 from media_rest.errors import ApiError, not_found
 from media_rest.merge import body_name, merge_put
 from media_rest.openmetrics import stream_families
@@ -134,10 +135,12 @@ def public_url(request: web.Request) -> str:
 
 async def list_streams(request: web.Request) -> web.Response:
     server = server_of(request)
-    query = parse_query(request.query.items(), StreamState, own_params={"format", "name_only"})
+    own = {"format", "name_only", *stream_states.PARAMETERS}
+    query = parse_query(request.query.items(), StreamState, own_params=own)
+    by_state = stream_states.StateQuery(request.query)
     redacted, url = reads_only(request), public_url(request)
     streams, form = server.streams.all(), metrics_format(request)
-    if form is None and _is_summary(query):
+    if form is None and _is_summary(query) and not by_state.needs_states:
         states: Iterable[JsonObject] = map(summary_state, streams)
     else:
         states = (
@@ -145,9 +148,28 @@ async def list_streams(request: web.Request) -> web.Response:
         )
     if form is not None:
         return metrics_answer(stream_families(states, server.id), form)
-    answer = run_query(states, query, "streams", stream_order)
+    answer = _by_state(by_state, states, query)
     answer["server_id"], answer["instance"] = server.id, server.instance
     return json_answer(answer)
+
+
+def _by_state(
+    asked: stream_states.StateQuery, items: Iterable[JsonObject], query: CollectionQuery
+) -> JsonObject:
+    if not asked.needs_states:
+        return run_query(items, query, "streams", stream_order)
+    listed = list(items)
+    states = {
+        item["name"]: stream_states.state_of(bool(item.get("disabled")), item["stats"])
+        for item in listed
+    }
+    wanted = [item for item in listed if states[item["name"]] in asked.wanted]
+    answer = run_query(
+        wanted, query, "streams", asked.order(states) if asked.by_state else stream_order
+    )
+    if asked.with_totals:
+        answer["totals"] = stream_states.totals(states)
+    return answer
 
 
 async def get_stream(request: web.Request) -> web.Response:
@@ -260,7 +282,15 @@ def _refuse_external(server: Server) -> None:
 
 
 ROUTES = (
-    Route("GET", "/streams", list_streams, "Streams", response=StreamState, collection="streams"),
+    Route(
+        "GET",
+        "/streams",
+        list_streams,
+        "Streams",
+        response=StreamState,
+        collection="streams",
+        query=stream_states.QUERY,
+    ),
     Route("POST", "/streams/{name}/stop", stop_stream, "Stop; a static stream restarts"),
     Route("POST", "/streams/{name}/inputs/{index}/select", select_input, "Use this input now"),
     Route(

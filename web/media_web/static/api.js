@@ -1,6 +1,6 @@
 // The server's REST API: one place that knows paths, credentials and the shape of errors.
 
-const BASE = "/streamer/api/v3";
+export const BASE = "/streamer/api/v3";
 const KEY = "media.credentials";
 
 export class ApiError extends Error {

@@ -5,7 +5,7 @@ import { ApiError, LOGIN_REFUSED, credentials, get } from "./api.js";
 import { link, useRoute } from "./hooks.js";
 import { Failure } from "./widgets.js";
 import { Login } from "./pages/login.js";
-import { Media } from "./pages/media.js";
+import { Wall } from "./pages/wall/wall.js";
 import { StreamPage } from "./pages/stream/page.js";
 import { StreamerPage, Streamers } from "./pages/streamers.js";
 import { Config } from "./pages/config.js";
@@ -14,7 +14,7 @@ import { Sessions } from "./pages/sessions.js";
 const RETRY_MS = 2000;
 
 const PAGES = {
-  media: ({ ui }) => html`<${Media} ui=${ui} />`,
+  media: ({ ui, route }) => html`<${Wall} ui=${ui} route=${route} />`,
   streams: ({ ui, route }) => html`<${StreamPage} key=${route.parts[1]} name=${route.parts[1]} route=${route} ui=${ui} />`,
   streamers: ({ route }) =>
     route.parts[1]

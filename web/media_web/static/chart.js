@@ -1,4 +1,4 @@
-// The bit rate of the last minutes, as the page saw it.
+// Charts over time: the bit rate of the last minutes as the page saw it, and history from the server.
 
 import uPlot from "./vendor/uPlot.js";
 import { html, useEffect, useRef } from "./vendor/htm-preact.js";
@@ -57,4 +57,51 @@ export function BitrateChart({ value }) {
     chart.current.setData(points.current);
   });
   return html`<div class="chart" ref=${element} role="img" aria-label="Bit rate of the last minutes"></div>`;
+}
+
+const PALETTE = ["#2b8ae2", "#d9822b", "#178a4c"];
+
+function historyOptions(element, series, unit) {
+  const muted = getComputedStyle(element).getPropertyValue("--muted");
+  const axis = { stroke: muted, grid: { stroke: "#8883", width: 1 }, ticks: { show: false } };
+  return {
+    width: element.clientWidth,
+    height: HEIGHT,
+    cursor: { y: false, drag: { x: false, y: false } },
+    legend: { live: true },
+    scales: { y: { range: (_chart, _min, max) => [0, Math.max(unit.least || 1, max * 1.1)] } },
+    axes: [axis, { ...axis, size: 56, values: (_chart, ticks) => ticks.map(unit.show) }],
+    series: [
+      {},
+      ...series.map(({ title }, index) => ({ label: title, stroke: PALETTE[index], width: 2, points: { show: false },
+        spanGaps: false, value: (_chart, value) => (value == null ? "–" : unit.show(value)) })),
+    ],
+  };
+}
+
+/**
+ * `points` [{at (Unix ms), …}] with a line for each of `series` [{key, title}]; steps of `step` ms that
+ * are missing are gaps. `unit` {show(value), least}.
+ */
+export function HistoryChart({ points, step, series, unit, label }) {
+  const element = useRef();
+  useEffect(() => {
+    const place = element.current;
+    const rows = withGaps(points, step);
+    const columns = [rows.map((row) => row.at / 1000), ...series.map(({ key }) => rows.map((row) => row[key] ?? null))];
+    const chart = new uPlot(historyOptions(place, series, unit), columns, place);
+    const observer = new ResizeObserver(() => chart.setSize({ width: place.clientWidth, height: HEIGHT }));
+    observer.observe(place);
+    return () => {
+      observer.disconnect();
+      chart.destroy();
+    };
+  }, [points]);
+  return html`<div class="chart" ref=${element} role="img" aria-label=${label}></div>`;
+}
+
+/** A point without figures wherever steps are left out, so that no line is drawn over them. */
+function withGaps(points, step) {
+  return points.flatMap((point, index) =>
+    index && point.at - points[index - 1].at > 1.5 * step ? [{ at: points[index - 1].at + step }, point] : [point]);
 }

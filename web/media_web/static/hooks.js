@@ -50,6 +50,18 @@ export function useRoute() {
   };
 }
 
+/** Changes the query of the address: null and "" take a key out. The step back stays what it was. */
+export function setQuery(route, changes) {
+  const query = new URLSearchParams(route.query);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value == null || value === "") query.delete(name);
+    else query.set(name, value);
+  }
+  const text = query.toString();
+  history.replaceState(null, "", link(...route.parts) + (text ? `?${text}` : ""));
+  dispatchEvent(new HashChangeEvent("hashchange"));
+}
+
 function decoded(part) {
   try {
     return decodeURIComponent(part);

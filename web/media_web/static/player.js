@@ -4,6 +4,22 @@
 /** hls.js gives up on fatal errors; a live stream that returns must be picked up again. */
 const RETRY_MS = 2000;
 
+const LIBRARY = "/ui/static/vendor/hls.min.js";
+let loading;
+
+/** hls.js, asked for once and only where something is played; undefined where it cannot be had. */
+const library = () =>
+  (loading ??= new Promise((done) => {
+    const script = document.createElement("script");
+    script.src = LIBRARY;
+    script.onload = () => done(globalThis.Hls);
+    script.onerror = () => {
+      loading = undefined;
+      done(undefined);
+    };
+    document.head.append(script);
+  }));
+
 class StreamPlayer extends HTMLElement {
   static observedAttributes = ["src"];
 
@@ -26,11 +42,13 @@ class StreamPlayer extends HTMLElement {
     if (this.video && before !== after) this.start();
   }
 
-  start() {
+  async start() {
     this.stop();
     const source = this.getAttribute("src");
     if (!source) return;
-    if (!globalThis.Hls?.isSupported()) {
+    const Hls = await library();
+    if (!this.isConnected || source !== this.getAttribute("src") || this.hls) return;
+    if (!Hls?.isSupported()) {
       this.video.src = this.getAttribute("fallback") || source;
       this.video.onerror = () => this.say("This browser cannot play the stream.");
       return;

@@ -5,7 +5,7 @@ import { t } from "../i18n.js";
 import { CONTROLS } from "./controls.js";
 import { withValue } from "./draft.js";
 import { labelled, split } from "./labels.js";
-import { fieldsOf } from "./schema.js";
+import { belongsTo, fieldsOf } from "./schema.js";
 import { SPECIAL } from "./special.js";
 
 /** Of "rtsp://host/x" "rtsp". */
@@ -67,7 +67,7 @@ export function ObjectFields({ model, value, onChange, path, context, effective,
   const scheme = schemeOf(value.url);
   const fields = fieldsOf(context.all, model).map((field) => labelled(model, field))
     .filter((field) => !without.includes(field.name))
-    .filter((field) => !field.schemes || field.name === "url" || value[field.name] !== undefined || field.schemes.includes(scheme));
+    .filter((field) => field.name === "url" || value[field.name] !== undefined || belongsTo(field, scheme));
   return html`<${Fields} model=${model} fields=${fields} ...${{ value, onChange, path, context, effective }} />`;
 }
 

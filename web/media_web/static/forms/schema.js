@@ -1,5 +1,5 @@
 // What the server's own JSON schema (openapi.json) says of a setting: which control it needs, its
-// bounds and defaults, and whether anything reads it (`x-no-effect`, `x-schemes`).
+// bounds and defaults, and whether anything reads it (`x-no-effect`, `x-schemes`, a description that begins with a scheme).
 
 import { get } from "../api.js";
 
@@ -64,6 +64,7 @@ export function fieldOf(name, schema, required) {
     unset: unsetOf(schema),
     noEffect: schema["x-no-effect"],
     schemes: schema["x-schemes"],
+    protocol: /^([a-z0-9]+):\/\/: /.exec(schema.description || "")?.[1],
     unservedSchemes: schema["x-unserved-schemes"],
     required,
   };
@@ -82,6 +83,10 @@ function unsetOf(schema) {
 
 /** The description without its default, which the control shows. */
 const helpOf = (schema) => (schema.description || "").replace(DEFAULT, "").trim();
+
+/** Whether a setting says anything of URLs with `scheme`. */
+export const belongsTo = (field, scheme = "") =>
+  field.schemes ? field.schemes.includes(scheme) : !field.protocol || scheme.startsWith(field.protocol);
 
 export const fieldsOf = (all, model) =>
   Object.entries(all[model]?.properties || {}).map(([name, schema]) =>

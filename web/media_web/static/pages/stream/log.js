@@ -1,56 +1,54 @@
 // What happened to a stream, newest first: its placements and what its streamers told of it.
 
-import { html } from "../../vendor/htm-preact.js";
+import { html, useState } from "../../vendor/htm-preact.js";
 import { item } from "../../api.js";
 import { usePolled } from "../../hooks.js";
-import { Failure } from "../../widgets.js";
+import { t } from "../../i18n.js";
+import { Failure, bytes } from "../../widgets.js";
 
 const POLL_MS = 5000; // history is written in batches of a second; nothing here is urgent
 const LIMIT = 200; // rows that a page still shows well
 
-const WORDS = {
-  stream_opened: "Stream opened",
-  stream_closed: "Stream closed",
-  source_opened: "Source opened",
-  source_started: "Source started",
-  source_lost: "Source lost",
-  source_closed: "Source closed",
-};
-
 const REASONS = { not_distributed: "it ran nowhere" }; // the API's word tells people nothing
 
-/** source_lost -> source lost */
+/** source_lost -> Source lost */
 const spoken = (word) => (word || "").replaceAll("_", " ");
+const headed = (word) => spoken(word).replace(/^./, (letter) => letter.toUpperCase());
 
-const ofEvent = ({ utc_ms: at, event, server, reason }) => ({
-  at,
-  what: WORDS[event] || spoken(event),
-  server,
-  why: reason || "",
+/** What an event says beside its name, in words. */
+function details({ reason, error, proto, ip, url, bytes: sent, event }) {
+  const viewer = event?.startsWith("play_") || event?.startsWith("publish_");
+  const parts = [reason || error, viewer && [proto, ip].filter(Boolean).join(" "), event === "play_closed" && bytes(sent), !viewer && url];
+  return parts.filter(Boolean).join(", ");
+}
+
+const ofEvent = (event) => ({
+  at: event.utc_ms, what: headed(event.event), server: event.server, why: details(event),
+  viewers: /^play_/.test(event.event), bad: /lost|error|refused|denied|crashed/.test(event.event) || event.loglevel === "error",
 });
 
 const ofLayout = ({ created_at: at, ingest, change_reason: reason, message }) => ({
-  at,
-  what: ingest ? "Placed" : "Placed nowhere",
-  server: ingest,
-  why: message || REASONS[reason] || spoken(reason),
+  at, what: t(ingest ? "Placed" : "Placed nowhere"), server: ingest, why: message || t(REASONS[reason] || spoken(reason)), viewers: false, bad: !ingest,
 });
 
 export function Log({ stream }) {
+  const [all, setAll] = useState(false);
   const path = item("streams", stream.name);
-  const events = usePolled(`${path}/events`, POLL_MS);
+  const events = usePolled(`${path}/events?limit=${LIMIT}`, POLL_MS);
   const layouts = usePolled(`${path}/layouts`, POLL_MS);
   const rows = [...(events.data?.events || []).map(ofEvent), ...(layouts.data?.layouts || []).map(ofLayout)]
+    .filter((row) => all || !row.viewers)
     .sort((one, other) => other.at - one.at)
     .slice(0, LIMIT);
   const loaded = events.data && layouts.data;
-  return html`<${Failure} error=${events.error || layouts.error} />
-    ${loaded && !rows.length && html`<p class="empty">Nothing happened yet.</p>`}
+  return html`<label class="check"><input type="checkbox" checked=${all} onChange=${(event) => setAll(event.target.checked)} />${t("Viewers that come and go, too")}</label>
+    <${Failure} error=${events.error || layouts.error} />
+    ${loaded && !rows.length && html`<p class="empty">${t("Nothing happened yet.")}</p>`}
     ${rows.length > 0 && html`<table class="list">
-      <thead><tr><th>Time</th><th>Event</th><th class="wide">Streamer</th><th>Why</th></tr></thead>
-      <tbody>${rows.map(({ at, what, server, why }, index) => html`<tr key=${index}>
+      <thead><tr><th>${t("Time")}</th><th>${t("Event")}</th><th class="wide">${t("Streamer")}</th><th>${t("Why")}</th></tr></thead>
+      <tbody>${rows.map(({ at, what, server, why, bad }, index) => html`<tr key=${index}>
         <td><time datetime=${new Date(at).toISOString()}>${new Date(at).toLocaleString()}</time></td>
-        <td>${what}</td><td class="wide">${server || "–"}</td><td>${why || "–"}</td>
+        <td class=${bad ? "failure" : ""}>${what}</td><td class="wide">${server || "–"}</td><td class="url">${why || "–"}</td>
       </tr>`)}</tbody>
     </table>`}`;
 }

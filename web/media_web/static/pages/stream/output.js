@@ -7,7 +7,7 @@ export function Output({ stream }) {
   const urls = stream.stats?.play_urls || [];
   if (!urls.length) return html`<p class="empty">Play URLs appear once a streamer runs the stream.</p>`;
   return html`<table class="list urls">
-    <thead><tr><th>Protocol</th><th>URL</th><th></th></tr></thead>
+    <thead><tr><th>Protocol</th><th>URL</th><th><span class="unseen">Actions</span></th></tr></thead>
     <tbody>
       ${urls.map(
         ({ title, url }) => html`<tr key=${title}>

@@ -9,8 +9,10 @@ import { Inputs } from "./inputs.js";
 import { Log } from "./log.js";
 import { Output } from "./output.js";
 import { Overview } from "./overview.js";
+import { Push } from "./push.js";
 import { Settings } from "./settings.js";
 import { Text } from "./text.js";
+import { Use } from "./use.js";
 
 const always = () => true;
 /** Only Central keeps a history. */
@@ -23,8 +25,10 @@ const TABS = [
   { key: "input", title: "Input", Body: Inputs, shown: always },
   { key: "output", title: "Output", Body: Output, shown: always },
   { key: "archive", title: "Archive", Body: Archive, shown: isRecorded },
+  { key: "push", title: "Push", Body: Push, shown: always },
   { key: "settings", title: "Settings", Body: Settings, shown: always },
   { key: "text", title: "Text", Body: Text, shown: always },
+  { key: "use", title: "Use", Body: Use, shown: always },
   { key: "log", title: "Log", Body: Log, shown: inCentral },
 ];
 

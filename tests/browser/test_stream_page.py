@@ -1,0 +1,162 @@
+"""The page of a stream: what comes in and goes out, its inputs, pushes, and how to use it."""
+
+import asyncio
+import json
+import shlex
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+import yaml
+from media_api.resources.stream import StreamResource
+from playwright.async_api import expect
+
+from tests.support.ports import free_port
+
+from .appliance import Appliance, until
+from .conftest import Ui
+from .picture import assert_test_picture, play
+
+FAKE = [{"url": "fake://fake"}]
+
+
+async def test_looking_starts_nothing_and_counts_as_nobody(
+    inside: Ui, appliance: Appliance
+) -> None:
+    await appliance.api("PUT", "/streams/idle", {"inputs": FAKE, "static": False})
+    await inside.go("streams/idle")
+    await expect(inside.page.get_by_text("It starts with the first viewer.")).to_be_visible()
+    await inside.go("streams/demo")
+    await appliance.running("demo")
+    still = inside.page.locator(".still img")
+    await expect(still).to_be_visible()
+    assert await still.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 640
+    loaded = "performance.getEntriesByType('resource').map((entry) => entry.name).join()"
+    assert "hls.min.js" not in await inside.page.evaluate(loaded)
+    for name in ("idle", "demo"):
+        found = await appliance.api("GET", f"/sessions?name={name}&type=play")
+        assert found["sessions"] == []
+    assert not (await appliance.api("GET", "/streams/idle"))["stats"].get("alive")
+    await inside.go("streams/idle")
+    assert_test_picture(await play(inside.page))
+
+
+@pytest.fixture
+async def rare_key_frames(appliance: Appliance) -> AsyncIterator[str]:
+    """A stream with 5 s between key frames and sound that no browser decodes."""
+    await appliance.api("PUT", "/streams/rare", {"inputs": [{"url": "publish://"}]})
+    ffmpeg = await asyncio.create_subprocess_exec(
+        "ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc=size=160x90:rate=10",
+        "-f", "lavfi", "-i", "sine=sample_rate=48000", "-c:v", "libx264", "-preset", "ultrafast",
+        "-g", "50", "-keyint_min", "50", "-sc_threshold", "0", "-c:a", "mp2", "-f", "mpegts",
+        f"{appliance.streamer_url}rare/mpegts",
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    yield "rare"
+    if ffmpeg.returncode is None:
+        ffmpeg.kill()
+    await ffmpeg.wait()
+
+
+async def test_what_is_wrong_with_a_source_is_said(
+    inside: Ui, appliance: Appliance, rare_key_frames: str
+) -> None:
+    await appliance.running(rare_key_frames)
+    await inside.go(f"streams/{rare_key_frames}")
+    banners = inside.page.locator(".facts .banner")
+    await expect(banners.filter(has_text="5.0 s between key frames")).to_be_visible(timeout=60_000)
+    await expect(banners.filter(has_text="does not decode MP2")).to_be_visible()
+    rows = inside.page.get_by_role("row").filter(has_text="publishes by")
+    await expect(rows).to_contain_text("127.0.0.1")
+
+
+async def test_viewers_are_counted_by_protocol_and_kicked(inside: Ui, appliance: Appliance) -> None:
+    await appliance.api("PUT", "/streams/seen", {"inputs": FAKE})
+    await appliance.running("seen")
+    await inside.go("streams/seen")
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as http,
+        http.get(f"{appliance.streamer_url}seen/mpegts") as viewer,
+    ):
+        await viewer.content.readany()
+        await expect(inside.page.locator(".chip")).to_have_text("tshttp 1")
+        await inside.page.get_by_role("button", name="Close the session of").click()
+        async with asyncio.timeout(30):
+            while await viewer.content.readany():
+                pass
+    await expect(inside.page.get_by_text("Nobody is connected.")).to_be_visible()
+
+
+async def test_history_is_shown_by_spans(inside: Ui) -> None:
+    await inside.go("streams/demo")
+    history = inside.page.get_by_role("region", name="History")
+    for span in ("Year", "Hour"):
+        await history.get_by_role("button", name=span).click()
+        await expect(history.locator("figure, .empty").first).to_be_visible()
+        await expect(history.get_by_role("button", name=span)).to_have_attribute(
+            "aria-pressed", "true"
+        )
+
+
+async def test_inputs_change_their_order_and_options(inside: Ui, appliance: Appliance) -> None:
+    first, second = {"url": "fake://fake?one"}, {"url": "publish://"}
+    await appliance.api("PUT", "/streams/order", {"inputs": [first, second]})
+    await inside.go("streams/order?tab=input")
+    page = inside.page
+    await page.get_by_role("button", name="Move input 2 up").click()
+    await expect(page.get_by_role("row").nth(1)).to_contain_text("publish://")
+    await page.get_by_role("button", name="Edit input 2").click()
+    form = page.get_by_role("group", name="Input 2")
+    await form.get_by_label("Comment").fill("the spare one")
+    await form.get_by_text("Further settings").click()
+    await form.get_by_label("Width").fill("320")  # of fake:// alone
+    await expect(form.get_by_label("PageUrl")).to_have_count(0)  # of rtmp:// alone
+    await page.get_by_role("button", name="Save input").click()
+    await expect(page.get_by_role("status")).to_have_text("Saved.")
+    stream = await appliance.api("GET", "/streams/order")
+    assert stream["config_on_disk"]["inputs"] == [
+        second,
+        {**first, "comment": "the spare one", "width": 320},
+    ]
+
+
+async def test_push_targets_show_their_state(inside: Ui, appliance: Appliance) -> None:
+    push = {"url": f"udp://127.0.0.1:{free_port()}"}
+    await appliance.api("PUT", "/streams/sent", {"inputs": FAKE, "pushes": [push]})
+    await inside.go("streams/sent?tab=push")
+    row = inside.page.get_by_role("row").filter(has_text="udp://")
+    await expect(row.get_by_text("running")).to_be_visible()
+    await row.get_by_role("button", name="Switch target 1 off").click()
+    await expect(row.get_by_text("switched off")).to_be_visible()
+    saved = (await appliance.api("GET", "/streams/sent"))["config_on_disk"]
+    assert saved["pushes"] == [{**push, "disabled": True}]
+
+
+async def test_commands_for_this_stream_work_as_they_stand(
+    inside: Ui, appliance: Appliance
+) -> None:
+    wanted = {"inputs": FAKE, "title": "It's <one>", "preferred_streamer": "local"}
+    await appliance.api("PUT", "/streams/use/It", wanted)
+    await inside.go("streams/use%2FIt?tab=use")
+    shown = await inside.page.locator("pre").all_text_contents()
+    read, write, erase = (
+        shlex.split(text.replace("LOGIN:PASSWORD", "admin:admin")) for text in shown[1:4]
+    )
+
+    async def run(*command: str) -> bytes:
+        process = await asyncio.create_subprocess_exec(
+            *command, "-s", "-f", stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await process.communicate()
+        assert process.returncode == 0, command
+        return out
+
+    await run(*erase)
+    await run(*write)
+    assert json.loads(await run(*read))["config_on_disk"] == {"name": "use/It", **wanted}
+    resource = StreamResource.model_validate(yaml.safe_load("\n".join(shown[4].split("\n")[1:-1])))
+    assert (resource.metadata.name, resource.stream_name) == ("use-it", "use/It")
+    assert resource.to_config().title == "It's <one>"
+    page = f"{appliance.streamer_url}use/It/embed.html"
+    assert f'src="{page}"' in shown[0]
+    await until(lambda: appliance.running("use/It"), "it runs again")

@@ -1,0 +1,60 @@
+// The picture of a stream: still until play is pressed, so that looking at the page watches nothing.
+
+import { html, useEffect, useState } from "../../vendor/htm-preact.js";
+import { t } from "../../i18n.js";
+
+const STILL_MS = 5000;
+
+/** Play URL by the short name of its form, as the server lists them. */
+export const urlOf = (stream, form) => stream.stats?.play_urls?.find((entry) => entry.form === form)?.url;
+
+const hasPicture = (stream) => (stream.stats?.media_info?.tracks || []).some((track) => track.content === "video");
+
+/** Whether the last picture can be asked for: it must be there, and for everybody. */
+export const stillOf = (stream) =>
+  stream.stats?.alive && hasPicture(stream) && !stream.on_play ? urlOf(stream, "jpeg") : undefined;
+
+export function Screen({ stream }) {
+  const [playing, setPlaying] = useState(false);
+  const hls = urlOf(stream, "hls");
+  const low = urlOf(stream, "llhls");
+  const blank = (text) => html`<div class="screen"><p>${text}</p></div>`;
+  if (stream.disabled) return blank(t("The stream is disabled."));
+  if (!stream.stats?.play_urls) return blank(t("No streamer runs this stream yet."));
+  if (!hls && !low) return blank(t("HLS, which the player needs, is switched off for this stream."));
+  const waits = stream.static === false;
+  if (!stream.stats.alive && !waits) return blank(stream.stats.source_error || waitsFor(stream));
+  if (playing) return html`<${Player} src=${low || hls} fallback=${hls || low} />`;
+  return html`<button type="button" class="screen still" onClick=${() => setPlaying(true)}>
+    <${Still} url=${stillOf(stream)} />
+    <span class="play">▶ ${t("Play")}</span>
+    ${!stream.stats.alive && html`<small>${t("It starts with the first viewer.")}</small>`}
+  </button>`;
+}
+
+/** The last picture, every few seconds while the page is seen. */
+function Still({ url }) {
+  const [time, setTime] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => !document.hidden && setTime((count) => count + 1), STILL_MS);
+    return () => clearInterval(timer);
+  }, [url]);
+  return url && html`<img src="${url}?at=${time}" alt="" />`;
+}
+
+/** The player with its library, which nobody else needs. */
+function Player({ src, fallback }) {
+  const [ready, setReady] = useState(false);
+  useEffect(() => {
+    import("../../player.js").then(() => setReady(true));
+  }, []);
+  return ready ? html`<stream-player src=${src} fallback=${fallback}></stream-player>` : html`<div class="screen"><p>${t("Loading …")}</p></div>`;
+}
+
+function waitsFor(stream) {
+  const isPublished = (stream.inputs || []).some((input) => input.url?.startsWith("publish:"));
+  if (!isPublished) return t("Waiting for the source.");
+  const urls = stream.stats.publish_urls || [];
+  const url = (urls.find((entry) => entry.server) || urls[0])?.url;
+  return `${t("Waiting for a publisher.")}${url ? ` ${t("Publish with OBS or ffmpeg to {url}", { url })}` : ""}`;
+}
