@@ -65,6 +65,13 @@ async def test_viewers_are_listed(ui: Ui, appliance: Appliance) -> None:
     await expect(row).to_contain_text("127.0.0.1")
 
 
+async def test_server_shows_its_load(ui: Ui, appliance: Appliance) -> None:
+    await ui.log_in(appliance.streamer_url)
+    await ui.page.get_by_role("link", name="Server").click()
+    await expect(ui.page.get_by_role("progressbar", name="CPU")).to_be_visible()
+    await expect(ui.page.get_by_role("row").filter(has_text="GiB").first).to_be_visible()
+
+
 async def test_configuration_is_shown_and_errors_have_their_lines(
     ui: Ui, appliance: Appliance
 ) -> None:

@@ -1,5 +1,6 @@
 """Streamers in Central's UI."""
 
+import aiohttp
 from playwright.async_api import expect
 
 from .appliance import Appliance, until
@@ -17,6 +18,10 @@ async def test_local_streamer_is_healthy_in_all_checks(inside: Ui, appliance: Ap
     await expect(checks).to_have_count(6)
     await expect(page.locator(".checks .dot.ok")).to_have_count(6)
     await expect(page.locator("dl")).to_contain_text(f":{appliance.streamer_port}")
+    await expect(page.get_by_role("progressbar", name="CPU")).to_be_visible()
+    await expect(page.get_by_role("row").filter(has_text="GiB").first).to_be_visible()
+    history = page.get_by_role("region", name="History")
+    await expect(history.locator("figure, .empty").first).to_be_visible()
 
 
 async def test_streamer_is_added_set_up_and_disconnected(inside: Ui, appliance: Appliance) -> None:
@@ -89,3 +94,43 @@ async def test_sessions_of_all_streamers_are_listed_and_closed(
         return len({item["id"] for item in now} & {item["id"] for item in sessions}) < len(sessions)
 
     await until(gone, "the session is closed")
+
+
+async def test_streamer_is_drained_and_taken_back(inside: Ui, appliance: Appliance) -> None:
+    page = inside.page
+    await appliance.api("PUT", "/streamers/spare.test", {"api_url": "http://127.0.0.1:9"})
+    await inside.go("streamers/spare.test")
+    page.once("dialog", lambda dialog: dialog.accept())
+    await page.get_by_role("button", name="Drain").click()
+    await expect(page.get_by_text("draining", exact=True)).to_be_visible()
+    assert (await appliance.api("GET", "/streamers/spare.test"))["draining"] is True
+    await page.get_by_role("button", name="Take it back into service").click()
+    await expect(page.get_by_text("draining", exact=True)).to_have_count(0)
+    await appliance.api("DELETE", "/streamers/spare.test")
+
+
+async def test_sessions_are_found_by_stream_and_protocol(inside: Ui, appliance: Appliance) -> None:
+    await appliance.api("PUT", "/streams/sought", {"inputs": [{"url": "fake://fake"}]})
+    await appliance.running("sought")
+    page = inside.page
+    timeout = aiohttp.ClientTimeout(total=90)
+    async with (
+        aiohttp.ClientSession(timeout=timeout) as http,
+        http.get(f"{appliance.streamer_url}sought/mpegts") as viewer,
+    ):
+        await viewer.content.readany()
+        await inside.go("sessions")
+        await page.get_by_label("Filter by stream").fill("ough")
+        rows = page.locator("tbody tr")
+        await expect(rows).to_have_count(1)
+        await expect(rows.first).to_contain_text("tshttp")
+        await page.get_by_label("Filter by protocol").fill("hls")
+        await expect(page.get_by_text("No session matches.")).to_be_visible()
+        await page.get_by_label("Filter by protocol").fill("")
+        await expect(rows).to_have_count(1)
+        assert "name=ough" in page.url
+    await page.get_by_role("button", name="Ended").click()
+    # Which sessions ended is sampled every 10 s: there may be none yet.
+    shown = page.get_by_role("columnheader", name="Ended")
+    await expect(shown.or_(page.get_by_text("No session matches."))).to_be_visible()
+    assert "view=ended" in page.url

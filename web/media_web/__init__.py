@@ -1,14 +1,9 @@
 """The web UI: static ES modules, served alike by the streamer and by Central.
 
-There is no build step. Which parts a server shows is said by its `ui_settings`.
+There is no build step. Which parts a server shows is said by its `ui_settings`; `assets` is what
+is sent.
 """
 
-from pathlib import Path
-
-STATIC = Path(__file__).parent / "static"
-"""What is served under `/ui/static/`."""
-INDEX = STATIC / "index.html"
-"""The page served at `/` and below `/ui/`; it routes by the URL's fragment."""
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",

@@ -1,6 +1,7 @@
 """`/streamers`: connect, change, disconnect, read with health; sessions of all of them."""
 
 import asyncio
+from collections.abc import Mapping
 
 from aiohttp import web
 from media_api.base import JsonObject
@@ -86,15 +87,20 @@ async def list_sessions(request: web.Request) -> web.StreamResponse:
     """Sessions of all streamers that answer in time."""
     query = parse_query(request.query.items(), SessionInfo)
     links = [link for link in context(request).fleet.links() if link.online]
-    answers = await asyncio.gather(*(_sessions(link) for link in links))
+    # The streamers know the same filters: what nobody asked for is not sent here.
+    filters = {key: value for key, value in request.query.items() if key not in _PAGING}
+    answers = await asyncio.gather(*(_sessions(link, filters) for link in links))
     items = [item for answer in answers for item in answer]
     return json_answer(shown(request, run_query(items, query, "sessions", "id")))
 
 
-async def _sessions(link: StreamerLink) -> list[JsonObject]:
+_PAGING = frozenset({"limit", "cursor", "sort", "select", "q"})
+
+
+async def _sessions(link: StreamerLink, filters: Mapping[str, str]) -> list[JsonObject]:
     try:
         async with asyncio.timeout(SESSIONS_TIMEOUT_SECONDS):
-            return await link.client.collection("sessions")
+            return await link.client.collection("sessions", **filters)
     except (StreamerError, TimeoutError):
         return []
 
@@ -110,7 +116,7 @@ async def close_session(request: web.Request) -> web.StreamResponse:
 
 
 async def _close(link: StreamerLink, identity: str) -> bool:
-    if not any(str(item.get("id")) == identity for item in await _sessions(link)):
+    if not any(str(item.get("id")) == identity for item in await _sessions(link, {"id": identity})):
         return False
     try:
         await link.client.delete(f"/sessions/{identity}")

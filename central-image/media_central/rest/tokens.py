@@ -16,6 +16,7 @@ from media_rest.route import Route
 from media_central.access import key_digest
 from media_central.models.tokens import MIN_KEY_LENGTH, ApiToken, ApiTokenState
 from media_central.rest import writing
+from media_central.rest.access import caller_of
 from media_central.rest.answers import json_answer, object_body
 from media_central.rest.context import context
 from media_central.store.port import Kind, Record
@@ -71,6 +72,12 @@ async def delete_token(request: web.Request) -> web.StreamResponse:
     return web.Response(status=204)
 
 
+async def get_caller(request: web.Request) -> web.StreamResponse:
+    """Who asks, so that a page offers him what he may do."""
+    caller = caller_of(request)
+    return json_answer({"name": caller.name, "role": caller.role})
+
+
 def _known(request: web.Request) -> Record:
     name = request.match_info["name"]
     record = context(request).store.get(Kind.API_TOKEN, name)
@@ -90,6 +97,9 @@ def _state(record: Record) -> JsonObject:
 
 
 ROUTES = (
+    Route(
+        "GET", "/caller", get_caller, "Who asks: name and role", operation="caller_get",
+    ),
     Route(
         "GET", "/api_tokens", list_tokens, "List of tokens", need="admin",
         operation="api_tokens_list", response=ApiTokenState, collection="api_tokens",

@@ -69,7 +69,7 @@ class StreamerClient:
         """Raises StreamerError."""
         return await self._call("DELETE", path, body=body)
 
-    async def collection(self, name: str, **query: str | int) -> list[JsonObject]:
+    async def collection(self, name: str, /, **query: str | int) -> list[JsonObject]:
         """All pages of a collection. Raises StreamerError."""
         items: list[JsonObject] = []
         cursor: str | None = None
@@ -92,6 +92,8 @@ class StreamerClient:
         query: Mapping[str, str | int] | None = None,
         body: JsonObject | None = None,
     ) -> Any:
+        if self.http.closed:
+            raise StreamerError("Central is stopping")
         headers = {"Accept": "application/json", "X-Originator": "central"}
         if self.cluster_key:
             headers["Authorization"] = cluster_header(self.cluster_key, time.time())

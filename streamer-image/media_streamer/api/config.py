@@ -121,6 +121,11 @@ async def readiness(request: web.Request) -> web.Response:
     return json_answer(server.whoami(), 200 if server.ready else 503)
 
 
+async def caller(request: web.Request) -> web.Response:
+    """What the sender may do, so that a page offers him that."""
+    return json_answer({"name": "", "role": "viewer" if reads_only(request) else "admin"})
+
+
 async def ui_settings(request: web.Request) -> web.Response:
     """What the UI shows, also before the login."""
     config = server_of(request).configuration.current
@@ -153,5 +158,6 @@ ROUTES = (
     Route("GET", "/config/stats", get_stats, "Statistics of the server", response=ServerStats),
     Route("GET", "/monitoring/liveness", liveness, "It lives", need="open", response=WhoAmI),
     Route("GET", "/monitoring/readiness", readiness, "It serves", need="open", response=WhoAmI),
+    Route("GET", "/caller", caller, "What the sender may do"),
     Route("GET", "/ui_settings", ui_settings, "Branding and menu of the UI", need="open"),
 )

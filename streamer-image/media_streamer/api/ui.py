@@ -1,36 +1,25 @@
-"""The web UI: static files of `media_web`, one page for every address below `/ui/`."""
-
-from pathlib import Path
+"""The web UI: files of `media_web`, one page for every address below `/ui/`."""
 
 from aiohttp import web
 from media_rest.errors import ApiError
-from media_web import CONTENT_SECURITY_POLICY, INDEX, STATIC
+from media_web import CONTENT_SECURITY_POLICY, assets
 
-HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-cache",
-}
+HEADERS = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Referrer-Policy": "same-origin"}
 
 
 async def index(_: web.Request) -> web.StreamResponse:
-    return web.FileResponse(INDEX, headers=HEADERS)
-
-
-def _find(name: str) -> Path | None:
-    root = STATIC.resolve()
-    if "\0" in name:
-        return None
-    path = (root / name).resolve()
-    return path if path.is_relative_to(root) and path.is_file() else None
+    return _response(assets.index())
 
 
 async def static(request: web.Request) -> web.StreamResponse:
-    path = _find(request.match_info["path"])
-    if path is None:
+    found = assets.answer(request.match_info["path"], request.headers)
+    if found is None:
         raise ApiError(404, "not_found", "there is no such file")
-    return web.FileResponse(path, headers=HEADERS)
+    return _response(found)
+
+
+def _response(found: assets.Answer) -> web.Response:
+    return web.Response(status=found.status, headers={**HEADERS, **found.headers}, body=found.body)
 
 
 def add_ui(app: web.Application) -> None:

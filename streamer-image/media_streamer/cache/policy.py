@@ -22,7 +22,7 @@ MIN_MAX_AGE_SECONDS = 60
 MAX_COUNTED_PATHS = 100_000
 _MEDIA_SUFFIXES = (".ts", ".m4s", ".mp4", ".m4a", ".m4v", ".aac", ".mp3", ".vtt")
 _LIST_SUFFIXES = (".m3u8", ".mpd")
-_STATIC_PREFIXES = ("/ui/static/", "/-/player/")
+_STATIC_PREFIXES = ("/ui/static/",)
 _NO_IDENTITY = frozenset({"_HLS_msn", "_HLS_part", "_HLS_skip", "filter.tracks"})
 """Parameters that say what is wanted, not who wants it."""
 _LIST_TYPES = ("mpegurl", "dash+xml")

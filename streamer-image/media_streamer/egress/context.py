@@ -7,7 +7,6 @@ keep it, so settings are read where they are used and a change holds at once.
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
@@ -52,8 +51,6 @@ class Egress:
     neighbours: Neighbours | None = None
     """The other egress workers."""
     proxies: TrustedProxies = NOBODY
-    files: dict[str, Path] = field(default_factory=dict)
-    """Directories of the program that every HTTP port serves, by the beginning of their paths."""
     chores: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
     """What runs beside the requests until the worker stops, by a name for people."""
     answers: Answers = field(default_factory=Answers)

@@ -76,6 +76,8 @@ async def test_roles_of_people(central, make_token):
     may = {}
     for role, key in keys.items():
         login = {"Authorization": basic_header(role, key)}
+        _, caller = await central.api("GET", "/caller", headers=login)
+        assert caller == {"name": role, "role": role}
         may[role] = [
             (await central.api(method, path, body, headers=login))[0]
             for method, path, body in (

@@ -250,3 +250,34 @@ async def test_the_ui_is_served_with_a_strict_policy(central):
         url = aiohttp.client.URL(central.url + path, encoded=True)
         async with central.api.http.get(url) as answer:
             assert "STATIC" not in await answer.text()
+
+
+async def test_states_are_filtered_counted_and_problems_come_first(central):
+    for name, config in {"b": FAKE, "a": {**FAKE, "disabled": True}, "c": FAKE}.items():
+        await central.api("PUT", f"/streams/{name}", {**config, "labels": {"room": name}})
+    _, listed = await central.api("GET", "/streams?order=state&include_totals=true&limit=2")
+    assert listed["totals"]["all"] == 3
+    assert listed["totals"]["disabled"] == 1
+    assert [item["name"] for item in listed["streams"]] == ["b", "c"]  # nobody runs them
+    again = f"/streams?order=state&cursor={listed['next']}"
+    assert [item["name"] for item in (await central.api("GET", again))[1]["streams"]] == ["a"]
+    for asked, found in (("state=disabled", ["a"]), ("labels.room=c", ["c"]), ("streamer=x", [])):
+        _, listed = await central.api("GET", f"/streams?{asked}")
+        assert [item["name"] for item in listed["streams"]] == found
+        assert listed["estimated_count"] == len(found)
+    for wrong, parameter in (("state=asleep", "state"), ("order=name", "order")):
+        status, error = await central.api("GET", f"/streams?{wrong}")
+        assert (status, error["errors"][0]["source"]["parameter"]) == (400, parameter)
+
+
+async def test_every_refused_value_has_its_pointer(central):
+    body = {**FAKE, "segment_duration": 7, "dvr": {"expiration": -1}}
+    status, error = await central.api("PUT", "/streams/a", body)
+    assert status == 400
+    pointers = {one["source"]["pointer"] for one in error["errors"]}
+    assert pointers == {"/segment_duration", "/dvr/expiration"}
+
+
+async def test_text_needs_a_streamer_that_translates(central):
+    status, error = await central.api("POST", "/config/read", {"text": "stream a { }"})
+    assert (status, error["error"]) == (503, "no_streamer")

@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from media_web import STATIC
+from media_web.assets import STATIC
 
 VENDOR = STATIC / "vendor"
 SUMS = [line.split() for line in (VENDOR / "SHA256SUMS").read_text().splitlines()]

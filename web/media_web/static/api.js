@@ -1,5 +1,7 @@
 // The server's REST API: one place that knows paths, credentials and the shape of errors.
 
+import { t } from "./i18n.js";
+
 export const BASE = "/streamer/api/v3";
 const KEY = "media.credentials";
 
@@ -64,7 +66,7 @@ async function answerOf(url, options) {
     return { response, text: await response.text() };
   } catch (error) {
     const late = error.name === "TimeoutError";
-    throw new ApiError(0, `The server does not answer${late ? ` within ${TIMEOUT_MS / 1000} s` : ""}.`);
+    throw new ApiError(0, late ? t("The server does not answer within {seconds} s.", { seconds: TIMEOUT_MS / 1000 }) : t("The server does not answer."));
   }
 }
 

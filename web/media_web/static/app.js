@@ -3,45 +3,82 @@
 import { html, render, useEffect, useState } from "./vendor/htm-preact.js";
 import { ApiError, LOGIN_REFUSED, credentials, get } from "./api.js";
 import { link, useRoute } from "./hooks.js";
+import { WORDS_CHANGED, loadWords, t } from "./i18n.js";
+import { Preferences, applyTheme } from "./preferences.js";
 import { Failure } from "./widgets.js";
 import { Login } from "./pages/login.js";
-import { Wall } from "./pages/wall/wall.js";
-import { StreamPage } from "./pages/stream/page.js";
-import { StreamerPage, Streamers } from "./pages/streamers.js";
-import { Config } from "./pages/config.js";
-import { Sessions } from "./pages/sessions.js";
 
 const RETRY_MS = 2000;
 
+const FAVICON = new URL("favicon.svg", import.meta.url).href;
+
+/** Each page is fetched when it is first shown: who logs in waits for none of them. */
 const PAGES = {
-  media: ({ ui, route }) => html`<${Wall} ui=${ui} route=${route} />`,
-  streams: ({ ui, route }) => html`<${StreamPage} key=${route.parts[1]} name=${route.parts[1]} route=${route} ui=${ui} />`,
-  streamers: ({ route }) =>
-    route.parts[1]
-      ? html`<${StreamerPage} key=${route.parts[1]} hostname=${route.parts[1]} route=${route} />`
-      : html`<${Streamers} />`,
-  sessions: () => html`<${Sessions} />`,
-  config: () => html`<${Config} />`,
+  media: () => import("./pages/wall/wall.js").then(({ Wall }) => Wall),
+  streams: () => import("./pages/stream/page.js").then(({ StreamPage }) => StreamPage),
+  streamers: () => import("./pages/streamers/list.js").then(({ Streamers }) => Streamers),
+  streamer: () => import("./pages/streamers/page.js").then(({ StreamerPage }) => StreamerPage),
+  sessions: () => import("./pages/sessions.js").then(({ Sessions }) => Sessions),
+  server: () => import("./pages/server.js").then(({ Server }) => Server),
+  config: () => import("./pages/config.js").then(({ Config }) => Config),
+  access: () => import("./pages/access.js").then(({ Access }) => Access),
 };
 
-const entries = (ui) =>
-  ui.product === "central"
-    ? { media: "Media", streamers: "Streamers", sessions: "Sessions" }
-    : { media: "Media", sessions: "Sessions", config: "Config" };
+const entries = ({ product, role }) =>
+  product === "central"
+    ? { media: "Media", streamers: "Streamers", sessions: "Sessions", ...(role === "admin" ? { access: "Access" } : {}) }
+    : { media: "Media", sessions: "Sessions", server: "Server", ...(role === "admin" ? { config: "Config" } : {}) };
 
 /** The page that a route means; what is not there is the list of streams. */
-const pageOf = (route) => {
-  const page = Object.hasOwn(PAGES, route.parts[0]) ? route.parts[0] : "media";
-  return page === "streams" && !route.parts[1] ? "media" : page;
-};
+function pageOf({ parts: [first, name] }) {
+  if (first === "streams" && !name) return "media";
+  if (first === "streamers" && name) return "streamer";
+  return Object.hasOwn(PAGES, first) && first !== "streamer" ? first : "media";
+}
+
+/** The entry of the menu that a page belongs to. */
+const ENTRY = { streams: "media", streamer: "streamers" };
+
+const loaded = new Map();
+
+/** A page, once its module is there. */
+function Page({ page, ui, route }) {
+  const [state, setState] = useState({});
+  useEffect(() => {
+    let stopped = false;
+    let timer;
+    const load = () =>
+      PAGES[page]().then(
+        (Body) => {
+          loaded.set(page, Body);
+          if (!stopped) setState({});
+        },
+        () => {
+          if (stopped) return;
+          setState({ error: new Error(t("The server does not answer.")) });
+          timer = setTimeout(load, RETRY_MS);
+        },
+      );
+    if (!loaded.has(page)) load();
+    return () => {
+      stopped = true;
+      clearTimeout(timer);
+    };
+  }, [page]);
+  const Body = loaded.get(page);
+  const name = route.parts[1];
+  if (!Body) return html`<${Failure} error=${state.error} />`;
+  return html`<${Body} key=${name} name=${name} ui=${ui} route=${route} />`;
+}
 
 function Sidebar({ ui, page, onLogout }) {
-  return html`<nav class="sidebar" aria-label="Main">
-    <strong><img src="/ui/static/favicon.svg" alt="" width="20" height="20" />${ui.title}</strong>
+  return html`<nav class="sidebar" aria-label=${t("Main")}>
+    <strong><img src=${FAVICON} alt="" width="20" height="20" />${ui.title}</strong>
     ${Object.entries(entries(ui)).map(
-      ([name, title]) => html`<a key=${name} href=${link(name)} aria-current=${page === name ? "page" : undefined}>${title}</a>`,
+      ([name, title]) => html`<a key=${name} href=${link(name)} aria-current=${page === name ? "page" : undefined}>${t(title)}</a>`,
     )}
-    ${credentials.get() && html`<button type="button" class="plain" onClick=${onLogout}>Log out</button>`}
+    <${Preferences} />
+    ${credentials.get() && html`<button type="button" class="plain" onClick=${onLogout}>${t("Log out")}</button>`}
   </nav>`;
 }
 
@@ -64,6 +101,12 @@ function useUiSettings() {
 }
 
 function App() {
+  const [, render] = useState(0);
+  useEffect(() => {
+    const update = () => render((count) => count + 1);
+    addEventListener(WORDS_CHANGED, update);
+    return () => removeEventListener(WORDS_CHANGED, update);
+  }, []);
   const { ui, error } = useUiSettings();
   if (!ui) return html`<main><${Failure} error=${error} /></main>`;
   return html`<${Entrance} ui=${ui} />`;
@@ -83,27 +126,53 @@ function Entrance({ ui }) {
   const enter = async (login, password) => {
     credentials.set(login, password);
     try {
-      await get("/streams?limit=1&select=name");
+      await get("/caller");
       setEntered(true);
     } catch (failure) {
       const wrong = failure instanceof ApiError && [401, 403].includes(failure.status);
       credentials.forget();
-      throw wrong ? new Error("Wrong login or password.") : failure;
+      throw wrong ? new Error(t("Wrong login or password.")) : failure;
     }
   };
   if (!entered) return html`<${Login} ui=${ui} onEnter=${enter} />`;
-  return html`<${Shell} ui=${ui} onLogout=${leave} />`;
+  return html`<${Known} ui=${ui} onLogout=${leave} />`;
 }
+
+/** Asks who the reader is: what he may not do is not offered. */
+function Known({ ui, onLogout }) {
+  const [{ role, error }, setState] = useState({});
+  useEffect(() => {
+    let timer;
+    const ask = () =>
+      get("/caller").then(setState, (failure) => {
+        setState({ error: failure });
+        timer = setTimeout(ask, RETRY_MS);
+      });
+    ask();
+    return () => clearTimeout(timer);
+  }, []);
+  if (!role) return html`<main><${Failure} error=${error} /></main>`;
+  return html`<${Shell} ui=${{ ...ui, role, readsOnly: role === "viewer" }} onLogout=${onLogout} />`;
+}
+
+/** The other pages, before somebody goes there: a server that is away then keeps nobody from them. */
+const loadAll = () => Promise.allSettled(Object.values(PAGES).map((load) => load()));
 
 function Shell({ ui, onLogout }) {
   const route = useRoute();
+  useEffect(() => {
+    const timer = setTimeout(loadAll, RETRY_MS);
+    return () => clearTimeout(timer);
+  }, []);
   const page = pageOf(route);
-  const place = route.parts[1] || entries(ui)[page];
+  const place = route.parts[1] || t(entries(ui)[page] || "");
   useEffect(() => {
     document.title = place ? `${place} – ${ui.title}` : ui.title;
   }, [place, ui.title]);
-  return html`<${Sidebar} ui=${ui} page=${page === "streams" ? "media" : page} onLogout=${onLogout} />
-    <main>${PAGES[page]({ ui, route })}</main>`;
+  return html`<${Sidebar} ui=${ui} page=${ENTRY[page] || page} onLogout=${onLogout} />
+    <main><${Page} page=${page} ui=${ui} route=${route} /></main>`;
 }
 
+applyTheme();
+await loadWords();
 render(html`<${App} />`, document.getElementById("app"));

@@ -1,6 +1,8 @@
 // <archive-player src="http://…/archive-FROM-now.m3u8">: plays what is recorded from its start on,
 // and on into the present. Its event `moment` tells in Unix seconds what is shown.
 
+import { library } from "./player/hls.js";
+
 const TELL_MS = 500;
 
 class ArchivePlayer extends HTMLElement {
@@ -25,11 +27,13 @@ class ArchivePlayer extends HTMLElement {
     if (this.video && before !== after) this.start();
   }
 
-  start() {
+  async start() {
     this.stop();
     const source = this.getAttribute("src");
     if (!source) return;
-    if (!globalThis.Hls?.isSupported()) {
+    const Hls = await library();
+    if (!this.isConnected || source !== this.getAttribute("src") || this.hls) return;
+    if (!Hls) {
       this.video.src = source;
       return;
     }

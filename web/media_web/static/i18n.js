@@ -3,9 +3,34 @@
 // The English text is the key, so a text without a translation is shown in English. `{name}` in a
 // text is replaced by the value of that name.
 
+const KEY = "media.language";
+export const LANGUAGES = { en: "English", ru: "Русский" };
+const CATALOGUES = { ru: () => import("./locales/ru.js") };
+/** Sent to the window when the words have changed. */
+export const WORDS_CHANGED = "wordschanged";
+
 let words = {};
 
 export const t = (text, values) => {
   const found = words[text] ?? text;
   return values ? found.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole) : found;
 };
+
+/** The language that was chosen, else the first of the browser's that there is. */
+export function language() {
+  const wished = [localStorage.getItem(KEY), ...navigator.languages.map((tag) => tag.slice(0, 2))];
+  return wished.find((name) => Object.hasOwn(LANGUAGES, name)) || "en";
+}
+
+/** Fetches the words; without them the UI speaks English. */
+export async function loadWords() {
+  const name = language();
+  words = name in CATALOGUES ? await CATALOGUES[name]().then((module) => module.default, () => ({})) : {};
+  document.documentElement.lang = name;
+  dispatchEvent(new Event(WORDS_CHANGED));
+}
+
+export function chooseLanguage(name) {
+  localStorage.setItem(KEY, name);
+  return loadWords();
+}

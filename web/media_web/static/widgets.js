@@ -1,6 +1,7 @@
 // Small pieces that more than one page uses.
 
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
+import { t } from "./i18n.js";
 
 export function Failure({ error }) {
   if (!error) return null;
@@ -14,11 +15,11 @@ export function StatusDot({ status, title }) {
 /** One word and one colour for what a stream does now. */
 export function streamState(stream) {
   const stats = stream.stats || {};
-  if (stream.disabled) return { status: "disabled", text: "disabled" };
-  if (stats.alive) return { status: "ok", text: "running" };
-  if (stats.status === "waiting") return { status: "waiting", text: "waiting" };
+  if (stream.disabled) return { status: "disabled", text: t("disabled") };
+  if (stats.alive) return { status: "ok", text: t("running") };
+  if (stats.status === "waiting") return { status: "waiting", text: t("waiting") };
   if (stats.source_error) return { status: "error", text: stats.source_error };
-  return { status: stats.status === "error" ? "error" : "waiting", text: stats.status || "starting" };
+  return { status: stats.status === "error" ? "error" : "waiting", text: t(stats.status || "starting") };
 }
 
 export function StreamState({ stream }) {
@@ -44,8 +45,8 @@ export function CopyButton({ text, label }) {
     setCopied(true);
     timer.current = setTimeout(() => setCopied(false), 1500);
   };
-  return html`<button type="button" class="small" onClick=${copy} aria-label="Copy ${label || text}">
-    ${copied ? "Copied" : "Copy"}
+  return html`<button type="button" class="small" onClick=${copy} aria-label=${t("Copy {what}", { what: label || text })}>
+    ${copied ? t("Copied") : t("Copy")}
   </button>`;
 }
 
@@ -75,9 +76,9 @@ export function Dialog({ title, onClose, children }) {
 
 /** Tabs are links: the address names the tab, and Tab and Enter are all that a keyboard needs. */
 export function Tabs({ tabs, current, base }) {
-  return html`<nav class="tabs" aria-label="Sections">
+  return html`<nav class="tabs" aria-label=${t("Sections")}>
     ${Object.entries(tabs).map(
-      ([key, title]) => html`<a key=${key} href="${base}?tab=${key}" aria-current=${key === current ? "page" : undefined}>${title}</a>`,
+      ([key, title]) => html`<a key=${key} href="${base}?tab=${key}" aria-current=${key === current ? "page" : undefined}>${t(title)}</a>`,
     )}
   </nav>`;
 }

@@ -29,7 +29,7 @@ from media_streamer.egress.http.routes import (
     wire_text,
 )
 from media_streamer.egress.http.server import http_server
-from media_streamer.egress.http.static import find_static, send_page, send_static
+from media_streamer.egress.http.static import send_page, static_answer
 from media_streamer.forwarded import CLIENT
 
 log = logging.getLogger(__name__)
@@ -111,9 +111,9 @@ class HttpApp:
                 path = ""
             else:
                 path = decode_path(raw_path.removesuffix("/"))
-            if (file := find_static(self._egress.files, path)) is not None:
+            if (file := static_answer(path, request.headers)) is not None:
                 _allow(request, "GET", "HEAD")
-                return send_static(file)
+                return file
             if api and (page := find_page(path)) is not None:
                 _allow(request, "GET", "HEAD")
                 return send_page(request, page)

@@ -1,19 +1,18 @@
 """`GET /NAME/embed.html`: a page with nothing but the player, made to be put into a frame.
 
 The page is the same for every stream and viewer: what to play follows from its own address. So it
-has no inline script or style, and a policy that allows none.
+has no inline script or style, and a policy that allows none. The player is that of the web UI,
+whose files every egress worker serves.
 """
 
-from pathlib import Path
-
 from aiohttp import web
+from media_web import assets
 
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
 from media_streamer.egress.hub import Hub
 
-STATIC = Path(__file__).parent / "static"
 PROTO = "player"
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -31,35 +30,26 @@ CONTENT_SECURITY_POLICY = "; ".join(
         # No frame-ancestors: to be embedded anywhere is the purpose of the page.
     )
 )
-PAGE = b"""<!doctype html>
+PAGE = f"""<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>Player</title>
-    <link rel="icon" href="/ui/static/favicon.svg" type="image/svg+xml">
-    <link rel="stylesheet" href="/-/player/embed.css">
-    <script src="/ui/static/vendor/hls.min.js" defer></script>
-    <script src="/-/player/mse.js" defer></script>
-    <script src="/-/player/webrtc.js" defer></script>
-    <script src="/-/player/embed.js" defer></script>
+    <link rel="icon" href="{assets.address("favicon.svg")}" type="image/svg+xml">
+    <link rel="stylesheet" href="{assets.address("player/player.css")}">
+    <link rel="stylesheet" href="{assets.address("player/embed.css")}">
+    <script type="module" src="{assets.address("player/embed.js")}"></script>
   </head>
   <body>
     <video id="video" controls playsinline></video>
-    <p id="note" role="status"></p>
-    <form id="choices">
-      <label hidden>Quality <select id="quality"></select></label>
-      <label hidden>Sound <select id="sound"></select></label>
-    </form>
     <noscript>This page needs JavaScript.</noscript>
   </body>
 </html>
-"""
+""".encode()
 
 
 def routes(egress: Egress) -> list[Route]:
-    egress.files["-/player/"] = STATIC
-
     async def page(request: MediaRequest) -> web.StreamResponse:
         return await player_page(egress.hub, request)
 

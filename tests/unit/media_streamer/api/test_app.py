@@ -314,3 +314,17 @@ def test_the_document_has_every_route() -> None:
         for operation in path.values()
     ]
     assert len(operations) == len(set(operations))
+
+
+async def test_a_page_is_told_what_its_reader_may_do(api: Api) -> None:
+    assert (await api.get(f"{BASE}/caller"))["role"] == "admin"
+    status, _ = await api.call("GET", f"{BASE}/caller", headers={})
+    assert status in (401, 403)
+
+
+async def test_states_of_streams_are_counted(api: Api) -> None:
+    page = await api.get(f"{BASE}/streams?order=state&include_totals=true")
+    assert page["totals"] == {"all": 3, "problem": 0, "waiting": 2, "running": 0, "disabled": 1}
+    assert [item["name"] for item in page["streams"]] == ["a", "dir/b", "c"]
+    found = await api.get(f"{BASE}/streams?state=disabled")
+    assert [item["name"] for item in found["streams"]] == ["c"]

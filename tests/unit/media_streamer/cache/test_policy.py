@@ -34,7 +34,6 @@ GOOD = {"Content-Length": "5", "Content-Type": "video/mp4"}
         ("/a/preview.jpg", "a", False),
         ("/a/other.mp4", "a", True),
         ("/a/manifest.mpd", "a", False),
-        ("/-/player/embed.js", "", False),
         ("/ui/static/vendor/hls.min.js", "", False),
     ],
 )

@@ -2,6 +2,7 @@
 
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { request } from "../api.js";
+import { t } from "../i18n.js";
 import { Failure } from "../widgets.js";
 
 export function Config() {
@@ -28,13 +29,13 @@ export function Config() {
       await request(method, "/config", text);
       return done;
     });
-  return html`<header class="bar"><h1>Configuration</h1>
-      <button type="button" class="plain" onClick=${send("POST", "No errors found.")}>Check</button>
-      <button type="button" onClick=${send("PUT", "Saved and applied.")}>Save</button>
+  return html`<header class="bar"><h1>${t("Configuration")}</h1>
+      <button type="button" class="plain" onClick=${send("POST", t("No errors found."))}>${t("Check")}</button>
+      <button type="button" onClick=${send("PUT", t("Saved and applied."))}>${t("Save")}</button>
     </header>
-    <p class="hint">Streams that Central gives to this server are in no file and are not shown here.</p>
+    <p class="hint">${t("Streams that Central gives to this server are in no file and are not shown here.")}</p>
     <${Failure} error=${error} />
     <p role="status">${note}</p>
-    <textarea class="code" aria-label="Configuration file" spellcheck=${false} value=${text}
+    <textarea class="code" aria-label=${t("Configuration file")} spellcheck=${false} value=${text}
       onInput=${(event) => setText(event.target.value)}></textarea>`;
 }

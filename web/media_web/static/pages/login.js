@@ -1,6 +1,7 @@
 // The login form: the server's own administrator login.
 
 import { html, useState } from "../vendor/htm-preact.js";
+import { t } from "../i18n.js";
 import { Failure, Field } from "../widgets.js";
 
 export function Login({ ui, onEnter }) {
@@ -17,10 +18,10 @@ export function Login({ ui, onEnter }) {
   return html`<main class="login">
     <form onSubmit=${submit}>
       <h1>${ui.title}</h1>
-      <${Field} label="Login"><input name="login" autocomplete="username" required autofocus /><//>
-      <${Field} label="Password"><input name="password" type="password" autocomplete="current-password" required /><//>
+      <${Field} label=${t("Login")}><input name="login" autocomplete="username" required autofocus /><//>
+      <${Field} label=${t("Password")}><input name="password" type="password" autocomplete="current-password" required /><//>
       <${Failure} error=${error} />
-      <button>Sign in</button>
+      <button>${t("Sign in")}</button>
     </form>
   </main>`;
 }

@@ -12,7 +12,7 @@ import { CopyButton, Failure, bytes } from "../../widgets.js";
 const plain = ({ stats, ...input }) => input;
 const NO_ERRORS = new Map();
 
-export function Inputs({ stream, fixed, onDone }) {
+export function Inputs({ stream, ui, fixed, onDone }) {
   const [error, setError] = useState(null);
   const [open, setOpen] = useState(null);
   const inputs = stream.inputs || [];
@@ -51,7 +51,7 @@ export function Inputs({ stream, fixed, onDone }) {
           <td><${InputState} stats=${input.stats} /></td>
           <td class="number wide">${bytes(input.stats?.bytes)}</td>
           <td><span class="actions">
-            ${inputs.length > 1 && !input.stats?.active &&
+            ${inputs.length > 1 && !input.stats?.active && !ui.readsOnly &&
             html`<button type="button" class="small" aria-label=${t("Use input {number}", { number: index + 1 })} onClick=${() => select(index)}>${t("Use")}</button>`}
             ${!fixed && html`
               <button type="button" class="small" disabled=${index === 0} aria-label=${t("Move input {number} up", { number: index + 1 })} onClick=${() => move(index, index - 1)}>↑</button>

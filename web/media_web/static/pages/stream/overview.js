@@ -41,6 +41,6 @@ export function Overview({ stream, ui }) {
       </dl>
     </div>
   </div>
-  <${Viewers} stream=${stream} />
+  <${Viewers} stream=${stream} ui=${ui} />
   ${ui.product === "central" && html`<${History} path="/history${item("streams", stream.name)}" charts=${CHARTS} />`}`;
 }

@@ -3,6 +3,7 @@
 import { html, useState } from "../../vendor/htm-preact.js";
 import { item, post, put, remove } from "../../api.js";
 import { link, tabOf, usePolled } from "../../hooks.js";
+import { t } from "../../i18n.js";
 import { Failure, StreamState, Tabs } from "../../widgets.js";
 import { tabsOf } from "./tabs.js";
 
@@ -14,25 +15,26 @@ export function StreamPage({ name, route, ui }) {
   const tab = tabOf(route, titles);
   const { Body } = tabs.find(({ key }) => key === tab);
   // Streams of a configuration backend are changed there; this server would refuse.
-  const fixed = stream.named_by === "external";
-  return html`<header class="bar">
+  const fixed = stream.named_by === "external" || ui.readsOnly;
+  const stale = error ? "stale" : "";
+  return html`<header class="bar ${stale}">
       <h1>${stream.title || stream.name}</h1>
       <${StreamState} stream=${stream} />
-      <${Actions} stream=${stream} fixed=${fixed} onDone=${reload} />
+      ${!ui.readsOnly && html`<${Actions} stream=${stream} fixed=${fixed} onDone=${reload} />`}
     </header>
     <${Failure} error=${error} />
-    <${Origin} stream=${stream} fixed=${fixed} />
+    <${Origin} stream=${stream} />
     <${Warnings} stream=${stream} />
     <${Tabs} tabs=${titles} current=${tab} base=${link("streams", name)} />
-    <section><${Body} stream=${stream} ui=${ui} fixed=${fixed} onDone=${reload} /></section>`;
+    <section class=${stale}><${Body} stream=${stream} ui=${ui} fixed=${fixed} onDone=${reload} /></section>`;
 }
 
-function Origin({ stream, fixed }) {
-  if (fixed) {
-    return html`<p class="banner">From Central: this server runs the stream but keeps it in no file. Change it in Central.</p>`;
+function Origin({ stream }) {
+  if (stream.named_by === "external") {
+    return html`<p class="banner">${t("From Central: this server runs the stream but keeps it in no file. Change it in Central.")}</p>`;
   }
   const owner = stream.managed_by && stream.managed_by !== "central" ? stream.managed_by : null;
-  return owner && html`<p class="banner">Managed by ${owner}: change it there.</p>`;
+  return owner && html`<p class="banner">${t("Managed by {owner}: change it there.", { owner })}</p>`;
 }
 
 /** What of its settings the server does not do. */
@@ -53,15 +55,15 @@ function Actions({ stream, fixed, onDone }) {
     }
   };
   const erase = async () => {
-    if (!confirm(`Delete the stream ${stream.name}?`)) return;
+    if (!confirm(t("Delete the stream {name}?", stream))) return;
     await remove(path);
     location.hash = link("media");
   };
   const turn = () => put(path, { disabled: !stream.disabled });
   return html`<span class="actions">
-      ${!stream.disabled && html`<button type="button" class="plain" onClick=${act(() => post(`${path}/stop`))}>Restart</button>`}
-      ${!fixed && html`<button type="button" class="plain" onClick=${act(turn)}>${stream.disabled ? "Enable" : "Disable"}</button>
-        <button type="button" class="plain danger" onClick=${act(erase)}>Delete</button>`}
+      ${!stream.disabled && html`<button type="button" class="plain" onClick=${act(() => post(`${path}/stop`))}>${t("Restart")}</button>`}
+      ${!fixed && html`<button type="button" class="plain" onClick=${act(turn)}>${stream.disabled ? t("Enable") : t("Disable")}</button>
+        <button type="button" class="plain danger" onClick=${act(erase)}>${t("Delete")}</button>`}
     </span>
     <${Failure} error=${error} />`;
 }

@@ -14,17 +14,21 @@ const hasPicture = (stream) => (stream.stats?.media_info?.tracks || []).some((tr
 export const stillOf = (stream) =>
   stream.stats?.alive && hasPicture(stream) && !stream.on_play ? urlOf(stream, "jpeg") : undefined;
 
+/** Ways to play, the best first; each is tried until one shows a picture. */
+const WAYS = ["llhls", "hls", "mseld", "webrtc"];
+
+const sourcesOf = (stream) => WAYS.map((proto) => ({ proto, url: urlOf(stream, proto) })).filter(({ url }) => url);
+
 export function Screen({ stream }) {
   const [playing, setPlaying] = useState(false);
-  const hls = urlOf(stream, "hls");
-  const low = urlOf(stream, "llhls");
+  const sources = sourcesOf(stream);
   const blank = (text) => html`<div class="screen"><p>${text}</p></div>`;
   if (stream.disabled) return blank(t("The stream is disabled."));
   if (!stream.stats?.play_urls) return blank(t("No streamer runs this stream yet."));
-  if (!hls && !low) return blank(t("HLS, which the player needs, is switched off for this stream."));
+  if (!sources.length) return blank(t("All protocols that a browser plays are switched off for this stream."));
   const waits = stream.static === false;
   if (!stream.stats.alive && !waits) return blank(stream.stats.source_error || waitsFor(stream));
-  if (playing) return html`<${Player} src=${low || hls} fallback=${hls || low} />`;
+  if (playing) return html`<${Player} sources=${JSON.stringify(sources)} />`;
   return html`<button type="button" class="screen still" onClick=${() => setPlaying(true)}>
     <${Still} url=${stillOf(stream)} />
     <span class="play">▶ ${t("Play")}</span>
@@ -43,12 +47,12 @@ function Still({ url }) {
 }
 
 /** The player with its library, which nobody else needs. */
-function Player({ src, fallback }) {
+function Player({ sources }) {
   const [ready, setReady] = useState(false);
   useEffect(() => {
     import("../../player.js").then(() => setReady(true));
   }, []);
-  return ready ? html`<stream-player src=${src} fallback=${fallback}></stream-player>` : html`<div class="screen"><p>${t("Loading …")}</p></div>`;
+  return ready ? html`<stream-player sources=${sources}></stream-player>` : html`<div class="screen"><p>${t("Loading …")}</p></div>`;
 }
 
 function waitsFor(stream) {

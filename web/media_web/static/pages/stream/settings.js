@@ -3,11 +3,12 @@
 import { html, useState } from "../../vendor/htm-preact.js";
 import { item, put } from "../../api.js";
 import { usePolled } from "../../hooks.js";
+import { t } from "../../i18n.js";
 import { Failure, Field } from "../../widgets.js";
 import { SettingsForm } from "../../forms/form.js";
 
 export function Settings({ stream, ui, fixed, onDone }) {
-  return html`${ui.product === "central" && html`<${Preferred} stream=${stream} onDone=${onDone} />`}
+  return html`${ui.product === "central" && !fixed && html`<${Preferred} stream=${stream} onDone=${onDone} />`}
     <${SettingsForm} path=${item("streams", stream.name)} fixed=${fixed} effective=${stream}
       saved=${(!fixed && stream.config_on_disk) || stream} onSaved=${onDone} />`;
 }
@@ -27,9 +28,9 @@ function Preferred({ stream, onDone }) {
   const preferred = stream.preferred_streamer || "";
   const names = new Set([...(data?.streamers || []).map((streamer) => streamer.hostname), preferred]);
   names.delete("");
-  return html`<${Field} label="Preferred streamer" hint="Used while it is healthy and has room">
+  return html`<${Field} label=${t("Preferred streamer")} hint=${t("Used while it is healthy and has room")}>
       <select onChange=${choose}>
-        <option value="" selected=${!preferred}>Any</option>
+        <option value="" selected=${!preferred}>${t("Any")}</option>
         ${[...names].map((name) => html`<option key=${name} value=${name} selected=${name === preferred}>${name}</option>`)}
       </select>
     <//>

@@ -16,7 +16,7 @@ export function byProtocol(sessions) {
   return Object.entries(counts).sort((one, other) => other[1] - one[1]);
 }
 
-export function Viewers({ stream }) {
+export function Viewers({ stream, ui }) {
   const query = new URLSearchParams({ name: stream.name, limit: LIMIT });
   const { data, error, reload } = usePolled(`/sessions?${query}`, POLL_MS);
   const [failure, setFailure] = useState(null);
@@ -44,7 +44,7 @@ export function Viewers({ stream }) {
         <td class="wide url">${session.user_agent || "–"}</td>
         <td class="number">${bytes(session.bytes)}</td>
         <td class="number wide">${duration(Date.now() - session.opened_at)}</td>
-        <td class="number"><button type="button" class="small danger" aria-label=${t("Close the session of {ip}", session)} onClick=${() => kick(session.id)}>${t("Kick")}</button></td>
+        <td class="number">${!ui.readsOnly && html`<button type="button" class="small danger" aria-label=${t("Close the session of {ip}", session)} onClick=${() => kick(session.id)}>${t("Kick")}</button>`}</td>
       </tr>`)}</tbody>
     </table>`}`;
 }

@@ -13,7 +13,7 @@ export function Filters({ query, central, onChange }) {
   const view = query.get("view") === "grid" ? "grid" : "list";
   return html`<input type="search" placeholder=${t("Find a stream")} aria-label=${t("Find a stream")} value=${query.get("q") || ""} onInput=${set("q")} />
     ${central && html`<${StreamerFilter} value=${query.get("streamer") || ""} onChange=${set("streamer")} />`}
-    <input class="short" placeholder=${t("label=value")} aria-label=${t("Label")} value=${query.get("label") || ""} onChange=${set("label")} />
+    <input class="short" placeholder=${t("label=value")} aria-label=${t("Label")} value=${query.get("label") || ""} onInput=${set("label")} />
     <select class="short" aria-label=${t("Order")} onChange=${set("sort")}>
       ${Object.entries(SORTS).map(([key, title]) => html`<option key=${key} value=${key} selected=${key === (query.get("sort") || "")}>${t(title)}</option>`)}
     </select>

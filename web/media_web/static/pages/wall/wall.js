@@ -19,9 +19,10 @@ const MANY = 500; // streams, from which on the list is asked for less often
 const MANY_POLL_MS = 5000;
 
 /** What rows show, and no more: a page of 50 is 15 kB. */
-const ROW = "name,title,disabled,static,inputs.url,named_by,labels,on_play.url,layout.ingest,stats.alive,stats.status,stats.source_error," +
-  "stats.bitrate,stats.online_clients,stats.opened_at";
-const TILE = `${ROW},stats.play_urls,stats.media_info.tracks.content`;
+const ROW = "name,title,disabled,static,inputs.url,named_by,labels,on_play.url,stats.alive,stats.status,stats.source_error," +
+  "stats.bitrate,stats.online_clients,stats.opened_at,stats.dvr_enabled,stats.dvr_write.error";
+const TILE = "stats.play_urls,stats.media_info.tracks.content";
+const PLACE = "layout.ingest"; // Central knows where a stream runs
 
 const SORTS = { "": { order: "state" }, name: { sort: "name" }, viewers: { sort: "-stats.online_clients,name" }, bitrate: { sort: "-stats.bitrate,name" } };
 
@@ -42,8 +43,10 @@ export function Wall({ ui, route }) {
   const [created, setCreated] = useState(null);
   const [chosen, setChosen] = useState(new Set());
   const [count, setCount] = useState(0);
+  const fixed = ui.config_external || ui.readsOnly;
+  const central = ui.product === "central";
   const isGrid = query.get("view") === "grid";
-  const asked = queryOf(query, { limit: PAGE_SIZE, cursor: query.get("cursor") || "", include_totals: true, select: isGrid ? TILE : ROW });
+  const asked = queryOf(query, { limit: PAGE_SIZE, cursor: query.get("cursor") || "", include_totals: true, select: [ROW, isGrid && TILE, central && PLACE].filter(Boolean).join() });
   const { data, error, reload } = usePolled(`/streams?${asked}`, count > MANY ? MANY_POLL_MS : POLL_MS);
   if (data && data.estimated_count !== count) setCount(data.estimated_count);
   const close = (name) => {
@@ -61,16 +64,16 @@ export function Wall({ ui, route }) {
   const bulk = { chosen, setChosen, streams: data?.streams || [], count: data?.estimated_count || 0, query, ui, onDone: reload };
   return html`<header class="bar">
       <h1>${t("Media")}</h1>
-      <${Filters} query=${query} central=${ui.product === "central"} onChange=${change} />
-      ${!ui.config_external && html`<button type="button" onClick=${() => setAdding(true)}>${t("Add stream")}</button>`}
+      <${Filters} query=${query} central=${central} onChange=${change} />
+      ${!fixed && html`<button type="button" onClick=${() => setAdding(true)}>${t("Add stream")}</button>`}
     </header>
     <${Failure} error=${error} />
     ${created && html`<p class="banner" role="status">${t("Created")} <a href=${link("streams", created)}>${created}</a>.</p>`}
     ${data?.totals && html`<${Totals} totals=${data.totals} query=${query} onChange=${change} />`}
-    ${!ui.config_external && html`<${Bulk} ...${bulk} />`}
+    ${!fixed && html`<${Bulk} ...${bulk} />`}
     <div class=${error ? "stale" : ""}>
       ${data && !data.streams.length && html`<p class="empty">${empty}</p>`}
-      ${data?.streams.length > 0 && html`<${Body} streams=${data.streams} central=${ui.product === "central"} chosen=${chosen} onChoose=${setChosen} fixed=${ui.config_external} />`}
+      ${data?.streams.length > 0 && html`<${Body} streams=${data.streams} central=${central} chosen=${chosen} onChoose=${setChosen} fixed=${fixed} />`}
     </div>
     ${data && html`<${Pages} data=${data} number=${Number(query.get("page")) || 1} onGo=${(cursor, page) => setQuery(route, { cursor, page })} />`}
     ${adding && html`<${AddStream} onClose=${close} />`}`;

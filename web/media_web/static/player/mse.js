@@ -1,6 +1,4 @@
 // Plays a stream from a WebSocket (…/NAME/mse_ld) by Media Source Extensions, near the live edge.
-"use strict";
-
 /** Seconds behind the newest picture: grows when the player stalls, shrinks while it does not. */
 const FIRST_DELAY = 0.15;
 const LONGEST_DELAY = 1.5;
@@ -16,7 +14,7 @@ const SILENT_MS = 3000;
 const TRACK_BYTE = 47;
 const CLOCK_BYTE = 92;
 
-class MsePlayer {
+export class MsePlayer {
   /**
    * `on` has `playing()`, `silent()`, `unsupported(type)` and `ended(reason)`; each may be called
    * again, the last once.
@@ -40,6 +38,11 @@ class MsePlayer {
     this.socket.onmessage = ({ data }) => this.take(data);
     this.socket.onclose = (event) => this.end(event.reason);
     this.timer = setInterval(() => this.steer(), TICK_MS);
+  }
+
+  /** To the newest picture at once. */
+  goLive() {
+    if (this.video.buffered.length) this.video.currentTime = Math.max(0, this.liveEnd - this.delay);
   }
 
   /** Seconds from the camera to the screen, as far as the server's and this clock agree. */
@@ -181,5 +184,3 @@ class MsePlayer {
     this.delay = Math.min(LONGEST_DELAY, this.delay + STALL_SECONDS);
   }
 }
-
-globalThis.MsePlayer = MsePlayer;

@@ -1,11 +1,9 @@
 // Plays a stream by WHEP in a <video>: one session, from `new` to `destroy()` or `ended`.
-"use strict";
-
 /** ICE and DTLS; the picture follows at once. */
 const WEBRTC_CONNECT_MS = 10000;
 
 /** `on.playing()`, and once `on.ended(status, words)`: the status of HTTP if the server refused. */
-globalThis.WebRtcPlayer = class {
+export class WebRtcPlayer {
   constructor(video, address, on) {
     this.video = video;
     this.address = address;
@@ -71,4 +69,7 @@ globalThis.WebRtcPlayer = class {
     this.hangUp();
     this.video.srcObject = null;
   }
-};
+
+  /** There is nothing but now. */
+  goLive() {}
+}

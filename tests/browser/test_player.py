@@ -1,0 +1,132 @@
+"""The player page: latency, stalls, publishers that leave, ways that are denied."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from playwright.async_api import expect
+
+from .appliance import Appliance
+from .conftest import Ui
+from .picture import delays, watch
+
+Publisher = Callable[[str], Awaitable[asyncio.subprocess.Process]]
+CAUGHT_UP_MS = 8000
+"""Live is 1 to 3 s behind; without catching up it stays as far behind as the pause was long."""
+
+
+@pytest.fixture
+async def publish(appliance: Appliance) -> AsyncIterator[Publisher]:
+    """`await publish(NAME)`: ffmpeg publishes a moving picture there until it is killed."""
+    started: list[asyncio.subprocess.Process] = []
+
+    async def start(name: str) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            "ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc=size=320x180:rate=15",
+            "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "15",
+            "-pix_fmt", "yuv420p", "-f", "flv",
+            f"rtmp://127.0.0.1:{appliance.rtmp_port}/static/{name}",
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@pytest.mark.parametrize("query", ["", "&realtime=true"])
+async def test_publisher_that_leaves_is_told_with_a_picture(
+    ui: Ui, appliance: Appliance, publish: Publisher, query: str
+) -> None:
+    ui.expected = [r"status of (404|503)", r"WebSocket connection", "ERR_"]
+    name = f"leaves{len(query)}"
+    await appliance.api("PUT", f"/streams/{name}", {"inputs": [{"url": "publish://"}]})
+    process = await publish(name)
+    await appliance.running(name)
+    await ui.page.goto(f"{appliance.streamer_url}{name}/embed.html?mute=true{query}")
+    await watch(ui.page, "#video")
+    process.kill()
+    await process.wait()
+    note = ui.page.locator(".player-away")
+    await expect(note).to_contain_text("the publisher has left", timeout=60_000)
+    await expect(ui.page.locator(".player-still")).to_be_visible()
+    assert await ui.page.locator(".player-still").evaluate("(canvas) => canvas.width") == 320
+    await publish(name)
+    await expect(note).to_have_count(0, timeout=60_000)
+    await expect(ui.page.locator(".player-still")).to_be_hidden()
+    await watch(ui.page, "#video")
+
+
+async def test_player_catches_up_after_a_pause(ui: Ui, appliance: Appliance) -> None:
+    await appliance.running("demo")
+    await ui.page.goto(f"{appliance.streamer_url}demo/embed.html?mute=true")
+    await watch(ui.page, "#video")
+    await expect(ui.page.locator(".player-latency")).to_have_text(re.compile(r"^\d+\.\d s$"))
+    await ui.page.evaluate("document.getElementById('video').pause()")
+    await asyncio.sleep(2 * CAUGHT_UP_MS / 1000)  # so far behind it would be
+    await ui.page.evaluate("document.getElementById('video').play()")
+    await watch(ui.page, "#video")
+    found = await delays(ui.page, "#video", count=10)
+    assert 0 < min(found) < CAUGHT_UP_MS, found
+
+
+async def test_another_way_is_taken_where_one_is_denied(ui: Ui, appliance: Appliance) -> None:
+    ui.expected = [r"status of 403"]
+    protocols = {"whitelist": True, "mseld": True, "player": True}
+    wanted = {"inputs": [{"url": "fake://fake"}], "protocols": protocols}
+    await appliance.api("PUT", "/streams/narrow", wanted)
+    await appliance.running("narrow")
+    await ui.page.goto(f"{appliance.streamer_url}narrow/embed.html?mute=true")
+    await watch(ui.page, "#video")
+    source = await ui.page.evaluate("document.getElementById('video').src")
+    assert source.startswith("blob:")
+    loaded = "performance.getEntriesByType('resource').map((entry) => entry.name).join()"
+    assert "/tracks-" not in await ui.page.evaluate(loaded)  # no segment of HLS
+
+
+@pytest.fixture
+async def renditions(appliance: Appliance) -> AsyncIterator[str]:
+    """A stream with two videos, 640 and 320 pixels wide."""
+    await appliance.api("PUT", "/streams/two", {"inputs": [{"url": "publish://"}]})
+    process = await asyncio.create_subprocess_exec(
+        "ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc=size=640x360:rate=15",
+        "-map", "0:v", "-map", "0:v", "-s:v:1", "320x180", "-b:v:0", "600k", "-b:v:1", "150k",
+        "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "15",
+        "-pix_fmt", "yuv420p", "-f", "mpegts", f"{appliance.streamer_url}two/mpegts",
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    yield "two"
+    if process.returncode is None:
+        process.kill()
+    await process.wait()
+
+
+async def test_renditions_are_offered_and_chosen(
+    ui: Ui, appliance: Appliance, renditions: str
+) -> None:
+    await appliance.running(renditions)
+    await ui.page.goto(f"{appliance.streamer_url}{renditions}/embed.html?mute=true")
+    quality = ui.page.get_by_label("Quality")
+    await expect(quality).to_be_visible()
+    for height in ("180", "360"):
+        await quality.select_option(f"{height}p")
+        shown = f"() => document.getElementById('video').videoHeight === {height}"
+        await ui.page.wait_for_function(shown, timeout=60_000)
+    await watch(ui.page, "#video")
+
+
+async def test_controls_have_names_and_are_within_reach(ui: Ui, appliance: Appliance) -> None:
+    await appliance.running("demo")
+    await ui.page.goto(f"{appliance.streamer_url}demo/embed.html?mute=true")
+    await watch(ui.page, "#video")
+    await expect(ui.page.get_by_role("status")).to_be_attached()
+    button = ui.page.get_by_role("button", name="Back to live", include_hidden=True)
+    await expect(button).to_be_hidden()  # it is live
+    quality = ui.page.get_by_label("Quality")
+    await expect(quality).to_be_hidden()  # there is one
+    await expect(quality).to_be_attached()

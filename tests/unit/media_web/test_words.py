@@ -1,0 +1,53 @@
+"""The catalogue of words: complete, with the same places for values."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+from media_web.assets import STATIC
+
+TEXT = r'"((?:[^"\\]|\\.)*)"'
+SOURCES = [
+    path
+    for path in sorted(STATIC.rglob("*.js"))
+    if not {"vendor", "locales"} & set(path.relative_to(STATIC).parts)
+]
+RUSSIAN = STATIC / "locales" / "ru.js"
+
+
+def spoken() -> set[str]:
+    """Texts that are said as they stand: t("text") and t(is ? "one" : "other")."""
+    found: set[str] = set()
+    for path in SOURCES:
+        source = path.read_text("utf-8")
+        found.update(re.findall(rf"\bt\(\s*{TEXT}", source))
+        for one, other in re.findall(rf"\bt\([^()\"]*\? {TEXT} : {TEXT}", source):
+            found |= {one, other}
+    return found
+
+
+def russian() -> dict[str, str]:
+    pairs = re.findall(rf"(?:{TEXT}|\b(\w+)): {TEXT}", RUSSIAN.read_text("utf-8"))
+    return {quoted or bare: text for quoted, bare, text in pairs}
+
+
+def test_everything_that_is_said_is_translated() -> None:
+    assert len(spoken()) > 200
+    assert sorted(spoken() - russian().keys()) == []
+
+
+@pytest.mark.parametrize("text", sorted(russian()))
+def test_values_have_their_places(text: str) -> None:
+    places = re.compile(r"\{\w+\}")
+    assert sorted(places.findall(russian()[text])) == sorted(places.findall(text))
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
+def test_catalogue_is_read_as_it_is_here() -> None:
+    program = f"import('{RUSSIAN}').then((m) => console.log(JSON.stringify(m.default)))"
+    done = subprocess.run(
+        ["node", "--input-type=module", "-e", program], capture_output=True, check=True, timeout=30
+    )
+    assert json.loads(done.stdout) == russian()

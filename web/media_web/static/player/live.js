@@ -1,0 +1,146 @@
+// A live stream in a <video>: by the first way that works, kept near the live edge, picked up again.
+//
+// Ways are tried in order. The next one is tried where the server refuses one, the browser cannot
+// decode it, or no picture comes in time; a stream that is away is waited for by the way that was
+// chosen.
+
+import { HlsPlayer, library } from "./hls.js";
+import { MsePlayer } from "./mse.js";
+import { WebRtcPlayer } from "./webrtc.js";
+
+/** A live stream that was away must be picked up again. */
+const RETRY_MS = 2000;
+const FIRST_PICTURE_MS = 12_000;
+export const PLAYLISTS = ["llhls", "fmp4", "hls"];
+
+const DENIED = "Access to this stream is denied.";
+const NONE = "There is no such stream.";
+const AWAY = "The stream is not running; trying again.";
+export const SILENT = "The source of the stream gives no data: the publisher has left. Waiting for it.";
+
+export class LivePlayer {
+  /**
+   * `sources` [{proto, url}], the best first; `proto` is webrtc, mseld, llhls, fmp4 or hls.
+   * `on` has `say(text)`, `away(text)` (a picture in place of the frozen frame; "" when it is over)
+   * and `changed()` (qualities, latency).
+   */
+  constructor(video, sources, on) {
+    this.video = video;
+    this.sources = sources;
+    this.on = on;
+    this.choice = 0;
+    this.start();
+  }
+
+  get proto() {
+    return this.sources[this.choice]?.proto;
+  }
+
+  get latency() {
+    return this.way?.latency;
+  }
+
+  get qualities() {
+    return this.way?.qualities ?? [];
+  }
+
+  async start() {
+    this.stop();
+    const run = (this.run = {});
+    const source = this.sources[this.choice];
+    if (!source) return;
+    const playlist = PLAYLISTS.includes(source.proto);
+    const Hls = playlist ? await library() : undefined;
+    if (run !== this.run) return;
+    this.patience = setTimeout(() => this.next(), FIRST_PICTURE_MS);
+    const events = this.events(run);
+    if (playlist && !Hls) this.startNative(source.url);
+    else if (playlist) this.way = new HlsPlayer(Hls, this.video, source.url, source.proto === "llhls", events);
+    else if (source.proto === "mseld") this.startMse(source.url, events);
+    else if (globalThis.RTCPeerConnection) this.way = new WebRtcPlayer(this.video, source.url, events);
+    else this.next() || this.on.say("This browser has no WebRTC.");
+  }
+
+  events(run) {
+    const mine = (action) => (...values) => run === this.run && action(...values);
+    return {
+      playing: mine(() => {
+        clearTimeout(this.patience);
+        this.shown = true;
+        this.on.say("");
+        this.on.away("");
+      }),
+      silent: mine(() => {
+        clearTimeout(this.patience); // another way would bring nothing, either
+        this.on.away(SILENT);
+      }),
+      levels: mine(() => this.on.changed()),
+      unsupported: mine((type) => this.next() || this.on.say(`This browser cannot decode ${type}.`)),
+      ended: mine((status, words) => this.refused(status, words)),
+    };
+  }
+
+  /** Safari on a phone: it plays HLS by itself. */
+  startNative(url) {
+    this.video.src = url;
+    this.video.onplaying = () => clearTimeout(this.patience);
+    this.video.onerror = () => this.next() || this.on.say("This browser cannot play the stream.");
+  }
+
+  startMse(address, events) {
+    if (!globalThis.MediaSource) {
+      if (!this.next()) this.on.say("This browser cannot play the stream.");
+      return;
+    }
+    // A browser does not say why a WebSocket was refused: the same address answers it in words.
+    const ended = async () => {
+      const { run } = this;
+      const answer = await fetch(address.replace(/^ws/, "http")).catch(() => undefined);
+      // 426: it would be served.
+      if (run === this.run) events.ended(answer?.status === 426 ? undefined : answer?.status);
+    };
+    this.way = new MsePlayer(this.video, address.replace(/^http/, "ws"), { ...events, ended });
+  }
+
+  /** The next way, if there is one that was not tried. */
+  next() {
+    if (this.shown || this.choice + 1 >= this.sources.length) return false;
+    this.choice += 1;
+    this.start();
+    return true;
+  }
+
+  refused(status, words) {
+    // Without a way by UDP or where WebRTC is off, another protocol may still do.
+    const hopeless = status === 403 || (this.proto === "webrtc" && status !== 404 && status !== 503);
+    if (hopeless && this.next()) return;
+    const text = status === 403 ? DENIED : status === 404 ? NONE : words || AWAY;
+    if (this.shown) this.on.away(SILENT);
+    this.on.say(text);
+    this.stop();
+    this.retry = setTimeout(() => this.start(), RETRY_MS);
+  }
+
+  goLive() {
+    this.way?.goLive?.();
+    this.video.play()?.catch(() => {});
+  }
+
+  stop() {
+    this.run = undefined;
+    clearTimeout(this.retry);
+    clearTimeout(this.patience);
+    this.way?.destroy();
+    this.way = undefined;
+    this.video.onerror = this.video.onplaying = null;
+  }
+
+  destroy() {
+    this.stop();
+    this.video.removeAttribute("src");
+    this.video.load();
+  }
+}
+
+/** Sources of `wanted` among `urls` {proto: address}, in its order. */
+export const sourcesOf = (urls, wanted) => wanted.filter((proto) => urls[proto]).map((proto) => ({ proto, url: urls[proto] }));
