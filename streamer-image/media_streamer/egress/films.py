@@ -33,8 +33,12 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 Key = TypeVar("Key", bound=Hashable)
 
+BROKEN_SECONDS = 5.0
+"""How long a file that cannot be played is not tried again: reading its tables costs."""
+MAX_BROKEN = 256
 LOOK_SECONDS = 1.0
 """How long a file is taken for what it was at the last look."""
+NOT_PLAYABLE = "not_playable"
 MAX_FILMS = 256
 MAX_TABLE_BYTES = 192 * 1024 * 1024
 MAX_MADE_BYTES = 64 * 1024 * 1024
@@ -109,6 +113,7 @@ class Films:
         self._films: Kept[tuple[object, ...], Film] = Kept(
             MAX_TABLE_BYTES, lambda film: film.table_bytes + MAX_TABLE_BYTES // MAX_FILMS
         )
+        self._broken: dict[tuple[object, ...], tuple[float, AccessDenied]] = {}
         self._segments: Kept[tuple[Identity, Container, str, int, int], bytes | bytearray] = Kept(
             MAX_MADE_BYTES, len
         )
@@ -132,7 +137,19 @@ class Films:
             film = await self._look(access, film)
             if film is None:
                 self._films.drop(key)
-        return film or await self._films.make(key, lambda: self._open(access))
+        if film is not None:
+            return film
+        tried_at, denied = self._broken.get(key, (0.0, None))
+        if denied is not None and time.monotonic() - tried_at < BROKEN_SECONDS:
+            raise denied
+        try:
+            return await self._films.make(key, lambda: self._open(access))
+        except AccessDenied as broken:
+            if broken.code == NOT_PLAYABLE:
+                if len(self._broken) >= MAX_BROKEN:
+                    self._broken.clear()
+                self._broken[key] = (time.monotonic(), broken)
+            raise
 
     async def open(self, access: Access) -> OpenFile:
         """The file itself; whoever gets it closes it. Raises AccessDenied."""
@@ -225,7 +242,7 @@ class Films:
             raise AccessDenied(404, "file_changed", title) from None
         except BadFile as error:
             log.warning("file %s: not played: %s", access.stream, error)
-            raise AccessDenied(415, "not_playable", f"The file cannot be played: {error}") from None
+            raise AccessDenied(415, NOT_PLAYABLE, f"The file cannot be played: {error}") from None
         except OSError as error:
             log.warning("file %s: %s", access.stream, error)
             title = f"The file cannot be read: {error.strerror}"

@@ -73,7 +73,7 @@ def head(track: FileTrack, number: int, first: int, end: int) -> bytes:
 
 def head_bytes(track: FileTrack, first: int, end: int) -> int:
     """How long `head` is."""
-    return 92 + (16 if track.kind == "video" else 8) * (end - first)
+    return 100 + (16 if track.kind == "video" else 8) * (end - first)
 
 
 def read_spans(spans: Sequence[Span], read: Read, head: bytes = b"") -> bytearray:

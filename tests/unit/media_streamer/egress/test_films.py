@@ -1,0 +1,104 @@
+"""Files that are opened, kept and noticed to have changed."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+from media_streamer.egress import films as module
+from media_streamer.egress.access import Access, AccessDenied
+from media_streamer.egress.films import Films, Kept
+from media_streamer.wire.control import AccessRequest, DeliveryConfig
+
+from tests.support.films import FilmTrack, film
+
+REQUEST = AccessRequest(name="films/a.mp4", proto="hls", kind="play", ip="127.0.0.1")
+DATA = film(FilmTrack([100] * 100, syncs=[1, 26, 51, 76]))
+
+
+@pytest.fixture
+def access(tmp_path: Path) -> Access:
+    (tmp_path / "a.mp4").write_bytes(DATA)
+    config = DeliveryConfig(storages=[str(tmp_path)], file="a.mp4", segment_duration=1000)
+    return Access("1", "films/a.mp4", Path(), 0, REQUEST, config=config)
+
+
+async def test_work_is_done_once_for_all_who_ask_and_kept_within_a_bound() -> None:
+    kept: Kept[int, bytes] = Kept(100, len)
+    made = []
+
+    async def work() -> bytes:
+        made.append(1)
+        await asyncio.sleep(0)
+        return bytes(40)
+
+    first = await asyncio.gather(*(kept.make(1, work) for _ in range(5)))
+    assert (len(made), len(set(map(id, first)))) == (1, 1)
+    await kept.make(2, work)
+    await kept.make(3, work)
+    assert [kept.get(n) is not None for n in (1, 2, 3)] == [False, True, True]
+
+
+async def test_work_that_fails_is_tried_again() -> None:
+    kept: Kept[int, bytes] = Kept(100, len)
+
+    async def fails() -> bytes:
+        raise AccessDenied(503, "x", "y")
+
+    async def works() -> bytes:
+        return b"z"
+
+    with pytest.raises(AccessDenied):
+        await kept.make(1, fails)
+    assert await kept.make(1, works) == b"z"
+
+
+async def test_a_film_is_indexed_once_and_its_segments_are_made(access: Access) -> None:
+    films = Films()
+    index = await films.index(access, "fmp4")
+    assert await films.index(access, "fmp4") is index
+    track = index.tracks["v1"]
+    assert [segment.duration for segment in track.segments] == [1.0] * 4
+    assert not index.grows
+    made = await asyncio.gather(*(index.made(track, segment) for segment in track.segments))
+    assert [len(data) for data in made] == [segment.size for segment in track.segments]
+    assert all(data[4:8] == b"moof" for data in made)
+    assert track.find(track.segments[2].name) is track.segments[2]
+    period = track.segments[2].period
+    assert period is not None
+    assert track.find_time(period.utc_ms, 2000) is track.segments[2]
+    assert track.find_time(period.utc_ms + 1, 2000) is None
+
+
+async def test_a_changed_file_is_never_read_by_the_tables_of_another(
+    access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films = Films()
+    index = await films.index(access, "fmp4")
+    track = index.tracks["v1"]
+    (tmp_path / "a.mp4").write_bytes(DATA + bytes(8))
+    os.utime(tmp_path / "a.mp4", (1, 1))
+    with pytest.raises(AccessDenied) as denied:
+        await index.made(track, track.segments[0])
+    assert (denied.value.status, denied.value.code) == (404, "file_changed")
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.0)
+    assert await films.index(access, "fmp4") is not index
+    (tmp_path / "a.mp4").unlink()
+    with pytest.raises(AccessDenied) as denied:
+        await films.index(access, "fmp4")
+    assert denied.value.code == "file_not_found"
+
+
+async def test_a_broken_file_is_not_read_at_every_request(
+    access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"no film at all")
+    films = Films()
+    with pytest.raises(AccessDenied) as denied:
+        await films.index(access, "fmp4")
+    assert denied.value.status == 415
+    (tmp_path / "a.mp4").write_bytes(DATA)
+    with pytest.raises(AccessDenied):
+        await films.index(access, "fmp4")
+    monkeypatch.setattr(module, "BROKEN_SECONDS", 0.0)
+    assert (await films.index(access, "fmp4")).tracks
