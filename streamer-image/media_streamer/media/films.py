@@ -17,6 +17,8 @@ from media_streamer.wire.media import Replay
 
 STRETCH_SECONDS = 2.0
 """As much is held of a film, or what there is from one key frame to the next."""
+MAX_TABLE_BYTES = 96 * 1024 * 1024
+"""Of all films that are played in a worker: some ten of two hours; streams live there, too."""
 InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
@@ -51,6 +53,7 @@ class Film:
             for row in together(movie, cut(movie, STRETCH_SECONDS))
         ]
         self._zero = float(movie.zero)
+        self.table_bytes = sum(track.samples.held_bytes for track in movie.tracks)
 
     def rows_from(self, seconds: float) -> list[list[Part]]:
         """Stretches from the one on that holds the moment."""
@@ -84,7 +87,11 @@ class FilmShelf:
             film = self._known.get(found.identity)
             if film is None:
                 movie = read_movie(FileReader(found.descriptor), found.identity.size)
-                film = self._known.setdefault(found.identity, Film(found.identity, movie))
+                held = sum(one.table_bytes for one in list(self._known.values()))
+                made = Film(found.identity, movie)
+                if held + made.table_bytes > MAX_TABLE_BYTES:
+                    raise ValueError("too many films are played now")
+                film = self._known.setdefault(found.identity, made)
             return film
         finally:
             os.close(found.descriptor)
