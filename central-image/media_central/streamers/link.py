@@ -31,7 +31,7 @@ from media_central.streamers.provision import (
 
 log = logging.getLogger(__name__)
 
-STREAM_FIELDS = "name,named_by,inputs,stats"
+STREAM_FIELDS = "name,named_by,inputs,pushes,stats"
 PROVISION_CHECK_SECONDS = 60.0
 PROVISION_PAUSE_MAX_SECONDS = 300.0
 LEAVE_TIMEOUT_SECONDS = 10.0
