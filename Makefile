@@ -62,8 +62,8 @@ images: docs ## Build both container images (needs a Docker engine)
 
 docs: $(DEV_VENV)/ready ## The documentation, which both programs then serve under /docs
 	$(DEV)/python -m media_docs --check
-	$(DEV)/python -m media_docs.operations .cache/docs/extra/operations.js
 	$(DEV)/sphinx-build -q -W --keep-going -j auto -d .cache/docs/doctrees -b html docs web/media_web/site
+	$(DEV)/python -m media_docs.operations web/media_web/site/operations.js
 
 packages: docs ## Debian packages flussonic and flussonic-central, in dist (for this Debian's Python)
 	packaging/debian/build.sh $(DEV)/uv $(VERSION) dist

@@ -28,5 +28,4 @@ html_theme_path = ["theme"]
 html_title = "Media server"
 html_copy_source = False
 html_show_sourcelink = False
-html_extra_path = [str(_ROOT / ".cache" / "docs" / "extra")]
 pygments_style = "friendly"
