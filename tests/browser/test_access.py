@@ -2,7 +2,7 @@
 
 from playwright.async_api import expect
 
-from .appliance import Appliance
+from .appliance import Appliance, until
 from .conftest import OpenUi, Ui
 
 
@@ -34,6 +34,12 @@ async def test_a_person_is_added_enters_and_is_offered_what_he_may(
         await expect(eve.page.get_by_role("button", name=name, exact=True)).to_have_count(0)
 
     await page.get_by_label("Role of eve").select_option("Editor")
+
+    async def is_editor() -> bool:
+        (token,) = (await appliance.api("GET", "/api_tokens"))["api_tokens"]
+        return bool(token["role"] == "editor")
+
+    await until(is_editor, "Eve is an editor")
     await eve.page.reload()
     await expect(eve.page.get_by_label("Title", exact=True)).to_be_enabled()
     await eve.page.get_by_label("Title", exact=True).fill("By Eve")

@@ -43,7 +43,7 @@ export default {
   Play: "Смотреть", "It starts with the first viewer.": "Запустится с первым зрителем.", "Loading …": "Загрузка…", "Waiting for the source.": "Ждём источник.",
   "Waiting for a publisher.": "Ждём публикации.", "Publish with OBS or ffmpeg to {url}": "Публикуйте из OBS или ffmpeg на {url}",
   "Viewers and publishers": "Зрители и публикации", "Nobody is connected.": "Никто не подключён.", "The first {shown} of {all}.": "Первые {shown} из {all}.",
-  "publishes by {proto}": "публикует по {proto}", Kick: "Отключить", Protocol: "Протокол", Address: "Адрес", Client: "Клиент", Bytes: "Байты", For: "Длительность",
+  "publishes by {proto}": "публикует по {proto}", Protocol: "Протокол", Address: "Адрес", Client: "Клиент", Bytes: "Байты", For: "Длительность",
   "Close the session of {ip}": "Закрыть сессию {ip}", History: "История", "Span of time": "Отрезок времени", Hour: "Час", Day: "День", Week: "Неделя", Month: "Месяц", Year: "Год",
   "Nothing was recorded in this time.": "За это время ничего не записано.", Traffic: "Трафик", mean: "среднее", most: "наибольшее", "highest minute": "лучшая минута", out: "наружу", in: "внутрь",
   URL: "URL", active: "активен", standby: "в запасе", "from {ip}": "от {ip}", "{count} packets lost": "потеряно пакетов: {count}", "Input {number}": "Вход {number}", "Save input": "Сохранить вход",

@@ -44,7 +44,7 @@ export function Viewers({ stream, ui }) {
         <td class="wide url">${session.user_agent || "–"}</td>
         <td class="number">${bytes(session.bytes)}</td>
         <td class="number wide">${duration(Date.now() - session.opened_at)}</td>
-        <td class="number">${!ui.readsOnly && html`<button type="button" class="small danger" aria-label=${t("Close the session of {ip}", session)} onClick=${() => kick(session.id)}>${t("Kick")}</button>`}</td>
+        <td class="number">${!ui.readsOnly && html`<button type="button" class="small danger" aria-label=${t("Close the session of {ip}", session)} onClick=${() => kick(session.id)}>${t("Close")}</button>`}</td>
       </tr>`)}</tbody>
     </table>`}`;
 }
