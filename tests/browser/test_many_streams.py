@@ -61,6 +61,7 @@ async def see_pages(ui: Ui, appliance: Appliance) -> None:
     await expect(page.locator("tbody tr")).to_have_count(1)
 
     await search.fill("many/")
+    await expect(page.locator("tbody tr")).to_have_count(PAGE)
     await page.get_by_label("Choose all of this page").check()
     await page.get_by_role("button", name=f"Choose all {COUNT}").click()
     bulk = page.get_by_role("group", name="Change many streams")

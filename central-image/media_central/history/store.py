@@ -30,6 +30,7 @@ MAX_QUEUED_ROWS = 200_000  # about 100 MB; a minute of samples of 100,000 stream
 MAINTENANCE_SECONDS = 3600.0
 ROLLUP_SECONDS = 300.0
 RETRY_SECONDS = 60.0
+START_SECONDS = 5.0
 MAX_UNIX_MS = 10**13
 _EVENT_COLUMNS = frozenset({"event", "event_id", "utc_ms", "media", "server"})
 _INSERT_EVENTS = (
@@ -48,8 +49,12 @@ class History:
         self._queues: dict[str, deque[tuple[Any, ...]]] = {name: deque() for name in COLUMNS}
         self.dropped_rows = 0
         self._tasks: list[asyncio.Task[None]] = []
+        self._looked_after = asyncio.Event()
+        """Partitions were looked after, or that failed; so it is where nobody does."""
+        self._looked_after.set()
 
     async def start(self) -> None:
+        self._looked_after.clear()
         self._tasks = [
             asyncio.create_task(self._maintain(), name="history-partitions"),
             asyncio.create_task(self._write(), name="history-writer"),
@@ -180,6 +185,7 @@ class History:
                 raise_if_cancelled(error)
                 log.warning("history partitions: %s; trying again", error)
                 pause = RETRY_SECONDS
+            self._looked_after.set()
             await asyncio.sleep(pause)
 
     async def _roll_up(self) -> None:
@@ -200,6 +206,9 @@ class History:
 
     async def select(self, sql: str, *values: Any) -> Sequence[Any]:
         """Rows of a query, what is queued among them. Raises ApiError 503."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START_SECONDS):
+                await self._looked_after.wait()  # else what is queued may have no partition yet
         try:
             await self.flush()
             async with self._database.acquire() as connection:

@@ -60,7 +60,8 @@ async def test_the_events_of_a_stream_and_their_secrets(known):
     await known.api("PUT", "/streams/a", FAKE)
     secrets = {"url": "rtsp://u:hidden@h/1", "token": "hidden"}
     await known.api("POST", "/events/collector", batch(1, **secrets))
-    _, listed = await known.api("GET", "/streams/a/events")
+    status, listed = await known.api("GET", "/streams/a/events")
+    assert status == 200, listed
     assert listed["events"][0]["event"] == "source_lost"
     assert "hidden" not in str(listed)
 

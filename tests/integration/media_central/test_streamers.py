@@ -402,6 +402,12 @@ async def test_restart_of_central_moves_nothing(
             f"/streamers/{streamer.hostname}",
             {"api_url": streamer.url, "cluster_key": streamer.cluster_key},
         )
+
+    async def are_online():
+        _, listed = await first.api("GET", "/streamers")
+        return [bool(item["stats"]) for item in listed["streamers"]] == [True, True]
+
+    await eventually(are_online)
     batch = [{"name": f"a{number}", **FAKE} for number in range(20)]
     await first.api("PUT", "/streams/batch", batch)
     await eventually(lambda: sum(len(item.running) for item in streamers) == 20)
