@@ -34,10 +34,13 @@ async def first_segment(streamer: Streamer, token: str) -> str:
     """Path of one, as a player finds it."""
     now = int(time.time())
     folder = "live/tracks-v1"
-    status, _, text = await get(
-        streamer, f"{folder}/archive-{now - 3600}-3600.fmp4.m3u8?token={token}"
-    )
-    assert status == 200, text
+    playlist = f"{folder}/archive-{now - 3600}-3600.fmp4.m3u8?token={token}"
+
+    async def listed() -> bytes:
+        status, _, text = await get(streamer, playlist)
+        return text if status == 200 else b""
+
+    text = await until(listed, "the source is listed anew, as it is configured now")
     uri = next(line for line in text.decode().splitlines() if ".m4s" in line)
     assert f"token={token}" in uri, "the viewer is known again by it"
     return f"{folder}/{uri}"
