@@ -6,9 +6,10 @@ worker. Knows no protocol.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -146,14 +147,8 @@ class Hub:
 
         `tracks`: names of those that are wanted, empty for all.
         """
-        try:
+        with self._given_up_if_refused(access):
             return await self.other_broadcast(access, format, framing, tracks=tracks)
-        except AccessDenied as denied:
-            self.give_up(access, denied.code)
-            raise
-        except asyncio.CancelledError:
-            self.give_up(access, "client closed")
-            raise
 
     async def other_broadcast(
         self,
@@ -185,14 +180,8 @@ class Hub:
 
         Raises AccessDenied: 404 if there is nothing, 503 if no media worker can play it.
         """
-        try:
+        with self._given_up_if_refused(access):
             return await self.other_replay(access, format, moment, framing, tracks=tracks)
-        except AccessDenied as denied:
-            self.give_up(access, denied.code)
-            raise
-        except asyncio.CancelledError:
-            self.give_up(access, "client closed")
-            raise
 
     async def other_replay(
         self,
@@ -266,6 +255,18 @@ class Hub:
     def give_up(self, access: Access, reason: str) -> None:
         """Nothing is made of the access: its session ends at once."""
         self.sessions.leave(self.sessions.open(access), reason)
+
+    @contextlib.contextmanager
+    def _given_up_if_refused(self, access: Access) -> Iterator[None]:
+        """What is raised inside ends the access."""
+        try:
+            yield
+        except AccessDenied as denied:
+            self.give_up(access, denied.code)
+            raise
+        except asyncio.CancelledError:
+            self.give_up(access, "client closed")
+            raise
 
     def live_index(
         self, access: Access, container: Container, tracks: tuple[str, ...] = ()

@@ -24,7 +24,7 @@ from media_streamer.egress.http.disk_files import DiskResponse, Extent, Opened, 
 from media_streamer.egress.http.request import MediaRequest
 from media_streamer.egress.http.routes import Route
 from media_streamer.presentation.moments import PATTERN, asked
-from media_streamer.protocols.mp4.download import ENDINGS, send_file
+from media_streamer.protocols.mp4.download import ENDINGS, Download, send_file
 
 _FORM = re.compile(rf"(?P<name>.+)/{PATTERN}\.mp4")
 _EXPORT = re.compile(r"(?P<name>.+)/export-(?P<file>[0-9a-f]{24})\.mp4")
@@ -52,22 +52,10 @@ def routes(egress: Egress) -> list[Route]:
 
 async def send_archive(egress: Egress, request: MediaRequest) -> web.StreamResponse:
     """The answer; raises AccessDenied like playing does."""
-    hub, archives = egress.hub, egress.archives
-    access = await hub.access(replace(request.access_request("mp4"), archive=True))
-    session = hub.sessions.open(access)
-
-    def stop(reason: str) -> None:
-        if request.http.transport is not None:
-            request.http.transport.abort()
-
-    def done() -> None:
-        session.on_close.discard(stop)
-        hub.sessions.leave(session, "sent")
-
-    def count(size: int) -> None:
-        session.bytes += size
-
-    try:
+    archives = egress.archives
+    access = await egress.hub.access(replace(request.access_request("mp4"), archive=True))
+    sending = Download(egress.hub, access, request)
+    with sending.looked_up():
         now = time.time()
         moment = asked(dict(request.values), dict(request.query), now)
         end_ms = min(moment.to_ms, int(now * 1000))
@@ -76,17 +64,13 @@ async def send_archive(egress: Egress, request: MediaRequest) -> web.StreamRespo
             check_tracks(entries)
         except OtherTracks as error:
             raise AccessDenied(409, "tracks_changed", str(error)) from None
-    except BaseException:
-        hub.sessions.leave(session, "refused")
-        raise
-    session.on_close.add(stop)
     response = _Film(
         entries,
         lambda work: archives.run(access, work),
         "video/mp4",
         CACHE,
-        on_sent=count,
-        on_done=done,
+        on_sent=sending.count,
+        on_done=sending.done,
     )
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", access.stream).strip("-.") or "archive"
     start = time.strftime("%Y-%m-%d-%H-%M-%S", time.gmtime(entries[0].group.start_ms // 1000))
@@ -96,38 +80,22 @@ async def send_archive(egress: Egress, request: MediaRequest) -> web.StreamRespo
 
 async def send_export(egress: Egress, request: MediaRequest) -> web.StreamResponse:
     """A film that was made of the archive; raises AccessDenied like playing does."""
-    hub, archives = egress.hub, egress.archives
-    access = await hub.access(replace(request.access_request("mp4"), archive=True))
-    session = hub.sessions.open(access)
-
-    def stop(_: str) -> None:
-        if request.http.transport is not None:
-            request.http.transport.abort()
-
-    def done() -> None:
-        session.on_close.discard(stop)
-        hub.sessions.leave(session, "sent")
-
-    def count(size: int) -> None:
-        session.bytes += size
-
-    try:
+    archives = egress.archives
+    access = await egress.hub.access(replace(request.access_request("mp4"), archive=True))
+    sending = Download(egress.hub, access, request)
+    with sending.looked_up():
         archives.folder(access)
         path = exported(Path(access.config.archive_root), access.stream, request.values["file"])
         size = await archives.run(access, lambda: path.stat().st_size if path.is_file() else -1)
         if size < 0:
             raise AccessDenied(404, "not_found", "There is no such export")
-    except BaseException:
-        hub.sessions.leave(session, "refused")
-        raise
-    session.on_close.add(stop)
     response = DiskResponse(
         [Extent(path, 0, size)],
         lambda work: archives.run(access, work),
         "video/mp4",
         CACHE,
-        on_sent=count,
-        on_done=done,
+        on_sent=sending.count,
+        on_done=sending.done,
     )
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", access.stream).strip("-.") or "archive"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.mp4"'
