@@ -293,18 +293,7 @@ class ProcessPool:
         log.info("%s started, pid %s", worker.name, worker.process.pid)
 
     async def _end(self, worker: Worker) -> None:
-        process = worker.process
-        if process is None or process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_SECONDS)
-        except TimeoutError:
-            log.warning("%s does not end: killed", worker.name)
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        await end_process(worker.process, worker.name)
 
     async def _watch(self) -> None:
         before = time.monotonic()
@@ -321,6 +310,21 @@ class ProcessPool:
                 if running and worker.silent_for(now) > 0:
                     what = "is silent" if worker.said_hello else "did not report"
                     self.kill(worker, f"it {what} for too long")
+
+
+async def end_process(process: Process | None, name: str) -> None:
+    """Ask a process to end, and kill one that does not; None and one that has ended are done."""
+    if process is None or process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), STOP_TIMEOUT_SECONDS)
+    except TimeoutError:
+        log.warning("%s does not end: killed", name)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 def _why_it_died(code: int, worker: Worker) -> str:

@@ -21,9 +21,9 @@ from pathlib import Path
 from media_streamer.supervisor.processes import (
     HELLO_TIMEOUT_SECONDS,
     STABLE_SECONDS,
-    STOP_TIMEOUT_SECONDS,
     AdoptedProcess,
     Process,
+    end_process,
     how_it_died,
     pause_after,
 )
@@ -88,18 +88,8 @@ class TranscoderProcesses:
         if keeper.task is not None:
             keeper.task.cancel()
             await asyncio.gather(keeper.task, return_exceptions=True)
-        process = keeper.process
-        if process is None or process.returncode is not None:
-            return
         # It ends by itself when its media worker closes the channel.
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_SECONDS)
-        except TimeoutError:
-            log.warning("%s does not end: killed", keeper.name)
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+        await end_process(keeper.process, keeper.name)
 
     async def _keep(self, worker: str, keeper: _Keeper) -> None:
         while True:
