@@ -89,7 +89,8 @@ class EventSinkConfig(ApiModel):
         default=None, description="Seconds until a failed delivery is tried again. Default 10."
     )
     resend_limit: Count | None = Field(
-        default=None, description="Events kept for delivery; older ones are dropped. Default 10000."
+        default=None,
+        description="Events kept for delivery; older ones are dropped. Default: 256 MiB of them.",
     )
     max_size: ByteSize | None = Field(
         default=None, description="Size in bytes at which a log file is rotated. Default: never."

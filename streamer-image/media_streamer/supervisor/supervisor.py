@@ -93,7 +93,7 @@ class Supervisor:
 
         self._scripts = ScriptHost()
         self._ended = SessionLog()
-        self._bus = EventBus(hostname, log_directory(environ), self._scripts)
+        self._bus = EventBus(hostname, log_directory(environ), self._scripts, settings.state)
         egress = EgressWorkers()
         self._sessions = SessionRegistry(SessionNews(self._bus, egress, self._ended))
         self._jobs = jobs = JobPlacement(

@@ -20,6 +20,7 @@ from media_rest.redact import redact_text
 
 from media_streamer.config.log_files import SCHEMES, log_file, refused_sinks
 from media_streamer.lua.host import ScriptHost
+from media_streamer.supervisor.events.backlog import Backlog, backlog_directory
 from media_streamer.supervisor.events.delivery import FileDelivery, HttpDelivery, ScriptDelivery
 from media_streamer.supervisor.events.sink import Delivery, Event, EventSink
 
@@ -38,15 +39,22 @@ EVENT_LEVELS = {
 class EventBus:
     """One per server. `close` waits a moment for what is still to be delivered.
 
-    `log_directory`: where sinks that are files may lie.
+    `log_directory`: where sinks that are files may lie. `state`: where events wait for receivers
+    that are away; without it they wait in memory.
     """
 
     def __init__(
-        self, hostname: Callable[[], str], log_directory: Path, scripts: ScriptHost | None = None
+        self,
+        hostname: Callable[[], str],
+        log_directory: Path,
+        scripts: ScriptHost | None = None,
+        state: Path | None = None,
     ) -> None:
         self._scripts = scripts or ScriptHost()
         self._hostname = hostname
         self._log_directory = log_directory
+        self._state = state
+        self._backlogs: dict[str, Backlog] = {}
         self._sinks: dict[str, EventSink] = {}
         # Microseconds of the start: above every number of earlier runs, and exact in JSON (2^53).
         self._numbers = itertools.count(time.time_ns() // 1000)
@@ -98,11 +106,21 @@ class EventBus:
                 undelivered[name] = sink.end()
                 for key, value in sink.counters().items():
                     self._gone[key] += value
+                if name not in wanted and (backlog := self._backlogs.pop(name, None)) is not None:
+                    backlog.discard()
         for name, config in wanted.items():
             if name not in self._sinks:
-                self._sinks[name] = EventSink(config, self._delivery(config, self._http))
+                delivery = self._delivery(config, self._http)
+                self._sinks[name] = EventSink(config, delivery, self._backlog(config))
             for event in undelivered.pop(name, ()):
                 self._sinks[name].put(event)
+
+    def _backlog(self, config: EventSinkConfig) -> Backlog | None:
+        """Where events wait on disk; one that changed goes on with what waits there."""
+        if self._state is None or config.url.partition("://")[0] in SCHEMES:
+            return None  # what cannot be written to a file is not kept in another one
+        directory = backlog_directory(self._state / "events", config.name)
+        return self._backlogs.setdefault(config.name, Backlog(directory))
 
     def stats(self) -> dict[str, int]:
         """`media_api.server_status.EventDeliveryStats`."""

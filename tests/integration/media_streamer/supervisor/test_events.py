@@ -112,11 +112,28 @@ async def test_a_receiver_that_is_away_misses_nothing(
 
     assert "answered 503" in await until(alert, "the alert")
     assert receiver.refused >= 1
+
+    async def on_disk() -> bool:
+        files = streamer.directory.glob("state/events/web/*.jsonl")
+        return any("source_started" in file.read_text() for file in files)
+
+    await until(on_disk, "the events are kept")
+    assert await streamer.stop() == 0
+    assert "events wait for the next start" in streamer.log
+    await streamer.serve()
     await receiver.close()
     receiver.status = 200
     await receiver.start()
     await receiver.has("source_started", "demo")
-    assert receiver.of("demo")[:2] == ["stream_opened", "source_opened"]
+    first = ["stream_opened", "source_opened", "source_started"]
+    assert receiver.of("demo")[:3] == first
+
+    async def of_both_runs() -> bool:
+        return len([e for e in receiver.events if e["event"] == "server_started"]) >= 2
+
+    await until(of_both_runs, "the events of both runs")
+    ids = [item["event_id"] for item in receiver.events]
+    assert ids == sorted(set(ids)), "in order, none twice"
 
     async def calm() -> bool:
         return await alert() is None
@@ -145,5 +162,5 @@ async def test_a_sink_by_the_api_and_a_receiver_that_never_answers(streamer: Str
     assert await streamer.stop() == 0, "it does not wait for the receiver"
     held.set()
     server.close()
-    assert "events were not delivered" in streamer.log
+    assert "events wait for the next start" in streamer.log
     assert "Traceback" not in streamer.log

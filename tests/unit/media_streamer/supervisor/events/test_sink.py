@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from media_api.events import EventSinkConfig
 from media_streamer.supervisor.events import sink as module
+from media_streamer.supervisor.events.backlog import Backlog
 from media_streamer.supervisor.events.sink import DeliveryError, EventSink
 
 
@@ -136,3 +138,49 @@ async def test_what_is_on_its_way_at_the_end_is_not_sent_twice(receiver: Receive
     receiver.hold.set()
     await closing
     assert receiver.batches == [[1, 2], [3]]
+
+
+async def test_a_receiver_that_is_away_gets_all_from_the_disk_also_after_a_restart(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RESEND_SECONDS", 0.01)
+    monkeypatch.setattr(module, "MEMORY_EVENTS", 50)
+    receiver.away = True
+    sink = EventSink(config(), receiver, Backlog(tmp_path / "s"))
+    for number in range(300):
+        put(sink, number)
+        if number % 40 == 39:
+            await until(lambda: not sink._waiting)
+    await sink.close()
+    assert sink.counters()["dropped_events"] == 0
+    receiver.away = False
+    other = EventSink(config(), receiver, Backlog(tmp_path / "s"))
+    put(other, 300)
+    await reached(receiver, 301)
+    assert receiver.taken == list(range(301))
+    put(other, 301)
+    await reached(receiver, 302)
+    await other.close()
+    assert list((tmp_path / "s").glob("*.jsonl")) == []
+
+
+async def test_without_room_on_disk_the_newest_wait_in_memory(
+    receiver: Receiver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(module, "RESEND_SECONDS", 0.01)
+    monkeypatch.setattr(module, "MEMORY_EVENTS", 3)
+    (tmp_path / "s").write_text("in the way of the directory")
+    receiver.away = True
+    sink = EventSink(config(), receiver, Backlog(tmp_path / "s"))
+    put(sink, 1)
+    await until(lambda: sink.counters()["resent_events"] >= 2)
+    put(sink, 2, 3, 4, 5)
+    receiver.away = False
+    await reached(receiver, 3)
+    assert receiver.taken == [3, 4, 5]
+    assert sink.counters()["dropped_events"] == 2
+    assert caplog.text.count("cannot be kept on disk") == 1
+    await sink.close()
