@@ -259,7 +259,7 @@ ROWS: list[Protocol] = [
         name="rtp",
         title="RTP",
         carrier="rtp",
-        pull=Role(schemes=("rtp",), missing=NOT_YET),
+        pull=Role(schemes=("rtp", "sdp")),
         push=Role(schemes=("rtp",), missing=NOT_YET),
     ),
     Protocol(name="fake", title="Test picture", pull=Role(schemes=("fake",))),

@@ -51,6 +51,8 @@ class Description:
     control: str = ""
     range: str = ""
     address: str = ""
+    sources: str = ""
+    """Value of `source-filter` for all media (RFC 4570)."""
     media: list[Media] = field(default_factory=list)
 
 
@@ -103,6 +105,8 @@ def _attribute(session: Description, media: Media | None, value: str) -> None:
             session.control = rest
         elif name == "range":
             session.range = rest
+        elif name == "source-filter":
+            session.sources = rest
         return
     if name == "rtpmap":
         _rtpmap(media, rest)

@@ -1,4 +1,5 @@
-"""`srt://HOST:PORT?…` of what this server calls: a source, or the receiver of a push.
+"""`srt://HOST:PORT?…` of what this server calls: a source, or the receiver of a push. A source may
+also call here: `srt://[ADDRESS]:PORT?mode=listener`.
 
 Options stand in the input or push itself or, as other programs write them, in the URL's query; its
 own go first.
@@ -12,7 +13,7 @@ from media_streamer.protocols.srt.libsrt import Option
 from media_streamer.protocols.srt.settings import DEFAULT_LATENCY_MS, Value, version_number
 
 CONNECT_SECONDS = 3
-_MODES = ("", "caller")
+_CALLER, _LISTENER = "caller", "listener"
 
 
 class Options(Protocol):
@@ -29,15 +30,17 @@ class Options(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SrtAddress:
-    """Whom to call, and how."""
+    """Whom to call, or where to be called, and how."""
 
     host: str
+    """Empty where this side listens: any address of this machine."""
     port: int
     options: tuple[tuple[int, Value], ...]
     latency: int
+    listens: bool = False
 
     @classmethod
-    def of(cls, config: Options) -> "SrtAddress":
+    def of(cls, config: Options, *, may_listen: bool = False) -> "SrtAddress":
         """Raises ValueError with words for people; no secret is in its text."""
         # A stream id begins with `#`, which people write as it is: nothing here is a fragment.
         place, _, text = config.url.partition("://")[2].partition("?")
@@ -47,13 +50,15 @@ class SrtAddress:
             query = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=32))
         except ValueError:
             raise ValueError("the URL cannot be read: write srt://HOST:PORT") from None
-        if not host or not port:
-            raise ValueError("the URL lacks host or port: write srt://HOST:PORT")
-        if query.get("mode", "") not in _MODES:
+        mode = query.get("mode") or _CALLER
+        if mode not in (_CALLER, _LISTENER) or (mode == _LISTENER and not may_listen):
             raise ValueError(
-                "srt:// inputs and pushes call (mode=caller); to be called, give the stream a port"
-                " (srt_publish, srt_play)"
+                "an srt:// push calls (mode=caller), an input also listens (mode=listener); to be"
+                " called by viewers, give the stream a port (srt_play)"
             )
+        listens = mode == _LISTENER
+        if not (host or listens) or not port:
+            raise ValueError("the URL lacks host or port: write srt://HOST:PORT")
         passphrase = config.passphrase or query.get("passphrase", "")
         if passphrase and not 10 <= len(passphrase) <= 79:
             raise ValueError("the passphrase has 10 to 79 characters")
@@ -62,14 +67,15 @@ class SrtAddress:
         options: list[tuple[int, Value]] = [
             (Option.LATENCY, latency),
             (Option.CONNTIMEO, connect),
-            (Option.STREAMID, config.streamid or query.get("streamid", "")),
             (Option.ENFORCEDENCRYPTION, config.enforcedencryption is not False),
         ]
+        if not listens:
+            options.append((Option.STREAMID, config.streamid or query.get("streamid", "")))
         if passphrase:
             options += [(Option.PASSPHRASE, passphrase), (Option.PBKEYLEN, _key_bytes(query))]
         if config.minversion:
             options.append((Option.MINVERSION, version_number(config.minversion)))
-        return cls(host, port, tuple(options), latency)
+        return cls(host or "", port, tuple(options), latency, listens)
 
 
 def _number(query: dict[str, str], name: str) -> int:

@@ -23,6 +23,7 @@ NAMES = ("libsrt.so.1.5", "libsrt-gnutls.so.1.5", "libsrt.so.1.4", "libsrt-gnutl
 PAYLOAD_BYTES = 1316
 """Seven packets of a transport stream: what a live message carries."""
 MAX_MESSAGE_BYTES = 1456
+LISTEN_BACKLOG = 1
 IN, OUT, ERR = 0x1, 0x4, 0x8
 ASYNC_SEND, ASYNC_RECEIVE, TIMED_OUT = 6001, 6002, 6003
 REJECT_BASE = 1000
@@ -222,6 +223,24 @@ class SrtSocket:
         udp.setblocking(True)
         if library().srt_bind_acquire(self.number, udp.detach()) < 0:
             raise last_error("bind")
+
+    def listen(self) -> None:
+        """Let others call. Raises SrtError."""
+        if library().srt_listen(self.number, LISTEN_BACKLOG) < 0:
+            raise last_error("listen")
+
+    def accept(self, wait_ms: int) -> "SrtSocket | None":
+        """Who has called, as of `blocking`; None if nobody has. Raises SrtError."""
+        lib = library()
+        number = lib.srt_accept(self.number, ffi.NULL, ffi.NULL)
+        if number < 0:
+            if lib.srt_getlasterror(ffi.NULL) == ASYNC_RECEIVE:
+                return None
+            raise last_error("accept")
+        sock = SrtSocket(number)
+        sock.set_flag(Option.RCVSYN, True)
+        sock.set_flag(Option.RCVTIMEO, wait_ms)
+        return sock
 
     def connect(self, host: str, port: int) -> None:
         """Call a numeric address; a blocking socket waits. Raises SrtError with the reason."""

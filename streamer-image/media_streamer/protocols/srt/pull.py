@@ -1,10 +1,13 @@
-"""`srt://HOST:PORT`: a source that this server calls.
+"""`srt://HOST:PORT`: a source that this server calls, or (`?mode=listener`) that calls this server.
+
+Where it listens, one caller is the source; others are refused with 409 until it is gone.
 
 The thread of the input waits within libsrt, which closing the socket ends.
 """
 
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Callable
 
@@ -13,16 +16,25 @@ from media_streamer.media.inputs.cut_input import CutInput
 from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS
 from media_streamer.outgoing.addresses import AddressRefusedError, reach_of_process
 from media_streamer.protocols.srt.address import SrtAddress
-from media_streamer.protocols.srt.libsrt import MAX_MESSAGE_BYTES, SrtError, SrtSocket, ffi
+from media_streamer.protocols.srt.libsrt import (
+    MAX_MESSAGE_BYTES,
+    SrtError,
+    SrtSocket,
+    ffi,
+    set_hook,
+)
 
 WAIT_MS = 200
 """The thread looks whether it shall end this often."""
+ACCEPT_SECONDS = 0.05
+"""Between two looks for a caller."""
+BUSY = 409
 FIGURES_SECONDS = 1.0
 
 
 def create(request: InputRequest) -> Input:
     try:
-        return SrtInput(request, SrtAddress.of(request.config))
+        return SrtInput(request, SrtAddress.of(request.config, may_listen=True))
     except ValueError as error:
         raise InputError(str(error)) from None
 
@@ -46,21 +58,12 @@ class SrtInput(CutInput):
     def _connect(self) -> Callable[[int], bytes]:
         address = self._address
         try:
-            reach_of_process().check_host(address.host, address.port)
-            found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)
-            place = found[0][4]
-            sock = SrtSocket.blocking(WAIT_MS)
-        except (SrtError, AddressRefusedError) as error:
-            raise InputError(str(error)) from None
-        except OSError as error:
-            raise InputError(f"{address.host} is not found: {error.strerror}") from None
-        self._connection.callback(sock.close)
-        try:
-            for option, value in address.options:
-                sock.set_flag(option, value)
-            sock.connect(str(place[0]), int(place[1]))
+            sock = self._called() if address.listens else self._call()
         except SrtError as error:
             raise InputError(f"{address.host}:{address.port}: {error}") from None
+        if sock is None:
+            return lambda _: b""
+        self._connection.callback(sock.close)
         self.receiver.connected()
         buffer = ffi.new("char[]", MAX_MESSAGE_BYTES)
 
@@ -79,6 +82,62 @@ class SrtInput(CutInput):
             return b""
 
         return read
+
+    def _call(self) -> SrtSocket:
+        """Connected; raises SrtError and InputError."""
+        address = self._address
+        try:
+            reach_of_process().check_host(address.host, address.port)
+            found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)
+        except AddressRefusedError as error:
+            raise InputError(str(error)) from None
+        except OSError as error:
+            raise InputError(f"{address.host} is not found: {error.strerror}") from None
+        place = found[0][4]
+        sock = SrtSocket.blocking(WAIT_MS)
+        try:
+            for option, value in address.options:
+                sock.set_flag(option, value)
+            sock.connect(str(place[0]), int(place[1]))
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _called(self) -> SrtSocket | None:
+        """Once somebody calls; None when this shall end. Raises SrtError and InputError."""
+        address = self._address
+        listener = SrtSocket()
+        self._connection.callback(listener.close)
+        for option, value in address.options:
+            listener.set_flag(option, value)
+        listener.use(self._bound())
+        taken = threading.Event()
+        hook = set_hook(listener, lambda *_: BUSY if taken.is_set() else 0)
+        self._connection.callback(lambda: hook)  # kept for as long as the listener
+        listener.listen()
+        deadline = time.monotonic() + self.limits.read_seconds
+        while not self._stopping.wait(ACCEPT_SECONDS):
+            self.allow(self.limits.read_seconds)
+            if (sock := listener.accept(WAIT_MS)) is not None:
+                taken.set()
+                return sock
+            if time.monotonic() > deadline:
+                raise InputError("nobody calls")
+        return None
+
+    def _bound(self) -> socket.socket:
+        """Raises InputError, also if somebody else has the port."""
+        address = self._address
+        sock = socket.socket(
+            socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_DGRAM
+        )
+        try:
+            sock.bind((address.host, address.port))
+        except OSError as error:
+            sock.close()
+            raise InputError(f"port {address.port}: {error.strerror or error}") from None
+        return sock
 
     def _measure(self, sock: SrtSocket) -> None:
         now = time.monotonic()

@@ -21,9 +21,15 @@ def source(ffmpeg: str, bunny: Path, *output: str, loop: str = "-1") -> list[str
 
 async def flows(worker, name: str) -> None:
     """Frames arrive with video and audio, and go on arriving."""
-    stats = await worker.running(name)
+    await worker.running(name)
+
+    def both() -> bool:  # a source without a demuxer begins before its first key frame is there
+        tracks = worker.stats[name]["inputs"][0]["media_info"]["tracks"]
+        return [track["codec"] for track in tracks] == ["h264", "aac"]
+
+    await worker.until(both)
+    stats = worker.stats[name]
     tracks = stats["inputs"][0]["media_info"]["tracks"]
-    assert [track["codec"] for track in tracks] == ["h264", "aac"]
     assert (tracks[0]["width"], tracks[0]["height"]) == (1280, 720)
     assert tracks[1]["channels"] == 6
     before = stats["input"]["frames"]
@@ -58,6 +64,70 @@ async def test_udp_multicast(worker, launch, ffmpeg, bunny, free_port) -> None:
     target = f"udp://239.255.77.1:{port}?pkt_size=1316&localaddr=127.0.0.1&ttl=0"
     await launch(*source(ffmpeg, bunny, "-f", "mpegts", target))
     await flows(worker, "multicast")
+
+
+async def test_mpegts_in_rtp(worker, launch, ffmpeg, bunny, free_port) -> None:
+    port = free_port(socket.SOCK_DGRAM)
+    await worker.apply("rtp", f"rtp://127.0.0.1:{port}")
+    target = f"rtp://127.0.0.1:{port}?pkt_size=1328"
+    await launch(*source(ffmpeg, bunny, "-f", "rtp_mpegts", target))
+    await flows(worker, "rtp")
+
+
+async def test_rtp_as_a_description_says(
+    worker, launch, ffmpeg, bunny, free_port, tmp_path
+) -> None:
+    worker.vods = {"descriptions": [str(tmp_path)]}
+    description = tmp_path / "camera.sdp"
+    picture, sound = (f"rtp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}" for _ in range(2))
+    sent = ("-map", "0:v", "-c", "copy", "-f", "rtp", picture, "-map", "0:a", "-c", "copy")
+    sender = source(ffmpeg, bunny, *sent, "-f", "rtp", sound, "-sdp_file", str(description))
+    await launch(*sender)
+    # Before the description is there the source fails, and is tried again.
+    await worker.apply("described", "sdp://descriptions/camera.sdp", max_retry_timeout=1)
+    await flows(worker, "described")
+
+
+async def test_rtp_that_needs_a_description_says_so(worker, free_port) -> None:
+    port = free_port(socket.SOCK_DGRAM)
+    await worker.apply("dynamic", f"rtp://127.0.0.1:{port}", max_retry_timeout=1)
+    packet = bytes((0x80, 96)) + bytes(10) + b"picture"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+
+        def told() -> bool:
+            for _ in range(50):
+                sender.sendto(packet, ("127.0.0.1", port))
+            return "payload type 96" in (worker.stats.get("dynamic", {}).get("source_error") or "")
+
+        await worker.until(told)
+
+
+async def test_an_srt_source_that_calls(worker, launch, ffmpeg, bunny, free_port) -> None:
+    port = free_port(socket.SOCK_DGRAM)
+    url = f"srt://127.0.0.1:{port}?mode=listener&passphrase=a-long-secret"
+    await worker.apply("called", url, max_retry_timeout=1)
+    await worker.until(lambda: _is_bound(port))
+    target = f"srt://127.0.0.1:{port}?pkt_size=1316&passphrase="
+    wrong = await launch(*source(ffmpeg, bunny, "-f", "mpegts", f"{target}another-secret"))
+    assert await wrong.wait() != 0
+    first = await launch(*source(ffmpeg, bunny, "-f", "mpegts", f"{target}a-long-secret"))
+    await flows(worker, "called")
+    second = await launch(*source(ffmpeg, bunny, "-f", "mpegts", f"{target}a-long-secret"))
+    assert await second.wait() != 0  # the port is taken, which it is told
+    first.terminate()
+    await worker.until(lambda: worker.stats["called"]["retry_count"] >= 1)
+    await worker.until(lambda: _is_bound(port))
+    await launch(*source(ffmpeg, bunny, "-f", "mpegts", f"{target}a-long-secret"))
+    await flows(worker, "called")
+
+
+def _is_bound(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        try:
+            other.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+        return False
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

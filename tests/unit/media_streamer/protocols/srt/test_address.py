@@ -36,7 +36,8 @@ def test_options_of_the_line_go_before_those_of_the_url() -> None:
         ("srt://h", "lacks host or port"),
         ("srt://:9998", "lacks host or port"),
         ("srt://h:x", "cannot be read"),
-        ("srt://0.0.0.0:9998?mode=listener", "srt_publish"),
+        ("srt://0.0.0.0:9998?mode=listener", "srt_play"),
+        ("srt://h:9998?mode=rendezvous", "mode=caller"),
         ("srt://h:1?passphrase=sh0rt", "10 to 79"),
     ],
 )
@@ -44,6 +45,13 @@ def test_what_cannot_be_called_is_refused(url: str, words: str) -> None:
     with pytest.raises(ValueError, match=words) as raised:
         address(url)
     assert "sh0rt" not in str(raised.value)
+
+
+def test_an_input_may_be_called() -> None:
+    config = InputConfig.model_validate({"url": "srt://:9998?mode=listener&latency=300"})
+    found = SrtAddress.of(config, may_listen=True)
+    assert (found.host, found.port, found.listens) == ("", 9998, True)
+    assert Option.STREAMID not in dict(found.options)
 
 
 def test_a_version_that_is_none() -> None:
