@@ -1,6 +1,6 @@
 """WebRTC with a browser: the player page watches by WHEP, a camera publishes by WHIP."""
 
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, Route, async_playwright
 
 from .appliance import Appliance
 from .conftest import ARGUMENTS, CHROMIUM, Ui
@@ -32,6 +32,23 @@ async def test_player_page_plays_by_webrtc(ui: Ui, appliance: Appliance) -> None
     await ui.page.wait_for_function("document.getElementById('video').srcObject !== null")
     tracks = "document.getElementById('video').srcObject.getTracks().map((t) => t.kind).sort()"
     assert await ui.page.evaluate(tracks) == ["audio", "video"]
+
+
+async def without_udp(route: Route) -> None:
+    """The answer as a peer sees it whose way lets no UDP through."""
+    response = await route.fetch()
+    lines = (await response.text()).splitlines(keepends=True)
+    kept = "".join(line for line in lines if " udp " not in line)
+    assert "tcptype passive" in kept, kept
+    await route.fulfill(response=response, body=kept)
+
+
+async def test_player_page_plays_without_udp(ui: Ui, appliance: Appliance) -> None:
+    await appliance.running("demo")
+    await ui.page.route("**/demo/whep", without_udp)
+    await ui.page.goto(f"{appliance.streamer_url}demo/embed.html?mute=true&proto=webrtc")
+    assert_test_picture(await watch(ui.page, "#video"))
+    await ui.page.wait_for_function("document.getElementById('video').srcObject !== null")
 
 
 async def test_camera_is_published_and_watched(ui: Ui, appliance: Appliance) -> None:

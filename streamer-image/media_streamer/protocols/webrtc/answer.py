@@ -10,6 +10,7 @@ from media_streamer.rtp.sdp import Media
 CNAME = "media"
 _SENT_FEEDBACK = ("nack", "nack pli", "ccm fir")
 """What of a receiver is heeded."""
+_TCP_TYPE, _PASSIVE = 90, 4
 _H264_CONSTRAINED = 0x40
 """constraint_set1_flag: Constrained Baseline where profile_idc is 66 (H.264 A.2.1.1)."""
 
@@ -38,6 +39,8 @@ class Place:
     setup: str
     hosts: Sequence[str]
     port: int
+    tcp: bool = False
+    """Connections are taken at the same number."""
 
 
 def match(media: Media, section: Section) -> Codec | None:
@@ -171,17 +174,28 @@ def _accepted(
             f"a=ssrc:{stream.ssrc} msid:{CNAME} {section.kind}",
         ]
     if with_candidates:
-        lines += candidates(place.hosts, place.port)
+        lines += candidates(place)
     return lines
 
 
-def candidates(hosts: Sequence[str], port: int) -> list[str]:
-    """Lines of our host candidates, the best first (RFC 8839 5.1), and their end."""
+def candidates(place: Place) -> list[str]:
+    """Lines of our host candidates, the best first (RFC 8839 5.1), and their end.
+
+    Those by TCP are worse than any by UDP: a packet that is lost there holds all others up.
+    """
     lines = []
-    for number, host in enumerate(hosts):
+    for number, host in enumerate(place.hosts):
         # RFC 8445 5.1.2.1: type preference of a host, local preference, component 1.
         priority = 126 << 24 | (65535 - number) << 8 | 255
-        lines.append(f"a=candidate:{number + 1} 1 udp {priority} {host} {port} typ host")
+        lines.append(f"a=candidate:{number + 1} 1 udp {priority} {host} {place.port} typ host")
+    for number, host in enumerate(place.hosts) if place.tcp else ():
+        # RFC 6544 4.2: direction preference of a passive host candidate.
+        priority = _TCP_TYPE << 24 | (_PASSIVE << 13 | (8191 - number)) << 8 | 255
+        foundation = len(place.hosts) + number + 1
+        lines.append(
+            f"a=candidate:{foundation} 1 tcp {priority} {host} {place.port} typ host"
+            " tcptype passive"
+        )
     return [*lines, "a=end-of-candidates"]
 
 

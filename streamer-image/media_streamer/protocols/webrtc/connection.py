@@ -16,6 +16,7 @@ from media_streamer.budgets import WEBRTC_CONNECT_SECONDS
 from media_streamer.protocols.rtsp.udp import plain
 from media_streamer.protocols.webrtc import stun
 from media_streamer.protocols.webrtc.dtls import Dtls, DtlsError, Identity, SrtpPair
+from media_streamer.protocols.webrtc.tcp import TcpPath
 from media_streamer.rtp.packet import is_rtcp
 
 if TYPE_CHECKING:
@@ -37,6 +38,13 @@ class Credentials:
 
     ufrag: str
     password: str
+
+
+def place_of(endpoint: "Endpoint") -> tuple[str, int]:
+    """Host and port of a peer."""
+    if isinstance(endpoint, TcpPath):
+        return endpoint.host, endpoint.number
+    return plain(endpoint[0]), endpoint[1]
 
 
 class Handler(Protocol):
@@ -79,6 +87,7 @@ class PeerConnection:
         self._is_client = is_client
         self._begun = False
         self._remote: Endpoint | None = None
+        self._named = "-"
         self._loop = asyncio.get_running_loop()
         self._made_at = self._heard_at = self._loop.time()
         self._bad = 0
@@ -92,12 +101,23 @@ class PeerConnection:
     @property
     def remote(self) -> str:
         """Address and port of the peer, for people."""
-        return f"{plain(self._remote[0])}:{self._remote[1]}" if self._remote is not None else "-"
+        return self._named
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that a peer by TCP has not taken yet."""
+        return self._remote.unsent if isinstance(self._remote, TcpPath) else 0
+
+    def _choose(self, endpoint: "Endpoint") -> None:
+        self._remote = endpoint
+        host, number = place_of(endpoint)
+        by = " by TCP" if isinstance(endpoint, TcpPath) else ""
+        self._named = f"{host}:{number}{by}"
 
     # ICE
 
     def take_check(
-        self, data: bytes, request: stun.BindingRequest, address: "Endpoint", host: str
+        self, data: bytes, request: stun.BindingRequest, address: "Endpoint"
     ) -> bytes | None:
         """The answer to a check; None if it was not made with our password."""
         restarted = request.local == self.local.ufrag
@@ -115,12 +135,18 @@ class PeerConnection:
                 self._port.unbind(oldest)
             self.addresses[address] = None
         self._port.bind(self, address)
-        if self._remote is None or request.nominates:
-            self._remote = address
+        if self._remote is None or (request.nominates and self._remote != address):
+            self._choose(address)
         if self._is_client and not self._begun:
             self._begun = True
             self._loop.call_soon(self._begin)  # behind the answer
-        return stun.write_success(request.transaction, host, address[1], password)
+        return stun.write_success(request.transaction, *place_of(address), password)
+
+    def lose(self, path: TcpPath) -> None:
+        """A connection of the peer is gone."""
+        self.addresses.pop(path, None)
+        if self._remote is path:
+            self._remote = next(iter(self.addresses), None)
 
     def restart(self, local: Credentials) -> None:
         """The peer gathers anew: it may use the new credentials from now on."""
@@ -191,7 +217,7 @@ class PeerConnection:
         """Called now and then by the port: repeat the handshake, end what is over."""
         if self.srtp is None:
             if now - self._made_at > WEBRTC_CONNECT_SECONDS:
-                known = "no DTLS handshake" if self.addresses else "no packet by UDP"
+                known = "no DTLS handshake" if self.addresses else "no packet by UDP or TCP"
                 self.close(f"not connected within {WEBRTC_CONNECT_SECONDS} s: {known}")
             elif self._begun or not self._is_client:
                 self._send_plain(self._dtls.poll())

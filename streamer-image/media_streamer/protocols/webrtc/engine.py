@@ -1,4 +1,4 @@
-"""What all WebRTC sessions of a worker share: its certificate, its UDP port, its resources by HTTP.
+"""What all WebRTC sessions of a worker share: its certificate, its port, its resources by HTTP.
 
 A worker owns the sessions whose offers it answered. The URL of a session names the worker, since
 the kernel may give the next request to another one, which then passes it on.
@@ -24,6 +24,7 @@ from media_streamer.protocols.webrtc.port import WebRtcPort
 log = logging.getLogger(__name__)
 
 PASSWORD_BYTES = 18
+PORT_ATTEMPTS = 8
 _RESOURCE = re.compile(r"(\d{1,3})-[A-Za-z0-9_-]{8,64}")
 
 
@@ -64,24 +65,36 @@ class WebRtcEngine:
         """The configured port, else any that is free; raises AccessDenied(503)."""
         if self._port is None:
             try:
-                self._port = WebRtcPort(bind_datagram("", 0))
+                self._port = self._free_port()
             except OSError as error:
                 log.error("webrtc: no UDP port: %s", error)
                 title = "The server has no UDP port left"
                 raise AccessDenied(503, "no_port", title) from error
             log.info(
-                "webrtc: UDP port %d, any that was free: `webrtc PORT;` gives a fixed one",
+                "webrtc: port %d, any that was free: `webrtc PORT;` gives a fixed one",
                 self._port.number,
             )
         if self._port.is_full:
             raise AccessDenied(503, "too_many_sessions", "Too many WebRTC sessions; try again")
         return self._port
 
+    def _free_port(self) -> WebRtcPort:
+        """One whose number is free for TCP as well, as far as that is to be had. Raises OSError."""
+        for _ in range(PORT_ATTEMPTS):
+            port = WebRtcPort(bind_datagram("", 0))
+            if port.listen(self.egress.door):
+                return port
+            port.close()
+        return WebRtcPort(bind_datagram("", 0))
+
     def use(self, sock: socket.socket) -> WebRtcPort:
         """New sessions are served at this socket from now on."""
         if self._port is not None:
             self._port.close()
         self._port = WebRtcPort(sock)
+        if not self._port.listen(self.egress.door):
+            number = self._port.number
+            log.warning("webrtc: TCP port %d is in use: viewers come by UDP only", number)
         return self._port
 
     def leave(self, port: WebRtcPort) -> None:
@@ -98,9 +111,9 @@ class WebRtcEngine:
     def place(self, request: web.BaseRequest, local: Credentials, setup: str) -> Place:
         """Where the peer of this request reaches us."""
         hosts = self.egress.webrtc_addresses or hosts_of(request)
-        return Place(
-            local.ufrag, local.password, self.identity.fingerprint, setup, hosts, self.port.number
-        )
+        port = self.port
+        own = self.identity.fingerprint
+        return Place(local.ufrag, local.password, own, setup, hosts, port.number, port.has_tcp)
 
     # Resources
 

@@ -202,7 +202,7 @@ async def _patch(engine: WebRtcEngine, request: MediaRequest) -> web.StreamRespo
         "a=ice-lite",
         f"a=ice-ufrag:{local.ufrag}",
         f"a=ice-pwd:{local.password}",
-        *answer.candidates(place.hosts, place.port),
+        *answer.candidates(place),
     ]
     headers = CIMultiDict(CORS)
     headers["ETag"] = f'"{resource.tag}"'

@@ -1,20 +1,26 @@
-"""The UDP port of a worker that all its WebRTC sessions share (RFC 7983).
+"""The port of a worker that all its WebRTC sessions share (RFC 7983): UDP, and TCP of that number.
 
-A datagram belongs to a session by the address that it comes from; an address gets to a session by
-a STUN check that was made with the session's password. Everything else is counted and dropped: no
-answer goes to whom nobody knows.
+A packet belongs to a session by the address or the connection that it comes from; these get to a
+session by a STUN check that was made with the session's password. Everything else is counted and
+dropped: no answer goes to whom nobody knows.
 """
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import socket
 import struct
 
+from media_process.door import Doorkeeper, DoorServer
+
 from media_streamer.budgets import WEBRTC_CONNECTIONS
-from media_streamer.protocols.rtsp.udp import plain, runs
-from media_streamer.protocols.webrtc import stun
+from media_streamer.protocols.rtsp.udp import runs
+from media_streamer.protocols.webrtc import stun, tcp
 from media_streamer.protocols.webrtc.connection import PeerConnection
+from media_streamer.protocols.webrtc.tcp import TcpPath
+
+log = logging.getLogger(__name__)
 
 READS_AT_ONCE = 128
 MAX_DATAGRAM_BYTES = 2048
@@ -22,12 +28,14 @@ SWEEP_SECONDS = 0.25
 _UDP_SEGMENT = 103  # linux/udp.h
 _SEGMENTS = struct.Struct("H")
 
-Endpoint = tuple[str, int] | tuple[str, int, int, int]
+Address = tuple[str, int] | tuple[str, int, int, int]
 """As the socket gives it."""
+Endpoint = Address | TcpPath
+"""Where a peer is."""
 
 
 class WebRtcPort:
-    """A bound socket and the sessions that use it."""
+    """A bound socket, the connections beside it, and the sessions that use them."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
@@ -36,12 +44,30 @@ class WebRtcPort:
         """Datagrams of nobody's."""
         self.refused = 0
         """Checks without the right password."""
+        self.paths: set[TcpPath] = set()
+        """Connections that are open, also those of nobody's."""
+        self._door: DoorServer | None = None
         self._names: dict[str, PeerConnection] = {}
         self._addresses: dict[Endpoint, PeerConnection] = {}
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._read)
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         self._closing = False
+
+    def listen(self, door: Doorkeeper) -> bool:
+        """Take connections on the same number; False if another program has it."""
+        try:
+            sock = tcp.listen(self.socket)
+        except OSError as error:
+            log.debug("webrtc: TCP port %d: %s", self.number, error)
+            return False
+        self._door = door.serve(lambda: TcpPath(self), sock)
+        return True
+
+    @property
+    def has_tcp(self) -> bool:
+        """Whether peers may come by TCP, too."""
+        return self._door is not None
 
     @property
     def is_full(self) -> bool:
@@ -69,19 +95,24 @@ class WebRtcPort:
         for address in connection.addresses:
             if self._addresses.get(address) is connection:
                 del self._addresses[address]
+                if isinstance(address, TcpPath):
+                    address.close()
         if self._closing and not self._names:
             self._shut()
 
     def send(self, packets: list[bytes], address: Endpoint) -> None:
         """Send in order, runs of one size in one system call; what the kernel cannot take is
         lost, as on any network."""
+        if isinstance(address, TcpPath):
+            address.send(packets)
+            return
         for run in runs(packets):
             if len(run) == 1 or not self._send_run(run, address):
                 for packet in run:
                     with contextlib.suppress(OSError):
                         self.socket.sendto(packet, address)
 
-    def _send_run(self, run: list[bytes], address: Endpoint) -> bool:
+    def _send_run(self, run: list[bytes], address: Address) -> bool:
         """False where the kernel or the path has no segments (an old one, a small MTU)."""
         control = [(socket.SOL_UDP, _UDP_SEGMENT, _SEGMENTS.pack(len(run[0])))]
         try:
@@ -98,7 +129,18 @@ class WebRtcPort:
         if not self._names:
             self._shut()
 
+    def lose(self, path: TcpPath) -> None:
+        """A connection is closed: its peer may come by another one while its consent lasts."""
+        self.paths.discard(path)
+        connection = self._addresses.pop(path, None)
+        if connection is not None:
+            connection.lose(path)
+
     def _shut(self) -> None:
+        if self._door is not None:
+            self._door.close()
+        for path in list(self.paths):
+            path.close()
         if self.socket.fileno() >= 0:
             self._timer.cancel()
             self._loop.remove_reader(self.socket.fileno())
@@ -115,39 +157,47 @@ class WebRtcPort:
                 if self.socket.fileno() < 0:
                     return  # closed by what it read
                 continue  # an ICMP error of a peer that is gone
-            if not data:
-                continue
-            first = data[0]
-            if first < 4:
-                self._take_check(data, address)
-                continue
-            connection = self._addresses.get(address)
-            if connection is None:
-                self.unknown += 1
-            elif first >= 128:
-                connection.take_media(data)
-            elif 20 <= first < 64:
-                connection.take_dtls(data)
+            if data:
+                self.take(data, address)
 
-    def _take_check(self, data: bytes, address: Endpoint) -> None:
+    def take(self, data: bytes, source: Endpoint) -> bool:
+        """A packet came; False if it is nobody's."""
+        first = data[0]
+        if first < 4:
+            return self._take_check(data, source)
+        connection = self._addresses.get(source)
+        if connection is None:
+            self.unknown += 1
+            return False
+        if first >= 128:
+            connection.take_media(data)
+        elif 20 <= first < 64:
+            connection.take_dtls(data)
+        return True
+
+    def _take_check(self, data: bytes, source: Endpoint) -> bool:
         request = stun.parse_request(data)
         connection = self._names.get(request.local) if request is not None else None
         if request is None or connection is None:
             self.unknown += 1
-            return
-        answer = connection.take_check(data, request, address, plain(address[0]))
+            return False
+        answer = connection.take_check(data, request, source)
         if answer is None:
             self.refused += 1
-            return
-        with contextlib.suppress(OSError):
-            self.socket.sendto(answer, address)
+            return False
+        self.send([answer], source)
+        return True
 
-    def bind(self, connection: PeerConnection, address: Endpoint) -> None:
-        """Datagrams from there are the connection's: it proved that it knows its password."""
-        self._addresses[address] = connection
+    def bind(self, connection: PeerConnection, source: Endpoint) -> None:
+        """Packets from there are the connection's: it proved that it knows its password."""
+        self._addresses[source] = connection
+        if isinstance(source, TcpPath):
+            source.proven()
 
-    def unbind(self, address: Endpoint) -> None:
-        self._addresses.pop(address, None)
+    def unbind(self, source: Endpoint) -> None:
+        self._addresses.pop(source, None)
+        if isinstance(source, TcpPath):
+            source.close()
 
     def _sweep(self) -> None:
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)

@@ -1,4 +1,6 @@
-"""The UDP port that the configuration names, `webrtc PORT;`: the N-th worker has PORT plus N."""
+"""The port that the configuration names, `webrtc PORT;`: the N-th worker has PORT plus N.
+
+The socket is of UDP; TCP of the same number is opened beside it, for peers without UDP."""
 
 import socket
 import ssl

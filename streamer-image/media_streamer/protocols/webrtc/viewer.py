@@ -25,6 +25,8 @@ BURST_BYTES = 24 * 1024
 """What goes out at once; the rest follows at this much every `BURST_SECONDS`: 39 Mb/s, which most
 paths carry, and which a start or a key frame does not have to wait for."""
 BURST_SECONDS = 0.005
+SLOW_SECONDS = 0.04
+"""A peer by TCP that has not taken what it was sent gets more after so long."""
 START_SECONDS = 0.5
 """In which a start is out, however long its group of pictures is."""
 MAX_BUFFER_BYTES = 2 * 1024 * 1024
@@ -147,7 +149,7 @@ class WebRtcViewer:
         prepared = self._framing.prepare(data, self._types)
         for report in prepared.rtcp:
             self.connection.send_rtcp(report)
-        if self._timer is None and prepared.size <= BURST_BYTES:
+        if self._timer is None and prepared.size <= BURST_BYTES and not self._is_slow:
             self.connection.send_rtp(prepared.rtp)
             return
         self._waiting.extend(prepared.rtp)
@@ -156,8 +158,12 @@ class WebRtcViewer:
             self._flush()
 
     def get_write_buffer_size(self) -> int:
-        """Bytes that wait for their turn."""
-        return self._bytes
+        """Bytes that wait for their turn, or for a peer by TCP."""
+        return self._bytes + self.connection.unsent
+
+    @property
+    def _is_slow(self) -> bool:
+        return self.connection.unsent > BURST_BYTES
 
     def is_closing(self) -> bool:
         return not self.connection.is_open
@@ -183,6 +189,9 @@ class WebRtcViewer:
             self.connection.send_rtcp(report)
 
     def _flush(self) -> None:
+        if self._is_slow:
+            self._timer = self._loop.call_later(SLOW_SECONDS, self._flush)
+            return
         self._timer = None
         left = self._quota
         packets: list[bytes] = []

@@ -10,7 +10,7 @@ export class WebRtcPlayer {
     this.on = on;
     this.peer = new RTCPeerConnection();
     this.timer = setTimeout(
-      () => this.end(undefined, "There is no way by UDP to the server; trying again."),
+      () => this.end(undefined, "There is no way to the server by UDP or TCP; trying again."),
       WEBRTC_CONNECT_MS,
     );
     const stream = new MediaStream();

@@ -1,5 +1,7 @@
 """Which codec is chosen, and that another library reads the answer."""
 
+from dataclasses import replace
+
 import pytest
 from aiortc.sdp import SessionDescription
 from media_streamer.egress.access import AccessDenied
@@ -92,6 +94,18 @@ def test_a_section_outside_the_bundle_is_not_taken() -> None:
     text = browser().replace("BUNDLE 0 1", "BUNDLE 0")
     chosen = choose(tracks(h264(), OPUS), offer.parse(text))
     assert [one.track.kind for one in chosen] == ["video"]
+
+
+def test_connections_are_offered_behind_datagrams() -> None:
+    assert not any(" tcp " in line for line in answer.candidates(PLACE))
+    *lines, end = answer.candidates(replace(PLACE, tcp=True))
+    assert end == "a=end-of-candidates"
+    read = [line.removeprefix("a=candidate:").split() for line in lines]
+    assert [one[2] for one in read] == ["udp", "udp", "tcp", "tcp"]
+    assert [line.endswith("typ host tcptype passive") for line in lines] == [False] * 2 + [True] * 2
+    priorities = [int(one[3]) for one in read]
+    assert priorities == sorted(priorities, reverse=True)
+    assert len({one[0] for one in read}) == 4, "a foundation each"
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ class FakeConnection:
 
     remote = "192.0.2.1:5"
     is_open = True
+    unsent = 0
 
     def __init__(self) -> None:
         self.rtp: list[bytes] = []
@@ -121,6 +122,21 @@ async def test_a_long_start_is_spread() -> None:
         while viewer.get_write_buffer_size():  # noqa: ASYNC110 - a timer of the viewer empties it
             await asyncio.sleep(0.01)
     assert [parse(packet).sequence for packet in connection.rtp] == list(range(300))
+
+
+async def test_a_peer_by_tcp_that_does_not_read_is_waited_for() -> None:
+    viewer, broadcast, connection = await playing(picture(1))
+    connection.rtp.clear()
+    connection.unsent = 10 * module.BURST_BYTES
+    for number in range(2, 12):
+        broadcast.send(viewer, picture(number, 1000))
+    assert connection.rtp == []
+    assert viewer.get_write_buffer_size() > connection.unsent + 10_000, "the broadcast may see it"
+    connection.unsent = 0
+    async with asyncio.timeout(30):
+        while viewer.get_write_buffer_size():  # noqa: ASYNC110 - a timer of the viewer empties it
+            await asyncio.sleep(0.01)
+    assert [parse(packet).sequence for packet in connection.rtp] == list(range(2, 12))
 
 
 async def test_lost_packets_are_sent_again_as_they_were() -> None:
