@@ -18,6 +18,7 @@ from media_api.cache import CacheConfig, CacheSpec
 from media_api.cluster import BalancerConfig, PeerConfig, SourceConfig
 from media_api.dvr import DvrConfig
 from media_api.events import EventSinkConfig, LogLevel
+from media_api.ice import IceServerConfig
 from media_api.srt import ListenSpec, SrtConfig
 from media_api.stream import StreamConfig, TemplateConfig
 from media_api.transcoder import TranscoderSpec
@@ -268,6 +269,10 @@ class ServerConfigBase(ApiModel):
         default=None,
         description="Addresses at which WebRTC peers reach this server, the best first. Default:"
         " the one that the peer's HTTP request came to, and those of this machine.",
+    )
+    ice_servers: Annotated[list[IceServerConfig], Field(max_length=16)] | None = Field(
+        default=None,
+        description="STUN and TURN servers that WebRTC players and publishers are told of.",
     )
     admin_view_disabled: bool | None = Field(
         default=None, description="Administrators may not watch past authorisation. Default false."

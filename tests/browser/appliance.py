@@ -110,9 +110,15 @@ class Appliance:
     def log(self) -> str:
         return (self.directory / "log").read_text()
 
+    async def streamer_api(self, method: str, path: str, body: Any = None) -> Any:
+        """The answer of the streamer's API; raises aiohttp.ClientError if it is an error."""
+        return await self._ask(method, f"{self.streamer_url}streamer/api/v3{path}", body)
+
     async def api(self, method: str, path: str, body: Any = None) -> Any:
         """The answer of Central's API; raises aiohttp.ClientError if it is an error."""
-        url = f"{self.url}streamer/api/v3{path}"
+        return await self._ask(method, f"{self.url}streamer/api/v3{path}", body)
+
+    async def _ask(self, method: str, url: str, body: Any) -> Any:
         timeout = aiohttp.ClientTimeout(total=20)
         async with (
             aiohttp.ClientSession(headers=ADMIN, timeout=timeout, raise_for_status=True) as http,

@@ -1,6 +1,15 @@
 """WebRTC with a browser: the player page watches by WHEP, a camera publishes by WHIP."""
 
+import asyncio
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
 from playwright.async_api import Page, Route, async_playwright
+
+from tests.support.ports import free_port
 
 from .appliance import Appliance
 from .conftest import ARGUMENTS, CHROMIUM, Ui
@@ -49,6 +58,48 @@ async def test_player_page_plays_without_udp(ui: Ui, appliance: Appliance) -> No
     await ui.page.goto(f"{appliance.streamer_url}demo/embed.html?mute=true&proto=webrtc")
     assert_test_picture(await watch(ui.page, "#video"))
     await ui.page.wait_for_function("document.getElementById('video').srcObject !== null")
+
+
+RELAY_ONLY = """
+const Native = RTCPeerConnection;
+globalThis.RTCPeerConnection = class extends Native {
+  constructor(configuration) {
+    super({ ...configuration, iceTransportPolicy: "relay" });
+  }
+};
+"""
+SECRET = 'shared "with" coturn'
+
+
+@pytest.fixture
+async def turn(tmp_path: Path) -> AsyncIterator[int]:
+    """Port of a TURN server that makes credentials of a secret."""
+    port = free_port(socket.SOCK_DGRAM)
+    process = await asyncio.create_subprocess_exec(
+        "turnserver", "-n", "--no-cli", "--no-tls", "--no-dtls", "--allow-loopback-peers",
+        "--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1", "--listening-port", str(port),
+        "--realm", "test", "--lt-cred-mech", "--use-auth-secret", "--static-auth-secret", SECRET,
+        "--relay-threads", "1", "--userdb", str(tmp_path / "users"),
+        "--pidfile", str(tmp_path / "pid"), "--log-file", str(tmp_path / "turn.log"),
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    yield port
+    process.terminate()
+    await asyncio.wait_for(process.wait(), 30)
+
+
+@pytest.mark.skipif(shutil.which("turnserver") is None, reason="coturn is not installed")
+async def test_player_page_plays_by_a_turn_server(ui: Ui, appliance: Appliance, turn: int) -> None:
+    await appliance.running("demo")
+    server = {"url": f"turn:127.0.0.1:{turn}", "secret": SECRET}
+    await appliance.streamer_api("PUT", "/config", {"ice_servers": [server]})
+    try:
+        await ui.page.add_init_script(RELAY_ONLY)
+        await ui.page.goto(f"{appliance.streamer_url}demo/embed.html?mute=true&proto=webrtc")
+        assert_test_picture(await watch(ui.page, "#video"))
+        await ui.page.wait_for_function("document.getElementById('video').srcObject !== null")
+    finally:
+        await appliance.streamer_api("PUT", "/config", {"ice_servers": None})
 
 
 async def test_camera_is_published_and_watched(ui: Ui, appliance: Appliance) -> None:

@@ -19,6 +19,7 @@ from media_api.cluster import (
 )
 from media_api.dvr import DvrConfig, RaidDiskConfig, RecordInputSpec, StreamDvrSpec
 from media_api.events import EventSinkConfig
+from media_api.ice import IceServerConfig
 from media_api.input import InputConfig
 from media_api.playback import DrmSpec, PlaybackHeaders, ThumbnailsSpec
 from media_api.push import PushConfig
@@ -193,6 +194,7 @@ GLOBAL_ENTRIES: dict[str, Shape] = {
     "api_allowed_origins": Words("api_allowed_origins", free_words=True),
     "trusted_proxies": Words("trusted_proxies", free_words=True),
     "webrtc_addresses": Words("webrtc_addresses", free_words=True),
+    "ice_server": Repeat("ice_servers", IceServerConfig),
     "url_prefix": Value("url_prefix", bare=False),
     "nvidia_monitor": Value("nvidia_monitor", bare=True),
     "server_name": Repeat("server_names", ServerName),
@@ -341,6 +343,7 @@ _TABLE = (
     ),
     Section(VodStorage, {}, (("url", ANY),), extra="extra"),
     Section(PeerConfig, {}, (("hostname", ANY),)),
+    Section(IceServerConfig, {}, (("url", ANY),)),
     Section(
         BalancerConfig, {"server": Repeat("servers", BalancerServer)}, (("name", ANY),), block=True
     ),

@@ -23,6 +23,7 @@ from media_streamer.egress.http.access_log import AccessLog
 from media_streamer.egress.http.neighbours import Neighbours
 from media_streamer.egress.hub import Hub
 from media_streamer.forwarded import NOBODY, TrustedProxies
+from media_streamer.wire.control import IceServer
 
 if TYPE_CHECKING:
     from media_streamer.egress.http.request import MediaRequest
@@ -48,6 +49,8 @@ class Egress:
     access_log: AccessLog = field(default_factory=lambda: AccessLog.of(os.environ))
     webrtc_addresses: list[str] = field(default_factory=list)
     """Where WebRTC peers reach this server; empty: what can be known without being told."""
+    ice_servers: list[IceServer] = field(default_factory=list)
+    """Servers that WebRTC peers are told of, with their secrets."""
     neighbours: Neighbours | None = None
     """The other egress workers."""
     proxies: TrustedProxies = NOBODY

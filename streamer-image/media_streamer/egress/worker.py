@@ -173,6 +173,7 @@ class EgressWorker:
         self._egress.token_parameter = settings.auth_token
         self._egress.access_log.enabled = settings.log_requests
         self._egress.webrtc_addresses = settings.webrtc_addresses
+        self._egress.ice_servers = settings.ice_servers
         self._egress.proxies = TrustedProxies.of(settings.trusted_proxies, settings.forwarding_key)
         self._egress.door.exempt = self._egress.proxies.is_proxy
 

@@ -24,7 +24,10 @@ from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.supervisor.settings import Settings
 from media_streamer.supervisor.streams import StreamControl
 from media_streamer.supervisor.tasks import Tasks
-from media_streamer.wire.control import EgressSettings, MediaSettings
+from media_streamer.wire.control import EgressSettings, IceServer, MediaSettings
+
+TURN_SECONDS = 24 * 3600
+"""How long credentials for a TURN server hold unless the configuration says otherwise."""
 
 
 class ConfigurationApplier:
@@ -115,4 +118,14 @@ def egress_settings(config: ServerConfig) -> EgressSettings:
         trusted_proxies=config.trusted_proxies or [],
         webrtc_addresses=config.webrtc_addresses or [],
         forwarding_key=signing_key(config.cluster_key) if config.cluster_key else None,
+        ice_servers=[
+            IceServer(
+                one.url,
+                one.username or "",
+                one.password or "",
+                one.secret or "",
+                one.lifetime or TURN_SECONDS,
+            )
+            for one in config.ice_servers or ()
+        ],
     )

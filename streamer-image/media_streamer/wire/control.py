@@ -25,6 +25,17 @@ class _Value(msgspec.Struct, frozen=True, array_like=True):
 # Workers of both kinds
 
 
+class IceServer(_Value, frozen=True):
+    """A STUN or TURN server that WebRTC peers are told of; see `media_api.ice`."""
+
+    url: str
+    username: str = ""
+    password: str = ""
+    secret: str = ""
+    """Makes credentials for each peer; empty: name and password are what they are."""
+    lifetime_seconds: int = 0
+
+
 class EgressSettings(_Value, frozen=True, tag=True):
     """What of the configuration concerns an egress worker."""
 
@@ -36,6 +47,7 @@ class EgressSettings(_Value, frozen=True, tag=True):
     webrtc_addresses: list[str]
     """Where WebRTC peers reach this server."""
     forwarding_key: bytes | None
+    ice_servers: list[IceServer] = msgspec.field(default_factory=list)
 
 
 class MediaSettings(_Value, frozen=True, tag=True):

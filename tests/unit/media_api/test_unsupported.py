@@ -232,7 +232,7 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "listeners", "loglevel", "log_requests", "total_bandwidth", "max_sessions", "auth_token",
         "auto_token", "cluster_key", "view_auth", "edit_auth", "api_allowed_from",
         "api_allowed_origins", "trusted_proxies", "admin_view_disabled", "url_prefix",
-        "webrtc_addresses",
+        "webrtc_addresses", "ice_servers",
         "config_external", "hostname", "streams", "templates", "vods", "event_sinks",
         "auth_backends", "geoip", "nvidia_monitor", "srt", "srt2", "srt_play", "srt2_play",
         "srt_publish", "srt2_publish", "dvrs", "sources", "peers", "balancers", "caches",

@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -23,6 +24,7 @@ from media_streamer.egress.http.routes import Route
 from media_streamer.protocols.webrtc import answer, offer
 from media_streamer.protocols.webrtc.connection import Credentials
 from media_streamer.protocols.webrtc.engine import Resource, WebRtcEngine, engine_of
+from media_streamer.protocols.webrtc.ice_servers import ice_links
 from media_streamer.protocols.webrtc.offer import Offer, OfferError
 from media_streamer.wire.control import AccessKind, AccessRequest
 
@@ -151,10 +153,17 @@ def agree(
 
 
 def created(
-    request: MediaRequest, form: str, resource_id: str, resource: Resource, sdp: str
+    engine: WebRtcEngine,
+    request: MediaRequest,
+    form: str,
+    resource_id: str,
+    resource: Resource,
+    sdp: str,
 ) -> web.Response:
-    """201 with the answer and where the session is."""
+    """201 with the answer, where the session is, and who may help to reach us."""
     headers = CIMultiDict(CORS)
+    for link in ice_links(engine.egress.ice_servers, time.time()):
+        headers.add("Link", link)
     headers["Location"] = f"/{quote(request.name, safe='/')}/{form}/{resource_id}"
     headers["X-Sid"] = resource.session_id
     headers["ETag"] = f'"{resource.tag}"'

@@ -70,7 +70,7 @@ async def play(engine: WebRtcEngine, request: MediaRequest) -> web.StreamRespons
     remote, tag = wanted.transport.ufrag, agreed.local.ufrag
     resource = Resource(request.name, access.session_id, connection, remote, request.ip, tag)
     engine.add(resource_id, resource)
-    response = http.created(request, FORM, resource_id, resource, agreed.sdp)
+    response = http.created(engine, request, FORM, resource_id, resource, agreed.sdp)
     if isinstance(broadcast.framer, WebRtcFraming) and broadcast.framer.reordered:
         response.headers[WARNING] = B_FRAMES
         log.warning("webrtc %s stream %s: %s", request.ip, access.stream, B_FRAMES)

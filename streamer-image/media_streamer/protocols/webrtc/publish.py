@@ -67,7 +67,7 @@ async def publish(engine: WebRtcEngine, request: MediaRequest) -> web.StreamResp
     remote, tag = wanted.transport.ufrag, agreed.local.ufrag
     resource = Resource(request.name, access.session_id, connection, remote, request.ip, tag)
     engine.add(resource_id, resource)
-    return http.created(request, FORM, resource_id, resource, agreed.sdp)
+    return http.created(engine, request, FORM, resource_id, resource, agreed.sdp)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,15 @@ def test_every_global_directive_of_the_reference_binds() -> None:
         ("https [::1]:443;", {"listeners": {"https": [{"port": 443, "address": "::1"}]}}),
         ("peer a;", {"peers": [{"hostname": "a"}]}),
         (
+            "ice_server stun:a; ice_server turn:b:3478 secret=s lifetime=1h;",
+            {
+                "ice_servers": [
+                    {"url": "stun:a"},
+                    {"url": "turn:b:3478", "secret": "s", "lifetime": 3600},
+                ]
+            },
+        ),
+        (
             "config_external http://k@central:9019/x;",
             {"config_external": "http://k@central:9019/x"},
         ),

@@ -2,6 +2,24 @@
 /** ICE and DTLS; the picture follows at once. */
 const WEBRTC_CONNECT_MS = 10000;
 
+const LINK = /<([^>]*)>((?:\s*;\s*[\w-]+=(?:"(?:[^"\\]|\\.)*"|[^;,\s]*))*)/g;
+const PARAMETER = /;\s*([\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^;,\s]*))/g;
+
+/** STUN and TURN servers of a Link header, as `RTCPeerConnection` takes them. */
+export function iceServersOf(header) {
+  const found = [];
+  for (const [, urls, text] of header.matchAll(LINK)) {
+    const server = { urls };
+    for (const [, name, quoted, bare] of text.matchAll(PARAMETER)) {
+      server[name] = quoted?.replace(/\\(.)/g, "$1") ?? bare;
+    }
+    const { rel, username, credential } = server;
+    if (rel !== "ice-server") continue;
+    found.push(username === undefined ? { urls } : { urls, username, credential });
+  }
+  return found;
+}
+
 /** `on.playing()`, and once `on.ended(status, words)`: the status of HTTP if the server refused. */
 export class WebRtcPlayer {
   constructor(video, address, on) {
@@ -27,7 +45,6 @@ export class WebRtcPlayer {
     const offer = await this.peer.createOffer();
     // Without this word browsers take sound in one channel.
     const sdp = offer.sdp.replace("useinbandfec=1", "useinbandfec=1;stereo=1");
-    await this.peer.setLocalDescription({ type: "offer", sdp });
     const headers = { "Content-Type": "application/sdp" };
     const answer = await fetch(this.address, { method: "POST", headers, body: sdp });
     if (answer.status !== 201) {
@@ -36,8 +53,18 @@ export class WebRtcPlayer {
       return;
     }
     this.session = new URL(answer.headers.get("Location"), this.address).href;
-    if (!this.peer) this.hangUp();
-    else await this.peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
+    const sdpAnswer = await answer.text();
+    if (!this.peer) {
+      this.hangUp();
+      return;
+    }
+    // Candidates are gathered from here on, when it is known who helps to (RFC 9725 4.6).
+    const iceServers = iceServersOf(answer.headers.get("Link") ?? "");
+    if (iceServers.length) {
+      this.peer.setConfiguration({ ...this.peer.getConfiguration(), iceServers });
+    }
+    await this.peer.setLocalDescription({ type: "offer", sdp });
+    await this.peer?.setRemoteDescription({ type: "answer", sdp: sdpAnswer });
   }
 
   changed() {
