@@ -40,7 +40,9 @@ INPUT_OPTIONS = (
     "abr_correction", "abr_loss_lower", "abr_loss_upper", "abr_mode", "abr_cycles", "abr_debug",
 )  # fmt: skip
 """The same of inputs; those that only one protocol has are in its row."""
-VOD_OPTIONS = ("auto_mbr", "cache", "segment_cache", "thumbnails", "read_queue", "timeout")
+STORAGE_SCHEMES = ("/", "file://", "http://", "https://")
+"""Of storages of VOD locations that are played from."""
+VOD_OPTIONS = ("cache", "segment_cache", "thumbnails", "read_queue", "timeout")
 """Options of locations of files that nothing reads."""
 NO_EFFECT = "has no effect in this version"
 SRT_BLOCKS = ("srt_play", "srt2_play", "srt_publish", "srt2_publish")
@@ -497,10 +499,13 @@ def _locations(config: ServerConfig) -> Iterator[InVain]:
     """What locations of files ask for and do not get."""
     for index, vod in enumerate(config.vods):
         for place, storage in enumerate(vod.storages):
-            if not storage.url.startswith(("/", "file://")):
+            if not storage.url.startswith(STORAGE_SCHEMES):
                 scheme = storage.url.partition("://")[0]
-                text = f"vod {vod.prefix}: storages by {scheme} are not served, only directories"
+                text = f"vod {vod.prefix}: storages by {scheme} are not served"
                 yield InVain("vod_storages", ("vods", index, "storages", place), text)
+            elif vod.auto_mbr and not storage.url.startswith(("/", "file://")):
+                text = f"vod {vod.prefix}: auto_mbr finds files in directories only"
+                yield InVain("vod_auto_mbr", ("vods", index, "storages", place), text)
         for key in VOD_OPTIONS:
             if _asks(key, getattr(vod, key)):
                 yield InVain(

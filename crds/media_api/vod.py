@@ -41,7 +41,9 @@ class VodConfig(ApiModel):
     )
     disabled: bool = Field(default=False, description="Keep configured, do not serve.")
     auto_mbr: bool = Field(
-        default=False, description="Files NAME.suffix.mp4 are one multi-bit-rate file."
+        default=False,
+        description="A directory NAME is played as one film at several bit rates: its files whose"
+        " names begin with NAME.",
     )
     download: bool = Field(default=False, description="Allow to fetch the files themselves.")
     position: Count | None = Field(default=None, description="Place in lists, from 0.")

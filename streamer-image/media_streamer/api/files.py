@@ -112,6 +112,7 @@ def _row(vod: VodConfig, storage: int, item: Item, opened: set[str]) -> JsonObje
         "folder": item.path.rpartition("/")[0],
         "subpath": item.path,
         "is_directory": item.is_folder,
+        "is_multibitrate_directory": item.is_set and vod.auto_mbr,
         "opened": name in opened,
     }
     return row if item.is_folder else row | {"bytes": item.size}

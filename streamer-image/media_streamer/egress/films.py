@@ -7,7 +7,6 @@ ever made of a file by the tables of another.
 
 import asyncio
 import logging
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
@@ -17,11 +16,18 @@ from typing import Any, Generic, TypeVar
 from media_streamer.disk_threads import DiskBusy, DiskThreads
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.files.cutting import Piece, cut
-from media_streamer.files.disk import FileReader
+from media_streamer.files.disk import Changed
 from media_streamer.files.frames import Part, filled, together
-from media_streamer.files.movie import Movie, read_movie
-from media_streamer.files.names import BadName, Identity, NoFile, OpenFile, open_file
-from media_streamer.files.segment import Changed, media_segment
+from media_streamer.files.movie import FileTrack, Movie, read_movie
+from media_streamer.files.names import BadName, Identity, NoFile
+from media_streamer.files.segment import media_segment
+from media_streamer.files.sets import identity_of_set, merged, set_paths
+from media_streamer.files.storages import (
+    Content,
+    identity_of,
+    open_again,
+    open_content,
+)
 from media_streamer.files.tables import BadFile
 from media_streamer.files.transport import can_carry, ts_segment
 from media_streamer.presentation.film import FilmIndex, fmp4_index, ts_index
@@ -38,7 +44,10 @@ BROKEN_SECONDS = 5.0
 MAX_BROKEN = 256
 LOOK_SECONDS = 1.0
 """How long a file is taken for what it was at the last look."""
+REMOTE_LOOK_SECONDS = 10.0
+"""The same where it costs a request; what is read of it says so anyway if it is another one."""
 NOT_PLAYABLE = "not_playable"
+CHANGED = "file_changed"
 MAX_FILMS = 256
 MAX_TABLE_BYTES = 192 * 1024 * 1024
 MAX_MADE_BYTES = 64 * 1024 * 1024
@@ -47,9 +56,11 @@ MAX_MADE_BYTES = 64 * 1024 * 1024
 
 @dataclass(slots=True, eq=False)
 class Film:
-    """A file whose tables were read."""
+    """A file whose tables were read, or a set of them."""
 
     identity: Identity
+    contents: Mapping[str, Content]
+    """Its files, by their path within the location; the tracks count them."""
     movie: Movie
     pieces: Mapping[str, Sequence[Piece]]
     """Of each track alone."""
@@ -61,6 +72,10 @@ class Film:
     @property
     def table_bytes(self) -> int:
         return sum(track.samples.held_bytes for track in self.movie.tracks)
+
+    def path_of(self, track: FileTrack) -> str:
+        """Of the file that a track lies in."""
+        return list(self.contents)[track.file]
 
 
 class Kept(Generic[Key, Result]):
@@ -133,7 +148,7 @@ class Films:
         config = access.config
         key = (tuple(config.storages), config.file, config.segment_duration)
         film = self._films.get(key)
-        if film is not None and time.monotonic() - film.looked_at > LOOK_SECONDS:
+        if film is not None and time.monotonic() - film.looked_at > _look_seconds(film):
             film = await self._look(access, film)
             if film is None:
                 self._films.drop(key)
@@ -151,17 +166,17 @@ class Films:
                 self._broken[key] = (time.monotonic(), broken)
             raise
 
-    async def open(self, access: Access) -> OpenFile:
+    async def open(self, access: Access) -> Content:
         """The file itself; whoever gets it closes it. Raises AccessDenied."""
-        return await self._run(access, lambda: _opened(access))
+        config = access.config
+        return await self._run(access, lambda: open_content(config.storages, config.file))
 
     async def _look(self, access: Access, film: Film) -> Film | None:
         """The same film if its file is the same still."""
 
         def identity() -> Identity:
-            found = _opened(access)
-            os.close(found.descriptor)
-            return found.identity
+            storages = access.config.storages
+            return identity_of_set([identity_of(storages, path) for path in _paths(access)])
 
         if await self._run(access, identity) != film.identity:
             return None
@@ -170,14 +185,19 @@ class Films:
 
     async def _open(self, access: Access) -> Film:
         def work() -> Film:
-            found = _opened(access)
-            try:
-                movie = read_movie(FileReader(found.descriptor), found.identity.size)
-                cuts = cut(movie, access.config.segment_duration / 1000)
-            finally:
-                os.close(found.descriptor)
+            contents: dict[str, Content] = {}
+            movies: list[Movie] = []
+            for path in _paths(access):
+                found = contents[path] = open_content(access.config.storages, path)
+                try:
+                    movies.append(read_movie(found.read, found.identity.size))
+                finally:
+                    found.close()
+            movie = merged(movies)
+            cuts = cut(movie, access.config.segment_duration / 1000)
+            identity = identity_of_set([one.identity for one in contents.values()])
             pieces = {name: filled(own) for name, own in cuts.items()}
-            return Film(found.identity, movie, pieces, together(movie, cuts))
+            return Film(identity, contents, movie, pieces, together(movie, cuts))
 
         film = await self._run(access, work)
         if film.movie.left_out:
@@ -185,7 +205,7 @@ class Films:
         return film
 
     def _index(self, access: Access, film: Film, container: Container) -> FilmIndex:
-        if container == "ts" and not can_carry(film.movie.tracks):
+        if container == "ts" and (len(film.contents) > 1 or not can_carry(film.movie.tracks)):
             container = "fmp4"
 
         async def make(track: str, number: int) -> bytes | bytearray:
@@ -203,21 +223,25 @@ class Films:
     async def _segment(
         self, access: Access, film: Film, container: Container, name: str, number: int
     ) -> bytes | bytearray:
-        def work() -> bytes | bytearray:
-            found = _opened(access)
-            try:
-                if found.identity != film.identity:
-                    raise Changed("the file was changed")
-                read = FileReader(found.descriptor)
-                if container == "ts":
-                    return ts_segment(film.rows[number], read)
-                track = next(one for one in film.movie.tracks if one.name == name)
-                piece = film.pieces[name][number]
-                return media_segment(track, number + 1, piece.first, piece.end, read)
-            finally:
-                os.close(found.descriptor)
+        track = next((one for one in film.movie.tracks if one.name == name), film.movie.tracks[0])
+        path = film.path_of(track)
 
-        return await self._run(access, work)
+        def work() -> bytes | bytearray:
+            found = open_again(access.config.storages, path, film.contents[path])
+            try:
+                if container == "ts":
+                    return ts_segment(film.rows[number], found.read)
+                piece = film.pieces[name][number]
+                return media_segment(track, number + 1, piece.first, piece.end, found.read)
+            finally:
+                found.close()
+
+        try:
+            return await self._run(access, work)
+        except AccessDenied as denied:
+            if denied.code == CHANGED:
+                film.looked_at = 0.0  # the next request looks
+            raise
 
     async def run(self, access: Access, work: Callable[[], Result]) -> Result:
         """Do something that may block on the disk of the file; raises AccessDenied(503)."""
@@ -239,7 +263,7 @@ class Films:
             raise AccessDenied(404, "file_not_found", "There is no such file") from None
         except Changed as error:
             title = f"The playlist is of another file: {error}"
-            raise AccessDenied(404, "file_changed", title) from None
+            raise AccessDenied(404, CHANGED, title) from None
         except BadFile as error:
             log.warning("file %s: not played: %s", access.stream, error)
             raise AccessDenied(415, NOT_PLAYABLE, f"The file cannot be played: {error}") from None
@@ -249,5 +273,13 @@ class Films:
             raise AccessDenied(503, "files_unavailable", title) from None
 
 
-def _opened(access: Access) -> OpenFile:
-    return open_file(access.config.storages, access.config.file)
+def _paths(access: Access) -> list[str]:
+    """The files that are played, by their path within the location."""
+    config = access.config
+    found = set_paths(config.storages, config.file) if config.auto_mbr else []
+    return found or [config.file]
+
+
+def _look_seconds(film: Film) -> float:
+    remote = any(not content.path for content in film.contents.values())
+    return REMOTE_LOOK_SECONDS if remote else LOOK_SECONDS

@@ -5,6 +5,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 
+class Changed(Exception):  # noqa: N818 - what the client is told
+    """The file is not what it was when its tables were read."""
+
+
 class Read(Protocol):
     """A file."""
 

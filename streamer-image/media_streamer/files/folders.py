@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from media_streamer.files.names import check_path
+from media_streamer.files.sets import files_of_set
 
 MAX_LISTED = 20_000
 UPLOAD_PREFIX = ".upload-"
@@ -37,6 +38,8 @@ class Item(NamedTuple):
     """Within the storage."""
     is_folder: bool
     size: int
+    is_set: bool = False
+    """A folder whose files may be played as one (`files.sets`)."""
 
 
 def list_folder(root: Path, folder: str) -> list[Item]:
@@ -55,7 +58,9 @@ def list_folder(root: Path, folder: str) -> list[Item]:
                 is_folder = stat.S_ISDIR(details.st_mode)
                 if is_folder or stat.S_ISREG(details.st_mode):
                     size = 0 if is_folder else details.st_size
-                    found.append(Item(f"{folder}/{entry.name}".lstrip("/"), is_folder, size))
+                    is_set = is_folder and bool(files_of_set(entry.path))
+                    name = f"{folder}/{entry.name}".lstrip("/")
+                    found.append(Item(name, is_folder, size, is_set))
             if len(found) > MAX_LISTED:
                 raise Refused(400, f"the folder has more than {MAX_LISTED} files")
     return sorted(found)
@@ -66,7 +71,9 @@ def find_item(root: Path, path: str) -> Item:
     real = _below(root, path)
     if not real.is_file() and not real.is_dir():
         raise Refused(404, "there is no such file")
-    return Item(path, real.is_dir(), 0 if real.is_dir() else real.stat().st_size)
+    if real.is_dir():
+        return Item(path, True, 0, bool(files_of_set(os.path.join(root, path))))
+    return Item(path, False, real.stat().st_size)
 
 
 def delete_item(root: Path, path: str) -> None:

@@ -47,6 +47,8 @@ class FileTrack:
     channels: int = 0
     sample_rate: int = 0
     language: str = ""
+    file: int = 0
+    """Which one of a set it lies in."""
 
     def seconds(self, sample: int) -> Fraction:
         """When a sample is decoded on the common clock."""

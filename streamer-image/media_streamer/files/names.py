@@ -1,4 +1,4 @@
-"""From a name to an open file: `LOCATION/path` in the storages of the location, in their order.
+"""Names of files: what they may be, and how one is opened in a directory.
 
 Invariants: what is opened is a regular file below the directory of its storage, links resolved, and
 that is checked of the very file that was opened; a name is refused for what it says, whatever lies
@@ -7,7 +7,6 @@ on the disk; nothing that begins with a dot is served.
 
 import os
 import stat
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,17 +68,11 @@ def local_root(url: str) -> Path | None:
     return Path(url) if url.startswith("/") else None
 
 
-def open_file(roots: Sequence[str], path: str) -> OpenFile:
-    """Open the first that there is; blocks. Raises BadName, NoFile, OSError."""
-    check_path(path)
-    for root in roots:
-        if (found := _open_below(root, path)) is not None:
-            return found
-    raise NoFile("there is no such file in the location")
+def open_below(root: str, path: str) -> OpenFile | None:
+    """Open a file of a directory; None if it is not there, lies elsewhere or is no regular file.
 
-
-def _open_below(root: str, path: str) -> OpenFile | None:
-    """None if it is not there, lies elsewhere or is no regular file."""
+    `path` has been checked. Raises OSError.
+    """
     try:
         # Not blocking: a pipe that nobody writes would hold the thread.
         descriptor = os.open(

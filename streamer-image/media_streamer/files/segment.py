@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import chain
 from sys import byteorder
 
-from media_streamer.files.disk import Read
+from media_streamer.files.disk import Changed, Read
 from media_streamer.files.movie import FileTrack
 from media_streamer.files.samples import Span
 from media_streamer.syntax import boxes
@@ -27,10 +27,6 @@ MAX_GAP = 16 * 1024
 """Reading over it costs less than another call."""
 MAX_BUFFERS = 1000
 """In one call; the kernel takes 1024."""
-
-
-class Changed(Exception):  # noqa: N818 - what the client is told
-    """The file is not what it was when its tables were read."""
 
 
 def media_segment(track: FileTrack, number: int, first: int, end: int, read: Read) -> bytearray:

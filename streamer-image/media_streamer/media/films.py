@@ -1,17 +1,16 @@
 """Files as a playback reads them: stretches of frames from a moment on."""
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from media_streamer.files.cutting import cut
-from media_streamer.files.disk import FileReader
+from media_streamer.files.disk import Changed
 from media_streamer.files.frames import Part, described, frames_of, together
 from media_streamer.files.movie import Movie, read_movie
-from media_streamer.files.names import Identity, NoFile, open_file
-from media_streamer.files.segment import Changed
+from media_streamer.files.names import Identity, NoFile
+from media_streamer.files.storages import Content, open_again, open_content
 from media_streamer.media.frame import Frame, Track
 from media_streamer.wire.media import Replay
 
@@ -35,8 +34,8 @@ class Stretch(NamedTuple):
 class Film:
     """An indexed file, shared by all who play it."""
 
-    def __init__(self, identity: Identity, movie: Movie) -> None:
-        self.identity = identity
+    def __init__(self, content: Content, movie: Movie) -> None:
+        self.content = content
         tracks: list[Track] = []
         kept: set[str] = set()
         for track in movie.tracks:
@@ -80,33 +79,31 @@ class FilmShelf:
 
     def _open(self, replay: Replay) -> Film:
         try:
-            found = open_file(replay.storages, replay.file)
+            found = open_content(replay.storages, replay.file)
         except NoFile as error:
             raise ValueError(str(error)) from None
         try:
             film = self._known.get(found.identity)
             if film is None:
-                movie = read_movie(FileReader(found.descriptor), found.identity.size)
+                movie = read_movie(found.read, found.identity.size)
                 held = sum(one.table_bytes for one in list(self._known.values()))
-                made = Film(found.identity, movie)
+                made = Film(found, movie)
                 if held + made.table_bytes > MAX_TABLE_BYTES:
                     raise ValueError("too many films are played now")
                 film = self._known.setdefault(found.identity, made)
             return film
         finally:
-            os.close(found.descriptor)
+            found.close()
 
 
 def _read(replay: Replay, film: Film, row: list[Part]) -> list[Frame]:
     try:
-        found = open_file(replay.storages, replay.file)
-    except NoFile as error:
+        found = open_again(replay.storages, replay.file, film.content)
+    except (NoFile, Changed) as error:
         raise ValueError(str(error)) from None
     try:
-        if found.identity != film.identity:
-            raise ValueError("the file was changed")
-        return frames_of(row, FileReader(found.descriptor))
+        return frames_of(row, found.read)
     except Changed as error:
         raise ValueError(str(error)) from None
     finally:
-        os.close(found.descriptor)
+        found.close()

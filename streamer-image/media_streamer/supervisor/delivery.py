@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from media_streamer.archive.declared import Declared, NoArchive, declared
 from media_streamer.supervisor.catalog import Stream
-from media_streamer.supervisor.locations import file_path, local_roots
+from media_streamer.supervisor.locations import file_path, storages_of
 from media_streamer.wire.control import DeliveryConfig, Passage
 
 IDLE_SECONDS = 3.0
@@ -34,9 +34,10 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         pictures=config.thumbnails is None or config.thumbnails.enabled is not False,
         archive=str(archive.folder) if archive is not None else "",
         archive_root=str(archive.root) if archive is not None else "",
-        storages=local_roots(vod) if vod is not None else [],
+        storages=storages_of(vod) if vod is not None else [],
         file=file_path(vod, stream.name) if vod is not None else "",
-        download=vod.download if vod is not None else False,
+        download=vod is not None and vod.download,
+        auto_mbr=vod is not None and vod.auto_mbr,
     )
 
 

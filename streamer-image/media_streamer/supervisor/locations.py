@@ -2,24 +2,26 @@
 of its own for who plays it, made for the moment and kept by nobody.
 """
 
-import os
-from collections.abc import Sequence
-
 from media_api.server import ServerConfig
 from media_api.stream import StreamConfig
 from media_api.vod import VodConfig
 
 from media_streamer.disk_threads import DiskBusy, DiskThreads
-from media_streamer.files.names import BadName, NoFile, check_path, local_root, open_file
+from media_streamer.files.names import BadName, NoFile, check_path
+from media_streamer.files.sets import set_paths
+from media_streamer.files.storages import identity_of, is_served
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.wire.control import Refusal
 
 PLAYED = ("hls", "llhls", "dash", "mp4", "player", "api", "tshttp", "flv", "mseld", "rtmp", "rtsp")
 """Protocols that play files."""
+SETS_PLAYED = ("hls", "llhls", "dash", "player", "api")
+"""Protocols that play several files as one, at several bit rates."""
 _SHARED = (
     "on_play", "protocols", "url_prefix", "segment_duration", "add_audio_only", "provider", "drm",
 )  # fmt: skip
 """Options that locations and streams have alike."""
+_UNAVAILABLE = Refusal(503, "files_unavailable", "The storage of the files does not answer")
 
 
 def location_of(config: ServerConfig, name: str) -> VodConfig | None:
@@ -41,10 +43,9 @@ def file_path(vod: VodConfig, name: str) -> str:
     return name.removeprefix(f"{vod.prefix}/")
 
 
-def local_roots(vod: VodConfig) -> list[str]:
-    """The directories of a location, in their order."""
-    roots = (local_root(storage.url) for storage in vod.storages)
-    return [str(root) for root in roots if root is not None]
+def storages_of(vod: VodConfig) -> list[str]:
+    """The storages of a location that can be played from, in their order."""
+    return [storage.url for storage in vod.storages if is_served(storage.url)]
 
 
 def changed_locations(old: ServerConfig, new: ServerConfig) -> list[str]:
@@ -64,7 +65,7 @@ class Locations:
         vod = stream.location
         if vod is None:
             return None
-        path, roots = file_path(vod, stream.name), local_roots(vod)
+        path, storages = file_path(vod, stream.name), storages_of(vod)
         try:
             check_path(path)
         except BadName as error:
@@ -75,17 +76,29 @@ class Locations:
         if proto == "mp4" and not vod.download:
             title = "The files of this location may not be downloaded (download)"
             return Refusal(403, "download_denied", title)
-        if not roots:
-            title = "The location has no directory on this server"
+        if not storages:
+            title = "The location has no storage that this server can play from"
             return Refusal(404, "no_storage", title)
         try:
-            await self._threads.run(roots[0], lambda: _look(roots, path))
+            await self._threads.run(storages[0], lambda: identity_of(storages, path))
         except NoFile:
-            return Refusal(404, "file_not_found", f"There is no file {stream.name!r}")
+            return await self._no_file(vod, stream.name, proto)
         except (DiskBusy, OSError, TimeoutError):
-            return Refusal(503, "files_unavailable", "The disk of the files does not answer")
+            return _UNAVAILABLE
         return None
 
-
-def _look(roots: Sequence[str], path: str) -> None:
-    os.close(open_file(roots, path).descriptor)
+    async def _no_file(self, vod: VodConfig, name: str, proto: str) -> Refusal | None:
+        """It is no file; None if it is a set of them, and is played so."""
+        storages, path = storages_of(vod), file_path(vod, name)
+        try:
+            found = await self._threads.run(
+                storages[0], lambda: set_paths(storages, path) if vod.auto_mbr else []
+            )
+        except (DiskBusy, OSError, TimeoutError):
+            return _UNAVAILABLE
+        if not found:
+            return Refusal(404, "file_not_found", f"There is no file {name!r}")
+        if proto not in SETS_PLAYED:
+            title = f"Sets of files are not played by {proto}, but by HLS and DASH"
+            return Refusal(404, "not_served", title)
+        return None

@@ -316,11 +316,13 @@ class DeliveryConfig(_Value, frozen=True):
     archive_root: str = ""
     """The folder that the directory is below: one disk, as far as we know."""
     storages: list[str] = []
-    """Of a file: the directories that it is looked for in, in their order. Empty for a stream."""
+    """Of a file: where it is looked for, in this order. Empty for a stream."""
     file: str = ""
     """Of a file: its path below them."""
     download: bool = False
     """The file itself may be fetched."""
+    auto_mbr: bool = False
+    """`file` may be a directory whose files are one film."""
     passage: Passage | None = None
     """Told to who asks for what is recorded, where another server has it."""
 

@@ -35,7 +35,7 @@ class Replay(msgspec.Struct, frozen=True, array_like=True):
     speed: float
     """1: as time passes; 0: what there is now, as fast as it is taken."""
     storages: list[str] = []
-    """Of a file: the directories that it is looked for in."""
+    """Of a file: where it is looked for, in this order."""
     file: str = ""
     """Its path below them; empty for an archive."""
 

@@ -58,14 +58,20 @@ def test_locations_of_files_say_what_they_do_not_do() -> None:
                 {"prefix": "plain", "storages": [{"url": "/a"}], "download": True},
                 {
                     "prefix": "more",
-                    "storages": [{"url": "/b"}, {"url": "s3://key@host/films"}],
+                    "storages": [{"url": "/b"}, {"url": "ftp://key@host/films"}],
                     "read_queue": 10,
+                },
+                {
+                    "prefix": "sets",
+                    "storages": [{"url": "/c"}, {"url": "https://host/films"}],
+                    "auto_mbr": True,
                 },
             ],
         }
     )
     assert unsupported_parts(config) == {
-        "vod_storages": "vod more: storages by s3 are not served, only directories",
+        "vod_storages": "vod more: storages by ftp are not served",
+        "vod_auto_mbr": "vod sets: auto_mbr finds files in directories only",
         "vod_read_queue": "vod more: read_queue has no effect in this version",
     }
 
@@ -248,7 +254,7 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
     },
     VodConfig: {
         "prefix", "storages", "disabled", "download", "position", "on_play", "protocols",
-        "url_prefix", "segment_duration", "add_audio_only", "drm",
+        "url_prefix", "segment_duration", "add_audio_only", "drm", "auto_mbr",
     },
     InputConfig: {
         "url", "width", "height", "bitrate", "rtp", "page_url", "swf_url", "tc_url", "programs",

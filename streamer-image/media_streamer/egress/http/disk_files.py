@@ -99,7 +99,7 @@ class DiskResponse(web.StreamResponse):
             pieces = list(cut(len(self._head), self._extents, start, length))
             if pieces[-1].number >= 0:
                 # A file that is gone is said before the head.
-                await opened.open(self._extents[max(pieces[0].number, 0)].path)
+                await self.look(opened, self._extents[max(pieces[0].number, 0)])
             writer = await super().prepare(request)
             for piece in pieces:
                 await self._send(request, opened, piece)
@@ -121,6 +121,10 @@ class DiskResponse(web.StreamResponse):
             await self.send_bytes(request, self._head[piece.skip : piece.skip + piece.size])
             return
         await self.send_extent(request, opened, piece)
+
+    async def look(self, opened: "Opened", extent: Extent) -> None:
+        """Raises FileNotFoundError if the extent cannot be sent."""
+        await opened.open(extent.path)
 
     async def send_bytes(
         self, request: web.BaseRequest, data: bytes | bytearray | memoryview

@@ -1,11 +1,11 @@
 """`LOCATION/path.mp4`: a file itself, by ranges or whole, where its location allows `download`.
 
-The kernel sends it, and no disk makes the event loop wait (`disk_files`).
+The kernel sends it, and no disk makes the event loop wait (`disk_files`); what lies in a remote
+storage is passed on in pieces.
 """
 
 import contextlib
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,9 +13,12 @@ from aiohttp import web
 
 from media_streamer.egress.access import Access
 from media_streamer.egress.context import Egress
-from media_streamer.egress.http.disk_files import DiskResponse, Extent
+from media_streamer.egress.http.disk_files import DiskResponse, Extent, Opened, Piece
 from media_streamer.egress.http.request import MediaRequest
 from media_streamer.egress.hub import Hub
+from media_streamer.files.disk import Changed
+from media_streamer.files.remote import Unreachable
+from media_streamer.files.storages import Content
 
 ENDINGS = {
     ".mp4": "video/mp4",
@@ -23,6 +26,7 @@ ENDINGS = {
     ".m4a": "audio/mp4",
     ".mov": "video/quicktime",
 }
+PIECE_BYTES = 1024 * 1024
 CACHE = "no-cache"
 """The name means another content when the file is changed; `ETag` says whether it was."""
 
@@ -59,6 +63,27 @@ class Download:
             self._request.http.transport.abort()
 
 
+class PassedOn(DiskResponse):
+    """A file of a remote storage."""
+
+    content: Content
+
+    async def look(self, opened: Opened, extent: Extent) -> None:
+        """It was there a moment ago; what is read of it says whether it is still."""
+
+    async def send_extent(self, request: web.BaseRequest, opened: Opened, piece: Piece) -> None:
+        at, end = piece.skip, piece.skip + piece.size
+        while at < end:
+            size = min(PIECE_BYTES, end - at)
+            await self.send_bytes(request, await self._read(at, size))
+            at += size
+
+    async def _read(self, at: int, size: int) -> bytes:
+        found: list[bytes] = []
+        await self.in_thread(lambda: found.append(self.content.read(at, size)))
+        return found[0]
+
+
 async def send_file(egress: Egress, content_type: str, request: MediaRequest) -> web.StreamResponse:
     """The answer; raises AccessDenied like playing does."""
     films = egress.films
@@ -67,16 +92,25 @@ async def send_file(egress: Egress, content_type: str, request: MediaRequest) ->
     request.note(access)
     with download.looked_up():
         found = await films.open(access)
-        os.close(found.descriptor)
+        found.close()
     identity = found.identity
-    response = DiskResponse(
+
+    async def in_thread(work: Callable[[], None]) -> None:
+        try:
+            await films.run(access, work)
+        except (Changed, Unreachable) as error:
+            raise ConnectionResetError(f"the file cannot be read on: {error}") from None
+
+    response = (DiskResponse if found.path else PassedOn)(
         [Extent(Path(found.path), 0, identity.size)],
-        lambda work: films.run(access, work),
+        in_thread,
         content_type,
         CACHE,
         on_sent=download.count,
         on_done=download.done,
     )
+    if isinstance(response, PassedOn):
+        response.content = found
     tag = f'"{identity.inode:x}-{identity.size:x}-{identity.changed_ns:x}"'
     response.headers["ETag"] = tag
     name = access.config.file.rpartition("/")[2]

@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from media_streamer.files.names import BadName, NoFile, check_path, local_root, open_file
+from media_streamer.files.names import BadName, NoFile, check_path, local_root
+from media_streamer.files.storages import identity_of, open_content
 
 
 @pytest.fixture
@@ -19,11 +20,11 @@ def storage(tmp_path: Path) -> Path:
 
 
 def content(roots: list[Path], path: str) -> bytes:
-    found = open_file([str(root) for root in roots], path)
+    found = open_content([str(root) for root in roots], path)
     try:
-        return os.read(found.descriptor, 100)
+        return found.read(0, 100)
     finally:
-        os.close(found.descriptor)
+        found.close()
 
 
 def test_files_are_found_in_folders_and_in_the_order_of_the_storages(
@@ -51,7 +52,7 @@ def test_names_that_no_file_can_have_are_refused_with_words(storage: Path, path:
     with pytest.raises(BadName, match=r"\w+ \w+"):
         check_path(path)
     with pytest.raises(BadName):
-        open_file([str(storage)], path)
+        open_content([str(storage)], path)
 
 
 def test_links_within_the_storage_lead_on_and_others_nowhere(storage: Path, tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_links_within_the_storage_lead_on_and_others_nowhere(storage: Path, tmp_
     assert content([storage], "inside.mp4") == b"a"
     for path in ("outside.mp4", "up/outside.mp4"):
         with pytest.raises(NoFile):
-            open_file([str(storage)], path)
+            open_content([str(storage)], path)
 
 
 def test_a_storage_that_is_a_link_is_that_directory(storage: Path, tmp_path: Path) -> None:
@@ -73,14 +74,12 @@ def test_what_is_no_regular_file_is_not_there(storage: Path) -> None:
     os.mkfifo(storage / "pipe")
     for path in ("new", "pipe", "a.mp4/b", "none.mp4"):
         with pytest.raises(NoFile):
-            open_file([str(storage)], path)
+            open_content([str(storage)], path)
 
 
 def test_a_change_makes_another_identity(storage: Path) -> None:
     def identity() -> object:
-        found = open_file([str(storage)], "a.mp4")
-        os.close(found.descriptor)
-        return found.identity
+        return identity_of([str(storage)], "a.mp4")
 
     before = identity()
     assert identity() == before

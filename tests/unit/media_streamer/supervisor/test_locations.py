@@ -12,6 +12,8 @@ from media_streamer.supervisor.locations import (
     location_of,
 )
 
+from tests.support.ports import free_port
+
 
 def config(*vods: dict[str, object]) -> ServerConfig:
     return ServerConfig.model_validate({"vods": list(vods)})
@@ -38,7 +40,7 @@ def test_a_file_has_the_rules_of_its_location_and_any_name() -> None:
     server = config(
         {
             "prefix": "films",
-            "storages": [{"url": "/a"}, {"url": "s3://k@h/b"}, {"url": "file:///c"}],
+            "storages": [{"url": "/a"}, {"url": "ftp://k@h/b"}, {"url": "file:///c"}],
             "on_play": {"url": "http://127.0.0.1/auth"},
             "segment_duration": 2000,
             "download": True,
@@ -47,7 +49,7 @@ def test_a_file_has_the_rules_of_its_location_and_any_name() -> None:
     stream = file_stream(server.vods[0], "films/sub/Ein Film (2024) ü.mp4")
     assert stream.config.on_play == server.vods[0].on_play
     told = delivery_config(stream, server, is_published=False)
-    assert (told.storages, told.file) == (["/a", "/c"], "sub/Ein Film (2024) ü.mp4")
+    assert (told.storages, told.file) == (["/a", "file:///c"], "sub/Ein Film (2024) ü.mp4")
     assert (told.segment_duration, told.download) == (2000, True)
 
 
@@ -68,15 +70,28 @@ def test_locations_that_are_others_now_are_named() -> None:
         ("films/.a.mp4", "hls", 400),
         ("films/../a.mp4", "dash", 400),
         ("remote/a.mp4", "hls", 404),
+        ("away/a.mp4", "hls", 503),
+        ("films/set", "hls", 404),
+        ("sets/set", "hls", 0),
+        ("sets/set", "dash", 0),
+        ("sets/set", "tshttp", 404),
+        ("sets/a.mp4", "tshttp", 0),
+        ("sets/empty", "hls", 404),
     ],
 )
 async def test_what_is_not_played_is_said(
     tmp_path: Path, name: str, proto: str, status: int
 ) -> None:
     (tmp_path / "a.mp4").write_bytes(b"a")
+    for folder in ("set", "empty"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "set-1.mp4").write_bytes(b"a")
+    storages = [{"url": str(tmp_path)}]
     server = config(
-        {"prefix": "films", "storages": [{"url": str(tmp_path)}]},
-        {"prefix": "remote", "storages": [{"url": "http://127.0.0.1/films"}]},
+        {"prefix": "films", "storages": storages},
+        {"prefix": "sets", "storages": storages, "auto_mbr": True},
+        {"prefix": "remote", "storages": [{"url": "ftp://127.0.0.1/films"}]},
+        {"prefix": "away", "storages": [{"url": f"http://127.0.0.1:{free_port()}/films"}]},
     )
     vod = location_of(server, name)
     assert vod is not None
