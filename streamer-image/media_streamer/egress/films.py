@@ -18,19 +18,15 @@ from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.files.cutting import Piece, cut
 from media_streamer.files.disk import Changed
 from media_streamer.files.frames import Part, filled, together
-from media_streamer.files.movie import FileTrack, Movie, read_movie
+from media_streamer.files.movie import Movie
 from media_streamer.files.names import BadName, Identity, NoFile
+from media_streamer.files.opened import Opened, Text, Wanted, open_film, see, webvtt_maker
 from media_streamer.files.segment import media_segment
-from media_streamer.files.sets import identity_of_set, merged, set_paths
-from media_streamer.files.storages import (
-    Content,
-    identity_of,
-    open_again,
-    open_content,
-)
+from media_streamer.files.storages import Content, open_again, open_content
 from media_streamer.files.tables import BadFile
 from media_streamer.files.transport import can_carry, ts_segment
 from media_streamer.presentation.film import FilmIndex, fmp4_index, ts_index
+from media_streamer.presentation.film_text import STRETCH_SECONDS, text_track
 from media_streamer.presentation.index import Container
 from media_streamer.presentation.track_index import Timing
 
@@ -50,6 +46,8 @@ NOT_PLAYABLE = "not_playable"
 CHANGED = "file_changed"
 MAX_FILMS = 256
 MAX_TABLE_BYTES = 192 * 1024 * 1024
+CUE_BYTES = 500
+"""What a cue takes, about."""
 MAX_MADE_BYTES = 64 * 1024 * 1024
 """Segments that were made of late."""
 
@@ -58,10 +56,7 @@ MAX_MADE_BYTES = 64 * 1024 * 1024
 class Film:
     """A file whose tables were read, or a set of them."""
 
-    identity: Identity
-    contents: Mapping[str, Content]
-    """Its files, by their path within the location; the tracks count them."""
-    movie: Movie
+    opened: Opened
     pieces: Mapping[str, Sequence[Piece]]
     """Of each track alone."""
     rows: Sequence[Sequence[Part]]
@@ -70,12 +65,19 @@ class Film:
     looked_at: float = field(default_factory=time.monotonic)
 
     @property
-    def table_bytes(self) -> int:
-        return sum(track.samples.held_bytes for track in self.movie.tracks)
+    def identity(self) -> Identity:
+        return self.opened.identity
 
-    def path_of(self, track: FileTrack) -> str:
-        """Of the file that a track lies in."""
-        return list(self.contents)[track.file]
+    @property
+    def movie(self) -> Movie:
+        return self.opened.movie
+
+    @property
+    def table_bytes(self) -> int:
+        movie = self.movie
+        texts = sum(CUE_BYTES * len(text.cues) for text in self.opened.texts)
+        samples = [*(one.samples for one in movie.tracks), *(one.samples for one in movie.texts)]
+        return texts + sum(one.held_bytes for one in samples)
 
 
 class Kept(Generic[Key, Result]):
@@ -174,30 +176,17 @@ class Films:
     async def _look(self, access: Access, film: Film) -> Film | None:
         """The same film if its file is the same still."""
 
-        def identity() -> Identity:
-            storages = access.config.storages
-            return identity_of_set([identity_of(storages, path) for path in _paths(access)])
-
-        if await self._run(access, identity) != film.identity:
+        if await self._run(access, lambda: see(_wanted(access))) != film.opened.seen:
             return None
         film.looked_at = time.monotonic()
         return film
 
     async def _open(self, access: Access) -> Film:
         def work() -> Film:
-            contents: dict[str, Content] = {}
-            movies: list[Movie] = []
-            for path in _paths(access):
-                found = contents[path] = open_content(access.config.storages, path)
-                try:
-                    movies.append(read_movie(found.read, found.identity.size))
-                finally:
-                    found.close()
-            movie = merged(movies)
-            cuts = cut(movie, access.config.segment_duration / 1000)
-            identity = identity_of_set([one.identity for one in contents.values()])
+            opened = open_film(_wanted(access))
+            cuts = cut(opened.movie, access.config.segment_duration / 1000)
             pieces = {name: filled(own) for name, own in cuts.items()}
-            return Film(identity, contents, movie, pieces, together(movie, cuts))
+            return Film(opened, pieces, together(opened.movie, cuts))
 
         film = await self._run(access, work)
         if film.movie.left_out:
@@ -205,7 +194,8 @@ class Films:
         return film
 
     def _index(self, access: Access, film: Film, container: Container) -> FilmIndex:
-        if container == "ts" and (len(film.contents) > 1 or not can_carry(film.movie.tracks)):
+        several = len(film.opened.contents) > 1
+        if container == "ts" and (several or not can_carry(film.movie.tracks)):
             container = "fmp4"
 
         async def make(track: str, number: int) -> bytes | bytearray:
@@ -217,17 +207,33 @@ class Films:
         timing = Timing(access.config.segment_duration / 1000)
         changed_ns = film.identity.changed_ns
         if container == "ts":
-            return ts_index(access.stream, film.movie, film.rows, changed_ns, timing, make)
-        return fmp4_index(access.stream, film.movie, film.pieces, changed_ns, timing, make)
+            index = ts_index(access.stream, film.movie, film.rows, changed_ns, timing, make)
+        else:
+            index = fmp4_index(access.stream, film.movie, film.pieces, changed_ns, timing, make)
+        for number, text in enumerate(film.opened.texts, 1):
+            base_ms = text.changed_ns // 1_000_000
+            track = text_track(number, text.language, film.movie.seconds, base_ms)
+            index.add_text(track, self._texts(access, film, text))
+        return index
+
+    def _texts(
+        self, access: Access, film: Film, text: Text
+    ) -> Callable[[int | None], Coroutine[Any, Any, bytes]]:
+        make = webvtt_maker(film.opened, text, _wanted(access), STRETCH_SECONDS)
+
+        async def stretch(number: int | None) -> bytes:
+            return await self._run(access, lambda: make(number))
+
+        return stretch
 
     async def _segment(
         self, access: Access, film: Film, container: Container, name: str, number: int
     ) -> bytes | bytearray:
         track = next((one for one in film.movie.tracks if one.name == name), film.movie.tracks[0])
-        path = film.path_of(track)
+        path = film.opened.path_of(track.file)
 
         def work() -> bytes | bytearray:
-            found = open_again(access.config.storages, path, film.contents[path])
+            found = open_again(access.config.storages, path, film.opened.contents[path])
             try:
                 if container == "ts":
                     return ts_segment(film.rows[number], found.read)
@@ -273,13 +279,11 @@ class Films:
             raise AccessDenied(503, "files_unavailable", title) from None
 
 
-def _paths(access: Access) -> list[str]:
-    """The files that are played, by their path within the location."""
+def _wanted(access: Access) -> Wanted:
     config = access.config
-    found = set_paths(config.storages, config.file) if config.auto_mbr else []
-    return found or [config.file]
+    return Wanted(config.storages, config.file, config.auto_mbr)
 
 
 def _look_seconds(film: Film) -> float:
-    remote = any(not content.path for content in film.contents.values())
+    remote = any(not content.path for content in film.opened.contents.values())
     return REMOTE_LOOK_SECONDS if remote else LOOK_SECONDS

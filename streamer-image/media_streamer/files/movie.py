@@ -23,6 +23,8 @@ MAX_TRACKS = 32
 MAX_SECONDS = 30 * 86_400
 MAX_TIMESCALE = 1 << 31
 _KINDS = {b"vide": "video", b"soun": "audio"}
+_TEXT_HANDLERS = (b"sbtl", b"text", b"subt")
+_TEXT_FORMS = (b"tx3g", b"text", b"wvtt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,26 @@ class FileTrack:
 
 
 @dataclass(frozen=True, slots=True)
+class TextTrack:
+    """A track of subtitles."""
+
+    form: bytes
+    """Of its samples, as in the sample entry."""
+    timescale: int
+    samples: Samples
+    start: Fraction
+    """Seconds from decode time to the time of the film."""
+    language: str
+    file: int = 0
+    """Which one of a set it lies in."""
+
+
+@dataclass(frozen=True, slots=True)
 class Movie:
     """A file."""
 
     tracks: tuple[FileTrack, ...]
+    """Pictures and sounds."""
     zero: Fraction
     """When on the common clock the first picture is shown, in seconds: what comes before it is
     decoded only."""
@@ -67,6 +85,7 @@ class Movie:
     """From there to the end of the longest track."""
     left_out: tuple[str, ...] = ()
     """Tracks that are not sent, and why."""
+    texts: tuple[TextTrack, ...] = ()
 
 
 @dataclass(slots=True)
@@ -130,12 +149,19 @@ def _movie(header: bytes, size: int, read: Read) -> Movie:
     fragments = {} if extends is None else read_fragments(read, size, extends)
     scale = next((_scale(data) for kind, data in top if kind == b"mvhd"), 1000)
     found: list[_Found] = []
+    texts: list[TextTrack] = []
     left_out: list[str] = []
-    for number, data in enumerate((data for kind, data in top if kind == b"trak"), start=1):
-        if len(found) >= MAX_TRACKS:
+    tracks = [data for kind, data in top if kind == b"trak"]
+    chapters = _chapters(tracks)
+    for number, data in enumerate(tracks, start=1):
+        if len(found) + len(texts) >= MAX_TRACKS:
             left_out.append(f"track {number}: only {MAX_TRACKS} are played")
             break
         try:
+            if (text := _text_track(data, scale, size, fragments)) is not None:
+                if _number(dict(_children(data)).get(b"tkhd", b"")) not in chapters:
+                    texts.append(text)
+                continue
             track = _track(number, data, scale, size, fragments)
             track.samples.keep_below(size)
             _check(track)
@@ -144,7 +170,7 @@ def _movie(header: bytes, size: int, read: Read) -> Movie:
             left_out.append(f"track {number}: {error}")
     if not found:
         raise BadFile("the file has no track that can be played: " + "; ".join(left_out[:4]))
-    return _on_one_clock(found, tuple(left_out))
+    return _on_one_clock(found, tuple(left_out), tuple(texts))
 
 
 def _check(track: _Found) -> None:
@@ -157,7 +183,9 @@ def _check(track: _Found) -> None:
         raise BadFile("its edit list says what cannot be")
 
 
-def _on_one_clock(found: list[_Found], left_out: tuple[str, ...]) -> Movie:
+def _on_one_clock(
+    found: list[_Found], left_out: tuple[str, ...], texts: tuple[TextTrack, ...]
+) -> Movie:
     """No decode time may be negative: all tracks move on by what one needs for that."""
     zero = max(Fraction(0), *(-track.start for track in found))
     counts = {"video": 0, "audio": 0}
@@ -185,7 +213,7 @@ def _on_one_clock(found: list[_Found], left_out: tuple[str, ...]) -> Movie:
             )
         )
     end = max(track.seconds(track.samples.count) for track in tracks)
-    return Movie(tuple(tracks), zero, float(max(Fraction(0), end - zero)), left_out)
+    return Movie(tuple(tracks), zero, float(max(Fraction(0), end - zero)), left_out, texts)
 
 
 def _track(
@@ -224,6 +252,46 @@ def _track(
         ),
         language=_language(language),
     )
+
+
+def _text_track(
+    data: bytes, movie_scale: int, file_size: int, fragments: Mapping[int, FragmentedTrack]
+) -> TextTrack | None:
+    """A track of text; None if it is another one. Raises BadFile."""
+    boxes_of = dict(_children(data))
+    media = dict(_children(boxes_of[b"mdia"]))
+    if media[b"hdlr"][8:12] not in _TEXT_HANDLERS:
+        return None
+    table = dict(_children(dict(_children(media[b"minf"]))[b"stbl"]))
+    form = table[b"stsd"][12:16]
+    if form not in _TEXT_FORMS:
+        raise BadFile(f"text of the form {form.decode('latin-1')!r} is not shown")
+    timescale, language = _media_header(media[b"mdhd"])
+    if not 0 < timescale < MAX_TIMESCALE:
+        raise BadFile("its clock has no ticks")
+    own = fragments.get(_number(boxes_of.get(b"tkhd", b"")))
+    edits = dict(_children(boxes_of.get(b"edts", b""))).get(b"elst")
+    samples = _samples(table, own, file_size)
+    samples.keep_below(file_size)
+    if not samples.count or samples.time(samples.count) > MAX_SECONDS * timescale:
+        raise BadFile("it has no samples, or too long ones")
+    start = _edit(edits, movie_scale, timescale)
+    if abs(start) > MAX_SECONDS:
+        raise BadFile("its edit list says what cannot be")
+    return TextTrack(form, timescale, samples, start, _language(language))
+
+
+def _chapters(tracks: list[bytes]) -> set[int]:
+    """Numbers of tracks that name chapters of others (QuickTime: `chap` in `tref`)."""
+    found: set[int] = set()
+    for data in tracks:
+        try:
+            references = dict(_children(dict(_children(data)).get(b"tref", b"")))
+        except BadFile:
+            continue
+        numbers = references.get(b"chap", b"")[: 4 * MAX_TRACKS]
+        found.update(one for (one,) in struct.iter_unpack(">I", numbers[: len(numbers) & ~3]))
+    return found
 
 
 def _children(data: bytes) -> Iterator[tuple[bytes, bytes]]:

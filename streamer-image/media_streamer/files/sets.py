@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from media_streamer.files.movie import FileTrack, Movie
+from media_streamer.files.movie import FileTrack, Movie, TextTrack
 from media_streamer.files.names import Identity, check_path, local_root
 from media_streamer.files.tables import BadFile
 
@@ -85,7 +85,12 @@ def merged(movies: Sequence[Movie]) -> Movie:
     ]
     end = max(track.seconds(track.samples.count) for track in tracks)
     left_out = tuple(one for movie in movies for one in movie.left_out)
-    return Movie(tuple(tracks), zero, float(max(Fraction(0), end - zero)), left_out)
+    texts: dict[tuple[str, int], TextTrack] = {}
+    for number, movie in enumerate(movies):
+        for place, text in enumerate(movie.texts):
+            texts.setdefault((text.language, place), replace(text, file=number))
+    seconds = float(max(Fraction(0), end - zero))
+    return Movie(tuple(tracks), zero, seconds, left_out, tuple(texts.values()))
 
 
 def _ticks(seconds: Fraction, track: FileTrack) -> int:

@@ -63,6 +63,8 @@ class FilmIndex(SegmentIndex):
         """`sections`: initialisation sections by `Init.path`."""
         super().__init__(stream, container)
         self.timing = timing
+        self.texts: dict[str, Callable[[int | None], Awaitable[bytes]]] = {}
+        """Of tracks of subtitles: makes the stretch of a number, or all of it (None)."""
         self._tracks = {track.name: track for track in tracks}
         self._sections = sections
         self._make = make
@@ -77,8 +79,22 @@ class FilmIndex(SegmentIndex):
             raise AccessDenied(404, "not_found", "There is no such initialisation section")
         return section
 
+    def add_text(self, track: FilmTrack, make: Callable[[int | None], Awaitable[bytes]]) -> None:
+        """A track of subtitles."""
+        self._tracks[track.name] = track
+        self.texts[track.name] = make
+
     async def made(self, track: TrackIndex, segment: Segment) -> bytes | bytearray:
+        if (text := self.texts.get(track.name)) is not None:
+            return await text(segment.msn)
         return await self._make(track.name, segment.msn)
+
+    async def whole_text(self, name: str) -> bytes:
+        """All of the subtitles of a track, as one WebVTT file; raises AccessDenied."""
+        make = self.texts.get(name)
+        if make is None:
+            raise AccessDenied(404, "not_found", f"The film has no subtitles {name}")
+        return await make(None)
 
 
 def fmp4_index(

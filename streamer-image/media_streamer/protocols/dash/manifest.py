@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
 from media_streamer.egress.http.text import QUERY
 from media_streamer.presentation.track_index import Init, Period, Segment, Timing, TrackIndex
@@ -28,6 +28,8 @@ the stream can be played soon. FFmpeg 7 goes back to it for ever if it is below 
 its place over a new manifest in whole seconds."""
 DEFAULT_BANDWIDTH = {"video": 2_000_000, "audio": 128_000}
 """Announced until the first segment is finished."""
+TEXT_FILE = "subtitles.vtt"
+TEXT_BANDWIDTH = 256
 CLOCK = "dash-time"
 """Last component of the address that tells the server's time, beside the manifest."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -69,7 +71,8 @@ def render(
     shown = [track for track in tracks if track.init and track.init.kind in _KINDS]
     target = max((track.target_seconds(timing) for track in shown), default=1)
     if shown and not any(track.dated for track in shown):
-        return _film(shown, target, folder)
+        texts = [track for track in tracks if track.init and track.init.kind == "subtitles"]
+        return _film(shown, texts, target, folder)
     update = update_seconds or max(1.0, target / 2)
     periods = _periods(shown, SHORT * target)
     lines = [
@@ -95,7 +98,12 @@ def render(
     return "\n".join(lines) + "\n"
 
 
-def _film(tracks: Sequence[TrackIndex], target: int, folder: Callable[[TrackIndex], str]) -> str:
+def _film(
+    tracks: Sequence[TrackIndex],
+    texts: Sequence[TrackIndex],
+    target: int,
+    folder: Callable[[TrackIndex], str],
+) -> str:
     """The manifest of a file: all of it is there, and it begins at 0 (type static, 5.3.1.2)."""
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
@@ -107,8 +115,25 @@ def _film(tracks: Sequence[TrackIndex], target: int, folder: Callable[[TrackInde
     ]
     for period, runs in _periods(tracks, 0.0).items():
         lines += render_period(period, 0.0, runs, folder)
+        lines[-1:] = [*_texts(texts, len(runs), folder), lines[-1]]
     lines.append("</MPD>")
     return "\n".join(lines) + "\n"
+
+
+def _texts(
+    tracks: Sequence[TrackIndex], first: int, folder: Callable[[TrackIndex], str]
+) -> Iterator[str]:
+    """Subtitles: a file each, with the times of the film."""
+    for number, track in enumerate(tracks, first):
+        init = track.init or Init(0)
+        language = "".join(c for c in init.language if c.isalnum() or c == "-")
+        lang = f' lang="{language}"' if language else ""
+        yield f'<AdaptationSet id="{number}" contentType="text" mimeType="text/vtt"{lang}>'
+        yield '<Role schemeIdUri="urn:mpeg:dash:role:2011" value="subtitle"/>'
+        yield f'<Representation id={quoteattr(track.name)} bandwidth="{TEXT_BANDWIDTH}">'
+        yield f"<BaseURL>{escape(folder(track))}{TEXT_FILE}{QUERY}</BaseURL>"
+        yield "</Representation>"
+        yield "</AdaptationSet>"
 
 
 def _periods(tracks: Sequence[TrackIndex], short: float) -> dict[Period, list[Run]]:

@@ -6,25 +6,29 @@ from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
+from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
 from media_streamer.egress.http.segments import init_answer, ready_track, segment_answer
 from media_streamer.egress.http.text import Text, Texts, send_index_text
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
+from media_streamer.presentation.film import FilmIndex
 from media_streamer.presentation.index import SegmentIndex
 from media_streamer.presentation.selection import asked_tracks
 from media_streamer.presentation.track_index import TrackIndex
 from media_streamer.protocols.dash.archive import archive_routes
-from media_streamer.protocols.dash.manifest import CLOCK, render
+from media_streamer.protocols.dash.manifest import CLOCK, TEXT_FILE, render
 
 PROTO = "dash"
 TYPE = "application/dash+xml"
+TEXT_TYPE = "text/vtt; charset=utf-8"
 MANIFESTS = ("/index.mpd", "/manifest.mpd", "/Manifest.mpd")
 MANIFEST_CACHE = "public, max-age=1"
 _MARKER = "/tracks-"
 _TRACK = r"(?P<name>.+)/tracks-(?P<track>[a-z0-9]{1,64})/"
 _SEGMENT = re.compile(_TRACK + r"dash-(?P<period>\d{1,15})-(?P<time>\d{1,19})\.m4s")
+_TEXT = re.compile(_TRACK + re.escape(TEXT_FILE))
 _INIT = re.compile(_TRACK + r"dash-init-(?P<file>[0-9a-f]{8})\.mp4")
 
 
@@ -35,6 +39,7 @@ def routes(egress: Egress) -> list[Route]:
     return [
         Route(_SEGMENT, handlers.segment, marker=_MARKER, content="file"),
         Route(_INIT, handlers.init, marker=_MARKER, content="file"),
+        Route(_TEXT, handlers.text, marker=_MARKER, content="file"),
         Route(f"/{CLOCK}", tell_time),
         *(Route(last, handlers.manifest, content="list") for last in MANIFESTS),
         *archive_routes(egress, sessions),
@@ -73,6 +78,15 @@ class DashHandlers:
         viewer, index = await self._open(request)
         values = request.values
         return await init_answer(index, values["track"], values["file"], viewer.count)
+
+    async def text(self, request: MediaRequest) -> web.StreamResponse:
+        """All subtitles of a track of a film."""
+        viewer, index = await self._open(request)
+        if not isinstance(index, FilmIndex):
+            raise AccessDenied(404, "not_found", "The stream has no subtitles")
+        body = await index.whole_text(request.values["track"])
+        viewer.count(len(body))
+        return answer(body, TEXT_TYPE, cache=MANIFEST_CACHE)
 
     async def _open(self, request: MediaRequest) -> tuple[SegmentedSession, SegmentIndex]:
         viewer = await self._sessions.find(request, PROTO)

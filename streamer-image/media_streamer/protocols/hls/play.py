@@ -26,6 +26,7 @@ from media_streamer.presentation.selection import PARAMETER, asked_tracks, track
 from media_streamer.protocols.hls.archive import archive_routes
 from media_streamer.protocols.hls.rendered import Playlists
 
+TEXT_TYPE = "text/vtt; charset=utf-8"
 MASTER_CACHE = "public, max-age=1"
 NO_TS_CODECS = ("hvc1", "hev1", "av01", "vp09", "opus", "Opus")
 """HLS carries these in fragmented MP4 only (Apple's HLS authoring specification, 1.5 and 2.3)."""
@@ -42,7 +43,7 @@ _MASTERS: dict[str, Form] = {
 _MARKER = "/tracks-"
 _TRACK = r"(?P<name>.+)/tracks-(?P<track>[a-z0-9]{1,64})/"
 _SEGMENT = re.compile(
-    _TRACK + r"(?P<file>\d{4}/\d\d/\d\d/\d\d/\d\d/\d\d-\d{5,9}(?:-\d{3})?)\.(?:ts|m4s)"
+    _TRACK + r"(?P<file>\d{4}/\d\d/\d\d/\d\d/\d\d/\d\d-\d{5,9}(?:-\d{3})?)\.(?:ts|m4s|vtt|ts\.vtt)"
 )
 _PART = re.compile(_TRACK + r"part-(?P<number>\d{1,15})\.m4s")
 _MEDIA = re.compile(_TRACK + r"(?P<file>mono\.m3u8|index\.(?:fmp4|ll)\.m3u8)")
@@ -55,7 +56,9 @@ def routes(egress: Egress) -> list[Route]:
 
     async def find(request: MediaRequest, access: Access, container: Container) -> SegmentIndex:
         if access.config.file:
-            return await egress.films.index(access, container)
+            # The multiplex of a film is of all of its tracks.
+            selected = bool(_multiplexed(request, container))
+            return await egress.films.index(access, "fmp4" if selected else container)
         index = egress.hub.live_index(access, container, _multiplexed(request, container))
         name = request.values.get("track", "")
         if container == "ts" and name and not index.selection:
@@ -143,11 +146,13 @@ class HlsHandlers:
 
     async def segment(self, request: MediaRequest) -> web.StreamResponse:
         """A whole segment, sent by the kernel."""
-        is_ts = request.http.path.endswith(".ts")
+        is_ts = request.http.path.endswith((".ts", ".ts.vtt"))
         viewer, index = await self._open(request, "ts" if is_ts else "fmp4")
         track = await ready_track(index, request.values["track"])
         segment = await index.wait_segment(track.name, request.values["file"])
         kind = "video/mp2t" if is_ts else ""
+        if request.http.path.endswith(".vtt"):
+            kind = TEXT_TYPE
         return await segment_answer(index, track, segment, viewer.count, content_type=kind)
 
     async def init(self, request: MediaRequest) -> web.StreamResponse:
@@ -170,7 +175,7 @@ class HlsHandlers:
     ) -> SegmentIndex | None:
         """The index to play from if MPEG-TS does not do for the codecs of the stream."""
         needs_fmp4 = _needs_fmp4(index)
-        if (index.kinds == {"v", "a"} or asked_tracks(request.query)) and not needs_fmp4:
+        if (index.kinds >= {"v", "a"} or asked_tracks(request.query)) and not needs_fmp4:
             return None
         better = await self._find_index(request, viewer.access, "fmp4")
         await better.wait_ready(parts_suffice=False)

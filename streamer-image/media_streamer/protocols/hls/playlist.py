@@ -20,6 +20,8 @@ PARTS_FOR_TARGETS = 3
 """Parts older than this many target durations are left out (rfc8216bis, 4.4.4.9)."""
 PART_MARGIN = 1
 """Microseconds by which the duration of a part is told too long."""
+TEXTS = "subtitles"
+"""The group of all of them."""
 DEFAULT_BANDWIDTH = 2_000_000
 """Announced until the first segment is finished."""
 BANDWIDTH_MARGIN = 1.1
@@ -192,8 +194,9 @@ def render_master(
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{7 if separate else 3}"]
     if all(track.is_independent for track in tracks):
         lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
+    texts = [track for track in tracks if track.init and track.init.kind == "subtitles"]
     videos = [track for track in tracks if _has_video(track)]
-    audios = [track for track in tracks if not _has_video(track)]
+    audios = [track for track in tracks if not _has_video(track) and track not in texts]
     groups = _groups(audios) if videos else {}
     if groups and not separate:
         # What is in the variants themselves has no URI (RFC 8216, 4.3.4.1).
@@ -203,12 +206,15 @@ def render_master(
             is_default = separate and track is audios[0]
             uri = f"tracks-{track.name}/{media}{QUERY}"
             lines.append(_audio_rendition(track, group, uri, is_default=is_default))
+    lines += _text_renditions(texts, media)
+    with_texts = bool(texts)
     for group, members in groups.items() or [("", [])]:
         for track in videos:
-            lines += _variant(track, members, media, group)
+            lines += _variant(track, members, media, group, with_texts=with_texts)
     if not videos or (audio_only and separate):
         for track in audios:
-            lines += _variant(track, (), media, _group_of(track, groups))
+            group = _group_of(track, groups)
+            lines += _variant(track, (), media, group, with_texts=with_texts)
     return "\n".join(lines) + "\n"
 
 
@@ -232,7 +238,30 @@ def _group_of(track: TrackIndex, groups: Mapping[str, Sequence[TrackIndex]]) -> 
     return next((group for group, members in groups.items() if track in members), "")
 
 
-def _variant(track: TrackIndex, audios: Sequence[TrackIndex], media: str, group: str) -> list[str]:
+def _text_renditions(texts: Sequence[TrackIndex], media: str) -> Iterator[str]:
+    """Subtitles; nobody sees them without wanting to (RFC 8216, 4.3.4.1)."""
+    for track in texts:
+        init = track.init or Init(0)
+        language = "".join(c for c in init.language if c.isalnum() or c == "-")
+        attributes = [
+            "TYPE=SUBTITLES",
+            f'GROUP-ID="{TEXTS}"',
+            f'NAME="{f"{track.name} {language}".strip()}"',
+            *([f'LANGUAGE="{language}"'] if language else ()),
+            "DEFAULT=NO,AUTOSELECT=YES,FORCED=NO",
+            f'URI="tracks-{track.name}/{media}{QUERY}"',
+        ]
+        yield f"#EXT-X-MEDIA:{','.join(attributes)}"
+
+
+def _variant(
+    track: TrackIndex,
+    audios: Sequence[TrackIndex],
+    media: str,
+    group: str,
+    *,
+    with_texts: bool = False,
+) -> list[str]:
     init = track.init or Init(0)
     rate = track.bandwidth + max((audio.bandwidth for audio in audios), default=0)
     codecs = [init.codecs, *dict.fromkeys(a.init.codecs for a in audios if a.init)]
@@ -249,6 +278,8 @@ def _variant(track: TrackIndex, audios: Sequence[TrackIndex], media: str, group:
             attributes.append(f"FRAME-RATE={init.fps:.3f}")
     if group:
         attributes.append(f'AUDIO="{group}"')
+    if with_texts:
+        attributes.append(f'SUBTITLES="{TEXTS}"')
     return [
         f"#EXT-X-STREAM-INF:{','.join(attributes)}",
         f"tracks-{track.name}/{media}{QUERY}",

@@ -4,11 +4,18 @@ version of the index does."""
 from collections.abc import Callable, Sequence
 
 from media_streamer.egress.http.text import Text, Texts
-from media_streamer.presentation.index import SegmentIndex
+from media_streamer.presentation.index import Container, SegmentIndex
 from media_streamer.presentation.track_index import TrackIndex
 from media_streamer.protocols.hls.playlist import render_master, render_media
 
 TYPE = "application/vnd.apple.mpegurl"
+
+
+def extension_of(container: Container, track: TrackIndex) -> str:
+    """What the names of a track's segments end in; it says which session they belong to, too."""
+    if track.init is not None and track.init.kind == "subtitles":
+        return "vtt" if container == "fmp4" else "ts.vtt"
+    return "m4s" if container == "fmp4" else "ts"
 
 
 class Playlists:
@@ -27,7 +34,7 @@ class Playlists:
             return render_media(
                 track,
                 self._index.timing,
-                "m4s" if self._index.container == "fmp4" else "ts",
+                extension_of(self._index.container, track),
                 prefix=self._prefix(track),
                 others=[one for one in self._index.tracks.values() if one is not track],
                 low_latency=low_latency,

@@ -45,6 +45,10 @@ def track_info(track: TrackIndex) -> dict[str, Any]:
     info: dict[str, Any] = {"track_id": track.name}
     if track.name.startswith("v"):
         info |= {"content": "video", "width": init.width, "height": init.height, "fps": init.fps}
+    elif init.kind == "subtitles":
+        return {"track_id": track.name, "content": "text", "codec": "wvtt"} | (
+            {"language": init.language} if init.language else {}
+        )
     else:
         info |= {
             "content": "audio",
