@@ -2,9 +2,12 @@
 
 from collections.abc import Hashable
 
+from media_streamer.files.cues import decoded, read_cues, webvtt
 from media_streamer.files.cutting import cut
+from media_streamer.files.disk import Changed
 from media_streamer.files.movie import read_movie
-from media_streamer.files.segment import Changed, media_segment
+from media_streamer.files.segment import media_segment
+from media_streamer.files.subtitles import cues_of_track
 from media_streamer.files.tables import BadFile
 from media_streamer.syntax.boxes import box, full_box
 
@@ -22,7 +25,19 @@ def film_file(data: bytes) -> Hashable:
         for piece in pieces[track.name][:2]:
             made = media_segment(track, 1, piece.first, piece.end, reader(data))
             assert len(made) < 200 + 17 * (piece.end - piece.first) + len(data)
-    return tuple(len(pieces[track.name]).bit_length() for track in movie.tracks)
+    texts = [cues_of_track(text, 0.0, 1000.0, reader(data)) for text in movie.texts]
+    return (
+        *(len(pieces[track.name]).bit_length() for track in movie.tracks),
+        *(len(cues).bit_length() for cues in texts),
+    )
+
+
+def subtitle_file(data: bytes) -> Hashable:
+    """A file beside a film; what is made of it says the same."""
+    cues = read_cues(decoded(data))
+    again = read_cues(webvtt(cues))
+    assert [cue.text for cue in again] == [cue.text for cue in cues]
+    return (len(cues).bit_length(), bool(cues and cues[0].settings))
 
 
 _EDITS = full_box(b"elst", 0, 0, words(2, 100, 0xFFFFFFFF, 65_536, 0, 80, 65_536))
@@ -49,14 +64,27 @@ def targets() -> list[Target]:
         FilmTrack([2] * 20, tables={b"stco": _PLACES, b"stsc": _CHUNKS}),
         FilmTrack([1] * 20, duration=100),
     )
+    texts = film(FilmTrack([2] * 20), FilmTrack([9] * 5)).replace(b"vide", b"sbtl", 2)
+    texts = texts.replace(b"sbtl", b"vide", 1).replace(b"avc1", b"tx3g", 2)
+    texts = texts.replace(b"tx3g", b"avc1", 1)
     kinds = (b"moov", b"trak", b"stbl", b"stsz", b"stz2", b"stco", b"co64", b"wave", b"esds",
              b"moof", b"traf", b"trun", b"tfdt", b"trex")  # fmt: skip
     return [
         Target(
             "film_files",
             film_file,
-            [plain, two, _fragmented()],
+            [plain, two, texts, _fragmented()],
             (BadFile, Changed),
             (*kinds, b"\xff\xff\xff\xff", bytes(4), b"\0\0\0\1", b"\x7f\xff\xff\xff"),
-        )
+        ),
+        Target(
+            "subtitle_files",
+            subtitle_file,
+            [
+                b"1\n00:00:01,000 --> 00:00:02,000\nOne <i>a</i>\n\n",
+                b"WEBVTT\n\n00:01.0 --> 00:02.0 line:0\nx",
+            ],
+            (),
+            (b"-->", b"00:", b"\n\n", b"<", b"&amp;", b"\xff\xfe"),
+        ),
     ]
