@@ -121,8 +121,8 @@ ROWS: list[Protocol] = [
         publish=Role(
             forms=(Form("whip", "WebRTC (WHIP)", "/{name}/whip"),),
         ),
-        pull=Role(schemes=("webrtc", "webrtcs", "whep", "wheps"), missing=NOT_YET),
-        push=Role(schemes=("whip", "whips", "webrtc", "webrtcs"), missing=NOT_YET),
+        pull=Role(schemes=("whep", "wheps", "webrtc", "webrtcs")),
+        push=Role(schemes=("whip", "whips", "webrtc", "webrtcs")),
     ),
     Protocol(
         name="rtmp",

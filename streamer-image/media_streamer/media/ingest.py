@@ -52,9 +52,11 @@ class Ingest:
         environment: Environment,
         on_ended: Callable[[Source], None],
         on_failed: Callable[[str], None],
+        on_arrived: Callable[[], None],
     ) -> None:
         """`on_ended` is called in the thread of an input that ended, `on_failed` here with the
-        fault of each input that failed."""
+        fault of each input that failed, `on_arrived` when an input without a thread has handed
+        frames on."""
         self.slots: list[InputSlot] = []
         self.backup: InputSlot | None = None
         self.switch: Switch | None = None
@@ -65,6 +67,7 @@ class Ingest:
         self._environment = environment
         self._on_ended = on_ended
         self._on_failed = on_failed
+        self._on_arrived = on_arrived
         self._chosen: InputSlot | None = None
         """Input that an operator picked: the best until it fails."""
         self._next_probe = 0.0
@@ -286,6 +289,7 @@ class Ingest:
                 slot.limits,
                 self._vods,
                 self._environment.neighbours,
+                self._on_arrived,
             )
         except InputError as error:
             slot.closed(str(error), now)

@@ -75,7 +75,7 @@ class StreamRunner:
         """Why the output was ended by one of its stages, until it runs again."""
         self.seconds_on_primary = self.seconds_on_secondary = self.seconds_without_frames = 0.0
         self.demand = OnDemand(config, now)
-        self.ingest = Ingest(config, vods, environment, self._ended, self._failed)
+        self.ingest = Ingest(config, vods, environment, self._ended, self._failed, self._arrived)
         self._audience = Audience(self._left)
         self._environment = environment
         self._loop = asyncio.get_running_loop()

@@ -141,6 +141,9 @@ class InputRequest:
     limits: Limits
     vods: Vods
     neighbours: Neighbours | None = None
+    arrived: Callable[[], None] = lambda: None
+    """An input without a thread calls it when frames went to the receiver: they are passed on in
+    that very wake-up."""
 
 
 class Input(ABC):

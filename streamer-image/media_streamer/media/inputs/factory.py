@@ -1,5 +1,6 @@
 """Which input reads which URL: that of the protocol that has its scheme."""
 
+from collections.abc import Callable
 from typing import cast
 
 from media_api import protocols as table
@@ -24,6 +25,7 @@ def create_input(
     limits: Limits,
     vods: Vods,
     neighbours: Neighbours | None = None,
+    arrived: Callable[[], None] = lambda: None,
 ) -> Input:
     """The input for `config`, not started; raises InputError if there is none for its scheme.
 
@@ -33,5 +35,5 @@ def create_input(
     row = table.pull_protocol(config.scheme)
     if row is None:
         raise InputError(f"{config.scheme}:// inputs are {table.why_not('pull', config.scheme)}")
-    request = InputRequest(name, config, receiver, limits, vods, neighbours)
+    request = InputRequest(name, config, receiver, limits, vods, neighbours, arrived)
     return cast(Input, protocols.load(row, "pull").create(request))

@@ -86,7 +86,7 @@ class DescribedInput(FrameInput):
     """One attempt."""
 
     def __init__(self, request: InputRequest) -> None:
-        super().__init__(request.stream, request.receiver, request.limits)
+        super().__init__(request.stream, request.receiver, request.limits, on_taken=request.arrived)
         self._request = request
         self._clock = CommonClock()
         self._received: list[PublishedTrack] = []

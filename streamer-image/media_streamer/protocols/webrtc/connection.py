@@ -6,6 +6,7 @@ Its checks are its consent to be sent to (RFC 7675): without them we fall silent
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -28,6 +29,8 @@ CONSENT_SECONDS = 30.0
 """RFC 7675 5.1."""
 MAX_ADDRESSES = 16
 """Of one peer; a further one takes the place of the oldest."""
+_PASSWORD_BYTES = 18
+_ICE_CHARACTERS = str.maketrans("-_", "+/")  # ice-char of RFC 8839 5.4
 MAX_BAD_PACKETS = 10_000
 """Packets that are no SRTP of this peer; after so many it means harm or has lost its keys."""
 
@@ -38,6 +41,11 @@ class Credentials:
 
     ufrag: str
     password: str
+
+    @classmethod
+    def new(cls, ufrag: str) -> "Credentials":
+        """With a password that nobody can guess."""
+        return cls(ufrag, secrets.token_urlsafe(_PASSWORD_BYTES).translate(_ICE_CHARACTERS))
 
 
 def place_of(endpoint: "Endpoint") -> tuple[str, int]:
@@ -108,8 +116,15 @@ class PeerConnection:
         """Bytes that a peer by TCP has not taken yet."""
         return self._remote.unsent if isinstance(self._remote, TcpPath) else 0
 
+    def _is_chosen(self, request: stun.BindingRequest, endpoint: "Endpoint") -> bool:
+        """Whether a check of the peer says where we send to from now on."""
+        return self._remote is None or (request.nominates and self._remote != endpoint)
+
     def _choose(self, endpoint: "Endpoint") -> None:
         self._remote = endpoint
+        if self._is_client and not self._begun:
+            self._begun = True
+            self._loop.call_soon(self._begin)  # behind the answer to a check
         host, number = place_of(endpoint)
         by = " by TCP" if isinstance(endpoint, TcpPath) else ""
         self._named = f"{host}:{number}{by}"
@@ -135,12 +150,13 @@ class PeerConnection:
                 self._port.unbind(oldest)
             self.addresses[address] = None
         self._port.bind(self, address)
-        if self._remote is None or (request.nominates and self._remote != address):
+        if self._is_chosen(request, address):
             self._choose(address)
-        if self._is_client and not self._begun:
-            self._begun = True
-            self._loop.call_soon(self._begin)  # behind the answer
         return stun.write_success(request.transaction, *place_of(address), password)
+
+    def take_success(self, data: bytes, endpoint: "Endpoint") -> bool:
+        """An answer to a check; False if it is none of ours. An ICE-lite agent makes no checks."""
+        return False
 
     def lose(self, path: TcpPath) -> None:
         """A connection of the peer is gone."""
@@ -217,7 +233,7 @@ class PeerConnection:
         """Called now and then by the port: repeat the handshake, end what is over."""
         if self.srtp is None:
             if now - self._made_at > WEBRTC_CONNECT_SECONDS:
-                known = "no DTLS handshake" if self.addresses else "no packet by UDP or TCP"
+                known = "no DTLS handshake" if self._remote else "no packet by UDP or TCP"
                 self.close(f"not connected within {WEBRTC_CONNECT_SECONDS} s: {known}")
             elif self._begun or not self._is_client:
                 self._send_plain(self._dtls.poll())

@@ -5,6 +5,7 @@ ours is made when the worker starts and is shared by all sessions.
 """
 
 import datetime
+import functools
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -69,6 +70,12 @@ class Identity:
         context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_QUERY_MTU)
         context.set_tlsext_use_srtp(b":".join(_PROFILES))
         self.context = context
+
+
+@functools.cache
+def identity_of_process() -> Identity:
+    """Made at first use: a process without WebRTC does not pay for it."""
+    return Identity()
 
 
 def _self_signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:

@@ -18,12 +18,11 @@ from media_streamer.egress.context import Egress
 from media_streamer.egress.listeners import bind_datagram
 from media_streamer.protocols.webrtc.answer import Place, is_address
 from media_streamer.protocols.webrtc.connection import Credentials, PeerConnection
-from media_streamer.protocols.webrtc.dtls import Identity
+from media_streamer.protocols.webrtc.dtls import Identity, identity_of_process
 from media_streamer.protocols.webrtc.port import WebRtcPort
 
 log = logging.getLogger(__name__)
 
-PASSWORD_BYTES = 18
 PORT_ATTEMPTS = 8
 _RESOURCE = re.compile(r"(\d{1,3})-[A-Za-z0-9_-]{8,64}")
 
@@ -49,16 +48,12 @@ class WebRtcEngine:
 
     def __init__(self, egress: Egress) -> None:
         self.egress = egress
-        self._identity: Identity | None = None
         self._port: WebRtcPort | None = None
         self._resources: dict[str, Resource] = {}
 
     @property
     def identity(self) -> Identity:
-        """Made at first use: a worker without WebRTC does not pay for it."""
-        if self._identity is None:
-            self._identity = Identity()
-        return self._identity
+        return identity_of_process()
 
     @property
     def port(self) -> WebRtcPort:
@@ -105,8 +100,7 @@ class WebRtcEngine:
 
     def credentials(self) -> Credentials:
         """New ones for a session."""
-        password = secrets.token_urlsafe(PASSWORD_BYTES).translate(_ICE_CHARACTERS)
-        return Credentials(self.port.new_name(), password)
+        return Credentials.new(self.port.new_name())
 
     def place(self, request: web.BaseRequest, local: Credentials, setup: str) -> Place:
         """Where the peer of this request reaches us."""
@@ -148,9 +142,6 @@ class WebRtcEngine:
         match = _RESOURCE.fullmatch(resource_id)
         worker = int(match[1]) if match else self.egress.worker
         return None if worker == self.egress.worker else worker
-
-
-_ICE_CHARACTERS = str.maketrans("-_", "+/")  # ice-char of RFC 8839 5.4
 
 
 def hosts_of(request: web.BaseRequest) -> list[str]:

@@ -1,9 +1,11 @@
-"""An SDP offer of a WebRTC peer (RFC 8829, RFC 9725 4.2), and fragments of one (RFC 8840). Pure.
+"""The SDP of a WebRTC peer (RFC 8829, RFC 9725 4.2): its offer, its answer to ours, and fragments
+(RFC 8840). Pure.
 
 Lenient in what it passes over, strict in its bounds: an offer of a browser has some 10 KiB, two or
 three sections and 40 payload types.
 """
 
+import ipaddress
 import re
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,6 +17,7 @@ MAX_SECTIONS = 32
 MAX_CODECS = 128
 MAX_EXTENSIONS = 64
 MAX_SSRCS = 64
+MAX_CANDIDATES = 32
 _STATIC = {0: ("PCMU", 8000), 8: ("PCMA", 8000), 9: ("G722", 8000)}
 _CREDENTIAL = re.compile(r"[A-Za-z0-9+/]{4,256}")
 _MID = re.compile(r"[!#-'*+\-.0-9A-Z^-~]{1,32}")
@@ -49,6 +52,8 @@ class Transport:
     fingerprint: str = ""
     """`ALGORITHM VALUE`, in lower and upper case."""
     setup: str = ""
+    candidates: list[tuple[int, str, int]] = field(default_factory=list)
+    """Priority, address and port of those by UDP."""
 
 
 @dataclass(slots=True)
@@ -96,10 +101,10 @@ class Offer:
         return section.mid in self.bundle
 
 
-def parse(text: str) -> Offer:
-    """The offer; raises OfferError."""
+def parse(text: str, what: Literal["offer", "answer"] = "offer") -> Offer:
+    """The offer, or the answer to ours; raises OfferError."""
     if len(text) > WEBRTC_OFFER_BYTES:
-        raise OfferError(f"the offer has {len(text)} characters, more than {WEBRTC_OFFER_BYTES}")
+        raise OfferError(f"the {what} has {len(text)} characters, more than {WEBRTC_OFFER_BYTES}")
     if not text.startswith("v=0"):
         raise OfferError("the body is no SDP: it does not begin with v=0")
     session, sections, bundle = Transport(), list[Section](), list[str]()
@@ -107,7 +112,7 @@ def parse(text: str) -> Offer:
         kind, _, value = line.strip().partition("=")
         if kind == "m":
             if len(sections) >= MAX_SECTIONS:
-                raise OfferError(f"the offer has more than {MAX_SECTIONS} sections")
+                raise OfferError(f"the {what} has more than {MAX_SECTIONS} sections")
             sections.append(_section(value))
         elif kind == "a":
             name, _, rest = value.partition(":")
@@ -117,11 +122,11 @@ def parse(text: str) -> Offer:
             elif not _transport(section.transport if section else session, name, rest) and section:
                 _attribute(section, name, rest.strip())
     if not sections:
-        raise OfferError("the offer has no media section")
-    return Offer(sections, bundle, _common(session, sections, bundle))
+        raise OfferError(f"the {what} has no media section")
+    return Offer(sections, bundle, _common(session, sections, bundle, what))
 
 
-def _common(session: Transport, sections: list[Section], bundle: list[str]) -> Transport:
+def _common(session: Transport, sections: list[Section], bundle: list[str], what: str) -> Transport:
     """Of the first bundled section; what it lacks says the session (RFC 8839 5.4)."""
     first = next((one for one in sections if not bundle or one.mid in bundle), sections[0])
     own = first.transport
@@ -130,13 +135,14 @@ def _common(session: Transport, sections: list[Section], bundle: list[str]) -> T
         own.password or session.password,
         own.fingerprint or session.fingerprint,
         own.setup or session.setup or "actpass",
+        [*own.candidates, *session.candidates],
     )
     if not _CREDENTIAL.fullmatch(found.ufrag) or not _CREDENTIAL.fullmatch(found.password):
-        raise OfferError("the offer has no valid ice-ufrag and ice-pwd")
+        raise OfferError(f"the {what} has no valid ice-ufrag and ice-pwd")
     if not found.fingerprint:
-        raise OfferError("the offer has no fingerprint: media without DTLS is not served")
+        raise OfferError(f"the {what} has no fingerprint: media without DTLS is not served")
     if found.setup not in ("actpass", "active", "passive"):
-        raise OfferError(f"a=setup:{found.setup[:16]} is not possible in an offer")
+        raise OfferError(f"a=setup:{found.setup[:16]} is not possible in an {what}")
     return found
 
 
@@ -180,6 +186,8 @@ def _transport(transport: Transport, name: str, value: str) -> bool:
         transport.password = value.strip()
     elif name == "setup":
         transport.setup = value.strip()
+    elif name == "candidate":
+        _candidate(transport, value.split())
     elif name == "fingerprint":
         algorithm, _, digest = value.strip().partition(" ")
         # Of several the strongest that we know comes first in practice; one is enough.
@@ -188,6 +196,19 @@ def _transport(transport: Transport, name: str, value: str) -> bool:
     else:
         return False
     return True
+
+
+def _candidate(transport: Transport, words: list[str]) -> None:
+    """RFC 8839 5.1; of names and of other ways than UDP nothing is made."""
+    if len(words) < 6 or words[1] != "1" or words[2].lower() != "udp":
+        return
+    try:
+        host = str(ipaddress.ip_address(words[4]))
+        priority, port = int(words[3][:10]), int(words[5][:5])
+    except ValueError:
+        return
+    if 0 < port < 65536 and len(transport.candidates) < MAX_CANDIDATES:
+        transport.candidates.append((priority, host, port))
 
 
 def _attribute(section: Section, name: str, value: str) -> None:

@@ -16,7 +16,8 @@ from media_streamer.protocols.webrtc.connection import PeerConnection
 from media_streamer.protocols.webrtc.engine import Resource, WebRtcEngine, engine_of
 from media_streamer.protocols.webrtc.offer import Offer, Section
 from media_streamer.protocols.webrtc.packets import WebRtcFraming
-from media_streamer.protocols.webrtc.viewer import FORMAT, Chosen, WebRtcViewer
+from media_streamer.protocols.webrtc.sender import FORMAT, Chosen
+from media_streamer.protocols.webrtc.viewer import WebRtcViewer
 from media_streamer.rtp import sdp
 
 log = logging.getLogger(__name__)

@@ -27,6 +27,7 @@ MAX_DATAGRAM_BYTES = 2048
 SWEEP_SECONDS = 0.25
 _UDP_SEGMENT = 103  # linux/udp.h
 _SEGMENTS = struct.Struct("H")
+_SUCCESS = stun.BINDING_SUCCESS.to_bytes(2)
 
 Address = tuple[str, int] | tuple[str, int, int, int]
 """As the socket gives it."""
@@ -176,6 +177,12 @@ class WebRtcPort:
         return True
 
     def _take_check(self, data: bytes, source: Endpoint) -> bool:
+        if data[:2] == _SUCCESS:
+            called = self._addresses.get(source)
+            if called is None or not called.take_success(data, source):
+                self.unknown += 1
+                return False
+            return True
         request = stun.parse_request(data)
         connection = self._names.get(request.local) if request is not None else None
         if request is None or connection is None:

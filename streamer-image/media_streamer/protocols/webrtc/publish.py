@@ -14,7 +14,8 @@ from media_streamer.protocols.webrtc import answer, http, offer
 from media_streamer.protocols.webrtc.connection import PeerConnection
 from media_streamer.protocols.webrtc.engine import Resource, WebRtcEngine, engine_of
 from media_streamer.protocols.webrtc.offer import Codec, Offer, Section
-from media_streamer.protocols.webrtc.publisher import Incoming, WebRtcPublisher
+from media_streamer.protocols.webrtc.publisher import WebRtcPublisher
+from media_streamer.protocols.webrtc.receiver import Incoming
 from media_streamer.rtp import codecs
 from media_streamer.rtp.sdp import Media
 

@@ -1,122 +1,45 @@
-"""One publisher by WebRTC: packets of a browser into frames of a feed, feedback back to it.
-
-Invariants: what waits here is bounded by the tracks' buffers; while the media worker is behind,
-packets are lost, as on any network that is full.
-"""
+"""One publisher by WebRTC: what a browser sends into a feed, until either of them ends."""
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 from media_streamer.egress.feed import Feed
-from media_streamer.protocols.webrtc.connection import PeerConnection
-from media_streamer.rtp import codecs, rtcp
-from media_streamer.rtp.published import PublishedTrack
-from media_streamer.rtp.receiver import CommonClock
-from media_streamer.wire.media import PublishedFrame, Reception
+from media_streamer.protocols.webrtc.receiver import Incoming, MediaReceiver
 
 log = logging.getLogger(__name__)
 
-TICK_SECONDS = 0.05
-"""How often holes are looked at and asked for."""
-REPORT_SECONDS = 1.0
 KEY_FRAME_SECONDS = 2.0
 """Browsers make key frames when they are asked only; segments and new viewers begin with one."""
-REPAIR_SECONDS = 0.5
-"""Between two wishes because of loss."""
-SILENCE_SECONDS = 10.0
-"""Also a muted browser sends; one that was killed must not keep the next publisher out."""
-MAX_NACKS = 128
-"""Numbers in one message; who has lost more needs a key frame."""
-MAX_BIT_RATE = 20_000_000
-"""What is told to be wanted (REMB); by the loss that reports tell a browser goes below."""
-_CNAME = "media"
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A track that the publisher sends."""
+class WebRtcPublisher(MediaReceiver):
+    """One that was killed must not keep the next publisher out: it is silent."""
 
-    kind: Literal["video", "audio"]
-    payload_type: int
-    codec: codecs.Incoming
-    repairs: bool
-    """It sends lost packets again."""
-
-
-class _Lane:
-    """One track on its way."""
-
-    def __init__(self, track: PublishedTrack, incoming: Incoming) -> None:
-        self.track = track
-        self.repairs = incoming.repairs
-        self.is_video = incoming.kind == "video"
-        self.damaged = 0
-
-
-class WebRtcPublisher:
-    """Handler of a peer connection."""
-
-    connection: PeerConnection
+    key_frame_seconds = KEY_FRAME_SECONDS
 
     def __init__(
         self, feed: Feed, tracks: Sequence[Incoming], on_closed: Callable[[], None]
     ) -> None:
+        super().__init__(feed, tracks)
         self._feed = feed
         self._on_closed = on_closed
-        clock = CommonClock()
-        self._lanes: dict[int, _Lane] = {}
-        for number, one in enumerate(tracks):
-            track = PublishedTrack(
-                number, one.kind, one.codec, clock, reorder=True, payload_type=one.payload_type
-            )
-            self._lanes[one.payload_type] = _Lane(track, one)
-        self._ssrc = secrets.randbits(32)
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
-        self._heard_at = 0.0
-        self._next_report = self._next_key_frame = self._asked_at = 0.0
-        self._told = Reception(0, 0)
-        feed.on_key_frame = self._wish
+        feed.on_key_frame = self.wish
         feed.ended.add_done_callback(self._on_feed_ended)
-
-    # Handler of the connection
 
     def on_connected(self) -> None:
         log.info("webrtc %s stream %s: publishing", self.connection.remote, self._feed.stream)
-        self._heard_at = self._loop.time()
-        self._tell_tracks()
-        self._tick()
-
-    def on_rtp(self, packet: bytes) -> None:
-        lane = self._lanes.get(packet[1] & 0x7F)
-        if lane is not None and not self._feed.is_behind:
-            self._heard_at = self._loop.time()
-            self._send(lane.track.take(packet))
-
-    def on_rtcp(self, packet: bytes) -> None:
-        for element in rtcp.parse(packet):
-            if isinstance(element, rtcp.Goodbye):
-                continue  # also of a track that is replaced
-            if isinstance(element, rtcp.SenderReport):
-                for lane in self._lanes.values():
-                    if lane.track.received.ssrc == element.ssrc:
-                        lane.track.received.control(element)
+        super().on_connected()
 
     def on_closed(self, reason: str) -> None:
         log.info("webrtc %s stream %s: %s", self.connection.remote, self._feed.stream, reason)
-        if self._timer is not None:
-            self._timer.cancel()
-        damaged = sum(lane.track.damaged for lane in self._lanes.values())
-        if damaged:
+        self.end()
+        if self.damaged:
             log.warning(
                 "stream %s: %d packets of the publisher were lost, and %d frames with them",
                 self._feed.stream,
-                self._told.lost,
-                damaged,
+                self.lost,
+                self.damaged,
             )
         task = self._loop.create_task(self._feed.close())
         _closing.add(task)
@@ -126,76 +49,6 @@ class WebRtcPublisher:
     def _on_feed_ended(self, ended: "asyncio.Future[str]") -> None:
         reason = "cancelled" if ended.cancelled() else ended.result()
         self.connection.close(f"publishing ended: {reason}")
-
-    # Frames
-
-    def _send(self, frames: list[PublishedFrame]) -> None:
-        if any(lane.track.changed for lane in self._lanes.values()):
-            self._tell_tracks()
-        if frames:
-            self._feed.frames(frames)
-
-    def _tell_tracks(self) -> None:
-        tracks = [lane.track for lane in self._lanes.values()]
-        for track in tracks:
-            track.changed = False
-        self._feed.tracks([track.setup for track in tracks], True)
-
-    # Feedback
-
-    def _tick(self) -> None:
-        now = self._loop.time()
-        self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
-        if now - self._heard_at > SILENCE_SECONDS:
-            self.connection.close(f"the publisher sent nothing for {SILENCE_SECONDS:.0f} s")
-            return
-        for lane in self._lanes.values():
-            self._send(lane.track.poll())
-            self._repair(lane)
-        if now >= self._next_report:
-            self._next_report = now + REPORT_SECONDS
-            self._report()
-        if now >= self._next_key_frame:
-            self._ask_key_frame()
-
-    def _repair(self, lane: _Lane) -> None:
-        """Ask for what is missing, or for a new beginning where that has come too late."""
-        ssrc = lane.track.received.ssrc
-        if ssrc is None:
-            return
-        missing = lane.track.received.missing()
-        if missing and lane.repairs and len(missing) <= MAX_NACKS:
-            self.connection.send_rtcp(rtcp.nack(self._ssrc, ssrc, missing))
-        if lane.track.damaged != lane.damaged:
-            lane.damaged = lane.track.damaged
-            if lane.is_video:
-                self._wish()
-
-    def _wish(self) -> None:
-        """A decoder lost its way, here or at a viewer."""
-        if self._loop.time() - self._asked_at >= REPAIR_SECONDS:
-            self._ask_key_frame()
-
-    def _ask_key_frame(self) -> None:
-        self._asked_at = self._loop.time()
-        self._next_key_frame = self._asked_at + KEY_FRAME_SECONDS
-        for lane in self._lanes.values():
-            ssrc = lane.track.received.ssrc
-            if lane.is_video and ssrc is not None:
-                self.connection.send_rtcp(rtcp.picture_loss(self._ssrc, ssrc))
-
-    def _report(self) -> None:
-        received = [lane.track.received for lane in self._lanes.values()]
-        figures = Reception(sum(one.packets for one in received), sum(one.lost for one in received))
-        if figures.lost != self._told.lost:
-            self._feed.reception(figures)
-        self._told = figures
-        blocks = [block for one in received if (block := one.report()) is not None]
-        if not blocks:
-            return
-        compound = rtcp.receiver_report(self._ssrc, blocks) + rtcp.description(self._ssrc, _CNAME)
-        sources = [one.ssrc for one in received if one.ssrc is not None]
-        self.connection.send_rtcp(compound + rtcp.remb(self._ssrc, MAX_BIT_RATE, sources))
 
 
 _closing: set[asyncio.Task[None]] = set()

@@ -1,4 +1,4 @@
-"""STUN binding requests and their answers, as far as an ICE-lite agent needs them. Pure.
+"""STUN binding requests and their answers, as far as ICE needs them, lite and calling. Pure.
 
 RFC 8489 for the messages, RFC 8445 7.3 for what a check carries. A request without a valid
 MESSAGE-INTEGRITY is nobody's; whoever knows the password of a session got it by HTTP.
@@ -18,10 +18,12 @@ MAX_BYTES = 548
 BINDING_REQUEST = 0x0001
 BINDING_SUCCESS = 0x0101
 _USERNAME, _MESSAGE_INTEGRITY, _XOR_MAPPED_ADDRESS = 0x0006, 0x0008, 0x0020
-_USE_CANDIDATE, _FINGERPRINT = 0x0025, 0x8028
+_PRIORITY, _USE_CANDIDATE, _FINGERPRINT, _CONTROLLING = 0x0024, 0x0025, 0x8028, 0x802A
 _FINGERPRINT_XOR = 0x5354554E
 _INTEGRITY_BYTES = 24
 _FINGERPRINT_BYTES = 8
+_REFLEXIVE_PRIORITY = 110 << 24 | 65535 << 8 | 255
+"""What a candidate would have that the peer learns of by a check (RFC 8445 7.1.1)."""
 _HEADER = struct.Struct(">HHI12s")
 _ATTRIBUTE = struct.Struct(">HH")
 
@@ -73,7 +75,10 @@ def parse_request(data: bytes) -> BindingRequest | None:
 
 def is_authentic(data: bytes, request: BindingRequest, password: str) -> bool:
     """Whether its MESSAGE-INTEGRITY was made with the password."""
-    at = request.integrity_at
+    return _is_sealed(data, request.integrity_at, password)
+
+
+def _is_sealed(data: bytes, at: int, password: str) -> bool:
     # The length counts up to the end of the attribute (14.5).
     covered = data[:2] + struct.pack(">H", at + _INTEGRITY_BYTES - HEADER_BYTES) + data[4:at]
     return hmac.compare_digest(_digest(password, covered), data[at + 4 : at + _INTEGRITY_BYTES])
@@ -86,13 +91,34 @@ def write_success(transaction: bytes, host: str, port: int, password: str) -> by
     return _sealed(BINDING_SUCCESS, transaction, attribute, password)
 
 
-def write_request(transaction: bytes, username: str, password: str, *, nominates: bool) -> bytes:
-    """A check, as a full agent sends it."""
+def write_request(
+    transaction: bytes, username: str, password: str, *, nominates: bool, tie_breaker: int = 0
+) -> bytes:
+    """A check, as the controlling agent sends it (RFC 8445 7.1); `nominates` its pair."""
     name = username.encode()
     body = _ATTRIBUTE.pack(_USERNAME, len(name)) + name + b"\0" * (-len(name) % 4)
+    body += _ATTRIBUTE.pack(_PRIORITY, 4) + _REFLEXIVE_PRIORITY.to_bytes(4)
+    body += _ATTRIBUTE.pack(_CONTROLLING, 8) + tie_breaker.to_bytes(8)
     if nominates:
         body += _ATTRIBUTE.pack(_USE_CANDIDATE, 0)
     return _sealed(BINDING_REQUEST, transaction, body, password)
+
+
+def parse_success(data: bytes, password: str) -> bytes | None:
+    """The transaction of an answer to a check of ours; None if it is none, or of somebody else."""
+    if not HEADER_BYTES <= len(data) <= MAX_BYTES:
+        return None
+    kind, length, cookie, transaction = _HEADER.unpack_from(data)
+    if kind != BINDING_SUCCESS or cookie != MAGIC_COOKIE or length != len(data) - HEADER_BYTES:
+        return None
+    position = HEADER_BYTES
+    while position + 4 <= len(data):
+        name, size = _ATTRIBUTE.unpack_from(data, position)
+        if name == _MESSAGE_INTEGRITY:
+            whole = size == _INTEGRITY_BYTES - 4 and position + _INTEGRITY_BYTES <= len(data)
+            return transaction if whole and _is_sealed(data, position, password) else None
+        position += 4 + size + (-size % 4)
+    return None
 
 
 def _sealed(kind: int, transaction: bytes, body: bytes, password: str) -> bytes:

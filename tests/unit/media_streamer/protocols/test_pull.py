@@ -19,7 +19,8 @@ FETCHED = {
     for scheme in served_schemes("pull")
     if pull_protocol(scheme).package in ("hls", "ts")  # type: ignore[union-attr]
 }
-OWN = {"copy", "fake", "file", "srt", "rtp", "sdp", "m4f", "m4fs", "m4s", "m4ss"} | FETCHED
+WHEP = {"whep", "wheps", "webrtc", "webrtcs"}
+OWN = {"copy", "fake", "file", "srt", "rtp", "sdp", "m4f", "m4fs", "m4s", "m4ss"} | FETCHED | WHEP
 """What is opened otherwise than by FFmpeg's network protocols."""
 
 

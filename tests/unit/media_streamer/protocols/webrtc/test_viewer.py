@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from media_streamer.egress.access import Access
-from media_streamer.protocols.webrtc import viewer as module
+from media_streamer.protocols.webrtc import sender as module
 from media_streamer.protocols.webrtc.packets import WebRtcFraming
-from media_streamer.protocols.webrtc.viewer import Chosen, WebRtcViewer
+from media_streamer.protocols.webrtc.sender import Chosen
+from media_streamer.protocols.webrtc.viewer import WebRtcViewer
 from media_streamer.rtp import rtcp
 from media_streamer.rtp.packet import parse, write
 from media_streamer.wire.control import AccessRequest
