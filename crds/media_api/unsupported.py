@@ -42,7 +42,7 @@ INPUT_OPTIONS = (
 """The same of inputs; those that only one protocol has are in its row."""
 STORAGE_SCHEMES = ("/", "file://", "http://", "https://")
 """Of storages of VOD locations that are played from."""
-VOD_OPTIONS = ("cache", "segment_cache", "thumbnails", "read_queue", "timeout")
+VOD_OPTIONS = ("thumbnails", "read_queue", "timeout")
 """Options of locations of files that nothing reads."""
 NO_EFFECT = "has no effect in this version"
 SRT_BLOCKS = ("srt_play", "srt2_play", "srt_publish", "srt2_publish")
@@ -432,6 +432,8 @@ def _unused_caches(config: ServerConfig) -> Iterator[InVain]:
     """Global caches that nothing refers to."""
     users: list[StreamOnPremises] = [*config.streams, *config.templates, *config.sources]
     used = {one.cache.reference for one in users if one.cache is not None}
+    kept = [cache for vod in config.vods for cache in (vod.cache, vod.segment_cache)]
+    used.update(cache.reference for cache in kept if cache is not None)
     used.update(
         group.cache.reference
         for source in config.sources
@@ -439,7 +441,9 @@ def _unused_caches(config: ServerConfig) -> Iterator[InVain]:
         if group.cache is not None
     )
     if unused := [cache.name for cache in config.caches if cache.name not in used]:
-        text = f"caches are used by sources and streams that name them: {_shown(unused)}"
+        text = (
+            f"caches are used only by sources, streams and files that name them: {_shown(unused)}"
+        )
         yield InVain("caches", ("caches",), text)
 
 

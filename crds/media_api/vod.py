@@ -51,8 +51,12 @@ class VodConfig(ApiModel):
     on_play: AuthSpec | None = Field(
         default=None, description="Authorisation of viewers. Default: all may play."
     )
-    cache: CacheSpec | None = Field(default=None, description="Cache of remote files.")
-    segment_cache: CacheSpec | None = Field(default=None, description="Cache of made segments.")
+    cache: CacheSpec | None = Field(
+        default=None, description="Where segments of its files are kept."
+    )
+    segment_cache: CacheSpec | None = Field(
+        default=None, description="The same; goes before `cache`."
+    )
     read_queue: Count | None = Field(default=None, description="Concurrent reads of a storage.")
     timeout: Seconds | None = Field(default=None, description="Time-out of a read, seconds.")
     thumbnails: ThumbnailsSpec | None = Field(default=None, description="Pictures of the files.")

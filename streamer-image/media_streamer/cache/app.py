@@ -19,8 +19,9 @@ from media_streamer.cache.fetch import Fetcher, Flight, Head, Save
 from media_streamer.cache.grants import Grants
 from media_streamer.cache.index import Meta
 from media_streamer.cache.metrics import Metrics
+from media_streamer.cache.misses import MissCounter
 from media_streamer.cache.origins import OriginFailed, Origins, Question
-from media_streamer.cache.policy import MissCounter, NameFilter, NotServed, Wanted, read_target
+from media_streamer.cache.policy import NameFilter, NotServed, Wanted, read_target
 from media_streamer.cache.roll import Roll
 from media_streamer.cache.send import (
     WHOLE_RANGE,

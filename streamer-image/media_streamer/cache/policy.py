@@ -8,7 +8,6 @@ are asked for anew each time.
 
 import math
 import re
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
@@ -19,7 +18,6 @@ from media_streamer.egress.http.routes import MAX_QUERY_FIELDS, BadPath, decode_
 
 MIN_MAX_AGE_SECONDS = 60
 """Below this a response is no file that stays: playlists and pictures say less."""
-MAX_COUNTED_PATHS = 100_000
 _MEDIA_SUFFIXES = (".ts", ".m4s", ".mp4", ".m4a", ".m4v", ".aac", ".mp3", ".vtt")
 _LIST_SUFFIXES = (".m3u8", ".mpd")
 _STATIC_PREFIXES = ("/ui/static/",)
@@ -108,32 +106,6 @@ def _pattern(names: Sequence[str]) -> re.Pattern[str] | None:
     if not names:
         return None
     return re.compile("|".join(".*".join(map(re.escape, name.split("*"))) for name in names))
-
-
-class MissCounter:
-    """Requests for files not stored. Bounded: the path unasked for longest is forgotten."""
-
-    def __init__(self, misses: int, most: int = MAX_COUNTED_PATHS) -> None:
-        self._threshold = max(1, misses)
-        self._most = most
-        self._counts: OrderedDict[str, int] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._counts)
-
-    def count(self, path: str) -> bool:
-        """Count a request; whether its answer is to be stored."""
-        if self._threshold == 1:
-            return True
-        number = self._counts.pop(path, 0) + 1
-        self._counts[path] = number
-        if len(self._counts) > self._most:
-            self._counts.popitem(last=False)
-        return number >= self._threshold
-
-    def forget(self, path: str) -> None:
-        """The path is stored now: after its end the counting starts anew."""
-        self._counts.pop(path, None)
 
 
 @dataclass(frozen=True, slots=True)

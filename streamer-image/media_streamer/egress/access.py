@@ -39,6 +39,14 @@ class Counts(Protocol):
     bytes: int
 
 
+class AtNeighbour(Exception):  # noqa: N818 - a way to go, not a fault
+    """Another egress worker answers that."""
+
+    def __init__(self, worker: int) -> None:
+        super().__init__(worker)
+        self.worker = worker
+
+
 class PassOn(Exception):  # noqa: N818 - a way to go, not a fault
     """What is wanted is recorded elsewhere. `account`: what the answer costs, if it is counted."""
 

@@ -15,6 +15,9 @@ from typing import Any, Generic, TypeVar
 
 from media_streamer.disk_threads import DiskBusy, DiskThreads
 from media_streamer.egress.access import Access, AccessDenied
+from media_streamer.egress.cache_disks import CacheDisks
+from media_streamer.egress.http.neighbours import Neighbours
+from media_streamer.egress.kept_segments import KeptSegments
 from media_streamer.files.cutting import Piece, cut
 from media_streamer.files.disk import Changed
 from media_streamer.files.frames import Part, filled, together
@@ -27,7 +30,7 @@ from media_streamer.files.tables import BadFile
 from media_streamer.files.transport import can_carry, ts_segment
 from media_streamer.presentation.film import FilmIndex, fmp4_index, ts_index
 from media_streamer.presentation.film_text import STRETCH_SECONDS, text_track
-from media_streamer.presentation.index import Container
+from media_streamer.presentation.index import Container, Stored
 from media_streamer.presentation.track_index import Timing
 
 log = logging.getLogger(__name__)
@@ -125,7 +128,10 @@ class Kept(Generic[Key, Result]):
 class Films:
     """One per worker."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, disks: CacheDisks | None = None, neighbours: Neighbours | None = None
+    ) -> None:
+        self._kept = KeptSegments(disks or CacheDisks(), neighbours)
         self._threads = DiskThreads("files")
         self._films: Kept[tuple[object, ...], Film] = Kept(
             MAX_TABLE_BYTES, lambda film: film.table_bytes + MAX_TABLE_BYTES // MAX_FILMS
@@ -148,7 +154,7 @@ class Films:
     async def film(self, access: Access) -> Film:
         """The file of an access, as it is now; raises AccessDenied."""
         config = access.config
-        key = (tuple(config.storages), config.file, config.segment_duration)
+        key = (tuple(config.storages), config.file, config.segment_duration, config.cache)
         film = self._films.get(key)
         if film is not None and time.monotonic() - film.looked_at > _look_seconds(film):
             film = await self._look(access, film)
@@ -198,10 +204,14 @@ class Films:
         if container == "ts" and (several or not can_carry(film.movie.tracks)):
             container = "fmp4"
 
-        async def make(track: str, number: int) -> bytes | bytearray:
+        async def make(track: str, number: int) -> bytes | bytearray | Stored:
             key = (film.identity, container, track, number, access.config.segment_duration)
-            return await self._segments.make(
-                key, lambda: self._segment(access, film, container, track, number)
+            return await self._kept.segment(
+                access,
+                f"{access.stream}/{key}",
+                lambda: self._segments.make(
+                    key, lambda: self._segment(access, film, container, track, number)
+                ),
             )
 
         timing = Timing(access.config.segment_duration / 1000)

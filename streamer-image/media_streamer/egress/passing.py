@@ -6,9 +6,8 @@ Role: a protocol asks for leave to play what is recorded, as always; where it is
 watch was decided then, so the other server is asked in the name of this one, with the cluster key.
 
 Engine and directory are those of the resource Cache (`media_streamer.cache`): a segment is stored
-with the last of `misses` requests, what is asked for at once is asked for once. One worker has all
-directories, and the others send such requests to it. A disk that fails costs what it would have
-saved, and nothing else.
+with the last of `misses` requests, what is asked for at once is asked for once. The worker that has
+the directories (`cache_disks`) does it, and the others send such requests to it.
 """
 
 import asyncio
@@ -18,7 +17,6 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import quote, unquote
 
 from aiohttp import web
@@ -27,24 +25,20 @@ from yarl import URL
 
 from media_streamer.cache.fetch import Fetcher, Flight, Head, Save
 from media_streamer.cache.index import Meta
-from media_streamer.cache.metrics import Metrics
 from media_streamer.cache.origins import OriginFailed, Origins, Question
-from media_streamer.cache.policy import MissCounter, NotServed, read_target
+from media_streamer.cache.policy import NotServed, read_target
 from media_streamer.cache.send import response_body, send_body, send_stored, wanted_range
-from media_streamer.cache.store import Store
 from media_streamer.egress.access import AccessDenied, Counts, PassOn
+from media_streamer.egress.cache_disks import OWNER, CacheDisks, Disk
 from media_streamer.egress.http.neighbours import Neighbours
 from media_streamer.egress.http.request import MediaRequest
 from media_streamer.wire.control import Passage
 
 log = logging.getLogger(__name__)
 
-OWNER = 0
-"""The worker that has the directories."""
 NOT_THERE = frozenset({"no_session", "unavailable"})
 """What `Neighbours.forward` says of a worker that cannot be asked now."""
 MAX_ORIGINS = 64
-OPEN_AGAIN_SECONDS = 30.0
 STORE_WAIT_SECONDS = 2.0
 """For a file that is complete and on its way to the disk."""
 WHO = "this server"
@@ -57,27 +51,14 @@ class _Origin:
     fetcher: Fetcher
 
 
-@dataclass(slots=True)
-class _Disk:
-    """An open directory."""
-
-    store: Store
-    misses: MissCounter
-    sweeper: asyncio.Task[None]
-    terms: Passage
-
-
 class Passages:
     """One per worker; `run` it."""
 
-    def __init__(self, worker: int, neighbours: Neighbours | None) -> None:
-        self._worker = worker
+    def __init__(self, disks: CacheDisks, neighbours: Neighbours | None) -> None:
+        self._disks = disks
         self._neighbours = neighbours
-        self.metrics = Metrics()
+        self.metrics = disks.metrics
         self._origins: OrderedDict[str, _Origin] = OrderedDict()
-        self._disks: dict[str, _Disk] = {}
-        self._opening: dict[str, asyncio.Lock] = {}
-        self._failed: dict[str, float] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -85,8 +66,6 @@ class Passages:
         try:
             await asyncio.Event().wait()
         finally:
-            for disk in self._disks.values():
-                _close(disk)
             for origin in self._origins.values():
                 await _end(origin)
 
@@ -94,7 +73,7 @@ class Passages:
         """The other server's answer, or the stored one; raises AccessDenied."""
         passage = passing.access.config.passage
         assert passage is not None  # that is why it is passed on
-        if passage.cache and self._worker != OWNER and self._neighbours is not None:
+        if passage.cache and not self._disks.is_owner and self._neighbours is not None:
             try:
                 return await self._neighbours.forward(OWNER, request.http, request.ip)
             except AccessDenied as denied:
@@ -110,7 +89,7 @@ class Passages:
             raise AccessDenied(error.status, "origin_failed", title) from None
 
     async def _answer(self, asked: "_Asked", account: Counts | None) -> web.StreamResponse:
-        disk = await self._disk(asked.passage)
+        disk = await self._disks.find(asked.passage.cache)
         if disk is None or not asked.is_media:
             return await self._fetch(asked, account, None)
         if (answer := await self._from_disk(disk, asked, account)) is not None:
@@ -126,7 +105,7 @@ class Passages:
         return await self._fetch(asked, account, _saving(disk, asked) if stores else None)
 
     async def _from_disk(
-        self, disk: _Disk, asked: "_Asked", account: Counts | None
+        self, disk: Disk, asked: "_Asked", account: Counts | None
     ) -> web.StreamResponse | None:
         if (found := await disk.store.find(asked.file)) is None:
             return None
@@ -179,30 +158,6 @@ class Passages:
                 task.add_done_callback(self._closing.discard)
         self._origins.move_to_end(passage.origin)
         return found
-
-    async def _disk(self, passage: Passage) -> _Disk | None:
-        """The directory, open; None without one, or if it cannot be used now."""
-        path = passage.cache
-        if not path or self._worker != OWNER:
-            return None
-        found = self._disks.get(path)
-        if found is not None and _same_terms(found.terms, passage):
-            return found
-        async with self._opening.setdefault(path, asyncio.Lock()):
-            found = self._disks.get(path)
-            if found is not None:
-                if _same_terms(found.terms, passage):
-                    return found
-                _close(self._disks.pop(path))
-            if self._failed.get(path, 0.0) > time.monotonic():
-                return None
-            try:
-                opened = self._disks[path] = await _open(passage, self.metrics)
-            except OSError as error:
-                log.error("cache: %s; what is passed on is not kept", error)
-                self._failed[path] = time.monotonic() + OPEN_AGAIN_SECONDS
-                return None
-            return opened
 
 
 class _Asked:
@@ -257,7 +212,7 @@ def _passable(head: Head) -> Head:
     return head
 
 
-def _saving(disk: _Disk, asked: _Asked) -> Save:
+def _saving(disk: Disk, asked: _Asked) -> Save:
     """What stores the answer."""
 
     async def save(flight: Flight, head: Head) -> None:
@@ -266,12 +221,8 @@ def _saving(disk: _Disk, asked: _Asked) -> Save:
         content_type = head.headers.get("Content-Type", "application/octet-stream")
         cache_control = head.headers.get("Cache-Control", "")
         meta = Meta(0, flight.size, content_type, cache_control, public=False)
-        try:
-            await disk.store.put(asked.file, flight.chunks, meta, head.lifetime_seconds)
-        except OSError as error:
-            log.error("stream %s: not stored, disk: %s", asked.request.name, error.strerror)
-        else:
-            disk.misses.forget(asked.file)
+        lifetime = head.lifetime_seconds
+        await disk.put(asked.request.name, asked.file, flight.chunks, meta, lifetime)
 
     return save
 
@@ -281,33 +232,6 @@ async def _counted(body: AsyncIterator[bytes], account: Counts | None) -> AsyncI
         yield data
         if account is not None:
             account.bytes += len(data)
-
-
-def _same_terms(one: Passage, other: Passage) -> bool:
-    return (one.misses, one.storage_limit, one.expiration) == (
-        other.misses,
-        other.storage_limit,
-        other.expiration,
-    )
-
-
-async def _open(passage: Passage, metrics: Metrics) -> _Disk:
-    """Raises OSError."""
-    store = Store(
-        Path(passage.cache),
-        passage.storage_limit,
-        passage.expiration,
-        on_evicted=lambda reason, number: metrics.evictions.labels(reason).inc(number),
-    )
-    await store.open()
-    log.info("cache %s: %d files, %d bytes are stored", passage.cache, len(store), store.total)
-    sweeper = asyncio.create_task(store.run(), name=f"sweeper of {passage.cache}")
-    return _Disk(store, MissCounter(passage.misses), sweeper, passage)
-
-
-def _close(disk: _Disk) -> None:
-    disk.sweeper.cancel()
-    disk.store.close()
 
 
 async def _end(origin: _Origin) -> None:

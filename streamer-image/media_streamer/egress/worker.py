@@ -24,7 +24,9 @@ from media_process import logs
 from media_process.door import DoorServer
 
 from media_streamer import protocols
+from media_streamer.egress.cache_disks import CacheDisks
 from media_streamer.egress.context import Egress
+from media_streamer.egress.films import Films
 from media_streamer.egress.http.app import HttpApp
 from media_streamer.egress.http.http2.connection import Chooser
 from media_streamer.egress.http.neighbours import Neighbours
@@ -74,9 +76,12 @@ class EgressWorker:
         self._hub.connect(self._owner)
         number = int(worker_id) if worker_id.isdecimal() else 0
         self._neighbours = Neighbours(runtime)
-        self._egress = Egress(self._hub, number, neighbours=self._neighbours)
-        self._egress.passages = passages = Passages(number, self._neighbours)
+        disks = CacheDisks(number)
+        films = Films(disks, self._neighbours)
+        self._egress = Egress(self._hub, number, neighbours=self._neighbours, films=films)
+        self._egress.passages = passages = Passages(disks, self._neighbours)
         self._egress.chores["what is passed on"] = passages.run
+        self._egress.chores["disks of caches"] = disks.run
         self._egress.chores["log of requests"] = self._egress.access_log.run
         self._egress.chores["counts of answers"] = partial(
             self._egress.answers.run, self._hub.notify

@@ -9,7 +9,7 @@ from media_streamer.files.frames import Part
 from media_streamer.files.movie import FileTrack, Movie
 from media_streamer.files.segment import head_bytes
 from media_streamer.files.transport import expected_bytes
-from media_streamer.presentation.index import Container, SegmentIndex
+from media_streamer.presentation.index import Container, SegmentIndex, Stored
 from media_streamer.presentation.track_index import (
     Init,
     Period,
@@ -21,8 +21,8 @@ from media_streamer.presentation.track_index import (
 
 TICKS = 90_000
 MAX_UTC_MS = 4_000_000_000_000
-Make = Callable[[str, int], Awaitable[bytes | bytearray]]
-"""Bytes of a segment, by the name of its track and its number; raises AccessDenied."""
+Make = Callable[[str, int], Awaitable[bytes | bytearray | Stored]]
+"""A segment, by the name of its track and its number; raises AccessDenied."""
 
 
 @dataclass
@@ -84,7 +84,7 @@ class FilmIndex(SegmentIndex):
         self._tracks[track.name] = track
         self.texts[track.name] = make
 
-    async def made(self, track: TrackIndex, segment: Segment) -> bytes | bytearray:
+    async def made(self, track: TrackIndex, segment: Segment) -> bytes | bytearray | Stored:
         if (text := self.texts.get(track.name)) is not None:
             return await text(segment.msn)
         return await self._make(track.name, segment.msn)

@@ -11,7 +11,7 @@ reason.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 from media_streamer.egress.access import AccessDenied
@@ -33,6 +33,14 @@ MAX_AHEAD_SEGMENTS = 2
 
 Container = Literal["ts", "fmp4"]
 """`ts`: all tracks are one multiplex, without parts. `fmp4`: a track each."""
+
+
+class Stored(NamedTuple):
+    """A segment that a cache keeps: part of a file."""
+
+    path: str
+    offset: int
+    size: int
 
 
 class SegmentIndex(ABC):
@@ -215,8 +223,8 @@ class SegmentIndex(ABC):
         """Bytes of an initialisation section; raises AccessDenied(404)."""
         return self._reader.read_init(init)
 
-    async def made(self, track: TrackIndex, segment: Segment) -> bytes | bytearray | None:
-        """Bytes of a segment that is made when it is asked for; None: it lies at `Segment.path`.
+    async def made(self, track: TrackIndex, segment: Segment) -> bytes | bytearray | Stored | None:
+        """A segment that is made when it is asked for, or was; None: it lies at `Segment.path`.
 
         Raises AccessDenied.
         """

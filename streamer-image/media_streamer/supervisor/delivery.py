@@ -2,12 +2,11 @@
 
 from media_api.cache import CacheLimits, CacheSpec
 from media_api.server import ServerConfig
-from msgspec.structs import replace
 
 from media_streamer.archive.declared import Declared, NoArchive, declared
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.locations import file_path, storages_of
-from media_streamer.wire.control import DeliveryConfig, Passage
+from media_streamer.wire.control import CacheTerms, DeliveryConfig, Passage
 
 IDLE_SECONDS = 3.0
 """How long a viewer waits for a publisher who is not there: long enough for both to be started."""
@@ -38,6 +37,7 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         file=file_path(vod, stream.name) if vod is not None else "",
         download=vod is not None and vod.download,
         auto_mbr=vod is not None and vod.auto_mbr,
+        cache=cache_terms(vod.segment_cache or vod.cache, server) if vod is not None else None,
     )
 
 
@@ -75,24 +75,20 @@ def passage_of(stream: Stream, server: ServerConfig) -> Passage | None:
     if scheme not in _PULLED or not name or (scheme.startswith("tshttp") and name == path):
         return None
     key = config.inputs[0].cluster_key or ""
-    return _with_cache(Passage(f"{_PULLED[scheme]}://{host}", name, key), config.cache, server)
+    terms = cache_terms(config.cache, server)
+    return Passage(f"{_PULLED[scheme]}://{host}", name, key, terms)
 
 
-def _with_cache(passage: Passage, spec: CacheSpec | None, server: ServerConfig) -> Passage:
+def cache_terms(spec: CacheSpec | None, server: ServerConfig) -> CacheTerms | None:
+    """Where what is asked for is kept; None if it is not."""
     limits: CacheLimits | None = spec
     path = spec.path if spec is not None else None
     if spec is not None and spec.reference:
         shared = next((one for one in server.caches if one.name == spec.reference), None)
         limits, path = shared, shared.path if shared is not None else None
     if limits is None or not path:
-        return passage
-    return replace(
-        passage,
-        cache=path,
-        misses=limits.misses or 0,
-        storage_limit=limits.storage_limit or 0,
-        expiration=limits.expiration or 0,
-    )
+        return None
+    return CacheTerms(path, limits.misses or 0, limits.storage_limit or 0, limits.expiration or 0)
 
 
 _PULLED = {

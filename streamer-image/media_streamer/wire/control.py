@@ -271,6 +271,17 @@ class DirectoryChanged(Notice, frozen=True):
     streams: dict[str, Place | None]
 
 
+class CacheTerms(_Value, frozen=True):
+    """A directory where segments are kept, and the rules of it."""
+
+    path: str
+    misses: int = 0
+    storage_limit: int = 0
+    """Bytes; 0: no limit."""
+    expiration: int = 0
+    """Seconds; 0: no limit."""
+
+
 class Passage(_Value, frozen=True):
     """Where another server has recorded what is asked for here, and what is kept of it."""
 
@@ -279,13 +290,8 @@ class Passage(_Value, frozen=True):
     name: str
     """Of the stream there."""
     cluster_key: str = ""
-    cache: str = ""
-    """Directory; empty: nothing is kept."""
-    misses: int = 0
-    storage_limit: int = 0
-    """Bytes; 0: no limit."""
-    expiration: int = 0
-    """Seconds; 0: no limit."""
+    cache: CacheTerms | None = None
+    """None: nothing is kept."""
 
     def __repr__(self) -> str:
         return f"Passage({self.origin}, {self.name})"  # a key is never printed
@@ -323,6 +329,8 @@ class DeliveryConfig(_Value, frozen=True):
     """The file itself may be fetched."""
     auto_mbr: bool = False
     """`file` may be a directory whose files are one film."""
+    cache: CacheTerms | None = None
+    """Of a file: where the segments that are made of it are kept."""
     passage: Passage | None = None
     """Told to who asks for what is recorded, where another server has it."""
 

@@ -254,7 +254,8 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
     },
     VodConfig: {
         "prefix", "storages", "disabled", "download", "position", "on_play", "protocols",
-        "url_prefix", "segment_duration", "add_audio_only", "drm", "auto_mbr",
+        "url_prefix", "segment_duration", "add_audio_only", "drm", "auto_mbr", "cache",
+        "segment_cache",
     },
     InputConfig: {
         "url", "width", "height", "bitrate", "rtp", "page_url", "swf_url", "tc_url", "programs",

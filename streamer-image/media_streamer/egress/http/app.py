@@ -12,7 +12,7 @@ from typing import NamedTuple
 from aiohttp import web
 from media_web.documentation import find_page
 
-from media_streamer.egress.access import AccessDenied, PassOn
+from media_streamer.egress.access import AccessDenied, AtNeighbour, PassOn
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.mount import mounted_routes
 from media_streamer.egress.http.prepared import Prepared
@@ -149,6 +149,10 @@ class HttpApp:
             if self._egress.passages is None:
                 raise AccessDenied(404, "no_archive", "The archive is elsewhere") from None
             return await self._egress.passages.answer(media, passing)
+        except AtNeighbour as there:
+            if self._egress.neighbours is None:
+                raise AccessDenied(503, "no_worker", "There is no such worker") from None
+            return await self._egress.neighbours.forward(there.worker, media.http, media.ip)
 
     async def _counted(
         self, stream: str, protocol: str, handled: Awaitable[web.StreamResponse]

@@ -19,7 +19,7 @@ from media_streamer.egress.http.files import (
     parse_range,
 )
 from media_streamer.egress.http.request import CORS, answer
-from media_streamer.presentation.index import SegmentIndex
+from media_streamer.presentation.index import SegmentIndex, Stored
 from media_streamer.presentation.track_index import Segment, TrackIndex
 
 WRITE_BYTES = 256 * 1024
@@ -69,9 +69,14 @@ async def segment_answer(
     `on_sent` is told how many bytes went out. Raises AccessDenied.
     """
     kind = content_type or mp4_type(track)
-    body = await index.made(track, segment)
-    if body is not None:
-        return BodyResponse(body, kind, SEGMENT_CACHE, on_sent)
+    made = await index.made(track, segment)
+    if isinstance(made, Stored):
+        path, size = Path(made.path), made.size
+        kept = SegmentResponse(path, size, kind, SEGMENT_CACHE, on_sent, offset=made.offset)
+        kept.headers["X-Cache"] = "HIT"
+        return kept
+    if made is not None:
+        return BodyResponse(made, kind, SEGMENT_CACHE, on_sent)
     path, size = Path(segment.path), segment.size
     return SegmentResponse(path, size, kind, SEGMENT_CACHE, on_sent, offset=segment.offset)
 

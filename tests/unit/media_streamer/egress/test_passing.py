@@ -11,10 +11,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from media_rest.credentials import parse_authorization
 from media_streamer.egress.access import Access, AccessDenied, PassOn
+from media_streamer.egress.cache_disks import CacheDisks
 from media_streamer.egress.http.request import MediaRequest
 from media_streamer.egress.passing import Passages
 from media_streamer.egress.served_sessions import Account
-from media_streamer.wire.control import AccessRequest, DeliveryConfig, Passage
+from media_streamer.wire.control import AccessRequest, CacheTerms, DeliveryConfig, Passage
 
 SEGMENT = "tracks-v1/archive/2026/01/02/03/04/05-01000-000.m4s"
 BODY = b"x" * 100_000
@@ -41,7 +42,8 @@ class Edge:
     """An HTTP service that passes everything on."""
 
     def __init__(self) -> None:
-        self.passages = Passages(0, None)
+        self.disks = CacheDisks()
+        self.passages = Passages(self.disks, None)
         self.terms: dict[str, Any] = {}
         self.account = Account()
 
@@ -84,7 +86,7 @@ async def world() -> AsyncIterator[World]:
         aiohttp.ClientSession() as http,
     ):
         edge.terms["origin"] = str(far.make_url("")).rstrip("/")
-        task = asyncio.create_task(edge.passages.run())
+        tasks = [asyncio.create_task(run()) for run in (edge.passages.run, edge.disks.run)]
         near = web.Server(edge.answer)
         runner = web.ServerRunner(near)
         await runner.setup()
@@ -93,8 +95,9 @@ async def world() -> AsyncIterator[World]:
         host, port = runner.addresses[0][:2]
         yield World(http, edge, origin, f"http://{host}:{port}/")
         await runner.cleanup()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_a_list_is_asked_for_each_time_in_the_name_of_this_server(world: World) -> None:
@@ -111,7 +114,8 @@ async def test_a_list_is_asked_for_each_time_in_the_name_of_this_server(world: W
 
 
 async def test_misses_then_the_disk(world: World, tmp_path: Path) -> None:
-    world.edge.terms.update(cache=str(tmp_path / "c"), misses=3)
+    path = str(tmp_path / "c")
+    world.edge.terms["cache"] = CacheTerms(path, misses=3)
     tags = [(await world.get(f"{SEGMENT}?token={n}"))[1] for n in range(5)]
     assert tags == ["MISS", "MISS", "MISS", "HIT", "HIT"]
     assert len(world.origin.asked) == 3
@@ -119,15 +123,15 @@ async def test_misses_then_the_disk(world: World, tmp_path: Path) -> None:
     status, tag, body = await world.get(SEGMENT, Range="bytes=10-19")
     assert (status, tag, body) == (206, "HIT", BODY[10:20])
     # Other terms for the same directory: it is opened anew, with what it has.
-    world.edge.terms.update(misses=0, storage_limit=1 << 30)
+    world.edge.terms["cache"] = CacheTerms(path, storage_limit=1 << 30)
     assert (await world.get(SEGMENT))[1] == "HIT"
     # Too small for anything.
-    world.edge.terms.update(storage_limit=10)
+    world.edge.terms["cache"] = CacheTerms(path, storage_limit=10)
     assert [(await world.get(SEGMENT))[1] for _ in range(2)] == ["MISS", "MISS"]
 
 
 async def test_requests_at_once_are_one(world: World, tmp_path: Path) -> None:
-    world.edge.terms.update(cache=str(tmp_path), misses=1)
+    world.edge.terms["cache"] = CacheTerms(str(tmp_path), misses=1)
     world.origin.delay = 0.3
     found = await asyncio.gather(*(world.get(SEGMENT) for _ in range(20)))
     assert {body for _, _, body in found} == {BODY}
@@ -137,7 +141,7 @@ async def test_requests_at_once_are_one(world: World, tmp_path: Path) -> None:
 async def test_a_disk_that_cannot_be_used_is_no_failure(world: World, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("no directory")
-    world.edge.terms.update(cache=str(file), misses=0)
+    world.edge.terms["cache"] = CacheTerms(str(file))
     for _ in range(2):
         assert await world.get(SEGMENT) == (200, "MISS", BODY)
 
@@ -146,7 +150,7 @@ async def test_a_disk_that_cannot_be_used_is_no_failure(world: World, tmp_path: 
     ("status", "answered"), [(404, 404), (403, 502), (401, 502), (503, 503), (409, 409)]
 )
 async def test_refusals(world: World, tmp_path: Path, status: int, answered: int) -> None:
-    world.edge.terms.update(cache=str(tmp_path), misses=0)
+    world.edge.terms["cache"] = CacheTerms(str(tmp_path))
     world.origin.status = status
     assert [(await world.get(SEGMENT))[0] for _ in range(2)] == [answered] * 2
     world.origin.status = 200

@@ -13,7 +13,7 @@ from media_streamer.supervisor.catalog import (
     Stream,
 )
 from media_streamer.supervisor.delivery import passage_of
-from media_streamer.wire.control import Passage
+from media_streamer.wire.control import CacheTerms, Passage
 
 FAR = Elsewhere("origin", via=("x",))
 TEMPLATE = {"name": "t", "prefixes": ["a"], "inputs": [{"url": "publish://"}]}
@@ -95,11 +95,11 @@ def test_captured_elsewhere_and_here_again() -> None:
         ),
         (
             {"inputs": [{"url": "m4f://h/a"}], "cache": {"reference": "c"}},
-            Passage("http://h", "a", cache="/c", misses=4, storage_limit=9),
+            Passage("http://h", "a", cache=CacheTerms("/c", misses=4, storage_limit=9)),
         ),
         (
             {"inputs": [{"url": "m4f://h/a"}], "cache": {"path": "/own", "expiration": 5}},
-            Passage("http://h", "a", cache="/own", expiration=5),
+            Passage("http://h", "a", cache=CacheTerms("/own", expiration=5)),
         ),
         ({"inputs": [{"url": "m4f://h/a"}], "cache": {"reference": "x"}}, Passage("http://h", "a")),
         ({"inputs": [{"url": "m4f://h/a"}], "dvr": {"root": "/d"}}, None),
