@@ -164,7 +164,7 @@ async def test_all_is_reported_to_whoever_tells_all() -> None:
 
 def test_only_what_is_served_is_done() -> None:
     assert find(job()).__module__ == "media_streamer.protocols.rtmp.push"
-    for protocol in ("ndi", "webrtc", "nonsense"):
+    for protocol in ("ndi", "nonsense"):
         with pytest.raises(JobFailed) as failed:
             find(job(protocol=protocol))
         assert failed.value.hopeless
