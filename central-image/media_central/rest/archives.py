@@ -44,6 +44,13 @@ async def remove_lock(request: web.Request) -> web.StreamResponse:
     return web.Response(status=204)
 
 
+async def remove_range(request: web.Request) -> web.StreamResponse:
+    """Delete a part of what is recorded."""
+    client, path, body = _client(request), _path(request), await object_body(request)
+    await _answered(client.delete(f"{path}/dvr/ranges", body))
+    return web.Response(status=204)
+
+
 async def order_export(request: web.Request) -> web.StreamResponse:
     """Make a film; `from` and `duration` stand in the query or in the body."""
     client, path = _client(request), _path(request)
@@ -109,7 +116,7 @@ _OF = {"stream": "name of the stream"}
 _RANGES, _LOCKS = "/streams/{name}/dvr/ranges", "/streams/{name}/dvr/locks"
 _EXPORT = "/streams/{name}/dvr/export"
 _IMPOSSIBLE: tuple[tuple[str, tuple[Method, ...]], ...] = (
-    (_RANGES, ("PUT", "POST", "DELETE")),
+    (_RANGES, ("PUT", "POST")),
     (_LOCKS, ("PUT",)),
     (_EXPORT, ("GET", "PUT", "DELETE")),
 )
@@ -117,6 +124,10 @@ ROUTES = (
     Route(
         "GET", _RANGES, list_ranges, "What is recorded", operation="stream_dvr_ranges_list",
         response=DvrRange, collection="ranges",
+    ),
+    Route(
+        "DELETE", _RANGES, remove_range, "Delete a part of what is recorded",
+        operation="stream_dvr_range_delete", request=DvrRangeRequest,
     ),
     Route(
         "GET", _LOCKS, list_locks, "What is kept from deletion",

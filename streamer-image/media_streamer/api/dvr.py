@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from media_streamer.api.answers import JsonObject, json_answer, json_body, no_content
 from media_streamer.api.route import Route, server_of
 from media_streamer.archive.ranges import Range
-from media_streamer.supervisor.archives import ArchiveError
+from media_streamer.supervisor.archives import ArchiveError, ArchiveLocked
 
 
 async def list_ranges(request: web.Request) -> web.Response:
@@ -54,13 +54,13 @@ async def remove_lock(request: web.Request) -> web.Response:
 
 
 async def delete_range(request: web.Request) -> web.Response:
-    """Only limits delete for now; a part that stays would be worse than a refusal."""
-    known_stream(request)
-    raise ApiError(
-        501,
-        "not_implemented",
-        "a part of an archive cannot be deleted by itself yet: expiration and sizes of dvr do that",
-    )
+    """Delete every segment that has something of a range; what is locked is in the way."""
+    name, wanted = known_stream(request), await _range(request)
+    try:
+        await server_of(request).archives.erase(name, wanted.from_, int(wanted.duration))
+    except ArchiveError as error:
+        raise refusal(error) from None
+    return no_content()
 
 
 async def put_lock(request: web.Request) -> web.Response:
@@ -104,6 +104,8 @@ def _collection(request: web.Request, key: str, found: Iterable[Range]) -> web.R
 
 def refusal(error: ArchiveError) -> ApiError:
     """The answer where an archive cannot do something."""
+    if isinstance(error, ArchiveLocked):
+        return ApiError(409, "locked", str(error))
     status = 503 if error.is_temporary else 404
     return ApiError(status, "archive_unavailable" if status == 503 else "no_archive", str(error))
 
@@ -117,7 +119,13 @@ ROUTES = (
         response=DvrRange,
         collection="ranges",
     ),
-    Route("DELETE", "/streams/{name}/dvr/ranges", delete_range, "Delete a part: not yet"),
+    Route(
+        "DELETE",
+        "/streams/{name}/dvr/ranges",
+        delete_range,
+        "Delete a part",
+        request=DvrRangeRequest,
+    ),
     Route(
         "GET",
         "/streams/{name}/dvr/locks",

@@ -99,6 +99,9 @@ class Archives(Protocol):
     async def unlock(self, name: str, from_seconds: int, duration_seconds: int) -> None:
         """Keep a part no longer."""
 
+    async def erase(self, name: str, from_seconds: int, duration_seconds: int) -> None:
+        """Delete a part; raises `ArchiveLocked` where something of it is locked."""
+
     def export(self, name: str, from_seconds: int, duration_seconds: int) -> ExportJob:
         """Order a film of a part."""
         ...

@@ -25,6 +25,10 @@ MICROSECONDS = 1_000_000
 _VERSION = 1
 _BREAK = 1
 """Flag of a mark: the segment does not continue the one before."""
+_ERASED = 2
+"""Another one: somebody deleted the segment; its place in the file is kept."""
+FLAGS_OFFSET = 25
+"""Of the flags in a mark."""
 _UUID = struct.Struct(">I4s16s")
 _MARK = ">I4s16sBBHQI"
 """Box header, version, flags, number of tracks, start in Unix ms, duration in us."""
@@ -87,6 +91,8 @@ class Group(msgspec.Struct, frozen=True, gc=False):
     """Where the bytes of its first track begin in the file."""
     pieces: tuple[Piece, ...]
     """In the order of the head."""
+    erased: bool = False
+    """Its bytes are gone."""
 
     @property
     def end_ms(self) -> int:
@@ -172,7 +178,15 @@ def read_mark(data: bytes, offset: int, tracks: int, at: int) -> Group | None:
     if fields[:3] != (size, b"uuid", MARK_UUID) or fields[3] != _VERSION or fields[5] != tracks:
         return None
     pieces = tuple(Piece(*fields[at : at + 3]) for at in range(8, 8 + 3 * tracks, 3))
-    return Group(fields[6], fields[7], bool(fields[4] & _BREAK), at + size, pieces)
+    flags = fields[4]
+    return Group(
+        fields[6], fields[7], bool(flags & _BREAK), at + size, pieces, bool(flags & _ERASED)
+    )
+
+
+def erased_flags(group: Group) -> bytes:
+    """What stands at `FLAGS_OFFSET` of the mark of a segment that is deleted."""
+    return bytes([_ERASED | (_BREAK if group.broken else 0)])
 
 
 def read_marks(data: bytes, offset: int, head: Head) -> Iterator[Group]:

@@ -13,11 +13,9 @@ from media_streamer.archive.locks import read_locks
 from media_streamer.archive.places import RecordedFile, files_between, index_path
 from media_streamer.archive.ranges import Range
 from media_streamer.archive.retention import Disk, StoredFile, expired
+from media_streamer.archive.stored import OVERHANG_MS, remove, stored_bytes
 
 log = logging.getLogger(__name__)
-
-OVERHANG_MS = 60_000
-"""A file may last that much longer than its span: a segment more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +67,6 @@ def keep_limits(root: Path, streams: Mapping[str, Declared], now_ms: int) -> dic
     return _summaries([file for file in files if file.id not in deleted])
 
 
-def remove(path: Path, folder: Path) -> None:
-    """Delete a file, its index, and the folders that become empty; raises OSError."""
-    # The index last: a file without one is read all the same, and not the other way round.
-    path.unlink(missing_ok=True)
-    index_path(path).unlink(missing_ok=True)
-    for parent in path.parents:
-        if parent == folder:
-            break
-        try:
-            parent.rmdir()
-        except OSError:
-            break
-
-
 def _stored(
     name: str, one: Declared, found: list[RecordedFile], now_ms: int
 ) -> list[tuple[StoredFile, Path]]:
@@ -95,7 +79,7 @@ def _stored(
         size = 0
         for path in (file.path, index_path(file.path)):
             with contextlib.suppress(FileNotFoundError):
-                size += path.stat().st_size
+                size += stored_bytes(path)
         is_open = is_last and one.records and now_ms - file.start_ms < longest
         time = Range(file.start_ms, end)
         stored.append((StoredFile(name, str(file.path), time, size, is_open), file.path))

@@ -44,8 +44,11 @@ class FileContent(NamedTuple):
     file: RecordedFile
     head: Head
     groups: tuple[Group, ...]
+    """Those that nobody deleted."""
     size: int
     """Bytes of the file."""
+    changed_ns: int
+    """When it was written to last."""
 
 
 class Entry(NamedTuple):
@@ -73,16 +76,16 @@ class Library:
     def content(self, file: RecordedFile) -> FileContent | None:
         """What is in a file; None if it is gone or no file of an archive."""
         try:
-            size = file.path.stat().st_size
+            now = file.path.stat()
         except OSError:
             return None
         with self._lock:
             kept = self._kept.get(file.path)
-            if kept is not None and kept.size == size:
+            if kept is not None and (kept.size, kept.changed_ns) == (now.st_size, now.st_mtime_ns):
                 self._kept.move_to_end(file.path)
                 return kept
         try:
-            content = read_file(file, size)
+            content = read_file(file, now.st_size, now.st_mtime_ns)
         except (OSError, ValueError):
             return None
         self._keep(content)
@@ -162,8 +165,14 @@ def continues(before: FileContent, last: Group, content: FileContent, group: Gro
     return abs(group.start_ms - last.end_ms) < CONTINUES_MS
 
 
-def read_file(file: RecordedFile, size: int) -> FileContent:
+def read_file(file: RecordedFile, size: int, changed_ns: int = 0) -> FileContent:
     """What is in a file of `size` bytes; raises OSError or ValueError."""
+    head, groups = read_all(file, size)
+    return FileContent(file, head, tuple(g for g in groups if not g.erased), size, changed_ns)
+
+
+def read_all(file: RecordedFile, size: int) -> tuple[Head, list[Group]]:
+    """The same with the segments that were deleted."""
     head, groups = _read_index(file, size)
     end = groups[-1].offset + groups[-1].size if groups else head.size if head else 0
     if head is None or end < size:
@@ -172,7 +181,7 @@ def read_file(file: RecordedFile, size: int) -> FileContent:
                 head = read_head(media.read(MAX_HEAD_BYTES))
                 end = head.size
             groups.extend(_walk(media.fileno(), head, end, size))
-    return FileContent(file, head, tuple(groups), size)
+    return head, groups
 
 
 def _read_index(file: RecordedFile, size: int) -> tuple[Head | None, list[Group]]:

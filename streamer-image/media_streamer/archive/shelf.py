@@ -19,7 +19,7 @@ from media_streamer.archive.container import (
     make_mark,
     renumber,
 )
-from media_streamer.archive.library import read_file
+from media_streamer.archive.library import read_all
 from media_streamer.archive.places import (
     HOUR_MS,
     OWNER_FILE,
@@ -278,13 +278,13 @@ def repair(file: RecordedFile) -> int:
     """
     size = file.path.stat().st_size
     try:
-        content = read_file(file, size)
+        _, groups = read_all(file, size)
     except ValueError:
         log.warning("archive: %s has no head and is left as it is", file.path)
         return 0
-    if not content.groups:
+    if not groups:
         return 0
-    last = content.groups[-1]
+    last = groups[-1]
     end = last.offset + last.size
     if end < size:
         log.warning("archive: %s: %d bytes of a segment cut off", file.path, size - end)

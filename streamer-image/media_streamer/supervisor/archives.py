@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from media_streamer.archive.declared import Declared, NoArchive, declared
+from media_streamer.archive.erasing import Locked, check_locks, erase
 from media_streamer.archive.exports import ExportJob
 from media_streamer.archive.keeper import Summary, keep_limits
 from media_streamer.archive.library import Library
@@ -53,6 +54,10 @@ class ArchiveError(Exception):
     def __init__(self, words: str, *, is_temporary: bool = False) -> None:
         super().__init__(words)
         self.is_temporary = is_temporary
+
+
+class ArchiveLocked(ArchiveError):  # noqa: N818 - the answer to a request
+    """It is in the way of something that is locked."""
 
 
 @dataclass(slots=True)
@@ -309,6 +314,24 @@ class Archives:
 
         await self._ask(name, write)
 
+    async def erase(self, name: str, from_seconds: int, duration_seconds: int) -> None:
+        """Delete all segments that have something of a range.
+
+        Raises ArchiveLocked if something of it is locked, ArchiveError; ValueError for an empty
+        range.
+        """
+        wanted = asked_range(from_seconds, duration_seconds)
+        found = self._declared.get(name)
+        span_ms = found.span_ms if found is not None else 0
+
+        def work(folder: Path) -> int:
+            check_locks(wanted, read_locks(folder))
+            return erase(folder, wanted, span_ms, int(time.time() * 1000))
+
+        count = await self._ask(name, work)
+        log.info("stream %s: %d segments of its archive deleted from %d for %d s, as asked",
+                 name, count, from_seconds, duration_seconds)  # fmt: skip
+
     def export(self, name: str, from_seconds: int, duration_seconds: int) -> ExportJob:
         """Order a film of a time. Raises ArchiveError, ValueError for an empty range."""
         wanted = asked_range(from_seconds, duration_seconds)
@@ -344,6 +367,8 @@ class Archives:
         except TimeoutError:
             words = f"the disk of {root.path} does not answer"
             raise ArchiveError(words, is_temporary=True) from None
+        except Locked as error:
+            raise ArchiveLocked(str(error)) from None
         except (OSError, ValueError) as error:
             words = f"the archive cannot be read: {error}"
             raise ArchiveError(words, is_temporary=True) from error

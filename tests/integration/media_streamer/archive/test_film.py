@@ -235,5 +235,8 @@ async def locks(film: Recorder) -> None:
     for bad in ({"from": 1, "duration": 0}, {"from": -1, "duration": 1}, {}):
         assert (await film.api("POST", path, json=bad))[0] == 400
     assert (await film.api("PUT", path, json={}))[0] == 405
-    assert (await film.api("DELETE", "/streams/live/dvr/ranges", json={}))[0] == 501
+    assert (await film.api("DELETE", "/streams/live/dvr/ranges", json={}))[0] == 400
+    body = {"from": 1000, "duration": 100}
+    status, refused = await film.api("DELETE", "/streams/live/dvr/ranges", json=body)
+    assert (status, refused["errors"][0]["code"]) == (409, "locked"), refused
     assert (await film.api("GET", "/streams/none/dvr/locks"))[0] == 404

@@ -136,6 +136,10 @@ function Part({ stream, base, at, locks, onDone }) {
   };
   const lock = () => post(`${path}/dvr/locks`, wanted);
   const unlock = () => request("DELETE", `${path}/dvr/locks`, wanted);
+  const erase = () => request("DELETE", `${path}/dvr/ranges`, wanted);
+  const eraseAsked = async () => {
+    if (confirm(`Delete what is recorded of ${stream.name} from ${momentText(begin)} to ${momentText(end)}?`)) await erase();
+  };
   const order = () => post(`${path}/dvr/export`, wanted);
   const overlaps = locks.some((one) => one.from < end && begin < one.from + one.duration);
   return html`<h2>A part</h2>
@@ -151,6 +155,7 @@ function Part({ stream, base, at, locks, onDone }) {
       <button type="button" onClick=${act(order)}>Export</button>
       <button type="button" class="plain" onClick=${act(lock)}>Lock</button>
       <button type="button" class="plain" disabled=${!overlaps} onClick=${act(unlock)}>Unlock</button>
+      <button type="button" class="danger" disabled=${overlaps} title=${overlaps ? "Something of it is locked" : ""} onClick=${act(eraseAsked)}>Delete</button>
       ${base && wanted.duration > 0 && html`<a href="${base}/archive-${begin}-${wanted.duration}.mp4" download>Download MP4</a>`}
     </p>
     <${Failure} error=${error} />
