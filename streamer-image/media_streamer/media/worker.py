@@ -252,7 +252,7 @@ class MediaWorker:
 
     async def _report(self) -> None:
         while True:
-            self._watchdog.beat()
+            self._watchdog.beat(idle=not self._runners)
             self._deliver()
             changed = {}
             for name, runner in list(self._runners.items()):

@@ -22,7 +22,7 @@ from media_process import logs
 
 from media_streamer import budgets, cage
 from media_streamer.media.frame import Frame, Track
-from media_streamer.media.watchdog import own_memory
+from media_streamer.media.watchdog import OwnMemory
 from media_streamer.transcoder.engine import THIN_TICKS, Engine
 from media_streamer.wire.channel import Channel, ChannelClosed, connect
 from media_streamer.wire.frame import TICKS_PER_MS
@@ -90,6 +90,7 @@ class TranscoderWorker:
         """Of runs that ended."""
         self._progress: tuple[int, ...] = ()
         self._hangs = 0
+        self._memory = OwnMemory()
 
     async def run(self, socket: Path) -> int:
         """Until the media worker has enough; returns the exit status."""
@@ -178,7 +179,7 @@ class TranscoderWorker:
 
     def _must_end(self) -> str:
         """Why this process cannot go on; empty if it can."""
-        memory = own_memory()
+        memory = self._memory()
         if memory > budgets.TRANSCODER_MEMORY_BYTES:
             most = budgets.TRANSCODER_MEMORY_BYTES >> 20
             return f"{memory >> 20} MiB of memory, at most {most} are allowed"

@@ -11,10 +11,10 @@ from media_streamer import budgets, last_words
 from media_streamer.last_words import LastWords
 from media_streamer.media.watchdog import (
     EXIT_CODE,
+    OwnMemory,
     Watchdog,
     growing_since,
     memory_bound,
-    own_memory,
     who_holds,
     who_runs,
 )
@@ -105,6 +105,25 @@ def test_a_process_that_was_stopped_is_not_at_fault(worker: Worker) -> None:
     assert not worker.ends
 
 
+def test_a_worker_that_just_got_streams_is_looked_at_as_often_as_before(worker: Worker) -> None:
+    worker.dog.beat(idle=True)
+    worker.passes(1)
+    worker.dog.beat()
+    worker.memory = memory_bound(200 * MIB, 0) + MIB
+    worker.passes(0.5)
+    assert worker.ends == [EXIT_CODE]
+
+
+def test_a_sleeping_worker_is_not_at_fault_either(worker: Worker) -> None:
+    worker.dog.beat(idle=True)
+    worker.now += 2.0
+    worker.dog.look(worker.now)
+    worker.passes(budgets.MEDIA_LOOP_SECONDS - 3)
+    assert not worker.ends
+    worker.passes(2)
+    assert worker.ends, "the time it slept counts"
+
+
 class Stuck:
     def __init__(self, name: str) -> None:
         self.name = name
@@ -134,6 +153,7 @@ def test_the_stream_in_whose_code_the_loop_hangs_is_to_blame() -> None:
 
 
 def test_what_a_process_keeps_for_itself_is_measured() -> None:
+    own_memory = OwnMemory()
     before = own_memory()
     held = bytearray(b"x") * (64 * MIB)
     assert own_memory() - before > 48 * MIB
