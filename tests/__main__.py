@@ -58,6 +58,8 @@ class Result:
     tests: int = 0
     failed: int = 0
     skipped: int = 0
+    busy: float = 0
+    """Percent of all cores that the part used."""
 
 
 class Build:
@@ -105,11 +107,20 @@ def _run(name: str, long: bool, more: list[str]) -> Result:
     if long:
         command.append("--long")
         environment.setdefault("HYPOTHESIS_PROFILE", "long")
-    began = time.monotonic()
+    began, used = time.monotonic(), _cpu_seconds()
     status = subprocess.run(
         [*command, *more], cwd=REPOSITORY, env=environment, check=False
     ).returncode
-    return Result(name, time.monotonic() - began, status, *_counts(report))
+    seconds, used = time.monotonic() - began, _cpu_seconds() - used
+    busy = 100 * used / seconds / (os.cpu_count() or 1)
+    return Result(name, seconds, status, *_counts(report), busy)
+
+
+def _cpu_seconds() -> float:
+    """Of the whole machine (proc_stat(5)): what a part starts and leaves behind counts as well."""
+    fields = Path("/proc/stat").read_text().split(maxsplit=9)[1:9]
+    user, nice, system, _, _, interrupts, soft, _ = map(int, fields)
+    return (user + nice + system + interrupts + soft) / os.sysconf("SC_CLK_TCK")
 
 
 def _counts(report: Path) -> tuple[int, int, int]:
@@ -124,10 +135,11 @@ def _counts(report: Path) -> tuple[int, int, int]:
 
 
 def _print(results: list[Result], building: float) -> None:
-    print("\npart          tests  failed  skipped   minutes")
+    print("\npart          tests  failed  skipped   minutes  cores busy")
     for one in results:
         minutes = one.seconds / 60
-        print(f"{one.name:12} {one.tests:6} {one.failed:7} {one.skipped:8} {minutes:9.1f}")
+        counts = f"{one.tests:6} {one.failed:7} {one.skipped:8}"
+        print(f"{one.name:12} {counts} {minutes:9.1f} {one.busy:9.0f} %")
     if building >= 1:
         print(f"{'(building)':12} {'':6} {'':7} {'':8} {building / 60:9.1f}")
     total = building + sum(one.seconds for one in results)

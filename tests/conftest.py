@@ -8,6 +8,7 @@ test's: `default` for every commit, `long` for `make test-long`.
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,8 +22,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 OF_PROGRAMS = (logging.StreamHandler, logging.FileHandler)
 """Not those of pytest, which come and go between the phases of a test."""
-KUBERNETES = ("cluster", "api_server")
-"""Fixtures that need the programs of Kubernetes; each is one for all tests of a run."""
+CLUSTER_TESTS = Path(__file__).parent / "cluster"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,15 +33,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Mark what needs Kubernetes; leave out what takes long, unless that was asked for."""
     kept, left = [], []
     for item in items:
-        for fixture in KUBERNETES:
-            if fixture in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.kubernetes)
-                item.add_marker(pytest.mark.xdist_group(fixture))
+        if fixture := _kubernetes(item):
+            item.add_marker(pytest.mark.kubernetes)
+            item.add_marker(pytest.mark.xdist_group(fixture))
         is_long = item.get_closest_marker("long") and not config.getoption("--long")
         (left if is_long else kept).append(item)
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = kept
+
+
+def _kubernetes(item: pytest.Item) -> str:
+    """The fixture by which a test needs the programs of Kubernetes: one for all tests of a run."""
+    used = getattr(item, "fixturenames", ())
+    if "api_server" in used:
+        return "api_server"
+    return "cluster" if "cluster" in used and item.path.is_relative_to(CLUSTER_TESTS) else ""
 
 
 @pytest.fixture(autouse=True)
