@@ -253,7 +253,7 @@ ROWS: list[Protocol] = [
         pull=Role(
             schemes=("udp", "udp1", "udp2", "udp3", "spts"), other_schemes=("mpts-udp",)
         ),
-        push=Role(schemes=("udp",), push_options=("multicast_loop",)),
+        push=Role(schemes=("udp",), push_options=("multicast_loop", "bitrate")),
     ),
     Protocol(
         name="rtp",

@@ -111,9 +111,9 @@ class Work:
             self.retries = 0
         return steady
 
-    def count(self, counter: str) -> None:
-        """One more error of a kind; see `media_api.status.PushStats`."""
-        self.counters[counter] = self.counters.get(counter, 0) + 1
+    def count(self, counter: str, number: int = 1) -> None:
+        """More errors of a kind; see `media_api.status.PushStats`."""
+        self.counters[counter] = self.counters.get(counter, 0) + number
 
     def enter(self, status: Status) -> None:
         if status != self._status:

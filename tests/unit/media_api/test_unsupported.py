@@ -304,13 +304,13 @@ def test_options_of_pushes_that_nobody_reads_are_said() -> None:
     found = asked_in_vain(
         {
             "pushes": [
-                {"url": "udp://239.0.0.1:1", "multicast_loop": True, "bitrate": 5000},
+                {"url": "udp://239.0.0.1:1", "bitrate": 5_000_000, "vb": 5000},
                 {"url": "rtmp://h/a/k", "retry_limit": 3, "multicast_loop": True, "standby": False},
             ]
         }
     )
     assert [(one.dotted, one.text) for one in found] == [
-        ("pushes[0].bitrate", "bitrate of udp:// pushes has no effect in this version"),
+        ("pushes[0].vb", "vb of udp:// pushes has no effect in this version"),
         (
             "pushes[1].multicast_loop",
             "multicast_loop of rtmp:// pushes has no effect in this version",

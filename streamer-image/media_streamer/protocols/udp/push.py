@@ -3,7 +3,8 @@
 Nobody answers, so a push runs as soon as there is an address; what the network says (a host that
 refuses, no route) is an error that is told, and the push goes on. The rate is that of the stream:
 what comes in bursts is spread over some tens of milliseconds, and no burst of old pictures is sent
-at the start.
+at the start. With `bitrate=` it is constant, padded with null packets (`constant.py`), each
+datagram at its moment (`steady.py`).
 """
 
 import asyncio
@@ -20,9 +21,11 @@ from media_streamer.egress.jobs import JobFailed, Work
 from media_streamer.egress.push import Push
 from media_streamer.outgoing.addresses import Reach, reach_of_process
 from media_streamer.outgoing.dial import addresses
+from media_streamer.protocols.udp.constant import DATAGRAM_BYTES, ConstantRate
+from media_streamer.protocols.udp.steady import STEADY
 
-DATAGRAM_BYTES = 7 * 188
-"""Fits an Ethernet frame; what receivers of MPEG-TS expect."""
+MIN_BIT_RATE = 50_000
+"""Below it there is no room for the tables and the clock."""
 DEFAULT_TTL = 16
 """Of multicast: beyond this network, as FFmpeg; the kernel's own default of 1 stays in it."""
 TICK_SECONDS = 0.01
@@ -152,6 +155,58 @@ class UdpSender:
             self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._send)
 
 
+class ConstantSender:
+    """The same at a constant rate; `send_one` belongs to the steady thread."""
+
+    def __init__(self, sock: socket.socket, work: Work, bit_rate: int) -> None:
+        self._socket = sock
+        self._work = work
+        self._rate = ConstantRate(bit_rate)
+        self._came: deque[bytes] = deque()
+        self._refused = self._told_refused = self._in_a_row = self._told_dropped = 0
+        self._error = ""
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        STEADY.add(self)
+
+    def write(self, data: bytes) -> None:
+        """Take whole packets."""
+        self._came.append(data)
+        if refused := self._refused - self._told_refused:
+            self._told_refused += refused
+            self._work.count("errors_dropped_frames", refused)
+            self._work.error = self._error
+        if dropped := self._rate.dropped - self._told_dropped:
+            self._told_dropped += dropped
+            self._work.count("errors_dropped_frames", dropped)
+            self._work.error = "the stream needs more than the bitrate of the push"
+        if self._in_a_row > MAX_REFUSED and not self.lost.done():
+            self.lost.set_result(f"nothing can be sent: {self._error}")
+
+    def get_write_buffer_size(self) -> int:
+        return 0  # what the rate does not carry is dropped at once
+
+    def abort(self) -> None:
+        """Send nothing more."""
+        STEADY.remove(self)
+        self._socket.close()
+
+    def send_one(self) -> float | None:
+        """See `steady.py`."""
+        rate = self._rate
+        while self._came:
+            rate.write(self._came.popleft())
+        if not rate.is_running:
+            return None
+        try:
+            self._socket.send(rate.datagram())
+            self._in_a_row = 0
+        except OSError as error:
+            self._refused += 1
+            self._in_a_row += 1
+            self._error = error.strerror or str(error)
+        return rate.seconds
+
+
 async def run(egress: Egress, work: Work) -> None:
     """See `egress/jobs.py`."""
     push = Push(egress, work)
@@ -159,10 +214,13 @@ async def run(egress: Egress, work: Work) -> None:
         url = UdpUrl.of(push.config.url)
     except ValueError as error:
         raise JobFailed(str(error), hopeless=True) from None
+    bit_rate = push.config.bitrate or 0
+    if 0 < bit_rate < MIN_BIT_RATE:
+        raise JobFailed(f"bitrate is at least {MIN_BIT_RATE // 1000}K", hopeless=True)
     broadcast = await push.source("ts")
     async with push.reaching():
         sock = await _reach(url, reach_of_process(), loop_back=bool(push.config.multicast_loop))
-    sender = UdpSender(sock, work)
+    sender = ConstantSender(sock, work, bit_rate) if bit_rate else UdpSender(sock, work)
     try:
         await push.send(broadcast, sender, sender.lost, replay=False)
     finally:

@@ -295,11 +295,11 @@ async def test_udp_to_a_multicast_group(streamer: Streamer) -> None:
         receiver.setblocking(False)
         url = f"udp://127.0.0.1@{group}:{port}?ttl=0"
         streamer.write(
-            f"stream live {{ input fake://fake; push {url} multicast_loop=true bitrate=5000; }}"
+            f"stream live {{ input fake://fake; push {url} multicast_loop=true vb=5000; }}"
         )
         await streamer.serve()
         warnings = (await streamer.stream("live"))["warnings"]
-        assert warnings == ["bitrate of udp:// pushes has no effect in this version"]
+        assert warnings == ["vb of udp:// pushes has no effect in this version"]
         loop = asyncio.get_running_loop()
         received = b""
         async with asyncio.timeout(30):
@@ -311,11 +311,46 @@ async def test_udp_to_a_multicast_group(streamer: Streamer) -> None:
     assert _is_continuous(received)
 
 
+async def test_udp_at_a_constant_rate(streamer: Streamer) -> None:
+    """Padded with null packets; the clock stands where its bytes are."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        receiver.bind(("127.0.0.1", 0))
+        receiver.setblocking(False)
+        port = receiver.getsockname()[1]
+        push = f"push udp://127.0.0.1:{port} bitrate=2M"
+        streamer.write(f"stream live {{ input fake://fake; {push}; }}")
+        await streamer.serve()
+        loop, received = asyncio.get_running_loop(), b""
+        async with asyncio.timeout(60):
+            while len(received) < 400 * DATAGRAM:
+                received += await loop.sock_recv(receiver, 65536)
+    assert _is_continuous(received)
+    packets = [received[at : at + TS_PACKET] for at in range(0, len(received), TS_PACKET)]
+    padding = sum(packet[1:3] == b"\x1f\xff" for packet in packets)
+    assert 0.2 * len(packets) < padding < len(packets)
+    clocks = [(n, clock) for n, one in enumerate(packets) if (clock := _clock(one)) is not None]
+    first_at, first = clocks[0]
+    for at, clock in clocks:
+        exact = (at - first_at) * TS_PACKET * 8 * 27_000_000 / 2_000_000
+        assert abs(clock - first - exact) < 14  # 500 ns (ISO 13818-1, 2.4.2.2)
+
+
+def _clock(packet: bytes) -> int | None:
+    """PCR of a packet in ticks of 27 MHz."""
+    if not (packet[3] & 0x20 and packet[4] and packet[5] & 0x10):
+        return None
+    field = int.from_bytes(packet[6:12], "big")
+    return (field >> 15) * 300 + (field & 0x1FF)
+
+
 def _is_continuous(ts: bytes) -> bool:
     """No packet of a PID is missing (ISO 13818-1, 2.4.3.3)."""
     last: dict[int, int] = {}
     for at in range(0, len(ts), TS_PACKET):
         pid = int.from_bytes(ts[at + 1 : at + 3]) & 0x1FFF
+        if pid == 0x1FFF:
+            continue  # of null packets the counter says nothing (2.4.3.3)
         has_payload, counter = ts[at + 3] & 0x10, ts[at + 3] & 0x0F
         if has_payload and pid in last and counter != (last[pid] + 1) & 0x0F:
             return False
