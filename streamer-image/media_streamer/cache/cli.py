@@ -10,7 +10,7 @@ import asyncio
 import os
 import sys
 
-from media_process import descriptors, logs
+from media_process import collector, descriptors, logs
 
 from media_streamer.cache.server import serve
 from media_streamer.cache.settings import read_settings
@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
             logs.format_of(os.environ.get("CACHE_LOG_FORMAT", "")),
         )
         descriptors.raise_limit()
+        collector.settle()
         asyncio.run(serve(read_settings(os.environ)))
     except (ValueError, OSError) as error:
         print(f"media-cache: {error}", file=sys.stderr)

@@ -20,7 +20,7 @@ from typing import cast
 
 from aiohttp import web
 from media_api.protocols import listeners
-from media_process import logs
+from media_process import collector, logs
 from media_process.door import DoorServer
 
 from media_streamer import protocols
@@ -204,6 +204,7 @@ def main() -> int:
     parser.add_argument("--id", required=True)
     arguments = parser.parse_args()
     logs.set_up_worker(f"egress {arguments.id}", os.environ)
+    collector.settle()
     try:
         with living(arguments.runtime, "egress", arguments.id):
             asyncio.run(serve(arguments.runtime, arguments.id))

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from media_api.stream import StreamConfig
-from media_process import logs
+from media_process import collector, logs
 
 from media_streamer import budgets, cage, last_words
 from media_streamer.archive.roots import told_roots, usable_roots
@@ -317,6 +317,7 @@ def main() -> int:
     parser.add_argument("--id", required=True, help="number of this worker")
     arguments = parser.parse_args()
     logs.set_up_worker(f"media {arguments.id}", os.environ)
+    collector.settle()
     threading.stack_size(THREAD_STACK_BYTES)
     segments = Path(os.environ.get("STREAMER_SEGMENTS_DIR") or arguments.runtime)
     roots = told_roots(arguments.runtime)

@@ -164,9 +164,10 @@ class HttpApp:
         except AccessDenied as denied:
             answers.add(stream, protocol, denied.status)
             raise
-        answers.add(stream, protocol, response.status)
+        status = response.status  # the response itself in there would be a cycle, for each request
+        answers.add(stream, protocol, status)
         if isinstance(response, Prepared):
-            response.on_again = lambda: answers.add(stream, protocol, response.status)
+            response.on_again = lambda: answers.add(stream, protocol, status)
         return response
 
     def _remember(self, target: str, known: _Known) -> _Known:

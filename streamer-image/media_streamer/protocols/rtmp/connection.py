@@ -105,8 +105,7 @@ class RtmpConnection(asyncio.Protocol):
         self._since = self._last_data = self._last_ping = time.monotonic()
         self._received = self._acknowledged = 0
         self._window = WINDOW_BYTES
-        self._peer = self._name = ""
-        self._application = ""
+        self._peer = self._name = self._application = ""
         self._connect: Command | None = None
         self._task: asyncio.Task[None] | None = None
         self._writes_wait = False
@@ -129,7 +128,7 @@ class RtmpConnection(asyncio.Protocol):
         account = self._egress.unfinished.open(self._ip)
         self._intake = Intake(self._peer, self._gate, account, self._take)
         self._gate.go_on = lambda: self._guarded(self._intake.feed, b"")
-        self._schedule_check()
+        self._check_in(self._times.handshake_seconds)
 
     def data_received(self, data: bytes) -> None:
         self._last_data = time.monotonic()
@@ -156,7 +155,7 @@ class RtmpConnection(asyncio.Protocol):
         # Most clients close without reading the rest, which the kernel calls a reset.
         gone = exc is None or isinstance(exc, ConnectionResetError | BrokenPipeError)
         reason = "the client closed the connection" if gone else f"connection lost: {exc}"
-        self.close(reason)
+        self.close(reason, level=logging.DEBUG if self._state is State.HANDSHAKE else logging.INFO)
 
     # Closing
 
@@ -190,17 +189,17 @@ class RtmpConnection(asyncio.Protocol):
         _running.add(task)
         task.add_done_callback(_running.discard)
 
-    def _schedule_check(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(
-            until_round(self._times.check_seconds), self._check
-        )
+    def _check_in(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._check)
 
     def _check(self) -> None:
         """Time-outs: one timer for all of them."""
         now = time.monotonic()
         times = self._times
-        if self._state is State.HANDSHAKE and now - self._since > times.handshake_seconds:
-            self.close(f"no handshake within {times.handshake_seconds:.0f} s")
+        if self._state is State.HANDSHAKE and now - self._since >= times.handshake_seconds:
+            self.close(f"no handshake within {times.handshake_seconds:.0f} s", level=logging.DEBUG)
         elif self._state is State.SETUP and now - self._since > times.setup_seconds:
             self.close(f"neither play nor publish within {times.setup_seconds:.0f} s")
         elif (
@@ -213,7 +212,7 @@ class RtmpConnection(asyncio.Protocol):
             # Without this a silent path (NAT, balancer) forgets a paused viewer.
             self._last_ping = now
             self._send(write_event(PING_REQUEST, int(now * 1000) & 0xFFFFFFFF))
-        self._schedule_check()
+        self._check_in(until_round(self._times.check_seconds))
 
     def _enter(self, state: State) -> None:
         self._state = state
@@ -231,6 +230,7 @@ class RtmpConnection(asyncio.Protocol):
         if not self._handshake.done:
             return b""
         self._enter(State.SETUP)
+        self._check_in(until_round(self._times.check_seconds))
         return self._handshake.rest()
 
     def _take(self, messages: list[Message]) -> None:

@@ -23,6 +23,10 @@ COST_BYTES = 1024
 """So many bytes of a message cost what a message costs, from all who do not publish."""
 
 
+def _forget(messages: list[Message]) -> None:
+    """What came with the last ones that were taken."""
+
+
 class Intake:
     """Of one connection. `take` gets messages: one at a time, many at a time of a publisher."""
 
@@ -92,8 +96,9 @@ class Intake:
             gate.release("rest")
 
     def close(self) -> None:
-        """Nothing more is taken."""
+        """Nothing more is taken; nothing here holds the connection any more."""
         self._gate.go_on = None
+        self._take = _forget
         self._account.hold(0)
         if self._timer is not None:
             self._timer.cancel()

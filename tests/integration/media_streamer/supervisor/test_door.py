@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 import gzip
 import json
+import os
 import socket
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from .conftest import ADMIN, Streamer, until
+from .conftest import ADMIN, Streamer, free_port, until
 
 DEMO = "stream demo { input fake://fake; }\n"
 FOREIGN = {"Origin": "https://evil.example"}
@@ -172,6 +174,43 @@ async def test_more_connections_than_descriptors(streamer: Streamer) -> None:
         await until(lambda: said(streamer, "all 64 are open, new ones wait"), "it is said")
     await until(lambda: answers_anew(streamer), "it takes connections again")
     assert len(streamer.log) - before < 4096, streamer.log[before:][:8192]
+
+
+async def test_a_crowd_leaves_nothing_behind(streamer: Streamer) -> None:
+    """All of it is served, and others beside it; afterwards its connections are gone."""
+    rtmp = free_port()
+    streamer.write(
+        f"rtmp 127.0.0.1:{rtmp};\nstream demo {{ input fake://fake; segment_duration 1; }}"
+    )
+    await streamer.serve()
+    await streamer.running("demo")
+    worker = streamer.worker("egress")
+    before = len(os.listdir(f"/proc/{worker}/fd"))
+    crowd = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.support.crowd"),
+        *(str(streamer.http_port), str(rtmp), "demo", "150", "30"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert crowd.stdin is not None
+    assert crowd.stdout is not None
+    try:
+        assert await asyncio.wait_for(crowd.stdout.readline(), 60) == b"ready\n"
+        assert len(os.listdir(f"/proc/{worker}/fd")) >= before + 150
+        assert (await streamer.api("GET", "/streams/demo"))[0] == 200
+        crowd.stdin.close()
+        found = json.loads(await asyncio.wait_for(crowd.stdout.readline(), 60))
+        assert found["failed"] == 0, found
+    finally:
+        crowd.stdin.close()
+        await asyncio.wait_for(crowd.wait(), 60)
+
+    async def gone() -> bool:
+        return len(os.listdir(f"/proc/{worker}/fd")) < before + 30
+
+    await until(gone, "its connections are closed", 60)
+    assert streamer.worker("egress") == worker
+    assert "stream -:" not in streamer.log, "a line for each of them would fill the disk"
 
 
 async def test_media_workers_are_confined(streamer: Streamer) -> None:

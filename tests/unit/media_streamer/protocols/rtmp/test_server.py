@@ -87,7 +87,7 @@ async def test_silent_peers_are_closed(
     data: bytes,
     reason: str,
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     running, port = await listen(hub, options)
     async with running:
         await talk(port, data)
