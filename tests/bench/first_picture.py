@@ -12,7 +12,8 @@ from tests.support.first_key import first_key
 
 VIEWERS = 30
 CONFIG = "stream live { input file://clips/clip.mp4; segment_duration 2; }\n"
-PROTOCOLS = {"rtmp": "RTMP", "flv": "HTTP-FLV", "ts": "HTTP-TS", "llhls": "LL-HLS"}
+PROTOCOLS = {"rtmp": "RTMP", "flv": "HTTP-FLV", "ts": "HTTP-TS", "llhls": "LL-HLS",
+             "webrtc": "WebRTC"}  # fmt: skip
 PEERS = "SRS FLV 2, lal FLV 630, go2rtc FLV 703, MediaMTX RTSP 1158"
 BETWEEN_SECONDS = 0.15
 """On average; random, so that viewers come at any place of the GOP."""

@@ -1,4 +1,4 @@
-"""This server beside others on one machine: RTMP and HTTP-FLV viewers of one published stream.
+"""This server beside others on one machine: viewers by RTMP, HTTP-FLV and WebRTC of one stream.
 
 `BENCH_PEERS` names the programs of the others, with `:` between them; known are `mediamtx` and
 `srs`. Every server gets the same stream from the same ffmpeg, the same viewers, and all of its
@@ -33,7 +33,9 @@ MEDIAMTX = """logLevel: warn
 rtmpAddress: 127.0.0.1:{rtmp}
 rtsp: no
 hls: no
-webrtc: no
+webrtc: yes
+webrtcAddress: 127.0.0.1:{webrtc}
+webrtcLocalUDPAddress: 127.0.0.1:{webrtc}
 srt: no
 paths:
   all_others:
@@ -61,6 +63,8 @@ class Server:
     flv: int | None
     """HTTP port of FLV, None if it has no such output."""
     flv_name: str
+    webrtc: int | None
+    """HTTP port of WHEP, None if it is not measured; the name is that of FLV."""
     pids: Callable[[], list[int]]
 
 
@@ -84,14 +88,14 @@ async def _measure(programs: list[Path]) -> list[Figure]:
 @contextlib.asynccontextmanager
 async def _ours() -> AsyncIterator[Server]:
     async with streamer(f"stream {STREAM} {{ input publish://; }}\n") as one:
-        yield Server(OURS, one.rtmp_port, one.http_port, STREAM, one.pids)
+        yield Server(OURS, one.rtmp_port, one.http_port, STREAM, one.http_port, one.pids)
 
 
 @contextlib.asynccontextmanager
 async def _peer(program: Path) -> AsyncIterator[Server]:
-    rtmp, http = free_port(), free_port()
+    rtmp, http, webrtc = free_port(), free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="bench-peer-") as directory:
-        arguments = _settings(program.name, directory, rtmp, http)
+        arguments = _settings(program.name, directory, rtmp, http, webrtc)
         process = await asyncio.create_subprocess_exec(
             *(program, *arguments),
             cwd=directory,
@@ -100,17 +104,18 @@ async def _peer(program: Path) -> AsyncIterator[Server]:
         )
         flv = http if program.name == "srs" else None
         try:
-            yield Server(program.name, rtmp, flv, PUBLISHED, lambda: [process.pid])
+            whep = webrtc if program.name == "mediamtx" else None
+            yield Server(program.name, rtmp, flv, PUBLISHED, whep, lambda: [process.pid])
         finally:
             process.terminate()
             await asyncio.wait_for(process.wait(), STOP_SECONDS)
 
 
-def _settings(program: str, directory: str, rtmp: int, http: int) -> tuple[str, ...]:
+def _settings(program: str, directory: str, rtmp: int, http: int, webrtc: int) -> tuple[str, ...]:
     """Write the settings; the arguments that name them."""
     path = Path(directory, "settings")
     text = {"mediamtx": MEDIAMTX, "srs": SRS}[program]
-    path.write_text(text.format(rtmp=rtmp, http=http, directory=directory))
+    path.write_text(text.format(rtmp=rtmp, http=http, webrtc=webrtc, directory=directory))
     return ("-c", str(path)) if program == "srs" else (str(path),)
 
 
@@ -147,19 +152,21 @@ async def _published(server: Server) -> AsyncIterator[None]:
 async def _server(server: Server) -> list[Figure]:
     figures = []
     async with _published(server):
-        figures.append(await _first_picture(server))
+        figures.append(await _first_picture(server, "rtmp", server.rtmp, STREAM))
+        if server.webrtc is not None:
+            figures.append(await _first_picture(server, "webrtc", server.webrtc, server.flv_name))
         for count in AUDIENCES:
             figures += await _audience(server, "rtmp", server.rtmp, STREAM, count)
+            if server.webrtc is not None:
+                figures += await _audience(server, "webrtc", server.webrtc, server.flv_name, count)
             if server.flv is not None:
                 figures += await _audience(server, "flv", server.flv, server.flv_name, count)
     return figures
 
 
-async def _first_picture(server: Server) -> Figure:
-    times = [
-        await asyncio.to_thread(first_key, "rtmp", server.rtmp, STREAM) for _ in range(NEW_VIEWERS)
-    ]
-    name = f"{server.name}: RTMP, first key frame, median of {NEW_VIEWERS}"
+async def _first_picture(server: Server, protocol: str, port: int, stream: str) -> Figure:
+    times = [await asyncio.to_thread(first_key, protocol, port, stream) for _ in range(NEW_VIEWERS)]
+    name = f"{server.name}: {protocol.upper()}, first key frame, median of {NEW_VIEWERS}"
     worst = f"worst {1000 * max(times):.1f}"
     return Figure(name, 1000 * statistics.median(times), "ms", note=worst)
 

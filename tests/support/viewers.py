@@ -12,6 +12,8 @@ import socket
 import sys
 import time
 
+from media_streamer.protocols.webrtc import stun
+
 from tests.support import rtmp_request, webrtc_viewer
 
 HOST = "127.0.0.1"
@@ -73,6 +75,9 @@ class Audience:
             return
         except OSError:
             count = 0
+        if count >= stun.HEADER_BYTES and self._buffer[0] < 4 and sock.type is socket.SOCK_DGRAM:
+            webrtc_viewer.answer_check(sock, bytes(self._buffer[:count]))
+            return
         self._silent.discard(number)
         self.received += count
         if not count:

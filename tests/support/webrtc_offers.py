@@ -1,5 +1,6 @@
 """Offers as browsers write them, cut to what matters."""
 
+PASSWORD = "2/1muCWoOi3uLifh0NuRHlhb"
 FINGERPRINT = "sha-256 " + ":".join(["AB"] * 32)
 _SESSION = """v=0
 o=- 4611731400430051336 2 IN IP4 127.0.0.1
@@ -12,7 +13,7 @@ a=msid-semantic: WMS
 _TRANSPORT = f"""c=IN IP4 0.0.0.0
 a=rtcp:9 IN IP4 0.0.0.0
 a=ice-ufrag:4Zcd
-a=ice-pwd:2/1muCWoOi3uLifh0NuRHlhb
+a=ice-pwd:{PASSWORD}
 a=ice-options:trickle
 a=fingerprint:{FINGERPRINT}
 a=setup:actpass

@@ -6,11 +6,12 @@ from collections.abc import Hashable
 
 import pytest
 
-from tests.fuzz import readers, servers
+from tests.fuzz import readers, servers, webrtc
 from tests.fuzz.engine import CORPUS, MAX_BYTES, Target, fuzz, mutate, store
 
 ROUNDS = 60
 SERVER_ROUNDS = 12
+READERS = [*readers.targets(), *webrtc.targets()]
 SLOW = "took "
 """What a busy machine does is no finding here."""
 
@@ -21,7 +22,7 @@ def broken(target: Target, rounds: int) -> list[str]:
     return [found.what for found in report.findings if not found.what.startswith(SLOW)]
 
 
-@pytest.mark.parametrize("target", readers.targets(), ids=lambda target: target.name)
+@pytest.mark.parametrize("target", READERS, ids=lambda target: target.name)
 def test_no_bytes_break_a_reader(target: Target) -> None:
     assert not broken(target, ROUNDS)
 
@@ -34,7 +35,7 @@ def test_no_bytes_break_a_server(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_every_stored_input_belongs_to_a_target() -> None:
-    known = {target.name for target in readers.targets()} | {"http_front", "json_api"}
+    known = {target.name for target in READERS} | {"http_front", "json_api"}
     assert {path.name for path in CORPUS.glob("*")} <= known
 
 
