@@ -28,6 +28,8 @@ def streamer() -> str:
             *_of(openmetrics.SERVER_METRICS),
             *_of(openmetrics.STREAM_METRICS),
             *_of(openmetrics.PUSH_METRICS),
+            *_of(openmetrics.DVR_METRICS),
+            *_of(openmetrics.TRANSCODER_METRICS),
             *_of(openmetrics.PARTITION_METRICS),
             *_of(openmetrics.GPU_METRICS),
         ],

@@ -56,6 +56,32 @@ STREAM_METRICS = _specs(
     bytes_out counter Bytes sent to viewers
     out_bandwidth gauge Output in kbit/s
     bitrate gauge Bit rate of the stream in kbit/s
+    alive gauge 1 while frames arrive, 0 when the last one is older than 12 s
+    input.errors:errors counter Errors of the input
+    input.errors_lost_packets:lost_packets counter Packets lost on the way to the input
+    play.errors_dropped_frames:dropped_frames counter Frames skipped for slow viewers
+    """,
+)
+DVR_METRICS = _specs(
+    "dvr",
+    ("stats",),
+    """
+    dvr_info.depth:depth gauge Seconds from the oldest recording until now
+    dvr_info.duration:duration gauge Recorded seconds, without gaps
+    dvr_info.disk_size:disk_size gauge Size on disk in bytes
+    dvr_write.bytes:written_bytes counter Bytes written
+    dvr_write.errors:write_errors counter Writes that failed
+    dvr_write.dropped_segments:dropped_segments counter Segments that are not recorded
+    """,
+)
+TRANSCODER_METRICS = _specs(
+    "transcoder",
+    ("stats", "transcoder"),
+    """
+    frames_decoded counter Frames decoded
+    frames_encoded counter Frames encoded, all tracks
+    errors_dropped_frames:dropped_frames counter Frames dropped because it is overloaded
+    restarts counter Restarts of the transcoder
     """,
 )
 PUSH_METRICS = _specs(
@@ -140,7 +166,7 @@ def stream_families(streams: Iterable[Mapping[str, Any]], server_id: str) -> lis
     items = list(streams)
     found = list(
         families(
-            STREAM_METRICS,
+            (*STREAM_METRICS, *DVR_METRICS, *TRANSCODER_METRICS),
             ((item, {"name": str(item["name"]), "server_id": server_id}) for item in items),
         )
     )

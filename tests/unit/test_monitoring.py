@@ -1,8 +1,11 @@
-"""Alarms and the dashboard: PromQL that is right, over figures that our programs really tell."""
+"""Alarms and dashboards: PromQL that is right, over figures that our programs really tell."""
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +18,93 @@ from media_rest import openmetrics
 from media_streamer.cache.metrics import Metrics
 from prometheus_client import REGISTRY
 
-MONITORING = Path(__file__).parents[2] / "manifests" / "components" / "monitoring"
+ROOT = Path(__file__).parents[2]
+MONITORING = ROOT / "manifests" / "components" / "monitoring"
 RULES = yaml.safe_load((MONITORING / "rules.yaml").read_text())["spec"]["groups"][0]["rules"]
-DASHBOARD = json.loads((MONITORING / "dashboard.json").read_text())
+DASHBOARDS = [json.loads(path.read_text()) for path in sorted(MONITORING.glob("dashboards/*.json"))]
 MONITORS = list(yaml.safe_load_all((MONITORING / "monitors.yaml").read_text()))
-VARIABLES = {"$__rate_interval": "5m"}
+VARIABLES = {"$__rate_interval": "5m", "$stream": ".*", "$server": ".*"}
+MINUTES = 12
+"""How long the series of a test of an alarm last; each `for` is shorter."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What makes an alarm ring, and what looks alike and does not: series and their values."""
+
+    loud: dict[str, str]
+    quiet: dict[str, str]
+
+
+CASES = {
+    "MediaStreamsDown": Case({"stream_outage_count": "2x12"}, {"stream_outage_count": "0x12"}),
+    "MediaStreamersDown": Case(
+        {"streamer_outage_count": "1x12"}, {"streamer_outage_count": "0x12"}
+    ),
+    "MediaStreamersBusy": Case(
+        {"streamer_degradated_count": "1x12"}, {"streamer_degradated_count": "1 0x11"}
+    ),
+    "MediaSourceReconnects": Case(
+        {'stream_retry_count{name="a"}': "0+1x12"}, {'stream_retry_count{name="a"}': "500x12"}
+    ),
+    "MediaPushFails": Case(
+        {'pusher_retries{name="a",id="1"}': "0+1x12"}, {'pusher_retries{name="a",id="1"}': "9x12"}
+    ),
+    "MediaDiskFillsUp": Case(
+        {'partition_usage{server_id="s",path="/"}': "95x12"},
+        {'partition_usage{server_id="s",path="/"}': "90x12"},
+    ),
+    "MediaServerBusy": Case(
+        {'server_cpu_usage{server_id="s"}': "97x12"},
+        {'server_cpu_usage{server_id="s"}': "97x6 40x6"},
+    ),
+    "MediaArchiveHasGaps": Case(
+        {'dvr_dropped_segments{name="a"}': "0x10 3x2"},
+        {'dvr_dropped_segments{name="a"}': "3x12", 'dvr_write_errors{name="a"}': "1x12"},
+    ),
+    "MediaTranscoderOverloaded": Case(
+        {'transcoder_dropped_frames{name="a"}': "0+300x12"},
+        {'transcoder_dropped_frames{name="a"}': "0+12x12"},
+    ),
+    "MediaTranscoderRestarts": Case(
+        {'transcoder_restarts{name="a"}': "0+1x12"}, {'transcoder_restarts{name="a"}': "0x6 1x6"}
+    ),
+    "MediaStreamerDown": Case(
+        {'up{job="media-streamer",instance="s:8080"}': "0x12"},
+        {'up{job="media-streamer",instance="s:8080"}': "1x11 0"},
+    ),
+    "MediaHistoryIsLost": Case(
+        {"central_history_dropped_rows_total": "0x10 5x2"},
+        {"central_history_dropped_rows_total": "5x12"},
+    ),
+    "MediaCentralDown": Case({}, {'up{job="media-central"}': "1x12"}),
+    "MediaPasswordsAreGuessed": Case(
+        {"server_failed_logins": "0+20x12"}, {"server_failed_logins": "0+1x12"}
+    ),
+    "MediaOperatorStands": Case(
+        {"media_operator_last_event_timestamp_seconds": "0x12"},
+        {"media_operator_last_event_timestamp_seconds": "0+60x12"},
+    ),
+    "MediaOperatorCannotWrite": Case(
+        {'media_operator_write_errors_total{kind="Pod",reason="Forbidden"}': "0+5x12"},
+        {'media_operator_write_errors_total{kind="Pod",reason="Forbidden"}': "7x12"},
+    ),
+    "MediaCacheOriginFails": Case(
+        {'media_cache_origin_errors_total{kind="timeout"}': "0+120x12"},
+        {'media_cache_origin_errors_total{kind="timeout"}': "0+12x12"},
+    ),
+}
 
 
 def expressions() -> Iterator[str]:
     yield from (rule["expr"] for rule in RULES)
-    for panel in DASHBOARD["panels"]:
-        for target in panel["targets"]:
-            text = target["expr"]
-            for name, value in VARIABLES.items():
-                text = text.replace(name, value)
-            yield text
+    for board in DASHBOARDS:
+        for panel in board["panels"]:
+            for target in panel["targets"]:
+                text = target["expr"]
+                for name, value in VARIABLES.items():
+                    text = text.replace(name, value)
+                yield text
 
 
 def told() -> set[str]:
@@ -37,6 +112,10 @@ def told() -> set[str]:
     specs = (
         *openmetrics.STREAM_METRICS,
         *openmetrics.PUSH_METRICS,
+        *openmetrics.DVR_METRICS,
+        *openmetrics.TRANSCODER_METRICS,
+        *openmetrics.PARTITION_METRICS,
+        *openmetrics.GPU_METRICS,
         *openmetrics.SERVER_METRICS,
         *openmetrics.CLUSTER_METRICS,
         *service.CENTRAL_METRICS,
@@ -76,9 +155,58 @@ def test_an_alarm_says_what_to_do() -> None:
     assert len({rule["alert"] for rule in RULES}) == len(RULES)
 
 
-def test_panels_have_places_of_their_own() -> None:
+def rings(alarm: str, series: dict[str, str], count: int) -> dict[str, Any]:
+    """A test of promtool: how many alarms of that name ring at the end."""
+    name = f'ALERTS{{alertname="{alarm}",alertstate="firing"}}'
+    return {
+        "interval": "1m",
+        "input_series": [{"series": key, "values": values} for key, values in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": f"count({name}) or vector(0)",
+                "eval_time": f"{MINUTES}m",
+                "exp_samples": [{"labels": "{}", "value": count}],
+            }
+        ],
+    }
+
+
+def test_every_alarm_has_a_case() -> None:
+    assert CASES.keys() == {rule["alert"] for rule in RULES}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="Debian's prometheus is not here")
+def test_alarms_ring_when_they_should_and_only_then(tmp_path: Path) -> None:
+    tests = [
+        rings(alarm, series, count)
+        for alarm, case in CASES.items()
+        for series, count in ((case.loud, 1), (case.quiet, 0))
+    ]
+    rules = str(ROOT / "packaging" / "compose" / "alarms.yaml")
+    path = tmp_path / "tests.yaml"
+    path.write_text(yaml.safe_dump({"rule_files": [rules], "tests": tests}))
+    done = subprocess.run(
+        ["promtool", "test", "rules", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_compose_knows_the_jobs_that_alarms_name() -> None:
+    compose = yaml.safe_load((ROOT / "packaging" / "compose" / "prometheus.yaml").read_text())
+    jobs = {job["job_name"] for job in compose["scrape_configs"]}
+    named = set(re.findall(r'job="([\w-]+)"', " ".join(rule["expr"] for rule in RULES)))
+    assert named
+    assert named <= jobs
+
+
+@pytest.mark.parametrize("board", DASHBOARDS, ids=lambda board: board["uid"])
+def test_panels_have_places_of_their_own(board: dict[str, Any]) -> None:
     taken: set[tuple[int, int]] = set()
-    for panel in DASHBOARD["panels"]:
+    for panel in board["panels"]:
         place = panel["gridPos"]
         cells = {
             (place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])
