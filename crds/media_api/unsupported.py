@@ -133,6 +133,7 @@ def asked_in_vain(
         *_rights(item),
         *(_files(item, vods) if vods is not None else ()),
         *(() if geoip else _limited(item)),
+        *_groups(item, geoip),
     ]
 
 
@@ -286,6 +287,15 @@ def _limited(item: Any) -> Iterator[InVain]:
             if _get(spec, countries):
                 text = f"{countries} of {name} needs a database (geoip): everybody is refused"
                 yield InVain(f"{name}_countries", (name, countries), text)
+
+
+def _groups(item: Any, geoip: bool) -> Iterator[InVain]:
+    """Of a source: what holds for its streams that are in a group."""
+    groups = _get(item, "group_config")
+    for name, group in groups.items() if isinstance(groups, Mapping) else ():
+        found = [*_archive(group), *_rights(group), *(() if geoip else _limited(group))]
+        for one in found:
+            yield InVain(one.key, ("group_config", name, *one.path), one.text)
 
 
 def _files(item: Any, vods: Mapping[str, Sequence[str]]) -> Iterator[InVain]:
@@ -460,7 +470,7 @@ def _named(config: ServerConfig) -> Iterator[InVain]:
     if (rules := limited) and not config.geoip:
         text = "auth_backend rules on countries decide nothing without a database (geoip)"
         yield InVain("auth_backends", ("auth_backends",), f"{text}: {_shown(rules)}")
-    yield from _locations(config)
+    yield from locations_ask_in_vain(config)
 
 
 def unserved_options(document: Mapping[str, Any]) -> list[str]:
@@ -499,8 +509,8 @@ def input_schemes(document: Mapping[str, Any]) -> list[str]:
     return [str(item.get("url") or "").partition("://")[0] for item in inputs]
 
 
-def _locations(config: ServerConfig) -> Iterator[InVain]:
-    """What locations of files ask for and do not get."""
+def locations_ask_in_vain(config: ServerConfig) -> Iterator[InVain]:
+    """All of the locations of files."""
     for index, vod in enumerate(config.vods):
         for place, storage in enumerate(vod.storages):
             if not storage.url.startswith(STORAGE_SCHEMES):
@@ -510,6 +520,9 @@ def _locations(config: ServerConfig) -> Iterator[InVain]:
             elif vod.auto_mbr and not storage.url.startswith(("/", "file://")):
                 text = f"vod {vod.prefix}: auto_mbr finds files in directories only"
                 yield InVain("vod_auto_mbr", ("vods", index, "storages", place), text)
+        if vod.drm is not None:
+            text = f"vod {vod.prefix}: drm {STREAM_WORDS['drm'].replace('stream is', 'files are')}"
+            yield InVain("vod_drm", ("vods", index, "drm"), text)
         for key in VOD_OPTIONS:
             if _asks(key, getattr(vod, key)):
                 yield InVain(

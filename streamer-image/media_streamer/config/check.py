@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from media_api.cluster import SourceConfig
 from media_api.stream import StreamConfig, TemplateConfig
 from media_api.unsupported import (
     InVain,
@@ -73,17 +74,20 @@ def _in_vain(loaded: LoadedConfig) -> Iterator[ConfigProblem]:
     for one in server_asks_in_vain(config):
         yield _warning(loaded, one, ())
     vods = vod_directories(config)
-    items: list[tuple[str, int, StreamConfig | TemplateConfig]] = [
-        *(("templates", index, item) for index, item in enumerate(config.templates)),
-        *(("streams", index, item) for index, item in enumerate(config.streams)),
+    items: list[tuple[str, int, str, StreamConfig | TemplateConfig | SourceConfig]] = [
+        *(("templates", index, item.name, item) for index, item in enumerate(config.templates)),
+        *(("sources", index, item.url, item) for index, item in enumerate(config.sources)),
+        *(("streams", index, item.name, item) for index, item in enumerate(config.streams)),
     ]
     # A refused object is left out of its list: those behind it have other places in the file.
     shifted = {
-        key for key in ("templates", "streams") if _is_shifted(loaded, key, getattr(config, key))
+        key
+        for key in ("templates", "sources", "streams")
+        if _is_shifted(loaded, key, getattr(config, key))
     }
-    for key, index, item in items:
+    for key, index, name, item in items:
         for one in asked_in_vain(item, vods, bool(config.geoip)):
-            yield _warning(loaded, one, () if key in shifted else (key, index), item.name)
+            yield _warning(loaded, one, () if key in shifted else (key, index), name)
 
 
 def _is_shifted(loaded: LoadedConfig, key: str, items: Sequence[object]) -> bool:

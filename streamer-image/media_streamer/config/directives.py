@@ -219,11 +219,15 @@ GLOBAL_ENTRIES: dict[str, Shape] = {
     "http_proxy": Repeat("http_proxies", HttpProxyConfig),
     # Files are included by load.py before directives are read; alone it says nothing.
     "include": Ignored(),
+    **dict.fromkeys(
+        ("license", "license_key", "license_txt"),
+        Unsupported("has no effect: this server needs no licence"),
+    ),
     **{
         name: Unsupported()
         for name in (
             "transponder", "dvb_card", "iptv", "rproxy", "web_script", "vision", "vsaas", "logo",
-            "license", "mpegts_muxer", "dektec", "api_token", "publish_protocols", "pulse",
+            "mpegts_muxer", "dektec", "api_token", "publish_protocols", "pulse",
             "drm_keyserver", "disk_cache", "max_file_sessions", "tls_ciphers",
         )
     },

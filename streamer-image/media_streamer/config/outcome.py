@@ -13,6 +13,7 @@ from typing import Any, Literal
 from media_api import protocols
 from media_api.auth import AuthSpec
 from media_api.base import ApiModel
+from media_api.cluster import SourceConfig
 from media_api.dvr import DvrConfig, StreamDvrSpec
 from media_api.input import InputConfig
 from media_api.playback import ThumbnailsSpec
@@ -22,11 +23,20 @@ from media_api.srt import SrtConfig
 from media_api.stream import BackupConfig, StreamConfig, TemplateConfig
 from media_api.transcoder import (
     AudioOptions,
+    QpRange,
     TranscoderDecoder,
     TranscoderGlobal,
+    TranscoderTrack,
     VideoOptions,
 )
-from media_api.unsupported import HARMLESS, InVain, asked_in_vain, server_asks_in_vain
+from media_api.unsupported import (
+    HARMLESS,
+    InVain,
+    asked_in_vain,
+    locations_ask_in_vain,
+    server_asks_in_vain,
+)
+from media_api.vod import VodConfig
 from pydantic import ValidationError
 
 from media_streamer.config.shapes import Shape, Unsupported
@@ -59,9 +69,10 @@ _IN_TRANSCODERS: Mapping[type[ApiModel], tuple[str, Mapping[str, Any]]] = {
     TranscoderDecoder: ("decoder", {}),
     AudioOptions: ("audio", {"codec": "aac"}),
     VideoOptions: ("video", {"codec": "h264"}),
+    TranscoderTrack: ("tracks", {"codec": "h264", "content": "video"}),
 }
 """The block of a transcoder, and values that work where the value decides."""
-_ROOTS = frozenset({ServerConfig, StreamConfig, TemplateConfig})
+_ROOTS = frozenset({ServerConfig, StreamConfig, TemplateConfig, SourceConfig})
 """What is asked of them is at the top of their document."""
 NOT_KNOWN_HERE = "known to Flussonic, not to this server"
 
@@ -80,7 +91,7 @@ WORKS = Outcome("works")
 @cache
 def _probes(model: type[ApiModel]) -> tuple[tuple[str, Callable[[str], list[InVain]]], ...]:
     """(where, what is said of an option there) of each place that the object can stand in."""
-    if model in (StreamConfig, TemplateConfig):
+    if model in (StreamConfig, TemplateConfig, SourceConfig):
         return (("", lambda key: asked_in_vain({key: _value(key)})),)
     if model is InputConfig:
         served = sorted(protocols.served_schemes("pull") | {protocols.ANY_PUBLISHER})
@@ -90,10 +101,14 @@ def _probes(model: type[ApiModel]) -> tuple[tuple[str, Callable[[str], list[InVa
         return tuple((scheme, _in_list("pushes", scheme)) for scheme in served)
     if model is DvrConfig:
         return (("", _of_storages),)
+    if model is VodConfig:
+        return (("", _of_location),)
     if model is ServerConfig:
         return (("", _of_server),)
     if model in _IN_TRANSCODERS:
         return (("", _in_transcoder(*_IN_TRANSCODERS[model])),)
+    if model is QpRange:
+        return (("", _of_quantisers),)
     return tuple((name, _in_object(name)) for name in _IN_STREAMS.get(model, ()))
 
 
@@ -115,15 +130,30 @@ def _in_object(name: str) -> Callable[[str], list[InVain]]:
 def _in_transcoder(block: str, values: Mapping[str, Any]) -> Callable[[str], list[InVain]]:
     def ask(key: str) -> list[InVain]:
         options = {key: values.get(key, SAMPLE)}
-        spec = {block: [options] if block == "video" else options}
+        if block == "tracks" and key not in VideoOptions.model_fields:
+            options.setdefault("content", "audio")
+        spec = {block: [options] if block in ("video", "tracks") else options}
         return asked_in_vain({"transcoder": spec})
 
     return ask
 
 
+def _of_quantisers(key: str) -> list[InVain]:
+    video = {"codec": "h264", "qp_range": {key: 1}}
+    return asked_in_vain({"transcoder": {"video": [video]}})
+
+
 def _of_storages(key: str) -> list[InVain]:
     document: dict[str, Any] = {"dvrs": [{"root": "/sample", key: _value(key)}]}
     return server_asks_in_vain(ServerConfig.model_construct(None, **document))
+
+
+def _of_location(key: str) -> list[InVain]:
+    if key == "storages":
+        return []  # objects, of which their URL decides
+    vod: dict[str, Any] = {"prefix": SAMPLE, key: _value(key)}
+    document: dict[str, Any] = {"vods": [VodConfig.model_construct(None, **vod)]}
+    return list(locations_ask_in_vain(ServerConfig.model_construct(None, **document)))
 
 
 def _of_server(key: str) -> list[InVain]:
@@ -188,4 +218,5 @@ def _plain(text: str, key: str) -> str:
     if re.search(r"ha(s|ve) no effect$", text):
         return "no effect"
     text = text.removeprefix(f"{key} ").removeprefix("has no effect: ")
-    return text.removeprefix("is ")
+    text = text.removeprefix(f"vod {SAMPLE}: ").removeprefix(f"{key} ")
+    return text.removeprefix("has no effect: ").removeprefix("is ")

@@ -274,10 +274,11 @@ def lines_text(lines: Iterable[Line], indent: int = 0) -> str:
 class Unsupported(Shape):
     """Known to the reference server and not to this one: told, kept in the file, no error."""
 
+    why: str = "is not supported by this server and has no effect"
     key: str = field(default="")
 
     def read(self, node: Directive, scope: Scope) -> None:
-        detail = f"{node.name.value} is not supported by this server and has no effect"
+        detail = f"{node.name.value} {self.why}"
         scope.reading.problem(node.name, scope.path, "unsupported_directive", detail, warn=True)
 
 

@@ -54,6 +54,30 @@ def test_what_is_not_served_is_said_at_its_place(file: Path) -> None:
     ]
 
 
+def test_sources_and_locations_are_told_of_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.conf"
+    path.write_text("""\
+source origin { logo /x; drm aes128; group g { on_play /etc/x.sh; dvr /d 7d copy=s3://k:s@h/b; } }
+vod films { storage /films; drm aes128; read_queue 4; }
+license_key abc;
+license_txt abc;
+""")
+    status, lines = run(path)
+    assert status == 0
+    said = [line.partition(": warning: ")[2] for line in lines]
+    for words in (
+        "logo has no effect",
+        "drm cannot be done by this version: the stream is not played",
+        "on_play names no http(s)://",
+        "copy of dvr has no effect",
+        "vod films: drm cannot be done by this version: the files are not played",
+        "vod films: read_queue has no effect",
+        "license_key has no effect: this server needs no licence",
+        "license_txt has no effect: this server needs no licence",
+    ):
+        assert any(one.startswith(words) for one in said), (words, lines)
+
+
 def test_the_file_is_still_ok_for_what_works(tmp_path: Path) -> None:
     path = tmp_path / "good.conf"
     path.write_text("http 80;\nstream a { input fake://fake; protocols hls cmaf; }\n")

@@ -4,10 +4,12 @@ import io
 from pathlib import Path
 
 import pytest
+from media_api.playback import DrmSpec, PlaybackHeaders
 from media_api.server import ServerConfig
 from media_api.stream import StreamConfig
+from media_api.transcoder import Burn
 from media_streamer.config.check import check
-from media_streamer.config.outline import Block, outline
+from media_streamer.config.outline import Block, _objects, outline
 from media_streamer.config.sections import SECTIONS, section_of
 from media_streamer.config.shapes import Constant
 
@@ -74,8 +76,15 @@ def test_what_is_said_is_what_check_says(model: type, form: str, tmp_path: Path)
 
 
 def test_an_object_that_does_nothing_has_no_part_that_works() -> None:
+    """Wherever it is held: in the server, a stream, a source, a location, a transcoder."""
+    holders: dict[type, list[str]] = {}
     for one in outline():
-        for row in one.rows:
-            if one.model is ServerConfig and row.outcome.state == "none":
-                inner = [other for other in outline() if other.where == (row.name,)]
-                assert all(r.outcome.state == "none" for other in inner for r in other.rows)
+        for name, held in _objects(section_of(one.model)):
+            row = one.row(name)
+            assert row is not None
+            holders.setdefault(held, []).append(row.outcome.state)
+    for one in outline():
+        if holders.get(one.model) and set(holders[one.model]) == {"none"}:
+            assert all(row.outcome.state == "none" for row in one.rows), one.model.__name__
+    idle = {one.model for one in outline() if all(r.outcome.state == "none" for r in one.rows)}
+    assert {DrmSpec, PlaybackHeaders, Burn} <= idle
