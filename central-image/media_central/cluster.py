@@ -26,6 +26,7 @@ from media_central.server import Central, make_context, own_url, serve, start_co
 from media_central.settings import Settings
 from media_central.store.kubernetes import KubernetesStore
 from media_central.store.kubernetes.status import StatusWriter
+from media_central.store.kubernetes.wake import Waker
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,8 @@ async def running_in_cluster(settings: Settings) -> AsyncIterator[Central]:
         opening = asyncio.create_task(_open_history(database, history), name="open-history")
         stack.callback(opening.cancel)
         server_id = settings.watch_namespace or "cluster"
-        context = make_context(settings, api_key, store, history, Episodes(database), server_id)
+        episodes, waker = Episodes(database), Waker(client, store)
+        context = make_context(settings, api_key, store, history, episodes, server_id, waker)
         await serve(stack, context)
         await start_collecting(stack, context)
         writer = StatusWriter(client, store)

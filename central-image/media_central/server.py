@@ -30,7 +30,7 @@ from media_central.history.store import History
 from media_central.layouter import Layouter
 from media_central.rest.address import inside
 from media_central.rest.app import make_app
-from media_central.rest.context import BASES, Context
+from media_central.rest.context import BASES, Context, Waker
 from media_central.settings import Login, Settings
 from media_central.store.port import Kind, ResourceStore
 from media_central.store.postgres import PostgresStore
@@ -122,6 +122,7 @@ def make_context(
     history: History,
     episodes: Episodes,
     server_id: str,
+    waker: Waker | None = None,
 ) -> Context:
     """What the handlers of the API share; nothing is started."""
     fleet = Fleet(store, fleet_options(settings, api_key, store))
@@ -145,6 +146,7 @@ def make_context(
         server_id=server_id,
         started_at=time.time(),
         layouter=layouter,
+        waker=waker,
     )
 
 

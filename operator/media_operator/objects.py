@@ -11,6 +11,7 @@ from typing import Any
 
 from media_api.protocols import switches
 from media_api.resources import StreamSpec
+from media_api.resources.conditions import WANTED
 from media_api.timestamps import parse_timestamp
 from media_api.unsupported import input_schemes, unserved_options
 from media_rest.errors import validation_error
@@ -66,6 +67,8 @@ class StreamObject:
     """What is wrong with its spec, without secrets; empty if nothing."""
     active_on: str
     """`status.activeStreamer` (Central's): the streamer on which frames were last seen."""
+    wanted_at: datetime | None
+    """When somebody last asked for it while it had no streamer (Central's condition `Wanted`)."""
     status: Mapping[str, Any]
     """The operator's own part of it, which is compared with what it should be."""
 
@@ -81,10 +84,10 @@ class StreamObject:
             **{key: value for key, value in status.items() if key in _OUR_STREAM_STATUS},
             "conditions": our_conditions(status),
         }
-        active_on = status.get("activeStreamer", "")
+        active_on, wanted_at = status.get("activeStreamer", ""), _wanted_at(status)
         identity = meta["uid"], meta.get("generation", 0)
         if before is not None and identity == (before.uid, before.generation):
-            return replace(before, active_on=active_on, status=own_status)
+            return replace(before, active_on=active_on, wanted_at=wanted_at, status=own_status)
         return cls(
             namespace=meta["namespace"],
             name=meta["name"],
@@ -105,8 +108,16 @@ class StreamObject:
             schemes=tuple(input_schemes(spec)),
             invalid=_invalid(spec),
             active_on=active_on,
+            wanted_at=wanted_at,
             status=own_status,
         )
+
+
+def _wanted_at(status: Object) -> datetime | None:
+    conditions: list[Object] = status.get("conditions") or []
+    wanted: Object = next((c for c in conditions if c.get("type") == WANTED), {})
+    moment = wanted.get("lastTransitionTime")
+    return parse_timestamp(moment) if moment and wanted.get("status") == "True" else None
 
 
 def _invalid(spec: Object) -> str:

@@ -9,6 +9,7 @@ watch is decided there, so the redirect needs no credentials, and the query stri
 is handed on.
 """
 
+import asyncio
 from urllib.parse import quote
 
 from aiohttp import web
@@ -29,6 +30,11 @@ from media_central.views import Viewer, denied, public_ports, public_url
 PREFIX = "/lb/"
 ANY = "any"
 RETRY_AFTER_SECONDS = 2
+WAKE_SECONDS = 25.0
+"""Who asks for a stream that sleeps is kept waiting so long, as players give up after 30 s."""
+WAKE_LOOK_SECONDS = 0.25
+MAX_WAITING = 1000
+"""Requests that wait for pools to start; further ones are told to come again."""
 
 
 async def redirect(request: web.Request) -> web.StreamResponse:
@@ -44,11 +50,8 @@ async def redirect(request: web.Request) -> web.StreamResponse:
     protocol = protocol_of(rest, publishes=publishes)
     if protocol is not None and not publishes and _is_denied(ctx, record, protocol):
         raise ApiError(403, "protocol_denied", f"{name} may not be played by {protocol.title}")
-    links = {
-        link.hostname: link
-        for link in _links(ctx, record, publishes=publishes)
-        if protocol is None or _serves(link, protocol)
-    }
+    found = _links(ctx, record, publishes=publishes) or await _woken(ctx, name, publishes=publishes)
+    links = {link.hostname: link for link in found if protocol is None or _serves(link, protocol)}
     country = ctx.countries.of(address_of(request)) if ctx.countries is not None else ""
     # A publisher has no choice: the rules are about viewers.
     chosen = choose(map(_candidate, links.values()), None if publishes else balancer, country)
@@ -102,6 +105,26 @@ def _links(ctx: Context, record: Record, *, publishes: bool) -> list[StreamerLin
         if link.online
         and (link.hostname == ingest or (not publishes and _plays_copy(link, record)))
     ]
+
+
+async def _woken(ctx: Context, name: str, *, publishes: bool) -> list[StreamerLink]:
+    """Streamers of a stream that sleeps, once its pool has started; none if that takes too long."""
+    if ctx.waker is None or not ctx.waker.sleeps(name) or len(ctx.waking) >= MAX_WAITING:
+        return []
+    me = object()
+    ctx.waking.add(me)
+    try:
+        await ctx.waker.wake(name)
+        for _ in range(round(WAKE_SECONDS / WAKE_LOOK_SECONDS)):
+            await asyncio.sleep(WAKE_LOOK_SECONDS)
+            record = ctx.store.get(Kind.STREAM, name)
+            if record is None:
+                break
+            if found := _links(ctx, record, publishes=publishes):
+                return found
+    finally:
+        ctx.waking.discard(me)
+    return []
 
 
 def _plays_copy(link: StreamerLink, record: Record) -> bool:

@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from aiohttp import web
 from media_auth.countries import Countries
@@ -40,7 +41,11 @@ class Context:
     countries: Countries | None = None
     layouter: Layouter | None = None
     """Who places streams; None where nobody does, or the operator."""
+    waker: "Waker | None" = None
+    """Starts pools that sleep; None where none does."""
     run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    waking: set[object] = field(default_factory=set)
+    """Requests that wait for a pool to start."""
     guesses: GuessLimiter = field(default_factory=GuessLimiter)
     backend_answers: TaggedAnswers = field(default_factory=TaggedAnswers)
     token_book: "TokenBook" = field(init=False)
@@ -51,6 +56,18 @@ class Context:
     def tokens(self) -> Tokens:
         """The tokens that are valid now."""
         return self.token_book.now()
+
+
+class Waker(Protocol):
+    """Of streams whose pool sleeps."""
+
+    def sleeps(self, name: str) -> bool:
+        """Whether a stream waits for somebody to ask for it."""
+        ...
+
+    async def wake(self, name: str) -> None:
+        """Ask for it; returns before it runs."""
+        ...
 
 
 class TokenBook:

@@ -4,7 +4,8 @@ Invariants: one condition a type; `lastTransitionTime` moves only when `status` 
 has one writer: Ready (it does what was asked), Scheduled (a streamer was chosen), ConfigAccepted
 (all that the spec says has an effect) and Stalled (no retry can help, somebody must change the spec
 or make what it names) the operator, InputActive (frames come in), Recording (they are on the disk),
-Reachable (an external server answers) and CredentialsResolved (Secrets could be read) Central.
+Reachable (an external server answers), CredentialsResolved (Secrets could be read) and Wanted
+(somebody asked for a stream whose pool sleeps) Central.
 Nothing that changes every second belongs here.
 """
 
@@ -15,6 +16,10 @@ from pydantic import Field
 from media_api.resources.meta import ResourceModel
 
 ConditionStatus = Literal["True", "False", "Unknown"]
+ASLEEP = "Asleep"
+"""Reason of Ready: of a stream on demand that no pod is there for, and of a pool without pods."""
+WANTED = "Wanted"
+"""Type by which Central says when somebody last asked for a stream that sleeps."""
 MAX_CONDITIONS = 16
 MAX_MESSAGE = 1024  # characters
 

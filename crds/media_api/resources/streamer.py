@@ -90,10 +90,13 @@ class StreamerSpec(PodOptions):
         default=None, description="API URL of an external server; excludes all fields about pods."
     )
     min_replicas: Replicas | None = Field(
-        default=None, description="Least pods, if the operator scales by capacity. Default 1."
+        default=None,
+        description="Least pods, if the operator scales by capacity. Default 1; with 0 the pool"
+        " sleeps while nobody asks for its streams on demand.",
     )
     max_replicas: Replicas | None = Field(
-        default=None, description="Most pods; setting it makes the operator scale by capacity."
+        default=None,
+        description="Most pods; setting it makes the operator scale by channels and bandwidth.",
     )
     segments_size: Quantity | None = Field(
         default=None,

@@ -11,7 +11,7 @@ from media_operator.objects import Object, PodObject, Snapshot, TierObject
 from media_operator.planner.actions import Plan
 from media_operator.planner.placement import DEFAULT_CHANNEL_LIMIT, StreamerOffer
 from media_operator.planner.reach import Reach, reach
-from media_operator.planner.scaling import is_surge
+from media_operator.render.common import child_name, selector
 from media_operator.render.streamer import gpu_count
 from media_operator.settings import Settings
 
@@ -45,8 +45,10 @@ def servers(
     for (kind, tier_namespace, name), tier in snapshot.tiers.items():
         if kind != "Streamer" or tier_namespace != namespace:
             continue
-        if tier.external:
+        if tier.external and older_namesake(tier, snapshot) is None:
             result.append(_external(tier))
+        elif tier.external:
+            continue
         else:
             result += [
                 _pod(tier, pod, snapshot, settings, now, plan) for pod in pods_of.get(name, [])
@@ -89,6 +91,11 @@ def _pod(
     )
 
 
+def is_surge(tier: TierObject, pod: PodObject) -> bool:
+    """Whether the pod is there only while others are replaced."""
+    return pod.ordinal >= int(tier.status.get("replicas") or 1)
+
+
 def _external(tier: TierObject) -> Server:
     """A server outside the cluster; Central's condition `Reachable` says whether it answers."""
     conditions: list[Object] = tier.status.get("conditions") or []
@@ -110,6 +117,33 @@ def _external(tier: TierObject) -> Server:
         starting=False,
         problem=str(reachable.get("message", "")),
     )
+
+
+def offer_of_next(tier: TierObject, settings: Settings) -> StreamerOffer:
+    """What one more pod of a pool will be able to take."""
+    pod = f"{child_name(tier)}-0"
+    return StreamerOffer(
+        hostname=pod_hostname(pod, tier.namespace, cluster_wide=settings.cluster_wide),
+        pool=tier.name,
+        pod=pod,
+        labels={**(tier.spec.get("labels") or {}), **selector(tier), **tier.labels},
+        has_gpu=gpu_count(tier) > 0,
+        templates=templates_of(tier),
+        channel_limit=int(tier.spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT),
+        bandwidth_kbit=_bandwidth_kbit(tier),
+    )
+
+
+def older_namesake(tier: TierObject, snapshot: Snapshot) -> TierObject | None:
+    """The external server of another namespace that has this one's name in Central, the older one
+    of the two; None for a name of its own."""
+    found = [
+        other
+        for (kind, _, name), other in snapshot.tiers.items()
+        if kind == "Streamer" and name == tier.name and other.external
+    ]
+    oldest = min(found, key=lambda other: (other.created, other.namespace), default=tier)
+    return None if oldest.key == tier.key else oldest
 
 
 def templates_of(tier: TierObject) -> frozenset[str] | None:

@@ -12,6 +12,7 @@ from media_operator.planner.actions import Plan
 from media_operator.planner.default_pool import plan_default_pool
 from media_operator.planner.streams import plan_streams
 from media_operator.planner.tiers import plan_tier
+from media_operator.planner.wants import Wants
 from media_operator.settings import Settings
 
 
@@ -23,8 +24,12 @@ def make_plan(snapshot: Snapshot, settings: Settings, now: datetime) -> Plan:
         for namespace in spaces:
             plan_default_pool(namespace, snapshot, plan)
     even: set[Key] = set()
+    wants: dict[Key, Wants] = {}
     for namespace in spaces:
-        even |= plan_streams(namespace, snapshot, settings, now, plan)
+        planned = plan_streams(namespace, snapshot, settings, now, plan)
+        even |= planned.even
+        wants |= planned.wants
     for tier in snapshot.tiers.values():
-        plan_tier(tier, snapshot, settings, now, plan, is_even=tier.key in even)
+        asked = wants.get(tier.key, Wants()) if tier.kind == "Streamer" else Wants()
+        plan_tier(tier, asked, snapshot, settings, now, plan, is_even=tier.key in even)
     return plan

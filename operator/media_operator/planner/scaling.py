@@ -7,23 +7,20 @@ in a pool of one; and streams and viewers have somewhere to go first. Where one 
 room, pods are replaced one after another as ever.
 """
 
-import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from media_api.hostnames import pod_hostname
 from media_api.timestamps import parse_timestamp, timestamp
 
-from media_operator.objects import PodObject, Snapshot, TierObject
+from media_operator.objects import PodObject, TierObject
 from media_operator.planner.actions import Plan
-from media_operator.planner.placement import DEFAULT_CHANNEL_LIMIT
-from media_operator.render import common
+from media_operator.planner.offers import offer_of_next
+from media_operator.planner.wants import FULL_SHARE, Wants, may_sleep
 from media_operator.settings import Settings
 
-FULL_SHARE = 0.8
-"""A pool grows when this share of its channels is taken …"""
 EMPTY_SHARE = 0.5
-"""… and shrinks when one pod fewer would still be below this share for `SHRINK_AFTER`."""
+"""A pool shrinks when one pod fewer would still be below this share of its limits, or when all of
+its streams rest, for `SHRINK_AFTER`."""
 SHRINK_AFTER = timedelta(minutes=10)
 SURGE_PATIENCE = timedelta(seconds=60)
 """A pod that no node has room for by then makes room for the replacement without it."""
@@ -51,41 +48,34 @@ def size(
     tier: TierObject,
     pods: list[PodObject],
     template: str,
-    snapshot: Snapshot,
+    wants: Wants,
     settings: Settings,
     now: datetime,
     plan: Plan,
 ) -> Size:
-    """`pods` are those of the tier, `template` the version that they should be."""
-    replicas, shrink_at = _replicas(tier, snapshot, settings, now, plan)
+    """`pods` are those of the tier, `template` the version that they should be, `wants` what its
+    streams ask for."""
+    replicas, shrink_at = _replicas(tier, wants, settings, now, plan)
     surge, refused = _surge(tier, replicas, pods, template, now, plan)
     return Size(replicas, surge, shrink_at, refused)
 
 
 def _replicas(
-    tier: TierObject, snapshot: Snapshot, settings: Settings, now: datetime, plan: Plan
+    tier: TierObject, wants: Wants, settings: Settings, now: datetime, plan: Plan
 ) -> tuple[int, str | None]:
     """Pods to run, and when the pool may shrink."""
     spec = tier.spec
     if not spec.get("maxReplicas"):
         return int(spec.get("replicas", 1)), None
-    low, high = int(spec.get("minReplicas") or 1), int(spec["maxReplicas"])
-    limit = int(spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT)
-    wide = settings.cluster_wide
-    pods = [f"{common.child_name(tier)}-{index}" for index in range(high + 1)]
-    names = {pod_hostname(pod, tier.namespace, cluster_wide=wide) for pod in pods}
-    count = sum(
-        1
-        for stream in snapshot.streams.values()
-        if stream.namespace == tier.namespace
-        and not stream.disabled
-        and stream.status.get("streamer", next(iter(names))) in names
-    )
-    now_running = min(high, max(low, int(tier.status.get("replicas") or low)))
-    grown = min(high, max(low, math.ceil(count / (limit * FULL_SHARE))))
+    high, sleeps = int(spec["maxReplicas"]), may_sleep(tier)
+    low = 0 if sleeps and not wants.awake else int(spec.get("minReplicas") or 1)
+    offer = offer_of_next(tier, settings)
+    now_running = min(high, int(tier.status.get("replicas") or 0))
+    needed = 0 if not low else wants.pods(offer, FULL_SHARE)
+    grown = min(high, max(low, needed))
     if grown >= now_running:
         return grown, None
-    if count > (now_running - 1) * limit * EMPTY_SHARE:
+    if low and wants.pods(offer, EMPTY_SHARE) > now_running - 1:
         return now_running, None
     shrink_at = tier.status.get("shrinkAt") or timestamp(now + SHRINK_AFTER)
     wait = (parse_timestamp(shrink_at) - now).total_seconds()
@@ -93,11 +83,6 @@ def _replicas(
         plan.look_again(wait)
         return now_running, shrink_at
     return now_running - 1, None
-
-
-def is_surge(tier: TierObject, pod: PodObject) -> bool:
-    """Whether the pod is there only while others are replaced."""
-    return pod.ordinal >= int(tier.status.get("replicas") or 1)
 
 
 def _surge(

@@ -1,10 +1,12 @@
 """Plan of the Streams of one namespace: where each runs, and what its status must say."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from media_api.play_urls import play_urls
+from media_api.resources.conditions import ASLEEP
 from media_api.unsupported import INPUT_SCHEMES
 
 from media_operator import conditions
@@ -23,6 +25,7 @@ from media_operator.planner.placement import (
     StreamerOffer,
     place,
 )
+from media_operator.planner.wants import Wants, wished
 from media_operator.settings import Settings
 
 MOVES_AT_A_TIME = 100
@@ -31,13 +34,20 @@ MAX_MOVE_NOTES = 50
 """A failover of thousands is no reason for thousands of Events: conditions tell each."""
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What the plan of streams means for the pools of their namespace."""
+
+    even: set[Key] = field(default_factory=set)
+    """Those whose load was asked to be even, and is."""
+    wants: dict[Key, Wants] = field(default_factory=dict)
+    """Of those that the operator scales."""
+
+
 def plan_streams(
     namespace: str, snapshot: Snapshot, settings: Settings, now: datetime, plan: Plan
-) -> set[Key]:
-    """Add what must be written for the Streams of `namespace` to `plan`.
-
-    Returns the pools whose load was asked to be even, and is.
-    """
+) -> Planned:
+    """Add what must be written for the Streams of `namespace` to `plan`."""
     streams = sorted(
         (s for s in snapshot.streams.values() if s.namespace == namespace),
         key=lambda stream: (stream.created, stream.name),
@@ -52,18 +62,24 @@ def plan_streams(
     made = place(demands, offers, current, seeded(namespace))
     decisions = {decision.stream: decision for decision in made}
     even = _even_out(namespace, snapshot, sound, demands, offers, current, decisions)
+    wishes = wished(
+        namespace, snapshot, settings, list(zip(sound, demands, strict=True)), decisions,
+        by_hostname, now, plan,
+    )  # fmt: skip
     waits = is_expected(namespace, snapshot, settings)
     for stream in streams:
         status: dict[str, Any] = {}
         if (fault := faults.get(stream.name)) is not None:
             wanted = _stalled(fault)
+        elif (pool := wishes.asleep.get(stream.name)) is not None:
+            wanted = _asleep(pool)
         else:
             status, wanted = _outcome(stream, decisions.get(stream.name), by_hostname, waits=waits)
         _write(stream, status, [*wanted, accepted(stream.unserved)], now, plan)
     moves = [d for d in decisions.values() if d.previous and d.streamer not in (None, d.previous)]
     if len(moves) <= MAX_MOVE_NOTES:
         plan.notes += [_moved(snapshot.streams[namespace, move.stream], move) for move in moves]
-    return even
+    return Planned(even, wishes.pools)
 
 
 def _even_out(
@@ -167,6 +183,14 @@ def _stalled(fault: Fault) -> list[Condition]:
         Condition("Ready", "False", fault.reason, fault.message),
         Condition("Scheduled", "False", fault.reason, fault.message),
         Condition("Stalled", "True", fault.reason, fault.message),
+    ]
+
+
+def _asleep(pool: str) -> list[Condition]:
+    """Of a stream on demand whose pool has no pods: all is as its author wants it."""
+    return [
+        Condition("Ready", "True", ASLEEP, f"the pool {pool} starts when somebody asks for it"),
+        Condition("Scheduled", "False", ASLEEP, f"the pool {pool} has no pods now"),
     ]
 
 

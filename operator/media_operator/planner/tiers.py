@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from media_api.resources.conditions import ASLEEP
 from media_api.unsupported import unserved_globals
 
 from media_operator import conditions
@@ -17,9 +18,11 @@ from media_operator.objects import (
     our_conditions,
 )
 from media_operator.planner.actions import Apply, Delete, Note, Plan, WriteStatus
+from media_operator.planner.offers import older_namesake
 from media_operator.planner.patience import is_young
 from media_operator.planner.reach import reach
 from media_operator.planner.scaling import Size, size
+from media_operator.planner.wants import Wants
 from media_operator.quantity import quantity
 from media_operator.render import cache_objects, common, streamer_objects
 from media_operator.render.streamer import gpu_count
@@ -48,6 +51,7 @@ STUCK_AFTER = timedelta(seconds=10)
 
 def plan_tier(
     tier: TierObject,
+    asked: Wants,
     snapshot: Snapshot,
     settings: Settings,
     now: datetime,
@@ -55,7 +59,10 @@ def plan_tier(
     *,
     is_even: bool,
 ) -> None:
-    """Add what must be done for `tier` to `plan`; `is_even`: so is the load of its pods."""
+    """Add what must be done for `tier` to `plan`.
+
+    `asked`: what its streams ask for; `is_even`: so is the load of its pods.
+    """
     if tier.deleting:
         # The garbage collector removes what the resource owns.
         return
@@ -68,11 +75,11 @@ def plan_tier(
     render = streamer_objects if tier.kind == "Streamer" else cache_objects
     objects = render(tier, settings)
     template = _template(objects)
-    wants = size(tier, pods, template, snapshot, settings, now, plan)
+    wants = size(tier, pods, template, asked, settings, now, plan)
     _plan_objects(tier, common.with_replicas(objects, wants.pods), snapshot, plan)
     _delete_stuck(pods, now, plan)
     members = [_member(tier, pod, snapshot) for pod in sorted(pods, key=_name)]
-    ready = _ready(tier, wants, pods, template)
+    ready = _ready(tier, wants, pods, template, snapshot)
     says = _conditions(tier, ready, snapshot, now, plan)
     extra = {"rebalanced": tier.rebalance if is_even else tier.status.get("rebalanced")}
     _write_status(tier, wants, pods, members, says, extra, now, plan)
@@ -190,7 +197,7 @@ def _write_status(
     ]
 
 
-_BAD = frozenset({"PodProblem", "OriginNotFound", "NotServed"})
+_BAD = frozenset({"PodProblem", "NameConflict", "OriginNotFound", "NotServed"})
 """Reasons that are no part of an orderly life."""
 
 
@@ -212,7 +219,10 @@ def _conditions(
     """All that is said of a tier, given whether its pods are ready."""
     if tier.kind == "Streamer":
         config = unserved_globals(tier.spec.get("config") or {})
-        return [ready, accepted([f"config.{path}" for path in config])]
+        says = [ready, accepted([f"config.{path}" for path in config])]
+        if ready.reason == "NameConflict":
+            says.append(Condition("Stalled", "True", ready.reason, ready.message))
+        return says
     missing = [
         origin
         for origin in tier.spec.get("origins") or []
@@ -265,11 +275,18 @@ def _template(objects: Iterable[Object]) -> str:
     return ""  # a server outside the cluster
 
 
-def _ready(tier: TierObject, wants: Size, pods: list[PodObject], template: str) -> Condition:
+def _ready(
+    tier: TierObject, wants: Size, pods: list[PodObject], template: str, snapshot: Snapshot
+) -> Condition:
     """True once all pods are ready as the spec wants them now, not as it wanted them before."""
+    if tier.external and (other := older_namesake(tier, snapshot)) is not None:
+        message = f"the name {tier.name!r} belongs to the older server of {other.namespace!r}"
+        return Condition("Ready", "False", "NameConflict", f"{message}; choose another name")
     if tier.external:
         return Condition("Ready", "True", "External", "a server outside the cluster")
     ready = _serving(pods)
+    if not wants.replicas:
+        return Condition("Ready", "True", ASLEEP, "it has no pods, as none of its streams runs")
     current = sum(pod.template == template and pod.ordinal < wants.replicas for pod in ready)
     message = f"{len(ready)}/{wants.replicas} pods are ready"
     if current >= wants.replicas:

@@ -1,6 +1,7 @@
 """`/lb`: one address for players and publishers, whichever streamer runs the stream."""
 
 import pytest
+from media_central.rest import balance
 
 FAKE = {"inputs": [{"url": "fake://fake"}]}
 
@@ -73,3 +74,32 @@ async def test_what_cannot_be_played_is_said(central, cluster):
     assert (await central.api("GET", "/lb", headers={}))[0] == 404
     assert (await ask(central, "/any/sport%2Fone/index.m3u8?scheme=javascript"))[0] == 400
     assert (await ask(central, "/unknown/sport%2Fone/index.m3u8"))[0] == 404
+
+
+class Sleeper:
+    """A waker whose stream gets a streamer when somebody asks for it."""
+
+    def __init__(self, central) -> None:
+        self._central = central
+        self.asked: list[str] = []
+
+    def sleeps(self, name: str) -> bool:
+        return name.startswith("nightly")
+
+    async def wake(self, name: str) -> None:
+        self.asked.append(name)
+        await self._central.api("PUT", f"/streams/{name}", {"streamer": "origin"})
+
+
+async def test_who_asks_for_a_stream_that_sleeps_waits_for_its_pool(central, cluster, monkeypatch):
+    await central.api("PUT", "/streams/nightly", {**FAKE, "streamer": "gone"})
+    assert (await ask(central, "/any/nightly/index.m3u8"))[0] == 503
+    sleeper = Sleeper(central)
+    object.__setattr__(central.central.context, "waker", sleeper)
+    status, headers = await ask(central, "/any/nightly/index.m3u8")
+    assert (status, sleeper.asked) == (302, ["nightly"])
+    assert headers["Location"].endswith("example.com/nightly/index.m3u8")
+    monkeypatch.setattr(balance, "MAX_WAITING", 0)
+    await central.api("PUT", "/streams/nightly-2", {**FAKE, "streamer": "gone"})
+    status, headers = await ask(central, "/any/nightly-2/index.m3u8")
+    assert (status, headers["Retry-After"], len(sleeper.asked)) == (503, "2", 1)

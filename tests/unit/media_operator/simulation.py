@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from media_api.resources.conditions import WANTED
 from media_operator.objects import OUR_CONDITIONS, Snapshot
 from media_operator.picture import ClusterPicture
 from media_operator.planner.actions import Apply, Delete, Plan, WriteStatus
@@ -129,6 +130,17 @@ class Simulation:
         others = [c for c in status.get("conditions", []) if c["type"] != "InputActive"]
         active = {"type": "InputActive", "status": "True", "reason": "FramesArrive"}
         status["conditions"] = [active, *others]
+
+    def nobody_watches(self, name: str, namespace: str = "ns") -> None:
+        """What Central writes of a stream on demand that was left."""
+        self.objects["Stream", namespace, name]["status"].pop("activeStreamer", None)
+
+    def somebody_asks(self, name: str, namespace: str = "ns") -> None:
+        """What Central writes of a stream that sleeps."""
+        status = self.objects["Stream", namespace, name].setdefault("status", {})
+        others = [c for c in status.get("conditions", []) if c["type"] != WANTED]
+        asked = {"type": WANTED, "status": "True", "lastTransitionTime": self.stamp()}
+        status["conditions"] = [asked, *others]
 
     # What the operator sees and does.
 

@@ -6,11 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from media_api.resources.conditions import ASLEEP, WANTED
 from media_central.store.kubernetes import KubernetesStore, status
 from media_central.store.kubernetes.status import StatusWriter
+from media_central.store.kubernetes.wake import Waker
 from media_central.store.port import Kind
 from media_kube import client as kube
 from media_kube.client import KubeClient
+from media_operator.objects import StreamObject
 
 from tests.support.api_server import ApiServer
 from tests.support.chaos_proxy import WRITES, ChaosProxy, Fault
@@ -269,3 +272,24 @@ async def test_external_streamers_are_reachable_or_not(
     writes = one.client.writes
     one.poll(alive=True)
     assert (one.client.writes, one.writer._wanted) == (writes, {})
+
+
+async def test_a_stream_that_sleeps_is_asked_for_once(
+    replicas: tuple[Replica, Replica], kube_client: KubeClient, namespace: str,
+    eventually: Eventually,
+) -> None:  # fmt: skip
+    one, _ = replicas
+    waker = Waker(one.client, one.store)
+    assert not waker.sleeps("s")
+    assert not waker.sleeps("unknown")
+    asleep = {**PLACED, "type": "Ready", "reason": ASLEEP}
+    body = {"metadata": {"name": "s"}, "status": {"conditions": [asleep]}}
+    await kube_client.apply(kube.STREAM, namespace, body, manager="operator", subresource="status")
+    await eventually(lambda: waker.sleeps("s"))
+    writes = one.client.writes
+    await asyncio.gather(*(waker.wake("s") for _ in range(20)), waker.wake("unknown"))
+    assert one.client.writes == writes + 1
+    live = await kube_client.get(kube.STREAM, namespace, "s")
+    seen = StreamObject.parse(live)
+    assert seen.wanted_at is not None
+    assert {c["type"] for c in live["status"]["conditions"]} == {"Ready", WANTED}
