@@ -60,6 +60,10 @@ async def test_player_page_plays_without_udp(ui: Ui, appliance: Appliance) -> No
     await ui.page.wait_for_function("document.getElementById('video').srcObject !== null")
 
 
+MAY_SEND_MORE = """
+async () => [...(await peer.getStats()).values()].some((one) =>
+  one.type === "candidate-pair" && one.availableOutgoingBitrate > 600_000)
+"""
 RELAY_ONLY = """
 const Native = RTCPeerConnection;
 globalThis.RTCPeerConnection = class extends Native {
@@ -118,5 +122,7 @@ async def test_camera_is_published_and_watched(ui: Ui, appliance: Appliance) -> 
             seen = await watch(ui.page, "#video")
             assert len(set(seen.means)) > 1, "the picture does not move"
             assert min(seen.means) > 0, "not black"
+            # It begins with 300 kb/s: our feedback lets it find out that the path carries more.
+            await page.wait_for_function(MAY_SEND_MORE, timeout=60_000, polling=500)
         finally:
             await browser.close()

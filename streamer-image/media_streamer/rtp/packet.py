@@ -63,6 +63,17 @@ def parse(data: bytes) -> Packet:
     )
 
 
+def extension(data: bytes, number: int) -> bytes:
+    """One header extension element of a packet; empty if it has none."""
+    if len(data) < HEADER_BYTES + 4 or not data[0] & 0x10:
+        return b""
+    begin = HEADER_BYTES + 4 * (data[0] & 0x0F)
+    if begin + 4 > len(data):
+        return b""
+    profile, words = struct.unpack_from(">HH", data, begin)
+    return _elements(profile, data[begin + 4 : begin + 4 + 4 * words]).get(number, b"")
+
+
 def _elements(profile: int, data: bytes) -> dict[int, bytes]:
     """Elements of both forms of RFC 8285 (4.2 and 4.3); others are passed over."""
     one_byte = profile == _ONE_BYTE_PROFILE

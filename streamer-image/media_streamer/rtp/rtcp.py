@@ -234,6 +234,16 @@ def nack(sender: int, media: int, numbers: Sequence[int]) -> bytes:
     return _packet(RTPFB, NACK, body)
 
 
+def transport_feedback(sender: int, media: int, message: bytes) -> bytes:
+    """Arrivals of packets (`rtp/arrivals.py`), padded."""
+    body = struct.pack(">II", sender, media) + message
+    padding = -len(body) % 4
+    if padding:
+        body += bytes(padding - 1) + bytes((padding,))
+    packet = _packet(RTPFB, TRANSPORT_CC, body)
+    return bytes((packet[0] | 0x20 if padding else packet[0],)) + packet[1:]
+
+
 def remb(sender: int, bit_rate: int, ssrcs: Sequence[int]) -> bytes:
     """Tell a sender how much the path carries, bits a second."""
     exponent = max(0, bit_rate.bit_length() - 18)

@@ -16,7 +16,7 @@ from media_streamer.protocols.webrtc.engine import Resource, WebRtcEngine, engin
 from media_streamer.protocols.webrtc.offer import Codec, Offer, Section
 from media_streamer.protocols.webrtc.publisher import WebRtcPublisher
 from media_streamer.protocols.webrtc.receiver import Incoming
-from media_streamer.rtp import codecs
+from media_streamer.rtp import arrivals, codecs
 from media_streamer.rtp.sdp import Media
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,8 @@ FORM = "whip"
 TAKEN = {"video": ("H264", "H265", "AV1"), "audio": ("OPUS", "PCMA", "PCMU")}
 """The best first: what every viewer's device plays."""
 FEEDBACK = ("goog-remb", "nack", "nack pli")
-"""What we send."""
+"""What we send; `transport-cc` in place of `goog-remb` to who numbers its packets for it."""
+TRANSPORT_CC = "transport-cc"
 
 
 def routes(egress: Egress) -> list[Route]:
@@ -52,7 +53,10 @@ async def publish(engine: WebRtcEngine, request: MediaRequest) -> web.StreamResp
         agreed = http.agree(engine, request, wanted, streams)
         resource_id = engine.new_id()
         publisher = WebRtcPublisher(
-            feed, [one.incoming for one in chosen], lambda: engine.forget(resource_id)
+            feed,
+            [one.incoming for one in chosen],
+            lambda: engine.forget(resource_id),
+            transport_extension(chosen),
         )
         publisher.connection = connection = PeerConnection(
             engine.port,
@@ -100,6 +104,12 @@ def choose(wanted: Offer) -> list[Choice]:
     return chosen
 
 
+def transport_extension(chosen: list[Choice]) -> int:
+    """Where packets carry their number on the transport, the same in all of a bundle (RFC 8843
+    9.1); 0 where they do not."""
+    return next((number for one in chosen for number in one.stream.extensions), 0)
+
+
 def _choice(index: int, section: Section) -> Choice | None:
     for encoding in TAKEN[section.kind]:
         for codec in section.ordered():
@@ -124,7 +134,14 @@ def _receive(index: int, section: Section, codec: Codec) -> Choice | None:
         return None
     taken = {*codec.feedback, *section.feedback}
     feedback = [one for one in FEEDBACK if one in taken]
-    stream = answer.Stream(codec, "recvonly", receiving_parameters(codec), feedback)
+    extensions = {number: uri for number, uri in section.extensions.items() if uri == arrivals.URI}
+    if TRANSPORT_CC in taken and extensions:
+        feedback = [TRANSPORT_CC, *(one for one in feedback if one != "goog-remb")]
+    else:
+        extensions = {}
+    stream = answer.Stream(
+        codec, "recvonly", receiving_parameters(codec), feedback, extensions=extensions
+    )
     kind: Literal["video", "audio"] = "video" if section.kind == "video" else "audio"
     return Choice(index, stream, Incoming(kind, codec.payload_type, incoming, "nack" in feedback))
 

@@ -19,9 +19,13 @@ class WebRtcPublisher(MediaReceiver):
     key_frame_seconds = KEY_FRAME_SECONDS
 
     def __init__(
-        self, feed: Feed, tracks: Sequence[Incoming], on_closed: Callable[[], None]
+        self,
+        feed: Feed,
+        tracks: Sequence[Incoming],
+        on_closed: Callable[[], None],
+        transport_extension: int = 0,
     ) -> None:
-        super().__init__(feed, tracks)
+        super().__init__(feed, tracks, transport_extension)
         self._feed = feed
         self._on_closed = on_closed
         feed.on_key_frame = self.wish

@@ -14,6 +14,8 @@ from typing import Literal, Protocol
 
 from media_streamer.protocols.webrtc.connection import PeerConnection
 from media_streamer.rtp import codecs, rtcp
+from media_streamer.rtp.arrivals import Arrivals
+from media_streamer.rtp.packet import extension
 from media_streamer.rtp.published import PublishedTrack
 from media_streamer.rtp.receiver import CommonClock
 from media_streamer.wire.media import PublishedFrame, Reception, TrackSetup
@@ -26,7 +28,8 @@ REPAIR_SECONDS = 0.5
 MAX_NACKS = 128
 """Numbers in one message; who has lost more needs a key frame."""
 MAX_BIT_RATE = 20_000_000
-"""What is told to be wanted (REMB); by the loss that reports tell a browser goes below."""
+"""What is told to be wanted (REMB) of who does not find out by the arrival of its packets; by the
+loss that reports tell a browser goes below."""
 _CNAME = "media"
 
 
@@ -73,8 +76,14 @@ class MediaReceiver(ABC):
     key_frame_seconds = float("inf")
     """How often a key frame is asked for, whatever happens."""
 
-    def __init__(self, sink: Sink, tracks: Sequence[Incoming]) -> None:
+    def __init__(
+        self, sink: Sink, tracks: Sequence[Incoming], transport_extension: int = 0
+    ) -> None:
+        """`transport_extension`: packets carry their number on the transport in this header
+        extension, and the peer wants to know of it; 0: they do not."""
         self._sink = sink
+        self._arrivals = Arrivals() if transport_extension else None
+        self._extension = transport_extension
         clock = CommonClock()
         self._lanes: dict[int, _Lane] = {}
         for number, one in enumerate(tracks):
@@ -116,6 +125,10 @@ class MediaReceiver(ABC):
         return self._told.lost
 
     def on_rtp(self, packet: bytes) -> None:
+        if self._arrivals is not None:
+            number = extension(packet, self._extension)
+            if len(number) == 2:
+                self._arrivals.packet(int.from_bytes(number), self._loop.time())
         lane = self._lanes.get(packet[1] & 0x7F)
         if lane is not None and not self._sink.is_behind:
             self._heard_at = self._loop.time()
@@ -155,6 +168,10 @@ class MediaReceiver(ABC):
         for lane in self._lanes.values():
             self._send(lane.track.poll())
             self._repair(lane)
+        if self._arrivals is not None:
+            media = next((one.track.received.ssrc or 0 for one in self._lanes.values()), 0)
+            for message in self._arrivals.feedback(self._ssrc, media):
+                self.connection.send_rtcp(message)
         if now >= self._next_report:
             self._next_report = now + REPORT_SECONDS
             self._report()
@@ -198,4 +215,6 @@ class MediaReceiver(ABC):
             return
         compound = rtcp.receiver_report(self._ssrc, blocks) + rtcp.description(self._ssrc, _CNAME)
         sources = [one.ssrc for one in received if one.ssrc is not None]
-        self.connection.send_rtcp(compound + rtcp.remb(self._ssrc, MAX_BIT_RATE, sources))
+        if self._arrivals is None:
+            compound += rtcp.remb(self._ssrc, MAX_BIT_RATE, sources)
+        self.connection.send_rtcp(compound)

@@ -3,7 +3,7 @@
 import pytest
 from media_streamer.egress.access import AccessDenied
 from media_streamer.protocols.webrtc import offer
-from media_streamer.protocols.webrtc.publish import choose
+from media_streamer.protocols.webrtc.publish import choose, transport_extension
 
 from tests.support.webrtc_offers import browser
 
@@ -13,10 +13,18 @@ def test_h264_and_opus_are_taken_first() -> None:
     assert (video.section, video.incoming.kind, video.incoming.payload_type) == (0, "video", 103)
     assert (audio.section, audio.incoming.kind, audio.incoming.payload_type) == (1, "audio", 111)
     assert (video.stream.direction, audio.stream.direction) == ("recvonly", "recvonly")
-    assert video.stream.feedback == ["goog-remb", "nack", "nack pli"]
+    assert video.stream.feedback == ["transport-cc", "nack", "nack pli"]
+    assert (list(video.stream.extensions), transport_extension([video, audio])) == ([3], 3)
     assert video.stream.fmtp["profile-level-id"] == "42001f"
     assert video.incoming.repairs
     assert not audio.incoming.repairs
+
+
+def test_who_does_not_number_its_packets_is_told_a_bit_rate() -> None:
+    text = browser("sendonly").replace("a=extmap:3 ", "a=extmap:3 x")
+    video, audio = choose(offer.parse(text))
+    assert video.stream.feedback == ["goog-remb", "nack", "nack pli"]
+    assert transport_extension([video, audio]) == 0
 
 
 def test_av1_is_taken_where_there_is_no_h264() -> None:
