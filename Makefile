@@ -7,7 +7,7 @@ DEV := $(DEV_VENV)/bin
 IMAGES := localhost/media-appliance
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help run test test-fast test-long check format fuzz soak bench lock crds docs sbom images packages clean
+.PHONY: help run test test-fast test-long check format fuzz soak bench lock crds docs sbom images packages kubectl-media clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -67,6 +67,9 @@ docs: $(DEV_VENV)/ready ## The documentation, which both programs then serve und
 
 packages: docs ## Debian packages flussonic and flussonic-central, in dist (for this Debian's Python)
 	packaging/debian/build.sh $(DEV)/uv $(VERSION) dist
+
+kubectl-media: ## The plugin `kubectl media` and its manifest for krew, in dist
+	packaging/kubectl/build.sh $(VERSION) dist
 
 clean: ## Remove virtual environments and caches; the data of `make run` in .data stays
 	rm -rf .venv .cache web/media_web/site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

@@ -40,6 +40,8 @@ package() { # PACKAGE LOCK COMMANDS SERVICE ENVIRONMENT COMMAND ABOUT
 	mkdir -p "$stage/usr/bin" "$stage/DEBIAN" "$stage/usr/share/doc/$name"
 	for command in $3; do
 		ln -s "/opt/$name/venv/bin/$command" "$stage/usr/bin/$command"
+		install -D -m 644 packaging/completion/media-appliance.bash \
+			"$stage/usr/share/bash-completion/completions/$command"
 	done
 	cp -R "packaging/debian/$name/files/." "$stage/"
 	install -D -m 644 "packaging/systemd/${4}.service" "$stage/lib/systemd/system/${4}.service"
