@@ -212,11 +212,10 @@ class PeerConnection:
             if self._bad > MAX_BAD_PACKETS:
                 self.close("too many packets that are no SRTP of this session")
 
-    def send_rtp(self, packets: Sequence[bytes]) -> None:
-        """Protect and send; ignored before the keys are there."""
+    def send_rtp(self, packets: Sequence[bytes], runs: Sequence[int] | None = None) -> None:
+        """Protect and send; ignored before the keys are there. `runs` as of `WebRtcPort.send`."""
         if self.srtp is not None and self._remote is not None:
-            protect = self.srtp.outward.protect
-            self._port.send([protect(packet) for packet in packets], self._remote)
+            self._port.send(self.srtp.outward.protect_all(packets), self._remote, runs)
 
     def send_rtcp(self, packet: bytes) -> None:
         if self.srtp is not None and self._remote is not None:

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 from pylibsrtp import Policy, Session
 
+from media_streamer.protocols.webrtc.srtp import OutwardSession
+
 MTU = 1200
 _RECORD_HEADER_BYTES = 13
 _READ_BYTES = 16 * 1024
@@ -50,7 +52,7 @@ class DtlsError(Exception):
 class SrtpPair:
     """Protects what goes out, checks what comes in."""
 
-    outward: Session
+    outward: OutwardSession
     inward: Session
 
 
@@ -190,21 +192,22 @@ class Dtls:
         key, salt = profile.key_bytes, profile.salt_bytes
         material = self._connection.export_keying_material(_LABEL, 2 * (key + salt))
 
-        def session(number: int, ssrc_type: int) -> Session:
+        def policy(number: int, ssrc_type: int) -> Policy:
             master = material[number * key : (number + 1) * key]
             start = 2 * key + number * salt
-            policy = Policy(
+            made = Policy(
                 key=master + material[start : start + salt],
                 ssrc_type=ssrc_type,
                 srtp_profile=profile.policy,
             )
-            policy.allow_repeat_tx = True  # a packet that was lost is sent again as it was
-            policy.window_size = 1024
-            return Session(policy)
+            made.allow_repeat_tx = True  # a packet that was lost is sent again as it was
+            made.window_size = 1024
+            return made
 
         ours, theirs = (0, 1) if self._is_client else (1, 0)
         return SrtpPair(
-            session(ours, Policy.SSRC_ANY_OUTBOUND), session(theirs, Policy.SSRC_ANY_INBOUND)
+            OutwardSession(policy(ours, Policy.SSRC_ANY_OUTBOUND)),
+            Session(policy(theirs, Policy.SSRC_ANY_INBOUND)),
         )
 
     def _pending(self) -> list[bytes]:

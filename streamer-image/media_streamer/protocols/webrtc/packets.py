@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from media_streamer.protocols.rtsp.udp import split
+from media_streamer.protocols.rtsp.udp import runs, split
 
 HISTORY_BYTES = 4 * 1024 * 1024
 """Of a stream: 16 s of 2 Mb/s. A later wish would come too late for its picture anyway."""
@@ -32,6 +32,13 @@ class Prepared:
     rtp: list[bytes]
     rtcp: list[bytes]
     size: int
+    runs: tuple[int, ...]
+    """How many of `rtp` one call may send, by turns; protecting adds the same to all."""
+
+
+def run_lengths(packets: list[bytes]) -> tuple[int, ...]:
+    """How many packets each system call may carry."""
+    return tuple(len(run) for run in runs(packets))
 
 
 def with_type(packet: bytes, payload_type: int) -> bytes:
@@ -121,7 +128,7 @@ def _prepare(data: bytes, types: Mapping[int, int]) -> Prepared:
         elif channel in types:
             rtp.append(with_type(packet, types[channel]))
             size += len(packet)
-    return Prepared(rtp, rtcp, size)
+    return Prepared(rtp, rtcp, size, run_lengths(rtp))
 
 
 @dataclass(frozen=True, slots=True)

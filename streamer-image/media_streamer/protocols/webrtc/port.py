@@ -11,13 +11,14 @@ import logging
 import secrets
 import socket
 import struct
+from collections.abc import Sequence
 
 from media_process.door import Doorkeeper, DoorServer
 
 from media_streamer.budgets import WEBRTC_CONNECTIONS
-from media_streamer.protocols.rtsp.udp import runs
 from media_streamer.protocols.webrtc import stun, tcp
 from media_streamer.protocols.webrtc.connection import PeerConnection
+from media_streamer.protocols.webrtc.packets import run_lengths
 from media_streamer.protocols.webrtc.tcp import TcpPath
 
 log = logging.getLogger(__name__)
@@ -101,14 +102,19 @@ class WebRtcPort:
         if self._closing and not self._names:
             self._shut()
 
-    def send(self, packets: list[bytes], address: Endpoint) -> None:
+    def send(
+        self, packets: list[bytes], address: Endpoint, runs: Sequence[int] | None = None
+    ) -> None:
         """Send in order, runs of one size in one system call; what the kernel cannot take is
-        lost, as on any network."""
+        lost, as on any network. `runs`: how many packets are in each, where that is known."""
         if isinstance(address, TcpPath):
             address.send(packets)
             return
-        for run in runs(packets):
-            if len(run) == 1 or not self._send_run(run, address):
+        at = 0
+        for count in run_lengths(packets) if runs is None else runs:
+            run = packets[at : at + count]
+            at += count
+            if count == 1 or not self._send_run(run, address):
                 for packet in run:
                     with contextlib.suppress(OSError):
                         self.socket.sendto(packet, address)

@@ -111,7 +111,7 @@ class MediaSender(ABC):
         for report in prepared.rtcp:
             self.connection.send_rtcp(report)
         if self._timer is None and prepared.size <= BURST_BYTES and not self._is_slow:
-            self.connection.send_rtp(prepared.rtp)
+            self.connection.send_rtp(prepared.rtp, prepared.runs)
             return
         self._waiting.extend(prepared.rtp)
         self._bytes += prepared.size

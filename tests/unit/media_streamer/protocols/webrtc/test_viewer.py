@@ -44,7 +44,8 @@ class FakeConnection:
         self.rtcp: list[bytes] = []
         self.closed: list[str] = []
 
-    def send_rtp(self, packets: list[bytes]) -> None:
+    def send_rtp(self, packets: list[bytes], runs: tuple[int, ...] | None = None) -> None:
+        assert runs is None or sum(runs) == len(packets)
         self.rtp += packets
 
     def send_rtcp(self, packet: bytes) -> None:
