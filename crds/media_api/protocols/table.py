@@ -54,7 +54,10 @@ ROWS: list[Protocol] = [
         carrier="fmp4",
         session="segmented",
         play=Role(
-            forms=(Form("dash", "DASH", "/{name}/index.mpd"),),
+            forms=(
+                Form("dash", "DASH", "/{name}/index.mpd"),
+                Form("lldash", "DASH, low latency", "/{name}/index.ll.mpd"),
+            ),
             fields=("dash_update_period",),
         ),
         pull=Role(schemes=("dash", "dashs"), missing=NOT_YET),

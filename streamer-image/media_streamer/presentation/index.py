@@ -17,7 +17,7 @@ from urllib.parse import quote
 from media_streamer.egress.access import AccessDenied
 from media_streamer.presentation.reader import PartReader
 from media_streamer.presentation.selection import check, in_order, track_names
-from media_streamer.presentation.track_index import Init, Segment, Timing, TrackIndex
+from media_streamer.presentation.track_index import Init, Part, Segment, Timing, TrackIndex
 from media_streamer.presentation.waiting import Waiters
 
 START_SECONDS = 15.0
@@ -186,6 +186,29 @@ class SegmentIndex(ABC):
         if (segment := known()) is None:
             raise AccessDenied(404, "not_found", "There is no such segment, or it is too old")
         return segment
+
+    async def wait_open(
+        self, track: TrackIndex, msn: int, taken: int
+    ) -> tuple[Sequence[Part], bool]:
+        """Parts of segment `msn` beyond the first `taken` ones, and whether it is finished.
+
+        Waits until there is one of both; raises AccessDenied (503) if neither comes in time.
+        """
+
+        def state() -> tuple[Sequence[Part], bool]:
+            if track.parts and track.parts[0].msn == msn:
+                return track.parts[taken:], False
+            finished = track.find_msn(msn)
+            parts = finished.parts[taken:] if finished is not None else ()
+            return parts, finished is not None or track.complete or track.next_msn > msn
+
+        if not await self._wait(lambda: any(state()), self._block_seconds(track)):
+            raise AccessDenied(503, "no_data", "The source of the stream gives no data")
+        return state()
+
+    def read_part(self, part: Part) -> bytes:
+        """Bytes of a part that is there; raises AccessDenied."""
+        return self._reader.read(part)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ def test_every_form() -> None:
         "LL-HLS": "http://media.example:8080/sport/one/index.ll.m3u8",
         "HLS, fragmented MP4": "http://media.example:8080/sport/one/index.fmp4.m3u8",
         "DASH": "http://media.example:8080/sport/one/index.mpd",
+        "DASH, low latency": "http://media.example:8080/sport/one/index.ll.mpd",
         "HTTP MPEG-TS": "http://media.example:8080/sport/one/mpegts",
         "HTTP-FLV": "http://media.example:8080/sport/one.flv",
         "MSE over a WebSocket": "ws://media.example:8080/sport/one/mse_ld",

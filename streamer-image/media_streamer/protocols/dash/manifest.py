@@ -5,12 +5,16 @@ wall clock: a period starts when its first picture was presented, counted from 1
 egress workers write the same, also after a media worker was replaced. A source whose clock is not
 ours drifts away from that; `availabilityStartTime` moves along in whole seconds.
 
+The low-latency manifest (DASH-IF IOP 5, part 4 annex; ISO/IEC 23009-1 5.10.4, 5.3.9.5) also lists
+the segment under way, as long as the one before it: whoever asks for it gets its parts as they are
+made. Once it is finished the timeline says how long it was.
+
 Every discontinuity begins a period: players start their decoders and their clocks anew there. The
 NUL character of `QUERY` stands for the query string of the viewer's session.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from xml.sax.saxutils import escape, quoteattr
@@ -28,6 +32,10 @@ the stream can be played soon. FFmpeg 7 goes back to it for ever if it is below 
 its place over a new manifest in whole seconds."""
 DEFAULT_BANDWIDTH = {"video": 2_000_000, "audio": 128_000}
 """Announced until the first segment is finished."""
+LOW_LATENCY_SECONDS = 2.0
+"""The distance from the live edge that players of the low-latency manifest aim at."""
+LOW_LATENCY_UPDATE_SECONDS = 0.5
+"""They must know of a segment soon after it has begun."""
 TEXT_FILE = "subtitles.vtt"
 TEXT_BANDWIDTH = 256
 CLOCK = "dash-time"
@@ -47,6 +55,8 @@ class Run:
     """Name of the initialisation section in the folder of the track."""
     media_file: str
     """The same of the segments; `$Time$` is where each begins."""
+    part_seconds: float = 0.0
+    """Low latency: how much of a segment is made before it can be had; 0 for all of it."""
 
     @property
     def is_independent(self) -> bool:
@@ -61,12 +71,13 @@ def render(
     *,
     update_seconds: float | None = None,
     location: str = "",
+    low_latency: bool = False,
 ) -> str:
     """The manifest of a live window.
 
     `folder` gives the address in which the files of a track lie, with a slash at its end.
     `update_seconds`: how often players ask again; None for half a segment. `location` is where they
-    ask, empty for where they got it.
+    ask, empty for where they got it. `low_latency`: with the segment under way.
     """
     shown = [track for track in tracks if track.init and track.init.kind in _KINDS]
     target = max((track.target_seconds(timing) for track in shown), default=1)
@@ -74,7 +85,11 @@ def render(
         texts = [track for track in tracks if track.init and track.init.kind == "subtitles"]
         return _film(shown, texts, target, folder)
     update = update_seconds or max(1.0, target / 2)
+    delay = target + update + RESERVE_SECONDS
     periods = _periods(shown, SHORT * target)
+    if low_latency:
+        update, delay = LOW_LATENCY_UPDATE_SECONDS, LOW_LATENCY_SECONDS
+        periods = {one: [_opened(run, timing) for run in runs] for one, runs in periods.items()}
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="dynamic"'
@@ -83,19 +98,41 @@ def render(
         f" publishTime={quoteattr(date_time_text(_newest_ms(shown)))}"
         f' minimumUpdatePeriod="{duration_text(update)}"'
         f' timeShiftBufferDepth="{duration_text(_depth_seconds(shown))}"'
-        f' suggestedPresentationDelay="{duration_text(target + update + RESERVE_SECONDS)}"'
+        f' suggestedPresentationDelay="{duration_text(delay)}"'
         f' maxSegmentDuration="{duration_text(target)}"'
         f' minBufferTime="{duration_text(RESERVE_SECONDS)}">',
     ]
     if location:
         lines.append(f"<Location>{location}{QUERY}</Location>")
+    if low_latency:
+        target_ms = round(1000 * LOW_LATENCY_SECONDS)
+        lines.append(
+            '<ServiceDescription id="0">'
+            f'<Latency target="{target_ms}" min="{target_ms // 2}" max="{3 * target_ms}"/>'
+            '<PlaybackRate min="0.96" max="1.04"/></ServiceDescription>'
+        )
+    drift = _drift_seconds(periods)
     for period, runs in periods.items():
-        lines += render_period(period, period.utc_ms / 1000, runs, folder)
+        clock = date_time_text(period.utc_ms + 1000 * drift) if low_latency else ""
+        lines += render_period(period, period.utc_ms / 1000, runs, folder, clock)
     lines.append(
         f'<UTCTiming schemeIdUri="urn:mpeg:dash:utc:http-iso:2014" value="{CLOCK}{QUERY}"/>'
     )
     lines.append("</MPD>")
     return "\n".join(lines) + "\n"
+
+
+def _opened(run: Run, timing: Timing) -> Run:
+    """With the segment under way, if it goes on where the newest one ends."""
+    track, newest = run.track, run.segments[-1]
+    named = run.media_file.replace("dash-", "dash-ll-", 1)
+    segments = run.segments
+    if newest is track.segments[-1] and not (track.complete or track.open_discontinuity):
+        length = round(newest.duration * run.init.timescale)
+        begins = newest.start_utc_ms + round(1000 * newest.duration)
+        opened = replace(newest, msn=newest.msn + 1, time=newest.time + length, start_utc_ms=begins)
+        segments = [*segments, opened]
+    return replace(run, segments=segments, media_file=named, part_seconds=timing.part)
 
 
 def _film(
@@ -184,15 +221,30 @@ def _depth_seconds(tracks: Sequence[TrackIndex]) -> float:
 
 
 def render_period(
-    period: Period, start: float, runs: Sequence[Run], folder: Callable[[TrackIndex], str]
+    period: Period,
+    start: float,
+    runs: Sequence[Run],
+    folder: Callable[[TrackIndex], str],
+    clock: str = "",
 ) -> Iterator[str]:
-    """A period that is presented from `start` on, in seconds; lines of text."""
+    """A period that is presented from `start` on, in seconds; lines of text.
+
+    `clock`: when its first picture was made, for players that keep a latency; empty: not said.
+    """
     yield f'<Period id="{period.utc_ms}" start="{duration_text(start)}">'
     for number, members in enumerate(_sets(runs)):
         yield _set_head(number, members)
         main = members[0].track.name[1:] == "1"
         role = "main" if main else "alternate"
         yield f'<Role schemeIdUri="urn:mpeg:dash:role:2011" value="{role}"/>'
+        if clock:
+            first = round(period.time * members[0].init.timescale / TICKS)
+            yield (
+                f'<ProducerReferenceTime id="{number}" type="encoder" wallClockTime="{clock}"'
+                f' presentationTime="{first}"><UTCTiming'
+                f' schemeIdUri="urn:mpeg:dash:utc:http-iso:2014" value="{CLOCK}{QUERY}"/>'
+                "</ProducerReferenceTime>"
+            )
         for run in members:
             yield from _representation(period, run, folder(run.track))
         yield "</AdaptationSet>"
@@ -249,8 +301,12 @@ def _representation(period: Period, run: Run, folder: str) -> Iterator[str]:
     where = quoteattr(f"{folder}{run.init_file}{QUERY}")
     media = quoteattr(f"{folder}{run.media_file}{QUERY}")
     offset = round(period.time * init.timescale / TICKS)
+    ahead = ""
+    if run.part_seconds:
+        early = max(0.0, run.segments[-1].duration - run.part_seconds)
+        ahead = f' availabilityTimeOffset="{round(early, 3):g}" availabilityTimeComplete="false"'
     yield (
-        f'<SegmentTemplate timescale="{init.timescale}" presentationTimeOffset="{offset}"'
+        f'<SegmentTemplate timescale="{init.timescale}" presentationTimeOffset="{offset}"{ahead}'
         f" initialization={where} media={media}>"
     )
     yield "<SegmentTimeline>"

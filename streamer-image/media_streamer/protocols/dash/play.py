@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from weakref import WeakKeyDictionary
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
@@ -19,15 +19,18 @@ from media_streamer.presentation.selection import asked_tracks
 from media_streamer.presentation.track_index import TrackIndex
 from media_streamer.protocols.dash.archive import archive_routes
 from media_streamer.protocols.dash.manifest import CLOCK, TEXT_FILE, render
+from media_streamer.protocols.dash.open_segment import OpenSegment
 
 PROTO = "dash"
 TYPE = "application/dash+xml"
 TEXT_TYPE = "text/vtt; charset=utf-8"
 MANIFESTS = ("/index.mpd", "/manifest.mpd", "/Manifest.mpd")
+LOW_LATENCY_MANIFEST = "/index.ll.mpd"
 MANIFEST_CACHE = "public, max-age=1"
 _MARKER = "/tracks-"
 _TRACK = r"(?P<name>.+)/tracks-(?P<track>[a-z0-9]{1,64})/"
 _SEGMENT = re.compile(_TRACK + r"dash-(?P<period>\d{1,15})-(?P<time>\d{1,19})\.m4s")
+_LOW_LATENCY = re.compile(_TRACK + r"dash-ll-(?P<period>\d{1,15})-(?P<time>\d{1,19})\.m4s")
 _TEXT = re.compile(_TRACK + re.escape(TEXT_FILE))
 _INIT = re.compile(_TRACK + r"dash-init-(?P<file>[0-9a-f]{8})\.mp4")
 
@@ -38,10 +41,12 @@ def routes(egress: Egress) -> list[Route]:
     handlers = DashHandlers(sessions, egress)
     return [
         Route(_SEGMENT, handlers.segment, marker=_MARKER, content="file"),
+        Route(_LOW_LATENCY, handlers.open_segment, marker=_MARKER, content="file"),
         Route(_INIT, handlers.init, marker=_MARKER, content="file"),
         Route(_TEXT, handlers.text, marker=_MARKER, content="file"),
         Route(f"/{CLOCK}", tell_time),
         *(Route(last, handlers.manifest, content="list") for last in MANIFESTS),
+        Route(LOW_LATENCY_MANIFEST, handlers.low_latency, content="list"),
         *archive_routes(egress, sessions),
     ]
 
@@ -56,13 +61,24 @@ class DashHandlers:
 
     async def manifest(self, request: MediaRequest) -> web.StreamResponse:
         """`index.mpd` and its relatives."""
+        return await self._manifest(request)
+
+    async def low_latency(self, request: MediaRequest) -> web.StreamResponse:
+        """The manifest whose newest segment is under way."""
+        return await self._manifest(request, low_latency=True)
+
+    async def _manifest(
+        self, request: MediaRequest, *, low_latency: bool = False
+    ) -> web.StreamResponse:
         viewer, index = await self._open(request)
+        if low_latency:
+            index.expect_parts()
         await index.wait_ready(segments=2)
         tracks = index.selected(asked_tracks(request.query))
         # A player without a token was given one: it asks for the next manifest with that.
         given = viewer.access.token not in {"", request.token}
         location = request.http.path.rpartition("/")[2] if given else ""
-        text = self._text(index, viewer, tracks, location)
+        text = self._text(index, viewer, tracks, location, low_latency=low_latency)
         return send_index_text(request, self._sessions, viewer, index, text, MANIFEST_CACHE)
 
     async def segment(self, request: MediaRequest) -> web.StreamResponse:
@@ -70,6 +86,20 @@ class DashHandlers:
         viewer, index = await self._open(request)
         track = await ready_track(index, request.values["track"])
         period, time = int(request.values["period"]), int(request.values["time"])
+        segment = await index.wait_time(track, period, time)
+        return await segment_answer(index, track, segment, viewer.count)
+
+    async def open_segment(self, request: MediaRequest) -> web.StreamResponse:
+        """A segment of the low-latency manifest: part by part, while it is under way."""
+        viewer, index = await self._open(request)
+        index.expect_parts()
+        track = await ready_track(index, request.values["track"])
+        period, time = int(request.values["period"]), int(request.values["time"])
+        follows = track.segments and track.end_time == time and track.segments[-1].period
+        if follows and follows.utc_ms == period and request.http.version >= HttpVersion11:
+            msn = track.segments[-1].msn + 1
+            await index.wait_open(track, msn, 0)
+            return OpenSegment(index, track, msn, viewer.count)
         segment = await index.wait_time(track, period, time)
         return await segment_answer(index, track, segment, viewer.count)
 
@@ -100,6 +130,8 @@ class DashHandlers:
         viewer: SegmentedSession,
         tracks: list[TrackIndex],
         location: str,
+        *,
+        low_latency: bool,
     ) -> Text:
         config = viewer.access.config
 
@@ -110,12 +142,13 @@ class DashHandlers:
                 lambda track: index.folder(track, config.url_prefix),
                 update_seconds=config.dash_update_period or None,
                 location=location,
+                low_latency=low_latency,
             )
 
         texts = self._manifests.get(index)
         if texts is None:
             texts = self._manifests[index] = Texts(TYPE)
-        key = (location, *(track.name for track in tracks))
+        key = (low_latency, location, *(track.name for track in tracks))
         return texts.get(key, index.version, make)
 
 

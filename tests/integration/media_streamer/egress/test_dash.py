@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
+import aiohttp
 import pytest
 
 from .test_hls import get, parse, run, text
@@ -71,6 +72,24 @@ async def test_the_next_segment_is_waited_for(egress, source):
     url = re.sub(r"-\d+\.m4s", f"-{following}.m4s", last)
     status, body, _ = await get(f"{egress.url}/live/{url}")
     assert (status, body[4:8]) == (200, b"moof")
+
+
+async def test_the_segment_under_way_comes_part_by_part(egress, source):
+    url = f"{egress.url}/live"
+    async with aiohttp.ClientSession() as client, asyncio.timeout(60):
+        chunked = False
+        while not chunked:  # a slow client comes when the segment is finished: then it is a file
+            wanted = segment_urls(await manifest(f"{url}/index.ll.mpd"))[-1]
+            async with client.get(f"{url}/{wanted}") as answer:
+                assert answer.status == 200
+                chunked = answer.headers.get("Transfer-Encoding") == "chunked"
+                first = await answer.content.readany()
+                body = first + await answer.read()
+    assert first[4:8] == b"moof"
+    assert body.count(b"moof") > 1
+    whole = wanted.replace("dash-ll-", "dash-")
+    assert (await get(f"{url}/{whole}"))[1] == body
+    assert (await get(f"{url}/{wanted}"))[1] == body
 
 
 async def test_a_gap_begins_a_period(egress, source, wait_until):

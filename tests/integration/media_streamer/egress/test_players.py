@@ -24,7 +24,7 @@ ARGUMENTS = [
 VENDOR = Path(__file__).parents[3] / "vendor"
 STARTS = {
     "dash": """
-        const player = dashjs.MediaPlayer().create();
+        var player = dashjs.MediaPlayer().create();
         player.updateSettings({streaming: {utcSynchronization: {
           defaultTimingSource: {scheme: "", value: ""}, backgroundAttempts: 0}}});
         player.on("error", (event) => failed(event.error?.message ?? event.error));
@@ -102,6 +102,14 @@ async def test_shaka_plays_low_latency_hls(egress, source, open_player):
         newest = parse(await text(url))
         await text(f"{url}?_HLS_msn={newest.next_msn}")
     page = await open_player("shaka", f"{egress.url}/live/index.ll.m3u8")
+    seen = await watch(page, "#video")
+    assert len(set(seen.means)) > len(seen.means) // 2, "the picture does not move"
+    assert await page.evaluate("failures") == []
+
+
+async def test_dash_plays_near_the_live_edge(egress, source, open_player):
+    page = await open_player("dash", f"{egress.url}/live/index.ll.mpd")
+    await page.wait_for_function("player.getCurrentLiveLatency() < 3", timeout=60_000)
     seen = await watch(page, "#video")
     assert len(set(seen.means)) > len(seen.means) // 2, "the picture does not move"
     assert await page.evaluate("failures") == []

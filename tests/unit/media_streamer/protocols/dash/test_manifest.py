@@ -238,3 +238,29 @@ def test_times_are_those_of_the_segments(steps: list[tuple[int, int]], with_soun
     assert [int(one.url.split("-")[3].partition(".")[0]) for one in shown] == wanted
     for before, after in itertools.pairwise(shown):
         assert after.start >= before.start + before.duration - 1e-6
+
+
+def test_low_latency_lists_the_segment_under_way() -> None:
+    tracks = (track("v1", VIDEO, [180_000] * 3), track("a1", SOUND, [96_000] * 3))
+    root = manifest(*tracks, low_latency=True)
+    found = list(listed(root, "video"))
+    assert [one.start - START.utc_ms / 1000 for one in found] == [0, 2, 4, 6]
+    assert found[-1].url == "tracks-v1/dash-ll-1700000000000-630000.m4s?token=x"
+    for template in under(root, "SegmentTemplate"):
+        assert template.attrib["availabilityTimeOffset"] == "1.8"
+        assert template.attrib["availabilityTimeComplete"] == "false"
+    assert root.attrib["availabilityStartTime"] == "1970-01-01T00:00:00.000Z"
+    assert root.attrib["suggestedPresentationDelay"] == "PT2S"
+    clocks = under(root, "ProducerReferenceTime")
+    assert [one.attrib["presentationTime"] for one in clocks] == ["90000", "48000"]
+    assert {one.attrib["wallClockTime"] for one in clocks} == {"2023-11-14T22:13:20.000Z"}
+    (latency,) = under(root, "Latency")
+    assert latency.attrib["target"] == "2000"
+
+
+def test_nothing_is_under_way_behind_a_discontinuity() -> None:
+    v1 = track("v1", VIDEO, [180_000] * 3)
+    v1.inits[2] = replace(VIDEO, number=2, path="/v2")
+    assert len(list(listed(manifest(v1, low_latency=True), "video"))) == 3
+    v1.complete = True
+    assert len(list(listed(manifest(v1, low_latency=True), "video"))) == 3
