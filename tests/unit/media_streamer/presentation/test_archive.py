@@ -18,7 +18,7 @@ AUDIO = ArchivedTrack("a1", "audio", "mp4a.40.2", 48_000, language="de")
 
 def content(start_ms: int, *tracks: ArchivedTrack, init: bytes = b"init") -> FileContent:
     file = RecordedFile(start_ms, Path(f"/{start_ms}.mp4"))
-    return FileContent(file, Head(init, tracks, 100, init), (), 0)
+    return FileContent(file, Head(init, tracks, 100, init), (), 0, 0)
 
 
 def entry(number: int, file: FileContent, *, broken: bool = False, ms: int = 0) -> Entry:

@@ -16,7 +16,7 @@ START = 1_700_000_000_000
 VIDEO = ArchivedTrack("v1", "video", "avc1.42c01e", 90_000, width=640, height=360)
 AUDIO = ArchivedTrack("a1", "audio", "mp4a.40.2", 48_000, channels=2, sample_rate=48_000)
 FILE = FileContent(
-    RecordedFile(START, Path("/1.mp4")), Head(b"init", (VIDEO, AUDIO), 100, b"init"), (), 0
+    RecordedFile(START, Path("/1.mp4")), Head(b"init", (VIDEO, AUDIO), 100, b"init"), (), 0, 0
 )
 
 
