@@ -1,8 +1,9 @@
 """What a media worker may no longer do, whatever a source makes FFmpeg do: write files outside its
 own folders, start programs, listen on TCP, signal other processes, gain privileges.
 
-By Landlock where the kernel has it (5.13; listening 6.7, signals 6.12) and by no_new_privs
-(prctl(2)). Reading files is not confined: the folders of VOD locations come and go with the
+By Landlock where the kernel has it (5.13; listening 6.7, signals 6.12), by no_new_privs
+(prctl(2)) and by a list of system calls that are refused (`system_calls.py`); egress workers have
+the latter two. Reading files is not confined: the folders of VOD locations come and go with the
 configuration, and a cage cannot be widened.
 
 It must be entered before the first thread starts: threads inherit it, they do not share it.
@@ -16,6 +17,8 @@ import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from media_streamer import system_calls
 
 _PR_SET_NO_NEW_PRIVS = 38
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on all architectures
@@ -46,13 +49,22 @@ def version() -> int:
     return max(0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION)))
 
 
-def enter(writable: Iterable[Path]) -> str:
-    """Confine this process for good; returns what holds, for the log. Raises OSError."""
+def give_up_rights() -> str:
+    """No privileges and no dangerous system calls from now on; returns what holds, for the log.
+
+    Raises OSError.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold what viewers sent
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    return f"no new privileges, {system_calls.refuse()}"
+
+
+def enter(writable: Iterable[Path]) -> str:
+    """Confine this process for good; returns what holds, for the log. Raises OSError."""
+    given_up = give_up_rights()
     known = version()
     if not known:
-        return "no new privileges; no Landlock in this kernel, so files are not confined"
+        return f"{given_up}; no Landlock in this kernel, so files are not confined"
     rights = _FIRST
     for since, right in _ADDED.items():
         rights |= right if known >= since else 0
@@ -73,7 +85,7 @@ def enter(writable: Iterable[Path]) -> str:
         _check(_libc.syscall(_RESTRICT_SELF, ruleset, 0))
     finally:
         os.close(ruleset)
-    return f"no new privileges, Landlock {known}"
+    return f"{given_up}, Landlock {known}"
 
 
 def _allow(ruleset: int, path: Path, rights: int) -> None:

@@ -23,7 +23,7 @@ from media_api.protocols import listeners
 from media_process import collector, logs
 from media_process.door import DoorServer
 
-from media_streamer import protocols
+from media_streamer import cage, protocols
 from media_streamer.egress.cache_disks import CacheDisks
 from media_streamer.egress.context import Egress
 from media_streamer.egress.films import Films
@@ -205,6 +205,10 @@ def main() -> int:
     arguments = parser.parse_args()
     logs.set_up_worker(f"egress {arguments.id}", os.environ)
     collector.settle()
+    try:
+        log.info("confined: %s", cage.give_up_rights())
+    except OSError as error:
+        log.error("not confined: %s", error)
     try:
         with living(arguments.runtime, "egress", arguments.id):
             asyncio.run(serve(arguments.runtime, arguments.id))

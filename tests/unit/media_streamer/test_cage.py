@@ -59,7 +59,7 @@ def test_files_are_written_in_its_own_folders_only(tmp_path: Path) -> None:
 
 @NEEDS_LANDLOCK
 def test_no_programs_are_started() -> None:
-    assert in_cage("subprocess.run(['/bin/true']); print('done')") == "EACCES"
+    assert in_cage("subprocess.run(['/bin/true']); print('done')") in ("EPERM", "EACCES")
 
 
 @pytest.mark.skipif(cage.version() < 4, reason="this kernel's Landlock knows no ports")
@@ -89,5 +89,6 @@ def test_without_landlock_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cage, "_check", lambda result: calls.append(result) or 0)
     monkeypatch.setattr(cage._libc, "prctl", lambda *_: 0)
     monkeypatch.setattr(cage.resource, "setrlimit", lambda *_: None)
+    monkeypatch.setattr(cage.system_calls, "refuse", lambda: "nothing refused")
     assert "no Landlock in this kernel" in cage.enter([])
     assert calls == [0]

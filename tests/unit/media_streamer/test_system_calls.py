@@ -1,0 +1,80 @@
+"""What a process that has given up its rights can no longer do; each in a process of its own."""
+
+import platform
+import struct
+import subprocess
+import sys
+
+import pytest
+from media_streamer import system_calls
+
+MACHINE = platform.machine()
+NEEDS_FILTER = pytest.mark.skipif(
+    MACHINE not in ("x86_64", "aarch64"), reason=f"there is no list of system calls for {MACHINE}"
+)
+
+
+def confined(code: str) -> str:
+    """What `code` prints after `give_up_rights`; `call(…)` gives an error's name or `done`."""
+    program = f"""
+import ctypes, errno, os, socket, threading
+from media_streamer import cage
+said = cage.give_up_rights()
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*words):
+    ctypes.set_errno(0)
+    result = libc.syscall(*(ctypes.c_long(word) for word in words))
+    return errno.errorcode[ctypes.get_errno()] if result == -1 else "done"
+{code}
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+@NEEDS_FILTER
+def test_every_call_of_the_list_is_refused() -> None:
+    """Arguments that are wrong give another error where nothing refuses them."""
+    column = 0 if MACHINE == "x86_64" else 1
+    numbers = [both[column] for both in system_calls.REFUSED.values() if both[column] is not None]
+    found = confined(f"print({{call(n, -1, -1, -1, -1, -1) for n in {numbers}}})\nprint(said)")
+    assert found.splitlines()[0] == "{'EPERM'}"
+    assert f"{len(system_calls.REFUSED)} system calls refused" in found
+
+
+@NEEDS_FILTER
+def test_no_process_and_no_namespace_but_threads() -> None:
+    code = """
+try:
+    print("forked", os.fork())
+except OSError as error:
+    print(errno.errorcode[error.errno])
+clone = 56 if os.uname().machine == "x86_64" else 220
+print(call(clone, 0x10000000 | 17, 0, 0, 0, 0))  # CLONE_NEWUSER, as fork does
+print(call(435, 0, 0))
+one = threading.Thread(target=lambda: print("thread", call(101 if clone == 56 else 117, 0, 0, 0)))
+one.start()
+one.join()
+with socket.create_server(("127.0.0.1", 0)) as server:
+    socket.create_connection(server.getsockname()).close()
+print(open("/proc/self/status").read().count("Seccomp:\\t2"))
+"""
+    assert confined(code).split("\n") == ["EPERM", "EPERM", "ENOSYS", "thread EPERM", "1"]
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_jumps_stay_within_the_filter(machine: str) -> None:
+    code = system_calls.program(machine)
+    lines = list(struct.iter_unpack("=HBBI", code))
+    assert len(lines) * 8 == len(code)
+    assert [line[0] for line in lines[-3:]] == [0x06] * 3
+    for at, (kind, yes, no, _) in enumerate(lines[:-3]):
+        assert max(at + 1 + yes, at + 1 + no) < len(lines)
+        assert kind == 0x20 or yes or no, "a check that decides nothing"
+
+
+def test_a_machine_without_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system_calls.platform, "machine", lambda: "riscv64")
+    assert system_calls.refuse() == "system calls are not refused on riscv64"
