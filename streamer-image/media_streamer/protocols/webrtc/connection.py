@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pylibsrtp
 
-from media_streamer.budgets import WEBRTC_CONNECT_SECONDS
+from media_streamer.budgets import WEBRTC_CONNECT_SECONDS, WEBRTC_FEEDBACK_PER_SECOND
 from media_streamer.protocols.rtsp.udp import plain
 from media_streamer.protocols.webrtc import stun
 from media_streamer.protocols.webrtc.dtls import Dtls, DtlsError, Identity, SrtpPair
@@ -32,7 +32,8 @@ MAX_ADDRESSES = 16
 _PASSWORD_BYTES = 18
 _ICE_CHARACTERS = str.maketrans("-_", "+/")  # ice-char of RFC 8839 5.4
 MAX_BAD_PACKETS = 10_000
-"""Packets that are no SRTP of this peer; after so many it means harm or has lost its keys."""
+"""Packets that are no SRTP of this peer, or feedback beyond the bound; after so many it means harm
+or has lost its keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class PeerConnection:
         self._loop = asyncio.get_running_loop()
         self._made_at = self._heard_at = self._loop.time()
         self._bad = 0
+        self._feedback, self._feedback_since = 0, 0.0
         self._closed = False
         port.add(self)
 
@@ -203,6 +205,8 @@ class PeerConnection:
             return
         try:
             if is_rtcp(data):
+                if self._has_said_enough():
+                    raise ValueError("a flood")
                 self._handler.on_rtcp(self.srtp.inward.unprotect_rtcp(data))
             else:
                 self._handler.on_rtp(self.srtp.inward.unprotect(data))
@@ -210,7 +214,15 @@ class PeerConnection:
             # Also packets that came twice, which a network may do.
             self._bad += 1
             if self._bad > MAX_BAD_PACKETS:
-                self.close("too many packets that are no SRTP of this session")
+                self.close("too many packets of no use to this session")
+
+    def _has_said_enough(self) -> bool:
+        """Whether this peer's feedback of this second is more than anybody honest has."""
+        now = self._loop.time()
+        if now - self._feedback_since >= 1.0:
+            self._feedback, self._feedback_since = 0, now
+        self._feedback += 1
+        return self._feedback > WEBRTC_FEEDBACK_PER_SECOND
 
     def send_rtp(self, packets: Sequence[bytes], runs: Sequence[int] | None = None) -> None:
         """Protect and send; ignored before the keys are there. `runs` as of `WebRtcPort.send`."""

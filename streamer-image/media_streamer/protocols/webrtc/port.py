@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 READS_AT_ONCE = 128
 MAX_DATAGRAM_BYTES = 2048
 SWEEP_SECONDS = 0.25
+TELL_SECONDS = 60.0
+MANY = 1000
+"""Packets of nobody's in that time that are worth a line: sessions that ended leave a few."""
 _UDP_SEGMENT = 103  # linux/udp.h
 _SEGMENTS = struct.Struct("H")
 _SUCCESS = stun.BINDING_SUCCESS.to_bytes(2)
@@ -55,6 +58,8 @@ class WebRtcPort:
         self._loop.add_reader(sock.fileno(), self._read)
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         self._closing = False
+        self._tells_at = self._loop.time() + TELL_SECONDS
+        self._told = 0
 
     def listen(self, door: Doorkeeper) -> bool:
         """Take connections on the same number; False if another program has it."""
@@ -215,5 +220,23 @@ class WebRtcPort:
     def _sweep(self) -> None:
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         now = self._loop.time()
+        if now >= self._tells_at:
+            self._tells_at = now + TELL_SECONDS
+            self._tell()
         for connection in list(self._names.values()):
             connection.check(now)
+
+    def _tell(self) -> None:
+        """What came from strangers since the last time, if it was much."""
+        came = self.unknown + self.refused - self._told
+        self._told += came
+        if came >= MANY:
+            log.warning(
+                "webrtc: port %d: %d packets in %.0f s were of no session; in all %d, and %d checks"
+                " with a wrong password",
+                self.number,
+                came,
+                TELL_SECONDS,
+                self.unknown,
+                self.refused,
+            )

@@ -230,6 +230,38 @@ async def test_a_peer_without_consent_is_not_sent_to(
     assert handler.closed == ["the peer said nothing for 30 s"]
 
 
+async def test_a_flood_of_feedback_is_bounded_and_ends_the_session(
+    port: WebRtcPort, peer: socket.socket, ours: Identity, theirs: Identity
+) -> None:
+    handler = Recorder()
+    made = PeerConnection(port, ours, LOCAL, theirs.fingerprint, handler, is_client=False)
+    side = Dtls(theirs, ours.fingerprint, is_client=True)
+    await shake(peer, side, first=True)
+    await until(lambda: handler.connected)
+    assert side.srtp is not None
+    protect = side.srtp.outward.protect_rtcp
+    flood = [protect(rtcp.receiver_report(9)) for _ in range(module.WEBRTC_FEEDBACK_PER_SECOND)]
+    for data in flood:
+        made.take_media(data)
+    heard_before = len(handler.rtcp)
+    for _ in range(module.MAX_BAD_PACKETS + 100):
+        made.take_media(flood[0])
+    assert heard_before == len(flood)
+    assert len(handler.rtcp) - heard_before <= module.WEBRTC_FEEDBACK_PER_SECOND
+    assert handler.closed == ["too many packets of no use to this session"]
+
+
+async def test_strangers_are_told_of_when_they_are_many(
+    port: WebRtcPort, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(10_000):
+        port.take(b"\x00\x01" + bytes(18), ("192.0.2.1", 9))
+    port._tell()
+    port._tell()
+    (line,) = [record.message for record in caplog.records if "no session" in record.message]
+    assert line.startswith(f"webrtc: port {port.number}: 10000 packets in 60 s were of no session")
+
+
 class WithoutSegments(socket.socket):
     """As a kernel without UDP_SEGMENT has it."""
 
