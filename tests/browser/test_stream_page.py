@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shlex
 from collections.abc import AsyncIterator
 
@@ -160,4 +161,9 @@ async def test_commands_for_this_stream_work_as_they_stand(
     assert resource.to_config().title == "It's <one>"
     page = f"{appliance.streamer_url}use/It/embed.html"
     assert f'src="{page}"' in shown[0]
+    code = inside.page.get_by_role("img", name=f"QR code of {page}")
+    drawn = await code.locator("path").get_attribute("d")
+    dark = {tuple(map(int, place)) for place in re.findall(r"M(\d+) (\d+)", drawn or "")}
+    assert {(x, 0) for x in range(7)} | {(0, y) for y in range(7)} <= dark  # ISO/IEC 18004, 6.3.3
+    assert not {(x, 7) for x in range(8)} & dark
     await until(lambda: appliance.running("use/It"), "it runs again")

@@ -29,11 +29,12 @@ const entries = ({ product, role }) =>
     ? { media: "Media", streamers: "Streamers", sessions: "Sessions", ...(role === "admin" ? { access: "Access" } : {}) }
     : { media: "Media", sessions: "Sessions", server: "Server", ...(role === "admin" ? { config: "Config" } : {}) };
 
-/** The page that a route means; what is not there is the list of streams. */
-function pageOf({ parts: [first, name] }) {
-  if (first === "streams" && !name) return "media";
-  if (first === "streamers" && name) return "streamer";
-  return Object.hasOwn(PAGES, first) && first !== "streamer" ? first : "media";
+/** The page that a route means; what is not there, or not for this server or reader, is the list of streams. */
+function pageOf({ parts: [first, name] }, ui) {
+  if (first === "streams" && name) return "streams";
+  const offered = Object.hasOwn(entries(ui), first);
+  if (first === "streamers" && name && offered) return "streamer";
+  return offered ? first : "media";
 }
 
 /** The entry of the menu that a page belongs to. */
@@ -164,7 +165,7 @@ function Shell({ ui, onLogout }) {
     const timer = setTimeout(loadAll, RETRY_MS);
     return () => clearTimeout(timer);
   }, []);
-  const page = pageOf(route);
+  const page = pageOf(route, ui);
   const place = route.parts[1] || t(entries(ui)[page] || "");
   useEffect(() => {
     document.title = place ? `${place} – ${ui.title}` : ui.title;

@@ -61,7 +61,7 @@ export function BitrateChart({ value }) {
 
 const PALETTE = ["#2b8ae2", "#d9822b", "#178a4c"];
 
-function historyOptions(element, series, unit) {
+function historyOptions(element, series, unit, range) {
   const muted = getComputedStyle(element).getPropertyValue("--muted");
   const axis = { stroke: muted, grid: { stroke: "#8883", width: 1 }, ticks: { show: false } };
   return {
@@ -69,7 +69,10 @@ function historyOptions(element, series, unit) {
     height: HEIGHT,
     cursor: { y: false, drag: { x: false, y: false } },
     legend: { live: true },
-    scales: { y: { range: (_chart, _min, max) => [0, Math.max(unit.least || 1, max * 1.1)] } },
+    scales: {
+      x: { range: () => range },
+      y: { range: (_chart, _min, max) => [0, Math.max(unit.least || 1, max * 1.1)] },
+    },
     axes: [axis, { ...axis, size: 56, values: (_chart, ticks) => ticks.map(unit.show) }],
     series: [
       {},
@@ -81,15 +84,16 @@ function historyOptions(element, series, unit) {
 
 /**
  * `points` [{at (Unix ms), …}] with a line for each of `series` [{key, title}]; steps of `step` ms that
- * are missing are gaps. `unit` {show(value), least}.
+ * are missing are gaps. `from` and `to` (Unix ms) are the ends of the axis: an hour is drawn as an
+ * hour, also when there is a minute of it. `unit` {show(value), least}.
  */
-export function HistoryChart({ points, step, series, unit, label }) {
+export function HistoryChart({ points, step, from, to, series, unit, label }) {
   const element = useRef();
   useEffect(() => {
     const place = element.current;
     const rows = withGaps(points, step);
     const columns = [rows.map((row) => row.at / 1000), ...series.map(({ key }) => rows.map((row) => row[key] ?? null))];
-    const chart = new uPlot(historyOptions(place, series, unit), columns, place);
+    const chart = new uPlot(historyOptions(place, series, unit, [from / 1000, to / 1000]), columns, place);
     const observer = new ResizeObserver(() => chart.setSize({ width: place.clientWidth, height: HEIGHT }));
     observer.observe(place);
     return () => {

@@ -6,6 +6,8 @@ export default {
   Access: "Доступ", "Log out": "Выйти", Login: "Логин", Password: "Пароль", "Sign in": "Войти", "Wrong login or password.": "Неверный логин или пароль.",
   "The server does not answer.": "Сервер не отвечает.", "The server does not answer within {seconds} s.": "Сервер не ответил за {seconds} с.",
   Language: "Язык", Theme: "Оформление", "As the system": "Как в системе", Light: "Светлое", Dark: "Тёмное",
+  "Watch on a phone": "Смотреть на телефоне", "QR code of {url}": "QR-код адреса {url}",
+  "This address leads to this machine only: a phone needs the server's name or address.": "Этот адрес ведёт только на эту машину: телефону нужно имя или адрес сервера.",
   Save: "Сохранить", Discard: "Отменить правки", Cancel: "Отмена", Create: "Создать", Delete: "Удалить", Close: "Закрыть", Edit: "Изменить",
   Remove: "Убрать", Add: "Добавить", Use: "Включить", Check: "Проверить", Copy: "Копировать", Copied: "Скопировано", Actions: "Действия", Yes: "Да", No: "Нет",
   "Copy {what}": "Копировать: {what}", Previous: "Назад", Next: "Вперёд", Pages: "Страницы", Sections: "Разделы", Created: "Создан",

@@ -22,7 +22,7 @@ export function History({ path, charts }) {
       const to = Date.now();
       try {
         const found = await get(`${path}?${new URLSearchParams({ from: to - SPANS[span][1], to, points: POINTS })}`);
-        if (!stopped) setState({ data: found, error: null });
+        if (!stopped) setState({ data: { ...found, from: to - SPANS[span][1], to }, error: null });
       } catch (failure) {
         if (!stopped) setState((before) => ({ data: before.data, error: failure }));
       }
@@ -45,7 +45,7 @@ export function History({ path, charts }) {
     ${data && !data.points.length && html`<p class="empty">${t("Nothing was recorded in this time.")}</p>`}
     ${data?.points.length > 0 && html`<div class="charts">${charts.map(({ title, series, unit }) => html`<figure key=${title}>
       <figcaption>${t(title)}</figcaption>
-      <${HistoryChart} points=${data.points} step=${data.step} series=${series} unit=${unit} label=${t(title)} />
+      <${HistoryChart} points=${data.points} step=${data.step} from=${data.from} to=${data.to} series=${series} unit=${unit} label=${t(title)} />
     </figure>`)}</div>`}
   </section>`;
 }

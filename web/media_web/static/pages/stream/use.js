@@ -4,6 +4,7 @@ import { html } from "../../vendor/htm-preact.js";
 import { BASE } from "../../api.js";
 import { t } from "../../i18n.js";
 import { CopyButton } from "../../widgets.js";
+import { QrCode } from "./qr.js";
 import { urlOf } from "./screen.js";
 
 /** Within single quotes of a shell. */
@@ -51,8 +52,9 @@ export function Use({ stream, ui }) {
     [t("Delete it by the API"), commands.erase],
     [t("Make it in Kubernetes"), manifest(stream)],
   ].filter(Boolean);
-  return blocks.map(([title, text]) => html`<div class="snippet" key=${title}>
+  return html`${page && html`<div class="snippet"><h2>${t("Watch on a phone")}</h2><${QrCode} url=${page} /></div>`}
+  ${blocks.map(([title, text]) => html`<div class="snippet" key=${title}>
     <div class="bar"><h2>${title}</h2><${CopyButton} text=${text} label=${title} /></div>
     <pre tabindex="0">${text}</pre>
-  </div>`);
+  </div>`)}`;
 }
