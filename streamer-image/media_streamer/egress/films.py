@@ -18,12 +18,16 @@ from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.cache_disks import CacheDisks
 from media_streamer.egress.http.neighbours import Neighbours
 from media_streamer.egress.kept_segments import KeptSegments
+from media_streamer.egress.near_files import NearFiles
 from media_streamer.files.cutting import Piece, cut
-from media_streamer.files.disk import Changed
+from media_streamer.files.disk import Changed, Read
 from media_streamer.files.frames import Part, filled, together
+from media_streamer.files.gathered import Gathered, Sent, in_parts
 from media_streamer.files.movie import Movie
 from media_streamer.files.names import BadName, Identity, NoFile
 from media_streamer.files.opened import Opened, Text, Wanted, open_film, see, webvtt_maker
+from media_streamer.files.samples import Span
+from media_streamer.files.segment import head as media_head
 from media_streamer.files.segment import media_segment
 from media_streamer.files.storages import Content, open_again, open_content
 from media_streamer.files.tables import BadFile
@@ -51,6 +55,12 @@ MAX_FILMS = 256
 MAX_TABLE_BYTES = 192 * 1024 * 1024
 CUE_BYTES = 500
 """What a cue takes, about."""
+MAX_GATHERS = 200
+"""Of a film: two megabytes."""
+WORTH_BYTES = 6 * 1024
+"""Smaller parts cost more to send by themselves than to copy."""
+NEAR_BYTES = 4 * 1024 * 1024
+"""A longer segment is made in a thread: it would hold up all others."""
 MAX_MADE_BYTES = 64 * 1024 * 1024
 """Segments that were made of late."""
 
@@ -64,6 +74,10 @@ class Film:
     """Of each track alone."""
     rows: Sequence[Sequence[Part]]
     """Of all tracks together."""
+    gathers: dict[tuple[str, int], tuple[bytes, list[Sent], list[Span]]] = field(
+        default_factory=dict
+    )
+    """Heads of segments and where the rest of them lies, by track and number."""
     indexes: dict[Container, FilmIndex] = field(default_factory=dict)
     looked_at: float = field(default_factory=time.monotonic)
 
@@ -133,6 +147,7 @@ class Films:
     ) -> None:
         self._kept = KeptSegments(disks or CacheDisks(), neighbours)
         self._threads = DiskThreads("files")
+        self._near = NearFiles()
         self._films: Kept[tuple[object, ...], Film] = Kept(
             MAX_TABLE_BYTES, lambda film: film.table_bytes + MAX_TABLE_BYTES // MAX_FILMS
         )
@@ -154,7 +169,10 @@ class Films:
     async def film(self, access: Access) -> Film:
         """The file of an access, as it is now; raises AccessDenied."""
         config = access.config
-        key = (tuple(config.storages), config.file, config.segment_duration, config.cache)
+        key = (
+            *(*config.storages, config.file),
+            *(config.auto_mbr, config.segment_duration, config.cache),
+        )
         film = self._films.get(key)
         if film is not None and time.monotonic() - film.looked_at > _look_seconds(film):
             film = await self._look(access, film)
@@ -181,11 +199,9 @@ class Films:
 
     async def _look(self, access: Access, film: Film) -> Film | None:
         """The same film if its file is the same still."""
-
-        if await self._run(access, lambda: see(_wanted(access))) != film.opened.seen:
-            return None
-        film.looked_at = time.monotonic()
-        return film
+        film.looked_at = time.monotonic()  # nobody else looks meanwhile
+        seen = await self._run(access, lambda: see(_wanted(access)))
+        return film if seen == film.opened.seen else None
 
     async def _open(self, access: Access) -> Film:
         def work() -> Film:
@@ -220,6 +236,8 @@ class Films:
             index = ts_index(access.stream, film.movie, film.rows, changed_ns, timing, make)
         else:
             index = fmp4_index(access.stream, film.movie, film.pieces, changed_ns, timing, make)
+            if access.config.cache is None:
+                index.gather = lambda track, number: self._gather(film, track, number)
         for number, text in enumerate(film.opened.texts, 1):
             base_ms = text.changed_ns // 1_000_000
             track = text_track(number, text.language, film.movie.seconds, base_ms)
@@ -236,24 +254,58 @@ class Films:
 
         return stretch
 
+    def _gather(self, film: Film, name: str, number: int) -> Gathered | None:
+        """The parts of a segment, if its file is open and they are in memory and not too many."""
+        track = next(one for one in film.movie.tracks if one.name == name)
+        near = self._near.find(film.opened.contents[film.opened.path_of(track.file)])
+        if near is None:
+            return None
+        key = (name, number)
+        found = film.gathers.get(key)
+        if found is None:
+            first, end = film.pieces[name][number]
+            spans = track.samples.spans(first, end)
+            found = (media_head(track, number + 1, first, end), in_parts(spans), spans)
+            while len(film.gathers) >= MAX_GATHERS:
+                del film.gathers[next(iter(film.gathers))]
+            film.gathers[key] = found
+        head, parts, spans = found
+        size = sum(span.size for span in spans)
+        few = len(spans) * WORTH_BYTES <= size <= NEAR_BYTES
+        if not few or not near.is_near(spans) or not near.is_unchanged():
+            return None
+        return Gathered(head, parts, len(head) + size, near)
+
     async def _segment(
         self, access: Access, film: Film, container: Container, name: str, number: int
     ) -> bytes | bytearray:
         track = next((one for one in film.movie.tracks if one.name == name), film.movie.tracks[0])
         path = film.opened.path_of(track.file)
 
-        def work() -> bytes | bytearray:
-            found = open_again(access.config.storages, path, film.opened.contents[path])
-            try:
-                if container == "ts":
-                    return ts_segment(film.rows[number], found.read)
-                piece = film.pieces[name][number]
-                return media_segment(track, number + 1, piece.first, piece.end, found.read)
-            finally:
-                found.close()
+        known = film.opened.contents[path]
 
+        def make(read: Read) -> bytes | bytearray:
+            if container == "ts":
+                return ts_segment(film.rows[number], read)
+            piece = film.pieces[name][number]
+            return media_segment(track, number + 1, piece.first, piece.end, read)
+
+        def work() -> tuple[bytes | bytearray, Content]:
+            found = open_again(access.config.storages, path, known)
+            try:
+                return make(found.read), found
+            except BaseException:
+                found.close()
+                raise
+
+        if container == "fmp4" and track.samples.bytes(*film.pieces[name][number]) <= NEAR_BYTES:
+            near = self._near.read(known, make)
+            if near is not None:
+                return near
         try:
-            return await self._run(access, work)
+            made, found = await self._run(access, work)
+            self._near.keep(known, found)
+            return made
         except AccessDenied as denied:
             if denied.code == CHANGED:
                 film.looked_at = 0.0  # the next request looks

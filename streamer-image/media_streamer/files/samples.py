@@ -118,18 +118,24 @@ class Samples:
     def spans(self, first: int, end: int) -> list[Span]:
         """Where their bytes lie, in their order; neighbours are joined."""
         found: list[Span] = []
-        chunk = bisect_right(self.chunk_firsts, first) - 1
+        sizes, chunks, firsts = self._sizes, self.chunks, self.chunk_firsts
+        chunk = bisect_right(firsts, first) - 1
+        last, offset, size, follows = len(firsts) - 1, 0, 0, -1
         while first < end:
-            begin = self.chunk_firsts[chunk]
-            following = chunk + 1 < len(self.chunk_firsts)
-            stop = min(end, self.chunk_firsts[chunk + 1] if following else end)
-            offset = self.chunks[chunk] + (self.bytes(begin, first) if first > begin else 0)
-            size = self.bytes(first, stop)
-            if found and found[-1].offset + found[-1].size == offset:
-                found[-1] = Span(found[-1].offset, found[-1].size + size)
-            else:
-                found.append(Span(offset, size))
+            stop = min(end, firsts[chunk + 1]) if chunk < last else end
+            begin = chunks[chunk]
+            if first > firsts[chunk]:
+                begin += self.bytes(firsts[chunk], first)
+            if begin != follows:
+                if size:
+                    found.append(Span(offset, size))
+                offset, size = begin, 0
+            own = sizes[first] if stop - first == 1 else sum(sizes[first:stop])
+            size += own
+            follows = begin + own
             first, chunk = stop, chunk + 1
+        if size:
+            found.append(Span(offset, size))
         return found
 
     def keep_below(self, file_size: int) -> None:

@@ -25,6 +25,7 @@ _RUN_AUDIO = 0x000301
 """data-offset, then duration, size (and flags, composition offset) of each sample (8.8.8.1)."""
 MAX_GAP = 16 * 1024
 """Reading over it costs less than another call."""
+_NOWHERE = memoryview(bytearray(MAX_GAP))
 MAX_BUFFERS = 1000
 """In one call; the kernel takes 1024."""
 
@@ -80,8 +81,16 @@ def read_spans(spans: Sequence[Span], read: Read, head: bytes = b"") -> bytearra
     """
     made = bytearray(len(head) + sum(span.size for span in spans))
     made[: len(head)] = head
-    view, nowhere = memoryview(made), memoryview(bytearray(MAX_GAP))
-    at, number = len(head), 0
+    fill(memoryview(made), spans, read, len(head))
+    return made
+
+
+def fill(view: memoryview, spans: Sequence[Span], read: Read, at: int = 0) -> int:
+    """The bytes of the spans from place `at` of a buffer on; returns where they end.
+
+    Blocks. Raises Changed, OSError.
+    """
+    number = 0
     while number < len(spans):
         begin = end = spans[number].offset
         buffers: list[memoryview] = []
@@ -91,9 +100,9 @@ def read_spans(spans: Sequence[Span], read: Read, head: bytes = b"") -> bytearra
             if not 0 <= gap <= MAX_GAP:
                 break
             if gap:
-                buffers.append(nowhere[:gap])
+                buffers.append(_NOWHERE[:gap])
             buffers.append(view[at : at + span.size])
             at, end, number = at + span.size, span.offset + span.size, number + 1
         if read.into(begin, buffers) != end - begin:
             raise Changed("the file is shorter than it was")
-    return made
+    return at

@@ -54,13 +54,18 @@ class LocalContent:
     """A file of a directory."""
 
     def __init__(self, opened: OpenFile) -> None:
-        self._descriptor = opened.descriptor
+        self.descriptor = opened.descriptor
         self.identity = opened.identity
         self.path = opened.path
         self.read = FileReader(opened.descriptor)
 
+    def is_unchanged(self) -> bool:
+        """Whether what is open is as it was then."""
+        found = os.fstat(self.descriptor)
+        return (found.st_size, found.st_mtime_ns) == self.identity[2:]
+
     def close(self) -> None:
-        os.close(self._descriptor)
+        os.close(self.descriptor)
 
 
 def is_remote(storage: str) -> bool:

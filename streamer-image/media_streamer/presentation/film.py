@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from media_streamer.egress.access import AccessDenied
 from media_streamer.files.cutting import Piece
 from media_streamer.files.frames import Part
+from media_streamer.files.gathered import Gathered
 from media_streamer.files.movie import FileTrack, Movie
 from media_streamer.files.segment import head_bytes
 from media_streamer.files.transport import expected_bytes
@@ -63,6 +64,8 @@ class FilmIndex(SegmentIndex):
         """`sections`: initialisation sections by `Init.path`."""
         super().__init__(stream, container)
         self.timing = timing
+        self.gather: Callable[[str, int], Gathered | None] = lambda *_: None
+        """A segment in parts, by the name of its track and its number, where that is worth it."""
         self.texts: dict[str, Callable[[int | None], Awaitable[bytes]]] = {}
         """Of tracks of subtitles: makes the stretch of a number, or all of it (None)."""
         self._tracks = {track.name: track for track in tracks}
@@ -83,6 +86,9 @@ class FilmIndex(SegmentIndex):
         """A track of subtitles."""
         self._tracks[track.name] = track
         self.texts[track.name] = make
+
+    def gathered(self, track: TrackIndex, segment: Segment) -> Gathered | None:
+        return None if track.name in self.texts else self.gather(track.name, segment.msn)
 
     async def made(self, track: TrackIndex, segment: Segment) -> bytes | bytearray | Stored:
         if (text := self.texts.get(track.name)) is not None:

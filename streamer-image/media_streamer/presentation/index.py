@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 from media_streamer.egress.access import AccessDenied
+from media_streamer.files.gathered import Gathered
 from media_streamer.presentation.reader import PartReader
 from media_streamer.presentation.selection import check, in_order, track_names
 from media_streamer.presentation.track_index import Init, Part, Segment, Timing, TrackIndex
@@ -245,6 +246,10 @@ class SegmentIndex(ABC):
     def read_init(self, init: Init) -> bytes:
         """Bytes of an initialisation section; raises AccessDenied(404)."""
         return self._reader.read_init(init)
+
+    def gathered(self, track: TrackIndex, segment: Segment) -> Gathered | None:
+        """A segment that the kernel can send out of a file as it lies there; None: `made` says."""
+        return None
 
     async def made(self, track: TrackIndex, segment: Segment) -> bytes | bytearray | Stored | None:
         """A segment that is made when it is asked for, or was; None: it lies at `Segment.path`.

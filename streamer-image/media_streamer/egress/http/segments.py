@@ -18,6 +18,7 @@ from media_streamer.egress.http.files import (
     SegmentResponse,
     parse_range,
 )
+from media_streamer.egress.http.gathered import GatheredResponse, can_gather
 from media_streamer.egress.http.request import CORS, answer
 from media_streamer.presentation.index import SegmentIndex, Stored
 from media_streamer.presentation.track_index import Segment, TrackIndex
@@ -57,6 +58,7 @@ async def init_answer(
 
 
 async def segment_answer(
+    request: web.BaseRequest,
     index: SegmentIndex,
     track: TrackIndex,
     segment: Segment,
@@ -69,6 +71,9 @@ async def segment_answer(
     `on_sent` is told how many bytes went out. Raises AccessDenied.
     """
     kind = content_type or mp4_type(track)
+    parts = index.gathered(track, segment) if can_gather(request) else None
+    if parts is not None:
+        return GatheredResponse(parts, kind, SEGMENT_CACHE, on_sent)
     made = await index.made(track, segment)
     if isinstance(made, Stored):
         path, size = Path(made.path), made.size

@@ -87,7 +87,7 @@ class DashHandlers:
         track = await ready_track(index, request.values["track"])
         period, time = int(request.values["period"]), int(request.values["time"])
         segment = await index.wait_time(track, period, time)
-        return await segment_answer(index, track, segment, viewer.count)
+        return await segment_answer(request.http, index, track, segment, viewer.count)
 
     async def open_segment(self, request: MediaRequest) -> web.StreamResponse:
         """A segment of the low-latency manifest: part by part, while it is under way."""
@@ -101,7 +101,7 @@ class DashHandlers:
             await index.wait_open(track, msn, 0)
             return OpenSegment(index, track, msn, viewer.count)
         segment = await index.wait_time(track, period, time)
-        return await segment_answer(index, track, segment, viewer.count)
+        return await segment_answer(request.http, index, track, segment, viewer.count)
 
     async def init(self, request: MediaRequest) -> web.StreamResponse:
         """An initialisation section."""

@@ -153,7 +153,9 @@ class HlsHandlers:
         kind = "video/mp2t" if is_ts else ""
         if request.http.path.endswith(".vtt"):
             kind = TEXT_TYPE
-        return await segment_answer(index, track, segment, viewer.count, content_type=kind)
+        return await segment_answer(
+            request.http, index, track, segment, viewer.count, content_type=kind
+        )
 
     async def init(self, request: MediaRequest) -> web.StreamResponse:
         """An initialisation section of fragmented MP4."""

@@ -1,0 +1,72 @@
+"""Files that are held open for a moment."""
+
+import os
+from pathlib import Path
+
+import pytest
+from media_streamer.egress import near_files as module
+from media_streamer.egress.near_files import NearFiles
+from media_streamer.files.disk import Read
+from media_streamer.files.samples import Span
+from media_streamer.files.storages import Content, open_content
+
+from tests.support.streamer import until
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"0123456789" * 100_000)
+    return tmp_path
+
+
+def opened(root: Path, name: str = "a") -> Content:
+    return open_content([str(root)], name)
+
+
+def begin(read: Read) -> bytes:
+    return read(0, 4)
+
+
+async def test_what_is_open_is_read_until_it_is_closed_or_changed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "OPEN_SECONDS", 0.05)
+    files, known = NearFiles(), opened(root)
+    known.close()
+    assert files.read(known, begin) is None
+    files.keep(known, opened(root))
+    assert files.read(known, begin) == b"0123"
+    file = files.find(known)
+    assert file is not None
+    assert file.is_near([Span(0, 10), Span(500_000, 400_000)])
+    assert not file.is_near([Span(999_990, 100_000)])
+    assert files.read(known, lambda read: read(999_999, 5)) is None  # there is less
+
+    async def closed() -> bool:
+        return files.find(known) is None
+
+    await until(closed, "the file is forgotten")
+    assert os.fstat(file.descriptor).st_size == 1_000_000
+    descriptor = file.descriptor
+    del file
+    with pytest.raises(OSError, match="descriptor"):
+        os.fstat(descriptor)
+
+
+async def test_a_file_that_was_changed_is_not_read(root: Path) -> None:
+    files, known = NearFiles(), opened(root)
+    known.close()
+    files.keep(known, opened(root))
+    os.utime(root / "a", (1, 1))
+    assert files.read(known, begin) is None
+
+
+async def test_how_many_are_open_has_a_bound(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_OPEN", 1)
+    files, first, second = NearFiles(), opened(root), opened(root, "b")
+    for known in (first, second):
+        known.close()
+        files.keep(known, opened(root, known.path[-1]))
+    assert files.read(first, begin) == b"0123"
+    assert files.read(second, begin) is None
