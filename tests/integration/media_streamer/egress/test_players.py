@@ -30,6 +30,12 @@ STARTS = {
         player.on("error", (event) => failed(event.error?.message ?? event.error));
         player.initialize(video, address, true);
     """,
+    "videojs": """
+        const player = videojs(video, {html5: {vhs: {overrideNative: true, llhls: true}}});
+        player.on("error", () => failed(player.error().message));
+        player.src({src: address, type: "application/x-mpegURL"});
+        player.ready(() => player.play());
+    """,
     "shaka": """
         const player = new shaka.Player();
         player.addEventListener("error", (event) => failed(event.detail.code));
@@ -103,6 +109,13 @@ async def test_shaka_plays_low_latency_hls(egress, source, open_player):
         await text(f"{url}?_HLS_msn={newest.next_msn}")
     page = await open_player("shaka", f"{egress.url}/live/index.ll.m3u8")
     seen = await watch(page, "#video")
+    assert len(set(seen.means)) > len(seen.means) // 2, "the picture does not move"
+    assert await page.evaluate("failures") == []
+
+
+async def test_videojs_plays_low_latency_hls(egress, source, open_player):
+    page = await open_player("videojs", f"{egress.url}/live/index.ll.m3u8")
+    seen = await watch(page, "video")
     assert len(set(seen.means)) > len(seen.means) // 2, "the picture does not move"
     assert await page.evaluate("failures") == []
 
