@@ -11,7 +11,7 @@ import json
 import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
@@ -27,7 +27,7 @@ from media_streamer.outgoing.target import HttpError, Target
 from media_streamer.outgoing.wire import words
 from media_streamer.protocols.webrtc import offer, proposal
 from media_streamer.protocols.webrtc.caller import CalledPeer
-from media_streamer.protocols.webrtc.connection import Credentials, Handler, PeerConnection
+from media_streamer.protocols.webrtc.connection import Credentials, Holder
 from media_streamer.protocols.webrtc.dtls import identity_of_process
 from media_streamer.protocols.webrtc.offer import Offer, OfferError
 from media_streamer.protocols.webrtc.port import Address, Endpoint, WebRtcPort
@@ -44,14 +44,7 @@ END_SECONDS = 3.0
 _SCHEMES = {"whep": "http", "whip": "http", "webrtc": "http",
             "wheps": "https", "whips": "https", "webrtcs": "https"}  # fmt: skip
 
-
-class Caller(Handler, Protocol):
-    """A handler that is told its connection."""
-
-    connection: PeerConnection
-
-
-H = TypeVar("H", bound=Caller)
+H = TypeVar("H", bound=Holder)
 
 
 class CallError(Exception):

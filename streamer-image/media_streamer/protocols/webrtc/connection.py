@@ -260,3 +260,9 @@ class PeerConnection:
         self.srtp = None
         self._port.remove(self)
         self._handler.on_closed(reason)
+
+
+class Holder(Handler, Protocol):
+    """A handler that is told its connection."""
+
+    connection: PeerConnection

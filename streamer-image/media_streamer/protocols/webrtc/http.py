@@ -17,12 +17,12 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from media_streamer.budgets import WEBRTC_OFFER_BYTES
-from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import CORS, RETRY_SECONDS, MediaRequest, plain_text
 from media_streamer.egress.http.routes import Route
 from media_streamer.protocols.webrtc import answer, offer
-from media_streamer.protocols.webrtc.connection import Credentials
+from media_streamer.protocols.webrtc.connection import Holder, PeerConnection
 from media_streamer.protocols.webrtc.engine import Resource, WebRtcEngine, engine_of
 from media_streamer.protocols.webrtc.ice_servers import ice_links
 from media_streamer.protocols.webrtc.offer import Offer, OfferError
@@ -131,28 +131,50 @@ def access_request(request: MediaRequest, kind: AccessKind) -> AccessRequest:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """A new session, as its answer says it."""
+    """What is agreed on with a peer."""
 
-    local: Credentials
-    setup: str
-    sdp: str
+    form: str
+    access: Access
+    wanted: Offer
+    streams: dict[int, answer.Stream]
+    """By the section of the offer."""
 
 
-def agree(
+def begin_session(
     engine: WebRtcEngine,
     request: MediaRequest,
-    wanted: Offer,
-    streams: dict[int, answer.Stream],
-) -> Agreed:
-    """Write the answer; raises AccessDenied(503) if there is no place."""
+    agreed: Agreed,
+    make: Callable[[Callable[[], None]], Holder],
+) -> web.Response:
+    """A connection for the handler that `make` gives, and the answer to the offer.
+
+    `make` gets what to call when it is over. Raises AccessDenied(503) if there is no place.
+    """
     local = engine.credentials()
-    setup = answer.setup_for(wanted.transport.setup)
+    remote = agreed.wanted.transport
+    setup = answer.setup_for(remote.setup)
     place = engine.place(request.http, local, setup)
-    session_id = int.from_bytes(local.ufrag.encode()[:7])
-    return Agreed(local, setup, answer.write(wanted, streams, place, session_id))
+    sdp = answer.write(
+        agreed.wanted, agreed.streams, place, int.from_bytes(local.ufrag.encode()[:7])
+    )
+    resource_id = engine.new_id()
+    handler = make(lambda: engine.forget(resource_id))
+    handler.connection = connection = PeerConnection(
+        engine.port,
+        engine.identity,
+        local,
+        remote.fingerprint,
+        handler,
+        is_client=setup == "active",
+    )
+    resource = Resource(
+        request.name, agreed.access.session_id, connection, remote.ufrag, request.ip, local.ufrag
+    )
+    engine.add(resource_id, resource)
+    return _created(engine, request, agreed.form, resource_id, resource, sdp)
 
 
-def created(
+def _created(
     engine: WebRtcEngine,
     request: MediaRequest,
     form: str,

@@ -12,8 +12,7 @@ from media_streamer.egress.http.request import MediaRequest
 from media_streamer.egress.http.routes import Route
 from media_streamer.presentation.selection import asked_tracks, check
 from media_streamer.protocols.webrtc import answer, http, offer
-from media_streamer.protocols.webrtc.connection import PeerConnection
-from media_streamer.protocols.webrtc.engine import Resource, WebRtcEngine, engine_of
+from media_streamer.protocols.webrtc.engine import WebRtcEngine, engine_of
 from media_streamer.protocols.webrtc.offer import Offer, Section
 from media_streamer.protocols.webrtc.packets import WebRtcFraming
 from media_streamer.protocols.webrtc.sender import FORMAT, Chosen
@@ -49,29 +48,16 @@ async def play(engine: WebRtcEngine, request: MediaRequest) -> web.StreamRespons
         tracks = described(broadcast.description, asked_tracks(request.query, "tracks"))
         chosen = choose(tracks, wanted)
         streams = {one.section: one.stream for one in chosen}
-        agreed = http.agree(engine, request, wanted, streams)
-        resource_id = engine.new_id()
-        viewer = WebRtcViewer(
-            engine.egress,
-            access,
-            [one.track for one in chosen],
-            lambda: engine.forget(resource_id),
-        )
-        viewer.connection = connection = PeerConnection(
-            engine.port,
-            engine.identity,
-            agreed.local,
-            wanted.transport.fingerprint,
-            viewer,
-            is_client=agreed.setup == "active",
+        taken = [one.track for one in chosen]
+        response = http.begin_session(
+            engine,
+            request,
+            http.Agreed(FORM, access, wanted, streams),
+            lambda on_closed: WebRtcViewer(engine.egress, access, taken, on_closed),
         )
     except BaseException:
         hub.give_up(access, "refused")
         raise
-    remote, tag = wanted.transport.ufrag, agreed.local.ufrag
-    resource = Resource(request.name, access.session_id, connection, remote, request.ip, tag)
-    engine.add(resource_id, resource)
-    response = http.created(engine, request, FORM, resource_id, resource, agreed.sdp)
     if isinstance(broadcast.framer, WebRtcFraming) and broadcast.framer.reordered:
         response.headers[WARNING] = B_FRAMES
         log.warning("webrtc %s stream %s: %s", request.ip, access.stream, B_FRAMES)

@@ -11,8 +11,7 @@ from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import MediaRequest
 from media_streamer.egress.http.routes import Route
 from media_streamer.protocols.webrtc import answer, http, offer
-from media_streamer.protocols.webrtc.connection import PeerConnection
-from media_streamer.protocols.webrtc.engine import Resource, WebRtcEngine, engine_of
+from media_streamer.protocols.webrtc.engine import WebRtcEngine, engine_of
 from media_streamer.protocols.webrtc.offer import Codec, Offer, Section
 from media_streamer.protocols.webrtc.publisher import WebRtcPublisher
 from media_streamer.protocols.webrtc.receiver import Incoming
@@ -50,29 +49,16 @@ async def publish(engine: WebRtcEngine, request: MediaRequest) -> web.StreamResp
     feed = await hub.publish(access, "frames")
     try:
         streams = {one.section: one.stream for one in chosen}
-        agreed = http.agree(engine, request, wanted, streams)
-        resource_id = engine.new_id()
-        publisher = WebRtcPublisher(
-            feed,
-            [one.incoming for one in chosen],
-            lambda: engine.forget(resource_id),
-            transport_extension(chosen),
-        )
-        publisher.connection = connection = PeerConnection(
-            engine.port,
-            engine.identity,
-            agreed.local,
-            wanted.transport.fingerprint,
-            publisher,
-            is_client=agreed.setup == "active",
+        taken, extension = [one.incoming for one in chosen], transport_extension(chosen)
+        return http.begin_session(
+            engine,
+            request,
+            http.Agreed(FORM, access, wanted, streams),
+            lambda on_closed: WebRtcPublisher(feed, taken, on_closed, extension),
         )
     except BaseException:
         await feed.close()
         raise
-    remote, tag = wanted.transport.ufrag, agreed.local.ufrag
-    resource = Resource(request.name, access.session_id, connection, remote, request.ip, tag)
-    engine.add(resource_id, resource)
-    return http.created(engine, request, FORM, resource_id, resource, agreed.sdp)
 
 
 @dataclass(frozen=True, slots=True)
