@@ -171,6 +171,9 @@ class DvrWriteStats(ApiModel):
     errors: Count = Field(default=0, description="Failed writes.")
     dropped_segments: Count = Field(default=0, description="Segments that are not recorded.")
     error: LongText | None = Field(default=None, description="Why nothing is recorded now.")
+    failing_disks: dict[str, str] | None = Field(
+        default=None, description="Disks that others stand in for, and why."
+    )
 
 
 class TranscoderStats(ApiModel):

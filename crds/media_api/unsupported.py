@@ -54,8 +54,10 @@ DVR_OPTIONS = (
     "remotes",
 )  # fmt: skip
 """Options of archives, of streams and of storages."""
-STORAGE_OPTIONS = ("raid", "check_mount", "active", "index")
-"""The same of storages alone; one with disks is not used at all."""
+STORAGE_OPTIONS = ("index",)
+"""The same of storages alone."""
+MOVING = ("migrate", "rescue")
+"""Modes of a disk whose data should go to others: it is read, and nothing moves."""
 
 
 HARMLESS: Mapping[str, Any] = {"prepush": True, "mpegts_ac3": "keep"}
@@ -212,9 +214,13 @@ def _storages(storages: Iterable[Any]) -> Iterator[InVain]:
         if isinstance(root, str) and root and not is_directory(root):
             text = f"dvr storage {name} is no directory of this server: nothing is recorded there"
             yield InVain(f"dvrs_root_{name}", (*path, "root"), text)
-        if _get(one, "disks"):
-            text = f"disks of dvr storages are not served: nothing is recorded in {name}"
-            yield InVain(f"dvrs_disks_{name}", (*path, "disks"), text)
+        if _asks("raid", _option(one, "raid")):
+            text = "raid of dvr storages has no effect but 0: streams are spread over the disks"
+            yield InVain("dvrs_option_raid", (*path, "raid"), text)
+        for number, disk in enumerate(_get(one, "disks") or ()):
+            if (mode := _get(disk, "mode")) in MOVING:
+                text = f"a dvr disk in mode {mode} is read, nothing is moved off it"
+                yield InVain(f"dvrs_disk_{mode}", (*path, "disks", number, "mode"), text)
         for option in (*DVR_OPTIONS, *STORAGE_OPTIONS):
             if _asks(option, _option(one, option)):
                 text = f"{option} of dvr storages {NO_EFFECT}"

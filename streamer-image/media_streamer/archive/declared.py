@@ -8,7 +8,7 @@ from media_api.dvr import DvrBase
 from media_api.server import ServerConfig
 from media_api.stream import StreamConfig
 
-from media_streamer.archive.places import span_ms, stream_folder
+from media_streamer.archive.places import Place, span_ms, stream_folder
 from media_streamer.archive.retention import Limits
 from media_streamer.archive.schedule import Schedule, schedule_of
 
@@ -19,6 +19,13 @@ class Declared:
 
     root: Path
     folder: Path
+    """Where its locks lie, and what was recorded before there were disks."""
+    places: tuple[Place, ...]
+    """All that may hold something of it; `root` is the first one where it is a disk itself."""
+    writable: tuple[Path, ...]
+    """Disks that it is recorded on."""
+    mounts: frozenset[Path]
+    """Disks that are used only while they are mounted."""
     limits: Limits
     records: bool
     """False: it is only read."""
@@ -26,6 +33,8 @@ class Declared:
     """The longest that one file lasts."""
     schedule: Schedule = ()
     """Times of day at which it is recorded; empty: always."""
+    active: int = 0
+    """So many of the disks are written to at once; 0: all."""
 
 
 class NoArchive(ValueError):  # noqa: N818 - what people are told
@@ -40,8 +49,6 @@ def declared(stream: StreamConfig, server: ServerConfig) -> Declared | None:
     storage = next((one for one in server.dvrs if one.name == dvr.reference), None)
     if dvr.reference and storage is None:
         raise NoArchive(f"there is no storage {dvr.reference!r}: declare it or name a directory")
-    if storage is not None and storage.disks:
-        raise NoArchive(f"the storage {storage.name!r} has disks, which are not served yet")
     root = (dvr.root or (storage.root if storage is not None else "")).removeprefix("file://")
     if not root.startswith("/"):
         # Not as it is written: it may hold the key of a bucket.
@@ -49,19 +56,31 @@ def declared(stream: StreamConfig, server: ServerConfig) -> Declared | None:
         what = f"a place by {scheme[:10]}://" if found else repr(root[:40])
         raise NoArchive(f"{what} is no absolute path of a directory")
     given: list[DvrBase] = [dvr, *([storage] if storage is not None else [])]
+    disks = (storage.disks or []) if storage is not None and not dvr.root else []
     limits = Limits(
         expiration_seconds=_first(one.expiration for one in given),
         size_bytes=_first(one.storage_limit for one in given),
         disk_percent=_first(one.disk_usage_limit for one in given),
     )
     offline = _first(one.dvr_offline for one in given)
+    used = {Path(root, one.path): one.mode for one in disks if one.mode != "abandon"}
+    writable = [disk for disk, mode in used.items() if mode == "normal"]
+    if disks and not writable and not offline:
+        assert storage is not None
+        raise NoArchive(f"no disk of the storage {storage.name!r} is in mode normal")
     try:
         folder = stream_folder(Path(root), stream.name)
+        places = [Place(disk, stream_folder(disk, stream.name)) for disk in (Path(root), *used)]
     except ValueError as error:
         raise NoArchive(str(error)) from None
+    checks = storage is not None and bool(storage.check_mount)
     return Declared(
         root=Path(root),
         folder=folder,
+        places=tuple(places),
+        writable=tuple(writable) if disks else (Path(root),),
+        mounts=frozenset(used or [Path(root)]) if checks else frozenset(),
+        active=(storage.active or 0) if storage is not None else 0,
         limits=limits,
         records=not offline and not stream.disabled,
         span_ms=span_ms(limits.expiration_seconds),

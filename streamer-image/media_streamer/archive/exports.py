@@ -21,7 +21,7 @@ import msgspec
 from media_api.files import write_file
 
 from media_streamer.archive.film import check_tracks, film_bytes, moved_segment, starts
-from media_streamer.archive.library import Entry, Library
+from media_streamer.archive.library import Entry, Library, Where
 from media_streamer.archive.places import stream_folder
 
 log = logging.getLogger(__name__)
@@ -80,16 +80,16 @@ def exported(root: Path, stream: str, name: str) -> Path:
 
 def make_film(
     root: Path,
-    folder: Path,
+    where: Where,
     job: ExportJob,
     library: Library,
     stop: threading.Event,
 ) -> None:
-    """Make the film of a job out of the archive in `folder`.
+    """Make the film of a job out of the archive.
 
     Raises OSError, ValueError (with words for people) or Cancelled, and then there is no file.
     """
-    entries = library.entries(folder, job.from_ms, job.to_ms, MAX_SEGMENTS)
+    entries = library.entries(where, job.from_ms, job.to_ms, MAX_SEGMENTS)
     if not entries:
         raise ValueError("nothing is recorded of that time")
     check_tracks(entries)

@@ -3,10 +3,10 @@
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from media_streamer.archive.declared import Declared
 from media_streamer.archive.locks import read_locks
@@ -28,6 +28,15 @@ class Summary:
     bytes: int
     disk_bytes: int
 
+    def joined(self, other: "Summary") -> "Summary":
+        """Of two disks."""
+        return Summary(
+            min(self.from_ms, other.from_ms),
+            max(self.to_ms, other.to_ms),
+            self.bytes + other.bytes,
+            self.disk_bytes + other.disk_bytes,
+        )
+
     def as_json(self) -> dict[str, Any]:
         """`media_api.dvr.DvrInfo`."""
         return {
@@ -38,19 +47,35 @@ class Summary:
         }
 
 
-def keep_limits(root: Path, streams: Mapping[str, Declared], now_ms: int) -> dict[str, Summary]:
-    """Delete what is due; returns what is left, by stream. Raises OSError or ValueError.
+class Kept(NamedTuple):
+    """What a disk holds after its limits were looked at."""
 
-    The newest file of a stream that is recorded is never deleted.
+    summaries: dict[str, Summary]
+    """By stream."""
+    files: list[StoredFile]
+    disk: Disk
+
+
+def keep_limits(
+    root: Path,
+    streams: Mapping[str, Declared],
+    now_ms: int,
+    elsewhere: Sequence[StoredFile] = (),
+) -> Kept:
+    """Delete what is due on one disk; returns what is left. Raises OSError or ValueError.
+
+    `elsewhere`: what the other disks of the streams hold, as far as is known. The newest file of a
+    stream that is recorded is never deleted.
     """
     files: list[StoredFile] = []
-    paths: dict[str, Path] = {}
+    paths: dict[str, tuple[Path, Path]] = {}
     locks = {}
     for name, one in streams.items():
-        found = files_between(one.folder)
-        for stored, path in _stored(name, one, found, now_ms):
+        folder = next(place.folder for place in one.places if place.disk == root)
+        found = files_between(folder)
+        for stored, path in _stored(name, one, found, now_ms, str(root)):
             files.append(stored)
-            paths[stored.id] = path
+            paths[stored.id] = path, folder
         locks[name] = read_locks(one.folder) if found else []
     usage = os.statvfs(root)
     disk = Disk(
@@ -58,17 +83,19 @@ def keep_limits(root: Path, streams: Mapping[str, Declared], now_ms: int) -> dic
         usage.f_frsize * (usage.f_blocks - usage.f_bfree),
     )
     limits = {name: one.limits for name, one in streams.items()}
-    gone = expired(files, limits, locks, disk, now_ms)
+    known = [file for file in elsewhere if file.stream in streams]
+    gone = expired([*files, *known], limits, locks, disk, now_ms, str(root))
     for file in gone:
-        remove(paths[file.id], streams[file.stream].folder)
+        remove(*paths[file.id])
     if gone:
         log.info("archive %s: %d files deleted by their limits", root, len(gone))
     deleted = {file.id for file in gone}
-    return _summaries([file for file in files if file.id not in deleted])
+    left = [file for file in files if file.id not in deleted]
+    return Kept(_summaries(left), left, Disk(disk.total, disk.used - sum(f.size for f in gone)))
 
 
 def _stored(
-    name: str, one: Declared, found: list[RecordedFile], now_ms: int
+    name: str, one: Declared, found: list[RecordedFile], now_ms: int, disk: str
 ) -> list[tuple[StoredFile, Path]]:
     stored = []
     longest = one.span_ms + OVERHANG_MS
@@ -82,7 +109,7 @@ def _stored(
                 size += stored_bytes(path)
         is_open = is_last and one.records and now_ms - file.start_ms < longest
         time = Range(file.start_ms, end)
-        stored.append((StoredFile(name, str(file.path), time, size, is_open), file.path))
+        stored.append((StoredFile(name, str(file.path), time, size, is_open, disk), file.path))
     return stored
 
 

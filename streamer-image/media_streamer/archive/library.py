@@ -8,9 +8,11 @@ bounds. Everything here blocks on the disk: it is called in threads.
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from media_streamer.archive.container import (
     MAX_HEAD_BYTES,
@@ -20,14 +22,22 @@ from media_streamer.archive.container import (
     read_head,
     read_mark,
     read_marks,
+    single_init,
 )
+from media_streamer.archive.patience import Patience
 from media_streamer.archive.places import (
     HOUR_MS,
     MAX_MS,
+    Place,
     RecordedFile,
     files_between,
     index_path,
 )
+from media_streamer.archive.ranges import Range, merge
+
+Result = TypeVar("Result")
+Where = Path | Sequence[Place]
+"""A folder, or all places that a stream's archive has."""
 
 MAX_KEPT_GROUPS = 200_000
 """Of all files together: some 60 MB, or ten days of segments of 5 s."""
@@ -47,7 +57,7 @@ class FileContent(NamedTuple):
     """Those that nobody deleted."""
     size: int
     """Bytes of the file."""
-    changed_ns: int
+    changed_ns: int = 0
     """When it was written to last."""
 
 
@@ -72,6 +82,7 @@ class Library:
         self._kept: OrderedDict[Path, FileContent] = OrderedDict()
         self._count = 0
         self._lock = threading.Lock()
+        self._patience = Patience()
 
     def content(self, file: RecordedFile) -> FileContent | None:
         """What is in a file; None if it is gone or no file of an archive."""
@@ -92,7 +103,7 @@ class Library:
         return content
 
     def entries(
-        self, folder: Path, from_ms: int, to_ms: int, limit: int | None = None
+        self, where: Where, from_ms: int, to_ms: int, limit: int | None = None
     ) -> list[Entry]:
         """Segments that begin within `from_ms <= start <= to_ms`, oldest first.
 
@@ -100,53 +111,120 @@ class Library:
         """
         found: list[Entry] = []
         before: tuple[FileContent, Group] | None = None
-        for file in files_between(folder, from_ms, to_ms):
-            content = self.content(file)
-            if content is None:
-                continue
-            for group in content.groups:
-                if not from_ms <= group.start_ms <= to_ms:
-                    continue
-                broken = before is not None and not continues(*before, content, group)
-                found.append(Entry(group, content, broken))
-                before = content, group
+        for content, group in self._segments(where, from_ms, to_ms, limit):
+            broken = before is not None and not continues(*before, content, group)
+            found.append(Entry(group, content, broken))
+            before = content, group
             if limit is not None and len(found) > limit:
                 raise TooMuch(f"more than {limit} segments")
         return found
 
-    def find(self, folder: Path, start_ms: int) -> tuple[FileContent, Group] | None:
+    def _segments(
+        self, where: Where, from_ms: int, to_ms: int, limit: int | None
+    ) -> Iterator[tuple[FileContent, Group]]:
+        """Of all disks in order of time, none twice: one that a disk was too slow to take may be
+        on another one too."""
+
+        def of_disk(contents: Iterator[FileContent]) -> list[tuple[FileContent, Group]]:
+            found: list[tuple[FileContent, Group]] = []
+            for content in contents:
+                groups = content.groups
+                found += ((content, g) for g in groups if from_ms <= g.start_ms <= to_ms)
+                if limit is not None and len(found) > limit:
+                    raise TooMuch(f"more than {limit} segments")
+            return found
+
+        disks = self._of_disks(where, from_ms, to_ms, of_disk)
+        if len(disks) == 1:
+            yield from disks[0]
+            return
+        end_ms = 0
+        for content, group in sorted(chain(*disks), key=lambda one: one[1].start_ms):
+            if group.start_ms + group.duration_us // 2000 > end_ms:
+                yield content, group
+                end_ms = group.end_ms
+
+    def _of_disks(
+        self,
+        where: Where,
+        from_ms: int,
+        to_ms: int,
+        work: Callable[[Iterator[FileContent]], Result],
+        *,
+        newest_first: bool = False,
+    ) -> list[Result]:
+        """What `work` makes of the files of a time on each disk, without those that are silent."""
+
+        def on(folder: Path) -> Result:
+            files = files_between(folder, from_ms, to_ms)
+            read = map(self.content, reversed(files) if newest_first else files)
+            return work(content for content in read if content is not None)
+
+        if isinstance(where, Path):
+            return [on(where)]
+        if len(where) == 1:
+            return [on(where[0].folder)]
+        return self._patience.ask({one.disk: partial(on, one.folder) for one in where})
+
+    def find(self, where: Where, start_ms: int) -> tuple[FileContent, Group] | None:
         """The segment that begins at that very time."""
-        for file in reversed(files_between(folder, start_ms - HOUR_MS, start_ms)):
-            content = self.content(file)
-            for group in content.groups if content is not None else ():
-                if group.start_ms == start_ms:
-                    assert content is not None
-                    return content, group
-        return None
+
+        def first(contents: Iterator[FileContent]) -> tuple[FileContent, Group] | None:
+            for content in contents:
+                for group in content.groups:
+                    if group.start_ms == start_ms:
+                        return content, group
+            return None
+
+        found = self._of_disks(where, start_ms - HOUR_MS, start_ms, first, newest_first=True)
+        return next((one for one in found if one is not None), None)
 
     def find_time(
-        self, folder: Path, track: str, timescale: int, time: int
+        self, where: Where, track: str, timescale: int, time: int
     ) -> tuple[FileContent, Group] | None:
         """The segment in which a track begins at `time`, in ticks of `timescale` since 1970."""
         near_ms = min(time * 1000 // timescale, MAX_MS)
-        for file in reversed(files_between(folder, near_ms - HOUR_MS, near_ms + SPREAD_MS)):
-            content = self.content(file)
-            names = [one.name for one in content.head.tracks] if content is not None else []
-            if content is None or track not in names:
-                continue
-            number = names.index(track)
-            if content.head.tracks[number].timescale != timescale:
-                continue
-            for group in content.groups:
-                if group.pieces[number].time == time:
-                    return content, group
-        return None
 
-    def contents(self, folder: Path) -> Iterator[FileContent]:
-        """All files of a stream, oldest first."""
-        for file in files_between(folder, 0, MAX_MS):
-            if (content := self.content(file)) is not None:
-                yield content
+        def first(contents: Iterator[FileContent]) -> tuple[FileContent, Group] | None:
+            for content in contents:
+                names = [one.name for one in content.head.tracks]
+                number = names.index(track) if track in names else -1
+                if number < 0 or content.head.tracks[number].timescale != timescale:
+                    continue
+                for group in content.groups:
+                    if group.pieces[number].time == time:
+                        return content, group
+            return None
+
+        found = self._of_disks(
+            where, near_ms - HOUR_MS, near_ms + SPREAD_MS, first, newest_first=True
+        )
+        return next((one for one in found if one is not None), None)
+
+    def ranges(self, where: Where, from_ms: int = 0, to_ms: int = MAX_MS) -> list[Range]:
+        """When something is recorded, without gaps, by the files of that time."""
+
+        def of_disk(contents: Iterator[FileContent]) -> list[Range]:
+            return merge(
+                Range(group.start_ms, group.end_ms)
+                for content in contents
+                for group in content.groups
+            )
+
+        return merge(chain(*self._of_disks(where, from_ms, to_ms, of_disk)))
+
+    def init(self, where: Where, track: str, start_ms: int) -> bytes | None:
+        """The initialisation section of a track in the file that began at that very time."""
+
+        def of_disk(contents: Iterator[FileContent]) -> bytes | None:
+            for content in contents:
+                names = [one.name for one in content.head.tracks]
+                if content.file.start_ms == start_ms and track in names:
+                    return single_init(content.head.init, names.index(track))
+            return None
+
+        found = self._of_disks(where, start_ms, start_ms, of_disk)
+        return next((one for one in found if one is not None), None)
 
     def _keep(self, content: FileContent) -> None:
         with self._lock:

@@ -7,7 +7,7 @@ the folder is refused.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +28,19 @@ class RecordedFile(NamedTuple):
 
     start_ms: int
     path: Path
+
+
+class Place(NamedTuple):
+    """Where a part of a stream's archive lies."""
+
+    disk: Path
+    """Of all streams that are recorded there."""
+    folder: Path
+
+
+def places_of(told: Sequence[tuple[str, str]]) -> list[Place]:
+    """What processes tell each other."""
+    return [Place(Path(disk), Path(folder)) for disk, folder in told]
 
 
 def stream_folder(root: Path, stream: str) -> Path:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from media_streamer.archive.container import ArchivedTrack
-from media_streamer.archive.places import stream_folder
-from media_streamer.archive.shelf import Part, Section, SegmentJob, Shelf
-from media_streamer.archive.writer import STUCK_SECONDS, DiskWriter
+from media_streamer.archive.disks import Disks
+from media_streamer.archive.job import Part, Section, SegmentJob
+from media_streamer.archive.writer import DiskWriter
 from media_streamer.wire.media import Event, InitSection, SegmentReady
 
 log = logging.getLogger(__name__)
@@ -35,16 +35,15 @@ Emit = Callable[[str, str], None]
 
 
 class Recorder:
-    """Records one stream below a root."""
+    """Records one stream on some disks."""
 
     def __init__(
-        self, stream: str, root: Path, span_ms: int, writer: DiskWriter, emit: Emit
+        self, stream: str, span_ms: int, writers: Sequence[DiskWriter], emit: Emit
     ) -> None:
-        """Raises ValueError for a name that no folder can have."""
+        """`writers`: one a disk. Raises ValueError for a name that no folder can have."""
         self.stream = stream
-        self._writer = writer
         self._emit = emit
-        self._shelf = Shelf(stream, root, stream_folder(root, stream), span_ms)
+        self._disks = Disks(stream, writers, span_ms, lambda: int(time.time() * 1000))
         self._sections: dict[int, dict[str, tuple[InitSection, bytes]]] = {}
         self._made: dict[int, Section] = {}
         self._generation = Path()
@@ -61,14 +60,11 @@ class Recorder:
     @property
     def error(self) -> str:
         """Why nothing is recorded; empty if it is."""
-        stuck = self._writer.stuck_seconds
-        if stuck > STUCK_SECONDS:
-            return f"the disk of {self._writer.root} has not answered for {stuck:.0f} s"
-        return self._overflow or self._shelf.figures.error
+        return self._overflow or self._disks.problem
 
     def stats(self) -> dict[str, Any]:
         """Part of `media_api.status.StreamStats` as JSON."""
-        figures, error = self._shelf.figures, self.error
+        figures, error = self._disks.figures, self.error
         write: dict[str, Any] = {
             "bytes": figures.bytes,
             "segments": figures.segments,
@@ -77,6 +73,8 @@ class Recorder:
         }
         if error:
             write["error"] = error
+        if failing := self._disks.failing:
+            write["failing_disks"] = failing
         recent = time.time() - figures.written_at < RECENT_SECONDS
         return {"dvr_enabled": recent and not error, "dvr_write": write}
 
@@ -90,14 +88,15 @@ class Recorder:
                     self._add(event)
             except Exception:
                 log.exception("stream %s: a segment is not recorded", self.stream)
-                self._shelf.figures.dropped += 1
+                self._disks.figures.dropped += 1
                 self._lost_before = True
+        self._disks.look()
         self._tell()
 
     def close(self) -> None:
         """Record nothing more; what waits is written."""
         self._open.clear()
-        self._writer.finish(self._shelf)
+        self._disks.close()
 
     def _describe(self, init: InitSection) -> None:
         generation = Path(init.path).parent
@@ -141,18 +140,17 @@ class Recorder:
             (first.period_utc_ms, first.period_time),
             first.discontinuity or self._lost_before,
         )
-        if self._writer.put(self._shelf, job):
+        if self._disks.put(job):
             self._overflow = ""
             self._lost_before = False
             return
-        for part in job.parts:
-            part.drop()
-        self._overflow = f"the disk of {self._writer.root} is too slow: segments are dropped"
+        job.drop()
+        self._overflow = f"the disk of {self._disks.names} is too slow: segments are dropped"
         self._lose(self._overflow)
 
     def _lose(self, why: str) -> None:
         log.debug("stream %s: a segment is not recorded: %s", self.stream, why)
-        self._shelf.figures.dropped += 1
+        self._disks.figures.dropped += 1
         self._lost_before = True
 
     def _section(self, number: int) -> Section:
@@ -168,7 +166,7 @@ class Recorder:
 
     def _part(self, segment: SegmentReady) -> Part:
         descriptor = -1
-        if self._writer.waiting_bytes < HELD_BYTES:
+        if self._disks.waiting_bytes < HELD_BYTES:
             with contextlib.suppress(OSError):
                 descriptor = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
         return Part(segment.path, descriptor, segment.size, segment.time, segment.duration)

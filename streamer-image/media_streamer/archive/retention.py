@@ -30,6 +30,7 @@ class StoredFile:
     size: int
     is_open: bool
     """It may still grow."""
+    disk: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,9 @@ def expired(
     locks: Mapping[str, Sequence[Range]],
     disk: Disk,
     now_ms: int,
+    here: str = "",
 ) -> list[StoredFile]:
-    """Files to be deleted, in that order. All lie on one disk.
+    """Files to be deleted of the disk `here`, in that order; those of other disks count.
 
     Files of streams without limits are left alone.
     """
@@ -69,8 +71,10 @@ def expired(
             if (is_old or is_too_much) and _may_go(file, locks):
                 gone[file.id] = file
                 size -= file.size
+    gone = {id: file for id, file in gone.items() if file.disk == here}
     used = disk.used - sum(file.size for file in gone.values())
-    for file in sorted((f for own in kept.values() for f in own), key=lambda one: one.time):
+    own_disk = (f for own in kept.values() for f in own if f.disk == here)
+    for file in sorted(own_disk, key=lambda one: one.time):
         limit = limits.get(file.stream)
         if file.id in gone or limit is None or limit.disk_percent is None:
             continue

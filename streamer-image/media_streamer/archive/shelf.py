@@ -1,6 +1,7 @@
 """The file that a stream is being recorded into: segments are appended, each whole or not at all.
 
-Belongs to the thread of its disk. A file ends with its hour, its span or its tracks; none is
+Belongs to the thread of its disk; a stream that is recorded on several disks has one on each, with
+one timeline. A file ends with its hour, its span or its tracks; none is
 continued by another process, so what a crash left half-written is cut off once and stays as it is.
 """
 
@@ -11,14 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from media_streamer.archive.container import (
-    MICROSECONDS,
-    ArchivedTrack,
-    Piece,
-    make_head,
-    make_mark,
-    renumber,
-)
+from media_streamer.archive.container import make_head, make_mark
+from media_streamer.archive.job import Section, SegmentJob
 from media_streamer.archive.library import read_all
 from media_streamer.archive.places import (
     HOUR_MS,
@@ -28,73 +23,13 @@ from media_streamer.archive.places import (
     files_between,
     index_path,
 )
+from media_streamer.archive.timeline import Timeline
 
 log = logging.getLogger(__name__)
 
-CLOCK_TICKS = 90_000
-MAX_OVERLAP_MS = 10_000
-"""A recording that begins a little before the last one ended begins where that ended; more than
-this means that somebody has set the clock."""
-MAX_LISTED_MS = 10 * 60_000
-"""No stream lists more than this."""
 LOOK_BACK_MS = 24 * HOUR_MS
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
 _NEW = _APPEND | os.O_CREAT | os.O_EXCL
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Section:
-    """Tracks that are recorded together, and their initialisation sections."""
-
-    tracks: tuple[ArchivedTrack, ...]
-    inits: tuple[bytes, ...]
-
-
-@dataclass(slots=True)
-class Part:
-    """What one track has of a segment: a file in shared memory, or the descriptor of it."""
-
-    path: str
-    descriptor: int
-    """-1: it is opened when it is written."""
-    size: int
-    time: int
-    """Decode time on the stream's clock in ticks of the track."""
-    duration: float
-
-    def read(self) -> bytearray:
-        """Its bytes; raises OSError where they are gone."""
-        descriptor, self.descriptor = self.descriptor, -1
-        if descriptor < 0:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            data = bytearray(os.pread(descriptor, self.size, 0))
-        finally:
-            os.close(descriptor)
-        if len(data) != self.size:
-            raise OSError(f"{self.path} is shorter than it was")
-        return data
-
-    def drop(self) -> None:
-        """It will not be read."""
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
-
-
-@dataclass(slots=True)
-class SegmentJob:
-    """A segment of all tracks, in the order of the section."""
-
-    section: Section
-    parts: Sequence[Part]
-    period: tuple[int, int]
-    """Wall clock in ms and clock of the stream in ticks of 90 kHz at the same moment."""
-    broken: bool
-
-    @property
-    def size(self) -> int:
-        return sum(part.size for part in self.parts)
 
 
 @dataclass(slots=True)
@@ -120,6 +55,7 @@ class Shelf:
     folder: Path
     span_ms: int
     figures: Figures = field(default_factory=Figures)
+    timeline: Timeline = field(default_factory=Timeline)
     dirty: bool = False
     """Something was written that the disk may not have yet."""
     _media: int = -1
@@ -127,52 +63,29 @@ class Shelf:
     _size: int = 0
     _start_ms: int = 0
     _section: Section | None = None
-    _sequence: int = 1
-    _end_ms: int = 0
-    _period: tuple[int, int] | None = None
-    _shift_ms: int = 0
     _looked_back: bool = False
-    _began: bool = False
-    """Something was written."""
 
     def write(self, job: SegmentJob) -> bool:
         """Append a segment; False if it is there already.
 
-        Raises OSError or ValueError, and then nothing of it is there.
+        Raises OSError or ValueError, and then nothing of it is there; PartsGone where no disk
+        could write it.
         """
-        pieces = [part.read() for part in job.parts]
+        job.load()
         if not self._looked_back:
             self._look_back(job)
-        start_ms, times = self._times(job)
-        if not self._began and self._is_there(start_ms, job.parts[0].duration):
-            self._period = None
+        ready = self.timeline.prepare(job)
+        if ready is None:
             return False
-        self._began = True
-        if self._must_turn(start_ms, job.section):
-            self._turn(start_ms, job.section)
-        sequence = self._sequence
-        for number, (data, part, time) in enumerate(
-            zip(pieces, job.parts, times, strict=True), start=1
-        ):
-            sequence = renumber(data, number, time - part.time, sequence)
-        marked = [
-            Piece(part.size, time, round(part.duration * MICROSECONDS))
-            for part, time in zip(job.parts, times, strict=True)
-        ]
-        duration_us = marked[0].duration_us
-        mark = make_mark(start_ms, duration_us, job.broken, marked)
-        self._append([mark, *pieces])
+        if self._must_turn(ready.start_ms, job.section):
+            self._turn(ready.start_ms, job.section)
+        mark = make_mark(ready.start_ms, ready.duration_us, job.broken, ready.pieces)
+        self._append([mark, *job.data])
         with contextlib.suppress(OSError):
             # The file is the truth; what the index lacks is read from there.
             os.write(self._index, mark)
-        self._sequence = sequence
-        self._end_ms = start_ms + duration_us // 1000
+        self.timeline.written(ready)
         return True
-
-    def _is_there(self, start_ms: int, seconds: float) -> bool:
-        """Who begins to record gets what the stream still lists, which may be on the disk."""
-        overlap_ms = self._end_ms - start_ms + self._shift_ms - round(seconds * 500)
-        return 0 < overlap_ms < MAX_LISTED_MS
 
     def sync(self) -> None:
         """Wait until the disk has what was written; raises OSError."""
@@ -187,24 +100,6 @@ class Shelf:
             if descriptor >= 0:
                 os.close(descriptor)
         self._media = self._index = -1
-
-    def _times(self, job: SegmentJob) -> tuple[int, list[int]]:
-        """Start in Unix ms, and the decode time of each part since 1970."""
-        if job.period != self._period:
-            self._period, self._shift_ms = job.period, 0
-            start_ms, _ = self._times(job)
-            if 0 < self._end_ms - start_ms < MAX_OVERLAP_MS:
-                self._shift_ms = self._end_ms - start_ms
-        utc_ms, clock = job.period
-        ticks = (utc_ms + self._shift_ms) * (CLOCK_TICKS // 1000) - clock
-        scales = [track.timescale for track in job.section.tracks]
-        times = [
-            part.time + ticks * scale // CLOCK_TICKS
-            for part, scale in zip(job.parts, scales, strict=True)
-        ]
-        if min(times) < 0:
-            raise ValueError("a segment of before 1970")
-        return -(-times[0] * 1000 // scales[0]), times
 
     def _must_turn(self, start_ms: int, section: Section) -> bool:
         return (
@@ -239,7 +134,7 @@ class Shelf:
             for one in (path, index_path(path)):
                 one.unlink(missing_ok=True)
             raise
-        self._start_ms, self._section, self._sequence = start_ms, section, 1
+        self._start_ms, self._section = start_ms, section
 
     def _append(self, data: Sequence[bytes | bytearray]) -> None:
         """Append all or nothing; raises OSError."""
@@ -268,7 +163,7 @@ class Shelf:
         files = files_between(self.folder, now_ms - LOOK_BACK_MS, now_ms + LOOK_BACK_MS)
         self._looked_back = True
         if files:
-            self._end_ms = repair(files[-1])
+            self.timeline.looked_back(repair(files[-1]))
 
 
 def repair(file: RecordedFile) -> int:

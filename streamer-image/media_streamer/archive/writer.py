@@ -1,17 +1,20 @@
 """The thread that writes all streams below one root: in order, one segment after another.
 
 Invariants: whoever puts in never waits; what waits is bounded by bytes and number, and what does
-not fit is dropped, counted and said. A segment that cannot be written costs that segment only. The
-disk is given what is dirty whenever nothing else waits.
+not fit is dropped, counted and said. A segment that cannot be written goes to another disk, if
+there is one, else it costs that segment only. The disk is given what is dirty whenever nothing else
+waits.
 """
 
 import logging
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
-from media_streamer.archive.shelf import SegmentJob, Shelf
+from media_streamer.archive.job import PartsGone, SegmentJob
+from media_streamer.archive.shelf import Shelf
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +22,11 @@ MAX_WAITING_BYTES = 256 * 1024 * 1024
 MAX_WAITING_SEGMENTS = 2048
 STUCK_SECONDS = 15.0
 """A disk that has not taken a segment for this long is said to be stuck."""
+SLOW_SECONDS = 5.0
+"""And so long until streams go to another disk, if there is one."""
+RETRY_SECONDS = 30.0
+"""A disk that failed is tried again after this, and twice that if it fails again."""
+MAX_RETRY_SECONDS = 900.0
 LOG_SECONDS = 60.0
 IDLE_SECONDS = 1.0
 CLOSE_SECONDS = 5.0
@@ -42,6 +50,11 @@ class DiskWriter:
         self._waiting: deque[_Item] = deque()
         self._bytes = 0
         self._busy_since: float | None = None
+        self._busy_with: _Item | None = None
+        self._failed_at: float | None = None
+        self._retry_seconds = RETRY_SECONDS
+        self.problem = ""
+        """Why the disk could not write when it was asked last; empty: it could."""
         self._changed = threading.Condition()
         self._closing = False
         self._dirty: dict[Shelf, None] = {}
@@ -59,6 +72,31 @@ class DiskWriter:
         """For how long the disk has been busy with one segment."""
         since = self._busy_since
         return 0.0 if since is None else time.monotonic() - since
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it is worth trying: it answers, and has not failed of late."""
+        failed_at = self._failed_at
+        rests = failed_at is not None and time.monotonic() - failed_at < self._retry_seconds
+        return not rests and self.stuck_seconds < SLOW_SECONDS
+
+    def take_back(self, shelf: Shelf) -> list[SegmentJob]:
+        """What waits of a stream, and what the disk hangs in: it is put somewhere else.
+
+        The disk may still write the latter, so it may be there twice.
+        """
+        with self._changed:
+            jobs = [job for one, job in self._waiting if one is shelf and job is not None]
+            self._waiting = deque(
+                (one, job) for one, job in self._waiting if one is not shelf or job is None
+            )
+            self._bytes -= sum(job.size for job in jobs)
+            busy = self._busy_with
+        hung = busy[1] if busy is not None and busy[0] is shelf else None
+        if hung is not None and hung.ready and hung.rescue is not None:
+            jobs.insert(0, replace(hung, tried=set(hung.tried)))
+            hung.rescue = None
+        return jobs
 
     def put(self, shelf: Shelf, job: SegmentJob) -> bool:
         """Write a segment soon; False if too much waits already."""
@@ -112,31 +150,54 @@ class DiskWriter:
             shelf.close()
             return
         figures = shelf.figures
-        self._busy_since = time.monotonic()
+        self._busy_since, self._busy_with = time.monotonic(), (shelf, job)
+        rescued = False
         try:
             is_new = shelf.write(job)
-        except (OSError, ValueError) as error:
+        except PartsGone as error:
+            self._lost(shelf, str(error))
+        except OSError as error:
+            self._failed(str(error) or type(error).__name__)
+            job.tried.add(self.root)
+            rescued = job.rescue is not None and job.rescue(job)
             figures.errors += 1
-            figures.dropped += 1
-            figures.error = str(error) or type(error).__name__
-            self._complain(shelf, figures.error)
+            if rescued:
+                self._complain(shelf, self.problem, "it goes on on another disk of the storage")
+            else:
+                figures.dropped += 1
+                figures.error = self.problem
+                self._complain(shelf, self.problem)
+        except ValueError as error:
+            self._lost(shelf, str(error))
         except Exception as error:
-            figures.errors += 1
-            figures.dropped += 1
-            figures.error = f"fault: {type(error).__name__}"
             log.exception("stream %s: a segment is not recorded", shelf.stream)
+            self._lost(shelf, f"fault: {type(error).__name__}")
         else:
             figures.bytes += job.size if is_new else 0
             figures.segments += is_new
-            figures.error = ""
+            figures.error = self.problem = ""
             figures.written_at = time.time()
+            self._failed_at, self._retry_seconds = None, RETRY_SECONDS
             self._dirty[shelf] = None
         finally:
-            self._busy_since = None
-            for part in job.parts:
-                part.drop()
+            self._busy_since = self._busy_with = None
+            if not rescued:
+                job.drop()
             with self._changed:
                 self._bytes -= job.size
+
+    def _failed(self, why: str) -> None:
+        now = time.monotonic()
+        if self._failed_at is not None and now - self._failed_at >= self._retry_seconds:
+            self._retry_seconds = min(2 * self._retry_seconds, MAX_RETRY_SECONDS)
+        self._failed_at, self.problem = now, why
+
+    def _lost(self, shelf: Shelf, why: str) -> None:
+        """No disk could have written it."""
+        shelf.figures.errors += 1
+        shelf.figures.dropped += 1
+        shelf.figures.error = why
+        self._complain(shelf, why)
 
     def _sync(self) -> None:
         shelf = next(iter(self._dirty))
@@ -147,18 +208,19 @@ class DiskWriter:
         except OSError as error:
             shelf.figures.errors += 1
             shelf.figures.error = str(error)
+            self._failed(str(error))
             self._complain(shelf, shelf.figures.error)
         finally:
             self._busy_since = None
 
-    def _complain(self, shelf: Shelf, error: str) -> None:
+    def _complain(self, shelf: Shelf, error: str, comfort: str = "") -> None:
         now = time.monotonic()
         if now - self._logged_at >= LOG_SECONDS:
             self._logged_at = now
             log.error(
-                "stream %s: not recorded (%s); free the disk of %s or name another; the stream"
-                " itself goes on",
+                "stream %s: not recorded in %s (%s): free that disk or name another; %s",
                 shelf.stream,
-                error,
                 self.root,
+                error,
+                comfort or "the stream itself goes on",
             )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from media_streamer.archive.library import Entry, Library, TooMuch
+from media_streamer.archive.places import Place, places_of
 from media_streamer.disk_threads import DiskBusy, DiskThreads
 from media_streamer.egress.access import Access, AccessDenied
 
@@ -21,13 +22,15 @@ class ArchiveReader:
         self.library = Library()
         self._threads = DiskThreads("archive")
 
-    async def run(self, access: Access, work: Callable[[], Result]) -> Result:
-        """Do something that may block on the disk of a stream's archive.
+    async def run(
+        self, access: Access, work: Callable[[], Result], file: Path | None = None
+    ) -> Result:
+        """Do something that may block on the disks of a stream's archive, or on that of `file`.
 
         Raises AccessDenied(503) if the disk does not answer, and what `work` raises.
         """
         try:
-            return await self._threads.run(access.config.archive_root, work)
+            return await self._threads.run(_disk(access, file), work)
         except DiskBusy:
             raise AccessDenied(503, "archive_busy", "The archive is busy, try again") from None
         except TimeoutError:
@@ -35,17 +38,22 @@ class ArchiveReader:
             raise AccessDenied(503, "archive_unavailable", title) from None
 
     def folder(self, access: Access) -> Path:
-        """Where the archive lies; raises AccessDenied(404) if there is none."""
+        """Where its locks lie; raises AccessDenied(404) if there is none."""
         if not access.config.archive:
             raise AccessDenied(404, "no_archive", "The stream has no archive")
         return Path(access.config.archive)
 
+    def places(self, access: Access) -> list[Place]:
+        """All parts of the archive; raises AccessDenied(404) if there is none."""
+        self.folder(access)
+        return places_of(access.config.archive_places)
+
     async def entries(self, access: Access, from_ms: int, to_ms: int) -> list[Entry]:
         """Segments of a time; raises AccessDenied: 404 if nothing is recorded, 400 for too many."""
-        folder = self.folder(access)
+        places = self.places(access)
 
         def read() -> list[Entry]:
-            return self.library.entries(folder, from_ms, to_ms, MAX_SEGMENTS)
+            return self.library.entries(places, from_ms, to_ms, MAX_SEGMENTS)
 
         try:
             found = await self.run(access, read)
@@ -58,3 +66,11 @@ class ArchiveReader:
         if not found:
             raise AccessDenied(404, "not_recorded", "Nothing is recorded of that time")
         return found
+
+
+def _disk(access: Access, file: Path | None) -> str:
+    """Whose threads read: a file on a disk that hangs takes none of those that read the others."""
+    for disk, folder in access.config.archive_places if file is not None else ():
+        if file is not None and file.is_relative_to(folder):
+            return disk
+    return f"{access.config.archive_root} "

@@ -44,15 +44,15 @@ def replay_of(access: Access, moment: Moment) -> Replay:
     """
     config = access.config
     if config.file:
-        return Replay("", moment.from_ms, MAX_MS, 1.0, config.storages, config.file)
+        return Replay([], moment.from_ms, MAX_MS, 1.0, config.storages, config.file)
     if not config.archive:
         raise AccessDenied(404, "no_archive", NO_ARCHIVE)
     if moment.kind == "archive":
         # One that ends in the future is what there is now, as in every other form.
         ends_ms = min(moment.to_ms, int(time.time() * 1000))
-        return Replay(access.config.archive, moment.from_ms, ends_ms, 0.0)
+        return Replay(config.archive_places, moment.from_ms, ends_ms, 0.0)
     ends_ms = MAX_MS if moment.kind == "timeshift" else moment.to_ms
-    return Replay(access.config.archive, moment.from_ms, ends_ms, 1.0)
+    return Replay(config.archive_places, moment.from_ms, ends_ms, 1.0)
 
 
 def asked_start(query: Mapping[str, str]) -> Moment | None:

@@ -7,12 +7,11 @@ comes when too many wait is refused.
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import av
 
 from media_streamer.archive.frames import read_group, track_of
-from media_streamer.archive.library import Library
+from media_streamer.archive.library import Library, Where
 from media_streamer.media.frame import TIME_BASE, Frame, Track
 from media_streamer.media.thumbnail import make_film, make_jpeg
 from media_streamer.wire.media import PictureForm
@@ -33,7 +32,7 @@ class Pictures:
         self._threads: ThreadPoolExecutor | None = None
         self._waiting = 0
 
-    async def recorded(self, folder: Path, at_ms: int, form: PictureForm) -> bytes | None:
+    async def recorded(self, where: Where, at_ms: int, form: PictureForm) -> bytes | None:
         """What was shown at that moment; None where nothing was, or nothing can be decoded."""
         if self._waiting >= MAX_WAITING:
             return None
@@ -41,7 +40,7 @@ class Pictures:
             self._threads = ThreadPoolExecutor(THREADS, "pictures")
         self._waiting += 1
         done = asyncio.get_running_loop().run_in_executor(
-            self._threads, self._make, folder, at_ms, form
+            self._threads, self._make, where, at_ms, form
         )
         done.add_done_callback(self._left)
         return await done
@@ -49,14 +48,14 @@ class Pictures:
     def _left(self, _: object) -> None:
         self._waiting -= 1
 
-    def _make(self, folder: Path, at_ms: int, form: PictureForm) -> bytes | None:
+    def _make(self, where: Where, at_ms: int, form: PictureForm) -> bytes | None:
         try:
-            found = key_frame(self._library, folder, at_ms)
+            found = key_frame(self._library, where, at_ms)
             if found is None:
                 return None
             return make_jpeg(*found) if form == "jpeg" else make_film(*found)
         except (OSError, ValueError, av.FFmpegError) as error:
-            log.warning("archive %s: no picture of %d: %s", folder, at_ms, error)
+            log.warning("archive %s: no picture of %d: %s", where, at_ms, error)
             return None
 
     def close(self) -> None:
@@ -64,13 +63,13 @@ class Pictures:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def key_frame(library: Library, folder: Path, at_ms: int) -> tuple[Track, Frame] | None:
+def key_frame(library: Library, where: Where, at_ms: int) -> tuple[Track, Frame] | None:
     """The last key frame of the first video track up to a moment that is recorded. Blocks.
 
     A segment begins with one, so it is in the segment that holds the moment. Raises OSError or
     ValueError.
     """
-    entries = library.entries(folder, at_ms - BEFORE_MS, at_ms)
+    entries = library.entries(where, at_ms - BEFORE_MS, at_ms)
     if not entries or entries[-1].group.end_ms <= at_ms:
         return None
     group, content, _ = entries[-1]

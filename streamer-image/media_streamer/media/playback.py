@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from media_streamer.archive.frames import frames_of, read_group, tracks_of
 from media_streamer.archive.library import Entry, Library, continues
+from media_streamer.archive.places import places_of
 from media_streamer.media.films import FilmShelf, Stretch
 from media_streamer.media.frame import TIME_BASE, Frame
 from media_streamer.media.output import StreamOutput
@@ -115,7 +116,7 @@ class Playback:
     ) -> None:
         self._stream = stream
         self._replay = replay
-        self._folder = Path(replay.folder)
+        self._places = places_of(replay.places)
         self._library = library
         self._films = films
         self._threads = threads
@@ -203,7 +204,7 @@ class Playback:
         while True:
             now_ms = int(time.time() * 1000)
             end = min(cursor + span, wanted.to_ms)
-            found = await self._in_thread(partial(self._library.entries, self._folder, cursor, end))
+            found = await self._in_thread(partial(self._library.entries, self._places, cursor, end))
             if found:
                 cursor, span = found[-1].group.start_ms + 1, LOOK_MS
             for entry in found:

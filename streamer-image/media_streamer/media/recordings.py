@@ -55,14 +55,15 @@ class Recordings:
         self.stop(name)
         if place is None:
             return
-        if self._roots is not None and Path(place.root) not in self._roots:
-            self._on_new_root(Path(place.root))
-            return
+        disks = [Path(disk) for disk in place.disks]
+        for disk in disks:
+            if self._roots is not None and disk not in self._roots:
+                self._on_new_root(disk)
+                return
         recorder = Recorder(
             name,
-            Path(place.root),
             place.span_ms,
-            self._writer(Path(place.root)),
+            [self._writer(disk) for disk in disks],
             lambda event, reason: self._emit(name, event, {"reason": reason}),
         )
         recording = self._recordings[name] = _Recording(place, recorder)

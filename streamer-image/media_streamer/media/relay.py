@@ -10,9 +10,9 @@ read is disconnected (`media_streamer.wire.channel`) and comes back with fresh s
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
+from media_streamer.archive.places import places_of
 from media_streamer.media.audience import Attachment
 from media_streamer.media.formats import UnknownFormat
 from media_streamer.media.inputs.frames import FrameInput
@@ -270,9 +270,9 @@ class Relay:
         task.add_done_callback(self._tasks.discard)
 
     async def _picture(self, asked: AskPreview) -> bytes | None:
-        if asked.folder:
+        if asked.places:
             pictures = self._streams.pictures
-            return await pictures.recorded(Path(asked.folder), asked.at_ms, asked.form)
+            return await pictures.recorded(places_of(asked.places), asked.at_ms, asked.form)
         runner = self._streams.find(asked.stream)
         if runner is None or runner.output is None:
             return None

@@ -14,14 +14,15 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from media_streamer.archive.declared import Declared, NoArchive, declared
 from media_streamer.archive.erasing import Locked, check_locks, erase
 from media_streamer.archive.exports import ExportJob
-from media_streamer.archive.keeper import Summary, keep_limits
+from media_streamer.archive.keeper import Kept, Summary, keep_limits
 from media_streamer.archive.library import Library
 from media_streamer.archive.locks import asked_range, read_locks, write_locks
 from media_streamer.archive.places import OWNER_FILE
@@ -62,17 +63,19 @@ class ArchiveLocked(ArchiveError):  # noqa: N818 - the answer to a request
 
 @dataclass(slots=True)
 class _Root:
-    """A folder with archives of streams."""
+    """A folder with archives of streams: a disk of a storage, or all of it."""
 
     path: Path
     threads: ThreadPoolExecutor
     owner: int = -1
     """Descriptor that holds the lock; -1: it is not ours."""
+    must_be_mounted: bool = False
     problem: str = ""
     due: float = 0.0
     """When to claim it, or to look at its limits."""
     is_busy: bool = False
-    summaries: dict[str, Summary] = field(default_factory=dict)
+    kept: Kept | None = None
+    """What it held when its limits were looked at last."""
 
 
 class Archives:
@@ -124,10 +127,14 @@ class Archives:
         found = self._declared.get(name)
         if found is None or not found.records or not records_at(found.schedule, time.time()):
             return None
-        root = self._roots.get(found.root)
-        if root is None or root.owner < 0:
+        held = [disk for disk in found.writable if self._is_held(disk)]
+        if not held:
             return None
-        return ArchivePlace(str(found.root), found.span_ms)
+        return ArchivePlace(tuple(map(str, held[: found.active or None])), found.span_ms)
+
+    def _is_held(self, disk: Path) -> bool:
+        root = self._roots.get(disk)
+        return root is not None and root.owner >= 0
 
     def folder(self, name: str) -> Path | None:
         """Where the archive of a stream lies; None if it has none."""
@@ -135,7 +142,7 @@ class Archives:
         return found.folder if found is not None else None
 
     def _tell_workers(self) -> None:
-        roots = {one.root for one in self._declared.values()}
+        roots = {disk for one in self._declared.values() for disk in one.writable}
         if roots != self._told:
             self._told = roots
             try:
@@ -162,13 +169,17 @@ class Archives:
 
     def tick(self, now: float) -> set[str]:
         """Claim folders, look at limits; returns the streams whose worker has to be told."""
-        wanted = {one.root for one in self._declared.values()}
+        declared = self._declared.values()
+        wanted = {place.disk for one in declared for place in one.places}
+        mounts = {disk for one in declared for disk in one.mounts}
         for path in self._roots.keys() - wanted:
             self.exports.closed(path)
             self._let_go(self._roots.pop(path))
         for path in wanted - self._roots.keys():
             threads = ThreadPoolExecutor(2, thread_name_prefix="archive")
             self._roots[path] = _Root(path, threads)
+        for path, root in self._roots.items():
+            root.must_be_mounted = path in mounts
         for root in self._roots.values():
             if root.due <= now and not root.is_busy:
                 root.is_busy = True
@@ -207,7 +218,9 @@ class Archives:
         loop = asyncio.get_running_loop()
         words = f"{self._hostname()} (process {os.getpid()})"
         try:
-            owner = await loop.run_in_executor(root.threads, claim, root.path, words)
+            owner = await loop.run_in_executor(
+                root.threads, claim, root.path, words, root.must_be_mounted
+            )
         except (OSError, ArchiveError) as error:
             problem = str(error)
             if problem != root.problem:
@@ -222,17 +235,29 @@ class Archives:
             return
         log.info("archive %s: this server records there", root.path)
         root.owner, root.problem = owner, ""
-        self.exports.opened(root.path)
+        if any(one.root == root.path for one in self._declared.values()):
+            self.exports.opened(root.path)
         root.due = time.monotonic() + FIRST_KEEP_SECONDS
-        self._changed |= {n for n, one in self._declared.items() if one.root == root.path}
+        self._changed |= {n for n, one in self._declared.items() if root.path in one.writable}
 
     async def _keep(self, root: _Root) -> None:
         loop = asyncio.get_running_loop()
-        own = {name: one for name, one in self._declared.items() if one.root == root.path}
+        own = {
+            name: one
+            for name, one in self._declared.items()
+            if any(place.disk == root.path for place in one.places)
+        }
+        elsewhere = [
+            file
+            for other in self._roots.values()
+            if other is not root and other.kept is not None and len(self._roots) > 1
+            for file in other.kept.files
+            if file.stream in own
+        ]
         began = time.monotonic()
         try:
-            root.summaries = await loop.run_in_executor(
-                root.threads, keep_limits, root.path, own, int(time.time() * 1000)
+            root.kept = await loop.run_in_executor(
+                root.threads, keep_limits, root.path, own, int(time.time() * 1000), elsewhere
             )
             root.problem = ""
         except (OSError, ValueError) as error:
@@ -249,16 +274,20 @@ class Archives:
     def alerts(self) -> dict[str, str]:
         """For people: what is not recorded, and why."""
         failing = dict(self._refused)
+        disks: dict[str, str] = {}
         for name in self._declared:
             stream = self._catalog.streams.get(name)
-            error = stream.stats.get("dvr_write", {}).get("error") if stream is not None else ""
-            if error:
+            write = stream.stats.get("dvr_write", {}) if stream is not None else {}
+            if error := write.get("error"):
                 failing[name] = str(error)
+            disks |= write.get("failing_disks", {})
         found = {
             f"dvr_{root.path}": f"nothing is recorded in {root.path}: {root.problem}"
             for root in self._roots.values()
             if root.problem
         }
+        for disk, why in disks.items():
+            found.setdefault(f"dvr_{disk}", f"other disks stand in for {disk}: {why}")
         if failing:
             first, *_ = failing.values()
             names = ", ".join(list(failing)[:SHOWN_STREAMS])
@@ -274,34 +303,38 @@ class Archives:
             problem = self._refused.get(stream.name)
             return {"dvr_enabled": False, "dvr_write": {"error": problem}} if problem else {}
         stats: JsonObject = {"dvr_enabled": bool(stream.stats.get("dvr_enabled"))}
-        if (summary := root.summaries.get(stream.name)) is not None:
+        if (summary := self._summary(stream.name, found)) is not None:
             stats["dvr_info"] = summary.as_json()
-        if found.records and root.owner < 0 and root.problem:
-            stats["dvr_write"] = {"error": root.problem}
+        roots = [self._roots[disk] for disk in found.writable if disk in self._roots]
+        problem = next((one.problem for one in roots if one.problem), "")
+        if found.records and problem and not any(one.owner >= 0 for one in roots):
+            stats["dvr_write"] = {"error": problem}
         return stats
+
+    def _summary(self, name: str, declared: Declared) -> Summary | None:
+        """What all disks hold of a stream."""
+        found: Summary | None = None
+        for place in declared.places:
+            root = self._roots.get(place.disk)
+            kept = root.kept.summaries.get(name) if root is not None and root.kept else None
+            if kept is not None:
+                found = found.joined(kept) if found is not None else kept
+        return found
 
     async def ranges(self, name: str) -> list[Range]:
         """What is recorded, without gaps. Raises ArchiveError."""
-
-        def read(folder: Path) -> list[Range]:
-            return merge(
-                Range(group.start_ms, group.end_ms)
-                for content in self._library.contents(folder)
-                for group in content.groups
-            )
-
-        return await self._ask(name, read)
+        return await self._ask(name, lambda one: self._library.ranges(one.places))
 
     async def locks(self, name: str) -> list[Range]:
         """Locked ranges. Raises ArchiveError."""
-        return await self._ask(name, read_locks)
+        return await self._ask(name, lambda one: read_locks(one.folder))
 
     async def lock(self, name: str, from_seconds: int, duration_seconds: int) -> None:
         """Keep a range from deletion. Raises ArchiveError; ValueError for an empty range."""
         added = asked_range(from_seconds, duration_seconds)
 
-        def write(folder: Path) -> None:
-            write_locks(folder, merge([*read_locks(folder), added], 0))
+        def write(one: Declared) -> None:
+            write_locks(one.folder, merge([*read_locks(one.folder), added], 0))
 
         await self._ask(name, write)
 
@@ -309,8 +342,8 @@ class Archives:
         """Keep a range no longer. Raises ArchiveError; ValueError for an empty range."""
         taken = asked_range(from_seconds, duration_seconds)
 
-        def write(folder: Path) -> None:
-            write_locks(folder, without(read_locks(folder), taken))
+        def write(one: Declared) -> None:
+            write_locks(one.folder, without(read_locks(one.folder), taken))
 
         await self._ask(name, write)
 
@@ -321,14 +354,13 @@ class Archives:
         range.
         """
         wanted = asked_range(from_seconds, duration_seconds)
-        found = self._declared.get(name)
-        span_ms = found.span_ms if found is not None else 0
-
-        def work(folder: Path) -> int:
-            check_locks(wanted, read_locks(folder))
-            return erase(folder, wanted, span_ms, int(time.time() * 1000))
-
-        count = await self._ask(name, work)
+        await self._ask(name, lambda one: check_locks(wanted, read_locks(one.folder)))
+        found, count = self._declared[name], 0
+        for place in found.places:
+            count += await self._on(
+                self._roots[place.disk],
+                partial(erase, place.folder, wanted, found.span_ms, int(time.time() * 1000)),
+            )
         log.info("stream %s: %d segments of its archive deleted from %d for %d s, as asked",
                  name, count, from_seconds, duration_seconds)  # fmt: skip
 
@@ -339,7 +371,7 @@ class Archives:
         if found is None:
             raise ArchiveError(self._refused.get(name) or "the stream has no archive (dvr)")
         try:
-            return self.exports.add(found.root, found.folder, name, wanted.from_ms, wanted.to_ms)
+            return self.exports.add(found.root, found.places, name, wanted.from_ms, wanted.to_ms)
         except ValueError as error:
             raise ArchiveError(str(error), is_temporary=True) from None
 
@@ -355,15 +387,20 @@ class Archives:
             words = str(error) or "the disk does not answer"
             raise ArchiveError(f"not deleted: {words}", is_temporary=True) from error
 
-    async def _ask(self, name: str, question: Callable[[Path], Result]) -> Result:
+    async def _ask(self, name: str, question: Callable[[Declared], Result]) -> Result:
         found = self._declared.get(name)
         root = self._roots.get(found.root) if found is not None else None
         if found is None or root is None:
             raise ArchiveError(self._refused.get(name) or "the stream has no archive (dvr)")
+        return await self._on(root, partial(question, found))
+
+    @staticmethod
+    async def _on(root: _Root, work: Callable[[], Result]) -> Result:
+        """Do something in the threads of a disk. Raises ArchiveError."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await loop.run_in_executor(root.threads, question, found.folder)
+                return await loop.run_in_executor(root.threads, work)
         except TimeoutError:
             words = f"the disk of {root.path} does not answer"
             raise ArchiveError(words, is_temporary=True) from None
@@ -374,11 +411,13 @@ class Archives:
             raise ArchiveError(words, is_temporary=True) from error
 
 
-def claim(root: Path, words: str) -> int:
+def claim(root: Path, words: str, must_be_mounted: bool = False) -> int:
     """Lock a folder for this process; returns the descriptor that holds it. Blocks.
 
     Raises ArchiveError if another server has it, and OSError.
     """
+    if must_be_mounted and not os.path.ismount(root):
+        raise ArchiveError("no disk is mounted there (check_mount)")
     root.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(root / OWNER_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:

@@ -32,6 +32,9 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         protocols=config.protocols.explicit() if config.protocols else {},
         pictures=config.thumbnails is None or config.thumbnails.enabled is not False,
         archive=str(archive.folder) if archive is not None else "",
+        archive_places=[(str(one.disk), str(one.folder)) for one in archive.places]
+        if archive is not None
+        else [],
         archive_root=str(archive.root) if archive is not None else "",
         storages=storages_of(vod) if vod is not None else [],
         file=file_path(vod, stream.name) if vod is not None else "",

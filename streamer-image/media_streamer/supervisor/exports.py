@@ -24,7 +24,7 @@ from media_streamer.archive.exports import (
     remove_film,
     write_jobs,
 )
-from media_streamer.archive.library import Library
+from media_streamer.archive.library import Library, Where
 from media_streamer.supervisor.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ ANSWER_SECONDS = 20.0
 @dataclass(slots=True)
 class _Order:
     job: ExportJob
-    folder: Path
+    where: Where
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -87,7 +87,7 @@ class Exports:
         found = [order.job for shelf in self._shelves.values() for order in shelf.orders.values()]
         return sorted(found, key=lambda job: (job.created_at, job.name))
 
-    def add(self, root: Path, folder: Path, stream: str, from_ms: int, to_ms: int) -> ExportJob:
+    def add(self, root: Path, where: Where, stream: str, from_ms: int, to_ms: int) -> ExportJob:
         """Order a film. Raises ValueError with words if that cannot be."""
         shelf = self._shelves.get(root)
         if shelf is None:
@@ -97,7 +97,7 @@ class Exports:
             raise ValueError(f"{waiting} exports wait already")
         name, now_ms = secrets.token_hex(NAME_BYTES), int(time.time() * 1000)
         job = ExportJob(name, stream, from_ms, to_ms, now_ms)
-        order = shelf.orders[name] = _Order(job, folder)
+        order = shelf.orders[name] = _Order(job, where)
         self._forget_oldest(shelf)
         self._tasks.spawn(self._run(shelf, order), f"export {name} of {stream}")
         return job
@@ -159,7 +159,7 @@ class Exports:
         job.status, job.started_at = "running", int(time.time() * 1000)
         try:
             self._remember(shelf)
-            make_film(shelf.root, order.folder, job, self._library, order.stop)
+            make_film(shelf.root, order.where, job, self._library, order.stop)
             job.status = "done"
         except Cancelled:
             job.status = "cancelled"

@@ -99,8 +99,8 @@ class SettingsChanged(Notice, frozen=True):
 class ArchivePlace(_Value, frozen=True):
     """Where a stream is recorded."""
 
-    root: str
-    """Directory with the archives of streams."""
+    disks: tuple[str, ...]
+    """Directories with the archives of streams; it is recorded in one of them at a time."""
     span_ms: int
     """The longest that one file lasts."""
 
@@ -319,6 +319,8 @@ class DeliveryConfig(_Value, frozen=True):
     """Pictures may be made when somebody asks for them."""
     archive: str = ""
     """Directory of the stream's archive; empty: it has none."""
+    archive_places: list[tuple[str, str]] = []
+    """All parts of it: the disk, and the directory of the stream there."""
     archive_root: str = ""
     """The folder that the directory is below: one disk, as far as we know."""
     storages: list[str] = []

@@ -8,15 +8,13 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
 
-from media_streamer.archive.container import Group, single_init
-from media_streamer.archive.library import Entry, FileContent, Library
-from media_streamer.archive.places import RecordedFile, file_path
+from media_streamer.archive.container import Group
+from media_streamer.archive.library import Entry, FileContent, Library, Where
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.archives import ArchiveReader
 from media_streamer.egress.http.disk_files import DiskResponse, Extent
@@ -38,7 +36,7 @@ SHIFT_RESERVE_MS = 60_000
 """What a shifted stream is read for beyond what the clock says."""
 
 Key = tuple[str, ...]
-Find = Callable[[Library, Path], tuple[FileContent, Group] | None]
+Find = Callable[[Library, Where], tuple[FileContent, Group] | None]
 
 
 class ArchiveAnswers:
@@ -85,13 +83,13 @@ class ArchiveAnswers:
         )
 
     async def segment(self, viewer: SegmentedSession, track: str, find: Find) -> web.StreamResponse:
-        """What a track has of the segment that `find` finds; it is given library and folder.
+        """What a track has of the segment that `find` finds; it is given library and places.
 
         Sent by the kernel out of the file that it is in; raises AccessDenied(404).
         """
         archives, access = self._archives, viewer.access
-        folder = archives.folder(access)
-        found = await archives.run(access, lambda: find(archives.library, folder))
+        places = archives.places(access)
+        found = await archives.run(access, lambda: find(archives.library, places))
         names = [one.name for one in found[0].head.tracks] if found is not None else []
         if found is None or track not in names:
             raise AccessDenied(404, "not_found", "There is no such segment, or it was deleted")
@@ -99,7 +97,7 @@ class ArchiveAnswers:
         offset, size = group.place(names.index(track))
         return DiskResponse(
             [Extent(content.file.path, offset, size)],
-            lambda work: archives.run(access, work),
+            lambda work: archives.run(access, work, content.file.path),
             mp4_type(track),
             SEGMENT_CACHE,
             on_sent=viewer.count,
@@ -108,20 +106,10 @@ class ArchiveAnswers:
     async def init(self, viewer: SegmentedSession, track: str, start_ms: int) -> web.StreamResponse:
         """The initialisation section of a track in the file that began at that time."""
         archives = self._archives
-        folder = archives.folder(viewer.access)
-
-        def read() -> bytes | None:
-            try:
-                file = RecordedFile(start_ms, file_path(folder, start_ms))
-            except (ValueError, OverflowError, OSError):
-                return None
-            content = archives.library.content(file)
-            names = [one.name for one in content.head.tracks] if content is not None else []
-            if content is None or track not in names:
-                return None
-            return single_init(content.head.init, names.index(track))
-
-        body = await archives.run(viewer.access, read)
+        places = archives.places(viewer.access)
+        body = await archives.run(
+            viewer.access, lambda: archives.library.init(places, track, start_ms)
+        )
         if body is None:
             raise AccessDenied(404, "not_found", "There is no such section, or it was deleted")
         viewer.count(len(body))

@@ -80,7 +80,7 @@ class DashArchive:
         return await self._answers.segment(
             viewer,
             track,
-            lambda library, folder: library.find_time(folder, track, scale, at),
+            lambda library, where: library.find_time(where, track, scale, at),
         )
 
     async def init(self, request: MediaRequest) -> web.StreamResponse:

@@ -98,7 +98,7 @@ class HlsArchive:
         except ValueError:
             raise AccessDenied(404, "not_found", "That is no time") from None
         return await self._answers.segment(
-            viewer, request.values["track"], lambda library, folder: library.find(folder, start_ms)
+            viewer, request.values["track"], lambda library, where: library.find(where, start_ms)
         )
 
     async def init(self, request: MediaRequest) -> web.StreamResponse:

@@ -6,10 +6,10 @@ from pathlib import Path
 from aiohttp import web
 from msgspec.structs import replace
 
-from media_streamer.archive.library import Library
+from media_streamer.archive.library import Library, Where
 from media_streamer.archive.locks import read_locks
-from media_streamer.archive.places import HOUR_MS, MAX_MS, files_between
-from media_streamer.archive.ranges import Range, merge, within
+from media_streamer.archive.places import HOUR_MS, MAX_MS
+from media_streamer.archive.ranges import Range, within
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import MediaRequest, answer
@@ -25,10 +25,10 @@ async def recording_status(egress: Egress, request: MediaRequest) -> web.StreamR
         title = f"request has no {', '.join(sorted(unknown))[:80]}: {', '.join(sorted(REQUESTS))}"
         raise AccessDenied(400, "bad_request", title)
     limits = Range(_moment(request, "from", 0), _moment(request, "to", MAX_MS))
-    folder = egress.archives.folder(access)
+    folder, places = egress.archives.folder(access), egress.archives.places(access)
 
     def read() -> dict[str, object]:
-        return status(egress.archives.library, folder, limits, asked)
+        return status(egress.archives.library, places, folder, limits, asked)
 
     try:
         found = await egress.archives.run(access, read)
@@ -38,17 +38,14 @@ async def recording_status(egress: Egress, request: MediaRequest) -> web.StreamR
     return answer(body, "application/json", cache="no-cache")
 
 
-def status(library: Library, folder: Path, limits: Range, asked: set[str]) -> dict[str, object]:
-    """What is asked for of the time between `limits`. Blocks."""
+def status(
+    library: Library, where: Where, folder: Path, limits: Range, asked: set[str]
+) -> dict[str, object]:
+    """What is asked for of the time between `limits`; locks lie in `folder`. Blocks."""
     found: dict[str, object] = {}
     if "ranges" in asked:
-        groups = [
-            Range(group.start_ms, group.end_ms)
-            for file in files_between(folder, limits.from_ms - HOUR_MS, limits.to_ms)
-            if (content := library.content(file)) is not None
-            for group in content.groups
-        ]
-        found["ranges"] = [_seconds(one) for one in within(merge(groups), limits)]
+        recorded = library.ranges(where, limits.from_ms - HOUR_MS, limits.to_ms)
+        found["ranges"] = [_seconds(one) for one in within(recorded, limits)]
     if "locks" in asked:
         found["locks"] = [_seconds(one) for one in within(read_locks(folder), limits)]
     return found

@@ -32,10 +32,10 @@ async def fetch_preview(
     Raises AccessDenied(404) if there is none, 503 without an answer.
     """
     answer = _Answer()
-    folder = access.config.archive if at_ms is not None else ""
+    places = access.config.archive_places if at_ms is not None else []
 
     def asked(number: int) -> AskPreview:
-        return AskPreview(number, access.stream, form, folder, at_ms or 0)
+        return AskPreview(number, access.stream, form, places, at_ms or 0)
 
     try:
         await link.wait_connected(TIMEOUT_SECONDS)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,22 +12,53 @@ import pytest
 
 from tests.support.streamer import ffprobe, until
 
-from .conftest import Recorder, recorded_stream
+from .conftest import Recorder, decode, recorded_stream
 
 pytestmark = pytest.mark.timeout(150)  # a streamer starts, and records in real time
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
+def mounted(place: Path) -> Iterator[Path]:
+    """A file system of 8 MiB there."""
+    place.mkdir(parents=True)
     command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
-    mounted = subprocess.run(command, capture_output=True, check=False, text=True)
-    if mounted.returncode:
-        pytest.skip(f"nothing can be mounted here: {mounted.stderr.strip()}")
+    done = subprocess.run(command, capture_output=True, check=False, text=True)
+    if done.returncode:
+        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """A file that takes what is left."""
+    filler = disk / "filler"
+    with filler.open("wb") as file:
+        while True:
+            try:
+                os.write(file.fileno(), bytes(64 * 1024))
+            except OSError:
+                return filler
+
+
+def used_disks(storage: Path) -> set[str]:
+    """Disks with something of the stream."""
+    return {path.relative_to(storage).parts[0] for path in storage.glob("d?/live/**/*.mp4")}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    yield from mounted(tmp_path / "disk")
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[Path]:
+    """A folder with two disks in it."""
+    root = tmp_path / "storage"
+    disks = [mounted(root / name) for name in ("d1", "d2")]
+    for one in disks:
+        next(one)
+    yield root
+    for one in disks:
+        next(one, None)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a tmpfs")
@@ -34,13 +66,7 @@ async def test_a_full_disk_is_said_and_live_goes_on(recorder: Recorder, small_di
     recorder.write(recorded_stream(small_disk))
     await recorder.serve()
     await recorder.recorded(1)
-    filler = small_disk / "filler"
-    with filler.open("wb") as file:
-        while True:
-            try:
-                os.write(file.fileno(), bytes(64 * 1024))
-            except OSError:
-                break
+    filler = fill(small_disk)
 
     async def failing() -> dict[str, Any] | None:
         stats = await recorder.stats()
@@ -83,3 +109,34 @@ async def test_an_unmounted_disk_is_not_replaced_by_the_one_below(
 
     assert "is it mounted?" in await until(failing, "the disk is missed", 60)
     assert (await recorder.stats())["alive"]
+
+
+async def test_another_disk_takes_what_a_full_one_refuses(
+    recorder: Recorder, storage: Path
+) -> None:
+    line = recorded_stream(storage).replace(f"dvr {storage} 1d;", "dvr @two;")
+    recorder.write(f"dvr two {{ root {storage}; disk d1; disk d2; check_mount true; }}\n{line}")
+    await recorder.serve()
+    await recorder.recorded(2)
+    (used,) = used_disks(storage)
+    fill(storage / used)
+
+    async def stands_in() -> dict[str, Any] | None:
+        stats = await recorder.stats()
+        return stats if stats["dvr_write"].get("failing_disks") else None
+
+    stats = await until(stands_in, "the full disk is noticed", 60)
+    disk = str(storage / used)
+    assert "No space" in stats["dvr_write"]["failing_disks"][disk]
+    assert "error" not in stats["dvr_write"]
+    stats = await recorder.recorded(stats["dvr_write"]["segments"] + 2)
+    assert stats["dvr_write"]["dropped_segments"] == 0
+    _, server = await recorder.api("GET", "/config/stats")
+    assert "No space" in server["text_alerts"][f"dvr_{disk}"]
+    listed = f"live/tracks-v1/archive-{await recorder.all_time()}.fmp4.m3u8"
+    status, text = await recorder.get(listed)
+    assert (status, b"#EXT-X-DISCONTINUITY\n" in text) == (200, False), text
+    assert (await recorder.api("PUT", "/streams/live", json={"disabled": True}))[0] == 200
+    await decode(f"{recorder.base}/live/archive-{await recorder.all_time()}.mp4")
+    await decode(f"{recorder.base}/live/archive-{await recorder.all_time()}.ts")
+    assert (await recorder.get(f"live/{int(time.time()) - 5}.jpg"))[0] == 200

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from media_streamer.archive.container import ArchivedTrack
+from media_streamer.archive.job import Part, Section, SegmentJob
 from media_streamer.archive.places import MAX_SPAN_MS, OWNER_FILE
-from media_streamer.archive.shelf import Part, Section, SegmentJob, Shelf
+from media_streamer.archive.shelf import Shelf
 from media_streamer.syntax.boxes import box, full_box
 
 START_MS = 1_700_000_000_000

@@ -54,14 +54,19 @@ def stream(tmp_path: Path) -> Stream:
 def record(tmp_path: Path) -> Iterator[Callable[[], Recorder]]:
     (tmp_path / OWNER_FILE).touch()
     writer = DiskWriter(tmp_path)
-    yield lambda: Recorder("s", tmp_path, MAX_SPAN_MS, writer, lambda *_: None)
+
+    def make() -> Recorder:
+        return Recorder("s", MAX_SPAN_MS, [writer], lambda *_: None)
+
+    yield make
     writer.close()
 
 
 def written(recorder: Recorder, tmp_path: Path) -> tuple[int, int]:
     """Segments on the disk, and those that were dropped."""
     recorder.close()
-    recorder._writer.close()
+    for writer in recorder._disks._writers.values():
+        writer.close()
     entries = Library().entries(tmp_path / "s", 0, 2**50)
     dropped: int = recorder.stats()["dvr_write"]["dropped_segments"]
     return len(entries), dropped

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.archive.ranges import Range
@@ -29,6 +31,17 @@ def test_size_counts_what_age_has_freed() -> None:
     files = [file(hour) for hour in range(990, 1000)]
     limits = {"a": Limits(expiration_seconds=8 * 3600, size_bytes=60)}
     assert hours(expired(files, limits, {}, ROOMY, NOW)) == list(range(990, 994))
+
+
+def test_each_disk_deletes_its_own_and_counts_what_others_hold() -> None:
+    files = [replace(file(n), disk="d1" if n % 2 else "d2") for n in range(990, 1000)]
+    limits = {"a": Limits(size_bytes=60)}
+    assert hours(expired(files, limits, {}, ROOMY, NOW, "d1")) == [991, 993]
+    assert hours(expired(files, limits, {}, ROOMY, NOW, "d2")) == [990, 992]
+    limits = {"a": Limits(disk_percent=50)}
+    full = Disk(100, 75)
+    assert hours(expired(files, limits, {}, full, NOW, "d1")) == [991, 993, 995]
+    assert expired(files, limits, {}, Disk(100, 50), NOW, "d2") == []
 
 
 def test_the_disk_takes_the_oldest_of_all_streams_that_say_so() -> None:

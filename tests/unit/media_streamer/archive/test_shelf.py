@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from media_streamer.archive import shelf as module
 from media_streamer.archive.container import ArchivedTrack
+from media_streamer.archive.job import Section
 from media_streamer.archive.library import Library, read_file
 from media_streamer.archive.places import (
     HOUR_MS,
@@ -14,7 +15,7 @@ from media_streamer.archive.places import (
     files_between,
     index_path,
 )
-from media_streamer.archive.shelf import Section, Shelf
+from media_streamer.archive.shelf import Shelf
 
 from .conftest import SECONDS, START_MS, VIDEO, Recording, track_init
 

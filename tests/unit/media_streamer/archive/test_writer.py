@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from media_streamer.archive.job import SegmentJob
 from media_streamer.archive.library import Library
 from media_streamer.archive.places import OWNER_FILE
-from media_streamer.archive.shelf import SegmentJob, Shelf
+from media_streamer.archive.shelf import Shelf
 from media_streamer.archive.writer import DiskWriter
 
 from .conftest import Recording

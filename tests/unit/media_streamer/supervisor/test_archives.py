@@ -38,15 +38,71 @@ def test_a_stream_says_more_than_its_storage() -> None:
         ({"reference": "none"}, "no storage"),
         ({"root": "s3://key:secret@host/bucket"}, "no absolute path"),
         ({"root": "storage"}, "no absolute path"),
-        ({"reference": "disks"}, "has disks"),
+        ({"reference": "disks"}, "no disk of the storage 'disks' is in mode normal"),
     ],
 )
 def test_what_cannot_be_recorded_is_said(dvr: dict[str, Any], words: str) -> None:
-    config = server(dvrs=[{"name": "disks", "root": "/srv", "disks": [{"path": "d1"}]}])
+    config = server(
+        dvrs=[{"name": "disks", "root": "/srv", "disks": [{"path": "d", "mode": "keep"}]}]
+    )
     stream = StreamConfig.model_validate({"name": "a", "dvr": dvr})
     with pytest.raises(NoArchive, match=words) as raised:
         declared(stream, config)
     assert "secret" not in str(raised.value)
+
+
+def test_a_storage_of_disks() -> None:
+    disks = [{"path": "d1"}, {"path": "/mnt/d2"}, {"path": "old", "mode": "readonly"},
+             {"path": "dead", "mode": "abandon"}]  # fmt: skip
+    storage = {"name": "s", "root": "/srv", "disks": disks, "active": 1, "check_mount": True}
+    stream = StreamConfig.model_validate({"name": "a", "dvr": {"reference": "s"}})
+    found = declared(stream, server(dvrs=[storage]))
+    assert found is not None
+    assert [str(one.folder) for one in found.places] == [
+        "/srv/a", "/srv/d1/a", "/mnt/d2/a", "/srv/old/a",
+    ]  # fmt: skip
+    assert found.writable == (Path("/srv/d1"), Path("/mnt/d2"))
+    assert found.mounts == {Path("/srv/d1"), Path("/mnt/d2"), Path("/srv/old")}
+    assert found.active == 1
+
+
+async def test_disks_that_are_ours_are_recorded_on(tmp_path: Path) -> None:
+    catalog, tasks = Catalog(), Tasks()
+    archives = Archives(catalog, tasks, lambda: "host1", tmp_path)
+    (tmp_path / "file").touch()
+    disks = [{"path": name} for name in ("d1", "file", "d3")]
+    storage: dict[str, Any] = {"name": "s", "root": str(tmp_path), "disks": disks}
+    config = server({"name": "a", "dvr": {"reference": "s"}}, dvrs=[storage])
+    archives.streams_changed(catalog.set_config(config))
+    place: ArchivePlace | None = None
+    for _ in range(600):
+        archives.tick(0.0)
+        place = archives.place("a")
+        if place is not None and len(place.disks) == 2 and archives.alerts():
+            break
+        await asyncio.sleep(0.05)
+    assert place is not None
+    assert place.disks == (str(tmp_path / "d1"), str(tmp_path / "d3"))
+    assert f"dvr_{tmp_path / 'file'}" in archives.alerts()
+    assert archives.statistics(catalog.streams["a"]).get("dvr_write") is None
+    assert set(told_roots(tmp_path)) == {tmp_path / one for one in ("d1", "d3", "file")}
+    await archives.erase("a", 0, 2**40)
+    assert await archives.ranges("a") == []
+    storage["active"] = 1
+    archives.streams_changed(catalog.set_config(
+        server({"name": "a", "dvr": {"reference": "s"}}, dvrs=[storage])))  # fmt: skip
+    archives.configured()
+    now = archives.place("a")
+    assert now is not None
+    assert now.disks == (str(tmp_path / "d1"),)
+    archives.close()
+    await tasks.close()
+
+
+def test_a_disk_that_is_not_mounted_is_not_used(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="no disk is mounted"):
+        claim(tmp_path / "d", "first", must_be_mounted=True)
+    assert not (tmp_path / "d").exists()
 
 
 def test_offline_and_disabled_streams_are_only_read() -> None:
@@ -77,7 +133,7 @@ def test_limits_delete_files_with_their_index_and_empty_folders(tmp_path: Path) 
         path.parent.mkdir(parents=True)
         path.write_bytes(b"x" * 10)
         index_path(path).write_bytes(b"x")
-    summaries = keep_limits(tmp_path, {"a": one}, now)
+    summaries = keep_limits(tmp_path, {"a": one}, now).summaries
     left = files_between(one.folder)
     assert [(now - file.start_ms) // HOUR_MS for file in left] == [2, 1, 0]
     assert len([path for path in one.folder.rglob("*") if path.is_dir()]) <= 7
@@ -114,7 +170,7 @@ async def test_a_stream_is_recorded_once_its_folder_is_ours(tmp_path: Path) -> N
             break
         await asyncio.sleep(0.05)
     assert told == {"a"}
-    assert archives.place("a") == ArchivePlace(str(root), HOUR_MS)
+    assert archives.place("a") == ArchivePlace((str(root),), HOUR_MS)
     await on_schedule(archives, catalog, str(root))
     await archives.lock("a", 100, 10)
     assert [one.as_json()["from"] for one in await archives.locks("a")] == [100]
