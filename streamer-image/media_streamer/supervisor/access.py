@@ -256,9 +256,12 @@ class AccessControl:
 
     def _token(self, stream: Stream, request: AccessRequest) -> str:
         """The token after the rules of the server: as sent, made, or empty."""
-        if not request.token and asks_backend(auth_spec(stream, request.kind)):
-            return str(uuid.uuid4()) if self._streams.config.auto_token == "uuid" else ""
-        return request.token
+        if request.token or self._streams.config.auto_token != "uuid":
+            return request.token
+        # Every viewer gets one, but a publisher only where somebody asks for it.
+        if request.kind != "play" and not asks_backend(auth_spec(stream, request.kind)):
+            return ""
+        return str(uuid.uuid4())
 
     @staticmethod
     def _key(stream: Stream, request: AccessRequest, token: str, relay: bool) -> str:

@@ -358,6 +358,9 @@ async def test_token_rules(world: World) -> None:
     made = (await world.ask()).token
     assert len(made) == 36
     assert world.backend.questions[0]["token"] == made
+    world.configure({"inputs": [{"url": "publish://"}]}, auto_token="uuid")
+    assert len((await world.ask()).token) == 36, "also where nobody is asked"
+    assert (await world.ask(kind="publish")).token == ""
 
 
 async def test_without_automatic_tokens_nobody_comes_in_without_one(world: World) -> None:
