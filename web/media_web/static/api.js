@@ -93,3 +93,31 @@ export const get = (path) => request("GET", path);
 export const put = (path, body) => request("PUT", path, body);
 export const post = (path, body) => request("POST", path, body);
 export const remove = (path) => request("DELETE", path);
+
+/**
+ * Sends a file as the body of a PUT: {done, abort}. `done` ends with the answer or an ApiError;
+ * `onShare` is told how much is sent, from 0 to 1. No time-out: it takes as long as bytes go.
+ */
+export function upload(path, file, onShare) {
+  const sending = new XMLHttpRequest();
+  const done = new Promise((resolve, reject) => {
+    sending.upload.onprogress = ({ loaded, total }) => onShare(total ? loaded / total : 0);
+    sending.onabort = () => reject(new ApiError(0, t("The upload was cancelled.")));
+    sending.onerror = () => reject(new ApiError(0, t("The server does not answer.")));
+    sending.onload = () => {
+      if (sending.status < 300) return resolve(JSON.parse(sending.responseText || "{}"));
+      let data = null;
+      try {
+        data = JSON.parse(sending.responseText);
+      } catch {
+        // a proxy answers in its own words
+      }
+      reject(new ApiError(sending.status, errorText(sending, data), data?.errors?.[0]?.code));
+    };
+  });
+  sending.open("PUT", BASE + path);
+  sending.setRequestHeader("X-Requested-With", "fetch");
+  if (credentials.get()) sending.setRequestHeader("Authorization", `Basic ${credentials.get()}`);
+  sending.send(file);
+  return { done, abort: () => sending.abort() };
+}

@@ -19,6 +19,7 @@ const PAGES = {
   streamers: () => import("./pages/streamers/list.js").then(({ Streamers }) => Streamers),
   streamer: () => import("./pages/streamers/page.js").then(({ StreamerPage }) => StreamerPage),
   sessions: () => import("./pages/sessions.js").then(({ Sessions }) => Sessions),
+  files: () => import("./pages/files.js").then(({ Files }) => Files),
   server: () => import("./pages/server.js").then(({ Server }) => Server),
   config: () => import("./pages/config.js").then(({ Config }) => Config),
   access: () => import("./pages/access.js").then(({ Access }) => Access),
@@ -27,7 +28,7 @@ const PAGES = {
 const entries = ({ product, role }) =>
   product === "central"
     ? { media: "Media", streamers: "Streamers", sessions: "Sessions", ...(role === "admin" ? { access: "Access" } : {}) }
-    : { media: "Media", sessions: "Sessions", server: "Server", ...(role === "admin" ? { config: "Config" } : {}) };
+    : { media: "Media", sessions: "Sessions", files: "Files", server: "Server", ...(role === "admin" ? { config: "Config" } : {}) };
 
 /** The page that a route means; what is not there, or not for this server or reader, is the list of streams. */
 function pageOf({ parts: [first, name] }, ui) {

@@ -14,6 +14,12 @@ export default {
   "Saved.": "Сохранено.", "Saved and applied.": "Сохранено и применено.", "No errors found.": "Ошибок нет.", Configuration: "Конфигурация", "Configuration file": "Файл конфигурации",
   "Streams that Central gives to this server are in no file and are not shown here.": "Потоков, которые серверу выдаёт Central, в файле нет: здесь их не видно.",
 
+  // Files
+  Files: "Файлы", Location: "Расположение", "Play {name}": "Смотреть {name}", "Delete {name}": "Удалить {name}", "Delete {name}?": "Удалить {name}?",
+  "Nothing lies here.": "Здесь ничего нет.", "is played now": "сейчас смотрят", "{shown} of {all} are shown": "Показано {shown} из {all}",
+  "Upload files": "Загрузить файлы", "Files to upload": "Файлы для загрузки", "Upload of {name}": "Загрузка {name}", "The upload was cancelled.": "Загрузка отменена.",
+  "No location of files has a directory on this server: declare one with “vod NAME { storage /PATH; }”.": "Ни у одного расположения файлов нет каталога на этом сервере: объявите его как «vod ИМЯ { storage /ПУТЬ; }».",
+
   // Wall
   "Find a stream": "Найти поток", "label=value": "метка=значение", Label: "Метка", Order: "Порядок", View: "Вид", List: "Список", Pictures: "Картинки",
   "Problems first": "Сначала проблемы", "By name": "По имени", "Most viewers": "Больше зрителей", "Highest bit rate": "Выше битрейт",
