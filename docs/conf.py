@@ -7,6 +7,10 @@ inline script, no inline style, nothing from elsewhere.
 
 import tomllib
 from pathlib import Path
+from typing import Any
+
+from media_api.protocols import readme
+from media_docs import messages
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -29,3 +33,13 @@ html_title = "Media server"
 html_copy_source = False
 html_show_sourcelink = False
 pygments_style = "friendly"
+
+
+def _fill(_app: Any, page: str, source: list[str]) -> None:
+    """The table of log messages, which would change with every line of code, is made here."""
+    if page == "reference/messages":
+        source[0] = readme.render(source[0], messages.TABLES)
+
+
+def setup(app: Any) -> None:
+    app.connect("source-read", _fill)

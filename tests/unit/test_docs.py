@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
+from media_api.protocols import readme
+from media_docs import messages
 from media_docs.__main__ import PAGES, ROOT, main
 from media_streamer import variables
 from media_streamer.wire.control import StreamEvent
@@ -26,6 +28,16 @@ def test_each_made_page_is_there() -> None:
         for table in tables:
             made = text.partition(f"<!-- made: {table} -->")[2].partition("<!-- end -->")[0]
             assert made.count("\n") > 3, (name, table)
+
+
+def test_log_messages_are_read_from_the_code() -> None:
+    counts = {program: len(messages.found(program)) for program in messages.PROGRAMS}
+    assert counts["streamer"] > 100
+    assert counts["central"] > 20
+    assert counts["operator"] > 2
+    page = readme.render((DOCS / "reference/messages.md").read_text("utf-8"), messages.TABLES)
+    assert page.count("| warning |") > 50
+    assert "%s" not in page
 
 
 def test_every_environment_variable_is_told() -> None:

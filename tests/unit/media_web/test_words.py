@@ -14,7 +14,7 @@ SOURCES = [
     for path in sorted(STATIC.rglob("*.js"))
     if not {"vendor", "locales"} & set(path.relative_to(STATIC).parts)
 ]
-RUSSIAN = STATIC / "locales" / "ru.js"
+RUSSIAN = sorted((STATIC / "locales").glob("ru*.js"))
 
 
 def spoken() -> set[str]:
@@ -29,8 +29,13 @@ def spoken() -> set[str]:
 
 
 def russian() -> dict[str, str]:
-    pairs = re.findall(rf"(?:{TEXT}|\b(\w+)): {TEXT}", RUSSIAN.read_text("utf-8"))
-    return {quoted or bare: text for quoted, bare, text in pairs}
+    return {
+        quoted or bare: text
+        for path in RUSSIAN
+        for quoted, bare, text in re.findall(
+            rf"(?:{TEXT}|\b(\w+)): {TEXT}", path.read_text("utf-8")
+        )
+    }
 
 
 def test_everything_that_is_said_is_translated() -> None:
@@ -46,7 +51,11 @@ def test_values_have_their_places(text: str) -> None:
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
 def test_catalogue_is_read_as_it_is_here() -> None:
-    program = f"import('{RUSSIAN}').then((m) => console.log(JSON.stringify(m.default)))"
+    sources = [f"import('{path}')" for path in RUSSIAN]
+    program = (
+        f"Promise.all([{','.join(sources)}]).then((all) => "
+        "console.log(JSON.stringify(Object.assign({}, ...all.map((m) => m.default)))))"
+    )
     done = subprocess.run(
         ["node", "--input-type=module", "-e", program], capture_output=True, check=True, timeout=30
     )

@@ -5,7 +5,7 @@
 
 const KEY = "media.language";
 export const LANGUAGES = { en: "English", ru: "Русский" };
-const CATALOGUES = { ru: () => import("./locales/ru.js") };
+const CATALOGUES = { ru: () => Promise.all([import("./locales/ru.js"), import("./locales/ru.forms.js")]) };
 /** Sent to the window when the words have changed. */
 export const WORDS_CHANGED = "wordschanged";
 
@@ -22,10 +22,12 @@ export function language() {
   return wished.find((name) => Object.hasOwn(LANGUAGES, name)) || "en";
 }
 
+const merged = (modules) => Object.assign({}, ...modules.map((module) => module.default));
+
 /** Fetches the words; without them the UI speaks English. */
 export async function loadWords() {
   const name = language();
-  words = name in CATALOGUES ? await CATALOGUES[name]().then((module) => module.default, () => ({})) : {};
+  words = name in CATALOGUES ? await CATALOGUES[name]().then(merged, () => ({})) : {};
   document.documentElement.lang = name;
   dispatchEvent(new Event(WORDS_CHANGED));
 }
