@@ -12,6 +12,8 @@ from media_api.files import write_file
 
 LOGIN = "admin"
 FILE_NAME = "first_password"
+LEAST_CHARACTERS = 8
+"""What is shorter is the rest of a file that was cut, and soon guessed."""
 _BYTES = 15  # 20 characters, 120 bits: no number of guesses finds it
 
 
@@ -34,8 +36,11 @@ def first_password(directory: Path) -> FirstPassword:
     """The password kept in `directory`, made if there is none. Raises OSError."""
     path = directory / FILE_NAME
     try:
-        if password := path.read_text(encoding="utf-8").strip():
+        password = path.read_text(encoding="utf-8").strip()
+        if len(password) >= LEAST_CHARACTERS and password.isprintable():
             return FirstPassword(password, path, is_new=False)
+    except UnicodeDecodeError:
+        pass  # damaged: nobody can know that password
     except FileNotFoundError:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     password = secrets.token_urlsafe(_BYTES)

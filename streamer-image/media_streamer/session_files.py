@@ -109,7 +109,7 @@ def _record(line: bytes) -> JsonObject:
     """What is no line of ours (cut off by a crash, edited) is nothing."""
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -22,10 +22,10 @@ def read_locks(folder: Path) -> list[Range]:
         text = (folder / LOCKS_FILE).read_text()
     except (FileNotFoundError, NotADirectoryError):
         return []
-    found = json.loads(text)
     try:
+        found = json.loads(text)
         return merge((Range(int(one["from_ms"]), int(one["to_ms"])) for one in found), 0)
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, RecursionError) as error:
         raise ValueError(f"{folder / LOCKS_FILE} cannot be read") from error
 
 

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
 from media_api.files import write_file
 
 log = logging.getLogger(__name__)
@@ -23,10 +24,14 @@ def tell_roots(runtime: Path, roots: Iterable[Path]) -> None:
 
 
 def told_roots(runtime: Path) -> list[Path]:
-    """What was told last."""
+    """What was told last; nothing where the file cannot be read."""
+    path = runtime / FILE
     try:
-        return [Path(root) for root in json.loads((runtime / FILE).read_text())]
-    except (OSError, ValueError):
+        return [Path(root) for root in msgspec.json.decode(path.read_bytes(), type=list[str])]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, RecursionError) as error:
+        log.error("archives: %s cannot be used: %s", path, error)
         return []
 
 
@@ -37,6 +42,6 @@ def usable_roots(roots: Iterable[Path]) -> list[Path]:
         try:
             root.mkdir(parents=True, exist_ok=True)
             found.append(root)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             log.error("archive %s: nothing can be recorded there: %s", root, error)
     return found

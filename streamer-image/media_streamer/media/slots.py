@@ -265,4 +265,4 @@ class InputSlot:
 
     @staticmethod
     def _ran(source: Source) -> bool:
-        return time.time() - source.opened_at > STABLE_SECONDS
+        return time.monotonic() - source.began > STABLE_SECONDS

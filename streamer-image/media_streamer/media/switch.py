@@ -40,6 +40,8 @@ class Source:
         self.tracks: Sequence[Track] = ()
         self.time_bases: Sequence[Fraction] = ()
         self.opened_at = time.time()
+        self.began = time.monotonic()
+        """The same for durations: the wall clock may jump."""
         self.connected_at: float | None = None
         self.started_at: float | None = None
         """Unix time of the first frame."""

@@ -109,7 +109,7 @@ class ExternalConfig:
             page = read_page({"streams": state["streams"]}, "", b"")
         except FileNotFoundError:
             return
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             log.error("config_external: %s cannot be used: %s", self._state_file, error)
             return
         log.info("config_external: %d streams of the last run", len(page.streams))

@@ -157,7 +157,7 @@ class Verdicts:
             request_number=session.request_number,
             stream_clients=len(self._sessions.of_stream(session.name)),
             total_clients=self._sessions.clients,
-            duration=int(time.time() - session.opened_at),
+            duration=max(0, int(time.time() - session.opened_at)),  # the clock may go back
             bytes=session.bytes,
             qs=session.query_string,
             user_agent=session.user_agent,

@@ -93,7 +93,7 @@ def test_pauses_grow_and_a_stable_source_starts_anew() -> None:
     assert made.retry_at == 130.0
     source = opened(made)
     source.frames = 100
-    source.opened_at = time.time() - 60
+    source.began = time.monotonic() - 60
     made.closed("connection lost", 200.0)
     assert made.pause == 1
     assert made.totals.retries == 8

@@ -248,7 +248,7 @@ async def test_the_last_answer_outlives_a_restart(world: World, backend: Backend
 
 
 async def test_a_broken_state_file_is_no_obstacle(world: World) -> None:
-    for text in ("{", "[]", '{"backend": 1}', ""):
+    for text in ("{", "[]", '{"backend": 1}', "", "[" * 100_000):
         world.state.write_text(text)
         catalog, external = world.start()
         await external.restore()
