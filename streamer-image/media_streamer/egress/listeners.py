@@ -150,6 +150,10 @@ def tls_context(spec: ListenerSpec) -> ssl.SSLContext:
     return context
 
 
+def _is_datagram(spec: ListenerSpec) -> bool:
+    return listener_of(spec).socket == "datagram"
+
+
 class Server(Protocol):
     """What serves a port."""
 
@@ -210,7 +214,8 @@ class Listeners:
         wanted = {spec.place: spec for spec in specs if self._is_here(spec)}
         for place in [place for place in self._open if place not in wanted]:
             await self._close(place)
-        for place, spec in wanted.items():
+        # A protocol by UDP may take TCP of its number beside it, if nobody is configured there.
+        for place, spec in sorted(wanted.items(), key=lambda one: _is_datagram(one[1])):
             try:
                 await self._ensure(place, spec)
             except (OSError, ValueError) as error:

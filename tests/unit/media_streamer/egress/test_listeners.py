@@ -131,3 +131,20 @@ def free_udp_ports():
                 except OSError:
                     continue
         return port
+
+
+async def test_ports_by_udp_open_last():
+    served: list[str] = []
+
+    class Server:
+        def close(self) -> None:
+            pass
+
+    async def serve(spec, sock, context):
+        sock.close()
+        served.append(spec.protocol)
+        return Server()
+
+    specs = [ListenerSpec(name, "127.0.0.1", 0) for name in ("webrtc", "http", "rtmp")]
+    assert await Listeners(serve).apply(specs) == []
+    assert served == ["http", "rtmp", "webrtc"], "WebRTC may take TCP of its number if it is free"
