@@ -12,6 +12,8 @@ from media_central.capacity import capacity_kbit
 _GRAVITY = ("disabled", "operational", "degradated", "partial_outage", "outage")
 STATES = ("operational", "degradated", "partial_outage", "outage", "disabled")
 """The spelling is that of the API."""
+POOL_LABEL = "app.kubernetes.io/instance"
+"""Of a pod: the Streamer resource that it belongs to."""
 BUSY_PERCENT = 90
 """Above it a CPU, a memory or a disk is called degradated."""
 
@@ -99,6 +101,30 @@ def _streamer_metrics(streamer: Mapping[str, Any], streams: Mapping[str, list[st
         "agent_metrics": _with_worst([]),
         "config": {"status": "operational" if config_ok else "outage"},
     }
+
+
+def by_pool(
+    metrics: Iterable[Mapping[str, Any]], streamers: Iterable[Mapping[str, Any]]
+) -> list[tuple[JsonObject, dict[str, str]]]:
+    """Figures of each streamer that answers, with what autoscalers sum them by.
+
+    `pool` is the Streamer resource of a pod; empty outside Kubernetes.
+    """
+    known = {item["hostname"]: item for item in streamers if item.get("stats")}
+    rows = []
+    for figures in metrics:
+        streamer = known.get(figures["hostname"])
+        if streamer is None:
+            continue
+        loads = [
+            device["gpu_enc"]
+            for device in streamer["stats"].get("transcoder_devices") or ()
+            if isinstance(device.get("gpu_enc"), int | float)
+        ]
+        pool = (streamer.get("labels") or {}).get(POOL_LABEL, "")
+        gpu = {"gpu": max(loads)} if loads else {}
+        rows.append(({**figures, **gpu}, {"hostname": str(figures["hostname"]), "pool": pool}))
+    return rows
 
 
 def cluster_stats(

@@ -37,7 +37,8 @@ def streamer() -> str:
 
 
 def central() -> str:
-    return table(_HEADS, [*_of(CENTRAL_METRICS), *_of(openmetrics.CLUSTER_METRICS)])
+    specs = (*CENTRAL_METRICS, *openmetrics.CLUSTER_METRICS, *openmetrics.STREAMER_METRICS)
+    return table(_HEADS, _of(specs))
 
 
 def _collected(families: Iterable[Metric]) -> list[tuple[str, ...]]:

@@ -137,6 +137,17 @@ CLUSTER_METRICS = tuple(
                f"{metric.capitalize()} kbit/s of all streamers")
     for metric, field in (("inbound", "input_kbit"), ("outbound", "output_kbit"))
 )  # fmt: skip
+STREAMER_METRICS = _specs(
+    "streamer",
+    (),
+    """
+    cpu.usage:cpu_usage gauge CPU load of one streamer in percent
+    memory.usage:memory_usage gauge Memory used on one streamer in percent
+    network.out_kbit.usage:output_kbit gauge Output of one streamer in kbit/s
+    stream_metrics.total:streams gauge Streams placed on one streamer
+    gpu:gpu_usage gauge Load of the busiest encoder of one streamer's GPUs in percent
+    """,
+)
 
 Labels = Mapping[str, str]
 Labelled = tuple[Mapping[str, Any], Labels]
@@ -206,9 +217,15 @@ def server_families(stats: Mapping[str, Any], server_id: str) -> list[Metric]:
     ]
 
 
-def cluster_families(stats: Mapping[str, Any], server_id: str) -> list[Metric]:
-    """Families of Central's `/cluster/stats`, with one set by streamer."""
-    return list(families(CLUSTER_METRICS, [(stats, {"server_id": server_id})]))
+def cluster_families(
+    stats: Mapping[str, Any],
+    server_id: str,
+    streamers: Iterable[Labelled] = (),
+) -> list[Metric]:
+    """Families of Central's `/cluster/stats`; `streamers`: figures of each, and its labels."""
+    base = {"server_id": server_id}
+    rows = [(item, {**base, **labels}) for item, labels in streamers]
+    return [*families(CLUSTER_METRICS, [(stats, base)]), *families(STREAMER_METRICS, rows)]
 
 
 class _Fixed(Collector):

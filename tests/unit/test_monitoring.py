@@ -118,6 +118,7 @@ def told() -> set[str]:
         *openmetrics.GPU_METRICS,
         *openmetrics.SERVER_METRICS,
         *openmetrics.CLUSTER_METRICS,
+        *openmetrics.STREAMER_METRICS,
         *service.CENTRAL_METRICS,
     )
     names = {spec.name for spec in specs}

@@ -14,7 +14,7 @@ from media_rest.paths import value_at
 from media_rest.route import Route
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from media_central.cluster_stats import cluster_stats, fleet_totals
+from media_central.cluster_stats import by_pool, cluster_stats, fleet_totals
 from media_central.models.cluster import CentralServerStats, ClusterHealth, WhoAmICentral
 from media_central.rest.answers import json_answer, metrics_answer
 from media_central.rest.context import BASES, Context, context, viewer
@@ -108,11 +108,11 @@ def _family(spec: MetricSpec, value: int) -> Metric:
 
 async def get_cluster_stats(request: web.Request) -> web.StreamResponse:
     ctx = context(request)
-    stats = cluster_stats(
-        ctx.views.streams(viewer(request)), ctx.views.streamers(), round(time.time() * 1000)
-    )
+    streamers = list(ctx.views.streamers())
+    stats = cluster_stats(ctx.views.streams(viewer(request)), streamers, round(time.time() * 1000))
     stats |= {"server_id": ctx.server_id, "version": version_number(central_version())}
-    families = partial(cluster_families, stats, ctx.server_id)
+    rows = by_pool(stats["streamer_metrics"], streamers)
+    families = partial(cluster_families, stats, ctx.server_id, rows)
     return metrics_answer(request, families) or json_answer(stats)
 
 

@@ -26,6 +26,7 @@ KUSTOMIZATIONS = sorted(
     for path in MANIFESTS.rglob("kustomization.yaml")
     if "kustomize.config.k8s.io" in path.read_text()  # Flux has a kind of that name too
 )
+FOREIGN = ROOT / "tests" / "vendor" / "crds"
 SAMPLES = sorted((MANIFESTS / "samples").glob("*.yaml"))
 WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob")
 OWN_IMAGES = "localhost/media-appliance/"
@@ -33,8 +34,11 @@ OWN_IMAGES = "localhost/media-appliance/"
 
 @pytest.fixture(scope="module")
 def api(api_server: ApiServer) -> ApiServer:
-    """With the namespace of the manifests, and one that enforces the restricted standard."""
+    """With the namespace of the manifests, one that enforces the restricted standard, and the
+    definitions of the other projects that our manifests name."""
     api_server.must("apply", "-f", str(MANIFESTS / "base" / "namespace.yaml"))
+    api_server.must("apply", "--server-side", "-f", str(FOREIGN))
+    api_server.must("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
     label = {"pod-security.kubernetes.io/enforce": "restricted"}
     body = {
         "apiVersion": "v1",
@@ -47,19 +51,6 @@ def api(api_server: ApiServer) -> ApiServer:
 
 def build(directory: Path, api: ApiServer) -> list[dict[str, Any]]:
     return [body for body in yaml.safe_load_all(api.must("kustomize", str(directory))) if body]
-
-
-def of_known_kinds(bodies: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """What a cluster without further operators has."""
-    for body in bodies:
-        group = body["apiVersion"].rpartition("/")[0]
-        if (
-            not group
-            or group.endswith(".k8s.io")
-            or group in ("apps", "policy", "batch")
-            or (group == "media.flussonic.com")
-        ):
-            yield body
 
 
 def pod_specs(bodies: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -90,7 +81,7 @@ def refusal(api: ApiServer, spec: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("directory", KUSTOMIZATIONS, ids=lambda path: str(path.name))
 def test_every_kustomization_is_accepted(api: ApiServer, directory: Path, tmp_path: Path) -> None:
-    bodies = list(of_known_kinds(build(directory, api)))
+    bodies = build(directory, api)
     assert bodies
     file = tmp_path / "all.json"
     file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": bodies}))
@@ -101,14 +92,61 @@ def test_every_kustomization_is_accepted(api: ApiServer, directory: Path, tmp_pa
 
 
 @pytest.mark.parametrize("file", SAMPLES, ids=lambda path: str(path.name))
-def test_every_sample_of_ours_is_accepted(api: ApiServer, file: Path, tmp_path: Path) -> None:
-    bodies = list(of_known_kinds([b for b in yaml.safe_load_all(file.read_text()) if b]))
-    listed = tmp_path / "all.json"
-    listed.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": bodies}))
-    if bodies:
+def test_every_sample_is_accepted(api: ApiServer, file: Path) -> None:
+    api.must("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", str(file))
+
+
+def backends(node: Any) -> Iterator[tuple[str, int | str]]:
+    """Services and their ports that an Ingress or a route sends to."""
+    if isinstance(node, dict):
+        if isinstance(service := node.get("service"), dict) and "port" in service:
+            yield service["name"], service["port"].get("number") or service["port"]["name"]
+        for target in node.get("backendRefs") or ():
+            yield target["name"], target["port"]
+        for value in node.values():
+            yield from backends(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from backends(value)
+
+
+@pytest.mark.parametrize("name", ["ingress.yaml", "gateway.yaml"])
+def test_ways_in_lead_to_services_and_ports_that_are_made(api: ApiServer, name: str) -> None:
+    bodies = [*yaml.safe_load_all((MANIFESTS / "samples" / name).read_text())]
+    made = build(MANIFESTS / "base", api)
+    for body in bodies:
+        if body["kind"] == "Streamer":
+            meta = {**body["metadata"], "uid": "u"}
+            made += streamer_objects(TierObject.parse({**body, "metadata": meta}), Settings())
+    ports: set[tuple[str, int | str]] = set()
+    for body in made:
+        if body["kind"] == "Service":
+            for port in body["spec"]["ports"]:
+                ports |= {(body["metadata"]["name"], port[key]) for key in ("name", "port")}
+    wanted = {target for body in bodies for target in backends(body.get("spec"))}
+    assert {service for service, _ in wanted} == {"streamer-public", "media-central"}
+    assert wanted <= ports
+
+
+def test_an_autoscaler_sets_and_reads_the_size_of_a_pool(api: ApiServer) -> None:
+    """By the scale subresource, as HPA, KEDA and `kubectl scale` do."""
+    meta = {"name": "scaled", "namespace": "media"}
+    body = {"apiVersion": "media.flussonic.com/v1alpha1", "kind": "Streamer", "metadata": meta}
+    api.must("create", "-f", "-", data={**body, "spec": {}})
+    try:
+        target = ("streamers.media.flussonic.com/scaled", "-n", "media")
+        api.must("scale", *target, "--replicas=3")
+        status = {"status": {"replicas": 2, "selector": "app.kubernetes.io/instance=scaled"}}
         api.must(
-            "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", str(listed)
+            "patch", *target, "--subresource=status", "--type=merge", "-p", json.dumps(status)
         )
+        path = "/apis/media.flussonic.com/v1alpha1/namespaces/media/streamers/scaled/scale"
+        scale = json.loads(api.must("get", "--raw", path))
+        assert scale["spec"]["replicas"] == 3
+        assert scale["status"] == status["status"]
+        api.must("scale", *target, "--replicas=0")
+    finally:
+        api.must("delete", "streamers.media.flussonic.com", "scaled", "-n", "media")
 
 
 def test_every_pod_of_the_base_fits_the_restricted_standard(api: ApiServer) -> None:

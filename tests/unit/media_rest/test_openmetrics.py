@@ -70,6 +70,18 @@ def test_server_and_cluster() -> None:
     assert values == {"stream_operational_count": 2, "stream_total_count": 3}
 
 
+def test_each_streamer_of_a_cluster_by_its_labels() -> None:
+    figures = {"cpu": {"usage": 40}, "network": {"out_kbit": {"usage": 9}}, "gpu": 70}
+    rows = [(figures, {"hostname": "a-0", "pool": "a"})]
+    text = render(cluster_families({}, "srv", rows), "openmetrics").decode()
+    samples = [sample for family in parse_openmetrics(text) for sample in family.samples]
+    assert {sample.name: sample.value for sample in samples} == {
+        "streamer_cpu_usage": 40, "streamer_output_kbit": 9, "streamer_gpu_usage": 70,
+    }  # fmt: skip
+    labels = {"server_id": "srv", "hostname": "a-0", "pool": "a"}
+    assert all(sample.labels == labels for sample in samples)
+
+
 @pytest.mark.parametrize(
     ("accept", "query_format", "wanted"),
     [
