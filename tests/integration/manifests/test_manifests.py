@@ -137,9 +137,7 @@ def test_an_autoscaler_sets_and_reads_the_size_of_a_pool(api: ApiServer) -> None
         target = ("streamers.media.flussonic.com/scaled", "-n", "media")
         api.must("scale", *target, "--replicas=3")
         status = {"status": {"replicas": 2, "selector": "app.kubernetes.io/instance=scaled"}}
-        api.must(
-            "patch", *target, "--subresource=status", "--type=merge", "-p", json.dumps(status)
-        )
+        api.must("patch", *target, "--subresource=status", "--type=merge", "-p", json.dumps(status))
         path = "/apis/media.flussonic.com/v1alpha1/namespaces/media/streamers/scaled/scale"
         scale = json.loads(api.must("get", "--raw", path))
         assert scale["spec"]["replicas"] == 3
