@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from media_api.base import ApiModel
-from media_api.units import Count, LongText, Percent, Text
+from media_api.units import Count, LongText, Percent, Seconds, Text
 
 StreamerStatus = Literal[
     "no_config",
@@ -61,6 +61,14 @@ class PartitionStats(ApiModel):
     total_mb: Count | None = Field(default=None, description="Size in MiB.")
     usage: Percent | None = Field(default=None, description="Used, percent.")
     io_util: Percent | None = Field(default=None, description="Time spent in I/O, percent.")
+    dvr_streams: Count | None = Field(
+        default=None, description="Streams with something of their archive there."
+    )
+    dvr_bytes: Count | None = Field(default=None, description="Bytes of archives there.")
+    dvr_depth: Seconds | None = Field(
+        default=None, description="Seconds from the oldest to the newest recording there."
+    )
+    error: LongText | None = Field(default=None, description="Why nothing is recorded there now.")
 
 
 class TranscoderDeviceStats(ApiModel):

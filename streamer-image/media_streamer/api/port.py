@@ -85,6 +85,10 @@ class Sessions(Protocol):
 class Archives(Protocol):
     """What is recorded. All raise `supervisor.archives.ArchiveError`."""
 
+    def disks(self) -> list[JsonObject]:
+        """Rows of `media_api.server_status.PartitionStats`."""
+        ...
+
     async def ranges(self, name: str) -> list[Range]:
         """Parts of a stream's archive without gaps."""
         ...

@@ -19,8 +19,8 @@ from media_streamer.api import (
     files,
     history,
     legacy,
-    nothing,
     sessions,
+    storages,
     streams,
     text,
 )
@@ -49,7 +49,7 @@ async def _openapi(request: web.Request) -> web.Response:
 
 
 ROUTES: tuple[Route, ...] = (
-    *nothing.ROUTES,
+    *storages.ROUTES,
     *events.ROUTES,
     *history.ROUTES,
     *dvr.ROUTES,

@@ -32,7 +32,7 @@ class Unserved:
 
 READS = ("GET", "HEAD")
 _EXPORT = "an export is ordered by POST /streams/NAME/dvr/export, and only cancelled or deleted"
-_DISKS = "a storage is one directory here, it has no disks of its own yet"
+_DISKS = "disks are changed with their storage, by PUT /dvrs/NAME"
 _FILES = "a file is read, put and deleted under its own path below …/files/"
 _LEGACY = "change `dvr` of the stream, and /streams/NAME/dvr/locks, by /streamer/api/v3"
 

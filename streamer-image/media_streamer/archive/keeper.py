@@ -47,6 +47,11 @@ class Summary:
         }
 
 
+def disk_figures(total: int, used: int) -> dict[str, int]:
+    """Part of `media_api.server_status.PartitionStats`; bytes."""
+    return {"total_mb": total >> 20, "usage": round(100 * used / total) if total else 0}
+
+
 class Kept(NamedTuple):
     """What a disk holds after its limits were looked at."""
 
@@ -54,6 +59,18 @@ class Kept(NamedTuple):
     """By stream."""
     files: list[StoredFile]
     disk: Disk
+
+    def as_json(self) -> dict[str, int]:
+        """Part of `media_api.server_status.PartitionStats`."""
+        found = self.summaries.values()
+        begin = min((one.from_ms for one in found), default=0)
+        end = max((one.to_ms for one in found), default=0)
+        return {
+            **disk_figures(self.disk.total, self.disk.used),
+            "dvr_streams": len(found),
+            "dvr_bytes": sum(one.disk_bytes for one in found),
+            "dvr_depth": max(0, end - begin) // 1000,
+        }
 
 
 def keep_limits(

@@ -74,6 +74,9 @@ class _Root:
     due: float = 0.0
     """When to claim it, or to look at its limits."""
     is_busy: bool = False
+    busy_since: float = 0.0
+    took: float = 0.0
+    """Seconds, to look at its limits."""
     kept: Kept | None = None
     """What it held when its limits were looked at last."""
 
@@ -182,9 +185,11 @@ class Archives:
             root.must_be_mounted = path in mounts
         for root in self._roots.values():
             if root.due <= now and not root.is_busy:
-                root.is_busy = True
+                root.is_busy, root.busy_since = True, now
                 work = self._claim(root) if root.owner < 0 else self._keep(root)
                 self._tasks.spawn(work, f"archive {root.path}")
+            elif root.is_busy and now - root.busy_since > max(ANSWER_SECONDS, root.took * 10):
+                root.problem = root.problem or "the disk does not answer"
         self._follow_schedules()
         changed, self._changed = self._changed, set()
         return changed
@@ -266,27 +271,48 @@ class Archives:
             root.problem = str(error)
         finally:
             root.is_busy = False
-            took = time.monotonic() - began
-            root.due = time.monotonic() + max(KEEP_SECONDS, took * KEEP_SHARE)
+            root.took = time.monotonic() - began
+            root.due = time.monotonic() + max(KEEP_SECONDS, root.took * KEEP_SHARE)
 
     # What is said
+
+    def disks(self) -> list[JsonObject]:
+        """Rows of `media_api.server_status.PartitionStats`, as far as the disks have answered."""
+        replaced = self._replaced()
+        rows = []
+        for path, root in self._roots.items():
+            row: JsonObject = {"path": str(path)}
+            if root.kept is not None:
+                row |= root.kept.as_json()
+            if problem := root.problem or replaced.get(str(path)):
+                row["error"] = problem
+            if len(row) > 1:
+                rows.append(row)
+        return rows
+
+    def _replaced(self) -> dict[str, str]:
+        """Disks that others stand in for, and why, as the media workers say."""
+        found: dict[str, str] = {}
+        for name in self._declared:
+            stream = self._catalog.streams.get(name)
+            write = stream.stats.get("dvr_write", {}) if stream is not None else {}
+            found |= write.get("failing_disks", {})
+        return found
 
     def alerts(self) -> dict[str, str]:
         """For people: what is not recorded, and why."""
         failing = dict(self._refused)
-        disks: dict[str, str] = {}
         for name in self._declared:
             stream = self._catalog.streams.get(name)
-            write = stream.stats.get("dvr_write", {}) if stream is not None else {}
-            if error := write.get("error"):
+            error = stream.stats.get("dvr_write", {}).get("error") if stream is not None else ""
+            if error:
                 failing[name] = str(error)
-            disks |= write.get("failing_disks", {})
         found = {
             f"dvr_{root.path}": f"nothing is recorded in {root.path}: {root.problem}"
             for root in self._roots.values()
             if root.problem
         }
-        for disk, why in disks.items():
+        for disk, why in self._replaced().items():
             found.setdefault(f"dvr_{disk}", f"other disks stand in for {disk}: {why}")
         if failing:
             first, *_ = failing.values()

@@ -3,7 +3,6 @@
 CPU and memory are those of the machine, read from /proc (proc_stat(5), proc_meminfo(5)).
 """
 
-import os
 import shutil
 import time
 import uuid
@@ -16,6 +15,7 @@ from typing import Any
 from media_api.balancing import BITS_PER_KBIT, Candidate
 from media_rest.redact import redact_text
 
+from media_streamer.archive.keeper import disk_figures
 from media_streamer.supervisor.catalog import Catalog, Stream
 from media_streamer.supervisor.gpus import GpuMonitor
 from media_streamer.supervisor.jobs import JobPlacement
@@ -26,7 +26,6 @@ from media_streamer.version import server_version
 JsonObject = dict[str, Any]
 
 CPU_WINDOW_SECONDS = 5.0
-_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,10 @@ class ServerStats:
         gpus: GpuMonitor,
         loops: LoopLoad,
         jobs: JobPlacement,
+        archive_disks: Callable[[], list[JsonObject]],
     ) -> None:
+        """`archive_disks`: rows of `media_api.server_status.PartitionStats`."""
+        self._archive_disks = archive_disks
         self._hostname = hostname
         self._loops = loops
         self.started_at = int(time.time())
@@ -170,23 +172,10 @@ class ServerStats:
         )
 
     def _partitions(self) -> list[JsonObject]:
-        """Disks that matter: of the system and of the archives."""
-        roots = ["/", *(dvr.root for dvr in self._catalog.config.dvrs if dvr.root)]
-        found: dict[int, JsonObject] = {}
-        for root in roots:
-            try:
-                device, usage = os.stat(root).st_dev, shutil.disk_usage(root)
-            except (OSError, ValueError):
-                continue
-            found.setdefault(
-                device,
-                {
-                    "path": str(root),
-                    "total_mb": usage.total // _MIB,
-                    "usage": round(100 * usage.used / usage.total) if usage.total else 0,
-                },
-            )
-        return list(found.values())
+        """Disks that matter: of the system and of the archives, which their threads look at."""
+        usage = shutil.disk_usage("/")
+        system = {"path": "/", **disk_figures(usage.total, usage.used)}
+        return [system, *self._archive_disks()]
 
 
 _NOT_A_PART = dict.fromkeys(

@@ -131,7 +131,15 @@ class Supervisor:
         self._geoip = GeoIp(alerts)
         self._gpus = GpuMonitor(self._tasks)
         self._loops = LoopLoad()
-        self._stats = ServerStats(hostname, catalog, self._sessions, self._gpus, self._loops, jobs)
+        self._stats = ServerStats(
+            hostname,
+            catalog,
+            self._sessions,
+            self._gpus,
+            self._loops,
+            jobs,
+            self._archives.disks,
+        )
         self._others = OtherServers(http, self._streams, alerts.set, self._tasks, hostname)
         director = Director(self._others, catalog, self._stats.load_now)
         guesses = GuessLimiter()

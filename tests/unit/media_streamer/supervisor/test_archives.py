@@ -66,6 +66,20 @@ def test_a_storage_of_disks() -> None:
     assert found.active == 1
 
 
+async def rows_of_disks(archives: Archives, root: Path) -> None:
+    """Once the threads of the disks have looked at them."""
+    for _ in range(600):
+        archives.tick(time.monotonic() + 60)
+        rows = {row["path"]: row for row in archives.disks()}
+        if rows.get(str(root / "d1"), {}).get("total_mb"):
+            break
+        await asyncio.sleep(0.05)
+    row = rows[str(root / "d1")]
+    assert (row["dvr_streams"], row["dvr_bytes"], row["dvr_depth"]) == (0, 0, 0)
+    assert "error" not in row
+    assert rows[str(root / "file")]["error"]
+
+
 async def test_disks_that_are_ours_are_recorded_on(tmp_path: Path) -> None:
     catalog, tasks = Catalog(), Tasks()
     archives = Archives(catalog, tasks, lambda: "host1", tmp_path)
@@ -86,6 +100,7 @@ async def test_disks_that_are_ours_are_recorded_on(tmp_path: Path) -> None:
     assert f"dvr_{tmp_path / 'file'}" in archives.alerts()
     assert archives.statistics(catalog.streams["a"]).get("dvr_write") is None
     assert set(told_roots(tmp_path)) == {tmp_path / one for one in ("d1", "d3", "file")}
+    await rows_of_disks(archives, tmp_path)
     await archives.erase("a", 0, 2**40)
     assert await archives.ranges("a") == []
     storage["active"] = 1

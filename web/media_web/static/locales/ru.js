@@ -87,7 +87,7 @@ export default {
 
   // Streamers and sessions
   healthy: "исправен", "not healthy": "неисправен", online: "на связи", "not connected": "не подключён", draining: "выводится", GPUs: "Видеокарты", Device: "Устройство", Cores: "Ядра", Encoder: "Кодер", Decoder: "Декодер", Temperature: "Температура", Power: "Мощность",
-  Disks: "Диски", Path: "Путь", Used: "Занято", Size: "Размер", Health: "Состояние", Streams: "Потоки", In: "Вход", Out: "Выход", CPU: "Процессор", Memory: "Память", Version: "Версия", "CPU and memory": "Процессор и память", memory: "память", streams: "потоки", streamers: "стримеры",
+  Archives: "Архивы", Depth: "Глубина", Disks: "Диски", Path: "Путь", Used: "Занято", Size: "Размер", Health: "Состояние", Streams: "Потоки", In: "Вход", Out: "Выход", CPU: "Процессор", Memory: "Память", Version: "Версия", "CPU and memory": "Процессор и память", memory: "память", streams: "потоки", streamers: "стримеры",
   "Streams that run": "Работающие потоки", "Streams and streamers": "Потоки и стримеры", "{streams} streams run, {viewers} viewers, {out} out": "работает потоков: {streams}, зрителей: {viewers}, выход {out}", "Add streamer": "Добавить стример", "{count} alerts": "предупреждений: {count}",
   "No streamer yet. Connect the first one with +.": "Стримеров ещё нет. Подключите первый кнопкой +.", "{hostname} is connected already.": "{hostname} уже подключён.", "New streamer hostname": "Имя нового стримера", "{count} placed": "размещено: {count}", "{count} running": "работает: {count}",
   "Drain {name}? Its streams move to others.": "Вывести {name}? Его потоки уйдут на другие.", "Take it back into service": "Вернуть в работу", Drain: "Вывести", "Not checked yet.": "Ещё не проверен.", passed: "пройдено", failed: "не пройдено",
