@@ -21,7 +21,7 @@ CONFIG = """
 http 8080; rtmp 1935; edit_auth admin secret;
 stream a { input rtsp://user:SECRET@192.0.2.1/x; }
 vod films { storage /srv; }
-dvr disks { root /storage; }
+dvr disks { root /storage; disk d1; disk d2 mode=readonly; }
 event_sink sink { url http://192.0.2.1/; }
 """
 
@@ -60,6 +60,13 @@ async def test_every_collection_answers(world: World) -> None:
         answer = await world.get(BASE + path.replace("{name}", name))
         assert isinstance(answer[key], list), path
         assert isinstance(answer["estimated_count"], int)
+
+
+async def test_disks_of_a_storage_are_told_as_they_are_configured(world: World) -> None:
+    answer = await world.get(f"{BASE}/dvrs/disks/disks")
+    assert answer["disks"] == [
+        {"path": "d1", "mode": "normal"}, {"path": "d2", "mode": "readonly"},
+    ]  # fmt: skip
 
 
 async def test_a_stream_that_was_never_alive_has_its_fields(world: World) -> None:
