@@ -1,4 +1,4 @@
-"""This server beside others on one machine: viewers by RTMP, HTTP-FLV and WebRTC of one stream.
+"""This server beside others on one machine: viewers of one stream by several protocols.
 
 `BENCH_PEERS` names the programs of the others, with `:` between them; known are `mediamtx` and
 `srs`. Every server gets the same stream from the same ffmpeg, the same viewers, and all of its
@@ -8,10 +8,11 @@ processes are counted.
 import asyncio
 import contextlib
 import os
+import socket
 import statistics
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,13 +26,19 @@ from tests.support.streamer import until
 
 OURS = "this server"
 PROGRAMS = "BENCH_PEERS"
+PROTOCOLS = "BENCH_PROTOCOLS"
+"""Those that are measured, apart by blanks: `rtsp rtsp-udp`. Default: all."""
 STREAM = "live"
 PUBLISHED = f"static/{STREAM}"
 NEW_VIEWERS = 15
 STOP_SECONDS = 10.0
 MEDIAMTX = """logLevel: warn
 rtmpAddress: 127.0.0.1:{rtmp}
-rtsp: no
+rtsp: yes
+rtspAddress: 127.0.0.1:{rtsp}
+rtspTransports: [udp, tcp]
+rtpAddress: 127.0.0.1:{rtp}
+rtcpAddress: 127.0.0.1:{rtcp}
 hls: no
 webrtc: yes
 webrtcAddress: 127.0.0.1:{webrtc}
@@ -60,16 +67,13 @@ class Server:
 
     name: str
     rtmp: int
-    flv: int | None
-    """HTTP port of FLV, None if it has no such output."""
-    flv_name: str
-    webrtc: int | None
-    """HTTP port of WHEP, None if it is not measured; the name is that of FLV."""
+    watched: Mapping[str, tuple[int, str]]
+    """What is measured: by protocol the port, and what the stream is called there."""
     pids: Callable[[], list[int]]
 
 
 def run() -> list[Figure]:
-    """CPU and memory of the whole server, and milliseconds to the first key frame by RTMP."""
+    """CPU and memory of the whole server, and milliseconds to the first key frame."""
     programs = [Path(one).absolute() for one in os.environ.get(PROGRAMS, "").split(":") if one]
     if not programs:
         raise Skipped(f"set {PROGRAMS} to the paths of mediamtx and srs, with ':' between them")
@@ -87,35 +91,51 @@ async def _measure(programs: list[Path]) -> list[Figure]:
 
 @contextlib.asynccontextmanager
 async def _ours() -> AsyncIterator[Server]:
-    async with streamer(f"stream {STREAM} {{ input publish://; }}\n") as one:
-        yield Server(OURS, one.rtmp_port, one.http_port, STREAM, one.http_port, one.pids)
+    rtsp = free_port()
+    async with streamer(
+        f"rtsp 127.0.0.1:{rtsp};\nstream {STREAM} {{ input publish://; }}\n"
+    ) as one:
+        watched = {
+            "rtmp": (one.rtmp_port, STREAM),
+            "webrtc": (one.http_port, STREAM),
+            "rtsp": (rtsp, STREAM),
+            "rtsp-udp": (rtsp, STREAM),
+            "flv": (one.http_port, STREAM),
+        }
+        yield Server(OURS, one.rtmp_port, watched, one.pids)
 
 
 @contextlib.asynccontextmanager
 async def _peer(program: Path) -> AsyncIterator[Server]:
-    rtmp, http, webrtc = free_port(), free_port(), free_port()
+    ports = {name: free_port() for name in ("rtmp", "http", "webrtc", "rtsp")}
+    ports["rtp"] = free_port(socket.SOCK_DGRAM) // 2 * 2
+    ports["rtcp"] = ports["rtp"] + 1
     with tempfile.TemporaryDirectory(prefix="bench-peer-") as directory:
-        arguments = _settings(program.name, directory, rtmp, http, webrtc)
+        arguments = _settings(program.name, directory, ports)
         process = await asyncio.create_subprocess_exec(
             *(program, *arguments),
             cwd=directory,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        flv = http if program.name == "srs" else None
+        watched = {"rtmp": (ports["rtmp"], STREAM)}
+        if program.name == "srs":
+            watched["flv"] = ports["http"], PUBLISHED
+        else:
+            watched["webrtc"] = ports["webrtc"], PUBLISHED
+            watched["rtsp"] = watched["rtsp-udp"] = ports["rtsp"], PUBLISHED
         try:
-            whep = webrtc if program.name == "mediamtx" else None
-            yield Server(program.name, rtmp, flv, PUBLISHED, whep, lambda: [process.pid])
+            yield Server(program.name, ports["rtmp"], watched, lambda: [process.pid])
         finally:
             process.terminate()
             await asyncio.wait_for(process.wait(), STOP_SECONDS)
 
 
-def _settings(program: str, directory: str, rtmp: int, http: int, webrtc: int) -> tuple[str, ...]:
+def _settings(program: str, directory: str, ports: Mapping[str, int]) -> tuple[str, ...]:
     """Write the settings; the arguments that name them."""
     path = Path(directory, "settings")
     text = {"mediamtx": MEDIAMTX, "srs": SRS}[program]
-    path.write_text(text.format(rtmp=rtmp, http=http, webrtc=webrtc, directory=directory))
+    path.write_text(text.format(directory=directory, **ports))
     return ("-c", str(path)) if program == "srs" else (str(path),)
 
 
@@ -151,16 +171,14 @@ async def _published(server: Server) -> AsyncIterator[None]:
 
 async def _server(server: Server) -> list[Figure]:
     figures = []
+    chosen = os.environ.get(PROTOCOLS, "").split() or list(server.watched)
     async with _published(server):
-        figures.append(await _first_picture(server, "rtmp", server.rtmp, STREAM))
-        if server.webrtc is not None:
-            figures.append(await _first_picture(server, "webrtc", server.webrtc, server.flv_name))
+        watched = {one: at for one, at in server.watched.items() if one in chosen}
+        for protocol, (port, name) in watched.items():
+            figures.append(await _first_picture(server, protocol, port, name))
         for count in AUDIENCES:
-            figures += await _audience(server, "rtmp", server.rtmp, STREAM, count)
-            if server.webrtc is not None:
-                figures += await _audience(server, "webrtc", server.webrtc, server.flv_name, count)
-            if server.flv is not None:
-                figures += await _audience(server, "flv", server.flv, server.flv_name, count)
+            for protocol, (port, name) in watched.items():
+                figures += await _audience(server, protocol, port, name, count)
     return figures
 
 

@@ -3,8 +3,8 @@
 Blocking sockets, one viewer at a time. `first_key(protocol, …)` gives seconds. What counts is for
 FLV and RTMP the whole first key frame, for MPEG-TS the first packet of one with the tables before
 it, for low-latency HLS the first independent part with both playlists and the initialisation
-section before it, all on one connection as players ask for them. By WebRTC it is the first packet
-of one, after the offer, ICE and DTLS.
+section before it, all on one connection as players ask for them. By RTSP and WebRTC it is the
+first packet of one, after all that is said before.
 """
 
 import http.client
@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from media_streamer.protocols.rtmp.chunks import VIDEO, ChunkReader
 
-from tests.support import hls_rules, viewers, webrtc_viewer
+from tests.support import hls_rules, rtsp_viewer, viewers, webrtc_viewer
 
 TIMEOUT_SECONDS = 20.0
 READ_BYTES = 1 << 16
@@ -29,7 +29,7 @@ _INIT = re.compile(r'#EXT-X-MAP:URI="([^"]*)"')
 
 
 def first_key(protocol: str, port: int, name: str) -> float:
-    """Seconds of one new viewer of `flv`, `ts`, `rtmp`, `llhls` or `webrtc`.
+    """Seconds of one new viewer of `flv`, `ts`, `rtmp`, `rtsp`, `rtsp-udp`, `llhls` or `webrtc`.
 
     Raises ConnectionError if the server closes before, TimeoutError, ValueError without key frame.
     """
@@ -38,6 +38,8 @@ def first_key(protocol: str, port: int, name: str) -> float:
         _low_latency_part(port, name)
     elif protocol == "webrtc":
         webrtc_viewer.first_key(viewers.HOST, port, name)
+    elif protocol in ("rtsp", "rtsp-udp"):
+        rtsp_viewer.first_key(viewers.HOST, port, name, udp=protocol == "rtsp-udp")
     else:
         with viewers.connect(protocol, port, name) as sock:
             sock.settimeout(TIMEOUT_SECONDS)

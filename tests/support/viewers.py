@@ -1,9 +1,9 @@
 """`python -m tests.support.viewers PROTO PORT NAME COUNT`: many viewers that throw everything away.
 
 A process of its own with one epoll loop, so that the readers cost little and are not counted as
-the server's. PROTO is flv, ts, rtmp or webrtc. Once all viewers have data it prints `ready`; with
-the end of its input it prints one line of JSON: `{"bytes": …, "seconds": …, "closed": viewers
-lost}`, both figures since `ready`.
+the server's. PROTO is flv, ts, rtmp, rtsp, rtsp-udp or webrtc. Once all viewers have data it prints
+`ready`; with the end of its input it prints one line of JSON: `{"bytes": …, "seconds": …,
+"closed": viewers lost}`, both figures since `ready`.
 """
 
 import json
@@ -14,7 +14,7 @@ import time
 
 from media_streamer.protocols.webrtc import stun
 
-from tests.support import rtmp_request, webrtc_viewer
+from tests.support import rtmp_request, rtsp_viewer, webrtc_viewer
 
 HOST = "127.0.0.1"
 BUFFER_BYTES = 1 << 18
@@ -28,6 +28,8 @@ def connect(proto: str, port: int, name: str) -> socket.socket:
         return rtmp_request.play(HOST, port, "static", name)
     if proto == "webrtc":
         return webrtc_viewer.connect(HOST, port, name)
+    if proto in ("rtsp", "rtsp-udp"):
+        return rtsp_viewer.connect(HOST, port, name, udp=proto == "rtsp-udp")
     sock = socket.create_connection((HOST, port), rtmp_request.TIMEOUT_SECONDS)
     path = PATHS[proto].format(name)
     sock.sendall(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())

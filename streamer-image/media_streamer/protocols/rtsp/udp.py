@@ -25,6 +25,9 @@ MAX_SEGMENTS = 32
 """Packets in one system call; the kernel takes 64 of them, and 64 KiB."""
 READS_AT_ONCE = 64
 _UDP_SEGMENT = 103  # linux/udp.h
+_SIZE = struct.Struct("H")
+Run = tuple[int, int, bytes]
+"""Channel, bytes of a packet, packets."""
 
 
 class UdpPort:
@@ -40,13 +43,17 @@ class UdpPort:
     def send(self, packets: list[bytes], address: Address) -> None:
         """Send packets in order; what the kernel has no room for is lost, as on any network."""
         for run in runs(packets):
-            with contextlib.suppress(BlockingIOError, OSError):
-                if len(run) == 1:
-                    self.socket.sendto(run[0], address)
-                else:
-                    size = struct.pack("H", len(run[0]))
-                    control = [(socket.SOL_UDP, _UDP_SEGMENT, size)]
-                    self.socket.sendmsg(run, control, 0, address)
+            self.send_run(b"".join(run), len(run[0]), address)
+
+    def send_run(self, data: bytes, size: int, address: Address) -> None:
+        """Send packets of `size` bytes, the last may be shorter; what there is no room for is
+        lost."""
+        with contextlib.suppress(BlockingIOError, OSError):
+            if len(data) <= size:
+                self.socket.sendto(data, address)
+            else:
+                control = [(socket.SOL_UDP, _UDP_SEGMENT, _SIZE.pack(size))]
+                self.socket.sendmsg((data,), control, 0, address)
 
     def close(self) -> None:
         self._loop.remove_reader(self.socket.fileno())
@@ -124,7 +131,35 @@ def split(data: bytes) -> Iterator[tuple[int, bytes]]:
         position = end
 
 
-class UdpSender(PacedSender[tuple[int, bytes]]):
+def cut(data: bytes) -> list[Run]:
+    """Interleaved packets as runs, the packets of a channel in order."""
+    channels: dict[int, list[bytes]] = {}
+    for channel, packet in split(data):
+        channels.setdefault(channel, []).append(packet)
+    return [
+        (channel, len(run[0]), b"".join(run))
+        for channel, packets in channels.items()
+        for run in runs(packets)
+    ]
+
+
+class _LastCut:
+    """All viewers of a broadcast are written the very same bytes one after the other: they are cut
+    once."""
+
+    def __init__(self) -> None:
+        self._data, self._runs = b"", list[Run]()
+
+    def of(self, data: bytes) -> list[Run]:
+        if data is not self._data:
+            self._data, self._runs = data, cut(data)
+        return self._runs
+
+
+_last_cut = _LastCut()
+
+
+class UdpSender(PacedSender[Run]):
     """To a viewer by UDP; `routes` says by channel where its packets go, and through which port."""
 
     def __init__(self, routes: dict[int, tuple[UdpPort, Address]]) -> None:
@@ -133,16 +168,13 @@ class UdpSender(PacedSender[tuple[int, bytes]]):
 
     def write(self, data: bytes) -> None:
         """Send interleaved packets; those of a track that was not set up are left out."""
-        for channel, packet in split(data):
-            if channel in self._routes:
-                self.queue((channel, packet), len(packet))
+        for run in _last_cut.of(data):
+            if run[0] in self._routes:
+                self.queue(run, len(run[2]))
         self.pump()
 
-    def send(self, datagrams: list[tuple[int, bytes]]) -> int:
-        batches: dict[int, list[bytes]] = {}
-        for channel, packet in datagrams:
-            batches.setdefault(channel, []).append(packet)
-        for channel, packets in batches.items():
+    def send(self, datagrams: list[Run]) -> int:
+        for channel, size, data in datagrams:
             port, address = self._routes[channel]
-            port.send(packets, address)
+            port.send_run(data, size, address)
         return len(datagrams)
