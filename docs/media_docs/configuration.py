@@ -10,6 +10,7 @@ from media_api.stream import StreamConfig, TemplateConfig
 from media_streamer.config.outcome import NOT_KNOWN_HERE, Outcome
 from media_streamer.config.outline import Block, DirectiveRow, block_of, outline
 
+from media_docs.directive_tests import shown
 from media_docs.tables import code, table
 
 _AS: dict[type[ApiModel], type[ApiModel]] = {
@@ -46,7 +47,12 @@ def _object(block: Block) -> Iterator[str]:
     if block.where:
         yield _about(block, alike)
         yield ""
-    text = table(_HEADS, (_row(row) for row in rows if _told(row) not in told))
+    heads: tuple[str, ...] = _HEADS
+    cells = [_row(row) for row in rows if _told(row) not in told]
+    if not block.where:
+        heads = (*heads, "test")
+        cells = [(*cell, shown(row.name)) for cell, row in zip(cells, rows, strict=True)]
+    text = table(heads, cells)
     if text:
         yield text
         yield ""
