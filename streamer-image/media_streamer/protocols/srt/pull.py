@@ -6,6 +6,7 @@ The thread of the input waits within libsrt, which closing the socket ends.
 """
 
 import contextlib
+import errno
 import socket
 import threading
 import time
@@ -28,6 +29,8 @@ WAIT_MS = 200
 """The thread looks whether it shall end this often."""
 ACCEPT_SECONDS = 0.05
 """Between two looks for a caller."""
+REOPEN_SECONDS = 5.0
+"""libsrt gives the port of a listener back some seconds after it was closed."""
 BUSY = 409
 FIGURES_SECONDS = 1.0
 
@@ -111,7 +114,9 @@ class SrtInput(CutInput):
         self._connection.callback(listener.close)
         for option, value in address.options:
             listener.set_flag(option, value)
-        listener.use(self._bound())
+        if (bound := self._bound()) is None:
+            return None
+        listener.use(bound)
         taken = threading.Event()
         hook = set_hook(listener, lambda *_: BUSY if taken.is_set() else 0)
         self._connection.callback(lambda: hook)  # kept for as long as the listener
@@ -126,18 +131,23 @@ class SrtInput(CutInput):
                 raise InputError("nobody calls")
         return None
 
-    def _bound(self) -> socket.socket:
-        """Raises InputError, also if somebody else has the port."""
-        address = self._address
-        sock = socket.socket(
-            socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_DGRAM
-        )
-        try:
-            sock.bind((address.host, address.port))
-        except OSError as error:
-            sock.close()
-            raise InputError(f"port {address.port}: {error.strerror or error}") from None
-        return sock
+    def _bound(self) -> socket.socket | None:
+        """None when this shall end. Raises InputError, also if somebody else has the port."""
+        host, port = self._address.host, self._address.port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        deadline = time.monotonic() + REOPEN_SECONDS
+        while not self._stopping.is_set():
+            sock = socket.socket(family, socket.SOCK_DGRAM)
+            try:
+                sock.bind((host, port))
+            except OSError as error:
+                sock.close()
+                if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                    raise InputError(f"port {port}: {error.strerror or error}") from None
+                self._stopping.wait(WAIT_MS / 1000)
+            else:
+                return sock
+        return None
 
     def _measure(self, sock: SrtSocket) -> None:
         now = time.monotonic()
