@@ -119,12 +119,12 @@ class Backlog:
             for line in data.rsplit(b"\n", 2)[-2:]:
                 self._last = max(self._last, (_event(line) or {}).get("event_id", number))
         self._counts = counts
-        try:
-            number, self._offset, self._taken = json.loads((self._directory / POSITION).read_text())
-        except (OSError, ValueError, TypeError):
-            number = -1
-        if not counts or number != next(iter(counts)):
-            self._offset = self._taken = 0
+        number, offset, taken = _position(self._directory / POSITION)
+        if counts and number == next(iter(counts)):
+            done = self._path(number).read_bytes()[:offset]
+            # Else it is damaged: an event that is told twice is better than one that is lost.
+            if len(done) == offset and done[-1:] in (b"", b"\n") and done.count(b"\n") == taken:
+                self._offset, self._taken = offset, taken
 
     def _write(self, events: list[Event]) -> None:
         """At most FILE_EVENTS."""
@@ -206,11 +206,22 @@ def _numbers(directory: Path) -> list[int]:
     return [int(stem) for stem in stems if stem.isascii() and stem.isdigit()]
 
 
+def _position(path: Path) -> tuple[int, int, int]:
+    """A file's number, bytes and lines of it that were taken; -1 where it is damaged."""
+    try:
+        match json.loads(path.read_bytes()):
+            case [int(number), int(offset), int(taken)] if min(offset, taken) >= 0:
+                return number, offset, taken
+    except (OSError, ValueError, RecursionError):
+        pass
+    return -1, 0, 0
+
+
 def _event(line: bytes) -> Event | None:
     """None for what is no event."""
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(event, dict) or not isinstance(event.get("event_id"), int):
         return None

@@ -73,6 +73,32 @@ def test_broken_lines_are_passed_over(tmp_path: Path) -> None:
     assert len(backlog) == 0
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[",
+        "7",
+        "[1]",
+        '["1", "2", "3"]',
+        "[1, -1, 0]",
+        "[1, 3, 0]",
+        "[1, 1000000, 2]",
+        "[" * 9999,
+        "[1, null, 2]",
+        "[1, 0, 2]",
+        "[1, 1e400, 0]",
+    ],
+)
+def test_a_damaged_position_loses_nothing(tmp_path: Path, text: str) -> None:
+    first = Backlog(tmp_path / "s")
+    first.append(events(1, 2, 3))
+    first.read(1)
+    first.take()
+    tmp_path.joinpath("s", module.POSITION).write_text(text)
+    assert drained(Backlog(tmp_path / "s")) == [1, 2, 3]
+
+
 def test_a_disk_that_fails_keeps_nothing_by_half(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
