@@ -167,8 +167,12 @@ async def test_prometheus_reads_what_the_services_tell(
         assert not [one for one in rules if one.get("lastError")]
         for query in queries():
             await ask("query", query=query)
-        assert await ask.value("max(streamer_operational_count)") == 1
-        assert await ask.value('max(stream_bitrate{name="demo"})')
+
+        async def works() -> bool:
+            operational = await ask.value("max(streamer_operational_count)")
+            return operational == 1 and bool(await ask.value('max(stream_bitrate{name="demo"})'))
+
+        await until(works, "the streamer is operational and the stream has a bit rate", SECONDS)
 
 
 def test_files_that_compose_mounts_are_there() -> None:
