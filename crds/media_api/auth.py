@@ -92,9 +92,9 @@ class AdminCredentials(ApiModel):
 
 
 class AuthBackendUrl(ApiModel):
-    """One HTTP backend of a rule set."""
+    """One backend of a rule set."""
 
-    url: Url = Field(description="HTTP(S) URL asked for each new session.")
+    url: Url = Field(description="HTTP(S) URL or /path/NAME.lua, asked for each new session.")
 
 
 class AuthBackendConfig(ApiModel):

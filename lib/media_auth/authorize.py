@@ -2,8 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Protocol
 
 from media_api.auth import AuthBackendConfig, AuthSpec
 from media_api.scripts import script_path
@@ -11,16 +9,8 @@ from media_api.scripts import script_path
 from media_auth import securetoken
 from media_auth.countries import Countries
 from media_auth.http_backend import HttpBackend
-from media_auth.rules import check_rules
+from media_auth.rules import Scripts, check_rules
 from media_auth.verdict import Question, Verdict, allow, deny
-
-
-class Scripts(Protocol):
-    """Lua scripts that decide; who has none refuses."""
-
-    async def ask(self, path: Path, question: Question, extra: Mapping[str, str]) -> Verdict:
-        """Never raises: a script that fails is an undecided verdict."""
-        ...
 
 
 async def authorize(
@@ -53,7 +43,7 @@ async def authorize(
         rules = rule_sets.get(rest)
         if rules is None:
             return deny("auth_not_supported", f"There is no auth_backend {rest!r}: declare it")
-        return await check_rules(rules, question, backend, countries)
+        return await check_rules(rules, question, backend, countries, scripts)
     path = script_path(url)
     if path is not None and scripts is not None:
         return await scripts.ask(path, question, spec.extra or {})

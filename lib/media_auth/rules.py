@@ -6,15 +6,26 @@ and then deny; then all its backends at once, then `allow_default`.
 
 import asyncio
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from media_api.auth import AuthBackendConfig, AuthSpec, named
+from media_api.scripts import script_path
 from media_api.server import parse_cidr
 
 from media_auth.countries import Countries
 from media_auth.http_backend import HttpBackend
-from media_auth.verdict import Question, Verdict, allow, deny
+from media_auth.verdict import Question, Verdict, allow, deny, undecided
+
+
+class Scripts(Protocol):
+    """Lua scripts that decide; who has none refuses."""
+
+    async def ask(self, path: Path, question: Question, extra: Mapping[str, str]) -> Verdict:
+        """Never raises: a script that fails is an undecided verdict."""
+        ...
 
 
 def check_restrictions(
@@ -75,8 +86,11 @@ async def check_rules(
     question: Question,
     backend: HttpBackend,
     countries: Countries | None = None,
+    scripts: Scripts | None = None,
 ) -> Verdict:
-    """The decision of a named rule set; without `countries` its rules on them decide nothing."""
+    """The decision of a named rule set; without `countries` its rules on them decide nothing, and
+    without `scripts` those of its backends that are scripts.
+    """
     denied = deny("authorization_failed", f"Refused by auth_backend {rules.name}")
     if question.token and question.token in (rules.allow_tokens or ()):
         return allow()
@@ -96,15 +110,24 @@ async def check_rules(
         return allow()
     if any(part in question.user_agent for part in rules.deny_uas or ()):
         return denied
-    return await _ask_all(rules, question, backend) or (allow() if rules.allow_default else denied)
+    asked = await _ask_all(rules, question, backend, scripts)
+    return asked or (allow() if rules.allow_default else denied)
 
 
 async def _ask_all(
-    rules: AuthBackendConfig, question: Question, backend: HttpBackend
+    rules: AuthBackendConfig, question: Question, backend: HttpBackend, scripts: Scripts | None
 ) -> Verdict | None:
     """Any backend that allows is enough; None if none decided."""
-    urls = [item.url for item in rules.backends or ()]
-    verdicts = await asyncio.gather(*(backend.ask(url, question) for url in urls))
+
+    async def ask(url: str) -> Verdict:
+        path = script_path(url)
+        if path is None:
+            return await backend.ask(url, question)
+        if scripts is None:
+            return undecided("This server runs no authorisation scripts")
+        return await scripts.ask(path, question, {})
+
+    verdicts = await asyncio.gather(*(ask(item.url) for item in rules.backends or ()))
     decided = [verdict for verdict in verdicts if verdict.decided]
     for verdict in decided:
         if verdict.allowed:

@@ -17,8 +17,9 @@ from urllib.parse import parse_qsl
 
 from media_api.protocols import session_kind, switch_of
 from media_api.server import ServerConfig
-from media_auth.authorize import Scripts, asks_backend
+from media_auth.authorize import asks_backend
 from media_auth.http_backend import HttpBackend
+from media_auth.rules import Scripts
 from media_auth.verdict import Verdict, allow
 from media_rest.credentials import CredentialsError, parse_authorization, same_secret
 from media_rest.guessing import GuessLimiter

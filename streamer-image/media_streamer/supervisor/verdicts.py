@@ -13,9 +13,9 @@ from typing import Protocol
 
 from media_api.auth import AuthBackendConfig, AuthSpec
 from media_api.server import ServerConfig
-from media_auth.authorize import Scripts, authorize
+from media_auth.authorize import authorize
 from media_auth.http_backend import HttpBackend
-from media_auth.rules import check_restrictions
+from media_auth.rules import Scripts, check_restrictions
 from media_auth.verdict import Question, Verdict, allow, deny
 
 from media_streamer.supervisor.catalog import Stream

@@ -68,12 +68,15 @@ async def test_scripts_decide_tell_and_begin(
     (folder / "auth.lua").write_text(AUTH)
     (folder / "events.lua").write_text(EVENTS)
     (folder / "init.lua").write_text(INIT.replace("URL", f"{url}/take"))
+    (folder / "anna.lua").write_text('return req.token == "anna", {}')
     (folder / "broken.lua").write_text("retrun true")
     streamer.write(
         f"init_script {folder}/init.lua;\n"
         f"notify lua {{ sink {folder}/events.lua; to {url}/take; }}\n"
         f"stream demo {{ input fake://fake;"
         f" on_play {folder}/auth.lua backend={url}/decide; }}\n"
+        f"auth_backend rules {{ backend {folder}/anna.lua; }}\n"
+        f"stream ruled {{ input fake://fake; on_play auth://rules; }}\n"
         f"stream broken {{ input fake://fake; on_play {folder}/broken.lua; }}\n"
     )
     await streamer.serve()
@@ -81,6 +84,7 @@ async def test_scripts_decide_tell_and_begin(
     for path, status in (
         ("demo/index.m3u8?token=bad", 403),
         ("demo/index.m3u8?token=good", 200),
+        ("ruled/index.m3u8?token=good", 403),
         ("broken/index.m3u8?token=good", 503),
     ):
         async with streamer.session.get(f"{streamer.base}/{path}") as answer:
@@ -98,6 +102,8 @@ async def test_scripts_decide_tell_and_begin(
     assert (opened["id"], opened["user_id"]) == (session["id"], "anna")
     asked = [one["id"] for one in server.asked if one["token"] == "good"]
     assert asked == [session["id"]], "the question names the session that follows"
+    async with streamer.session.get(f"{streamer.base}/ruled/index.m3u8?token=anna") as answer:
+        assert answer.status == 200, streamer.log
     assert "init.lua: hello\t1" in streamer.log.replace("\\t", "\t")
     assert "broken.lua decides nothing: broken.lua:1: syntax error" in streamer.log
     assert await streamer.stop() == 0
