@@ -65,14 +65,16 @@ class BenchStreamer(Streamer):
 
 
 @contextlib.asynccontextmanager
-async def streamer(config: str, *, workers: int = WORKERS) -> AsyncIterator[BenchStreamer]:
+async def streamer(
+    config: str, *, workers: int = WORKERS, hostname: str = "host1"
+) -> AsyncIterator[BenchStreamer]:
     """A streamer that serves `config` with so many workers of each kind, stopped at the end."""
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         one = BenchStreamer(Path(directory))
         try:
             one.write(config)
             environment = ("STREAMER_EGRESS_WORKERS", "STREAMER_MEDIA_WORKERS")
-            await one.serve(**dict.fromkeys(environment, str(workers)))
+            await one.serve(STREAMER_HOSTNAME=hostname, **dict.fromkeys(environment, str(workers)))
             yield one
         except BaseException:
             print(one.complaints, file=sys.stderr)
