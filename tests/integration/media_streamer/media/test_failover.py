@@ -107,8 +107,10 @@ async def test_a_stream_on_demand_runs_while_it_is_watched(worker) -> None:
     await worker.send(Unsubscribe(1))
     await worker.until(lambda: worker.stats["demand"]["status"] == "waiting")
     assert not worker.stats["demand"]["inputs"][0]["active"]
+    before = worker.stats["demand"]["bytes_in"]
     await worker.peer.call(StartStream("demand"))
-    await worker.running("demand")
+    # It runs for a second, which may lie between two reports.
+    await worker.until(lambda: worker.stats["demand"]["bytes_in"] > before)
 
 
 async def test_a_stream_on_demand_gives_up(worker, free_port) -> None:
