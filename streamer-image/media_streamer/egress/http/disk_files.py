@@ -14,10 +14,8 @@ from typing import NamedTuple
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
-from multidict import CIMultiDict
 
-from media_streamer.egress.http.files import RangeNotSatisfiable, parse_range
-from media_streamer.egress.http.request import CORS
+from media_streamer.egress.http.files import RangeNotSatisfiable, body_headers, parse_range
 
 CHUNK_BYTES = 1024 * 1024
 SEND_TIMEOUT_SECONDS = 120.0
@@ -59,11 +57,7 @@ class DiskResponse(web.StreamResponse):
         on_done: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_sent` is told bytes as they go out, `on_done` that nothing more will."""
-        headers = CIMultiDict(CORS)
-        headers["Content-Type"] = content_type
-        headers["Cache-Control"] = cache
-        headers["Accept-Ranges"] = "bytes"
-        super().__init__(headers=headers)
+        super().__init__(headers=body_headers(content_type, cache))
         self.in_thread = in_thread
         self._extents = extents
         self._head = head

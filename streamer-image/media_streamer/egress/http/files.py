@@ -48,6 +48,15 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
     return start, length
 
 
+def body_headers(content_type: str, cache: str) -> CIMultiDict[str]:
+    """Of media that any page may read, whole or by ranges."""
+    headers = CIMultiDict(CORS)
+    headers["Content-Type"] = content_type
+    headers["Cache-Control"] = cache
+    headers["Accept-Ranges"] = "bytes"
+    return headers
+
+
 class SegmentResponse(web.StreamResponse):
     """`size` bytes of a file from `offset` on; `on_sent` is told how many of them went out."""
 
@@ -61,11 +70,7 @@ class SegmentResponse(web.StreamResponse):
         *,
         offset: int = 0,
     ) -> None:
-        headers = CIMultiDict(CORS)
-        headers["Content-Type"] = content_type
-        headers["Cache-Control"] = cache
-        headers["Accept-Ranges"] = "bytes"
-        super().__init__(headers=headers)
+        super().__init__(headers=body_headers(content_type, cache))
         self._path = path
         self._size = size
         self._offset = offset

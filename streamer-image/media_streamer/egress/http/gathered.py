@@ -18,10 +18,8 @@ from collections.abc import Callable
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
-from multidict import CIMultiDict
 
-from media_streamer.egress.http.files import SEND_TIMEOUT_SECONDS
-from media_streamer.egress.http.request import CORS
+from media_streamer.egress.http.files import SEND_TIMEOUT_SECONDS, body_headers
 from media_streamer.files.disk import Changed, FileReader
 from media_streamer.files.gathered import PIECE_BYTES, Gathered
 from media_streamer.files.samples import Span
@@ -49,11 +47,7 @@ class GatheredResponse(web.StreamResponse):
     def __init__(
         self, body: Gathered, content_type: str, cache: str, on_sent: Callable[[int], None]
     ) -> None:
-        headers = CIMultiDict(CORS)
-        headers["Content-Type"] = content_type
-        headers["Cache-Control"] = cache
-        headers["Accept-Ranges"] = "bytes"
-        super().__init__(headers=headers)
+        super().__init__(headers=body_headers(content_type, cache))
         self._gathered = body
         self._on_sent = on_sent
 

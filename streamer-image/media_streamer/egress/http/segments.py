@@ -9,17 +9,17 @@ from pathlib import Path
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
-from multidict import CIMultiDict
 
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.http.files import (
     SEND_TIMEOUT_SECONDS,
     RangeNotSatisfiable,
     SegmentResponse,
+    body_headers,
     parse_range,
 )
 from media_streamer.egress.http.gathered import GatheredResponse, can_gather
-from media_streamer.egress.http.request import CORS, answer
+from media_streamer.egress.http.request import answer
 from media_streamer.presentation.index import SegmentIndex, Stored
 from media_streamer.presentation.track_index import Segment, TrackIndex
 
@@ -92,11 +92,7 @@ class BodyResponse(web.StreamResponse):
     def __init__(
         self, body: bytes | bytearray, content_type: str, cache: str, on_sent: Callable[[int], None]
     ) -> None:
-        headers = CIMultiDict(CORS)
-        headers["Content-Type"] = content_type
-        headers["Cache-Control"] = cache
-        headers["Accept-Ranges"] = "bytes"
-        super().__init__(headers=headers)
+        super().__init__(headers=body_headers(content_type, cache))
         self._bytes = body
         self._on_sent = on_sent
 

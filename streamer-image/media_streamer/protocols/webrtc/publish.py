@@ -14,9 +14,8 @@ from media_streamer.protocols.webrtc import answer, http, offer
 from media_streamer.protocols.webrtc.engine import WebRtcEngine, engine_of
 from media_streamer.protocols.webrtc.offer import Codec, Offer, Section
 from media_streamer.protocols.webrtc.publisher import WebRtcPublisher
-from media_streamer.protocols.webrtc.receiver import Incoming
-from media_streamer.rtp import arrivals, codecs
-from media_streamer.rtp.sdp import Media
+from media_streamer.protocols.webrtc.receiver import Incoming, accepted
+from media_streamer.rtp import arrivals
 
 log = logging.getLogger(__name__)
 
@@ -107,15 +106,7 @@ def _choice(index: int, section: Section) -> Choice | None:
 def _receive(index: int, section: Section, codec: Codec) -> Choice | None:
     if codec.encoding == "H264" and codec.fmtp.get("packetization-mode", "0") != "1":
         return None
-    media = Media(
-        section.kind,
-        payload_type=codec.payload_type,
-        encoding=codec.encoding,
-        clock_rate=codec.clock_rate,
-        channels=codec.channels,
-        fmtp=codec.fmtp,
-    )
-    incoming = codecs.accept(media)
+    incoming = accepted(section, codec)
     if incoming is None:
         return None
     taken = {*codec.feedback, *section.feedback}

@@ -16,9 +16,7 @@ from media_streamer.outgoing.target import HttpError
 from media_streamer.protocols.webrtc.call import Call, CallError, target_of
 from media_streamer.protocols.webrtc.offer import Codec, Offer, Section
 from media_streamer.protocols.webrtc.proposal import Proposed
-from media_streamer.protocols.webrtc.receiver import Incoming, MediaReceiver, Sink
-from media_streamer.rtp import codecs
-from media_streamer.rtp.sdp import Media
+from media_streamer.protocols.webrtc.receiver import Incoming, MediaReceiver, Sink, accepted
 from media_streamer.wire.media import PublishedFrame, Reception, TrackSetup
 
 log = logging.getLogger(__name__)
@@ -173,15 +171,7 @@ class _Taker:
 
 
 def _incoming(section: Section, codec: Codec) -> Incoming | None:
-    media = Media(
-        section.kind,
-        payload_type=codec.payload_type,
-        encoding=codec.encoding,
-        clock_rate=codec.clock_rate,
-        channels=codec.channels,
-        fmtp=codec.fmtp,
-    )
-    incoming = codecs.accept(media)
+    incoming = accepted(section, codec)
     if incoming is None:
         return None
     repairs = "nack" in {*codec.feedback, *section.feedback}

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from media_streamer.protocols.webrtc.connection import PeerConnection
+from media_streamer.protocols.webrtc.offer import Codec, Section
 from media_streamer.rtp import codecs, rtcp
 from media_streamer.rtp.arrivals import Arrivals
 from media_streamer.rtp.packet import extension
 from media_streamer.rtp.published import PublishedTrack
 from media_streamer.rtp.receiver import CommonClock
+from media_streamer.rtp.sdp import Media
 from media_streamer.wire.media import PublishedFrame, Reception, TrackSetup
 
 TICK_SECONDS = 0.05
@@ -52,6 +54,19 @@ class _Lane:
         self.repairs = incoming.repairs
         self.is_video = incoming.kind == "video"
         self.damaged = 0
+
+
+def accepted(section: Section, codec: Codec) -> codecs.Incoming | None:
+    """How packets of a codec of a section become frames; None for one that cannot be taken."""
+    media = Media(
+        section.kind,
+        payload_type=codec.payload_type,
+        encoding=codec.encoding,
+        clock_rate=codec.clock_rate,
+        channels=codec.channels,
+        fmtp=codec.fmtp,
+    )
+    return codecs.accept(media)
 
 
 class Sink(Protocol):
