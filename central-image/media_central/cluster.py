@@ -8,10 +8,12 @@ the history and nothing waits for it: it may be away, also while Central starts.
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import AsyncIterator
 
 import asyncpg
 from media_kube.client import KubeClient
+from media_kube.election import Election
 
 from media_central.db import (
     Database,
@@ -25,7 +27,7 @@ from media_central.history.store import History
 from media_central.server import Central, make_context, own_url, serve, start_collecting
 from media_central.settings import Settings
 from media_central.store.kubernetes import KubernetesStore
-from media_central.store.kubernetes.status import StatusWriter
+from media_central.store.kubernetes.status import LEASE_NAME, StatusWriter
 from media_central.store.kubernetes.wake import Waker
 
 log = logging.getLogger(__name__)
@@ -62,7 +64,9 @@ async def running_in_cluster(settings: Settings) -> AsyncIterator[Central]:
         context = make_context(settings, api_key, store, history, episodes, server_id, waker)
         await serve(stack, context)
         await start_collecting(stack, context)
-        writer = StatusWriter(client, store)
+        identity = settings.pod_name or socket.gethostname()
+        election = Election(client, settings.pod_namespace, LEASE_NAME, identity)
+        writer = StatusWriter(client, store, election)
         stack.push_async_callback(writer.close)
         writer.start(context.fleet)
         await context.fleet.start()

@@ -291,6 +291,9 @@ class Settings(_StreamerPorts):
     pod_namespace: str = _setting(
         "default", _text, "Kubernetes: where streams made through the API are created"
     )
+    pod_name: str | None = _setting(
+        None, _text, "Kubernetes: the name of this one of several Centrals (default: of the host)"
+    )
     cluster_key: str | None = _setting(
         None, _text, "Kubernetes: the cluster key of the streamer pods", secret=True
     )

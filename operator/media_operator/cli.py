@@ -10,13 +10,14 @@ from typing import Any
 
 from aiohttp import web
 from media_kube.client import KubeClient
+from media_kube.election import Election
 from media_process import logs
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from media_operator import metrics
 from media_operator.apply import Writer
 from media_operator.bootstrap import ensure_secret_in_time
 from media_operator.controller import Controller
-from media_operator.leader import Election
 from media_operator.picture import ClusterPicture
 from media_operator.settings import Settings
 from media_operator.watch.follow import Follower
@@ -24,6 +25,7 @@ from media_operator.watch.follow import Follower
 log = logging.getLogger(__name__)
 
 HEALTH_PORT = 8081
+LEASE_NAME = "media-operator"
 SILENCE_SECONDS = 120.0
 """Without any watch event for so long the operator is taken for stuck: at rest each watch gets a
 bookmark about once a minute."""
@@ -48,7 +50,7 @@ async def run(settings: Settings, health_port: int) -> None:
         loop.add_signal_handler(number, stop.set)
     client = await KubeClient.connect()
     controller = Controller(settings, Writer(client))
-    election = Election(client, settings.own_namespace, settings.identity)
+    election = Election(client, settings.own_namespace, LEASE_NAME, settings.identity)
     health = await _serve_health(controller.picture, health_port)
     try:
         await _until(stop, _work(client, settings, controller, election))
@@ -71,7 +73,15 @@ async def _work(
         # A plan must never see half a cluster.
         await follower.synced.wait()
         log.info("listed: %s", controller.picture.snapshot.summary())
-        await election.run(controller.run)
+        await election.run(lambda: _lead(controller))
+
+
+async def _lead(controller: Controller) -> None:
+    metrics.LEADER.set(1)
+    try:
+        await controller.run()
+    finally:
+        metrics.LEADER.set(0)
 
 
 async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

@@ -1,30 +1,30 @@
 """Central's part of the statuses: whether frames arrive, where, and whether servers answer.
 
 Written on transitions only, by server-side apply as manager `central`; the operator owns the rest.
-Numbers never go into a status. Several Centrals may write: each write is for the state of the
-object that its writer saw, so the first one changes something and the others find it so. Where
-Centrals see different things, each says it once and again after a minute at the earliest, so they
-do not fight. An API server in trouble is asked less. A Central that lost its watches sees old
-objects and writes nothing.
+Numbers never go into a status. Of several Centrals the one that holds the Lease writes: they may
+see different things, and two would correct each other for ever. Each write is for the state of the
+object that its writer saw, so what a former holder still has under way changes nothing. An API
+server in trouble is asked less. A Central that lost its watches sees old objects and writes
+nothing.
 """
 
 import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from media_api.timestamps import timestamp
 from media_kube import client as kube
 from media_kube.client import KubeClient, KubeError, log_level
+from media_kube.election import Election
 from media_rest.redact import redact_text, redact_url
 
 from media_central.store.kubernetes.credentials import references
 from media_central.store.kubernetes.ownership import MANAGER
 from media_central.store.kubernetes.store import KubernetesStore
-from media_central.store.kubernetes.translate import milliseconds
 from media_central.store.port import Kind, Record
 from media_central.streamers.fleet import Fleet
 from media_central.streamers.link import StreamerLink
@@ -39,8 +39,9 @@ RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 QUEUE_LIMIT = 100_000
 MAX_MESSAGE_CHARS = 512
 SWEEP_SECONDS = 5.0
-REPEAT_SECONDS = 60.0
-"""After that long a condition that others set against what is seen here is set anew."""
+LEASE_NAME = "media-central"
+RESTART_SECONDS = 5.0
+"""After an error that nobody thought of."""
 
 Body = dict[str, Any]
 Target = tuple[kube.Kind, str, str, str]
@@ -51,37 +52,86 @@ OWN_MANAGERS = {CREDENTIALS: "credentials", RECORDING: "recording"}
 """A manager owns what it last applied, and each apply says one condition."""
 UNSEEN_REASONS = frozenset({"Disabled", "NotPlaced", "StreamerGone", "StreamerSilent"})
 """Why nobody can know; one may follow another."""
-Seen = tuple[str, str, tuple[tuple[str, Any], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """What a status shall say, whatever it says now."""
+
+    state: str
+    reason: str
+    message: str
+    rest: Body
+    """Fields of the status that belong to the condition."""
+
+    def stands_in(self, live: Body, type_: str) -> bool:
+        """Whether the object says so already; messages alone are no news."""
+        status, known = live.get("status") or {}, _condition(live, type_)
+        same = all(status.get(key) == value for key, value in self.rest.items())
+        return same and (known.get("status"), known.get("reason")) == (self.state, self.reason)
+
+    def applied_to(self, live: Body, type_: str) -> Body:
+        """What to apply, valid for this version of the object only."""
+        meta, known = live["metadata"], _condition(live, type_)
+        since = known.get("lastTransitionTime") if known.get("status") == self.state else None
+        condition = {
+            "type": type_,
+            "status": self.state,
+            "reason": self.reason,
+            "message": self.message,
+            "observedGeneration": meta.get("generation", 0),
+            "lastTransitionTime": since or timestamp(datetime.now(UTC)),
+        }
+        return {
+            "metadata": {key: meta[key] for key in ("name", "uid", "resourceVersion")},
+            "status": {**self.rest, "conditions": [condition]},
+        }
 
 
 class StatusWriter:
     """Listens to the polls of the fleet; `start(fleet)`, `close()`."""
 
-    def __init__(self, client: KubeClient, store: KubernetesStore) -> None:
+    def __init__(self, client: KubeClient, store: KubernetesStore, election: Election) -> None:
         self._client = client
         self._store = store
-        self._wanted: dict[Target, tuple[Seen, Body]] = {}
-        self._said: dict[Target, Seen] = {}
-        """What the object said last in agreement with what was seen here."""
-        self._writing: set[Target] = set()
+        self._election = election
+        self._wanted: dict[Target, Saying] = {}
         self._in_a_row = 0
         self._problems: Counter[str] = Counter()
         """Failures of this round by their cause."""
         self._wake = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._task: asyncio.Task[None] | None = None
+        self.leads = False
+        """Whether it is this one's to say."""
 
     def start(self, fleet: Fleet) -> None:
         fleet.on_poll(self._on_poll)
-        self._tasks = [
-            asyncio.create_task(self._write_for_ever(), name="status-writer"),
-            asyncio.create_task(self._sweep_for_ever(fleet), name="status-sweeper"),
-        ]
+        self._task = asyncio.create_task(self._stand_for_ever(fleet), name="status-writer")
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            await self._election.release()
+
+    async def _stand_for_ever(self, fleet: Fleet) -> None:
+        while True:
+            try:
+                await self._election.run(lambda: self._lead(fleet))
+            except Exception:
+                # One odd object must not end it: the statuses would be old from then on.
+                log.exception("the writer of statuses failed and begins anew")
+            await asyncio.sleep(RESTART_SECONDS)
+
+    async def _lead(self, fleet: Fleet) -> None:
+        self.leads = True
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._write_for_ever())
+                tasks.create_task(self._sweep_for_ever(fleet))
+        finally:
+            self.leads = False
+            self._wanted.clear()
 
     async def _sweep_for_ever(self, fleet: Fleet) -> None:
         """No poll tells of streams that run nowhere, or on a streamer that is gone."""
@@ -135,7 +185,7 @@ class StatusWriter:
         self._want(kube.STREAM, live, CREDENTIALS, condition, {})
 
     def _on_poll(self, link: StreamerLink) -> None:
-        if not self._store.available:
+        if not self.leads or not self._store.available:
             return
         self._reachable(link)
         if link.observed is None:
@@ -190,38 +240,15 @@ class StatusWriter:
     def _want(
         self, kind: kube.Kind, live: Body, type_: str, condition: tuple[str, str, str], rest: Body
     ) -> None:
-        """Queue a write unless the object says so already, or somebody else just said otherwise."""
-        state, reason, message = condition
-        meta, before = live["metadata"], live.get("status") or {}
-        known = _condition(live, type_)
+        """Queue what is to be said, unless the object says so already."""
+        meta = live["metadata"]
         target = kind, meta["namespace"], meta["name"], type_
-        seen = state, reason, tuple(sorted(rest.items()))
-        same = all(before.get(key) == value for key, value in rest.items())
-        if same and (known.get("status"), known.get("reason")) == (state, reason):
-            self._said[target] = seen
+        saying = Saying(*condition, rest)
+        if saying.stands_in(live, type_):
             self._wanted.pop(target, None)
-            return
-        if self._said.get(target) == seen and _age_seconds(known) < REPEAT_SECONDS:
-            return
-        if target in self._writing or len(self._wanted) >= QUEUE_LIMIT:
-            return  # the next poll asks again
-        since = known.get("lastTransitionTime") if known.get("status") == state else None
-        status = {
-            **rest,
-            "conditions": [
-                {
-                    "type": type_,
-                    "status": state,
-                    "reason": reason,
-                    "message": message,
-                    "observedGeneration": meta.get("generation", 0),
-                    "lastTransitionTime": since or timestamp(datetime.now(UTC)),
-                }
-            ],
-        }
-        metadata = {key: meta[key] for key in ("name", "uid", "resourceVersion")}
-        self._wanted[target] = seen, {"metadata": metadata, "status": status}
-        self._wake.set()
+        elif target in self._wanted or len(self._wanted) < QUEUE_LIMIT:
+            self._wanted[target] = saying
+            self._wake.set()
 
     async def _write_for_ever(self) -> None:
         slots = asyncio.Semaphore(PARALLEL_WRITES)
@@ -230,12 +257,10 @@ class StatusWriter:
             await self._wake.wait()
             self._wake.clear()
             wanted, self._wanted = self._wanted, {}
-            self._writing = set(wanted)
             self._in_a_row, self._problems = 0, Counter()
             await asyncio.gather(
-                *(self._write(slots, target, seen, body) for target, (seen, body) in wanted.items())
+                *(self._write(slots, target, saying) for target, saying in wanted.items())
             )
-            self._writing = set()
             failures = failures + 1 if self._problems else 0
             if failures:
                 pause = RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1]
@@ -244,15 +269,17 @@ class StatusWriter:
                     log.log(log_level(failures), text, count, problem, failures, pause)
                 await asyncio.sleep(pause)
 
-    async def _write(
-        self, slots: asyncio.Semaphore, target: Target, seen: Seen, body: Body
-    ) -> None:
+    async def _write(self, slots: asyncio.Semaphore, target: Target, saying: Saying) -> None:
         kind, namespace, name, type_ = target
         own = OWN_MANAGERS.get(type_)
         manager = f"{MANAGER}-{own}" if own else MANAGER
         async with slots:
             if self._in_a_row >= TROUBLE_IN_A_ROW:
                 return  # what is left would fail too; the next poll asks for it again
+            live = self._store.object_at(kind, namespace, name)
+            if live is None or saying.stands_in(live, type_):
+                return  # as of now: much may have come in while the last round was under way
+            body = saying.applied_to(live, type_)
             try:
                 written = await self._client.apply(
                     kind, namespace, body, manager=manager, force=True, subresource="status"
@@ -266,9 +293,6 @@ class StatusWriter:
                     self._problems[str(error) or "no answer in time"] += 1
                 return
         self._in_a_row = 0
-        if len(self._said) >= QUEUE_LIMIT:  # mostly of objects that are gone
-            self._said.clear()
-        self._said[target] = seen
         self._store.saw(kind, written)
 
 
@@ -299,11 +323,3 @@ def _tells(condition: Body) -> bool:
     """Whether it says something that may no more hold: what is seen, or why nothing is."""
     state = condition.get("status")
     return state in ("True", "False") or condition.get("reason") in UNSEEN_REASONS
-
-
-def _age_seconds(condition: Body) -> float:
-    """Since its last transition; infinite for one that is not there."""
-    moment = condition.get("lastTransitionTime")
-    if not moment:
-        return float("inf")
-    return time.time() - milliseconds(moment) / 1000

@@ -97,6 +97,12 @@ class KubernetesStore:
         """The Streamer object of an external server."""
         return self._mirror.external_object(hostname)
 
+    def object_at(self, kind: kube.Kind, namespace: str, name: str) -> Body | None:
+        """A Stream or Streamer as it is now."""
+        key = namespace, name
+        is_stream = kind == kube.STREAM
+        return self._mirror.stream_at(key) if is_stream else self._mirror.pool_at(key)
+
     def saw(self, kind: kube.Kind, body: Body) -> None:
         """An object as the API server answered it to somebody else here."""
         self._mirror.saw(kind, body)

@@ -1,4 +1,4 @@
-"""Leader election by a Lease (coordination.k8s.io/v1): one replica plans, the others stand by.
+"""Leader election by a Lease (coordination.k8s.io/v1): one replica works, the others stand by.
 
 The client library's own election ends in an unhandled error when the API server is unreachable
 (its lock catches ApiException only), so the few lines that matter are here: compare-and-swap on the
@@ -16,11 +16,8 @@ from typing import Any
 from media_kube import client as kube
 from media_kube.client import KubeClient, KubeError, log_level
 
-from media_operator import metrics
-
 log = logging.getLogger(__name__)
 
-LEASE_NAME = "media-operator"
 LEASE_SECONDS = 20
 """Another replica takes a Lease that was not renewed for so long."""
 RENEW_DEADLINE_SECONDS = 17.0
@@ -29,14 +26,18 @@ RENEW_SECONDS = 10.0
 """Each renewal is a write to etcd: no more of them than it takes."""
 RETRY_SECONDS = 2.0
 """Of a renewal that failed, and of the looks of a replica that stands by."""
+RELEASE_SECONDS = 5.0
+"""An orderly end waits no longer for the API server."""
 
 
 class Election:
     """Runs `lead` while this replica holds the Lease."""
 
-    def __init__(self, client: KubeClient, namespace: str, identity: str) -> None:
+    def __init__(self, client: KubeClient, namespace: str, name: str, identity: str) -> None:
+        """`name`: of the Lease; `identity`: of this replica, different from all others."""
         self._client = client
         self._namespace = namespace
+        self._name = name
         self._identity = identity
         self._seen: tuple[str, float] = ("", 0.0)
         """Resource version of the Lease as last seen and when it was first seen so (monotonic)."""
@@ -52,12 +53,8 @@ class Election:
             if not await self._try(RETRY_SECONDS * 2):
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            log.info("%s leads", self._identity)
-            metrics.LEADER.set(1)
-            try:
-                await self._hold(lead, asked)
-            finally:
-                metrics.LEADER.set(0)
+            log.info("%s holds the Lease %s", self._identity, self._name)
+            await self._hold(lead, asked)
 
     async def _hold(self, lead: Callable[[], Awaitable[None]], renewed: float) -> None:
         """`renewed`: when the last successful renewal was sent (others may count from then)."""
@@ -77,7 +74,7 @@ class Election:
                     renewed, wait = asked, RENEW_SECONDS
                 elif self._taken:
                     break  # as after a suspended machine: the other one leads already
-            log.error("%s lost the Lease %s and stands by", self._identity, LEASE_NAME)
+            log.error("%s lost the Lease %s and stands by", self._identity, self._name)
         finally:
             leading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -86,10 +83,11 @@ class Election:
     async def release(self) -> None:
         """Give the Lease up at an orderly end, so that a standby takes over at once."""
         with contextlib.suppress(KubeError, TimeoutError):
-            lease = await self._client.get(kube.LEASE, self._namespace, LEASE_NAME)
-            if lease["spec"].get("holderIdentity") == self._identity:
-                lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
-                await self._client.replace(kube.LEASE, self._namespace, lease)
+            async with asyncio.timeout(RELEASE_SECONDS):
+                lease = await self._client.get(kube.LEASE, self._namespace, self._name)
+                if lease["spec"].get("holderIdentity") == self._identity:
+                    lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
+                    await self._client.replace(kube.LEASE, self._namespace, lease)
 
     async def _try(self, within: float) -> bool:
         """Take or renew the Lease; False if another holds it or the API server does not answer
@@ -102,18 +100,18 @@ class Election:
                 self._failures += 1
                 text = "cannot reach the Lease %s, %d times now: %s"
                 cause = str(error) or "no answer in time"
-                log.log(log_level(self._failures), text, LEASE_NAME, self._failures, cause)
+                log.log(log_level(self._failures), text, self._name, self._failures, cause)
             return False
         self._failures = 0
         return taken
 
     async def _take(self) -> bool:
         try:
-            lease = await self._client.get(kube.LEASE, self._namespace, LEASE_NAME)
+            lease = await self._client.get(kube.LEASE, self._namespace, self._name)
         except KubeError as error:
             if not error.is_gone:
                 raise
-            body = {"metadata": {"name": LEASE_NAME}, "spec": self._spec({})}
+            body = {"metadata": {"name": self._name}, "spec": self._spec({})}
             await self._client.create(kube.LEASE, self._namespace, body)
             return True
         spec = lease.get("spec") or {}

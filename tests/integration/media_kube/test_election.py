@@ -6,28 +6,29 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from media_kube import client as kube
+from media_kube import election
 from media_kube.client import KubeClient
-from media_operator import leader
-from media_operator.leader import Election
+from media_kube.election import Election
 
 pytestmark = pytest.mark.timeout(150)  # the first test starts an API server
 
 LIMIT_SECONDS = 20.0
+LEASE_NAME = "some-duty"
 
 
 @pytest.fixture(autouse=True)
 def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leader, "LEASE_SECONDS", 3)
-    monkeypatch.setattr(leader, "RENEW_DEADLINE_SECONDS", 2.0)
-    monkeypatch.setattr(leader, "RENEW_SECONDS", 0.5)
-    monkeypatch.setattr(leader, "RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(election, "LEASE_SECONDS", 3)
+    monkeypatch.setattr(election, "RENEW_DEADLINE_SECONDS", 2.0)
+    monkeypatch.setattr(election, "RENEW_SECONDS", 0.5)
+    monkeypatch.setattr(election, "RETRY_SECONDS", 0.2)
 
 
 class Replica:
     """An Election that notes when it leads."""
 
     def __init__(self, client: KubeClient, namespace: str, identity: str) -> None:
-        self.election = Election(client, namespace, identity)
+        self.election = Election(client, namespace, LEASE_NAME, identity)
         self.leads = asyncio.Event()
         self.ended = asyncio.Event()
         self.task = asyncio.create_task(self.election.run(self._lead))
@@ -64,7 +65,7 @@ async def start(kube_client: KubeClient, namespace: str) -> AsyncIterator[Callab
 
 
 async def holder(client: KubeClient, namespace: str) -> str:
-    lease = await client.get(kube.LEASE, namespace, leader.LEASE_NAME)
+    lease = await client.get(kube.LEASE, namespace, LEASE_NAME)
     return str(lease["spec"]["holderIdentity"])
 
 
@@ -80,7 +81,7 @@ async def test_one_of_two_leads_and_goes_on(
     assert done
     winner, loser = both if both[0].leads.is_set() else both[::-1]
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(leader.LEASE_SECONDS * 1.5):
+        async with asyncio.timeout(election.LEASE_SECONDS * 1.5):
             await loser.leads.wait()
     assert winner.leads.is_set()
     assert await holder(kube_client, namespace) == winner.election._identity
@@ -111,7 +112,7 @@ async def test_a_replica_whose_lease_was_taken_stops_at_once(
     first = start("a")
     await first.wait_leads()
     spec = {"spec": {"holderIdentity": "b", "leaseDurationSeconds": 60}}
-    await kube_client.merge(kube.LEASE, namespace, leader.LEASE_NAME, spec)
+    await kube_client.merge(kube.LEASE, namespace, LEASE_NAME, spec)
     async with asyncio.timeout(1.5):  # below the deadline for renewals
         await first.ended.wait()
     assert await holder(kube_client, namespace) == "b"
@@ -120,7 +121,7 @@ async def test_a_replica_whose_lease_was_taken_stops_at_once(
 async def test_a_released_lease_is_taken_at_once(
     start: Callable[[str], Replica], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leader, "LEASE_SECONDS", 3600)  # nobody waits for its end
+    monkeypatch.setattr(election, "LEASE_SECONDS", 3600)  # nobody waits for its end
     first = start("a")
     await first.wait_leads()
     second = start("b")
