@@ -33,16 +33,8 @@ class _Recording:
 class Recordings:
     """One per worker; in the event loop. `emit` is told the stream, an event and its fields."""
 
-    def __init__(
-        self,
-        emit: Emit,
-        roots: frozenset[Path] | None = None,
-        on_new_root: Callable[[Path], None] = lambda _: None,
-    ) -> None:
-        """`roots`: where this process may write, None: anywhere; it hears of others."""
+    def __init__(self, emit: Emit) -> None:
         self._emit = emit
-        self._roots = roots
-        self._on_new_root = on_new_root
         self._writers: dict[Path, DiskWriter] = {}
         self._recordings: dict[str, _Recording] = {}
 
@@ -55,15 +47,10 @@ class Recordings:
         self.stop(name)
         if place is None:
             return
-        disks = [Path(disk) for disk in place.disks]
-        for disk in disks:
-            if self._roots is not None and disk not in self._roots:
-                self._on_new_root(disk)
-                return
         recorder = Recorder(
             name,
             place.span_ms,
-            [self._writer(disk) for disk in disks],
+            [self._writer(Path(disk)) for disk in place.disks],
             lambda event, reason: self._emit(name, event, {"reason": reason}),
         )
         recording = self._recordings[name] = _Recording(place, recorder)

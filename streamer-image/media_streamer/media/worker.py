@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,11 @@ space with a thousand inputs."""
 class MediaWorker:
     """The streams of this process; also what they need of it (`stream.Environment`)."""
 
-    def __init__(self, runtime: Path, worker_id: str, roots: frozenset[Path] | None = None) -> None:
-        """`roots`: folders that it was let record below when it began; None: any."""
+    def __init__(self, runtime: Path, worker_id: str, folders: Iterable[Path] = ()) -> None:
+        """`folders`: those that it was let record below when it began."""
         self.runtime = runtime
         self.id = worker_id
+        self._folders = [str(folder) for folder in folders]
         self.graveyard = Graveyard()
         self.flags = Flags()
         self._segments = Path(os.environ.get("STREAMER_SEGMENTS_DIR") or runtime / "segments")
@@ -93,7 +95,7 @@ class MediaWorker:
         self._deliveries = Deliveries()
         self.playbacks = Playbacks()
         self.pictures = Pictures()
-        self._recordings = Recordings(self.emit, roots, self._needs_renewal)
+        self._recordings = Recordings(self.emit)
         self._owner = Owner(
             runtime,
             hello=self._hello,
@@ -154,7 +156,9 @@ class MediaWorker:
     def _hello(self) -> Hello:
         streams = {name: runner.output is not None for name, runner in self._runners.items()}
         directory = os.environ.get("STREAMER_SEGMENTS_DIR", "")
-        return Hello("media", self.id, os.getpid(), server_version(), directory, streams)
+        return Hello(
+            "media", self.id, os.getpid(), server_version(), directory, streams, self._folders
+        )
 
     def _tell_all(self) -> None:
         """There is a supervisor that knows nothing yet: all is reported again."""
@@ -283,13 +287,6 @@ class MediaWorker:
             log.error("worker %s asks to be recycled", self.id)
             self._owner.notify(Recycle(f"{hung} input threads hang"))
 
-    def _needs_renewal(self, root: Path) -> None:
-        """This process may not write there, and cannot be let to any more: its successor may."""
-        if not self._recycling:
-            self._recycling = True
-            log.warning("worker %s asks to be recycled: the archive %s is new", self.id, root)
-            self._owner.notify(Recycle(f"the archive {root} is new to it"))
-
     def _deliver(self) -> None:
         """Let outputs that nobody waits for keep what came, and give up formats."""
         for runner in self._runners.values():
@@ -320,15 +317,15 @@ def main() -> int:
     collector.settle()
     threading.stack_size(THREAD_STACK_BYTES)
     segments = Path(os.environ.get("STREAMER_SEGMENTS_DIR") or arguments.runtime)
-    roots = told_roots(arguments.runtime)
+    roots = usable_roots(told_roots(arguments.runtime))
     try:
-        writable = [arguments.runtime, segments, *usable_roots(roots)]
+        writable = [arguments.runtime, segments, *roots]
         log.info("confined: %s", cage.enter(writable))
     except OSError as error:
         log.error("not confined: %s", error)
     try:
         with living(arguments.runtime, "media", arguments.id):
-            asyncio.run(MediaWorker(arguments.runtime, arguments.id, frozenset(roots)).run())
+            asyncio.run(MediaWorker(arguments.runtime, arguments.id, roots).run())
     except OSError as error:
         log.error("worker %s cannot run: %s", arguments.id, error)
         return 1

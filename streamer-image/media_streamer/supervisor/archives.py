@@ -135,6 +135,14 @@ class Archives:
             return None
         return ArchivePlace(tuple(map(str, held[: found.active or None])), found.span_ms)
 
+    def folders(self, name: str, *, held: bool = True) -> frozenset[Path]:
+        """Where its media worker must be allowed to write: its disks, once they are ours (`held`),
+        or all that may be."""
+        found = self._declared.get(name)
+        if found is None or not found.records:
+            return frozenset()
+        return frozenset(disk for disk in found.writable if not held or self._is_held(disk))
+
     def _is_held(self, disk: Path) -> bool:
         root = self._roots.get(disk)
         return root is not None and root.owner >= 0

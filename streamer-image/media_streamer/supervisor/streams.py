@@ -10,6 +10,7 @@ worker before the new one is told; a dead worker's streams are given back when i
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Protocol
 
 from media_api.server import ServerConfig
@@ -19,6 +20,7 @@ from media_rest.redact import redact_text
 from media_streamer.budgets import MEDIA_BLAME_SECONDS
 from media_streamer.last_words import LastWords
 from media_streamer.supervisor.archives import Archives
+from media_streamer.supervisor.cages import Cages
 from media_streamer.supervisor.catalog import Catalog, Changes, Stream
 from media_streamer.supervisor.commands import command
 from media_streamer.supervisor.control import Connection
@@ -91,7 +93,7 @@ class StreamControl:
         """Of those, the streams whose inputs are open."""
         self._wanted: set[str] = set()
         """Streams of other servers that somebody asked for: the rest is known, and runs nowhere."""
-        self._regular = [str(number) for number in range(settings.media_workers)]
+        self.cages = Cages([str(number) for number in range(settings.media_workers)])
 
     # What the API needs (api.port.Streams)
 
@@ -169,6 +171,7 @@ class StreamControl:
 
     def archives_changed(self, names: Iterable[str]) -> None:
         """These streams are recorded elsewhere from now on, or can be recorded now."""
+        self.reconcile(names := list(names))
         for name in names:
             if (place := self.directory.get(name)) is not None:
                 self.media.apply(place.worker, name)
@@ -189,16 +192,37 @@ class StreamControl:
             return
         if status == "trial":
             self._pool.start("media", QUARANTINE_ID)
-        workers = [QUARANTINE_ID] if status == "trial" else self._regular
         if stream.problem == "input crashed the media worker":
             stream.problem = ""
         before = self.directory.get(name)
+        workers = [QUARANTINE_ID] if status == "trial" else self._workers_for(name, before)
         place = self.directory.place(name, workers)
         if place == before:
             return
         if before is not None:
             self.media.remove(before.worker, name)
         self.media.apply(place.worker, name)
+
+    def _workers_for(self, name: str, before: Place | None) -> list[str]:
+        """Media workers that may run it: those that may record it, or one that begins for that."""
+        wanted = self._archives.folders(name, held=before is not None)
+        fitting = self.cages.fitting(wanted)
+        if not fitting:
+            self._begin_worker(name, wanted)
+            fitting = self.cages.fitting(wanted)
+        if before is None or before.worker in (QUARANTINE_ID, *fitting):
+            return fitting
+        # It goes on where it is until the other one is there.
+        return [worker for worker in fitting if worker in self.media] or [before.worker]
+
+    def _begin_worker(self, name: str, wanted: frozenset[Path]) -> None:
+        """Start a media worker that may record where no other one may."""
+        again = self.cages.full
+        worker = self.cages.begin(wanted, time.monotonic())
+        log.info("media worker %s begins: stream %s is recorded in a new folder", worker, name)
+        process = self._pool.start("media", worker)
+        if again:
+            self._pool.kill(process, "an archive is new to it", blameless=True)
 
     def _payload(self, name: str) -> ApplyStream | None:
         stream, place = self.catalog.streams.get(name), self.directory.get(name)
@@ -210,6 +234,8 @@ class StreamControl:
         if stream.config.static and pulls and not is_open:
             stream.opens()
         place_of_archive = self._archives.place(name)
+        if not self.cages.may(place.worker, self._archives.folders(name)):
+            place_of_archive = None  # a worker that may record there is on its way
         return ApplyStream.of(stream.config, vod_directories(self.config), place_of_archive)
 
     def _refused(self, name: str, problem: str) -> None:
@@ -254,6 +280,20 @@ class StreamControl:
             self.media.remove(connection.id, name)
         for name in wanted:
             self.media.apply(connection.id, name)
+        self.archives_changed(self._misplaced())
+
+    def _misplaced(self) -> list[str]:
+        """Streams whose worker may not record them."""
+        return [
+            name
+            for name, place in self.directory.whole().items()
+            if place.worker != QUARANTINE_ID
+            and not self.cages.may(place.worker, self._archives.folders(name))
+        ]
+
+    def resting(self, now: float) -> list[str]:
+        """Media workers that were begun for a folder and have no streams any more: they end."""
+        return self.cages.resting({one.worker for one in self.directory.whole().values()}, now)
 
     def media_disconnected(self, connection: Connection) -> None:
         self.media.disconnected(connection)
@@ -267,6 +307,7 @@ class StreamControl:
         `words`: what one that ended itself says.
         """
         now = time.monotonic()
+        self.cages.died(worker)
         names = self.directory.streams_of(worker)
         if worker == QUARANTINE_ID:
             if by_crash:

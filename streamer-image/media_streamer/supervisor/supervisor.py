@@ -300,6 +300,7 @@ class Supervisor:
                 self._streams.tick_quarantine(now)
                 self._streams.drop_unused(now, self._sessions.are_open)
                 self._streams.archives_changed(self._archives.tick(now))
+                self._desk.end_resting(now)
             except Exception:
                 log.exception("the periodic work failed; it goes on")
             self._tasks.spawn(self._access.recheck(now), "recheck of sessions")

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import signal
+import time
 
 import msgspec
 
@@ -154,6 +155,8 @@ class WorkerDesk:
         return ""
 
     async def greet(self, connection: Connection, hello: Hello) -> EgressSettings | MediaSettings:
+        if hello.kind == "media":
+            self._streams.cages.said(hello.id, hello.folders, time.monotonic())
         if hello.streams:
             self._streams.remember(hello.id, hello.streams)
             self._known |= hello.streams.keys()
@@ -279,5 +282,18 @@ class WorkerDesk:
             from_outside = not worker.killed_because and code in _ENDED_FROM_OUTSIDE
             by_crash = not (from_outside or worker.blameless)
             self._streams.media_died(worker.id, uptime, by_crash, words)
+        self._remove_socket(worker.id)
+
+    def end_resting(self, now: float) -> None:
+        """End the media workers that were begun for a folder and have no streams any more."""
+        for worker in self._streams.resting(now):
+            log.info("media worker %s ends: it has no streams any more", worker)
+            self._tasks.spawn(self._end_media(worker), f"end of media worker {worker}")
+
+    async def _end_media(self, worker: str) -> None:
+        await self._pool.stop("media", worker)
+        self._remove_socket(worker)
+
+    def _remove_socket(self, media_worker: str) -> None:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._settings.media_socket(worker.id))
+            os.unlink(self._settings.media_socket(media_worker))

@@ -71,6 +71,8 @@ class Hello(Request[EgressSettings | MediaSettings], frozen=True):
     """Where its run of the server keeps segments; another run has another place."""
     streams: dict[str, bool] = msgspec.field(default_factory=dict)
     """Of a media worker, by name: whether the stream is open (`stream_opened` was said)."""
+    folders: list[str] = msgspec.field(default_factory=list)
+    """Of a media worker: those that it was let record below when it began."""
     ports: list[tuple[str, str, int]] = msgspec.field(default_factory=list)
     """Of an egress worker: `ListenerSpec.place` of each open listener."""
     jobs: list[str] = msgspec.field(default_factory=list)

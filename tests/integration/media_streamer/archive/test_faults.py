@@ -1,4 +1,4 @@
-"""Killed workers and two servers: what was recorded stays."""
+"""Killed workers, two servers, a new folder: what was recorded stays, and others notice nothing."""
 
 import asyncio
 import os
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.streamer import until
+from tests.support.ts_viewer import TsViewer
 
 from .conftest import Recorder, decode, recorded_stream
 
@@ -71,3 +72,34 @@ async def test_a_second_server_is_refused_the_folder(recorder: Recorder, tmp_pat
         await second.close()
     before = (await recorder.stats())["dvr_write"]["segments"]
     await recorder.recorded(before + 1)
+
+
+async def test_the_first_recording_in_a_folder_interrupts_no_other_stream(
+    recorder: Recorder, tmp_path: Path
+) -> None:
+    """Its media worker cannot be let write there any more: another one begins."""
+    recorder.write("stream other { input fake://fake; }\nstream live { input fake://fake; }\n")
+    await recorder.serve()
+    await recorder.running("live")
+    worker = recorder.worker("media")
+    assert worker is not None
+    viewer = TsViewer(f"{recorder.base}/other/mpegts")
+
+    async def more(size: int = 0) -> bool:
+        return len(viewer.data) > size + 100_000
+
+    try:
+        await until(more, "the viewer has data")
+        dvr = {"dvr": {"root": str(tmp_path / "new" / "folder"), "expiration": 86_400}}
+        assert (await recorder.api("PUT", "/streams/live", json=dvr))[0] == 200
+        await recorder.recorded(1)
+        size = len(viewer.data)
+        await until(lambda: more(size), "the viewer gets more")
+        assert viewer.is_whole
+        assert not viewer.task.done()
+        assert recorder.worker("media") == worker
+        assert recorder.worker("media", "1") is not None
+    finally:
+        viewer.task.cancel()
+        await asyncio.gather(viewer.task, return_exceptions=True)
+    assert "killed" not in recorder.log

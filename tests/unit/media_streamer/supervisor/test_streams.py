@@ -11,6 +11,7 @@ import pytest
 from media_api.server import ServerConfig
 from media_streamer.last_words import LastWords
 from media_streamer.supervisor import name_quota
+from media_streamer.supervisor.cages import Cages
 from media_streamer.supervisor.catalog import Catalog, Changes, Stream
 from media_streamer.supervisor.control import Connection, ControlServer
 from media_streamer.supervisor.finder import StreamFinder
@@ -36,8 +37,9 @@ from media_streamer.wire.peer import CallFailed, Peer
 class MediaWorker:
     """Speaks the media worker's part; `delay` seconds for each answer."""
 
-    def __init__(self, worker_id: str) -> None:
+    def __init__(self, worker_id: str, folders: tuple[str, ...] = ()) -> None:
         self.id = worker_id
+        self.folders = folders
         self.told: list[tuple[str, str]] = []
         self.configs: dict[str, Any] = {}
         self.delay = 0.0
@@ -50,7 +52,7 @@ class MediaWorker:
         for kind in (ApplyStream, RemoveStream, StartStream, RestartStream):
             self.peer.answer(kind, self._take)
         self.task = asyncio.create_task(self.peer.run())
-        await self.peer.call(Hello("media", self.id, 1, "1", ""))
+        await self.peer.call(Hello("media", self.id, 1, "1", "", folders=list(self.folders)))
 
     async def _take(self, wish: Any) -> None:
         await asyncio.sleep(self.delay)
@@ -70,6 +72,10 @@ class World:
         self.published: list[dict[str, Place | None]] = []
         self.ended: list[tuple[str, str]] = []
         self.quarantine_started = 0
+        self.recorded: dict[str, frozenset[Path]] = {}
+        """Where streams shall be recorded."""
+        self.begun: list[str] = []
+        """Workers that were begun for that."""
         self.quota = NameQuota()
         self.control = StreamControl(self.settings, Catalog(), self, self, self, self)  # type: ignore[arg-type]
         self.finder = StreamFinder(self.settings, self.control, self, self.quota)  # type: ignore[arg-type]
@@ -79,14 +85,20 @@ class World:
     # What it works with: egress workers, processes, a backend without streams
 
     def place(self, name: str) -> None:
-        """Nothing is recorded."""
+        """Nothing is recorded yet."""
+
+    def folders(self, name: str, *, held: bool = True) -> frozenset[Path]:
+        return self.recorded.get(name, frozenset())
 
     def directory_changed(self, changes: dict[str, Place | None]) -> None:
         self.published.append(changes)
 
     def start(self, kind: str, worker_id: str) -> None:
-        assert (kind, worker_id) == ("media", QUARANTINE_ID)
-        self.quarantine_started += 1
+        assert kind == "media"
+        if worker_id == QUARANTINE_ID:
+            self.quarantine_started += 1
+        else:
+            self.begun.append(worker_id)
 
     async def find(self, _name: str) -> bool:
         return False
@@ -111,6 +123,7 @@ class World:
         return "" if hello.pid == 1 else "it was not started here"
 
     async def greet(self, connection: Connection, hello: Hello) -> EgressSettings | MediaSettings:
+        self.control.cages.said(hello.id, hello.folders, 0.0)
         return MediaSettings("info", str(self.settings.segments))
 
     async def connected(self, connection: Connection) -> None:
@@ -122,8 +135,8 @@ class World:
     def attend(self, connection: Connection) -> None:
         self.control.attend(connection)
 
-    async def worker(self, worker_id: str) -> MediaWorker:
-        worker = self.workers[worker_id] = MediaWorker(worker_id)
+    async def worker(self, worker_id: str, *folders: str) -> MediaWorker:
+        worker = self.workers[worker_id] = MediaWorker(worker_id, folders)
         await worker.connect(self.settings.control_socket)
         await self.until(lambda: worker_id in self.control.media)
         return worker
@@ -368,7 +381,7 @@ async def test_the_culprit_is_held_and_the_others_go_on(world: World) -> None:
 async def test_a_worker_that_ends_itself_says_who_is_to_blame(
     world: World, words: LastWords | None, suspects: set[str]
 ) -> None:
-    world.control._regular = ["0"]
+    world.control.cages = Cages(["0"])
     await world.worker("0")
     world.configure(fake("bad"), fake("good"), fake("late"))
     await world.settled()
@@ -406,3 +419,37 @@ async def test_streams_stay_where_a_worker_runs_them_already(world: World) -> No
     await world.worker("0")
     await world.settled()
     assert world.control.catalog.streams["c"].opening_since is not None
+
+
+async def test_only_what_is_recorded_in_a_new_folder_moves(world: World) -> None:
+    world.control.cages = Cages(["0"])
+    old = await world.worker("0", "/srv/old")
+    world.configure(fake("a"), fake("b"), fake("c"))
+    await world.settled()
+    old.told.clear()
+    world.published.clear()
+    world.recorded["a"] = frozenset({Path("/srv/new")})
+    world.recorded["b"] = frozenset({Path("/srv/old")})
+    for _ in range(2):
+        world.control.archives_changed(["a", "b"])
+    await world.settled()
+    assert world.begun == ["1"]
+    assert {op for op, _ in old.told} == {"apply"}
+    assert world.published == [], "it goes on until the other worker is there"
+    new = await world.worker("1", "/srv/old", "/srv/new")
+    await world.settled()
+    assert [one for one in old.told if one[0] == "remove"] == [("remove", "a")]
+    assert new.told == [("apply", "a")]
+    assert [list(changes) for changes in world.published] == [["a"]]
+
+
+async def test_a_stream_that_is_new_begins_where_it_can_be_recorded(world: World) -> None:
+    world.control.cages = Cages(["0"])
+    old = await world.worker("0")
+    world.recorded["a"] = frozenset({Path("/srv/new")})
+    world.configure(fake("a"))
+    assert world.begun == ["1"]
+    new = await world.worker("1", "/srv/new")
+    await world.settled()
+    assert old.told == []
+    assert set(new.told) == {("apply", "a")}
