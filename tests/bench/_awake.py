@@ -1,7 +1,7 @@
 """Cores that do not sleep while something small is measured.
 
-A core that was asleep takes its time to wake up, and on a virtual machine the host's share of that is
-counted as the woken program's: the same idle streamer was seen at 0.12 % and at 1.5 % of a core.
+A core that was asleep takes its time to wake up, and on a virtual machine the host's share of that
+is counted as the woken program's: the same idle streamer was seen at 0.12 % and at 1.5 % of a core.
 Loops at idle priority (SCHED_IDLE: they run when nobody else wants to) take that out, for every
 server that is compared alike.
 """
