@@ -16,6 +16,7 @@ from media_api.play_urls import play_urls, publish_urls
 from media_api.playback import ProtocolsSpec
 from media_api.protocols import ANY_PUBLISHER
 from media_api.unsupported import asked_in_vain
+from media_rest.query import searched_text
 from media_rest.stream_states import StreamState, state_of
 
 from media_central.store.documents import MODELS
@@ -46,6 +47,8 @@ class _Known:
     effective: JsonObject
     warnings: list[str]
     """What of a stream has no effect, in words."""
+    searched: str
+    """What free text is looked for in."""
 
 
 class Views:
@@ -54,11 +57,13 @@ class Views:
     def __init__(self, store: ResourceStore, fleet: Fleet) -> None:
         self._store = store
         self._fleet = fleet
-        self._memory: dict[tuple[Kind, str], _Known] = {}
+        # By kind and key; a key of both would cost a call of Python for each of 10,000 streams.
+        self._memory: dict[Kind, dict[str, _Known]] = {kind: {} for kind in Kind}
+        self._streams = self._memory[Kind.STREAM]
 
     def streams(self, viewer: Viewer, *, history: bool = False) -> list[JsonObject]:
         records = self._store.all(Kind.STREAM)
-        self._forget(Kind.STREAM, len(records))
+        self.forget(Kind.STREAM, len(records))
         return [self.stream(record, viewer, history=history) for record in records]
 
     def stream(self, record: Record, viewer: Viewer, *, history: bool = False) -> JsonObject:
@@ -135,20 +140,27 @@ class Views:
         """The configuration with defaults. Do not change the answer."""
         return self._known(record).effective
 
-    def _known(self, record: Record) -> "_Known":
-        key = (record.kind, record.key)
-        known = self._memory.get(key)
+    def searched(self, stream: str) -> str:
+        """What free text is looked for in, of a stream whose `effective` was asked for."""
+        return self._streams[stream].searched
+
+    def _known(self, record: Record) -> _Known:
+        kind = record.kind
+        memory = self._streams if kind is Kind.STREAM else self._memory[kind]
+        known = memory.get(record.key)
         if known is None or known.version != record.version:
-            effective = MODELS[record.kind].parse(record.config).effective()
-            in_vain = asked_in_vain(effective) if record.kind is Kind.STREAM else ()
-            known = _Known(record.version, effective, [one.text for one in in_vain])
-            self._memory[key] = known
+            effective = MODELS[kind].parse(record.config).effective()
+            in_vain = asked_in_vain(effective) if kind is Kind.STREAM else ()
+            texts = [one.text for one in in_vain]
+            known = _Known(record.version, effective, texts, searched_text(effective))
+            memory[record.key] = known
         return known
 
-    def _forget(self, kind: Kind, live: int) -> None:
-        # Deleted resources leave entries: drop all when they outnumber the living.
-        if sum(1 for key in self._memory if key[0] is kind) > 2 * live + 100:
-            self._memory = {key: value for key, value in self._memory.items() if key[0] is not kind}
+    def forget(self, kind: Kind, live: int) -> None:
+        """Deleted resources leave entries: drop all when they outnumber the living."""
+        memory = self._memory[kind]
+        if len(memory) > 2 * live + 100:
+            memory.clear()
 
 
 def _running(link: StreamerLink | None, name: str) -> JsonObject | None:

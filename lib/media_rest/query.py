@@ -19,7 +19,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
 
 from media_api.base import ApiModel, JsonObject
@@ -95,7 +95,7 @@ class CollectionQuery:
         """Whether an item passes the filters and the free text."""
         if not all(_matches(item, one) for one in self.filters):
             return False
-        return not self.q or _matches_text(item, self.q)
+        return not self.q or self.q.casefold() in searched_text(item)
 
     @property
     def paths(self) -> list[Path]:
@@ -290,17 +290,15 @@ def _is_one_of(value: Any, wanted: tuple[Any, ...]) -> bool:
     return any(value is one or (value == one and type(value) is not bool) for one in wanted)
 
 
-def _matches_text(item: JsonObject, text: str) -> bool:
-    """Free text: part of the name, title or a URL, in any case."""
-    needle = text.casefold()
+def searched_text(item: JsonObject) -> str:
+    """What free text is looked for in: name, title, URLs, casefolded."""
     words = [item.get(key) for key in ("name", "title", "hostname", "prefix", "url", "id")]
     for key in ("inputs", "pushes"):
         words += [one.get("url") for one in item.get(key) or () if isinstance(one, Mapping)]
-    return any(isinstance(word, str) and needle in word.casefold() for word in words)
+    return "\0".join(word for word in words if isinstance(word, str)).casefold()
 
 
-@dataclass(frozen=True)
-class _Row:
+class _Row(NamedTuple):
     position: int
     item: JsonObject
 
@@ -312,14 +310,14 @@ def _sort_rows(rows: list[_Row], sort: Sequence[SortKey]) -> list[_Row]:
     return rows
 
 
-def _in_default_order(items: Iterable[JsonObject], order: Order | None) -> list[_Row]:
-    ordered = list(items)
+def _in_default_order(ordered: list[JsonObject], order: Order | None) -> list[_Row]:
+    """Sorts the list itself."""
     if callable(order):
         ordered.sort(key=order)
     elif order:
         sort = [(split_path(word.removeprefix("-")), word[0] == "-") for word in order.split(",")]
         ordered = [row.item for row in _sort_rows([_Row(0, item) for item in ordered], sort)]
-    return [_Row(position, item) for position, item in enumerate(ordered)]
+    return list(map(_Row._make, enumerate(ordered)))
 
 
 def _row_keys(row: _Row, sort: Sequence[SortKey]) -> tuple[Rank, ...]:
@@ -369,20 +367,24 @@ def run_query(
     query: CollectionQuery,
     collection_name: str,
     default_sort: Order | None = "name",
+    text_of: Callable[[JsonObject], str] = searched_text,
 ) -> JsonObject:
     """The answer to `query` over `items`, which are not changed.
 
     `default_sort` is a sort expression or a key function; it gives the order without `sort` and the
-    order of rows with equal keys. `timing` is milliseconds by step.
+    order of rows with equal keys. `text_of` an item is its `searched_text`, for who keeps it.
+    `timing` is milliseconds by step.
     """
     clock = [time.perf_counter()]
-    rows = _in_default_order(items, default_sort)
+    chosen = list(items)
     clock.append(time.perf_counter())
-    rows = [row for row in rows if all(_matches(row.item, one) for one in query.filters)]
+    if query.filters:
+        chosen = [item for item in chosen if all(_matches(item, one) for one in query.filters)]
     if query.q:
-        rows = [row for row in rows if _matches_text(row.item, query.q)]
+        needle = query.q.casefold()
+        chosen = [item for item in chosen if needle in text_of(item)]
     clock.append(time.perf_counter())
-    rows = _sort_rows(rows, query.sort)
+    rows = _sort_rows(_in_default_order(chosen, default_sort), query.sort)
     clock.append(time.perf_counter())
     start, end = _page(rows, query)
     page = rows[start:end]

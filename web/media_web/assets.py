@@ -4,7 +4,8 @@ Role: what Central, the streamer's API and the egress workers answer below `/ui/
 step, so what changes is the address: pages name the files below `/ui/static/VERSION/`, where
 VERSION is a digest of all files, and modules name each other relatively. Below that address a file
 never changes and need not be asked for again; below `/ui/static/` itself the browser asks each
-time.
+time. The page names all modules that its first one imports, so that they come side by side and not
+one after another as they are read.
 
 Pure but for reading files. A file that was changed on disk is read anew (development); the version
 is that of the start of the program.
@@ -13,6 +14,7 @@ is that of the start of the program.
 import gzip
 import hashlib
 import mimetypes
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +28,8 @@ ASK = "no-cache"
 _MIN_PACKED_BYTES = 512
 _VERSION_DIGITS = 12
 _VERSIONED = re.compile(rf"(?:([0-9a-f]{{{_VERSION_DIGITS}}})/)?(.+)", re.DOTALL)
+_FIRST = "app.js"
+_IMPORT = re.compile(r'^(?:import|export)\b[^;"]*?\bfrom "(\.[^"]+)"', re.MULTILINE)
 # Some machines' registries call it text/plain, and browsers refuse to run that as a module.
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
@@ -65,9 +69,26 @@ def address(name: str) -> str:
     return f"{PREFIX}{version()}/{name}"
 
 
+def modules_of(name: str) -> list[str]:
+    """All modules that `name` imports at once, and those that they do, in the order of reading."""
+    found: dict[str, None] = {}
+    left = [name]
+    while left:
+        module = left.pop(0)
+        text = (STATIC / module).read_text("utf-8")
+        for path in _IMPORT.findall(text):
+            other = posixpath.normpath(posixpath.join(posixpath.dirname(module), path))
+            if other not in found and other != name:
+                found[other] = None
+                left.append(other)
+    return list(found)
+
+
 def index() -> Answer:
     """The page of the application."""
-    text = (STATIC / "index.html").read_text("utf-8").replace(PREFIX, address(""))
+    text = (STATIC / "index.html").read_text("utf-8")
+    links = (f'<link rel="modulepreload" href="{PREFIX}{path}" />' for path in modules_of(_FIRST))
+    text = text.replace("<!-- modules -->", "\n    ".join(links)).replace(PREFIX, address(""))
     return Answer(200, _headers("text/html; charset=utf-8", ASK), text.encode())
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from media_api.base import JsonObject
-from media_rest.query import CollectionQuery, Order, run_query
+from media_rest.query import CollectionQuery, Order, run_query, searched_text
 from media_rest.select import select_fields
 
 ANSWERED = frozenset(
@@ -31,10 +31,11 @@ def run_paged(
     collection: str,
     order: Order,
     build: Callable[[JsonObject], JsonObject],
+    text_of: Callable[[JsonObject], str] = searched_text,
 ) -> JsonObject:
     """As `run_query` over `map(build, configs)`; `build` keeps what the free text searches."""
     if not all(map(_is_configured, query.paths)):
-        return run_query(map(build, configs), query, collection, order)
-    answer = run_query(configs, replace(query, select=None), collection, order)
+        return run_query(map(build, configs), query, collection, order, text_of)
+    answer = run_query(configs, replace(query, select=None), collection, order, text_of)
     answer[collection] = [select_fields(build(item), query.select) for item in answer[collection]]
     return answer

@@ -54,7 +54,9 @@ async def list_streams(request: web.Request) -> web.StreamResponse:
     by_state, streamer = stream_states.StateQuery(request.query), request.query.get("streamer")
 
     def answer() -> JsonObject:
-        records = {record.key: record for record in ctx.store.all(Kind.STREAM) if seen(record.key)}
+        every = ctx.store.all(Kind.STREAM)
+        ctx.views.forget(Kind.STREAM, len(every))
+        records = {record.key: record for record in every if seen(record.key)}
         states = (
             {key: ctx.views.state(record) for key, record in records.items()}
             if by_state.needs_states
@@ -70,8 +72,11 @@ async def list_streams(request: web.Request) -> web.StreamResponse:
         def build(config: JsonObject) -> JsonObject:
             return ctx.views.stream(records[config["name"]], viewer(request), history=history)
 
+        def searched(config: JsonObject) -> str:
+            return ctx.views.searched(config["name"])
+
         order = by_state.order(states) if by_state.by_state else _by_name
-        found = run_paged(configs, query, "streams", order, build)
+        found = run_paged(configs, query, "streams", order, build, searched)
         if by_state.with_totals:
             found["totals"] = stream_states.totals(states)
         return {**found, "server_id": ctx.server_id}

@@ -26,6 +26,15 @@ def test_page_names_files_that_never_change() -> None:
     assert page.headers["Cache-Control"] == "no-cache"
 
 
+def test_page_names_the_modules_that_the_first_one_needs() -> None:
+    text = assets.index().body.decode()
+    named = re.findall(r'rel="modulepreload" href="/ui/static/[^/]+/([^"]+)"', text)
+    assert named == assets.modules_of("app.js")
+    assert {"api.js", "vendor/htm-preact.js", "pages/login.js"} <= set(named)
+    assert not any("wall" in name or "vendor/hls" in name for name in named)
+    assert {"forms/units.js", "widgets.js"} <= set(assets.modules_of("forms/form.js"))
+
+
 def test_old_and_missing_versions_are_asked_for_again() -> None:
     for path in ("app.js", "0123456789ab/app.js"):
         answer = assets.answer(path, {})
