@@ -109,7 +109,7 @@ def stream_spec() -> Schema:
 _POD_FIELDS = (
     "replicas", "minReplicas", "maxReplicas", "image", "version", "nodeName", "nodeSelector",
     "hostPort", "adminHostPort", "hostNetwork", "volumes", "env", "gpu", "nvidiaGpuCount",
-    "service", "resources", "configExtra",
+    "service", "resources", "configExtra", "archive",
 )  # fmt: skip
 _SCALE_RULES = (
     rule(
@@ -148,6 +148,36 @@ _POD_RULES = (
 )
 
 
+_ARCHIVE_RULES = (
+    rule(
+        "has(self.archive) == has(oldSelf.archive)",
+        "archive volumes come and go with the pool: make a new one",
+        ".archive",
+    ),
+    rule(
+        "!has(self.archive) || !has(oldSelf.archive)"
+        " || self.archive.accessMode == oldSelf.archive.accessMode"
+        " && has(self.archive.storageClassName) == has(oldSelf.archive.storageClassName)"
+        " && (!has(self.archive.storageClassName)"
+        " || self.archive.storageClassName == oldSelf.archive.storageClassName)",
+        "storage class and access mode of archive volumes cannot change: make a new pool",
+        ".archive",
+    ),
+    rule(
+        "!has(self.archive) || self.archive.mountPath.matches('^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$')"
+        " && !(self.archive.mountPath in ['/etc', '/run', '/run/media', '/tmp', '/var/lib/media'])",
+        "mountPath of archive is the full path of a directory that nothing else needs",
+        ".archive",
+    ),
+    rule(
+        "!has(self.archive) || !has(self.volumes)"
+        " || self.volumes.all(v, v.mountPath != self.archive.mountPath)",
+        "a volume of the pool is mounted at archive.mountPath already",
+        ".archive",
+    ),
+)
+
+
 def streamer_spec() -> Schema:
     """Structural schema of a Streamer's spec with its rules."""
     schema = structural(StreamerSpec)
@@ -170,6 +200,7 @@ def streamer_spec() -> Schema:
         ),
         *_SCALE_RULES,
         *_POD_RULES,
+        *_ARCHIVE_RULES,
     ]
     return schema
 

@@ -34,6 +34,7 @@ KINDS: Mapping[str, Kind] = {
         kube.POD,
         kube.SERVICE,
         kube.CONFIG_MAP,
+        kube.VOLUME_CLAIM,
         kube.STATEFUL_SET,
         kube.DISRUPTION_BUDGET,
     )

@@ -21,7 +21,7 @@ TEMPLATE = "media.flussonic.com/template"
 """Annotation of a pod: which version of its tier's pods it is."""
 REBALANCE = "media.flussonic.com/rebalance"
 """Annotation of a Streamer: a new value asks once for an even load."""
-OUR_CONDITIONS = frozenset({"Ready", "Scheduled", "Stalled", "ConfigAccepted"})
+OUR_CONDITIONS = frozenset({"Ready", "Scheduled", "Stalled", "ConfigAccepted", "ArchiveReady"})
 """Types that the operator writes; the others of a status are Central's."""
 _OUR_STREAM_STATUS = frozenset(
     {
@@ -30,6 +30,7 @@ _OUR_STREAM_STATUS = frozenset(
         "streamer",
         "preferredStreamer",
         "previousStreamer",
+        "archives",
         "urls",
     }
 )
@@ -59,6 +60,8 @@ class StreamObject:
     denied_protocols: frozenset[str]
     template: str
     """Of which it inherits; empty for none."""
+    dvr: tuple[str, str] | None
+    """Root and reference of its archive, either may be empty; None if it says nothing of one."""
     unserved: tuple[str, ...]
     """Paths within its spec that have no effect."""
     schemes: tuple[str, ...]
@@ -104,6 +107,7 @@ class StreamObject:
             bandwidth_kbit=int((spec.get("claims") or {}).get("bitrate") or 0),
             denied_protocols=_denied(spec.get("protocols") or {}),
             template=str(spec.get("template") or ""),
+            dvr=dvr_place(spec),
             unserved=tuple(unserved_options(spec)),
             schemes=tuple(input_schemes(spec)),
             invalid=_invalid(spec),
@@ -129,6 +133,12 @@ def _invalid(spec: Object) -> str:
         path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in refused.path or [])
         return f"{path.lstrip('.')}: {refused.title}"
     return ""
+
+
+def dvr_place(spec: Object) -> tuple[str, str] | None:
+    """Root and reference of the archive of a stream or template."""
+    dvr = spec.get("dvr")
+    return None if dvr is None else (str(dvr.get("root") or ""), str(dvr.get("reference") or ""))
 
 
 def our_conditions(status: Object) -> list[Object]:

@@ -13,6 +13,11 @@ log = logging.getLogger(__name__)
 Object = Mapping[str, Any]
 
 _VOLATILE = ("managedFields", "resourceVersion")
+_STATUS = {
+    "Service": ("loadBalancer",),
+    "PersistentVolumeClaim": ("phase", "capacity", "conditions"),
+}
+"""What plans look at of the statuses of objects that are not ours."""
 
 
 class ClusterPicture:
@@ -109,10 +114,11 @@ class ClusterPicture:
             case _:
                 meta = body["metadata"]
                 kept = {k: v for k, v in meta.items() if k not in _VOLATILE}
+                status = body.get("status") or {}
                 return {
                     **{k: v for k, v in body.items() if k not in ("metadata", "status")},
                     "metadata": kept,
-                    "status": {"loadBalancer": (body.get("status") or {}).get("loadBalancer")},
+                    "status": {k: status.get(k) for k in _STATUS.get(body["kind"], ())},
                 }
 
 

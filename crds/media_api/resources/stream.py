@@ -157,6 +157,10 @@ class StreamResourceStatus(ResourceModel):
     active_streamer: Target | None = Field(
         default=None, description="Where frames were last seen; written by Central."
     )
+    archives: Annotated[list[Target], Field(max_length=8)] | None = Field(
+        default=None,
+        description="Pods on whose archive volumes it was recorded, the latest first.",
+    )
     stream_name: StreamName | None = Field(default=None, description="Name in play URLs.")
     input: Text | None = Field(default=None, description="Input in use, without credentials.")
     urls: Annotated[dict[str, Url], Field(max_length=32)] | None = Field(

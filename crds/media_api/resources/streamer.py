@@ -14,6 +14,7 @@ from media_api.cache import CacheConfig
 from media_api.cluster import BalancerConfig, PeerConfig
 from media_api.dvr import DvrConfig
 from media_api.events import EventSinkConfig
+from media_api.resources.archive import ArchiveVolume
 from media_api.resources.conditions import Conditions
 from media_api.resources.meta import API_VERSION, ObjectMeta, ResourceModel
 from media_api.resources.pods import (
@@ -113,6 +114,10 @@ class StreamerSpec(PodOptions):
         default=None, description="GPUs of each pod, 0 to 64; short for gpu.count."
     )
     gpu: GpuOptions | None = Field(default=None, description="GPUs of each pod. Default: none.")
+    archive: ArchiveVolume | None = Field(
+        default=None,
+        description="A volume of each pod for archives. Default: none; set when the pool is made.",
+    )
     view_auth: ValueSource | None = Field(
         default=None, description="Reader of the API, as login:password. Default: none."
     )
@@ -165,6 +170,7 @@ class StreamerMember(ResourceModel):
     encoders: Annotated[list[Text], Field(max_length=32)] | None = Field(
         default=None, description="Hardware encoders that were opened at its start."
     )
+    archive: Text | None = Field(default=None, description="Size of its archive volume.")
 
 
 class PoolStatus(ResourceModel):
@@ -174,7 +180,7 @@ class PoolStatus(ResourceModel):
         default=None, description="Generation of the spec that this status is about."
     )
     conditions: Conditions | None = Field(
-        default=None, description="Ready, ConfigAccepted; Stalled if no retry can help."
+        default=None, description="Ready, ConfigAccepted, ArchiveReady; Stalled if no retry helps."
     )
     ready: bool | None = Field(default=None, description="At least one pod is ready.")
     replicas: Replicas | None = Field(default=None, description="Pods.")

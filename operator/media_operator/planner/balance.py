@@ -3,7 +3,7 @@
 `place` never moves a stream for balance, so after a drain everything may sit on one streamer. A
 move must lower the fuller of its two streamers below what it was; that ends by itself, with shares
 that differ by one stream at most where nothing is bound. A stream that its spec binds, or that only
-fits where it is, stays.
+fits where it is, stays; so does one that is recorded on the volume of its streamer.
 """
 
 from collections.abc import Iterable, Mapping
@@ -72,6 +72,8 @@ def _move_off(
 
 
 def _may_move(stream: StreamDemand, home: StreamerOffer, target: StreamerOffer, load: Load) -> bool:
+    if home.hostname in stream.homes:
+        return False
     prefers = stream.preferred
     if prefers and home.answers_to(prefers) and not target.answers_to(prefers):
         return False

@@ -1,16 +1,18 @@
 """Streamers as placement sees them: the pods of the pools, and the external servers."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
 
 from media_api.hostnames import pod_hostname
 
-from media_operator.objects import Object, PodObject, Snapshot, TierObject
+from media_operator.objects import Object, PodObject, Snapshot, TierObject, dvr_place
 from media_operator.planner.actions import Plan
+from media_operator.planner.archives import ArchiveWish, Storages
 from media_operator.planner.placement import DEFAULT_CHANNEL_LIMIT, StreamerOffer
 from media_operator.planner.reach import Reach, reach
+from media_operator.render.archive import archive_of, mount_path, storages_of
 from media_operator.render.common import child_name, selector
 from media_operator.render.streamer import gpu_count
 from media_operator.settings import Settings
@@ -31,6 +33,14 @@ class Server:
     reach: Reach
     starting: bool
     problem: str
+    ordinal: int = 0
+    waits_seconds: int = 0
+    """So long a stream waits for it, once it is away, that is recorded on its volume."""
+
+    @property
+    def keeps_archives(self) -> bool:
+        """It has a volume, and comes back with it."""
+        return self.waits_seconds > 0
 
 
 def servers(
@@ -50,9 +60,9 @@ def servers(
         elif tier.external:
             continue
         else:
-            result += [
-                _pod(tier, pod, snapshot, settings, now, plan) for pod in pods_of.get(name, [])
-            ]
+            pods = pods_of.get(name, [])
+            result += [_pod(tier, pod, snapshot, settings, now, plan) for pod in pods]
+            result += _away(tier, {pod.ordinal for pod in pods}, settings)
     return result
 
 
@@ -84,11 +94,37 @@ def _pod(
             templates=templates_of(tier),
             channel_limit=int(tier.spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT),
             bandwidth_kbit=_bandwidth_kbit(tier),
+            storages=storages(tier),
         ),
         reach=reach(tier, pod, snapshot),
         starting=not pod.ready and not pod.problem and pod.terminating_until is None,
         problem=pod.problem,
+        ordinal=pod.ordinal,
+        waits_seconds=0 if is_surge(tier, pod) or tier.deleting else _waits_seconds(tier),
     )
+
+
+def _away(tier: TierObject, there: set[int], settings: Settings) -> list[Server]:
+    """Pods with archive volumes that are between two lives: streams may wait for them."""
+    if archive_of(tier) is None or tier.deleting:
+        return []
+    next_one = offer_of_next(tier, settings)
+    result = []
+    for ordinal in range(int(tier.status.get("replicas") or 0)):
+        if ordinal in there:
+            continue
+        pod = f"{child_name(tier)}-{ordinal}"
+        hostname = pod_hostname(pod, tier.namespace, cluster_wide=settings.cluster_wide)
+        offer = replace(next_one, hostname=hostname, pod=pod, online=False)
+        result.append(
+            Server(offer, Reach(""), True, "its pod is not there", ordinal, _waits_seconds(tier))
+        )
+    return result
+
+
+def _waits_seconds(tier: TierObject) -> int:
+    archive = archive_of(tier)
+    return int(archive.get("moveAfterSeconds", 300)) if archive else 0
 
 
 def is_surge(tier: TierObject, pod: PodObject) -> bool:
@@ -131,6 +167,28 @@ def offer_of_next(tier: TierObject, settings: Settings) -> StreamerOffer:
         templates=templates_of(tier),
         channel_limit=int(tier.spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT),
         bandwidth_kbit=_bandwidth_kbit(tier),
+        storages=storages(tier),
+    )
+
+
+def storages(tier: TierObject) -> Storages:
+    """What the pods of a pool can record to."""
+    spec = tier.spec
+    volumes = [volume for volume in spec.get("volumes") or [] if not volume.get("readOnly")]
+    paths = [str(volume.get("mountPath")) for volume in spec.get("volumes") or []]
+    files = [str(text) for text in (spec.get("configExtra") or {}).values()]
+    templates = (spec.get("config") or {}).get("templates") or []
+    return Storages(
+        mounts=tuple(str(volume.get("mountPath")) for volume in volumes),
+        volume=mount_path(tier),
+        named={str(one.get("name")): str(one.get("root") or "") for one in storages_of(tier)},
+        templates={
+            str(one.get("name")): ArchiveWish(*place)
+            for one in templates
+            if (place := dvr_place(one)) is not None
+        },
+        all_known=not any("dvr" in text for text in files)
+        and not any(path.startswith(CONFIG_ROOT) for path in paths),
     )
 
 

@@ -10,7 +10,10 @@ Rules, in their order:
 3. A stream that must be placed goes to its preferred streamer, if that one fits and has room, else
    to the fitting streamer with the lowest share of its channel limit in use; equals are drawn at
    random. A streamer with a GPU is taken for a stream that needs none only when no other has room.
-4. If nothing fits, a stream on a dead streamer keeps that assignment (it resumes there when the
+   A stream that has an archive goes to a streamer that keeps a part of it, before others.
+4. A stream that waits for the streamer with its archive is moved neither off a dead one nor off a
+   draining one; how long it waits the caller says.
+5. If nothing fits, a stream on a dead streamer keeps that assignment (it resumes there when the
    streamer returns), and the decision says why nothing else would do.
 
 Central and the operator call the same function, so a stream is placed alike with and without
@@ -23,6 +26,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
+
+from media_operator.planner.archives import ArchiveWish, Storages
 
 DEFAULT_CHANNEL_LIMIT = 6000
 """Streams a streamer takes when it states no limit (the vendor's default)."""
@@ -47,6 +52,7 @@ class ChangeReason(StrEnum):
     BANDWIDTH = "streamer_total_bandwidth_exceeded"
     BALANCE = "not_distributed"
     TEMPLATE = "node_misses_template"
+    ARCHIVE = "node_misses_archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,13 @@ class StreamDemand:
     """Only streamers of the same namespace run it."""
     records: bool = False
     """It has an archive."""
+    archive: ArchiveWish | None = None
+    """Where, if it says so; only a streamer with that place runs it."""
+    homes: tuple[str, ...] = ()
+    """Streamers whose volumes hold parts of its archive, the latest first."""
+    waits: str = ""
+    """Why it waits for the streamer that it is assigned to, while that is away or drains; empty:
+    it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +109,8 @@ class StreamerOffer:
     """Why it gets nothing more, whatever its limits; what it runs stays."""
     dvr_full: bool = False
     """It gets no more streams that are recorded."""
+    storages: Storages | None = None
+    """What it can record to; None where nobody can say."""
 
     def answers_to(self, name: str) -> bool:
         return name in (self.hostname, self.pool, self.pod)
@@ -201,6 +216,7 @@ class _Queues:
             stream.needs_gpu,
             stream.namespace,
             stream.template,
+            stream.archive,
             tuple(sorted(stream.required_labels.items())),
         )
         if demands not in self._heaps:
@@ -232,6 +248,8 @@ def misfit(stream: StreamDemand, offer: StreamerOffer) -> ChangeReason | None:
         return ChangeReason.NAMESPACE
     if stream.template and offer.templates is not None and stream.template not in offer.templates:
         return ChangeReason.TEMPLATE
+    if offer.storages is not None and offer.storages.refuse(stream.archive, stream.template):
+        return ChangeReason.ARCHIVE
     if any(offer.labels.get(key) != value for key, value in stream.required_labels.items()):
         return ChangeReason.LABELS
     return None
@@ -262,6 +280,11 @@ def place(
                 )
             continue
         reason = _reason_to_move(stream, assignment, offers, load)
+        if assignment is not None and reason is ChangeReason.OFFLINE and stream.waits:
+            load.add(stream, assignment.streamer)
+            here = assignment.streamer
+            decisions.append(Decision(stream.name, here, here, reason, stream.waits))
+            continue
         if assignment is not None and reason in (None, ChangeReason.PREFERRED):
             # Who would rather be elsewhere keeps its room until it is there.
             load.add(stream, assignment.streamer)
@@ -287,7 +310,7 @@ def _reason_to_move(
     if offer is None:
         return ChangeReason.DELETED
     problem = misfit(stream, offer) or load.lacks(stream, offer)
-    if problem is not None:
+    if problem is not None and not (problem is ChangeReason.DRAINING and stream.waits):
         return problem
     wanted = stream.preferred
     if wanted is None or wanted == assignment.preferred or offer.answers_to(wanted):
@@ -310,7 +333,7 @@ def _settle(
             return None
         load.remove(stream, previous)
     elif target is None:
-        target = queues.least_loaded(stream)
+        target = _home(stream, offers, load) or queues.least_loaded(stream)
     if target is not None:
         load.add(stream, target)
         if target == previous:
@@ -319,6 +342,15 @@ def _settle(
     message = _why_nowhere(stream, offers.values(), load)
     keep = previous if reason in (ChangeReason.OFFLINE, ChangeReason.DRAINING) else None
     return Decision(stream.name, keep, previous, reason, message)
+
+
+def _home(stream: StreamDemand, offers: Mapping[str, StreamerOffer], load: Load) -> str | None:
+    """The streamer with the latest part of its archive that can run it."""
+    for hostname in stream.homes:
+        offer = offers.get(hostname)
+        if offer is not None and not (misfit(stream, offer) or load.refuses(stream, offer)):
+            return hostname
+    return None
 
 
 WORDS = {
@@ -333,6 +365,7 @@ WORDS = {
     ChangeReason.CPU: "above their CPU limit",
     ChangeReason.DVR: "without room for archives",
     ChangeReason.TEMPLATE: "without the template",
+    ChangeReason.ARCHIVE: "without a volume for its archive",
     ChangeReason.LABELS: "without the required labels",
     ChangeReason.CHANNELS: "at their channel limit",
     ChangeReason.BANDWIDTH: "at their bandwidth limit",

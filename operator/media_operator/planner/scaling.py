@@ -71,11 +71,11 @@ def _replicas(
     low = 0 if sleeps and not wants.awake else int(spec.get("minReplicas") or 1)
     offer = offer_of_next(tier, settings)
     now_running = min(high, int(tier.status.get("replicas") or 0))
-    needed = 0 if not low else wants.pods(offer, FULL_SHARE)
+    needed = 0 if not low else max(wants.held, wants.pods(offer, FULL_SHARE))
     grown = min(high, max(low, needed))
     if grown >= now_running:
         return grown, None
-    if low and wants.pods(offer, EMPTY_SHARE) > now_running - 1:
+    if low and max(wants.held, wants.pods(offer, EMPTY_SHARE)) > now_running - 1:
         return now_running, None
     shrink_at = tier.status.get("shrinkAt") or timestamp(now + SHRINK_AFTER)
     wait = (parse_timestamp(shrink_at) - now).total_seconds()
@@ -119,5 +119,7 @@ def _may_surge(tier: TierObject) -> bool:
     """One more pod can be scheduled beside the others, as far as the resource says."""
     spec = tier.spec
     claims = any(volume.get("persistentVolumeClaim") for volume in spec.get("volumes") or [])
+    # One more would leave an archive volume behind, and no stream with an archive goes there.
+    claims |= bool(spec.get("archive"))
     # A node has a port once; on other nodes there may be room, which the scheduler knows.
     return not (spec.get("nodeName") or spec.get("hostNetwork") or claims)

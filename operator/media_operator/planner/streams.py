@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from media_api.play_urls import play_urls
 from media_api.resources.conditions import ASLEEP
+from media_api.timestamps import parse_timestamp, timestamp
 from media_api.unsupported import INPUT_SCHEMES
 
 from media_operator import conditions
 from media_operator.conditions import Condition, Fault, accepted
-from media_operator.objects import Key, Snapshot, StreamObject, TierObject
+from media_operator.objects import Key, Object, Snapshot, StreamObject, TierObject
 from media_operator.planner.actions import Note, Plan, WriteStatus
+from media_operator.planner.archives import ArchiveWish
 from media_operator.planner.balance import rebalance
 from media_operator.planner.default_pool import MARKER, is_expected
 from media_operator.planner.offers import Server, seeded, servers, templates_of
@@ -30,6 +32,7 @@ from media_operator.settings import Settings
 
 MOVES_AT_A_TIME = 100
 """Streams that run on two streamers at once for the sake of an even load."""
+MAX_ARCHIVES = 8
 MAX_MOVE_NOTES = 50
 """A failover of thousands is no reason for thousands of Events: conditions tell each."""
 
@@ -58,7 +61,7 @@ def plan_streams(
     sound = [stream for stream in streams if stream.name not in faults]
     current = {s.name: found for s in sound if (found := _assignment(s)) is not None}
     offers = [server.offer for server in by_hostname.values()]
-    demands = [_demand(stream) for stream in sound]
+    demands = [_demand(stream, by_hostname, now, plan) for stream in sound]
     made = place(demands, offers, current, seeded(namespace))
     decisions = {decision.stream: decision for decision in made}
     even = _even_out(namespace, snapshot, sound, demands, offers, current, decisions)
@@ -75,10 +78,14 @@ def plan_streams(
             wanted = _asleep(pool)
         else:
             status, wanted = _outcome(stream, decisions.get(stream.name), by_hostname, waits=waits)
+        if archives := _archives(stream, status.get("streamer"), by_hostname):
+            status["archives"] = archives
         _write(stream, status, [*wanted, accepted(stream.unserved)], now, plan)
     moves = [d for d in decisions.values() if d.previous and d.streamer not in (None, d.previous)]
     if len(moves) <= MAX_MOVE_NOTES:
-        plan.notes += [_moved(snapshot.streams[namespace, move.stream], move) for move in moves]
+        plan.notes += [
+            _moved(snapshot.streams[namespace, move.stream], move, by_hostname) for move in moves
+        ]
     return Planned(even, wishes.pools)
 
 
@@ -116,7 +123,9 @@ def _asks_for_balance(tier: TierObject) -> bool:
     return bool(asked_now or tier.spec.get("rebalance") == "Always")
 
 
-def _demand(stream: StreamObject) -> StreamDemand:
+def _demand(
+    stream: StreamObject, by_hostname: Mapping[str, Server], now: datetime, plan: Plan
+) -> StreamDemand:
     return StreamDemand(
         name=stream.name,
         disabled=stream.disabled,
@@ -126,7 +135,53 @@ def _demand(stream: StreamObject) -> StreamDemand:
         needs_gpu=stream.needs_gpu,
         template=stream.template,
         bandwidth_kbit=stream.bandwidth_kbit,
+        archive=_wish(stream),
+        homes=tuple(_archives(stream, None, by_hostname)),
+        waits=_waits(stream, by_hostname, now, plan),
     )
+
+
+def _wish(stream: StreamObject) -> ArchiveWish | None:
+    return None if stream.dvr is None else ArchiveWish(*stream.dvr)
+
+
+def _is_kept(stream: StreamObject, server: Server | None) -> bool:
+    """Whether the stream is recorded on a volume of that server, or would be."""
+    storages = server.offer.storages if server is not None else None
+    return storages is not None and storages.keep(_wish(stream), stream.template)
+
+
+def _archives(
+    stream: StreamObject, hostname: str | None, by_hostname: Mapping[str, Server]
+) -> list[str]:
+    """Pods with parts of the stream's archive, the latest first, once it runs at `hostname`."""
+    known = [hostname, *(stream.status.get("archives") or [])]
+    kept = [name for name in known if name and _is_kept(stream, by_hostname.get(name))]
+    return list(dict.fromkeys(kept))[:MAX_ARCHIVES]
+
+
+def _waits(
+    stream: StreamObject, by_hostname: Mapping[str, Server], now: datetime, plan: Plan
+) -> str:
+    """Why the stream does not leave its streamer although that is away or drains."""
+    hostname = str(stream.status.get("streamer") or "")
+    server = by_hostname.get(hostname)
+    if server is None or not server.keeps_archives or not _is_kept(stream, server):
+        return ""
+    words = f"its archive is on the volume of {hostname}"
+    if server.offer.online:
+        return words
+    observed: list[Object] = stream.status.get("conditions") or []
+    ready: Object = next((c for c in observed if c.get("type") == "Ready"), {})
+    since = now
+    if ready.get("status") != "True" and ready.get("lastTransitionTime"):
+        since = parse_timestamp(ready["lastTransitionTime"])
+    until = since + timedelta(seconds=server.waits_seconds)
+    left = (until - now).total_seconds()
+    if left <= 0:
+        return ""
+    plan.look_again(left)
+    return f"{words}; if that is not back by {timestamp(until)} it goes on elsewhere"
 
 
 def _assignment(stream: StreamObject) -> Assignment | None:
@@ -228,16 +283,19 @@ def _outcome(
                 stream.denied_protocols,
             )
         }
+    placed = f"placed on {hostname}"
+    if older := [name for name in _archives(stream, hostname, by_hostname) if name != hostname]:
+        placed += f"; parts of its archive are on the volumes of {', '.join(older)}"
+    scheduled = Condition("Scheduled", "True", "Placed", placed)
     if server is not None and server.offer.online:
-        return status, [
-            Condition("Ready", "True", "Running", f"runs on {hostname}"),
-            Condition("Scheduled", "True", "Placed", f"placed on {hostname}"),
-        ]
+        return status, [Condition("Ready", "True", "Running", f"runs on {hostname}"), scheduled]
     problem = (server.problem if server else "") or "it is not ready"
     elsewhere = f"; {decision.message}" if decision and decision.message else ""
+    kept = server is not None and server.keeps_archives and _is_kept(stream, server)
+    reason = "ArchiveAway" if kept else "StreamerNotReady"
     return status, [
-        Condition("Ready", "False", "StreamerNotReady", f"{hostname}: {problem}{elsewhere}"),
-        Condition("Scheduled", "True", "Placed", f"placed on {hostname}"),
+        Condition("Ready", "False", reason, f"{hostname}: {problem}{elsewhere}"),
+        scheduled,
     ]
 
 
@@ -298,8 +356,10 @@ def _write(
             plan.notes.append(_note(stream, condition))
 
 
-def _moved(stream: StreamObject, move: Decision) -> Note:
+def _moved(stream: StreamObject, move: Decision, by_hostname: Mapping[str, Server]) -> Note:
     message = f"from {move.previous} to {move.streamer}: {WORDS[move.reason]}"
+    if move.previous and _is_kept(stream, by_hostname.get(move.previous)):
+        message += "; what was recorded there stays on its volume"
     return Note("Stream", stream.namespace, stream.name, stream.uid, "Normal", "Moved", message)
 
 

@@ -22,9 +22,16 @@ from media_operator.planner.offers import older_namesake
 from media_operator.planner.patience import is_young
 from media_operator.planner.reach import reach
 from media_operator.planner.scaling import Size, size
+from media_operator.planner.volumes import (
+    archive_condition,
+    claim_of,
+    claims_of,
+    volume_size,
+)
 from media_operator.planner.wants import Wants
 from media_operator.quantity import quantity
 from media_operator.render import cache_objects, common, streamer_objects
+from media_operator.render.archive import as_made, grown
 from media_operator.render.streamer import gpu_count
 from media_operator.settings import Settings
 
@@ -81,6 +88,8 @@ def plan_tier(
     members = [_member(tier, pod, snapshot) for pod in sorted(pods, key=_name)]
     ready = _ready(tier, wants, pods, template, snapshot)
     says = _conditions(tier, ready, snapshot, now, plan)
+    if not tier.external and (archive := archive_condition(tier, wants.replicas, snapshot)):
+        says.append(archive)
     extra = {"rebalanced": tier.rebalance if is_even else tier.status.get("rebalanced")}
     _write_status(tier, wants, pods, members, says, extra, now, plan)
 
@@ -88,13 +97,15 @@ def plan_tier(
 def _plan_objects(
     tier: TierObject, objects: list[dict[str, Any]], snapshot: Snapshot, plan: Plan
 ) -> None:
-    wanted = {
-        (body["kind"], tier.namespace, body["metadata"]["name"]): _hashed(body) for body in objects
-    }
+    wanted = {}
+    for body in objects:
+        key = (body["kind"], tier.namespace, body["metadata"]["name"])
+        wanted[key] = _hashed(as_made(body, snapshot.children.get(key)))
     for key, body in wanted.items():
         live = snapshot.children.get(key)
         if live is None or not _as_applied(body, live):
             plan.applies.append(Apply(body))
+    plan.applies += map(Apply, grown(tier, claims_of(tier, snapshot)))
     plan.deletes += [
         Delete(*key)
         for key, live in snapshot.children.items()
@@ -102,7 +113,7 @@ def _plan_objects(
     ]
 
 
-def _hashed(body: dict[str, Any]) -> dict[str, Any]:
+def _hashed(body: Object) -> dict[str, Any]:
     metadata = body["metadata"]
     annotations = {**metadata.get("annotations", {}), HASH: common.digest(body)}
     return {**body, "metadata": {**metadata, "annotations": annotations}}
@@ -193,11 +204,11 @@ def _write_status(
     plan.notes += [
         _note(tier, condition)
         for condition in conditions.news(says, observed)
-        if condition.type in ("Ready", "ConfigAccepted")
+        if condition.type in ("Ready", "ConfigAccepted", "ArchiveReady")
     ]
 
 
-_BAD = frozenset({"PodProblem", "NameConflict", "OriginNotFound", "NotServed"})
+_BAD = frozenset({"PodProblem", "NameConflict", "OriginNotFound", "NotServed", "VolumeLost"})
 """Reasons that are no part of an orderly life."""
 
 
@@ -260,6 +271,8 @@ def _member(tier: TierObject, pod: PodObject, snapshot: Snapshot) -> dict[str, A
         "node": pod.node,
         "address": pod.host_ip,
     }
+    if tier.kind == "Streamer":
+        member["archive"] = volume_size(claim_of(tier, pod.ordinal, snapshot))
     return {name: value for name, value in member.items() if value not in (None, "", {})}
 
 

@@ -33,6 +33,8 @@ class Wants:
     """Claimed input bit rates."""
     awake: bool = False
     """One of the streams must run now."""
+    held: int = 0
+    """Pods up to the last one on whose volume a stream is recorded: no fewer while any runs."""
 
     def pods(self, offer: StreamerOffer, share: float) -> int:
         """As many as hold all of it at this share of their limits."""
@@ -105,6 +107,8 @@ def wished(
             homeless.append((stream, demand))
         elif (pool := by_name.get(server.offer.pool)) is not None:
             pool.add(demand, awake=must_run(stream, now, plan))
+            if hostname in demand.homes and server.keeps_archives:
+                pool.wants.held = max(pool.wants.held, server.ordinal + 1)
     for stream, demand in homeless:
         if any(misfit(demand, offer) is None for offer in others):
             continue

@@ -8,6 +8,7 @@ from media_api.hostnames import pod_hostname
 from media_operator.objects import TierObject
 from media_operator.quantity import quantity
 from media_operator.render import common
+from media_operator.render.archive import add_archive, add_mount, storages_of
 from media_operator.settings import Settings
 
 Object = dict[str, Any]
@@ -25,10 +26,14 @@ def streamer_objects(tier: TierObject, settings: Settings) -> list[Object]:
     mounts, volumes = common.volumes(tier, _own_volumes(tier))
     pod = common.pod_spec(tier, _container(tier, mounts, settings), volumes)
     _add_gpu(tier, pod)
+    add_mount(tier, pod)
+    checksums = {"media.flussonic.com/config-checksum": checksum}
+    stateful_set = common.stateful_set(tier, pod, checksums)
+    add_archive(tier, stateful_set)
     return [
         config,
         *common.services(tier, media=True),
-        common.stateful_set(tier, pod, {"media.flussonic.com/config-checksum": checksum}),
+        stateful_set,
         common.disruption_budget(tier),
     ]
 
@@ -36,8 +41,11 @@ def streamer_objects(tier: TierObject, settings: Settings) -> list[Object]:
 def _config_map(tier: TierObject) -> Object:
     """Drop-ins for `flussonic.conf.d`: the resource's global directives, then `configExtra`."""
     data = dict(tier.spec.get("configExtra") or {})
-    if tier.spec.get("config"):
-        data["00-resource.json"] = json.dumps(tier.spec["config"], indent=2, sort_keys=True)
+    config = dict(tier.spec.get("config") or {})
+    if storages := storages_of(tier):
+        config["dvrs"] = storages
+    if config:
+        data["00-resource.json"] = json.dumps(config, indent=2, sort_keys=True)
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

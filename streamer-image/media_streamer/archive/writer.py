@@ -29,7 +29,7 @@ RETRY_SECONDS = 30.0
 MAX_RETRY_SECONDS = 900.0
 LOG_SECONDS = 60.0
 IDLE_SECONDS = 1.0
-CLOSE_SECONDS = 5.0
+CLOSE_SECONDS = 20.0
 
 _Item = tuple[Shelf, SegmentJob | None]
 """None: close the file of that stream."""

@@ -35,6 +35,8 @@ STABLE_SECONDS = 30.0
 FIRST_PAUSE_SECONDS = 0.5
 MAX_PAUSE_SECONDS = 15.0
 STOP_TIMEOUT_SECONDS = 5.0
+WRITING_SECONDS = 25.0
+"""So long for a media worker, whose recordings wait for their disks at the end."""
 WATCH_INTERVAL_SECONDS = 1.0
 ALLOCATOR = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072"}
 """For glibc (mallopt(3)): few arenas, and large blocks go back to the kernel when they are freed.
@@ -238,7 +240,7 @@ class ProcessPool:
         await asyncio.gather(keeper, return_exceptions=True)
 
     async def stop_all(self) -> None:
-        """End every worker: SIGTERM, after 5 s SIGKILL."""
+        """End every worker: SIGTERM, and SIGKILL for those that take too long."""
         if self._watcher is not None:
             self._watcher.cancel()
         await asyncio.gather(*(self.stop(item.kind, item.id) for item in self.all()))
@@ -293,7 +295,8 @@ class ProcessPool:
         log.info("%s started, pid %s", worker.name, worker.process.pid)
 
     async def _end(self, worker: Worker) -> None:
-        await end_process(worker.process, worker.name)
+        seconds = WRITING_SECONDS if worker.kind == "media" else STOP_TIMEOUT_SECONDS
+        await end_process(worker.process, worker.name, seconds)
 
     async def _watch(self) -> None:
         before = time.monotonic()
@@ -312,14 +315,16 @@ class ProcessPool:
                     self.kill(worker, f"it {what} for too long")
 
 
-async def end_process(process: Process | None, name: str) -> None:
+async def end_process(
+    process: Process | None, name: str, seconds: float = STOP_TIMEOUT_SECONDS
+) -> None:
     """Ask a process to end, and kill one that does not; None and one that has ended are done."""
     if process is None or process.returncode is not None:
         return
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), STOP_TIMEOUT_SECONDS)
+        await asyncio.wait_for(process.wait(), seconds)
     except TimeoutError:
         log.warning("%s does not end: killed", name)
         with contextlib.suppress(ProcessLookupError):

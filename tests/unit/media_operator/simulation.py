@@ -94,6 +94,7 @@ class Simulation:
         for surplus in mine.keys() - set(wanted):
             del self.objects["Pod", namespace, surplus]
         for missing in set(wanted) - mine.keys():
+            self._claim(namespace, missing, body)
             self._pod(namespace, missing, body, ready)
         for pod_name in reversed(wanted):
             pod = self.objects["Pod", namespace, pod_name]
@@ -103,6 +104,21 @@ class Simulation:
                 "True"
             ):
                 return
+
+    def _claim(self, namespace: str, pod: str, owner: Body) -> None:
+        """What the StatefulSet controller makes once and keeps, and a provisioner binds."""
+        for template in owner["spec"].get("volumeClaimTemplates", []):
+            name = f"{template['metadata']['name']}-{pod}"
+            if ("PersistentVolumeClaim", namespace, name) not in self.objects:
+                spec = copy.deepcopy(template["spec"])
+                claim = self.create("PersistentVolumeClaim", name, spec, namespace)
+                self.resize(claim)
+
+    @staticmethod
+    def resize(claim: Body) -> None:
+        """The volume gets as large as is asked for."""
+        size = claim["spec"]["resources"]["requests"]["storage"]
+        claim["status"] = {"phase": "Bound", "capacity": {"storage": size}}
 
     def _pod(self, namespace: str, name: str, owner: Body, ready: bool) -> None:
         spec = {**owner["spec"]["template"]["spec"], "nodeName": "node-1"}
@@ -155,6 +171,7 @@ class Simulation:
             "Service",
             "ConfigMap",
             "PodDisruptionBudget",
+            "PersistentVolumeClaim",
         }:
             bodies = [copy.deepcopy(o) for (k, _, _), o in self.objects.items() if k == kind]
             self.picture.replace(kind, bodies)
@@ -196,6 +213,12 @@ class Simulation:
             self.create(body["kind"], meta["name"], {}, meta["namespace"])
             before = self.objects[key]
         before["metadata"] = {**before["metadata"], **meta}
+        if body["kind"] == "PersistentVolumeClaim":
+            before["spec"] = {**before["spec"], **body["spec"]}
+            return
+        made = before["spec"].get("volumeClaimTemplates", []) if before.get("spec") else []
+        if body["kind"] == "StatefulSet" and made:
+            assert body["spec"].get("volumeClaimTemplates") == made, "the API server refuses that"
         before |= {part: _as_stored(body[part]) for part in ("spec", "data") if part in body}
 
     def settle(self, rounds: int = 12) -> int:
