@@ -339,6 +339,19 @@ class SessionInfo(ApiModel):
     referer: LongText | None = Field(default=None, description="Page of the player.")
     query_string: LongText | None = Field(default=None, description="Query of the first request.")
     bytes: Count = Field(default=0, description="Bytes sent or received.")
+    dropped_gops: Count | None = Field(
+        default=None, description="Groups of pictures that the path did not carry."
+    )
+    track: Text | None = Field(default=None, description="Video that is sent of several.")
+    track_switches: Count | None = Field(default=None, description="How often it has changed.")
+    path_bandwidth: Count | None = Field(
+        default=None, description="Bits that got through in the last second."
+    )
+    path_queue: Count | None = Field(default=None, description="Queue on the path, ms.")
+    lost_packets: Count | None = Field(default=None, description="Packets that did not arrive.")
+    retransmitted_packets: Count | None = Field(
+        default=None, description="Packets that were sent again."
+    )
     opened_at: UnixMs | None = Field(default=None, description="First request, Unix ms.")
     started_at: UnixMs | None = Field(default=None, description="First media, Unix ms.")
     first_byte_at: UnixMs | None = Field(default=None, description="First byte, Unix ms.")

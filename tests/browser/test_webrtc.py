@@ -1,17 +1,20 @@
 """WebRTC with a browser: the player page watches by WHEP, a camera publishes by WHIP."""
 
 import asyncio
+import re
 import shutil
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Page, Route, async_playwright
 
+from tests.support.bottleneck import bottleneck
 from tests.support.ports import free_port
 
-from .appliance import Appliance
+from .appliance import Appliance, until
 from .conftest import ARGUMENTS, CHROMIUM, Ui
 from .picture import assert_test_picture, watch
 
@@ -58,6 +61,69 @@ async def test_player_page_plays_without_udp(ui: Ui, appliance: Appliance) -> No
     await ui.page.goto(f"{appliance.streamer_url}demo/embed.html?mute=true&proto=webrtc")
     assert_test_picture(await watch(ui.page, "#video"))
     await ui.page.wait_for_function("document.getElementById('video').srcObject !== null")
+
+
+LADDER = [
+    "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25", "-t", "8", "-map", "0:v", "-map", "0:v",
+    "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25",
+    "-sc_threshold", "0", "-b:v:0", "2M", "-minrate:v:0", "2M", "-maxrate:v:0", "2M",
+    "-bufsize:v:0", "1M", "-filter:v:1", "scale=320:180", "-b:v:1", "200k",
+]  # fmt: skip
+NARROW, WIDE = 700_000, 20_000_000
+
+
+@pytest.fixture
+async def ladder(appliance: Appliance, tmp_path: Path) -> AsyncIterator[str]:
+    """A stream with two renditions."""
+    clip = tmp_path / "ladder.ts"
+    made = await asyncio.create_subprocess_exec("ffmpeg", "-v", "error", *LADDER, str(clip))
+    assert await asyncio.wait_for(made.wait(), 60) == 0
+    await appliance.api("PUT", "/streams/ladder", {"inputs": [{"url": "publish://"}]})
+    process = await asyncio.create_subprocess_exec(
+        "ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", str(clip), "-map", "0",
+        "-c", "copy", "-f", "mpegts", f"{appliance.streamer_url}ladder/mpegts",
+        stdin=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    await appliance.running("ladder")
+    yield "ladder"
+    process.kill()
+    await asyncio.wait_for(process.wait(), 30)
+
+
+async def test_a_narrow_path_gets_the_smaller_picture(
+    ui: Ui, appliance: Appliance, ladder: str
+) -> None:
+    """And the larger one again when the path has become wide."""
+    async with bottleneck(NARROW) as path:
+
+        async def through(route: Route) -> None:
+            response = await route.fetch()
+            text = await response.text()
+            found = re.search(r" udp \d+ 127\.0\.0\.1 (\d+) ", text)
+            assert found is not None, text
+            path.server = ("127.0.0.1", int(found[1]))
+            lines = [one for one in text.splitlines(keepends=True) if " tcp " not in one]
+            await route.fulfill(
+                response=response, body="".join(lines).replace(found[1], str(path.port))
+            )
+
+        async def session() -> dict[str, Any]:
+            found = await appliance.streamer_api("GET", f"/sessions?name={ladder}&proto=webrtc")
+            assert isinstance(found, dict)
+            return dict(found["sessions"][-1])
+
+        async def is_sent(track: str) -> bool:
+            return bool((await session()).get("track") == track)
+
+        await ui.page.route(f"**/{ladder}/whep", through)
+        await ui.page.goto(f"{appliance.streamer_url}{ladder}/embed.html?mute=true&proto=webrtc")
+        width = "() => document.getElementById('video').videoWidth === {}"
+        await ui.page.wait_for_function(width.format(320), timeout=60_000, polling=200)
+        await until(lambda: is_sent("v2"), "the session says it", 30)
+        path.bit_rate = WIDE
+        await ui.page.wait_for_function(width.format(640), timeout=60_000, polling=200)
+        await until(lambda: is_sent("v1"), "the session says it", 30)
+        assert (await session())["track_switches"] >= 2
 
 
 MAY_SEND_MORE = """

@@ -67,6 +67,8 @@ class Framing(Protocol):
 
     fixed: bool
     """Viewers cannot be told of other tracks: they are let go and come again."""
+    counted: bool
+    """All bytes are sent to everybody: they are counted here, not by whoever sends them."""
 
     def header(self, payload: bytes) -> bytes:
         """Bytes for the start of a session, from the format's header."""
@@ -184,6 +186,7 @@ class Broadcast:
         self._on_idle = on_idle
         self._exists = exists
         self._viewers: dict[Viewer, None] = {}
+        self._counted = self.framer is None or self.framer.counted
         self.description = b""
         """The format's header as it comes: what there is to play."""
         self._header = b""
@@ -284,7 +287,7 @@ class Broadcast:
         if self._started.is_set():
             burst = self._joined() if replay else self._header
             transport.write(burst)
-            account.bytes += len(burst)
+            account.bytes += len(burst) if self._counted else 0
             viewer.greeted = True
         return viewer
 
@@ -416,7 +419,7 @@ class Broadcast:
             self._send(held[0] if len(held) == 1 else b"".join(held), key)
 
     def _send(self, chunk: bytes, key: bool) -> None:
-        size = len(chunk)
+        size = len(chunk) if self._counted else 0
         late: list[tuple[Viewer, int]] = []
         for viewer in self._viewers:
             transport = viewer.transport
@@ -455,7 +458,7 @@ class Broadcast:
             data = again if viewer.greeted else header
             viewer.greeted = True
             viewer.transport.write(data)
-            viewer.account.bytes += len(data)
+            viewer.account.bytes += len(data) if self._counted else 0
 
     def _forget_gop(self) -> None:
         self._flush()

@@ -13,6 +13,7 @@ from media_streamer.egress.access import Access
 from media_streamer.rounds import next_round
 from media_streamer.wire.control import (
     HeldSession,
+    PathReport,
     SessionLeft,
     SessionReport,
     SessionsHeld,
@@ -32,6 +33,8 @@ class Account:
 
     bytes: int = 0
     dropped_gops: int = 0
+    path: Callable[[], PathReport] | None = None
+    """What is known of the way to the viewer, where its protocol tells."""
     on_close: set[Callable[[str], None]] = field(default_factory=set)
     """Called with the reason when whoever allowed the delivery ends it."""
 
@@ -51,7 +54,8 @@ class ServedSession(Account):
 
     def report(self) -> SessionReport:
         self.reported_bytes = self.bytes
-        return SessionReport(self.id, self.bytes, self.dropped_gops)
+        path = self.path() if self.path is not None else None
+        return SessionReport(self.id, self.bytes, self.dropped_gops, path)
 
 
 class ServedSessions:

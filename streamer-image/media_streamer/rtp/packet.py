@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 HEADER_BYTES = 12
+KEY_MARK = 255
+"""Channel of a mark among interleaved packets (RFC 2326 10.12): a key frame begins with the next
+packet of the channel that is its one byte. Between our own processes only."""
 MAX_PACKET_BYTES = 1200
 """What every path carries in one datagram, SRTP and tunnels included (RFC 9000 14)."""
 VERSION = 2

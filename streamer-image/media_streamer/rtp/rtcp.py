@@ -15,6 +15,7 @@ PLI, FIR, REMB = 1, 4, 15
 _HEADER = struct.Struct(">BBH")
 _REPORT = struct.Struct(">IIIIII")
 _CNAME = 1
+_SENDER_REPORT_BYTES = 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,15 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class TransportFeedback:
-    """Transport-wide congestion control: how many of how many packets arrived."""
+    """Transport-wide congestion control: which packets arrived, and when.
+
+    `reference` is in 64 ms on the receiver's clock, 24 bits; `arrivals` in 250 us since then, of
+    the packets from number `base` on. None: it did not come.
+    """
 
     base: int
-    received: int
-    total: int
+    reference: int
+    arrivals: tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,24 +157,32 @@ def _nack_numbers(data: bytes) -> tuple[int, ...]:
 
 
 def _transport(data: bytes) -> TransportFeedback:
-    """Status chunks only (draft-holmer-rmcat-transport-wide-cc-extensions-01 3.1)."""
-    base, total = struct.unpack_from(">HH", data)
-    received = seen = 0
-    for at in range(8, len(data) - 1, 2):
-        if seen >= total:
-            break
+    """draft-holmer-rmcat-transport-wide-cc-extensions-01 3.1; ends where the bytes do."""
+    base, total, reference = struct.unpack_from(">HHI", data)
+    symbols: list[int] = []
+    at = 8
+    while len(symbols) < total and at + 2 <= len(data):
         (chunk,) = struct.unpack_from(">H", data, at)
+        at += 2
         if chunk & 0x8000:
             width = 2 if chunk & 0x4000 else 1
-            symbols = [
+            symbols += [
                 chunk >> (14 - (n + 1) * width) & (1 << width) - 1 for n in range(14 // width)
             ]
         else:
-            symbols = [chunk >> 13 & 3] * (chunk & 0x1FFF)
-        symbols = symbols[: total - seen]
-        received += sum(symbol in (1, 2) for symbol in symbols)
-        seen += len(symbols)
-    return TransportFeedback(base, received, total)
+            symbols += [chunk >> 13 & 3] * min(chunk & 0x1FFF, total - len(symbols))
+    arrivals: list[int | None] = []
+    ticks = 0
+    for symbol in symbols[:total]:
+        if symbol not in (1, 2):
+            arrivals.append(None)
+            continue
+        if at + symbol > len(data):
+            break
+        ticks += int.from_bytes(data[at : at + symbol], "big", signed=symbol == 2)
+        at += symbol
+        arrivals.append(ticks)
+    return TransportFeedback(base, reference >> 8, tuple(arrivals))
 
 
 def _packet(kind: int, count: int, body: bytes) -> bytes:
@@ -202,6 +215,14 @@ def receiver_report(ssrc: int, blocks: Sequence[ReportBlock] = ()) -> bytes:
             )
         )
     return _packet(RR, len(parts) - 1, b"".join(parts))
+
+
+def with_source(report: bytes, ssrc: int) -> bytes:
+    """A sender report without blocks and its description, of another source."""
+    source = ssrc.to_bytes(4, "big")
+    end = _SENDER_REPORT_BYTES
+    described = report[end : end + 4] + source + report[end + 8 :] if len(report) > end else b""
+    return report[:4] + source + report[8:end] + described
 
 
 def description(ssrc: int, cname: str) -> bytes:

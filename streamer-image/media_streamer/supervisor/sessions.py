@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from media_streamer.supervisor.rate import Rate
-from media_streamer.wire.control import SessionReport
+from media_streamer.wire.control import PathReport, SessionReport
 
 JsonObject = dict[str, Any]
 
@@ -66,6 +66,7 @@ class Session:
     bytes_by_worker: dict[str, int] = field(default_factory=dict)
     bytes_gone: int = 0
     dropped_gops: int = 0
+    path: PathReport = field(default_factory=PathReport)
     close_reason: str = ""
 
     @property
@@ -97,6 +98,13 @@ class Session:
                 "country": self.country,
                 "query_string": self.query_string,
                 "bytes": self.bytes,
+                "dropped_gops": self.dropped_gops or None,
+                "track": self.path.track,
+                "track_switches": self.path.switches or None,
+                "path_bandwidth": self.path.bandwidth or None,
+                "path_queue": self.path.queue_ms or None,
+                "lost_packets": self.path.lost or None,
+                "retransmitted_packets": self.path.repeated or None,
                 "opened_at": _ms(self.opened_at),
                 "started_at": _ms(self.first_byte_at),
                 "first_byte_at": _ms(self.first_byte_at),
@@ -227,6 +235,7 @@ class SessionRegistry:
                 continue
             self._count(session, worker, report.bytes, unix)
             session.dropped_gops = report.dropped_gops
+            session.path = report.path or session.path
             session.seen = now
         return strangers
 

@@ -431,12 +431,29 @@ class AccessRequest(Request[Granted | Refusal], frozen=True):
     client is sent to. Empty where clients cannot be sent elsewhere."""
 
 
+class PathReport(_Value, frozen=True):
+    """What the receiver of a session tells of the way to it."""
+
+    track: str = ""
+    """The video that it is sent of several."""
+    switches: int = 0
+    """How often that has changed."""
+    bandwidth: int = 0
+    """Bits that got through in the last second; 0: not known."""
+    queue_ms: int = 0
+    """What stands on the way."""
+    lost: int = 0
+    repeated: int = 0
+    """Packets that were sent again."""
+
+
 class SessionReport(_Value, frozen=True):
     """What one worker moved for a session since it first saw it."""
 
     id: str
     bytes: int
     dropped_gops: int
+    path: PathReport | None = None
 
 
 class HeldSession(_Value, frozen=True):

@@ -4,7 +4,8 @@ The header of RTSP's interleaved packets (`$`, channel, length; RFC 2326 10.12) 
 apart, so the same bytes serve a viewer within an RTSP connection as they are, and one by UDP or
 WebRTC packet by packet. Channel 2n is RTP of track n of the description, 2n + 1 its RTCP.
 
-Sequence numbers, sources and clocks go on when the tracks change: viewers stay.
+Sequence numbers, sources and clocks go on when the tracks change: viewers stay. All tracks count
+from one offset, so that a receiver can be sent another rendition under the same source.
 """
 
 import secrets
@@ -33,7 +34,9 @@ class _Sender:
         "packets", "reported_at", "sequence", "ssrc",
     )  # fmt: skip
 
-    def __init__(self, outgoing: Outgoing, channel: int, previous: "_Sender | None") -> None:
+    def __init__(
+        self, outgoing: Outgoing, channel: int, offset: int, previous: "_Sender | None"
+    ) -> None:
         self._packetize = outgoing.packetizer.packetize
         self._payload_type = outgoing.media.payload_type
         self._clock_rate = outgoing.media.clock_rate
@@ -43,7 +46,7 @@ class _Sender:
         # RFC 3550 5.1: numbers start anywhere, so that they cannot be guessed.
         self.ssrc: int = previous.ssrc if previous else secrets.randbits(32)
         self.sequence: int = previous.sequence if previous else secrets.randbits(15)
-        self._offset: int = previous._offset if previous else secrets.randbits(31)
+        self._offset = offset
 
     def timestamp(self, ticks: int) -> int:
         """RTP time stamp of a time in ticks of 90 kHz."""
@@ -103,12 +106,13 @@ class RtpMuxer:
         self._names: dict[str, _Sender] = {}
         media: list[sdp.Media] = []
         before = previous._names if previous is not None else {}
+        self._offset: int = previous._offset if previous is not None else secrets.randbits(31)
         for track in tracks:
             outgoing = offer(track, len(media))
             if outgoing is None:
                 self.left_out.append(track)
                 continue
-            sender = _Sender(outgoing, 2 * len(media), before.get(track.name))
+            sender = _Sender(outgoing, 2 * len(media), self._offset, before.get(track.name))
             self._senders[track.number] = self._names[track.name] = sender
             outgoing.media.attributes["x-track"] = track.name
             if sources:
@@ -117,6 +121,11 @@ class RtpMuxer:
         self.header = sdp.write("media", media).encode() if tracks else b""
         """The description, without the stream's name; `x-track` names the tracks. Empty until there
         are tracks."""
+
+    def channel(self, track: int) -> int | None:
+        """Of the packets of a track; None if it is left out."""
+        sender = self._senders.get(track)
+        return sender.channel if sender is not None else None
 
     def discontinuity(self) -> None:
         """RTP has no mark for it: the clock of the stream goes on."""

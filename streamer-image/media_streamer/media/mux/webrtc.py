@@ -1,7 +1,8 @@
 """RTP as browsers take it: sound that they cannot decode becomes Opus, once for all viewers.
 
 Built while somebody watches by WebRTC, as every format. The description names the sources
-(`x-ssrc`), so that all viewers may have the same.
+(`x-ssrc`), so that all viewers may have the same. A mark stands in front of each key frame: there a
+viewer can go on with another rendition.
 """
 
 import logging
@@ -12,12 +13,15 @@ import av
 from media_streamer.media.frame import Frame, Track
 from media_streamer.media.mux.rtp import RtpMuxer
 from media_streamer.media.opus import OpusConverter
+from media_streamer.rtp.packet import KEY_MARK
 
 log = logging.getLogger(__name__)
 
 PLAYABLE = frozenset({"h264", "hevc", "av1", "opus", "pcm_alaw", "pcm_mulaw"})
 """Whether one browser has it says its offer."""
 CONVERTED = frozenset({"aac", "mp3", "mp2", "ac3", "eac3"})
+
+_MARK = bytes((0x24, KEY_MARK, 0, 1))
 
 
 class WebRtcMuxer:
@@ -41,6 +45,11 @@ class WebRtcMuxer:
         numbers = {track.number for track in self._rtp.left_out}
         self.left_out += [track for track in tracks if track.number in numbers]
         self.header = self._rtp.header
+        self._marks = {
+            track.number: _MARK + bytes((channel,))
+            for track in tracks
+            if track.kind == "video" and (channel := self._rtp.channel(track.number)) is not None
+        }
 
     def discontinuity(self) -> None:
         self._rtp.discontinuity()
@@ -49,7 +58,9 @@ class WebRtcMuxer:
         """The packets of a frame; b"" where the track is left out, or sound waits for more."""
         converter = self._converters.get(frame.track)
         if converter is None:
-            return self._rtp.mux(frame, boundary)
+            packets = self._rtp.mux(frame, boundary)
+            mark = self._marks.get(frame.track) if frame.key else None
+            return mark + packets if mark and packets else packets
         return b"".join([self._rtp.mux(one, boundary) for one in converter.convert(frame)])
 
 

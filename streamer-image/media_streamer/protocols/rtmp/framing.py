@@ -45,6 +45,7 @@ class RtmpFraming:
     """The `Framing` that egress broadcasts use for RTMP viewers."""
 
     fixed = False
+    counted = True
 
     def header(self, payload: bytes) -> bytes:
         """Messages of metadata and sequence headers."""

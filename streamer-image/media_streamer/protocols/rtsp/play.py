@@ -24,6 +24,7 @@ class RtspFraming:
 
     fixed = True
     """Viewers cannot be told of other tracks: they have to ask again."""
+    counted = True
 
     def header(self, payload: bytes) -> bytes:
         return b""

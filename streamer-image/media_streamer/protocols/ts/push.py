@@ -28,6 +28,7 @@ class ChunkedFraming:
     """MPEG-TS -> chunks of an HTTP body."""
 
     fixed = False
+    counted = True
 
     def header(self, payload: bytes) -> bytes:
         return self.chunk(payload, False)

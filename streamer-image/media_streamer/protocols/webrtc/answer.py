@@ -5,11 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from media_streamer.protocols.webrtc.offer import Codec, Offer, Section
+from media_streamer.rtp import arrivals
 from media_streamer.rtp.sdp import Media
 
 CNAME = "media"
 _SENT_FEEDBACK = ("nack", "nack pli", "ccm fir")
-"""What of a receiver is heeded."""
+"""What of a receiver is heeded, besides one of those below."""
+_MAX_EXTENSION = 14
+"""Of elements of one byte (RFC 8285 4.2)."""
 _TCP_TYPE, _PASSIVE = 90, 4
 _H264_CONSTRAINED = 0x40
 """constraint_set1_flag: Constrained Baseline where profile_idc is 66 (H.264 A.2.1.1)."""
@@ -105,7 +108,18 @@ def sending(media: Media, codec: Codec, section: Section, ssrc: int) -> Stream:
         fmtp = {k: v for k, v in codec.fmtp.items() if k in ("profile", "tier", "level-idx")}
     taken = {*codec.feedback, *section.feedback}
     feedback = [one for one in _SENT_FEEDBACK if one in taken]
-    return Stream(codec, "sendonly", fmtp, feedback, ssrc)
+    number = transport_id(section) if "transport-cc" in taken else 0
+    congestion = "transport-cc" if number else "goog-remb"
+    if congestion in taken:
+        feedback.append(congestion)
+    extensions = {number: arrivals.URI} if number else {}
+    return Stream(codec, "sendonly", fmtp, feedback, ssrc, extensions)
+
+
+def transport_id(section: Section) -> int:
+    """Of the extension that numbers packets of the transport; 0: the peer does not offer it."""
+    found = (number for number, uri in section.extensions.items() if uri == arrivals.URI)
+    return next((number for number in found if number <= _MAX_EXTENSION), 0)
 
 
 def setup_for(offered: str) -> str:

@@ -14,8 +14,9 @@ from media_streamer.presentation.selection import asked_tracks, check
 from media_streamer.protocols.webrtc import answer, http, offer
 from media_streamer.protocols.webrtc.engine import WebRtcEngine, engine_of
 from media_streamer.protocols.webrtc.offer import Offer, Section
+from media_streamer.protocols.webrtc.outgoing import Chosen
 from media_streamer.protocols.webrtc.packets import WebRtcFraming
-from media_streamer.protocols.webrtc.sender import FORMAT, Chosen
+from media_streamer.protocols.webrtc.sender import FORMAT
 from media_streamer.protocols.webrtc.viewer import WebRtcViewer
 from media_streamer.rtp import sdp
 
@@ -49,11 +50,12 @@ async def play(engine: WebRtcEngine, request: MediaRequest) -> web.StreamRespons
         chosen = choose(tracks, wanted)
         streams = {one.section: one.stream for one in chosen}
         taken = [one.track for one in chosen]
+        names = {2 * track.number: track.name for track in tracks}
         response = http.begin_session(
             engine,
             request,
             http.Agreed(FORM, access, wanted, streams),
-            lambda on_closed: WebRtcViewer(engine.egress, access, taken, on_closed),
+            lambda on_closed: WebRtcViewer(engine.egress, access, taken, names, on_closed),
         )
     except BaseException:
         hub.give_up(access, "refused")
@@ -131,6 +133,23 @@ def _first(index: int, section: Section, tracks: list[Described]) -> Choice | No
         if media.kind != section.kind or (codec := answer.match(media, section)) is None:
             continue
         stream = answer.sending(media, codec, section, track.ssrc)
-        taken = Chosen(2 * track.number, track.ssrc, codec.payload_type, media.kind)
+        taken = Chosen(
+            2 * track.number,
+            track.ssrc,
+            codec.payload_type,
+            media.kind,
+            _renditions(track, tracks) if media.kind == "video" else (),
+            next(iter(stream.extensions), 0),
+        )
         return Choice(index, stream, taken)
     return None
+
+
+def _renditions(track: Described, tracks: list[Described]) -> tuple[int, ...]:
+    """Channels of the other videos that who decodes this one decodes as well."""
+    media = track.media
+    return tuple(
+        2 * one.number
+        for one in tracks
+        if one is not track and one.media.kind == "video" and one.media.encoding == media.encoding
+    )

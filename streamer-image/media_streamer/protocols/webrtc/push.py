@@ -13,10 +13,11 @@ from media_streamer.egress.push import Push
 from media_streamer.outgoing.target import HttpError
 from media_streamer.protocols.webrtc.call import Call, CallError, target_of
 from media_streamer.protocols.webrtc.offer import Codec, Offer
+from media_streamer.protocols.webrtc.outgoing import Chosen
 from media_streamer.protocols.webrtc.packets import WebRtcFraming
 from media_streamer.protocols.webrtc.play import B_FRAMES, Described, described
 from media_streamer.protocols.webrtc.proposal import Proposed
-from media_streamer.protocols.webrtc.sender import FORMAT, Chosen, MediaSender
+from media_streamer.protocols.webrtc.sender import FORMAT, MediaSender
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ async def run(egress: Egress, work: Work) -> None:
         if pusher.lost.done():
             raise JobFailed(pusher.lost.result(), "errors_connection_lost")
         pusher.take_from(broadcast)
+        pusher.pay_by(work.account)
         if isinstance(broadcast.framer, WebRtcFraming) and broadcast.framer.reordered:
             log.warning("stream %s: %s: %s", work.stream, work.job.title, B_FRAMES)
         await push.send(broadcast, pusher, pusher.lost)

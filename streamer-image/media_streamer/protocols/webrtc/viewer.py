@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.broadcast import Viewer
 from media_streamer.egress.context import Egress
+from media_streamer.protocols.webrtc.outgoing import Chosen
 from media_streamer.protocols.webrtc.packets import WebRtcFraming
-from media_streamer.protocols.webrtc.sender import FORMAT, MAX_BUFFER_BYTES, Chosen, MediaSender
+from media_streamer.protocols.webrtc.sender import FORMAT, MAX_BUFFER_BYTES, MediaSender
+from media_streamer.wire.control import PathReport
 
 log = logging.getLogger(__name__)
 
@@ -21,9 +23,12 @@ class WebRtcViewer(MediaSender):
         egress: Egress,
         access: Access,
         chosen: list[Chosen],
+        names: Mapping[int, str],
         on_closed: Callable[[], None],
     ) -> None:
+        """`names`: of the tracks, by channel."""
         super().__init__(chosen)
+        self._names = names
         self._egress = egress
         self._access: Access | None = access
         self._name = access.stream
@@ -50,9 +55,23 @@ class WebRtcViewer(MediaSender):
         log.info("webrtc %s stream %s: playing", self.connection.remote, self._name)
         self._access = None  # the viewer's session has it
         self._viewer = broadcast.attach(self, access, max_buffer=MAX_BUFFER_BYTES)
+        self._viewer.account.path = self.report
+        self.pay_by(self._viewer.account)
         self._viewer.closed.add_done_callback(self._on_viewer_closed)
-        if self._video is not None and not self._waiting and not self._timestamps:
+        if self._video is not None and not self._account.bytes and not self._waiting:
             broadcast.request_key_frame()
+
+    def report(self) -> PathReport:
+        """What its session shows."""
+        measure = self.path.measure(self._loop.time())
+        return PathReport(
+            track=self._names.get(self.renditions.channel, ""),
+            switches=self.renditions.switches,
+            bandwidth=measure.rate,
+            queue_ms=round(1000 * measure.standing),
+            lost=self.path.lost,
+            repeated=self.repeated,
+        )
 
     def _on_viewer_closed(self, closed: "asyncio.Future[str]") -> None:
         self.connection.close("cancelled" if closed.cancelled() else closed.result())

@@ -76,6 +76,7 @@ class Upper:
     """A framing: upper case."""
 
     fixed = False
+    counted = True
 
     def header(self, payload: bytes) -> bytes:
         return payload.upper()

@@ -54,11 +54,22 @@ def test_requests_and_goodbyes() -> None:
     assert rtcp.parse(data) == [rtcp.KeyFrameRequest(2), rtcp.Goodbye((3,))]
 
 
-def test_transport_feedback_counts_what_arrived() -> None:
+def test_transport_feedback_tells_what_arrived() -> None:
     # 10 packets: a run of 7 small deltas, then a vector of one bit each: 1, 0, 1.
-    body = b"\0\0\0\x01\0\0\0\x02" + b"\x00\x05\x00\x0a" + b"\0\0\0\0" + b"\x20\x07" + b"\xa8\x00"
+    body = b"\0\0\0\x01\0\0\0\x02" + b"\x00\x05\x00\x0a" + b"\0\1\0\x09" + b"\x20\x07" + b"\xa8\x00"
+    body += bytes(range(1, 10)) + b"\0\0\0"
     data = bytes((0x8F, 205, 0, len(body) // 4)) + body
-    assert rtcp.parse(data) == [rtcp.TransportFeedback(5, 9, 10)]
+    expected = (1, 3, 6, 10, 15, 21, 28, 36, None, 45)
+    assert rtcp.parse(data) == [rtcp.TransportFeedback(5, 256, expected)]
+    cut = bytes((0x8F, 205, 0, len(body) // 4 - 1)) + body[:-4]
+    assert rtcp.parse(cut) == [rtcp.TransportFeedback(5, 256, expected[:9])], "as far as it goes"
+
+
+def test_a_report_of_another_source() -> None:
+    report = rtcp.sender_report(7, 1 << 32, 5, 6, 7) + rtcp.description(7, "media")
+    other = rtcp.sender_report(9, 1 << 32, 5, 6, 7) + rtcp.description(9, "media")
+    assert rtcp.with_source(report, 9) == other
+    assert rtcp.with_source(report[:28], 9) == other[:28]
 
 
 @given(st.binary(max_size=200))

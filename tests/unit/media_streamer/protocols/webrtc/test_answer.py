@@ -8,6 +8,7 @@ from media_streamer.egress.access import AccessDenied
 from media_streamer.protocols.webrtc import answer, offer
 from media_streamer.protocols.webrtc.answer import Place
 from media_streamer.protocols.webrtc.play import Described, choose
+from media_streamer.rtp import arrivals
 from media_streamer.rtp.sdp import Media
 
 from tests.support.webrtc_offers import FINGERPRINT, browser
@@ -121,3 +122,24 @@ def test_connections_are_offered_behind_datagrams() -> None:
 )
 def test_addresses_that_can_be_told(text: str, usable: bool) -> None:
     assert answer.is_address(text) is usable
+
+
+def test_other_renditions_may_be_sent_in_its_place() -> None:
+    wanted = offer.parse(browser())
+    several = tracks(h264(), OPUS, h264("42e01f"), HEVC)
+    video, sound = choose(several, wanted)
+    assert (video.track.channel, video.track.others) == (0, (4,)), "HEVC was not agreed on"
+    assert sound.track.others == ()
+    assert choose([several[2], several[1]], wanted)[0].track.others == (), "what was named is fixed"
+
+
+def test_congestion_is_told_as_the_peer_can() -> None:
+    video, sound = choose(tracks(h264("42001f"), OPUS), offer.parse(browser()))
+    assert (video.track.transport_id, sound.track.transport_id) == (3, 0)
+    assert video.stream.feedback == ["nack", "nack pli", "ccm fir", "transport-cc"]
+    assert video.stream.extensions == {3: arrivals.URI}
+    for without in ("a=extmap:3", "a=rtcp-fb:103 transport-cc"):
+        text = "".join(x for x in browser().splitlines(True) if not x.startswith(without))
+        video = choose(tracks(h264("42001f")), offer.parse(text))[0]
+        assert video.track.transport_id == 0
+        assert video.stream.feedback[-1] == "goog-remb"

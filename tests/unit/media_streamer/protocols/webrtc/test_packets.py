@@ -1,4 +1,4 @@
-"""What viewers share: packets by payload type, the start, what is kept for repetition."""
+"""What viewers share: packets taken apart, rates, the start, what is kept for repetition."""
 
 import itertools
 import struct
@@ -6,9 +6,9 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.protocols.webrtc import packets
-from media_streamer.protocols.webrtc.packets import WebRtcFraming, squeeze
+from media_streamer.protocols.webrtc.packets import Packet, WebRtcFraming, parse, squeeze
 from media_streamer.rtp import rtcp
-from media_streamer.rtp.packet import parse, write
+from media_streamer.rtp.packet import KEY_MARK, write
 
 STEP = 3600
 
@@ -25,17 +25,41 @@ def report(channel: int) -> bytes:
     return framed(channel, rtcp.sender_report(7, 1 << 32, 0, 1, 1))
 
 
-def test_packets_are_made_once_for_each_choice() -> None:
+def test_packets_are_taken_apart_once() -> None:
     framing = WebRtcFraming()
-    data = picture(1, 0) + picture(2, 0, channel=2) + report(1) + report(3)
-    one = framing.prepare(data, ((0, 109),))
-    assert framing.prepare(data, ((0, 109),)) is one
-    assert [parse(p).payload_type for p in one.rtp] == [109]
-    assert len(one.rtcp) == 1
-    both = framing.prepare(data, ((0, 103), (2, 111)))
-    assert [parse(p).payload_type for p in both.rtp] == [103, 111]
-    assert all(parse(p).marker for p in both.rtp)
-    assert len(both.rtcp) == 2
+    mark = framed(KEY_MARK, b"\0")
+    data = picture(1, 5) + mark + picture(2, 9, marker=False) + picture(3, 9) + report(1)
+    data += picture(7, 1, channel=2) + report(3)
+    batch = framing.batch(data)
+    assert framing.batch(data) is batch
+    assert batch.packets == {
+        0: [
+            Packet(0, 1, 0x80, 5, b"x" * 10, False),
+            Packet(0, 2, 0, 9, b"x" * 10, True),
+            Packet(0, 3, 0x80, 9, b"x" * 10, False),
+        ],
+        2: [Packet(2, 7, 0x80, 1, b"x" * 10, False)],
+    }
+    assert set(batch.reports) == {0, 2}
+    assert (batch.runs, batch.sizes) == ({0: (3,), 2: (1,)}, {0: 66, 2: 22})
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_taken_apart(data: bytes) -> None:
+    parse(data)
+    parse(framed(KEY_MARK, data[:9]) + framed(0, data))
+
+
+def test_rates_are_measured() -> None:
+    now = 0.0
+    framing = WebRtcFraming(lambda: now)
+    for number in range(100):
+        now = number * 0.1
+        framing.chunk(picture(number, number * STEP) + picture(number, 0, channel=2)[:-6], False)
+    assert framing.rate(0) == 8 * 22 * 10
+    assert framing.rate(4) == 0
+    framing.header(b"")
+    assert framing.rate(0) == 0
 
 
 def test_what_was_sent_of_late_is_found() -> None:
@@ -43,7 +67,7 @@ def test_what_was_sent_of_late_is_found() -> None:
     framing.chunk(picture(65535, 0) + picture(0, 0) + report(1), True)
     found = framing.find(0, 0)
     assert found is not None
-    assert parse(found).sequence == 0
+    assert found.sequence == 0
     assert framing.find(0, 1) is None
     assert framing.find(2, 0) is None
     for number in range(packets.HISTORY_PACKETS):
@@ -68,20 +92,18 @@ def test_a_start_ends_at_the_newest_picture(first: int, count: int, b_frames: bo
     order = list(stamps)
     if b_frames and count > 3:
         order[2], order[3] = order[3], order[2]
-    data = b"".join(picture(n, stamp) for n, stamp in enumerate(order)) + report(1) + report(3)
-    data += picture(0, 5, channel=2)
-    start = squeeze(data, 0, {0: 109})
-    found = {stamp: parse(p).timestamp for stamp, (_, p) in zip(order, start.packets, strict=True)}
-    assert [parse(p).payload_type for _, p in start.packets] == [109] * count
+    kept = parse(b"".join(picture(n, stamp) for n, stamp in enumerate(order))).packets[0]
+    start = squeeze(kept)
+    found = {stamp: one.timestamp for stamp, one in zip(order, start, strict=True)}
     assert found[stamps[-1]] == stamps[-1], "what follows goes on from there"
     steps = [(b - a) & 0xFFFFFFFF for a, b in itertools.pairwise(stamps)]
     assert set(steps) <= {STEP}
     squeezed = [found[stamp] for stamp in stamps]
     assert all((b - a) & 0xFFFFFFFF == 90 for a, b in itertools.pairwise(squeezed))
-    assert len(start.reports) == 1
-    assert start.timestamps[0, 0] == parse(start.packets[0][1]).timestamp
+    assert [one._replace(timestamp=0) for one in start] == [
+        one._replace(timestamp=0) for one in kept
+    ]
 
 
-def test_a_start_without_video_is_empty() -> None:
-    assert squeeze(picture(0, 5, channel=2), None, {2: 111}).packets == []
-    assert squeeze(b"", 0, {0: 109}).packets == []
+def test_a_start_without_pictures_is_empty() -> None:
+    assert squeeze([]) == []

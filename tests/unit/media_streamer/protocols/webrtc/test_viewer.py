@@ -7,16 +7,21 @@ from typing import Any
 
 import pytest
 from media_streamer.egress.access import Access
+from media_streamer.egress.served_sessions import Account
 from media_streamer.protocols.webrtc import sender as module
+from media_streamer.protocols.webrtc.outgoing import Chosen
 from media_streamer.protocols.webrtc.packets import WebRtcFraming
-from media_streamer.protocols.webrtc.sender import Chosen
+from media_streamer.protocols.webrtc.path import Measure
+from media_streamer.protocols.webrtc.path import Path as WebRtcPath
 from media_streamer.protocols.webrtc.viewer import WebRtcViewer
 from media_streamer.rtp import rtcp
-from media_streamer.rtp.packet import parse, write
+from media_streamer.rtp.packet import KEY_MARK, parse, write
 from media_streamer.wire.control import AccessRequest
 
 VIDEO, AUDIO = 1000, 2000
 CHOSEN = [Chosen(0, VIDEO, 109, "video"), Chosen(2, AUDIO, 111, "audio")]
+LADDER = [Chosen(0, VIDEO, 109, "video", (4,), 3), Chosen(2, AUDIO, 111, "audio")]
+NAMES = {0: "v1", 2: "a1", 4: "v2"}
 ACCESS = Access("id", "film", Path(), 1, AccessRequest("film", "webrtc", "play", "192.0.2.1"))
 
 
@@ -67,6 +72,8 @@ class FakeBroadcast:
         self.hub = self
         self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
+        self.account = Account()
+
     async def broadcast(self, *_: object) -> "FakeBroadcast":
         return self
 
@@ -88,9 +95,11 @@ class FakeBroadcast:
         viewer.write(chunk)
 
 
-async def playing(gop: bytes) -> tuple[WebRtcViewer, FakeBroadcast, FakeConnection]:
+async def playing(
+    gop: bytes, chosen: list[Chosen] = CHOSEN
+) -> tuple[WebRtcViewer, FakeBroadcast, FakeConnection]:
     broadcast: Any = FakeBroadcast(gop)
-    viewer = WebRtcViewer(broadcast, ACCESS, CHOSEN, lambda: None)
+    viewer = WebRtcViewer(broadcast, ACCESS, chosen, NAMES, lambda: None)
     connection: Any = FakeConnection()
     viewer.connection = connection
     viewer.on_connected()
@@ -133,7 +142,7 @@ async def test_a_peer_by_tcp_that_does_not_read_is_waited_for() -> None:
     for number in range(2, 12):
         broadcast.send(viewer, picture(number, 1000))
     assert connection.rtp == []
-    assert viewer.get_write_buffer_size() > connection.unsent + 10_000, "the broadcast may see it"
+    assert viewer.get_write_buffer_size() > connection.unsent + 9_999, "the broadcast may see it"
     connection.unsent = 0
     async with asyncio.timeout(30):
         while viewer.get_write_buffer_size():  # noqa: ASYNC110 - a timer of the viewer empties it
@@ -165,12 +174,75 @@ async def test_a_flood_of_wishes_is_bounded() -> None:
     assert 1 <= broadcast.key_frames <= 3
 
 
+def rendition(number: int, size: int = 10, *, key: bool = False) -> bytes:
+    mark = framed(KEY_MARK, b"\4") if key else b""
+    return mark + framed(4, write(96, True, 500 + number, number * 3600, 4711, bytes(size)))
+
+
+class KnownPath(WebRtcPath):
+    """One that is measured already."""
+
+    now = Measure(0.0, 0.0, 500_000)
+
+    def measure(self, now: float) -> Measure:
+        return self.now
+
+
+async def test_a_narrow_path_gets_another_rendition() -> None:
+    viewer, broadcast, connection = await playing(picture(1) + rendition(1), LADDER)
+    now = viewer._loop.time()
+    framing = broadcast.framer
+    framing._clock = lambda: now
+    for number in range(2, 40):
+        now += 0.1
+        broadcast.send(viewer, picture(number, 900) + rendition(number, 90))
+    connection.rtp.clear()
+    path = viewer.path = KnownPath()
+    path.now = Measure(0.2, 0.0, 500_000)
+    viewer.on_rtcp(rtcp.remb(1, 500_000, [VIDEO]))
+    assert broadcast.key_frames == 1
+    broadcast.send(viewer, picture(40) + rendition(40))
+    broadcast.send(viewer, picture(41) + rendition(41, key=True))
+    broadcast.send(viewer, picture(42) + rendition(42))
+    seen = [parse(packet) for packet in connection.rtp]
+    assert [one.ssrc for one in seen] == [VIDEO] * 3
+    assert [one.sequence for one in seen] == [40, 41, 42], "no gap"
+    assert [one.timestamp for one in seen] == [40 * 3600, 41 * 3600, 42 * 3600]
+    assert viewer.report().track == "v2"
+    assert viewer.report().switches == 1
+    before = connection.rtp[2]
+    connection.rtp.clear()
+    viewer.on_rtcp(rtcp.nack(7, VIDEO, [42]))
+    (again,) = connection.rtp
+    assert (again[:12], again[20:]) == (before[:12], before[20:])
+
+
+async def test_pictures_that_would_come_late_are_left_out() -> None:
+    narrow = [Chosen(0, VIDEO, 109, "video", (), 3), Chosen(2, AUDIO, 111, "audio")]
+    viewer, broadcast, connection = await playing(picture(1), narrow)
+    for number in range(2, 40):
+        broadcast.send(viewer, picture(number))
+    path = viewer.path = KnownPath()
+    path.now = Measure(0.6, 0.0, 500_000)
+    viewer.on_rtcp(rtcp.remb(1, 500_000, [VIDEO]))
+    connection.rtp.clear()
+    broadcast.send(viewer, picture(40) + sound(40))
+    assert [parse(packet).ssrc for packet in connection.rtp] == [AUDIO]
+    broadcast.send(viewer, framed(KEY_MARK, b"\0") + picture(41))
+    assert len(connection.rtp) == 1, "the queue is still there"
+    path.now = Measure(0.1, 0.0, 500_000)
+    broadcast.send(viewer, framed(KEY_MARK, b"\0") + picture(42))
+    assert [parse(packet).sequence for packet in connection.rtp][1:] == [40], "no gap"
+    assert broadcast.account.dropped_gops == 1
+    assert broadcast.account.bytes > 0
+
+
 @pytest.mark.parametrize("begun", [True, False])
 async def test_the_end_gives_back_what_was_taken(begun: bool) -> None:
     viewer, broadcast, connection = await playing(picture(1))
     if not begun:
         other: Any = broadcast
-        viewer = WebRtcViewer(other, ACCESS, CHOSEN, lambda: None)
+        viewer = WebRtcViewer(other, ACCESS, CHOSEN, NAMES, lambda: None)
         viewer.connection = connection
     viewer.on_closed("gone")
     assert broadcast.left == ["gone"]
