@@ -50,7 +50,7 @@ SRT_OPTIONS = ("linger", "version", "streamid")
 """Options of these blocks that nothing reads."""
 DVR_OPTIONS = (
     "dvr_replicate", "replication_port", "replication_speed", "copy",
-    "episodes_expiration", "episodes_url", "no_index", "locked_write", "redundancy_factor",
+    "no_index", "locked_write", "redundancy_factor",
     "remotes",
 )  # fmt: skip
 """Options of archives, of streams and of storages."""

@@ -3,13 +3,12 @@
 from typing import Annotated, Any, Literal
 
 from media_api.base import ApiModel, JsonObject
+from media_api.episodes import EpisodeId
 from media_api.units import LongText, StreamName, Text
 from pydantic import Field
 
 from media_central.models.values import UnixMilliseconds
 
-EpisodeId = Annotated[int, Field(ge=1, le=2**63 - 1)]
-"""A snowflake: JavaScript cannot hold it as a number."""
 Picture = Annotated[str, Field(max_length=1_000_000, description="Base64.")]
 
 
@@ -57,13 +56,3 @@ class Episode(ApiModel):
         default=None, description="Whether its archive is there; with dvr_presence_check only."
     )
     comment: LongText | None = Field(default=None, description="Note.")
-
-
-class KeptEpisode(ApiModel):
-    """What a streamer is told of an episode that it must keep."""
-
-    episode_id: EpisodeId = Field(description="Id.")
-    media: StreamName = Field(description="The stream.")
-    opened_at: UnixMilliseconds = Field(description="Begin, Unix ms.")
-    updated_at: UnixMilliseconds = Field(description="Last sign of it, Unix ms.")
-    closed_at: UnixMilliseconds | None = Field(default=None, description="End, Unix ms.")

@@ -5,6 +5,7 @@ import asyncio
 
 from aiohttp import web
 from media_api.base import JsonObject
+from media_api.episodes import KeptEpisode
 from media_rest.errors import ApiError, not_found, validation_error
 from media_rest.merge import merge
 from media_rest.query import QueryError, parse_query, run_query
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from media_central.history.episodes import LISTING, UNAVAILABLE, ClosedAtError
 from media_central.history.search import search
-from media_central.models.episodes import Episode, KeptEpisode
+from media_central.models.episodes import Episode
 from media_central.rest.answers import json_answer, object_body
 from media_central.rest.context import Context, context
 from media_central.rest.polling import poll_seconds

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from media_api.base import ApiModel, JsonObject
+from media_api.episodes import DvrEpisode
 from media_api.server import ServerConfig
 from media_api.vod import VodConfig
 from media_rest.guessing import GuessLimiter
@@ -116,6 +117,17 @@ class Archives(Protocol):
 
     async def remove_export(self, name: str) -> bool:
         """Cancel one or delete its film; False if there is none."""
+        ...
+
+    async def all_episodes(self) -> list[DvrEpisode]:
+        """What is kept, oldest first."""
+        ...
+
+    async def save_episode(self, episode: DvrEpisode) -> None:
+        """Make or replace one; raises ValueError if there are too many."""
+
+    async def remove_episode(self, episode_id: int) -> bool:
+        """False if there is none."""
         ...
 
 

@@ -32,6 +32,7 @@ class Unserved:
 
 READS = ("GET", "HEAD")
 _EXPORT = "an export is ordered by POST /streams/NAME/dvr/export, and only cancelled or deleted"
+_EPISODES = "an episode is put under its id, by PUT /episodes/ID"
 _DISKS = "disks are changed with their storage, by PUT /dvrs/NAME"
 _FILES = "a file is read, put and deleted under its own path below …/files/"
 _LEGACY = "change `dvr` of the stream, and /streams/NAME/dvr/locks, by /streamer/api/v3"
@@ -42,6 +43,8 @@ UNSERVED = (
     Unserved("/dvrs/{name}/disks/{path}", _DISKS),
     Unserved("/dvr_export_jobs", _EXPORT, READS),
     Unserved("/dvr_export_jobs/{name}", _EXPORT, (*READS, "DELETE")),
+    Unserved("/episodes", _EPISODES, READS),
+    Unserved("/episodes/{name}", _EPISODES, (*READS, "PUT", "DELETE")),
     Unserved("/vods/opened_files", _FILES, READS),
     Unserved("/vods/{name}/storages/{index}/files", _FILES, READS),
     Unserved("/vods/{name}/storages/{index}/files/{path}", _FILES, (*READS, "PUT", "DELETE")),
@@ -49,7 +52,7 @@ UNSERVED = (
     *(
         Unserved(f"/{name}{rest}", f"{name} are not served by this server")
         for name in (
-            "api_tokens", "dvb_cards", "episodes", "iptv", "logos", "rproxy", "transponders",
+            "api_tokens", "dvb_cards", "iptv", "logos", "rproxy", "transponders",
             "vision", "vsaas",
         )
         for rest in ("", "/{name}")

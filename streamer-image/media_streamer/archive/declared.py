@@ -33,6 +33,10 @@ class Declared:
     """The longest that one file lasts."""
     schedule: Schedule = ()
     """Times of day at which it is recorded; empty: always."""
+    episodes_url: str = ""
+    """Who says which episodes of it are kept, if it is not the configuration backend."""
+    episodes_expiration: int | None = None
+    """Age in seconds beyond which an episode keeps nothing; None: none."""
     active: int = 0
     """So many of the disks are written to at once; 0: all."""
 
@@ -82,6 +86,8 @@ def declared(stream: StreamConfig, server: ServerConfig) -> Declared | None:
         mounts=frozenset(used or [Path(root)]) if checks else frozenset(),
         active=(storage.active or 0) if storage is not None else 0,
         limits=limits,
+        episodes_url=next((one.episodes_url for one in given if one.episodes_url), ""),
+        episodes_expiration=_first(one.episodes_expiration for one in given),
         records=not offline and not stream.disabled,
         span_ms=span_ms(limits.expiration_seconds),
         schedule=schedule_of(next((one.schedule for one in given if one.schedule), None)),

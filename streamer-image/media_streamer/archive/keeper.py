@@ -59,6 +59,9 @@ class Kept(NamedTuple):
     """By stream."""
     files: list[StoredFile]
     disk: Disk
+    asks: frozenset[str] = frozenset()
+    """Streams of which something would have been deleted, had one asked for their episodes: if
+    there are any, nothing was deleted."""
 
     def as_json(self) -> dict[str, int]:
         """Part of `media_api.server_status.PartitionStats`."""
@@ -78,11 +81,14 @@ def keep_limits(
     streams: Mapping[str, Declared],
     now_ms: int,
     elsewhere: Sequence[StoredFile] = (),
+    kept: Mapping[str, Sequence[Range]] | None = None,
+    unasked: frozenset[str] = frozenset(),
 ) -> Kept:
     """Delete what is due on one disk; returns what is left. Raises OSError or ValueError.
 
-    `elsewhere`: what the other disks of the streams hold, as far as is known. The newest file of a
-    stream that is recorded is never deleted.
+    `elsewhere`: what the other disks of the streams hold, as far as is known; `kept`: ranges that
+    stay beside those that are locked; `unasked`: streams of which it is not known what stays. The
+    newest file of a stream that is recorded is never deleted.
     """
     files: list[StoredFile] = []
     paths: dict[str, tuple[Path, Path]] = {}
@@ -94,6 +100,7 @@ def keep_limits(
             files.append(stored)
             paths[stored.id] = path, folder
         locks[name] = read_locks(one.folder) if found else []
+        locks[name] += (kept or {}).get(name, ())
     usage = os.statvfs(root)
     disk = Disk(
         usage.f_frsize * (usage.f_blocks - usage.f_bfree + usage.f_bavail),
@@ -102,6 +109,8 @@ def keep_limits(
     limits = {name: one.limits for name, one in streams.items()}
     known = [file for file in elsewhere if file.stream in streams]
     gone = expired([*files, *known], limits, locks, disk, now_ms, str(root))
+    if asks := frozenset(file.stream for file in gone) & unasked:
+        return Kept(_summaries(files), files, disk, asks)
     for file in gone:
         remove(*paths[file.id])
     if gone:

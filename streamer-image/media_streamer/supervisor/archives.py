@@ -8,28 +8,30 @@ loop wait for a disk: each root has threads of its own, and one that does not an
 """
 
 import asyncio
-import fcntl
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from media_api.episodes import DvrEpisode
+
+from media_streamer.archive.claiming import claim
 from media_streamer.archive.declared import Declared, NoArchive, declared
 from media_streamer.archive.erasing import Locked, check_locks, erase
 from media_streamer.archive.exports import ExportJob
 from media_streamer.archive.keeper import Kept, Summary, keep_limits
 from media_streamer.archive.library import Library
 from media_streamer.archive.locks import asked_range, read_locks, write_locks
-from media_streamer.archive.places import OWNER_FILE
 from media_streamer.archive.ranges import Range, merge, without
 from media_streamer.archive.roots import tell_roots
 from media_streamer.archive.schedule import records_at
 from media_streamer.supervisor.catalog import Catalog, Changes, Stream
+from media_streamer.supervisor.episodes import EpisodeBackends, EpisodeDesk
 from media_streamer.supervisor.exports import Exports
 from media_streamer.supervisor.tasks import Tasks
 from media_streamer.wire.control import ArchivePlace
@@ -85,9 +87,15 @@ class Archives:
     """One per server, on its event loop; `tick` each second."""
 
     def __init__(
-        self, catalog: Catalog, tasks: Tasks, hostname: Callable[[], str], runtime: Path
+        self,
+        catalog: Catalog,
+        tasks: Tasks,
+        hostname: Callable[[], str],
+        runtime: Path,
+        backends: EpisodeBackends | None = None,
     ) -> None:
-        """`runtime`: directory in which the media workers look where they may record."""
+        """`runtime`: directory in which the media workers look where they may record; `backends`:
+        who knows what of the archives is kept."""
         self._runtime = runtime
         self._told: set[Path] = set()
         self._catalog = catalog
@@ -99,6 +107,7 @@ class Archives:
         self._roots: dict[Path, _Root] = {}
         self._library = Library()
         self.exports = Exports(tasks)
+        self._episodes = EpisodeDesk(backends, self._archive, self._in_root)
         self._scheduled: set[str] = set()
         """Streams with a schedule whose time it is."""
         self._changed: set[str] = set()
@@ -185,6 +194,7 @@ class Archives:
         mounts = {disk for one in declared for disk in one.mounts}
         for path in self._roots.keys() - wanted:
             self.exports.closed(path)
+            self._episodes.closed(path)
             self._let_go(self._roots.pop(path))
         for path in wanted - self._roots.keys():
             threads = ThreadPoolExecutor(2, thread_name_prefix="archive")
@@ -234,7 +244,7 @@ class Archives:
             owner = await loop.run_in_executor(
                 root.threads, claim, root.path, words, root.must_be_mounted
             )
-        except (OSError, ArchiveError) as error:
+        except OSError as error:
             problem = str(error)
             if problem != root.problem:
                 log.error("archive %s: nothing is recorded there: %s", root.path, problem)
@@ -267,13 +277,16 @@ class Archives:
             for file in other.kept.files
             if file.stream in own
         ]
-        began = time.monotonic()
+        began, now_ms = time.monotonic(), int(time.time() * 1000)
+
+        async def look(kept: Mapping[str, list[Range]], unasked: frozenset[str]) -> Kept:
+            work = partial(keep_limits, root.path, own, now_ms, elsewhere, kept, unasked)
+            return await loop.run_in_executor(root.threads, work)
+
         try:
-            root.kept = await loop.run_in_executor(
-                root.threads, keep_limits, root.path, own, int(time.time() * 1000), elsewhere
-            )
+            root.kept = await self._episodes.keep(own, look)
             root.problem = ""
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, ArchiveError) as error:
             if str(error) != root.problem:
                 log.error("archive %s: its limits are not kept: %s", root.path, error)
             root.problem = str(error)
@@ -322,6 +335,8 @@ class Archives:
         }
         for disk, why in self._replaced().items():
             found.setdefault(f"dvr_{disk}", f"other disks stand in for {disk}: {why}")
+        if self._episodes.problem:
+            found["episodes"] = self._episodes.problem
         if failing:
             first, *_ = failing.values()
             names = ", ".join(list(failing)[:SHOWN_STREAMS])
@@ -421,12 +436,37 @@ class Archives:
             words = str(error) or "the disk does not answer"
             raise ArchiveError(f"not deleted: {words}", is_temporary=True) from error
 
-    async def _ask(self, name: str, question: Callable[[Declared], Result]) -> Result:
+    async def all_episodes(self) -> list[DvrEpisode]:
+        """Those that are kept here, oldest first. Raises ArchiveError."""
+        return await self._episodes.all(self._books())
+
+    async def save_episode(self, episode: DvrEpisode) -> None:
+        """Make or replace one. Raises ArchiveError; ValueError if there are too many."""
+        await self._episodes.save(self._books(), episode)
+
+    async def remove_episode(self, episode_id: int) -> bool:
+        """False if there is none. Raises ArchiveError."""
+        return await self._episodes.remove(self._books(), episode_id)
+
+    def _books(self) -> set[Path]:
+        """Roots of ours that may have episodes."""
+        return {one.root for one in self._declared.values() if self._is_held(one.root)}
+
+    def _archive(self, name: str) -> Declared:
         found = self._declared.get(name)
-        root = self._roots.get(found.root) if found is not None else None
-        if found is None or root is None:
+        if found is None or found.root not in self._roots:
             raise ArchiveError(self._refused.get(name) or "the stream has no archive (dvr)")
-        return await self._on(root, partial(question, found))
+        return found
+
+    async def _in_root(self, path: Path, work: Callable[[], Result]) -> Result:
+        root = self._roots.get(path)
+        if root is None or root.owner < 0:
+            raise ArchiveError(f"the archive {path} is not ready", is_temporary=True)
+        return await self._on(root, work)
+
+    async def _ask(self, name: str, question: Callable[[Declared], Result]) -> Result:
+        found = self._archive(name)
+        return await self._on(self._roots[found.root], partial(question, found))
 
     @staticmethod
     async def _on(root: _Root, work: Callable[[], Result]) -> Result:
@@ -443,28 +483,3 @@ class Archives:
         except (OSError, ValueError) as error:
             words = f"the archive cannot be read: {error}"
             raise ArchiveError(words, is_temporary=True) from error
-
-
-def claim(root: Path, words: str, must_be_mounted: bool = False) -> int:
-    """Lock a folder for this process; returns the descriptor that holds it. Blocks.
-
-    Raises ArchiveError if another server has it, and OSError.
-    """
-    if must_be_mounted and not os.path.ismount(root):
-        raise ArchiveError("no disk is mounted there (check_mount)")
-    root.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(root / OWNER_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
-        os.close(descriptor)
-        raise ArchiveError(
-            f"another server records there: {owner or 'unknown'}; give each its own folder"
-        ) from None
-    except OSError:
-        os.close(descriptor)
-        raise
-    os.truncate(descriptor, 0)
-    os.pwrite(descriptor, words.encode(), 0)
-    return descriptor

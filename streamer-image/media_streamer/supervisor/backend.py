@@ -57,6 +57,12 @@ class Backend:
         """`config_external_status` of the API; None without a backend."""
         return self._external.status if self._external is not None else None
 
+    @property
+    def episodes_url(self) -> str:
+        """Base URL of the backend while it knows episodes, else empty."""
+        knows = self._external is not None and self._external.knows_episodes
+        return (self._url or "") if knows else ""
+
     async def find(self, name: str) -> bool:
         """Ask for a name; True if the catalog has it now."""
         return self._external is not None and await self._external.find(name)

@@ -28,6 +28,7 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_PAGES = 1000
 _SEPARATE = "X-Config-Server-Separate-Endpoints"
 _DYNAMIC = "X-Config-Server-Dynamic-Streams"
+_EPISODES = "X-Config-Server-Episodes"
 
 
 class BackendError(Exception):
@@ -59,6 +60,8 @@ class Answer:
     pages: list[Page] = field(default_factory=list)
     separate: bool = False
     dynamic: bool = True
+    episodes: bool = False
+    """It says at `/episodes` what of archives is kept."""
 
     @property
     def streams(self) -> dict[str, StreamConfig]:
@@ -131,6 +134,7 @@ class ConfigBackend:
             read[address] = page
             answer.pages.append(page)
             answer.separate = headers.get(_SEPARATE, "").lower() == "true"
+            answer.episodes = headers.get(_EPISODES, "").lower() == "true"
             answer.dynamic = headers.get(_DYNAMIC, "true").lower() != "false"
             cursor = page.following
             if not cursor:

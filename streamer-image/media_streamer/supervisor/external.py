@@ -73,6 +73,8 @@ class ExternalConfig:
         self._given: dict[str, StreamConfig] = {}
         """Both, as the catalog has them."""
         self._separate = False
+        self.knows_episodes = False
+        """The backend says what of archives is kept."""
         self._dynamic_allowed = True
         self._lookups: dict[str, asyncio.Task[bool]] = {}
         self._unknown: dict[str, float] = {}
@@ -106,6 +108,7 @@ class ExternalConfig:
             state = json.loads(await asyncio.to_thread(self._state_file.read_text))
             if state["backend"] != self._mark:
                 return
+            self.knows_episodes = bool(state.get("episodes"))
             page = read_page({"streams": state["streams"]}, "", b"")
         except FileNotFoundError:
             return
@@ -121,6 +124,8 @@ class ExternalConfig:
         try:
             answer = await self._backend.list_all()
             self._separate, self._dynamic_allowed = answer.separate, answer.dynamic
+            self._is_saved &= answer.episodes == self.knows_episodes
+            self.knows_episodes = answer.episodes
             is_same = answer.pages == self._pages
             listed = self._static if is_same else answer.streams
             invalid = answer.invalid
@@ -223,7 +228,9 @@ class ExternalConfig:
 
     async def _save(self) -> None:
         streams = [stream.explicit() for stream in self._static.values()]
-        text = json.dumps({"backend": self._mark, "streams": streams})
+        text = json.dumps(
+            {"backend": self._mark, "episodes": self.knows_episodes, "streams": streams}
+        )
         try:
             await asyncio.to_thread(_write_private, self._state_file, text)
             self._is_saved = True

@@ -35,6 +35,7 @@ from media_streamer.supervisor.cluster.servers import OtherServers
 from media_streamer.supervisor.configuration import Configuration
 from media_streamer.supervisor.control import ControlServer
 from media_streamer.supervisor.egress_workers import EgressWorkers
+from media_streamer.supervisor.episodes import EpisodeBackends
 from media_streamer.supervisor.events.bus import EventBus
 from media_streamer.supervisor.facade import ServerFacade
 from media_streamer.supervisor.finder import StreamFinder
@@ -99,7 +100,8 @@ class Supervisor:
         self._jobs = jobs = JobPlacement(
             map(str, range(settings.egress_workers)), JobNews(self._bus)
         )
-        self._archives = Archives(catalog, self._tasks, hostname, settings.runtime)
+        episodes = EpisodeBackends(http, lambda: self._backend.episodes_url, hostname)
+        self._archives = Archives(catalog, self._tasks, hostname, settings.runtime, episodes)
         alerts = Alerts(catalog, self._bus.alerts, egress.alerts, self._archives.alerts)
         self._alerts = alerts
         quota = NameQuota()

@@ -8,12 +8,13 @@ import time
 import pytest
 from media_api.auth import AuthBackendConfig
 from media_api.cluster import BalancerConfig
+from media_api.episodes import KeptEpisode
 from media_api.stream import StreamConfig
 from media_central.models import CentralStreamerState, CentralStreamState, Layout
 from media_central.models.agents import Agent, DvrName, Person
 from media_central.models.cluster import ClusterHealth, WhoAmICentral
 from media_central.models.config import CentralConfig
-from media_central.models.episodes import Episode, KeptEpisode
+from media_central.models.episodes import Episode
 from media_central.models.events import Event
 from media_central.models.layouts import StreamerForecast, StreamLayout
 from media_central.models.tokens import ApiTokenState

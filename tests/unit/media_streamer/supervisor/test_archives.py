@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from media_api.server import ServerConfig
 from media_api.stream import StreamConfig
+from media_streamer.archive.claiming import NotOurs, claim
 from media_streamer.archive.declared import NoArchive, declared
 from media_streamer.archive.keeper import keep_limits
 from media_streamer.archive.places import HOUR_MS, file_path, files_between, index_path
 from media_streamer.archive.roots import told_roots
-from media_streamer.supervisor.archives import ArchiveError, Archives, claim
+from media_streamer.supervisor.archives import ArchiveError, Archives
 from media_streamer.supervisor.catalog import Catalog
 from media_streamer.supervisor.tasks import Tasks
 from media_streamer.wire.control import ArchivePlace
@@ -115,7 +116,7 @@ async def test_disks_that_are_ours_are_recorded_on(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_is_not_mounted_is_not_used(tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match="no disk is mounted"):
+    with pytest.raises(NotOurs, match="no disk is mounted"):
         claim(tmp_path / "d", "first", must_be_mounted=True)
     assert not (tmp_path / "d").exists()
 
@@ -132,7 +133,7 @@ def test_offline_and_disabled_streams_are_only_read() -> None:
 def test_one_server_a_folder(tmp_path: Path) -> None:
     descriptor = claim(tmp_path / "new", "first (process 1)")
     assert descriptor >= 0
-    with pytest.raises(ArchiveError, match=r"another server records there: first \(process 1\)"):
+    with pytest.raises(NotOurs, match=r"another server records there: first \(process 1\)"):
         claim(tmp_path / "new", "second")
 
 

@@ -1,0 +1,36 @@
+"""One server a folder: the lock that holds the root of archives. Blocks on the disk."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from media_streamer.archive.places import OWNER_FILE
+
+
+class NotOurs(OSError):  # noqa: N818 - what people are told
+    """Nothing may be recorded there; the message says why."""
+
+
+def claim(root: Path, words: str, must_be_mounted: bool = False) -> int:
+    """Lock a folder for this process; returns the descriptor that holds it. Blocks.
+
+    Raises NotOurs, and other OSErrors.
+    """
+    if must_be_mounted and not os.path.ismount(root):
+        raise NotOurs("no disk is mounted there (check_mount)")
+    root.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(root / OWNER_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+        os.close(descriptor)
+        raise NotOurs(
+            f"another server records there: {owner or 'unknown'}; give each its own folder"
+        ) from None
+    except OSError:
+        os.close(descriptor)
+        raise
+    os.truncate(descriptor, 0)
+    os.pwrite(descriptor, words.encode(), 0)
+    return descriptor
