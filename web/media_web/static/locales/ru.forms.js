@@ -101,6 +101,8 @@ export default {
   "Delay the cut of a session above max_sessions by 30 to 90 s.": "Обрывать сессию сверх max_sessions с задержкой от 30 до 90 с.",
   "Denominator.": "Знаменатель.",
   "Depth of the archive in seconds.": "Глубина архива в секундах.",
+  "Age limit of episodes in seconds.": "Предельный возраст эпизодов в секундах.",
+  "Backend that says which episodes to keep.": "Бэкенд, который сообщает, какие эпизоды хранить.",
   "Destination; %s in a template's push is replaced by the stream name.": "Назначение; %s в шаблоне заменяется именем потока.",
   "Directory of an own cache.": "Каталог собственного кэша.",
   "Directory or s3:// URL of the archive.": "Каталог или адрес s3:// архива.",
