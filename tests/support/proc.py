@@ -51,6 +51,14 @@ def command(pid: int) -> list[str]:
     return []
 
 
+def children(pid: int) -> list[int]:
+    """Process ids; none if it has ended."""
+    with contextlib.suppress(OSError):
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        return [int(word) for word in text.split()]
+    return []
+
+
 class CpuMeter:
     """Percent of one core that some processes use together, since this was made."""
 

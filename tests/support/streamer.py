@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 from media_rest.credentials import basic_header
 
-from tests.support import process
+from tests.support import proc, process
 from tests.support.ports import free_port
 from tests.support.process import Process
 
@@ -165,13 +165,15 @@ class Streamer:
     def supervisor(self) -> int:
         """Process id; the command itself only keeps it."""
         assert self.process is not None
-        return next(pid for pid in _children(self.process.pid) if ".worker" not in _command(pid))
+        return next(
+            pid for pid in proc.children(self.process.pid) if ".worker" not in _command(pid)
+        )
 
     def children(self) -> list[int]:
         """Process ids of the workers, whoever started them."""
         assert self.process is not None
-        below = _children(self.process.pid)
-        found = [one for pid in below for one in (pid, *_children(pid))]
+        below = proc.children(self.process.pid)
+        found = [one for pid in below for one in (pid, *proc.children(pid))]
         return [pid for pid in found if ".worker" in _command(pid)]
 
     def worker(self, kind: str, worker_id: str = "0") -> int | None:
@@ -198,13 +200,6 @@ class Streamer:
                 await self.process.wait()
             await self.session.close()
             self._log.close()
-
-
-def _children(pid: int) -> list[int]:
-    with contextlib.suppress(OSError):
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-        return [int(word) for word in text.split()]
-    return []
 
 
 def _command(pid: int) -> str:

@@ -22,10 +22,12 @@ _IDR, _STAP_A, _FU_A = 5, 24, 28  # RFC 6184 5.2
 
 @dataclass(slots=True)
 class WebRtcViewer:
-    """Connected; the socket has to be read within 30 s, which is as long as its consent lasts."""
+    """Connected."""
 
     sock: socket.socket
     dtls: Dtls
+    check: bytes
+    """To be sent more often than every 30 s by who wants to be sent to for longer (RFC 7675)."""
 
 
 def connect(host: str, port: int, name: str) -> socket.socket:
@@ -74,7 +76,7 @@ def begin(host: str, port: int, name: str) -> WebRtcViewer:
     sock.settimeout(REPEAT_SECONDS)
     _shake(sock, dtls, check)
     sock.settimeout(TIMEOUT_SECONDS)
-    return WebRtcViewer(sock, dtls)
+    return WebRtcViewer(sock, dtls, check)
 
 
 def _shake(sock: socket.socket, dtls: Dtls, check: bytes) -> None:

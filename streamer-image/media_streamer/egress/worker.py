@@ -22,6 +22,7 @@ from aiohttp import web
 from media_api.protocols import listeners
 from media_process import collector, logs
 from media_process.door import DoorServer
+from media_process.heap import Heap
 
 from media_streamer import cage, protocols
 from media_streamer.egress.cache_disks import CacheDisks
@@ -82,6 +83,7 @@ class EgressWorker:
         self._egress.passages = passages = Passages(disks, self._neighbours)
         self._egress.chores["what is passed on"] = passages.run
         self._egress.chores["disks of caches"] = disks.run
+        self._egress.chores["freed memory"] = Heap().run
         self._egress.chores["log of requests"] = self._egress.access_log.run
         self._egress.chores["counts of answers"] = partial(
             self._egress.answers.run, self._hub.notify

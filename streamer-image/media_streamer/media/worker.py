@@ -22,6 +22,7 @@ from typing import Any
 
 from media_api.stream import StreamConfig
 from media_process import collector, logs
+from media_process.heap import Heap
 
 from media_streamer import budgets, cage, last_words
 from media_streamer.archive.roots import told_roots, usable_roots
@@ -107,6 +108,7 @@ class MediaWorker:
         self.stages: tuple[StageSpec, ...] = (transcoder_spec(self._transcoders),)
         self._reported: dict[str, dict[str, Any]] = {}
         self._recycling = False
+        self._heap = Heap()
         base = int(os.environ.get("STREAMER_MEDIA_MEMORY") or 0) * budgets.MIB
         self._watchdog = Watchdog(
             last_words.path_of(runtime, "media", worker_id),
@@ -266,6 +268,7 @@ class MediaWorker:
             if changed:
                 self._owner.notify(StreamsStats(changed))
             self._look_for_hung_threads()
+            self._heap.look()
             await self._next_report()
 
     async def _next_report(self) -> None:

@@ -17,6 +17,7 @@ from media_streamer.egress.context import Egress
 from media_streamer.egress.http.mount import mounted_routes
 from media_streamer.egress.http.prepared import Prepared
 from media_streamer.egress.http.proxy import ApiProxy, is_api_path
+from media_streamer.egress.http.recent import Recent
 from media_streamer.egress.http.request import IP, MediaRequest, peer_ip, preflight, refuse
 from media_streamer.egress.http.routes import (
     READS,
@@ -60,7 +61,7 @@ class HttpApp:
         self._proxy = proxy
         self._router = Router(mounted_routes(egress))
         self._methods = METHODS | self._router.methods
-        self._known: dict[str, _Known] = {}
+        self._known: Recent[_Known] = Recent(MAX_KNOWN)
         """What request targets mean, those of late."""
 
     def server(self, *, api: bool, neighbour: bool = False) -> web.Server:
@@ -173,9 +174,7 @@ class HttpApp:
     def _remember(self, target: str, known: _Known) -> _Known:
         """Players ask the same again and again; reading a path takes a while."""
         if len(target) <= MAX_KNOWN_CHARACTERS:
-            if len(self._known) >= MAX_KNOWN:
-                self._known.clear()
-            self._known[target] = known
+            self._known.put(target, known)
         return known
 
 

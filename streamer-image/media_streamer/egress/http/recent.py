@@ -1,0 +1,40 @@
+"""What was asked for of late, so that it need not be worked out again.
+
+Invariant: it holds what was used in the last minute or two, and never more than so many: what
+nobody uses any more (URIs of segments that are gone) takes no memory.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+TURN_SECONDS = 60.0
+
+Value = TypeVar("Value")
+
+
+class Recent(Generic[Value]):
+    """Two generations: what is used moves to the young one, the old one is dropped as a whole."""
+
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """`most`: so many are held at most, an even number."""
+        self._half = most // 2
+        self._clock = clock
+        self._turned = clock()
+        self._young: dict[str, Value] = {}
+        self._old: dict[str, Value] = {}
+
+    def __len__(self) -> int:
+        return len(self._young.keys() | self._old.keys())
+
+    def get(self, key: str) -> Value | None:
+        found = self._young.get(key)
+        if found is None and (found := self._old.get(key)) is not None:
+            self.put(key, found)
+        return found
+
+    def put(self, key: str, value: Value) -> None:
+        if len(self._young) >= self._half or self._clock() - self._turned > TURN_SECONDS:
+            self._old, self._young = self._young, {}
+            self._turned = self._clock()
+        self._young[key] = value
