@@ -40,7 +40,7 @@ INPUT_OPTIONS = (
     "abr_correction", "abr_loss_lower", "abr_loss_upper", "abr_mode", "abr_cycles", "abr_debug",
 )  # fmt: skip
 """The same of inputs; those that only one protocol has are in its row."""
-STORAGE_SCHEMES = ("/", "file://", "http://", "https://")
+STORAGE_SCHEMES = ("/", "file://", "http://", "https://", "s3://", "s3s://")
 """Of storages of VOD locations that are played from."""
 VOD_OPTIONS = ("thumbnails", "read_queue", "timeout")
 """Options of locations of files that nothing reads."""

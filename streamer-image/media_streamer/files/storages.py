@@ -1,5 +1,5 @@
-"""From a name to an open file, in the storages of a location in their order: directories and what
-is reached by HTTP. Blocks.
+"""From a name to an open file, in the storages of a location in their order: directories, what is
+reached by HTTP, buckets. Blocks.
 
 The first storage that has the file wins. One that does not answer is passed over, and is not asked
 again for a while; only if no other has the file it is said that it failed, for nobody knows then.
@@ -23,11 +23,13 @@ from media_streamer.files.names import (
     local_root,
     open_below,
 )
+from media_streamer.files.objects import ObjectStorage
 from media_streamer.files.remote import Fetch, HttpStorage, RemoteContent, Unreachable
+from media_streamer.s3.address import SCHEMES, BadAddress, is_s3
 
 log = logging.getLogger(__name__)
 
-REMOTE_SCHEMES = ("http://", "https://")
+REMOTE_SCHEMES = ("http://", "https://", *SCHEMES)
 """Of storages that are read over the network."""
 REST_SECONDS = 5.0
 """How long a storage that failed is not asked."""
@@ -146,4 +148,8 @@ def _open_in(storage: str, path: str, only_look: bool) -> Content | None:
 
 @lru_cache(maxsize=64)
 def _way(storage: str) -> Fetch:
-    return HttpStorage(storage)
+    """Raises Unreachable."""
+    try:
+        return ObjectStorage(storage) if is_s3(storage) else HttpStorage(storage)
+    except BadAddress as error:
+        raise Unreachable(str(error)) from None

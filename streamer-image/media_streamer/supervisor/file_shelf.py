@@ -19,6 +19,8 @@ from media_streamer.files.folders import (
     list_folder,
 )
 from media_streamer.files.names import BadName, local_root
+from media_streamer.files.objects import MAX_LISTED, listed, looked
+from media_streamer.s3.address import BadAddress, is_s3
 
 Result = TypeVar("Result")
 
@@ -37,11 +39,15 @@ class FileShelf:
 
     async def list(self, vod: VodConfig, storage: int, folder: str) -> list[Item]:
         """What lies in a folder."""
+        if (bucket := _bucket(vod, storage)) is not None:
+            return await self._run(bucket, partial(_list_bucket, bucket, folder))
         root = _root(vod, storage)
         return await self._run(root, partial(list_folder, root, folder))
 
     async def find(self, vod: VodConfig, storage: int, path: str) -> Item:
         """One file or folder."""
+        if (bucket := _bucket(vod, storage)) is not None:
+            return await self._run(bucket, partial(_find_in_bucket, bucket, path))
         root = _root(vod, storage)
         return await self._run(root, partial(find_item, root, path))
 
@@ -96,21 +102,54 @@ class FileShelf:
             raise
         return Item(path, False, upload.size)
 
-    async def _run(self, root: Path, work: Callable[[], Result]) -> Result:
+    async def _run(self, root: Path | str, work: Callable[[], Result]) -> Result:
         try:
             return await self._threads.run(str(root), work)
-        except BadName as error:
+        except (BadName, BadAddress) as error:
             raise Refused(400, str(error)) from None
         except (DiskBusy, TimeoutError):
-            raise Refused(503, "the disk of the files does not answer, try again") from None
+            raise Refused(503, "the storage of the files does not answer, try again") from None
         except OSError as error:
-            raise Refused(503, f"the disk refuses: {error.strerror}") from None
+            raise Refused(503, f"the storage refuses: {error.strerror}") from None
+
+
+def _url(vod: VodConfig, storage: int) -> str:
+    if not 0 <= storage < len(vod.storages):
+        raise Refused(404, f"the location has {len(vod.storages)} storages, counted from 0")
+    return vod.storages[storage].url
 
 
 def _root(vod: VodConfig, storage: int) -> Path:
-    if not 0 <= storage < len(vod.storages):
-        raise Refused(404, f"the location has {len(vod.storages)} storages, counted from 0")
-    root = local_root(vod.storages[storage].url)
+    root = local_root(_url(vod, storage))
     if root is None:
         raise Refused(501, "files of remote storages are not managed by this server")
     return root
+
+
+def _bucket(vod: VodConfig, storage: int) -> str | None:
+    """The URL of a storage that is a bucket."""
+    url = _url(vod, storage)
+    return url if is_s3(url) else None
+
+
+def _list_bucket(url: str, folder: str) -> list[Item]:
+    folders, files = listed(url, folder)
+    if folder and not folders and not files:
+        raise Refused(404, "there is no such folder")
+    found = [*(Item(one, True, 0) for one in folders), *(Item(*_file(one)) for one in files)]
+    if len(found) > MAX_LISTED:
+        raise Refused(400, f"the folder has more than {MAX_LISTED} files")
+    return sorted(found)
+
+
+def _file(found: tuple[str, int]) -> tuple[str, bool, int]:
+    path, size = found
+    return path, False, size
+
+
+def _find_in_bucket(url: str, path: str) -> Item:
+    if (size := looked(url, path)) is not None:
+        return Item(path, False, size)
+    if any(listed(url, path)):
+        return Item(path, True, 0)
+    raise Refused(404, "there is no such file")

@@ -1,12 +1,17 @@
-"""Films of a storage by HTTP, and films that are several files."""
+"""Films of storages by HTTP and S3, and films that are several files."""
 
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from tests.support.decoding import complaints, packets
+from tests.support.s3_server import S3Server, s3_server
 from tests.support.storage import Storage, http_storage
+from tests.support.streamer import until
 
 from .conftest import FilmStreamer
 
@@ -84,3 +89,82 @@ async def test_a_set_of_files_is_one_film_at_several_bit_rates(
     assert (await streamer.get("vod/bunny/bunny-2.mp4/index.m3u8"))[0] == 200
     _, listed = await streamer.api("GET", "/vods/vod/storages/0/files/bunny")
     assert listed["is_multibitrate_directory"] is True
+
+
+ODD = "a b/odd näme #1?%41~[x]+&'.mp4"
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory, films: Path) -> Iterator[S3Server]:
+    with s3_server(tmp_path_factory.mktemp("s3") / "root") as server:
+        folder = server.bucket("movies") / "of 2024"
+        (folder / "a b").mkdir(parents=True)
+        shutil.copy(films / "film.mp4", folder / "film.mp4")
+        shutil.copy(films / "film.mp4", folder / ODD)
+        (folder / "film.srt").write_text("1\n00:00:00,000 --> 00:00:02,000\nhello\n")
+        (folder / "empty.mp4").touch()
+        yield server
+
+
+@pytest.mark.timeout(900)  # the server of the test is built the first time
+async def test_films_in_a_bucket_are_listed_and_played_as_those_here(
+    streamer: FilmStreamer, bucket: S3Server, tmp_path: Path
+) -> None:
+    far = bucket.url("movies/of%202024")
+    cache = f"cache {tmp_path / 'kept'} 1G misses=1"
+    await streamer.show(more=f"vod s3 {{ storage {far}; segment_duration 2; download; {cache}; }}")
+    for name in ("film.mp4", ODD):
+        url = f"{streamer.base}/s3/{quote(name)}/index.m3u8"
+        assert await complaints(url) == "", name
+        assert (await packets(url))["video"] == 150
+    assert (await packets(f"{streamer.base}/s3/film.mp4/mpegts"))["video"] == 150
+    _, text = await streamer.get("s3/film.mp4/index.fmp4.m3u8")
+    assert b"TYPE=SUBTITLES" in text
+    content = (bucket.directory / "movies/of 2024/film.mp4").read_bytes()
+    span = {"Range": "bytes=1000-300000"}
+    assert await streamer.get("s3/film.mp4", headers=span) == (206, content[1000:300_001])
+    assert (await streamer.get("s3/none.mp4/index.m3u8"))[0] == 404
+    assert (await streamer.get("s3/empty.mp4/index.m3u8"))[0] == 415
+    _, listed = await streamer.api("GET", "/vods/s3/storages/0/files")
+    assert [one["name"] for one in listed["files"]] == [
+        f"s3/{name}" for name in ("a b", "empty.mp4", "film.mp4", "film.srt")
+    ]
+    _, listed = await streamer.api("GET", "/vods/s3/storages/0/files?folder=a%20b")
+    assert [one["name"] for one in listed["files"]] == [f"s3/{ODD}"]
+    status, _ = await streamer.api("GET", f"/vods/s3/storages/0/files/{quote(ODD, safe='')}")
+    assert status == 200
+    # What the cache has is played while the bucket is away.
+    _, text = await streamer.get("s3/film.mp4/tracks-v1/index.fmp4.m3u8")
+    name = re.findall(r"^\S+\.m4s", text.decode(), re.MULTILINE)[0]
+    first = await streamer.get(f"s3/film.mp4/tracks-v1/{name}")
+    assert first[0] == 200
+    bucket.stop()
+    assert await streamer.get(f"s3/film.mp4/tracks-v1/{name}") == first
+    assert (await streamer.get("s3/other.mp4/index.m3u8"))[0] == 503
+    bucket.start()
+
+    async def back() -> bool:
+        return (await streamer.get("s3/film.mp4/index.mpd"))[0] == 200
+
+    await until(back, "the bucket is asked again")
+    assert "se/cr" not in streamer.log
+    assert "se%2Fcr" not in streamer.log
+
+
+async def test_what_is_wrong_with_a_bucket_is_said_without_its_secret(
+    streamer: FilmStreamer, bucket: S3Server
+) -> None:
+    wrong = {
+        "secret": bucket.url("movies", secret="not/that"),
+        "name": bucket.url("nothing"),
+        "key": bucket.url("movies", key="nobody"),
+    }
+    await streamer.show(
+        more="".join(f"vod {name} {{ storage {url}; }}\n" for name, url in wrong.items())
+    )
+    for name in wrong:
+        assert (await streamer.get(f"{name}/film.mp4/index.m3u8"))[0] == 503
+    for words in ("the secret is wrong", "there is no such bucket", "the key is unknown"):
+        assert words in streamer.log
+    assert "not%2Fthat" not in streamer.log
+    assert "not/that" not in streamer.log
