@@ -61,6 +61,9 @@ class PartitionStats(ApiModel):
     total_mb: Count | None = Field(default=None, description="Size in MiB.")
     usage: Percent | None = Field(default=None, description="Used, percent.")
     io_util: Percent | None = Field(default=None, description="Time spent in I/O, percent.")
+    write_bytes_per_second: Count | None = Field(
+        default=None, description="Written to its disk by all programs, over the last seconds."
+    )
     dvr_streams: Count | None = Field(
         default=None, description="Streams with something of their archive there."
     )

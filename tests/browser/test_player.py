@@ -62,6 +62,19 @@ async def test_publisher_that_leaves_is_told_with_a_picture(
     await watch(ui.page, "#video")
 
 
+async def test_a_page_without_a_picture_says_what_it_waits_for(
+    ui: Ui, appliance: Appliance
+) -> None:
+    ui.expected = [r"status of (404|503)", r"WebSocket"]
+    await appliance.api("PUT", "/streams/unpublished", {"inputs": [{"url": "publish://"}]})
+    await ui.page.goto(f"{appliance.streamer_url}unpublished/embed.html?mute=true")
+    note = ui.page.locator("#note")
+    await expect(note).to_have_text(re.compile("Waiting for the first picture|not running|no such"))
+    await ui.page.set_viewport_size({"width": 390, "height": 844})
+    await expect(note).to_be_in_viewport(ratio=1)
+    await ui.assert_no_overflow()
+
+
 async def test_player_catches_up_after_a_pause(ui: Ui, appliance: Appliance) -> None:
     await appliance.running("demo")
     await ui.page.goto(f"{appliance.streamer_url}demo/embed.html?mute=true")

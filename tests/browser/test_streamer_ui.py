@@ -72,6 +72,23 @@ async def test_server_shows_its_load(ui: Ui, appliance: Appliance) -> None:
     await expect(ui.page.get_by_role("row").filter(has_text="GiB").first).to_be_visible()
 
 
+async def test_history_of_a_streamer_by_itself(ui: Ui, appliance: Appliance) -> None:
+    await appliance.running("demo")
+    await ui.log_in(appliance.streamer_url)
+    await ui.go("server")
+    await expect(ui.page.get_by_text("History is kept where")).to_be_visible()
+    history = {"pulsedb": str(appliance.directory / "history")}
+    await appliance.streamer_api("PUT", "/config", history)
+    try:
+        await ui.page.reload()
+        charts = ui.page.get_by_role("region", name="History").locator("canvas")
+        await expect(charts).to_have_count(4, timeout=60_000)
+        await ui.go("streams/demo")
+        await expect(charts).to_have_count(2, timeout=60_000)
+    finally:
+        await appliance.streamer_api("PUT", "/config", {"pulsedb": None})
+
+
 async def test_configuration_is_shown_and_errors_have_their_lines(
     ui: Ui, appliance: Appliance
 ) -> None:

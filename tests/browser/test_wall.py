@@ -68,6 +68,9 @@ async def test_pictures_are_of_what_runs(inside: Ui, appliance: Appliance) -> No
     await expect(image).to_be_visible()
     assert await image.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 640
     await expect(inside.page.locator(".wall img")).to_have_count(1)
+    for name, reason in (("broken", "No data"), ("waits", "Nobody publishes"), ("off", "Off")):
+        tile = tiles.filter(has=inside.page.get_by_text(f"wall/{name}", exact=True))
+        await expect(tile.locator(".thumbnail")).to_have_text(reason)
     sessions = await appliance.api("GET", "/sessions?type=play&name=wall/runs")
     assert sessions["sessions"] == []
     await inside.page.set_viewport_size({"width": 390, "height": 844})

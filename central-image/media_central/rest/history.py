@@ -1,13 +1,12 @@
 """`/history`: figures over time as JSON or CSV, and lists of what was."""
 
-import csv
-import io
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 from media_api.base import JsonObject
 from media_api.status import SessionInfo
+from media_rest.csv_table import CONTENT_TYPE, attachment, csv_table, wants_csv
 from media_rest.query import QueryError
 from media_rest.route import Route
 
@@ -90,34 +89,16 @@ def _ms(moment: datetime) -> int:
 
 
 def _wants_csv(request: web.Request) -> bool:
-    return request.query.get("format") == "csv" or "text/csv" in request.headers.get("Accept", "")
+    return wants_csv(request.query, request.headers.get("Accept", ""))
 
 
 def _csv(rows: Iterable[JsonObject], name: str) -> web.Response:
-    """RFC 4180, with a header; times also as text for people."""
-    items = list(rows)
-    keys = list(dict.fromkeys(key for item in items for key in item))
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["time", *keys])
-    for item in items:
-        at = next((item[key] for key in ("at", "utc_ms", "closed_at") if key in item), None)
-        time = datetime.fromtimestamp(at / 1000, UTC).isoformat() if at is not None else ""
-        writer.writerow([time, *(_cell(item.get(key)) for key in keys)])
-    safe = "".join(letter if letter.isalnum() or letter in "-._" else "_" for letter in name)
     return web.Response(
-        body=text.getvalue().encode(errors="replace"),
-        content_type="text/csv",
+        body=csv_table(rows),
+        content_type=CONTENT_TYPE,
         charset="utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{safe}"'},
+        headers=attachment(name),
     )
-
-
-def _cell(value: object) -> object:
-    """A text that a spreadsheet would run as a formula is quoted (OWASP, CSV injection)."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return "" if value is None else value
 
 
 async def list_sessions(request: web.Request) -> web.StreamResponse:

@@ -6,6 +6,7 @@ import time
 from aiohttp import web
 from media_api.graphs import ServerHistory, StreamHistory
 from media_api.status import EndedSession
+from media_rest.csv_table import CONTENT_TYPE, attachment, csv_table, wants_csv
 from media_rest.errors import ApiError, not_found
 from media_rest.query import parse_query, run_query
 from media_rest.redact import redact
@@ -27,11 +28,23 @@ async def stream_history(request: web.Request) -> web.Response:
     span = _span(request)
     if server.streams.get(name) is None and not await server.history.knows(name):
         raise not_found("stream", name)
-    return json_answer({"name": name, **await _graph(request, "stream", name, span)})
+    return _answer(request, {"name": name, **await _graph(request, "stream", name, span)})
 
 
 async def server_history(request: web.Request) -> web.Response:
-    return json_answer(await _graph(request, "server", "", _span(request)))
+    return _answer(request, await _graph(request, "server", "", _span(request)))
+
+
+def _answer(request: web.Request, graph: JsonObject) -> web.Response:
+    """As CSV, if that is asked for."""
+    if not wants_csv(request.query, request.headers.get("Accept", "")):
+        return json_answer(graph)
+    return web.Response(
+        body=csv_table(graph["points"]),
+        content_type=CONTENT_TYPE,
+        charset="utf-8",
+        headers=attachment(f"{graph.get('name', 'server')}.csv"),
+    )
 
 
 async def _graph(request: web.Request, kind: Kind, name: str, span: Span) -> JsonObject:
@@ -105,6 +118,7 @@ _QUERY = {
     "from": "Unix milliseconds; a day ago by default",
     "to": "Unix milliseconds; now by default",
     "points": f"About so many steps, at most {MAX_POINTS}; {DEFAULT_POINTS} by default",
+    "format": "csv: a table for spreadsheets",
 }
 ROUTES = (
     Route(

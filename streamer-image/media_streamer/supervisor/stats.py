@@ -17,6 +17,7 @@ from media_rest.redact import redact_text
 
 from media_streamer.archive.keeper import disk_figures
 from media_streamer.supervisor.catalog import Catalog, Stream
+from media_streamer.supervisor.disk_load import DiskLoad
 from media_streamer.supervisor.gpus import GpuMonitor
 from media_streamer.supervisor.jobs import JobPlacement
 from media_streamer.supervisor.loop_load import LoopLoad
@@ -99,6 +100,7 @@ class ServerStats:
         self._loops = loops
         self.started_at = int(time.time())
         self.load = MachineLoad()
+        self.disk_load = DiskLoad()
         self._version = server_version()
         self._catalog = catalog
         self._sessions = sessions
@@ -175,7 +177,8 @@ class ServerStats:
         """Disks that matter: of the system and of the archives, which their threads look at."""
         usage = shutil.disk_usage("/")
         system = {"path": "/", **disk_figures(usage.total, usage.used)}
-        return [system, *self._archive_disks()]
+        found = [system, *self._archive_disks()]
+        return [{**disk, **self.disk_load.figures(disk["path"])} for disk in found]
 
 
 _NOT_A_PART = dict.fromkeys(

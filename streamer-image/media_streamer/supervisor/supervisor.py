@@ -295,6 +295,7 @@ class Supervisor:
             now = time.monotonic()
             try:
                 self._stats.load.sample()
+                self._stats.disk_load.sample()
                 self._loops.sample(self._pids())
                 self._sessions.sample_rates(now)
                 self._jobs.sample_rate(now)

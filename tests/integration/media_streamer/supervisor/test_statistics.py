@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.support.published_fields import wrong_types
-from tests.support.streamer import Lender
+from tests.support.streamer import ADMIN, Lender
 
 from .conftest import Streamer, until
 
@@ -92,6 +92,10 @@ async def test_history_on_disk(streamer: Streamer) -> None:
     _, server = await streamer.api("GET", "/history/server?points=10")
     assert server["points"][-1]["streams"] > 0
     assert server["step"] % 1000 == 0
+    url = f"{streamer.base}/streamer/api/v3/history/streams/demo?format=csv"
+    async with streamer.session.get(url, headers=ADMIN) as answer:
+        assert answer.content_type == "text/csv"
+        assert (await answer.text()).startswith("time,at,bitrate,")
     _, settings = await streamer.api("GET", "/ui_settings")
     assert settings["menu_items"]["pulse"] is True
     for query in ("from=x", "from=5&to=4", "points=0", "points=9999999"):

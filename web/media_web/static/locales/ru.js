@@ -87,6 +87,9 @@ export default {
 
   // Streamers and sessions
   healthy: "исправен", "not healthy": "неисправен", online: "на связи", "not connected": "не подключён", draining: "выводится", GPUs: "Видеокарты", Device: "Устройство", Cores: "Ядра", Encoder: "Кодер", Decoder: "Декодер", Temperature: "Температура", Power: "Мощность",
+  Writing: "Запись", Busy: "Занят", Off: "Выключен", "On demand": "По запросу", "Nobody publishes": "Никто не публикует", "No data": "Нет данных", "No data yet": "Данных ещё нет",
+  "Not for everybody": "Не для всех", "Pictures are off": "Картинки выключены", "Sound only": "Только звук", "No picture": "Нет картинки",
+  "History is kept where the configuration has “pulsedb /DIRECTORY;”.": "История хранится, если в конфигурации есть «pulsedb /КАТАЛОГ;».",
   Archives: "Архивы", Depth: "Глубина", Disks: "Диски", Path: "Путь", Used: "Занято", Size: "Размер", Health: "Состояние", Streams: "Потоки", In: "Вход", Out: "Выход", CPU: "Процессор", Memory: "Память", Version: "Версия", "CPU and memory": "Процессор и память", memory: "память", streams: "потоки", streamers: "стримеры",
   "Streams that run": "Работающие потоки", "Streams and streamers": "Потоки и стримеры", "{streams} streams run, {viewers} viewers, {out} out": "работает потоков: {streams}, зрителей: {viewers}, выход {out}", "Add streamer": "Добавить стример", "{count} alerts": "предупреждений: {count}",
   "No streamer yet. Connect the first one with +.": "Стримеров ещё нет. Подключите первый кнопкой +.", "{hostname} is connected already.": "{hostname} уже подключён.", "New streamer hostname": "Имя нового стримера", "{count} placed": "размещено: {count}", "{count} running": "работает: {count}",
@@ -104,5 +107,6 @@ export default {
 
   // Player
   Quality: "Качество", Sound: "Звук", Auto: "Автоматически", "Back to live": "К эфиру", "From the camera to the screen": "От камеры до экрана", "Press play to start.": "Нажмите «воспроизвести».", "Access to this stream is denied.": "Доступ к потоку закрыт.", "There is no such stream.": "Такого потока нет.",
+  "Waiting for the first picture.": "Ждём первую картинку.",
   "The stream is not running; trying again.": "Поток не работает, пробуем снова.", "The source of the stream gives no data: the publisher has left. Waiting for it.": "Источник молчит: публикация прервалась. Ждём её.",
 };

@@ -1,4 +1,4 @@
-// Figures over time as Central keeps them: an hour, a day, a week, a month, a year.
+// Figures over time as Central keeps them, or a streamer with `pulsedb`: an hour, a day, a week, a month, a year.
 
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { get } from "../api.js";
@@ -10,6 +10,9 @@ const HOUR = 3600_000;
 const SPANS = { hour: ["Hour", HOUR], day: ["Day", 24 * HOUR], week: ["Week", 168 * HOUR], month: ["Month", 730 * HOUR], year: ["Year", 8760 * HOUR] };
 const POINTS = 200;
 const POLL_MS = 30_000; // history is kept by the minute
+
+/** Central always does; a streamer by itself where `pulsedb` is set. */
+export const keepsHistory = (ui) => ui.product === "central" || Boolean(ui.menu_items?.pulse);
 
 /** `charts` [{title, series: [{key, title}], unit}] of what GET `path` (/history/…) answers. */
 export function History({ path, charts }) {

@@ -4,9 +4,13 @@ import { html } from "../vendor/htm-preact.js";
 import { usePolled } from "../hooks.js";
 import { t } from "../i18n.js";
 import { Failure, kbit } from "../widgets.js";
+import { History, keepsHistory } from "./history.js";
+import { serverCharts } from "./streamers/charts.js";
 import { Alerts, Devices, Disks, Meter, seconds } from "./streamers/health.js";
 
-export function Server() {
+const CHARTS = serverCharts("online_streams");
+
+export function Server({ ui }) {
   const { data: stats, error } = usePolled("/config/stats");
   return html`<header class="bar"><h1>${t("Server")}</h1></header>
     <${Failure} error=${error} />
@@ -22,5 +26,8 @@ export function Server() {
         <dt>${t("CPU")}</dt><dd><${Meter} value=${stats.cpu_usage} label=${t("CPU")} /></dd>
         <dt>${t("Memory")}</dt><dd><${Meter} value=${stats.memory_usage} label=${t("Memory")} /></dd>
       </dl>
-    </div>`}`;
+    </div>`}
+    ${keepsHistory(ui)
+      ? html`<${History} path="/history/server" charts=${CHARTS} />`
+      : html`<p class="empty">${t("History is kept where the configuration has “pulsedb /DIRECTORY;”.")}</p>`}`;
 }

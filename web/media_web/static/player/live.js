@@ -11,10 +11,13 @@ import { WebRtcPlayer } from "./webrtc.js";
 /** A live stream that was away must be picked up again. */
 const RETRY_MS = 2000;
 const FIRST_PICTURE_MS = 12_000;
+/** After so long a black page says what it waits for. */
+const PATIENCE_MS = 2500;
 export const PLAYLISTS = ["llhls", "fmp4", "hls"];
 
 const DENIED = "Access to this stream is denied.";
 const NONE = "There is no such stream.";
+const COMING = "Waiting for the first picture.";
 const AWAY = "The stream is not running; trying again.";
 export const SILENT = "The source of the stream gives no data: the publisher has left. Waiting for it.";
 
@@ -53,6 +56,7 @@ export class LivePlayer {
     const Hls = playlist ? await library() : undefined;
     if (run !== this.run) return;
     this.patience = setTimeout(() => this.next(), FIRST_PICTURE_MS);
+    if (!this.shown && !this.told) this.hint = setTimeout(() => this.on.say(COMING), PATIENCE_MS);
     const events = this.events(run);
     if (playlist && !Hls) this.startNative(source.url);
     else if (playlist) this.way = new HlsPlayer(Hls, this.video, source.url, source.proto === "llhls", events);
@@ -66,11 +70,13 @@ export class LivePlayer {
     return {
       playing: mine(() => {
         clearTimeout(this.patience);
+        clearTimeout(this.hint);
         this.shown = true;
         this.on.say("");
         this.on.away("");
       }),
       silent: mine(() => {
+        clearTimeout(this.hint);
         clearTimeout(this.patience); // another way would bring nothing, either
         this.on.away(SILENT);
       }),
@@ -83,7 +89,7 @@ export class LivePlayer {
   /** Safari on a phone: it plays HLS by itself. */
   startNative(url) {
     this.video.src = url;
-    this.video.onplaying = () => clearTimeout(this.patience);
+    this.video.onplaying = () => this.events(this.run).playing();
     this.video.onerror = () => this.next() || this.on.say("This browser cannot play the stream.");
   }
 
@@ -116,6 +122,7 @@ export class LivePlayer {
     if (hopeless && this.next()) return;
     const text = status === 403 ? DENIED : status === 404 ? NONE : words || AWAY;
     if (this.shown) this.on.away(SILENT);
+    this.told = true;
     this.on.say(text);
     this.stop();
     this.retry = setTimeout(() => this.start(), RETRY_MS);
@@ -129,6 +136,7 @@ export class LivePlayer {
   stop() {
     this.run = undefined;
     clearTimeout(this.retry);
+    clearTimeout(this.hint);
     clearTimeout(this.patience);
     this.way?.destroy();
     this.way = undefined;

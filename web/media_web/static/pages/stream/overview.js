@@ -7,7 +7,7 @@ import { item } from "../../api.js";
 import { t } from "../../i18n.js";
 import { bytes, kbit, uptime } from "../../widgets.js";
 import { BitrateChart } from "../../chart.js";
-import { History, UNITS } from "../history.js";
+import { History, UNITS, keepsHistory } from "../history.js";
 import { Incoming } from "./incoming.js";
 import { Screen } from "./screen.js";
 import { Viewers } from "./viewers.js";
@@ -42,5 +42,5 @@ export function Overview({ stream, ui }) {
     </div>
   </div>
   <${Viewers} stream=${stream} ui=${ui} />
-  ${ui.product === "central" && html`<${History} path="/history${item("streams", stream.name)}" charts=${CHARTS} />`}`;
+  ${keepsHistory(ui) && html`<${History} path="/history${item("streams", stream.name)}" charts=${CHARTS} />`}`;
 }

@@ -8,11 +8,26 @@ const STILL_MS = 5000;
 /** Play URL by the short name of its form, as the server lists them. */
 export const urlOf = (stream, form) => stream.stats?.play_urls?.find((entry) => entry.form === form)?.url;
 
+const isPublished = (stream) => (stream.inputs || []).some((input) => input.url?.startsWith("publish:"));
+
 const hasPicture = (stream) => (stream.stats?.media_info?.tracks || []).some((track) => track.content === "video");
 
 /** Whether the last picture can be asked for: it must be there, and for everybody. */
 export const stillOf = (stream) =>
   stream.stats?.alive && hasPicture(stream) && !stream.on_play ? urlOf(stream, "jpeg") : undefined;
+
+/** Why a stream has no picture to show: `sign` {off, clock, sound, lock, broken} and words. */
+export function noPicture(stream) {
+  if (stream.disabled) return { sign: "off", text: "Off" };
+  if (!stream.stats?.alive) {
+    if (stream.static === false) return { sign: "clock", text: "On demand" };
+    return isPublished(stream) ? { sign: "clock", text: "Nobody publishes" } : { sign: "broken", text: "No data" };
+  }
+  if (stream.on_play) return { sign: "lock", text: "Not for everybody" };
+  const { tracks } = stream.stats.media_info || {};
+  if (!tracks?.length) return { sign: "clock", text: "No data yet" };
+  return hasPicture(stream) ? { sign: "off", text: "Pictures are off" } : { sign: "sound", text: "Sound only" };
+}
 
 /** Ways to play, the best first; each is tried until one shows a picture. */
 const WAYS = ["llhls", "hls", "mseld", "webrtc"];
@@ -31,6 +46,7 @@ export function Screen({ stream }) {
   if (playing) return html`<${Player} sources=${JSON.stringify(sources)} />`;
   return html`<button type="button" class="screen still" onClick=${() => setPlaying(true)}>
     <${Still} url=${stillOf(stream)} />
+    ${!stillOf(stream) && stream.stats.alive && html`<small>${t(noPicture(stream).text)}</small>`}
     <span class="play">▶ ${t("Play")}</span>
     ${!stream.stats.alive && html`<small>${t("It starts with the first viewer.")}</small>`}
   </button>`;
@@ -56,8 +72,7 @@ function Player({ sources }) {
 }
 
 function waitsFor(stream) {
-  const isPublished = (stream.inputs || []).some((input) => input.url?.startsWith("publish:"));
-  if (!isPublished) return t("Waiting for the source.");
+  if (!isPublished(stream)) return t("Waiting for the source.");
   const urls = stream.stats.publish_urls || [];
   const url = (urls.find((entry) => entry.server) || urls[0])?.url;
   return `${t("Waiting for a publisher.")}${url ? ` ${t("Publish with OBS or ffmpeg to {url}", { url })}` : ""}`;

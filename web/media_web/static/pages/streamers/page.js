@@ -5,17 +5,13 @@ import { item, put } from "../../api.js";
 import { link, tabOf, usePolled } from "../../hooks.js";
 import { t } from "../../i18n.js";
 import { Failure, StatusDot, Tabs, kbit } from "../../widgets.js";
-import { History, UNITS } from "../history.js";
+import { History } from "../history.js";
+import { serverCharts } from "./charts.js";
 import { Alerts, Devices, Disks, Health, Meter, seconds } from "./health.js";
 import { Settings } from "./settings.js";
 
 const TABS = { overview: "Overview", settings: "Settings" };
-const CHARTS = [
-  { title: "CPU and memory", unit: UNITS.percent, series: [{ key: "cpu", title: "CPU" }, { key: "memory", title: "memory" }] },
-  { title: "Traffic", unit: UNITS.kbit, series: [{ key: "output_kbit", title: "out" }, { key: "input_kbit", title: "in" }] },
-  { title: "Viewers", unit: UNITS.count, series: [{ key: "clients", title: "mean" }, { key: "clients_max", title: "most" }] },
-  { title: "Streams that run", unit: UNITS.count, series: [{ key: "streams", title: "streams" }] },
-];
+const CHARTS = serverCharts("streams");
 
 export function StreamerPage({ name: hostname, route, ui }) {
   const tabs = ui.readsOnly ? { overview: TABS.overview } : TABS;

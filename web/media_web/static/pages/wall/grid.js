@@ -3,14 +3,25 @@
 import { html, useEffect, useRef, useState } from "../../vendor/htm-preact.js";
 import { link } from "../../hooks.js";
 import { StreamState, kbit } from "../../widgets.js";
-import { stillOf } from "../stream/screen.js";
+import { t } from "../../i18n.js";
+import { noPicture, stillOf } from "../stream/screen.js";
 import { Pick } from "./list.js";
 
 const REFRESH_MS = 10_000;
 
+/** What is drawn in place of a picture: lines in a square of 24. */
+const SIGNS = {
+  off: "M12 3v8M7 6a8 8 0 1 0 10 0",
+  clock: "M12 3a9 9 0 1 0 0 18a9 9 0 0 0 0-18M12 7v5l4 2",
+  sound: "M4 9v6h4l5 4V5L8 9zM16 8a5 5 0 0 1 0 8M18 5a9 9 0 0 1 0 14",
+  lock: "M6 11h12v9H6zM8 11V8a4 4 0 0 1 8 0v3",
+  broken: "M3 3l18 18M9 5h11v11M17 19H4V8",
+};
+const NONE_CAME = { sign: "broken", text: "No picture" };
+
 export function Grid({ streams, chosen, onChoose, fixed }) {
   return html`<ul class="wall">${streams.map((stream) => html`<li key=${stream.name}>
-    <a href=${link("streams", stream.name)}><${Thumbnail} url=${stillOf(stream)} /><b>${stream.title || stream.name}</b></a>
+    <a href=${link("streams", stream.name)}><${Thumbnail} url=${stillOf(stream)} reason=${noPicture(stream)} /><b>${stream.title || stream.name}</b></a>
     <span class="tile">
       ${!fixed && html`<${Pick} name=${stream.name} chosen=${chosen} onChoose=${onChoose} />`}
       <${StreamState} stream=${stream} />
@@ -22,7 +33,8 @@ export function Grid({ streams, chosen, onChoose, fixed }) {
 /** All that ask in the same ten seconds get the same picture of a cache. */
 const moment = () => Math.floor(Date.now() / REFRESH_MS);
 
-function Thumbnail({ url }) {
+/** The picture, or a sign and the reason why there is none. */
+function Thumbnail({ url, reason }) {
   const element = useRef();
   const [seen, setSeen] = useState(false);
   const [at, setAt] = useState(moment);
@@ -36,5 +48,12 @@ function Thumbnail({ url }) {
     const timer = setInterval(() => !document.hidden && setAt(moment()), REFRESH_MS);
     return () => clearInterval(timer);
   }, [seen]);
-  return html`<span class="thumbnail" ref=${element}>${url && seen && html`<img src="${url}?at=${at}" alt="" decoding="async" />`}</span>`;
+  const [failed, setFailed] = useState(null);
+  const src = url && `${url}?at=${at}`;
+  const { sign, text } = !url ? reason : NONE_CAME;
+  const blank = !url || failed === src;
+  return html`<span class="thumbnail ${blank ? "blank" : ""}" ref=${element}>
+    ${blank && html`<svg viewBox="0 0 24 24" aria-hidden="true"><path d=${SIGNS[sign]} /></svg><small>${t(text)}</small>`}
+    ${url && seen && html`<img src=${src} alt="" decoding="async" hidden=${blank} onLoad=${() => setFailed(null)} onError=${() => setFailed(src)} />`}
+  </span>`;
 }
