@@ -6,6 +6,7 @@ values never enter it.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 
 from media_rest.redact import redact_text
 
+MAX_TITLE = 400
 MAX_REPORTED_ERRORS = 32  # a broken document of 100,000 streams must not become a longer answer
 
 
@@ -137,23 +139,32 @@ def validation_error(error: ValueError, data: Any = None, status: int = 400) -> 
     """
     if not isinstance(error, ValidationError):
         return ApiError(status, "validation_error", redact_text(str(error)), path=[])
-    found: list[JsonObject] = []
+    found: dict[str, JsonObject] = {}
     paths: list[list[str | int]] = []
-    seen: set[str] = set()
     for item in error.errors(include_url=False, include_input=False, include_context=False):
         path = list(item["loc"]) if data is None else error_path(item["loc"], data)
-        message = redact_text(item["msg"].removeprefix("Value error, "))
+        message = _in_words(item["type"], redact_text(item["msg"]))
         pointer = json_pointer(path)
-        if pointer in seen:  # branches of one union: the first says enough
+        if (first := found.get(pointer)) is not None:  # another branch of one union
+            if message not in first["title"]:
+                first["title"] = f"{first['title']}, or: {message}"[:MAX_TITLE]
             continue
-        seen.add(pointer)
         paths.append(path)
-        found.append(error_object(status, item["type"], message, pointer=pointer or None))
-    first = found[0]
-    return ApiError(
-        status,
-        "validation_error",
-        str(first.get("title", "")),
-        path=paths[0],
-        errors=found[:MAX_REPORTED_ERRORS],
-    )
+        found[pointer] = error_object(status, item["type"], message, pointer=pointer or None)
+    errors = list(found.values())[:MAX_REPORTED_ERRORS]
+    title = str(errors[0].get("title", ""))
+    return ApiError(status, "validation_error", title, path=paths[0], errors=errors)
+
+
+_WORDS = {
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "dict_type": "must be an object",
+    "list_type": "must be an array",
+}
+"""What pydantic says of these names Python's types."""
+
+
+def _in_words(kind: str, message: str) -> str:
+    plain = message.removeprefix("Value error, ")
+    return _WORDS.get(kind) or re.sub(r"^Input should be", "must be", plain)

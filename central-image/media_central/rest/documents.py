@@ -9,6 +9,7 @@ from media_api.cluster import BalancerConfig
 from media_rest.errors import not_found
 from media_rest.query import parse_query, run_query
 from media_rest.route import Route
+from media_rest.unknown import told
 
 from media_central.rest import writing
 from media_central.rest.access import caller_of, check, shown
@@ -46,7 +47,8 @@ class Collection:
         name, body = request.match_info["name"], await object_body(request)
         check(caller_of(request), "write", f"{self.path}/{target_key(self.kind, name, body)}")
         record = await writing.put(request, self.kind, name, body)
-        return json_answer(shown(request, self._state(record)), headers=writing.tag_header(record))
+        answer = told(shown(request, self._state(record)), body, self.model)
+        return json_answer(answer, headers=writing.tag_header(record))
 
     async def delete(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]

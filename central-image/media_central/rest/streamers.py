@@ -9,6 +9,7 @@ from media_api.status import SessionInfo
 from media_rest.errors import ApiError, not_found
 from media_rest.query import parse_query, run_query
 from media_rest.route import Route
+from media_rest.unknown import told
 
 from media_central.models import CentralStreamer, CentralStreamerState
 from media_central.rest import writing
@@ -60,9 +61,9 @@ async def put_streamer(request: web.Request) -> web.StreamResponse:
         except StreamerError as error:
             raise ApiError(400, "streamer_unreachable", f"not saved: {error}") from None
     record = await writing.put(request, Kind.STREAMER, hostname, body)
-    return json_answer(
-        shown(request, ctx.views.streamer(record)), headers=writing.tag_header(record)
-    )
+    view = shown(request, ctx.views.streamer(record))
+    answer = told(view, body, CentralStreamer, CentralStreamerState)
+    return json_answer(answer, headers=writing.tag_header(record))
 
 
 async def put_batch(request: web.Request) -> web.StreamResponse:

@@ -12,6 +12,7 @@ from media_rest.errors import ApiError, not_found
 from media_rest.openmetrics import stream_families
 from media_rest.query import parse_query
 from media_rest.route import Route
+from media_rest.unknown import told
 from prometheus_client.core import Metric
 
 from media_central.access import Caller
@@ -121,8 +122,9 @@ async def put_stream(request: web.Request) -> web.StreamResponse:
     record = await writing.put(request, Kind.STREAM, name, body)
     if not writing.is_dry_run(request):
         record = await _placed(ctx, record)
-    view = ctx.views.stream(record, viewer(request))
-    return json_answer(shown(request, view), headers=writing.tag_header(record))
+    view = shown(request, ctx.views.stream(record, viewer(request)))
+    answer = told(view, body, CentralStream, CentralStreamState)
+    return json_answer(answer, headers=writing.tag_header(record))
 
 
 async def _placed(ctx: Context, record: Record) -> Record:
@@ -150,7 +152,10 @@ async def put_batch(request: web.Request) -> web.StreamResponse:
     check_each(request, "streams", patches)
     ctx = context(request)
     records = await writing.put_many(request, Kind.STREAM, patches)
-    items = [ctx.views.stream(record, viewer(request)) for record in records]
+    items = [
+        told(ctx.views.stream(record, viewer(request)), patch, CentralStream, CentralStreamState)
+        for record, (_, patch) in zip(records, patches, strict=True)
+    ]
     return json_answer({"streams": items, "estimated_count": len(items)})
 
 

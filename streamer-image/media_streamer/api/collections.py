@@ -8,6 +8,7 @@ from media_rest.errors import not_found
 from media_rest.merge import body_name, merge_put
 from media_rest.query import parse_query, run_query
 from media_rest.redact import redact
+from media_rest.unknown import told
 
 from media_streamer.api.answers import JsonObject, json_answer, json_body, no_content
 from media_streamer.api.guard import reads_only
@@ -65,7 +66,7 @@ class Collection:
         configuration = server_of(request).configuration
         saved_name = name if old is not None else body_name(body, name, self.unique)
         await configuration.save_object(self.key, saved_name, item)
-        return json_answer(self._state(request, item))
+        return json_answer(told(self._state(request, item), body, self.model))
 
     async def delete(self, request: web.Request) -> web.Response:
         self._known(request)

@@ -1,13 +1,16 @@
 """`/config`: the whole configuration as JSON or as text, statistics of the server, probes."""
 
+from typing import Any
+
 from aiohttp import web
-from media_api.base import JsonObject
+from media_api.base import ApiModel, JsonObject
 from media_api.server import ServerConfig
 from media_api.server_status import ServerStats, WhoAmI
 from media_rest.errors import ApiError
 from media_rest.merge import canonical, merge
 from media_rest.openmetrics import server_families
 from media_rest.redact import redact
+from media_rest.unknown import told
 
 from media_streamer.api.answers import (
     json_answer,
@@ -25,6 +28,13 @@ from media_streamer.supervisor.configuration import config_error
 
 _HEAVY = ("streams", "templates", "vods", "sources")
 """Lists that have collections of their own: only in `?full=true`."""
+
+
+class _Answer(ApiModel):
+    """What answers have beside the configuration."""
+
+    server_id: str = ""
+    stats: dict[str, Any] | None = None
 
 
 async def get_config(request: web.Request) -> web.Response:
@@ -59,6 +69,7 @@ async def put_config(request: web.Request) -> web.Response:
     """Save text as it is, or merge JSON; a configuration with errors changes nothing."""
     server = server_of(request)
     configuration = server.configuration
+    body: JsonObject = {}
     if sends_text(request):
         problems = await configuration.save_text(await text_body(request))
     else:
@@ -74,12 +85,13 @@ async def put_config(request: web.Request) -> web.Response:
         problems = await configuration.save_globals(changes) if changes else []
     if problems:
         return _refused(problems)
-    return json_answer(_config_state(request, full=True))
+    return json_answer(told(_config_state(request, full=True), body, ServerConfig, _Answer))
 
 
 async def check_config(request: web.Request) -> web.Response:
     """Only say whether it could be saved."""
     configuration = server_of(request).configuration
+    body: JsonObject = {}
     if sends_text(request):
         problems = await configuration.check_text(await text_body(request))
         if problems:
@@ -87,7 +99,7 @@ async def check_config(request: web.Request) -> web.Response:
     else:
         body = canonical(ServerConfig, await json_body(request))
         ServerConfig.model_validate(merge(configuration.current.explicit(), body))
-    return json_answer({"status": "ok"})
+    return json_answer(told({"status": "ok"}, body, ServerConfig, _Answer))
 
 
 def _refused(problems: list[ConfigProblem]) -> web.Response:

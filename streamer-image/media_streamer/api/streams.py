@@ -16,6 +16,7 @@ from media_rest.merge import body_name, merge_put
 from media_rest.openmetrics import stream_families
 from media_rest.query import CollectionQuery, parse_query, run_query, stream_order
 from media_rest.redact import redact
+from media_rest.unknown import told
 
 from media_streamer.api.answers import (
     JsonObject,
@@ -187,11 +188,12 @@ async def put_stream(request: web.Request) -> web.Response:
         saved = old.saved
     item = merge_put(StreamConfig, saved, body, name)
     if request.query.get("dry_run", "false") in {"true", "1"}:
-        return json_answer(_tried(item))
+        return json_answer(told(_tried(item), body, StreamConfig, StreamState))
     was_saved = old is not None and old.named_by == "config"
     new_name = body_name(body, name)
     await server.configuration.save_object("streams", name if was_saved else new_name, item)
-    return json_answer(_state(request, _find(server, item.name)))
+    state = _state(request, _find(server, item.name))
+    return json_answer(told(state, body, StreamConfig, StreamState))
 
 
 def _tried(item: StreamConfig) -> JsonObject:

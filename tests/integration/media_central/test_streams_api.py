@@ -92,11 +92,21 @@ async def test_deep_nesting_is_refused(central):
     assert (await central.api("PUT", "/streams/a", body))[0] == 400
 
 
-async def test_unknown_keys_and_statistics_are_ignored(central):
-    body = {**FAKE, "stats": {"bitrate": 1}, "from_the_future": 1, "segment_count": "7"}
+async def test_unknown_keys_are_told_and_statistics_ignored(central):
+    body = {**FAKE, "stats": {"bitrate": 1}, "titel": "A", "segment_count": "7"}
     status, stream = await central.api("PUT", "/streams/a", body)
     assert status == 200
     assert stream["config_on_disk"] == {"name": "a", **FAKE, "segment_count": 7}
+    misspelt = "titel: there is no such field, it was left out; did you mean title?"
+    assert stream["warnings"] == [misspelt]
+    _, answer = await central.api("PUT", "/streams/batch", [{"name": "a", "titel": "A"}])
+    assert answer["streams"][0]["warnings"] == [misspelt]
+    _, stream = await central.api("PUT", "/streams/a", answer["streams"][0])
+    assert "warnings" not in stream
+    _, streamer = await central.api("PUT", "/streamers/h", {"api_ur": "http://127.0.0.1:1"})
+    assert streamer["warnings"][0].endswith("did you mean api_url?")
+    _, rules = await central.api("PUT", "/auth_backends/x", {"alow": {}})
+    assert rules["warnings"][0].startswith("alow: there is no such field")
 
 
 async def test_batch_is_all_or_nothing(central):

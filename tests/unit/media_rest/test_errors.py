@@ -1,6 +1,7 @@
 """Error bodies: both shapes, pointers, and no secrets."""
 
 import json
+from typing import Any
 
 import pytest
 from media_api.stream import StreamConfig
@@ -50,3 +51,19 @@ def test_missing_name() -> None:
         StreamConfig.parse({})
     answer = validation_error(caught.value, {}).body()
     assert answer["errors"][0]["source"]["pointer"] == "/name"
+
+
+@pytest.mark.parametrize(
+    ("body", "title"),
+    [
+        ({"transcoder": {"audio": []}}, "must be an object"),
+        (
+            {"transcoder": {"video": [{"bitrate": -3}]}},
+            "must be 'copy', or: must be greater than or equal to 0",
+        ),
+    ],
+)
+def test_words_are_those_of_json_and_all_choices_are_told(body: dict[str, Any], title: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        StreamConfig.parse({"name": "a", **body})
+    assert validation_error(caught.value, body).title == title

@@ -67,6 +67,14 @@ async def test_streams_by_the_api(streamer: Streamer) -> None:
     text = streamer.config.read_text()
     assert "# kept" in text
     assert "stream a/b" in text
+    _, state = await streamer.api("PUT", "/streams/a/b", json={"titel": "B"})
+    assert state["warnings"] == [
+        "titel: there is no such field, it was left out; did you mean title?"
+    ]
+    _, state = await streamer.api("PUT", "/templates/t", json={"prefixes": ["t"], "titel": "B"})
+    assert state["warnings"][0].startswith("titel:")
+    _, answer = await streamer.api("POST", "/config", json={"loglevl": "debug"})
+    assert answer["warnings"][0].endswith("did you mean loglevel?")
     status, state = await streamer.api("PUT", "/streams/a/b", json={"name": "c", "title": None})
     assert (status, state["name"], state["title"]) == (200, "c", "")
     assert (await streamer.api("GET", "/streams/a%2Fb"))[0] == 404
