@@ -5,9 +5,10 @@ from dataclasses import replace
 from random import Random
 
 from media_api.base import JsonObject
-from media_operator.planner import Decision
+from media_operator.planner import Decision, verdicts
+from media_operator.planner.encoding import MIB, NOTHING, THOUSAND, Encoding
 
-from media_central.placement import Situation, Standing, next_layout
+from media_central.placement import Situation, Standing, demand, next_layout, told
 from media_central.store.port import Record
 
 Changes = Mapping[str, Record | None]
@@ -47,8 +48,10 @@ def moves(then: Situation, now_ms: int) -> list[JsonObject]:
 def layouts_of(
     then: Situation, decisions: list[Decision], now_ms: int, originator: str = "layouter"
 ) -> list[JsonObject]:
-    """What decisions would write."""
-    found = []
+    """What decisions would write; each streamer's verdict is that of then."""
+    found: list[JsonObject] = []
+    offers, ingests = then.offers(), then.after(decisions)
+    load, hostnames = then.load(ingests), {one.hostname for one in offers}
     for decision in decisions:
         record = then.streams[decision.stream]
         layout = next_layout(record, decision, now_ms, originator)
@@ -60,7 +63,13 @@ def layouts_of(
             if key not in ("ingest_history", "preferred", "leaving")
         }
         shown.setdefault("change_reason", str(decision.reason))
-        shown["node_layout_decisions"] = then.verdicts(record)
+        stream, ingest = demand(record), ingests.get(record.key)
+        if ingest in hostnames:
+            load.remove(stream, ingest)
+        shown["node_layout_decisions"] = told(verdicts(stream, offers, load))
+        if ingest in hostnames:
+            load.add(stream, ingest)
+        shown |= _shown("encoding", stream.encoding)
         found.append({"name": decision.stream, **shown})
     return found
 
@@ -73,6 +82,8 @@ def counts(now: Situation, decisions: list[Decision], then: Situation) -> list[J
             after[decision.previous] = after.get(decision.previous, 0) - 1
         if decision.streamer is not None:
             after[decision.streamer] = after.get(decision.streamer, 0) + 1
+    loads = now.load(now.ingests()), then.load(then.after(decisions))
+    limits = {one.hostname: one.encoding for one in then.offers()}
     return [
         {
             "hostname": hostname,
@@ -80,6 +91,21 @@ def counts(now: Situation, decisions: list[Decision], then: Situation) -> list[J
             "before": before.get(hostname, 0),
             "after": after.get(hostname, 0),
             "delta": after.get(hostname, 0) - before.get(hostname, 0),
+            **_shown("encoding_before", loads[0].encoding(hostname)),
+            **_shown("encoding_after", loads[1].encoding(hostname)),
+            **_shown("encoding_limit", limits.get(hostname, NOTHING)),
         }
         for hostname in sorted(now.streamers.keys() | then.streamers.keys())
     ]
+
+
+def _shown(name: str, encoding: Encoding) -> JsonObject:
+    """As `media_central.models.layouts.Encoding`; nothing of what is not known or not taken."""
+    figures = {
+        "cpu": encoding.millicores / THOUSAND,
+        "gpu": encoding.gpu_permille / THOUSAND,
+        "gpu_sessions": encoding.sessions,
+        "gpu_memory": encoding.gpu_mib * MIB,
+    }
+    shown = {key: value for key, value in figures.items() if value}
+    return {name: shown} if shown else {}

@@ -21,6 +21,7 @@ from media_operator.planner import (
     rebalance,
     verdicts,
 )
+from media_operator.planner.encoding import MIB, THOUSAND, Encoding, encoding_by_gpu, encoding_of
 from media_operator.planner.placement import DEFAULT_CHANNEL_LIMIT
 
 from media_central.capacity import capacity_kbit
@@ -119,22 +120,38 @@ class Situation:
         demands = {name: demand(self.streams[name]) for name in wanted.keys() | now.keys()}
         return choose_backups(wanted, demands, self.offers(), ingests, now, random)
 
+    def load(self, ingests: Mapping[str, str]) -> Load:
+        """What streams take where `ingests` has them, of the streamers that there are."""
+        offers = {one.hostname: one for one in self.offers()}
+        load = Load(offers)
+        for name, hostname in ingests.items():
+            if hostname in offers:
+                load.add(demand(self.streams[name]), hostname)
+        return load
+
+    def after(self, decisions: Iterable[Decision]) -> dict[str, str]:
+        """The streamer of each stream that has one, once the decisions are carried out."""
+        ingests: dict[str, str | None] = dict(self.ingests())
+        ingests |= {decision.stream: decision.streamer for decision in decisions}
+        return {name: hostname for name, hostname in ingests.items() if hostname}
+
     def verdicts(self, stream: Record) -> list[JsonObject]:
         """Why each streamer could or could not run a stream: `node_layout_decisions`."""
-        offers = self.offers()
-        load = Load({one.hostname: one for one in offers})
-        for name, hostname in self.ingests().items():
-            if name != stream.key:
-                load.add(demand(self.streams[name]), hostname)
-        return [
-            {
-                "hostname": hostname,
-                "role": "streamer",
-                "node_decision": reason is None,
-                "reasons": [_DECISION_WORDS.get(reason, str(reason))] if reason else [],
-            }
-            for hostname, reason in verdicts(demand(stream), offers, load)
-        ]
+        others = {name: at for name, at in self.ingests().items() if name != stream.key}
+        return told(verdicts(demand(stream), self.offers(), self.load(others)))
+
+
+def told(found: Iterable[tuple[str, ChangeReason | None]]) -> list[JsonObject]:
+    """Verdicts of streamers as the API has them."""
+    return [
+        {
+            "hostname": hostname,
+            "role": "streamer",
+            "node_decision": reason is None,
+            "reasons": [_DECISION_WORDS.get(reason, str(reason))] if reason else [],
+        }
+        for hostname, reason in found
+    ]
 
 
 _DECISION_WORDS: Mapping[ChangeReason, str] = {
@@ -142,6 +159,10 @@ _DECISION_WORDS: Mapping[ChangeReason, str] = {
     ChangeReason.DRAINING: "node_offline",
     ChangeReason.PINNED: "stream_misses_node_required_labels",
     ChangeReason.CPU: "node_channel_limit_exceeded",
+    ChangeReason.CORES: "node_channel_limit_exceeded",
+    ChangeReason.ENCODERS: "node_not_available_for_transcoding",
+    ChangeReason.SESSIONS: "node_not_available_for_transcoding",
+    ChangeReason.GPU_MEMORY: "node_not_available_for_transcoding",
 }
 """Reasons of a verdict where clients know another word for it."""
 
@@ -162,6 +183,8 @@ def demand(record: Record) -> StreamDemand:
         bandwidth_kbit=(config.get("claims") or {}).get("bitrate") or 0,
         namespace=config.get("namespace") or "",
         records=bool(config.get("dvr")),
+        encoding=encoding_of(transcoder, config.get("claims") or {}),
+        encoding_by_gpu=encoding_by_gpu(transcoder, config.get("claims") or {}),
     )
 
 
@@ -181,6 +204,22 @@ def offer(record: Record, standing: Standing, placed: int) -> StreamerOffer:
         namespace=config.get("namespace") or "",
         takes_none=_takes_none(record, standing),
         dvr_full=_dvr_full(standing.stats),
+        encoding=_capacity(config, standing.stats),
+    )
+
+
+def _capacity(config: JsonObject, stats: JsonObject) -> Encoding:
+    """What a streamer has for transcoders, as its record says or it tells itself."""
+    cores = config.get("cpu_cores")
+    cores = stats.get("cpu_cores") if cores is None else cores
+    devices = stats.get("transcoder_devices")
+    cards = [one for one in devices if isinstance(one, dict)] if isinstance(devices, list) else []
+    memory = [one.get("memTotal") for one in cards]
+    return Encoding(
+        round(cores * THOUSAND) if isinstance(cores, int | float) else 0,
+        THOUSAND * len(cards),
+        int(config.get("gpu_sessions") or 0),
+        sum(size for size in memory if isinstance(size, int)) // MIB,
     )
 
 

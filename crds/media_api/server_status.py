@@ -134,6 +134,9 @@ class ServerStats(WhoAmI):
     transcoder: bool | None = Field(default=None, description="It can transcode.")
     uptime: Count | None = Field(default=None, description="Seconds since the start.")
     cpu_usage: Percent | None = Field(default=None, description="CPU load, percent of all cores.")
+    cpu_cores: float | None = Field(
+        default=None, description="Cores that it may use, as affinity and cgroup limit them."
+    )
     memory_usage: Percent | None = Field(default=None, description="Memory used, percent.")
     scheduler_load: Percent | None = Field(
         default=None, description="Load of the busiest loop of the server, percent."

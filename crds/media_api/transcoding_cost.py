@@ -36,6 +36,10 @@ SOUND_CPU = 0.01
 """Cores of a track of sound."""
 NVENC_PIXELS = 500.0 * PIXELS
 """A second, of one card: about 240 pictures of 1920x1080 (preset p4)."""
+CARD_BYTES = 300 * 1024 * 1024
+"""Memory of a card that a process takes before its first picture: the context of CUDA."""
+CARD_PICTURES = 24
+"""That decoder and each encoder hold on a card, at most."""
 BASE_BYTES = 150 * 1024 * 1024
 """Of the process."""
 PICTURES = 60
@@ -50,6 +54,9 @@ class Cost(NamedTuple):
     gpu: float
     """Share of the encoder of one card, 1 for all of it."""
     memory_bytes: int
+    sessions: int = 0
+    """Of NVENC: renditions that a card makes."""
+    gpu_memory_bytes: int = 0
 
 
 NOTHING = Cost(0.0, 0.0, 0)
@@ -67,7 +74,7 @@ def transcoding_cost(spec: Any, source: tuple[int, int, float] = SOURCE) -> Cost
     on_card = str(_get(_get(spec, "global"), "hw") or "cpu").startswith("nvenc")
     width, height, fps = source
     cpu = SOUND_CPU * sounds
-    gpu, memory = 0.0, float(BASE_BYTES)
+    gpu, memory, card = 0.0, float(BASE_BYTES), 0.0
     if videos:
         decoded = width * height * fps / PIXELS
         cpu += decoded * (COPY_CPU if on_card else DECODE_CPU)
@@ -78,12 +85,16 @@ def transcoding_cost(spec: Any, source: tuple[int, int, float] = SOURCE) -> Cost
         memory += PICTURES * pixels * 1.5
         cpu += each * SCALE_CPU
         if on_card:
+            card += CARD_PICTURES * pixels * 1.5
             gpu += pixels * rate / NVENC_PIXELS
             cpu += each * COPY_CPU
         else:
             speeds = ENCODE_CPU.get(str(_get(one, "codec") or "h264"), ENCODE_CPU["h264"])
             cpu += each * speeds.get(str(_get(one, "preset") or "veryfast"), speeds["veryfast"])
-    return Cost(round(cpu, 4), round(gpu, 4), round(memory))
+    sessions = len(videos) if on_card else 0
+    if sessions:
+        card += CARD_BYTES + CARD_PICTURES * width * height * 1.5
+    return Cost(round(cpu, 4), round(gpu, 4), round(memory), sessions, round(card))
 
 
 def _get(item: Any, name: str) -> Any:

@@ -17,6 +17,8 @@ from media_api.unsupported import input_schemes, unserved_options
 from media_rest.errors import validation_error
 from pydantic import ValidationError
 
+from media_operator.planner.encoding import Encoding, encoding_by_gpu, encoding_of
+
 TEMPLATE = "media.flussonic.com/template"
 """Annotation of a pod: which version of its tier's pods it is."""
 REBALANCE = "media.flussonic.com/rebalance"
@@ -57,6 +59,10 @@ class StreamObject:
     required_labels: Mapping[str, str]
     needs_gpu: bool
     bandwidth_kbit: int
+    encoding: Encoding
+    """What its ladder takes of a streamer."""
+    encoding_by_gpu: Encoding | None
+    """The same of one with a GPU, where that differs."""
     denied_protocols: frozenset[str]
     template: str
     """Of which it inherits; empty for none."""
@@ -105,6 +111,8 @@ class StreamObject:
             required_labels=(spec.get("streamerSelector") or {}).get("matchLabels") or {},
             needs_gpu=_needs_gpu(spec),
             bandwidth_kbit=int((spec.get("claims") or {}).get("bitrate") or 0),
+            encoding=encoding_of(spec.get("transcoder"), spec.get("claims") or {}),
+            encoding_by_gpu=encoding_by_gpu(spec.get("transcoder"), spec.get("claims") or {}),
             denied_protocols=_denied(spec.get("protocols") or {}),
             template=str(spec.get("template") or ""),
             dvr=dvr_place(spec),

@@ -30,6 +30,10 @@ class Claims(ApiModel):
     """What a stream is expected to use of its streamer."""
 
     bitrate: Kilobits | None = Field(default=None, description="Input bit rate in kbit/s.")
+    cpu: Annotated[float, Field(ge=0, le=1024)] | None = Field(
+        default=None,
+        description="Cores that the transcoder takes. Default: estimated from its configuration.",
+    )
 
 
 class CentralStream(StreamConfig):
@@ -100,6 +104,14 @@ class CentralStreamer(ApiModel):
     )
     gpu: bool | None = Field(
         default=None, description="It has a GPU. Default: what it says of itself."
+    )
+    cpu_cores: Annotated[float, Field(ge=0, le=1024)] | None = Field(
+        default=None,
+        description="Cores that transcoders may take. Default: those that it says it has.",
+    )
+    gpu_sessions: Count | None = Field(
+        default=None,
+        description="Encoder sessions of all its GPUs, one for each rendition. Default: no limit.",
     )
     draining: bool = Field(
         default=False, description="true: its streams move away and none is added."

@@ -149,6 +149,14 @@ class GpuOptions(ResourceModel):
         default=None,
         description="Claim template of dynamic resource allocation, instead of resourceName.",
     )
+    sessions: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        default=None,
+        description="Encoder sessions of each, one for each rendition, 1 to 1024. Default: as many"
+        " as fit.",
+    )
+    memory: Quantity | None = Field(
+        default=None, description="Memory of each, such as 24Gi. Default: as much as it takes."
+    )
     runtime_class_name: KubeName | None = Field(
         default=None, description="Runtime class, such as nvidia. Default: that of the cluster."
     )

@@ -37,6 +37,10 @@ class Claims(ResourceModel):
     """Capacity that a stream takes."""
 
     bitrate: Count | None = Field(default=None, description="Expected bit rate in kbit/s.")
+    cpu: Annotated[float, Field(ge=0, le=1024)] | None = Field(
+        default=None,
+        description="Cores that the transcoder takes. Default: estimated from its configuration.",
+    )
 
 
 class Placement(ResourceModel):

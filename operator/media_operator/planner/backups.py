@@ -1,8 +1,10 @@
 """Further streamers that keep a copy of an archive. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
+from media_operator.planner.encoding import NOTHING
 from media_operator.planner.placement import (
     ChangeReason,
     Load,
@@ -30,6 +32,11 @@ def choose_backups(
     for name, hostname in ingests.items():
         if hostname in offers and name in streams:
             load.add(streams[name], hostname)
+    # A copy is made of what was encoded already.
+    streams = {
+        name: replace(stream, encoding=NOTHING, encoding_by_gpu=None)
+        for name, stream in streams.items()
+    }
     for name, hostnames in current.items():
         for hostname in hostnames:
             if hostname in offers and name in streams:

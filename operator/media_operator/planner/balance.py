@@ -8,6 +8,7 @@ fits where it is, stays; so does one that is recorded on the volume of its strea
 
 from collections.abc import Iterable, Mapping
 
+from media_operator.planner.encoding import NOTHING
 from media_operator.planner.placement import (
     Assignment,
     ChangeReason,
@@ -62,11 +63,16 @@ def _move_off(
     load: Load,
 ) -> tuple[StreamDemand, str] | None:
     """A stream of the fullest and a streamer that is better for it."""
+    now = load.share(fullest)
     for target in sorted(offers, key=lambda name: (load.share(name), name)):
-        if load.share(target) + 1 / max(1, offers[target].channel_limit) >= load.share(fullest):
+        if load.share(target, 1) >= now:
             return None
         for stream in movable:
-            if _may_move(stream, offers[fullest], offers[target], load):
+            after = load.share(target, 1, stream.takes_of(offers[target]))
+            less = NOTHING.minus(stream.takes_of(offers[fullest]))
+            if after < now > load.share(fullest, -1, less) and _may_move(
+                stream, offers[fullest], offers[target], load
+            ):
                 return stream, target
     return None
 

@@ -10,8 +10,10 @@ from media_api.hostnames import pod_hostname
 from media_operator.objects import Object, PodObject, Snapshot, TierObject, dvr_place
 from media_operator.planner.actions import Plan
 from media_operator.planner.archives import ArchiveWish, Storages
+from media_operator.planner.encoding import MIB, THOUSAND, Encoding
 from media_operator.planner.placement import DEFAULT_CHANNEL_LIMIT, StreamerOffer
 from media_operator.planner.reach import Reach, reach
+from media_operator.quantity import quantity
 from media_operator.render.archive import archive_of, mount_path, storages_of
 from media_operator.render.common import child_name, selector
 from media_operator.render.streamer import gpu_count
@@ -95,6 +97,7 @@ def _pod(
             channel_limit=int(tier.spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT),
             bandwidth_kbit=_bandwidth_kbit(tier),
             storages=storages(tier),
+            encoding=_encoding(tier),
         ),
         reach=reach(tier, pod, snapshot),
         starting=not pod.ready and not pod.problem and pod.terminating_until is None,
@@ -148,6 +151,7 @@ def _external(tier: TierObject) -> Server:
             templates=templates_of(tier),
             channel_limit=int(spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT),
             bandwidth_kbit=_bandwidth_kbit(tier),
+            encoding=_encoding(tier),
         ),
         reach=Reach(str(spec.get("publicUrl") or spec["apiUrl"])),
         starting=False,
@@ -168,6 +172,7 @@ def offer_of_next(tier: TierObject, settings: Settings) -> StreamerOffer:
         channel_limit=int(tier.spec.get("channelLimit") or DEFAULT_CHANNEL_LIMIT),
         bandwidth_kbit=_bandwidth_kbit(tier),
         storages=storages(tier),
+        encoding=_encoding(tier),
     )
 
 
@@ -218,6 +223,22 @@ def templates_of(tier: TierObject) -> frozenset[str] | None:
 def _bandwidth_kbit(tier: TierObject) -> int:
     """The directive `total_bandwidth` (bit/s) in kbit/s; 0 for no limit."""
     return int((tier.spec.get("config") or {}).get("total_bandwidth") or 0) // 1000
+
+
+def _encoding(tier: TierObject) -> Encoding:
+    """What each pod has for ladders: CPU as its author limits or requests it, else as much as its
+    node has; GPUs as the resource says. Of an external server nobody here can say."""
+    given = tier.spec.get("resources") or {}
+    cpu = (given.get("limits") or {}).get("cpu") or (given.get("requests") or {}).get("cpu")
+    cores = quantity(cpu) if cpu is not None else None
+    gpu, cards = tier.spec.get("gpu") or {}, gpu_count(tier)
+    memory = quantity(gpu.get("memory")) or 0
+    return Encoding(
+        round(cores * THOUSAND) if cores else 0,
+        THOUSAND * cards,
+        cards * int(gpu.get("sessions") or 0),
+        cards * int(memory / MIB),
+    )
 
 
 def seeded(namespace: str) -> Random:

@@ -8,9 +8,10 @@ Rules, in their order:
 2. A stream whose preference was edited since it was placed is placed again, and stays where it is
    if the newly preferred streamer has no room.
 3. A stream that must be placed goes to its preferred streamer, if that one fits and has room, else
-   to the fitting streamer with the lowest share of its channel limit in use; equals are drawn at
-   random. A streamer with a GPU is taken for a stream that needs none only when no other has room.
-   A stream that has an archive goes to a streamer that keeps a part of it, before others.
+   to the fitting streamer with the lowest share of its limits in use (channels, and what ladders
+   take of its CPU and GPUs); equals are drawn at random. A streamer with a GPU is taken for a
+   stream that needs none only when no other has room. A stream that has an archive goes to a
+   streamer that keeps a part of it, before others.
 4. A stream that waits for the streamer with its archive is moved neither off a dead one nor off a
    draining one; how long it waits the caller says.
 5. If nothing fits, a stream on a dead streamer keeps that assignment (it resumes there when the
@@ -28,6 +29,7 @@ from enum import StrEnum
 from random import Random
 
 from media_operator.planner.archives import ArchiveWish, Storages
+from media_operator.planner.encoding import NOTHING, Encoding, lacks, share
 
 DEFAULT_CHANNEL_LIMIT = 6000
 """Streams a streamer takes when it states no limit (the vendor's default)."""
@@ -53,6 +55,20 @@ class ChangeReason(StrEnum):
     BALANCE = "not_distributed"
     TEMPLATE = "node_misses_template"
     ARCHIVE = "node_misses_archive"
+    CORES = "node_cpu_claimed"
+    ENCODERS = "node_gpu_claimed"
+    SESSIONS = "node_gpu_sessions_claimed"
+    GPU_MEMORY = "node_gpu_memory_claimed"
+
+
+_TAKEN = dict(
+    zip(
+        Encoding._fields,
+        (ChangeReason.CORES, ChangeReason.ENCODERS, ChangeReason.SESSIONS, ChangeReason.GPU_MEMORY),
+        strict=True,
+    )
+)
+"""Why a ladder is not added, by what there is too little of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +98,15 @@ class StreamDemand:
     waits: str = ""
     """Why it waits for the streamer that it is assigned to, while that is away or drains; empty:
     it does not."""
+    encoding: Encoding = NOTHING
+    """What its ladder takes of a streamer without a GPU, or of all."""
+    encoding_by_gpu: Encoding | None = None
+    """What it takes of one with a GPU, where its transcoder uses what there is."""
+
+    def takes_of(self, offer: "StreamerOffer") -> Encoding:
+        """What its ladder takes of that streamer."""
+        by_gpu = self.encoding_by_gpu if offer.has_gpu else None
+        return self.encoding if by_gpu is None else by_gpu
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +136,8 @@ class StreamerOffer:
     """It gets no more streams that are recorded."""
     storages: Storages | None = None
     """What it can record to; None where nobody can say."""
+    encoding: Encoding = NOTHING
+    """What it has for ladders."""
 
     def answers_to(self, name: str) -> bool:
         return name in (self.hostname, self.pool, self.pod)
@@ -140,23 +167,40 @@ class Decision:
 
 
 class Load:
-    """Streams and bandwidth taken on each streamer while a plan is being made."""
+    """What is taken of each streamer while a plan is being made."""
 
     def __init__(self, streamers: Mapping[str, StreamerOffer]) -> None:
         self._streamers = streamers
         self._streams: Counter[str] = Counter()
         self._kbit: Counter[str] = Counter()
+        self._encoding: dict[str, Encoding] = {}
 
     def add(self, stream: StreamDemand, hostname: str) -> None:
         self._streams[hostname] += 1
         self._kbit[hostname] += stream.bandwidth_kbit
+        ladder = stream.takes_of(self._streamers[hostname])
+        if ladder is not NOTHING:
+            self._encoding[hostname] = self.encoding(hostname).plus(ladder)
 
     def remove(self, stream: StreamDemand, hostname: str) -> None:
         self._streams[hostname] -= 1
         self._kbit[hostname] -= stream.bandwidth_kbit
+        ladder = stream.takes_of(self._streamers[hostname])
+        if ladder is not NOTHING:
+            self._encoding[hostname] = self.encoding(hostname).minus(ladder)
 
-    def share(self, hostname: str) -> float:
-        return self._streams[hostname] / max(1, self._streamers[hostname].channel_limit)
+    def encoding(self, hostname: str) -> Encoding:
+        """What ladders take there."""
+        return self._encoding.get(hostname, NOTHING)
+
+    def share(self, hostname: str, more: int = 0, ladder: Encoding = NOTHING) -> float:
+        """The largest share of a limit in use, with so many streams more and a ladder more (fewer:
+        less than nothing)."""
+        offer = self._streamers[hostname]
+        channels = (self._streams[hostname] + more) / max(1, offer.channel_limit)
+        taken = self.encoding(hostname)
+        taken = taken if ladder is NOTHING else taken.plus(ladder)
+        return max(channels, share(offer.encoding, taken))
 
     def lacks(self, stream: StreamDemand, offer: StreamerOffer) -> ChangeReason | None:
         """What keeps one more stream from being added; None if there is room."""
@@ -173,7 +217,8 @@ class Load:
             return offer.takes_none
         if stream.records and offer.dvr_full:
             return ChangeReason.DVR
-        return self.lacks(stream, offer)
+        lacking = lacks(offer.encoding, self.encoding(offer.hostname), stream.takes_of(offer))
+        return self.lacks(stream, offer) or (_TAKEN[lacking] if lacking else None)
 
 
 _Candidate = tuple[bool, float, float, str]
@@ -369,6 +414,10 @@ WORDS = {
     ChangeReason.LABELS: "without the required labels",
     ChangeReason.CHANNELS: "at their channel limit",
     ChangeReason.BANDWIDTH: "at their bandwidth limit",
+    ChangeReason.CORES: "without CPU left for its transcoder",
+    ChangeReason.ENCODERS: "without GPU left for its transcoder",
+    ChangeReason.SESSIONS: "without GPU sessions left for its transcoder",
+    ChangeReason.GPU_MEMORY: "without GPU memory left for its transcoder",
 }
 
 

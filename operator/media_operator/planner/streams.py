@@ -138,6 +138,8 @@ def _demand(
         archive=_wish(stream),
         homes=tuple(_archives(stream, None, by_hostname)),
         waits=_waits(stream, by_hostname, now, plan),
+        encoding=stream.encoding,
+        encoding_by_gpu=stream.encoding_by_gpu,
     )
 
 

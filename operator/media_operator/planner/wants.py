@@ -14,12 +14,13 @@ from datetime import datetime, timedelta
 
 from media_operator.objects import Key, Snapshot, StreamObject, TierObject
 from media_operator.planner.actions import Plan
+from media_operator.planner.encoding import NOTHING, Encoding, at_once
 from media_operator.planner.offers import Server, offer_of_next
 from media_operator.planner.placement import Decision, StreamDemand, StreamerOffer, misfit
 from media_operator.settings import Settings
 
 FULL_SHARE = 0.8
-"""A pool grows when this share of its channels, or of its bandwidth, is taken."""
+"""A pool grows when this share of its channels, its bandwidth, or of what ladders take is taken."""
 WANTED_FOR = timedelta(minutes=5)
 """So long a stream on demand is kept ready for whom asked; who then watches keeps it himself."""
 
@@ -31,16 +32,30 @@ class Wants:
     streams: int = 0
     kbit: int = 0
     """Claimed input bit rates."""
+    ladders: Counter[Encoding] = field(default_factory=Counter)
+    """How many there are of each size."""
     awake: bool = False
     """One of the streams must run now."""
     held: int = 0
     """Pods up to the last one on whose volume a stream is recorded: no fewer while any runs."""
 
+    def add(self, demand: StreamDemand, offer: StreamerOffer) -> None:
+        """One stream more."""
+        self.streams += 1
+        self.kbit += demand.bandwidth_kbit
+        ladder = demand.takes_of(offer)
+        if ladder is not NOTHING:
+            self.ladders[ladder] += 1
+
     def pods(self, offer: StreamerOffer, share: float) -> int:
         """As many as hold all of it at this share of their limits."""
         by_channels = self.streams / (offer.channel_limit * share)
         by_rate = self.kbit / (offer.bandwidth_kbit * share) if offer.bandwidth_kbit else 0.0
-        return math.ceil(max(by_channels, by_rate))
+        # Each size by itself: two ladders that take a little more than half fill two pods, not 1.1.
+        by_ladders = sum(
+            count / at_once(offer.encoding, each, share) for each, count in self.ladders.items()
+        )
+        return math.ceil(max(by_channels, by_rate, by_ladders))
 
 
 @dataclass(slots=True)
@@ -149,15 +164,15 @@ class _Pool:
     wants: Wants = field(default_factory=Wants)
 
     def add(self, demand: StreamDemand, *, awake: bool) -> None:
-        self.wants.streams += 1
-        self.wants.kbit += demand.bandwidth_kbit
+        self.wants.add(demand, self.offer)
         self.wants.awake |= awake
 
     def takes(self, demand: StreamDemand) -> bool:
         """Whether the stream fits it, and it may still grow for it."""
         if misfit(demand, self.offer) is not None:
             return False
-        after = Wants(self.wants.streams + 1, self.wants.kbit + demand.bandwidth_kbit)
+        after = replace(self.wants, ladders=Counter(self.wants.ladders))
+        after.add(demand, self.offer)
         return after.pods(self.offer, 1.0) <= int(self.tier.spec["maxReplicas"])
 
     def rank(self, demand: StreamDemand) -> tuple[bool, bool, bool, str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from media_api.balancing import BITS_PER_KBIT, Candidate
+from media_process.cores import usable_cores
 from media_rest.redact import redact_text
 
 from media_streamer.archive.keeper import disk_figures
@@ -102,6 +103,7 @@ class ServerStats:
         self.load = MachineLoad()
         self.disk_load = DiskLoad()
         self._version = server_version()
+        self._cores = usable_cores()
         self._catalog = catalog
         self._sessions = sessions
         self._gpus = gpus
@@ -141,6 +143,7 @@ class ServerStats:
             "transcoder": True,
             "uptime": int(time.monotonic() - self._began),
             "cpu_usage": self.load.cpu_usage,
+            "cpu_cores": self._cores,
             "memory_usage": self.load.memory_usage,
             "scheduler_load": self._loops.percent,
             "partitions": self._partitions(),

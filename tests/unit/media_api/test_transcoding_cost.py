@@ -47,6 +47,9 @@ def test_a_card_takes_the_work_from_the_processor() -> None:
     assert by_card.cpu < by_cpu.cpu / 3
     assert 0 < by_card.gpu < 0.2
     assert transcoding_cost({**LADDER, "global": {"hw": "auto"}}) == by_cpu
+    assert (by_cpu.sessions, by_cpu.gpu_memory_bytes) == (0, 0)
+    assert by_card.sessions == 2
+    assert 300 << 20 < by_card.gpu_memory_bytes < 600 << 20
 
 
 def test_a_flat_list_of_tracks_is_the_same_ladder() -> None:

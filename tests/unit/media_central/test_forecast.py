@@ -1,6 +1,7 @@
 """What a change would move, told by the layouter's own planner."""
 
 from dataclasses import replace
+from random import Random
 
 from media_central import forecast
 from media_central.placement import Situation, Standing
@@ -60,3 +61,34 @@ def test_without_its_streamer_a_stream_goes_to_a_new_one() -> None:
     then = forecast.with_streamers(NOW, {"s1": None, "s2": None, "s3": streamer("s3")})
     found = forecast.counts(NOW, then.plan(forecast.Random(0)), then)
     assert {item["hostname"]: item["after"] for item in found} == {"s1": 0, "s2": 0, "s3": 2}
+
+
+LADDER = {"transcoder": {"video": [{"bitrate": 1_000_000}]}, "claims": {"cpu": 1.5}}
+
+
+def test_what_ladders_take_is_told_with_what_there_is() -> None:
+    streams = [stream("a", "s1", **LADDER), stream("b", "s1", **LADDER), stream("c")]
+    now = situation(streams, [streamer("s1", cpu_cores=4), streamer("s2", cpu_cores=2)])
+    then = forecast.with_streamers(now, {"s1": None})
+    found = {one["hostname"]: one for one in forecast.counts(now, then.plan(Random(0)), then)}
+    assert found["s1"]["encoding_before"] == {"cpu": 3.0}
+    assert "encoding_after" not in found["s1"]
+    assert found["s2"]["encoding_after"] == {"cpu": 1.5}
+    assert found["s2"]["encoding_limit"] == {"cpu": 2.0}
+    moves = {one["name"]: one for one in forecast.moves(then, 5)}
+    assert moves["a"]["encoding"] == {"cpu": 1.5}
+    assert "encoding" not in moves["c"]
+    assert moves["b"]["message"] == (
+        "0/1 streamers available: 1 without CPU left for its transcoder"
+    )
+    [verdict] = moves["b"]["node_layout_decisions"]
+    assert verdict["reasons"] == ["node_channel_limit_exceeded"]
+
+
+def test_a_streamer_tells_its_cores_and_cards() -> None:
+    cards = [{"type": "nvenc", "memTotal": 24 << 30}, {"type": "nvenc", "memTotal": 24 << 30}]
+    stats = {"cpu_cores": 7.5, "transcoder_devices": cards}
+    told = replace(NOW, standing=lambda _: Standing(alive=True, known=True, stats=stats))
+    assert told.offers()[0].encoding == (7500, 2000, 0, 48 << 10)
+    limited = replace(told, streamers={"s1": streamer("s1", cpu_cores=2, gpu_sessions=16)})
+    assert limited.offers()[0].encoding == (2000, 2000, 16, 48 << 10)

@@ -14,6 +14,7 @@ from media_operator.planner import (
     place,
     rebalance,
 )
+from media_operator.planner.encoding import Encoding
 
 A, B, C = StreamerOffer("a"), StreamerOffer("b"), StreamerOffer("c")
 ALL_ON_A = {f"s{i}": Assignment("a") for i in range(9)}
@@ -67,6 +68,15 @@ def test_nothing_goes_to_a_streamer_that_leaves_or_is_away() -> None:
     assert moved(NINE, [A, leaving, away], ALL_ON_A) == []
 
 
+def test_ladders_are_evened_out_and_plain_streams_are_not_moved_for_them() -> None:
+    both = [StreamerOffer(name, encoding=Encoding(4000)) for name in "ab"]
+    ladders = [StreamDemand(f"l{i}", encoding=Encoding(900)) for i in range(4)]
+    plain = [StreamDemand(f"p{i}") for i in range(4)]
+    streams = [*ladders, *plain]
+    decisions = moved(streams, both, {one.name: Assignment("a") for one in streams})
+    assert [d.stream for d in decisions if d.stream.startswith("l")] == ["l0", "l1"]
+
+
 names = st.sampled_from([f"s{i}" for i in range(12)])
 hosts = st.sampled_from("abcd")
 
@@ -81,6 +91,7 @@ hosts = st.sampled_from("abcd")
             preferred=st.none() | hosts,
             needs_gpu=st.booleans(),
             bandwidth_kbit=st.sampled_from([0, 1000]),
+            encoding=st.builds(Encoding, st.sampled_from([0, 0, 400, 1500])),
         ),
         unique_by=lambda s: s.name,
     ),
@@ -93,6 +104,7 @@ hosts = st.sampled_from("abcd")
             has_gpu=st.booleans(),
             channel_limit=st.integers(1, 6),
             bandwidth_kbit=st.sampled_from([0, 2500]),
+            encoding=st.builds(Encoding, st.sampled_from([0, 1000, 4000])),
         ),
         unique_by=lambda s: s.hostname,
     ),

@@ -3,6 +3,7 @@
 from collections import Counter
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from media_operator.planner import (
@@ -13,6 +14,7 @@ from media_operator.planner import (
     StreamerOffer,
     place,
 )
+from media_operator.planner.encoding import Encoding
 from media_operator.planner.placement import misfit
 
 A, B, C = StreamerOffer("a"), StreamerOffer("b"), StreamerOffer("c")
@@ -143,7 +145,78 @@ def test_a_stream_that_cannot_go_where_it_prefers_keeps_its_room() -> None:
     assert (decision.stream, decision.streamer) == ("new", None)
 
 
+LADDER = Encoding(millicores=900)
+
+
+def test_ladders_fill_the_cores_of_a_streamer_and_the_rest_is_told_why() -> None:
+    streamers = [StreamerOffer(name, encoding=Encoding(2000)) for name in "ab"]
+    decisions = plan([StreamDemand(f"s{i}", encoding=LADDER) for i in range(5)], streamers)
+    assert Counter(d.streamer for d in decisions) == {"a": 2, "b": 2, None: 1}
+    assert decisions[-1].message == (
+        "0/2 streamers available: 2 without CPU left for its transcoder"
+    )
+    plain = StreamDemand("z")
+    [*_, last] = plan(
+        [*(StreamDemand(f"s{i}", encoding=LADDER) for i in range(4)), plain], streamers
+    )
+    assert last.streamer is not None, "a stream without a ladder has room"
+
+
+@pytest.mark.parametrize(
+    ("each", "has", "word"),
+    [
+        (Encoding(gpu_permille=400), Encoding(gpu_permille=1000), "GPU left"),
+        (Encoding(sessions=3), Encoding(sessions=8), "GPU sessions left"),
+        (Encoding(gpu_mib=900), Encoding(gpu_mib=2000), "GPU memory left"),
+    ],
+)
+def test_cards_are_filled_by_encoder_sessions_and_memory(
+    each: Encoding, has: Encoding, word: str
+) -> None:
+    card = StreamerOffer("g", has_gpu=True, encoding=has)
+    ladders = [StreamDemand(f"s{i}", needs_gpu=True, encoding=each) for i in range(3)]
+    first, second, third = plan(ladders, [card])
+    assert (first.streamer, second.streamer, third.streamer) == ("g", "g", None)
+    assert f"1 without {word}" in third.message
+
+
+def test_an_estimate_moves_nothing_and_refuses_no_ladder_a_streamer_of_its_own() -> None:
+    small = [StreamerOffer(name, encoding=Encoding(500)) for name in "ab"]
+    ladders = [StreamDemand(f"s{i}", encoding=LADDER) for i in range(3)]
+    assert Counter(d.streamer for d in plan(ladders, small)) == {"a": 1, "b": 1, None: 1}
+    everything = {f"s{i}": Assignment("a") for i in range(3)}
+    assert plan(ladders, small, everything) == []
+
+
+def test_a_ladder_that_uses_what_there_is_takes_the_card_where_there_is_one() -> None:
+    by_card = Encoding(100, 200, 2, 500)
+    stream = StreamDemand("s", encoding=LADDER, encoding_by_gpu=by_card)
+    plain, card = StreamerOffer("p"), StreamerOffer("g", has_gpu=True)
+    assert (stream.takes_of(plain), stream.takes_of(card)) == (LADDER, by_card)
+
+
+def test_the_least_loaded_is_found_by_ladders_too() -> None:
+    streamers = [StreamerOffer(name, encoding=Encoding(4000)) for name in "ab"]
+    ladder = StreamDemand("old", encoding=LADDER)
+    [decision] = plan([ladder, StreamDemand("new")], streamers, {"old": Assignment("a")})
+    assert decision.streamer == "b"
+
+
 hostnames = st.sampled_from("abcdef")
+encodings = st.builds(
+    Encoding,
+    millicores=st.sampled_from([0, 400, 1500]),
+    gpu_permille=st.sampled_from([0, 300]),
+    sessions=st.integers(0, 3),
+    gpu_mib=st.sampled_from([0, 700]),
+)
+capacities = st.builds(
+    Encoding,
+    millicores=st.sampled_from([0, 1000, 4000]),
+    gpu_permille=st.sampled_from([0, 1000]),
+    sessions=st.sampled_from([0, 5]),
+    gpu_mib=st.sampled_from([0, 1500]),
+)
 labels = st.dictionaries(st.sampled_from(["zone", "rack"]), st.sampled_from("12"), max_size=2)
 demands = st.builds(
     StreamDemand,
@@ -154,6 +227,8 @@ demands = st.builds(
     required_labels=labels,
     needs_gpu=st.booleans(),
     bandwidth_kbit=st.sampled_from([0, 1000]),
+    encoding=encodings,
+    encoding_by_gpu=st.none() | encodings,
 )
 offers = st.builds(
     StreamerOffer,
@@ -165,6 +240,7 @@ offers = st.builds(
     has_gpu=st.booleans(),
     channel_limit=st.integers(0, 4),
     bandwidth_kbit=st.sampled_from([0, 2500]),
+    encoding=capacities,
 )
 
 
@@ -213,5 +289,23 @@ def test_invariants(
     )
     for hostname, count in running.items():
         assert count <= by_host[hostname].channel_limit
+    for target in {d.streamer for d in decisions if d.streamer not in (None, d.previous)}:
+        assert target is not None
+        ladders = [
+            by_name[name].takes_of(by_host[target])
+            for name, placed in after.items()
+            if placed.streamer == target and name in by_name and not by_name[name].disabled
+        ]
+        newest = [
+            by_name[d.stream].takes_of(by_host[target]) for d in decisions if d.streamer == target
+        ]
+        for has, of_all, of_new in zip(
+            by_host[target].encoding,
+            zip(*ladders, strict=True),
+            zip(*newest, strict=True),
+            strict=True,
+        ):
+            alone = sum(map(bool, of_all)) == 1
+            assert not has or not any(of_new) or alone or sum(of_all) <= has, "added beyond it"
     again = place(streams, streamers, after, Random(seed + 1))
     assert all(d.streamer in (None, d.previous) for d in again), "a second plan moves something"

@@ -31,6 +31,36 @@ def test_a_pool_grows_by_the_bandwidth_that_streams_claim(cluster: Simulation) -
     assert max(homes.count(home) for home in homes) == 2
 
 
+LADDER = {"video": [{"bitrate": 2_000_000, "size": {"width": 1280, "height": 720}}]}
+
+
+def test_a_pool_grows_by_the_cores_that_ladders_take(cluster: Simulation) -> None:
+    """A little more than half of a pod each: one pod each, whatever their sum is."""
+    resources = {"limits": {"cpu": "1500m"}}
+    cluster.create("Streamer", "pool", {"maxReplicas": 3, "resources": resources})
+    for index in range(4):
+        spec = {**FAKE, "transcoder": LADDER, "claims": {"cpu": 0.8}}
+        cluster.create("Stream", f"s{index}", spec)
+    cluster.settle()
+    assert replicas(cluster) == 3
+    homes = [cluster.status(f"s{index}").get("streamer") for index in range(4)]
+    assert len(set(homes[:3])) == 3
+    assert homes[3] is None
+    assert "3 without CPU left for its transcoder" in str(cluster.status("s3")["conditions"])
+
+
+def test_a_pool_of_cards_grows_by_their_sessions(cluster: Simulation) -> None:
+    gpu = {"count": 1, "sessions": 5, "memory": "24Gi"}
+    cluster.create("Streamer", "pool", {"maxReplicas": 4, "gpu": gpu})
+    ladder = {"global": {"hw": "nvenc"}, "video": [*LADDER["video"], {"bitrate": 500_000}]}
+    for index in range(4):
+        cluster.create("Stream", f"s{index}", {**FAKE, "transcoder": ladder})
+    cluster.settle()
+    assert replicas(cluster) == 2
+    homes = [cluster.status(f"s{index}").get("streamer") for index in range(4)]
+    assert sorted(homes.count(home) for home in set(homes)) == [2, 2]
+
+
 def test_a_pool_does_not_grow_for_streams_that_it_cannot_take(cluster: Simulation) -> None:
     cluster.create("Streamer", "pool", {"maxReplicas": 5, "channelLimit": 2})
     for index in range(9):
