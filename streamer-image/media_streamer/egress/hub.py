@@ -27,7 +27,7 @@ from media_streamer.presentation.moments import Moment
 from media_streamer.presentation.track_index import Timing
 from media_streamer.protocols.jpeg.picture import fetch_preview
 from media_streamer.wire.control import AccessRequest, Granted, Place, Refusal
-from media_streamer.wire.media import PictureForm, PublishForm
+from media_streamer.wire.media import PictureForm, PublishForm, Strip
 from media_streamer.wire.owner import Owner
 from media_streamer.wire.peer import CallFailed, Notice, Request
 
@@ -45,7 +45,7 @@ MAX_SELECTIONS = 8
 """Selections of tracks of one stream that are built at once: clients can make up any."""
 
 BroadcastKey = tuple[str, str, type[Framing] | None, bool, tuple[str, ...]]
-PictureKey = tuple[str, PictureForm, int | None]
+PictureKey = tuple[str, PictureForm, int | None, Strip | None]
 IndexKey = tuple[str, Container, tuple[str, ...], bool]
 
 
@@ -317,20 +317,25 @@ class Hub:
         return found
 
     async def preview(
-        self, access: Access, form: PictureForm = "jpeg", at_ms: int | None = None
+        self,
+        access: Access,
+        form: PictureForm = "jpeg",
+        at_ms: int | None = None,
+        strip: Strip | None = None,
     ) -> bytes:
-        """The last key frame, or that of a moment of the archive; raises AccessDenied.
+        """The last key frame, that of a moment of the archive, or some from then on; raises
+        AccessDenied.
 
         404 if there is none. One for all who ask within a second.
         """
         now = time.monotonic()
-        key = (access.stream, form, at_ms)
+        key = (access.stream, form, at_ms, strip)
         cached = self._previews.get(key)
         if cached is None or now - cached[0] > PREVIEW_REUSE_SECONDS:
             if len(self._previews) >= MAX_PREVIEWS:
                 self._previews.pop(next(iter(self._previews)))
             home = self._home(access) if at_ms is None else self._some_worker(access)
-            task = asyncio.create_task(fetch_preview(access, self._link(home), form, at_ms))
+            task = asyncio.create_task(fetch_preview(access, self._link(home), form, at_ms, strip))
             cached = self._previews[key] = (now, task)
         return await asyncio.shield(cached[1])
 

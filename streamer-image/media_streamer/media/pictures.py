@@ -1,11 +1,12 @@
 """Pictures of the past: the key frame of an archive that a moment shows.
 
-Decoding takes milliseconds, and strangers may ask for a lot of it: two threads do it, and who
-comes when too many wait is refused.
+Decoding takes milliseconds, and strangers may ask for a lot of it: two threads do it, one of them
+alone for strips of pictures, and who comes when too many wait is refused.
 """
 
 import asyncio
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import av
@@ -13,15 +14,22 @@ import av
 from media_streamer.archive.frames import read_group, track_of
 from media_streamer.archive.library import Library, Where
 from media_streamer.media.frame import TIME_BASE, Frame, Track
+from media_streamer.media.strips import TooSlow, make_strip, make_strip_film, moments
 from media_streamer.media.thumbnail import make_film, make_jpeg
-from media_streamer.wire.media import PictureForm
+from media_streamer.wire.media import PictureForm, Strip
 
 log = logging.getLogger(__name__)
 
 THREADS = 2
 MAX_WAITING = 64
+MAX_STRIPS = 4
+STRIP_SECONDS = 5.0
 BEFORE_MS = 60_000
 """A segment is no longer than this."""
+
+
+class Busy(Exception):  # noqa: N818 - what whoever asked is told
+    """Too many pictures are asked for."""
 
 
 class Pictures:
@@ -31,11 +39,16 @@ class Pictures:
         self._library = Library()
         self._threads: ThreadPoolExecutor | None = None
         self._waiting = 0
+        self._strips = 0
+        self._strip_turn = asyncio.Lock()
 
     async def recorded(self, where: Where, at_ms: int, form: PictureForm) -> bytes | None:
-        """What was shown at that moment; None where nothing was, or nothing can be decoded."""
+        """What was shown at that moment; None where nothing was, or nothing can be decoded.
+
+        Raises Busy.
+        """
         if self._waiting >= MAX_WAITING:
-            return None
+            raise Busy
         if self._threads is None:
             self._threads = ThreadPoolExecutor(THREADS, "pictures")
         self._waiting += 1
@@ -44,6 +57,45 @@ class Pictures:
         )
         done.add_done_callback(self._left)
         return await done
+
+    async def strip(
+        self, where: Where, from_ms: int, strip: Strip, form: PictureForm
+    ) -> bytes | None:
+        """Some pictures of a time; None where there is none. Raises Busy."""
+        if self._strips >= MAX_STRIPS:
+            raise Busy
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(THREADS, "pictures")
+        self._strips += 1
+        try:
+            # A thread is left for those who want one picture.
+            async with self._strip_turn:
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._threads, self._make_strip, where, from_ms, strip, form
+                )
+        except TooSlow:
+            raise Busy from None
+        finally:
+            self._strips -= 1
+
+    def _make_strip(
+        self, where: Where, from_ms: int, strip: Strip, form: PictureForm
+    ) -> bytes | None:
+        until = time.monotonic() + STRIP_SECONDS
+        try:
+            keys = []
+            for at in moments(from_ms, strip.to_ms, strip.count):
+                keys.append(key_frame(self._library, where, at))
+                if time.monotonic() > until:
+                    raise TooSlow
+            if not any(keys):
+                return None
+            if form == "mp4":
+                return make_strip_film(keys)
+            return make_strip(keys, strip.columns, strip.width, until)
+        except (OSError, ValueError, av.FFmpegError) as error:
+            log.warning("archive %s: no strip from %d on: %s", where, from_ms, error)
+            return None
 
     def _left(self, _: object) -> None:
         self._waiting -= 1

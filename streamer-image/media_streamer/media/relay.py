@@ -17,7 +17,7 @@ from media_streamer.media.audience import Attachment
 from media_streamer.media.formats import UnknownFormat
 from media_streamer.media.inputs.frames import FrameInput
 from media_streamer.media.inputs.publish import PublishInput
-from media_streamer.media.pictures import Pictures
+from media_streamer.media.pictures import Busy, Pictures
 from media_streamer.media.playback import Playback, Playbacks
 from media_streamer.media.publishers import PublishRefused
 from media_streamer.media.stream import StreamRunner
@@ -271,8 +271,10 @@ class Relay:
 
     async def _picture(self, asked: AskPreview) -> bytes | None:
         if asked.places:
-            pictures = self._streams.pictures
-            return await pictures.recorded(places_of(asked.places), asked.at_ms, asked.form)
+            pictures, places = self._streams.pictures, places_of(asked.places)
+            if asked.strip is not None:
+                return await pictures.strip(places, asked.at_ms, asked.strip, asked.form)
+            return await pictures.recorded(places, asked.at_ms, asked.form)
         runner = self._streams.find(asked.stream)
         if runner is None or runner.output is None:
             return None
@@ -283,10 +285,13 @@ class Relay:
 
     async def _send_preview(self, message: AskPreview) -> None:
         picture: bytes | None = None
+        busy = False
         try:
             async with asyncio.timeout(PREVIEW_TIMEOUT_SECONDS):
                 picture = await self._picture(message)
+        except (Busy, TimeoutError):
+            busy = True
         except Exception as error:
             reason = str(error) or type(error).__name__
             log.warning("%s: no preview: %s", message.stream, reason)
-        self._send(Preview(message.id, picture))
+        self._send(Preview(message.id, picture, busy))

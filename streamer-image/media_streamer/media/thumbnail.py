@@ -43,7 +43,10 @@ class Thumbnail:
 
 def make_jpeg(track: Track, frame: Frame) -> bytes:
     """A key frame as JPEG; raises ValueError or av.FFmpegError. Blocks."""
-    return _encode(_decode(track, frame))
+    picture = decode(track, frame)
+    width = min(picture.width, MAX_WIDTH) & ~1
+    height = max(2, picture.height * width // picture.width & ~1)
+    return encode(picture.reformat(width, height, "yuvj420p"))
 
 
 def make_film(track: Track, frame: Frame) -> bytes:
@@ -54,7 +57,8 @@ def make_film(track: Track, frame: Frame) -> bytes:
     return b"".join((track.init, *(part.data for part in (*parts, last) if part is not None)))
 
 
-def _decode(track: Track, frame: Frame) -> av.VideoFrame:
+def decode(track: Track, frame: Frame) -> av.VideoFrame:
+    """The picture of a key frame; raises ValueError or av.FFmpegError. Blocks."""
     with template(track.init) as container:
         context: Any = container.streams[0].codec_context
         context.thread_count = 1
@@ -67,17 +71,16 @@ def _decode(track: Track, frame: Frame) -> av.VideoFrame:
     return picture
 
 
-def _encode(picture: av.VideoFrame) -> bytes:
-    width = min(picture.width, MAX_WIDTH) & ~1
-    height = max(2, picture.height * width // picture.width & ~1)
+def encode(picture: av.VideoFrame) -> bytes:
+    """A picture in yuvj420p as JPEG; raises av.FFmpegError. Blocks."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mjpeg") as output:
         stream = output.add_stream("mjpeg", rate=1)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuvj420p"
+        stream.width, stream.height = picture.width, picture.height
+        stream.pix_fmt = "yuvj420p"
         stream.codec_context.qmin = stream.codec_context.qmax = _QUALITY
         stream.codec_context.thread_count = 1
-        scaled = picture.reformat(width, height, "yuvj420p")
-        scaled.pts = 0
-        output.mux(stream.encode(scaled))
+        picture.pts = 0
+        output.mux(stream.encode(picture))
         output.mux(stream.encode(None))
     return buffer.getvalue()

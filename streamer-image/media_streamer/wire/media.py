@@ -178,6 +178,17 @@ PictureForm = Literal["jpeg", "mp4"]
 """As a picture, or as a film of one frame, which costs no decoder here."""
 
 
+class Strip(msgspec.Struct, frozen=True, array_like=True):
+    """Pictures of a time in place of one."""
+
+    to_ms: int
+    """End of the time, Unix ms."""
+    count: int
+    columns: int
+    width: int
+    """Of each picture in pixels."""
+
+
 class AskPreview(_Message, frozen=True):
     """Answered `Preview`."""
 
@@ -188,6 +199,8 @@ class AskPreview(_Message, frozen=True):
     """Of the stream's archive, for a picture of the past; empty: its last picture."""
     at_ms: int = 0
     """Unix ms of that moment."""
+    strip: Strip | None = None
+    """Pictures from that moment on."""
 
 
 FromEgress = (
@@ -384,6 +397,8 @@ class Preview(_Message, frozen=True):
 
     id: int
     picture: bytes | None
+    busy: bool = False
+    """There is none because too many are asked for."""
 
 
 FromMedia = Events | Accepted | Refused | ReadPace | KeyFrameWanted | Preview

@@ -5,7 +5,7 @@ import asyncio
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.wire.channel import ChannelClosed
-from media_streamer.wire.media import AskPreview, FromMedia, PictureForm, Preview
+from media_streamer.wire.media import AskPreview, FromMedia, PictureForm, Preview, Strip
 
 TIMEOUT_SECONDS = 8.0
 """Decoding one key frame takes milliseconds; an on-demand stream has to start first."""
@@ -14,9 +14,11 @@ TIMEOUT_SECONDS = 8.0
 class _Answer:
     def __init__(self) -> None:
         self.picture: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self.busy = False
 
     def on_message(self, message: FromMedia) -> None:
         if isinstance(message, Preview) and not self.picture.done():
+            self.busy = message.busy
             self.picture.set_result(message.picture or b"")
 
     def on_lost(self) -> None:
@@ -25,9 +27,13 @@ class _Answer:
 
 
 async def fetch_preview(
-    access: Access, link: MediaLink, form: PictureForm = "jpeg", at_ms: int | None = None
+    access: Access,
+    link: MediaLink,
+    form: PictureForm = "jpeg",
+    at_ms: int | None = None,
+    strip: Strip | None = None,
 ) -> bytes:
-    """The last picture, or that of a moment of the archive (Unix ms).
+    """The last picture, that of a moment of the archive (Unix ms), or some from then on.
 
     Raises AccessDenied(404) if there is none, 503 without an answer.
     """
@@ -35,7 +41,7 @@ async def fetch_preview(
     places = access.config.archive_places if at_ms is not None else []
 
     def asked(number: int) -> AskPreview:
-        return AskPreview(number, access.stream, form, places, at_ms or 0)
+        return AskPreview(number, access.stream, form, places, at_ms or 0, strip)
 
     try:
         await link.wait_connected(TIMEOUT_SECONDS)
@@ -48,6 +54,9 @@ async def fetch_preview(
         raise AccessDenied(503, "unavailable", "The media worker does not answer") from None
     finally:
         link.release(number)
+    if answer.busy:
+        words = "Too many pictures are asked for now"
+        raise AccessDenied(503, "busy", words)
     if not picture:
         title = "The stream has no picture now" if at_ms is None else "No picture of that time"
         raise AccessDenied(404, "no_picture", title)

@@ -2,9 +2,11 @@
 
 NAME/preview.jpg, NAME/preview.mp4          the last one
 NAME/F.jpg, NAME/F-preview.jpg, -preview.mp4  that of a moment of the archive, in Unix seconds
+NAME/strip-F-D.jpg, NAME/strip-F-D.mp4      some of a time: ?count=, ?columns=, ?width=
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace as changed
 
 from aiohttp import web
@@ -15,19 +17,26 @@ from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
-from media_streamer.wire.media import PictureForm
+from media_streamer.wire.media import PictureForm, Strip
 
 PROTO = "jpeg"
 CACHE = "public, max-age=1"
 PAST_CACHE = "public, max-age=3600"
 _TYPES: dict[PictureForm, str] = {"jpeg": "image/jpeg", "mp4": "video/mp4"}
 _FILM = re.compile(r"(?P<name>.+)/(?P<at>\d{1,15})-preview\.mp4")
+_STRIP = re.compile(
+    r"(?P<name>.+)/strip-(?P<at>\d{1,15})-(?P<duration>\d{1,15})\.(?P<ending>jpg|mp4)"
+)
+MAX_COUNT = 100
+MAX_CELL = 640
+"""Width of a picture of a strip in pixels."""
+MAX_STRIP_PIXELS = 16_000_000
 _MOMENT = re.compile(r"(?P<name>.+)/(?P<at>\d{1,15})(?:-preview)?")
 
 
 def routes(egress: Egress) -> list[Route]:
     async def send(
-        request: MediaRequest, form: PictureForm, at_ms: int | None
+        request: MediaRequest, form: PictureForm, at_ms: int | None, strip: Strip | None = None
     ) -> web.StreamResponse:
         hub = egress.hub
         asked = replace(request.access_request(PROTO), archive=at_ms is not None)
@@ -37,7 +46,7 @@ def routes(egress: Egress) -> list[Route]:
         try:
             if at_ms is not None and not access.config.pictures:
                 raise AccessDenied(403, "no_pictures", "This stream makes no pictures on demand")
-            picture = await hub.preview(access, form, at_ms)
+            picture = await hub.preview(access, form, at_ms, strip)
             session.bytes += len(picture)
             return answer(picture, _TYPES[form], cache=CACHE if at_ms is None else PAST_CACHE)
         finally:
@@ -58,12 +67,44 @@ def routes(egress: Egress) -> list[Route]:
     async def film(request: MediaRequest) -> web.StreamResponse:
         return await send(request, "mp4", _ms(request.values["at"]))
 
+    async def strip(request: MediaRequest) -> web.StreamResponse:
+        at_ms = _ms(request.values["at"])
+        wanted = asked_strip(at_ms, request.values["duration"], request.query)
+        form: PictureForm = "jpeg" if request.values["ending"] == "jpg" else "mp4"
+        return await send(request, form, at_ms, wanted)
+
     return [
         Route("/preview.jpg", last_picture),
         Route("/preview.mp4", last_film),
         Route(".jpg", picture),
         Route(_FILM, film, marker="-preview.mp4", shared=True),
+        Route(_STRIP, strip, marker="/strip-", shared=True),
     ]
+
+
+def asked_strip(from_ms: int, duration: str, query: Mapping[str, str]) -> Strip:
+    """What a request for some pictures means; raises AccessDenied 400."""
+    count = _number(query, "count", 10, MAX_COUNT)
+    columns = _number(query, "columns", min(count, 5), count)
+    width = _number(query, "width", 160, MAX_CELL) & ~1
+    to_ms = min(from_ms + int(duration) * 1000, MAX_MS)
+    if to_ms <= from_ms or width < 16:
+        raise AccessDenied(
+            400, "bad_request", "A strip lasts at least 1 s; its pictures are 16 wide"
+        )
+    if width * width * count > MAX_STRIP_PIXELS:
+        words = f"{count} pictures of {width} are too large for one strip: ask for fewer"
+        raise AccessDenied(400, "bad_request", words)
+    return Strip(to_ms, count, columns, width)
+
+
+def _number(query: Mapping[str, str], name: str, default: int, limit: int) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not 1 <= int(text) <= limit:
+        raise AccessDenied(400, "bad_request", f"{name} is a number from 1 to {limit}")
+    return int(text)
 
 
 def _ms(seconds: str) -> int:

@@ -1,11 +1,13 @@
 """The real film is recorded, and plays in every form, also when the stream is down."""
 
+import io
 import json
 import struct
 import time
 from typing import Any
 
 import aiohttp
+import av
 import pytest
 from media_streamer.archive.places import files_between
 
@@ -150,8 +152,35 @@ async def pictures(film: Recorder) -> None:
         status, same = await film.get(f"live/{at}-preview.jpg")
         assert (status, same) == (200, picture)
         assert await frames(f"{film.base}/live/{at}-preview.mp4") == 1
-    for path in ("live/100.jpg", "live/100-preview.mp4", "live/preview.mp4", "live/soon.jpg"):
+    await strips(film, first["from"], first["duration"])
+    for path in (
+        "live/100.jpg",
+        "live/100-preview.mp4",
+        "live/strip-100-100.jpg",
+        "live/preview.mp4",
+        "live/soon.jpg",
+    ):
         assert (await film.get(path))[0] == 404, path
+
+
+async def strips(film: Recorder, start: int, duration: int) -> None:
+    """Some pictures of a time, in one."""
+    status, picture = await film.get(f"live/strip-{start}-{duration}.jpg?count=6&columns=3")
+    assert (status, picture[:2]) == (200, b"\xff\xd8")
+    with av.open(io.BytesIO(picture)) as opened:
+        assert (opened.streams.video[0].width, opened.streams.video[0].height) == (480, 180)
+    assert await frames(f"{film.base}/live/strip-{start}-{duration}.mp4?count=6") == 6
+    for query in (
+        "count=0",
+        "count=101",
+        "count=x",
+        "columns=11",
+        "width=641",
+        "count=100&width=640",
+    ):
+        path = f"live/strip-{start}-{duration}.jpg?{query}"
+        assert (await film.get(path))[0] == 400, query
+    assert (await film.get(f"live/strip-{start}-0.jpg"))[0] == 400
 
 
 async def heard(socket: aiohttp.ClientWebSocketResponse) -> str:
