@@ -2,10 +2,13 @@
 
 from collections.abc import Hashable
 
+from media_streamer.files.containers import read_film
 from media_streamer.files.cues import decoded, read_cues, webvtt
 from media_streamer.files.cutting import cut
 from media_streamer.files.disk import Changed
+from media_streamer.files.frames import Part, frames_of
 from media_streamer.files.movie import read_movie
+from media_streamer.files.outlined import found_parts
 from media_streamer.files.segment import media_segment
 from media_streamer.files.subtitles import cues_of_track
 from media_streamer.files.tables import BadFile
@@ -13,6 +16,7 @@ from media_streamer.syntax.boxes import box, full_box
 
 from tests.fuzz.engine import Target
 from tests.support.films import FilmTrack, film, reader, table, words
+from tests.support.matroska import plain_matroska
 
 
 def film_file(data: bytes) -> Hashable:
@@ -30,6 +34,20 @@ def film_file(data: bytes) -> Hashable:
         *(len(pieces[track.name]).bit_length() for track in movie.tracks),
         *(len(cues).bit_length() for cues in texts),
     )
+
+
+def outlined_file(data: bytes) -> Hashable:
+    """A file without tables: its stretches, and what subtitles are in it."""
+    movie = read_film(reader(data), len(data))
+    pieces = cut(movie, 1.0)
+    made = 0
+    for piece in pieces[movie.tracks[0].name][:3]:
+        parts = [Part(track, piece) for track in movie.tracks]
+        frames = frames_of(*found_parts(movie, parts, reader(data)))
+        assert sum(len(frame.data) for frame in frames) <= 2 * len(data)
+        made += len(frames)
+    texts = [one.cues(0.0, 1000.0, reader(data)) for one in movie.texts if hasattr(one, "cues")]
+    return (made.bit_length(), len(pieces), *(len(cues).bit_length() for cues in texts))
 
 
 def subtitle_file(data: bytes) -> Hashable:
@@ -76,6 +94,21 @@ def targets() -> list[Target]:
             [plain, two, texts, _fragmented()],
             (BadFile, Changed),
             (*kinds, b"\xff\xff\xff\xff", bytes(4), b"\0\0\0\1", b"\x7f\xff\xff\xff"),
+        ),
+        Target(
+            "matroska_files",
+            outlined_file,
+            [plain_matroska(), plain_matroska(cues=False)],
+            (BadFile, Changed),
+            (
+                b"\x1f\x43\xb6\x75",
+                b"\xa3",
+                b"\xa0",
+                b"\xa1",
+                b"\xae",
+                b"\xbb",
+                b"\x01" + b"\xff" * 7,
+            ),
         ),
         Target(
             "subtitle_files",

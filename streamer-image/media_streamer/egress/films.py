@@ -26,6 +26,8 @@ from media_streamer.files.gathered import Gathered, Sent, in_parts
 from media_streamer.files.movie import Movie
 from media_streamer.files.names import BadName, Identity, NoFile
 from media_streamer.files.opened import Opened, Text, Wanted, open_film, see, webvtt_maker
+from media_streamer.files.outline import Stretch
+from media_streamer.files.outlined import load, whole_parts
 from media_streamer.files.samples import Span
 from media_streamer.files.segment import head as media_head
 from media_streamer.files.segment import media_segment
@@ -63,6 +65,8 @@ NEAR_BYTES = 4 * 1024 * 1024
 """A longer segment is made in a thread: it would hold up all others."""
 MAX_MADE_BYTES = 64 * 1024 * 1024
 """Segments that were made of late."""
+MAX_STRETCHES_BYTES = 32 * 1024 * 1024
+"""What was read of late of films without tables."""
 
 
 @dataclass(slots=True, eq=False)
@@ -93,8 +97,8 @@ class Film:
     def table_bytes(self) -> int:
         movie = self.movie
         texts = sum(CUE_BYTES * len(text.cues) for text in self.opened.texts)
-        samples = [*(one.samples for one in movie.tracks), *(one.samples for one in movie.texts)]
-        return texts + sum(one.held_bytes for one in samples)
+        held = [*(one.samples for one in movie.tracks), *movie.texts]
+        return texts + sum(one.held_bytes for one in held)
 
 
 class Kept(Generic[Key, Result]):
@@ -152,6 +156,9 @@ class Films:
             MAX_TABLE_BYTES, lambda film: film.table_bytes + MAX_TABLE_BYTES // MAX_FILMS
         )
         self._broken: dict[tuple[object, ...], tuple[float, AccessDenied]] = {}
+        self._stretches: Kept[tuple[Identity, Piece], Stretch] = Kept(
+            MAX_STRETCHES_BYTES, lambda stretch: stretch.size
+        )
         self._segments: Kept[tuple[Identity, Container, str, int, int], bytes | bytearray] = Kept(
             MAX_MADE_BYTES, len
         )
@@ -236,7 +243,7 @@ class Films:
             index = ts_index(access.stream, film.movie, film.rows, changed_ns, timing, make)
         else:
             index = fmp4_index(access.stream, film.movie, film.pieces, changed_ns, timing, make)
-            if access.config.cache is None:
+            if access.config.cache is None and film.movie.outline is None:
                 index.gather = lambda track, number: self._gather(film, track, number)
         for number, text in enumerate(film.opened.texts, 1):
             base_ms = text.changed_ns // 1_000_000
@@ -283,6 +290,12 @@ class Films:
         path = film.opened.path_of(track.file)
 
         known = film.opened.contents[path]
+        if film.movie.outline is not None:
+            piece = film.pieces[name][number] if container == "fmp4" else film.rows[number][0].piece
+            stretch = await self._stretch(access, film, piece)
+            return await self._run(
+                access, lambda: _of_stretch(film, stretch, container, name, number)
+            )
 
         def make(read: Read) -> bytes | bytearray:
             if container == "ts":
@@ -310,6 +323,21 @@ class Films:
             if denied.code == CHANGED:
                 film.looked_at = 0.0  # the next request looks
             raise
+
+    async def _stretch(self, access: Access, film: Film, piece: Piece) -> Stretch:
+        """The samples of a piece of a film without tables: picture and sound ask for the same."""
+        path, outline = film.opened.path_of(0), film.movie.outline
+        assert outline is not None
+
+        def work() -> Stretch:
+            found = open_again(access.config.storages, path, film.opened.contents[path])
+            try:
+                return load(outline, piece, found.read)
+            finally:
+                found.close()
+
+        key = (film.identity, piece)
+        return await self._stretches.make(key, lambda: self._run(access, work))
 
     async def run(self, access: Access, work: Callable[[], Result]) -> Result:
         """Do something that may block on the disk of the file; raises AccessDenied(503)."""
@@ -339,6 +367,18 @@ class Films:
             log.warning("file %s: %s", access.stream, error)
             title = f"The file cannot be read: {error.strerror}"
             raise AccessDenied(503, "files_unavailable", title) from None
+
+
+def _of_stretch(
+    film: Film, stretch: Stretch, container: Container, name: str, number: int
+) -> bytes | bytearray:
+    """A segment of a film without tables. Raises BadFile."""
+    movie = film.movie
+    if container == "ts":
+        return ts_segment(whole_parts(movie, film.rows[number], stretch), stretch.read)
+    track = next(one for one in movie.tracks if one.name == name)
+    (part,) = whole_parts(movie, [Part(track, film.pieces[name][number])], stretch)
+    return media_segment(part.track, number + 1, 0, part.piece.end, stretch.read)
 
 
 def _wanted(access: Access) -> Wanted:

@@ -38,6 +38,9 @@ def cut(movie: Movie, target_seconds: float) -> dict[str, list[Piece]]:
     while end - last > target // 2:  # what has no picture any more
         moments.append(last)
         last += target
+    if movie.outline is not None:  # what lies in a stretch belongs together
+        pieces = _pieces(main, moments)
+        return {track.name: pieces for track in movie.tracks}
     return {track.name: _pieces(track, moments) for track in movie.tracks}
 
 

@@ -70,14 +70,14 @@ class FragmentedTrack:
         count = len(self.sizes)
         if not count:
             raise BadFile("it has no samples")
-        durations = _runs(self.durations)
+        durations = runs(self.durations)
         lengths = [*(b - a for a, b in zip(durations.firsts, durations.firsts[1:], strict=False))]
         starts = array("Q", accumulate(map(mul, lengths, durations.values), initial=self.start))
         return Samples(
             sizes=self.sizes,
             durations=durations,
             starts=starts,
-            offsets=_runs(self.offsets) if any(self.offsets) else None,
+            offsets=runs(self.offsets) if any(self.offsets) else None,
             syncs=None if len(self.syncs) == count else self.syncs or array("I", [0]),
             chunks=self.chunks,
             chunk_firsts=self.chunk_firsts,
@@ -85,7 +85,8 @@ class FragmentedTrack:
         )
 
 
-def _runs(values: "array[int]") -> Runs:
+def runs(values: "array[int]") -> Runs:
+    """The same in runs of samples that are alike."""
     firsts, alike, at = array("Q"), array("q"), 0
     for value, group in groupby(values):
         firsts.append(at)

@@ -47,7 +47,7 @@ def described(number: int, track: FileTrack) -> Track:
         number=number,
         name=track.name,
         kind="video" if track.kind == "video" else "audio",
-        codec=codec_of(track.codecs),
+        codec=track.codec or codec_of(track.codecs),
         init=track.init,
         codec_string=track.codecs,
         width=track.width,

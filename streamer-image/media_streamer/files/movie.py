@@ -8,10 +8,13 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
+from media_streamer.files.cues import Cue
 from media_streamer.files.disk import Read
 from media_streamer.files.fragments import FragmentedTrack, read_fragments
 from media_streamer.files.headers import Entry, audio_entry, init_section, video_entry
+from media_streamer.files.outline import Outline
 from media_streamer.files.samples import Samples
 from media_streamer.files.tables import BadFile, read_samples
 from media_streamer.syntax.codec_strings import codec_string
@@ -51,6 +54,8 @@ class FileTrack:
     language: str = ""
     file: int = 0
     """Which one of a set it lies in."""
+    codec: str = ""
+    """FFmpeg's name, where `codecs` does not tell."""
 
     def seconds(self, sample: int) -> Fraction:
         """When a sample is decoded on the common clock."""
@@ -71,6 +76,28 @@ class TextTrack:
     file: int = 0
     """Which one of a set it lies in."""
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory that it takes, about."""
+        return self.samples.held_bytes
+
+
+class FoundText(Protocol):
+    """A track of subtitles without tables, in a file that is no set."""
+
+    @property
+    def language(self) -> str: ...
+
+    @property
+    def held_bytes(self) -> int: ...
+
+    def cues(self, begin: float, end: float, read: Read) -> list[Cue]:
+        """What is shown from `begin` to before `end`, in seconds of the film.
+
+        Raises BadFile, Changed, OSError.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Movie:
@@ -85,7 +112,9 @@ class Movie:
     """From there to the end of the longest track."""
     left_out: tuple[str, ...] = ()
     """Tracks that are not sent, and why."""
-    texts: tuple[TextTrack, ...] = ()
+    texts: tuple[TextTrack | FoundText, ...] = ()
+    outline: Outline | None = None
+    """Samples stand for stretches, which are read to find what is in them."""
 
 
 @dataclass(slots=True)

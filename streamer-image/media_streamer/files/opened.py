@@ -6,8 +6,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from media_streamer.files.containers import read_film
 from media_streamer.files.cues import MAX_SECONDS, Cue, webvtt
-from media_streamer.files.movie import Movie, TextTrack, read_movie
+from media_streamer.files.movie import FoundText, Movie, TextTrack
 from media_streamer.files.names import Identity
 from media_streamer.files.sets import identity_of_set, merged, set_paths
 from media_streamer.files.storages import Content, identity_of, open_again, open_content
@@ -21,7 +22,7 @@ class Text(NamedTuple):
     changed_ns: int
     cues: tuple[Cue, ...] = ()
     """All of them, of a file beside the film."""
-    track: TextTrack | None = None
+    track: TextTrack | FoundText | None = None
     """Where they lie within it."""
 
 
@@ -62,7 +63,7 @@ def open_film(wanted: Wanted) -> Opened:
     for path in paths:
         found = contents[path] = open_content(wanted.storages, path)
         try:
-            movies.append(read_movie(found.read, found.identity.size))
+            movies.append(read_film(found.read, found.identity.size))
         finally:
             found.close()
     movie = merged(movies)
@@ -107,10 +108,14 @@ def text_of(opened: Opened, text: Text, wanted: Wanted, begin: float, end: float
     """
     if text.track is None:
         return [cue for cue in text.cues if cue.begin < end and cue.end > begin]
-    path = opened.path_of(text.track.file)
+    track = text.track
+    file = track.file if isinstance(track, TextTrack) else 0
+    path = opened.path_of(file)
     content = open_again(wanted.storages, path, opened.contents[path])
     try:
-        return cues_of_track(text.track, begin, min(end, MAX_SECONDS), content.read)
+        if isinstance(track, TextTrack):
+            return cues_of_track(track, begin, min(end, MAX_SECONDS), content.read)
+        return track.cues(begin, min(end, MAX_SECONDS), content.read)
     finally:
         content.close()
 

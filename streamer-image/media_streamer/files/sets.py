@@ -64,6 +64,8 @@ def merged(movies: Sequence[Movie]) -> Movie:
     alike that of the best file. Raises BadFile."""
     if len(movies) == 1:
         return movies[0]
+    if any(movie.outline is not None for movie in movies):
+        raise BadFile("sets are made of MP4 files")
     zero = max(movie.zero for movie in movies)
     pairs = [
         (movie, replace(track, file=number, shift=track.shift + _ticks(zero - movie.zero, track)))
@@ -88,6 +90,8 @@ def merged(movies: Sequence[Movie]) -> Movie:
     texts: dict[tuple[str, int], TextTrack] = {}
     for number, movie in enumerate(movies):
         for place, text in enumerate(movie.texts):
+            if not isinstance(text, TextTrack):
+                continue
             texts.setdefault((text.language, place), replace(text, file=number))
     seconds = float(max(Fraction(0), end - zero))
     return Movie(tuple(tracks), zero, seconds, left_out, tuple(texts.values()))

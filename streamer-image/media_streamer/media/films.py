@@ -5,11 +5,13 @@ from functools import partial
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
+from media_streamer.files.containers import read_film
 from media_streamer.files.cutting import cut
 from media_streamer.files.disk import Changed
 from media_streamer.files.frames import Part, described, frames_of, together
-from media_streamer.files.movie import Movie, read_movie
+from media_streamer.files.movie import Movie
 from media_streamer.files.names import Identity, NoFile
+from media_streamer.files.outlined import found_parts
 from media_streamer.files.storages import Content, open_again, open_content
 from media_streamer.media.frame import Frame, Track
 from media_streamer.wire.media import Replay
@@ -36,6 +38,7 @@ class Film:
 
     def __init__(self, content: Content, movie: Movie) -> None:
         self.content = content
+        self.movie = movie
         tracks: list[Track] = []
         kept: set[str] = set()
         for track in movie.tracks:
@@ -85,7 +88,7 @@ class FilmShelf:
         try:
             film = self._known.get(found.identity)
             if film is None:
-                movie = read_movie(found.read, found.identity.size)
+                movie = read_film(found.read, found.identity.size)
                 held = sum(one.table_bytes for one in list(self._known.values()))
                 made = Film(found, movie)
                 if held + made.table_bytes > MAX_TABLE_BYTES:
@@ -102,7 +105,7 @@ def _read(replay: Replay, film: Film, row: list[Part]) -> list[Frame]:
     except (NoFile, Changed) as error:
         raise ValueError(str(error)) from None
     try:
-        return frames_of(row, found.read)
+        return frames_of(*found_parts(film.movie, row, found.read))
     except Changed as error:
         raise ValueError(str(error)) from None
     finally:

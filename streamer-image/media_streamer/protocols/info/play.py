@@ -19,6 +19,8 @@ _CODECS = {
     "hvc1": "hevc",
     "hev1": "hevc",
     "av01": "av1",
+    "vp09": "vp9",
+    "mp4v": "mp2v",
     "mp4a.40": "aac",
     "mp4a.6B": "mp3",
     "mp4a.69": "mp3",

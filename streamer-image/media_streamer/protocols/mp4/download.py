@@ -25,6 +25,8 @@ ENDINGS = {
     ".m4v": "video/mp4",
     ".m4a": "audio/mp4",
     ".mov": "video/quicktime",
+    ".mkv": "video/x-matroska",
+    ".webm": "video/webm",
 }
 PIECE_BYTES = 1024 * 1024
 CACHE = "no-cache"

@@ -42,6 +42,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ffmpeg(*copy, str(folder / "film.mov"))
     fragments = "frag_keyframe+empty_moov+default_base_moof"
     ffmpeg(*copy, "-movflags", fragments, str(folder / "fragments.mp4"))
+    ffmpeg(*copy, str(folder / "film.mkv"))
     ffmpeg(*copy, "-t", "3", str(folder / "short.mp4"))
     return folder
 
