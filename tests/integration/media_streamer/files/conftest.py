@@ -44,6 +44,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ffmpeg(*copy, "-movflags", fragments, str(folder / "fragments.mp4"))
     ffmpeg(*copy, str(folder / "film.mkv"))
     ffmpeg(*copy, "-t", "3", str(folder / "short.mp4"))
+    ffmpeg(*copy, "-t", "3", str(folder / "short.mkv"))
     return folder
 
 

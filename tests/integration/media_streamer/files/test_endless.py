@@ -28,25 +28,28 @@ async def answers(port: int) -> bool:
     return True
 
 
-async def opened(streamer: FilmStreamer, ports: tuple[int, int]) -> dict[str, str]:
+async def opened(
+    streamer: FilmStreamer, ports: tuple[int, int], name: str = "short.mp4"
+) -> dict[str, str]:
     """Addresses of the film, by protocol."""
     rtmp, rtsp = ports
     await streamer.show(more=f"rtmp 127.0.0.1:{rtmp};\nrtsp 127.0.0.1:{rtsp};\n")
     for port in ports:
         await until(partial(answers, port), f"port {port} is open")
     return {
-        "tshttp": f"{streamer.base}/vod/short.mp4/mpegts",
-        "flv": f"{streamer.base}/vod/short.mp4.flv",
-        "rtmp": f"rtmp://127.0.0.1:{rtmp}/vod/short.mp4",
-        "rtsp": f"rtsp://127.0.0.1:{rtsp}/vod/short.mp4",
+        "tshttp": f"{streamer.base}/vod/{name}/mpegts",
+        "flv": f"{streamer.base}/vod/{name}.flv",
+        "rtmp": f"rtmp://127.0.0.1:{rtmp}/vod/{name}",
+        "rtsp": f"rtsp://127.0.0.1:{rtsp}/vod/{name}",
     }
 
 
+@pytest.mark.parametrize("name", ["short.mp4", "short.mkv"])
 async def test_all_of_a_film_plays_to_its_end(
-    streamer: FilmStreamer, ports: tuple[int, int]
+    streamer: FilmStreamer, ports: tuple[int, int], name: str
 ) -> None:
-    urls = await opened(streamer, ports)
-    expected = (await packets(streamer.films / "short.mp4"))["video"]
+    urls = await opened(streamer, ports, name)
+    expected = (await packets(streamer.films / name))["video"]
     *found, said = await asyncio.gather(*map(packets, urls.values()), complaints(urls["rtmp"]))
     counts = {proto: one["video"] for proto, one in zip(urls, found, strict=True)}
     assert counts == dict.fromkeys(urls, expected)
