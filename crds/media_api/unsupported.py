@@ -34,7 +34,7 @@ STREAM_OPTIONS = (
 """Options that ask for something whenever they have a value that is not false."""
 INPUT_OPTIONS = (
     "via", "remote_dvr", "output_audio", "output_dts_shift", "closed_captions", "languages",
-    "subtitles", "wait_rtcp", "skip_stalled_check",
+    "subtitles", "skip_stalled_check",
     "linger", "version",
     "prefer_codec", "transport", "min_bitrate", "webrtc_abr", "abr_stepup", "abr_stepdown",
     "abr_correction", "abr_loss_lower", "abr_loss_upper", "abr_mode", "abr_cycles", "abr_debug",

@@ -20,6 +20,7 @@ from media_streamer.wire.control import DigestAnswer
 
 NONCE_SECONDS = 300.0
 REALM = "media-server"
+_NEXT = re.compile(r",\s*(?=(?:digest|basic)\s)", re.IGNORECASE)
 _FIELD = re.compile(r'([A-Za-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
 
 
@@ -122,8 +123,16 @@ def response(
     return digest(f"{first}:{middle}:{second}")
 
 
-def authorization(challenges: list[str], user: str, password: str, method: str, uri: str) -> str:
-    """Our answer to a server's challenge; empty if it names no scheme that is known."""
+def challenges_of(headers: list[str]) -> list[str]:
+    """The challenges in the fields of a name; one field may hold several (RFC 9110 11.6.1)."""
+    return [found for header in headers for text in _NEXT.split(header) if (found := text.strip())]
+
+
+def authorization(
+    challenges: list[str], user: str, password: str, method: str, uri: str, use: int = 1
+) -> str:
+    """Our answer to a server's challenge; empty if it names no scheme that is known. `use`: how
+    often this challenge was answered, this time included."""
     for challenge in challenges:
         scheme, _, rest = challenge.strip().partition(" ")
         if scheme.lower() != "digest":
@@ -132,7 +141,7 @@ def authorization(challenges: list[str], user: str, password: str, method: str, 
         if fields.get("algorithm", "MD5").upper() not in ("MD5", "SHA-256"):
             continue
         if "auth" in fields.get("qop", "").replace(" ", "").split(","):
-            fields |= {"qop": "auth", "nc": "00000001", "cnonce": secrets.token_hex(8)}
+            fields |= {"qop": "auth", "nc": f"{use:08x}", "cnonce": secrets.token_hex(8)}
         else:
             fields.pop("qop", None)
         realm = fields.get("realm", "")

@@ -1,7 +1,9 @@
 """Pure readers of what strangers send, each with valid beginnings."""
 
+import asyncio
 import struct
 from collections.abc import Callable, Hashable, Iterator
+from typing import cast
 
 from media_streamer import digest
 from media_streamer.config.binder import parse as parse_config
@@ -24,8 +26,15 @@ from media_streamer.protocols.rtmp.chunks import (
 )
 from media_streamer.protocols.rtmp.commands import read_command, stream_path
 from media_streamer.protocols.rtmp.handshake import Handshake, HandshakeError
-from media_streamer.protocols.rtsp import address, transport
-from media_streamer.protocols.rtsp.message import MessageError, MessageReader, write_interleaved
+from media_streamer.protocols.rtsp import address, presentation, transport
+from media_streamer.protocols.rtsp.client import Refused as RefusedByServer
+from media_streamer.protocols.rtsp.client import RtspClient, RtspUrl
+from media_streamer.protocols.rtsp.message import (
+    MessageError,
+    MessageReader,
+    Response,
+    write_interleaved,
+)
 from media_streamer.protocols.rtsp.publish import announced
 from media_streamer.protocols.rtsp.status import Refused
 from media_streamer.protocols.srt import stream_id
@@ -217,6 +226,52 @@ def authorization(data: bytes) -> Hashable:
 
 def description(data: bytes) -> Hashable:
     return tuple(one.incoming.codec for one in announced(data, "s"))
+
+
+def source_description(data: bytes) -> Hashable:
+    """Of a camera, behind the base of its controls."""
+    base, _, rest = text(data).partition("\n")
+    found = presentation.plan(rest, base)
+    assert 0 < len(found.tracks) <= presentation.MAX_TRACKS
+    assert len({track.url for track in found.tracks}) == len(found.tracks)
+    return tuple(track.incoming.codec for track in found.tracks), size(len(found.left_out))
+
+
+def rtsp_answers(data: bytes) -> Hashable:
+    """What a server sends to a client that has asked, signs of life and redirects included."""
+
+    async def run() -> Hashable:
+        wire = Wire()
+        client = RtspClient(RtspUrl.of("rtsp://me:secret@h/live"))
+        client.transport = cast(asyncio.Transport, wire)
+        asking = asyncio.ensure_future(client.ask("DESCRIBE", "rtsp://h/live"))
+        for part in portions(data):
+            for _ in range(4):
+                await asyncio.sleep(0)
+            client.data_received(part)
+        client.connection_lost(None)
+        (found,) = await asyncio.gather(asking, return_exceptions=True)
+        assert isinstance(found, Response | RefusedByServer | ConnectionResetError), found
+        assert len(wire.sent) <= 4096 + 8 * len(data), "it says more than it is told"
+        assert b"secret" not in wire.sent
+        return type(found).__name__, getattr(found, "status", 0)
+
+    return asyncio.run(run())
+
+
+class Wire:
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        self.sent = b""
+
+    def write(self, data: bytes) -> None:
+        self.sent += data
+
+    def abort(self) -> None: ...
+
+    def is_closing(self) -> bool:
+        return False
 
 
 def rtp(data: bytes) -> Hashable:
@@ -430,6 +485,26 @@ def targets() -> list[Target]:
             [b"\4" + RTSP, b"\0" + RTSP],
             (MessageError,),
             (b"\r\n", b"\n\n", b"$\0\0\4", b"Content-Length: ", b"RTSP/1.0", b"CSeq: 1"),
+        ),
+        Target(
+            "rtsp_answers",
+            rtsp_answers,
+            [
+                b'\4RTSP/1.0 401 No\r\nCSeq: 1\r\nWWW-Authenticate: Basic realm="a"\r\n'
+                b'WWW-Authenticate: Digest realm="a", nonce="b", qop="auth"\r\n\r\n'
+                b"RTSP/1.0 200 OK\r\nCSeq: 2\r\nSession: 1;timeout=9\r\n\r\n",
+                b"\4RTSP/1.0 302 Moved\r\nCSeq: 1\r\nLocation: rtsp://192.0.2.1/\r\n\r\n",
+                b"\4OPTIONS * RTSP/1.0\r\nCSeq: 7\r\n\r\n$\0\0\2ab",
+            ],
+            (),
+            (b"\r\n", b"RTSP/1.0 ", b"CSeq: 1", b"$\0\0\4", b"Digest ", b"TEARDOWN"),
+        ),
+        Target(
+            "source_description",
+            source_description,
+            [b"rtsp://cam/live/\n" + DESCRIPTION],
+            (presentation.PresentationError,),
+            (b"a=control:", b"a=sendonly", b"a=recvonly", b"rtsp://", b"?", b"m=video 0 RTP/AVP "),
         ),
         Target(
             "rtsp_urls",

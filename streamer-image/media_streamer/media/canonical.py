@@ -17,8 +17,11 @@ import av
 from media_streamer.syntax import nal, obu
 
 CODECS = frozenset(
-    ("h264", "hevc", "av1", "mpeg2video", "aac", "mp3", "mp2", "ac3", "eac3", "opus")
-)
+    (
+        "h264", "hevc", "av1", "mpeg2video", "aac", "mp3", "mp2", "ac3", "eac3", "opus",
+        "pcm_alaw", "pcm_mulaw",
+    )
+)  # fmt: skip
 """FFmpeg's names of the codecs that can be a track."""
 
 _MPEG2_SEQUENCE_HEADER = b"\x00\x00\x01\xb3"

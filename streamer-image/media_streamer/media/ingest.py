@@ -180,6 +180,7 @@ class Ingest:
     def begin(self, slot: InputSlot, source: Source, reader: Input) -> None:
         """An attempt begins."""
         source.ask_key_frame = reader.request_key_frame
+        reader.on_age = source.set_age
         slot.opened(source, reader)
         self._emit("source_opened", slot)
         reader.start()

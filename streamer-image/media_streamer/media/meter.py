@@ -8,7 +8,7 @@ from media_streamer.media.frame import TIME_BASE, Frame, Track
 _WINDOW = 2 * TIME_BASE
 """Bit rates are measured over two seconds of media at least."""
 
-_API_CODECS = {"mpeg2video": "mp2v", "mp2": "mp2a"}
+_API_CODECS = {"mpeg2video": "mp2v", "mp2": "mp2a", "pcm_alaw": "pcma", "pcm_mulaw": "pcmu"}
 """Codec words of the API where they are not FFmpeg's."""
 
 

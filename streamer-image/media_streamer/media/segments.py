@@ -4,6 +4,7 @@ All tracks of a format are cut at the same boundary and share media sequence num
 `ts_segments`.
 """
 
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from media_streamer.media.frame import TICKS_PER_MS, Frame, Track
 from media_streamer.media.gop import Boundary, Entry
-from media_streamer.media.mux.fmp4 import EMPTY_SEGMENT, Fmp4Track, Part
+from media_streamer.media.mux.fmp4 import EMPTY_SEGMENT, NOT_CARRIED, Fmp4Track, Part
 from media_streamer.media.segment_files import SegmentFile, SegmentFiles
 from media_streamer.media.segmenter import SegmentPlanner, first_msn
 from media_streamer.media.settings import OutputSettings
@@ -25,6 +26,8 @@ from media_streamer.wire.media import (
     SegmentReady,
     TracksReset,
 )
+
+log = logging.getLogger(__name__)
 
 DISCONTINUITY_SECONDS = 10
 MAX_FIRST_DISCONTINUITY = 10_000
@@ -219,6 +222,14 @@ class Fmp4Segments(Segments):
         for lane in self._lanes.values():
             lane.writer.set_part_duration(settings.chunk_duration_ms)
             lane.window.count = settings.segment_count
+
+    def set_tracks(self, tracks: Sequence[Track], header: bytes, audio_only: bool) -> None:
+        carried = [track for track in tracks if track.codec not in NOT_CARRIED]
+        for track in tracks:
+            if track not in carried:
+                name = self._settings.name
+                log.warning("stream %s: MP4 cannot carry %s (%s)", name, track.name, track.codec)
+        super().set_tracks(carried, header, audio_only)
 
     def _track_names(self, tracks: Sequence[Track]) -> list[str]:
         return [track.name for track in tracks]

@@ -60,6 +60,8 @@ class Source:
         self.error: str | None = None
         self.ask_key_frame: Callable[[], None] | None = None
         """Asks the encoder behind the input for a key frame, if there is a way to it."""
+        self.age_ms = 0.0
+        """How long what comes has been on its way, where its sender tells."""
         self._switch = switch
         self._video: list[bool] = []
         self._first_frame = 0.0
@@ -109,7 +111,7 @@ class Source:
                 return
             if stamp.discontinuity:
                 switch.discontinuity()
-            utc_ms = switch.clock.stamp(stamp.dts)
+            utc_ms = switch.clock.stamp(stamp.dts, self.age_ms)
             switch.output.push(
                 (Frame(track, stamp.dts, stamp.pts, stamp.duration, key, data, utc_ms),)
             )
@@ -118,6 +120,10 @@ class Source:
         with self._switch.lock:
             if self._switch.active is self:
                 self._switch.timeline.restart(self.time_bases, seamless=True)
+
+    def set_age(self, seconds: float) -> None:
+        """What comes from now on has been on its way for so long."""
+        self.age_ms = 1000 * seconds
 
     def ended(self, error: str | None) -> None:
         """The input is over; only the first call counts."""

@@ -143,8 +143,10 @@ def _elementary_stream(
 def _make_init(stream: av.stream.Stream, data: bytes) -> bytes | None:
     """Mux one packet into a fragmented MP4 and keep `ftyp` and `moov`; None if there is none."""
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mp4", options=_MP4_OPTIONS) as output:
-        codec = codec_name(stream)
+    codec = codec_name(stream)
+    # MP4 has no G.711; QuickTime, which is read as MP4 is, has.
+    form = "mov" if codec in ("pcm_alaw", "pcm_mulaw") else "mp4"
+    with av.open(buffer, "w", format=form, options=_MP4_OPTIONS) as output:
         # Opaque: only parameters are copied. PyAV would look for an encoder called libdav1d.
         target: Any = output.add_stream_from_template(
             stream, opaque=True if codec == "av1" else None

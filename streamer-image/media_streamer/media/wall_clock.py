@@ -27,12 +27,13 @@ class WallClock:
         self.corrections = 0
         """Times that it was set right by a little."""
 
-    def stamp(self, dts: int) -> int:
-        """Milliseconds since the epoch of a frame that arrives now with `dts`."""
+    def stamp(self, dts: int, age_ms: float = 0.0) -> int:
+        """Milliseconds since the epoch of a frame that arrives now with `dts`, and was sent
+        `age_ms` ago."""
         if self._offset_ms is None:
-            self.start(dts, time.time() * 1000)
+            self.start(dts, time.time() * 1000 - age_ms)
         elif dts >= self._check_at:
-            self.correct(dts, time.time() * 1000)
+            self.correct(dts, time.time() * 1000 - age_ms)
         return self.utc_ms(dts)
 
     def start(self, dts: int, now_ms: float) -> None:

@@ -81,6 +81,25 @@ class Reach:
             self.check(str(place[0]))
 
 
+class OneWay:
+    """What a client may connect to that follows redirects: as `Reach` says, and from elsewhere no
+    redirect leads to this machine itself."""
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+        self._is_local = False
+        self.redirected = False
+        """Set by the client once it follows one."""
+
+    def check(self, host: str) -> None:
+        """Raises AddressRefusedError for an address that is not to be connected to."""
+        self._reach.check(host)
+        if not self.redirected:
+            self._is_local = self._is_local or is_loopback(host)
+        elif is_loopback(host) and not self._is_local:
+            raise AddressRefusedError("the server redirects to this machine itself")
+
+
 def reach_of_process() -> Reach:
     """That of the environment; one that cannot be read allows nothing (the start tells of it)."""
     try:

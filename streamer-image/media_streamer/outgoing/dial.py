@@ -1,4 +1,4 @@
-"""Connections that pushes open: only to addresses that `Reach` allows, within a time.
+"""Connections that pushes and sources open: only to addresses that `Reach` allows, within a time.
 
 The certificate of a TLS peer is not checked, as with sources: encoders and decoders in the field
 show certificates of their own.
@@ -8,9 +8,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from typing import TypeVar
-
-from media_streamer.outgoing.addresses import Reach
+from typing import Protocol, TypeVar
 
 P = TypeVar("P", bound=asyncio.Protocol)
 TLS_SHUTDOWN_SECONDS = 3.0
@@ -18,11 +16,18 @@ TLS_SHUTDOWN_SECONDS = 3.0
 Place = tuple[socket.AddressFamily, socket.SocketKind, int, tuple[str, int]]
 
 
+class Checks(Protocol):
+    """`Reach`, or what has more rules."""
+
+    def check(self, host: str) -> None:
+        """Raises AddressRefusedError."""
+
+
 class NoAddressError(OSError):
     """The name has no address."""
 
 
-async def addresses(host: str, port: int, kind: socket.SocketKind, reach: Reach) -> list[Place]:
+async def addresses(host: str, port: int, kind: socket.SocketKind, reach: Checks) -> list[Place]:
     """What a name stands for now. Raises NoAddressError and AddressRefusedError."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=kind)
@@ -35,7 +40,7 @@ async def addresses(host: str, port: int, kind: socket.SocketKind, reach: Reach)
 
 
 async def dial(
-    host: str, port: int, make: Callable[[], P], reach: Reach, *, tls: bool
+    host: str, port: int, make: Callable[[], P], reach: Checks, *, tls: bool
 ) -> tuple[asyncio.Transport, P]:
     """A TCP connection to the first address that answers. Raises OSError (SSLError with TLS)."""
     loop = asyncio.get_running_loop()

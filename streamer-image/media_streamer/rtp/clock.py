@@ -43,6 +43,11 @@ class SenderClock:
         if ntp:  # 0: the sender has no clock (RFC 3550 6.4.1)
             self._reference = (self._unwrapper.unwrap(timestamp), seconds)
 
+    @property
+    def is_set(self) -> bool:
+        """Whether there was a report."""
+        return self._reference is not None
+
     def unix_seconds(self, ticks: int) -> float | None:
         """Sender's time at a long time stamp; None before the first report."""
         if self._reference is None:

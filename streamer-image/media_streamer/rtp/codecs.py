@@ -238,6 +238,13 @@ def _accept_latm(media: Media) -> Incoming | None:
     return _incoming(media, "aac", latm.LatmDepacketizer(), config)
 
 
+def _accept_g711(media: Media) -> Incoming | None:
+    if (media.clock_rate, media.channels) != (8000, 1):
+        return None  # not that of telephones and cameras
+    codec = "pcm_mulaw" if media.encoding == "PCMU" else "pcm_alaw"
+    return _incoming(media, codec, WholeDepacketizer(), b"")
+
+
 _ACCEPTS: dict[str, Callable[[Media], Incoming | None]] = {
     "H264": _accept_h264,
     "H265": _accept_hevc,
@@ -251,6 +258,6 @@ _ACCEPTS: dict[str, Callable[[Media], Incoming | None]] = {
     "MPA": lambda media: _incoming(media, "mp3", MpegAudioDepacketizer(), b""),
     "AC3": lambda media: _incoming(media, "ac3", Ac3Depacketizer(), b""),
     "EAC3": lambda media: _incoming(media, "eac3", Ac3Depacketizer(), b""),
-    "PCMU": lambda media: _incoming(media, "pcm_mulaw", WholeDepacketizer(), b""),
-    "PCMA": lambda media: _incoming(media, "pcm_alaw", WholeDepacketizer(), b""),
+    "PCMU": _accept_g711,
+    "PCMA": _accept_g711,
 }

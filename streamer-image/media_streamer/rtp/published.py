@@ -15,6 +15,9 @@ from media_streamer.syntax import nal, records
 from media_streamer.wire.media import PublishedFrame, TrackSetup
 
 MAX_HELD_SETS = 64
+_MPEG_AUDIO = frozenset({"mp2", "mp3"})
+_LAYERS = {1: "mp3", 2: "mp2"}
+"""By the bits of a header (ISO/IEC 11172-3 2.4.2.3)."""
 
 
 class PublishedTrack:
@@ -59,9 +62,19 @@ class PublishedTrack:
                 )
         return published
 
+    def _tell_layer(self, data: bytes) -> None:
+        """Descriptions know MPEG audio only (RFC 3551 4.5.13); its frames say which layer it is."""
+        if len(data) > 1 and (layer := data[1] >> 1 & 3) in _LAYERS:
+            codec = _LAYERS[layer]
+            if codec != self.setup.codec:
+                self.setup = replace(self.setup, codec=codec)
+                self.changed = True
+
     def _is_described(self, frame: ReceivedFrame) -> bool:
         """Whether a decoder knows what to do with the frame."""
         types = self._types
+        if self.setup.codec in _MPEG_AUDIO:
+            self._tell_layer(frame.data)
         if types is None or self.setup.configuration:
             return True
         for unit in nal.split_length_prefixed(frame.data):

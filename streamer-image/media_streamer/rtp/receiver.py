@@ -74,6 +74,8 @@ class ReceivedTrack:
         self._expected: int | None = None
         self._offset: int | None = None
         """From ticks of the track's clock to the common one, in ticks of 90 kHz."""
+        self.sent_at: float | None = None
+        """Unix time of the last frame by the sender's clock; None before its first report."""
 
     def take(self, data: bytes, now: float | None = None) -> Iterator[ReceivedFrame]:
         """A packet came; frames that are complete. What is no RTP is passed over."""
@@ -108,6 +110,11 @@ class ReceivedTrack:
             self._sender.report(element.ntp, element.timestamp)
             if self._reception is not None:
                 self._reception.sender_report(element, now)
+
+    @property
+    def knows_wall_clock(self) -> bool:
+        """Whether the sender has paired a time stamp with its wall clock."""
+        return self._sender.is_set
 
     @property
     def ssrc(self) -> int | None:
@@ -148,7 +155,7 @@ class ReceivedTrack:
     def _aligned(self, ticks: int, now: float) -> int:
         """Offset to the common clock, by the sender's wall clock where it is known."""
         own = ticks * TICKS // self._rate
-        unix = self._sender.unix_seconds(ticks)
+        unix = self.sent_at = self._sender.unix_seconds(ticks)
         if unix is not None:
             if self._clock.sender_start is None:
                 at = own + self._offset if self._offset is not None else self._since(now)

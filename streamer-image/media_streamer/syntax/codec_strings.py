@@ -35,6 +35,8 @@ def codec_string(init: bytes) -> str:
             return "opus"
         case b".mp3":
             return "mp4a.6B"
+        case b"alaw" | b"ulaw":  # of QuickTime: no browser has G.711 in MP4
+            return name
         case _:
             raise ValueError(f"no codec string for sample entry {name!r}")
 

@@ -47,6 +47,9 @@ async def rtsp(streamer: FilmStreamer) -> Port:
         "stream cam { input publish://; password pa55word; source_timeout 3;"
         " segment_duration 1; }\n"
         "stream guest { input publish://; on_publish auth://gate; segment_duration 1; }\n"
+        "template sound { prefix sound; input publish://; }\n"
+        f"ondemand again {{ input rtsp://x:t0ken@127.0.0.1:{port.number}/shut; }}\n"
+        f"ondemand by_udp {{ input rtsp-udp://127.0.0.1:{port.number}/film; }}\n"
     )
     await streamer.serve()
     await streamer.running("film")
@@ -72,6 +75,18 @@ async def test_gstreamer_watches(rtsp: Port, transport: str, tmp_path: Path) -> 
         seconds=40,
     )  # fmt: skip
     assert shown.stat().st_size >= pictures * 64 * 36, (err, rtsp.streamer.log)
+
+
+async def test_streams_of_another_server_are_sources(rtsp: Port) -> None:
+    """Our own one here: with a token as the password of Basic, and by UDP."""
+    seen = await play(f"{rtsp.streamer.base}/by_udp/mpegts", 3)
+    assert not complaints(seen, 25, ("video", "audio")), rtsp.streamer.log
+    stats = (await rtsp.streamer.stream("by_udp"))["stats"]
+    assert stats["input"]["errors_lost_packets"] == 0, rtsp.streamer.log
+    seen = await play(f"{rtsp.streamer.base}/again/mpegts", 2)
+    assert {"video", "audio"} <= set(seen.dts), (seen.errors, rtsp.streamer.log)
+    assert not seen.backward_steps()
+    assert "t0ken" not in rtsp.streamer.log
 
 
 async def ask(rtsp: Port, method: str, name: str, head: str = "", body: str = "") -> str:
@@ -209,6 +224,29 @@ async def test_ffmpeg_publishes(rtsp: Port, film: Path, launch: Launch, transpor
     publisher.send_signal(signal.SIGSTOP)
     await gone(rtsp, "cam")
     assert "source_timeout" in rtsp.streamer.log
+
+
+SOUNDS = {
+    "pcma": ("pcm_alaw", "-ar", "8000"),
+    "pcmu": ("pcm_mulaw", "-ar", "8000"),
+    "mp2a": ("mp2", "-ar", "44100"),
+    "mp3": ("libmp3lame", "-ar", "44100"),
+}
+
+
+async def test_sound_of_telephones_and_of_broadcast(rtsp: Port, launch: Launch) -> None:
+    words: list[object] = ["-re", "-f", "lavfi", "-i", "sine=frequency=440"]
+    for name, (encoder, *options) in SOUNDS.items():
+        words += ["-map", "0:a", "-ac", "1", "-c:a", encoder, *options, "-f", "rtsp",
+                  "-rtsp_transport", "tcp", rtsp.url(f"sound/{name}")]  # fmt: skip
+    await launch(*words)
+    for name in SOUNDS:
+        found = await rtsp.streamer.running(f"sound/{name}")
+        tracks = found["stats"]["media_info"]["tracks"]
+        assert [track["codec"] for track in tracks] == [name], rtsp.streamer.log
+    seen = await asyncio.gather(*(watch(rtsp.url(f"sound/{name}"), 1, "tcp") for name in SOUNDS))
+    for name, played in zip(SOUNDS, seen, strict=True):
+        assert len(played.dts["audio"]) > 20, (name, played.errors, rtsp.streamer.log)
 
 
 async def test_gstreamer_publishes(rtsp: Port) -> None:

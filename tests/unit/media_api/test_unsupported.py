@@ -258,8 +258,8 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "segment_cache",
     },
     InputConfig: {
-        "url", "width", "height", "bitrate", "rtp", "page_url", "swf_url", "tc_url", "programs",
-        "pids", "bind_ip", "priority", "source_timeout", "timeout", "audio_timeout",
+        "url", "width", "height", "bitrate", "rtp", "wait_rtcp", "page_url", "swf_url", "tc_url",
+        "programs", "pids", "bind_ip", "priority", "source_timeout", "timeout", "audio_timeout",
         "video_timeout", "frames_timeout", "max_retry_timeout", "no_clients_reconnect_delay",
         "user_agent", "headers", "max_bitrate", "cluster_key", "allow_if", "deny_if",
         "passphrase", "latency", "streamid", "connect_timeout", "minversion",

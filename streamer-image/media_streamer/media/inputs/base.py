@@ -153,6 +153,9 @@ class Input(ABC):
     """Tells the publisher's protocol for how many seconds it may gather."""
     _paced = 0.0
 
+    on_age: Callable[[float], None] | None = None
+    """Told for how many seconds what comes has been on its way, by the clock of its sender."""
+
     reception: Reception | None = None
     """How its packets arrive, where its protocol tells."""
 

@@ -1,10 +1,9 @@
-"""Sources that FFmpeg opens: what it is told, and the inputs that read it.
+"""Sources whose bytes FFmpeg fetches (RTMP, UDP): what it is told, and the input that reads it.
 
 Which URL, demuxer and options an input line means says `pull.py` of its protocol.
 
-Invariants: a source may make FFmpeg open further addresses (RTSP redirects), never a local file:
-the protocol whitelist names only network protocols. Sources over HTTP are fetched by ourselves
-(`http.py`).
+Invariants: a source can make FFmpeg open no local file: the protocol whitelist names only network
+protocols. Sources over HTTP and RTSP are read by ourselves.
 """
 
 from collections.abc import Callable
@@ -14,12 +13,11 @@ from urllib.parse import urlsplit
 
 import av
 from av.container import InputContainer
-from av.stream import Stream
 
 from media_streamer.media.inputs.base import Input, InputError, InputRequest, Limits
 from media_streamer.media.inputs.cut_input import CutInput
 from media_streamer.media.inputs.cut_reader import READ_BYTES
-from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS, DemuxInput
+from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS
 from media_streamer.outgoing.addresses import AddressRefusedError, reach_of_process
 
 UDP_SOCKET_BYTES = 2 * 1024 * 1024
@@ -31,7 +29,7 @@ class FFmpegSource:
     """What FFmpeg is told to open."""
 
     url: str
-    format: Literal["mpegts", "flv", "rtsp"]
+    format: Literal["mpegts", "flv"]
     options: dict[str, str]
 
     @property
@@ -51,28 +49,8 @@ def microseconds(seconds: float) -> str:
 
 
 def ffmpeg_input(request: InputRequest, source: FFmpegSource) -> Input:
-    """The input that reads `source`; raises InputError for options that it cannot have."""
-    if source.format in ("mpegts", "flv"):
-        return _BytesInput(request, source)
-    if request.config.programs:
-        scheme = request.config.scheme
-        raise InputError(f"programs: a {scheme}:// source has none to choose from")
-    return PullInput(request, source)
-
-
-class PullInput(DemuxInput):
-    """A source whose protocol brings its own container: RTSP."""
-
-    def __init__(self, request: InputRequest, source: FFmpegSource) -> None:
-        super().__init__(request.stream, request.receiver, request.limits, self._open)
-        self._source = source
-        self._pids = frozenset(request.config.pids or ())
-
-    def _open(self) -> InputContainer:
-        return _open(self._source, self._source.format, self._source.all_options, self.limits)
-
-    def _wanted(self, stream: Stream) -> bool:
-        return super()._wanted(stream) and (not self._pids or stream.id in self._pids)
+    """The input that reads `source`."""
+    return _BytesInput(request, source)
 
 
 class _BytesInput(CutInput):
@@ -83,7 +61,7 @@ class _BytesInput(CutInput):
             request.stream,
             request.receiver,
             request.limits,
-            "flv" if source.format == "flv" else "mpegts",
+            source.format,
             source.all_options,
             programs=frozenset(request.config.programs or ()),
             pids=frozenset(request.config.pids or ()),

@@ -25,7 +25,7 @@ from media_streamer.media.frame import LETTERS, Track
 from media_streamer.media.inputs.base import WATCHDOG_GRACE_SECONDS, Input, Limits, Receiver
 from media_streamer.media.inputs.sample_probe import can_be_track, probe
 from media_streamer.media.track import TrackError
-from media_streamer.wire.media import PublishedFrame, TrackSetup
+from media_streamer.wire.media import PublishedFrame, Reception, TrackSetup
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +78,9 @@ class _Lane:
 
 class FrameInput(Input):
     """One publisher of frames."""
+
+    max_start_frames = MAX_START_FRAMES
+    """What may come until every track has shown a frame to start with."""
 
     def __init__(
         self,
@@ -220,7 +223,7 @@ class FrameInput(Input):
     def _start_if_ready(self) -> None:
         if self._started or self._ended or not self._held:
             return
-        waited_enough = len(self._held) >= MAX_START_FRAMES
+        waited_enough = len(self._held) >= self.max_start_frames
         if not self._complete and not waited_enough:
             return
         usable = {number for number, lane in self._lanes.items() if can_be_track(lane.setup)}
@@ -368,3 +371,23 @@ class FrameInput(Input):
         shown = [other for other in self._lanes.values() if other.announced and other.is_video]
         self._waited_bytes += size
         return (key and lane.is_video) or not shown or self._waited_bytes > MAX_DELAY_BYTES
+
+
+class Taker:
+    """A receiver of packets hands its frames to this (`rtp.intake.Sink`), and so to the input."""
+
+    def __init__(self, taken: FrameInput) -> None:
+        self._input = taken
+
+    @property
+    def is_behind(self) -> bool:
+        return self._input.held_bytes > MAX_HELD_BYTES
+
+    def tracks(self, tracks: list[TrackSetup], complete: bool) -> None:
+        self._input.tracks(tracks, complete)
+
+    def frames(self, frames: list[PublishedFrame]) -> None:
+        self._input.take(frames)
+
+    def reception(self, figures: Reception) -> None:
+        self._input.reception = figures

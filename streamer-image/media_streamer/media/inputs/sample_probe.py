@@ -1,7 +1,7 @@
 """Describe a track from one sample: what a demuxer would find in a file that has nothing else.
 
 FFmpeg knows how to read every decoder configuration, so the configuration and one sample are
-wrapped as FLV in memory, which carries every codec that a publisher hands in as frames, and read
+wrapped as FLV in memory, which carries nearly every codec that is handed in as frames, and read
 back once. Pure; takes some milliseconds.
 """
 
@@ -30,9 +30,13 @@ _CONFIGURATIONS = {
 _FRAMES = {
     "h264": b"\x07\x01", "hevc": b"\x81hvc1", "av1": b"\x81av01",
     "aac": b"\xaf\x01", "mp3": b"\x2f", "opus": b"\x91Opus", "ac3": b"\x91ac-3",
-    "eac3": b"\x91ec-3",
+    "eac3": b"\x91ec-3", "pcm_alaw": b"\x72", "pcm_mulaw": b"\x82",
 }  # fmt: skip
 """What stands before a frame, with the frame type of video left 0."""
+_RAW = {"mp2": "mp3"}
+"""Codecs that FLV lacks, and FFmpeg's demuxer of their elementary stream."""
+_RAW_FRAMES = 3
+"""So many headers in a row prove that it is one."""
 _COMPOSED = ("h264", "hevc")
 """Their frames have a composition time."""
 _KEY, _INTER = 0x10, 0x20
@@ -40,7 +44,7 @@ _KEY, _INTER = 0x10, 0x20
 
 def can_be_track(setup: TrackSetup) -> bool:
     """Whether frames of this codec can be a track."""
-    return setup.codec in CODECS and setup.codec in _FRAMES
+    return setup.codec in CODECS and (setup.codec in _FRAMES or setup.codec in _RAW)
 
 
 def probe(setup: TrackSetup, sample: PublishedFrame) -> Track:
@@ -50,9 +54,12 @@ def probe(setup: TrackSetup, sample: PublishedFrame) -> Track:
     """
     if not can_be_track(setup):
         raise TrackError("its codec is not supported")
-    data = as_flv([setup], [sample])
+    if setup.codec in _RAW:
+        form, data = _RAW[setup.codec], sample.data * _RAW_FRAMES
+    else:
+        form, data = "flv", as_flv([setup], [sample])
     try:
-        with av.open(io.BytesIO(data), "r", format="flv", options=_PROBE) as container:
+        with av.open(io.BytesIO(data), "r", format=form, options=_PROBE) as container:
             packet = next(packet for packet in container.demux() if packet.size)
             track = describe_track(packet.stream, packet, 0, "")
     except av.FFmpegError as error:

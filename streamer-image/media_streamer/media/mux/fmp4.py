@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from media_streamer.media.frame import TIME_BASE, Frame, Track
 from media_streamer.syntax import boxes
 
+NOT_CARRIED = frozenset({"pcm_alaw", "pcm_mulaw"})
+"""Codecs that MP4 has no sample entry for, and no browser plays out of it."""
 EMPTY_SEGMENT = boxes.box(b"styp", b"msdh\x00\x00\x00\x00msdhmsix")
 """A segment of a track that had no frames while the others went on."""
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from media_streamer.media.frame import Frame, Track
-from media_streamer.media.mux.fmp4 import SampleClock
+from media_streamer.media.mux.fmp4 import NOT_CARRIED, SampleClock
 from media_streamer.syntax import boxes
 
 TEXT, BINARY = 0x81, 0x82
@@ -77,10 +77,13 @@ class MseMuxer:
 
     def __init__(self, tracks: Sequence[Track], previous: "MseMuxer | None" = None) -> None:
         """`previous` wrote the same output for other tracks."""
-        self.left_out: list[Track] = []
+        self.left_out: list[Track] = [track for track in tracks if track.codec in NOT_CARRIED]
         before: dict[str, _Writer] = previous._names if previous is not None else {}
         chosen = [
-            next((track for track in tracks if track.kind == kind), None)
+            next(
+                (one for one in tracks if one.kind == kind and one not in self.left_out),
+                None,
+            )
             for kind in ("video", "audio")
         ]
         writers = [

@@ -10,18 +10,16 @@ import ipaddress
 import socket
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
 
 from media_streamer.media.inputs.base import InputError, InputRequest
-from media_streamer.media.inputs.frames import FrameInput
+from media_streamer.media.inputs.frames import FrameInput, Taker
 from media_streamer.protocols.file.pull import resolve
 from media_streamer.protocols.rtp.port import MAX_DATAGRAM_BYTES, Place, open_port
-from media_streamer.rtp import rtcp, sdp
+from media_streamer.rtp import sdp
 from media_streamer.rtp.codecs import accept
+from media_streamer.rtp.intake import Intake, Kind
 from media_streamer.rtp.packet import is_rtcp
 from media_streamer.rtp.published import PublishedTrack
-from media_streamer.rtp.receiver import CommonClock
-from media_streamer.wire.media import Reception
 
 POLL_SECONDS = 0.05
 """How often holes between packets, and silence, are looked at."""
@@ -88,8 +86,7 @@ class DescribedInput(FrameInput):
     def __init__(self, request: InputRequest) -> None:
         super().__init__(request.stream, request.receiver, request.limits, on_taken=request.arrived)
         self._request = request
-        self._clock = CommonClock()
-        self._received: list[PublishedTrack] = []
+        self._intake = Intake(Taker(self))
         self._sockets: list[socket.socket] = []
         self._task: asyncio.Task[None] | None = None
         self._poll_timer: asyncio.TimerHandle | None = None
@@ -112,7 +109,7 @@ class DescribedInput(FrameInput):
             self._end(str(error) or "the description could not be read in time")
             return
         self._heard_at = self._loop.time()
-        self.tracks([track.setup for track in self._received], True)
+        self._intake.tell_tracks()
         self._poll()
 
     def _read_description(self) -> str:
@@ -124,21 +121,15 @@ class DescribedInput(FrameInput):
     def _listen(self, number: int, track: Announced) -> None:
         incoming = accept(track.media)
         assert incoming is not None
-        kind: Literal["video", "audio"] = "video" if track.media.kind == "video" else "audio"
-        published = PublishedTrack(
-            number,
-            kind,
-            incoming,
-            self._clock,
-            reorder=True,
-            payload_type=track.media.payload_type,
+        kind: Kind = "video" if track.media.kind == "video" else "audio"
+        received = self._intake.add(
+            number, kind, incoming, reorder=True, payload_type=track.media.payload_type
         )
-        self._received.append(published)
         for port in dict.fromkeys((track.place.port, track.control)):
             sock = open_port(replace(track.place, port=port), else_anywhere=True)
             self._sockets.append(sock)
             source = track.place.source
-            self._loop.add_reader(sock.fileno(), partial(self._hear, sock, published, source))
+            self._loop.add_reader(sock.fileno(), partial(self._hear, sock, received, source))
 
     def _hear(self, sock: socket.socket, track: PublishedTrack, source: str) -> None:
         for _ in range(READS_AT_ONCE):
@@ -153,32 +144,20 @@ class DescribedInput(FrameInput):
             if source and sender[0] != source:
                 continue
             if is_rtcp(data):
-                for element in rtcp.parse(data):
-                    track.received.control(element)
+                self._intake.control(track, data)
                 continue
-            self._publish(track, data)
-
-    def _publish(self, track: PublishedTrack, data: bytes | None) -> None:
-        before = track.received.packets
-        frames = track.poll() if data is None else track.take(data)
-        if track.received.packets != before:
-            self._heard_at = self._loop.time()
-        if track.changed:
-            track.changed = False
-            self.tracks([one.setup for one in self._received], True)
-        if frames:
-            self.take(frames)
+            before = track.received.packets
+            frames = self._intake.take(track, data)
+            if track.received.packets != before:
+                self._heard_at = self._loop.time()
+            self._intake.hand_on(frames)
 
     def _poll(self) -> None:
         if self._ended:
             return
         self._poll_timer = self._loop.call_later(POLL_SECONDS, self._poll)
-        for track in self._received:
-            self._publish(track, None)
-        received = [track.received for track in self._received]
-        self.reception = Reception(
-            sum(one.packets for one in received), sum(one.lost for one in received)
-        )
+        self._intake.poll()
+        self.reception = self._intake.figures
         if self._loop.time() - self._heard_at > self._request.limits.read_seconds:
             self._end("the source sends nothing")
 

@@ -54,7 +54,25 @@ class MessageError(ValueError):
 
 
 class Headers(dict[str, str]):
-    """Header fields by lower-case name; the first of a name counts."""
+    """Header fields by lower-case name; the first of a name counts, but for `every`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._more: list[tuple[str, str]] = []
+
+    def put(self, name: str, value: str) -> None:
+        """One more field, as it was received."""
+        name = name.strip().lower()
+        if name in self:
+            self._more.append((name, value.strip()))
+        else:
+            self[name] = value.strip()
+
+    def every(self, name: str) -> list[str]:
+        """Values of all fields of a name, in their order."""
+        name = name.lower()
+        first = [self[name]] if name in self else []
+        return first + [value for other, value in self._more if other == name]
 
     def text(self, name: str) -> str:
         """Value of a field, empty without it."""
@@ -188,7 +206,7 @@ def _parse_head(head: bytes) -> Request | Response:
     for line in lines[1:]:
         name, colon, value = line.partition(":")
         if colon:
-            headers.setdefault(name.strip().lower(), value.strip())
+            headers.put(name, value)
     first = lines[0].split(" ")
     if first[0].startswith("RTSP/"):
         status = first[1] if len(first) > 1 else ""

@@ -51,8 +51,12 @@ def offered(description: bytes) -> list[Offered]:
     return [Offered(n, one.attributes.pop("x-track", ""), one) for n, one in enumerate(media)]
 
 
-def describe(name: str, tracks: Sequence[Offered]) -> bytes:
-    """Body of the answer to DESCRIBE."""
+def describe(name: str, tracks: Sequence[Offered], *, heeds_wishes: bool = False) -> bytes:
+    """Body of the answer to DESCRIBE, or of an ANNOUNCE. `heeds_wishes`: a player that needs a key
+    frame may ask for it (RFC 4585 4.2)."""
+    for track in tracks:
+        if heeds_wishes and track.media.kind == "video":
+            track.media.attributes["rtcp-fb"] = f"{track.media.payload_type} nack pli"
     return sdp.write(name, [track.media for track in tracks]).encode()
 
 

@@ -4,20 +4,25 @@ Packets go within the connection, the very bytes of RTSP viewers; a server that 
 its own gets them renumbered.
 """
 
+from urllib.parse import urlsplit
+
 from media_streamer.egress.context import Egress
 from media_streamer.egress.jobs import JobFailed, Work
 from media_streamer.egress.push import Push
 from media_streamer.outgoing.addresses import reach_of_process
 from media_streamer.outgoing.dial import dial
 from media_streamer.protocols.rtsp import play
-from media_streamer.protocols.rtsp.publisher import RecordUrl, Refused, RtspPublisher
+from media_streamer.protocols.rtsp.client import Refused, RtspUrl
+from media_streamer.protocols.rtsp.publisher import RtspPublisher
 
 
 async def run(egress: Egress, work: Work) -> None:
     """See `egress/jobs.py`."""
     push = Push(egress, work)
     try:
-        url = RecordUrl.of(push.config.url)
+        url = RtspUrl.of(push.config.url)
+        if not urlsplit(url.url).path.strip("/"):
+            raise ValueError("the URL lacks the name to publish: write rtsp://HOST/NAME")
     except ValueError as error:
         raise JobFailed(str(error), hopeless=True) from None
     broadcast = await push.source(play.FORMAT, play.RtspFraming)

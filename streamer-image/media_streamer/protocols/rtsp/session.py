@@ -23,16 +23,20 @@ from media_streamer.egress.replay import asked_start
 from media_streamer.presentation.selection import no_such_tracks
 from media_streamer.protocols.rtsp import address, play, transport
 from media_streamer.protocols.rtsp.message import HeaderFields, Interleaved, Request
+from media_streamer.protocols.rtsp.ports import Address, UdpPort, open_pair
 from media_streamer.protocols.rtsp.publish import Recording, announced
 from media_streamer.protocols.rtsp.status import Refused
 from media_streamer.protocols.rtsp.transport import Transport
-from media_streamer.protocols.rtsp.udp import Address, UdpPort, UdpSender, open_pair
+from media_streamer.protocols.rtsp.udp import UdpSender
+from media_streamer.rtp import rtcp
 from media_streamer.wire.control import AccessKind, AccessRequest, DigestAnswer
 
 log = logging.getLogger(__name__)
 
 PROTO = "rtsp"
 TIMEOUT_SECONDS = 60
+WISH_SECONDS = 0.5
+"""Between two wishes of a player for a key frame."""
 _challenger = digest.Challenger()
 
 Answer = tuple[HeaderFields, bytes]
@@ -72,6 +76,7 @@ class RtspSession:
         self._begins: Literal["play", "record"] | None = None
         """What was asked for, to begin once the answer is on its way."""
         self.paused = False
+        self._next_wish = 0.0
         self._loop = asyncio.get_running_loop()
 
     # State
@@ -117,6 +122,18 @@ class RtspSession:
         self.heard_at = time.monotonic()
         if self._recording is not None:
             self._recording.take(packets)
+        else:
+            for packet in packets:
+                self._take_wish(packet.data)
+
+    def _take_wish(self, data: bytes) -> None:
+        """RTCP of a player: a key frame that it needs is asked for upstream, now and then."""
+        now = self._loop.time()
+        if not self.playing or self._broadcast is None or now < self._next_wish:
+            return
+        if any(isinstance(one, rtcp.KeyFrameRequest) for one in rtcp.parse(data)):
+            self._next_wish = now + WISH_SECONDS
+            self._broadcast.request_key_frame()
 
     def close(self, reason: str) -> None:
         """Give up what is held; may be called again."""
@@ -150,7 +167,7 @@ class RtspSession:
             raise Refused(406, "Descriptions are application/sdp")
         url = _parse(request)
         await self._open(url, request)
-        body = play.describe(self.name, self._offered)
+        body = play.describe(self.name, self._offered, heeds_wishes=True)
         return {"Content-Base": f"{url.base}/", "Content-Type": "application/sdp"}, body
 
     async def _open(self, url: address.StreamUrl, request: Request) -> None:
@@ -293,6 +310,7 @@ class RtspSession:
     def _hear(self, data: bytes, sender: Address) -> None:
         if sender[0] == self._connection.ip:
             self.heard_at = time.monotonic()
+            self._take_wish(data)
 
     async def on_play(self, request: Request) -> Answer:
         self._check_session(request)

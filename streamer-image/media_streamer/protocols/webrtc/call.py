@@ -17,12 +17,7 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 
 from media_streamer.budgets import WEBRTC_OFFER_BYTES
-from media_streamer.outgoing.addresses import (
-    AddressRefusedError,
-    Reach,
-    is_loopback,
-    reach_of_process,
-)
+from media_streamer.outgoing.addresses import AddressRefusedError, OneWay, reach_of_process
 from media_streamer.outgoing.target import HttpError, Target
 from media_streamer.outgoing.wire import words
 from media_streamer.protocols.webrtc import offer, proposal
@@ -81,7 +76,7 @@ class Call:
                 aiohttp.encode_basic_auth(name, password) if mark else f"Bearer {name}"
             )
         self._url = f"{target.scheme}://{target.host_header}{target.path}"
-        self._reach = _OneWay(reach_of_process())
+        self._reach = OneWay(reach_of_process())
         self._http: aiohttp.ClientSession | None = None
         self._resource = ""
         self._port: WebRtcPort | None = None
@@ -138,7 +133,7 @@ class Call:
 
     async def _post(self, sdp: str) -> str:
         """The answer's text."""
-        self._http = aiohttp.ClientSession(connector=self._reach.connector())
+        self._http = aiohttp.ClientSession(connector=_connector(self._reach))
         url = self._url
         for _ in range(MAX_REDIRECTS):
             try:
@@ -195,29 +190,15 @@ class Call:
         return found
 
 
-class _OneWay:
-    """`Reach`, and the rule for redirects."""
+def _connector(reach: OneWay) -> aiohttp.TCPConnector:
+    """Connections to what may be reached."""
 
-    def __init__(self, reach: Reach) -> None:
-        self._reach = reach
-        self._is_local = False
-        self.redirected = False
+    def open_socket(address: Any) -> socket.socket:
+        family, kind, protocol, _, place = address
+        reach.check(str(place[0]))
+        return socket.socket(family, kind, protocol)
 
-    def check(self, host: str) -> None:
-        """Raises AddressRefusedError."""
-        self._reach.check(host)
-        if not self.redirected:
-            self._is_local = self._is_local or is_loopback(host)
-        elif is_loopback(host) and not self._is_local:
-            raise AddressRefusedError("the server redirects to this machine itself")
-
-    def connector(self) -> aiohttp.TCPConnector:
-        def open_socket(address: Any) -> socket.socket:
-            family, kind, protocol, _, place = address
-            self.check(str(place[0]))
-            return socket.socket(family, kind, protocol)
-
-        return aiohttp.TCPConnector(limit=1, ssl=False, socket_factory=open_socket)
+    return aiohttp.TCPConnector(limit=1, ssl=False, socket_factory=open_socket)
 
 
 def _place(url: str) -> tuple[str, str | None, int | None]:

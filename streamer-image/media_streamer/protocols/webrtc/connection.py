@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import pylibsrtp
 
 from media_streamer.budgets import WEBRTC_CONNECT_SECONDS, WEBRTC_FEEDBACK_PER_SECOND
-from media_streamer.protocols.rtsp.udp import plain
+from media_streamer.protocols.rtsp.ports import plain
 from media_streamer.protocols.webrtc import stun
 from media_streamer.protocols.webrtc.dtls import Dtls, DtlsError, Identity, SrtpPair
 from media_streamer.protocols.webrtc.tcp import TcpPath

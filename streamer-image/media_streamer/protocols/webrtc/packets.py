@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from media_streamer.protocols.rtsp.udp import runs, split
+from media_streamer.protocols.rtsp.ports import runs
+from media_streamer.protocols.rtsp.udp import split
 from media_streamer.rtp.packet import HEADER_BYTES, KEY_MARK
 
 HISTORY_BYTES = 4 * 1024 * 1024

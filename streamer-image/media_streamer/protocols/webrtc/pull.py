@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from typing import Literal
 
 from media_streamer.media.inputs.base import Input, InputError, InputRequest
-from media_streamer.media.inputs.frames import MAX_HELD_BYTES, FrameInput
+from media_streamer.media.inputs.frames import FrameInput, Taker
 from media_streamer.media.inputs.http import http_headers
 from media_streamer.outgoing.target import HttpError
 from media_streamer.protocols.webrtc.call import Call, CallError, target_of
 from media_streamer.protocols.webrtc.offer import Codec, Offer, Section
 from media_streamer.protocols.webrtc.proposal import Proposed
-from media_streamer.protocols.webrtc.receiver import Incoming, MediaReceiver, Sink, accepted
-from media_streamer.wire.media import PublishedFrame, Reception, TrackSetup
+from media_streamer.protocols.webrtc.receiver import Incoming, MediaReceiver, accepted
+from media_streamer.rtp.intake import Sink
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ class WhepInput(FrameInput):
                 tracks += found
         if not tracks:
             raise CallError("the server sends no track with a codec that is known here")
-        source = WebRtcSource(_Taker(self), tracks, len(kinds))
+        source = WebRtcSource(Taker(self), tracks, len(kinds))
         source.silence_seconds = self.limits.read_seconds
         self.on_key_frame = source.wish
         return source
@@ -148,26 +148,6 @@ class WhepInput(FrameInput):
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
         super()._end(error)
-
-
-class _Taker:
-    """What a receiver of packets hands its frames to."""
-
-    def __init__(self, taken: WhepInput) -> None:
-        self._input = taken
-
-    @property
-    def is_behind(self) -> bool:
-        return self._input.held_bytes > MAX_HELD_BYTES
-
-    def tracks(self, tracks: list[TrackSetup], complete: bool) -> None:
-        self._input.tracks(tracks, complete)
-
-    def frames(self, frames: list[PublishedFrame]) -> None:
-        self._input.take(frames)
-
-    def reception(self, figures: Reception) -> None:
-        self._input.reception = figures
 
 
 def _incoming(section: Section, codec: Codec) -> Incoming | None:

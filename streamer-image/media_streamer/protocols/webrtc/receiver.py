@@ -10,17 +10,18 @@ import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from media_streamer.protocols.webrtc.connection import PeerConnection
 from media_streamer.protocols.webrtc.offer import Codec, Section
 from media_streamer.rtp import codecs, rtcp
 from media_streamer.rtp.arrivals import Arrivals
+from media_streamer.rtp.intake import Sink
 from media_streamer.rtp.packet import extension
 from media_streamer.rtp.published import PublishedTrack
 from media_streamer.rtp.receiver import CommonClock
 from media_streamer.rtp.sdp import Media
-from media_streamer.wire.media import PublishedFrame, Reception, TrackSetup
+from media_streamer.wire.media import PublishedFrame, Reception
 
 TICK_SECONDS = 0.05
 """How often holes are looked at and asked for."""
@@ -67,19 +68,6 @@ def accepted(section: Section, codec: Codec) -> codecs.Incoming | None:
         fmtp=codec.fmtp,
     )
     return codecs.accept(media)
-
-
-class Sink(Protocol):
-    """Who takes the frames."""
-
-    @property
-    def is_behind(self) -> bool: ...
-
-    def tracks(self, tracks: list[TrackSetup], complete: bool, /) -> None: ...
-
-    def frames(self, frames: list[PublishedFrame], /) -> None: ...
-
-    def reception(self, figures: Reception, /) -> None: ...
 
 
 class MediaReceiver(ABC):

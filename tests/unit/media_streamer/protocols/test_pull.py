@@ -20,7 +20,13 @@ FETCHED = {
     if pull_protocol(scheme).package in ("hls", "ts")  # type: ignore[union-attr]
 }
 WHEP = {"whep", "wheps", "webrtc", "webrtcs"}
-OWN = {"copy", "fake", "file", "srt", "rtp", "sdp", "m4f", "m4fs", "m4s", "m4ss"} | FETCHED | WHEP
+RTSP = {"rtsp", "rtsps", "rtsp2", "rtsp-udp"}
+OWN = (
+    {"copy", "fake", "file", "srt", "rtp", "sdp", "m4f", "m4fs", "m4s", "m4ss"}
+    | FETCHED
+    | WHEP
+    | RTSP
+)
 """What is opened otherwise than by FFmpeg's network protocols."""
 
 
@@ -45,9 +51,6 @@ def test_every_served_source_has_its_module(row: Protocol) -> None:
     [
         ("rtmp://host/app/name", "rtmp://host/app/name", "flv"),
         ("rtmps://host/app/name", "rtmps://host/app/name", "flv"),
-        ("rtsp://u:p@cam:554/ch0", "rtsp://u:p@cam:554/ch0", "rtsp"),
-        ("rtsps://cam/ch0", "rtsps://cam/ch0", "rtsp"),
-        ("rtsp-udp://cam/ch0", "rtsp://cam/ch0", "rtsp"),
         ("udp://239.1.2.3:5000", "udp://239.1.2.3:5000", "mpegts"),
         ("udp://239.1.2.3:5000/10.0.0.5", "udp://239.1.2.3:5000", "mpegts"),
         ("udp://[ff15::1]:5000", "udp://[ff15::1]:5000", "mpegts"),
@@ -92,16 +95,6 @@ def test_a_header_cannot_smuggle_another() -> None:
     config = {"url": "hls://host/a", "headers": {"X": "1\r\nHost: evil"}}
     with pytest.raises(InputError):
         http_headers(InputConfig.model_validate(config))
-
-
-@pytest.mark.parametrize(
-    ("url", "rtp", "transport"),
-    [("rtsp://c/a", None, "tcp"), ("rtsp://c/a", "udp", "udp"), ("rtsp-udp://c/a", None, "udp")],
-)
-def test_rtsp_transport(url: str, rtp: str | None, transport: str) -> None:
-    options = source(url, rtp=rtp).options
-    assert options["rtsp_transport"] == transport
-    assert options["timeout"] == "7500000"
 
 
 def test_rtmp_options() -> None:

@@ -1,5 +1,6 @@
 """Tracks of an RTP publisher: parameter sets from either place, damage, garbage."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.rtp.codecs import accept
@@ -59,6 +60,22 @@ def test_damaged_frames_are_left_out_and_counted() -> None:
     frames = take(received, packet(0, IDR), packet(1, SLICE), packet(4, SLICE), packet(5, SLICE))
     assert len(frames) == 3
     assert (received.received.lost, received.damaged) == (2, 1)
+
+
+def test_frames_of_mpeg_audio_say_their_layer() -> None:
+    incoming = accept(Media("audio", encoding="MPA", payload_type=14))
+    assert incoming is not None
+    received = PublishedTrack(0, "audio", incoming, CommonClock(0.0), reorder=False)
+    frame = b"\xff\xfd\x84\xc0" + bytes(380)  # layer 2, 128 kb/s, 48 kHz
+    (found,) = received.take(write(14, True, 1, 9, 7, bytes(4) + frame), 0.0)
+    assert found.data == frame
+    assert received.changed
+    assert received.setup.codec == "mp2"
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(16_000, 1), (8000, 2)])
+def test_other_g711_than_of_telephones_is_not_known(rate: int, channels: int) -> None:
+    assert accept(Media("audio", encoding="PCMA", clock_rate=rate, channels=channels)) is None
 
 
 def test_other_payload_types_are_no_media() -> None:

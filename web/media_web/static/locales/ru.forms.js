@@ -275,6 +275,7 @@ export default {
   "rtmp://: player URL.": "rtmp://: адрес плеера.",
   "rtmp://: tcUrl sent.": "rtmp://: посылаемый tcUrl.",
   "rtsp://: udp takes RTP by UDP.": "rtsp://: udp берёт RTP по UDP.",
+  "rtsp://: wait for RTCP to align the tracks.": "rtsp://: ждать RTCP, чтобы выровнять дорожки по времени.",
   "srt://: buffer in milliseconds.": "srt://: буфер в миллисекундах.",
   "true, false, or ondemand: made only while somebody asks.": "true, false или ondemand: делать только по просьбе.",
   "true: always runs; false: starts with the first viewer.": "true: работает всегда; false: начинается с первым зрителем.",

@@ -28,3 +28,16 @@ def test_one_frame_tells_size_and_rate(film: tuple[TrackSetup, PublishedFrame]) 
 def test_a_codec_that_frames_cannot_have(film: tuple[TrackSetup, PublishedFrame]) -> None:
     with pytest.raises(TrackError, match="not supported"):
         probe(TrackSetup(0, "video", "mjpeg", b"", 1000), film[1])
+
+
+@pytest.mark.parametrize("codec", ["pcm_alaw", "pcm_mulaw"])
+def test_g711(codec: str) -> None:
+    track = probe(TrackSetup(0, "audio", codec, b"", 90_000), PublishedFrame(0, 0, 0, True, b"x"))
+    assert (track.codec, track.sample_rate, track.channels) == (codec, 8000, 1)
+
+
+def test_layer_2_is_told_from_layer_3() -> None:
+    frame = b"\xff\xfd\x84\xc0" + bytes(380)  # 48 kHz, 128 kb/s, one channel
+    setup = TrackSetup(0, "audio", "mp2", b"", 90_000)
+    track = probe(setup, PublishedFrame(0, 0, 0, True, frame))
+    assert (track.codec, track.sample_rate, track.channels) == ("mp2", 48_000, 1)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import cast
@@ -14,6 +15,8 @@ from media_streamer.egress.hub import Hub
 from media_streamer.egress.reading import Turns
 from media_streamer.protocols.rtsp import server
 from media_streamer.protocols.rtsp.connection import RtspTimes
+from media_streamer.protocols.rtsp.message import write_interleaved
+from media_streamer.rtp import rtcp
 from media_streamer.rtp.packet import write
 from media_streamer.wire.control import AccessRequest
 from media_streamer.wire.media import PublishedFrame, Reception, TrackSetup
@@ -30,6 +33,8 @@ SDP = (
 
 class Feed:
     """Keeps what a publisher hands in."""
+
+    on_key_frame: Callable[[], None]
 
     def __init__(self) -> None:
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -55,6 +60,31 @@ class Feed:
         self.closed.set()
 
 
+class Show:
+    """A broadcast of a picture."""
+
+    description = (
+        b"v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=x-track:v1\r\n"
+        b"a=control:trackID=0\r\n"
+    )
+
+    def __init__(self) -> None:
+        self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.wishes = 0
+        self.wished = asyncio.Event()
+
+    def attach(self, transport: object, access: Access) -> "Show":
+        return self
+
+    def detach(self, reason: str) -> None: ...
+
+    def let_go(self) -> None: ...
+
+    def request_key_frame(self) -> None:
+        self.wishes += 1
+        self.wished.set()
+
+
 class OpenHub:
     """Lets everybody in."""
 
@@ -67,6 +97,12 @@ class OpenHub:
 
     async def access(self, request: AccessRequest) -> Access:
         return Access("1", request.name, Path(), 0, request)
+
+    async def broadcast(self, access: Access, *_: object) -> Show:
+        self.show = Show()
+        return self.show
+
+    def give_up(self, access: Access, reason: str) -> None: ...
 
     async def publish(self, access: Access, form: str) -> Feed:
         self.feed = Feed()
@@ -184,3 +220,46 @@ async def test_a_client_that_leaves_while_it_is_asked_for_leaves_nothing() -> No
             await hub.published.wait()
             assert hub.feed is not None
             await hub.feed.closed.wait()
+
+
+PICTURE = "v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:picture\r\n"
+INTERLEAVED = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n"
+
+
+async def test_a_publisher_is_asked_for_a_key_frame() -> None:
+    hub = OpenHub()
+    running, client = await start(hub, PATIENT)
+    with closing(running):
+        await client.ask("ANNOUNCE", "", "Content-Type: application/sdp\r\n", PICTURE)
+        await client.ask("SETUP", "/picture", INTERLEAVED)
+        await client.ask("RECORD", "")
+        client.writer.write(write_interleaved(0, write(96, True, 1, 1, 9, b"\x41abc")))
+        assert "200" in await client.ask("GET_PARAMETER", "")  # the packet was read before it
+        assert hub.feed is not None
+        hub.feed.on_key_frame()
+        async with asyncio.timeout(10):
+            head = await client.reader.readexactly(4)
+            said = rtcp.parse(await client.reader.readexactly(int.from_bytes(head[2:])))
+        assert rtcp.KeyFrameRequest(9) in said
+        client.writer.close()
+        await asyncio.wait_for(hub.feed.closed.wait(), 10)
+
+
+async def test_a_players_wish_goes_upstream_now_and_then() -> None:
+    hub = OpenHub()
+    running, client = await start(hub, PATIENT)
+    with closing(running):
+        described = await client.ask("DESCRIBE", "")
+        size = int(described.lower().partition("content-length: ")[2].partition("\r\n")[0])
+        body = await asyncio.wait_for(client.reader.readexactly(size), 10)
+        assert b"a=rtcp-fb:96 nack pli" in body
+        await client.ask("SETUP", "/trackID=0", INTERLEAVED)
+        await client.ask("PLAY", "")
+        client.writer.write(write_interleaved(1, rtcp.receiver_report(7)))
+        for _ in range(20):
+            wish = rtcp.receiver_report(7) + rtcp.picture_loss(7, 9)
+            client.writer.write(write_interleaved(1, wish))
+        await asyncio.wait_for(hub.show.wished.wait(), 10)
+        assert "200" in await client.ask("GET_PARAMETER", "")
+        assert hub.show.wishes == 1
+        client.writer.close()

@@ -6,13 +6,8 @@ import socket
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.protocols.rtsp.message import write_interleaved
-from media_streamer.protocols.rtsp.udp import (
-    MAX_SEGMENTS,
-    UdpSender,
-    open_pair,
-    runs,
-    split,
-)
+from media_streamer.protocols.rtsp.ports import MAX_SEGMENTS, open_pair, runs
+from media_streamer.protocols.rtsp.udp import UdpSender, split
 
 BURST = 256 * 1024
 
