@@ -13,7 +13,7 @@ that is pinned is for pushes: it keeps the stream on, and waits for it where it 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from media_streamer.egress.access import Access, AccessDenied
@@ -29,6 +29,7 @@ from media_streamer.wire.media import (
     Gap,
     Header,
     NoSuchTracks,
+    NothingCarried,
 )
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,10 @@ STALL_SECONDS = 30.0
 WARM_SECONDS = 60.0
 REPEAT_SECONDS = 0.5
 """Pause before a subscription is repeated that the media worker ended though the stream exists."""
+CONTAINERS: dict[Format, str] = {
+    "flv": "FLV", "ts": "MPEG-TS", "rtp": "RTP", "mse": "MSE", "webrtc": "WebRTC",
+}  # fmt: skip
+"""As people call them."""
 EARLY_SECONDS = TURN_SECONDS / 2
 """Chunks that come this much before their time are sent at once: no timer for jitter."""
 FLV_FILE_HEADER_BYTES = 13
@@ -75,6 +80,13 @@ class Framing(Protocol):
 
     def chunk(self, payload: bytes, key: bool) -> bytes:
         """Bytes of some whole packets of the format."""
+
+
+def nothing_carried(format_name: Format, tracks: Sequence[str]) -> AccessDenied:
+    """The refusal of a format that can carry none of the tracks."""
+    container = CONTAINERS.get(format_name, format_name)
+    title = f"{container} can carry none of the stream's tracks: {', '.join(tracks)}"
+    return AccessDenied(406, "no_codec", title)
 
 
 class Viewer:
@@ -347,6 +359,9 @@ class Broadcast:
                     self._forget_gop()
                 case NoSuchTracks(tracks=there):
                     self._refuse(there)
+                case NothingCarried(tracks=there):
+                    self._refused = nothing_carried(self.format, there)
+                    self.close(self._refused.title)
                 case End(reason=reason):
                     self._end(reason)
                 case _:
@@ -450,7 +465,7 @@ class Broadcast:
         self._forget_gop()
         if payload:  # without one nobody knows yet what the stream has
             self._started.set()
-        if not changed:
+        if not changed or not payload:
             return
         if self.framer is None and self.format == "flv" and header.startswith(b"FLV"):
             again = header[FLV_FILE_HEADER_BYTES:]

@@ -18,7 +18,7 @@ from media_streamer.media.settings import OutputSettings
 from media_streamer.media.stages import Upstream
 from media_streamer.media.subscribers import IDLE_SECONDS, Sink, Subscribers
 from media_streamer.media.thumbnail import Thumbnail, make_film
-from media_streamer.wire.media import NoSuchTracks
+from media_streamer.wire.media import NoSuchTracks, NothingCarried
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ class _Pipe:
         self.gops = GopCache(history_ticks if self.history else 0)
         self.formats: dict[str, _Running] = {}
         self.audio_only = True
+        self.left_out: list[str] = []
+        """Name and codec of all tracks, if the container can carry none of them."""
         self._muxer: Muxer | None = None
         self._tracks: list[Track] = []
         self._numbers: frozenset[int] = frozenset()
@@ -69,18 +71,21 @@ class _Pipe:
         self.gops.clear()
         self._tracks = list(tracks)
         self.audio_only = not any(track.kind == "video" for track in tracks)
+        self.left_out = []
         if self.container:
             self._muxer = muxer = CONTAINERS[self.container](tracks, self._muxer)
             if muxer.left_out:
                 names = ", ".join(f"{track.name} ({track.codec})" for track in muxer.left_out)
                 log.warning("stream %s: %s cannot carry %s", stream, self.container, names)
                 self._tracks = [track for track in tracks if track not in muxer.left_out]
+                if not self._tracks:
+                    self.left_out = [f"{track.name} ({track.codec})" for track in tracks]
         for running in self.formats.values():
             self.describe(running.made)
 
     def describe(self, made: Format) -> None:
         """Tell a format what comes."""
-        header = self._muxer.header if self._muxer is not None else b""
+        header = self._muxer.header if self._muxer is not None and self._tracks else b""
         made.set_tracks(self._tracks, header, self.audio_only)
 
     def push(self, entries: Sequence[Entry]) -> None:
@@ -183,6 +188,10 @@ class StreamOutput:
         for pipe in self._pipes.values():
             pipe.start(self._settings.name, self._tracks, self._max_gap)
         self._refuse_selections(strictly=not had_tracks)
+        for pipe in self._pipes.values():
+            for name, running in pipe.formats.items():
+                if pipe.left_out and not FORMATS[name].history:
+                    running.sinks.deliver([NothingCarried(pipe.left_out)])
         if had_tracks:
             codecs = ", ".join(f"{track.name} {track.codec_string}" for track in self._tracks)
             log.info("stream %s: tracks changed: %s", self._settings.name, codecs)
@@ -264,6 +273,9 @@ class StreamOutput:
         names = self._track_names
         if names and any(name not in names for name in tracks):
             running.sinks.deliver([NoSuchTracks(names)], number)
+        left_out = self._pipes[spec.container, tracks].left_out
+        if left_out and not spec.history:  # of segments the index tells it
+            running.sinks.deliver([NothingCarried(left_out)], number)
         running.sinks.deliver(running.made.replay(), number)
         return Subscription(format, tracks, number, self)
 

@@ -354,9 +354,16 @@ class NoSuchTracks(_Message, frozen=True):
     """Names of those that there are."""
 
 
+class NothingCarried(_Message, frozen=True):
+    """The format can hold no track of the stream, or of the selection: nothing comes of it."""
+
+    tracks: list[str]
+    """Name and codec of those that there are."""
+
+
 FormatEvent = Header | Chunk | Tracks | Frames | Gap
 SegmentEvent = InitSection | PartReady | SegmentReady | SegmentDropped | TracksReset
-Event = FormatEvent | SegmentEvent | NoSuchTracks | End
+Event = FormatEvent | SegmentEvent | NoSuchTracks | NothingCarried | End
 
 
 class Events(_Message, frozen=True):

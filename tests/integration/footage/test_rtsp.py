@@ -149,7 +149,7 @@ async def test_pause(rtsp: Port) -> None:
 
 REFUSED = {
     ("DESCRIBE", "nope", ""): "404 There is no stream 'nope'",
-    ("DESCRIBE", "hls_only", ""): "401 The stream may not be played by rtsp",
+    ("DESCRIBE", "hls_only", ""): "403 The stream may not be played by rtsp",
     ("DESCRIBE", "shut", ""): "401 ",
     ("DESCRIBE", "film", "Accept: text/html\r\n"): "406 Descriptions are application/sdp",
     ("SETUP", "film/trackID=9", "Transport: RTP/AVP/TCP;interleaved=0-1\r\n"): "404 ",

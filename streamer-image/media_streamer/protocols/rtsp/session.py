@@ -38,6 +38,11 @@ TIMEOUT_SECONDS = 60
 WISH_SECONDS = 0.5
 """Between two wishes of a player for a key frame."""
 _challenger = digest.Challenger()
+_INCURABLE = frozenset(
+    {"protocol_denied", "protocol_unknown", "cluster_only", "drm_not_supported"}
+    | {"user_sessions_limit"}
+)
+"""Refusals that no password changes: clients are not asked for one."""
 
 Answer = tuple[HeaderFields, bytes]
 
@@ -235,7 +240,8 @@ class RtspSession:
                 )
             )
         except AccessDenied as denied:
-            if denied.status in (401, 403) and given is None:
+            is_curable = denied.code not in _INCURABLE
+            if denied.status in (401, 403) and given is None and is_curable:
                 # Clients that have a password send it once they are asked for it. By Digest it can
                 # be proven only where this server itself knows it.
                 challenges = [_challenger.basic]

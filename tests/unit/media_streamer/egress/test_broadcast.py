@@ -12,7 +12,16 @@ from media_streamer.egress.broadcast import Broadcast
 from media_streamer.egress.pace import WRITES_A_SECOND, Pace
 from media_streamer.egress.served_sessions import Account, ServedSessions
 from media_streamer.wire.control import AccessRequest, SessionLeft
-from media_streamer.wire.media import Chunk, End, Event, Events, Gap, Header, NoSuchTracks
+from media_streamer.wire.media import (
+    Chunk,
+    End,
+    Event,
+    Events,
+    Gap,
+    Header,
+    NoSuchTracks,
+    NothingCarried,
+)
 
 
 class Link:
@@ -373,6 +382,18 @@ async def test_a_push_waits_for_the_tracks_that_it_shall_send(bench):
     bench.tell(NoSuchTracks(["a1"]))
     bench.header(b"H")
     await bench.broadcast.wait_started(1)
+
+
+@pytest.mark.parametrize("pinned", [False, True])
+async def test_what_the_format_cannot_carry_is_refused_in_words(bench, pinned):
+    """Also a push learns it, and tries again later."""
+    bench.broadcast.pinned = pinned
+    waiting = asyncio.create_task(bench.broadcast.wait_data(30))
+    await asyncio.sleep(0)
+    bench.tell(NothingCarried(["v1 (mpeg2video)"]))
+    with pytest.raises(AccessDenied, match=r"can carry none .*: v1 \(mpeg2video\)") as refused:
+        await waiting
+    assert refused.value.status == 406
 
 
 async def test_no_data_in_time_is_said(bench):

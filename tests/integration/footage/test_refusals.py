@@ -1,0 +1,225 @@
+"""Who cannot be served is told why, in each protocol's own words and soon: never by silence.
+
+A table of protocols and reasons, driven by what a client of each protocol really says.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import aiohttp
+import pytest
+from media_streamer.protocols.rtmp import amf
+from media_streamer.protocols.rtmp.chunks import COMMAND, ChunkReader, write_message
+
+from tests.support.ports import free_port
+from tests.support.webrtc_offers import browser
+
+from .conftest import FilmStreamer, Launch
+
+SOON_SECONDS = 12.0
+"""Bound of every answer: also of a busy machine, also where a source may still give data."""
+SDP = {"Content-Type": "application/sdp"}
+NAMES = {
+    "unknown": "nope",
+    "no data": "idle",
+    "wrong token": "shut",
+    "limit": "full",
+    "codec": "old",
+    "track": "good",
+}
+STATUS = {
+    "unknown": {404},
+    "no data": {404, 503},
+    "wrong token": {401, 403},
+    "limit": {403, 503},
+    "codec": {404, 406, 415, 503},
+    "track": {404},
+    "off": {403},
+}
+WORDS = {
+    "unknown": "no stream",
+    "no data": "not running|no data|no picture",
+    "wrong token": "denied|refused|allowed|token",
+    "limit": "sessions",
+    "codec": "carr",
+    "track": "no track v9",
+    "off": "may not be played by",
+}
+TRACK = "v9"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a protocol refuses: HTTP's status or what stands for it; 0 where it has none."""
+
+    status: int
+    words: str
+
+
+@dataclass
+class House:
+    """The streamer and its ports."""
+
+    streamer: FilmStreamer
+    rtsp: int
+
+
+Ask = Callable[[House, str, bool], Awaitable[Answer]]
+"""Ask for a stream, with a selection of tracks that there are not if that is true."""
+
+
+def http(path: str) -> Ask:
+    async def ask(house: House, name: str, track: bool) -> Answer:
+        query = f"?token=me&filter.tracks={TRACK}" if track else "?token=me"
+        headers = {}
+        if path.endswith("mse_ld"):
+            headers = {"Connection": "Upgrade", "Upgrade": "websocket"}
+            headers |= {
+                "Sec-WebSocket-Version": "13",
+                "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+            }
+        url = f"{house.streamer.base}{path.format(name)}{query}"
+        async with house.streamer.session.get(url, headers=headers) as answer:
+            return Answer(answer.status, await answer.text() if answer.status >= 400 else "")
+
+    return ask
+
+
+async def whep(house: House, name: str, track: bool) -> Answer:
+    query = f"?token=me&filter.tracks={TRACK}" if track else "?token=me"
+    url = f"{house.streamer.base}/{name}/whep{query}"
+    async with house.streamer.session.post(url, data=browser(), headers=SDP) as answer:
+        if answer.status < 400:
+            return Answer(answer.status, "")
+        return Answer(answer.status, (await answer.json(content_type=None))["title"])
+
+
+async def rtsp(house: House, name: str, track: bool) -> Answer:
+    query = f"?token=me&tracks={TRACK}" if track else "?token=me"
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.rtsp)
+    try:
+        url = f"rtsp://127.0.0.1:{house.rtsp}/{name}{query}"
+        writer.write(f"DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    finally:
+        writer.close()
+    found = re.match(r"RTSP/1.0 (\d+) ", head)
+    assert found is not None, head
+    return Answer(int(found[1]), head)
+
+
+async def rtmp(house: House, name: str, track: bool) -> Answer:
+    query = f"?token=me&tracks={TRACK}" if track else "?token=me"
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.streamer.rtmp_port)
+    try:
+        writer.write(b"\x03" + bytes(1536))
+        await reader.readexactly(1 + 2 * 1536)
+        connect = {"app": "static", "tcUrl": f"rtmp://127.0.0.1:{house.streamer.rtmp_port}/static"}
+        writer.write(bytes(1536))
+        for values, stream in (
+            (("connect", 1, connect), 0),
+            (("createStream", 2, None), 0),
+            (("play", 3, None, name + query), 1),
+        ):
+            payload = amf.encode(*values)
+            writer.write(write_message(COMMAND, payload, stream=stream, chunk_bytes=128))
+        chunks = ChunkReader(1 << 24)
+        while data := await reader.read(65536):
+            for message in chunks.feed(data):
+                if message.kind != COMMAND:
+                    continue
+                told = amf.decode(message.payload)
+                if told[0] == "onStatus" and told[3]["level"] == "error":
+                    missing = told[3]["code"] == "NetStream.Play.StreamNotFound"
+                    return Answer(404 if missing else 0, f"{told[3]['description']}")
+                assert told[0] != "onStatus", told
+    finally:
+        writer.close()
+    raise AssertionError("closed without a word")
+
+
+PROTOCOLS: dict[str, Ask] = {
+    "hls": http("/{}/index.m3u8"),
+    "hls fmp4": http("/{}/index.fmp4.m3u8"),
+    "dash": http("/{}/index.mpd"),
+    "tshttp": http("/{}/mpegts"),
+    "flv": http("/{}.flv"),
+    "mseld": http("/{}/mse_ld"),
+    "jpeg": http("/{}/preview.jpg"),
+    "webrtc": whep,
+    "rtsp": rtsp,
+    "rtmp": rtmp,
+}
+CARRIED = {"hls", "hls fmp4", "dash", "tshttp", "mseld", "jpeg"}
+"""MPEG-2 video can be had by these."""
+PICTURES = {"jpeg"}
+"""Have no tracks to choose from, and are no sessions."""
+
+
+@pytest.fixture
+async def house(streamer: FilmStreamer, launch: Launch) -> AsyncIterator[House]:
+    made = House(streamer, free_port())
+    only = "\n".join(
+        f"stream only_{one} {{ input fake://fake; protocols {one}; }}" for one in ("hls", "dash")
+    )
+    streamer.write(
+        f"rtsp 127.0.0.1:{made.rtsp};\n"
+        "auth_backend gate { allow token t0ken; }\n"
+        "stream good { input fake://fake; segment_duration 1; }\n"
+        "stream idle { input publish://; }\n"
+        "stream shut { input fake://fake; on_play auth://gate; }\n"
+        "auth_backend open { allow default; }\n"
+        "stream full { input fake://fake; on_play auth://open max_sessions=1; }\n"
+        f"stream old {{ input publish://; segment_duration 1; }}\n{only}\n"
+    )
+    await streamer.serve()
+    await launch(
+        "-re", "-f", "lavfi", "-i", "testsrc=size=160x90:rate=25", "-c:v", "mpeg2video", "-g", "25",
+        "-f", "mpegts", f"{streamer.base}/old/mpegts",
+    )  # fmt: skip
+    for name in ("good", "full", "old"):
+        await streamer.running(name)
+    async with streamer.session.get(f"{streamer.base}/full/mpegts?token=me") as viewer:
+        assert viewer.status == 200
+        await viewer.content.readany()
+        yield made
+
+
+def _cases(protocol: str) -> dict[str, str]:
+    """Name of the stream by the reason for which it cannot be had."""
+    cases = dict(NAMES)
+    cases["off"] = "only_dash" if protocol.startswith("hls") else "only_hls"
+    if protocol in CARRIED:
+        del cases["codec"]
+    if protocol in PICTURES:
+        del cases["track"], cases["limit"]
+    return cases
+
+
+async def test_viewers_are_told_why_not(house: House) -> None:
+    async def one(protocol: str, reason: str, name: str) -> str:
+        """What is wrong with the answer; empty if nothing is."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(SOON_SECONDS):
+                answer = await PROTOCOLS[protocol](house, name, reason == "track")
+        except TimeoutError:
+            return f"{protocol}, {reason}: silence"
+        except (OSError, aiohttp.ClientError, asyncio.IncompleteReadError, AssertionError) as error:
+            return f"{protocol}, {reason}: {error!r}"
+        right = answer.status in STATUS[reason] or protocol == "rtmp"
+        if right and re.search(WORDS[reason], answer.words, re.IGNORECASE):
+            return ""
+        return f"{protocol}, {reason} after {time.monotonic() - began:.1f} s: {answer}"
+
+    found = await asyncio.gather(
+        *(
+            one(protocol, reason, name)
+            for protocol in PROTOCOLS
+            for reason, name in _cases(protocol).items()
+        )
+    )
+    assert not [line for line in found if line], "\n".join(filter(None, found))
