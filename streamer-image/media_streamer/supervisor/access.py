@@ -37,7 +37,7 @@ from media_streamer.supervisor.sessions import (
     session_key,
 )
 from media_streamer.supervisor.tickets import write_ticket
-from media_streamer.supervisor.verdicts import Verdicts, auth_spec
+from media_streamer.supervisor.verdicts import Verdicts, ask_soon, auth_spec
 from media_streamer.wire.control import AccessRequest, Granted, Refusal
 
 log = logging.getLogger(__name__)
@@ -169,6 +169,13 @@ class AccessControl:
             if session.recheck_at is not None and session.recheck_at <= now
         ]
         await asyncio.gather(*(self._recheck(session) for session in due))
+
+    def rule_sets_changed(self) -> None:
+        """Sessions that an `auth_backend` let in are asked about again."""
+        named = (
+            one for one in self._sessions if str(one.rules and one.rules.url).startswith("auth:")
+        )
+        ask_soon(named)
 
     async def reauthorize(self, name: str) -> int:
         """Ask anew about all sessions of a stream; returns how many."""
@@ -339,6 +346,7 @@ class AccessControl:
             is_relay=relay,
             dvr=request.archive,
             location=stream.location.prefix if stream.location is not None else "",
+            rules=spec,
         )
         if asks_backend(spec) and not relay:
             session.recheck_at = time.monotonic() + verdict.auth_seconds
@@ -354,8 +362,8 @@ class AccessControl:
         session.request_number += 1
         session.recheck_at = None  # until the answer is there
         question = self._verdicts.again(session)
-        spec = auth_spec(stream, session.kind)
-        verdict = await self._verdicts.ask(spec, question) if spec is not None else allow()
+        session.rules = spec = auth_spec(stream, session.kind)
+        verdict = await self._verdicts.whether(spec, question) if spec is not None else allow()
         if asks_backend(spec):
             session.recheck_at = time.monotonic() + verdict.auth_seconds
         if verdict.allowed or not verdict.decided:

@@ -85,6 +85,8 @@ class ConfigurationApplier:
                 self._sessions.close_location(location, "location changed")
         if self.is_live:
             self._access.forget()
+            if new.auth_backends != old.auth_backends:
+                self._access.rule_sets_changed()
             if new.auto_token is False and old.auto_token is not False:
                 self._end_without_token()
             self._egress.settings_changed(egress_settings(new))

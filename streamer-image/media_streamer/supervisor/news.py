@@ -19,6 +19,7 @@ from media_streamer.supervisor.ports import Ports
 from media_streamer.supervisor.pushes import push_event, push_jobs
 from media_streamer.supervisor.session_log import SessionLog
 from media_streamer.supervisor.sessions import Session, SessionRegistry
+from media_streamer.supervisor.verdicts import ask_soon, auth_spec
 from media_streamer.wire.control import Job, JobReport, StreamEvent
 
 
@@ -109,13 +110,25 @@ class StreamNews:
         self._open |= names
 
     def changed(self, name: str) -> None:
-        """Its configuration is another one: sessions that it no longer allows end."""
+        """Its configuration is another one: sessions that it no longer allows end, those that
+        other rules let in are asked about."""
         stream = self._catalog.streams.get(name)
-        protocols = stream.config.protocols if stream is not None else None
+        if stream is None:
+            return
+        protocols = stream.config.protocols
         for session in self._sessions.of_stream(name) if protocols else ():
             switch = "" if session.is_relay else switch_of(session.proto)
             if protocols and switch and not protocols.allows(switch):
                 self._sessions.close(session.id, "protocol denied")
+        everybody = (
+            *self._sessions.of_stream(name),
+            *self._sessions.of_stream(name, "publish"),
+        )
+        ask_soon(
+            one
+            for one in everybody
+            if not one.is_relay and auth_spec(stream, one.kind) != one.rules
+        )
 
     def gone(self, name: str, reason: str) -> None:
         """It shall not run any more."""

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from media_api.auth import AuthSpec
+
 from media_streamer.supervisor.rate import Rate
 from media_streamer.wire.control import PathReport, SessionReport
 
@@ -63,6 +65,8 @@ class Session:
     request_number: int = 0
     recheck_at: float | None = None
     """Monotonic seconds at which the backend is asked again; None: never."""
+    rules: AuthSpec | None = None
+    """What let it in; it is asked about again once its stream has others."""
     bytes_by_worker: dict[str, int] = field(default_factory=dict)
     bytes_gone: int = 0
     dropped_gops: int = 0

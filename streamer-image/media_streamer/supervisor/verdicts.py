@@ -9,6 +9,7 @@ import logging
 import time
 import uuid
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Protocol
 
 from media_api.auth import AuthBackendConfig, AuthSpec
@@ -26,6 +27,8 @@ from media_streamer.wire.control import AccessRequest
 log = logging.getLogger(__name__)
 
 MAX_REMEMBERED_VERDICTS = 20_000
+RECHECKS_PER_SECOND = 500
+"""Questions about sessions that are open, after a change of their rules."""
 
 
 class Configured(Protocol):
@@ -90,6 +93,11 @@ class Verdicts:
         elif not verdict.decided and remembered is not None:
             return remembered[1]
         return verdict
+
+    async def whether(self, spec: AuthSpec, question: Question) -> Verdict:
+        """Whether an open session may go on, by restrictions and rules."""
+        refused = check_restrictions(spec, question, self._geoip.countries)
+        return await self.ask(spec, question) if refused is None else refused
 
     async def ask(self, spec: AuthSpec, question: Question) -> Verdict:
         """What the rules say now. Never raises."""
@@ -165,6 +173,13 @@ class Verdicts:
             host=self._hostname,
             dvr=session.dvr,
         )
+
+
+def ask_soon(sessions: Iterable[Session]) -> None:
+    """Their rules are others: they are asked about again, some after the others."""
+    now = time.monotonic()
+    for number, session in enumerate(sessions):
+        session.recheck_at = now + number / RECHECKS_PER_SECOND
 
 
 def auth_spec(stream: Stream, kind: str) -> AuthSpec | None:

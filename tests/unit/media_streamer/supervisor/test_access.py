@@ -299,6 +299,44 @@ async def test_a_backend_that_is_down_refuses_new_sessions_only(world: World) ->
     assert (await world.ask(ip="10.0.0.10")).code == "auth_backend_unavailable"
 
 
+async def test_rules_that_are_given_anew_hold_for_who_is_in_already(world: World) -> None:
+    world.configure({})
+    viewer, flv = await world.ask(), await world.ask(proto="flv")
+    world.backend.status = 403
+    world.configure({"title": "New"})
+    world.news.changed("a")
+    await world.control.recheck(time.monotonic() + 1)
+    assert world.backend.questions == []
+    world.configure({"on_play": world.url})
+    world.news.changed("a")
+    await world.control.recheck(time.monotonic() + 1)
+    assert {one["request_type"] for one in world.backend.questions} == {"update_session"}
+    assert len(world.backend.questions) == 2
+    for granted in (viewer, flv):
+        assert world.sessions.get(granted.session_id) is None
+    assert (await world.ask()).status == 403
+
+
+async def test_restrictions_and_rule_sets_that_change_hold_for_who_is_in(world: World) -> None:
+    def rule_set(allowed: str) -> dict[str, Any]:
+        rules = {"name": "team", "allow_ips": [allowed], "allow_default": False}
+        return {"auth_backends": [rules]}
+
+    world.configure({"on_play": "auth://team"}, **rule_set("10.0.0.7"))
+    granted = await world.ask()
+    world.configure({"on_play": "auth://team"}, **rule_set("10.0.0.8"))
+    world.control.forget()
+    world.control.rule_sets_changed()
+    await world.control.recheck(time.monotonic() + 1)
+    assert world.sessions.get(granted.session_id) is None
+    world.configure({})
+    granted = await world.ask()
+    world.configure({"on_play": {"domains": ["example.com"]}})
+    world.news.changed("a")
+    await world.control.recheck(time.monotonic() + 1)
+    assert world.sessions.get(granted.session_id) is None
+
+
 async def test_a_later_refusal_closes_the_session_and_bans_it(world: World) -> None:
     world.configure({"on_play": world.url})
     world.backend.headers = {"X-AuthDuration": "5", "X-UserId": "u"}
