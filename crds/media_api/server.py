@@ -275,7 +275,7 @@ class ServerConfigBase(ApiModel):
         description="STUN and TURN servers that WebRTC players and publishers are told of.",
     )
     admin_view_disabled: bool | None = Field(
-        default=None, description="Administrators may not watch past authorisation. Default false."
+        default=None, description="Administrators may not watch past authorisation: they never do here."
     )
     pulsedb: DiskPath | None = Field(default=None, description="Directory of statistics history.")
     session_log: DiskPath | None = Field(default=None, description="Directory of session history.")

@@ -179,8 +179,8 @@ LISTENER_TYPES: tuple[type[ApiModel], ...] = (
 GLOBAL_ENTRIES: dict[str, Shape] = {
     **{name: ListenerShape(name, LISTENER_MODELS[name]) for name in LISTENER_LINES},
     "listeners": ListenersShape(LISTENER_MODELS),
-    "admin_http": AdminListener("http"),
-    "admin_https": AdminListener("https"),
+    "admin_http": AdminListener("http", HttpListenerConfig),
+    "admin_https": AdminListener("https", HttpsListenerConfig),
     "loglevel": Value("loglevel"),
     "log_level": Value("loglevel"),
     "logrequests": Value("log_requests", bare=True),

@@ -173,12 +173,19 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> LoadedCo
     environment = apply_environment(parsed.config, environ)
     sinks = check_log_files(parsed, parsed.config, log_directory(environ))
     certificates = check_tls(parsed, parsed.config, main.absolute().parent)
+    bad = [one for one in certificates if one.severity == "error"]
+    doubtful = [one for one in certificates if one.severity != "error"]
     order = {str(file): index for index, file in enumerate(reader.files)}
     errors = sorted(
-        [*parsed.errors, *certificates, *sinks, *environment],
+        [*parsed.errors, *bad, *sinks, *environment],
         key=lambda item: (order.get(item.filename, len(order)), item.line, item.col),
     )
     directives = [node for tree in trees for node in tree.directives]
     return LoadedConfig(
-        parsed.config, errors, parsed.warnings, reader.files, parsed.locate, directives
+        parsed.config,
+        errors,
+        [*parsed.warnings, *doubtful],
+        reader.files,
+        parsed.locate,
+        directives,
     )

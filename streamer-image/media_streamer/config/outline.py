@@ -44,7 +44,7 @@ _FORMATS = {
     "password": "text (secret)",
 }
 _FORMS: dict[type[Shape], str] = {
-    AdminListener: "`PORT` or `ADDRESS:PORT`",
+    AdminListener: "`PORT` or `ADDRESS:PORT`, options",
     ListenerShape: "`PORT` or `ADDRESS:PORT`, options",
     ListenersShape: "block of listeners",
     Credentials: "`LOGIN PASSWORD`",

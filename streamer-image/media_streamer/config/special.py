@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from media_api import protocols
@@ -308,20 +309,11 @@ class AdminListener(Shape):
     """`admin_http PORT;`: the API is served there and leaves the other listeners."""
 
     protocol: str
+    model: type[ListenerConfig]
     key: str = ""
 
     def read(self, node: Directive, scope: Scope) -> None:
-        no_block(node, scope)
-        if len(node.args) != 1:
-            scope.problem(node.name, "missing_value", f"{node.name.value} takes one PORT")
-            return
-        listeners = scope.below("listeners", None, node.name)
-        listeners.values = scope.values.setdefault("listeners", {})
-        address, _, port = node.args[0].value.rpartition(":")
-        listener: dict[str, Any] = {"port": port, "api": True, "admin": True}
-        if address:
-            listener["address"] = address.strip("[]")
-        listeners.append(self.protocol, listener, node.args[0])
+        ListenerShape(self.protocol, self.model).read(node, scope, {"api": True, "admin": True})
 
 
 def settle_admin_listeners(scope: Scope) -> None:
@@ -342,7 +334,10 @@ class ListenerShape(Shape):
     model: type[ListenerConfig]
     key: str = ""
 
-    def read(self, node: Directive, scope: Scope) -> None:
+    def read(
+        self, node: Directive, scope: Scope, more: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        """`more`: what the directive says beside its words."""
         listeners = scope.below("listeners", None, node.name)
         listeners.values = scope.values.setdefault("listeners", {})
         index = len(listeners.values.get(self.protocol, ()))
@@ -357,7 +352,7 @@ class ListenerShape(Shape):
         if address and address != "*":
             below.set("address", address.strip("[]"), word)
         read_into(section_of(self.model), Directive(node.name, rest, node.children), below)
-        listeners.append(self.protocol, below.values, word)
+        listeners.append(self.protocol, {**below.values, **more}, word)
 
 
 LISTENER_LINES = tuple(name for name, (_, item) in protocols.listeners().items() if item.own_line)

@@ -14,8 +14,9 @@ from media_api.server import ServerConfig, TlsListenerConfig, TlsVersion
 
 from media_streamer import tls
 from media_streamer.config.binder import ParsedConfig
+from media_streamer.config.certificates import complaints
 from media_streamer.config.grammar import Word
-from media_streamer.config.problems import ConfigProblem
+from media_streamer.config.problems import ConfigProblem, Severity
 
 _VERSIONS: dict[TlsVersion, ssl.TLSVersion] = {
     "tlsv1": ssl.TLSVersion.TLSv1,
@@ -81,8 +82,19 @@ def _explain(error: ssl.SSLError, files: TlsFiles) -> str:
     return f"no valid PEM file: {', '.join(names[:-1])} or {names[-1]} ({reason})"
 
 
+def certificate_files(config: ServerConfig, directory: Path) -> list[Path]:
+    """Of all TLS listeners, each once; relative paths start at `directory`."""
+    found: dict[Path, None] = {}
+    for name, (_, item) in protocols.listeners().items():
+        for listener in config.listeners.of(name) if item.tls and config.listeners else ():
+            assert isinstance(listener, TlsListenerConfig)
+            found[TlsFiles.of(listener, directory).certificate] = None
+    return list(found)
+
+
 def check_tls(parsed: ParsedConfig, config: ServerConfig, directory: Path) -> list[ConfigProblem]:
-    """A problem at the line of each TLS listener whose files do not hold."""
+    """A problem at the line of each TLS listener whose files do not hold; a warning where they do
+    and clients will not like them."""
     problems = []
     tls_listeners = [name for name, (_, item) in protocols.listeners().items() if item.tls]
     for protocol in tls_listeners:
@@ -90,11 +102,16 @@ def check_tls(parsed: ParsedConfig, config: ServerConfig, directory: Path) -> li
         for index, listener in enumerate(listeners):
             assert isinstance(listener, TlsListenerConfig)
             try:
-                server_context(TlsFiles.of(listener, directory), listener.ssl_protocols or ())
+                files = TlsFiles.of(listener, directory)
+                server_context(files, listener.ssl_protocols or ())
+                found = [("doubtful_certificate", text) for text in complaints(files.certificate)]
             except TlsError as error:
-                path = ("listeners", protocol, index)
-                at = parsed.locate(path) or Word("", "", 0, 0)
+                found = [(error.code, str(error))]
+            path = ("listeners", protocol, index)
+            at = parsed.locate(path) or Word("", "", 0, 0)
+            for code, text in found:
+                severity: Severity = "warning" if code == "doubtful_certificate" else "error"
                 problems.append(
-                    ConfigProblem(at.line, at.col, path, error.code, str(error), at.file)
+                    ConfigProblem(at.line, at.col, path, code, text, at.file, severity=severity)
                 )
     return problems

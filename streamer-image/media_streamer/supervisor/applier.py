@@ -11,6 +11,7 @@ from media_streamer.supervisor.access import AccessControl
 from media_streamer.supervisor.alerts import Alerts
 from media_streamer.supervisor.archives import Archives
 from media_streamer.supervisor.backend import Backend
+from media_streamer.supervisor.certificates import CertificateWatch
 from media_streamer.supervisor.cluster.servers import OtherServers
 from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.events.bus import EventBus
@@ -51,6 +52,7 @@ class ConfigurationApplier:
         others: OtherServers,
         pulse: Pulse,
         ended: SessionLog,
+        certificates: CertificateWatch,
     ) -> None:
         self._settings = settings
         self._streams = streams
@@ -68,6 +70,7 @@ class ConfigurationApplier:
         self._others = others
         self._pulse = pulse
         self._ended = ended
+        self._certificates = certificates
         self.is_live = False
         """From the moment that the ports are open: before, workers are told all as they come."""
 
@@ -96,6 +99,7 @@ class ConfigurationApplier:
         self._gpus.watch(bool(new.nvidia_monitor))
         self._pulse.use(new.pulsedb)
         self._ended.use(new.session_log)
+        self._certificates.configured()
         self._alerts.configured(new)
         self._backend.use(new)
         self._others.use(new)

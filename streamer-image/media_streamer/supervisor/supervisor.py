@@ -30,6 +30,7 @@ from media_streamer.supervisor.applier import ConfigurationApplier
 from media_streamer.supervisor.archives import Archives
 from media_streamer.supervisor.backend import Backend
 from media_streamer.supervisor.catalog import Catalog
+from media_streamer.supervisor.certificates import CertificateWatch
 from media_streamer.supervisor.cluster.directing import Director
 from media_streamer.supervisor.cluster.servers import OtherServers
 from media_streamer.supervisor.configuration import Configuration
@@ -158,6 +159,8 @@ class Supervisor:
         )
         self._pulse = Pulse(catalog, self._sessions, self._stats.figures)
         alerts.add(self._pulse.alerts)
+        directory = settings.config_path.absolute().parent
+        self._certificates = CertificateWatch(catalog, alerts, directory)
         alerts.add(self._ended.alerts)
         self._applier = ConfigurationApplier(
             settings,
@@ -176,6 +179,7 @@ class Supervisor:
             self._others,
             self._pulse,
             self._ended,
+            self._certificates,
         )
         self._configuration = Configuration(
             settings.config_path, environ, self._applier.apply, settings.state
@@ -237,6 +241,7 @@ class Supervisor:
             self._tasks.spawn(self._tick(), "tick")
             self._tasks.spawn(self._geoip.run(), "geoip")
             self._tasks.spawn(self._pulse.run(), "pulsedb")
+            self._tasks.spawn(self._certificates.run(), "certificates")
             self._tasks.spawn(self._ended.run(), "session_log")
             self._tasks.spawn(sweep(self._scripts), "idle scripts")
             self._tasks.spawn(self._init(), "init_script")

@@ -25,6 +25,12 @@ def ports(config: ServerConfig, *streams: StreamConfig) -> SrtPorts:
     return found
 
 
+SECOND = server(
+    srt=9998,
+    srt2=9100,
+    srt2_publish={"port": 9101, "passphrase": "second publish", "latency": 500},
+    srt2_play={"port": 9102, "passphrase": "second play 1"},
+)
 SHARED = server(
     srt=9998,
     srt_publish={"port": "127.0.0.1:9999", "passphrase": "of the port 1", "latency": 300},
@@ -67,6 +73,22 @@ def test_the_terms(port: int, name: str, mode: str, expected: tuple[Any, ...]) -
     assert told.enforced == (name != "secret")
     assert told.timeout == (5 if port == 7002 else None)
     assert told.passphrase not in repr(told) or not told.passphrase
+
+
+@pytest.mark.parametrize(
+    ("port", "mode", "expected"),
+    [
+        (9100, "play", ("play", "", None)),
+        (9100, "publish", ("publish", "", None)),
+        (9101, "", ("publish", "second publish", 500)),
+        (9102, "", ("play", "second play 1", None)),
+    ],
+)
+def test_the_second_ports_of_the_server(port: int, mode: str, expected: tuple[Any, ...]) -> None:
+    """srt2, srt2_publish and srt2_play are ports beside those without a number."""
+    told = terms(ports(SECOND, PLAIN), port, "plain", mode)
+    assert isinstance(told, SrtTerms)
+    assert (told.mode, told.passphrase, told.latency) == expected
 
 
 @pytest.mark.parametrize(
