@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from media_api.base import ApiModel
+from media_api.networks import Network
 from media_api.units import Count, ObjectName, Secret, Text, TextMap, Url
 
 Country = Annotated[
@@ -18,6 +19,7 @@ Country = Annotated[
 ]
 Countries = Annotated[list[Country], Field(max_length=300)]
 Texts = Annotated[list[Text], Field(max_length=256)]
+Networks = Annotated[list[Network], Field(max_length=256)]
 
 
 def named(country: str, codes: Iterable[str]) -> bool:
@@ -103,10 +105,10 @@ class AuthBackendConfig(ApiModel):
     name: ObjectName = Field(description="Name used as auth://NAME.")
     allow_tokens: Texts | None = Field(default=None, description="Tokens allowed at once.")
     deny_tokens: Texts | None = Field(default=None, description="Tokens refused at once.")
-    allow_ips: Texts | None = Field(
+    allow_ips: Networks | None = Field(
         default=None, description="Client addresses or CIDR networks that are allowed."
     )
-    deny_ips: Texts | None = Field(
+    deny_ips: Networks | None = Field(
         default=None, description="Client addresses or CIDR networks that are refused."
     )
     allow_countries: Countries | None = Field(

@@ -19,6 +19,7 @@ from media_api.cluster import BalancerConfig, PeerConfig, SourceConfig
 from media_api.dvr import DvrConfig
 from media_api.events import EventSinkConfig, LogLevel
 from media_api.ice import IceServerConfig
+from media_api.networks import Cidr
 from media_api.srt import ListenSpec, SrtConfig
 from media_api.stream import StreamConfig, TemplateConfig
 from media_api.transcoder import TranscoderSpec
@@ -154,24 +155,6 @@ else:
     )
 
 
-def parse_cidr(text: str) -> str:
-    """Canonical CIDR of `10/8`, `192.168/16`, `10.1.2.3` or IPv6. Raises ValueError."""
-    address, slash, prefix = text.strip().partition("/")
-    if ":" not in address and address.count(".") < 3 and slash:
-        address += ".0" * (3 - address.count("."))
-    try:
-        return str(ipaddress.ip_network(address + slash + prefix, strict=False))
-    except ValueError:
-        raise ValueError(f"{text!r} is no address or network: write 10.0.0.0/8 or 10/8") from None
-
-
-Cidr = Annotated[
-    str,
-    Field(max_length=64, description="Address or network, 10.0.0.0/8 or the short 10/8."),
-    AfterValidator(parse_cidr),
-]
-
-
 def _ip_address(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text.strip()))
@@ -275,7 +258,8 @@ class ServerConfigBase(ApiModel):
         description="STUN and TURN servers that WebRTC players and publishers are told of.",
     )
     admin_view_disabled: bool | None = Field(
-        default=None, description="Administrators may not watch past authorisation: they never do here."
+        default=None,
+        description="Administrators may not watch past authorisation: they never do here.",
     )
     pulsedb: DiskPath | None = Field(default=None, description="Directory of statistics history.")
     session_log: DiskPath | None = Field(default=None, description="Directory of session history.")

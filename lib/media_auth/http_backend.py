@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 5.0
 MAX_AUTH_SECONDS = 86_400.0
+MAX_REASON_CHARS = 200
+"""Of a line in the log."""
 
 
 class HttpBackend:
@@ -51,12 +53,13 @@ class HttpBackend:
             async with request as answer:
                 return _verdict(answer.status, answer.headers)
         except (TimeoutError, aiohttp.ClientError, ValueError, OSError) as error:
-            reason = redact_text(str(error)) or type(error).__name__
+            # aiohttp quotes what it could not read, all of it.
+            reason = redact_text(str(error)).partition("\n")[0][:MAX_REASON_CHARS]
             log.warning(
                 "stream %s: authorisation backend %s does not answer: %s",
                 question.name,
                 redact_text(url),
-                reason,
+                reason or type(error).__name__,
             )
             return undecided("The authorisation backend does not answer")
 

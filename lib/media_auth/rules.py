@@ -12,8 +12,8 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from media_api.auth import AuthBackendConfig, AuthSpec, named
+from media_api.networks import parse_cidr
 from media_api.scripts import script_path
-from media_api.server import parse_cidr
 
 from media_auth.countries import Countries
 from media_auth.http_backend import HttpBackend

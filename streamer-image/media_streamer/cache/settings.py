@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from media_api.server import parse_cidr
+from media_api.networks import parse_cidr
 from yarl import URL
 
 from media_streamer.forwarded import NOBODY, TrustedProxies, signing_key

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from media_api.events import EventSinkConfig
-from media_api.server import ServerConfig, parse_cidr
+from media_api.networks import parse_cidr
+from media_api.server import ServerConfig
 from pydantic import ValidationError
 
 
@@ -69,6 +70,7 @@ def test_cidr(text: str, cidr: str) -> None:
         ({"listeners": {"http": [70000]}}, "65535"),
         ({"listeners": {"http": ["http"]}}, "valid integer"),
         ({"api_allowed_from": ["300/8"]}, "no address or network"),
+        ({"auth_backends": [{"name": "a", "deny_ips": ["10.0.0/99"]}]}, "no address or network"),
         ({"edit_auth": "root"}, "LOGIN PASSWORD"),
         ({"auto_token": "maybe"}, "uuid"),
         ({"loglevel": "loud"}, "debug"),

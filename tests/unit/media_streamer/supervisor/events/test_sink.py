@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -183,4 +184,45 @@ async def test_without_room_on_disk_the_newest_wait_in_memory(
     assert receiver.taken == [3, 4, 5]
     assert sink.counters()["dropped_events"] == 2
     assert caplog.text.count("cannot be kept on disk") == 1
+    await sink.close()
+
+
+async def test_an_hour_without_the_receiver_loses_nothing(
+    receiver: Receiver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The hour passes by a clock that the sink's own pauses move."""
+    clock, attempts = [0.0], 0
+
+    async def passes(seconds: float) -> None:
+        nonlocal attempts
+        clock[0] += seconds
+        if clock[0] % 6 < seconds and clock[0] < 3600:
+            put(sink, int(clock[0]))
+        await real_sleep(0)
+
+    real_sleep, deliver = asyncio.sleep, receiver.deliver
+
+    async def counted(batch: list[dict[str, Any]]) -> None:
+        nonlocal attempts
+        attempts += 1
+        receiver.away = clock[0] < 3600
+        await deliver(batch)
+
+    monkeypatch.setattr(receiver, "deliver", counted)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(module, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": passes}))
+    sink = EventSink(config(), receiver, Backlog(tmp_path / "s"))
+    put(sink, 0)
+    async with asyncio.timeout(60):
+        while not receiver.taken or sink._waiting or len(sink._backlog or ()):
+            await real_sleep(0)
+    assert attempts < 400, "an attempt each ten seconds, and then batches"
+    assert sorted(receiver.taken) == receiver.taken
+    assert len(receiver.taken) > 500
+    assert sink.counters()["dropped_events"] == 0
+    away = [line for line in caplog.messages if "the receiver is away" in line]
+    assert len(away) == 1
     await sink.close()
