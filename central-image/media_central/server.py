@@ -327,6 +327,8 @@ async def _start_trial(
                 local.HOSTNAME,
             ),
             login=settings.login,
+            public_url=settings.public_url,
+            public_ports=dict(settings.public_ports),
         )
         await context.store.put(Kind.STREAMER, local.HOSTNAME, local.record(options))
         streamer = local.LocalStreamer(options)
@@ -356,10 +358,10 @@ def greeting(central: Central) -> list[str]:
         lines.append("  reachable from this machine only; HTTP_ADDRESS=0.0.0.0 opens it to others")
     if settings.with_local_streamer and central.context.store.get(Kind.STREAM, DEMO_STREAM):
         host = settings.listen_address or "127.0.0.1"
-        base = f"http://{host}:{settings.streamer_http_port}"
+        base = settings.public_url or f"http://{host}:{settings.streamer_http_port}"
+        ports = {**settings.streamer_ports, **dict(settings.public_ports)}
         lines.append("Demo stream:")
         lines += [
-            f"  {item.title + ':':<24}{item.url}"
-            for item in play_urls(DEMO_STREAM, base, settings.streamer_ports)
+            f"  {item.title + ':':<24}{item.url}" for item in play_urls(DEMO_STREAM, base, ports)
         ]
     return lines

@@ -118,6 +118,17 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _listener_ports(value: str) -> tuple[tuple[str, int], ...]:
+    """`rtmp=1936 rtsp=5554`, as pairs."""
+    found = {}
+    for word in value.replace(",", " ").split():
+        name, _, port = word.partition("=")
+        if name not in protocols.served_listeners() or name in ("http", "https"):
+            raise ValueError(f"{word!r} must be LISTENER=PORT, such as rtmp=1936")
+        found[name] = _integer(1, 65535)(port)
+    return tuple(found.items())
+
+
 def _origins(value: str) -> tuple[str, ...]:
     return tuple(parse_web_origin(word) for word in value.replace(",", " ").split())
 
@@ -301,6 +312,15 @@ class Settings(_StreamerPorts):
     data_dir: Path | None = _setting(None, Path, "data of the trial")
     local_streamer: bool | None = _setting(
         None, _bool, "start a streamer beside Central (default: only without DATABASE_URL)"
+    )
+
+    public_url: str | None = _setting(
+        None, _http_url, "URL that viewers reach the streamer beside Central at (default: its own)"
+    )
+    public_ports: tuple[tuple[str, int], ...] = _setting(
+        (),
+        _listener_ports,
+        "further ports that viewers reach there, such as rtmp=1936 (default: its own)",
     )
 
     file: Path | None = dataclasses.field(default=None, metadata={})

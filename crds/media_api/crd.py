@@ -108,8 +108,8 @@ def stream_spec() -> Schema:
 
 _POD_FIELDS = (
     "replicas", "minReplicas", "maxReplicas", "image", "version", "nodeName", "nodeSelector",
-    "hostPort", "adminHostPort", "hostNetwork", "volumes", "env", "gpu", "nvidiaGpuCount",
-    "service", "resources", "configExtra", "archive",
+    "hostPort", "hostPorts", "adminHostPort", "hostNetwork", "volumes", "env", "gpu",
+    "nvidiaGpuCount", "service", "resources", "configExtra", "archive",
 )  # fmt: skip
 _SCALE_RULES = (
     rule(
@@ -148,6 +148,23 @@ _POD_RULES = (
 )
 
 
+_PORT_RULES = (
+    rule(
+        "!has(self.hostPorts) || !has(self.hostNetwork) || !self.hostNetwork",
+        "with hostNetwork the pod has all ports of its node: leave hostPorts out",
+        ".hostPorts",
+    ),
+    rule(
+        "!has(self.publicPorts) || has(self.publicUrl)",
+        "publicPorts are ports at the host of publicUrl: name that, too",
+        ".publicPorts",
+    ),
+    rule(
+        "!has(self.publicPorts) || self.publicPorts.all(k, k in ['rtmp', 'rtsp', 'srt'])",
+        "publicPorts are those of rtmp, rtsp and srt",
+        ".publicPorts",
+    ),
+)
 _ARCHIVE_RULES = (
     rule(
         "has(self.archive) == has(oldSelf.archive)",
@@ -200,6 +217,7 @@ def streamer_spec() -> Schema:
         ),
         *_SCALE_RULES,
         *_POD_RULES,
+        *_PORT_RULES,
         *_ARCHIVE_RULES,
     ]
     return schema

@@ -227,7 +227,8 @@ class PodObject:
     labels: Mapping[str, str]
     template: str
     created: str
-    http_port: int | None
+    host_ports: Mapping[str, int]
+    """Ports of its node that lead to it, by the names of its own."""
     """Port of its node at which it serves HTTP; None if it has none."""
     ready: bool
     ready_since: datetime | None
@@ -265,7 +266,7 @@ class PodObject:
             labels=labels,
             template=(meta.get("annotations") or {}).get(TEMPLATE, ""),
             created=meta.get("creationTimestamp", ""),
-            http_port=_host_port(body.get("spec") or {}, "http"),
+            host_ports=_host_ports(body.get("spec") or {}),
             ready=is_ready,
             ready_since=parse_timestamp(since) if since else None,
             terminating_until=_terminating_until(meta, is_ready, conditions),
@@ -293,13 +294,13 @@ def _terminating_until(meta: Object, ready: bool, conditions: list[Object]) -> d
     return until
 
 
-def _host_port(spec: Object, name: str) -> int | None:
-    for container in spec.get("containers") or []:
-        for port in container.get("ports") or []:
-            if port.get("name") == name:
-                number: int | None = port.get("hostPort")
-                return number
-    return None
+def _host_ports(spec: Object) -> dict[str, int]:
+    return {
+        str(port.get("name", "")): int(port["hostPort"])
+        for container in spec.get("containers") or []
+        for port in container.get("ports") or []
+        if port.get("hostPort")
+    }
 
 
 def _problem(status: Object) -> str:

@@ -14,7 +14,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from media_api.base import JsonObject
@@ -44,6 +44,10 @@ class LocalOptions:
     cluster_key: str
     external_url: str
     login: Login | None
+    public_url: str | None = None
+    """Where viewers reach it, if not where Central does: behind a proxy, or other ports outside of
+    a container than inside."""
+    public_ports: Mapping[str, int] = field(default_factory=dict)
 
 
 def config_text(options: LocalOptions) -> str:
@@ -75,10 +79,14 @@ def record(options: LocalOptions) -> JsonObject:
     """The streamer as it is declared to Central."""
     host = options.address or "127.0.0.1"
     host = f"[{host}]" if ":" in host else host
+    outside = {**options.ports, **options.public_ports}
+    outside = {name: port for name, port in outside.items() if name not in ("http", "https")}
     return {
         "hostname": HOSTNAME,
         "api_url": f"http://{host}:{options.ports['http']}",
         "cluster_key": options.cluster_key,
+        "public_payload_url": options.public_url,
+        "public_ports": outside if options.public_ports else None,
     }
 
 

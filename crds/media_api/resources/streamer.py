@@ -84,6 +84,25 @@ class StreamerGlobals(ServerConfigBase):
     )
 
 
+WEBRTC_PORTS = 8
+"""Each worker has one of its own; there are no more workers than that."""
+
+
+class HostPorts(ResourceModel):
+    """Ports of the node, beside `hostPort`, that lead straight to the pod."""
+
+    rtmp: Port | None = Field(default=None, description="RTMP, 1 to 65535. Default: none.")
+    rtsp: Port | None = Field(
+        default=None, description="RTSP, 1 to 65535, media within the connection. Default: none."
+    )
+    srt: Port | None = Field(default=None, description="SRT by UDP, 1 to 65535. Default: none.")
+    webrtc: Annotated[int, Field(ge=1024, le=65536 - WEBRTC_PORTS)] | None = Field(
+        default=None,
+        description="Media of WebRTC: the first of eight ports by UDP and TCP, 1024 to 65528."
+        " Default: none.",
+    )
+
+
 class StreamerSpec(PodOptions):
     """A pool of streamers, or one external server."""
 
@@ -98,6 +117,14 @@ class StreamerSpec(PodOptions):
     max_replicas: Replicas | None = Field(
         default=None,
         description="Most pods; setting it makes the operator scale by channels and bandwidth.",
+    )
+    host_ports: HostPorts | None = Field(
+        default=None,
+        description="Further ports of the node for RTMP, RTSP, SRT and WebRTC. Default: none.",
+    )
+    public_ports: Annotated[dict[str, Port], Field(max_length=8)] | None = Field(
+        default=None,
+        description="Ports at the host of publicUrl by listener: rtmp, rtsp, srt. Default: none.",
     )
     segments_size: Quantity | None = Field(
         default=None,

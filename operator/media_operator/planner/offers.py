@@ -153,7 +153,7 @@ def _external(tier: TierObject) -> Server:
             bandwidth_kbit=_bandwidth_kbit(tier),
             encoding=_encoding(tier),
         ),
-        reach=Reach(str(spec.get("publicUrl") or spec["apiUrl"])),
+        reach=Reach(str(spec.get("publicUrl") or spec["apiUrl"]), spec.get("publicPorts") or {}),
         starting=False,
         problem=str(reachable.get("message", "")),
     )

@@ -1,7 +1,8 @@
 """Where viewers reach the pods of a tier: what statuses and play URLs say.
 
 Invariant: an address is told only if something of ours listens there. RTMP and the like have a port
-in the Service, and none on the node: a node has port 1935 once, and pools share nodes.
+in the Service, and on the node only where the resource says which: a node has port 1935 once, and
+pools share nodes.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,9 @@ from dataclasses import dataclass, field
 
 from media_operator.objects import Object, PodObject, Snapshot, TierObject
 from media_operator.render import common
+
+TOLD = ("rtmp", "rtsp", "srt")
+"""Listeners with addresses of their own; peers of WebRTC are told theirs when they call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +31,10 @@ def reach(tier: TierObject, pod: PodObject, snapshot: Snapshot) -> Reach:
     The pod says which port, not the resource: between an edit and the new pod they differ.
     """
     if tier.spec.get("publicUrl"):
-        return Reach(str(tier.spec["publicUrl"]))
-    if pod.http_port and pod.host_ip:
-        return Reach(f"http://{_bracketed(pod.host_ip)}:{pod.http_port}")
+        return Reach(str(tier.spec["publicUrl"]), tier.spec.get("publicPorts") or {})
+    if "http" in pod.host_ports and pod.host_ip:
+        ports = {name: pod.host_ports[name] for name in TOLD if name in pod.host_ports}
+        return Reach(f"http://{_bracketed(pod.host_ip)}:{pod.host_ports['http']}", ports)
     return _by_service(tier, snapshot)
 
 

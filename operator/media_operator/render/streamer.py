@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from media_api.hostnames import pod_hostname
+from media_api.resources.streamer import WEBRTC_PORTS
 
 from media_operator.objects import TierObject
 from media_operator.quantity import quantity
@@ -14,6 +15,8 @@ from media_operator.settings import Settings
 Object = dict[str, Any]
 
 DEFAULT_SEGMENTS_SIZE = "2Gi"
+SRT_PORT = 8890
+"""Within the pod."""
 API = "/streamer/api/v3/monitoring"
 
 
@@ -59,13 +62,16 @@ def _container(tier: TierObject, mounts: list[Object], settings: Settings) -> Ob
     http: Object = {"name": "http", "containerPort": common.HTTP_PORT}
     if spec.get("hostPort"):
         http["hostPort"] = int(spec["hostPort"])
+    outside = spec.get("hostPorts") or {}
     ports = [
         http,
         *(
             {"name": item.name, "containerPort": item.unprivileged}
             | ({"protocol": protocol} if protocol != "TCP" else {})
+            | ({"hostPort": int(outside[item.name])} if outside.get(item.name) else {})
             for item, protocol in common.media_listeners()
         ),
+        *_datagram_ports(outside),
     ]
     if spec.get("adminHostPort"):
         ports.append(
@@ -91,6 +97,45 @@ def _container(tier: TierObject, mounts: list[Object], settings: Settings) -> Ob
     return container
 
 
+def _datagram_ports(outside: Object) -> list[Object]:
+    """Of listeners that a pod has only where the node has a port for them.
+
+    Peers of WebRTC are told the ports of the workers, which must be those of the node therefore.
+    """
+    ports: list[Object] = []
+    if outside.get("srt"):
+        srt = {"containerPort": SRT_PORT, "hostPort": int(outside["srt"]), "protocol": "UDP"}
+        ports.append({"name": "srt", **srt})
+    if outside.get("webrtc"):
+        first = int(outside["webrtc"])
+        ports += [
+            {
+                "name": f"webrtc-{protocol.lower()}-{worker}",
+                "containerPort": first + worker,
+                "hostPort": first + worker,
+                "protocol": protocol,
+            }
+            for worker in range(WEBRTC_PORTS)
+            for protocol in ("UDP", "TCP")
+        ]
+    return ports
+
+
+def _datagram_environment(outside: Object) -> list[Object]:
+    env: list[Object] = []
+    if outside.get("srt"):
+        env.append({"name": "STREAMER_SRT", "value": str(SRT_PORT)})
+    if outside.get("webrtc"):
+        env += [
+            {"name": "STREAMER_WEBRTC", "value": str(outside["webrtc"])},
+            {
+                "name": "STREAMER_WEBRTC_ADDRESSES",
+                "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}},
+            },
+        ]
+    return env
+
+
 def _environment(tier: TierObject, settings: Settings) -> list[Object]:
     spec = tier.spec
     env: list[Object] = [
@@ -101,6 +146,7 @@ def _environment(tier: TierObject, settings: Settings) -> list[Object]:
             {"name": f"STREAMER_{item.name.upper()}", "value": str(item.unprivileged)}
             for item, _ in common.media_listeners()
         ),
+        *_datagram_environment(spec.get("hostPorts") or {}),
         {"name": "STREAMER_STATE_DIR", "value": common.STATE_PATH},
         {"name": "STREAMER_RUNTIME_DIR", "value": f"{common.SEGMENTS_PATH}/run"},
         {"name": "STREAMER_SEGMENTS_DIR", "value": f"{common.SEGMENTS_PATH}/segments"},

@@ -91,6 +91,7 @@ def test_what_is_listed_is_allowed(guarded: ApiServer, kind: str, spec: dict[str
         ({"serviceAccountName": "default"}, "serviceAccountName"),
         ({"hostNetwork": True}, "hostNetwork"),
         ({"adminHostPort": 9000}, "adminHostPort"),
+        ({"hostPorts": {"srt": 8890}}, "hostPorts"),
         (env("root-token"), "root-token"),
         ({"editAuth": {"secretKeyRef": {"name": "other", "key": "k"}}}, "other"),
         ({"configExternalUrl": "http://evil.example/"}, "configExternalUrl"),

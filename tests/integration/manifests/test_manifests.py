@@ -167,6 +167,7 @@ def test_every_pod_of_the_base_fits_the_restricted_standard(api: ApiServer) -> N
         ("Streamer", {"nvidiaGpuCount": 1}, True),
         ("Cache", {}, True),
         ("Streamer", {"hostPort": 8080}, False),
+        ("Streamer", {"hostPorts": {"webrtc": 10_000, "srt": 9000}}, False),
         ("Streamer", {"adminHostPort": 8080}, False),
         ("Streamer", {"hostNetwork": True}, False),
         ("Cache", {"hostPort": 8080}, False),

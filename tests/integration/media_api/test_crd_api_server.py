@@ -63,6 +63,8 @@ GOOD: list[tuple[str, dict[str, Any]]] = [
     ("Streamer", {}),
     ("Streamer", {"apiUrl": "http://10.0.0.1:8080", "clusterKey": {"secretKeyRef": {
         "name": "s", "key": "k"}}}),
+    ("Streamer", {"hostPort": 80, "hostPorts": {"rtmp": 1935, "srt": 9000, "webrtc": 10000}}),
+    ("Streamer", {"publicUrl": "https://live.example", "publicPorts": {"rtmp": 1935}}),
     ("Streamer", {"nodeName": "n1", "hostPort": 80, "nvidiaGpuCount": 1, "volumes": [
         {"name": "a", "mountPath": "/a", "iscsi": {"iqn": "x", "lun": 1, "targetPortal": "y"}}]}),
     ("Streamer", {"minReplicas": 1, "maxReplicas": 5, "gpu": {"count": 1}, "config": {
@@ -85,6 +87,11 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("Stream", {"hls_scte35": "x"}, "Unsupported value"),
     ("Streamer", {"apiUrl": "http://a", "replicas": 2}, "not both"),
     ("Streamer", {"apiUrl": "a"}, "http:// or https://"),
+    ("Streamer", {"apiUrl": "http://a", "hostPorts": {"srt": 9000}}, "not both"),
+    ("Streamer", {"hostNetwork": True, "hostPorts": {"rtmp": 1935}}, "leave hostPorts out"),
+    ("Streamer", {"publicPorts": {"rtmp": 1935}}, "name that, too"),
+    ("Streamer", {"publicUrl": "https://a", "publicPorts": {"ftp": 21}}, "rtmp, rtsp and srt"),
+    ("Streamer", {"hostPorts": {"webrtc": 65_530}}, "less than or equal to 65528"),
     ("Streamer", {"replicas": 1, "maxReplicas": 2}, "not both"),
     ("Streamer", {"minReplicas": 1}, "needs maxReplicas"),
     ("Streamer", {"minReplicas": 3, "maxReplicas": 2}, "must not exceed"),

@@ -41,6 +41,16 @@ def test_the_record_is_reached_where_the_streamer_listens(options):
     assert record(replace(options, address="::1"))["api_url"] == "http://[::1]:8080"
 
 
+def test_viewers_are_told_the_ports_outside_of_the_container(options):
+    told = record(options)
+    assert (told["public_payload_url"], told["public_ports"]) == (None, None)
+    outside = replace(options, public_url="http://live.example", public_ports={"rtmp": 1936})
+    told = record(replace(outside, ports={**options.ports, "rtsp": 8554}))
+    assert told["public_payload_url"] == "http://live.example"
+    assert told["public_ports"] == {"rtmp": 1936, "rtsp": 8554}
+    assert told["api_url"] == "http://127.0.0.1:8080", "Central itself is inside"
+
+
 def pids_in(file: Path) -> list[int]:
     return [int(word) for word in file.read_text().split()] if file.exists() else []
 

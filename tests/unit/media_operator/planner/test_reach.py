@@ -19,13 +19,14 @@ def tier(kind: str = "Streamer", **spec: Any) -> TierObject:
     return TierObject.parse({"kind": kind, "metadata": meta, "spec": spec})
 
 
-def pod_of(kind: str = "streamer", host_port: int | None = None) -> PodObject:
+def pod_of(kind: str = "streamer", host_port: int | None = None, **others: int) -> PodObject:
     """A ready pod of the pool."""
     labels = {"app.kubernetes.io/instance": "pool", "app.kubernetes.io/component": kind}
     http = {"name": "http", "containerPort": 8080, "hostPort": host_port}
+    ports = [{"name": name, "containerPort": 1, "hostPort": at} for name, at in others.items()]
     body = {
         "metadata": {"name": f"{kind}-pool-0", "namespace": "ns", "labels": labels},
-        "spec": {"containers": [{"ports": [http]}]},
+        "spec": {"containers": [{"ports": [http, *ports]}]},
         "status": {
             "hostIP": "192.0.2.1",
             "conditions": [{"type": "Ready", "status": "True"}],
@@ -68,6 +69,16 @@ def snapshot(service: dict[str, Any], pod: PodObject, kind: str = "streamer") ->
 def test_a_pool(spec: dict[str, Any], service: dict[str, Any], expected: Reach) -> None:
     pod = pod_of(host_port=spec.get("hostPort"))
     assert reach(tier(**spec), pod, snapshot(service, pod)) == expected
+
+
+def test_ports_of_the_node_beside_http() -> None:
+    pod = pod_of(host_port=80, rtmp=1936, srt=9000, admin=81)
+    found = reach(tier(), pod, snapshot({}, pod))
+    assert found == Reach("http://192.0.2.1:80", {"rtmp": 1936, "srt": 9000})
+    pod = pod_of(rtmp=1936)
+    assert reach(tier(), pod, snapshot({}, pod)).http_url.endswith(".svc"), "another host"
+    public = tier(publicUrl="https://live.example", publicPorts={"rtmp": 1935})
+    assert reach(public, pod, snapshot({}, pod)) == Reach("https://live.example", {"rtmp": 1935})
 
 
 def test_a_pod_from_before_the_edit_has_the_old_port() -> None:
