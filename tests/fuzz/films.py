@@ -17,6 +17,7 @@ from media_streamer.syntax.boxes import box, full_box
 from tests.fuzz.engine import Target
 from tests.support.films import FilmTrack, film, reader, table, words
 from tests.support.matroska import plain_matroska
+from tests.support.transport import plain_transport
 
 
 def film_file(data: bytes) -> Hashable:
@@ -109,6 +110,13 @@ def targets() -> list[Target]:
                 b"\xbb",
                 b"\x01" + b"\xff" * 7,
             ),
+        ),
+        Target(
+            "transport_files",
+            outlined_file,
+            [plain_transport()],
+            (BadFile, Changed),
+            (b"\x47", b"\0\0\1", b"\0\0\1\xe0", b"\xff\xf1", b"\x47\x41\0\x30"),
         ),
         Target(
             "subtitle_files",

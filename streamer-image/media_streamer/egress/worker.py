@@ -36,6 +36,7 @@ from media_streamer.egress.hub import Hub
 from media_streamer.egress.jobs import JobRunner
 from media_streamer.egress.listeners import Listeners, Server
 from media_streamer.egress.passing import Passages
+from media_streamer.files.kept_indexes import keep_in
 from media_streamer.forwarded import TrustedProxies
 from media_streamer.version import server_version
 from media_streamer.wire.control import (
@@ -65,6 +66,7 @@ class EgressWorker:
 
     def __init__(self, runtime: Path, worker_id: str) -> None:
         self._runtime = runtime
+        keep_in(runtime)
         self._id = worker_id
         self._hub = Hub(runtime)
         self._owner = Owner(

@@ -17,7 +17,7 @@ AAC, MPEG2_VIDEO, MP2, MP3 = 0x40, 0x61, 0x69, 0x6B
 _AC3_RATES = (48_000, 44_100, 32_000)
 _AC3_CHANNELS = (2, 1, 2, 3, 3, 4, 4, 5)
 _AC3_BLOCKS = (1, 2, 3, 6)
-_AAC_RATES = (
+AAC_RATES = (
     96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000,
     7_350,
 )  # fmt: skip
@@ -71,8 +71,8 @@ def aac(config: bytes) -> Sound:
         raise BadFile("its AAC is of a kind that is not known")
     if index == 15:
         rate, behind = bits >> 31 & 0xFFFFFF, 31
-    elif index < len(_AAC_RATES):
-        rate = _AAC_RATES[index]
+    elif index < len(AAC_RATES):
+        rate = AAC_RATES[index]
     else:
         raise BadFile("its AAC has a sampling rate that cannot be")
     channels = bits >> (behind - 4) & 15

@@ -25,7 +25,7 @@ from media_streamer.files.matroska_blocks import (
 from media_streamer.files.matroska_codecs import NAMES, NEED_FRAME, describe, is_played
 from media_streamer.files.matroska_text import FORMS, MatroskaText
 from media_streamer.files.movie import MAX_SECONDS, MAX_TRACKS, Movie
-from media_streamer.files.outline import Container, Mark, increasing, outlined
+from media_streamer.files.outline import Container, Mark, increasing, measured, outlined
 from media_streamer.files.outlined import Described, movie_of
 from media_streamer.files.tables import BadFile
 
@@ -82,8 +82,10 @@ def read_matroska(read: Read, size: int) -> Movie:
         marks = increasing(marks)
     else:
         marks, end_time = increasing(list(_walk(window, head.cluster, main.number))), 0
+    if not marks:
+        raise BadFile("there is no picture in the file at which decoding can start")
     container: Container = Blocks(tracks, marks, end_time, ticks, size)
-    tracks, entries, more = _described(container, tracks, read)
+    tracks, entries, more = _described(container, tracks, read, size)
     left_out += more
     container = Blocks(tracks, marks, end_time, ticks, size)
     outline = outlined(container, read, size, len(tracks))
@@ -111,12 +113,12 @@ def _fps(track: MatroskaTrack, ticks: int) -> float:
 
 
 def _described(
-    container: Container, tracks: Sequence[MatroskaTrack], read: Read
+    container: Container, tracks: Sequence[MatroskaTrack], read: Read, size: int
 ) -> tuple[list[MatroskaTrack], list[Entry], list[str]]:
     """The tracks that can be sent, what they are, and why others cannot."""
     firsts: list[bytes] = [b""] * len(tracks)
     if any(track.codec in NEED_FRAME for track in tracks):
-        found = container.read_stretch(read, 0, 1)
+        found = container.read_stretch(read, 0, measured(container, size))
         firsts = [next((one.data for one in own if one.key), b"") for own in found]
     kept, entries, left_out = [], [], []
     for track, first in zip(tracks, firsts, strict=True):

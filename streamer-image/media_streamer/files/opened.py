@@ -63,7 +63,7 @@ def open_film(wanted: Wanted) -> Opened:
     for path in paths:
         found = contents[path] = open_content(wanted.storages, path)
         try:
-            movies.append(read_film(found.read, found.identity.size))
+            movies.append(read_film(found.read, found.identity.size, found.identity))
         finally:
             found.close()
     movie = merged(movies)

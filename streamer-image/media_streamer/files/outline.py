@@ -23,8 +23,8 @@ from media_streamer.files.tables import BadFile
 
 MAX_STRETCH_BYTES = 80 * 1024 * 1024
 MAX_MARKS = 200_000
-MEASURED = 3
-"""Stretches at the begin that tell how far pictures are out of order, and what a track takes."""
+MEASURED, MEASURED_SECONDS = 3, 2.0
+"""At least so much at the begin tells how far pictures are out of order, and what a track takes."""
 MEASURED_BYTES = 24 * 1024 * 1024
 
 
@@ -177,9 +177,11 @@ def decode_times(found: Sequence[Found], delay: int, base: int) -> list[int]:
 
 
 def delay_of(found: Sequence[Found]) -> int:
-    """Ticks by which pictures are decoded before they are shown, where the file says neither."""
-    if not found or found[0].dts is not None:
+    """Ticks by which pictures are decoded before they are shown."""
+    if not found:
         return 0
+    if found[0].dts is not None:
+        return max(0, found[0].pts - found[0].dts)
     ordered = sorted(one.pts for one in found)
     return max(0, *(when - one.pts for when, one in zip(ordered, found, strict=True)), 0)
 
@@ -202,6 +204,18 @@ def _table_of(found: Sequence[Found], times: Sequence[int], base: int, at: int) 
     )
 
 
+def measured(container: Container, size: int) -> int:
+    """Up to which mark a file of `size` bytes is read to see what its tracks are."""
+    marks = container.marks
+    wanted = marks[0].time + round(MEASURED_SECONDS * container.ticks)
+    for stop in range(1, len(marks)):
+        following = marks[stop + 1].place if stop + 1 < len(marks) else size
+        is_enough = stop >= MEASURED and marks[stop].time >= wanted
+        if is_enough or following - marks[0].place > MEASURED_BYTES:
+            return stop
+    return len(marks)
+
+
 def outlined(container: Container, read: Read, size: int, tracks: int) -> Outline:
     """Measure the begin of a file, and the end where it does not say when that is.
 
@@ -210,13 +224,11 @@ def outlined(container: Container, read: Read, size: int, tracks: int) -> Outlin
     marks = container.marks
     if not marks:
         raise BadFile("there is no picture in the file at which decoding can start")
-    places = [*(mark.place + mark.inside for mark in marks), size]
-    stop = 1
-    while stop < min(MEASURED, len(marks)) and places[stop + 1] - places[0] <= MEASURED_BYTES:
-        stop += 1
+    stop = measured(container, size)
     found = container.read_stretch(read, 0, stop)
     delays = [delay_of(own) for own in found]
-    total = max(1, places[stop] - places[0])
+    end = marks[stop].place + marks[stop].inside if stop < len(marks) else size
+    total = max(1, end - marks[0].place)
     shares = [min(1.0, sum(len(one.data) for one in own) / total) for own in found]
     firsts = [
         decode_times(own, delay, -(1 << 62))[0]

@@ -88,7 +88,7 @@ class FilmShelf:
         try:
             film = self._known.get(found.identity)
             if film is None:
-                movie = read_film(found.read, found.identity.size)
+                movie = read_film(found.read, found.identity.size, found.identity)
                 held = sum(one.table_bytes for one in list(self._known.values()))
                 made = Film(found, movie)
                 if held + made.table_bytes > MAX_TABLE_BYTES:

@@ -26,6 +26,7 @@ from media_process.heap import Heap
 
 from media_streamer import budgets, cage, last_words
 from media_streamer.archive.roots import told_roots, usable_roots
+from media_streamer.files.kept_indexes import keep_in
 from media_streamer.media.deliveries import Deliveries
 from media_streamer.media.flags import Flags
 from media_streamer.media.graveyard import Graveyard
@@ -86,6 +87,7 @@ class MediaWorker:
     def __init__(self, runtime: Path, worker_id: str, folders: Iterable[Path] = ()) -> None:
         """`folders`: those that it was let record below when it began."""
         self.runtime = runtime
+        keep_in(runtime)
         self.id = worker_id
         self._folders = [str(folder) for folder in folders]
         self.graveyard = Graveyard()

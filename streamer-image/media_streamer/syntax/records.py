@@ -13,6 +13,8 @@ _AVC_SPS, _AVC_PPS = 7, 8
 _HEVC_VPS, _HEVC_SPS, _HEVC_PPS = 32, 33, 34
 _PROFILE_BITS = 88
 _LEVEL_BITS = 8
+_WITH_CHROMA = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
+"""Profiles of H.264 whose parameter sets say how colours are sampled."""
 MAX_SETS = 16
 """Of one kind in a record."""
 OPUS_PRE_SKIP = 312
@@ -69,11 +71,82 @@ def _hvcc(units: Sequence[bytes]) -> bytes:
     return head + bytes((len(parts),)) + b"".join(parts)
 
 
+def picture_size(codec: str, units: Sequence[bytes]) -> tuple[int, int]:
+    """Width and height in pixels by the first sequence parameter set; (0, 0) if there is none.
+
+    Raises ValueError for a broken one.
+    """
+    types = nal.NAL_TYPES[codec]
+    for unit in units:
+        if unit[0] >> types.shift & types.mask == types.sps:
+            if codec == "h264":
+                width, height = _avc_size(unit)
+            else:
+                sequence = _HevcSequence(unit)
+                width, height = sequence.width, sequence.height
+            if not (0 < width <= 0xFFFF and 0 < height <= 0xFFFF):
+                raise ValueError("a picture has a size that cannot be")
+            return width, height
+    return 0, 0
+
+
+def _avc_size(unit: bytes) -> tuple[int, int]:
+    """Rec. ITU-T H.264 7.3.2.1.1."""
+    bits = Bits(unit[1:])
+    profile = bits.read(8)
+    bits.skip(16)
+    bits.golomb()  # identifier
+    chroma = 1
+    if profile in _WITH_CHROMA:
+        chroma = bits.golomb()
+        if chroma == 3:
+            bits.skip(1)  # separate planes
+        bits.golomb()  # depths
+        bits.golomb()
+        bits.skip(1)
+        if bits.read(1):
+            for number in range(8 if chroma != 3 else 12):
+                if bits.read(1):
+                    _skip_scaling_list(bits, 16 if number < 6 else 64)
+    bits.golomb()  # frame numbers
+    order = bits.golomb()
+    if order == 0:
+        bits.golomb()
+    elif order == 1:
+        bits.skip(1)
+        for _ in range(2):
+            bits.golomb()
+        for _ in range(min(bits.golomb(), 255)):
+            bits.golomb()
+    bits.golomb()  # reference frames
+    bits.skip(1)
+    width, units_high = 16 * (bits.golomb() + 1), bits.golomb() + 1
+    frames_only = bits.read(1)
+    height = 16 * units_high * (2 - frames_only)
+    bits.skip(1 if frames_only else 2)
+    if bits.read(1):
+        left, right, top, bottom = (bits.golomb() for _ in range(4))
+        width -= (left + right) * (2 if chroma in (1, 2) else 1)
+        height -= (top + bottom) * (2 if chroma == 1 else 1) * (2 - frames_only)
+    return width, height
+
+
+def _skip_scaling_list(bits: "Bits", count: int) -> None:
+    """7.3.2.1.1.1."""
+    last = following = 8
+    for _ in range(count):
+        if following:
+            coded = bits.golomb()
+            delta = (coded + 1) // 2 if coded & 1 else -(coded // 2)
+            following = (last + delta) % 256
+        last = following or last
+
+
 class _HevcSequence:
     """What of a sequence parameter set its record repeats."""
 
     def __init__(self, unit: bytes) -> None:
-        bits = _Bits(unit[2:])
+        bits = Bits(unit[2:])
         bits.skip(4)
         sub_layers = bits.read(3)
         self.layers = sub_layers + 1
@@ -88,18 +161,18 @@ class _HevcSequence:
         self.chroma = bits.golomb()
         if self.chroma == 3:
             bits.skip(1)  # separate planes
-        bits.golomb()  # width
-        bits.golomb()  # height
-        if bits.read(1):
-            for _ in range(4):  # conformance window
-                bits.golomb()
+        self.width, self.height = bits.golomb(), bits.golomb()
+        if bits.read(1):  # conformance window, in samples of chroma
+            left, right, top, bottom = (bits.golomb() for _ in range(4))
+            self.width -= (left + right) * (2 if self.chroma in (1, 2) else 1)
+            self.height -= (top + bottom) * (2 if self.chroma == 1 else 1)
         self.luma_depth = 8 + bits.golomb()
         self.chroma_depth = 8 + bits.golomb()
         if self.chroma > 3 or self.luma_depth > 15 or self.chroma_depth > 15:
             raise ValueError("a sequence parameter set says what cannot be")
 
 
-class _Bits:
+class Bits:
     """Bits of a NAL unit, emulation prevention removed (7.4.2)."""
 
     def __init__(self, data: bytes) -> None:

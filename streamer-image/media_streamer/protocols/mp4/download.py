@@ -27,6 +27,8 @@ ENDINGS = {
     ".mov": "video/quicktime",
     ".mkv": "video/x-matroska",
     ".webm": "video/webm",
+    ".m2ts": "video/mp2t",
+    ".mts": "video/mp2t",
 }
 PIECE_BYTES = 1024 * 1024
 CACHE = "no-cache"

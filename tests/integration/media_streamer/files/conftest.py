@@ -43,8 +43,10 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fragments = "frag_keyframe+empty_moov+default_base_moof"
     ffmpeg(*copy, "-movflags", fragments, str(folder / "fragments.mp4"))
     ffmpeg(*copy, str(folder / "film.mkv"))
+    ffmpeg(*copy, str(folder / "film.ts"))
     ffmpeg(*copy, "-t", "3", str(folder / "short.mp4"))
     ffmpeg(*copy, "-t", "3", str(folder / "short.mkv"))
+    ffmpeg(*copy, "-t", "3", str(folder / "short.ts"))
     return folder
 
 

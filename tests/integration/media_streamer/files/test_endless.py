@@ -44,7 +44,7 @@ async def opened(
     }
 
 
-@pytest.mark.parametrize("name", ["short.mp4", "short.mkv"])
+@pytest.mark.parametrize("name", ["short.mp4", "short.mkv", "short.ts"])
 async def test_all_of_a_film_plays_to_its_end(
     streamer: FilmStreamer, ports: tuple[int, int], name: str
 ) -> None:

@@ -14,7 +14,7 @@ from tests.support.streamer import until
 
 from .conftest import FilmStreamer
 
-FILMS = ("film.mp4", "new/fast.mp4", "film.mov", "fragments.mp4", "film.mkv")
+FILMS = ("film.mp4", "new/fast.mp4", "film.mov", "fragments.mp4", "film.mkv", "film.ts")
 
 
 FORMS = {
