@@ -5,13 +5,14 @@ them; `viewer` may read, and is shown no secrets; `streamer` may use the back-ch
 name and nothing else. A token may have less than its role by its permissions.
 
 A streamer's key is derived from the API key and its name, so that Central keeps no list of them and
-a streamer that is taken over can neither command Central nor ask for another one's streams.
+a streamer that is taken over can neither command Central nor ask for another one's streams. A pod
+presents the token that Kubernetes gives it (`pod_identity`), which is good for as much.
 """
 
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -37,7 +38,7 @@ _MAY: dict[Need, frozenset[Role]] = {
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`hostname`: of a streamer, "*" for any; `bounds` and `permissions` of a token, None: all."""
+    """`hostname`: of a streamer; `bounds` and `permissions` of a token, None: all."""
 
     name: str
     role: Role
@@ -55,7 +56,7 @@ class Caller:
 
     def is_streamer(self, hostname: str) -> bool:
         """Whether it may use the back-channel of that streamer."""
-        return self.role != "streamer" or self.hostname in ("*", hostname)
+        return self.role != "streamer" or self.hostname == hostname
 
     def may(self, action: Action, resource: str) -> bool:
         """Whether the permissions of a token allow it. `resource`: `streams` or `streams/NAME`."""
@@ -108,12 +109,12 @@ def key_digest(key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What callers present. `backend_key`: of streamers that share one, as pods do."""
+    """What callers present. `pod`: the streamer whose pod has this token, None if none has."""
 
     login: Login | None
     api_key: str
     view_login: Login | None = None
-    backend_key: str = ""
+    pod: Callable[[str], str | None] = lambda _: None
 
     def caller(
         self, credentials: Credentials, tokens: "Tokens", hostname: str | None
@@ -129,8 +130,8 @@ class Keys:
         if hostname is not None:
             if credentials.is_api_key(streamer_key(self.api_key, hostname)):
                 return Caller(hostname, "streamer", hostname)
-            if credentials.is_api_key(self.backend_key):
-                return Caller("streamers", "streamer", "*")
+            if credentials.kind == "bearer" and (pod := self.pod(credentials.token or "")):
+                return Caller(pod, "streamer", pod)
         return tokens.find(credentials)
 
 

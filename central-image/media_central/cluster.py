@@ -24,6 +24,7 @@ from media_central.db import (
 )
 from media_central.history.episodes import Episodes
 from media_central.history.store import History
+from media_central.pod_identity import PodIdentities
 from media_central.server import Central, make_context, own_url, serve, start_collecting
 from media_central.settings import Settings
 from media_central.store.kubernetes import KubernetesStore
@@ -61,7 +62,10 @@ async def running_in_cluster(settings: Settings) -> AsyncIterator[Central]:
         stack.callback(opening.cancel)
         server_id = settings.watch_namespace or "cluster"
         episodes, waker = Episodes(database), Waker(client, store)
-        context = make_context(settings, api_key, store, history, episodes, server_id, waker)
+        pods = PodIdentities(client, settings.watch_namespace)
+        stack.push_async_callback(pods.close)
+        await pods.start()
+        context = make_context(settings, api_key, store, history, episodes, server_id, waker, pods)
         await serve(stack, context)
         await start_collecting(stack, context)
         identity = settings.pod_name or socket.gethostname()

@@ -28,10 +28,12 @@ from media_central.history.collector import Collector
 from media_central.history.episodes import Episodes
 from media_central.history.store import History
 from media_central.layouter import Layouter
+from media_central.pod_identity import PodIdentities
 from media_central.rest.address import inside
 from media_central.rest.app import make_app
 from media_central.rest.context import BASES, Context, Waker
 from media_central.settings import Login, Settings
+from media_central.store.kubernetes.translate import is_pod
 from media_central.store.port import Kind, ResourceStore
 from media_central.store.postgres import PostgresStore
 from media_central.streamers import local
@@ -123,6 +125,7 @@ def make_context(
     episodes: Episodes,
     server_id: str,
     waker: Waker | None = None,
+    pods: PodIdentities | None = None,
 ) -> Context:
     """What the handlers of the API share; nothing is started."""
     fleet = Fleet(store, fleet_options(settings, api_key, store))
@@ -136,7 +139,7 @@ def make_context(
         layouter = Layouter(store, fleet, interval=interval, on_layout=history.add_layout)
     return Context(
         settings=settings,
-        keys=Keys(settings.login, api_key, settings.view_auth, settings.streamer_key or ""),
+        keys=Keys(settings.login, api_key, settings.view_auth, pods.hostname if pods else _no_pod),
         store=store,
         fleet=fleet,
         views=Views(store, fleet),
@@ -148,6 +151,10 @@ def make_context(
         layouter=layouter,
         waker=waker,
     )
+
+
+def _no_pod(_: str) -> None:
+    return None
 
 
 async def start_collecting(stack: contextlib.AsyncExitStack, context: Context) -> None:
@@ -180,15 +187,10 @@ def url_for_streamers(settings: Settings) -> str:
 
 
 def external_url(base: str, key: str, hostname: str) -> str:
-    """The config_external of a streamer; `base` from `url_for_streamers`, `key` from `own_key`."""
+    """The config_external of a streamer; `base` from `url_for_streamers`; no `key`: a pod's."""
     scheme, _, rest = base.partition("://")
-    user = quote(key, safe="")
-    return f"{scheme}://{user}@{rest}{BASES[0]}/streamers/{quote(hostname, safe='')}"
-
-
-def own_key(settings: Settings, api_key: str, hostname: str) -> str:
-    """What a streamer presents: pods share a key, because their pods are made of one template."""
-    return settings.streamer_key or streamer_key(api_key, hostname)
+    user = f"{quote(key, safe='')}@" if key else ""
+    return f"{scheme}://{user}{rest}{BASES[0]}/streamers/{quote(hostname, safe='')}"
 
 
 def events_url(external: str) -> str:
@@ -205,7 +207,8 @@ def fleet_options(settings: Settings, api_key: str, store: ResourceStore) -> Fle
 
     def wanted_of(record: JsonObject) -> Wanted:
         name = record["hostname"]
-        external = external_url(base, own_key(settings, api_key, name), name)
+        key = "" if settings.in_cluster and is_pod(record) else streamer_key(api_key, name)
+        external = external_url(base, key, name)
         # The file of a pod is not Central's to write; what it must say is the operator's.
         ours = not settings.in_cluster
         rule_sets = {one.key: one.config for one in store.all(Kind.AUTH_BACKEND)} if ours else {}
@@ -323,7 +326,7 @@ async def _start_trial(
             cluster_key=keys.cluster_key,
             external_url=external_url(
                 url_for_streamers(settings),
-                own_key(settings, api_key, local.HOSTNAME),
+                streamer_key(api_key, local.HOSTNAME),
                 local.HOSTNAME,
             ),
             login=settings.login,

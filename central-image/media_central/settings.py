@@ -213,12 +213,6 @@ class Settings(_StreamerPorts):
     view_auth: Login | None = _setting(
         None, _login, "reader, who is shown no secrets: login and password", secret=True
     )
-    streamer_key: str | None = _setting(
-        None,
-        _text,
-        "key that streamers may share, good for their back-channel only (each has one of its own)",
-        secret=True,
-    )
     http_address: str | None = _setting(
         None, _text, "address to listen on (default: all; the trial: 127.0.0.1)"
     )

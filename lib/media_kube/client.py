@@ -210,6 +210,10 @@ class KubeClient:
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
         return await self._request("GET", kind.path(namespace, name))
 
+    async def read(self, path: str) -> Object:
+        """What the server has at a path that belongs to no kind, such as `/openid/v1/jwks`."""
+        return await self._request("GET", path, accept="application/json, application/jwk-set+json")
+
     async def create(self, kind: Kind, namespace: str, body: Object) -> Object:
         return await self._request("POST", kind.path(namespace), body=_typed(kind, body))
 
@@ -351,10 +355,12 @@ class KubeClient:
         query: dict[str, str] | None = None,
         body: Object | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> Object:
-        async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
+        limit = REQUEST_TIMEOUT_SECONDS
+        async with asyncio.timeout(limit):
             response = await self._open(
-                method, path, query, body, content_type, timeout=REQUEST_TIMEOUT_SECONDS
+                method, path, query, body, content_type, accept, timeout=limit
             )
             try:
                 data = json.loads(await response.read() or b"{}")
@@ -371,11 +377,12 @@ class KubeClient:
         query: dict[str, str] | None = None,
         body: Object | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
         *,
         timeout: float | None,  # noqa: ASYNC109 - handed to aiohttp
     ) -> Any:
         """The open aiohttp response; raises KubeError for every status from 400."""
-        headers = {"Accept": "application/json", "Content-Type": content_type}
+        headers = {"Accept": accept, "Content-Type": content_type}
         url = f"{path}?{urlencode({k: v for k, v in (query or {}).items() if v})}"
         serialized = await self._api.param_serialize(
             method, url, header_params=headers, body=body, auth_settings=["BearerToken"]

@@ -13,7 +13,6 @@ from media_operator.settings import Settings
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
-STREAMER_KEY = "streamer-key"
 """What pods present to Central: good for asking what to run, and for nothing else."""
 
 
@@ -39,13 +38,9 @@ async def ensure_secret_in_time(client: KubeClient, settings: Settings) -> None:
 
 
 async def ensure_secret(client: KubeClient, settings: Settings) -> None:
-    """Create the installation's Secret unless there is one; what exists is never changed.
-
-    A Secret of an earlier release, or one that somebody made, gets the keys that it lacks.
-    """
+    """Create the installation's Secret unless there is one; what exists is never changed."""
     try:
-        live = await client.get(kube.SECRET, settings.own_namespace, settings.secret_name)
-        await _complete(client, settings, live)
+        await client.get(kube.SECRET, settings.own_namespace, settings.secret_name)
         return
     except KubeError as error:
         if not error.is_gone:
@@ -53,7 +48,6 @@ async def ensure_secret(client: KubeClient, settings: Settings) -> None:
     password = secrets.token_urlsafe(24)
     values = {
         "api-key": secrets.token_urlsafe(24),
-        STREAMER_KEY: secrets.token_urlsafe(24),
         "cluster-key": secrets.token_urlsafe(24),
         "edit-auth": f"admin {secrets.token_urlsafe(12)}",
         "database-password": password,
@@ -77,24 +71,6 @@ async def ensure_secret(client: KubeClient, settings: Settings) -> None:
             raise
     else:
         log.info("made the Secret %s/%s", settings.own_namespace, settings.secret_name)
-
-
-async def _complete(client: KubeClient, settings: Settings, live: kube.Object) -> None:
-    if STREAMER_KEY in (live.get("data") or {}):
-        return
-    # Of the Secret as it was read: of two replicas one writes, and the other finds it done.
-    patch = {
-        "metadata": {"resourceVersion": live["metadata"]["resourceVersion"]},
-        "data": {STREAMER_KEY: _encoded(secrets.token_urlsafe(24))},
-    }
-    name = settings.secret_name
-    try:
-        await client.merge(kube.SECRET, settings.own_namespace, name, patch)
-    except KubeError as error:
-        if not error.is_conflict:
-            raise
-    else:
-        log.info("added %s to the Secret %s/%s", STREAMER_KEY, settings.own_namespace, name)
 
 
 def _encoded(value: str) -> str:

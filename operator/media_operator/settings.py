@@ -32,7 +32,7 @@ class Settings:
     central_url: str = ""
     """`CENTRAL_URL`: where streamer pods find Central; empty: pools take no streams from it."""
     secret_name: str = "media-central"
-    """`SECRET_NAME`: the Secret with `api-key`, `streamer-key`, `cluster-key` and `edit-auth`."""
+    """`SECRET_NAME`: the Secret with `api-key`, `cluster-key` and `edit-auth`."""
     default_pool: bool = True
     """`DEFAULT_POOL`: make a Streamer `default` where there are Streams and no Streamer."""
 

@@ -31,6 +31,11 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(("STREAMER_ADMIN_VIEW_DISABLED",), "administrators may not watch past authorisation"),
     Variable(("STREAMER_CLUSTER_KEY",), "key of the servers of the cluster"),
     Variable(("STREAMER_CONFIG_EXTERNAL",), "backend that gives the streams"),
+    Variable(
+        ("STREAMER_CONFIG_EXTERNAL_TOKEN_FILE",),
+        "file with the token that this backend is shown",
+        twin=False,
+    ),
     Variable(("STREAMER_HOSTNAME",), "name of this server in the cluster"),
     Variable(("STREAMER_TRUSTED_PROXIES",), "networks whose X-Forwarded-For is believed"),
     Variable(("STREAMER_WEBRTC_ADDRESSES",), "addresses at which WebRTC peers reach this server"),

@@ -17,6 +17,7 @@ Object = dict[str, Any]
 DEFAULT_SEGMENTS_SIZE = "2Gi"
 SRT_PORT = 8890
 """Within the pod."""
+TOKEN_PATH = "/var/run/secrets/media-central"
 API = "/streamer/api/v3/monitoring"
 
 
@@ -169,19 +170,33 @@ def _hostname(tier: TierObject, settings: Settings) -> str:
 
 
 def _config_external(tier: TierObject, settings: Settings) -> list[Object]:
-    """Where the pods pull their streams from: Central, or the backend that the user names."""
+    """Where the pods pull their streams from: Central, or the backend that the user names.
+
+    To Central each pod is known by a token of its own, which the kubelet keeps fresh in a file.
+    """
     spec = tier.spec
-    url = spec.get("configExternalUrl")
-    if not url and settings.central_url:
-        url = f"{settings.central_url}/streamer/api/v3/streamers/{_hostname(tier, settings)}"
-    if not url:
+    name, auth = "STREAMER_CONFIG_EXTERNAL", spec.get("configExternalAuth")
+    if url := spec.get("configExternalUrl"):
+        if not auth:
+            return [{"name": name, "value": url}]
+        scheme, _, rest = url.partition("://")
+        return [
+            common.secret_env("CONFIG_EXTERNAL_KEY", auth, settings, ""),
+            {"name": name, "value": f"{scheme}://$(CONFIG_EXTERNAL_KEY)@{rest}"},
+        ]
+    if not settings.central_url:
         return []
-    auth = spec.get("configExternalAuth")
-    scheme, _, rest = url.partition("://")
+    url = f"{settings.central_url}/streamer/api/v3/streamers/{_hostname(tier, settings)}"
     return [
-        common.secret_env("CONFIG_EXTERNAL_KEY", auth, settings, "streamer-key"),
-        {"name": "STREAMER_CONFIG_EXTERNAL", "value": f"{scheme}://$(CONFIG_EXTERNAL_KEY)@{rest}"},
+        {"name": name, "value": url},
+        {"name": "STREAMER_CONFIG_EXTERNAL_TOKEN_FILE", "value": f"{TOKEN_PATH}/token"},
     ]
+
+
+def _token() -> Object:
+    """A token for Central alone, bound to the pod; see Central's `pod_identity`."""
+    account = {"audience": "media-central", "expirationSeconds": 3600, "path": "token"}
+    return {"projected": {"sources": [{"serviceAccountToken": account}]}}
 
 
 def _own_volumes(tier: TierObject) -> list[common.OwnVolume]:
@@ -193,6 +208,7 @@ def _own_volumes(tier: TierObject) -> list[common.OwnVolume]:
         common.OwnVolume("state", common.STATE_PATH, {"emptyDir": {}}),
         common.OwnVolume("segments", common.SEGMENTS_PATH, {"emptyDir": segments}),
         common.OwnVolume("tmp", "/tmp", {"emptyDir": {}}),
+        common.OwnVolume("central-token", TOKEN_PATH, _token(), read_only=True),
     ]
 
 

@@ -90,7 +90,7 @@ class Backend:
             return
         host = config.hostname or self._settings.hostname
         self._external = ExternalConfig(
-            ConfigBackend(self._http, url, host),
+            ConfigBackend(self._http, url, host, self._settings.backend_token),
             url,
             self._streams.catalog,
             state_file,

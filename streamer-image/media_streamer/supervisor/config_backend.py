@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -85,6 +86,16 @@ def base_and_authorization(url: str) -> tuple[str, str | None]:
     return base, f"Bearer {user}"
 
 
+def headers_of(authorization: str | None, token_file: Path | None) -> dict[str, str]:
+    """What the URL says, else the token in the file: whoever keeps that replaces it now and then.
+
+    Raises OSError, ValueError.
+    """
+    if authorization is None and token_file is not None:
+        authorization = f"Bearer {token_file.read_text('ascii').strip()}"
+    return {"Authorization": authorization} if authorization else {}
+
+
 class ConfigBackend:
     """Asks one backend; knows nothing of what is done with the answers.
 
@@ -92,10 +103,16 @@ class ConfigBackend:
     same `Page` is returned then. Of one that changed, only the streams that differ are read anew.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, host: str) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        host: str,
+        token_file: Path | None = None,
+    ) -> None:
         self._session = session
-        self._base, authorization = base_and_authorization(url)
-        self._headers = {"Authorization": authorization} if authorization else {}
+        self._base, self._authorization = base_and_authorization(url)
+        self._token_file = token_file
         self._host = host
         self._known: dict[str, Page] = {}
         """Pages of the last list by their address."""
@@ -145,8 +162,10 @@ class ConfigBackend:
         self, suffix: str, address: str, timeout_seconds: float
     ) -> tuple[Page, Mapping[str, str]]:
         known = self._known.get(address)
-        headers = {**self._headers, "If-None-Match": known.etag} if known else self._headers
         try:
+            headers = headers_of(self._authorization, self._token_file)
+            if known is not None:
+                headers["If-None-Match"] = known.etag
             async with self._session.get(
                 address,
                 headers={key: value for key, value in headers.items() if value},

@@ -38,6 +38,7 @@ from media_streamer.supervisor.config_backend import (
     MAX_PAGES,
     REQUEST_TIMEOUT_SECONDS,
     base_and_authorization,
+    headers_of,
 )
 
 log = logging.getLogger(__name__)
@@ -57,18 +58,25 @@ class EpisodeBackends:
     """Whoever knows episodes of our streams; one per server."""
 
     def __init__(
-        self, http: aiohttp.ClientSession, url: Callable[[], str], host: Callable[[], str]
+        self,
+        http: aiohttp.ClientSession,
+        url: Callable[[], str],
+        host: Callable[[], str],
+        token_file: Path | None = None,
     ) -> None:
-        """`url`: base URL of the configuration backend while it knows episodes, else empty."""
+        """`url`: base URL of the configuration backend while it knows episodes, else empty;
+        `token_file` is shown to that one alone."""
         self._http = http
         self._url = url
         self._host = host
+        self._token_file = token_file
         self.problem = ""
 
     def of(self, declared: Declared) -> str:
         """Where episodes of a stream are asked for; empty: nowhere."""
-        if declared.episodes_url:
-            return declared.episodes_url
+        return declared.episodes_url or self._own()
+
+    def _own(self) -> str:
         base = self._url()
         return f"{base.rstrip('/')}/episodes" if base else ""
 
@@ -82,7 +90,10 @@ class EpisodeBackends:
 
     async def _ask(self, url: str, names: list[str]) -> list[KeptEpisode]:
         base, authorization = base_and_authorization(url)
-        headers = {"Authorization": authorization} if authorization else {}
+        try:
+            headers = headers_of(authorization, self._token_file if url == self._own() else None)
+        except (OSError, ValueError) as error:
+            raise NoAnswer(f"the token cannot be read: {error}") from None
         joined = ",".join(quote(name, safe="/") for name in names)
         now_ms = int(time.time() * 1000)
         # Under its older name, too: backends look for the one or the other.

@@ -48,6 +48,8 @@ class Settings:
     admin_view_disabled: bool = False
     reach: Reach = field(default_factory=Reach)
     """What sinks and backends may be connected to."""
+    backend_token: Path | None = None
+    """File with what the configuration backend is shown, where its URL says nothing."""
 
     @property
     def control_socket(self) -> Path:
@@ -71,6 +73,7 @@ def read_settings(config_path: Path, environ: Mapping[str, str]) -> Settings:
     egress_workers = _count(environ, "STREAMER_EGRESS_WORKERS", default_workers)
     media_workers = _count(environ, "STREAMER_MEDIA_WORKERS", default_workers)
     runtime = _runtime(environ)
+    token = environ.get("STREAMER_CONFIG_EXTERNAL_TOKEN_FILE")
     state = _state(environ, config_path, runtime)
     if state != runtime:
         _claim(state)
@@ -85,6 +88,7 @@ def read_settings(config_path: Path, environ: Mapping[str, str]) -> Settings:
         hostname=variable(environ, "HOSTNAME") or socket.gethostname(),
         admin_view_disabled=bool(variable(environ, "ADMIN_VIEW_DISABLED")),
         reach=reach,
+        backend_token=Path(token) if token else None,
     )
 
 

@@ -101,7 +101,9 @@ class Supervisor:
         self._jobs = jobs = JobPlacement(
             map(str, range(settings.egress_workers)), JobNews(self._bus)
         )
-        episodes = EpisodeBackends(http, lambda: self._backend.episodes_url, hostname)
+        episodes = EpisodeBackends(
+            http, lambda: self._backend.episodes_url, hostname, settings.backend_token
+        )
         self._archives = Archives(catalog, self._tasks, hostname, settings.runtime, episodes)
         alerts = Alerts(catalog, self._bus.alerts, egress.alerts, self._archives.alerts)
         self._alerts = alerts

@@ -105,6 +105,50 @@ async def test_the_api_writes_and_reads_resources(
         assert sorted(item["metadata"]["name"] for item in items) == ["git", "three"]
 
 
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "streamer-a-0"},
+    "spec": {
+        "serviceAccountName": "default",
+        "containers": [{"name": "streamer", "image": "none"}],
+    },
+}
+
+
+async def test_a_pod_asks_for_itself_by_its_own_token(
+    settings: Settings, api_server: ApiServer, namespace: str
+) -> None:
+    api_server.must("create", "serviceaccount", "default", "-n", namespace)
+    api_server.must("create", "-n", namespace, "-f", "-", data=POD)
+
+    def token(audience: str, *more: str) -> str:
+        words = ("create", "token", "default", "-n", namespace, "--audience", audience)
+        return api_server.must(*words, *more).strip()
+
+    bound = ("--bound-object-kind", "Pod", "--bound-object-name", "streamer-a-0")
+    tokens = {
+        "its own": token("media-central", *bound),
+        "of no pod": token("media-central"),
+        "for another audience": token("https://test", *bound),
+    }
+    async with running_in_cluster(settings) as central, aiohttp.ClientSession() as http:
+
+        async def ask(whose: str, path: str, method: str = "GET") -> int:
+            headers = {"Authorization": f"Bearer {tokens[whose]}"}
+            url = f"{central.url}/streamer/api/v3/{path}"
+            async with http.request(method, url, headers=headers, json={}) as answer:
+                return answer.status
+
+        # There is no such pool: the caller is known, and the streamer is not.
+        assert await ask("its own", "streamers/streamer-a-0/streams") == 404
+        assert await ask("its own", "streamers/streamer-b-0/streams") == 403
+        assert await ask("its own", "streams/x", "PUT") == 403
+        assert await ask("its own", "streams") == 403
+        assert await ask("of no pod", "streamers/streamer-a-0/streams") == 403
+        assert await ask("for another audience", "streamers/streamer-a-0/streams") == 403
+
+
 def titles(answer: Any) -> dict[str, str]:
     return {item["name"]: item["title"] for item in answer["streams"]}
 

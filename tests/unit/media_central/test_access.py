@@ -9,7 +9,7 @@ from media_central.settings import Login
 from media_rest.credentials import basic_header, parse_authorization
 from media_rest.route import Need
 
-KEYS = Keys(Login("admin", "secret"), "api-key", Login("eye", "look"), "pods")
+KEYS = Keys(Login("admin", "secret"), "api-key", Login("eye", "look"), {"of.pod.s1": "s1"}.get)
 
 
 def caller(header: str, hostname: str | None = None, *tokens: StoredToken) -> Caller | None:
@@ -31,7 +31,7 @@ def test_each_key_has_its_role() -> None:
             basic_header("eye", "look"),
             f"Bearer {streamer_key('api-key', 's1')}",
             basic_header(streamer_key("api-key", "s1"), ""),
-            "Bearer pods",
+            "Bearer of.pod.s1",
         )
     }
     roles = [found[header] and found[header].role for header in found]
@@ -45,7 +45,8 @@ def test_each_key_has_its_role() -> None:
         (basic_header("admin", "look"), "s1"),
         (f"Bearer {streamer_key('api-key', 's1')}", "s2"),
         (f"Bearer {streamer_key('api-key', 's1')}", None),
-        ("Bearer pods", None),
+        ("Bearer of.pod.s1", None),
+        (basic_header("of.pod.s1", ""), "s1"),
         (basic_header("", ""), "s1"),
     ],
 )

@@ -1,8 +1,5 @@
-from dataclasses import replace
-
 import pytest
-from media_central.access import streamer_key
-from media_central.server import external_url, own_key, own_url, url_for_streamers
+from media_central.server import external_url, own_url, url_for_streamers
 from media_central.settings import Settings
 
 
@@ -15,13 +12,7 @@ def test_the_address_given_to_streamers_has_the_key_and_escapes_names(api_url):
     assert external_url(url_for_streamers(settings), "k/1", "a/b") == (
         "http://k%2F1@c:9019/streamer/api/v3/streamers/a%2Fb"
     )
-
-
-def test_streamers_have_keys_of_their_own_unless_they_share_one():
-    settings = Settings(database_url="postgres://x/y", api_key="k")
-    assert own_key(settings, "k", "s1") == streamer_key("k", "s1") != own_key(settings, "k", "s2")
-    shared = replace(settings, streamer_key="pods")
-    assert own_key(shared, "k", "s1") == own_key(shared, "k", "s2") == "pods"
+    assert external_url("http://c:9019", "", "a") == "http://c:9019/streamer/api/v3/streamers/a"
 
 
 def test_a_person_on_this_machine_gets_a_usable_address():

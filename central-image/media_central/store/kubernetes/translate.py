@@ -145,6 +145,11 @@ def pod_record(
     return _streamer(pod, config, pool)
 
 
+def is_pod(config: Mapping[str, Any]) -> bool:
+    """Of a streamer's document in a cluster: servers outside tell no ports (`_EXTERNAL_FIELDS`)."""
+    return "public_ports" in config
+
+
 def _member(name: str, pool: Mapping[str, Any]) -> Mapping[str, Any]:
     """What the operator says of a pod in the status of its pool; empty before it does."""
     members: list[Mapping[str, Any]] = (pool.get("status") or {}).get("members") or []

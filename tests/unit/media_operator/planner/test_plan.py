@@ -76,7 +76,15 @@ def test_pods_of_one_name_in_two_namespaces_are_two_streamers() -> None:
         pods = cluster.objects["StatefulSet", namespace, "streamer-default"]["spec"]["template"]
         env = {entry["name"]: entry.get("value") for entry in pods["spec"]["containers"][0]["env"]}
         assert env["STREAMER_HOSTNAME"] == f"$(POD_NAME).{namespace}"
-        assert env["STREAMER_CONFIG_EXTERNAL"].endswith(f"/streamers/$(POD_NAME).{namespace}")
+        assert env["STREAMER_CONFIG_EXTERNAL"] == (
+            f"http://central/streamer/api/v3/streamers/$(POD_NAME).{namespace}"
+        )
+        mounts = pods["spec"]["containers"][0]["volumeMounts"]
+        folder = next(one["mountPath"] for one in mounts if one["name"] == "central-token")
+        assert env["STREAMER_CONFIG_EXTERNAL_TOKEN_FILE"] == f"{folder}/token"
+        volume = next(v for v in pods["spec"]["volumes"] if v["name"] == "central-token")
+        (source,) = volume["projected"]["sources"]
+        assert source["serviceAccountToken"]["audience"] == "media-central"
 
 
 def test_a_pool_of_all_namespaces_grows_with_its_own_streams() -> None:

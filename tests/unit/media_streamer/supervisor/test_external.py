@@ -11,7 +11,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from media_streamer.supervisor import config_backend
 from media_streamer.supervisor.catalog import Catalog, Changes
-from media_streamer.supervisor.config_backend import ConfigBackend, base_and_authorization
+from media_streamer.supervisor.config_backend import (
+    BackendError,
+    ConfigBackend,
+    base_and_authorization,
+    headers_of,
+)
 from media_streamer.supervisor.external import ExternalConfig
 
 HOST = {"host": "host1", "client_host": "host1"}
@@ -260,3 +265,19 @@ def test_credentials_of_the_url() -> None:
     assert base_and_authorization("http://h/a") == ("http://h/a", None)
     base, authorization = base_and_authorization("https://u:p%40@h/a")
     assert (base, authorization) == ("https://h/a", "Basic dTpwQA==")
+
+
+def test_the_token_of_a_file_is_shown_where_the_url_says_nothing(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("one\n")
+    assert headers_of(None, token) == {"Authorization": "Bearer one"}
+    token.write_text("two")
+    assert headers_of(None, token) == {"Authorization": "Bearer two"}
+    assert headers_of("Bearer KEY", token) == {"Authorization": "Bearer KEY"}
+    assert headers_of(None, None) == {}
+
+
+async def test_a_token_that_cannot_be_read_is_told(world: World, tmp_path: Path) -> None:
+    backend = ConfigBackend(world.http, "http://127.0.0.1:1/api", "h", tmp_path / "none")
+    with pytest.raises(BackendError, match="none"):
+        await backend.list_all()
