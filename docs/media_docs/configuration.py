@@ -1,6 +1,6 @@
 """Tables of `docs/configuration.md`: each directive, from the outline of the configuration file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from media_api import protocols
 from media_api.base import ApiModel
@@ -10,7 +10,7 @@ from media_api.stream import StreamConfig, TemplateConfig
 from media_streamer.config.outcome import NOT_KNOWN_HERE, Outcome
 from media_streamer.config.outline import Block, DirectiveRow, block_of, outline
 
-from media_docs.directive_tests import shown
+from media_docs.directive_tests import directive_tests, option_tests, shown
 from media_docs.tables import code, table
 
 _AS: dict[type[ApiModel], type[ApiModel]] = {
@@ -21,7 +21,7 @@ _AS: dict[type[ApiModel], type[ApiModel]] = {
 """Objects that are told by what differs from another one."""
 _LIKE_STREAMS = ("template: ", "source: ")
 """Holders that need not be named beside streams."""
-_HEADS = ("directive", "values", "default", "API", "served", "what")
+_HEADS = ("directive", "values", "default", "API", "served", "what", "test")
 
 
 def directives() -> str:
@@ -47,21 +47,26 @@ def _object(block: Block) -> Iterator[str]:
     if block.where:
         yield _about(block, alike)
         yield ""
-    heads: tuple[str, ...] = _HEADS
-    cells = [_row(row) for row in rows if _told(row) not in told]
-    if not block.where:
-        heads = (*heads, "test")
-        cells = [(*cell, shown(row.name)) for cell, row in zip(cells, rows, strict=True)]
-    text = table(heads, cells)
+    tests = option_tests().get(short_name(block), {}) if block.where else directive_tests()
+    cells = [(*_row(row), _test(row, tests)) for row in rows if _told(row) not in told]
+    text = table(_HEADS, cells)
     if text:
         yield text
         yield ""
 
 
+def _test(row: DirectiveRow, tests: Mapping[str, str]) -> str:
+    """What does nothing has nothing to be seen."""
+    return "" if row.outcome.state == "none" else shown(tests.get(row.name, ""))
+
+
+def short_name(block: Block) -> str:
+    """`stream`, or the directive of another object that holds it."""
+    return block.where[0].rpartition(": ")[2]
+
+
 def _names(block: Block) -> str:
-    """`stream`, or the directives of other objects that hold it."""
-    first = block.where[0].rpartition(": ")[2]
-    return code(first)
+    return code(short_name(block))
 
 
 def _about(block: Block, alike: type[ApiModel] | None) -> str:

@@ -1,23 +1,36 @@
-"""Which test sees a directive of the server do what it says; `tests/unit/media_docs` keeps it."""
+"""Which test sees a directive do what it says, or sets it; `tests/unit/media_docs` keeps it.
+
+Of the server itself (`directives.json`) each names the test that observes it. Of all other objects
+(`options.json`) each names a test that sets it on something that runs; empty: there is none yet.
+"""
 
 import json
 from functools import cache
 from pathlib import Path
 
-_FILE = Path(__file__).resolve().parents[2] / "tests" / "data" / "directives.json"
+_DATA = Path(__file__).resolve().parents[2] / "tests" / "data"
+NONE = "**none**"
 
 
 @cache
 def directive_tests() -> dict[str, str]:
-    """`FILE::TEST` below `tests` by directive; empty: there is none yet."""
-    found: dict[str, str] = json.loads(_FILE.read_text(encoding="utf-8"))
+    """`FILE::TEST` below `tests` by directive of the server."""
+    found: dict[str, str] = json.loads((_DATA / "directives.json").read_text(encoding="utf-8"))
     return found
 
 
-def shown(directive: str) -> str:
-    """For a cell: a link to the file of the test, and the test's name; empty without one."""
-    file, _, function = directive_tests().get(directive, "").partition("::")
+@cache
+def option_tests() -> dict[str, dict[str, str]]:
+    """The same by object, as its first directive is called, and by its directives."""
+    text = (_DATA / "options.json").read_text(encoding="utf-8")
+    found: dict[str, dict[str, str]] = json.loads(text)
+    return found
+
+
+def shown(test: str) -> str:
+    """For a cell: a link to the file of the test, and the test's name."""
+    file, _, function = test.partition("::")
     if not file:
-        return ""
+        return NONE
     words = function.removeprefix("test_").replace("_", " ")
     return f"[{words}](../tests/{file})"

@@ -3,10 +3,13 @@
 import ast
 from pathlib import Path
 
-from media_docs.directive_tests import directive_tests
+from media_docs.configuration import short_name
+from media_docs.directive_tests import directive_tests, option_tests
+from media_streamer.config.outcome import NOT_KNOWN_HERE
 from media_streamer.config.outline import DirectiveRow, outline
 
 TESTS = Path(__file__).resolve().parents[2]
+WITHOUT_A_TEST = 67
 
 
 def served() -> dict[str, DirectiveRow]:
@@ -34,3 +37,39 @@ def test_the_tests_exist_and_have_the_directive() -> None:
         row = served().get(name)
         spellings = {name} if row is None else {row.name, *row.others, row.key} - {""}
         assert any(spelling in text for spelling in spellings), (name, test)
+
+
+def served_options() -> dict[str, dict[str, list[DirectiveRow]]]:
+    """By object and directive; several objects may have the same name."""
+    found: dict[str, dict[str, list[DirectiveRow]]] = {}
+    for block in outline()[1:]:
+        for row in block.rows:
+            if row.outcome.state != "none" and row.outcome.reason != NOT_KNOWN_HERE:
+                options = found.setdefault(short_name(block), {})
+                options.setdefault(row.name, []).append(row)
+    return found
+
+
+def test_every_option_of_other_objects_is_told_with_its_test_or_that_there_is_none() -> None:
+    told = {name: set(options) for name, options in option_tests().items()}
+    assert told == {name: set(options) for name, options in served_options().items()}
+
+
+def test_options_without_a_test_become_fewer() -> None:
+    """Whoever adds an option adds a test; whoever writes one of these lowers the number."""
+    tests = [test for options in option_tests().values() for test in options.values()]
+    assert sum(not test for test in tests) <= WITHOUT_A_TEST, "name a test in options.json"
+
+
+def test_the_tests_of_options_exist_and_set_them() -> None:
+    for name, options in option_tests().items():
+        for option, test in options.items():
+            file, _, function = test.partition("::")
+            if not file:
+                continue
+            text = (TESTS / file).read_text()
+            assert f"def {function}(" in text, test
+            rows = served_options()[name][option]
+            spellings = {word for row in rows for word in (row.name, *row.others, row.key)} - {""}
+            plural = {f"{word}s" for word in spellings}
+            assert any(word in text for word in spellings | plural), (name, option, test)

@@ -63,8 +63,13 @@ def test_bad_certificates(main: Path) -> None:
 
 def test_the_versions_of_the_listener_are_offered(main: Path) -> None:
     make_certificate(main.parent)
-    files = TlsFiles(main.parent / "streamer.crt", main.parent / "streamer.key")
-    assert server_context(files, ["tlsv1.3"]).minimum_version.name == "TLSv1_3"
+    main.write_text("https 443 { ssl_protocols tlsv1.3; }\n")
+    config = load(main, {}).config
+    assert config.listeners
+    [listener] = config.listeners.https
+    files = TlsFiles.of(listener, main.parent)
+    context = server_context(files, listener.ssl_protocols or ())
+    assert context.minimum_version.name == "TLSv1_3"
 
 
 def openssl(directory: Path, *arguments: str) -> None:
