@@ -4,7 +4,7 @@ Reading is lenient: unknown and broken lines are passed over, sizes are bounded 
 few KiB; a bomb of 10,000 media is not looked at).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 MAX_BYTES = 64 * 1024
@@ -144,6 +144,25 @@ def parse_fmtp(text: str) -> dict[str, str]:
     return found
 
 
+def codec_lines(
+    payload_type: int,
+    encoding: str,
+    clock_rate: int,
+    channels: int = 1,
+    fmtp: Mapping[str, str] | None = None,
+    feedback: Iterable[str] = (),
+) -> list[str]:
+    """What a section says of one payload type: `rtpmap`, what feedback is heeded, `fmtp`."""
+    name = encoding.lower() if encoding == "OPUS" else encoding  # browsers look for their own word
+    more = f"/{channels}" if channels > 1 else ""
+    lines = [f"a=rtpmap:{payload_type} {name}/{clock_rate}{more}"]
+    lines += [f"a=rtcp-fb:{payload_type} {one}" for one in feedback]
+    if fmtp:
+        items = ";".join(f"{key}={value}" if value else key for key, value in fmtp.items())
+        lines.append(f"a=fmtp:{payload_type} {items}")
+    return lines
+
+
 def write(name: str, media: Sequence[Media], *, session_id: int = 0, live: bool = True) -> str:
     """A description for DESCRIBE; addresses are left to SETUP."""
     title = "".join(c for c in name if c.isprintable()) or "-"
@@ -158,11 +177,8 @@ def write(name: str, media: Sequence[Media], *, session_id: int = 0, live: bool 
     ]
     for one in media:
         lines.append(f"m={one.kind} {one.port} {one.transport} {one.payload_type}")
-        channels = f"/{one.channels}" if one.kind == "audio" and one.channels > 1 else ""
-        lines.append(f"a=rtpmap:{one.payload_type} {one.encoding}/{one.clock_rate}{channels}")
-        if one.fmtp:
-            items = ";".join(f"{key}={value}" if value else key for key, value in one.fmtp.items())
-            lines.append(f"a=fmtp:{one.payload_type} {items}")
+        channels = one.channels if one.kind == "audio" else 1
+        lines += codec_lines(one.payload_type, one.encoding, one.clock_rate, channels, one.fmtp)
         lines += [
             f"a={key}:{value}" if value else f"a={key}" for key, value in one.attributes.items()
         ]

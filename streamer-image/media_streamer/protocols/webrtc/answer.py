@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from media_streamer.protocols.webrtc.offer import Codec, Offer, Section
 from media_streamer.rtp import arrivals
-from media_streamer.rtp.sdp import Media
+from media_streamer.rtp.sdp import Media, codec_lines
 
-CNAME = "media"
+_CNAME = "media"
 _SENT_FEEDBACK = ("nack", "nack pli", "ccm fir")
 """What of a receiver is heeded, besides one of those below."""
 _MAX_EXTENSION = 14
@@ -161,8 +161,6 @@ def _accepted(
     codec, number = stream.codec, stream.codec.payload_type
     host = place.hosts[0]
     family = "IP6" if ":" in host else "IP4"
-    channels = f"/{codec.channels}" if codec.channels > 1 else ""
-    encoding = codec.encoding.lower() if codec.encoding == "OPUS" else codec.encoding
     lines = [
         f"m={section.kind} {place.port} {section.protocol} {number}",
         f"c=IN {family} {host}",
@@ -175,21 +173,24 @@ def _accepted(
         *(f"a=extmap:{key} {uri}" for key, uri in stream.extensions.items()),
         f"a={stream.direction}",
         "a=rtcp-mux",
-        f"a=rtpmap:{number} {encoding}/{codec.clock_rate}{channels}",
-        *(f"a=rtcp-fb:{number} {one}" for one in stream.feedback),
+        *codec_lines(
+            number, codec.encoding, codec.clock_rate, codec.channels, stream.fmtp, stream.feedback
+        ),
     ]
-    if stream.fmtp:
-        text = ";".join(f"{key}={value}" if value else key for key, value in stream.fmtp.items())
-        lines.append(f"a=fmtp:{number} {text}")
     if stream.ssrc is not None:
-        lines += [
-            f"a=msid:{CNAME} {section.kind}",
-            f"a=ssrc:{stream.ssrc} cname:{CNAME}",
-            f"a=ssrc:{stream.ssrc} msid:{CNAME} {section.kind}",
-        ]
+        lines += source_lines(section.kind, stream.ssrc)
     if with_candidates:
         lines += candidates(place)
     return lines
+
+
+def source_lines(kind: str, ssrc: int) -> list[str]:
+    """What is sent (RFC 5576 4.1, RFC 8830 2): all tracks are of one stream."""
+    return [
+        f"a=msid:{_CNAME} {kind}",
+        f"a=ssrc:{ssrc} cname:{_CNAME}",
+        f"a=ssrc:{ssrc} msid:{_CNAME} {kind}",
+    ]
 
 
 def candidates(place: Place) -> list[str]:

@@ -6,9 +6,10 @@ It names no address of ours: who is called learns by our checks where we are.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from media_streamer.protocols.webrtc.answer import CNAME
+from media_streamer.protocols.webrtc.answer import source_lines
 from media_streamer.protocols.webrtc.connection import Credentials
 from media_streamer.protocols.webrtc.offer import Codec
+from media_streamer.rtp.sdp import codec_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +54,14 @@ def _section(place: int, section: Proposed, local: Credentials, fingerprint: str
         "a=rtcp-mux",
     ]
     for codec in section.codecs:
-        number = codec.payload_type
-        encoding = "opus" if codec.encoding == "OPUS" else codec.encoding
-        channels = f"/{codec.channels}" if codec.channels > 1 else ""
-        lines.append(f"a=rtpmap:{number} {encoding}/{codec.clock_rate}{channels}")
-        lines += [f"a=rtcp-fb:{number} {one}" for one in codec.feedback]
-        if codec.fmtp:
-            lines.append(f"a=fmtp:{number} {';'.join(f'{k}={v}' for k, v in codec.fmtp.items())}")
+        lines += codec_lines(
+            codec.payload_type,
+            codec.encoding,
+            codec.clock_rate,
+            codec.channels,
+            codec.fmtp,
+            codec.feedback,
+        )
     if section.ssrc is not None:
-        lines += [
-            f"a=msid:{CNAME} {section.kind}",
-            f"a=ssrc:{section.ssrc} cname:{CNAME}",
-            f"a=ssrc:{section.ssrc} msid:{CNAME} {section.kind}",
-        ]
+        lines += source_lines(section.kind, section.ssrc)
     return lines
