@@ -7,6 +7,7 @@ where the camera is odd. Requests are kept.
 import asyncio
 import contextlib
 import socket
+import ssl
 import time
 from collections.abc import Callable
 
@@ -43,8 +44,9 @@ async def until(condition: Callable[[], object], what: str) -> None:
 class Camera:
     """Serves any number of connections one after the other."""
 
-    def __init__(self, sdp: str = SDP) -> None:
+    def __init__(self, sdp: str = SDP, tls: ssl.SSLContext | None = None) -> None:
         self.sdp = sdp
+        self._tls = tls
         self.answer: Answer = lambda _: None
         """Instead of the usual answer; None: that one."""
         self.refused: set[str] = set()
@@ -67,14 +69,15 @@ class Camera:
 
     @property
     def url(self) -> str:
-        return f"rtsp://127.0.0.1:{self.port}/live?channel=1"
+        scheme = "rtsps" if self._tls else "rtsp"
+        return f"{scheme}://127.0.0.1:{self.port}/live?channel=1"
 
     @property
     def methods(self) -> list[str]:
         return [request.method for request in self.requests]
 
     async def __aenter__(self) -> "Camera":
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         for _ in range(2):
             port = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import itertools
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from media_api.input import InputConfig
@@ -17,6 +19,7 @@ from media_streamer.protocols.rtsp.message import Request, write_response
 from media_streamer.rtp import rtcp
 from media_streamer.rtp.clock import ntp_time
 
+from tests.support.certificates import make_expired
 from tests.support.rtsp_camera import SDP, SECONDS, SSRC, Camera, until
 
 STEP = 3600
@@ -103,6 +106,14 @@ async def test_within_the_connection() -> None:
         source.stop()
         assert await taken.error is None
         await until(lambda: "TEARDOWN" in camera.methods, "it says goodbye")
+
+
+async def test_a_camera_with_a_certificate_of_its_own(tmp_path: Path) -> None:
+    make_expired(tmp_path, "camera")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "camera.crt", tmp_path / "camera.key")
+    async with Camera(tls=context) as camera, pulling(camera.url) as (_source, taken):
+        await shown(camera, taken)
 
 
 @pytest.mark.parametrize(("refused", "way"), [("tcp", "udp"), ("udp", "tcp")])
