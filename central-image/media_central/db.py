@@ -32,6 +32,7 @@ LOST_ERRORS = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # it broke within an operation, which seems to go on
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shutting down, starting up
     asyncpg.TooManyConnectionsError,
@@ -159,10 +160,18 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def acquire(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection of the pool; a lost server becomes DatabaseUnavailable."""
+        """A connection of the pool; a lost server becomes DatabaseUnavailable.
+
+        What has been done with it is done, whether or not the pool can have it back: one that is
+        lost by then is let go.
+        """
         try:
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+            connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)
+            try:
                 yield connection
+            finally:
+                with contextlib.suppress(*LOST_ERRORS):
+                    await self._pool.release(connection)
         except LOST_ERRORS as error:
             raise DatabaseUnavailable(f"PostgreSQL does not answer: {error}") from error
 

@@ -21,9 +21,9 @@ from tests.support.ports import free_port
 
 TIMES = int(os.environ.get("FAULTS_TIMES", "20"))
 READY_SECONDS = 90.0
-WATCH_SECONDS = 7.0
-"""From a kill until it is looked what was seen of it."""
-REST_SECONDS = 2.0
+WATCH_SECONDS = {"egress": 7.0, "media": 5.0}
+"""From a kill until it is looked what was seen of it; else 3 s."""
+REST_SECONDS = 1.0
 STABLE_SECONDS = 32.0
 """A worker that lived so long is started again without a pause."""
 FAULTS = ("supervisor", "egress", "transcoder", "lua", "media")
@@ -75,7 +75,7 @@ async def _of_one(directory: Path) -> list[tuple[str, Seen]]:
                     await asyncio.sleep(REST_SECONDS)
                     await _ask(watching)
                     os.kill(_victim(one, fault, turn), signal.SIGKILL)
-                    await asyncio.sleep(WATCH_SECONDS)
+                    await asyncio.sleep(WATCH_SECONDS.get(fault, 3.0))
                     rows.append((fault, await _ask(watching)))
     finally:
         await one.close()

@@ -8,7 +8,7 @@ from memory and writes raise StoreUnavailableError.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +18,7 @@ from media_api.base import JsonObject
 
 from media_central.db import (
     ACQUIRE_TIMEOUT_SECONDS,
+    LOST_ERRORS,
     Database,
     DatabaseUnavailable,
     raise_if_cancelled,
@@ -107,7 +108,7 @@ class PostgresStore:
         dry_run: bool = False,
     ) -> Sequence[Record]:
         try:
-            async with self._database.acquire() as connection, connection.transaction():
+            async with self._writing() as connection:
                 # One writer at a time: two that create the same name must both be merged, and
                 # there is no row to lock yet. Reads and other tables go on.
                 await connection.execute(f"LOCK TABLE {kind} IN SHARE ROW EXCLUSIVE MODE")
@@ -117,12 +118,8 @@ class PostgresStore:
                     if index % YIELD_EVERY == YIELD_EVERY - 1:
                         await asyncio.sleep(0)
                 rows = [] if dry_run else await _apply(connection, kind, plan)
-        except DatabaseUnavailable as error:
-            raise StoreUnavailableError(str(error)) from error
         except asyncpg.DataError as error:
             raise InvalidResourceError(f"PostgreSQL refuses the text: {error}") from error
-        except asyncpg.PostgresError as error:
-            raise StoreUnavailableError(f"PostgreSQL refuses: {error}") from error
         if dry_run:
             return plan.unwritten()
         for key in plan.removed:
@@ -135,6 +132,27 @@ class PostgresStore:
             for name in plan.answers
             if name in records
         ]
+
+    @contextlib.asynccontextmanager
+    async def _writing(self) -> AsyncIterator[asyncpg.Connection]:
+        """A transaction. Raises StoreUnavailableError; DataError and what is raised within pass.
+
+        Where PostgreSQL dies over the COMMIT, nobody knows what it will find when it is back.
+        """
+        commits = False
+        try:
+            async with self._database.acquire() as connection:
+                async with connection.transaction():
+                    yield connection
+                    commits = True
+                commits = False
+        except asyncpg.DataError:
+            raise
+        except DatabaseUnavailable as error:
+            raise StoreUnavailableError(str(error), unknown=commits) from error
+        except asyncpg.PostgresError as error:
+            words = f"PostgreSQL refuses: {error}"
+            raise StoreUnavailableError(words, unknown=commits) from error
 
     async def _rows(
         self,
@@ -153,15 +171,12 @@ class PostgresStore:
     async def delete(self, kind: Kind, key: str, *, condition: Condition | None = None) -> bool:
         if not is_storable(key):
             return False
-        try:
-            async with self._database.acquire() as connection, connection.transaction():
-                row = await connection.fetchrow(
-                    f"DELETE FROM {kind} WHERE name = $1 RETURNING config", key
-                )
-                if condition is not None:
-                    condition.check(row["config"] if row is not None else None)
-        except (DatabaseUnavailable, asyncpg.PostgresError) as error:
-            raise StoreUnavailableError(str(error)) from error
+        async with self._writing() as connection:
+            row = await connection.fetchrow(
+                f"DELETE FROM {kind} WHERE name = $1 RETURNING config", key
+            )
+            if condition is not None:
+                condition.check(row["config"] if row is not None else None)
         self._forget(kind, key)
         return row is not None
 
@@ -171,7 +186,7 @@ class PostgresStore:
         if not layouts:
             return []
         try:
-            async with self._database.acquire() as connection, connection.transaction():
+            async with self._writing() as connection:
                 rows = await connection.fetch(
                     "UPDATE streams SET layout = given.layout,"
                     " version = nextval('resource_version')"
@@ -188,8 +203,6 @@ class PostgresStore:
                     raise _PartlyError
         except _PartlyError:
             return []
-        except (DatabaseUnavailable, asyncpg.PostgresError) as error:
-            raise StoreUnavailableError(str(error)) from error
         for row in rows:
             self._cache.apply(_record(Kind.STREAM, row))
         return [row["name"] for row in rows]
@@ -211,7 +224,7 @@ class PostgresStore:
                     self._available = True
                     if not ready.done():
                         ready.set_result(None)
-            except (DatabaseUnavailable, asyncpg.PostgresError) as error:
+            except (DatabaseUnavailable, asyncpg.PostgresError, *LOST_ERRORS) as error:
                 raise_if_cancelled(error)
                 if not ready.done():
                     ready.set_exception(StoreUnavailableError(str(error)))
@@ -256,7 +269,7 @@ class PostgresStore:
                     # Not wait_for: before Python 3.12 it can swallow a cancellation (gh-86296).
                     async with asyncio.timeout(PROBE_SECONDS):
                         await wake.wait()
-        except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        except LOST_ERRORS as error:
             raise DatabaseUnavailable(str(error) or type(error).__name__) from error
         finally:
             connection.terminate()
