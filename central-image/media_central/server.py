@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp import web
 from media_api.base import JsonObject
 from media_api.play_urls import play_urls
-from media_auth.countries import Countries
+from media_auth.countries import open_countries
 from media_auth.http_backend import HttpBackend
 from media_process.descriptors import connection_limit
 from media_process.door import Doorkeeper
@@ -130,7 +130,7 @@ def make_context(
     """What the handlers of the API share; nothing is started."""
     fleet = Fleet(store, fleet_options(settings, api_key, store))
     try:
-        countries = Countries(settings.geoip) if settings.geoip is not None else None
+        countries = open_countries(str(settings.geoip)) if settings.geoip is not None else None
     except (OSError, ValueError) as error:
         raise StartError(f"GEOIP: {error}") from None
     layouter = None

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from media_api import protocols
 from media_api.web_origin import parse_web_origin
+from media_auth.countries import BUILTIN
 from media_process.logs import LogFormat, format_of, level_of
 from media_rest.same_origin import is_loopback
 
@@ -135,6 +136,10 @@ def _origins(value: str) -> tuple[str, ...]:
 
 def _networks(value: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(word) for word in value.replace(",", " ").split())
+
+
+def _database_of_countries(text: str) -> Path:
+    return Path(text) if text == BUILTIN else _file(text)
 
 
 def _file(value: str) -> Path:
@@ -274,7 +279,10 @@ class Settings(_StreamerPorts):
         also=("DB_CONNECT_RETRY_TIMEOUT", "CONNECT_RETRY_TIMEOUT"),
     )
     geoip: Path | None = _setting(
-        None, _file, "database of countries (MaxMind format), for rules on countries"
+        None,
+        _database_of_countries,
+        "database of countries (MaxMind format), or `builtin`: those of the registries; for rules"
+        " on countries",
     )
     history_retention_days: int = _setting(
         7, _integer(1, 3660), "days that events, sessions and the figures of minutes are kept"

@@ -270,7 +270,9 @@ class ServerConfigBase(ApiModel):
         default=None, description="Record GPU statistics. Default false."
     )
     geoip: DiskPath | None = Field(
-        default=None, description="MaxMind GeoLite2 file. Default: no countries."
+        default=None,
+        description="MaxMind GeoLite2 file, or `builtin`: the countries of the registries. Default:"
+        " no countries.",
     )
     config_external: Url | None = Field(
         default=None, description="Backend that gives the streams: http://KEY@HOST:PORT/path."

@@ -7,7 +7,7 @@ from media_api.auth import AuthBackendConfig, AuthSpec
 from media_api.scripts import script_path
 
 from media_auth import securetoken
-from media_auth.countries import Countries
+from media_auth.countries import CountrySource
 from media_auth.http_backend import HttpBackend
 from media_auth.rules import Scripts, check_rules
 from media_auth.verdict import Question, Verdict, allow, deny
@@ -18,7 +18,7 @@ async def authorize(
     question: Question,
     backend: HttpBackend,
     rule_sets: Mapping[str, AuthBackendConfig],
-    countries: Countries | None = None,
+    countries: CountrySource | None = None,
     scripts: Scripts | None = None,
 ) -> Verdict:
     """`rule_sets` are the server's `auth_backends` by name; `countries` of addresses, if known.

@@ -15,7 +15,7 @@ from media_api.auth import AuthBackendConfig, AuthSpec, named
 from media_api.networks import parse_cidr
 from media_api.scripts import script_path
 
-from media_auth.countries import Countries
+from media_auth.countries import CountrySource
 from media_auth.http_backend import HttpBackend
 from media_auth.verdict import Question, Verdict, allow, deny, undecided
 
@@ -29,7 +29,7 @@ class Scripts(Protocol):
 
 
 def check_restrictions(
-    spec: AuthSpec, question: Question, countries: Countries | None = None
+    spec: AuthSpec, question: Question, countries: CountrySource | None = None
 ) -> Verdict | None:
     """A refusal by `domains` or by countries, None if they let the session pass."""
     if spec.domains and not domain_allowed(question.referer, spec.domains):
@@ -85,7 +85,7 @@ async def check_rules(
     rules: AuthBackendConfig,
     question: Question,
     backend: HttpBackend,
-    countries: Countries | None = None,
+    countries: CountrySource | None = None,
     scripts: Scripts | None = None,
 ) -> Verdict:
     """The decision of a named rule set; without `countries` its rules on them decide nothing, and

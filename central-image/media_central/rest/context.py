@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiohttp import web
-from media_auth.countries import Countries
+from media_auth.countries import CountrySource
 from media_auth.http_backend import HttpBackend
 from media_rest.errors import ApiError
 from media_rest.guessing import GuessLimiter
@@ -38,7 +38,7 @@ class Context:
     server_id: str
     started_at: float
     episodes: Episodes
-    countries: Countries | None = None
+    countries: CountrySource | None = None
     layouter: Layouter | None = None
     """Who places streams; None where nobody does, or the operator."""
     waker: "Waker | None" = None

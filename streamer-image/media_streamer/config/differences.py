@@ -19,7 +19,10 @@ _TRANSCODER = (
     " a copied track has them; always in a process of its own"
 )
 DIFFERENCES: Mapping[tuple[type[ApiModel], str], str] = {
-    (ServerConfig, "geoip"): "no database is built in: without this line no country is known",
+    (ServerConfig, "geoip"): (
+        "`geoip builtin;` takes the countries of the registries; without the line no country is"
+        " known"
+    ),
     (ServerConfig, "log_requests"): (
         "the combined format of web servers with session and country behind it; STREAMER_ACCESS_LOG"
         " names another file"

@@ -7,9 +7,8 @@ that was updated, or came late, holds without a reload.
 
 import asyncio
 import logging
-from pathlib import Path
 
-from media_auth.countries import Countries
+from media_auth.countries import BUILTIN, CountrySource, open_countries
 
 from media_streamer.supervisor.alerts import Alerts
 
@@ -24,22 +23,22 @@ class GeoIp:
 
     def __init__(self, alerts: Alerts) -> None:
         self._alerts = alerts
-        self._path: Path | None = None
+        self._source = ""
         self._turn = asyncio.Lock()
-        self.countries: Countries | None = None
+        self.countries: CountrySource | None = None
 
     def country_of(self, ip: str) -> str:
         """ISO 3166-1 alpha-2; empty if it is not known."""
         return self.countries.of(ip) if self.countries is not None else ""
 
     async def use(self, path: str | None) -> None:
-        """Countries come from this file from now on; None: from nowhere."""
+        """Countries come from this file, or `builtin`, from now on; None: from nowhere."""
         async with self._turn:
-            wanted = Path(path) if path else None
-            if wanted == self._path:
+            wanted = path or ""
+            if wanted == self._source:
                 return
-            self._path = wanted
-            if wanted is None:
+            self._source = wanted
+            if not wanted:
                 self._put(None)
                 self._alerts.set(ALERT, "")
             else:
@@ -52,23 +51,24 @@ class GeoIp:
             async with self._turn:
                 if self.countries is not None:
                     await asyncio.to_thread(self.countries.refresh)
-                elif self._path is not None:
-                    await self._load(self._path)
+                elif self._source:
+                    await self._load(self._source)
 
-    async def _load(self, path: Path) -> None:
+    async def _load(self, source: str) -> None:
         try:
-            found = await asyncio.to_thread(Countries, path)
+            found = await asyncio.to_thread(open_countries, source)
         except (OSError, ValueError) as error:
-            text = f"geoip: {path} cannot be read, rules on countries do not hold: {error}"
+            text = f"geoip: {source} cannot be read, rules on countries do not hold: {error}"
             if ALERT not in self._alerts.all():
                 log.error("%s", text)
             self._alerts.set(ALERT, text)
             return
         self._put(found)
         self._alerts.set(ALERT, "")
-        log.info("countries of viewers come from %s", path)
+        what = "the registries' assignments" if source == BUILTIN else source
+        log.info("countries of viewers come from %s", what)
 
-    def _put(self, found: Countries | None) -> None:
+    def _put(self, found: CountrySource | None) -> None:
         before, self.countries = self.countries, found
         if before is not None:
             before.close()

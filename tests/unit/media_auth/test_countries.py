@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from media_api.auth import AuthBackendConfig, AuthSpec
-from media_auth.countries import Countries
+from media_auth.countries import Countries, open_countries
 from media_auth.http_backend import HttpBackend
 from media_auth.rules import check_restrictions, check_rules
 from media_auth.verdict import Question
@@ -15,6 +15,23 @@ from media_auth.verdict import Question
 from tests.support.country_database import write_country_database
 
 NETWORKS = {"10.0.0.0/8": "DE", "192.0.2.0/24": "FR", "2001:db8::/32": "GB"}
+
+
+@pytest.mark.parametrize(
+    ("ip", "country"),
+    [
+        ("8.8.8.8", "US"), ("::ffff:8.8.8.8", "US"), ("193.0.6.139", "NL"), ("2001:67c::1", "EU"),
+        ("10.0.0.1", ""), ("127.0.0.1", ""), ("::1", ""), ("garbage", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_countries_that_come_with_the_server(ip: str, country: str) -> None:
+    found = open_countries("builtin")
+    if country == "EU":
+        assert len(found.of(ip)) in (0, 2)
+    else:
+        assert found.of(ip) == country
+    found.refresh()
+    found.close()
 
 
 @pytest.fixture

@@ -28,6 +28,14 @@ async def test_a_file_that_is_none_is_an_alert_and_the_countries_of_before_go_on
     assert geoip.country_of("10.0.0.1") == ""
 
 
+async def test_what_comes_with_the_server_needs_no_file() -> None:
+    alerts = Alerts(Catalog())
+    geoip = GeoIp(alerts)
+    await geoip.use("builtin")
+    assert (geoip.country_of("8.8.8.8"), geoip.country_of("10.0.0.1")) == ("US", "")
+    assert alerts.all() == {}
+
+
 async def test_a_database_that_comes_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
     alerts, tasks = Alerts(Catalog()), Tasks()
