@@ -233,6 +233,9 @@ class _Queues:
         self._load = load
         self._random = random
         self._heaps: dict[object, list[_Candidate]] = {}
+        self.nowhere: dict[object, str] = {}
+        """What fits nowhere, by its likeness, and why. Streamers only fill up while a plan is made,
+        but for who leaves for a preferred one: then it is to be cleared."""
 
     def least_loaded(self, stream: StreamDemand, within: str | None = None) -> str | None:
         """The fitting streamer with room, of all or of those that answer to the name `within`."""
@@ -372,11 +375,16 @@ def _settle(
     queues: _Queues,
 ) -> Decision | None:
     previous = assignment.streamer if assignment else None
+    keep = previous if reason in (ChangeReason.OFFLINE, ChangeReason.DRAINING) else None
+    known = queues.nowhere.get(_likeness(stream)) if reason is not ChangeReason.PREFERRED else None
+    if known is not None:
+        return Decision(stream.name, keep, previous, reason, known)
     target = queues.least_loaded(stream, within=stream.preferred) if stream.preferred else None
     if reason is ChangeReason.PREFERRED and previous is not None:
         if target is None:
             return None
         load.remove(stream, previous)
+        queues.nowhere.clear()
     elif target is None:
         target = _home(stream, offers, load) or queues.least_loaded(stream)
     if target is not None:
@@ -385,8 +393,26 @@ def _settle(
             return None
         return Decision(stream.name, target, previous, reason)
     message = _why_nowhere(stream, offers.values(), load)
-    keep = previous if reason in (ChangeReason.OFFLINE, ChangeReason.DRAINING) else None
+    queues.nowhere[_likeness(stream)] = message
     return Decision(stream.name, keep, previous, reason, message)
+
+
+def _likeness(stream: StreamDemand) -> object:
+    """The same for streams that fit the same streamers."""
+    return (
+        stream.streamer,
+        stream.preferred,
+        tuple(sorted(stream.required_labels.items())),
+        stream.needs_gpu,
+        stream.template,
+        stream.bandwidth_kbit,
+        stream.namespace,
+        stream.records,
+        stream.archive,
+        stream.homes,
+        stream.encoding,
+        stream.encoding_by_gpu,
+    )
 
 
 def _home(stream: StreamDemand, offers: Mapping[str, StreamerOffer], load: Load) -> str | None:

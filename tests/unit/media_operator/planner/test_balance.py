@@ -118,7 +118,7 @@ def test_invariants(streams: list[StreamDemand], streamers: list[StreamerOffer])
     after = current | {
         d.stream: Assignment(d.streamer, preferred[d.stream]) for d in decisions if d.streamer
     }
-    assert place(streams, streamers, after, Random(2)) == [
-        d for d in place(streams, streamers, after, Random(3)) if d.streamer is None
-    ], "what was moved stays where it was moved to"
+    # One that found no room before may find what another one left.
+    again = place(streams, streamers, after, Random(2))
+    assert all(d.previous is None for d in again), "what was moved stays where it was moved to"
     assert moved(streams, streamers, after) == [], "once is enough"

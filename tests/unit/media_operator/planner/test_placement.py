@@ -195,6 +195,17 @@ def test_a_ladder_that_uses_what_there_is_takes_the_card_where_there_is_one() ->
     assert (stream.takes_of(plain), stream.takes_of(card)) == (LADDER, by_card)
 
 
+def test_room_that_is_left_by_who_goes_where_he_prefers_is_taken() -> None:
+    full, better = StreamerOffer("full", channel_limit=1), StreamerOffer("better", channel_limit=1)
+    streams = [
+        StreamDemand("a", streamer="full"),
+        StreamDemand("m", preferred="better"),
+        StreamDemand("z", streamer="full"),
+    ]
+    decisions = plan(streams, [full, better], {"m": Assignment("full")})
+    assert {d.stream: d.streamer for d in decisions} == {"a": None, "m": "better", "z": "full"}
+
+
 def test_the_least_loaded_is_found_by_ladders_too() -> None:
     streamers = [StreamerOffer(name, encoding=Encoding(4000)) for name in "ab"]
     ladder = StreamDemand("old", encoding=LADDER)
