@@ -1,9 +1,10 @@
 """`push hls://HOST/PATH/index.m3u8`, `hlss://…`: HLS for a server that takes files by HTTP PUT.
 
 Each segment of MPEG-TS is put beside the playlist, then the playlist; what has left the window is
-deleted, as long as the server lets us. The text is that of viewers. Of several videos the first is
-sent, or the one that `tracks` names. A receiver that is slower than
-the stream misses segments, which is counted; it never holds anything up.
+deleted, as long as the server lets us. The text is that of viewers. A stream with several videos is
+a multivariant playlist at the address, and what it names in folders beside it; `tracks` chooses
+one. A receiver that is slower than the stream misses segments, which is counted; it never holds
+anything up.
 """
 
 from pathlib import Path
@@ -21,9 +22,10 @@ from media_streamer.outgoing.connector import guarded_connector
 from media_streamer.outgoing.target import HttpError, Target
 from media_streamer.outgoing.wire import words
 from media_streamer.presentation.live import LiveIndex
-from media_streamer.presentation.track_index import Segment
-from media_streamer.protocols.hls.playlist import render_media
+from media_streamer.presentation.track_index import Segment, TrackIndex
+from media_streamer.protocols.hls.playlist import render_master, render_media
 
+MEDIA_FILE = "index.m3u8"
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 SEGMENT_TYPE = "video/mp2t"
 CONNECTIONS = 2
@@ -38,13 +40,16 @@ class HlsPusher:
         self._work = work
         base = f"{target.scheme}://{target.host_header}"
         path = target.path if urlsplit(target.path).path.endswith(".m3u8") else (
-            f"{target.path.rstrip('/')}/index.m3u8"
+            f"{target.path.rstrip('/')}/{MEDIA_FILE}"
         )  # fmt: skip
-        self._playlist = base + path
-        self._folder = base + path.partition("?")[0].rpartition("/")[0]
-        self._query = path.partition("?")[2]
+        file, _, query = path.partition("?")
+        self._playlist = base + file
+        self._folder = self._playlist.rpartition("/")[0]
+        self._suffix = f"?{query}" if query else ""
         self._there: list[str] = []
         """Names of segments that the server has."""
+        self._master = ""
+        """The multivariant playlist that the server has."""
         self._deletes = True
 
     async def update(self, index: LiveIndex) -> int:
@@ -52,27 +57,47 @@ class HlsPusher:
 
         Raises JobFailed, OSError, aiohttp.ClientError, TimeoutError.
         """
-        track = next(iter(index.tracks.values()))
-        text = render_media(track, index.timing, "ts").replace(QUERY, "")
-        segments, following = list(track.segments), track.next_msn
-        for segment in segments:
-            if segment.name not in self._there:
-                await self._put_segment(segment)
-        body = text.encode()
-        await self._ask("PUT", self._playlist, body, PLAYLIST_TYPE)
-        listed = {segment.name for segment in segments}
+        tracks: list[TrackIndex] = list(index.tracks.values())
+        following = tracks[0].next_msn
+        listed: set[str] = set()
+        for track in tracks:
+            folder = f"tracks-{track.name}/" if len(tracks) > 1 else ""
+            url = f"{self._folder}/{folder}{MEDIA_FILE}" if folder else self._playlist
+            listed |= await self._put_track(index, track, folder, url)
+        if len(tracks) > 1:
+            await self._put_master(tracks)
         for name in [name for name in self._there if name not in listed]:
             self._there.remove(name)
             await self._delete(name)
         return following
 
-    async def _put_segment(self, segment: Segment) -> None:
+    async def _put_track(
+        self, index: LiveIndex, track: TrackIndex, folder: str, url: str
+    ) -> set[str]:
+        """The names of what is listed there now."""
+        text = render_media(track, index.timing, "ts").replace(QUERY, "")
+        listed: set[str] = set()
+        for segment in list(track.segments):
+            name = folder + segment.name
+            listed.add(name)
+            if name not in self._there:
+                await self._put_segment(segment, name)
+        await self._ask("PUT", url + self._suffix, text.encode(), PLAYLIST_TYPE)
+        return listed
+
+    async def _put_master(self, tracks: list[TrackIndex]) -> None:
+        text = render_master(tracks, MEDIA_FILE, separate=False).replace(QUERY, "")
+        if text != self._master:
+            await self._ask("PUT", self._playlist + self._suffix, text.encode(), PLAYLIST_TYPE)
+            self._master = text
+
+    async def _put_segment(self, segment: Segment, name: str) -> None:
         body = _read(segment)
         if body is None:
             self._work.count("errors_dropped_segments")
             return
-        await self._ask("PUT", self._url(segment.name), body, SEGMENT_TYPE)
-        self._there.append(segment.name)
+        await self._ask("PUT", self._url(name), body, SEGMENT_TYPE)
+        self._there.append(name)
 
     async def _delete(self, name: str) -> None:
         if not self._deletes:
@@ -94,7 +119,7 @@ class HlsPusher:
         self._work.account.bytes += len(body)
 
     def _url(self, name: str) -> str:
-        return f"{self._folder}/{name}.ts" + (f"?{self._query}" if self._query else "")
+        return f"{self._folder}/{name}.ts{self._suffix}"
 
 
 def _read(segment: Segment) -> bytes | None:

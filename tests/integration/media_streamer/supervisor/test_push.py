@@ -9,10 +9,9 @@ import struct
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import aiohttp
 import pytest
-from aiohttp import web
 
+from tests.support.file_server import FileServer, serving
 from tests.support.ports import free_port
 from tests.support.streamer import VIEWER, Lender, Streamer, ffprobe, until
 
@@ -127,41 +126,10 @@ stream live {{
         assert secret not in str(shown)
 
 
-class FileServer:
-    """Takes files by PUT, as a server with WebDAV does, and gives them back."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.deleted: list[str] = []
-        self.status = 201
-        self.port = 0
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        name = request.path
-        login = aiohttp.encode_basic_auth("me", "pa55word")
-        if request.method != "GET" and request.headers.get("Authorization") != login:
-            return web.Response(status=401)
-        if request.method == "PUT":
-            self.files[name] = await request.read()
-            return web.Response(status=self.status)
-        if request.method == "DELETE":
-            self.deleted.append(name)
-            return web.Response(status=204 if self.files.pop(name, None) is not None else 404)
-        body = self.files.get(name)
-        return web.Response(body=body) if body is not None else web.Response(status=404)
-
-
 @pytest.fixture
 async def file_server() -> AsyncIterator[FileServer]:
-    made = FileServer()
-    server = web.Server(made.handle)
-    runner = web.ServerRunner(server)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    made.port = runner.addresses[0][1]
-    yield made
-    await runner.cleanup()
+    async with serving() as made:
+        yield made
 
 
 async def test_hls_to_a_server_of_files(streamer: Streamer, file_server: FileServer) -> None:

@@ -1,5 +1,9 @@
 """Tags of a publisher become tracks and frames, in order, whatever comes."""
 
+import io
+from collections import Counter
+
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -154,3 +158,46 @@ def test_every_frame_has_a_track(tags: list[tuple[int, int, bytes]], every: int)
         else:
             assert isinstance(item, tuple)
             assert item[0] < known
+
+
+def test_several_tracks_as_ffmpeg_writes_them(sink: Sink, reader: FlvReader) -> None:
+    """Enhanced RTMP v2 multitrack of FFmpeg 8, which is in PyAV."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="flv") as output:
+        videos = [output.add_stream(codec, rate=25) for codec in ("libx264", "libx265")]
+        for video in videos:
+            video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+        videos[0].options = {"preset": "ultrafast"}
+        videos[1].options = {"preset": "ultrafast", "x265-params": "log-level=none:pools=1"}
+        sounds = [output.add_stream(codec, rate=48000) for codec in ("aac", "libopus")]
+        for number in range(5):
+            for video in videos:
+                frame = av.VideoFrame(96, 64, "yuv420p")
+                frame.pts = number
+                output.mux(video.encode(frame))
+        for sound in sounds:
+            context = sound.codec_context
+            for number in range(4):
+                size = context.frame_size or 960
+                tone = av.AudioFrame(context.format, "stereo", size)
+                for plane in tone.planes:
+                    plane.update(bytes(plane.buffer_size))
+                tone.sample_rate, tone.pts = 48000, number * size
+                output.mux(sound.encode(tone))
+        for stream in (*videos, *sounds):
+            output.mux(stream.encode(None))
+    data, at = file.getvalue(), 13
+    while at + 11 <= len(data):
+        size = int.from_bytes(data[at + 1 : at + 4])
+        if data[at] in (AUDIO, VIDEO):
+            reader.take(data[at], int.from_bytes(data[at + 4 : at + 7]), data[at + 11 :][:size])
+        at += 11 + size + 4
+    reader.flush()
+    assert reader.broken == 0
+    described = [one for one in sink.told if isinstance(one, list)][-1]
+    codecs = [codec for codec, _ in described]
+    assert sorted(codecs) == ["aac", "h264", "hevc", "opus"]
+    assert all(configuration for _, configuration in described)
+    counts = Counter(codecs[one[0]] for one in sink.told if isinstance(one, tuple))
+    assert (counts["h264"], counts["hevc"]) == (5, 5)
+    assert min(counts["aac"], counts["opus"]) >= 4
