@@ -21,9 +21,9 @@ from tests.support.ports import free_port
 
 TIMES = int(os.environ.get("FAULTS_TIMES", "20"))
 READY_SECONDS = 90.0
-WATCH_SECONDS = {"egress": 7.0, "media": 5.0}
-"""From a kill until it is looked what was seen of it; else 3 s."""
-REST_SECONDS = 1.0
+LOOK_SECONDS = 1.5
+"""After a kill it is looked this often, until all have media again, but for twice at least."""
+LOOKS = 20
 STABLE_SECONDS = 32.0
 """A worker that lived so long is started again without a pause."""
 FAULTS = ("supervisor", "egress", "transcoder", "lua", "media")
@@ -72,14 +72,28 @@ async def _of_one(directory: Path) -> list[tuple[str, Seen]]:
                 for fault in FAULTS:
                     if fault == "media":
                         await asyncio.sleep(max(0.0, began + STABLE_SECONDS - time.monotonic()))
-                    await asyncio.sleep(REST_SECONDS)
                     await _ask(watching)
                     os.kill(_victim(one, fault, turn), signal.SIGKILL)
-                    await asyncio.sleep(WATCH_SECONDS.get(fault, 3.0))
-                    rows.append((fault, await _ask(watching)))
+                    rows.append((fault, await _recovered(watching)))
     finally:
         await one.close()
     return rows
+
+
+async def _recovered(watching: asyncio.subprocess.Process) -> Seen:
+    """What was seen from now until all have media again."""
+    found: Seen = {}
+    for look in range(LOOKS):
+        await asyncio.sleep(LOOK_SECONDS)
+        seen = await _ask(watching)
+        for name, one in seen.items():
+            known = found.setdefault(name, {"gap": 0.0, "lost": 0, "failed": 0})
+            known["gap"] = max(known["gap"], one["gap"])
+            known["lost"] += one["lost"]
+            known["failed"] += one["failed"]
+        if look and all(one["got"] for one in seen.values()):
+            break
+    return found
 
 
 async def _ask(watching: asyncio.subprocess.Process) -> Seen:

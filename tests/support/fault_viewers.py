@@ -5,9 +5,9 @@ webrtc, hls, llhls or new. Each has a thread, and comes back when its connection
 do: by WebRTC after 3 s without media, by SRT when libsrt gives its peer up, else at once. `new` is
 somebody else each time: a session of its own.
 
-Once all have media it prints `ready`, and for each line of its input `NUMBER` one line of JSON of
-the time since that line: `{VIEWER: {"gap": longest time without media in s, "lost": connections
-that ended, "failed": requests without an answer, also by a new connection}}`.
+Once all have media it prints `ready`, and for each line of its input one line of JSON of the time
+since the last one: `{VIEWER: {"gap": longest time without media in s, "got": pieces of media,
+"lost": connections that ended, "failed": requests without an answer, also by a new connection}}`.
 """
 
 import contextlib
@@ -34,6 +34,8 @@ CHECK_SECONDS = 1.0
 ALIVE_SECONDS = 20.0
 ALIVE = b"OPTIONS * RTSP/1.0\r\nCSeq: 99\r\n\r\n"
 """What keeps a session of RTSP open, in the connection that it belongs to."""
+_INTERLEAVED = 0x24
+"""Of RTP and RTCP within the connection (RFC 7826 14)."""
 ASK_SECONDS = 0.1
 LEAST_MEDIA_BYTES = 100
 """By RTMP less than this is a control message."""
@@ -49,7 +51,7 @@ class Viewer:
         self._lock = threading.Lock()
         self._last = self._since = time.monotonic()
         self._gap = 0.0
-        self._lost = self._failed = 0
+        self._got_some = self._lost = self._failed = 0
         self.has_media = False
 
     def watch(self) -> None:
@@ -68,8 +70,14 @@ class Viewer:
         with self._lock:
             now = time.monotonic()
             gap = max(self._gap, now - max(self._last, self._since))
-            found = {"gap": gap, "lost": self._lost, "failed": self._failed}
-            self._gap, self._lost, self._failed, self._since = 0.0, 0, 0, now
+            found = {
+                "gap": gap,
+                "got": self._got_some,
+                "lost": self._lost,
+                "failed": self._failed,
+            }
+            self._gap, self._since = 0.0, now
+            self._got_some = self._lost = self._failed = 0
         return found
 
     def _got(self) -> None:
@@ -77,6 +85,7 @@ class Viewer:
             now = time.monotonic()
             self._gap = max(self._gap, now - self._last)
             self._last = now
+            self._got_some += 1
             self.has_media = True
 
     def _ts(self) -> Iterator[None]:
@@ -102,10 +111,15 @@ class Viewer:
                 if time.monotonic() - told_at > ALIVE_SECONDS:
                     told_at = time.monotonic()
                     sock.sendall(ALIVE)
-                if data.startswith(b"RTSP/"):
-                    data = data.partition(b"\r\n\r\n")[2]
-                while len(data) >= 4 and len(data) >= (size := 4 + int.from_bytes(data[2:4])):
-                    if data[1] % 2 == 0:  # RTP; the other channels have RTCP
+                while len(data) >= 4:
+                    if data[0] != _INTERLEAVED:  # an answer
+                        head, end, _ = data.partition(b"\r\n\r\n")
+                        size = len(head) + len(end) if end else len(data) + 1
+                    else:
+                        size = 4 + int.from_bytes(data[2:4])
+                    if len(data) < size:
+                        break
+                    if data[0] == _INTERLEAVED and data[1] % 2 == 0:  # the others are RTCP
                         yield
                     data = data[size:]
 
