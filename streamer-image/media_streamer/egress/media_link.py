@@ -22,6 +22,7 @@ from media_streamer.wire.media import (
     FromMedia,
     Pace,
     Replay,
+    Seek,
     Subscribe,
     Taken,
     Unsubscribe,
@@ -96,6 +97,10 @@ class MediaLink:
     def taken(self, number: int, total: int) -> None:
         """So many bytes of a replay have gone to the viewer."""
         self.send(Taken(number, total))
+
+    def seek(self, wanted: Seek) -> None:
+        """Go on with a replay elsewhere, or otherwise."""
+        self.send(wanted)
 
     def pace(self, number: int, interval_ms: int) -> None:
         """What a subscription gets may be gathered for so long from now on."""

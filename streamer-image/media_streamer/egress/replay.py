@@ -23,7 +23,7 @@ from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import Prompt
 from media_streamer.egress.served_sessions import Account, ServedSessions
 from media_streamer.presentation.moments import Moment
-from media_streamer.wire.media import Chunk, Events, FromMedia, Replay
+from media_streamer.wire.media import Chunk, Event, Events, FromMedia, Replay, Seek, Sought
 
 LOW_BYTES = 256 * 1024
 """Less than this unsent: there is room."""
@@ -89,6 +89,9 @@ class ReplayBroadcast(Broadcast):
         self._look: asyncio.TimerHandle | None = None
         self._held_messages: list[FromMedia] = []
         """What came while there was no viewer: not more than there is room for."""
+        self._seeks = 0
+        self._awaited = 0
+        """Number of the seek that what comes has to follow; 0: none."""
         super().__init__(
             stream,
             format_name,
@@ -126,6 +129,36 @@ class ReplayBroadcast(Broadcast):
         self._tell()
         return viewer
 
+    @property
+    def is_file(self) -> bool:
+        """It is no archive: its times count from its beginning."""
+        return bool(self._replay.file)
+
+    def seek(self, from_ms: int | None, to_ms: int | None, speed: float, scale: float) -> None:
+        """Go on from another moment (None: from here on) until `to_ms` (None: as before).
+
+        What is on its way from before is not sent any more.
+        """
+        self._seeks += 1
+        if from_ms is not None:
+            self._awaited = self._seeks
+            self._held_messages.clear()
+            self._told = self._received
+            self._link.taken(self._number, self._told)
+        start, end = (-1 if one is None else one for one in (from_ms, to_ms))
+        self._link.seek(Seek(self._number, self._seeks, start, end, speed, scale))
+
+    def _after_seek(self, events: list[Event]) -> list[Event]:
+        """What of some events is to be sent."""
+        kept: list[Event] = []
+        for event in events:
+            if isinstance(event, Sought):
+                if event.number == self._awaited:
+                    self._awaited = 0
+            elif not self._awaited or not isinstance(event, Chunk):
+                kept.append(event)
+        return kept
+
     def on_message(self, message: FromMedia) -> None:
         if isinstance(message, Events):
             self._received += sum(
@@ -134,6 +167,8 @@ class ReplayBroadcast(Broadcast):
                 if isinstance(event, Chunk)
                 for packet in event.packets
             )
+            if self._seeks:
+                message = Events(message.id, self._after_seek(message.events))
         if self._started.is_set() and not self.viewers:
             self._held_messages.append(message)
             return

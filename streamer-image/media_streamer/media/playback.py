@@ -11,11 +11,13 @@ out and told as a gap; a disk that does not answer ends the playback, and delays
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from media_streamer.archive.frames import frames_of, read_group, tracks_of
 from media_streamer.archive.library import Entry, Library, continues
@@ -25,7 +27,7 @@ from media_streamer.media.frame import TIME_BASE, Frame
 from media_streamer.media.output import StreamOutput
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.subscribers import Sink
-from media_streamer.wire.media import Chunk, Event, Replay
+from media_streamer.wire.media import Chunk, Event, Replay, Seek, Sought
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,8 @@ LEAD_SECONDS = 2.0
 """What a viewer gets at once; then as time passes."""
 TURN_SECONDS = 0.08
 TURN_TICKS = round(TURN_SECONDS * TIME_BASE)
+KEYS_SCALE = 4.0
+"""Faster than this only key frames are shown: no player decodes all of them."""
 FIRST_DTS = TIME_BASE
 LOOK_MS = 600_000
 """How much of the archive is looked at at once; more where there is nothing."""
@@ -128,6 +132,11 @@ class Playback:
         self._taken = 0
         self._room = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._sought = 0
+        """Number of the seek that is to be followed; 0: none."""
+        self._is_subscribed = self._is_closed = False
+        self._videos: frozenset[int] = frozenset()
         self._began = 0.0
         """When the frame of `_began_dts` was due, monotonic."""
         self._began_dts: int | None = None
@@ -143,8 +152,26 @@ class Playback:
         self._taken = max(self._taken, total)
         self._room.set()
 
+    def seek(self, wanted: Seek) -> None:
+        """Go on elsewhere, or otherwise."""
+        before = self._replay
+        self._replay = replace(
+            before,
+            from_ms=before.from_ms if wanted.from_ms < 0 else wanted.from_ms,
+            to_ms=before.to_ms if wanted.to_ms < 0 else wanted.to_ms,
+            speed=wanted.speed,
+            scale=wanted.scale,
+        )
+        self._began_dts = None
+        self._clock.rescale(wanted.scale)
+        if wanted.from_ms >= 0:
+            self._sought = wanted.number
+            if self._reading is not None:
+                self._reading.cancel()
+
     def close(self) -> None:
         """Play no more; nothing is told."""
+        self._is_closed = True
         self._on_ended = lambda _: None
         if self._task is not None:
             self._task.cancel()
@@ -152,7 +179,7 @@ class Playback:
     async def _run(self, format: str, selected: tuple[str, ...]) -> None:
         reason = "recordings_ended"
         try:
-            await self._play(format, selected)
+            await self._play_all(format, selected)
         except asyncio.CancelledError:
             reason = "cancelled"
             raise
@@ -168,18 +195,39 @@ class Playback:
             self._output.close()
             self._on_ended(reason)
 
+    async def _play_all(self, format: str, selected: tuple[str, ...]) -> None:
+        """From one place on, and again from each place that is sought meanwhile."""
+        while True:
+            self._reading = asyncio.create_task(
+                self._play(format, selected), name=f"playback of {self._stream}"
+            )
+            try:
+                await self._reading
+            except asyncio.CancelledError:
+                if self._is_closed or not self._sought or not self._reading.cancelled():
+                    self._reading.cancel()
+                    raise
+            if not self._sought:
+                return
+
     async def _play(self, format: str, selected: tuple[str, ...]) -> None:
-        subscribed = False
+        number, self._sought = self._sought, 0
+        if number:
+            self._sink([Sought(number)])
+        is_new = bool(number)
         async for tracks, frames, broken in self._stretches():
             if tracks is not None:
                 self._output.set_tracks(tracks)
-                if not subscribed:
+                self._videos = frozenset(one.number for one in tracks if one.kind == "video")
+                if not self._is_subscribed:
                     self._output.subscribe(format, self._count, selected)
-                    subscribed = True
-            if broken:
+                    self._is_subscribed = True
+            if broken or is_new:
                 self._output.gap()
-            for batch in batches(self._clock.moved(frames, broken)):
+            shown = thinned(frames, self._videos, self._replay.scale)
+            for batch in batches(self._clock.moved(shown, broken or is_new)):
                 await self._give(batch)
+            is_new = False
 
     def _stretches(self) -> AsyncIterator[Stretch]:
         if self._replay.file:
@@ -199,9 +247,10 @@ class Playback:
 
     async def _entries(self) -> AsyncIterator[Entry]:
         """Segments from the one that holds the first moment on; waits for those to come."""
-        wanted, cursor, span = self._replay, self._replay.from_ms - BEFORE_MS, LOOK_MS
+        cursor, span = self._replay.from_ms - BEFORE_MS, LOOK_MS
         last: Entry | None = None
         while True:
+            wanted = self._replay
             now_ms = int(time.time() * 1000)
             end = min(cursor + span, wanted.to_ms)
             found = await self._in_thread(partial(self._library.entries, self._places, cursor, end))
@@ -260,21 +309,46 @@ class Clock:
 
     def __init__(self) -> None:
         self._zero: int | None = None
-        self._end = FIRST_DTS
+        """Of the frames, where the clock was at `_base`."""
+        self._base = self._end = FIRST_DTS
+        self._scale = 1.0
         self._last: dict[int, int] = {}
+
+    def rescale(self, scale: float) -> None:
+        """From the next frame on it goes so much slower than the frames do."""
+        self._scale, self._zero = scale, None
 
     def moved(self, frames: Sequence[Frame], broken: bool) -> Iterator[Frame]:
         """The frames of a segment; `broken`: they do not continue those before."""
         if self._zero is None or broken:
-            self._zero = min((f.dts for f in frames), default=0) - self._end
+            self._begin(min((f.dts for f in frames), default=0))
         for frame in frames:
-            frame.dts -= self._zero
-            frame.pts -= self._zero
+            zero = self._zero if self._zero is not None else self._begin(frame.dts)
+            frame.dts = self._base + self._scaled(frame.dts - zero)
+            frame.pts = self._base + self._scaled(frame.pts - zero)
+            frame.duration = self._scaled(frame.duration)
             if frame.dts <= self._last.get(frame.track, -1):
                 continue  # recordings may overlap by a frame
             self._last[frame.track] = frame.dts
             self._end = max(self._end, frame.dts + frame.duration)
             yield frame
+
+    def _begin(self, dts: int) -> int:
+        self._zero, self._base = dts, self._end
+        return dts
+
+    def _scaled(self, ticks: int) -> int:
+        return ticks if self._scale == 1 else round(ticks / self._scale)
+
+
+def thinned(frames: Sequence[Frame], videos: Container[int], scale: float) -> Sequence[Frame]:
+    """What is shown at that scale: no sound beside pictures, and of fast ones the key frames."""
+    if scale == 1:
+        return frames
+    pictures = [frame for frame in frames if frame.track in videos]
+    if scale > KEYS_SCALE:
+        return [frame for frame in pictures if frame.key]
+    return pictures or frames
 
 
 def batches(frames: Iterator[Frame]) -> Iterator[list[Frame]]:

@@ -43,6 +43,7 @@ from media_streamer.wire.media import (
     ReadPace,
     Refused,
     Replay,
+    Seek,
     Subscribe,
     Taken,
     Unsubscribe,
@@ -76,6 +77,7 @@ class Relay:
         self._handlers: dict[type, Callable[[Any], None]] = {
             Subscribe: self._subscribe,
             Taken: self._taken,
+            Seek: self._seek,
             Pace: self._pace,
             Unsubscribe: self._unsubscribe,
             WantKeyFrame: self._want_key_frame,
@@ -182,6 +184,10 @@ class Relay:
     def _taken(self, message: Taken) -> None:
         if playback := self._playbacks.get(message.id):
             playback.taken(message.bytes)
+
+    def _seek(self, message: Seek) -> None:
+        if playback := self._playbacks.get(message.id):
+            playback.seek(message)
 
     def _pace(self, message: Pace) -> None:
         if subscription := self._subscriptions.get(message.id):

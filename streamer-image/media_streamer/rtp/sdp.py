@@ -163,8 +163,15 @@ def codec_lines(
     return lines
 
 
-def write(name: str, media: Sequence[Media], *, session_id: int = 0, live: bool = True) -> str:
-    """A description for DESCRIBE; addresses are left to SETUP."""
+def write(
+    name: str,
+    media: Sequence[Media],
+    *,
+    session_id: int = 0,
+    live: bool = True,
+    span: str = "",
+) -> str:
+    """A description for DESCRIBE; addresses are left to SETUP. `span`: the time that there is."""
     title = "".join(c for c in name if c.isprintable()) or "-"
     lines = [
         "v=0",
@@ -173,7 +180,7 @@ def write(name: str, media: Sequence[Media], *, session_id: int = 0, live: bool 
         "c=IN IP4 0.0.0.0",
         "t=0 0",
         "a=control:*",
-        f"a=range:npt={'now' if live else '0'}-",
+        f"a=range:{span or ('npt=now-' if live else 'npt=0-')}",
     ]
     for one in media:
         lines.append(f"m={one.kind} {one.port} {one.transport} {one.payload_type}")

@@ -38,6 +38,8 @@ class Replay(msgspec.Struct, frozen=True, array_like=True):
     """Of a file: where it is looked for, in this order."""
     file: str = ""
     """Its path below them; empty for an archive."""
+    scale: float = 1.0
+    """So much faster than it was is what it shows, by its time stamps, without sound."""
 
 
 class Subscribe(_Message, frozen=True):
@@ -203,9 +205,24 @@ class AskPreview(_Message, frozen=True):
     """Pictures from that moment on."""
 
 
+class Seek(_Message, frozen=True):
+    """Go on with a replay elsewhere, or otherwise."""
+
+    id: int
+    number: int
+    """What comes from then on follows the event `Sought` of this number."""
+    from_ms: int
+    """As in `Replay`; -1: from where it is, without the event."""
+    to_ms: int
+    """-1: until the end that it had."""
+    speed: float
+    scale: float
+
+
 FromEgress = (
     Subscribe
     | Taken
+    | Seek
     | Pace
     | Unsubscribe
     | WantKeyFrame
@@ -347,6 +364,12 @@ class End(_Message, frozen=True):
     reason: str
 
 
+class Sought(_Message, frozen=True):
+    """What follows is from where `Seek` of this number wanted it."""
+
+    number: int
+
+
 class NoSuchTracks(_Message, frozen=True):
     """The subscription names a track that the stream has not: nothing comes of it."""
 
@@ -363,7 +386,7 @@ class NothingCarried(_Message, frozen=True):
 
 FormatEvent = Header | Chunk | Tracks | Frames | Gap
 SegmentEvent = InitSection | PartReady | SegmentReady | SegmentDropped | TracksReset
-Event = FormatEvent | SegmentEvent | NoSuchTracks | NothingCarried | End
+Event = FormatEvent | SegmentEvent | NoSuchTracks | NothingCarried | Sought | End
 
 
 class Events(_Message, frozen=True):

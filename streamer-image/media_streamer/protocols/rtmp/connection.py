@@ -260,11 +260,8 @@ class RtmpConnection(asyncio.Protocol):
         if handler is not None:
             handler(self, command)
         elif command.transaction and not command.name.startswith("_"):
-            info = {
-                "level": "error",
-                "code": "NetConnection.Call.Failed",
-                "description": f"{command.name[:64]} is not known here",
-            }
+            words = f"{command.name[:64]} is not known here"
+            info = {"level": "error", "code": "NetConnection.Call.Failed", "description": words}
             self._send(write_command("_error", command.transaction, None, info))
 
     # Commands
@@ -308,6 +305,10 @@ class RtmpConnection(asyncio.Protocol):
         if self._playback is not None:
             self._playback.pause(command.flag(0))
 
+    def _on_seek(self, command: Command) -> None:
+        if self._playback is not None:
+            self._playback.seek(*command.arguments[:1])
+
     def _on_close_stream(self, command: Command) -> None:
         if self._playback is None and self._publication is None:
             return
@@ -315,10 +316,8 @@ class RtmpConnection(asyncio.Protocol):
         log.info("rtmp %s stream %s: the client ended it", self._peer, self._name)
         self._stop_media("the client ended the stream")
         if published:
-            description = f"{self._name} is now unpublished."
-            self._send(
-                write_status("NetStream.Unpublish.Success", description, stream=MEDIA_STREAM)
-            )
+            words = f"{self._name} is now unpublished."
+            self._send(write_status("NetStream.Unpublish.Success", words, stream=MEDIA_STREAM))
         self._intake.commands_only()
         self._enter(State.SETUP)
 
@@ -425,7 +424,7 @@ class RtmpConnection(asyncio.Protocol):
             broadcast.let_go()
             return
         name = command.text(0) or self._name
-        self._playback = playback = Playback(broadcast, access, self._transport, name)
+        self._playback = playback = Playback(broadcast, access, self._transport, name, moment)
         playback.ended.add_done_callback(self._on_playback_ended)
         self._enter(State.PLAYING)
         log.info("rtmp %s stream %s: playing", self._peer, self._name)
@@ -493,7 +492,7 @@ _HANDLERS: dict[str, Callable[[RtmpConnection, Command], None]] = {
     "pauseRaw": RtmpConnection._on_pause,
     "closeStream": RtmpConnection._on_close_stream,
     "deleteStream": RtmpConnection._on_close_stream,
-    "seek": RtmpConnection._on_ignored,
+    "seek": RtmpConnection._on_seek,
     "receiveAudio": RtmpConnection._on_ignored,
     "receiveVideo": RtmpConnection._on_ignored,
     "onStatus": RtmpConnection._on_ignored,

@@ -3,8 +3,11 @@
 import asyncio
 import logging
 
+from media_streamer.archive.places import MAX_MS
 from media_streamer.egress.access import Access
 from media_streamer.egress.broadcast import Broadcast, Viewer
+from media_streamer.egress.replay import ReplayBroadcast
+from media_streamer.presentation.moments import Moment
 from media_streamer.protocols.rtmp import amf
 from media_streamer.protocols.rtmp.chunks import DATA, write_event, write_message
 from media_streamer.protocols.rtmp.commands import MEDIA_CHUNK_STREAM, write_status
@@ -19,8 +22,16 @@ class Playback:
     """A stream on its way to one connection."""
 
     def __init__(
-        self, broadcast: Broadcast, access: Access, transport: asyncio.Transport, name: str
+        self,
+        broadcast: Broadcast,
+        access: Access,
+        transport: asyncio.Transport,
+        name: str,
+        moment: Moment | None = None,
     ) -> None:
+        """`moment`: of the archive, which seeking counts from; a file has its beginning."""
+        is_past = moment is not None and not access.config.file
+        self._begins_ms = moment.from_ms if moment is not None and is_past else 0
         self._broadcast = broadcast
         self._access = access
         self._transport = transport
@@ -57,6 +68,24 @@ class Playback:
                 self._status("NetStream.Unpause.Notify", f"Unpaused {self._name}.")
             )
             self._attach()
+
+    def seek(self, milliseconds: object = None) -> None:
+        """Go on elsewhere in a replay (section 7.2.2.7); the clock of what is sent goes on."""
+        if self.ended.done():
+            return
+        number = milliseconds if isinstance(milliseconds, int | float) else -1.0
+        # What is no number compares false.
+        if not 0 <= number <= MAX_MS or not isinstance(self._broadcast, ReplayBroadcast):
+            self._transport.write(
+                self._status("NetStream.Seek.Failed", f"{self._name} cannot be sought in there.")
+            )
+            return
+        at_ms = min(self._begins_ms + int(number), MAX_MS)
+        self._broadcast.seek(at_ms, None, 1.0, 1.0)
+        self._transport.write(
+            self._status("NetStream.Seek.Notify", f"Seeking in {self._name}.")
+            + self._status("NetStream.Play.Start", f"Started playing {self._name}.")
+        )
 
     def stop(self, reason: str) -> None:
         """The client wants no more, or is gone."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from media_streamer.egress.access import Access
 from media_streamer.egress.broadcast import Broadcast, Format, Viewer
+from media_streamer.egress.replay import ReplayBroadcast
+from media_streamer.protocols.rtsp import position
 from media_streamer.protocols.rtsp.transport import Transport
 from media_streamer.protocols.rtsp.udp import UdpSender, split
 from media_streamer.rtp import sdp
@@ -51,13 +53,23 @@ def offered(description: bytes) -> list[Offered]:
     return [Offered(n, one.attributes.pop("x-track", ""), one) for n, one in enumerate(media)]
 
 
-def describe(name: str, tracks: Sequence[Offered], *, heeds_wishes: bool = False) -> bytes:
+def describe(
+    name: str, tracks: Sequence[Offered], *, heeds_wishes: bool = False, span: str = ""
+) -> bytes:
     """Body of the answer to DESCRIBE, or of an ANNOUNCE. `heeds_wishes`: a player that needs a key
-    frame may ask for it (RFC 4585 4.2)."""
+    frame may ask for it (RFC 4585 4.2); `span`: the Range that there is, if not the present."""
     for track in tracks:
         if heeds_wishes and track.media.kind == "video":
             track.media.attributes["rtcp-fb"] = f"{track.media.payload_type} nack pli"
-    return sdp.write(name, [track.media for track in tracks]).encode()
+    return sdp.write(name, [track.media for track in tracks], span=span).encode()
+
+
+def span_of(broadcast: Broadcast | None, base_ms: int) -> str:
+    """The Range of an archive or a file that can be played; empty for the present."""
+    if not isinstance(broadcast, ReplayBroadcast):
+        return ""
+    unit: position.Unit = "npt" if broadcast.is_file else "clock"
+    return position.written_span(position.Span(unit, base_ms, None), base_ms)
 
 
 class Renumbered:
@@ -117,6 +129,10 @@ class Playback:
         viewer, self._viewer = self._viewer, None
         if viewer is not None:
             viewer.detach(reason)
+
+    def renew(self, access: Access) -> None:
+        """Go on under another session."""
+        self._access = access
 
     def close(self, reason: str) -> None:
         self.pause(reason)

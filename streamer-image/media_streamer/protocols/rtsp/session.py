@@ -13,15 +13,18 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from media_api.units import check_stream_name
+from msgspec.structs import replace
 
 from media_streamer import digest
+from media_streamer.archive.places import MAX_MS
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.broadcast import Broadcast
 from media_streamer.egress.context import Egress
 from media_streamer.egress.reading import ReadGate
-from media_streamer.egress.replay import asked_start
+from media_streamer.egress.replay import ReplayBroadcast, asked_start
+from media_streamer.presentation.moments import Moment
 from media_streamer.presentation.selection import no_such_tracks
-from media_streamer.protocols.rtsp import address, play, transport
+from media_streamer.protocols.rtsp import address, play, position, transport
 from media_streamer.protocols.rtsp.message import HeaderFields, Interleaved, Request
 from media_streamer.protocols.rtsp.ports import Address, UdpPort, open_pair
 from media_streamer.protocols.rtsp.publish import Recording, announced
@@ -73,6 +76,10 @@ class RtspSession:
         self._broadcast: Broadcast | None = None
         self._start = ""
         """The moment of the archive that it plays, as it was asked for."""
+        self._base_ms = 0
+        """What times of a Range in `npt` count from."""
+        self._rate = position.Rate()
+        self._has_begun = False
         self._offered: list[play.Offered] = []
         self._transports: dict[int, Transport] = {}
         self._ports: list[UdpPort] = []
@@ -172,7 +179,8 @@ class RtspSession:
             raise Refused(406, "Descriptions are application/sdp")
         url = _parse(request)
         await self._open(url, request)
-        body = play.describe(self.name, self._offered, heeds_wishes=True)
+        span = play.span_of(self._broadcast, self._base_ms)
+        body = play.describe(self.name, self._offered, heeds_wishes=True, span=span)
         return {"Content-Base": f"{url.base}/", "Content-Type": "application/sdp"}, body
 
     async def _open(self, url: address.StreamUrl, request: Request) -> None:
@@ -198,6 +206,8 @@ class RtspSession:
             self._access = None
             raise
         self._broadcast = broadcast
+        self._base_ms = moment.from_ms if moment is not None and not access.config.file else 0
+        self._rate, self._has_begun = position.Rate(), False
         self._start = start
         tracks = play.offered(broadcast.description)
         self._offered = [one for one in tracks if one.name in url.tracks or not url.tracks]
@@ -322,10 +332,56 @@ class RtspSession:
         self._check_session(request)
         if self._broadcast is None or self._access is None or not self._transports:
             raise Refused(455, "PLAY needs SETUP first")
+        fields = await self._go_to(request)
         if self._playback is None:
             self._playback = play.Playback(self._broadcast, self._access, self._way())
         self._begins = "play"
-        return {"Range": "npt=now-"}, b""
+        return fields, b""
+
+    async def _go_to(self, request: Request) -> HeaderFields:
+        """Play from where, and as fast as, the client wants; what there is no choice of stays."""
+        assert self._access is not None
+        asked, rate = request.headers, position.asked_rate(request.headers)
+        if not isinstance(self._broadcast, ReplayBroadcast):
+            is_clock = asked.text("range").startswith("clock=")
+            span = position.asked_span(asked, 0) if is_clock else position.NOWHERE
+            if span.start_ms is None or not self._access.config.archive:
+                return {"Range": "npt=now-"}
+            await self._open_archive(self._access, span.start_ms)
+        assert isinstance(self._broadcast, ReplayBroadcast)
+        span = position.asked_span(asked, self._base_ms)
+        if span.unit == "clock" and self._broadcast.is_file:
+            raise Refused(457, "Times of a file are given in npt")
+        start = span.start_ms
+        if start == self._base_ms and not self._has_begun:
+            start = None  # it begins there
+        if start is not None or span.end_ms is not None or rate != self._rate:
+            self._broadcast.seek(start, span.end_ms, rate.speed, rate.scale)
+        self._rate, self._has_begun = rate, True
+        fields = {"Range": position.written_span(span, self._base_ms)}
+        fields |= {"Scale": f"{rate.scale:g}"} if asked.text("scale") else {}
+        fields |= {"Speed": f"{rate.speed:g}"} if asked.text("speed") else {}
+        return {name: value for name, value in fields.items() if value}
+
+    async def _open_archive(self, access: Access, start_ms: int) -> None:
+        """In place of the present, which the client has set up; raises Refused, AccessDenied."""
+        if self.playing:
+            raise Refused(455, "PAUSE comes before a time of the archive")
+        hub = self._egress.hub
+        recorded = await hub.access(replace(access.request, archive=True))
+        moment = Moment("event", start_ms, MAX_MS)
+        broadcast = await hub.replay(recorded, play.FORMAT, moment, play.RtspFraming)
+        tracks = play.offered(broadcast.description)
+        names = [(one.number, one.name, one.media.encoding) for one in tracks]
+        if any((o.number, o.name, o.media.encoding) not in names for o in self._offered):
+            broadcast.let_go()
+            hub.give_up(recorded, "other tracks")
+            raise Refused(457, "The recording has other tracks: ask for it by ?from=")
+        hub.give_up(access, "the client plays the archive")
+        if self._broadcast is not None:
+            self._broadcast.let_go()
+        self._access, self._broadcast, self._playback = recorded, broadcast, None
+        self._base_ms, self._rate, self._has_begun = start_ms, position.Rate(), False
 
     def _way(self) -> "asyncio.Transport | play.Renumbered | UdpSender":
         if self.by_udp:
@@ -347,8 +403,15 @@ class RtspSession:
         self._check_session(request)
         if self._playback is None:
             raise Refused(455, "Nothing plays")
-        # What is paused goes on at the live point, under a session of its own.
+        # What is paused goes on under a session of its own: a replay where it was, the rest at the
+        # live point.
         access, playback = self._access, self._playback
+        if isinstance(self._broadcast, ReplayBroadcast) and access is not None:
+            self._access, self.paused = None, True
+            playback.pause("paused")
+            self._access = await self._egress.hub.access(access.request)
+            playback.renew(self._access)
+            return {}, b""
         self._access = self._playback = None
         self.paused = True
         playback.close("paused")

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.media.frame import Frame
-from media_streamer.media.playback import BATCH_BYTES, FIRST_DTS, Clock, batches
+from media_streamer.media.playback import BATCH_BYTES, FIRST_DTS, Clock, batches, thinned
 
 START = 1_700_000_000 * 90_000
 
@@ -47,3 +47,41 @@ def test_batches_are_short_and_small() -> None:
     large = list(batches(iter(frames(START, 4, BATCH_BYTES + 1))))
     assert [len(batch) for batch in large] == [1] * 8
     assert list(batches(iter(()))) == []
+
+
+def test_twice_as_fast_is_half_as_long() -> None:
+    clock = Clock()
+    before = list(clock.moved(frames(START, 25), broken=False))
+    clock.rescale(2.0)
+    fast = list(clock.moved(frames(START + 25 * 3600, 25), broken=False))
+    clock.rescale(1.0)
+    after = list(clock.moved(frames(START + 50 * 3600, 2), broken=False))
+    assert before[-1].dts == FIRST_DTS + 24 * 3600
+    assert [frame.dts for frame in fast[:4:2]] == [
+        FIRST_DTS + 25 * 3600,
+        FIRST_DTS + 26 * 3600 - 1800,
+    ]
+    assert (fast[0].duration, fast[0].pts - fast[0].dts) == (1800, 3600)
+    assert after[0].dts == FIRST_DTS + 25 * 3600 + 25 * 1800
+    assert after[2].dts - after[0].dts == 3600
+
+
+def test_a_change_of_scale_amid_a_segment_goes_on_from_there() -> None:
+    clock = Clock()
+    moving = clock.moved(frames(START, 4), broken=False)
+    first = [next(moving) for _ in range(4)]
+    clock.rescale(4.0)
+    rest = list(moving)
+    assert rest[0].dts == first[-1].dts + 3600
+    assert rest[2].dts == rest[0].dts + 900
+
+
+def test_what_is_fast_has_no_sound_and_of_very_fast_only_key_frames() -> None:
+    given_frames = frames(START, 3)
+    for frame in given_frames[2:]:
+        frame.key = False
+    assert thinned(given_frames, {0}, 1.0) == given_frames
+    assert {frame.track for frame in thinned(given_frames, {0}, 2.0)} == {0}
+    assert len(thinned(given_frames, {0}, 2.0)) == 3
+    assert len(thinned(given_frames, {0}, 8.0)) == 1
+    assert thinned(given_frames, (), 2.0) == given_frames, "sound alone is all there is"
