@@ -1,7 +1,7 @@
 """Addresses that are not connected to, however they are written."""
 
 import pytest
-from media_streamer.outgoing.addresses import AddressRefusedError, Reach, is_loopback
+from media_streamer.outgoing.addresses import AddressRefusedError, OneWay, Reach, is_loopback
 
 METADATA = (
     "169.254.169.254", "169.254.0.1", "::ffff:169.254.169.254", "[::ffff:a9fe:a9fe]",
@@ -48,3 +48,19 @@ def test_this_machine() -> None:
         assert is_loopback(address), address
     assert not is_loopback("10.0.0.1")
     assert not is_loopback("localhost")
+
+
+def test_a_redirect_leads_to_this_machine_from_itself_only() -> None:
+    away = OneWay(Reach())
+    away.check("198.51.100.1")
+    away.redirected = True
+    away.check("198.51.100.2")
+    for local in ("127.0.0.1", "::1", "0.0.0.0"):
+        with pytest.raises(AddressRefusedError, match="this machine itself"):
+            away.check(local)
+    with pytest.raises(AddressRefusedError, match="link-local"):
+        away.check("169.254.169.254")
+    here = OneWay(Reach())
+    here.check("127.0.0.1")
+    here.redirected = True
+    here.check("::1")
