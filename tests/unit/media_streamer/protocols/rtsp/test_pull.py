@@ -1,18 +1,15 @@
 """Sources by RTSP: ways of packets and back, redirects, loss, clocks, refusals in words."""
 
 import asyncio
-import contextlib
 import itertools
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from fractions import Fraction
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from media_api.input import InputConfig
-from media_streamer.media.frame import Track
-from media_streamer.media.inputs.base import InputError, InputRequest, Limits
+from media_streamer.media.inputs.base import InputError
 from media_streamer.protocols.rtsp import pull
 from media_streamer.protocols.rtsp.client import Refused, RtspUrl
 from media_streamer.protocols.rtsp.message import Request, write_response
@@ -21,55 +18,10 @@ from media_streamer.rtp.clock import ntp_time
 
 from tests.support.certificates import make_expired
 from tests.support.rtsp_camera import SDP, SECONDS, SSRC, Camera, until
+from tests.support.rtsp_pull import Taken, error_of, pulling
 
 STEP = 3600
 """Ticks between two pictures."""
-
-
-class Taken:
-    """Receiver of an input."""
-
-    def __init__(self) -> None:
-        self.is_connected = False
-        self.tracks: Sequence[Track] = ()
-        self.frames: list[tuple[int | None, bool]] = []
-        """DTS, and whether it is a key frame."""
-        self.ages: list[float] = []
-        self.error: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-
-    def connected(self) -> None:
-        self.is_connected = True
-
-    def describe(self, tracks: Sequence[Track], time_bases: Sequence[Fraction]) -> None:
-        self.tracks = tracks
-
-    def frame(
-        self, track: int, dts: int | None, pts: int | None, duration: int | None, key: bool,
-        data: bytes,
-    ) -> None:  # fmt: skip
-        self.frames.append((dts, key))
-
-    def looped(self) -> None: ...
-
-    def ended(self, error: str | None) -> None:
-        self.error.set_result(error)
-
-
-@contextlib.asynccontextmanager
-async def pulling(
-    url: str, seconds: float = SECONDS, **options: object
-) -> AsyncIterator[tuple[pull.RtspInput, Taken]]:
-    taken = Taken()
-    config = InputConfig.model_validate({"url": url, **options})
-    request = InputRequest("s", config, taken, Limits(seconds, seconds), {})
-    source = pull.create(request)
-    assert isinstance(source, pull.RtspInput)
-    source.on_age = taken.ages.append
-    source.start()
-    try:
-        yield source, taken
-    finally:
-        source.stop()
 
 
 async def shown(camera: Camera, taken: Taken, first: int = 0) -> int:
@@ -83,10 +35,6 @@ async def shown(camera: Camera, taken: Taken, first: int = 0) -> int:
         assert number < first + 2000, taken.error
         await asyncio.sleep(0.01)
     return number
-
-
-async def error_of(taken: Taken) -> str:
-    return str(await asyncio.wait_for(asyncio.shield(taken.error), SECONDS))
 
 
 def by_udp(url: str) -> str:
