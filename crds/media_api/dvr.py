@@ -61,7 +61,10 @@ class DvrBase(ApiModel):
         default=None, description="Keep the archive readable, record nothing. Default false."
     )
     copy_to: Url | None = Field(
-        default=None, alias="copy", description="Second place for each finished file, s3://…"
+        default=None,
+        alias="copy",
+        description="Bucket that finished files are copied to:"
+        " s3://KEY:SECRET@HOST/BUCKET/FOLDER?expiration=90d&storage_limit=2T&rate=50M",
     )
     keep_locks: bool | None = Field(
         default=None, description="Locked ranges outlive expiration. Default false."

@@ -176,6 +176,24 @@ class DvrWriteStats(ApiModel):
     )
 
 
+class DvrCopyStats(ApiModel):
+    """Copies of an archive in a bucket (`stats.dvr_copy`)."""
+
+    url: Text | None = Field(default=None, description="The bucket, without keys.")
+    copied_files: Count = Field(default=0, description="Files copied since the server began.")
+    copied_bytes: Count = Field(default=0, description="Bytes of those.")
+    waiting_files: Count = Field(default=0, description="Finished files that are not copied yet.")
+    waiting_bytes: Count = Field(default=0, description="Bytes of those.")
+    lag: Count = Field(default=0, description="Seconds since the oldest of those ended.")
+    stored_files: Count = Field(default=0, description="Files in the bucket.")
+    stored_bytes: Count = Field(default=0, description="Bytes of those.")
+    errors: Count = Field(default=0, description="Copies that failed and are tried again.")
+    lost_files: Count = Field(
+        default=0, description="Files that the disk's limits took before they were copied."
+    )
+    error: LongText | None = Field(default=None, description="Why nothing is copied now.")
+
+
 class TranscoderStats(ApiModel):
     """Statistics of the transcoder (`stats.transcoder`)."""
 
@@ -272,6 +290,7 @@ class StreamStats(ApiModel):
         default=None, description="Where to publish it; only if it takes a publisher."
     )
     dvr_write: DvrWriteStats | None = Field(default=None, description="Counters of recording.")
+    dvr_copy: DvrCopyStats | None = Field(default=None, description="Copies in a bucket.")
     transcoder: TranscoderStats | None = Field(default=None, description="Of the transcoder.")
 
 

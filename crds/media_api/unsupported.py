@@ -49,11 +49,13 @@ SRT_BLOCKS = ("srt_play", "srt2_play", "srt_publish", "srt2_publish")
 SRT_OPTIONS = ("linger", "version", "streamid")
 """Options of these blocks that nothing reads."""
 DVR_OPTIONS = (
-    "dvr_replicate", "replication_port", "replication_speed", "copy",
+    "dvr_replicate", "replication_port", "replication_speed",
     "no_index", "locked_write", "redundancy_factor",
     "remotes",
 )  # fmt: skip
 """Options of archives, of streams and of storages."""
+BUCKET_SCHEMES = ("s3://", "s3s://")
+COPY_WORDS = "has no effect: files are copied to buckets only (s3://KEY:SECRET@HOST/BUCKET)"
 STORAGE_OPTIONS = ("index",)
 """The same of storages alone."""
 MOVING = ("migrate", "rescue")
@@ -178,6 +180,8 @@ def _archive(item: Any) -> Iterator[InVain]:
         scheme = root.partition("://")[0] if "://" in root else "that path"
         text = f"nothing is recorded: dvr needs an absolute path of a directory, not {scheme}"
         yield InVain("dvr_root", ("dvr", "root"), text)
+    if _is_no_bucket(_option(dvr, "copy")):
+        yield InVain("dvr_copy", ("dvr", "copy"), f"copy of dvr {COPY_WORDS}")
     for name in DVR_OPTIONS:
         if _asks(name, _option(dvr, name)):
             yield InVain(f"dvr_option_{name}", ("dvr", name), f"{name} of dvr {NO_EFFECT}")
@@ -202,6 +206,10 @@ def _option(archive: Any, name: str) -> Any:
     return _get(archive, name)
 
 
+def _is_no_bucket(url: Any) -> bool:
+    return isinstance(url, str) and bool(url) and not url.startswith(BUCKET_SCHEMES)
+
+
 def is_directory(root: str) -> bool:
     """Whether an archive can be recorded there: in a directory of the streamer."""
     return root.removeprefix("file://").startswith("/")
@@ -221,6 +229,9 @@ def _storages(storages: Iterable[Any]) -> Iterator[InVain]:
             if (mode := _get(disk, "mode")) in MOVING:
                 text = f"a dvr disk in mode {mode} is read, nothing is moved off it"
                 yield InVain(f"dvrs_disk_{mode}", (*path, "disks", number, "mode"), text)
+        if _is_no_bucket(_option(one, "copy")):
+            text = f"copy of dvr storages {COPY_WORDS}"
+            yield InVain("dvrs_copy", (*path, "copy"), text)
         for option in (*DVR_OPTIONS, *STORAGE_OPTIONS):
             if _asks(option, _option(one, option)):
                 text = f"{option} of dvr storages {NO_EFFECT}"

@@ -8,9 +8,11 @@ from media_api.dvr import DvrBase
 from media_api.server import ServerConfig
 from media_api.stream import StreamConfig
 
+from media_streamer.archive.copy_target import CopyTarget, copy_target
 from media_streamer.archive.places import Place, span_ms, stream_folder
 from media_streamer.archive.retention import Limits
 from media_streamer.archive.schedule import Schedule, schedule_of
+from media_streamer.s3.address import BadAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,10 @@ class Declared:
     """Age in seconds beyond which an episode keeps nothing; None: none."""
     active: int = 0
     """So many of the disks are written to at once; 0: all."""
+    copy: CopyTarget | None = None
+    """Where its finished files are copied to."""
+    copy_refused: str = ""
+    """Why they are not, though it is asked for."""
 
 
 class NoArchive(ValueError):  # noqa: N818 - what people are told
@@ -75,6 +81,10 @@ def declared(stream: StreamConfig, server: ServerConfig) -> Declared | None:
     try:
         folder = stream_folder(Path(root), stream.name)
         places = [Place(disk, stream_folder(disk, stream.name)) for disk in (Path(root), *used)]
+        copy, copy_refused = _copy(given)
+        if copy is not None:
+            mirror = copy.mirror(Path(root))
+            places.append(Place(mirror, stream_folder(mirror, stream.name), copy.url))
     except ValueError as error:
         raise NoArchive(str(error)) from None
     checks = storage is not None and bool(storage.check_mount)
@@ -91,7 +101,18 @@ def declared(stream: StreamConfig, server: ServerConfig) -> Declared | None:
         records=not offline and not stream.disabled,
         span_ms=span_ms(limits.expiration_seconds),
         schedule=schedule_of(next((one.schedule for one in given if one.schedule), None)),
+        copy=copy,
+        copy_refused=copy_refused,
     )
+
+
+def _copy(given: Iterable[DvrBase]) -> tuple[CopyTarget | None, str]:
+    """Where files are copied to; or why not, which is no reason not to record."""
+    url = next((one.copy_to for one in given if one.copy_to), None)
+    try:
+        return (copy_target(url) if url else None), ""
+    except BadAddress as error:
+        return None, str(error)
 
 
 def _first(values: Iterable[int | None]) -> int | None:

@@ -59,13 +59,14 @@ def erase(folder: Path, wanted: Range, span_ms: int, now_ms: int) -> int:
             remove(file.path, folder)
         else:
             fresh = [group for group in chosen if not group.erased]
-            _erase_within(file, head.size, len(head.tracks), groups, fresh)
+            erase_within(file, head.size, len(head.tracks), groups, fresh)
     return erased
 
 
-def _erase_within(
+def erase_within(
     file: RecordedFile, head: int, tracks: int, groups: Sequence[Group], chosen: Sequence[Group]
 ) -> None:
+    """Delete the chosen segments of all that a file has; `head` is its size. Raises OSError."""
     if not chosen:
         return
     step = mark_bytes(tracks)

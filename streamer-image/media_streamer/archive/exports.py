@@ -20,6 +20,7 @@ from typing import Literal
 import msgspec
 from media_api.files import write_file
 
+from media_streamer.archive.copied import opened
 from media_streamer.archive.film import check_tracks, film_bytes, moved_segment, starts
 from media_streamer.archive.library import Entry, Library, Where
 from media_streamer.archive.places import stream_folder
@@ -120,21 +121,17 @@ def make_film(
 
 def _film(entries: list[Entry], stop: threading.Event) -> Iterator[bytes | bytearray]:
     yield entries[0].content.head.init
-    opened, descriptor = Path(), -1
-    try:
+    path, read = Path(), None
+    with contextlib.ExitStack() as held:
         for number, (entry, zero) in enumerate(zip(entries, starts(entries), strict=True)):
             if stop.is_set():
                 raise Cancelled
-            path = entry.content.file.path
-            if path != opened:
-                if descriptor >= 0:
-                    os.close(descriptor)
-                    descriptor = -1
-                descriptor, opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC), path
-            yield moved_segment(entry, number, zero, descriptor)
-    finally:
-        if descriptor >= 0:
-            os.close(descriptor)
+            content = entry.content
+            if read is None or content.file.path != path:
+                held.close()
+                path = content.file.path
+                read = held.enter_context(opened(path, content.copied))
+            yield moved_segment(entry, number, zero, read)
 
 
 def _write_all(descriptor: int, data: bytes | bytearray) -> None:

@@ -3,10 +3,10 @@
 Nothing changes its length by that, so the size of a film is known before it is made.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 
 from media_streamer.archive.container import renumber
+from media_streamer.archive.copied import Read
 from media_streamer.archive.library import Entry
 
 FRAGMENTS = 1 << 12
@@ -51,16 +51,16 @@ def starts(entries: Sequence[Entry]) -> Iterator[int]:
         end_ms = group.end_ms
 
 
-def moved_segment(entry: Entry, number: int, zero_ms: int, descriptor: int) -> bytearray:
+def moved_segment(entry: Entry, number: int, zero_ms: int, read: Read) -> bytearray:
     """Bytes of segment `number` with its times on the clock of the film; blocks.
 
-    `descriptor` is that of its file. Raises OSError, ValueError for what is no whole fragment.
+    `read` is that of its file. Raises OSError, ValueError for what is no whole fragment.
     """
     group, content, _ = entry
     made, sequence = bytearray(), number * FRAGMENTS
     for position, (piece, track) in enumerate(zip(group.pieces, content.head.tracks, strict=True)):
         offset, size = group.place(position)
-        data = bytearray(os.pread(descriptor, size, offset))
+        data = bytearray(read(offset, size))
         if len(data) != piece.size:
             raise FileNotFoundError("the file is shorter than it was")
         shift = -(zero_ms * track.timescale // 1000)

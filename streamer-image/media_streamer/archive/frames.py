@@ -1,12 +1,12 @@
-"""Segments of the archive as canonical frames, for muxers and decoders. Blocks on the disk.
+"""Segments of the archive as canonical frames, for muxers and decoders. Blocks.
 
 Times on the way out are ticks of 90 kHz since 1970, which the caller moves to a clock of its own.
 """
 
-import os
 from collections.abc import Iterator
 
 from media_streamer.archive.container import ArchivedTrack, Group, Head, single_init
+from media_streamer.archive.copied import opened
 from media_streamer.archive.library import FileContent
 from media_streamer.archive.samples import Sample, read_samples
 from media_streamer.wire.frame import TIME_BASE, Frame, Track
@@ -73,11 +73,8 @@ def track_of(described: ArchivedTrack, head: Head, number: int, first: bytes) ->
 
 def read_group(content: FileContent, group: Group) -> list[list[Sample]]:
     """The samples of each track of a segment; raises OSError or ValueError."""
-    descriptor = os.open(content.file.path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        data = os.pread(descriptor, group.size, group.offset)
-    finally:
-        os.close(descriptor)
+    with opened(content.file.path, content.copied) as read:
+        data = read(group.offset, group.size)
     if len(data) != group.size:
         raise ValueError("the file is shorter than it was")
     found, at = [], 0

@@ -1,5 +1,7 @@
 """Reading an archive: which segments there are of a time, from the files alone.
 
+Of what is in a bucket the indexes are here; a file that is on a disk too is read there.
+
 Invariants: the index of a file only saves reading: what it lacks is found by the marks in the file,
 and what it has too much (a cut of power) is left out. Files that end are read once and kept, within
 bounds. Everything here blocks on the disk: it is called in threads.
@@ -24,6 +26,7 @@ from media_streamer.archive.container import (
     read_marks,
     single_init,
 )
+from media_streamer.archive.copied import Copied
 from media_streamer.archive.patience import Patience
 from media_streamer.archive.places import (
     HOUR_MS,
@@ -59,6 +62,8 @@ class FileContent(NamedTuple):
     """Bytes of the file."""
     changed_ns: int = 0
     """When it was written to last."""
+    copied: Copied | None = None
+    """Where its media is, if not on a disk."""
 
 
 class Entry(NamedTuple):
@@ -84,10 +89,14 @@ class Library:
         self._lock = threading.Lock()
         self._patience = Patience()
 
-    def content(self, file: RecordedFile) -> FileContent | None:
-        """What is in a file; None if it is gone or no file of an archive."""
+    def content(self, file: RecordedFile, place: Place | None = None) -> FileContent | None:
+        """What is in a file; None if it is gone or no file of an archive.
+
+        `place`: where it lies, if its media may be in a bucket.
+        """
+        bucket = place.bucket if place is not None else ""
         try:
-            now = file.path.stat()
+            now = (index_path(file.path) if bucket else file.path).stat()
         except OSError:
             return None
         with self._lock:
@@ -96,7 +105,10 @@ class Library:
                 self._kept.move_to_end(file.path)
                 return kept
         try:
-            content = read_file(file, now.st_size, now.st_mtime_ns)
+            if bucket and place is not None:
+                content = _read_copied(file, place, now.st_size, now.st_mtime_ns)
+            else:
+                content = read_file(file, now.st_size, now.st_mtime_ns)
         except (OSError, ValueError):
             return None
         self._keep(content)
@@ -155,16 +167,19 @@ class Library:
     ) -> list[Result]:
         """What `work` makes of the files of a time on each disk, without those that are silent."""
 
-        def on(folder: Path) -> Result:
-            files = files_between(folder, from_ms, to_ms)
-            read = map(self.content, reversed(files) if newest_first else files)
+        def on(place: Place) -> Result:
+            suffix = ".idx" if place.bucket else ".mp4"
+            files = files_between(place.folder, from_ms, to_ms, suffix=suffix)
+            read = (
+                self.content(one, place) for one in (reversed(files) if newest_first else files)
+            )
             return work(content for content in read if content is not None)
 
         if isinstance(where, Path):
-            return [on(where)]
+            return [on(Place(where, where))]
         if len(where) == 1:
-            return [on(where[0].folder)]
-        return self._patience.ask({one.disk: partial(on, one.folder) for one in where})
+            return [on(where[0])]
+        return self._patience.ask({one.disk: partial(on, one) for one in where})
 
     def find(self, where: Where, start_ms: int) -> tuple[FileContent, Group] | None:
         """The segment that begins at that very time."""
@@ -247,6 +262,15 @@ def read_file(file: RecordedFile, size: int, changed_ns: int = 0) -> FileContent
     """What is in a file of `size` bytes; raises OSError or ValueError."""
     head, groups = read_all(file, size)
     return FileContent(file, head, tuple(g for g in groups if not g.erased), size, changed_ns)
+
+
+def _read_copied(file: RecordedFile, place: Place, size: int, changed_ns: int) -> FileContent:
+    """The same of one whose index alone is here."""
+    data = index_path(file.path).read_bytes()
+    head = read_head(data)
+    groups = tuple(g for g in read_marks(data, head.size, head) if not g.erased)
+    copied = Copied(place.bucket, file.path.relative_to(place.disk).as_posix())
+    return FileContent(file, head, groups, size, changed_ns, copied)
 
 
 def read_all(file: RecordedFile, size: int) -> tuple[Head, list[Group]]:

@@ -20,7 +20,7 @@ OWNER_FILE = ".streamer.lock"
 LOCKS_FILE = "locks.json"
 MAX_MS = 253_402_300_799_000
 """The end of the year 9999."""
-_NAME = re.compile(r"(\d\d)-(\d\d)-(\d{3})\.mp4")
+_NAME = re.compile(r"(\d\d)-(\d\d)-(\d{3})")
 
 
 class RecordedFile(NamedTuple):
@@ -36,11 +36,16 @@ class Place(NamedTuple):
     disk: Path
     """Of all streams that are recorded there."""
     folder: Path
+    bucket: str = ""
+    """URL of the bucket that has the media; here are only the indexes. Empty: all is here."""
 
 
-def places_of(told: Sequence[tuple[str, str]]) -> list[Place]:
+ToldPlace = tuple[str, str, str]
+
+
+def places_of(told: Sequence[ToldPlace]) -> list[Place]:
     """What processes tell each other."""
-    return [Place(Path(disk), Path(folder)) for disk, folder in told]
+    return [Place(Path(disk), Path(folder), bucket) for disk, folder, bucket in told]
 
 
 def stream_folder(root: Path, stream: str) -> Path:
@@ -72,8 +77,12 @@ def span_ms(expiration_seconds: int | None) -> int:
     return min(MAX_SPAN_MS, max(MIN_SPAN_MS, expiration_seconds * 1000 // 20))
 
 
-def files_between(folder: Path, from_ms: int = 0, to_ms: int = MAX_MS) -> list[RecordedFile]:
+def files_between(
+    folder: Path, from_ms: int = 0, to_ms: int = MAX_MS, *, suffix: str = ".mp4"
+) -> list[RecordedFile]:
     """Files that may hold something of that time, oldest first. Blocks.
+
+    `suffix`: what is looked for; `.idx` where only the indexes are here.
 
     A file belongs to the hour in which it begins and may last into the next one.
     """
@@ -85,7 +94,7 @@ def files_between(folder: Path, from_ms: int = 0, to_ms: int = MAX_MS) -> list[R
     found = [
         one
         for hour, start in _hours(folder, first, last)
-        for one in _files_of(hour, start)
+        for one in _files_of(hour, start, suffix)
         if one.start_ms <= to_ms
     ]
     found.sort()
@@ -126,13 +135,14 @@ def _numbers(folder: Path, digits: int, low: int, high: int) -> list[Path]:
     ]
 
 
-def _files_of(hour: Path, start: datetime) -> Iterator[RecordedFile]:
+def _files_of(hour: Path, start: datetime, suffix: str) -> Iterator[RecordedFile]:
     base = int(start.timestamp())
     try:
         names = [entry.name for entry in os.scandir(hour)]
     except (FileNotFoundError, NotADirectoryError):
         return
     for name in names:
-        if match := _NAME.fullmatch(name):
+        stem = name.removesuffix(suffix)
+        if stem != name and (match := _NAME.fullmatch(stem)):
             minute, second, ms = map(int, match.groups())
-            yield RecordedFile((base + 60 * minute + second) * 1000 + ms, hour / name)
+            yield RecordedFile((base + 60 * minute + second) * 1000 + ms, hour / f"{stem}.mp4")

@@ -70,7 +70,7 @@ class ArchiveReader:
 
 def _disk(access: Access, file: Path | None) -> str:
     """Whose threads read: a file on a disk that hangs takes none of those that read the others."""
-    for disk, folder in access.config.archive_places if file is not None else ():
+    for disk, folder, _ in access.config.archive_places if file is not None else ():
         if file is not None and file.is_relative_to(folder):
             return disk
     return f"{access.config.archive_root} "

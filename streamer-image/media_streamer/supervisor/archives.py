@@ -27,10 +27,12 @@ from media_streamer.archive.exports import ExportJob
 from media_streamer.archive.keeper import Kept, Summary, keep_limits
 from media_streamer.archive.library import Library
 from media_streamer.archive.locks import asked_range, read_locks, write_locks
+from media_streamer.archive.mirror import Mirror
 from media_streamer.archive.ranges import Range, merge, without
 from media_streamer.archive.roots import tell_roots
 from media_streamer.archive.schedule import records_at
 from media_streamer.supervisor.catalog import Catalog, Changes, Stream
+from media_streamer.supervisor.copies import Copies
 from media_streamer.supervisor.episodes import EpisodeBackends, EpisodeDesk
 from media_streamer.supervisor.exports import Exports
 from media_streamer.supervisor.tasks import Tasks
@@ -45,7 +47,7 @@ ANSWER_SECONDS = 20.0
 CLAIM_RETRY_SECONDS = 10.0
 KEEP_SECONDS = 60.0
 """Limits are looked at this often, or more seldom where looking takes long."""
-FIRST_KEEP_SECONDS = 5.0
+FIRST_KEEP_SECONDS = 2.0
 KEEP_SHARE = 100
 """At most this part of the time goes into it."""
 SHOWN_STREAMS = 5
@@ -107,6 +109,7 @@ class Archives:
         self._roots: dict[Path, _Root] = {}
         self._library = Library()
         self.exports = Exports(tasks)
+        self._copies = Copies(hostname)
         self._episodes = EpisodeDesk(backends, self._archive, self._in_root)
         self._scheduled: set[str] = set()
         """Streams with a schedule whose time it is."""
@@ -190,7 +193,7 @@ class Archives:
     def tick(self, now: float) -> set[str]:
         """Claim folders, look at limits; returns the streams whose worker has to be told."""
         declared = self._declared.values()
-        wanted = {place.disk for one in declared for place in one.places}
+        wanted = {place.disk for one in declared for place in one.places if not place.bucket}
         mounts = {disk for one in declared for disk in one.mounts}
         for path in self._roots.keys() - wanted:
             self.exports.closed(path)
@@ -209,6 +212,7 @@ class Archives:
             elif root.is_busy and now - root.busy_since > max(ANSWER_SECONDS, root.took * 10):
                 root.problem = root.problem or "the disk does not answer"
         self._follow_schedules()
+        self._copies.configured(self._declared, self._is_held)
         changed, self._changed = self._changed, set()
         return changed
 
@@ -226,6 +230,7 @@ class Archives:
     def close(self) -> None:
         """Let go of all folders."""
         self.exports.close()
+        self._copies.close()
         for root in self._roots.values():
             self._let_go(root)
         self._roots.clear()
@@ -285,6 +290,7 @@ class Archives:
 
         try:
             root.kept = await self._episodes.keep(own, look)
+            self._copies.lies(root.path, root.kept.files)
             root.problem = ""
         except (OSError, ValueError, ArchiveError) as error:
             if str(error) != root.problem:
@@ -337,6 +343,7 @@ class Archives:
             found.setdefault(f"dvr_{disk}", f"other disks stand in for {disk}: {why}")
         if self._episodes.problem:
             found["episodes"] = self._episodes.problem
+        found |= self._copies.alerts()
         if failing:
             first, *_ = failing.values()
             names = ", ".join(list(failing)[:SHOWN_STREAMS])
@@ -352,6 +359,7 @@ class Archives:
             problem = self._refused.get(stream.name)
             return {"dvr_enabled": False, "dvr_write": {"error": problem}} if problem else {}
         stats: JsonObject = {"dvr_enabled": bool(stream.stats.get("dvr_enabled"))}
+        stats |= self._copies.statistics(stream.name)
         if (summary := self._summary(stream.name, found)) is not None:
             stats["dvr_info"] = summary.as_json()
         roots = [self._roots[disk] for disk in found.writable if disk in self._roots]
@@ -361,8 +369,8 @@ class Archives:
         return stats
 
     def _summary(self, name: str, declared: Declared) -> Summary | None:
-        """What all disks hold of a stream."""
-        found: Summary | None = None
+        """What all disks hold of a stream, and how far back its copies reach."""
+        found = self._copies.summary(name)
         for place in declared.places:
             root = self._roots.get(place.disk)
             kept = root.kept.summaries.get(name) if root is not None and root.kept else None
@@ -406,6 +414,11 @@ class Archives:
         await self._ask(name, lambda one: check_locks(wanted, read_locks(one.folder)))
         found, count = self._declared[name], 0
         for place in found.places:
+            if place.bucket:
+                hide = partial(Mirror(place.disk).erase, name, wanted, found.span_ms)
+                count += await self._on(self._roots[found.root], hide)
+                self._copies.erased(name)
+                continue
             count += await self._on(
                 self._roots[place.disk],
                 partial(erase, place.folder, wanted, found.span_ms, int(time.time() * 1000)),

@@ -32,7 +32,7 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         protocols=config.protocols.explicit() if config.protocols else {},
         pictures=config.thumbnails is None or config.thumbnails.enabled is not False,
         archive=str(archive.folder) if archive is not None else "",
-        archive_places=[(str(one.disk), str(one.folder)) for one in archive.places]
+        archive_places=[(str(one.disk), str(one.folder), one.bucket) for one in archive.places]
         if archive is not None
         else [],
         archive_root=str(archive.root) if archive is not None else "",

@@ -321,8 +321,9 @@ class DeliveryConfig(_Value, frozen=True):
     """Pictures may be made when somebody asks for them."""
     archive: str = ""
     """Directory of the stream's archive; empty: it has none."""
-    archive_places: list[tuple[str, str]] = []
-    """All parts of it: the disk, and the directory of the stream there."""
+    archive_places: list[tuple[str, str, str]] = []
+    """All parts of it (`archive.places.ToldPlace`): the disk, the directory of the stream there,
+    and the bucket that has the media, if one has."""
     archive_root: str = ""
     """The folder that the directory is below: one disk, as far as we know."""
     storages: list[str] = []

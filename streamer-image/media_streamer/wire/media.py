@@ -27,8 +27,8 @@ class Replay(msgspec.Struct, frozen=True, array_like=True):
     """A time of the archive, or of a file, to be played in place of the stream; Unix ms, of a file
     ms from its beginning."""
 
-    places: list[tuple[str, str]]
-    """Of the stream's archive: disks and its directories there; empty for a file."""
+    places: list[tuple[str, str, str]]
+    """Of the stream's archive (`archive.places.ToldPlace`); empty for a file."""
     from_ms: int
     to_ms: int
     """In the future: the recording is followed until then, at a speed of 1."""
@@ -197,7 +197,7 @@ class AskPreview(_Message, frozen=True):
     id: int
     stream: str
     form: PictureForm = "jpeg"
-    places: list[tuple[str, str]] = []
+    places: list[tuple[str, str, str]] = []
     """Of the stream's archive, for a picture of the past; empty: its last picture."""
     at_ms: int = 0
     """Unix ms of that moment."""

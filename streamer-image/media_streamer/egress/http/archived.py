@@ -96,7 +96,7 @@ class ArchiveAnswers:
         content, group = found
         offset, size = group.place(names.index(track))
         return DiskResponse(
-            [Extent(content.file.path, offset, size)],
+            [Extent(content.file.path, offset, size, content.copied)],
             lambda work: archives.run(access, work, content.file.path),
             mp4_type(track),
             SEGMENT_CACHE,

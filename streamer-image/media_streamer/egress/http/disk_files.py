@@ -15,7 +15,9 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
+from media_streamer.archive.copied import Copied, Read
 from media_streamer.egress.http.files import RangeNotSatisfiable, body_headers, parse_range
+from media_streamer.s3.bucket import S3Error
 
 CHUNK_BYTES = 1024 * 1024
 SEND_TIMEOUT_SECONDS = 120.0
@@ -28,6 +30,8 @@ class Extent(NamedTuple):
     path: Path
     offset: int
     size: int
+    copied: Copied | None = None
+    """Where its bytes are, if not on a disk."""
 
 
 class Piece(NamedTuple):
@@ -99,7 +103,7 @@ class DiskResponse(web.StreamResponse):
                 await self._send(request, opened, piece)
             await super().write_eof()
             return writer
-        except (FileNotFoundError, TimeoutError) as error:
+        except (FileNotFoundError, TimeoutError, S3Error) as error:
             if self.prepared:
                 raise ConnectionResetError("the archive cannot be read on") from error
             self.set_status(404 if isinstance(error, FileNotFoundError) else 503)
@@ -118,7 +122,8 @@ class DiskResponse(web.StreamResponse):
 
     async def look(self, opened: "Opened", extent: Extent) -> None:
         """Raises FileNotFoundError if the extent cannot be sent."""
-        await opened.open(extent.path)
+        if extent.copied is None:
+            await opened.open(extent.path)
 
     async def send_bytes(
         self, request: web.BaseRequest, data: bytes | bytearray | memoryview
@@ -131,14 +136,28 @@ class DiskResponse(web.StreamResponse):
     async def send_extent(self, request: web.BaseRequest, opened: "Opened", piece: Piece) -> None:
         """Send what `piece` means of its extent."""
         extent = self._extents[piece.number]
-        descriptor = await opened.open(extent.path)
         at = extent.offset + piece.skip
         end = at + piece.size
+        if extent.copied is not None:
+            await self._pass_on(request, extent.copied, at, end)
+            return
+        descriptor = await opened.open(extent.path)
         while at < end:
             size = min(CHUNK_BYTES, end - at)
             async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
                 await self._send_chunk(request, descriptor, at, size)
             self._on_sent(size)
+            at += size
+
+    async def _pass_on(self, request: web.BaseRequest, copied: Copied, at: int, end: int) -> None:
+        """Send what is in a bucket."""
+        while at < end:
+            found: list[bytes] = []
+            size, first = min(CHUNK_BYTES, end - at), at
+            await self.in_thread(lambda: found.append(copied.read(first, size)))  # noqa: B023
+            if len(found[0]) != size:
+                raise FileNotFoundError("the object is shorter than the file was")
+            await self.send_bytes(request, found[0])
             at += size
 
     async def _send_chunk(
@@ -183,6 +202,11 @@ class Opened:
             await self._in_thread(lambda: found.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC)))
             self._path, self._descriptor = path, found[0]
         return self._descriptor
+
+    async def reader(self, path: Path) -> Read:
+        """Reads it, in a thread."""
+        descriptor = await self.open(path)
+        return lambda offset, size: os.pread(descriptor, size, offset)
 
     async def close(self) -> None:
         if self._descriptor >= 0:

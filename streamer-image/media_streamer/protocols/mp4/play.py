@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import web
 from msgspec.structs import replace
 
+from media_streamer.archive.copied import Read
 from media_streamer.archive.exports import exported
 from media_streamer.archive.film import OtherTracks, check_tracks, moved_segment, starts
 from media_streamer.archive.library import Entry
@@ -64,9 +65,10 @@ async def send_archive(egress: Egress, request: MediaRequest) -> web.StreamRespo
             check_tracks(entries)
         except OtherTracks as error:
             raise AccessDenied(409, "tracks_changed", str(error)) from None
+    far = next((one.content.file.path for one in entries if one.content.copied is not None), None)
     response = _Film(
         entries,
-        lambda work: archives.run(access, work),
+        lambda work: archives.run(access, work, far),
         "video/mp4",
         CACHE,
         on_sent=sending.count,
@@ -107,20 +109,22 @@ class _Film(DiskResponse):
 
     def __init__(self, entries: Sequence[Entry], *arguments: Any, **more: Any) -> None:
         extents = [
-            Extent(content.file.path, group.offset, group.size) for group, content, _ in entries
+            Extent(content.file.path, group.offset, group.size, content.copied)
+            for group, content, _ in entries
         ]
         super().__init__(extents, *arguments, head=entries[0].content.head.init, **more)
         self._entries = entries
         self._starts = list(starts(entries))
 
     async def send_extent(self, request: web.BaseRequest, opened: Opened, piece: Piece) -> None:
-        descriptor = await opened.open(self._extents[piece.number].path)
+        extent = self._extents[piece.number]
         made: list[bytearray] = []
-        await self.in_thread(lambda: made.append(self._segment(piece.number, descriptor)))
+        read = extent.copied.read if extent.copied is not None else await opened.reader(extent.path)
+        await self.in_thread(lambda: made.append(self._segment(piece.number, read)))
         view = memoryview(made[0])[piece.skip : piece.skip + piece.size]
         for at in range(0, len(view), WRITE_BYTES):
             await self.send_bytes(request, view[at : at + WRITE_BYTES])
 
-    def _segment(self, number: int, descriptor: int) -> bytearray:
+    def _segment(self, number: int, read: Read) -> bytearray:
         """Bytes of a segment with their new times; blocks. Raises FileNotFoundError."""
-        return moved_segment(self._entries[number], number, self._starts[number], descriptor)
+        return moved_segment(self._entries[number], number, self._starts[number], read)

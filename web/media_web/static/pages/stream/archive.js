@@ -69,6 +69,7 @@ export function Archive({ stream }) {
   const chosen = useMemo(() => ({ from: at ?? ranges.at(-1)?.from ?? now() }), [at, ranges]);
   return html`<div class="archive">
     <${Light} stream=${stream} />
+    <${Copies} copy=${stream.stats?.dvr_copy} />
     <${Failure} error=${unread} />
     ${recorded && !ranges.length && html`<p class="empty">Nothing is recorded yet.</p>`}
     ${ranges.length > 0 && html`
@@ -98,6 +99,15 @@ function Light({ stream }) {
     return html`<p class="state"><span class="dot recording" aria-hidden="true"></span>Recording${size ? `, ${bytes(size)} on the disk` : ""}</p>`;
   }
   return html`<p class="state"><span class="dot ${error ? "error" : ""}" aria-hidden="true"></span>Not recording${error ? `: ${error}` : stream.disabled ? ": the stream is disabled" : ""}</p>`;
+}
+
+/** How far the copies in a bucket are, and why not further. */
+function Copies({ copy }) {
+  if (!copy) return null;
+  const waiting = copy.waiting_files ? `, ${copy.waiting_files} files wait (${bytes(copy.waiting_bytes)}), the oldest for ${Math.ceil(copy.lag / 60)} min` : "";
+  const lost = copy.lost_files ? `; ${copy.lost_files} were deleted here before they were copied` : "";
+  const done = copy.url && `Copied to ${copy.url}: ${copy.stored_files} files (${bytes(copy.stored_bytes)})${waiting}${lost}`;
+  return html`<p class="state"><span class="dot ${copy.error ? "error" : ""}" aria-hidden="true"></span>${copy.error ? `Not copied: ${copy.error}. ` : ""}${done}</p>`;
 }
 
 /** The next moment that is recorded. */
