@@ -115,7 +115,10 @@ class InputOptionsBase(ApiModel):
         default=None, description="Cluster key of the source. Default: that of the server."
     )
     remote_dvr: Literal["nochain", "chain", "none"] | None = Field(
-        default=None, description="How archive requests go to the source. Default nochain."
+        default=None,
+        description="Whether what is recorded at the source is asked for there: nochain: out of its"
+        " own archive, chain: it may ask further, none: never. Default: chain for streams of a"
+        " `source` and those with a `cache`, else none.",
     )
     allow_if: DiskPath | None = Field(
         default=None, description="File with 1 or 0: the input is used only while it holds 1."

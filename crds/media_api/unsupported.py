@@ -33,13 +33,15 @@ STREAM_OPTIONS = (
 )  # fmt: skip
 """Options that ask for something whenever they have a value that is not false."""
 INPUT_OPTIONS = (
-    "via", "remote_dvr", "output_audio", "output_dts_shift", "closed_captions", "languages",
+    "via", "output_audio", "output_dts_shift", "closed_captions", "languages",
     "subtitles", "skip_stalled_check",
     "linger", "version",
     "prefer_codec", "transport", "min_bitrate", "webrtc_abr", "abr_stepup", "abr_stepdown",
     "abr_correction", "abr_loss_lower", "abr_loss_upper", "abr_mode", "abr_cycles", "abr_debug",
 )  # fmt: skip
 """The same of inputs; those that only one protocol has are in its row."""
+ARCHIVE_SCHEMES = ("m4f", "m4s", "tshttp")
+"""Of inputs that are streams of servers whose archives can be asked for."""
 STORAGE_SCHEMES = ("/", "file://", "http://", "https://", "s3://", "s3s://")
 """Of storages of VOD locations that are played from."""
 VOD_OPTIONS = ("thumbnails", "read_queue", "timeout")
@@ -254,6 +256,11 @@ def _urls(item: Any) -> Iterator[InVain]:
             reason = protocols.why_not("pull", scheme)
             yield InVain(f"input_{scheme}", ("inputs", index), f"{scheme}:// inputs are {reason}")
             continue
+        if _get(one, "remote_dvr") not in (None, "none") and (
+            index or not scheme.startswith(ARCHIVE_SCHEMES)
+        ):
+            text = "remote_dvr has no effect but on a first input by m4f, m4s or tshttp"
+            yield InVain("input_option_remote_dvr", ("inputs", index, "remote_dvr"), text)
         for name, words in INPUT_WORDS.items():
             if _asks(name, _get(one, name)):
                 path = ("inputs", index, name)

@@ -44,7 +44,11 @@ from media_streamer.config.special import AdminListener, ListenerShape
 
 State = Literal["works", "partly", "none"]
 SAMPLE = "sample"
-_VALUES: Mapping[str, Any] = {"url": "http://sample", "root": "/sample"}
+_VALUES: Mapping[str, Any] = {
+    "url": "http://sample",
+    "root": "/sample",
+    "copy": "s3://sample/bucket",
+}
 """Options whose value decides whether they work get one that does."""
 _ITEM: Mapping[str, Any] = {
     "name": SAMPLE,

@@ -31,7 +31,7 @@ from media_streamer.cache.send import response_body, send_body, send_stored, wan
 from media_streamer.egress.access import AccessDenied, Counts, PassOn
 from media_streamer.egress.cache_disks import OWNER, CacheDisks, Disk
 from media_streamer.egress.http.neighbours import Neighbours
-from media_streamer.egress.http.request import MediaRequest
+from media_streamer.egress.http.request import OWN_ARCHIVE, MediaRequest
 from media_streamer.wire.control import Passage
 
 log = logging.getLogger(__name__)
@@ -200,6 +200,8 @@ class _Asked:
         headers = {"Accept-Encoding": self._coding, "User-Agent": "media-streamer"}
         if self.passage.cluster_key:
             headers["Authorization"] = cluster_header(self.passage.cluster_key, time.time())
+        if not self.passage.chain:
+            headers[OWN_ARCHIVE] = "1"
         if self._range is not None:
             headers["Range"] = self._range
         return Question(self.request.http.method, self._target, self._stream, headers)

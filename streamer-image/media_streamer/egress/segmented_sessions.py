@@ -84,12 +84,13 @@ class SegmentedSessions:
         `archive`: it plays what is recorded, which is a session of its own.
         """
         key = (request.name, _kind(proto, archive), request.ip, request.token)
+        asked = None
         if archive:
-            key = (*key[:3], key[3] + request.proof)
+            asked = replace(request.access_request(proto), archive=True)
+            key = (*key[:3], f"{key[3]}{request.proof}{asked.own_archive}")
         found = self._known.get(key)
         if found is None:
-            asked = request.access_request(proto)
-            found = await self._ask(key, replace(asked, archive=True) if archive else asked)
+            found = await self._ask(key, asked or request.access_request(proto))
         self.use(found)
         request.note(found.access)
         if found.access.config.passage is not None:

@@ -120,7 +120,8 @@ class AccessControl:
         if stream is None:
             return Refusal(404, "stream_not_found", f"There is no stream {request.name!r}")
         stream.used_at = time.monotonic()
-        passage = passage_of(stream, self._streams.config) if request.archive else None
+        asks_further = request.archive and not request.own_archive
+        passage = passage_of(stream, self._streams.config) if asks_further else None
         nowhere = passage is None and archive_of(stream, self._streams.config) is None
         if request.archive and nowhere and stream.location is None:
             return Refusal(404, "no_archive", "The stream has no archive (dvr)")

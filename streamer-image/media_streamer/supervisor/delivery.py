@@ -64,12 +64,16 @@ def archive_of(stream: Stream, server: ServerConfig) -> Declared | None:
 def passage_of(stream: Stream, server: ServerConfig) -> Passage | None:
     """Where what is recorded of a stream can be had, if not here: at the server it is pulled from.
 
-    So it is for streams of a `source`, and for those that have a `cache` for it.
+    So it is for streams of a `source`, for those that have a `cache` for it, and where the input
+    says so (`remote_dvr`).
     """
     config = stream.config
     if archive_of(stream, server) is not None or not config.inputs:
         return None
-    if stream.named_by != "remote" and config.cache is None:
+    wanted = config.inputs[0].remote_dvr
+    if wanted == "none":
+        return None
+    if wanted is None and stream.named_by != "remote" and config.cache is None:
         return None
     url = config.inputs[0].url
     scheme, _, rest = url.partition("://")
@@ -79,7 +83,7 @@ def passage_of(stream: Stream, server: ServerConfig) -> Passage | None:
         return None
     key = config.inputs[0].cluster_key or ""
     terms = cache_terms(config.cache, server)
-    return Passage(f"{_PULLED[scheme]}://{host}", name, key, terms)
+    return Passage(f"{_PULLED[scheme]}://{host}", name, key, terms, wanted != "nochain")
 
 
 def cache_terms(spec: CacheSpec | None, server: ServerConfig) -> CacheTerms | None:

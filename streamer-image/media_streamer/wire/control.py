@@ -294,6 +294,8 @@ class Passage(_Value, frozen=True):
     cluster_key: str = ""
     cache: CacheTerms | None = None
     """None: nothing is kept."""
+    chain: bool = True
+    """It may ask the server that it has the stream from."""
 
     def __repr__(self) -> str:
         return f"Passage({self.origin}, {self.name})"  # a key is never printed
@@ -425,6 +427,8 @@ class AccessRequest(Request[Granted | Refusal], frozen=True):
     """In place of `password`."""
     archive: bool = False
     """What is recorded is played: the stream itself need not run."""
+    own_archive: bool = False
+    """Only what this server has recorded."""
     session_hint: str = ""
     """Session that the worker believes the request belongs to; empty for a new one."""
     path: str = ""

@@ -125,7 +125,7 @@ def test_an_ordinary_server_has_none() -> None:
         ({"transcoder": {"audio": {"codec": "pcma"}}}, ["transcoder.audio.codec"]),
         ({"transcoder": {"tracks": [{"content": "text"}]}}, ["transcoder.tracks[0]"]),
         ({"dvr": {"root": "/d", "expiration": 60, "keep_locks": True}}, []),
-        ({"dvr": {"root": "/d", "copy": "s3://b", "no_index": False}}, ["dvr.copy"]),
+        ({"dvr": {"root": "/d", "copy": "/b", "no_index": False}}, ["dvr.copy"]),
         ({"dvr": {"root": "s3://b"}}, ["dvr.root"]),
         ({"dvr": None, "hls_scte35": False, "pushes": []}, []),
         ({"prepush": True, "mpegts_ac3": "keep"}, []),
@@ -228,6 +228,24 @@ def test_options_of_srt_ports() -> None:
     assert [one.dotted for one in found] == ["srt_play.linger", "srt_play.streamid"]
 
 
+def test_copies_go_to_buckets_and_archives_are_asked_for_at_servers() -> None:
+    inputs = [
+        {"url": "m4f://h/a", "remote_dvr": "chain"},
+        {"url": "m4f://h/a", "remote_dvr": "nochain"},
+        {"url": "udp://239.0.0.1:1", "remote_dvr": "none"},
+    ]
+    assert _paths({"inputs": inputs}) == ["inputs[1].remote_dvr"]
+    assert _paths({"inputs": [{"url": "udp://239.0.0.1:1", "remote_dvr": "chain"}]}) == [
+        "inputs[0].remote_dvr"
+    ]
+    assert _paths({"dvr": {"root": "/d", "copy": "s3://k:s@h/bucket"}}) == []
+    assert _paths({"dvr": {"root": "/d", "copy": "/other"}}) == ["dvr.copy"]
+
+
+def _paths(document: dict[str, Any]) -> list[str]:
+    return [one.dotted for one in asked_in_vain(document)]
+
+
 DESCRIPTIVE = {
     "name", "title", "comment", "namespace", "position", "meta", "provider", "labels", "groups",
 }  # fmt: skip
@@ -261,7 +279,7 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "url", "width", "height", "bitrate", "rtp", "wait_rtcp", "page_url", "swf_url", "tc_url",
         "programs", "pids", "bind_ip", "priority", "source_timeout", "timeout", "audio_timeout",
         "video_timeout", "frames_timeout", "max_retry_timeout", "no_clients_reconnect_delay",
-        "user_agent", "headers", "max_bitrate", "cluster_key", "allow_if", "deny_if",
+        "user_agent", "headers", "max_bitrate", "cluster_key", "remote_dvr", "allow_if", "deny_if",
         "passphrase", "latency", "streamid", "connect_timeout", "minversion",
         "enforcedencryption",
     },

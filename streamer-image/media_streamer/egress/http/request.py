@@ -17,6 +17,9 @@ CORS = {
 RETRY_SECONDS = "2"
 CLUSTER_SCHEMES = ("Cluster ", "Bearer ")
 """How another server of the cluster shows that it is one."""
+OWN_ARCHIVE = "X-Own-Archive"
+"""Header of a server that wants what this one has recorded, and not what it would ask others for
+(`remote_dvr nochain`)."""
 IP = web.RequestKey("ip", str)
 SESSION = web.RequestKey("session", str)
 COUNTRY = web.RequestKey("country", str)
@@ -60,6 +63,7 @@ class MediaRequest:
             user_agent=plain_text(headers.get("User-Agent", "")),
             referer=plain_text(headers.get("Referer", "")),
             authorization=self.proof,
+            own_archive=OWN_ARCHIVE in headers,
             path=self.http.rel_url.raw_path,
         )
 

@@ -55,7 +55,12 @@ async def test_an_archive_elsewhere_and_what_is_kept_of_it(
     cache = tmp_path / "cache"
     text = f"""cache disk {cache} misses=2 2d 1G;
         source 127.0.0.1:{origin.http_port} {{ cache @disk; on_play securetoken://k; }}
-        stream own {{ input fake://fake; }}\n"""
+        stream own {{ input fake://fake; }}
+        ondemand near {{ input m4f://127.0.0.1:{origin.http_port}/live remote_dvr=nochain; }}
+        ondemand far {{ input m4f://127.0.0.1:{edge.http_port}/near remote_dvr=chain; }}
+        ondemand cut {{ input m4f://127.0.0.1:{edge.http_port}/near remote_dvr=nochain; }}
+        ondemand never {{ input m4f://127.0.0.1:{origin.http_port}/live remote_dvr=none; }}
+        """.replace("remote_dvr", "cluster_key=between-us remote_dvr")
     await asyncio.gather(cluster.serve(edge, text, STREAMER_EGRESS_WORKERS="2"), recorded(origin))
 
     async def known() -> bool:
@@ -73,6 +78,13 @@ async def test_an_archive_elsewhere_and_what_is_kept_of_it(
     assert {status for status, _, _ in answers} == {200}
     assert [tag for _, tag, _ in answers] == ["MISS", "MISS", "HIT", "HIT"]
     assert len({body for _, _, body in answers}) == 1
+    # As the input says: out of the source's archive, along the chain, not at all.
+    far = segment.replace("live/", "far/", 1).partition("?")[0]
+    near = segment.replace("live/", "near/", 1).partition("?")[0]
+    assert (await get(edge, near))[2] == answers[0][2]
+    assert (await get(edge, far))[2] == answers[0][2]
+    assert (await get(edge, far.replace("far/", "cut/", 1)))[0] == 404
+    assert (await get(edge, far.replace("far/", "never/", 1)))[0] == 404
     # Requests at once are one request.
     other = segment.replace("/tracks-v1/", "/tracks-a1/")
     tags = [tag for _, tag, _ in await asyncio.gather(*(get(edge, other) for _ in range(6)))]

@@ -103,6 +103,12 @@ def test_captured_elsewhere_and_here_again() -> None:
         ),
         ({"inputs": [{"url": "m4f://h/a"}], "cache": {"reference": "x"}}, Passage("http://h", "a")),
         ({"inputs": [{"url": "m4f://h/a"}], "dvr": {"root": "/d"}}, None),
+        ({"inputs": [{"url": "m4f://h/a", "remote_dvr": "none"}]}, None),
+        ({"inputs": [{"url": "m4f://h/a", "remote_dvr": "chain"}]}, Passage("http://h", "a")),
+        (
+            {"inputs": [{"url": "m4f://h/a", "remote_dvr": "nochain"}]},
+            Passage("http://h", "a", chain=False),
+        ),
         ({"inputs": [{"url": "hls://h/a/index.m3u8"}]}, None),
         ({"inputs": [{"url": "tshttp://h/a.ts"}]}, None),
         ({"inputs": []}, None),
@@ -116,4 +122,5 @@ def test_where_the_past_of_a_stream_is(config: dict[str, Any], passage: Passage 
     assert passage_of(stream, whole) == passage
     assert "'k'" not in repr(passage_of(stream, whole))
     stream.named_by = "config"
-    assert passage_of(stream, whole) == (passage if "cache" in config else None)
+    is_told = "cache" in config or "remote_dvr" in str(config)
+    assert passage_of(stream, whole) == (passage if is_told else None)

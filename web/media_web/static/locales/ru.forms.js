@@ -8,6 +8,7 @@ export default {
   "AC-3 in MPEG-TS": "AC-3 в MPEG-TS",
   "Attempts until it is given up": "Попыток, прежде чем сдаться",
   "Audio-only variant in HLS": "Вариант только со звуком в HLS",
+  "Bucket that finished files are copied to: s3://KEY:SECRET@HOST/BUCKET/FOLDER?expiration=90d&storage_limit=2T&rate=50M": "Хранилище, куда копируются завершённые файлы: s3://KEY:SECRET@HOST/BUCKET/FOLDER?expiration=90d&storage_limit=2T&rate=50M",
   "By UDP": "По UDP",
   "Captured at one streamer only": "Захватывается только на одном стримере",
   "Connect within": "Подключиться за",
@@ -62,6 +63,7 @@ export default {
   "User-Agent": "User-Agent",
   "What a new viewer is sent at once.": "Что сразу получает новый зритель.",
   "What makes a session": "Из чего состоит сессия",
+  "Whether what is recorded at the source is asked for there: nochain: out of its own archive, chain: it may ask further, none: never.": "Запрашивать ли у источника его записи: nochain: только из его собственного архива, chain: он может спросить дальше, none: никогда.",
   "Without frames for so long, the next input is tried.": "Если столько нет кадров, берётся следующий вход.",
   // Help of the server's own schema
   "1 is the best.": "1 - самый лучший.",
