@@ -71,8 +71,8 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
 
 
 def test_an_object_with_an_option_that_does_nothing_works_partly(tmp_path: Path) -> None:
-    _, lines = explained(tmp_path, "stream a { input fake://x; dvr /a 7d copy=s3://k:s@h/b; }\n")
-    assert lines[2].startswith("1: partly: dvr /a …: copy of dvr")
+    _, lines = explained(tmp_path, "stream a { input fake://x; dvr /a 7d replicate; }\n")
+    assert lines[2].startswith("1: partly: dvr /a …: dvr_replicate of dvr")
 
 
 def test_an_older_spelling_is_told(tmp_path: Path) -> None:
