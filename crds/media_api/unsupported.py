@@ -44,7 +44,7 @@ ARCHIVE_SCHEMES = ("m4f", "m4s", "tshttp")
 """Of inputs that are streams of servers whose archives can be asked for."""
 STORAGE_SCHEMES = ("/", "file://", "http://", "https://", "s3://", "s3s://")
 """Of storages of VOD locations that are played from."""
-VOD_OPTIONS = ("thumbnails", "read_queue", "timeout")
+VOD_OPTIONS = ("read_queue", "timeout")
 """Options of locations of files that nothing reads."""
 NO_EFFECT = "has no effect in this version"
 SRT_BLOCKS = ("srt_play", "srt2_play", "srt_publish", "srt2_publish")
@@ -547,6 +547,11 @@ def locations_ask_in_vain(config: ServerConfig) -> Iterator[InVain]:
         if vod.drm is not None:
             text = f"vod {vod.prefix}: drm {STREAM_WORDS['drm'].replace('stream is', 'files are')}"
             yield InVain("vod_drm", ("vods", index, "drm"), text)
+        for key in ("url", "sizes"):
+            if vod.thumbnails is not None and _get(vod.thumbnails, key):
+                path = ("vods", index, "thumbnails", key)
+                text = f"vod {vod.prefix}: {key} of thumbnails {NO_EFFECT}"
+                yield InVain(f"vod_thumbnails_{key}", path, text)
         for key in VOD_OPTIONS:
             if _asks(key, getattr(vod, key)):
                 yield InVain(

@@ -12,10 +12,10 @@ NO_EFFECT = "has no effect in this version"
 STOPS = "cannot be done by this version: the stream does not run"
 
 _UNUSED: Mapping[str, tuple[str, ...]] = {
-    "global": ("burn", "target"),
+    "global": ("target",),
     "decoder": ("pix_fmt", "no_dpb", "streaming_frame"),
     "audio": ("split_channels",),
-    "video": ("interlace", "temporal_tradeoff", "resize_mode", "burn"),
+    "video": ("temporal_tradeoff", "resize_mode"),
 }
 """Options that nothing reads, by block."""
 
@@ -51,6 +51,8 @@ def _of_spec(spec: Any) -> Iterator[tuple[Path, str]]:
         for option in _UNUSED[name]:
             if _get(block, option):
                 yield (*path, option), f"{option} {NO_EFFECT}"
+        if _get(_get(block, "burn"), "sub") is not None:
+            yield (*path, "burn", "sub"), f"sub of burn {NO_EFFECT}"
         yield from _refused(name, path, block)
     yield from _gops(key, listed)
 
@@ -71,6 +73,11 @@ def _refused(name: str, path: Path, block: Any) -> Iterator[tuple[Path, str]]:
         return
     if _get(block, "rc_method") == "cbr2pass":
         yield (*path, "rc_method"), f"rc_method=cbr2pass {STOPS}"
+    interlace = _get(block, "interlace")
+    if interlace in ("tff_separated", "bff_separated"):
+        yield (*path, "interlace"), f"interlace={interlace} {STOPS}"
+    elif interlace and codec in ("hevc", "av1"):
+        yield (*path, "interlace"), f"interlace with codec {codec} {STOPS}"
     if (quantisers := _get(block, "qp_range")) is not None:
         for option in ("qpmini", "qpmaxi", "qpminb", "qpmaxb"):
             if _get(quantisers, option) is not None:

@@ -23,6 +23,7 @@ from media_api.srt import SrtConfig
 from media_api.stream import BackupConfig, StreamConfig, TemplateConfig
 from media_api.transcoder import (
     AudioOptions,
+    Burn,
     QpRange,
     TranscoderDecoder,
     TranscoderGlobal,
@@ -111,6 +112,8 @@ def _probes(model: type[ApiModel]) -> tuple[tuple[str, Callable[[str], list[InVa
         return (("", _of_server),)
     if model in _IN_TRANSCODERS:
         return (("", _in_transcoder(*_IN_TRANSCODERS[model])),)
+    if model is Burn:
+        return (("", _of_labels),)
     if model is QpRange:
         return (("", _of_quantisers),)
     return tuple((name, _in_object(name)) for name in _IN_STREAMS.get(model, ()))
@@ -140,6 +143,10 @@ def _in_transcoder(block: str, values: Mapping[str, Any]) -> Callable[[str], lis
         return asked_in_vain({"transcoder": spec})
 
     return ask
+
+
+def _of_labels(key: str) -> list[InVain]:
+    return asked_in_vain({"transcoder": {"global": {"burn": {key: {}}}}})
 
 
 def _of_quantisers(key: str) -> list[InVain]:

@@ -45,7 +45,7 @@ MAX_SELECTIONS = 8
 """Selections of tracks of one stream that are built at once: clients can make up any."""
 
 BroadcastKey = tuple[str, str, type[Framing] | None, bool, tuple[str, ...]]
-PictureKey = tuple[str, PictureForm, int | None, Strip | None]
+PictureKey = tuple[str, PictureForm, int | None, Strip | None, str]
 IndexKey = tuple[str, Container, tuple[str, ...], bool]
 
 
@@ -322,20 +322,22 @@ class Hub:
         form: PictureForm = "jpeg",
         at_ms: int | None = None,
         strip: Strip | None = None,
+        track: str = "",
     ) -> bytes:
-        """The last key frame, that of a moment of the archive, or some from then on; raises
-        AccessDenied.
+        """The last key frame (of a track), that of a moment of the archive or the file, or some
+        from then on; raises AccessDenied.
 
         404 if there is none. One for all who ask within a second.
         """
         now = time.monotonic()
-        key = (access.stream, form, at_ms, strip)
+        key = (access.stream, form, at_ms, strip, track)
         cached = self._previews.get(key)
         if cached is None or now - cached[0] > PREVIEW_REUSE_SECONDS:
             if len(self._previews) >= MAX_PREVIEWS:
                 self._previews.pop(next(iter(self._previews)))
             home = self._home(access) if at_ms is None else self._some_worker(access)
-            task = asyncio.create_task(fetch_preview(access, self._link(home), form, at_ms, strip))
+            asking = fetch_preview(access, self._link(home), form, at_ms, strip, track)
+            task = asyncio.create_task(asking)
             cached = self._previews[key] = (now, task)
         return await asyncio.shield(cached[1])
 

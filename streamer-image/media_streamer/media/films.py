@@ -1,6 +1,7 @@
 """Files as a playback reads them: stretches of frames from a moment on."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
@@ -13,13 +14,15 @@ from media_streamer.files.movie import Movie
 from media_streamer.files.names import Identity, NoFile
 from media_streamer.files.outlined import found_parts
 from media_streamer.files.storages import Content, open_again, open_content
-from media_streamer.media.frame import Frame, Track
+from media_streamer.media.frame import TIME_BASE, Frame, Track
 from media_streamer.wire.media import Replay
 
 STRETCH_SECONDS = 2.0
 """As much is held of a film, or what there is from one key frame to the next."""
 MAX_TABLE_BYTES = 96 * 1024 * 1024
 """Of all films that are played in a worker: some ten of two hours; streams live there, too."""
+LOOKED_AT = 4
+"""Films that are kept for who wants another picture of them."""
 InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
@@ -54,22 +57,24 @@ class Film:
             [part for part in row if part.track.name in kept]
             for row in together(movie, cut(movie, STRETCH_SECONDS))
         ]
-        self._zero = float(movie.zero)
+        self.zero = float(movie.zero)
+        """When the first picture is shown, in seconds of the frames."""
         self.table_bytes = sum(track.samples.held_bytes for track in movie.tracks)
 
     def rows_from(self, seconds: float) -> list[list[Part]]:
         """Stretches from the one on that holds the moment."""
         rows = [row for row in self._rows if any(part.piece.end > part.piece.first for part in row)]
-        ends = (float(max(p.track.seconds(p.piece.end) for p in row)) - self._zero for row in rows)
+        ends = (float(max(p.track.seconds(p.piece.end) for p in row)) - self.zero for row in rows)
         first = next((number for number, end in enumerate(ends) if end > seconds), len(rows))
         return rows[first:]
 
 
 class FilmShelf:
-    """The films that are played in this worker."""
+    """The films that are played in this worker, or looked at."""
 
     def __init__(self) -> None:
         self._known: WeakValueDictionary[Identity, Film] = WeakValueDictionary()
+        self._looked_at: deque[Film] = deque(maxlen=LOOKED_AT)
 
     async def stretches(self, replay: Replay, in_thread: InThread) -> AsyncIterator[Stretch]:
         """From `replay.from_ms` of the film on; raises ValueError, OSError."""
@@ -79,6 +84,26 @@ class FilmShelf:
             frames: list[Frame] = await in_thread(partial(_read, replay, film, row))
             yield Stretch(tracks, frames, False)
             tracks = None
+
+    def key_frame(
+        self, storages: Sequence[str], path: str, seconds: float
+    ) -> tuple[Track, Frame] | None:
+        """The last key frame of the first video up to a moment, or the first one; None behind the
+        end. Blocks; raises ValueError, OSError."""
+        replay = Replay([], 0, 0, 1.0, list(storages), path)
+        film = self._open(replay)
+        if film not in self._looked_at:
+            self._looked_at.append(film)
+        video = next((track for track in film.tracks if track.kind == "video"), None)
+        rows = film.rows_from(seconds)
+        if video is None or not rows:
+            return None
+        frames = _read(replay, film, rows[0])
+        keys = [frame for frame in frames if frame.key and frame.track == video.number]
+        until = (seconds + film.zero) * TIME_BASE
+        chosen = next((key for key in reversed(keys) if key.pts <= until), None)
+        found = chosen or next(iter(keys), None)
+        return (video, found) if found is not None else None
 
     def _open(self, replay: Replay) -> Film:
         try:

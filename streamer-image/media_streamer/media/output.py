@@ -156,8 +156,11 @@ class StreamOutput:
         self._base = _Pipe("", (), settings.history_ticks)
         """Frames as they are; it is always there, for all other pipes begin with what it keeps."""
         self._pipes: dict[tuple[str, Selection], _Pipe] = {("", ()): self._base}
-        self._thumbnail = Thumbnail(settings.name)
-        self._picture: tuple[Track, Frame] | None = None
+        self._thumbnails: dict[str, Thumbnail] = {}
+        self._others: dict[int, Track] = {}
+        """Videos beside the best one."""
+        self._pictures: dict[str, tuple[Track, Frame]] = {}
+        """The last key frame of each video, by its name."""
         """The newest key frame and its track."""
         self._video: Track | None = None
         self._last_dts: int | None = None
@@ -183,8 +186,10 @@ class StreamOutput:
         self._renditions = Renditions(tracks) if len(_videos(tracks)) > 1 else None
         self._meters = {track.number: TrackMeter() for track in tracks}
         self._video = next((track for track in tracks if track.kind == "video"), None)
+        videos = [track for track in tracks if track.kind == "video"]
+        self._others = {one.number: one for one in videos if one is not self._video}
         self._boundaries = self._find_boundaries()
-        self._picture = None
+        self._pictures = {}
         for pipe in self._pipes.values():
             pipe.start(self._settings.name, self._tracks, self._max_gap)
         self._refuse_selections(strictly=not had_tracks)
@@ -212,9 +217,11 @@ class StreamOutput:
             if frame.track == video:
                 meter.add_video(frame)
                 if boundary is Boundary.KEY and self._video is not None:
-                    self._picture = self._video, frame
+                    self._pictures[self._video.name] = self._video, frame
             else:
                 meter.add(frame)
+                if frame.key and (other := self._others.get(frame.track)) is not None:
+                    self._pictures[other.name] = other, frame
             entries.append(Entry(frame, frame.data, boundary))
         if entries:
             self._last_dts = entries[-1].frame.dts
@@ -320,18 +327,31 @@ class StreamOutput:
 
     # Figures
 
-    def preview_jpeg(self) -> bytes | None:
-        """The last key frame as JPEG, None if there is none or previews are off.
+    def preview_jpeg(self, track: str = "") -> bytes | None:
+        """The last key frame as JPEG, None if there is none or previews are off; `track`: name of a
+        video, empty for the best.
 
         Blocks; may be called in a thread.
         """
-        picture = self._picture if self._settings.thumbnails else None
-        return self._thumbnail.jpeg(*picture) if picture is not None else None
+        picture = self._picture(track)
+        if picture is None:
+            return None
+        # A dozen renditions at most; each has a picture that is kept.
+        made = self._thumbnails.get(picture[0].name)
+        if made is None:
+            made = self._thumbnails[picture[0].name] = Thumbnail(self._settings.name)
+        return made.jpeg(*picture)
 
-    def preview_film(self) -> bytes | None:
+    def preview_film(self, track: str = "") -> bytes | None:
         """The last key frame as MP4, None if there is none."""
-        picture = self._picture if self._settings.thumbnails else None
+        picture = self._picture(track)
         return make_film(*picture) if picture is not None else None
+
+    def _picture(self, track: str) -> tuple[Track, Frame] | None:
+        if not self._settings.thumbnails:
+            return None
+        name = track or (self._video.name if self._video is not None else "")
+        return self._pictures.get(name)
 
     def stats(self) -> OutputStats:
         """A snapshot of the figures."""

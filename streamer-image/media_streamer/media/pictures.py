@@ -1,4 +1,4 @@
-"""Pictures of the past: the key frame of an archive that a moment shows.
+"""Pictures of the past and of files: the key frame that a moment shows.
 
 Decoding takes milliseconds, and strangers may ask for a lot of it: two threads do it, one of them
 alone for strips of pictures, and who comes when too many wait is refused.
@@ -7,12 +7,15 @@ alone for strips of pictures, and who comes when too many wait is refused.
 import asyncio
 import logging
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import av
 
 from media_streamer.archive.frames import read_group, track_of
 from media_streamer.archive.library import Library, Where
+from media_streamer.media.films import FilmShelf
 from media_streamer.media.frame import TIME_BASE, Frame, Track
 from media_streamer.media.strips import TooSlow, make_strip, make_strip_film, moments
 from media_streamer.media.thumbnail import make_film, make_jpeg
@@ -28,6 +31,10 @@ BEFORE_MS = 60_000
 """A segment is no longer than this."""
 
 
+KeyAt = Callable[[int], tuple[Track, Frame] | None]
+"""The key frame of a moment in ms; None where there is none. Blocks; raises OSError, ValueError."""
+
+
 class Busy(Exception):  # noqa: N818 - what whoever asked is told
     """Too many pictures are asked for."""
 
@@ -37,12 +44,21 @@ class Pictures:
 
     def __init__(self) -> None:
         self._library = Library()
+        self._films = FilmShelf()
         self._threads: ThreadPoolExecutor | None = None
         self._waiting = 0
         self._strips = 0
         self._strip_turn = asyncio.Lock()
 
-    async def recorded(self, where: Where, at_ms: int, form: PictureForm) -> bytes | None:
+    def archive(self, where: Where) -> KeyAt:
+        """Of what was recorded, by Unix ms."""
+        return partial(key_frame, self._library, where)
+
+    def film(self, storages: Sequence[str], path: str) -> KeyAt:
+        """Of a file, by ms from its beginning."""
+        return lambda at_ms: self._films.key_frame(storages, path, at_ms / 1000)
+
+    async def shown(self, find: KeyAt, at_ms: int, form: PictureForm) -> bytes | None:
         """What was shown at that moment; None where nothing was, or nothing can be decoded.
 
         Raises Busy.
@@ -53,13 +69,13 @@ class Pictures:
             self._threads = ThreadPoolExecutor(THREADS, "pictures")
         self._waiting += 1
         done = asyncio.get_running_loop().run_in_executor(
-            self._threads, self._make, where, at_ms, form
+            self._threads, self._make, find, at_ms, form
         )
         done.add_done_callback(self._left)
         return await done
 
     async def strip(
-        self, where: Where, from_ms: int, strip: Strip, form: PictureForm
+        self, find: KeyAt, from_ms: int, strip: Strip, form: PictureForm
     ) -> bytes | None:
         """Some pictures of a time; None where there is none. Raises Busy."""
         if self._strips >= MAX_STRIPS:
@@ -71,7 +87,7 @@ class Pictures:
             # A thread is left for those who want one picture.
             async with self._strip_turn:
                 return await asyncio.get_running_loop().run_in_executor(
-                    self._threads, self._make_strip, where, from_ms, strip, form
+                    self._threads, self._make_strip, find, from_ms, strip, form
                 )
         except TooSlow:
             raise Busy from None
@@ -79,13 +95,13 @@ class Pictures:
             self._strips -= 1
 
     def _make_strip(
-        self, where: Where, from_ms: int, strip: Strip, form: PictureForm
+        self, find: KeyAt, from_ms: int, strip: Strip, form: PictureForm
     ) -> bytes | None:
         until = time.monotonic() + STRIP_SECONDS
         try:
             keys = []
             for at in moments(from_ms, strip.to_ms, strip.count):
-                keys.append(key_frame(self._library, where, at))
+                keys.append(find(at))
                 if time.monotonic() > until:
                     raise TooSlow
             if not any(keys):
@@ -94,20 +110,20 @@ class Pictures:
                 return make_strip_film(keys)
             return make_strip(keys, strip.columns, strip.width, until)
         except (OSError, ValueError, av.FFmpegError) as error:
-            log.warning("archive %s: no strip from %d on: %s", where, from_ms, error)
+            log.warning("no strip of pictures from %d ms on: %s", from_ms, error)
             return None
 
     def _left(self, _: object) -> None:
         self._waiting -= 1
 
-    def _make(self, where: Where, at_ms: int, form: PictureForm) -> bytes | None:
+    def _make(self, find: KeyAt, at_ms: int, form: PictureForm) -> bytes | None:
         try:
-            found = key_frame(self._library, where, at_ms)
+            found = find(at_ms)
             if found is None:
                 return None
             return make_jpeg(*found) if form == "jpeg" else make_film(*found)
         except (OSError, ValueError, av.FFmpegError) as error:
-            log.warning("archive %s: no picture of %d: %s", where, at_ms, error)
+            log.warning("no picture of %d ms: %s", at_ms, error)
             return None
 
     def close(self) -> None:

@@ -276,18 +276,21 @@ class Relay:
         task.add_done_callback(self._tasks.discard)
 
     async def _picture(self, asked: AskPreview) -> bytes | None:
-        if asked.places:
-            pictures, places = self._streams.pictures, places_of(asked.places)
+        if asked.places or asked.file:
+            pictures = self._streams.pictures
+            if asked.file:
+                find = pictures.film(asked.storages, asked.file)
+            else:
+                find = pictures.archive(places_of(asked.places))
             if asked.strip is not None:
-                return await pictures.strip(places, asked.at_ms, asked.strip, asked.form)
-            return await pictures.recorded(places, asked.at_ms, asked.form)
+                return await pictures.strip(find, asked.at_ms, asked.strip, asked.form)
+            return await pictures.shown(find, asked.at_ms, asked.form)
         runner = self._streams.find(asked.stream)
         if runner is None or runner.output is None:
             return None
         output = runner.output
-        return await asyncio.to_thread(
-            output.preview_jpeg if asked.form == "jpeg" else output.preview_film
-        )
+        make = output.preview_jpeg if asked.form == "jpeg" else output.preview_film
+        return await asyncio.to_thread(make, asked.track)
 
     async def _send_preview(self, message: AskPreview) -> None:
         picture: bytes | None = None

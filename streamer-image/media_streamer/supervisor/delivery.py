@@ -30,7 +30,7 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         start_seconds=_start_seconds(stream, is_published),
         auth_token=server.auth_token,
         protocols=config.protocols.explicit() if config.protocols else {},
-        pictures=config.thumbnails is None or config.thumbnails.enabled is not False,
+        pictures=_has_pictures(stream),
         archive=str(archive.folder) if archive is not None else "",
         archive_places=[(str(one.disk), str(one.folder), one.bucket) for one in archive.places]
         if archive is not None
@@ -42,6 +42,12 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         auto_mbr=vod is not None and vod.auto_mbr,
         cache=cache_terms(vod.segment_cache or vod.cache, server) if vod is not None else None,
     )
+
+
+def _has_pictures(stream: Stream) -> bool:
+    """Of streams they are made where that is not forbidden, of files where it is said."""
+    spec = stream.config.thumbnails if stream.location is None else stream.location.thumbnails
+    return stream.location is None if spec is None else spec.enabled is not False
 
 
 def _start_seconds(stream: Stream, is_published: bool) -> float:

@@ -13,7 +13,20 @@ from media_streamer.files.storages import identity_of, is_served
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.wire.control import Refusal
 
-PLAYED = ("hls", "llhls", "dash", "mp4", "player", "api", "tshttp", "flv", "mseld", "rtmp", "rtsp")
+PLAYED = (
+    "hls",
+    "llhls",
+    "dash",
+    "mp4",
+    "player",
+    "api",
+    "tshttp",
+    "flv",
+    "mseld",
+    "rtmp",
+    "rtsp",
+    "jpeg",
+)
 """Protocols that play files."""
 SETS_PLAYED = ("hls", "llhls", "dash", "player", "api")
 """Protocols that play several files as one, at several bit rates."""

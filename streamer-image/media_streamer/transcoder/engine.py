@@ -29,7 +29,7 @@ from media_streamer.transcoder.keys import KeyClock
 from media_streamer.transcoder.pictures import Pictures, source_pictures
 from media_streamer.transcoder.sound import SoundTrack
 from media_streamer.transcoder.video import VideoTrack
-from media_streamer.wire.frame import TIME_BASE
+from media_streamer.wire.frame import TICKS_PER_MS, TIME_BASE
 from media_streamer.wire.transcoding import Work
 
 log = logging.getLogger(__name__)
@@ -255,6 +255,9 @@ class Engine:
             frame, jumped = taken
             if jumped:
                 source.decoder.restart()
+            if frame.utc_ms:
+                for rendition in self._renditions:
+                    rendition.video.utc_ms = frame.utc_ms - frame.dts // TICKS_PER_MS
             for picture in source.pictures(frame):
                 count += 1
                 if drop_each and count % drop_each == 0:

@@ -129,7 +129,10 @@ def rendition_pictures(wish: Rendition, target: Geometry) -> Pictures:
         last = _then(graph, last, "setsar", sar=f"{target.sar.numerator}/{target.sar.denominator}")
         for logo in wish.alogos:
             last = _overlay(graph, last, logo)
-        return _then(graph, last, "format", pix_fmts=wish.pix_fmt)
+        last = _then(graph, last, "format", pix_fmts=wish.pix_fmt)
+        if wish.interlace:
+            last = _then(graph, last, "setfield", mode=wish.interlace)
+        return last
 
     return Pictures(build)
 
@@ -144,7 +147,7 @@ def _resized(
     graph: Graph, last: Any, way: Geometry, picture: av.VideoFrame, wish: Rendition
 ) -> Any:
     if (way.scaled_width, way.scaled_height) != (picture.width, picture.height):
-        last = _scaled(graph, last, way.scaled_width, way.scaled_height)
+        last = _scaled(graph, last, way.scaled_width, way.scaled_height, bool(wish.interlace))
     if way.cuts:
         last = _then(graph, last, "crop", w=str(way.width), h=str(way.height))
     if way.pads:
@@ -153,8 +156,10 @@ def _resized(
     return last
 
 
-def _scaled(graph: Graph, last: Any, width: int, height: int) -> Any:
-    return _then(graph, last, "scale", w=str(width), h=str(height), flags="bicubic")
+def _scaled(graph: Graph, last: Any, width: int, height: int, fields: bool) -> Any:
+    """`fields`: each field for itself, where pictures are made of them."""
+    by_field = {"interl": "-1"} if fields else {}
+    return _then(graph, last, "scale", w=str(width), h=str(height), flags="bicubic", **by_field)
 
 
 def _padded(graph: Graph, last: Any, way: Geometry, colour: str) -> Any:

@@ -12,6 +12,8 @@ from typing import Any, cast
 
 from media_api.transcoder import (
     AudioOptions,
+    Burn,
+    Label,
     Logo,
     Size,
     TranscoderSpec,
@@ -22,9 +24,11 @@ from msgspec.structs import replace
 
 from media_streamer.wire.frame import TIME_BASE, Track
 from media_streamer.wire.transcoding import (
+    Box,
     Corner,
     Decoding,
     Hardware,
+    LabelWish,
     Overlay,
     Rectangle,
     Rendition,
@@ -36,6 +40,9 @@ from media_streamer.wire.transcoding import (
 GROUP = "ladder"
 DEFAULT_GOP_TICKS = 2 * TIME_BASE
 DEFAULT_FPS = 25.0
+INTERLACED = ("h264", "mpeg2video")
+"""What can be encoded in fields."""
+DEFAULT_TIME = "%Y-%m-%d %H:%M:%S"
 DEFAULT_CHANNEL_RATE = 64_000
 """Bits a second for each channel of sound."""
 
@@ -130,6 +137,8 @@ def make_plan(spec: TranscoderSpec, tracks: Sequence[Track]) -> Plan:
             copies.setdefault(wish.source.number, []).append(track)
         elif isinstance(wish.options, VideoOptions) and is_video:
             made = _rendition(wish.options, number, name)
+            burn = wish.options.burn or (spec.global_.burn if spec.global_ else None)
+            made = replace(made, labels=_labels(burn))
             language = wish.source.language
             renditions.append(replace(made, group=group, rank=rank, language=language))
         else:
@@ -139,6 +148,8 @@ def make_plan(spec: TranscoderSpec, tracks: Sequence[Track]) -> Plan:
         source_fps = next((wish.source.fps for wish in videos if wish.options is not None), 0.0)
         own = _rate(source_fps or DEFAULT_FPS)
         renditions = [one if one.fps else replace(one, fps=own) for one in renditions]
+    if hardware == "nvenc" and any(one.interlace for one in renditions):
+        raise PlanError("interlace is not served with hw=nvenc: use cpu or auto")
     device = spec.global_.deviceid if spec.global_ else None
     work = Work(
         hardware=cast(Hardware, hardware),
@@ -280,6 +291,7 @@ def _rendition(options: VideoOptions, number: int, name: str) -> Rendition:
         bframes=options.bframes,
         refs=options.refs,
         open_gop=options.open_gop,
+        interlace=_interlace(options, codec),
         cbr=options.rc_method == "cbr",
         buffer_bits=options.vbv_bufsize or 0,
         qp_range=(qp.qpminp, qp.qpmaxp)
@@ -290,6 +302,17 @@ def _rendition(options: VideoOptions, number: int, name: str) -> Rendition:
         alogos=_logo(options.alogo),
         extra=dict(options.extra or {}),
     )
+
+
+def _interlace(options: VideoOptions, codec: str) -> Any:
+    wish = options.interlace
+    if not wish:
+        return ""
+    if codec not in INTERLACED:
+        raise PlanError(f"interlace is served with h264 and mp2v, not with {options.codec}")
+    if wish in ("tff_separated", "bff_separated"):
+        raise PlanError(f"interlace={wish} is not served: use tff or bff")
+    return "bff" if wish == "bff" else "tff"
 
 
 def _size(size: Size | None) -> SizeWish | None:
@@ -311,6 +334,35 @@ def _logo(logo: Logo | None) -> list[Overlay]:
         return []
     corner: Corner = logo.position or "tl"
     return [Overlay(logo.path, corner, logo.x or 0, logo.y or 0)]
+
+
+def _labels(burn: Burn | None) -> list[LabelWish]:
+    if burn is None:
+        return []
+    found = []
+    if burn.text is not None and burn.text.text:
+        found.append(_label(burn.text, burn.text.text, is_time=False))
+    if burn.time is not None:
+        found.append(_label(burn.time, burn.time.text or DEFAULT_TIME, is_time=True))
+    return found
+
+
+def _label(label: Label, text: str, *, is_time: bool) -> LabelWish:
+    font, box = label.font, label.box
+    return LabelWish(
+        text=text,
+        is_time=is_time,
+        position=label.position or "tl",
+        x=label.x or 0,
+        y=label.y or 0,
+        font=str(font.file) if font and font.file else "",
+        size=(font.size or 0) if font else 0,
+        color=(font.color if font else None) or "white",
+        alpha=font.alpha if font and font.alpha is not None else 1.0,
+        box=Box(box.color or "black", 1.0 if box.alpha is None else box.alpha, box.borderw)
+        if box
+        else None,
+    )
 
 
 def _rate(fps: float) -> tuple[int, int]:

@@ -4,14 +4,14 @@ Not thread-safe: a rendition belongs to one thread.
 """
 
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 from av.codec.context import Flags
 from av.video.frame import PictureType
 
 from media_streamer.media.canonical import Canonicalizer
-from media_streamer.media.frame import TIME_BASE, Frame, Track
+from media_streamer.media.frame import TICKS_PER_MS, TIME_BASE, Frame, Track
 from media_streamer.transcoder import encoders
 from media_streamer.transcoder.describe import Encoder
 from media_streamer.transcoder.errors import EncoderRefused, muted, words_of
@@ -26,6 +26,9 @@ from media_streamer.transcoder.pictures import (
 from media_streamer.transcoder.rates import FrameRate
 from media_streamer.wire.transcoding import Rendition
 
+if TYPE_CHECKING:
+    from media_streamer.transcoder.labels import Labels
+
 MAX_PENDING = 512
 """Pictures within an encoder whose durations are remembered."""
 
@@ -39,7 +42,11 @@ class VideoTrack:
         self.track: Track | None = None
         """Known with the first frame."""
         self.encoded = 0
-        self._gpu = gpu
+        self.utc_ms = 0
+        """Unix ms at stamp 0, by the last frame that says it; 0: none has."""
+        self._labels = _labels(wish) if wish.labels else None
+        # Cards of today encode no fields.
+        self._gpu = None if wish.interlace else gpu
         rate = wish.fps or (_standard_rate(fps) if wish.codec == "mpeg2video" else None)
         self._rate = FrameRate(*rate) if rate else None
         self._fps = Fraction(*rate) if rate else Fraction(fps or 25).limit_denominator(1001)
@@ -82,6 +89,8 @@ class VideoTrack:
         pts = picture.pts
         if pts is None:
             return []
+        if self._labels is not None:
+            self._labels.burn(picture, self.utc_ms + pts // TICKS_PER_MS if self.utc_ms else 0)
         if self._rate is None:
             return self._encode(picture, pts, duration)
         frames: list[Frame] = []
@@ -120,6 +129,8 @@ class VideoTrack:
             context.thread_count = wish.threads
             if wish.codec != "mpeg2video":
                 context.flags |= Flags.global_header
+            if wish.interlace:
+                context.flags |= Flags.interlaced_dct | Flags.interlaced_me
             if not wish.open_gop:
                 context.flags |= Flags.closed_gop
             context.options = options
@@ -169,6 +180,13 @@ class VideoTrack:
         if self._base == PICTURE_BASE:
             return stamp or 0
         return round((stamp or 0) * self._base * TIME_BASE)
+
+
+def _labels(wish: Rendition) -> "Labels":
+    # Loaded at first use: few transcoders write, and Pillow takes 10 MB.
+    from media_streamer.transcoder.labels import Labels
+
+    return Labels(wish.labels)
 
 
 def _standard_rate(fps: float) -> tuple[int, int]:

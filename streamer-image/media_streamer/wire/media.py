@@ -203,6 +203,12 @@ class AskPreview(_Message, frozen=True):
     """Unix ms of that moment."""
     strip: Strip | None = None
     """Pictures from that moment on."""
+    storages: list[str] = []
+    """Of a file, whose moments are ms from its beginning."""
+    file: str = ""
+    """Its path below them; empty for a stream."""
+    track: str = ""
+    """Name of the video of a stream whose last picture is meant; empty for the best."""
 
 
 class Seek(_Message, frozen=True):

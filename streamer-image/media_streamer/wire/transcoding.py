@@ -15,6 +15,8 @@ from media_streamer.wire.side import Side
 
 Hardware = Literal["cpu", "nvenc", "auto"]
 Corner = Literal["tl", "tr", "bl", "br", "c"]
+Position = Literal["tl", "bl", "tr", "br", "c", "ct", "cb"]
+"""Corners, the middle, and the middles of the upper and the lower edge."""
 
 
 class _Value(msgspec.Struct, frozen=True, array_like=True):
@@ -47,6 +49,33 @@ class Overlay(_Value, frozen=True):
     corner: Corner = "tl"
     x: int = 0
     y: int = 0
+
+
+class Box(_Value, frozen=True):
+    """What is laid behind a text."""
+
+    color: str = "black"
+    alpha: float = 1.0
+    border: int | None = None
+    """Pixels around the text; None: a few."""
+
+
+class LabelWish(_Value, frozen=True):
+    """A text that is burnt in."""
+
+    text: str
+    """As it is shown, or strftime's format of the time."""
+    is_time: bool = False
+    position: Position = "tl"
+    x: int = 0
+    y: int = 0
+    font: str = ""
+    """A file; empty: one without serifs."""
+    size: int = 0
+    """Height in pixels; 0: a share of the picture's."""
+    color: str = "white"
+    alpha: float = 1.0
+    box: Box | None = None
 
 
 class Decoding(_Value, frozen=True):
@@ -97,6 +126,10 @@ class Rendition(_Value, frozen=True):
     """Laid over before scaling."""
     alogos: list[Overlay] = []
     """After it."""
+    interlace: Literal["", "tff", "bff"] = ""
+    """Encode fields, the upper or the lower one first; empty: whole pictures."""
+    labels: list[LabelWish] = []
+    """Burnt in last of all."""
     extra: dict[str, str] = {}
     """Options of the encoder."""
     language: str = ""

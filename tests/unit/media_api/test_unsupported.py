@@ -119,8 +119,8 @@ def test_an_ordinary_server_has_none() -> None:
         ({"transcoder": {"global": {"hw": "nvenc"}, "video": [{"bitrate": 1000}]}}, []),
         ({"transcoder": {"global": {"hw": "qsv"}}}, ["transcoder.global.hw"]),
         (
-            {"transcoder": {"video": [{"gop": 50}, {"gop": 25, "interlace": True}]}},
-            ["transcoder.video[1].interlace", "transcoder.video[1].gop"],
+            {"transcoder": {"video": [{"gop": 50}, {"gop": 25, "temporal_tradeoff": 1}]}},
+            ["transcoder.video[1].temporal_tradeoff", "transcoder.video[1].gop"],
         ),
         ({"transcoder": {"audio": {"codec": "pcma"}}}, ["transcoder.audio.codec"]),
         ({"transcoder": {"tracks": [{"content": "text"}]}}, ["transcoder.tracks[0]"]),
@@ -273,7 +273,7 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
     VodConfig: {
         "prefix", "storages", "disabled", "download", "position", "on_play", "protocols",
         "url_prefix", "segment_duration", "add_audio_only", "drm", "auto_mbr", "cache",
-        "segment_cache",
+        "segment_cache", "thumbnails",
     },
     InputConfig: {
         "url", "width", "height", "bitrate", "rtp", "wait_rtcp", "page_url", "swf_url", "tc_url",

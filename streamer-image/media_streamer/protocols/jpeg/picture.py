@@ -32,16 +32,24 @@ async def fetch_preview(
     form: PictureForm = "jpeg",
     at_ms: int | None = None,
     strip: Strip | None = None,
+    track: str = "",
 ) -> bytes:
-    """The last picture, that of a moment of the archive (Unix ms), or some from then on.
+    """The last picture (of a track), that of a moment of the archive (Unix ms) or of the file (ms
+    from its beginning), or some from then on.
 
     Raises AccessDenied(404) if there is none, 503 without an answer.
     """
     answer = _Answer()
-    places = access.config.archive_places if at_ms is not None else []
+    config = access.config
+    places = config.archive_places if at_ms is not None and not config.file else []
 
     def asked(number: int) -> AskPreview:
-        return AskPreview(number, access.stream, form, places, at_ms or 0, strip)
+        return AskPreview(
+            *(number, access.stream, form, places, at_ms or 0, strip),
+            storages=config.storages if config.file else [],
+            file=config.file,
+            track=track,
+        )
 
     try:
         await link.wait_connected(TIMEOUT_SECONDS)

@@ -1,7 +1,8 @@
 """Pictures of a stream, as JPEG or as a film of one frame.
 
-NAME/preview.jpg, NAME/preview.mp4          the last one
+NAME/preview.jpg, NAME/preview.mp4          the last one, of the video ?filter.tracks=v2
 NAME/F.jpg, NAME/F-preview.jpg, -preview.mp4  that of a moment of the archive, in Unix seconds
+FILE/preview-HH-MM-SS.jpg, -SS.mp4          that of a moment of a file; F counts from its beginning
 NAME/strip-F-D.jpg, NAME/strip-F-D.mp4      some of a time: ?count=, ?columns=, ?width=
 """
 
@@ -27,6 +28,12 @@ _FILM = re.compile(r"(?P<name>.+)/(?P<at>\d{1,15})-preview\.mp4")
 _STRIP = re.compile(
     r"(?P<name>.+)/strip-(?P<at>\d{1,15})-(?P<duration>\d{1,15})\.(?P<ending>jpg|mp4)"
 )
+_CLOCK = re.compile(
+    r"(?P<name>.+)/preview-(?P<hours>\d{1,3})-(?P<minutes>\d\d)-(?P<seconds>\d\d)\.(?P<ending>jpg|mp4)"
+)
+_TRACK = re.compile(r"v\d{1,3}", re.ASCII)
+FILM_CACHE = "public, max-age=60"
+"""A file may be replaced."""
 MAX_COUNT = 100
 MAX_CELL = 640
 """Width of a picture of a strip in pixels."""
@@ -39,16 +46,25 @@ def routes(egress: Egress) -> list[Route]:
         request: MediaRequest, form: PictureForm, at_ms: int | None, strip: Strip | None = None
     ) -> web.StreamResponse:
         hub = egress.hub
-        asked = replace(request.access_request(PROTO), archive=at_ms is not None)
-        access = await hub.access(asked)
+        asked = request.access_request(PROTO)
+        # Whether it is a file, whose moments are its own, comes to light with the leave.
+        access = await hub.access(replace(asked, archive=at_ms is not None))
         request.note(access)
         session = hub.sessions.open(access)
         try:
-            if at_ms is not None and not access.config.pictures:
+            config = access.config
+            if config.file and not config.pictures:
+                words = "The files of this location have no pictures (thumbnails)"
+                raise AccessDenied(403, "no_pictures", words)
+            if at_ms is not None and not config.pictures:
                 raise AccessDenied(403, "no_pictures", "This stream makes no pictures on demand")
-            picture = await hub.preview(access, form, at_ms, strip)
+            if config.file:
+                picture = await hub.preview(access, form, at_ms or 0, strip)
+            else:
+                picture = await hub.preview(access, form, at_ms, strip, asked_track(request.query))
             session.bytes += len(picture)
-            return answer(picture, _TYPES[form], cache=CACHE if at_ms is None else PAST_CACHE)
+            kept = FILM_CACHE if config.file else CACHE if at_ms is None else PAST_CACHE
+            return answer(picture, _TYPES[form], cache=kept)
         finally:
             hub.sessions.leave(session, "picture sent")
 
@@ -73,13 +89,29 @@ def routes(egress: Egress) -> list[Route]:
         form: PictureForm = "jpeg" if request.values["ending"] == "jpg" else "mp4"
         return await send(request, form, at_ms, wanted)
 
+    async def at_clock(request: MediaRequest) -> web.StreamResponse:
+        hours, minutes, seconds = (
+            int(request.values[one]) for one in ("hours", "minutes", "seconds")
+        )
+        form: PictureForm = "jpeg" if request.values["ending"] == "jpg" else "mp4"
+        return await send(request, form, 1000 * (3600 * hours + 60 * minutes + seconds))
+
     return [
         Route("/preview.jpg", last_picture),
         Route("/preview.mp4", last_film),
         Route(".jpg", picture),
         Route(_FILM, film, marker="-preview.mp4", shared=True),
         Route(_STRIP, strip, marker="/strip-", shared=True),
+        Route(_CLOCK, at_clock, marker="/preview-", shared=True),
     ]
+
+
+def asked_track(query: Mapping[str, str]) -> str:
+    """The video whose picture is meant, empty for the best; raises AccessDenied 400."""
+    track = query.get("filter.tracks", "")
+    if track and not _TRACK.fullmatch(track):
+        raise AccessDenied(400, "bad_request", "filter.tracks names one video here, such as v2")
+    return track
 
 
 def asked_strip(from_ms: int, duration: str, query: Mapping[str, str]) -> Strip:

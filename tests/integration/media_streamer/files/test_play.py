@@ -83,7 +83,7 @@ async def test_names_that_are_no_film_are_refused_in_words(streamer: FilmStreame
         got, words = await streamer.get(f"{name}/index.m3u8")
         assert got == status, (name, words)
         assert status == 200 or len(words.split()) > 2, name
-    for form in ("whep", "mse_ld", "preview.jpg", "archive-0-10.m3u8"):
+    for form in ("whep", "mse_ld", "archive-0-10.m3u8"):
         got, words = await streamer.get(f"vod/film.mp4/{form}")
         assert got in {404, 405, 426}, (form, words)
     for track in ("tracks-v9/index.fmp4.m3u8", "tracks-v1/2020/01/01/00/00/00-02000.m4s"):

@@ -7,7 +7,6 @@ import pytest
 from media_api.playback import DrmSpec, PlaybackHeaders
 from media_api.server import ServerConfig
 from media_api.stream import StreamConfig
-from media_api.transcoder import Burn
 from media_streamer.config.check import check
 from media_streamer.config.outline import Block, _objects, outline
 from media_streamer.config.sections import SECTIONS, section_of
@@ -87,4 +86,4 @@ def test_an_object_that_does_nothing_has_no_part_that_works() -> None:
         if holders.get(one.model) and set(holders[one.model]) == {"none"}:
             assert all(row.outcome.state == "none" for row in one.rows), one.model.__name__
     idle = {one.model for one in outline() if all(r.outcome.state == "none" for r in one.rows)}
-    assert {DrmSpec, PlaybackHeaders, Burn} <= idle
+    assert {DrmSpec, PlaybackHeaders} <= idle

@@ -65,3 +65,19 @@ async def test_a_film_that_is_gone_ends_the_playback(folder: Path) -> None:
     (folder / "a.mp4").write_bytes(DATA + b"more")
     with pytest.raises(ValueError, match="changed"):
         await anext(playing)
+
+
+@pytest.mark.parametrize(("seconds", "number"), [(0, 0), (0.9, 0), (1.0, 25), (9.99, 225)])
+def test_the_picture_of_a_moment_is_the_key_frame_before_it(
+    folder: Path, seconds: float, number: int
+) -> None:
+    found = FilmShelf().key_frame([str(folder)], "a.mp4", seconds)
+    assert found is not None
+    track, frame = found
+    assert (track.name, frame.key, frame.pts) == ("v1", True, number * 3600)
+
+
+def test_there_is_no_picture_behind_the_end(folder: Path) -> None:
+    assert FilmShelf().key_frame([str(folder)], "a.mp4", 10.5) is None
+    with pytest.raises(ValueError, match="no such file"):
+        FilmShelf().key_frame([str(folder)], "none.mp4", 0)

@@ -1,10 +1,12 @@
 """The engine on the test picture: real decoders, filters and encoders of the wheel."""
 
 import itertools
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+import av.filter
 import numpy as np
 import pytest
 from media_api.transcoder import TranscoderSpec
@@ -208,3 +210,59 @@ def test_encoders_that_do_not_keep_up_leave_pictures_out_for_all_alike(
     assert engine.frames_dropped > 10
     assert [f.pts for f in made.of("v1")] == [f.pts for f in made.of("v2")]
     assert [f.pts for f in made.of("v1") if f.key] == [f.pts for f in made.of("v2") if f.key]
+
+
+def test_a_text_is_burnt_into_the_rendition_that_wants_it(
+    transcode: Transcode, source: Source
+) -> None:
+    label = {"text": "TEXT", "position": "c", "font": {"size": 40, "color": "white"},
+             "box": {"color": "black", "borderw": 10}}  # fmt: skip
+    plain = {"bitrate": 400_000, "preset": "ultrafast"}
+    videos = [{**plain, "burn": {"text": label}}, plain]
+    made = transcode({"video": videos}, source.frames[:60])
+    with_text, without = (
+        pictures(track, made.of(track.name))[0].reformat(format="gray").to_ndarray()
+        for track in made.tracks
+    )
+    box = with_text[60:120, 110:210]
+    assert box.min() < 30
+    assert box.max() > 200
+    assert abs(with_text[:40].astype(int) - without[:40]).mean() < 3
+    assert abs(box.astype(int) - without[60:120, 110:210]).mean() > 20
+
+
+@pytest.mark.parametrize("codec", ["h264", "mp2v"])
+@pytest.mark.parametrize(("wish", "upper"), [(True, True), ("bff", False)])
+def test_fields_are_encoded(
+    transcode: Transcode, source: Source, codec: str, wish: bool | str, upper: bool
+) -> None:
+    video = {"bitrate": 400_000, "codec": codec, "preset": "ultrafast", "interlace": wish,
+             "size": {"width": 160, "height": 96}}  # fmt: skip
+    made = transcode({"video": [video]}, source.frames[:60])
+    (track,) = made.tracks
+    decoded = pictures(track, made.of("v1"))
+    assert len(decoded) > 20
+    assert all(picture.interlaced_frame for picture in decoded)
+    assert {_upper_first(picture) for picture in decoded} == {upper}
+
+
+def _upper_first(picture: av.VideoFrame) -> bool:
+    """Which field comes first, as FFmpeg's filter of fields sees it: it gives that first."""
+    graph = av.filter.Graph()
+    picture.time_base = Fraction(1, TIME_BASE)
+    source = graph.add_buffer(
+        width=picture.width,
+        height=picture.height,
+        format=picture.format,
+        time_base=picture.time_base,
+    )
+    separated, sink = graph.add("separatefields"), graph.add("buffersink")
+    source.link_to(separated)
+    separated.link_to(sink)
+    graph.configure()
+    graph.push(picture)
+    first = graph.pull()
+    assert isinstance(first, av.VideoFrame)
+    rows = picture.to_ndarray(format="gray")
+    field = first.to_ndarray(format="gray")
+    return bool((field == rows[0::2]).all())

@@ -102,6 +102,9 @@ def test_the_words_of_the_decoder() -> None:
         ({"audio": {"codec": "pcma"}}, "pcma"),
         ({"audio": {"avol": "loud"}}, "avol=loud"),
         ({"video": [{"rc_method": "cbr2pass"}]}, "cbr2pass"),
+        ({"video": [{"interlace": "tff_separated"}]}, "tff_separated"),
+        ({"video": [{"interlace": True, "codec": "hevc"}]}, "not with hevc"),
+        ({"video": [{"interlace": True}], "global": {"hw": "nvenc"}}, "hw=nvenc"),
         ({"video": [{"size": {"width": 2, "background": "a:b"}}]}, "background"),
         ({"tracks": [{"content": "video", "codec": "vp9"}]}, "vp9"),
     ],
@@ -140,3 +143,28 @@ def test_every_output_track_has_one_maker(
     assert len(set(names)) == len(names)
     ranks = [one.rank for one in (*made.work.renditions, *copies) if one.group]
     assert sorted(ranks) == list(range(len(ranks)))
+
+
+def test_labels_of_a_track_go_before_those_of_all() -> None:
+    font = {"file": "/f.ttf", "size": 30, "color": "red", "alpha": 0.7}
+    two = {"text": "two", "x": 3, "y": 4, "font": font}
+    spec = {
+        "global": {"burn": {"time": {"position": "br", "box": {"alpha": 0.5}}}},
+        "video": [{"bitrate": 1}, {"bitrate": 2, "burn": {"text": two}}],
+    }
+    first, second = (one.labels for one in plan(spec, VIDEO).work.renditions)
+    assert [(one.text, one.is_time, one.position) for one in first] == [
+        ("%Y-%m-%d %H:%M:%S", True, "br")
+    ]
+    assert first[0].box is not None
+    assert first[0].box.alpha == 0.5
+    (label,) = second
+    assert (label.text, label.is_time, label.box, label.x, label.y) == ("two", False, None, 3, 4)
+    assert (label.font, label.size, label.color, label.alpha) == ("/f.ttf", 30, "red", 0.7)
+
+
+def test_tracks_one_by_one_have_labels_and_fields() -> None:
+    track = {"content": "video", "bitrate": 1, "interlace": "bff", "burn": {"time": {"text": "%S"}}}
+    (made,) = plan({"tracks": [track]}, VIDEO).work.renditions
+    assert made.interlace == "bff"
+    assert [(one.text, one.is_time) for one in made.labels] == [("%S", True)]
