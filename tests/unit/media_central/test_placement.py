@@ -74,3 +74,10 @@ def test_hardware_encoding_needs_a_gpu():
     config = {"name": "a", "transcoder": {"global": {"hw": "nvenc"}}}
     assert demand(replace(RECORD, config=config)).needs_gpu
     assert not demand(RECORD).needs_gpu
+
+
+def test_a_changed_configuration_asks_for_something_else():
+    assert not demand(RECORD).disabled
+    assert demand(RECORD) is demand(replace(RECORD, layout={"ingest": "s1"}))
+    assert demand(replace(RECORD, config={"name": "a", "disabled": True})).disabled
+    assert not demand(RECORD).disabled
