@@ -1,5 +1,6 @@
 """HLS sources of every form, and hostile ones, read by the input itself in this process."""
 
+import asyncio
 import contextlib
 import gzip
 import http.server
@@ -45,8 +46,12 @@ def read(url: str, seconds: float = 30.0, **options: Any) -> Frames:
     limits = Limits(open_seconds=3, read_seconds=3)
     one = create_input("test", config, frames, limits, {})
     one._pacer = None  # type: ignore[attr-defined]  # films of the test need not last as long
-    one.start()
-    assert frames.done.wait(seconds), "it does not end"
+
+    async def run() -> None:
+        one.start()
+        assert await asyncio.to_thread(frames.done.wait, seconds), "it does not end"
+
+    asyncio.run(run())  # some sources are threads, others tasks
     return frames
 
 
