@@ -1,14 +1,20 @@
-"""A ladder that FFmpeg publishes as one transport stream, chosen from by every protocol."""
+"""A ladder that FFmpeg publishes, by MPEG-TS and RTMP, chosen from by every protocol."""
 
+import asyncio
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.integration.media_streamer.egress import play_enhanced
+from tests.support.file_server import serving
 from tests.support.players import run
 from tests.support.ports import free_port
+from tests.support.streamer import until
 
+from . import publish_multitrack
 from .conftest import FilmStreamer, Launch, live
 
 
@@ -83,3 +89,56 @@ async def test_every_protocol_plays_what_is_chosen(
     found = await tracks(f"{archive}?filter.tracks=v2a2")
     assert (len(found), found[0]) == (2, "320x180")
     assert (await tracks(f"{streamer.base}/small/mpegts"))[0] == "320x180"
+
+
+async def test_a_ladder_is_pushed_as_one(
+    streamer: FilmStreamer, ladder: Path, launch: Launch
+) -> None:
+    """A multivariant playlist, and what it names in folders beside it."""
+    async with serving() as files:
+        target = f"127.0.0.1:{files.port}/out/index.m3u8"
+        streamer.write(
+            "stream film { input publish://; segment_duration 1;"
+            f" push hls://me:pa55word@{target} retry_timeout=1; }}\n"
+        )
+        await streamer.serve()
+        await launch(*live(ladder), "-map", "0", "-f", "mpegts", f"{streamer.base}/film/mpegts")
+
+        async def is_there() -> bool:
+            return b"#EXT-X-STREAM-INF" in files.files.get("/out/index.m3u8", b"")
+
+        await until(is_there, "the multivariant playlist", 60)
+        found = await tracks(f"http://{target}")
+        assert {"320x180", "640x360"} <= set(found)
+
+        async def has_deleted() -> bool:
+            return len({name.split("/")[2] for name in files.deleted}) > 1
+
+        await until(has_deleted, "old segments of all of them go", 60)
+
+
+async def test_several_tracks_by_enhanced_rtmp(streamer: FilmStreamer) -> None:
+    """As FFmpeg 8 writes and reads them; each is played where it is chosen."""
+    streamer.write("stream film { input publish://; segment_duration 1; }\n")
+    await streamer.serve()
+    rtmp = f"rtmp://127.0.0.1:{streamer.rtmp_port}/static/film"
+    publisher = await asyncio.create_subprocess_exec(
+        sys.executable, publish_multitrack.__file__, rtmp, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+
+        async def codecs() -> bool:
+            stats = (await streamer.stream("film")).get("stats", {})
+            found = [one["codec"] for one in stats.get("media_info", {}).get("tracks", [])]
+            return sorted(found) == ["aac", "h264", "hevc", "opus"]
+
+        await until(codecs, "all tracks are there", 60)
+        for chosen, expected in (("v1a1", "h264 aac"), ("v2a2", "hevc opus"), ("v2a1", "hevc aac")):
+            player = (sys.executable, play_enhanced.__file__, f"{rtmp}?tracks={chosen}")
+            status, out, err = await run(*player, seconds=60)
+            assert status == 0, (chosen, err, streamer.log)
+            assert out.split()[:2] == expected.split()
+            assert int(out.split()[2]) > 3
+    finally:
+        publisher.kill()
+        await publisher.wait()
