@@ -70,10 +70,11 @@ class Delivery(Protocol):
 class Framing(Protocol):
     """Turns the bytes of a format into those of another protocol, once for all viewers."""
 
-    fixed: bool
-    """Viewers cannot be told of other tracks: they are let go and come again."""
     counted: bool
     """All bytes are sent to everybody: they are counted here, not by whoever sends them."""
+
+    def keeps(self, before: bytes, now: bytes) -> bool:
+        """Whether viewers of one header can go on with another; others come again."""
 
     def header(self, payload: bytes) -> bytes:
         """Bytes for the start of a session, from the format's header."""
@@ -200,6 +201,8 @@ class Broadcast:
         self._viewers: dict[Viewer, None] = {}
         self._counted = self.framer is None or self.framer.counted
         self.description = b""
+        self._promised = b""
+        """The last description that said something: what those who watch were told."""
         """The format's header as it comes: what there is to play."""
         self._header = b""
         self._gop: list[bytes] = []
@@ -457,7 +460,8 @@ class Broadcast:
     def _new_header(self, payload: bytes) -> None:
         header = self.framer.header(payload) if self.framer else payload
         changed = header != self._header
-        if self.framer is not None and self.framer.fixed and self.description not in (b"", payload):
+        before, self._promised = self._promised, payload or self._promised
+        if self.framer is not None and before and not self.framer.keeps(before, self._promised):
             for viewer in list(self._viewers):
                 viewer.detach("the tracks of the stream changed")
         self.description = payload

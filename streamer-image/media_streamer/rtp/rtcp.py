@@ -225,6 +225,12 @@ def with_source(report: bytes, ssrc: int) -> bytes:
     return report[:4] + source + report[8:end] + described
 
 
+def with_timestamp(report: bytes, shift: int) -> bytes:
+    """A sender report whose RTP time stamp is later by `shift`."""
+    moved = int.from_bytes(report[16:20]) + shift & 0xFFFFFFFF
+    return report[:16] + moved.to_bytes(4, "big") + report[20:]
+
+
 def description(ssrc: int, cname: str) -> bytes:
     """SDES with the canonical name (6.5.1): every compound packet carries it."""
     name = cname.encode()[:255]

@@ -1,6 +1,8 @@
 """Watching by WHEP with aiortc, a client that is not ours; refusals in words."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,28 @@ async def ask(
             return 201, {"sdp": await answer.text(), **answer.headers}
         assert answer.content_type == "application/problem+json", await answer.text()
         return answer.status, await answer.json()
+
+
+async def test_a_killed_media_worker_is_survived(whep: FilmStreamer, watcher: Watcher) -> None:
+    await whep.running("test")
+    await watcher.watch(whep.base, "/test/whep")
+    await watcher.sees("video", 20)
+    killed = whep.worker("media")
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+
+    async def replaced() -> bool:
+        return whep.worker("media") not in (killed, None)
+
+    await until(replaced, "another media worker", SECONDS)
+    seen = {kind: len(frames) for kind, frames in watcher.frames.items()}
+    await watcher.sees("video", seen["video"] + 50)
+    await watcher.sees("audio", seen["audio"] + 50)
+    assert watcher.peer.connectionState == "connected"
+    stamps = [frame.pts for frame in watcher.frames["video"]]
+    assert stamps == sorted(stamps)
+    _, sessions = await whep.api("GET", "/sessions?name=test&proto=webrtc")
+    assert [one["id"] for one in sessions["sessions"]] == [watcher.head["X-Sid"]]
 
 
 async def test_film_is_watched_with_sound(whep: FilmStreamer, watcher: Watcher) -> None:

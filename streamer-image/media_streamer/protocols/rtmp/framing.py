@@ -44,8 +44,10 @@ def tags_to_chunks(data: bytes, stream: int = MEDIA_STREAM) -> bytes:
 class RtmpFraming:
     """The `Framing` that egress broadcasts use for RTMP viewers."""
 
-    fixed = False
     counted = True
+
+    def keeps(self, before: bytes, now: bytes) -> bool:
+        return True
 
     def header(self, payload: bytes) -> bytes:
         """Messages of metadata and sequence headers."""

@@ -24,9 +24,11 @@ _HEAD = struct.Struct(">BBH")
 class RtspFraming:
     """RTP packets in interleaved framing go out as they are; the description does not."""
 
-    fixed = True
-    """Viewers cannot be told of other tracks: they have to ask again."""
     counted = True
+
+    def keeps(self, before: bytes, now: bytes) -> bool:
+        """Viewers cannot be told of other tracks: they have to ask again."""
+        return before == now
 
     def header(self, payload: bytes) -> bytes:
         return b""

@@ -27,8 +27,10 @@ _COUNTED = frozenset({401, 403, 404, 409})
 class ChunkedFraming:
     """MPEG-TS -> chunks of an HTTP body."""
 
-    fixed = False
     counted = True
+
+    def keeps(self, before: bytes, now: bytes) -> bool:
+        return True
 
     def header(self, payload: bytes) -> bytes:
         return self.chunk(payload, False)

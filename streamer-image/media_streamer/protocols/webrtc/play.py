@@ -13,9 +13,9 @@ from media_streamer.egress.http.routes import Route
 from media_streamer.presentation.selection import asked_tracks, check
 from media_streamer.protocols.webrtc import answer, http, offer
 from media_streamer.protocols.webrtc.engine import WebRtcEngine, engine_of
+from media_streamer.protocols.webrtc.framing import WebRtcFraming
 from media_streamer.protocols.webrtc.offer import Offer, Section
 from media_streamer.protocols.webrtc.outgoing import Chosen
-from media_streamer.protocols.webrtc.packets import WebRtcFraming
 from media_streamer.protocols.webrtc.sender import FORMAT
 from media_streamer.protocols.webrtc.viewer import WebRtcViewer
 from media_streamer.rtp import sdp

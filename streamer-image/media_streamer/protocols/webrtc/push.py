@@ -12,9 +12,9 @@ from media_streamer.egress.jobs import JobFailed, Work
 from media_streamer.egress.push import Push
 from media_streamer.outgoing.target import HttpError
 from media_streamer.protocols.webrtc.call import Call, CallError, target_of
+from media_streamer.protocols.webrtc.framing import WebRtcFraming
 from media_streamer.protocols.webrtc.offer import Codec, Offer
 from media_streamer.protocols.webrtc.outgoing import Chosen
-from media_streamer.protocols.webrtc.packets import WebRtcFraming
 from media_streamer.protocols.webrtc.play import B_FRAMES, Described, described
 from media_streamer.protocols.webrtc.proposal import Proposed
 from media_streamer.protocols.webrtc.sender import FORMAT, MediaSender

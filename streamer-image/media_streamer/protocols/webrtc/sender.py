@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from media_streamer.egress.broadcast import Broadcast, Format
 from media_streamer.egress.served_sessions import Account
 from media_streamer.protocols.webrtc.connection import PeerConnection
+from media_streamer.protocols.webrtc.framing import WebRtcFraming
 from media_streamer.protocols.webrtc.outgoing import Chosen, Outgoing
-from media_streamer.protocols.webrtc.packets import Batch, Packet, WebRtcFraming, squeeze
+from media_streamer.protocols.webrtc.packets import Batch, Packet, squeeze
 from media_streamer.protocols.webrtc.path import Path
 from media_streamer.protocols.webrtc.renditions import Renditions
 from media_streamer.protocols.webrtc.rungs import Rungs
@@ -169,9 +170,7 @@ class MediaSender(ABC):
             channel = self.renditions.channel if section is self._video else section.chosen.channel
             report = batch.reports.get(channel)
             if report is not None:
-                if channel != section.chosen.channel:
-                    report = rtcp.with_source(report, section.chosen.ssrc)
-                self.connection.send_rtcp(report)
+                self.connection.send_rtcp(rtcp.with_source(report, section.chosen.ssrc))
 
     def _send(self, section: Outgoing, batch: Batch) -> None:
         channel = section.chosen.channel

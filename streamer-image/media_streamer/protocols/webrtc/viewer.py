@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.broadcast import Viewer
 from media_streamer.egress.context import Egress
+from media_streamer.protocols.webrtc.framing import WebRtcFraming
 from media_streamer.protocols.webrtc.outgoing import Chosen
-from media_streamer.protocols.webrtc.packets import WebRtcFraming
 from media_streamer.protocols.webrtc.sender import FORMAT, MAX_BUFFER_BYTES, MediaSender
 from media_streamer.wire.control import PathReport
 

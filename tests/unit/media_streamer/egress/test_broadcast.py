@@ -84,7 +84,6 @@ class Transport:
 class Upper:
     """A framing: upper case."""
 
-    fixed = False
     counted = True
 
     def header(self, payload: bytes) -> bytes:

@@ -1,12 +1,11 @@
-"""What viewers share: packets taken apart, rates, the start, what is kept for repetition."""
+"""Packets taken apart, and squeezed for a start."""
 
 import itertools
 import struct
 
 from hypothesis import given
 from hypothesis import strategies as st
-from media_streamer.protocols.webrtc import packets
-from media_streamer.protocols.webrtc.packets import Packet, WebRtcFraming, parse, squeeze
+from media_streamer.protocols.webrtc.packets import Packet, parse, squeeze
 from media_streamer.rtp import rtcp
 from media_streamer.rtp.packet import KEY_MARK, write
 
@@ -25,13 +24,11 @@ def report(channel: int) -> bytes:
     return framed(channel, rtcp.sender_report(7, 1 << 32, 0, 1, 1))
 
 
-def test_packets_are_taken_apart_once() -> None:
-    framing = WebRtcFraming()
+def test_packets_are_taken_apart() -> None:
     mark = framed(KEY_MARK, b"\0")
     data = picture(1, 5) + mark + picture(2, 9, marker=False) + picture(3, 9) + report(1)
     data += picture(7, 1, channel=2) + report(3)
-    batch = framing.batch(data)
-    assert framing.batch(data) is batch
+    batch = parse(data)
     assert batch.packets == {
         0: [
             Packet(0, 1, 0x80, 5, b"x" * 10, False),
@@ -48,42 +45,6 @@ def test_packets_are_taken_apart_once() -> None:
 def test_any_bytes_are_taken_apart(data: bytes) -> None:
     parse(data)
     parse(framed(KEY_MARK, data[:9]) + framed(0, data))
-
-
-def test_rates_are_measured() -> None:
-    now = 0.0
-    framing = WebRtcFraming(lambda: now)
-    for number in range(100):
-        now = number * 0.1
-        framing.chunk(picture(number, number * STEP) + picture(number, 0, channel=2)[:-6], False)
-    assert framing.rate(0) == 8 * 22 * 10
-    assert framing.rate(4) == 0
-    framing.header(b"")
-    assert framing.rate(0) == 0
-
-
-def test_what_was_sent_of_late_is_found() -> None:
-    framing = WebRtcFraming()
-    framing.chunk(picture(65535, 0) + picture(0, 0) + report(1), True)
-    found = framing.find(0, 0)
-    assert found is not None
-    assert found.sequence == 0
-    assert framing.find(0, 1) is None
-    assert framing.find(2, 0) is None
-    for number in range(packets.HISTORY_PACKETS):
-        framing.chunk(picture(number + 1, 0), False)
-    assert framing.find(0, 0) is None, "the oldest goes"
-    framing.header(b"")
-    assert framing.find(0, 5) is None
-
-
-def test_b_frames_are_noticed() -> None:
-    framing = WebRtcFraming()
-    for number, at in enumerate((0, 1, 2, 3)):
-        framing.chunk(picture(number, 0xFFFFF000 + at * STEP & 0xFFFFFFFF), not number)
-    assert not framing.reordered, "a wrap is no step back"
-    framing.chunk(picture(4, 0xFFFFF000 + 2 * STEP & 0xFFFFFFFF), False)
-    assert framing.reordered
 
 
 @given(st.integers(0, (1 << 32) - 1), st.integers(1, 300), st.booleans())

@@ -9,8 +9,8 @@ import pytest
 from media_streamer.egress.access import Access
 from media_streamer.egress.served_sessions import Account
 from media_streamer.protocols.webrtc import sender as module
+from media_streamer.protocols.webrtc.framing import WebRtcFraming
 from media_streamer.protocols.webrtc.outgoing import Chosen
-from media_streamer.protocols.webrtc.packets import WebRtcFraming
 from media_streamer.protocols.webrtc.path import Measure
 from media_streamer.protocols.webrtc.path import Path as WebRtcPath
 from media_streamer.protocols.webrtc.viewer import WebRtcViewer
