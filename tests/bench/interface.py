@@ -92,6 +92,7 @@ async def _login(browser: Browser, appliance: Appliance) -> list[Figure]:
         received = await _counted(session)
         await page.goto(appliance.url)
         await page.get_by_label("Login").wait_for()
+        await page.wait_for_function(FIRST_PAINT)
         paints.append(await page.evaluate(FIRST_PAINT))
         sizes.append(sum(received) / 1000)
         await context.close()
