@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 import yaml
 from media_api.resources.stream import StreamResource
+from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import expect
 
 from tests.support.ports import free_port
@@ -45,6 +46,27 @@ async def test_looking_starts_nothing_and_counts_as_nobody(
     assert not (await appliance.api("GET", "/streams/idle"))["stats"].get("alive")
     await inside.go("streams/idle")
     assert_test_picture(await play(inside.page))
+
+
+async def test_a_ladder_shows_a_picture_of_each_rendition(inside: Ui, appliance: Appliance) -> None:
+    small = {"bitrate": 100_000, "size": {"width": -1, "height": 90}, "preset": "ultrafast"}
+    spec = {"video": [{"bitrate": 300_000, "preset": "ultrafast"}, small]}
+    await appliance.api("PUT", "/streams/ladder", {"inputs": FAKE, "transcoder": spec})
+    await appliance.running("ladder")
+    await inside.go("streams/ladder")
+    pictures = inside.page.locator(".renditions img")
+    await expect(pictures).to_have_count(2, timeout=60_000)
+    decoded = (
+        "(images) => Promise.all(images.map((one) => one.decode().then(() => one.naturalWidth)))"
+    )
+
+    async def shown() -> bool:
+        try:
+            return await pictures.evaluate_all(decoded) == [640, 160]
+        except PlaywrightError:
+            return False  # the encoder has made no picture yet: it is asked for again
+
+    await until(shown, "both pictures are shown")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import { bytes, kbit, uptime } from "../../widgets.js";
 import { BitrateChart } from "../../chart.js";
 import { History, UNITS, keepsHistory } from "../history.js";
 import { Incoming } from "./incoming.js";
-import { Screen } from "./screen.js";
+import { Renditions, Screen } from "./screen.js";
 import { Viewers } from "./viewers.js";
 
 const CHARTS = [
@@ -22,6 +22,7 @@ export function Overview({ stream, ui }) {
   return html`<div class="overview">
     <div>
       <${Screen} key=${stream.name} stream=${stream} />
+      <${Renditions} stream=${stream} />
       <h2>${t("Bit rate, Mbit/s")}</h2>
       <${BitrateChart} value=${stats.alive ? stats.bitrate : null} />
     </div>

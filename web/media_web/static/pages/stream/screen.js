@@ -53,13 +53,29 @@ export function Screen({ stream }) {
 }
 
 /** The last picture, every few seconds while the page is seen. */
-function Still({ url }) {
+function Still({ url, track }) {
   const [time, setTime] = useState(0);
   useEffect(() => {
     const timer = setInterval(() => !document.hidden && setTime((count) => count + 1), STILL_MS);
     return () => clearInterval(timer);
   }, [url]);
-  return url && html`<img src="${url}?at=${time}" alt="" />`;
+  const chosen = track ? `&filter.tracks=${track}` : "";
+  return url && html`<img src="${url}?at=${time}${chosen}" alt="" />`;
+}
+
+/** Of a ladder: the last picture of each rendition. */
+export function Renditions({ stream }) {
+  const url = stillOf(stream);
+  const videos = (stream.stats?.media_info?.tracks || []).filter((track) => track.content === "video");
+  if (!url || videos.length < 2) return null;
+  return html`<ul class="renditions">
+    ${videos.map(
+      ({ track_id: id, width, height }) => html`<li key=${id}>
+        <${Still} url=${url} track=${id} />
+        <small>${t("Track {id}", { id })} ${width}×${height}</small>
+      </li>`,
+    )}
+  </ul>`;
 }
 
 /** The player with its library, which nobody else needs. */
