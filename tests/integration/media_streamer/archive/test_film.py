@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import time
+from itertools import pairwise
 from typing import Any
 
 import aiohttp
@@ -12,6 +13,7 @@ import pytest
 from media_streamer.archive.places import files_between
 
 from tests.support.clips import footage
+from tests.support.rtsp_player import rtsp, utc
 from tests.support.streamer import until
 
 from .conftest import Recorder, decode, frames
@@ -37,6 +39,7 @@ async def test_the_film_plays_in_every_form_with_and_without_its_stream(film: Re
     """One recording for all, as it takes ten seconds."""
     assert await frames(f"{film.base}/live/preview.mp4") == 1
     await growing_and_shifted_lists(film)
+    await from_the_present_into_the_past(film)
     await ranges_of_the_file_and_what_is_not_there(film)
     await locks(film)
     await every_form_without_the_stream(film)
@@ -59,6 +62,7 @@ async def every_form_without_the_stream(film: Recorder) -> None:
     for form in ("m3u8", "mp4", "mpd", "ts"):
         assert await frames(f"{film.base}/live/archive-{span}.{form}") == recorded, form
     await at_its_own_pace(film)
+    await positions_by_rtsp(film)
     await pictures(film)
     await exports(film, recorded)
 
@@ -103,6 +107,48 @@ async def at_its_own_pace(film: Recorder) -> None:
     for path in ("live/archive-100-200.ts", "live/mse_ld?from=x"):
         status, _ = await film.get(path)
         assert status in {400, 404}, path
+
+
+async def from_the_present_into_the_past(film: Recorder) -> None:
+    """A player that set up the stream itself asks for a time of its archive."""
+    _, ranges = await film.api("GET", "/streams/live/dvr/ranges")
+    start = ranges["ranges"][0]["from"]
+    async with rtsp(film.rtsp_port, "live") as player:
+        assert "a=range:npt=now-" in player.description
+        answer = await player.play(Range=f"clock={utc(start)}-")
+        assert f"Range: clock={utc(start)}-" in answer
+        assert start - 6 < await player.next_utc() < start + 2
+
+
+async def positions_by_rtsp(film: Recorder) -> None:
+    """Segments of the film last 5.28 s: what is asked for is in the one that is sent."""
+    _, ranges = await film.api("GET", "/streams/live/dvr/ranges")
+    start = ranges["ranges"][0]["from"]
+    async with rtsp(film.rtsp_port, f"live?from={start}") as player:
+        assert f"a=range:clock={utc(start)}-" in player.description
+        await player.play(Range="npt=0-")
+        first = await player.next_utc()
+        assert start - 6 < first <= start + 1
+        source = await player.next_source()
+        await player.ask("PAUSE")
+        answer = await player.play(Range=f"clock={utc(start + 7)}-")
+        assert f"Range: clock={utc(start + 7)}-" in answer
+        later = await player.next_utc()
+        assert first + 3 < later <= start + 8
+        assert await player.next_source() == source
+        answer = await player.play(Range="npt=0-", Scale="2.0")
+        assert "Scale: 2" in answer
+        assert abs(await player.next_utc() - first) < 0.1
+        times = sorted(set(await player.timestamps(20)))
+        assert {after - before for before, after in pairwise(times)} == {1800}
+        for bad, status in (("smpte=0:10:20-", 501), ("npt=9-3", 457), ("clock=then-", 457)):
+            assert f" {status} " in await player.play(Range=bad), bad
+    async with rtsp(film.rtsp_port, f"vod/{footage().name}") as player:
+        assert "a=range:npt=0.000-" in player.description
+        answer = await player.play(Range="npt=2.5-")
+        assert "Range: npt=2.500-" in answer
+        assert len(await player.timestamps(5)) == 5
+        assert " 457 " in await player.play(Range=f"clock={utc(start)}-")
 
 
 async def exports(film: Recorder, recorded: int) -> None:
