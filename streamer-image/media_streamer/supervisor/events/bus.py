@@ -171,5 +171,5 @@ def _is_loud_enough(event: Event, config: EventSinkConfig) -> bool:
 
 
 def _has_delivery(config: EventSinkConfig) -> bool:
-    """False for what is no script, which `unsupported.py` reports."""
+    """False for what is no script, which `media_api.unsupported` reports."""
     return not config.url.startswith("lua://") or script_path(config.url) is not None

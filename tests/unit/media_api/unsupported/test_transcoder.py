@@ -15,7 +15,7 @@ from media_api.transcoder import (
     TranscoderSpec,
     VideoOptions,
 )
-from media_api.unsupported_transcoder import transcoder_in_vain
+from media_api.unsupported.transcoder import transcoder_in_vain
 
 SERVED: dict[str, tuple[type[ApiModel], set[str]]] = {
     "global": (TranscoderGlobal, {"hw", "deviceid", "gop", "burn", "external"}),

@@ -1,0 +1,196 @@
+"""What a stream, a template or a source asks for in vain."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from media_api import protocols
+from media_api.scripts import script_path
+from media_api.unsupported.archives import archive_asks_in_vain
+from media_api.unsupported.transcoder import transcoder_in_vain
+from media_api.unsupported.words import (
+    ARCHIVE_SCHEMES,
+    AUTH_SCHEMES,
+    INPUT_SCHEMES,
+    INPUT_WORDS,
+    NO_EFFECT,
+    PUSH_OPTIONS,
+    SRT_BLOCKS,
+    SRT_OPTIONS,
+    STREAM_WORDS,
+    InVain,
+    Path,
+    asks,
+    get,
+)
+
+
+def asked_in_vain(
+    item: Any, vods: Mapping[str, Sequence[str]] | None = None, geoip: bool = True
+) -> list[InVain]:
+    """All of a stream, template or source; `item` is a model or its document (JSON names).
+
+    A document need not be validated: what cannot be read asks for nothing here. `vods` are the
+    directories by VOD location; None: they are not known.
+    `geoip`: the server has a database of countries, or is not known.
+    """
+    return [
+        *_options(item),
+        *srt_in_vain(item),
+        *archive_asks_in_vain(item),
+        *(InVain(*one) for one in transcoder_in_vain(item)),
+        *_cache(item),
+        *_protocols(item),
+        *_urls(item),
+        *_rights(item),
+        *(files_in_vain(item, vods) if vods is not None else ()),
+        *(() if geoip else countries_in_vain(item)),
+        *_groups(item, geoip),
+    ]
+
+
+def _scheme(item: Any) -> str:
+    return str(get(item, "url") or "").partition("://")[0]
+
+
+def _options(item: Any) -> Iterator[InVain]:
+    for name, words in STREAM_WORDS.items():
+        if asks(name, get(item, name)):
+            yield InVain(f"stream_{name}", (name,), f"{name} {words}")
+    thumbnails, backup = get(item, "thumbnails"), get(item, "backup")
+    for name in ("url", "sizes"):
+        if thumbnails is not None and get(thumbnails, name):
+            path = ("thumbnails", name)
+            yield InVain(f"stream_thumbnails_{name}", path, f"{name} of thumbnails {NO_EFFECT}")
+    if backup is not None and get(backup, "dvr"):
+        yield InVain("stream_backup_dvr", ("backup", "dvr"), f"dvr of backup {NO_EFFECT}")
+
+
+def srt_in_vain(item: Any) -> Iterator[InVain]:
+    """Options of SRT ports, of a stream or of the server."""
+    for block in SRT_BLOCKS:
+        chosen = get(item, block)
+        for name in SRT_OPTIONS if chosen is not None else ():
+            if get(chosen, name) is not None:
+                yield InVain(f"{block}_{name}", (block, name), f"{name} of {block} {NO_EFFECT}")
+
+
+def _cache(item: Any) -> Iterator[InVain]:
+    """One of a stream that is taken from no other server, which has nothing to keep."""
+    inputs = get(item, "inputs")
+    if not asks("cache", get(item, "cache")) or inputs is None:
+        return  # a source has no inputs
+    first = str(get(inputs[0], "url") or "") if inputs else ""
+    by_ts = first.startswith(("tshttp://", "tshttps://")) and first.endswith("/mpegts")
+    if not by_ts and not first.startswith(("m4f://", "m4fs://", "m4s://", "m4ss://")):
+        text = "cache has no effect: the first input is no m4f://HOST/NAME of another server"
+        yield InVain("stream_cache", ("cache",), text)
+
+
+def _protocols(item: Any) -> Iterator[InVain]:
+    """Switches that are on by name."""
+    chosen = get(item, "protocols")
+    for switch, reason in protocols.missing_switches().items() if chosen is not None else ():
+        if get(chosen, switch) is True:
+            text = f"{switch} in protocols is {reason}"
+            yield InVain(f"protocol_{switch}", ("protocols", switch), text)
+
+
+def _urls(item: Any) -> Iterator[InVain]:
+    for index, one in enumerate(get(item, "inputs") or ()):
+        scheme = _scheme(one)
+        if scheme not in INPUT_SCHEMES:
+            reason = protocols.why_not("pull", scheme)
+            yield InVain(f"input_{scheme}", ("inputs", index), f"{scheme}:// inputs are {reason}")
+            continue
+        if get(one, "remote_dvr") not in (None, "none") and (
+            index or not scheme.startswith(ARCHIVE_SCHEMES)
+        ):
+            text = "remote_dvr has no effect but on a first input by m4f, m4s or tshttp"
+            yield InVain("input_option_remote_dvr", ("inputs", index, "remote_dvr"), text)
+        for name, words in INPUT_WORDS.items():
+            if asks(name, get(one, name)):
+                path = ("inputs", index, name)
+                yield InVain(f"input_option_{name}", path, f"{name} of inputs {words}")
+    for index, one in enumerate(get(item, "pushes") or ()):
+        scheme = _scheme(one)
+        if reason := protocols.why_not("push", scheme):
+            yield InVain(f"push_{scheme}", ("pushes", index), f"{scheme}:// pushes are {reason}")
+            continue
+        for name in sorted(PUSH_OPTIONS - _push_options(scheme)):
+            if asks(name, get(one, name)):
+                text = f"{name} of {scheme}:// pushes {NO_EFFECT}"
+                yield InVain(f"push_option_{name}", ("pushes", index, name), text)
+
+
+def _push_options(scheme: str) -> frozenset[str]:
+    """What pushes to this scheme read."""
+    row = protocols.push_protocol(scheme)
+    own = row.push.push_options if row is not None and row.push is not None else ()
+    return frozenset(own)
+
+
+def _rights(item: Any) -> Iterator[InVain]:
+    """Rules of access that cannot be followed: everybody is refused."""
+    for name in ("on_play", "on_publish"):
+        spec = get(item, name)
+        url = spec if isinstance(spec, str) else get(spec, "url") if spec is not None else None
+        if (
+            isinstance(url, str)
+            and url
+            and url.partition("://")[0] not in AUTH_SCHEMES
+            and script_path(url) is None
+        ):
+            text = (
+                f"{name} names no http(s)://, securetoken://, auth:// or /path/NAME.lua:"
+                " everybody is refused"
+            )
+            yield InVain(f"{name}_script", (name, "url"), text)
+
+
+def countries_in_vain(item: Any) -> Iterator[InVain]:
+    """Limits to countries on a server without a database of them."""
+    for name in ("on_play", "on_publish"):
+        spec = get(item, name)
+        if isinstance(spec, str) or spec is None:
+            continue
+        for countries in ("allowed_countries", "disallowed_countries"):
+            if get(spec, countries):
+                text = f"{countries} of {name} needs a database (geoip): everybody is refused"
+                yield InVain(f"{name}_countries", (name, countries), text)
+
+
+def _groups(item: Any, geoip: bool) -> Iterator[InVain]:
+    """Of a source: what holds for its streams that are in a group."""
+    groups = get(item, "group_config")
+    for name, group in groups.items() if isinstance(groups, Mapping) else ():
+        found = [
+            *archive_asks_in_vain(group),
+            *_rights(group),
+            *(() if geoip else countries_in_vain(group)),
+        ]
+        for one in found:
+            yield InVain(one.key, ("group_config", name, *one.path), one.text)
+
+
+def files_in_vain(item: Any, vods: Mapping[str, Sequence[str]]) -> Iterator[InVain]:
+    """Files that lie in no VOD location; no thread opens one elsewhere."""
+    found: list[tuple[Path, str]] = [
+        (("inputs", index, "url"), str(get(one, "url"))[len("file://") :])
+        for index, one in enumerate(get(item, "inputs") or ())
+        if _scheme(one) == "file"
+    ]
+    backup = get(item, "backup")
+    if backup is not None and get(backup, "file"):
+        found.append((("backup", "file"), str(get(backup, "file"))))
+    for path, file in found:
+        if not _is_located(file, vods):
+            what = "backup" if path[0] == "backup" else "input"
+            text = f"{what}: no vod location has the file: write LOCATION/path and declare `vod`"
+            yield InVain(f"{what}_file", path, text)
+
+
+def _is_located(file: str, vods: Mapping[str, Sequence[str]]) -> bool:
+    if not file.startswith("/"):
+        return any(file.startswith(f"{prefix}/") for prefix in vods)
+    roots = [root for directories in vods.values() for root in directories]
+    return any(file.startswith(f"{root.rstrip('/')}/") for root in roots)

@@ -1,0 +1,116 @@
+"""What is not done, by name and in words; an option that is built is taken out of its list here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from media_api import protocols
+from media_api.push import PushConfig
+from media_api.stream import StreamConfig
+
+Path = tuple[str | int, ...]
+
+LISTS = ("http_proxies",)
+GLOBALS = (
+    "aliaser", "wwwroot",
+    "dynafile", "server_names",
+)  # fmt: skip
+STREAM_OPTIONS = (
+    "epg_enabled", "hls_scte35", "mpegts_pids", "playback_headers",
+    "jpeg_snapshot_sign_key", "logo", "record_input", "cmaf_enabled",
+    "webrtc_abr", "srt_port_resolve",
+)  # fmt: skip
+"""Options that ask for something whenever they have a value that is not false."""
+INPUT_OPTIONS = (
+    "via", "output_audio", "output_dts_shift", "closed_captions", "languages",
+    "subtitles", "skip_stalled_check",
+    "linger", "version",
+    "prefer_codec", "transport", "min_bitrate", "webrtc_abr", "abr_stepup", "abr_stepdown",
+    "abr_correction", "abr_loss_lower", "abr_loss_upper", "abr_mode", "abr_cycles", "abr_debug",
+)  # fmt: skip
+"""The same of inputs; those that only one protocol has are in its row."""
+ARCHIVE_SCHEMES = ("m4f", "m4s", "tshttp")
+"""Of inputs that are streams of servers whose archives can be asked for."""
+STORAGE_SCHEMES = ("/", "file://", "http://", "https://", "s3://", "s3s://")
+"""Of storages of VOD locations that are played from."""
+VOD_OPTIONS = ("read_queue", "timeout")
+"""Options of locations of files that nothing reads."""
+NO_EFFECT = "has no effect in this version"
+SRT_BLOCKS = ("srt_play", "srt2_play", "srt_publish", "srt2_publish")
+SRT_OPTIONS = ("linger", "version", "streamid")
+"""Options of these blocks that nothing reads."""
+DVR_OPTIONS = (
+    "dvr_replicate", "replication_port", "replication_speed",
+    "no_index", "locked_write", "redundancy_factor",
+    "remotes",
+)  # fmt: skip
+"""Options of archives, of streams and of storages."""
+BUCKET_SCHEMES = ("s3://", "s3s://")
+COPY_WORDS = "has no effect: files are copied to buckets only (s3://KEY:SECRET@HOST/BUCKET)"
+STORAGE_OPTIONS = ("index",)
+"""The same of storages alone."""
+MOVING = ("migrate", "rescue")
+"""Modes of a disk whose data should go to others: it is read, and nothing moves."""
+
+
+HARMLESS: Mapping[str, Any] = {"prepush": True, "mpegts_ac3": "keep"}
+"""Options that ask for nothing with this value either, and for something with any other."""
+STREAM_WORDS = {
+    **dict.fromkeys((*STREAM_OPTIONS, *HARMLESS), NO_EFFECT),
+    **{
+        name: f"has no effect: {reason}"
+        for name, reason in protocols.unserved_fields().items()
+        if name in StreamConfig.model_fields
+    },
+    "drm": "cannot be done by this version: the stream is not played at all",
+}
+"""What becomes of an option that is not done, in words."""
+STREAM_CHECKS = frozenset(STREAM_WORDS)
+"""Options of a stream that are not done."""
+INPUT_WORDS = {
+    **dict.fromkeys(INPUT_OPTIONS, NO_EFFECT),
+    **{
+        name: f"has no effect: {reason}"
+        for name, reason in protocols.unserved_input_options().items()
+    },
+}
+"""The same of inputs."""
+PUSH_OPTIONS = frozenset(PushConfig.model_fields) - frozenset(protocols.PUSH_OPTIONS)
+"""Options of pushes that not every protocol reads."""
+INPUT_SCHEMES = protocols.served_schemes("pull") | {protocols.ANY_PUBLISHER}
+AUTH_SCHEMES = frozenset({"http", "https", "securetoken", "auth"})
+MAX_NAMES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class InVain:
+    """Something that a stream or template asks for and does not get."""
+
+    key: str
+    """What it is, the same for all streams that ask for it."""
+    path: Path
+    """Where, in JSON names: ("inputs", 0, "via")."""
+    text: str
+
+    @property
+    def dotted(self) -> str:
+        """The path as people write it: `inputs[0].via`."""
+        first, *rest = self.path
+        return str(first) + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in rest)
+
+
+def asks(option: str, value: Any) -> bool:
+    """Of a model's field or of its document: an object asks for something, also an empty one."""
+    if option in HARMLESS and value == HARMLESS[option]:
+        return False
+    return bool(value) or isinstance(value, Mapping) or (option in HARMLESS and value is not None)
+
+
+def get(item: Any, name: str) -> Any:
+    """A field of a model, or of its document by its JSON name; None if there is none."""
+    return item.get(name) if isinstance(item, Mapping) else getattr(item, name, None)
+
+
+def shown(names: list[str]) -> str:
+    """Some names, not all of very many."""
+    return ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
