@@ -1,0 +1,171 @@
+"""Who may watch or publish what, and on which terms."""
+
+from typing import Literal
+
+import msgspec
+
+from media_streamer.wire.control.values import AccessKind, Value
+from media_streamer.wire.peer import Request
+
+
+class CacheTerms(Value, frozen=True):
+    """A directory where segments are kept, and the rules of it."""
+
+    path: str
+    misses: int = 0
+    storage_limit: int = 0
+    """Bytes; 0: no limit."""
+    expiration: int = 0
+    """Seconds; 0: no limit."""
+
+
+class Passage(Value, frozen=True):
+    """Where another server has recorded what is asked for here, and what is kept of it."""
+
+    origin: str
+    """http(s)://HOST[:PORT]"""
+    name: str
+    """Of the stream there."""
+    cluster_key: str = ""
+    cache: CacheTerms | None = None
+    """None: nothing is kept."""
+    chain: bool = True
+    """It may ask the server that it has the stream from."""
+
+    def __repr__(self) -> str:
+        return f"Passage({self.origin}, {self.name})"  # a key is never printed
+
+
+class DeliveryConfig(Value, frozen=True):
+    """What of a stream's configuration matters to delivery."""
+
+    segment_duration: int = 5000
+    segment_count: int = 4
+    chunk_duration: int = 200
+    url_prefix: str = ""
+    add_audio_only: bool = False
+    dash_update_period: float = 0.0
+    """Seconds; 0 if the configuration does not say it."""
+    title: str = ""
+    provider: str = ""
+    static: bool = True
+    start_seconds: float = 15.0
+    """How long a viewer waits for data."""
+    auth_token: str = "token"
+    protocols: dict[str, bool] = msgspec.field(default_factory=dict)
+    """Protocols that the configuration names, and whether they are allowed."""
+    pictures: bool = True
+    """Pictures may be made when somebody asks for them."""
+    archive: str = ""
+    """Directory of the stream's archive; empty: it has none."""
+    archive_places: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
+    """All parts of it (`archive.places.ToldPlace`): the disk, the directory of the stream there,
+    and the bucket that has the media, if one has."""
+    archive_root: str = ""
+    """The folder that the directory is below: one disk, as far as we know."""
+    storages: list[str] = msgspec.field(default_factory=list)
+    """Of a file: where it is looked for, in this order. Empty for a stream."""
+    file: str = ""
+    """Of a file: its path below them."""
+    download: bool = False
+    """The file itself may be fetched."""
+    auto_mbr: bool = False
+    """`file` may be a directory whose files are one film."""
+    cache: CacheTerms | None = None
+    """Of a file: where the segments that are made of it are kept."""
+    passage: Passage | None = None
+    """Told to who asks for what is recorded, where another server has it."""
+
+
+class Granted(Value, frozen=True, tag=True):
+    """Leave to play or publish: one session."""
+
+    session_id: str
+    stream: str
+    """Real name of the stream; the one asked for may be an alias."""
+    media_socket: str
+    epoch: int
+    token: str
+    """The one that later requests of the session carry."""
+    config: DeliveryConfig
+    country: str = ""
+    """Of the viewer, ISO 3166-1 alpha-2; empty if it is not known."""
+    ticket: bytes = b""
+    """What a supervisor must know of the session, for one that comes after this one; empty for what
+    is no session."""
+
+
+class Refusal(Value, frozen=True, tag=True):
+    """The request is refused: `status` as in HTTP, `code` for programs, `title` for people."""
+
+    status: int
+    code: str
+    title: str
+    location: str = ""
+    """Where a 302 sends the viewer."""
+
+
+class SrtTerms(Value, frozen=True, tag=True):
+    """On what terms a peer connects to an SRT port. Times are in ms, `timeout` in seconds."""
+
+    name: str
+    """Stream that is meant."""
+    mode: AccessKind
+    passphrase: str
+    """Empty: none."""
+    latency: int | None
+    timeout: int | None
+    """A publisher's silence; 0: for ever. None: as usual."""
+    enforced: bool
+    """Who encrypts otherwise is refused."""
+    minversion: str
+
+    def __repr__(self) -> str:
+        return f"SrtTerms({self.name}, {self.mode})"  # a passphrase is never printed
+
+
+class SrtQuestion(Request[SrtTerms | Refusal], frozen=True):
+    """Somebody connects to an SRT port."""
+
+    address: str
+    """Of the port; empty for all."""
+    port: int
+    name: str
+    """As the stream id has it; may be empty."""
+    mode: Literal["", "play", "publish"]
+
+
+class DigestAnswer(Value, frozen=True):
+    """What a client answered to a challenge of its worker's: proves a password without telling it
+    (`media_streamer.digest`)."""
+
+    method: str
+    fields: dict[str, str]
+
+
+class AccessRequest(Request[Granted | Refusal], frozen=True):
+    """Who wants which stream, and how."""
+
+    name: str
+    proto: str
+    kind: AccessKind
+    ip: str
+    token: str = ""
+    qs: str = ""
+    """Query string as the client sent it; `token` and `password` are parameters of it."""
+    password: str = ""
+    user_agent: str = ""
+    referer: str = ""
+    authorization: str = ""
+    """The header, if it is that of a server of the cluster (`Cluster TIME:DIGEST`)."""
+    digest: DigestAnswer | None = None
+    """In place of `password`."""
+    archive: bool = False
+    """What is recorded is played: the stream itself need not run."""
+    own_archive: bool = False
+    """Only what this server has recorded."""
+    session_hint: str = ""
+    """Session that the worker believes the request belongs to; empty for a new one."""
+    path: str = ""
+    """Of HTTP, as it came: what of it follows the stream's name is asked of the server that the
+    client is sent to. Empty where clients cannot be sent elsewhere."""
