@@ -44,7 +44,7 @@ PARTS = {
     "unit": Part(("tests/unit",), 2),
     # Most of it waits for a stream to go on in real time: a process uses a fifth of a core.
     "integration": Part(("tests/integration", "tests/cluster", "-m", "not kubernetes"), 7),
-    "browser": Part(("tests/browser",), 2),
+    "browser": Part(("tests/browser",), 3),
     # A real API server; in the long run also a cluster of two nodes, which one process has.
     "kubernetes": Part(
         ("tests/integration", "-m", "kubernetes"), 2, "loadgroup", long=("tests/cluster",)

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from media_central.store.kubernetes import KubernetesStore, credentials, status
-from media_central.store.kubernetes.status import StatusWriter
+from media_central.store.kubernetes.status import LEASE_NAME, StatusWriter
 from media_central.store.port import Kind
 from media_kube import client as kube
 from media_kube.client import KubeClient
+from media_kube.election import Election
 
 from tests.support.api_server import OTHER_TOKEN, OTHER_USER, ApiServer
 
@@ -80,7 +81,8 @@ async def test_from_no_right_to_a_rotated_secret(
     eventually: Eventually,
 ) -> None:
     fleet = SimpleNamespace(on_poll=lambda _: None, is_alive=lambda _: True, link=lambda h: h)
-    writer = StatusWriter(kube_client, store)
+    election = Election(kube_client, namespace, LEASE_NAME, "central")
+    writer = StatusWriter(kube_client, store, election)
     writer.start(fleet)
 
     async def says(reason: str) -> bool:
