@@ -63,6 +63,7 @@ from media_streamer.wire.control import (
 from media_streamer.wire.life import living
 from media_streamer.wire.owner import NotWanted, Owner
 from media_streamer.wire.peer import Peer
+from media_streamer.wire.stream_config import stream_of
 
 log = logging.getLogger(__name__)
 
@@ -220,7 +221,7 @@ class MediaWorker:
         peer.answer(SelectInput, self._select_input)
 
     async def _apply(self, wish: ApplyStream) -> None:
-        config = wish.stream()
+        config = stream_of(wish)
         runner = self._runners.get(config.name)
         if runner:
             runner.reconfigure(config, wish.vods)

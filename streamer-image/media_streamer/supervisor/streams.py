@@ -38,6 +38,7 @@ from media_streamer.wire.control import (
     StreamEvent,
     StreamsStats,
 )
+from media_streamer.wire.stream_config import apply_stream
 
 log = logging.getLogger(__name__)
 
@@ -236,7 +237,7 @@ class StreamControl:
         place_of_archive = self._archives.place(name)
         if not self.cages.may(place.worker, self._archives.folders(name)):
             place_of_archive = None  # a worker that may record there is on its way
-        return ApplyStream.of(stream.config, vod_directories(self.config), place_of_archive)
+        return apply_stream(stream.config, vod_directories(self.config), place_of_archive)
 
     def _refused(self, name: str, problem: str) -> None:
         stream = self.catalog.streams.get(name)

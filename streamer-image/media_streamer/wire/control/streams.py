@@ -2,8 +2,6 @@
 
 from typing import Literal
 
-from media_api.stream import StreamConfig
-
 from media_streamer.wire.control.values import JsonObject, Value
 from media_streamer.wire.peer import Notice, Request
 
@@ -22,31 +20,12 @@ class ApplyStream(Request[None], frozen=True):
 
     name: str
     config: bytes
-    """JSON of `StreamConfig`. Not decoded with the message: a stream that the worker refuses is
-    the stream's trouble, a message that it cannot read is the channel's."""
+    """JSON of `StreamConfig` (`wire/stream_config.py`). Not decoded with the message: a stream that
+    the worker refuses is the stream's trouble, a message that it cannot read is the channel's."""
     vods: dict[str, list[str]]
     """Directories by VOD prefix."""
     archive: ArchivePlace | None = None
     """None: it is not recorded."""
-
-    @classmethod
-    def of(
-        cls,
-        config: StreamConfig,
-        vods: dict[str, list[str]],
-        archive: ArchivePlace | None = None,
-    ) -> "ApplyStream":
-        """Raises ValueError if the configuration is no JSON."""
-        return cls(
-            config.name,
-            config.model_dump_json(exclude_unset=True, exclude_none=True).encode(),
-            vods,
-            archive,
-        )
-
-    def stream(self) -> StreamConfig:
-        """The configuration; raises ValueError if it is not valid here."""
-        return StreamConfig.model_validate_json(self.config)
 
 
 class StartStream(Request[None], frozen=True):

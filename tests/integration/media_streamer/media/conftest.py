@@ -16,7 +16,6 @@ from media_streamer.wire import channel as wire
 from media_streamer.wire.channel import Channel, connect
 from media_streamer.wire.control import (
     SUPERVISOR_SIDE,
-    ApplyStream,
     Heartbeat,
     Hello,
     MediaSettings,
@@ -38,6 +37,7 @@ from media_streamer.wire.media import (
     Subscribe,
 )
 from media_streamer.wire.peer import Peer
+from media_streamer.wire.stream_config import apply_stream
 
 from tests.support.forked import ForkServer
 from tests.support.ports import free_port
@@ -144,7 +144,7 @@ class Worker:
     async def apply(self, name: str, *inputs: str | Json, **options: Any) -> None:
         listed = [{"url": item} if isinstance(item, str) else item for item in inputs]
         config = StreamConfig.model_validate({"name": name, "inputs": listed, **options})
-        await self.peer.call(ApplyStream.of(config, self.vods))
+        await self.peer.call(apply_stream(config, self.vods))
 
     async def media(self) -> Channel[FromEgress, FromMedia]:
         if self._media is None:

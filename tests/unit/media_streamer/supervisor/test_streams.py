@@ -32,6 +32,7 @@ from media_streamer.wire.control import (
     StreamEvent,
 )
 from media_streamer.wire.peer import CallFailed, Peer
+from media_streamer.wire.stream_config import stream_of
 
 
 class MediaWorker:
@@ -59,7 +60,7 @@ class MediaWorker:
         op, name = type(wish).__name__.removesuffix("Stream").lower(), wish.name
         self.told.append((op, name))
         if isinstance(wish, ApplyStream):
-            self.configs[name] = wish.stream().effective()
+            self.configs[name] = stream_of(wish).effective()
         if name in self.refuse:
             raise ValueError("no such codec")
 

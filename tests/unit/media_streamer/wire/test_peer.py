@@ -20,6 +20,7 @@ from media_streamer.wire.control import (
     StartStream,
 )
 from media_streamer.wire.peer import CallFailed, Peer
+from media_streamer.wire.stream_config import apply_stream, stream_of
 
 
 @pytest.fixture
@@ -141,9 +142,9 @@ async def test_a_call_has_a_time_out(peers: tuple[Peer, Peer]) -> None:
 def test_a_stream_crosses_with_what_was_set() -> None:
     saved = {"name": "live/a", "inputs": [{"url": "publish://"}], "segment_duration": 3000}
     config = StreamConfig.model_validate(saved)
-    sent = ApplyStream.of(config, {"vod": ["/media"]})
+    sent = apply_stream(config, {"vod": ["/media"]})
     assert sent.name == "live/a"
-    assert sent.stream() == config
-    assert sent.stream().explicit() == config.explicit()
+    assert stream_of(sent) == config
+    assert stream_of(sent).explicit() == config.explicit()
     with pytest.raises(ValueError, match="valid"):
-        ApplyStream("x", b'{"name": 1', {}).stream()
+        stream_of(ApplyStream("x", b'{"name": 1', {}))
