@@ -1,8 +1,9 @@
 """Hits of the cache program beside nginx: requests and bytes for each second of CPU time.
 
-Both answer the same segment out of their own folder on one core, wrk asks from another one. nginx
-is a proxy with `proxy_cache` and `sendfile`, as people put before a streamer; the CPU time of the
-server's processes counts, not that of wrk.
+Both answer segments out of their own folders on one core, wrk asks from another one: for one and
+the same, and for many in turn, as viewers at different places do. nginx is a proxy with
+`proxy_cache` and `sendfile`, as people put before a streamer; the CPU time of the server's
+processes counts, not that of wrk.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -25,7 +26,18 @@ from tests.support.proc import children, cpu_seconds
 from tests.support.streamer import until
 
 SECONDS = 8
-SIZES = {"64 KiB": 64 << 10, "1 MiB": 1 << 20}
+LOADS = {
+    "64 KiB": (64 << 10, 1),
+    "64 KiB, 100 files": (64 << 10, 100),
+    "1 MiB": (1 << 20, 1),
+}
+"""Bytes of a file, and how many are asked for in turn."""
+SCRIPT = """local paths, n = {{ {paths} }}, 0
+request = function()
+  n = n % #paths + 1
+  return wrk.format("GET", paths[n])
+end
+"""
 STOP_SECONDS = 10.0
 HEADERS = {"Content-Type": "video/mp2t", "Cache-Control": "public, max-age=3600, immutable"}
 NGINX = """user {user}; daemon off; worker_processes 1;
@@ -58,16 +70,22 @@ async def _run() -> list[Figure]:
     figures = []
     with tempfile.TemporaryDirectory() as folder:
         async with _origin() as origin:
-            for size in SIZES:
-                path = f"/live/tracks-v1a1/2026/01/01/00/00/{SIZES[size]}-02000.ts"
+            for load, (size, number) in LOADS.items():
+                paths = [
+                    f"/live/tracks-v1a1/2026/01/01/00/{file:02d}/{size}-02000.ts"
+                    for file in range(number)
+                ]
+                script = Path(folder, "paths.lua")
+                quoted = ", ".join(f'"{path}"' for path in paths)
+                await asyncio.to_thread(_write, script, SCRIPT.format(paths=quoted))
                 async with _ours(Path(folder, "ours"), origin) as (url, pid):
-                    ours = await _load(url + path, pid)
+                    ours = await _load(url, paths, script, pid)
                 async with _nginx(Path(folder, "nginx"), origin) as (url, pid):
-                    theirs = await _load(url + path, pid)
+                    theirs = await _load(url, paths, script, pid)
                 note = f"nginx {theirs / 1e3:.1f} k"
                 figures += [
-                    Figure(f"hits of {size}, a core and second", ours / 1e3, "k", note=note),
-                    Figure(f"hits of {size}, beside nginx", ours / theirs, "x", goal=">= 0.8"),
+                    Figure(f"hits of {load}, a core and second", ours / 1e3, "k", note=note),
+                    Figure(f"hits of {load}, beside nginx", ours / theirs, "x", goal=">= 0.8"),
                 ]
     return figures
 
@@ -143,18 +161,19 @@ async def _process(
         await asyncio.wait_for(process.wait(), STOP_SECONDS)
 
 
-async def _load(url: str, pid: int) -> float:
+async def _load(url: str, paths: Sequence[str], script: Path, pid: int) -> float:
     """Hits for each second of CPU time of the process and its own."""
     async with aiohttp.ClientSession() as http:
-        for _ in range(3):
-            async with http.get(url) as answer:
+        for path in [*paths] * 3:
+            async with http.get(url + path) as answer:
                 assert answer.status == 200
                 await answer.read()
     family = [pid, *children(pid)]
     client = min(os.sched_getaffinity(0))
     before = sum(map(cpu_seconds, family))
     process = await asyncio.create_subprocess_exec(
-        *("taskset", "-c", str(client), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", url),
+        *("taskset", "-c", str(client), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s"),
+        *("-s", str(script), url),
         stdout=asyncio.subprocess.PIPE,
     )
     output = (await asyncio.wait_for(process.communicate(), 10 * SECONDS))[0].decode()

@@ -21,7 +21,8 @@ from media_streamer.cache.index import Meta
 from media_streamer.cache.metrics import Metrics
 from media_streamer.cache.misses import MissCounter
 from media_streamer.cache.origins import OriginFailed, Origins, Question
-from media_streamer.cache.policy import NameFilter, NotServed, Wanted, read_target
+from media_streamer.cache.policy import NameFilter, NotServed, Wanted, private_key, read_target
+from media_streamer.cache.quick import QuickHits
 from media_streamer.cache.roll import Roll
 from media_streamer.cache.send import (
     WHOLE_RANGE,
@@ -61,7 +62,7 @@ class Request:
 
     @property
     def private_key(self) -> str:
-        return f"{self.wanted.path}?{self.wanted.identity}"
+        return private_key(self.wanted.path, self.wanted.identity)
 
     def question(self, signing_key: bytes | None) -> Question:
         """What the origin is asked. Only what changes its answer goes along."""
@@ -115,6 +116,7 @@ class CacheApp:
         self._filter = NameFilter(settings.only, settings.except_)
         self._misses = MissCounter(settings.misses)
         self._grants = Grants()
+        self.quick = QuickHits(store, self._grants, metrics)
         self._roll = Roll()
         self._proxies = settings.proxies
         self._signing_key = settings.signing_key
@@ -179,7 +181,12 @@ class CacheApp:
             with file:
                 if self._allows(wanted, wanted.identity, public=meta.public):
                     self._metrics.hits.inc()
-                    return await send_stored(request.http, file, entry, meta, self._metrics)
+                    response = await send_stored(request.http, file, entry, meta, self._metrics)
+                    if request.http.method == "GET" and response.status in (200, 206):
+                        is_read = response.content_length == meta.length
+                        self._store.hold(key, file, entry, is_read=is_read)
+                        self.quick.learn(request.http, wanted)
+                    return response
         return None
 
     async def _fetch(self, request: Request, save: Save | None) -> web.StreamResponse:

@@ -29,6 +29,9 @@ class Metrics:
         self.stored_bytes = gauge("stored_bytes", "Bytes on disk")
         self.stored_files = gauge("stored_files", "Files on disk")
         self.buffered_bytes = gauge("buffered_bytes", "Bytes in memory of requests under way")
+        self.quick_hits = 0
+        self.quick_bytes = 0
+        """Hits without HTTP, and what they sent, not in the counters yet: those cost more."""
         for kind in ("connect", "timeout", "status", "broken"):
             self.origin_errors.labels(kind)
         for reason in ("size", "age", "broken"):
@@ -36,4 +39,8 @@ class Metrics:
 
     def text(self) -> bytes:
         """The page for Prometheus."""
+        self.requests.inc(self.quick_hits)
+        self.hits.inc(self.quick_hits)
+        self.sent.inc(self.quick_bytes)
+        self.quick_hits = self.quick_bytes = 0
         return generate_latest(self._registry)

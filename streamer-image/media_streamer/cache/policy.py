@@ -50,6 +50,11 @@ class Wanted:
         return self.shows_access and not self.is_media and self.path.endswith(_LIST_SUFFIXES)
 
 
+def private_key(path: str, identity: str) -> str:
+    """The key of a file that the origin gives to one identity only."""
+    return f"{path}?{identity}"
+
+
 def read_target(raw_path: str, raw_query: str) -> Wanted:
     """From the request's target; raises BadPath (400) or NotServed (404)."""
     if is_api_path(raw_path) and not raw_path.startswith(_STATIC_PREFIXES):

@@ -22,6 +22,7 @@ from media_streamer.egress.http.files import (
     parse_range,
 )
 from media_streamer.egress.http.request import CORS
+from media_streamer.page_cache import is_cached, read_ahead
 
 log = logging.getLogger(__name__)
 
@@ -35,31 +36,23 @@ async def send_stored(
     request: web.BaseRequest, file: IO[bytes], entry: Entry, meta: Meta, metrics: Metrics
 ) -> web.StreamResponse:
     """A stored file or the range of it that is asked for."""
-    response = web.StreamResponse(headers=CORS)
-    headers = response.headers
-    headers["Content-Type"] = meta.content_type
-    headers["Cache-Control"] = meta.cache_control
-    headers["Accept-Ranges"] = "bytes"
-    headers["Age"] = str(max(0, int(time.time() - entry.stored_at)))
-    headers[X_CACHE] = "HIT"
-    start, length = 0, meta.length
     try:
-        if (wanted := parse_range(wanted_range(request), meta.length)) is not None:
-            start, length = wanted
-            response.set_status(206)
-            headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{meta.length}"
+        status, headers, start, length = stored_head(
+            entry, meta, wanted_range(request), time.time()
+        )
     except RangeNotSatisfiable as error:
-        response.set_status(416)
-        headers["Content-Range"] = str(error)
-        length = 0
-    response.content_length = length
+        status, start, length = 416, 0, 0
+        headers = _told(entry, meta, time.time()) | {"Content-Range": str(error)}
+        headers["Content-Length"] = "0"
+    response = web.StreamResponse(status=status, headers=headers)
     await response.prepare(request)
     transport = request.transport
     if request.method != "HEAD" and length and transport is not None:
         try:
-            if transport.is_closing():  # sendfile's own word for it is a RuntimeError
-                raise ConnectionResetError("connection lost")
             async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+                await _read(file, meta.offset + start, length)
+                if transport.is_closing():  # sendfile's own word for it is a RuntimeError
+                    raise ConnectionResetError("connection lost")
                 loop = asyncio.get_running_loop()
                 sent = await loop.sendfile(transport, file, meta.offset + start, length)
             metrics.sent.inc(sent)
@@ -76,6 +69,40 @@ async def send_stored(
             _cut(request)
     await response.write_eof()
     return response
+
+
+def stored_head(
+    entry: Entry, meta: Meta, part: str | None, now: float
+) -> tuple[int, dict[str, str], int, int]:
+    """Status and headers, first byte and length of the answer to the value of a Range field.
+
+    Raises RangeNotSatisfiable.
+    """
+    status, start, length = 200, 0, meta.length
+    headers = _told(entry, meta, now)
+    if (wanted := parse_range(part, meta.length)) is not None:
+        status, (start, length) = 206, wanted
+        headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{meta.length}"
+    headers["Content-Length"] = str(length)
+    return status, headers, start, length
+
+
+def _told(entry: Entry, meta: Meta, now: float) -> dict[str, str]:
+    return {
+        **CORS,
+        "Content-Type": meta.content_type,
+        "Cache-Control": meta.cache_control,
+        "Accept-Ranges": "bytes",
+        "Age": str(max(0, int(now - entry.stored_at))),
+        X_CACHE: "HIT",
+    }
+
+
+async def _read(file: IO[bytes], at: int, size: int) -> None:
+    """Bring it into memory, so that the kernel sends it without making the loop wait."""
+    descriptor = file.fileno()
+    if not is_cached(descriptor, at, size):
+        await asyncio.to_thread(read_ahead, descriptor, at, size)
 
 
 async def send_body(

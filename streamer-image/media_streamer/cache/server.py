@@ -49,7 +49,7 @@ async def serve(settings: CacheSettings) -> None:
 
 
 async def _listen(settings: CacheSettings, app: CacheApp, stop: asyncio.Event) -> None:
-    protocols = http_server(app.handle)
+    protocols = http_server(app.handle, quick=app.quick.find)
     door = Doorkeeper(connection_limit(WORKER_CONNECTIONS))
     servers = await door.listen(protocols, settings.address, settings.port)
     log.info("serving on port %d for %s", servers[0].port, ", ".join(_plain(settings)))

@@ -25,6 +25,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import IO
 
+from media_streamer.cache.held import Held, HeldFiles
 from media_streamer.cache.index import Entry, Index, Meta
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Store:
         self._on_evicted = on_evicted
         self._clock = clock
         self._lock: IO[bytes] | None = None
+        self._held = HeldFiles()
         self._number = 0
 
     def __len__(self) -> int:
@@ -82,7 +84,8 @@ class Store:
         await self.sweep()
 
     def close(self) -> None:
-        """Let go of the lock."""
+        """Let go of the files and of the lock."""
+        self._held.close()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -114,6 +117,30 @@ class Store:
             file.close()
             raise
         return file, entry, entry.meta
+
+    def held(self, key: str, now: float) -> Held | None:
+        """The file, if it is open and can be sent at once; None says no more than that.
+
+        Counts as a use. `now`: Unix seconds.
+        """
+        held = self._held.get(key)
+        if held is None or now - held.entry.touched_at > TOUCH_SECONDS or not held.is_ready(now):
+            return None
+        return held if self._index.use(held.entry.key, now) is held.entry else None
+
+    def hold(self, key: str, file: IO[bytes], entry: Entry, *, is_read: bool) -> None:
+        """Keep a file open that was found and will be asked for again; `is_read`: the whole of it
+        has just been read."""
+        now = self._clock()
+        if entry.meta is None or self._index.get(entry.key, now) is not entry:
+            return
+        try:
+            held = self._held.hold(key, file, entry, entry.meta)
+        except OSError as error:
+            log.warning("stored file %s is not kept open: %s", entry.name, error.strerror)
+            return
+        if is_read:
+            held.looked_at = now
 
     def holds(self, key: str, *, public: bool) -> bool:
         """Whether storing this again, with that mark, would change nothing."""
@@ -179,6 +206,8 @@ class Store:
         await self._drop(self._index.shrink(self.total - lacking), "size")
 
     async def _drop(self, entries: Sequence[Entry], reason: str) -> None:
+        for entry in entries:
+            self._held.forget(entry)
         if entries:
             self._on_evicted(reason, len(entries))
             await asyncio.to_thread(_remove, [self._file(entry) for entry in entries])

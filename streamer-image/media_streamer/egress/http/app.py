@@ -61,7 +61,7 @@ class HttpApp:
         self._proxy = proxy
         self._router = Router(mounted_routes(egress))
         self._methods = METHODS | self._router.methods
-        self._known: Recent[_Known] = Recent(MAX_KNOWN)
+        self._known: Recent[str, _Known] = Recent(MAX_KNOWN)
         """What request targets mean, those of late."""
 
     def server(self, *, api: bool, neighbour: bool = False) -> web.Server:

@@ -1,21 +1,35 @@
-"""A connection that may be asked the very same again: a player polls a playlist.
+"""A connection that is answered without a task of its own where the answer is known beforehand.
 
-Parsing, a task's turn and the way to a handler cost four times what the answer does, which is bytes
-already. So a handler may leave a `Repeat`, and the next request that has the same bytes gets it.
+Parsing, a task's turn and the way to a handler cost four times what such an answer does. There are
+two kinds:
+
+- the very same once more: a player polls a playlist. A handler leaves a `Repeat`, and the next
+  request of this connection that has the same bytes gets it;
+- what the server knows by the bytes of a request (`Quick`), whoever asks: files of a cache.
+
 Only while nothing else is under way: no request waits or runs, no part of one has been read, the
-client takes what it is sent, and nobody has to see each request.
+client takes what it is sent, and nobody has to see each request. An answer of the second kind may
+take its time: it ends before the next request is read, and closing waits for it.
 """
 
+import asyncio
+import contextlib
+from asyncio.trsock import TransportSocket
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
+
+from media_streamer.egress.http.sending import FileMessage, Sending, plain_socket
 
 KEEP_ALIVE_SECONDS = 30.0
 """Also the time in which a request's head must be complete: a slow or silent client is closed."""
 
 Repeat = Callable[[], bytes | None]
 """Gives the whole answer once more, to exactly the same request; None: it has to be worked out."""
+
+Quick = Callable[[bytes], FileMessage | None]
+"""The answer to a request, which may be no whole one; None: it has to be worked out."""
 
 MAX_REPEATS = 2
 """Of one connection: players ask for playlists of picture and sound in turns."""
@@ -26,19 +40,43 @@ _BODY = (b"content-length", b"transfer-encoding", b"upgrade", b"expect")
 class Connection(web.RequestHandler):
     """aiohttp's, with what it has answered last."""
 
-    __slots__ = ("_asked", "_may_repeat", "_repeats", "_whole")
+    __slots__ = (
+        "_asked",
+        "_may_repeat",
+        "_over",
+        "_quick",
+        "_repeats",
+        "_sending",
+        "_socket",
+        "_whole",
+    )
 
     def __init__(
-        self, manager: web.Server, may_repeat: Callable[[], bool], **settings: Any
+        self,
+        manager: web.Server,
+        may_repeat: Callable[[], bool],
+        quick: Quick | None = None,
+        **settings: Any,
     ) -> None:
         super().__init__(manager, **settings)
         self._may_repeat = may_repeat
+        self._quick = quick
         self._whole = True
         """All that came were whole requests without a body, each read at once."""
         self._asked = b""
         """The request that is being answered, if it may be repeated."""
         self._repeats: dict[bytes, Repeat] = {}
         """By the bytes of the request."""
+        self._socket: TransportSocket | None = None
+        self._sending: Sending | None = None
+        """The answer that is under way without a task."""
+        self._over: asyncio.Future[None] | None = None
+        """Waits for its end."""
+
+    @property
+    def asked(self) -> bytes:
+        """The request that is being answered, if it came as a whole, alone and has no body."""
+        return self._asked
 
     def answered(self, repeat: Repeat) -> None:
         """The request that is being answered can be answered so once more."""
@@ -47,23 +85,37 @@ class Connection(web.RequestHandler):
                 del self._repeats[next(iter(self._repeats))]
             self._repeats[self._asked] = repeat
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if self._quick is not None:
+            self._socket = plain_socket(transport)
+
     def data_received(self, data: bytes) -> None:
         self._asked = b""
         if self._whole:
             idle = self._waiter is not None and not self._waiter.done()
-            if idle and data in self._repeats and self._again(data):
+            if idle and self._answers(data):
                 return
             self._whole = _is_whole(data)
             if self._whole and idle:
                 self._asked = data
         super().data_received(data)
 
-    def _again(self, request: bytes) -> bool:
+    def _answers(self, request: bytes) -> bool:
+        """Whether the answer is known, and is on its way then."""
+        repeats = request in self._repeats
+        if not repeats and (self._quick is None or self._socket is None):
+            return False
         transport = self.transport
         if transport is None or self._close or self._force_close or not self._may_repeat():
             return False
         if transport.is_closing() or transport.get_write_buffer_size():
             return False  # whoever asks and does not read gets no further answer before it does
+        if repeats:
+            return self._again(transport, request)
+        return self._known(transport, request)
+
+    def _again(self, transport: asyncio.Transport, request: bytes) -> bool:
         answer = self._repeats[request]()
         if answer is None:
             del self._repeats[request]
@@ -71,6 +123,55 @@ class Connection(web.RequestHandler):
         transport.write(answer)
         self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_SECONDS
         return True
+
+    def _known(self, transport: asyncio.Transport, request: bytes) -> bool:
+        if self._quick is None or self._socket is None:
+            return False
+        message = self._quick(request)
+        if message is None:
+            return False
+        self._sending = Sending(transport, self._socket, message, self._sent)
+        self._sending.start()
+        return True
+
+    def _sent(self) -> None:
+        self._sending = None
+        self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_SECONDS
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
+        if self._close:
+            super().close()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._sending is not None:
+            self._sending.go_on()
+
+    def close(self) -> None:
+        """Close once the answer under way is sent."""
+        if self._sending is None:
+            super().close()
+        else:
+            self._close = True
+
+    def force_close(self) -> None:
+        """Close now."""
+        if self._sending is not None:
+            self._sending.cancel()
+        super().force_close()
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's
+        """Close, within `timeout` seconds, when the answer under way is sent."""
+        if self._sending is not None:
+            self._over = self._loop.create_future()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over, timeout)
+        await super().shutdown(timeout)
+
+    def _process_keepalive(self) -> None:
+        if self._sending is not None:
+            self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_SECONDS
+        super()._process_keepalive()
 
 
 def _is_whole(data: bytes) -> bool:

@@ -6,7 +6,6 @@ it. One answer may be made of parts of several files, which clients may ask for 
 """
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,9 +16,9 @@ from aiohttp.abc import AbstractStreamWriter
 
 from media_streamer.archive.copied import Copied, Read
 from media_streamer.egress.http.files import RangeNotSatisfiable, body_headers, parse_range
+from media_streamer.page_cache import CHUNK_BYTES, is_cached, read_ahead
 from media_streamer.s3.bucket import S3Error
 
-CHUNK_BYTES = 1024 * 1024
 SEND_TIMEOUT_SECONDS = 120.0
 """For a chunk: a client that takes longer is gone."""
 
@@ -166,8 +165,8 @@ class DiskResponse(web.StreamResponse):
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("connection lost")
-        if not _is_cached(descriptor, at, size):
-            await self.in_thread(lambda: _read_ahead(descriptor, at, size))
+        if not is_cached(descriptor, at, size):
+            await self.in_thread(lambda: read_ahead(descriptor, at, size))
         if transport.get_extra_info("sslcontext") is None:
             # The loop wants a file object; it must not close what is ours.
             with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
@@ -212,23 +211,3 @@ class Opened:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-
-def _is_cached(descriptor: int, at: int, size: int) -> bool:
-    """Whether both ends of a chunk are in memory, as far as the file system says."""
-    with contextlib.suppress(OSError):
-        ends = (at, at + size - 1)
-        return all(os.preadv(descriptor, [bytearray(1)], end, os.RWF_NOWAIT) for end in ends)
-    return False
-
-
-def _read_ahead(descriptor: int, at: int, size: int) -> None:
-    """Bring a chunk into memory; blocks."""
-    os.posix_fadvise(descriptor, at, size, os.POSIX_FADV_WILLNEED)
-    buffer = bytearray(256 * 1024)
-    end = at + size
-    while at < end:
-        count = os.preadv(descriptor, [memoryview(buffer)[: end - at]], at)
-        if not count:
-            raise FileNotFoundError("the file is shorter than it was")
-        at += count

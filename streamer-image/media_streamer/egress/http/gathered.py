@@ -12,7 +12,6 @@ takes half of each for a segment; what the socket does not take is waited for.
 import asyncio
 import contextlib
 import os
-import socket
 from asyncio.trsock import TransportSocket
 from collections.abc import Callable
 
@@ -20,6 +19,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 from media_streamer.egress.http.files import SEND_TIMEOUT_SECONDS, body_headers
+from media_streamer.egress.http.sending import cork, plain_socket
 from media_streamer.files.disk import Changed, FileReader
 from media_streamer.files.gathered import PIECE_BYTES, Gathered
 from media_streamer.files.samples import Span
@@ -36,8 +36,7 @@ def can_gather(request: web.BaseRequest) -> bool:
         request.method == "GET"
         and "Range" not in request.headers
         and transport is not None
-        and transport.get_extra_info("sslcontext") is None
-        and isinstance(transport.get_extra_info("socket"), TransportSocket)
+        and plain_socket(transport) is not None
     )
 
 
@@ -57,7 +56,7 @@ class GatheredResponse(web.StreamResponse):
             raise ConnectionResetError("connection lost")
         connection: TransportSocket = transport.get_extra_info("socket")
         self.content_length = self._gathered.size
-        _cork(connection, True)
+        cork(connection, True)
         transport.set_write_buffer_limits(0)  # what is written is waited for
         try:
             writer = await super().prepare(request)
@@ -73,7 +72,7 @@ class GatheredResponse(web.StreamResponse):
             return writer
         finally:
             transport.set_write_buffer_limits()
-            _cork(connection, False)
+            cork(connection, False)
 
     async def _send(
         self, request: web.BaseRequest, transport: asyncio.Transport, span: Span
@@ -126,9 +125,3 @@ def _free(transport: asyncio.Transport) -> int:
         return -1
     connection: TransportSocket = transport.get_extra_info("socket")
     return connection.fileno()
-
-
-def _cork(connection: TransportSocket, on: bool) -> None:
-    """Let the kernel fill its packets, or send what it has (tcp(7))."""
-    with contextlib.suppress(OSError):  # it is closed
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, on)

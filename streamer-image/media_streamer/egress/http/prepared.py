@@ -5,6 +5,7 @@ serve all who ask alike; only what depends on the moment and on the connection i
 """
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -13,6 +14,20 @@ from aiohttp.http import HttpVersion11
 
 from media_streamer.egress.http.connection import Connection
 from media_streamer.egress.http.request import CORS
+
+
+def head_bytes(status: int, headers: Mapping[str, str]) -> bytes:
+    """A head up to its date, which comes last. Raises ValueError if a value would end its line."""
+    if any("\r" in value or "\n" in value for value in headers.values()):
+        raise ValueError("a header has more than one line")
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{lines}Date: "
+    return head.encode(errors="surrogateescape")
+
+
+def date_bytes() -> bytes:
+    """What a head has as its date now."""
+    return rfc822_formatted_time().encode()
 
 
 class Message:
@@ -29,14 +44,12 @@ class Message:
             **{name.replace("_", "-"): value for name, value in more.items()},
             "Content-Length": str(len(body)),
         }
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self._head = f"HTTP/1.1 200 OK\r\n{lines}Date: ".encode("latin-1")
+        self._head = head_bytes(200, headers)
         self.body = body
 
     def bytes(self, end: bytes, with_body: bool) -> bytes:
         """What goes to the client now; `end` of the head is that of its connection."""
-        date = rfc822_formatted_time().encode()
-        return b"".join((self._head, date, end, self.body if with_body else b""))
+        return b"".join((self._head, date_bytes(), end, self.body if with_body else b""))
 
 
 def _end(request: web.BaseRequest, keep_alive: bool) -> bytes:

@@ -5,15 +5,16 @@ nobody uses any more (URIs of segments that are gone) takes no memory.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 TURN_SECONDS = 60.0
 
+Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-class Recent(Generic[Value]):
+class Recent(Generic[Key, Value]):
     """Two generations: what is used moves to the young one, the old one is dropped as a whole."""
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -21,19 +22,19 @@ class Recent(Generic[Value]):
         self._half = most // 2
         self._clock = clock
         self._turned = clock()
-        self._young: dict[str, Value] = {}
-        self._old: dict[str, Value] = {}
+        self._young: dict[Key, Value] = {}
+        self._old: dict[Key, Value] = {}
 
     def __len__(self) -> int:
         return len(self._young.keys() | self._old.keys())
 
-    def get(self, key: str) -> Value | None:
+    def get(self, key: Key) -> Value | None:
         found = self._young.get(key)
         if found is None and (found := self._old.get(key)) is not None:
             self.put(key, found)
         return found
 
-    def put(self, key: str, value: Value) -> None:
+    def put(self, key: Key, value: Value) -> None:
         if len(self._young) >= self._half or self._clock() - self._turned > TURN_SECONDS:
             self._old, self._young = self._young, {}
             self._turned = self._clock()

@@ -1,7 +1,8 @@
 """aiohttp's low-level server as all our public HTTP ports have it: bounded, quiet, and quick with
-those who ask the same again.
+those whose answer is known.
 
-Role: bounds on what a client may send, no traceback in the log for what is not HTTP, and `Repeat`.
+Role: bounds on what a client may send, no traceback in the log for what is not HTTP, `Repeat` and
+`Quick`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,7 @@ from aiohttp.abc import AbstractAccessLogger
 from media_process.http_log import http_logger
 
 from media_streamer.egress.http.access_log import AccessLog
-from media_streamer.egress.http.connection import KEEP_ALIVE_SECONDS, Connection
+from media_streamer.egress.http.connection import KEEP_ALIVE_SECONDS, Connection, Quick
 
 MAX_LINE_BYTES = 8190
 MAX_HEADERS = 64
@@ -23,16 +24,19 @@ _log = http_logger("media_streamer.http")
 
 class _Server(web.Server):
     may_repeat: Callable[[], bool]
+    quick: Quick | None
 
     def __call__(self) -> web.RequestHandler:
-        return Connection(self, self.may_repeat, loop=self._loop, **self._kwargs)
+        return Connection(self, self.may_repeat, self.quick, loop=self._loop, **self._kwargs)
 
 
 def http_server(
     handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
     requests: AccessLog | None = None,
+    quick: Quick | None = None,
 ) -> web.Server:
-    """A protocol factory for a listener; `requests`: where they are logged."""
+    """A protocol factory for a listener; `requests`: where they are logged; `quick`: answers that
+    are known without a handler."""
     server = _Server(
         handle,
         handler_cancellation=True,
@@ -46,5 +50,6 @@ def http_server(
         lingering_time=LINGER_SECONDS,
         auto_decompress=False,
     )
+    server.quick = quick
     server.may_repeat = lambda: requests is None or not requests.enabled
     return server

@@ -26,6 +26,12 @@ async def test_stored_answer_is_that_of_the_origin(caches, origin, segment):
     for name in ("Content-Type", "Cache-Control", "Content-Length"):
         assert hit.headers[name] == missed.headers[name]
     assert int(hit.headers["Age"]) < 30
+    again = await cache.get(segment)
+    assert (again.status, again.body) == (200, hit.body)
+    for headers in (hit.headers, again.headers):
+        for name in ("Age", "Date", "Server"):
+            headers.pop(name, None)
+    assert again.headers == hit.headers
     head = await cache.get(segment, "HEAD")
     assert (head.status, head.body, head.tag) == (200, b"", "HIT")
     assert head.headers["Content-Length"] == str(len(hit.body))
@@ -44,6 +50,9 @@ async def test_ranges_from_origin_and_disk(caches, origin, segment, range_):
     assert (after.status, after.tag) == (206, "HIT")
     assert after.body == before.body
     assert after.headers["Content-Range"] == before.headers["Content-Range"]
+    again = await cache.get(segment, Range=range_)
+    assert (again.status, again.body) == (206, after.body)
+    assert again.headers["Content-Range"] == after.headers["Content-Range"]
     wrong = await cache.get(segment, Range="bytes=999999999-")
     assert wrong.status == 416
 

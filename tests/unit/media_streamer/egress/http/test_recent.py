@@ -5,7 +5,7 @@ from media_streamer.egress.http.recent import TURN_SECONDS, Recent
 
 def test_what_is_used_stays_and_what_is_not_goes() -> None:
     now = 0.0
-    recent: Recent[int] = Recent(1000, lambda: now)
+    recent: Recent[str, int] = Recent(1000, lambda: now)
     recent.put("playlist", 1)
     recent.put("segment", 2)
     for turn in range(1, 4):
@@ -19,7 +19,7 @@ def test_what_is_used_stays_and_what_is_not_goes() -> None:
 
 
 def test_however_many_are_asked_for_the_bound_holds() -> None:
-    recent: Recent[int] = Recent(100, lambda: 0.0)
+    recent: Recent[str, int] = Recent(100, lambda: 0.0)
     for number in range(1000):
         recent.put(str(number), number)
         recent.get("0" if number < 10 else str(number - 1))
