@@ -47,10 +47,12 @@ class DvrBase(ApiModel):
         default=None, description="Depth of the archive in seconds. Default: no age limit."
     )
     dvr_replicate: bool | None = Field(
-        default=None, description="Copy missing archive from the origin. Default false."
+        default=None,
+        description="Fill gaps of the archive from the server that the stream is taken from."
+        " Default false.",
     )
     replication_port: Port | None = Field(
-        default=None, description="Port of the origin for replication."
+        default=None, description="HTTP port of that server, if it is not that of the input."
     )
     schedule: Annotated[list[ScheduleRange], Field(max_length=32)] | None = Field(
         default=None,
@@ -80,7 +82,9 @@ class DvrBase(ApiModel):
         default=None, description="Write only ranges that are locked. Default false."
     )
     replication_speed: Count | None = Field(
-        default=None, description="Limit of replication in bit/s. Default: none."
+        default=None,
+        description="Limit of what is fetched for that, in bit/s."
+        " Default: 200 Mbit/s for all streams.",
     )
 
 

@@ -194,6 +194,20 @@ class DvrCopyStats(ApiModel):
     error: LongText | None = Field(default=None, description="Why nothing is copied now.")
 
 
+class DvrReplicateStats(ApiModel):
+    """Gaps of an archive that are filled from another server (`stats.dvr_replicate`)."""
+
+    origin: Text | None = Field(default=None, description="The other server.")
+    filled_segments: Count = Field(default=0, description="Segments since the server began.")
+    filled_bytes: Count = Field(default=0, description="Bytes of those.")
+    filled_seconds: Count = Field(default=0, description="Seconds of those.")
+    missing_seconds: Count = Field(
+        default=0, description="Seconds that the other server has and this one lacks."
+    )
+    errors: Count = Field(default=0, description="Attempts that failed and are repeated.")
+    error: LongText | None = Field(default=None, description="Why nothing is filled now.")
+
+
 class TranscoderStats(ApiModel):
     """Statistics of the transcoder (`stats.transcoder`)."""
 
@@ -291,6 +305,9 @@ class StreamStats(ApiModel):
     )
     dvr_write: DvrWriteStats | None = Field(default=None, description="Counters of recording.")
     dvr_copy: DvrCopyStats | None = Field(default=None, description="Copies in a bucket.")
+    dvr_replicate: DvrReplicateStats | None = Field(
+        default=None, description="Gaps that are filled from another server."
+    )
     transcoder: TranscoderStats | None = Field(default=None, description="Of the transcoder.")
 
 

@@ -14,6 +14,7 @@ from media_api.unsupported.words import (
     Path,
     asks,
     get,
+    is_of_ours,
 )
 
 
@@ -32,6 +33,10 @@ def archive_asks_in_vain(item: Any) -> Iterator[InVain]:
     for name in DVR_OPTIONS:
         if asks(name, _option(dvr, name)):
             yield InVain(f"dvr_option_{name}", ("dvr", name), f"{name} of dvr {NO_EFFECT}")
+    inputs = get(item, "inputs")  # a source has none
+    if get(dvr, "dvr_replicate") and inputs is not None and not any(map(is_of_ours, inputs)):
+        text = "dvr_replicate of dvr has no effect: no input is m4f://HOST/NAME of another server"
+        yield InVain("dvr_option_dvr_replicate", ("dvr", "dvr_replicate"), text)
 
 
 def _option(archive: Any, name: str) -> Any:

@@ -21,6 +21,7 @@ from media_api.unsupported.words import (
     Path,
     asks,
     get,
+    is_of_ours,
 )
 
 
@@ -79,9 +80,7 @@ def _cache(item: Any) -> Iterator[InVain]:
     inputs = get(item, "inputs")
     if not asks("cache", get(item, "cache")) or inputs is None:
         return  # a source has no inputs
-    first = str(get(inputs[0], "url") or "") if inputs else ""
-    by_ts = first.startswith(("tshttp://", "tshttps://")) and first.endswith("/mpegts")
-    if not by_ts and not first.startswith(("m4f://", "m4fs://", "m4s://", "m4ss://")):
+    if not inputs or not is_of_ours(inputs[0]):
         text = "cache has no effect: the first input is no m4f://HOST/NAME of another server"
         yield InVain("stream_cache", ("cache",), text)
 

@@ -40,9 +40,7 @@ SRT_BLOCKS = ("srt_play", "srt2_play", "srt_publish", "srt2_publish")
 SRT_OPTIONS = ("linger", "version", "streamid")
 """Options of these blocks that nothing reads."""
 DVR_OPTIONS = (
-    "dvr_replicate", "replication_port", "replication_speed",
-    "no_index", "locked_write", "redundancy_factor",
-    "remotes",
+    "no_index", "locked_write", "redundancy_factor", "remotes",
 )  # fmt: skip
 """Options of archives, of streams and of storages."""
 BUCKET_SCHEMES = ("s3://", "s3s://")
@@ -104,6 +102,13 @@ def asks(option: str, value: Any) -> bool:
     if option in HARMLESS and value == HARMLESS[option]:
         return False
     return bool(value) or isinstance(value, Mapping) or (option in HARMLESS and value is not None)
+
+
+def is_of_ours(item: Any) -> bool:
+    """Whether an input is a stream of a server whose archive can be asked for."""
+    url = str(get(item, "url") or "")
+    by_ts = url.startswith(("tshttp://", "tshttps://")) and url.endswith("/mpegts")
+    return by_ts or url.startswith(("m4f://", "m4fs://", "m4s://", "m4ss://"))
 
 
 def get(item: Any, name: str) -> Any:

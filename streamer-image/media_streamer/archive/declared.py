@@ -10,6 +10,7 @@ from media_api.stream import StreamConfig
 
 from media_streamer.archive.copy_target import CopyTarget, copy_target
 from media_streamer.archive.places import Place, span_ms, stream_folder
+from media_streamer.archive.replica import NoReplica, ReplicaSource, replica_source
 from media_streamer.archive.retention import Limits
 from media_streamer.archive.schedule import Schedule, schedule_of
 from media_streamer.s3.address import BadAddress
@@ -44,6 +45,10 @@ class Declared:
     copy: CopyTarget | None = None
     """Where its finished files are copied to."""
     copy_refused: str = ""
+    """Why they are not, though it is asked for."""
+    replica: ReplicaSource | None = None
+    """Where its gaps are filled from."""
+    replica_refused: str = ""
     """Why they are not, though it is asked for."""
 
 
@@ -85,6 +90,9 @@ def declared(stream: StreamConfig, server: ServerConfig) -> Declared | None:
         if copy is not None:
             mirror = copy.mirror(Path(root))
             places.append(Place(mirror, stream_folder(mirror, stream.name), copy.url))
+        replica, replica_refused = _replica(stream, given, next(iter(writable), Path(root)))
+        if replica is not None:
+            places.append(replica.place)
     except ValueError as error:
         raise NoArchive(str(error)) from None
     checks = storage is not None and bool(storage.check_mount)
@@ -103,6 +111,8 @@ def declared(stream: StreamConfig, server: ServerConfig) -> Declared | None:
         schedule=schedule_of(next((one.schedule for one in given if one.schedule), None)),
         copy=copy,
         copy_refused=copy_refused,
+        replica=replica,
+        replica_refused=replica_refused,
     )
 
 
@@ -112,6 +122,16 @@ def _copy(given: Iterable[DvrBase]) -> tuple[CopyTarget | None, str]:
     try:
         return (copy_target(url) if url else None), ""
     except BadAddress as error:
+        return None, str(error)
+
+
+def _replica(
+    stream: StreamConfig, given: Iterable[DvrBase], disk: Path
+) -> tuple[ReplicaSource | None, str]:
+    """Where gaps are filled from; or why not, which is no reason not to record."""
+    try:
+        return replica_source(stream, given, disk), ""
+    except NoReplica as error:
         return None, str(error)
 
 

@@ -11,13 +11,18 @@ leaves it whole or away.
 import ctypes
 import os
 import struct
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from media_streamer.archive.container import FLAGS_OFFSET, Group, erased_flags, mark_bytes
+from media_streamer.archive.declared import Declared
+from media_streamer.archive.gaps import MAX_SEGMENT_MS
 from media_streamer.archive.library import read_all
+from media_streamer.archive.locks import read_locks
 from media_streamer.archive.places import RecordedFile, files_between, index_path
 from media_streamer.archive.ranges import Range
+from media_streamer.archive.replica import leave_out
 from media_streamer.archive.stored import OVERHANG_MS, remove
 
 BOX_BYTES = 8
@@ -39,6 +44,19 @@ def check_locks(wanted: Range, locks: Iterable[Range]) -> None:
                 f"locked from {told['from']} for {told['duration']} s: unlock that first, nothing"
                 " was deleted"
             )
+
+
+def before_erasing(archive: Declared, wanted: Range) -> None:
+    """Nothing of it may be locked, and what others have of it must not come back.
+
+    Raises Locked, OSError, and ValueError where that cannot be put down.
+    """
+    check_locks(wanted, read_locks(archive.folder))
+    if archive.replica is not None:
+        # Whole segments are deleted, and the other server's are cut elsewhere.
+        wide = Range(max(0, wanted.from_ms - MAX_SEGMENT_MS), wanted.to_ms + MAX_SEGMENT_MS)
+        folder, age = archive.replica.place.folder, archive.limits.expiration_seconds
+        leave_out(folder, wide, int(time.time() * 1000), age)
 
 
 def erase(folder: Path, wanted: Range, span_ms: int, now_ms: int) -> int:

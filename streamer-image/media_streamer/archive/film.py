@@ -46,7 +46,7 @@ def starts(entries: Sequence[Entry]) -> Iterator[int]:
     end_ms = first.group.start_ms
     for group, _, broken in entries:
         if broken:
-            zero += max(0, group.start_ms - end_ms)
+            zero += group.start_ms - end_ms  # less than 0 where a filled gap overlaps
         yield zero
         end_ms = group.end_ms
 

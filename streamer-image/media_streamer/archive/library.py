@@ -10,7 +10,7 @@ bounds. Everything here blocks on the disk: it is called in threads.
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -36,7 +36,7 @@ from media_streamer.archive.places import (
     files_between,
     index_path,
 )
-from media_streamer.archive.ranges import Range, merge
+from media_streamer.archive.ranges import GAP_MS, Range, merge
 
 Result = TypeVar("Result")
 Where = Path | Sequence[Place]
@@ -46,7 +46,8 @@ MAX_KEPT_GROUPS = 200_000
 """Of all files together: some 60 MB, or ten days of segments of 5 s."""
 CONTINUES_MS = 500
 """Segments of one recording follow each other closer than this."""
-
+OVERLAP_MS = 5
+"""Segments of two files that have more than this in common are of two recordings."""
 SPREAD_MS = 2000
 """The tracks of a segment begin closer to each other than this."""
 
@@ -134,8 +135,7 @@ class Library:
     def _segments(
         self, where: Where, from_ms: int, to_ms: int, limit: int | None
     ) -> Iterator[tuple[FileContent, Group]]:
-        """Of all disks in order of time, none twice: one that a disk was too slow to take may be
-        on another one too."""
+        """Of all places in order of time, none twice."""
 
         def of_disk(contents: Iterator[FileContent]) -> list[tuple[FileContent, Group]]:
             found: list[tuple[FileContent, Group]] = []
@@ -150,11 +150,7 @@ class Library:
         if len(disks) == 1:
             yield from disks[0]
             return
-        end_ms = 0
-        for content, group in sorted(chain(*disks), key=lambda one: one[1].start_ms):
-            if group.start_ms + group.duration_us // 2000 > end_ms:
-                yield content, group
-                end_ms = group.end_ms
+        yield from without_doubles(chain(*disks))
 
     def _of_disks(
         self,
@@ -251,10 +247,28 @@ class Library:
                 self._count -= len(gone.groups)
 
 
+def without_doubles(
+    found: Iterable[tuple[FileContent, Group]],
+) -> Iterator[tuple[FileContent, Group]]:
+    """Segments of several places in order of time, without those that add nothing.
+
+    One that a disk was too slow to take may be on another one too. Where a gap was filled from
+    another server the segments of both overlap: what would leave a gap by going stays.
+    """
+    end_ms = 0
+    for content, group in sorted(found, key=lambda one: one[1].start_ms):
+        if group.end_ms - end_ms > min(GAP_MS, group.duration_us // 2000):
+            yield content, group
+            end_ms = group.end_ms
+
+
 def continues(before: FileContent, last: Group, content: FileContent, group: Group) -> bool:
     """Whether players can go from `last` to `group` without a break."""
     if group.broken or before.head.essence != content.head.essence:
         return False
+    is_other = before.file.path != content.file.path
+    if is_other and last.end_ms - group.start_ms > OVERLAP_MS:
+        return False  # one of them is from another server
     return abs(group.start_ms - last.end_ms) < CONTINUES_MS
 
 

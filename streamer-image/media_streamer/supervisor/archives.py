@@ -12,8 +12,6 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,19 +20,23 @@ from media_api.episodes import DvrEpisode
 
 from media_streamer.archive.claiming import claim
 from media_streamer.archive.declared import Declared, NoArchive, declared
-from media_streamer.archive.erasing import Locked, check_locks, erase
+from media_streamer.archive.erasing import Locked, before_erasing, erase
 from media_streamer.archive.exports import ExportJob
 from media_streamer.archive.keeper import Kept, Summary, keep_limits
 from media_streamer.archive.library import Library
 from media_streamer.archive.locks import asked_range, read_locks, write_locks
 from media_streamer.archive.mirror import Mirror
+from media_streamer.archive.places import Place
 from media_streamer.archive.ranges import Range, merge, without
+from media_streamer.archive.replica import FOLDER as REPLICA_FOLDER
 from media_streamer.archive.roots import tell_roots
 from media_streamer.archive.schedule import records_at
+from media_streamer.supervisor.archive_root import Root
 from media_streamer.supervisor.catalog import Catalog, Changes, Stream
 from media_streamer.supervisor.copies import Copies
 from media_streamer.supervisor.episodes import EpisodeBackends, EpisodeDesk
 from media_streamer.supervisor.exports import Exports
+from media_streamer.supervisor.replicas import Replicas
 from media_streamer.supervisor.tasks import Tasks
 from media_streamer.wire.control import ArchivePlace
 
@@ -65,26 +67,6 @@ class ArchiveLocked(ArchiveError):  # noqa: N818 - the answer to a request
     """It is in the way of something that is locked."""
 
 
-@dataclass(slots=True)
-class _Root:
-    """A folder with archives of streams: a disk of a storage, or all of it."""
-
-    path: Path
-    threads: ThreadPoolExecutor
-    owner: int = -1
-    """Descriptor that holds the lock; -1: it is not ours."""
-    must_be_mounted: bool = False
-    problem: str = ""
-    due: float = 0.0
-    """When to claim it, or to look at its limits."""
-    is_busy: bool = False
-    busy_since: float = 0.0
-    took: float = 0.0
-    """Seconds, to look at its limits."""
-    kept: Kept | None = None
-    """What it held when its limits were looked at last."""
-
-
 class Archives:
     """One per server, on its event loop; `tick` each second."""
 
@@ -106,10 +88,11 @@ class Archives:
         self._declared: dict[str, Declared] = {}
         self._refused: dict[str, str] = {}
         """Streams with `dvr` that cannot be recorded, and why."""
-        self._roots: dict[Path, _Root] = {}
+        self._roots: dict[Path, Root] = {}
         self._library = Library()
         self.exports = Exports(tasks)
         self._copies = Copies(hostname)
+        self._replicas = Replicas()
         self._episodes = EpisodeDesk(backends, self._archive, self._in_root)
         self._scheduled: set[str] = set()
         """Streams with a schedule whose time it is."""
@@ -155,6 +138,11 @@ class Archives:
             return frozenset()
         return frozenset(disk for disk in found.writable if not held or self._is_held(disk))
 
+    def _may_lie(self, place: Place) -> bool:
+        """Whether it is a folder here; one for what others send only where its disk is ours."""
+        is_replica = place.disk.name == REPLICA_FOLDER
+        return not place.bucket and (not is_replica or self._is_held(place.disk.parent))
+
     def _is_held(self, disk: Path) -> bool:
         root = self._roots.get(disk)
         return root is not None and root.owner >= 0
@@ -193,15 +181,14 @@ class Archives:
     def tick(self, now: float) -> set[str]:
         """Claim folders, look at limits; returns the streams whose worker has to be told."""
         declared = self._declared.values()
-        wanted = {place.disk for one in declared for place in one.places if not place.bucket}
+        wanted = {place.disk for one in declared for place in one.places if self._may_lie(place)}
         mounts = {disk for one in declared for disk in one.mounts}
         for path in self._roots.keys() - wanted:
             self.exports.closed(path)
             self._episodes.closed(path)
-            self._let_go(self._roots.pop(path))
+            self._roots.pop(path).let_go()
         for path in wanted - self._roots.keys():
-            threads = ThreadPoolExecutor(2, thread_name_prefix="archive")
-            self._roots[path] = _Root(path, threads)
+            self._roots[path] = Root(path)
         for path, root in self._roots.items():
             root.must_be_mounted = path in mounts
         for root in self._roots.values():
@@ -212,7 +199,8 @@ class Archives:
             elif root.is_busy and now - root.busy_since > max(ANSWER_SECONDS, root.took * 10):
                 root.problem = root.problem or "the disk does not answer"
         self._follow_schedules()
-        self._copies.configured(self._declared, self._is_held)
+        for filled in (self._copies, self._replicas):
+            filled.configured(self._declared, self._is_held)
         changed, self._changed = self._changed, set()
         return changed
 
@@ -231,18 +219,12 @@ class Archives:
         """Let go of all folders."""
         self.exports.close()
         self._copies.close()
+        self._replicas.close()
         for root in self._roots.values():
-            self._let_go(root)
+            root.let_go()
         self._roots.clear()
 
-    @staticmethod
-    def _let_go(root: _Root) -> None:
-        if root.owner >= 0:
-            os.close(root.owner)
-            root.owner = -1
-        root.threads.shutdown(wait=False, cancel_futures=True)
-
-    async def _claim(self, root: _Root) -> None:
+    async def _claim(self, root: Root) -> None:
         loop = asyncio.get_running_loop()
         words = f"{self._hostname()} (process {os.getpid()})"
         try:
@@ -268,7 +250,7 @@ class Archives:
         root.due = time.monotonic() + FIRST_KEEP_SECONDS
         self._changed |= {n for n, one in self._declared.items() if root.path in one.writable}
 
-    async def _keep(self, root: _Root) -> None:
+    async def _keep(self, root: Root) -> None:
         loop = asyncio.get_running_loop()
         own = {
             name: one
@@ -343,7 +325,7 @@ class Archives:
             found.setdefault(f"dvr_{disk}", f"other disks stand in for {disk}: {why}")
         if self._episodes.problem:
             found["episodes"] = self._episodes.problem
-        found |= self._copies.alerts()
+        found |= self._copies.alerts() | self._replicas.alerts()
         if failing:
             first, *_ = failing.values()
             names = ", ".join(list(failing)[:SHOWN_STREAMS])
@@ -359,7 +341,7 @@ class Archives:
             problem = self._refused.get(stream.name)
             return {"dvr_enabled": False, "dvr_write": {"error": problem}} if problem else {}
         stats: JsonObject = {"dvr_enabled": bool(stream.stats.get("dvr_enabled"))}
-        stats |= self._copies.statistics(stream.name)
+        stats |= self._copies.statistics(stream.name) | self._replicas.statistics(stream.name)
         if (summary := self._summary(stream.name, found)) is not None:
             stats["dvr_info"] = summary.as_json()
         roots = [self._roots[disk] for disk in found.writable if disk in self._roots]
@@ -411,18 +393,17 @@ class Archives:
         range.
         """
         wanted = asked_range(from_seconds, duration_seconds)
-        await self._ask(name, lambda one: check_locks(wanted, read_locks(one.folder)))
+        await self._ask(name, partial(before_erasing, wanted=wanted))
         found, count = self._declared[name], 0
         for place in found.places:
             if place.bucket:
                 hide = partial(Mirror(place.disk).erase, name, wanted, found.span_ms)
                 count += await self._on(self._roots[found.root], hide)
                 self._copies.erased(name)
-                continue
-            count += await self._on(
-                self._roots[place.disk],
-                partial(erase, place.folder, wanted, found.span_ms, int(time.time() * 1000)),
-            )
+            elif (root := self._roots.get(place.disk)) is not None:
+                now_ms = int(time.time() * 1000)
+                work = partial(erase, place.folder, wanted, found.span_ms, now_ms)
+                count += await self._on(root, work)
         log.info("stream %s: %d segments of its archive deleted from %d for %d s, as asked",
                  name, count, from_seconds, duration_seconds)  # fmt: skip
 
@@ -482,7 +463,7 @@ class Archives:
         return await self._on(self._roots[found.root], partial(question, found))
 
     @staticmethod
-    async def _on(root: _Root, work: Callable[[], Result]) -> Result:
+    async def _on(root: Root, work: Callable[[], Result]) -> Result:
         """Do something in the threads of a disk. Raises ArchiveError."""
         loop = asyncio.get_running_loop()
         try:

@@ -4,6 +4,7 @@ from media_api.cache import CacheLimits, CacheSpec
 from media_api.server import ServerConfig
 
 from media_streamer.archive.declared import Declared, NoArchive, declared
+from media_streamer.archive.origin import origin_of
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.locations import file_path, storages_of
 from media_streamer.wire.control import CacheTerms, DeliveryConfig, Passage
@@ -81,15 +82,11 @@ def passage_of(stream: Stream, server: ServerConfig) -> Passage | None:
         return None
     if wanted is None and stream.named_by != "remote" and config.cache is None:
         return None
-    url = config.inputs[0].url
-    scheme, _, rest = url.partition("://")
-    host, _, path = rest.partition("/")
-    name = path.removesuffix("/mpegts") if scheme.startswith("tshttp") else path
-    if scheme not in _PULLED or not name or (scheme.startswith("tshttp") and name == path):
+    origin = origin_of(config.inputs[0])
+    if origin is None:
         return None
-    key = config.inputs[0].cluster_key or ""
     terms = cache_terms(config.cache, server)
-    return Passage(f"{_PULLED[scheme]}://{host}", name, key, terms, wanted != "nochain")
+    return Passage(origin.base, origin.stream, origin.cluster_key, terms, wanted != "nochain")
 
 
 def cache_terms(spec: CacheSpec | None, server: ServerConfig) -> CacheTerms | None:
@@ -104,8 +101,4 @@ def cache_terms(spec: CacheSpec | None, server: ServerConfig) -> CacheTerms | No
     return CacheTerms(path, limits.misses or 0, limits.storage_limit or 0, limits.expiration or 0)
 
 
-_PULLED = {
-    "tshttp": "http", "m4f": "http", "m4s": "http",
-    "tshttps": "https", "m4fs": "https", "m4ss": "https",
-}  # fmt: skip
 _UNSAID = DeliveryConfig()

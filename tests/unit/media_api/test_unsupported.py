@@ -242,6 +242,15 @@ def test_copies_go_to_buckets_and_archives_are_asked_for_at_servers() -> None:
     assert _paths({"dvr": {"root": "/d", "copy": "/other"}}) == ["dvr.copy"]
 
 
+def test_gaps_are_filled_only_from_a_server_of_ours() -> None:
+    dvr = {"root": "/srv", "dvr_replicate": True}
+    for url in ("m4f://h/a", "m4ss://h/a", "tshttp://h/a/mpegts"):
+        assert _paths({"inputs": [{"url": "fake://x"}, {"url": url}], "dvr": dvr}) == []
+    for inputs in ([], [{"url": "tshttp://h/a.ts"}], [{"url": "fake://x"}]):
+        assert _paths({"inputs": inputs, "dvr": dvr}) == ["dvr.dvr_replicate"]
+    assert _paths({"dvr": dvr}) == []  # of a source
+
+
 def _paths(document: dict[str, Any]) -> list[str]:
     return [one.dotted for one in asked_in_vain(document)]
 

@@ -57,7 +57,7 @@ def test_what_is_not_served_is_said_at_its_place(file: Path) -> None:
 def test_sources_and_locations_are_told_of_too(tmp_path: Path) -> None:
     path = tmp_path / "a.conf"
     path.write_text("""\
-source origin { logo /x; drm aes128; group g { on_play /etc/x.sh; dvr /d 7d replicate; } }
+source origin { logo /x; drm aes128; group g { on_play /etc/x.sh; dvr /d 7d locked_write; } }
 vod films { storage /films; drm aes128; read_queue 4; }
 license_key abc;
 license_txt abc;
@@ -69,7 +69,7 @@ license_txt abc;
         "logo has no effect",
         "drm cannot be done by this version: the stream is not played",
         "on_play names no http(s)://",
-        "dvr_replicate of dvr has no effect",
+        "locked_write of dvr has no effect",
         "vod films: drm cannot be done by this version: the files are not played",
         "vod films: read_queue has no effect",
         "license_key has no effect: this server needs no licence",

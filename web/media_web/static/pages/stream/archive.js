@@ -70,6 +70,7 @@ export function Archive({ stream }) {
   return html`<div class="archive">
     <${Light} stream=${stream} />
     <${Copies} copy=${stream.stats?.dvr_copy} />
+    <${Filled} fill=${stream.stats?.dvr_replicate} />
     <${Failure} error=${unread} />
     ${recorded && !ranges.length && html`<p class="empty">Nothing is recorded yet.</p>`}
     ${ranges.length > 0 && html`
@@ -108,6 +109,14 @@ function Copies({ copy }) {
   const lost = copy.lost_files ? `; ${copy.lost_files} were deleted here before they were copied` : "";
   const done = copy.url && `Copied to ${copy.url}: ${copy.stored_files} files (${bytes(copy.stored_bytes)})${waiting}${lost}`;
   return html`<p class="state"><span class="dot ${copy.error ? "error" : ""}" aria-hidden="true"></span>${copy.error ? `Not copied: ${copy.error}. ` : ""}${done}</p>`;
+}
+
+/** What of its gaps came from another server, and why not more. */
+function Filled({ fill }) {
+  if (!fill) return null;
+  const missing = fill.missing_seconds ? `, ${Math.ceil(fill.missing_seconds / 60)} min are missing` : "";
+  const done = fill.origin && `Gaps filled from ${fill.origin}: ${fill.filled_seconds} s (${bytes(fill.filled_bytes)})${missing}`;
+  return html`<p class="state"><span class="dot ${fill.error ? "error" : ""}" aria-hidden="true"></span>${fill.error ? `Gaps are not filled: ${fill.error}. ` : ""}${done}</p>`;
 }
 
 /** The next moment that is recorded. */
