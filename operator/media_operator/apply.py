@@ -64,7 +64,7 @@ class Outcome:
     server_asks_seconds: float = 0.0
     """The server asks not to be asked for so long."""
     held_seconds: float | None = None
-    """Until the first refused write may be tried again."""
+    """Until the first refused write may be tried again, or one whose object was not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +154,9 @@ class _Round:
         reason = error.reason if isinstance(error, KubeError) else "Timeout"
         metrics.WRITE_ERRORS.labels(target[1], reason).inc()
         if isinstance(error, KubeError) and error.is_gone:
-            # Deleted meanwhile: the watch tells, and the next plan knows.
+            # Deleted meanwhile, as a rule: the watch tells. If not, the next plan asks again.
             log.debug("%s of %s %s/%s: %s", *target, error)
+            self._look_again(HOLD_SECONDS[0])
             return
         cause = f"{error.status} {reason}" if isinstance(error, KubeError) else "no answer in time"
         count, example = self._causes.get(cause, (0, "{} of {} {}/{}: {}".format(*target, error)))
@@ -169,14 +170,18 @@ class _Round:
             before = self._held.get(target)
             says = _says(action)
             times = before.times + 1 if before is not None and before.says == says else 1
+            if error.is_conflict:
+                times = 1  # somebody else wrote it just then: nothing is wrong with what it says
             wait = HOLD_SECONDS[min(times, len(HOLD_SECONDS)) - 1]
             self._held[target] = _Held(says, times, time.monotonic() + wait)
             self._hold(self._held[target].until)
 
     def _hold(self, until: float) -> None:
-        left = max(0.1, until - time.monotonic())
         self.outcome.held += 1
-        self.outcome.held_seconds = min(left, self.outcome.held_seconds or left)
+        self._look_again(max(0.1, until - time.monotonic()))
+
+    def _look_again(self, seconds: float) -> None:
+        self.outcome.held_seconds = min(seconds, self.outcome.held_seconds or seconds)
 
     def _do(self, action: Action) -> Awaitable[Any]:
         match action:

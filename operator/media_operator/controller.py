@@ -21,7 +21,9 @@ log = logging.getLogger(__name__)
 GATHER_SECONDS = 0.1
 RESYNC_SECONDS = 600.0
 """A full look without a cause, against whatever was missed."""
-RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
+"""The last one bounds how long a pod's streams wait for a server that is well again; a round in
+trouble asks for so little that nothing is won by more."""
 
 
 class Controller:
@@ -38,11 +40,7 @@ class Controller:
         """Plan and write until cancelled. The picture must be complete when this begins."""
         wait = 0.0
         while True:
-            try:
-                await asyncio.wait_for(self._changed.wait(), wait)
-                await asyncio.sleep(GATHER_SECONDS)
-            except TimeoutError:
-                pass
+            await self._wait_for_changes(wait)
             self._changed.clear()
             outcome, wait = await self._round()
             if outcome.failed:
@@ -53,6 +51,16 @@ class Controller:
                 wait = 0.0
             else:
                 self._failures = 0
+
+    async def _wait_for_changes(self, seconds: float) -> None:
+        """At most so long. No `wait_for`: Python 3.11's forgets that it was cancelled if a change
+        comes at that moment, and this replica would write on without the Lease."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+        await asyncio.sleep(GATHER_SECONDS)
 
     async def _round(self) -> tuple[Outcome, float]:
         """One plan carried out; seconds until the next one without a cause."""

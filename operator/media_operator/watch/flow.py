@@ -3,14 +3,15 @@
 kopf tells of objects one by one, each in a task of its own, and not where a list begins or ends; it
 never tells which objects are gone when it lists anew. So what its session reads is counted here
 against what its handlers are called with. Two things follow. A list is complete, and what was not
-in it is gone, once its last object came out. And no more is read while much is under way: that
-bounds kopf's tasks and memory, and holds a new list back until the last event of the watch before
-it came out, so that an old event never brings back what the list says is gone.
+in it is gone, once its last object came out. And no more is read before what was read came out, but
+for a chunk of a list. That bounds kopf's tasks and memory, and it keeps the order: kopf has a task
+for each UID, and would tell that a pod is gone after it told of its successor of the same name.
 
 Lives in kopf's thread and loop. What it tells is `Change`s in their order.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,8 +20,6 @@ Object = dict[str, Any]
 Key = tuple[str, str]
 """Namespace and name."""
 
-MAX_UNDER_WAY = 1000
-"""Events of one kind that kopf may hold."""
 STUCK_SECONDS = 30.0
 """What kopf holds for so long is lost to it."""
 
@@ -54,10 +53,16 @@ class Flow:
         self._events = 0
         """Events of the watch that have not come out yet."""
         self._moved = asyncio.Event()
+        self.heard = time.monotonic()
+        """When kopf last got something of this kind, or asked for it in vain."""
+
+    def touch(self) -> None:
+        """kopf follows this kind, with or without success."""
+        self.heard = time.monotonic()
 
     async def chunk(self, keys: Collection[Key], *, first: bool, last: bool) -> None:
         """A chunk of a list was read and goes into kopf when this returns. Raises StuckError."""
-        await self._wait_for_room(1)
+        await self._wait_for_room()
         if first:
             self._lists = True
             self._tell(Change("begin", self._kind))
@@ -67,7 +72,7 @@ class Flow:
 
     async def event(self) -> None:
         """An event of a watch was read and goes into kopf when this returns. Raises StuckError."""
-        await self._wait_for_room(MAX_UNDER_WAY)
+        await self._wait_for_room()
         self._events += 1
 
     def came_out(self, type_: str | None, body: Object) -> None:
@@ -87,11 +92,11 @@ class Flow:
             self._lists = self._read_whole = False
             self._tell(Change("end", self._kind))
 
-    async def _wait_for_room(self, room: int) -> None:
-        """Until kopf holds fewer than `room` objects of this kind."""
+    async def _wait_for_room(self) -> None:
+        """Until kopf holds no object of this kind."""
         try:
             async with asyncio.timeout(STUCK_SECONDS):
-                while len(self._listed) + self._events >= room:
+                while self._listed or self._events:
                     self._moved.clear()
                     await self._moved.wait()
         except TimeoutError:

@@ -1,7 +1,7 @@
 """Keeps the picture like the API server: kopf's lives, one after the other, and what they tell.
 
 The plan goes on from the picture while kopf is started again; nobody else notices. A life that says
-nothing although nothing is known to be wrong, or does not even list a kind, is ended too.
+nothing of a kind although nothing is known to be wrong, or does not even list it, is ended too.
 """
 
 import asyncio
@@ -77,7 +77,7 @@ class Follower:
         try:
             while not life.ended.done():
                 await asyncio.wait([life.ended], timeout=CHECK_SECONDS)
-                stuck = self._stuck(began)
+                stuck = self._stuck(life, began)
                 if stuck and not life.ended.done():
                     return stuck
             error = life.ended.result()
@@ -85,11 +85,12 @@ class Follower:
         finally:
             self._lost += not await life.end(END_SECONDS)
 
-    def _stuck(self, began: float) -> str:
+    def _stuck(self, life: Life, began: float) -> str:
         """Why this life must end; empty if it need not."""
         now = time.monotonic()
-        if now - max(began, self._picture.last_event) > SILENT_SECONDS:
-            return f"silent for {SILENT_SECONDS:.0f} s"
+        # One by one: kopf does not notice the end of a watcher that was cancelled.
+        if silent := life.silent(now - SILENT_SECONDS):
+            return f"silent of {', '.join(silent)} for {SILENT_SECONDS:.0f} s"
         missing = {kind.kind for kind in SELECTORS} - self._listed_in_life - set(self._listings)
         if missing and now - max(began, self._troubled) > LISTED_SECONDS:
             names = ", ".join(sorted(missing))

@@ -14,8 +14,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol, Self, cast
 
 import aiohttp
-from media_kube.client import log_level
-from yarl import URL
+from media_kube.client import REQUEST_TIMEOUT_SECONDS, log_level
 
 from media_operator.watch.flow import Flow
 
@@ -26,6 +25,8 @@ SHORT_SECONDS = 1.0
 """A watch that the server ends sooner is not opened again at once."""
 _TYPE = re.compile(rb'\s*\{\s*"type"\s*:\s*"([A-Z]+)"')
 _OBJECTS = frozenset({"ADDED", "MODIFIED", "DELETED"})
+_NO_LIST = (aiohttp.ContentTypeError, ValueError, LookupError, TypeError, AttributeError)
+"""What JSON of another shape raises, and what is none."""
 _GONE = b'{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired"}}\n'
 
 
@@ -50,24 +51,36 @@ class Feed:
         self.over = False
         """This life ends: what fails from here on fails for that."""
 
-    def flow(self, url: URL) -> Flow | None:
-        """Of the kind that is listed or watched at `url`; None for another request."""
-        return next((flow for path, flow in self._flows.items() if url.path.endswith(path)), None)
+    def flow(self, path: str) -> Flow | None:
+        """Of the kind that is listed or watched at `path`; None for another request."""
+        return next((flow for end, flow in self._flows.items() if path.endswith(end)), None)
+
+    def answers(self, path: str) -> None:
+        """A list or a watch at `path` began as it should."""
+        self._touch(path)
+        self.health.alive()
 
     def well(self, path: str) -> None:
         """`path` answers as it should."""
         self._failures.pop(path, None)
-        self.health.alive()
+        self.answers(path)
 
     def trouble(self, path: str, cause: str) -> float:
         """Log a failure of `path`, few lines for many; seconds to wait before the next try."""
         if self.over:
             return 0.0
+        self._touch(path)
         self.health.away()
         failures = self._failures.get(path, 0) + 1
         self._failures[path] = failures
         log.log(log_level(failures), "%s: %s, %d times now", path, cause, failures)
         return RETRY_SECONDS[min(failures, len(RETRY_SECONDS)) - 1]
+
+    def _touch(self, path: str) -> None:
+        """Without what the server serves at all, no kind can be followed."""
+        flow = self.flow(path)
+        for one in self._flows.values() if flow is None else (flow,):
+            one.touch()
 
     def response_class(self) -> type[aiohttp.ClientResponse]:
         """For aiohttp.ClientSession."""
@@ -98,27 +111,38 @@ class _Response(aiohttp.ClientResponse):
     feed: Feed
 
     async def start(self, connection: Any) -> Self:
-        await super().start(connection)
-        flow = self.feed.flow(self.url)
-        if flow is not None and self.status == 200 and "watch" in self.url.query:
-            self.feed.health.alive()
-            lines = _WholeLines(self.content, self.feed, flow, self.url.path)
+        path = self.url.path
+        flow = self.feed.flow(path)
+        if flow is None or "watch" not in self.url.query:
+            await super().start(connection)
+            return self
+        # kopf gives a watch no limit, and would wait 70 s for a server that takes it and is silent.
+        async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
+            await super().start(connection)
+        if self.status == 200:
+            self.feed.answers(path)
+            lines = _WholeLines(self.content, self.feed, flow, path)
             self.content = cast(aiohttp.StreamReader, lines)
         return self
 
     async def json(self, **options: Any) -> Any:
-        data = await super().json(**options)
-        flow = self.feed.flow(self.url)
-        if flow is not None and self.status == 200:
-            self.feed.health.alive()
-            await flow.chunk(
-                [
-                    (item["metadata"].get("namespace", ""), item["metadata"]["name"])
-                    for item in data["items"]
-                ],
-                first="continue" not in self.url.query,
-                last=not data["metadata"].get("continue"),
-            )
+        flow = self.feed.flow(self.url.path)
+        if flow is None or self.status != 200:
+            return await super().json(**options)
+        try:
+            data = await super().json(**options)
+            keys = [
+                (item["metadata"].get("namespace", ""), item["metadata"]["name"])
+                for item in data["items"]
+            ]
+            last = not data["metadata"].get("continue")
+        except _NO_LIST as error:
+            # Of what stands between. It would end kopf; so it is a list that broke off.
+            cause = f"the answer is no list ({type(error).__name__}: {error})"
+            await asyncio.sleep(self.feed.trouble(self.url.path, cause))
+            raise aiohttp.ClientPayloadError(cause) from error
+        self.feed.answers(self.url.path)
+        await flow.chunk(keys, first="continue" not in self.url.query, last=last)
         return data
 
 

@@ -99,6 +99,10 @@ class Life:
         self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
         self._thread.start()
 
+    def silent(self, since: float) -> list[str]:
+        """Kinds that kopf neither heard of nor asked for since then (monotonic seconds)."""
+        return sorted(kind.kind for kind, flow in self._flows.items() if flow.heard < since)
+
     async def end(self, within: float) -> bool:
         """End it; whether it did in so many seconds. Nothing of it is taken any more."""
         self._bridge.close()

@@ -87,17 +87,24 @@ async def test_deleted_objects_are_removed_and_typed(kind: Kind) -> None:
     assert told == [Change("remove", "Stream", {"kind": "Stream", **body("a")})]
 
 
-async def test_no_more_is_read_while_much_is_under_way(
-    kind: Kind, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MAX_UNDER_WAY", 2)
+async def test_an_event_waits_for_the_one_before(kind: Kind) -> None:
+    """kopf would tell of both in any order where they are of different UIDs."""
     await kind.flow.event()
-    await kind.flow.event()
-    third = asyncio.create_task(kind.flow.event())
+    second = asyncio.create_task(kind.flow.event())
     await asyncio.sleep(0)
-    assert not third.done()
-    kind.out("a", "ADDED")
-    await third
+    assert not second.done()
+    kind.out("a", "DELETED")
+    await second
+
+
+async def test_an_event_waits_for_the_list_before(kind: Kind) -> None:
+    await kind.flow.chunk(keys("a", "b"), first=True, last=True)
+    event = asyncio.create_task(kind.flow.event())
+    kind.out("a")
+    await asyncio.sleep(0)
+    assert not event.done()
+    kind.out("b")
+    await event
 
 
 async def test_what_kopf_holds_back_for_long_is_an_error(

@@ -1,5 +1,6 @@
 """What kopf's session makes of what an API server sends; a server on loopback sends it."""
 
+import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -23,6 +24,8 @@ class Api:
         self.items: list[Any] = []
         self.more = ""
         self.status = 200
+        self.hangs = False
+        self.garbage: bytes | None = None
         self.told: list[Change] = []
         self.lived = self.was_away = 0
         self.flow = Flow("Stream", self.told.append)
@@ -35,8 +38,13 @@ class Api:
         self.was_away += 1
 
     async def answer(self, request: web.Request) -> web.Response:
+        if self.hangs:
+            await asyncio.Event().wait()
         if "watch" in request.query:
             return web.Response(body=self.watch)
+        if self.garbage is not None:
+            kind = "text/html" if self.garbage.startswith(b"<") else "application/json"
+            return web.Response(body=self.garbage, content_type=kind)
         metadata = {"resourceVersion": "1", "continue": self.more}
         return web.json_response({"items": self.items, "metadata": metadata}, status=self.status)
 
@@ -61,7 +69,7 @@ async def api(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Api]:
     one = Api()
     app = web.Application()
     app.router.add_get("/{path:.*}", one.answer)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     one.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
@@ -133,6 +141,21 @@ async def test_a_refused_list_says_nothing_about_objects(
     ]
 
 
+@pytest.mark.parametrize(
+    "garbage", [b"\x1f\x8b\x08", b"", b"[]", b"{}", b'{"items": [{}], "metadata": {}}', b"<html>"]
+)
+async def test_what_is_no_list_is_one_that_broke_off(
+    api: Api, garbage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """kopf asks again; anything else would end it."""
+    api.garbage = garbage
+    with pytest.raises(aiohttp.ClientPayloadError, match="no list"):
+        await api.list()
+    assert api.told == []
+    assert api.was_away == 1
+    assert "the answer is no list" in caplog.text
+
+
 async def test_other_requests_pass_untouched(api: Api) -> None:
     async with api.session.get(f"{api.url}/apis?watch=true") as response:
         assert await response.read() == b""
@@ -143,6 +166,28 @@ async def test_a_server_that_nobody_hears_is_told(api: Api, unused_port: int) ->
     with pytest.raises(aiohttp.ClientConnectionError):
         await api.session.get(f"http://127.0.0.1:{unused_port}{PATH}")
     assert api.was_away == 1
+
+
+async def test_a_server_that_takes_a_watch_and_says_nothing_is_asked_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REQUEST_TIMEOUT_SECONDS", 0.2)
+    api.hangs = True
+    with pytest.raises(TimeoutError):
+        await api.lines()
+    assert api.was_away == 1
+    api.hangs, api.watch = False, event("BOOKMARK", metadata={})
+    assert len(await api.lines()) == 1
+
+
+async def test_a_kind_that_is_asked_for_in_vain_is_not_silent(api: Api) -> None:
+    api.flow.heard = 0.0
+    api.feed.trouble("/apis/apps/v1/statefulsets", "503")
+    assert api.flow.heard > 0, "nobody knows what is served"
+    api.flow.heard = 0.0
+    api.status = 503
+    await api.list()
+    assert api.flow.heard > 0
 
 
 @pytest.fixture
