@@ -7,6 +7,7 @@ writes, a preview plans with a changed one and only tells.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from media_api.base import JsonObject
 from media_operator.planner import (
@@ -183,6 +184,23 @@ def demand(record: Record) -> StreamDemand:
     made = _demand(record)
     _demands[record.key] = record.config, made
     return made
+
+
+class Concerns:
+    """What placement depends on of each stream: a new title is no reason to plan 10,000 anew."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[StreamDemand, JsonObject | None, Any]] = {}
+
+    def changed(self, name: str, record: Record | None) -> bool:
+        """Whether that differs from the last time; `record` None: the stream is gone."""
+        if record is None:
+            self._known.pop(name, None)
+            return True
+        copies = (record.config.get("dvr") or {}).get("redundancy_factor")
+        now = demand(record), record.layout, copies
+        before, self._known[name] = self._known.get(name), now
+        return now != before
 
 
 def _demand(record: Record) -> StreamDemand:

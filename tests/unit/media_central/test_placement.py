@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from media_central.placement import HISTORY_LENGTH, demand, next_layout
+from media_central.placement import HISTORY_LENGTH, Concerns, demand, next_layout
 from media_central.store.port import Kind, Record
 from media_operator.planner import ChangeReason, Decision
 
@@ -81,3 +81,31 @@ def test_a_changed_configuration_asks_for_something_else():
     assert demand(RECORD) is demand(replace(RECORD, layout={"ingest": "s1"}))
     assert demand(replace(RECORD, config={"name": "a", "disabled": True})).disabled
     assert not demand(RECORD).disabled
+
+
+def test_only_what_placement_depends_on_is_a_reason_to_plan():
+    concerns = Concerns()
+    assert concerns.changed("a", RECORD), "new"
+
+    def changed(config=None, layout=None):
+        record = replace(RECORD, config={"name": "a", **(config or {})}, layout=layout)
+        return concerns.changed("a", record)
+
+    assert not changed({"title": "A"})
+    assert not changed({"inputs": [{"url": "fake://fake"}]})
+    for config in (
+        {"streamer": "s1"},
+        {"preferred_streamer": "s1"},
+        {"disabled": True},
+        {"gpu": True},
+        {"claims": {"bitrate": 4000}},
+        {"streamer_selector": {"zone": "a"}},
+        {"dvr": {"root": "/dvr"}},
+        {"dvr": {"root": "/dvr", "redundancy_factor": 2}},
+    ):
+        assert changed(config), config
+        assert not changed(config), config
+    assert changed({}, {"ingest": "s1"})
+    assert not changed({"title": "B"}, {"ingest": "s1"})
+    assert concerns.changed("a", None), "gone"
+    assert concerns.changed("a", RECORD), "and back"
