@@ -104,8 +104,8 @@ class PodIdentities:
     async def _keep(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                wait = REFRESH_SECONDS if self._keys else RETRY_SECONDS
-                await asyncio.wait_for(self._stale.wait(), wait)
+                async with asyncio.timeout(REFRESH_SECONDS if self._keys else RETRY_SECONDS):
+                    await self._stale.wait()
             await self._refresh()
             # A stranger's token with a key of its own must not make us ask again and again.
             await asyncio.sleep(RETRY_SECONDS)
