@@ -79,6 +79,12 @@ async def ladder(appliance: Appliance, tmp_path: Path) -> AsyncIterator[str]:
     made = await asyncio.create_subprocess_exec("ffmpeg", "-v", "error", *LADDER, str(clip))
     assert await asyncio.wait_for(made.wait(), 60) == 0
     await appliance.api("PUT", "/streams/ladder", {"inputs": [{"url": "publish://"}]})
+
+    async def known() -> bool:  # a busy Central answers before the stream is placed
+        answer = await appliance.streamer_api("GET", "/streams?name=ladder")
+        return bool(answer["streams"])
+
+    await until(known, "the streamer has the stream")
     process = await asyncio.create_subprocess_exec(
         "ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", str(clip), "-map", "0",
         "-c", "copy", "-f", "mpegts", f"{appliance.streamer_url}ladder/mpegts",

@@ -35,7 +35,7 @@ async def test_the_server_of_gstreamer(port: int) -> None:
             for taken in (first, second):
                 await until(lambda one=taken: len(one.frames) > 150, "frames of both tracks")
                 assert [track.codec for track in taken.tracks] == ["h264", "aac"]
-                assert any(taken.ages), "sender reports tell its wall clock"
+                await until(lambda one=taken: any(one.ages), "sender reports with its wall clock")
         assert within.reception is not None
         assert within.reception.lost == 0
         # The film ends, and with it the session.
