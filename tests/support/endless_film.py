@@ -13,8 +13,8 @@ from media_streamer.wire.media import Replay
 FRAME_TICKS = TIME_BASE // 25
 
 
-def white_picture() -> tuple[Track, bytes]:
-    """A key frame of H.264 and its track."""
+def white_film() -> bytes:
+    """A transport stream of one white key frame of H.264."""
     white = av.VideoFrame(320, 180, "yuv420p")
     for plane, value in zip(white.planes, (235, 128, 128), strict=True):
         plane.update(bytes([value]) * plane.buffer_size)
@@ -25,7 +25,12 @@ def white_picture() -> tuple[Track, bytes]:
         stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
         output.mux(stream.encode(white))
         output.mux(stream.encode(None))
-    with av.open(io.BytesIO(buffer.getvalue())) as container:
+    return buffer.getvalue()
+
+
+def white_picture() -> tuple[Track, bytes]:
+    """A key frame of H.264 and its track."""
+    with av.open(io.BytesIO(white_film())) as container:
         source = container.streams.video[0]
         packet = next(container.demux(source))
         (track,) = describe_tracks(container, {source.index: packet})

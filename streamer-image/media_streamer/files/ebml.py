@@ -64,7 +64,7 @@ def read_number(data: bytes | memoryview, position: int) -> tuple[int, int]:
     return int.from_bytes(data[position:behind], "big") & (1 << 7 * width) - 1, behind
 
 
-def children(data: bytes, begin: int = 0, end: int | None = None) -> Iterator[Element]:
+def children(data: bytes | memoryview, begin: int = 0, end: int | None = None) -> Iterator[Element]:
     """The elements of `data[begin:end]`; one that does not fit is the last. Raises BadFile."""
     end = len(data) if end is None else end
     while begin < end:

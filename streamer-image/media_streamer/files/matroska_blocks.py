@@ -79,7 +79,7 @@ def block_of(data: bytes | memoryview, one: Element) -> Block | None:
     """
     if one.kind == SIMPLE:
         return _block(data, one.begin, one.end, None, 0)
-    inner = _children(data, one.begin, one.end)
+    inner = children(data, one.begin, one.end)
     duration, refers, place = 0, False, None
     for child in inner:
         if child.kind == _BLOCK:
@@ -89,15 +89,6 @@ def block_of(data: bytes | memoryview, one: Element) -> Block | None:
         elif child.kind == _REFERENCE:
             refers = True
     return None if place is None else _block(data, place.begin, place.end, not refers, duration)
-
-
-def _children(data: bytes | memoryview, begin: int, end: int) -> Iterator[Element]:
-    while begin < end:
-        found = read_head(data, begin)
-        if found is None or not found.begin <= found.end <= end:
-            return
-        yield found
-        begin = found.end
 
 
 def _block(

@@ -8,23 +8,15 @@ import pytest
 from media_streamer.media.frame import Frame
 from media_streamer.media.strips import Key, TooSlow, make_strip, make_strip_film, moments
 
+from tests.support.endless_film import white_film
+
 from .test_thumbnail import key_frame
 
 
 @pytest.fixture(scope="module")
 def key() -> Key:
     """A white picture."""
-    white = av.VideoFrame(320, 180, "yuv420p")
-    for plane, value in zip(white.planes, (235, 128, 128), strict=True):
-        plane.update(bytes([value]) * plane.buffer_size)
-    white.pts = 0
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mpegts") as output:
-        stream = output.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
-        output.mux(stream.encode(white))
-        output.mux(stream.encode(None))
-    return key_frame(buffer.getvalue())
+    return key_frame(white_film())
 
 
 def shown(data: bytes) -> list[av.VideoFrame]:
