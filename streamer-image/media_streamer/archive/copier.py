@@ -9,13 +9,13 @@ One server a bucket and folder (`bucket_owner`). Recording and live know nothing
 """
 
 import logging
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from media_streamer.archive.background import Background
 from media_streamer.archive.bucket_owner import TAKEOVER_SECONDS, BucketOwner
 from media_streamer.archive.container import Group
 from media_streamer.archive.declared import Declared
@@ -52,10 +52,6 @@ REWRITE_BYTES = 8 * 1024 * 1024
 MAX_GROWTH_AGE_MS = 2 * 3_600_000
 """A file of a disk that hung may grow for so long after it was copied."""
 TRIES = 3
-
-
-class Stopped(Exception):  # noqa: N818 - what was asked for
-    """The copier is to end."""
 
 
 class Waiting(NamedTuple):
@@ -101,19 +97,18 @@ class _Stream:
     figures: CopyFigures = field(default_factory=CopyFigures)
 
 
-class Copier:
+class Copier(Background):
     """Runs until `close`."""
 
     def __init__(
         self, address: S3Address, hostname: str, takeover: float = TAKEOVER_SECONDS
     ) -> None:
+        super().__init__("archive copy")
         self.address = address
         self.problem = ""
         """Why nothing is copied now; empty: it is, or there is nothing to do."""
         self._bucket = Bucket(address)
         self._owner = BucketOwner(self._bucket, hostname, takeover)
-        self._changed = threading.Condition()
-        self._closing = False
         self._asked = False
         self._streams: dict[str, _Stream] = {}
         self._local: dict[Path, list[StoredFile]] = {}
@@ -122,8 +117,7 @@ class Copier:
         self._fetch: list[tuple[str, int]] = []
         """Indexes that are in the bucket and not here."""
         self._listed_at = self._kept_at = -1e9
-        self._thread = threading.Thread(target=self._run, name="archive copy", daemon=True)
-        self._thread.start()
+        self._begin()
 
     # From the event loop
 
@@ -160,37 +154,31 @@ class Copier:
         found = self._streams.get(stream)
         return found.figures if found is not None else None
 
-    def close(self, seconds: float = 3.0) -> None:
-        """End; a file that is under way is not there. Blocks, at most so long."""
-        with self._changed:
-            self._closing = True
-            self._wake()
-        self._thread.join(seconds)
-
     # The thread
 
     def _run(self) -> None:
         pause = FIRST_RETRY_SECONDS
-        while not self._closing:
+        while True:
             try:
                 has_more = self._round()
-            except Stopped:
-                break
             except (OSError, ValueError) as error:
                 self._failed(error)
-                self._rest(pause, until_asked=False)
+                self._rest(pause)
                 pause = min(2 * pause, MAX_RETRY_SECONDS)
                 continue
             except Exception as error:
                 log.exception("archive: copying to %s failed", self.address)
                 self._failed(error)
-                self._rest(MAX_RETRY_SECONDS, until_asked=False)
+                self._rest(MAX_RETRY_SECONDS)
                 continue
             if self.problem:
                 log.info("archive: copied to %s again", self.address)
             self.problem, pause = "", FIRST_RETRY_SECONDS
             if not has_more:
-                self._rest(IDLE_SECONDS, until_asked=True)
+                self._rest(IDLE_SECONDS, lambda: self._asked)
+                self._asked = False
+
+    def _ended(self) -> None:
         self._owner.give_back()
 
     def _failed(self, error: Exception) -> None:
@@ -199,11 +187,6 @@ class Copier:
         if words != self.problem:
             log.error("archive: not copied to %s: %s; it is tried again", self.address, words)
         self.problem = words
-
-    def _rest(self, seconds: float, *, until_asked: bool) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._closing or (until_asked and self._asked), seconds)
-            self._asked = False
 
     def _round(self) -> bool:
         """All there is to do now; whether there is more."""
@@ -233,8 +216,7 @@ class Copier:
 
     def _hold(self) -> None:
         """Nobody else copies there. Raises Held, S3Error, Stopped."""
-        if self._closing:
-            raise Stopped
+        self._check()
         self._owner.hold(one.mirror for one in list(self._streams.values()))
 
     # What is there
@@ -243,8 +225,7 @@ class Copier:
         media: dict[str, dict[int, int]] = {name: {} for name in streams}
         indexes: dict[str, set[int]] = {name: set() for name in streams}
         for found in self._bucket.all():
-            if self._closing:
-                raise Stopped
+            self._check()
             key = read_key(found.path)
             if key is None or key.stream not in streams:
                 continue
@@ -368,15 +349,12 @@ class Copier:
         began, sent = time.monotonic(), 0
         with path.open("rb", buffering=0) as media:
             while sent < end:
-                if self._closing:
-                    raise Stopped
+                self._pace(began, sent, rate)
                 data = media.read(min(CHUNK_BYTES, end - sent))
                 if not data:
                     raise S3Error(f"{path} is shorter than it was")
                 sent += len(data)
                 yield data
-                if rate:
-                    time.sleep(min(10.0, max(0.0, began + sent / rate - time.monotonic())))
 
     # Going away
 

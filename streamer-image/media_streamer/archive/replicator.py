@@ -10,7 +10,6 @@ Recording and live know nothing of all this.
 
 import json
 import logging
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from urllib.parse import quote
 
 from media_rest.credentials import cluster_header
 
+from media_streamer.archive.background import Background
 from media_streamer.archive.declared import Declared
 from media_streamer.archive.gaps import ASKED_MS, gaps, to_fill, wanted_time
 from media_streamer.archive.library import Library
@@ -51,10 +51,6 @@ FIRST_RETRY_SECONDS = 2.0
 MAX_RETRY_SECONDS = 60.0
 TIMES = Times(head=20.0, read=10.0)
 NOT_FOUND = 404
-
-
-class Stopped(Exception):  # noqa: N818 - what was asked for
-    """The thread is to end."""
 
 
 @dataclass(slots=True)
@@ -90,16 +86,14 @@ class _Stream:
     pause: float = FIRST_RETRY_SECONDS
 
 
-class Replicator:
+class Replicator(Background):
     """Runs until `close`."""
 
     def __init__(self) -> None:
+        super().__init__("archive fill")
         self._library = Library()
-        self._changed = threading.Condition()
-        self._closing = False
         self._streams: dict[str, _Stream] = {}
-        self._thread = threading.Thread(target=self._run, name="archive fill", daemon=True)
-        self._thread.start()
+        self._begin()
 
     # From the event loop
 
@@ -122,37 +116,23 @@ class Replicator:
         found = self._streams.get(stream)
         return found.figures if found is not None else None
 
-    def close(self, seconds: float = 3.0) -> None:
-        """End; what is on its way is not there. Blocks, at most so long."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
-        self._thread.join(seconds)
-
     # The thread
 
     def _run(self) -> None:
-        while not self._closing:
-            streams = self._streams
-            try:
-                for name, one in streams.items():
-                    self._turn(name, one)
-            except Stopped:
-                return
-            now = time.monotonic()
-            due = min((one.due for one in streams.values()), default=now + LOOK_SECONDS)
-            self._rest(due - now, streams)
+        while True:
+            self._round()
 
-    def _rest(self, seconds: float, streams: Mapping[str, _Stream]) -> None:
-        with self._changed:
-            self._changed.wait_for(
-                lambda: self._closing or self._streams is not streams, max(0.0, seconds)
-            )
+    def _round(self) -> None:
+        streams = self._streams
+        for name, one in streams.items():
+            self._turn(name, one)
+        now = time.monotonic()
+        due = min((one.due for one in streams.values()), default=now + LOOK_SECONDS)
+        self._rest(due - now, lambda: self._streams is not streams)
 
     def _turn(self, name: str, one: _Stream) -> None:
         """Look what is missing of a stream, or fetch some of it. Raises Stopped."""
-        if self._closing:
-            raise Stopped
+        self._check()
         if one.due > time.monotonic():
             return
         try:
@@ -164,8 +144,6 @@ class Replicator:
                 one.due = time.monotonic() + (0.0 if one.todo else rest)
         except (HttpError, OSError, ValueError) as error:
             self._failed(name, one, str(error) or type(error).__name__)
-        except Stopped:
-            raise
         except Exception as error:
             log.exception("stream %s: gaps of its archive are not filled", name)
             self._failed(name, one, f"fault: {type(error).__name__}")
@@ -175,8 +153,7 @@ class Replicator:
             one.figures.error, one.pause = "", FIRST_RETRY_SECONDS
 
     def _failed(self, name: str, one: _Stream, words: str) -> None:
-        if self._closing:
-            raise Stopped
+        self._check()
         figures = one.figures
         if words != figures.error:
             log.error(
@@ -278,18 +255,12 @@ class Replicator:
             began, got = time.monotonic(), 0
             with part.open("wb") as out:
                 while data := answer.body.read(PIECE_BYTES):
-                    if self._closing:
-                        raise Stopped
                     out.write(data)
                     got += len(data)
                     if got > MAX_PART_BYTES:
                         raise HttpError("the other server sends too much")
-                    time.sleep(max(0.0, began + got / RATE - time.monotonic()))
+                    self._pace(began, got, RATE)
         return True
-
-    def is_closing(self) -> bool:
-        """Whether nothing more is waited for."""
-        return self._closing
 
 
 class _Answer:
