@@ -118,7 +118,8 @@ async def _until(stop: asyncio.Event, manager: ServiceManager) -> None:
     while not stop.is_set():
         manager.alive()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), ALIVE_SECONDS)
+            async with asyncio.timeout(ALIVE_SECONDS):
+                await stop.wait()
 
 
 def _is_expected(error: Exception) -> bool:

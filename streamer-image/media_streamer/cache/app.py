@@ -165,7 +165,8 @@ class CacheApp:
         if flight is not None and flight.body_done:
             # Complete, and being written: a moment later it is a stored file.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(flight.over.wait(), STORE_WAIT_SECONDS)
+                async with asyncio.timeout(STORE_WAIT_SECONDS):
+                    await flight.over.wait()
             if (answer := await self._from_disk(request)) is not None:
                 return answer
         stores = request.storable and self._misses.count(wanted.path)

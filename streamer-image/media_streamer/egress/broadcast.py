@@ -239,7 +239,8 @@ class Broadcast:
         """Wait for data; raises AccessDenied(503) if the stream has none in time."""
         if not self._started.is_set():
             try:
-                await asyncio.wait_for(self._started.wait(), timeout_seconds)
+                async with asyncio.timeout(timeout_seconds):
+                    await self._started.wait()
             except TimeoutError:
                 title = "The stream is not running now: its source gives no data"
                 raise AccessDenied(503, "no_data", title) from None

@@ -72,7 +72,8 @@ class Feed:
         try:
             await self._link.wait_connected(CONNECT_TIMEOUT_SECONDS)
             self._number = self._link.request(ask, self)
-            await asyncio.wait_for(self._accepted, ACCEPT_TIMEOUT_SECONDS)
+            async with asyncio.timeout(ACCEPT_TIMEOUT_SECONDS):
+                await self._accepted
         except (TimeoutError, ChannelClosed) as error:
             self._link.release(self._number)
             title = "The media worker of the stream does not answer; try again"
@@ -115,7 +116,8 @@ class Feed:
         if self.ended.done():
             return
         try:
-            await asyncio.wait_for(self._link.drain(), DRAIN_TIMEOUT_SECONDS)
+            async with asyncio.timeout(DRAIN_TIMEOUT_SECONDS):
+                await self._link.drain()
         except (TimeoutError, ChannelClosed):
             self._finish("the media worker does not take data")
 

@@ -156,7 +156,8 @@ class MediaLink:
 
     async def wait_connected(self, timeout_seconds: float) -> None:
         """Raises TimeoutError."""
-        await asyncio.wait_for(self._connected.wait(), timeout_seconds)
+        async with asyncio.timeout(timeout_seconds):
+            await self._connected.wait()
 
     async def close(self) -> None:
         self._task.cancel()

@@ -98,7 +98,8 @@ class Passages:
         if flight is not None and flight.body_done:
             # Complete, and being written: a moment later it is a stored file.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(flight.over.wait(), STORE_WAIT_SECONDS)
+                async with asyncio.timeout(STORE_WAIT_SECONDS):
+                    await flight.over.wait()
             if (answer := await self._from_disk(disk, asked, account)) is not None:
                 return answer
         stores = asked.is_whole and disk.misses.count(asked.file)

@@ -71,7 +71,8 @@ class Backend:
         """Wait until what the backend said before the last stop holds, within a bound."""
         if self._external is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._external.restored.wait(), RESTORE_SECONDS)
+                async with asyncio.timeout(RESTORE_SECONDS):
+                    await self._external.restored.wait()
 
     def use(self, config: ServerConfig) -> None:
         """This configuration holds now."""

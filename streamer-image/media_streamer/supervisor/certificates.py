@@ -45,7 +45,8 @@ class CertificateWatch:
             self._told = text
             self._alerts.set(ALERT, text)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._look.wait()
 
 
 def _all(files: list[Path]) -> list[str]:

@@ -116,8 +116,7 @@ class StreamFinder:
         if stream.stats.get("status") != "running":
             stream.opens()
         try:
-            await asyncio.wait_for(
-                self._streams.media.call(worker, StartStream(stream.name)), START_TIMEOUT_SECONDS
-            )
+            async with asyncio.timeout(START_TIMEOUT_SECONDS):
+                await self._streams.media.call(worker, StartStream(stream.name))
         except (CallFailed, ChannelClosed, TimeoutError) as error:
             log.warning("stream %s: not started: %s", stream.name, str(error) or "no answer")

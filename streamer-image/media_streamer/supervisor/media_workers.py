@@ -152,7 +152,8 @@ class MediaWorkers:
     async def applied(self, worker: str, name: str) -> None:
         """Wait until the worker knows the stream; raises TimeoutError."""
         if (link := self._links.get(worker)) is not None:
-            await asyncio.wait_for(link.applied(name), APPLY_TIMEOUT_SECONDS)
+            async with asyncio.timeout(APPLY_TIMEOUT_SECONDS):
+                await link.applied(name)
 
     def settings_changed(self, settings: MediaSettings) -> None:
         for link in list(self._links.values()):

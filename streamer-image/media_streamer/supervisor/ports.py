@@ -95,7 +95,8 @@ class Ports:
     async def open(self, config: ServerConfig) -> None:
         """Wait for one egress worker, then listen. Raises StartFailed."""
         try:
-            await asyncio.wait_for(self._egress.wait_for_one(), EGRESS_START_SECONDS)
+            async with asyncio.timeout(EGRESS_START_SECONDS):
+                await self._egress.wait_for_one()
         except TimeoutError:
             raise StartFailed(
                 "no egress worker started within"

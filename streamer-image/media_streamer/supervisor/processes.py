@@ -324,7 +324,8 @@ async def end_process(
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await process.wait()
     except TimeoutError:
         log.warning("%s does not end: killed", name)
         with contextlib.suppress(ProcessLookupError):

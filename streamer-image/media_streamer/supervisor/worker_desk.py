@@ -125,7 +125,8 @@ class WorkerDesk:
                 if catalog.find_template(name) is not None:
                     self._streams.apply(catalog.add_user(name))
                 else:
-                    await asyncio.wait_for(self._backend.find(name), RECOVER_SECONDS)
+                    async with asyncio.timeout(RECOVER_SECONDS):
+                        await self._backend.find(name)
             except (CatalogFull, TimeoutError, ValueError) as error:
                 log.warning("stream %s: not taken over: %s", name, error)
         self._known.clear()

@@ -168,7 +168,8 @@ class Channel(asyncio.Protocol, Generic[Said, Heard]):
         if self._transport is not None:
             self._transport.close()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._lost.wait(), CLOSE_SECONDS)
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._lost.wait()
             self._transport.abort()
 
     def abort(self, reason: str) -> None:

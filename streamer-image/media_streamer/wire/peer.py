@@ -124,7 +124,8 @@ class Peer:
         self._waiting[number] = type(request), answer
         try:
             self.channel.send(Call(number, request))
-            return await asyncio.wait_for(answer, timeout_seconds)
+            async with asyncio.timeout(timeout_seconds):
+                return await answer
         finally:
             self._waiting.pop(number, None)
 

@@ -165,7 +165,8 @@ class Connection(web.RequestHandler):
         if self._sending is not None:
             self._over = self._loop.create_future()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._over, timeout)
+                async with asyncio.timeout(timeout):
+                    await self._over
         await super().shutdown(timeout)
 
     def _process_keepalive(self) -> None:

@@ -57,7 +57,8 @@ async def fetch_preview(
     except (TimeoutError, ChannelClosed) as error:
         raise AccessDenied(503, "unavailable", "The media worker does not answer") from error
     try:
-        picture = await asyncio.wait_for(answer.picture, TIMEOUT_SECONDS)
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            picture = await answer.picture
     except TimeoutError:
         raise AccessDenied(503, "unavailable", "The media worker does not answer") from None
     finally:

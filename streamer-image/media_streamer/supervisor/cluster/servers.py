@@ -157,7 +157,8 @@ class OtherServers:
         and who captures what."""
         events = [server.asked.wait() for server in self._servers.values()]
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(*events), FIRST_SECONDS)
+            async with asyncio.timeout(FIRST_SECONDS):
+                await asyncio.gather(*events)
 
     def peer(self, hostname: str) -> Server | None:
         """A peer or a balancer's server by its name."""

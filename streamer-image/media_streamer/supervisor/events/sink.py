@@ -172,7 +172,8 @@ class EventSink:
         """Wait for more events, so that many small requests become one."""
         if self._throttle_seconds and not self.problem:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), self._throttle_seconds)
+                async with asyncio.timeout(self._throttle_seconds):
+                    await self._full.wait()
 
     async def _deliver_one(self) -> None:
         batch, is_kept = await self._next_batch()
