@@ -117,6 +117,9 @@ class Copier(Background):
         self._fetch: list[tuple[str, int]] = []
         """Indexes that are in the bucket and not here."""
         self._listed_at = self._kept_at = -1e9
+        self._episodes: Mapping[str, Sequence[Range]] = {}
+        self.asks: frozenset[str] = frozenset()
+        """Streams of which the limits would delete something: nobody said what episodes keep."""
         self._begin()
 
     # From the event loop
@@ -139,6 +142,12 @@ class Copier(Background):
         """What lies on a disk now."""
         with self._changed:
             self._local[disk] = [file for file in files if file.stream in self._streams]
+            self._wake()
+
+    def keep(self, episodes: Mapping[str, Sequence[Range]]) -> None:
+        """What episodes keep of the streams in `asks`: their limits are kept now."""
+        with self._changed:
+            self._episodes, self._kept_at = episodes, -1e9
             self._wake()
 
     def wake(self) -> None:
@@ -359,13 +368,14 @@ class Copier(Background):
     # Going away
 
     def _keep_limits(self, streams: Mapping[str, _Stream]) -> None:
-        """Delete what the limits of the bucket say, but no locked part."""
-        files, locks, limits = [], {}, {}
+        """Delete what the limits of the bucket say, but no locked part and no episode."""
+        (episodes, self._episodes), files, locks, limits = (self._episodes, {}), [], {}, {}
         for name, one in streams.items():
             copy = one.declared.copy
             if copy is None or (copy.limits.expiration_seconds or copy.limits.size_bytes) is None:
                 continue
-            limits[name], locks[name] = copy.limits, read_locks(one.declared.folder)
+            limits[name] = copy.limits
+            locks[name] = [*read_locks(one.declared.folder), *episodes.get(name, ())]
             starts = sorted(one.known)
             longest = one.declared.span_ms + OVERHANG_MS
             for start_ms, following in zip(starts, [*starts[1:], 2**60], strict=True):
@@ -373,7 +383,9 @@ class Copier(Background):
                 files.append(
                     StoredFile(name, f"{name} {start_ms}", time_of, one.known[start_ms], False)
                 )
-        gone = expired(files, limits, locks, Disk(0, 0), int(time.time() * 1000))
+        due = expired(files, limits, locks, Disk(0, 0), int(time.time() * 1000))
+        gone = [file for file in due if file.stream in episodes]
+        self.asks = frozenset(file.stream for file in due) - episodes.keys()
         for file in gone:
             self._hold()
             self._delete(streams[file.stream], file.stream, file.time.from_ms)

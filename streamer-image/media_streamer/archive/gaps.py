@@ -32,7 +32,8 @@ def wanted_time(
     """Of which time nothing should be missing here; `local`: what is here, in order.
 
     Limits of size and of the disk delete what is oldest, and that must not come back: there it
-    begins with what is here. What is only here because it is locked does not count.
+    begins with what is here. What is only here because it is locked, or an episode keeps it, does
+    not count.
     """
     newest_ms = local[-1].to_ms if local else 0
     to_ms = min(now_ms, max(newest_ms, now_ms - SETTLED_MS))

@@ -11,7 +11,7 @@ Recording and live know nothing of all this.
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -89,8 +89,10 @@ class _Stream:
 class Replicator(Background):
     """Runs until `close`."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Callable[[str], Iterable[Range]] = lambda _: ()) -> None:
+        """`kept`: what episodes keep of the archive of a stream; asked in the thread."""
         super().__init__("archive fill")
+        self._kept = kept
         self._library = Library()
         self._streams: dict[str, _Stream] = {}
         self._begin()
@@ -139,7 +141,7 @@ class Replicator(Background):
             if one.todo:
                 self._fill(name, one)
             else:
-                one.todo = self._look(one)
+                one.todo = self._look(name, one)
                 rest = min(MAX_LOOK_SECONDS, max(LOOK_SECONDS, LOOK_SHARE * one.took))
                 one.due = time.monotonic() + (0.0 if one.todo else rest)
         except (HttpError, OSError, ValueError) as error:
@@ -167,12 +169,12 @@ class Replicator(Background):
 
     # What is missing
 
-    def _look(self, one: _Stream) -> list[Range]:
+    def _look(self, name: str, one: _Stream) -> list[Range]:
         """What to fetch now. Raises HttpError, OSError, ValueError."""
         declared, now = one.declared, time.monotonic()
         # One place after another: what a silent disk has is not missing.
         here = merge(r for place in declared.places for r in self._library.ranges([place]))
-        locks = read_locks(declared.folder)
+        locks = [*read_locks(declared.folder), *self._kept(name)]
         one.took, now_ms = time.monotonic() - now, int(time.time() * 1000)
         wanted = wanted_time(now_ms, declared.limits, declared.span_ms, here, locks)
         one.asked = [each for each in one.asked if now - each[0] < AGAIN_SECONDS]

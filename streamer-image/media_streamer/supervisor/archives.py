@@ -92,8 +92,8 @@ class Archives:
         self._library = Library()
         self.exports = Exports(tasks)
         self._copies = Copies(hostname)
-        self._replicas = Replicas()
         self._episodes = EpisodeDesk(backends, self._archive, self._in_root)
+        self._replicas = Replicas(self._episodes.kept_here)
         self._scheduled: set[str] = set()
         """Streams with a schedule whose time it is."""
         self._changed: set[str] = set()
@@ -106,6 +106,7 @@ class Archives:
         for name in changes.removed:
             self._declared.pop(name, None)
             self._refused.pop(name, None)
+            self._episodes.removed(name)
         for name in changes.added | changes.changed:
             self._declare(name)
         self._tell_workers()
@@ -201,6 +202,8 @@ class Archives:
         self._follow_schedules()
         for filled in (self._copies, self._replicas):
             filled.configured(self._declared, self._is_held)
+        if asked := self._copies.asks():
+            self._tasks.spawn(self._keep_copies(asked), "episodes of copies")
         changed, self._changed = self._changed, set()
         return changed
 
@@ -282,6 +285,12 @@ class Archives:
             root.is_busy = False
             root.took = time.monotonic() - began
             root.due = time.monotonic() + max(KEEP_SECONDS, root.took * KEEP_SHARE)
+
+    async def _keep_copies(self, asked: Mapping[str, Declared]) -> None:
+        try:
+            self._copies.keep(await self._episodes.kept(asked))
+        except ArchiveError as error:
+            log.error("archives: limits of copies are not kept: %s", error)
 
     # What is said
 

@@ -12,6 +12,7 @@ from typing import Any
 from media_streamer.archive.copier import Copier
 from media_streamer.archive.declared import Declared
 from media_streamer.archive.keeper import Summary
+from media_streamer.archive.ranges import Range
 from media_streamer.archive.retention import StoredFile
 from media_streamer.s3.address import S3Address
 
@@ -53,6 +54,22 @@ class Copies:
         """What a disk holds, each time that somebody looked."""
         for copier in self._copiers.values():
             copier.set_local(disk, files)
+
+    def asks(self) -> dict[str, Declared]:
+        """Streams of whose copies something is due to go, once it is known what episodes keep:
+        each time that this is to be answered by `keep`."""
+        names: set[str] = set()
+        for copier in self._copiers.values():
+            asked, copier.asks = copier.asks, frozenset()
+            names |= asked
+        return {name: self._of[name] for name in names & self._of.keys()}
+
+    def keep(self, episodes: Mapping[str, Sequence[Range]]) -> None:
+        """What episodes keep of the streams that were asked for."""
+        for address, copier in self._copiers.items():
+            own = {name: kept for name, kept in episodes.items() if name in self._told[address]}
+            if own:
+                copier.keep(own)
 
     def erased(self, stream: str) -> None:
         """Something of its copies is to be erased."""

@@ -71,6 +71,8 @@ class EpisodeBackends:
         self._host = host
         self._token_file = token_file
         self.problem = ""
+        self.heard: dict[str, list[Range]] = {}
+        """What was answered last, of each stream that was asked for."""
 
     def of(self, declared: Declared) -> str:
         """Where episodes of a stream are asked for; empty: nowhere."""
@@ -148,7 +150,7 @@ class EpisodeBackends:
             for name in names:
                 own = [one for one in found if one.media == name]
                 kept = kept_by(own, declared[name].episodes_expiration, now_ms)
-                result[name] = kept.get(name, [])
+                result[name] = self.heard[name] = kept.get(name, [])
         if problem and problem != self.problem:
             log.error("archives: %s", problem)
         self.problem = problem
@@ -172,6 +174,8 @@ class EpisodeDesk:
         self._books: dict[Path, Book] = {}
         self._lock = asyncio.Lock()
         """Of changes: who reads has the book as it was or as it is."""
+        self._here: dict[str, list[Range]] = {}
+        """What episodes keep of the streams whose limits were looked at."""
 
     @property
     def problem(self) -> str:
@@ -181,6 +185,26 @@ class EpisodeDesk:
     def closed(self, root: Path) -> None:
         """The root is ours no more."""
         self._books.pop(root, None)
+
+    def removed(self, stream: str) -> None:
+        """There is no such stream any more."""
+        self._here.pop(stream, None)
+        if self._backends is not None:
+            self._backends.heard.pop(stream, None)
+
+    def kept_here(self, stream: str) -> list[Range]:
+        """What episodes keep of a stream, as far as is known here; all, until somebody has looked.
+        For any thread."""
+        return self._here.get(stream, [ALL_TIME])
+
+    async def kept(self, streams: Mapping[str, Declared]) -> dict[str, list[Range]]:
+        """What episodes keep of these streams; all of one where a backend does not answer.
+
+        Raises ArchiveError where our own cannot be read.
+        """
+        known = await self._own(streams)
+        found = await self._backends.kept(streams) if self._backends is not None else {}
+        return {name: [*known.get(name, []), *found.get(name, [])] for name in streams}
 
     async def all(self, roots: Iterable[Path]) -> list[DvrEpisode]:
         """Those below some roots, oldest first."""
@@ -227,7 +251,17 @@ class EpisodeDesk:
 
         Raises what `look` raises, and ArchiveError where our own episodes cannot be read.
         """
-        known = await self._own(streams)
+        own = await self._own(streams)
+        try:
+            return await self._keep(streams, look, own)
+        finally:
+            heard = self._backends.heard if self._backends is not None else {}
+            for name in streams:
+                self._here[name] = [*own.get(name, []), *heard.get(name, [])]
+
+    async def _keep(
+        self, streams: Mapping[str, Declared], look: Look, known: Mapping[str, list[Range]]
+    ) -> Kept:
         open_ = frozenset(
             name for name, one in streams.items() if self._backends and self._backends.of(one)
         )
@@ -241,7 +275,7 @@ class EpisodeDesk:
                 found = {name: [ALL_TIME] for name in open_}
             else:
                 found = await self._backends.kept(asked)
-            known |= {name: [*known.get(name, []), *more] for name, more in found.items()}
+            known = {**known, **{n: [*known.get(n, []), *more] for n, more in found.items()}}
             open_ -= found.keys()
         return kept
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from media_streamer.archive.declared import Declared
+from media_streamer.archive.ranges import Range
 from media_streamer.archive.replicator import Replicator
 
 JsonObject = dict[str, Any]
@@ -17,7 +18,9 @@ JsonObject = dict[str, Any]
 class Replicas:
     """One per server."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Callable[[str], list[Range]]) -> None:
+        """`kept`: what episodes keep of a stream; for any thread."""
+        self._kept = kept
         self._replicator: Replicator | None = None
         self._told: dict[str, Declared] = {}
         self._refused: dict[str, str] = {}
@@ -37,7 +40,7 @@ class Replicas:
             return
         self._told = wanted
         if self._replicator is None:
-            self._replicator = Replicator()
+            self._replicator = Replicator(self._kept)
         self._replicator.set_streams(wanted)
 
     def close(self) -> None:

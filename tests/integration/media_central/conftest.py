@@ -104,6 +104,8 @@ class RunningCentral:
     central: Central
     api: Client
     settings: Settings
+    stop: Callable[[], Awaitable[None]]
+    """End it before the test does."""
 
     @property
     def url(self) -> str:
@@ -136,11 +138,13 @@ async def start_central(database_url: str, tmp_path: Path) -> AsyncIterator[Star
             )
             if settings.api_url is None:
                 settings = replace(settings, api_url=f"http://127.0.0.1:{settings.http_port}")
-            central = await stack.enter_async_context(running(settings))
-            http = await stack.enter_async_context(
+            own = await stack.enter_async_context(contextlib.AsyncExitStack())
+            central = await own.enter_async_context(running(settings))
+            http = await own.enter_async_context(
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
             )
-            return RunningCentral(central, Client(http, central.url + "/streamer/api/v3"), settings)
+            api = Client(http, central.url + "/streamer/api/v3")
+            return RunningCentral(central, api, settings, own.aclose)
 
         yield start
 

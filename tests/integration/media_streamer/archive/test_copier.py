@@ -258,12 +258,24 @@ def test_limits_of_the_bucket(s3: S3Server, tmp_path: Path) -> None:
     with archive.copying() as copier:
         copied(copier, 3)
     archive.declared = replaced(archive.declared, s3.url("bucket-limits/of%20us?expiration=1h"))
+
+    def kept() -> list[int]:
+        return sorted(one.start_ms for one in Mirror(mirror_of(archive)).files(STREAM))
+
     with archive.copying() as copier:  # what is on the disk is not copied again
+        until(lambda: copier.asks == {STREAM}, "somebody is asked what episodes keep")
+        assert len(archive.media()) == 3
+        copier.keep({STREAM: [Range(START_MS + HOUR_MS, START_MS + HOUR_MS + 1)]})
+        until(lambda: not copier.asks, "it was heeded")
+        assert len(kept()) == 3
+        copier._kept_at = -1e9
+        copier.wake()
+        until(lambda: bool(copier.asks), "what was said holds once")
+        copier.keep({STREAM: []})
         copied(copier, 2)
         assert figures(copier).files == 0
     assert len(archive.media()) == 2
-    kept = sorted(one.start_ms for one in Mirror(mirror_of(archive)).files(STREAM))
-    assert kept == [START_MS, now_ms - HOUR_MS // 2]
+    assert kept() == [START_MS, now_ms - HOUR_MS // 2]
 
 
 def mirror_of(archive: Archive) -> Path:

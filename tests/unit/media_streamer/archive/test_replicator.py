@@ -4,9 +4,10 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -20,6 +21,7 @@ from media_streamer.archive.places import OWNER_FILE, Place, files_between
 from media_streamer.archive.ranges import Range
 from media_streamer.archive.replica import leave_out
 from media_streamer.archive.replicator import ReplicaFigures, Replicator
+from media_streamer.archive.retention import Limits
 from media_streamer.protocols.m4f.replica import extents
 
 from .conftest import SECONDS, START_MS, Recording
@@ -118,11 +120,11 @@ def ours(
 
 
 @pytest.fixture
-def begin(ours: Declared) -> Iterator[Callable[[], Replicator]]:
+def begin(ours: Declared) -> Iterator[Callable[..., Replicator]]:
     made: list[Replicator] = []
 
-    def make() -> Replicator:
-        one = Replicator()
+    def make(**options: Any) -> Replicator:
+        one = Replicator(**options)
         made.append(one)
         one.set_streams({"a": ours})
         return one
@@ -149,7 +151,7 @@ def numbers(places: tuple[Place, ...]) -> list[int]:
 
 
 def test_what_is_missing_comes_once(
-    ours: Declared, other: Other, begin: Callable[[], Replicator]
+    ours: Declared, other: Other, begin: Callable[..., Replicator]
 ) -> None:
     one = begin()
     figures = until(one, lambda figures: figures.segments == SEGMENTS - 3)
@@ -164,7 +166,7 @@ def test_what_is_missing_comes_once(
 
 
 def test_what_goes_wrong_is_said_and_tried_again(
-    ours: Declared, other: Other, begin: Callable[[], Replicator]
+    ours: Declared, other: Other, begin: Callable[..., Replicator]
 ) -> None:
     other.status = 403
     one = begin()
@@ -181,7 +183,7 @@ def test_what_goes_wrong_is_said_and_tried_again(
 
 
 def test_what_was_deleted_here_is_not_asked_for(
-    ours: Declared, other: Other, begin: Callable[[], Replicator]
+    ours: Declared, other: Other, begin: Callable[..., Replicator]
 ) -> None:
     assert ours.replica is not None
     deleted = Range(START_MS, START_MS + 5 * STEP_MS)
@@ -189,3 +191,16 @@ def test_what_was_deleted_here_is_not_asked_for(
     one = begin()
     until(one, lambda figures: figures.segments > 0 and figures.missing_ms == 0)
     assert numbers(ours.places) == [0, 1, 5, 6, 7]
+
+
+def test_what_only_an_episode_keeps_is_not_where_an_archive_of_some_size_begins(
+    ours: Declared, other: Other, begin: Callable[..., Replicator]
+) -> None:
+    """What lies between it and the rest was deleted by the limit, and would be again."""
+    kept = [Range(START_MS, START_MS + 2 * STEP_MS)]
+    one = begin(kept=lambda _: kept)
+    one.set_streams({"a": replace(ours, limits=Limits(size_bytes=2**40))})
+    until(one, lambda figures: figures.held_ms == STEP_MS)
+    assert numbers(ours.places) == [0, 1, SEGMENTS - 1]
+    kept.clear()
+    until(one, lambda figures: figures.segments == SEGMENTS - 3)
