@@ -14,6 +14,8 @@ _SENT_FEEDBACK = ("nack", "nack pli", "ccm fir")
 _MAX_EXTENSION = 14
 """Of elements of one byte (RFC 8285 4.2)."""
 _TCP_TYPE, _PASSIVE = 90, 4
+MODE = "packetization-mode"
+"""Of H.264: 0 and absent, single units only; 1, fragments and aggregates, too (RFC 6184 5.4)."""
 _H264_CONSTRAINED = 0x40
 """constraint_set1_flag: Constrained Baseline where profile_idc is 66 (H.264 A.2.1.1)."""
 
@@ -69,9 +71,12 @@ def match(media: Media, section: Section) -> Codec | None:
 def _match_h264(profile: str, offered: Iterable[Codec]) -> Codec | None:
     """Packetization mode 1; the stream's profile before those that a decoder copes with as well.
 
-    Browsers decode Main and High whatever they offer: what they list is what they encode.
+    Browsers decode Main and High whatever they offer: what they list is what they encode. Who says
+    nothing of the mode (GStreamer, unless its caps name one) puts fragments together all the same.
     """
-    usable = [one for one in offered if one.fmtp.get("packetization-mode", "0") == "1"]
+    codecs = list(offered)
+    usable = [one for one in codecs if one.fmtp.get(MODE) == "1"]
+    usable = usable or [one for one in codecs if MODE not in one.fmtp]
     wanted = _profile(profile)
 
     def rank(codec: Codec) -> int:
@@ -98,9 +103,10 @@ def sending(media: Media, codec: Codec, section: Section, ssrc: int) -> Stream:
     if media.encoding == "H264":
         fmtp = {
             "level-asymmetry-allowed": "1",
-            "packetization-mode": "1",
             "profile-level-id": codec.fmtp.get("profile-level-id", "42e01f"),
         }
+        if MODE in codec.fmtp:  # it is answered as it is offered (RFC 6184 8.2.2)
+            fmtp[MODE] = codec.fmtp[MODE]
     elif media.encoding == "OPUS":
         stereo = media.fmtp.get("sprop-stereo", "0")
         fmtp = {"minptime": "10", "stereo": stereo, "sprop-stereo": stereo}

@@ -123,7 +123,18 @@ def parse(text: str, what: Literal["offer", "answer"] = "offer") -> Offer:
                 _attribute(section, name, rest.strip())
     if not sections:
         raise OfferError(f"the {what} has no media section")
+    if what == "offer" and not bundle and _is_apart(sections):
+        # Of half an answer peers make nothing, GStreamer not even a connection (RFC 9725 4.4.1).
+        raise OfferError(
+            "the offer has a transport for each of its sections: bundle them (a=group:BUNDLE,"
+            " bundle-policy=max-bundle)"
+        )
     return Offer(sections, bundle, _common(session, sections, bundle, what))
+
+
+def _is_apart(sections: list[Section]) -> bool:
+    """Whether more than one would have to be taken on a transport of its own."""
+    return sum(one.is_media and one.direction != "inactive" for one in sections) > 1
 
 
 def _common(session: Transport, sections: list[Section], bundle: list[str], what: str) -> Transport:

@@ -97,15 +97,18 @@ def transport_extension(chosen: list[Choice]) -> int:
 
 def _choice(index: int, section: Section) -> Choice | None:
     for encoding in TAKEN[section.kind]:
-        for codec in section.ordered():
+        for codec in sorted(section.ordered(), key=_is_fragmented, reverse=True):
             if codec.encoding == encoding and (found := _receive(index, section, codec)):
                 return found
     return None
 
 
+def _is_fragmented(codec: Codec) -> bool:
+    """H.264 in packets that fit the path; without, one that is too large for it is cut by IP."""
+    return codec.fmtp.get(answer.MODE) == "1"
+
+
 def _receive(index: int, section: Section, codec: Codec) -> Choice | None:
-    if codec.encoding == "H264" and codec.fmtp.get("packetization-mode", "0") != "1":
-        return None
     incoming = accepted(section, codec)
     if incoming is None:
         return None
@@ -127,6 +130,6 @@ def receiving_parameters(codec: Codec) -> dict[str, str]:
     """What we say of a codec that we are sent."""
     if codec.encoding == "OPUS":
         return {"minptime": "10", "useinbandfec": "1", "stereo": "1", "maxaveragebitrate": "128000"}
-    names = ("level-asymmetry-allowed", "packetization-mode", "profile-level-id", "profile",
+    names = ("level-asymmetry-allowed", answer.MODE, "profile-level-id", "profile",
              "profile-id", "tier", "tier-flag", "level-idx", "level-id", "tx-mode")  # fmt: skip
     return {name: codec.fmtp[name] for name in names if name in codec.fmtp}

@@ -45,6 +45,16 @@ def test_fragments_need_packetization_mode_1() -> None:
     assert answer.match(h264(), offer.parse(text).sections[0]) is None
 
 
+def test_who_says_nothing_of_the_mode_takes_fragments() -> None:
+    """As GStreamer's webrtcbin where its caps name none."""
+    text = browser().replace("packetization-mode=1;", "")
+    section = offer.parse(text).sections[0]
+    codec = answer.match(h264(), section)
+    assert codec is not None
+    assert codec.payload_type == 109
+    assert answer.MODE not in answer.sending(h264(), codec, section, 1).fmtp
+
+
 def test_the_answer_is_read_by_another_library() -> None:
     wanted = offer.parse(browser())
     chosen = choose(tracks(h264(), OPUS), wanted)

@@ -80,3 +80,16 @@ def test_a_fragment_without_credentials_changes_nothing() -> None:
     assert offer.parse_fragment("a=ice-ufrag:abcd\r\na=ice-pwd:" + "x" * 24).ufrag == "abcd"
     with pytest.raises(OfferError):
         offer.parse_fragment("a=ice-ufrag:abcd\r\n")
+
+
+def test_sections_that_share_no_transport_are_refused_in_words() -> None:
+    apart = browser().replace("a=group:BUNDLE 0 1\r\n", "")
+    with pytest.raises(OfferError, match="bundle-policy=max-bundle"):
+        offer.parse(apart)
+    alone = browser(audio="").replace("a=group:BUNDLE 0 1\r\n", "")
+    found = offer.parse(alone)
+    assert found.is_bundled(found.sections[0])
+    silent = browser(audio="").replace("a=group:BUNDLE 0 1\r\n", "") + (
+        "m=audio 0 UDP/TLS/RTP/SAVPF 8\r\na=inactive\r\n"
+    )
+    assert len(offer.parse(silent).sections) == 2

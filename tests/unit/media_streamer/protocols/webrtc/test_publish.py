@@ -27,6 +27,21 @@ def test_who_does_not_number_its_packets_is_told_a_bit_rate() -> None:
     assert transport_extension([video, audio]) == 0
 
 
+@pytest.mark.parametrize(("mode", "said"), [("packetization-mode=0;", True), ("", False)])
+def test_h264_without_fragments_is_taken_where_there_is_no_other(mode: str, said: bool) -> None:
+    """GStreamer's payloader says its mode only once it has seen a picture."""
+    text = browser("sendonly")
+    video, _ = choose(offer.parse(text.replace("packetization-mode=1;", mode)))
+    found = (video.incoming.payload_type, "packetization-mode" in video.stream.fmtp)
+    assert found == (103, said)
+    later = text.replace("mode=1;profile-level-id=42001f", "mode=0;profile-level-id=42001f")
+    assert choose(offer.parse(later))[0].incoming.payload_type == 107
+    with pytest.raises(AccessDenied):
+        choose(offer.parse(text.replace("packetization-mode=1", "packetization-mode=2")
+                           .replace("packetization-mode=0", "packetization-mode=2")
+                           .replace("AV1", "VP8")))  # fmt: skip
+
+
 def test_av1_is_taken_where_there_is_no_h264() -> None:
     video, _ = choose(offer.parse(browser("sendonly").replace("H264", "VP9")))
     assert video.stream.codec.encoding == "AV1"
