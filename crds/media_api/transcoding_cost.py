@@ -36,8 +36,9 @@ SOUND_CPU = 0.01
 """Cores of a track of sound."""
 NVENC_PIXELS = 500.0 * PIXELS
 """A second, of one card: about 240 pictures of 1920x1080 (preset p4)."""
-CARD_BYTES = 300 * 1024 * 1024
-"""Memory of a card that a process takes before its first picture: the context of CUDA."""
+CARD_BYTES = 490 * 1024 * 1024
+"""Memory of a card that a process takes before its first picture: the context of CUDA, which grows
+with the card; this is an H100's, as large as any."""
 CARD_PICTURES = 24
 """That decoder and each encoder hold on a card, at most."""
 BASE_BYTES = 150 * 1024 * 1024
