@@ -20,6 +20,7 @@ from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import TURN_SECONDS, Pace, Prompt
 from media_streamer.egress.served_sessions import Account, ServedSessions
+from media_streamer.egress.viewer import Delivery, Viewer
 from media_streamer.presentation.selection import no_such_tracks
 from media_streamer.wire.media import (
     Chunk,
@@ -42,8 +43,6 @@ MAX_BUFFER_BYTES = 4 * 1024 * 1024
 """What a viewer may have unread: 16 s of 2 Mb/s."""
 MAX_GOP_BYTES = 16 * 1024 * 1024
 """Bound of the GOP cache: 16 s of 8 Mb/s. A longer group is not replayed to new viewers."""
-STALL_SECONDS = 30.0
-"""A viewer that reads nothing at all for this long is cut off."""
 WARM_SECONDS = 60.0
 REPEAT_SECONDS = 0.5
 """Pause before a subscription is repeated that the media worker ended though the stream exists."""
@@ -55,16 +54,6 @@ EARLY_SECONDS = TURN_SECONDS / 2
 """Chunks that come this much before their time are sent at once: no timer for jitter."""
 FLV_FILE_HEADER_BYTES = 13
 """`FLV`, version, flags, length and the first back pointer; may stand only at the very start."""
-
-
-class Delivery(Protocol):
-    """What of a transport a broadcast uses: a connection, or what sends datagrams like one."""
-
-    def write(self, data: bytes, /) -> None: ...
-
-    def get_write_buffer_size(self) -> int: ...
-
-    def abort(self) -> None: ...
 
 
 class Framing(Protocol):
@@ -88,82 +77,6 @@ def nothing_carried(format_name: Format, tracks: Sequence[str]) -> AccessDenied:
     container = CONTAINERS.get(format_name, format_name)
     title = f"{container} can carry none of the stream's tracks: {', '.join(tracks)}"
     return AccessDenied(406, "no_codec", title)
-
-
-class Viewer:
-    """One connection that is sent a broadcast: that of a viewer, or of a push."""
-
-    __slots__ = (
-        "_broadcast",
-        "_on_left",
-        "account",
-        "closed",
-        "greeted",
-        "limit",
-        "skipping",
-        "stalled_at",
-        "started_bytes",
-        "transport",
-        "unread",
-    )
-
-    def __init__(
-        self,
-        broadcast: "Broadcast",
-        transport: Delivery,
-        account: Account,
-        limit: int,
-        on_left: Callable[[str], None],
-    ) -> None:
-        self._broadcast = broadcast
-        self._on_left = on_left
-        self.transport = transport
-        self.account = account
-        self.limit = limit
-        self.greeted = False
-        """The header was sent."""
-        self.skipping = False
-        """Waits for the next key frame."""
-        self.stalled_at = time.monotonic()
-        self.unread = 0
-        self.started_bytes = account.bytes
-        self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """Done with the reason once nothing more will be sent."""
-
-    @property
-    def bytes_sent(self) -> int:
-        return self.account.bytes - self.started_bytes
-
-    @property
-    def dropped_gops(self) -> int:
-        return self.account.dropped_gops
-
-    def detach(self, reason: str) -> None:
-        """Send nothing more; the transport stays the caller's. May be called again."""
-        self._broadcast.forget(self, reason)
-
-    def close(self, reason: str) -> None:
-        """Send nothing more; `closed` tells the owner of the connection to end it."""
-        self.detach(reason)
-
-    def left(self, reason: str) -> None:
-        """Called by the broadcast, once."""
-        self.account.on_close.discard(self.close)
-        self._on_left(reason)
-        if not self.closed.done():
-            self.closed.set_result(reason)
-
-    def skip(self, waiting_bytes: int, now: float) -> None:
-        """A chunk was left out: the connection is over its bound, or waits for a key frame."""
-        if not self.skipping:
-            self.skipping = True
-            self.account.dropped_gops += 1
-            self.stalled_at, self.unread = now, waiting_bytes
-        elif waiting_bytes < self.unread or not waiting_bytes:
-            self.stalled_at, self.unread = now, waiting_bytes
-        elif now - self.stalled_at > STALL_SECONDS:
-            self.detach("stalled")
-            self.transport.abort()
 
 
 class Broadcast:

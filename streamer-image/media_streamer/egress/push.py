@@ -14,9 +14,10 @@ from collections.abc import AsyncIterator
 from media_api.push import PushConfig
 
 from media_streamer.egress.access import AccessDenied
-from media_streamer.egress.broadcast import Broadcast, Delivery, Format, Framing
+from media_streamer.egress.broadcast import Broadcast, Format, Framing
 from media_streamer.egress.context import Egress
 from media_streamer.egress.jobs import JobFailed, Work
+from media_streamer.egress.viewer import Delivery
 from media_streamer.outgoing.dial import NoAddressError
 from media_streamer.outgoing.wire import words
 from media_streamer.presentation.selection import track_names

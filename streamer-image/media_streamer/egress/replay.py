@@ -11,17 +11,11 @@ from collections.abc import Callable, Mapping
 
 from media_streamer.archive.places import MAX_MS
 from media_streamer.egress.access import Access, AccessDenied
-from media_streamer.egress.broadcast import (
-    MAX_BUFFER_BYTES,
-    Broadcast,
-    Delivery,
-    Format,
-    Framing,
-    Viewer,
-)
+from media_streamer.egress.broadcast import MAX_BUFFER_BYTES, Broadcast, Format, Framing
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import Prompt
 from media_streamer.egress.served_sessions import Account, ServedSessions
+from media_streamer.egress.viewer import Delivery, Viewer
 from media_streamer.presentation.moments import Moment
 from media_streamer.wire.media import Chunk, Event, Events, FromMedia, Replay, Seek, Sought
 

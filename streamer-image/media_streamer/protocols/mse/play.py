@@ -14,13 +14,14 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from msgspec.structs import replace
 
 from media_streamer.egress.access import Access, AccessDenied
-from media_streamer.egress.broadcast import Broadcast, Viewer
+from media_streamer.egress.broadcast import Broadcast
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import CORS, MediaRequest
 from media_streamer.egress.http.routes import Route
 from media_streamer.egress.hub import Hub
 from media_streamer.egress.replay import NO_ARCHIVE, ReplayBroadcast, asked_start
 from media_streamer.egress.served_sessions import ServedSession
+from media_streamer.egress.viewer import Viewer
 from media_streamer.presentation.selection import asked_tracks, track_names
 
 PROTO = "mseld"

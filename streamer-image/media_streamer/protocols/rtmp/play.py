@@ -5,8 +5,9 @@ import logging
 
 from media_streamer.archive.places import MAX_MS
 from media_streamer.egress.access import Access
-from media_streamer.egress.broadcast import Broadcast, Viewer
+from media_streamer.egress.broadcast import Broadcast
 from media_streamer.egress.replay import ReplayBroadcast
+from media_streamer.egress.viewer import Viewer
 from media_streamer.presentation.moments import Moment
 from media_streamer.protocols.rtmp import amf
 from media_streamer.protocols.rtmp.chunks import DATA, write_event, write_message

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from media_streamer.egress.access import Access
-from media_streamer.egress.broadcast import Broadcast, Format, Viewer
+from media_streamer.egress.broadcast import Broadcast, Format
 from media_streamer.egress.replay import ReplayBroadcast
+from media_streamer.egress.viewer import Viewer
 from media_streamer.protocols.rtsp import position
 from media_streamer.protocols.rtsp.transport import Transport
 from media_streamer.protocols.rtsp.udp import UdpSender, split

@@ -5,8 +5,8 @@ import logging
 from collections.abc import Callable, Mapping
 
 from media_streamer.egress.access import Access, AccessDenied
-from media_streamer.egress.broadcast import Viewer
 from media_streamer.egress.context import Egress
+from media_streamer.egress.viewer import Viewer
 from media_streamer.protocols.webrtc.framing import WebRtcFraming
 from media_streamer.protocols.webrtc.outgoing import Chosen
 from media_streamer.protocols.webrtc.sender import FORMAT, MAX_BUFFER_BYTES, MediaSender

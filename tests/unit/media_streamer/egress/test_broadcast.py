@@ -11,6 +11,7 @@ from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.broadcast import Broadcast
 from media_streamer.egress.pace import WRITES_A_SECOND, Pace
 from media_streamer.egress.served_sessions import Account, ServedSessions
+from media_streamer.egress.viewer import STALL_SECONDS
 from media_streamer.wire.control import AccessRequest, SessionLeft
 from media_streamer.wire.media import (
     Chunk,
@@ -255,7 +256,7 @@ async def test_viewer_that_reads_nothing_is_cut_off(bench, monkeypatch):
     bench.chunk(b"p" * 2000)
     bench.chunk(b"p")
     assert viewer.skipping
-    clock[0] += module.STALL_SECONDS - 1
+    clock[0] += STALL_SECONDS - 1
     bench.chunk(b"L", key=True)
     assert not transport.aborted
     clock[0] += 2
