@@ -1,8 +1,9 @@
 """The file that a stream is being recorded into: segments are appended, each whole or not at all.
 
 Belongs to the thread of its disk; a stream that is recorded on several disks has one on each, with
-one timeline. A file ends with its hour, its span or its tracks; none is
-continued by another process, so what a crash left half-written is cut off once and stays as it is.
+one timeline. A file ends with its hour, its span or its tracks, and where it is gone from its
+place, for what is written to it then nobody finds; none is continued by another process, so what a
+crash left half-written is cut off once and stays as it is.
 """
 
 import contextlib
@@ -60,6 +61,8 @@ class Shelf:
     """Something was written that the disk may not have yet."""
     _media: int = -1
     _index: int = -1
+    _path: Path = Path()
+    """Of the media."""
     _size: int = 0
     _start_ms: int = 0
     _section: Section | None = None
@@ -103,11 +106,30 @@ class Shelf:
 
     def _must_turn(self, start_ms: int, section: Section) -> bool:
         return (
-            self._media < 0
+            self._is_gone()
             or section is not self._section
             or start_ms // HOUR_MS != self._start_ms // HOUR_MS
             or start_ms - self._start_ms >= self.span_ms
         )
+
+    def _is_gone(self) -> bool:
+        """No file is open, or it was deleted or its disk unmounted; raises OSError."""
+        if self._media < 0:
+            return True
+        opened = os.fstat(self._media)
+        try:
+            there = os.stat(self._path)
+        except (FileNotFoundError, NotADirectoryError):
+            there = None
+        if there is not None and (there.st_dev, there.st_ino) == (opened.st_dev, opened.st_ino):
+            return False
+        log.error(
+            "stream %s: %s is gone while it was recorded: deleted, or its disk is not mounted any"
+            " more; another file is begun",
+            self.stream,
+            self._path,
+        )
+        return True
 
     def _turn(self, start_ms: int, section: Section) -> None:
         """Begin a new file; raises OSError."""
@@ -120,7 +142,7 @@ class Shelf:
             path = file_path(self.folder, start_ms)
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                self._media = os.open(path, _NEW, 0o644)
+                self._media, self._path = os.open(path, _NEW, 0o644), path
                 break
             except FileExistsError:
                 start_ms += 1  # a file of before the clock was set back

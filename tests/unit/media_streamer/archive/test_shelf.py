@@ -1,10 +1,14 @@
 import errno
 import os
-from collections.abc import Callable
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from media_streamer.archive import shelf as module
+from media_streamer.archive.claiming import claim
 from media_streamer.archive.container import ArchivedTrack
 from media_streamer.archive.job import Section
 from media_streamer.archive.library import Library, read_file
@@ -148,6 +152,57 @@ def test_a_disk_that_is_gone_does_not_fill_the_one_below(recording: Recording) -
     (recording.root / OWNER_FILE).touch()
     recording.write(1)
     assert len(starts(recording)) == 1
+
+
+@pytest.mark.parametrize("deleted", ["file", "folder"])
+def test_a_file_that_is_deleted_while_it_is_recorded_costs_itself_only(
+    recording: Recording, deleted: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    recording.write(2)
+    gone = only_file(recording).path
+    gone.unlink() if deleted == "file" else shutil.rmtree(recording.folder)
+    recording.write(2)
+    assert starts(recording) == [START_MS + n * SECONDS * 1000 for n in (2, 3)]
+    assert caplog.text.count("is gone while it was recorded") == 1
+
+
+def test_a_disk_that_is_unmounted_while_it_is_recorded_does_not_fill_the_one_below(
+    recording: Recording,
+) -> None:
+    recording.write(1)
+    recording.folder.rename(recording.root / "elsewhere")
+    (recording.root / OWNER_FILE).unlink()
+    with pytest.raises(FileNotFoundError, match="mounted"):
+        recording.write(1)
+    assert files_between(recording.folder) == []
+
+
+@contextmanager
+def read_only(place: Path) -> Iterator[None]:
+    """As the kernel makes a disk that it has had errors with."""
+    with ExitStack() as stack:
+        for words in (["--bind", place], ["-o", "remount,bind,ro"]):
+            command = ["mount", *words, place]
+            done = subprocess.run(command, capture_output=True, check=False, text=True)
+            if done.returncode:
+                pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+            if "--bind" in words:
+                stack.callback(subprocess.run, ["umount", "--lazy", place], check=True)
+        yield
+
+
+def test_a_disk_that_is_read_only_is_said(recording: Recording) -> None:
+    recording.write(1)
+    recording.restart(START_MS + HOUR_MS)
+    job = recording.job()
+    with read_only(recording.root):
+        with pytest.raises(OSError, match="Read-only"):
+            claim(recording.root, "host1")
+        with pytest.raises(OSError, match="Read-only"):
+            recording.shelf.write(job)
+        assert starts(recording) == [START_MS]
+    recording.shelf.write(job)
+    assert len(starts(recording)) == 2
 
 
 def test_parts_that_are_gone_are_an_error_of_that_segment(recording: Recording) -> None:

@@ -1,5 +1,7 @@
 import asyncio
+import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from media_streamer.archive.declared import NoArchive, declared
 from media_streamer.archive.keeper import keep_limits
 from media_streamer.archive.places import HOUR_MS, file_path, files_between, index_path
 from media_streamer.archive.roots import told_roots
+from media_streamer.supervisor import archives as module
 from media_streamer.supervisor.archives import ArchiveError, Archives
 from media_streamer.supervisor.catalog import Catalog
 from media_streamer.supervisor.tasks import Tasks
@@ -207,4 +210,48 @@ async def test_a_stream_is_recorded_once_its_folder_is_ours(tmp_path: Path) -> N
     assert archives.place("a") is None
     archives.close()
     second.close()
+    await tasks.close()
+
+
+async def ticked(archives: Archives, condition: Callable[[], object]) -> None:
+    """It is always time to look at limits."""
+    for _ in range(1200):
+        archives.tick(time.monotonic() + 3600)
+        if condition():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(archives.alerts())
+
+
+async def test_a_disk_that_hangs_is_said_and_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads the locks of `a` waits, as for a disk that does not answer."""
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.2)
+    catalog, tasks = Catalog(), Tasks()
+    archives = Archives(catalog, tasks, lambda: "host1", tmp_path)
+    streams = [{"name": name, "dvr": {"root": str(tmp_path / name)}} for name in "ab"]
+    archives.streams_changed(catalog.set_config(server(*streams)))
+    await ticked(archives, lambda: all(archives.place(name) for name in "ab"))
+    folder = archives.folder("a")
+    assert folder is not None
+    path = file_path(folder, 1_700_000_000_000)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x")
+    os.mkfifo(folder / "locks.json")
+    hung = f"dvr_{tmp_path / 'a'}"
+    try:
+        await ticked(archives, lambda: "does not answer" in archives.alerts().get(hung, ""))
+        with pytest.raises(ArchiveError, match="does not answer"):
+            await archives.locks("a")
+        assert await archives.locks("b") == []
+        assert archives.alerts().keys() == {hung}
+        told = {row["path"]: row.get("error") for row in archives.disks()}
+        assert told == {str(tmp_path / "a"): "the disk does not answer", str(tmp_path / "b"): None}
+    finally:
+        (folder / "locks.json").rename(folder / "was")
+        os.close(os.open(folder / "was", os.O_WRONLY | os.O_NONBLOCK))
+    await ticked(archives, lambda: not archives.alerts())
+    assert path.exists()
+    archives.close()
     await tasks.close()
