@@ -28,7 +28,8 @@ know the successor of a media worker that died, which numbers segments higher, a
 LAG_PARTS = 8
 """The same for parts: the hinted one may be that much ahead of what this worker knows."""
 BLOCK_TARGETS = 3
-"""A blocked request is answered 503 after three target durations (rfc8216bis, 6.2.5.2)."""
+"""A blocked request is answered 503 after three target durations (rfc8216bis, 6.2.5.2), unless
+`SegmentIndex.excused_seconds` says that what it waits for is made again."""
 MAX_AHEAD_SEGMENTS = 2
 """A request further ahead than this is answered 400 (rfc8216bis, 6.2.5.2)."""
 
@@ -147,7 +148,7 @@ class SegmentIndex(ABC):
                 return False
             return (msn, part) <= track.last
 
-        if not await self._wait(reached, self._block_seconds(track)):
+        if not await self._block(reached, track):
             raise AccessDenied(503, "no_data", "The source of the stream gives no data")
 
     async def wait_segment(self, track: str, name: str) -> Segment:
@@ -182,8 +183,11 @@ class SegmentIndex(ABC):
 
         if known() is None:
             comes = track.end_time == time
-            limit = self._block_seconds(track) if comes else LAG_SECONDS
-            await self._wait(lambda: known() is not None or track.end_time > time, limit)
+
+            def decided() -> bool:
+                return known() is not None or track.end_time > time
+
+            await (self._block(decided, track) if comes else self._wait(decided, LAG_SECONDS))
         if (segment := known()) is None:
             raise AccessDenied(404, "not_found", "There is no such segment, or it is too old")
         return segment
@@ -203,7 +207,7 @@ class SegmentIndex(ABC):
             parts = finished.parts[taken:] if finished is not None else ()
             return parts, finished is not None or track.complete or track.next_msn > msn
 
-        if not await self._wait(lambda: any(state()), self._block_seconds(track)):
+        if not await self._block(lambda: any(state()), track):
             raise AccessDenied(503, "no_data", "The source of the stream gives no data")
         return state()
 
@@ -235,7 +239,7 @@ class SegmentIndex(ABC):
         """Bytes of a part, waited for if it is one that was announced; raises AccessDenied(404)."""
         found = track.find_part(seq)
         if found is None and track.next_part <= seq < track.next_part + LAG_PARTS:
-            await self._wait(lambda: track.next_part > seq, self._block_seconds(track))
+            await self._block(lambda: track.next_part > seq, track)
             # A media worker that starts anew counts on from a higher number: what it makes first
             # is what comes instead of the part that the one before had announced.
             found = track.part_from(seq)
@@ -263,8 +267,18 @@ class SegmentIndex(ABC):
         self.version += 1
         self._waiters.wake()
 
-    def _block_seconds(self, track: TrackIndex) -> float:
-        return BLOCK_TARGETS * track.target_seconds(self.timing)
+    @property
+    def excused_seconds(self) -> float:
+        """For so long from now on who waits for what is due is not answered that it does not come:
+        who makes it is being started again."""
+        return 0.0
+
+    async def _block(self, condition: Callable[[], bool], track: TrackIndex) -> bool:
+        """Wait for what the track must bring next."""
+        limit = BLOCK_TARGETS * track.target_seconds(self.timing)
+        if await self._wait(condition, limit):
+            return True
+        return await self._wait(condition, self.excused_seconds)
 
     async def _wait(self, condition: Callable[[], bool], timeout_seconds: float) -> bool:
         """Like `Waiters.wait`; raises AccessDenied(404) once the index has ended."""

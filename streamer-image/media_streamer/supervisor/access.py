@@ -369,7 +369,7 @@ class AccessControl:
             session.recheck_at = time.monotonic() + verdict.auth_seconds
         if verdict.allowed or not verdict.decided:
             return
-        if session.key:
+        if session.key and verdict.kept:  # others are found anew: the clock may be put right
             self._verdicts.remember(session.key, verdict)
         log.info("stream %s: session %s is denied now, closed", session.name, session.id)
         self._sessions.close(session.id, verdict.code)

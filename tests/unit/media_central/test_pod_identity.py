@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 import jwt
@@ -98,6 +99,29 @@ async def test_what_was_judged_is_remembered_until_it_expires() -> None:
     pods._keys.clear()
     assert pods.hostname(presented) == "streamer-a-0"
     assert pods.hostname(presented, time.time() + 601) is None
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+async def test_a_clock_that_jumped_is_forgotten_once_it_is_right(
+    monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """Who was known stays known for as long as the token says; nothing else is remembered."""
+    pods, now = await identities(ApiServer(OWN)), int(time.time())
+    known = token(nbf=now, iat=now)
+    assert pods.hostname(known) == "streamer-a-0"
+    presented = token(nbf=now, iat=now, jti="another")
+
+    class Shifted(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.now(tz) + timedelta(hours=hours)
+
+    with monkeypatch.context() as jumped:
+        jumped.setattr(jwt.api_jwt, "datetime", Shifted)
+        assert pods.hostname(presented, now + 3600 * hours) is None
+        assert (pods.hostname(known, now + 3600 * hours) is not None) is (hours < 0)
+    assert pods.hostname(presented) == "streamer-a-0"
+    assert pods.hostname(known) == "streamer-a-0"
 
 
 async def test_keys_that_change_are_read_again() -> None:

@@ -1,5 +1,6 @@
 """Who proves the password, and who does not."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.digest import NONCE_SECONDS, Challenger, authorization, parse, proves, response
@@ -21,9 +22,9 @@ def test_the_example_of_rfc_7616() -> None:
     assert found == "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"
 
 
-def answer(challenger: Challenger, user: str, password: str) -> str:
-    """The header with which a client answers the challenge of second 1000."""
-    challenges = [challenger.basic, challenger.digest(now=1000.0)]
+def answer(challenger: Challenger, user: str, password: str, now: float = 1000.0) -> str:
+    """The header with which a client answers the challenge of a second."""
+    challenges = [challenger.basic, challenger.digest(now=now)]
     return authorization(challenges, user, password, "ANNOUNCE", "rtsp://h/a")
 
 
@@ -48,6 +49,18 @@ def test_a_nonce_is_ours_and_holds_for_some_time() -> None:
     assert not Challenger().is_fresh(credentials, 1000.0)
     assert not Challenger("elsewhere").is_fresh(credentials, 1000.0)
     assert "stale=true" in challenger.digest(stale=True)
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_jumps_costs_one_more_challenge(hours: int) -> None:
+    challenger, then = Challenger(), 1_000_000.0
+    before = parse(answer(challenger, "u", "p", then))
+    assert before is not None
+    now = then + 3600 * hours
+    assert not challenger.is_fresh(before, now)
+    again = parse(answer(challenger, "u", "p", now))
+    assert again is not None
+    assert challenger.is_fresh(again, now)
 
 
 @given(st.text(max_size=80))

@@ -254,6 +254,33 @@ async def test_what_a_dead_media_worker_had_announced_is_what_comes_instead(
     assert await waiting == b"0000"
 
 
+async def test_who_waits_is_answered_once_the_media_worker_is_back(
+    make_index: Make, parts_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not 503 after three target durations, which its start may take."""
+    monkeypatch.setattr(module, "BLOCK_TARGETS", 0.01)
+    index = make_index("fmp4")
+    tell(index, init("v1"), segment("v1", 4), part("v1", 5, 0, 70, parts_file))
+    track = index.tracks["v1"]
+    with pytest.raises(AccessDenied, match="no data") as refused:
+        await index.wait_for(track, 5, 1)
+    assert refused.value.status == 503
+    waiting = [
+        asyncio.create_task(index.wait_for(track, 5, 1)),
+        asyncio.create_task(index.wait_part(track, 71)),
+    ]
+    await asyncio.sleep(0)
+    index.on_lost()
+    waiting.append(asyncio.create_task(index.wait_for(track, 6, 0)))
+    await asyncio.sleep(0.1)
+    assert not any(one.done() for one in waiting)
+    tell(index, init("v1", 2), part("v1", 900, 0, 5000, parts_file))
+    await asyncio.gather(*waiting)
+    monkeypatch.setattr(live, "RESTART_SECONDS", 0.0)
+    with pytest.raises(AccessDenied, match="no data"):
+        await index.wait_for(track, 901, 0)
+
+
 async def test_each_change_is_a_version_of_its_own(make_index: Make) -> None:
     index = make_index("fmp4")
     versions = [index.version]

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -12,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from media_api.balancing import Candidate
 from media_api.server import ServerConfig
+from media_auth import authorize as securetoken_caller
 from media_auth.http_backend import HttpBackend
 from media_auth.securetoken import make_token
 from media_auth.verdict import Question, Verdict, allow, undecided
@@ -477,6 +479,33 @@ async def test_securetoken(world: World) -> None:
     assert (await world.ask(token=old)).code == "token_expired"
     forged = make_token("a", PLAY.ip, now - 10, now + 60, "OTHER", "salt")
     assert (await world.ask(token=forged)).code == "bad_token"
+
+
+async def test_tokens_follow_a_clock_that_jumps_and_sessions_do_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.configure({"on_play": "securetoken://KEY"})
+    now, off = int(time.time()), 0
+    monkeypatch.setattr(securetoken_caller, "time", SimpleNamespace(time=lambda: now + off))
+    token = make_token("a", "", now - 10, now + 60, "KEY", "salt")
+    asked = {"token": token, "qs": "no_check_ip=true"}
+    granted = await world.ask(**asked)
+    assert isinstance(granted, Granted)
+    for off, code in ((3600, "token_expired"), (-3600, "token_not_yet_valid")):
+        again = await world.ask(**asked)
+        assert isinstance(again, Granted)
+        assert again.session_id == granted.session_id, "who watches goes on"
+        assert (await world.ask(**asked, ip="10.0.0.9")).code == code
+        off = 0
+        assert isinstance(await world.ask(**asked, ip="10.0.0.9"), Granted), "at once"
+        for session in list(world.sessions):
+            if session.ip == "10.0.0.9":
+                world.sessions.close(session.id, "test")
+    off = 3600
+    assert await world.control.reauthorize("a") == 1
+    assert granted.session_id not in {one.id for one in world.sessions}
+    off = 0
+    assert isinstance(await world.ask(**asked), Granted), "the refusal is not kept"
 
 
 async def test_rule_sets(world: World) -> None:
