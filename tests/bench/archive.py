@@ -1,4 +1,7 @@
-"""Archives: seeking in a virtual month, an export of an hour, what recording costs beside live."""
+"""Archives: seeking in a month, the line of a year, an export and a replica of an hour, recording.
+
+What is recorded costs beside live, and what 300 recordings cost by themselves and their disk.
+"""
 
 import asyncio
 import contextlib
@@ -19,8 +22,11 @@ from media_streamer.archive.container import (
     make_head,
     make_mark,
 )
-from media_streamer.archive.places import HOUR_MS, OWNER_FILE, file_path, index_path
+from media_streamer.archive.places import HOUR_MS, MAX_SPAN_MS, OWNER_FILE, file_path, index_path
+from media_streamer.archive.recorder import Recorder
+from media_streamer.archive.writer import DiskWriter
 from media_streamer.syntax.boxes import box, full_box
+from media_streamer.wire.media import InitSection, SegmentReady
 
 from tests.bench._streamer import BenchStreamer, streamer
 from tests.bench.figure import Figure
@@ -28,6 +34,9 @@ from tests.support.proc import CpuMeter
 from tests.support.streamer import until
 
 DAYS = 30
+YEAR_DAYS = 365
+MARK_START_OFFSET = 28
+"""Of the start in a mark."""
 SEGMENT_SECONDS = 5
 SEEKS = 1000
 EXPORT_BYTES_A_SECOND = 250_000
@@ -35,6 +44,9 @@ EXPORT_BYTES_A_SECOND = 250_000
 PARTS = 25
 """Fragments of a segment of 5 s, as live makes them."""
 STREAMS = 60
+MANY = 300
+MANY_SECONDS = 12
+KEY = "cluster_key between-us;\n"
 WINDOW_SECONDS = 20.0
 SETTLE_SECONDS = 8.0
 TRACKS = (
@@ -47,7 +59,9 @@ def run() -> list[Figure]:
     """Latencies over HTTP in ms; MB/s; CPU of all processes."""
     with tempfile.TemporaryDirectory(prefix="bench-archive-") as directory:
         root = Path(directory)
-        return asyncio.run(_stored(root)) + asyncio.run(_recorded(root / "recorded"))
+        figures = asyncio.run(_stored(root))
+        figures += _many(root / "many")
+        return figures + asyncio.run(_recorded(root / "recorded"))
 
 
 # What is there already
@@ -61,10 +75,15 @@ async def _stored(root: Path) -> list[Figure]:
         _write_hour(root / "month", begin_ms + hour * HOUR_MS, b"")
     payload = os.urandom(EXPORT_BYTES_A_SECOND * SEGMENT_SECONDS // PARTS)
     _write_hour(root / "hour", begin_ms, payload)
+    _write_year(root / "year", begin_ms - YEAR_DAYS * 24 * HOUR_MS)
     offline = f"dvr {root} dvr_offline; disabled;"
-    async with streamer(f"stream month {{ {offline} }}\nstream hour {{ {offline} }}\n") as one:
-        seeks = await _seeks(one, begin_ms)
-        return [*seeks, *await _export(one, root, begin_ms // 1000)]
+    names = ("month", "hour", "year")
+    config = KEY + "".join(f"stream {name} {{ {offline} }}\n" for name in names)
+    async with streamer(config) as one:
+        figures = await _seeks(one, begin_ms)
+        figures += await _line(one)
+        figures += await _export(one, root, begin_ms // 1000)
+        return figures + await _filled(one, root / "filled")
 
 
 def _write_hour(folder: Path, start_ms: int, payload: bytes) -> None:
@@ -92,6 +111,24 @@ def _write_hour(folder: Path, start_ms: int, payload: bytes) -> None:
             mark = make_mark(begin_ms, duration, False, pieces)
             index.write(mark)
             media.writelines((mark, *parts))
+
+
+def _write_year(folder: Path, start_ms: int) -> None:
+    """An hour again and again: its media are holes."""
+    _write_hour(folder, start_ms, b"")
+    first = file_path(folder, start_ms)
+    index, size = bytearray(index_path(first).read_bytes()), first.stat().st_size
+    step = len(make_mark(0, 0, False, [Piece(0, 0, 0)] * len(TRACKS)))
+    head = len(index) - step * (3600 // SEGMENT_SECONDS)
+    for begin_ms in range(start_ms + HOUR_MS, start_ms + YEAR_DAYS * 24 * HOUR_MS, HOUR_MS):
+        for number, at in enumerate(range(head, len(index), step)):
+            moment_ms = begin_ms + number * SEGMENT_SECONDS * 1000
+            struct.pack_into(">Q", index, at + MARK_START_OFFSET, moment_ms)
+        path = file_path(folder, begin_ms)
+        path.parent.mkdir(parents=True)
+        with path.open("wb") as media:
+            media.truncate(size)
+        index_path(path).write_bytes(index)
 
 
 def _init(track: ArchivedTrack) -> bytes:
@@ -148,6 +185,54 @@ async def _seeks(one: BenchStreamer, begin_ms: int) -> list[Figure]:
     ]
 
 
+async def _line(one: BenchStreamer) -> list[Figure]:
+    """What the line of time of the UI asks for each 10 s."""
+    took = {}
+    for name, count in (("month", 6), ("year", 6)):
+        found = []
+        for _ in range(count):
+            began = time.perf_counter()
+            status, answer = await one.api("GET", f"/streams/{name}/dvr/ranges?limit=10000")
+            found.append((time.perf_counter() - began) * 1000)
+            if status != 200 or len(answer["ranges"]) != 1:
+                raise RuntimeError(f"no ranges of {name}: {status} {answer}")
+        took[name] = found
+    return [
+        Figure(
+            f"line of time of a {name}", statistics.median(found[1:]), "ms", "",
+            f"{found[0]:.0f} ms the first time",
+        )
+        for name, found in took.items()
+    ]  # fmt: skip
+
+
+async def _filled(origin: BenchStreamer, root: Path) -> list[Figure]:
+    """The hour of the export, as a server has it that was down for so long."""
+    pulled = f"input m4f://127.0.0.1:{origin.http_port}/hour cluster_key=between-us;"
+    config = f"{KEY}stream near {{ {pulled} dvr {root} replicate; }}\n"
+    async with streamer(config, hostname="host2") as edge:
+
+        async def is_filled() -> dict[str, float] | None:
+            stats = (await edge.stream("near")).get("stats", {}).get("dvr_replicate", {})
+            return stats if stats.get("filled_seconds", 0) >= 3500 else None
+
+        async def has_begun() -> bool:
+            stats = (await edge.stream("near")).get("stats", {}).get("dvr_replicate", {})
+            return bool(stats.get("missing_seconds"))
+
+        await until(has_begun, "that something is missing", 60)
+        meters = [CpuMeter(one.pids()) for one in (edge, origin)]
+        began = time.monotonic()
+        told = await until(is_filled, "the hour", 200)
+        took = time.monotonic() - began
+        used = [meter.percent() * took / 100 for meter in meters]
+        size = told["filled_bytes"] / 1e6
+    return [
+        Figure("an hour of 2 Mb/s filled from another server", size / took, "MB/s", "<= 25",
+               f"{took:.0f} s; CPU {used[0]:.1f} s here, {used[1]:.1f} s there"),
+    ]  # fmt: skip
+
+
 async def _first_byte(one: BenchStreamer, url: str) -> tuple[float, str]:
     began = time.perf_counter()
     async with one.session.get(url) as answer:
@@ -195,6 +280,93 @@ def _disk_speed(root: Path, size: int) -> float:
 
 
 # What recording costs
+
+
+def _many(root: Path) -> list[Figure]:
+    """The recorders of many streams in one process and their disk, without what makes segments."""
+    root.mkdir()
+    (root / OWNER_FILE).touch()
+    writer, syncs, fdatasync = DiskWriter(root), 0, os.fdatasync
+
+    def counted(descriptor: int) -> None:
+        nonlocal syncs
+        syncs += 1
+        fdatasync(descriptor)
+
+    os.fdatasync = counted
+    recorders = [Recorder(f"s{n}", MAX_SPAN_MS, [writer], lambda *_: None) for n in range(MANY)]
+    waiting, gap = 0, SEGMENT_SECONDS / MANY
+    try:
+        with tempfile.TemporaryDirectory(prefix="bench-live-", dir="/dev/shm") as live:
+            events = _Live(Path(live))
+            for recorder in recorders:
+                recorder.take(events.inits())
+            began, cpu, out = time.monotonic(), time.process_time(), _written_bytes()
+            count = MANY * MANY_SECONDS // SEGMENT_SECONDS
+            for number in range(count):
+                msn, stream = divmod(number, MANY)
+                time.sleep(max(0.0, began + number * gap - time.monotonic()))
+                recorders[stream].take(events.segment(stream, msn))
+                waiting = max(waiting, writer.waiting_bytes)
+            took = time.monotonic() - began
+            for recorder in recorders:
+                recorder.close()
+            writer.close()
+            cpu, out = time.process_time() - cpu, _written_bytes() - out
+    finally:
+        os.fdatasync = fdatasync
+        shutil.rmtree(root, ignore_errors=True)
+    dropped = sum(one.stats()["dvr_write"]["dropped_segments"] for one in recorders)
+    words = (
+        f"{count / took:.0f} segments, {syncs / took:.0f} fdatasync, {out / took / 1e6:.0f} MB a s"
+    )
+    return [
+        Figure(f"{MANY} recordings of 2 Mb/s, CPU of each, of a core", 100 * cpu / took / MANY, "%",
+               "<= 0.15 %", words),
+        Figure("most that waited for the disk", waiting / 1e6, "MB", "", f"{dropped} dropped"),
+    ]  # fmt: skip
+
+
+class _Live:
+    """Segments as live has them: files in memory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        payload = os.urandom(EXPORT_BYTES_A_SECOND * SEGMENT_SECONDS // PARTS)
+        for track in TRACKS:
+            data = payload if track.kind == "video" else b"x" * 800
+            (directory / track.name).write_bytes(b"".join(_fragments(0, track, data, PARTS)))
+            (directory / f"{track.name}.mp4").write_bytes(_init(track))
+
+    def inits(self) -> list[InitSection]:
+        return [
+            InitSection(
+                track=one.name, number=0, kind=one.kind,
+                path=str(self._directory / f"{one.name}.mp4"), codecs=one.codecs,
+                width=0, height=0, fps=0.0, bandwidth=0, channels=0,
+                sample_rate=0, language="", group="", rank=0, timescale=one.timescale, former=[],
+            )
+            for one in TRACKS
+        ]  # fmt: skip
+
+    def segment(self, stream: int, msn: int) -> list[SegmentReady]:
+        found = []
+        for one in TRACKS:
+            path = self._directory / f"{stream}-{msn}-{one.name}"
+            path.hardlink_to(self._directory / one.name)
+            found.append(SegmentReady(
+                track=one.name, msn=msn, path=str(path), init=0, start_utc_ms=0,
+                time=msn * SEGMENT_SECONDS * one.timescale, duration=float(SEGMENT_SECONDS),
+                size=path.stat().st_size, discontinuity=False, discontinuities=0,
+                period_utc_ms=1_700_000_000_000, period_time=0, bandwidth=0,
+            ))  # fmt: skip
+        return found
+
+
+def _written_bytes() -> int:
+    """That this process has given to disks."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))
 
 
 async def _recorded(root: Path) -> list[Figure]:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from media_streamer.archive.ranges import GAP_MS, Range
 from media_streamer.syntax.boxes import box, boxes, find
 
 TRACKS_UUID = bytes.fromhex("8f1d6ea03c1b4f5e9a2d5b7c1e4f2a61")
@@ -196,6 +197,37 @@ def read_marks(data: bytes, offset: int, head: Head) -> Iterator[Group]:
         yield group
         offset += step
         at = group.offset + group.size
+
+
+def read_times(data: bytes, head: Head) -> tuple[list[Range], int]:
+    """When there is something of a file, as its whole index says without its segments, which is
+    faster by far; and where the last segment ends in the file. Raises ValueError for an index that
+    does not end with a mark."""
+    count = len(head.tracks)
+    mark = struct.Struct(f"{_MARK}{_TRACK * count}")
+    found: list[Range] = []
+    begin_ms = end_ms = 0
+    at = head.size
+    try:
+        marks = mark.iter_unpack(memoryview(data)[head.size :])
+    except struct.error:
+        raise ValueError("an index that ends within a mark") from None
+    for size, kind, usertype, version, flags, tracks, start_ms, duration_us, *pieces in marks:
+        if (size, kind, usertype) != (mark.size, b"uuid", MARK_UUID):
+            raise ValueError("an index with something else than marks")
+        if version != _VERSION or tracks != count:
+            raise ValueError("an index of another version")
+        at += size + sum(pieces[::3])
+        if flags & _ERASED:
+            continue
+        if not end_ms or not 0 <= start_ms - begin_ms <= end_ms - begin_ms + GAP_MS:
+            if end_ms:
+                found.append(Range(begin_ms, end_ms))
+            begin_ms, end_ms = start_ms, 0
+        end_ms = max(end_ms, start_ms + duration_us // 1000)
+    if end_ms:
+        found.append(Range(begin_ms, end_ms))
+    return found, at
 
 
 # Initialisation sections

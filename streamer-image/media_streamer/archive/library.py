@@ -24,6 +24,7 @@ from media_streamer.archive.container import (
     read_head,
     read_mark,
     read_marks,
+    read_times,
     single_init,
 )
 from media_streamer.archive.copied import Copied
@@ -38,12 +39,15 @@ from media_streamer.archive.places import (
 )
 from media_streamer.archive.ranges import GAP_MS, Range, merge
 
+Read = TypeVar("Read")
 Result = TypeVar("Result")
 Where = Path | Sequence[Place]
 """A folder, or all places that a stream's archive has."""
 
 MAX_KEPT_GROUPS = 200_000
 """Of all files together: some 60 MB, or ten days of segments of 5 s."""
+MAX_KEPT_TIMES = 50_000
+"""Files of which it is known when there is something: 25 MB, or some years of a stream."""
 CONTINUES_MS = 500
 """Segments of one recording follow each other closer than this."""
 OVERLAP_MS = 5
@@ -67,6 +71,14 @@ class FileContent(NamedTuple):
     """Where its media is, if not on a disk."""
 
 
+class FileTimes(NamedTuple):
+    """When there is something of a file."""
+
+    ranges: list[Range]
+    size: int
+    changed_ns: int
+
+
 class Entry(NamedTuple):
     """A segment and where it is."""
 
@@ -87,6 +99,7 @@ class Library:
         self._max_groups = max_groups
         self._kept: OrderedDict[Path, FileContent] = OrderedDict()
         self._count = 0
+        self._times: OrderedDict[Path, FileTimes] = OrderedDict()
         self._lock = threading.Lock()
         self._patience = Patience()
 
@@ -96,9 +109,8 @@ class Library:
         `place`: where it lies, if its media may be in a bucket.
         """
         bucket = place.bucket if place is not None else ""
-        try:
-            now = (index_path(file.path) if bucket else file.path).stat()
-        except OSError:
+        now = _state(file, bucket)
+        if now is None:
             return None
         with self._lock:
             kept = self._kept.get(file.path)
@@ -114,6 +126,30 @@ class Library:
             return None
         self._keep(content)
         return content
+
+    def times(self, file: RecordedFile, place: Place | None = None) -> list[Range] | None:
+        """When there is something of a file; None as for `content`."""
+        bucket = place.bucket if place is not None else ""
+        now = _state(file, bucket)
+        if now is None:
+            return None
+        with self._lock:
+            kept = self._times.get(file.path)
+            if kept is not None and kept[1:] == (now.st_size, now.st_mtime_ns):
+                self._times.move_to_end(file.path)
+                return kept.ranges
+        ranges = _read_times(file, 0 if bucket else now.st_size)
+        if ranges is None:
+            content = self.content(file, place)
+            if content is None:
+                return None
+            ranges = merge(Range(group.start_ms, group.end_ms) for group in content.groups)
+        with self._lock:
+            self._times[file.path] = FileTimes(ranges, now.st_size, now.st_mtime_ns)
+            self._times.move_to_end(file.path)
+            if len(self._times) > MAX_KEPT_TIMES:
+                self._times.popitem(last=False)
+        return ranges
 
     def entries(
         self, where: Where, from_ms: int, to_ms: int, limit: int | None = None
@@ -146,7 +182,7 @@ class Library:
                     raise TooMuch(f"more than {limit} segments")
             return found
 
-        disks = self._of_disks(where, from_ms, to_ms, of_disk)
+        disks = self._of_disks(where, from_ms, to_ms, self.content, of_disk)
         if len(disks) == 1:
             yield from disks[0]
             return
@@ -157,19 +193,19 @@ class Library:
         where: Where,
         from_ms: int,
         to_ms: int,
-        work: Callable[[Iterator[FileContent]], Result],
+        read: Callable[[RecordedFile, Place], Read | None],
+        work: Callable[[Iterator[Read]], Result],
         *,
         newest_first: bool = False,
     ) -> list[Result]:
-        """What `work` makes of the files of a time on each disk, without those that are silent."""
+        """What `work` makes of what is read of the files of a time on each disk, without those that
+        are silent."""
 
         def on(place: Place) -> Result:
             suffix = ".idx" if place.bucket else ".mp4"
             files = files_between(place.folder, from_ms, to_ms, suffix=suffix)
-            read = (
-                self.content(one, place) for one in (reversed(files) if newest_first else files)
-            )
-            return work(content for content in read if content is not None)
+            found = (read(one, place) for one in (reversed(files) if newest_first else files))
+            return work(one for one in found if one is not None)
 
         if isinstance(where, Path):
             return [on(Place(where, where))]
@@ -187,7 +223,9 @@ class Library:
                         return content, group
             return None
 
-        found = self._of_disks(where, start_ms - HOUR_MS, start_ms, first, newest_first=True)
+        found = self._of_disks(
+            where, start_ms - HOUR_MS, start_ms, self.content, first, newest_first=True
+        )
         return next((one for one in found if one is not None), None)
 
     def find_time(
@@ -208,21 +246,17 @@ class Library:
             return None
 
         found = self._of_disks(
-            where, near_ms - HOUR_MS, near_ms + SPREAD_MS, first, newest_first=True
+            where, near_ms - HOUR_MS, near_ms + SPREAD_MS, self.content, first, newest_first=True
         )
         return next((one for one in found if one is not None), None)
 
     def ranges(self, where: Where, from_ms: int = 0, to_ms: int = MAX_MS) -> list[Range]:
         """When something is recorded, without gaps, by the files of that time."""
 
-        def of_disk(contents: Iterator[FileContent]) -> list[Range]:
-            return merge(
-                Range(group.start_ms, group.end_ms)
-                for content in contents
-                for group in content.groups
-            )
+        def of_disk(times: Iterator[list[Range]]) -> list[Range]:
+            return merge(chain.from_iterable(times))
 
-        return merge(chain(*self._of_disks(where, from_ms, to_ms, of_disk)))
+        return merge(chain(*self._of_disks(where, from_ms, to_ms, self.times, of_disk)))
 
     def init(self, where: Where, track: str, start_ms: int) -> bytes | None:
         """The initialisation section of a track in the file that began at that very time."""
@@ -234,7 +268,7 @@ class Library:
                     return single_init(content.head.init, names.index(track))
             return None
 
-        found = self._of_disks(where, start_ms, start_ms, of_disk)
+        found = self._of_disks(where, start_ms, start_ms, self.content, of_disk)
         return next((one for one in found if one is not None), None)
 
     def _keep(self, content: FileContent) -> None:
@@ -270,6 +304,25 @@ def continues(before: FileContent, last: Group, content: FileContent, group: Gro
     if is_other and last.end_ms - group.start_ms > OVERLAP_MS:
         return False  # one of them is from another server
     return abs(group.start_ms - last.end_ms) < CONTINUES_MS
+
+
+def _state(file: RecordedFile, bucket: str) -> os.stat_result | None:
+    """What tells whether a file, or its index alone, is as it was; None if it is gone."""
+    try:
+        return (index_path(file.path) if bucket else file.path).stat()
+    except OSError:
+        return None
+
+
+def _read_times(file: RecordedFile, size: int) -> list[Range] | None:
+    """When there is something of a file of `size` bytes (0: its index alone is here), by its index;
+    None if that does not say so of all of it."""
+    try:
+        data = index_path(file.path).read_bytes()
+        ranges, end = read_times(data, read_head(data))
+    except (OSError, ValueError):
+        return None
+    return ranges if end == size or not size else None
 
 
 def read_file(file: RecordedFile, size: int, changed_ns: int = 0) -> FileContent:

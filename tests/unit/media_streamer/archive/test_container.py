@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.archive.container import (
+    FLAGS_OFFSET,
     Group,
     Piece,
     essence,
@@ -12,9 +13,11 @@ from media_streamer.archive.container import (
     read_head,
     read_mark,
     read_marks,
+    read_times,
     renumber,
     single_init,
 )
+from media_streamer.archive.ranges import Range, merge
 from media_streamer.syntax import boxes
 
 from .conftest import AUDIO, SECTION, VIDEO, fragment, track_init
@@ -99,3 +102,34 @@ def test_fragments_get_number_and_time() -> None:
     assert [one[4:8] for one in ids if one] == [b"\0\0\0\2"] * 2
     with pytest.raises(ValueError, match="does not fit"):
         renumber(data[:-1], 1, 0, 1)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-9000, 9000), st.integers(0, 20_000_000), st.booleans()),
+        max_size=20,
+    ),
+    st.binary(max_size=80),
+)
+def test_when_there_is_something_as_by_all_marks(
+    segments: list[tuple[int, int, bool]], noise: bytes
+) -> None:
+    """However the clock jumped, and whatever was deleted."""
+    index, start_ms = bytearray(HEAD), 1_700_000_000_000
+    for jump_ms, duration_us, is_erased in segments:
+        start_ms += jump_ms
+        pieces = [Piece(100, 0, duration_us), Piece(7, 0, duration_us)]
+        index += make_mark(start_ms, duration_us, False, pieces)
+        if is_erased:
+            index[-(len(make_mark(0, 0, False, pieces)) - FLAGS_OFFSET)] = 2
+        start_ms += duration_us // 1000
+    head = read_head(bytes(index))
+    groups = list(read_marks(bytes(index), head.size, head))
+    assert [group.erased for group in groups] == [one[2] for one in segments]
+    times, end = read_times(bytes(index), head)
+    held = [Range(group.start_ms, group.end_ms) for group in groups if not group.erased]
+    assert merge(times) == merge(held)
+    assert end == (groups[-1].offset + groups[-1].size if groups else head.size)
+    if noise:
+        with pytest.raises(ValueError, match="an index"):
+            read_times(bytes(index) + noise, head)

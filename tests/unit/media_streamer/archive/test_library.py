@@ -2,7 +2,8 @@ from collections.abc import Callable
 
 import pytest
 from media_streamer.archive.library import Library, TooMuch
-from media_streamer.archive.places import HOUR_MS, files_between
+from media_streamer.archive.places import HOUR_MS, files_between, index_path
+from media_streamer.archive.ranges import Range
 
 from .conftest import SECONDS, START_MS, Recording
 
@@ -86,3 +87,22 @@ def test_a_file_that_is_none_is_passed_over(recording: Recording) -> None:
     other = file.path.with_name("59-00-000.mp4")
     other.write_bytes(b"\0\0\0\x08moov" + b"noise" * 100)
     assert len(Library().entries(recording.folder, 0, 2**50)) == 1
+
+
+def test_when_something_is_recorded_whatever_became_of_the_index(recording: Recording) -> None:
+    library = Library()
+    recording.write(3)
+    whole = [Range(START_MS, START_MS + 3 * SECONDS * SECOND)]
+    index = index_path(files_between(recording.folder)[0].path)
+    kept = index.read_bytes()
+    for data in (kept, kept[:-1], kept[:-90], kept + b"\0" * 90, kept + kept[-92:], b"", None):
+        index.unlink() if data is None else index.write_bytes(data)
+        assert Library().ranges(recording.folder) == whole
+    assert library.ranges(recording.folder) == whole
+    recording.write(1)
+    assert library.ranges(recording.folder) == [Range(START_MS, START_MS + 4 * SECONDS * SECOND)]
+    recording.restart(START_MS + HOUR_MS)
+    recording.write(1)
+    assert len(library.ranges(recording.folder)) == 2
+    files_between(recording.folder)[0].path.unlink()
+    assert len(library.ranges(recording.folder)) == 1
