@@ -49,6 +49,7 @@ _VALUES: Mapping[str, Any] = {
     "url": "http://sample",
     "root": "/sample",
     "copy": "s3://sample/bucket",
+    "init_script": "/sample.lua",
 }
 """Options whose value decides whether they work get one that does."""
 _ITEM: Mapping[str, Any] = {
@@ -173,7 +174,7 @@ def _of_server(key: str) -> list[InVain]:
 
 def _server_with(key: str) -> ServerConfig:
     """A server with nothing but this."""
-    for value in ([_ITEM], _ITEM, SAMPLE):
+    for value in ([_ITEM], _ITEM, _value(key)):
         try:
             return ServerConfig.model_validate({key: value})
         except ValidationError:

@@ -87,3 +87,9 @@ def test_an_object_that_does_nothing_has_no_part_that_works() -> None:
             assert all(row.outcome.state == "none" for row in one.rows), one.model.__name__
     idle = {one.model for one in outline() if all(r.outcome.state == "none" for r in one.rows)}
     assert {DrmSpec, PlaybackHeaders} <= idle
+
+
+def test_an_option_whose_value_decides_is_asked_with_one_that_works() -> None:
+    row = block(ServerConfig).row("init_script")
+    assert row is not None
+    assert row.outcome.state == "works"
