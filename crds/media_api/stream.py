@@ -167,7 +167,8 @@ class StreamMedia(ApiModel):
     )
     prepush: SecondsOrBool | None = Field(
         default=None,
-        description="Sent at once: true (default) from the last key frame, or seconds.",
+        description="Sent to new viewers at once: true (default) since the last key frame, false"
+        " nothing, or whole groups of pictures of so many seconds.",
     )
     segment_count: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=DEFAULT_SEGMENT_COUNT, description="Segments of the live playlist, 1 to 1000."

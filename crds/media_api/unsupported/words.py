@@ -51,7 +51,7 @@ MOVING = ("migrate", "rescue")
 """Modes of a disk whose data should go to others: it is read, and nothing moves."""
 
 
-HARMLESS: Mapping[str, Any] = {"prepush": True, "mpegts_ac3": "keep"}
+HARMLESS: Mapping[str, Any] = {"mpegts_ac3": "keep"}
 """Options that ask for nothing with this value either, and for something with any other."""
 STREAM_WORDS = {
     **dict.fromkeys((*STREAM_OPTIONS, *HARMLESS), NO_EFFECT),

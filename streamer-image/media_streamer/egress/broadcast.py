@@ -17,11 +17,13 @@ from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from media_streamer.egress.access import Access, AccessDenied
+from media_streamer.egress.gop_cache import GopCache
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import TURN_SECONDS, Pace, Prompt
 from media_streamer.egress.served_sessions import Account, ServedSessions
 from media_streamer.egress.viewer import Delivery, Viewer
 from media_streamer.presentation.selection import no_such_tracks
+from media_streamer.wire.control import DeliveryConfig
 from media_streamer.wire.media import (
     Chunk,
     End,
@@ -41,8 +43,6 @@ PROMPT: frozenset[Format] = frozenset({"webrtc"})
 
 MAX_BUFFER_BYTES = 4 * 1024 * 1024
 """What a viewer may have unread: 16 s of 2 Mb/s."""
-MAX_GOP_BYTES = 16 * 1024 * 1024
-"""Bound of the GOP cache: 16 s of 8 Mb/s. A longer group is not replayed to new viewers."""
 WARM_SECONDS = 60.0
 REPEAT_SECONDS = 0.5
 """Pause before a subscription is repeated that the media worker ended though the stream exists."""
@@ -118,8 +118,7 @@ class Broadcast:
         """The last description that said something: what those who watch were told."""
         """The format's header as it comes: what there is to play."""
         self._header = b""
-        self._gop: list[bytes] = []
-        self._gop_bytes = 0
+        self._gops = GopCache()
         self._burst: bytes | None = None
         """Header and GOP for new viewers, joined for the first who comes since the last chunk."""
         self._pace = Prompt() if format_name in PROMPT else pace
@@ -184,11 +183,19 @@ class Broadcast:
     ) -> Viewer:
         """Send header and GOP cache now and every chunk from now on to `transport`: a viewer."""
         session = self._sessions.open(access)
+        replay = self.replays(access.config)
 
         def left(reason: str) -> None:
             self._sessions.leave(session, reason)
 
-        return self.deliver(transport, session, left, max_buffer=max_buffer)
+        return self.deliver(transport, session, left, max_buffer=max_buffer, replay=replay)
+
+    def replays(self, config: DeliveryConfig) -> bool:
+        """Whether new viewers are sent the GOP cache, which reaches back as `prepush` says."""
+        if config.prepush is None or self.format in PROMPT:
+            return True
+        self._gops.seconds = config.prepush
+        return config.prepush > 0
 
     def deliver(
         self,
@@ -204,7 +211,7 @@ class Broadcast:
         Without `replay` it begins at the next key frame, for what cannot take a burst.
         """
         self._flush()  # the GOP cache has what is held
-        viewer = Viewer(self, transport, account, max_buffer + self._gop_bytes, on_left)
+        viewer = Viewer(self, transport, account, max_buffer + self._gops.size, on_left)
         account.on_close.add(viewer.close)
         if self._warm is not None:
             self._warm.cancel()
@@ -212,7 +219,7 @@ class Broadcast:
         self._viewers[viewer] = None
         self._pace.viewers += 1
         self._ask_pace()
-        viewer.skipping = not (self._gop and replay)
+        viewer.skipping = not (self._gops and replay)
         if self._started.is_set():
             burst = self._joined() if replay else self._header
             transport.write(burst)
@@ -297,7 +304,7 @@ class Broadcast:
 
     def _joined(self) -> bytes:
         if self._burst is None:
-            self._burst = b"".join((self._header, *self._gop))
+            self._burst = b"".join((self._header, *self._gops))
         return self._burst
 
     def _ask_pace(self) -> None:
@@ -319,13 +326,7 @@ class Broadcast:
         self._burst = None
         if key:
             self._flush()
-            self._gop = [chunk]
-            self._gop_bytes = len(chunk)
-        elif self._gop:
-            self._gop.append(chunk)
-            self._gop_bytes += len(chunk)
-            if self._gop_bytes > MAX_GOP_BYTES:
-                self._forget_gop()
+        self._gops.add(chunk, self.last_data, key=key)
         self._hold(chunk, key)
 
     def _hold(self, chunk: bytes, key: bool) -> None:
@@ -396,8 +397,7 @@ class Broadcast:
     def _forget_gop(self) -> None:
         self._flush()
         self._burst = None
-        self._gop = []
-        self._gop_bytes = 0
+        self._gops.clear()
 
     def _end(self, reason: str) -> None:
         if not self._exists(self.stream):

@@ -23,6 +23,7 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         segment_count=config.segment_count or _UNSAID.segment_count,
         chunk_duration=config.chunk_duration or _UNSAID.chunk_duration,
         url_prefix=prefix or "",
+        prepush=None if config.prepush in (None, True) else float(config.prepush),
         add_audio_only=bool(config.add_audio_only),
         dash_update_period=config.dash_update_period or 0.0,
         title=config.title or "",

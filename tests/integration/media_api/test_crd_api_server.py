@@ -180,7 +180,7 @@ def test_what_has_no_effect_is_warned_of(api: ApiServer) -> None:
     assert "inputs are not served in this version: h323://" in done.stderr
     for name in asks_in_vain():
         assert f"spec.{name} has no effect in this version" in done.stderr
-    item["spec"] = {"inputs": [{"url": "fake://fake"}], "hls_scte35": False, "prepush": True}
+    item["spec"] = {"inputs": [{"url": "fake://fake"}], "hls_scte35": False, "mpegts_ac3": "keep"}
     assert "no effect" not in api.run("create", "--dry-run=server", "-f", "-", data=item).stderr
     item["spec"] = {"inputs": [{"url": "rtsp://user:secret@cam:554/1"}, {"url": "rtsp://cam:5/@a"}]}
     warned = api.run("create", "--dry-run=server", "-f", "-", data=item).stderr
@@ -196,5 +196,5 @@ def test_what_has_no_effect_is_warned_of(api: ApiServer) -> None:
 
 def asks_in_vain() -> dict[str, Any]:
     """Options that have no effect, with a value that asks for something."""
-    known = {"prepush": 5, "pushes": [{"url": "rtmp://h/a"}], "logo": "/l"}
+    known = {"mpegts_ac3": "system_a", "pushes": [{"url": "rtmp://h/a"}], "logo": "/l"}
     return {name: value for name, value in known.items() if name in STREAM_CHECKS}

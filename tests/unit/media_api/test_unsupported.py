@@ -39,15 +39,15 @@ def test_alerts_name_what_has_no_effect() -> None:
 
 def test_options_of_templates_and_of_streams_from_elsewhere_count() -> None:
     config = ServerConfig.model_validate(
-        {"templates": [{"name": "t", "prepush": 5}], "wwwroot": "/srv/www"}
+        {"templates": [{"name": "t", "mpegts_ac3": "system_a"}], "wwwroot": "/srv/www"}
     )
     elsewhere = StreamConfig.model_validate(
-        {"name": "e", "pushes": [{"url": "ndi://host"}], "hls_scte35": False, "prepush": True}
+        {"name": "e", "pushes": [{"url": "ndi://host"}], "hls_scte35": False, "mpegts_ac3": "keep"}
     )
     assert unsupported_parts(config, [elsewhere]) == {
         "wwwroot": "wwwroot has no effect in this version",
         "push_ndi": "ndi:// pushes are not served: this server drives no such device: e",
-        "stream_prepush": "prepush has no effect in this version: t",
+        "stream_mpegts_ac3": "mpegts_ac3 has no effect in this version: t",
     }
 
 
@@ -128,8 +128,8 @@ def test_an_ordinary_server_has_none() -> None:
         ({"dvr": {"root": "/d", "copy": "/b", "no_index": False}}, ["dvr.copy"]),
         ({"dvr": {"root": "s3://b"}}, ["dvr.root"]),
         ({"dvr": None, "hls_scte35": False, "pushes": []}, []),
-        ({"prepush": True, "mpegts_ac3": "keep"}, []),
-        ({"prepush": 5}, ["prepush"]),
+        ({"prepush": 5, "mpegts_ac3": "keep"}, []),
+        ({"mpegts_ac3": "system_b"}, ["mpegts_ac3"]),
         ({}, []),
     ],
 )
@@ -274,7 +274,7 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "prefixes", "clients_timeout", "retry_limit", "source_timeout", "audio_timeout",
         "video_timeout", "frames_timeout", "max_retry_timeout",
         "recheck_secondary_inputs_interval", "backup", "thumbnails", "on_play", "on_publish",
-        "password", "protocols", "segment_count", "segment_duration", "chunk_duration",
+        "password", "prepush", "protocols", "segment_count", "segment_duration", "chunk_duration",
         "url_prefix", "add_audio_only", "dash_update_period", "pushes", "static", "disabled",
         "inputs", "template", "dvr", "cluster_ingest", "cache",
         "pulse_off", "transcoder",

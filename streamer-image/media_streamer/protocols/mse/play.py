@@ -139,7 +139,8 @@ class _Playing:
         transport = self._request.transport
         if self._viewer is not None or transport is None or self._broadcast is None:
             return
-        self._viewer = viewer = self._broadcast.deliver(transport, self._session)
+        replay = self._broadcast.replays(self._access.config)
+        self._viewer = viewer = self._broadcast.deliver(transport, self._session, replay=replay)
 
         def left(_: asyncio.Future[str]) -> None:
             if self._viewer is viewer:

@@ -43,6 +43,8 @@ class DeliveryConfig(Value, frozen=True):
     segment_count: int = 4
     chunk_duration: int = 200
     url_prefix: str = ""
+    prepush: float | None = None
+    """Seconds that new viewers are sent at once; None: since the last key frame."""
     add_audio_only: bool = False
     dash_update_period: float = 0.0
     """Seconds; 0 if the configuration does not say it."""

@@ -1,6 +1,7 @@
 """Fan-out of one format: what each viewer is sent, also if it does not read."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from media_streamer.egress.broadcast import Broadcast
 from media_streamer.egress.pace import WRITES_A_SECOND, Pace
 from media_streamer.egress.served_sessions import Account, ServedSessions
 from media_streamer.egress.viewer import STALL_SECONDS
-from media_streamer.wire.control import AccessRequest, SessionLeft
+from media_streamer.wire.control import AccessRequest, DeliveryConfig, SessionLeft
 from media_streamer.wire.media import (
     Chunk,
     End,
@@ -127,9 +128,10 @@ class Bench:
     def chunk(self, data: bytes, *, key: bool = False) -> None:
         self.tell(Chunk(key, [data[:1], data[1:]]))
 
-    def attach(self, session_id: str = "s", **options):
+    def attach(self, session_id: str = "s", prepush: float | None = None, **options):
         transport = Transport()
-        return transport, self.broadcast.attach(transport, access(session_id), **options)
+        asked = replace(access(session_id), config=DeliveryConfig(prepush=prepush))
+        return transport, self.broadcast.attach(transport, asked, **options)
 
 
 @pytest.fixture
@@ -225,13 +227,19 @@ async def test_gap_empties_the_cache(bench):
     assert transport.bytes == b"HL"
 
 
-async def test_endless_group_of_pictures_is_not_kept(bench, monkeypatch):
-    monkeypatch.setattr(module, "MAX_GOP_BYTES", 1000)
+async def test_what_a_new_viewer_is_sent_at_once_is_said_by_prepush(bench):
     bench.header(b"H")
-    bench.chunk(b"K" * 600, key=True)
-    bench.chunk(b"p" * 600)
-    transport, _ = bench.attach()
-    assert transport.bytes == b"H"
+    bench.chunk(b"K", key=True)
+    bench.chunk(b"p")
+    nothing, _ = bench.attach(prepush=0.0)
+    assert nothing.bytes == b"H"
+    some, _ = bench.attach(prepush=60.0)
+    assert some.bytes == b"HKp"
+    bench.chunk(b"L", key=True)
+    more, _ = bench.attach(prepush=60.0)
+    assert more.bytes == b"HKpL"
+    assert nothing.bytes == b"HL"
+    await more.written(1)
 
 
 async def test_framing_is_done_once_for_all(bench):

@@ -46,7 +46,7 @@ const STREAM = {
   segment_duration: { label: "Segment length", help: "A segment ends at a key frame: shorter than the GOP it cannot be." },
   segment_count: { label: "Segments in the playlist" },
   chunk_duration: { label: "LL-HLS part length" },
-  prepush: { label: "Start with", words: { true: "The last key frame", false: "The next frame" }, help: "What a new viewer is sent at once." },
+  prepush: { label: "Start with", words: { true: "The last key frame", false: "The next key frame" }, help: "What a new viewer is sent at once." },
   thumbnails: { label: "Pictures" },
   add_audio_only: { label: "Audio-only variant in HLS" },
   dash_update_period: { label: "DASH players ask again after" },
