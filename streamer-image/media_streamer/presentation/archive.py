@@ -6,10 +6,10 @@ Pure: made of the entries that `archive.library` finds.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from media_streamer.archive.container import MICROSECONDS, ArchivedTrack
+from media_streamer.archive.container import MICROSECONDS
 from media_streamer.archive.library import Entry
 from media_streamer.presentation.moments import Moment
-from media_streamer.presentation.track_index import Init, Segment, TrackIndex
+from media_streamer.presentation.track_index import Segment, TrackIndex, init_of
 
 LEAD_MS = 15_000
 """A shifted stream begins with this much, as players keep a few segments in hand."""
@@ -52,7 +52,7 @@ def archived_tracks(entries: Sequence[Entry]) -> list[TrackIndex]:
     tracks = []
     for position, described in enumerate(head.tracks):
         track = TrackIndex(described.name, complete=True)
-        track.inits[0] = archived_init(described)
+        track.inits[0] = init_of(described)
         rate, start_ms = 0, 0
         for group, content, _ in entries:
             if content.head.essence == head.essence:
@@ -62,22 +62,3 @@ def archived_tracks(entries: Sequence[Entry]) -> list[TrackIndex]:
         track.segments.append(Segment(0, start_ms, 1.0, "", 0, False, 0, rate))
         tracks.append(track)
     return tracks
-
-
-def archived_init(track: ArchivedTrack) -> Init:
-    """What is said of a track."""
-    return Init(
-        number=0,
-        codecs=track.codecs,
-        width=track.width,
-        height=track.height,
-        fps=track.fps,
-        bandwidth=track.bandwidth,
-        channels=track.channels,
-        sample_rate=track.sample_rate,
-        language=track.language,
-        kind=track.kind,
-        group=track.group,
-        rank=track.rank,
-        timescale=track.timescale,
-    )

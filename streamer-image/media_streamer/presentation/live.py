@@ -10,7 +10,7 @@ from media_streamer.egress.pace import MAX_INTERVAL_SECONDS, TURN_SECONDS
 from media_streamer.presentation.index import Container, SegmentIndex
 from media_streamer.presentation.live_track import LiveTrack
 from media_streamer.presentation.selection import no_such_tracks
-from media_streamer.presentation.track_index import Init, Part, Period, Segment, Timing
+from media_streamer.presentation.track_index import Part, Period, Segment, Timing, init_of
 from media_streamer.wire.media import (
     End,
     Event,
@@ -159,7 +159,9 @@ class LiveIndex(SegmentIndex):
             case SegmentDropped():
                 self._track(event.track).drop(event.msn)
             case InitSection():
-                self._track(event.track, alone=event.alone).add_init(_init(event))
+                self._track(event.track, alone=event.alone).add_init(
+                    init_of(event, event.number, event.path)
+                )
                 self._former.update(event.former)
             case NoSuchTracks():
                 self.refused = no_such_tracks(self.selection, event.tracks)
@@ -216,25 +218,6 @@ class LiveIndex(SegmentIndex):
         else:
             loop = asyncio.get_running_loop()
             self._warm = loop.call_later(left + 0.1, self._check_idle)
-
-
-def _init(event: InitSection) -> Init:
-    return Init(
-        number=event.number,
-        path=event.path,
-        codecs=event.codecs,
-        width=event.width,
-        height=event.height,
-        fps=event.fps,
-        bandwidth=event.bandwidth,
-        channels=event.channels,
-        sample_rate=event.sample_rate,
-        language=event.language,
-        kind=event.kind,
-        group=event.group,
-        rank=event.rank,
-        timescale=event.timescale,
-    )
 
 
 def _part(event: PartReady) -> Part:

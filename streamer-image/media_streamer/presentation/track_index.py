@@ -10,6 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from media_streamer.archive.container import ArchivedTrack
+from media_streamer.wire.media import InitSection
+
 NAMED_BY_SECOND_MS = 1500
 """Segments shorter than this may start in one second: the clock of a stream is slewed to the wall
 clock, so segments of a second may start a little closer than that."""
@@ -55,6 +58,26 @@ class Init:
         """Name in URLs. It follows from the file alone, so that all egress workers agree on it,
         also if some of them have seen more media workers come and go than others."""
         return f"{zlib.crc32(self.path.encode()):08x}"
+
+
+def init_of(track: InitSection | ArchivedTrack, number: int = 0, path: str = "") -> Init:
+    """What live or a file of an archive says of a track."""
+    return Init(
+        number=number,
+        path=path,
+        codecs=track.codecs,
+        width=track.width,
+        height=track.height,
+        fps=track.fps,
+        bandwidth=track.bandwidth,
+        channels=track.channels,
+        sample_rate=track.sample_rate,
+        language=track.language,
+        kind=track.kind,
+        group=track.group,
+        rank=track.rank,
+        timescale=track.timescale,
+    )
 
 
 @dataclass(frozen=True, slots=True)

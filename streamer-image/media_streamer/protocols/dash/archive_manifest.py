@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from media_streamer.archive.container import MICROSECONDS, ArchivedTrack
 from media_streamer.archive.library import Entry
 from media_streamer.egress.http.text import QUERY
-from media_streamer.presentation.archive import EMPTY_BYTES, LEAD_MS, Visible, archived_init
+from media_streamer.presentation.archive import EMPTY_BYTES, LEAD_MS, Visible
 from media_streamer.presentation.moments import Moment
-from media_streamer.presentation.track_index import Period, Segment, TrackIndex
+from media_streamer.presentation.track_index import Period, Segment, TrackIndex, init_of
 from media_streamer.protocols.dash.manifest import (
     CLOCK,
     RESERVE_SECONDS,
@@ -111,7 +111,7 @@ def _runs(part: Sequence[Entry], period: Period, wanted: Sequence[str]) -> list[
             init_file = f"{FOLDER}dash-init-{part[0].content.file.start_ms}.mp4"
             media_file = f"{FOLDER}dash-{track.timescale}-$Time$.m4s"
             index = TrackIndex(track.name)
-            runs.append(Run(index, archived_init(track), segments, init_file, media_file))
+            runs.append(Run(index, init_of(track), segments, init_file, media_file))
     return runs
 
 
