@@ -3,7 +3,8 @@ has no connection that would do that.
 
 A viewer begins with a whole group of pictures, often a megabyte. A receiver's buffer holds 200 KiB
 and its program is busy starting: what is sent at once is lost. So a burst leaves in steps, a large
-one in larger steps, within `START_SECONDS`. What is live fits the first step.
+one in larger steps, within `START_SECONDS`. What is live fits the first step, unless who sends has
+steps of its own.
 
 Invariants: order is kept; what waits is counted in `get_write_buffer_size`, by which a broadcast
 bounds it as of any other viewer.
@@ -41,6 +42,11 @@ class PacedSender(ABC, Generic[Datagram]):
     def send(self, datagrams: list[Datagram]) -> int:
         """Send them in order; how many there was room for. Must not wait."""
 
+    @property
+    def step_bytes(self) -> int:
+        """What may leave in this step, of what waits."""
+        return self._step
+
     def queue(self, datagram: Datagram, size: int) -> None:
         """Let it wait for its turn."""
         if not self._closed:
@@ -76,7 +82,7 @@ class PacedSender(ABC, Generic[Datagram]):
 
     def _flush(self) -> None:
         self._timer = None
-        left, count = self._step, 0
+        left, count = self.step_bytes, 0
         for size, _ in self._waiting:
             if left <= 0:
                 break

@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-MAX_URL_CHARACTERS = 8192
+from media_streamer.outgoing.url import Url, UrlError
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _UNSAFE = re.compile(r"[\x00-\x20\x7f]")
 
@@ -29,24 +29,17 @@ class Target:
     @classmethod
     def of(cls, url: str) -> "Target":
         """Raises HttpError for what is no http(s) URL."""
-        if len(url) > MAX_URL_CHARACTERS:
-            raise HttpError("an address of the source is too long")
         try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            raise HttpError("an address of the source cannot be read") from None
-        scheme = parts.scheme.lower()
-        if scheme not in _DEFAULT_PORTS or not parts.hostname:
-            raise HttpError(f"the source leads to a {scheme[:16] or 'relative'} address, not http")
-        user = unquote(parts.netloc.rpartition("@")[0])
-        path = urlunsplit(SplitResult("", "", parts.path or "/", parts.query, ""))
+            found = Url.of(url, _DEFAULT_PORTS, "http")
+        except UrlError as error:
+            raise HttpError(f"the source leads to {error}") from None
+        path = found.path if found.path.startswith("/") else f"/{found.path}"
         return cls(
-            "https" if scheme == "https" else "http",
-            parts.hostname,
-            port or _DEFAULT_PORTS[scheme],
-            _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", path),
-            user,
+            "https" if found.scheme == "https" else "http",
+            found.host,
+            found.port,
+            _UNSAFE.sub(lambda unsafe: f"%{ord(unsafe[0]):02X}", path),
+            f"{found.user}:{found.password}" if found.password else found.user,
         )
 
     @property

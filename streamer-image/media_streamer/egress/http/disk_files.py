@@ -15,12 +15,14 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 from media_streamer.archive.copied import Copied, Read
-from media_streamer.egress.http.files import RangeNotSatisfiable, body_headers, parse_range
+from media_streamer.egress.http.files import (
+    SEND_TIMEOUT_SECONDS,
+    RangeNotSatisfiable,
+    body_headers,
+    parse_range,
+)
 from media_streamer.page_cache import CHUNK_BYTES, is_cached, read_ahead
 from media_streamer.s3.bucket import S3Error
-
-SEND_TIMEOUT_SECONDS = 120.0
-"""For a chunk: a client that takes longer is gone."""
 
 
 class Extent(NamedTuple):

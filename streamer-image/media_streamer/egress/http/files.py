@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 from media_streamer.egress.http.request import CORS
 
 SEND_TIMEOUT_SECONDS = 120.0
-"""A client that takes longer for one segment plays nothing live."""
+"""A client that takes longer for one segment, or for a piece of a file, plays nothing."""
 FALLBACK_BYTES = 256 * 1024
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 

@@ -6,7 +6,7 @@ reads up to the change, and another one goes on from there (`cut_reader`).
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Literal
 
@@ -14,9 +14,9 @@ import av
 from av.container import InputContainer
 from av.stream import Stream
 
-from media_streamer.media.inputs.base import InputError, Limits, Receiver
+from media_streamer.media.inputs.base import InputError, InputRequest, Limits, Receiver
 from media_streamer.media.inputs.cut_reader import READ_BYTES, CutReader
-from media_streamer.media.inputs.demux import DemuxInput
+from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS, DemuxInput
 from media_streamer.protocols.flv.watch import FlvWatch
 from media_streamer.protocols.ts.faults import TsFaults
 from media_streamer.protocols.ts.watch import TsWatch
@@ -107,3 +107,23 @@ class CutInput(DemuxInput):
         if not self._programs or not isinstance(watch, TsWatch) or not watch.has_programs:
             return True
         return stream.id in watch.pids
+
+
+class PulledInput(CutInput):
+    """One attempt to read a source of a configuration, by default a transport stream."""
+
+    def __init__(
+        self,
+        request: InputRequest,
+        format: Format = "mpegts",
+        options: Mapping[str, str] = PROBE_OPTIONS | MPEGTS_OPTIONS,
+    ) -> None:
+        super().__init__(
+            request.stream,
+            request.receiver,
+            request.limits,
+            format,
+            dict(options),
+            programs=frozenset(request.config.programs or ()),
+            pids=frozenset(request.config.pids or ()),
+        )

@@ -15,7 +15,7 @@ import av
 from av.container import InputContainer
 
 from media_streamer.media.inputs.base import Input, InputError, InputRequest, Limits
-from media_streamer.media.inputs.cut_input import CutInput
+from media_streamer.media.inputs.cut_input import PulledInput
 from media_streamer.media.inputs.cut_reader import READ_BYTES
 from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS
 from media_streamer.outgoing.addresses import AddressRefusedError, reach_of_process
@@ -53,19 +53,11 @@ def ffmpeg_input(request: InputRequest, source: FFmpegSource) -> Input:
     return _BytesInput(request, source)
 
 
-class _BytesInput(CutInput):
+class _BytesInput(PulledInput):
     """A source of a transport stream or of FLV: FFmpeg's protocol here, its demuxer behind it."""
 
     def __init__(self, request: InputRequest, source: FFmpegSource) -> None:
-        super().__init__(
-            request.stream,
-            request.receiver,
-            request.limits,
-            source.format,
-            source.all_options,
-            programs=frozenset(request.config.programs or ()),
-            pids=frozenset(request.config.pids or ()),
-        )
+        super().__init__(request, source.format, source.all_options)
         self._source = source
 
     def _connect(self) -> Callable[[int], bytes]:

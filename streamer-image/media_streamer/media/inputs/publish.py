@@ -1,4 +1,5 @@
-"""`publish://` inputs of those who send a transport stream, relayed by an egress worker.
+"""Inputs that are fed a transport stream: of publishers, relayed by an egress worker, and of
+sources that send it in RTP by RTSP.
 
 Role: a bounded pipe from the event loop to the demuxer's thread, and the input that reads it.
 Publishers whose protocol gives frames need neither (`frames.py`).
@@ -40,7 +41,15 @@ def looks_like_ts(start: bytes) -> bool:
 class BytePipe:
     """A file object for FFmpeg that another thread fills; one writer, one reader."""
 
-    def __init__(self, *, read_timeout_seconds: float, max_bytes: int = PIPE_BYTES) -> None:
+    def __init__(
+        self,
+        *,
+        read_timeout_seconds: float,
+        max_bytes: int = PIPE_BYTES,
+        sender: str = "the publisher",
+    ) -> None:
+        """`sender`: as errors call who writes."""
+        self.sender = sender
         self._timeout = read_timeout_seconds
         self._max_bytes = max_bytes
         self._pieces: deque[bytes] = deque()
@@ -78,7 +87,7 @@ class BytePipe:
                     return b""
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
-                    raise InputError("the publisher sends nothing")
+                    raise InputError(f"{self.sender} sends nothing")
                 self._changed.wait(remaining)
             piece = self._pieces.popleft()
             if len(piece) > size:
@@ -113,9 +122,11 @@ class PublishInput(CutInput):
         *,
         programs: frozenset[int] = frozenset(),
         pids: frozenset[int] = frozenset(),
+        sender: str = "the publisher",
     ) -> None:
+        """`sender`: as errors call who feeds it."""
         super().__init__(name, receiver, limits, "mpegts", _OPTIONS, programs=programs, pids=pids)
-        self._pipe = BytePipe(read_timeout_seconds=limits.read_seconds)
+        self._pipe = BytePipe(read_timeout_seconds=limits.read_seconds, sender=sender)
 
     @property
     def held_bytes(self) -> int:
@@ -136,6 +147,6 @@ class PublishInput(CutInput):
 
     def _connect(self) -> Callable[[int], bytes]:
         if not looks_like_ts(self._pipe.peek(_START_BYTES)):
-            raise InputError("the publisher does not send MPEG-TS")
+            raise InputError(f"{self._pipe.sender} does not send MPEG-TS")
         self.allow(self.limits.read_seconds + self.limits.open_seconds)
         return self._pipe.read

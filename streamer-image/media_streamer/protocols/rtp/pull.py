@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 from media_api.input import InputConfig
 
 from media_streamer.media.inputs.base import Input, InputError, InputRequest
-from media_streamer.media.inputs.cut_input import CutInput
-from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS
+from media_streamer.media.inputs.cut_input import PulledInput
 from media_streamer.protocols.rtp.described import DescribedInput
 from media_streamer.protocols.rtp.port import MAX_DATAGRAM_BYTES, Place, open_port
 from media_streamer.rtp.jitter import JitterBuffer
@@ -64,19 +63,11 @@ def carries_ts(payload: bytes) -> bool:
     )
 
 
-class RtpInput(CutInput):
+class RtpInput(PulledInput):
     """One attempt to receive a transport stream."""
 
     def __init__(self, request: InputRequest, place: Place) -> None:
-        super().__init__(
-            request.stream,
-            request.receiver,
-            request.limits,
-            "mpegts",
-            PROBE_OPTIONS | MPEGTS_OPTIONS,
-            programs=frozenset(request.config.programs or ()),
-            pids=frozenset(request.config.pids or ()),
-        )
+        super().__init__(request)
         self._place = place
         self._jitter = JitterBuffer()
         self._ssrc: int | None = None

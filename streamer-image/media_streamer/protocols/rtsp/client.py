@@ -10,9 +10,9 @@ and no text names the URL, which may hold secrets.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from media_streamer import digest
+from media_streamer.outgoing.url import Url
 from media_streamer.protocols.rtsp.message import (
     Interleaved,
     MessageError,
@@ -29,7 +29,6 @@ FIRST_ALIVE_SECONDS = 2.0
 """The first sign of life asks what the server understands; it is early, as some count others."""
 MAX_WORDS = 200
 MAX_UNANSWERED = 8
-MAX_URL_CHARACTERS = 8192
 USER_AGENT = "media-appliance"
 _PORTS = {"rtsp": 554, "rtsps": 322}
 _REDIRECTS = frozenset({301, 302, 303, 305, 307, 308})
@@ -70,29 +69,10 @@ class RtspUrl:
 
     @classmethod
     def of(cls, url: str) -> "RtspUrl":
-        """Raises ValueError with words for people."""
-        if len(url) > MAX_URL_CHARACTERS:
-            raise ValueError("the URL is too long")
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            raise ValueError("the URL, or its port, cannot be read") from None
-        if parts.scheme not in _PORTS:
-            raise ValueError(f"a {parts.scheme[:16] or 'relative'} address, not rtsp")
-        if not parts.hostname:
-            raise ValueError("the URL lacks a host: write rtsp://HOST/NAME")
-        login, _, place = parts.netloc.rpartition("@")
-        user, _, password = login.partition(":")
-        bare = urlunsplit(SplitResult(parts.scheme, place, parts.path, parts.query, ""))
-        return cls(
-            parts.hostname,
-            port or _PORTS[parts.scheme],
-            parts.scheme == "rtsps",
-            bare,
-            unquote(user),
-            unquote(password),
-        )
+        """Raises UrlError."""
+        found = Url.of(url, _PORTS, "rtsp")
+        tls = found.scheme == "rtsps"
+        return cls(found.host, found.port, tls, found.bare, found.user, found.password)
 
     @property
     def has_login(self) -> bool:

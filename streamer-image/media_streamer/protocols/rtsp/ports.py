@@ -1,14 +1,15 @@
 """RTP over UDP: the sockets of a worker, of players, publishers and sources.
 
 Each worker has ports of its own, told in SETUP; nothing shares a UDP port. Packets of equal size in
-a row leave in one system call (UDP_SEGMENT, udp(7)): a key frame is one call, not two hundred.
+a row leave in one system call.
 """
 
 import asyncio
 import contextlib
 import socket
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+
+from media_streamer.outgoing.segments import runs, segments_of
 
 Address = tuple[str, int]
 Receive = Callable[[bytes, Address], None]
@@ -16,11 +17,7 @@ Receive = Callable[[bytes, Address], None]
 PORT_ATTEMPTS = 64
 SOCKET_BYTES = 4 * 1024 * 1024
 MAX_DATAGRAM_BYTES = 2048
-MAX_SEGMENTS = 32
-"""Packets in one system call; the kernel takes 64 of them, and 64 KiB."""
 READS_AT_ONCE = 64
-_UDP_SEGMENT = 103  # linux/udp.h
-_SIZE = struct.Struct("H")
 
 
 class UdpPort:
@@ -45,8 +42,7 @@ class UdpPort:
             if len(data) <= size:
                 self.socket.sendto(data, address)
             else:
-                control = [(socket.SOL_UDP, _UDP_SEGMENT, _SIZE.pack(size))]
-                self.socket.sendmsg((data,), control, 0, address)
+                self.socket.sendmsg((data,), segments_of(size), 0, address)
 
     def close(self) -> None:
         self._loop.remove_reader(self.socket.fileno())
@@ -66,20 +62,6 @@ class UdpPort:
 def plain(host: str) -> str:
     """IPv4 addresses as such on a socket for both families."""
     return host.removeprefix("::ffff:")
-
-
-def runs(packets: list[bytes]) -> Iterator[list[bytes]]:
-    """Packets that one call can carry: all of one size, the last may be shorter."""
-    run: list[bytes] = []
-    for packet in packets:
-        if run and (
-            len(packet) > len(run[0]) or len(run[-1]) < len(run[0]) or len(run) == MAX_SEGMENTS
-        ):
-            yield run
-            run = []
-        run.append(packet)
-    if run:
-        yield run
 
 
 def open_pair(rtp: Receive, rtcp: Receive, host: str = "") -> tuple[UdpPort, UdpPort]:

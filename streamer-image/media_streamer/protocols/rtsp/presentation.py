@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from media_streamer.rtp import sdp
 from media_streamer.rtp.codecs import Incoming, accept
 from media_streamer.rtp.intake import Kind
+from media_streamer.rtp.payloads.simple import WholeDepacketizer
 
 MAX_TRACKS = 16
 MAX_NAMES = 100
 """Characters of codecs that are named in a refusal."""
+_TS = "MP2T"
 _ENCRYPTED = ("RTP/SAVP", "RTP/SAVPF")
 
 
@@ -49,12 +51,16 @@ class Presentation:
     tracks: list[Wanted] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     """Codecs, or kinds, of what is not."""
+    carries_ts: bool = False
+    """The one track carries a transport stream (RFC 2250 2)."""
 
 
 def plan(text: str, base: str, chosen: frozenset[int] = frozenset()) -> Presentation:
     """What to ask for of a description whose controls are relative to `base`.
 
-    `chosen`: places of tracks in the description; empty for all. Raises PresentationError.
+    `chosen`: places of tracks in the description; empty for all. A transport stream is asked for
+    where there is nothing else, whatever is chosen: that may be of its PIDs. Raises
+    PresentationError.
     """
     try:
         description = sdp.parse(text)
@@ -63,7 +69,13 @@ def plan(text: str, base: str, chosen: frozenset[int] = frozenset()) -> Presenta
     found = Presentation(control_url(base, description.control))
     back_channels = _back_channels(description.media)
     urls: set[str] = set()
+    carriers: list[Wanted] = []
     for number, media in enumerate(description.media):
+        if media.encoding == _TS and media.transport.upper() not in _ENCRYPTED:
+            packets = Incoming(_TS, b"", media.clock_rate, 1, WholeDepacketizer())
+            url = control_url(found.url, media.control)
+            carriers.append(Wanted(number, "video", media, packets, url))
+            continue
         if media.kind not in ("video", "audio") or (chosen and number not in chosen):
             continue
         if media.direction == "inactive" or number in back_channels:
@@ -78,6 +90,10 @@ def plan(text: str, base: str, chosen: frozenset[int] = frozenset()) -> Presenta
             urls.add(url)
             kind: Kind = "video" if media.kind == "video" else "audio"
             found.tracks.append(Wanted(number, kind, media, incoming, url))
+    if carriers and not found.tracks:
+        found.tracks, found.carries_ts = carriers[:1], True
+    elif carriers:
+        found.left_out.append("MPEG-TS")
     if not found.tracks:
         raise PresentationError(_nothing(found.left_out, bool(chosen)))
     return found
@@ -104,6 +120,4 @@ def _back_channels(media: list[sdp.Media]) -> set[int]:
 def _nothing(left_out: list[str], was_chosen: bool) -> str:
     if not left_out:
         return "the description has no such track" if was_chosen else "no sound and no picture"
-    if "MP2T" in left_out:
-        return "the source sends MPEG-TS in RTP by RTSP, which is not taken"
     return f"the source sends no codec that is known here: {', '.join(left_out)[:MAX_NAMES]}"

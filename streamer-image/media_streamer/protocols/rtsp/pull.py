@@ -1,6 +1,7 @@
 """`rtsp://` and its relatives: cameras, and streams of other servers.
 
-All of it happens in the event loop of the media worker: packets give frames, no demuxer is needed.
+All of it happens in the event loop of the media worker: packets give frames, no demuxer is needed
+but for a transport stream in RTP (`carried`).
 
     rtsp:// rtsps:// rtsp2://    within the connection; by UDP where the server has nothing else
     rtsp-udp://, `rtp=udp`       by UDP; within the connection where the server refuses that, or
@@ -20,13 +21,14 @@ from typing import Literal
 
 from media_api.input import InputConfig
 
-from media_streamer.media.inputs.base import Input, InputError, InputRequest
+from media_streamer.media.inputs.base import Fault, Input, InputError, InputRequest
 from media_streamer.media.inputs.frames import FrameInput, Taker
 from media_streamer.media.inputs.http import http_headers
 from media_streamer.outgoing.addresses import OneWay, reach_of_process
 from media_streamer.outgoing.dial import dial
 from media_streamer.outgoing.wire import words
 from media_streamer.protocols.rtsp import presentation
+from media_streamer.protocols.rtsp.carried import CarriedStream
 from media_streamer.protocols.rtsp.client import Redirected, Refused, RtspUrl
 from media_streamer.protocols.rtsp.player import RtspPlayer
 from media_streamer.protocols.rtsp.presentation import Presentation, PresentationError, Wanted
@@ -56,8 +58,6 @@ Way = Literal["tcp", "udp"]
 
 
 def create(request: InputRequest) -> Input:
-    if request.config.programs:
-        raise InputError(f"programs: a {request.config.scheme}:// source has none to choose from")
     return RtspInput(request, url_of(request.config))
 
 
@@ -95,6 +95,7 @@ class RtspInput(FrameInput):
 
     def __init__(self, request: InputRequest, url: RtspUrl) -> None:
         super().__init__(request.stream, request.receiver, request.limits, on_taken=request.arrived)
+        self._request = request
         self._config = request.config
         self._url = url
         self._user_agent = http_headers(request.config)["User-Agent"]
@@ -102,6 +103,7 @@ class RtspInput(FrameInput):
         self._chosen = frozenset(request.config.pids or ())
         self._told_left_out = self._connected = False
         self._session: _Session | None = None
+        self._carried: CarriedStream | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -145,6 +147,10 @@ class RtspInput(FrameInput):
             session = self._session = _Session(self, player, self._config.wait_rtcp or False)
             wanted = presentation.plan(text, base, self._chosen)
             self._tell_left_out(wanted)
+            if self._config.programs and not wanted.carries_ts:
+                raise PresentationError("programs: the source sends no transport stream")
+            if wanted.carries_ts:
+                self._carried = session.carried = CarriedStream(self._request)
             await session.play(wanted, way, other)
         if not self._connected:
             self._connected = True
@@ -189,9 +195,32 @@ class RtspInput(FrameInput):
 
     def _close_session(self) -> None:
         session, self._session = self._session, None
+        carried, self._carried = self._carried, None
         self.on_key_frame = lambda: None
+        if carried is not None:
+            carried.close()
         if session is not None:
             session.close(self.name)
+
+    # Of the demuxer of a transport stream
+
+    @property
+    def held_bytes(self) -> int:
+        carried = self._carried
+        return super().held_bytes + (carried.demuxer.held_bytes if carried is not None else 0)
+
+    @property
+    def overdue(self) -> bool:
+        return super().overdue or (self._carried is not None and self._carried.demuxer.overdue)
+
+    @property
+    def alive(self) -> bool:
+        return super().alive or (self._carried is not None and self._carried.demuxer.alive)
+
+    @property
+    def faults(self) -> dict[Fault, int]:
+        carried = self._carried
+        return {**super().faults, **(carried.demuxer.faults if carried is not None else {})}
 
     def _end(self, error: str | None) -> None:
         if self._task is not None and self._task is not asyncio.current_task():
@@ -211,6 +240,8 @@ class _Session:
         self._intake = Intake(self, told_once_heard=frozenset({"audio", "video"}))
         self.receiving = Receiving(self._intake)
         self._waits = waits
+        self.carried: CarriedStream | None = None
+        """Where packets go that carry a transport stream."""
         self._began = asyncio.get_running_loop().time()
         player.hear = self.receiving.take
         taken.on_key_frame = self.receiving.ask_key_frame
@@ -266,9 +297,19 @@ class _Session:
 
     async def ended(self, taken: RtspInput) -> str:
         """Wait for the end; why it came."""
+        try:
+            return await self._ended(taken)
+        finally:
+            if self.carried is not None and not self.carried.ended.done():
+                await self.carried.drain()
+
+    async def _ended(self, taken: RtspInput) -> str:
         loop = asyncio.get_running_loop()
+        ends = (self._player.lost, *((self.carried.ended,) if self.carried else ()))
         while not self._player.lost.done():
-            await asyncio.wait((self._player.lost,), timeout=CHECK_SECONDS)
+            await asyncio.wait(ends, timeout=CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if self.carried is not None and self.carried.ended.done():
+                return self.carried.ended.result()
             taken.reception = self._intake.figures
             silence = loop.time() - self.receiving.heard_at
             if self.receiving.said_goodbye and silence > GOODBYE_SECONDS:
@@ -296,12 +337,17 @@ class _Session:
         return self._taker.is_behind
 
     def tracks(self, tracks: list[TrackSetup], complete: bool) -> None:
+        if self.carried is not None:
+            return  # the transport stream says what it has
         self._taker.tracks(tracks, complete)
 
     def reception(self, figures: Reception) -> None:
         self._taker.reception(figures)
 
     def frames(self, frames: list[PublishedFrame]) -> None:
+        if self.carried is not None:
+            self.carried.feed(frames)
+            return
         if self._waits:
             waited = asyncio.get_running_loop().time() - self._began
             if not self._intake.is_aligned and waited < WAIT_RTCP_SECONDS:

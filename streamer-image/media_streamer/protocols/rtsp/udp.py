@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from media_streamer.egress.paced import PacedSender
-from media_streamer.protocols.rtsp.ports import Address, UdpPort, runs
+from media_streamer.outgoing.segments import runs
+from media_streamer.protocols.rtsp.ports import Address, UdpPort
 
 Run = tuple[int, int, bytes]
 """Channel, bytes of a packet, packets."""

@@ -56,11 +56,23 @@ class SrtEngine:
         self._lib.srt_epoll_set(self._poll, _EMPTY_ALLOWED)
         self._loop = asyncio.get_running_loop()
         self._owners: dict[int, Owner] = {}
+        self._caller_ports: dict[str, int] = {}
         self._readers: set[int] = set()
         """Sockets whose messages the thread reads; a listener is told of instead."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="srt", daemon=True)
         self._thread.start()
+
+    def bind_caller(self, sock: SrtSocket, host: str) -> None:
+        """Let a socket that will call `host` share one UDP port with all others that call.
+
+        Raises SrtError."""
+        anywhere = "::" if ":" in host else "0.0.0.0"
+        try:
+            port = sock.bind(anywhere, self._caller_ports.get(anywhere, 0))
+        except SrtError:  # nobody called for a while, and somebody else has the port now
+            port = sock.bind(anywhere, 0)
+        self._caller_ports[anywhere] = port
 
     def add(self, sock: SrtSocket, owner: Owner, events: int, *, reads: bool) -> None:
         """Watch a socket; `reads`: its messages are read for the owner."""

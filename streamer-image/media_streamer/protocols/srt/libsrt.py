@@ -58,6 +58,7 @@ int srt_listen(SRTSOCKET u, int backlog);
 SRTSOCKET srt_accept(SRTSOCKET u, void *addr, int *addrlen);
 int srt_listen_callback(SRTSOCKET u, int (*hook)(void *, SRTSOCKET, int, const void *,
                         const char *), void *opaque);
+int srt_getsockname(SRTSOCKET u, void *name, int *namelen);
 int srt_connect(SRTSOCKET u, const void *name, int namelen);
 int srt_close(SRTSOCKET u);
 int srt_setsockflag(SRTSOCKET u, int opt, const void *value, int len);
@@ -223,6 +224,20 @@ class SrtSocket:
         udp.setblocking(True)
         if library().srt_bind_acquire(self.number, udp.detach()) < 0:
             raise last_error("bind")
+
+    def bind(self, host: str, port: int) -> int:
+        """Send from a numeric address and a port, 0 for any; which one it is. Raises SrtError.
+
+        Sockets with one address and port share a UDP socket, and with it the two threads that
+        libsrt has for each.
+        """
+        address = socket_address(host, port)
+        if library().srt_bind(self.number, address, len(address)) < 0:
+            raise last_error("bind")
+        found, size = ffi.new("char[]", 28), ffi.new("int *", 28)
+        if library().srt_getsockname(self.number, found, size) < 0:
+            raise last_error("name")
+        return read_address(bytes(ffi.buffer(found, 28)))[1]
 
     def listen(self) -> None:
         """Let others call. Raises SrtError."""

@@ -13,8 +13,7 @@ import time
 from collections.abc import Callable
 
 from media_streamer.media.inputs.base import Input, InputError, InputRequest
-from media_streamer.media.inputs.cut_input import CutInput
-from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS
+from media_streamer.media.inputs.cut_input import PulledInput
 from media_streamer.outgoing.addresses import AddressRefusedError, reach_of_process
 from media_streamer.protocols.srt.address import SrtAddress
 from media_streamer.protocols.srt.libsrt import (
@@ -42,19 +41,11 @@ def create(request: InputRequest) -> Input:
         raise InputError(str(error)) from None
 
 
-class SrtInput(CutInput):
+class SrtInput(PulledInput):
     """One attempt to read a source."""
 
     def __init__(self, request: InputRequest, address: SrtAddress) -> None:
-        super().__init__(
-            request.stream,
-            request.receiver,
-            request.limits,
-            "mpegts",
-            {**PROBE_OPTIONS, **MPEGTS_OPTIONS},
-            programs=frozenset(request.config.programs or ()),
-            pids=frozenset(request.config.pids or ()),
-        )
+        super().__init__(request)
         self._address = address
         self._figures_at = 0.0
 

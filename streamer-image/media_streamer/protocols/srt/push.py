@@ -37,6 +37,7 @@ class SrtCall:
             for option, value in address.options:
                 self._socket.set_flag(option, value)
             host, port = place[3][:2]
+            engine.bind_caller(self._socket, host)
             self._socket.connect(host, port)
             engine.add(self._socket, self, OUT | ERR, reads=False)
         except BaseException:

@@ -7,8 +7,7 @@ from media_api.input import InputConfig
 from media_rest.credentials import cluster_header
 
 from media_streamer.media.inputs.base import Input, InputError, InputRequest
-from media_streamer.media.inputs.cut_input import CutInput
-from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS
+from media_streamer.media.inputs.cut_input import PulledInput
 from media_streamer.media.inputs.ffmpeg import with_scheme
 from media_streamer.media.inputs.http import http_client
 from media_streamer.outgoing.target import HttpError
@@ -22,20 +21,12 @@ def source_url(config: InputConfig) -> str:
     return with_scheme(config.url, "https" if config.scheme == "tshttps" else "http")
 
 
-class TsHttpInput(CutInput):
+class TsHttpInput(PulledInput):
     """One GET without an end."""
 
     def __init__(self, request: InputRequest) -> None:
         config = request.config
-        super().__init__(
-            request.stream,
-            request.receiver,
-            request.limits,
-            "mpegts",
-            PROBE_OPTIONS | MPEGTS_OPTIONS,
-            programs=frozenset(config.programs or ()),
-            pids=frozenset(config.pids or ()),
-        )
+        super().__init__(request)
         self._url = source_url(config)
         headers = {}
         if config.cluster_key:

@@ -9,6 +9,7 @@ datagram at its moment (`steady.py`).
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import socket
 import struct
@@ -18,9 +19,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from media_streamer.egress.context import Egress
 from media_streamer.egress.jobs import JobFailed, Work
+from media_streamer.egress.paced import PacedSender
 from media_streamer.egress.push import Push
 from media_streamer.outgoing.addresses import Reach, reach_of_process
 from media_streamer.outgoing.dial import addresses
+from media_streamer.outgoing.segments import runs, segments_of
 from media_streamer.protocols.udp.constant import DATAGRAM_BYTES, ConstantRate
 from media_streamer.protocols.udp.steady import STEADY
 
@@ -28,10 +31,10 @@ MIN_BIT_RATE = 50_000
 """Below it there is no room for the tables and the clock."""
 DEFAULT_TTL = 16
 """Of multicast: beyond this network, as FFmpeg; the kernel's own default of 1 stays in it."""
-TICK_SECONDS = 0.01
-SPREAD_TICKS = 4
-"""Of what waits, a part as large goes out each tick: a chunk of 40 ms is nearly gone with the
+SPREAD_STEPS = 4
+"""Of what waits, a part as large leaves in each step: a chunk of 40 ms is nearly gone with the
 next."""
+_NO_SEGMENTS = frozenset({errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.EOPNOTSUPP})
 SEND_BUFFER_BYTES = 512 * 1024
 MAX_REFUSED = 1000
 """Datagrams in a row that could not be sent: then the way there is looked for anew."""
@@ -102,57 +105,66 @@ def _set_multicast(sock: socket.socket, url: UdpUrl, loop_back: bool) -> None:
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, request)
 
 
-class UdpSender:
+class UdpSender(PacedSender[bytes]):
     """What a broadcast writes to."""
 
     def __init__(self, sock: socket.socket, work: Work) -> None:
+        super().__init__()
         self._socket = sock
         self._work = work
-        self._waiting: deque[bytes] = deque()
         self._rest = b""
         self._refused = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._in_runs = True
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    @property
+    def step_bytes(self) -> int:
+        return self.get_write_buffer_size() // SPREAD_STEPS
 
     def write(self, data: bytes) -> None:
         """Send whole packets; what fills no datagram goes with the next ones."""
         data = self._rest + data
         whole = len(data) // DATAGRAM_BYTES * DATAGRAM_BYTES
-        self._waiting.extend(
-            data[at : at + DATAGRAM_BYTES] for at in range(0, whole, DATAGRAM_BYTES)
-        )
+        for at in range(0, whole, DATAGRAM_BYTES):
+            self.queue(data[at : at + DATAGRAM_BYTES], DATAGRAM_BYTES)
         self._rest = data[whole:]
-        if self._timer is None and self._waiting:
-            self._send()
-
-    def get_write_buffer_size(self) -> int:
-        return len(self._waiting) * DATAGRAM_BYTES
+        self.pump()
 
     def abort(self) -> None:
         """Send nothing more."""
-        self._waiting.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self.close()
         self._socket.close()
 
-    def _send(self) -> None:
-        self._timer = None
-        for _ in range(-(-len(self._waiting) // SPREAD_TICKS)):
-            datagram = self._waiting.popleft()
-            try:
-                self._socket.send(datagram)
-                self._refused = 0
-            except OSError as error:
-                # Also what became of an earlier one: ICMP is told late.
-                self._refused += 1
-                self._work.count("errors_dropped_frames")
-                self._work.error = error.strerror or str(error)
+    def send(self, datagrams: list[bytes]) -> int:
+        for run in runs(datagrams):
+            if not self._in_runs or len(run) == 1 or not self._send_run(run):
+                for datagram in run:
+                    self._send_one(datagram)
         if self._refused > MAX_REFUSED and not self.lost.done():
             self.lost.set_result(f"nothing can be sent: {self._work.error}")
-            self._waiting.clear()
-        if self._waiting:
-            self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._send)
+            self.close()
+        return len(datagrams)
+
+    def _send_run(self, run: list[bytes]) -> bool:
+        """False if each has to be sent by itself."""
+        try:
+            self._socket.sendmsg(run, segments_of(DATAGRAM_BYTES))
+        except OSError as error:
+            # An old kernel, a small MTU; anything else may be what became of earlier ones.
+            self._in_runs = error.errno not in _NO_SEGMENTS
+            return False
+        self._refused = 0
+        return True
+
+    def _send_one(self, datagram: bytes) -> None:
+        try:
+            self._socket.send(datagram)
+            self._refused = 0
+        except OSError as error:
+            # Also what became of an earlier one: ICMP is told late.
+            self._refused += 1
+            self._work.count("errors_dropped_frames")
+            self._work.error = error.strerror or str(error)
 
 
 class ConstantSender:

@@ -2,7 +2,10 @@
 
 An event loop wakes up in whole milliseconds, and late when it has other things to do; receivers of
 a constant rate want better than half of one. So a thread sleeps until the next datagram is due. It
-holds the interpreter for some 20 us at a time.
+holds the interpreter for some 20 us at a time. Where the system lets it (CAP_SYS_NICE, or a limit
+`rtprio` of 1), the kernel wakes it up before all ordinary threads: on a machine with five times as
+many busy threads as cores one that slept 3.5 ms was late by 0.2 ms, 99 % of the time, and by 40 ms
+without.
 
 Invariants: a sender is called by this thread only, from `add` until `remove` has returned; one that
 raises is taken out, told, and the others go on; what is late is sent at once, and whoever was held
@@ -13,6 +16,7 @@ import ctypes
 import heapq
 import itertools
 import logging
+import os
 import sys
 import threading
 import time
@@ -30,6 +34,11 @@ _PR_SET_TIMERSLACK = 29
 
 def _be_punctual() -> None:
     """Let this thread wake up when it is due."""
+    try:
+        rank = os.sched_param(1)  # the lowest of real time is above all others
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, rank)
+    except OSError as error:
+        log.info("datagrams of a constant rate have no real-time priority: %s", error.strerror)
     # By default the kernel may wake a thread 50 us late (prctl(2)), and Python lets another thread
     # run for 5 ms.
     ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1000, 0, 0, 0)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from media_streamer.protocols.rtsp.ports import runs
+from media_streamer.outgoing.segments import runs
 from media_streamer.protocols.rtsp.udp import split
 from media_streamer.rtp.packet import HEADER_BYTES, KEY_MARK
 

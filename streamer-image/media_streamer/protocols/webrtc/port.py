@@ -10,12 +10,12 @@ import contextlib
 import logging
 import secrets
 import socket
-import struct
 from collections.abc import Sequence
 
 from media_process.door import Doorkeeper, DoorServer
 
 from media_streamer.budgets import WEBRTC_CONNECTIONS
+from media_streamer.outgoing.segments import segments_of
 from media_streamer.protocols.webrtc import stun, tcp
 from media_streamer.protocols.webrtc.connection import PeerConnection
 from media_streamer.protocols.webrtc.packets import run_lengths
@@ -29,8 +29,6 @@ SWEEP_SECONDS = 0.25
 TELL_SECONDS = 60.0
 MANY = 1000
 """Packets of nobody's in that time that are worth a line: sessions that ended leave a few."""
-_UDP_SEGMENT = 103  # linux/udp.h
-_SEGMENTS = struct.Struct("H")
 _SUCCESS = stun.BINDING_SUCCESS.to_bytes(2)
 
 Address = tuple[str, int] | tuple[str, int, int, int]
@@ -126,9 +124,8 @@ class WebRtcPort:
 
     def _send_run(self, run: list[bytes], address: Address) -> bool:
         """False where the kernel or the path has no segments (an old one, a small MTU)."""
-        control = [(socket.SOL_UDP, _UDP_SEGMENT, _SEGMENTS.pack(len(run[0])))]
         try:
-            self.socket.sendmsg(run, control, 0, address)
+            self.socket.sendmsg(run, segments_of(len(run[0])), 0, address)
         except BlockingIOError:
             return True
         except OSError:

@@ -44,3 +44,22 @@ async def test_the_server_of_gstreamer(port: int) -> None:
         words = await error_of(taken)
         assert "401 Unauthorized: check user and password" in words
         assert "other" not in words
+
+
+async def test_a_transport_stream_in_rtp(port: int) -> None:
+    place = f"user:pa55word@127.0.0.1:{port}/transport"
+    async with pulling(f"rtsp://{place}") as (within, first):
+        async with pulling(f"rtsp-udp://{place}", pids=[65]) as (_, second):
+            await until(lambda: len(first.frames) > 150, "frames of both tracks")
+            await until(lambda: len(second.frames) > 50, "frames of one PID by UDP")
+            assert [track.codec for track in first.tracks] == ["h264", "aac"]
+            assert len(second.tracks) == 1
+        assert within.reception is not None
+        assert within.reception.lost == 0
+        assert within.alive
+        assert await error_of(first) == "the source ended"
+        assert not within.alive
+    async with pulling(f"rtsp://{place}", programs=[77]) as (_, taken):
+        assert await error_of(taken) == "the source has no program 77 (programs)"
+    async with pulling(f"rtsp://user:pa55word@127.0.0.1:{port}/film", programs=[1]) as (_, taken):
+        assert await error_of(taken) == "programs: the source sends no transport stream"

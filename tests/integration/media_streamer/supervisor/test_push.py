@@ -304,6 +304,57 @@ async def test_udp_at_a_constant_rate(streamer: Streamer) -> None:
         assert abs(clock - first - exact) < 14  # 500 ns (ISO 13818-1, 2.4.2.2)
 
 
+async def test_a_dead_target_and_a_deaf_one_harm_no_other(streamer: Streamer) -> None:
+    """One refuses, one takes the connection and reads nothing, one works: all of it arrives."""
+    received = bytearray()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while size := int(await reader.readline() or b"0", 16):
+                received.extend(await reader.readexactly(size))
+                await reader.readexactly(2)
+        writer.close()
+
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()  # the kernel takes connections, and nobody reads
+        server = await asyncio.start_server(take, "127.0.0.1", 0)
+        working, nobody = server.sockets[0].getsockname()[1], free_port()
+        streamer.write(
+            f"""
+stream live {{
+  input fake://fake;
+  push tshttp://127.0.0.1:{nobody}/dead retry_timeout=1;
+  push tshttp://127.0.0.1:{deaf.getsockname()[1]}/deaf;
+  push tshttp://127.0.0.1:{working}/works retry_timeout=1;
+}}
+"""
+        )
+        try:
+            await streamer.serve()
+            await push_is(streamer, "running", index=1)
+
+            async def has_failed_often() -> bool:
+                return bool((await pushes(streamer))[0].get("retries", 0) > 2)
+
+            await until(has_failed_often, "the dead target is tried again and again")
+            before = len(received)
+            await grows(streamer, index=1)  # what it does not take waits, within a bound
+            await grows(streamer, index=2)
+            one = (await pushes(streamer))[2]
+            assert (one["status"], one.get("retries", 0)) == ("running", 0), one
+            assert one.get("errors_dropped_segments", 0) == 0
+            assert len(received) > before > 0
+            assert _is_continuous(bytes(received))
+        finally:
+            server.close()
+            streamer.write("")
+            await streamer.serve()
+
+
 def _clock(packet: bytes) -> int | None:
     """PCR of a packet in ticks of 27 MHz."""
     if not (packet[3] & 0x20 and packet[4] and packet[5] & 0x10):

@@ -66,6 +66,19 @@ def test_some_of_the_tracks() -> None:
         plan(text, BASE, frozenset({7}))
 
 
+def test_a_transport_stream_is_taken_where_there_is_nothing_else() -> None:
+    carried = "m=video 0 RTP/AVP 33\r\na=control:ts\r\n"
+    found = plan(carried, BASE, frozenset({256}))  # a PID
+    assert found.carries_ts
+    assert [track.url for track in found.tracks] == [f"{BASE.rstrip('/')}/ts"]
+    dynamic = carried.replace("33", "97") + "a=rtpmap:97 mp2t/90000\r\n"
+    assert plan(dynamic, BASE).carries_ts
+    found = plan(f"{carried}{H264}a=control:1\r\n", BASE)
+    assert not found.carries_ts
+    assert [track.media.encoding for track in found.tracks] == ["H264"]
+    assert found.left_out == ["MPEG-TS"]
+
+
 def test_who_heeds_wishes() -> None:
     assert plan(f"{H264}a=rtcp-fb:96 nack pli\r\n", BASE).tracks[0].hears_wishes
     assert plan(H264.replace("RTP/AVP", "RTP/AVPF"), BASE).tracks[0].hears_wishes
@@ -81,7 +94,7 @@ def test_who_heeds_wishes() -> None:
         ("m=video 0 RTP/AVP 26\r\n", "no codec that is known here: JPEG"),
         ("m=video 0 RTP/AVP 99\r\n", "payload type 99"),
         (H264.replace("RTP/AVP", "RTP/SAVP"), r"H264 \(encrypted\)"),
-        ("m=video 0 RTP/AVP 33\r\n", "MPEG-TS in RTP by RTSP"),
+        ("m=video 0 RTP/SAVP 33\r\n", r"MP2T \(encrypted\)"),
     ],
 )
 def test_nothing_to_receive_is_said_by_name(text: str, words: str) -> None:

@@ -1,22 +1,26 @@
 """Sources by RTSP: ways of packets and back, redirects, loss, clocks, refusals in words."""
 
 import asyncio
+import io
 import itertools
 import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import pytest
 from media_api.input import InputConfig
 from media_streamer.media.inputs.base import InputError
 from media_streamer.protocols.rtsp import pull
 from media_streamer.protocols.rtsp.client import Refused, RtspUrl
 from media_streamer.protocols.rtsp.message import Request, write_response
+from media_streamer.rtp import packet as rtp_packet
 from media_streamer.rtp import rtcp
 from media_streamer.rtp.clock import ntp_time
 
 from tests.support.certificates import make_expired
+from tests.support.clips import footage
 from tests.support.rtsp_camera import SDP, SECONDS, SSRC, Camera, until
 from tests.support.rtsp_pull import Taken, error_of, pulling
 
@@ -127,6 +131,71 @@ async def test_a_camera_that_heeds_no_wishes_gets_none() -> None:
         await until(lambda: camera.methods.count("OPTIONS"), "it lives on")
         found = [one for data in camera.controls for one in rtcp.parse(data)]
         assert not any(isinstance(one, rtcp.KeyFrameRequest) for one in found)
+
+
+TRANSPORT = "m=video 0 RTP/AVP 33\r\na=control:trackID=0\r\n"
+"""A transport stream in RTP."""
+
+
+@pytest.fixture(scope="module")
+def ts() -> bytes:
+    """Two seconds of footage as a transport stream."""
+    made = io.BytesIO()
+    with av.open(str(footage())) as film, av.open(made, "w", format="mpegts") as out:
+        streams = {one.index: out.add_stream_from_template(one) for one in film.streams.get()}
+        for packet in film.demux():
+            if packet.dts is not None and packet.dts * packet.time_base < 2:
+                packet.stream = streams[packet.stream_index]
+                out.mux(packet)
+    return made.getvalue()
+
+
+async def carried(camera: Camera, taken: Taken, ts: bytes, *, turned: bool = False) -> None:
+    """All of a transport stream, seven packets in each; `turned`: pairs change places."""
+    await asyncio.wait_for(camera.playing.wait(), SECONDS)
+    numbers = list(range(-(-len(ts) // 1316)))
+    if turned:
+        numbers[2:6] = numbers[3], numbers[2], numbers[5], numbers[4]
+    for number in numbers:
+        payload = ts[1316 * number : 1316 * (number + 1)]
+        camera.send(0, rtp_packet.write(33, False, number, STEP * number, SSRC, payload))
+        await asyncio.sleep(0)
+    await until(lambda: len(taken.frames) > 30, "frames of it")
+
+
+@pytest.mark.parametrize("by", [str, by_udp])
+async def test_a_transport_stream_in_rtp(by: Callable[[str], str], ts: bytes) -> None:
+    async with (
+        Camera(TRANSPORT) as camera,
+        pulling(by(camera.url), programs=[1]) as (source, taken),
+    ):
+        await carried(camera, taken, ts, turned=by is by_udp)
+        assert taken.is_connected
+        assert [track.codec for track in taken.tracks] == ["h264", "aac"]
+        assert source.alive
+        await until(lambda: source.reception and source.reception.packets, "it is counted")
+        assert source.reception is not None
+        assert source.reception.lost == 0
+        camera.hang_up()
+        assert "closed the connection" in await error_of(taken)
+        await until(lambda: not source.alive, "the thread ends")
+        assert sum(key for _, key in taken.frames) > 0
+
+
+async def test_what_a_carried_stream_is_not() -> None:
+    async with Camera(TRANSPORT) as camera, pulling(camera.url) as (source, taken):
+        await asyncio.wait_for(camera.playing.wait(), SECONDS)
+        for number in range(9):
+            camera.send(0, rtp_packet.write(33, False, number, 0, SSRC, b"no packets" * 20))
+        assert await error_of(taken) == "the source does not send MPEG-TS"
+        assert not source.held_bytes
+    async with Camera() as camera, pulling(camera.url, programs=[1]) as (_source, taken):
+        assert await error_of(taken) == "programs: the source sends no transport stream"
+    async with Camera(TRANSPORT) as camera, pulling(camera.url) as (source, taken):
+        await asyncio.wait_for(camera.playing.wait(), SECONDS)
+        source.stop()  # before anything has come
+        assert await taken.error is None
+        assert not source.alive
 
 
 async def test_a_clock_that_starts_anew_goes_on() -> None:

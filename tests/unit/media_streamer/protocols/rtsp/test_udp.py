@@ -5,8 +5,9 @@ import socket
 
 from hypothesis import given
 from hypothesis import strategies as st
+from media_streamer.outgoing.segments import MAX_SEGMENTS, runs
 from media_streamer.protocols.rtsp.message import write_interleaved
-from media_streamer.protocols.rtsp.ports import MAX_SEGMENTS, open_pair, runs
+from media_streamer.protocols.rtsp.ports import open_pair
 from media_streamer.protocols.rtsp.udp import UdpSender, split
 
 BURST = 256 * 1024

@@ -69,6 +69,9 @@ class Broken:
     def send(self, _data: bytes) -> int:
         raise OSError(101, "Network is unreachable")
 
+    def sendmsg(self, _data: list[bytes], _control: object) -> int:
+        raise OSError(101, "Network is unreachable")
+
     def close(self) -> None:
         pass
 
