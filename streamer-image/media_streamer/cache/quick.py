@@ -30,6 +30,7 @@ from media_streamer.egress.http.files import RangeNotSatisfiable
 from media_streamer.egress.http.prepared import date_bytes, head_bytes
 from media_streamer.egress.http.recent import Recent
 from media_streamer.egress.http.sending import FileMessage
+from media_streamer.files.samples import Span
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class QuickHits:
         self._queries.put(query, wanted.identity)
         self._fields.put(fields, wanted_range(request) or "")
 
-    def find(self, request: bytes) -> FileMessage | None:
+    def find(self, request: bytes, _: object = None) -> FileMessage | None:
         """The answer, if it is a hit that can be sent at once."""
         line, _, fields = request.partition(_LINE_END)
         part = self._fields.get(fields)
@@ -120,7 +121,8 @@ class QuickHits:
         held.take()
         self._metrics.quick_hits += 1
         on_end = functools.partial(self._sent, held)
-        return FileMessage(head, held.descriptor, held.meta.offset + start, length, on_end)
+        part_of_file = Span(held.meta.offset + start, length)
+        return FileMessage(head, held.descriptor, (part_of_file,), length, on_end)
 
     def _sent(self, held: Held, sent: int, error: OSError | None) -> None:
         held.release()

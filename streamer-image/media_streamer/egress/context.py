@@ -21,6 +21,7 @@ from media_streamer.egress.archives import ArchiveReader
 from media_streamer.egress.films import Films
 from media_streamer.egress.http.access_log import AccessLog
 from media_streamer.egress.http.neighbours import Neighbours
+from media_streamer.egress.http.quick_segments import QuickSegments
 from media_streamer.egress.hub import Hub
 from media_streamer.forwarded import NOBODY, TrustedProxies
 from media_streamer.wire.control import IceServer
@@ -58,6 +59,8 @@ class Egress:
     """What runs beside the requests until the worker stops, by a name for people."""
     answers: Answers = field(default_factory=Answers)
     """What viewers were answered over HTTP."""
+    quick: QuickSegments = field(init=False)
+    """Answers that are known without a handler."""
     archives: ArchiveReader = field(default_factory=ArchiveReader)
     films: Films = field(default_factory=Films)
     passages: Passes | None = None
@@ -68,3 +71,6 @@ class Egress:
         default_factory=lambda: Doorkeeper(connection_limit(WORKER_CONNECTIONS))
     )
     """Takes the connections of every TCP port."""
+
+    def __post_init__(self) -> None:
+        self.quick = QuickSegments(self.answers)

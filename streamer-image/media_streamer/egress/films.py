@@ -11,7 +11,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from media_streamer.disk_threads import DiskBusy, DiskThreads
 from media_streamer.egress.access import Access, AccessDenied
@@ -57,8 +58,10 @@ MAX_FILMS = 256
 MAX_TABLE_BYTES = 192 * 1024 * 1024
 CUE_BYTES = 500
 """What a cue takes, about."""
-MAX_GATHERS = 200
-"""Of a film: two megabytes."""
+MAX_GATHER_BYTES = 24 * 1024 * 1024
+"""Heads of segments and where their samples lie, those used last."""
+GATHER_BYTES, GATHER_SPAN_BYTES = 500, 130
+"""What they take, about."""
 WORTH_BYTES = 6 * 1024
 """Smaller parts cost more to send by themselves than to copy."""
 NEAR_BYTES = 4 * 1024 * 1024
@@ -78,10 +81,6 @@ class Film:
     """Of each track alone."""
     rows: Sequence[Sequence[Part]]
     """Of all tracks together."""
-    gathers: dict[tuple[str, int], tuple[bytes, list[Sent], list[Span]]] = field(
-        default_factory=dict
-    )
-    """Heads of segments and where the rest of them lies, by track and number."""
     indexes: dict[Container, FilmIndex] = field(default_factory=dict)
     looked_at: float = field(default_factory=time.monotonic)
 
@@ -99,6 +98,20 @@ class Film:
         texts = sum(CUE_BYTES * len(text.cues) for text in self.opened.texts)
         held = [*(one.samples for one in movie.tracks), *movie.texts]
         return texts + sum(one.held_bytes for one in held)
+
+
+class Gather(NamedTuple):
+    """A segment that is sent out of its file."""
+
+    head: bytes
+    parts: Sequence[Sent]
+    spans: Sequence[Span]
+    size: int
+    """Of the spans together."""
+
+    @property
+    def held_bytes(self) -> int:
+        return GATHER_BYTES + len(self.head) + GATHER_SPAN_BYTES * len(self.spans)
 
 
 class Kept(Generic[Key, Result]):
@@ -122,6 +135,14 @@ class Kept(Generic[Key, Result]):
         if found is not None:
             self._held -= self._size(found)
 
+    def put(self, key: Key, made: Result) -> None:
+        """What is used longest ago makes room."""
+        self.drop(key)
+        self._known[key] = made
+        self._held += self._size(made)
+        while self._held > self._limit and len(self._known) > 1:
+            self.drop(next(iter(self._known)))
+
     async def make(self, key: Key, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         """What is kept, or what `work` gives, for all who ask meanwhile."""
         if (found := self.get(key)) is not None:
@@ -136,11 +157,7 @@ class Kept(Generic[Key, Result]):
         del self._made[key]
         if task.cancelled() or task.exception() is not None:
             return
-        self.drop(key)
-        made = self._known[key] = task.result()
-        self._held += self._size(made)
-        while self._held > self._limit and len(self._known) > 1:
-            self.drop(next(iter(self._known)))
+        self.put(key, task.result())
 
 
 class Films:
@@ -156,6 +173,9 @@ class Films:
             MAX_TABLE_BYTES, lambda film: film.table_bytes + MAX_TABLE_BYTES // MAX_FILMS
         )
         self._broken: dict[tuple[object, ...], tuple[float, AccessDenied]] = {}
+        self._gathers: Kept[tuple[Identity, str, int, int], Gather] = Kept(
+            MAX_GATHER_BYTES, lambda gather: gather.held_bytes
+        )
         self._stretches: Kept[tuple[Identity, Piece], Stretch] = Kept(
             MAX_STRETCHES_BYTES, lambda stretch: stretch.size
         )
@@ -244,7 +264,7 @@ class Films:
         else:
             index = fmp4_index(access.stream, film.movie, film.pieces, changed_ns, timing, make)
             if access.config.cache is None and film.movie.outline is None:
-                index.gather = lambda track, number: self._gather(film, track, number)
+                index.gather = partial(self._gather, film, access.config.segment_duration)
         for number, text in enumerate(film.opened.texts, 1):
             base_ms = text.changed_ns // 1_000_000
             track = text_track(number, text.language, film.movie.seconds, base_ms)
@@ -261,27 +281,27 @@ class Films:
 
         return stretch
 
-    def _gather(self, film: Film, name: str, number: int) -> Gathered | None:
+    def _gather(self, film: Film, duration: int, name: str, number: int) -> Gathered | None:
         """The parts of a segment, if its file is open and they are in memory and not too many."""
+        if time.monotonic() - film.looked_at > _look_seconds(film):
+            return None
         track = next(one for one in film.movie.tracks if one.name == name)
         near = self._near.find(film.opened.contents[film.opened.path_of(track.file)])
         if near is None:
             return None
-        key = (name, number)
-        found = film.gathers.get(key)
+        key = (film.identity, name, number, duration)
+        found = self._gathers.get(key)
         if found is None:
             first, end = film.pieces[name][number]
             spans = track.samples.spans(first, end)
-            found = (media_head(track, number + 1, first, end), in_parts(spans), spans)
-            while len(film.gathers) >= MAX_GATHERS:
-                del film.gathers[next(iter(film.gathers))]
-            film.gathers[key] = found
-        head, parts, spans = found
-        size = sum(span.size for span in spans)
-        few = len(spans) * WORTH_BYTES <= size <= NEAR_BYTES
-        if not few or not near.is_near(spans) or not near.is_unchanged():
+            size = sum(span.size for span in spans)
+            head = media_head(track, number + 1, first, end)
+            found = Gather(head, in_parts(spans) if spans else (), spans, size)
+            self._gathers.put(key, found)
+        few = len(found.spans) * WORTH_BYTES <= found.size <= NEAR_BYTES
+        if not few or not near.is_near(found.spans) or not near.is_unchanged():
             return None
-        return Gathered(head, parts, len(head) + size, near)
+        return Gathered(found.head, found.parts, len(found.head) + found.size, near)
 
     async def _segment(
         self, access: Access, film: Film, container: Container, name: str, number: int

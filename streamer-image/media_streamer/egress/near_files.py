@@ -9,6 +9,7 @@ since it was opened; at most `MAX_OPEN` files are held, and who sends one holds 
 """
 
 import asyncio
+import mmap
 import os
 import weakref
 from collections.abc import Callable, Sequence
@@ -19,7 +20,8 @@ from media_streamer.files.samples import Span
 from media_streamer.files.storages import Content, LocalContent
 
 MAX_OPEN = 64
-OPEN_SECONDS = 2.0
+OPEN_SECONDS = 10.0
+"""Whether its path leads to the same file still is looked at by who asks for it."""
 STEP_BYTES = 64 * 1024
 """How far apart the places are that are tried: the kernel reads ahead more than that at once."""
 
@@ -30,8 +32,12 @@ class NearFile:
     """An open file, closed when nobody holds this any more."""
 
     def __init__(self, opened: LocalContent) -> None:
+        """Raises OSError, ValueError if it cannot be mapped."""
         self.descriptor = opened.descriptor
         self._opened = opened
+        self.memory = memoryview(mmap.mmap(self.descriptor, 0, prot=mmap.PROT_READ))
+        """The file, mapped until nobody holds a part of it. Only the kernel may read it: a file
+        may become shorter than it was."""
         weakref.finalize(self, opened.close)
 
     def is_unchanged(self) -> bool:
@@ -71,6 +77,14 @@ class NearFile:
             return False
 
 
+def _mapped(opened: LocalContent) -> NearFile | None:
+    """None for a file system, or a file, that cannot be mapped."""
+    try:
+        return NearFile(opened)
+    except (OSError, ValueError):
+        return None
+
+
 class NearFiles:
     """Those of a worker."""
 
@@ -81,8 +95,8 @@ class NearFiles:
         """`opened` is `known`, opened anew in a thread; it is closed here."""
         if known in self._open or len(self._open) >= MAX_OPEN:
             opened.close()
-        elif isinstance(opened, LocalContent):
-            self._open[known] = NearFile(opened)
+        elif isinstance(opened, LocalContent) and (near := _mapped(opened)) is not None:
+            self._open[known] = near
             asyncio.get_running_loop().call_later(OPEN_SECONDS, self._open.pop, known)
         else:
             opened.close()

@@ -97,6 +97,10 @@ class SegmentedSessions:
             raise PassOn(found.access, found.session)
         return found
 
+    def known(self, key: Key) -> SegmentedSession | None:
+        """The session of such a stream, protocol, address and token, if it runs here."""
+        return self._known.get(key)
+
     def use(self, viewer: SegmentedSession) -> bool:
         """A request of this viewer comes now; False if its session has ended."""
         viewer.used_at = time.monotonic()

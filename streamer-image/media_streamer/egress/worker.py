@@ -185,6 +185,7 @@ class EgressWorker:
         self._egress.ice_servers = settings.ice_servers
         self._egress.proxies = TrustedProxies.of(settings.trusted_proxies, settings.forwarding_key)
         self._egress.door.exempt = self._egress.proxies.is_proxy
+        self._egress.quick.forget()
 
 
 async def _run(chore: Callable[[], Awaitable[None]]) -> None:

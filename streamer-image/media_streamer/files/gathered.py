@@ -1,14 +1,14 @@
 """A body that is made of parts of an open file, and how they are sent. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from media_streamer.files.samples import Span
 
 LARGE_BYTES = 32 * 1024
 """From here on sendfile costs less than to copy."""
-PIECE_BYTES = 256 * 1024
-"""What is copied at once, at most."""
+LAST_BYTES = 4 * 1024
+"""The end of a body is read before it is sent, to see then whether its file is the same still."""
 Sent = Span | tuple[Span, ...]
 """One place, or several that are small together."""
 
@@ -18,6 +18,10 @@ class OpenFile(Protocol):
 
     @property
     def descriptor(self) -> int: ...
+
+    @property
+    def memory(self) -> memoryview | None:
+        """The file, mapped. Only the kernel may read it: it may be shorter than it was."""
 
     def is_unchanged(self) -> bool:
         """Whether it is as it was when it was opened."""
@@ -31,23 +35,29 @@ class Gathered(NamedTuple):
     size: int
     """Of all together."""
     file: OpenFile
+    is_kept: bool = False
+    """It is the file of a cache."""
+    on_end: Callable[[], None] = lambda: None
+    """Called once when it was sent, or was not."""
 
 
 def in_parts(spans: Sequence[Span]) -> list[Sent]:
-    """How spans are sent, in their order."""
+    """How spans are sent, in their order; the last part is small, at most `LAST_BYTES`."""
     found: list[Sent] = []
     small: list[Span] = []
-    held = 0
-    for span in spans:
-        is_large = span.size >= LARGE_BYTES
-        if small and (is_large or held + span.size > PIECE_BYTES):
-            found.append(tuple(small))
-            small, held = [], 0
-        if is_large:
-            found.append(span)
-        else:
+    *most, last = spans
+    end = min(last.size, LAST_BYTES)
+    if last.size > end:
+        most.append(Span(last.offset, last.size - end))
+    for span in most:
+        if span.size < LARGE_BYTES:
             small.append(span)
-            held += span.size
+            continue
+        if small:
+            found.append(tuple(small))
+            small = []
+        found.append(span)
     if small:
         found.append(tuple(small))
+    found.append((Span(last.offset + last.size - end, end),))
     return found

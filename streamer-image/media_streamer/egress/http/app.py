@@ -14,6 +14,7 @@ from media_web.documentation import find_page
 
 from media_streamer.egress.access import AccessDenied, AtNeighbour, PassOn
 from media_streamer.egress.context import Egress
+from media_streamer.egress.http.gathered import GatheredResponse
 from media_streamer.egress.http.mount import mounted_routes
 from media_streamer.egress.http.prepared import Prepared
 from media_streamer.egress.http.proxy import ApiProxy, is_api_path
@@ -78,7 +79,8 @@ class HttpApp:
                 request, api, self._egress.proxies.client(peer_ip(request), headers)
             )
 
-        return http_server(handle, self._egress.access_log)
+        quick = None if neighbour else self._egress.quick.find
+        return http_server(handle, self._egress.access_log, quick)
 
     async def _handle(self, request: web.BaseRequest, api: bool, ip: str) -> web.StreamResponse:
         request[IP] = ip
@@ -141,7 +143,10 @@ class HttpApp:
         handled = self._handled(handlers[request.method], media)
         if counted is None:
             return await handled
-        return await self._counted(found.name, counted, handled)
+        response = await self._counted(found.name, counted, handled)
+        if isinstance(response, GatheredResponse):
+            self._egress.quick.learn(media, response, counted)
+        return response
 
     async def _handled(self, handler: Handler, media: MediaRequest) -> web.StreamResponse:
         try:

@@ -5,11 +5,13 @@ two kinds:
 
 - the very same once more: a player polls a playlist. A handler leaves a `Repeat`, and the next
   request of this connection that has the same bytes gets it;
-- what the server knows by the bytes of a request (`Quick`), whoever asks: files of a cache.
+- what the server knows by the bytes of a request (`Quick`), whoever asks: files of a cache,
+  segments of films.
 
 Only while nothing else is under way: no request waits or runs, no part of one has been read, the
 client takes what it is sent, and nobody has to see each request. An answer of the second kind may
-take its time: it ends before the next request is read, and closing waits for it.
+take its time: it ends before the next request is read, and closing waits for it. Handlers have
+such messages sent the same way (`deliver`).
 """
 
 import asyncio
@@ -28,8 +30,9 @@ KEEP_ALIVE_SECONDS = 30.0
 Repeat = Callable[[], bytes | None]
 """Gives the whole answer once more, to exactly the same request; None: it has to be worked out."""
 
-Quick = Callable[[bytes], FileMessage | None]
-"""The answer to a request, which may be no whole one; None: it has to be worked out."""
+Quick = Callable[[bytes, asyncio.Transport], FileMessage | None]
+"""The answer to a request, which may be no whole one, of the client behind a transport; None: it
+has to be worked out."""
 
 MAX_REPEATS = 2
 """Of one connection: players ask for playlists of picture and sound in turns."""
@@ -87,8 +90,7 @@ class Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if self._quick is not None:
-            self._socket = plain_socket(transport)
+        self._socket = plain_socket(transport)
 
     def data_received(self, data: bytes) -> None:
         self._asked = b""
@@ -127,12 +129,42 @@ class Connection(web.RequestHandler):
     def _known(self, transport: asyncio.Transport, request: bytes) -> bool:
         if self._quick is None or self._socket is None:
             return False
-        message = self._quick(request)
+        message = self._quick(request, transport)
         if message is None:
             return False
         self._sending = Sending(transport, self._socket, message, self._sent)
         self._sending.start()
         return True
+
+    @property
+    def can_deliver(self) -> bool:
+        """Whether what is written to the socket reaches the client as it is."""
+        return self._socket is not None
+
+    async def deliver(self, message: FileMessage) -> None:
+        """Send it, for a handler. Raises ConnectionResetError if it does not come to its end."""
+        transport = self.transport
+        if transport is None or self._socket is None or transport.is_closing():
+            error = ConnectionResetError("connection lost")
+            message.on_end(0, error)
+            raise error
+        # aiohttp bounds what comes meanwhile, and would not know that reading had been paused.
+        sending = Sending(transport, self._socket, message, self._sent, pauses=False)
+        self._sending = sending
+        sending.start()
+        if not sending.is_over:
+            try:
+                await asyncio.shield(self._end_of_sending())
+            except asyncio.CancelledError:
+                sending.cancel()
+                raise
+        if sending.error is not None:
+            raise ConnectionResetError(str(sending.error)) from sending.error
+
+    def _end_of_sending(self) -> "asyncio.Future[None]":
+        if self._over is None or self._over.done():
+            self._over = self._loop.create_future()
+        return self._over
 
     def _sent(self) -> None:
         self._sending = None
@@ -163,10 +195,10 @@ class Connection(web.RequestHandler):
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's
         """Close, within `timeout` seconds, when the answer under way is sent."""
         if self._sending is not None:
-            self._over = self._loop.create_future()
+            over = asyncio.shield(self._end_of_sending())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
-                    await self._over
+                    await over
         await super().shutdown(timeout)
 
     def _process_keepalive(self) -> None:

@@ -64,20 +64,13 @@ _KEEP_ALIVE = b"\r\nConnection: keep-alive\r\n\r\n"
 _CLOSE = b"\r\nConnection: close\r\n\r\n"
 
 
-class Prepared(web.StreamResponse):
-    """A message on its way to one client."""
+class Ready(web.StreamResponse):
+    """An answer that writes its own head: what aiohttp asks of one, and no more."""
 
-    on_again: Callable[[], None] | None = None
-    """Called whenever the same was sent once more."""
-
-    def __init__(self, message: Message, again: Callable[[], bool] | None = None) -> None:
-        """`again`: whether the same may be sent for the same request once more; it counts as
-        another request."""
+    def __init__(self, status: int, length: int) -> None:
         # Not that of the base class: there is no head to be put together.
-        self._message = message
-        self._again = again
-        self._status = 200
-        self._body_length = len(message.body)
+        self._status = status
+        self._body_length = length
 
     @property
     def prepared(self) -> bool:
@@ -87,17 +80,39 @@ class Prepared(web.StreamResponse):
     def keep_alive(self) -> bool | None:
         return self._keep_alive
 
+    def end_of_head(self, request: web.BaseRequest) -> bytes:
+        """What follows the date; whether the connection stays is decided with it."""
+        self._keep_alive = keep_alive = request.keep_alive
+        return _end(request, keep_alive)
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """All has been sent."""
+
+
+class Prepared(Ready):
+    """A message on its way to one client."""
+
+    on_again: Callable[[], None] | None = None
+    """Called whenever the same was sent once more."""
+
+    def __init__(self, message: Message, again: Callable[[], bool] | None = None) -> None:
+        """`again`: whether the same may be sent for the same request once more; it counts as
+        another request."""
+        super().__init__(200, len(message.body))
+        self._message = message
+        self._again = again
+
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send it; raises ConnectionResetError if the client has gone."""
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("connection lost")
-        self._keep_alive = keep_alive = request.keep_alive
-        message, end, with_body = self._message, _end(request, keep_alive), request.method != "HEAD"
+        end = self.end_of_head(request)
+        message, with_body = self._message, request.method != "HEAD"
         transport.write(message.bytes(end, with_body))
         self._eof_sent = True
         again, connection = self._again, request.protocol
-        if again is not None and keep_alive and isinstance(connection, Connection):
+        if again is not None and self._keep_alive and isinstance(connection, Connection):
             on_again = self.on_again
 
             def repeat() -> bytes | None:
@@ -112,6 +127,3 @@ class Prepared(web.StreamResponse):
             # A client that asks and does not read gets no further answer before it does.
             await request._payload_writer.drain()
         return None
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """All has been sent."""

@@ -18,14 +18,12 @@ from media_streamer.egress.http.files import (
     body_headers,
     parse_range,
 )
-from media_streamer.egress.http.gathered import GatheredResponse, can_gather
+from media_streamer.egress.http.gathered import SEGMENT_CACHE, GatheredResponse, can_gather
 from media_streamer.egress.http.request import answer
 from media_streamer.presentation.index import SegmentIndex, Stored
 from media_streamer.presentation.track_index import Segment, TrackIndex
 
 WRITE_BYTES = 256 * 1024
-SEGMENT_CACHE = "public, max-age=3600, immutable"
-"""A segment's name says when it was and how long; it never means another one."""
 SHORT_CACHE = "public, max-age=60"
 """Nobody asks later than that for a part or an initialisation section."""
 
@@ -73,7 +71,7 @@ async def segment_answer(
     kind = content_type or mp4_type(track)
     parts = index.gathered(track, segment) if can_gather(request) else None
     if parts is not None:
-        return GatheredResponse(parts, kind, SEGMENT_CACHE, on_sent)
+        return GatheredResponse(request, parts, kind, SEGMENT_CACHE, on_sent)
     made = await index.made(track, segment)
     if isinstance(made, Stored):
         path, size = Path(made.path), made.size

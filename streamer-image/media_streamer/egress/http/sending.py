@@ -1,11 +1,16 @@
-"""A head and part of an open file on their way to a client, from the callbacks of its connection.
+"""A head and parts of an open file on their way to a client, from the callbacks of its connection.
 
-Role: the answer to a request that needed no handler. Most are in the socket's buffer before `start`
-returns; of the others the socket takes more whenever the transport has got rid of what it holds.
+Role: the body of an answer whose bytes lie in a file. Most are in the socket's buffer before
+`start` returns; for the rest the socket itself is watched, by a descriptor of its own, for asyncio
+lets nobody watch that of a transport.
+
+What lies together goes by sendfile; small parts are written together out of the file's mapping,
+which is one copy in one call.
 
 Invariants: `on_end` is called once, however it ends; nothing else is written to the transport and
-nothing is read from it before; no memory but one piece is used for a client that is behind; a body
-that cannot be completed ends with the connection, so that the client sees that it is not whole.
+nothing is read from it before; nothing is held for a client that is behind; a body that cannot be
+completed, or whose file changed meanwhile, ends with the connection, so that the client sees that
+it is not whole.
 """
 
 import asyncio
@@ -13,37 +18,61 @@ import contextlib
 import os
 import socket
 from asyncio.trsock import TransportSocket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from media_streamer.egress.http.files import SEND_TIMEOUT_SECONDS
+from media_streamer.files.gathered import Sent
+from media_streamer.files.samples import Span
 
-PIECE_BYTES = 16 * 1024
-"""What is copied to learn from the transport when the socket takes more."""
 TURN_BYTES = 4 * 1024 * 1024
 """Of one client, before the others have their turn."""
+SHORTER = "it is shorter than it was"
+MAX_BUFFERS = 1000
+"""In one call; the kernel takes 1024."""
 
 
 class FileMessage:
     """The bytes of a head, and what follows it. Whoever makes it keeps the file open until the
     end."""
 
-    __slots__ = ("descriptor", "head", "length", "offset", "on_end")
+    __slots__ = (
+        "begin",
+        "descriptor",
+        "head",
+        "is_unchanged",
+        "length",
+        "memory",
+        "on_end",
+        "parts",
+    )
 
     def __init__(
         self,
         head: bytes,
         descriptor: int,
-        offset: int,
+        parts: Sequence[Sent],
         length: int,
         on_end: Callable[[int, OSError | None], None],
+        *,
+        begin: bytes = b"",
+        memory: memoryview | None = None,
+        is_unchanged: Callable[[], bool] | None = None,
     ) -> None:
-        """`on_end` is told how many bytes of the body went out, and what ended it early:
-        TimeoutError, ConnectionError, or another OSError of the file."""
+        """The body is `begin` and then `parts`, together `length` bytes. `memory`: the file,
+        mapped, where some parts are small ones. `is_unchanged`: looked at before the last part goes
+        out, which is a small one then.
+
+        `on_end` is told how many bytes of the body went out, and what ended it early:
+        TimeoutError, ConnectionError, or another OSError of the file.
+        """
         self.head = head
+        self.begin = begin
         self.descriptor = descriptor
-        self.offset = offset
+        self.parts = parts
         self.length = length
         self.on_end = on_end
+        self.memory = memory
+        self.is_unchanged = is_unchanged
 
 
 def cork(connection: TransportSocket, on: bool) -> None:
@@ -63,7 +92,23 @@ def plain_socket(transport: asyncio.BaseTransport) -> TransportSocket | None:
 class Sending:
     """One message. `start` it; `go_on` whenever the transport's buffer has become empty."""
 
-    __slots__ = ("_at", "_done", "_left", "_message", "_on_over", "_socket", "_timer", "_transport")
+    __slots__ = (
+        "_at",
+        "_buffers",
+        "_done",
+        "_left",
+        "_message",
+        "_on_over",
+        "_part",
+        "_pauses",
+        "_size",
+        "_socket",
+        "_span_left",
+        "_timer",
+        "_transport",
+        "_watched",
+        "error",
+    )
 
     def __init__(
         self,
@@ -71,25 +116,42 @@ class Sending:
         connection: TransportSocket,
         message: FileMessage,
         on_over: Callable[[], None],
+        *,
+        pauses: bool = True,
     ) -> None:
-        """`connection`: the socket of the transport, which has nothing left to write."""
+        """`connection`: the socket of the transport. `pauses`: nothing is read meanwhile."""
         self._transport = transport
         self._socket = connection
         self._message = message
         self._on_over = on_over
-        self._at = message.offset
-        self._left = message.length
+        self._pauses = pauses
+        self._buffers: list[bytes | memoryview] = [message.head + message.begin]
+        """What is to be written next, and then"""
+        self._at = self._span_left = 0
+        """what is to be sent of the file."""
+        self._part = 0
+        """The first that is in neither."""
+        self._left = self._size = len(message.head) + message.length
         self._timer: asyncio.TimerHandle | None = None
+        self._watched = -1
         self._done = False
+        self.error: OSError | None = None
+        """What ended it early."""
+
+    @property
+    def is_over(self) -> bool:
+        return self._done
 
     def start(self) -> None:
         """Send what the socket takes."""
-        cork(self._socket, True)
+        by_file = any(isinstance(part, Span) for part in self._message.parts)
+        if by_file:
+            cork(self._socket, True)  # the head goes with what follows
         try:
-            self._transport.write(self._message.head)
             self.go_on()
         finally:
-            cork(self._socket, False)
+            if by_file:
+                cork(self._socket, False)
 
     def go_on(self) -> None:
         """Send what the socket takes more."""
@@ -108,48 +170,107 @@ class Sending:
         self._end(ConnectionResetError("connection lost"))
 
     def _fill(self) -> None:
-        transport, descriptor = self._transport, self._message.descriptor
-        enough = self._left - TURN_BYTES
+        transport, enough = self._transport, self._left - TURN_BYTES
         while self._left > 0:
             if transport.is_closing():
                 raise ConnectionResetError("connection lost")
             if transport.get_write_buffer_size():
                 self._wait()
+                transport.set_write_buffer_limits(0)  # and tell when that is gone
                 return
             if self._left <= enough:
                 self._wait()
                 asyncio.get_running_loop().call_soon(self.go_on)
                 return
             try:
-                size = min(self._left, TURN_BYTES)
-                sent = os.sendfile(self._socket.fileno(), descriptor, self._at, size)
+                self._left -= self._send()
             except BlockingIOError:
-                self._wait()  # before the write: it must be told of
-                piece = os.pread(descriptor, min(self._left, PIECE_BYTES), self._at)
-                sent = len(piece)
-                transport.write(piece)
+                self._wait()
+                self._watch()
+                return
+
+    def _send(self) -> int:
+        """One call of the kernel; raises BlockingIOError if the socket is full."""
+        if not self._buffers and not self._span_left:
+            self._take()
+        target = self._socket.fileno()
+        if not self._buffers:
+            size = min(self._span_left, TURN_BYTES)
+            sent = os.sendfile(target, self._message.descriptor, self._at, size)
             if not sent:
-                raise OSError("it is shorter than it was")
+                raise OSError(SHORTER)
             self._at += sent
-            self._left -= sent
+            self._span_left -= sent
+            return sent
+        is_last = self._part == len(self._message.parts)
+        if len(self._buffers) == 1 and not self._span_left and not is_last:
+            self._take()  # with the head in one call
+        sent = os.writev(target, self._buffers[:MAX_BUFFERS])
+        self._drop(sent)
+        return sent
+
+    def _take(self) -> None:
+        """The next part."""
+        message = self._message
+        if self._part == len(message.parts):
+            raise OSError(SHORTER)
+        part = message.parts[self._part]
+        self._part += 1
+        if isinstance(part, Span):
+            self._at, self._span_left = part
+        elif self._part < len(message.parts) or message.is_unchanged is None:
+            # Only the kernel reads the mapping: where the file has become shorter it says so, and
+            # a reader of ours would be killed.
+            memory = message.memory
+            assert memory is not None  # whoever has small parts has it mapped
+            self._buffers += [memory[span.offset : span.offset + span.size] for span in part]
+        else:
+            # Read, then looked at, then sent: the body is whole only if nothing changed.
+            for span in part:
+                self._buffers.append(os.pread(message.descriptor, span.size, span.offset))
+            if not message.is_unchanged():
+                raise OSError("it was changed")
+
+    def _drop(self, sent: int) -> None:
+        """That many bytes of the buffers are gone."""
+        buffers, number = self._buffers, 0
+        while number < len(buffers) and sent >= len(buffers[number]):
+            sent -= len(buffers[number])
+            number += 1
+        del buffers[:number]
+        if sent:
+            buffers[0] = memoryview(buffers[0])[sent:]
 
     def _wait(self) -> None:
         """From now on the client is behind: it has so long, and asks for nothing meanwhile."""
         if self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(SEND_TIMEOUT_SECONDS, self._end, TimeoutError())
-            self._transport.pause_reading()
-            self._transport.set_write_buffer_limits(0)
+            if self._pauses:
+                self._transport.pause_reading()
+
+    def _watch(self) -> None:
+        """Go on as soon as the socket takes more."""
+        if self._watched < 0:
+            self._watched = os.dup(self._socket.fileno())
+            asyncio.get_running_loop().add_writer(self._watched, self.go_on)
 
     def _end(self, error: OSError | None) -> None:
         if self._done:
             return
         self._done = True
+        self.error = error
+        if self._watched >= 0:
+            asyncio.get_running_loop().remove_writer(self._watched)
+            os.close(self._watched)
         if self._timer is not None:
             self._timer.cancel()
             self._transport.set_write_buffer_limits()
-            self._transport.resume_reading()
+            if self._pauses:
+                self._transport.resume_reading()
+        self._buffers.clear()
         if error is not None:
             self._transport.abort()
-        self._message.on_end(self._message.length - self._left, error)
+        body = max(0, self._size - self._left - len(self._message.head))
+        self._message.on_end(body, error)
         self._on_over()

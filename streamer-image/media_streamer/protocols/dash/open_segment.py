@@ -14,8 +14,9 @@ from multidict import CIMultiDict
 
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.http.files import SEND_TIMEOUT_SECONDS
+from media_streamer.egress.http.gathered import SEGMENT_CACHE
 from media_streamer.egress.http.request import CORS
-from media_streamer.egress.http.segments import SEGMENT_CACHE, mp4_type
+from media_streamer.egress.http.segments import mp4_type
 from media_streamer.presentation.index import SegmentIndex
 from media_streamer.presentation.track_index import TrackIndex
 

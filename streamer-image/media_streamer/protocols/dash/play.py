@@ -8,15 +8,22 @@ from aiohttp import HttpVersion11, web
 
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
+from media_streamer.egress.http.gathered import GatheredResponse
+from media_streamer.egress.http.quick_segments import Folder
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
-from media_streamer.egress.http.segments import init_answer, ready_track, segment_answer
+from media_streamer.egress.http.segments import (
+    init_answer,
+    mp4_type,
+    ready_track,
+    segment_answer,
+)
 from media_streamer.egress.http.text import Text, Texts, send_index_text
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
 from media_streamer.presentation.film import FilmIndex
 from media_streamer.presentation.index import SegmentIndex
 from media_streamer.presentation.selection import asked_tracks
-from media_streamer.presentation.track_index import TrackIndex
+from media_streamer.presentation.track_index import Segment, TrackIndex
 from media_streamer.protocols.dash.archive import archive_routes
 from media_streamer.protocols.dash.manifest import CLOCK, TEXT_FILE, render
 from media_streamer.protocols.dash.open_segment import OpenSegment
@@ -29,7 +36,8 @@ LOW_LATENCY_MANIFEST = "/index.ll.mpd"
 MANIFEST_CACHE = "public, max-age=1"
 _MARKER = "/tracks-"
 _TRACK = r"(?P<name>.+)/tracks-(?P<track>[a-z0-9]{1,64})/"
-_SEGMENT = re.compile(_TRACK + r"dash-(?P<period>\d{1,15})-(?P<time>\d{1,19})\.m4s")
+_FILE = re.compile(r"dash-(?P<period>\d{1,15})-(?P<time>\d{1,19})\.m4s")
+_SEGMENT = re.compile(_TRACK + _FILE.pattern)
 _LOW_LATENCY = re.compile(_TRACK + r"dash-ll-(?P<period>\d{1,15})-(?P<time>\d{1,19})\.m4s")
 _TEXT = re.compile(_TRACK + re.escape(TEXT_FILE))
 _INIT = re.compile(_TRACK + r"dash-init-(?P<file>[0-9a-f]{8})\.mp4")
@@ -87,7 +95,14 @@ class DashHandlers:
         track = await ready_track(index, request.values["track"])
         period, time = int(request.values["period"]), int(request.values["time"])
         segment = await index.wait_time(track, period, time)
-        return await segment_answer(request.http, index, track, segment, viewer.count)
+        response = await segment_answer(request.http, index, track, segment, viewer.count)
+        if isinstance(response, GatheredResponse):
+            response.folder = Folder(
+                *(self._sessions, viewer.key[1], viewer.access.config, index, track),
+                find=lambda rest: _find(track, rest),
+                content_type=mp4_type(track),
+            )
+        return response
 
     async def open_segment(self, request: MediaRequest) -> web.StreamResponse:
         """A segment of the low-latency manifest: part by part, while it is under way."""
@@ -150,6 +165,12 @@ class DashHandlers:
             texts = self._manifests[index] = Texts(TYPE)
         key = (low_latency, location, *(track.name for track in tracks))
         return texts.get(key, index.version, make)
+
+
+def _find(track: TrackIndex, file: str) -> Segment | None:
+    """A segment by the name of its file."""
+    match = _FILE.fullmatch(file)
+    return track.find_time(int(match["period"]), int(match["time"])) if match else None
 
 
 async def tell_time(_: MediaRequest) -> web.StreamResponse:

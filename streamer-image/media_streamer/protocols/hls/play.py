@@ -10,6 +10,8 @@ from aiohttp import web
 
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.context import Egress
+from media_streamer.egress.http.gathered import GatheredResponse
+from media_streamer.egress.http.quick_segments import Folder
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
 from media_streamer.egress.http.segments import (
@@ -153,9 +155,16 @@ class HlsHandlers:
         kind = "video/mp2t" if is_ts else ""
         if request.http.path.endswith(".vtt"):
             kind = TEXT_TYPE
-        return await segment_answer(
+        response = await segment_answer(
             request.http, index, track, segment, viewer.count, content_type=kind
         )
+        if isinstance(response, GatheredResponse):
+            response.folder = Folder(
+                *(self._sessions, viewer.key[1], viewer.access.config, index, track),
+                find=lambda rest: track.find(rest.removesuffix(".m4s")),
+                content_type=mp4_type(track),
+            )
+        return response
 
     async def init(self, request: MediaRequest) -> web.StreamResponse:
         """An initialisation section of fragmented MP4."""

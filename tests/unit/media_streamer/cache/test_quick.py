@@ -15,6 +15,7 @@ from media_streamer.cache.send import wanted_range
 from media_streamer.cache.store import TOUCH_SECONDS, Store
 from media_streamer.egress.http.connection import Connection
 from media_streamer.egress.http.sending import FileMessage
+from media_streamer.files.samples import Span
 
 ONE = "/a/tracks-v1/2026/01/01/00/00/00-05000.m4s"
 TWO = ONE.replace("00-05000", "05-05000")
@@ -90,7 +91,9 @@ async def viewer(tmp_path):
 
 def sent(message: FileMessage | None) -> tuple[str, bytes]:
     assert message is not None
-    body = os.pread(message.descriptor, message.length, message.offset)
+    (part,) = message.parts
+    assert isinstance(part, Span)
+    body = os.pread(message.descriptor, part.size, part.offset)
     message.on_end(message.length, None)
     return message.head.decode(), body
 

@@ -11,8 +11,9 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.egress.http.gathered import GatheredResponse, can_gather
+from media_streamer.egress.http.server import http_server
 from media_streamer.egress.near_files import NearFile
-from media_streamer.files.gathered import LARGE_BYTES, PIECE_BYTES, Gathered, in_parts
+from media_streamer.files.gathered import LARGE_BYTES, LAST_BYTES, Gathered, in_parts
 from media_streamer.files.names import open_below
 from media_streamer.files.samples import Span
 from media_streamer.files.storages import LocalContent
@@ -40,25 +41,25 @@ def file(tmp_path: Path) -> NearFile:
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Server]:
-    runners = []
+    servers: list[tuple[asyncio.Server, web.Server]] = []
 
     async def start(file: NearFile) -> tuple[str, int]:
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
             assert can_gather(request)
             body = Gathered(HEAD, in_parts(SPANS), len(BODY), file)
-            return GatheredResponse(body, "video/mp4", "no-cache", counted.append)
+            return GatheredResponse(request, body, "video/mp4", "no-cache", counted.append)
 
-        runner = web.ServerRunner(web.Server(handle))
-        runners.append(runner)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        address: tuple[str, int] = runner.addresses[0]
+        server = http_server(handle)
+        listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+        servers.append((listening, server))
+        address: tuple[str, int] = listening.sockets[0].getsockname()
         return address
 
     counted: list[int] = []
     yield start
-    for runner in runners:
-        await runner.cleanup()
+    for listening, server in servers:
+        listening.close()
+        await server.shutdown(1)
 
 
 async def fetch(address: tuple[str, int], *, slow: bool) -> bytes:
@@ -107,13 +108,19 @@ async def test_a_file_that_changes_ends_the_connection(
     assert len(answer) < len(BODY)
 
 
-@given(st.lists(st.tuples(st.integers(0, 1 << 40), st.integers(1, 3 * PIECE_BYTES))))
+@given(st.lists(st.tuples(st.integers(0, 1 << 40), st.integers(1, 1 << 20)), min_size=1))
 def test_parts_are_the_spans_in_their_order(spans: list[tuple[int, int]]) -> None:
     wanted = [Span(*one) for one in spans]
-    parts = in_parts(wanted)
-    assert [s for p in parts for s in ([p] if isinstance(p, Span) else p)] == wanted
+    *parts, end = in_parts(wanted)
+    assert not isinstance(end, Span)
+    (last,) = end
+    assert 0 < last.size <= LAST_BYTES
+    found = [s for p in parts for s in ([p] if isinstance(p, Span) else p)]
+    if last != wanted[-1]:
+        split = found.pop()
+        assert split.offset + split.size == last.offset
+        last = Span(split.offset, split.size + last.size)
+    assert [*found, last] == wanted
     for part in parts:
-        if isinstance(part, Span):
-            assert part.size >= LARGE_BYTES
-        else:
-            assert sum(span.size for span in part) <= PIECE_BYTES
+        sizes = [part.size] if isinstance(part, Span) else [span.size for span in part]
+        assert all((size >= LARGE_BYTES) == isinstance(part, Span) for size in sizes)

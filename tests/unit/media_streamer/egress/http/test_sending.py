@@ -13,6 +13,7 @@ from media_streamer.egress.http import connection, sending
 from media_streamer.egress.http.prepared import Message, Prepared
 from media_streamer.egress.http.sending import FileMessage
 from media_streamer.egress.http.server import http_server
+from media_streamer.files.samples import Span
 
 SIZE = 20_000_000
 """More than the kernel keeps for a client that does not read."""
@@ -36,7 +37,7 @@ class Service:
         self.server = http_server(self.handle, quick=self.find)
         self.port = 0
 
-    def find(self, request: bytes) -> FileMessage | None:
+    def find(self, request: bytes, _: object) -> FileMessage | None:
         if request != GET:
             return None
         self.begun.release()
@@ -45,7 +46,8 @@ class Service:
             self.ended.put_nowait((sent, error))
 
         head = HEAD % self.length
-        return FileMessage(head, self.file.fileno(), self.offset, self.length, on_end)
+        parts = (Span(self.offset, self.length),)
+        return FileMessage(head, self.file.fileno(), parts, self.length, on_end)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self.handled += 1
