@@ -71,6 +71,11 @@ class CacheDisks:
             for disk in self._disks.values():
                 _close(disk)
 
+    def open_now(self, terms: CacheTerms) -> Disk | None:
+        """The directory, if it is open."""
+        found = self._disks.get(terms.path)
+        return found if found is not None and found.terms == terms else None
+
     async def find(self, terms: CacheTerms | None) -> Disk | None:
         """The directory, open; None without one, or if it cannot be used now or here."""
         if terms is None or not self.is_owner:

@@ -201,7 +201,7 @@ class Films:
             *(config.auto_mbr, config.segment_duration, config.cache),
         )
         film = self._films.get(key)
-        if film is not None and time.monotonic() - film.looked_at > _look_seconds(film):
+        if film is not None and not _is_fresh(film):
             film = await self._look(access, film)
             if film is None:
                 self._films.drop(key)
@@ -247,8 +247,11 @@ class Films:
         if container == "ts" and (several or not can_carry(film.movie.tracks)):
             container = "fmp4"
 
+        def key_of(track: str, number: int) -> tuple[Identity, Container, str, int, int]:
+            return film.identity, container, track, number, access.config.segment_duration
+
         async def make(track: str, number: int) -> bytes | bytearray | Stored:
-            key = (film.identity, container, track, number, access.config.segment_duration)
+            key = key_of(track, number)
             return await self._kept.segment(
                 access,
                 f"{access.stream}/{key}",
@@ -257,14 +260,21 @@ class Films:
                 ),
             )
 
+        def kept(track: str, number: int) -> Gathered | None:
+            if not _is_fresh(film):
+                return None
+            return self._kept.near(access, f"{access.stream}/{key_of(track, number)}")
+
         timing = Timing(access.config.segment_duration / 1000)
         changed_ns = film.identity.changed_ns
         if container == "ts":
             index = ts_index(access.stream, film.movie, film.rows, changed_ns, timing, make)
         else:
             index = fmp4_index(access.stream, film.movie, film.pieces, changed_ns, timing, make)
-            if access.config.cache is None and film.movie.outline is None:
+            if film.movie.outline is None:
                 index.gather = partial(self._gather, film, access.config.segment_duration)
+        if access.config.cache is not None:
+            index.gather = kept
         for number, text in enumerate(film.opened.texts, 1):
             base_ms = text.changed_ns // 1_000_000
             track = text_track(number, text.language, film.movie.seconds, base_ms)
@@ -283,7 +293,7 @@ class Films:
 
     def _gather(self, film: Film, duration: int, name: str, number: int) -> Gathered | None:
         """The parts of a segment, if its file is open and they are in memory and not too many."""
-        if time.monotonic() - film.looked_at > _look_seconds(film):
+        if not _is_fresh(film):
             return None
         track = next(one for one in film.movie.tracks if one.name == name)
         near = self._near.find(film.opened.contents[film.opened.path_of(track.file)])
@@ -406,6 +416,8 @@ def _wanted(access: Access) -> Wanted:
     return Wanted(config.storages, config.file, config.auto_mbr)
 
 
-def _look_seconds(film: Film) -> float:
+def _is_fresh(film: Film) -> bool:
+    """Whether its file was looked at a moment ago."""
     remote = any(not content.path for content in film.opened.contents.values())
-    return REMOTE_LOOK_SECONDS if remote else LOOK_SECONDS
+    seconds = REMOTE_LOOK_SECONDS if remote else LOOK_SECONDS
+    return time.monotonic() - film.looked_at <= seconds

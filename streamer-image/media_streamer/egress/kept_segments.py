@@ -8,17 +8,31 @@ what is asked for themselves while it is not there.
 
 import asyncio
 import math
+import time
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from media_streamer.cache.index import Meta
 from media_streamer.egress.access import Access, AtNeighbour
 from media_streamer.egress.cache_disks import OWNER, CacheDisks, Disk
 from media_streamer.egress.http.neighbours import Neighbours
+from media_streamer.files.gathered import Gathered
+from media_streamer.files.samples import Span
 from media_streamer.presentation.index import Stored
 
 Body = bytes | bytearray
 MAX_STORING = 16
 """Segments on their way to the disk; beyond it what is made is not stored."""
+
+
+class _HeldFile(NamedTuple):
+    """`files.gathered.OpenFile` of a stored file, which never changes."""
+
+    descriptor: int
+    memory: None = None
+
+    def is_unchanged(self) -> bool:
+        return True
 
 
 class KeptSegments:
@@ -28,6 +42,18 @@ class KeptSegments:
         self._disks = disks
         self._neighbours = neighbours
         self._storing: set[asyncio.Task[None]] = set()
+
+    def near(self, access: Access, name: str) -> Gathered | None:
+        """What is stored under the name, where it can be sent at once."""
+        terms, now = access.config.cache, time.time()
+        disk = self._disks.open_now(terms) if terms is not None else None
+        held = disk.store.held(name, now) if disk is not None else None
+        if held is None:
+            return None
+        self._disks.metrics.hits.inc()
+        held.take()
+        part, file = Span(held.meta.offset, held.meta.length), _HeldFile(held.descriptor)
+        return Gathered(b"", (part,), part.size, file, is_kept=True, on_end=held.release)
 
     async def segment(
         self, access: Access, name: str, make: Callable[[], Awaitable[Body]]
@@ -45,9 +71,10 @@ class KeptSegments:
         if disk is None:
             return await make()
         if (found := await disk.store.find(name)) is not None:
-            file, _, meta = found
+            file, entry, meta = found
             with file:
                 self._disks.metrics.hits.inc()
+                disk.store.hold(name, file, entry, is_read=False)
                 return Stored(str(file.name), meta.offset, meta.length)
         body = await make()
         self._disks.metrics.misses.inc()

@@ -24,7 +24,7 @@ class OpenFile(Protocol):
         """The file, mapped. Only the kernel may read it: it may be shorter than it was."""
 
     def is_unchanged(self) -> bool:
-        """Whether it is as it was when it was opened."""
+        """Whether it is as it was when it was opened; never asked of the file of a cache."""
 
 
 class Gathered(NamedTuple):

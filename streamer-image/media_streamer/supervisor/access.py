@@ -30,7 +30,7 @@ from media_streamer.supervisor.catalog import Catalog, Stream
 from media_streamer.supervisor.cluster.directing import Director
 from media_streamer.supervisor.delivery import archive_of, delivery_config, passage_of
 from media_streamer.supervisor.geoip import GeoIp
-from media_streamer.supervisor.locations import Locations
+from media_streamer.supervisor.locations import Locations, is_ts_file
 from media_streamer.supervisor.sessions import (
     Session,
     SessionRegistry,
@@ -97,6 +97,10 @@ class AccessControl:
         if (sent := self._director.balance(request, self._geoip.country_of)) is not None:
             return sent
         stream = await self._streams.find(request.name, request.kind)
+        if stream is not None and is_ts_file(stream, request.proto, request.path):
+            # Of a location NAME.ts is the file itself.
+            request = replace(request, name=f"{request.name}.ts", proto="mp4")
+            stream = await self._streams.find(request.name, request.kind)
         if stream is None:
             return Refusal(404, "stream_not_found", f"There is no stream {request.name!r}")
         if (sent := self._elsewhere(stream, request, relay)) is not None:

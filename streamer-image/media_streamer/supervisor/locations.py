@@ -7,6 +7,7 @@ from media_api.stream import StreamConfig
 from media_api.vod import VodConfig
 
 from media_streamer.disk_threads import DiskBusy, DiskThreads
+from media_streamer.files.containers import ENDINGS
 from media_streamer.files.names import BadName, NoFile, check_path
 from media_streamer.files.sets import set_paths
 from media_streamer.files.storages import identity_of, is_served
@@ -49,6 +50,14 @@ def file_stream(vod: VodConfig, name: str) -> Stream:
     # Not validated: a file may be called what no stream may.
     config = StreamConfig.model_construct(name=name, **options)
     return Stream(name, "config", {"name": name}, config, location=vod)
+
+
+def is_ts_file(stream: Stream, proto: str, path: str) -> bool:
+    """Whether `NAME.ts`, which of a stream is MPEG-TS without an end, means a file of that name: of
+    a location, where NAME by itself is called like no film."""
+    if stream.location is None or proto != "tshttp" or not path.endswith(".ts"):
+        return False
+    return not stream.name.lower().endswith(ENDINGS)
 
 
 def file_path(vod: VodConfig, name: str) -> str:

@@ -70,7 +70,7 @@ def gathered_message(
         on_end,
         begin=body.head,
         memory=body.file.memory,
-        is_unchanged=body.file.is_unchanged,
+        is_unchanged=None if body.is_kept else body.file.is_unchanged,
     )
 
 

@@ -158,11 +158,14 @@ class HlsHandlers:
         response = await segment_answer(
             request.http, index, track, segment, viewer.count, content_type=kind
         )
-        if isinstance(response, GatheredResponse):
+        if isinstance(response, GatheredResponse) and PARAMETER not in request.query:
+            ending = ".ts" if is_ts else ".m4s"
             response.folder = Folder(
                 *(self._sessions, viewer.key[1], viewer.access.config, index, track),
-                find=lambda rest: track.find(rest.removesuffix(".m4s")),
-                content_type=mp4_type(track),
+                find=lambda rest: (
+                    track.find(rest[: -len(ending)]) if rest.endswith(ending) else None
+                ),
+                content_type=kind or mp4_type(track),
             )
         return response
 

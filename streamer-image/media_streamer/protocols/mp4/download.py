@@ -90,10 +90,17 @@ class PassedOn(DiskResponse):
 
 async def send_file(egress: Egress, content_type: str, request: MediaRequest) -> web.StreamResponse:
     """The answer; raises AccessDenied like playing does."""
-    films = egress.films
     access = await egress.hub.access(request.access_request("mp4"))
-    download = Download(egress.hub, access, request)
     request.note(access)
+    return await send_granted(egress, content_type, request, access)
+
+
+async def send_granted(
+    egress: Egress, content_type: str, request: MediaRequest, access: Access
+) -> web.StreamResponse:
+    """The file that there is leave to fetch; raises AccessDenied."""
+    films = egress.films
+    download = Download(egress.hub, access, request)
     with download.looked_up():
         found = await films.open(access)
         found.close()

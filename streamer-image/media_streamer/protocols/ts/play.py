@@ -1,5 +1,5 @@
-"""`GET /NAME/mpegts`: the stream as endless MPEG-TS; `/NAME/timeshift_abs-FROM.ts` and its
-relatives: its archive."""
+"""`GET /NAME/mpegts`, `/NAME.ts`: the stream as endless MPEG-TS, and the file that is called so;
+`/NAME/timeshift_abs-FROM.ts` and its relatives: its archive."""
 
 import re
 import time
@@ -13,6 +13,7 @@ from media_streamer.egress.http.request import MediaRequest
 from media_streamer.egress.http.routes import Route
 from media_streamer.presentation.moments import MARKERS, PATTERN, asked
 from media_streamer.presentation.selection import asked_tracks
+from media_streamer.protocols.mp4.download import send_granted
 
 CONTENT_TYPE = "video/mp2t"
 PROTO = "tshttp"
@@ -24,6 +25,8 @@ def routes(egress: Egress) -> list[Route]:
         tracks = asked_tracks(request.query)
         access = await egress.hub.access(request.access_request(PROTO))
         request.note(access)
+        if access.config.file.endswith(".ts") and access.stream != request.name:
+            return await send_granted(egress, CONTENT_TYPE, request, access)
         return await send_broadcast(
             egress.hub, request.http, access, "ts", CONTENT_TYPE, tracks=tracks
         )

@@ -92,8 +92,9 @@ async def test_names_that_are_no_film_are_refused_in_words(streamer: FilmStreame
 
 async def test_a_file_is_fetched_only_where_that_is_allowed(streamer: FilmStreamer) -> None:
     await streamer.show()
-    status, words = await streamer.get("vod/film.mp4")
-    assert (status, b"download" in words) == (403, True)
+    for name in ("film.mp4", "film.ts"):
+        status, words = await streamer.get(f"vod/{name}")
+        assert (status, b"download" in words) == (403, True)
     await streamer.show("download;")
     content = (streamer.films / "film.mp4").read_bytes()
     assert await streamer.get("vod/film.mp4") == (200, content)
@@ -107,6 +108,13 @@ async def test_a_file_is_fetched_only_where_that_is_allowed(streamer: FilmStream
     assert (await streamer.get("vod/film.mp4", headers={"Range": f"bytes={len(content)}-"}))[
         0
     ] == 416
+    stream = (streamer.films / "film.ts").read_bytes()
+    assert await streamer.get("vod/film.ts") == (200, stream)
+    assert await streamer.get("vod/film.ts", headers={"Range": "bytes=188-375"}) == (
+        206,
+        stream[188:376],
+    )
+    assert (await streamer.get("vod/none.ts"))[0] == 404
     async with streamer.session.head(f"{streamer.base}/vod/new/fast.mp4") as answer:
         assert answer.status == 200
         assert answer.headers["Accept-Ranges"] == "bytes"

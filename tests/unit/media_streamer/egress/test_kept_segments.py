@@ -1,6 +1,7 @@
 """Segments of files in a cache: when they are stored, who has them, what a disk may do."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from media_streamer.egress.access import Access, AtNeighbour
 from media_streamer.egress.cache_disks import CacheDisks
 from media_streamer.egress.http.neighbours import Neighbours
 from media_streamer.egress.kept_segments import KeptSegments
+from media_streamer.files.samples import Span
 from media_streamer.presentation.index import Stored
 from media_streamer.wire.control import AccessRequest, CacheTerms, DeliveryConfig
 
@@ -80,6 +82,29 @@ async def test_the_request_after_the_misses_comes_from_the_disk_also_after_a_res
     other = Cache()
     assert await other.ask(terms, maker.make) == "hit"
     await other.close()
+
+
+async def test_a_hit_leaves_the_file_open_for_the_next_ones(cache: Cache, tmp_path: Path) -> None:
+    terms, maker = CacheTerms(str(tmp_path / "c"), misses=1), Maker()
+    one = access(terms)
+    assert cache.kept.near(one, "one") is None
+    assert [await cache.ask(terms, maker.make) for _ in range(2)] == ["made", "hit"]
+    found = cache.kept.near(one, "one")
+    assert found is not None
+    (part,) = found.parts
+    assert isinstance(part, Span)
+    assert os.pread(found.file.descriptor, part.size, part.offset) == BODY
+    assert (found.head, found.size, found.is_kept) == (b"", len(BODY), True)
+    disk = cache.disks.open_now(terms)
+    assert disk is not None
+    await disk.store._drop([*disk.store._index._entries.values()], "size")
+    assert os.fstat(found.file.descriptor).st_nlink == 0, "who sends it holds it"
+    found.on_end()
+    with pytest.raises(OSError, match="descriptor"):
+        os.fstat(found.file.descriptor)
+    assert cache.kept.near(one, "one") is None
+    assert cache.kept.near(access(CacheTerms(str(tmp_path / "d"))), "one") is None
+    assert cache.kept.near(access(None), "one") is None
 
 
 async def test_what_is_asked_for_at_once_is_stored_once(cache: Cache, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from media_streamer.supervisor.locations import (
     Locations,
     changed_locations,
     file_stream,
+    is_ts_file,
     location_of,
 )
 
@@ -57,6 +58,24 @@ def test_locations_that_are_others_now_are_named() -> None:
     old = config({"prefix": "a"}, {"prefix": "b"}, {"prefix": "c"})
     new = config({"prefix": "a"}, {"prefix": "b", "download": True})
     assert changed_locations(old, new) == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("name", "proto", "path", "is_file"),
+    [
+        ("films/a", "tshttp", "/films/a.ts", True),
+        ("films/a", "tshttp", "/films/a/mpegts", False),
+        ("films/a", "hls", "/films/a.ts", False),
+        ("films/a.mp4", "tshttp", "/films/a.mp4.ts", False),
+        ("films/a.ts", "tshttp", "/films/a.ts.ts", False),
+    ],
+)
+def test_a_name_with_ts_behind_it_is_a_file(
+    name: str, proto: str, path: str, is_file: bool
+) -> None:
+    vod = location_of(config({"prefix": "films"}), name)
+    assert vod is not None
+    assert is_ts_file(file_stream(vod, name), proto, path) == is_file
 
 
 @pytest.mark.parametrize(
