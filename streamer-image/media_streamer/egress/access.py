@@ -31,6 +31,8 @@ class Access:
     country: str = ""
     ticket: bytes = b""
     """Of the session; see `Granted.ticket`."""
+    reader: str = ""
+    """See `Granted.reader`."""
 
 
 class Counts(Protocol):

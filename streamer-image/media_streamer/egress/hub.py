@@ -133,6 +133,7 @@ class Hub:
             config=answer.config,
             country=answer.country,
             ticket=answer.ticket,
+            reader=answer.reader,
         )
 
     async def broadcast(
@@ -399,8 +400,10 @@ class Hub:
         return (self._directory or {}).get(access.stream, access.media_socket)
 
     def _some_worker(self, access: Access) -> Path:
-        """A media worker for what needs no stream: that of the stream where it runs, else any."""
-        home = (self._directory or {}).get(access.stream)
+        """A media worker for what needs no stream: the one that may, that of the stream where it
+        runs, else any."""
+        home = Path(access.reader) if access.reader else None
+        home = home or (self._directory or {}).get(access.stream)
         found = home or min(self.runtime.glob("media-*.sock"), default=None)
         if found is None:
             raise AccessDenied(503, "unavailable", "The server is starting")

@@ -211,7 +211,7 @@ def main() -> int:
     logs.set_up_worker(f"egress {arguments.id}", os.environ)
     collector.settle()
     try:
-        log.info("confined: %s", cage.give_up_rights())
+        log.info("confined: %s", cage.fence())
     except OSError as error:
         log.error("not confined: %s", error)
     try:

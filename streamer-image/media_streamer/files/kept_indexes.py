@@ -33,6 +33,13 @@ def keep_in(runtime: Path) -> None:
     _folder[:] = [runtime / FOLDER]
 
 
+def folder_in(runtime: Path) -> Path:
+    """Where they are kept, made if need be; raises OSError."""
+    folder = runtime / FOLDER
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
 def kept_marks(identity: Identity | None, make: Callable[[], list[Mark]]) -> list[Mark]:
     """The index of a file, which `make` makes where it is not known; raises what that raises."""
     if identity is None:

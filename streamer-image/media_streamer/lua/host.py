@@ -24,9 +24,15 @@ MAX_RUNS = 16
 """Of one script at a time; others wait their turn."""
 IDLE_SECONDS = 300.0
 LINE_BYTES = 4 * 1024 * 1024
+STALE_SECONDS = 10.0
+"""How long a process whose script was replaced lives on."""
 START_PAUSE_SECONDS = 1.0
 """Between two starts of one script, so that one that kills its process costs no core."""
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
+
+
+class _Stale(Exception):  # noqa: N818 - a way to go, not a fault
+    """The file is another one, which the process cannot read."""
 
 
 class ScriptFailed(Exception):  # noqa: N818 - what is said of it
@@ -95,7 +101,14 @@ class _Script:
         try:
             async with asyncio.timeout(seconds):
                 async with self._turns:
-                    return await self._run(given)
+                    try:
+                        return await self._run(given)
+                    except _Stale:
+                        pass
+                    try:
+                        return await self._run(given)
+                    except _Stale as stale:  # it is replaced again and again
+                        raise ScriptFailed(str(stale)) from None
         except TimeoutError:
             raise ScriptFailed(f"it does not answer within {seconds:g} s") from None
         finally:
@@ -159,10 +172,14 @@ class _Script:
             level = _LEVELS.get(told["log"], logging.ERROR)
             log.log(level, "script %s: %s", self.path, told["text"])
             return
-        _, answer = self._runs.pop(told["id"], (None, None))
+        process, answer = self._runs.pop(told["id"], (None, None))
+        if process is not None and "stale" in told:
+            self._replace(process)
         if answer is None or answer.done():
             return
-        if "error" in told:
+        if "stale" in told:
+            answer.set_exception(_Stale(told["error"]))
+        elif "error" in told:
             answer.set_exception(ScriptFailed(told["error"]))
         else:
             answer.set_result(told["result"])
@@ -177,6 +194,12 @@ class _Script:
                     answer.set_exception(
                         ScriptFailed(f"its process ended ({process.returncode}), see its limits")
                     )
+
+    def _replace(self, process: asyncio.subprocess.Process) -> None:
+        """The next run starts another one; what runs in this one may come to its end."""
+        if self._process is process:
+            self._process = None
+            asyncio.get_running_loop().call_later(STALE_SECONDS, self._kill, process, "")
 
     def _kill(self, process: asyncio.subprocess.Process, reason: str) -> None:
         if process.returncode is not None:

@@ -2,11 +2,12 @@
 
 A line of JSON on standard input is a run: `{"id", "globals"}`. Lines on standard output are what
 came of it: `{"id", "result"}` or `{"id", "error"}`, and `{"log": LEVEL, "text"}` from within a run.
-The file is read at each run, so an edited script holds at once. Runs are threads; the end of the
-input is the end of the process.
+The file is read at each run, so an edited script holds at once; where Landlock is, one that was
+replaced cannot be read from here, and `{"id", "stale"}` asks for another process. Runs are threads;
+the end of the input is the end of the process.
 
-Bounds: memory, CPU time of a run (RLIMIT_CPU moves on with each), no core, no file written (also by
-Landlock where there is one), the lowest priority but one.
+Bounds: memory, CPU time of a run (RLIMIT_CPU moves on with each), no core, no file written, none
+read but the script and what Python needs (by Landlock, if any), the lowest priority but one.
 """
 
 import contextlib
@@ -33,18 +34,20 @@ _writing = threading.Lock()
 
 def main() -> int:
     path = Path(sys.argv[1])
+    began_with = _identity(path)
     os.nice(NICE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))
     with contextlib.suppress(OSError):
-        cage.enter(())
+        cage.enter(cage.Limits(read=[path]))
     threading.stack_size(STACK_BYTES)
     for line in sys.stdin.buffer:
         _allow_cpu()
         request = json.loads(line)
         try:
-            threading.Thread(target=_run, args=(path, request), daemon=True).start()
+            arguments = (path, began_with, request)
+            threading.Thread(target=_run, args=arguments, daemon=True).start()
         except RuntimeError as error:
             _tell({"id": request["id"], "error": f"no room for another run: {error}"})
     return 0
@@ -57,10 +60,26 @@ def _allow_cpu() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
 
 
-def _run(path: Path, request: dict[str, Any]) -> None:
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _run(path: Path, began_with: tuple[int, int] | None, request: dict[str, Any]) -> None:
     answer: dict[str, Any] = {"id": request["id"]}
     try:
-        answer["result"] = run(read_script(path), path.name, request["globals"], _log)
+        script = read_script(path)
+    except (ScriptError, OSError) as error:
+        answer["error"] = str(getattr(error, "strerror", None) or error)
+        if isinstance(error, PermissionError) and _identity(path) != began_with:
+            answer["stale"] = True
+        _tell(answer)
+        return
+    try:
+        answer["result"] = run(script, path.name, request["globals"], _log)
     except (ScriptError, OSError) as error:
         answer["error"] = str(getattr(error, "strerror", None) or error)
     except BaseException as error:  # the run must be answered

@@ -16,7 +16,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,8 @@ from media_api.stream import StreamConfig
 from media_process import collector, logs
 from media_process.heap import Heap
 
-from media_streamer import budgets, cage, last_words
-from media_streamer.archive.roots import told_roots, usable_roots
-from media_streamer.files.kept_indexes import keep_in
+from media_streamer import budgets, cage, folders, last_words, system_files
+from media_streamer.files.kept_indexes import folder_in, keep_in
 from media_streamer.media.deliveries import Deliveries
 from media_streamer.media.flags import Flags
 from media_streamer.media.graveyard import Graveyard
@@ -85,12 +83,15 @@ space with a thousand inputs."""
 class MediaWorker:
     """The streams of this process; also what they need of it (`stream.Environment`)."""
 
-    def __init__(self, runtime: Path, worker_id: str, folders: Iterable[Path] = ()) -> None:
-        """`folders`: those that it was let record below when it began."""
+    def __init__(
+        self, runtime: Path, worker_id: str, allowed: folders.Folders | None = None
+    ) -> None:
+        """`allowed`: the folders that it was let use when it began."""
         self.runtime = runtime
         keep_in(runtime)
         self.id = worker_id
-        self._folders = [str(folder) for folder in folders]
+        self._allowed = allowed or folders.Folders()
+        self._watched = system_files.identities()
         self.graveyard = Graveyard()
         self.flags = Flags()
         self._segments = Path(os.environ.get("STREAMER_SEGMENTS_DIR") or runtime / "segments")
@@ -162,7 +163,14 @@ class MediaWorker:
         streams = {name: runner.output is not None for name, runner in self._runners.items()}
         directory = os.environ.get("STREAMER_SEGMENTS_DIR", "")
         return Hello(
-            "media", self.id, os.getpid(), server_version(), directory, streams, self._folders
+            "media",
+            self.id,
+            os.getpid(),
+            server_version(),
+            directory,
+            streams,
+            [str(folder) for folder in self._allowed.written],
+            [str(folder) for folder in self._allowed.read],
         )
 
     def _tell_all(self) -> None:
@@ -271,6 +279,7 @@ class MediaWorker:
             if changed:
                 self._owner.notify(StreamsStats(changed))
             self._look_for_hung_threads()
+            self._look_for_replaced_files()
             self._heap.look()
             await self._next_report()
 
@@ -288,10 +297,23 @@ class MediaWorker:
         hung = self.graveyard.sweep()
         if hung > before:
             log.warning("worker %s: %d input threads hang inside FFmpeg", self.id, hung)
-        if self.graveyard.full and not self._recycling:
+        if self.graveyard.full:
+            self._recycle(f"{hung} input threads hang")
+
+    def _look_for_replaced_files(self) -> None:
+        """What took the place of a file that was there at the start is not to be read from here."""
+        if not cage.version():
+            return
+        now = system_files.identities()
+        if now != self._watched:
+            changed = ", ".join(name for name in now if now[name] != self._watched[name])
+            self._recycle(f"{changed} is another file, which a confined process cannot read")
+
+    def _recycle(self, reason: str) -> None:
+        if not self._recycling:
             self._recycling = True
-            log.error("worker %s asks to be recycled", self.id)
-            self._owner.notify(Recycle(f"{hung} input threads hang"))
+            log.error("worker %s asks to be recycled: %s", self.id, reason)
+            self._owner.notify(Recycle(reason))
 
     def _deliver(self) -> None:
         """Let outputs that nobody waits for keep what came, and give up formats."""
@@ -313,6 +335,23 @@ def _stream_event(name: str, event: str, fields: dict[str, Any]) -> StreamEvent:
     return StreamEvent(name, event, source, reason)  # type: ignore[arg-type]  # one of its words
 
 
+def _confine(runtime: Path, opened: folders.Opened) -> None:
+    """Give up what is not needed; the configured folders are closed."""
+    segments = os.environ.get("STREAMER_SEGMENTS_DIR")
+    try:
+        own = [folder_in(runtime), Path(segments) if segments else runtime]
+        limits = cage.Limits(
+            written=[*own, *opened.written.values()],
+            read=opened.read.values(),
+            places=[runtime],
+        )
+        log.info("confined: %s", cage.enter(limits))
+    except OSError as error:
+        log.error("not confined: %s", error)
+    finally:
+        opened.close()
+
+
 def main() -> int:
     """Run a worker; the exit status is 0 after an orderly end."""
     parser = argparse.ArgumentParser(prog="media worker")
@@ -322,16 +361,12 @@ def main() -> int:
     logs.set_up_worker(f"media {arguments.id}", os.environ)
     collector.settle()
     threading.stack_size(THREAD_STACK_BYTES)
-    segments = Path(os.environ.get("STREAMER_SEGMENTS_DIR") or arguments.runtime)
-    roots = usable_roots(told_roots(arguments.runtime))
-    try:
-        writable = [arguments.runtime, segments, *roots]
-        log.info("confined: %s", cage.enter(writable))
-    except OSError as error:
-        log.error("not confined: %s", error)
+    # Before `living`: a child of this that hangs must not hold its lock.
+    opened = folders.opened(folders.told(arguments.runtime))
     try:
         with living(arguments.runtime, "media", arguments.id):
-            asyncio.run(MediaWorker(arguments.runtime, arguments.id, roots).run())
+            _confine(arguments.runtime, opened)
+            asyncio.run(MediaWorker(arguments.runtime, arguments.id, opened.folders).run())
     except OSError as error:
         log.error("worker %s cannot run: %s", arguments.id, error)
         return 1

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 import uuid
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qsl
 
@@ -28,7 +29,12 @@ from msgspec.structs import replace
 from media_streamer import digest
 from media_streamer.supervisor.catalog import Catalog, Stream
 from media_streamer.supervisor.cluster.directing import Director
-from media_streamer.supervisor.delivery import archive_of, delivery_config, passage_of
+from media_streamer.supervisor.delivery import (
+    archive_of,
+    delivery_config,
+    folders_of,
+    passage_of,
+)
 from media_streamer.supervisor.geoip import GeoIp
 from media_streamer.supervisor.locations import Locations, is_ts_file
 from media_streamer.supervisor.sessions import (
@@ -63,6 +69,9 @@ class Streams(Protocol):
 
     async def where(self, stream: Stream) -> tuple[str, int] | None:
         """Socket of its media worker and epoch, started if it is on demand; None if nowhere."""
+
+    async def reader(self, stream: Stream, folders: frozenset[Path]) -> str:
+        """Socket of a media worker that may play what lies below these folders."""
 
 
 class AccessControl:
@@ -147,6 +156,10 @@ class AccessControl:
             ):
                 return refused
             session = self._open(stream, request, token, key, verdict, relay)
+        reader = ""
+        if lies_there and session_kind(request.proto) != "segmented":  # those need none
+            folders = folders_of(stream, self._streams.config)
+            reader = await self._streams.reader(stream, folders)
         socket, epoch = place
         published = bool(self._sessions.of_stream(stream.name, "publish"))
         config = delivery_config(stream, self._streams.config, is_published=published)
@@ -155,7 +168,7 @@ class AccessControl:
         is_open = self._sessions.get(session.id) is session  # a picture opens none
         ticket = write_ticket(session) if is_open else b""
         return Granted(
-            session.id, stream.name, socket, epoch, token, config, session.country, ticket
+            session.id, stream.name, socket, epoch, token, config, session.country, ticket, reader
         )
 
     def close(self) -> None:

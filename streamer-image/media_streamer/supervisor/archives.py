@@ -29,13 +29,13 @@ from media_streamer.archive.mirror import Mirror
 from media_streamer.archive.places import Place
 from media_streamer.archive.ranges import Range, merge, without
 from media_streamer.archive.replica import FOLDER as REPLICA_FOLDER
-from media_streamer.archive.roots import tell_roots
 from media_streamer.archive.schedule import records_at
 from media_streamer.supervisor.archive_root import Root
 from media_streamer.supervisor.catalog import Catalog, Changes, Stream
 from media_streamer.supervisor.copies import Copies
 from media_streamer.supervisor.episodes import EpisodeBackends, EpisodeDesk
 from media_streamer.supervisor.exports import Exports
+from media_streamer.supervisor.readable import WorkerFolders
 from media_streamer.supervisor.replicas import Replicas
 from media_streamer.supervisor.tasks import Tasks
 from media_streamer.wire.control import ArchivePlace
@@ -75,13 +75,12 @@ class Archives:
         catalog: Catalog,
         tasks: Tasks,
         hostname: Callable[[], str],
-        runtime: Path,
+        workers: WorkerFolders,
         backends: EpisodeBackends | None = None,
     ) -> None:
-        """`runtime`: directory in which the media workers look where they may record; `backends`:
-        who knows what of the archives is kept."""
-        self._runtime = runtime
-        self._told: set[Path] = set()
+        """`workers`: who tells media workers where they may record and read; `backends`: who knows
+        what of the archives is kept."""
+        self._workers = workers
         self._catalog = catalog
         self._tasks = tasks
         self._hostname = hostname
@@ -109,7 +108,8 @@ class Archives:
             self._episodes.removed(name)
         for name in changes.added | changes.changed:
             self._declare(name)
-        self._tell_workers()
+        self._workers.streams_changed(changes)
+        self.tell_workers()
 
     def configured(self) -> None:
         """The storages may be others."""
@@ -119,7 +119,7 @@ class Archives:
                 self._declare(name)
             if self._declared.get(name) != before:
                 self._changed.add(name)
-        self._tell_workers()
+        self.tell_workers()
 
     def place(self, name: str) -> ArchivePlace | None:
         """Where the stream is to be recorded now; None: nowhere, or not yet."""
@@ -153,14 +153,16 @@ class Archives:
         found = self._declared.get(name)
         return found.folder if found is not None else None
 
-    def _tell_workers(self) -> None:
-        roots = {disk for one in self._declared.values() for disk in one.writable}
-        if roots != self._told:
-            self._told = roots
-            try:
-                tell_roots(self._runtime, roots)
-            except OSError as error:
-                log.error("archives: media workers do not hear of their folders: %s", error)
+    def read_folders(self, name: str) -> frozenset[Path]:
+        """What its media worker reads: where parts of its archive lie, or may come to lie, and the
+        flags of its inputs."""
+        found = self._declared.get(name)
+        places = found.places if found is not None else ()
+        return self._workers.flags_of(name) | {place.disk for place in places}
+
+    def tell_workers(self) -> None:
+        """Media workers that begin from now on may use the folders of archives and of files."""
+        self._workers.tell(self._declared.values())
 
     def _declare(self, name: str) -> None:
         self._declared.pop(name, None)

@@ -1,5 +1,7 @@
 """What of the configuration matters to delivery, as an egress worker is told it."""
 
+from pathlib import Path
+
 from media_api.cache import CacheLimits, CacheSpec
 from media_api.server import ServerConfig
 
@@ -44,6 +46,18 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         auto_mbr=vod is not None and vod.auto_mbr,
         cache=cache_terms(vod.segment_cache or vod.cache, server) if vod is not None else None,
     )
+
+
+def folders_of(stream: Stream, server: ServerConfig) -> frozenset[Path]:
+    """Local folders that the archive of a stream, or a file, lies below."""
+    if stream.location is not None:
+        return frozenset(
+            Path(url.removeprefix("file://"))
+            for url in storages_of(stream.location)
+            if url.startswith(("/", "file://"))
+        )
+    archive = archive_of(stream, server)
+    return frozenset(place.disk for place in archive.places) if archive is not None else frozenset()
 
 
 def _has_pictures(stream: Stream) -> bool:

@@ -1,7 +1,9 @@
 """A stream for somebody who asks for it: known, made or fetched, and running if it can."""
 
 import asyncio
+import contextlib
 import logging
+from pathlib import Path
 
 from media_api.server import ServerConfig
 
@@ -111,6 +113,13 @@ class StreamFinder:
         if not stream.config.static:
             await self._start(stream, place.worker)
         return str(self._settings.media_socket(place.worker)), place.epoch
+
+    async def reader(self, stream: Stream, folders: frozenset[Path]) -> str:
+        """Socket of a media worker that may play what lies below these folders."""
+        worker = self._streams.reader(stream.name, folders)
+        with contextlib.suppress(TimeoutError):
+            await self._streams.media.wait_for(worker, WORKER_WAIT_SECONDS)
+        return str(self._settings.media_socket(worker))
 
     async def _start(self, stream: Stream, worker: str) -> None:
         if stream.stats.get("status") != "running":

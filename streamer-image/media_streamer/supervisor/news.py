@@ -19,6 +19,7 @@ from media_streamer.supervisor.ports import Ports
 from media_streamer.supervisor.pushes import push_event, push_jobs
 from media_streamer.supervisor.session_log import SessionLog
 from media_streamer.supervisor.sessions import Session, SessionRegistry
+from media_streamer.supervisor.transcoders import TranscoderProcesses
 from media_streamer.supervisor.verdicts import ask_soon, auth_spec
 from media_streamer.wire.control import Job, JobReport, StreamEvent
 
@@ -80,8 +81,10 @@ class StreamNews:
         ports: Ports,
         archives: Archives,
         ended: SessionLog | None = None,
+        transcoders: TranscoderProcesses | None = None,
     ) -> None:
         self._archives = archives
+        self._transcoders = transcoders
         self._ended = ended or SessionLog()
         self._bus = bus
         self._catalog = catalog
@@ -99,6 +102,8 @@ class StreamNews:
         self._alerts.streams_changed(changes)
         self._ports.streams_changed(changes)
         self._archives.streams_changed(changes)
+        if self._transcoders is not None:
+            self._transcoders.configured(changes.changed)
         for name in changes.removed:
             self._jobs.wish(name, ())
         for name in changes.added | changes.changed:

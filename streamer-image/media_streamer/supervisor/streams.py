@@ -20,7 +20,7 @@ from media_rest.redact import redact_text
 from media_streamer.budgets import MEDIA_BLAME_SECONDS
 from media_streamer.last_words import LastWords
 from media_streamer.supervisor.archives import Archives
-from media_streamer.supervisor.cages import Cages
+from media_streamer.supervisor.cages import Cages, Needs
 from media_streamer.supervisor.catalog import Catalog, Changes, Stream
 from media_streamer.supervisor.commands import command
 from media_streamer.supervisor.control import Connection
@@ -29,6 +29,7 @@ from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.media_workers import MediaWorkers
 from media_streamer.supervisor.processes import ProcessPool
 from media_streamer.supervisor.quarantine import OPENING_SECONDS, Quarantine
+from media_streamer.supervisor.readable import shows_files, vod_folders
 from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
 from media_streamer.wire.control import (
     ApplyStream,
@@ -164,11 +165,10 @@ class StreamControl:
 
     def vods_changed(self) -> None:
         """Streams that show files learn of the new directories."""
-        for name, stream in self.catalog.streams.items():
-            files = [item.scheme == "file" for item in stream.config.inputs]
-            place = self.directory.get(name)
-            if place is not None and (any(files) or stream.config.backup is not None):
-                self.media.apply(place.worker, name)
+        self._archives.tell_workers()
+        self.archives_changed(
+            name for name, stream in self.catalog.streams.items() if shows_files(stream.config)
+        )
 
     def archives_changed(self, names: Iterable[str]) -> None:
         """These streams are recorded elsewhere from now on, or can be recorded now."""
@@ -206,24 +206,45 @@ class StreamControl:
 
     def _workers_for(self, name: str, before: Place | None) -> list[str]:
         """Media workers that may run it: those that may record it, or one that begins for that."""
-        wanted = self._archives.folders(name, held=before is not None)
+        wanted = self._needs(name, held=before is not None)
         fitting = self.cages.fitting(wanted)
         if not fitting:
-            self._begin_worker(name, wanted)
+            self._begin_worker(f"stream {name} needs a folder that is new", wanted)
             fitting = self.cages.fitting(wanted)
         if before is None or before.worker in (QUARANTINE_ID, *fitting):
             return fitting
         # It goes on where it is until the other one is there.
         return [worker for worker in fitting if worker in self.media] or [before.worker]
 
-    def _begin_worker(self, name: str, wanted: frozenset[Path]) -> None:
-        """Start a media worker that may record where no other one may."""
+    def _needs(self, name: str, *, held: bool = True) -> Needs:
+        """What its media worker must be let use."""
+        stream = self.catalog.streams.get(name)
+        read = self._archives.read_folders(name)
+        if stream is not None and shows_files(stream.config):
+            read |= vod_folders(self.config)
+        return Needs(self._archives.folders(name, held=held), read)
+
+    def _begin_worker(self, reason: str, wanted: Needs) -> str:
+        """Start a media worker that may use what no other one may."""
         again = self.cages.full
         worker = self.cages.begin(wanted, time.monotonic())
-        log.info("media worker %s begins: stream %s is recorded in a new folder", worker, name)
+        log.info("media worker %s begins: %s", worker, reason)
         process = self._pool.start("media", worker)
         if again:
-            self._pool.kill(process, "an archive is new to it", blameless=True)
+            self._pool.kill(process, "a folder is new to it", blameless=True)
+        return worker
+
+    def reader(self, name: str, folders: frozenset[Path]) -> str:
+        """The media worker that may play what lies there; one that runs the stream, if any does."""
+        wanted = Needs(read=folders)
+        place = self.directory.get(name)
+        if place is not None and self.cages.may(place.worker, wanted):
+            return place.worker
+        fitting = self.cages.fitting(wanted)
+        there = next((worker for worker in fitting if worker in self.media), None)
+        if there or fitting:
+            return there or fitting[0]
+        return self._begin_worker(f"{name} is played from a folder that is new", wanted)
 
     def _payload(self, name: str) -> ApplyStream | None:
         stream, place = self.catalog.streams.get(name), self.directory.get(name)
@@ -235,7 +256,7 @@ class StreamControl:
         if stream.config.static and pulls and not is_open:
             stream.opens()
         place_of_archive = self._archives.place(name)
-        if not self.cages.may(place.worker, self._archives.folders(name)):
+        if not self.cages.may(place.worker, Needs(self._archives.folders(name))):
             place_of_archive = None  # a worker that may record there is on its way
         return apply_stream(stream.config, vod_directories(self.config), place_of_archive)
 
@@ -288,8 +309,7 @@ class StreamControl:
         return [
             name
             for name, place in self.directory.whole().items()
-            if place.worker != QUARANTINE_ID
-            and not self.cages.may(place.worker, self._archives.folders(name))
+            if place.worker != QUARANTINE_ID and not self.cages.may(place.worker, self._needs(name))
         ]
 
     def resting(self, now: float) -> list[str]:

@@ -13,6 +13,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
 import aiohttp
@@ -49,6 +50,7 @@ from media_streamer.supervisor.news import JobNews, SessionNews, StreamNews
 from media_streamer.supervisor.ports import Ports
 from media_streamer.supervisor.processes import ProcessPool, worker_command, worker_environment
 from media_streamer.supervisor.pulse import Pulse
+from media_streamer.supervisor.readable import WorkerFolders
 from media_streamer.supervisor.scripts import run_init_script, sweep
 from media_streamer.supervisor.session_log import SessionLog
 from media_streamer.supervisor.sessions import SessionRegistry
@@ -57,7 +59,7 @@ from media_streamer.supervisor.srt_ports import SrtDoor
 from media_streamer.supervisor.stats import ServerStats
 from media_streamer.supervisor.streams import StreamControl
 from media_streamer.supervisor.tasks import Tasks
-from media_streamer.supervisor.transcoders import TranscoderProcesses
+from media_streamer.supervisor.transcoders import TranscoderProcesses, files_of
 from media_streamer.supervisor.worker_desk import WorkerDesk
 from media_streamer.version import server_version
 
@@ -104,14 +106,16 @@ class Supervisor:
         episodes = EpisodeBackends(
             http, lambda: self._backend.episodes_url, hostname, settings.backend_token
         )
-        self._archives = Archives(catalog, self._tasks, hostname, settings.runtime, episodes)
+        spared = (settings.config_path.absolute().parent, settings.state)
+        folders = WorkerFolders(settings.runtime, catalog, spared)
+        self._archives = Archives(catalog, self._tasks, hostname, folders, episodes)
         alerts = Alerts(catalog, self._bus.alerts, egress.alerts, self._archives.alerts)
         self._alerts = alerts
         quota = NameQuota()
         self._ports = Ports(settings, egress, alerts, catalog, self._tasks)
         environment = worker_environment(settings.runtime, settings.segments, environ)
         self._pool = ProcessPool(worker_command(settings.runtime), environment)
-        self._transcoders = TranscoderProcesses(settings.runtime, environment)
+        self._transcoders = TranscoderProcesses(settings.runtime, environment, self._files_of)
         self._streams = StreamControl(
             settings,
             catalog,
@@ -128,6 +132,7 @@ class Supervisor:
                 self._ports,
                 self._archives,
                 self._ended,
+                self._transcoders,
             ),
         )
         self._backend = backend = Backend(
@@ -217,6 +222,11 @@ class Supervisor:
             self._pulse,
             self._ended,
         )
+
+    def _files_of(self, stream: str) -> frozenset[Path]:
+        """What the transcoder of a stream reads."""
+        found = self._catalog.streams.get(stream)
+        return files_of(found.config) if found is not None else frozenset()
 
     def stop(self) -> None:
         """End `run`."""

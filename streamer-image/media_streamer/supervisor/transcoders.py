@@ -4,6 +4,9 @@ Role: start what is wanted, start again what died, end what is wanted no more. A
 start no programs (`cage.py`), so it says what it needs; what the processes do is between them and
 it (`wire/transcoding.py`).
 
+A transcoder is confined (`cage.py`): what it is told to lay over or to write with, it may read, and
+nothing else that is configured. Where that is another file now, another process is started.
+
 Invariants: one that dies is started again at once the first time and then with a growing pause; one
 that lives when this supervisor starts is taken over by its process id; one that does not reach its
 media worker in time, or does not end, is killed.
@@ -14,9 +17,12 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from media_api.stream import StreamConfig
 
 from media_streamer.supervisor.processes import (
     HELLO_TIMEOUT_SECONDS,
@@ -40,6 +46,8 @@ class _Keeper:
     stream: str
     process: Process | None = None
     task: asyncio.Task[None] | None = None
+    read: frozenset[Path] = frozenset()
+    """What the process may read."""
     is_there: bool = False
     """It has reached its media worker."""
     started_at: float = 0.0
@@ -50,10 +58,35 @@ class _Keeper:
         return f"transcoder of stream {self.stream}"
 
 
-class TranscoderProcesses:
-    """Of all media workers."""
+def files_of(config: StreamConfig) -> frozenset[Path]:
+    """Logos and fonts that its transcoder reads."""
+    spec = config.transcoder
+    found = _files(spec.model_dump(exclude_none=True)) if spec is not None else ()
+    return frozenset(path for path in map(Path, found) if path.is_absolute())
 
-    def __init__(self, runtime: Path, environment: Mapping[str, str]) -> None:
+
+def _files(value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for one in value:
+            yield from _files(one)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            if key in ("logo", "alogo", "font") and isinstance(one, dict):
+                yield from (str(one[name]) for name in ("path", "file") if one.get(name))
+            else:
+                yield from _files(one)
+
+
+class TranscoderProcesses:
+    """Of all media workers. `files`: what that of a stream has to read."""
+
+    def __init__(
+        self,
+        runtime: Path,
+        environment: Mapping[str, str],
+        files: Callable[[str], frozenset[Path]] = lambda _: frozenset(),
+    ) -> None:
+        self._files = files
         self._runtime = runtime
         self._environment = dict(environment)
         self._keepers: dict[tuple[str, str], _Keeper] = {}
@@ -68,9 +101,21 @@ class TranscoderProcesses:
             if keeper is None:
                 keeper = self._keepers[worker, stream] = _Keeper(stream)
                 keeper.process = _adopted(pid)
+                keeper.read = self._files(stream)
                 keeper.task = asyncio.create_task(self._keep(worker, keeper), name=keeper.name)
             running = keeper.process
             keeper.is_there = pid != 0 and running is not None and running.pid == pid
+
+    def configured(self, streams: Iterable[str]) -> None:
+        """These may have other logos and fonts: their processes are replaced, before the media
+        worker hears of it."""
+        names = set(streams)
+        for keeper in self._keepers.values():
+            if keeper.stream in names and not self._files(keeper.stream) <= keeper.read:
+                log.info("%s is replaced: it has other files to read", keeper.name)
+                if keeper.process is not None:
+                    with contextlib.suppress(ProcessLookupError):
+                        keeper.process.kill()
 
     async def close(self) -> None:
         """End all."""
@@ -112,12 +157,14 @@ class TranscoderProcesses:
     async def _spawn(self, worker: str, keeper: _Keeper) -> Process:
         keeper.started_at = time.monotonic()
         socket = self._runtime / f"transcoders-{worker}.sock"
+        keeper.read = self._files(keeper.stream)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             MODULE,
             f"--socket={socket}",
             f"--stream={keeper.stream}",
+            *(f"--read={path}" for path in sorted(keeper.read)),
             env=self._environment,
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,

@@ -157,7 +157,7 @@ class WorkerDesk:
 
     async def greet(self, connection: Connection, hello: Hello) -> EgressSettings | MediaSettings:
         if hello.kind == "media":
-            self._streams.cages.said(hello.id, hello.folders, time.monotonic())
+            self._streams.cages.said(hello.id, hello.folders, hello.read_folders, time.monotonic())
         if hello.streams:
             self._streams.remember(hello.id, hello.streams)
             self._known |= hello.streams.keys()

@@ -49,6 +49,8 @@ OOM_SCORE = "500"
 """proc(5), oom_score_adj: half way to being the first."""
 OWN_THREADS = Path("/proc/self/task")
 """CUDA does not begin where it may not name its threads there (proc(5), comm)."""
+HARMLESS = frozenset((".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".ttf", ".otf", ".ttc"))
+"""Suffixes of pictures and fonts."""
 EXIT_CODE = 70
 """EX_SOFTWARE (sysexits.h)."""
 
@@ -195,11 +197,26 @@ class TranscoderWorker:
         return f"nothing was made of what came for {budgets.TRANSCODER_HANG_SECONDS} s"
 
 
+def _whole(files: Sequence[Path]) -> list[Path]:
+    """The files, and what folders of theirs hold nothing but pictures and fonts.
+
+    A file that is replaced is another one, which only its folder lets in; a folder with anything
+    else in it may hold what nobody here has to read.
+    """
+    found = list(files)
+    for folder in {file.parent for file in files}:
+        with contextlib.suppress(OSError):
+            if all(one.suffix.lower() in HARMLESS for one in folder.iterdir()):
+                found.append(folder)
+    return found
+
+
 def main() -> int:
     """Run a transcoder; the exit status is 0 when the media worker ended it."""
     parser = argparse.ArgumentParser(prog="transcoder")
     parser.add_argument("--socket", type=Path, required=True, help="of the media worker")
     parser.add_argument("--stream", required=True)
+    parser.add_argument("--read", type=Path, action="append", default=[], help="logo or font")
     arguments = parser.parse_args()
     logs.set_up_worker(f"transcoder {arguments.stream}", os.environ)
     os.environ.setdefault("SVT_LOG", "1")  # errors only: it writes to the terminal by itself
@@ -208,7 +225,8 @@ def main() -> int:
         os.nice(NICE)
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
     try:
-        log.info("confined: %s", cage.enter([OWN_THREADS]))
+        limits = cage.Limits(written=[OWN_THREADS], read=_whole(arguments.read))
+        log.info("confined: %s", cage.enter(limits))
     except OSError as error:
         log.error("not confined: %s", error)
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from media_rest.first_password import FILE_NAME, LEAST_CHARACTERS, first_password
-from media_streamer import last_words, session_files
-from media_streamer.archive import locks, roots
+from media_streamer import folders, last_words, session_files
+from media_streamer.archive import locks
 from media_streamer.archive.places import LOCKS_FILE
 from media_streamer.archive.ranges import Range
 
-ROOTS = json.dumps(["/srv/a", "/srv/b"]).encode()
+FOLDERS = json.dumps({"read": ["/srv/a"], "written": ["/srv/b"]}).encode()
 LOCKS = json.dumps([Range(1000, 2000)._asdict()]).encode()
 WORDS = msgspec.json.encode(last_words.LastWords("memory", ["a", "b"], 2.0))
 PASSWORD = b"abcdefghijklmnopqrst\n"
@@ -24,9 +24,10 @@ DAY = "sessions-2026-01-31.jsonl"
 ODD = (b"", b"null", b"5", b"{}", b"[5]", b'["\\u0000"]', b"\xff\xfe", bytes(64), b"[" * 50_000)
 
 
-def read_roots(directory: Path, data: bytes) -> None:
-    (directory / roots.FILE).write_bytes(data)
-    assert all(isinstance(root, Path) for root in roots.told_roots(directory))
+def read_folders(directory: Path, data: bytes) -> None:
+    (directory / folders.FILE).write_bytes(data)
+    found = folders.told(directory)
+    assert all(isinstance(one, Path) for one in (*found.written, *found.read))
 
 
 def read_locks(directory: Path, data: bytes) -> None:
@@ -62,7 +63,7 @@ def read_password(directory: Path, data: bytes) -> None:
 
 
 FILES: dict[str, tuple[Callable[[Path, bytes], None], bytes]] = {
-    "archives.json": (read_roots, ROOTS),
+    "folders.json": (read_folders, FOLDERS),
     "locks": (read_locks, LOCKS),
     "last words": (read_words, WORDS),
     "sessions": (read_sessions, SESSION),
@@ -90,15 +91,12 @@ def test_garbled(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     garble()
 
 
-def test_a_damaged_list_of_archives_is_said(
+def test_a_damaged_list_of_folders_is_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.ERROR)
-    assert roots.told_roots(tmp_path) == []
+    assert folders.told(tmp_path) == folders.Folders()
     assert not caplog.records, "there is none at first"
-    (tmp_path / roots.FILE).write_bytes(ROOTS[:-1])
-    assert roots.told_roots(tmp_path) == []
-    assert str(tmp_path / roots.FILE) in caplog.text
-    caplog.clear()
-    assert roots.usable_roots([Path("/a\0b"), tmp_path / "new"]) == [tmp_path / "new"]
-    assert "nothing can be recorded there" in caplog.text
+    (tmp_path / folders.FILE).write_bytes(FOLDERS[:-1])
+    assert folders.told(tmp_path) == folders.Folders()
+    assert str(tmp_path / folders.FILE) in caplog.text

@@ -95,6 +95,8 @@ class Granted(Value, frozen=True, tag=True):
     ticket: bytes = b""
     """What a supervisor must know of the session, for one that comes after this one; empty for what
     is no session."""
+    reader: str = ""
+    """Socket of the media worker that may read what was recorded, or the file."""
 
 
 class Refusal(Value, frozen=True, tag=True):

@@ -54,6 +54,8 @@ class Hello(Request[EgressSettings | MediaSettings], frozen=True):
     """Of a media worker, by name: whether the stream is open (`stream_opened` was said)."""
     folders: list[str] = msgspec.field(default_factory=list)
     """Of a media worker: those that it was let record below when it began."""
+    read_folders: list[str] = msgspec.field(default_factory=list)
+    """The same: those that it was let read."""
     ports: list[tuple[str, str, int]] = msgspec.field(default_factory=list)
     """Of an egress worker: `ListenerSpec.place` of each open listener."""
     jobs: list[str] = msgspec.field(default_factory=list)

@@ -5,12 +5,15 @@ import contextlib
 import gzip
 import json
 import os
+import re
 import socket
 import sys
 import time
 from pathlib import Path
 
+import av
 import pytest
+from media_streamer import cage
 
 from .conftest import ADMIN, Streamer, free_port, until
 
@@ -215,10 +218,47 @@ async def test_a_crowd_leaves_nothing_behind(streamer: Streamer) -> None:
 
 async def test_media_workers_are_confined(streamer: Streamer) -> None:
     streamer.write(DEMO)
+    await streamer.serve(STREAMER_CLUSTER_KEY="CLUSTER", PGPASSWORD="CLUSTER")
+    await streamer.running("demo")
+    worker = streamer.worker("media") or 0
+    assert "NoNewPrivs:\t1\n" in process_status(worker)
+    words = "Landlock" if cage.version() else "no Landlock in this kernel"
+    assert re.search(f"media 0: confined: no new privileges.*{words}", streamer.log)
+    for pid in (worker, streamer.worker("egress") or 0):
+        assert b"CLUSTER" not in environment(pid)
+
+
+@pytest.mark.skipif(not cage.version(), reason="this kernel has no Landlock")
+async def test_a_location_that_is_new_is_read_by_a_worker_that_begins(
+    streamer: Streamer, tmp_path: Path
+) -> None:
+    """Those that are there cannot be let read more; their streams go on."""
+    streamer.write(DEMO)
     await streamer.serve()
     await streamer.running("demo")
-    assert "NoNewPrivs:\t1\n" in process_status(streamer.worker("media") or 0)
-    assert "media 0: confined: no new privileges" in streamer.log
+    before = streamer.worker("media")
+    films = tmp_path / "films"
+    films.mkdir()
+    with av.open(str(films / "film.ts"), "w", format="mpegts") as film:
+        picture = film.add_stream("mpeg2video", rate=25, width=64, height=64)
+        for number in range(100):
+            frame = av.VideoFrame(64, 64, "yuv420p")
+            frame.pts = number
+            film.mux(picture.encode(frame))
+        film.mux(picture.encode(None))
+    streamer.write(f"{DEMO}vod films {{ storage {films}; }}\n")
+    await streamer.reload()
+    status, _ = await streamer.api(
+        "PUT", "/streams/film", json={"inputs": [{"url": "file://films/film.ts"}]}
+    )
+    assert status == 200
+    await streamer.running("film")
+    assert streamer.worker("media") == before
+    assert streamer.worker("media", "1") is not None
+    async with streamer.session.get(f"{streamer.base}/films/film.ts/mpegts") as answer:
+        assert answer.status == 200
+        assert (await answer.content.readexactly(188))[0] == 0x47
+    assert "killed" not in streamer.log
 
 
 async def said(streamer: Streamer, words: str) -> bool:
@@ -228,6 +268,10 @@ async def said(streamer: Streamer, words: str) -> bool:
 async def answers_anew(streamer: Streamer) -> bool:
     request = b"GET /demo/index.m3u8 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     return (await raw(streamer, request, 2.0)).startswith(b"HTTP/1.1 200")
+
+
+def environment(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
 
 
 def process_status(pid: int) -> str:

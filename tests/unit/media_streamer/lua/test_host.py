@@ -38,6 +38,20 @@ async def test_runs_beside_each_other_and_the_file_is_read_anew(
     assert await host.run(path, {"n": 1}, SECONDS) == [3]
 
 
+async def test_a_script_that_is_replaced_is_read_by_another_process(
+    host: ScriptHost, tmp_path: Path
+) -> None:
+    """Its process is confined to the file that it began with."""
+    path = script(tmp_path, "return 1")
+    assert await host.run(path, {}, SECONDS) == [1]
+    other = tmp_path / "other.lua"
+    other.write_text("return 2")
+    other.replace(path)
+    found = await asyncio.gather(*(host.run(path, {}, SECONDS) for _ in range(5)))
+    assert found == [[2]] * 5
+    assert await host.run(path, {}, SECONDS) == [2]
+
+
 async def test_a_script_asks_a_server(host: ScriptHost, tmp_path: Path) -> None:
     async def answer(request: web.Request) -> web.Response:
         text = f"{request.method} {request.query_string} {await request.text()}"

@@ -32,6 +32,7 @@ from media_streamer.supervisor.jobs import JobPlacement
 from media_streamer.supervisor.name_quota import NameQuota
 from media_streamer.supervisor.news import JobNews, SessionNews, StreamNews
 from media_streamer.supervisor.ports import Ports
+from media_streamer.supervisor.readable import WorkerFolders
 from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.supervisor.settings import Settings
 from media_streamer.supervisor.tasks import Tasks
@@ -70,6 +71,9 @@ class Streams:
     async def where(self, stream: Stream) -> tuple[str, int] | None:
         await asyncio.sleep(self.delay)
         return ("/run/media-0.sock", 1) if self.running else None
+
+    async def reader(self, stream: Stream, folders: frozenset[Path]) -> str:
+        return f"/run/reader-of-{','.join(sorted(map(str, folders)))}.sock"
 
 
 class NoWorkers:
@@ -113,7 +117,7 @@ class World:
         nowhere = Path("/nowhere")
         settings = Settings(nowhere, nowhere, nowhere, nowhere, 1, 1, "host1")
         ports = Ports(settings, egress, alerts, catalog, Tasks())
-        archives = Archives(catalog, Tasks(), lambda: "host1", Path())
+        archives = Archives(catalog, Tasks(), lambda: "host1", WorkerFolders(Path(), catalog))
         self.news = StreamNews(
             bus, catalog, self.sessions, jobs, NameQuota(), alerts, ports, archives
         )

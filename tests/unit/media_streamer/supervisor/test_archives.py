@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 from media_api.server import ServerConfig
 from media_api.stream import StreamConfig
+from media_streamer import folders
 from media_streamer.archive.claiming import NotOurs, claim
 from media_streamer.archive.declared import NoArchive, declared
 from media_streamer.archive.keeper import keep_limits
 from media_streamer.archive.places import HOUR_MS, file_path, files_between, index_path
-from media_streamer.archive.roots import told_roots
+from media_streamer.folders import Folders
 from media_streamer.supervisor import archives as module
 from media_streamer.supervisor.archives import ArchiveError, Archives
 from media_streamer.supervisor.catalog import Catalog
+from media_streamer.supervisor.readable import WorkerFolders
 from media_streamer.supervisor.tasks import Tasks
 from media_streamer.wire.control import ArchivePlace
 
@@ -86,7 +88,7 @@ async def rows_of_disks(archives: Archives, root: Path) -> None:
 
 async def test_disks_that_are_ours_are_recorded_on(tmp_path: Path) -> None:
     catalog, tasks = Catalog(), Tasks()
-    archives = Archives(catalog, tasks, lambda: "host1", tmp_path)
+    archives = Archives(catalog, tasks, lambda: "host1", WorkerFolders(tmp_path, catalog))
     (tmp_path / "file").touch()
     disks = [{"path": name} for name in ("d1", "file", "d3")]
     storage: dict[str, Any] = {"name": "s", "root": str(tmp_path), "disks": disks}
@@ -103,7 +105,8 @@ async def test_disks_that_are_ours_are_recorded_on(tmp_path: Path) -> None:
     assert place.disks == (str(tmp_path / "d1"), str(tmp_path / "d3"))
     assert f"dvr_{tmp_path / 'file'}" in archives.alerts()
     assert archives.statistics(catalog.streams["a"]).get("dvr_write") is None
-    assert set(told_roots(tmp_path)) == {tmp_path / one for one in ("d1", "d3", "file")}
+    disks = sorted(tmp_path / one for one in ("d1", "d3", "file"))
+    assert folders.told(tmp_path) == Folders(disks, [tmp_path]), "its root is read"
     await rows_of_disks(archives, tmp_path)
     await archives.erase("a", 0, 2**40)
     assert await archives.ranges("a") == []
@@ -176,12 +179,14 @@ async def on_schedule(archives: Archives, catalog: Catalog, root: str) -> None:
 
 async def test_a_stream_is_recorded_once_its_folder_is_ours(tmp_path: Path) -> None:
     catalog, tasks = Catalog(), Tasks()
-    archives = Archives(catalog, tasks, lambda: "host1", tmp_path)
+    archives = Archives(catalog, tasks, lambda: "host1", WorkerFolders(tmp_path, catalog))
     root = tmp_path / "archive"
     changes = catalog.set_config(server({"name": "a", "dvr": {"root": str(root)}}))
     archives.streams_changed(changes)
     assert archives.place("a") is None
-    assert told_roots(tmp_path) == [root]  # a media worker that starts may write there
+    assert folders.told(tmp_path) == Folders(
+        [root], []
+    )  # a media worker that starts may write there
     told: set[str] = set()
     for _ in range(600):
         told |= archives.tick(0.0)
@@ -196,7 +201,7 @@ async def test_a_stream_is_recorded_once_its_folder_is_ours(tmp_path: Path) -> N
     assert await archives.ranges("a") == []
     with pytest.raises(ArchiveError, match="no archive"):
         await archives.ranges("b")
-    second = Archives(catalog, tasks, lambda: "host2", tmp_path)
+    second = Archives(catalog, tasks, lambda: "host2", WorkerFolders(tmp_path, catalog))
     second.streams_changed(changes)
     for _ in range(600):
         second.tick(0.0)
@@ -229,7 +234,7 @@ async def test_a_disk_that_hangs_is_said_and_holds_up_no_other(
     """Whoever reads the locks of `a` waits, as for a disk that does not answer."""
     monkeypatch.setattr(module, "ANSWER_SECONDS", 0.2)
     catalog, tasks = Catalog(), Tasks()
-    archives = Archives(catalog, tasks, lambda: "host1", tmp_path)
+    archives = Archives(catalog, tasks, lambda: "host1", WorkerFolders(tmp_path, catalog))
     streams = [{"name": name, "dvr": {"root": str(tmp_path / name)}} for name in "ab"]
     archives.streams_changed(catalog.set_config(server(*streams)))
     await ticked(archives, lambda: all(archives.place(name) for name in "ab"))

@@ -114,10 +114,30 @@ def test_workers_get_a_frugal_allocator_unless_the_user_wants_another(tmp_path: 
     default = worker_environment(tmp_path / "r", tmp_path / "s", {"HOME": "/root"})
     assert default["MALLOC_ARENA_MAX"] == "2"
     assert default["HOME"] == "/root"
+    assert default["PYTHONSAFEPATH"] == "1", "no modules of where the server was started"
     environ = {"MALLOC_ARENA_MAX": "8", "STREAMER_RUNTIME_DIR": "/elsewhere"}
     chosen = worker_environment(tmp_path / "r", tmp_path / "s", environ)
     assert chosen["MALLOC_ARENA_MAX"] == "8"
     assert chosen["STREAMER_RUNTIME_DIR"] == str(tmp_path / "r")
+
+
+def test_workers_get_no_secrets(tmp_path: Path) -> None:
+    secret = {
+        "STREAMER_EDIT_AUTH",
+        "FLUSSONIC_VIEW_AUTH",
+        "STREAMER_CLUSTER_KEY",
+        "FLUSSONIC_CONFIG_EXTERNAL",
+        "STREAMER_CONFIG_EXTERNAL_TOKEN_FILE",
+        "API_KEY",
+        "PGPASSWORD",
+        "DATABASE_URL",
+        "GITHUB_TOKEN",
+    }
+    known = ("PATH", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "STREAMER_LINK_LOCAL_ALLOWED",
+             "AWS_SECRET_ACCESS_KEY")  # fmt: skip
+    found = worker_environment(tmp_path, tmp_path, dict.fromkeys((*secret, *known), "x"))
+    assert not found.keys() & secret
+    assert found.keys() >= set(known)
 
 
 async def test_a_worker_that_lives_already_is_kept_and_replaced(tmp_path: Path) -> None:

@@ -38,9 +38,12 @@ from media_streamer.wire.stream_config import stream_of
 class MediaWorker:
     """Speaks the media worker's part; `delay` seconds for each answer."""
 
-    def __init__(self, worker_id: str, folders: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, worker_id: str, folders: tuple[str, ...] = (), read: tuple[str, ...] = ()
+    ) -> None:
         self.id = worker_id
         self.folders = folders
+        self.read = read
         self.told: list[tuple[str, str]] = []
         self.configs: dict[str, Any] = {}
         self.delay = 0.0
@@ -53,7 +56,9 @@ class MediaWorker:
         for kind in (ApplyStream, RemoveStream, StartStream, RestartStream):
             self.peer.answer(kind, self._take)
         self.task = asyncio.create_task(self.peer.run())
-        await self.peer.call(Hello("media", self.id, 1, "1", "", folders=list(self.folders)))
+        folders, read = list(self.folders), list(self.read)
+        hello = Hello("media", self.id, 1, "1", "", folders=folders, read_folders=read)
+        await self.peer.call(hello)
 
     async def _take(self, wish: Any) -> None:
         await asyncio.sleep(self.delay)
@@ -75,6 +80,7 @@ class World:
         self.quarantine_started = 0
         self.recorded: dict[str, frozenset[Path]] = {}
         """Where streams shall be recorded."""
+        self.told_workers = False
         self.begun: list[str] = []
         """Workers that were begun for that."""
         self.quota = NameQuota()
@@ -90,6 +96,12 @@ class World:
 
     def folders(self, name: str, *, held: bool = True) -> frozenset[Path]:
         return self.recorded.get(name, frozenset())
+
+    def read_folders(self, name: str) -> frozenset[Path]:
+        return frozenset()
+
+    def tell_workers(self) -> None:
+        self.told_workers = True
 
     def directory_changed(self, changes: dict[str, Place | None]) -> None:
         self.published.append(changes)
@@ -124,7 +136,7 @@ class World:
         return "" if hello.pid == 1 else "it was not started here"
 
     async def greet(self, connection: Connection, hello: Hello) -> EgressSettings | MediaSettings:
-        self.control.cages.said(hello.id, hello.folders, 0.0)
+        self.control.cages.said(hello.id, hello.folders, hello.read_folders, 0.0)
         return MediaSettings("info", str(self.settings.segments))
 
     async def connected(self, connection: Connection) -> None:
@@ -136,8 +148,10 @@ class World:
     def attend(self, connection: Connection) -> None:
         self.control.attend(connection)
 
-    async def worker(self, worker_id: str, *folders: str) -> MediaWorker:
-        worker = self.workers[worker_id] = MediaWorker(worker_id, folders)
+    async def worker(
+        self, worker_id: str, *folders: str, read: tuple[str, ...] = ()
+    ) -> MediaWorker:
+        worker = self.workers[worker_id] = MediaWorker(worker_id, folders, read)
         await worker.connect(self.settings.control_socket)
         await self.until(lambda: worker_id in self.control.media)
         return worker
@@ -442,6 +456,40 @@ async def test_only_what_is_recorded_in_a_new_folder_moves(world: World) -> None
     assert [one for one in old.told if one[0] == "remove"] == [("remove", "a")]
     assert new.told == [("apply", "a")]
     assert [list(changes) for changes in world.published] == [["a"]]
+
+
+async def test_only_what_shows_files_of_a_new_folder_moves(world: World) -> None:
+    world.control.cages = Cages(["0"])
+    old = await world.worker("0", read=("/srv/films",))
+    streams = (fake("a"), {"name": "b", "inputs": [{"url": "file://films/b.mp4"}]})
+    films = {"prefix": "films", "storages": [{"url": "/srv/films"}]}
+    world.configure(*streams, vods=[films])
+    await world.settled()
+    assert set(old.told) == {("apply", "a"), ("apply", "b")}
+    assert world.begun == []
+    more = {"prefix": "more", "storages": [{"url": "/srv/more"}, {"url": "s3://bucket/x"}]}
+    world.configure(*streams, vods=[films, more])
+    world.control.vods_changed()
+    assert world.told_workers, "before one begins"
+    assert world.begun == ["1"]
+    new = await world.worker("1", read=("/srv/films", "/srv/more"))
+    await world.settled()
+    assert new.told == [("apply", "b")]
+    place = world.control.directory.get("a")
+    assert place is not None
+    assert place.worker == "0"
+
+
+async def test_a_reader_is_one_that_may(world: World) -> None:
+    world.control.cages = Cages(["0"])
+    await world.worker("0", read=("/srv/films",))
+    world.configure(fake("a"))
+    await world.settled()
+    assert world.control.reader("a", frozenset({Path("/srv/films/new")})) == "0"
+    assert world.control.reader("films/x.mp4", frozenset()) == "0"
+    assert world.control.reader("a", frozenset({Path("/srv/more")})) == "1"
+    assert world.control.reader("a", frozenset({Path("/srv/more")})) == "1", "it is on its way"
+    assert world.begun == ["1"]
 
 
 async def test_a_stream_that_is_new_begins_where_it_can_be_recorded(world: World) -> None:

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from media_api.stream import StreamConfig
 from media_streamer.supervisor import transcoders
-from media_streamer.supervisor.transcoders import TranscoderProcesses
+from media_streamer.supervisor.transcoders import TranscoderProcesses, files_of
 
 STAND_IN = """
 import os, signal, sys
@@ -93,6 +94,35 @@ async def test_one_that_dies_is_started_again(
     assert lives(await place.began(2))
     assert "transcoder of stream a died" in caplog.text
     assert "SIGKILL" in caplog.text
+
+
+async def test_one_that_may_not_read_what_is_configured_is_replaced(place: Place) -> None:
+    files: dict[str, frozenset[Path]] = {"a": frozenset({Path("/srv/a.png")})}
+    place.processes = TranscoderProcesses(place.directory, place.environment, files.__getitem__)
+    place.processes.use("0", {"a": 0})
+    await place.began(1)
+    assert place.started[0][1].endswith(" --read=/srv/a.png")
+    place.processes.configured(["a", "b"])
+    files["a"] = frozenset({Path("/srv/b.ttf"), Path("/srv/b.png")})
+    place.processes.configured(["a"])
+    await place.began(2)
+    assert place.started[1][1].endswith(" --read=/srv/b.png --read=/srv/b.ttf")
+    assert len(place.started) == 2
+
+
+def test_logos_and_fonts_are_what_it_reads() -> None:
+    logo = {"path": "/srv/logo.png"}
+    config = StreamConfig.model_validate(
+        {
+            "name": "a",
+            "transcoder": {
+                "global": {"burn": {"time": {"font": {"file": "/srv/font.ttf"}}}},
+                "video": [{"bitrate": 1, "logo": logo}, {"bitrate": 2, "alogo": {"path": "x.png"}}],
+            },
+        }
+    )
+    assert files_of(config) == {Path("/srv/logo.png"), Path("/srv/font.ttf")}
+    assert files_of(StreamConfig(name="a")) == frozenset()
 
 
 async def test_the_next_supervisor_takes_it_over(place: Place) -> None:

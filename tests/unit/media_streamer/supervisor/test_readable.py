@@ -1,0 +1,72 @@
+"""What media workers are let use of what is configured."""
+
+from pathlib import Path
+
+import pytest
+from media_api.server import ServerConfig
+from media_api.stream import StreamConfig
+from media_streamer import folders
+from media_streamer.supervisor.catalog import Catalog
+from media_streamer.supervisor.readable import (
+    WorkerFolders,
+    flag_folders,
+    shows_files,
+    vod_folders,
+)
+
+SPARED = (Path("/etc/flussonic"), Path("/var/lib/flussonic"))
+
+
+def stream(**options: object) -> dict[str, object]:
+    return {"name": "a", "inputs": [{"url": "fake://fake"}], **options}
+
+
+@pytest.mark.parametrize(
+    ("flag", "given"),
+    [
+        ("/srv/flags/a", "/srv/flags"),
+        ("/etc/flussonic/flag", "/etc/flussonic/flag"),
+        ("/etc/flag", "/etc/flag"),
+        ("/flag", "/flag"),
+        ("/etc/flussonic/flags/a", "/etc/flussonic/flags"),
+        ("relative/flag", None),
+    ],
+)
+def test_the_folder_of_a_flag_is_given_unless_it_holds_secrets(
+    flag: str, given: str | None
+) -> None:
+    inputs = [{"url": "fake://fake", "allow_if": flag}, {"url": "fake://other"}]
+    config = StreamConfig.model_validate(stream(inputs=inputs))
+    assert flag_folders(config, SPARED) == ({Path(given)} if given else set())
+
+
+def test_workers_are_told_of_all_that_is_configured(tmp_path: Path) -> None:
+    vods = [
+        {"prefix": "a", "storages": [{"url": "/srv/a"}, {"url": "s3://k:s@host/bucket"}]},
+        {"prefix": "b", "storages": [{"url": "/srv/b"}], "disabled": True},
+    ]
+    inputs = [{"url": "fake://fake", "deny_if": "/srv/flags/a"}]
+    config = ServerConfig.model_validate({"vods": vods, "streams": [stream(inputs=inputs)]})
+    assert vod_folders(config) == {Path("/srv/a")}
+    catalog = Catalog()
+    worker_folders = WorkerFolders(tmp_path, catalog, SPARED)
+    worker_folders.streams_changed(catalog.set_config(config))
+    worker_folders.tell([])
+    assert folders.told(tmp_path).read == [Path("/srv/a"), Path("/srv/flags")]
+    assert worker_folders.flags_of("a") == {Path("/srv/flags")}
+    worker_folders.streams_changed(catalog.set_config(ServerConfig()))
+    worker_folders.tell([])
+    assert folders.told(tmp_path) == folders.Folders()
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ({}, False),
+        ({"inputs": [{"url": "fake://fake"}, {"url": "file://a/b.mp4"}]}, True),
+        ({"inputs": [{"url": "sdp://a/b.sdp"}]}, True),
+        ({"inputs": [{"url": "publish://"}], "backup": {"file": "a/b.mp4"}}, True),
+    ],
+)
+def test_who_shows_files(options: dict[str, object], shown: bool) -> None:
+    assert shows_files(StreamConfig.model_validate(stream(**options))) is shown

@@ -1,0 +1,59 @@
+"""Folders that are opened before a worker is confined: real ones, and disks that hang."""
+
+import logging
+import os
+import time
+from pathlib import Path
+
+import pytest
+from media_streamer import folders
+from media_streamer.folders import Folders
+
+
+def test_they_are_told_and_opened(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    films, new, file = tmp_path / "films", tmp_path / "a" / "new", tmp_path / "file"
+    films.mkdir()
+    file.touch()
+    folders.tell(tmp_path, [new, file], [films, tmp_path / "missing", Path("/a\0b")])
+    told = folders.told(tmp_path)
+    assert told.written == [new, file]
+    caplog.set_level(logging.INFO)
+    opened = folders.opened(told)
+    try:
+        assert list(opened.written) == [new], "it is made"
+        assert list(opened.read) == [films]
+        assert os.path.samestat(os.fstat(opened.read[films]), films.stat())
+        assert not os.get_inheritable(opened.read[films])
+        assert set(opened.folders.read) == set(told.read), "no other worker would have them"
+        assert f"archive {file}: nothing can be recorded there" in caplog.text
+        assert f"folder {tmp_path / 'missing'}: this worker cannot read there" in caplog.text
+    finally:
+        opened.close()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_disk_that_hangs_keeps_nobody_from_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    read = [tmp_path / name for name in ("a", "hangs", "b")]
+    for path in read:
+        path.mkdir()
+    whole = folders._open
+
+    def hanging(answers: object, path: Path, written: bool) -> None:
+        if path.name == "hangs":
+            time.sleep(600)
+        whole(answers, path, written)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(folders, "_open", hanging)
+    opened = folders.opened(Folders(read=read), 2.0)
+    opened.close()
+    assert list(opened.read) == [read[0], read[2]]
+    assert opened.missing == [read[1]]
+    assert "does not answer within 2 s" in caplog.text
+
+
+def test_without_folders_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("it forks"))
+    assert folders.opened(Folders()).folders == Folders()
