@@ -7,7 +7,7 @@ DEV := $(DEV_VENV)/bin
 IMAGES := localhost/media-appliance
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help run test test-fast test-long check format fuzz soak bench lock crds docs sbom images packages kubectl-media clean
+.PHONY: help run test test-fast test-long check format fuzz soak bench lock wheels crds docs sbom images packages kubectl-media clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -52,6 +52,10 @@ crds: $(DEV_VENV)/ready ## Write what is made from the code: CRDs, tables of REA
 
 lock: $(DEV_VENV)/ready ## Pin all dependencies anew
 	cd requirements && ./lock.sh ../$(DEV)/uv
+	requirements/wheels.sh $(CURDIR)/$(DEV)/uv
+
+wheels: $(DEV_VENV)/ready ## That all of it has wheels for amd64 and arm64, of each Python that is served
+	requirements/wheels.sh $(CURDIR)/$(DEV)/uv
 
 sbom: $(DEV_VENV)/ready ## A CycloneDX bill of materials of both images, in dist/sbom
 	$(DEV)/python packaging/bill_of_materials.py dist/sbom

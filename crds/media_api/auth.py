@@ -51,7 +51,8 @@ class AuthSpec(ApiModel):
     )
     soft_limitation: bool | None = Field(
         default=None,
-        description="Delay the cut of a session above max_sessions by 30 to 90 s. Default false.",
+        description="Let some sessions above max_sessions in for 30 to 90 s, for who changes"
+        " channels. Default false.",
     )
     session_keys: Annotated[list[Text], Field(max_length=16)] | None = Field(
         default=None,

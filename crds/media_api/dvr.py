@@ -69,7 +69,7 @@ class DvrBase(ApiModel):
         " s3://KEY:SECRET@HOST/BUCKET/FOLDER?expiration=90d&storage_limit=2T&rate=50M",
     )
     keep_locks: bool | None = Field(
-        default=None, description="Locked ranges outlive expiration. Default false."
+        default=None, description="Locked ranges outlive all limits. They always do."
     )
     episodes_expiration: Seconds | None = Field(
         default=None, description="Age limit of episodes in seconds."

@@ -103,7 +103,8 @@ class InputOptionsBase(ApiModel):
         default=None, description="Longest pause between attempts to connect, seconds. Default 30."
     )
     no_clients_reconnect_delay: Seconds | None = Field(
-        default=None, description="Pause between attempts while nobody watches, seconds."
+        default=None,
+        description="Pause between attempts while nobody watches, seconds, if it is longer.",
     )
     user_agent: Text | None = Field(default=None, description="User-Agent sent to the source.")
     headers: TextMap | None = Field(default=None, description="HTTP headers sent to the source.")

@@ -18,6 +18,7 @@ Schemas = Mapping[str, Any]
 Words = Mapping[str, str]
 
 _STREAMS = ("StreamConfig", "TemplateConfig", "CentralStream", "StreamState", "CentralStreamState")
+_LISTENERS = ("ListenerConfig", "TlsListenerConfig", "HttpListenerConfig", "HttpsListenerConfig")
 _INPUTS = ("InputConfig", "InputState")
 _PUSHES = ("PushConfig", "PushState")
 
@@ -30,7 +31,9 @@ def mark(schemas: Schemas) -> None:
         **no_effect(_INPUTS, unsupported.INPUT_WORDS),
         "StreamDvrSpec": no_effect(unsupported.DVR_OPTIONS, unsupported.NO_EFFECT),
         "ThumbnailsSpec": no_effect(("url", "sizes"), unsupported.NO_EFFECT),
-        "BackupConfig": {"dvr": unsupported.NO_EFFECT},
+        "BackupConfig": no_effect(unsupported.BACKUP_OPTIONS, unsupported.NO_EFFECT),
+        "VodStorage": no_effect(unsupported.FILE_STORAGE_OPTIONS, unsupported.NO_EFFECT),
+        **no_effect(_LISTENERS, no_effect(unsupported.LISTENER_OPTIONS, unsupported.NO_EFFECT)),
         "SrtConfig": no_effect(unsupported.SRT_OPTIONS, unsupported.NO_EFFECT),
         "ProtocolsSpec": protocols.missing_switches(),
     }

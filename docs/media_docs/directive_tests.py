@@ -1,7 +1,7 @@
 """Which test sees a directive do what it says, or sets it; `tests/unit/media_docs` keeps it.
 
 Of the server itself (`directives.json`) each names the test that observes it. Of all other objects
-(`options.json`) each names a test that sets it on something that runs; empty: there is none yet.
+(`options.json`) each names a test that sets it on something that runs.
 """
 
 import json
@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 
 _DATA = Path(__file__).resolve().parents[2] / "tests" / "data"
-NONE = "**none**"
 
 
 @cache
@@ -31,6 +30,6 @@ def shown(test: str) -> str:
     """For a cell: a link to the file of the test, and the test's name."""
     file, _, function = test.partition("::")
     if not file:
-        return NONE
+        return ""
     words = function.removeprefix("test_").replace("_", " ")
     return f"[{words}](../tests/{file})"

@@ -196,6 +196,23 @@ def test_alarms_ring_when_they_should_and_only_then(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="Debian's prometheus is not here")
+def test_the_files_lie_where_the_page_puts_them(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "monitoring.md").read_text()
+    (block,) = [one for one in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "promtool" in one]
+    done = subprocess.run(
+        ["bash", "-euc", block.replace("/etc/prometheus/", f"{tmp_path}/")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    # The password is the reader's to write.
+    assert "/run/secrets/view_password" in done.stdout + done.stderr or done.returncode == 0
+    assert "SUCCESS: " in done.stdout + done.stderr
+
+
 def test_compose_knows_the_jobs_that_alarms_name() -> None:
     compose = yaml.safe_load((ROOT / "packaging" / "compose" / "prometheus.yaml").read_text())
     jobs = {job["job_name"] for job in compose["scrape_configs"]}

@@ -11,12 +11,16 @@ from media_api.unsupported.server import locations_ask_in_vain, server_asks_in_v
 from media_api.unsupported.streams import asked_in_vain
 from media_api.unsupported.tally import Tally, unsupported_parts, vod_directories
 from media_api.unsupported.words import (
+    ALWAYS,
+    BACKUP_OPTIONS,
     DVR_OPTIONS,
+    FILE_STORAGE_OPTIONS,
     GLOBALS,
     HARMLESS,
     INPUT_OPTIONS,
     INPUT_SCHEMES,
     INPUT_WORDS,
+    LISTENER_OPTIONS,
     LISTS,
     NO_EFFECT,
     SRT_OPTIONS,
@@ -27,12 +31,16 @@ from media_api.unsupported.words import (
 )
 
 __all__ = [
+    "ALWAYS",
+    "BACKUP_OPTIONS",
     "DVR_OPTIONS",
+    "FILE_STORAGE_OPTIONS",
     "GLOBALS",
     "HARMLESS",
     "INPUT_OPTIONS",
     "INPUT_SCHEMES",
     "INPUT_WORDS",
+    "LISTENER_OPTIONS",
     "LISTS",
     "NO_EFFECT",
     "SRT_OPTIONS",

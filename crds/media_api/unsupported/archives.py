@@ -17,6 +17,8 @@ from media_api.unsupported.words import (
     is_of_ours,
 )
 
+LOCKS = "has no effect but true: locked ranges are always kept"
+
 
 def archive_asks_in_vain(item: Any) -> Iterator[InVain]:
     """`dvr` of a stream, template, source or group."""
@@ -33,6 +35,8 @@ def archive_asks_in_vain(item: Any) -> Iterator[InVain]:
     for name in DVR_OPTIONS:
         if asks(name, _option(dvr, name)):
             yield InVain(f"dvr_option_{name}", ("dvr", name), f"{name} of dvr {NO_EFFECT}")
+    if _option(dvr, "keep_locks") is False:
+        yield InVain("dvr_option_keep_locks", ("dvr", "keep_locks"), f"keep_locks of dvr {LOCKS}")
     inputs = get(item, "inputs")  # a source has none
     if get(dvr, "dvr_replicate") and inputs is not None and not any(map(is_of_ours, inputs)):
         text = "dvr_replicate of dvr has no effect: no input is m4f://HOST/NAME of another server"
@@ -77,3 +81,6 @@ def storages_ask_in_vain(storages: Iterable[Any]) -> Iterator[InVain]:
             if asks(option, _option(one, option)):
                 text = f"{option} of dvr storages {NO_EFFECT}"
                 yield InVain(f"dvrs_option_{option}", (*path, option), text)
+        if _option(one, "keep_locks") is False:
+            text = f"keep_locks of dvr storages {LOCKS}"
+            yield InVain("dvrs_option_keep_locks", (*path, "keep_locks"), text)

@@ -9,13 +9,16 @@ from media_api.stream import StreamOnPremises
 from media_api.unsupported.archives import storages_ask_in_vain
 from media_api.unsupported.streams import srt_in_vain
 from media_api.unsupported.words import (
+    FILE_STORAGE_OPTIONS,
     GLOBALS,
+    LISTENER_OPTIONS,
     LISTS,
     NO_EFFECT,
     STORAGE_SCHEMES,
     STREAM_WORDS,
     VOD_OPTIONS,
     InVain,
+    Path,
     asks,
     get,
     shown,
@@ -40,6 +43,11 @@ def _listeners(config: ServerConfig) -> Iterator[InVain]:
         if name not in served and config.listeners is not None and config.listeners.of(name):
             text = f"{name} listeners are configured, but {name} is not served"
             yield InVain(f"listener_{name}", ("listeners", name, 0), text)
+        for index, one in enumerate(config.listeners.of(name) if config.listeners else ()):
+            for option in LISTENER_OPTIONS:
+                if asks(option, get(one, option)):
+                    text = f"{option} of {name} listeners {NO_EFFECT}"
+                    yield InVain(f"listener_{option}", ("listeners", name, index, option), text)
 
 
 def _globals(config: ServerConfig) -> Iterator[InVain]:
@@ -99,6 +107,11 @@ def locations_ask_in_vain(config: ServerConfig) -> Iterator[InVain]:
             elif vod.auto_mbr and not storage.url.startswith(("/", "file://")):
                 text = f"vod {vod.prefix}: auto_mbr finds files in directories only"
                 yield InVain("vod_auto_mbr", ("vods", index, "storages", place), text)
+            for key in FILE_STORAGE_OPTIONS:
+                if asks(key, get(storage, key)):
+                    text = f"vod {vod.prefix}: {key} of storages {NO_EFFECT}"
+                    where: Path = ("vods", index, "storages", place, key)
+                    yield InVain(f"vod_storage_{key}", where, text)
         if vod.drm is not None:
             text = f"vod {vod.prefix}: drm {STREAM_WORDS['drm'].replace('stream is', 'files are')}"
             yield InVain("vod_drm", ("vods", index, "drm"), text)

@@ -10,6 +10,7 @@ from media_api.unsupported.transcoder import transcoder_in_vain
 from media_api.unsupported.words import (
     ARCHIVE_SCHEMES,
     AUTH_SCHEMES,
+    BACKUP_OPTIONS,
     INPUT_SCHEMES,
     INPUT_WORDS,
     NO_EFFECT,
@@ -62,8 +63,10 @@ def _options(item: Any) -> Iterator[InVain]:
         if thumbnails is not None and get(thumbnails, name):
             path = ("thumbnails", name)
             yield InVain(f"stream_thumbnails_{name}", path, f"{name} of thumbnails {NO_EFFECT}")
-    if backup is not None and get(backup, "dvr"):
-        yield InVain("stream_backup_dvr", ("backup", "dvr"), f"dvr of backup {NO_EFFECT}")
+    for name in BACKUP_OPTIONS if backup is not None else ():
+        if get(backup, name):
+            path = ("backup", name)
+            yield InVain(f"stream_backup_{name}", path, f"{name} of backup {NO_EFFECT}")
 
 
 def srt_in_vain(item: Any) -> Iterator[InVain]:

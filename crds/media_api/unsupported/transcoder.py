@@ -1,5 +1,6 @@
 """What of a transcoder is asked for and not done: the part of `unsupported` that is about it."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,8 +15,8 @@ STOPS = "cannot be done by this version: the stream does not run"
 _UNUSED: Mapping[str, tuple[str, ...]] = {
     "global": ("target",),
     "decoder": ("pix_fmt", "no_dpb", "streaming_frame"),
-    "audio": ("split_channels",),
-    "video": ("temporal_tradeoff", "resize_mode"),
+    "audio": ("split_channels", "title"),
+    "video": ("temporal_tradeoff", "resize_mode", "title"),
 }
 """Options that nothing reads, by block."""
 
@@ -41,8 +42,13 @@ def _of_spec(spec: Any) -> Iterator[tuple[Path, str]]:
     ]
     flat = _get(spec, "tracks")
     listed, key = (flat, "tracks") if flat is not None else (_get(spec, "video"), "video")
+    places: Counter[str] = Counter()
     for index, one in enumerate(listed if isinstance(listed, list) else ()):
         content = _get(one, "content") or "video"
+        places[content] += 1
+        if (number := _get(one, "track")) not in (None, 1, places[content]):
+            text = f"track={number} has no effect: tracks are numbered in their order only"
+            yield (key, index, "track"), text
         if content in ("audio", "video"):
             blocks.append((content, (key, index), one))
         else:

@@ -35,6 +35,12 @@ STORAGE_SCHEMES = ("/", "file://", "http://", "https://", "s3://", "s3s://")
 """Of storages of VOD locations that are played from."""
 VOD_OPTIONS = ("read_queue", "timeout")
 """Options of locations of files that nothing reads."""
+FILE_STORAGE_OPTIONS = ("extra",)
+"""The same of their storages."""
+LISTENER_OPTIONS = ("read_timeout", "write_timeout")
+"""Options of ports that nothing reads: each protocol has time-outs of its own."""
+BACKUP_OPTIONS = ("audio_timeout", "video_timeout", "dvr")
+"""The same of the backup, which is shown when there are no frames at all."""
 NO_EFFECT = "has no effect in this version"
 SRT_BLOCKS = ("srt_play", "srt2_play", "srt_publish", "srt2_publish")
 SRT_OPTIONS = ("linger", "version", "streamid")
@@ -53,6 +59,8 @@ MOVING = ("migrate", "rescue")
 
 HARMLESS: Mapping[str, Any] = {"mpegts_ac3": "keep"}
 """Options that ask for nothing with this value either, and for something with any other."""
+ALWAYS = ("keep_locks", "transcode", "external")
+"""Switches that ask for what is always done: false has no effect."""
 STREAM_WORDS = {
     **dict.fromkeys((*STREAM_OPTIONS, *HARMLESS), NO_EFFECT),
     **{

@@ -18,7 +18,7 @@ from media_api.dvr import DvrConfig, StreamDvrSpec
 from media_api.input import InputConfig
 from media_api.playback import ThumbnailsSpec
 from media_api.push import PushConfig
-from media_api.server import ServerConfig
+from media_api.server import HttpListenerConfig, ListenerConfig, Listeners, ServerConfig
 from media_api.srt import SrtConfig
 from media_api.stream import BackupConfig, StreamConfig, TemplateConfig
 from media_api.transcoder import (
@@ -31,13 +31,14 @@ from media_api.transcoder import (
     VideoOptions,
 )
 from media_api.unsupported import (
+    ALWAYS,
     HARMLESS,
     InVain,
     asked_in_vain,
     locations_ask_in_vain,
     server_asks_in_vain,
 )
-from media_api.vod import VodConfig
+from media_api.vod import VodConfig, VodStorage
 from pydantic import ValidationError
 
 from media_streamer.config.shapes import Shape, Unsupported
@@ -50,6 +51,7 @@ _VALUES: Mapping[str, Any] = {
     "root": "/sample",
     "copy": "s3://sample/bucket",
     "init_script": "/sample.lua",
+    **dict.fromkeys(ALWAYS, False),
 }
 """Options whose value decides whether they work get one that does."""
 _ITEM: Mapping[str, Any] = {
@@ -109,6 +111,10 @@ def _probes(model: type[ApiModel]) -> tuple[tuple[str, Callable[[str], list[InVa
         return (("", _of_storages),)
     if model is VodConfig:
         return (("", _of_location),)
+    if model is VodStorage:
+        return (("", _of_files),)
+    if issubclass(model, ListenerConfig):
+        return (("", _of_ports),)
     if model is ServerConfig:
         return (("", _of_server),)
     if model in _IN_TRANSCODERS:
@@ -137,7 +143,7 @@ def _in_object(name: str) -> Callable[[str], list[InVain]]:
 
 def _in_transcoder(block: str, values: Mapping[str, Any]) -> Callable[[str], list[InVain]]:
     def ask(key: str) -> list[InVain]:
-        options = {key: values.get(key, SAMPLE)}
+        options = {key: values.get(key, _value(key))}
         if block == "tracks" and key not in VideoOptions.model_fields:
             options.setdefault("content", "audio")
         spec = {block: [options] if block in ("video", "tracks") else options}
@@ -166,6 +172,19 @@ def _of_location(key: str) -> list[InVain]:
     vod: dict[str, Any] = {"prefix": SAMPLE, key: _value(key)}
     document: dict[str, Any] = {"vods": [VodConfig.model_construct(None, **vod)]}
     return list(locations_ask_in_vain(ServerConfig.model_construct(None, **document)))
+
+
+def _of_files(key: str) -> list[InVain]:
+    storage = VodStorage.model_construct(None, **{"url": "/sample", key: _value(key)})
+    vod = VodConfig.model_construct(None, prefix=SAMPLE, storages=[storage])
+    return list(locations_ask_in_vain(ServerConfig.model_construct(None, vods=[vod])))
+
+
+def _of_ports(key: str) -> list[InVain]:
+    """Whatever the protocol: each has the same options in vain."""
+    port = HttpListenerConfig.model_construct(None, **{key: _value(key)})
+    listeners = Listeners.model_construct(None, http=[port])
+    return server_asks_in_vain(ServerConfig.model_construct(None, listeners=listeners))
 
 
 def _of_server(key: str) -> list[InVain]:
@@ -198,8 +217,8 @@ def outcome(model: type[ApiModel], key: str, shape: Shape) -> Outcome:
     if not refused:
         return WORKS
     text = next(iter(refused.values()))
-    if key in HARMLESS:
-        usual = str(HARMLESS[key]).lower()
+    if key in HARMLESS or key in ALWAYS:
+        usual = str(HARMLESS.get(key, True)).lower()
         return Outcome("partly", f"other values than `{usual}` have no effect")
     if len(refused) < len(_probes(model)):
         read = [where for where, _ in _probes(model) if where not in refused]

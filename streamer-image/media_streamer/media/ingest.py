@@ -63,6 +63,8 @@ class Ingest:
         """Where new sources go; None while the stream has no output."""
         self.last_frame_at: float | None = None
         """Unix time of the last frame that was shown, of an input that is shown no longer."""
+        self.is_watched = True
+        """Whether somebody has the stream: who is waited for is tried sooner."""
         self._name = config.name
         self._environment = environment
         self._on_ended = on_ended
@@ -222,7 +224,7 @@ class Ingest:
             is_publish=slot.is_publish,
             is_open=slot.source is not None,
             is_demoted=bool(slot.config.timeout and slot.source and slot.source.frames),
-            may_open=slot.may_open(now),
+            may_open=slot.may_open(now, watched=self.is_watched),
         )
 
     def _carry_out(self, choice: Choice, shown: InputSlot | None, now: float) -> None:
@@ -261,7 +263,9 @@ class Ingest:
         if slot is self._chosen:
             self._chosen = None
         self.close(slot, fault, now)
-        retry = "" if slot.is_publish else f"; next attempt in {slot.pause:g} s"
+        retry = (
+            "" if slot.is_publish else f"; next attempt in {slot.wait(watched=self.is_watched):g} s"
+        )
         log.warning("%s: input %s: %s%s", self._name, slot.url, fault, retry)
         if had_frames:
             self._emit("source_lost", slot, reason=fault)

@@ -77,6 +77,7 @@ class InputSlot:
         """bit/s over the last window."""
         self.error_rate = 0
         """Errors a second over the last window."""
+        self._failed_at = 0.0
         self._errors_window = (0.0, 0)
         self._stream = stream.name
         self._flags = flags
@@ -162,14 +163,20 @@ class InputSlot:
         reception = self.input.reception if self.input is not None else None
         return reception.lost if reception is not None else 0
 
-    def may_open(self, now: float) -> bool:
+    def may_open(self, now: float, *, watched: bool = True) -> bool:
         """True if an attempt is due. Publishers come by themselves."""
         return (
             self.source is None
             and not self.is_publish
             and now >= self.retry_at
+            and (watched or not self.retry_at or now >= self._failed_at + self.wait(watched=False))
             and self.permitted() is True
         )
+
+    def wait(self, *, watched: bool) -> float:
+        """Seconds from the last failure to the next attempt."""
+        unwatched = 0 if watched else self.config.no_clients_reconnect_delay or 0
+        return max(self.pause, float(unwatched))
 
     def permitted(self) -> bool | None:
         """What the files of `allow_if` and `deny_if` say; a missing file allows.
@@ -216,6 +223,7 @@ class InputSlot:
             return
         self.totals.errors += 1
         self.failures = 1 if stable else self.failures + 1
+        self._failed_at = now
         self.retry_at = now + self.pause
 
     @property

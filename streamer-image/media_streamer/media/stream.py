@@ -295,6 +295,7 @@ class StreamRunner:
     def _step(self, now: float) -> None:
         self.ingest.check(now)
         in_use = self._audience.in_use or self.ingest.is_published
+        self.ingest.is_watched = in_use
         unused = self.demand.stop_if_unused(in_use, now)
         if unused is not None:
             log.info("%s: nobody watched for %g s, stopping", self.name, unused)

@@ -9,7 +9,9 @@ said, so that an HLS viewer costs one question, and an open session outlives a b
 """
 
 import asyncio
+import itertools
 import logging
+import random
 import time
 import uuid
 from pathlib import Path
@@ -21,7 +23,7 @@ from media_api.server import ServerConfig
 from media_auth.authorize import asks_backend
 from media_auth.http_backend import HttpBackend
 from media_auth.rules import Scripts
-from media_auth.verdict import Verdict, allow
+from media_auth.verdict import Verdict, allow, deny
 from media_rest.credentials import CredentialsError, parse_authorization, same_secret
 from media_rest.guessing import GuessLimiter
 from msgspec.structs import replace
@@ -49,6 +51,10 @@ from media_streamer.wire.control import AccessRequest, Granted, Refusal
 log = logging.getLogger(__name__)
 
 MAX_NAME_LENGTH = 255
+SOFT_SECONDS = (30.0, 90.0)
+"""Who changes channels leaves sessions behind that take this long to end (`soft_limitation`)."""
+SOFT_SESSIONS = 5
+"""So many above the limit at most."""
 
 
 class Streams(Protocol):
@@ -181,12 +187,19 @@ class AccessControl:
 
     async def recheck(self, now: float) -> None:
         """Ask the backends about open sessions whose decision has run out."""
+        for session in [one for one in self._sessions if one.counted_at and one.counted_at <= now]:
+            session.counted_at = None
+            self._keep_within(session, session.max_sessions)
         due = [
             session
             for session in self._sessions
             if session.recheck_at is not None and session.recheck_at <= now
         ]
         await asyncio.gather(*(self._recheck(session) for session in due))
+
+    def countries_changed(self) -> None:
+        """Sessions whose rules may name countries are asked about again."""
+        ask_soon(one for one in self._sessions if one.rules is not None and not one.is_relay)
 
     def rule_sets_changed(self) -> None:
         """Sessions that an `auth_backend` let in are asked about again."""
@@ -328,7 +341,8 @@ class AccessControl:
             return Refusal(503, "too_many_sessions", title)
         user_limit = _user_limit(stream, verdict)
         owner = verdict.user_id or token
-        if user_limit and owner and len(self._sessions.of_owner(owner)) >= user_limit:
+        above = SOFT_SESSIONS if _is_soft(stream) else 0
+        if user_limit and owner and len(self._sessions.of_owner(owner)) >= user_limit + above:
             title = f"The user has {user_limit} sessions already"
             return Refusal(403, "user_sessions_limit", title)
         return None
@@ -360,12 +374,14 @@ class AccessControl:
             user_id=verdict.user_id,
             owner=verdict.user_id or token,
             max_sessions=_user_limit(stream, verdict),
-            soft_limitation=bool(spec and spec.soft_limitation),
+            soft_limitation=_is_soft(stream),
             is_relay=relay,
             dvr=request.archive,
             location=stream.location.prefix if stream.location is not None else "",
             rules=spec,
         )
+        if session.soft_limitation and self._is_above(session, session.max_sessions):
+            session.counted_at = time.monotonic() + random.uniform(*SOFT_SECONDS)
         if asks_backend(spec) and not relay:
             session.recheck_at = time.monotonic() + verdict.auth_seconds
         if kind == "uncounted":
@@ -384,12 +400,37 @@ class AccessControl:
         verdict = await self._verdicts.whether(spec, question) if spec is not None else allow()
         if asks_backend(spec):
             session.recheck_at = time.monotonic() + verdict.auth_seconds
-        if verdict.allowed or not verdict.decided:
-            return
+        if verdict.allowed:
+            session.max_sessions = _user_limit(stream, verdict)
+            self._keep_within(session, session.max_sessions)
+        elif verdict.decided:
+            self._cut(session, verdict)
+
+    def _is_above(self, session: Session, limit: int | None) -> bool:
+        """Whether the sessions that its user opened before it are as many as he may have."""
+        if not limit or not session.owner or session.kind != "play":
+            return False
+        before = itertools.takewhile(
+            lambda one: one is not session, self._sessions.of_owner(session.owner)
+        )
+        return sum(1 for _ in before) >= limit
+
+    def _keep_within(self, session: Session, limit: int | None) -> None:
+        """The latest sessions of a user go, where he may have fewer now than he has."""
+        if session.counted_at is None and self._is_above(session, limit):
+            title = f"The user has {limit} sessions already"
+            self._cut(session, deny("user_sessions_limit", title, kept=session.soft_limitation))
+
+    def _cut(self, session: Session, verdict: Verdict) -> None:
         if session.key and verdict.kept:  # others are found anew: the clock may be put right
             self._verdicts.remember(session.key, verdict)
         log.info("stream %s: session %s is denied now, closed", session.name, session.id)
         self._sessions.close(session.id, verdict.code)
+
+
+def _is_soft(stream: Stream) -> bool:
+    spec = stream.config.on_play
+    return bool(spec and spec.soft_limitation)
 
 
 def _user_limit(stream: Stream, verdict: Verdict) -> int | None:

@@ -7,6 +7,7 @@ that was updated, or came late, holds without a reload.
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from media_auth.countries import BUILTIN, CountrySource, open_countries
 
@@ -26,6 +27,8 @@ class GeoIp:
         self._source = ""
         self._turn = asyncio.Lock()
         self.countries: CountrySource | None = None
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when countries come from elsewhere, or from nowhere, than before."""
 
     def country_of(self, ip: str) -> str:
         """ISO 3166-1 alpha-2; empty if it is not known."""
@@ -72,3 +75,5 @@ class GeoIp:
         before, self.countries = self.countries, found
         if before is not None:
             before.close()
+        if found is not before:
+            self.on_change()

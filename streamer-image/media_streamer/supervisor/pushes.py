@@ -46,7 +46,10 @@ def push_jobs(stream: StreamConfig) -> list[Job]:
             protocol=protocol.name,
             part="push",
             title=f"push to {redact_push(push.url)}",
-            config=push.model_dump_json(exclude_unset=True, exclude_none=True).encode(),
+            # A note is nobody's business but its reader's: another one interrupts nothing.
+            config=push.model_dump_json(
+                exclude={"comment"}, exclude_unset=True, exclude_none=True
+            ).encode(),
             pause_seconds=push.retry_timeout or RETRY_SECONDS,
             max_pause_seconds=push.retry_timeout or MAX_RETRY_SECONDS,
             retry_limit=push.retry_limit,

@@ -51,6 +51,8 @@ class Session:
     """Whom `max_sessions` counts: the user that the backend named, else the token."""
     max_sessions: int | None = None
     soft_limitation: bool = False
+    counted_at: float | None = None
+    """Monotonic seconds from which it counts for `max_sessions`, if it came in above that."""
     is_relay: bool = False
     """Another streamer of the cluster, which decides about its own viewers."""
     dvr: bool = False

@@ -164,6 +164,7 @@ class Supervisor:
             director,
             ScriptRules(self._scripts),
         )
+        self._geoip.on_change = self._access.countries_changed
         self._pulse = Pulse(catalog, self._sessions, self._stats.figures)
         alerts.add(self._pulse.alerts)
         directory = settings.config_path.absolute().parent

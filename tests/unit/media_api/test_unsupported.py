@@ -16,6 +16,7 @@ from media_api.unsupported import (
     VOD_OPTIONS,
     Tally,
     asked_in_vain,
+    server_asks_in_vain,
     unserved_options,
     unsupported_parts,
 )
@@ -155,6 +156,24 @@ def test_checks_are_of_fields_that_streams_have() -> None:
         ({"pushes": [{"url": "ndi://x"}]}, "push_ndi", "no such device"),
         ({"thumbnails": {"url": "http://h/a.jpg"}}, "stream_thumbnails_url", "no effect"),
         ({"drm": {"vendor": "aes128"}}, "stream_drm", "is not played at all"),
+        ({"backup": {"file": "v/a", "transcode": False}}, "stream_backup_transcode", "no effect"),
+        ({"backup": {"file": "v/a", "audio_timeout": 3}}, "stream_backup_audio_timeout", "effect"),
+        (
+            {"transcoder": {"tracks": [{"content": "audio", "bitrate": 9, "title": "T"}]}},
+            "transcoder_tracks_title",
+            "no effect",
+        ),
+        (
+            {"transcoder": {"video": [{"bitrate": 9}, {"bitrate": 8, "track": 3}]}},
+            "transcoder_video_track",
+            "in their order",
+        ),
+        ({"dvr": {"root": "/d", "keep_locks": False}}, "dvr_option_keep_locks", "always kept"),
+        (
+            {"pushes": [{"url": "rtmp://h/a", "mpegts_ac3": "system_a"}]},
+            "push_option_mpegts_ac3",
+            "no effect",
+        ),
     ],
 )
 def test_what_is_asked_in_vain_is_said(document: dict[str, Any], key: str, words: str) -> None:
@@ -175,6 +194,10 @@ def test_what_is_asked_in_vain_is_said(document: dict[str, Any], key: str, words
         {"on_play": False},
         {"inputs": [{"url": "udp://239.0.0.1:5000", "bind_ip": "10.0.0.1"}]},
         {"thumbnails": {"enabled": False}},
+        {"backup": {"file": "v/a", "transcode": True}},
+        {"dvr": {"root": "/d", "keep_locks": True}},
+        {"transcoder": {"video": [{"bitrate": 9, "track": 1}, {"bitrate": 8, "track": 2}]}},
+        {"pushes": [{"url": "rtmp://h/a", "mpegts_ac3": "keep"}]},
     ],
 )
 def test_what_is_done_is_no_complaint(document: dict[str, Any]) -> None:
@@ -220,6 +243,20 @@ def test_caches_are_for_what_is_taken_from_other_servers() -> None:
     alerts = unsupported_parts(ServerConfig.model_validate(config))
     assert alerts.keys() == {"caches"}
     assert alerts["caches"].endswith(": d")
+
+
+def test_ports_and_storages_say_what_nobody_reads() -> None:
+    document = {
+        "listeners": {"http": [{"port": 80, "read_timeout": 5}], "rtmps": [{"port": 1}]},
+        "vods": [{"prefix": "v", "storages": [{"url": "/d", "extra": {"a": "b"}}]}],
+        "dvrs": [{"name": "d", "root": "/d", "keep_locks": False}],
+    }
+    found = server_asks_in_vain(ServerConfig.model_validate(document))
+    assert {one.key: one.dotted for one in found} == {
+        "listener_read_timeout": "listeners.http[0].read_timeout",
+        "vod_storage_extra": "vods[0].storages[0].extra",
+        "dvrs_option_keep_locks": "dvrs[0].keep_locks",
+    }
 
 
 def test_options_of_srt_ports() -> None:

@@ -72,7 +72,7 @@ async def test_scripts_decide_tell_and_begin(
     (folder / "broken.lua").write_text("retrun true")
     streamer.write(
         f"init_script {folder}/init.lua;\n"
-        f"notify lua {{ sink {folder}/events.lua; to {url}/take; }}\n"
+        f"notify lua {{ sink {folder}/events.lua; to {url}/take; }}\n"  # `to` is of the extra ones
         f"stream demo {{ input fake://fake;"
         f" on_play {folder}/auth.lua backend={url}/decide; }}\n"
         f"auth_backend rules {{ backend {folder}/anna.lua; }}\n"

@@ -167,6 +167,30 @@ def test_faults() -> None:
     assert made.fault(now + 3) == "connection lost"
 
 
+def test_sound_is_missed_by_the_input_or_else_by_the_stream() -> None:
+    for made in (slot(audio_timeout=2), slot(stream={"audio_timeout": 2})):
+        source = opened(made)
+        now = time.monotonic()
+        assert made.fault(now + 3) is None, "nothing has come yet"
+        source.frames = 1
+        assert "audio_timeout" in str(made.fault(now + 3))
+        source.last_audio = now + 3
+        assert made.fault(now + 4) is None
+
+
+def test_while_nobody_watches_a_source_may_be_tried_less_often() -> None:
+    made = slot(no_clients_reconnect_delay=100)
+    assert made.may_open(0.0, watched=False), "the first attempt waits for nobody"
+    opened(made)
+    made.closed("refused", 10.0)
+    assert not made.may_open(60.0, watched=False)
+    assert made.may_open(60.0)
+    assert made.may_open(110.0, watched=False)
+    assert (made.wait(watched=True), made.wait(watched=False)) == (1, 100)
+    made.retry_at = 0.0  # somebody says: now
+    assert made.may_open(11.0, watched=False)
+
+
 def test_the_bit_rate_is_measured_over_seconds() -> None:
     made = slot()
     source = opened(made)

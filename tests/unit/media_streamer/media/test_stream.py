@@ -69,6 +69,31 @@ def nothing(*_: object) -> None:
     pass
 
 
+async def test_frames_that_fail_to_come_are_told_and_that_they_are_back() -> None:
+    environment = Environment()
+    for options in (
+        {"inputs": [{"url": "publish://"}], "frames_timeout": 2},
+        {"inputs": [{"url": "publish://", "frames_timeout": 2}], "frames_timeout": 60},
+    ):
+        config = StreamConfig.model_validate({"name": "s", **options})
+        runner = StreamRunner(config, {}, environment)
+        runner.run()
+        try:
+            runner.publish("frames", "", "", nothing, nothing)
+            (slot,) = runner.ingest.slots
+            assert slot.source is not None
+            now = time.monotonic()
+            environment.events.clear()
+            runner.ingest.check(now + 3)
+            assert environment.events == [], "nothing has come yet"
+            slot.source.frames = 1
+            runner.ingest.check(now + 3)
+            runner.ingest.check(now)
+            assert environment.events == ["frames_timed_out", "frames_restored"]
+        finally:
+            await runner.close("test is over")
+
+
 async def test_a_viewer_starts_a_stream_on_demand_and_a_recording_does_not(make: Make) -> None:
     runner = make(static=False, clients_timeout=1)
     ended: list[str] = []

@@ -102,6 +102,7 @@ def test_rtmp_options() -> None:
     assert options["rtmp_pageurl"] == "http://p/"
     assert options["rtmp_tcurl"] == "rtmp://t/a"
     assert "rtmp_swfurl" not in options
+    assert source("rtmp://h/a/b", swfUrl="http://p/x").options["rtmp_swfurl"] == "http://p/x"
 
 
 @pytest.mark.parametrize(
@@ -118,6 +119,11 @@ def test_udp_groups(url: str, local: str | None, shared: str) -> None:
     options = source(url).options
     assert options.get("localaddr") == local
     assert options["reuse"] == shared
+
+
+def test_the_interface_of_a_group() -> None:
+    for url in ("udp://239.1.2.3:5000", "udp://239.1.2.3:5000/10.0.0.9"):
+        assert source(url, bind_ip="10.0.0.5").options["localaddr"] == "10.0.0.5"
 
 
 def test_one_source_of_a_group() -> None:

@@ -371,6 +371,50 @@ async def test_limits(world: World) -> None:
     assert isinstance(await world.ask(token="1"), Granted), "an open session is not counted again"
 
 
+async def test_a_soft_limit_cuts_the_latest_after_a_while(world: World) -> None:
+    """Who changes channels leaves sessions behind for a moment."""
+    world.configure({"on_play": {"max_sessions": 1, "soft_limitation": True}})
+    first, second = [await world.ask(token="t", proto=proto) for proto in ("hls", "dash")]
+    third = await world.ask(token="t", proto="flv")
+    assert {one.session_id for one in (first, second, third)} == {s.id for s in world.sessions}
+    for _ in range(3):
+        assert isinstance(await world.ask(token="t", proto="flv"), Granted)
+    assert (await world.ask(token="t", proto="flv")).code == "user_sessions_limit"
+    now = time.monotonic()
+    await world.control.recheck(now + 25)
+    assert len(world.sessions) == 6
+    world.sessions.close(first.session_id, "left")
+    await world.control.recheck(now + 95)
+    assert [one.id for one in world.sessions] == [second.session_id]
+    assert isinstance(await world.ask(token="t", proto="dash"), Granted)
+
+
+async def test_fewer_sessions_are_allowed_than_a_user_has(world: World) -> None:
+    world.configure({})
+    protocols = ("hls", "dash", "flv")
+    mine = [await world.ask(token="mine", proto=proto) for proto in protocols]
+    others = await world.ask(token="other")
+    world.configure({"on_play": {"max_sessions": 2}})
+    world.news.changed("a")
+    await world.control.recheck(time.monotonic() + 1)
+    left = {one.id for one in world.sessions}
+    assert left == {mine[0].session_id, mine[1].session_id, others.session_id}
+
+
+async def test_countries_that_become_known_hold_for_who_is_in(world: World, tmp_path: Path) -> None:
+    write_country_database(tmp_path / "nl.mmdb", {"10.0.0.0/8": "NL"})
+    write_country_database(tmp_path / "de.mmdb", {"10.0.0.0/8": "DE"})
+    world.geoip.on_change = world.control.countries_changed
+    await world.geoip.use(str(tmp_path / "nl.mmdb"))
+    world.configure({"on_play": {"allowed_countries": ["NL"]}})
+    granted = await world.ask()
+    await world.geoip.use(str(tmp_path / "de.mmdb"))
+    await world.control.recheck(time.monotonic() + 1)
+    assert world.sessions.get(granted.session_id) is None
+    assert (await world.ask()).code == "wrong_country"
+    await world.geoip.use(None)
+
+
 async def test_many_at_once_do_not_get_past_the_limits(world: World) -> None:
     world.configure({}, max_sessions=2)
     world.streams.delay = 0.05
@@ -560,8 +604,20 @@ async def test_delivery_settings(world: World) -> None:
     world.configure({"segment_duration": 2000}, url_prefix="http://cdn/")
     config = (await world.ask()).config
     assert (config.segment_duration, config.url_prefix) == (2000, "http://cdn/")
+    assert config.pictures
     world.configure({"url_prefix": False}, url_prefix="http://cdn/")
     assert (await world.ask()).config.url_prefix == ""
+    options = {"chunk_duration": 500, "add_audio_only": True, "dash_update_period": 7}
+    world.configure({**options, "provider": "Works", "thumbnails": {"enabled": False}})
+    config = (await world.ask()).config
+    for option, value in {**options, "provider": "Works", "pictures": False}.items():
+        assert getattr(config, option) == value
+
+
+async def test_a_backend_is_asked_with_further_options(world: World) -> None:
+    world.configure({"on_play": {"url": world.url, "extra": {"colour": "red"}}})
+    await world.ask()
+    assert world.backend.questions[0]["colour"] == "red"
 
 
 async def test_nobody_waits_long_for_a_publisher_who_is_not_there(world: World) -> None:

@@ -50,6 +50,30 @@ def test_a_changed_template_changes_its_streams() -> None:
     assert catalog.streams["a"].config.provider == "2"
 
 
+def test_every_option_of_a_template_holds_for_its_streams() -> None:
+    """What each of them does for a stream has tests of its own."""
+    options = {
+        "inputs": [{"url": "fake://fake"}], "backup": {"file": "v/a"}, "dvr": {"root": "/d"},
+        "transcoder": {"video": [{"bitrate": 9}]}, "thumbnails": {"enabled": False},
+        "on_play": {"url": "http://h/p"}, "on_publish": {"url": "http://h/p"}, "password": "p",
+        "protocols": {"whitelist": True, "hls": True}, "prepush": True, "mpegts_ac3": "keep",
+        "segment_duration": 1000, "segment_count": 9, "chunk_duration": 500, "comment": "c",
+        "add_audio_only": True, "url_prefix": "http://cdn/", "dash_update_period": 7,
+        "pushes": [{"url": "rtmp://h/app/x"}], "cluster_ingest": {"capture_at": "h"},
+        "cache": {"path": "/c"}, "meta": {"a": "b"}, "labels": {"a": "b"}, "groups": ["news"],
+        "clients_timeout": 5, "retry_limit": 3, "source_timeout": 6, "audio_timeout": 3,
+        "video_timeout": 4, "frames_timeout": 5, "max_retry_timeout": 8, "provider": "w",
+        "recheck_secondary_inputs_interval": 7, "pulse_off": True, "static": False,
+        "disabled": True,
+    }  # fmt: skip
+    catalog = Catalog()
+    streams = [{"name": "a", "template": "t"}]
+    catalog.set_config(server(streams=streams, templates=[{"name": "t", **options}]))
+    own = StreamConfig.model_validate({"name": "a", **options})
+    for option in options:
+        assert getattr(catalog.streams["a"].config, option) == getattr(own, option), option
+
+
 def test_an_unknown_template_is_a_problem_and_not_a_crash() -> None:
     catalog = Catalog()
     catalog.set_config(server(streams=[{"name": "a", "template": "gone"}]))

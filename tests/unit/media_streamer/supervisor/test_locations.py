@@ -54,6 +54,18 @@ def test_a_file_has_the_rules_of_its_location_and_any_name() -> None:
     assert (told.segment_duration, told.download) == (2000, True)
 
 
+def test_what_is_said_of_a_location_is_told_of_its_files() -> None:
+    location = {"prefix": "films", "provider": "Works", "add_audio_only": True}
+    kept = {"cache": {"path": "/all"}, "segment_cache": {"path": "/segments"}}
+    for said, path in ((kept, "/segments"), ({"cache": {"path": "/all"}}, "/all")):
+        server = config({**location, **said})
+        stream = file_stream(server.vods[0], "films/a.mp4")
+        told = delivery_config(stream, server, is_published=False)
+        assert told.cache is not None
+        assert told.cache.path == path
+        assert (told.provider, told.add_audio_only) == ("Works", True)
+
+
 def test_locations_that_are_others_now_are_named() -> None:
     old = config({"prefix": "a"}, {"prefix": "b"}, {"prefix": "c"})
     new = config({"prefix": "a"}, {"prefix": "b", "download": True})

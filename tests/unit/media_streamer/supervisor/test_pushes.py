@@ -37,6 +37,13 @@ def test_what_can_be_done_is_a_job_once() -> None:
     assert push_jobs(stream()) == []
 
 
+def test_another_comment_is_the_same_job() -> None:
+    """A job that changes is begun anew, which its receiver would see."""
+    said = [push_jobs(stream(pushes=[{"url": KEYED, "comment": text}])) for text in ("a", "b")]
+    assert said[0] == said[1] == push_jobs(stream(pushes=[{"url": KEYED}]))
+    assert said[0] != push_jobs(stream(pushes=[{"url": KEYED, "timeout": 9}]))
+
+
 def test_streams_of_one_srt_receiver_are_pushes_of_their_own() -> None:
     url = "srt://h:1"
     pushes = [{"url": url}, {"url": url, "streamid": "a"}, {"url": url, "streamid": "b"}]

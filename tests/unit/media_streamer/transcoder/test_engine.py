@@ -148,6 +148,11 @@ def test_decoder_options_and_a_logo(transcode: Transcode, source: Source, tmp_pa
     assert (track.width, track.height) == (160, 90)
     shown = pictures(track, made.of("v1"))[10].to_ndarray(format="gray")
     assert shown[90 - 12, 160 - 12] > 200
+    above = {"path": str(logo), "position": "tl", "x": 4, "y": 4}
+    small = {"bitrate": 200_000, "size": {"width": 80, "height": 45}, "alogo": above}
+    made = transcode({"decoder": decoder, "video": [small]}, source.frames[:60])
+    shown = pictures(made.tracks[0], made.of("v1"))[10].to_ndarray(format="gray")
+    assert shown[5:19, 5:19].mean() > 200, "not scaled with the picture"
     missing = {"bitrate": 1000, "logo": {"path": str(tmp_path / "none.png")}}
     assert "none.png" in transcode({"video": [missing]}).refusal
 

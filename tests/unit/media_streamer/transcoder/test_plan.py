@@ -69,12 +69,25 @@ def test_a_source_without_what_is_asked_for() -> None:
     assert plan(ladder, VIDEO).work.sounds == []
 
 
+def test_the_device_that_is_named() -> None:
+    """`external` is what is always done, and changes nothing."""
+    document = {"global": {"hw": "nvenc", "deviceid": 1, "external": True}, "video": [{}]}
+    assert plan(document).work.device == 1
+    assert plan({"global": {"hw": "nvenc", "deviceid": "auto"}, "video": [{}]}).work.device is None
+
+
 def test_tracks_one_by_one() -> None:
     made = plan(
         {
             "tracks": [
                 {"content": "video", "bitrate": 800_000},
-                {"content": "audio", "bitrate": 64_000, "codec": "aac", "input_track": "a2"},
+                {
+                    "content": "audio",
+                    "bitrate": 64_000,
+                    "input_track": "a2",
+                    "channels": 1,
+                    "volume": "+5dB",
+                },
                 {"content": "audio", "bitrate": "copy", "input_track": "a1"},
                 {"content": "audio", "bitrate": 32_000, "input_track": "a9"},
             ]
@@ -82,6 +95,9 @@ def test_tracks_one_by_one() -> None:
     )
     assert [one.codec for one in made.work.renditions] == ["h264"]
     assert [(one.name, one.track) for one in made.work.sounds] == [("a1", 2)]
+    assert [(one.volume, one.channels, one.codec) for one in made.work.sounds] == [
+        ("+5dB", 1, "aac")
+    ]
     assert [(one.name, one.number) for one in made.copies[1]] == [("a2", 2)]
 
 

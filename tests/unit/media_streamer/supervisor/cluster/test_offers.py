@@ -77,6 +77,58 @@ def test_options_of_the_source_and_of_groups() -> None:
     assert offers["far/a"].elsewhere.via == ("it",)
 
 
+def test_every_option_of_a_source_holds_for_its_streams() -> None:
+    """But those that say what is taken from where."""
+    options = {
+        "provider": "Works",
+        "backup": {"file": "vod/a.mp4"},
+        "prepush": True,
+        "mpegts_ac3": "keep",
+        "add_audio_only": True,
+        "audio_timeout": 3,
+        "frames_timeout": 4,
+        "chunk_duration": 500,
+        "dash_update_period": 7,
+        "video_timeout": 5,
+        "source_timeout": 6,
+        "max_retry_timeout": 7,
+        "recheck_secondary_inputs_interval": 8,
+        "retry_limit": 3,
+        "clients_timeout": 9,
+        "segment_duration": 1000,
+        "segment_count": 9,
+        "url_prefix": "http://cdn/",
+        "password": "p",
+        "pulse_off": True,
+        "on_play": {"url": "http://h/p"},
+        "on_publish": {"url": "http://h/p"},
+        "protocols": {"whitelist": True, "hls": True},
+        "pushes": [{"url": "rtmp://h/app/x"}],
+        "thumbnails": {"enabled": False},
+        "transcoder": {"video": [{"bitrate": 9}]},
+        "meta": {"a": "b"},
+        "labels": {"a": "b"},
+    }
+    of_group = {"cache": {"path": "/c"}, "segment_duration": 2000, "on_play": {"url": "http://g"}}
+    groups = {"news": {"name": "news", **of_group}}
+    listed = listing(Listed("a", "", ("news",), runs=True), Listed("b", runs=True))
+    offers = source(**options, group_config=groups).of(listed, ())
+    for name, expected in (("a", {**options, **of_group}), ("b", options)):
+        for option, value in expected.items():
+            found = offers[name].options[option]
+            assert _holds(found, value), (name, option, found)
+    assert "cache" not in offers["b"].options
+
+
+def _holds(found: Any, value: Any) -> bool:
+    """Whether what was said is there; defaults may be, too."""
+    if isinstance(value, dict):
+        return all(_holds(found[key], one) for key, one in value.items())
+    if isinstance(value, list):
+        return all(_holds(a, b) for a, b in zip(found, value, strict=True))
+    return bool(found == value)
+
+
 def test_what_comes_from_here_or_from_nobody_knows_where_is_not_taken() -> None:
     streams = listing(
         Listed("mine", runs=True, is_remote=True, via=("other", "me")),

@@ -23,14 +23,22 @@ WAIT_SECONDS = 30.0
 class Node:
     """A server as others see it: a list of its streams, and what it does."""
 
-    def __init__(self, name: str, http: aiohttp.ClientSession, tasks: Tasks) -> None:
+    def __init__(
+        self, name: str, http: aiohttp.ClientSession, tasks: Tasks, refresh_seconds: float = 0.05
+    ) -> None:
         self.name = name
         self.catalog = Catalog()
         self.alerts: dict[str, str] = {}
         self.stats: dict[str, Any] = {"output_kbit": 100, "total_clients": 1}
         self.others = OtherServers(
-            http, self, self.alerts.__setitem__, tasks, lambda: name, refresh_seconds=0.05
+            http,
+            self,
+            self.alerts.__setitem__,
+            tasks,
+            lambda: name,
+            refresh_seconds=refresh_seconds,
         )
+        self.asked = 0
         app = web.Application()
         app.router.add_get("/streamer/api/v3/streams", self._list)
         app.router.add_get("/streamer/api/v3/config/stats", self._stats)
@@ -56,6 +64,7 @@ class Node:
         return set(self.catalog.streams)
 
     async def _list(self, _: web.Request) -> web.Response:
+        self.asked += 1
         streams = [summary_state(one) for one in self.catalog.streams.values()]
         return web.json_response({"streams": streams, "instance": self.others.instance})
 
@@ -137,6 +146,17 @@ async def test_peers_are_where_viewers_are_sent(nodes: list[Node]) -> None:
     # By other protocols nobody can be sent away: he is fed from there.
     assert one.director.send_on(stream, AccessRequest("b/c", "rtmp", "play", "10.0.0.1")) is None
     assert one.director.send_on(one.catalog.streams["own"], request) is None
+
+
+async def test_a_peer_is_asked_as_often_as_is_said(nodes: list[Node]) -> None:
+    peer = nodes[1]
+    tasks = Tasks()
+    async with aiohttp.ClientSession() as http:
+        patient = Node("d", http, tasks, refresh_seconds=3600)
+        url = f"http://{peer.place}"
+        patient.use(peers=[{"hostname": "b", "api_url": url, "fetch_timeout": 20}])
+        await until(lambda: peer.asked > 3)
+        await tasks.close()
 
 
 async def test_peers_agree_who_captures(nodes: list[Node]) -> None:
