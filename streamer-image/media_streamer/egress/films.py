@@ -11,7 +11,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from media_streamer.disk_threads import DiskBusy, DiskThreads
@@ -44,6 +43,9 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 Key = TypeVar("Key", bound=Hashable)
+
+SegmentKey = tuple[Identity, Container, str, int, int]
+"""Film, container, track, number, and the duration that segments are cut by."""
 
 BROKEN_SECONDS = 5.0
 """How long a file that cannot be played is not tried again: reading its tables costs."""
@@ -173,15 +175,13 @@ class Films:
             MAX_TABLE_BYTES, lambda film: film.table_bytes + MAX_TABLE_BYTES // MAX_FILMS
         )
         self._broken: dict[tuple[object, ...], tuple[float, AccessDenied]] = {}
-        self._gathers: Kept[tuple[Identity, str, int, int], Gather] = Kept(
+        self._gathers: Kept[SegmentKey, Gather] = Kept(
             MAX_GATHER_BYTES, lambda gather: gather.held_bytes
         )
         self._stretches: Kept[tuple[Identity, Piece], Stretch] = Kept(
             MAX_STRETCHES_BYTES, lambda stretch: stretch.size
         )
-        self._segments: Kept[tuple[Identity, Container, str, int, int], bytes | bytearray] = Kept(
-            MAX_MADE_BYTES, len
-        )
+        self._segments: Kept[SegmentKey, bytes | bytearray] = Kept(MAX_MADE_BYTES, len)
 
     async def index(self, access: Access, container: Container) -> FilmIndex:
         """What of the file can be played; raises AccessDenied."""
@@ -247,7 +247,7 @@ class Films:
         if container == "ts" and (several or not can_carry(film.movie.tracks)):
             container = "fmp4"
 
-        def key_of(track: str, number: int) -> tuple[Identity, Container, str, int, int]:
+        def key_of(track: str, number: int) -> SegmentKey:
             return film.identity, container, track, number, access.config.segment_duration
 
         async def make(track: str, number: int) -> bytes | bytearray | Stored:
@@ -260,10 +260,18 @@ class Films:
                 ),
             )
 
-        def kept(track: str, number: int) -> Gathered | None:
+        in_place = container == "fmp4" and film.movie.outline is None
+
+        def near(track: str, number: int) -> Gathered | None:
+            """Where it can be sent at once: of the cache, of what was made, out of its file."""
             if not _is_fresh(film):
                 return None
-            return self._kept.near(access, f"{access.stream}/{key_of(track, number)}")
+            key = key_of(track, number)
+            if access.config.cache is not None:
+                return self._kept.near(access, f"{access.stream}/{key}")
+            if (made := self._segments.get(key)) is not None:
+                return Gathered(made, (), len(made))
+            return self._gather(film, key) if in_place else None
 
         timing = Timing(access.config.segment_duration / 1000)
         changed_ns = film.identity.changed_ns
@@ -271,10 +279,7 @@ class Films:
             index = ts_index(access.stream, film.movie, film.rows, changed_ns, timing, make)
         else:
             index = fmp4_index(access.stream, film.movie, film.pieces, changed_ns, timing, make)
-            if film.movie.outline is None:
-                index.gather = partial(self._gather, film, access.config.segment_duration)
-        if access.config.cache is not None:
-            index.gather = kept
+        index.gather = near
         for number, text in enumerate(film.opened.texts, 1):
             base_ms = text.changed_ns // 1_000_000
             track = text_track(number, text.language, film.movie.seconds, base_ms)
@@ -291,15 +296,13 @@ class Films:
 
         return stretch
 
-    def _gather(self, film: Film, duration: int, name: str, number: int) -> Gathered | None:
+    def _gather(self, film: Film, key: SegmentKey) -> Gathered | None:
         """The parts of a segment, if its file is open and they are in memory and not too many."""
-        if not _is_fresh(film):
-            return None
+        _, _, name, number, _ = key
         track = next(one for one in film.movie.tracks if one.name == name)
         near = self._near.find(film.opened.contents[film.opened.path_of(track.file)])
         if near is None:
             return None
-        key = (film.identity, name, number, duration)
         found = self._gathers.get(key)
         if found is None:
             first, end = film.pieces[name][number]

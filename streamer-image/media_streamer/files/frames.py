@@ -68,13 +68,13 @@ def frames_of(parts: Sequence[Part], read: Read) -> list[Frame]:
     frames = [
         frame
         for number, (part, own) in enumerate(zip(parts, spans, strict=True))
-        for frame in _frames(number, part, bytes(read_spans(own, read)))
+        for frame in _frames(number, part, memoryview(read_spans(own, read)))
     ]
     frames.sort(key=lambda frame: frame.dts)
     return frames
 
 
-def _frames(number: int, part: Part, data: bytes) -> Iterator[Frame]:
+def _frames(number: int, part: Part, data: memoryview) -> Iterator[Frame]:
     track, (first, end) = part
     samples, scale, position = track.samples, track.timescale, 0
     time = samples.time(first) + track.shift
@@ -93,7 +93,7 @@ def _frames(number: int, part: Part, data: bytes) -> Iterator[Frame]:
             pts=(time + offset) * TIME_BASE // scale,
             duration=duration * TIME_BASE // scale,
             key=syncs is None or sample in syncs,
-            data=data[position : position + size],
+            data=bytes(data[position : position + size]),
         )
         position += size
         time += duration

@@ -30,11 +30,12 @@ class OpenFile(Protocol):
 class Gathered(NamedTuple):
     """A body: some bytes, and then parts of a file."""
 
-    head: bytes
+    head: bytes | bytearray
     parts: Sequence[Sent]
     size: int
     """Of all together."""
-    file: OpenFile
+    file: OpenFile | None = None
+    """None where there are no parts."""
     is_kept: bool = False
     """It is the file of a cache."""
     on_end: Callable[[], None] = lambda: None

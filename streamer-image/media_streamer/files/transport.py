@@ -43,8 +43,12 @@ def ts_segment(parts: Sequence[Part], read: Read) -> bytes:
     """The segment; blocks. Raises Changed, BadFile, OSError."""
     try:
         muxer = _muxer([part.track for part in parts])
-        frames = enumerate(frames_of(parts, read))
-        return b"".join(muxer.mux(frame, number == 0) for number, frame in frames)
+        pieces = [
+            piece
+            for number, frame in enumerate(frames_of(parts, read))
+            for piece in muxer.pieces(frame, number == 0)
+        ]
+        return b"".join(pieces)
     except (ValueError, IndexError) as error:
         raise BadFile(f"its samples are broken: {error}") from None
 

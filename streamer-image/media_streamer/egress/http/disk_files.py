@@ -15,12 +15,15 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 from media_streamer.archive.copied import Copied, Read
+from media_streamer.egress.http.connection import Connection
 from media_streamer.egress.http.files import (
     SEND_TIMEOUT_SECONDS,
     RangeNotSatisfiable,
     body_headers,
     parse_range,
 )
+from media_streamer.egress.http.sending import FileMessage
+from media_streamer.files.samples import Span
 from media_streamer.page_cache import CHUNK_BYTES, is_cached, read_ahead
 from media_streamer.s3.bucket import S3Error
 
@@ -169,10 +172,10 @@ class DiskResponse(web.StreamResponse):
             raise ConnectionResetError("connection lost")
         if not is_cached(descriptor, at, size):
             await self.in_thread(lambda: read_ahead(descriptor, at, size))
-        if transport.get_extra_info("sslcontext") is None:
-            # The loop wants a file object; it must not close what is ours.
-            with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
-                await asyncio.get_running_loop().sendfile(transport, file, at, size)
+        connection = request.protocol
+        if isinstance(connection, Connection) and connection.can_deliver:
+            part = (Span(at, size),)
+            await connection.deliver(FileMessage(b"", descriptor, part, size, lambda *_: None))
             return
         await request._payload_writer.write(os.pread(descriptor, size, at))
 

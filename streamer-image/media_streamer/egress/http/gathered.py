@@ -57,20 +57,20 @@ def gathered_message(
         on_sent(sent)
         body.on_end()
 
-    size = body.size
+    size, file = body.size, body.file
     told = b"Content-Length: %d\r\nDate: %b%b"
     if by_range:
         told = b"Content-Range: bytes 0-%d/%d\r\n" % (size - 1, size) + told
     head = _known_head(206 if by_range else 200, content_type, cache, body.is_kept)
     return FileMessage(
         head + told % (size, date_bytes(), end),
-        body.file.descriptor,
+        file.descriptor if file is not None else -1,
         body.parts,
         size,
         on_end,
         begin=body.head,
-        memory=body.file.memory,
-        is_unchanged=None if body.is_kept else body.file.is_unchanged,
+        memory=file.memory if file is not None else None,
+        is_unchanged=None if file is None or body.is_kept else file.is_unchanged,
     )
 
 

@@ -20,6 +20,7 @@ from media_streamer.egress.http.files import (
 )
 from media_streamer.egress.http.gathered import SEGMENT_CACHE, GatheredResponse, can_gather
 from media_streamer.egress.http.request import answer
+from media_streamer.files.gathered import Gathered
 from media_streamer.presentation.index import SegmentIndex, Stored
 from media_streamer.presentation.track_index import Segment, TrackIndex
 
@@ -78,6 +79,10 @@ async def segment_answer(
         kept = SegmentResponse(path, size, kind, SEGMENT_CACHE, on_sent, offset=made.offset)
         kept.headers["X-Cache"] = "HIT"
         return kept
+    if made is not None and can_gather(request):
+        return GatheredResponse(
+            request, Gathered(made, (), len(made)), kind, SEGMENT_CACHE, on_sent
+        )
     if made is not None:
         return BodyResponse(made, kind, SEGMENT_CACHE, on_sent)
     path, size = Path(segment.path), segment.size

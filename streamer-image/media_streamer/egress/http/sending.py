@@ -33,7 +33,7 @@ MAX_BUFFERS = 1000
 
 class FileMessage:
     """The bytes of a head, and what follows it. Whoever makes it keeps the file open until the
-    end."""
+    end; `descriptor` is of no meaning where there are no parts."""
 
     __slots__ = (
         "begin",
@@ -54,7 +54,7 @@ class FileMessage:
         length: int,
         on_end: Callable[[int, OSError | None], None],
         *,
-        begin: bytes = b"",
+        begin: bytes | bytearray = b"",
         memory: memoryview | None = None,
         is_unchanged: Callable[[], bool] | None = None,
     ) -> None:
@@ -125,7 +125,9 @@ class Sending:
         self._message = message
         self._on_over = on_over
         self._pauses = pauses
-        self._buffers: list[bytes | memoryview] = [message.head + message.begin]
+        self._buffers: list[bytes | bytearray | memoryview] = [
+            one for one in (message.head, message.begin) if one
+        ]
         """What is to be written next, and then"""
         self._at = self._span_left = 0
         """what is to be sent of the file."""
@@ -144,7 +146,7 @@ class Sending:
 
     def start(self) -> None:
         """Send what the socket takes."""
-        by_file = any(isinstance(part, Span) for part in self._message.parts)
+        by_file = self._buffers and any(isinstance(part, Span) for part in self._message.parts)
         if by_file:
             cork(self._socket, True)  # the head goes with what follows
         try:
@@ -203,7 +205,7 @@ class Sending:
             self._span_left -= sent
             return sent
         is_last = self._part == len(self._message.parts)
-        if len(self._buffers) == 1 and not self._span_left and not is_last:
+        if len(self._buffers) <= 2 and not self._span_left and not is_last:
             self._take()  # with the head in one call
         sent = os.writev(target, self._buffers[:MAX_BUFFERS])
         self._drop(sent)

@@ -105,12 +105,16 @@ class TsMuxer:
 
         `boundary` puts PAT and PMT in front; they also come every `TABLE_INTERVAL`.
         """
+        return b"".join(self.pieces(frame, boundary))
+
+    def pieces(self, frame: Frame, boundary: bool) -> list[bytes | memoryview]:
+        """The same, not yet put together."""
         stream = self._streams.get(frame.track)
         if stream is None:
             if boundary:
                 self._tables_at = _NEVER
-            return b""
-        out: list[bytes] = []
+            return []
+        out: list[bytes | memoryview] = []
         dts = frame.dts
         if boundary or not 0 <= dts - self._tables_at < TABLE_INTERVAL:
             self._tables_at = dts
@@ -124,7 +128,7 @@ class TsMuxer:
             out.append(self._pcr_packet(dts))
         stream.begins_anew = False
         stream.packets(stream.pes(frame), field, out)
-        return b"".join(out)
+        return out
 
     def _tables(self) -> tuple[bytes, bytes]:
         counter = self._table_counter
@@ -190,7 +194,7 @@ class _ElementaryStream:
         )
         return b"".join((head, stamps, *payload))
 
-    def packets(self, pes: bytes, field: bytes, out: list[bytes]) -> None:
+    def packets(self, pes: bytes, field: bytes, out: list[bytes | memoryview]) -> None:
         """Append the transport packets of a PES packet; `field` is the first's adaptation field."""
         counter, total = self.counter, len(pes)
         high, low = 0x40 | self.pid >> 8, self.pid & 0xFF
@@ -210,7 +214,7 @@ class _ElementaryStream:
             cut[:, :4] = self._rows[counter : counter + full]
             payload = np.frombuffer(pes, np.uint8, full * _PAYLOAD, position)
             cut[:, 4:] = payload.reshape(full, _PAYLOAD)
-            out.append(cut.tobytes())
+            out.append(cut.reshape(-1).data)
             counter = counter + full & 15
             position += full * _PAYLOAD
         if position < total:

@@ -121,10 +121,9 @@ async def test_what_is_known_is_answered_as_the_handler_does(
 ) -> None:
     first, second, *_, last = await service.paths()
     made = await client.get(first + "?token=a")  # a thread opens the file
-    taught = await client.get(first + "?token=a")
     quick = await client.get(first + "?token=a")
-    assert [one[2] for one in (made, taught, quick)] == [True, True, False]
-    assert made[:2] == taught[:2] == quick[:2]
+    assert [one[2] for one in (made, quick)] == [True, False]
+    assert made[:2] == quick[:2]
     for path in (second, last):
         head, body, handled = await client.get(path + "?token=a")
         assert not handled
@@ -133,7 +132,7 @@ async def test_what_is_known_is_answered_as_the_handler_does(
     ((stream, proto, status, count),) = service.answers.take()
     assert (stream, proto, status, count) == (NAME, "llhls", 200, 4)
     (viewer,) = service.viewers._known.values()
-    assert viewer.session.bytes > 5 * len(made[1]) - 100_000
+    assert viewer.session.bytes > 5 * len(made[1])
 
 
 async def test_who_is_not_known_is_asked_about(service: Service, client: Client) -> None:
