@@ -62,6 +62,8 @@ class Ready(NamedTuple):
     start_ms: int
     duration_us: int
     pieces: tuple[Piece, ...]
+    broken: bool
+    """It does not continue the one before."""
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +75,8 @@ class SegmentJob:
     period: tuple[int, int]
     """Wall clock in ms and clock of the stream in ticks of 90 kHz at the same moment."""
     broken: bool
+    utc_ms: int = 0
+    """When it begins by the stream's wall clock, which follows that of the machine; 0: not told."""
     rescue: Callable[["SegmentJob"], bool] | None = None
     """Asked where a disk cannot write it: whether another one is going to."""
     data: list[bytearray] = field(default_factory=list)

@@ -139,6 +139,7 @@ class Recorder:
             [self._part(segment) for segment in segments],
             (first.period_utc_ms, first.period_time),
             first.discontinuity or self._lost_before,
+            first.start_utc_ms,
         )
         if self._disks.put(job):
             self._overflow = ""

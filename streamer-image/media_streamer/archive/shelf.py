@@ -82,7 +82,7 @@ class Shelf:
             return False
         if self._must_turn(ready.start_ms, job.section):
             self._turn(ready.start_ms, job.section)
-        mark = make_mark(ready.start_ms, ready.duration_us, job.broken, ready.pieces)
+        mark = make_mark(ready.start_ms, ready.duration_us, ready.broken, ready.pieces)
         self._append([mark, *job.data])
         with contextlib.suppress(OSError):
             # The file is the truth; what the index lacks is read from there.

@@ -1,6 +1,9 @@
 """When the segments of a stream were: the clock of the stream made to times since 1970.
 
 One for all disks that a stream is recorded on; each disk's thread asks it. Nothing here blocks.
+
+The media's own clock runs a little fast or slow, seconds a day, and a source may stay connected for
+months: where it has run away from the wall clock it is set right, which is a break of a second.
 """
 
 import threading
@@ -13,6 +16,8 @@ CLOCK_TICKS = 90_000
 MAX_OVERLAP_MS = 10_000
 """A recording that begins a little before the last one ended begins where that ended; more than
 this means that somebody has set the clock."""
+MAX_DRIFT_MS = 900
+"""So far the times of a recording may be off before they are set right: less than what is a gap."""
 MAX_LISTED_MS = 10 * 60_000
 """No stream lists more than this."""
 
@@ -26,6 +31,10 @@ class Timeline:
     _end_ms: int = 0
     _period: tuple[int, int] | None = None
     _shift_ms: int = 0
+    _offset_ms: int | None = None
+    """Between the wall clock and the times of this period, at its start; None: not known."""
+    _last: tuple[int, int] = 0, 0
+    """Start and duration of the last segment, in ms."""
     _began: bool = False
     """Something is recorded."""
 
@@ -44,6 +53,10 @@ class Timeline:
             if job.ready is not None:
                 return job.ready
             start_ms, times = self._times(job)
+            drift_ms = self._drift(job, start_ms)
+            if drift_ms:
+                self._shift_ms += drift_ms
+                start_ms, times = self._times(job)
             if not self._began and self._is_there(start_ms, job.parts[0].duration):
                 self._period = None
                 return None
@@ -57,13 +70,28 @@ class Timeline:
                 for part, time in zip(job.parts, times, strict=True)
             )
             self._sequence, self._began = sequence, True
-            job.ready = Ready(start_ms, pieces[0].duration_us, pieces)
+            duration_us = pieces[0].duration_us
+            job.ready = Ready(start_ms, duration_us, pieces, job.broken or drift_ms != 0)
+            self._last = start_ms, duration_us // 1000
             return job.ready
 
     def written(self, ready: Ready) -> None:
         """A disk has it."""
         with self._lock:
             self._end_ms = ready.start_ms + ready.duration_us // 1000
+
+    def _drift(self, job: SegmentJob, start_ms: int) -> int:
+        """By how much the period is to be moved now; 0 as long as it is right."""
+        if not job.utc_ms:
+            return 0
+        if self._offset_ms is None:
+            self._offset_ms = job.utc_ms - start_ms
+        drift_ms = job.utc_ms - start_ms - self._offset_ms
+        if abs(drift_ms) <= MAX_DRIFT_MS:
+            return 0
+        # Segments stay in order, and of the one before at least the half is shown.
+        before_ms, duration_ms = self._last
+        return max(drift_ms, min(0, before_ms + duration_ms // 2 - start_ms))
 
     def _is_there(self, start_ms: int, seconds: float) -> bool:
         """Who begins to record gets what the stream still lists, which may be on the disk."""
@@ -73,7 +101,7 @@ class Timeline:
     def _times(self, job: SegmentJob) -> tuple[int, list[int]]:
         """Start in Unix ms, and the decode time of each part since 1970."""
         if job.period != self._period:
-            self._period, self._shift_ms = job.period, 0
+            self._period, self._shift_ms, self._offset_ms = job.period, 0, None
             start_ms, _ = self._times(job)
             if 0 < self._end_ms - start_ms < MAX_OVERLAP_MS:
                 self._shift_ms = self._end_ms - start_ms
