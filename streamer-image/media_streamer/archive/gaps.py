@@ -1,8 +1,9 @@
 """What an archive lacks of that of another server, and which segments fill it. Pure.
 
-Two servers cut the same frames into segments of their own, and count time from their own clocks.
-So a gap is filled by whole segments of the other server, and where they meet those of this one a
-part of a segment may be shown twice; nothing is left out.
+Two servers cut the same frames into segments of their own, and count time from their own clocks,
+but for `m4f`, by which frames keep their time. So a gap is filled by whole segments of the other
+server, and where they meet those of this one a part of a segment may be shown twice; nothing is
+left out.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

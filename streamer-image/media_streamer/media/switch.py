@@ -61,7 +61,7 @@ class Source:
         self.ask_key_frame: Callable[[], None] | None = None
         """Asks the encoder behind the input for a key frame, if there is a way to it."""
         self.age_ms = 0.0
-        """How long what comes has been on its way, where its sender tells."""
+        """How long what comes has been on its way, where its sender tells; else 0."""
         self._switch = switch
         self._video: list[bool] = []
         self._first_frame = 0.0

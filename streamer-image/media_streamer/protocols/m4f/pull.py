@@ -1,7 +1,8 @@
 """`m4f://HOST/NAME`, `m4s://HOST/NAME`: a stream of another of our servers, frame by frame.
 
 No demuxer is needed, so nothing is looked at before the first picture, and what MPEG-TS cannot
-carry comes too. The other server lets in who has its cluster key.
+carry comes too. The other server lets in who has its cluster key. Pictures keep the time that they
+have there, however long ago that was: what both record fits together.
 """
 
 import time
@@ -17,6 +18,10 @@ from media_streamer.outgoing.target import HttpError
 from media_streamer.wire.relay import RelayError, RelayReader
 
 READ_BYTES = 256 * 1024
+MAX_AGE_SECONDS = 60.0
+"""A server begins with the last key frame, which is not older than this: else the clocks of the two
+machines are not set."""
+MAX_AHEAD_SECONDS = 1.0
 _BASE = Fraction(1, TIME_BASE)
 _TLS = frozenset({"m4fs", "m4ss"})
 
@@ -70,6 +75,14 @@ class RelayInput(ThreadInput):
     def _hand_on(self, data: bytes) -> None:
         for one in self._reader.feed(data):
             if isinstance(one, Frame):
+                if self.on_age is not None:
+                    self.on_age(age_of(one, time.time()))
                 self.receiver.frame(one.track, one.dts, one.pts, one.duration, one.key, one.data)
             else:
                 self.receiver.describe(one, [_BASE] * len(one))
+
+
+def age_of(frame: Frame, now: float) -> float:
+    """Seconds since the moment that a frame shows; 0 if it does not say, or cannot be right."""
+    age = now - frame.utc_ms / 1000
+    return age if -MAX_AHEAD_SECONDS < age < MAX_AGE_SECONDS else 0.0

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.media.frame import TIME_BASE
-from media_streamer.media.wall_clock import MAX_ERROR_MS, WallClock
+from media_streamer.media.wall_clock import MAX_ERROR_MS, MAX_TOLD_ERROR_MS, SLEW, WallClock
 
 
 @given(st.lists(st.floats(-5000, 5000), max_size=100))
@@ -45,3 +45,29 @@ def test_reset_takes_the_next_frame() -> None:
     clock.start(0, 0)
     clock.reset()
     assert clock.stamp(TIME_BASE) > 1_000_000
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 200), st.integers(-10, 1000), st.floats(1, 60_000)),
+        min_size=1, max_size=10,
+    ),
+    st.floats(-0.9 * SLEW, 0.9 * SLEW),
+)  # fmt: skip
+def test_pictures_keep_the_time_that_their_sender_tells(
+    connections: list[tuple[int, int, float]], drift: float
+) -> None:
+    """However often the connection breaks, for however long, however old what comes first is (a
+    server begins with its last key frame), and though the sender's clock is slewed."""
+    arrival, dts, second = 0.0, 0, 0
+    clock = WallClock(lambda: arrival)
+    for seconds, away, age_ms in connections:
+        clock.reset()
+        second += away
+        for _ in range(seconds):
+            sender_ms = 1_700_000_000_000 + 1000 * second * (1 + drift)
+            arrival = (sender_ms + age_ms) / 1000
+            assert abs(clock.stamp(dts, age_ms) - sender_ms) <= MAX_TOLD_ERROR_MS + 2
+            second += 1
+            dts += TIME_BASE  # the stream here goes on without a gap
+            age_ms = max(1.0, age_ms - 700)  # it catches up

@@ -10,7 +10,7 @@ from media_api.input import InputConfig
 from media_rest.credentials import parse_authorization
 from media_streamer.media.frame import Frame, Track
 from media_streamer.media.inputs.base import InputRequest, Limits
-from media_streamer.protocols.m4f.pull import create, source_url
+from media_streamer.protocols.m4f.pull import MAX_AGE_SECONDS, age_of, create, source_url
 from media_streamer.wire.relay import frame_record, tracks_record
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n"
@@ -109,3 +109,18 @@ async def test_what_is_none(answer: bytes, ends: bool, words: str) -> None:
 def test_urls() -> None:
     assert source_url("m4f://h:80/a/b") == "http://h:80/a/b/m4f"
     assert source_url("m4ss://h/a/") == "https://h/a/m4f"
+
+
+@pytest.mark.parametrize(
+    ("utc_ms", "age"),
+    [
+        (0, 0.0),
+        (999_000, 1.0),
+        (1_000_500, -0.5),
+        (1_002_000, 0.0),
+        (int(1_000_000 - 1000 * MAX_AGE_SECONDS), 0.0),
+    ],
+    ids=["not told", "past", "ahead a little", "clocks are not set", "older than can be"],
+)
+def test_how_old_a_frame_is(utc_ms: int, age: float) -> None:
+    assert age_of(Frame(0, 0, 0, 0, True, b"", utc_ms), 1000.0) == age
