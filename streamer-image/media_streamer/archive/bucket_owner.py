@@ -35,9 +35,14 @@ class BucketOwner:
         self._other: tuple[str, float] = "", 0.0
         """What another server wrote, and since when it has been that."""
 
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to say it again."""
+        return self._tag is None or time.monotonic() - self._held_at >= HEARTBEAT_SECONDS
+
     def hold(self, mirrors: Iterable[Mirror]) -> None:
         """This server copies there, and says so where it is due. Raises Held, S3Error."""
-        if self._tag is not None and time.monotonic() - self._held_at < HEARTBEAT_SECONDS:
+        if not self.is_due:
             return
         own = _identity(mirrors)
         data = json.dumps({"id": own, "host": self._hostname, "at": int(time.time())}).encode()

@@ -11,6 +11,7 @@ One server a bucket and folder (`bucket_owner`). Recording and live know nothing
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -228,6 +229,13 @@ class Copier(Background):
         self._check()
         self._owner.hold(one.mirror for one in list(self._streams.values()))
 
+    def _hold_while_sending(self) -> None:
+        """The same from within a transfer, where the client cannot be called: a file of an hour may
+        take longer than others wait."""
+        if self._owner.is_due:
+            with ThreadPoolExecutor(1) as beside:
+                beside.submit(self._hold).result()
+
     # What is there
 
     def _list(self, streams: Mapping[str, _Stream]) -> None:
@@ -359,6 +367,7 @@ class Copier(Background):
         with path.open("rb", buffering=0) as media:
             while sent < end:
                 self._pace(began, sent, rate)
+                self._hold_while_sending()
                 data = media.read(min(CHUNK_BYTES, end - sent))
                 if not data:
                     raise S3Error(f"{path} is shorter than it was")

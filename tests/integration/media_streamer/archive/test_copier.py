@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 from media_api.server import ServerConfig
 from media_api.stream import StreamConfig
+from media_streamer.archive import bucket_owner
 from media_streamer.archive.copied import opened
 from media_streamer.archive.copier import Copier, CopyFigures
 from media_streamer.archive.copy_target import copy_target
@@ -226,6 +227,21 @@ def test_one_server_a_bucket(archive: Archive, s3: S3Server, tmp_path: Path) -> 
             copied(other, 2)
     with archive.copying("first") as copier:  # the other one has gone in order
         copied(copier, 2)
+
+
+def test_a_file_that_takes_long_does_not_look_like_silence(
+    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bucket_owner, "HEARTBEAT_SECONDS", 0.1)
+    archive = made(s3, tmp_path, "bucket-slow", "?rate=500K")
+    archive.recording.shelf.write(archive.recording.job(payload=bytes(30_000_000)))
+    archive.recording.shelf.close()
+    said = archive.bucket / "of us" / bucket_owner.OWNER_KEY
+    with archive.copying():
+        until(lambda: any(archive.bucket.rglob("*.idx")), "the file is on its way")
+        first = said.stat().st_mtime_ns
+        until(lambda: said.stat().st_mtime_ns != first, "the owner says that it lives")
+        assert archive.media() == {}
 
 
 def test_what_is_deleted_goes_from_the_bucket_too(archive: Archive) -> None:
