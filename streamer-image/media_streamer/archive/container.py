@@ -36,6 +36,10 @@ _MARK = ">I4s16sBBHQI"
 _TRACK = "IQI"
 """Size in bytes, decode time in ticks of the track, duration in us."""
 _MARK_HEAD = struct.Struct(_MARK)
+_MARK_KNOWN = struct.Struct(_MARK[:-4])
+"""What all marks of a file begin with."""
+_PIECE_REST = struct.calcsize(">QI")
+"""Bytes of a track in a mark after its size."""
 
 
 class ArchivedTrack(msgspec.Struct, frozen=True):
@@ -204,7 +208,9 @@ def read_times(data: bytes, head: Head) -> tuple[list[Range], int]:
     faster by far; and where the last segment ends in the file. Raises ValueError for an index that
     does not end with a mark."""
     count = len(head.tracks)
-    mark = struct.Struct(f"{_MARK}{_TRACK * count}")
+    step = mark_bytes(count)
+    mark = struct.Struct(f">{FLAGS_OFFSET}sBHQI" + f"I{_PIECE_REST}x" * count)
+    known = _MARK_KNOWN.pack(step, b"uuid", MARK_UUID, _VERSION)
     found: list[Range] = []
     begin_ms = end_ms = 0
     at = head.size
@@ -212,15 +218,13 @@ def read_times(data: bytes, head: Head) -> tuple[list[Range], int]:
         marks = mark.iter_unpack(memoryview(data)[head.size :])
     except struct.error:
         raise ValueError("an index that ends within a mark") from None
-    for size, kind, usertype, version, flags, tracks, start_ms, duration_us, *pieces in marks:
-        if (size, kind, usertype) != (mark.size, b"uuid", MARK_UUID):
+    for begin, flags, tracks, start_ms, duration_us, *sizes in marks:
+        if begin != known or tracks != count:
             raise ValueError("an index with something else than marks")
-        if version != _VERSION or tracks != count:
-            raise ValueError("an index of another version")
-        at += size + sum(pieces[::3])
+        at += step + sum(sizes)
         if flags & _ERASED:
             continue
-        if not end_ms or not 0 <= start_ms - begin_ms <= end_ms - begin_ms + GAP_MS:
+        if not end_ms or not begin_ms <= start_ms <= end_ms + GAP_MS:
             if end_ms:
                 found.append(Range(begin_ms, end_ms))
             begin_ms, end_ms = start_ms, 0
