@@ -5,12 +5,16 @@ once between two pieces of work; where it waits for others' answers, within thei
 """
 
 import contextlib
+import logging
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+log = logging.getLogger(__name__)
+
 CLOSE_SECONDS = 3.0
+FAULT_SECONDS = 60.0
 
 
 class Stopped(BaseException):
@@ -51,8 +55,19 @@ class Background(ABC):
 
     def _work(self) -> None:
         with contextlib.suppress(Stopped):
-            self._run()
+            while True:
+                self._try()
         self._ended()
+
+    def _try(self) -> None:
+        """Raises Stopped."""
+        try:
+            self._run()
+        except Stopped:
+            raise
+        except BaseException:  # a panic of a library in Rust is no Exception
+            log.exception("%s: a fault; it is begun anew", self._thread.name)
+            self._rest(FAULT_SECONDS)
 
     def _check(self) -> None:
         """Raises Stopped once it is time."""

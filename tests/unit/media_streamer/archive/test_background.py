@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from media_streamer.archive import background
 from media_streamer.archive.background import Background
 
 WAIT_SECONDS = 30.0
@@ -78,12 +79,35 @@ def test_its_end_waits_for_nothing(
     assert one.gave_back.is_set()
 
 
+def test_a_fault_is_said_and_is_no_end(
+    begin: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Panic(BaseException):
+        """As those of a library in Rust."""
+
+    monkeypatch.setattr(background, "FAULT_SECONDS", 0.01)
+    again, tries = threading.Event(), 0
+
+    def work(one: Worker) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise Panic
+        again.set()
+        one._rest(LONG)
+
+    begin(work)
+    assert again.wait(WAIT_SECONDS)
+    assert caplog.text.count("a fault; it is begun anew") == 1
+
+
 def test_what_is_asked_ends_a_rest(begin: Callable[..., Worker]) -> None:
     goes_on = threading.Event()
 
     def work(one: Worker) -> None:
         one._rest(LONG, lambda: one.is_asked)
         goes_on.set()
+        one._rest(LONG)
 
     begin(work).ask()
     assert goes_on.wait(WAIT_SECONDS)
@@ -91,14 +115,17 @@ def test_what_is_asked_ends_a_rest(begin: Callable[..., Worker]) -> None:
 
 def test_bytes_take_their_time_at_a_rate(begin: Callable[..., Worker]) -> None:
     took: list[float] = []
+    done = threading.Event()
 
     def work(one: Worker) -> None:
         for moved, rate in ((100, 1000), (100, 0), (0, 1)):
             began = time.monotonic()
             one._pace(began, moved, rate)
             took.append(time.monotonic() - began)
+        done.set()
+        one._rest(LONG)
 
-    one = begin(work)
-    one._thread.join(WAIT_SECONDS)
+    begin(work)
+    assert done.wait(WAIT_SECONDS)
     assert took[0] >= 0.1
     assert len(took) == 3
