@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 from media_api.stream import StreamConfig
+from media_streamer import folders
 from media_streamer.wire import channel as wire
 from media_streamer.wire.channel import Channel, connect
 from media_streamer.wire.control import (
@@ -201,8 +202,11 @@ def media_programs() -> Iterator[ForkServer]:
 
 
 @pytest.fixture
-async def worker(runtime: Path, media_programs: ForkServer) -> AsyncIterator[Worker]:
-    """A running worker without streams."""
+async def worker(
+    runtime: Path, media_programs: ForkServer, tmp_path: Path
+) -> AsyncIterator[Worker]:
+    """A running worker without streams, which may read what the test writes."""
+    folders.tell(runtime, [], [tmp_path])
     started = Worker(runtime, media_programs)
     await started.start()
     try:
