@@ -109,6 +109,8 @@ def _run(name: str, long: bool, more: list[str]) -> Result:
     command = [sys.executable, "-m", "pytest", *arguments, f"--junitxml={report}"]
     command += ["-n", str(part.processes), "--dist", part.shared_by, "-q", "--durations=10"]
     environment = dict(os.environ)
+    # Else hundreds of processes compile all that they import: half of what it costs to start one.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if long:
         command.append("--long")
         environment.setdefault("HYPOTHESIS_PROFILE", "long")
