@@ -192,7 +192,11 @@ class InputOptionsPublish(ApiModel):
     min_bitrate: BitRate | None = Field(
         default=None, description="bit/s that adaptation does not go below."
     )
-    webrtc_abr: bool | None = Field(default=None, description="Adapt the publisher's bit rate.")
+    webrtc_abr: bool | None = Field(
+        default=None,
+        description="A WebRTC publisher is told how its packets arrive, and adapts its bit rate by"
+        " it. Default true.",
+    )
     abr_stepup: Count | None = Field(default=None, description="Step up in percent.")
     abr_stepdown: float | None = Field(default=None, description="Factor of a step down.")
     abr_correction: Count | None = Field(default=None, description="Correction in percent.")

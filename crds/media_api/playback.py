@@ -114,10 +114,12 @@ class MpegTsPids(ApiModel):
 
 
 class WebrtcAbr(ApiModel):
-    """Adaptive bit rate of WebRTC playback."""
+    """Adaptive bit rate of WebRTC playback, which needs no switch."""
 
     start_track: Annotated[str, Field(max_length=64)] | None = Field(
-        default=None, description="Video track sent first, such as v2."
+        default=None,
+        description="Video track sent first, such as v2, or the next lower, else the next higher"
+        " one that there is. Default: the first. `?start_track=v2` of a viewer comes before.",
     )
 
 

@@ -192,7 +192,10 @@ class StreamMedia(ApiModel):
         default=None, description="Add an audio-only variant to HLS. Default false."
     )
     webrtc_abr: WebrtcAbr | None = Field(
-        default=None, description="Adaptive bit rate of WebRTC playback."
+        default=None,
+        description="Adaptive bit rate of WebRTC playback: several videos are chosen from by what"
+        " each viewer's path carries, with and without this; `?filter.tracks=v1` of a viewer fixes"
+        " one.",
     )
     pushes: Annotated[list[PushConfig], Field(max_length=64)] | None = Field(
         default=None, description="Where the stream is sent. Default: nowhere."

@@ -18,14 +18,14 @@ GLOBALS = (
 STREAM_OPTIONS = (
     "epg_enabled", "hls_scte35", "mpegts_pids", "playback_headers",
     "jpeg_snapshot_sign_key", "logo", "record_input", "cmaf_enabled",
-    "webrtc_abr", "srt_port_resolve",
+    "srt_port_resolve",
 )  # fmt: skip
 """Options that ask for something whenever they have a value that is not false."""
 INPUT_OPTIONS = (
     "via", "output_audio", "output_dts_shift", "closed_captions", "languages",
     "subtitles", "skip_stalled_check",
     "linger", "version",
-    "prefer_codec", "transport", "min_bitrate", "webrtc_abr", "abr_stepup", "abr_stepdown",
+    "prefer_codec", "transport", "min_bitrate", "abr_stepup", "abr_stepdown",
     "abr_correction", "abr_loss_lower", "abr_loss_upper", "abr_mode", "abr_cycles", "abr_debug",
 )  # fmt: skip
 """The same of inputs; those that only one protocol has are in its row."""

@@ -34,6 +34,10 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         start_seconds=_start_seconds(stream, is_published),
         auth_token=server.auth_token,
         protocols=config.protocols.explicit() if config.protocols else {},
+        start_track=(config.webrtc_abr.start_track or "") if config.webrtc_abr else "",
+        publisher_adapts=not any(
+            item.scheme == "publish" and item.webrtc_abr is False for item in config.inputs
+        ),
         pictures=_has_pictures(stream),
         archive=str(archive.folder) if archive is not None else "",
         archive_places=[(str(one.disk), str(one.folder), one.bucket) for one in archive.places]

@@ -16,6 +16,7 @@ from tests.support.streamer import until
 
 from . import publish_multitrack
 from .conftest import FilmStreamer, Launch, live
+from .test_webrtc import Watcher
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,7 @@ async def test_every_protocol_plays_what_is_chosen(
         f"rtsp 127.0.0.1:{rtsp};\nsrt 127.0.0.1:{srt};\n"
         "stream small { input publish://; segment_duration 1; }\n"
         f"stream film {{ input publish://; segment_duration 1; dvr {tmp_path} 1h;\n"
+        "  webrtc_abr start_track=v2;\n"
         f"  push rtmp://127.0.0.1:{rtmp}/static/small tracks=v2a1; }}\n"
     )
     await streamer.serve()
@@ -81,6 +83,14 @@ async def test_every_protocol_plays_what_is_chosen(
         assert (len(found), found[0]) == (2, "320x180"), url
     # One video where a protocol has but one: the first.
     assert "640x360" in await tracks(f"rtmp://127.0.0.1:{rtmp}/static/film")
+    for query, width in (("", 320), ("?start_track=v1", 640), ("?filter.tracks=v1a1", 640)):
+        watcher = Watcher(streamer.session)
+        try:
+            await watcher.watch(streamer.base, f"/film/whep{query}")
+            await watcher.sees("video", 1)
+            assert watcher.frames["video"][0].width == width, query
+        finally:
+            await watcher.close()
     await streamer.running("small")
     archive = f"{streamer.base}/film/rewind-60.m3u8"
     async with streamer.session.get(archive) as answer:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import asking
 from tests.support.players import complaints, play, run
 from tests.support.ports import free_port
 from tests.support.streamer import until
@@ -89,6 +90,32 @@ async def test_a_port_and_passphrases_of_a_stream(srt: Port, film: Path, launch:
         assert word not in srt.streamer.log
         assert word not in str(await srt.streamer.api("GET", "/sessions"))
         assert word not in str((await srt.streamer.stream("secret"))["stats"])
+
+
+async def test_second_ports(srt: Port, film: Path, launch: Launch) -> None:
+    """`srt2`, `srt2_publish` and `srt2_play`, of the server and of a stream."""
+    both, into, out, own = (free_port() for _ in range(4))
+    srt.write(
+        "stream open { input publish://; segment_duration 1;"
+        f" srt2_play {{ port 127.0.0.1:{own}; passphrase of-this-stream; }} }}\n"
+        f"srt2 127.0.0.1:{both};\n"
+        f"srt2_publish {{ port 127.0.0.1:{into}; passphrase {IN}; latency 200; }}\n"
+        f"srt2_play {{ port 127.0.0.1:{out}; passphrase {OUT}; }}\n"
+    )
+    await srt.streamer.serve()
+    target = f"srt://127.0.0.1:{into}?streamid=#!::r=open&passphrase={IN}&pkt_size=1316"
+    await launch(*live(film), "-f", "mpegts", target)
+    await srt.streamer.running("open")
+    watched = (
+        f"srt://127.0.0.1:{both}?streamid=open&passphrase=of-this-stream",
+        f"srt://127.0.0.1:{own}?passphrase=of-this-stream",
+        f"srt://127.0.0.1:{out}?streamid=good&passphrase={OUT}",
+    )
+    for url in watched:
+        seen = await play(url, 1)
+        assert not complaints(seen, 25, ("video", "audio")), (url, srt.streamer.log)
+    assert (await asking.srt(into, "#!::r=good,m=request")).status == 403
+    assert (await asking.srt(out, "#!::r=open,m=publish")).status == 403
 
 
 async def test_a_source(srt: Port, film: Path, launch: Launch) -> None:

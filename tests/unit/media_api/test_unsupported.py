@@ -314,7 +314,7 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "password", "prepush", "protocols", "segment_count", "segment_duration", "chunk_duration",
         "url_prefix", "add_audio_only", "dash_update_period", "pushes", "static", "disabled",
         "inputs", "template", "dvr", "cluster_ingest", "cache",
-        "pulse_off", "transcoder",
+        "pulse_off", "transcoder", "webrtc_abr",
     },
     VodConfig: {
         "prefix", "storages", "disabled", "download", "position", "on_play", "protocols",
@@ -327,7 +327,7 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "video_timeout", "frames_timeout", "max_retry_timeout", "no_clients_reconnect_delay",
         "user_agent", "headers", "max_bitrate", "cluster_key", "remote_dvr", "allow_if", "deny_if",
         "passphrase", "latency", "streamid", "connect_timeout", "minversion",
-        "enforcedencryption",
+        "enforcedencryption", "webrtc_abr",
     },
 }  # fmt: skip
 

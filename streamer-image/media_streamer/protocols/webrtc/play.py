@@ -47,7 +47,8 @@ async def play(engine: WebRtcEngine, request: MediaRequest) -> web.StreamRespons
     broadcast = await hub.broadcast(access, FORMAT, WebRtcFraming)
     try:
         tracks = described(broadcast.description, asked_tracks(request.query, "tracks"))
-        chosen = choose(tracks, wanted)
+        start = request.query.get("start_track") or access.config.start_track
+        chosen = choose(started_by(tracks, start), wanted)
         streams = {one.section: one.stream for one in chosen}
         taken = [one.track for one in chosen]
         names = {2 * track.number: track.name for track in tracks}
@@ -88,6 +89,24 @@ def described(description: bytes, wanted: Sequence[str]) -> list[Described]:
     ]
     check(wanted, [track.name for track in tracks])
     return [track for track in tracks if not wanted or track.name in wanted]
+
+
+def started_by(tracks: list[Described], start: str) -> list[Described]:
+    """The video of that name first, else the next lower, else the next higher one that there is;
+    a text that names no video changes nothing."""
+    wanted = _video_number(start)
+    numbers = {_video_number(one.name): one for one in tracks if one.media.kind == "video"}
+    if not wanted or not numbers:
+        return tracks
+    lower = [number for number in numbers if number <= wanted]
+    first = numbers[max(lower) if lower else min(numbers)]
+    return [first, *(one for one in tracks if one is not first)]
+
+
+def _video_number(name: str) -> int:
+    """0: it is no name of a video."""
+    number = name[1:]
+    return int(number) if name[:1] == "v" and number.isdecimal() and len(number) < 4 else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """`POST /NAME/whip`: a publisher by WebRTC (RFC 9725), a browser or OBS."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from aiohttp import web
@@ -44,6 +44,8 @@ async def publish(engine: WebRtcEngine, request: MediaRequest) -> web.StreamResp
     hub = engine.egress.hub
     access = await hub.access(http.access_request(request, "publish"))
     request.note(access)
+    if not access.config.publisher_adapts:
+        chosen = [unadapted(one) for one in chosen]
     # The feed gives the access up by itself if it is refused.
     feed = await hub.publish(access, "frames")
     try:
@@ -87,6 +89,12 @@ def choose(wanted: Offer) -> list[Choice]:
         title = "The offer sends nothing with a codec that is taken: H264, H265, AV1, Opus, G.711"
         raise AccessDenied(406, "codec_not_offered", title)
     return chosen
+
+
+def unadapted(choice: Choice) -> Choice:
+    """Without what a sender finds the bit rate by that its path carries (`webrtc_abr false`)."""
+    feedback = [one for one in choice.stream.feedback if one not in (TRANSPORT_CC, "goog-remb")]
+    return replace(choice, stream=replace(choice.stream, feedback=feedback, extensions={}))
 
 
 def transport_extension(chosen: list[Choice]) -> int:

@@ -56,6 +56,10 @@ class DeliveryConfig(Value, frozen=True):
     auth_token: str = "token"
     protocols: dict[str, bool] = msgspec.field(default_factory=dict)
     """Protocols that the configuration names, and whether they are allowed."""
+    start_track: str = ""
+    """Of several videos the one that WebRTC sends first; empty: the first."""
+    publisher_adapts: bool = True
+    """A WebRTC publisher is told how its packets arrive."""
     pictures: bool = True
     """Pictures may be made when somebody asks for them."""
     archive: str = ""

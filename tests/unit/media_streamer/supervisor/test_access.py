@@ -612,6 +612,13 @@ async def test_delivery_settings(world: World) -> None:
     config = (await world.ask()).config
     for option, value in {**options, "provider": "Works", "pictures": False}.items():
         assert getattr(config, option) == value
+    publish = {"url": "publish://", "webrtc_abr": False}
+    world.configure({"inputs": [publish], "webrtc_abr": {"start_track": "v2"}})
+    config = (await world.ask()).config
+    assert (config.start_track, config.publisher_adapts) == ("v2", False)
+    world.configure({"inputs": [{"url": "publish://"}]})
+    config = (await world.ask()).config
+    assert (config.start_track, config.publisher_adapts) == ("", True)
 
 
 async def test_a_backend_is_asked_with_further_options(world: World) -> None:

@@ -7,7 +7,7 @@ from aiortc.sdp import SessionDescription
 from media_streamer.egress.access import AccessDenied
 from media_streamer.protocols.webrtc import answer, offer
 from media_streamer.protocols.webrtc.answer import Place
-from media_streamer.protocols.webrtc.play import Described, choose
+from media_streamer.protocols.webrtc.play import Described, choose, started_by
 from media_streamer.rtp import arrivals
 from media_streamer.rtp.sdp import Media
 
@@ -94,6 +94,22 @@ def test_no_picture_is_no_answer() -> None:
     # Who wants sound alone gets it.
     chosen = choose(tracks(HEVC, OPUS), offer.parse(browser(video="").replace(" 0 1", " 1")))
     assert [one.track.kind for one in chosen] == ["audio"]
+
+
+@pytest.mark.parametrize(
+    ("start", "first"),
+    [("v2", "v2"), ("v3", "v2"), ("v9", "v4"), ("v1", "v2"), ("", "v4"), ("a1", "v4")],
+)
+def test_the_video_that_is_sent_first(start: str, first: str) -> None:
+    """start_track: that one, the next lower, the next higher; the others stay to choose from."""
+    there = [
+        Described(n, name, 1000 + n, h264() if name[0] == "v" else OPUS)
+        for n, name in enumerate(("v4", "a1", "v2"))
+    ]
+    video, _ = choose(started_by(there, start), offer.parse(browser()))
+    names = {2 * one.number: one.name for one in there}
+    assert names[video.track.channel] == first
+    assert {names[one] for one in video.track.others} == {"v2", "v4"} - {first}
 
 
 def test_a_section_that_only_sends_is_not_taken() -> None:

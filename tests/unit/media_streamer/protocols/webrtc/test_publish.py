@@ -3,7 +3,7 @@
 import pytest
 from media_streamer.egress.access import AccessDenied
 from media_streamer.protocols.webrtc import offer
-from media_streamer.protocols.webrtc.publish import choose, transport_extension
+from media_streamer.protocols.webrtc.publish import choose, transport_extension, unadapted
 
 from tests.support.webrtc_offers import browser
 
@@ -25,6 +25,13 @@ def test_who_does_not_number_its_packets_is_told_a_bit_rate() -> None:
     video, audio = choose(offer.parse(text))
     assert video.stream.feedback == ["goog-remb", "nack", "nack pli"]
     assert transport_extension([video, audio]) == 0
+
+
+def test_who_shall_not_adapt_is_told_nothing_of_its_packets() -> None:
+    """`webrtc_abr false` of the input; what is lost is still asked for."""
+    chosen = [unadapted(one) for one in choose(offer.parse(browser("sendonly")))]
+    assert [one.stream.feedback for one in chosen] == [["nack", "nack pli"], []]
+    assert transport_extension(chosen) == 0
 
 
 @pytest.mark.parametrize(("mode", "said"), [("packetization-mode=0;", True), ("", False)])
