@@ -17,6 +17,7 @@ from media_api.srt import SrtConfig, split_place
 from media_api.stream import StreamConfig
 
 from media_streamer.supervisor.catalog import Stream
+from media_streamer.supervisor.sessions import Session
 from media_streamer.wire.control import AccessKind, Refusal, SrtQuestion, SrtTerms
 
 _MODES: tuple[AccessKind, ...] = ("play", "publish")
@@ -179,12 +180,22 @@ class Finder(Protocol):
         """The stream, or what a template would make of the name."""
 
 
-class SrtDoor:
-    """Answers the workers that a peer connects to."""
+class Publishers(Protocol):
+    """Who knows the open sessions (`Sessions`)."""
 
-    def __init__(self, ports: SrtPorts, streams: Finder) -> None:
+    def of_stream(self, name: str, kind: str = "play") -> list[Session]: ...
+
+
+class SrtDoor:
+    """Answers the workers that a peer connects to.
+
+    Once a handshake is done SRT has no words: a connection that is of no use is refused before.
+    """
+
+    def __init__(self, ports: SrtPorts, streams: Finder, sessions: Publishers) -> None:
         self._ports = ports
         self._streams = streams
+        self._sessions = sessions
 
     async def answer(self, question: SrtQuestion) -> SrtTerms | Refusal:
         """What is told; whether the peer may is asked apart."""
@@ -195,4 +206,21 @@ class SrtDoor:
         stream = await self._streams.find(name, mode)
         if stream is None:
             return Refusal(404, "stream_not_found", f"There is no stream {name!r}")
+        if refused := self._refusal(stream, mode):
+            return refused
         return self._ports.terms(port, stream.config, name, mode)
+
+    def _refusal(self, stream: Stream, mode: AccessKind) -> Refusal | None:
+        """What the media worker would answer, which nobody asks before the handshake is done."""
+        there = self._sessions.of_stream(stream.name, "publish")
+        if mode == "publish":
+            # One that never sent a byte may be a stranger with a wrong passphrase.
+            if any(one.first_byte_at is not None for one in there):
+                return Refusal(409, "already_published", "Another publisher is sending this stream")
+            return None
+        config = stream.config
+        waits = not config.backup and all(item.scheme == "publish" for item in config.inputs)
+        is_here = not config.disabled and stream.elsewhere is None
+        if waits and config.inputs and not there and is_here:
+            return Refusal(503, "no_data", "The stream is not running now: nobody publishes it")
+        return None

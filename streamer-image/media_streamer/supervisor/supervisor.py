@@ -200,7 +200,7 @@ class Supervisor:
             jobs,
             self._sessions,
             self._access,
-            SrtDoor(self._ports.srt, finder),
+            SrtDoor(self._ports.srt, finder, self._sessions),
             backend,
             self._transcoders,
             self._tasks,

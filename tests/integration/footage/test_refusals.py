@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import aiohttp
 import pytest
-from media_streamer.protocols.rtmp import amf
-from media_streamer.protocols.rtmp.chunks import COMMAND, ChunkReader, write_message
 
+from tests.support import asking
+from tests.support.asking import Answer
 from tests.support.ports import free_port
 from tests.support.webrtc_offers import browser
 
@@ -49,14 +49,7 @@ WORDS = {
     "off": "may not be played by",
 }
 TRACK = "v9"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """How a protocol refuses: HTTP's status or what stands for it; 0 where it has none."""
-
-    status: int
-    words: str
+TOKEN = "?token=me"
 
 
 @dataclass
@@ -65,6 +58,7 @@ class House:
 
     streamer: FilmStreamer
     rtsp: int
+    srt: int
 
 
 Ask = Callable[[House, str, bool], Awaitable[Answer]]
@@ -98,47 +92,20 @@ async def whep(house: House, name: str, track: bool) -> Answer:
 
 
 async def rtsp(house: House, name: str, track: bool) -> Answer:
-    query = f"?token=me&tracks={TRACK}" if track else "?token=me"
-    reader, writer = await asyncio.open_connection("127.0.0.1", house.rtsp)
-    try:
-        url = f"rtsp://127.0.0.1:{house.rtsp}/{name}{query}"
-        writer.write(f"DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-    finally:
-        writer.close()
-    found = re.match(r"RTSP/1.0 (\d+) ", head)
-    assert found is not None, head
-    return Answer(int(found[1]), head)
+    return await asking.rtsp(house.rtsp, name + (f"?token=me&tracks={TRACK}" if track else TOKEN))
 
 
 async def rtmp(house: House, name: str, track: bool) -> Answer:
-    query = f"?token=me&tracks={TRACK}" if track else "?token=me"
-    reader, writer = await asyncio.open_connection("127.0.0.1", house.streamer.rtmp_port)
-    try:
-        writer.write(b"\x03" + bytes(1536))
-        await reader.readexactly(1 + 2 * 1536)
-        connect = {"app": "static", "tcUrl": f"rtmp://127.0.0.1:{house.streamer.rtmp_port}/static"}
-        writer.write(bytes(1536))
-        for values, stream in (
-            (("connect", 1, connect), 0),
-            (("createStream", 2, None), 0),
-            (("play", 3, None, name + query), 1),
-        ):
-            payload = amf.encode(*values)
-            writer.write(write_message(COMMAND, payload, stream=stream, chunk_bytes=128))
-        chunks = ChunkReader(1 << 24)
-        while data := await reader.read(65536):
-            for message in chunks.feed(data):
-                if message.kind != COMMAND:
-                    continue
-                told = amf.decode(message.payload)
-                if told[0] == "onStatus" and told[3]["level"] == "error":
-                    missing = told[3]["code"] == "NetStream.Play.StreamNotFound"
-                    return Answer(404 if missing else 0, f"{told[3]['description']}")
-                assert told[0] != "onStatus", told
-    finally:
-        writer.close()
-    raise AssertionError("closed without a word")
+    query = f"?token=me&tracks={TRACK}" if track else TOKEN
+    return await asking.rtmp(house.streamer.rtmp_port, name + query)
+
+
+async def srt(house: House, name: str, track: bool) -> Answer:
+    """What is no code is in the log."""
+    stream_id = f"#!::r={name},m=request,token=me" + (f",tracks={TRACK}" if track else "")
+    answer = await asking.srt(house.srt, stream_id)
+    said = re.findall(rf" srt \S+ stream {name} refused: (.*)", house.streamer.log)
+    return Answer(answer.status, "\n".join(said))
 
 
 PROTOCOLS: dict[str, Ask] = {
@@ -152,8 +119,9 @@ PROTOCOLS: dict[str, Ask] = {
     "webrtc": whep,
     "rtsp": rtsp,
     "rtmp": rtmp,
+    "srt": srt,
 }
-CARRIED = {"hls", "hls fmp4", "dash", "tshttp", "mseld", "jpeg"}
+CARRIED = {"hls", "hls fmp4", "dash", "tshttp", "mseld", "jpeg", "srt"}
 """MPEG-2 video can be had by these."""
 PICTURES = {"jpeg"}
 """Have no tracks to choose from, and are no sessions."""
@@ -161,12 +129,12 @@ PICTURES = {"jpeg"}
 
 @pytest.fixture
 async def house(streamer: FilmStreamer, launch: Launch) -> AsyncIterator[House]:
-    made = House(streamer, free_port())
+    made = House(streamer, free_port(), free_port())
     only = "\n".join(
         f"stream only_{one} {{ input fake://fake; protocols {one}; }}" for one in ("hls", "dash")
     )
     streamer.write(
-        f"rtsp 127.0.0.1:{made.rtsp};\n"
+        f"rtsp 127.0.0.1:{made.rtsp};\nsrt 127.0.0.1:{made.srt};\n"
         "auth_backend gate { allow token t0ken; }\n"
         "stream good { input fake://fake; segment_duration 1; }\n"
         "stream idle { input publish://; }\n"

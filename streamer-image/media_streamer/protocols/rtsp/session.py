@@ -43,7 +43,7 @@ WISH_SECONDS = 0.5
 _challenger = digest.Challenger()
 _INCURABLE = frozenset(
     {"protocol_denied", "protocol_unknown", "cluster_only", "drm_not_supported"}
-    | {"user_sessions_limit"}
+    | {"user_sessions_limit", "publish_not_allowed"}
 )
 """Refusals that no password changes: clients are not asked for one."""
 
@@ -219,11 +219,16 @@ class RtspSession:
             self.close("nothing to play")
             raise Refused(415, "The stream has no track that RTP can carry")
 
-    async def _ask(self, url: address.StreamUrl, request: Request, kind: AccessKind) -> Access:
+    def _name(self, url: address.StreamUrl) -> None:
+        """Which stream is meant from now on; raises Refused for what cannot be one."""
         try:
             check_stream_name(url.name)
         except ValueError as error:
             raise Refused(400, str(error)) from None
+        self.name = url.name
+
+    async def _ask(self, url: address.StreamUrl, request: Request, kind: AccessKind) -> Access:
+        self._name(url)
         given = digest.parse(request.headers.text("authorization"))
         password = url.parameters.get("password", "")
         token = url.parameters.get(self._egress.token_parameter, "")
@@ -232,7 +237,6 @@ class RtspSession:
             password, token = password or given.password, token or given.password
         elif given is not None:
             proof = self._proof(given, url, request.method)
-        self.name = url.name
         try:
             access = await self._egress.hub.access(
                 AccessRequest(
@@ -434,6 +438,7 @@ class RtspSession:
         if "application/sdp" not in request.headers.text("content-type"):
             raise Refused(415, "ANNOUNCE carries application/sdp")
         url = _parse(request)
+        self._name(url)
         tracks = announced(request.body, url.name)
         self.close("the client publishes")
         access = await self._ask(url, request, "publish")

@@ -2,8 +2,10 @@
 
 One worker owns the ports. While a handshake waits the supervisor is asked on what terms the peer
 connects (passphrase, latency: its configuration, so within a millisecond or two) and whether it
-may; a backend that has to be asked for that takes longer, and decides after the handshake. A
-refusal is the code of the rejection (SRT Access Control: 1000 plus HTTP's status).
+may, and a viewer is found what it wants. A backend that has to be asked takes longer, and so does a
+source that gives no data yet: they decide after the handshake, when SRT has no words any more and a
+refusal is a connection that ends. Before, it is the code of the rejection (SRT Access Control: 1000
+plus HTTP's status).
 """
 
 import asyncio
@@ -111,12 +113,13 @@ class SrtServer:
             return denied.status
 
     def _decide(self, number: int, address: tuple[str, int], wanted: StreamId) -> int:
-        question = asyncio.run_coroutine_threadsafe(self._terms(wanted), self._loop)
-        terms = question.result(TERMS_SECONDS)
+        asked = asyncio.run_coroutine_threadsafe(self._terms(wanted), self._loop)
+        terms = asked.result(TERMS_SECONDS)
         for option, value in peer_options(terms):
             libsrt.set_option(number, option, value)
-        decision = asyncio.run_coroutine_threadsafe(self._ask(wanted, terms, address), self._loop)
         tracks = asked_tracks(wanted.parameters, "tracks")
+        question = self._ask(wanted, terms, address, tracks)
+        decision = asyncio.run_coroutine_threadsafe(question, self._loop)
         self._peers[number] = _Peer(address, terms, decision, tracks)
         self._loop.call_soon_threadsafe(self._watch, number)
         if sum(not one.decision.done() for one in list(self._peers.values())) > MAX_UNDECIDED:
@@ -136,9 +139,12 @@ class SrtServer:
         question = SrtQuestion(self._address, self._port, wanted.name, wanted.mode or "")
         return await self._egress.hub.ask(question)
 
-    async def _ask(self, wanted: StreamId, terms: SrtTerms, address: tuple[str, int]) -> Access:
-        parameters = wanted.parameters
-        return await self._egress.hub.access(
+    async def _ask(
+        self, wanted: StreamId, terms: SrtTerms, address: tuple[str, int], tracks: tuple[str, ...]
+    ) -> Access:
+        """Leave, of a viewer also that there is what it wants."""
+        parameters, hub = wanted.parameters, self._egress.hub
+        access = await hub.access(
             AccessRequest(
                 name=terms.name,
                 proto=PROTO,
@@ -150,6 +156,9 @@ class SrtServer:
                 user_agent=parameters.get("user", ""),
             )
         )
+        if terms.mode == "play":
+            await hub.broadcast(access, "ts", tracks=tracks)
+        return access
 
     def _watch(self, number: int) -> None:
         """Somebody has leave: the handshake must end some time."""
