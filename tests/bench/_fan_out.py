@@ -2,34 +2,38 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tests.bench import _footage
 from tests.bench._streamer import BenchStreamer, helper, line, streamer
 from tests.bench.figure import Figure
+from tests.support.ports import free_port
 from tests.support.proc import CpuMeter, resident_mib
 
 AUDIENCES = (100, 400)
 WINDOW_SECONDS = 10.0
 SETTLE_SECONDS = 1.0
 START_SECONDS = 60.0
-CONFIG = "stream live { input file://clips/clip.mp4; }\n"
+CONFIG = "srt 127.0.0.1:{srt};\nstream live {{ input file://clips/clip.mp4; }}\n"
 PEERS = "SRS 1.7-2.4, nginx-rtmp 4, lal 6-8, go2rtc 8, MediaMTX 16-20"
 
 
-def measure(protocols: Sequence[str]) -> list[Figure]:
+def measure(protocols: Sequence[str], audiences: Sequence[int] = AUDIENCES) -> list[Figure]:
     """CPU per 100 viewers of one 2.1 Mb/s stream, for each protocol and audience."""
-    return asyncio.run(_measure(protocols))
+    return asyncio.run(_measure(protocols, audiences))
 
 
-async def _measure(protocols: Sequence[str]) -> list[Figure]:
-    figures = []
-    async with streamer(CONFIG) as one:
+async def _measure(protocols: Sequence[str], audiences: Sequence[int]) -> list[Figure]:
+    figures, srt = list[Figure](), free_port(socket.SOCK_DGRAM)
+    async with streamer(CONFIG.format(srt=srt)) as one:
+        ports = {"rtmp": one.rtmp_port, "srt": srt}
         await one.all_running(1)
         for protocol in protocols:
-            for count in AUDIENCES:
-                figures += await _audience(one, protocol, count)
+            port = ports.get(protocol, one.http_port)
+            for count in audiences:
+                figures += await _audience(one, protocol, port, count)
     return figures
 
 
@@ -65,9 +69,7 @@ async def watch(
     return Watched(percent, memory, rate, result["closed"])
 
 
-async def _audience(one: BenchStreamer, protocol: str, count: int) -> list[Figure]:
-    port = one.rtmp_port if protocol == "rtmp" else one.http_port
-
+async def _audience(one: BenchStreamer, protocol: str, port: int, count: int) -> list[Figure]:
     def egress() -> list[int]:
         return one.pids("egress")
 

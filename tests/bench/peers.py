@@ -43,7 +43,8 @@ hls: no
 webrtc: yes
 webrtcAddress: 127.0.0.1:{webrtc}
 webrtcLocalUDPAddress: 127.0.0.1:{webrtc}
-srt: no
+srt: yes
+srtAddress: 127.0.0.1:{srt}
 paths:
   all_others:
 """
@@ -91,15 +92,16 @@ async def _measure(programs: list[Path]) -> list[Figure]:
 
 @contextlib.asynccontextmanager
 async def _ours() -> AsyncIterator[Server]:
-    rtsp = free_port()
+    rtsp, srt = free_port(), free_port(socket.SOCK_DGRAM)
     async with streamer(
-        f"rtsp 127.0.0.1:{rtsp};\nstream {STREAM} {{ input publish://; }}\n"
+        f"rtsp 127.0.0.1:{rtsp};\nsrt 127.0.0.1:{srt};\nstream {STREAM} {{ input publish://; }}\n"
     ) as one:
         watched = {
             "rtmp": (one.rtmp_port, STREAM),
             "webrtc": (one.http_port, STREAM),
             "rtsp": (rtsp, STREAM),
             "rtsp-udp": (rtsp, STREAM),
+            "srt": (srt, STREAM),
             "flv": (one.http_port, STREAM),
         }
         yield Server(OURS, one.rtmp_port, watched, one.pids)
@@ -108,6 +110,7 @@ async def _ours() -> AsyncIterator[Server]:
 @contextlib.asynccontextmanager
 async def _peer(program: Path) -> AsyncIterator[Server]:
     ports = {name: free_port() for name in ("rtmp", "http", "webrtc", "rtsp")}
+    ports["srt"] = free_port(socket.SOCK_DGRAM)
     ports["rtp"] = free_port(socket.SOCK_DGRAM) // 2 * 2
     ports["rtcp"] = ports["rtp"] + 1
     with tempfile.TemporaryDirectory(prefix="bench-peer-") as directory:
@@ -123,6 +126,7 @@ async def _peer(program: Path) -> AsyncIterator[Server]:
             watched["flv"] = ports["http"], PUBLISHED
         else:
             watched["webrtc"] = ports["webrtc"], PUBLISHED
+            watched["srt"] = ports["srt"], PUBLISHED
             watched["rtsp"] = watched["rtsp-udp"] = ports["rtsp"], PUBLISHED
         try:
             yield Server(program.name, ports["rtmp"], watched, lambda: [process.pid])
@@ -175,7 +179,8 @@ async def _server(server: Server) -> list[Figure]:
     async with _published(server):
         watched = {one: at for one, at in server.watched.items() if one in chosen}
         for protocol, (port, name) in watched.items():
-            figures.append(await _first_picture(server, protocol, port, name))
+            if protocol != "srt":
+                figures.append(await _first_picture(server, protocol, port, name))
         for count in AUDIENCES:
             for protocol, (port, name) in watched.items():
                 figures += await _audience(server, protocol, port, name, count)

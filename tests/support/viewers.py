@@ -1,8 +1,8 @@
 """`python -m tests.support.viewers PROTO PORT NAME COUNT`: many viewers that throw everything away.
 
 A process of its own with one epoll loop, so that the readers cost little and are not counted as
-the server's. PROTO is flv, ts, rtmp, rtsp, rtsp-udp or webrtc. Once all viewers have data it prints
-`ready`; with the end of its input it prints one line of JSON: `{"bytes": …, "seconds": …,
+the server's. PROTO is flv, ts, rtmp, rtsp, rtsp-udp, srt or webrtc. Once all viewers have data it
+prints `ready`; with the end of its input it prints one line of JSON: `{"bytes": …, "seconds": …,
 "closed": viewers lost}`, both figures since `ready`.
 """
 
@@ -15,6 +15,7 @@ import time
 from media_streamer.protocols.webrtc import stun
 
 from tests.support import rtmp_request, rtsp_viewer, webrtc_viewer
+from tests.support.srt_viewers import SrtAudience
 
 HOST = "127.0.0.1"
 BUFFER_BYTES = 1 << 18
@@ -66,6 +67,11 @@ class Audience:
             self._read_one(number)
         return True
 
+    def add_all(self, proto: str, port: int, name: str, count: int) -> None:
+        for _ in range(count):
+            self.add(connect(proto, port, name))
+            self.read(0)
+
     def watch_stdin(self) -> None:
         self._epoll.register(sys.stdin.fileno(), select.EPOLLIN | select.EPOLLHUP)
 
@@ -90,10 +96,12 @@ class Audience:
 
 def main() -> int:
     proto, port, name, count = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-    audience = Audience()
-    for _ in range(count):
-        audience.add(connect(proto, port, name))
-        audience.read(0)
+    audience: Audience | SrtAudience
+    if proto == "srt":
+        audience = SrtAudience(HOST, port, name, count)
+    else:
+        audience = Audience()
+        audience.add_all(proto, port, name, count)
     deadline = time.monotonic() + READY_SECONDS
     while not audience.all_watch:
         if time.monotonic() > deadline:
