@@ -80,10 +80,10 @@ def fence() -> str:
 
 
 def _give_up_rights() -> str:
-    _drop_capabilities()
+    held = _drop_capabilities()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold what viewers sent
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-    return f"no new privileges, {system_calls.refuse()}"
+    return f"no new privileges{held}, {system_calls.refuse()}"
 
 
 class Limits(NamedTuple):
@@ -140,15 +140,23 @@ def _restrict(
         os.close(ruleset)
 
 
-def _drop_capabilities() -> None:
-    """Those that reach other processes or the kernel: Landlock does not hold against perfmon."""
+def _drop_capabilities() -> str:
+    """Those that reach other processes or the kernel: Landlock does not hold against perfmon.
+
+    Returns what is to be said of it: a service manager may refuse to let any be dropped.
+    """
     header = struct.pack("=Ii", _CAPABILITIES_3, 0)
     held = ctypes.create_string_buffer(24)
-    _check(_libc.capget(header, held))
-    kept = [sum(1 << bit % 32 for bit in _KEPT if bit // 32 == word) for word in (0, 1)]
-    words = struct.unpack("=6I", held.raw)
-    now = [word & kept[number // 3] for number, word in enumerate(words)]
-    _check(_libc.capset(header, struct.pack("=6I", *now)))
+    try:
+        _check(_libc.capget(header, held))
+        kept = [sum(1 << bit % 32 for bit in _KEPT if bit // 32 == word) for word in (0, 1)]
+        words = struct.unpack("=6I", held.raw)
+        now = tuple(word & kept[number // 3] for number, word in enumerate(words))
+        if now != words:
+            _check(_libc.capset(header, struct.pack("=6I", *now)))
+    except OSError as error:
+        return f" (capabilities stay: {error.strerror})"
+    return ""
 
 
 def _keep_own_proc() -> None:

@@ -12,7 +12,6 @@ import mimetypes
 import os
 import ssl
 import sys
-import sysconfig
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -128,9 +127,7 @@ def _authorities() -> list[str]:
 
 
 def _python() -> Iterator[Path]:
-    """The library, packages, and what is imported from elsewhere; never the current directory."""
-    for name in ("stdlib", "platstdlib", "purelib", "platlib"):
-        yield Path(sysconfig.get_path(name))
+    """The library and where packages are imported from; never the current directory."""
     yield Path(sys.executable)
     # Unless Python is told to be safe, the first one is where the program was started.
     for text in sys.path[0 if sys.flags.safe_path else 1 :]:

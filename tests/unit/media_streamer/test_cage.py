@@ -104,12 +104,22 @@ def test_capabilities_that_reach_others_are_dropped() -> None:
         assert not kept >> number & 1, number
 
 
+def test_capabilities_that_cannot_be_dropped_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hardened service may refuse the call: the rest of the cage stands."""
+
+    def refused(result: int) -> int:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(cage, "_check", refused)
+    assert cage._drop_capabilities() == " (capabilities stay: Operation not permitted)"
+
+
 def test_without_landlock_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     monkeypatch.setattr(cage, "version", lambda: 0)
     monkeypatch.setattr(cage, "_check", lambda result: calls.append(result) or 0)
     monkeypatch.setattr(cage._libc, "prctl", lambda *_: 0)
-    monkeypatch.setattr(cage, "_drop_capabilities", lambda: None)
+    monkeypatch.setattr(cage, "_drop_capabilities", lambda: "")
     monkeypatch.setattr(cage.resource, "setrlimit", lambda *_: None)
     monkeypatch.setattr(cage.system_calls, "refuse", lambda: "nothing refused")
     assert "no Landlock in this kernel" in cage.enter(cage.Limits())
