@@ -53,7 +53,9 @@ _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 """The rights that a file can have that is no folder."""
 _NEVER = _EXECUTE | _MAKE_CHAR | _MAKE_BLOCK
 """What no worker does, whatever is configured."""
-_PROC_SELF = Path("/proc/self")
+MOVING = 2
+"""The first version that can let files be moved from folder to folder (Linux 5.19)."""
+_ROOT, _PROC_SELF = Path("/"), Path("/proc/self")
 _NO_LANDLOCK = "no Landlock in this kernel (5.13 or later has it, where lsm= does not leave it out)"
 _CAPABILITIES_3 = 0x20080522
 _KEPT = frozenset((0, 1, 2, 3, 4, 10, 11, 13, 14, 23, 24))
@@ -75,7 +77,12 @@ def fence() -> str:
     known = version()
     if not known:
         return f"{given_up}; {_NO_LANDLOCK}, so memory of others can be read"
-    _restrict(known, _NEVER, 0, [])
+    if known < MOVING:
+        return (
+            f"{given_up}; Landlock {known} lets no file be moved, so memory of others can be read"
+        )
+    # What every ruleset refuses unless it is allowed: caches move what is complete to its folder.
+    _restrict(known, _NEVER | _REFER, 0, [([_ROOT], _REFER)])
     return f"{given_up}, Landlock {known} but for files"
 
 

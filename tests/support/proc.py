@@ -37,6 +37,14 @@ def resident_mib(pid: int) -> float:
     return _rollup_kib(pid, "Rss:") / 1024
 
 
+def own_memory_mib(pid: int) -> float:
+    """What is no file's, in MiB: of maps of files nothing is counted (proc_pid_status(5))."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) / 1024
+    raise ValueError(f"no RssAnon in /proc/{pid}/status")
+
+
 def _rollup_kib(pid: int, name: str) -> int:
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith(name):

@@ -7,6 +7,7 @@ ever made of a file by the tables of another.
 
 import asyncio
 import logging
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
@@ -52,6 +53,8 @@ BROKEN_SECONDS = 5.0
 MAX_BROKEN = 256
 LOOK_SECONDS = 1.0
 """How long a file is taken for what it was at the last look."""
+GONE = -math.inf
+"""When a film was looked at that is another one now: nobody takes it for what it was."""
 REMOTE_LOOK_SECONDS = 10.0
 """The same where it costs a request; what is read of it says so anyway if it is another one."""
 NOT_PLAYABLE = "not_playable"
@@ -227,8 +230,16 @@ class Films:
     async def _look(self, access: Access, film: Film) -> Film | None:
         """The same film if its file is the same still."""
         film.looked_at = time.monotonic()  # nobody else looks meanwhile
-        seen = await self._run(access, lambda: see(_wanted(access)))
-        return film if seen == film.opened.seen else None
+        try:
+            seen = await self._run(access, lambda: see(_wanted(access)))
+        except AccessDenied as denied:
+            if denied.status != 503:
+                film.looked_at = GONE
+            raise
+        if seen == film.opened.seen:
+            return film
+        film.looked_at = GONE
+        return None
 
     async def _open(self, access: Access) -> Film:
         def work() -> Film:
@@ -354,7 +365,7 @@ class Films:
             return made
         except AccessDenied as denied:
             if denied.code == CHANGED:
-                film.looked_at = 0.0  # the next request looks
+                film.looked_at = GONE  # the next request looks
             raise
 
     async def _stretch(self, access: Access, film: Film, piece: Piece) -> Stretch:

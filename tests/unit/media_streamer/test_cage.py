@@ -162,6 +162,22 @@ def test_secrets_are_not_read(tmp_path: Path) -> None:
 
 
 @NEEDS_LANDLOCK
+def test_who_is_fenced_moves_files_from_folder_to_folder(tmp_path: Path) -> None:
+    """As caches do with what is complete."""
+    for folder in ("new", "kept"):
+        (tmp_path / folder).mkdir()
+    code = "\n".join(
+        (
+            f"p = pathlib.Path({str(tmp_path)!r})",
+            "(p / 'new' / 'a').write_text('x'); (p / 'new' / 'a').replace(p / 'kept' / 'a')",
+            "os.link(p / 'kept' / 'a', p / 'new' / 'b'); print('done')",
+        )
+    )
+    assert in_cage(code, fenced=True) == "done"
+    assert (tmp_path / "kept" / "a").read_text() == "x"
+
+
+@NEEDS_LANDLOCK
 def test_who_is_fenced_uses_files_and_nothing_of_other_processes(tmp_path: Path) -> None:
     for name in ("environ", "maps", "mem"):
         path = f"/proc/{os.getpid()}/{name}"

@@ -180,10 +180,15 @@ async def test_a_film_that_is_another_one_is_not_sent(
     other.write_bytes(DATA)
     os.utime(other, (1, 1))
     other.replace(file)
-    monkeypatch.setattr(films_module, "LOOK_SECONDS", 0.0)
-    head, _, handled = await client.get(first)
-    assert handled
-    assert "HTTP/1.1 404 Not Found" in head
+    for seconds in (0.0, 60.0):
+        monkeypatch.setattr(films_module, "LOOK_SECONDS", seconds)
+        head, _, handled = await client.get(first)
+        assert handled
+        assert "HTTP/1.1 404 Not Found" in head
+    await asyncio.to_thread(file.unlink)
+    for seconds in (0.0, 60.0):
+        monkeypatch.setattr(films_module, "LOOK_SECONDS", seconds)
+        assert "HTTP/1.1 404 Not Found" in (await client.get(first))[0]
 
 
 async def test_a_location_that_is_another_one_asks_the_handler(
