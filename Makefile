@@ -7,7 +7,7 @@ DEV := $(DEV_VENV)/bin
 IMAGES := localhost/media-appliance
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help run test test-fast test-long check format fuzz soak bench lock wheels crds docs sbom images packages kubectl-media clean
+.PHONY: help run test test-fast test-long check format fuzz soak faults bench lock wheels crds docs sbom images packages kubectl-media clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -42,6 +42,9 @@ fuzz: $(DEV_VENV)/ready ## Made-up bytes on every reader of strangers' data: SEC
 
 soak: $(DEV_VENV)/ready ## Slopes of memory, descriptors, threads, log under load: MINUTES=10
 	$(DEV)/python -m tests.soak --minutes $(or $(MINUTES),10)
+
+faults: $(DEV_VENV)/ready ## Each kind of process killed under viewers of each protocol: TIMES=20
+	FAULTS_TIMES=$(or $(TIMES),20) $(DEV)/python -m tests.bench faults
 
 bench: $(DEV_VENV)/ready ## Figures: start-up, fan-out, first picture, density, reload
 	$(DEV)/python -m tests.bench
