@@ -6,13 +6,17 @@ egress workers write the same, also after a media worker was replaced. A source 
 ours drifts away from that; `availabilityStartTime` moves along in whole seconds.
 
 The low-latency manifest (DASH-IF IOP 5, part 4 annex; ISO/IEC 23009-1 5.10.4, 5.3.9.5) also lists
-the segment under way, as long as the one before it: whoever asks for it gets its parts as they are
-made. Once it is finished the timeline says how long it was.
+the segment under way: whoever asks for it gets its parts as they are made, and once it is finished
+the timeline says how long it was. Until then its length is a guess, which must not be too long:
+Shaka Player keeps what it has read and takes only those that end later, so what follows a guess
+that was seconds too long does not exist for it, where a short one costs it a second request. Where
+key frames come regularly the guess is what all have; else the least that a segment has.
 
 Every discontinuity begins a period: players start their decoders and their clocks anew there. The
 NUL character of `QUERY` stands for the query string of the viewer's session.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -36,6 +40,8 @@ LOW_LATENCY_SECONDS = 2.0
 """The distance from the live edge that players of the low-latency manifest aim at."""
 LOW_LATENCY_UPDATE_SECONDS = 0.5
 """They must know of a segment soon after it has begun."""
+REGULAR_SECONDS = 0.05
+"""By which segments of one length may differ: two frames of sound, or one of the picture."""
 TEXT_FILE = "subtitles.vtt"
 TEXT_BANDWIDTH = 256
 CLOCK = "dash-time"
@@ -55,8 +61,8 @@ class Run:
     """Name of the initialisation section in the folder of the track."""
     media_file: str
     """The same of the segments; `$Time$` is where each begins."""
-    part_seconds: float = 0.0
-    """Low latency: how much of a segment is made before it can be had; 0 for all of it."""
+    early_seconds: float | None = None
+    """Low latency: how long before its end a segment of the usual length can be had."""
 
     @property
     def is_independent(self) -> bool:
@@ -85,7 +91,9 @@ def render(
         texts = [track for track in tracks if track.init and track.init.kind == "subtitles"]
         return _film(shown, texts, target, folder)
     update = update_seconds or max(1.0, target / 2)
-    delay = target + update + RESERVE_SECONDS
+    longest = max((_longest_seconds(track) for track in shown), default=0.0)
+    longest = math.ceil(1000 * max(longest, target)) / 1000
+    delay = longest + update + RESERVE_SECONDS
     periods = _periods(shown, SHORT * target)
     if low_latency:
         update, delay = LOW_LATENCY_UPDATE_SECONDS, LOW_LATENCY_SECONDS
@@ -99,7 +107,7 @@ def render(
         f' minimumUpdatePeriod="{duration_text(update)}"'
         f' timeShiftBufferDepth="{duration_text(_depth_seconds(shown))}"'
         f' suggestedPresentationDelay="{duration_text(delay)}"'
-        f' maxSegmentDuration="{duration_text(target)}"'
+        f' maxSegmentDuration="{duration_text(longest)}"'
         f' minBufferTime="{duration_text(RESERVE_SECONDS)}">',
     ]
     if location:
@@ -129,10 +137,35 @@ def _opened(run: Run, timing: Timing) -> Run:
     segments = run.segments
     if newest is track.segments[-1] and not (track.complete or track.open_discontinuity):
         length = round(newest.duration * run.init.timescale)
-        begins = newest.start_utc_ms + round(1000 * newest.duration)
-        opened = replace(newest, msn=newest.msn + 1, time=newest.time + length, start_utc_ms=begins)
+        opened = replace(
+            newest,
+            msn=newest.msn + 1,
+            time=newest.time + length,
+            start_utc_ms=newest.start_utc_ms + round(1000 * newest.duration),
+            duration=_guess(segments, timing),
+        )
         segments = [*segments, opened]
-    return replace(run, segments=segments, media_file=named, part_seconds=timing.part)
+    early = max(0.0, timing.segment - timing.part)
+    return replace(run, segments=segments, media_file=named, early_seconds=early)
+
+
+def _guess(segments: Sequence[Segment], timing: Timing) -> float:
+    """How long the segment behind these is taken to be, in seconds."""
+    lengths = [segment.duration for segment in segments]
+    shortest = min(lengths)
+    regular = len(lengths) > 1 and max(lengths) - shortest < REGULAR_SECONDS
+    return shortest if regular else min(shortest, timing.segment)
+
+
+def _longest_seconds(track: TrackIndex) -> float:
+    """That a segment was so far, the one under way included."""
+    listed = max((segment.duration for segment in track.segments), default=0.0)
+    return max(track.longest_segment, listed, _made_seconds(track))
+
+
+def _made_seconds(track: TrackIndex) -> float:
+    """Of the segment under way."""
+    return sum(part.duration for part in track.parts)
 
 
 def _film(
@@ -302,9 +335,9 @@ def _representation(period: Period, run: Run, folder: str) -> Iterator[str]:
     media = quoteattr(f"{folder}{run.media_file}{QUERY}")
     offset = round(period.time * init.timescale / TICKS)
     ahead = ""
-    if run.part_seconds:
-        early = max(0.0, run.segments[-1].duration - run.part_seconds)
-        ahead = f' availabilityTimeOffset="{round(early, 3):g}" availabilityTimeComplete="false"'
+    if run.early_seconds is not None:
+        early = round(run.early_seconds, 3)
+        ahead = f' availabilityTimeOffset="{early:g}" availabilityTimeComplete="false"'
     yield (
         f'<SegmentTemplate timescale="{init.timescale}" presentationTimeOffset="{offset}"{ahead}'
         f" initialization={where} media={media}>"

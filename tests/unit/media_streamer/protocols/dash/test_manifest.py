@@ -4,13 +4,16 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from fractions import Fraction
 from xml.etree import ElementTree
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from media_streamer.egress.http.text import QUERY
-from media_streamer.presentation.track_index import Init, Period, Segment, Timing, TrackIndex
+from media_streamer.presentation.track_index import Init, Part, Period, Segment, Timing, TrackIndex
 from media_streamer.protocols.dash.manifest import render
+
+from tests.support import dash_rules
 
 DASH = "{urn:mpeg:dash:schema:mpd:2011}"
 START = Period(1_700_000_000_000, 90_000)
@@ -240,11 +243,21 @@ def test_times_are_those_of_the_segments(steps: list[tuple[int, int]], with_soun
         assert after.start >= before.start + before.duration - 1e-6
 
 
+def parts(made: TrackIndex, *lengths: float) -> None:
+    """The segment under way has these parts, in seconds."""
+    msn = made.segments[-1].msn + 1
+    made.parts = [
+        Part(msn, index, index, length, not index, f"/{msn}", 1000 * index, 1000)
+        for index, length in enumerate(lengths)
+    ]
+
+
 def test_low_latency_lists_the_segment_under_way() -> None:
     tracks = (track("v1", VIDEO, [180_000] * 3), track("a1", SOUND, [96_000] * 3))
     root = manifest(*tracks, low_latency=True)
     found = list(listed(root, "video"))
     assert [one.start - START.utc_ms / 1000 for one in found] == [0, 2, 4, 6]
+    assert [one.duration for one in found] == [2, 2, 2, 2]
     assert found[-1].url == "tracks-v1/dash-ll-1700000000000-630000.m4s?token=x"
     for template in under(root, "SegmentTemplate"):
         assert template.attrib["availabilityTimeOffset"] == "1.8"
@@ -258,8 +271,54 @@ def test_low_latency_lists_the_segment_under_way() -> None:
     assert latency.attrib["target"] == "2000"
 
 
+NTSC_FRAME = 3003
+"""Ticks of a frame of 29.97 pictures a second."""
+PART_FRAMES = 6
+SOUND_FRAME = 1024
+
+
+@given(st.lists(st.integers(30, 250), min_size=2, max_size=12), st.integers(3, 6), st.booleans())
+@example([45, 31, 200, 30, 31, 62, 250, 30, 30], 4, True)
+def test_irregular_groups_of_pictures(gops: list[int], window: int, low_latency: bool) -> None:
+    """29.97 pictures a second, key frames anywhere: each manifest while the stream grows holds to
+    the rules and to the one before, and a player that keeps what it read first misses nothing."""
+    v1, a1 = TrackIndex("v1", inits={1: VIDEO}), TrackIndex("a1", inits={1: SOUND})
+    time, heard = START.time, START.time * 48_000 // 90_000
+    before: list[dash_rules.Segment] = []
+    kept = dash_rules.Kept()
+
+    def look() -> list[dash_rules.Segment]:
+        root = manifest(v1, a1, segment=1.0, low_latency=low_latency)
+        found = dash_rules.check(root)
+        dash_rules.check_update(before, found)
+        kept.read(found)
+        return found
+
+    for pictures in gops:
+        made = pictures // PART_FRAMES
+        for count in (0, made // 2, made) if v1.segments else ():
+            parts(v1, *[PART_FRAMES * NTSC_FRAME / 90_000] * count)
+            before = look()
+        v1.parts = []
+        extend(v1, VIDEO, time, [pictures * NTSC_FRAME], START)
+        time += pictures * NTSC_FRAME
+        until = time * 48_000 // 90_000
+        frames = (until - heard) // SOUND_FRAME
+        extend(a1, SOUND, heard, [frames * SOUND_FRAME], START)
+        heard += frames * SOUND_FRAME
+        while len(v1.segments) > window:
+            v1.segments.popleft()
+            a1.segments.popleft()
+        before = look()
+    whole = [one for one in before if one.representation == "v1" and not one.under_way]
+    assert [one.duration for one in whole] == [
+        Fraction(NTSC_FRAME * pictures, 90_000) for pictures in gops[-len(whole) :]
+    ]
+
+
 def test_nothing_is_under_way_behind_a_discontinuity() -> None:
     v1 = track("v1", VIDEO, [180_000] * 3)
+    parts(v1, 0.2)
     v1.inits[2] = replace(VIDEO, number=2, path="/v2")
     assert len(list(listed(manifest(v1, low_latency=True), "video"))) == 3
     v1.complete = True
