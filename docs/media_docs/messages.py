@@ -7,7 +7,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from media_docs.tables import cell, code, table
@@ -48,6 +48,7 @@ def _logged(path: Path) -> Iterator[tuple[str, str]]:
             yield level, PLACE.sub("…", node.args[0].value)
 
 
+@cache
 def found(program: str) -> list[Message]:
     """Messages of a program, by their text; each once."""
     root = ROOT / PROGRAMS[program]

@@ -12,6 +12,8 @@ from media_api.structural import INT_OR_STRING, PRESERVE
 
 DEFINITIONS = crd.definitions()
 FILES = sorted(DEFINITIONS)
+MADE = crd.files()
+"""Half a second of work each time."""
 
 
 def version(name: str) -> dict[str, Any]:
@@ -33,10 +35,10 @@ def all_nodes(name: str) -> list[tuple[str, dict[str, Any]]]:
     return [*nodes(root["spec"], "spec"), *nodes(root["status"], "status")]
 
 
-@pytest.mark.parametrize("name", sorted(crd.files()))
+@pytest.mark.parametrize("name", sorted(MADE))
 def test_file_is_in_step(name: str) -> None:
     text = (crd.DIRECTORY / name).read_text(encoding="utf-8")
-    assert text == crd.files()[name], "run make crds"
+    assert text == MADE[name], "run make crds"
 
 
 def test_a_file_out_of_step_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,9 +121,7 @@ def test_names_and_subresources() -> None:
 
 def test_command_writes_the_files(tmp_path: Path) -> None:
     assert crd.main([], tmp_path) == 0
-    assert {path.name for path in tmp_path.iterdir()} == crd.files().keys()
+    assert {path.name for path in tmp_path.iterdir()} == MADE.keys()
     for name in FILES:
-        loaded = yaml.safe_load((tmp_path / name).read_text(encoding="utf-8"))
+        loaded = yaml.load((tmp_path / name).read_text(encoding="utf-8"), yaml.CSafeLoader)
         assert loaded == DEFINITIONS[name]
-    (tmp_path / "streams.yaml").write_text("old")
-    assert crd.main(["--check"], tmp_path) == 1
