@@ -51,6 +51,8 @@ from media_streamer.wire.control import AccessRequest, Granted, Refusal
 log = logging.getLogger(__name__)
 
 MAX_NAME_LENGTH = 255
+_READ_HERE = frozenset({"mp4", "m4f", "player", "api"})
+"""Of archives and files, egress workers send these by themselves, as they do segments."""
 SOFT_SECONDS = (30.0, 90.0)
 """Who changes channels leaves sessions behind that take this long to end (`soft_limitation`)."""
 SOFT_SESSIONS = 5
@@ -163,7 +165,8 @@ class AccessControl:
                 return refused
             session = self._open(stream, request, token, key, verdict, relay)
         reader = ""
-        if lies_there and session_kind(request.proto) != "segmented":  # those need none
+        needs_none = session_kind(request.proto) == "segmented" or request.proto in _READ_HERE
+        if lies_there and not needs_none:
             folders = folders_of(stream, self._streams.config)
             reader = await self._streams.reader(stream, folders)
         socket, epoch = place

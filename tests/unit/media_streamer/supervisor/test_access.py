@@ -29,6 +29,7 @@ from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.events.bus import EventBus
 from media_streamer.supervisor.geoip import GeoIp
 from media_streamer.supervisor.jobs import JobPlacement
+from media_streamer.supervisor.locations import file_stream, location_of
 from media_streamer.supervisor.name_quota import NameQuota
 from media_streamer.supervisor.news import JobNews, SessionNews, StreamNews
 from media_streamer.supervisor.ports import Ports
@@ -58,12 +59,16 @@ class Streams:
         return self.catalog.config
 
     async def find(self, name: str, kind: str) -> Stream | None:
+        if (vod := location_of(self.config, name)) is not None:
+            return file_stream(vod, name)
         known = self.catalog.streams.get(name)
         if known is None and self.catalog.find_template(name) is not None:
             return self.catalog.draft_user(name)
         return known
 
     def keep(self, stream: Stream, ip: str) -> Stream | None:
+        if stream.location is not None:
+            return stream
         if stream.name not in self.catalog.streams:
             self.catalog.add_user(stream.name)
         return self.catalog.streams[stream.name]
@@ -527,6 +532,19 @@ async def test_securetoken(world: World) -> None:
     assert (await world.ask(token=old)).code == "token_expired"
     forged = make_token("a", PLAY.ip, now - 10, now + 60, "OTHER", "salt")
     assert (await world.ask(token=forged)).code == "bad_token"
+
+
+async def test_files_are_played_by_a_worker_that_may_read_them(
+    world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"film")
+    storages = [{"url": f"file://{tmp_path}"}]
+    vods = [{"prefix": "films", "storages": storages, "download": True}]
+    world.configure({}, vods=vods)
+    for proto, reader in (("tshttp", f"/run/reader-of-{tmp_path}.sock"), ("hls", ""), ("mp4", "")):
+        granted = await world.ask(name="films/a.mp4", proto=proto)
+        assert isinstance(granted, Granted), proto
+        assert granted.reader == reader
 
 
 async def test_tokens_follow_a_clock_that_jumps_and_sessions_do_not(
