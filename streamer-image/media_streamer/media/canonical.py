@@ -18,7 +18,7 @@ from media_streamer.syntax import nal, obu
 
 CODECS = frozenset(
     (
-        "h264", "hevc", "av1", "mpeg2video", "aac", "mp3", "mp2", "ac3", "eac3", "opus",
+        "h264", "hevc", "av1", "vp9", "mpeg2video", "aac", "mp3", "mp2", "ac3", "eac3", "opus",
         "pcm_alaw", "pcm_mulaw",
     )
 )  # fmt: skip

@@ -149,7 +149,7 @@ def _make_init(stream: av.stream.Stream, data: bytes) -> bytes | None:
     with av.open(buffer, "w", format=form, options=_MP4_OPTIONS) as output:
         # Opaque: only parameters are copied. PyAV would look for an encoder called libdav1d.
         target: Any = output.add_stream_from_template(
-            stream, opaque=True if codec == "av1" else None
+            stream, opaque=True if codec in ("av1", "vp9") else None
         )
         if codec == "hevc":
             # Apple's players take HEVC only with the parameter sets in the sample entry.

@@ -23,12 +23,12 @@ _KINDS = {"video": VIDEO, "audio": AUDIO}
 _FLAGS = {"video": 1, "audio": 4}
 _PROBE = {"fpsprobesize": "0", "analyzeduration": "1000000"}  # us
 _CONFIGURATIONS = {
-    "h264": b"\x17\x00\x00\x00\x00", "hevc": b"\x90hvc1", "av1": b"\x90av01",
+    "h264": b"\x17\x00\x00\x00\x00", "hevc": b"\x90hvc1", "av1": b"\x90av01", "vp9": b"\x90vp09",
     "aac": b"\xaf\x00", "opus": b"\x90Opus", "ac3": b"\x90ac-3", "eac3": b"\x90ec-3",
 }  # fmt: skip
 """What stands before a decoder configuration, by codec."""
 _FRAMES = {
-    "h264": b"\x07\x01", "hevc": b"\x81hvc1", "av1": b"\x81av01",
+    "h264": b"\x07\x01", "hevc": b"\x81hvc1", "av1": b"\x81av01", "vp9": b"\x81vp09",
     "aac": b"\xaf\x01", "mp3": b"\x2f", "opus": b"\x91Opus", "ac3": b"\x91ac-3",
     "eac3": b"\x91ec-3", "pcm_alaw": b"\x72", "pcm_mulaw": b"\x82",
 }  # fmt: skip

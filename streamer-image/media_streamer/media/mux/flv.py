@@ -1,7 +1,7 @@
 """FLV writer: one tag a frame, shared by HTTP-FLV and RTMP.
 
 H.264, AAC and MP3 are written the way every player knows (Adobe FLV specification 10.1, annex E);
-HEVC, AV1, AC-3, E-AC-3 and Opus as Enhanced RTMP v2 (Veovera) says. FLV has one video and one
+HEVC, AV1, VP9, AC-3, E-AC-3 and Opus as Enhanced RTMP v2 (Veovera) says. FLV has one video and one
 audio track: the first of each kind whose codec it can carry.
 """
 
@@ -24,10 +24,16 @@ _SOUND_16_BIT = 2
 _EX_VIDEO = 0x80
 _EX_AUDIO = 9 << 4
 _SEQUENCE_START, _CODED_FRAMES = 0, 1
-_FOURCC = {"hevc": b"hvc1", "av1": b"av01", "ac3": b"ac-3", "eac3": b"ec-3", "opus": b"Opus"}
-_CONFIGURATION_BOX = {"h264": b"avcC", "hevc": b"hvcC", "av1": b"av1C"}
+_FOURCC = {
+    "hevc": b"hvc1", "av1": b"av01", "vp9": b"vp09",
+    "ac3": b"ac-3", "eac3": b"ec-3", "opus": b"Opus",
+}  # fmt: skip
+_CONFIGURATION_BOX = {"h264": b"avcC", "hevc": b"hvcC", "av1": b"av1C", "vp9": b"vpcC"}
+"""Their bodies are what stands in the tag; that of VP9 with version and flags, as FFmpeg has it."""
+_COMPOSED = frozenset({"h264", "hevc"})
+"""Their frames have composition times."""
 
-VIDEO_CODECS = ("h264", "hevc", "av1")
+VIDEO_CODECS = ("h264", "hevc", "av1", "vp9")
 AUDIO_CODECS = ("aac", "mp3", "ac3", "eac3", "opus")
 
 TagWriter = Callable[[Frame], bytes]
@@ -166,7 +172,7 @@ def _video_writer(track: Track, clock: _Clock) -> TagWriter:
     else:
         head = _FOURCC[track.codec]
         heads = [bytes((_EX_VIDEO | k << 4 | _CODED_FRAMES,)) + head for k in (_INTER, _KEY)]
-    composed = track.codec != "av1"
+    composed = track.codec in _COMPOSED
 
     def write(frame: Frame) -> bytes:
         dts = clock.stamp(frame.dts)

@@ -171,6 +171,7 @@ async def test_ffmpeg_publishes(rtmp, egress, canned, tmp_path, wait_until):
         ("libx264", "aac", ("h264", "aac")),
         ("libx265", "libopus", ("hevc", "opus")),
         ("libsvtav1", "libopus", ("av1", "opus")),
+        ("libvpx-vp9", "libopus", ("vp9", "opus")),
     ],
 )
 async def test_enhanced_rtmp_is_published_and_played(rtmp, egress, canned, video, audio, names):

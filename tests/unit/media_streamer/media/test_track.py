@@ -11,6 +11,7 @@ from media_streamer.syntax import boxes
 
 X264 = {"preset": "ultrafast"}
 X265 = {"preset": "ultrafast", "x265-params": "log-level=none"}
+VP9 = {"deadline": "realtime", "cpu-used": "8"}
 AV1 = {"preset": "12", "svtav1-params": "lp=1"}
 
 
@@ -37,6 +38,7 @@ def describe(data: bytes, skip: int = 0) -> list[Track]:
         ("mpegts", "libx265", "ac3", X265, ["hvc1.1.6.L30.90", "ac-3"]),
         ("mpegts", "mpeg2video", "mp2", {}, ["mp4v.61", "mp4a.6B"]),
         ("matroska", "libsvtav1", "libopus", AV1, ["av01.0.00M.08", "opus"]),
+        ("webm", "libvpx-vp9", "libopus", VP9, ["vp09.00.10.08", "opus"]),
         ("mpegts", "", "eac3", {}, ["ec-3"]),
     ],
 )

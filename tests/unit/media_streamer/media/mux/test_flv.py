@@ -8,10 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.media.frame import Frame, Track
+from media_streamer.media.inputs.sample_probe import probe
 from media_streamer.media.mux import amf
 from media_streamer.media.mux.flv import AUDIO, SCRIPT, VIDEO, FlvMuxer, opus_head, tag
 from media_streamer.media.track import describe_tracks
+from media_streamer.protocols.flv import body
+from media_streamer.wire.media import PublishedFrame, TrackSetup
+from msgspec.structs import replace
 
+VP9 = {"deadline": "realtime", "cpu-used": "8"}
 X264 = {"preset": "ultrafast"}
 X265 = {"preset": "ultrafast", "x265-params": "log-level=none"}
 
@@ -58,7 +63,11 @@ def test_header_of_avc_and_aac(make_media: Callable[..., bytes]) -> None:
 
 @pytest.mark.parametrize(
     ("video", "options", "fourcc"),
-    [("libx265", X265, b"hvc1"), ("libsvtav1", {"preset": "12"}, b"av01")],
+    [
+        ("libx265", X265, b"hvc1"),
+        ("libsvtav1", {"preset": "12"}, b"av01"),
+        ("libvpx-vp9", VP9, b"vp09"),
+    ],
 )
 def test_enhanced_video(
     make_media: Callable[..., bytes], video: str, options: dict[str, str], fourcc: bytes
@@ -70,8 +79,33 @@ def test_enhanced_video(
     assert opus[:13] == b"\x90OpusOpusHead"
     ((_, stamp, body),) = tags(muxer.mux(Frame(0, 90_000, 93_600, 3600, False, b"data"), False))
     assert stamp == 1000
-    composition = b"" if fourcc == b"av01" else (40).to_bytes(3, "big")
+    composition = (40).to_bytes(3, "big") if fourcc == b"hvc1" else b""
     assert body == b"\xa1" + fourcc + composition + b"data"
+
+
+def test_vp9_of_ffmpeg_is_taken_and_given_back(make_media: Callable[..., bytes]) -> None:
+    """Enhanced RTMP both ways: the tags that FFmpeg writes, and ours read by FFmpeg."""
+    data = make_media("flv", "libvpx-vp9", "", options=VP9)
+    parts = [part for kind, _, body_ in tags(data[13:]) if kind == VIDEO
+             for part in body.read(VIDEO, body_)]  # fmt: skip
+    (record,) = [part.data for part in parts if part.kind == body.CONFIGURATION]
+    frames = [part for part in parts if part.kind == body.FRAME]
+    assert {part.codec for part in parts} == {"vp9"}
+    assert [part.key for part in frames[:5]] == [True, False, False, False, True]
+    setup = TrackSetup(0, "video", "vp9", record, 1000)
+    track = replace(probe(setup, PublishedFrame(0, 0, 0, True, frames[0].data)), name="v1")
+    assert (track.width, track.height, track.codec_string[:8]) == (64, 48, "vp09.00.")
+    muxer = FlvMuxer([track])
+    written = muxer.header + b"".join(
+        muxer.mux(Frame(0, 3600 * n, 3600 * n, 3600, part.key, part.data), False)
+        for n, part in enumerate(frames)
+    )
+    _, (_, _, sequence), *_ = tags(written[13:])
+    assert sequence == b"\x90vp09" + record
+    with av.open(io.BytesIO(written), format="flv") as container:
+        shown = list(container.decode(video=0))
+    assert [picture.pts for picture in shown] == [40 * n for n in range(8)]
+    assert {(picture.width, picture.height) for picture in shown} == {(64, 48)}
 
 
 def test_negative_composition_time_and_stamps_of_rounded_ticks(
