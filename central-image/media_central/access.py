@@ -22,7 +22,7 @@ from media_rest.credentials import Credentials, same_secret
 from media_rest.route import Need
 
 from media_central.models.tokens import StoredToken, TokenPermission
-from media_central.settings import Login
+from media_central.setting_values import Login
 
 Role = Literal["admin", "editor", "viewer", "streamer"]
 Action = Literal["list", "read", "write", "execute"]

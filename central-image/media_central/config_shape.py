@@ -14,7 +14,8 @@ from media_api.base import JsonObject
 from media_process.logs import LEVELS
 from media_rest.redact import HIDDEN, redact_url
 
-from media_central.settings import SETTINGS_BY_NAME, Login, Settings
+from media_central.setting_values import Login
+from media_central.settings import SETTINGS_BY_NAME, Settings
 from media_central.settings_file import SettingsError
 
 PATHS: Mapping[str, tuple[str, ...]] = {

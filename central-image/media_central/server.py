@@ -32,7 +32,8 @@ from media_central.pod_identity import PodIdentities
 from media_central.rest.address import inside
 from media_central.rest.app import make_app
 from media_central.rest.context import BASES, Context, Waker
-from media_central.settings import Login, Settings
+from media_central.setting_values import Login
+from media_central.settings import Settings
 from media_central.store.kubernetes.translate import is_pod
 from media_central.store.port import Kind, ResourceStore
 from media_central.store.postgres import PostgresStore

@@ -12,24 +12,37 @@ default login, a generated API key and a data directory.
 
 import dataclasses
 import difflib
-import ipaddress
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from media_api import protocols
-from media_api.web_origin import parse_web_origin
-from media_auth.countries import BUILTIN
 from media_process.logs import LogFormat, format_of, level_of
 from media_rest.same_origin import is_loopback
 
 from media_central.history.tables import Retention
+from media_central.setting_values import (
+    PORT,
+    Login,
+    Network,
+    boolean,
+    countries_file,
+    database_url,
+    duration,
+    http_url,
+    login_of,
+    networks_of,
+    non_empty,
+    one_of,
+    origins_of,
+    ports_by_listener,
+    readable_file,
+    whole_number,
+)
 from media_central.settings_file import Setting, SettingsError, read_settings_file
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 DEFAULT_FILE = Path("/etc/central/central.conf")
 FILE_NAME = "central.conf"
 """In the data directory of the trial."""
@@ -37,118 +50,6 @@ DEFAULT_HTTP_PORT = 9019
 TRIAL_LOGIN = "admin"
 TRIAL_PASSWORD = "admin"
 _PREFIX = "CENTRAL_"
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Administrator of the API and the UI."""
-
-    login: str
-    password: str = dataclasses.field(repr=False)
-
-
-def _text(value: str) -> str:
-    if not value:
-        raise ValueError("is empty")
-    return value
-
-
-def _bool(value: str) -> bool:
-    word = value.lower()
-    if word in ("true", "yes", "on", "1"):
-        return True
-    if word in ("false", "no", "off", "0"):
-        return False
-    raise ValueError(f"{value!r} is not true or false")
-
-
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def parse(value: str) -> int:
-        try:
-            number = int(value)
-        except ValueError:
-            raise ValueError(f"{value!r} is not a number") from None
-        if not low <= number <= high:
-            raise ValueError(f"{number} is not within {low} to {high}")
-        return number
-
-    return parse
-
-
-def _duration(bare_unit: str) -> Callable[[str], float]:
-    """Seconds from `30s`, `5000ms`, `2m`; a bare number is in `bare_unit`."""
-
-    def parse(value: str) -> float:
-        digits = value.rstrip("abcdefghijklmnopqrstuvwxyz ")
-        unit = value[len(digits) :].strip() or bare_unit
-        if not digits.replace(".", "", 1).isdigit() or unit not in _SECONDS:
-            raise ValueError(f"{value!r} is not a duration such as 30s or 5000ms")
-        seconds = float(digits) * _SECONDS[unit]
-        if not 0 < seconds <= 366 * 86400:
-            raise ValueError(f"{value!r} is not between 1 ms and a year")
-        return seconds
-
-    return parse
-
-
-def _login(value: str) -> Login:
-    login, separator, password = value.partition(" ") if " " in value else value.partition(":")
-    if not (separator and login and password.strip()):
-        raise ValueError("must be a login and a password with a space between")
-    return Login(login, password.strip())
-
-
-def _database_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("postgres", "postgresql"):
-        raise ValueError("must be postgres://LOGIN:PASSWORD@HOST:PORT/DATABASE")
-    try:
-        _ = parts.port
-    except ValueError:
-        raise ValueError(
-            "has a broken host or port; percent-encode @ ; # [ \\ / = $ in the login and password"
-        ) from None
-    return value
-
-
-def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be a URL such as http://CENTRAL-HOSTNAME:9019")
-    return value.rstrip("/")
-
-
-def _listener_ports(value: str) -> tuple[tuple[str, int], ...]:
-    """`rtmp=1936 rtsp=5554`, as pairs."""
-    found = {}
-    for word in value.replace(",", " ").split():
-        name, _, port = word.partition("=")
-        if name not in protocols.served_listeners() or name in ("http", "https"):
-            raise ValueError(f"{word!r} must be LISTENER=PORT, such as rtmp=1936")
-        found[name] = _integer(1, 65535)(port)
-    return tuple(found.items())
-
-
-def _origins(value: str) -> tuple[str, ...]:
-    return tuple(parse_web_origin(word) for word in value.replace(",", " ").split())
-
-
-def _networks(value: str) -> tuple[Network, ...]:
-    return tuple(ipaddress.ip_network(word) for word in value.replace(",", " ").split())
-
-
-def _database_of_countries(text: str) -> Path:
-    return Path(text) if text == BUILTIN else _file(text)
-
-
-def _file(value: str) -> Path:
-    path = Path(value)
-    try:
-        with path.open("rb"):
-            return path
-    except OSError as error:
-        raise ValueError(f"cannot read {value}: {error.strerror}") from None
 
 
 def _setting(
@@ -163,20 +64,8 @@ def _setting(
     return dataclasses.field(default=default, metadata=meta, repr=not secret)
 
 
-def _one_of(*words: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        if value.lower() not in words:
-            raise ValueError(f"{value!r} is not {' or '.join(words)}")
-        return value.lower()
-
-    return parse
-
-
-_port = _integer(1, 65535)
-
-
 def _streamer_port(title: str, default: int | None) -> Any:
-    return _setting(default, _port, f"{title} port of the local streamer")
+    return _setting(default, PORT, f"{title} port of the local streamer")
 
 
 if TYPE_CHECKING:
@@ -208,120 +97,124 @@ class Settings(_StreamerPorts):
     """Durations are seconds. `None` means: not set."""
 
     database_url: str | None = _setting(
-        None, _database_url, "PostgreSQL; without it an embedded one is started", secret=True
+        None, database_url, "PostgreSQL; without it an embedded one is started", secret=True
     )
-    api_key: str | None = _setting(None, _text, "key that streamers present as Bearer", secret=True)
-    api_url: str | None = _setting(None, _http_url, "URL of Central that streamers can reach")
+    api_key: str | None = _setting(
+        None, non_empty, "key that streamers present as Bearer", secret=True
+    )
+    api_url: str | None = _setting(None, http_url, "URL of Central that streamers can reach")
     edit_auth: Login | None = _setting(
-        None, _login, "administrator: login and password", secret=True
+        None, login_of, "administrator: login and password", secret=True
     )
     view_auth: Login | None = _setting(
-        None, _login, "reader, who is shown no secrets: login and password", secret=True
+        None, login_of, "reader, who is shown no secrets: login and password", secret=True
     )
     http_address: str | None = _setting(
-        None, _text, "address to listen on (default: all; the trial: 127.0.0.1)"
+        None, non_empty, "address to listen on (default: all; the trial: 127.0.0.1)"
     )
-    http_port: int = _setting(DEFAULT_HTTP_PORT, _port, "HTTP port")
-    https_port: int | None = _setting(None, _port, "HTTPS port")
-    ssl_certificate: Path | None = _setting(None, _file, "PEM certificate (chain) of HTTPS")
-    ssl_certificate_key: Path | None = _setting(None, _file, "PEM key of HTTPS")
+    http_port: int = _setting(DEFAULT_HTTP_PORT, PORT, "HTTP port")
+    https_port: int | None = _setting(None, PORT, "HTTPS port")
+    ssl_certificate: Path | None = _setting(None, readable_file, "PEM certificate (chain) of HTTPS")
+    ssl_certificate_key: Path | None = _setting(None, readable_file, "PEM key of HTTPS")
     allowed_origins: tuple[str, ...] = _setting(
-        (), _origins, "web sites whose pages may use the API: https://HOST, several with spaces"
+        (), origins_of, "web sites whose pages may use the API: https://HOST, several with spaces"
     )
     trusted_proxies: tuple[Network, ...] = _setting(
-        (), _networks, "proxies whose X-Forwarded-For is believed: networks with spaces between"
+        (), networks_of, "proxies whose X-Forwarded-For is believed: networks with spaces between"
     )
     log_level: int = _setting(logging.INFO, level_of, "detail of the log: debug, info, warning …")
     log_format: LogFormat = _setting("text", format_of, "format of the log: text or json")
-    log_requests: bool = _setting(False, _bool, "log every request")
+    log_requests: bool = _setting(False, boolean, "log every request")
 
-    layouter_enabled: bool = _setting(True, _bool, "place streams on streamers")
+    layouter_enabled: bool = _setting(True, boolean, "place streams on streamers")
     layouter_sleeping_interval: float = _setting(
-        30.0, _duration("ms"), "pause between rounds of the layouter (bare number: ms)"
+        30.0, duration("ms"), "pause between rounds of the layouter (bare number: ms)"
     )
     streamer_dead_timeout: float | None = _setting(
-        None, _duration("s"), "a streamer silent for longer loses its streams (default 60s)"
+        None, duration("s"), "a streamer silent for longer loses its streams (default 60s)"
     )
     streamer_healthcheck_fails_threshold: int = _setting(
-        5, _integer(1, 1000), "failed checks within an hour that make a streamer unhealthy"
+        5, whole_number(1, 1000), "failed checks within an hour that make a streamer unhealthy"
     )
     cluster_node_config_provision_enabled: bool = _setting(
-        True, _bool, "write config_external into the streamers"
+        True, boolean, "write config_external into the streamers"
     )
     cluster_streamer_connector_retries: int = _setting(
-        5, _integer(0, 1000), "attempts to provision a streamer before the pause grows"
+        5, whole_number(0, 1000), "attempts to provision a streamer before the pause grows"
     )
     streamer_fetch_timeout: float = _setting(
-        75.0, _duration("s"), "longest time that a streamer's answer may take"
+        75.0, duration("s"), "longest time that a streamer's answer may take"
     )
     streams_stats_fetch_interval: float = _setting(
-        5.0, _duration("s"), "pause between two readings of a streamer's statistics"
+        5.0, duration("s"), "pause between two readings of a streamer's statistics"
     )
     config_external_reconciliation_interval: float = _setting(
-        5.0, _duration("ms"), "how often streamers should ask for their streams (bare number: ms)"
+        5.0, duration("ms"), "how often streamers should ask for their streams (bare number: ms)"
     )
     database_max_connections: int = _setting(
         40,
-        _integer(2, 1000),
+        whole_number(2, 1000),
         "size of the connection pool",
         also=("DB_MAX_CONNECTIONS", "MAX_CONNECTIONS"),
     )
     database_connect_max_retries: int = _setting(
         20,
-        _integer(0, 10_000),
+        whole_number(0, 10_000),
         "attempts to reach the database at the start",
         also=("DB_CONNECT_MAX_RETRIES", "CONNECT_MAX_RETRIES"),
     )
     database_connect_retry_timeout: float = _setting(
         1.0,
-        _duration("s"),
+        duration("s"),
         "pause between these attempts",
         also=("DB_CONNECT_RETRY_TIMEOUT", "CONNECT_RETRY_TIMEOUT"),
     )
     geoip: Path | None = _setting(
         None,
-        _database_of_countries,
+        countries_file,
         "database of countries (MaxMind format), or `builtin`: those of the registries; for rules"
         " on countries",
     )
     history_retention_days: int = _setting(
-        7, _integer(1, 3660), "days that events, sessions and the figures of minutes are kept"
+        7, whole_number(1, 3660), "days that events, sessions and the figures of minutes are kept"
     )
     history_rollup_retention_days: int = _setting(
         400,
-        _integer(1, 3660),
+        whole_number(1, 3660),
         "days that figures of days, placements and the audit are kept (those of hours at most 62)",
     )
 
     store: str = _setting(
         "postgresql",
-        _one_of("postgresql", "kubernetes"),
+        one_of("postgresql", "kubernetes"),
         "where streams and streamers are kept: postgresql, or kubernetes (custom resources)",
     )
     watch_namespace: str | None = _setting(
-        None, _text, "Kubernetes: the one namespace that is served (default: all)"
+        None, non_empty, "Kubernetes: the one namespace that is served (default: all)"
     )
     pod_namespace: str = _setting(
-        "default", _text, "Kubernetes: where streams made through the API are created"
+        "default", non_empty, "Kubernetes: where streams made through the API are created"
     )
     pod_name: str | None = _setting(
-        None, _text, "Kubernetes: the name of this one of several Centrals (default: of the host)"
+        None,
+        non_empty,
+        "Kubernetes: the name of this one of several Centrals (default: of the host)",
     )
     cluster_key: str | None = _setting(
-        None, _text, "Kubernetes: the cluster key of the streamer pods", secret=True
+        None, non_empty, "Kubernetes: the cluster key of the streamer pods", secret=True
     )
 
     data_dir: Path | None = _setting(None, Path, "data of the trial")
     local_streamer: bool | None = _setting(
-        None, _bool, "start a streamer beside Central (default: only without DATABASE_URL)"
+        None, boolean, "start a streamer beside Central (default: only without DATABASE_URL)"
     )
 
     public_url: str | None = _setting(
-        None, _http_url, "URL that viewers reach the streamer beside Central at (default: its own)"
+        None, http_url, "URL that viewers reach the streamer beside Central at (default: its own)"
     )
     public_ports: tuple[tuple[str, int], ...] = _setting(
         (),
-        _listener_ports,
+        ports_by_listener,
         "further ports that viewers reach there, such as rtmp=1936 (default: its own)",
     )
 

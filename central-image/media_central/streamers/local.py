@@ -19,7 +19,7 @@ from pathlib import Path
 
 from media_api.base import JsonObject
 
-from media_central.settings import Login
+from media_central.setting_values import Login
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,8 @@ from aiohttp import web
 from media_central.db import Database
 from media_central.embedded import EmbeddedPostgres
 from media_central.server import Central, running
-from media_central.settings import Login, Settings
+from media_central.setting_values import Login
+from media_central.settings import Settings
 from media_rest.credentials import parse_authorization
 
 from tests.support.ports import free_port

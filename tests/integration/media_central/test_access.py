@@ -101,7 +101,7 @@ async def test_a_viewer_is_shown_no_secrets(central, make_token):
 
 
 async def test_view_auth_of_the_settings(start_central):
-    from media_central.settings import Login
+    from media_central.setting_values import Login
 
     central = await start_central(view_auth=Login("eye", "look"))
     login = {"Authorization": basic_header("eye", "look")}

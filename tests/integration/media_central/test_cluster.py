@@ -14,7 +14,8 @@ import pytest
 from media_central import cluster
 from media_central.cluster import running_in_cluster
 from media_central.embedded import EmbeddedPostgres
-from media_central.settings import Login, Settings
+from media_central.setting_values import Login
+from media_central.settings import Settings
 from media_kube import client as kube
 from media_kube.client import KubeClient
 

@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 import pytest
 import yaml
-from media_central.settings import Login
+from media_central.setting_values import Login
 
 from tests.integration.media_central.conftest import API_KEY, RunningCentral
 from tests.support.ports import free_port

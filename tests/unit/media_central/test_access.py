@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from media_central.access import Caller, Keys, Tokens, key_digest, streamer_key
 from media_central.models.tokens import StoredToken, TokenPermission
-from media_central.settings import Login
+from media_central.setting_values import Login
 from media_rest.credentials import basic_header, parse_authorization
 from media_rest.route import Need
 

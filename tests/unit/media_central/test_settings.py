@@ -4,7 +4,8 @@ import logging
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media_central.settings import Login, Settings, load_settings
+from media_central.setting_values import Login
+from media_central.settings import Settings, load_settings
 from media_central.settings_file import Setting, SettingsError, parse_settings
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from media_central.settings import Login
+from media_central.setting_values import Login
 from media_central.streamers.local import LocalOptions, LocalStreamer, config_text, record
 
 
