@@ -32,7 +32,9 @@ BACKEND_CONNECTIONS = 100
 """Of event sinks and the backends of access and configuration, together."""
 
 _EPILOG = """\
-SIGHUP reads the configuration file again, SIGTERM and SIGINT end the server.
+SIGHUP reads the configuration file again, SIGTERM and SIGINT end the server. SIGUSR1 says that it
+will end soon and that another one serves the same streams: viewers who keep a connection make their
+next one there.
 
 environment (wins over the file, ports are added to those of the file):
 {variables}

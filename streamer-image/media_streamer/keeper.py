@@ -6,10 +6,10 @@ dies: with it dies the pod. So the first process does nothing else, and is small
 anything large is imported.
 
 Invariants: a supervisor that ends by itself ends the server with its status; one that a signal
-killed is started again, with a growing pause, and given up if it never lasts. Signals to end or to
-reload are passed on. Whatever is left at the end is ended: workers whose supervisor died become
-children of this process (PR_SET_CHILD_SUBREAPER). If this process is killed itself, the supervisor
-gets SIGTERM and ends all.
+killed is started again, with a growing pause, and given up if it never lasts. Signals to end, to
+reload or to leave are passed on. Whatever is left at the end is ended: workers whose supervisor
+died become children of this process (PR_SET_CHILD_SUBREAPER). If this process is killed itself, the
+supervisor gets SIGTERM and ends all.
 """
 
 import contextlib
@@ -32,7 +32,8 @@ STOP_SECONDS = 5.0
 """What is left at the end has this long after SIGTERM."""
 _POLL_SECONDS = 0.05
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
-_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
+_PASSED_ON = (signal.SIGHUP, signal.SIGUSR1)
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, *_PASSED_ON}
 
 Serve = Callable[[], int]
 
@@ -88,7 +89,7 @@ class _Keeper:
                 if (status := _reap(pid)) is not None:
                     return status
                 continue
-            if number != signal.SIGHUP:
+            if number not in _PASSED_ON:
                 self._is_stopping, number = True, signal.SIGTERM
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+import time
+import urllib.parse
 import urllib.request
 from typing import Any
 
 import pytest
 from appliance import Installation, decode, fake_stream, fetch, resource, split_tag
 from local_cluster import Cluster, wait_until
+
+from tests.support.fault_viewers import Viewer
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -249,6 +254,67 @@ def test_every_url_that_is_told_plays(
         installation.wait_playing(urls[form], timeout=20)
     installation.delete("stream", name)
     installation.delete("streamer", name)
+
+
+@pytest.mark.long
+def test_srt_by_the_service(installation: Installation) -> None:
+    """Datagrams to the Service's own address, and to a port of a node that it was allotted."""
+    installation.cluster.need_addresses()
+    service = {"type": "NodePort", "srt": 9000}
+    pool = resource("Streamer", "srt", {"replicas": 2, "drainSeconds": 0, "service": service})
+    installation.apply(pool, fake_stream("by-srt", streamer="srt"))
+    installation.wait_reason("streamer", "srt", "PodsReady", timeout=90)
+    installation.wait_reason("stream", "by-srt", "Running", timeout=90)
+    told = urllib.parse.urlsplit(installation.get("stream", "by-srt")["status"]["urls"]["srt"])
+    assert told.port
+    own_address = urllib.parse.urlsplit(installation.media("srt")).hostname
+    viewers = [
+        Viewer("srt", "by-srt", {"srt": port}, str(host))
+        for host, port in ((told.hostname, told.port), (own_address, 9000))
+    ]
+    for viewer in viewers:
+        threading.Thread(target=viewer.watch, daemon=True).start()
+    wait_until(
+        lambda: all(viewer.has_media for viewer in viewers),
+        "SRT brings media by both ways",
+        60,
+        0.25,
+        installation.describe,
+    )
+    for viewer in viewers:
+        viewer.ended.set()
+    installation.delete("stream", "by-srt")
+    installation.delete("streamer", "srt")
+
+
+@pytest.mark.long
+def test_pool_sleeps_until_somebody_asks_and_grows(
+    installation: Installation, record_property: pytest.RecordProperty
+) -> None:
+    installation.cluster.need_addresses()
+    spec = {"minReplicas": 0, "maxReplicas": 2, "channelLimit": 3, "drainSeconds": 0}
+    installation.apply(
+        resource("Streamer", "night", {**spec, "service": {"type": "NodePort"}}),
+        fake_stream("on-demand", streamer="night", static=False),
+    )
+    installation.wait_reason("stream", "on-demand", "Asleep")
+    selector = "app.kubernetes.io/instance=night"
+    wait_until(lambda: not installation.list("pods", selector), "it has no pods", 30)
+    began = time.monotonic()
+    # The request waits for the pod and is sent there.
+    url = f"{installation.address('media-central')}/lb/any/on-demand/index.m3u8"
+    assert fetch(url, 60).startswith(b"#EXTM3U")
+    seconds = round(time.monotonic() - began, 1)
+    record_property("seconds_until_a_playlist", seconds)
+    print(f"a playlist {seconds} s after the first request")
+    names = [f"night-{number}" for number in range(3)]
+    installation.apply(*(fake_stream(name, streamer="night") for name in names))
+    for name in names:
+        installation.wait_reason("stream", name, "Running", timeout=120)
+    homes = {installation.get("stream", name)["status"]["streamer"] for name in names}
+    assert homes == {"streamer-night-0", "streamer-night-1"}
+    installation.delete("stream", "on-demand", *names)
+    installation.delete("streamer", "night")
 
 
 @pytest.mark.long

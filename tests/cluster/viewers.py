@@ -1,22 +1,32 @@
 """Viewers that watch in the background while a test breaks things.
 
 Role: measure what a viewer notices. `SegmentViewer` plays HLS as players do (playlist, new
-segments, again) and keeps the longest time without a new segment, and what it was refused.
+segments, again) and keeps the longest time without a new segment, and what it was refused;
+`watched` adds viewers of HLS, LL-HLS and RTMP that keep their connections.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
 import urllib.parse
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 from appliance import fetch
+from local_cluster import wait_until
+
+from tests.support.fault_viewers import Viewer
 
 POLL_S = 0.5
 FETCH_TIMEOUT_S = 3.0
 END_TIMEOUT_S = 15.0
+RTMP_PORT = 1935
+"""Of a pool's Service."""
 
 
 class SegmentViewer:
@@ -92,3 +102,79 @@ class SegmentViewer:
 
     def _lines(self, url: str) -> list[str]:
         return fetch(url, FETCH_TIMEOUT_S).decode().splitlines()
+
+
+PROTOCOLS = ("hls", "llhls", "rtmp")
+
+
+@dataclass
+class Audience:
+    """Viewers of a pool by every way that matters in an upgrade; see `watched`."""
+
+    segments: list[SegmentViewer]
+    """Of HLS, each request a connection of its own."""
+    players: dict[str, Viewer]
+    """By `PROTOCOL:STREAM`: HLS, LL-HLS and RTMP as players do, who keep their connection."""
+
+    def wait_for_more(self) -> None:
+        """Wait until each has got further media."""
+        counts = [(viewer, viewer.segments) for viewer in self.segments]
+        for player in self.players.values():
+            player.has_media = False
+        wait_until(
+            lambda: (
+                all(viewer.segments > seen + 2 for viewer, seen in counts)
+                and all(player.has_media for player in self.players.values())
+            ),
+            "all viewers watch on",
+            60,
+        )
+
+    def figures(self) -> dict[str, Any]:
+        """What they noticed: longest gaps in s by protocol, requests, what failed, and reconnects
+        of RTMP. Ends the count."""
+        told = {name: player.ask() for name, player in self.players.items()}
+
+        def longest(protocol: str) -> float:
+            return max(one["gap"] for name, one in told.items() if name.startswith(f"{protocol}:"))
+
+        return {
+            "new_connections_gap": round(max(one.longest_gap for one in self.segments), 2),
+            **{f"{name}_gap": round(longest(name), 2) for name in PROTOCOLS},
+            "rtmp_reconnects": sum(
+                int(one["lost"]) for name, one in told.items() if name.startswith("rtmp:")
+            ),
+            "requests": sum(one.segments for one in self.segments)
+            + sum(int(one["got"]) for name, one in told.items() if "hls:" in name),
+            "failed": [
+                *(reason for viewer in self.segments for reason in viewer.failed),
+                *(reason for player in self.players.values() for reason in player.reasons),
+            ],
+        }
+
+
+@contextlib.contextmanager
+def watched(url: str, streams: Iterable[str]) -> Iterator[Audience]:
+    """An audience of each stream at the base URL `url` of a pool's Service."""
+    place = urllib.parse.urlsplit(url)
+    ports = {"http": place.port or 80, "rtmp": RTMP_PORT}
+    with contextlib.ExitStack() as stack:
+        segments = [
+            stack.enter_context(SegmentViewer(f"{url}/{name}/index.m3u8")) for name in streams
+        ]
+        players = {
+            f"{protocol}:{name}": Viewer(protocol, name, ports, place.hostname or "")
+            for name in streams
+            for protocol in PROTOCOLS
+        }
+        for player in players.values():
+            stack.callback(player.ended.set)
+            threading.Thread(target=player.watch, daemon=True).start()
+        audience = Audience(segments, players)
+        audience.wait_for_more()
+        for player in players.values():
+            player.ask()  # what was before does not count
+            player.reasons.clear()
+        for viewer in segments:
+            viewer.failed.clear()
+        yield audience

@@ -13,6 +13,7 @@ since the last one: `{VIEWER: {"gap": longest time without media in s, "got": pi
 import contextlib
 import http.client
 import json
+import re
 import select
 import socket
 import sys
@@ -26,6 +27,7 @@ from media_streamer.rtp.packet import is_rtcp
 from tests.support import rtmp_request, rtsp_viewer, webrtc_viewer
 
 HOST = "127.0.0.1"
+MAX_REASONS = 20
 READY_SECONDS = 60.0
 WAIT_SECONDS = 20.0
 AGAIN_SECONDS = 0.05
@@ -44,7 +46,8 @@ LEAST_MEDIA_BYTES = 100
 class Viewer:
     """What one has seen since it was asked last; `watch` runs in a thread of its own."""
 
-    def __init__(self, proto: str, stream: str, ports: dict[str, int]) -> None:
+    def __init__(self, proto: str, stream: str, ports: dict[str, int], host: str = HOST) -> None:
+        self._host = host
         self._proto = proto
         self._stream = stream
         self._ports = ports
@@ -53,13 +56,19 @@ class Viewer:
         self._gap = 0.0
         self._got_some = self._lost = self._failed = 0
         self.has_media = False
+        self.reasons: list[str] = []
+        """Of the first requests that failed."""
+        self.ended = threading.Event()
+        """Set: it watches no more."""
 
     def watch(self) -> None:
         media: Callable[[], Iterator[None]] = getattr(self, f"_{self._proto}")
-        while True:
+        while not self.ended.is_set():
             try:
                 for _ in media():
                     self._got()
+                    if self.ended.is_set():
+                        return
             except (OSError, ValueError, http.client.HTTPException):
                 pass
             with self._lock:
@@ -89,8 +98,8 @@ class Viewer:
             self.has_media = True
 
     def _ts(self) -> Iterator[None]:
-        with socket.create_connection((HOST, self._ports["http"]), WAIT_SECONDS) as sock:
-            head = f"GET /{self._stream}/mpegts HTTP/1.1\r\nHost: {HOST}\r\n\r\n"
+        with socket.create_connection((self._host, self._ports["http"]), WAIT_SECONDS) as sock:
+            head = f"GET /{self._stream}/mpegts HTTP/1.1\r\nHost: {self._host}\r\n\r\n"
             sock.sendall(head.encode())
             if b" 200 " not in sock.recv(4096):
                 raise ConnectionError("refused")
@@ -98,13 +107,13 @@ class Viewer:
                 yield
 
     def _rtmp(self) -> Iterator[None]:
-        with rtmp_request.play(HOST, self._ports["rtmp"], "static", self._stream) as sock:
+        with rtmp_request.play(self._host, self._ports["rtmp"], "static", self._stream) as sock:
             while data := sock.recv(1 << 18):
                 if len(data) >= LEAST_MEDIA_BYTES:
                     yield
 
     def _rtsp(self) -> Iterator[None]:
-        with rtsp_viewer.connect(HOST, self._ports["rtsp"], self._stream, udp=False) as sock:
+        with rtsp_viewer.connect(self._host, self._ports["rtsp"], self._stream, udp=False) as sock:
             data, told_at = b"", time.monotonic()
             while piece := sock.recv(1 << 18):
                 data += piece
@@ -127,7 +136,7 @@ class Viewer:
         sock = SrtSocket.blocking(1000)
         try:
             sock.set_flag(Option.STREAMID, f"#!::r={self._stream},m=request")
-            sock.connect(HOST, self._ports["srt"])
+            sock.connect(self._host, self._ports["srt"])
             buffer = ffi.new("char[]", MAX_MESSAGE_BYTES)
             while True:
                 if sock.receive(buffer):
@@ -136,7 +145,7 @@ class Viewer:
             sock.close()
 
     def _webrtc(self) -> Iterator[None]:
-        viewer = webrtc_viewer.begin(HOST, self._ports["http"], self._stream)
+        viewer = webrtc_viewer.begin(self._host, self._ports["http"], self._stream)
         with viewer.sock as sock:
             sock.settimeout(CHECK_SECONDS)
             media_at = checked_at = time.monotonic()
@@ -170,6 +179,8 @@ class Viewer:
         query = ""
         while True:
             text = self._fetch(f"/{self._stream}/{uri}{query}")
+            if text and (part := _newest_part(text)):
+                self._fetch(f"/{self._stream}/{uri.rpartition('/')[0]}/{part}")
             if text:
                 number, parts = _edge(text)
                 joint = "&" if "?" in uri else "?"
@@ -180,8 +191,8 @@ class Viewer:
 
     def _new(self) -> Iterator[None]:
         while True:
-            with socket.create_connection((HOST, self._ports["http"]), WAIT_SECONDS) as sock:
-                head = f"GET /{self._stream}/mpegts HTTP/1.1\r\nHost: {HOST}\r\n\r\n"
+            with socket.create_connection((self._host, self._ports["http"]), WAIT_SECONDS) as sock:
+                head = f"GET /{self._stream}/mpegts HTTP/1.1\r\nHost: {self._host}\r\n\r\n"
                 sock.sendall(head.encode())
                 answer = sock.recv(4096)
             if b" 200 " in answer:
@@ -194,27 +205,34 @@ class Viewer:
 
     def _fetch(self, path: str) -> str:
         """A body; of a connection that has ended a new one is asked, as every client does."""
+        reason = ""
         for _ in range(2):
             one = self._connection
             if one is None:
                 port = self._ports["http"]
-                one = self._connection = http.client.HTTPConnection(HOST, port, WAIT_SECONDS)
+                one = self._connection = http.client.HTTPConnection(
+                    self._host, port, timeout=WAIT_SECONDS
+                )
             try:
                 one.request("GET", path)
                 answer = one.getresponse()
                 body = answer.read()
                 if answer.status == 200:
                     return body.decode("utf-8", "replace")
+                reason = f"{answer.status} {body[:100]!r}"
                 break
-            except (OSError, http.client.HTTPException):
+            except (OSError, http.client.HTTPException) as error:
+                reason = repr(error)
                 one.close()
                 self._connection = None
-        self._fail()
+        self._fail(f"{time.strftime('%X')} {path}: {reason}")
         return ""
 
-    def _fail(self) -> None:
+    def _fail(self, reason: str = "") -> None:
         with self._lock:
             self._failed += self.has_media
+            if self.has_media and len(self.reasons) < MAX_REASONS:
+                self.reasons.append(reason)
 
 
 def _edge(text: str) -> tuple[int, int]:
@@ -228,6 +246,13 @@ def _edge(text: str) -> tuple[int, int]:
         elif line and not line.startswith("#"):
             number, parts = number + 1, 0
     return number, parts
+
+
+def _newest_part(text: str) -> str:
+    """The address of the newest part that is there."""
+    lines = [line for line in text.splitlines() if line.startswith("#EXT-X-PART:")]
+    found = re.search(r'URI="([^"]+)"', lines[-1]) if lines else None
+    return found[1] if found else ""
 
 
 def main() -> int:

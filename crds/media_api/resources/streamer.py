@@ -23,6 +23,7 @@ from media_api.resources.pods import (
     PodOptions,
     Quantity,
     Replicas,
+    ServiceOptions,
     ValueSource,
     keyed_by,
 )
@@ -103,8 +104,22 @@ class HostPorts(ResourceModel):
     )
 
 
+class StreamerService(ServiceOptions):
+    """The Service in front of the pods: HTTP, RTMP and RTSP, and SRT where it is asked for."""
+
+    srt: Port | None = Field(
+        default=None,
+        description="Its port for SRT by UDP, 1 to 65535; a viewer stays with a pod by his"
+        " address. Default: none.",
+    )
+
+
 class StreamerSpec(PodOptions):
     """A pool of streamers, or one external server."""
+
+    service: StreamerService | None = Field(
+        default=None, description="The Service in front of the pods. Default: a ClusterIP."
+    )
 
     api_url: Url | None = Field(
         default=None, description="API URL of an external server; excludes all fields about pods."

@@ -1,8 +1,8 @@
 """Where viewers reach the pods of a tier: what statuses and play URLs say.
 
 Invariant: an address is told only if something of ours listens there. RTMP and the like have a port
-in the Service, and on the node only where the resource says which: a node has port 1935 once, and
-pools share nodes.
+in the Service (SRT where the resource says which), and on the node only where the resource says
+which: a node has port 1935 once, and pools share nodes.
 """
 
 from collections.abc import Mapping
@@ -43,6 +43,8 @@ def _by_service(tier: TierObject, snapshot: Snapshot) -> Reach:
     name = common.child_name(tier)
     service = snapshot.children.get(("Service", tier.namespace, name)) or {}
     ports = common.service_ports() if tier.kind == "Streamer" else {}
+    if srt := common.service_srt(tier):
+        ports["srt"] = srt
     balancer = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
     if balancer:
         host = balancer[0].get("ip") or balancer[0].get("hostname") or ""

@@ -3,8 +3,10 @@ replaced.
 
 A pool whose pods change runs one pod more until the new ones are ready. A StatefulSet replaces the
 next pod only when the one before is ready, so an image that does not start replaces nothing, also
-in a pool of one; and streams and viewers have somewhere to go first. Where one more pod has no
-room, pods are replaced one after another as ever.
+in a pool of one; and streams and viewers have somewhere to go first. So does a pool of which a pod
+is taken that was to stay (`kubectl drain`, `kubectl rollout restart`): the StatefulSet makes that
+one again only once its time to drain is over. Where one more pod has no room, pods are replaced one
+after another as ever.
 """
 
 from dataclasses import dataclass
@@ -100,7 +102,8 @@ def _surge(
     live = [pod for pod in pods if pod.terminating_until is None]
     base = [pod for pod in live if pod.ordinal < replicas]
     current = [pod for pod in base if pod.ready and pod.template == template]
-    begins = any(pod.template != template for pod in base)
+    leaves = any(pod.terminating_until and pod.ordinal < replicas for pod in pods)
+    begins = leaves or any(pod.template != template for pod in base)
     goes_on = any(pod.ordinal == replicas and pod.template == template for pod in live)
     if not begins and not (goes_on and len(current) < replicas):
         return 0, ""

@@ -19,6 +19,8 @@ PART_OF = "media-appliance"
 MANAGER = "media-operator"
 HTTP_PORT = 8080
 """Inside the pod: a port that needs no privilege."""
+SRT_PORT = 8890
+"""Inside the pod, where it has SRT."""
 USER_ID = 10001
 """The user that the images make; restricted pod security forbids root."""
 STATE_PATH = "/var/lib/media"
@@ -97,8 +99,16 @@ def drain_seconds(tier: TierObject) -> int:
 
 
 def drain_hook(tier: TierObject) -> Object:
-    """The pod leaves its Services at once and serves on while viewers and streams move."""
-    return {"preStop": {"exec": {"command": ["sleep", str(drain_seconds(tier))]}}}
+    """The pod leaves its Services at once and serves on while viewers and streams move.
+
+    SIGUSR1 tells a streamer that it leaves: viewers of segments who keep their connection are sent
+    to other pods one by one, and not all of them at the end, in the midst of a playlist of names
+    that no other pod has.
+    """
+    wait = f"sleep {drain_seconds(tier)}"
+    if tier.kind == "Streamer":
+        wait = f"kill -USR1 1; exec {wait}"
+    return {"preStop": {"exec": {"command": ["sh", "-c", wait]}}}
 
 
 def probes(path: str) -> Object:
@@ -309,10 +319,17 @@ def service_ports() -> dict[str, int]:
     return {item.name: item.port or item.unprivileged or 0 for item, _ in media_listeners()}
 
 
+def service_srt(tier: TierObject) -> int | None:
+    """The port of its Service for SRT, if it has one."""
+    port = (tier.spec.get("service") or {}).get("srt")
+    return int(port) if port else None
+
+
 def services(tier: TierObject, *, media: bool) -> list[Object]:
     """The Service for viewers and the headless one that names each pod; `media`: not only HTTP.
 
-    Viewers stick to a pod, because two pods cut a stream into segments of their own numbering.
+    Viewers stick to a pod, because two pods cut a stream into segments of their own numbering, and
+    datagrams of a connection belong to the one that answered the first of them.
     """
     service = tier.spec.get("service") or {}
     entries = [HTTP_SERVICE_PORT]
@@ -326,6 +343,8 @@ def services(tier: TierObject, *, media: bool) -> list[Object]:
             }
             for item, protocol in media_listeners()
         ]
+        if port := service_srt(tier):
+            entries.append({"name": "srt", "port": port, "targetPort": SRT_PORT, "protocol": "UDP"})
     public: Object = {
         "apiVersion": "v1",
         "kind": "Service",

@@ -15,8 +15,6 @@ from media_operator.settings import Settings
 Object = dict[str, Any]
 
 DEFAULT_SEGMENTS_SIZE = "2Gi"
-SRT_PORT = 8890
-"""Within the pod."""
 TOKEN_PATH = "/var/run/secrets/media-central"
 API = "/streamer/api/v3/monitoring"
 
@@ -72,7 +70,7 @@ def _container(tier: TierObject, mounts: list[Object], settings: Settings) -> Ob
             | ({"hostPort": int(outside[item.name])} if outside.get(item.name) else {})
             for item, protocol in common.media_listeners()
         ),
-        *_datagram_ports(outside),
+        *_datagram_ports(tier),
     ]
     if spec.get("adminHostPort"):
         ports.append(
@@ -98,15 +96,20 @@ def _container(tier: TierObject, mounts: list[Object], settings: Settings) -> Ob
     return container
 
 
-def _datagram_ports(outside: Object) -> list[Object]:
-    """Of listeners that a pod has only where the node has a port for them.
+def _has_srt(tier: TierObject) -> bool:
+    return bool((tier.spec.get("hostPorts") or {}).get("srt") or common.service_srt(tier))
+
+
+def _datagram_ports(tier: TierObject) -> list[Object]:
+    """Of listeners that a pod has only where the node, or for SRT the Service, has a port for them.
 
     Peers of WebRTC are told the ports of the workers, which must be those of the node therefore.
     """
+    outside = tier.spec.get("hostPorts") or {}
     ports: list[Object] = []
-    if outside.get("srt"):
-        srt = {"containerPort": SRT_PORT, "hostPort": int(outside["srt"]), "protocol": "UDP"}
-        ports.append({"name": "srt", **srt})
+    if _has_srt(tier):
+        srt: Object = {"name": "srt", "containerPort": common.SRT_PORT, "protocol": "UDP"}
+        ports.append(srt | ({"hostPort": int(outside["srt"])} if outside.get("srt") else {}))
     if outside.get("webrtc"):
         first = int(outside["webrtc"])
         ports += [
@@ -122,10 +125,11 @@ def _datagram_ports(outside: Object) -> list[Object]:
     return ports
 
 
-def _datagram_environment(outside: Object) -> list[Object]:
+def _datagram_environment(tier: TierObject) -> list[Object]:
+    outside = tier.spec.get("hostPorts") or {}
     env: list[Object] = []
-    if outside.get("srt"):
-        env.append({"name": "STREAMER_SRT", "value": str(SRT_PORT)})
+    if _has_srt(tier):
+        env.append({"name": "STREAMER_SRT", "value": str(common.SRT_PORT)})
     if outside.get("webrtc"):
         env += [
             {"name": "STREAMER_WEBRTC", "value": str(outside["webrtc"])},
@@ -147,7 +151,7 @@ def _environment(tier: TierObject, settings: Settings) -> list[Object]:
             {"name": f"STREAMER_{item.name.upper()}", "value": str(item.unprivileged)}
             for item, _ in common.media_listeners()
         ),
-        *_datagram_environment(spec.get("hostPorts") or {}),
+        *_datagram_environment(tier),
         {"name": "STREAMER_STATE_DIR", "value": common.STATE_PATH},
         {"name": "STREAMER_RUNTIME_DIR", "value": f"{common.SEGMENTS_PATH}/run"},
         {"name": "STREAMER_SEGMENTS_DIR", "value": f"{common.SEGMENTS_PATH}/segments"},

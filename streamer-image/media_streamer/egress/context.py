@@ -65,6 +65,8 @@ class Egress:
     films: Films = field(default_factory=Films)
     passages: Passes | None = None
     """What is recorded at other servers."""
+    leaves: bool = False
+    """The server will be stopped soon, and another one serves the same."""
     unfinished: HeldBytes = field(default_factory=lambda: HeldBytes(RTMP_ADDRESS_UNFINISHED_BYTES))
     """Messages of RTMP that are not complete."""
     door: Doorkeeper = field(

@@ -47,6 +47,7 @@ from media_streamer.wire.control import (
     Hello,
     Jobs,
     JobsChanged,
+    Leaving,
     Listen,
     ListenerSpec,
     MediaSettings,
@@ -133,8 +134,12 @@ class EgressWorker:
         peer.take(DirectoryChanged, lambda told: self._hub.update_directory(told.streams))
         peer.take(CloseSession, lambda told: self._hub.sessions.end(told.id, told.reason))
         peer.take(SettingsChanged, lambda told: self._use(told.settings))
+        peer.take(Leaving, lambda _: self._leave())
         peer.take(Jobs, lambda told: self._jobs.set(told.jobs))
         peer.take(JobsChanged, lambda told: self._jobs.change(told.jobs))
+
+    def _leave(self) -> None:
+        self._egress.leaves = True
 
     async def _open_to_neighbours(self) -> None:
         """Take requests that belong to sessions of this worker and came to another one."""

@@ -13,6 +13,7 @@ from media_streamer.wire.control import (
     Directory,
     DirectoryChanged,
     EgressSettings,
+    Leaving,
     Listen,
     ListenerSpec,
     Place,
@@ -33,6 +34,7 @@ class EgressWorkers:
         self._listeners: list[ListenerSpec] | None = None
         self._problems: dict[str, tuple[str, ...]] = {}
         self._came = asyncio.Event()
+        self._leaves = False
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -53,6 +55,8 @@ class EgressWorkers:
         """A new worker: tell it all."""
         self._connections[connection.id] = connection
         connection.notify(Directory(directory))
+        if self._leaves:
+            connection.notify(Leaving())
         if self._listeners is not None:
             await self._listen(connection, self._listeners)
         self._came.set()
@@ -69,6 +73,12 @@ class EgressWorkers:
     def settings_changed(self, settings: EgressSettings) -> None:
         for connection in list(self._connections.values()):
             connection.notify(SettingsChanged(settings))
+
+    def leave(self) -> None:
+        """The server will be stopped soon: see `Leaving`."""
+        self._leaves = True
+        for connection in list(self._connections.values()):
+            connection.notify(Leaving())
 
     def close_session(self, session_id: str, workers: tuple[str, ...], reason: str) -> None:
         """End the connections of a session."""

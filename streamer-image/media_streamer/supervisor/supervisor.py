@@ -98,7 +98,7 @@ class Supervisor:
         self._scripts = ScriptHost()
         self._ended = SessionLog()
         self._bus = EventBus(hostname, log_directory(environ), self._scripts, settings.state)
-        egress = EgressWorkers()
+        egress = self._egress = EgressWorkers()
         self._sessions = SessionRegistry(SessionNews(self._bus, egress, self._ended))
         self._jobs = jobs = JobPlacement(
             map(str, range(settings.egress_workers)), JobNews(self._bus)
@@ -286,7 +286,12 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGUSR1, self._leave)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._tasks.spawn(self._reload(), "reload"))
+
+    def _leave(self) -> None:
+        log.info("leaving: viewers of segments are sent to another server as their next request")
+        self._egress.leave()
 
     async def _reload(self) -> None:
         problems = await self._configuration.reload()

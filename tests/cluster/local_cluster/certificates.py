@@ -24,6 +24,8 @@ from local_cluster.layout import (
 from local_cluster.processes import run
 
 VALID_DAYS = "30"
+FRONT_PROXY = "front-proxy-client"
+"""The API server, as the servers of aggregated APIs know it (metrics of autoscalers)."""
 
 _OPENSSL_CONFIG = f"""
 [req]
@@ -73,6 +75,7 @@ def make_all(layout: Layout) -> None:
     _certificate(
         layout.pki, "kubelet-client", "client", "/O=system:masters/CN=kube-apiserver-kubelet-client"
     )
+    _certificate(layout.pki, "front-proxy-client", "client", f"/CN={FRONT_PROXY}")
     key = layout.pki / "service-account.key"
     curve = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
     run(["openssl", "genpkey", *curve, "-out", key])

@@ -16,6 +16,7 @@ import urllib.request
 from pathlib import Path
 
 from local_cluster import processes
+from local_cluster.certificates import FRONT_PROXY
 from local_cluster.layout import (
     API_PORT,
     API_URL,
@@ -119,6 +120,15 @@ def _start_api_server(layout: Layout) -> None:
             f"--service-account-key-file={pki / 'service-account.pub'}",
             f"--service-account-signing-key-file={pki / 'service-account.key'}",
             f"--service-cluster-ip-range={SERVICE_NETWORK}",
+            # APIs of other servers: such as the metrics that autoscalers ask for.
+            f"--requestheader-client-ca-file={pki / 'ca.crt'}",
+            f"--requestheader-allowed-names={FRONT_PROXY}",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-username-headers=X-Remote-User",
+            f"--proxy-client-cert-file={pki / 'front-proxy-client.crt'}",
+            f"--proxy-client-key-file={pki / 'front-proxy-client.key'}",
+            "--enable-aggregator-routing=true",
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
             "--allow-privileged=true",

@@ -42,7 +42,7 @@ PATIENT = """
         say(f"signal {number}")
         if number == signal.SIGTERM:
             os._exit(0)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, stop)
     say("ready")
     while True:
@@ -106,8 +106,9 @@ def test_one_that_never_lasts_is_given_up(tmp_path: Path) -> None:
 def test_signals_are_passed_on(tmp_path: Path, number: int) -> None:
     kept = Kept(tmp_path, PATIENT)
     kept.until(lambda said: "ready" in said)
-    os.kill(kept.process.pid, signal.SIGHUP)
-    kept.until(lambda said: f"signal {signal.SIGHUP:d}" in said)
+    for passed_on in (signal.SIGHUP, signal.SIGUSR1):
+        os.kill(kept.process.pid, passed_on)
+        kept.until(lambda said, one=passed_on: f"signal {one:d}" in said)
     os.kill(kept.process.pid, number)
     assert kept.ends() == 0
     assert f"signal {signal.SIGTERM:d}" in kept.said()

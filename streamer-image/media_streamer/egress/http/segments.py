@@ -89,6 +89,19 @@ async def segment_answer(
     return SegmentResponse(path, size, kind, SEGMENT_CACHE, on_sent, offset=segment.offset)
 
 
+def let_go(
+    response: web.StreamResponse, index: SegmentIndex, track: TrackIndex, segment: Segment
+) -> None:
+    """End the connection with this answer, if that is the newest whole segment.
+
+    For a server that leaves. Who has the newest segment asks for a playlist next, by a new
+    connection to another server, which has names of its own for its segments. Who has an older one
+    goes on here: what his playlist names the other server would not have.
+    """
+    if not index.grows or not track.segments or segment.msn >= track.segments[-1].msn:
+        response.force_close()
+
+
 class BodyResponse(web.StreamResponse):
     """Bytes that many viewers share, whole or a range of them, as fast as the client takes them."""
 

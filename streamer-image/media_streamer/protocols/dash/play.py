@@ -14,6 +14,7 @@ from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
 from media_streamer.egress.http.segments import (
     init_answer,
+    let_go,
     mp4_type,
     ready_track,
     segment_answer,
@@ -96,7 +97,9 @@ class DashHandlers:
         period, time = int(request.values["period"]), int(request.values["time"])
         segment = await index.wait_time(track, period, time)
         response = await segment_answer(request.http, index, track, segment, viewer.count)
-        if isinstance(response, GatheredResponse):
+        if self._egress.leaves:
+            let_go(response, index, track, segment)
+        elif isinstance(response, GatheredResponse):
             response.folder = Folder(
                 *(self._sessions, viewer.key[1], viewer.access.config, index, track),
                 find=lambda rest: _find(track, rest),
@@ -116,7 +119,10 @@ class DashHandlers:
             await index.wait_open(track, msn, 0)
             return OpenSegment(index, track, msn, viewer.count)
         segment = await index.wait_time(track, period, time)
-        return await segment_answer(request.http, index, track, segment, viewer.count)
+        response = await segment_answer(request.http, index, track, segment, viewer.count)
+        if self._egress.leaves:
+            let_go(response, index, track, segment)
+        return response
 
     async def init(self, request: MediaRequest) -> web.StreamResponse:
         """An initialisation section."""

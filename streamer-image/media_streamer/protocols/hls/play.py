@@ -17,6 +17,7 @@ from media_streamer.egress.http.routes import Route
 from media_streamer.egress.http.segments import (
     SHORT_CACHE,
     init_answer,
+    let_go,
     mp4_type,
     ready_track,
     segment_answer,
@@ -69,7 +70,7 @@ def routes(egress: Egress) -> list[Route]:
                 return egress.hub.live_index(access, container, _one_multiplex(index, name))
         return index
 
-    handlers = HlsHandlers(sessions, find)
+    handlers = HlsHandlers(sessions, find, egress)
     return [
         Route(_SEGMENT, handlers.segment, marker=_MARKER, content="file"),
         Route(_PART, handlers.part, marker=_MARKER, content="file"),
@@ -90,8 +91,9 @@ FindIndex = Callable[[MediaRequest, Access, Container], Awaitable[SegmentIndex]]
 class HlsHandlers:
     """HLS of one kind of index."""
 
-    def __init__(self, sessions: SegmentedSessions, find_index: FindIndex) -> None:
+    def __init__(self, sessions: SegmentedSessions, find_index: FindIndex, egress: Egress) -> None:
         self._sessions = sessions
+        self._egress = egress
         self._find_index = find_index
         self._playlists: WeakKeyDictionary[SegmentIndex, Playlists] = WeakKeyDictionary()
 
@@ -158,7 +160,9 @@ class HlsHandlers:
         response = await segment_answer(
             request.http, index, track, segment, viewer.count, content_type=kind
         )
-        if isinstance(response, GatheredResponse) and PARAMETER not in request.query:
+        if self._egress.leaves:
+            let_go(response, index, track, segment)
+        elif isinstance(response, GatheredResponse) and PARAMETER not in request.query:
             ending = ".ts" if is_ts else ".m4s"
             response.folder = Folder(
                 *(self._sessions, viewer.key[1], viewer.access.config, index, track),
@@ -180,9 +184,13 @@ class HlsHandlers:
         viewer, index = await self._open(request, "fmp4")
         index.expect_parts()
         track = await ready_track(index, request.values["track"])
-        body = await index.wait_part(track, int(request.values["number"]))
+        number = int(request.values["number"])
+        body = await index.wait_part(track, number)
         viewer.count(len(body))
-        return answer(body, mp4_type(track), cache=SHORT_CACHE)
+        response = answer(body, mp4_type(track), cache=SHORT_CACHE)
+        if self._egress.leaves and number >= track.next_part - 1:
+            response.force_close()
+        return response
 
     async def _fmp4_instead(
         self, request: MediaRequest, viewer: SegmentedSession, index: SegmentIndex

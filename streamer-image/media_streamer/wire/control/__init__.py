@@ -51,6 +51,7 @@ from media_streamer.wire.control.workers import (
     Heartbeat,
     Hello,
     IceServer,
+    Leaving,
     MediaSettings,
     Recycle,
     SettingsChanged,
@@ -85,6 +86,7 @@ __all__ = [
     "JobsChanged",
     "JobsReport",
     "JsonObject",
+    "Leaving",
     "Listen",
     "ListenerSpec",
     "LogLevel",
@@ -116,7 +118,9 @@ __all__ = [
 ]
 
 ToMediaRequest = ApplyStream | StartStream | RemoveStream | RestartStream | SelectInput
-ToEgressNotice = SettingsChanged | Directory | DirectoryChanged | CloseSession | Jobs | JobsChanged
+ToEgressNotice = (
+    SettingsChanged | Leaving | Directory | DirectoryChanged | CloseSession | Jobs | JobsChanged
+)
 FromWorkerRequest = Hello | AccessRequest | SrtQuestion
 FromWorkerNotice = (
     Heartbeat

@@ -72,6 +72,11 @@ class Recycle(Notice, frozen=True):
     reason: str
 
 
+class Leaving(Notice, frozen=True):
+    """The server will be stopped soon, and another one serves the same: who keeps a connection is
+    to make his next one there."""
+
+
 class SettingsChanged(Notice, frozen=True):
     """The settings that hold from now on."""
 

@@ -7,7 +7,7 @@ import time
 
 import aiohttp
 import pytest
-from media_streamer.wire.control import CloseSession
+from media_streamer.wire.control import CloseSession, Leaving
 
 from tests.support.hls_rules import broken_rules, broken_update_rules, parse
 
@@ -221,6 +221,31 @@ async def test_closed_session_is_asked_about_again(egress, source, wait_until):
     egress.peer.notify(CloseSession(identifier, "limit"))
     await wait_until(lambda: egress.closed)
     assert (await get(url))[0] == 403
+
+
+async def test_a_server_that_leaves_lets_viewers_go_at_the_newest_segment(egress, source):
+    base = f"{egress.url}/live/tracks-v1a1"
+    low_latency = f"{egress.url}/live/tracks-v1"
+
+    async def is_closed(url: str) -> bool:
+        status, _, headers = await get(url)
+        assert status == 200
+        return headers.get("Connection") == "close"
+
+    first = parse(await text(f"{base}/mono.m3u8")).segments
+    assert not await is_closed(f"{base}/{first[-1].uri}")
+    egress.peer.notify(Leaving())
+    # The notice and the requests come by different ways.
+    async with asyncio.timeout(30):
+        while True:
+            segments = parse(await text(f"{base}/mono.m3u8")).segments
+            if await is_closed(f"{base}/{segments[-1].uri}"):
+                break
+    assert not await is_closed(f"{base}/{segments[0].uri}")
+    assert not await is_closed(f"{base}/mono.m3u8")
+    parts = parse(await text(f"{low_latency}/index.ll.m3u8"))
+    assert await is_closed(f"{low_latency}/{parts.hint}")
+    assert (await text(f"{base}/mono.m3u8")).startswith("#EXTM3U")
 
 
 async def test_url_prefix(egress, source):

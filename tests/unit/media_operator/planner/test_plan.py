@@ -440,6 +440,27 @@ def test_pods_are_replaced_by_one_more(cluster: Simulation) -> None:
     assert pods(cluster) == {"streamer-pool-0", "streamer-pool-1"}
 
 
+def test_a_pool_has_one_more_while_a_pod_is_taken(cluster: Simulation) -> None:
+    """By `kubectl drain`, say: the StatefulSet makes it again only once its time is over."""
+    cluster.create("Streamer", "pool", {})
+    cluster.create("Stream", "s", FAKE)
+    cluster.settle()
+    cluster.frames_arrive("s")
+    cluster.terminate("streamer-pool-0")
+    cluster.settle()
+    assert pods(cluster) == {"streamer-pool-0", "streamer-pool-1"}
+    assert cluster.status("s")["streamer"] == "streamer-pool-1"
+    assert cluster.status("s")["previousStreamer"] == "streamer-pool-0"
+    cluster.delete("Pod", "streamer-pool-0")
+    cluster.run_stateful_sets(ready=False)
+    cluster.see()
+    cluster.carry_out(cluster.plan())
+    assert pods(cluster) == {"streamer-pool-0", "streamer-pool-1"}, "it stays until that is ready"
+    cluster.set_ready("streamer-pool-0", True)
+    cluster.settle()
+    assert pods(cluster) == {"streamer-pool-0"}
+
+
 def test_without_room_for_one_more_pods_are_replaced_as_ever(cluster: Simulation) -> None:
     cluster.create("Streamer", "pool", {})
     cluster.settle()

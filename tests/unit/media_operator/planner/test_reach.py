@@ -49,6 +49,16 @@ def snapshot(service: dict[str, Any], pod: PodObject, kind: str = "streamer") ->
             {"spec": {"ports": PORTS}},
             Reach("http://streamer-pool.ns.svc", {"rtmp": 1935, "rtsp": 554}),
         ),
+        (
+            {"service": {"srt": 9000}},
+            {"spec": {"ports": [*PORTS, {"name": "srt", "port": 9000}]}},
+            Reach("http://streamer-pool.ns.svc", {"rtmp": 1935, "rtsp": 554, "srt": 9000}),
+        ),
+        (
+            {"service": {"srt": 9000, "type": "NodePort"}},
+            {"spec": {"ports": [*NODE_PORTS, {"name": "srt", "port": 9000, "nodePort": 30_099}]}},
+            Reach("http://192.0.2.1:30080", {"rtmp": 30035, "rtsp": 30054, "srt": 30_099}),
+        ),
         ({"hostPort": 8080}, {}, Reach("http://192.0.2.1:8080")),
         ({"publicUrl": "https://live.example"}, {}, Reach("https://live.example")),
         (

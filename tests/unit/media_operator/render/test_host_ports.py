@@ -7,10 +7,14 @@ from media_operator.render.streamer import streamer_objects
 from media_operator.settings import Settings
 
 
-def container(**spec: Any) -> dict[str, Any]:
+def objects(kind: str, **spec: Any) -> list[dict[str, Any]]:
     meta = {"name": "pool", "namespace": "ns", "uid": "u"}
     tier = TierObject.parse({"kind": "Streamer", "metadata": meta, "spec": spec})
-    [body] = [one for one in streamer_objects(tier, Settings()) if one["kind"] == "StatefulSet"]
+    return [one for one in streamer_objects(tier, Settings()) if one["kind"] == kind]
+
+
+def container(**spec: Any) -> dict[str, Any]:
+    [body] = objects("StatefulSet", **spec)
     found: dict[str, Any] = body["spec"]["template"]["spec"]["containers"][0]
     return found
 
@@ -45,3 +49,17 @@ def test_workers_of_webrtc_have_the_same_ports_inside_and_outside() -> None:
     assert env["STREAMER_WEBRTC"]["value"] == "10000"
     field = env["STREAMER_WEBRTC_ADDRESSES"]["valueFrom"]["fieldRef"]["fieldPath"]
     assert field == "status.hostIP"
+
+
+def test_srt_by_the_service() -> None:
+    found = container(service={"srt": 9000})
+    (port,) = (one for one in found["ports"] if one["name"] == "srt")
+    assert "hostPort" not in port
+    assert port["protocol"] == "UDP"
+    env = {entry["name"]: entry.get("value") for entry in found["env"]}
+    assert env["STREAMER_SRT"] == str(port["containerPort"])
+    for service in objects("Service", service={"srt": 9000}):
+        (entry,) = (one for one in service["spec"]["ports"] if one["name"] == "srt")
+        assert (entry["port"], entry["targetPort"]) == (9000, port["containerPort"])
+        assert entry["protocol"] == "UDP"
+        assert service["spec"].get("sessionAffinity") in ("ClientIP", None)
