@@ -40,6 +40,7 @@ REST_SECONDS = float(os.environ.get("REST_SECONDS", "30"))
 GROUP = "media.flussonic.com"
 WRITE_VERBS = {"APPLY", "DELETE", "DELETECOLLECTION", "PATCH", "POST", "PUT"}
 PARALLEL = 32
+WRITES = "each costs the API server and etcd about 5 ms of CPU, the operator 1 ms"
 LABELS = {
     "app.kubernetes.io/part-of": "media-appliance",
     "app.kubernetes.io/component": "streamer",
@@ -109,7 +110,8 @@ async def _fill(client: KubeClient, streams: int, streamers: int) -> None:
     await client._request("POST", "/api/v1/namespaces", body={"metadata": {"name": NAMESPACE}})
     pool = {"metadata": {"name": "pool"}, "spec": {"replicas": 0}}
     await client.create(kube.STREAMER, NAMESPACE, pool)
-    await _parallel(streamers, lambda i: _pod(client, f"simulated-{i}"))
+    # Without a number at its end a pod is none that is there for the time of an upgrade only.
+    await _parallel(streamers, lambda i: _pod(client, f"simulated-{i}x"))
     await _parallel(streams, lambda i: _stream(client, f"stream-{i}"))
 
 
@@ -230,8 +232,8 @@ async def _cold(client: KubeClient, streams: int) -> list[Figure]:
     homes = Counter(item["status"].get("streamer") for item in items)
     spread = max(homes.values()) - min(homes.values())
     return [
-        Figure(f"all {streams} Streams placed, from cold", seconds, "s", "< 60 s"),
-        Figure("status writes a Stream", patches, "", "<= 2"),
+        Figure(f"all {streams} Streams placed, from cold", seconds, "s", "< 15 s", WRITES),
+        Figure("status writes a Stream", patches, "", "<= 1"),
         Figure("most less least Streams on a streamer", spread, "", "<= 1"),
         Figure("peak memory of the operator", rss, "MiB", "< 256 MiB"),
         Figure("Streams without a streamer", homes.get(None, 0), "", "0"),
