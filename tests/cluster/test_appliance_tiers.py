@@ -272,8 +272,9 @@ def test_srt_by_the_service(installation: Installation) -> None:
         Viewer("srt", "by-srt", {"srt": port}, str(host))
         for host, port in ((told.hostname, told.port), (own_address, 9000))
     ]
-    for viewer in viewers:
-        threading.Thread(target=viewer.watch, daemon=True).start()
+    threads = [threading.Thread(target=viewer.watch, daemon=True) for viewer in viewers]
+    for thread in threads:
+        thread.start()
     wait_until(
         lambda: all(viewer.has_media for viewer in viewers),
         "SRT brings media by both ways",
@@ -283,6 +284,8 @@ def test_srt_by_the_service(installation: Installation) -> None:
     )
     for viewer in viewers:
         viewer.ended.set()
+    for thread in threads:
+        thread.join(15)
     installation.delete("stream", "by-srt")
     installation.delete("streamer", "srt")
 

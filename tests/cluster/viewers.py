@@ -119,12 +119,11 @@ class Audience:
     def wait_for_more(self) -> None:
         """Wait until each has got further media."""
         counts = [(viewer, viewer.segments) for viewer in self.segments]
-        for player in self.players.values():
-            player.has_media = False
+        pieces = [(player, player.pieces) for player in self.players.values()]
         wait_until(
             lambda: (
                 all(viewer.segments > seen + 2 for viewer, seen in counts)
-                and all(player.has_media for player in self.players.values())
+                and all(player.pieces > seen + 2 for player, seen in pieces)
             ),
             "all viewers watch on",
             60,
@@ -167,9 +166,14 @@ def watched(url: str, streams: Iterable[str]) -> Iterator[Audience]:
             for name in streams
             for protocol in PROTOCOLS
         }
-        for player in players.values():
+        threads = [
+            threading.Thread(target=player.watch, name=name, daemon=True)
+            for name, player in players.items()
+        ]
+        for thread, player in zip(threads, players.values(), strict=True):
+            thread.start()
+            stack.callback(thread.join, END_TIMEOUT_S)
             stack.callback(player.ended.set)
-            threading.Thread(target=player.watch, daemon=True).start()
         audience = Audience(segments, players)
         audience.wait_for_more()
         for player in players.values():

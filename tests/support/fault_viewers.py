@@ -56,6 +56,8 @@ class Viewer:
         self._gap = 0.0
         self._got_some = self._lost = self._failed = 0
         self.has_media = False
+        self.pieces = 0
+        """Of media, since the beginning."""
         self.reasons: list[str] = []
         """Of the first requests that failed."""
         self.ended = threading.Event()
@@ -63,17 +65,22 @@ class Viewer:
 
     def watch(self) -> None:
         media: Callable[[], Iterator[None]] = getattr(self, f"_{self._proto}")
-        while not self.ended.is_set():
-            try:
-                for _ in media():
-                    self._got()
-                    if self.ended.is_set():
-                        return
-            except (OSError, ValueError, http.client.HTTPException):
-                pass
-            with self._lock:
-                self._lost += self.has_media
-            time.sleep(AGAIN_SECONDS)
+        try:
+            while not self.ended.is_set():
+                with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+                    self._watch(media())
+                with self._lock:
+                    self._lost += self.has_media
+                time.sleep(AGAIN_SECONDS)
+        finally:
+            if self._connection is not None:
+                self._connection.close()
+
+    def _watch(self, media: Iterator[None]) -> None:
+        for _ in media:
+            self._got()
+            if self.ended.is_set():
+                return
 
     def ask(self) -> dict[str, float]:
         with self._lock:
@@ -95,6 +102,7 @@ class Viewer:
             self._gap = max(self._gap, now - self._last)
             self._last = now
             self._got_some += 1
+            self.pieces += 1
             self.has_media = True
 
     def _ts(self) -> Iterator[None]:
