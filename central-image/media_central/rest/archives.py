@@ -77,7 +77,7 @@ async def remove_export(request: web.Request) -> web.StreamResponse:
 
 async def refuse(request: web.Request) -> web.StreamResponse:
     """Else the path would be taken for the name of a stream."""
-    raise ApiError(501, "not_implemented", f"{request.method} is not possible here")
+    raise ApiError(405, "method_not_allowed", f"{request.method} is not possible here")
 
 
 async def _read(request: web.Request, suffix: str) -> web.StreamResponse:

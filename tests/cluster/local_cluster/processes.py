@@ -131,6 +131,15 @@ def open_locked(path: Path, kind: int, timeout: float, holder: str) -> TextIO:
     return file
 
 
+def _keep_descriptors() -> None:
+    """Of those that this process was given, as the lock of whoever started it, a daemon gets none:
+    it would hold them for as long as it lives."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2:
+            with contextlib.suppress(OSError):  # that of this list itself is closed already
+                os.set_inheritable(int(name), False)
+
+
 def start(layout: Layout, role: str, args: Sequence[str | Path], node: Node | None = None) -> int:
     """Start a program in its own session, its output in ``logs/ROLE.log``; return its pid.
 
@@ -150,6 +159,7 @@ def start(layout: Layout, role: str, args: Sequence[str | Path], node: Node | No
         "HOME": str(layout.state),
         MARKER: f"{layout.state}:{role}",
     }
+    _keep_descriptors()
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     # posix_spawn, not Popen: a daemon outlives this process, and nobody here waits for it.
     pid = os.posix_spawn(

@@ -213,7 +213,7 @@ async def test_a_nul_in_a_path_is_not_found(central, path):
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("PUT", "/streams/demo/dvr/locks", 501), ("PUT", "/streams/demo/dvr/export", 501),
+        ("PUT", "/streams/demo/dvr/locks", 405), ("PUT", "/streams/demo/dvr/export", 405),
         ("PUT", "/vods/movies", 501), ("PUT", "/templates/t", 501),
         ("PUT", "/streams/layouts", 405),
         ("PUT", "/streams/preview_layout_change", 405), ("PUT", "/streams/demo/layouts", 405),
