@@ -11,6 +11,7 @@ from aiohttp import web
 from media_streamer.egress import films as films_module
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.answers import Answers
+from media_streamer.egress.context import Egress
 from media_streamer.egress.films import Films
 from media_streamer.egress.http.gathered import GatheredResponse
 from media_streamer.egress.http.quick_segments import QuickSegments
@@ -51,7 +52,9 @@ class Service:
         self.films, self.answers, self.handled = Films(), Answers(), 0
         self.quick = QuickSegments(self.answers)
         self.handlers = play.HlsHandlers(
-            self.viewers, lambda _, access, container: self.films.index(access, container)
+            self.viewers,
+            lambda _, access, container: self.films.index(access, container),
+            Egress(self.hub),  # type: ignore[arg-type]
         )
         self.server = http_server(self.handle, quick=self.quick.find)
         self.port = 0
