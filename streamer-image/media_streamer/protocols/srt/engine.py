@@ -17,6 +17,7 @@ from media_streamer.protocols.srt.libsrt import (
     IN,
     MAX_MESSAGE_BYTES,
     OUT,
+    Option,
     SrtError,
     SrtSocket,
     ffi,
@@ -68,6 +69,8 @@ class SrtEngine:
 
         Raises SrtError."""
         anywhere = "::" if ":" in host else "0.0.0.0"
+        if ":" in host:
+            sock.set_flag(Option.IPV6ONLY, True)  # libsrt will have it said
         try:
             port = sock.bind(anywhere, self._caller_ports.get(anywhere, 0))
         except SrtError:  # nobody called for a while, and somebody else has the port now
