@@ -6,7 +6,7 @@ session there, under the same identifier in every worker.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from media_streamer.wire.control import AccessRequest, DeliveryConfig
 
@@ -41,6 +41,23 @@ class Counts(Protocol):
     bytes: int
 
 
+class Viewer(Protocol):
+    """One of `Viewers`."""
+
+    access: Access
+
+    def count(self, size: int) -> None:
+        """So many bytes went out."""
+
+
+class Viewers(Protocol):
+    """Sessions of many short requests (`segmented_sessions.SegmentedSessions`)."""
+
+    def known(self, key: tuple[str, str, str, str]) -> Viewer | None: ...
+
+    def use(self, viewer: Any) -> bool: ...
+
+
 class AtNeighbour(Exception):  # noqa: N818 - a way to go, not a fault
     """Another egress worker answers that."""
 
@@ -50,12 +67,20 @@ class AtNeighbour(Exception):  # noqa: N818 - a way to go, not a fault
 
 
 class PassOn(Exception):  # noqa: N818 - a way to go, not a fault
-    """What is wanted is recorded elsewhere. `account`: what the answer costs, if it is counted."""
+    """What is wanted is recorded elsewhere. `account`: what the answer costs, if it is counted.
+    `place`: the sessions that the request belongs to, and what they call its protocol."""
 
-    def __init__(self, access: Access, account: Counts | None = None) -> None:
+    def __init__(
+        self,
+        access: Access,
+        account: Counts | None = None,
+        *,
+        place: tuple[Viewers, str] | None = None,
+    ) -> None:
         super().__init__(access.stream)
         self.access = access
         self.account = account
+        self.place = place
 
 
 class AccessDenied(Exception):  # noqa: N818 - a decision, not a fault

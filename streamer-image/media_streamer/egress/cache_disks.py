@@ -76,6 +76,10 @@ class CacheDisks:
         found = self._disks.get(terms.path)
         return found if found is not None and found.terms == terms else None
 
+    def is_open(self, disk: Disk) -> bool:
+        """Whether it has not been closed, or opened anew with other terms."""
+        return self._disks.get(disk.terms.path) is disk
+
     async def find(self, terms: CacheTerms | None) -> Disk | None:
         """The directory, open; None without one, or if it cannot be used now or here."""
         if terms is None or not self.is_owner:

@@ -15,7 +15,7 @@ import contextlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
@@ -24,14 +24,27 @@ from media_rest.credentials import cluster_header
 from yarl import URL
 
 from media_streamer.cache.fetch import Fetcher, Flight, Head, Save
+from media_streamer.cache.held import Held
 from media_streamer.cache.index import Meta
 from media_streamer.cache.origins import OriginFailed, Origins, Question
 from media_streamer.cache.policy import NotServed, read_target
-from media_streamer.cache.send import response_body, send_body, send_stored, wanted_range
+from media_streamer.cache.send import (
+    WHOLE_RANGE,
+    response_body,
+    send_body,
+    send_stored,
+    stored_head,
+    wanted_range,
+)
 from media_streamer.egress.access import AccessDenied, Counts, PassOn
 from media_streamer.egress.cache_disks import OWNER, CacheDisks, Disk
+from media_streamer.egress.http.gathered import QuickResponse, can_gather
 from media_streamer.egress.http.neighbours import Neighbours
+from media_streamer.egress.http.prepared import date_bytes, head_bytes
+from media_streamer.egress.http.quick_segments import END, Folder, split
 from media_streamer.egress.http.request import OWN_ARCHIVE, MediaRequest
+from media_streamer.egress.http.sending import FileMessage
+from media_streamer.files.samples import Span
 from media_streamer.wire.control import Passage
 
 log = logging.getLogger(__name__)
@@ -80,7 +93,7 @@ class Passages:
                 if denied.code not in NOT_THERE:
                     raise  # else it is starting: what is passed on meanwhile is not kept
         try:
-            asked = _Asked(request, passage)
+            asked = _Asked(request, passing)
             return await self._answer(asked, passing.account)
         except NotServed:
             raise AccessDenied(404, "not_found", "There is nothing here") from None
@@ -113,10 +126,41 @@ class Passages:
         file, entry, meta = found
         with file:
             self.metrics.hits.inc()
+            disk.store.hold(asked.file, file, entry, is_read=False)
+            if (quick := self._quick(disk, asked, account)) is not None:
+                return quick
             answer = await send_stored(asked.request.http, file, entry, meta, self.metrics)
         if account is not None:
             account.bytes += answer.content_length or 0
         return answer
+
+    def _quick(
+        self, disk: Disk, asked: "_Asked", account: Counts | None
+    ) -> web.StreamResponse | None:
+        """The stored file, if it can be sent at once and as a whole."""
+        http = asked.request.http
+        held = disk.store.held(asked.file, time.time()) if can_gather(http) else None
+        if held is None:
+            return None
+        response = KeptResponse(http, held, account)
+        _, within = split(http.raw_path.partition("?")[0].encode(errors="surrogateescape"))
+        if asked.place is not None and within and asked.file.endswith(within):
+            before = asked.file.removesuffix(within)
+            response.folder = Folder(
+                *asked.place,
+                asked.config,
+                lambda rest, by_range, on_sent: self._held(disk, before + rest, by_range, on_sent),
+            )
+        return response
+
+    def _held(
+        self, disk: Disk, name: str, by_range: bool, on_sent: Callable[[int], None]
+    ) -> FileMessage | None:
+        held = disk.store.held(name, time.time())
+        if held is None or not self._disks.is_open(disk):
+            return None
+        self.metrics.hits.inc()
+        return kept_message(held, END, on_sent, by_range=by_range)
 
     async def _fetch(
         self, asked: "_Asked", account: Counts | None, save: Save | None
@@ -164,8 +208,11 @@ class Passages:
 class _Asked:
     """A request, and what of it the other server is asked."""
 
-    def __init__(self, request: MediaRequest, passage: Passage) -> None:
+    def __init__(self, request: MediaRequest, passing: PassOn) -> None:
         """Raises NotServed."""
+        self.config, self.place = passing.access.config, passing.place
+        passage = self.config.passage
+        assert passage is not None  # that is why it is passed on
         self.request, self.passage = request, passage
         # The path begins with the name of the stream here, whatever its escapes.
         rest = unquote(request.http.rel_url.raw_path).removeprefix(f"/{request.name}")
@@ -206,6 +253,38 @@ class _Asked:
         if self._range is not None:
             headers["Range"] = self._range
         return Question(self.request.http.method, self._target, self._stream, headers)
+
+
+class KeptResponse(QuickResponse):
+    """A stored file as a whole."""
+
+    def __init__(self, request: web.BaseRequest, held: Held, account: Counts | None) -> None:
+        super().__init__(request, held.meta.length)
+        self._held, self._account = held, account
+
+    def message(self, end: bytes) -> FileMessage:
+        return kept_message(self._held, end, self._count, by_range=self.by_range)
+
+    def _count(self, sent: int) -> None:
+        if self._account is not None:
+            self._account.bytes += sent
+
+
+def kept_message(
+    held: Held, end: bytes, on_sent: Callable[[int], None], *, by_range: bool
+) -> FileMessage:
+    """A stored file as a whole. Whoever gets it sends it."""
+    part = WHOLE_RANGE if by_range else None
+    status, headers, start, length = stored_head(held.entry, held.meta, part, time.time())
+    head = head_bytes(status, headers) + date_bytes() + end
+    held.take()
+
+    def on_end(sent: int, _: OSError | None) -> None:
+        held.release()
+        on_sent(sent)
+
+    span = Span(held.meta.offset + start, length)
+    return FileMessage(head, held.descriptor, (span,), length, on_end)
 
 
 def _passable(head: Head) -> Head:

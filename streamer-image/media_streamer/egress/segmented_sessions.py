@@ -87,14 +87,14 @@ class SegmentedSessions:
         asked = None
         if archive:
             asked = replace(request.access_request(proto), archive=True)
-            key = (*key[:3], f"{key[3]}{request.proof}{asked.own_archive}")
+            key = (*key[:3], archive_token(key[3], request.proof, own=asked.own_archive))
         found = self._known.get(key)
         if found is None:
             found = await self._ask(key, asked or request.access_request(proto))
         self.use(found)
         request.note(found.access)
         if found.access.config.passage is not None:
-            raise PassOn(found.access, found.session)
+            raise PassOn(found.access, found.session, place=(self, key[1]))
         return found
 
     def known(self, key: Key) -> SegmentedSession | None:
@@ -140,8 +140,10 @@ class SegmentedSessions:
         # A token made by the server is not the one of the request: two viewers behind one address
         # that came without a token are two sessions.
         kind = _kind(request.proto, request.archive)
-        proof = request.authorization if request.archive else ""
-        key = (request.name, kind, request.ip, access.token + proof)
+        token = access.token
+        if request.archive:
+            token = archive_token(token, request.authorization, own=request.own_archive)
+        key = (request.name, kind, request.ip, token)
         if known := self._known.get(key):
             if known.access.session_id == access.session_id:
                 return known
@@ -158,6 +160,12 @@ class SegmentedSessions:
         if self._known.get(key) is known:
             del self._known[key]
             self._hub.sessions.leave(known.session, reason)
+
+
+def archive_token(token: str, proof: str, *, own: bool) -> str:
+    """Who asks for what is recorded, in the place of the token alone: `proof` of a server, and
+    whether it wants what this one has itself."""
+    return f"{token}{proof}{own}"
 
 
 def _kind(proto: str, archive: bool) -> str:

@@ -140,6 +140,7 @@ class EgressWorker:
 
     def _leave(self) -> None:
         self._egress.leaves = True
+        self._egress.quick.stop()
 
     async def _open_to_neighbours(self) -> None:
         """Take requests that belong to sessions of this worker and came to another one."""

@@ -14,7 +14,7 @@ from media_web.documentation import find_page
 
 from media_streamer.egress.access import AccessDenied, AtNeighbour, PassOn
 from media_streamer.egress.context import Egress
-from media_streamer.egress.http.gathered import GatheredResponse
+from media_streamer.egress.http.gathered import QuickResponse
 from media_streamer.egress.http.mount import mounted_routes
 from media_streamer.egress.http.prepared import Prepared
 from media_streamer.egress.http.proxy import ApiProxy, is_api_path
@@ -144,7 +144,7 @@ class HttpApp:
         if counted is None:
             return await handled
         response = await self._counted(found.name, counted, handled)
-        if isinstance(response, GatheredResponse):
+        if isinstance(response, QuickResponse):
             self._egress.quick.learn(media, response, counted)
         return response
 

@@ -81,11 +81,30 @@ def _known_head(status: int, content_type: str, cache: str, is_kept: bool) -> by
     return head_bytes(status, {**headers, **more}).removesuffix(b"Date: ")
 
 
-class GatheredResponse(Ready):
-    """The whole body, as fast as the client takes it."""
+class QuickResponse(Ready):
+    """A message as fast as the client takes it. `request`: one that `can_gather`."""
 
     folder: "Folder | None" = None
     """What else can be answered without a handler from now on."""
+
+    def __init__(self, request: web.BaseRequest, length: int) -> None:
+        self.by_range = "Range" in request.headers
+        super().__init__(206 if self.by_range else 200, length)
+
+    def message(self, end: bytes) -> FileMessage:
+        """What is sent; `end` of its head is that of the connection."""
+        raise NotImplementedError
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        connection = request.protocol
+        assert isinstance(connection, Connection)  # `can_gather`
+        await connection.deliver(self.message(self.end_of_head(request)))
+        self._eof_sent = True
+        return None
+
+
+class GatheredResponse(QuickResponse):
+    """A segment."""
 
     def __init__(
         self,
@@ -95,16 +114,8 @@ class GatheredResponse(Ready):
         cache: str,
         on_sent: Callable[[int], None],
     ) -> None:
-        """`request`: one that `can_gather`."""
-        self.by_range = "Range" in request.headers
-        super().__init__(206 if self.by_range else 200, body.size)
+        super().__init__(request, body.size)
         self._told = body, content_type, cache, on_sent
 
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        connection = request.protocol
-        assert isinstance(connection, Connection)  # `can_gather`
-        end = self.end_of_head(request)
-        message = gathered_message(*self._told, by_range=self.by_range, end=end)
-        await connection.deliver(message)
-        self._eof_sent = True
-        return None
+    def message(self, end: bytes) -> FileMessage:
+        return gathered_message(*self._told, by_range=self.by_range, end=end)

@@ -82,7 +82,9 @@ class Ready(web.StreamResponse):
 
     def end_of_head(self, request: web.BaseRequest) -> bytes:
         """What follows the date; whether the connection stays is decided with it."""
-        self._keep_alive = keep_alive = request.keep_alive
+        if self._keep_alive is None:  # else somebody has decided that it ends with this answer
+            self._keep_alive = request.keep_alive
+        keep_alive = bool(self._keep_alive)
         return _end(request, keep_alive)
 
     async def write_eof(self, data: bytes = b"") -> None:

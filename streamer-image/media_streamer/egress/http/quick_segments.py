@@ -1,4 +1,5 @@
-"""Segments of films by the bytes of a request, without reading it as HTTP.
+"""Segments of films, and what a cache keeps of archives, by the bytes of a request, without reading
+it as HTTP.
 
 Through parser, request, task, session and response a segment of a megabyte costs a third more CPU
 time. What those found out is kept in three parts, for players ask for ever new segments with ever
@@ -11,17 +12,23 @@ of HTTP here that could understand it differently.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from media_streamer.egress.access import Viewers
 from media_streamer.egress.answers import Answers
 from media_streamer.egress.http.connection import Connection
-from media_streamer.egress.http.gathered import SEGMENT_CACHE, GatheredResponse, gathered_message
+from media_streamer.egress.http.gathered import SEGMENT_CACHE, QuickResponse, gathered_message
 from media_streamer.egress.http.recent import Recent
-from media_streamer.egress.http.request import MediaRequest, plain_ip
+from media_streamer.egress.http.request import OWN_ARCHIVE, MediaRequest, plain_ip
 from media_streamer.egress.http.sending import FileMessage
-from media_streamer.egress.segmented_sessions import SegmentedSessions
+from media_streamer.egress.segmented_sessions import (
+    SegmentedSession,
+    SegmentedSessions,
+    archive_token,
+)
 from media_streamer.presentation.index import SegmentIndex
 from media_streamer.presentation.track_index import Segment, TrackIndex
 from media_streamer.wire.control import DeliveryConfig
@@ -33,21 +40,44 @@ MAX_FIELDS_BYTES = 2048
 """Longer ones are not learned: memory has a bound."""
 _GET, _VERSION, _LINE_END = b"GET ", b" HTTP/1.1", b"\r\n"
 _FOLDER = b"/tracks-"
+_PLAIN = re.compile(r"[a-z0-9/.-]+")
+END = b"\r\n\r\n"
+"""Of the head of an answer on a connection that stays."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Folder:
-    """The segments of a track, as one protocol presents them."""
+    """The files of a track, as one protocol presents them."""
 
-    viewers: SegmentedSessions
+    viewers: Viewers
     proto: str
     config: DeliveryConfig
     """For whose viewers they are."""
-    index: SegmentIndex
-    track: TrackIndex
-    find: Callable[[str], Segment | None]
-    """By what follows the folder in a path."""
-    content_type: str
+    answer: Callable[[str, bool, Callable[[int], None]], FileMessage | None]
+    """By what follows the folder in a path, whether the whole is asked for as a range, and who is
+    told how many bytes went out; None if it cannot be sent at once."""
+
+
+def track_folder(
+    viewers: SegmentedSessions,
+    viewer: SegmentedSession,
+    index: SegmentIndex,
+    track: TrackIndex,
+    find: Callable[[str], Segment | None],
+    content_type: str,
+) -> Folder:
+    """The segments of a film's track. `find`: by what follows the folder in a path."""
+
+    def answer(rest: str, by_range: bool, on_sent: Callable[[int], None]) -> FileMessage | None:
+        segment = find(rest)
+        parts = index.gathered(track, segment) if segment is not None else None
+        if parts is None:
+            return None
+        return gathered_message(
+            parts, content_type, SEGMENT_CACHE, on_sent, by_range=by_range, end=END
+        )
+
+    return Folder(viewers, viewer.key[1], viewer.access.config, answer)
 
 
 class _Known(NamedTuple):
@@ -59,6 +89,9 @@ class _Known(NamedTuple):
 class _Client(NamedTuple):
     ip: str
     by_range: bool
+    proof: str
+    own: bool
+    """Of another server that asks for what is recorded (`archive_token`)."""
 
 
 class QuickSegments:
@@ -66,6 +99,12 @@ class QuickSegments:
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
+        self._stopped = False
+        self.forget()
+
+    def stop(self) -> None:
+        """From now on a handler sees each request: the server leaves, and lets its viewers go."""
+        self._stopped = True
         self.forget()
 
     def forget(self) -> None:
@@ -74,11 +113,16 @@ class QuickSegments:
         self._tokens: Recent[bytes, str] = Recent(MAX_KNOWN)
         self._clients: Recent[tuple[bytes, str], _Client] = Recent(MAX_KNOWN)
 
-    def learn(self, request: MediaRequest, response: GatheredResponse, counted_as: str) -> None:
+    def learn(self, request: MediaRequest, response: QuickResponse, counted_as: str) -> None:
         """A request that was answered so."""
         http, folder = request.http, response.folder
         connection = http.protocol
-        if folder is None or not isinstance(connection, Connection) or not http.keep_alive:
+        if (
+            self._stopped
+            or folder is None
+            or not isinstance(connection, Connection)
+            or not http.keep_alive
+        ):
             return
         line, _, fields = connection.asked.partition(_LINE_END)
         target = http.raw_path.encode(errors="surrogateescape")
@@ -87,13 +131,16 @@ class QuickSegments:
         if len(target) > MAX_TARGET_BYTES:
             return
         path, _, query = target.partition(b"?")
-        place, rest = _split(path)
-        if not rest or folder.find(rest) is None:
-            return  # it is written in another way than ours
+        place, rest = split(path)
+        if _PLAIN.fullmatch(rest) is None:
+            return  # it may be written in several ways
         peer = plain_ip(http.transport.get_extra_info("peername") if http.transport else None)
         self._folders.put(place, _Known(folder, request.name, counted_as))
         self._tokens.put(query, request.token)
-        self._clients.put((fields, peer), _Client(request.ip, response.by_range))
+        self._clients.put(
+            (fields, peer),
+            _Client(request.ip, response.by_range, request.proof, OWN_ARCHIVE in http.headers),
+        )
 
     def find(self, request: bytes, transport: asyncio.Transport) -> FileMessage | None:
         """The answer, if the segment can be sent at once."""
@@ -102,31 +149,27 @@ class QuickSegments:
         if client is None or not (line.startswith(_GET) and line.endswith(_VERSION)):
             return None
         path, _, query = line[len(_GET) : -len(_VERSION)].partition(b"?")
-        place, rest = _split(path)
+        place, rest = split(path)
         known, token = self._folders.get(place), self._tokens.get(query)
         if known is None or token is None:
             return None
         folder = known.folder
+        if folder.config.passage is not None:
+            token = archive_token(token, client.proof, own=client.own)
         viewer = folder.viewers.known((known.stream, folder.proto, client.ip, token))
         if viewer is None or viewer.access.config != folder.config:
             return None
-        segment = folder.find(rest)
-        parts = folder.index.gathered(folder.track, segment) if segment is not None else None
-        if parts is None:
-            return None
-        folder.viewers.use(viewer)
-        self._answers.add(known.stream, known.counted_as, 206 if client.by_range else 200)
-        return gathered_message(
-            parts,
-            folder.content_type,
-            SEGMENT_CACHE,
-            viewer.count,
-            by_range=client.by_range,
-            end=b"\r\n\r\n",
-        )
+        message = folder.answer(rest, client.by_range, viewer.count)
+        if message is not None:
+            folder.viewers.use(viewer)
+            self._answers.add(known.stream, known.counted_as, 206 if client.by_range else 200)
+        return message
 
 
-def _split(path: bytes) -> tuple[bytes, str]:
-    """The folder of a track with its slash, and what follows it."""
-    end = path.find(b"/", path.rfind(_FOLDER) + len(_FOLDER)) + 1
+def split(path: bytes) -> tuple[bytes, str]:
+    """The folder of a track with its slash, and what follows it; that is empty for other paths."""
+    place = path.rfind(_FOLDER)
+    if place < 0:
+        return path, ""
+    end = path.find(b"/", place + len(_FOLDER)) + 1
     return path[:end], path[end:].decode("ascii", "replace")

@@ -9,7 +9,7 @@ from aiohttp import HttpVersion11, web
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.gathered import GatheredResponse
-from media_streamer.egress.http.quick_segments import Folder
+from media_streamer.egress.http.quick_segments import track_folder
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
 from media_streamer.egress.http.segments import (
@@ -100,8 +100,8 @@ class DashHandlers:
         if self._egress.leaves:
             let_go(response, index, track, segment)
         elif isinstance(response, GatheredResponse):
-            response.folder = Folder(
-                *(self._sessions, viewer.key[1], viewer.access.config, index, track),
+            response.folder = track_folder(
+                *(self._sessions, viewer, index, track),
                 find=lambda rest: _find(track, rest),
                 content_type=mp4_type(track),
             )

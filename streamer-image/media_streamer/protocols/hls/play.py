@@ -11,7 +11,7 @@ from aiohttp import web
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.gathered import GatheredResponse
-from media_streamer.egress.http.quick_segments import Folder
+from media_streamer.egress.http.quick_segments import track_folder
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
 from media_streamer.egress.http.segments import (
@@ -164,8 +164,8 @@ class HlsHandlers:
             let_go(response, index, track, segment)
         elif isinstance(response, GatheredResponse) and PARAMETER not in request.query:
             ending = ".ts" if is_ts else ".m4s"
-            response.folder = Folder(
-                *(self._sessions, viewer.key[1], viewer.access.config, index, track),
+            response.folder = track_folder(
+                *(self._sessions, viewer, index, track),
                 find=lambda rest: (
                     track.find(rest[: -len(ending)]) if rest.endswith(ending) else None
                 ),

@@ -11,10 +11,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from media_rest.credentials import parse_authorization
 from media_streamer.egress.access import Access, AccessDenied, PassOn
+from media_streamer.egress.answers import Answers
 from media_streamer.egress.cache_disks import CacheDisks
+from media_streamer.egress.http.gathered import QuickResponse
+from media_streamer.egress.http.quick_segments import QuickSegments
 from media_streamer.egress.http.request import MediaRequest
+from media_streamer.egress.http.server import http_server
 from media_streamer.egress.passing import Passages
-from media_streamer.egress.served_sessions import Account
+from media_streamer.egress.segmented_sessions import SegmentedSessions
+from media_streamer.egress.served_sessions import Account, ServedSessions
 from media_streamer.wire.control import AccessRequest, CacheTerms, DeliveryConfig, Passage
 
 SEGMENT = "tracks-v1/archive/2026/01/02/03/04/05-01000-000.m4s"
@@ -160,3 +165,68 @@ async def test_refusals(world: World, tmp_path: Path, status: int, answered: int
 async def test_nobody_there(world: World) -> None:
     world.edge.terms["origin"] = "http://127.0.0.1:9"
     assert await world.get(SEGMENT) == (502, "", b"origin_failed")
+
+
+class Viewed(Edge):
+    """It has sessions, and knows answers without a handler."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers, self.handled = Answers(), 0
+        self.sessions = ServedSessions(lambda _: None)
+        self.viewers = SegmentedSessions(self)  # type: ignore[arg-type]  # a Hub, as far as used
+        self.quick = QuickSegments(self.answers)
+        self.server = http_server(self.answer, quick=self.quick.find)
+
+    async def leave(self, request: AccessRequest) -> Access:
+        config = DeliveryConfig(passage=Passage(name="there/s", **self.terms))
+        return Access("id", "here", Path(), 0, request, request.token, config=config)
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.handled += 1
+        media = MediaRequest(request, "here", {}, request.query, "127.0.0.1", "token")
+        try:
+            await self.viewers.find(media, "hls", archive=True)
+        except PassOn as passing:
+            response = await self.passages.answer(media, passing)
+            if isinstance(response, QuickResponse):
+                self.quick.learn(media, response, "hls")
+            return response
+        raise AssertionError
+
+
+async def test_hits_are_answered_without_a_handler(world: World, tmp_path: Path) -> None:
+    edge = Viewed()
+    edge.terms = {**world.edge.terms, "cache": CacheTerms(str(tmp_path / "c"), misses=1)}
+    tasks = [asyncio.create_task(run()) for run in (edge.passages.run, edge.disks.run)]
+    listening = await asyncio.get_running_loop().create_server(edge.server, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    world.url = f"http://127.0.0.1:{port}/"
+    other = SEGMENT.replace("05-01000", "06-01000")
+    try:
+        tags = [(await world.get(SEGMENT + "?token=a"))[1] for _ in range(3)]
+        assert (tags, edge.handled) == (["MISS", "HIT", "HIT"], 2)
+        async with world.http.get(world.url + f"here/{SEGMENT}?token=a") as answer:
+            assert answer.headers["Cache-Control"] == "public, max-age=3600, immutable"
+            assert "Age" in answer.headers
+            assert await answer.read() == BODY
+        assert edge.handled == 2
+        # Another file of the folder: once it was a hit itself.
+        tags = [(await world.get(other + "?token=a"))[1] for _ in range(3)]
+        assert (tags, edge.handled) == (["MISS", "HIT", "HIT"], 4)
+        assert (await world.get(SEGMENT + "?token=b"))[:2] == (200, "HIT")
+        assert edge.handled == 5, "somebody else is asked about"
+        assert (await world.get(SEGMENT + "?token=a", Range="bytes=1-2"))[2] == BODY[1:3]
+        assert edge.handled == 6
+        counts = {(status, count) for _, _, status, count in edge.answers.take()}
+        assert counts == {(200, 3)}, "those without a handler"
+        viewer = next(one for one in edge.viewers._known.values() if one.key[3].startswith("a"))
+        edge.sessions.end(viewer.access.session_id, "closed")
+        assert (await world.get(SEGMENT + "?token=a"))[:2] == (200, "HIT")
+        assert edge.handled == 7
+    finally:
+        listening.close()
+        await edge.server.shutdown(1)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

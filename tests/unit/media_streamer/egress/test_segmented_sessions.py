@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from media_streamer.egress import segmented_sessions as module
 from media_streamer.egress.access import Access
-from media_streamer.egress.segmented_sessions import SegmentedSessions
+from media_streamer.egress.segmented_sessions import SegmentedSessions, archive_token
 from media_streamer.egress.served_sessions import ServedSessions
 from media_streamer.wire.control import AccessRequest
 
@@ -34,10 +34,24 @@ class Request:
     proof: str = ""
 
     def access_request(self, proto: str) -> AccessRequest:
-        return AccessRequest(self.name, proto, "play", self.ip, token=self.token)
+        return AccessRequest(
+            self.name, proto, "play", self.ip, token=self.token, authorization=self.proof
+        )
 
     def note(self, access: Access) -> None:
         self.session = access.session_id
+
+
+async def test_who_plays_what_is_recorded_is_asked_about_once() -> None:
+    hub = Hub()
+    viewers = SegmentedSessions(hub)  # type: ignore[arg-type]  # the part of a Hub that is used
+    found = [await viewers.find(Request("1"), "hls", archive=True) for _ in range(3)]
+    assert len(hub.asked) == 1
+    assert found[0] is found[2]
+    assert viewers.known(("demo", "hls archive", "1", archive_token("t", "", own=False)))
+    await viewers.find(Request("1", proof="Cluster x"), "hls", archive=True)
+    await viewers.find(Request("1"), "hls")
+    assert len(hub.asked) == len(viewers) == 3
 
 
 async def test_the_idlest_goes_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,7 +156,9 @@ async def test_who_is_not_known_is_asked_about(service: Service, client: Client)
     service.hub.sessions.end(viewer.session.access.session_id, "closed")
     assert (await client.get(second + "?token=a"))[2], "its session has ended"
     service.quick.forget()
-    assert (await client.get(second + "?token=a"))[2]
+    assert [(await client.get(second + "?token=a"))[2] for _ in range(2)] == [True, False]
+    service.quick.stop()
+    assert [(await client.get(second + "?token=a"))[2] for _ in range(2)] == [True, True]
 
 
 async def test_the_whole_as_a_range(service: Service, client: Client) -> None:
@@ -208,3 +210,18 @@ async def test_a_location_that_is_another_one_asks_the_handler(
     head, _, handled = await client.get(first + "?token=c")
     assert handled, "what was learned is not for this viewer"
     assert "HTTP/1.1 404 Not Found" in head
+
+
+async def test_a_connection_that_shall_end_ends(service: Service, client: Client) -> None:
+    first, *_ = await service.paths()
+    find = service.handlers.segment
+
+    async def last(request: MediaRequest) -> web.StreamResponse:
+        response = await find(request)
+        response.force_close()
+        return response
+
+    service.handlers.segment = last  # type: ignore[method-assign]  # as for a server that leaves
+    head, body, _ = await client.get(first)
+    assert "Connection: close" in head
+    assert body[4:8] == b"moof"
