@@ -8,9 +8,16 @@ from typing import Literal
 
 from media_streamer.protocols.rtmp import amf
 from media_streamer.protocols.rtmp.chunks import COMMAND, ChunkReader, write_message
-from media_streamer.protocols.srt.libsrt import Option, SrtError, SrtSocket
+from media_streamer.protocols.srt.libsrt import (
+    MAX_MESSAGE_BYTES,
+    Option,
+    SrtError,
+    SrtSocket,
+    ffi,
+)
 
 Verb = Literal["play", "publish"]
+MESSAGE_MS = 30_000
 _SDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
 _VIDEO = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 {codec}/90000\r\na=control:streamid=0\r\n"
 
@@ -95,6 +102,23 @@ async def srt(port: int, stream_id: str) -> Answer:
         raise AssertionError("it was let in")
 
     return await asyncio.to_thread(connect)
+
+
+async def srt_message(port: int, stream_id: str, passphrase: str) -> bytes:
+    """The first message of who is let in to play; raises SrtError."""
+
+    def receive() -> bytes:
+        sock = SrtSocket.blocking(MESSAGE_MS)
+        try:
+            if stream_id:
+                sock.set_flag(Option.STREAMID, stream_id)
+            sock.set_flag(Option.PASSPHRASE, passphrase)
+            sock.connect("127.0.0.1", port)
+            return sock.receive(ffi.new("char[]", MAX_MESSAGE_BYTES)) or b""
+        finally:
+            sock.close()
+
+    return await asyncio.to_thread(receive)
 
 
 async def http_ts(port: int, path: str, method: str) -> Answer:
