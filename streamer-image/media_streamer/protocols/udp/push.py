@@ -23,7 +23,7 @@ from media_streamer.egress.paced import PacedSender
 from media_streamer.egress.push import Push
 from media_streamer.outgoing.addresses import Reach, reach_of_process
 from media_streamer.outgoing.dial import addresses
-from media_streamer.outgoing.segments import runs, segments_of
+from media_streamer.outgoing.segments import MAX_SEGMENTS, segments_of
 from media_streamer.protocols.udp.constant import DATAGRAM_BYTES, ConstantRate
 from media_streamer.protocols.udp.steady import STEADY
 
@@ -32,8 +32,10 @@ MIN_BIT_RATE = 50_000
 DEFAULT_TTL = 16
 """Of multicast: beyond this network, as FFmpeg; the kernel's own default of 1 stays in it."""
 SPREAD_STEPS = 4
-"""Of what waits, a part as large leaves in each step: a chunk of 40 ms is nearly gone with the
-next."""
+"""In which leaves what waits when something comes: a chunk of 40 ms is gone with the next."""
+RUN_BYTES = 4 * DATAGRAM_BYTES
+"""The least that leaves in a step: some 20 ms of 2 Mb/s."""
+RUNS_AT_ONCE = MAX_SEGMENTS * DATAGRAM_BYTES // RUN_BYTES
 _NO_SEGMENTS = frozenset({errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.EOPNOTSUPP})
 SEND_BUFFER_BYTES = 512 * 1024
 MAX_REFUSED = 1000
@@ -106,7 +108,8 @@ def _set_multicast(sock: socket.socket, url: UdpUrl, loop_back: bool) -> None:
 
 
 class UdpSender(PacedSender[bytes]):
-    """What a broadcast writes to."""
+    """What a broadcast writes to. What waits is runs of datagrams: each by itself costs twice as
+    much."""
 
     def __init__(self, sock: socket.socket, work: Work) -> None:
         super().__init__()
@@ -115,18 +118,21 @@ class UdpSender(PacedSender[bytes]):
         self._rest = b""
         self._refused = 0
         self._in_runs = True
+        self._share = 0
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     @property
     def step_bytes(self) -> int:
-        return self.get_write_buffer_size() // SPREAD_STEPS
+        return self._share
 
     def write(self, data: bytes) -> None:
         """Send whole packets; what fills no datagram goes with the next ones."""
         data = self._rest + data
         whole = len(data) // DATAGRAM_BYTES * DATAGRAM_BYTES
-        for at in range(0, whole, DATAGRAM_BYTES):
-            self.queue(data[at : at + DATAGRAM_BYTES], DATAGRAM_BYTES)
+        for at in range(0, whole, RUN_BYTES):
+            run = data[at : min(at + RUN_BYTES, whole)]
+            self.queue(run, len(run))
+        self._share = self.get_write_buffer_size() // SPREAD_STEPS
         self._rest = data[whole:]
         self.pump()
 
@@ -136,19 +142,21 @@ class UdpSender(PacedSender[bytes]):
         self._socket.close()
 
     def send(self, datagrams: list[bytes]) -> int:
-        for run in runs(datagrams):
-            if not self._in_runs or len(run) == 1 or not self._send_run(run):
-                for datagram in run:
-                    self._send_one(datagram)
+        for at in range(0, len(datagrams), RUNS_AT_ONCE):
+            runs = datagrams[at : at + RUNS_AT_ONCE]
+            if not self._in_runs or not self._send_runs(runs):
+                for run in runs:
+                    for begin in range(0, len(run), DATAGRAM_BYTES):
+                        self._send_one(run[begin : begin + DATAGRAM_BYTES])
         if self._refused > MAX_REFUSED and not self.lost.done():
             self.lost.set_result(f"nothing can be sent: {self._work.error}")
             self.close()
         return len(datagrams)
 
-    def _send_run(self, run: list[bytes]) -> bool:
-        """False if each has to be sent by itself."""
+    def _send_runs(self, runs: list[bytes]) -> bool:
+        """False if each datagram has to be sent by itself."""
         try:
-            self._socket.sendmsg(run, segments_of(DATAGRAM_BYTES))
+            self._socket.sendmsg(runs, segments_of(DATAGRAM_BYTES))
         except OSError as error:
             # An old kernel, a small MTU; anything else may be what became of earlier ones.
             self._in_runs = error.errno not in _NO_SEGMENTS
