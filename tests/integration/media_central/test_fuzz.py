@@ -23,6 +23,15 @@ FIELDS = st.sampled_from(
 NAMES = TEXT.map(lambda text: quote(text, safe="", errors="surrogatepass")).filter(
     lambda text: text not in ("", ".", "..")
 )
+COLLECTIONS = ["streams", "streamers", "load-balancers", "auth_backends", "api_tokens", "episodes"]
+OBJECTS = {
+    "/streams/a": {"inputs": [{"url": "fake://fake"}], "on_play": {"url": "auth://a"}},
+    "/streamers/a": {"api_url": "http://127.0.0.1:9", "config": {"templates": [{"name": "t"}]}},
+    "/load-balancers/a": {"mode": "usage", "servers": [{"name": "a", "max_bitrate": 1000}]},
+    "/auth_backends/a": {"deny_ips": ["192.0.2.0/24"], "allow_default": False},
+    "/episodes/1722279170848854000": {"media": "a", "opened_at": 1, "updated_at": 2},
+}
+"""What is there while questions are asked."""
 FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -43,9 +52,15 @@ async def ask(central):
     return ask
 
 
+@pytest.fixture
+async def objects(ask):
+    for path, body in OBJECTS.items():
+        assert await ask("PUT", path, json=body) == 200
+
+
 @FUZZ
 @given(
-    collection=st.sampled_from(["streams", "streamers"]),
+    collection=st.sampled_from(COLLECTIONS),
     name=NAMES,
     body=st.dictionaries(FIELDS, JSON, max_size=4) | JSON,
 )
@@ -62,7 +77,9 @@ async def test_any_body(ask, collection, name, body):
 @given(
     path=st.sampled_from(
         ["/streams", "/streamers", "/sessions", "/streams/a/layouts", "/streamers/a/streams",
-         "/streamers/a/update-streams", "/cluster/stats", "/config"]
+         "/streamers/a/update-streams", "/cluster/stats", "/config", "/load-balancers/a",
+         "/auth_backends", "/episodes", "/streamers/a/episodes", "/dvrs", "/events", "/audit",
+         "/history/streams/a", "/history/placements"]
     ),
     query=st.lists(
         st.tuples(
@@ -75,6 +92,6 @@ async def test_any_body(ask, collection, name, body):
         max_size=4,
     ),
 )  # fmt: skip
-async def test_any_query(ask, path, query):
+async def test_any_query(objects, ask, path, query):
     text = "&".join(f"{key}={value}" for key, value in query if key != "poll_timeout")
     await ask("GET", f"{path}?{text}")
