@@ -94,6 +94,7 @@ async def running(profile: Path) -> AsyncIterator[Firefox]:
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "HOME": str(profile)},
     )  # fmt: skip
+    drained: asyncio.Task[None] | None = None
     try:
         async with asyncio.timeout(SECONDS):
             url = await _address(process)
@@ -102,8 +103,9 @@ async def running(profile: Path) -> AsyncIterator[Firefox]:
             firefox = Firefox(socket)
             await firefox.call("session.new", capabilities={})
             yield firefox
-        drained.cancel()
     finally:
+        if drained is not None:
+            drained.cancel()
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         try:
