@@ -20,6 +20,7 @@ import pytest
 from aiohttp import web
 
 from tests.support.forked import ForkServer
+from tests.support.once import once
 from tests.support.process import Process
 
 PROGRAM = "media_streamer.cache.cli"
@@ -61,9 +62,7 @@ def make_hls(directory: Path) -> None:
 
 @pytest.fixture(scope="session")
 def hls(tmp_path_factory) -> Path:
-    directory = tmp_path_factory.mktemp("origin")
-    make_hls(directory)
-    return directory
+    return once(tmp_path_factory, "origin", make_hls)
 
 
 @dataclass

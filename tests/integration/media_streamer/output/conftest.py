@@ -15,6 +15,7 @@ from media_streamer.media.settings import OutputSettings
 from media_streamer.wire.media import Chunk, Event, Header, SegmentReady
 
 from tests.support.clips import footage
+from tests.support.once import once
 
 Kind = TypeVar("Kind", bound=Event)
 FLUSH_TICKS = TIME_BASE * 40 // 1000
@@ -66,15 +67,15 @@ def bytes_of(message: Event) -> bytes:
 @pytest.fixture(scope="session")
 def encode(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """The footage encoded another way by ffmpeg, kept for the session."""
-    directory = tmp_path_factory.mktemp("clips")
 
     def run(suffix: str, *options: str, seconds: float = 3) -> Path:
         name = "".join(c if c.isalnum() else "-" for c in " ".join(options))
-        target = directory / f"{name}-{seconds}.{suffix}"
-        if not target.exists():
-            command = ["ffmpeg", "-v", "error", "-y", "-i", str(footage()), "-t", str(seconds)]
-            subprocess.run([*command, *options, str(target)], check=True, timeout=50)
-        return target
+        command = ["ffmpeg", "-v", "error", "-y", "-i", str(footage()), "-t", str(seconds)]
+
+        def made(path: Path) -> None:
+            subprocess.run([*command, *options, str(path)], check=True, timeout=50)
+
+        return once(tmp_path_factory, f"{name}-{seconds}.{suffix}", made)
 
     return run
 

@@ -1,0 +1,32 @@
+"""What all processes of a test run use and one makes: encoded footage, above all.
+
+A fixture of the session is one of each process of pytest-xdist, so seven processes would encode the
+same clip seven times.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A file or folder that `make(path)` makes, for all processes of this run; nobody changes it.
+
+    `name` says all that it depends on. `make` is given a path that ends as `name` does.
+    """
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # each process has a folder there
+    folder = root / "once"
+    folder.mkdir(exist_ok=True)
+    place = folder / name
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not place.exists():
+            making = folder / f"making-{os.getpid()}-{name}"  # what failed half way is not taken
+            make(making)
+            making.rename(place)
+    return place
