@@ -23,10 +23,10 @@ from tests.support.proc import cpu_seconds, own_memory_mib
 
 FILM_SECONDS = 7200
 SEEKS = 300
-CROWD, CROWD_SEEKS, CROWD_FILMS, CROWD_FILM_SECONDS = 300, 10, 20, 300
+CROWD, CROWD_SEEKS, CROWD_FILMS, CROWD_FILM_SECONDS = 300, 10, 20, 120
 RANGE_BYTES = 1_300_000
 """As a segment has."""
-ROOM_BYTES = 8 * 1024**3
+ROOM_BYTES = 6 * 1024**3
 SCRIPT = """
 local paths = { %s }
 local bytes = %d
@@ -49,7 +49,7 @@ def run() -> list[Figure]:
     if (os.cpu_count() or 1) < 2:
         raise Skipped("client and server need a core each")
     if shutil.disk_usage(tempfile.gettempdir()).free < ROOM_BYTES:
-        raise Skipped("films of hours need 5 GB of the disk")
+        raise Skipped("films need 5 GB of the disk")
     return asyncio.run(_run())
 
 
@@ -115,7 +115,7 @@ async def _segments(http: aiohttp.ClientSession, url: str) -> list[str]:
         text = await answer.text()
     folder = url.rpartition("/")[0]
     found = re.findall(r"^[^#\s]\S*$", text, re.MULTILINE)
-    assert len(found) > 100, text[:200]
+    assert len(found) >= 20, text[:200]
     return [f"{folder}/{name}" for name in found]
 
 

@@ -24,7 +24,7 @@ from media_streamer.files.cutting import Piece, cut
 from media_streamer.files.disk import Changed, Read
 from media_streamer.files.frames import Part, filled, together
 from media_streamer.files.gathered import Gathered, Sent, in_parts
-from media_streamer.files.movie import Movie
+from media_streamer.files.movie import FileTrack, Movie
 from media_streamer.files.names import BadName, Identity, NoFile
 from media_streamer.files.opened import Opened, Text, Wanted, open_film, see, webvtt_maker
 from media_streamer.files.outline import Stretch
@@ -32,9 +32,10 @@ from media_streamer.files.outlined import load, whole_parts
 from media_streamer.files.samples import Span
 from media_streamer.files.segment import head as media_head
 from media_streamer.files.segment import media_segment
-from media_streamer.files.storages import Content, open_again, open_content
+from media_streamer.files.storages import Content, LocalContent, open_again, open_content
 from media_streamer.files.tables import BadFile
 from media_streamer.files.transport import can_carry, ts_segment
+from media_streamer.page_cache import read_ahead
 from media_streamer.presentation.film import FilmIndex, fmp4_index, ts_index
 from media_streamer.presentation.film_text import STRETCH_SECONDS, text_track
 from media_streamer.presentation.index import Container, Stored
@@ -113,6 +114,11 @@ class Gather(NamedTuple):
     spans: Sequence[Span]
     size: int
     """Of the spans together."""
+
+    @property
+    def is_worth_it(self) -> bool:
+        """It has not too many parts, and is not too long."""
+        return len(self.spans) * WORTH_BYTES <= self.size <= NEAR_BYTES
 
     @property
     def held_bytes(self) -> int:
@@ -291,6 +297,13 @@ class Films:
         else:
             index = fmp4_index(access.stream, film.movie, film.pieces, changed_ns, timing, make)
         index.gather = near
+        if in_place and access.config.cache is None:
+
+            async def bring(track: str, number: int) -> Gathered | None:
+                is_there = await self._bring(access, film, key_of(track, number))
+                return near(track, number) if is_there else None
+
+            index.bring = bring
         for number, text in enumerate(film.opened.texts, 1):
             base_ms = text.changed_ns // 1_000_000
             track = text_track(number, text.language, film.movie.seconds, base_ms)
@@ -309,11 +322,49 @@ class Films:
 
     def _gather(self, film: Film, key: SegmentKey) -> Gathered | None:
         """The parts of a segment, if its file is open and they are in memory and not too many."""
-        _, _, name, number, _ = key
-        track = next(one for one in film.movie.tracks if one.name == name)
+        track = _track_of(film, key)
         near = self._near.find(film.opened.contents[film.opened.path_of(track.file)])
-        if near is None:
+        found = self._parts(film, key) if near is not None else None
+        if near is None or found is None or not found.is_worth_it:
             return None
+        if not near.is_near(found.spans) or not near.is_unchanged():
+            return None
+        return Gathered(found.head, found.parts, len(found.head) + found.size, near)
+
+    async def _bring(self, access: Access, film: Film, key: SegmentKey) -> bool:
+        """Open the file of a segment and have what it is made of read, in a thread: nothing of it
+        is held by this process, however many ask for segments at once. Raises AccessDenied."""
+        path = film.opened.path_of(_track_of(film, key).file)
+        known, parts = film.opened.contents[path], self._parts(film, key)
+        if not known.path or not parts.is_worth_it or not self._near.has_room(known):
+            return False
+
+        def work() -> Content:
+            found = open_again(access.config.storages, path, known)
+            try:
+                if isinstance(found, LocalContent):
+                    for span in _wide(parts):
+                        read_ahead(found.descriptor, span.offset, span.size)
+            except FileNotFoundError:
+                found.close()
+                raise Changed("the file is shorter than it was") from None
+            except BaseException:
+                found.close()
+                raise
+            return found
+
+        try:
+            self._near.keep(known, await self._run(access, work))
+        except AccessDenied as denied:
+            if denied.code == CHANGED:
+                film.looked_at = GONE  # the next request looks
+            raise
+        return True
+
+    def _parts(self, film: Film, key: SegmentKey) -> Gather:
+        """How a segment is sent out of its file."""
+        _, _, name, number, _ = key
+        track = _track_of(film, key)
         found = self._gathers.get(key)
         if found is None:
             first, end = film.pieces[name][number]
@@ -322,10 +373,7 @@ class Films:
             head = media_head(track, number + 1, first, end)
             found = Gather(head, in_parts(spans) if spans else (), spans, size)
             self._gathers.put(key, found)
-        few = len(found.spans) * WORTH_BYTES <= found.size <= NEAR_BYTES
-        if not few or not near.is_near(found.spans) or not near.is_unchanged():
-            return None
-        return Gathered(found.head, found.parts, len(found.head) + found.size, near)
+        return found
 
     async def _segment(
         self, access: Access, film: Film, container: Container, name: str, number: int
@@ -411,6 +459,17 @@ class Films:
             log.warning("file %s: %s", access.stream, error)
             title = f"The file cannot be read: {error.strerror}"
             raise AccessDenied(503, "files_unavailable", title) from None
+
+
+def _track_of(film: Film, key: SegmentKey) -> FileTrack:
+    return next(one for one in film.movie.tracks if one.name == key[2])
+
+
+def _wide(parts: Gather) -> Sequence[Span]:
+    """The spans, as one where they lie near to each other."""
+    begin = min(span.offset for span in parts.spans)
+    size = max(span.offset + span.size for span in parts.spans) - begin
+    return [Span(begin, size)] if size <= NEAR_BYTES else parts.spans
 
 
 def _of_stretch(

@@ -101,6 +101,10 @@ class NearFiles:
         else:
             opened.close()
 
+    def has_room(self, known: Content) -> bool:
+        """Whether it is open, or would be kept open."""
+        return known in self._open or len(self._open) < MAX_OPEN
+
     def find(self, known: Content) -> NearFile | None:
         """The file, if it is open now and as it was."""
         return self._open.get(known)

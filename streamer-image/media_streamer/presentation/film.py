@@ -66,6 +66,8 @@ class FilmIndex(SegmentIndex):
         self.timing = timing
         self.gather: Callable[[str, int], Gathered | None] = lambda *_: None
         """A segment in parts, by the name of its track and its number, where that is worth it."""
+        self.bring: Callable[[str, int], Awaitable[Gathered | None]] = _nothing
+        """The same, after the file was opened and read."""
         self.texts: dict[str, Callable[[int | None], Awaitable[bytes]]] = {}
         """Of tracks of subtitles: makes the stretch of a number, or all of it (None)."""
         self._tracks = {track.name: track for track in tracks}
@@ -90,6 +92,9 @@ class FilmIndex(SegmentIndex):
     def gathered(self, track: TrackIndex, segment: Segment) -> Gathered | None:
         return None if track.name in self.texts else self.gather(track.name, segment.msn)
 
+    async def brought(self, track: TrackIndex, segment: Segment) -> Gathered | None:
+        return None if track.name in self.texts else await self.bring(track.name, segment.msn)
+
     async def made(self, track: TrackIndex, segment: Segment) -> bytes | bytearray | Stored:
         if (text := self.texts.get(track.name)) is not None:
             return await text(segment.msn)
@@ -101,6 +106,10 @@ class FilmIndex(SegmentIndex):
         if make is None:
             raise AccessDenied(404, "not_found", f"The film has no subtitles {name}")
         return await make(None)
+
+
+async def _nothing(*_: object) -> None:
+    """There is nothing to be brought."""
 
 
 def fmp4_index(

@@ -255,6 +255,10 @@ class SegmentIndex(ABC):
         """A segment that the kernel can send out of a file as it lies there; None: `made` says."""
         return None
 
+    async def brought(self, track: TrackIndex, segment: Segment) -> Gathered | None:
+        """The same once its file is open and in memory, if that can be; raises AccessDenied."""
+        return None
+
     async def made(self, track: TrackIndex, segment: Segment) -> bytes | bytearray | Stored | None:
         """A segment that is made when it is asked for, or was; None: it lies at `Segment.path`.
 

@@ -70,7 +70,9 @@ async def segment_answer(
     `on_sent` is told how many bytes went out. Raises AccessDenied.
     """
     kind = content_type or mp4_type(track)
-    parts = index.gathered(track, segment) if can_gather(request) else None
+    parts = None
+    if can_gather(request):
+        parts = index.gathered(track, segment) or await index.brought(track, segment)
     if parts is not None:
         return GatheredResponse(request, parts, kind, SEGMENT_CACHE, on_sent)
     made = await index.made(track, segment)

@@ -8,6 +8,7 @@ import pytest
 from media_streamer.egress import films as module
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.films import Films, Kept
+from media_streamer.files.samples import Span
 from media_streamer.wire.control import AccessRequest, DeliveryConfig
 
 from tests.support.films import FilmTrack, film
@@ -87,6 +88,29 @@ async def test_a_changed_file_is_never_read_by_the_tables_of_another(
     with pytest.raises(AccessDenied) as denied:
         await films.index(access, "fmp4")
     assert denied.value.code == "file_not_found"
+
+
+async def test_a_segment_is_brought_near_and_held_by_nobody(access: Access, tmp_path: Path) -> None:
+    data = film(FilmTrack([8000] * 99 + [60_000], syncs=[1, 26, 51, 76]))
+    (tmp_path / "a.mp4").write_bytes(data)
+    films = Films()
+    index = await films.index(access, "fmp4")
+    track = index.tracks["v1"]
+    first, *_, last = track.segments
+    assert index.gathered(track, first) is None, "its file is not open"
+    for segment in (first, last):
+        found = await index.brought(track, segment)
+        assert found is not None
+        spans = [s for p in found.parts for s in ([p] if isinstance(p, Span) else p)]
+        body = found.head + b"".join(data[s.offset : s.offset + s.size] for s in spans)
+        assert body == await index.made(track, segment)
+        assert len(body) == found.size == segment.size
+    other = Films()
+    index = await other.index(access, "fmp4")
+    (tmp_path / "a.mp4").write_bytes(data[:-1])
+    with pytest.raises(AccessDenied) as denied:
+        await index.brought(index.tracks["v1"], first)
+    assert denied.value.code == "file_changed"
 
 
 async def test_a_broken_file_is_not_read_at_every_request(

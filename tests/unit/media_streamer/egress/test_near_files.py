@@ -65,8 +65,10 @@ async def test_a_file_that_was_changed_is_not_read(root: Path) -> None:
 async def test_how_many_are_open_has_a_bound(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_OPEN", 1)
     files, first, second = NearFiles(), opened(root), opened(root, "b")
+    assert files.has_room(second)
     for known in (first, second):
         known.close()
         files.keep(known, opened(root, known.path[-1]))
     assert files.read(first, begin) == b"0123"
     assert files.read(second, begin) is None
+    assert (files.has_room(first), files.has_room(second)) == (True, False)
