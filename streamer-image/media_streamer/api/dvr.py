@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from media_streamer.api.answers import JsonObject, json_answer, json_body, no_content
 from media_streamer.api.route import Route, server_of
+from media_streamer.archive.locks import asked_range
 from media_streamer.archive.ranges import Range
 from media_streamer.supervisor.archives import ArchiveError, ArchiveLocked
 
@@ -87,13 +88,22 @@ def known_stream(request: web.Request) -> str:
 
 
 async def _range(request: web.Request) -> DvrRangeRequest:
-    body = await json_body(request)
+    return range_of(await json_body(request))
+
+
+def range_of(body: object) -> DvrRangeRequest:
+    """The range that a request asks for, which is not empty in whole seconds of what times there
+    can be; raises ApiError 400."""
     try:
-        return DvrRangeRequest.model_validate(body)
+        wanted = DvrRangeRequest.model_validate(body)
+        asked_range(wanted.from_, int(wanted.duration))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         path = [str(part) for part in first["loc"]]
         raise ApiError(400, "validation_error", first["msg"], path=path) from None
+    except ValueError as error:
+        raise ApiError(400, "validation_error", str(error), path=["duration"]) from None
+    return wanted
 
 
 def _collection(request: web.Request, key: str, found: Iterable[Range]) -> web.Response:

@@ -6,10 +6,9 @@ from aiohttp import web
 from media_api.dvr import DvrExportJob, DvrRangeRequest
 from media_rest.errors import ApiError, not_found
 from media_rest.query import parse_query, run_query
-from pydantic import ValidationError
 
 from media_streamer.api.answers import JsonObject, json_answer, json_body, no_content
-from media_streamer.api.dvr import known_stream, refusal
+from media_streamer.api.dvr import known_stream, range_of, refusal
 from media_streamer.api.route import Route, server_of
 from media_streamer.archive.exports import ExportJob
 from media_streamer.supervisor.archives import ArchiveError
@@ -26,13 +25,9 @@ async def order(request: web.Request) -> web.Response:
     if asked := sorted(NOT_DONE & given.keys()):
         words = f"{', '.join(asked)}: films lie in the folder of the archive, as they were recorded"
         raise ApiError(400, "not_implemented", words, path=asked[:1])
+    wanted = range_of({k: given[k] for k in KNOWN & given.keys()})
     try:
-        wanted = DvrRangeRequest.model_validate({k: given[k] for k in KNOWN & given.keys()})
         job = server_of(request).archives.export(name, wanted.from_, int(wanted.duration))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = [str(part) for part in first["loc"]]
-        raise ApiError(400, "validation_error", first["msg"], path=path) from None
     except ArchiveError as error:
         raise refusal(error) from None
     return json_answer(as_json(job))
