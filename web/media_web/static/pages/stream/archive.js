@@ -4,7 +4,7 @@
 import { html, useEffect, useMemo, useState } from "../../vendor/htm-preact.js";
 import { get, item, post, request, remove } from "../../api.js";
 import { usePolled } from "../../hooks.js";
-import { Failure, Field, bytes } from "../../widgets.js";
+import { Failure, Field, bytes, duration } from "../../widgets.js";
 import "../../archive-player.js";
 import { Timeline } from "./timeline.js";
 
@@ -102,21 +102,31 @@ function Light({ stream }) {
   return html`<p class="state"><span class="dot ${error ? "error" : ""}" aria-hidden="true"></span>Not recording${error ? `: ${error}` : stream.disabled ? ": the stream is disabled" : ""}</p>`;
 }
 
+/** What becomes of the archive elsewhere: a light, a problem if there is one, and how far it is. */
+function Elsewhere({ problem, error, waits, children }) {
+  const dot = error ? "error" : waits ? "waiting" : "ok";
+  return html`<p class="state"><span class="dot ${dot}" aria-hidden="true"></span><span>
+    ${error && html`<span class="failure">${problem}: ${error}. </span>`}${children}</span></p>`;
+}
+
 /** How far the copies in a bucket are, and why not further. */
 function Copies({ copy }) {
   if (!copy) return null;
-  const waiting = copy.waiting_files ? `, ${copy.waiting_files} files wait (${bytes(copy.waiting_bytes)}), the oldest for ${Math.ceil(copy.lag / 60)} min` : "";
-  const lost = copy.lost_files ? `; ${copy.lost_files} were deleted here before they were copied` : "";
-  const done = copy.url && `Copied to ${copy.url}: ${copy.stored_files} files (${bytes(copy.stored_bytes)})${waiting}${lost}`;
-  return html`<p class="state"><span class="dot ${copy.error ? "error" : ""}" aria-hidden="true"></span>${copy.error ? `Not copied: ${copy.error}. ` : ""}${done}</p>`;
+  const waiting = copy.waiting_files ? `; ${files(copy.waiting_files)} (${bytes(copy.waiting_bytes)}) still to copy, the oldest for ${duration(copy.lag * 1000)}` : "";
+  const lost = copy.lost_files ? `; ${files(copy.lost_files)} deleted here before they were copied` : "";
+  return html`<${Elsewhere} problem="Not copied" error=${copy.error} waits=${copy.waiting_files || copy.lost_files}>
+    ${copy.url && `Copied to ${copy.url}: ${files(copy.stored_files)} (${bytes(copy.stored_bytes)})${waiting}${lost}`}<//>`;
 }
+
+const files = (count) => (count === 1 ? "1 file" : `${count} files`);
 
 /** What of its gaps came from another server, and why not more. */
 function Filled({ fill }) {
   if (!fill) return null;
-  const missing = fill.missing_seconds ? `, ${Math.ceil(fill.missing_seconds / 60)} min are missing` : "";
-  const done = fill.origin && `Gaps filled from ${fill.origin}: ${fill.filled_seconds} s (${bytes(fill.filled_bytes)})${missing}`;
-  return html`<p class="state"><span class="dot ${fill.error ? "error" : ""}" aria-hidden="true"></span>${fill.error ? `Gaps are not filled: ${fill.error}. ` : ""}${done}</p>`;
+  const filled = fill.filled_seconds ? `: ${duration(fill.filled_seconds * 1000)} (${bytes(fill.filled_bytes)})` : "";
+  const missing = fill.missing_seconds ? `; ${duration(fill.missing_seconds * 1000)} still missing` : filled ? "" : ": there are none";
+  return html`<${Elsewhere} problem="Gaps are not filled" error=${fill.error} waits=${fill.missing_seconds}>
+    ${fill.origin && `Gaps filled from ${fill.origin}${filled}${fill.error && !fill.missing_seconds ? "" : missing}`}<//>`;
 }
 
 /** The next moment that is recorded. */
