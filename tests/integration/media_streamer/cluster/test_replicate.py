@@ -135,7 +135,7 @@ async def test_kill_9_while_it_comes_from_disks_and_a_bucket(
     origin, edge = cluster.streamer(), cluster.streamer()
     there = disks_of(tmp_path / "o")
     written = contents(tuple(there))
-    storage = f"root {tmp_path}/o; disk d1; disk d2; copy_to {s3.url('archive/of-us')};"
+    storage = f"root {tmp_path}/o; disk d1; disk d2; copy {s3.url('archive/of-us')};"
     offline = "stream far { disabled; dvr @two dvr_offline; }"
     await cluster.serve(origin, f"dvr two {{ {storage} }}\n{offline}\n")
 

@@ -113,7 +113,7 @@ function Elsewhere({ problem, error, waits, children }) {
 function Copies({ copy }) {
   if (!copy) return null;
   const waiting = copy.waiting_files ? `; ${files(copy.waiting_files)} (${bytes(copy.waiting_bytes)}) still to copy, the oldest for ${duration(copy.lag * 1000)}` : "";
-  const lost = copy.lost_files ? `; ${files(copy.lost_files)} deleted here before they were copied` : "";
+  const lost = copy.lost_files ? `; ${files(copy.lost_files)} deleted here and never copied` : "";
   return html`<${Elsewhere} problem="Not copied" error=${copy.error} waits=${copy.waiting_files || copy.lost_files}>
     ${copy.url && `Copied to ${copy.url}: ${files(copy.stored_files)} (${bytes(copy.stored_bytes)})${waiting}${lost}`}<//>`;
 }
@@ -184,7 +184,7 @@ function Part({ stream, base, at, locks, onDone }) {
       <button type="button" onClick=${act(order)}>Export</button>
       <button type="button" class="plain" onClick=${act(lock)}>Lock</button>
       <button type="button" class="plain" disabled=${!overlaps} onClick=${act(unlock)}>Unlock</button>
-      <button type="button" class="danger" disabled=${overlaps} title=${overlaps ? "Something of it is locked" : ""} onClick=${act(eraseAsked)}>Delete</button>
+      <button type="button" class="plain danger" disabled=${overlaps} title=${overlaps ? "Something of it is locked" : ""} onClick=${act(eraseAsked)}>Delete</button>
       ${base && wanted.duration > 0 && html`<a href="${base}/archive-${begin}-${wanted.duration}.mp4" download>Download MP4</a>`}
     </p>
     <${Failure} error=${error} />
