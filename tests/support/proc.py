@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -57,6 +58,17 @@ def command(pid: int) -> list[str]:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
     return []
+
+
+def holds_peer(pid: int, sock: socket.socket) -> bool:
+    """Whether a process has the other end of a connection by TCP over IPv4 (proc_net(5))."""
+    ports = (sock.getpeername()[1], sock.getsockname()[1])
+    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if tuple(int(place.partition(":")[2], 16) for place in fields[1:3]) == ports:
+            links = Path(f"/proc/{pid}/fd").iterdir()
+            return f"socket:[{fields[9]}]" in {os.readlink(link) for link in links}
+    return False
 
 
 def children(pid: int) -> list[int]:

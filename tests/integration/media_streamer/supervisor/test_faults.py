@@ -1,6 +1,7 @@
 """What goes wrong: dying workers, occupied ports, a killed supervisor, a backend that is down."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+
+from tests.support import proc
 
 from .conftest import Streamer, ffprobe, free_port, until
 
@@ -62,15 +65,43 @@ async def test_a_crash_while_opening_goes_to_quarantine(streamer: Streamer) -> N
     await streamer.running("demo")
 
 
-async def test_viewers_come_back_after_an_egress_worker(streamer: Streamer) -> None:
+async def test_an_egress_worker_takes_its_own_viewers_along_and_nobody_else(
+    streamer: Streamer,
+) -> None:
     streamer.write(DEMO)
-    await streamer.serve()
+    await streamer.serve(STREAMER_EGRESS_WORKERS="2")
     await streamer.running("demo")
-    victim = streamer.worker("egress")
-    assert victim is not None
-    os.kill(victim, signal.SIGKILL)
-    await until(streamer._is_ready, "the port is open again")
-    assert await ffprobe(f"{streamer.base}/demo/mpegts") == ["aac", "h264"]
+    workers = {number: streamer.worker("egress", number) or 0 for number in ("0", "1")}
+    viewers: dict[str, list[socket.socket]] = {"0": [], "1": []}
+    head = b"GET /demo/mpegts HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        while min(map(len, viewers.values())) < 2:  # the kernel spreads them
+            sock = socket.create_connection(("127.0.0.1", streamer.http_port), 30)
+            stack.enter_context(sock)
+            sock.sendall(head)
+            assert b" 200 " in await asyncio.to_thread(sock.recv, 4096)
+            number = next(n for n, pid in workers.items() if proc.holds_peer(pid, sock))
+            viewers[number].append(sock)
+        os.kill(workers["1"], signal.SIGKILL)
+        for sock in viewers["1"]:
+            assert await asyncio.to_thread(_read_to_the_end, sock)
+        assert await ffprobe(f"{streamer.base}/demo/mpegts") == ["aac", "h264"], "the other serves"
+
+        async def replaced() -> bool:
+            return streamer.worker("egress", "1") not in (None, workers["1"])
+
+        await until(replaced, "the worker is back")
+        for sock in viewers["0"]:
+            for _ in range(200):
+                assert await asyncio.to_thread(sock.recv, 65536), "a viewer of the other one is cut"
+        assert streamer.worker("egress", "0") == workers["0"]
+
+
+def _read_to_the_end(sock: socket.socket) -> bool:
+    with contextlib.suppress(ConnectionError):
+        while sock.recv(1 << 18):
+            pass
+    return True
 
 
 async def test_an_occupied_port_ends_the_start(streamer: Streamer) -> None:
