@@ -26,11 +26,13 @@ from tests.support.streamer import Lender, Streamer
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 BLOCK = re.compile(r"^```(sh|conf) (tested|background)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CAMERA = "10.0.0.5:554/stream1"
 SECONDS = 50.0
 """A block of commands on a machine that is busy."""
 CONFIG = """
 stream demo { input fake://fake; }
 stream studio { input publish://; password KEY; }
+vod movies { storage FILMS; }
 """
 
 
@@ -57,10 +59,12 @@ COMMANDS = [name for name, found in PAGES.items() if any(one.language == "sh" fo
 class Server:
     streamer: Streamer
     rtmp_port: int
+    rtsp_port: int
 
     def adapt(self, text: str) -> str:
         text = text.replace("127.0.0.1:8080", f"127.0.0.1:{self.streamer.http_port}")
-        return text.replace("127.0.0.1:1935", f"127.0.0.1:{self.rtmp_port}")
+        text = text.replace("127.0.0.1:1935", f"127.0.0.1:{self.rtmp_port}")
+        return text.replace(CAMERA, f"127.0.0.1:{self.rtsp_port}/demo")
 
 
 @pytest.fixture(scope="module")
@@ -71,17 +75,21 @@ def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lender]:
 
 
 @pytest.fixture(scope="module")
-def rtmp_port() -> int:
-    return free_port()
+def ports() -> tuple[int, int]:
+    """Of RTMP and RTSP."""
+    return free_port(), free_port()
 
 
 @pytest_asyncio.fixture
-async def server(lender: Lender, rtmp_port: int) -> AsyncIterator[Server]:
+async def server(lender: Lender, ports: tuple[int, int]) -> AsyncIterator[Server]:
     async with lender.lend() as streamer:
-        streamer.write(f"rtmp 127.0.0.1:{rtmp_port};\n{CONFIG}")
+        films = streamer.directory / "films"
+        films.mkdir(exist_ok=True)
+        listeners = "rtmp 127.0.0.1:{};\nrtsp 127.0.0.1:{};\n".format(*ports)
+        streamer.write(listeners + CONFIG.replace("FILMS", str(films)))
         await streamer.serve()
         await streamer.running("demo")
-        yield Server(streamer, rtmp_port)
+        yield Server(streamer, *ports)
 
 
 async def start(text: str, directory: Path) -> asyncio.subprocess.Process:
@@ -120,6 +128,7 @@ async def run(text: str, directory: Path) -> None:
 @pytest.mark.parametrize("page", COMMANDS)
 async def test_commands_of_a_page_work(page: str, server: Server, tmp_path: Path) -> None:
     shutil.copy(server.streamer.config, tmp_path / "flussonic.conf")
+    (tmp_path / "a.mp4").write_bytes(b"what a film is made of")
     behind = []
     try:
         for block in PAGES[page]:
