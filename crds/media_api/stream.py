@@ -189,7 +189,8 @@ class StreamMedia(ApiModel):
         default=None, description="How ad markers are written into HLS; false (default): not."
     )
     add_audio_only: bool | None = Field(
-        default=None, description="Add an audio-only variant to HLS. Default false."
+        default=None,
+        description="Add an audio-only variant to HLS in fragmented MP4. Default false.",
     )
     webrtc_abr: WebrtcAbr | None = Field(
         default=None,

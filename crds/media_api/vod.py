@@ -70,7 +70,8 @@ class VodConfig(ApiModel):
         default=None, description="Length of a segment in milliseconds, 100 to 120000."
     )
     add_audio_only: bool | None = Field(
-        default=None, description="Add an audio-only variant to HLS. Default false."
+        default=None,
+        description="Add an audio-only variant to HLS in fragmented MP4. Default false.",
     )
     drm: DrmSpec | None = Field(default=None, description="Encryption. Default: none.")
 
