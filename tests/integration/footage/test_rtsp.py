@@ -189,7 +189,7 @@ async def test_bad_descriptions_are_refused(rtsp: Port) -> None:
         answer = await ask(rtsp, "ANNOUNCE", "cam?password=pa55word", SDP, body)
         assert answer.startswith(f"RTSP/1.0 {words}"), (body[:50], answer)
     for name, words in {
-        "film": "401 The stream takes no publisher",
+        "film": "403 The stream takes no publisher",
         "cam": "401 The password of the stream is wrong or missing",
         "cam?password=wrong": "401 ",
         "guest": "401 ",
