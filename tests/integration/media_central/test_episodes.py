@@ -22,7 +22,6 @@ from media_streamer.supervisor.supervisor import Supervisor
 from .conftest import RunningCentral, StartCentral
 
 Eventually = Callable[..., Awaitable[Any]]
-NOW = int(time.time() * 1000)
 NAMES = ("aged", "sized")
 ALL = [5, 4, 3, 2, 1, 0]
 
@@ -34,6 +33,8 @@ class Node:
     supervisor: Supervisor
     archive: Path
     url: str
+    now: int
+    """Unix ms as the test begins: files grow old while others run."""
 
     @property
     def problem(self) -> str:
@@ -43,13 +44,14 @@ class Node:
         """A file of 10 kB an hour for each stream; the newest of them begins now."""
         for name in NAMES:
             for hour in range(len(ALL)):
-                path = file_path(self.archive / name, NOW - hour * HOUR_MS)
+                path = file_path(self.archive / name, self.now - hour * HOUR_MS)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(bytes(10_000))
 
     def left(self, name: str) -> list[int]:
         """Ages of the files in hours."""
-        return [(NOW - file.start_ms) // HOUR_MS for file in files_between(self.archive / name)]
+        found = files_between(self.archive / name)
+        return [(self.now - file.start_ms) // HOUR_MS for file in found]
 
     def look(self) -> None:
         """It is time to look at the limits."""
@@ -67,13 +69,14 @@ async def node(tmp_path: Path) -> AsyncIterator[Node]:
         supervisor = Supervisor(settings, {}, http)
         await supervisor.facade.configuration.start()
         async with TestServer(make_app(supervisor.facade)) as server:
-            yield Node(supervisor, home / "archive", str(server.make_url("")).rstrip("/"))
+            url = str(server.make_url("")).rstrip("/")
+            yield Node(supervisor, home / "archive", url, int(time.time() * 1000))
             await supervisor._shut_down()
 
 
-def episode(name: str, from_hours: float, to_hours: float) -> dict[str, Any]:
+def episode(now: int, name: str, from_hours: float, to_hours: float) -> dict[str, Any]:
     """From one age to another."""
-    begin, end = (NOW - int(hours * HOUR_MS) for hours in (from_hours, to_hours))
+    begin, end = (now - int(hours * HOUR_MS) for hours in (from_hours, to_hours))
     return {"media": name, "opened_at": begin, "updated_at": end}
 
 
@@ -100,9 +103,10 @@ async def test_what_central_keeps_outlives_the_limits(
     await given(central, node, eventually)
     api = central.api
     for number, name in enumerate(NAMES, 1):
-        assert (await api("PUT", f"/episodes/{number}", episode(name, 3.9, 3.8)))[0] == 200
+        kept = episode(node.now, name, 3.9, 3.8)
+        assert (await api("PUT", f"/episodes/{number}", kept))[0] == 200
     # Its last sign comes later than its first.
-    assert (await api("PUT", "/episodes/1", {"updated_at": NOW - 5 * HOUR_MS // 2}))[0] == 200
+    assert (await api("PUT", "/episodes/1", {"updated_at": node.now - 5 * HOUR_MS // 2}))[0] == 200
     node.record()
 
     async def are_left(aged: list[int], sized: list[int]) -> None:

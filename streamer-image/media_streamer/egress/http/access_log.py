@@ -19,7 +19,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 from media_process.logs import escape
 
-from media_streamer.egress.http.prepared import Prepared
+from media_streamer.egress.http.prepared import Ready
 from media_streamer.egress.http.request import COUNTRY, IP, SESSION
 
 log = logging.getLogger(__name__)
@@ -156,7 +156,7 @@ def _size(request: web.BaseRequest, response: web.StreamResponse) -> int:
     """Bytes of the body. aiohttp counts the head of what has no length before it is sent."""
     if request.method == "HEAD":
         return 0
-    declared = None if isinstance(response, Prepared) else response.content_length
+    declared = None if isinstance(response, Ready) else response.content_length
     return response.body_length if declared is None else declared
 
 

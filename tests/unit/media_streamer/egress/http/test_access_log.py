@@ -9,6 +9,7 @@ from aiohttp import HttpVersion11, hdrs
 from aiohttp.test_utils import make_mocked_request
 from aiohttp.web import Response
 from media_streamer.egress.http.access_log import MAX_WAITING, AccessLog, line
+from media_streamer.egress.http.prepared import Ready
 from media_streamer.egress.http.request import IP
 
 COMBINED = re.compile(
@@ -32,6 +33,11 @@ def test_fields_of_the_combined_format() -> None:
         "192.0.2.7", "GET", "/demo/index.m3u8", "404", "-", "https://a.example/", "VLC", "0.013",
         "-", "-",
     )  # fmt: skip
+
+
+def test_an_answer_that_writes_its_own_head_says_how_long_it_is() -> None:
+    request = make_mocked_request(hdrs.METH_GET, "/film/1.m4s", version=HttpVersion11)
+    assert '"GET /film/1.m4s HTTP/1.1" 206 700000 "' in line(request, Ready(206, 700_000), 0.1)
 
 
 def test_a_stranger_writes_neither_a_line_nor_a_field_of_his_own() -> None:
