@@ -50,7 +50,8 @@ async def test_an_archive_is_shown_played_locked_and_exported(
     row = page.get_by_role("row").filter(has_text=recorded)
     await expect(row.get_by_label("recording", exact=True)).to_be_visible()
     await ui.go(f"streams/{recorded}?tab=archive")
-    await expect(page.get_by_text("Recording,")).to_be_visible()
+    # How much there is, is looked at each minute.
+    await expect(page.get_by_text("Recording,")).to_be_visible(timeout=90_000)
     line = page.get_by_role("slider", name="Time of the archive")
     await expect(line.locator(".recorded").first).to_have_count(1)
 

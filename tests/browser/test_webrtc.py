@@ -84,7 +84,7 @@ async def ladder(appliance: Appliance, tmp_path: Path) -> AsyncIterator[str]:
         answer = await appliance.streamer_api("GET", "/streams?name=ladder")
         return bool(answer["streams"])
 
-    await until(known, "the streamer has the stream")
+    await until(known, "the streamer has the stream", 60)
     process = await asyncio.create_subprocess_exec(
         "ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", str(clip), "-map", "0",
         "-c", "copy", "-f", "mpegts", f"{appliance.streamer_url}ladder/mpegts",
