@@ -126,6 +126,12 @@ class Appliance:
         ):
             return await answer.json() if answer.content_type == "application/json" else None
 
+    async def delete_streams(self) -> None:
+        """All but the demo: what runs on takes its time from the tests that follow."""
+        found = await self.api("GET", "/streams?select=name&limit=1000")
+        for name in {one["name"] for one in found["streams"]} - {"demo"}:
+            await self.api("DELETE", f"/streams/{name}")
+
     async def running(self, name: str) -> dict[str, Any]:
         """The stream, as soon as it runs."""
 

@@ -1,4 +1,8 @@
-"""One Central for all tests of the folder; a fresh Chromium for each test."""
+"""One Central and one Chromium for all tests of a process; what a test opens is its own.
+
+A browser lives in an event loop, so all of them share one: asynchronous fixtures of this folder say
+`loop_scope="session"`. A test's pages are in contexts of their own, which share nothing.
+"""
 
 import re
 import shutil
@@ -8,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.async_api import ConsoleMessage, Page, async_playwright, expect
+import pytest_asyncio
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from .appliance import Appliance
 
@@ -31,14 +36,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent.name == "browser":
             item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
             item.add_marker(pytest.mark.timeout(120))
             if CHROMIUM is None:
                 item.add_marker(pytest.mark.skip(reason="Chromium is not installed"))
 
 
 @pytest.fixture(scope="session")
-def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
-    """Runs through all tests: each uses names of its own."""
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
     started = Appliance(tmp_path_factory.mktemp("appliance"))
     started.start()
     try:
@@ -46,6 +51,13 @@ def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
         yield started
     finally:
         started.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def appliance(installation: Appliance) -> AsyncIterator[Appliance]:
+    """Runs through all tests: each uses names of its own."""
+    yield installation
+    await installation.delete_streams()
 
 
 @dataclass
@@ -89,18 +101,24 @@ class Ui:
 OpenUi = Callable[..., Awaitable[Ui]]
 
 
-@pytest.fixture
-async def open_ui() -> AsyncIterator[OpenUi]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    expect.set_options(timeout=WAIT_MS)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_ui(chromium: Browser) -> AsyncIterator[OpenUi]:
     """`await open_ui(viewport=…, …)`: a page; complaints of its console fail the test."""
     opened: list[Ui] = []
-    expect.set_options(timeout=WAIT_MS)
     async with AsyncExitStack() as stack:
-        playwright = await stack.enter_async_context(async_playwright())
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        stack.push_async_callback(browser.close)
 
         async def open_one(**options: Any) -> Ui:
-            context = await browser.new_context(**{"viewport": DESKTOP, **options})
+            context = await chromium.new_context(**{"viewport": DESKTOP, **options})
+            stack.push_async_callback(context.close)
             context.set_default_timeout(WAIT_MS)
             await context.grant_permissions(["clipboard-read", "clipboard-write"])
             await context.add_init_script(REPORT_VIOLATIONS)
@@ -115,12 +133,12 @@ async def open_ui() -> AsyncIterator[OpenUi]:
         assert ui.unexpected == []
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def ui(open_ui: OpenUi) -> Ui:
     return await open_ui()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def inside(ui: Ui, appliance: Appliance) -> Ui:
     """Logged in to Central."""
     await ui.log_in(appliance.url)

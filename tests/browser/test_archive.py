@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import aiohttp
-import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 from .appliance import Appliance, until
@@ -13,7 +13,7 @@ from .picture import assert_test_picture, watch
 NAME = "recorded"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def recorded(appliance: Appliance) -> AsyncIterator[str]:
     """A stream with some seconds in its archive."""
     await appliance.api(

@@ -28,7 +28,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "html"
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def address(site: Path) -> AsyncIterator[str]:
     async def page(request: web.Request) -> web.StreamResponse:
         if request.path == "/streamer/api/v3/streams":

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 from .appliance import Appliance
@@ -16,7 +17,7 @@ CAUGHT_UP_MS = 8000
 """Live is 1 to 3 s behind; without catching up it stays as far behind as the pause was long."""
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def publish(appliance: Appliance) -> AsyncIterator[Publisher]:
     """`await publish(NAME)`: ffmpeg publishes a moving picture there until it is killed."""
     started: list[asyncio.subprocess.Process] = []
@@ -102,7 +103,7 @@ async def test_another_way_is_taken_where_one_is_denied(ui: Ui, appliance: Appli
     assert "/tracks-" not in await ui.page.evaluate(loaded)  # no segment of HLS
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def renditions(appliance: Appliance) -> AsyncIterator[str]:
     """A stream with two videos, 640 and 320 pixels wide."""
     await appliance.api("PUT", "/streams/two", {"inputs": [{"url": "publish://"}]})

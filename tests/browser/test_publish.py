@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 from tests.support.clips import footage
@@ -13,7 +13,7 @@ from .conftest import Ui
 from .picture import play
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def published(appliance: Appliance) -> AsyncIterator[str]:
     """A stream that ffmpeg publishes by RTMP, over and over."""
     await appliance.api("PUT", "/streams/bunny", {"inputs": [{"url": "publish://"}]})

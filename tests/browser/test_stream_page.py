@@ -7,7 +7,7 @@ import shlex
 from collections.abc import AsyncIterator
 
 import aiohttp
-import pytest
+import pytest_asyncio
 import yaml
 from media_api.resources.stream import StreamResource
 from playwright.async_api import Error as PlaywrightError
@@ -69,7 +69,7 @@ async def test_a_ladder_shows_a_picture_of_each_rendition(inside: Ui, appliance:
     await until(shown, "both pictures are shown")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def rare_key_frames(appliance: Appliance) -> AsyncIterator[str]:
     """A stream with 5 s between key frames and sound that no browser decodes."""
     await appliance.api("PUT", "/streams/rare", {"inputs": [{"url": "publish://"}]})

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Page, Route, async_playwright
 
 from tests.support.bottleneck import bottleneck
@@ -72,7 +73,7 @@ LADDER = [
 NARROW, WIDE = 700_000, 20_000_000
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def ladder(appliance: Appliance, tmp_path: Path) -> AsyncIterator[str]:
     """A stream with two renditions."""
     clip = tmp_path / "ladder.ts"
@@ -147,7 +148,7 @@ globalThis.RTCPeerConnection = class extends Native {
 SECRET = 'shared "with" coturn'
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def turn(tmp_path: Path) -> AsyncIterator[int]:
     """Port of a TURN server that makes credentials of a secret."""
     port = free_port(socket.SOCK_DGRAM)

@@ -1,12 +1,12 @@
 """A whole streamer as its users have it: the command, its workers, its ports."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.ports import free_port
-from tests.support.streamer import ADMIN, VIEWER, Streamer, ffprobe, until
+from tests.support.streamer import ADMIN, VIEWER, Lender, Streamer, ffprobe, until
 
 __all__ = ["ADMIN", "VIEWER", "Streamer", "ffprobe", "free_port", "until"]
 
@@ -25,3 +25,17 @@ async def own_streamer(tmp_path: Path) -> AsyncIterator[Streamer]:
 def streamer(own_streamer: Streamer) -> Streamer:
     """What most of these tests are about is how it starts, ends, or loses a worker."""
     return own_streamer
+
+
+@pytest.fixture(scope="module")
+def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lender]:
+    lending = Lender(lambda: Streamer(tmp_path_factory.mktemp("streamer")))
+    yield lending
+    lending.close()
+
+
+@pytest.fixture
+async def lent_streamer(lender: Lender) -> AsyncIterator[Streamer]:
+    """The module's: each test gives it a configuration of its own."""
+    async with lender.lend() as one:
+        yield one

@@ -51,7 +51,8 @@ async def test_a_web_page_can_neither_command_nor_read(streamer: Streamer, tmp_p
     assert not target.exists()
 
 
-async def test_the_login_of_a_browser_is_of_no_use_to_other_pages(streamer: Streamer) -> None:
+async def test_the_login_of_a_browser_is_of_no_use_to_other_pages(lent_streamer: Streamer) -> None:
+    streamer = lent_streamer
     streamer.write(DEMO)
     await streamer.serve()
     before = streamer.config.read_text()
@@ -93,7 +94,8 @@ async def raw(streamer: Streamer, request: bytes, seconds: float = 5.0) -> bytes
     return answer
 
 
-async def test_bytes_that_are_no_text(streamer: Streamer) -> None:
+async def test_bytes_that_are_no_text(lent_streamer: Streamer) -> None:
+    streamer = lent_streamer
     streamer.write(DEMO)
     await streamer.serve()
     await streamer.running("demo")
@@ -120,7 +122,8 @@ async def test_bytes_that_are_no_text(streamer: Streamer) -> None:
     assert "Traceback" not in streamer.log
 
 
-async def test_packed_bodies_are_not_unpacked(streamer: Streamer) -> None:
+async def test_packed_bodies_are_not_unpacked(lent_streamer: Streamer) -> None:
+    streamer = lent_streamer
     streamer.write(DEMO)
     await streamer.serve()
     bomb = gzip.compress(bytes(200 * 1024 * 1024), 1)
@@ -134,7 +137,8 @@ async def test_packed_bodies_are_not_unpacked(streamer: Streamer) -> None:
     assert peak_mib(streamer) - before < 50
 
 
-async def test_a_connection_ends_after_a_login_was_asked_for(streamer: Streamer) -> None:
+async def test_a_connection_ends_after_a_login_was_asked_for(lent_streamer: Streamer) -> None:
+    streamer = lent_streamer
     streamer.write(DEMO)
     await streamer.serve()
     request = (
@@ -146,7 +150,8 @@ async def test_a_connection_ends_after_a_login_was_asked_for(streamer: Streamer)
 
 
 @pytest.mark.parametrize("method", ["CONNECT", "TRACE", "PROPFIND"])
-async def test_other_methods_are_not_passed_on(streamer: Streamer, method: str) -> None:
+async def test_other_methods_are_not_passed_on(lent_streamer: Streamer, method: str) -> None:
+    streamer = lent_streamer
     streamer.write(DEMO)
     await streamer.serve()
     hidden = "GET /streamer/api/v3/monitoring/liveness HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -179,8 +184,9 @@ async def test_more_connections_than_descriptors(streamer: Streamer) -> None:
     assert len(streamer.log) - before < 4096, streamer.log[before:][:8192]
 
 
-async def test_a_crowd_leaves_nothing_behind(streamer: Streamer) -> None:
+async def test_a_crowd_leaves_nothing_behind(lent_streamer: Streamer) -> None:
     """All of it is served, and others beside it; afterwards its connections are gone."""
+    streamer = lent_streamer
     rtmp = free_port()
     streamer.write(
         f"rtmp 127.0.0.1:{rtmp};\nstream demo {{ input fake://fake; segment_duration 1; }}"

@@ -1,30 +1,18 @@
 """Streams from the configuration file and from the API, played by a real player."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-
-from tests.support.streamer import Lender
 
 from .conftest import VIEWER, Streamer, ffprobe, free_port, until
 
 DEMO = 'stream demo { input fake://fake; title "Demo"; }\n'
 
 
-@pytest.fixture(scope="module")
-def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lender]:
-    lending = Lender(lambda: Streamer(tmp_path_factory.mktemp("streamer")))
-    yield lending
-    lending.close()
-
-
 @pytest.fixture
-async def streamer(lender: Lender) -> AsyncIterator[Streamer]:
-    """The module's: each test gives it a configuration of its own."""
-    async with lender.lend() as one:
-        yield one
+def streamer(lent_streamer: Streamer) -> Streamer:
+    return lent_streamer
 
 
 async def test_a_stream_of_the_file_plays(own_streamer: Streamer) -> None:

@@ -1,27 +1,16 @@
 """Statistics of streams that run: names and types of the published API, and what is counted."""
 
-from collections.abc import AsyncIterator, Iterator
-
 import pytest
 
 from tests.support.published_fields import wrong_types
-from tests.support.streamer import ADMIN, Lender
+from tests.support.streamer import ADMIN
 
 from .conftest import Streamer, until
 
 
-@pytest.fixture(scope="module")
-def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lender]:
-    lending = Lender(lambda: Streamer(tmp_path_factory.mktemp("streamer")))
-    yield lending
-    lending.close()
-
-
 @pytest.fixture
-async def streamer(lender: Lender) -> AsyncIterator[Streamer]:
-    """The module's: each test gives it a configuration of its own."""
-    async with lender.lend() as one:
-        yield one
+def streamer(lent_streamer: Streamer) -> Streamer:
+    return lent_streamer
 
 
 async def test_a_running_stream_and_its_viewers(streamer: Streamer) -> None:
