@@ -35,7 +35,9 @@ PIPELINE = "webrtcbin name=peer bundle-policy=max-bundle "
 
 
 def say(*words):
-    print(*words, flush=True)
+    # In one piece: threads of GStreamer call it.
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
 
 
 class Client:

@@ -88,19 +88,23 @@ stream live {{
 async def test_srt_and_rtsp_to_a_server(streamer: Streamer) -> None:
     """With passphrase and login, which stay secret; refusals come in the receiver's words."""
     rtsp, srt, own = free_port(), free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
-    nobody = free_port(socket.SOCK_DGRAM)
+    nobody, other = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
     streamer.write(
         f"""
 rtsp 127.0.0.1:{rtsp};
 srt 127.0.0.1:{srt};
 stream one {{ input publish://; password pa55word; }}
 stream two {{ input publish://; srt_publish {{ port 127.0.0.1:{own}; passphrase passphrase-1; }} }}
+stream free {{
+  input publish://;
+  srt_publish {{ port 127.0.0.1:{other}; passphrase passphrase-1; }}
+}}
 stream live {{
   input fake://fake;
   push rtsp://any:pa55word@127.0.0.1:{rtsp}/one retry_timeout=1;
   push srt://127.0.0.1:{own} passphrase=passphrase-1 latency=200 retry_timeout=1;
   push rtsp://any:wrongword@127.0.0.1:{rtsp}/one retry_timeout=1 retry_limit=1;
-  push srt://localhost:{own} passphrase=passphrase-2 retry_timeout=1 retry_limit=1;
+  push srt://localhost:{other} passphrase=passphrase-2 retry_timeout=1 retry_limit=1;
   push srt://127.0.0.1:{srt} streamid="#!::r=none,m=publish" retry_timeout=1 retry_limit=0;
   push srt://127.0.0.1:{nobody}?mode=listener;
   push rtsp://127.0.0.1:{nobody}/x connect_timeout=1 retry_limit=0;
