@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, Response, expect
 
 from .appliance import Appliance
 from .conftest import Ui
@@ -19,8 +19,14 @@ async def open_settings(ui: Ui, name: str, *groups: str) -> None:
 
 
 async def save(ui: Ui) -> None:
-    await ui.page.get_by_role("button", name="Save", exact=True).click()
+    # The word of the save before may still stand there.
+    async with ui.page.expect_response(is_save):
+        await ui.page.get_by_role("button", name="Save", exact=True).click()
     await expect(ui.page.get_by_role("status").filter(has_text="Saved.")).to_be_visible()
+
+
+def is_save(answer: Response) -> bool:
+    return answer.request.method == "PUT" and "dry_run" not in answer.url
 
 
 async def saved(appliance: Appliance, name: str) -> Any:
