@@ -18,8 +18,7 @@ def served() -> dict[str, DirectiveRow]:
 
 def test_every_directive_of_the_server_is_told_with_its_test() -> None:
     named = directive_tests()
-    scripts = {"init_script"}  # served where it is a script, which the sample of the outline is not
-    assert named.keys() - scripts == served().keys() - scripts
+    assert named.keys() == served().keys()
     assert [name for name, test in named.items() if not test] == []
 
 
@@ -33,8 +32,8 @@ def test_the_tests_exist_and_have_the_directive() -> None:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         ]
         assert function in functions, test
-        row = served().get(name)
-        spellings = {name} if row is None else {row.name, *row.others, row.key} - {""}
+        row = served()[name]
+        spellings = {row.name, *row.others, row.key} - {""}
         assert any(spelling in text for spelling in spellings), (name, test)
 
 

@@ -10,7 +10,7 @@ import itertools
 import re
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from media_rest.credentials import cluster_digest
 from tests.support.certificates import make_chain
 from tests.support.country_database import write_country_database
 from tests.support.ports import free_port
-from tests.support.streamer import Lender, Streamer, until
+from tests.support.streamer import Streamer, until
 from tests.support.webrtc_offers import browser
 
 TUNED = "chunk_duration 500; dash_update_period 7; add_audio_only true; provider Works;"
@@ -75,17 +75,9 @@ class Backend:
             yield self
 
 
-@pytest.fixture(scope="module")
-def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lender]:
-    lending = Lender(lambda: Streamer(tmp_path_factory.mktemp("streamer")))
-    yield lending
-    lending.close()
-
-
 @pytest.fixture
-async def streamer(lender: Lender) -> AsyncIterator[Streamer]:
-    async with lender.lend() as one:
-        yield one
+def streamer(lent_streamer: Streamer) -> Streamer:
+    return lent_streamer
 
 
 @pytest.fixture

@@ -6,30 +6,22 @@ import os
 import signal
 import socket
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.support.file_server import FileServer, serving
 from tests.support.ports import free_port
-from tests.support.streamer import VIEWER, Lender, Streamer, ffprobe, until
+from tests.support.streamer import VIEWER, Streamer, ffprobe, until
 
 TS_PACKET = 188
 DATAGRAM = 7 * TS_PACKET
 
 
-@pytest.fixture(scope="module")
-def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lender]:
-    lending = Lender(lambda: Streamer(tmp_path_factory.mktemp("streamer")))
-    yield lending
-    lending.close()
-
-
 @pytest.fixture
-async def streamer(lender: Lender) -> AsyncIterator[Streamer]:
-    async with lender.lend() as one:
-        yield one
+def streamer(lent_streamer: Streamer) -> Streamer:
+    return lent_streamer
 
 
 async def pushes(streamer: Streamer, name: str = "live") -> list[dict[str, Any]]:
