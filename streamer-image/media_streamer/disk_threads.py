@@ -6,7 +6,7 @@ They belong to a root, so that a disk that does not answer delays what lies ther
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
@@ -44,11 +44,13 @@ class DiskThreads:
             threads = self._threads[root] = ThreadPoolExecutor(THREADS, self._name)
         self._waiting[root] = waiting + 1
         done = asyncio.get_running_loop().run_in_executor(threads, work)
-        done.add_done_callback(lambda _: self._leave(root))
+        done.add_done_callback(lambda done: self._leave(root, done))
         async with asyncio.timeout(ANSWER_SECONDS):
             return await asyncio.shield(done)
 
-    def _leave(self, root: str) -> None:
+    def _leave(self, root: str, done: "asyncio.Future[Any]") -> None:
         self._waiting[root] -= 1
         if not self._waiting[root]:
             del self._waiting[root]
+        if not done.cancelled():
+            done.exception()  # asyncio would log it as never looked at where nobody waits any more

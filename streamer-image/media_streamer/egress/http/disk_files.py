@@ -6,8 +6,11 @@ it. One answer may be made of parts of several files, which clients may ask for 
 """
 
 import asyncio
+import contextlib
 import os
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -149,6 +152,8 @@ class DiskResponse(web.StreamResponse):
         while at < end:
             size = min(CHUNK_BYTES, end - at)
             async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+                if not is_cached(descriptor, at, size):
+                    await opened.read_ahead(extent.path, at, size)
                 await self._send_chunk(request, descriptor, at, size)
             self._on_sent(size)
             at += size
@@ -170,8 +175,6 @@ class DiskResponse(web.StreamResponse):
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("connection lost")
-        if not is_cached(descriptor, at, size):
-            await self.in_thread(lambda: read_ahead(descriptor, at, size))
         connection = request.protocol
         if isinstance(connection, Connection) and connection.can_deliver:
             part = (Span(at, size),)
@@ -192,27 +195,91 @@ def cut(head: int, extents: Sequence[Extent], start: int, length: int) -> Iterat
 
 
 class Opened:
-    """The one file that is being sent."""
+    """The one file that is being sent.
+
+    A thread may still use it when nobody waits for the thread any more: it is closed by whoever
+    leaves it last, or its number would be that of another file, or of somebody's connection.
+    """
 
     def __init__(self, in_thread: Callable[[Callable[[], None]], Awaitable[None]]) -> None:
         self._in_thread = in_thread
         self._path = Path()
-        self._descriptor = -1
+        self._file: _Shared | None = None
 
     async def open(self, path: Path) -> int:
-        if self._descriptor < 0 or path != self._path:
+        """The descriptor, for who waits until it is used no more."""
+        return (await self._opened(path)).descriptor
+
+    async def _opened(self, path: Path) -> "_Shared":
+        if self._file is None or path != self._path:
             await self.close()
-            found: list[int] = []
-            await self._in_thread(lambda: found.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC)))
-            self._path, self._descriptor = path, found[0]
-        return self._descriptor
+            self._path, self._file = path, _Shared()
+            try:
+                await self._in_thread(partial(self._file.open, path))
+            except BaseException:
+                await self.close()
+                raise
+        return self._file
 
     async def reader(self, path: Path) -> Read:
         """Reads it, in a thread."""
-        descriptor = await self.open(path)
-        return lambda offset, size: os.pread(descriptor, size, offset)
+        return (await self._opened(path)).read
+
+    async def read_ahead(self, path: Path, offset: int, size: int) -> None:
+        """Have it in memory."""
+        file = await self._opened(path)
+
+        def work() -> None:
+            with file.in_use():
+                read_ahead(file.descriptor, offset, size)
+
+        await self._in_thread(work)
 
     async def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        file, self._file = self._file, None
+        if file is not None:
+            file.leave()
+
+
+class _Shared:
+    """A descriptor that several threads use; who made it is the first to do so."""
+
+    def __init__(self) -> None:
+        self.descriptor = -1
+        self._users = 1
+        self._lock = threading.Lock()
+
+    def open(self, path: Path) -> None:
+        """Blocks; raises OSError."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with self._lock:
+            if self._users:
+                self.descriptor = descriptor
+                return
+        os.close(descriptor)  # who wanted it has gone meanwhile
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Blocks; raises OSError."""
+        with self.in_use():
+            return os.pread(self.descriptor, size, offset)
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Raises FileNotFoundError if it is closed."""
+        with self._lock:
+            if not self._users:
+                raise FileNotFoundError("nobody waits for the file any more")
+            self._users += 1
+        try:
+            yield
+        finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """The last one closes it."""
+        with self._lock:
+            self._users -= 1
+            if self._users or self.descriptor < 0:
+                return
+            descriptor, self.descriptor = self.descriptor, -1
+        os.close(descriptor)

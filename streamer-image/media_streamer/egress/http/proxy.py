@@ -2,16 +2,26 @@
 
 Bodies are streamed both ways. The client's address goes along in headers that a client cannot
 forge: its own ones of these names are thrown away.
+
+Invariants: the supervisor hears of a request when its head is there, so who must log in first is
+told so whether or not he sends a body; an address has a part of the connections only, and nobody
+holds one by not reading.
 """
 
+import asyncio
+import contextlib
 import logging
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from media_rest.guessing import caller_key
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from media_streamer import budgets
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.http.request import peer_ip, plain_text
 from media_streamer.forwarded import CLIENT, RELAYED, names_others
@@ -20,10 +30,12 @@ log = logging.getLogger(__name__)
 
 API_PREFIXES = ("/streamer/api/", "/flussonic/api/", "/ui/")
 API_PATHS = frozenset({"/", "/ui", "/streamer/api", "/flussonic/api"})
-MAX_CONNECTIONS = 64
+MAX_CONNECTIONS = 256
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 120.0
 """Longest pause in an answer of the API; its own work has shorter time-outs."""
+WAIT_TIMEOUT_SECONDS = 30.0
+"""Longest wait of a request for its turn."""
 
 _HOP_BY_HOP = frozenset(
     {
@@ -56,6 +68,47 @@ def is_api_path(path: str) -> bool:
     return path in API_PATHS or path.startswith(API_PREFIXES)
 
 
+class _Body(aiohttp.payload.AsyncIterablePayload):
+    """A body that is passed on as it comes; the head does not wait for the first piece of it."""
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        writer.send_headers()
+        await super().write_with_length(writer, content_length)
+
+
+class _Places:
+    """Who may ask the API now: `API_ADDRESS_REQUESTS` of an address, the others wait."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, int] = {}
+        """Those who ask, and who wait, by address."""
+        self._gates: dict[str, asyncio.Semaphore] = {}
+
+    @contextlib.asynccontextmanager
+    async def one(self, ip: str) -> AsyncIterator[None]:
+        """Raises AccessDenied(503) if none becomes free."""
+        who = caller_key(ip)
+        gate = self._gates.setdefault(who, asyncio.Semaphore(budgets.API_ADDRESS_REQUESTS))
+        self._taken[who] = self._taken.get(who, 0) + 1
+        try:
+            try:
+                async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
+                    await gate.acquire()
+            except TimeoutError:
+                title = "Your address asks too much at a time; try again"
+                raise AccessDenied(503, "busy", title) from None
+            try:
+                yield
+            finally:
+                gate.release()
+        finally:
+            self._taken[who] -= 1
+            if not self._taken[who]:
+                del self._taken[who], self._gates[who]
+
+
 class ApiProxy:
     """Connections to `api.sock`. Made within the running loop; `close` it."""
 
@@ -68,6 +121,7 @@ class ApiProxy:
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
+        self._places = _Places()
 
     async def forward(self, request: web.BaseRequest, ip: str) -> web.StreamResponse:
         """Answer with what the supervisor answers; raises AccessDenied(503) if it does not.
@@ -75,15 +129,18 @@ class ApiProxy:
         `ip`: the client's address.
         """
         try:
-            async with self._session.request(
-                request.method,
-                # The authority is of no use on a Unix socket; Host goes along as a header.
-                URL(f"http://supervisor{request.raw_path}", encoded=True),
-                headers=_request_headers(request, ip),
-                data=request.content if request.body_exists else None,
-                allow_redirects=False,
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-            ) as answer:
+            async with (
+                self._places.one(ip),
+                self._session.request(
+                    request.method,
+                    # The authority is of no use on a Unix socket; Host goes along as a header.
+                    URL(f"http://supervisor{request.raw_path}", encoded=True),
+                    headers=_request_headers(request, ip),
+                    data=_Body(request.content.iter_any()) if request.body_exists else None,
+                    allow_redirects=False,
+                    skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+                ) as answer,
+            ):
                 return await _pass_back(request, answer)
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
             log.warning("API at %s %s: %s", request.method, request.path, error)
@@ -125,8 +182,10 @@ async def _pass_back(
     try:
         if request.method != "HEAD":
             async for data in answer.content.iter_any():
-                await response.write(data)
-        await response.write_eof()
+                async with asyncio.timeout(budgets.API_UNREAD_SECONDS):
+                    await response.write(data)
+        async with asyncio.timeout(budgets.API_UNREAD_SECONDS):
+            await response.write_eof()
     except (aiohttp.ClientError, TimeoutError) as error:
         # The head is out already: the client must see that the body is cut off.
         log.warning("API at %s %s broke off: %s", request.method, request.path, error)

@@ -149,6 +149,33 @@ async def test_a_connection_ends_after_a_login_was_asked_for(lent_streamer: Stre
     assert b"Connection: close" in answer
 
 
+@pytest.mark.parametrize("withheld", ["a body", "reading"])
+async def test_nobody_keeps_others_from_the_api(lent_streamer: Streamer, withheld: str) -> None:
+    """Who promises a body, or asks for much and reads nothing, waits for himself."""
+    streamer = lent_streamer
+    streamer.write(DEMO)
+    await streamer.serve()
+    request = (
+        b"PUT /streamer/api/v3/streams/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+    )
+    if withheld == "reading":
+        request = 40 * b"GET /streamer/api/v3/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with contextlib.ExitStack() as held:
+        for _ in range(300):
+            one = held.enter_context(socket.socket())
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            one.bind(("127.0.0.2", 0))
+            one.connect(("127.0.0.1", streamer.http_port))
+            one.sendall(request)
+        for _ in range(4):
+            async with asyncio.timeout(20):
+                assert (await streamer.api("GET", "/monitoring/liveness"))[0] == 200
+        if withheld == "a body":
+            one.settimeout(20)
+            answer = await asyncio.to_thread(one.recv, 4096)
+            assert answer.startswith(b"HTTP/1.1 401"), "a login is asked for before the body"
+
+
 @pytest.mark.parametrize("method", ["CONNECT", "TRACE", "PROPFIND"])
 async def test_other_methods_are_not_passed_on(lent_streamer: Streamer, method: str) -> None:
     streamer = lent_streamer
