@@ -49,6 +49,7 @@ FIRST_RETRY_SECONDS = 1.0
 MAX_RETRY_SECONDS = 60.0
 INDEXES_A_ROUND = 100
 CHUNK_BYTES = 1024 * 1024
+LEAST_CHUNK_BYTES = 16 * 1024
 REWRITE_BYTES = 8 * 1024 * 1024
 MAX_GROWTH_AGE_MS = 2 * 3_600_000
 """A file of a disk that hung may grow for so long after it was copied."""
@@ -363,16 +364,20 @@ class Copier(Background):
     def _chunks(self, one: _Stream, path: Path, end: int) -> Iterator[bytes]:
         copy = one.declared.copy
         rate = copy.rate if copy is not None else 0
+        chunk = CHUNK_BYTES
+        if rate:
+            # A file that is no longer than a chunk is held back by its rate, too.
+            chunk = min(CHUNK_BYTES, max(LEAST_CHUNK_BYTES, rate // 4))
         began, sent = time.monotonic(), 0
         with path.open("rb", buffering=0) as media:
             while sent < end:
-                self._pace(began, sent, rate)
                 self._hold_while_sending()
-                data = media.read(min(CHUNK_BYTES, end - sent))
+                data = media.read(min(chunk, end - sent))
                 if not data:
                     raise S3Error(f"{path} is shorter than it was")
                 sent += len(data)
                 yield data
+                self._pace(began, sent, rate)
 
     # Going away
 

@@ -1,19 +1,13 @@
-"""A segment of a film as MPEG-TS, made of the samples as they lie in the file.
-
-Segments are made one by one, so the counters of packets begin anew in each, and say so.
-"""
+"""A segment of a film as MPEG-TS, made of the samples as they lie in the file."""
 
 from collections.abc import Sequence
-from functools import cache
-from typing import TYPE_CHECKING
 
+from media_streamer.archive.transport import multiplex, ts_muxer
 from media_streamer.files.disk import Read
 from media_streamer.files.frames import Part, described, frames_of
 from media_streamer.files.movie import FileTrack
 from media_streamer.files.tables import BadFile
-
-if TYPE_CHECKING:
-    from media_streamer.media.mux.ts import TsMuxer
+from media_streamer.wire.frame import Track
 
 PACKET_SHARE = 188 / 184
 SAMPLE_BYTES = 125
@@ -25,7 +19,7 @@ def can_carry(tracks: Sequence[FileTrack]) -> bool:
     """Whether one multiplex does for them."""
     videos = sum(track.kind == "video" for track in tracks)
     try:
-        return videos <= 1 and not _muxer(tracks).left_out
+        return videos <= 1 and not ts_muxer(_described(tracks)).left_out
     except ValueError:
         return False
 
@@ -42,25 +36,11 @@ def expected_bytes(parts: Sequence[Part], seconds: float) -> int:
 def ts_segment(parts: Sequence[Part], read: Read) -> bytes:
     """The segment; blocks. Raises Changed, BadFile, OSError."""
     try:
-        muxer = _muxer([part.track for part in parts])
-        pieces = [
-            piece
-            for number, frame in enumerate(frames_of(parts, read))
-            for piece in muxer.pieces(frame, number == 0)
-        ]
-        return b"".join(pieces)
+        return multiplex(_described([part.track for part in parts]), frames_of(parts, read))
     except (ValueError, IndexError) as error:
         raise BadFile(f"its samples are broken: {error}") from None
 
 
-def _muxer(tracks: Sequence[FileTrack]) -> "TsMuxer":
+def _described(tracks: Sequence[FileTrack]) -> list[Track]:
     """Raises ValueError for what cannot be carried."""
-    return _muxer_class()([described(n, track) for n, track in enumerate(tracks)], in_pieces=True)
-
-
-@cache
-def _muxer_class() -> "type[TsMuxer]":
-    """Loaded at first use: most egress workers never need it, nor numpy."""
-    from media_streamer.media.mux.ts import TsMuxer
-
-    return TsMuxer
+    return [described(number, track) for number, track in enumerate(tracks)]

@@ -9,6 +9,7 @@ from media_streamer.media.segment_files import SegmentFile
 from media_streamer.media.segments import Segments, init_section
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.window import TrackWindow
+from media_streamer.multiplexes import multiplexes
 from media_streamer.wire.media import InitSection, SegmentEvent
 
 _WRITE_BYTES = 256 * 1024
@@ -93,16 +94,6 @@ class _Multiplex:
         self._piece_bytes = 0
 
 
-def multiplexes(tracks: Sequence[Track]) -> list[list[Track]]:
-    """What is in each MPEG-TS rendition: everything, as long as there is one video; else each video
-    with the first sound, and all other sounds alone."""
-    videos = [track for track in tracks if track.kind == "video"]
-    if len(videos) < 2:
-        return [list(tracks)]
-    audios = [track for track in tracks if track.kind == "audio"]
-    return [[video, *audios[:1]] for video in videos] + [[audio] for audio in audios[1:]]
-
-
 class TsSegments(Segments):
     """Multiplexed MPEG-TS; a segment is the bytes between two boundaries as they are.
 
@@ -134,7 +125,7 @@ class TsSegments(Segments):
             one.window.count = settings.segment_count
 
     def _track_names(self, tracks: Sequence[Track]) -> list[str]:
-        return ["".join(track.name for track in members) for members in multiplexes(tracks)]
+        return ["".join(track.name for track in members) for members in _multiplexes(tracks)]
 
     def _replace_tracks(self, names: list[str]) -> None:
         """One multiplex gets another name and stays what it is: whoever plays it goes on."""
@@ -145,7 +136,7 @@ class TsSegments(Segments):
 
     def _set_tracks(self, tracks: Sequence[Track]) -> None:
         before, self._multiplexes = self._multiplexes, []
-        members = multiplexes(tracks)
+        members = _multiplexes(tracks)
         alone = len(members) == 1
         for position, (name, carried) in enumerate(zip(self._names, members, strict=True)):
             previous = before[position] if before else None
@@ -188,3 +179,7 @@ class TsSegments(Segments):
                 self._files.expire(file.path)
         self._multiplexes = []
         self._former.clear()
+
+
+def _multiplexes(tracks: Sequence[Track]) -> list[list[Track]]:
+    return multiplexes(tracks, lambda track: track.kind)

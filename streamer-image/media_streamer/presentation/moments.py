@@ -72,10 +72,10 @@ def asked(values: dict[str, str], query: dict[str, str], now: float) -> Moment:
 def listed(values: dict[str, str]) -> Moment:
     """What the groups of `LISTED` mean."""
     kind, first, second = values["kind"], _ms(values["first"]), values["second"]
-    if kind == "archive":
+    if kind == "archive" and second != "now":
         return Moment("archive", first, min(first + _ms(second), MAX_MS))
     end = MAX_MS if second == "now" else _ms(second)
-    return Moment("event" if kind == "event" else "timeshift", first, end)
+    return Moment("timeshift" if kind == "timeshift" else "event", first, end)
 
 
 def _ms(seconds: str) -> int:

@@ -56,3 +56,12 @@ def no_such_tracks(wanted: Sequence[str], there: Iterable[str]) -> AccessDenied:
     missing = ", ".join(name for name in wanted if name not in names) or "".join(wanted)
     title = f"The stream has no track {missing}; it has {', '.join(names) or 'none'}"
     return AccessDenied(404, "no_such_track", title)
+
+
+def check_one_video(wanted: Sequence[str], master: str) -> None:
+    """Raises AccessDenied(404) for a multiplex of several videos; `master` is the playlist that has
+    them as variants."""
+    if sum(one.startswith("v") for one in wanted) > 1:
+        name = "".join(wanted)
+        title = f"A playlist has one video: {master}?{PARAMETER}={name} has them as variants"
+        raise AccessDenied(404, "not_found", title)

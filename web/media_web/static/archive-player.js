@@ -1,4 +1,4 @@
-// <archive-player src="http://…/archive-FROM-now.m3u8">: plays what is recorded from its start on,
+// <archive-player src="http://…/archive-FROM-now.fmp4.m3u8">: plays what is recorded from its start on,
 // and on into the present. Its event `moment` tells in Unix seconds what is shown.
 
 import { library } from "./player/hls.js";

@@ -5,9 +5,11 @@ moment ago, segments and their sections out of the files.
 """
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -15,13 +17,18 @@ from aiohttp import web
 
 from media_streamer.archive.container import Group
 from media_streamer.archive.library import Entry, FileContent, Library, Where
-from media_streamer.egress.access import AccessDenied
+from media_streamer.archive.transport import ts_segment
+from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.archives import ArchiveReader
 from media_streamer.egress.http.disk_files import DiskResponse, Extent
 from media_streamer.egress.http.request import MediaRequest, answer
+from media_streamer.egress.http.segments import BodyResponse
 from media_streamer.egress.http.text import Text
+from media_streamer.egress.kept import Kept
 from media_streamer.egress.segmented_sessions import SegmentedSession
 from media_streamer.presentation.moments import Moment, asked
+
+log = logging.getLogger(__name__)
 
 SEGMENT_CACHE = "public, max-age=3600, immutable"
 LIST_CACHE = "public, max-age=1"
@@ -35,7 +42,12 @@ MAX_SHIFTS = 1000
 SHIFT_RESERVE_MS = 60_000
 """What a shifted stream is read for beyond what the clock says."""
 
+MAX_MADE_BYTES = 32 * 1024 * 1024
+"""Segments of MPEG-TS that were made of late: those of the newest list are asked for by many."""
+
 Key = tuple[str, ...]
+TS_TYPE = "video/mp2t"
+_NO_SEGMENT = "There is no such segment, or it was deleted"
 Find = Callable[[Library, Where], tuple[FileContent, Group] | None]
 
 
@@ -47,6 +59,10 @@ class ArchiveAnswers:
         self._texts: OrderedDict[Key, tuple[float, asyncio.Task[Text]]] = OrderedDict()
         self._shifts: OrderedDict[tuple[str, int], int] = OrderedDict()
         """When a session began to play as if that moment were now, by session and moment."""
+        self._multiplexes: Kept[tuple[Path, int, tuple[str, ...]], bytes] = Kept(
+            MAX_MADE_BYTES, len
+        )
+        """By file, place in it, and tracks."""
 
     def moment(self, viewer: SegmentedSession, request: MediaRequest) -> Moment:
         """The time that a path of `PATTERN` means for this viewer."""
@@ -92,7 +108,7 @@ class ArchiveAnswers:
         found = await archives.run(access, lambda: find(archives.library, places))
         names = [one.name for one in found[0].head.tracks] if found is not None else []
         if found is None or track not in names:
-            raise AccessDenied(404, "not_found", "There is no such segment, or it was deleted")
+            raise AccessDenied(404, "not_found", _NO_SEGMENT)
         content, group = found
         offset, size = group.place(names.index(track))
         return DiskResponse(
@@ -102,6 +118,42 @@ class ArchiveAnswers:
             SEGMENT_CACHE,
             on_sent=viewer.count,
         )
+
+    async def ts_segment(
+        self, viewer: SegmentedSession, names: tuple[str, ...], start_ms: int
+    ) -> web.StreamResponse:
+        """The segment of MPEG-TS that begins at that time, of the tracks of these names.
+
+        Made once for all who ask soon; raises AccessDenied.
+        """
+        archives, access = self._archives, viewer.access
+        places = archives.places(access)
+        found = await archives.run(access, lambda: archives.library.find(places, start_ms))
+        if found is None:
+            raise AccessDenied(404, "not_found", _NO_SEGMENT)
+        content, group = found
+        key = (content.file.path, group.offset, names)
+        body = await self._multiplexes.make(
+            key, lambda: self._ts_segment(access, content, group, names)
+        )
+        return BodyResponse(body, TS_TYPE, SEGMENT_CACHE, viewer.count)
+
+    async def _ts_segment(
+        self, access: Access, content: FileContent, group: Group, names: tuple[str, ...]
+    ) -> bytes:
+        path = content.file.path
+        try:
+            return await self._archives.run(access, lambda: ts_segment(content, group, names), path)
+        except FileNotFoundError:
+            raise AccessDenied(404, "not_found", _NO_SEGMENT) from None
+        except OSError as error:
+            log.warning("stream %s: its archive %s cannot be read: %s", access.stream, path, error)
+            title = "The archive cannot be read: see the log of the server"
+            raise AccessDenied(503, "archive_unavailable", title) from None
+        except ValueError as error:
+            log.warning("stream %s: a segment in %s: %s", access.stream, path, error)
+            title = f"The segment cannot be made in MPEG-TS: {error}"
+            raise AccessDenied(415, "not_playable", title) from None
 
     async def init(self, viewer: SegmentedSession, track: str, start_ms: int) -> web.StreamResponse:
         """The initialisation section of a track in the file that began at that time."""

@@ -6,6 +6,7 @@ import time
 from aiohttp import web
 
 from media_streamer.archive.library import Entry
+from media_streamer.archive.transport import left_out
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.archived import LIST_CACHE, ArchiveAnswers, below_prefix
@@ -13,24 +14,37 @@ from media_streamer.egress.http.request import MediaRequest
 from media_streamer.egress.http.routes import Route
 from media_streamer.egress.http.text import send_text
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
-from media_streamer.presentation.archive import archived_tracks, visible
+from media_streamer.presentation.archive import (
+    archived_multiplexes,
+    archived_names,
+    archived_tracks,
+    visible,
+)
+from media_streamer.presentation.index import Container
 from media_streamer.presentation.moments import LISTED, MARKERS, PATTERN, listed
-from media_streamer.presentation.selection import asked_tracks, check
+from media_streamer.presentation.selection import (
+    asked_tracks,
+    check,
+    check_one_video,
+    track_names,
+)
+from media_streamer.presentation.track_index import TrackIndex
 from media_streamer.protocols.hls.archive_playlist import (
     FOLDER,
     render_archive,
     segment_start,
 )
-from media_streamer.protocols.hls.playlist import render_master
+from media_streamer.protocols.hls.playlist import needs_fmp4, render_master
 from media_streamer.protocols.hls.rendered import TYPE
 
-PROTO = "llhls"
+_PROTO: dict[Container, str] = {"ts": "hls", "fmp4": "llhls"}
 
 _TRACK = r"(?P<name>.+)/tracks-(?P<track>[a-z0-9]{1,64})/"
-_MASTER = re.compile(rf"(?P<name>.+)/{PATTERN}(?:\.fmp4)?\.m3u8")
-_MEDIA = re.compile(rf"{_TRACK}{LISTED}\.fmp4\.m3u8")
+_MASTER = re.compile(rf"(?P<name>.+)/{PATTERN}(?P<mark>\.fmp4)?\.m3u8")
+_MEDIA = re.compile(rf"{_TRACK}{LISTED}(?P<mark>\.fmp4)?\.m3u8")
 _SEGMENT = re.compile(
-    rf"{_TRACK}{FOLDER}(?P<file>\d{{4}}/\d\d/\d\d/\d\d/\d\d/\d\d-\d{{5,9}}-\d{{3}})\.m4s"
+    rf"{_TRACK}{FOLDER}(?P<file>\d{{4}}/\d\d/\d\d/\d\d/\d\d/\d\d-\d{{5,9}}-\d{{3}})"
+    r"\.(?P<extension>ts|m4s)"
 )
 _INIT = re.compile(rf"{_TRACK}{FOLDER}init-(?P<file>\d{{1,15}})\.mp4")
 
@@ -55,7 +69,8 @@ class HlsArchive:
 
     async def master(self, request: MediaRequest) -> web.StreamResponse:
         """`archive-FROM-DURATION.m3u8` and its relatives."""
-        viewer = await self._viewer(request)
+        container = _asked_container(request)
+        viewer = await self._viewer(request, container)
         moment = self._answers.moment(viewer, request)
         wanted = asked_tracks(request.query)
         audio_only = viewer.access.config.add_audio_only
@@ -64,48 +79,95 @@ class HlsArchive:
             tracks = archived_tracks(entries)
             check(wanted, [track.name for track in tracks])
             tracks = [track for track in tracks if not wanted or track.name in wanted]
+            if container == "ts" and fits_ts(entries, tracks):
+                multiplexes = archived_multiplexes(tracks)
+                return render_master(multiplexes, f"{moment.name}.m3u8", separate=False)
             return render_master(
                 tracks, f"{moment.name}.fmp4.m3u8", separate=True, audio_only=audio_only
             )
 
-        key = ("master", str(audio_only), *wanted)
+        key = ("master", container, str(audio_only), *wanted)
         text = await self._answers.text(viewer, moment, key, render, TYPE)
         return send_text(request, viewer, text, LIST_CACHE)
 
     async def media(self, request: MediaRequest) -> web.StreamResponse:
-        """The playlist of a track."""
-        viewer = await self._viewer(request)
+        """The playlist of a track, or of those that are a multiplex."""
+        container = _asked_container(request)
+        viewer = await self._viewer(request, container)
         moment, track = listed(dict(request.values)), request.values["track"]
+        names = _asked_names(track, container)
         seconds, prefix = (
             viewer.access.config.segment_duration / 1000,
             below_prefix(viewer, track),
         )
 
         def render(entries: list[Entry]) -> str:
-            if not any(track == one.name for one in entries[-1].content.head.tracks):
-                raise AccessDenied(404, "not_found", f"There is no track {track} at that time")
+            check_listed(entries, names, container)
             shown = visible(entries, moment, int(time.time() * 1000))
-            return render_archive(track, moment.kind, shown, seconds, prefix)
+            return render_archive(names, moment.kind, shown, seconds, prefix, container)
 
-        text = await self._answers.text(viewer, moment, ("media", track, prefix), render, TYPE)
+        key = ("media", container, track, prefix)
+        text = await self._answers.text(viewer, moment, key, render, TYPE)
         return send_text(request, viewer, text, LIST_CACHE)
 
     async def segment(self, request: MediaRequest) -> web.StreamResponse:
-        """A segment, sent by the kernel out of the file that it is in."""
-        viewer = await self._viewer(request)
+        """A segment: of fragmented MP4 sent by the kernel out of the file that it is in, of MPEG-TS
+        made of that."""
+        container: Container = "ts" if request.values["extension"] == "ts" else "fmp4"
+        viewer = await self._viewer(request, container)
+        track = request.values["track"]
+        names = _asked_names(track, container)
         try:
             start_ms = segment_start(request.values["file"])
         except ValueError:
             raise AccessDenied(404, "not_found", "That is no time") from None
+        if container == "ts":
+            return await self._answers.ts_segment(viewer, names, start_ms)
         return await self._answers.segment(
-            viewer, request.values["track"], lambda library, where: library.find(where, start_ms)
+            viewer, track, lambda library, where: library.find(where, start_ms)
         )
 
     async def init(self, request: MediaRequest) -> web.StreamResponse:
         """The initialisation section of a track in the file that began at that time."""
-        viewer = await self._viewer(request)
+        viewer = await self._viewer(request, "fmp4")
         start_ms = int(request.values["file"])
         return await self._answers.init(viewer, request.values["track"], start_ms)
 
-    async def _viewer(self, request: MediaRequest) -> SegmentedSession:
-        return await self._sessions.find(request, PROTO, archive=True)
+    async def _viewer(self, request: MediaRequest, container: Container) -> SegmentedSession:
+        return await self._sessions.find(request, _PROTO[container], archive=True)
+
+
+def _asked_container(request: MediaRequest) -> Container:
+    """MPEG-TS where nothing else is said, as in the playlists of live."""
+    return "fmp4" if request.values["mark"] else "ts"
+
+
+def _asked_names(track: str, container: Container) -> tuple[str, ...]:
+    """The tracks of a path; raises AccessDenied(404)."""
+    if container == "fmp4":
+        return (track,)
+    names = track_names(track)
+    check_one_video(names, "archive-FROM-DURATION.m3u8")
+    return names
+
+
+def fits_ts(entries: list[Entry], tracks: list[TrackIndex]) -> bool:
+    """Whether HLS carries all of the tracks in MPEG-TS, as they were recorded last."""
+    without = left_out(entries[-1].content.head)
+    return not needs_fmp4(tracks) and not any(track.name in without for track in tracks)
+
+
+def check_listed(entries: list[Entry], names: tuple[str, ...], container: Container) -> None:
+    """Raises AccessDenied: 404 for a track that there never was in that time, 406 for one that
+    MPEG-TS cannot carry."""
+    if container == "fmp4":
+        if names[0] not in archived_names(entries):
+            raise AccessDenied(404, "not_found", f"There is no track {names[0]} at that time")
+        return
+    check(names, archived_names(entries))
+    head = entries[-1].content.head
+    without = left_out(head)
+    refused = [f"{t.name} ({t.codecs})" for t in head.tracks if t.name in {*names} & without]
+    if refused:
+        title = f"MPEG-TS cannot carry {', '.join(refused)}: ask for fragmented MP4 (.fmp4.m3u8)"
+        raise AccessDenied(406, "no_codec", title)

@@ -5,12 +5,16 @@ tens of thousands of segments, so they are written straight from the entries of 
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
-from media_streamer.archive.container import MICROSECONDS, Group
+from media_streamer.archive.container import MICROSECONDS, Group, Head
 from media_streamer.archive.library import Entry
+from media_streamer.archive.transport import carried
 from media_streamer.egress.http.text import QUERY
 from media_streamer.presentation.archive import EMPTY_BYTES, Visible
+from media_streamer.presentation.index import Container
 from media_streamer.presentation.moments import Kind
 
 FOLDER = "dvr/"
@@ -33,16 +37,25 @@ def segment_start(name: str) -> int:
 
 
 def render_archive(
-    track: str, kind: Kind, shown: Visible, segment_seconds: float, prefix: str = ""
+    names: Sequence[str],
+    kind: Kind,
+    shown: Visible,
+    segment_seconds: float,
+    prefix: str = "",
+    container: Container = "fmp4",
 ) -> str:
-    """The media playlist of a track; `segment_seconds` is what the stream is configured with.
+    """The media playlist of a track, in MPEG-TS of several together.
 
-    `prefix` stands before the URI of each segment; empty: they are relative to the playlist.
+    `segment_seconds` is what the stream is configured with. `prefix` stands before the URI of each
+    segment; empty: they are relative to the playlist.
     """
-    longest = max((entry.group.duration_us for entry in shown.entries), default=0) / MICROSECONDS
+    listed = list(_listed(shown.entries, names, container))
+    longest = shown.longest_us / MICROSECONDS
+    # A hole in a list is of version 8 (rfc8216bis, 8).
+    version = 8 if container == "fmp4" or any(one.is_gap for one in listed) else 3
     lines = [
         "#EXTM3U",
-        "#EXT-X-VERSION:8",
+        f"#EXT-X-VERSION:{version}",
         f"#EXT-X-TARGETDURATION:{max(1, math.ceil(segment_seconds), math.floor(longest + 0.5))}",
     ]
     if playlist_type := _TYPES.get(kind):
@@ -50,35 +63,58 @@ def render_archive(
     lines.append(f"#EXT-X-MEDIA-SEQUENCE:{shown.first}")
     if shown.breaks:
         lines.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{shown.breaks}")
-    lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
+    if version > 3:
+        lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
+    extension = "m4s" if container == "fmp4" else "ts"
     init = b""
-    for entry in shown.entries:
+    for entry, duration_us, is_gap in listed:
         if entry.broken:
             lines.append("#EXT-X-DISCONTINUITY")
-        if entry.content.head.init != init:
+        if container == "fmp4" and entry.content.head.init != init:
             init = entry.content.head.init
             start = entry.content.file.start_ms
             lines.append(f'#EXT-X-MAP:URI="{prefix}{FOLDER}init-{start}.mp4{QUERY}"')
-        lines += _segment(track, entry, prefix)
+        lines.append(_date_time(entry.group))
+        if is_gap:
+            lines.append("#EXT-X-GAP")  # other tracks have something there, and all count alike
+        lines.append(f"#EXTINF:{duration_us / MICROSECONDS:.3f},")
+        lines.append(f"{prefix}{FOLDER}{segment_name(entry.group)}.{extension}{QUERY}")
     if shown.ended:
         lines.append("#EXT-X-ENDLIST")
     return "\n".join(lines) + "\n"
 
 
-def _segment(track: str, entry: Entry, prefix: str) -> list[str]:
-    group = entry.group
+class _Listed(NamedTuple):
+    """A segment in the list."""
+
+    entry: Entry
+    duration_us: int
+    is_gap: bool
+
+
+def _listed(
+    entries: Sequence[Entry], names: Sequence[str], container: Container
+) -> Iterator[_Listed]:
+    head: Head | None = None
+    places: list[int] = []
+    for entry in entries:
+        if entry.content.head is not head:
+            head = entry.content.head
+            places = _places(head, names, container)
+        pieces = [entry.group.pieces[place] for place in places]
+        held = [piece for piece in pieces if piece.size > EMPTY_BYTES]
+        duration_us = held[0].duration_us if held else entry.group.duration_us
+        yield _Listed(entry, duration_us, not (pieces if container == "fmp4" else held))
+
+
+def _places(head: Head, names: Sequence[str], container: Container) -> list[int]:
+    """Where the tracks are in a file."""
+    if container == "ts":
+        return carried(head, names)
+    return [number for number, track in enumerate(head.tracks) if track.name in names]
+
+
+def _date_time(group: Group) -> str:
     seconds, ms = divmod(group.start_ms, 1000)
     start = datetime.fromtimestamp(seconds, UTC)
-    names = [one.name for one in entry.content.head.tracks]
-    duration_us, lines = group.duration_us, [f"#EXT-X-PROGRAM-DATE-TIME:{start:%FT%T}.{ms:03d}Z"]
-    if track in names:
-        piece = group.pieces[names.index(track)]
-        if piece.size > EMPTY_BYTES:
-            duration_us = piece.duration_us
-    else:
-        lines.append("#EXT-X-GAP")  # other tracks have something there, and all count alike
-    return [
-        *lines,
-        f"#EXTINF:{duration_us / MICROSECONDS:.3f},",
-        f"{prefix}{FOLDER}{segment_name(group)}.m4s{QUERY}",
-    ]
+    return f"#EXT-X-PROGRAM-DATE-TIME:{start:%FT%T}.{ms:03d}Z"

@@ -25,14 +25,18 @@ from media_streamer.egress.http.segments import (
 from media_streamer.egress.http.text import send_index_text, send_text
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
 from media_streamer.presentation.index import Container, SegmentIndex
-from media_streamer.presentation.selection import PARAMETER, asked_tracks, track_names
+from media_streamer.presentation.selection import (
+    PARAMETER,
+    asked_tracks,
+    check_one_video,
+    track_names,
+)
 from media_streamer.protocols.hls.archive import archive_routes
+from media_streamer.protocols.hls.playlist import needs_fmp4
 from media_streamer.protocols.hls.rendered import Playlists
 
 TEXT_TYPE = "text/vtt; charset=utf-8"
 MASTER_CACHE = "public, max-age=1"
-NO_TS_CODECS = ("hvc1", "hev1", "av01", "vp09", "opus", "Opus")
-"""HLS carries these in fragmented MP4 only (Apple's HLS authoring specification, 1.5 and 2.3)."""
 Form = Literal["ts", "fmp4", "ll"]
 _MEDIA_FILE: dict[Form, str] = {"ts": "mono.m3u8", "fmp4": "index.fmp4.m3u8", "ll": "index.ll.m3u8"}
 _FORM = {file: form for form, file in _MEDIA_FILE.items()}
@@ -196,12 +200,12 @@ class HlsHandlers:
         self, request: MediaRequest, viewer: SegmentedSession, index: SegmentIndex
     ) -> SegmentIndex | None:
         """The index to play from if MPEG-TS does not do for the codecs of the stream."""
-        needs_fmp4 = _needs_fmp4(index)
-        if (index.kinds >= {"v", "a"} or asked_tracks(request.query)) and not needs_fmp4:
+        needs = needs_fmp4(index.tracks.values())
+        if (index.kinds >= {"v", "a"} or asked_tracks(request.query)) and not needs:
             return None
         better = await self._find_index(request, viewer.access, "fmp4")
         await better.wait_ready(parts_suffice=False)
-        return better if needs_fmp4 or better.kinds > index.kinds else None
+        return better if needs or better.kinds > index.kinds else None
 
     async def _open(
         self, request: MediaRequest, container: Container
@@ -234,20 +238,8 @@ def _one_multiplex(index: SegmentIndex, name: str) -> tuple[str, ...]:
     raises AccessDenied(404)."""
     wanted = track_names(name)
     index.check(wanted)
-    if sum(one.startswith("v") for one in wanted) > 1:
-        title = f"A playlist has one video: index.m3u8?filter.tracks={name} has them as variants"
-        raise AccessDenied(404, "not_found", title)
+    check_one_video(wanted, "index.m3u8")
     return wanted
-
-
-def _needs_fmp4(index: SegmentIndex) -> bool:
-    """Some track has a codec that HLS does not carry in MPEG-TS."""
-    return any(
-        codec.strip().startswith(NO_TS_CODECS)
-        for track in index.tracks.values()
-        if track.init
-        for codec in track.init.codecs.split(",")
-    )
 
 
 def _directives(query: Mapping[str, str]) -> tuple[int | None, int | None]:

@@ -5,7 +5,7 @@ string of the viewer's session in every URI: a playlist is rendered once for all
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from media_streamer.egress.http.text import QUERY
@@ -26,6 +26,18 @@ DEFAULT_BANDWIDTH = 2_000_000
 """Announced until the first segment is finished."""
 BANDWIDTH_MARGIN = 1.1
 """Head-room for segments to come above the highest one seen."""
+NO_TS_CODECS = ("hvc1", "hev1", "av01", "vp09", "opus", "Opus")
+"""HLS carries these in fragmented MP4 only (Apple's HLS authoring specification, 1.5 and 2.3)."""
+
+
+def needs_fmp4(tracks: Iterable[TrackIndex]) -> bool:
+    """Some track has a codec that HLS does not carry in MPEG-TS."""
+    return any(
+        codec.strip().startswith(NO_TS_CODECS)
+        for track in tracks
+        if track.init
+        for codec in track.init.codecs.split(",")
+    )
 
 
 def part_target(track: TrackIndex, timing: Timing) -> float:

@@ -14,7 +14,7 @@ TIMEOUT_SECONDS = 8.0
 class _Answer:
     def __init__(self) -> None:
         self.picture: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self.busy = False
+        self.busy = self.lost = False
 
     def on_message(self, message: FromMedia) -> None:
         if isinstance(message, Preview) and not self.picture.done():
@@ -23,6 +23,7 @@ class _Answer:
 
     def on_lost(self) -> None:
         if not self.picture.done():
+            self.lost = True
             self.picture.set_result(b"")
 
 
@@ -63,6 +64,8 @@ async def fetch_preview(
         raise AccessDenied(503, "unavailable", "The media worker does not answer") from None
     finally:
         link.release(number)
+    if answer.lost:
+        raise AccessDenied(503, "unavailable", "The media worker is gone, ask again")
     if answer.busy:
         words = "Too many pictures are asked for now"
         raise AccessDenied(503, "busy", words)

@@ -1,5 +1,6 @@
 """The real film is recorded, and plays in every form, also when the stream is down."""
 
+import asyncio
 import io
 import json
 import struct
@@ -21,6 +22,9 @@ from .conftest import Recorder, decode, frames
 pytestmark = pytest.mark.timeout(150)  # a streamer starts, and records in real time
 
 
+FORMS = ("m3u8", "fmp4.m3u8", "mp4", "mpd", "ts")
+
+
 @pytest.fixture
 async def film(recorder: Recorder) -> Recorder:
     clip = footage()
@@ -38,11 +42,48 @@ async def film(recorder: Recorder) -> Recorder:
 async def test_the_film_plays_in_every_form_with_and_without_its_stream(film: Recorder) -> None:
     """One recording for all, as it takes ten seconds."""
     assert await frames(f"{film.base}/live/preview.mp4") == 1
+    await asyncio.gather(from_the_past_into_the_present(film), while_it_runs(film))
+    await every_form_without_the_stream(film)
+
+
+async def while_it_runs(film: Recorder) -> None:
     await growing_and_shifted_lists(film)
     await from_the_present_into_the_past(film)
     await ranges_of_the_file_and_what_is_not_there(film)
     await locks(film)
-    await every_form_without_the_stream(film)
+
+
+async def from_the_past_into_the_present(film: Recorder) -> None:
+    """A list of MPEG-TS that grows: what was recorded and what is recorded now are one film."""
+    start = int(time.time()) - 600
+    folder = "live/tracks-v1a1"
+
+    async def listed() -> list[str]:
+        status, text = await film.get(f"{folder}/event-{start}-now.m3u8")
+        assert status == 200
+        return [line for line in text.decode().splitlines() if line.endswith(".ts")]
+
+    before = await listed()
+
+    async def grown() -> list[str] | None:
+        found = await listed()
+        return found if len(found) > len(before) else None
+
+    after = await until(grown, "a segment more is listed", 60)
+    assert after[: len(before)] == before
+    answers = [await film.get(f"{folder}/{uri}") for uri in after]
+    assert {status for status, _ in answers} == {200}
+    with av.open(io.BytesIO(b"".join(body for _, body in answers)), format="mpegts") as opened:
+        times: dict[str, list[int]] = {"video": [], "audio": []}
+        for packet in opened.demux():
+            if packet.dts is not None:
+                assert not packet.is_corrupt
+                times[packet.stream.type].append(packet.dts)
+    for kind, found in times.items():
+        steps = [later - earlier for earlier, later in pairwise(found)]
+        assert min(steps) > 0, kind
+        assert max(steps) < 18_000, kind
+    assert len(times["video"]) == 132 * len(after)
 
 
 async def every_form_without_the_stream(film: Recorder) -> None:
@@ -51,7 +92,7 @@ async def every_form_without_the_stream(film: Recorder) -> None:
     span = await film.all_time()
     listed = await film.segments()
     assert len(listed) >= 2
-    for form in ("m3u8", "mp4", "mpd", "ts"):
+    for form in FORMS:
         await decode(f"{film.base}/live/archive-{span}.{form}")
     files = files_between(film.archive / "live")
     assert files
@@ -59,7 +100,7 @@ async def every_form_without_the_stream(film: Recorder) -> None:
         await decode(file.path)
     recorded = sum([await frames(file.path) for file in files])
     assert recorded >= 2 * 132  # a key frame in 5.28 s of 25 frames
-    for form in ("m3u8", "mp4", "mpd", "ts"):
+    for form in FORMS:
         assert await frames(f"{film.base}/live/archive-{span}.{form}") == recorded, form
     await at_its_own_pace(film)
     await positions_by_rtsp(film)
@@ -256,12 +297,22 @@ async def ranges_of_the_file_and_what_is_not_there(film: Recorder) -> None:
     assert (status, len(head)) == (206, 100_000)
     status, part = await film.get(url, headers={"Range": "bytes=40000-50000"})
     assert (status, part) == (206, head[40_000:50_001])
+    multiplex = "live/tracks-v1a1"
+    status, text = await film.get(f"{multiplex}/archive-{span}.m3u8")
+    assert (status, text.splitlines()[:2]) == (200, [b"#EXTM3U", b"#EXT-X-VERSION:3"])
+    uri = next(line for line in text.decode().splitlines() if line.endswith(".ts"))
+    async with film.session.get(
+        f"{film.base}/{multiplex}/{uri}", headers={"Range": "bytes=188-375"}
+    ) as answer:
+        assert (answer.status, answer.content_type) == (206, "video/mp2t")
+        assert len(await answer.read()) == 188
     assert (await film.get(url, headers={"Range": "bytes=999999999-"}))[0] == 416
     for form in (
         "archive-100-200.m3u8",
         "archive-100-200.mp4",
         "archive-100-200.mpd",
         "tracks-v1/archive-5-5.fmp4.m3u8",
+        "tracks-v1a1/archive-5-5.m3u8",
     ):
         status, words = await film.get(f"live/{form}")
         assert (status, words.strip()) == (404, b"Nothing is recorded of that time"), form
@@ -269,20 +320,31 @@ async def ranges_of_the_file_and_what_is_not_there(film: Recorder) -> None:
         assert (await film.get(f"live/{form}"))[0] in {200, 404}, form
     assert (await film.get("live/tracks-v1/dvr/init-999999999999999.mp4"))[0] == 404
     assert (await film.get("live/tracks-v1/dvr/2026/99/99/99/99/99-00000-000.m4s"))[0] == 404
-    assert (await film.get("live/tracks-v9/archive-" + span + ".fmp4.m3u8"))[0] == 404
+    for gone in (
+        f"tracks-v9/archive-{span}.fmp4.m3u8",
+        f"tracks-v1a9/archive-{span}.m3u8",
+        f"tracks-v1v2/archive-{span}.m3u8",
+        "tracks-v1a1/dvr/2026/99/99/99/99/99-00000-000.ts",
+        "tracks-v1a1/dvr/2001/01/01/00/00/00-05000-000.ts",
+        uri.replace("dvr/", "tracks-v9/dvr/"),
+        uri.replace("dvr/", "tracks-v1v2/dvr/"),
+    ):
+        assert (await film.get(f"live/{gone}"))[0] == 404, gone
 
 
 async def growing_and_shifted_lists(film: Recorder) -> None:
     now = int(time.time())
     for form in (f"archive-{now - 600}-now", "rewind-600", f"archive-{now - 600}-9000"):
         query = "?event=true" if form.endswith("9000") else ""
-        status, text = await film.get(f"live/{form}.m3u8{query}")
-        assert status == 200, form
-        media = next(line for line in text.decode().splitlines() if line.startswith("tracks-v"))
-        status, text = await film.get(f"live/{media}")
-        assert b"#EXT-X-PLAYLIST-TYPE:EVENT\n" in text
-        assert b"#EXT-X-ENDLIST" not in text
-        assert b"#EXT-X-MEDIA-SEQUENCE:0\n" in text
+        for mark, folder in (("", "tracks-v1a1/"), (".fmp4", "tracks-v1/")):
+            status, text = await film.get(f"live/{form}{mark}.m3u8{query}")
+            assert status == 200, form
+            media = next(line for line in text.decode().splitlines() if line.startswith(folder))
+            assert media.endswith(f"{mark}.m3u8")
+            status, text = await film.get(f"live/{media}")
+            assert b"#EXT-X-PLAYLIST-TYPE:EVENT\n" in text
+            assert b"#EXT-X-ENDLIST" not in text
+            assert b"#EXT-X-MEDIA-SEQUENCE:0\n" in text
         status, text = await film.get(f"live/{form}.mpd{query}")
         assert (status, b'type="dynamic"' in text) == (200, True), form
     status, text = await film.get(f"live/timeshift_abs-{now - 600}.m3u8")
@@ -293,7 +355,7 @@ async def growing_and_shifted_lists(film: Recorder) -> None:
     status, text = await film.get(f"live/{media}")
     assert status == 200
     assert b"PLAYLIST-TYPE" not in text
-    assert text.count(b".m4s") >= 1
+    assert text.count(b".ts\n") >= 1
     status, text = await film.get("live/timeshift_rel-5.mpd")
     assert (status, b'type="dynamic"' in text) == (200, True)
     assert (await film.get("live/tracks-v1/dvr/dash-99999999-1.m4s"))[0] == 404

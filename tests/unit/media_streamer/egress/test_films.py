@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from media_streamer.egress import films as module
 from media_streamer.egress.access import Access, AccessDenied
-from media_streamer.egress.films import Films, Kept
+from media_streamer.egress.films import Films
 from media_streamer.files.samples import Span
 from media_streamer.wire.control import AccessRequest, DeliveryConfig
 
@@ -22,36 +22,6 @@ def access(tmp_path: Path) -> Access:
     (tmp_path / "a.mp4").write_bytes(DATA)
     config = DeliveryConfig(storages=[str(tmp_path)], file="a.mp4", segment_duration=1000)
     return Access("1", "films/a.mp4", Path(), 0, REQUEST, config=config)
-
-
-async def test_work_is_done_once_for_all_who_ask_and_kept_within_a_bound() -> None:
-    kept: Kept[int, bytes] = Kept(100, len)
-    made = []
-
-    async def work() -> bytes:
-        made.append(1)
-        await asyncio.sleep(0)
-        return bytes(40)
-
-    first = await asyncio.gather(*(kept.make(1, work) for _ in range(5)))
-    assert (len(made), len(set(map(id, first)))) == (1, 1)
-    await kept.make(2, work)
-    await kept.make(3, work)
-    assert [kept.get(n) is not None for n in (1, 2, 3)] == [False, True, True]
-
-
-async def test_work_that_fails_is_tried_again() -> None:
-    kept: Kept[int, bytes] = Kept(100, len)
-
-    async def fails() -> bytes:
-        raise AccessDenied(503, "x", "y")
-
-    async def works() -> bytes:
-        return b"z"
-
-    with pytest.raises(AccessDenied):
-        await kept.make(1, fails)
-    assert await kept.make(1, works) == b"z"
 
 
 async def test_a_film_is_indexed_once_and_its_segments_are_made(access: Access) -> None:

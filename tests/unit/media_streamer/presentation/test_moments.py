@@ -49,6 +49,12 @@ def test_what_is_no_form(form: str) -> None:
     assert re.fullmatch(PATTERN, form) is None
 
 
+def test_the_playlist_of_a_track_that_somebody_writes_grows_too() -> None:
+    match = re.fullmatch(LISTED, "archive-100-now")
+    assert match is not None
+    assert listed(match.groupdict()) == Moment("event", 100_000, MAX_MS)
+
+
 seconds = st.integers(0, 10**15 - 1)
 
 

@@ -85,7 +85,7 @@ export function Archive({ stream }) {
         <button type="button" class="plain" onClick=${() => play(now() - EDGE_SECONDS)}>Latest</button>
       </div>
       <${Timeline} begin=${begin} span=${span} ranges=${ranges} locks=${locks} at=${at} base=${base} onPlay=${play} />
-      ${start !== null && base && html`<archive-player src="${base}/archive-${start}-now.m3u8"
+      ${start !== null && base && html`<archive-player src="${base}/archive-${start}-now.fmp4.m3u8"
           onmoment=${(event) => setAt(Math.floor(event.detail))}></archive-player>`}
       <${Part} stream=${stream} base=${base} at=${chosen.from} locks=${locks} onDone=${() => { reload(); reloadLocks(); }} />`}
   </div>`;
