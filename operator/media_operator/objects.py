@@ -237,6 +237,8 @@ class PodObject:
     """When a pod that is being deleted should be gone; None for one that is to stay."""
     node: str
     host_ip: str
+    address: str
+    """Its own; empty before it has one."""
     problem: str
     """What keeps its container from running, as the kubelet says it; empty if nothing."""
 
@@ -272,6 +274,7 @@ class PodObject:
             terminating_until=_terminating_until(meta, is_ready, conditions),
             node=(body.get("spec") or {}).get("nodeName", ""),
             host_ip=status.get("hostIP", ""),
+            address=status.get("podIP", ""),
             problem=_problem(status),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import time
 import urllib.parse
 import urllib.request
 from typing import Any
@@ -287,6 +288,36 @@ def test_srt_by_the_service(installation: Installation) -> None:
         thread.join(15)
     installation.delete("stream", "by-srt")
     installation.delete("streamer", "srt")
+
+
+@pytest.mark.long
+def test_pool_sleeps_until_somebody_asks_and_grows(
+    installation: Installation, record_property: pytest.RecordProperty
+) -> None:
+    installation.cluster.need_addresses()
+    spec = {"minReplicas": 0, "maxReplicas": 2, "channelLimit": 3, "drainSeconds": 0}
+    installation.apply(
+        resource("Streamer", "night", {**spec, "service": {"type": "NodePort"}}),
+        fake_stream("on-demand", streamer="night", static=False),
+    )
+    installation.wait_reason("stream", "on-demand", "Asleep")
+    selector = "app.kubernetes.io/instance=night"
+    wait_until(lambda: not installation.list("pods", selector), "it has no pods", 30)
+    began = time.monotonic()
+    # The request waits for the pod and is sent there.
+    central = f"{installation.address('media-central')}/streamer/api/v3"
+    assert fetch(f"{central}/lb/any/on-demand/index.m3u8", 60).startswith(b"#EXTM3U")
+    seconds = round(time.monotonic() - began, 1)
+    record_property("seconds_until_a_playlist", seconds)
+    print(f"a playlist {seconds} s after the first request")
+    names = [f"night-{number}" for number in range(3)]
+    installation.apply(*(fake_stream(name, streamer="night") for name in names))
+    for name in names:
+        installation.wait_reason("stream", name, "Running", timeout=120)
+    homes = {installation.get("stream", name)["status"]["streamer"] for name in names}
+    assert homes == {"streamer-night-0", "streamer-night-1"}
+    installation.delete("stream", "on-demand", *names)
+    installation.delete("streamer", "night")
 
 
 @pytest.mark.long

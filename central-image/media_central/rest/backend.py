@@ -132,22 +132,34 @@ def _restreamed(ctx: Context, record: Record, *, records_too: bool = False) -> l
         return []
     known = origin.config
     base = known.get("private_payload_url") or known.get("api_url") or f"http://{origin.key}"
-    scheme, _, rest = base.partition("://")
-    kind = "tshttps" if scheme == "https" else "tshttp"
-    # MPEG-TS over HTTP: served by every streamer, without a transcoding or a segment's delay.
-    source = {"url": f"{kind}://{rest.rstrip('/')}/{record.key}/mpegts"}
-    if known.get("cluster_key"):
-        # Whoever may watch is decided by the restreamer, with the rules below.
-        source["cluster_key"] = known["cluster_key"]
+    inputs = _sources(base.rstrip("/"), record.key, known.get("cluster_key"))
+    if not records_too:
+        # What is recorded lies there: whoever asks here is answered from there.
+        inputs[0]["remote_dvr"] = "nochain"
     viewers: JsonObject = {
         key: record.config[key]
         for key in ("title", "on_play", "protocols", "labels", "drm")
         if key in record.config
     }
-    config = {**viewers, "name": record.key, "static": records_too, "inputs": [source]}
+    config = {**viewers, "name": record.key, "static": records_too, "inputs": inputs}
     if records_too:
         config["dvr"] = record.config.get("dvr")
     return [replace(record, config=config)]
+
+
+def _sources(base: str, name: str, cluster_key: str | None) -> list[JsonObject]:
+    """How a stream is pulled from the streamer at `base`.
+
+    By frames, which keep their times and need no demuxer; a streamer whose frames are of another
+    release, or that has no cluster key, gives MPEG-TS, as every server does. The key lets in:
+    whoever may watch is decided by the restreamer.
+    """
+    scheme, _, rest = base.partition("://")
+    tls = "s" if scheme == "https" else ""
+    key = {"cluster_key": cluster_key} if cluster_key else {}
+    by_frames: JsonObject = {"url": f"m4f{tls}://{rest}/{name}", **key}
+    by_ts: JsonObject = {"url": f"tshttp{tls}://{rest}/{name}/mpegts", **key}
+    return [by_frames, by_ts] if key else [by_ts]
 
 
 def _is_placed_on(record: Record, hostname: str) -> bool:

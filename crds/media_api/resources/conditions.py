@@ -4,8 +4,8 @@ Invariants: one condition a type; `lastTransitionTime` moves only when `status` 
 has one writer: Ready (it does what was asked), Scheduled (a streamer was chosen), ConfigAccepted
 (all that the spec says has an effect) and Stalled (no retry can help, somebody must change the spec
 or make what it names) the operator, InputActive (frames come in), Recording (they are on the disk),
-Reachable (an external server answers), CredentialsResolved (Secrets could be read) and Wanted
-(somebody asked for a stream whose pool sleeps) Central.
+Reachable (an external server answers, or all pods of a pool that are ready), CredentialsResolved
+(Secrets could be read) and Wanted (somebody asked for a stream whose pool sleeps) Central.
 Nothing that changes every second belongs here.
 """
 

@@ -249,6 +249,12 @@ class PoolStatus(ResourceModel):
 class StreamerResourceStatus(PoolStatus):
     """What became of a Streamer."""
 
+    silent_addresses: Annotated[list[Text], Field(max_length=1000)] | None = Field(
+        default=None,
+        description="Addresses of pods that are ready but do not answer Central: their streams run"
+        " elsewhere meanwhile.",
+    )
+
 
 class StreamerResource(ApiModel):
     """A Streamer object."""

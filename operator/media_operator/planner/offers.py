@@ -76,8 +76,10 @@ def _pod(
     now: datetime,
     plan: Plan,
 ) -> Server:
-    online = pod.ready
-    if not online and pod.ready_since is not None and not pod.problem:
+    # Central asks the pods itself: Kubernetes calls those of a dead node ready for a while.
+    silent = pod.address in (tier.status.get("silentAddresses") or ())
+    online = pod.ready and not silent
+    if not pod.ready and pod.ready_since is not None and not pod.problem:
         blip = (now - pod.ready_since).total_seconds()
         was_ready = tier.status.get("readyReplicas", 0) > 0
         if was_ready and blip < NOT_READY_GRACE_SECONDS and pod.terminating_until is None:
@@ -101,7 +103,7 @@ def _pod(
         ),
         reach=reach(tier, pod, snapshot),
         starting=not pod.ready and not pod.problem and pod.terminating_until is None,
-        problem=pod.problem,
+        problem=pod.problem or ("it does not answer" if silent else ""),
         ordinal=pod.ordinal,
         waits_seconds=0 if is_surge(tier, pod) or tier.deleting else _waits_seconds(tier),
     )

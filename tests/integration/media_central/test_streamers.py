@@ -168,7 +168,7 @@ async def test_viewers_of_a_draining_streamer_notice_nothing(
     second.stream_stats = {"status": "running", "alive": True}
 
     def copied():
-        return first._running["a"]["inputs"][0]["url"] == f"tshttp://{second.url[7:]}/a/mpegts"
+        return first._running["a"]["inputs"][0]["url"] == f"m4f://{second.url[7:]}/a"
 
     await eventually(copied)
     assert first._running["a"]["static"] is False
@@ -215,7 +215,8 @@ async def test_copies_of_archives_are_kept_elsewhere(
     (config,) = answer["streams"]
     assert config["static"] is True
     assert config["dvr"] == dvr
-    assert config["inputs"][0]["url"].startswith("tshttp://127.0.0.1:")
+    assert config["inputs"][0]["url"].startswith("m4f://127.0.0.1:"), "times stay what they are"
+    assert "remote_dvr" not in config["inputs"][0], "it has an archive of its own"
     await central.api("PUT", "/streams/a", {"dvr": {"redundancy_factor": 0}})
 
     async def none():
@@ -247,9 +248,12 @@ async def test_on_demand_streams_are_given_on_request_only(
     assert set(await names("/streamers/s1/update-streams?name=a/b,gone")) == {"a/b"}
     relayed = (await names("/streamers/edge/dynamic-streams?name=a/b"))["a/b"]
     assert relayed["static"] is False
-    assert relayed["inputs"][0]["url"].startswith("tshttp://127.0.0.1:")
-    assert relayed["inputs"][0]["url"].endswith("/a/b/mpegts")
-    assert relayed["inputs"][0]["cluster_key"] == "cluster", "it is let in past on_play"
+    by_frames, by_ts = relayed["inputs"]
+    assert by_frames["url"].startswith("m4f://127.0.0.1:")
+    assert by_frames["url"].endswith("/a/b")
+    assert by_frames["remote_dvr"] == "nochain", "what is recorded is asked for there"
+    assert by_ts["url"].endswith("/a/b/mpegts"), "where frames are of another release"
+    assert {one["cluster_key"] for one in relayed["inputs"]} == {"cluster"}, "past on_play"
     assert (await central.api("GET", "/streamers/s1/dynamic-streams"))[0] == 400
     assert (await central.api("GET", "/streamers/nobody/streams"))[0] == 404
 

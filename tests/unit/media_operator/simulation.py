@@ -18,8 +18,8 @@ from media_operator.planner.plan import make_plan
 from media_operator.settings import Settings
 
 Body = dict[str, Any]
-CENTRALS = ("activeStreamer", "input")
-"""Fields of a Stream's status that Central owns."""
+CENTRALS = ("activeStreamer", "input", "silentAddresses")
+"""Fields of a status that Central owns."""
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -15,6 +15,7 @@ from media_kube.client import KubeClient, WatchEvent
 
 from media_central.store.cache import RecordCache
 from media_central.store.kubernetes import translate
+from media_central.store.kubernetes.heartbeat import ReadyPod
 from media_central.store.kubernetes.table import Body, Key, Table, age_of, key_of, version_of
 from media_central.store.port import Kind, Record, StoreUnavailableError
 
@@ -81,6 +82,14 @@ class Mirror:
 
     def pool_at(self, key: Key) -> Body | None:
         return self._tables[kube.STREAMER].get(key)
+
+    def ready_pods(self) -> list[ReadyPod]:
+        """Streamer pods that Kubernetes calls ready and that are to stay."""
+        return [
+            found
+            for pod in self._tables[kube.POD].all()
+            if (found := translate.ready_pod(pod, _pool_of(pod))) is not None
+        ]
 
     def saw(self, kind: kube.Kind, body: Body) -> None:
         """An object as the API server answered it."""

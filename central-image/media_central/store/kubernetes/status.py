@@ -1,11 +1,12 @@
 """Central's part of the statuses: whether frames arrive, where, and whether servers answer.
 
 Written on transitions only, by server-side apply as manager `central`; the operator owns the rest.
-Numbers never go into a status. Of several Centrals the one that holds the Lease writes: they may
-see different things, and two would correct each other for ever. Each write is for the state of the
-object that its writer saw, so what a former holder still has under way changes nothing. An API
-server in trouble is asked less. A Central that lost its watches sees old objects and writes
-nothing.
+Numbers never go into a status. Of pods that Kubernetes calls ready it is said where they are silent
+(`heartbeat`), as their nodes may be gone. Of several Centrals the one that holds the Lease writes:
+they may see different things, and two would correct each other for ever. Each write is for the
+state of the object that its writer saw, so what a former holder still has under way changes
+nothing. An API server in trouble is asked less. A Central that lost its watches sees old objects
+and writes nothing.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from media_kube.election import Election
 from media_rest.redact import redact_text, redact_url
 
 from media_central.store.kubernetes.credentials import references
+from media_central.store.kubernetes.heartbeat import Heartbeats, ReadyPod
 from media_central.store.kubernetes.ownership import MANAGER
 from media_central.store.kubernetes.store import KubernetesStore
 from media_central.store.port import Kind, Record
@@ -129,6 +131,8 @@ class StatusWriter:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._write_for_ever())
                 tasks.create_task(self._sweep_for_ever(fleet))
+                beats = Heartbeats(self._store.ready_pods, self._judge_pods)
+                tasks.create_task(beats.run())
         finally:
             self.leads = False
             self._wanted.clear()
@@ -236,6 +240,23 @@ class StatusWriter:
             problem = redact_text(link.error or "it does not answer")
             condition = ("False", "DoesNotAnswer", problem[:MAX_MESSAGE_CHARS])
         self._want(kube.STREAMER, live, "Reachable", condition, {})
+
+    def _judge_pods(self, silent: Mapping[tuple[str, str], list[ReadyPod]]) -> None:
+        """Pool -> its silent pods. Nothing is said of a pool that never had one."""
+        if not self._store.available:
+            return
+        for key, pods in silent.items():
+            live = self._store.object_at(kube.STREAMER, *key)
+            if live is None or (not pods and not _condition(live, "Reachable")):
+                continue
+            rest: Body = {"silentAddresses": [pod.address for pod in pods]}
+            if not pods:
+                condition = ("True", "Answers", "all pods that are ready answer")
+            else:
+                named = ", ".join(f"{pod.name} ({pod.node})" for pod in pods)
+                text = f"ready for Kubernetes, but without an answer for Central: {named}"
+                condition = ("False", "PodsSilent", text[:MAX_MESSAGE_CHARS])
+            self._want(kube.STREAMER, live, "Reachable", condition, rest)
 
     def _want(
         self, kind: kube.Kind, live: Body, type_: str, condition: tuple[str, str, str], rest: Body

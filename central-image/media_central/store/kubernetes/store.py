@@ -21,6 +21,7 @@ from media_central.store.documents import target_key
 from media_central.store.kubernetes import translate
 from media_central.store.kubernetes.credentials import Credentials, resolved
 from media_central.store.kubernetes.drafts import Draft, StreamDrafts
+from media_central.store.kubernetes.heartbeat import ReadyPod
 from media_central.store.kubernetes.mirror import Mirror, is_external
 from media_central.store.kubernetes.ownership import MANAGER, foreign_owners
 from media_central.store.kubernetes.secret import DOCUMENT_KINDS, SecretDocuments, store_error
@@ -96,6 +97,10 @@ class KubernetesStore:
     def external_object(self, hostname: str) -> Body | None:
         """The Streamer object of an external server."""
         return self._mirror.external_object(hostname)
+
+    def ready_pods(self) -> list[ReadyPod]:
+        """Streamer pods that Kubernetes calls ready and that are to stay."""
+        return self._mirror.ready_pods()
 
     def object_at(self, kind: kube.Kind, namespace: str, name: str) -> Body | None:
         """A Stream or Streamer as it is now."""

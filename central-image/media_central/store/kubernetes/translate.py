@@ -13,6 +13,7 @@ from typing import Any
 
 from media_api.base import JsonObject
 
+from media_central.store.kubernetes.heartbeat import ReadyPod
 from media_central.store.kubernetes.ownership import foreign_owners
 from media_central.store.port import Kind, Record
 
@@ -127,13 +128,13 @@ def pod_record(
         return None
     spec = pool.get("spec") or {}
     member = _member(meta["name"], pool)
-    host = f"[{address}]" if ":" in address else address
+    url = _api_url(address)
     config: JsonObject = {
         "hostname": hostname,
-        "api_url": f"http://{host}:{API_PORT}",
+        "api_url": url,
         "public_payload_url": member.get("publicUrl") or _service_url(pod),
         "public_ports": dict(member.get("ports") or {}),
-        "private_payload_url": f"http://{host}:{API_PORT}",
+        "private_payload_url": url,
         "is_restreamer": True,
         "draining": "deletionTimestamp" in meta,
         "labels": dict(meta.get("labels") or {}),
@@ -143,6 +144,23 @@ def pod_record(
     if spec.get("channelLimit"):
         config["channel_limit"] = spec["channelLimit"]
     return _streamer(pod, config, pool)
+
+
+def _api_url(address: str) -> str:
+    host = f"[{address}]" if ":" in address else address
+    return f"http://{host}:{API_PORT}"
+
+
+def ready_pod(pod: Mapping[str, Any], pool: tuple[str, str]) -> ReadyPod | None:
+    """None for one that Kubernetes does not call ready, or that leaves."""
+    meta, status = pod["metadata"], pod.get("status") or {}
+    conditions: list[Mapping[str, Any]] = status.get("conditions") or []
+    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    address = status.get("podIP")
+    if not ready or not address or "deletionTimestamp" in meta:
+        return None
+    node = (pod.get("spec") or {}).get("nodeName", "")
+    return ReadyPod(pool, meta["name"], node, address, _api_url(address))
 
 
 def is_pod(config: Mapping[str, Any]) -> bool:

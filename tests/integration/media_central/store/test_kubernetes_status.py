@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from media_api.resources.conditions import ASLEEP, WANTED
 from media_central.store.kubernetes import KubernetesStore, status
+from media_central.store.kubernetes.heartbeat import ReadyPod
 from media_central.store.kubernetes.status import LEASE_NAME, StatusWriter
 from media_central.store.kubernetes.wake import Waker
 from media_central.store.port import Kind
@@ -327,6 +328,33 @@ async def test_external_streamers_are_reachable_or_not(
     writes = one.client.writes
     one.poll(alive=True)
     assert (one.client.writes, one.writer._wanted) == (writes, {})
+
+
+async def test_pods_that_are_silent_are_told_of_their_pool(
+    replicas: tuple[Replica, Replica], kube_client: KubeClient, namespace: str,
+    eventually: Eventually,
+) -> None:  # fmt: skip
+    one, _ = replicas
+    await kube_client.create(kube.STREAMER, namespace, {"metadata": {"name": "pool"}, "spec": {}})
+    key = namespace, "pool"
+    await eventually(lambda: one.store.object_at(kube.STREAMER, *key))
+    pod = ReadyPod(key, "streamer-pool-0", "node-1", "10.0.0.1", "http://10.0.0.1:8080")
+
+    def told() -> tuple[str | None, list[str] | None, str]:
+        status = one.store.object_at(kube.STREAMER, *key).get("status") or {}
+        found = next((c for c in status.get("conditions") or [] if c["type"] == "Reachable"), {})
+        return found.get("status"), status.get("silentAddresses"), found.get("message", "")
+
+    one.writer._judge_pods({key: []})
+    assert one.writer._wanted == {}, "nothing is said of a pool that answers"
+    one.writer._judge_pods({key: [pod]})
+    await eventually(lambda: told()[:2] == ("False", ["10.0.0.1"]))
+    assert "streamer-pool-0 (node-1)" in told()[2]
+    writes = one.client.writes
+    one.writer._judge_pods({key: [pod]})
+    assert (one.client.writes, one.writer._wanted) == (writes, {}), "it says so already"
+    one.writer._judge_pods({key: []})
+    await eventually(lambda: told()[:2] == ("True", []))
 
 
 async def test_a_stream_that_sleeps_is_asked_for_once(

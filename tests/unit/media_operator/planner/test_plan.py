@@ -227,6 +227,42 @@ def test_a_blip_of_readiness_moves_nothing(cluster: Simulation) -> None:
     assert cluster.status("s")["streamer"] != home
 
 
+def test_streams_leave_a_pod_that_answers_nobody_though_kubernetes_calls_it_ready(
+    cluster: Simulation,
+) -> None:
+    cluster.create("Streamer", "pool", {"replicas": 2})
+    cluster.create("Stream", "s", FAKE)
+    cluster.settle()
+    for number in (0, 1):
+        status = cluster.objects["Pod", "ns", f"streamer-pool-{number}"]["status"]
+        status["podIP"] = f"10.0.0.{number}"
+    cluster.frames_arrive("s")
+    cluster.settle()
+    home = cluster.status("s")["streamer"]
+    pool = cluster.objects["Streamer", "ns", "pool"]["status"]
+    pool["silentAddresses"] = [f"10.0.0.{home[-1]}"]  # Central's
+    cluster.see()
+    cluster.carry_out(cluster.plan())
+    there = cluster.status("s")
+    assert there["streamer"] not in (home, None)
+    assert "previousStreamer" not in there, "nothing is to be had from there"
+    pool["silentAddresses"] = []
+    cluster.settle()
+    assert cluster.status("s")["streamer"] == there["streamer"], "it stays"
+
+
+def test_an_only_pod_that_answers_nobody_keeps_its_streams(cluster: Simulation) -> None:
+    cluster.create("Stream", "s", FAKE)
+    cluster.settle()
+    cluster.objects["Pod", "ns", "streamer-default-0"]["status"]["podIP"] = "10.0.0.1"
+    cluster.objects["Streamer", "ns", "default"]["status"]["silentAddresses"] = ["10.0.0.1"]
+    cluster.see()
+    cluster.carry_out(cluster.plan())
+    assert cluster.status("s")["streamer"] == "streamer-default-0"
+    assert cluster.condition("s", "Ready") == ("False", "StreamerNotReady")
+    assert "does not answer" in cluster.message("s", "Ready")
+
+
 def test_a_pod_stuck_on_a_dead_node_is_removed_by_force(cluster: Simulation) -> None:
     cluster.create("Streamer", "pool", {})
     cluster.settle()

@@ -1,0 +1,115 @@
+"""Which streamer pods answer: each is asked every second, so that a node that died is noticed soon.
+
+Kubernetes gives up a silent node after a time of its own (40 to 50 s as it is delivered) and calls
+its pods ready until then. The Central that writes the statuses asks them itself, and `Silence` says
+which have answered nothing for `SILENT_SECONDS`; the operator places their streams elsewhere.
+
+Invariants: a pod that Kubernetes does not call ready is no business of ours; a new one counts as
+heard; where none answers, or this process was late itself, nothing is known of anybody.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS = 1.0
+TIMEOUT_SECONDS = 2.0
+SILENT_SECONDS = 5.0
+"""Longer than a container that ended takes to be there again, and than an overloaded node."""
+LATE_SECONDS = 2.0
+"""Between two looks: what did not come in meanwhile was not heard for reasons of our own."""
+PATH = "/streamer/api/v3/monitoring/liveness"
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyPod:
+    """A pod that Kubernetes calls ready and that is to stay."""
+
+    pool: Key
+    """Namespace and name of its Streamer."""
+    name: str
+    node: str
+    address: str
+    url: str
+    """Of its API's port, without a path."""
+
+
+class Silence:
+    """Who was heard when. Pure: times are given, in seconds of one clock."""
+
+    def __init__(self, now: float) -> None:
+        self._heard: dict[str, float] = {}
+        self._looked = now
+
+    def heard(self, address: str, now: float) -> None:
+        self._heard[address] = now
+
+    def look(self, addresses: Collection[str], now: float) -> frozenset[str] | None:
+        """Those of `addresses` that are silent; None where that cannot be known."""
+        late = now - self._looked > LATE_SECONDS
+        self._looked = now
+        self._heard = {one: now if late else self._heard.get(one, now) for one in addresses}
+        silent = frozenset(
+            one for one, heard in self._heard.items() if now - heard > SILENT_SECONDS
+        )
+        return None if silent and len(silent) == len(self._heard) else silent
+
+
+def by_pool(pods: Iterable[ReadyPod], silent: Collection[str]) -> dict[Key, list[ReadyPod]]:
+    """Pool -> its silent pods by name; every pool that has a pod is there."""
+    found: dict[Key, list[ReadyPod]] = {}
+    for pod in sorted(pods, key=lambda one: one.name):
+        mine = found.setdefault(pod.pool, [])
+        if pod.address in silent:
+            mine.append(pod)
+    return found
+
+
+class Heartbeats:
+    """`run()` until it is cancelled."""
+
+    def __init__(
+        self,
+        pods: Callable[[], list[ReadyPod]],
+        tell: Callable[[Mapping[Key, list[ReadyPod]]], Any],
+    ) -> None:
+        """`pods`: those to ask; `tell` is called at each look, with `by_pool` of what is known."""
+        self._pods = pods
+        self._tell = tell
+        self._silence = Silence(time.monotonic())
+        self._asking: set[str] = set()
+
+    async def run(self) -> None:
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+        async with (
+            aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as http,
+            asyncio.TaskGroup() as tasks,
+        ):
+            while True:
+                pods = self._pods()
+                silent = self._silence.look([pod.address for pod in pods], time.monotonic())
+                if silent is not None:
+                    self._tell(by_pool(pods, silent))
+                for pod in pods:
+                    if pod.address not in self._asking:
+                        self._asking.add(pod.address)
+                        tasks.create_task(self._ask(http, pod), name=f"heartbeat {pod.name}")
+                await asyncio.sleep(BEAT_SECONDS)
+
+    async def _ask(self, http: aiohttp.ClientSession, pod: ReadyPod) -> None:
+        try:
+            async with http.get(pod.url + PATH, allow_redirects=False):
+                self._silence.heard(pod.address, time.monotonic())  # whatever it answers
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            log.debug("pod %s: %s", pod.name, error)
+        finally:
+            self._asking.discard(pod.address)
