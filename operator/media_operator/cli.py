@@ -38,8 +38,12 @@ def main() -> None:
     parser.add_argument("--log-format", default="text", choices=["text", "json"])
     parser.add_argument("--health-port", type=int, default=HEALTH_PORT)
     arguments = parser.parse_args()
+    try:
+        settings = Settings.from_environ()
+    except ValueError as error:
+        parser.error(str(error))
     logs.set_up("operator", logs.level_of(arguments.log_level), arguments.log_format)
-    asyncio.run(run(Settings.from_environ(), arguments.health_port))
+    asyncio.run(run(settings, arguments.health_port))
 
 
 async def run(settings: Settings, health_port: int) -> None:

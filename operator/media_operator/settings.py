@@ -35,6 +35,9 @@ class Settings:
     """`SECRET_NAME`: the Secret with `api-key`, `cluster-key` and `edit-auth`."""
     default_pool: bool = True
     """`DEFAULT_POOL`: make a Streamer `default` where there are Streams and no Streamer."""
+    host_ports: range = range(20_000, 21_000)
+    """`HOST_PORTS` (FIRST-LAST): of the nodes, for pools that ask to be given some; not those of
+    NodePorts."""
 
     @property
     def cluster_wide(self) -> bool:
@@ -51,4 +54,16 @@ class Settings:
             central_url=environ.get("CENTRAL_URL", "").rstrip("/"),
             secret_name=environ.get("SECRET_NAME", cls.secret_name),
             default_pool=environ.get("DEFAULT_POOL", "true").lower() not in ("false", "0", "no"),
+            host_ports=_ports(environ.get("HOST_PORTS", "")) or cls.host_ports,
         )
+
+
+def _ports(text: str) -> range | None:
+    """FIRST-LAST; None for nothing. Raises ValueError."""
+    if not text:
+        return None
+    first, _, last = text.partition("-")
+    numbers = [int(part) if part.isascii() and part.isdigit() else 0 for part in (first, last)]
+    if not 0 < numbers[0] <= numbers[1] < 65536:
+        raise ValueError(f"HOST_PORTS={text}: write FIRST-LAST, ports from 1 to 65535")
+    return range(numbers[0], numbers[1] + 1)

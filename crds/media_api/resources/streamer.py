@@ -102,6 +102,13 @@ class HostPorts(ResourceModel):
         description="Media of WebRTC: the first of eight ports by UDP and TCP, 1024 to 65528."
         " Default: none.",
     )
+    allot: Annotated[list[Literal["http", "rtmp", "rtsp", "srt"]], Field(max_length=4)] | None = (
+        Field(
+            default=None,
+            description="Listeners that get a port of the nodes which no other pool has:"
+            " status.hostPorts says which. Default: none.",
+        )
+    )
 
 
 class StreamerService(ServiceOptions):
@@ -249,6 +256,9 @@ class PoolStatus(ResourceModel):
 class StreamerResourceStatus(PoolStatus):
     """What became of a Streamer."""
 
+    host_ports: dict[str, Port] | None = Field(
+        default=None, description="Ports of the nodes that were allotted to it, by listener."
+    )
     silent_addresses: Annotated[list[Text], Field(max_length=1000)] | None = Field(
         default=None,
         description="Addresses of pods that are ready but do not answer Central: their streams run"

@@ -10,6 +10,7 @@ from datetime import datetime
 from media_operator.objects import Key, Snapshot
 from media_operator.planner.actions import Plan
 from media_operator.planner.default_pool import plan_default_pool
+from media_operator.planner.host_ports import with_allotted
 from media_operator.planner.streams import plan_streams
 from media_operator.planner.tiers import plan_tier
 from media_operator.planner.wants import Wants
@@ -19,6 +20,7 @@ from media_operator.settings import Settings
 def make_plan(snapshot: Snapshot, settings: Settings, now: datetime) -> Plan:
     """What must be written so that the cluster is as its resources say; empty at rest."""
     plan = Plan()
+    snapshot = with_allotted(snapshot, settings)
     spaces = sorted({stream.namespace for stream in snapshot.streams.values()})
     if settings.default_pool:
         for namespace in spaces:

@@ -18,6 +18,7 @@ from media_operator.objects import (
     our_conditions,
 )
 from media_operator.planner.actions import Apply, Delete, Note, Plan, WriteStatus
+from media_operator.planner.host_ports import asked_of, status_of
 from media_operator.planner.offers import older_namesake
 from media_operator.planner.patience import is_young
 from media_operator.planner.reach import reach
@@ -50,6 +51,7 @@ _OUR_STATUS = frozenset(
         "shrinkAt",
         "noSurgeFor",
         "rebalanced",
+        "hostPorts",
     }
 )
 STUCK_AFTER = timedelta(seconds=10)
@@ -90,7 +92,10 @@ def plan_tier(
     says = _conditions(tier, ready, snapshot, now, plan)
     if not tier.external and (archive := archive_condition(tier, wants.replicas, snapshot)):
         says.append(archive)
-    extra = {"rebalanced": tier.rebalance if is_even else tier.status.get("rebalanced")}
+    extra = {
+        "rebalanced": tier.rebalance if is_even else tier.status.get("rebalanced"),
+        "hostPorts": status_of(tier),
+    }
     _write_status(tier, wants, pods, members, says, extra, now, plan)
 
 
@@ -208,7 +213,9 @@ def _write_status(
     ]
 
 
-_BAD = frozenset({"PodProblem", "NameConflict", "OriginNotFound", "NotServed", "VolumeLost"})
+_BAD = frozenset(
+    {"PodProblem", "NameConflict", "NoHostPort", "OriginNotFound", "NotServed", "VolumeLost"}
+)
 """Reasons that are no part of an orderly life."""
 
 
@@ -229,6 +236,9 @@ def _conditions(
 ) -> list[Condition]:
     """All that is said of a tier, given whether its pods are ready."""
     if tier.kind == "Streamer":
+        if missing := asked_of(tier):
+            message = f"no port of the nodes is left for {', '.join(missing)}: see HOST_PORTS"
+            ready = Condition("Ready", "False", "NoHostPort", message)
         config = unserved_globals(tier.spec.get("config") or {})
         says = [ready, accepted([f"config.{path}" for path in config])]
         if ready.reason == "NameConflict":
