@@ -81,6 +81,9 @@ class Listener:
     trial); None: it is opened by configuration only."""
     own_line: bool = True
     """False: the file has it in `listeners { }` only, as its directive means something else."""
+    first_byte: int | None = None
+    """What clients send first, where that tells them from those of HTTP: it may have its port
+    together with `http`, with TLS together with `https`. None: it may not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ Flussonic Media Server's public documentation.
 from media_api.protocols.row import NOT_YET, Form, Listener, Protocol, Role
 
 _DEVICE = "not served: this server drives no such device"
+_RTMP_VERSION = 3  # Adobe RTMP 1.0, section 5.2.2
 _OTHER_SERVERS = "not served: the protocol between the vendor's servers is not public"
 
 ROWS: list[Protocol] = [
@@ -133,8 +134,8 @@ ROWS: list[Protocol] = [
         switch="rtmp",
         transport="own",
         listeners=(
-            Listener("rtmp", "RTMP", 1935, unprivileged=1935),
-            Listener("rtmps", "RTMPS", 443, tls=True),
+            Listener("rtmp", "RTMP", 1935, unprivileged=1935, first_byte=_RTMP_VERSION),
+            Listener("rtmps", "RTMPS", 443, tls=True, first_byte=_RTMP_VERSION),
         ),
         carrier="flv",
         play=Role(forms=(Form("rtmp", "RTMP", "/static/{name}"),)),

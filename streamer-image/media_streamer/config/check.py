@@ -17,6 +17,7 @@ from media_api.unsupported import (
 
 from media_streamer.config.explain import explain, summary
 from media_streamer.config.load import LoadedConfig, load
+from media_streamer.config.named_files import missing_files
 from media_streamer.config.problems import ConfigProblem, PathPart
 
 
@@ -43,7 +44,7 @@ def check(
 
 def _check(path: Path | str, environ: Mapping[str, str] | None, out: TextIO, every: bool) -> int:
     loaded = load(path, environ)
-    problems = (*loaded.errors, *loaded.warnings, *not_served(loaded))
+    problems = (*loaded.errors, *loaded.warnings, *missing_files(loaded), *not_served(loaded))
     if every:
         lines = explain(loaded.directives, problems)
         print(*lines, f"{path}: {summary(lines)}", sep="\n", file=out)

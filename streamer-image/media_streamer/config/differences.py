@@ -38,6 +38,17 @@ DIFFERENCES: Mapping[tuple[type[ApiModel], str], str] = {
 }
 
 
-def difference(model: type[ApiModel], key: str) -> str:
-    """What is different about a directive that works; empty if nothing is."""
+_ONLY_OF: Mapping[tuple[type[ApiModel], str], tuple[str, ...]] = {
+    (EventSinkConfig, "url"): ("log://", "jsonlog://")
+}
+"""Beginnings of the values that a difference is about, where it is not about all."""
+
+
+def difference(model: type[ApiModel], key: str, value: str | None = None) -> str:
+    """What is different about a directive that works; empty if nothing is.
+
+    `value`: its first word; None: whatever it is.
+    """
+    if value is not None and not value.startswith(_ONLY_OF.get((model, key), ("",))):
+        return ""
     return DIFFERENCES.get((model, key), "")

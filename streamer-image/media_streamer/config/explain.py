@@ -67,7 +67,10 @@ def explain(nodes: Sequence[Directive], problems: Iterable[ConfigProblem]) -> li
         if told is None:
             told = Explained(problem.filename, problem.line, "(the file)")
             lines.append(told)
-        told.judge(_verdict(problem, told), problem)
+        if problem.code == "missing_file" and problem.severity == "warning":
+            told.reasons.append(problem.detail)  # it works as soon as the file is there
+        else:
+            told.judge(_verdict(problem, told), problem)
     return lines
 
 
@@ -106,6 +109,7 @@ def _explained(node: Directive, shape: Shape | None, model: type[ApiModel]) -> E
     name = node.name
     key = shape.key if shape is not None else ""
     told = Explained(name.file, name.line, _shown(node, shape), key, _is_object(shape))
+    value = node.args[0].value if node.args else ""
     block = block_of(model)
     row = block.row(name.value) if shape is not None else None
     in_vain = all(one.outcome.state == "none" for one in block.rows)
@@ -115,7 +119,7 @@ def _explained(node: Directive, shape: Shape | None, model: type[ApiModel]) -> E
     elif row is not None and row.outcome.state == "partly" and _is_object(shape):
         told.verdict = "partly"
         told.reasons.append(row.outcome.reason)
-    elif row is not None and (note := difference(model, row.key)):
+    elif row is not None and (note := difference(model, row.key, value)):
         told.verdict = "differs"
         told.reasons.append(note)
     elif row is not None and row.name != name.value and row.key != name.value:

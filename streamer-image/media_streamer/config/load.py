@@ -18,6 +18,7 @@ from media_streamer.config.binder import ParsedConfig, bind
 from media_streamer.config.environment import apply_environment
 from media_streamer.config.grammar import Directive, Tree, Word, parse_tree
 from media_streamer.config.log_files import check_log_files, log_directory
+from media_streamer.config.ports import check_ports
 from media_streamer.config.problems import ConfigProblem
 from media_streamer.config.scope import Path as ConfigPath
 from media_streamer.config.tls import check_tls
@@ -173,11 +174,12 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> LoadedCo
     environment = apply_environment(parsed.config, environ)
     sinks = check_log_files(parsed, parsed.config, log_directory(environ))
     certificates = check_tls(parsed, parsed.config, main.absolute().parent)
+    ports = check_ports(parsed, parsed.config, main.absolute().parent)
     bad = [one for one in certificates if one.severity == "error"]
     doubtful = [one for one in certificates if one.severity != "error"]
     order = {str(file): index for index, file in enumerate(reader.files)}
     errors = sorted(
-        [*parsed.errors, *bad, *sinks, *environment],
+        [*parsed.errors, *bad, *ports, *sinks, *environment],
         key=lambda item: (order.get(item.filename, len(order)), item.line, item.col),
     )
     directives = [node for tree in trees for node in tree.directives]

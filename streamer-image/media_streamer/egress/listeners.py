@@ -232,9 +232,10 @@ class Listeners:
         old = self._open.get(place)
         if old is not None and old.tls is not None and old.spec.ssl_protocols == spec.ssl_protocols:
             load_certificate(old.tls, spec)
-        if old is not None and (old.spec.api, old.spec.ssl_protocols) == (
+        if old is not None and (old.spec.api, old.spec.ssl_protocols, old.spec.guest) == (
             spec.api,
             spec.ssl_protocols,
+            spec.guest,
         ):
             old.spec = spec
             return

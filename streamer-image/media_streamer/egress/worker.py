@@ -28,6 +28,7 @@ from media_streamer import cage, protocols
 from media_streamer.egress.cache_disks import CacheDisks
 from media_streamer.egress.context import Egress
 from media_streamer.egress.films import Films
+from media_streamer.egress.first_byte import Factory, FirstByte
 from media_streamer.egress.http.app import HttpApp
 from media_streamer.egress.http.http2.connection import Chooser
 from media_streamer.egress.http.neighbours import Neighbours
@@ -171,10 +172,20 @@ class EgressWorker:
             serve = protocols.load(row, "server").serve
             return cast(Server, await serve(self._egress, sock, context))
         server = self._app.server(api=spec.api)
-        factory = server if context is None else lambda: Chooser(server)
+        factory: Factory = server if context is None else lambda: Chooser(server)
+        if spec.guest:
+            factory = self._shared(factory, spec.guest)
         listening = self._egress.door.serve(factory, sock, context)
         self._servers.append((listening, server))
         return listening
+
+    def _shared(self, usual: Factory, guest: str) -> Factory:
+        """Of a port that HTTP has together with another one."""
+        row, listener = listeners()[guest]
+        assert listener.first_byte is not None  # the supervisor asks for no other
+        connection: Factory = partial(protocols.load(row, "server").connection, self._egress)
+        others = {listener.first_byte: connection}
+        return lambda: FirstByte(usual, others)
 
     async def _on_listen(self, wish: Listen) -> list[str]:
         problems = await self._listeners.apply(wish.listeners)

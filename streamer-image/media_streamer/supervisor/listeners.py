@@ -15,6 +15,7 @@ from pathlib import Path
 from media_api import protocols
 from media_api.server import ListenerConfig, Listeners, TlsListenerConfig
 
+from media_streamer.config.ports import opened
 from media_streamer.config.tls import TlsFiles
 from media_streamer.wire.control import ListenerSpec
 
@@ -34,16 +35,12 @@ class Port:
 
 def listener_specs(listeners: Listeners | None, directory: Path) -> list[ListenerSpec]:
     """What the workers shall listen at; relative paths of certificates start at `directory`."""
-    if listeners is None:
-        return []
     return [
-        _spec(protocol, item, directory)
-        for protocol in protocols.served_listeners()
-        for item in listeners.of(protocol)
+        _spec(one.name, one.listener, directory, one.guest) for one in opened(listeners, directory)
     ]
 
 
-def _spec(protocol: str, item: ListenerConfig, directory: Path) -> ListenerSpec:
+def _spec(protocol: str, item: ListenerConfig, directory: Path, guest: str) -> ListenerSpec:
     certificate = key = ""
     versions: list[str] = []
     if isinstance(item, TlsListenerConfig):
@@ -51,11 +48,18 @@ def _spec(protocol: str, item: ListenerConfig, directory: Path) -> ListenerSpec:
         certificate, key = str(files.certificate), str(files.key)
         versions = list(item.ssl_protocols or ())
     api = bool(getattr(item, "api", True))
-    return ListenerSpec(protocol, item.address or "", item.port, api, certificate, key, versions)
+    address = item.address or ""
+    return ListenerSpec(protocol, address, item.port, api, certificate, key, versions, guest=guest)
 
 
 def port_of(spec: ListenerSpec) -> Port:
     return Port(spec.protocol, spec.address, spec.port)
+
+
+def ports_of(spec: ListenerSpec) -> list[Port]:
+    """The port, as each of those who have it calls it."""
+    names = (spec.protocol, spec.guest) if spec.guest else (spec.protocol,)
+    return [Port(name, spec.address, spec.port) for name in names]
 
 
 def probe(ports: Iterable[Port], workers: int = 1) -> dict[Port, str]:

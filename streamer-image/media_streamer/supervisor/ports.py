@@ -8,12 +8,13 @@ import asyncio
 import logging
 from collections.abc import Collection
 
+from media_api import protocols
 from media_api.server import ServerConfig
 
 from media_streamer.supervisor.alerts import Alerts
 from media_streamer.supervisor.catalog import Catalog, Changes
 from media_streamer.supervisor.egress_workers import EgressWorkers
-from media_streamer.supervisor.listeners import listener_specs, port_of, probe
+from media_streamer.supervisor.listeners import listener_specs, port_of, ports_of, probe
 from media_streamer.supervisor.settings import Settings
 from media_streamer.supervisor.srt_ports import SRT, SrtPorts
 from media_streamer.supervisor.tasks import Tasks
@@ -83,7 +84,8 @@ class Ports:
 
     def numbers(self, config: ServerConfig) -> str:
         """For the person at the terminal."""
-        return ", ".join(str(port) for port in sorted(map(port_of, self.wanted(config))))
+        found = [port for spec in self.wanted(config) for port in ports_of(spec)]
+        return ", ".join(map(str, sorted(found)))
 
     def refuse_occupied(self, config: ServerConfig, held: Collection[Place]) -> None:
         """Raises StartFailed if a port is somebody else's; `held` are ports of our workers."""
@@ -112,7 +114,9 @@ class Ports:
         """Open new ports, close old ones; what cannot be had is an alert, the rest goes on."""
         async with self._changing:
             wanted = self.wanted(self._catalog.config)
-            added = set(map(port_of, wanted)) - set(map(port_of, self._told or ()))
+            # What is ours by another protocol is not probed: it goes as the new one comes.
+            ours = {_socket_of(spec) for spec in self._told or ()}
+            added = {port_of(spec) for spec in wanted if _socket_of(spec) not in ours}
             refused = await asyncio.to_thread(probe, added, self._workers)
             problems = [*self.srt.problems, *(refused[port] for port in sorted(refused))]
             self._told = [item for item in wanted if port_of(item) not in refused]
@@ -120,3 +124,8 @@ class Ports:
         if problems:
             log.error("listeners: %s", "; ".join(problems))
         self._alerts.set("listeners", "; ".join(problems))
+
+
+def _socket_of(spec: ListenerSpec) -> tuple[bool, str, int]:
+    datagrams = protocols.listeners()[spec.protocol][1].socket == "datagram"
+    return datagrams, spec.address, spec.port

@@ -9,6 +9,11 @@ from media_streamer.egress.context import Egress
 from media_streamer.protocols.rtmp.connection import TIMES, RtmpConnection, RtmpTimes
 
 
+def connection(egress: Egress) -> RtmpConnection:
+    """One client, of a port that HTTP has too."""
+    return RtmpConnection(egress, TIMES)
+
+
 async def serve(
     egress: Egress,
     sock: socket.socket,

@@ -19,6 +19,8 @@ class ListenerSpec(Value, frozen=True):
     """Path of a PEM file, or PEM text."""
     certificate_key: str = ""
     ssl_protocols: list[str] = msgspec.field(default_factory=list)
+    guest: str = ""
+    """Another listener that has this port too; empty for none."""
 
     @property
     def place(self) -> tuple[str, str, int]:
@@ -27,7 +29,8 @@ class ListenerSpec(Value, frozen=True):
 
     @property
     def title(self) -> str:
-        return f"{self.protocol} {self.address or '*'}:{self.port}"
+        names = f"{self.protocol} and {self.guest}" if self.guest else self.protocol
+        return f"{names} {self.address or '*'}:{self.port}"
 
     def __repr__(self) -> str:
         return f"ListenerSpec({self.title})"  # a key is never printed

@@ -38,7 +38,9 @@ ROWS = """
 https {https} {{ {certificate} }}
 http {http};
 http 127.0.0.1:{second};
+rtmp 127.0.0.1:{second};
 rtmp 127.0.0.1:{rtmp};
+rtmps {https} {{ {certificate} }}
 rtmps {rtmps} {{ {certificate} }}
 rtsp {rtsp};
 rtsps {rtsps} {{ {certificate} }}
@@ -230,6 +232,9 @@ async def test_every_row_is_seen_from_outside(rows: Rows) -> None:
     try:
         await asyncio.gather(
             watch(f"rtmp://127.0.0.1:{ports['rtmp']}/static/ntv?TOKEN=a"),
+            # Ports of HTTP, as the page has them: http 80; rtmp 80;
+            watch(f"rtmp://127.0.0.1:{ports['second']}/static/ntv?TOKEN=a2"),
+            watch(f"rtmps://127.0.0.1:{ports['https']}/static/ntv?TOKEN=b2", *trust),
             watch(f"rtmps://127.0.0.1:{ports['rtmps']}/static/ntv?TOKEN=b", *trust),
             watch(f"rtsp://127.0.0.1:{ports['rtsp']}/ntv?TOKEN=c", "-rtsp_transport", "tcp"),
             watch(f"rtsps://127.0.0.1:{ports['rtsps']}/ntv?TOKEN=d"),  # it cannot verify

@@ -87,3 +87,14 @@ def test_a_file_that_is_none_is_explained_too(tmp_path: Path) -> None:
     assert status == 1
     assert any("never closed" in line for line in lines)
     assert explained(tmp_path, "")[1] == [" no directives", " ok, 0 streams"]
+
+
+def test_a_file_that_is_not_there_is_a_reason_and_no_verdict(tmp_path: Path) -> None:
+    _, lines = explained(tmp_path, "notify a { sink /no/events.lua; }\nvod v { path /no; }\n")
+    text = "\n".join(lines)
+    assert (
+        "works: sink /no/events.lua: written url here; the script /no/events.lua does not exist"
+        in text
+    )
+    assert "there is no directory /no" in text
+    assert verdicts(lines) == {1: "works", 2: "works"}

@@ -1,0 +1,69 @@
+"""Files and folders that a configuration names and that are not there, for `streamer --check`.
+
+A warning each, as they may come later: a running server looks at them again and says itself what it
+misses.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from media_api.auth import AuthSpec
+from media_api.scripts import script_path
+from media_api.server import ServerConfig
+from media_auth.countries import BUILTIN, open_countries
+
+from media_streamer.config.load import LoadedConfig
+from media_streamer.config.problems import ConfigProblem, PathPart
+
+Place = tuple[PathPart, ...]
+
+
+def missing_files(loaded: LoadedConfig) -> list[ConfigProblem]:
+    """In the order of the configuration's fields."""
+    found = []
+    for path, text in _missing(loaded.config):
+        at = loaded.locate(path)
+        line, col, file = (at.line, at.col, at.file) if at else (0, 0, str(loaded.files[0]))
+        found.append(ConfigProblem(line, col, path, "missing_file", text, file, severity="warning"))
+    return found
+
+
+def _missing(config: ServerConfig) -> Iterator[tuple[Place, str]]:
+    if config.geoip and config.geoip != BUILTIN:
+        try:
+            open_countries(config.geoip).close()
+        except (OSError, ValueError) as error:
+            text = f"geoip: {config.geoip} cannot be read, rules on countries do not hold: {error}"
+            yield ("geoip",), text
+    for path, url in _scripts(config):
+        script = script_path(url)
+        if script is not None and not script.is_file():
+            yield path, f"the script {script} does not exist"
+    for index, vod in enumerate(config.vods):
+        for number, storage in enumerate(vod.storages):
+            folder = Path(storage.url.removeprefix("file://"))
+            if folder.is_absolute() and not folder.is_dir():
+                text = f"vod {vod.prefix}: there is no directory {folder}"
+                yield ("vods", index, "storages", number), text
+
+
+def _scripts(config: ServerConfig) -> Iterator[tuple[Place, str]]:
+    """Whatever may be a script."""
+    if config.init_script:
+        yield ("init_script",), config.init_script
+    for index, sink in enumerate(config.event_sinks):
+        yield ("event_sinks", index, "url"), sink.url
+    for index, rules in enumerate(config.auth_backends):
+        for number, backend in enumerate(rules.backends or ()):
+            yield ("auth_backends", index, "backends", number), backend.url
+    for index, vod in enumerate(config.vods):
+        yield from _rules(("vods", index, "on_play"), vod.on_play)
+    for key in ("streams", "templates", "sources"):
+        for index, item in enumerate(getattr(config, key)):
+            yield from _rules((key, index, "on_play"), item.on_play)
+            yield from _rules((key, index, "on_publish"), item.on_publish)
+
+
+def _rules(path: Place, spec: AuthSpec | None) -> Iterator[tuple[Place, str]]:
+    if spec is not None and isinstance(spec.url, str):
+        yield (*path, "url"), spec.url
