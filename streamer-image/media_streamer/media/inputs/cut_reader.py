@@ -33,11 +33,18 @@ class CutReader:
         self._ended = False
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes, b"" at the end of the present file; raises what the source does."""
+        """Up to `size` bytes, b"" at the end of the present file; raises what the source does.
+
+        It raises once: FFmpeg asks again after an error, and PyAV prints the second one as lost.
+        """
         while not self._ready:
             if self._ended or self._next is not None:
                 return b""
-            data = self._read_source(READ_BYTES)
+            try:
+                data = self._read_source(READ_BYTES)
+            except BaseException:
+                self._ended = True
+                raise
             if data:
                 self._ready, self._next = self.watch.feed(data)
                 if self._check is not None:
