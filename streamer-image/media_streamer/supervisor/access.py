@@ -39,6 +39,7 @@ from media_streamer.supervisor.delivery import (
 )
 from media_streamer.supervisor.geoip import GeoIp
 from media_streamer.supervisor.locations import Locations, is_ts_file
+from media_streamer.supervisor.session_quota import SessionQuota
 from media_streamer.supervisor.sessions import (
     Session,
     SessionRegistry,
@@ -57,6 +58,9 @@ SOFT_SECONDS = (30.0, 90.0)
 """Who changes channels leaves sessions behind that take this long to end (`soft_limitation`)."""
 SOFT_SESSIONS = 5
 """So many above the limit at most."""
+_TOO_MANY = Refusal(
+    503, "address_sessions_limit", "Your address opens too many sessions; try again"
+)
 
 
 class Streams(Protocol):
@@ -102,6 +106,7 @@ class AccessControl:
         self._streams = streams
         self._sessions = sessions
         self._locations = Locations()
+        self._quota = SessionQuota()
         self._verdicts = Verdicts(streams, sessions, backend, hostname, geoip, scripts)
 
     async def decide(self, request: AccessRequest) -> Granted | Refusal:
@@ -127,7 +132,10 @@ class AccessControl:
         token = request.token if relay else self._token(stream, request)
         key = self._key(stream, request, token, relay)
         session = self._existing(stream, request, key)
+        counted = request.kind == "play" and not relay
         if session is None:
+            if counted and not self._quota.allows(request.ip, time.monotonic()):
+                return _TOO_MANY
             verdict = allow() if relay else await self._verdicts.of(stream, request, token, key)
             if not verdict.allowed:
                 return _refusal_of(verdict)
@@ -164,6 +172,8 @@ class AccessControl:
             ):
                 return refused
             session = self._open(stream, request, token, key, verdict, relay)
+            if counted:
+                self._quota.opened(request.ip, time.monotonic())
         reader = ""
         needs_none = session_kind(request.proto) == "segmented" or request.proto in _READ_HERE
         if lies_there and not needs_none:

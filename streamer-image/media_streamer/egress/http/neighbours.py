@@ -10,6 +10,7 @@ from pathlib import Path
 from aiohttp import web
 
 from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.http.files import SEND_TIMEOUT_SECONDS
 from media_streamer.egress.http.proxy import ApiProxy
 
 
@@ -31,7 +32,9 @@ class Neighbours:
             raise AccessDenied(404, "no_session", "The session is over")
         proxy = self._proxies.get(worker)
         if proxy is None:
-            proxy = self._proxies[worker] = ApiProxy(path)
+            proxy = self._proxies[worker] = ApiProxy(
+                path, each=0, unread_seconds=SEND_TIMEOUT_SECONDS
+            )
         return await proxy.forward(request, ip)
 
     async def close(self) -> None:

@@ -79,9 +79,10 @@ class _Body(aiohttp.payload.AsyncIterablePayload):
 
 
 class _Places:
-    """Who may ask the API now: `API_ADDRESS_REQUESTS` of an address, the others wait."""
+    """Who may ask now: `each` of an address, the others wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, each: int) -> None:
+        self._each = each
         self._taken: dict[str, int] = {}
         """Those who ask, and who wait, by address."""
         self._gates: dict[str, asyncio.Semaphore] = {}
@@ -90,7 +91,7 @@ class _Places:
     async def one(self, ip: str) -> AsyncIterator[None]:
         """Raises AccessDenied(503) if none becomes free."""
         who = caller_key(ip)
-        gate = self._gates.setdefault(who, asyncio.Semaphore(budgets.API_ADDRESS_REQUESTS))
+        gate = self._gates.setdefault(who, asyncio.Semaphore(self._each))
         self._taken[who] = self._taken.get(who, 0) + 1
         try:
             try:
@@ -110,18 +111,29 @@ class _Places:
 
 
 class ApiProxy:
-    """Connections to `api.sock`. Made within the running loop; `close` it."""
+    """Connections to `api.sock`. Made within the running loop; `close` it.
 
-    def __init__(self, api_socket: Path) -> None:
+    `each`: how many an address has under way, 0: as many as it likes. `unread_seconds`: for a piece
+    that nobody reads.
+    """
+
+    def __init__(
+        self,
+        api_socket: Path,
+        each: int = budgets.API_ADDRESS_REQUESTS,
+        unread_seconds: float = budgets.API_UNREAD_SECONDS,
+    ) -> None:
+        self._unread_seconds = unread_seconds
+        # Who comes by another worker holds a connection of the door already, which has its bounds.
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.UnixConnector(str(api_socket), limit=MAX_CONNECTIONS),
+            connector=aiohttp.UnixConnector(str(api_socket), limit=MAX_CONNECTIONS if each else 0),
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=READ_TIMEOUT_SECONDS
             ),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
-        self._places = _Places()
+        self._places = _Places(each or budgets.WORKER_CONNECTIONS)
 
     async def forward(self, request: web.BaseRequest, ip: str) -> web.StreamResponse:
         """Answer with what the supervisor answers; raises AccessDenied(503) if it does not.
@@ -141,7 +153,7 @@ class ApiProxy:
                     skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
                 ) as answer,
             ):
-                return await _pass_back(request, answer)
+                return await _pass_back(request, answer, self._unread_seconds)
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
             log.warning("API at %s %s: %s", request.method, request.path, error)
             title = "The API does not answer now; try again"
@@ -171,7 +183,7 @@ def _end_to_end(source: CIMultiDictProxy[str]) -> CIMultiDict[str]:
 
 
 async def _pass_back(
-    request: web.BaseRequest, answer: aiohttp.ClientResponse
+    request: web.BaseRequest, answer: aiohttp.ClientResponse, unread_seconds: float
 ) -> web.StreamResponse:
     response = web.StreamResponse(status=answer.status, reason=answer.reason)
     response.headers.update(_end_to_end(answer.headers))
@@ -182,9 +194,9 @@ async def _pass_back(
     try:
         if request.method != "HEAD":
             async for data in answer.content.iter_any():
-                async with asyncio.timeout(budgets.API_UNREAD_SECONDS):
+                async with asyncio.timeout(unread_seconds):
                     await response.write(data)
-        async with asyncio.timeout(budgets.API_UNREAD_SECONDS):
+        async with asyncio.timeout(unread_seconds):
             await response.write_eof()
     except (aiohttp.ClientError, TimeoutError) as error:
         # The head is out already: the client must see that the body is cut off.

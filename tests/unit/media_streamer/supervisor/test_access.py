@@ -19,6 +19,7 @@ from media_auth.securetoken import make_token
 from media_auth.verdict import Question, Verdict, allow, undecided
 from media_rest.credentials import cluster_header
 from media_rest.guessing import GuessLimiter
+from media_streamer import budgets
 from media_streamer.supervisor.access import AccessControl
 from media_streamer.supervisor.alerts import Alerts
 from media_streamer.supervisor.archives import Archives
@@ -374,6 +375,21 @@ async def test_limits(world: World) -> None:
     assert isinstance(await world.ask(token="4"), Granted)
     assert (await world.ask(token="5")).code == "too_many_sessions"
     assert isinstance(await world.ask(token="1"), Granted), "an open session is not counted again"
+
+
+async def test_an_address_opens_so_many_sessions_and_others_are_let_in(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each token is a session; a backend is not asked about more than are let in."""
+    monkeypatch.setattr(budgets, "ADDRESS_SESSIONS", 3)
+    monkeypatch.setattr(budgets, "ADDRESS_SESSIONS_PER_SECOND", 0)
+    world.configure({"on_play": world.url})
+    answers = [await world.ask(token=str(number), ip="192.0.2.1") for number in range(6)]
+    assert sum(isinstance(one, Granted) for one in answers) == 3
+    assert {one.code for one in answers[3:]} == {"address_sessions_limit"}
+    assert len(world.backend.questions) == 3
+    assert isinstance(await world.ask(token="1", ip="192.0.2.1"), Granted), "it is open"
+    assert isinstance(await world.ask(token="x", ip="192.0.2.2"), Granted)
 
 
 async def test_a_soft_limit_cuts_the_latest_after_a_while(world: World) -> None:
