@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from appliance import Installation, fake_stream, is_ready
+from appliance import Installation, fake_stream, is_ready, resource
 from local_cluster import Cluster, LocalCluster, wait_until
 from viewers import SegmentViewer
 
@@ -124,3 +124,72 @@ def _node_of(installation: Installation, stream: str) -> str:
     pod = (installation.get("stream", stream).get("status") or {}).get("streamer", "")
     body = installation.get("pod", pod) if pod else {}
     return str(body["spec"].get("nodeName", "")) if body and is_ready(body) else ""
+
+
+@pytest.mark.long
+@pytest.mark.timeout(500)
+def test_streams_of_a_dead_node_move_before_kubernetes_gives_it_up(
+    cluster: Cluster, installation: Installation, record_property: pytest.RecordProperty
+) -> None:
+    """Central asks the pods itself; another pod of the pool is there to take the streams."""
+    if not isinstance(cluster, LocalCluster):
+        pytest.skip("not the local cluster: its nodes cannot be cut off")
+    names = ("twin-a", "twin-b")
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app.kubernetes.io/instance": "twins"}},
+    }
+    spec = {"replicas": 2, "drainSeconds": 0, "topologySpreadConstraints": [spread]}
+    installation.apply(
+        resource("Streamer", "twins", spec),
+        *(fake_stream(name, streamer="twins", segment_duration=SEGMENT_MS) for name in names),
+    )
+    installation.wait_reason("streamer", "twins", "PodsReady", timeout=120)
+    for name in names:
+        installation.wait_reason("stream", name, "Running")
+    lost = names[0]
+    home = installation.get("stream", lost)["status"]["streamer"]
+    [other] = {"streamer-twins-0", "streamer-twins-1"} - {home}
+    node = _node_of(installation, lost)
+    _move_away(installation, node, *CONTROL_PLANE)
+    url = f"http://{installation.get('pod', other)['status']['podIP']}:8080/{lost}/mpegts"
+    cluster.kill_node(node)
+    try:
+        began = time.monotonic()
+        wait_until(
+            lambda: installation.get("stream", lost)["status"].get("streamer") == other,
+            "the stream is placed on the other pod",
+            120,
+            0.1,
+            installation.describe,
+        )
+        placed = time.monotonic() - began
+        still_ready = is_ready(installation.get("pod", home))
+        told = installation.condition("streamer", "twins", "Reachable")
+        installation.wait_playing(url, 60)
+        figures = {"placed": round(placed, 1), "picture": round(time.monotonic() - began, 1)}
+        record_property("seconds_after_the_node_died", figures)
+        print(f"seconds after the node died: {figures}; ready for Kubernetes: {still_ready}")
+        assert home in told.get("message", "") or not still_ready, told
+    finally:
+        cluster.start_node(node)
+    for part in (*CONTROL_PLANE, "streamer"):
+        installation.wait_ready(part)
+    installation.delete("stream", *names)
+    installation.delete("streamer", "twins")
+
+
+def _move_away(installation: Installation, node: str, *components: str) -> None:
+    """Have the pods of these parts that are on a node made again on another one."""
+    installation.kubectl("cordon", node)
+    try:
+        for component in components:
+            for name in installation.pods(component):
+                if installation.get("pod", name)["spec"].get("nodeName") == node:
+                    installation.kubectl("delete", "pod", name, "--grace-period=1")
+        for component in components:
+            installation.wait_ready(component)
+    finally:
+        installation.kubectl("uncordon", node)

@@ -231,6 +231,7 @@ def test_manifest_of_the_vendor_applies_unchanged(
     [
         ("host-port", {"hostPort": 18087}, False),
         ("node-port", {"service": {"type": "NodePort"}}, True),
+        ("allotted", {"hostPorts": {"allot": ["http", "rtmp"]}}, True),
     ],
 )
 def test_every_url_that_is_told_plays(

@@ -24,6 +24,29 @@ from media_central.store.port import Kind, Record
 OWN_PARAMETERS = ("host", "client_host", "name")
 PAGE_LIMIT = 1000
 MAX_NAMES = 100_000
+PRESENTED = (
+    "title",
+    "provider",
+    "labels",
+    "meta",
+    "logo",
+    "on_play",
+    "protocols",
+    "drm",
+    "segment_duration",
+    "segment_count",
+    "chunk_duration",
+    "dash_update_period",
+    "url_prefix",
+    "add_audio_only",
+    "prepush",
+    "webrtc_abr",
+    "thumbnails",
+    "jpeg_snapshot_sign_key",
+    "playback_headers",
+)
+"""What viewers see of a stream: the same wherever it is pulled to. A viewer who is sent from one
+server to another goes on only among segments of the same length."""
 HEADERS = {
     "X-Config-Server-Episodes": "true",
     "X-Config-Server-Separate-Endpoints": "true",
@@ -136,11 +159,7 @@ def _restreamed(ctx: Context, record: Record, *, records_too: bool = False) -> l
     if not records_too:
         # What is recorded lies there: whoever asks here is answered from there.
         inputs[0]["remote_dvr"] = "nochain"
-    viewers: JsonObject = {
-        key: record.config[key]
-        for key in ("title", "on_play", "protocols", "labels", "drm")
-        if key in record.config
-    }
+    viewers: JsonObject = {key: record.config[key] for key in PRESENTED if key in record.config}
     config = {**viewers, "name": record.key, "static": records_too, "inputs": inputs}
     if records_too:
         config["dvr"] = record.config.get("dvr")

@@ -230,7 +230,9 @@ async def test_on_demand_streams_are_given_on_request_only(
 ):
     await connect(await start_streamer("s1"))
     await connect(await start_streamer("edge"), is_restreamer=True, labels={"edge": "1"})
-    body = {**FAKE, "static": False, "streamer": "s1"}
+    presented = {"segment_duration": 1000, "chunk_duration": 100, "url_prefix": "http://cdn"}
+    own = {"pushes": [{"url": "rtmp://192.0.2.1/a/b"}], "transcoder": {"vb": 1000}}
+    body = {**FAKE, "static": False, "streamer": "s1", **presented, **own}
     await central.api("PUT", "/streams/a%2Fb", body)
 
     async def placed():
@@ -248,6 +250,8 @@ async def test_on_demand_streams_are_given_on_request_only(
     assert set(await names("/streamers/s1/update-streams?name=a/b,gone")) == {"a/b"}
     relayed = (await names("/streamers/edge/dynamic-streams?name=a/b"))["a/b"]
     assert relayed["static"] is False
+    assert {key: relayed[key] for key in presented} == presented
+    assert not own.keys() & relayed.keys(), "nobody gets it twice"
     by_frames, by_ts = relayed["inputs"]
     assert by_frames["url"].startswith("m4f://127.0.0.1:")
     assert by_frames["url"].endswith("/a/b")
