@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from media_streamer.archive.declared import Declared
 from media_streamer.archive.erasing import erase_within
 from media_streamer.archive.library import read_all
 from media_streamer.archive.locks import read_locks
+from media_streamer.archive.measuring import LOOK_SECONDS, Measured, times_of_index
 from media_streamer.archive.mirror import (
     MAX_INDEX_BYTES,
     Mirror,
@@ -85,6 +87,8 @@ class CopyFigures:
     """What is in the bucket."""
     from_ms: int = 0
     """Start of the oldest file there."""
+    ranges: tuple[Range, ...] | None = None
+    """When there is something of it there; None: not known yet."""
 
 
 @dataclass(slots=True)
@@ -96,6 +100,7 @@ class _Stream:
     seen: dict[int, int] = field(default_factory=dict)
     """Size on the disk when it was copied."""
     is_listed: bool = False
+    measured: Measured = field(default_factory=lambda: Measured(times_of_index))
     figures: CopyFigures = field(default_factory=CopyFigures)
 
 
@@ -308,6 +313,7 @@ class Copier(Background):
 
     @staticmethod
     def _count(streams: Mapping[str, _Stream], waiting: Sequence[Waiting]) -> None:
+        until = time.monotonic() + LOOK_SECONDS
         for name, one in streams.items():
             own = [file for file in waiting if file.stream == name] if waiting else []
             figures = one.figures
@@ -315,6 +321,8 @@ class Copier(Background):
             figures.oldest_ms = own[0].end_ms if own else 0
             figures.stored_files, figures.stored_bytes = len(one.known), sum(one.known.values())
             figures.from_ms = min(one.known, default=0)
+            path = partial(one.mirror.path, name)
+            figures.ranges = one.measured.look(one.known, path, until)
 
     def _copy(self, one: _Stream, file: Waiting) -> None:
         try:
@@ -421,6 +429,7 @@ class Copier(Background):
             index = one.mirror.path(stream, start_ms).read_bytes()
         except FileNotFoundError:
             return
+        one.measured.forget()
         head, groups = read_index(index)
         if all(group.erased for group in groups):
             self._delete(one, stream, start_ms)

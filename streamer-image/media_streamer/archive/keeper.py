@@ -3,15 +3,18 @@
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from media_streamer.archive.declared import Declared
 from media_streamer.archive.locks import read_locks
-from media_streamer.archive.places import RecordedFile, files_between, index_path
-from media_streamer.archive.ranges import Range
+from media_streamer.archive.measuring import LOOK_SECONDS, Measured
+from media_streamer.archive.places import RecordedFile, file_path, files_between, index_path
+from media_streamer.archive.ranges import Range, merge, total_ms
 from media_streamer.archive.retention import Disk, StoredFile, expired
 from media_streamer.archive.stored import OVERHANG_MS, remove, stored_bytes
 
@@ -27,6 +30,8 @@ class Summary:
     """Where the newest file ends at the latest."""
     bytes: int
     disk_bytes: int
+    ranges: tuple[Range, ...] | None = None
+    """When there is something; None: not known yet."""
 
     def joined(self, other: "Summary") -> "Summary":
         """Of two disks."""
@@ -35,16 +40,23 @@ class Summary:
             max(self.to_ms, other.to_ms),
             self.bytes + other.bytes,
             self.disk_bytes + other.disk_bytes,
+            None
+            if self.ranges is None or other.ranges is None
+            else tuple(merge([*self.ranges, *other.ranges])),
         )
 
     def as_json(self) -> dict[str, Any]:
         """`media_api.dvr.DvrInfo`."""
-        return {
+        to_ms = self.ranges[-1].to_ms if self.ranges else self.to_ms
+        found = {
             "from": self.from_ms // 1000,
-            "depth": max(0, self.to_ms - self.from_ms) // 1000,
+            "depth": max(0, to_ms - self.from_ms) // 1000,
             "bytes": self.bytes,
             "disk_size": self.disk_bytes,
         }
+        if self.ranges is not None:
+            found["duration"] = total_ms(self.ranges) // 1000
+        return found
 
 
 def disk_figures(total: int, used: int) -> dict[str, int]:
@@ -83,18 +95,23 @@ def keep_limits(
     elsewhere: Sequence[StoredFile] = (),
     kept: Mapping[str, Sequence[Range]] | None = None,
     unasked: frozenset[str] = frozenset(),
+    measured: dict[str, Measured] | None = None,
 ) -> Kept:
     """Delete what is due on one disk; returns what is left. Raises OSError or ValueError.
 
     `elsewhere`: what the other disks of the streams hold, as far as is known; `kept`: ranges that
-    stay beside those that are locked; `unasked`: streams of which it is not known what stays. The
-    newest file of a stream that is recorded is never deleted.
+    stay beside those that are locked; `unasked`: streams of which it is not known what stays;
+    `measured`: what the last look found out of each stream. The newest file of a stream that is
+    recorded is never deleted.
     """
     files: list[StoredFile] = []
+    folders: dict[str, Path] = {}
+    measured = {} if measured is None else measured
     paths: dict[str, tuple[Path, Path]] = {}
     locks = {}
     for name, one in streams.items():
         folder = next(place.folder for place in one.places if place.disk == root)
+        folders[name] = folder
         found = files_between(folder)
         for stored, path in _stored(name, one, found, now_ms, str(root)):
             files.append(stored)
@@ -110,14 +127,15 @@ def keep_limits(
     known = [file for file in elsewhere if file.stream in streams]
     gone = expired([*files, *known], limits, locks, disk, now_ms, str(root))
     if asks := frozenset(file.stream for file in gone) & unasked:
-        return Kept(_summaries(files), files, disk, asks)
+        return Kept(_summaries(files, folders, measured), files, disk, asks)
     for file in gone:
         remove(*paths[file.id])
     if gone:
         log.info("archive %s: %d files deleted by their limits", root, len(gone))
     deleted = {file.id for file in gone}
     left = [file for file in files if file.id not in deleted]
-    return Kept(_summaries(left), left, Disk(disk.total, disk.used - sum(f.size for f in gone)))
+    disk = Disk(disk.total, disk.used - sum(f.size for f in gone))
+    return Kept(_summaries(left, folders, measured), left, disk)
 
 
 def _stored(
@@ -139,15 +157,23 @@ def _stored(
     return stored
 
 
-def _summaries(files: list[StoredFile]) -> dict[str, Summary]:
-    found: dict[str, Summary] = {}
+def _summaries(
+    files: Sequence[StoredFile], folders: Mapping[str, Path], measured: dict[str, Measured]
+) -> dict[str, Summary]:
+    until = time.monotonic() + LOOK_SECONDS
+    own: dict[str, list[StoredFile]] = {}
     for file in files:
-        old = found.get(file.stream)
-        size = file.size + (old.bytes if old else 0)
-        found[file.stream] = Summary(
-            min(file.time.from_ms, old.from_ms) if old else file.time.from_ms,
-            max(file.time.to_ms, old.to_ms) if old else file.time.to_ms,
-            size,
-            size,
+        own.setdefault(file.stream, []).append(file)
+    for name in measured.keys() - own.keys():
+        del measured[name]
+    found = {}
+    for name, those in own.items():
+        size = sum(file.size for file in those)
+        ranges = measured.setdefault(name, Measured()).look(
+            {file.time.from_ms: file.size for file in those},
+            partial(file_path, folders[name]),
+            until,
         )
+        begin, end = min(f.time.from_ms for f in those), max(f.time.to_ms for f in those)
+        found[name] = Summary(begin, end, size, size, ranges)
     return found

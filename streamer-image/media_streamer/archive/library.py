@@ -138,7 +138,7 @@ class Library:
             if kept is not None and kept[1:] == (now.st_size, now.st_mtime_ns):
                 self._times.move_to_end(file.path)
                 return kept.ranges
-        ranges = _read_times(file, 0 if bucket else now.st_size)
+        ranges = times_by_index(file, 0 if bucket else now.st_size)
         if ranges is None:
             content = self.content(file, place)
             if content is None:
@@ -314,7 +314,7 @@ def _state(file: RecordedFile, bucket: str) -> os.stat_result | None:
         return None
 
 
-def _read_times(file: RecordedFile, size: int) -> list[Range] | None:
+def times_by_index(file: RecordedFile, size: int) -> list[Range] | None:
     """When there is something of a file of `size` bytes (0: its index alone is here), by its index;
     None if that does not say so of all of it."""
     try:

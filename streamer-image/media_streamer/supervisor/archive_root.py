@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from media_streamer.archive.keeper import Kept
+from media_streamer.archive.measuring import Measured
 
 THREADS = 2
+KEEP_SHARE = 100
+"""At most this part of the time goes into looking at the limits."""
+SOON_SECONDS = 1.0
 
 
 def _threads() -> ThreadPoolExecutor:
@@ -32,6 +36,21 @@ class Root:
     """Seconds, to look at its limits."""
     kept: Kept | None = None
     """What it held when its limits were looked at last."""
+
+    looked_at: float = 0.0
+    """When that ended."""
+    measured: dict[str, Measured] = field(default_factory=dict)
+    """By stream; belongs to its threads."""
+
+    def look_soon(self) -> None:
+        """There is something that nobody has seen."""
+        self.due = min(self.due, self.looked_at + max(SOON_SECONDS, self.took * KEEP_SHARE))
+
+    def forget(self, stream: str) -> None:
+        """Something was deleted within its files."""
+        if (found := self.measured.get(stream)) is not None:
+            found.forget()
+            self.look_soon()
 
     def let_go(self) -> None:
         """It is not ours any more."""

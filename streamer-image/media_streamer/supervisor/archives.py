@@ -30,7 +30,7 @@ from media_streamer.archive.places import Place
 from media_streamer.archive.ranges import Range, merge, without
 from media_streamer.archive.replica import FOLDER as REPLICA_FOLDER
 from media_streamer.archive.schedule import records_at
-from media_streamer.supervisor.archive_root import Root
+from media_streamer.supervisor.archive_root import KEEP_SHARE, Root
 from media_streamer.supervisor.catalog import Catalog, Changes, Stream
 from media_streamer.supervisor.copies import Copies
 from media_streamer.supervisor.episodes import EpisodeBackends, EpisodeDesk
@@ -50,8 +50,6 @@ CLAIM_RETRY_SECONDS = 10.0
 KEEP_SECONDS = 60.0
 """Limits are looked at this often, or more seldom where looking takes long."""
 FIRST_KEEP_SECONDS = 2.0
-KEEP_SHARE = 100
-"""At most this part of the time goes into it."""
 SHOWN_STREAMS = 5
 
 
@@ -272,7 +270,9 @@ class Archives:
         began, now_ms = time.monotonic(), int(time.time() * 1000)
 
         async def look(kept: Mapping[str, list[Range]], unasked: frozenset[str]) -> Kept:
-            work = partial(keep_limits, root.path, own, now_ms, elsewhere, kept, unasked)
+            work = partial(
+                keep_limits, root.path, own, now_ms, elsewhere, kept, unasked, root.measured
+            )
             return await loop.run_in_executor(root.threads, work)
 
         try:
@@ -285,8 +285,9 @@ class Archives:
             root.problem = str(error)
         finally:
             root.is_busy = False
-            root.took = time.monotonic() - began
-            root.due = time.monotonic() + max(KEEP_SECONDS, root.took * KEEP_SHARE)
+            root.looked_at = time.monotonic()
+            root.took = root.looked_at - began
+            root.due = root.looked_at + max(KEEP_SECONDS, root.took * KEEP_SHARE)
 
     async def _keep_copies(self, asked: Mapping[str, Declared]) -> None:
         try:
@@ -356,6 +357,9 @@ class Archives:
         if (summary := self._summary(stream.name, found)) is not None:
             stats["dvr_info"] = summary.as_json()
         roots = [self._roots[disk] for disk in found.writable if disk in self._roots]
+        if summary is None and stream.stats.get("dvr_write", {}).get("segments"):
+            for one in roots:
+                one.look_soon()
         problem = next((one.problem for one in roots if one.problem), "")
         if found.records and problem and not any(one.owner >= 0 for one in roots):
             stats["dvr_write"] = {"error": problem}
@@ -415,6 +419,7 @@ class Archives:
                 now_ms = int(time.time() * 1000)
                 work = partial(erase, place.folder, wanted, found.span_ms, now_ms)
                 count += await self._on(root, work)
+                root.forget(name)
         log.info("stream %s: %d segments of its archive deleted from %d for %d s, as asked",
                  name, count, from_seconds, duration_seconds)  # fmt: skip
 

@@ -119,7 +119,7 @@ class Copies:
         figures = copier.figures(stream) if copier is not None else None
         if figures is None or not figures.from_ms:
             return None
-        return Summary(figures.from_ms, 0, 0, 0)
+        return Summary(figures.from_ms, 0, 0, 0, figures.ranges)
 
     def alerts(self) -> dict[str, str]:
         """For people."""

@@ -36,9 +36,8 @@ FILES = ROOT / "packaging" / "compose"
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SECONDS = 50.0
 VARIABLES = {"$__rate_interval": "1m", "$stream": ".*", "$server": ".*"}
-NOT_HERE = ("gpu_", "media_cache_", "media_operator_", "transcoder_", "dvr_duration")
-"""Series of devices and programs that this installation has not; `dvr_duration` is told by other
-servers under Central only."""
+NOT_HERE = ("gpu_", "media_cache_", "media_operator_", "transcoder_")
+"""Series of devices and programs that this installation has not."""
 
 
 @pytest.fixture

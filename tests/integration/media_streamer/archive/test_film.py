@@ -47,10 +47,16 @@ async def test_the_film_plays_in_every_form_with_and_without_its_stream(film: Re
 
 
 async def while_it_runs(film: Recorder) -> None:
+    await until(lambda: said_what_is_there(film), "the statistics say what is recorded", 30)
     await growing_and_shifted_lists(film)
     await from_the_present_into_the_past(film)
     await ranges_of_the_file_and_what_is_not_there(film)
     await locks(film)
+
+
+async def said_what_is_there(film: Recorder) -> bool:
+    info = (await film.stats()).get("dvr_info", {})
+    return info.get("duration", 0) >= 1 and info["bytes"] > 0 and info["depth"] < 60
 
 
 async def from_the_past_into_the_present(film: Recorder) -> None:
