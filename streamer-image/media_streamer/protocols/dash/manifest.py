@@ -96,7 +96,11 @@ def render(
     delay = longest + update + RESERVE_SECONDS
     periods = _periods(shown, SHORT * target)
     if low_latency:
-        update, delay = LOW_LATENCY_UPDATE_SECONDS, LOW_LATENCY_SECONDS
+        update = LOW_LATENCY_UPDATE_SECONDS
+        # For players that heed no Latency. Shaka reckons the live edge from the end that is listed
+        # for the segment under way, and adds the availabilityTimeOffset: a delay that does not
+        # cover both lies in the future, where it waits and freezes.
+        delay = LOW_LATENCY_SECONDS + longest + _early_seconds(timing)
         periods = {one: [_opened(run, timing) for run in runs] for one, runs in periods.items()}
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
@@ -145,8 +149,11 @@ def _opened(run: Run, timing: Timing) -> Run:
             duration=_guess(segments, timing),
         )
         segments = [*segments, opened]
-    early = max(0.0, timing.segment - timing.part)
-    return replace(run, segments=segments, media_file=named, early_seconds=early)
+    return replace(run, segments=segments, media_file=named, early_seconds=_early_seconds(timing))
+
+
+def _early_seconds(timing: Timing) -> float:
+    return max(0.0, timing.segment - timing.part)
 
 
 def _guess(segments: Sequence[Segment], timing: Timing) -> float:
