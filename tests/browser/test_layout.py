@@ -8,6 +8,10 @@ from .conftest import OpenUi, Ui
 
 PHONE = {"width": 390, "height": 844}
 LONG = "a-very-long-name-without-any-place-to-break/" + "x" * 120
+WANTED = {
+    "inputs": [{"url": "fake://" + "y" * 150}, {"url": "tshttp://127.0.0.1:9/x"}],
+    "pushes": [{"url": "rtmp://127.0.0.1:9/live/" + "z" * 80, "disabled": True}],
+}
 ROUTES = [
     "media",
     "streams/demo",
@@ -16,7 +20,9 @@ ROUTES = [
     "streams/demo?tab=settings",
     "streams/demo?tab=text",
     f"streams/{LONG.replace('/', '%2F')}",
+    f"streams/{LONG.replace('/', '%2F')}?tab=input",
     f"streams/{LONG.replace('/', '%2F')}?tab=output",
+    f"streams/{LONG.replace('/', '%2F')}?tab=push",
     "streamers",
     "streamers/local",
     "streamers/local?tab=settings",
@@ -35,13 +41,23 @@ async def settled(ui: Ui) -> None:
 async def test_no_page_scrolls_sideways_on_a_phone(
     open_ui: OpenUi, appliance: Appliance, scheme: str
 ) -> None:
-    await appliance.api("PUT", f"/streams/{LONG}", {"inputs": [{"url": "fake://" + "y" * 150}]})
+    await appliance.api("PUT", f"/streams/{LONG}", WANTED)
     ui = await open_ui(viewport=PHONE, color_scheme=scheme, has_touch=True)
     await ui.log_in(appliance.url)
     for route in ROUTES:
         await ui.go(route)
         await settled(ui)
         await ui.assert_no_overflow()
+    # Words of another language are longer.
+    await ui.page.evaluate("localStorage.setItem('media.language', 'ru')")
+    await ui.page.reload()
+    await expect(ui.page.locator("html")).to_have_attribute("lang", "ru")
+    for route in ROUTES:
+        await ui.go(route)
+        await settled(ui)
+        await ui.assert_no_overflow()
+    await ui.page.evaluate("localStorage.setItem('media.language', 'en')")
+    await ui.page.reload()
     await ui.go("streams/demo?tab=settings")
     await expect(ui.page.locator("details.section")).to_have_count(9)
     await ui.page.locator("details.section").evaluate_all(

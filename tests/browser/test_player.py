@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from .appliance import Appliance
+from .appliance import Appliance, until
 from .conftest import Ui
 from .picture import delays, watch
 
@@ -74,6 +74,67 @@ async def test_a_page_without_a_picture_says_what_it_waits_for(
     await ui.page.set_viewport_size({"width": 390, "height": 844})
     await expect(note).to_be_in_viewport(ratio=1)
     await ui.assert_no_overflow()
+
+
+async def test_a_browser_that_is_refused_is_told_why(ui: Ui, appliance: Appliance) -> None:
+    ui.expected = [r"status of (403|404)"]
+    access = {"on_play": {"url": "securetoken://KEY"}}
+    await appliance.api(
+        "PUT", "/streams/members", {"inputs": [{"url": "fake://fake"}], "static": False, **access}
+    )
+
+    async def known() -> bool:
+        asked = await ui.page.goto(f"{appliance.streamer_url}members/embed.html?token=wrong")
+        return asked is not None and asked.status == 403
+
+    await until(known, "the streamer knows the stream")
+    note = ui.page.get_by_role("status")
+    await expect(note).to_contain_text("Access to this stream is denied.")
+    await expect(note).to_contain_text("The token must be")
+    missing = await ui.page.goto(f"{appliance.streamer_url}nosuch/embed.html")
+    assert missing is not None
+    assert missing.status == 404
+    await expect(note).to_have_text("There is no such stream.")
+    plain = await ui.page.request.get(f"{appliance.streamer_url}nosuch/embed.html")
+    assert plain.status == 404
+    assert "<html" not in await plain.text()  # to who is no browser in one line
+
+
+async def test_what_a_browser_cannot_decode_is_named(ui: Ui, appliance: Appliance) -> None:
+    ui.expected = [r"status of 406", "ERR_FILE_NOT_FOUND", "WebSocket"]
+    await appliance.api("PUT", "/streams/hevc", {"inputs": [{"url": "publish://"}]})
+    process = await asyncio.create_subprocess_exec(
+        "ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc=size=320x180:rate=5",
+        "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:keyint=5",
+        "-pix_fmt", "yuv420p", "-f", "mpegts", f"{appliance.streamer_url}hevc/mpegts",
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        await appliance.running("hevc")
+        await ui.page.goto(f"{appliance.streamer_url}hevc/embed.html?mute=true")
+        words = "This browser cannot decode HEVC (H.265)."
+        await expect(ui.page.locator("#note")).to_have_text(words, timeout=60_000)
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_sound_alone_is_said_to_be_that(ui: Ui, appliance: Appliance) -> None:
+    await appliance.api("PUT", "/streams/radio", {"inputs": [{"url": "publish://"}]})
+    process = await asyncio.create_subprocess_exec(
+        "ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i", "sine", "-c:a", "aac",
+        "-f", "mpegts", f"{appliance.streamer_url}radio/mpegts",
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        await appliance.running("radio")
+        await ui.page.goto(f"{appliance.streamer_url}radio/embed.html?mute=true")
+        await expect(ui.page.locator(".player-sound")).to_be_visible(timeout=60_000)
+        moves = "() => document.getElementById('video').currentTime > 0.5"
+        await ui.page.wait_for_function(moves, timeout=60_000)
+    finally:
+        process.kill()
+        await process.wait()
 
 
 async def test_player_catches_up_after_a_pause(ui: Ui, appliance: Appliance) -> None:

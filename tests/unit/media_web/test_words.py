@@ -23,9 +23,14 @@ def spoken() -> set[str]:
     for path in SOURCES:
         source = path.read_text("utf-8")
         found.update(re.findall(rf"\bt\(\s*{TEXT}", source))
+        found.update(re.findall(rf"\bsay\(\s*{TEXT}", source))
+        found.update(re.findall(rf"\.end\(undefined, {TEXT}", source))
+        found.update(
+            re.findall(r'^(?:export )?const [A-Z]+ = "([A-Z]\w+ [^"]+)";', source, re.MULTILINE)
+        )
         for one, other in re.findall(rf"\bt\([^()\"]*\? {TEXT} : {TEXT}", source):
             found |= {one, other}
-    return found
+    return found - {""}
 
 
 def russian() -> dict[str, str]:
@@ -41,6 +46,20 @@ def russian() -> dict[str, str]:
 def test_everything_that_is_said_is_translated() -> None:
     assert len(spoken()) > 200
     assert sorted(spoken() - russian().keys()) == []
+
+
+def test_nothing_is_written_past_the_catalogue() -> None:
+    """Words between tags and in attributes that are read out; names of protocols are no words."""
+    plain = re.compile(
+        r"""[\w"}]>([A-Z][a-z]+[A-Za-z ,.]*)</"""
+        r"""|(?:aria-label|title|placeholder|alt)="([A-Z][a-z][^"$]*)\""""
+    )
+    found = [
+        f"{path.name}: {''.join(words)}"
+        for path in SOURCES
+        for words in plain.findall(path.read_text("utf-8"))
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize("text", sorted(russian()))

@@ -1,6 +1,7 @@
 // <archive-player src="http://…/archive-FROM-now.fmp4.m3u8">: plays what is recorded from its start on,
 // and on into the present. Its event `moment` tells in Unix seconds what is shown.
 
+import { t } from "./i18n.js";
 import { library } from "./player/hls.js";
 
 const TELL_MS = 500;
@@ -61,7 +62,7 @@ class ArchivePlayer extends HTMLElement {
       return;
     }
     const status = data.response?.code;
-    this.say(status === 404 ? "Nothing is recorded there." : status ? `The streamer answers ${status}.` : "The streamer does not answer.");
+    this.say(status === 404 ? t("Nothing is recorded there.") : status ? t("The streamer answers {status}.", { status }) : t("The streamer does not answer."));
   }
 
   say(text) {

@@ -2,6 +2,7 @@
 
 import uPlot from "./vendor/uPlot.js";
 import { html, useEffect, useRef } from "./vendor/htm-preact.js";
+import { clock, day, moment, t } from "./i18n.js";
 
 const WINDOW_SECONDS = 300;
 const LEAST_SECONDS = 60; // of the scale: the first samples are not stretched over it all
@@ -13,7 +14,6 @@ const now = () => Date.now() / 1000;
 function options(element) {
   const muted = getComputedStyle(element).getPropertyValue("--muted");
   const axis = { stroke: muted, grid: { stroke: "#8883", width: 1 }, ticks: { show: false } };
-  const clock = uPlot.fmtDate("{HH}:{mm}:{ss}");
   return {
     width: element.clientWidth,
     height: HEIGHT,
@@ -24,7 +24,7 @@ function options(element) {
       y: { range: (_chart, _min, max) => [0, Math.max(LEAST_KBIT, max * 1.1)] },
     },
     axes: [
-      { ...axis, incrs: [15, 60], values: (_chart, ticks) => ticks.map((tick) => clock(new Date(tick * 1000))) },
+      { ...axis, incrs: [15, 60], values: (_chart, ticks) => ticks.map((tick) => clock(tick * 1000)) },
       { ...axis, size: 48, values: (_chart, ticks) => ticks.map((tick) => String(Math.round(tick) / 1000)) },
     ],
     series: [{}, { stroke: "#2b8ae2", fill: "#2b8ae233", width: 2, points: { show: false } }],
@@ -56,7 +56,15 @@ export function BitrateChart({ value }) {
     }
     chart.current.setData(points.current);
   });
-  return html`<div class="chart" ref=${element} role="img" aria-label="Bit rate of the last minutes"></div>`;
+  return html`<div class="chart" ref=${element} role="img" aria-label=${t("Bit rate of the last minutes")}></div>`;
+}
+
+const DAY = 86_400;
+
+/** What the axis says of a moment: the hour within two days, beyond that the day. */
+function timeText(ms, [from, to]) {
+  if (to - from <= 2 * DAY) return clock(ms, { hour: "2-digit", minute: "2-digit" });
+  return day(ms, to - from > 60 * DAY ? { month: "short", year: "2-digit" } : { day: "numeric", month: "short" });
 }
 
 const PALETTE = ["#2b8ae2", "#d9822b", "#178a4c"];
@@ -73,10 +81,10 @@ function historyOptions(element, series, unit, range) {
       x: { range: () => range },
       y: { range: (_chart, _min, max) => [0, Math.max(unit.least || 1, max * 1.1)] },
     },
-    axes: [axis, { ...axis, size: 56, values: (_chart, ticks) => ticks.map(unit.show) }],
+    axes: [{ ...axis, values: (_chart, ticks) => ticks.map((tick) => timeText(tick * 1000, range)) }, { ...axis, size: 56, values: (_chart, ticks) => ticks.map(unit.show) }],
     series: [
-      {},
-      ...series.map(({ title }, index) => ({ label: title, stroke: PALETTE[index], width: 2, points: { show: false },
+      { label: t("Time"), value: (_chart, seconds) => (seconds == null ? "–" : moment(seconds * 1000)) },
+      ...series.map(({ title }, index) => ({ label: t(title), stroke: PALETTE[index], width: 2, points: { show: false },
         spanGaps: false, value: (_chart, value) => (value == null ? "–" : unit.show(value)) })),
     ],
   };

@@ -32,6 +32,12 @@ export async function loadWords() {
   dispatchEvent(new Event(WORDS_CHANGED));
 }
 
+/** A moment (Unix ms) as its reader writes it: in the words' language, by the habits of the browser's country where it has that language. */
+const habits = () => navigator.languages.find((tag) => tag.slice(0, 2) === language()) || language();
+export const moment = (ms) => new Date(ms).toLocaleString(habits());
+export const day = (ms, options) => new Date(ms).toLocaleDateString(habits(), options);
+export const clock = (ms, options) => new Date(ms).toLocaleTimeString(habits(), options);
+
 export function chooseLanguage(name) {
   localStorage.setItem(KEY, name);
   return loadWords();

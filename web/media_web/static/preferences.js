@@ -20,7 +20,7 @@ export function Preferences() {
     applyTheme(event.target.value);
   };
   return html`<details class="preferences">
-    <summary aria-label=${t("Theme and language")}>⚙</summary>
+    <summary aria-label=${t("Theme and language")}>⚙ <span>${t("Theme and language")}</span></summary>
     <label>${t("Theme")} <select aria-label=${t("Theme")} onChange=${choose}>
       ${Object.entries(THEMES).map(([key, title]) => html`<option key=${key} value=${key} selected=${key === theme}>${t(title)}</option>`)}
     </select></label>

@@ -30,9 +30,9 @@ export function StreamState({ stream }) {
 /** Whether a stream that shall be recorded is; nothing for others. */
 export function RecordingLight({ stream }) {
   const stats = stream.stats || {};
-  if (stats.dvr_enabled) return html`<span class="dot recording" role="img" aria-label="recording" title="recording"></span>`;
+  if (stats.dvr_enabled) return html`<span class="dot recording" role="img" aria-label=${t("recording")} title=${t("recording")}></span>`;
   const error = stats.dvr_write?.error;
-  return error && html`<span class="dot error" role="img" aria-label="not recorded" title="not recorded: ${error}"></span>`;
+  return error && html`<span class="dot error" role="img" aria-label=${t("not recorded")} title="${t("not recorded")}: ${error}"></span>`;
 }
 
 /** A button that puts `text` on the clipboard; works without the clipboard API (plain HTTP) too. */
@@ -95,7 +95,7 @@ export const uptime = (stats) =>
   stats?.alive && stats.opened_at ? duration(Date.now() - stats.opened_at) : "–";
 
 export const kbit = (value) =>
-  value == null ? "–" : value >= 1000 ? `${(value / 1000).toFixed(1)} Mbit/s` : `${Math.round(value)} kbit/s`;
+  value == null ? "–" : value >= 1000 ? `${(value / 1000).toFixed(1)} ${t("Mbit/s")}` : `${Math.round(value)} ${t("kbit/s")}`;
 
 export function bytes(value) {
   if (value == null) return "–";
@@ -105,7 +105,7 @@ export function bytes(value) {
     value /= 1024;
     index += 1;
   }
-  return `${value.toFixed(index ? 1 : 0)} ${units[index]}`;
+  return `${value.toFixed(index ? 1 : 0)} ${t(units[index])}`;
 }
 
 export function duration(ms) {
@@ -113,7 +113,7 @@ export function duration(ms) {
   const s = Math.floor(ms / 1000);
   const parts = [Math.floor(s / 86400), Math.floor(s / 3600) % 24, Math.floor(s / 60) % 60, s % 60];
   const [d, h, m, sec] = parts;
-  if (d) return `${d}d ${h}h`;
-  if (h) return `${h}h ${m}m`;
-  return m ? `${m}m ${sec}s` : `${sec}s`;
+  if (d) return t("{d}d {h}h", { d, h });
+  if (h) return t("{h}h {m}m", { h, m });
+  return m ? t("{m}m {s}s", { m, s: sec }) : t("{s}s", { s: sec });
 }

@@ -5,9 +5,12 @@ has no inline script or style, and a policy that allows none. The player is that
 whose files every egress worker serves.
 """
 
+from html import escape
+
 from aiohttp import web
 from media_web import assets
 
+from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
@@ -30,7 +33,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         # No frame-ancestors: to be embedded anywhere is the purpose of the page.
     )
 )
-PAGE = f"""<!doctype html>
+HEAD = f"""<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8">
@@ -39,7 +42,8 @@ PAGE = f"""<!doctype html>
     <link rel="icon" href="{assets.address("favicon.svg")}" type="image/svg+xml">
     <link rel="stylesheet" href="{assets.address("player/player.css")}">
     <link rel="stylesheet" href="{assets.address("player/embed.css")}">
-    <script type="module" src="{assets.address("player/embed.js")}"></script>
+"""
+PAGE = f"""{HEAD}    <script type="module" src="{assets.address("player/embed.js")}"></script>
   </head>
   <body>
     <video id="video" controls playsinline></video>
@@ -47,6 +51,9 @@ PAGE = f"""<!doctype html>
   </body>
 </html>
 """.encode()
+AGAIN_SECONDS = 30
+"""After which a page looks whether its stream has come meanwhile: a frame stays open for days."""
+WORDS = {403: "Access to this stream is denied.", 404: "There is no such stream."}
 
 
 def routes(egress: Egress) -> list[Route]:
@@ -57,12 +64,33 @@ def routes(egress: Egress) -> list[Route]:
 
 
 async def player_page(hub: Hub, request: MediaRequest) -> web.StreamResponse:
-    """The page, if the viewer may have it; raises AccessDenied."""
-    access = await hub.access(request.access_request(PROTO))
+    """The page, or to a browser that may not have it one that says why; raises AccessDenied."""
+    try:
+        access = await hub.access(request.access_request(PROTO))
+    except AccessDenied as denied:
+        if denied.location or "text/html" not in request.http.headers.get("Accept", ""):
+            raise
+        return _page(refusal(denied), denied)
     request.note(access)
     # The page itself is no viewing: its session ends here, the playlists open their own.
     hub.give_up(access, "page sent")
-    response = answer(PAGE, "text/html; charset=utf-8", cache="no-cache")
+    return _page(PAGE)
+
+
+def refusal(denied: AccessDenied) -> bytes:
+    """A page of the player's looks, for the frame that it stands in."""
+    words = WORDS.get(denied.status, denied.title)
+    why = f"<small>{escape(denied.title)}</small>" if denied.status == 403 else ""
+    again = "" if denied.status == 403 else f'<meta http-equiv="refresh" content="{AGAIN_SECONDS}">'
+    note = f'<p class="player-note player-blank" role="status">{escape(words)}{why}</p>'
+    return f"{HEAD}    {again}\n  </head>\n  <body><main>{note}</main></body>\n</html>\n".encode()
+
+
+def _page(body: bytes, denied: AccessDenied | None = None) -> web.StreamResponse:
+    cache, status = ("no-store", denied.status) if denied else ("no-cache", 200)
+    response = answer(body, "text/html; charset=utf-8", cache=cache, status=status)
+    if denied:
+        response.headers["X-Error"] = denied.code
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "strict-origin-when-cross-origin"

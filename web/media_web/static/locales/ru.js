@@ -92,7 +92,7 @@ export default {
   "History is kept where the configuration has “pulsedb /DIRECTORY;”.": "История хранится, если в конфигурации есть «pulsedb /КАТАЛОГ;».",
   Archives: "Архивы", Depth: "Глубина", Disks: "Диски", Path: "Путь", Used: "Занято", Size: "Размер", Health: "Состояние", Streams: "Потоки", In: "Вход", Out: "Выход", CPU: "Процессор", Memory: "Память", Version: "Версия", "CPU and memory": "Процессор и память", memory: "память", streams: "потоки", streamers: "стримеры",
   "Streams that run": "Работающие потоки", "Streams and streamers": "Потоки и стримеры", "{streams} streams run, {viewers} viewers, {out} out": "работает потоков: {streams}, зрителей: {viewers}, выход {out}", "Add streamer": "Добавить стример", "{count} alerts": "предупреждений: {count}",
-  "No streamer yet. Connect the first one with +.": "Стримеров ещё нет. Подключите первый кнопкой +.", "{hostname} is connected already.": "{hostname} уже подключён.", "New streamer hostname": "Имя нового стримера", "{count} placed": "размещено: {count}", "{count} running": "работает: {count}",
+  "No streamer yet. Connect the first one.": "Стримеров ещё нет. Подключите первый.", "{hostname} is connected already.": "{hostname} уже подключён.", "New streamer hostname": "Имя нового стримера", "{count} placed": "размещено: {count}", "{count} running": "работает: {count}",
   "Drain {name}? Its streams move to others.": "Вывести {name}? Его потоки уйдут на другие.", "Take it back into service": "Вернуть в работу", Drain: "Вывести", "Not checked yet.": "Ещё не проверен.", passed: "пройдено", failed: "не пройдено",
   "Disconnect {name}? Its streams move to others.": "Отключить {name}? Его потоки уйдут на другие.", Disconnect: "Отключить", "API answers": "API отвечает", "Server is running": "Сервер работает", "Configuration is sound": "Конфигурация в порядке",
   "Takes its streams from Central": "Берёт потоки из Central", "Cluster key is right": "Ключ кластера верен", "Clocks agree": "Часы совпадают", "No session matches.": "Таких сессий нет.", "No session has ended yet.": "Завершённых сессий ещё нет.",
@@ -104,6 +104,37 @@ export default {
   "{name} exists already.": "{name} уже есть.", "New key for {name}": "Новый ключ для {name}", "Role of {name}": "Роль: {name}", Key: "Ключ", Change: "Изменение", made: "создано", deleted: "удалено", "Theme and language": "Оформление и язык",
   "Sees everything but secrets, changes nothing.": "Видит всё, кроме секретов, ничего не меняет.", "Changes streams, streamers and all that belongs to them.": "Меняет потоки, стримеры и всё, что к ним относится.", "Does everything, also this page.": "Делает всё, и на этой странице тоже.",
   "Its key is shown once: keep it.": "Ключ показывается один раз: сохраните его.", "Who": "Кто", "What": "Что", "Nobody but the administrator has access.": "Доступ есть только у администратора.", "Nothing was changed yet.": "Изменений ещё не было.",
+
+  // Archive
+  "Nothing is recorded yet.": "Ещё ничего не записано.", Before: "Раньше", After: "Позже", Shown: "Показано", "a day": "сутки", "an hour": "час", Latest: "Последнее",
+  "Recording, {size} on the disk": "Идёт запись, на диске {size}", "Not recording": "Не записывается", "the stream is disabled": "поток выключен",
+  "Not copied": "Не скопировано", "Copied to {url}: {files} ({size})": "Скопировано в {url}: {files} ({size})", "; {files} ({size}) still to copy, the oldest for {time}": "; осталось скопировать {files} ({size}), самый старый ждёт {time}",
+  "; {files} deleted here and never copied": "; удалено здесь и не скопировано: {files}", "1 file": "файлов: 1", "{count} files": "файлов: {count}",
+  "Gaps are not filled": "Пробелы не заполняются", "Gaps filled from {origin}": "Пробелы заполняются с {origin}", "; {time} still missing": "; ещё недостаёт {time}", ": there are none": ": их нет",
+  "The end must be after the start.": "Конец должен быть позже начала.", "Delete what is recorded of {name} from {from} to {to}?": "Удалить запись {name} с {from} по {to}?",
+  "A part": "Фрагмент", Begins: "Начало", Ends: "Конец", "Starts here": "Начать здесь", "Ends here": "Закончить здесь", Export: "Экспорт", Lock: "Защитить", Unlock: "Снять защиту",
+  "Something of it is locked": "Часть фрагмента защищена", "Download MP4": "Скачать MP4", Exports: "Экспорт в файлы", Length: "Длительность", Progress: "Ход", Download: "Скачать", done: "готово", queued: "в очереди",
+  "Time of the archive": "Время архива", "Plays {moment}": "Показано {moment}", "Choose a moment to play from there.": "Выберите момент, с которого смотреть.", "Picture at {time}": "Картинка в {time}",
+  "Nothing is recorded there.": "Там ничего не записано.", "The streamer answers {status}.": "Стример отвечает {status}.", "The streamer does not answer.": "Стример не отвечает.",
+  recording: "идёт запись", "not recorded": "не записывается",
+
+  // Units and moments
+  "kbit/s": "кбит/с", "Mbit/s": "Мбит/с", B: "Б", KiB: "КиБ", MiB: "МиБ", GiB: "ГиБ", TiB: "ТиБ", "{d}d {h}h": "{d} д {h} ч", "{h}h {m}m": "{h} ч {m} мин", "{m}m {s}s": "{m} мин {s} с", "{s}s": "{s} с",
+  "Bit rate of the last minutes": "Битрейт последних минут", "{count} times since {moment}": "{count} раз с {moment}",
+
+  // Events
+  "Source opened": "Источник открыт", "Source started": "Источник пошёл", "Source closed": "Источник закрыт", "Source lost": "Источник потерян", "Frames timed out": "Кадры не идут", "Frames restored": "Кадры снова идут",
+  "Stream opened": "Поток запущен", "Stream closed": "Поток остановлен", "Dvr failed": "Запись прервана", "Dvr restored": "Запись возобновлена", "Play opened": "Зритель подключён", "Play started": "Зритель смотрит", "Play closed": "Зритель ушёл",
+  "Push opened": "Отправка открыта", "Push started": "Отправка идёт", "Push closed": "Отправка закрыта", "Push blocked": "Отправка прекращена", stream: "поток", streamer: "стример", api_token: "доступ", admin: "администратор", editor: "редактор", viewer: "наблюдатель",
+
+  // Settings of a streamer
+  "API URL": "Адрес API", "http://STREAMER:PORT, as Central reaches it; empty: the hostname": "http://СТРИМЕР:ПОРТ, как его видит Central; пусто: имя узла", "Public payload URL": "Адрес для зрителей", "As viewers reach it; empty: the API URL": "Как его видят зрители; пусто: адрес API",
+  "Private payload URL": "Адрес для стримеров", "As other streamers reach it": "Как его видят другие стримеры", "Cluster key": "Ключ кластера", "The same as in the streamer's configuration": "Тот же, что в конфигурации стримера", "Channel limit": "Предел каналов", "Streams it takes at most": "Сколько потоков он берёт самое большее",
+  Provider: "Провайдер", Position: "Положение",
+
+  "How to use": "Применение", "There is no stream of this name.": "Потока с таким именем нет.", "All streams": "Все потоки",
+  "This browser cannot decode {codec}.": "Этот браузер не умеет {codec}.", "This browser cannot play the stream.": "Этот браузер не может показать поток.", "This browser has no WebRTC.": "В этом браузере нет WebRTC.",
+  "There is no way to the server by UDP or TCP; trying again.": "Сервер недоступен по UDP и TCP; пробуем снова.", "The connection was lost; trying again.": "Соединение потеряно; пробуем снова.",
 
   // Player
   Quality: "Качество", Sound: "Звук", Auto: "Автоматически", "Back to live": "К эфиру", "From the camera to the screen": "От камеры до экрана", "Press play to start.": "Нажмите «воспроизвести».", "Access to this stream is denied.": "Доступ к потоку закрыт.", "There is no such stream.": "Такого потока нет.",

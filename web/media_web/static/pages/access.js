@@ -6,7 +6,7 @@
 import { html, useState } from "../vendor/htm-preact.js";
 import { exists, item, put, remove } from "../api.js";
 import { link, tabOf, usePolled } from "../hooks.js";
-import { t } from "../i18n.js";
+import { moment, t } from "../i18n.js";
 import { CopyButton, Dialog, Failure, Field, Tabs } from "../widgets.js";
 
 const TABS = { people: "People and programs", audit: "Audit" };
@@ -61,7 +61,7 @@ function People() {
       <thead><tr><th>${t("Name")}</th><th>${t("Role")}</th><th class="wide">${t("Comment")}</th><th class="wide">${t("Since")}</th><th><span class="unseen">${t("Actions")}</span></th></tr></thead>
       <tbody>${data.api_tokens.map((token) => html`<tr key=${token.name}>
         <td class="name">${token.name}</td><td><${Role} token=${token} onChoose=${(role) => attempt(() => put(item("api_tokens", token.name), { role }))} /></td>
-        <td class="wide">${token.comment || "–"}</td><td class="wide">${token.created_at ? new Date(token.created_at).toLocaleString() : "–"}</td>
+        <td class="wide">${token.comment || "–"}</td><td class="wide">${token.created_at ? moment(token.created_at) : "–"}</td>
         <td><span class="actions">
           <button type="button" class="small" aria-label=${t("New key for {name}", token)} onClick=${() => renew(token.name)}>${t("New key")}</button>
           <button type="button" class="small danger" aria-label=${t("Delete {name}", token)} onClick=${() => erase(token.name)}>${t("Delete")}</button>
@@ -122,9 +122,9 @@ function Audit() {
     ${data?.audit.length > 0 && html`<table class="list">
       <thead><tr><th>${t("Time")}</th><th>${t("Who")}</th><th>${t("What")}</th><th class="wide">${t("Change")}</th></tr></thead>
       <tbody>${data.audit.map((entry, index) => html`<tr key=${index}>
-        <td><time>${new Date(entry.utc_ms).toLocaleString()}</time></td>
-        <td>${entry.originator}<small>${entry.role} ${entry.ip}</small></td>
-        <td class="url">${entry.entity_type} ${entry.entity_id}</td>
+        <td><time>${moment(entry.utc_ms)}</time></td>
+        <td>${entry.originator}<small>${t(entry.role)} ${entry.ip}</small></td>
+        <td class="url">${t(entry.entity_type)} ${entry.entity_id}</td>
         <td class="wide url">${changed(entry.before, entry.after)}</td>
       </tr>`)}</tbody>
     </table>`}`;

@@ -15,25 +15,33 @@ export class Controls {
     this.note = make("p", { className: "player-note" });
     this.note.setAttribute("role", "status");
     this.still = make("canvas", { className: "player-still", hidden: true });
+    this.onlySound = make("p", { className: "player-sound", textContent: words("Sound only"), hidden: true });
     this.bar = make("div", { className: "player-bar" });
     this.quality = this.menu("Quality", (way, value) => (way.quality = value));
     this.sound = this.menu("Sound", (way, value) => (way.sound = value));
     this.latency = make("span", { className: "player-latency" });
     this.live = make("button", { type: "button", textContent: words("Back to live"), hidden: true });
     this.bar.append(this.latency, this.live, this.sound, this.quality);
-    place.append(this.still, this.note, this.bar);
+    place.append(this.onlySound, this.still, this.note, this.bar);
+    this.onData = () => (video.controls = true);
+    video.addEventListener("loadedmetadata", this.onData);
     this.live.onclick = () => this.player?.goLive();
     this.timer = setInterval(() => this.tick(), TICK_MS);
   }
 
   /** What a player calls. */
   get events() {
-    return { say: (text) => this.say(text), away: (text) => this.away(text), changed: () => this.changed() };
+    return { say: (text, values) => this.say(text, values), away: (text) => this.away(text), changed: () => this.changed() };
   }
 
-  say(text) {
+  /** `values` takes the places of `{name}` in the text. */
+  say(text, values = {}) {
     if (this.isAway) return;
-    this.note.textContent = this.words(text);
+    this.note.textContent = this.words(text).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+    // Without anything to control the words are what there is to see.
+    const isBlank = Boolean(text) && !this.video.readyState;
+    this.note.classList.toggle("player-blank", isBlank);
+    this.video.controls = !isBlank;
   }
 
   away(text) {
@@ -77,6 +85,8 @@ export class Controls {
   }
 
   tick() {
+    const { readyState, videoWidth } = this.video;
+    this.onlySound.hidden = readyState < 2 || videoWidth > 0 || Boolean(this.isAway);
     const seconds = this.player?.latency;
     const known = seconds !== undefined && !this.isAway;
     this.latency.textContent = known ? `${seconds.toFixed(1)} s` : "";
@@ -86,6 +96,7 @@ export class Controls {
 
   destroy() {
     clearInterval(this.timer);
-    for (const element of [this.note, this.still, this.bar]) element.remove();
+    this.video.removeEventListener("loadedmetadata", this.onData);
+    for (const element of [this.onlySound, this.note, this.still, this.bar]) element.remove();
   }
 }

@@ -71,7 +71,7 @@ export class HlsPlayer {
   onError(Hls, data) {
     if (!data.fatal) return;
     if (data.details === Hls.ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR) {
-      this.on?.unsupported("the codecs of the stream");
+      this.on?.unsupported();
       return;
     }
     if (data.type === Hls.ErrorTypes.MEDIA_ERROR && !this.recovered) {

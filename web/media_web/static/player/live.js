@@ -10,6 +10,8 @@ import { WebRtcPlayer } from "./webrtc.js";
 
 /** A live stream that was away must be picked up again. */
 const RETRY_MS = 2000;
+/** A browser learns no codec; the stream may come to have another one. */
+const UNDECODED_RETRY_MS = 30_000;
 const FIRST_PICTURE_MS = 12_000;
 /** After so long a black page says what it waits for. */
 const PATIENCE_MS = 2500;
@@ -19,6 +21,12 @@ const DENIED = "Access to this stream is denied.";
 const NONE = "There is no such stream.";
 const COMING = "Waiting for the first picture.";
 const AWAY = "The stream is not running; trying again.";
+const UNDECODED = "This browser cannot decode {codec}.";
+const UNKNOWN = "This browser cannot play the stream.";
+/** What people call a codec, by how RFC 6381 begins its name. */
+const CODECS = { hvc1: "HEVC (H.265)", hev1: "HEVC (H.265)", av01: "AV1", vp09: "VP9", avc1: "H.264", "ac-3": "AC-3", "ec-3": "E-AC-3", mp4a: "AAC" };
+const codecOf = (type = "") => Object.entries(CODECS).find(([begin]) => type.includes(begin))?.[1];
+const NOT_ACCEPTABLE = 406;
 export const SILENT = "The source of the stream gives no data: the publisher has left. Waiting for it.";
 
 export class LivePlayer {
@@ -81,21 +89,35 @@ export class LivePlayer {
         this.on.away(SILENT);
       }),
       levels: mine(() => this.on.changed()),
-      unsupported: mine((type) => this.next() || this.on.say(`This browser cannot decode ${type}.`)),
+      unsupported: mine((type) => this.undecoded(type)),
       ended: mine((status, words) => this.refused(status, words)),
     };
+  }
+
+  /** The next way may bring another codec; where none is left it is said which one is lacked. */
+  undecoded(type) {
+    this.lacked = codecOf(type) ?? this.lacked;
+    if (this.next()) return;
+    this.told = true;
+    this.stop();
+    if (this.lacked) this.on.say(UNDECODED, { codec: this.lacked });
+    else this.on.say(UNKNOWN);
+    this.retry = setTimeout(() => {
+      this.choice = 0;
+      this.start();
+    }, UNDECODED_RETRY_MS);
   }
 
   /** Safari on a phone: it plays HLS by itself. */
   startNative(url) {
     this.video.src = url;
     this.video.onplaying = () => this.events(this.run).playing();
-    this.video.onerror = () => this.next() || this.on.say("This browser cannot play the stream.");
+    this.video.onerror = () => this.next() || this.on.say(UNKNOWN);
   }
 
   startMse(address, events) {
     if (!globalThis.MediaSource) {
-      if (!this.next()) this.on.say("This browser cannot play the stream.");
+      if (!this.next()) this.on.say(UNKNOWN);
       return;
     }
     // A browser does not say why a WebSocket was refused: the same address answers it in words.
@@ -117,6 +139,7 @@ export class LivePlayer {
   }
 
   refused(status, words) {
+    if (status === NOT_ACCEPTABLE) return this.undecoded();
     // Without a way by UDP or where WebRTC is off, another protocol may still do.
     const hopeless = status === 403 || (this.proto === "webrtc" && status !== 404 && status !== 503);
     if (hopeless && this.next()) return;

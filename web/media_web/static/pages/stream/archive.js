@@ -4,6 +4,7 @@
 import { html, useEffect, useMemo, useState } from "../../vendor/htm-preact.js";
 import { get, item, post, request, remove } from "../../api.js";
 import { usePolled } from "../../hooks.js";
+import { moment, t } from "../../i18n.js";
 import { Failure, Field, bytes, duration } from "../../widgets.js";
 import "../../archive-player.js";
 import { Timeline } from "./timeline.js";
@@ -72,17 +73,17 @@ export function Archive({ stream }) {
     <${Copies} copy=${stream.stats?.dvr_copy} />
     <${Filled} fill=${stream.stats?.dvr_replicate} />
     <${Failure} error=${unread} />
-    ${recorded && !ranges.length && html`<p class="empty">Nothing is recorded yet.</p>`}
+    ${recorded && !ranges.length && html`<p class="empty">${t("Nothing is recorded yet.")}</p>`}
     ${ranges.length > 0 && html`
       <div class="bar">
-        <button type="button" class="plain" onClick=${() => move(-1)} aria-label="Before">‹</button>
-        <input type="date" aria-label="Day" value=${dateText(begin)} min=${dateText(ranges[0].from)} max=${dateText(now())}
+        <button type="button" class="plain" onClick=${() => move(-1)} aria-label=${t("Before")}>‹</button>
+        <input type="date" aria-label=${t("Day")} value=${dateText(begin)} min=${dateText(ranges[0].from)} max=${dateText(now())}
           onInput=${(event) => event.target.value && setBegin(startOfDay(secondsOf(`${event.target.value}T12:00`)))} />
-        <button type="button" class="plain" onClick=${() => move(1)} disabled=${begin + span > now()} aria-label="After">›</button>
-        <select aria-label="Shown" value=${span} onChange=${(event) => zoom(Number(event.target.value))}>
-          <option value=${DAY}>a day</option><option value=${HOUR}>an hour</option>
+        <button type="button" class="plain" onClick=${() => move(1)} disabled=${begin + span > now()} aria-label=${t("After")}>›</button>
+        <select aria-label=${t("Shown")} value=${span} onChange=${(event) => zoom(Number(event.target.value))}>
+          <option value=${DAY}>${t("a day")}</option><option value=${HOUR}>${t("an hour")}</option>
         </select>
-        <button type="button" class="plain" onClick=${() => play(now() - EDGE_SECONDS)}>Latest</button>
+        <button type="button" class="plain" onClick=${() => play(now() - EDGE_SECONDS)}>${t("Latest")}</button>
       </div>
       <${Timeline} begin=${begin} span=${span} ranges=${ranges} locks=${locks} at=${at} base=${base} onPlay=${play} />
       ${start !== null && base && html`<archive-player src="${base}/archive-${start}-now.fmp4.m3u8"
@@ -97,9 +98,10 @@ function Light({ stream }) {
   const error = stats.dvr_write?.error;
   const size = stats.dvr_info?.bytes;
   if (stats.dvr_enabled) {
-    return html`<p class="state"><span class="dot recording" aria-hidden="true"></span>Recording${size ? `, ${bytes(size)} on the disk` : ""}</p>`;
+    return html`<p class="state"><span class="dot recording" aria-hidden="true"></span>${size ? t("Recording, {size} on the disk", { size: bytes(size) }) : t("Recording")}</p>`;
   }
-  return html`<p class="state"><span class="dot ${error ? "error" : ""}" aria-hidden="true"></span>Not recording${error ? `: ${error}` : stream.disabled ? ": the stream is disabled" : ""}</p>`;
+  const why = error || (stream.disabled && t("the stream is disabled"));
+  return html`<p class="state"><span class="dot ${error ? "error" : ""}" aria-hidden="true"></span>${t("Not recording")}${why && `: ${why}`}</p>`;
 }
 
 /** What becomes of the archive elsewhere: a light, a problem if there is one, and how far it is. */
@@ -112,21 +114,21 @@ function Elsewhere({ problem, error, waits, children }) {
 /** How far the copies in a bucket are, and why not further. */
 function Copies({ copy }) {
   if (!copy) return null;
-  const waiting = copy.waiting_files ? `; ${files(copy.waiting_files)} (${bytes(copy.waiting_bytes)}) still to copy, the oldest for ${duration(copy.lag * 1000)}` : "";
-  const lost = copy.lost_files ? `; ${files(copy.lost_files)} deleted here and never copied` : "";
-  return html`<${Elsewhere} problem="Not copied" error=${copy.error} waits=${copy.waiting_files || copy.lost_files}>
-    ${copy.url && `Copied to ${copy.url}: ${files(copy.stored_files)} (${bytes(copy.stored_bytes)})${waiting}${lost}`}<//>`;
+  const waiting = copy.waiting_files ? t("; {files} ({size}) still to copy, the oldest for {time}", { files: files(copy.waiting_files), size: bytes(copy.waiting_bytes), time: duration(copy.lag * 1000) }) : "";
+  const lost = copy.lost_files ? t("; {files} deleted here and never copied", { files: files(copy.lost_files) }) : "";
+  return html`<${Elsewhere} problem=${t("Not copied")} error=${copy.error} waits=${copy.waiting_files || copy.lost_files}>
+    ${copy.url && t("Copied to {url}: {files} ({size})", { url: copy.url, files: files(copy.stored_files), size: bytes(copy.stored_bytes) }) + waiting + lost}<//>`;
 }
 
-const files = (count) => (count === 1 ? "1 file" : `${count} files`);
+const files = (count) => (count === 1 ? t("1 file") : t("{count} files", { count }));
 
 /** What of its gaps came from another server, and why not more. */
 function Filled({ fill }) {
   if (!fill) return null;
   const filled = fill.filled_seconds ? `: ${duration(fill.filled_seconds * 1000)} (${bytes(fill.filled_bytes)})` : "";
-  const missing = fill.missing_seconds ? `; ${duration(fill.missing_seconds * 1000)} still missing` : filled ? "" : ": there are none";
-  return html`<${Elsewhere} problem="Gaps are not filled" error=${fill.error} waits=${fill.missing_seconds}>
-    ${fill.origin && `Gaps filled from ${fill.origin}${filled}${fill.error && !fill.missing_seconds ? "" : missing}`}<//>`;
+  const missing = fill.missing_seconds ? t("; {time} still missing", { time: duration(fill.missing_seconds * 1000) }) : filled ? "" : t(": there are none");
+  return html`<${Elsewhere} problem=${t("Gaps are not filled")} error=${fill.error} waits=${fill.missing_seconds}>
+    ${fill.origin && t("Gaps filled from {origin}", fill) + filled + (fill.error && !fill.missing_seconds ? "" : missing)}<//>`;
 }
 
 /** The next moment that is recorded. */
@@ -151,7 +153,7 @@ function Part({ stream, base, at, locks, onDone }) {
   const jobs = usePolled(`/dvr_export_jobs?${new URLSearchParams({ stream: stream.name, limit: 100 })}`, JOBS_MS);
   const act = (action) => async () => {
     try {
-      if (!(wanted.duration > 0)) throw new Error("The end must be after the start.");
+      if (!(wanted.duration > 0)) throw new Error(t("The end must be after the start."));
       // From now on it is this part, wherever the player goes.
       setFrom(begin);
       setTo(end);
@@ -167,25 +169,25 @@ function Part({ stream, base, at, locks, onDone }) {
   const unlock = () => request("DELETE", `${path}/dvr/locks`, wanted);
   const erase = () => request("DELETE", `${path}/dvr/ranges`, wanted);
   const eraseAsked = async () => {
-    if (confirm(`Delete what is recorded of ${stream.name} from ${momentText(begin)} to ${momentText(end)}?`)) await erase();
+    if (confirm(t("Delete what is recorded of {name} from {from} to {to}?", { name: stream.name, from: moment(begin * 1000), to: moment(end * 1000) }))) await erase();
   };
   const order = () => post(`${path}/dvr/export`, wanted);
   const overlaps = locks.some((one) => one.from < end && begin < one.from + one.duration);
-  return html`<h2>A part</h2>
+  return html`<h2>${t("A part")}</h2>
     <div class="part">
-      <${Field} label="From"><input type="datetime-local" step="1" value=${momentText(begin)}
+      <${Field} label=${t("Begins")}><input type="datetime-local" step="1" value=${momentText(begin)}
         onChange=${(event) => event.target.value && setFrom(secondsOf(event.target.value))} /><//>
-      <${Field} label="To"><input type="datetime-local" step="1" value=${momentText(end)}
+      <${Field} label=${t("Ends")}><input type="datetime-local" step="1" value=${momentText(end)}
         onChange=${(event) => event.target.value && setTo(secondsOf(event.target.value))} /><//>
     </div>
     <p class="actions">
-      <button type="button" class="plain" onClick=${() => setFrom(at)}>Starts here</button>
-      <button type="button" class="plain" onClick=${() => setTo(at)}>Ends here</button>
-      <button type="button" onClick=${act(order)}>Export</button>
-      <button type="button" class="plain" onClick=${act(lock)}>Lock</button>
-      <button type="button" class="plain" disabled=${!overlaps} onClick=${act(unlock)}>Unlock</button>
-      <button type="button" class="plain danger" disabled=${overlaps} title=${overlaps ? "Something of it is locked" : ""} onClick=${act(eraseAsked)}>Delete</button>
-      ${base && wanted.duration > 0 && html`<a href="${base}/archive-${begin}-${wanted.duration}.mp4" download>Download MP4</a>`}
+      <button type="button" class="plain" onClick=${() => setFrom(at)}>${t("Starts here")}</button>
+      <button type="button" class="plain" onClick=${() => setTo(at)}>${t("Ends here")}</button>
+      <button type="button" onClick=${act(order)}>${t("Export")}</button>
+      <button type="button" class="plain" onClick=${act(lock)}>${t("Lock")}</button>
+      <button type="button" class="plain" disabled=${!overlaps} onClick=${act(unlock)}>${t("Unlock")}</button>
+      <button type="button" class="plain danger" disabled=${overlaps} title=${overlaps ? t("Something of it is locked") : ""} onClick=${act(eraseAsked)}>${t("Delete")}</button>
+      ${base && wanted.duration > 0 && html`<a href="${base}/archive-${begin}-${wanted.duration}.mp4" download>${t("Download MP4")}</a>`}
     </p>
     <${Failure} error=${error} />
     <${Films} jobs=${jobs.data?.dvr_export_jobs || []} stream=${stream} base=${base} onDone=${jobs.reload} />`;
@@ -204,17 +206,17 @@ function Films({ jobs, stream, base, onDone }) {
     onDone();
   };
   const origin = base && new URL(base).origin;
-  return html`<h2>Exports</h2>
+  return html`<h2>${t("Exports")}</h2>
     <${Failure} error=${error} />
     <div class="scroll"><table class="list">
-      <thead><tr><th>From</th><th class="number">Seconds</th><th>State</th><th class="number">Size</th><th></th></tr></thead>
+      <thead><tr><th>${t("Begins")}</th><th class="number">${t("Length")}</th><th>${t("State")}</th><th class="number">${t("Size")}</th><th><span class="unseen">${t("Actions")}</span></th></tr></thead>
       <tbody>${jobs.map((job) => html`<tr key=${job.name}>
-        <td>${new Date(job.from * 1000).toLocaleString()}</td>
-        <td class="number">${job.duration}</td>
-        <td>${job.status === "running" ? html`<progress max="100" value=${job.progress} aria-label="Progress">${job.progress} %</progress>` : job.error || job.status}</td>
+        <td>${moment(job.from * 1000)}</td>
+        <td class="number">${duration(job.duration * 1000)}</td>
+        <td>${job.status === "running" ? html`<progress max="100" value=${job.progress} aria-label=${t("Progress")}>${job.progress} %</progress>` : job.error || t(job.status)}</td>
         <td class="number">${job.size ? bytes(job.size) : "–"}</td>
-        <td class="actions">${job.url && origin && html`<a href=${origin + job.url} download>Download</a>`}
-          <button type="button" class="plain small" onClick=${drop(job)}>${job.status === "running" || job.status === "queued" ? "Cancel" : "Delete"}</button></td>
+        <td class="actions">${job.url && origin && html`<a href=${origin + job.url} download>${t("Download")}</a>`}
+          <button type="button" class="plain small" onClick=${drop(job)}>${job.status === "running" || job.status === "queued" ? t("Cancel") : t("Delete")}</button></td>
       </tr>`)}</tbody>
     </table></div>`;
 }

@@ -41,7 +41,7 @@ export function Inputs({ stream, ui, fixed, onDone }) {
     const url = new FormData(form).get("url").trim();
     if (await save([...saved, { url }])) form.reset();
   };
-  return html`<table class="list">
+  return html`<table class="list stacked">
       <thead><tr><th>#</th><th>${t("URL")}</th><th>${t("State")}</th><th class="number wide">${t("Received")}</th>
         <th><span class="unseen">${t("Actions")}</span></th></tr></thead>
       <tbody>

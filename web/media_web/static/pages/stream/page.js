@@ -9,6 +9,7 @@ import { tabsOf } from "./tabs.js";
 
 export function StreamPage({ name, route, ui }) {
   const { data: stream, error, reload } = usePolled(item("streams", name));
+  if (!stream && error?.status === 404) return html`<h1>${name}</h1><p class="empty">${t("There is no stream of this name.")} <a href=${link("media")}>${t("All streams")}</a></p>`;
   if (!stream) return html`<h1>${name}</h1><${Failure} error=${error} />`;
   const tabs = tabsOf(ui, stream);
   const titles = Object.fromEntries(tabs.map(({ key, title }) => [key, title]));

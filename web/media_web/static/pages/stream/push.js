@@ -30,7 +30,7 @@ export function Push({ stream, fixed, onDone }) {
   const settings = `${link("streams", stream.name)}?tab=settings`;
   return html`<${Failure} error=${error} />
     ${!pushes.length && html`<p class="empty">${t("This stream is pushed nowhere.")} ${!fixed && html`<a href=${settings}>${t("Add a target in the settings")}</a>`}</p>`}
-    ${pushes.length > 0 && html`<table class="list">
+    ${pushes.length > 0 && html`<table class="list stacked">
       <thead><tr><th>${t("Target")}</th><th>${t("State")}</th><th class="number">${t("Sent")}</th><th class="number wide">${t("Attempts")}</th>
         <th class="number wide">${t("For")}</th><th><span class="unseen">${t("Actions")}</span></th></tr></thead>
       <tbody>${pushes.map((push, index) => {

@@ -28,7 +28,7 @@ const TABS = [
   { key: "push", title: "Push", Body: Push, shown: always },
   { key: "settings", title: "Settings", Body: Settings, shown: always },
   { key: "text", title: "Text", Body: Text, shown: always },
-  { key: "use", title: "Use", Body: Use, shown: always },
+  { key: "use", title: "How to use", Body: Use, shown: always },
   { key: "log", title: "Log", Body: Log, shown: inCentral },
 ];
 

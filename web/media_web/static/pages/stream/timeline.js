@@ -1,6 +1,7 @@
 // A day or an hour of an archive as a line: what is recorded, its gaps, what is locked, where one is.
 
 import { html, useRef, useState } from "../../vendor/htm-preact.js";
+import { clock as clockText, moment, t } from "../../i18n.js";
 
 const WIDTH = 1440;
 const HEIGHT = 46;
@@ -9,8 +10,8 @@ const STEPS = { ArrowLeft: -1 / 1440, ArrowRight: 1 / 1440, PageUp: -1 / 24, Pag
 const TICKS = 24;
 const PICTURE_MS = 250;
 
-const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString();
-const short = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+const clock = (seconds) => clockText(seconds * 1000);
+const short = (seconds) => clockText(seconds * 1000, { hour: "2-digit", minute: "2-digit" });
 
 /** Parts of `ranges` within what is shown as {x, width}. */
 export function bars(ranges, shown, span) {
@@ -52,7 +53,7 @@ export function Timeline({ begin, span, ranges, locks, at, base, onPlay }) {
   const here = at !== null && at >= begin && at < begin + span ? ((at - begin) * WIDTH) / span : null;
   return html`<div class="timeline">
     <svg ref=${element} viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" tabindex="0" role="slider"
-      aria-label="Time of the archive" aria-valuemin=${begin} aria-valuemax=${begin + span} aria-valuenow=${at ?? begin}
+      aria-label=${t("Time of the archive")} aria-valuemin=${begin} aria-valuemax=${begin + span} aria-valuenow=${at ?? begin}
       aria-valuetext=${clock(at ?? begin)} onClick=${(event) => onPlay(momentOf(event))}
       onPointerMove=${look} onPointerLeave=${leave} onKeyDown=${key}>
       <rect class="ground" width=${WIDTH} height=${HEIGHT} />
@@ -62,7 +63,7 @@ export function Timeline({ begin, span, ranges, locks, at, base, onPlay }) {
       ${here !== null && html`<line class="here" x1=${here} x2=${here} y1="0" y2=${HEIGHT} />`}
     </svg>
     <p class="hours" aria-hidden="true">${[0, 1, 2, 3, 4].map((part) => html`<span>${short(begin + (part * span) / 4)}</span>`)}</p>
-    <p class="hint">${hover !== null ? clock(hover) : at !== null ? `Plays ${new Date(at * 1000).toLocaleString()}` : "Choose a moment to play from there."}
-      ${picture !== null && html` <img src="${base}/${picture}-preview.jpg" alt="Picture at ${clock(picture)}" />`}</p>
+    <p class="hint">${hover !== null ? clock(hover) : at !== null ? t("Plays {moment}", { moment: moment(at * 1000) }) : t("Choose a moment to play from there.")}
+      ${picture !== null && html` <img src="${base}/${picture}-preview.jpg" alt=${t("Picture at {time}", { time: clock(picture) })} />`}</p>
   </div>`;
 }

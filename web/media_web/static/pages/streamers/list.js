@@ -21,7 +21,7 @@ export function Streamers({ ui }) {
   return html`<header class="bar">
       <h1>${t("Streamers")}</h1>
       ${data && html`<span>${t("{streams} streams run, {viewers} viewers, {out} out", { streams: sum("online_streams"), viewers: sum("total_clients"), out: kbit(sum("output_kbit")) })}</span>`}
-      ${!ui.readsOnly && html`<button type="button" aria-label=${t("Add streamer")} onClick=${() => setAdding(true)}>+</button>`}
+      ${!ui.readsOnly && html`<button type="button" onClick=${() => setAdding(true)}>${t("Add streamer")}</button>`}
     </header>
     <${Failure} error=${error} />
     ${data && html`<table class="list ${error ? "stale" : ""}">
@@ -29,7 +29,7 @@ export function Streamers({ ui }) {
         <th class="number wide">${t("In")}</th><th class="number">${t("Out")}</th><th class="wide">${t("CPU")}</th><th class="wide">${t("Memory")}</th><th class="number wide">${t("Up")}</th></tr></thead>
       <tbody>${data.streamers.map((streamer) => html`<${Row} key=${streamer.hostname} streamer=${streamer} />`)}</tbody>
     </table>
-    ${!data.streamers.length && html`<p class="empty">${t("No streamer yet. Connect the first one with +.")}</p>`}
+    ${!data.streamers.length && html`<p class="empty">${t("No streamer yet. Connect the first one.")}</p>`}
     <${History} path="/history/cluster" charts=${CHARTS} />`}
     ${adding && html`<${AddStreamer} onClose=${() => { setAdding(false); reload(); }} />`}`;
 }
