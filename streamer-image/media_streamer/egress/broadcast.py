@@ -21,7 +21,7 @@ from media_streamer.egress.gop_cache import GopCache
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import TURN_SECONDS, Pace, Prompt
 from media_streamer.egress.served_sessions import Account, ServedSessions
-from media_streamer.egress.viewer import Delivery, Viewer
+from media_streamer.egress.viewer import STALL_SECONDS, STALLED, Delivery, Viewer
 from media_streamer.presentation.selection import no_such_tracks
 from media_streamer.wire.control import DeliveryConfig
 from media_streamer.wire.media import (
@@ -237,6 +237,9 @@ class Broadcast:
             return
         del self._viewers[viewer]
         self._pace.viewers -= 1
+        if reason == STALLED:
+            text = "stream %s by %s: a receiver that has read nothing for %.0f s is let go"
+            log.info(text, self.stream, self.format, STALL_SECONDS)
         viewer.left(reason)
         if not self._viewers:
             self._ask_pace()

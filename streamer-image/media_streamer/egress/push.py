@@ -17,7 +17,7 @@ from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.broadcast import Broadcast, Format, Framing
 from media_streamer.egress.context import Egress
 from media_streamer.egress.jobs import JobFailed, Work
-from media_streamer.egress.viewer import Delivery
+from media_streamer.egress.viewer import STALLED, Delivery
 from media_streamer.outgoing.dial import NoAddressError
 from media_streamer.outgoing.wire import words
 from media_streamer.presentation.selection import track_names
@@ -25,6 +25,13 @@ from media_streamer.presentation.selection import track_names
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 15.0
 """A stream without data this long: its pushes end, and wait for it. Receivers do as much."""
+
+
+def http_refusal(status: int, method: str = "") -> str:
+    """What an HTTP server answers that does not take what it is sent, in words."""
+    to = f" to {method}" if method else ""
+    away = ": redirects are not followed, push to where it leads" if 300 <= status < 400 else ""
+    return f"the server answers {status}{to}{away}"
 
 
 class Push:
@@ -103,6 +110,6 @@ class Push:
             viewer.detach("push ended")
         if lost.done():
             raise JobFailed(lost.result(), "errors_connection_lost")
-        if viewer.closed.result() == "stalled":
+        if viewer.closed.result() == STALLED:
             raise JobFailed("the receiver takes nothing", "errors_connection_lost")
         raise JobFailed(f"the stream ended: {viewer.closed.result()}")

@@ -9,6 +9,8 @@ from media_streamer.egress.served_sessions import Account
 
 STALL_SECONDS = 30.0
 """A viewer that reads nothing at all for this long is cut off."""
+STALLED = "stalled"
+"""The reason that is told then."""
 
 
 class Delivery(Protocol):
@@ -99,5 +101,5 @@ class Viewer:
         elif waiting_bytes < self.unread or not waiting_bytes:
             self.stalled_at, self.unread = now, waiting_bytes
         elif now - self.stalled_at > STALL_SECONDS:
-            self.detach("stalled")
+            self.detach(STALLED)
             self.transport.abort()

@@ -16,7 +16,7 @@ from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.text import QUERY
 from media_streamer.egress.jobs import JobFailed, Work
-from media_streamer.egress.push import Push
+from media_streamer.egress.push import Push, http_refusal
 from media_streamer.outgoing.addresses import reach_of_process
 from media_streamer.outgoing.connector import guarded_connector
 from media_streamer.outgoing.target import HttpError, Target
@@ -115,7 +115,7 @@ class HlsPusher:
             counter = f"errors_{status}" if status in _COUNTED else "errors_connection_lost"
             if status >= 500:
                 counter = "errors_500"
-            raise JobFailed(f"the server answers {status} to {method}", counter)
+            raise JobFailed(http_refusal(status, method), counter)
         self._work.account.bytes += len(body)
 
     def _url(self, name: str) -> str:

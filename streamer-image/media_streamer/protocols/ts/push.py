@@ -10,7 +10,7 @@ import re
 
 from media_streamer.egress.context import Egress
 from media_streamer.egress.jobs import JobFailed, Work
-from media_streamer.egress.push import Push
+from media_streamer.egress.push import Push, http_refusal
 from media_streamer.outgoing.addresses import reach_of_process
 from media_streamer.outgoing.dial import dial
 from media_streamer.outgoing.target import HttpError, Target
@@ -73,7 +73,7 @@ class HttpPusher(asyncio.Protocol):
             status = int(match[1])
             if status >= 200:
                 self.status = status
-                self._end(f"the server answers {status}")
+                self._end(http_refusal(status))
                 return
             if status == 100 and not self.invited.done():
                 self.invited.set_result(None)

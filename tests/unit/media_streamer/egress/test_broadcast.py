@@ -254,7 +254,8 @@ async def test_framing_is_done_once_for_all(bench):
     framed.broadcast.close("test is over")
 
 
-async def test_viewer_that_reads_nothing_is_cut_off(bench, monkeypatch):
+async def test_viewer_that_reads_nothing_is_cut_off(bench, monkeypatch, caplog):
+    caplog.set_level("INFO")
     clock = [100.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
     bench.header(b"H")
@@ -271,6 +272,7 @@ async def test_viewer_that_reads_nothing_is_cut_off(bench, monkeypatch):
     bench.chunk(b"p")
     assert transport.aborted
     assert viewer.closed.result() == "stalled"
+    assert "has read nothing for 30 s" in caplog.text
 
 
 async def test_many_viewers_get_the_chunks_of_an_interval_at_once(bench):

@@ -77,3 +77,11 @@ async def test_what_ends_it_is_counted(answer: bytes, counter: str) -> None:
     assert one.failure().counter == counter
     assert one.transport.is_closing()
     one.data_received(b"more")  # and later bytes change nothing
+
+
+async def test_a_redirect_is_told_with_the_way_out() -> None:
+    one = pusher()
+    one.data_received(b"HTTP/1.1 307 x\r\nLocation: http://other/\r\n\r\n")
+    assert await one.lost == (
+        "the server answers 307: redirects are not followed, push to where it leads"
+    )
