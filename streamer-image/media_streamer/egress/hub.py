@@ -13,6 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from media_rest.guessing import caller_key
+from media_rest.same_origin import is_loopback
+
+from media_streamer import budgets
 from media_streamer.egress.access import Access, AccessDenied, PassOn
 from media_streamer.egress.broadcast import Broadcast, Format, Framing
 from media_streamer.egress.feed import Feed
@@ -27,7 +31,7 @@ from media_streamer.presentation.moments import Moment
 from media_streamer.presentation.track_index import Timing
 from media_streamer.protocols.jpeg.picture import fetch_preview
 from media_streamer.wire.control import AccessRequest, Granted, Place, Refusal
-from media_streamer.wire.media import PictureForm, PublishForm, Strip
+from media_streamer.wire.media import TOO_MANY_PLAYBACKS, PictureForm, PublishForm, Strip
 from media_streamer.wire.owner import Owner
 from media_streamer.wire.peer import CallFailed, Notice, Request
 
@@ -60,7 +64,7 @@ class Hub:
         self._directory: dict[str, Path] | None = None
         self._broadcasts: dict[BroadcastKey, Broadcast] = {}
         self._indexes: dict[IndexKey, LiveIndex] = {}
-        self._replays: set[Broadcast] = set()
+        self._replays: set[ReplayBroadcast] = set()
         self._previews: dict[PictureKey, tuple[float, asyncio.Task[bytes]]] = {}
         self._questions: set[asyncio.Task[Access]] = set()
         self._placed = asyncio.Event()
@@ -179,7 +183,8 @@ class Hub:
     ) -> Broadcast:
         """A time of the stream's archive for one viewer, once it has data.
 
-        Raises AccessDenied: 404 if there is nothing, 503 if no media worker can play it.
+        Raises AccessDenied: 404 if there is nothing, 503 if no media worker can play it, or the
+        client's address plays too much.
         """
         with self._given_up_if_refused(access):
             return await self.other_replay(access, format, moment, framing, tracks=tracks)
@@ -195,6 +200,12 @@ class Hub:
     ) -> Broadcast:
         """The same for who plays already: the session stays, also if there is none."""
         replay = replay_of(access, moment)
+        ip = access.request.ip
+        who = "" if is_loopback(ip) else caller_key(ip)
+        held = sum(one.who == who for one in self._replays) if who else 0
+        if held >= budgets.ADDRESS_PLAYBACKS:
+            title = "Your address plays too much that is recorded; try again"
+            raise AccessDenied(503, "address_playbacks_limit", title)
         link = self._link(self._some_worker(access))
         made = ReplayBroadcast(
             access.stream,
@@ -204,13 +215,18 @@ class Hub:
             framing,
             tracks,
             replay,
-            self._replays.discard,
+            self._replay_ended,
+            who,
         )
         self._replays.add(made)
         try:
             await made.wait_started(REPLAY_SECONDS)
         except AccessDenied:
+            refused = made.is_refused
             made.close("nothing to play")
+            if refused:
+                title = "The server plays too much that is recorded; try again"
+                raise AccessDenied(503, TOO_MANY_PLAYBACKS, title) from None
             title = "Nothing is recorded of that time"
             if access.config.file:
                 title = "The file cannot be played so, or it ends before that"
@@ -219,6 +235,10 @@ class Hub:
             made.close("client closed")
             raise
         return made
+
+    def _replay_ended(self, gone: Broadcast) -> None:
+        assert isinstance(gone, ReplayBroadcast)
+        self._replays.discard(gone)
 
     async def standing(
         self,

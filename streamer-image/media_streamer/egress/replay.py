@@ -17,7 +17,16 @@ from media_streamer.egress.pace import Prompt
 from media_streamer.egress.served_sessions import Account, ServedSessions
 from media_streamer.egress.viewer import Delivery, Viewer
 from media_streamer.presentation.moments import Moment
-from media_streamer.wire.media import Chunk, Event, Events, FromMedia, Replay, Seek, Sought
+from media_streamer.wire.media import (
+    TOO_MANY_PLAYBACKS,
+    Chunk,
+    Event,
+    Events,
+    FromMedia,
+    Replay,
+    Seek,
+    Sought,
+)
 
 LOW_BYTES = 256 * 1024
 """Less than this unsent: there is room."""
@@ -76,7 +85,10 @@ class ReplayBroadcast(Broadcast):
         tracks: tuple[str, ...],
         replay: Replay,
         on_idle: Callable[[Broadcast], None],
+        who: str = "",
     ) -> None:
+        self.who = who
+        """Whose it is: an address."""
         self._replay = replay
         self._received = 0
         self._told = 0
@@ -122,6 +134,11 @@ class ReplayBroadcast(Broadcast):
             viewer.detach(self._ended)
         self._tell()
         return viewer
+
+    @property
+    def is_refused(self) -> bool:
+        """The media worker plays too much already."""
+        return self._ended == TOO_MANY_PLAYBACKS
 
     @property
     def is_file(self) -> bool:

@@ -5,11 +5,14 @@ own, and follows the recording into the present. Needs no running stream.
 
 Invariants: nothing is sent that the viewer's worker has no room for (it says what was taken), so
 nothing is skipped; the clock of the output never goes back, what is missing in the archive is left
-out and told as a gap; a disk that does not answer ends the playback, and delays no stream.
+out and told as a gap; a disk that does not answer ends the playback, and delays no stream; however
+many play, one batch of frames is the longest that the event loop is busy with them.
 """
 
 import asyncio
+import contextlib
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +40,8 @@ FORMATS = frozenset({"ts", "flv", "rtp", "mse"})
 """Those without segments, which an archive has anyway."""
 MAX_PLAYBACKS = 500
 """In one worker; each holds a segment or two."""
+SAY_SECONDS = 60.0
+"""How often it is said that there are too many."""
 THREADS = 4
 READ_SECONDS = 20.0
 WINDOW_BYTES = 1024 * 1024
@@ -59,6 +64,28 @@ SETTLED_MS = 30_000
 """What was recorded so long ago is on the disk."""
 
 
+class TooMany(Exception):  # noqa: N818 - a state, no fault of who asks
+    """`MAX_PLAYBACKS` are played now."""
+
+
+class Turns:
+    """One at a time, and whatever else waits for the event loop comes between two of them.
+
+    What is taken as fast as it is made makes no playback wait by itself: hundreds of them would
+    hold the loop for seconds, and the live streams of the worker with it.
+    """
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+
+    @contextlib.asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Wait for a turn."""
+        async with self._turn:
+            yield
+            await asyncio.sleep(0)
+
+
 class Playbacks:
     """All of a media worker."""
 
@@ -67,6 +94,8 @@ class Playbacks:
         self._films = FilmShelf()
         self._threads: ThreadPoolExecutor | None = None
         self._running: set[Playback] = set()
+        self._turns = Turns()
+        self._said_at = -math.inf
 
     def __len__(self) -> int:
         return len(self._running)
@@ -80,21 +109,23 @@ class Playbacks:
         sink: Sink,
         on_ended: Callable[[str], None],
     ) -> "Playback":
-        """Play from now on; raises ValueError if that cannot be."""
+        """Play from now on; raises ValueError if that cannot be, TooMany if it cannot be now."""
         if format not in FORMATS:
             raise ValueError(f"no archive is played as {format}")
         if len(self._running) >= MAX_PLAYBACKS:
-            raise ValueError("too many archives are played now")
+            if (now := time.monotonic()) - self._said_at >= SAY_SECONDS:
+                self._said_at = now
+                log.error("%d archives are played now, more are refused", MAX_PLAYBACKS)
+            raise TooMany
         if self._threads is None:
             self._threads = ThreadPoolExecutor(THREADS, "playback")
 
-        def ended(reason: str) -> None:
-            self._running.discard(made)
-            on_ended(reason)
-
-        made = Playback(stream, replay, self._library, self._films, self._threads, sink, ended)
+        made = Playback(
+            stream, replay, self._library, self._films, self._threads, self._turns, sink, on_ended
+        )
         self._running.add(made)
-        made.start(format, tracks)
+        # Also when it is closed, or cancelled before it began.
+        made.start(format, tracks).add_done_callback(lambda _: self._running.discard(made))
         return made
 
     def close(self) -> None:
@@ -115,6 +146,7 @@ class Playback:
         library: Library,
         films: FilmShelf,
         threads: ThreadPoolExecutor,
+        turns: Turns,
         sink: Sink,
         on_ended: Callable[[str], None],
     ) -> None:
@@ -124,6 +156,7 @@ class Playback:
         self._library = library
         self._films = films
         self._threads = threads
+        self._turns = turns
         self._sink = sink
         self._on_ended = on_ended
         self._output = StreamOutput(OutputSettings(stream, Path(), thumbnails=False))
@@ -141,11 +174,12 @@ class Playback:
         """When the frame of `_began_dts` was due, monotonic."""
         self._began_dts: int | None = None
 
-    def start(self, format: str, tracks: tuple[str, ...]) -> None:
-        """Called once."""
+    def start(self, format: str, tracks: tuple[str, ...]) -> "asyncio.Task[None]":
+        """Called once; the task ends with the playback."""
         self._task = asyncio.create_task(
             self._run(format, tracks), name=f"playback of {self._stream}"
         )
+        return self._task
 
     def taken(self, total: int) -> None:
         """The viewer has got so many bytes in all."""
@@ -289,8 +323,9 @@ class Playback:
                 self._began += late  # the viewer paused, or the recording had to be waited for
             elif -late > LEAD_SECONDS:
                 await asyncio.sleep(max(-late - LEAD_SECONDS, TURN_SECONDS))
-        self._output.push(batch)
-        self._output.flush()
+        async with self._turns.one():
+            self._output.push(batch)
+            self._output.flush()
 
     def _count(self, events: Sequence[Event]) -> None:
         self._sent += sum(

@@ -18,12 +18,13 @@ from media_streamer.media.formats import UnknownFormat
 from media_streamer.media.inputs.frames import FrameInput
 from media_streamer.media.inputs.publish import PublishInput
 from media_streamer.media.pictures import Busy, Pictures
-from media_streamer.media.playback import Playback, Playbacks
+from media_streamer.media.playback import Playback, Playbacks, TooMany
 from media_streamer.media.publishers import PublishRefused
 from media_streamer.media.stream import StreamRunner
 from media_streamer.wire.channel import Channel, ChannelClosed
 from media_streamer.wire.media import (
     MEDIA_SIDE,
+    TOO_MANY_PLAYBACKS,
     Accepted,
     AskPreview,
     End,
@@ -177,6 +178,8 @@ class Relay:
             self._playbacks[number] = self._streams.playbacks.open(
                 message.stream, replay, message.format, message.tracks, sink, on_ended
             )
+        except TooMany:
+            self._end(number, TOO_MANY_PLAYBACKS)
         except ValueError as error:
             log.error("%s: its archive is not played: %s", message.stream, error)
             self._end(number, "archive_unavailable")

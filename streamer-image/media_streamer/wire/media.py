@@ -364,6 +364,10 @@ class TracksReset(_Message, frozen=True):
     """All that was said of tracks and segments is void; the whole new state follows."""
 
 
+TOO_MANY_PLAYBACKS = "too_many_playbacks"
+"""Reason of an `End`: the worker plays as much that is recorded as it may."""
+
+
 class End(_Message, frozen=True):
     """The subscription or the publisher is over."""
 

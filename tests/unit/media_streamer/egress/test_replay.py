@@ -5,7 +5,16 @@ from typing import Any, cast
 import pytest
 from media_streamer.egress.replay import ReplayBroadcast
 from media_streamer.egress.served_sessions import Account, ServedSessions
-from media_streamer.wire.media import Chunk, Events, Header, Replay, Seek, Sought
+from media_streamer.wire.media import (
+    TOO_MANY_PLAYBACKS,
+    Chunk,
+    End,
+    Events,
+    Header,
+    Replay,
+    Seek,
+    Sought,
+)
 
 
 class Link:
@@ -104,3 +113,19 @@ async def test_a_viewer_who_paused_goes_on_elsewhere(replay: ReplayBroadcast, li
     second, _ = watch(replay)
     assert (first.data, second.data) == (b"h", b"hthere")
     replay.close("over")
+
+
+async def test_a_worker_that_plays_too_much_is_told_apart_from_nothing_recorded(
+    link: Link,
+) -> None:
+    refused, empty = [
+        ReplayBroadcast(
+            "s", "ts", cast(Any, link), ServedSessions(lambda _: None), None, (),
+            Replay([("d", "f")], 1000, 2000, 1.0), lambda _: None,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    refused.on_message(Events(1, [End(TOO_MANY_PLAYBACKS)]))
+    empty.on_message(Events(1, [End("recordings_ended")]))
+    assert refused.is_refused
+    assert not empty.is_refused

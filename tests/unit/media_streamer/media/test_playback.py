@@ -1,9 +1,14 @@
 """The clock of a playback, and what is sent together."""
 
+import asyncio
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from media_streamer.media import playback
 from media_streamer.media.frame import Frame
-from media_streamer.media.playback import BATCH_BYTES, FIRST_DTS, Clock, batches, thinned
+from media_streamer.media.playback import BATCH_BYTES, FIRST_DTS, Clock, Turns, batches, thinned
+from media_streamer.wire.media import Replay
 
 START = 1_700_000_000 * 90_000
 
@@ -85,3 +90,58 @@ def test_what_is_fast_has_no_sound_and_of_very_fast_only_key_frames() -> None:
     assert len(thinned(given_frames, {0}, 2.0)) == 3
     assert len(thinned(given_frames, {0}, 8.0)) == 1
     assert thinned(given_frames, (), 2.0) == given_frames, "sound alone is all there is"
+
+
+async def test_however_many_play_others_have_their_turn_between_any_two() -> None:
+    """A live stream beside hundreds of downloads would stand still otherwise."""
+    turns, made, between = Turns(), 0, 0
+
+    async def play() -> None:
+        nonlocal made
+        for _ in range(5):
+            async with turns.one():
+                made += 1
+
+    async def live() -> None:
+        nonlocal between
+        while made < 500:
+            before = made
+            await asyncio.sleep(0)
+            assert made - before <= 1
+            between += 1
+
+    await asyncio.gather(*(play() for _ in range(100)), live())
+    assert between >= 500
+
+
+async def test_more_than_a_worker_plays_are_refused_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(playback, "MAX_PLAYBACKS", 0)
+    playbacks = playback.Playbacks()
+    replay = Replay([], 0, 1000, 0.0)
+    for _ in range(3):
+        with pytest.raises(playback.TooMany):
+            playbacks.open("s", replay, "ts", (), lambda _: None, lambda _: None)
+    assert caplog.text.count("more are refused") == 1
+    playbacks.close()
+
+
+async def test_who_leaves_before_the_end_takes_no_place_any_more() -> None:
+    """500 viewers who had closed the page kept everybody else from every archive."""
+    playbacks = playback.Playbacks()
+    places = [("/nowhere", "/nowhere/s", "")]
+    told: list[str] = []
+    for _ in range(3):
+        replay = Replay(places, 0, 2**52, 1.0)
+        one = playbacks.open("s", replay, "ts", (), lambda _: None, told.append)
+        await asyncio.sleep(0)
+        one.close()
+    began = playbacks.open("s", Replay(places, 0, 2**52, 1.0), "ts", (), print, told.append)
+    began.close()  # before its first turn
+    tasks = [one for one in asyncio.all_tasks() if one.get_name() == "playback of s"]
+    await asyncio.wait(tasks, timeout=30)
+    await asyncio.sleep(0)  # whoever waits for their ends is called
+    assert not len(playbacks)
+    assert told == []
+    playbacks.close()

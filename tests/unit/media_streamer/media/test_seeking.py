@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 from media_streamer.archive.library import Library
-from media_streamer.media.playback import Playback
+from media_streamer.media.playback import Playback, Turns
 from media_streamer.wire.media import Chunk, End, Event, Header, Replay, Seek, Sought
 
 from tests.support.endless_film import EndlessFilm
@@ -71,7 +71,9 @@ async def test_it_goes_on_elsewhere_under_the_same_source(films: EndlessFilm) ->
     viewer = Viewer()
     with ThreadPoolExecutor(1) as threads:
         replay = Replay([], 5000, 10**9, 1.0, [], "film.mp4")
-        one = Playback("s", replay, Library(), films, threads, viewer.sink, viewer.ended.set_result)
+        one = Playback(
+            "s", replay, Library(), films, threads, Turns(), viewer.sink, viewer.ended.set_result
+        )
         one.start("rtp", ())
         first = await viewer.take(5)
         assert told(first[0])[0] == pytest.approx(5.0, abs=0.001)
@@ -100,7 +102,9 @@ async def test_another_speed_goes_on_where_it_is(films: EndlessFilm) -> None:
     viewer = Viewer()
     with ThreadPoolExecutor(1) as threads:
         replay = Replay([], 0, 20_000, 1.0, [], "film.mp4")
-        one = Playback("s", replay, Library(), films, threads, viewer.sink, viewer.ended.set_result)
+        one = Playback(
+            "s", replay, Library(), films, threads, Turns(), viewer.sink, viewer.ended.set_result
+        )
         one.start("rtp", ())
         await viewer.take(5)
         one.seek(Seek(1, 1, -1, -1, 100.0, 1.0))
@@ -114,7 +118,9 @@ async def test_whoever_closes_it_while_it_seeks_hears_nothing_more(films: Endles
     viewer = Viewer()
     with ThreadPoolExecutor(1) as threads:
         replay = Replay([], 0, 10**9, 1.0, [], "film.mp4")
-        one = Playback("s", replay, Library(), films, threads, viewer.sink, viewer.ended.set_result)
+        one = Playback(
+            "s", replay, Library(), films, threads, Turns(), viewer.sink, viewer.ended.set_result
+        )
         one.start("rtp", ())
         await viewer.take(5)
         one.seek(Seek(1, 1, 1000, -1, 1.0, 1.0))
