@@ -40,7 +40,10 @@ REST_SECONDS = float(os.environ.get("REST_SECONDS", "30"))
 GROUP = "media.flussonic.com"
 WRITE_VERBS = {"APPLY", "DELETE", "DELETECOLLECTION", "PATCH", "POST", "PUT"}
 PARALLEL = 32
-WRITES = "each costs the API server and etcd about 5 ms of CPU, the operator 1 ms"
+WRITES = (
+    "each costs the API server 4.6 ms of CPU, by whatever verb (merge patch 4.6, PUT 4.3,"
+    " without URLs 4.0), etcd 0.6, the operator 1: two cores cannot in less than 31 s"
+)
 LABELS = {
     "app.kubernetes.io/part-of": "media-appliance",
     "app.kubernetes.io/component": "streamer",
