@@ -27,6 +27,7 @@ from media_streamer.egress.http.routes import (
     Handler,
     Router,
     decode_path,
+    not_found,
     parse_query,
     wire_text,
 )
@@ -124,7 +125,7 @@ class HttpApp:
                 return await self._proxy.forward(request, ip)
             found = self._router.find(path)
             if found is None:
-                raise AccessDenied(404, "not_found", "There is nothing here")
+                raise AccessDenied(404, "not_found", not_found(path))
             known = self._remember(target, _Known(found, parse_query(raw_query)))
         if request.method == "OPTIONS":
             return preflight(sorted(self._router.methods))

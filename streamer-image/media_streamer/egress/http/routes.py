@@ -28,6 +28,23 @@ keeps the ending. Caches go by it."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
+UNSERVED = {
+    ".isml/manifest": "Smooth Streaming",
+    ".ism/manifest": "Smooth Streaming",
+    "/shoutcast": "SHOUTcast",
+    "/index.json": "The manifest in JSON",
+}
+"""Ends of the paths of forms that are known and not served, and what they are called."""
+
+
+def not_found(path: str) -> str:
+    """What is told of a decoded path that leads nowhere."""
+    for end, title in UNSERVED.items():
+        if path.lower().endswith(end):
+            return f"{title} is not served by this version"
+    return "There is nothing here"
+
+
 class BadPath(ValueError):  # noqa: N818 - what the client is told
     """The path or query cannot be meant: broken encoding, `..`, control characters."""
 

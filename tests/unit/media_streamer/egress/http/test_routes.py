@@ -6,7 +6,14 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.egress.http.request import MediaRequest
-from media_streamer.egress.http.routes import BadPath, Route, Router, decode_path, parse_query
+from media_streamer.egress.http.routes import (
+    BadPath,
+    Route,
+    Router,
+    decode_path,
+    not_found,
+    parse_query,
+)
 
 names = st.lists(
     st.text("abcXYZ019._- ü", min_size=1, max_size=8).filter(
@@ -131,3 +138,17 @@ def test_query_takes_the_first_of_equal_names():
 def test_broken_queries(query):
     with pytest.raises(BadPath):
         parse_query(query)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("cam.isml/manifest", "Smooth Streaming is not served by this version"),
+        ("a/cam.ism/Manifest", "Smooth Streaming is not served by this version"),
+        ("cam/shoutcast", "SHOUTcast is not served by this version"),
+        ("cam/index.json", "The manifest in JSON is not served by this version"),
+        ("cam/else", "There is nothing here"),
+    ],
+)
+def test_a_form_that_is_known_and_not_served_is_told_by_its_name(path, words):
+    assert not_found(path) == words
