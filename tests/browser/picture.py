@@ -46,44 +46,51 @@ async ([selector, seconds]) => {
 
 
 # Reads the digits of the test picture's clock (`fake.picture`: 24 characters of 6 by 7 dots).
-CLOCK = """
-async ([selector, font, count, seconds]) => {
-  const video = document.querySelector(selector);
-  const known = new Map(Object.entries(font).map(([letter, rows]) => [rows.join(), letter]));
-  const canvas = document.createElement("canvas");
-  const context = canvas.getContext("2d", {willReadFrequently: true});
-  const read = () => {
-    const [width, height] = [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
-    context.drawImage(video, 0, 0);
-    const dot = Math.max(1, Math.min(Math.floor(width / 144), Math.floor(height / 36)));
-    const [band, strip] = [height >> 1, Math.floor(height * 0.75)];
-    const [left, top] = [(width - 144 * dot) >> 1, band + ((strip - band - 7 * dot) >> 1)];
-    const {data} = context.getImageData(0, top, width, 7 * dot);
-    const half = dot >> 1;
-    const at = (x, y) => (y * dot + half) * width + left + x * dot + half;
-    const lit = (x, y) => data[4 * at(x, y)] > 128;
-    let text = "";
-    for (let cell = 0; cell < 24; cell += 1) {
-      const rows = [...Array(7).keys()].map((y) =>
-        [...Array(5).keys()].reduce((row, x) => (row << 1) | lit(6 * cell + x, y), 0));
-      text += known.get(rows.join()) ?? "?";
-    }
-    return Date.parse(text.replace(" ", "T"));
+READER = """
+  const reader = (video, font) => {
+    const known = new Map(Object.entries(font).map(([letter, rows]) => [rows.join(), letter]));
+    const canvas = document.createElement("canvas");
+    const context = canvas.getContext("2d", {willReadFrequently: true});
+    return () => {
+      const [width, height] = [video.videoWidth, video.videoHeight];
+      [canvas.width, canvas.height] = [width, height];
+      context.drawImage(video, 0, 0);
+      const dot = Math.max(1, Math.min(Math.floor(width / 144), Math.floor(height / 36)));
+      const [band, strip] = [height >> 1, Math.floor(height * 0.75)];
+      const [left, top] = [(width - 144 * dot) >> 1, band + ((strip - band - 7 * dot) >> 1)];
+      const {data} = context.getImageData(0, top, width, 7 * dot);
+      const half = dot >> 1;
+      const at = (x, y) => (y * dot + half) * width + left + x * dot + half;
+      const lit = (x, y) => data[4 * at(x, y)] > 128;
+      let text = "";
+      for (let cell = 0; cell < 24; cell += 1) {
+        const rows = [...Array(7).keys()].map((y) =>
+          [...Array(5).keys()].reduce((row, x) => (row << 1) | lit(6 * cell + x, y), 0));
+        text += known.get(rows.join()) ?? "?";
+      }
+      return Date.parse(text.replace(" ", "T"));
+    };
   };
+"""
+CLOCK = f"""
+async ([selector, font, count, seconds]) => {{
+  {READER}
+  const video = document.querySelector(selector);
+  const read = reader(video, font);
   const found = [];
   const end = performance.now() + seconds * 1000;
-  await new Promise((done) => {
-    const look = () => {
+  await new Promise((done) => {{
+    const look = () => {{
       const delay = Date.now() - (video.videoWidth ? read() : NaN);
       if (!Number.isNaN(delay)) found.push(delay);
       if (found.length >= count || performance.now() > end) done();
       else video.requestVideoFrameCallback(look);
-    };
+    }};
     video.requestVideoFrameCallback(look);
     setTimeout(done, seconds * 1000);
-  });
+  }});
   return found;
-}
+}}
 """
 
 

@@ -1,59 +1,15 @@
 """Players of others in Chromium: they show our streams, and the picture moves."""
 
-import json
-import shutil
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from aiohttp import web
 from playwright.async_api import Page, async_playwright
 
 from tests.browser.picture import watch
 from tests.support.hls_rules import parse
-from tests.support.ports import free_port
+from tests.support.player_pages import ARGUMENTS, CHROMIUM, player_pages
 
 from .test_hls import text
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-background-networking",
-]
-VENDOR = Path(__file__).parents[3] / "vendor"
-STARTS = {
-    "dash": """
-        var player = dashjs.MediaPlayer().create();
-        player.updateSettings({streaming: {utcSynchronization: {
-          defaultTimingSource: {scheme: "", value: ""}, backgroundAttempts: 0}}});
-        player.on("error", (event) => failed(event.error?.message ?? event.error));
-        player.initialize(video, address, true);
-    """,
-    "videojs": """
-        const player = videojs(video, {html5: {vhs: {overrideNative: true, llhls: true}}});
-        player.on("error", () => failed(player.error().message));
-        player.src({src: address, type: "application/x-mpegURL"});
-        player.ready(() => player.play());
-    """,
-    "shaka": """
-        const player = new shaka.Player();
-        player.addEventListener("error", (event) => failed(event.detail.code));
-        player.attach(video).then(() => player.load(address)).then(() => video.play(), failed);
-    """,
-}
-PAGE = """<!doctype html>
-<link rel="icon" href="data:,">
-<video id="video" muted autoplay playsinline></video>
-<script src="/vendor/{file}"></script>
-<script>
-  const video = document.getElementById("video");
-  const address = {address};
-  window.failures = [];
-  const failed = (why) => failures.push(String(why));
-  {start}
-</script>
-"""
 
 pytestmark = [
     pytest.mark.browser,
@@ -76,29 +32,13 @@ async def page() -> AsyncIterator[Page]:
 @pytest.fixture
 async def open_player(page) -> AsyncIterator:
     """Opens an address with a player, in a page of another origin."""
-    html = ""
+    async with player_pages() as url:
 
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(text=html, content_type="text/html")
+        async def start(player: str, address: str) -> Page:
+            await page.goto(url(player, address))
+            return page
 
-    app = web.Application()
-    app.router.add_get("/", answer)
-    app.router.add_static("/vendor", VENDOR)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-
-    async def start(player: str, address: str) -> Page:
-        nonlocal html
-        html = PAGE.format(
-            file=f"{player}.min.js", address=json.dumps(address), start=STARTS[player]
-        )
-        await page.goto(f"http://127.0.0.1:{port}/")
-        return page
-
-    yield start
-    await runner.cleanup()
+        yield start
 
 
 async def test_shaka_plays_low_latency_hls(egress, source, open_player):
