@@ -97,6 +97,7 @@ class HlsPusher:
             self._work.count("errors_dropped_segments")
             return
         await self._ask("PUT", self._url(name), body, SEGMENT_TYPE)
+        self._work.count("segments")
         self._there.append(name)
 
     async def _delete(self, name: str) -> None:
