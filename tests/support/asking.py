@@ -86,13 +86,15 @@ async def rtmp(port: int, name: str, verb: Verb = "play", *, tls: bool = False) 
     raise AssertionError("closed without a word")
 
 
-async def srt(port: int, stream_id: str) -> Answer:
+async def srt(port: int, stream_id: str, passphrase: str = "") -> Answer:
     """Of the words there is a code only."""
 
     def connect() -> Answer:
         sock = SrtSocket.blocking(1000)
         try:
             sock.set_flag(Option.STREAMID, stream_id)
+            if passphrase:
+                sock.set_flag(Option.PASSPHRASE, passphrase)
             sock.connect("127.0.0.1", port)
         except SrtError as error:
             found = re.search(r"refused with (\d+)", str(error))

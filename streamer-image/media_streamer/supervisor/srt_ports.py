@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
 
+import msgspec
 from media_api.server import ServerConfig
 from media_api.srt import SrtConfig, split_place
 from media_api.stream import StreamConfig
@@ -206,9 +207,13 @@ class SrtDoor:
         stream = await self._streams.find(name, mode)
         if stream is None:
             return Refusal(404, "stream_not_found", f"There is no stream {name!r}")
-        if refused := self._refusal(stream, mode):
-            return refused
-        return self._ports.terms(port, stream.config, name, mode)
+        terms = self._ports.terms(port, stream.config, name, mode)
+        refused = self._refusal(stream, mode)
+        if refused is None:
+            return terms
+        if mode == "publish" and terms.passphrase:
+            return msgspec.structs.replace(terms, refusal=refused)
+        return refused
 
     def _refusal(self, stream: Stream, mode: AccessKind) -> Refusal | None:
         """What the media worker would answer, which nobody asks before the handshake is done."""

@@ -81,6 +81,13 @@ async def test_a_port_and_passphrases_of_a_stream(srt: Port, film: Path, launch:
         assert status != 0, passphrase
         assert "assword" in err or "assphrase" in err, err
 
+    # Of somebody new the passphrase is looked at before he hears that he is not the first.
+    stranger = await asking.srt(srt.own, "#!::m=publish", "of-nobody-here")
+    assert stranger.status == 0, stranger
+    assert "secret" in stranger.words, stranger
+    known = await asking.srt(srt.own, "#!::m=publish", IN)
+    assert known.status == 409, known
+
     async def measured() -> bool:
         found = (await srt.streamer.stream("secret"))["stats"]["input"].get("srt", {})
         return found.get("packets", 0) > 0 and found["latency"] == 250 and "rtt" in found

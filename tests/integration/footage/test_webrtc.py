@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ class Watcher:
         self.frames: dict[str, list[Any]] = {"video": [], "audio": []}
         self.location = ""
         self.head: Mapping[str, str] = {}
+        self.change: Callable[[str], str] = str
+        """What becomes of the server's answer on its way."""
         self._session = session
         self._tasks: list[asyncio.Task[None]] = []
         self.peer.on("track", self._on_track)
@@ -50,7 +52,7 @@ class Watcher:
             assert answer.status == 201, text
             self.head = answer.headers
             self.location = base + answer.headers["Location"]
-        await self.peer.setRemoteDescription(RTCSessionDescription(text, "answer"))
+        await self.peer.setRemoteDescription(RTCSessionDescription(self.change(text), "answer"))
 
     async def sees(self, kind: str, count: int) -> None:
         async def seen() -> bool:

@@ -1,6 +1,6 @@
 """Publishing by WHIP with aiortc; what is published is watched; refusals in words."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
@@ -41,6 +41,8 @@ class Camera:
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self.peer = RTCPeerConnection()
         self.location = ""
+        self.change: Callable[[str], str] = str
+        """What becomes of the server's answer on its way."""
         self._session = session
 
     async def publish(self, url: str, **headers: str) -> int:
@@ -55,7 +57,7 @@ class Camera:
             text = await answer.text()
             if answer.status == 201:
                 self.location = answer.headers["Location"]
-                description = RTCSessionDescription(text, "answer")
+                description = RTCSessionDescription(self.change(text), "answer")
                 await self.peer.setRemoteDescription(description)
             return answer.status
 

@@ -6,6 +6,10 @@ may, and a viewer is found what it wants. A backend that has to be asked takes l
 source that gives no data yet: they decide after the handshake, when SRT has no words any more and a
 refusal is a connection that ends. Before, it is the code of the rejection (SRT Access Control: 1000
 plus HTTP's status).
+
+libsrt looks at the passphrase behind our decision. That somebody publishes already is therefore
+told in the handshake only to an address that has shown the passphrase before, as a publisher who
+comes again has; of all others libsrt judges the passphrase first.
 """
 
 import asyncio
@@ -41,6 +45,8 @@ DECIDE_SECONDS = 0.05
 MAX_UNDECIDED = 16
 """Handshakes whose decision takes longer; beyond these nobody waits, all are decided afterwards."""
 MAX_CONNECTIONS = 4096
+MAX_PROVEN = 1024
+"""Addresses that are remembered to know a passphrase."""
 HANDSHAKE_SECONDS = 5.0
 """A peer that has leave and does not finish its handshake (a wrong passphrase) loses it."""
 
@@ -83,6 +89,8 @@ class SrtServer:
             raise libsrt.last_error("listen")
         self._peers: dict[int, _Peer] = {}
         self._connections: set[SrtViewer | SrtPublisher] = set()
+        self._proven: dict[tuple[str, str], None] = {}
+        """Address and stream of those who came in with its passphrase."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._engine.add(self._listener, self, IN | ERR, reads=False)
 
@@ -117,11 +125,16 @@ class SrtServer:
         terms = asked.result(TERMS_SECONDS)
         for option, value in peer_options(terms):
             libsrt.set_option(number, option, value)
+        refusal = terms.refusal
+        if refusal is not None and (address[0], terms.name) in self._proven:
+            raise AccessDenied(refusal.status, refusal.code, refusal.title)
         tracks = asked_tracks(wanted.parameters, "tracks")
         question = self._ask(wanted, terms, address, tracks)
         decision = asyncio.run_coroutine_threadsafe(question, self._loop)
         self._peers[number] = _Peer(address, terms, decision, tracks)
         self._loop.call_soon_threadsafe(self._watch, number)
+        if refusal is not None:
+            return 0
         if sum(not one.decision.done() for one in list(self._peers.values())) > MAX_UNDECIDED:
             return 0
         try:
@@ -143,6 +156,8 @@ class SrtServer:
         self, wanted: StreamId, terms: SrtTerms, address: tuple[str, int], tracks: tuple[str, ...]
     ) -> Access:
         """Leave, of a viewer also that there is what it wants."""
+        if terms.refusal is not None:
+            raise AccessDenied(terms.refusal.status, terms.refusal.code, terms.refusal.title)
         parameters, hub = wanted.parameters, self._egress.hub
         access = await hub.access(
             AccessRequest(
@@ -207,8 +222,17 @@ class SrtServer:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    def _remember(self, peer: _Peer) -> None:
+        if peer.terms.passphrase and peer.terms.enforced:
+            place = (peer.address[0], peer.terms.name)
+            self._proven.pop(place, None)
+            self._proven[place] = None
+            if len(self._proven) > MAX_PROVEN:
+                del self._proven[next(iter(self._proven))]
+
     async def _begin(self, sock: SrtSocket, peer: _Peer) -> None:
         name = peer.terms.name
+        self._remember(peer)
         feed: Feed | None = None
         try:
             access = await asyncio.wrap_future(peer.decision)

@@ -127,6 +127,8 @@ class SrtTerms(Value, frozen=True, tag=True):
     enforced: bool
     """Who encrypts otherwise is refused."""
     minversion: str
+    refusal: Refusal | None = None
+    """Why it cannot be now, which only who knows the passphrase shall hear."""
 
     def __repr__(self) -> str:
         return f"SrtTerms({self.name}, {self.mode})"  # a passphrase is never printed
