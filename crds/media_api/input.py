@@ -180,30 +180,60 @@ class InputOptionsSrt(ApiModel):
     )
 
 
+KiloBitRate = Annotated[int, Field(ge=0, le=10_000_000, description="kbit/s")]
+
+
 class InputOptionsPublish(ApiModel):
     """Options of publish:// inputs, mostly for WebRTC publishers."""
 
     prefer_codec: Literal["h264", "vp8", "vp9", "av1"] | None = Field(
-        default=None, description="Video codec asked of a WebRTC publisher. Default h264."
+        default=None,
+        description="Video codec of a WebRTC publisher that is taken before others that it offers:"
+        " h264 or av1. Default h264.",
     )
     transport: Literal["udp", "tcp"] | None = Field(
-        default=None, description="Transport of WebRTC. Default udp."
+        default=None,
+        description="Only this transport is offered to a WebRTC publisher. Default: both.",
     )
-    min_bitrate: BitRate | None = Field(
-        default=None, description="bit/s that adaptation does not go below."
+    min_bitrate: KiloBitRate | None = Field(
+        default=None,
+        description="kbit/s that the bit rate of a WebRTC publisher does not go below.",
     )
     webrtc_abr: bool | None = Field(
         default=None,
         description="A WebRTC publisher is told how its packets arrive, and adapts its bit rate by"
         " it. Default true.",
     )
-    abr_stepup: Count | None = Field(default=None, description="Step up in percent.")
-    abr_stepdown: float | None = Field(default=None, description="Factor of a step down.")
-    abr_correction: Count | None = Field(default=None, description="Correction in percent.")
-    abr_loss_lower: float | None = Field(default=None, description="Loss that allows a step up.")
-    abr_loss_upper: float | None = Field(default=None, description="Loss that forces a step down.")
-    abr_mode: Count | None = Field(default=None, description="Algorithm, 0 or 1.")
-    abr_cycles: Count | None = Field(default=None, description="Reports until a step.")
+    abr_stepup: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        default=None,
+        description="Percent that the bit rate told to a WebRTC publisher rises by, each second"
+        " with little loss. Default 30. With any of the abr_ options a publisher is told a bit rate"
+        " by its losses, and not when each of its packets arrived.",
+    )
+    abr_stepdown: Annotated[float, Field(ge=0, le=100)] | None = Field(
+        default=None,
+        description="Percent that it falls by, each second with much loss. Default 15.",
+    )
+    abr_correction: KiloBitRate | None = Field(
+        default=None,
+        description="kbit/s that a publisher may stay behind before its bit rate rises no more."
+        " Default 300.",
+    )
+    abr_loss_lower: Annotated[float, Field(ge=0, le=100)] | None = Field(
+        default=None, description="Percent of loss below which the bit rate rises. Default 2."
+    )
+    abr_loss_upper: Annotated[float, Field(ge=0, le=100)] | None = Field(
+        default=None, description="Percent of loss above which it falls. Default 10."
+    )
+    abr_mode: Annotated[int, Field(ge=0, le=1)] | None = Field(
+        default=None,
+        description="1: losses alone count. 0 (default): also what the publisher sends, and"
+        " abr_cycles.",
+    )
+    abr_cycles: Count | None = Field(
+        default=None,
+        description="After falling so often the bit rate stays as it is; 0: never. Default 5.",
+    )
     abr_debug: Count | None = Field(default=None, description="1 logs each step.")
 
 

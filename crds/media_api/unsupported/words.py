@@ -25,8 +25,6 @@ INPUT_OPTIONS = (
     "via", "output_audio", "output_dts_shift", "closed_captions", "languages",
     "subtitles", "skip_stalled_check",
     "linger", "version",
-    "prefer_codec", "transport", "min_bitrate", "abr_stepup", "abr_stepdown",
-    "abr_correction", "abr_loss_lower", "abr_loss_upper", "abr_mode", "abr_cycles", "abr_debug",
 )  # fmt: skip
 """The same of inputs; those that only one protocol has are in its row."""
 ARCHIVE_SCHEMES = ("m4f", "m4s", "tshttp")

@@ -1,15 +1,24 @@
 """What of the configuration matters to delivery, as an egress worker is told it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from media_api.cache import CacheLimits, CacheSpec
+from media_api.input import InputConfig
 from media_api.server import ServerConfig
 
 from media_streamer.archive.declared import Declared, NoArchive, declared
 from media_streamer.archive.origin import origin_of
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.locations import file_path, storages_of
-from media_streamer.wire.control import CacheTerms, DeliveryConfig, Passage
+from media_streamer.wire.control import (
+    CacheTerms,
+    DeliveryConfig,
+    Passage,
+    PublisherTerms,
+    RateTerms,
+)
 
 IDLE_SECONDS = 3.0
 """How long a viewer waits for a publisher who is not there: long enough for both to be started."""
@@ -35,9 +44,7 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         auth_token=server.auth_token,
         protocols=config.protocols.explicit() if config.protocols else {},
         start_track=(config.webrtc_abr.start_track or "") if config.webrtc_abr else "",
-        publisher_adapts=not any(
-            item.scheme == "publish" and item.webrtc_abr is False for item in config.inputs
-        ),
+        publisher=publisher_terms(config.inputs),
         pictures=_has_pictures(stream),
         archive=str(archive.folder) if archive is not None else "",
         archive_places=[(str(one.disk), str(one.folder), one.bucket) for one in archive.places]
@@ -49,6 +56,32 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         download=vod is not None and vod.download,
         auto_mbr=vod is not None and vod.auto_mbr,
         cache=cache_terms(vod.segment_cache or vod.cache, server) if vod is not None else None,
+    )
+
+
+def publisher_terms(inputs: Sequence[InputConfig]) -> PublisherTerms:
+    """Of the first `publish://`: there is one publisher at a time."""
+    item = next((one for one in inputs if one.scheme == "publish"), None)
+    if item is None:
+        return PublisherTerms()
+    told = {
+        "step_up": item.abr_stepup,
+        "step_down": item.abr_stepdown,
+        "loss_lower": item.abr_loss_lower,
+        "loss_upper": item.abr_loss_upper,
+        "correction": None if item.abr_correction is None else item.abr_correction * 1000,
+        "cycles": item.abr_cycles,
+        "loss_only": None if item.abr_mode is None else item.abr_mode == 1,
+        "logged": None if item.abr_debug is None else bool(item.abr_debug),
+    }
+    said = {name: value for name, value in told.items() if value is not None}
+    return PublisherTerms(
+        adapts=item.webrtc_abr is not False,
+        codec=item.prefer_codec or "",
+        transport=item.transport or "",
+        least_bit_rate=(item.min_bitrate or 0) * 1000,
+        most_bit_rate=item.max_bitrate or 0,
+        rate=msgspec.structs.replace(RateTerms(), **said) if said else None,
     )
 
 

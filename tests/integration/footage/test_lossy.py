@@ -4,6 +4,7 @@ order what came and tells what did not.
 
 import re
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -101,22 +102,27 @@ async def test_rtsp_by_udp_tells_what_is_lost(
     assert not seen.backward_steps()
 
 
+class Detour:
+    """Answers of servers, with the path's port in place of theirs."""
+
+    def __init__(self, path: LossyPath) -> None:
+        self._path = path
+        self._ports: dict[str, str] = {}
+
+    def __call__(self, answer: str) -> str:
+        found = re.search(r" udp \d+ 127\.0\.0\.1 (\d+) ", answer)
+        assert found is not None, answer
+        if found[1] not in self._ports:
+            self._ports[found[1]] = str(self._path.to(("127.0.0.1", int(found[1]))))
+        return answer.replace(f" {found[1]} ", f" {self._ports[found[1]]} ")
+
+
 async def test_webrtc_repairs(streamer: FilmStreamer, path: LossyPath) -> None:
     """A publisher and a viewer on the same bad path: both ask for what they miss."""
     streamer.write("stream live { input publish://; segment_duration 1; }\n")
     await streamer.serve()
-    ports: dict[str, str] = {}
-
-    def through(answer: str) -> str:
-        """The answer, with the path's port in place of the server's."""
-        found = re.search(r" udp \d+ 127\.0\.0\.1 (\d+) ", answer)
-        assert found is not None, answer
-        if found[1] not in ports:
-            ports[found[1]] = str(path.to(("127.0.0.1", int(found[1]))))
-        return answer.replace(f" {found[1]} ", f" {ports[found[1]]} ")
-
     camera, watcher = Camera(streamer.session), Watcher(streamer.session)
-    camera.change = watcher.change = through
+    camera.change = watcher.change = Detour(path)
     try:
         assert await camera.publish(f"{streamer.base}/live/whip") == 201
         await streamer.running("live")
@@ -128,3 +134,34 @@ async def test_webrtc_repairs(streamer: FilmStreamer, path: LossyPath) -> None:
     finally:
         await camera.peer.close()
         await watcher.close()
+
+
+async def test_webrtc_is_told_a_bit_rate_by_its_losses(
+    streamer: FilmStreamer, path: LossyPath
+) -> None:
+    streamer.write(
+        "stream live { input publish:// abr_stepup=50 abr_loss_lower=10 abr_loss_upper=20"
+        " abr_mode=1 abr_debug=1; segment_duration 1; }\n"
+    )
+    await streamer.serve()
+    camera = Camera(streamer.session)
+    camera.change = Detour(path)
+
+    async def told(rate: int) -> bool:
+        return f"{rate} kbit/s are told" in streamer.log
+
+    try:
+        assert await camera.publish(f"{streamer.base}/live/whip") == 201
+        await until(lambda: told(1500), "with little loss more is told", SECONDS)
+        before = len(streamer.log)
+        path.loss = 0.6
+
+        async def falls() -> bool:
+            rates = [
+                int(one) for one in re.findall(r"(\d+) kbit/s are told", streamer.log[before:])
+            ]
+            return any(later < earlier for earlier, later in pairwise(rates))
+
+        await until(falls, "with much loss less is told", SECONDS)
+    finally:
+        await camera.peer.close()

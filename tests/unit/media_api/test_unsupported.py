@@ -327,7 +327,9 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "video_timeout", "frames_timeout", "max_retry_timeout", "no_clients_reconnect_delay",
         "user_agent", "headers", "max_bitrate", "cluster_key", "remote_dvr", "allow_if", "deny_if",
         "passphrase", "latency", "streamid", "connect_timeout", "minversion",
-        "enforcedencryption", "webrtc_abr",
+        "enforcedencryption", "webrtc_abr", "prefer_codec", "transport", "min_bitrate",
+        "abr_stepup", "abr_stepdown", "abr_correction", "abr_loss_lower", "abr_loss_upper",
+        "abr_mode", "abr_cycles", "abr_debug",
     },
 }  # fmt: skip
 

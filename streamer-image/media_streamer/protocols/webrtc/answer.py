@@ -46,6 +46,8 @@ class Place:
     port: int
     tcp: bool = False
     """Connections are taken at the same number."""
+    udp: bool = True
+    """Datagrams are."""
 
 
 def match(media: Media, section: Section) -> Codec | None:
@@ -205,7 +207,7 @@ def candidates(place: Place) -> list[str]:
     Those by TCP are worse than any by UDP: a packet that is lost there holds all others up.
     """
     lines = []
-    for number, host in enumerate(place.hosts):
+    for number, host in enumerate(place.hosts) if place.udp else ():
         # RFC 8445 5.1.2.1: type preference of a host, local preference, component 1.
         priority = 126 << 24 | (65535 - number) << 8 | 255
         lines.append(f"a=candidate:{number + 1} 1 udp {priority} {host} {place.port} typ host")

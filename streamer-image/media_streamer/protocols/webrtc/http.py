@@ -9,7 +9,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 import msgspec
@@ -138,6 +138,8 @@ class Agreed:
     wanted: Offer
     streams: dict[int, answer.Stream]
     """By the section of the offer."""
+    transport: str = ""
+    """`udp` or `tcp`: no other is offered."""
 
 
 def begin_session(
@@ -153,7 +155,7 @@ def begin_session(
     local = engine.credentials()
     remote = agreed.wanted.transport
     setup = answer.setup_for(remote.setup)
-    place = engine.place(request.http, local, setup)
+    place = by_transport(engine.place(request.http, local, setup), agreed.transport)
     sdp = answer.write(
         agreed.wanted, agreed.streams, place, int.from_bytes(local.ufrag.encode()[:7])
     )
@@ -172,6 +174,15 @@ def begin_session(
     )
     engine.add(resource_id, resource)
     return _created(engine, request, agreed.form, resource_id, resource, sdp)
+
+
+def by_transport(place: answer.Place, transport: str) -> answer.Place:
+    """The only way that is wanted; all where none is. Raises AccessDenied(503) without it."""
+    if transport == "tcp" and not place.tcp:
+        raise AccessDenied(503, "no_tcp", "WebRTC by TCP is not to be had: its port is taken")
+    if not transport:
+        return place
+    return replace(place, udp=transport == "udp", tcp=transport == "tcp")
 
 
 def _created(

@@ -16,13 +16,15 @@ from media_streamer.protocols.webrtc.offer import Codec, Offer, Section
 from media_streamer.protocols.webrtc.publisher import WebRtcPublisher
 from media_streamer.protocols.webrtc.receiver import Incoming, accepted
 from media_streamer.rtp import arrivals
+from media_streamer.wire.control import PublisherTerms
 
 log = logging.getLogger(__name__)
 
 FORM = "whip"
 TAKEN = {"video": ("H264", "H265", "AV1"), "audio": ("OPUS", "PCMA", "PCMU")}
 """The best first: what every viewer's device plays."""
-FEEDBACK = ("goog-remb", "nack", "nack pli")
+REMB = "goog-remb"
+FEEDBACK = (REMB, "nack", "nack pli")
 """What we send; `transport-cc` in place of `goog-remb` to who numbers its packets for it."""
 TRANSPORT_CC = "transport-cc"
 
@@ -40,12 +42,12 @@ async def publish(engine: WebRtcEngine, request: MediaRequest) -> web.StreamResp
     """Answer an offer; raises AccessDenied and OfferError."""
     wanted = offer.parse(await http.read_text(request, http.SDP))
     engine.admit(request.ip)
-    chosen = choose(wanted)
+    chosen = choose(wanted)  # who has nothing for us is not asked about
     hub = engine.egress.hub
     access = await hub.access(http.access_request(request, "publish"))
     request.note(access)
-    if not access.config.publisher_adapts:
-        chosen = [unadapted(one) for one in chosen]
+    terms = access.config.publisher
+    chosen = agreed(wanted, terms)
     # The feed gives the access up by itself if it is refused.
     feed = await hub.publish(access, "frames")
     try:
@@ -54,8 +56,8 @@ async def publish(engine: WebRtcEngine, request: MediaRequest) -> web.StreamResp
         return http.begin_session(
             engine,
             request,
-            http.Agreed(FORM, access, wanted, streams),
-            lambda on_closed: WebRtcPublisher(feed, taken, on_closed, extension),
+            http.Agreed(FORM, access, wanted, streams, terms.transport),
+            lambda on_closed: WebRtcPublisher(feed, taken, on_closed, extension, terms),
         )
     except BaseException:
         await feed.close()
@@ -71,16 +73,27 @@ class Choice:
     incoming: Incoming
 
 
-def choose(wanted: Offer) -> list[Choice]:
+def agreed(wanted: Offer, terms: PublisherTerms) -> list[Choice]:
+    """What is received of an offer on the terms of the stream; raises AccessDenied(406)."""
+    chosen = choose(wanted, terms.codec)
+    if not terms.adapts:
+        return [unadapted(one) for one in chosen]
+    if terms.rate is not None:
+        chosen = [told(one) for one in chosen]
+    return [bounded(one, terms) if one.incoming.kind == "video" else one for one in chosen]
+
+
+def choose(wanted: Offer, first: str = "") -> list[Choice]:
     """The first section of each kind that has a codec of ours; raises AccessDenied(406) where
-    there is none, or the picture would be missing."""
+    there is none, or the picture would be missing. `first`: the codec that is taken before all
+    others, such as `av1`."""
     chosen: list[Choice] = []
     done: set[str] = set()
     for index, section in enumerate(wanted.sections):
         usable = section.is_media and section.rtcp_mux and wanted.is_bundled(section)
         if not usable or section.kind in done or section.direction in ("recvonly", "inactive"):
             continue
-        found = _choice(index, section)
+        found = _choice(index, section, first.upper())
         if found is not None:
             done.add(section.kind)
             chosen.append(found)
@@ -93,8 +106,23 @@ def choose(wanted: Offer) -> list[Choice]:
 
 def unadapted(choice: Choice) -> Choice:
     """Without what a sender finds the bit rate by that its path carries (`webrtc_abr false`)."""
-    feedback = [one for one in choice.stream.feedback if one not in (TRANSPORT_CC, "goog-remb")]
+    feedback = [one for one in choice.stream.feedback if one not in (TRANSPORT_CC, REMB)]
     return replace(choice, stream=replace(choice.stream, feedback=feedback, extensions={}))
+
+
+def told(choice: Choice) -> Choice:
+    """With the bit rate that is told it in place of when its packets arrived (`abr_…`)."""
+    feedback = [one for one in choice.stream.feedback if one not in (TRANSPORT_CC, REMB)]
+    return replace(choice, stream=replace(choice.stream, feedback=[REMB, *feedback], extensions={}))
+
+
+def bounded(choice: Choice, terms: PublisherTerms) -> Choice:
+    """With the bounds of its bit rate, in words that browsers of Chromium's family understand."""
+    bounds = {"x-google-min-bitrate": terms.least_bit_rate,
+              "x-google-max-bitrate": terms.most_bit_rate}  # fmt: skip
+    said = {name: str(value // 1000) for name, value in bounds.items() if value}
+    stream = choice.stream
+    return replace(choice, stream=replace(stream, fmtp={**stream.fmtp, **said}))
 
 
 def transport_extension(chosen: list[Choice]) -> int:
@@ -103,8 +131,8 @@ def transport_extension(chosen: list[Choice]) -> int:
     return next((number for one in chosen for number in one.stream.extensions), 0)
 
 
-def _choice(index: int, section: Section) -> Choice | None:
-    for encoding in TAKEN[section.kind]:
+def _choice(index: int, section: Section, first: str) -> Choice | None:
+    for encoding in sorted(TAKEN[section.kind], key=lambda one: one != first):
         for codec in sorted(section.ordered(), key=_is_fragmented, reverse=True):
             if codec.encoding == encoding and (found := _receive(index, section, codec)):
                 return found
@@ -124,7 +152,7 @@ def _receive(index: int, section: Section, codec: Codec) -> Choice | None:
     feedback = [one for one in FEEDBACK if one in taken]
     extensions = {number: uri for number, uri in section.extensions.items() if uri == arrivals.URI}
     if TRANSPORT_CC in taken and extensions:
-        feedback = [TRANSPORT_CC, *(one for one in feedback if one != "goog-remb")]
+        feedback = [TRANSPORT_CC, *(one for one in feedback if one != REMB)]
     else:
         extensions = {}
     stream = answer.Stream(

@@ -8,10 +8,11 @@ network that is full.
 import asyncio
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from media_streamer.protocols.webrtc.allowance import Allowance
 from media_streamer.protocols.webrtc.connection import PeerConnection
 from media_streamer.protocols.webrtc.offer import Codec, Section
 from media_streamer.rtp import codecs, rtcp
@@ -100,6 +101,11 @@ class MediaReceiver(ABC):
         self._heard_at = 0.0
         self._next_report = self._next_key_frame = self._asked_at = 0.0
         self._told = Reception(0, 0)
+        self._bytes = 0
+        self.allowance: Allowance | None = None
+        """What the peer may send, where we say it; else it finds out, or gets no bound."""
+        self.on_allowance: Callable[[float, int], None] | None = None
+        """Called when it has changed, by so many percent of loss and so many bit/s."""
 
     # Handler of the connection
 
@@ -128,6 +134,7 @@ class MediaReceiver(ABC):
         return self._told.lost
 
     def on_rtp(self, packet: bytes) -> None:
+        self._bytes += len(packet)
         if self._arrivals is not None:
             number = extension(packet, self._extension)
             if len(number) == 2:
@@ -219,5 +226,15 @@ class MediaReceiver(ABC):
         compound = rtcp.receiver_report(self._ssrc, blocks) + rtcp.description(self._ssrc, _CNAME)
         sources = [one.ssrc for one in received if one.ssrc is not None]
         if self._arrivals is None:
-            compound += rtcp.remb(self._ssrc, MAX_BIT_RATE, sources)
+            compound += rtcp.remb(self._ssrc, self._allowed(blocks), sources)
         self.connection.send_rtcp(compound)
+
+    def _allowed(self, blocks: Sequence[rtcp.ReportBlock]) -> int:
+        """The bit rate that the peer is told."""
+        if self.allowance is None:
+            return MAX_BIT_RATE
+        came, self._bytes = round(8 * self._bytes / REPORT_SECONDS), 0
+        loss = max(block.fraction_lost for block in blocks) / 2.56
+        if self.allowance.report(loss, came) and self.on_allowance is not None:
+            self.on_allowance(loss, came)
+        return self.allowance.bit_rate

@@ -36,6 +36,41 @@ class Passage(Value, frozen=True):
         return f"Passage({self.origin}, {self.name})"  # a key is never printed
 
 
+class RateTerms(Value, frozen=True):
+    """How the bit rate is found that a WebRTC publisher is told. Steps and losses in percent."""
+
+    step_up: float = 30.0
+    step_down: float = 15.0
+    loss_lower: float = 2.0
+    """Below it the bit rate rises."""
+    loss_upper: float = 10.0
+    """Above it the bit rate falls."""
+    correction: int = 300_000
+    """bit/s that the publisher may stay behind what it is told before that rises no more."""
+    cycles: int = 5
+    """Descents until the bit rate counts as found; 0: it is never."""
+    loss_only: bool = False
+    """Neither what comes counts nor `cycles`."""
+    logged: bool = False
+
+
+class PublisherTerms(Value, frozen=True):
+    """How a WebRTC publisher is answered."""
+
+    adapts: bool = True
+    """It is told how its packets arrive, or a bit rate."""
+    codec: str = ""
+    """Name of the video codec that is taken before others; empty: none."""
+    transport: Literal["", "udp", "tcp"] = ""
+    """The only one that it is offered; empty: both."""
+    least_bit_rate: int = 0
+    """bit/s."""
+    most_bit_rate: int = 0
+    """bit/s; 0: nothing is said."""
+    rate: RateTerms | None = None
+    """None: the publisher finds out by itself."""
+
+
 class DeliveryConfig(Value, frozen=True):
     """What of a stream's configuration matters to delivery."""
 
@@ -58,8 +93,7 @@ class DeliveryConfig(Value, frozen=True):
     """Protocols that the configuration names, and whether they are allowed."""
     start_track: str = ""
     """Of several videos the one that WebRTC sends first; empty: the first."""
-    publisher_adapts: bool = True
-    """A WebRTC publisher is told how its packets arrive."""
+    publisher: PublisherTerms = PublisherTerms()
     pictures: bool = True
     """Pictures may be made when somebody asks for them."""
     archive: str = ""

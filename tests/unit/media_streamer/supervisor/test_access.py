@@ -38,7 +38,7 @@ from media_streamer.supervisor.readable import WorkerFolders
 from media_streamer.supervisor.sessions import SessionRegistry
 from media_streamer.supervisor.settings import Settings
 from media_streamer.supervisor.tasks import Tasks
-from media_streamer.wire.control import AccessRequest, Granted
+from media_streamer.wire.control import AccessRequest, Granted, PublisherTerms, RateTerms
 from msgspec.structs import replace
 
 from tests.support.country_database import write_country_database
@@ -649,10 +649,20 @@ async def test_delivery_settings(world: World) -> None:
     publish = {"url": "publish://", "webrtc_abr": False}
     world.configure({"inputs": [publish], "webrtc_abr": {"start_track": "v2"}})
     config = (await world.ask()).config
-    assert (config.start_track, config.publisher_adapts) == ("v2", False)
+    assert (config.start_track, config.publisher.adapts) == ("v2", False)
     world.configure({"inputs": [{"url": "publish://"}]})
     config = (await world.ask()).config
-    assert (config.start_track, config.publisher_adapts) == ("", True)
+    assert (config.start_track, config.publisher) == ("", PublisherTerms())
+    publish = {"url": "publish://", "prefer_codec": "av1", "transport": "tcp", "min_bitrate": 150}
+    world.configure({"inputs": [publish]})
+    terms = (await world.ask()).config.publisher
+    assert (terms.codec, terms.transport, terms.least_bit_rate) == ("av1", "tcp", 150_000)
+    assert terms.rate is None
+    steps = {"abr_stepup": 20, "abr_stepdown": 40, "abr_correction": 200, "abr_loss_lower": 1}
+    more = {"abr_loss_upper": 5.5, "abr_mode": 1, "abr_cycles": 0, "abr_debug": 1}
+    world.configure({"inputs": [{"url": "publish://", **steps, **more}]})
+    terms = (await world.ask()).config.publisher
+    assert terms.rate == RateTerms(20.0, 40.0, 1.0, 5.5, 200_000, 0, True, True)
 
 
 async def test_a_backend_is_asked_with_further_options(world: World) -> None:

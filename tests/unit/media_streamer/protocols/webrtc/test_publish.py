@@ -1,9 +1,14 @@
 """What is taken of an offer to publish."""
 
+from dataclasses import replace
+
 import pytest
 from media_streamer.egress.access import AccessDenied
 from media_streamer.protocols.webrtc import offer
-from media_streamer.protocols.webrtc.publish import choose, transport_extension, unadapted
+from media_streamer.protocols.webrtc.answer import Place, candidates
+from media_streamer.protocols.webrtc.http import by_transport
+from media_streamer.protocols.webrtc.publish import agreed, choose, transport_extension
+from media_streamer.wire.control import PublisherTerms, RateTerms
 
 from tests.support.webrtc_offers import browser
 
@@ -29,7 +34,7 @@ def test_who_does_not_number_its_packets_is_told_a_bit_rate() -> None:
 
 def test_who_shall_not_adapt_is_told_nothing_of_its_packets() -> None:
     """`webrtc_abr false` of the input; what is lost is still asked for."""
-    chosen = [unadapted(one) for one in choose(offer.parse(browser("sendonly")))]
+    chosen = agreed(offer.parse(browser("sendonly")), PublisherTerms(adapts=False))
     assert [one.stream.feedback for one in chosen] == [["nack", "nack pli"], []]
     assert transport_extension(chosen) == 0
 
@@ -73,3 +78,32 @@ def test_nothing_to_take(text: str) -> None:
     with pytest.raises(AccessDenied) as refused:
         choose(offer.parse(text))
     assert refused.value.status == 406
+
+
+def test_a_codec_may_be_preferred() -> None:
+    text = offer.parse(browser("sendonly"))
+    for codec, encoding in (("av1", "AV1"), ("h264", "H264"), ("vp8", "H264"), ("", "H264")):
+        video, audio = agreed(text, PublisherTerms(codec=codec))
+        assert (video.stream.codec.encoding, audio.stream.codec.encoding) == (encoding, "OPUS")
+
+
+def test_who_is_told_a_bit_rate_is_not_told_of_its_packets() -> None:
+    """`abr_...` of the input."""
+    terms = PublisherTerms(rate=RateTerms(), least_bit_rate=150_000, most_bit_rate=2_000_000)
+    chosen = agreed(offer.parse(browser("sendonly")), terms)
+    assert chosen[0].stream.feedback == ["goog-remb", "nack", "nack pli"]
+    assert transport_extension(chosen) == 0
+    assert chosen[0].stream.fmtp["x-google-min-bitrate"] == "150"
+    assert chosen[0].stream.fmtp["x-google-max-bitrate"] == "2000"
+    assert "x-google-min-bitrate" not in chosen[1].stream.fmtp
+
+
+def test_only_one_transport_may_be_offered() -> None:
+    both = Place("name", "password", "sha-256 00", "passive", ["192.0.2.1"], 9000, tcp=True)
+
+    def ways(transport: str) -> list[str]:
+        return [line.split()[2] for line in candidates(by_transport(both, transport))[:-1]]
+
+    assert (ways(""), ways("udp"), ways("tcp")) == (["udp", "tcp"], ["udp"], ["tcp"])
+    with pytest.raises(AccessDenied):
+        by_transport(replace(both, tcp=False), "tcp")
