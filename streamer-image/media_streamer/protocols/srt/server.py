@@ -7,9 +7,9 @@ source that gives no data yet: they decide after the handshake, when SRT has no 
 refusal is a connection that ends. Before, it is the code of the rejection (SRT Access Control: 1000
 plus HTTP's status).
 
-libsrt looks at the passphrase behind our decision. That somebody publishes already is therefore
-told in the handshake only to an address that has shown the passphrase before, as a publisher who
-comes again has; of all others libsrt judges the passphrase first.
+libsrt looks at the passphrase behind our decision. Who comes to a stream with a passphrase that
+somebody publishes already is let in therefore, so that libsrt judges his passphrase, and put out
+again; if he tries once more he is told the reason in the handshake.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ import concurrent.futures
 import logging
 import socket
 import ssl
+import time
 from dataclasses import dataclass
 
 from media_api.units import check_stream_name
@@ -46,7 +47,8 @@ MAX_UNDECIDED = 16
 """Handshakes whose decision takes longer; beyond these nobody waits, all are decided afterwards."""
 MAX_CONNECTIONS = 4096
 MAX_PROVEN = 1024
-"""Addresses that are remembered to know a passphrase."""
+"""Addresses that are remembered to know a passphrase, and were refused nevertheless."""
+PROVEN_SECONDS = 60.0
 HANDSHAKE_SECONDS = 5.0
 """A peer that has leave and does not finish its handshake (a wrong passphrase) loses it."""
 
@@ -89,8 +91,8 @@ class SrtServer:
             raise libsrt.last_error("listen")
         self._peers: dict[int, _Peer] = {}
         self._connections: set[SrtViewer | SrtPublisher] = set()
-        self._proven: dict[tuple[str, str], None] = {}
-        """Address and stream of those who came in with its passphrase."""
+        self._proven: dict[tuple[str, str], float] = {}
+        """Until when: address and stream."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._engine.add(self._listener, self, IN | ERR, reads=False)
 
@@ -126,7 +128,8 @@ class SrtServer:
         for option, value in peer_options(terms):
             libsrt.set_option(number, option, value)
         refusal = terms.refusal
-        if refusal is not None and (address[0], terms.name) in self._proven:
+        known_until = self._proven.get((address[0], terms.name), 0.0)
+        if refusal is not None and time.monotonic() < known_until:
             raise AccessDenied(refusal.status, refusal.code, refusal.title)
         tracks = asked_tracks(wanted.parameters, "tracks")
         question = self._ask(wanted, terms, address, tracks)
@@ -223,16 +226,15 @@ class SrtServer:
             task.add_done_callback(self._tasks.discard)
 
     def _remember(self, peer: _Peer) -> None:
-        if peer.terms.passphrase and peer.terms.enforced:
-            place = (peer.address[0], peer.terms.name)
-            self._proven.pop(place, None)
-            self._proven[place] = None
-            if len(self._proven) > MAX_PROVEN:
-                del self._proven[next(iter(self._proven))]
+        """His passphrase was right."""
+        place = (peer.address[0], peer.terms.name)
+        self._proven.pop(place, None)
+        self._proven[place] = time.monotonic() + PROVEN_SECONDS
+        if len(self._proven) > MAX_PROVEN:
+            del self._proven[next(iter(self._proven))]
 
     async def _begin(self, sock: SrtSocket, peer: _Peer) -> None:
         name = peer.terms.name
-        self._remember(peer)
         feed: Feed | None = None
         try:
             access = await asyncio.wrap_future(peer.decision)
@@ -250,6 +252,8 @@ class SrtServer:
                 )
         except AccessDenied as denied:
             log.info("srt %s:%d stream %s refused: %s", *peer.address, name, denied.title)
+            if peer.terms.refusal is not None:
+                self._remember(peer)
             sock.close()
             return
         except SrtError as error:
