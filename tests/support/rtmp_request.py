@@ -4,6 +4,7 @@ Blocking sockets and nothing more, so that a measuring client adds no time of it
 """
 
 import socket
+from collections.abc import Mapping
 
 from media_streamer.protocols.rtmp import amf
 from media_streamer.protocols.rtmp.chunks import (
@@ -20,11 +21,14 @@ FIRST_MEDIA_STREAM = 1
 """What every server answers to the first createStream of a connection."""
 
 
-def play(host: str, port: int, app: str, name: str) -> socket.socket:
-    """A connected socket on which `app/name` was asked for; the answers are still to be read."""
+def play(host: str, port: int, app: str, name: str, **said: object) -> socket.socket:
+    """A connected socket on which `app/name` was asked for; the answers are still to be read.
+
+    `said`: what else `connect` tells of the client.
+    """
     commands = _command("createStream", 2, None)
     commands += _command("play", 3, None, name, stream=FIRST_MEDIA_STREAM)
-    return _connect(host, port, app, commands)
+    return _connect(host, port, app, commands, said)
 
 
 def publish(host: str, port: int, app: str, name: str, chunk_bytes: int) -> socket.socket:
@@ -48,13 +52,20 @@ def publish(host: str, port: int, app: str, name: str, chunk_bytes: int) -> sock
     return sock
 
 
-def _connect(host: str, port: int, app: str, commands: bytes) -> socket.socket:
+def _connect(
+    host: str, port: int, app: str, commands: bytes, said: Mapping[str, object] | None = None
+) -> socket.socket:
     sock = socket.create_connection((host, port), TIMEOUT_SECONDS)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.sendall(b"\x03" + bytes(HANDSHAKE_BYTES))
         _read_exactly(sock, 1 + 2 * HANDSHAKE_BYTES)
-        connect = {"app": app, "flashVer": "bench", "tcUrl": f"rtmp://{host}:{port}/{app}"}
+        connect: dict[str, object] = {
+            "app": app,
+            "flashVer": "bench",
+            "tcUrl": f"rtmp://{host}:{port}/{app}",
+        }
+        connect |= said or {}
         sock.sendall(bytes(HANDSHAKE_BYTES) + _command("connect", 1, connect) + commands)
     except BaseException:
         sock.close()

@@ -37,7 +37,7 @@ from media_streamer.wire.media import (
 
 log = logging.getLogger(__name__)
 
-Format = Literal["flv", "m4f", "ts", "rtp", "mse", "webrtc"]
+Format = Literal["flv", "flv_tracks", "m4f", "ts", "rtp", "mse", "webrtc"]
 PROMPT: frozenset[Format] = frozenset({"webrtc"})
 """Formats that nobody takes but for their latency: not gathered, whatever writes cost."""
 
@@ -47,7 +47,8 @@ WARM_SECONDS = 60.0
 REPEAT_SECONDS = 0.5
 """Pause before a subscription is repeated that the media worker ended though the stream exists."""
 CONTAINERS: dict[Format, str] = {
-    "flv": "FLV", "ts": "MPEG-TS", "rtp": "RTP", "mse": "MSE", "webrtc": "WebRTC",
+    "flv": "FLV", "flv_tracks": "FLV",
+    "ts": "MPEG-TS", "rtp": "RTP", "mse": "MSE", "webrtc": "WebRTC",
 }  # fmt: skip
 """As people call them."""
 EARLY_SECONDS = TURN_SECONDS / 2

@@ -13,6 +13,7 @@ from media_streamer.media.frame import Frame, Track
 from media_streamer.media.frames_format import FramesFormat
 from media_streamer.media.gop import Entry
 from media_streamer.media.mux.flv import FlvMuxer
+from media_streamer.media.mux.flv_tracks import FlvTracksMuxer
 from media_streamer.media.mux.mse import MseMuxer
 from media_streamer.media.mux.relay import RelayMuxer
 from media_streamer.media.mux.rtp import RtpMuxer
@@ -95,6 +96,7 @@ class FormatSpec:
 
 CONTAINERS: dict[str, Callable[[Sequence[Track], Any], Muxer]] = {
     "flv": FlvMuxer,
+    "flv_tracks": FlvTracksMuxer,
     "m4f": RelayMuxer,
     "mse": MseMuxer,
     "rtp": RtpMuxer,
@@ -105,6 +107,7 @@ CONTAINERS: dict[str, Callable[[Sequence[Track], Any], Muxer]] = {
 
 FORMATS: dict[str, FormatSpec] = {
     "flv": FormatSpec(ChunkHub, container="flv"),
+    "flv_tracks": FormatSpec(ChunkHub, container="flv_tracks"),
     "ts": FormatSpec(ChunkHub, container="ts"),
     "m4f": FormatSpec(ChunkHub, container="m4f"),
     "rtp": FormatSpec(ChunkHub, container="rtp"),

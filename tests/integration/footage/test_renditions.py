@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.media_streamer.egress import play_enhanced
+from tests.support import rtmp_request
 from tests.support.file_server import serving
 from tests.support.players import run
 from tests.support.ports import free_port
@@ -17,6 +19,10 @@ from tests.support.streamer import until
 from . import publish_multitrack
 from .conftest import FilmStreamer, Launch, live
 from .test_webrtc import Watcher
+
+SECOND_VIDEO, SECOND_SOUND = rb"\x96\x00hvc1\x01", rb"\x95\x00Opus\x01"
+"""Where their configurations begin: multitrack, one track, a configuration, its codec and number
+(Enhanced RTMP v2)."""
 
 
 @pytest.fixture(scope="module")
@@ -127,9 +133,26 @@ async def test_a_ladder_is_pushed_as_one(
         await until(has_deleted, "old segments of all of them go", 60)
 
 
+def gets_several(port: int, name: str) -> bool:
+    """Whether a viewer who takes several tracks is sent a second video and a second sound."""
+    seen = b""
+    with rtmp_request.play("127.0.0.1", port, "static", name, capsEx=2.0) as sock:
+        while not all(re.search(one, seen) for one in (SECOND_VIDEO, SECOND_SOUND)):
+            data = sock.recv(65536)
+            if not data or len(seen) > 1 << 22:
+                return False
+            seen += data
+    return True
+
+
 async def test_several_tracks_by_enhanced_rtmp(streamer: FilmStreamer) -> None:
-    """As FFmpeg 8 writes and reads them; each is played where it is chosen."""
-    streamer.write("stream film { input publish://; segment_duration 1; }\n")
+    """As FFmpeg 8 writes and reads them; each is played where it is chosen, and all of them where
+    the peer says that it takes several."""
+    streamer.write(
+        "stream film { input publish://; segment_duration 1;"
+        f" push rtmp://127.0.0.1:{streamer.rtmp_port}/static/again retry_timeout=1; }}\n"
+        "stream again { input publish://; segment_duration 1; }\n"
+    )
     await streamer.serve()
     rtmp = f"rtmp://127.0.0.1:{streamer.rtmp_port}/static/film"
     publisher = await asyncio.create_subprocess_exec(
@@ -137,12 +160,14 @@ async def test_several_tracks_by_enhanced_rtmp(streamer: FilmStreamer) -> None:
     )
     try:
 
-        async def codecs() -> bool:
-            stats = (await streamer.stream("film")).get("stats", {})
+        async def codecs(name: str = "film") -> bool:
+            stats = (await streamer.stream(name)).get("stats", {})
             found = [one["codec"] for one in stats.get("media_info", {}).get("tracks", [])]
             return sorted(found) == ["aac", "h264", "hevc", "opus"]
 
         await until(codecs, "all tracks are there", 60)
+        await until(lambda: codecs("again"), "all tracks are pushed", 60)
+        assert await asyncio.to_thread(gets_several, streamer.rtmp_port, "film")
         for chosen, expected in (("v1a1", "h264 aac"), ("v2a2", "hevc opus"), ("v2a1", "hevc aac")):
             player = (sys.executable, play_enhanced.__file__, f"{rtmp}?tracks={chosen}")
             status, out, err = await run(*player, seconds=60)

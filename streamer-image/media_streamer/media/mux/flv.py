@@ -15,7 +15,7 @@ from media_streamer.syntax.codec_strings import decoder_config
 AUDIO, VIDEO, SCRIPT = 8, 9, 18
 
 _TICKS_PER_MS = 90
-_KEY, _INTER = 1, 2
+KEY, INTER = 1, 2
 _AVC = 7
 _AAC, _MP3 = 10, 2
 _SOUND_16_BIT = 2
@@ -24,7 +24,7 @@ _SOUND_16_BIT = 2
 _EX_VIDEO = 0x80
 _EX_AUDIO = 9 << 4
 _SEQUENCE_START, _CODED_FRAMES = 0, 1
-_FOURCC = {
+FOURCC = {
     "hevc": b"hvc1", "av1": b"av01", "vp9": b"vp09",
     "ac3": b"ac-3", "eac3": b"ec-3", "opus": b"Opus",
 }  # fmt: skip
@@ -47,7 +47,7 @@ def tag(kind: int, timestamp_ms: int, *body: bytes) -> bytes:
     return b"".join((head, stamp, b"\x00\x00\x00", *body, (size + 11).to_bytes(4, "big")))
 
 
-class _Clock:
+class Clock:
     """Time stamps of the tags of one kind, in ms. They grow as the frames' own do: two frames less
     than 1 ms apart (a source that repeats a stamp) would get the same one, which FFmpeg minds.
     """
@@ -66,8 +66,8 @@ class FlvMuxer:
 
     def __init__(self, tracks: Sequence[Track], previous: "FlvMuxer | None" = None) -> None:
         """`previous` wrote the same output for other tracks; its clocks go on."""
-        self._clocks: tuple[_Clock, _Clock] = (
-            previous._clocks if previous is not None else (_Clock(), _Clock())
+        self._clocks: tuple[Clock, Clock] = (
+            previous._clocks if previous is not None else (Clock(), Clock())
         )
         video_clock, audio_clock = self._clocks
         video = next((track for track in tracks if track.codec in VIDEO_CODECS), None)
@@ -122,31 +122,38 @@ def metadata_tag(video: Track | None, audio: Track | None) -> bytes:
 
 
 def _fourcc_number(track: Track) -> int:
-    return int.from_bytes(_FOURCC[track.codec], "big")
+    return int.from_bytes(FOURCC[track.codec], "big")
 
 
-def _configuration(track: Track) -> bytes:
+def configuration(track: Track) -> bytes:
+    """What a decoder of a video must know, as it stands in a tag."""
     _, children = boxes.sample_entry(track.init)
     return children[_CONFIGURATION_BOX[track.codec]]
 
 
 def _video_sequence_header(track: Track) -> bytes:
     if track.codec == "h264":
-        head = bytes((_KEY << 4 | _AVC, 0, 0, 0, 0))
+        head = bytes((KEY << 4 | _AVC, 0, 0, 0, 0))
     else:
-        head = bytes((_EX_VIDEO | _KEY << 4 | _SEQUENCE_START,)) + _FOURCC[track.codec]
-    return tag(VIDEO, 0, head, _configuration(track))
+        head = bytes((_EX_VIDEO | KEY << 4 | _SEQUENCE_START,)) + FOURCC[track.codec]
+    return tag(VIDEO, 0, head, configuration(track))
 
 
 def _audio_sequence_header(track: Track) -> bytes:
+    data = sound_configuration(track)
+    if not data:
+        return b""
+    if track.codec == "aac":
+        return tag(AUDIO, 0, b"\xaf\x00", data)
+    return tag(AUDIO, 0, bytes((_EX_AUDIO | _SEQUENCE_START,)) + FOURCC[track.codec], data)
+
+
+def sound_configuration(track: Track) -> bytes:
     """AudioSpecificConfig, OpusHead; nothing for codecs that describe themselves."""
     _, children = boxes.sample_entry(track.init)
     if track.codec == "aac":
-        return tag(AUDIO, 0, b"\xaf\x00", decoder_config(children[b"esds"])[1])
-    head = bytes((_EX_AUDIO | _SEQUENCE_START,))
-    if track.codec == "opus":
-        return tag(AUDIO, 0, head + _FOURCC["opus"], opus_head(children[b"dOps"]))
-    return b""
+        return decoder_config(children[b"esds"])[1]
+    return opus_head(children[b"dOps"]) if track.codec == "opus" else b""
 
 
 def opus_head(dops: bytes) -> bytes:
@@ -165,36 +172,39 @@ def opus_head(dops: bytes) -> bytes:
     )
 
 
-def _video_writer(track: Track, clock: _Clock) -> TagWriter:
+def _video_writer(track: Track, clock: Clock) -> TagWriter:
     """Key and inter frames differ in the first byte; only NAL codecs have composition times."""
     if track.codec == "h264":
-        heads = [bytes((kind << 4 | _AVC, 1)) for kind in (_INTER, _KEY)]
+        heads = [bytes((kind << 4 | _AVC, 1)) for kind in (INTER, KEY)]
     else:
-        head = _FOURCC[track.codec]
-        heads = [bytes((_EX_VIDEO | k << 4 | _CODED_FRAMES,)) + head for k in (_INTER, _KEY)]
+        head = FOURCC[track.codec]
+        heads = [bytes((_EX_VIDEO | k << 4 | _CODED_FRAMES,)) + head for k in (INTER, KEY)]
     composed = track.codec in _COMPOSED
 
     def write(frame: Frame) -> bytes:
         dts = clock.stamp(frame.dts)
         if not composed:
             return tag(VIDEO, dts, heads[frame.key], frame.data)
-        composition = frame.pts // _TICKS_PER_MS - dts
-        if frame.pts >= frame.dts:
-            composition = max(0, composition)
-        return tag(
-            VIDEO, dts, heads[frame.key], (composition & 0xFFFFFF).to_bytes(3, "big"), frame.data
-        )
+        return tag(VIDEO, dts, heads[frame.key], composition_time(frame, dts), frame.data)
 
     return write
 
 
-def _audio_writer(track: Track, clock: _Clock) -> TagWriter:
+def composition_time(frame: Frame, stamp: int) -> bytes:
+    """How much later than its time stamp a picture is shown, in ms (E.4.3.1)."""
+    composition = frame.pts // _TICKS_PER_MS - stamp
+    if frame.pts >= frame.dts:
+        composition = max(0, composition)
+    return (composition & 0xFFFFFF).to_bytes(3, "big")
+
+
+def _audio_writer(track: Track, clock: Clock) -> TagWriter:
     if track.codec == "aac":
         head = b"\xaf\x01"
     elif track.codec == "mp3":
         head = bytes((_MP3 << 4 | _mp3_flags(track),))
     else:
-        head = bytes((_EX_AUDIO | _CODED_FRAMES,)) + _FOURCC[track.codec]
+        head = bytes((_EX_AUDIO | _CODED_FRAMES,)) + FOURCC[track.codec]
 
     def write(frame: Frame) -> bytes:
         return tag(AUDIO, clock.stamp(frame.dts), head, frame.data)

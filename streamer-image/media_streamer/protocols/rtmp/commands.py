@@ -1,7 +1,8 @@
 """RTMP commands: reading them, and the answers of a server (Adobe RTMP 1.0, section 7)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, unquote
 
 from media_streamer.protocols.rtmp import amf
@@ -107,6 +108,14 @@ def connect_refusal(command: Command, description: str) -> bytes:
         "description": description,
     }
     return write_command("_error", command.transaction, None, info)
+
+
+def form_for(capabilities: Mapping[str, Any]) -> Literal["flv", "flv_tracks"]:
+    """The format for a peer, by what it says of itself in connect or in the answer to it: all
+    tracks for who takes them, else the first of each kind."""
+    said = capabilities.get("capsEx")
+    takes_several = isinstance(said, float) and 0 <= said < 256 and int(said) & MULTITRACK
+    return "flv_tracks" if takes_several else "flv"
 
 
 @dataclass(frozen=True, slots=True)

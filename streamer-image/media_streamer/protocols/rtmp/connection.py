@@ -43,6 +43,7 @@ from media_streamer.protocols.rtmp.commands import (
     StreamPath,
     connect_answer,
     connect_refusal,
+    form_for,
     read_command,
     stream_path,
     write_command,
@@ -416,7 +417,8 @@ class RtmpConnection(asyncio.Protocol):
         self._name = access.stream
         hub, tracks = self._hub, asked_tracks(path.parameters, "tracks")
         if (moment := asked_start(path.parameters)) is None:
-            broadcast = await hub.broadcast(access, "flv", RtmpFraming, tracks=tracks)
+            form = form_for(self._connect.object if self._connect else {})
+            broadcast = await hub.broadcast(access, form, RtmpFraming, tracks=tracks)
         else:
             broadcast = await hub.replay(access, "flv", moment, RtmpFraming, tracks=tracks)
         if self._state is State.CLOSED:
@@ -463,13 +465,8 @@ class RtmpConnection(asyncio.Protocol):
         if self._publication is None or self._publication.feed.ended is not ended:
             return
         reason = "cancelled" if ended.cancelled() else ended.result()
-        status = write_status(
-            "NetStream.Publish.BadName",
-            f"Publishing ended: {reason}",
-            level="error",
-            stream=MEDIA_STREAM,
-        )
-        self._send(status)
+        code, words = "NetStream.Publish.BadName", f"Publishing ended: {reason}"
+        self._send(write_status(code, words, level="error", stream=MEDIA_STREAM))
         self.close(f"publishing ended: {reason}")
 
 

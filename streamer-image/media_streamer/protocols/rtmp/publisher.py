@@ -10,7 +10,7 @@ import asyncio
 import os
 import struct
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 from media_streamer.protocols.rtmp.amf3 import AmfError
@@ -30,7 +30,9 @@ from media_streamer.protocols.rtmp.chunks import (
 )
 from media_streamer.protocols.rtmp.commands import (
     MEDIA_CHUNK_STREAM,
+    MULTITRACK,
     Command,
+    form_for,
     read_command,
     write_command,
 )
@@ -109,6 +111,8 @@ class RtmpPublisher(asyncio.Protocol):
         self._received = self._acknowledged = 0
         self._window = WINDOW_BYTES
         self._media_stream = 0
+        self.form: Literal["flv", "flv_tracks"] = "flv"
+        """What the server takes; known once it has given leave."""
         self.lost: asyncio.Future[str] = loop.create_future()
         """Done with the reason once the server takes no more."""
 
@@ -149,13 +153,14 @@ class RtmpPublisher(asyncio.Protocol):
             "flashVer": FLASH_VERSION,
             "tcUrl": self._url.tc_url,
             "fourCcList": FOUR_CC,
+            "capsEx": MULTITRACK,
         }
         self._send(
             write_control(SET_CHUNK_SIZE, OUT_CHUNK_BYTES)
             + write_control(WINDOW_ACKNOWLEDGEMENT_SIZE, WINDOW_BYTES)
             + write_command("connect", CONNECT, application)
         )
-        await self._answer(CONNECT, "connect")
+        self.form = form_for(_info(await self._answer(CONNECT, "connect")))
         self._send(
             write_command("releaseStream", 2, None, self._url.key)
             + write_command("FCPublish", 3, None, self._url.key)

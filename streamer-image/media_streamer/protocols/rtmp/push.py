@@ -78,7 +78,7 @@ async def run(egress: Egress, work: Work) -> None:
                 url.host, url.port, lambda: RtmpPublisher(url), reach_of_process(), tls=url.tls
             )
             number = await publisher.publish()
-        broadcast = await push.source("flv", framing_for(number))
+        broadcast = await push.source(publisher.form, framing_for(number))
         await push.send(broadcast, publisher.transport, publisher.lost)
     except Refused as refused:
         raise JobFailed(str(refused), "errors_not_authorized") from None

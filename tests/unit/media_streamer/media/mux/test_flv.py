@@ -11,6 +11,7 @@ from media_streamer.media.frame import Frame, Track
 from media_streamer.media.inputs.sample_probe import probe
 from media_streamer.media.mux import amf
 from media_streamer.media.mux.flv import AUDIO, SCRIPT, VIDEO, FlvMuxer, opus_head, tag
+from media_streamer.media.mux.flv_tracks import FlvTracksMuxer
 from media_streamer.media.track import describe_tracks
 from media_streamer.protocols.flv import body
 from media_streamer.wire.media import PublishedFrame, TrackSetup
@@ -106,6 +107,45 @@ def test_vp9_of_ffmpeg_is_taken_and_given_back(make_media: Callable[..., bytes])
         shown = list(container.decode(video=0))
     assert [picture.pts for picture in shown] == [40 * n for n in range(8)]
     assert {(picture.width, picture.height) for picture in shown} == {(64, 48)}
+
+
+def test_all_tracks(make_media: Callable[..., bytes]) -> None:
+    """What FFmpeg and our own reader make of several tracks (Enhanced RTMP v2)."""
+    first = tracks_of(make_media("mpegts", "libx264", "aac", options=X264))
+    second = tracks_of(make_media("matroska", "libx265", "libopus", options=X265))
+    third = tracks_of(make_media("mpegts", "libx264", "aac", options=X264))
+    all_of_them = [replace(one, number=n) for n, one in enumerate((*first, *second, *third))]
+    muxer = FlvTracksMuxer(all_of_them)
+    assert muxer.left_out == []
+    written = b"".join(
+        muxer.mux(Frame(track, 3600 * n, 3600 * n + 7200, 3600, True, b"data"), False)
+        for n in range(3)
+        for track in range(6)
+    )
+    read = [(kind, part) for kind, _, one in tags(muxer.header[13:] + written) if kind != SCRIPT
+            for part in body.read(kind, one)]  # fmt: skip
+    for kind, number, codec in (
+        (VIDEO, 0, "h264"), (VIDEO, 1, "hevc"), (VIDEO, 2, "h264"),
+        (AUDIO, 0, "aac"), (AUDIO, 1, "opus"), (AUDIO, 2, "aac"),
+    ):  # fmt: skip
+        parts = [one for of, one in read if (of, one.track) == (kind, number)]
+        assert {one.codec for one in parts} == {codec}
+        assert [one.kind for one in parts] == [body.CONFIGURATION, *3 * [body.FRAME]]
+        assert {one.data for one in parts[1:]} == {b"data"}
+        assert {one.composition for one in parts[1:]} == {80 if kind == VIDEO else 0}
+    with av.open(io.BytesIO(muxer.header + written), format="flv") as container:
+        names = [one.codec_context.name for one in container.streams]
+    assert sorted(names) == ["aac", "aac", "h264", "h264", "hevc", "opus"]
+
+
+def test_clocks_of_all_tracks_go_on(make_media: Callable[..., bytes]) -> None:
+    one = tracks_of(make_media("mpegts", "libx264", options=X264))[0]
+    tracks = [replace(one, number=n) for n in range(2)]
+    muxer = FlvTracksMuxer(tracks)
+    frames = [Frame(1, 9000 + n, 9000 + n, 0, True, b"x") for n in range(3)]
+    muxer.mux(frames[0], False)
+    ((_, stamp, _),) = tags(FlvTracksMuxer(tracks, muxer).mux(frames[1], False))
+    assert stamp == 101
 
 
 def test_negative_composition_time_and_stamps_of_rounded_ticks(

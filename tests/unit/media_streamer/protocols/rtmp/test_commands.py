@@ -6,6 +6,7 @@ from media_streamer.protocols.rtmp.chunks import COMMAND, COMMAND_AMF3, ChunkRea
 from media_streamer.protocols.rtmp.commands import (
     connect_answer,
     connect_refusal,
+    form_for,
     read_command,
     stream_path,
     write_status,
@@ -92,3 +93,13 @@ def test_status() -> None:
         None,
         {"level": "status", "code": "NetStream.Play.Start", "description": "x"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "form"),
+    [({}, "flv"), ({"capsEx": 2.0}, "flv_tracks"), ({"capsEx": 7.0}, "flv_tracks"),
+     ({"capsEx": 5.0}, "flv"), ({"capsEx": -2.0}, "flv"), ({"capsEx": float("nan")}, "flv"),
+     ({"capsEx": 1e300}, "flv"), ({"capsEx": "2"}, "flv")],
+)  # fmt: skip
+def test_who_takes_several_tracks(said: dict[str, object], form: str) -> None:
+    assert form_for(said) == form
