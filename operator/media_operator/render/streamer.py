@@ -1,6 +1,7 @@
 """The objects of a Streamer resource: a pool of media servers fed by Central."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from media_api.hostnames import pod_hostname
@@ -40,14 +41,19 @@ def streamer_objects(tier: TierObject, settings: Settings) -> list[Object]:
     ]
 
 
-def _config_map(tier: TierObject) -> Object:
+def config_files(spec: Mapping[str, Any], storages: Sequence[Object] = ()) -> dict[str, str]:
     """Drop-ins for `flussonic.conf.d`: the resource's global directives, then `configExtra`."""
-    data = dict(tier.spec.get("configExtra") or {})
-    config = dict(tier.spec.get("config") or {})
-    if storages := storages_of(tier):
-        config["dvrs"] = storages
+    data = dict(spec.get("configExtra") or {})
+    config = dict(spec.get("config") or {})
+    if storages:
+        config["dvrs"] = [*storages]
     if config:
         data["00-resource.json"] = json.dumps(config, indent=2, sort_keys=True)
+    return data
+
+
+def _config_map(tier: TierObject) -> Object:
+    data = config_files(tier.spec, storages_of(tier))
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

@@ -87,12 +87,9 @@ class Configuration:
         if problems:
             return problems
         async with self._lock:
+            before = await asyncio.to_thread(_contents, [self.path])
             await asyncio.to_thread(self._write, text)
-            config, problems = await self._load()
-            self.problems = problems
-            if not problems:
-                self._hold(config)
-            return problems
+            return await self._hold_or_undo(before)
 
     async def check_text(self, text: str) -> list[ConfigProblem]:
         """Errors of a text that somebody would like to save."""
@@ -125,22 +122,32 @@ class Configuration:
     async def save_globals(self, changes: Mapping[str, Any]) -> list[ConfigProblem]:
         """Save global keys (JSON values, None deletes) and lists of objects, then apply them.
 
-        Raises EditError, OSError or ValidationError.
+        What the files then have wrong (a certificate that is not there, one port for two) is
+        returned, and they are as they were. Raises EditError, OSError or ValidationError.
         """
         checked = ServerConfig.model_validate({k: v for k, v in changes.items() if v is not None})
         self._refuse_sinks(checked.event_sinks)
         async with self._lock:
+            before = await asyncio.to_thread(_contents, [self.path, *self._files])
             for key, value in changes.items():
                 if key in NAMED_LISTS:
                     await asyncio.to_thread(self._save_list, key, getattr(checked, key))
                 elif key in ServerConfig.model_fields:
                     saved = None if value is None else checked.explicit().get(key)
                     await asyncio.to_thread(self._save_global, key, saved)
-            config, problems = await self._load()
-            self.problems = problems
-            if not problems:
-                self._hold(config)
+            return await self._hold_or_undo(before)
+
+    async def _hold_or_undo(self, before: Mapping[Path, bytes | None]) -> list[ConfigProblem]:
+        """What was written holds, unless it has errors that only the files show."""
+        known = {(one.code, one.detail) for one in self.problems}
+        config, problems = await self._load()
+        if problems and any((one.code, one.detail) not in known for one in problems):
+            await asyncio.to_thread(_restore, before)
             return problems
+        self.problems = problems
+        if not problems:
+            self._hold(config)
+        return problems
 
     def _refuse_sinks(self, items: Iterable[ApiModel | None]) -> None:
         """Raises EditError for an event sink that would write somewhere else."""
@@ -221,3 +228,17 @@ def _read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return ""
+
+
+def _contents(paths: Iterable[Path]) -> dict[Path, bytes | None]:
+    """What lies there; None where nothing does."""
+    return {path: path.read_bytes() if path.exists() else None for path in dict.fromkeys(paths)}
+
+
+def _restore(before: Mapping[Path, bytes | None]) -> None:
+    for path, data in before.items():
+        if data is None:
+            path.unlink(missing_ok=True)
+        elif path.read_bytes() != data:
+            text = data.decode("utf-8", "replace")  # another encoding was an error before, too
+            write_file(path, text, new_mode=NEW_FILE_MODE)

@@ -1,5 +1,6 @@
 """The configuration in force: reload, write-back, and files that are wrong."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,34 @@ async def test_values_of_the_environment_stay_out_of_the_file(path: Path) -> Non
     assert configuration.current.edit_auth is not None
     assert "SECRET" not in world.text
     assert "max_sessions 5" in world.text
+
+
+async def test_what_only_the_files_show_is_refused_and_undone(path: Path) -> None:
+    """Certificates and ports: a server that was told 400 must begin again as it is."""
+    drop_in = path.with_name(path.name + ".d") / "a.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text("max_sessions 5;\n")
+    world = World(path, GOOD)
+    configuration = world.configuration
+    await configuration.start()
+    for listeners in (
+        {"http": [8080], "rtsp": [8080]},
+        {"https": [{"port": 1, "certificate": "x"}]},
+    ):
+        changes = {"listeners": listeners, "max_sessions": 6}
+        [problem, *_] = await configuration.save_globals(changes)
+        assert problem.code in ("port_taken", "missing_file")
+        assert world.text == GOOD
+        assert drop_in.read_text() == "max_sessions 5;\n"
+        assert not configuration.problems
+    assert await configuration.save_text("http 80;\nrtsp 80;\n")
+    assert world.text == GOOD
+    assert configuration.current.max_sessions == 5
+    assert await configuration.save_globals({"max_sessions": 7}) == []
+
+
+async def test_no_file_is_left_of_what_is_refused(path: Path) -> None:
+    world = World(path, None)
+    await world.configuration.start()
+    assert await world.configuration.save_text("http 80;\nrtsp 80;\n")
+    assert not await asyncio.to_thread(path.exists)
