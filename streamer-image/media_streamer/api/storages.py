@@ -1,4 +1,4 @@
-"""`/dvrs/{name}/disks`: the disks of a storage, with what is known of them."""
+"""`/dvrs/{name}/disks`: the disks of a storage, all or one, with what is known of them."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from media_streamer.api.answers import JsonObject, json_answer
 from media_streamer.api.route import Route, server_of
 
 
-async def disks(request: web.Request) -> web.Response:
+def _rows(request: web.Request) -> list[JsonObject]:
     """As they are configured; `stats` once they have answered."""
     name, server = request.match_info["name"], server_of(request)
     storages = server.configuration.current.dvrs
@@ -25,8 +25,20 @@ async def disks(request: web.Request) -> web.Response:
         if stats := known.get(str(Path(storage.root.removeprefix("file://"), disk.path))):
             row["stats"] = stats
         rows.append(row)
+    return rows
+
+
+async def disks(request: web.Request) -> web.Response:
     query = parse_query(request.query.items(), RaidDiskConfig)
-    return json_answer(run_query(rows, query, "disks", "path"))
+    return json_answer(run_query(_rows(request), query, "disks", "path"))
+
+
+async def one_disk(request: web.Request) -> web.Response:
+    path = request.match_info["path"]
+    for row in _rows(request):
+        if row["path"] in (path, f"/{path}"):
+            return json_answer(row)
+    raise not_found("disk", path)
 
 
 ROUTES = (
@@ -37,5 +49,12 @@ ROUTES = (
         "Disks of a storage",
         response=RaidDiskConfig,
         collection="disks",
+    ),
+    Route(
+        "GET",
+        "/dvrs/{name}/disks/{path}",
+        one_disk,
+        "One disk of a storage",
+        response=RaidDiskConfig,
     ),
 )

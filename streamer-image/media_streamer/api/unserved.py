@@ -40,7 +40,7 @@ _LEGACY = "change `dvr` of the stream, and /streams/NAME/dvr/locks, by /streamer
 UNSERVED = (
     Unserved("/streams/{name}/dvr/export", _EXPORT, ("POST",)),
     Unserved("/dvrs/{name}/disks", _DISKS, READS),
-    Unserved("/dvrs/{name}/disks/{path}", _DISKS),
+    Unserved("/dvrs/{name}/disks/{path}", _DISKS, READS),
     Unserved("/dvr_export_jobs", _EXPORT, READS),
     Unserved("/dvr_export_jobs/{name}", _EXPORT, (*READS, "DELETE")),
     Unserved("/episodes", _EPISODES, READS),

@@ -69,6 +69,17 @@ async def test_disks_of_a_storage_are_told_as_they_are_configured(world: World) 
     ]  # fmt: skip
 
 
+async def test_one_disk_of_a_storage(world: World) -> None:
+    assert await world.get(f"{BASE}/dvrs/disks/disks/d2") == {"path": "d2", "mode": "readonly"}
+    for method, path, status in (
+        ("GET", "disks/disks/d3", 404),
+        ("GET", "none/disks/d1", 404),
+        ("PUT", "disks/disks/d1", 501),
+    ):
+        async with world.client.request(method, f"{BASE}/dvrs/{path}", headers=ADMIN) as answer:
+            assert answer.status == status, path
+
+
 async def test_a_stream_that_was_never_alive_has_its_fields(world: World) -> None:
     state = await world.get(f"{BASE}/streams/a")
     stats = state["stats"]

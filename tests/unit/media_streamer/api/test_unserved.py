@@ -17,13 +17,13 @@ CONFIG = (
     "http 8080; edit_auth admin secret;\nstream demo { disabled; }\nvod films { storage /srv; }\n"
 )
 PATHS = (
-    "/dvrs/d/disks/x",
     "/logos/x", "/transponders/x", "/iptv",
 )  # fmt: skip
 READ_ONLY = (
     "/vods/opened_files",
     "/vods/films/storages/0/files",
     "/dvrs/d/disks",
+    "/dvrs/d/disks/x",
     "/event_sinks/s/events",
 )
 """What cannot be changed, though it is read."""
