@@ -6,7 +6,8 @@ errors is not touched, because nobody can say what its author meant; the file is
 (written beside, then renamed), with its mode kept.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,7 @@ def save_objects(
     Returns the files that were written. Nothing is written if one of the objects cannot be: raises
     EditError, or OSError if a file cannot be written.
     """
+    files = _texts_of(files, key, items)
     texts = {file: _read(file) for file in files}
     nodes = {file: _nodes(text) for file, text in texts.items()}
     home = {
@@ -185,7 +187,8 @@ def save_objects(
 
 
 def save_global(files: Sequence[Path], key: str, value: Any) -> Path:
-    """Write one global into the file that sets it, else into the first."""
+    """Write one global into the file that sets it, else into the first. Raises EditError."""
+    files = _texts_of(files, key)
     names = _names_of_global(key)
     path = next(
         (file for file in files if any(n.name.value in names for n in _nodes(_read(file)))),
@@ -194,6 +197,24 @@ def save_global(files: Sequence[Path], key: str, value: Any) -> Path:
     text = replace_global(_read(path), key, value)
     write_file(path, text, new_mode=NEW_FILE_MODE)
     return path
+
+
+def _texts_of(files: Sequence[Path], key: str, names: Iterable[str] = ()) -> list[Path]:
+    """The files that can be changed: those of JSON are handed over by somebody, as the operator.
+
+    Raises EditError where one of them sets the key, or declares one of these objects.
+    """
+    for file in (one for one in files if one.suffix == ".json"):
+        try:
+            declared = json.loads(_read(file)).get(key)
+        except (json.JSONDecodeError, AttributeError):
+            continue  # it sets nothing, and is an error of the configuration
+        unique = NAMED_LISTS[key][1] if key in NAMED_LISTS else ""
+        there = {str(one.get(unique)) for one in declared or ()} if unique else {""}
+        if declared is not None and there & set(names or ("",)):
+            what = key if not unique else f"{key}: {', '.join(sorted(there & set(names)))}"
+            raise EditError(f"{what} stands in {file}, which is changed where it comes from only")
+    return [one for one in files if one.suffix != ".json"]
 
 
 def _read(path: Path) -> str:

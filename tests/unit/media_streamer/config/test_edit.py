@@ -143,3 +143,20 @@ def test_a_link_stays_a_link_and_a_missing_file_is_made(tmp_path: Path) -> None:
     assert parse(real.read_text()).config == ServerConfig.model_validate(
         {"streams": [{"name": "a"}]}
     )
+
+
+def test_what_a_file_of_json_declares_is_changed_where_it_comes_from(tmp_path: Path) -> None:
+    """The operator hands over a Streamer's directives so; all else can be saved beside them."""
+    main, given = tmp_path / "a.conf", tmp_path / "00-resource.json"
+    main.write_text(FILE)
+    text = '{"max_sessions": 5, "templates": [{"name": "t"}], "caches": null}'
+    given.write_text(text)
+    files = [main, given]
+    assert save_global(files, "url_prefix", "http://cdn/") == main
+    assert save_objects(files, "streams", {"x": stream(name="x")}) == [main]
+    with pytest.raises(EditError, match=r"max_sessions stands in .*00-resource.json"):
+        save_global(files, "max_sessions", 6)
+    with pytest.raises(EditError, match="templates: t stands in"):
+        save_objects(files, "templates", {"t": None})
+    given.write_text("[")
+    assert save_global(files, "max_sessions", 7) == main
