@@ -29,6 +29,7 @@ BLOCK = re.compile(r"^```(sh|conf) (tested|background)\n(.*?)^```$", re.MULTILIN
 CAMERA = "10.0.0.5:554/stream1"
 SECONDS = 50.0
 """A block of commands on a machine that is busy."""
+SESSION = '{"name": "sports", "ip": "192.0.2.7", "duration": 61000, "bytes": 15000000}\n'
 CONFIG = """
 stream demo { input fake://fake; }
 stream studio { input publish://; password KEY; }
@@ -125,10 +126,12 @@ async def run(text: str, directory: Path) -> None:
 
 @pytest.mark.timeout(180)
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not here")
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not here")
 @pytest.mark.parametrize("page", COMMANDS)
 async def test_commands_of_a_page_work(page: str, server: Server, tmp_path: Path) -> None:
     shutil.copy(server.streamer.config, tmp_path / "flussonic.conf")
     (tmp_path / "a.mp4").write_bytes(b"what a film is made of")
+    (tmp_path / "sessions-2026-01-31.jsonl").write_text(SESSION)
     behind = []
     try:
         for block in PAGES[page]:
