@@ -17,7 +17,7 @@ from media_streamer.archive.samples import Sample, read_samples
 from media_streamer.wire.frame import Frame, Track
 
 if TYPE_CHECKING:
-    from media_streamer.media.mux.ts import TsMuxer
+    from media_streamer.media.mux.ts_run import TsRunMuxer
 
 MAX_SEGMENT_BYTES = 64 * 1024 * 1024
 """A segment is made in memory."""
@@ -30,7 +30,7 @@ def multiplex(tracks: Sequence[Track], frames: Iterable[Frame]) -> bytes:
     return b"".join(pieces)
 
 
-def ts_muxer(tracks: Sequence[Track]) -> "TsMuxer":
+def ts_muxer(tracks: Sequence[Track]) -> "TsRunMuxer":
     """A writer of one segment."""
     return _muxer_class()(tracks, in_pieces=True)
 
@@ -90,8 +90,8 @@ def ts_segment(content: FileContent, group: Group, names: Sequence[str]) -> byte
 
 
 @cache
-def _muxer_class() -> "type[TsMuxer]":
+def _muxer_class() -> "type[TsRunMuxer]":
     """Loaded at first use: most egress workers never need it, nor numpy."""
-    from media_streamer.media.mux.ts import TsMuxer
+    from media_streamer.media.mux.ts_run import TsRunMuxer
 
-    return TsMuxer
+    return TsRunMuxer

@@ -22,7 +22,7 @@ from media_streamer.egress.near_files import NearFiles
 from media_streamer.files.cutting import Piece, cut
 from media_streamer.files.disk import Changed, Read
 from media_streamer.files.frames import Part, filled, together
-from media_streamer.files.gathered import Gathered, Sent, in_parts
+from media_streamer.files.gathered import Body, Gathered, Sent, in_parts
 from media_streamer.files.movie import FileTrack, Movie
 from media_streamer.files.names import BadName, Identity, NoFile
 from media_streamer.files.opened import Opened, Text, Wanted, open_film, see, webvtt_maker
@@ -70,6 +70,8 @@ WORTH_BYTES = 6 * 1024
 """Smaller parts cost more to send by themselves than to copy."""
 NEAR_BYTES = 4 * 1024 * 1024
 """A longer segment is made in a thread: it would hold up all others."""
+NEAR_TS_BYTES = 2 * 1024 * 1024
+"""The same in MPEG-TS, where a megabyte takes 2 ms."""
 MAX_MADE_BYTES = 64 * 1024 * 1024
 """Segments that were made of late."""
 MAX_STRETCHES_BYTES = 32 * 1024 * 1024
@@ -142,7 +144,7 @@ class Films:
         self._stretches: Kept[tuple[Identity, Piece], Stretch] = Kept(
             MAX_STRETCHES_BYTES, lambda stretch: stretch.size
         )
-        self._segments: Kept[SegmentKey, bytes | bytearray] = Kept(MAX_MADE_BYTES, len)
+        self._segments: Kept[SegmentKey, Body] = Kept(MAX_MADE_BYTES, len)
 
     async def index(self, access: Access, container: Container) -> FilmIndex:
         """What of the file can be played; raises AccessDenied."""
@@ -219,7 +221,7 @@ class Films:
         def key_of(track: str, number: int) -> SegmentKey:
             return film.identity, container, track, number, access.config.segment_duration
 
-        async def make(track: str, number: int) -> bytes | bytearray | Stored:
+        async def make(track: str, number: int) -> Body | Stored:
             key = key_of(track, number)
             return await self._kept.segment(
                 access,
@@ -329,7 +331,7 @@ class Films:
 
     async def _segment(
         self, access: Access, film: Film, container: Container, name: str, number: int
-    ) -> bytes | bytearray:
+    ) -> Body:
         track = next((one for one in film.movie.tracks if one.name == name), film.movie.tracks[0])
         path = film.opened.path_of(track.file)
 
@@ -341,13 +343,13 @@ class Films:
                 access, lambda: _of_stretch(film, stretch, container, name, number)
             )
 
-        def make(read: Read) -> bytes | bytearray:
+        def make(read: Read) -> Body:
             if container == "ts":
                 return ts_segment(film.rows[number], read)
             piece = film.pieces[name][number]
             return media_segment(track, number + 1, piece.first, piece.end, read)
 
-        def work() -> tuple[bytes | bytearray, Content]:
+        def work() -> tuple[Body, Content]:
             found = open_again(access.config.storages, path, known)
             try:
                 return make(found.read), found
@@ -355,7 +357,10 @@ class Films:
                 found.close()
                 raise
 
-        if container == "fmp4" and track.samples.bytes(*film.pieces[name][number]) <= NEAR_BYTES:
+        in_ts = container == "ts"
+        parts = film.rows[number] if in_ts else [Part(track, film.pieces[name][number])]
+        size = sum(part.track.samples.bytes(*part.piece) for part in parts)
+        if size <= (NEAR_TS_BYTES if in_ts else NEAR_BYTES):
             near = self._near.read(known, make)
             if near is not None:
                 return near
@@ -424,9 +429,7 @@ def _wide(parts: Gather) -> Sequence[Span]:
     return [Span(begin, size)] if size <= NEAR_BYTES else parts.spans
 
 
-def _of_stretch(
-    film: Film, stretch: Stretch, container: Container, name: str, number: int
-) -> bytes | bytearray:
+def _of_stretch(film: Film, stretch: Stretch, container: Container, name: str, number: int) -> Body:
     """A segment of a film without tables. Raises BadFile."""
     movie = film.movie
     if container == "ts":

@@ -16,11 +16,10 @@ from media_streamer.cache.index import Meta
 from media_streamer.egress.access import Access, AtNeighbour
 from media_streamer.egress.cache_disks import OWNER, CacheDisks, Disk
 from media_streamer.egress.http.neighbours import Neighbours
-from media_streamer.files.gathered import Gathered
+from media_streamer.files.gathered import Body, Gathered
 from media_streamer.files.samples import Span
 from media_streamer.presentation.index import Stored
 
-Body = bytes | bytearray
 MAX_STORING = 16
 """Segments on their way to the disk; beyond it what is made is not stored."""
 

@@ -9,6 +9,8 @@ LARGE_BYTES = 32 * 1024
 """From here on sendfile costs less than to copy."""
 LAST_BYTES = 4 * 1024
 """The end of a body is read before it is sent, to see then whether its file is the same still."""
+Body = bytes | bytearray | memoryview
+"""What was made in memory."""
 Sent = Span | tuple[Span, ...]
 """One place, or several that are small together."""
 
@@ -30,7 +32,7 @@ class OpenFile(Protocol):
 class Gathered(NamedTuple):
     """A body: some bytes, and then parts of a file."""
 
-    head: bytes | bytearray
+    head: Body
     parts: Sequence[Sent]
     size: int
     """Of all together."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from media_streamer.egress.access import AccessDenied
 from media_streamer.files.cutting import Piece
 from media_streamer.files.frames import Part
-from media_streamer.files.gathered import Gathered
+from media_streamer.files.gathered import Body, Gathered
 from media_streamer.files.movie import FileTrack, Movie
 from media_streamer.files.segment import head_bytes
 from media_streamer.files.transport import expected_bytes
@@ -22,7 +22,7 @@ from media_streamer.presentation.track_index import (
 
 TICKS = 90_000
 MAX_UTC_MS = 4_000_000_000_000
-Make = Callable[[str, int], Awaitable[bytes | bytearray | Stored]]
+Make = Callable[[str, int], Awaitable[Body | Stored]]
 """A segment, by the name of its track and its number; raises AccessDenied."""
 
 
@@ -95,7 +95,7 @@ class FilmIndex(SegmentIndex):
     async def brought(self, track: TrackIndex, segment: Segment) -> Gathered | None:
         return None if track.name in self.texts else await self.bring(track.name, segment.msn)
 
-    async def made(self, track: TrackIndex, segment: Segment) -> bytes | bytearray | Stored:
+    async def made(self, track: TrackIndex, segment: Segment) -> Body | Stored:
         if (text := self.texts.get(track.name)) is not None:
             return await text(segment.msn)
         return await self._make(track.name, segment.msn)

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 from media_streamer.egress.access import AccessDenied
-from media_streamer.files.gathered import Gathered
+from media_streamer.files.gathered import Body, Gathered
 from media_streamer.presentation.reader import PartReader
 from media_streamer.presentation.selection import check, in_order, track_names
 from media_streamer.presentation.track_index import Init, Part, Segment, Timing, TrackIndex
@@ -259,7 +259,7 @@ class SegmentIndex(ABC):
         """The same once its file is open and in memory, if that can be; raises AccessDenied."""
         return None
 
-    async def made(self, track: TrackIndex, segment: Segment) -> bytes | bytearray | Stored | None:
+    async def made(self, track: TrackIndex, segment: Segment) -> Body | Stored | None:
         """A segment that is made when it is asked for, or was; None: it lies at `Segment.path`.
 
         Raises AccessDenied.

@@ -5,10 +5,12 @@ Annex B (Rec. ITU-T H.264 and H.265, annex B) puts start codes between NAL units
 bytes has the same size, so turning one into the other never moves the payload.
 """
 
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 START_CODE = b"\x00\x00\x00\x01"
+_LENGTH = struct.Struct(">I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +109,17 @@ def join_annex_b(units: Sequence[bytes]) -> bytes:
 def to_annex_b(data: bytes) -> bytearray:
     """Canonical payload with every 4-byte length overwritten by a start code."""
     out = bytearray(data)
-    position, total = 0, len(data)
-    while position + 4 <= total:
-        following = position + 4 + int.from_bytes(data[position : position + 4], "big")
-        out[position : position + 4] = START_CODE
-        position = following
+    put_start_codes(out, 0, len(out))
     return out
+
+
+def put_start_codes(data: bytearray | memoryview, begin: int, end: int) -> None:
+    """The same in place, of the bytes from `begin` to before `end`."""
+    end -= 4
+    while begin <= end:
+        (length,) = _LENGTH.unpack_from(data, begin)
+        _LENGTH.pack_into(data, begin, 1)
+        begin += 4 + length
 
 
 def parameter_sets(codec: str, extradata: bytes) -> list[bytes]:

@@ -6,7 +6,8 @@ NAL units with a 4-byte length prefix, AAC without ADTS headers, AV1 as OBUs wit
 delimiters, all else as the raw frame.
 """
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -71,3 +72,14 @@ class Frame(msgspec.Struct, array_like=True, gc=False):
     utc_ms: int = 0
     """Wall clock at `dts`, in ms since the epoch. The switch sets it; a stage keeps it, or leaves
     0 for what follows from the stream's clock."""
+
+
+class Run(NamedTuple):
+    """Frames of one track in the order of decoding."""
+
+    dts: Sequence[int]
+    pts: Sequence[int]
+    keys: Sequence[bool]
+    sizes: Sequence[int]
+    data: memoryview
+    """All of their bytes in canonical form, one after another. It may be written to, and is."""

@@ -22,7 +22,7 @@ from typing import Any
 
 from aiohttp import web
 
-from media_streamer.egress.http.sending import FileMessage, Sending, plain_socket
+from media_streamer.egress.http.sending import FileMessage, Sending, plain_socket, send_at_once
 
 KEEP_ALIVE_SECONDS = 30.0
 """Also the time in which a request's head must be complete: a slow or silent client is closed."""
@@ -132,7 +132,20 @@ class Connection(web.RequestHandler):
         message = self._quick(request, transport)
         if message is None:
             return False
+        try:
+            sent = send_at_once(self._socket, message)
+        except OSError as error:
+            transport.abort()
+            message.on_end(0, error)
+            return True
+        whole = len(message.head) + message.length
+        if sent == whole:
+            message.on_end(message.length, None)
+            self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_SECONDS
+            return True
         self._sending = Sending(transport, self._socket, message, self._sent)
+        if sent:
+            self._sending.skip(sent)
         self._sending.start()
         return True
 

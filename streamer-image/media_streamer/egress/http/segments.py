@@ -20,7 +20,7 @@ from media_streamer.egress.http.files import (
 )
 from media_streamer.egress.http.gathered import SEGMENT_CACHE, GatheredResponse, can_gather
 from media_streamer.egress.http.request import answer
-from media_streamer.files.gathered import Gathered
+from media_streamer.files.gathered import Body, Gathered
 from media_streamer.presentation.index import SegmentIndex, Stored
 from media_streamer.presentation.track_index import Segment, TrackIndex
 
@@ -108,7 +108,7 @@ class BodyResponse(web.StreamResponse):
     """Bytes that many viewers share, whole or a range of them, as fast as the client takes them."""
 
     def __init__(
-        self, body: bytes | bytearray, content_type: str, cache: str, on_sent: Callable[[int], None]
+        self, body: Body, content_type: str, cache: str, on_sent: Callable[[int], None]
     ) -> None:
         super().__init__(headers=body_headers(content_type, cache))
         self._bytes = body

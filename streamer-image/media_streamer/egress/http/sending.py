@@ -21,7 +21,7 @@ from asyncio.trsock import TransportSocket
 from collections.abc import Callable, Sequence
 
 from media_streamer.egress.http.files import SEND_TIMEOUT_SECONDS
-from media_streamer.files.gathered import Sent
+from media_streamer.files.gathered import Body, Sent
 from media_streamer.files.samples import Span
 
 TURN_BYTES = 4 * 1024 * 1024
@@ -54,7 +54,7 @@ class FileMessage:
         length: int,
         on_end: Callable[[int, OSError | None], None],
         *,
-        begin: bytes | bytearray = b"",
+        begin: Body = b"",
         memory: memoryview | None = None,
         is_unchanged: Callable[[], bool] | None = None,
     ) -> None:
@@ -87,6 +87,34 @@ def plain_socket(transport: asyncio.BaseTransport) -> TransportSocket | None:
     if transport.get_extra_info("sslcontext") is None and isinstance(found, TransportSocket):
         return found
     return None
+
+
+def send_at_once(connection: TransportSocket, message: FileMessage) -> int:
+    """Send a head and the one place of a file behind it; how many bytes the socket took.
+
+    0: it is another message, or the socket is full. Costs a fraction of what a `Sending` does,
+    which goes on where the socket took not all (`skip`). Raises OSError.
+    """
+    if message.begin or len(message.parts) != 1:
+        return 0
+    part = message.parts[0]
+    if not isinstance(part, Span):
+        return 0
+    target, sent = connection.fileno(), 0
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+    try:
+        sent = os.write(target, message.head)
+        if sent == len(message.head):
+            size = min(part.size, TURN_BYTES)
+            of_body = os.sendfile(target, message.descriptor, part.offset, size)
+            if not of_body and size:
+                raise OSError(SHORTER)
+            sent += of_body
+    except BlockingIOError:
+        pass
+    finally:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+    return sent
 
 
 class Sending:
@@ -125,9 +153,7 @@ class Sending:
         self._message = message
         self._on_over = on_over
         self._pauses = pauses
-        self._buffers: list[bytes | bytearray | memoryview] = [
-            one for one in (message.head, message.begin) if one
-        ]
+        self._buffers: list[Body] = [one for one in (message.head, message.begin) if one]
         """What is to be written next, and then"""
         self._at = self._span_left = 0
         """what is to be sent of the file."""
@@ -143,6 +169,18 @@ class Sending:
     @property
     def is_over(self) -> bool:
         return self._done
+
+    def skip(self, sent: int) -> None:
+        """So many bytes are gone already, as `send_at_once` says."""
+        self._left -= sent
+        of_body = sent - len(self._message.head)
+        if of_body < 0:
+            self._drop(sent)
+            return
+        self._buffers.clear()
+        self._take()
+        self._at += of_body
+        self._span_left -= of_body
 
     def start(self) -> None:
         """Send what the socket takes."""

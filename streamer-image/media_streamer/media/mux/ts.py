@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from media_streamer.media.frame import TIME_BASE, Frame, Track
 from media_streamer.media.mux import psi
-from media_streamer.media.mux.ts_payload import payload_writer
+from media_streamer.media.mux.ts_payload import payload, payload_of
 
 HEADER = bytes((0x47, psi.NULL_PID >> 8, psi.NULL_PID & 0xFF, 0x10)).ljust(
     psi.PACKET_BYTES, b"\xff"
@@ -30,11 +30,11 @@ PCR_INTERVAL = TIME_BASE * 6 // 100
 PCR_LEAD = TIME_BASE * 3 // 10
 """300 ms between PCR and DTS: sound may come that much behind the picture."""
 
-_NEVER = -(2**62)
-_MASK_33 = 2**33 - 1
+NEVER = -(2**62)
+MASK_33 = 2**33 - 1
 _PRIVATE_STREAM_1 = 0xBD
-_PAYLOAD = 184
-_MAX_PES_LENGTH = 0xFFFF
+PAYLOAD = 184
+MAX_PES_LENGTH = 0xFFFF
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +60,11 @@ class TsMuxer:
         self._table_counter: int = previous._table_counter if previous else 0
         counters = previous._counters() if previous else {}
         self.left_out: list[Track] = []
-        self._streams: dict[int, _ElementaryStream] = {}
+        self._streams: dict[int, ElementaryStream] = {}
         for track in tracks:
             pid = psi.FIRST_PID + len(self._streams)
             try:
-                stream = _ElementaryStream(track, pid, counters.get(pid, 0), in_pieces)
+                stream = ElementaryStream(track, pid, counters.get(pid, 0), in_pieces)
             except ValueError as error:
                 log.warning("track %s cannot be carried in MPEG-TS: %s", track.name, error)
                 self.left_out.append(track)
@@ -80,7 +80,7 @@ class TsMuxer:
             self._pcr_pid = self._streams[clock.number].pid
             self._pat = psi.pat()
             self._pmt = self._describe()
-        self._tables_at = self._pcr = _NEVER
+        self._tables_at = self._pcr = NEVER
         self._discontinuity = True
 
     def _describe(self) -> bytes:
@@ -112,7 +112,7 @@ class TsMuxer:
         stream = self._streams.get(frame.track)
         if stream is None:
             if boundary:
-                self._tables_at = _NEVER
+                self._tables_at = NEVER
             return []
         out: list[bytes | memoryview] = []
         dts = frame.dts
@@ -124,7 +124,7 @@ class TsMuxer:
             field = self._pcr_field(dts, 0x50 if frame.key else 0x10)
         elif stream.begins_anew:
             field = b"\x01\x80"
-        elif dts - self._pcr > PCR_INTERVAL and self._pcr > _NEVER:
+        elif dts - self._pcr > PCR_INTERVAL and self._pcr > NEVER:
             out.append(self._pcr_packet(dts))
         stream.begins_anew = False
         stream.packets(stream.pes(frame), field, out)
@@ -146,7 +146,7 @@ class TsMuxer:
             flags |= 0x80
         else:
             self._pcr = max(dts, self._pcr + 1)
-        base = (self._pcr & _MASK_33) << 15 | 0x7E00
+        base = (self._pcr & MASK_33) << 15 | 0x7E00
         return bytes((7, flags)) + base.to_bytes(6, "big")
 
     def _pcr_packet(self, dts: int) -> bytes:
@@ -158,7 +158,7 @@ class TsMuxer:
         return header + self._pcr_field(dts, 0x10)[1:].ljust(183, b"\xff")
 
 
-class _ElementaryStream:
+class ElementaryStream:
     """One track on its PID: PES packets, and their cut into transport packets."""
 
     def __init__(self, track: Track, pid: int, counter: int, begins_anew: bool) -> None:
@@ -167,8 +167,8 @@ class _ElementaryStream:
         self.counter = counter
         """Continuity counter of the next packet with payload."""
         self.begins_anew = begins_anew
-        self._stream_id = _stream_id(track)
-        self._payload = payload_writer(track)
+        self.stream_id = _stream_id(track)
+        self.payload = payload_of(track)
         self._rows = _packet_headers(pid, 16 + 64)
 
     def pes(self, frame: Frame) -> bytes:
@@ -180,43 +180,43 @@ class _ElementaryStream:
         else:
             stamps = _stamp(0x31, pts) + _stamp(0x11, frame.dts + PCR_LEAD)
             flags = 0xC0
-        payload = self._payload(frame)
-        length = 3 + len(stamps) + sum(map(len, payload))
-        if length > _MAX_PES_LENGTH:
+        prefix, data = payload(self.payload, frame)
+        length = 3 + len(stamps) + len(prefix) + len(data)
+        if length > MAX_PES_LENGTH:
             # Only video may leave its length open; longer sound does not occur.
             length = 0
         head = b"\x00\x00\x01%c%c%c\x84%c%c" % (
-            self._stream_id,
+            self.stream_id,
             length >> 8,
             length & 0xFF,
             flags,
             len(stamps),
         )
-        return b"".join((head, stamps, *payload))
+        return b"".join((head, stamps, prefix, data))
 
     def packets(self, pes: bytes, field: bytes, out: list[bytes | memoryview]) -> None:
         """Append the transport packets of a PES packet; `field` is the first's adaptation field."""
         counter, total = self.counter, len(pes)
         high, low = 0x40 | self.pid >> 8, self.pid & 0xFF
-        if total <= _PAYLOAD - len(field):
+        if total <= PAYLOAD - len(field):
             out.append(_stuffed(high, low, counter, field, pes))
             self.counter = counter + 1 & 15
             return
-        position = _PAYLOAD - len(field)
+        position = PAYLOAD - len(field)
         control = 0x30 if field else 0x10
         out.append(bytes((0x47, high, low, control | counter)) + field + pes[:position])
         counter = counter + 1 & 15
-        full = (total - position) // _PAYLOAD
+        full = (total - position) // PAYLOAD
         if full:
             if len(self._rows) < counter + full:
                 self._rows = _packet_headers(self.pid, 2 * (counter + full))
             cut = np.empty((full, psi.PACKET_BYTES), np.uint8)
             cut[:, :4] = self._rows[counter : counter + full]
-            payload = np.frombuffer(pes, np.uint8, full * _PAYLOAD, position)
-            cut[:, 4:] = payload.reshape(full, _PAYLOAD)
+            payload = np.frombuffer(pes, np.uint8, full * PAYLOAD, position)
+            cut[:, 4:] = payload.reshape(full, PAYLOAD)
             out.append(cut.reshape(-1).data)
             counter = counter + full & 15
-            position += full * _PAYLOAD
+            position += full * PAYLOAD
         if position < total:
             out.append(_stuffed(high & 0x1F, low, counter, b"", pes[position:]))
             counter = counter + 1 & 15
@@ -233,7 +233,7 @@ def _packet_headers(pid: int, count: int) -> Headers:
 
 def _stuffed(high: int, low: int, counter: int, field: bytes, payload: bytes) -> bytes:
     """The last packet of a PES packet: stuffing bytes fill the adaptation field (2.4.3.4)."""
-    spare = _PAYLOAD - len(field) - len(payload)
+    spare = PAYLOAD - len(field) - len(payload)
     if field:
         field = bytes((field[0] + spare,)) + field[1:] + b"\xff" * spare
     elif spare == 1:

@@ -1,13 +1,25 @@
 """What stands in a PES packet, by codec: Annex B with delimiters, ADTS, Opus control headers."""
 
-from collections.abc import Callable
+from typing import Protocol
 
 from media_streamer.media.frame import Frame, Track
 from media_streamer.media.mux.psi import STREAM_TYPES
 from media_streamer.syntax import boxes, nal
 from media_streamer.syntax.codec_strings import decoder_config
 
-PayloadWriter = Callable[[Frame], tuple[bytes | bytearray, ...]]
+Data = bytes | bytearray | memoryview
+
+
+class Payload(Protocol):
+    """Of one track."""
+
+    is_annex_b: bool
+    """Lengths of NAL units become start codes."""
+
+    def prefix(self, data: Data, key: bool) -> bytes:
+        """What stands before the bytes of a frame in its canonical form."""
+        ...
+
 
 _AUD = {"h264": b"\x00\x00\x00\x01\x09\xf0", "hevc": b"\x00\x00\x00\x01\x46\x01\x50"}
 """Access unit delimiters for any picture type; 13818-1 2.14.1 wants one before each picture."""
@@ -21,29 +33,36 @@ _EXPLICIT_FREQUENCY = 15
 _SBR, _PS = 5, 29
 
 
-def payload_writer(track: Track) -> PayloadWriter:
-    """The function that turns frames of a track into PES payload.
-
-    Raises ValueError if MPEG-TS cannot carry the track.
-    """
+def payload_of(track: Track) -> Payload:
+    """Raises ValueError if MPEG-TS cannot carry the track."""
     if track.codec not in STREAM_TYPES:
         raise ValueError(f"there is no mapping for {track.codec}")
     if track.codec in nal.NAL_TYPES:
-        return NalPayload(track).write
+        return NalPayload(track)
     if track.codec == "aac":
-        return AdtsPayload(track).write
-    if track.codec == "opus":
-        return opus_payload
-    return raw_payload
+        return AdtsPayload(track)
+    return OpusPayload() if track.codec == "opus" else RawPayload()
 
 
-def raw_payload(frame: Frame) -> tuple[bytes | bytearray, ...]:
+def payload(by: Payload, frame: Frame) -> tuple[bytes, bytes | bytearray]:
+    """Prefix and bytes of a frame."""
+    data = nal.to_annex_b(frame.data) if by.is_annex_b else frame.data
+    return by.prefix(frame.data, frame.key), data
+
+
+class RawPayload:
     """MPEG audio, AC-3 and MPEG-2 video travel as they are."""
-    return (frame.data,)
+
+    is_annex_b = False
+
+    def prefix(self, data: Data, key: bool) -> bytes:
+        return b""
 
 
 class NalPayload:
     """Annex B with an access unit delimiter, parameter sets before key frames that have none."""
+
+    is_annex_b = True
 
     def __init__(self, track: Track) -> None:
         _, children = boxes.sample_entry(track.init)
@@ -52,13 +71,10 @@ class NalPayload:
         self._delimiter = _AUD[track.codec]
         self._key_prefix = self._delimiter + nal.join_annex_b(units)
 
-    def write(self, frame: Frame) -> tuple[bytes | bytearray, ...]:
-        prefix = self._delimiter
-        if frame.key and not self._has_sps(frame.data):
-            prefix = self._key_prefix
-        return (prefix, nal.to_annex_b(frame.data))
+    def prefix(self, data: Data, key: bool) -> bytes:
+        return self._key_prefix if key and not self._has_sps(data) else self._delimiter
 
-    def _has_sps(self, data: bytes) -> bool:
+    def _has_sps(self, data: Data) -> bool:
         """In-band parameter sets come before the first slice."""
         shift, mask = self._types.shift, self._types.mask
         position = 4
@@ -75,6 +91,8 @@ class NalPayload:
 class AdtsPayload:
     """AAC behind an ADTS header (ISO/IEC 14496-3 1.A.2.2)."""
 
+    is_annex_b = False
+
     def __init__(self, track: Track) -> None:
         _, children = boxes.sample_entry(track.init)
         _, config = decoder_config(children[b"esds"])
@@ -82,9 +100,9 @@ class AdtsPayload:
         self._third = profile << 6 | frequency << 2 | channels >> 2
         self._fourth = (channels & 3) << 6
 
-    def write(self, frame: Frame) -> tuple[bytes | bytearray, ...]:
-        length = len(frame.data) + 7
-        header = bytes(
+    def prefix(self, data: Data, key: bool) -> bytes:
+        length = len(data) + 7
+        return bytes(
             (
                 0xFF,
                 0xF1,
@@ -95,7 +113,16 @@ class AdtsPayload:
                 0xFC,
             )
         )
-        return (header, frame.data)
+
+
+class OpusPayload:
+    """Opus behind a control header ("Opus in MPEG-TS", 4.3): prefix 0x3FF and the size."""
+
+    is_annex_b = False
+
+    def prefix(self, data: Data, key: bool) -> bytes:
+        full, rest = divmod(len(data), 255)
+        return b"\x7f\xe0" + b"\xff" * full + bytes((rest,))
 
 
 def adts_fields(config: bytes) -> tuple[int, int, int]:
@@ -127,9 +154,3 @@ def adts_fields(config: bytes) -> tuple[int, int, int]:
     if not 1 <= kind <= 4 or channels > 7:
         raise ValueError(f"ADTS cannot carry audio object type {kind} with {channels} channels")
     return kind - 1, frequency, channels
-
-
-def opus_payload(frame: Frame) -> tuple[bytes | bytearray, ...]:
-    """Opus behind a control header ("Opus in MPEG-TS", 4.3): prefix 0x3FF and the size."""
-    full, rest = divmod(len(frame.data), 255)
-    return (b"\x7f\xe0" + b"\xff" * full + bytes((rest,)), frame.data)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.media.frame import Frame, Track
-from media_streamer.media.mux.ts_payload import adts_fields, opus_payload, payload_writer
+from media_streamer.media.mux.ts_payload import OpusPayload, adts_fields, payload, payload_of
 
 
 @pytest.mark.parametrize(
@@ -25,12 +25,12 @@ def test_what_adts_cannot_say_is_refused() -> None:
     with pytest.raises(ValueError, match="object type"):
         adts_fields(bytes.fromhex("f94600"))
     with pytest.raises(ValueError, match="av1"):
-        payload_writer(Track(0, "v1", "video", "av1", b"", ""))
+        payload_of(Track(0, "v1", "video", "av1", b"", ""))
 
 
 @given(st.integers(0, 1300))
 def test_opus_control_header(size: int) -> None:
-    header, data = opus_payload(Frame(0, 0, 0, 960, True, bytes(size)))
+    header, data = payload(OpusPayload(), Frame(0, 0, 0, 960, True, bytes(size)))
     assert header[:2] == b"\x7f\xe0"
     assert sum(header[2:]) == size == len(data)
     assert all(byte == 255 for byte in header[2:-1])
