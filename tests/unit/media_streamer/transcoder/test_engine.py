@@ -1,6 +1,9 @@
 """The engine on the test picture: real decoders, filters and encoders of the wheel."""
 
+import io
 import itertools
+import subprocess
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -52,6 +55,37 @@ def test_the_pictures_are_those_of_the_source(transcode: Transcode, source: Sour
             now = after[index].reformat(format="gray").to_ndarray()
             error = np.mean((was.astype(float) - now) ** 2)
             assert 10 * np.log10(255**2 / max(error, 1e-9)) > 28
+
+
+def test_a_rendition_is_as_good_as_ffmpegs_with_the_same_settings(
+    transcode: Transcode, source: Source
+) -> None:
+    """Of the same pictures, by the program ffmpeg; how many bits it takes is alike, too."""
+    video = {"bitrate": 120_000, "gop": 25, "preset": "veryfast"}
+    ours = transcode({"video": [video]})
+    before = pictures(source.tracks[0], [one for one in source.frames if one.track == 0])
+    raw = b"".join(one.reformat(format="yuv420p").to_ndarray().tobytes() for one in before)
+    keys = ",".join(str(number / 25) for number in ours.keys("v1"))
+    words = (
+        "ffmpeg -v error -f rawvideo -pix_fmt yuv420p -s 320x180 -r 25 -i - -c:v libx264"
+        " -preset veryfast -b:v 120k -maxrate 144k -bufsize 240k -g 1000 -sc_threshold 0"
+        f" -forced-idr 1 -force_key_frames {keys} -f h264 -"
+    )
+    made = subprocess.run(words.split(), input=raw, stdout=subprocess.PIPE, check=True, timeout=60)
+    with av.open(io.BytesIO(made.stdout), "r", format="h264") as container:
+        theirs = list(container.decode(video=0))
+    own = pictures(next(one for one in ours.tracks if one.name == "v1"), ours.of("v1"))
+    assert len(own) == len(theirs) == len(before)
+    assert psnr(own, before) > psnr(theirs, before) - 0.5
+    assert sum(len(one.data) for one in ours.of("v1")) < 1.25 * len(made.stdout)
+
+
+def psnr(made: Sequence[Any], source: Sequence[Any]) -> float:
+    """Of the luma of all pictures, in dB."""
+    pairs = zip(made, source, strict=True)
+    planes = [[one.reformat(format="gray").to_ndarray().astype(float) for one in p] for p in pairs]
+    error = np.mean([np.mean((now - was) ** 2) for now, was in planes])
+    return float(10 * np.log10(255**2 / max(error, 1e-9)))
 
 
 @pytest.mark.parametrize("codec", ["hevc", "av1", "mp2v"])

@@ -53,3 +53,21 @@ def test_a_value_that_is_none_is_noticed(codec: Codec) -> None:
     for extra in ({"preset": "p9"}, {"rc": "bogus"}, {"forced-idr": "x"}):
         wish = Rendition(0, "v1", codec, 1_000_000, "fast", extra=extra)
         assert isinstance(refusal(wish), av.ArgumentError)
+
+
+@pytest.mark.parametrize("codec", NVENC)
+def test_each_option_is_one_that_the_encoder_has(codec: Codec) -> None:
+    """FFmpeg passes over names that it does not know, so each one is given what it cannot read."""
+    wish = Rendition(
+        *(0, "v1", codec, 1_000_000, "fast"),
+        profile="main",
+        level="4.1",
+        bframes=2,
+        refs=3,
+        qp_range=(10, 40),
+    )
+    names = options_of(NVENC[codec], wish, 0)
+    assert {"preset", "forced-idr", "gpu", "bf", "maxrate", "qmin"} <= names.keys()
+    for name in names:
+        spoilt = Rendition(0, "v1", codec, 1_000_000, "fast", extra={name: "?"})
+        assert isinstance(refusal(spoilt), av.ArgumentError), name
