@@ -46,7 +46,7 @@ async def test_the_camera_of_firefox_is_published_and_watched(
         return bool(width and seconds > 1)
 
     async def says(page: Page) -> bool:
-        return "with a codec of the stream: H264" in (await page.run(SHOWN))[2]
+        return "cannot decode H264" in (await page.run(SHOWN))[2]
 
     async with firefox.running(tmp_path) as browser:
         await streamer.serve()

@@ -95,13 +95,14 @@ export class LivePlayer {
   }
 
   /** The next way may bring another codec; where none is left it is said which one is lacked. */
-  undecoded(type) {
-    this.lacked = codecOf(type) ?? this.lacked;
+  undecoded(type, words = "") {
+    // A server that was offered too little names the codec at the end.
+    this.lacked = codecOf(type) ?? this.lacked ?? /: ([\w, ]+)$/.exec(words)?.[1];
     if (this.next()) return;
     this.told = true;
     this.stop();
     if (this.lacked) this.on.say(UNDECODED, { codec: this.lacked });
-    else this.on.say(UNKNOWN);
+    else this.on.say(words || UNKNOWN);
     this.retry = setTimeout(() => {
       this.choice = 0;
       this.start();
@@ -139,7 +140,7 @@ export class LivePlayer {
   }
 
   refused(status, words) {
-    if (status === NOT_ACCEPTABLE) return this.undecoded();
+    if (status === NOT_ACCEPTABLE) return this.undecoded(undefined, words);
     // Without a way by UDP or where WebRTC is off, another protocol may still do.
     const hopeless = status === 403 || (this.proto === "webrtc" && status !== 404 && status !== 503);
     if (hopeless && this.next()) return;
