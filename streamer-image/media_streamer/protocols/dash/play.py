@@ -169,7 +169,7 @@ class DashHandlers:
         texts = self._manifests.get(index)
         if texts is None:
             texts = self._manifests[index] = Texts(TYPE)
-        key = (low_latency, location, *(track.name for track in tracks))
+        key = (low_latency, location, config.url_prefix, *(track.name for track in tracks))
         return texts.get(key, index.version, make)
 
 

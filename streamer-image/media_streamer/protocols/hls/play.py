@@ -99,7 +99,7 @@ class HlsHandlers:
         self._sessions = sessions
         self._egress = egress
         self._find_index = find_index
-        self._playlists: WeakKeyDictionary[SegmentIndex, Playlists] = WeakKeyDictionary()
+        self._playlists: WeakKeyDictionary[SegmentIndex, dict[str, Playlists]] = WeakKeyDictionary()
 
     async def master(self, form: Form, request: MediaRequest) -> web.StreamResponse:
         """`index.m3u8` and its relatives."""
@@ -215,11 +215,11 @@ class HlsHandlers:
         return viewer, await self._find_index(request, viewer.access, container)
 
     def _of(self, index: SegmentIndex, viewer: SegmentedSession) -> Playlists:
-        playlists = self._playlists.get(index)
-        if playlists is None:
-            playlists = Playlists(index, viewer.access.config.url_prefix)
-            self._playlists[index] = playlists
-        return playlists
+        prefix = viewer.access.config.url_prefix  # a reload may bring another one
+        known = self._playlists.setdefault(index, {})
+        if prefix not in known:
+            known[prefix] = Playlists(index, prefix)
+        return known[prefix]
 
 
 def _multiplexed(request: MediaRequest, container: Container) -> tuple[str, ...]:
