@@ -20,6 +20,9 @@ from media_streamer.archive.stored import OVERHANG_MS, remove, stored_bytes
 
 log = logging.getLogger(__name__)
 
+NEW_MS = 120_000
+"""A younger archive grows by much from look to look."""
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -44,6 +47,10 @@ class Summary:
             if self.ranges is None or other.ranges is None
             else tuple(merge([*self.ranges, *other.ranges])),
         )
+
+    def is_outgrown_by(self, written: int) -> bool:
+        """Whether so many bytes make another picture of an archive that has just begun."""
+        return self.to_ms - self.from_ms < NEW_MS and written > 2 * self.bytes
 
     def as_json(self) -> dict[str, Any]:
         """`media_api.dvr.DvrInfo`."""

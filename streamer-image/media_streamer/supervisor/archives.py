@@ -357,7 +357,8 @@ class Archives:
         if (summary := self._summary(stream.name, found)) is not None:
             stats["dvr_info"] = summary.as_json()
         roots = [self._roots[disk] for disk in found.writable if disk in self._roots]
-        if summary is None and stream.stats.get("dvr_write", {}).get("segments"):
+        written = stream.stats.get("dvr_write", {}).get("bytes", 0)
+        if summary.is_outgrown_by(written) if summary is not None else written:
             for one in roots:
                 one.look_soon()
         problem = next((one.problem for one in roots if one.problem), "")

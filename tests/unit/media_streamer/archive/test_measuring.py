@@ -92,4 +92,6 @@ def test_two_places_are_one_archive() -> None:
     first = Summary(0, 9000, 1, 1, (Range(0, 4000), Range(6000, 9000)))
     second = Summary(3000, 7000, 2, 2, (Range(3000, 7000),))
     assert first.joined(second).ranges == (Range(0, 9000),)
+    assert [first.is_outgrown_by(written) for written in (2, 3)] == [False, True]
+    assert not Summary(0, HOUR_MS, 1, 1).is_outgrown_by(1000), "once it is old a minute is nothing"
     assert first.joined(Summary(0, 0, 0, 0)).as_json().get("duration") is None
