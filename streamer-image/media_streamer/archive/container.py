@@ -10,7 +10,7 @@ stream did: what is taken out of several files plays as one, and a gap is a gap.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -253,16 +253,21 @@ def merge_inits(inits: Sequence[bytes]) -> bytes:
 
 def single_init(init: bytes, track: int) -> bytes:
     """The section of one track of several, which counts from 0, under its number."""
-    movie, number = _need(find(init, b"moov"), "moov"), track + 1
+    return chosen_init(init, (track,))
+
+
+def chosen_init(init: bytes, tracks: Collection[int]) -> bytes:
+    """The section of some tracks of several, which count from 0, under their numbers."""
+    movie, numbers = _need(find(init, b"moov"), "moov"), {track + 1 for track in tracks}
     children = []
     for kind, begin, end in boxes(movie):
         payload = movie[begin:end]
-        if kind == b"trak" and _track_number(payload) != number:
+        if kind == b"trak" and _track_number(payload) not in numbers:
             continue
         if kind == b"mvex":
             trexes = [payload[b:e] for k, b, e in boxes(payload) if k == b"trex"]
             payload = b"".join(
-                box(b"trex", one) for one in trexes if int.from_bytes(one[4:8], "big") == number
+                box(b"trex", one) for one in trexes if int.from_bytes(one[4:8], "big") in numbers
             )
         children.append(box(kind, payload))
     return box(b"ftyp", _need(find(init, b"ftyp"), "ftyp")) + box(b"moov", *children)

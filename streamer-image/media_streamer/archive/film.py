@@ -3,7 +3,7 @@
 Nothing changes its length by that, so the size of a film is known before it is made.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from media_streamer.archive.container import renumber
 from media_streamer.archive.copied import Read
@@ -51,14 +51,19 @@ def starts(entries: Sequence[Entry]) -> Iterator[int]:
         end_ms = group.end_ms
 
 
-def moved_segment(entry: Entry, number: int, zero_ms: int, read: Read) -> bytearray:
+def moved_segment(
+    entry: Entry, number: int, zero_ms: int, read: Read, chosen: Collection[int] | None = None
+) -> bytearray:
     """Bytes of segment `number` with its times on the clock of the film; blocks.
 
-    `read` is that of its file. Raises OSError, ValueError for what is no whole fragment.
+    `chosen`: places of the tracks that are wanted; None: all. `read` is that of its file. Raises
+    OSError, ValueError for what is no whole fragment.
     """
     group, content, _ = entry
     made, sequence = bytearray(), number * FRAGMENTS
     for position, (piece, track) in enumerate(zip(group.pieces, content.head.tracks, strict=True)):
+        if chosen is not None and position not in chosen:
+            continue
         offset, size = group.place(position)
         data = bytearray(read(offset, size))
         if len(data) != piece.size:

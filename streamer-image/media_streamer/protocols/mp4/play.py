@@ -1,4 +1,5 @@
-"""`archive-FROM-DURATION.mp4`: what is recorded as one fragmented MP4, by ranges or whole.
+"""`archive-FROM-DURATION.mp4`: what is recorded as one fragmented MP4, by ranges or whole;
+`?filter.tracks=v1a2` chooses tracks.
 
 The body is an initialisation section and the segments of the archive as they lie there, with their
 decode times moved: the film begins at 0 and has no gaps. Nothing changes its length by that, so it
@@ -7,7 +8,7 @@ is known before, and any range can be made by itself.
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from aiohttp import web
 from msgspec.structs import replace
 
+from media_streamer.archive.container import chosen_init
 from media_streamer.archive.copied import Read
 from media_streamer.archive.exports import exported
 from media_streamer.archive.film import OtherTracks, check_tracks, moved_segment, starts
@@ -25,6 +27,7 @@ from media_streamer.egress.http.disk_files import DiskResponse, Extent, Opened, 
 from media_streamer.egress.http.request import MediaRequest
 from media_streamer.egress.http.routes import Route
 from media_streamer.presentation.moments import PATTERN, asked
+from media_streamer.presentation.selection import asked_tracks, check
 from media_streamer.protocols.mp4.download import ENDINGS, Download, send_file
 
 _FORM = re.compile(rf"(?P<name>.+)/{PATTERN}\.mp4")
@@ -65,9 +68,14 @@ async def send_archive(egress: Egress, request: MediaRequest) -> web.StreamRespo
             check_tracks(entries)
         except OtherTracks as error:
             raise AccessDenied(409, "tracks_changed", str(error)) from None
+        names = [track.name for track in entries[0].content.head.tracks]
+        wanted = asked_tracks(request.query)
+        check(wanted, names)
+        chosen = [n for n, name in enumerate(names) if not wanted or name in wanted]
     far = next((one.content.file.path for one in entries if one.content.copied is not None), None)
     response = _Film(
         entries,
+        chosen,
         lambda work: archives.run(access, work, far),
         "video/mp4",
         CACHE,
@@ -107,12 +115,22 @@ async def send_export(egress: Egress, request: MediaRequest) -> web.StreamRespon
 class _Film(DiskResponse):
     """Segments one after another, each moved to where the one before ended."""
 
-    def __init__(self, entries: Sequence[Entry], *arguments: Any, **more: Any) -> None:
+    def __init__(
+        self, entries: Sequence[Entry], chosen: Collection[int], *arguments: Any, **more: Any
+    ) -> None:
+        """`chosen`: places of the tracks that it has."""
         extents = [
-            Extent(content.file.path, group.offset, group.size, content.copied)
+            Extent(
+                content.file.path,
+                group.offset,
+                sum(group.pieces[track].size for track in chosen),
+                content.copied,
+            )
             for group, content, _ in entries
         ]
-        super().__init__(extents, *arguments, head=entries[0].content.head.init, **more)
+        head = chosen_init(entries[0].content.head.init, chosen)
+        super().__init__(extents, *arguments, head=head, **more)
+        self._chosen = chosen
         self._entries = entries
         self._starts = list(starts(entries))
 
@@ -127,4 +145,5 @@ class _Film(DiskResponse):
 
     def _segment(self, number: int, read: Read) -> bytearray:
         """Bytes of a segment with their new times; blocks. Raises FileNotFoundError."""
-        return moved_segment(self._entries[number], number, self._starts[number], read)
+        start = self._starts[number]
+        return moved_segment(self._entries[number], number, start, read, self._chosen)

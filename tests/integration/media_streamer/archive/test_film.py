@@ -15,7 +15,7 @@ from media_streamer.archive.places import files_between
 
 from tests.support.clips import footage
 from tests.support.rtsp_player import rtsp, utc
-from tests.support.streamer import until
+from tests.support.streamer import ffprobe, until
 
 from .conftest import Recorder, decode, frames
 
@@ -93,6 +93,7 @@ async def from_the_past_into_the_present(film: Recorder) -> None:
 
 
 async def every_form_without_the_stream(film: Recorder) -> None:
+    await chosen_tracks_of_the_file(film)
     status, _ = await film.api("PUT", "/streams/live", json={"disabled": True})
     assert status == 200  # what was under way is written, and nothing more comes
     span = await film.all_time()
@@ -196,6 +197,19 @@ async def positions_by_rtsp(film: Recorder) -> None:
         assert "Range: npt=2.500-" in answer
         assert len(await player.timestamps(5)) == 5
         assert " 457 " in await player.play(Range=f"clock={utc(start)}-")
+
+
+async def chosen_tracks_of_the_file(film: Recorder) -> None:
+    source = f"live/archive-{await film.all_time()}.mp4"
+    whole = len((await film.get(source))[1])
+    for track, kind in (("v1", "h264"), ("a1", "aac")):
+        one = f"{source}?filter.tracks={track}"
+        assert await ffprobe(f"{film.base}/{one}") == [kind]
+        body = (await film.get(one))[1]
+        assert 0 < len(body) < whole
+        part = await film.get(one, headers={"Range": f"bytes={len(body) - 2000}-"})
+        assert part == (206, body[-2000:])
+    assert (await film.get(f"{source}?filter.tracks=v9"))[0] == 404
 
 
 async def exports(film: Recorder, recorded: int) -> None:
