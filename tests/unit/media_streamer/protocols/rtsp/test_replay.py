@@ -18,6 +18,7 @@ from media_streamer.egress.reading import Turns
 from media_streamer.egress.replay import FROM_BEGINNING, ReplayBroadcast
 from media_streamer.egress.served_sessions import ServedSessions
 from media_streamer.media.playback import Playback
+from media_streamer.media.playback import Turns as PlaybackTurns
 from media_streamer.presentation.moments import Moment
 from media_streamer.protocols.rtsp import server
 from media_streamer.wire.control import AccessRequest, DeliveryConfig
@@ -47,7 +48,14 @@ class Link:
 
         played = replace(replay, file="film.mp4")
         self._played[number] = one = Playback(
-            stream, played, Library(), self._film, self._threads, sink, lambda _: None
+            stream,
+            played,
+            Library(),
+            self._film,
+            self._threads,
+            PlaybackTurns(),
+            sink,
+            lambda _: None,
         )
         one.start(form, tracks)
         return number
