@@ -145,19 +145,24 @@ class Kept:
 
     def __init__(self) -> None:
         self._ends: dict[tuple[str, str], Fraction] = {}
+        self._supposed: dict[tuple[str, str], Fraction] = {}
+        """Where a segment under way was supposed to end while all had one length."""
         self._seen: set[tuple[str, str, int]] = set()
 
     def read(self, segments: list[Segment]) -> None:
         """Fails if a segment would never be seen. Where all had one length and one comes that is
-        much shorter, nobody could have known."""
+        much shorter, nobody could have known, nor of what is over before that should have been."""
         for key, found in itertools.groupby(segments, lambda s: (s.period, s.representation)):
             run = list(found)
             whole = [segment.duration for segment in run if not segment.under_way][:-1]
             irregular = len(whole) > 1 and max(whole) - min(whole) > Fraction(1, 10)
             for segment in run:
-                if segment.start + segment.duration > self._ends.get(key, Fraction(0)):
-                    self._ends[key] = segment.start + segment.duration
+                end = segment.start + segment.duration
+                if end > self._ends.get(key, Fraction(0)):
+                    self._ends[key] = end
                     self._seen.add(segment.key)
-                elif irregular:
+                    if segment.under_way and not irregular:
+                        self._supposed[key] = end
+                elif irregular and end > self._supposed.get(key, Fraction(0)):
                     assert segment.key in self._seen, segment
                 self._seen.add(segment.key)

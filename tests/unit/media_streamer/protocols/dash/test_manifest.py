@@ -280,6 +280,7 @@ SOUND_FRAME = 1024
 
 @given(st.lists(st.integers(30, 250), min_size=2, max_size=12), st.integers(3, 6), st.booleans())
 @example([45, 31, 200, 30, 31, 62, 250, 30, 30], 4, True)
+@example([90, 90, 30, 30], 3, True)
 def test_irregular_groups_of_pictures(gops: list[int], window: int, low_latency: bool) -> None:
     """29.97 pictures a second, key frames anywhere: each manifest while the stream grows holds to
     the rules and to the one before, and a player that keeps what it read first misses nothing."""
