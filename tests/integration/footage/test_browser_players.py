@@ -10,6 +10,7 @@ from tests.browser.picture import watch
 from tests.browser.together import observe
 from tests.support import process
 from tests.support.player_pages import ARGUMENTS, CHROMIUM, PageUrl, player_pages
+from tests.support.streamer import until
 
 from .conftest import FilmStreamer
 
@@ -62,6 +63,13 @@ async def irregular(streamer: FilmStreamer) -> AsyncIterator[FilmStreamer]:
     publisher = process.start(sys.executable, "-m", "tests.support.clock_publisher", url)
     try:
         await streamer.running("odd")
+
+        async def has_run() -> bool:  # Shaka shows nothing of LL-HLS before there are three
+            playlist = f"{streamer.base}/odd/tracks-v1/index.fmp4.m3u8"
+            async with streamer.session.get(playlist) as answer:
+                return (await answer.text()).count("#EXTINF") >= 3
+
+        await until(has_run, "there are three segments", 90)
         yield streamer
     finally:
         publisher.kill()
