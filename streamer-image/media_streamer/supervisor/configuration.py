@@ -140,9 +140,12 @@ class Configuration:
     async def _hold_or_undo(self, before: Mapping[Path, bytes | None]) -> list[ConfigProblem]:
         """What was written holds, unless it has errors that only the files show."""
         known = {(one.code, one.detail) for one in self.problems}
+        files, existed = self._files, self.file_exists
         config, problems = await self._load()
         if problems and any((one.code, one.detail) not in known for one in problems):
             await asyncio.to_thread(_restore, before)
+            # What was refused may include others: the next change goes into those that hold.
+            self._files, self.file_exists = files, existed
             return problems
         self.problems = problems
         if not problems:

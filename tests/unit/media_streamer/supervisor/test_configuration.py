@@ -153,6 +153,21 @@ async def test_what_only_the_files_show_is_refused_and_undone(path: Path) -> Non
     assert await configuration.save_globals({"max_sessions": 7}) == []
 
 
+async def test_after_a_refusal_changes_go_into_the_files_that_hold(path: Path) -> None:
+    """A refused text that includes less must not make a stream of an included file a second one."""
+    cameras = path.with_name("cameras.conf")
+    cameras.write_text("stream cam { input fake://fake; }\n")
+    main = f"include cameras.conf;\n{GOOD}"
+    world = World(path, main)
+    await world.configuration.start()
+    assert await world.configuration.save_text("http 80;\nrtsp 80;\n")
+    changed = StreamConfig.model_validate({"name": "cam", "title": "Yard"})
+    await world.configuration.save_object("streams", "cam", changed)
+    assert world.text == main
+    assert "Yard" in cameras.read_text()
+    assert not await world.configuration.reload()
+
+
 async def test_no_file_is_left_of_what_is_refused(path: Path) -> None:
     world = World(path, None)
     await world.configuration.start()
