@@ -129,12 +129,16 @@ class Configuration:
         self._refuse_sinks(checked.event_sinks)
         async with self._lock:
             before = await asyncio.to_thread(_contents, [self.path, *self._files])
-            for key, value in changes.items():
-                if key in NAMED_LISTS:
-                    await asyncio.to_thread(self._save_list, key, getattr(checked, key))
-                elif key in ServerConfig.model_fields:
-                    saved = None if value is None else checked.explicit().get(key)
-                    await asyncio.to_thread(self._save_global, key, saved)
+            try:
+                for key, value in changes.items():
+                    if key in NAMED_LISTS:
+                        await asyncio.to_thread(self._save_list, key, getattr(checked, key))
+                    elif key in ServerConfig.model_fields:
+                        saved = None if value is None else checked.explicit().get(key)
+                        await asyncio.to_thread(self._save_global, key, saved)
+            except (EditError, OSError):
+                await asyncio.to_thread(_restore, before)  # of what came before this key
+                raise
             return await self._hold_or_undo(before)
 
     async def _hold_or_undo(self, before: Mapping[Path, bytes | None]) -> list[ConfigProblem]:

@@ -168,6 +168,19 @@ async def test_after_a_refusal_changes_go_into_the_files_that_hold(path: Path) -
     assert not await world.configuration.reload()
 
 
+async def test_of_several_keys_none_is_written_where_one_is_refused(path: Path) -> None:
+    given = path.with_name(path.name + ".d") / "00-resource.json"
+    given.parent.mkdir()
+    given.write_text('{"max_sessions": 5}')
+    world = World(path, GOOD)
+    await world.configuration.start()
+    with pytest.raises(EditError, match="max_sessions stands in"):
+        await world.configuration.save_globals({"url_prefix": "http://cdn/", "max_sessions": 6})
+    assert world.text == GOOD
+    assert not await world.configuration.reload()
+    assert world.configuration.current.url_prefix is None
+
+
 async def test_no_file_is_left_of_what_is_refused(path: Path) -> None:
     world = World(path, None)
     await world.configuration.start()
