@@ -202,7 +202,8 @@ def save_global(files: Sequence[Path], key: str, value: Any) -> Path:
 def _texts_of(files: Sequence[Path], key: str, names: Iterable[str] = ()) -> list[Path]:
     """The files that can be changed: those of JSON are handed over by somebody, as the operator.
 
-    Raises EditError where one of them sets the key, or declares one of these objects.
+    Raises EditError where one of them sets the key, or declares one of these objects, and where
+    there are no others.
     """
     for file in (one for one in files if one.suffix == ".json"):
         try:
@@ -210,11 +211,17 @@ def _texts_of(files: Sequence[Path], key: str, names: Iterable[str] = ()) -> lis
         except (json.JSONDecodeError, AttributeError):
             continue  # it sets nothing, and is an error of the configuration
         unique = NAMED_LISTS[key][1] if key in NAMED_LISTS else ""
-        there = {str(one.get(unique)) for one in declared or ()} if unique else {""}
+        # Of another shape it declares none, and is an error of the configuration, too.
+        objects = declared if isinstance(declared, list) else ()
+        named = {str(one.get(unique)) for one in objects if isinstance(one, dict)}
+        there = named if unique else {""}
         if declared is not None and there & set(names or ("",)):
             what = key if not unique else f"{key}: {', '.join(sorted(there & set(names)))}"
             raise EditError(f"{what} stands in {file}, which is changed where it comes from only")
-    return [one for one in files if one.suffix != ".json"]
+    texts = [one for one in files if one.suffix != ".json"]
+    if not texts:
+        raise EditError(f"{files[0]} is JSON, which is not changed here: write it yourself")
+    return texts
 
 
 def _read(path: Path) -> str:

@@ -158,5 +158,12 @@ def test_what_a_file_of_json_declares_is_changed_where_it_comes_from(tmp_path: P
         save_global(files, "max_sessions", 6)
     with pytest.raises(EditError, match="templates: t stands in"):
         save_objects(files, "templates", {"t": None})
-    given.write_text("[")
-    assert save_global(files, "max_sessions", 7) == main
+    for wrong in ("[", '{"templates": {"t": {}}, "streams": ["x"]}'):
+        given.write_text(wrong)
+        assert save_global(files, "max_sessions", 7) == main
+        assert save_objects(files, "templates", {"t": None}) == [main]
+        assert save_objects(files, "streams", {"x": stream(name="x")}) == [main]
+    with pytest.raises(EditError, match=r"00-resource.json is JSON"):
+        save_objects([given], "templates", {"t": None})
+    with pytest.raises(EditError, match=r"00-resource.json is JSON"):
+        save_global([given], "url_prefix", "http://cdn/")
