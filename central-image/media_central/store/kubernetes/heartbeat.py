@@ -4,8 +4,10 @@ Kubernetes gives up a silent node after a time of its own (40 to 50 s as it is d
 its pods ready until then. The Central that writes the statuses asks them itself, and `Silence` says
 which have answered nothing for `SILENT_SECONDS`; the operator places their streams elsewhere.
 
-Invariants: a pod that Kubernetes does not call ready is no business of ours; a new one counts as
-heard; where none answers, or this process was late itself, nothing is known of anybody.
+Invariants: a pod that Kubernetes does not call ready is no business of ours; one that has not
+answered since we look, or since this process was late itself, is neither silent nor heard for as
+long, and where none answers nothing is known of anybody: of what is not known nothing is told, so
+that the next one who looks takes nothing back.
 """
 
 import asyncio
@@ -48,30 +50,44 @@ class Silence:
 
     def __init__(self, now: float) -> None:
         self._heard: dict[str, float] = {}
+        """When, or since when it is waited for."""
+        self._answered: set[str] = set()
         self._looked = now
 
     def heard(self, address: str, now: float) -> None:
         self._heard[address] = now
+        self._answered.add(address)
 
     def look(self, addresses: Collection[str], now: float) -> frozenset[str] | None:
         """Those of `addresses` that are silent; None where that cannot be known."""
         late = now - self._looked > LATE_SECONDS
         self._looked = now
         self._heard = {one: now if late else self._heard.get(one, now) for one in addresses}
+        self._answered = set() if late else self._answered & self._heard.keys()
         silent = frozenset(
             one for one, heard in self._heard.items() if now - heard > SILENT_SECONDS
         )
         return None if silent and len(silent) == len(self._heard) else silent
 
+    @property
+    def answered(self) -> frozenset[str]:
+        """Those that were heard; who is neither here nor silent may still be either."""
+        return frozenset(self._answered)
 
-def by_pool(pods: Iterable[ReadyPod], silent: Collection[str]) -> dict[Key, list[ReadyPod]]:
-    """Pool -> its silent pods by name; every pool that has a pod is there."""
+
+def by_pool(
+    pods: Iterable[ReadyPod], silent: Collection[str], answered: Collection[str]
+) -> dict[Key, list[ReadyPod]]:
+    """Pool -> its silent pods by name; every pool is there of all pods of which that is known."""
     found: dict[Key, list[ReadyPod]] = {}
+    unknown = set()
     for pod in sorted(pods, key=lambda one: one.name):
         mine = found.setdefault(pod.pool, [])
         if pod.address in silent:
             mine.append(pod)
-    return found
+        elif pod.address not in answered:
+            unknown.add(pod.pool)
+    return {pool: mine for pool, mine in found.items() if pool not in unknown}
 
 
 class Heartbeats:
@@ -98,7 +114,7 @@ class Heartbeats:
                 pods = self._pods()
                 silent = self._silence.look([pod.address for pod in pods], time.monotonic())
                 if silent is not None:
-                    self._tell(by_pool(pods, silent))
+                    self._tell(by_pool(pods, silent, self._silence.answered))
                 for pod in pods:
                     if pod.address not in self._asking:
                         self._asking.add(pod.address)

@@ -56,6 +56,24 @@ def test_a_look_that_comes_late_blames_nobody():
     silence = Silence(0.0)
     now = beats(silence, {"b"}, {"a", "b"}, 0.0, SILENT_SECONDS)
     assert silence.look({"a", "b"}, now + LATE_SECONDS + 0.1) == frozenset()
+    assert not silence.answered, "nor does it take back what was said of who is silent"
+
+
+def test_who_looks_anew_takes_nothing_back():
+    """Another Central leads, as that of a dead node is gone: the pods of the node are still silent,
+    though nobody knows yet."""
+    silence, pods = Silence(0.0), [pod("a"), pod("b")]
+    all_ = {one.address for one in pods}
+    told = []
+    now = 0.0
+    while now < 2 * SILENT_SECONDS:
+        now += BEAT_SECONDS
+        silent = silence.look(all_, now)
+        assert silent is not None
+        told.append(by_pool(pods, silent, silence.answered).get(POOL))
+        silence.heard("ip-b", now)
+    assert (told[0], told[-1]) == (None, [pods[0]])
+    assert [] not in told, "that all answer is not said"
 
 
 def test_a_new_pod_of_the_same_address_begins_anew():
@@ -68,7 +86,10 @@ def test_a_new_pod_of_the_same_address_begins_anew():
 def test_pools_are_told_of_each():
     others = "ns", "others"
     pods = [pod("b"), pod("a"), pod("c", pool=others)]
-    assert by_pool(pods, {"ip-a", "ip-b"}) == {POOL: [pods[1], pods[0]], others: []}
+    silent = {"ip-a", "ip-b"}
+    assert by_pool(pods, silent, {"ip-c"}) == {POOL: [pods[1], pods[0]], others: []}
+    assert by_pool(pods, silent, ()) == {POOL: [pods[1], pods[0]]}, "of others nothing is known"
+    assert by_pool(pods, {"ip-a"}, {"ip-c"}) == {others: []}
 
 
 async def test_real_servers_are_heard_and_missed(monkeypatch: pytest.MonkeyPatch):
@@ -113,5 +134,6 @@ async def test_real_servers_are_heard_and_missed(monkeypatch: pytest.MonkeyPatch
         await asyncio.gather(task, return_exceptions=True)
         for runner in runners:
             await runner.cleanup()
-    assert told[0] == {POOL: []}, "nobody is blamed at first"
+    assert told[0] == {}, "nothing is known at first"
+    assert {POOL: []} not in told, "who was never heard does not answer"
     assert set(asked) == {heartbeat.PATH}
