@@ -132,9 +132,10 @@ class AccessControl:
         token = request.token if relay else self._token(stream, request)
         key = self._key(stream, request, token, relay)
         session = self._existing(stream, request, key)
-        counted = request.kind == "play" and not relay
         if session is None:
-            if counted and not self._quota.allows(request.ip, time.monotonic()):
+            # What a player begins with comes as a burst for one session.
+            counted = request.kind == "play" and not relay and not self._verdicts.is_asking(key)
+            if counted and not self._quota.take(request.ip, time.monotonic()):
                 return _TOO_MANY
             verdict = allow() if relay else await self._verdicts.of(stream, request, token, key)
             if not verdict.allowed:
@@ -172,8 +173,6 @@ class AccessControl:
             ):
                 return refused
             session = self._open(stream, request, token, key, verdict, relay)
-            if counted:
-                self._quota.opened(request.ip, time.monotonic())
         reader = ""
         needs_none = session_kind(request.proto) == "segmented" or request.proto in _READ_HERE
         if lies_there and not needs_none:

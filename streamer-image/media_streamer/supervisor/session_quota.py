@@ -4,7 +4,8 @@ A session costs a kilobyte in the supervisor, more in an egress worker, an event
 log of sessions, and stays for half a minute after its last request. Pure: the clock is given.
 
 Invariants: this machine is not counted (proxies on it that are not `trusted_proxies` serve many); a
-client of IPv6 has a whole /64; addresses that are quiet are forgotten.
+client of IPv6 has a whole /64; addresses that are quiet are forgotten; what is asked for counts,
+also where a backend then refuses it or has not answered yet, or those would be without a bound.
 """
 
 import logging
@@ -28,32 +29,27 @@ class SessionQuota:
         """What was left, and when."""
         self._told: set[str] = set()
 
-    def allows(self, ip: str, now: float) -> bool:
-        """Whether this address may open one more; `now` in monotonic seconds."""
+    def take(self, ip: str, now: float) -> bool:
+        """Count one more of this address, if it may; `now` in monotonic seconds."""
         if is_loopback(ip):
             return True
         key = caller_key(ip)
-        if self._of(key, now) >= 1:
+        left = self._of(key, now)
+        if left >= 1:
+            if key not in self._left and len(self._left) >= MAX_ADDRESSES:
+                self._forget_quiet(now)
+            self._left[key] = left - 1, now
             return True
         if key not in self._told:
             self._told.add(key)
             log.warning(
-                "sessions: %s opened %d of them at once, more are let in at %d a second; if it is a"
-                " proxy, name it in trusted_proxies",
+                "sessions: %s asked for %d of them at once, more are let in at %d a second; if it"
+                " is a proxy, name it in trusted_proxies",
                 ip,
                 budgets.ADDRESS_SESSIONS,
                 budgets.ADDRESS_SESSIONS_PER_SECOND,
             )
         return False
-
-    def opened(self, ip: str, now: float) -> None:
-        """It has."""
-        if is_loopback(ip):
-            return
-        key = caller_key(ip)
-        if key not in self._left and len(self._left) >= MAX_ADDRESSES:
-            self._forget_quiet(now)
-        self._left[key] = max(0.0, self._of(key, now) - 1), now
 
     def __len__(self) -> int:
         return len(self._left)

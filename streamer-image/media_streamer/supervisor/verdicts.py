@@ -94,6 +94,10 @@ class Verdicts:
             return remembered[1]
         return verdict
 
+    def is_asking(self, key: str) -> bool:
+        """Whether that decision is under way."""
+        return key in self._asking
+
     async def whether(self, spec: AuthSpec, question: Question) -> Verdict:
         """Whether an open session may go on, by restrictions and rules."""
         refused = check_restrictions(spec, question, self._geoip.countries)

@@ -392,6 +392,24 @@ async def test_an_address_opens_so_many_sessions_and_others_are_let_in(
     assert isinstance(await world.ask(token="x", ip="192.0.2.2"), Granted)
 
 
+async def test_a_backend_is_not_asked_without_a_bound_by_whom_it_refuses(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither one after the other nor all at once."""
+    monkeypatch.setattr(budgets, "ADDRESS_SESSIONS", 3)
+    monkeypatch.setattr(budgets, "ADDRESS_SESSIONS_PER_SECOND", 0)
+    world.configure({"on_play": world.url})
+    world.backend.status = 403
+    asked = [await world.ask(token=str(number), ip="192.0.2.1") for number in range(4)]
+    asked += await asyncio.gather(
+        *(world.ask(token=str(number), ip="192.0.2.2") for number in range(6))
+    )
+    assert sum(one.code == "address_sessions_limit" for one in asked) == 1 + 3
+    assert len(world.backend.questions) == 3 + 3
+    burst = await asyncio.gather(*(world.ask(token="x", ip="192.0.2.3") for _ in range(6)))
+    assert "address_sessions_limit" not in {one.code for one in burst}, "one player"
+
+
 async def test_a_soft_limit_cuts_the_latest_after_a_while(world: World) -> None:
     """Who changes channels leaves sessions behind for a moment."""
     world.configure({"on_play": {"max_sessions": 1, "soft_limitation": True}})
