@@ -33,6 +33,8 @@ class Access:
     """Of the session; see `Granted.ticket`."""
     reader: str = ""
     """See `Granted.reader`."""
+    relay: bool = False
+    """See `Granted.relay`."""
 
 
 class Counts(Protocol):

@@ -138,6 +138,7 @@ class Hub:
             country=answer.country,
             ticket=answer.ticket,
             reader=answer.reader,
+            relay=answer.relay,
         )
 
     async def broadcast(
@@ -201,7 +202,7 @@ class Hub:
         """The same for who plays already: the session stays, also if there is none."""
         replay = replay_of(access, moment)
         ip = access.request.ip
-        who = "" if is_loopback(ip) else caller_key(ip)
+        who = "" if access.relay or is_loopback(ip) else caller_key(ip)
         held = sum(one.who == who for one in self._replays) if who else 0
         if held >= budgets.ADDRESS_PLAYBACKS:
             title = "Your address plays too much that is recorded; try again"

@@ -186,8 +186,9 @@ class AccessControl:
         is_open = self._sessions.get(session.id) is session  # a picture opens none
         ticket = write_ticket(session) if is_open else b""
         return Granted(
-            session.id, stream.name, socket, epoch, token, config, session.country, ticket, reader
-        )
+            session.id, stream.name, socket, epoch, token, config, session.country, ticket, reader,
+            relay,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Give up the questions that are under way."""

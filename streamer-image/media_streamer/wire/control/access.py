@@ -135,6 +135,8 @@ class Granted(Value, frozen=True, tag=True):
     is no session."""
     reader: str = ""
     """Socket of the media worker that may read what was recorded, or the file."""
+    relay: bool = False
+    """It is for a server of the cluster, which has viewers of its own."""
 
 
 class Refusal(Value, frozen=True, tag=True):

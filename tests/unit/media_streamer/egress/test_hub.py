@@ -1,6 +1,7 @@
 """What is shared by viewers is bounded."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -49,5 +50,12 @@ async def test_an_address_plays_so_much_of_the_past(tmp_path: Path) -> None:
     with pytest.raises(AccessDenied) as refused:
         await hub.other_replay(access, "ts", Moment("archive", 0, 1000))
     assert (refused.value.status, refused.value.code) == (503, "address_playbacks_limit")
+    # A server of the cluster has viewers of its own.
+    relay = replace(access, relay=True, reader=str(access.media_socket))
+    playing = asyncio.create_task(hub.other_replay(relay, "ts", Moment("archive", 0, 1000)))
+    await asyncio.sleep(0)
+    assert len(hub._replays) == budgets.ADDRESS_PLAYBACKS + 1
+    playing.cancel()
+    await asyncio.gather(playing, return_exceptions=True)
     hub._replays.clear()
     await hub.close()

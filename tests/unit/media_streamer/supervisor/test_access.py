@@ -218,6 +218,7 @@ async def test_a_streamer_of_the_cluster_passes_it_on_past_the_rules_for_viewers
     for authorization in ("Bearer together", good):
         relay = await world.ask(proto="tshttp", authorization=authorization)
         assert isinstance(relay, Granted)
+        assert relay.relay
     assert world.backend.questions == []
     for changes in (
         {"authorization": cluster_header("apart", time.time())},
