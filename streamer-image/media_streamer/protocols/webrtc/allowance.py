@@ -7,16 +7,18 @@ them it is told a bit rate each second: more while little is lost, less when muc
 from media_streamer.wire.control import RateTerms
 
 START_BIT_RATE = 1_000_000
+LEAST_BIT_RATE = 30_000
+"""Browsers go no lower; and from nothing no percentage leads up again."""
 
 
 class Allowance:
     """Of one publisher; bit/s. It stays between its bounds, and moves a step a report at most."""
 
     def __init__(self, terms: RateTerms, least: int, most: int) -> None:
-        """`least` gives way to `most`."""
+        """`least` gives way to `most`, and is `LEAST_BIT_RATE` where it is below that."""
         self._terms = terms
         self._most = most
-        self._least = min(least, most)
+        self._least = min(max(least, LEAST_BIT_RATE), most)
         self._descents = 0
         self._was_less = False
         self.bit_rate = max(self._least, min(START_BIT_RATE, most))

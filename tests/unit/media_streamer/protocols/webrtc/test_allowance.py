@@ -2,7 +2,11 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from media_streamer.protocols.webrtc.allowance import START_BIT_RATE, Allowance
+from media_streamer.protocols.webrtc.allowance import (
+    LEAST_BIT_RATE,
+    START_BIT_RATE,
+    Allowance,
+)
 from media_streamer.wire.control import RateTerms
 
 MOST = 4_000_000
@@ -32,6 +36,14 @@ def test_much_loss_brings_it_below_what_comes_and_not_below_the_least() -> None:
     for _ in range(9):
         told.report(50.0, 100_000)
     assert told.bit_rate == 500_000
+
+
+def test_the_worst_second_is_no_end() -> None:
+    told = Allowance(RateTerms(step_down=100, cycles=0), 0, MOST)
+    told.report(100.0, 0)
+    assert told.bit_rate == LEAST_BIT_RATE
+    assert told.report(0.0, LEAST_BIT_RATE)
+    assert told.bit_rate > LEAST_BIT_RATE
 
 
 def test_by_losses_alone_what_comes_does_not_count() -> None:
