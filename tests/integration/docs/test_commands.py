@@ -154,7 +154,9 @@ def test_configurations_of_a_page_are_right(page: str, tmp_path: Path) -> None:
         path.write_text(block.text)
         out = io.StringIO()
         assert check(path, {}, out) == 0, out.getvalue()
-        assert out.getvalue().count("\n") == 1, out.getvalue()
+        # A page names folders as they are on a server; here they are not.
+        said = [line for line in out.getvalue().splitlines() if "[missing_file]" not in line]
+        assert len(said) == 1, said
 
 
 def test_pages_have_commands_to_try() -> None:

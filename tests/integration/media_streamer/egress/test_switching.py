@@ -2,18 +2,15 @@
 
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from aiohttp import web
 from playwright.async_api import Page, async_playwright
 
 from tests.browser.picture import watch
+from tests.support.player_pages import ARGUMENTS, CHROMIUM, VENDOR
 from tests.support.ports import free_port
 
-from .test_players import ARGUMENTS, CHROMIUM, VENDOR
-
-UI = Path(__file__).parents[4] / "web/media_web/static/vendor"
 PLAYERS = {
     "hls": """
         const player = new Hls({startLevel: 0, capLevelToPlayerSize: false});
@@ -91,7 +88,7 @@ async def serve_page() -> AsyncIterator:
 
     async def script(request: web.Request) -> web.FileResponse:
         name = request.match_info["name"]
-        return web.FileResponse((UI if name.startswith("hls") else VENDOR) / name)
+        return web.FileResponse(VENDOR["ours" if name.startswith("hls") else "vendor"] / name)
 
     app = web.Application()
     app.router.add_get("/", answer)
