@@ -179,13 +179,18 @@ def _video_writer(track: Track, clock: Clock) -> TagWriter:
     else:
         head = FOURCC[track.codec]
         heads = [bytes((_EX_VIDEO | k << 4 | _CODED_FRAMES,)) + head for k in (INTER, KEY)]
-    composed = track.codec in _COMPOSED
+    return tag_writer(VIDEO, heads, track.codec in _COMPOSED, clock)
+
+
+def tag_writer(kind: int, heads: Sequence[bytes], composed: bool, clock: Clock) -> TagWriter:
+    """Of frames that begin with one of `heads` (inter, key), and a composition time where they are
+    `composed`."""
 
     def write(frame: Frame) -> bytes:
         dts = clock.stamp(frame.dts)
         if not composed:
-            return tag(VIDEO, dts, heads[frame.key], frame.data)
-        return tag(VIDEO, dts, heads[frame.key], composition_time(frame, dts), frame.data)
+            return tag(kind, dts, heads[frame.key], frame.data)
+        return tag(kind, dts, heads[frame.key], composition_time(frame, dts), frame.data)
 
     return write
 

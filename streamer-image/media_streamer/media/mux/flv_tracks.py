@@ -7,7 +7,7 @@ renditions in turns.
 
 from collections.abc import Sequence
 
-from media_streamer.media.frame import Frame, Track
+from media_streamer.media.frame import Track
 from media_streamer.media.mux.flv import (
     AUDIO,
     AUDIO_CODECS,
@@ -19,10 +19,10 @@ from media_streamer.media.mux.flv import (
     Clock,
     FlvMuxer,
     TagWriter,
-    composition_time,
     configuration,
     sound_configuration,
     tag,
+    tag_writer,
 )
 
 _EX_VIDEO, _EX_AUDIO = 0x80, 9 << 4
@@ -77,12 +77,4 @@ def _sequence_header(track: Track, number: int) -> bytes:
 def _writer(track: Track, number: int, clock: Clock) -> TagWriter:
     heads = [_head(track, number, key, _CODED_FRAMES) for key in (False, True)]
     kind = VIDEO if track.kind == "video" else AUDIO
-    composed = track.codec in _COMPOSED
-
-    def write(frame: Frame) -> bytes:
-        stamp = clock.stamp(frame.dts)
-        if not composed:
-            return tag(kind, stamp, heads[frame.key], frame.data)
-        return tag(kind, stamp, heads[frame.key], composition_time(frame, stamp), frame.data)
-
-    return write
+    return tag_writer(kind, heads, track.codec in _COMPOSED, clock)
