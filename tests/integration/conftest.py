@@ -1,4 +1,5 @@
-"""What the integration tests of several parts share: a real API server and its namespaces."""
+"""What the integration tests of several parts share: a real API server and its namespaces,
+and a streamer for each module."""
 
 import itertools
 from collections.abc import AsyncIterator, Iterator
@@ -7,6 +8,7 @@ import pytest
 from media_kube.client import KubeClient
 
 from tests.support.api_server import SKIP_REASON, ApiServer, running_api_server
+from tests.support.streamer import Lender, Streamer
 
 _numbers = itertools.count(1)
 
@@ -33,3 +35,11 @@ async def kube_client(api_server: ApiServer) -> AsyncIterator[KubeClient]:
     client = api_server.client()
     yield client
     await client.close()
+
+
+@pytest.fixture(scope="module")
+def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lender]:
+    """Lends the module's streamer; of one that is more than that, a module makes its own."""
+    lending = Lender(lambda: Streamer(tmp_path_factory.mktemp("streamer")))
+    yield lending
+    lending.close()

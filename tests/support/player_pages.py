@@ -3,7 +3,7 @@
 import contextlib
 import json
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -70,16 +70,17 @@ PageUrl = Callable[..., str]
 
 
 @contextlib.asynccontextmanager
-async def player_pages() -> AsyncIterator[PageUrl]:
+async def player_pages(starts: Mapping[str, str] = STARTS) -> AsyncIterator[PageUrl]:
     """`url(PLAYER, ADDRESS)` of a page that plays it, and tells failures in `failures`. With
-    `sound=True` it is not muted. Its origin is another one than the server's."""
+    `sound=True` it is not muted. Its origin is another one than the server's. `starts`: the script
+    that starts each player."""
 
     async def answer(request: web.Request) -> web.Response:
         player, address = request.query["player"], request.query["address"]
         text = PAGE.format(
             file=FILES[player],
             address=json.dumps(address),
-            start=STARTS[player],
+            start=starts[player],
             muted="" if "sound" in request.query else "muted",
         )
         return web.Response(text=text, content_type="text/html")

@@ -13,7 +13,7 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,13 +66,6 @@ class Server:
         text = text.replace("127.0.0.1:8080", f"127.0.0.1:{self.streamer.http_port}")
         text = text.replace("127.0.0.1:1935", f"127.0.0.1:{self.rtmp_port}")
         return text.replace(CAMERA, f"127.0.0.1:{self.rtsp_port}/demo")
-
-
-@pytest.fixture(scope="module")
-def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lender]:
-    lender = Lender(lambda: Streamer(tmp_path_factory.mktemp("streamer")))
-    yield lender
-    lender.close()
 
 
 @pytest.fixture(scope="module")

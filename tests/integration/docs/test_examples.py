@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -20,13 +20,6 @@ ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples"
 SECONDS = 50.0
 pytestmark = pytest.mark.timeout(150)
-
-
-@pytest.fixture(scope="module")
-def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lender]:
-    lender = Lender(lambda: Streamer(tmp_path_factory.mktemp("streamer")))
-    yield lender
-    lender.close()
 
 
 @pytest_asyncio.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -15,13 +15,6 @@ from .conftest import Caches, Origin
 KEY = "cluster-secret"
 DEMO = "stream demo { input fake://fake; }\n"
 VIEWERS = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
-
-
-@pytest.fixture(scope="module")
-def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lender]:
-    lending = Lender(lambda: Streamer(tmp_path_factory.mktemp("streamer")))
-    yield lending
-    lending.close()
 
 
 @pytest.fixture

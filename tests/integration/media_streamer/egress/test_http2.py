@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +14,6 @@ from h2.events import ConnectionTerminated, Event, ResponseReceived, StreamEnded
 
 from tests.support.ports import free_port
 from tests.support.streamer import ADMIN, Lender, Streamer, until
-
-
-@pytest.fixture(scope="module")
-def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lender]:
-    lending = Lender(lambda: Streamer(tmp_path_factory.mktemp("streamer")))
-    yield lending
-    lending.close()
 
 
 class Site:

@@ -1,15 +1,12 @@
 """Players of others in Chromium take another rendition, and the picture moves on."""
 
-import json
 from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import web
 from playwright.async_api import Page, async_playwright
 
 from tests.browser.picture import watch
-from tests.support.player_pages import ARGUMENTS, CHROMIUM, VENDOR
-from tests.support.ports import free_port
+from tests.support.player_pages import ARGUMENTS, CHROMIUM, PageUrl, player_pages
 
 PLAYERS = {
     "hls": """
@@ -45,18 +42,6 @@ PLAYERS = {
         };
     """,
 }
-PAGE = """<!doctype html>
-<link rel="icon" href="data:,">
-<video id="video" muted autoplay playsinline></video>
-<script src="/{file}"></script>
-<script>
-  const video = document.getElementById("video");
-  const address = {address};
-  window.failures = [];
-  const failed = (why) => failures.push(String(why));
-  {start}
-</script>
-"""
 SHOWN = "(height) => document.getElementById('video').videoHeight === height"
 PATIENCE_MS = 40_000
 
@@ -79,34 +64,9 @@ async def page() -> AsyncIterator[Page]:
 
 
 @pytest.fixture
-async def serve_page() -> AsyncIterator:
-    """A server of pages that play: gives the address for a player and a stream."""
-    html = ""
-
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(text=html, content_type="text/html")
-
-    async def script(request: web.Request) -> web.FileResponse:
-        name = request.match_info["name"]
-        return web.FileResponse(VENDOR["ours" if name.startswith("hls") else "vendor"] / name)
-
-    app = web.Application()
-    app.router.add_get("/", answer)
-    app.router.add_get("/{name:[a-z.]+}", script)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-
-    def make(player: str, address: str) -> str:
-        nonlocal html
-        html = PAGE.format(
-            file=f"{player}.min.js", address=json.dumps(address), start=PLAYERS[player]
-        )
-        return f"http://127.0.0.1:{port}/"
-
-    yield make
-    await runner.cleanup()
+async def page_url() -> AsyncIterator[PageUrl]:
+    async with player_pages(PLAYERS) as url:
+        yield url
 
 
 @pytest.mark.parametrize(
@@ -118,8 +78,8 @@ async def serve_page() -> AsyncIterator:
         ("dash", "index.mpd"),
     ],
 )
-async def test_another_rendition_goes_on(egress, renditions, page, serve_page, player, name):
-    await page.goto(serve_page(player, f"{egress.url}/live/{name}"))
+async def test_another_rendition_goes_on(egress, renditions, page, page_url, player, name):
+    await page.goto(page_url(player, f"{egress.url}/live/{name}"))
     await page.wait_for_function(
         "document.getElementById('video').videoHeight > 0", timeout=PATIENCE_MS
     )

@@ -1,6 +1,6 @@
 """A whole streamer as its users have it: the command, its workers, its ports."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -25,13 +25,6 @@ async def own_streamer(tmp_path: Path) -> AsyncIterator[Streamer]:
 def streamer(own_streamer: Streamer) -> Streamer:
     """What most of these tests are about is how it starts, ends, or loses a worker."""
     return own_streamer
-
-
-@pytest.fixture(scope="module")
-def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lender]:
-    lending = Lender(lambda: Streamer(tmp_path_factory.mktemp("streamer")))
-    yield lending
-    lending.close()
 
 
 @pytest.fixture
