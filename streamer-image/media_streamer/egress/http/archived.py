@@ -22,7 +22,7 @@ from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.archives import ArchiveReader
 from media_streamer.egress.http.disk_files import DiskResponse, Extent
 from media_streamer.egress.http.request import MediaRequest, answer
-from media_streamer.egress.http.segments import BodyResponse
+from media_streamer.egress.http.segments import TS_TYPE, BodyResponse
 from media_streamer.egress.http.text import Text
 from media_streamer.egress.kept import Kept
 from media_streamer.egress.segmented_sessions import SegmentedSession
@@ -46,7 +46,6 @@ MAX_MADE_BYTES = 32 * 1024 * 1024
 """Segments of MPEG-TS that were made of late: those of the newest list are asked for by many."""
 
 Key = tuple[str, ...]
-TS_TYPE = "video/mp2t"
 _NO_SEGMENT = "There is no such segment, or it was deleted"
 Find = Callable[[Library, Where], tuple[FileContent, Group] | None]
 

@@ -25,6 +25,8 @@ from media_streamer.presentation.index import SegmentIndex, Stored
 from media_streamer.presentation.track_index import Segment, TrackIndex
 
 WRITE_BYTES = 256 * 1024
+TS_TYPE = "video/mp2t"
+"""Of MPEG-TS, in segments or without an end."""
 SHORT_CACHE = "public, max-age=60"
 """Nobody asks later than that for a part or an initialisation section."""
 

@@ -16,6 +16,7 @@ from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
 from media_streamer.egress.http.segments import (
     SHORT_CACHE,
+    TS_TYPE,
     init_answer,
     let_go,
     mp4_type,
@@ -158,7 +159,7 @@ class HlsHandlers:
         viewer, index = await self._open(request, "ts" if is_ts else "fmp4")
         track = await ready_track(index, request.values["track"])
         segment = await index.wait_segment(track.name, request.values["file"])
-        kind = "video/mp2t" if is_ts else ""
+        kind = TS_TYPE if is_ts else ""
         if request.http.path.endswith(".vtt"):
             kind = TEXT_TYPE
         response = await segment_answer(

@@ -14,6 +14,7 @@ import aiohttp
 
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
+from media_streamer.egress.http.segments import TS_TYPE
 from media_streamer.egress.http.text import QUERY
 from media_streamer.egress.jobs import JobFailed, Work
 from media_streamer.egress.push import Push, http_refusal
@@ -27,7 +28,6 @@ from media_streamer.protocols.hls.playlist import render_master, render_media
 
 MEDIA_FILE = "index.m3u8"
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
-SEGMENT_TYPE = "video/mp2t"
 CONNECTIONS = 2
 _COUNTED = frozenset({401, 403, 404, 409})
 
@@ -96,7 +96,7 @@ class HlsPusher:
         if body is None:
             self._work.count("errors_dropped_segments")
             return
-        await self._ask("PUT", self._url(name), body, SEGMENT_TYPE)
+        await self._ask("PUT", self._url(name), body, TS_TYPE)
         self._work.count("segments")
         self._there.append(name)
 

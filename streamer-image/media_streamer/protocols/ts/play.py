@@ -11,11 +11,11 @@ from media_streamer.egress.context import Egress
 from media_streamer.egress.http.endless import send_broadcast
 from media_streamer.egress.http.request import MediaRequest
 from media_streamer.egress.http.routes import Route
+from media_streamer.egress.http.segments import TS_TYPE
 from media_streamer.presentation.moments import MARKERS, PATTERN, asked
 from media_streamer.presentation.selection import asked_tracks
 from media_streamer.protocols.mp4.download import send_granted
 
-CONTENT_TYPE = "video/mp2t"
 PROTO = "tshttp"
 _ARCHIVE = re.compile(rf"(?P<name>.+)/{PATTERN}\.ts")
 
@@ -26,10 +26,8 @@ def routes(egress: Egress) -> list[Route]:
         access = await egress.hub.access(request.access_request(PROTO))
         request.note(access)
         if access.config.file.endswith(".ts") and access.stream != request.name:
-            return await send_granted(egress, CONTENT_TYPE, request, access)
-        return await send_broadcast(
-            egress.hub, request.http, access, "ts", CONTENT_TYPE, tracks=tracks
-        )
+            return await send_granted(egress, TS_TYPE, request, access)
+        return await send_broadcast(egress.hub, request.http, access, "ts", TS_TYPE, tracks=tracks)
 
     async def play_archive(request: MediaRequest) -> web.StreamResponse:
         access = await egress.hub.access(replace(request.access_request(PROTO), archive=True))
@@ -37,7 +35,7 @@ def routes(egress: Egress) -> list[Route]:
         moment = asked(dict(request.values), dict(request.query), time.time())
         tracks = asked_tracks(request.query)
         return await send_broadcast(
-            egress.hub, request.http, access, "ts", CONTENT_TYPE, tracks=tracks, moment=moment
+            egress.hub, request.http, access, "ts", TS_TYPE, tracks=tracks, moment=moment
         )
 
     return [
