@@ -50,6 +50,7 @@ class _Pipe:
         self.container = container
         self.selection = selection
         self.history = any(s.history for s in FORMATS.values() if s.container == container)
+        """A format of this container begins with more than the running GOP."""
         self.gops = GopCache(history_ticks if self.history else 0)
         self.formats: dict[str, _Running] = {}
         self.audio_only = True
@@ -59,6 +60,13 @@ class _Pipe:
         self._tracks: list[Track] = []
         self._numbers: frozenset[int] = frozenset()
         self._boundaries: BoundaryFinder | None = None
+
+    def keep(self, history_ticks: int) -> None:
+        """Keep what the next format may begin with. A container of its own has one that begins with
+        history: once that is built, its segments are the history. Frames as they are stay kept,
+        for the formats of all other containers begin with them."""
+        built = self.container and any(FORMATS[name].history for name in self.formats)
+        self.gops.history_ticks = history_ticks if self.history and not built else 0
 
     def start(self, stream: str, tracks: Sequence[Track], max_gap: int) -> None:
         """Write for these tracks from now on."""
@@ -300,6 +308,7 @@ class StreamOutput:
                     running.sinks.deliver(events)
                 if running.sinks.idle_seconds > IDLE_SECONDS:
                     del pipe.formats[name]
+                    pipe.keep(self._settings.history_ticks)
                     running.made.close()
             if not pipe.formats and pipe is not self._base:
                 del self._pipes[key]
@@ -308,7 +317,7 @@ class StreamOutput:
         """Use other settings from the next segment on; running formats go on."""
         self._settings = settings
         for pipe in self._pipes.values():
-            pipe.gops.history_ticks = settings.history_ticks if pipe.history else 0
+            pipe.keep(settings.history_ticks)
             for running in pipe.formats.values():
                 running.made.reconfigure(settings)
 
@@ -387,6 +396,7 @@ class StreamOutput:
         pipe.describe(made)
         made.push(list(pipe.gops) if spec.history else pipe.gops.last_gop())
         running = pipe.formats[format] = _Running(self._settings.name, format, made)
+        pipe.keep(self._settings.history_ticks)
         return running
 
     def _pipe(self, spec: FormatSpec, tracks: Selection) -> _Pipe:

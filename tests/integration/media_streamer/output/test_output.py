@@ -100,6 +100,20 @@ def test_late_hls_subscriber_has_a_segment_at_once(
     assert ops[:2] == [InitSection] * 2, "who knows a segment knows all tracks"
 
 
+def test_what_segments_hold_is_not_kept_a_second_time(
+    clip: Clip, collect: Callable[..., Collector]
+) -> None:
+    collector = collect(history_segments=3)
+    collector.output.set_tracks(clip.tracks)
+    collector.subscribe("ts")
+    collector.push(clip.frames)
+    every = collector.output.held_bytes
+    collector.subscribe("hls_ts")
+    assert len(collector.of("hls_ts", SegmentReady)) > 1, "it began with all that was kept"
+    collector.push(clip.shifted(3 * SECONDS).frames)
+    assert collector.output.held_bytes < every, "the frames as they are, and one GOP in TS"
+
+
 def test_gap_is_a_discontinuity_everywhere(clip: Clip, collect: Callable[..., Collector]) -> None:
     collector = collect()
     collector.output.set_tracks(clip.tracks)

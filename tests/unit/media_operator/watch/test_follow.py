@@ -164,6 +164,7 @@ async def test_a_watcher_that_died_alone_is_noticed(
     """kopf goes on without it, and the bookmarks of all other kinds say that all is well."""
     monkeypatch.setattr(module, "SILENT_SECONDS", 1.5)
     monkeypatch.setattr(module, "CHECK_SECONDS", 0.2)
+    monkeypatch.setattr(module, "END_SECONDS", 0.5)
     loop = lives[0]._loop
     [watcher] = [
         task

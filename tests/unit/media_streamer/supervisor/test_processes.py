@@ -100,7 +100,7 @@ def test_a_worker_has_more_time_to_start() -> None:
 async def test_a_stubborn_worker_is_killed_at_the_end(
     world: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "STOP_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(module, "WRITING_SECONDS", 0.3)
     world.script = STUBBORN
     worker = world.pool.start("media", "0")
     await until(world.mark.exists)
