@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from media_streamer.wire.control import AccessRequest, DeliveryConfig
+from media_streamer.wire.media import Outage
 
 NOTHING_SAID = DeliveryConfig()
 
@@ -95,3 +96,9 @@ class AccessDenied(Exception):  # noqa: N818 - a decision, not a fault
         self.title = title
         self.location = location
         """Where a 302 sends the viewer; empty otherwise."""
+
+
+def not_running(outage: Outage) -> AccessDenied:
+    """The refusal of who wants a stream that gives nothing now."""
+    reason = outage.reason or "its source gives no data"
+    return AccessDenied(503, "no_data", f"The stream is not running now: {reason}")

@@ -11,12 +11,13 @@ that is pinned is for pushes: it keeps the stream on, and waits for it where it 
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
-from media_streamer.egress.access import Access, AccessDenied
+from media_streamer.egress.access import Access, AccessDenied, not_running
 from media_streamer.egress.gop_cache import GopCache
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import TURN_SECONDS, Pace, Prompt
@@ -33,6 +34,7 @@ from media_streamer.wire.media import (
     Header,
     NoSuchTracks,
     NothingCarried,
+    Outage,
 )
 
 log = logging.getLogger(__name__)
@@ -130,6 +132,7 @@ class Broadcast:
         self._sent_at = 0.0
         self._flush_timer: asyncio.TimerHandle | None = None
         self._started = asyncio.Event()
+        self._outage = Outage()
         self._ended = ""
         self._refused: AccessDenied | None = None
         """Why nothing of this kind can be played."""
@@ -150,13 +153,13 @@ class Broadcast:
 
     async def wait_started(self, timeout_seconds: float) -> None:
         """Wait for data; raises AccessDenied(503) if the stream has none in time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                while not (self._started.is_set() or self._outage.lasting):
+                    self._news.clear()
+                    await self._news.wait()
         if not self._started.is_set():
-            try:
-                async with asyncio.timeout(timeout_seconds):
-                    await self._started.wait()
-            except TimeoutError:
-                title = "The stream is not running now: its source gives no data"
-                raise AccessDenied(503, "no_data", title) from None
+            raise not_running(self._outage)
         if self._ended:
             raise self._has_ended()
 
@@ -285,6 +288,9 @@ class Broadcast:
                     self._new_header(data)
                 case Gap():
                     self._forget_gop()
+                case Outage():
+                    self._outage = event
+                    self._news.set()
                 case NoSuchTracks(tracks=there):
                     self._refuse(there)
                 case NothingCarried(tracks=there):
@@ -322,6 +328,7 @@ class Broadcast:
         self._header = b""
         self._forget_gop()
         self._started.clear()
+        self._outage = Outage()
 
     def _chunk(self, payload: bytes, key: bool) -> None:
         self.last_data = time.monotonic()
@@ -388,6 +395,7 @@ class Broadcast:
         self._forget_gop()
         if payload:  # without one nobody knows yet what the stream has
             self._started.set()
+            self._news.set()
         if not changed or not payload:
             return
         if self.framer is None and self.format == "flv" and header.startswith(b"FLV"):

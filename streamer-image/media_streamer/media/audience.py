@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from media_streamer.media.formats import PATIENT_SECONDS, find_format
 from media_streamer.media.output import Selection, StreamOutput, Subscription
 from media_streamer.media.subscribers import Sink
+from media_streamer.wire.media import Outage
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Audience:
         self._on_left = on_left
         self._attached: dict[Attachment, None] = {}
         self._output: StreamOutput | None = None
+        self._outage = Outage()
 
     def __len__(self) -> int:
         return len(self._attached)
@@ -96,7 +98,22 @@ class Audience:
         if self._output is not None:
             self._subscribe(made, self._output)
         self._attached[made] = None
+        if self._outage.reason and not pinned:
+            sink([self._outage])
         return made
+
+    def tell(self, outage: Outage) -> None:
+        """Why there is nothing to take, for who waits now and who comes; pinned sinks wait."""
+        if outage == self._outage:
+            return
+        self._outage = outage
+        for attachment in [one for one in self._attached if not one.pinned]:
+            try:
+                attachment.sink([outage])
+            except Exception:
+                log.exception("a sink of %s failed, dropped", attachment.format)
+                attachment.close()
+                attachment.on_ended("sink_failed")
 
     def start(self, output: StreamOutput) -> None:
         """The stream runs (again)."""

@@ -65,6 +65,8 @@ class InputSlot:
         self.error: str | None = None
         self.failures = 0
         """Attempts without success in a row."""
+        self.failing_since = 0.0
+        """Monotonic time of the first of these."""
         self.retry_at = 0.0
         """Monotonic time of the next attempt."""
         self.remote: str | None = None
@@ -223,6 +225,8 @@ class InputSlot:
             return
         self.totals.errors += 1
         self.failures = 1 if stable else self.failures + 1
+        if self.failures == 1:
+            self.failing_since = now
         self._failed_at = now
         self.retry_at = now + self.pause
 

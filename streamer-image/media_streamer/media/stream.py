@@ -23,6 +23,7 @@ from media_streamer.media.inputs.base import Vods
 from media_streamer.media.inputs.frames import FrameInput
 from media_streamer.media.inputs.publish import PublishInput
 from media_streamer.media.on_demand import OnDemand
+from media_streamer.media.outage import outage_of
 from media_streamer.media.output import Selection, StreamOutput
 from media_streamer.media.publishers import PublishRefused, find_place
 from media_streamer.media.settings import OutputSettings
@@ -36,7 +37,7 @@ from media_streamer.media.stages import StageFailed, StageSpec
 from media_streamer.media.subscribers import Sink
 from media_streamer.media.switch import Source
 from media_streamer.rounds import until_round
-from media_streamer.wire.media import PublishForm
+from media_streamer.wire.media import Outage, PublishForm
 
 log = logging.getLogger(__name__)
 
@@ -302,10 +303,17 @@ class StreamRunner:
         if not self.demand.wanted:
             if self.graph:
                 self._shut("disabled" if self.config.disabled else "not_watched")
+            self._audience.tell(Outage())
             return
         self._count_time(now)
         if self._ensure_graph():
             self.ingest.choose(now)
+        self._audience.tell(self._outage(now))
+
+    def _outage(self, now: float) -> Outage:
+        if self.graph is None:
+            return Outage("its output cannot be made", lasting=True)
+        return Outage() if self.ingest.shown else outage_of(self.ingest.slots, now)
 
     def _count_time(self, now: float) -> None:
         elapsed = now - self._last_step

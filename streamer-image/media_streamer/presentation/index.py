@@ -14,12 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 from urllib.parse import quote
 
-from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.access import AccessDenied, not_running
 from media_streamer.files.gathered import Body, Gathered
 from media_streamer.presentation.reader import PartReader
 from media_streamer.presentation.selection import check, in_order, track_names
 from media_streamer.presentation.track_index import Init, Part, Segment, Timing, TrackIndex
 from media_streamer.presentation.waiting import Waiters
+from media_streamer.wire.media import Outage
 
 START_SECONDS = 15.0
 LAG_SECONDS = 1.0
@@ -58,6 +59,8 @@ class SegmentIndex(ABC):
         """Why nothing can be asked for any more; empty while it can."""
         self.refused: AccessDenied | None = None
         """The answer to whoever asks, where it is another one than that."""
+        self.outage = Outage()
+        """Why the stream gives nothing."""
         self.start_seconds = START_SECONDS
         """How long who comes waits for data."""
         self._waiters = Waiters()
@@ -118,10 +121,13 @@ class SegmentIndex(ABC):
         def ready() -> bool:
             return self.is_ready(parts_suffice=parts_suffice, segments=segments)
 
-        if not ready() and not await self._wait(ready, self.start_seconds):
-            raise AccessDenied(
-                503, "no_data", "The stream is not running now: its source gives no data"
-            )
+        def decided() -> bool:
+            return ready() or self.outage.lasting
+
+        if not ready():
+            await self._wait(decided, self.start_seconds)
+        if not ready():
+            raise not_running(self.outage)
 
     async def wait_for(self, track: TrackIndex, msn: int, part: int | None) -> None:
         """Block until the track has segment `msn`, or part `part` of it.

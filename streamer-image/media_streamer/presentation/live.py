@@ -18,6 +18,7 @@ from media_streamer.wire.media import (
     FromMedia,
     InitSection,
     NoSuchTracks,
+    Outage,
     PartReady,
     SegmentDropped,
     SegmentReady,
@@ -139,6 +140,7 @@ class LiveIndex(SegmentIndex):
 
     def on_lost(self) -> None:
         self._lost_at = time.monotonic()
+        self.outage = Outage()
         self._restart()
 
     @property
@@ -168,6 +170,8 @@ class LiveIndex(SegmentIndex):
                 self.close(self.refused.title)
             case TracksReset():
                 self._forget_tracks()
+            case Outage():
+                self.outage = event
             case End():
                 self._end(event.reason)
             case _:

@@ -394,9 +394,18 @@ class NothingCarried(_Message, frozen=True):
     """Name and codec of those that there are."""
 
 
+class Outage(_Message, frozen=True):
+    """Why the stream gives nothing now; again whenever that changes, empty when it is over."""
+
+    reason: str = ""
+    """For viewers: without addresses."""
+    lasting: bool = False
+    """It will hardly be over soon: who comes need not wait."""
+
+
 FormatEvent = Header | Chunk | Tracks | Frames | Gap
 SegmentEvent = InitSection | PartReady | SegmentReady | SegmentDropped | TracksReset
-Event = FormatEvent | SegmentEvent | NoSuchTracks | NothingCarried | Sought | End
+Event = FormatEvent | SegmentEvent | NoSuchTracks | NothingCarried | Outage | Sought | End
 
 
 class Events(_Message, frozen=True):

@@ -15,6 +15,7 @@ import pytest
 from tests.support import asking
 from tests.support.asking import Answer
 from tests.support.ports import free_port
+from tests.support.streamer import until
 from tests.support.webrtc_offers import browser
 
 from .conftest import FilmStreamer, Launch
@@ -25,6 +26,8 @@ SDP = {"Content-Type": "application/sdp"}
 NAMES = {
     "unknown": "nope",
     "no data": "idle",
+    "refused": "away",
+    "copied": "twin",
     "wrong token": "shut",
     "limit": "full",
     "codec": "old",
@@ -33,15 +36,20 @@ NAMES = {
 STATUS = {
     "unknown": {404},
     "no data": {404, 503},
+    "refused": {503},
+    "copied": {503},
     "wrong token": {401, 403},
     "limit": {403, 503},
     "codec": {404, 406, 415, 503},
     "track": {404},
     "off": {403},
 }
+REFUSED = r"not running now: its source gives no data \(connection refused\)"
 WORDS = {
     "unknown": "no stream",
     "no data": "not running|no data|no picture",
+    "refused": REFUSED,
+    "copied": REFUSED,
     "wrong token": "denied|refused|allowed|token",
     "limit": "sessions",
     "codec": "carr",
@@ -138,6 +146,8 @@ async def house(streamer: FilmStreamer, launch: Launch) -> AsyncIterator[House]:
         "auth_backend gate { allow token t0ken; }\n"
         "stream good { input fake://fake; segment_duration 1; }\n"
         "stream idle { input publish://; }\n"
+        f"stream away {{ input tshttp://127.0.0.1:{free_port()}/; }}\n"
+        "stream twin { input copy://away; }\n"
         "stream shut { input fake://fake; on_play auth://gate; }\n"
         "auth_backend open { allow default; }\n"
         "stream full { input fake://fake; on_play auth://open max_sessions=1; }\n"
@@ -150,6 +160,11 @@ async def house(streamer: FilmStreamer, launch: Launch) -> AsyncIterator[House]:
     )  # fmt: skip
     for name in ("good", "full", "old"):
         await streamer.running(name)
+
+    async def refused_for_long() -> bool:
+        return (await streamer.stream("away"))["stats"]["retry_count"] > 2
+
+    await until(refused_for_long, "the source has been refused for seconds")
     async with streamer.session.get(f"{streamer.base}/full/mpegts?token=me") as viewer:
         assert viewer.status == 200
         await viewer.content.readany()
@@ -163,7 +178,7 @@ def _cases(protocol: str) -> dict[str, str]:
     if protocol in CARRIED:
         del cases["codec"]
     if protocol in PICTURES:
-        del cases["track"], cases["limit"]
+        del cases["track"], cases["limit"], cases["refused"], cases["copied"]
     return cases
 
 

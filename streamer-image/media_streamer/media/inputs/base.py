@@ -25,7 +25,7 @@ from typing import Literal, Protocol
 from media_api.input import InputConfig
 
 from media_streamer.media.frame import Track
-from media_streamer.wire.media import Event, Reception
+from media_streamer.wire.media import Event, Outage, Reception
 
 log = logging.getLogger(__name__)
 
@@ -158,6 +158,9 @@ class Input(ABC):
 
     reception: Reception | None = None
     """How its packets arrive, where its protocol tells."""
+
+    outage = Outage()
+    """Why what it is connected to gives nothing, where that tells."""
 
     _faults: Counter[Fault] | None = None
 

@@ -25,6 +25,7 @@ from media_streamer.wire.media import (
     Frames,
     FromEgress,
     FromMedia,
+    Outage,
     Subscribe,
     Tracks,
 )
@@ -100,6 +101,8 @@ class CopyInput(Input):
                         self._receiver.frame(
                             frame.track, frame.dts, frame.pts, frame.duration, frame.key, frame.data
                         )
+                case Outage():
+                    self.outage = event
                 case Tracks(tracks=tracks) if tracks:
                     self._receiver.describe(tracks, [_BASE] * len(tracks))
 

@@ -23,6 +23,7 @@ from media_streamer.wire.media import (
     Header,
     NoSuchTracks,
     NothingCarried,
+    Outage,
 )
 
 
@@ -410,6 +411,25 @@ async def test_no_data_in_time_is_said(bench):
     with pytest.raises(AccessDenied) as denied:
         await bench.broadcast.wait_started(0.01)
     assert denied.value.status == 503
+
+
+async def test_a_source_that_fails_is_told_at_once(bench):
+    """Who waits hears of it, who comes later, and nobody any more once it is over."""
+    bench.tell(Outage("nobody publishes it"))
+    with pytest.raises(AccessDenied, match=r"not running now: nobody publishes it$"):
+        await bench.broadcast.wait_started(0.01)
+    waiting = asyncio.create_task(bench.broadcast.wait_started(30))
+    await asyncio.sleep(0)
+    bench.tell(Outage("its source gives no data (refused)", lasting=True))
+    for one in (waiting, bench.broadcast.wait_started(30)):
+        with pytest.raises(AccessDenied, match=r"its source gives no data \(refused\)") as denied:
+            await one
+        assert denied.value.status == 503
+    bench.tell(Outage())
+    waiting = asyncio.create_task(bench.broadcast.wait_started(30))
+    await asyncio.sleep(0)
+    bench.header(b"H")
+    await waiting
 
 
 async def test_subscription_is_warm_for_a_while_after_the_last_viewer(monkeypatch):

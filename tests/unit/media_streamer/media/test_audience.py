@@ -12,7 +12,7 @@ from media_streamer.media.frame import Frame, Track
 from media_streamer.media.frames_format import FramesFormat
 from media_streamer.media.output import StreamOutput
 from media_streamer.media.settings import OutputSettings
-from media_streamer.wire.media import Event, Frames, Tracks
+from media_streamer.wire.media import Event, Frames, Outage, Tracks
 
 SOUND = Track(0, "a1", "audio", "aac", b"", "mp4a.40.2")
 
@@ -174,3 +174,20 @@ def test_a_selection_of_tracks_is_a_format_of_its_own(people: People) -> None:
     people.audience.attach("frames", take("late"), lambda reason: None, tracks=("a1",))
     assert late
     sound.close()
+
+
+def test_viewers_are_told_of_an_outage_and_pinned_sinks_wait(people: People) -> None:
+    outage = Outage("its source gives no data (refused)", lasting=True)
+    people.start()
+    viewer, late, recorder, broken = Sink(), Sink(), Sink(), Sink()
+    people.audience.attach("frames", viewer.take, viewer.end)
+    people.audience.attach("frames", recorder.take, recorder.end, pinned=True)
+    people.audience.attach("frames", broken.take, broken.end)
+    broken.fails = True
+    for _ in range(2):
+        people.audience.tell(outage)
+    people.audience.attach("frames", late.take, late.end)
+    assert [one.told.count(Outage) for one in (viewer, late, recorder)] == [1, 1, 0]
+    assert broken.ended == ["sink_failed"]
+    people.audience.tell(Outage())
+    assert [one.told.count(Outage) for one in (viewer, late, recorder)] == [2, 2, 0]

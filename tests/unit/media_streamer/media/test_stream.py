@@ -13,6 +13,7 @@ from media_streamer.media.graveyard import Graveyard
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.stages import Converter, StageSpec
 from media_streamer.media.stream import StreamRunner
+from media_streamer.wire.media import Outage
 
 
 class Environment:
@@ -172,3 +173,18 @@ async def test_who_takes_a_stream_says_how_long_it_may_gather(make: Make) -> Non
     watching.close()
     patient.close()
     assert paces == [0.32, 0.04, 0.16, 0.32]
+
+
+async def test_viewers_hear_why_a_source_gives_nothing(make: Make) -> None:
+    runner = make(inputs=[{"url": "file://nowhere/film.mp4"}])
+    told: list[object] = []
+    runner.attach("frames", told.extend, nothing)
+    words = "its source gives no data (the file is in no VOD location: write file://LOCATION/path)"
+    await until(lambda: Outage(words) in told)
+    runner._step(time.monotonic() + 5)
+    assert Outage(words, lasting=True) in told
+    runner.config = runner.demand.config = runner.config.model_copy(update={"disabled": True})
+    runner._step(time.monotonic() + 5)
+    late: list[object] = []
+    runner.attach("frames", late.extend, nothing, keeps_running=False)
+    assert late == [], "one that is disabled has no outage"

@@ -18,6 +18,7 @@ from media_streamer.wire.media import (
     Events,
     InitSection,
     NoSuchTracks,
+    Outage,
     PartReady,
     SegmentReady,
     TracksReset,
@@ -189,6 +190,19 @@ async def test_several_multiplexes_stand_beside_each_other(make_index: Make) -> 
     assert [track.name for track in index.selected(())] == ["v1a1", "v2a1", "a2"]
     with pytest.raises(AccessDenied, match="no track v3; it has v1, v2, a1, a2"):
         index.check(("v1", "v3"))
+
+
+async def test_a_source_that_fails_is_told_at_once(make_index: Make) -> None:
+    index = make_index("ts")
+    waiting = asyncio.create_task(index.wait_ready())
+    assert not await soon(waiting)
+    tell(index, Outage("its source gives no data (refused)"))
+    assert not await soon(waiting)
+    tell(index, Outage("its source gives no data (refused)", lasting=True))
+    with pytest.raises(AccessDenied, match=r"not running now: .* \(refused\)"):
+        await waiting
+    tell(index, Outage(), init("v1"), segment("v1", 1))
+    await index.wait_ready()
 
 
 async def test_a_selection_of_what_there_is_not_is_refused(make_index: Make) -> None:
