@@ -355,6 +355,15 @@ class TemplateState(TemplateConfig):
     )
 
 
+class PlayToken(ApiModel):
+    """What whoever may read the API watches one stream with, past the rules for viewers."""
+
+    name: Text = Field(description="Stream that it is good for.")
+    token: Text = Field(description="The token.")
+    parameter: Text = Field(description="Parameter of the query that takes it (`auth_token`).")
+    seconds: Count = Field(description="For so long it opens sessions; those go on after that.")
+
+
 class SessionInfo(ApiModel):
     """A session of a viewer, publisher or input."""
 

@@ -1,5 +1,6 @@
 """Who may what: people with roles and keys, the audit, and what each role is offered."""
 
+from media_rest.credentials import basic_header
 from playwright.async_api import expect
 
 from .appliance import Appliance, until
@@ -28,6 +29,10 @@ async def test_a_person_is_added_enters_and_is_offered_what_he_may(
     for name in ("Add stream", "Access"):
         await expect(eve.page.get_by_text(name, exact=True)).to_have_count(0)
     await expect(eve.page.get_by_label("Choose demo")).to_have_count(0)
+    # She may watch whatever she sees.
+    asked = f"{appliance.url}streamer/api/v3/streams/demo/play_token"
+    answer = await page.request.get(asked, headers={"Authorization": basic_header("eve", key)})
+    assert (await answer.json())["token"].startswith("operator.")
     await eve.go("streams/demo?tab=settings")
     await expect(eve.page.get_by_label("Title", exact=True)).to_be_disabled()
     for name in ("Save", "Disable", "Delete", "Restart"):

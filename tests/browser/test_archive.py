@@ -15,13 +15,14 @@ NAME = "recorded"
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def recorded(appliance: Appliance) -> AsyncIterator[str]:
-    """A stream with some seconds in its archive."""
+    """A stream with some seconds in its archive, which is not for everybody."""
     await appliance.api(
         "PUT",
         f"/streams/{NAME}",
         {
             "inputs": [{"url": "fake://fake"}],
             "segment_duration": 1000,
+            "on_play": {"url": "securetoken://SECRET"},
             "dvr": {"root": str(appliance.directory / "archive"), "expiration": 3600},
         },
     )

@@ -48,6 +48,30 @@ async def test_looking_starts_nothing_and_counts_as_nobody(
     assert_test_picture(await play(inside.page))
 
 
+async def test_who_logged_in_sees_what_is_not_for_everybody(
+    inside: Ui, appliance: Appliance
+) -> None:
+    closed = {"inputs": FAKE, "on_play": {"url": "securetoken://SECRET"}}
+    await appliance.api("PUT", "/streams/closed", closed)
+    await appliance.running("closed")
+    page = inside.page
+    await inside.go("media?view=grid&q=closed")
+    for place in (".wall img", ".still img"):
+        picture = page.locator(place)
+        await expect(picture).to_be_visible()
+        decoded = "(image) => image.decode().then(() => image.naturalWidth)"
+        assert await picture.evaluate(decoded) == 640
+        await inside.go("streams/closed")
+    assert_test_picture(await play(page))
+    (session,) = (await appliance.streamer_api("GET", "/sessions?name=closed"))["sessions"]
+    assert session["user_id"] == "operator"
+    assert not session.get("token") and not session.get("query_string")
+    await expect(page.get_by_role("row").filter(has_text="operator")).to_be_visible()
+    async with aiohttp.ClientSession() as stranger:
+        async with stranger.get(f"{appliance.streamer_url}closed/index.m3u8") as answer:
+            assert answer.status == 403
+
+
 async def test_a_ladder_shows_a_picture_of_each_rendition(inside: Ui, appliance: Appliance) -> None:
     small = {"bitrate": 100_000, "size": {"width": -1, "height": 90}, "preset": "ultrafast"}
     spec = {"video": [{"bitrate": 300_000, "preset": "ultrafast"}, small]}

@@ -3,21 +3,14 @@
 Exports are known to the streamer that makes them, so the lists of them name their stream.
 """
 
-from collections.abc import Awaitable
-from typing import Any
-
 from aiohttp import web
 from media_api.dvr import DvrExportJob, DvrRange, DvrRangeRequest
 from media_rest.errors import ApiError, not_found
 from media_rest.route import Method, Route
 
 from media_central.rest.answers import json_answer, object_body
-from media_central.rest.context import context
-from media_central.store.port import Kind
-from media_central.streamers.client import StreamerClient, StreamerError, stream_path
-
-PASSED = (400, 404, 409, 501, 503)
-"""What a streamer answers that is meant for whoever asked."""
+from media_central.rest.asking import answered, client_of
+from media_central.streamers.client import StreamerClient, stream_path
 
 
 async def list_ranges(request: web.Request) -> web.StreamResponse:
@@ -33,21 +26,21 @@ async def list_locks(request: web.Request) -> web.StreamResponse:
 async def add_lock(request: web.Request) -> web.StreamResponse:
     """Keep a range from deletion."""
     client, path, body = _client(request), _path(request), await object_body(request)
-    await _answered(client.post(f"{path}/dvr/locks", body))
+    await answered(client.post(f"{path}/dvr/locks", body))
     return web.Response(status=204)
 
 
 async def remove_lock(request: web.Request) -> web.StreamResponse:
     """Keep a range no longer."""
     client, path, body = _client(request), _path(request), await object_body(request)
-    await _answered(client.delete(f"{path}/dvr/locks", body))
+    await answered(client.delete(f"{path}/dvr/locks", body))
     return web.Response(status=204)
 
 
 async def remove_range(request: web.Request) -> web.StreamResponse:
     """Delete a part of what is recorded."""
     client, path, body = _client(request), _path(request), await object_body(request)
-    await _answered(client.delete(f"{path}/dvr/ranges", body))
+    await answered(client.delete(f"{path}/dvr/ranges", body))
     return web.Response(status=204)
 
 
@@ -56,13 +49,13 @@ async def order_export(request: web.Request) -> web.StreamResponse:
     client, path = _client(request), _path(request)
     given = await object_body(request) if request.can_read_body else {}
     body = {**given, **request.query}
-    return json_answer(await _answered(client.post(f"{path}/dvr/export", body)))
+    return json_answer(await answered(client.post(f"{path}/dvr/export", body)))
 
 
 async def list_exports(request: web.Request) -> web.StreamResponse:
     """Films of one stream."""
     client = _client(request, of_query=True)
-    return json_answer(await _answered(client.get("/dvr_export_jobs", **dict(request.query))))
+    return json_answer(await answered(client.get("/dvr_export_jobs", **dict(request.query))))
 
 
 async def remove_export(request: web.Request) -> web.StreamResponse:
@@ -71,7 +64,7 @@ async def remove_export(request: web.Request) -> web.StreamResponse:
     name = request.match_info["name"]
     if not name.isalnum() or not name.isascii():
         raise not_found("export", name)
-    await _answered(client.delete(f"/dvr_export_jobs/{name}"))
+    await answered(client.delete(f"/dvr_export_jobs/{name}"))
     return web.Response(status=204)
 
 
@@ -82,7 +75,7 @@ async def refuse(request: web.Request) -> web.StreamResponse:
 
 async def _read(request: web.Request, suffix: str) -> web.StreamResponse:
     client = _client(request)
-    return json_answer(await _answered(client.get(_path(request) + suffix, **dict(request.query))))
+    return json_answer(await answered(client.get(_path(request) + suffix, **dict(request.query))))
 
 
 def _path(request: web.Request) -> str:
@@ -94,22 +87,7 @@ def _client(request: web.Request, *, of_query: bool = False) -> StreamerClient:
     name = request.query.get("stream", "") if of_query else request.match_info["name"]
     if not name:
         raise ApiError(400, "bad_request", "stream=NAME says which streamer is asked")
-    record = context(request).store.get(Kind.STREAM, name)
-    if record is None:
-        raise not_found("stream", name)
-    ingest = (record.layout or {}).get("ingest")
-    link = context(request).fleet.link(ingest) if ingest else None
-    if link is None:
-        raise ApiError(409, "stream_not_placed", f"no streamer runs {name} now")
-    return link.client
-
-
-async def _answered(call: Awaitable[Any]) -> Any:
-    try:
-        return await call
-    except StreamerError as error:
-        status = error.status if error.status in PASSED else 502
-        raise ApiError(status, "streamer_error", str(error)) from None
+    return client_of(request, name)
 
 
 _OF = {"stream": "name of the stream"}

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 from media_api.base import JsonObject
+from media_api.status import PlayToken
 from media_rest import stream_states
 from media_rest.errors import ApiError, not_found
 from media_rest.openmetrics import stream_families
@@ -23,12 +24,13 @@ from media_central.models.events import Event
 from media_central.rest import writing
 from media_central.rest.access import caller_of, check, shown
 from media_central.rest.answers import json_answer, json_body, metrics_answer, object_body
+from media_central.rest.asking import answered, client_of
 from media_central.rest.context import Context, context, viewer
 from media_central.rest.pages import run_paged
 from media_central.rest.polling import poll_seconds
 from media_central.store.documents import target_key
 from media_central.store.port import Kind, Record
-from media_central.streamers.client import StreamerError, stream_path
+from media_central.streamers.client import stream_path
 
 OWN_PARAMETERS = (
     *stream_states.PARAMETERS, "streamer",
@@ -235,17 +237,16 @@ async def select_input(request: web.Request) -> web.StreamResponse:
     return await _forward(request, f"/inputs/{index}/select")
 
 
+async def play_token(request: web.Request) -> web.StreamResponse:
+    """Of the streamer that runs it: to watch the stream with, whatever its viewers need."""
+    name = request.match_info["name"]
+    call = client_of(request, name).get(stream_path(name) + "/play_token")
+    return json_answer(await answered(call))
+
+
 async def _forward(request: web.Request, suffix: str) -> web.StreamResponse:
-    record = _record(request)
-    ingest = (record.layout or {}).get("ingest")
-    link = context(request).fleet.link(ingest) if ingest else None
-    if link is None:
-        raise ApiError(409, "stream_not_placed", f"no streamer runs {record.key} now")
-    try:
-        await link.client.post(stream_path(record.key) + suffix)
-    except StreamerError as error:
-        status = error.status if error.status in (400, 404) else 502
-        raise ApiError(status, "streamer_error", str(error)) from None
+    name = request.match_info["name"]
+    await answered(client_of(request, name).post(stream_path(name) + suffix))
     return web.Response(status=204)
 
 
@@ -292,6 +293,11 @@ ROUTES = (
         "GET", "/streams/{name}/events", list_events, "What happened to the stream",
         operation="stream_events_list", response=Event, collection="events",
         query={"utc_ms_gt": "only after, Unix ms", "utc_ms_lt": "only before, Unix ms"},
+    ),
+    Route(
+        "GET", "/streams/{name}/play_token", play_token,
+        "A token to watch the stream with, past `on_play`",
+        operation="stream_play_token_get", response=PlayToken,
     ),
     Route(
         "POST", "/streams/{name}/stop", stop_stream, "Restart the stream", operation="stream_stop"

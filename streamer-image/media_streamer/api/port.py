@@ -254,6 +254,10 @@ class Server(Protocol):
         """What a sink was given last, the oldest first."""
         ...
 
+    def play_token(self, name: str) -> str:
+        """By it whoever asked plays the stream, whatever its viewers need (`play_tokens`)."""
+        ...
+
     async def reauthorize(self, name: str) -> int:
         """Ask anew about all sessions of a stream; returns how many."""
         ...

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from media_api.media import MediaInfo
 from media_api.play_urls import play_urls, publish_urls
-from media_api.status import StreamState
+from media_api.status import PlayToken, StreamState
 from media_api.stream import StreamConfig
 from media_api.unsupported import asked_in_vain
 from media_rest import stream_states
@@ -26,11 +26,14 @@ from media_streamer.api.answers import (
     metrics_format,
     no_content,
 )
+from media_streamer.api.auth import NO_LOGIN
 from media_streamer.api.guard import reads_only
 from media_streamer.api.port import Server
 from media_streamer.api.route import Route, server_of
+from media_streamer.supervisor.access import MAX_NAME_LENGTH
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.commands import CommandError
+from media_streamer.supervisor.play_tokens import LIFE_SECONDS
 from media_streamer.supervisor.srt_ports import public_port
 from media_streamer.wire.control import AccessKind
 
@@ -283,6 +286,18 @@ def _refuse_external(server: Server) -> None:
         )
 
 
+async def play_token(request: web.Request) -> web.Response:
+    """A token to watch one stream with, for who may read the API because he logged in."""
+    server, name = server_of(request), request.match_info["name"]
+    config = server.configuration.current
+    if reads_only(request) and config.edit_auth is None and config.view_auth is None:
+        raise ApiError(403, "no_login_configured", NO_LOGIN)
+    if len(name) > MAX_NAME_LENGTH:
+        raise not_found("stream", name)
+    found: JsonObject = {"name": name, "token": server.play_token(name)}
+    return json_answer({**found, "parameter": config.auth_token, "seconds": LIFE_SECONDS})
+
+
 ROUTES = (
     Route(
         "GET",
@@ -297,6 +312,13 @@ ROUTES = (
     Route("POST", "/streams/{name}/inputs/{index}/select", select_input, "Use this input now"),
     Route(
         "GET", "/streams/{name}/media_info", media_info, "Tracks of a stream", response=MediaInfo
+    ),
+    Route(
+        "GET",
+        "/streams/{name}/play_token",
+        play_token,
+        "A token to watch the stream with, past `on_play`",
+        response=PlayToken,
     ),
     Route("GET", "/streams/{name}", get_stream, "A stream", response=StreamState),
     Route(

@@ -2,7 +2,8 @@
 
 Order: the name (known, made from a template, asked of the configuration backend), whether it runs,
 the switch of its protocol, the password of publishers, the token rules of the server, the session
-that the request belongs to, authorisation, limits, and only then a new session.
+that the request belongs to, authorisation, limits, and only then a new session. Other servers of
+the cluster and operators (`play_tokens`) are not asked for authorisation, nor held by limits.
 
 Invariants: a refusal says why and creates nothing; a decision is kept for as long as the backend
 said, so that an HLS viewer costs one question, and an open session outlives a backend that is down.
@@ -39,6 +40,7 @@ from media_streamer.supervisor.delivery import (
 )
 from media_streamer.supervisor.geoip import GeoIp
 from media_streamer.supervisor.locations import Locations, is_ts_file
+from media_streamer.supervisor.play_tokens import USER, PlayTokens
 from media_streamer.supervisor.session_quota import SessionQuota
 from media_streamer.supervisor.sessions import (
     Session,
@@ -61,6 +63,7 @@ SOFT_SESSIONS = 5
 _TOO_MANY = Refusal(
     503, "address_sessions_limit", "Your address opens too many sessions; try again"
 )
+_EXPIRED = Refusal(403, "token_expired", "The play token has expired: ask for another one")
 
 
 class Streams(Protocol):
@@ -107,6 +110,7 @@ class AccessControl:
         self._sessions = sessions
         self._locations = Locations()
         self._quota = SessionQuota()
+        self._play_tokens = PlayTokens()
         self._verdicts = Verdicts(streams, sessions, backend, hostname, geoip, scripts)
 
     async def decide(self, request: AccessRequest) -> Granted | Refusal:
@@ -130,18 +134,23 @@ class AccessControl:
         if (refused := self._check_stream(stream, request, relay)) is not None:
             return refused
         token = request.token if relay else self._token(stream, request)
-        key = self._key(stream, request, token, relay)
+        until = None if relay else self._operator_until(stream, request)
+        operator = until is not None
+        trusted = relay or operator
+        key = self._key(stream, request, token, relay=relay, operator=operator)
         session = self._existing(stream, request, key)
         if session is None:
+            if until is not None and until <= time.time():
+                return _EXPIRED
             # What a player begins with comes as a burst for one session.
             counted = request.kind == "play" and not relay and not self._verdicts.is_asking(key)
             if counted and not self._quota.take(request.ip, time.monotonic()):
                 return _TOO_MANY
-            verdict = allow() if relay else await self._verdicts.of(stream, request, token, key)
+            verdict = allow() if trusted else await self._verdicts.of(stream, request, token, key)
             if not verdict.allowed:
                 return _refusal_of(verdict)
             if (
-                not relay
+                not trusted
                 and (refused := self._check_limits(stream, request, token, verdict)) is not None
             ):
                 return refused
@@ -168,11 +177,13 @@ class AccessControl:
         if session is None:
             # Others were let in meanwhile: what is counted and what is opened must be one step.
             if (
-                not relay
+                not trusted
                 and (refused := self._check_limits(stream, request, token, verdict)) is not None
             ):
                 return refused
-            session = self._open(stream, request, token, key, verdict, relay)
+            session = self._open(
+                stream, request, token, key, verdict, relay=relay, operator=operator
+            )
         reader = ""
         needs_none = session_kind(request.proto) == "segmented" or request.proto in _READ_HERE
         if lies_there and not needs_none:
@@ -189,6 +200,10 @@ class AccessControl:
             session.id, stream.name, socket, epoch, token, config, session.country, ticket, reader,
             relay,
         )  # fmt: skip
+
+    def play_token(self, name: str) -> str:
+        """By it an operator opens sessions of this stream for `play_tokens.LIFE_SECONDS`."""
+        return self._play_tokens.make(name, self._streams.config.cluster_key, time.time())
 
     def close(self) -> None:
         """Give up the questions that are under way."""
@@ -212,12 +227,14 @@ class AccessControl:
 
     def countries_changed(self) -> None:
         """Sessions whose rules may name countries are asked about again."""
-        ask_soon(one for one in self._sessions if one.rules is not None and not one.is_relay)
+        ask_soon(one for one in self._sessions if one.rules is not None and one.is_judged)
 
     def rule_sets_changed(self) -> None:
         """Sessions that an `auth_backend` let in are asked about again."""
         named = (
-            one for one in self._sessions if str(one.rules and one.rules.url).startswith("auth:")
+            one
+            for one in self._sessions
+            if one.is_judged and str(one.rules and one.rules.url).startswith("auth:")
         )
         ask_soon(named)
 
@@ -246,6 +263,13 @@ class AccessControl:
         if credentials is None:
             return False
         return credentials.is_cluster(key, time.time()) or credentials.is_bearer(key)
+
+    def _operator_until(self, stream: Stream, request: AccessRequest) -> int | None:
+        """Until when (Unix seconds) an operator may open a session, None for everybody else."""
+        if request.kind != "play":
+            return None
+        key = self._streams.config.cluster_key
+        return self._play_tokens.end_of(request.token, stream.name, key)
 
     def _check_stream(self, stream: Stream, request: AccessRequest, relay: bool) -> Refusal | None:
         if stream.config.disabled and not request.archive:
@@ -316,7 +340,9 @@ class AccessControl:
         return str(uuid.uuid4())
 
     @staticmethod
-    def _key(stream: Stream, request: AccessRequest, token: str, relay: bool) -> str:
+    def _key(
+        stream: Stream, request: AccessRequest, token: str, *, relay: bool, operator: bool
+    ) -> str:
         """Identity of a session: name, ip, proto, and what else `session_keys` names."""
         spec = auth_spec(stream, request.kind)
         extra = spec.session_keys if spec is not None and spec.session_keys else ["token"]
@@ -330,6 +356,8 @@ class AccessControl:
             more.append("archive")
         if relay:
             more.append("relay")
+        if operator:  # whatever `session_keys` says: no viewer shares his session
+            more.append(f"operator={token}")
         return session_key([stream.name, request.ip, request.proto, request.kind, *more])
 
     def _existing(self, stream: Stream, request: AccessRequest, key: str) -> Session | None:
@@ -338,7 +366,7 @@ class AccessControl:
         session = self._sessions.get(request.session_hint) if request.session_hint else None
         # A hint is the client's word: it must not carry a session to another stream or address.
         if session is not None and (
-            session.is_relay or session.name != stream.name or session.ip != request.ip
+            not session.is_judged or session.name != stream.name or session.ip != request.ip
         ):
             session = None
         return session or self._sessions.by_key(key)
@@ -367,7 +395,9 @@ class AccessControl:
         token: str,
         key: str,
         verdict: Verdict,
+        *,
         relay: bool,
+        operator: bool,
     ) -> Session:
         kind = session_kind(request.proto)
         segmented = kind == "segmented" and request.kind == "play"
@@ -379,23 +409,25 @@ class AccessControl:
             proto=request.proto,
             ip=request.ip,
             key=key if segmented else "",
-            token=token,
-            query_string=request.qs,
+            # A play token opens more sessions for a while: nobody is told it.
+            token="" if operator else token,
+            query_string="" if operator else request.qs,
             user_agent=request.user_agent,
             referer=request.referer,
             country=self._geoip.country_of(request.ip),
-            user_id=verdict.user_id,
-            owner=verdict.user_id or token,
+            user_id=USER if operator else verdict.user_id,
+            owner="" if operator else verdict.user_id or token,
             max_sessions=_user_limit(stream, verdict),
             soft_limitation=_is_soft(stream),
             is_relay=relay,
+            is_operator=operator,
             dvr=request.archive,
             location=stream.location.prefix if stream.location is not None else "",
             rules=spec,
         )
         if session.soft_limitation and self._is_above(session, session.max_sessions):
             session.counted_at = time.monotonic() + random.uniform(*SOFT_SECONDS)
-        if asks_backend(spec) and not relay:
+        if asks_backend(spec) and session.is_judged:
             session.recheck_at = time.monotonic() + verdict.auth_seconds
         if kind == "uncounted":
             session.id = session.id or str(uuid.uuid4())
@@ -404,7 +436,7 @@ class AccessControl:
 
     async def _recheck(self, session: Session) -> None:
         stream = await self._streams.find(session.name, session.kind)
-        if stream is None or session.is_relay:
+        if stream is None or not session.is_judged:
             return  # removing a stream closes its sessions
         session.request_number += 1
         session.recheck_at = None  # until the answer is there

@@ -106,7 +106,7 @@ class ConfigurationApplier:
 
     def _end_without_token(self) -> None:
         """Whoever was let in without a token is asked for it."""
-        for session in [one for one in self._sessions if not one.token and not one.is_relay]:
+        for session in [one for one in self._sessions if not one.token and one.is_judged]:
             self._sessions.close(session.id, "no token")
 
 

@@ -128,5 +128,8 @@ class ServerFacade:
     def cluster_statistics(self, collection: str, key: str) -> JsonObject | None:
         return self._others.statistics(collection, key)
 
+    def play_token(self, name: str) -> str:
+        return self._access.play_token(name)
+
     async def reauthorize(self, name: str) -> int:
         return await self._access.reauthorize(name)

@@ -130,9 +130,7 @@ class StreamNews:
             *self._sessions.of_stream(name, "publish"),
         )
         ask_soon(
-            one
-            for one in everybody
-            if not one.is_relay and auth_spec(stream, one.kind) != one.rules
+            one for one in everybody if one.is_judged and auth_spec(stream, one.kind) != one.rules
         )
 
     def gone(self, name: str, reason: str) -> None:

@@ -55,6 +55,8 @@ class Session:
     """Monotonic seconds from which it counts for `max_sessions`, if it came in above that."""
     is_relay: bool = False
     """Another streamer of the cluster, which decides about its own viewers."""
+    is_operator: bool = False
+    """He came with a play token of the API (`play_tokens`)."""
     dvr: bool = False
     """It plays what is recorded."""
     location: str = ""
@@ -79,6 +81,11 @@ class Session:
     def account(self) -> str:
         """Whose totals it counts for."""
         return f"{self.location}:" if self.location else self.name
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the rules for viewers hold for it."""
+        return not (self.is_relay or self.is_operator)
 
     @property
     def bytes(self) -> int:

@@ -29,6 +29,7 @@ class _Ticket(msgspec.Struct, array_like=True):
     max_sessions: int | None
     soft_limitation: bool
     is_relay: bool
+    is_operator: bool
     location: str
     opened_at: float
     is_rechecked: bool

@@ -1,13 +1,16 @@
 // <archive-player src="http://…/archive-FROM-now.fmp4.m3u8">: plays what is recorded from its start on,
-// and on into the present. Its event `moment` tells in Unix seconds what is shown.
+// and on into the present. Its event `moment` tells in Unix seconds what is shown. Its property `leave`
+// is that of LivePlayer.
 
 import { t } from "./i18n.js";
+import { withToken } from "./play-token.js";
 import { library } from "./player/hls.js";
 
 const TELL_MS = 500;
 
 class ArchivePlayer extends HTMLElement {
   static observedAttributes = ["src"];
+  leave = undefined;
 
   connectedCallback() {
     if (!this.video) {
@@ -33,16 +36,17 @@ class ArchivePlayer extends HTMLElement {
     const source = this.getAttribute("src");
     if (!source) return;
     const Hls = await library();
+    const address = withToken(source, this.leave?.needed ? await this.leave.ask() : "");
     if (!this.isConnected || source !== this.getAttribute("src") || this.hls) return;
     if (!Hls) {
-      this.video.src = source;
+      this.video.src = address;
       return;
     }
     // A list that grows is one of the present for hls.js: it would begin at its end.
     this.hls = new Hls({ startPosition: 0, backBufferLength: 60 });
     this.hls.on(Hls.Events.ERROR, (_event, data) => this.onError(data));
     this.hls.on(Hls.Events.FRAG_BUFFERED, () => this.say(""));
-    this.hls.loadSource(source);
+    this.hls.loadSource(address);
     this.hls.attachMedia(this.video);
     this.video.play()?.catch(() => {});
     this.timer = setInterval(() => this.tell(), TELL_MS);

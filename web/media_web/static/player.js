@@ -1,5 +1,5 @@
 // <stream-player sources='[{"proto": "llhls", "url": "…"}, …]'>: plays a live stream by the first way
-// that works, and says in words what is wrong when none does.
+// that works, and says in words what is wrong when none does. Its property `leave` is that of LivePlayer.
 
 import { Controls } from "./player/controls.js";
 import { LivePlayer } from "./player/live.js";
@@ -7,6 +7,7 @@ import { t } from "./i18n.js";
 
 class StreamPlayer extends HTMLElement {
   static observedAttributes = ["sources"];
+  leave = undefined;
 
   connectedCallback() {
     if (!this.video) {
@@ -30,7 +31,7 @@ class StreamPlayer extends HTMLElement {
     const sources = JSON.parse(this.getAttribute("sources") || "[]");
     if (!sources.length) return;
     this.over = new Controls(this, this.video, t);
-    this.over.player = this.player = new LivePlayer(this.video, sources, this.over.events);
+    this.over.player = this.player = new LivePlayer(this.video, sources, this.over.events, this.leave);
   }
 
   stop() {

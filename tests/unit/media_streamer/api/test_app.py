@@ -328,3 +328,25 @@ async def test_states_of_streams_are_counted(api: Api) -> None:
     assert [item["name"] for item in page["streams"]] == ["a", "dir/b", "c"]
     found = await api.get(f"{BASE}/streams?state=disabled")
     assert [item["name"] for item in found["streams"]] == ["c"]
+
+
+async def test_a_play_token_is_for_who_logged_in(api: Api) -> None:
+    reader = {"Authorization": basic_header("reader", "seen")}
+    assert (await api.call("GET", f"{BASE}/streams/a/play_token", headers={}))[0] == 401
+    assert (await api.call("GET", f"{BASE}/streams/a/play_token", headers=reader))[0] == 403
+    await api.call(
+        "PUT", f"{BASE}/config", json={"view_auth": {"login": "reader", "password": "seen"}}
+    )
+    for name, headers in (("a", ADMIN), ("dir/b", reader)):
+        found = await api.get(f"{BASE}/streams/{name}/play_token", headers=headers)
+        assert (found["name"], found["parameter"], found["seconds"]) == (name, "token", 60)
+        assert found["token"].startswith("operator.")
+    assert (await api.call("GET", f"{BASE}/streams/{'x' * 300}/play_token"))[0] == 404
+
+
+async def test_without_a_login_nobody_gets_a_play_token(api: Api) -> None:
+    api.server.configuration.current.edit_auth = None
+    local = {"X-Real-IP": "127.0.0.1", "Host": "127.0.0.1"}
+    assert (await api.call("GET", f"{BASE}/streams/a", headers=local))[0] == 200
+    status, body = await api.call("GET", f"{BASE}/streams/a/play_token", headers=local)
+    assert (status, body["error"]) == (403, "no_login_configured")

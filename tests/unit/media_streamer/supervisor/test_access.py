@@ -744,3 +744,56 @@ async def test_a_script_decides(world: World) -> None:
     scripts.verdict = undecided("it failed")
     world.control.forget()
     assert (await world.ask(ip="10.0.0.8")).status == 503
+
+
+async def test_an_operator_watches_past_the_rules_for_viewers(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.backend.status = 403
+    on_play = {"url": world.url, "max_sessions": 1, "session_keys": ["name", "ip", "proto"]}
+    world.configure({"on_play": on_play, "protocols": {"dash": False}}, max_sessions=1)
+    token = world.control.play_token("a")
+    assert (await world.ask()).status == 403
+    opened = [await world.ask(token=token, proto=proto) for proto in ("hls", "webrtc", "jpeg")]
+    assert all(isinstance(one, Granted) for one in opened)
+    assert [one.token for one in opened] == [token] * 3  # what segments are asked for with
+    assert len(world.backend.questions) == 1
+    assert [one.info()["user_id"] for one in world.sessions] == ["operator"] * 2
+    assert not any(token in str(one.info()) for one in world.sessions)
+    assert (await world.ask()).status == 403, "a viewer shares his session"
+    # What holds for all holds for him.
+    assert (await world.ask(token=token, proto="dash")).code == "protocol_denied"
+    assert (await world.ask(token=token, kind="publish", proto="rtmp")).status == 403
+    world.streams.running = False
+    assert (await world.ask(token=token)).status == 503
+    world.streams.running = True
+    # Later it opens nothing, and what is open goes on.
+    later = time.time() + 61
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert (await world.ask(token=token)).session_id == opened[0].session_id
+    for changes in ({"ip": "10.0.0.8"}, {"proto": "webrtc"}, {"proto": "jpeg"}):
+        assert (await world.ask(token=token, **changes)).code == "token_expired"
+    world.sessions.close(opened[0].session_id, "closed by API")
+    assert (await world.ask(token=token)).code == "token_expired"
+
+
+async def test_a_play_token_is_of_one_stream_and_nobody_makes_one(world: World) -> None:
+    world.backend.status = 403
+    world.configure({"on_play": {"url": world.url}})
+    for token in (world.control.play_token("b"), world.control.play_token("a")[:-1] + "!"):
+        assert (await world.ask(token=token)).status == 403
+    assert len(world.backend.questions) == 2
+
+
+async def test_an_operator_is_not_asked_about_again(world: World) -> None:
+    world.configure({"on_play": {"url": world.url}})
+    granted = await world.ask(token=world.control.play_token("a"))
+    world.backend.status = 403
+    world.configure({"on_play": {"url": f"{world.url}?other"}}, auto_token=False)
+    world.news.changed("a")
+    world.control.countries_changed()
+    world.control.rule_sets_changed()
+    await world.control.recheck(time.monotonic() + 1)
+    await world.control.reauthorize("a")
+    assert world.sessions.get(granted.session_id) is not None
+    assert world.backend.questions == []

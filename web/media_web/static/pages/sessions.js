@@ -55,7 +55,7 @@ export function Sessions({ ui, route }) {
           <td class="name"><a href=${link("streams", session.name || "")}>${session.name}</a></td>
           <td class="wide">${session.type}</td><td class="wide">${session.proto}</td>
           <td class="url">${session.ip}${session.country && ` ${session.country}`}</td>
-          <td class="wide url">${session.user_agent || "–"}${session.user_name && html`<small>${session.user_name}</small>`}</td>
+          <td class="wide url">${session.user_agent || "–"}${(session.user_name || session.user_id) && html`<small>${session.user_name || session.user_id}</small>`}</td>
           <td class="number">${bytes(session.bytes)}</td>
           <td class="number wide">${duration((ended ? session.closed_at : Date.now()) - session.opened_at)}</td>
           ${ended

@@ -33,12 +33,15 @@ export class LivePlayer {
   /**
    * `sources` [{proto, url}], the best first; `proto` is webrtc, mseld, llhls, fmp4 or hls.
    * `on` has `say(text)`, `away(text)` (a picture in place of the frozen frame; "" when it is over)
-   * and `changed()` (qualities, latency).
+   * and `changed()` (qualities, latency). `leave` {needed, ask} gives who is refused what opens the
+   * stream: `ask()` promises a piece of a query, null without one.
    */
-  constructor(video, sources, on) {
+  constructor(video, sources, on, leave) {
     this.video = video;
     this.sources = sources;
     this.on = on;
+    this.leave = leave;
+    this.asksLeave = Boolean(leave?.needed);
     this.choice = 0;
     this.start();
   }
@@ -62,15 +65,21 @@ export class LivePlayer {
     if (!source) return;
     const playlist = PLAYLISTS.includes(source.proto);
     const Hls = playlist ? await library() : undefined;
+    const url = await this.addressOf(source);
     if (run !== this.run) return;
     this.patience = setTimeout(() => this.next(), FIRST_PICTURE_MS);
     if (!this.shown && !this.told) this.hint = setTimeout(() => this.on.say(COMING), PATIENCE_MS);
     const events = this.events(run);
-    if (playlist && !Hls) this.startNative(source.url);
-    else if (playlist) this.way = new HlsPlayer(Hls, this.video, source.url, source.proto === "llhls", events);
-    else if (source.proto === "mseld") this.startMse(source.url, events);
-    else if (globalThis.RTCPeerConnection) this.way = new WebRtcPlayer(this.video, source.url, events);
+    if (playlist && !Hls) this.startNative(url);
+    else if (playlist) this.way = new HlsPlayer(Hls, this.video, url, source.proto === "llhls", events);
+    else if (source.proto === "mseld") this.startMse(url, events);
+    else if (globalThis.RTCPeerConnection) this.way = new WebRtcPlayer(this.video, url, events);
     else this.next() || this.on.say("This browser has no WebRTC.");
+  }
+
+  async addressOf({ url }) {
+    const query = this.asksLeave ? await this.leave.ask() : "";
+    return query ? `${url}${url.includes("?") ? "&" : "?"}${query}` : url;
   }
 
   events(run) {
@@ -80,6 +89,7 @@ export class LivePlayer {
         clearTimeout(this.patience);
         clearTimeout(this.hint);
         this.shown = true;
+        this.mayAsk = true;
         this.on.say("");
         this.on.away("");
       }),
@@ -141,6 +151,12 @@ export class LivePlayer {
 
   refused(status, words) {
     if (status === NOT_ACCEPTABLE) return this.undecoded(undefined, words);
+    // Leave that was never asked for, or has ended.
+    if (status === 403 && this.leave && (this.mayAsk || !this.asksLeave)) {
+      this.asksLeave = true;
+      this.mayAsk = false;
+      return this.start();
+    }
     // Without a way by UDP or where WebRTC is off, another protocol may still do.
     const hopeless = status === 403 || (this.proto === "webrtc" && status !== 404 && status !== 503);
     if (hopeless && this.next()) return;

@@ -5,6 +5,7 @@ import { html, useEffect, useMemo, useState } from "../../vendor/htm-preact.js";
 import { get, item, post, request, remove } from "../../api.js";
 import { usePolled } from "../../hooks.js";
 import { moment, t } from "../../i18n.js";
+import { leaveOf, usePlayToken, withToken } from "../../play-token.js";
 import { Failure, Field, bytes, duration } from "../../widgets.js";
 import "../../archive-player.js";
 import { Timeline } from "./timeline.js";
@@ -51,6 +52,8 @@ export function Archive({ stream }) {
   const [start, setStart] = useState(null);
   const [at, setAt] = useState(null);
   const base = mediaBase(stream);
+  const token = usePlayToken(stream);
+  const leave = useMemo(() => leaveOf(stream), [stream.name, Boolean(stream.on_play)]);
   const play = (seconds) => {
     const begin = nearest(ranges, seconds);
     if (begin !== null) {
@@ -85,10 +88,10 @@ export function Archive({ stream }) {
         </select>
         <button type="button" class="plain" onClick=${() => play(now() - EDGE_SECONDS)}>${t("Latest")}</button>
       </div>
-      <${Timeline} begin=${begin} span=${span} ranges=${ranges} locks=${locks} at=${at} base=${base} onPlay=${play} />
-      ${start !== null && base && html`<archive-player src="${base}/archive-${start}-now.fmp4.m3u8"
+      <${Timeline} begin=${begin} span=${span} ranges=${ranges} locks=${locks} at=${at} base=${base} token=${token} onPlay=${play} />
+      ${start !== null && base && html`<archive-player leave=${leave} src="${base}/archive-${start}-now.fmp4.m3u8"
           onmoment=${(event) => setAt(Math.floor(event.detail))}></archive-player>`}
-      <${Part} stream=${stream} base=${base} at=${chosen.from} locks=${locks} onDone=${() => { reload(); reloadLocks(); }} />`}
+      <${Part} stream=${stream} base=${base} token=${token} at=${chosen.from} locks=${locks} onDone=${() => { reload(); reloadLocks(); }} />`}
   </div>`;
 }
 
@@ -142,7 +145,7 @@ export function nearest(ranges, seconds) {
 }
 
 /** A part of the archive, and what can be done with it. */
-function Part({ stream, base, at, locks, onDone }) {
+function Part({ stream, base, token, at, locks, onDone }) {
   const [from, setFrom] = useState(null);
   const [to, setTo] = useState(null);
   const [error, setError] = useState(null);
@@ -187,13 +190,13 @@ function Part({ stream, base, at, locks, onDone }) {
       <button type="button" class="plain" onClick=${act(lock)}>${t("Lock")}</button>
       <button type="button" class="plain" disabled=${!overlaps} onClick=${act(unlock)}>${t("Unlock")}</button>
       <button type="button" class="plain danger" disabled=${overlaps} title=${overlaps ? t("Something of it is locked") : ""} onClick=${act(eraseAsked)}>${t("Delete")}</button>
-      ${base && wanted.duration > 0 && html`<a href="${base}/archive-${begin}-${wanted.duration}.mp4" download>${t("Download MP4")}</a>`}
+      ${base && wanted.duration > 0 && html`<a href=${withToken(`${base}/archive-${begin}-${wanted.duration}.mp4`, token)} download>${t("Download MP4")}</a>`}
     </p>
     <${Failure} error=${error} />
-    <${Films} jobs=${jobs.data?.dvr_export_jobs || []} stream=${stream} base=${base} onDone=${jobs.reload} />`;
+    <${Films} jobs=${jobs.data?.dvr_export_jobs || []} stream=${stream} base=${base} token=${token} onDone=${jobs.reload} />`;
 }
 
-function Films({ jobs, stream, base, onDone }) {
+function Films({ jobs, stream, base, token, onDone }) {
   const [error, setError] = useState(null);
   if (!jobs.length) return html`<${Failure} error=${error} />`;
   const drop = (job) => async () => {
@@ -215,7 +218,7 @@ function Films({ jobs, stream, base, onDone }) {
         <td class="number">${duration(job.duration * 1000)}</td>
         <td>${job.status === "running" ? html`<progress max="100" value=${job.progress} aria-label=${t("Progress")}>${job.progress} %</progress>` : job.error || t(job.status)}</td>
         <td class="number">${job.size ? bytes(job.size) : "–"}</td>
-        <td class="actions">${job.url && origin && html`<a href=${origin + job.url} download>${t("Download")}</a>`}
+        <td class="actions">${job.url && origin && html`<a href=${withToken(origin + job.url, token)} download>${t("Download")}</a>`}
           <button type="button" class="plain small" onClick=${drop(job)}>${job.status === "running" || job.status === "queued" ? t("Cancel") : t("Delete")}</button></td>
       </tr>`)}</tbody>
     </table></div>`;

@@ -1,7 +1,8 @@
 // The picture of a stream: still until play is pressed, so that looking at the page watches nothing.
 
-import { html, useEffect, useState } from "../../vendor/htm-preact.js";
+import { html, useEffect, useMemo, useState } from "../../vendor/htm-preact.js";
 import { t } from "../../i18n.js";
+import { leaveOf, usePlayToken, withToken } from "../../play-token.js";
 
 const STILL_MS = 5000;
 
@@ -12,18 +13,19 @@ const isPublished = (stream) => (stream.inputs || []).some((input) => input.url?
 
 const hasPicture = (stream) => (stream.stats?.media_info?.tracks || []).some((track) => track.content === "video");
 
-/** Whether the last picture can be asked for: it must be there, and for everybody. */
-export const stillOf = (stream) =>
-  stream.stats?.alive && hasPicture(stream) && !stream.on_play ? urlOf(stream, "jpeg") : undefined;
+/** Address of the last picture, if there is one. */
+export const stillOf = (stream) => (stream.stats?.alive && hasPicture(stream) ? urlOf(stream, "jpeg") : undefined);
 
-/** Why a stream has no picture to show: `sign` {off, clock, sound, lock, broken} and words. */
+/** Who is given no play token sees no picture of a stream that is not for everybody. */
+export const LOCKED = { sign: "lock", text: "Not for everybody" };
+
+/** Why a stream has no picture to show: `sign` {off, clock, sound, broken} and words. */
 export function noPicture(stream) {
   if (stream.disabled) return { sign: "off", text: "Off" };
   if (!stream.stats?.alive) {
     if (stream.static === false) return { sign: "clock", text: "On demand" };
     return isPublished(stream) ? { sign: "clock", text: "Nobody publishes" } : { sign: "broken", text: "No data" };
   }
-  if (stream.on_play) return { sign: "lock", text: "Not for everybody" };
   const { tracks } = stream.stats.media_info || {};
   if (!tracks?.length) return { sign: "clock", text: "No data yet" };
   return hasPicture(stream) ? { sign: "off", text: "Pictures are off" } : { sign: "sound", text: "Sound only" };
@@ -43,9 +45,9 @@ export function Screen({ stream }) {
   if (!sources.length) return blank(t("All protocols that a browser plays are switched off for this stream."));
   const waits = stream.static === false;
   if (!stream.stats.alive && !waits) return blank(stream.stats.source_error || waitsFor(stream));
-  if (playing) return html`<${Player} sources=${JSON.stringify(sources)} />`;
+  if (playing) return html`<${Player} sources=${JSON.stringify(sources)} stream=${stream} />`;
   return html`<button type="button" class="screen still" onClick=${() => setPlaying(true)}>
-    <${Still} url=${stillOf(stream)} />
+    <${Still} stream=${stream} />
     ${!stillOf(stream) && stream.stats.alive && html`<small>${t(noPicture(stream).text)}</small>`}
     <span class="play">▶ ${t("Play")}</span>
     ${!stream.stats.alive && html`<small>${t("It starts with the first viewer.")}</small>`}
@@ -53,25 +55,31 @@ export function Screen({ stream }) {
 }
 
 /** The last picture, every few seconds while the page is seen. */
-function Still({ url, track }) {
+function Still({ stream, track }) {
+  const url = stillOf(stream);
+  const token = usePlayToken(stream, Boolean(url));
   const [time, setTime] = useState(0);
   useEffect(() => {
     const timer = setInterval(() => !document.hidden && setTime((count) => count + 1), STILL_MS);
     return () => clearInterval(timer);
   }, [url]);
   const chosen = track ? `&filter.tracks=${track}` : "";
-  return url && html`<img src="${url}?at=${time}${chosen}" alt="" />`;
+  const [shown, setShown] = useState();
+  useEffect(() => {
+    setShown(url && token != null ? withToken(`${url}?at=${time}${chosen}`, token) : undefined);
+  }, [url, time, chosen, token == null]); // a fresh token alone is no reason to ask again
+  if (url && token === null) return html`<small>${t(LOCKED.text)}</small>`;
+  return shown && html`<img src=${shown} alt="" />`;
 }
 
 /** Of a ladder: the last picture of each rendition. */
 export function Renditions({ stream }) {
-  const url = stillOf(stream);
   const videos = (stream.stats?.media_info?.tracks || []).filter((track) => track.content === "video");
-  if (!url || videos.length < 2) return null;
+  if (!stillOf(stream) || videos.length < 2) return null;
   return html`<ul class="renditions">
     ${videos.map(
       ({ track_id: id, width, height }) => html`<li key=${id}>
-        <${Still} url=${url} track=${id} />
+        <${Still} stream=${stream} track=${id} />
         <small>${t("Track {id}", { id })} ${width}×${height}</small>
       </li>`,
     )}
@@ -79,12 +87,13 @@ export function Renditions({ stream }) {
 }
 
 /** The player with its library, which nobody else needs. */
-function Player({ sources }) {
+function Player({ sources, stream }) {
   const [ready, setReady] = useState(false);
+  const leave = useMemo(() => leaveOf(stream), [stream.name, Boolean(stream.on_play)]);
   useEffect(() => {
     import("../../player.js").then(() => setReady(true));
   }, []);
-  return ready ? html`<stream-player sources=${sources}></stream-player>` : html`<div class="screen"><p>${t("Loading …")}</p></div>`;
+  return ready ? html`<stream-player leave=${leave} sources=${sources}></stream-player>` : html`<div class="screen"><p>${t("Loading …")}</p></div>`;
 }
 
 function waitsFor(stream) {

@@ -2,6 +2,7 @@
 
 import { html, useRef, useState } from "../../vendor/htm-preact.js";
 import { clock as clockText, moment, t } from "../../i18n.js";
+import { withToken } from "../../play-token.js";
 
 const WIDTH = 1440;
 const HEIGHT = 46;
@@ -21,8 +22,9 @@ export function bars(ranges, shown, span) {
     .map(([begin, end]) => ({ x: ((begin - shown) * WIDTH) / span, width: Math.max(1, ((end - begin) * WIDTH) / span) }));
 }
 
-/** `begin`, `span`: what is shown; `at`: where one is; in seconds. `onPlay` is told where to go. */
-export function Timeline({ begin, span, ranges, locks, at, base, onPlay }) {
+/** `begin`, `span`: what is shown; `at`: where one is; in seconds. `onPlay` is told where to go;
+ * `token`: for pictures (`usePlayToken`). */
+export function Timeline({ begin, span, ranges, locks, at, base, token, onPlay }) {
   const element = useRef();
   const timer = useRef();
   const [hover, setHover] = useState(null);
@@ -64,6 +66,6 @@ export function Timeline({ begin, span, ranges, locks, at, base, onPlay }) {
     </svg>
     <p class="hours" aria-hidden="true">${[0, 1, 2, 3, 4].map((part) => html`<span>${short(begin + (part * span) / 4)}</span>`)}</p>
     <p class="hint">${hover !== null ? clock(hover) : at !== null ? t("Plays {moment}", { moment: moment(at * 1000) }) : t("Choose a moment to play from there.")}
-      ${picture !== null && html` <img src="${base}/${picture}-preview.jpg" alt=${t("Picture at {time}", { time: clock(picture) })} />`}</p>
+      ${picture !== null && html` <img src=${withToken(`${base}/${picture}-preview.jpg`, token)} alt=${t("Picture at {time}", { time: clock(picture) })} />`}</p>
   </div>`;
 }

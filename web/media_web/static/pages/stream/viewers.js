@@ -41,7 +41,7 @@ export function Viewers({ stream, ui }) {
       <tbody>${sessions.map((session) => html`<tr key=${session.id}>
         <td>${session.type === "publish" ? t("publishes by {proto}", session) : session.proto}</td>
         <td class="url">${session.ip}${session.country && ` ${session.country}`}</td>
-        <td class="wide url">${session.user_agent || "–"}</td>
+        <td class="wide url">${session.user_agent || "–"}${session.user_id && html`<small>${session.user_id}</small>`}</td>
         <td class="number">${bytes(session.bytes)}</td>
         <td class="number wide">${duration(Date.now() - session.opened_at)}</td>
         <td class="number">${!ui.readsOnly && html`<button type="button" class="small danger" aria-label=${t("Close the session of {ip}", session)} onClick=${() => kick(session.id)}>${t("Close")}</button>`}</td>

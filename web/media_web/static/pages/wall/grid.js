@@ -1,10 +1,11 @@
 // Streams as pictures: only those in sight are asked for, each anew every few seconds.
 
-import { html, useEffect, useRef, useState } from "../../vendor/htm-preact.js";
+import { html, useEffect, useMemo, useRef, useState } from "../../vendor/htm-preact.js";
 import { link } from "../../hooks.js";
 import { StreamState, kbit } from "../../widgets.js";
 import { t } from "../../i18n.js";
-import { noPicture, stillOf } from "../stream/screen.js";
+import { usePlayToken, withToken } from "../../play-token.js";
+import { LOCKED, noPicture, stillOf } from "../stream/screen.js";
 import { Pick } from "./list.js";
 
 const REFRESH_MS = 10_000;
@@ -21,7 +22,7 @@ const NONE_CAME = { sign: "broken", text: "No picture" };
 
 export function Grid({ streams, chosen, onChoose, fixed }) {
   return html`<ul class="wall">${streams.map((stream) => html`<li key=${stream.name}>
-    <a href=${link("streams", stream.name)}><${Thumbnail} url=${stillOf(stream)} reason=${noPicture(stream)} /><b>${stream.title || stream.name}</b></a>
+    <a href=${link("streams", stream.name)}><${Thumbnail} stream=${stream} /><b>${stream.title || stream.name}</b></a>
     <span class="tile">
       ${!fixed && html`<${Pick} name=${stream.name} chosen=${chosen} onChoose=${onChoose} />`}
       <${StreamState} stream=${stream} />
@@ -34,9 +35,11 @@ export function Grid({ streams, chosen, onChoose, fixed }) {
 const moment = () => Math.floor(Date.now() / REFRESH_MS);
 
 /** The picture, or a sign and the reason why there is none. */
-function Thumbnail({ url, reason }) {
+function Thumbnail({ stream }) {
+  const url = stillOf(stream);
   const element = useRef();
   const [seen, setSeen] = useState(false);
+  const token = usePlayToken(stream, seen && Boolean(url));
   const [at, setAt] = useState(moment);
   useEffect(() => {
     const observer = new IntersectionObserver(([entry]) => setSeen(entry.isIntersecting), { rootMargin: "200px" });
@@ -49,11 +52,13 @@ function Thumbnail({ url, reason }) {
     return () => clearInterval(timer);
   }, [seen]);
   const [failed, setFailed] = useState(null);
-  const src = url && `${url}?at=${at}`;
-  const { sign, text } = !url ? reason : NONE_CAME;
-  const blank = !url || failed === src;
+  // A fresh token alone is no reason to ask again.
+  const src = useMemo(() => url && token != null && withToken(`${url}?at=${at}`, token), [url, at, token == null]);
+  const locked = Boolean(url) && token === null;
+  const { sign, text } = !url ? noPicture(stream) : locked ? LOCKED : NONE_CAME;
+  const blank = !url || locked || (src && failed === src);
   return html`<span class="thumbnail ${blank ? "blank" : ""}" ref=${element}>
     ${blank && html`<svg viewBox="0 0 24 24" aria-hidden="true"><path d=${SIGNS[sign]} /></svg><small>${t(text)}</small>`}
-    ${url && seen && html`<img src=${src} alt="" decoding="async" hidden=${blank} onLoad=${() => setFailed(null)} onError=${() => setFailed(src)} />`}
+    ${src && seen && html`<img src=${src} alt="" decoding="async" hidden=${blank} onLoad=${() => setFailed(null)} onError=${() => setFailed(src)} />`}
   </span>`;
 }
