@@ -1,7 +1,8 @@
 """Inputs of a stream: the URL and the options that one input line can carry.
 
 Invariants: the order of `inputs` is their default priority (the first is the best); the scheme of
-the URL decides which options matter, the others are accepted and have no effect.
+the URL decides which options matter (table of protocols); the others are accepted, and
+`media_api.unsupported` says that they have no effect.
 """
 
 import re

@@ -42,8 +42,8 @@ def mark(schemas: Schemas) -> None:
             _property(schemas, model, name)["x-no-effect"] = reason
     for model in _INPUTS:
         _mark_schemes(_property(schemas, model, "url"), "pull", [protocols.ANY_PUBLISHER])
-        for name, schemes in protocols.input_option_schemes().items():
-            _property(schemas, model, name)["x-schemes"] = sorted(schemes)
+        for one in unsupported.INPUT_READERS:
+            _property(schemas, model, one.json_name)["x-schemes"] = sorted(one.schemes)
     for model in _PUSHES:
         _mark_schemes(_property(schemas, model, "url"), "push")
         _mark_push_options(schemas, model)

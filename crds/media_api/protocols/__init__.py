@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Literal, get_args
 
 from media_api.protocols.row import (
+    INPUT_OPTIONS,
     NOT_YET,
     PUSH_OPTIONS,
     Form,
@@ -23,9 +24,9 @@ from media_api.protocols.row import (
 from media_api.protocols.table import ROWS
 
 __all__ = [
-    "ANY_PUBLISHER", "NOT_YET", "PUSH_OPTIONS", "ROWS", "Form", "Listener", "Protocol",
-    "Role", "RoleName", "SessionKind", "Socket", "Transport", "find", "input_option_schemes",
-    "listeners",
+    "ANY_PUBLISHER", "INPUT_OPTIONS", "NOT_YET", "PUSH_OPTIONS", "ROWS", "Form", "Listener",
+    "Protocol", "Role", "RoleName", "SessionKind", "Socket", "Transport", "find",
+    "input_option_schemes", "listeners",
     "missing_switches", "pull_protocol", "push_protocol", "roles", "schemes",
     "served_listeners", "served_schemes", "session_kind", "switch_of", "switches",
     "unserved_fields", "unserved_input_options", "usual_listeners", "why_not",
@@ -85,16 +86,18 @@ def _unserved(kind: Literal["fields", "input_options"]) -> dict[str, str]:
     return {name: reason for name, reason in asked.items() if name not in served}
 
 
-def input_option_schemes() -> dict[str, set[str]]:
-    """Options of inputs that only some protocols read, with the schemes of those."""
-    found: dict[str, set[str]] = {}
+def input_option_schemes() -> dict[str, list[str]]:
+    """Options of inputs that only some protocols read, with the schemes of those, each once in the
+    order of the table."""
+    found: dict[str, dict[str, None]] = {}
     for row in ROWS:
         for role in (row.publish, row.pull):
             if role is None or not role.served:
                 continue
+            schemes = dict.fromkeys(role.schemes or (ANY_PUBLISHER,))
             for option in role.input_options:
-                found.setdefault(option, set()).update(role.schemes or (ANY_PUBLISHER,))
-    return found
+                found.setdefault(option, {}).update(schemes)
+    return {option: list(schemes) for option, schemes in found.items()}
 
 
 def pull_protocol(scheme: str) -> Protocol | None:

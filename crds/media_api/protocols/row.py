@@ -21,6 +21,12 @@ PUSH_OPTIONS = (
     "tracks",
 )  # fmt: skip
 """Options that every served push reads."""
+INPUT_OPTIONS = (
+    "url", "priority", "comment", "source_timeout", "timeout", "audio_timeout", "video_timeout",
+    "frames_timeout", "max_retry_timeout", "no_clients_reconnect_delay", "max_bitrate", "allow_if",
+    "deny_if",
+)  # fmt: skip
+"""Options that every input has, whoever feeds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class Role:
     fields: tuple[str, ...] = ()
     """Options of streams and of the server that this role reads and nothing else does."""
     input_options: tuple[str, ...] = ()
-    """The same of inputs."""
+    """Pull and publish: what inputs by it read beside `INPUT_OPTIONS`, which all do."""
     push_options: tuple[str, ...] = ()
     """Push: its options beside `PUSH_OPTIONS`, which all read."""
     missing: str = ""

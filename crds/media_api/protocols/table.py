@@ -8,6 +8,11 @@ from media_api.protocols.row import NOT_YET, Form, Listener, Protocol, Role
 
 _DEVICE = "not served: this server drives no such device"
 _RTMP_VERSION = 3  # Adobe RTMP 1.0, section 5.2.2
+_HTTP = ("user_agent", "headers")
+_CHOICE = ("programs", "pids")
+"""Of inputs that may be a transport stream of several programs."""
+_SERVER = ("cluster_key", "remote_dvr")
+"""Of inputs that may be another server of the cluster."""
 _OTHER_SERVERS = "not served: the protocol between the vendor's servers is not public"
 
 ROWS: list[Protocol] = [
@@ -28,7 +33,10 @@ ROWS: list[Protocol] = [
         carrier="ts",
         session="segmented",
         play=Role(forms=(Form("hls", "HLS", "/{name}/index.m3u8"),)),
-        pull=Role(schemes=("hls", "hlss", "hls2", "hlss2")),
+        pull=Role(
+            schemes=("hls", "hlss", "hls2", "hlss2"),
+            input_options=(*_HTTP, "pids", "skip_stalled_check"),
+        ),
         push=Role(schemes=("hls", "hlss")),
     ),
     Protocol(
@@ -45,7 +53,10 @@ ROWS: list[Protocol] = [
                 Form("fmp4", "HLS, fragmented MP4", "/{name}/index.fmp4.m3u8"),
             )
         ),
-        pull=Role(schemes=("llhls", "llhlss", "cmaf", "cmafs")),
+        pull=Role(
+            schemes=("llhls", "llhlss", "cmaf", "cmafs"),
+            input_options=(*_HTTP, "pids", "skip_stalled_check"),
+        ),
     ),
     Protocol(
         name="dash",
@@ -84,9 +95,12 @@ ROWS: list[Protocol] = [
         transport="http",
         carrier="ts",
         play=Role(forms=(Form("tshttp", "HTTP MPEG-TS", "/{name}/mpegts"),)),
-        publish=Role(forms=(Form("tshttp", "HTTP MPEG-TS", "/{name}/mpegts"),)),
+        publish=Role(
+            forms=(Form("tshttp", "HTTP MPEG-TS", "/{name}/mpegts"),), input_options=_CHOICE
+        ),
         pull=Role(
             schemes=("tshttp", "tshttps"),
+            input_options=(*_HTTP, *_SERVER, *_CHOICE),
             other_schemes=("tstcp", "tsssl", "mpts-http", "mpts-https"),
         ),
         push=Role(schemes=("tshttp", "tshttps")),
@@ -124,8 +138,13 @@ ROWS: list[Protocol] = [
         ),
         publish=Role(
             forms=(Form("whip", "WebRTC (WHIP)", "/{name}/whip"),),
+            input_options=(
+                "prefer_codec", "transport", "min_bitrate", "webrtc_abr", "abr_stepup",
+                "abr_stepdown", "abr_correction", "abr_loss_lower", "abr_loss_upper", "abr_mode",
+                "abr_cycles", "abr_debug",
+            ),
         ),
-        pull=Role(schemes=("whep", "wheps", "webrtc", "webrtcs")),
+        pull=Role(schemes=("whep", "wheps", "webrtc", "webrtcs"), input_options=_HTTP),
         push=Role(schemes=("whip", "whips", "webrtc", "webrtcs")),
     ),
     Protocol(
@@ -140,7 +159,11 @@ ROWS: list[Protocol] = [
         carrier="flv",
         play=Role(forms=(Form("rtmp", "RTMP", "/static/{name}"),)),
         publish=Role(forms=(Form("rtmp", "RTMP", "/static/{name}", server="/static"),)),
-        pull=Role(schemes=("rtmp", "rtmps"), other_schemes=("rtmpe",)),
+        pull=Role(
+            schemes=("rtmp", "rtmps"),
+            other_schemes=("rtmpe",),
+            input_options=("page_url", "swf_url", "tc_url"),
+        ),
         push=Role(schemes=("rtmp", "rtmps")),
     ),
     Protocol(
@@ -155,7 +178,10 @@ ROWS: list[Protocol] = [
         carrier="rtp",
         play=Role(forms=(Form("rtsp", "RTSP", "/{name}"),)),
         publish=Role(forms=(Form("rtsp", "RTSP", "/{name}"),)),
-        pull=Role(schemes=("rtsp", "rtsps", "rtsp2", "rtsp-udp")),
+        pull=Role(
+            schemes=("rtsp", "rtsps", "rtsp2", "rtsp-udp"),
+            input_options=("user_agent", "rtp", "wait_rtcp", *_CHOICE),
+        ),
         push=Role(schemes=("rtsp", "rtsps")),
     ),
     Protocol(
@@ -174,12 +200,13 @@ ROWS: list[Protocol] = [
         publish=Role(
             forms=(Form("srt", "SRT", "?streamid=%23!::r%3D{name},m%3Dpublish"),),
             fields=("srt_publish", "srt2_publish"),
+            input_options=_CHOICE,
         ),
         pull=Role(
             schemes=("srt",),
             input_options=(
                 "passphrase", "latency", "streamid", "connect_timeout", "linger", "minversion",
-                "version", "enforcedencryption",
+                "version", "enforcedencryption", *_CHOICE,
             ),
         ),
         push=Role(
@@ -195,7 +222,7 @@ ROWS: list[Protocol] = [
         transport="http",
         play=Role(missing=NOT_YET),
         publish=Role(missing=NOT_YET),
-        pull=Role(schemes=("m4s", "m4ss")),
+        pull=Role(schemes=("m4s", "m4ss"), input_options=(*_HTTP, *_SERVER)),
         push=Role(schemes=("m4s", "m4ss"), missing=_OTHER_SERVERS),
     ),
     Protocol(
@@ -204,7 +231,7 @@ ROWS: list[Protocol] = [
         switch="m4f",
         transport="http",
         play=Role(),
-        pull=Role(schemes=("m4f", "m4fs")),
+        pull=Role(schemes=("m4f", "m4fs"), input_options=(*_HTTP, *_SERVER)),
         push=Role(schemes=("m4f", "m4fs"), missing=_OTHER_SERVERS),
     ),
     Protocol(
@@ -255,7 +282,9 @@ ROWS: list[Protocol] = [
         title="MPEG-TS over UDP",
         carrier="ts",
         pull=Role(
-            schemes=("udp", "udp1", "udp2", "udp3", "spts"), other_schemes=("mpts-udp",)
+            schemes=("udp", "udp1", "udp2", "udp3", "spts"),
+            other_schemes=("mpts-udp",),
+            input_options=("bind_ip", *_CHOICE),
         ),
         push=Role(schemes=("udp",), push_options=("multicast_loop", "bitrate")),
     ),
@@ -263,10 +292,14 @@ ROWS: list[Protocol] = [
         name="rtp",
         title="RTP",
         carrier="rtp",
-        pull=Role(schemes=("rtp", "sdp")),
+        pull=Role(schemes=("rtp", "sdp"), input_options=("bind_ip", *_CHOICE)),
         push=Role(schemes=("rtp",), missing=NOT_YET),
     ),
-    Protocol(name="fake", title="Test picture", pull=Role(schemes=("fake",))),
+    Protocol(
+        name="fake",
+        title="Test picture",
+        pull=Role(schemes=("fake",), input_options=("width", "height", "bitrate")),
+    ),
     Protocol(
         name="file",
         title="Files",

@@ -11,6 +11,7 @@ from media_api.unsupported.words import (
     ARCHIVE_SCHEMES,
     AUTH_SCHEMES,
     BACKUP_OPTIONS,
+    INPUT_READERS,
     INPUT_SCHEMES,
     INPUT_WORDS,
     NO_EFFECT,
@@ -104,6 +105,7 @@ def _urls(item: Any) -> Iterator[InVain]:
             reason = protocols.why_not("pull", scheme)
             yield InVain(f"input_{scheme}", ("inputs", index), f"{scheme}:// inputs are {reason}")
             continue
+        yield from _of_other_protocols(one, index, scheme)
         if get(one, "remote_dvr") not in (None, "none") and (
             index or not scheme.startswith(ARCHIVE_SCHEMES)
         ):
@@ -125,6 +127,18 @@ def _urls(item: Any) -> Iterator[InVain]:
             if asks(name, get(one, name)):
                 text = f"{name} of {scheme}:// pushes {NO_EFFECT}"
                 yield InVain(f"push_option_{name}", ("pushes", index, name), text)
+
+
+def _of_other_protocols(item: Any, index: int, scheme: str) -> Iterator[InVain]:
+    """Options of an input that others read, and inputs by its protocol do not."""
+    for option in INPUT_READERS:
+        name = option.json_name
+        if option.field in INPUT_WORDS or option.field == "remote_dvr" or scheme in option.schemes:
+            continue  # nobody reads it, or its own words say more
+        value = get(item, name if isinstance(item, Mapping) else option.field)
+        if asks(option.field, value):
+            path = ("inputs", index, name)
+            yield InVain(f"input_option_{option.field}", path, f"{name} {option.words}")
 
 
 def _push_options(scheme: str) -> frozenset[str]:

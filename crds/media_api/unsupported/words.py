@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from media_api import protocols
+from media_api.input import InputConfig
 from media_api.push import PushConfig
 from media_api.stream import StreamConfig
 
@@ -79,6 +80,34 @@ INPUT_WORDS = {
     },
 }
 """The same of inputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """Who reads an option of inputs that not every protocol reads."""
+
+    field: str
+    json_name: str
+    schemes: frozenset[str]
+
+    @property
+    def words(self) -> str:
+        """What follows the option's name where the input is by another protocol."""
+        # The first scheme of a protocol stands for its others (rtsps, rtsp2).
+        plain = [
+            role.schemes[0] if role.schemes else protocols.ANY_PUBLISHER
+            for kind in ("publish", "pull")
+            for _, role in protocols.roles(kind)
+            if role.served and self.field in role.input_options
+        ]
+        names = ", ".join(f"{scheme}://" for scheme in dict.fromkeys(plain))
+        return f"of inputs has no effect but with {names}"
+
+
+INPUT_READERS = tuple(
+    Readers(name, InputConfig.model_fields[name].alias or name, frozenset(schemes))
+    for name, schemes in protocols.input_option_schemes().items()
+)
 PUSH_OPTIONS = frozenset(PushConfig.model_fields) - frozenset(protocols.PUSH_OPTIONS)
 """Options of pushes that not every protocol reads."""
 INPUT_SCHEMES = protocols.served_schemes("pull") | {protocols.ANY_PUBLISHER}

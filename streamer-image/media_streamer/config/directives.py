@@ -241,8 +241,12 @@ _TABLE = (
         TemplateConfig,
         {
             "prefix": Words("prefixes", commas=False, free_words=True),
-            **{name: shape for name, shape in STREAM_ENTRIES.items() if shape.key != "title"},
+            **STREAM_ENTRIES,
             "title": Unsupported(),
+            **dict.fromkeys(
+                ("srt", "srt2", "srt_play", "srt2_play", "srt_publish", "srt2_publish"),
+                Unsupported("has no effect in a template: SRT ports are a stream's, each its own"),
+            ),
         },
         (("name", ANY),),
         block=True,

@@ -175,11 +175,11 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> LoadedCo
     sinks = check_log_files(parsed, parsed.config, log_directory(environ))
     certificates = check_tls(parsed, parsed.config, main.absolute().parent)
     ports = check_ports(parsed, parsed.config, main.absolute().parent)
-    bad = [one for one in certificates if one.severity == "error"]
-    doubtful = [one for one in certificates if one.severity != "error"]
+    bad = [one for one in (*certificates, *ports) if one.severity == "error"]
+    doubtful = [one for one in (*certificates, *ports) if one.severity != "error"]
     order = {str(file): index for index, file in enumerate(reader.files)}
     errors = sorted(
-        [*parsed.errors, *bad, *ports, *sinks, *environment],
+        [*parsed.errors, *bad, *sinks, *environment],
         key=lambda item: (order.get(item.filename, len(order)), item.line, item.col),
     )
     directives = [node for tree in trees for node in tree.directives]

@@ -5,7 +5,7 @@ is its outcome. So nobody keeps a second list of what is served.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -209,8 +209,6 @@ def outcome(model: type[ApiModel], key: str, shape: Shape) -> Outcome:
     if isinstance(shape, ListenerShape | AdminListener):
         return _listener(shape.protocol)
     names = {info.alias or field for field, info in model.model_fields.items()}
-    if shape.key and shape.key not in names:
-        return Outcome("none", "no effect here")
     if key not in names or not _probes(model):
         return WORKS
     refused = dict(_refusals(model, key))
@@ -222,9 +220,14 @@ def outcome(model: type[ApiModel], key: str, shape: Shape) -> Outcome:
         return Outcome("partly", f"other values than `{usual}` have no effect")
     if len(refused) < len(_probes(model)):
         read = [where for where, _ in _probes(model) if where not in refused]
-        shown = ", ".join(f"`{where}`" for where in read)
+        shown = ", ".join(f"`{where}`" for where in read if not _is_variant(where, read))
         return Outcome("partly", f"read with {shown} only")
     return Outcome("partly" if " only" in text else "none", text)
+
+
+def _is_variant(scheme: str, others: Iterable[str]) -> bool:
+    """Whether another one stands for it: hls for hlss and hls2, rtsp for rtsp-udp."""
+    return any(scheme != other and scheme.startswith(other) for other in others)
 
 
 def _refusals(model: type[ApiModel], key: str) -> Iterator[tuple[str, str]]:

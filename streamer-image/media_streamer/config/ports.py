@@ -3,23 +3,28 @@
 RTMP may have the port of HTTP, and RTMPS that of HTTPS, as firewalls let those through (`http 80;
 rtmp 80;`): the first byte of a client tells which it is (`Listener.first_byte`). With TLS both must
 have the same certificate, as that is shown before the first byte comes. Any other two listeners of
-one port are an error of the file.
+one port are an error of the file. By TCP a listener may have one address, and another one all the
+rest of a port; by UDP it may not.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal
 
 from media_api import protocols
 from media_api.server import ListenerConfig, Listeners, ServerConfig, TlsListenerConfig
 
 from media_streamer.config.binder import ParsedConfig
 from media_streamer.config.grammar import Word
-from media_streamer.config.problems import ConfigProblem
+from media_streamer.config.problems import ConfigProblem, PathPart
+from media_streamer.config.srt_ports import SrtPort, ports_of
 from media_streamer.config.tls import TlsFiles
 
 HOSTS = {False: "http", True: "https"}
 """Who can have a guest, by whether it is with TLS."""
+SRT = "srt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +88,111 @@ def _fits(host: ListenerConfig, guest: ListenerConfig, directory: Path) -> bool:
 
 
 def check_ports(parsed: ParsedConfig, config: ServerConfig, directory: Path) -> list[ConfigProblem]:
-    """A problem at the line of each listener whose port another one has."""
+    """A problem at the line of each listener that cannot have its port.
+
+    Errors keep the server from starting: two listeners of one port, an SRT port of the server that
+    is that of another listener by UDP. All else is a warning: a listener that takes an address from
+    another one, SRT ports that two want of which the first has them.
+    """
+    ports = opened(config.listeners, directory)
     return [
-        _problem(parsed, one, first) for one, first in _clashes(opened(config.listeners, directory))
+        *(_problem(parsed, one, first) for one, first in _clashes(ports)),
+        *_shadows(parsed, ports),
+        *_srt(parsed, config, ports),
     ]
 
 
 def _clashes(ports: list[Opened]) -> Iterator[tuple[Opened, Opened]]:
-    seen: dict[tuple[bool, str, int], Opened] = {}
+    """Of which the second has the port."""
+    for index, one in enumerate(ports):
+        datagrams = one.place[0]
+        for first in ports[:index]:
+            if one.place == first.place or (datagrams and _meet(one.place, first.place)):
+                yield one, first
+                break
+
+
+def _meet(one: tuple[bool, str, int], other: tuple[bool, str, int]) -> bool:
+    """Whether two ask for one port of one address; kinds, addresses and numbers."""
+    return (one[0], one[2]) == (other[0], other[2]) and _same_address(one[1], other[1])
+
+
+def _same_address(one: str, other: str) -> bool:
+    if one == other or not one or not other:
+        return True  # all of them
+    first, second = ip_address(one), ip_address(other)
+    either = first.is_unspecified or second.is_unspecified
+    return first == second or (either and first.version == second.version)
+
+
+def _shadows(parsed: ParsedConfig, ports: list[Opened]) -> Iterator[ConfigProblem]:
+    """Listeners by TCP that take what comes to an address from one that has all of them: the
+    kernel gives a connection to whoever names its address."""
     for one in ports:
-        first = seen.setdefault(one.place, one)
-        if first is not one:
-            yield one, first
+        for wide in ports:
+            if one.name != wide.name and not one.place[0] and _is_within(one, wide):
+                path = ("listeners", one.name, one.index)
+                text = (
+                    f"{one.name}: connections to {one.listener.address}:{one.listener.port} go to"
+                    f" {one.name} and not to {wide.name}, which has that port of all addresses"
+                )
+                yield _at(parsed, path, text, warns=True)
+
+
+def _is_within(one: Opened, wide: Opened) -> bool:
+    if one.place == wide.place or not _meet(one.place, wide.place):
+        return False
+    address = wide.listener.address
+    return not address or (bool(one.listener.address) and ip_address(address).is_unspecified)
+
+
+def _srt(parsed: ParsedConfig, config: ServerConfig, ports: list[Opened]) -> list[ConfigProblem]:
+    """SRT ports that two want, or that are those of other listeners by UDP."""
+    others = [one for one in ports if one.place[0] and one.name != SRT]
+    found: list[ConfigProblem] = []
+    seen: dict[int, list[SrtPort]] = {}
+    for path, port in _srt_ports(parsed, config):
+        place = (True, port.address, port.port)
+        if (first := next((o for o in others if _meet(place, o.place)), None)) is not None:
+            text = f"srt: port {port.port} is that of {first.name} already: give them two"
+            found.append(_at(parsed, path, text, warns=bool(port.stream)))
+            continue
+        for before in seen.get(port.port, ()):
+            same = before.place == port.place
+            if (same and before.serves(port)) or not _same_address(before.address, port.address):
+                continue
+            # Two sockets of one port cannot be had; one socket has the terms of the first.
+            warns = same or bool(port.stream)
+            text = f"{port.taken_by(before)}: give them two"
+            found.append(_at(parsed, path, text, warns=warns))
+            break
+        seen.setdefault(port.port, []).append(port)
+    return found
+
+
+def _srt_ports(
+    parsed: ParsedConfig, config: ServerConfig
+) -> Iterator[tuple[tuple[PathPart, ...], SrtPort]]:
+    """All of them with their places in the configuration, in the order of who has them first."""
+    for port in ports_of(config):
+        yield port.path, port
+    # A refused stream is left out of the list: those behind it have other places in the file.
+    shifted = parsed.locate(("streams", len(config.streams))) is not None
+    for index, stream in enumerate(config.streams):
+        for port in ports_of(stream):
+            yield () if shifted else ("streams", index, *port.path), port
 
 
 def _problem(parsed: ParsedConfig, one: Opened, first: Opened) -> ConfigProblem:
-    path = ("listeners", one.name, one.index)
-    at = parsed.locate(path) or Word("", "", 0, 0)
     text = f"{one.name}: port {one.listener.port} is that of {first.name} already: give them two"
     if first.name == HOSTS[True] and protocols.listeners()[one.name][1].first_byte is not None:
         text += ", or the same certificate"
-    return ConfigProblem(at.line, at.col, path, "port_taken", text, at.file)
+    return _at(parsed, ("listeners", one.name, one.index), text)
+
+
+def _at(
+    parsed: ParsedConfig, path: tuple[PathPart, ...], text: str, *, warns: bool = False
+) -> ConfigProblem:
+    at = parsed.locate(path) or (parsed.locate(path[:2]) if path else None) or Word("", "", 0, 0)
+    severity: Literal["warning", "error"] = "warning" if warns else "error"
+    return ConfigProblem(at.line, at.col, path, "port_taken", text, at.file, severity=severity)

@@ -8,75 +8,20 @@ The first who asks for a port has it; whoever comes later is told so.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
 
 import msgspec
 from media_api.server import ServerConfig
-from media_api.srt import SrtConfig, split_place
 from media_api.stream import StreamConfig
 
+from media_streamer.config.srt_ports import Place, SrtPort, blocks, ports_of
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.sessions import Session
 from media_streamer.wire.control import AccessKind, Refusal, SrtQuestion, SrtTerms
 
-_MODES: tuple[AccessKind, ...] = ("play", "publish")
-Place = tuple[str, int]
 SRT = "srt"
 """The listeners' name in the table of protocols."""
-
-
-@dataclass(frozen=True, slots=True)
-class SrtPort:
-    """A port that somebody asks for."""
-
-    address: str
-    port: int
-    stream: str = ""
-    """Its only stream; empty: the stream id names one."""
-    mode: AccessKind | None = None
-    """What alone can be done there; None: the stream id says, playing if it does not."""
-    options: SrtConfig | None = None
-
-    @property
-    def place(self) -> Place:
-        return self.address, self.port
-
-    @property
-    def owner(self) -> str:
-        """For people."""
-        return f"stream {self.stream}" if self.stream else "the server"
-
-
-def ports_of(config: ServerConfig | StreamConfig) -> tuple[SrtPort, ...]:
-    """The ports that a stream, or the server itself, asks for."""
-    return tuple(_ports_of(config))
-
-
-def _ports_of(config: ServerConfig | StreamConfig) -> Iterator[SrtPort]:
-    stream = ""
-    if isinstance(config, StreamConfig):
-        if config.disabled:
-            return
-        stream = config.name
-    elif config.listeners is not None:
-        for item in config.listeners.of(SRT):
-            yield SrtPort(item.address or "", item.port)
-    for spec in (config.srt, config.srt2):
-        if spec is not None:
-            yield SrtPort(*split_place(spec), stream)
-    for mode in _MODES:
-        for options in _blocks(config, mode):
-            if options.port is not None:
-                yield SrtPort(*split_place(options.port), stream, mode, options)
-
-
-def _blocks(config: ServerConfig | StreamConfig, mode: AccessKind) -> Iterator[SrtConfig]:
-    for name in (f"srt_{mode}", f"srt2_{mode}"):
-        block: SrtConfig | None = getattr(config, name)
-        if block is not None:
-            yield block
 
 
 def public_port(server: ServerConfig, stream: StreamConfig, mode: AccessKind) -> int | None:
@@ -122,11 +67,8 @@ class SrtPorts:
         problems: list[str] = []
         for port in chain(self._shared, *self._own.values()):
             first = found.setdefault(port.place, port)
-            if first is not port and (first.stream, first.mode) != (port.stream, port.mode):
-                problems.append(
-                    f"srt port {port.port} of {port.owner} is that of {first.owner}"
-                    f"{f' to {first.mode}' if first.mode else ''} already"
-                )
+            if first is not port and not first.serves(port):
+                problems.append(port.taken_by(first))
         self._by_place, self.problems, self.changed = found, problems, True
 
     def wanted(self, question: SrtQuestion) -> tuple[SrtPort, str, AccessKind] | Refusal:
@@ -148,15 +90,15 @@ class SrtPorts:
         """On what terms a peer connects: the words of a stream's own port come first, then the
         stream's, then those of the shared port."""
         own = [port.options] if port.options is not None else []
-        blocks = [*_blocks(stream, mode)]
+        given = [*blocks(stream, mode)]
         if port.stream:
-            blocks = [*own, *blocks]
+            given = [*own, *given]
         else:
-            usual = [one for one in _blocks(self._server, mode) if one.port is None]
-            blocks = [*blocks, *own, *usual]
+            usual = [one for one in blocks(self._server, mode) if one.port is None]
+            given = [*given, *own, *usual]
 
         merged: dict[str, object] = {}
-        for block in reversed(blocks):
+        for block in reversed(given):
             merged |= block.model_dump(exclude_none=True)
         return SrtTerms(
             name=name,

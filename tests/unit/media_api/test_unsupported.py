@@ -10,7 +10,8 @@ from media_api.server import ServerConfig
 from media_api.stream import StreamConfig, TemplateConfig
 from media_api.unsupported import (
     GLOBALS,
-    INPUT_OPTIONS,
+    INPUT_READERS,
+    INPUT_WORDS,
     LISTS,
     STREAM_CHECKS,
     VOD_OPTIONS,
@@ -154,6 +155,26 @@ def test_checks_are_of_fields_that_streams_have() -> None:
         ({"on_publish": "lua://x"}, "on_publish_script", "everybody is refused"),
         ({"inputs": [{"url": "hls://h/a", "via": "http://p"}]}, "input_option_via", "no effect"),
         ({"pushes": [{"url": "ndi://x"}]}, "push_ndi", "no such device"),
+        (
+            {"inputs": [{"url": "rtsp://h/a", "latency": 200}]},
+            "input_option_latency",
+            "latency of inputs has no effect but with srt://",
+        ),
+        (
+            {"inputs": [{"url": "publish://", "rtp": "udp"}]},
+            "input_option_rtp",
+            "has no effect but with rtsp://",
+        ),
+        (
+            {"inputs": [{"url": "hls://h/a", "pageUrl": "http://h/p"}]},
+            "input_option_page_url",
+            "pageUrl of inputs has no effect but with rtmp://",
+        ),
+        (
+            {"inputs": [{"url": "fake://fake", "prefer_codec": "av1"}]},
+            "input_option_prefer_codec",
+            "has no effect but with publish://",
+        ),
         ({"thumbnails": {"url": "http://h/a.jpg"}}, "stream_thumbnails_url", "no effect"),
         ({"drm": {"vendor": "aes128"}}, "stream_drm", "is not played at all"),
         ({"backup": {"file": "v/a", "transcode": False}}, "stream_backup_transcode", "no effect"),
@@ -193,6 +214,9 @@ def test_what_is_asked_in_vain_is_said(document: dict[str, Any], key: str, words
         {"on_play": {"url": "auth://rules", "domains": ["example.com"]}},
         {"on_play": False},
         {"inputs": [{"url": "udp://239.0.0.1:5000", "bind_ip": "10.0.0.1"}]},
+        {"inputs": [{"url": "publish://", "pids": [100], "abr_cycles": 3, "timeout": 5}]},
+        {"inputs": [{"url": "rtsps://h/a", "user_agent": "x", "rtp": "udp", "priority": 2}]},
+        {"inputs": [{"url": "rtmp://h/a", "pageUrl": "http://h/p", "wait_rtcp": False}]},
         {"thumbnails": {"enabled": False}},
         {"backup": {"file": "v/a", "transcode": True}},
         {"dvr": {"root": "/d", "keep_locks": True}},
@@ -259,6 +283,14 @@ def test_ports_and_storages_say_what_nobody_reads() -> None:
     }
 
 
+def test_every_option_of_an_input_is_somebodys() -> None:
+    """One of all inputs, of some protocols by their rows, or one that nobody reads."""
+    of_some = {one.field for one in INPUT_READERS}
+    of_all = set(protocols.INPUT_OPTIONS)
+    assert of_all | of_some | set(INPUT_WORDS) == set(InputConfig.model_fields)
+    assert not of_all & (of_some | set(INPUT_WORDS))
+
+
 def test_options_of_srt_ports() -> None:
     block = {"port": 9001, "latency": 200, "linger": 3, "streamid": "x"}
     found = asked_in_vain({"srt_play": block})
@@ -321,16 +353,6 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "url_prefix", "segment_duration", "add_audio_only", "drm", "auto_mbr", "cache",
         "segment_cache", "thumbnails",
     },
-    InputConfig: {
-        "url", "width", "height", "bitrate", "rtp", "wait_rtcp", "page_url", "swf_url", "tc_url",
-        "programs", "pids", "bind_ip", "priority", "source_timeout", "timeout", "audio_timeout",
-        "video_timeout", "frames_timeout", "max_retry_timeout", "no_clients_reconnect_delay",
-        "user_agent", "headers", "max_bitrate", "cluster_key", "remote_dvr", "allow_if", "deny_if",
-        "passphrase", "latency", "streamid", "connect_timeout", "minversion",
-        "enforcedencryption", "webrtc_abr", "prefer_codec", "transport", "min_bitrate",
-        "abr_stepup", "abr_stepdown", "abr_correction", "abr_loss_lower", "abr_loss_upper",
-        "abr_mode", "abr_cycles", "abr_debug",
-    },
 }  # fmt: skip
 
 
@@ -340,7 +362,6 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         (ServerConfig, {*LISTS, *GLOBALS, *protocols.unserved_fields()}),
         (TemplateConfig, set(STREAM_CHECKS)),
         (VodConfig, set(VOD_OPTIONS)),
-        (InputConfig, {*INPUT_OPTIONS, *protocols.unserved_input_options()}),
     ],
 )
 def test_every_option_has_an_effect_or_is_said_to_have_none(

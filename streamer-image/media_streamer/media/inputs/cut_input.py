@@ -125,5 +125,6 @@ class PulledInput(CutInput):
             format,
             dict(options),
             programs=frozenset(request.config.programs or ()),
-            pids=frozenset(request.config.pids or ()),
+            # Tracks of FLV have none.
+            pids=frozenset(request.config.pids or ()) if format == "mpegts" else frozenset(),
         )

@@ -30,6 +30,8 @@ _TS_SYNC, _TS_PACKET_BYTES = 0x47, 188
 
 def create(request: InputRequest) -> Input:
     if request.config.scheme == "sdp":
+        if request.config.programs or request.config.pids:
+            raise InputError("programs, pids: a description names its tracks, it has none of them")
         return DescribedInput(request)
     return RtpInput(request, place_of(request.config))
 
