@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from tests.fuzz import films, readers, servers, webrtc
+from tests.fuzz import archives, films, readers, servers, webrtc
 from tests.fuzz.engine import Target
 
 
@@ -11,4 +11,10 @@ from tests.fuzz.engine import Target
 def all_targets() -> Iterator[list[Target]]:
     """The readers, and the servers while the block runs."""
     with servers.targets() as running:
-        yield [*readers.targets(), *films.targets(), *webrtc.targets(), *running]
+        yield [
+            *readers.targets(),
+            *films.targets(),
+            *archives.targets(),
+            *webrtc.targets(),
+            *running,
+        ]

@@ -278,7 +278,7 @@ def _number_offset(tkhd: bytes) -> int:
 
 
 def _track_number(trak: bytes) -> int:
-    tkhd = _need(find(trak, b"tkhd"), "tkhd")
+    tkhd = _need(find(trak, b"tkhd") or None, "tkhd")
     offset = _number_offset(tkhd)
     return int.from_bytes(tkhd[offset : offset + 4], "big")
 
@@ -287,7 +287,7 @@ def _numbered_trak(trak: bytes, number: int) -> bytes:
     parts = []
     for kind, begin, end in boxes(trak):
         payload = trak[begin:end]
-        if kind == b"tkhd":
+        if kind == b"tkhd" and payload:
             offset = _number_offset(payload)
             payload = payload[:offset] + number.to_bytes(4, "big") + payload[offset + 4 :]
         parts.append(box(kind, payload))
@@ -332,15 +332,18 @@ def renumber(data: bytearray, track: int, shift: int, sequence: int) -> int:
     `sequence` is the number of the first fragment; returns that of the next one. Raises ValueError
     for what is no whole fragment.
     """
-    for kind, begin, end in boxes(data):
-        if kind != b"moof":
-            continue
-        for name, start, stop in boxes(data, begin, end):
-            if name == b"mfhd":
-                struct.pack_into(">I", data, start + 4, sequence & 0xFFFFFFFF)
-                sequence += 1
-            elif name == b"traf":
-                _renumber_track(data, start, stop, track, shift)
+    try:
+        for kind, begin, end in boxes(data):
+            if kind != b"moof":
+                continue
+            for name, start, stop in boxes(data, begin, end):
+                if name == b"mfhd":
+                    struct.pack_into(">I", data, start + 4, sequence & 0xFFFFFFFF)
+                    sequence += 1
+                elif name == b"traf":
+                    _renumber_track(data, start, stop, track, shift)
+    except (struct.error, IndexError):
+        raise ValueError("a fragment that ends early or was at an impossible time") from None
     return sequence
 
 

@@ -25,7 +25,7 @@ def read_locks(folder: Path) -> list[Range]:
     try:
         found = json.loads(text)
         return merge((Range(int(one["from_ms"]), int(one["to_ms"])) for one in found), 0)
-    except (TypeError, KeyError, RecursionError) as error:
+    except (TypeError, KeyError, OverflowError, RecursionError) as error:
         raise ValueError(f"{folder / LOCKS_FILE} cannot be read") from error
 
 

@@ -41,7 +41,7 @@ def read_samples(data: bytes) -> Iterator[Sample]:
     """
     try:
         yield from _read(data)
-    except struct.error:
+    except (struct.error, IndexError):
         raise ValueError("a fragment ends early") from None
 
 
