@@ -132,7 +132,9 @@ class PushStats(ApiModel):
         default=None, description="State of a standby push."
     )
     opened_at: UnixMs | None = Field(default=None, description="First attempt, Unix ms.")
-    error: Text | None = Field(default=None, description="Last error in words.")
+    error: Text | None = Field(
+        default=None, description="What is wrong now, or why the last attempt ended, in words."
+    )
     bytes: Count = Field(default=0, description="Bytes sent.")
     frames: Count = Field(default=0, description="Frames sent.")
     segments: Count = Field(default=0, description="Segments sent.")

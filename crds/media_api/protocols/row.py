@@ -27,6 +27,8 @@ INPUT_OPTIONS = (
     "deny_if",
 )  # fmt: skip
 """Options that every input has, whoever feeds it."""
+TS_PUSH_OPTIONS = ("pnr", "pmt", "pids", "mpegts_ac3", "service", "provider")
+"""Those of pushes whose bytes are MPEG-TS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ The order is that in which ways to watch are offered. URL forms, schemes and swi
 Flussonic Media Server's public documentation.
 """
 
-from media_api.protocols.row import NOT_YET, Form, Listener, Protocol, Role
+from media_api.protocols.row import NOT_YET, TS_PUSH_OPTIONS, Form, Listener, Protocol, Role
 
 _DEVICE = "not served: this server drives no such device"
 _RTMP_VERSION = 3  # Adobe RTMP 1.0, section 5.2.2
@@ -37,7 +37,7 @@ ROWS: list[Protocol] = [
             schemes=("hls", "hlss", "hls2", "hlss2"),
             input_options=(*_HTTP, "pids", "skip_stalled_check"),
         ),
-        push=Role(schemes=("hls", "hlss")),
+        push=Role(schemes=("hls", "hlss"), push_options=TS_PUSH_OPTIONS),
     ),
     Protocol(
         name="llhls",
@@ -103,7 +103,7 @@ ROWS: list[Protocol] = [
             input_options=(*_HTTP, *_SERVER, *_CHOICE),
             other_schemes=("tstcp", "tsssl", "mpts-http", "mpts-https"),
         ),
-        push=Role(schemes=("tshttp", "tshttps")),
+        push=Role(schemes=("tshttp", "tshttps"), push_options=TS_PUSH_OPTIONS),
     ),
     Protocol(
         name="flv",
@@ -211,7 +211,10 @@ ROWS: list[Protocol] = [
         ),
         push=Role(
             schemes=("srt",),
-            push_options=("passphrase", "latency", "streamid", "minversion", "enforcedencryption"),
+            push_options=(
+                "passphrase", "latency", "streamid", "minversion", "enforcedencryption",
+                *TS_PUSH_OPTIONS,
+            ),
         ),
     ),
     Protocol(
@@ -286,7 +289,7 @@ ROWS: list[Protocol] = [
             other_schemes=("mpts-udp",),
             input_options=("bind_ip", *_CHOICE),
         ),
-        push=Role(schemes=("udp",), push_options=("multicast_loop", "bitrate")),
+        push=Role(schemes=("udp",), push_options=("multicast_loop", "bitrate", *TS_PUSH_OPTIONS)),
     ),
     Protocol(
         name="rtp",

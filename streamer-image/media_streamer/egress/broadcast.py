@@ -129,6 +129,7 @@ class Broadcast:
         self._held: list[bytes] = []
         """Chunks not yet sent; only the first may start with a key frame."""
         self._held_key = False
+        self._held_frames = 0
         self._sent_at = 0.0
         self._flush_timer: asyncio.TimerHandle | None = None
         self._started = asyncio.Event()
@@ -228,6 +229,7 @@ class Broadcast:
             burst = self._joined() if replay else self._header
             transport.write(burst)
             account.bytes += len(burst) if self._counted else 0
+            account.frames += self._gops.frames if replay else 0
             viewer.greeted = True
         return viewer
 
@@ -283,7 +285,7 @@ class Broadcast:
         for event in message.events:
             match event:
                 case Chunk(key=key, packets=packets):
-                    self._chunk(b"".join(packets), key)
+                    self._chunk(b"".join(packets), key, len(packets))
                 case Header(data=data):
                     self._new_header(data)
                 case Gap():
@@ -330,20 +332,21 @@ class Broadcast:
         self._started.clear()
         self._outage = Outage()
 
-    def _chunk(self, payload: bytes, key: bool) -> None:
+    def _chunk(self, payload: bytes, key: bool, frames: int) -> None:
         self.last_data = time.monotonic()
         self._news.set()
         chunk = self.framer.chunk(payload, key) if self.framer else payload
         self._burst = None
         if key:
             self._flush()
-        self._gops.add(chunk, self.last_data, key=key)
-        self._hold(chunk, key)
+        self._gops.add(chunk, self.last_data, key=key, frames=frames)
+        self._hold(chunk, key, frames)
 
-    def _hold(self, chunk: bytes, key: bool) -> None:
+    def _hold(self, chunk: bytes, key: bool, frames: int) -> None:
         """Send with what comes until the interval is over."""
         self._held.append(chunk)
         self._held_key |= key
+        self._held_frames += frames
         loop = asyncio.get_running_loop()
         left = self._sent_at + self._pace.interval - loop.time()
         if left <= EARLY_SECONDS:
@@ -358,11 +361,12 @@ class Broadcast:
         if self._held:
             held, self._held = self._held, []
             key, self._held_key = self._held_key, False
+            frames, self._held_frames = self._held_frames, 0
             self._sent_at = asyncio.get_running_loop().time()
             self._ask_pace()  # viewers of other streams have come or gone meanwhile
-            self._send(held[0] if len(held) == 1 else b"".join(held), key)
+            self._send(held[0] if len(held) == 1 else b"".join(held), key, frames)
 
-    def _send(self, chunk: bytes, key: bool) -> None:
+    def _send(self, chunk: bytes, key: bool, frames: int) -> None:
         size = len(chunk) if self._counted else 0
         late: list[tuple[Viewer, int]] = []
         for viewer in self._viewers:
@@ -378,6 +382,7 @@ class Broadcast:
                 continue
             transport.write(chunk)
             viewer.account.bytes += size
+            viewer.account.frames += frames
         if late:
             now = time.monotonic()
             for viewer, waiting in late:

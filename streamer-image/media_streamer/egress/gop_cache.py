@@ -13,6 +13,7 @@ class _Group:
     began: float
     chunks: list[bytes]
     size: int
+    frames: int
 
 
 class GopCache:
@@ -31,13 +32,19 @@ class GopCache:
     def __iter__(self) -> Iterator[bytes]:
         return (chunk for group in self._groups for chunk in group.chunks)
 
-    def add(self, chunk: bytes, now: float, *, key: bool) -> None:
+    @property
+    def frames(self) -> int:
+        """How many there are."""
+        return sum(group.frames for group in self._groups)
+
+    def add(self, chunk: bytes, now: float, *, key: bool, frames: int = 1) -> None:
         """`key`: it begins with a key frame. `now`: monotonic seconds."""
         if key:
-            self._groups.append(_Group(now, [chunk], len(chunk)))
+            self._groups.append(_Group(now, [chunk], len(chunk), frames))
         elif self._groups:
             self._groups[-1].chunks.append(chunk)
             self._groups[-1].size += len(chunk)
+            self._groups[-1].frames += frames
         else:
             return
         self.size += len(chunk)

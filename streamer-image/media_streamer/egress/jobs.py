@@ -61,6 +61,9 @@ class Work:
         """Bytes and dropped groups of pictures over all attempts."""
         self.counters: dict[str, int] = {}
         self.error = ""
+        """What is wrong now, or why the last attempt ended."""
+        self._said = ""
+        """What the log has been told."""
         self.retries = self.restarts = 0
         self._worked_at: float | None = None
         self._quiet = False
@@ -83,6 +86,7 @@ class Work:
     def works(self) -> None:
         """The peer takes what is sent."""
         self._worked_at = time.monotonic()
+        self.error = ""
         self.enter("running")
         log.log(
             logging.DEBUG if self._quiet else logging.INFO,
@@ -102,11 +106,12 @@ class Work:
         steady, worked = self.is_steady, self._worked_at is not None
         if failed.counter:
             self.count(failed.counter)
-        new = str(failed) != self.error
+        new = str(failed) != self._said
         level = logging.WARNING if steady or new else logging.DEBUG
         log.log(level, "stream %s: %s: %s", self.stream, self.job.title, failed)
         self._quiet = worked and not (steady or new)
-        self.error, self._worked_at = str(failed), None
+        self.error = self._said = str(failed)
+        self._worked_at = None
         if steady:
             self.retries = 0
         return steady
@@ -121,6 +126,8 @@ class Work:
 
     def report(self) -> JobReport:
         counters = dict(self.counters)
+        if self.account.frames:
+            counters["frames"] = self.account.frames
         if self.account.dropped_gops:
             counters["errors_dropped_segments"] = self.account.dropped_gops
         return JobReport(

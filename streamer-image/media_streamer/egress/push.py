@@ -17,6 +17,7 @@ from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.broadcast import Broadcast, Format, Framing
 from media_streamer.egress.context import Egress
 from media_streamer.egress.jobs import JobFailed, Work
+from media_streamer.egress.ts_service import TsService
 from media_streamer.egress.viewer import STALLED, Delivery
 from media_streamer.outgoing.dial import NoAddressError
 from media_streamer.outgoing.wire import words
@@ -35,7 +36,7 @@ def http_refusal(status: int, method: str = "") -> str:
 
 
 class Push:
-    """One attempt."""
+    """One attempt. Making one raises JobFailed for options that contradict each other."""
 
     def __init__(self, egress: Egress, work: Work) -> None:
         self.config = PushConfig.model_validate_json(work.job.config)
@@ -43,6 +44,11 @@ class Push:
         self.idle_seconds = float(self.config.timeout or IDLE_SECONDS)
         self._egress = egress
         self._work = work
+        try:
+            self.service = TsService.of(self.config)
+            """What its MPEG-TS is to be called; None for the stream as it is."""
+        except ValueError as error:
+            raise JobFailed(str(error), hopeless=True) from None
 
     @property
     def tracks(self) -> tuple[str, ...]:

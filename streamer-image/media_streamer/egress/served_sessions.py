@@ -29,9 +29,10 @@ ALIVE_EVERY_UPDATES = 10
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Account:
-    """What a delivery costs; `bytes` is counted up by whoever moves them."""
+    """What a delivery costs; `bytes` and `frames` are counted up by whoever moves them."""
 
     bytes: int = 0
+    frames: int = 0
     dropped_gops: int = 0
     path: Callable[[], PathReport] | None = None
     """What is known of the way to the viewer, where its protocol tells."""

@@ -52,7 +52,7 @@ def crc32(data: bytes) -> int:
 def pat() -> bytes:
     """The section that names the PID of the PMT."""
     body = PROGRAM_NUMBER.to_bytes(2, "big") + (0xE000 | PMT_PID).to_bytes(2, "big")
-    return _section(0x00, 1, 0, body)
+    return section(0x00, 1, 0, body)
 
 
 def pmt(tracks: Sequence[tuple[int, Track]], pcr_pid: int, version: int) -> bytes:
@@ -69,16 +69,16 @@ def pmt(tracks: Sequence[tuple[int, Track]], pcr_pid: int, version: int) -> byte
             (0xF000 | len(descriptors)).to_bytes(2, "big"),
             descriptors,
         ]
-    section = _section(0x02, PROGRAM_NUMBER, version, b"".join(body))
-    if len(section) > _TABLE_BYTES:
+    made = section(0x02, PROGRAM_NUMBER, version, b"".join(body))
+    if len(made) > _TABLE_BYTES:
         raise ValueError(f"{len(tracks)} tracks do not fit a PMT of one packet")
-    return section
+    return made
 
 
-def packet(pid: int, section: bytes, counter: int) -> bytes:
+def packet(pid: int, table: bytes, counter: int) -> bytes:
     """One transport packet with a whole section."""
     header = bytes((0x47, 0x40 | pid >> 8, pid & 0xFF, 0x10 | counter, 0))
-    return (header + section).ljust(PACKET_BYTES, b"\xff")
+    return (header + table).ljust(PACKET_BYTES, b"\xff")
 
 
 def _descriptors(track: Track) -> bytes:
@@ -95,7 +95,8 @@ def _descriptors(track: Track) -> bytes:
     return b"".join(parts)
 
 
-def _section(table: int, number: int, version: int, body: bytes) -> bytes:
+def section(table: int, number: int, version: int, body: bytes) -> bytes:
+    """A whole table with its CRC (2.4.4.10)."""
     length = len(body) + 9
     head = bytes((table, 0xB0 | length >> 8, length & 0xFF, number >> 8, number & 0xFF))
     data = head + bytes((0xC1 | (version & 31) << 1, 0, 0)) + body

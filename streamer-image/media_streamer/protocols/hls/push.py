@@ -7,6 +7,7 @@ one. A receiver that is slower than the stream misses segments, which is counted
 anything up.
 """
 
+from collections import defaultdict
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from media_streamer.egress.http.segments import TS_TYPE
 from media_streamer.egress.http.text import QUERY
 from media_streamer.egress.jobs import JobFailed, Work
 from media_streamer.egress.push import Push, http_refusal
+from media_streamer.egress.ts_service import Relabeler, TsService, frames_of
 from media_streamer.outgoing.addresses import reach_of_process
 from media_streamer.outgoing.connector import guarded_connector
 from media_streamer.outgoing.target import HttpError, Target
@@ -35,9 +37,19 @@ _COUNTED = frozenset({401, 403, 404, 409})
 class HlsPusher:
     """Puts what an index lists to one server."""
 
-    def __init__(self, session: aiohttp.ClientSession, target: Target, work: Work) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        target: Target,
+        work: Work,
+        service: TsService | None = None,
+    ) -> None:
         self._session = session
         self._work = work
+        self._relabelers: defaultdict[str, Relabeler] | None = None
+        """By folder: the counters of its tables go on from segment to segment."""
+        if service is not None:
+            self._relabelers = defaultdict(lambda: Relabeler(service))
         base = f"{target.scheme}://{target.host_header}"
         path = target.path if urlsplit(target.path).path.endswith(".m3u8") else (
             f"{target.path.rstrip('/')}/{MEDIA_FILE}"
@@ -96,8 +108,11 @@ class HlsPusher:
         if body is None:
             self._work.count("errors_dropped_segments")
             return
+        if self._relabelers is not None:
+            body = self._relabelers[name.rpartition("/")[0]](body)
         await self._ask("PUT", self._url(name), body, TS_TYPE)
         self._work.count("segments")
+        self._work.account.frames += frames_of(body)
         self._there.append(name)
 
     async def _delete(self, name: str) -> None:
@@ -148,7 +163,7 @@ async def run(egress: Egress, work: Work) -> None:
         connector=guarded_connector(reach_of_process(), CONNECTIONS),
         timeout=seconds,
     ) as session:
-        pusher = HlsPusher(session, target, work)
+        pusher = HlsPusher(session, target, work, push.service)
         try:
             await index.wait_ready()
             if index.carries_nothing:

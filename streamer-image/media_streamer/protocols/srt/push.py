@@ -10,6 +10,7 @@ import socket
 from media_streamer.egress.context import Egress
 from media_streamer.egress.jobs import JobFailed, Work
 from media_streamer.egress.push import Push
+from media_streamer.egress.ts_service import relabeled
 from media_streamer.outgoing.addresses import reach_of_process
 from media_streamer.outgoing.dial import Place, addresses
 from media_streamer.protocols.srt.address import SrtAddress
@@ -84,7 +85,7 @@ async def run(egress: Egress, work: Work) -> None:
         async with push.reaching():
             engine = engine_of(egress)
             call = await _call(engine, address)
-        await push.send(broadcast, call.sender, call.lost)
+        await push.send(broadcast, relabeled(call.sender, push.service), call.lost)
     finally:
         if call is not None:
             call.close()

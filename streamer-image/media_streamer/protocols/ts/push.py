@@ -11,6 +11,8 @@ import re
 from media_streamer.egress.context import Egress
 from media_streamer.egress.jobs import JobFailed, Work
 from media_streamer.egress.push import Push, http_refusal
+from media_streamer.egress.ts_service import relabeled
+from media_streamer.egress.viewer import Delivery
 from media_streamer.outgoing.addresses import reach_of_process
 from media_streamer.outgoing.dial import dial
 from media_streamer.outgoing.target import HttpError, Target
@@ -37,6 +39,23 @@ class ChunkedFraming:
 
     def chunk(self, payload: bytes, key: bool) -> bytes:
         return b"%x\r\n%b\r\n" % (len(payload), payload) if payload else b""  # an empty one ends
+
+
+class Chunked:
+    """A connection whose body comes from one push alone: what it is given becomes chunks here."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._framing = ChunkedFraming()
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(self._framing.chunk(data, False))
+
+    def get_write_buffer_size(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    def abort(self) -> None:
+        self._transport.abort()
 
 
 class HttpPusher(asyncio.Protocol):
@@ -140,7 +159,7 @@ async def run(egress: Egress, work: Work) -> None:
         head = request_head(target)
     except (HttpError, UnicodeError):
         raise JobFailed("the URL cannot be read: write tshttp://HOST/PATH", hopeless=True) from None
-    broadcast = await push.source("ts", ChunkedFraming)
+    broadcast = await push.source("ts", ChunkedFraming if push.service is None else None)
     pusher: HttpPusher | None = None
     try:
         async with push.reaching():
@@ -152,7 +171,10 @@ async def run(egress: Egress, work: Work) -> None:
                 tls=target.scheme == "https",
             )
             await pusher.wait_invited()
-        await push.send(broadcast, pusher.transport, pusher.lost)
+        delivery: Delivery = pusher.transport
+        if push.service is not None:
+            delivery = relabeled(Chunked(pusher.transport), push.service)
+        await push.send(broadcast, delivery, pusher.lost)
     except JobFailed:
         if pusher is not None and pusher.lost.done():
             raise pusher.failure() from None

@@ -21,6 +21,7 @@ from media_streamer.egress.context import Egress
 from media_streamer.egress.jobs import JobFailed, Work
 from media_streamer.egress.paced import PacedSender
 from media_streamer.egress.push import Push
+from media_streamer.egress.ts_service import relabeled
 from media_streamer.outgoing.addresses import Reach, reach_of_process
 from media_streamer.outgoing.dial import addresses
 from media_streamer.outgoing.segments import MAX_SEGMENTS, segments_of
@@ -242,7 +243,8 @@ async def run(egress: Egress, work: Work) -> None:
         sock = await _reach(url, reach_of_process(), loop_back=bool(push.config.multicast_loop))
     sender = ConstantSender(sock, work, bit_rate) if bit_rate else UdpSender(sock, work)
     try:
-        await push.send(broadcast, sender, sender.lost, replay=False)
+        delivery = relabeled(sender, push.service)
+        await push.send(broadcast, delivery, sender.lost, replay=False)
     finally:
         sender.abort()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -160,7 +161,9 @@ stream live {{
     failed = await push_is(streamer, "retry")
     assert "answers 507 to PUT" in failed["error"]
     file_server.status = 204
-    await push_is(streamer, "running")
+    again = await push_is(streamer, "running")
+    assert "error" not in again  # what was wrong is over
+    assert again["frames"] > again["segments"] > 0
     for secret in ("pa55word", "wrongword"):
         assert secret not in streamer.log
 
@@ -273,6 +276,90 @@ async def test_udp_to_a_multicast_group(streamer: Streamer) -> None:
                 received += datagram
     assert all(received[at] == 0x47 for at in range(0, len(received), TS_PACKET))
     assert _is_continuous(received)
+
+
+async def programs(url: str, *options: str) -> list[dict[str, Any]]:
+    """What FFmpeg finds in a transport stream."""
+    process = await asyncio.create_subprocess_exec(
+        *("ffprobe", "-v", "error", "-of", "json", "-show_programs", *options, url),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        printed, _ = await process.communicate()
+    found: list[dict[str, Any]] = json.loads(printed)["programs"]
+    return found
+
+
+async def test_the_service_that_a_push_names(streamer: Streamer, file_server: FileServer) -> None:
+    """Program number, PIDs, the service's name and provider, as FFmpeg reads them; by datagrams at
+    a constant rate, to an HTTP server and in segments."""
+    port = free_port(socket.SOCK_DGRAM)
+    received = bytearray()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while size := int(await reader.readline() or b"0", 16):
+                received.extend(await reader.readexactly(size))
+                await reader.readexactly(2)
+        writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    names = 'service "One & two" ; provider Канал ; pnr 7 ; pmt 200 ;'
+    pids = """
+      pids {
+        pcr 510; sdt 17;
+        media { content video; track 1; pid 501; }
+        media { content audio; track 1; pid 502; codec aac; }
+      }
+    """
+    http = server.sockets[0].getsockname()[1]
+    streamer.write(
+        f"""
+stream live {{
+  input fake://fake; segment_duration 1; segment_count 3;
+  push udp://127.0.0.1:{port} bitrate=2M {{ {names} {pids} }}
+  push tshttp://127.0.0.1:{http}/x {{ {names} {pids} }}
+  push hls://me:pa55word@127.0.0.1:{file_server.port}/out/index.m3u8 {{ {names} }}
+  push srt://127.0.0.1:1 {{ pmt 200; pids {{ media {{ content video; track 1; pid 200; }} }} }}
+}}
+"""
+    )
+    try:
+        await streamer.serve()
+        assert not (await streamer.stream("live")).get("warnings")
+        assert "PID 200 is given twice" in (await push_is(streamer, "error", index=3))["error"]
+        await push_is(streamer, "running", index=2)
+
+        async def came() -> bool:
+            return len(received) > 1000 * TS_PACKET
+
+        await until(came, "the body of the POST")
+        file = streamer.directory / "body.ts"
+        file.write_bytes(received[: len(received) // TS_PACKET * TS_PACKET])
+        by_udp = await programs(f"udp://127.0.0.1:{port}?timeout=30000000")
+        by_http = await programs(str(file))
+        by_hls = await programs(f"http://127.0.0.1:{file_server.port}/out/index.m3u8")
+        for found in (by_udp, by_http):
+            assert (found[0]["program_num"], found[0]["pmt_pid"]) == (7, 200)
+            assert found[0]["pcr_pid"] == 510
+            assert found[0]["tags"] == {
+                "service_name": "One & two", "service_provider": "Канал",
+            }  # fmt: skip
+            assert [one["id"] for one in found[0]["streams"]] == ["0x1f5", "0x1f6"]
+        assert _is_continuous(file.read_bytes())
+        segments = [body for name, body in file_server.files.items() if name.endswith(".ts")]
+        assert all(b"One & two" in body for body in segments)
+        assert by_hls  # it plays; FFmpeg tells no service of HLS
+        for index in (0, 1, 2):
+            stats = (await pushes(streamer))[index]
+            assert stats["frames"] > 25
+            assert index == 0 or "error" not in stats  # nobody listens to the datagrams any more
+    finally:
+        server.close()
+        streamer.write("")
+        await streamer.serve()
 
 
 async def test_udp_at_a_constant_rate(streamer: Streamer) -> None:
