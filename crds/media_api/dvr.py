@@ -180,7 +180,10 @@ class DvrInfo(ApiModel):
         default=None, description="Seconds from the oldest recording until now."
     )
     duration: Seconds | None = Field(default=None, description="Recorded seconds, without gaps.")
-    ranges: list[DvrRange] | None = Field(default=None, description="Parts without a gap.")
+    ranges: list[DvrRange] | None = Field(
+        default=None,
+        description="Parts without a gap, the newest 100. Empty until the disk was looked at.",
+    )
     locks: list[DvrRange] | None = Field(default=None, description="Parts kept from deletion.")
     bytes: Count | None = Field(default=None, description="Payload in bytes.")
     disk_size: Count | None = Field(default=None, description="Size on disk in bytes.")

@@ -1,6 +1,6 @@
 """`/streams/{name}/dvr/…`: what is recorded of a stream, and what of it is locked."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 
 from aiohttp import web
 from media_api.dvr import DvrRange, DvrRangeRequest
@@ -17,21 +17,23 @@ from media_streamer.supervisor.archives import ArchiveError, ArchiveLocked
 
 async def list_ranges(request: web.Request) -> web.Response:
     """Parts without a gap, oldest first."""
-    name = known_stream(request)
-    try:
-        found = await server_of(request).archives.ranges(name)
-    except ArchiveError as error:
-        raise refusal(error) from None
-    return _collection(request, "ranges", found)
+    archives, name = server_of(request).archives, known_stream(request)
+    return _collection(request, "ranges", await _read(archives.ranges(name)))
 
 
 async def list_locks(request: web.Request) -> web.Response:
-    name = known_stream(request)
+    archives, name = server_of(request).archives, known_stream(request)
+    return _collection(request, "locks", await _read(archives.locks(name)))
+
+
+async def _read(asking: Awaitable[list[Range]]) -> list[Range]:
+    """Nothing of a stream without an archive."""
     try:
-        found = await server_of(request).archives.locks(name)
+        return await asking
     except ArchiveError as error:
-        raise refusal(error) from None
-    return _collection(request, "locks", found)
+        if error.is_temporary:
+            raise refusal(error) from None
+        return []
 
 
 async def add_lock(request: web.Request) -> web.Response:

@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 NEW_MS = 120_000
 """A younger archive grows by much from look to look."""
+MAX_TOLD_RANGES = 100
+"""In the statistics of a stream, the newest ones: its archive may have thousands of gaps, and a
+server thousands of streams. `GET …/dvr/ranges` has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,11 @@ class Summary:
     def as_json(self) -> dict[str, Any]:
         """`media_api.dvr.DvrInfo`."""
         to_ms = self.ranges[-1].to_ms if self.ranges else self.to_ms
-        found = {
+        # Clients of the published API want `ranges` whatever is known.
+        found: dict[str, Any] = {
             "from": self.from_ms // 1000,
             "depth": max(0, to_ms - self.from_ms) // 1000,
+            "ranges": [one.as_json() for one in (self.ranges or ())[-MAX_TOLD_RANGES:]],
             "bytes": self.bytes,
             "disk_size": self.disk_bytes,
         }

@@ -54,9 +54,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 async def test_every_collection_answers(world: World) -> None:
     for path, key in COLLECTIONS.items():
-        if "/streams/{name}" in path or path.endswith("/files"):
-            continue  # of archives; files are not served yet
-        name = "sink" if "event_sinks" in path else "disks"
+        if path.endswith("/files"):
+            continue  # there is no such folder
+        # A stream without an archive has no ranges, which is no error.
+        name = "a" if "/streams/" in path else "sink" if "event_sinks" in path else "disks"
         answer = await world.get(BASE + path.replace("{name}", name))
         assert isinstance(answer[key], list), path
         assert isinstance(answer["estimated_count"], int)

@@ -1,5 +1,6 @@
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from media_streamer.archive.erasing import erase
@@ -29,10 +30,16 @@ def test_what_is_recorded_without_its_gaps(recording: Recording) -> None:
     second = Range(START_MS + HOUR_MS, START_MS + HOUR_MS + 2000 * SECONDS)
     found = look(measured, recording.folder)
     assert found == (Range(START_MS, START_MS + 3000 * SECONDS), second)
-    assert Summary(START_MS, START_MS + 2 * HOUR_MS, 1, 1, found).as_json() == {
+    summary = Summary(START_MS, START_MS + 2 * HOUR_MS, 1, 1, found)
+    assert summary.as_json() == {
         "from": START_MS // 1000, "depth": 3600 + 2 * SECONDS, "duration": 5 * SECONDS,
-        "bytes": 1, "disk_size": 1,
+        "ranges": [one.as_json() for one in found], "bytes": 1, "disk_size": 1,
     }  # fmt: skip
+    assert replace(summary, ranges=None).as_json()["ranges"] == []
+    many = tuple(Range(n * HOUR_MS, n * HOUR_MS + 1000) for n in range(300))
+    assert [one["from"] for one in replace(summary, ranges=many).as_json()["ranges"]] == [
+        n * HOUR_MS // 1000 for n in range(200, 300)
+    ]
     files_between(recording.folder)[0].path.unlink()
     assert look(measured, recording.folder) == (second,)
 
