@@ -29,6 +29,7 @@ ROUTES = (
     "sessions",
     "access",
     "access?tab=audit",
+    "import",
 )
 
 

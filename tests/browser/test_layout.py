@@ -27,6 +27,7 @@ ROUTES = [
     "streamers/local",
     "streamers/local?tab=settings",
     "sessions",
+    "import",
 ]
 
 

@@ -1,4 +1,5 @@
-"""`/config/write` and `/config/read`: streams as text of a streamer's configuration file, and back.
+"""`/config/write`, `/config/read`, `/config/explain`: streams as text of a streamer's configuration
+file, and back.
 
 Streamers know the grammar of the file; any that answers does it. Nothing is saved.
 """
@@ -21,6 +22,11 @@ async def write_text(request: web.Request) -> web.StreamResponse:
 async def read_text(request: web.Request) -> web.StreamResponse:
     """`{"text": ...}` -> `{"streams": [...], "problems": [...]}`."""
     return json_answer(await _ask(request, "/config/read", await object_body(request)))
+
+
+async def explain_file(request: web.Request) -> web.StreamResponse:
+    """`{"text": ...}` of a whole file -> its streams, and what becomes of each directive."""
+    return json_answer(await _ask(request, "/config/explain", await object_body(request)))
 
 
 async def _ask(request: web.Request, path: str, body: JsonObject) -> JsonObject:
@@ -48,5 +54,10 @@ ROUTES = (
     Route(
         "POST", "/config/read", read_text, "Streams that a text declares; saves nothing",
         need="view", operation="config_read",
+    ),
+    Route(
+        "POST", "/config/explain", explain_file,
+        "What a configuration file from elsewhere declares, line by line; saves nothing",
+        need="view", operation="config_explain",
     ),
 )  # fmt: skip

@@ -1,26 +1,37 @@
-"""`/config/write` and `/config/read`: streams as directives of a configuration file, and back.
+"""`/config/write`, `/config/read`, `/config/explain`: streams as text of a configuration file, and
+back.
 
 Nothing is saved and nothing of this server is told: an editor shows a stream as text, and checks
-what was typed, whichever server keeps the stream.
+what was typed, whichever server keeps the stream; a whole file from elsewhere is looked at before
+something of it is taken over.
 """
 
 import asyncio
+from collections import Counter
 from typing import Annotated, Any
 
 from aiohttp import web
 from media_api.base import ApiModel, JsonObject
 from media_api.stream import StreamConfig
+from media_api.units import Count
 from media_rest.errors import validation_error
 from pydantic import Field, ValidationError
 
 from media_streamer.api.answers import json_answer, json_body
 from media_streamer.api.route import Route
 from media_streamer.config import parse, write_object
+from media_streamer.config.elsewhere import Elsewhere, read_elsewhere
+from media_streamer.config.explain import VERDICTS, Explained, Verdict
+from media_streamer.supervisor.catalog import inherit
 
 MAX_STREAMS = 1000
 MAX_TEXT = 1024 * 1024
 """Characters; a thousand streams have about 200,000."""
 MAX_PROBLEMS = 100
+MAX_FILE_STREAMS = 10_000
+MAX_FILE_TEXT = 8 * 1024 * 1024
+MAX_LINES = 1000
+"""Of a whole file from elsewhere: streams, characters, directives that something is said of."""
 
 
 class StreamDocuments(ApiModel):
@@ -46,6 +57,34 @@ class ReadStreams(ApiModel):
     problems: list[dict[str, Any]] = Field(
         description="Errors: line and col from 1, detail in words. Empty: the text is sound."
     )
+
+
+class FileText(ApiModel):
+    """A configuration file from elsewhere."""
+
+    text: Annotated[str, Field(max_length=MAX_FILE_TEXT)] = Field(description="All of it.")
+
+
+class FileLine(ApiModel):
+    """A directive of the file. No secret is shown."""
+
+    line: Count = Field(description="From 1.")
+    directive: str = Field(description="Its first words.")
+    verdict: Verdict = Field(default="works", description="What becomes of it.")
+    reasons: list[str] = Field(default_factory=list, description="Why, in words.")
+
+
+class ExplainedFile(ApiModel):
+    """What a file from elsewhere declares, and what becomes of each directive."""
+
+    streams: list[dict[str, Any]] = Field(
+        description="Streams, only with what was set; what their templates set is in them."
+    )
+    auth_backends: list[dict[str, Any]] = Field(description="Named rules for viewers.")
+    broken: list[str] = Field(description="Names of streams of which something was refused.")
+    directives: list[FileLine] = Field(description="Those that do not plainly work.")
+    counts: dict[str, int] = Field(description="How many directives there are of each verdict.")
+    left: list[FileLine] = Field(description="What is of the server itself.")
 
 
 async def write_text(request: web.Request) -> web.Response:
@@ -86,6 +125,46 @@ def _read(text: str) -> JsonObject:
     return {"streams": streams, "problems": problems}
 
 
+async def explain_file(request: web.Request) -> web.Response:
+    """What a whole file declares and what becomes of it. Raises ApiError 400."""
+    body = await json_body(request)
+    try:
+        text = FileText.model_validate(body).text
+    except ValidationError as error:
+        raise validation_error(error, body) from None
+    return json_answer(await asyncio.to_thread(_explain, text))
+
+
+def _explain(text: str) -> JsonObject:
+    found = read_elsewhere(text)
+    counts = Counter(line.verdict for line in found.lines)
+    told = [line for line in found.lines if line.verdict != "works"]
+    return {
+        "streams": [_alone(one, found) for one in found.streams[:MAX_FILE_STREAMS]],
+        "auth_backends": [one.explicit() for one in found.auth_backends],
+        "broken": found.broken,
+        "directives": [_line(one) for one in told[:MAX_LINES]],
+        "counts": {verdict: counts[verdict] for verdict in VERDICTS if counts[verdict]},
+        "left": [_line(one) for one in found.left[:MAX_LINES]],
+    }
+
+
+def _alone(stream: StreamConfig, found: Elsewhere) -> JsonObject:
+    """The stream with what its template sets, and without it."""
+    own = stream.explicit()
+    template = found.templates.get(str(own.pop("template", "")))
+    return inherit(own, template.explicit() if template is not None else None).explicit()
+
+
+def _line(told: Explained) -> JsonObject:
+    return {
+        "line": told.line,
+        "directive": told.shown,
+        "verdict": told.verdict,
+        "reasons": told.reasons,
+    }
+
+
 ROUTES = (
     Route(
         "POST", "/config/write", write_text, "Streams as text of a configuration file",
@@ -94,5 +173,10 @@ ROUTES = (
     Route(
         "POST", "/config/read", read_text, "Streams that a text declares; saves nothing",
         need="view", request=StreamText, response=ReadStreams,
+    ),
+    Route(
+        "POST", "/config/explain", explain_file,
+        "What a configuration file from elsewhere declares, line by line; saves nothing",
+        need="view", request=FileText, response=ExplainedFile,
     ),
 )  # fmt: skip

@@ -108,7 +108,7 @@ def _walk(
 def _explained(node: Directive, shape: Shape | None, model: type[ApiModel]) -> Explained:
     name = node.name
     key = shape.key if shape is not None else ""
-    told = Explained(name.file, name.line, _shown(node, shape), key, _is_object(shape))
+    told = Explained(name.file, name.line, shown(node, shape), key, _is_object(shape))
     value = node.args[0].value if node.args else ""
     block = block_of(model)
     row = block.row(name.value) if shape is not None else None
@@ -145,7 +145,7 @@ def _words(node: Directive, *, deep: bool) -> Iterator[Word]:
             yield from _words(child, deep=True)
 
 
-def _shown(node: Directive, shape: Shape | None) -> str:
+def shown(node: Directive, shape: Shape | None) -> str:
     """The directive as far as it holds no secret."""
     name = node.name.value
     if not node.args:

@@ -23,6 +23,7 @@ const PAGES = {
   server: () => import("./pages/server.js").then(({ Server }) => Server),
   config: () => import("./pages/config.js").then(({ Config }) => Config),
   access: () => import("./pages/access.js").then(({ Access }) => Access),
+  import: () => import("./pages/import.js").then(({ Import }) => Import),
 };
 
 const entries = ({ product, role }) =>
@@ -33,13 +34,14 @@ const entries = ({ product, role }) =>
 /** The page that a route means; what is not there, or not for this server or reader, is the list of streams. */
 function pageOf({ parts: [first, name] }, ui) {
   if (first === "streams" && name) return "streams";
+  if (first === "import" && ui.product === "central" && !ui.readsOnly) return "import";
   const offered = Object.hasOwn(entries(ui), first);
   if (first === "streamers" && name && offered) return "streamer";
   return offered ? first : "media";
 }
 
 /** The entry of the menu that a page belongs to. */
-const ENTRY = { streams: "media", streamer: "streamers" };
+const ENTRY = { streams: "media", streamer: "streamers", import: "media" };
 
 const loaded = new Map();
 

@@ -47,3 +47,54 @@ async def test_a_tried_write_saves_nothing(api: Api) -> None:  # noqa: F811
     status, answer = await api.call("PUT", tried, json={"segment_duration": 7})
     assert (status, answer["errors"][0]["source"]["pointer"]) == (400, "/segment_duration")
     assert api.configured() == before
+
+
+FILE = """
+http 8080;
+edit_auth admin HIDDEN;
+include /etc/passwd;
+auth_backend home { allow ip 10.0.0.0/8; }
+template paid {
+  on_play auth://home; push rtmp://cdn.example/live/%s; url_prefix http://cdn.example;
+}
+template studio { prefix live; input publish://; }
+stream a { template paid; title A; input rtsp://u:p@192.0.2.1/x; epg_enabled; }
+stream b { input gopher://x; }
+sip 5060;
+nonsense;
+"""
+
+
+async def test_a_file_from_elsewhere_is_told_line_by_line(api: Api) -> None:  # noqa: F811
+    before = api.configured()
+    status, told = await api.call("POST", f"{BASE}/config/explain", json={"text": FILE})
+    assert status == 200
+    assert told["streams"][0] == {
+        "name": "a",
+        "title": "A",
+        "inputs": [{"url": "rtsp://u:p@192.0.2.1/x"}],
+        "epg_enabled": True,
+        "on_play": {"url": "auth://home"},
+        "pushes": [{"url": "rtmp://cdn.example/live/a"}],
+        "url_prefix": "http://cdn.example",
+    }
+    assert told["auth_backends"] == [{"name": "home", "allow_ips": ["10.0.0.0/8"]}]
+    assert told["broken"] == ["b"]
+    lines = {one["line"]: (one["verdict"], one["reasons"]) for one in told["directives"]}
+    assert {line: verdict for line, (verdict, _) in lines.items()} == {
+        4: "no effect", 10: "no effect", 11: "error", 12: "no effect", 13: "error",
+    }  # fmt: skip
+    assert "paste" in lines[4][1][0]
+    left = {one["line"]: one["directive"] for one in told["left"]}
+    assert left == {
+        2: "http 8080", 3: "edit_auth …", 9: "template studio", 12: "sip 5060",
+    }  # fmt: skip
+    assert "HIDDEN" not in str(told)
+    assert sum(told["counts"].values()) > 12
+    assert api.configured() == before
+
+
+async def test_any_text_is_told(api: Api) -> None:  # noqa: F811
+    for text in ("", "}", "stream", "stream { ; ; }", "template { prefix x; }", "\0"):
+        status, told = await api.call("POST", f"{BASE}/config/explain", json={"text": text})
+        assert (status, told["streams"]) == (200, []), text

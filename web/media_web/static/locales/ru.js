@@ -36,6 +36,18 @@ export default {
   "Enabled: {count}.": "Включено: {count}.", "Disabled: {count}.": "Выключено: {count}.", "Deleted: {count}.": "Удалено: {count}.", "Labelled: {count}.": "Помечено: {count}.",
   running: "работает", waiting: "ждёт", disabled: "выключен", starting: "запускается", error: "ошибка",
 
+  // Import
+  "Import …": "Импорт…", "Import a configuration file": "Импорт файла конфигурации",
+  "A flussonic.conf from another server. First you see what becomes of each line; nothing is saved before you take it over.": "flussonic.conf с другого сервера. Сначала видно, что станет с каждой строкой; до переноса ничего не сохраняется.",
+  "Choose a file …": "Выбрать файл…", "Look at it": "Посмотреть", "Taken over: {count} streams.": "Перенесено потоков: {count}.", "See all streams": "Все потоки",
+  "What is in the file": "Что в файле", "The file declares no stream.": "В файле нет ни одного потока.", "Choose all streams of the file": "Выбрать все потоки файла",
+  "What happens": "Что произойдёт", "Rules for viewers": "Правила для зрителей", "stays as it is here": "остаётся, как здесь", "is made": "создаётся",
+  "What is not as it was": "Что будет не так, как было", "What stays with the other server": "Что остаётся у другого сервера",
+  "These are settings of a server and not of streams. Streamers have their own.": "Это настройки сервера, а не потоков. У стримеров они свои.",
+  "Take over the chosen streams ({count})": "Перенести выбранные потоки ({count})", "is left out: it has an error, see below": "не переносится: в нём ошибка, см. ниже", "changes the stream that is here": "меняет поток, который здесь есть",
+  Line: "Строка", Directive: "Директива", "What becomes of it": "Что с ней станет",
+  works: "работает", differs: "иначе", partly: "частично", "no effect": "без действия",
+
   // Page of a stream
   Overview: "Обзор", Input: "Входы", Output: "Просмотр", Push: "Отправка", Settings: "Настройки", Text: "Текст", Log: "События", Archive: "Архив",
   Restart: "Перезапустить", "Delete the stream {name}?": "Удалить поток {name}?", Name: "Имя", Problem: "Проблема", "Bit rate, Mbit/s": "Битрейт, Мбит/с",

@@ -65,6 +65,7 @@ export function Wall({ ui, route }) {
   return html`<header class="bar">
       <h1>${t("Media")}</h1>
       <${Filters} query=${query} central=${central} onChange=${change} />
+      ${!fixed && central && html`<a class="button plain" href=${link("import")}>${t("Import …")}</a>`}
       ${!fixed && html`<button type="button" onClick=${() => setAdding(true)}>${t("Add stream")}</button>`}
     </header>
     <${Failure} error=${error} />
