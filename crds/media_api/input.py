@@ -189,8 +189,8 @@ class InputOptionsPublish(ApiModel):
 
     prefer_codec: Literal["h264", "vp8", "vp9", "av1"] | None = Field(
         default=None,
-        description="Video codec of a WebRTC publisher that is taken before others that it offers:"
-        " h264 or av1. Default h264.",
+        description="Video codec of a WebRTC publisher that is taken before others that it offers."
+        " Default h264.",
     )
     transport: Literal["udp", "tcp"] | None = Field(
         default=None,

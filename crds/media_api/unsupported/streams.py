@@ -111,9 +111,6 @@ def _urls(item: Any) -> Iterator[InVain]:
         ):
             text = "remote_dvr has no effect but on a first input by m4f, m4s or tshttp"
             yield InVain("input_option_remote_dvr", ("inputs", index, "remote_dvr"), text)
-        if get(one, "prefer_codec") in ("vp8", "vp9"):
-            text = "prefer_codec of inputs has no effect: VP8 and VP9 are not taken by WebRTC"
-            yield InVain("input_option_prefer_codec", ("inputs", index, "prefer_codec"), text)
         for name, words in INPUT_WORDS.items():
             if asks(name, get(one, name)):
                 path = ("inputs", index, name)

@@ -14,7 +14,7 @@ from media_streamer.wire.frame import TIME_BASE, Frame, Track
 _CODECS = {
     "avc1": "h264", "avc3": "h264", "hvc1": "hevc", "hev1": "hevc", "av01": "av1",
     "opus": "opus", "Opus": "opus", "ac-3": "ac3", "ec-3": "eac3", "mp4v": "mpeg2video",
-    "vp09": "vp9",
+    "vp08": "vp8", "vp09": "vp9",
 }  # fmt: skip
 _MPEG_AUDIO = ("mp4a.6B", "mp4a.69", "mp4a.6b")
 _LAYER_2 = 2

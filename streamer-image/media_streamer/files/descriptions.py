@@ -11,6 +11,7 @@ from typing import NamedTuple
 from media_streamer.files.headers import Entry
 from media_streamer.files.tables import BadFile
 from media_streamer.syntax.boxes import box, full_box
+from media_streamer.syntax.vpx import KeyFrame, vp8_key_frame, vp9_key_frame
 
 AAC, MPEG2_VIDEO, MP2, MP3 = 0x40, 0x61, 0x69, 0x6B
 """Object types (mp4ra.org)."""
@@ -162,23 +163,27 @@ def dolby_size(frame: bytes) -> int:
     return kbits * (4 if code == 0 else 6)
 
 
+def vp8(frame: bytes) -> Entry:
+    """VP8, from a key frame; raises BadFile."""
+    found = vp8_key_frame(frame)
+    if found is None:
+        raise BadFile("its VP8 does not begin with a key frame")
+    return _vpx(b"vp08", found, found.width, found.height)
+
+
 def vp9(frame: bytes, width: int, height: int) -> Entry:
     """VP9, from a key frame (its uncompressed header); raises BadFile."""
-    if len(frame) < 5 or frame[0] >> 6 != 2:
-        raise BadFile("its picture is no VP9")
-    bits = int.from_bytes(frame[:8].ljust(8, b"\0"), "big")
-    profile = (bits >> 61 & 1) | (bits >> 60 & 1) << 1
-    at = 60 - (profile == 3)
-    shown_again, other = bits >> (at - 1) & 1, bits >> (at - 2) & 1
-    if shown_again or other or bits >> (at - 28) & 0xFFFFFF != 0x498342:
+    found = vp9_key_frame(frame)
+    if found is None:
         raise BadFile("its VP9 does not begin with a key frame")
-    at -= 28
-    depth = 8
-    if profile >= 2:
-        depth, at = (12 if bits >> (at - 1) & 1 else 10), at - 1
+    return _vpx(b"vp09", found, width, height)
+
+
+def _vpx(kind: bytes, found: KeyFrame, width: int, height: int) -> Entry:
+    """VP Codec ISO Media File Format Binding 1.0, 2.2."""
     pixels = width * height
     level = 10 if pixels <= 36_864 else 21 if pixels <= 245_760 else 31 if pixels <= 983_040 else \
         41 if pixels <= 2_228_224 else 51  # fmt: skip
-    chroma = 1 if not profile & 1 else 3
-    made = bytes((profile, level, depth << 4 | chroma << 1, 2, 2, 2, 0, 0))
-    return video(b"vp09", full_box(b"vpcC", 1, 0, made), width, height)
+    chroma = 3 if kind == b"vp09" and found.profile & 1 else 1
+    made = bytes((found.profile, level, found.depth << 4 | chroma << 1, 2, 2, 2, 0, 0))
+    return video(kind, full_box(b"vpcC", 1, 0, made), width, height)

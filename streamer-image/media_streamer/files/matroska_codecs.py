@@ -16,9 +16,11 @@ _RECORDS = {
 }
 NAMES = {"A_MPEG/L2": "mp2"}
 """FFmpeg's name, where the string of the codec does not tell."""
-NEED_FRAME = ("A_AC3", "A_EAC3", "V_VP9", *_MPEG_AUDIO)
+NEED_FRAME = ("A_AC3", "A_EAC3", "V_VP8", "V_VP9", *_MPEG_AUDIO)
 """Codecs that are described by a frame."""
-_PLAYED = (*_RECORDS, "V_VP9", "V_MPEG2", "A_AAC", "A_OPUS", *_MPEG_AUDIO, "A_AC3", "A_EAC3")
+_PLAYED = (
+    *_RECORDS, "V_VP8", "V_VP9", "V_MPEG2", "A_AAC", "A_OPUS", *_MPEG_AUDIO, "A_AC3", "A_EAC3",
+)  # fmt: skip
 
 
 def is_played(codec: str) -> bool:
@@ -35,6 +37,8 @@ def describe(track: MatroskaTrack, frame: bytes) -> tuple[Entry, int]:
         if len(private) < 4:
             raise BadFile("its codec is not described")
         return descriptions.video(kind, box(name, private), track.width, track.height), 0
+    if codec == "V_VP8":
+        return descriptions.vp8(frame), 0
     if codec == "V_VP9":
         return descriptions.vp9(frame, track.width, track.height), 0
     if codec == "V_MPEG2":

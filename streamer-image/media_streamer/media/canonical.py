@@ -15,11 +15,12 @@ from typing import Any
 import av
 
 from media_streamer.syntax import nal, obu
+from media_streamer.syntax.vpx import KeyFrame, vp8_key_frame, vp9_key_frame
 
 CODECS = frozenset(
     (
-        "h264", "hevc", "av1", "vp9", "mpeg2video", "aac", "mp3", "mp2", "ac3", "eac3", "opus",
-        "pcm_alaw", "pcm_mulaw",
+        "h264", "hevc", "av1", "vp8", "vp9", "mpeg2video", "aac", "mp3", "mp2", "ac3", "eac3",
+        "opus", "pcm_alaw", "pcm_mulaw",
     )
 )  # fmt: skip
 """FFmpeg's names of the codecs that can be a track."""
@@ -96,6 +97,8 @@ class Canonicalizer:
             "h264": self._nal_units,
             "hevc": self._nal_units,
             "av1": self._obus,
+            "vp8": self._vp8,
+            "vp9": self._vp9,
             "mpeg2video": self._mpeg2,
             "aac": self._aac,
             "mp3": self._mpeg_audio,
@@ -187,6 +190,18 @@ class Canonicalizer:
         self._replace_known(frozenset(u for kind, u in units if kind == obu.SEQUENCE_HEADER))
         dropped = (obu.TEMPORAL_DELIMITER, obu.PADDING)
         return b"".join([unit for kind, unit in units if kind not in dropped])
+
+    def _vp8(self, data: bytes) -> bytes:
+        return self._vpx(data, vp8_key_frame(data))
+
+    def _vp9(self, data: bytes) -> bytes:
+        return self._vpx(data, vp9_key_frame(data))
+
+    def _vpx(self, data: bytes, key: KeyFrame | None) -> bytes:
+        """Watch size and profile, which browsers change as their path and camera do."""
+        if key is not None:
+            self._replace_known(frozenset((repr(key).encode(),)))
+        return data
 
     def _mpeg2(self, data: bytes) -> bytes:
         if data.startswith(_MPEG2_SEQUENCE_HEADER):

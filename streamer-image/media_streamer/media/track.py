@@ -17,6 +17,9 @@ from av.bitstream import BitStreamFilterContext
 from av.stream import Disposition
 from msgspec.structs import replace
 
+from media_streamer.files import descriptions
+from media_streamer.files.headers import init_section
+from media_streamer.files.tables import BadFile
 from media_streamer.media.canonical import (
     CODECS,
     codec_name,
@@ -144,6 +147,8 @@ def _make_init(stream: av.stream.Stream, data: bytes) -> bytes | None:
     """Mux one packet into a fragmented MP4 and keep `ftyp` and `moov`; None if there is none."""
     buffer = io.BytesIO()
     codec = codec_name(stream)
+    if codec == "vp8":
+        return _make_vp8_init(data)
     # MP4 has no G.711; QuickTime, which is read as MP4 is, has.
     form = "mov" if codec in ("pcm_alaw", "pcm_mulaw") else "mp4"
     with av.open(buffer, "w", format=form, options=_MP4_OPTIONS) as output:
@@ -167,6 +172,16 @@ def _make_init(stream: av.stream.Stream, data: bytes) -> bytes | None:
 
 
 _KEPT = (b"ftyp", b"moov")
+
+
+def _make_vp8_init(data: bytes) -> bytes:
+    """FFmpeg reads VP8 in MP4 and does not write it."""
+    try:
+        entry = descriptions.vp8(data)
+    except BadFile as error:
+        raise TrackError(str(error)) from None
+    size = entry.width, entry.height
+    return init_section(entry.data, b"vide", TIME_BASE, size=size)
 
 
 def _from_adts(stream: av.stream.Stream, data: bytes) -> tuple[bytes, bytes]:

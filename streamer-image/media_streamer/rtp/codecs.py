@@ -22,6 +22,12 @@ from media_streamer.rtp.payloads.simple import (
     WholeDepacketizer,
     WholePacketizer,
 )
+from media_streamer.rtp.payloads.vpx import (
+    Vp8Packetizer,
+    Vp9Packetizer,
+    vp8_depacketizer,
+    vp9_depacketizer,
+)
 from media_streamer.rtp.sdp import Media
 from media_streamer.syntax import boxes, nal, records
 from media_streamer.syntax.codec_strings import decoder_config
@@ -122,6 +128,16 @@ def _offer_av1(track: Track, number: int) -> Outgoing:
     return Outgoing(media, Av1Packetizer(record[4:]))
 
 
+def _offer_vp8(track: Track, number: int) -> Outgoing:
+    return Outgoing(_media(track, number, "VP8", 90_000), Vp8Packetizer())
+
+
+def _offer_vp9(track: Track, number: int) -> Outgoing:
+    media = _media(track, number, "VP9", 90_000)
+    media.fmtp = {"profile-id": str(_entry(track, b"vpcC")[4])}  # behind version and flags
+    return Outgoing(media, Vp9Packetizer())
+
+
 def _offer_aac(track: Track, number: int) -> Outgoing:
     _, config = decoder_config(_entry(track, b"esds"))
     media = _media(track, number, "MPEG4-GENERIC", track.sample_rate)
@@ -166,6 +182,8 @@ _OFFERS: dict[str, Callable[[Track, int], Outgoing]] = {
     "h264": _offer_h264,
     "hevc": _offer_hevc,
     "av1": _offer_av1,
+    "vp8": _offer_vp8,
+    "vp9": _offer_vp9,
     "aac": _offer_aac,
     "opus": _offer_opus,
     "mp3": _offer_mpeg_audio,
@@ -250,6 +268,8 @@ _ACCEPTS: dict[str, Callable[[Media], Incoming | None]] = {
     "H265": _accept_hevc,
     "HEVC": _accept_hevc,
     "AV1": lambda media: _incoming(media, "av1", Av1Depacketizer(), b""),
+    "VP8": lambda media: _incoming(media, "vp8", vp8_depacketizer(), b""),
+    "VP9": lambda media: _incoming(media, "vp9", vp9_depacketizer(), b""),
     "MPEG4-GENERIC": _accept_aac,
     "MP4A-LATM": _accept_latm,
     "OPUS": lambda media: _incoming(

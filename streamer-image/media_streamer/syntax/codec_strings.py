@@ -24,9 +24,9 @@ def codec_string(init: bytes) -> str:
             return f"{name}.{_hevc(children[b'hvcC'])}"
         case b"av01":
             return f"av01.{_av1(children[b'av1C'])}"
-        case b"vp09":
+        case b"vp08" | b"vp09":
             profile, level, depth = children[b"vpcC"][4:7]
-            return f"vp09.{profile:02d}.{level:02d}.{depth >> 4:02d}"
+            return f"{name}.{profile:02d}.{level:02d}.{depth >> 4:02d}"
         case b"mp4a" | b"mp4v":
             return f"{name}.{_descriptors(children[b'esds'])}"
         case b"ac-3" | b"ec-3":

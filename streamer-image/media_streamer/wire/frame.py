@@ -30,8 +30,8 @@ class Track(msgspec.Struct, frozen=True, array_like=True):
     """Name in URLs: a letter of `LETTERS` and a count from 1: `v1`, `v2`, `a1`, `t1` …"""
     kind: TrackKind
     codec: str
-    """FFmpeg's codec name: h264, hevc, av1, vp9, mpeg2video, aac, mp3, mp2, ac3, eac3, opus,
-    pcm_alaw, pcm_mulaw (G.711)."""
+    """FFmpeg's codec name: h264, hevc, av1, vp8, vp9, mpeg2video, aac, mp3, mp2, ac3, eac3,
+    opus, pcm_alaw, pcm_mulaw (G.711)."""
     init: bytes
     """`ftyp` + `moov` of a fragmented MP4 with this track alone: the codec description for all."""
     codec_string: str

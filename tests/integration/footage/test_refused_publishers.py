@@ -75,7 +75,7 @@ async def rtmps(house: House, name: str, query: str) -> Answer:
 
 
 async def rtsp(house: House, name: str, query: str) -> Answer:
-    codec = "VP8" if name == "free" else "H264"
+    codec = "H263" if name == "free" else "H264"
     return await asking.rtsp(house.rtsp, name + query, "publish", codec)
 
 
@@ -89,7 +89,7 @@ async def whip(house: House, name: str, query: str) -> Answer:
     url = f"{house.streamer.base}/{name}/whip{query}"
     offer = browser("sendonly")
     if name == "free":
-        offer = offer.replace("H264", "VP8").replace("AV1", "VP9")
+        offer = offer.replace("H264", "H263").replace("AV1", "H263").replace("VP8", "H263")
     async with house.streamer.session.post(url, data=offer, headers=SDP) as answer:
         if answer.status < 400:
             return Answer(answer.status, "")

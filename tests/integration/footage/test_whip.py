@@ -1,5 +1,7 @@
 """Publishing by WHIP with aiortc; what is published is watched; refusals in words."""
 
+import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -15,10 +17,12 @@ from aiortc import (
     VideoStreamTrack,
 )
 
-from tests.support.streamer import until
+from tests.support.ports import free_port
+from tests.support.streamer import ffprobe, until
 from tests.support.webrtc_offers import browser
 
 from .conftest import FilmStreamer
+from .test_webrtc import Watcher
 
 SDP = {"Content-Type": "application/sdp"}
 SECONDS = 40
@@ -45,11 +49,11 @@ class Camera:
         """What becomes of the server's answer on its way."""
         self._session = session
 
-    async def publish(self, url: str, **headers: str) -> int:
+    async def publish(self, url: str, *, codec: str = "H264", **headers: str) -> int:
         """Status of the answer; sends if it is 201."""
         video = self.peer.addTransceiver(Picture(), "sendonly")
         codecs = RTCRtpSender.getCapabilities("video").codecs
-        video.setCodecPreferences([one for one in codecs if one.mimeType == "video/H264"])
+        video.setCodecPreferences([one for one in codecs if one.mimeType == f"video/{codec}"])
         self.peer.addTransceiver(AudioStreamTrack(), "sendonly")
         await self.peer.setLocalDescription(await self.peer.createOffer())
         offer = self.peer.localDescription.sdp
@@ -72,6 +76,7 @@ async def camera(streamer: FilmStreamer) -> AsyncIterator[Camera]:
 @pytest.fixture
 async def whip(streamer: FilmStreamer) -> FilmStreamer:
     streamer.write(
+        f"rtsp 127.0.0.1:{free_port()};\n"
         "stream live { input publish://; segment_duration 1; }\n"
         "stream shut { input publish://; password secret; }\n"
         "stream test { input fake://fake; }\n"
@@ -120,6 +125,37 @@ async def test_what_is_published_is_watched(whip: FilmStreamer, camera: Camera) 
     await until(over, "the publisher is gone")
 
 
+async def test_vp8_is_carried_where_it_can_be(whip: FilmStreamer, camera: Camera) -> None:
+    """By WebRTC, RTSP and fragmented MP4; MPEG-TS has the sound alone."""
+    rtsp = int(re.search(r"^rtsp .*:(\d+);", whip.config.read_text(), re.MULTILINE)[1])  # type: ignore[index]
+    assert await camera.publish(f"{whip.base}/live/whip", codec="VP8") == 201
+    await whip.running("live")
+    watcher = Watcher(whip.session)
+    try:
+        await watcher.watch(whip.base, "/live/whep")
+        assert "VP8/90000" in watcher.peer.remoteDescription.sdp
+        await watcher.sees("video", 10)
+        await watcher.sees("audio", 10)
+    finally:
+        await watcher.close()
+    assert watcher.frames["video"][-1].width == 160
+    found = await asyncio.gather(
+        *(
+            ffprobe(url)
+            for url in (
+                f"rtsp://127.0.0.1:{rtsp}/live",
+                f"{whip.base}/live/index.fmp4.m3u8",
+                f"{whip.base}/live/mpegts",
+            )
+        )
+    )
+    assert found == [["opus", "vp8"], ["opus", "vp8"], ["opus"]]
+    url = f"{whip.base}/live/mpegts?filter.tracks=v1"
+    async with whip.session.get(url) as answer:
+        refused = answer.status, await answer.text()
+    assert refused == (406, "MPEG-TS can carry none of the stream's tracks: v1 (vp8)\n")
+
+
 async def test_password_is_the_bearer(whip: FilmStreamer, camera: Camera) -> None:
     status, problem = await ask(whip, "shut", browser("sendonly"), Authorization="Bearer no")
     assert (status, problem["error"]) == (403, "wrong_password")
@@ -132,7 +168,7 @@ async def test_refusals_say_why(whip: FilmStreamer) -> None:
     assert (status, problem["error"]) == (403, "publish_not_allowed")
     status, _ = await ask(whip, "nope", browser("sendonly"))
     assert status == 404
-    text = browser("sendonly").replace("H264", "VP9").replace("AV1", "VP8")
+    text = browser("sendonly").replace("H264", "H263").replace("AV1", "H263").replace("VP8", "H263")
     status, problem = await ask(whip, "live", text)
     assert (status, problem["error"]) == (406, "codec_not_offered")
     status, problem = await ask(whip, "live", browser("recvonly"))

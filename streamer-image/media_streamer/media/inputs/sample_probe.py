@@ -6,6 +6,7 @@ back once. Pure; takes some milliseconds.
 """
 
 import io
+import struct
 from collections.abc import Iterable, Sequence
 
 import av
@@ -33,8 +34,10 @@ _FRAMES = {
     "eac3": b"\x91ec-3", "pcm_alaw": b"\x72", "pcm_mulaw": b"\x82",
 }  # fmt: skip
 """What stands before a frame, with the frame type of video left 0."""
-_RAW = {"mp2": "mp3"}
-"""Codecs that FLV lacks, and FFmpeg's demuxer of their elementary stream."""
+_RAW = {"mp2": "mp3", "vp8": "ivf"}
+"""Codecs that FLV lacks, and FFmpeg's demuxer of what has them alone."""
+_IVF_HEADER = struct.Struct("<4sHH4sHHIIII")
+_IVF_FRAME = struct.Struct("<IQ")
 _RAW_FRAMES = 3
 """So many headers in a row prove that it is one."""
 _COMPOSED = ("h264", "hevc")
@@ -55,7 +58,8 @@ def probe(setup: TrackSetup, sample: PublishedFrame) -> Track:
     if not can_be_track(setup):
         raise TrackError("its codec is not supported")
     if setup.codec in _RAW:
-        form, data = _RAW[setup.codec], sample.data * _RAW_FRAMES
+        form = _RAW[setup.codec]
+        data = _ivf(sample.data) if form == "ivf" else sample.data * _RAW_FRAMES
     else:
         form, data = "flv", as_flv([setup], [sample])
     try:
@@ -71,6 +75,12 @@ def probe(setup: TrackSetup, sample: PublishedFrame) -> Track:
         fps=track.fps or round(setup.fps, 3),
         bit_rate=track.bit_rate or setup.bit_rate,
     )
+
+
+def _ivf(frame: bytes) -> bytes:
+    """A file of one frame of VP8; its size says the frame."""
+    header = _IVF_HEADER.pack(b"DKIF", 0, _IVF_HEADER.size, b"VP80", 0, 0, 1000, 1, 1, 0)
+    return header + _IVF_FRAME.pack(len(frame), 0) + frame
 
 
 def as_flv(setups: Sequence[TrackSetup], frames: Iterable[PublishedFrame]) -> bytes:

@@ -17,7 +17,7 @@ from media_streamer.rtp.packet import KEY_MARK
 
 log = logging.getLogger(__name__)
 
-PLAYABLE = frozenset({"h264", "hevc", "av1", "opus", "pcm_alaw", "pcm_mulaw"})
+PLAYABLE = frozenset({"h264", "hevc", "av1", "vp8", "vp9", "opus", "pcm_alaw", "pcm_mulaw"})
 """Whether one browser has it says its offer."""
 CONVERTED = frozenset({"aac", "mp3", "mp2", "ac3", "eac3"})
 

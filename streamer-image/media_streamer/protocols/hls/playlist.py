@@ -26,7 +26,7 @@ DEFAULT_BANDWIDTH = 2_000_000
 """Announced until the first segment is finished."""
 BANDWIDTH_MARGIN = 1.1
 """Head-room for segments to come above the highest one seen."""
-NO_TS_CODECS = ("hvc1", "hev1", "av01", "vp09", "opus", "Opus")
+NO_TS_CODECS = ("hvc1", "hev1", "av01", "vp08", "vp09", "opus", "Opus")
 """HLS carries these in fragmented MP4 only (Apple's HLS authoring specification, 1.5 and 2.3)."""
 
 

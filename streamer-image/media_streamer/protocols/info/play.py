@@ -19,6 +19,7 @@ _CODECS = {
     "hvc1": "hevc",
     "hev1": "hevc",
     "av01": "av1",
+    "vp08": "vp8",
     "vp09": "vp9",
     "mp4v": "mp2v",
     "mp4a.40": "aac",

@@ -16,6 +16,8 @@ _MAX_EXTENSION = 14
 _TCP_TYPE, _PASSIVE = 90, 4
 MODE = "packetization-mode"
 """Of H.264: 0 and absent, single units only; 1, fragments and aggregates, too (RFC 6184 5.4)."""
+_TOLD = ("profile", "tier", "level-idx", "profile-id")
+"""Of a payload type that is sent: of AV1, VP9."""
 _H264_CONSTRAINED = 0x40
 """constraint_set1_flag: Constrained Baseline where profile_idc is 66 (H.264 A.2.1.1)."""
 
@@ -64,6 +66,9 @@ def match(media: Media, section: Section) -> Codec | None:
     elif media.encoding == "AV1":
         profile = media.fmtp.get("profile", "0")
         found = [codec for codec in found if codec.fmtp.get("profile", "0") == profile]
+    elif media.encoding == "VP9":
+        profile = media.fmtp.get("profile-id", "0")
+        found = [codec for codec in found if codec.fmtp.get("profile-id", "0") == profile]
     elif media.encoding == "H265":
         # Interleaving needs fields that nobody sends (RFC 7798 7.1).
         found = [codec for codec in found if codec.fmtp.get("sprop-max-don-diff", "0") == "0"]
@@ -113,7 +118,7 @@ def sending(media: Media, codec: Codec, section: Section, ssrc: int) -> Stream:
         stereo = media.fmtp.get("sprop-stereo", "0")
         fmtp = {"minptime": "10", "stereo": stereo, "sprop-stereo": stereo}
     else:
-        fmtp = {k: v for k, v in codec.fmtp.items() if k in ("profile", "tier", "level-idx")}
+        fmtp = {k: v for k, v in codec.fmtp.items() if k in _TOLD}
     taken = {*codec.feedback, *section.feedback}
     feedback = [one for one in _SENT_FEEDBACK if one in taken]
     number = transport_id(section) if "transport-cc" in taken else 0

@@ -125,7 +125,8 @@ def choose(tracks: list[Described], wanted: Offer) -> list[Choice]:
     player that shows a black picture does not tell why.
     """
     if not tracks:
-        title = "The stream has no track that WebRTC can carry (H.264, HEVC, AV1, Opus, G.711)"
+        title = "The stream has no track that WebRTC can carry (H.264, HEVC, AV1, VP9,"
+        title += " VP8, Opus, G.711)"
         raise AccessDenied(406, "no_codec", title)
     chosen: list[Choice] = []
     done: set[str] = set()

@@ -21,7 +21,7 @@ from media_streamer.wire.control import PublisherTerms
 log = logging.getLogger(__name__)
 
 FORM = "whip"
-TAKEN = {"video": ("H264", "H265", "AV1"), "audio": ("OPUS", "PCMA", "PCMU")}
+TAKEN = {"video": ("H264", "H265", "AV1", "VP9", "VP8"), "audio": ("OPUS", "PCMA", "PCMU")}
 """The best first: what every viewer's device plays."""
 REMB = "goog-remb"
 FEEDBACK = (REMB, "nack", "nack pli")
@@ -99,7 +99,8 @@ def choose(wanted: Offer, first: str = "") -> list[Choice]:
             chosen.append(found)
     offered = {one.kind for one in wanted.sections if one.is_media and one.direction != "recvonly"}
     if not chosen or "video" in offered - done:
-        title = "The offer sends nothing with a codec that is taken: H264, H265, AV1, Opus, G.711"
+        names = ", ".join((*TAKEN["video"], "Opus, G.711"))
+        title = f"The offer sends nothing with a codec that is taken: {names}"
         raise AccessDenied(406, "codec_not_offered", title)
     return chosen
 

@@ -32,6 +32,8 @@ WANTED = (
             Codec(98, "H264", 90_000, 1, {**_H264, "profile-level-id": "4d0032"}, _REPAIRED),
             Codec(99, "H265", 90_000, 1, {}, _REPAIRED),
             Codec(100, "AV1", 90_000, 1, {}, _REPAIRED),
+            Codec(101, "VP9", 90_000, 1, {"profile-id": "0"}, _REPAIRED),
+            Codec(102, "VP8", 90_000, 1, {}, _REPAIRED),
         ],
     ),
     Proposed(

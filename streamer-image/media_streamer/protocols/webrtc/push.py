@@ -25,6 +25,7 @@ _COUNTED = frozenset({401, 403, 404, 409})
 _FMTP = {
     "H264": ("packetization-mode", "profile-level-id"),
     "AV1": ("profile", "level-idx", "tier"),
+    "VP9": ("profile-id",),
     "OPUS": ("sprop-stereo",),
 }
 """What of a track's description an offer tells; parameter sets go with the key frames."""

@@ -24,6 +24,7 @@ from .ts_checker import check_ts
 SMALL = ("-s", "320x180")
 X264 = ("-c:v", "libx264", "-preset", "veryfast", "-g", "25", "-bf", "2", "-sc_threshold", "0")
 X265 = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error:keyint=25")
+VP8 = ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-g", "25")
 VP9 = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "25")
 AV1 = ("-c:v", "libsvtav1", "-preset", "12", "-g", "25")
 
@@ -37,11 +38,12 @@ CLIPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "mpeg2+mp2": ("ts", (*SMALL, "-c:v", "mpeg2video", "-g", "25", "-c:a", "mp2", "-ac", "2")),
     "av1+opus": ("mkv", ("-s", "160x90", *AV1, "-c:a", "libopus", "-ac", "2")),
     "vp9+opus": ("webm", ("-s", "160x90", *VP9, "-c:a", "libopus", "-ac", "2")),
+    "vp8+opus": ("webm", ("-s", "160x90", *VP8, "-c:a", "libopus", "-ac", "2")),
     "aac": ("ts", ("-vn", "-c:a", "aac", "-ac", "2")),
     "h264": ("mp4", (*SMALL, *X264, "-an")),
 }
-NOT_IN_TS = {"av1+opus": {"video"}, "vp9+opus": {"video"}}
-NOT_IN_FLV = {"mpeg2+mp2": {"video", "audio"}}
+NOT_IN_TS = {"av1+opus": {"video"}, "vp9+opus": {"video"}, "vp8+opus": {"video"}}
+NOT_IN_FLV = {"mpeg2+mp2": {"video", "audio"}, "vp8+opus": {"video"}}
 
 
 @pytest.fixture(params=list(CLIPS))

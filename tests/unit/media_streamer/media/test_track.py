@@ -39,6 +39,7 @@ def describe(data: bytes, skip: int = 0) -> list[Track]:
         ("mpegts", "mpeg2video", "mp2", {}, ["mp4v.61", "mp4a.6B"]),
         ("matroska", "libsvtav1", "libopus", AV1, ["av01.0.00M.08", "opus"]),
         ("webm", "libvpx-vp9", "libopus", VP9, ["vp09.00.10.08", "opus"]),
+        ("webm", "libvpx", "libopus", VP9, ["vp08.00.10.08", "opus"]),
         ("mpegts", "", "eac3", {}, ["ec-3"]),
     ],
 )
@@ -82,7 +83,7 @@ def test_the_packet_wins_over_the_container(make_media: Callable[..., bytes]) ->
 
 
 def test_streams_without_packet_or_codec_are_left_out(make_media: Callable[..., bytes]) -> None:
-    data = make_media("matroska", "libvpx", "aac")
+    data = make_media("matroska", "mpeg4", "aac")
     assert [track.codec for track in describe(data)] == ["aac"]
     with av.open(io.BytesIO(make_media("mpegts", "libx264", "aac", options=X264))) as container:
         packet = next(p for p in container.demux(video=0) if p.is_keyframe)

@@ -1,5 +1,7 @@
 """Samples that went through packets come out as they were; loss and garbage give less."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +19,13 @@ from media_streamer.rtp.payloads.simple import (
     WholeDepacketizer,
     WholePacketizer,
     mpeg_audio_frame,
+)
+from media_streamer.rtp.payloads.vpx import (
+    Vp8Packetizer,
+    Vp9Packetizer,
+    VpxDepacketizer,
+    vp8_depacketizer,
+    vp9_depacketizer,
 )
 from media_streamer.syntax import nal
 
@@ -86,6 +95,68 @@ def test_a_missing_marker_is_seen_by_the_next_time_stamp() -> None:
     assert [s.timestamp for s in into.feed(h264_unit(5, 4), 2, True)] == [1, 2]
 
 
+VP8_KEY = bytes.fromhex("b0b9009d012a4001f0000047")
+VP9_KEY = bytes.fromhex("824983420013f00ef6063824")
+
+
+@pytest.mark.parametrize(
+    ("out", "make", "key"),
+    [
+        (Vp8Packetizer(), vp8_depacketizer, VP8_KEY),
+        (Vp9Packetizer(), vp9_depacketizer, VP9_KEY),
+    ],
+    ids=["vp8", "vp9"],
+)
+@pytest.mark.parametrize("size", [0, 1200, 5000])
+def test_vpx_frames(
+    out: Packetizer, make: Callable[[], VpxDepacketizer], key: bytes, size: int
+) -> None:
+    """Key frames say so by themselves, whatever the sender says."""
+    data = key + bytes(n % 251 for n in range(size))
+    assert through(out, make(), data) == [Sample(1000, data, True)]
+    other = b"\x87" + data[1:]
+    assert through(out, make(), other) == [Sample(1000, other, False)]
+    payloads, into = out.packetize(data, True), make()
+    into.feed(payloads[0], 1, len(payloads) == 1)
+    into.lose()
+    assert into.feed(b"", 1, False) == [], "padding"
+    samples = [s for p in payloads[2:] for s in into.feed(p, 1, p is payloads[-1])]
+    assert [sample.intact for sample in samples] == [False] * (len(payloads) > 2)
+    assert not through(out, into, data)[0].intact or size == 5000
+    assert through(out, into, data)[0].intact
+
+
+@pytest.mark.parametrize(
+    ("head", "begins"),
+    [
+        ("10", True), ("90 80 05", True), ("90 80 8123", True), ("90 e0 8123 07 21", True),
+        ("90 10 21", True), ("b0 20 21", True), ("11", False), ("00", False),
+    ],
+)  # fmt: skip
+def test_vp8_descriptors(head: str, begins: bool) -> None:
+    """Picture numbers of one and two bytes, layers, other partitions."""
+    (sample,) = vp8_depacketizer().feed(bytes.fromhex(head) + VP8_KEY, 7, True)
+    assert sample == Sample(7, VP8_KEY, True, begins)
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["08", "8c 05", "8c 8123", "ac 05 00 09", "9c 05", "dc 05 03 04", "8e 05 18 0140 00f0 01 04 01",
+     "0a 00", "bc 8123 00"],
+)  # fmt: skip
+def test_vp9_descriptors(head: str) -> None:
+    """Picture numbers, layers, references, the structure of a group."""
+    (sample,) = vp9_depacketizer().feed(bytes.fromhex(head) + VP9_KEY, 7, True)
+    assert sample == Sample(7, VP9_KEY, True)
+
+
+def test_of_several_spatial_layers_the_lowest_is_taken() -> None:
+    into = vp9_depacketizer()
+    assert into.feed(bytes.fromhex("ac0100 09") + VP9_KEY, 7, False) == []
+    above = bytes.fromhex("ac010209") + b"above"
+    assert into.feed(above, 7, True) == [Sample(7, VP9_KEY, True)]
+
+
 @given(st.binary(min_size=1, max_size=6000))
 def test_aac_frames(data: bytes) -> None:
     assert through(AacPacketizer(), AacDepacketizer(), data) == [Sample(1000, data, True)]
@@ -152,6 +223,8 @@ def test_av1_key_frames_carry_the_sequence_header() -> None:
         lambda: NalDepacketizer("hevc"),
         AacDepacketizer,
         Av1Depacketizer,
+        vp8_depacketizer,
+        vp9_depacketizer,
         MpegAudioDepacketizer,
         Ac3Depacketizer,
         WholeDepacketizer,

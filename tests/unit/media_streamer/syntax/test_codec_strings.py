@@ -72,8 +72,8 @@ def test_broken_descriptors_are_refused() -> None:
         decoder_config(bytes(4) + b"\x06\x01\x02")
     with pytest.raises(ValueError, match="ends early"):
         codec_string(init(b"soun", b"mp4a", b"esds", esds(0x40, b"\x11")))
-    with pytest.raises(ValueError, match="vp08"):
-        codec_string(init(b"vide", b"vp08", b"vpcC", b""))
+    with pytest.raises(ValueError, match="vvc1"):
+        codec_string(init(b"vide", b"vvc1", b"vpcC", b""))
 
 
 def test_vp9_says_profile_level_and_depth() -> None:

@@ -283,7 +283,7 @@ export default {
   "Percent of loss below which the bit rate rises.": "Процент потерь, ниже которого битрейт растёт.",
   "Percent that it falls by, each second with much loss.": "На сколько процентов он снижается за каждую секунду с большими потерями.",
   "Percent that the bit rate told to a WebRTC publisher rises by, each second with little loss. With any of the abr_ options a publisher is told a bit rate by its losses, and not when each of its packets arrived.": "На сколько процентов за каждую секунду с малыми потерями растёт битрейт, который сообщается публикующему по WebRTC. С любой из настроек abr_ публикующему сообщается битрейт по его потерям, а не время прихода каждого пакета.",
-  "Video codec of a WebRTC publisher that is taken before others that it offers: h264 or av1.": "Видеокодек публикующего по WebRTC, который берётся раньше других предложенных: h264 или av1.",
+  "Video codec of a WebRTC publisher that is taken before others that it offers.": "Видеокодек публикующего по WebRTC, который берётся раньше других предложенных.",
   "kbit/s that a publisher may stay behind before its bit rate rises no more.": "На сколько кбит/с публикующий может отставать, прежде чем битрейт перестанет расти.",
   "kbit/s that the bit rate of a WebRTC publisher does not go below.": "Кбит/с, ниже которых битрейт публикующего по WebRTC не опускается.",
   "A WebRTC publisher is told how its packets arrive, and adapts its bit rate by it.": "Публикующему по WebRTC сообщается, как доходят его пакеты, и он подстраивает битрейт.",

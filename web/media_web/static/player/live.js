@@ -24,7 +24,7 @@ const AWAY = "The stream is not running; trying again.";
 const UNDECODED = "This browser cannot decode {codec}.";
 const UNKNOWN = "This browser cannot play the stream.";
 /** What people call a codec, by how RFC 6381 begins its name. */
-const CODECS = { hvc1: "HEVC (H.265)", hev1: "HEVC (H.265)", av01: "AV1", vp09: "VP9", avc1: "H.264", "ac-3": "AC-3", "ec-3": "E-AC-3", mp4a: "AAC" };
+const CODECS = { hvc1: "HEVC (H.265)", hev1: "HEVC (H.265)", av01: "AV1", vp08: "VP8", vp09: "VP9", avc1: "H.264", "ac-3": "AC-3", "ec-3": "E-AC-3", mp4a: "AAC" };
 const codecOf = (type = "") => Object.entries(CODECS).find(([begin]) => type.includes(begin))?.[1];
 const NOT_ACCEPTABLE = 406;
 export const SILENT = "The source of the stream gives no data: the publisher has left. Waiting for it.";

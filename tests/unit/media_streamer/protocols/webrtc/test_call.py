@@ -230,7 +230,7 @@ def test_the_offer_is_read_by_another_library() -> None:
     assert (video.direction, audio.direction) == ("recvonly", "recvonly")
     assert video.ice.usernameFragment == "abcd1234"
     assert [codec.name for codec in audio.rtp.codecs] == ["opus", "PCMU", "PCMA"]
-    assert {codec.name for codec in video.rtp.codecs} == {"H264", "H265", "AV1"}
+    assert {codec.name for codec in video.rtp.codecs} == {"H264", "H265", "AV1", "VP9", "VP8"}
 
 
 def tracks() -> list[Described]:

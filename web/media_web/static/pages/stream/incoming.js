@@ -10,7 +10,7 @@ const LONG_GOP_SECONDS = 4;
 /** How a browser is asked whether it decodes a codec (RFC 6381). What is not here none decodes. */
 const TYPES = {
   h264: 'video/mp4; codecs="avc1.64001f"', hevc: 'video/mp4; codecs="hvc1.1.6.L93.B0"', av1: 'video/mp4; codecs="av01.0.04M.08"',
-  vp9: 'video/mp4; codecs="vp09.00.10.08"', aac: 'audio/mp4; codecs="mp4a.40.2"', mp3: 'audio/mp4; codecs="mp4a.6B"',
+  vp8: 'video/mp4; codecs="vp08.00.10.08"', vp9: 'video/mp4; codecs="vp09.00.10.08"', aac: 'audio/mp4; codecs="mp4a.40.2"', mp3: 'audio/mp4; codecs="mp4a.6B"',
   opus: 'audio/mp4; codecs="opus"', ac3: 'audio/mp4; codecs="ac-3"', eac3: 'audio/mp4; codecs="ec-3"',
 };
 
