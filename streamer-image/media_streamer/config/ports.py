@@ -25,6 +25,8 @@ from media_streamer.config.tls import TlsFiles
 HOSTS = {False: "http", True: "https"}
 """Who can have a guest, by whether it is with TLS."""
 SRT = "srt"
+Place = tuple[bool, str, int]
+"""Of a socket: whether it is of UDP, address, number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,13 @@ class Opened:
     """The listener that has the port with it; empty for none."""
 
     @property
-    def place(self) -> tuple[bool, str, int]:
-        """Kind of port, address, number."""
-        datagrams = protocols.listeners()[self.name][1].socket == "datagram"
-        return datagrams, self.listener.address or "", self.listener.port
+    def place(self) -> Place:
+        return place_of(self.name, self.listener.address or "", self.listener.port)
+
+
+def place_of(protocol: str, address: str, port: int) -> Place:
+    """Where a listener of this protocol has its socket."""
+    return protocols.listeners()[protocol][1].socket == "datagram", address, port
 
 
 def opened(listeners: Listeners | None, directory: Path) -> list[Opened]:
@@ -107,12 +112,12 @@ def _clashes(ports: list[Opened]) -> Iterator[tuple[Opened, Opened]]:
     for index, one in enumerate(ports):
         datagrams = one.place[0]
         for first in ports[:index]:
-            if one.place == first.place or (datagrams and _meet(one.place, first.place)):
+            if one.place == first.place or (datagrams and meet(one.place, first.place)):
                 yield one, first
                 break
 
 
-def _meet(one: tuple[bool, str, int], other: tuple[bool, str, int]) -> bool:
+def meet(one: Place, other: Place) -> bool:
     """Whether two ask for one port of one address; kinds, addresses and numbers."""
     return (one[0], one[2]) == (other[0], other[2]) and _same_address(one[1], other[1])
 
@@ -140,7 +145,7 @@ def _shadows(parsed: ParsedConfig, ports: list[Opened]) -> Iterator[ConfigProble
 
 
 def _is_within(one: Opened, wide: Opened) -> bool:
-    if one.place == wide.place or not _meet(one.place, wide.place):
+    if one.place == wide.place or not meet(one.place, wide.place):
         return False
     address = wide.listener.address
     return not address or (bool(one.listener.address) and ip_address(address).is_unspecified)
@@ -153,8 +158,8 @@ def _srt(parsed: ParsedConfig, config: ServerConfig, ports: list[Opened]) -> lis
     seen: dict[int, list[SrtPort]] = {}
     for path, port in _srt_ports(parsed, config):
         place = (True, port.address, port.port)
-        if (first := next((o for o in others if _meet(place, o.place)), None)) is not None:
-            text = f"srt: port {port.port} is that of {first.name} already: give them two"
+        if (first := next((o for o in others if meet(place, o.place)), None)) is not None:
+            text = f"{port.is_that_of(first.name)}: give them two"
             found.append(_at(parsed, path, text, warns=bool(port.stream)))
             continue
         for before in seen.get(port.port, ()):

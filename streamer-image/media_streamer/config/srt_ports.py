@@ -48,8 +48,11 @@ class SrtPort:
 
     def taken_by(self, first: "SrtPort") -> str:
         """What is said where `first` has the port."""
-        mode = f" to {first.mode}" if first.mode else ""
-        return f"srt port {self.port} of {self.owner} is that of {first.owner}{mode} already"
+        return self.is_that_of(first.owner + (f" to {first.mode}" if first.mode else ""))
+
+    def is_that_of(self, owner: str) -> str:
+        """The same where it is another listener's."""
+        return f"srt port {self.port} of {self.owner} is that of {owner} already"
 
 
 def ports_of(config: ServerConfig | StreamConfig) -> tuple[SrtPort, ...]:

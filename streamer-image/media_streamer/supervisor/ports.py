@@ -11,6 +11,7 @@ from collections.abc import Collection
 from media_api import protocols
 from media_api.server import ServerConfig
 
+from media_streamer.config import ports
 from media_streamer.supervisor.alerts import Alerts
 from media_streamer.supervisor.catalog import Catalog, Changes
 from media_streamer.supervisor.egress_workers import EgressWorkers
@@ -62,9 +63,20 @@ class Ports:
             *(ListenerSpec(SRT, port.address, port.port) for port in self.srt),
         ]
 
+    def _datagrams(self, config: ServerConfig) -> list[tuple[str, ports.Place]]:
+        """Ports of UDP that are not for SRT: those of each worker."""
+        return [
+            (spec.protocol, ports.place_of(spec.protocol, spec.address, spec.port + number))
+            for spec in listener_specs(config.listeners, self._directory)
+            if spec.protocol != SRT and _socket(spec)[0]
+            for number in range(
+                self._workers if protocols.listeners()[spec.protocol][1].per_worker else 1
+            )
+        ]
+
     def configured(self, config: ServerConfig) -> None:
         """The server has another configuration."""
-        self.srt.set_server(config)
+        self.srt.set_server(config, self._datagrams(config))
         self._follow(config)
 
     def streams_changed(self, changes: Changes) -> None:
@@ -115,8 +127,8 @@ class Ports:
         async with self._changing:
             wanted = self.wanted(self._catalog.config)
             # What is ours by another protocol is not probed: it goes as the new one comes.
-            ours = {_socket_of(spec) for spec in self._told or ()}
-            added = {port_of(spec) for spec in wanted if _socket_of(spec) not in ours}
+            ours = {_socket(spec) for spec in self._told or ()}
+            added = {port_of(spec) for spec in wanted if _socket(spec) not in ours}
             refused = await asyncio.to_thread(probe, added, self._workers)
             problems = [*self.srt.problems, *(refused[port] for port in sorted(refused))]
             self._told = [item for item in wanted if port_of(item) not in refused]
@@ -126,6 +138,5 @@ class Ports:
         self._alerts.set("listeners", "; ".join(problems))
 
 
-def _socket_of(spec: ListenerSpec) -> tuple[bool, str, int]:
-    datagrams = protocols.listeners()[spec.protocol][1].socket == "datagram"
-    return datagrams, spec.address, spec.port
+def _socket(spec: ListenerSpec) -> ports.Place:
+    return ports.place_of(spec.protocol, spec.address, spec.port)

@@ -7,7 +7,7 @@ answer to the worker that a peer is connecting to, so a change of them needs no 
 The first who asks for a port has it; whoever comes later is told so.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Protocol
 
@@ -15,19 +15,19 @@ import msgspec
 from media_api.server import ServerConfig
 from media_api.stream import StreamConfig
 
+from media_streamer.config import ports
 from media_streamer.config.srt_ports import Place, SrtPort, blocks, ports_of
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.sessions import Session
 from media_streamer.wire.control import AccessKind, Refusal, SrtQuestion, SrtTerms
 
-SRT = "srt"
-"""The listeners' name in the table of protocols."""
+SRT = ports.SRT
 
 
 def public_port(server: ServerConfig, stream: StreamConfig, mode: AccessKind) -> int | None:
     """Where a stream is played or published: its own port, else the shared one."""
-    ports = chain(ports_of(stream), ports_of(server))
-    return next((port.port for port in ports if port.mode in (None, mode)), None)
+    both = chain(ports_of(stream), ports_of(server))
+    return next((port.port for port in both if port.mode in (None, mode)), None)
 
 
 class SrtPorts:
@@ -35,6 +35,7 @@ class SrtPorts:
 
     def __init__(self) -> None:
         self._server = ServerConfig()
+        self._others: Sequence[tuple[str, ports.Place]] = ()
         self._shared: tuple[SrtPort, ...] = ()
         self._own: dict[str, tuple[SrtPort, ...]] = {}
         self._by_place: dict[Place, SrtPort] = {}
@@ -43,16 +44,20 @@ class SrtPorts:
         self.changed = False
         """For the owner to note and to take back."""
 
-    def set_server(self, config: ServerConfig) -> None:
+    def set_server(
+        self, config: ServerConfig, others: Sequence[tuple[str, ports.Place]] = ()
+    ) -> None:
+        """`others`: listeners that have ports of UDP, by their names."""
         self._server = config
+        self._others = others
         self._shared = ports_of(config)
         self._settle()
 
     def put(self, stream: StreamConfig) -> None:
         """A stream that is new or has changed."""
-        ports = ports_of(stream)
-        if ports != self._own.get(stream.name, ()):
-            self._own[stream.name] = ports
+        own = ports_of(stream)
+        if own != self._own.get(stream.name, ()):
+            self._own[stream.name] = own
             self._settle()
 
     def drop(self, name: str) -> None:
@@ -66,6 +71,10 @@ class SrtPorts:
         found: dict[Place, SrtPort] = {}
         problems: list[str] = []
         for port in chain(self._shared, *self._own.values()):
+            place = ports.place_of(SRT, *port.place)
+            if owner := next((name for name, one in self._others if ports.meet(place, one)), ""):
+                problems.append(port.is_that_of(owner))
+                continue
             first = found.setdefault(port.place, port)
             if first is not port and not first.serves(port):
                 problems.append(port.taken_by(first))

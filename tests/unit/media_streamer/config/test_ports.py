@@ -80,7 +80,7 @@ def test_ports_by_udp_that_clash(tmp_path: Path) -> None:
     status, lines = checked(path, server)
     assert status == 1
     assert places(lines) == ["2:6 error", "4:17 error"], lines
-    assert "srt: port 9000 is that of webrtc already" in lines[0]
+    assert "srt port 9000 of the server is that of webrtc already" in lines[0]
     streams = (
         "srt 9001;\nwebrtc 9002;\n"
         "stream a { srt_play { port 9003; } }\n"

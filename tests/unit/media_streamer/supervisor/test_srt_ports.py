@@ -138,3 +138,16 @@ def test_where_people_find_a_stream() -> None:
 def test_what_is_no_port_is_said(spec: int | str) -> None:
     with pytest.raises(ValueError, match=r"port|address|less than|greater than"):
         stream("a", srt=spec)
+
+
+def test_ports_of_other_listeners_by_udp_are_not_taken() -> None:
+    """Also those of the other workers; who loses them is told so."""
+    found = SrtPorts()
+    found.set_server(server(srt=9000), [("webrtc", (True, "", 9001)), ("webrtc", (True, "", 9002))])
+    found.put(stream("a", srt="127.0.0.1:9002"))
+    found.put(stream("b", srt=9003))
+    assert [port.port for port in found] == [9000, 9003]
+    assert found.problems == ["srt port 9002 of stream a is that of webrtc already"]
+    found.set_server(server(srt=9000))
+    assert [port.port for port in found] == [9000, 9002, 9003]
+    assert not found.problems
