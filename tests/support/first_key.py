@@ -46,7 +46,7 @@ def first_key(protocol: str, port: int, name: str) -> float:
             if protocol == "rtmp":
                 _rtmp_key(sock)
             else:
-                _until(sock, _flv_has_key if protocol == "flv" else _ts_has_key)
+                _until(sock, _flv_has_key if protocol == "flv" else ts_has_key)
     return time.monotonic() - began
 
 
@@ -82,7 +82,7 @@ def _flv_has_key(body: bytes) -> bool:
     return False
 
 
-def _ts_has_key(body: bytes) -> bool:
+def ts_has_key(body: bytes) -> bool:
     """A packet with a payload start and random_access_indicator (ISO/IEC 13818-1, 2.4.3.5)."""
     for at in range(0, len(body) - TS_PACKET_BYTES + 1, TS_PACKET_BYTES):
         starts, adaptation = body[at + 1] & 0x40, body[at + 3] & 0x20

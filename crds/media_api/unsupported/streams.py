@@ -26,6 +26,12 @@ from media_api.unsupported.words import (
     is_of_ours,
 )
 
+PUBLISHED_RATE = (
+    "min_bitrate", "abr_stepup", "abr_stepdown", "abr_correction", "abr_loss_lower",
+    "abr_loss_upper", "abr_mode", "abr_cycles", "abr_debug",
+)  # fmt: skip
+"""What a WebRTC publisher is told of its bit rate; `max_bitrate` bounds any input."""
+
 
 def asked_in_vain(
     item: Any, vods: Mapping[str, Sequence[str]] | None = None, geoip: bool = True
@@ -115,6 +121,11 @@ def _urls(item: Any) -> Iterator[InVain]:
             if asks(name, get(one, name)):
                 path = ("inputs", index, name)
                 yield InVain(f"input_option_{name}", path, f"{name} of inputs {words}")
+        if scheme == "publish" and get(one, "webrtc_abr") is False:
+            for name in PUBLISHED_RATE:
+                if asks(name, get(one, name)):
+                    text = f"{name} has no effect: webrtc_abr false leaves the rate to publishers"
+                    yield InVain(f"input_option_{name}", ("inputs", index, name), text)
     for index, one in enumerate(get(item, "pushes") or ()):
         scheme = _scheme(one)
         if reason := protocols.why_not("push", scheme):

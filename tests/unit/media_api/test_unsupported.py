@@ -403,3 +403,13 @@ def test_options_of_pushes_that_nobody_reads_are_said() -> None:
             "multicast_loop of rtmp:// pushes has no effect in this version",
         ),
     ]
+
+
+def test_a_publisher_whose_rate_is_left_alone_is_told_none() -> None:
+    one = {"url": "publish://", "min_bitrate": 300, "max_bitrate": 9_000_000, "abr_cycles": 3}
+    document = {"inputs": [{**one, "webrtc_abr": False}]}
+    for item in (document, StreamConfig.model_validate({**document, "name": "s"})):
+        found = asked_in_vain(item)
+        assert [name.path[-1] for name in found] == ["min_bitrate", "abr_cycles"]
+        assert "webrtc_abr false" in found[0].text
+    assert asked_in_vain({"inputs": [one]}) == []
