@@ -16,7 +16,9 @@ AUDIENCES = (100, 400)
 WINDOW_SECONDS = 10.0
 SETTLE_SECONDS = 1.0
 START_SECONDS = 60.0
-CONFIG = "srt 127.0.0.1:{srt};\nstream live {{ input file://clips/clip.mp4; }}\n"
+CONFIG = (
+    "srt 127.0.0.1:{srt};\nrtsp 127.0.0.1:{rtsp};\nstream live {{ input file://clips/clip.mp4; }}\n"
+)
 PEERS = "SRS 1.7-2.4, nginx-rtmp 4, lal 6-8, go2rtc 8, MediaMTX 16-20"
 
 
@@ -26,9 +28,9 @@ def measure(protocols: Sequence[str], audiences: Sequence[int] = AUDIENCES) -> l
 
 
 async def _measure(protocols: Sequence[str], audiences: Sequence[int]) -> list[Figure]:
-    figures, srt = list[Figure](), free_port(socket.SOCK_DGRAM)
-    async with streamer(CONFIG.format(srt=srt)) as one:
-        ports = {"rtmp": one.rtmp_port, "srt": srt}
+    figures, srt, rtsp = list[Figure](), free_port(socket.SOCK_DGRAM), free_port()
+    async with streamer(CONFIG.format(srt=srt, rtsp=rtsp)) as one:
+        ports = {"rtmp": one.rtmp_port, "srt": srt, "rtsp": rtsp, "rtsp-udp": rtsp}
         await one.all_running(1)
         for protocol in protocols:
             port = ports.get(protocol, one.http_port)

@@ -1,10 +1,14 @@
-"""Pushes of one stream to 50 targets at once: CPU of a target by protocol, and who is late."""
+"""Pushes of one stream to 50 targets at once: CPU of a target by protocol, and who is late.
+
+The cores are kept awake (`_awake`).
+"""
 
 import asyncio
 import json
 from collections.abc import Mapping
 
 from tests.bench import _footage
+from tests.bench._awake import awake
 from tests.bench._streamer import helper, line, streamer
 from tests.bench.figure import Figure
 from tests.support.proc import CpuMeter
@@ -21,11 +25,12 @@ STEP_SECONDS = 0.32
 def run() -> list[Figure]:
     """Percent of a core a target of 2.1 Mb/s; how far the slowest one is behind the others."""
     figures = []
-    for name, kinds in (
-        ("a mix", MIX),
-        *((kind.upper(), {kind: TARGETS}) for kind in MIX),
-    ):
-        figures += asyncio.run(_measure(name, kinds))
+    with awake():
+        for name, kinds in (
+            ("a mix", MIX),
+            *((kind.upper(), {kind: TARGETS}) for kind in MIX),
+        ):
+            figures += asyncio.run(_measure(name, kinds))
     return figures
 
 

@@ -13,6 +13,7 @@ bounds it as of any other viewer.
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 STEP_SECONDS = 0.01
@@ -22,6 +23,29 @@ START_SECONDS = 0.25
 """Within which a burst that is larger than that allows leaves."""
 
 Datagram = TypeVar("Datagram")
+
+
+Cut = tuple[list[tuple[int, Datagram]], bytes]
+"""Datagrams, each with its size, and the bytes that fill none."""
+
+
+class LastCut(Generic[Datagram]):
+    """All who are sent a broadcast are written the very same bytes, one after the other: they are
+    cut once for all who have the same left of what came before."""
+
+    def __init__(self, cut: Callable[[bytes], Cut[Datagram]]) -> None:
+        self._cut = cut
+        self._data = b""
+        self._cuts: dict[bytes, Cut[Datagram]] = {}
+
+    def of(self, rest: bytes, data: bytes) -> Cut[Datagram]:
+        """Of `rest` and `data`. Must not be changed: it is everybody's."""
+        if data is not self._data:
+            self._data, self._cuts = data, {}
+        found = self._cuts.get(rest)
+        if found is None:
+            found = self._cuts[rest] = self._cut(rest + data if rest else data)
+        return found
 
 
 class PacedSender(ABC, Generic[Datagram]):
@@ -47,11 +71,11 @@ class PacedSender(ABC, Generic[Datagram]):
         """What may leave in this step, of what waits."""
         return self._step
 
-    def queue(self, datagram: Datagram, size: int) -> None:
-        """Let it wait for its turn."""
+    def queue(self, datagrams: Sequence[tuple[int, Datagram]]) -> None:
+        """Let them wait for their turn, each with its size."""
         if not self._closed:
-            self._waiting.append((size, datagram))
-            self._bytes += size
+            self._waiting.extend(datagrams)
+            self._bytes += sum(size for size, _ in datagrams)
 
     def pump(self) -> None:
         """Send what may go now."""
@@ -82,18 +106,17 @@ class PacedSender(ABC, Generic[Datagram]):
 
     def _flush(self) -> None:
         self._timer = None
-        left, count = self.step_bytes, 0
-        for size, _ in self._waiting:
-            if left <= 0:
-                break
-            left -= size
-            count += 1
-        if count:
-            sent = self.send([self._waiting[n][1] for n in range(count)])
+        left, waiting = self.step_bytes, self._waiting
+        step: list[tuple[int, Datagram]] = []
+        while waiting and left > 0:
+            step.append(waiting.popleft())
+            left -= step[-1][0]
+        if step:
+            sent = self.send([datagram for _, datagram in step])
             if self._closed:
                 return
-            for _ in range(sent):
-                self._bytes -= self._waiting.popleft()[0]
+            waiting.extendleft(reversed(step[sent:]))
+            self._bytes -= sum(size for size, _ in step[:sent])
         if self._waiting:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(STEP_SECONDS, self._flush)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from media_streamer.egress.paced import PacedSender
+from media_streamer.egress.paced import Cut, LastCut, PacedSender
 from media_streamer.outgoing.segments import runs
 from media_streamer.protocols.rtsp.ports import Address, UdpPort
 
@@ -31,20 +31,11 @@ def cut(data: bytes) -> list[Run]:
     ]
 
 
-class _LastCut:
-    """All viewers of a broadcast are written the very same bytes one after the other: they are cut
-    once."""
-
-    def __init__(self) -> None:
-        self._data, self._runs = b"", list[Run]()
-
-    def of(self, data: bytes) -> list[Run]:
-        if data is not self._data:
-            self._data, self._runs = data, cut(data)
-        return self._runs
+def _cut(data: bytes) -> Cut[Run]:
+    return [(len(run[2]), run) for run in cut(data)], b""
 
 
-_last_cut = _LastCut()
+_last_cut = LastCut(_cut)
 
 
 class UdpSender(PacedSender[Run]):
@@ -56,9 +47,8 @@ class UdpSender(PacedSender[Run]):
 
     def write(self, data: bytes) -> None:
         """Send interleaved packets; those of a track that was not set up are left out."""
-        for run in _last_cut.of(data):
-            if run[0] in self._routes:
-                self.queue(run, len(run[2]))
+        runs, _ = _last_cut.of(b"", data)
+        self.queue([one for one in runs if one[1][0] in self._routes])
         self.pump()
 
     def send(self, datagrams: list[Run]) -> int:

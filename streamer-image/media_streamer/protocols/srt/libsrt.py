@@ -9,7 +9,7 @@ import functools
 import logging
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -266,14 +266,16 @@ class SrtSocket:
                 raise SrtError(f"not connected: {self.reject_reason()}")
             raise problem
 
-    def send(self, data: bytes) -> bool:
-        """Send one message; False if there is no room for it now. Raises SrtError."""
-        lib = library()
-        if lib.srt_send(self.number, data, len(data)) >= 0:
-            return True
-        if lib.srt_getlasterror(ffi.NULL) == ASYNC_SEND:
-            return False
-        raise last_error("send")
+    def send_all(self, messages: Sequence[bytes]) -> int:
+        """Send messages in order; how many there was room for. Raises SrtError."""
+        lib, number = library(), self.number
+        send = lib.srt_send
+        for sent, message in enumerate(messages):
+            if send(number, message, len(message)) < 0:
+                if lib.srt_getlasterror(ffi.NULL) != ASYNC_SEND:
+                    raise last_error("send")
+                return sent
+        return len(messages)
 
     def receive(self, buffer: Any) -> bytes | None:
         """The next message, None if there is none now. Raises SrtError."""

@@ -11,11 +11,21 @@ from typing import Any
 
 from media_streamer.egress.access import Access
 from media_streamer.egress.broadcast import Broadcast
-from media_streamer.egress.paced import PacedSender
+from media_streamer.egress.paced import Cut, LastCut, PacedSender
 from media_streamer.protocols.srt.engine import SrtEngine
 from media_streamer.protocols.srt.libsrt import ERR, PAYLOAD_BYTES, SrtError, SrtSocket
 
 log = logging.getLogger(__name__)
+
+
+def _cut(data: bytes) -> Cut[bytes]:
+    """Full messages."""
+    whole = len(data) // PAYLOAD_BYTES * PAYLOAD_BYTES
+    starts = range(0, whole, PAYLOAD_BYTES)
+    return [(PAYLOAD_BYTES, data[at : at + PAYLOAD_BYTES]) for at in starts], data[whole:]
+
+
+_last_cut = LastCut(_cut)
 
 
 class SrtSender(PacedSender[bytes]):
@@ -29,26 +39,19 @@ class SrtSender(PacedSender[bytes]):
 
     def write(self, data: bytes) -> None:
         """Send whole packets of a transport stream."""
-        data = self._rest + data
-        whole = len(data) // PAYLOAD_BYTES * PAYLOAD_BYTES
-        for at in range(0, whole, PAYLOAD_BYTES):
-            self.queue(data[at : at + PAYLOAD_BYTES], PAYLOAD_BYTES)
         # What is left goes with the next chunk: 40 ms later at most, and a message stays full.
-        self._rest = data[whole:]
+        messages, self._rest = _last_cut.of(self._rest, data)
+        self.queue(messages)
         self.pump()
 
     def send(self, datagrams: list[bytes]) -> int:
-        sent = 0
         try:
-            for datagram in datagrams:
-                if not self._socket.send(datagram):
-                    break
-                sent += 1
+            return self._socket.send_all(datagrams)
         except SrtError as error:
             self.close()
             # Later: a broadcast writes to all its viewers in one go, and none may leave meanwhile.
             asyncio.get_running_loop().call_soon(self._on_broken, str(error))
-        return sent
+            return 0
 
 
 class SrtViewer:

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from media_streamer.egress.context import Egress
 from media_streamer.egress.jobs import JobFailed, Work
-from media_streamer.egress.paced import PacedSender
+from media_streamer.egress.paced import Cut, LastCut, PacedSender
 from media_streamer.egress.push import Push
 from media_streamer.egress.ts_service import relabeled
 from media_streamer.outgoing.addresses import Reach, reach_of_process
@@ -108,6 +108,16 @@ def _set_multicast(sock: socket.socket, url: UdpUrl, loop_back: bool) -> None:
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, request)
 
 
+def _cut(data: bytes) -> Cut[bytes]:
+    """Runs of full datagrams."""
+    whole = len(data) // DATAGRAM_BYTES * DATAGRAM_BYTES
+    cut = [data[at : min(at + RUN_BYTES, whole)] for at in range(0, whole, RUN_BYTES)]
+    return [(len(run), run) for run in cut], data[whole:]
+
+
+_last_cut = LastCut(_cut)
+
+
 class UdpSender(PacedSender[bytes]):
     """What a broadcast writes to. What waits is runs of datagrams: each by itself costs twice as
     much."""
@@ -128,13 +138,9 @@ class UdpSender(PacedSender[bytes]):
 
     def write(self, data: bytes) -> None:
         """Send whole packets; what fills no datagram goes with the next ones."""
-        data = self._rest + data
-        whole = len(data) // DATAGRAM_BYTES * DATAGRAM_BYTES
-        for at in range(0, whole, RUN_BYTES):
-            run = data[at : min(at + RUN_BYTES, whole)]
-            self.queue(run, len(run))
+        runs, self._rest = _last_cut.of(self._rest, data)
+        self.queue(runs)
         self._share = self.get_write_buffer_size() // SPREAD_STEPS
-        self._rest = data[whole:]
         self.pump()
 
     def abort(self) -> None:

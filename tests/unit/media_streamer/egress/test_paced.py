@@ -4,7 +4,14 @@ import asyncio
 
 from hypothesis import given
 from hypothesis import strategies as st
-from media_streamer.egress.paced import START_SECONDS, STEP_BYTES, STEP_SECONDS, PacedSender
+from media_streamer.egress.paced import (
+    START_SECONDS,
+    STEP_BYTES,
+    STEP_SECONDS,
+    Cut,
+    LastCut,
+    PacedSender,
+)
 
 
 class Sender(PacedSender[bytes]):
@@ -21,7 +28,7 @@ class Sender(PacedSender[bytes]):
         self.missing += len(data)
         self.all_sent.clear()
         for at in range(0, len(data), 1000):
-            self.queue(data[at : at + 1000], len(data[at : at + 1000]))
+            self.queue([(len(data[at : at + 1000]), data[at : at + 1000])])
         self.pump()
 
     def send(self, datagrams: list[bytes]) -> int:
@@ -88,3 +95,22 @@ def test_nothing_is_lost(sizes: list[int]) -> None:
         assert len(sender.sent) == sum(sizes)
 
     asyncio.run(run())
+
+
+def test_the_same_bytes_are_cut_once_for_all_with_the_same_rest() -> None:
+    cuts = list[bytes]()
+
+    def cut(data: bytes) -> Cut[bytes]:
+        cuts.append(data)
+        return [(2, data[at : at + 2]) for at in range(0, len(data) // 2 * 2, 2)], data[
+            2 * (len(data) // 2) :
+        ]
+
+    last, data = LastCut(cut), b"abc"
+    assert last.of(b"", data) is last.of(b"", data)
+    assert last.of(b"", data) == ([(2, b"ab")], b"c")
+    assert last.of(b"x", data) == ([(2, b"xa"), (2, b"bc")], b"")
+    assert cuts == [b"abc", b"xabc"]
+    again = bytes(bytearray(data))  # alike, but not the same: another moment's
+    assert last.of(b"", again) == last.of(b"", data)
+    assert len(cuts) == 4

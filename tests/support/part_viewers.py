@@ -1,0 +1,217 @@
+"""`python -m tests.support.part_viewers PORT NAME COUNT`: viewers of low-latency HLS.
+
+Each has a connection for the picture and one for the sound, and does on both what players do: a
+playlist request that waits for the next part (`_HLS_msn`, `_HLS_part`, `_HLS_skip`), then that
+part, again and again. One epoll loop in a process of its own; a playlist is parsed once for all.
+
+Prints `ready` once every viewer has had a part. A line on standard input begins the measurement,
+its end stops it: prints one line of JSON `{"playlist": [ms, …], "part": [ms, …], "bytes", "seconds",
+"failed", "busy": share of the time that this process used a core}`. The milliseconds lie between the
+end of a part by the stream's own clock (EXT-X-PROGRAM-DATE-TIME) and the last byte that a viewer has
+of the playlist that names it, and of the part: 0.5, 50, 99 and 100 % of them.
+"""
+
+import datetime
+import json
+import re
+import select
+import socket
+import sys
+import time
+from dataclasses import dataclass
+
+HOST = "127.0.0.1"
+READY_SECONDS = 60.0
+READ_BYTES = 1 << 18
+TRACKS = ("tracks-v1", "tracks-a1")
+SHARES = (0.005, 0.5, 0.99, 1.0)
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
+_MSN = re.compile(r"#EXT-X-MEDIA-SEQUENCE:(\d+)")
+_SKIPPED = re.compile(r"#EXT-X-SKIP:SKIPPED-SEGMENTS=(\d+)")
+_PART = re.compile(r'#EXT-X-PART:.*?DURATION=([\d.]+).*?URI="([^"]+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """What a playlist tells of its last part."""
+
+    uri: str
+    end: float
+    """By the stream's clock, Unix seconds."""
+    next_msn: int
+    next_part: int
+
+
+def newest(text: str) -> Newest | None:
+    """Of a playlist, or of a delta update of one; None without a part."""
+    msn, part, uri, end = int(_MSN.search(text)[1]), 0, "", 0.0  # type: ignore[index]
+    if found := _SKIPPED.search(text):
+        msn += int(found[1])
+    begins = 0.0  # of the segment
+    for line in text.splitlines():
+        if line.startswith("#EXT-X-PROGRAM-DATE-TIME:"):
+            begins = end = datetime.datetime.fromisoformat(line.partition(":")[2]).timestamp()
+        elif found := _PART.match(line):
+            uri, part = found[2], part + 1
+            end += float(found[1])
+        elif line.startswith("#EXTINF:"):
+            begins += float(line[8:].partition(",")[0])
+            msn, part, end = msn + 1, 0, begins
+    return Newest(uri, end, msn, part) if uri and begins else None
+
+
+class Line:
+    """One track of one viewer, on a connection of its own."""
+
+    def __init__(self, audience: "Audience", track: str) -> None:
+        self._audience = audience
+        self._folder = f"/{audience.name}/{track}"
+        self._data = bytearray()
+        self._left = -1
+        """Bytes of the body that are to come; the head comes first."""
+        self._body_at = 0
+        self._part: Newest | None = None
+        """The part that is fetched; None while a playlist is."""
+        self.watches = False
+        self.socket = socket.create_connection((HOST, audience.port))
+        self.socket.setblocking(False)
+        self._ask(f"{self._folder}/index.ll.m3u8")
+
+    def _ask(self, path: str) -> None:
+        self.socket.send(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+
+    def read(self, buffer: bytearray) -> None:
+        """Take what is there. Raises OSError, ValueError: it is over."""
+        try:
+            count = self.socket.recv_into(buffer)
+        except BlockingIOError:
+            return
+        if not count:
+            raise ConnectionError("closed")
+        self._audience.bytes += count
+        if self._left < 0:
+            self._data += buffer[:count]
+            end = self._data.find(b"\r\n\r\n") + 4
+            if end < 4:
+                return
+            found = _LENGTH.search(self._data, 0, end)
+            if not self._data.startswith(b"HTTP/1.1 200 ") or found is None:
+                raise ValueError(bytes(self._data[:200]))
+            self._body_at, self._left = end, int(found[1]) - len(self._data) + end
+        else:
+            if self._part is None:
+                self._data += buffer[:count]
+            self._left -= count
+        if self._left == 0:
+            self._whole()
+
+    def _whole(self) -> None:
+        now, audience, part = time.time(), self._audience, self._part
+        body = bytes(self._data[self._body_at :]) if part is None else b""
+        self._data.clear()
+        self._left = -1
+        if part is not None:
+            audience.parts.append(now - part.end)
+            self._part, self.watches = None, True
+            query = f"?_HLS_msn={part.next_msn}&_HLS_part={part.next_part}&_HLS_skip=YES"
+            self._ask(f"{self._folder}/index.ll.m3u8{query}")
+            return
+        self._part = audience.newest(body)
+        audience.playlists.append(now - self._part.end)
+        self._ask(f"{self._folder}/{self._part.uri}")
+
+
+class Audience:
+    """All viewers."""
+
+    def __init__(self, port: int, name: str, count: int) -> None:
+        self.port, self.name = port, name
+        self.bytes = self.failed = 0
+        self.playlists: list[float] = []
+        self.parts: list[float] = []
+        self._known: dict[bytes, Newest] = {}
+        self._epoll = select.epoll()
+        self._buffer = bytearray(READ_BYTES)
+        self._lines: dict[int, Line] = {}
+        for _ in range(count):
+            for track in TRACKS:
+                line = Line(self, track)
+                self._lines[line.socket.fileno()] = line
+                self._epoll.register(line.socket, select.EPOLLIN)
+            self.read(0)
+
+    def newest(self, body: bytes) -> Newest:
+        """Raises ValueError for a playlist without parts."""
+        found = self._known.get(body)
+        if found is None:
+            found = newest(body.decode())
+            if found is None:
+                raise ValueError("a playlist without parts")
+            if len(self._known) > 64:
+                self._known.clear()
+            self._known[body] = found
+        return found
+
+    @property
+    def all_watch(self) -> bool:
+        return all(line.watches for line in self._lines.values())
+
+    def watch_stdin(self) -> None:
+        self._epoll.register(sys.stdin.fileno(), select.EPOLLIN | select.EPOLLHUP)
+
+    def read(self, seconds: float) -> bool:
+        """Read what is there; False for a line on standard input, or its end."""
+        goes_on = True
+        for number, _ in self._epoll.poll(seconds):
+            if number == sys.stdin.fileno():
+                goes_on = False
+                continue
+            try:
+                self._lines[number].read(self._buffer)
+            except (OSError, ValueError) as error:
+                self.failed += 1
+                print(f"a viewer is gone: {error}", file=sys.stderr)
+                self._epoll.unregister(number)
+                self._lines.pop(number).socket.close()
+        return goes_on
+
+
+def _spread(seconds: list[float]) -> list[float]:
+    found = sorted(seconds)
+    return [1000 * found[min(int(share * len(found)), len(found) - 1)] for share in SHARES]
+
+
+def main() -> int:
+    audience = Audience(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    deadline = time.monotonic() + READY_SECONDS
+    while not audience.all_watch:
+        if time.monotonic() > deadline:
+            print("some viewers got nothing", file=sys.stderr)
+            return 1
+        audience.read(0.1)
+    print("ready", flush=True)
+    audience.watch_stdin()
+    while audience.read(1.0):
+        pass
+    sys.stdin.readline()
+    audience.playlists.clear()
+    audience.parts.clear()
+    audience.bytes, began, used = 0, time.monotonic(), time.process_time()
+    while audience.read(1.0):
+        pass
+    seconds = time.monotonic() - began
+    result = {
+        "playlist": _spread(audience.playlists),
+        "part": _spread(audience.parts),
+        "parts": len(audience.parts),
+        "bytes": audience.bytes,
+        "seconds": seconds,
+        "failed": audience.failed,
+        "busy": (time.process_time() - used) / seconds,
+    }
+    print(json.dumps(result), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
