@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import asyncpg
-from media_process import collector, descriptors, logs
+from media_process import collector, descriptors, logs, reading
 from media_process.service_manager import ServiceManager
 
 from media_central.db import DatabaseUnavailable, MigrationError
@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.warning("%s", line)
     descriptors.raise_limit()
     collector.settle()
+    reading.bound()
     return asyncio.run(_run(loaded.settings))
 
 

@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from media_process import collector, descriptors, logs
+from media_process import collector, descriptors, logs, reading
 
 from media_streamer.keeper import keep
 from media_streamer.supervisor.settings import (
@@ -95,6 +95,7 @@ async def _serve(settings: Settings) -> None:
     from media_streamer.supervisor.supervisor import Supervisor
 
     collector.settle()
+    reading.bound()
     connector = guarded_connector(settings.reach, BACKEND_CONNECTIONS)
     async with aiohttp.ClientSession(connector=connector) as http:
         supervisor = Supervisor(settings, os.environ, http)

@@ -5,10 +5,10 @@ playlist request that waits for the next part (`_HLS_msn`, `_HLS_part`, `_HLS_sk
 part, again and again. One epoll loop in a process of its own; a playlist is parsed once for all.
 
 Prints `ready` once every viewer has had a part. A line on standard input begins the measurement,
-its end stops it: prints one line of JSON `{"playlist": [ms, …], "part": [ms, …], "bytes", "seconds",
-"failed", "busy": share of the time that this process used a core}`. The milliseconds lie between the
-end of a part by the stream's own clock (EXT-X-PROGRAM-DATE-TIME) and the last byte that a viewer has
-of the playlist that names it, and of the part: 0.5, 50, 99 and 100 % of them.
+its end stops it: prints one line of JSON, `playlist` and `part`: milliseconds between the end of a
+part by the stream's own clock (EXT-X-PROGRAM-DATE-TIME) and the last byte that a viewer has of the
+playlist that names it, and of the part (0.5, 50, 99 and 100 % of them); `parts`, `bytes`,
+`seconds`, `failed`, and `busy`, the share of the time for which this process used a core.
 """
 
 import datetime

@@ -10,7 +10,7 @@ import asyncio
 import os
 import sys
 
-from media_process import collector, descriptors, logs
+from media_process import collector, descriptors, logs, reading
 
 from media_streamer.cache.server import serve
 from media_streamer.cache.settings import read_settings
@@ -32,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         descriptors.raise_limit()
         collector.settle()
+        reading.bound()
         asyncio.run(serve(read_settings(os.environ)))
     except (ValueError, OSError) as error:
         print(f"media-cache: {error}", file=sys.stderr)

@@ -41,7 +41,7 @@ from media_streamer.egress.cache_disks import OWNER, CacheDisks, Disk
 from media_streamer.egress.http.gathered import QuickResponse, can_gather
 from media_streamer.egress.http.neighbours import Neighbours
 from media_streamer.egress.http.prepared import date_bytes, head_bytes
-from media_streamer.egress.http.quick_segments import END, Folder, split
+from media_streamer.egress.http.quick_segments import END, Folder, Wanted, split
 from media_streamer.egress.http.request import OWN_ARCHIVE, MediaRequest
 from media_streamer.egress.http.sending import FileMessage
 from media_streamer.files.samples import Span
@@ -149,18 +149,18 @@ class Passages:
             response.folder = Folder(
                 *asked.place,
                 asked.config,
-                lambda rest, by_range, on_sent: self._held(disk, before + rest, by_range, on_sent),
+                lambda wanted: self._held(disk, before, wanted),
             )
         return response
 
-    def _held(
-        self, disk: Disk, name: str, by_range: bool, on_sent: Callable[[int], None]
-    ) -> FileMessage | None:
-        held = disk.store.held(name, time.time())
+    def _held(self, disk: Disk, before: str, wanted: Wanted) -> FileMessage | None:
+        if wanted.directives is not None:
+            return None
+        held = disk.store.held(before + wanted.rest, time.time())
         if held is None or not self._disks.is_open(disk):
             return None
         self.metrics.hits.inc()
-        return kept_message(held, END, on_sent, by_range=by_range)
+        return kept_message(held, END, wanted.viewer.count, by_range=wanted.by_range)
 
     async def _fetch(
         self, asked: "_Asked", account: Counts | None, save: Save | None

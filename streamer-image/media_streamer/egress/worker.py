@@ -20,7 +20,7 @@ from typing import cast
 
 from aiohttp import web
 from media_api.protocols import listeners
-from media_process import collector, logs
+from media_process import collector, logs, reading
 from media_process.door import DoorServer
 from media_process.heap import Heap
 
@@ -227,6 +227,7 @@ def main() -> int:
     arguments = parser.parse_args()
     logs.set_up_worker(f"egress {arguments.id}", os.environ)
     collector.settle()
+    reading.bound()
     try:
         log.info("confined: %s", cage.fence())
     except OSError as error:

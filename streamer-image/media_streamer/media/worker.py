@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from media_api.stream import StreamConfig
-from media_process import collector, logs
+from media_process import collector, logs, reading
 from media_process.heap import Heap
 
 from media_streamer import budgets, cage, folders, last_words, system_files
@@ -360,6 +360,7 @@ def main() -> int:
     arguments = parser.parse_args()
     logs.set_up_worker(f"media {arguments.id}", os.environ)
     collector.settle()
+    reading.bound()
     threading.stack_size(THREAD_STACK_BYTES)
     # Before `living`: a child of this that hangs must not hold its lock.
     opened = folders.opened(folders.told(arguments.runtime))

@@ -19,7 +19,7 @@ from media_streamer.files.gathered import Body, Gathered
 from media_streamer.presentation.reader import PartReader
 from media_streamer.presentation.selection import check, in_order, track_names
 from media_streamer.presentation.track_index import Init, Part, Segment, Timing, TrackIndex
-from media_streamer.presentation.waiting import Waiters
+from media_streamer.presentation.waiting import Arrivals, CallBack, Waiters
 from media_streamer.wire.media import Outage
 
 START_SECONDS = 15.0
@@ -64,6 +64,7 @@ class SegmentIndex(ABC):
         self.start_seconds = START_SECONDS
         """How long who comes waits for data."""
         self._waiters = Waiters()
+        self._arrivals = Arrivals()
         self._reader = PartReader(stream)
 
     @property
@@ -135,27 +136,31 @@ class SegmentIndex(ABC):
         Raises AccessDenied: 400 if that is too far in the future, 503 if it does not come in time.
         """
 
-        def near() -> bool:
-            return track.complete or msn < track.next_msn + MAX_AHEAD_SEGMENTS
-
-        if not await self._wait(near, LAG_SECONDS):
+        if not await self._wait(lambda: is_near(track, msn), LAG_SECONDS):
             title = f"Segment {msn} is too far in the future: the next one is {track.next_msn}"
             raise AccessDenied(400, "too_far_in_the_future", title)
-
-        def reached() -> bool:
-            if track.complete:
-                return True
-            if track.segments and track.segments[-1].msn >= msn:
-                newest = track.segments[-1]
-                # A part behind the last one of its segment means the first of the next segment.
-                beyond = part is not None and newest.msn == msn and part >= len(newest.parts) > 0
-                return not beyond or bool(track.parts)
-            if part is None or not track.parts:
-                return False
-            return (msn, part) <= track.last
-
-        if not await self._block(reached, track):
+        if not await self._block(lambda: has_reached(track, msn, part), track):
             raise AccessDenied(503, "no_data", "The source of the stream gives no data")
+
+    def call_when(
+        self, track: TrackIndex, msn: int, part: int | None, seconds: float, back: CallBack
+    ) -> Callable[[], None]:
+        """Call `back` with True once the track has that, or the index has ended; with False after
+        so long. What is returned takes it back."""
+        return self._arrivals.call(
+            (track.name, msn, part),
+            lambda: bool(self.ended) or has_reached(track, msn, part),
+            seconds,
+            back,
+        )
+
+    def call_when_part(
+        self, track: TrackIndex, seq: int, seconds: float, back: CallBack
+    ) -> Callable[[], None]:
+        """The same for a part by its `Part.seq`."""
+        return self._arrivals.call(
+            (track.name, seq), lambda: bool(self.ended) or track.next_part > seq, seconds, back
+        )
 
     async def wait_segment(self, track: str, name: str) -> Segment:
         """A segment by its name, waited for a moment if it may be one that is just announced.
@@ -244,7 +249,7 @@ class SegmentIndex(ABC):
     async def wait_part(self, track: TrackIndex, seq: int) -> bytes:
         """Bytes of a part, waited for if it is one that was announced; raises AccessDenied(404)."""
         found = track.find_part(seq)
-        if found is None and track.next_part <= seq < track.next_part + LAG_PARTS:
+        if found is None and is_announced(track, seq):
             await self._block(lambda: track.next_part > seq, track)
             # A media worker that starts anew counts on from a higher number: what it makes first
             # is what comes instead of the part that the one before had announced.
@@ -276,6 +281,7 @@ class SegmentIndex(ABC):
         """What can be listed has changed: whoever waits looks again."""
         self.version += 1
         self._waiters.wake()
+        self._arrivals.look()
 
     @property
     def excused_seconds(self) -> float:
@@ -299,3 +305,27 @@ class SegmentIndex(ABC):
                 raise self.refused
             raise AccessDenied(404, "stream_ended", f"The stream has ended: {self.ended}")
         return reached
+
+
+def is_near(track: TrackIndex, msn: int) -> bool:
+    """Whether a request may wait for segment `msn`."""
+    return track.complete or msn < track.next_msn + MAX_AHEAD_SEGMENTS
+
+
+def has_reached(track: TrackIndex, msn: int, part: int | None) -> bool:
+    """Whether a playlist of now tells of segment `msn`, or of part `part` of it."""
+    if track.complete:
+        return True
+    if track.segments and track.segments[-1].msn >= msn:
+        newest = track.segments[-1]
+        # A part behind the last one of its segment means the first of the next segment.
+        beyond = part is not None and newest.msn == msn and part >= len(newest.parts) > 0
+        return not beyond or bool(track.parts)
+    if part is None or not track.parts:
+        return False
+    return (msn, part) <= track.last
+
+
+def is_announced(track: TrackIndex, seq: int) -> bool:
+    """Whether a part is to come that playlists may have told of."""
+    return track.next_part <= seq < track.next_part + LAG_PARTS

@@ -1,7 +1,8 @@
 """Waiting until something is true of what changes now and then, with an end."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 
 
 class Waiters:
@@ -39,3 +40,62 @@ class Waiters:
 def _release(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
+
+
+CallBack = Callable[[bool], None]
+"""Told whether it has come; False: not in time."""
+
+
+@dataclass(slots=True)
+class _Group:
+    condition: Callable[[], bool]
+    timer: asyncio.TimerHandle
+    waiting: dict[CallBack, None] = field(default_factory=dict)
+
+
+class Arrivals:
+    """Those who are called once something has come. Hundreds wait for the same part: whether that
+    is there is looked at once for all of them, and none has a future or a timer of its own."""
+
+    def __init__(self) -> None:
+        self._groups: dict[Hashable, _Group] = {}
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def call(
+        self, key: Hashable, condition: Callable[[], bool], seconds: float, back: CallBack
+    ) -> Callable[[], None]:
+        """Call `back` once, in a turn of its own: when `condition()` is true, or `seconds` after
+        the first one asked for `key`, which says what is waited for. What is returned takes it
+        back."""
+        group = self._groups.get(key)
+        if group is None:
+            timer = asyncio.get_running_loop().call_later(seconds, self._end, key, False)
+            group = self._groups[key] = _Group(condition, timer)
+        group.waiting[back] = None
+
+        def forget() -> None:
+            group.waiting.pop(back, None)
+            if not group.waiting and self._groups.get(key) is group:
+                self._end(key, False)
+
+        return forget
+
+    def look(self) -> None:
+        """Something has changed."""
+        for key in [key for key, group in self._groups.items() if group.condition()]:
+            self._end(key, True)
+
+    def _end(self, key: Hashable, has_come: bool) -> None:
+        group = self._groups.pop(key)
+        group.timer.cancel()
+        loop = asyncio.get_running_loop()
+        for back in group.waiting:
+            loop.call_soon(_tell, group, back, has_come)
+
+
+def _tell(group: _Group, back: CallBack, has_come: bool) -> None:
+    if back in group.waiting:  # not taken back meanwhile
+        del group.waiting[back]
+        back(has_come)

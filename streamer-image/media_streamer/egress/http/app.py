@@ -145,7 +145,7 @@ class HttpApp:
         if counted is None:
             return await handled
         response = await self._counted(found.name, counted, handled)
-        if isinstance(response, QuickResponse):
+        if isinstance(response, QuickResponse | Prepared):
             self._egress.quick.learn(media, response, counted)
         return response
 

@@ -6,7 +6,9 @@ two kinds:
 - the very same once more: a player polls a playlist. A handler leaves a `Repeat`, and the next
   request of this connection that has the same bytes gets it;
 - what the server knows by the bytes of a request (`Quick`), whoever asks: files of a cache,
-  segments of films.
+  segments of films, playlists and parts of low-latency HLS. An answer that is to come (`Later`) is
+  looked for again when its moment has come; a handler takes over when it does not come, or when the
+  client says more meanwhile.
 
 Only while nothing else is under way: no request waits or runs, no part of one has been read, the
 client takes what it is sent, and nobody has to see each request. An answer of the second kind may
@@ -18,6 +20,7 @@ import asyncio
 import contextlib
 from asyncio.trsock import TransportSocket
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -30,7 +33,16 @@ KEEP_ALIVE_SECONDS = 30.0
 Repeat = Callable[[], bytes | None]
 """Gives the whole answer once more, to exactly the same request; None: it has to be worked out."""
 
-Quick = Callable[[bytes, asyncio.Transport], FileMessage | None]
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """The answer is to come."""
+
+    begin: Callable[[Callable[[bool], None]], Callable[[], None]]
+    """Calls back once, with whether it may have come; what it returns takes that back."""
+
+
+Quick = Callable[[bytes, asyncio.Transport], FileMessage | bytes | Later | None]
 """The answer to a request, which may be no whole one, of the client behind a transport; None: it
 has to be worked out."""
 
@@ -45,6 +57,8 @@ class Connection(web.RequestHandler):
 
     __slots__ = (
         "_asked",
+        "_blocked",
+        "_give_up",
         "_may_repeat",
         "_over",
         "_quick",
@@ -75,6 +89,10 @@ class Connection(web.RequestHandler):
         """The answer that is under way without a task."""
         self._over: asyncio.Future[None] | None = None
         """Waits for its end."""
+        self._blocked = b""
+        """The request whose answer is to come."""
+        self._give_up: Callable[[], None] | None = None
+        """Waits for that no more."""
 
     @property
     def asked(self) -> bytes:
@@ -93,6 +111,8 @@ class Connection(web.RequestHandler):
         self._socket = plain_socket(transport)
 
     def data_received(self, data: bytes) -> None:
+        if self._blocked:
+            self._hand_over()  # and what follows it
         self._asked = b""
         if self._whole:
             idle = self._waiter is not None and not self._waiter.done()
@@ -132,6 +152,14 @@ class Connection(web.RequestHandler):
         message = self._quick(request, transport)
         if message is None:
             return False
+        if isinstance(message, Later):
+            self._blocked = request
+            self._give_up = message.begin(self._come)
+            return True
+        if isinstance(message, bytes):
+            transport.write(message)
+            self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_SECONDS
+            return True
         try:
             sent = send_at_once(self._socket, message)
         except OSError as error:
@@ -148,6 +176,33 @@ class Connection(web.RequestHandler):
             self._sending.skip(sent)
         self._sending.start()
         return True
+
+    def _come(self, has_come: bool) -> None:
+        """What the blocked request waits for is there, or is not in time."""
+        request, self._blocked, self._give_up = self._blocked, b"", None
+        if not (has_come and self._answers(request)):
+            self._take(request)
+
+    def _hand_over(self) -> None:
+        """A handler waits from now on."""
+        request, self._blocked = self._blocked, b""
+        self._wait_no_more()
+        self._take(request)
+
+    def _take(self, request: bytes) -> None:
+        """Have a whole request handled."""
+        self._asked = request
+        super().data_received(request)
+
+    def _wait_no_more(self) -> None:
+        if self._give_up is not None:
+            self._give_up()
+            self._give_up = None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._blocked = b""
+        self._wait_no_more()
+        super().connection_lost(exc)
 
     @property
     def can_deliver(self) -> bool:
@@ -194,6 +249,8 @@ class Connection(web.RequestHandler):
 
     def close(self) -> None:
         """Close once the answer under way is sent."""
+        if self._blocked:
+            self._hand_over()
         if self._sending is None:
             super().close()
         else:
@@ -207,6 +264,9 @@ class Connection(web.RequestHandler):
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's
         """Close, within `timeout` seconds, when the answer under way is sent."""
+        if self._blocked:
+            self._hand_over()
+            await asyncio.sleep(0)  # the handler begins
         if self._sending is not None:
             over = asyncio.shield(self._end_of_sending())
             with contextlib.suppress(TimeoutError):
@@ -215,7 +275,7 @@ class Connection(web.RequestHandler):
         await super().shutdown(timeout)
 
     def _process_keepalive(self) -> None:
-        if self._sending is not None:
+        if self._sending is not None or self._blocked:
             self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_SECONDS
         super()._process_keepalive()
 

@@ -6,6 +6,7 @@ serve all who ask alike; only what depends on the moment and on the connection i
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -14,6 +15,9 @@ from aiohttp.http import HttpVersion11
 
 from media_streamer.egress.http.connection import Connection
 from media_streamer.egress.http.request import CORS
+
+if TYPE_CHECKING:
+    from media_streamer.egress.http.quick_segments import Folder
 
 
 def head_bytes(status: int, headers: Mapping[str, str]) -> bytes:
@@ -96,6 +100,8 @@ class Prepared(Ready):
 
     on_again: Callable[[], None] | None = None
     """Called whenever the same was sent once more."""
+    folder: "Folder | None" = None
+    """What else can be answered without a handler from now on."""
 
     def __init__(self, message: Message, again: Callable[[], bool] | None = None) -> None:
         """`again`: whether the same may be sent for the same request once more; it counts as

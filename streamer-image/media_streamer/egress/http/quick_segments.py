@@ -1,11 +1,12 @@
-"""Segments of films, and what a cache keeps of archives, by the bytes of a request, without reading
-it as HTTP.
+"""Segments of films, what a cache keeps of archives, playlists and parts of low-latency HLS: by the
+bytes of a request, without reading it as HTTP.
 
 Through parser, request, task, session and response a segment of a megabyte costs a third more CPU
 time. What those found out is kept in three parts, for players ask for ever new segments with ever
 the same fields: whose segments a folder has, which token a query carries, and which client sends
 such fields. A request of known parts is answered as the handler would: session, film and file are
-looked at each time. All else takes the way of the handler, whose answers teach these parts.
+looked at each time. Of the query what a playlist is to wait for (`Directives`, rfc8216bis 6.2.5) is
+read, where it stands last. All else takes the way of the handler, whose answers teach these parts.
 
 Invariant: only what a handler has answered is learned, byte for byte, so there is no second reading
 of HTTP here that could understand it differently.
@@ -17,10 +18,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from media_streamer.egress.access import Viewers
+from media_streamer.egress.access import Viewer, Viewers
 from media_streamer.egress.answers import Answers
-from media_streamer.egress.http.connection import Connection
+from media_streamer.egress.http.connection import Connection, Later
 from media_streamer.egress.http.gathered import SEGMENT_CACHE, QuickResponse, gathered_message
+from media_streamer.egress.http.prepared import Prepared
 from media_streamer.egress.http.recent import Recent
 from media_streamer.egress.http.request import OWN_ARCHIVE, MediaRequest, plain_ip
 from media_streamer.egress.http.sending import FileMessage
@@ -41,8 +43,31 @@ MAX_FIELDS_BYTES = 2048
 _GET, _VERSION, _LINE_END = b"GET ", b" HTTP/1.1", b"\r\n"
 _FOLDER = b"/tracks-"
 _PLAIN = re.compile(r"[a-z0-9/.-]+")
+_DIRECTIVES = re.compile(
+    rb"(?:(.*)&)?_HLS_msn=(\d{1,15})(?:&_HLS_part=(\d{1,9}))?(?:&_HLS_skip=(YES|v2))?", re.DOTALL
+)
 END = b"\r\n\r\n"
 """Of the head of an answer on a connection that stays."""
+
+
+class Directives(NamedTuple):
+    """What a playlist is to wait for, and whether it may leave out what is old."""
+
+    msn: int
+    part: int | None
+    skip: bool
+
+
+class Wanted(NamedTuple):
+    """A request for a file of a folder."""
+
+    rest: str
+    """What follows the folder in the path."""
+    directives: Directives | None
+    by_range: bool
+    """The whole is asked for as a range."""
+    may_compress: bool
+    viewer: Viewer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,9 +78,8 @@ class Folder:
     proto: str
     config: DeliveryConfig
     """For whose viewers they are."""
-    answer: Callable[[str, bool, Callable[[int], None]], FileMessage | None]
-    """By what follows the folder in a path, whether the whole is asked for as a range, and who is
-    told how many bytes went out; None if it cannot be sent at once."""
+    answer: Callable[[Wanted], FileMessage | bytes | Later | None]
+    """None if it cannot be sent at once."""
 
 
 def track_folder(
@@ -68,13 +92,15 @@ def track_folder(
 ) -> Folder:
     """The segments of a film's track. `find`: by what follows the folder in a path."""
 
-    def answer(rest: str, by_range: bool, on_sent: Callable[[int], None]) -> FileMessage | None:
-        segment = find(rest)
+    def answer(wanted: Wanted) -> FileMessage | None:
+        segment = find(wanted.rest) if wanted.directives is None else None
         parts = index.gathered(track, segment) if segment is not None else None
         if parts is None:
             return None
         return gathered_message(
-            parts, content_type, SEGMENT_CACHE, on_sent, by_range=by_range, end=END
+            *(parts, content_type, SEGMENT_CACHE, wanted.viewer.count),
+            by_range=wanted.by_range,
+            end=END,
         )
 
     return Folder(viewers, viewer.key[1], viewer.access.config, answer)
@@ -89,6 +115,7 @@ class _Known(NamedTuple):
 class _Client(NamedTuple):
     ip: str
     by_range: bool
+    may_compress: bool
     proof: str
     own: bool
     """Of another server that asks for what is recorded (`archive_token`)."""
@@ -113,7 +140,9 @@ class QuickSegments:
         self._tokens: Recent[bytes, str] = Recent(MAX_KNOWN)
         self._clients: Recent[tuple[bytes, str], _Client] = Recent(MAX_KNOWN)
 
-    def learn(self, request: MediaRequest, response: QuickResponse, counted_as: str) -> None:
+    def learn(
+        self, request: MediaRequest, response: QuickResponse | Prepared, counted_as: str
+    ) -> None:
         """A request that was answered so."""
         http, folder = request.http, response.folder
         connection = http.protocol
@@ -122,6 +151,7 @@ class QuickSegments:
             or folder is None
             or not isinstance(connection, Connection)
             or not http.keep_alive
+            or (isinstance(response, Prepared) and "Range" in http.headers)
         ):
             return
         line, _, fields = connection.asked.partition(_LINE_END)
@@ -131,24 +161,34 @@ class QuickSegments:
         if len(target) > MAX_TARGET_BYTES:
             return
         path, _, query = target.partition(b"?")
+        query, _ = directives_of(query)
         place, rest = split(path)
-        if _PLAIN.fullmatch(rest) is None:
+        if _PLAIN.fullmatch(rest) is None or b"_HLS_" in query:
             return  # it may be written in several ways
         peer = plain_ip(http.transport.get_extra_info("peername") if http.transport else None)
         self._folders.put(place, _Known(folder, request.name, counted_as))
         self._tokens.put(query, request.token)
         self._clients.put(
             (fields, peer),
-            _Client(request.ip, response.by_range, request.proof, OWN_ARCHIVE in http.headers),
+            _Client(
+                request.ip,
+                isinstance(response, QuickResponse) and response.by_range,
+                "gzip" in http.headers.get("Accept-Encoding", ""),
+                request.proof,
+                OWN_ARCHIVE in http.headers,
+            ),
         )
 
-    def find(self, request: bytes, transport: asyncio.Transport) -> FileMessage | None:
-        """The answer, if the segment can be sent at once."""
+    def find(
+        self, request: bytes, transport: asyncio.Transport
+    ) -> FileMessage | bytes | Later | None:
+        """The answer, if it can be sent at once, or will be there of itself."""
         line, _, fields = request.partition(_LINE_END)
         client = self._clients.get((fields, plain_ip(transport.get_extra_info("peername"))))
         if client is None or not (line.startswith(_GET) and line.endswith(_VERSION)):
             return None
         path, _, query = line[len(_GET) : -len(_VERSION)].partition(b"?")
+        query, directives = directives_of(query)
         place, rest = split(path)
         known, token = self._folders.get(place), self._tokens.get(query)
         if known is None or token is None:
@@ -159,9 +199,11 @@ class QuickSegments:
         viewer = folder.viewers.known((known.stream, folder.proto, client.ip, token))
         if viewer is None or viewer.access.config != folder.config:
             return None
-        message = folder.answer(rest, client.by_range, viewer.count)
+        wanted = Wanted(rest, directives, client.by_range, client.may_compress, viewer)
+        message = folder.answer(wanted)
         if message is not None:
             folder.viewers.use(viewer)
+        if message is not None and not isinstance(message, Later):
             self._answers.add(known.stream, known.counted_as, 206 if client.by_range else 200)
         return message
 
@@ -173,3 +215,14 @@ def split(path: bytes) -> tuple[bytes, str]:
         return path, ""
     end = path.find(b"/", place + len(_FOLDER)) + 1
     return path[:end], path[end:].decode("ascii", "replace")
+
+
+def directives_of(query: bytes) -> tuple[bytes, Directives | None]:
+    """What stands before the directives in a query string, and those."""
+    if b"_HLS_msn=" not in query:
+        return query, None
+    match = _DIRECTIVES.fullmatch(query)
+    if match is None:
+        return query, None
+    before, msn, part, skip = match.groups()
+    return before or b"", Directives(int(msn), int(part) if part else None, bool(skip))

@@ -91,7 +91,7 @@ def send_text(
     still: Callable[[], bool] | None = None,
     *,
     selection: str = "",
-) -> web.StreamResponse:
+) -> Prepared:
     """The answer for one viewer; `still`: whether the same request would be answered so now."""
     query = request.session_query(viewer.access.token)
     may_compress = "gzip" in request.http.headers.get("Accept-Encoding", "")

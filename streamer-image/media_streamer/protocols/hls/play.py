@@ -11,11 +11,11 @@ from aiohttp import web
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.gathered import GatheredResponse
-from media_streamer.egress.http.quick_segments import track_folder
-from media_streamer.egress.http.request import MediaRequest, answer
+from media_streamer.egress.http.prepared import Prepared
+from media_streamer.egress.http.quick_segments import Folder, track_folder
+from media_streamer.egress.http.request import MediaRequest
 from media_streamer.egress.http.routes import Route
 from media_streamer.egress.http.segments import (
-    SHORT_CACHE,
     TS_TYPE,
     init_answer,
     let_go,
@@ -33,6 +33,7 @@ from media_streamer.presentation.selection import (
     track_names,
 )
 from media_streamer.protocols.hls.archive import archive_routes
+from media_streamer.protocols.hls.low_latency import low_latency_folder, part_message, update_of
 from media_streamer.protocols.hls.playlist import needs_fmp4
 from media_streamer.protocols.hls.rendered import Playlists
 
@@ -139,17 +140,18 @@ class HlsHandlers:
         target = track.target_seconds(index.timing)
         low_latency = form == "ll"
         cache = f"public, max-age={max(1, target // 2)}"
+        skip = request.query.get("_HLS_skip") in ("YES", "v2")
+        playlists = self._of(index, viewer)
         if low_latency:
             msn, part = _directives(request.query)
             cache = MASTER_CACHE
             if msn is not None:
                 await index.wait_for(track, msn, part)
-                # What a request was blocked for never changes (rfc8216bis, 6.2.5.2).
-                cache = f"public, max-age={6 * target}"
-        skip = request.query.get("_HLS_skip") in ("YES", "v2")
-        text = self._of(index, viewer).media(track, low_latency=low_latency, skip=skip)
-        if "_HLS_msn" in request.query:
-            return send_text(request, viewer, text, cache)  # nobody asks for it twice
+                text, cache = update_of(playlists, track, skip=skip, target=target)
+                response = send_text(request, viewer, text, cache)  # nobody asks for it twice
+                response.folder = self._low_latency_folder(request, viewer, index)
+                return response
+        text = playlists.media(track, low_latency=low_latency, skip=skip)
         kept = _kept(request, form)
         return send_index_text(request, self._sessions, viewer, index, text, cache, selection=kept)
 
@@ -192,10 +194,18 @@ class HlsHandlers:
         number = int(request.values["number"])
         body = await index.wait_part(track, number)
         viewer.count(len(body))
-        response = answer(body, mp4_type(track), cache=SHORT_CACHE)
+        response = Prepared(part_message(body, track))
+        response.folder = self._low_latency_folder(request, viewer, index)
         if self._egress.leaves and number >= track.next_part - 1:
             response.force_close()
         return response
+
+    def _low_latency_folder(
+        self, request: MediaRequest, viewer: SegmentedSession, index: SegmentIndex
+    ) -> Folder:
+        name, playlists = request.values["track"], self._of(index, viewer)
+        query_of = request.session_query
+        return low_latency_folder(self._sessions, viewer, index, name, playlists, query_of)
 
     async def _fmp4_instead(
         self, request: MediaRequest, viewer: SegmentedSession, index: SegmentIndex

@@ -1,0 +1,133 @@
+"""Low-latency HLS by the bytes of a request: playlists that wait for a part, and parts.
+
+Hundreds of viewers ask for the same at the same moments, several times a second, and wait for the
+rest of the time. Through parser, task, session and response each of these requests costs four times
+what its bytes do (`egress/http/quick_segments`).
+
+Invariant: what is answered here a handler would answer with the same bytes; whatever is not as it
+usually is (a request far ahead, a part that is gone, a stream that ended) is left to it.
+"""
+
+import re
+from collections.abc import Callable
+from functools import partial
+
+from media_streamer.egress.access import AccessDenied, Viewer
+from media_streamer.egress.http.connection import Later
+from media_streamer.egress.http.prepared import Message
+from media_streamer.egress.http.quick_segments import END, Directives, Folder, Wanted
+from media_streamer.egress.http.segments import SHORT_CACHE, mp4_type
+from media_streamer.egress.http.text import Text
+from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
+from media_streamer.presentation.index import SegmentIndex, has_reached, is_announced, is_near
+from media_streamer.presentation.track_index import Part, TrackIndex
+from media_streamer.protocols.hls.rendered import Playlists
+
+PLAYLIST = "index.ll.m3u8"
+WAIT_SECONDS = 1.0
+"""What has not come after so long is not on its way as usual: a handler waits from then on."""
+MAX_PARTS = 16
+"""Answers that are kept of a track: those of the last seconds."""
+_PART = re.compile(r"part-(\d{1,15})\.m4s")
+
+
+def low_latency_folder(
+    viewers: SegmentedSessions,
+    viewer: SegmentedSession,
+    index: SegmentIndex,
+    name: str,
+    playlists: Playlists,
+    query_of: Callable[[str], str],
+) -> Folder:
+    """The files of a live track, `name` as paths have it. `query_of`: the query string of URIs that
+    has a token."""
+    files = _Files(index, name, playlists, query_of)
+    return Folder(viewers, viewer.key[1], viewer.access.config, files.answer)
+
+
+def update_of(
+    playlists: Playlists, track: TrackIndex, *, skip: bool, target: int
+) -> tuple[Text, str]:
+    """A playlist that somebody was blocked for, and its Cache-Control: what a request was blocked
+    for never changes (rfc8216bis, 6.2.5.2)."""
+    text = playlists.media(track, low_latency=True, skip=skip)
+    return text, f"public, max-age={6 * target}"
+
+
+class _Files:
+    def __init__(
+        self,
+        index: SegmentIndex,
+        name: str,
+        playlists: Playlists,
+        query_of: Callable[[str], str],
+    ) -> None:
+        self._index = index
+        self._name = name
+        self._playlists = playlists
+        self._query_of = query_of
+        self._parts: dict[tuple[str, int], Message] = {}
+
+    def answer(self, wanted: Wanted) -> bytes | Later | None:
+        """See `Folder.answer`."""
+        index = self._index
+        if index.ended or not index.is_ready(parts_suffice=True):
+            return None
+        track = index.find_track(self._name)
+        if track is None:
+            return None
+        if wanted.rest == PLAYLIST:
+            return self._playlist(track, wanted)
+        match = _PART.fullmatch(wanted.rest)
+        return self._part(track, int(match[1]), wanted.viewer) if match else None
+
+    def _playlist(self, track: TrackIndex, wanted: Wanted) -> bytes | Later | None:
+        ahead = wanted.directives
+        if ahead is None or not is_near(track, ahead.msn):
+            return None
+        self._use()
+        if not has_reached(track, ahead.msn, ahead.part):
+            return self._later(track, ahead)
+        target = track.target_seconds(self._index.timing)
+        text, cache = update_of(self._playlists, track, skip=ahead.skip, target=target)
+        query = self._query_of(wanted.viewer.access.token)
+        message = text.answer(query, cache, may_compress=wanted.may_compress)
+        wanted.viewer.count(len(message.body))
+        return message.bytes(END, True)
+
+    def _later(self, track: TrackIndex, ahead: Directives) -> Later:
+        call = self._index.call_when
+        return Later(partial(call, track, ahead.msn, ahead.part, WAIT_SECONDS))
+
+    def _part(self, track: TrackIndex, seq: int, viewer: Viewer) -> bytes | Later | None:
+        self._use()
+        part = track.find_part(seq)
+        if part is None:
+            if not is_announced(track, seq):
+                return None
+            return Later(partial(self._index.call_when_part, track, seq, WAIT_SECONDS))
+        try:
+            message = self._message(track, part)
+        except AccessDenied:
+            return None  # it is gone: the handler says so
+        viewer.count(len(message.body))
+        return message.bytes(END, True)
+
+    def _message(self, track: TrackIndex, part: Part) -> Message:
+        key = part.path, part.offset
+        found = self._parts.get(key)
+        if found is None:
+            body = self._index.read_part(part)
+            found = self._parts[key] = part_message(body, track)
+            if len(self._parts) > MAX_PARTS:
+                del self._parts[next(iter(self._parts))]
+        return found
+
+    def _use(self) -> None:
+        self._index.touch()
+        self._index.expect_parts()
+
+
+def part_message(body: bytes, track: TrackIndex) -> Message:
+    """The answer with a part."""
+    return Message(body, mp4_type(track), SHORT_CACHE)
