@@ -371,6 +371,8 @@ class Broadcast:
         late: list[tuple[Viewer, int]] = []
         for viewer in self._viewers:
             transport = viewer.transport
+            if transport.is_closing():
+                continue  # it is cut off, which is told in the next turn of the loop
             waiting = transport.get_write_buffer_size()
             if viewer.skipping:
                 if not key or waiting > viewer.limit >> 1:

@@ -36,6 +36,7 @@ class Chunked:
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self.get_write_buffer_size = transport.get_write_buffer_size
+        self.is_closing = transport.is_closing
         self.abort = transport.abort
 
     def write(self, data: bytes) -> None:

@@ -9,6 +9,7 @@ import base64
 import re
 
 from media_streamer.egress.context import Egress
+from media_streamer.egress.http.endless import Chunked
 from media_streamer.egress.jobs import JobFailed, Work
 from media_streamer.egress.push import Push, http_refusal
 from media_streamer.egress.ts_service import relabeled
@@ -39,23 +40,6 @@ class ChunkedFraming:
 
     def chunk(self, payload: bytes, key: bool) -> bytes:
         return b"%x\r\n%b\r\n" % (len(payload), payload) if payload else b""  # an empty one ends
-
-
-class Chunked:
-    """A connection whose body comes from one push alone: what it is given becomes chunks here."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._framing = ChunkedFraming()
-
-    def write(self, data: bytes) -> None:
-        self._transport.write(self._framing.chunk(data, False))
-
-    def get_write_buffer_size(self) -> int:
-        return self._transport.get_write_buffer_size()
-
-    def abort(self) -> None:
-        self._transport.abort()
 
 
 class HttpPusher(asyncio.Protocol):

@@ -212,6 +212,9 @@ class ConstantSender:
     def get_write_buffer_size(self) -> int:
         return 0  # what the rate does not carry is dropped at once
 
+    def is_closing(self) -> bool:
+        return self._socket.fileno() < 0
+
     def abort(self) -> None:
         """Send nothing more."""
         STEADY.remove(self)

@@ -59,6 +59,7 @@ class Transport:
         self.waiting = 0
         self.reads = True
         self.aborted = False
+        self.closing = False
         self._wrote = asyncio.Event()
 
     async def written(self, count: int) -> None:
@@ -75,6 +76,9 @@ class Transport:
 
     def get_write_buffer_size(self) -> int:
         return self.waiting
+
+    def is_closing(self) -> bool:
+        return self.closing
 
     def abort(self) -> None:
         self.aborted = True
@@ -241,6 +245,19 @@ async def test_what_a_new_viewer_is_sent_at_once_is_said_by_prepush(bench):
     assert more.bytes == b"HKpL"
     assert nothing.bytes == b"HL"
     await more.written(1)
+
+
+async def test_a_connection_that_was_cut_is_written_to_no_more(bench):
+    """asyncio complains of it, who learns of the cut in the next turn of the loop only."""
+    bench.header(b"H")
+    cut, _ = bench.attach("cut")
+    other, _ = bench.attach("other")
+    bench.chunk(b"K", key=True)
+    cut.closing = True
+    for _ in range(6):
+        bench.chunk(b"L", key=True)
+    assert cut.bytes == b"HK"
+    assert other.bytes == b"HKLLLLLL"
 
 
 async def test_framing_is_done_once_for_all(bench):
