@@ -1,13 +1,16 @@
 """How a stream is offered to viewers: protocols, thumbnails, headers, DRM, TS packaging."""
 
+import re
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, create_model
+from pydantic import AfterValidator, Field, create_model
 
 from media_api import protocols
 from media_api.base import ApiModel
 from media_api.units import Count, Secret, Text, TextMap, Url
 
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\x20-\x7e\t]*")
 Pid = Annotated[int, Field(ge=0, le=8191, description="MPEG-TS PID, 0 to 8191.")]
 
 
@@ -75,6 +78,30 @@ class ThumbnailsSpec(ApiModel):
     )
 
 
+_NEVER = frozenset(
+    (
+        "connection", "content-encoding", "content-length", "content-range", "date", "keep-alive",
+        "te", "trailer", "transfer-encoding", "upgrade",
+    )
+)  # fmt: skip
+"""Headers that say how an answer is to be read."""
+
+
+def _check_headers(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if _TOKEN.fullmatch(name) is None:
+            raise ValueError(f"{name!r} is no name of a header")
+        if name.lower() in _NEVER:
+            raise ValueError(f"{name} is the server's to say")
+        if _VALUE.fullmatch(value) is None:
+            raise ValueError(f"the value of {name} has control characters or is not ASCII")
+    return headers
+
+
+HeaderMap = Annotated[TextMap, AfterValidator(_check_headers)]
+"""Headers of HTTP by name (RFC 9110, 5.1)."""
+
+
 class PlaybackHeaders(ApiModel):
     """HTTP headers added to answers."""
 
@@ -84,8 +111,10 @@ class PlaybackHeaders(ApiModel):
     protocols: ProtocolsSpec | None = Field(
         default=None, description="Only answers of these protocols. Default: all."
     )
-    headers: TextMap | None = Field(default=None, description="Headers of playlists.")
-    segment_headers: TextMap | None = Field(default=None, description="Headers of segments.")
+    headers: HeaderMap | None = Field(
+        default=None, description="Headers of playlists and of media without an end."
+    )
+    segment_headers: HeaderMap | None = Field(default=None, description="Headers of segments.")
 
 
 class MediaPid(ApiModel):

@@ -17,7 +17,7 @@ GLOBALS = (
     "dynafile", "server_names",
 )  # fmt: skip
 STREAM_OPTIONS = (
-    "epg_enabled", "hls_scte35", "mpegts_pids", "playback_headers",
+    "epg_enabled", "hls_scte35", "mpegts_pids",
     "jpeg_snapshot_sign_key", "logo", "record_input", "cmaf_enabled",
     "srt_port_resolve",
 )  # fmt: skip

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+from media_api import playback
 from media_api.cache import CacheLimits, CacheSpec
 from media_api.input import InputConfig
+from media_api.protocols import ROWS
 from media_api.server import ServerConfig
 
 from media_streamer.archive.declared import Declared, NoArchive, declared
@@ -16,6 +18,7 @@ from media_streamer.wire.control import (
     CacheTerms,
     DeliveryConfig,
     Passage,
+    PlaybackHeaders,
     PublisherTerms,
     RateTerms,
 )
@@ -45,6 +48,7 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         protocols=config.protocols.explicit() if config.protocols else {},
         start_track=(config.webrtc_abr.start_track or "") if config.webrtc_abr else "",
         publisher=publisher_terms(config.inputs),
+        playback_headers=[_headers(one) for one in config.playback_headers or ()],
         pictures=_has_pictures(stream),
         archive=str(archive.folder) if archive is not None else "",
         archive_places=[(str(one.disk), str(one.folder), one.bucket) for one in archive.places]
@@ -56,6 +60,16 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         download=vod is not None and vod.download,
         auto_mbr=vod is not None and vod.auto_mbr,
         cache=cache_terms(vod.segment_cache or vod.cache, server) if vod is not None else None,
+    )
+
+
+def _headers(spec: playback.PlaybackHeaders) -> PlaybackHeaders:
+    protocols = None
+    if spec.protocols is not None:
+        allowed = spec.protocols.allows
+        protocols = [row.name for row in ROWS if row.switch and allowed(row.switch)]
+    return PlaybackHeaders(
+        spec.playback or "", protocols, spec.headers or {}, spec.segment_headers or {}
     )
 
 

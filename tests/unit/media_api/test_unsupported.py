@@ -346,7 +346,7 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "password", "prepush", "protocols", "segment_count", "segment_duration", "chunk_duration",
         "url_prefix", "add_audio_only", "dash_update_period", "pushes", "static", "disabled",
         "inputs", "template", "dvr", "cluster_ingest", "cache",
-        "pulse_off", "transcoder", "webrtc_abr",
+        "pulse_off", "transcoder", "webrtc_abr", "playback_headers",
     },
     VodConfig: {
         "prefix", "storages", "disabled", "download", "position", "on_play", "protocols",

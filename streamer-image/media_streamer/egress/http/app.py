@@ -7,6 +7,7 @@ says what is wrong.
 
 import logging
 from collections.abc import Awaitable, Mapping
+from http import HTTPStatus
 from typing import NamedTuple
 
 from aiohttp import web
@@ -16,7 +17,7 @@ from media_streamer.egress.access import AccessDenied, AtNeighbour, PassOn
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.gathered import QuickResponse
 from media_streamer.egress.http.mount import mounted_routes
-from media_streamer.egress.http.prepared import Prepared
+from media_streamer.egress.http.prepared import Prepared, Ready
 from media_streamer.egress.http.proxy import ApiProxy, is_api_path
 from media_streamer.egress.http.recent import Recent
 from media_streamer.egress.http.request import IP, MediaRequest, peer_ip, preflight, refuse
@@ -145,7 +146,10 @@ class HttpApp:
         if counted is None:
             return await handled
         response = await self._counted(found.name, counted, handled)
-        if isinstance(response, QuickResponse | Prepared):
+        if media.more is not None and response.status < HTTPStatus.BAD_REQUEST:
+            is_file = found.endpoint.content == "file"
+            _add(response, media.more.segments if is_file else media.more.lists)
+        elif isinstance(response, QuickResponse | Prepared):
             self._egress.quick.learn(media, response, counted)
         return response
 
@@ -182,6 +186,14 @@ class HttpApp:
         if len(target) <= MAX_KNOWN_CHARACTERS:
             self._known.put(target, known)
         return known
+
+
+def _add(response: web.StreamResponse, headers: Mapping[str, str]) -> None:
+    """Headers in place of those of the same names."""
+    if isinstance(response, Ready):
+        response.more = headers
+    else:
+        response.headers.update(headers)
 
 
 def _allow(request: web.BaseRequest, *methods: str) -> None:

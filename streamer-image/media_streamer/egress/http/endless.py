@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 
 from media_streamer.egress.access import Access
 from media_streamer.egress.broadcast import Format, Framing
-from media_streamer.egress.http.request import CORS
+from media_streamer.egress.http.request import CORS, MORE
 from media_streamer.egress.hub import Hub
 from media_streamer.presentation.moments import Moment
 
@@ -64,6 +64,8 @@ async def send_broadcast(
     chunked = ends and request.version >= HttpVersion11
     if chunked:
         response.enable_chunked_encoding()
+    if (more := request.get(MORE)) is not None:
+        response.headers.update(more.lists)
     if request.method == "HEAD":
         hub.give_up(access, "head sent")
         return response

@@ -17,6 +17,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 from media_streamer.egress.http.connection import Connection
 from media_streamer.egress.http.files import body_headers
+from media_streamer.egress.http.more_headers import with_headers
 from media_streamer.egress.http.prepared import Ready, date_bytes, head_bytes
 from media_streamer.egress.http.sending import FileMessage
 from media_streamer.files.gathered import Gathered
@@ -98,7 +99,10 @@ class QuickResponse(Ready):
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         connection = request.protocol
         assert isinstance(connection, Connection)  # `can_gather`
-        await connection.deliver(self.message(self.end_of_head(request)))
+        message = self.message(self.end_of_head(request))
+        if self.more:
+            message.head = with_headers(message.head, self.more)
+        await connection.deliver(message)
         self._eof_sent = True
         return None
 

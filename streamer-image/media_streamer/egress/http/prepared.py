@@ -14,10 +14,13 @@ from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http import HttpVersion11
 
 from media_streamer.egress.http.connection import Connection
+from media_streamer.egress.http.more_headers import with_headers
 from media_streamer.egress.http.request import CORS
 
 if TYPE_CHECKING:
     from media_streamer.egress.http.quick_segments import Folder
+
+NOTHING: Mapping[str, str] = {}
 
 
 def head_bytes(status: int, headers: Mapping[str, str]) -> bytes:
@@ -51,9 +54,10 @@ class Message:
         self._head = head_bytes(200, headers)
         self.body = body
 
-    def bytes(self, end: bytes, with_body: bool) -> bytes:
+    def bytes(self, end: bytes, with_body: bool, more: Mapping[str, str] = NOTHING) -> bytes:
         """What goes to the client now; `end` of the head is that of its connection."""
-        return b"".join((self._head, date_bytes(), end, self.body if with_body else b""))
+        head = with_headers(self._head, more) if more else self._head
+        return b"".join((head, date_bytes(), end, self.body if with_body else b""))
 
 
 def _end(request: web.BaseRequest, keep_alive: bool) -> bytes:
@@ -70,6 +74,9 @@ _CLOSE = b"\r\nConnection: close\r\n\r\n"
 
 class Ready(web.StreamResponse):
     """An answer that writes its own head: what aiohttp asks of one, and no more."""
+
+    more: Mapping[str, str] = NOTHING
+    """Headers in place of its own (`more_headers`)."""
 
     def __init__(self, status: int, length: int) -> None:
         # Not that of the base class: there is no head to be put together.
@@ -116,8 +123,8 @@ class Prepared(Ready):
         if transport is None or transport.is_closing():
             raise ConnectionResetError("connection lost")
         end = self.end_of_head(request)
-        message, with_body = self._message, request.method != "HEAD"
-        transport.write(message.bytes(end, with_body))
+        message, with_body, more = self._message, request.method != "HEAD", self.more
+        transport.write(message.bytes(end, with_body, more))
         self._eof_sent = True
         again, connection = self._again, request.protocol
         if again is not None and self._keep_alive and isinstance(connection, Connection):
@@ -128,7 +135,7 @@ class Prepared(Ready):
                     return None
                 if on_again is not None:
                     on_again()
-                return message.bytes(end, with_body)
+                return message.bytes(end, with_body, more)
 
             connection.answered(repeat)
         if transport.get_write_buffer_size():

@@ -8,6 +8,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from media_streamer.egress.access import Access, AccessDenied
+from media_streamer.egress.http.more_headers import MoreHeaders, chosen
 from media_streamer.wire.control import AccessKind, AccessRequest
 
 CORS = {
@@ -24,6 +25,8 @@ IP = web.RequestKey("ip", str)
 SESSION = web.RequestKey("session", str)
 COUNTRY = web.RequestKey("country", str)
 """What is known of a request once it is handled, for the log of requests."""
+MORE = web.RequestKey("more", MoreHeaders)
+"""The same as `MediaRequest.more`, for what has the bare request."""
 
 
 @dataclass(slots=True)
@@ -38,6 +41,8 @@ class MediaRequest:
     query: Mapping[str, str]
     ip: str
     token_parameter: str
+    more: MoreHeaders | None = None
+    """What the stream says in its answers; known once the request is of a session."""
 
     @property
     def token(self) -> str:
@@ -71,6 +76,9 @@ class MediaRequest:
         """The session that this is a part of, for the log of requests."""
         self.http[SESSION] = access.session_id
         self.http[COUNTRY] = access.country
+        if rules := access.config.playback_headers:
+            asked = access.request
+            self.more = self.http[MORE] = chosen(rules, asked.proto, archive=asked.archive)
 
     def session_query(self, token: str) -> str:
         """`?token=…` for the URLs below this one, empty without a token."""

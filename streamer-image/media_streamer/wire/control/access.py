@@ -71,6 +71,18 @@ class PublisherTerms(Value, frozen=True):
     """None: the publisher finds out by itself."""
 
 
+class PlaybackHeaders(Value, frozen=True):
+    """Headers in answers to viewers."""
+
+    playback: Literal["", "live", "dvr"] = ""
+    """Which media; empty: both."""
+    protocols: list[str] | None = None
+    """Names of the rows of protocols; None: all."""
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    """Of playlists, manifests and media without an end."""
+    segment_headers: dict[str, str] = msgspec.field(default_factory=dict)
+
+
 class DeliveryConfig(Value, frozen=True):
     """What of a stream's configuration matters to delivery."""
 
@@ -111,6 +123,7 @@ class DeliveryConfig(Value, frozen=True):
     """The file itself may be fetched."""
     auto_mbr: bool = False
     """`file` may be a directory whose files are one film."""
+    playback_headers: list[PlaybackHeaders] = msgspec.field(default_factory=list)
     cache: CacheTerms | None = None
     """Of a file: where the segments that are made of it are kept."""
     passage: Passage | None = None

@@ -65,6 +65,60 @@ async def site(lender: Lender) -> AsyncIterator[Site]:
         yield made
 
 
+PLAYBACK_HEADERS = """
+  playback_headers {
+    headers { X-Of list; cache-control max-age=7; Access-Control-Allow-Origin https://a.example; }
+    segment_headers { X-Of segment; }
+  }
+  playback_headers { protocols dash; headers { X-Dash yes; } }
+  playback_headers { playback dvr; headers { X-Dvr yes; } }
+"""
+
+
+async def test_headers_that_a_stream_adds(site: Site) -> None:
+    """`playback_headers` in every form, by both versions, in place of what the server says."""
+    streamer = site.streamer
+    text = "https" + streamer.config.read_text().partition("\nhttps")[2] + "\n"
+    streamer.write(
+        text + f"stream own {{ input fake://fake; segment_duration 1; {PLAYBACK_HEADERS} }}"
+    )
+    await streamer.serve()
+    await streamer.running("own")
+    assert not (await streamer.stream("own")).get("warnings")
+
+    async def heads(path: str, *options: str) -> dict[str, list[str]]:
+        _, told = await site.curl(path, "-D", "-", "-o", "/dev/null", *options)
+        found: dict[str, list[str]] = {}
+        for line in told.decode().splitlines()[1:]:
+            name, _, value = line.partition(":")
+            found.setdefault(name.lower(), []).append(value.strip())
+        return found
+
+    _, listed = await site.curl("/own/tracks-v1a1/mono.m3u8")
+    segment = next(one for one in listed.decode().splitlines() if one and one[0] != "#")
+    _, dash = await site.curl("/own/index.mpd")
+    for version in ("--http1.1", "--http2"):
+        for path in ("index.m3u8", "tracks-v1a1/mono.m3u8", "index.ll.m3u8", "index.mpd"):
+            found = await heads(f"/own/{path}", version)
+            assert found["x-of"] == ["list"], path
+            assert found["cache-control"] == ["max-age=7"]
+            assert found["access-control-allow-origin"] == ["https://a.example"]
+            assert ("x-dash" in found) == path.endswith("mpd")
+            assert "x-dvr" not in found
+        found = await heads(f"/own/tracks-v1a1/{segment}", version)
+        assert found["x-of"] == ["segment"]
+        assert found["cache-control"] == ["public, max-age=3600, immutable"]
+    found = await heads("/own/mpegts", "-m", "3", "--http1.1")
+    assert (found["x-of"], found["cache-control"]) == (["list"], ["max-age=7"])
+    assert (await heads("/own/index.m3u8", "-X", "OPTIONS"))["access-control-allow-origin"] == ["*"]
+    # One connection that asks the same again, which no handler sees.
+    url = f"{site.base}/own/index.m3u8"
+    _, told = await site.curl("/own/index.m3u8", "--http1.1", "-D", "-", url, url)
+    assert told.lower().count(b"x-of: list") == 3
+    assert b"#EXTM3U" in told
+    assert b"<MPD" in dash
+
+
 async def test_all_that_http_serves(site: Site, tmp_path: Path) -> None:
     """Playlists, segments whole and in part, the API, refusals, HEAD: as by HTTP/1.1."""
     said, playlist = await site.curl("/live/index.fmp4.m3u8")
