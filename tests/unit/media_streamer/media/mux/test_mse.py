@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.media.frame import TIME_BASE, Frame, Track
-from media_streamer.media.mux.mse import BINARY, TEXT, MseMuxer, message
+from media_streamer.media.mux.mse import BINARY, TEXT, Lasting, MseMuxer, message
 from media_streamer.syntax import boxes
 
 
@@ -91,7 +91,8 @@ def test_each_frame_stands_where_clients_look_for_it(
         assert tfhd is not None
         assert tfdt is not None
         assert trun is not None
-        assert struct.unpack_from(">II", tfhd, 8) == (duration, size)
+        said, told = struct.unpack_from(">II", tfhd, 8)
+        assert (said >= duration, told) == (True, size)
         assert tfhd[16] == (2 if key else 1)
         assert int.from_bytes(tfdt[4:], "big") == dts
         assert struct.unpack_from(">IIi", trun, 4) == (1, mdat[1], offset)
@@ -114,3 +115,32 @@ def test_sound_is_gapless_though_its_stamps_are_rounded() -> None:
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
 def test_lengths_of_messages(size: int) -> None:
     assert list(messages(message(BINARY, bytes(size)))) == [(BINARY, bytes(size))]
+
+
+def lasting(*steps: int) -> list[int]:
+    """Said durations of pictures that come so many ms after each other."""
+    made, time, said = Lasting(), 0, []
+    for step in steps:
+        time += step
+        said.append(made.of(time, step, 1000))
+    return said
+
+
+def test_pictures_are_said_to_last_until_the_latest_successor_that_is_likely() -> None:
+    """A browser drops what comes later than twice of what was said, up to a key frame."""
+    assert lasting(*[40] * 300) == [40] * 300
+    assert lasting(50, 50, 100, 50, 50) == [50, 50, 200, 200, 200]
+    assert lasting(40, 3000, 40)[1:] == [3000, 1000], "no longer than a second by guess"
+    later = lasting(50, 100, *[50] * 300)
+    assert (later[150], later[-1]) == (200, 50), "forgotten"
+
+
+def test_the_duration_of_uneven_pictures_is_in_the_fragment() -> None:
+    muxer = MseMuxer([video("v1", 0)])
+    found = []
+    for number, step in enumerate((4500, 4500, 9000, 4500)):
+        frame = Frame(0, number * 4500, number * 4500, step, number == 0, b"x")
+        ((_, fragment),) = messages(muxer.mux(frame, False))
+        place = fragment.index(b"tfhd") + 12
+        found.append(int.from_bytes(fragment[place : place + 4]))
+    assert found == [4500, 4500, 18000, 18000]
