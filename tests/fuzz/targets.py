@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from tests.fuzz import archives, films, readers, servers, webrtc
+from tests.fuzz import archives, films, readers, rtsp, servers, webrtc
 from tests.fuzz.engine import Target
 
 
@@ -13,6 +13,7 @@ def all_targets() -> Iterator[list[Target]]:
     with servers.targets() as running:
         yield [
             *readers.targets(),
+            *rtsp.targets(),
             *films.targets(),
             *archives.targets(),
             *webrtc.targets(),

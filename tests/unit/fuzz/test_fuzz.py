@@ -6,12 +6,18 @@ from collections.abc import Hashable
 
 import pytest
 
-from tests.fuzz import archives, films, readers, servers, webrtc
+from tests.fuzz import archives, films, readers, rtsp, servers, webrtc
 from tests.fuzz.engine import CORPUS, MAX_BYTES, Target, fuzz, mutate, store
 
 ROUNDS = 60
 SERVER_ROUNDS = 12
-READERS = [*readers.targets(), *films.targets(), *archives.targets(), *webrtc.targets()]
+READERS = [
+    *readers.targets(),
+    *rtsp.targets(),
+    *films.targets(),
+    *archives.targets(),
+    *webrtc.targets(),
+]
 SLOW = "took "
 """What a busy machine does is no finding here."""
 
