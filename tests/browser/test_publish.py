@@ -45,8 +45,12 @@ async def test_waiting_stream_says_so_and_tells_where_to_publish(
 ) -> None:
     await appliance.api("PUT", "/streams/studio", {"inputs": [{"url": "publish://"}]})
     await inside.go("streams/studio")
-    url = f"rtmp://127.0.0.1:{appliance.rtmp_port}/static/studio"
-    words = f"Waiting for a publisher. Publish with OBS or ffmpeg to {url}"
-    await expect(inside.page.locator(".screen")).to_have_text(words)
-    await inside.go("streams/studio?tab=input")
-    await expect(inside.page.get_by_text(url, exact=True)).to_be_visible()
+    server = f"rtmp://127.0.0.1:{appliance.rtmp_port}/static"
+    screen = inside.page.locator(".screen")
+    await expect(screen).to_contain_text("Waiting for a publisher.")
+    for title, value in (("Server", server), ("Stream key", "studio")):
+        await expect(screen.get_by_text(value, exact=True)).to_be_visible()
+        await screen.get_by_role("button", name=f"Copy {title}").click()
+        assert await inside.page.evaluate("navigator.clipboard.readText()") == value
+    await screen.get_by_role("link", name="All addresses").click()
+    await expect(inside.page.get_by_text(f"{server}/studio", exact=True)).to_be_visible()

@@ -1,6 +1,6 @@
 """All streams on one page: problems first, totals, filters, pictures, bulk changes."""
 
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from .appliance import Appliance
 from .conftest import Ui
@@ -98,3 +98,31 @@ async def test_many_are_changed_at_once(inside: Ui, appliance: Appliance) -> Non
     await bulk.get_by_role("button", name="Delete").click()
     await expect(page.get_by_text("No stream matches.")).to_be_visible()
     assert (await appliance.api("GET", "/streams?q=bulk/"))["streams"] == []
+
+
+async def test_a_stream_on_its_second_source_is_seen(inside: Ui, appliance: Appliance) -> None:
+    inputs = [{"url": "rtsp://127.0.0.1:9/none"}, {"url": "fake://fake"}]
+    await appliance.api("PUT", "/streams/second", {"inputs": inputs})
+    await appliance.running("second")
+    await inside.go("media?q=second")
+    await expect(inside.page.get_by_text("1 match")).to_be_visible()
+    row = inside.page.get_by_role("row").filter(has_text="second")
+    await expect(row).to_contain_text("on input 2")
+
+
+async def test_who_sees_no_picture_is_led_on(ui: Ui, appliance: Appliance) -> None:
+    async def with_documentation(route: Route) -> None:
+        answer = await route.fetch()
+        await route.fulfill(json={**await answer.json(), "documentation": True})
+
+    await appliance.api("PUT", "/streams/away", {"inputs": [{"url": "rtsp://127.0.0.1:9/none"}]})
+    await ui.page.route("**/ui_settings", with_documentation)
+    await ui.log_in(appliance.url)
+    await ui.go("streams/away")
+    screen = ui.page.locator(".screen")
+    await expect(screen).to_contain_text("refused")
+    help_link = screen.get_by_role("link", name="Why does it not play?")
+    assert await help_link.get_attribute("href") == "/docs/troubleshooting.html"
+    await expect(ui.page.get_by_role("link", name="Documentation")).to_be_visible()
+    await screen.get_by_role("link", name="Log").click()
+    await expect(ui.page.get_by_role("columnheader", name="Why")).to_be_visible()

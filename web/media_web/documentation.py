@@ -26,6 +26,11 @@ HEADERS = {
 }
 
 
+def is_made() -> bool:
+    """Whether there is a documentation to lead readers to."""
+    return find_page(PREFIX) is not None
+
+
 def find_page(path: str, site: Path = SITE) -> Path | None:
     """The file of a decoded path without its first slash: `docs`, `docs/how-to/obs.html`.
 

@@ -12,6 +12,7 @@ from media_rest.openapi import openapi
 from media_rest.openmetrics import MetricSpec, cluster_families, server_families
 from media_rest.paths import value_at
 from media_rest.route import Route
+from media_web import documentation
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from media_central.cluster_stats import by_pool, cluster_stats, fleet_totals
@@ -132,7 +133,8 @@ async def get_ui_settings(request: web.Request) -> web.StreamResponse:
             "product": "central",
             "login_required": True,
             "menu_items": {name: name in ("cluster", "main_agents") for name in MENU},
-            "locales": ["en"],
+            "documentation": documentation.is_made(),
+            "locales": ["en", "ru"],
             "default_locale": "en",
         }
     )

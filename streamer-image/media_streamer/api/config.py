@@ -11,6 +11,7 @@ from media_rest.merge import canonical, merge
 from media_rest.openmetrics import server_families
 from media_rest.redact import redact
 from media_rest.unknown import told
+from media_web import documentation
 
 from media_streamer.api.answers import (
     json_answer,
@@ -157,7 +158,8 @@ async def ui_settings(request: web.Request) -> web.Response:
                 "chassis": False,
                 "main_agents": False,
             },
-            "locales": ["en"],
+            "documentation": documentation.is_made(),
+            "locales": ["en", "ru"],
             "default_locale": "en",
         }
     )

@@ -81,6 +81,7 @@ function Sidebar({ ui, page, onLogout }) {
     ${Object.entries(entries(ui)).map(
       ([name, title]) => html`<a key=${name} href=${link(name)} aria-current=${page === name ? "page" : undefined}>${t(title)}</a>`,
     )}
+    ${ui.documentation && html`<a class="manual" href="/docs/" target="_blank" rel="noopener">${t("Documentation")}</a>`}
     <${Preferences} />
     ${credentials.get() && html`<button type="button" class="plain" onClick=${onLogout}>${t("Log out")}</button>`}
   </nav>`;

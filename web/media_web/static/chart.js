@@ -19,6 +19,7 @@ function options(element) {
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
+    padding: [null, 40, null, null], // the last moment of the axis is longer than that of others
     scales: {
       x: { range: (_chart, min, max) => [min, Math.max(max, min + LEAST_SECONDS)] },
       y: { range: (_chart, _min, max) => [0, Math.max(LEAST_KBIT, max * 1.1)] },

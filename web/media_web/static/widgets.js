@@ -12,10 +12,15 @@ export function StatusDot({ status, title }) {
   return html`<span class="dot ${status}" title=${title || status} aria-hidden="true"></span>`;
 }
 
+/** Number of the input that is shown, from 1; 0 where it is not known by its address. */
+const inputInUse = ({ inputs = [], stats }) => inputs.findIndex(({ url }) => url && url === stats?.url) + 1;
+
 /** One word and one colour for what a stream does now. */
 export function streamState(stream) {
   const stats = stream.stats || {};
   if (stream.disabled) return { status: "disabled", text: t("disabled") };
+  const input = inputInUse(stream);
+  if (stats.alive && input > 1) return { status: "waiting", text: t("on input {number}", { number: input }) };
   if (stats.alive) return { status: "ok", text: t("running") };
   if (stats.status === "waiting") return { status: "waiting", text: t("waiting") };
   if (stats.source_error) return { status: "error", text: stats.source_error };
@@ -88,6 +93,18 @@ export function Field({ label, hint, children }) {
   return html`<div class="field">
     <label><span>${label}</span>${children}</label>${hint && html`<small>${hint}</small>`}
   </div>`;
+}
+
+const BROWSERS = { Edg: "Edge", OPR: "Opera", Firefox: "Firefox", HeadlessChrome: "Chrome", Chrome: "Chrome", Version: "Safari" };
+const SYSTEMS = /Tizen|Web0S|Windows|Android|iPhone|iPad|CrOS|Mac OS X|Linux/;
+
+/** The program of a viewer: browsers by their name and system, others as they call themselves. */
+export function Agent({ text }) {
+  if (!text) return "–";
+  const key = text.startsWith("Mozilla/") && Object.keys(BROWSERS).find((one) => text.includes(`${one}/`));
+  const version = key && new RegExp(`${key}/(\\d+)`).exec(text)?.[1];
+  const short = version ? [`${BROWSERS[key]} ${version}`, SYSTEMS.exec(text)?.[0]].filter(Boolean).join(", ") : text;
+  return html`<span class="agent" title=${text}>${short}</span>`;
 }
 
 /** How long a running stream has been up. */

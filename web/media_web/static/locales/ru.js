@@ -29,12 +29,17 @@ export default {
   "No streams yet. Add the first one.": "Потоков ещё нет. Добавьте первый.", "Page {number} of {last}, {count} streams": "Страница {number} из {last}, потоков: {count}",
   "Letters, digits, . - _ and / between parts": "Латинские буквы, цифры, . - _ и / между частями",
   "“{name}” is no name of a stream. {legal}.": "«{name}» не может быть именем потока. {legal}.", "There is a stream {name} already.": "Поток {name} уже есть.",
-  "For one: rtsp://, rtmp://, hls://, udp://, publish:// or fake://fake": "Например: rtsp://, rtmp://, hls://, udp://, publish:// или fake://fake",
+  "For one: rtsp://, rtmp://, srt://, hls:// or udp://": "Например: rtsp://, rtmp://, srt://, hls:// или udp://",
+  "I publish it: OBS, ffmpeg, an encoder": "Публикую сам: OBS, ffmpeg, кодер", "A test picture": "Тестовая картинка", "{count} match": "подходит: {count}",
+  "In OBS or another encoder:": "В OBS или другом кодере:", "Stream key": "Ключ потока", "All addresses": "Все адреса",
   "Change many streams": "Изменить несколько потоков", "Chosen: {count}": "Выбрано: {count}", "Choose all {count}": "Выбрать все {count}", "Choose {name}": "Выбрать {name}",
   "Choose all of this page": "Выбрать всё на странице", "Choose none": "Снять выбор", Enable: "Включить", Disable: "Выключить", "Label …": "Метка…",
   "Delete {count} streams?": "Удалить потоки ({count})?", "Label, as key=value; without a value it is removed": "Метка в виде ключ=значение; без значения она удаляется",
   "Enabled: {count}.": "Включено: {count}.", "Disabled: {count}.": "Выключено: {count}.", "Deleted: {count}.": "Удалено: {count}.", "Labelled: {count}.": "Помечено: {count}.",
   running: "работает", waiting: "ждёт", disabled: "выключен", starting: "запускается", error: "ошибка",
+
+  "on input {number}": "со входа {number}", "{fps} fps": "{fps} к/с", "{rate} kHz": "{rate} кГц", "{count} ch": "каналов {count}", "{seconds} s": "{seconds} с",
+  "It is tried again and again.": "Попытки продолжаются.", "Why does it not play?": "Почему не играет?", Documentation: "Документация",
 
   // Import
   "Import …": "Импорт…", "Import a configuration file": "Импорт файла конфигурации",
@@ -61,7 +66,7 @@ export default {
   "The stream is disabled.": "Поток выключен.", "No streamer runs this stream yet.": "Этот поток пока никто не исполняет.",
   "All protocols that a browser plays are switched off for this stream.": "Все протоколы, понятные браузеру, для этого потока выключены.",
   Play: "Смотреть", "It starts with the first viewer.": "Запустится с первым зрителем.", "Loading …": "Загрузка…", "Waiting for the source.": "Ждём источник.",
-  "Waiting for a publisher.": "Ждём публикации.", "Publish with OBS or ffmpeg to {url}": "Публикуйте из OBS или ffmpeg на {url}",
+  "Waiting for a publisher.": "Ждём публикации.",
   "Viewers and publishers": "Зрители и публикации", "Nobody is connected.": "Никто не подключён.", "The first {shown} of {all}.": "Первые {shown} из {all}.",
   "publishes by {proto}": "публикует по {proto}", Protocol: "Протокол", Address: "Адрес", Client: "Клиент", Bytes: "Байты", For: "Длительность",
   "Close the session of {ip}": "Закрыть сессию {ip}", History: "История", "Span of time": "Отрезок времени", Hour: "Час", Day: "День", Week: "Неделя", Month: "Месяц", Year: "Год",

@@ -4,7 +4,7 @@ import { html, useState } from "../vendor/htm-preact.js";
 import { item, remove } from "../api.js";
 import { link, setQuery, usePolled } from "../hooks.js";
 import { moment, t } from "../i18n.js";
-import { Failure, bytes, duration } from "../widgets.js";
+import { Agent, Failure, bytes, duration } from "../widgets.js";
 
 const LIMIT = 200; // rows that a page still shows well
 const FILTERS = [["name", "Stream"], ["proto", "Protocol"], ["country", "Country"], ["ip", "Address"]];
@@ -54,8 +54,8 @@ export function Sessions({ ui, route }) {
         ${data.sessions.map((session) => html`<tr key=${session.id}>
           <td class="name"><a href=${link("streams", session.name || "")}>${session.name}</a></td>
           <td class="wide">${session.type}</td><td class="wide">${session.proto}</td>
-          <td class="url">${session.ip}${session.country && ` ${session.country}`}</td>
-          <td class="wide url">${session.user_agent || "–"}${(session.user_name || session.user_id) && html`<small>${session.user_name || session.user_id}</small>`}</td>
+          <td class="ip">${session.ip}${session.country && ` ${session.country}`}</td>
+          <td class="wide"><${Agent} text=${session.user_agent} />${(session.user_name || session.user_id) && html`<small>${session.user_name || session.user_id}</small>`}</td>
           <td class="number">${bytes(session.bytes)}</td>
           <td class="number wide">${duration((ended ? session.closed_at : Date.now()) - session.opened_at)}</td>
           ${ended

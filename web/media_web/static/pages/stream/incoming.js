@@ -46,8 +46,8 @@ export function describe(track) {
   const parts = [track.codec?.toUpperCase()];
   if (track.profile) parts.push(`${track.profile}${track.level ? ` ${track.level}` : ""}`);
   if (track.width) parts.push(`${track.width}×${track.height}`);
-  if (track.fps) parts.push(`${Math.round(track.fps * 100) / 100} fps`);
-  if (track.sample_rate) parts.push(`${track.sample_rate / 1000} kHz`, `${track.channels} ch`);
+  if (track.fps) parts.push(t("{fps} fps", { fps: Math.round(track.fps * 100) / 100 }));
+  if (track.sample_rate) parts.push(t("{rate} kHz", { rate: track.sample_rate / 1000 }), t("{count} ch", { count: track.channels }));
   if (track.bitrate) parts.push(kbit(track.bitrate));
   return parts.filter(Boolean).join(", ");
 }
@@ -67,7 +67,7 @@ export function Incoming({ stream }) {
       ${input.srt && html`<dt>SRT</dt><dd>${t("round trip {rtt} ms, {again} sent again", { rtt: input.srt.rtt ?? "–", again: input.srt.retransmitted_packets ?? 0 })}</dd>`}
       <dt>${t("Reconnects")}</dt><dd>${input.retries ?? 0}</dd>
       ${tracks.map((track) => html`<dt key=${track.track_id}>${t("Track {id}", { id: track.track_id })}</dt><dd>${describe(track)}</dd>
-        ${gopSeconds(track) && html`<dt>${t("Key frame every")}</dt><dd>${gopSeconds(track).toFixed(1)} s</dd>`}`)}
+        ${gopSeconds(track) && html`<dt>${t("Key frame every")}</dt><dd>${t("{seconds} s", { seconds: gopSeconds(track).toFixed(1) })}</dd>`}`)}
     </dl>
     ${findings(stream).map(([text, serious]) => html`<p key=${text} class=${serious ? "banner" : "hint"}>${text}</p>`)}`;
 }

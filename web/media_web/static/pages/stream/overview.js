@@ -21,7 +21,7 @@ export function Overview({ stream, ui }) {
   const stats = stream.stats || {};
   return html`<div class="overview">
     <div>
-      <${Screen} key=${stream.name} stream=${stream} />
+      <${Screen} key=${stream.name} stream=${stream} ui=${ui} />
       <${Renditions} stream=${stream} />
       <h2>${t("Bit rate, Mbit/s")}</h2>
       <${BitrateChart} value=${stats.alive ? stats.bitrate : null} />

@@ -1,8 +1,10 @@
 // The picture of a stream: still until play is pressed, so that looking at the page watches nothing.
 
 import { html, useEffect, useMemo, useState } from "../../vendor/htm-preact.js";
+import { link } from "../../hooks.js";
 import { t } from "../../i18n.js";
 import { leaveOf, usePlayToken, withToken } from "../../play-token.js";
+import { CopyButton } from "../../widgets.js";
 
 const STILL_MS = 5000;
 
@@ -36,7 +38,7 @@ const WAYS = ["llhls", "hls", "mseld", "webrtc"];
 
 const sourcesOf = (stream) => WAYS.map((proto) => ({ proto, url: urlOf(stream, proto) })).filter(({ url }) => url);
 
-export function Screen({ stream }) {
+export function Screen({ stream, ui }) {
   const [playing, setPlaying] = useState(false);
   const sources = sourcesOf(stream);
   const blank = (text) => html`<div class="screen"><p>${text}</p></div>`;
@@ -44,7 +46,7 @@ export function Screen({ stream }) {
   if (!stream.stats?.play_urls) return blank(t("No streamer runs this stream yet."));
   if (!sources.length) return blank(t("All protocols that a browser plays are switched off for this stream."));
   const waits = stream.static === false;
-  if (!stream.stats.alive && !waits) return blank(stream.stats.source_error || waitsFor(stream));
+  if (!stream.stats.alive && !waits) return html`<div class="screen"><${Silence} stream=${stream} ui=${ui} /></div>`;
   if (playing) return html`<${Player} sources=${JSON.stringify(sources)} stream=${stream} />`;
   return html`<button type="button" class="screen still" onClick=${() => setPlaying(true)}>
     <${Still} stream=${stream} />
@@ -52,6 +54,15 @@ export function Screen({ stream }) {
     <span class="play">▶ ${t("Play")}</span>
     ${!stream.stats.alive && html`<small>${t("It starts with the first viewer.")}</small>`}
   </button>`;
+}
+
+/** Why there is nothing to see, and where to look further. */
+function Silence({ stream, ui }) {
+  const problem = stream.stats.source_error;
+  if (!problem) return html`<${Waiting} stream=${stream} />`;
+  return html`<div><p>${problem}</p>
+    <p>${t("It is tried again and again.")} <a href="${link("streams", stream.name)}?tab=log">${t("Log")}</a>
+      ${ui.documentation && html` · <a href="/docs/troubleshooting.html" target="_blank" rel="noopener">${t("Why does it not play?")}</a>`}</p></div>`;
 }
 
 /** The last picture, every few seconds while the page is seen. */
@@ -96,9 +107,12 @@ function Player({ sources, stream }) {
   return ready ? html`<stream-player leave=${leave} sources=${sources}></stream-player>` : html`<div class="screen"><p>${t("Loading …")}</p></div>`;
 }
 
-function waitsFor(stream) {
-  if (!isPublished(stream)) return t("Waiting for the source.");
-  const urls = stream.stats.publish_urls || [];
-  const url = (urls.find((entry) => entry.server) || urls[0])?.url;
-  return `${t("Waiting for a publisher.")}${url ? ` ${t("Publish with OBS or ffmpeg to {url}", { url })}` : ""}`;
+/** What it waits for; of a publisher, where he publishes, as encoders ask for it. */
+function Waiting({ stream }) {
+  if (!isPublished(stream)) return html`<p>${t("Waiting for the source.")}</p>`;
+  const { url, server, key } = stream.stats.publish_urls?.find((entry) => entry.server) || stream.stats.publish_urls?.[0] || {};
+  const rows = server ? [["Server", server], ["Stream key", key]] : url ? [["Address", url]] : [];
+  return html`<div><p>${t("Waiting for a publisher.")} ${rows.length > 0 && t("In OBS or another encoder:")}</p>
+    <dl class="encoder">${rows.map(([title, value]) => html`<dt>${t(title)}</dt><dd><code>${value}</code> <${CopyButton} text=${value} label=${t(title)} /></dd>`)}</dl>
+    ${rows.length > 0 && html`<a href="${link("streams", stream.name)}?tab=input">${t("All addresses")}</a>`}</div>`;
 }

@@ -4,7 +4,7 @@ import { html, useState } from "../../vendor/htm-preact.js";
 import { item, remove } from "../../api.js";
 import { usePolled } from "../../hooks.js";
 import { t } from "../../i18n.js";
-import { Failure, bytes, duration } from "../../widgets.js";
+import { Agent, Failure, bytes, duration } from "../../widgets.js";
 
 const POLL_MS = 5000;
 const LIMIT = 200; // rows that a page still shows well
@@ -40,8 +40,8 @@ export function Viewers({ stream, ui }) {
         <th class="number wide">${t("For")}</th><th><span class="unseen">${t("Actions")}</span></th></tr></thead>
       <tbody>${sessions.map((session) => html`<tr key=${session.id}>
         <td>${session.type === "publish" ? t("publishes by {proto}", session) : session.proto}</td>
-        <td class="url">${session.ip}${session.country && ` ${session.country}`}</td>
-        <td class="wide url">${session.user_agent || "–"}${session.user_id && html`<small>${session.user_id}</small>`}</td>
+        <td class="ip">${session.ip}${session.country && ` ${session.country}`}</td>
+        <td class="wide"><${Agent} text=${session.user_agent} />${session.user_id && html`<small>${session.user_id}</small>`}</td>
         <td class="number">${bytes(session.bytes)}</td>
         <td class="number wide">${duration(Date.now() - session.opened_at)}</td>
         <td class="number">${!ui.readsOnly && html`<button type="button" class="small danger" aria-label=${t("Close the session of {ip}", session)} onClick=${() => kick(session.id)}>${t("Close")}</button>`}</td>

@@ -1,6 +1,6 @@
 // The dialog that adds a stream.
 
-import { html, useState } from "../../vendor/htm-preact.js";
+import { html, useRef, useState } from "../../vendor/htm-preact.js";
 import { exists, item, put } from "../../api.js";
 import { t } from "../../i18n.js";
 import { Dialog, Failure, Field } from "../../widgets.js";
@@ -19,6 +19,8 @@ async function create(name, url) {
 
 export function AddStream({ onClose }) {
   const [error, setError] = useState(null);
+  const url = useRef();
+  const offer = (title, value) => html`<button type="button" class="small" onClick=${() => (url.current.value = value)}>${t(title)}</button>`;
   const submit = async (event) => {
     event.preventDefault();
     const form = new FormData(event.target);
@@ -35,9 +37,10 @@ export function AddStream({ onClose }) {
       <${Field} label=${t("Stream name")} hint=${legal()}>
         <input name="name" required autocomplete="off" autofocus />
       <//>
-      <${Field} label=${t("Source URL")} hint=${t("For one: rtsp://, rtmp://, hls://, udp://, publish:// or fake://fake")}>
-        <input name="url" required autocomplete="off" placeholder="fake://fake" />
+      <${Field} label=${t("Source URL")} hint=${t("For one: rtsp://, rtmp://, srt://, hls:// or udp://")}>
+        <input name="url" ref=${url} required autocomplete="off" placeholder="rtsp://camera/stream1" />
       <//>
+      <p class="presets">${offer("I publish it: OBS, ffmpeg, an encoder", "publish://")} ${offer("A test picture", "fake://fake")}</p>
       <${Failure} error=${error} />
       <div class="bar end">
         <button type="button" class="plain" onClick=${() => onClose()}>${t("Cancel")}</button>

@@ -32,12 +32,14 @@ function StreamerFilter({ value, onChange }) {
   </select>`;
 }
 
-export function Totals({ totals, query, onChange }) {
+/** `matches`: how many of them all are shown, undefined where all are. */
+export function Totals({ totals, matches, query, onChange }) {
   const chosen = query.get("state") || "";
   const chip = (key, dot, title, count) => html`<button type="button" key=${key} class="chip" aria-pressed=${key === chosen}
     onClick=${() => onChange({ state: key || null })}>${dot && html`<${StatusDot} status=${dot} />`}${t(title)} <b>${count}</b></button>`;
   return html`<div class="totals" role="group" aria-label=${t("State")}>
     ${chip("", null, "All", totals.all)}
     ${Object.entries(STATES).map(([key, [dot, title]]) => chip(key, dot, title, totals[key]))}
+    ${matches !== undefined && html`<span class="hint">${t("{count} match", { count: matches })}</span>`}
   </div>`;
 }

@@ -26,10 +26,16 @@ export function List({ streams, central, chosen, onChoose, fixed }) {
     <thead><tr>
       ${!fixed && html`<th class="pick"><input type="checkbox" aria-label=${t("Choose all of this page")} checked=${all} onChange=${turnAll} /></th>`}
       <th>${t("Stream")}</th><th>${t("State")}</th><th class="wide">${t("Source")}</th><th class="wide">${central ? t("Streamer") : t("From")}</th>
-      <th class="number wide">${t("Viewers")}</th><th class="number">${t("Bit rate")}</th><th class="number wide">${t("Up")}</th>
+      <th class="number wide">${t("Viewers")}</th><th class="number wide">${t("Bit rate")}</th><th class="number wide">${t("Up")}</th>
     </tr></thead>
     <tbody>${streams.map((stream) => html`<${Row} key=${stream.name} ...${{ stream, central, chosen, onChoose, fixed }} />`)}</tbody>
   </table>`;
+}
+
+/** Title and labels, on one line. */
+function Words({ stream: { title, labels } }) {
+  const words = [title, ...Object.entries(labels || {}).map(([key, value]) => `${key}=${value}`)].filter(Boolean);
+  return words.length > 0 && html`<small>${words.join(" · ")}</small>`;
 }
 
 function Row({ stream, central, chosen, onChoose, fixed }) {
@@ -37,13 +43,12 @@ function Row({ stream, central, chosen, onChoose, fixed }) {
   const origin = central ? stream.layout?.ingest : ORIGINS[stream.named_by];
   return html`<tr>
     ${!fixed && html`<td class="pick"><${Pick} name=${stream.name} chosen=${chosen} onChoose=${onChoose} /></td>`}
-    <td class="name"><a href=${link("streams", stream.name)}>${stream.name}</a>${stream.title && html`<small>${stream.title}</small>`}
-      ${stream.labels && html`<small>${Object.entries(stream.labels).map(([key, value]) => `${key}=${value}`).join(" ")}</small>`}</td>
-    <td><${StreamState} stream=${stream} /></td>
+    <td class="name"><a href=${link("streams", stream.name)}>${stream.name}</a><${Words} stream=${stream} /></td>
+    <td><${StreamState} stream=${stream} />${stats.alive && html`<small class="narrow">${kbit(stats.bitrate)}</small>`}</td>
     <td class="wide url">${(stream.inputs || []).map((input) => input.url).join(", ") || "–"}</td>
     <td class="wide">${origin || "–"}</td>
     <td class="number wide">${stats.online_clients ?? stats.client_count ?? 0}</td>
-    <td class="number">${stats.alive ? kbit(stats.bitrate) : "–"}</td>
+    <td class="number wide">${stats.alive ? kbit(stats.bitrate) : "–"}</td>
     <td class="number wide">${uptime(stats)}</td>
   </tr>`;
 }

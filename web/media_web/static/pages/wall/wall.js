@@ -19,7 +19,7 @@ const MANY = 500; // streams, from which on the list is asked for less often
 const MANY_POLL_MS = 5000;
 
 /** What rows show, and no more: a page of 50 is 15 kB. */
-const ROW = "name,title,disabled,static,inputs.url,named_by,labels,on_play.url,stats.alive,stats.status,stats.source_error," +
+const ROW = "name,title,disabled,static,inputs.url,named_by,labels,on_play.url,stats.alive,stats.status,stats.source_error,stats.url," +
   "stats.bitrate,stats.online_clients,stats.opened_at,stats.dvr_enabled,stats.dvr_write.error";
 const TILE = "stats.play_urls,stats.media_info.tracks.content";
 const PLACE = "layout.ingest"; // Central knows where a stream runs
@@ -70,7 +70,7 @@ export function Wall({ ui, route }) {
     </header>
     <${Failure} error=${error} />
     ${created && html`<p class="banner" role="status">${t("Created")} <a href=${link("streams", created)}>${created}</a>.</p>`}
-    ${data?.totals && html`<${Totals} totals=${data.totals} query=${query} onChange=${change} />`}
+    ${data?.totals && html`<${Totals} totals=${data.totals} matches=${filtered ? data.estimated_count : undefined} query=${query} onChange=${change} />`}
     ${!fixed && html`<${Bulk} ...${bulk} />`}
     <div class=${error ? "stale" : ""}>
       ${data && !data.streams.length && html`<p class="empty">${empty}</p>`}
