@@ -3,9 +3,8 @@ not its own, start programs, listen on TCP, signal other processes, gain privile
 
 By Landlock where the kernel has it (5.13; listening 6.7, signals 6.12), by no_new_privs
 (prctl(2)), by capabilities that are dropped where root runs it (capabilities(7)), and by a list of
-system calls that are refused (`system_calls.py`). Egress workers are fenced: they listen, and use
-folders that come and go with the configuration while their viewers stay, so all of it holds but
-for files and ports.
+system calls that are refused (`system_calls.py`). Egress workers listen, so that stays open to
+them; what is configured after they began is opened for them (`opening.py`).
 
 Beside its own files a caged process reads what every one needs of the system (`system_files.py`),
 and of /proc what tells of itself: the environment, the memory and the command lines of others are
@@ -51,11 +50,7 @@ _DEVICES = _READ | _WRITE_FILE | _TRUNCATE | _IOCTL_DEV
 """Cards that encode; nothing is made there."""
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 """The rights that a file can have that is no folder."""
-_NEVER = _EXECUTE | _MAKE_CHAR | _MAKE_BLOCK
-"""What no worker does, whatever is configured."""
-MOVING = 2
-"""The first version that can let files be moved from folder to folder (Linux 5.19)."""
-_ROOT, _PROC_SELF = Path("/"), Path("/proc/self")
+_PROC_SELF = Path("/proc/self")
 _NO_LANDLOCK = "no Landlock in this kernel (5.13 or later has it, where lsm= does not leave it out)"
 _CAPABILITIES_3 = 0x20080522
 _KEPT = frozenset((0, 1, 2, 3, 4, 10, 11, 13, 14, 23, 24))
@@ -68,22 +63,6 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def version() -> int:
     """Of Landlock; 0 where the kernel has none, or it is switched off."""
     return max(0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION)))
-
-
-def fence() -> str:
-    """No privileges, programs, signals to others, nor their memory and environment; files stay open
-    to this process. Returns what holds, for the log. Raises OSError."""
-    given_up = _give_up_rights()
-    known = version()
-    if not known:
-        return f"{given_up}; {_NO_LANDLOCK}, so memory of others can be read"
-    if known < MOVING:
-        return (
-            f"{given_up}; Landlock {known} lets no file be moved, so memory of others can be read"
-        )
-    # What every ruleset refuses unless it is allowed: caches move what is complete to its folder.
-    _restrict(known, _NEVER | _REFER, 0, [([_ROOT], _REFER)])
-    return f"{given_up}, Landlock {known} but for files"
 
 
 def _give_up_rights() -> str:
@@ -105,8 +84,11 @@ class Limits(NamedTuple):
     """Folders in which it makes sockets and files, and lists what there is."""
 
 
-def enter(limits: Limits) -> str:
-    """Confine this process for good; returns what holds, for the log. Raises OSError."""
+def enter(limits: Limits, *, listens: bool = False) -> str:
+    """Confine this process for good; returns what holds, for the log. Raises OSError.
+
+    `listens`: it may open ports by TCP.
+    """
     given_up = _give_up_rights()
     known = version()
     if not known:
@@ -121,7 +103,7 @@ def enter(limits: Limits) -> str:
         (limits.places, _PLACES),
         (limits.written, _OWN),
     ]
-    _restrict(known, rights, _BIND_TCP, allowed)
+    _restrict(known, rights, 0 if listens else _BIND_TCP, allowed)
     return f"{given_up}, Landlock {known}"
 
 

@@ -1,7 +1,8 @@
-"""The folders that media workers may use: told before they begin, opened within a bound.
+"""The folders that workers may use: told before they begin, opened within a bound.
 
-A media worker confines itself when it starts and cannot widen that later, so the supervisor leaves
-word in the runtime directory; a folder that is new to a worker needs another one.
+A worker confines itself when it starts and cannot widen that later, so the supervisor leaves word
+in the runtime directory, for each kind of worker; a folder that is new to a media worker needs
+another one, an egress worker asks for what is in it (`opening.py`).
 
 Invariant: a disk that does not answer keeps no worker from starting. Folders are opened by a child,
 which is left behind where it hangs; what it opened goes to the parent one by one.
@@ -13,7 +14,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -38,8 +39,8 @@ class Opened(msgspec.Struct, frozen=True):
 
     written: dict[Path, int]
     read: dict[Path, int]
-    missing: list[Path]
-    """Of those that are read: not there, or not in time. No worker that begins now has them."""
+    missing: dict[Path, str]
+    """Of those that are read: why they are not there; no worker that begins now has them."""
 
     def close(self) -> None:
         """Close them all."""
@@ -52,18 +53,22 @@ class Opened(msgspec.Struct, frozen=True):
         return Folders(list(self.written), [*self.read, *self.missing])
 
 
-def tell(runtime: Path, written: Iterable[Path], read: Iterable[Path]) -> None:
-    """Workers that start from now on may use these; raises OSError."""
-    told = {"written": sorted(map(str, written)), "read": sorted(map(str, read))}
+def tell(runtime: Path, folders: Mapping[str, Folders]) -> None:
+    """Workers of a kind that start from now on may use these; raises OSError."""
+    told = {
+        kind: {"written": sorted(map(str, of.written)), "read": sorted(map(str, of.read))}
+        for kind, of in folders.items()
+    }
     text = msgspec.json.encode(told).decode()
     write_file(runtime / FILE, text + "\n", new_mode=0o600)
 
 
-def told(runtime: Path) -> Folders:
-    """What was told last; nothing where the file cannot be read."""
+def told(runtime: Path, kind: str) -> Folders:
+    """What workers of a kind were told last; nothing where the file cannot be read."""
     path = runtime / FILE
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=dict[str, list[str]])
+        whole = msgspec.json.decode(path.read_bytes(), type=dict[str, dict[str, list[str]]])
+        found = whole.get(kind, {})
         return Folders(*(list(map(Path, found.get(key, ()))) for key in ("written", "read")))
     except FileNotFoundError:
         return Folders()
@@ -79,19 +84,14 @@ def opened(folders: Folders, seconds: float = OPEN_SECONDS) -> Opened:
     """
     wanted = [(path, True) for path in folders.written]
     wanted += [(path, False) for path in folders.read]
-    found = Opened({}, {}, [])
+    found = Opened({}, {}, {})
     for path, written, answer in _answers(wanted, seconds):
         if isinstance(answer, int):
             (found.written if written else found.read)[path] = answer
         elif written:
-            log.error("archive %s: nothing can be recorded there: %s", path, answer)
+            log.error("folder %s: nothing can be written there: %s", path, answer)
         else:
-            found.missing.append(path)
-            log.warning(
-                "folder %s: this worker cannot read there (%s); start it again once that is cured",
-                path,
-                answer,
-            )
+            found.missing[path] = answer
     return found
 
 

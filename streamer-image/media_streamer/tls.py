@@ -5,18 +5,29 @@ The certificate is a PEM file, its key another one that may be encrypted with th
 `NAME-ca.crt` beside `NAME.crt`.
 """
 
+import re
 import ssl
 from pathlib import Path
 
 DEFAULT_DIRECTORY = Path("/etc/flussonic")
 DEFAULT_CERTIFICATE = "streamer.crt"
 DEFAULT_KEY = "streamer.key"
+_PEM = re.compile(rb"-----BEGIN [^-]{1,80}-----.*?-----END [^-]{1,80}-----", re.DOTALL)
 KEY_PASSPHRASE = "flussonic"  # what the reference server expects of an encrypted key
 
 
 def chain_beside(certificate: Path) -> Path:
     """Where intermediate certificates of `certificate` may lie."""
     return certificate.with_name(f"{certificate.stem}-ca.crt")
+
+
+def pem_text(file: Path) -> str:
+    """The PEM blocks of a file, one after another; its path if it has none or cannot be read."""
+    try:
+        blocks = _PEM.findall(file.read_bytes())
+    except OSError:
+        blocks = []
+    return b"\n".join([*blocks, b""]).decode("ascii", "replace") if blocks else str(file)
 
 
 def load_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
 
+from media_streamer import opening
 from media_streamer.s3.address import parse_address
 from media_streamer.s3.bucket import Bucket
 
@@ -42,7 +43,7 @@ def opened(path: os.PathLike[str], copied: Copied | None) -> Iterator[Read]:
     if copied is not None:
         yield copied.read
         return
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = opening.read(path)
     try:
         yield lambda offset, size: os.pread(descriptor, size, offset)
     finally:

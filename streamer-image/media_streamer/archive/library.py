@@ -16,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from media_streamer import opening
 from media_streamer.archive.container import (
     MAX_HEAD_BYTES,
     Group,
@@ -318,7 +319,7 @@ def times_by_index(file: RecordedFile, size: int) -> list[Range] | None:
     """When there is something of a file of `size` bytes (0: its index alone is here), by its index;
     None if that does not say so of all of it."""
     try:
-        data = index_path(file.path).read_bytes()
+        data = opening.read_bytes(index_path(file.path))
         ranges, end = read_times(data, read_head(data))
     except (OSError, ValueError):
         return None
@@ -333,7 +334,7 @@ def read_file(file: RecordedFile, size: int, changed_ns: int = 0) -> FileContent
 
 def _read_copied(file: RecordedFile, place: Place, size: int, changed_ns: int) -> FileContent:
     """The same of one whose index alone is here."""
-    data = index_path(file.path).read_bytes()
+    data = opening.read_bytes(index_path(file.path))
     head = read_head(data)
     groups = tuple(g for g in read_marks(data, head.size, head) if not g.erased)
     copied = Copied(place.bucket, file.path.relative_to(place.disk).as_posix())
@@ -345,7 +346,7 @@ def read_all(file: RecordedFile, size: int) -> tuple[Head, list[Group]]:
     head, groups = _read_index(file, size)
     end = groups[-1].offset + groups[-1].size if groups else head.size if head else 0
     if head is None or end < size:
-        with file.path.open("rb", buffering=0) as media:
+        with opening.read_file(file.path) as media:
             if head is None:
                 head = read_head(media.read(MAX_HEAD_BYTES))
                 end = head.size
@@ -356,7 +357,7 @@ def read_all(file: RecordedFile, size: int) -> tuple[Head, list[Group]]:
 def _read_index(file: RecordedFile, size: int) -> tuple[Head | None, list[Group]]:
     """What the index says and the file has; nothing if there is no index to be believed."""
     try:
-        data = index_path(file.path).read_bytes()
+        data = opening.read_bytes(index_path(file.path))
         head = read_head(data)
     except (OSError, ValueError):
         return None, []

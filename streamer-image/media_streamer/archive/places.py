@@ -5,12 +5,13 @@ stream are in `ROOT/STREAM/locks.json`. Names of streams may have slashes; what 
 the folder is refused.
 """
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
+
+from media_streamer import opening
 
 HOUR_MS = 3_600_000
 MAX_SPAN_MS = HOUR_MS
@@ -125,7 +126,8 @@ def _hours(folder: Path, first: datetime, last: datetime) -> Iterator[tuple[Path
 def _numbers(folder: Path, digits: int, low: int, high: int) -> list[Path]:
     """Sub-folders whose names are numbers within bounds, in order."""
     try:
-        names = [entry.name for entry in os.scandir(folder)]
+        with opening.listed(folder) as entries:
+            names = [entry.name for entry in entries]
     except (FileNotFoundError, NotADirectoryError):
         return []
     return [
@@ -138,7 +140,8 @@ def _numbers(folder: Path, digits: int, low: int, high: int) -> list[Path]:
 def _files_of(hour: Path, start: datetime, suffix: str) -> Iterator[RecordedFile]:
     base = int(start.timestamp())
     try:
-        names = [entry.name for entry in os.scandir(hour)]
+        with opening.listed(hour) as entries:
+            names = [entry.name for entry in entries]
     except (FileNotFoundError, NotADirectoryError):
         return
     for name in names:

@@ -25,6 +25,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import IO
 
+from media_streamer import opening
 from media_streamer.cache.held import Held, HeldFiles
 from media_streamer.cache.index import Entry, Index, Meta
 
@@ -97,7 +98,7 @@ class Store:
         if entry is None:
             return None
         try:
-            file = self._file(entry).open("rb", buffering=0)
+            file = opening.read_file(self._file(entry))
         except OSError as error:
             log.warning("stored file %s cannot be opened: %s", entry.name, error.strerror)
             await self._drop_broken(entry)
@@ -223,11 +224,12 @@ class Store:
     def _prepare(self) -> list[Entry]:
         """Entries of the files on disk, the one used longest ago first."""
         try:
-            self._path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self._path / "lock").open("wb")
+            opening.make_folder(self._path)
+            self._lock = os.fdopen(opening.make(self._path / "lock"), "wb")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(self._new, ignore_errors=True)
-            self._new.mkdir(exist_ok=True)
+            opening.make_folder(self._new)
+            with opening.listed(self._new) as left:
+                _remove([self._new / one.name for one in left])
             entries = list(_scan(self._path))
         except BlockingIOError:
             self.close()
@@ -247,13 +249,13 @@ def _scan(path: Path) -> Iterable[Entry]:
         directory = path / f"{first:02x}"
         if not directory.is_dir():
             continue
-        with os.scandir(directory) as files:
+        with opening.listed(directory) as files:
             for file in files:
                 entry = _entry(file)
                 if entry is not None:
                     yield entry
                 else:
-                    log.warning("%s is no stored file, left alone", file.path)
+                    log.warning("%s is no stored file, left alone", directory / file.name)
 
 
 def _entry(file: os.DirEntry[str]) -> Entry | None:
@@ -306,18 +308,18 @@ def _verify(file: IO[bytes], key: str) -> Meta:
 
 def _write(temporary: Path, target: Path, chunks: Iterable[bytes]) -> None:
     try:
-        with temporary.open("wb") as file:
+        with os.fdopen(opening.make(temporary), "wb") as file:
             file.writelines(chunks)
-        target.parent.mkdir(exist_ok=True)
-        temporary.replace(target)
+        opening.make_folder(target.parent)
+        opening.move(temporary, target)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        opening.remove(temporary)
         raise
 
 
 def _remove(files: Iterable[Path]) -> None:
     for file in files:
         try:
-            file.unlink(missing_ok=True)
+            opening.remove(file)
         except OSError as error:
             log.warning("%s cannot be removed: %s", file, error.strerror)

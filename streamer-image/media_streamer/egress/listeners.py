@@ -122,15 +122,14 @@ def load_certificate(context: ssl.SSLContext, spec: ListenerSpec) -> None:
     with contextlib.ExitStack() as stack:
         certificate, key = _as_file(stack, spec.certificate), _as_file(stack, spec.certificate_key)
         tls.load_certificate(context, certificate, key)
+    if spec.certificate_chain:
+        context.load_verify_locations(cadata=spec.certificate_chain)
 
 
 def _as_file(stack: contextlib.ExitStack, text: str) -> Path:
     """PEM text as a file: OpenSSL reads files only. A key never touches the disk this way."""
     if not text.startswith("-----BEGIN"):
-        path = Path(text)
-        if not path.is_file() or not os.access(path, os.R_OK):
-            raise ValueError(f"cannot read the certificate file {path}")
-        return path
+        raise ValueError(f"cannot read the certificate file {text}")
     descriptor = os.memfd_create("pem", os.MFD_CLOEXEC)
     stack.callback(os.close, descriptor)
     os.write(descriptor, text.encode())

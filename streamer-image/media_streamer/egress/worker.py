@@ -24,8 +24,8 @@ from media_process import collector, logs, reading
 from media_process.door import DoorServer
 from media_process.heap import Heap
 
-from media_streamer import cage, protocols
-from media_streamer.egress.cache_disks import CacheDisks
+from media_streamer import cage, folders, opening, protocols
+from media_streamer.egress.cache_disks import OWNER, CacheDisks
 from media_streamer.egress.context import Egress
 from media_streamer.egress.films import Films
 from media_streamer.egress.first_byte import Factory, FirstByte
@@ -37,7 +37,7 @@ from media_streamer.egress.hub import Hub
 from media_streamer.egress.jobs import JobRunner
 from media_streamer.egress.listeners import Listeners, Server
 from media_streamer.egress.passing import Passages
-from media_streamer.files.kept_indexes import keep_in
+from media_streamer.files.kept_indexes import folder_in, keep_in
 from media_streamer.forwarded import TrustedProxies
 from media_streamer.version import server_version
 from media_streamer.wire.control import (
@@ -220,6 +220,31 @@ async def serve(runtime: Path, worker_id: str) -> None:
         await EgressWorker(runtime, worker_id).run()
 
 
+def _folders(runtime: Path, worker_id: str) -> folders.Folders:
+    """What this worker may use: one alone writes what is kept."""
+    told = folders.told(runtime, "egress")
+    return told if worker_id == str(OWNER) else folders.Folders(read=told.read)
+
+
+def _confine(runtime: Path, opened: folders.Opened) -> None:
+    """Give up what is not needed; the configured folders are closed."""
+    segments = os.environ.get("STREAMER_SEGMENTS_DIR")
+    try:
+        limits = cage.Limits(
+            written=[folder_in(runtime), *opened.written.values()],
+            read=[Path(segments) if segments else runtime, *opened.read.values()],
+            places=[runtime],
+        )
+        log.info("confined: %s", cage.enter(limits, listens=True))
+    except OSError as error:
+        log.error("not confined: %s", error)
+    finally:
+        opened.close()
+    opening.ask_in(runtime)
+    if cage.version():
+        opening.ask_for_names()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runtime", type=Path, required=True)
@@ -228,12 +253,11 @@ def main() -> int:
     logs.set_up_worker(f"egress {arguments.id}", os.environ)
     collector.settle()
     reading.bound()
-    try:
-        log.info("confined: %s", cage.fence())
-    except OSError as error:
-        log.error("not confined: %s", error)
+    # Before `living`: a child of this that hangs must not hold its lock.
+    opened = folders.opened(_folders(arguments.runtime, arguments.id))
     try:
         with living(arguments.runtime, "egress", arguments.id):
+            _confine(arguments.runtime, opened)
             asyncio.run(serve(arguments.runtime, arguments.id))
     except NotWanted as reason:
         log.warning("the worker ends: %s", reason)

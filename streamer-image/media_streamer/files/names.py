@@ -10,6 +10,8 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
+from media_streamer import opening
+
 MAX_PATH_CHARACTERS = 255
 MAX_PART_BYTES = 255
 
@@ -75,9 +77,7 @@ def open_below(root: str, path: str) -> OpenFile | None:
     """
     try:
         # Not blocking: a pipe that nobody writes would hold the thread.
-        descriptor = os.open(
-            os.path.join(root, path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-        )
+        descriptor = opening.read(os.path.join(root, path), os.O_NONBLOCK | os.O_NOCTTY)
     except (FileNotFoundError, NotADirectoryError, PermissionError, IsADirectoryError):
         return None
     try:

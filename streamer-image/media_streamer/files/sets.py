@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from media_streamer import opening
 from media_streamer.files.movie import FileTrack, Movie, TextTrack
 from media_streamer.files.names import Identity, check_path, local_root
 from media_streamer.files.tables import BadFile
@@ -38,7 +39,7 @@ def files_of_set(folder: str) -> list[str]:
     name = os.path.basename(folder)
     found: list[str] = []
     try:
-        with os.scandir(folder) as entries:
+        with opening.listed(folder) as entries:
             for number, entry in enumerate(entries):
                 if number >= MAX_ENTRIES:
                     break

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+from media_streamer import opening
 from media_streamer.files.cues import Cue, decoded, read_cues, text_of_sample
 from media_streamer.files.disk import Read
 from media_streamer.files.movie import TextTrack
@@ -63,7 +64,7 @@ def find_sides(storages: Sequence[str], path: str, *, is_set: bool) -> list[Side
 def _listed(folder: str) -> list[str]:
     names = []
     try:
-        with os.scandir(folder) as entries:
+        with opening.listed(folder) as entries:
             for number, entry in enumerate(entries):
                 if number >= MAX_ENTRIES:
                     break

@@ -363,7 +363,10 @@ def main() -> int:
     reading.bound()
     threading.stack_size(THREAD_STACK_BYTES)
     # Before `living`: a child of this that hangs must not hold its lock.
-    opened = folders.opened(folders.told(arguments.runtime))
+    opened = folders.opened(folders.told(arguments.runtime, "media"))
+    for path, reason in opened.missing.items():
+        text = "folder %s: this worker cannot read there (%s); start it again once that is cured"
+        log.warning(text, path, reason)
     try:
         with living(arguments.runtime, "media", arguments.id):
             _confine(arguments.runtime, opened)

@@ -82,6 +82,7 @@ class ConfigurationApplier:
         self._streams.apply(self._streams.catalog.set_config(new))
         if old.dvrs != new.dvrs:
             self._archives.configured()
+        self._archives.tell_workers()
         if old.vods != new.vods:
             self._streams.vods_changed()
             for location in changed_locations(old, new):

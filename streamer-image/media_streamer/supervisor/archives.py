@@ -159,7 +159,7 @@ class Archives:
         return self._workers.flags_of(name) | {place.disk for place in places}
 
     def tell_workers(self) -> None:
-        """Media workers that begin from now on may use the folders of archives and of files."""
+        """Workers that begin from now on may use the folders of archives, files and caches."""
         self._workers.tell(self._declared.values())
 
     def _declare(self, name: str) -> None:

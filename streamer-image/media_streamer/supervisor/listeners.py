@@ -15,6 +15,7 @@ from pathlib import Path
 from media_api import protocols
 from media_api.server import ListenerConfig, Listeners, TlsListenerConfig
 
+from media_streamer import tls
 from media_streamer.config.ports import opened
 from media_streamer.config.tls import TlsFiles
 from media_streamer.wire.control import ListenerSpec
@@ -34,22 +35,29 @@ class Port:
 
 
 def listener_specs(listeners: Listeners | None, directory: Path) -> list[ListenerSpec]:
-    """What the workers shall listen at; relative paths of certificates start at `directory`."""
+    """What the workers shall listen at; relative paths of certificates start at `directory`.
+
+    The files of certificates are read: what was renewed is another listener.
+    """
     return [
         _spec(one.name, one.listener, directory, one.guest) for one in opened(listeners, directory)
     ]
 
 
 def _spec(protocol: str, item: ListenerConfig, directory: Path, guest: str) -> ListenerSpec:
-    certificate = key = ""
+    certificate = key = chain = ""
     versions: list[str] = []
     if isinstance(item, TlsListenerConfig):
         files = TlsFiles.of(item, directory)
-        certificate, key = str(files.certificate), str(files.key)
+        certificate, key = tls.pem_text(files.certificate), tls.pem_text(files.key)
+        beside = tls.chain_beside(files.certificate)
+        chain = tls.pem_text(beside) if beside.is_file() else ""
         versions = list(item.ssl_protocols or ())
     api = bool(getattr(item, "api", True))
     address = item.address or ""
-    return ListenerSpec(protocol, address, item.port, api, certificate, key, versions, guest=guest)
+    return ListenerSpec(
+        protocol, address, item.port, api, certificate, key, chain, versions, guest=guest
+    )
 
 
 def port_of(spec: ListenerSpec) -> Port:

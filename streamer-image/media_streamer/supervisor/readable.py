@@ -1,13 +1,14 @@
-"""What media workers use of what is configured: archives, files of locations, flags of inputs.
+"""What workers use of what is configured: archives, files of locations, flags of inputs, caches.
 
-Role: says what a stream needs, and leaves word for the workers that begin from now on.
+Role: says what a stream needs, and leaves word for the workers that begin from now on. Egress
+workers read archives and files and write caches; what is new to them is opened for them.
 
 A flag is a file that is replaced, and may not be there yet, so its folder is given; where that
 holds what nobody may read (the configuration, the state), the file alone is.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from media_api.server import ServerConfig
@@ -15,7 +16,7 @@ from media_api.stream import StreamConfig
 from media_api.unsupported import vod_directories
 
 from media_streamer.archive.declared import Declared
-from media_streamer.folders import tell
+from media_streamer.folders import Folders, tell
 from media_streamer.supervisor.catalog import Catalog, Changes
 
 log = logging.getLogger(__name__)
@@ -43,8 +44,18 @@ def flag_folders(config: StreamConfig, spared: Sequence[Path]) -> frozenset[Path
     )
 
 
+def cache_folders(config: ServerConfig) -> frozenset[Path]:
+    """Directories that segments are kept in, but for those that streams have for themselves."""
+    kept = [one for vod in config.vods for one in (vod.cache, vod.segment_cache)]
+    kept += [one.cache for one in config.templates]
+    for source in config.sources:
+        kept += [source.cache, *(one.cache for one in (source.group_config or {}).values())]
+    paths = [*(one.path for one in config.caches), *(one.path for one in kept if one is not None)]
+    return frozenset(Path(path) for path in paths if path and path.startswith("/"))
+
+
 class WorkerFolders:
-    """`runtime`: where media workers look; `spared`: folders that none is to read because of a file
+    """`runtime`: where workers look; `spared`: folders that none is to read because of a file
     in them."""
 
     def __init__(self, runtime: Path, catalog: Catalog, spared: Sequence[Path] = ()) -> None:
@@ -53,7 +64,9 @@ class WorkerFolders:
         self._spared = spared
         self._flags: dict[str, frozenset[Path]] = {}
         """Of streams that have any."""
-        self._told: tuple[set[Path], set[Path]] | None = None
+        self._caches: dict[str, Path] = {}
+        """Of streams that have one for themselves."""
+        self._told: dict[str, Folders] = {}
 
     def flags_of(self, name: str) -> frozenset[Path]:
         """Folders of the flags of a stream."""
@@ -63,21 +76,41 @@ class WorkerFolders:
         """Look at these streams again."""
         for name in changes.removed | changes.added | changes.changed:
             self._flags.pop(name, None)
+            self._caches.pop(name, None)
             stream = self._catalog.streams.get(name)
-            if stream is not None and (found := flag_folders(stream.config, self._spared)):
+            if stream is None:
+                continue
+            if found := flag_folders(stream.config, self._spared):
                 self._flags[name] = found
+            kept = stream.config.cache
+            if kept is not None and kept.path and kept.path.startswith("/"):
+                self._caches[name] = Path(kept.path)
 
     def tell(self, archives: Iterable[Declared]) -> None:
-        """Media workers that begin from now on may use these, and what the configuration says."""
-        archives = list(archives)
+        """Workers that begin from now on may use these, and what the configuration says."""
+        archives, config = list(archives), self._catalog.config
         written = {disk for one in archives for disk in one.writable}
-        read = {place.disk for one in archives for place in one.places}
-        read = read.union(vod_folders(self._catalog.config), *self._flags.values())
-        read = {path for path in read if not written.intersection((path, *path.parents))}
-        if (written, read) == self._told:
+        read = {place.disk for one in archives for place in one.places} | vod_folders(config)
+        caches = cache_folders(config).union(self._caches.values())
+        told = {
+            "media": _folders(written, read.union(*self._flags.values())),
+            "egress": _folders(caches, read | written),
+        }
+        if told == self._told:
             return
-        self._told = written, read
+        self._told = told
         try:
-            tell(self._runtime, written, read)
+            tell(self._runtime, told)
         except OSError as error:
-            log.error("media workers do not hear of their folders: %s", error)
+            log.error("workers do not hear of their folders: %s", error)
+
+    def served(self) -> Folders:
+        """What egress workers may use now; may be asked by any thread."""
+        return self._told.get("egress", Folders())
+
+
+def _folders(written: Collection[Path], read: Collection[Path]) -> Folders:
+    """What is written is read, too."""
+    known = set(written)
+    rest = {path for path in read if not known.intersection((path, *path.parents))}
+    return Folders(sorted(known), sorted(rest))

@@ -22,6 +22,7 @@ from media_process.service_manager import ServiceManager
 from media_rest.guessing import GuessLimiter
 
 from media_streamer.config.log_files import log_directory
+from media_streamer.egress.http.access_log import log_file
 from media_streamer.lua.access import ScriptRules
 from media_streamer.lua.host import ScriptHost
 from media_streamer.rounds import next_round
@@ -47,6 +48,7 @@ from media_streamer.supervisor.jobs import JobPlacement
 from media_streamer.supervisor.loop_load import LoopLoad
 from media_streamer.supervisor.name_quota import NameQuota
 from media_streamer.supervisor.news import JobNews, SessionNews, StreamNews
+from media_streamer.supervisor.opener import Opener
 from media_streamer.supervisor.ports import Ports
 from media_streamer.supervisor.processes import ProcessPool, worker_command, worker_environment
 from media_streamer.supervisor.pulse import Pulse
@@ -108,6 +110,7 @@ class Supervisor:
         )
         spared = (settings.config_path.absolute().parent, settings.state)
         folders = WorkerFolders(settings.runtime, catalog, spared)
+        self._opener = Opener(settings.runtime, folders.served, self._is_egress, log_file(environ))
         self._archives = Archives(catalog, self._tasks, hostname, folders, episodes)
         alerts = Alerts(catalog, self._bus.alerts, egress.alerts, self._archives.alerts)
         self._alerts = alerts
@@ -229,6 +232,9 @@ class Supervisor:
         found = self._catalog.streams.get(stream)
         return files_of(found.config) if found is not None else frozenset()
 
+    def _is_egress(self, pid: int) -> bool:
+        return any(worker.pid == pid for worker in self._pool.all("egress"))
+
     def stop(self) -> None:
         """End `run`."""
         self._stopping.set()
@@ -249,6 +255,7 @@ class Supervisor:
             await self._desk.recover()
             self._ports.refuse_occupied(self._catalog.config, self._desk.held_ports)
             await api.start()
+            self._opener.start()
             self._desk.start_workers()
             await self._ports.open(self._catalog.config)
             self._tasks.spawn(self._tick(), "tick")
@@ -307,6 +314,7 @@ class Supervisor:
         await self._pool.stop_all()
         await self._transcoders.close()
         self._archives.close()
+        self._opener.close()
         await self._control.close()
         await self._bus.close()
         await self._scripts.close()

@@ -15,7 +15,7 @@ from media_streamer.archive import locks
 from media_streamer.archive.places import LOCKS_FILE
 from media_streamer.archive.ranges import Range
 
-FOLDERS = json.dumps({"read": ["/srv/a"], "written": ["/srv/b"]}).encode()
+FOLDERS = json.dumps({"media": {"read": ["/srv/a"], "written": ["/srv/b"]}}).encode()
 LOCKS = json.dumps([Range(1000, 2000)._asdict()]).encode()
 WORDS = msgspec.json.encode(last_words.LastWords("memory", ["a", "b"], 2.0))
 PASSWORD = b"abcdefghijklmnopqrst\n"
@@ -26,7 +26,7 @@ ODD = (b"", b"null", b"5", b"{}", b"[5]", b'["\\u0000"]', b"\xff\xfe", bytes(64)
 
 def read_folders(directory: Path, data: bytes) -> None:
     (directory / folders.FILE).write_bytes(data)
-    found = folders.told(directory)
+    found = folders.told(directory, "media")
     assert all(isinstance(one, Path) for one in (*found.written, *found.read))
 
 
@@ -95,8 +95,8 @@ def test_a_damaged_list_of_folders_is_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.ERROR)
-    assert folders.told(tmp_path) == folders.Folders()
+    assert folders.told(tmp_path, "media") == folders.Folders()
     assert not caplog.records, "there is none at first"
     (tmp_path / folders.FILE).write_bytes(FOLDERS[:-1])
-    assert folders.told(tmp_path) == folders.Folders()
+    assert folders.told(tmp_path, "media") == folders.Folders()
     assert str(tmp_path / folders.FILE) in caplog.text

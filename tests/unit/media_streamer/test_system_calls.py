@@ -15,11 +15,11 @@ NEEDS_FILTER = pytest.mark.skipif(
 
 
 def confined(code: str) -> str:
-    """What `code` prints after `fence`; `call(…)` gives an error's name or `done`."""
+    """What `code` prints after `enter`; `call(…)` gives an error's name or `done`."""
     program = f"""
 import ctypes, errno, os, socket, threading
 from media_streamer import cage
-said = cage.fence()
+said = cage.enter(cage.Limits(), listens=True)
 libc = ctypes.CDLL(None, use_errno=True)
 def call(*words):
     ctypes.set_errno(0)

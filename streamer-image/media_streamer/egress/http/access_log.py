@@ -19,6 +19,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 from media_process.logs import escape
 
+from media_streamer import opening
 from media_streamer.egress.http.prepared import Ready
 from media_streamer.egress.http.request import COUNTRY, IP, SESSION
 
@@ -31,6 +32,14 @@ MAX_WAITING = 50_000
 MAX_CHARACTERS = 2048
 """Of what a stranger wrote, each."""
 _MODE = 0o640
+
+
+def log_file(environ: Mapping[str, str]) -> Path | None:
+    """Where requests are logged; None: in the log of each worker."""
+    said = environ.get(VARIABLE, "").strip()
+    if said == "-":
+        return None
+    return Path(said or Path(environ.get("STREAMER_LOG_DIR") or FOLDER, "access.log")).absolute()
 
 
 class AccessLog:
@@ -54,10 +63,7 @@ class AccessLog:
 
         Else `access.log` in the folder of logs, STREAMER_LOG_DIR.
         """
-        said = environ.get(VARIABLE, "").strip()
-        if said == "-":
-            return cls(None)
-        return cls(Path(said or Path(environ.get("STREAMER_LOG_DIR") or FOLDER, "access.log")))
+        return cls(log_file(environ))
 
     def add(self, line: str) -> None:
         """A line without its end."""
@@ -114,8 +120,7 @@ class AccessLog:
             if now is not None and (now.st_dev, now.st_ino) == self._inode:
                 return
             self._close()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _MODE)
+        self._file = opening.append(path, _MODE)
         opened = os.fstat(self._file)
         self._inode = (opened.st_dev, opened.st_ino)
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
+from media_streamer import opening
 from media_streamer.archive.copied import Copied, Read
 from media_streamer.egress.http.connection import Connection
 from media_streamer.egress.http.files import (
@@ -251,7 +252,7 @@ class _Shared:
 
     def open(self, path: Path) -> None:
         """Blocks; raises OSError."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = opening.read(path)
         with self._lock:
             if self._users:
                 self.descriptor = descriptor

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict
 
+from media_streamer import opening
 from media_streamer.egress.http.request import CORS
 
 SEND_TIMEOUT_SECONDS = 120.0
@@ -81,7 +82,7 @@ class SegmentResponse(web.StreamResponse):
         start, length = 0, self._size
         try:
             wanted = parse_range(request.headers.get("Range"), self._size)
-            with self._path.open("rb", buffering=0) as file:
+            with opening.read_file(self._path) as file:
                 if wanted is not None:
                     start, length = wanted
                     self.set_status(206)

@@ -16,8 +16,11 @@ class ListenerSpec(Value, frozen=True):
     api: bool = True
     """Whether the API and the UI are served there too."""
     certificate: str = ""
-    """Path of a PEM file, or PEM text."""
+    """PEM text, for the worker reads no such file; the path of one that nobody could read."""
     certificate_key: str = ""
+    """The same."""
+    certificate_chain: str = ""
+    """PEM text of intermediate certificates that are not in `certificate`; may be empty."""
     ssl_protocols: list[str] = msgspec.field(default_factory=list)
     guest: str = ""
     """Another listener that has this port too; empty for none."""

@@ -374,8 +374,11 @@ def egress_workers() -> Iterator[ForkServer]:
 
 
 @pytest.fixture
-async def egress(canned: dict[str, Canned], egress_workers: ForkServer) -> AsyncIterator[Egress]:
-    """A worker with one HTTP port; the supervisor's API answers with what it was asked."""
+async def egress(
+    canned: dict[str, Canned], egress_workers: ForkServer, tmp_path: Path
+) -> AsyncIterator[Egress]:
+    """A worker with one HTTP port, which reads segments of the test's own folder; the supervisor's
+    API answers with what it was asked."""
     runtime = Path(tempfile.mkdtemp(prefix="egress"))
     media = FakeMedia(runtime / "media-0.sock", canned)
     await media.start()
@@ -391,7 +394,7 @@ async def egress(canned: dict[str, Canned], egress_workers: ForkServer) -> Async
         "media_streamer.egress.worker",
         *options,
         log=runtime / "log",
-        env={**os.environ, "STREAMER_ORPHAN_SECONDS": "1"},
+        env={**os.environ, "STREAMER_ORPHAN_SECONDS": "1", "STREAMER_SEGMENTS_DIR": str(tmp_path)},
     )
     try:
         await asyncio.wait_for(state.ready.wait(), 20)

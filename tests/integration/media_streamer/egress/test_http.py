@@ -215,13 +215,12 @@ async def test_ports_come_and_go_while_others_stay(egress, new_port):
 
 @pytest.fixture
 def certificate(tmp_path):
-    def make(name: str, *, as_text: bool = False) -> dict[str, str]:
+    def make(name: str) -> dict[str, str]:
         paths = tmp_path / f"{name}.crt", tmp_path / f"{name}.key"
         command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
         command += ["-subj", f"/CN={name}", "-out", str(paths[0]), "-keyout", str(paths[1])]
         subprocess.run(command, check=True, timeout=30, capture_output=True)
-        pem = [path.read_text() if as_text else str(path) for path in paths]
-        return {"certificate": pem[0], "certificate_key": pem[1]}
+        return {"certificate": paths[0].read_text(), "certificate_key": paths[1].read_text()}
 
     return make
 
@@ -246,7 +245,7 @@ async def test_https_with_a_renewed_certificate(egress, new_port, certificate):
     url = f"https://127.0.0.1:{port}/live.flv"
     async with aiohttp.ClientSession() as session, session.get(url, ssl=False) as response:
         assert (await response.content.readexactly(3)) == b"FLV"
-        listeners["https"] = [{**place, **certificate("second", as_text=True)}]
+        listeners["https"] = [{**place, **certificate("second")}]
         assert await egress.listen(**listeners) == []
         assert "second" in await certified_name(port)
         await response.content.readexactly(10_000)

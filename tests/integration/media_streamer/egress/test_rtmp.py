@@ -440,12 +440,13 @@ async def test_rude_peers_are_closed_with_a_log_line(rtmp, egress, what):
 
 
 async def test_rtmps(egress, new_port, tmp_path):
-    key, certificate, port = str(tmp_path / "k"), str(tmp_path / "c"), new_port()
+    key, certificate, port = tmp_path / "k", tmp_path / "c", new_port()
     make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    make += ["-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", key, "-out", certificate]
+    make += ["-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", str(key)]
+    make += ["-out", str(certificate)]
     assert (await run(*make))[0] == 0
     listener = {"address": "127.0.0.1", "port": port}
-    listener |= {"certificate": certificate, "certificate_key": key}
+    listener |= {"certificate": certificate.read_text(), "certificate_key": key.read_text()}
     assert await egress.listen(rtmps=[listener]) == []
     url = f"rtmps://127.0.0.1:{port}/static/live"
     code, _, errors = await run("ffmpeg", "-v", "error", "-i", url, "-t", "1", "-f", "null", "-")

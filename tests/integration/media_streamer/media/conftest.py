@@ -206,7 +206,7 @@ async def worker(
     runtime: Path, media_programs: ForkServer, tmp_path: Path
 ) -> AsyncIterator[Worker]:
     """A running worker without streams, which may read what the test writes."""
-    folders.tell(runtime, [], [tmp_path])
+    folders.tell(runtime, {"media": folders.Folders(read=[tmp_path])})
     started = Worker(runtime, media_programs)
     await started.start()
     try:

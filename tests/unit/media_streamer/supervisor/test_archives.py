@@ -106,7 +106,7 @@ async def test_disks_that_are_ours_are_recorded_on(tmp_path: Path) -> None:
     assert f"dvr_{tmp_path / 'file'}" in archives.alerts()
     assert archives.statistics(catalog.streams["a"]).get("dvr_write") is None
     disks = sorted(tmp_path / one for one in ("d1", "d3", "file"))
-    assert folders.told(tmp_path) == Folders(disks, [tmp_path]), "its root is read"
+    assert folders.told(tmp_path, "media") == Folders(disks, [tmp_path]), "its root is read"
     await rows_of_disks(archives, tmp_path)
     await archives.erase("a", 0, 2**40)
     assert await archives.ranges("a") == []
@@ -185,7 +185,7 @@ async def test_a_stream_is_recorded_once_its_folder_is_ours(tmp_path: Path) -> N
     changes = catalog.set_config(server({"name": "a", "dvr": {"root": str(root)}}))
     archives.streams_changed(changes)
     assert archives.place("a") is None
-    assert folders.told(tmp_path) == Folders(
+    assert folders.told(tmp_path, "media") == Folders(
         [root], []
     )  # a media worker that starts may write there
     told: set[str] = set()

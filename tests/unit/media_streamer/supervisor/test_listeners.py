@@ -1,11 +1,13 @@
 """Ports are probed before the workers share them."""
 
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from media_api.server import Listeners
+from media_streamer.egress.listeners import load_certificate
 from media_streamer.supervisor.listeners import (
     Port,
     listener_specs,
@@ -13,6 +15,7 @@ from media_streamer.supervisor.listeners import (
     probe,
 )
 
+from tests.support.certificates import make_chain
 from tests.support.ports import free_port
 
 
@@ -72,6 +75,21 @@ def test_workers_are_told_what_they_need() -> None:
     own = specs[Port("rtmps", "", 444)]
     assert (own.certificate, own.certificate_key) == ("/etc/conf/own.crt", "/k")
     assert listener_specs(None, Path("/")) == []
+
+
+def test_certificates_go_to_the_workers_as_text(tmp_path: Path) -> None:
+    make_chain(tmp_path)
+    port = {"port": 443, "certificate": "streamer.crt", "certificate_key": "streamer.key"}
+    listeners = Listeners.model_validate({"https": [port]})
+    (before,) = listener_specs(listeners, tmp_path)
+    assert before.certificate in (tmp_path / "streamer.crt").read_text()
+    assert "PRIVATE KEY" in before.certificate_key
+    assert before.certificate_chain.count("BEGIN CERTIFICATE")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    load_certificate(context, before)
+    assert context.cert_store_stats()["x509"] == before.certificate_chain.count("BEGIN")
+    make_chain(tmp_path)
+    assert listener_specs(listeners, tmp_path) != [before], "a renewed one is told to them"
 
 
 def test_udp_ports_are_probed_for_every_worker() -> None:

@@ -1,4 +1,4 @@
-"""What media workers are let use of what is configured."""
+"""What workers are let use of what is configured."""
 
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from media_streamer.supervisor.readable import (
     vod_folders,
 )
 
+KEPT = [Path("/cache", name) for name in ("a", "b", "c")]
 SPARED = (Path("/etc/flussonic"), Path("/var/lib/flussonic"))
 
 
@@ -44,19 +45,25 @@ def test_workers_are_told_of_all_that_is_configured(tmp_path: Path) -> None:
     vods = [
         {"prefix": "a", "storages": [{"url": "/srv/a"}, {"url": "s3://k:s@host/bucket"}]},
         {"prefix": "b", "storages": [{"url": "/srv/b"}], "disabled": True},
+        {"prefix": "d", "storages": [{"url": "s3://k:s@host/d"}], "cache": {"path": "/cache/b"}},
     ]
     inputs = [{"url": "fake://fake", "deny_if": "/srv/flags/a"}]
-    config = ServerConfig.model_validate({"vods": vods, "streams": [stream(inputs=inputs)]})
+    caches = [{"name": "c", "path": "/cache/c"}, {"name": "d", "path": "relative"}]
+    own = stream(inputs=inputs, cache={"path": "/cache/a"})
+    config = ServerConfig.model_validate({"vods": vods, "streams": [own], "caches": caches})
     assert vod_folders(config) == {Path("/srv/a")}
     catalog = Catalog()
     worker_folders = WorkerFolders(tmp_path, catalog, SPARED)
     worker_folders.streams_changed(catalog.set_config(config))
     worker_folders.tell([])
-    assert folders.told(tmp_path).read == [Path("/srv/a"), Path("/srv/flags")]
+    assert folders.told(tmp_path, "media").read == [Path("/srv/a"), Path("/srv/flags")]
+    served = folders.Folders(written=KEPT, read=[Path("/srv/a")])
+    assert folders.told(tmp_path, "egress") == worker_folders.served() == served
     assert worker_folders.flags_of("a") == {Path("/srv/flags")}
     worker_folders.streams_changed(catalog.set_config(ServerConfig()))
     worker_folders.tell([])
-    assert folders.told(tmp_path) == folders.Folders()
+    assert folders.told(tmp_path, "media") == folders.Folders()
+    assert folders.told(tmp_path, "egress") == worker_folders.served() == folders.Folders()
 
 
 @pytest.mark.parametrize(
