@@ -72,6 +72,7 @@ class ReceivedTrack:
         self._reception: Reception | None = None
         self._ssrc: int | None = None
         self._expected: int | None = None
+        self._timestamp = 0
         self._offset: int | None = None
         """From ticks of the track's clock to the common one, in ticks of 90 kHz."""
         self.sent_at: float | None = None
@@ -139,10 +140,12 @@ class ReceivedTrack:
     def _feed(self, packet: Packet, now: float) -> Iterator[ReceivedFrame]:
         if self._expected is not None and packet.sequence != self._expected:
             step = distance(packet.sequence, self._expected)
+            if step == -1 and packet.timestamp == self._timestamp:
+                return  # sent twice
             if 0 < step <= MAX_DISORDER:  # else the sender counts anew
                 self.lost += step
             self._depacketizer.lose()
-        self._expected = (packet.sequence + 1) & 0xFFFF
+        self._expected, self._timestamp = (packet.sequence + 1) & 0xFFFF, packet.timestamp
         for sample in self._depacketizer.feed(packet.payload, packet.timestamp, packet.marker):
             yield self._frame(sample, now)
 

@@ -104,7 +104,11 @@ class NalPacketizer:
 
 
 class NalDepacketizer:
-    """Collects the NAL units of an access unit until the marker, or another time stamp."""
+    """Collects the NAL units of an access unit until the marker, or another time stamp.
+
+    Some cameras mark each packet. They are found out by a slice that continues a picture behind a
+    marker; from then on the time stamp alone counts, which costs a picture of delay.
+    """
 
     def __init__(self, codec: str) -> None:
         self._layout = LAYOUTS[codec]
@@ -113,6 +117,9 @@ class NalDepacketizer:
         self._timestamp = 0
         self._size = 0
         self._intact = True
+        self._marked_at = -1
+        """Time stamp of the last access unit that a marker ended."""
+        self._marks_mislead = False
 
     def lose(self) -> None:
         self._intact = False
@@ -123,12 +130,29 @@ class NalDepacketizer:
         if (self._units or self._fragment is not None) and timestamp != self._timestamp:
             samples += self._finish()  # the marker was lost, or the sender sets none
         self._timestamp = timestamp
+        if timestamp == self._marked_at and not self._units and self._continues(payload):
+            self._marks_mislead, self._intact = True, False
         self._take(payload)
         if self._size > MAX_SAMPLE_BYTES:
             self._units, self._fragment, self._size, self._intact = [], None, 0, False
-        if marker:
+        if marker and not self._marks_mislead:
+            self._marked_at = timestamp
             samples += self._finish()
         return samples
+
+    def _continues(self, payload: bytes) -> bool:
+        """Whether a slice begins that is not the first of its picture: `first_mb_in_slice` is not
+        0 (H.264 7.3.3), `first_slice_segment_in_pic_flag` is (HEVC 7.3.6.1)."""
+        layout = self._layout
+        at = layout.header_bytes
+        if len(payload) < at + 2:
+            return False
+        kind = layout.kind(payload)
+        if kind == layout.fragmentation:
+            begins, kind, at = payload[at] & 0x80, payload[at] & layout.mask, at + 1
+            if not begins:
+                return False
+        return kind in layout.slices and not payload[at] & 0x80
 
     def _take(self, payload: bytes) -> None:
         layout = self._layout

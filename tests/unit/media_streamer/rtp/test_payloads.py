@@ -157,6 +157,28 @@ def test_of_several_spatial_layers_the_lowest_is_taken() -> None:
     assert into.feed(above, 7, True) == [Sample(7, VP9_KEY, True)]
 
 
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_a_marker_on_each_packet_is_found_out(codec: str) -> None:
+    """Slices of one picture stay together, whole or in fragments; so do parameter sets."""
+    head, sets = (b"\x41", h264_unit(7, 9)) if codec == "h264" else (b"\x02\x01", hevc_unit(33, 9))
+    picture = [sets, head + b"\x80first", head + b"\x40next", head + b"\x40" + bytes(3000)]
+    into, found = NalDepacketizer(codec), []
+    for stamp in range(4):
+        payloads = NalPacketizer(codec, []).packetize(nal.join_length_prefixed(picture), False)
+        units = [one for one in payloads if len(one) > 1]
+        for payload in (sets, *picture[1:3], *units[-3:]):
+            found += into.feed(payload, stamp, True)
+    whole = nal.join_length_prefixed(picture)
+    assert [sample.intact for sample in found] == [True, True, False, True, True]
+    assert [sample.data for sample in found[3:]] == [whole, whole]
+
+
+def test_pictures_of_one_time_stamp_stay_apart() -> None:
+    into = NalDepacketizer("h264")
+    found = [into.feed(b"\x41\x80picture", 7, True) for _ in range(5)]
+    assert [len(one) for one in found] == [1] * 5
+
+
 @given(st.binary(min_size=1, max_size=6000))
 def test_aac_frames(data: bytes) -> None:
     assert through(AacPacketizer(), AacDepacketizer(), data) == [Sample(1000, data, True)]
