@@ -70,7 +70,7 @@ export function Wall({ ui, route }) {
     </header>
     <${Failure} error=${error} />
     ${created && html`<p class="banner" role="status">${t("Created")} <a href=${link("streams", created)}>${created}</a>.</p>`}
-    ${data?.totals && html`<${Totals} totals=${data.totals} matches=${filtered ? data.estimated_count : undefined} query=${query} onChange=${change} />`}
+    ${data?.totals && html`<${Totals} totals=${data.totals} matches=${filtered && data.estimated_count < data.totals.all ? data.estimated_count : undefined} query=${query} onChange=${change} />`}
     ${!fixed && html`<${Bulk} ...${bulk} />`}
     <div class=${error ? "stale" : ""}>
       ${data && !data.streams.length && html`<p class="empty">${empty}</p>`}
