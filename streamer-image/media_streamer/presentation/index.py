@@ -318,6 +318,8 @@ def has_reached(track: TrackIndex, msn: int, part: int | None) -> bool:
         return True
     if track.segments and track.segments[-1].msn >= msn:
         newest = track.segments[-1]
+        if part is None and newest.msn == msn and track.is_between:
+            return False  # low-latency playlists list it as under way
         # A part behind the last one of its segment means the first of the next segment.
         beyond = part is not None and newest.msn == msn and part >= len(newest.parts) > 0
         return not beyond or bool(track.parts)

@@ -203,6 +203,13 @@ class TrackIndex:
         return -1, -1
 
     @property
+    def is_between(self) -> bool:
+        """The newest segment is over, and of the next one no part is there yet."""
+        if self.parts or self.complete or len(self.segments) < 2:
+            return False
+        return bool(self.segments[-1].parts)
+
+    @property
     def is_independent(self) -> bool:
         """Each listed segment can be decoded without the one before."""
         return all(segment.independent for segment in self.segments)

@@ -24,6 +24,7 @@ PLAYERS = {
     "hls.js-low-latency": ("hls", "index.ll.m3u8", 8),
     "video.js": ("videojs", "index.m3u8", 45),
     "video.js-fmp4": ("videojs", "index.fmp4.m3u8", 45),
+    "video.js-low-latency": ("videojs", "index.ll.m3u8", 8),
 }
 """Player, address, and the latency in seconds that is bearable: the longest segment is 9 s, three
 of them are kept, and Shaka counts from the end of the one under way."""

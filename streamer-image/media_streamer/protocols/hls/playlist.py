@@ -78,7 +78,12 @@ def render_media(
         lines.append(f"#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")
     with_parts = _first_with_parts(track, PARTS_FOR_TARGETS * target) if low_latency else 1 << 62
     init = track.segments[skipped - 1].init if skipped else -1
-    for segment in list(track.segments)[skipped:]:
+    segments = list(track.segments)
+    # A segment is listed as under way until there is a part of the next one. Without any part in
+    # it the end of a playlist says nothing to video.js 8 (VHS 3): it keeps those of the segment
+    # before and asks for the same again and again.
+    under_way = segments.pop() if low_latency and track.is_between else None
+    for segment in segments[skipped:]:
         if segment.discontinuity:
             lines.append("#EXT-X-DISCONTINUITY")
         if segment.init != init and extension == "m4s":
@@ -96,6 +101,11 @@ def render_media(
     if track.complete:
         lines.append("#EXT-X-ENDLIST")
     elif low_latency:
+        if under_way is not None:
+            lines += _discontinuity_and_map(
+                track, prefix, init, under_way.init, discontinuity=under_way.discontinuity
+            )
+            lines += _parts(under_way.parts, prefix)
         lines += _open_segment(track, prefix, init)
         lines += _reports(others)
     return "\n".join(lines) + "\n"
@@ -128,15 +138,24 @@ def _server_control(part: float, target: int) -> list[str]:
 
 def _open_segment(track: TrackIndex, prefix: str, init: int) -> Iterator[str]:
     if track.parts:
-        if track.open_discontinuity:
-            yield "#EXT-X-DISCONTINUITY"
-        if track.open_init != init:
-            yield _map(track, track.open_init, prefix)
+        yield from _discontinuity_and_map(
+            track, prefix, init, track.open_init, discontinuity=track.open_discontinuity
+        )
     yield from _parts(track.parts, prefix)
     # The next one, whichever segment it will be in: parts are counted over all segments, so what
     # is hinted at always comes (strict players fail on a 404).
     hint = f"{prefix}part-{track.next_part}.m4s{QUERY}"
     yield f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{hint}"'
+
+
+def _discontinuity_and_map(
+    track: TrackIndex, prefix: str, before: int, init: int, *, discontinuity: bool
+) -> Iterator[str]:
+    """What stands before the parts of a segment; `before`: the section of the segment before."""
+    if discontinuity:
+        yield "#EXT-X-DISCONTINUITY"
+    if init != before:
+        yield _map(track, init, prefix)
 
 
 def _parts(parts: Sequence[Part], prefix: str) -> Iterator[str]:

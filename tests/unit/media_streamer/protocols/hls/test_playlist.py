@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.egress.http.text import QUERY
+from media_streamer.presentation.index import has_reached
 from media_streamer.presentation.live_track import LiveTrack
 from media_streamer.presentation.track_index import Init, Part, Segment, Timing, TrackIndex
 from media_streamer.protocols.hls.playlist import render_master, render_media
@@ -191,10 +192,41 @@ def test_successor_with_low_numbers_is_numbered_on():
     track.restart()
     successor = Maker(track, clock_ms=maker.clock_ms + 3000)
     successor.segment()
+    successor.segment(1, finish=False)
     playlist = parse(render(track))
     assert [s.msn for s in playlist.segments] == list(range(1, 7))
     assert [s.discontinuity for s in playlist.segments] == [False] * 5 + [True]
     assert playlist.segments[-1].map != playlist.segments[0].map
+
+
+def test_a_segment_is_under_way_until_there_is_a_part_of_the_next():
+    """video.js keeps the parts of the segment before where a playlist ends without any, and asks
+    for the same for ever."""
+    track = LiveTrack("v1")
+    maker = Maker(track)
+    for _ in range(3):
+        maker.segment()
+    texts = []
+    for parts in (1, 5, 9):
+        maker.segment(parts, finish=False)
+        texts.append(render(track))
+        track.parts = []
+        maker.segment(parts, discontinuity=parts == 5)
+        texts.append(render(track))
+        listed = parse(texts[-1])
+        assert len(listed.open_parts) == parts
+        assert listed.next_msn == maker.msn - 1
+        assert listed.open_discontinuity == (parts == 5)
+        assert broken_rules(texts[-1]) == []
+    assert parse(render_media(track, TIMING, "m4s")).next_msn == maker.msn  # nobody else waits
+    newest = maker.msn - 1
+    assert has_reached(track, newest, 8)
+    assert not has_reached(track, newest, None)
+    assert not has_reached(track, newest, 9)  # the first one of the next segment
+    maker.segment(1, finish=False)
+    assert has_reached(track, newest, None)
+    assert has_reached(track, newest, 9)
+    assert parse(render(track)).next_msn == maker.msn
 
 
 def test_segment_names_say_when_and_how_long():
