@@ -40,7 +40,7 @@ async def publish(appliance: Appliance) -> AsyncIterator[Publisher]:
         await process.wait()
 
 
-@pytest.mark.parametrize("query", ["", "&realtime=true"])
+@pytest.mark.parametrize("query", ["", "&realtime=true", "&proto=webrtc"])
 async def test_publisher_that_leaves_is_told_with_a_picture(
     ui: Ui, appliance: Appliance, publish: Publisher, query: str
 ) -> None:
@@ -117,6 +117,56 @@ async def test_what_a_browser_cannot_decode_is_named(ui: Ui, appliance: Applianc
     finally:
         process.kill()
         await process.wait()
+
+
+async def test_sound_that_is_lacked_takes_no_picture_away(ui: Ui, appliance: Appliance) -> None:
+    """AC-3 beside H.264: the picture plays, and who asks is told why it is silent."""
+    ui.expected = [r"status of 406", "WebSocket"]
+    await appliance.api("PUT", "/streams/surround", {"inputs": [{"url": "publish://"}]})
+    process = await asyncio.create_subprocess_exec(
+        "ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc=size=320x180:rate=10",
+        "-f", "lavfi", "-i", "sine", "-c:v", "libx264", "-preset", "ultrafast",
+        "-tune", "zerolatency", "-g", "10", "-pix_fmt", "yuv420p", "-c:a", "ac3",
+        "-f", "mpegts", f"{appliance.streamer_url}surround/mpegts",
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        await appliance.running("surround")
+        await ui.page.goto(f"{appliance.streamer_url}surround/embed.html?mute=true&lang=ru")
+        moves = "() => document.getElementById('video').currentTime > 0.5"
+        await ui.page.wait_for_function(moves, timeout=60_000)
+        sign = ui.page.get_by_role("button", name="Проблемы")
+        await sign.press("Enter", timeout=60_000)
+        await expect(ui.page.get_by_role("list")).to_contain_text("этот браузер не умеет AC-3")
+        assert await sign.get_attribute("aria-expanded") == "true"
+        await sign.press("Enter")
+        await expect(ui.page.get_by_role("list")).to_be_hidden()
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_the_page_speaks_the_readers_language_and_takes_keys(
+    ui: Ui, appliance: Appliance
+) -> None:
+    ui.expected = [r"status of (403|404)"]
+    await appliance.running("demo")
+    await ui.page.goto(f"{appliance.streamer_url}nosuch/embed.html?lang=ru")
+    await expect(ui.page.get_by_role("status")).to_have_text("Такого потока нет.")
+    assert await ui.page.evaluate("document.documentElement.lang") == "ru"
+    await ui.page.goto(f"{appliance.streamer_url}demo/embed.html?mute=true&lang=ru")
+    assert await ui.page.title() == "demo"
+    video = ui.page.locator("#video")
+    await expect(video).to_have_attribute("aria-label", "demo")
+    moves = "() => document.getElementById('video').currentTime > 0.5"
+    await ui.page.wait_for_function(moves, timeout=60_000)
+    for key, state, value in (
+        ("m", "muted", False), ("M", "muted", True), ("k", "paused", True), (" ", "paused", False),
+        ("ArrowDown", "volume", 0.9), ("ArrowUp", "volume", 1),
+    ):  # fmt: skip
+        await ui.page.keyboard.press(key)
+        found = f"() => Math.abs(document.getElementById('video').{state} - {float(value)}) < 0.01"
+        await ui.page.wait_for_function(found, timeout=30_000)
 
 
 async def test_sound_alone_is_said_to_be_that(ui: Ui, appliance: Appliance) -> None:

@@ -51,6 +51,8 @@ PAGE = f"""{HEAD}    <script type="module" src="{assets.address("player/embed.js
   </body>
 </html>
 """.encode()
+SCRIPT = f'<script type="module" src="{assets.address("player/refused.js")}"></script>'
+"""Puts the words into the reader's language: catalogues are the UI's, and read by browsers only."""
 AGAIN_SECONDS = 30
 """After which a page looks whether its stream has come meanwhile: a frame stays open for days."""
 WORDS = {403: "Access to this stream is denied.", 404: "There is no such stream."}
@@ -79,11 +81,12 @@ async def player_page(hub: Hub, request: MediaRequest) -> web.StreamResponse:
 
 def refusal(denied: AccessDenied) -> bytes:
     """A page of the player's looks, for the frame that it stands in."""
-    words = WORDS.get(denied.status, denied.title)
-    why = f"<small>{escape(denied.title)}</small>" if denied.status == 403 else ""
+    words = f"<span data-words>{escape(WORDS.get(denied.status, denied.title))}</span>"
+    why = f"<small data-words>{escape(denied.title)}</small>" if denied.status == 403 else ""
     again = "" if denied.status == 403 else f'<meta http-equiv="refresh" content="{AGAIN_SECONDS}">'
-    note = f'<p class="player-note player-blank" role="status">{escape(words)}{why}</p>'
-    return f"{HEAD}    {again}\n  </head>\n  <body><main>{note}</main></body>\n</html>\n".encode()
+    note = f'<p class="player-note player-blank" role="status">{words}{why}</p>'
+    body = f"<body><main>{note}</main></body>"
+    return f"{HEAD}    {SCRIPT}{again}\n  </head>\n  {body}\n</html>\n".encode()
 
 
 def _page(body: bytes, denied: AccessDenied | None = None) -> web.StreamResponse:

@@ -20,9 +20,22 @@ export class Controls {
     this.quality = this.menu("Quality", (way, value) => (way.quality = value));
     this.sound = this.menu("Sound", (way, value) => (way.sound = value));
     this.latency = make("span", { className: "player-latency" });
+    // What is wrong and does not stop the picture: told to who asks.
+    this.warnings = new Map();
+    this.sign = make("button", { type: "button", textContent: "!", hidden: true, className: "player-sign" });
+    this.hints = make("ul", { className: "player-hints", hidden: true });
+    this.hints.id = "player-hints";
+    this.sign.setAttribute("aria-label", words("Problems"));
+    this.sign.setAttribute("aria-controls", this.hints.id);
+    this.sign.setAttribute("aria-expanded", "false");
+    this.sign.onclick = () => {
+      this.hints.hidden = !this.hints.hidden;
+      this.sign.setAttribute("aria-expanded", String(!this.hints.hidden));
+    };
+    this.still.setAttribute("aria-hidden", "true");
     this.live = make("button", { type: "button", textContent: words("Back to live"), hidden: true });
-    this.bar.append(this.latency, this.live, this.sound, this.quality);
-    place.append(this.onlySound, this.still, this.note, this.bar);
+    this.bar.append(this.latency, this.live, this.sound, this.quality, this.sign);
+    place.append(this.onlySound, this.still, this.note, this.bar, this.hints);
     this.onData = () => (video.controls = true);
     video.addEventListener("loadedmetadata", this.onData);
     this.live.onclick = () => this.player?.goLive();
@@ -31,13 +44,31 @@ export class Controls {
 
   /** What a player calls. */
   get events() {
-    return { say: (text, values) => this.say(text, values), away: (text) => this.away(text), changed: () => this.changed() };
+    return {
+      say: (text, values) => this.say(text, values),
+      away: (text) => this.away(text),
+      changed: () => this.changed(),
+      warn: (text, values) => this.warn(text, values),
+    };
+  }
+
+  /** The text with `values` in the places of `{name}`. */
+  filled(text, values = {}) {
+    return this.words(text).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+  }
+
+  /** One of each kind and track: the newest. */
+  warn(text, values = {}) {
+    this.warnings.set(`${text} ${values.track}`, this.filled(text, values));
+    this.hints.replaceChildren(...[...this.warnings.values()].map((textContent) => make("li", { textContent })));
+    this.sign.hidden = false;
+    this.sign.title = [...this.warnings.values()].join("\n");
   }
 
   /** `values` takes the places of `{name}` in the text. */
   say(text, values = {}) {
     if (this.isAway) return;
-    this.note.textContent = this.words(text).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+    this.note.textContent = this.filled(text, values);
     // Without anything to control the words are what there is to see.
     const isBlank = Boolean(text) && !this.video.readyState;
     this.note.classList.toggle("player-blank", isBlank);
@@ -97,6 +128,6 @@ export class Controls {
   destroy() {
     clearInterval(this.timer);
     this.video.removeEventListener("loadedmetadata", this.onData);
-    for (const element of [this.onlySound, this.note, this.still, this.bar]) element.remove();
+    for (const element of [this.onlySound, this.note, this.still, this.bar, this.hints]) element.remove();
   }
 }

@@ -11,6 +11,8 @@ const SILENT_SEGMENTS = 2.5;
 const TICK_MS = 500;
 /** Seconds that this and the server's clock may disagree by before the playlist's own count is shown. */
 const CLOCK_SLACK = 2;
+/** With longer GOPs the first picture comes late, and segments get as long. */
+const LONG_GOP_SECONDS = 4;
 
 let loading;
 
@@ -31,8 +33,8 @@ export function library() {
 
 export class HlsPlayer {
   /**
-   * `Hls` is the library. `on` has `playing()`, `silent()`, `levels()`, `unsupported(type)` and
-   * `ended(status)`, the last once.
+   * `Hls` is the library. `on` has `playing()`, `silent()`, `levels()`, `unsupported(type)`,
+   * `longGop(track, seconds)` and `ended(status)`, the last once.
    */
   constructor(Hls, video, address, lowLatency, on) {
     this.video = video;
@@ -42,6 +44,7 @@ export class HlsPlayer {
     const { Events } = Hls;
     this.hls.on(Events.ERROR, (_event, data) => this.onError(Hls, data));
     this.hls.on(Events.FRAG_BUFFERED, () => this.heard());
+    this.hls.on(Events.LEVEL_UPDATED, (_event, { details }) => this.measure(details));
     this.hls.on(Events.MANIFEST_PARSED, () => this.on?.levels());
     this.hls.on(Events.AUDIO_TRACKS_UPDATED, () => this.on?.levels());
     this.hls.loadSource(address);
@@ -82,6 +85,20 @@ export class HlsPlayer {
     const { on } = this;
     this.destroy();
     on?.ended(data.response?.code);
+  }
+
+  /** From one part that a decoder can begin with to the next: only low-latency playlists tell. */
+  measure({ partList, url }) {
+    const track = /\/tracks-(v\d+)\//.exec(url)?.[1];
+    if (!partList || !track) return;
+    for (const { independent, duration, fragment, index } of partList) {
+      const place = fragment.sn + index / 1000;
+      if (place <= this.measured) continue;
+      if (independent && this.gop > LONG_GOP_SECONDS) this.on?.longGop(track, this.gop);
+      if (independent) this.gop = 0;
+      this.gop += duration; // NaN before the first such part
+      this.measured = place;
+    }
   }
 
   get details() {

@@ -27,13 +27,15 @@ const UNKNOWN = "This browser cannot play the stream.";
 const CODECS = { hvc1: "HEVC (H.265)", hev1: "HEVC (H.265)", av01: "AV1", vp08: "VP8", vp09: "VP9", avc1: "H.264", "ac-3": "AC-3", "ec-3": "E-AC-3", mp4a: "AAC" };
 const codecOf = (type = "") => Object.entries(CODECS).find(([begin]) => type.includes(begin))?.[1];
 const NOT_ACCEPTABLE = 406;
+const LACKS = "{track}: this browser does not decode {codec}.";
+const LONG_GOP = "{track}: {seconds} s between key frames. Segments get as long; set the encoder to 2 s.";
 export const SILENT = "The source of the stream gives no data: the publisher has left. Waiting for it.";
 
 export class LivePlayer {
   /**
    * `sources` [{proto, url}], the best first; `proto` is webrtc, mseld, llhls, fmp4 or hls.
    * `on` has `say(text)`, `away(text)` (a picture in place of the frozen frame; "" when it is over)
-   * and `changed()` (qualities, latency). `leave` {needed, ask} gives who is refused what opens the
+   * `changed()` (qualities, latency) and `warn(text, values)` (what is wrong and does not stop it). `leave` {needed, ask} gives who is refused what opens the
    * stream: `ask()` promises a piece of a query, null without one.
    */
   constructor(video, sources, on, leave) {
@@ -90,6 +92,7 @@ export class LivePlayer {
         clearTimeout(this.hint);
         this.shown = true;
         this.mayAsk = true;
+        this.lacked = undefined; // what was lacked once is not what is lacked next
         this.on.say("");
         this.on.away("");
       }),
@@ -99,6 +102,8 @@ export class LivePlayer {
         this.on.away(SILENT);
       }),
       levels: mine(() => this.on.changed()),
+      lacks: mine((track, type) => this.on.warn(LACKS, { track, codec: codecOf(type) ?? type })),
+      longGop: mine((track, seconds) => this.on.warn(LONG_GOP, { track, seconds: seconds.toFixed(1) })),
       unsupported: mine((type) => this.undecoded(type)),
       ended: mine((status, words) => this.refused(status, words)),
     };

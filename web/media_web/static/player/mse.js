@@ -16,8 +16,8 @@ const CLOCK_BYTE = 92;
 
 export class MsePlayer {
   /**
-   * `on` has `playing()`, `silent()`, `unsupported(type)` and `ended(reason)`; each may be called
-   * again, the last once.
+   * `on` has `playing()`, `silent()`, `unsupported(type)`, `lacks(track, type)` and `ended(reason)`;
+   * each may be called again, the last once.
    */
   constructor(video, address, on) {
     this.video = video;
@@ -85,7 +85,8 @@ export class MsePlayer {
   async describe(tracks) {
     const playable = tracks.filter(({ mime_type: type }) => MediaSource.isTypeSupported(type));
     const refused = tracks.find((track) => !playable.includes(track));
-    if (refused) this.on?.unsupported(refused.mime_type);
+    if (refused && !playable.some(({ content }) => content === "video")) this.on?.unsupported(refused.mime_type);
+    else if (refused) this.on?.lacks(refused.track_id, refused.mime_type); // a picture without sound is more than none
     if (!playable.length) return;
     const others = this.tracks.size && playable.some(({ id }) => !this.tracks.has(id));
     if (others || (this.tracks.size && this.tracks.size !== playable.length)) {

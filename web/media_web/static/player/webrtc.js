@@ -1,6 +1,9 @@
 // Plays a stream by WHEP in a <video>: one session, from `new` to `destroy()` or `ended`.
 /** ICE and DTLS; the picture follows at once. */
 const WEBRTC_CONNECT_MS = 10000;
+const TICK_MS = 500;
+/** Without anything new for this long the source gives nothing: the connection itself stays. */
+const SILENT_MS = 3000;
 
 const LINK = /<([^>]*)>((?:\s*;\s*[\w-]+=(?:"(?:[^"\\]|\\.)*"|[^;,\s]*))*)/g;
 const PARAMETER = /;\s*([\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^;,\s]*))/g;
@@ -20,7 +23,7 @@ export function iceServersOf(header) {
   return found;
 }
 
-/** `on.playing()`, and once `on.ended(status, words)`: the status of HTTP if the server refused. */
+/** `on.playing()` and `on.silent()` again and again, and once `on.ended(status, words)`: the status of HTTP if the server refused. */
 export class WebRtcPlayer {
   constructor(video, address, on) {
     this.video = video;
@@ -72,9 +75,26 @@ export class WebRtcPlayer {
     if (state === "connected") {
       clearTimeout(this.timer);
       this.on.playing();
+      this.heardAt = performance.now();
+      this.watching ??= setInterval(() => this.listen(), TICK_MS);
     } else if (state === "failed" || state === "closed") {
       this.end(undefined, "The connection was lost; trying again.");
     }
+  }
+
+  /** What was received says whether the source gives anything, also while the viewer has paused. */
+  async listen() {
+    const { peer } = this;
+    const stats = await peer?.getStats().catch(() => undefined);
+    if (!stats || peer !== this.peer) return;
+    let bytes = 0;
+    for (const one of stats.values()) if (one.type === "inbound-rtp") bytes += one.bytesReceived;
+    if (bytes !== this.bytes) this.heardAt = performance.now();
+    const isSilent = performance.now() - this.heardAt > SILENT_MS;
+    if (isSilent) this.on.silent();
+    else if (this.isSilent) this.on.playing();
+    this.bytes = bytes;
+    this.isSilent = isSilent;
   }
 
   hangUp() {
@@ -90,6 +110,7 @@ export class WebRtcPlayer {
 
   destroy() {
     clearTimeout(this.timer);
+    clearInterval(this.watching);
     const peer = this.peer;
     this.peer = undefined;
     peer?.close();
