@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from media_rest.guessing import caller_key
+from media_rest.same_origin import is_loopback
+
 from media_streamer.wire.control import AccessRequest, DeliveryConfig
 from media_streamer.wire.media import Outage
 
@@ -36,6 +39,13 @@ class Access:
     """See `Granted.reader`."""
     relay: bool = False
     """See `Granted.relay`."""
+
+
+def counted_as(access: Access) -> str:
+    """Whose share it takes where an address has one; empty: nobody's. Programs on this machine may
+    be proxies, and a server plays for many."""
+    ip = access.request.ip
+    return "" if access.relay or is_loopback(ip) else caller_key(ip)
 
 
 class Counts(Protocol):

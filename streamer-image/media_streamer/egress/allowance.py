@@ -40,7 +40,11 @@ class HeldBytes:
 
     def open(self, address: str) -> "Account":
         """Of one connection."""
-        return Account(self, caller_key(address))
+        return self.of(caller_key(address))
+
+    def of(self, key: str) -> "Account":
+        """The same of one of whom it is known whose share it takes."""
+        return Account(self, key)
 
     def total(self, address: str) -> int:
         return self._of[caller_key(address)]
@@ -65,6 +69,11 @@ class Account:
     @property
     def limit(self) -> int:
         return self._all.limit
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all of the address hold too many together."""
+        return self._all._of[self._key] > self._all.limit
 
     def hold(self, size: int) -> bool:
         """It holds `size` bytes now; False if its address holds too many."""

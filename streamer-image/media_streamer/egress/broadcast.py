@@ -22,7 +22,13 @@ from media_streamer.egress.gop_cache import GopCache
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import TURN_SECONDS, Pace, Prompt
 from media_streamer.egress.served_sessions import Account, ServedSessions
-from media_streamer.egress.viewer import STALL_SECONDS, STALLED, Delivery, Viewer
+from media_streamer.egress.viewer import (
+    STALL_SECONDS,
+    STALLED,
+    UNCOUNTED_BYTES,
+    Delivery,
+    Viewer,
+)
 from media_streamer.presentation.selection import no_such_tracks
 from media_streamer.wire.control import DeliveryConfig
 from media_streamer.wire.media import (
@@ -216,7 +222,8 @@ class Broadcast:
         Without `replay` it begins at the next key frame, for what cannot take a burst.
         """
         self._flush()  # the GOP cache has what is held
-        viewer = Viewer(self, transport, account, max_buffer + self._gops.size, on_left)
+        share = self._sessions.unread.of(account.who) if account.who else None
+        viewer = Viewer(self, transport, account, max_buffer + self._gops.size, on_left, share)
         account.on_close.add(viewer.close)
         if self._warm is not None:
             self._warm.cancel()
@@ -224,6 +231,9 @@ class Broadcast:
         self._viewers[viewer] = None
         self._pace.viewers += 1
         self._ask_pace()
+        if replay and self._started.is_set() and not viewer.fits(0, len(self._joined())):
+            self._sessions.say_unread(self.stream, account.who)
+            replay = False
         viewer.skipping = not (self._gops and replay)
         if self._started.is_set():
             burst = self._joined() if replay else self._header
@@ -231,6 +241,7 @@ class Broadcast:
             account.bytes += len(burst) if self._counted else 0
             account.frames += self._gops.frames if replay else 0
             viewer.greeted = True
+        viewer.wrote(transport.get_write_buffer_size())
         return viewer
 
     def request_key_frame(self) -> None:
@@ -367,13 +378,19 @@ class Broadcast:
             self._send(held[0] if len(held) == 1 else b"".join(held), key, frames)
 
     def _send(self, chunk: bytes, key: bool, frames: int) -> None:
-        size = len(chunk) if self._counted else 0
+        length = len(chunk)
+        size = length if self._counted else 0
         late: list[tuple[Viewer, int]] = []
         for viewer in self._viewers:
             transport = viewer.transport
             if transport.is_closing():
                 continue  # it is cut off, which is told in the next turn of the loop
             waiting = transport.get_write_buffer_size()
+            is_asked = viewer.counted or waiting + length > UNCOUNTED_BYTES
+            if is_asked and not viewer.fits(waiting, length):
+                late.append((viewer, waiting))
+                self._sessions.say_unread(self.stream, viewer.account.who)
+                continue
             if viewer.skipping:
                 if not key or waiting > viewer.limit >> 1:
                     late.append((viewer, waiting))
@@ -383,6 +400,9 @@ class Broadcast:
                 late.append((viewer, waiting))
                 continue
             transport.write(chunk)
+            viewer.sent += length
+            if viewer.counted:
+                viewer.wrote(transport.get_write_buffer_size())
             viewer.account.bytes += size
             viewer.account.frames += frames
         if late:

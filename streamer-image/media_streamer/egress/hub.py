@@ -13,11 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from media_rest.guessing import caller_key
-from media_rest.same_origin import is_loopback
-
 from media_streamer import budgets
-from media_streamer.egress.access import Access, AccessDenied, PassOn
+from media_streamer.egress.access import Access, AccessDenied, PassOn, counted_as
 from media_streamer.egress.broadcast import Broadcast, Format, Framing
 from media_streamer.egress.feed import Feed
 from media_streamer.egress.media_link import MediaLink
@@ -201,8 +198,7 @@ class Hub:
     ) -> Broadcast:
         """The same for who plays already: the session stays, also if there is none."""
         replay = replay_of(access, moment)
-        ip = access.request.ip
-        who = "" if access.relay or is_loopback(ip) else caller_key(ip)
+        who = counted_as(access)
         held = sum(one.who == who for one in self._replays) if who else 0
         if held >= budgets.ADDRESS_PLAYBACKS:
             title = "Your address plays too much that is recorded; try again"

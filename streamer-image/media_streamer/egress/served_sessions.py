@@ -6,10 +6,14 @@ or received since it first saw the session, and the supervisor adds the workers 
 """
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from media_streamer.egress.access import Access
+from media_streamer.budgets import ADDRESS_UNREAD_BYTES
+from media_streamer.egress.access import Access, counted_as
+from media_streamer.egress.allowance import HeldBytes
 from media_streamer.rounds import next_round
 from media_streamer.wire.control import (
     HeldSession,
@@ -21,7 +25,10 @@ from media_streamer.wire.control import (
 )
 from media_streamer.wire.peer import Notice
 
+log = logging.getLogger(__name__)
+
 UPDATE_SECONDS = 1.0
+SAY_SECONDS = 60.0
 HELD_PER_NOTICE = 500
 ALIVE_EVERY_UPDATES = 10
 """A session without traffic is reported this rarely, so that it is known to be alive."""
@@ -36,6 +43,8 @@ class Account:
     dropped_gops: int = 0
     path: Callable[[], PathReport] | None = None
     """What is known of the way to the viewer, where its protocol tells."""
+    who: str = ""
+    """Whose share of memory it takes, see `access.counted_as`; empty: nobody's."""
     on_close: set[Callable[[str], None]] = field(default_factory=set)
     """Called with the reason when whoever allowed the delivery ends it."""
 
@@ -48,6 +57,9 @@ class ServedSession(Account):
     users: int = 0
     """Connections or requests that use the session at the moment."""
     reported_bytes: int = -1
+
+    def __post_init__(self) -> None:
+        self.who = counted_as(self.access)
 
     @property
     def id(self) -> str:
@@ -68,6 +80,9 @@ class ServedSessions:
         self._some = asyncio.Event()
         """There are sessions."""
         self._updates = 0
+        self.unread = HeldBytes(ADDRESS_UNREAD_BYTES)
+        """What viewers of an address leave unread."""
+        self._said_at = float("-inf")
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -88,6 +103,14 @@ class ServedSessions:
             self._notify(SessionLeft(session.id, session.bytes, reason))
             if not self._by_id:
                 self._some.clear()
+
+    def say_unread(self, stream: str, who: str) -> None:
+        """An address leaves too much unread: a line of the log, one a minute."""
+        now = time.monotonic()
+        if now - self._said_at >= SAY_SECONDS:
+            self._said_at = now
+            text = "stream %s: viewers of %s leave %d MiB unread: those who lag wait for key frames"
+            log.warning(text, stream, who, self.unread.limit >> 20)
 
     def end(self, session_id: str, reason: str) -> None:
         """The supervisor ends a session: its connections are closed."""

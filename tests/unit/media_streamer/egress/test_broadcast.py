@@ -12,7 +12,7 @@ from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.broadcast import Broadcast
 from media_streamer.egress.pace import WRITES_A_SECOND, Pace
 from media_streamer.egress.served_sessions import Account, ServedSessions
-from media_streamer.egress.viewer import STALL_SECONDS
+from media_streamer.egress.viewer import PROVEN_BYTES, STALL_SECONDS
 from media_streamer.wire.control import AccessRequest, DeliveryConfig, SessionLeft
 from media_streamer.wire.media import (
     Chunk,
@@ -100,8 +100,8 @@ class Upper:
         return payload.upper()
 
 
-def access(session_id: str = "s") -> Access:
-    request = AccessRequest("live", "flv", "play", "127.0.0.1")
+def access(session_id: str = "s", ip: str = "127.0.0.1") -> Access:
+    request = AccessRequest("live", "flv", "play", ip)
     return Access(session_id, "live", Path("/x"), 1, request)
 
 
@@ -133,9 +133,15 @@ class Bench:
     def chunk(self, data: bytes, *, key: bool = False) -> None:
         self.tell(Chunk(key, [data[:1], data[1:]]))
 
-    def attach(self, session_id: str = "s", prepush: float | None = None, **options):
+    def attach(
+        self,
+        session_id: str = "s",
+        prepush: float | None = None,
+        ip: str = "127.0.0.1",
+        **options,
+    ):
         transport = Transport()
-        asked = replace(access(session_id), config=DeliveryConfig(prepush=prepush))
+        asked = replace(access(session_id, ip), config=DeliveryConfig(prepush=prepush))
         return transport, self.broadcast.attach(transport, asked, **options)
 
 
@@ -158,6 +164,37 @@ async def test_new_viewer_gets_header_and_group_of_pictures_at_once(bench):
     assert transport.sent[1] == b"qr"
     assert transport.sent[1] is other.sent[1], "the very same bytes, no copy"
     assert viewer.bytes_sent == 5
+
+
+async def test_what_an_address_leaves_unread_is_bounded(bench, caplog):
+    """However many connections it has: those who lag skip, new ones begin at the next key frame."""
+    bench.sessions.unread.limit = 400_000
+    bench.header(b"H")
+    bench.chunk(bytes(50_000), key=True)
+    hostile = [bench.attach(str(n), ip="192.0.2.1") for n in range(20)]
+    neighbour, reader = bench.attach("reads", ip="192.0.2.1")
+    reader.sent = PROVEN_BYTES + 1
+    stranger, _ = bench.attach("other", ip="192.0.2.2")
+    stranger.reads = False
+    for transport, _ in hostile:
+        transport.reads = False
+    for _ in range(20):
+        bench.chunk(bytes(100_000), key=True)
+    bench.broadcast._flush()
+    held = sum(transport.waiting for transport, _ in hostile)
+    assert 300_000 <= held <= 400_000
+    assert len(neighbour.sent) == 21, "who reads is sent all, whoever shares the address"
+    assert stranger.waiting == 400_000, "another address has a share of its own"
+    late, viewer = bench.attach("late", ip="192.0.2.1")
+    assert late.sent == [b"H"], "no group of pictures for one more"
+    assert caplog.text.count("viewers of 192.0.2.1 leave 0 MiB unread") == 1
+    for _, one in hostile:
+        one.detach("left")
+    bench.chunk(b"K", key=True)
+    bench.broadcast._flush()
+    assert late.sent == [b"H", b"K"]
+    viewer.detach("left")
+    assert not bench.sessions.unread.total("192.0.2.1")
 
 
 async def test_viewers_who_come_together_get_the_very_same_bytes(bench):
