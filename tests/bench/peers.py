@@ -2,7 +2,8 @@
 
 `BENCH_PEERS` names the programs of the others, with `:` between them; known are `mediamtx` and
 `srs`. Every server gets the same stream from the same ffmpeg, the same viewers, and all of its
-processes are counted.
+processes are counted. The cores are kept awake (`_awake`). What the stream costs while nobody
+watches is told by itself: what viewers cost is what comes beyond it.
 """
 
 import asyncio
@@ -17,17 +18,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import _footage
-from tests.bench._fan_out import AUDIENCES, watch
+from tests.bench._awake import awake
+from tests.bench._fan_out import AUDIENCES, WINDOW_SECONDS, watch
 from tests.bench._streamer import streamer
 from tests.bench.figure import Figure, Skipped
 from tests.support.first_key import first_key
 from tests.support.ports import free_port
+from tests.support.proc import CpuMeter
 from tests.support.streamer import until
 
 OURS = "this server"
 PROGRAMS = "BENCH_PEERS"
 PROTOCOLS = "BENCH_PROTOCOLS"
 """Those that are measured, apart by blanks: `rtsp rtsp-udp`. Default: all."""
+COUNTS = "BENCH_VIEWERS"
+"""How many watch at once, apart by blanks: `100`. Default: 100 400."""
 STREAM = "live"
 PUBLISHED = f"static/{STREAM}"
 NEW_VIEWERS = 15
@@ -78,7 +83,8 @@ def run() -> list[Figure]:
     programs = [Path(one).absolute() for one in os.environ.get(PROGRAMS, "").split(":") if one]
     if not programs:
         raise Skipped(f"set {PROGRAMS} to the paths of mediamtx and srs, with ':' between them")
-    return asyncio.run(_measure(programs))
+    with awake():
+        return asyncio.run(_measure(programs))
 
 
 async def _measure(programs: list[Path]) -> list[Figure]:
@@ -179,11 +185,14 @@ async def _server(server: Server) -> list[Figure]:
     async with _published(server):
         watched = {one: at for one, at in server.watched.items() if one in chosen}
         for protocol, (port, name) in watched.items():
-            if protocol != "srt":
-                figures.append(await _first_picture(server, protocol, port, name))
-        for count in AUDIENCES:
+            figures.append(await _first_picture(server, protocol, port, name))
+        meter = CpuMeter(server.pids())
+        await asyncio.sleep(WINDOW_SECONDS)
+        alone = meter.percent()
+        figures.append(Figure(f"{server.name}: one publisher, nobody watches", alone, "%"))
+        for count in [int(one) for one in os.environ.get(COUNTS, "").split()] or AUDIENCES:
             for protocol, (port, name) in watched.items():
-                figures += await _audience(server, protocol, port, name, count)
+                figures += await _audience(server, protocol, port, name, count, alone)
     return figures
 
 
@@ -195,10 +204,12 @@ async def _first_picture(server: Server, protocol: str, port: int, stream: str) 
 
 
 async def _audience(
-    server: Server, protocol: str, port: int, name: str, count: int
+    server: Server, protocol: str, port: int, name: str, count: int, alone: float
 ) -> list[Figure]:
+    """`alone`: what the stream costs without them, percent of a core."""
     watched = await watch(protocol, port, name, count, server.pids)
     note = f"{watched.rate_mbit:.2f} Mb/s reached each, {watched.closed} cut off"
     note += f", {watched.memory_mib[0]:.0f} MiB"
+    note += f"; beyond the stream alone {(watched.percent[0] - alone) * 100 / count:.2f}"
     title = f"{server.name}: {protocol.upper()}, {count} viewers, of a core per 100"
     return [Figure(title, watched.percent[0] * 100 / count, "%", note=note)]

@@ -4,7 +4,8 @@ Blocking sockets, one viewer at a time. `first_key(protocol, …)` gives seconds
 FLV and RTMP the whole first key frame, for MPEG-TS the first packet of one with the tables before
 it, for low-latency HLS the first independent part with both playlists and the initialisation
 section before it, all on one connection as players ask for them. By RTSP and WebRTC it is the
-first packet of one, after all that is said before.
+first packet of one, after all that is said before; by SRT it is the first packet of MPEG-TS as above, which is
+held back for the latency that both sides agree on: 120 ms.
 """
 
 import http.client
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable
 
 from media_streamer.protocols.rtmp.chunks import VIDEO, ChunkReader
+from media_streamer.protocols.srt.libsrt import MAX_MESSAGE_BYTES, Option, SrtSocket, ffi
 
 from tests.support import hls_rules, rtsp_viewer, viewers, webrtc_viewer
 
@@ -29,7 +31,8 @@ _INIT = re.compile(r'#EXT-X-MAP:URI="([^"]*)"')
 
 
 def first_key(protocol: str, port: int, name: str) -> float:
-    """Seconds of one new viewer of `flv`, `ts`, `rtmp`, `rtsp`, `rtsp-udp`, `llhls` or `webrtc`.
+    """Seconds of one new viewer of `flv`, `ts`, `rtmp`, `rtsp`, `rtsp-udp`, `llhls`, `srt` or
+    `webrtc`.
 
     Raises ConnectionError if the server closes before, TimeoutError, ValueError without key frame.
     """
@@ -38,6 +41,8 @@ def first_key(protocol: str, port: int, name: str) -> float:
         _low_latency_part(port, name)
     elif protocol == "webrtc":
         webrtc_viewer.first_key(viewers.HOST, port, name)
+    elif protocol == "srt":
+        _srt_key(port, name)
     elif protocol in ("rtsp", "rtsp-udp"):
         rtsp_viewer.first_key(viewers.HOST, port, name, udp=protocol == "rtsp-udp")
     else:
@@ -89,6 +94,21 @@ def ts_has_key(body: bytes) -> bool:
         if starts and adaptation and body[at + 4] and body[at + 5] & 0x40:
             return True
     return False
+
+
+def _srt_key(port: int, name: str) -> None:
+    sock = SrtSocket.blocking(round(1000 * TIMEOUT_SECONDS))
+    try:
+        sock.set_flag(Option.STREAMID, f"read:{name}")
+        sock.connect(viewers.HOST, port)
+        buffer, data = ffi.new("char[]", MAX_MESSAGE_BYTES), b""
+        while not ts_has_key(data):
+            message = sock.receive(buffer)
+            if message is None or len(data) > MAX_BYTES:
+                raise ValueError("no key frame")
+            data += message
+    finally:
+        sock.close()
 
 
 def _rtmp_key(sock: socket.socket) -> None:
