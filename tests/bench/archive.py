@@ -67,14 +67,20 @@ def run() -> list[Figure]:
 # What is there already
 
 
+def write_played_hour(root: Path, name: str, start_ms: int) -> None:
+    """An hour of a stream of 2 Mb/s."""
+    (root / OWNER_FILE).touch()
+    payload = os.urandom(EXPORT_BYTES_A_SECOND * SEGMENT_SECONDS // PARTS)
+    _write_hour(root / name, start_ms, payload)
+
+
 async def _stored(root: Path) -> list[Figure]:
     (root / OWNER_FILE).touch()
     now_ms = int(time.time() * 1000)
     begin_ms = now_ms - now_ms % HOUR_MS - DAYS * 24 * HOUR_MS
     for hour in range(DAYS * 24):
         _write_hour(root / "month", begin_ms + hour * HOUR_MS, b"")
-    payload = os.urandom(EXPORT_BYTES_A_SECOND * SEGMENT_SECONDS // PARTS)
-    _write_hour(root / "hour", begin_ms, payload)
+    write_played_hour(root, "hour", begin_ms)
     _write_year(root / "year", begin_ms - YEAR_DAYS * 24 * HOUR_MS)
     offline = f"dvr {root} dvr_offline; disabled;"
     names = ("month", "hour", "year")

@@ -118,7 +118,7 @@ async def _ours(home: Path, origin: str) -> AsyncIterator[tuple[str, int]]:
         "CACHE_PATH": str(home),
         "CACHE_ORIGINS": origin,
     }
-    async with _process(port, (sys.executable, "-m", "media_streamer.cache.cli"), environ) as one:
+    async with serving(port, (sys.executable, "-m", "media_streamer.cache.cli"), environ) as one:
         yield one
 
 
@@ -127,7 +127,7 @@ async def _nginx(home: Path, origin: str) -> AsyncIterator[tuple[str, int]]:
     port, config = free_port(), home / "nginx.conf"
     text = NGINX.format(home=home, port=port, origin=origin, user=getpass.getuser())
     await asyncio.to_thread(_write, config, text)
-    async with _process(port, ("nginx", "-p", str(home), "-c", str(config)), {}) as one:
+    async with serving(port, ("nginx", "-p", str(home), "-c", str(config)), {}) as one:
         yield one
 
 
@@ -137,7 +137,7 @@ def _write(path: Path, text: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _process(
+async def serving(
     port: int, command: tuple[str, ...], environ: Mapping[str, str]
 ) -> AsyncIterator[tuple[str, int]]:
     """It on the second core, once it listens; its URL and the process that serves."""

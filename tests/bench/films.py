@@ -60,9 +60,9 @@ async def _run() -> list[Figure]:
         base = f"{one.base}/films/{film.name}"
         async with aiohttp.ClientSession() as http:
             began = time.perf_counter()
-            fragments = await _segments(http, f"{base}/tracks-v1/index.fmp4.m3u8")
+            fragments = await segments_of(http, f"{base}/tracks-v1/index.fmp4.m3u8")
             opened = time.perf_counter() - began
-            packets = await _segments(http, f"{base}/tracks-v1a1/mono.m3u8")
+            packets = await segments_of(http, f"{base}/tracks-v1a1/mono.m3u8")
             seek = await _seek(http, random.Random(1).choices(fragments, k=SEEKS))
         figures = [
             Figure("two-hour film: first playlist", opened * 1000, "ms"),
@@ -95,7 +95,7 @@ async def _crowd() -> list[Figure]:
                 urls = []
                 for number in range(CROWD_FILMS):
                     base = f"{one.base}/films/{number}.mp4"
-                    urls += await _segments(http, f"{base}/tracks-v1/index.fmp4.m3u8")
+                    urls += await segments_of(http, f"{base}/tracks-v1/index.fmp4.m3u8")
                 chance = random.Random(1)
                 before, held = cpu_seconds(worker), own_memory_mib(worker)
                 seeks = (_seek(http, chance.choices(urls, k=CROWD_SEEKS)) for _ in range(CROWD))
@@ -110,7 +110,7 @@ async def _crowd() -> list[Figure]:
     ]
 
 
-async def _segments(http: aiohttp.ClientSession, url: str) -> list[str]:
+async def segments_of(http: aiohttp.ClientSession, url: str) -> list[str]:
     async with http.get(url) as answer:
         text = await answer.text()
     folder = url.rpartition("/")[0]

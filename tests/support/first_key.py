@@ -4,8 +4,8 @@ Blocking sockets, one viewer at a time. `first_key(protocol, …)` gives seconds
 FLV and RTMP the whole first key frame, for MPEG-TS the first packet of one with the tables before
 it, for low-latency HLS the first independent part with both playlists and the initialisation
 section before it, all on one connection as players ask for them. By RTSP and WebRTC it is the
-first packet of one, after all that is said before; by SRT it is the first packet of MPEG-TS as above, which is
-held back for the latency that both sides agree on: 120 ms.
+first packet of one, after all that is said before; by SRT the first packet of MPEG-TS as above,
+which is held back for the latency that both sides agree on: 120 ms.
 """
 
 import http.client

@@ -34,18 +34,35 @@ class Sample(NamedTuple):
     data: bytes
 
 
+class Row(NamedTuple):
+    """A sample of a table of samples: where its bytes are."""
+
+    time: int
+    offset: int
+    duration: int
+    key: bool
+    place: int
+    size: int
+
+
 def read_samples(data: bytes) -> Iterator[Sample]:
     """The samples of fragments of one track (ISO/IEC 14496-12 8.8), in the order of decoding.
 
     Raises ValueError for what are no whole fragments.
     """
+    for time, offset, duration, key, place, size in read_rows(data):
+        yield Sample(time, offset, duration, key, bytes(data[place : place + size]))
+
+
+def read_rows(data: bytes) -> Iterator[Row]:
+    """The same without their bytes."""
     try:
         yield from _read(data)
     except (struct.error, IndexError):
         raise ValueError("a fragment ends early") from None
 
 
-def _read(data: bytes) -> Iterator[Sample]:
+def _read(data: bytes) -> Iterator[Row]:
     for kind, begin, end in boxes(data):
         if kind != b"moof":
             continue
@@ -54,7 +71,7 @@ def _read(data: bytes) -> Iterator[Sample]:
                 yield from _read_track(data, begin - 8, start, stop)
 
 
-def _read_track(data: bytes, moof: int, start: int, stop: int) -> Iterator[Sample]:
+def _read_track(data: bytes, moof: int, start: int, stop: int) -> Iterator[Row]:
     duration = size = flags = time = 0
     for name, begin, end in boxes(data, start, stop):
         if name == b"tfhd":
@@ -62,9 +79,9 @@ def _read_track(data: bytes, moof: int, start: int, stop: int) -> Iterator[Sampl
         elif name == b"tfdt":
             (time,) = struct.unpack_from(">Q" if data[begin] == 1 else ">I", data, begin + 4)
         elif name == b"trun":
-            for sample in _run(data, moof, begin, end, (time, duration, size, flags)):
-                yield sample
-                time = sample.time + sample.duration
+            for row in _run(data, moof, begin, end, (time, duration, size, flags)):
+                yield row
+                time = row.time + row.duration
 
 
 def _defaults(data: bytes, at: int) -> tuple[int, int, int]:
@@ -82,7 +99,7 @@ def _defaults(data: bytes, at: int) -> tuple[int, int, int]:
 
 def _run(
     data: bytes, moof: int, at: int, end: int, default: tuple[int, int, int, int]
-) -> Iterator[Sample]:
+) -> Iterator[Row]:
     time, duration, size, flags = default
     version_flags, count = struct.unpack_from(">II", data, at)
     given = version_flags & 0xFFFFFF
@@ -96,19 +113,20 @@ def _run(
     if given & _FIRST_FLAGS:
         (first,) = struct.unpack_from(">I", data, at)
         at += 4
-    fields = [bool(given & one) for one in (_EACH_DURATION, _EACH_SIZE, _EACH_FLAGS, _EACH_OFFSET)]
-    row = struct.Struct(">" + "I" * sum(fields[:3]) + "i" * fields[3])
+    has_duration, has_size = bool(given & _EACH_DURATION), bool(given & _EACH_SIZE)
+    has_flags, has_offset = bool(given & _EACH_FLAGS), bool(given & _EACH_OFFSET)
+    row = struct.Struct(">" + "I" * (has_duration + has_size + has_flags) + "i" * has_offset)
     if row.size * count > end - at or count > MAX_SAMPLES:
         raise ValueError("a run has not all of its samples")
     for number in range(count):
-        values = iter(row.unpack_from(data, at))
+        each = iter(row.unpack_from(data, at))
         at += row.size
-        long = next(values) if fields[0] else duration
-        length = next(values) if fields[1] else size
-        own = next(values) if fields[2] else first if number == 0 else flags
-        offset = next(values) if fields[3] else 0
+        long = next(each) if has_duration else duration
+        length = next(each) if has_size else size
+        own = next(each) if has_flags else first if number == 0 else flags
+        offset = next(each) if has_offset else 0
         if place < 0 or place + length > len(data):
             raise ValueError("a sample lies outside of its segment")
-        yield Sample(time, offset, long, not own & _NON_SYNC, bytes(data[place : place + length]))
+        yield Row(time, offset, long, not own & _NON_SYNC, place, length)
         place += length
         time += long

@@ -5,29 +5,24 @@ of an archive count from 1970, so they go on from segment to segment and from fi
 missing is missing there too. Blocks.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from media_streamer.archive.container import Group, Head
 from media_streamer.archive.copied import opened
-from media_streamer.archive.frames import frames_of, track_of
+from media_streamer.archive.frames import track_of
 from media_streamer.archive.library import FileContent
-from media_streamer.archive.samples import Sample, read_samples
-from media_streamer.wire.frame import Frame, Track
+from media_streamer.archive.samples import Row, read_rows
+from media_streamer.wire.frame import TIME_BASE, Run, Track
 
 if TYPE_CHECKING:
     from media_streamer.media.mux.ts_run import TsRunMuxer
 
 MAX_SEGMENT_BYTES = 64 * 1024 * 1024
 """A segment is made in memory."""
-
-
-def multiplex(tracks: Sequence[Track], frames: Iterable[Frame]) -> bytes:
-    """A segment of these frames; raises ValueError or LookupError for what is broken."""
-    muxer = ts_muxer(tracks)
-    pieces = (piece for n, frame in enumerate(frames) for piece in muxer.pieces(frame, n == 0))
-    return b"".join(pieces)
 
 
 def ts_muxer(tracks: Sequence[Track]) -> "TsRunMuxer":
@@ -59,7 +54,7 @@ def carried(head: Head, names: Sequence[str]) -> list[int]:
     ]
 
 
-def ts_segment(content: FileContent, group: Group, names: Sequence[str]) -> bytes:
+def ts_segment(content: FileContent, group: Group, names: Sequence[str]) -> memoryview:
     """What tracks have of a segment of the archive, in one multiplex.
 
     Raises FileNotFoundError where there is nothing of them, OSError for what cannot be read,
@@ -68,25 +63,53 @@ def ts_segment(content: FileContent, group: Group, names: Sequence[str]) -> byte
     head, places = content.head, carried(content.head, names)
     if sum(group.pieces[number].size for number in places) > MAX_SEGMENT_BYTES:
         raise ValueError(f"it has more than {MAX_SEGMENT_BYTES} bytes")
-    samples: list[list[Sample]] = [[] for _ in head.tracks]
+    found: dict[int, tuple[bytes, list[Row]]] = {}
     with opened(content.file.path, content.copied) as read:
         for number in places:
             offset, size = group.place(number)
             data = read(offset, size)
             if len(data) != size:
                 raise FileNotFoundError("the file is shorter than it was")
-            samples[number] = list(read_samples(data))
-    if not any(samples):
+            found[number] = data, list(read_rows(data))
+    if not any(rows for _, rows in found.values()):
         raise FileNotFoundError("nothing was recorded of these tracks then")
     # A track that has nothing for a moment keeps its place among the others, and its PID.
     tracks = [
-        track_of(head.tracks[number], head, number, next((s.data for s in samples[number]), b""))
-        for number in places
+        replace(track_of(head.tracks[number], head, number, _first(*found[number])), number=n)
+        for n, number in enumerate(places)
     ]
+    scales = [head.tracks[number].timescale for number in places]
     try:
-        return multiplex(tracks, frames_of(head, samples))
+        runs = [run_of(*found[number], scale) for number, scale in zip(places, scales, strict=True)]
+        return ts_muxer(tracks).mux_runs(runs)
     except LookupError as error:
         raise ValueError(f"its samples are broken: {error}") from None
+
+
+def run_of(data: bytes, rows: Sequence[Row], timescale: int) -> Run:
+    """The samples of fragments, as the muxer takes them."""
+    return Run(
+        [row.time * TIME_BASE // timescale for row in rows],
+        [(row.time + row.offset) * TIME_BASE // timescale for row in rows],
+        [row.key for row in rows],
+        [row.size for row in rows],
+        memoryview(bytearray().join(_together(memoryview(data), rows))),
+    )
+
+
+def _together(data: memoryview, rows: Sequence[Row]) -> Iterator[memoryview]:
+    """The bytes of samples; those of a fragment lie one after another."""
+    begin = end = 0
+    for row in rows:
+        if row.place != end:
+            yield data[begin:end]
+            begin = row.place
+        end = row.place + row.size
+    yield data[begin:end]
+
+
+def _first(data: bytes, rows: Sequence[Row]) -> bytes:
+    return data[rows[0].place : rows[0].place + rows[0].size] if rows else b""
 
 
 @cache

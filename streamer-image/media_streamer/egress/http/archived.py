@@ -58,7 +58,7 @@ class ArchiveAnswers:
         self._texts: OrderedDict[Key, tuple[float, asyncio.Task[Text]]] = OrderedDict()
         self._shifts: OrderedDict[tuple[str, int], int] = OrderedDict()
         """When a session began to play as if that moment were now, by session and moment."""
-        self._multiplexes: Kept[tuple[Path, int, tuple[str, ...]], bytes] = Kept(
+        self._multiplexes: Kept[tuple[Path, int, tuple[str, ...]], memoryview] = Kept(
             MAX_MADE_BYTES, len
         )
         """By file, place in it, and tracks."""
@@ -139,7 +139,7 @@ class ArchiveAnswers:
 
     async def _ts_segment(
         self, access: Access, content: FileContent, group: Group, names: tuple[str, ...]
-    ) -> bytes:
+    ) -> memoryview:
         path = content.file.path
         try:
             return await self._archives.run(access, lambda: ts_segment(content, group, names), path)

@@ -7,9 +7,16 @@ from pathlib import Path
 import av
 import pytest
 from media_streamer.archive.container import ArchivedTrack, Head, Piece, merge_inits
+from media_streamer.archive.frames import frames_of, read_group, tracks_of
 from media_streamer.archive.job import Part, Section, SegmentJob
 from media_streamer.archive.library import Entry, Library
-from media_streamer.archive.transport import MAX_SEGMENT_BYTES, carried, left_out, ts_segment
+from media_streamer.archive.transport import (
+    MAX_SEGMENT_BYTES,
+    carried,
+    left_out,
+    ts_muxer,
+    ts_segment,
+)
 from media_streamer.media.mux.fmp4 import EMPTY_SEGMENT, Fmp4Track
 from media_streamer.media.mux.ts import PCR_LEAD
 from media_streamer.syntax import boxes
@@ -89,6 +96,16 @@ def test_every_frame_is_there_at_its_time_since_1970(recording: Recording, clip:
     for segment in made:
         assert len(segment) % 188 == 0
         assert [segment[n * 188 + 1] & 0x1F for n in (0, 1)] == [0, 0x10], "tables come first"
+
+
+def test_it_is_what_a_writer_of_frames_makes(recording: Recording, clip: Clip) -> None:
+    for entry in recorded(recording, clip, 2, frozenset({1})):
+        content, group = entry.content, entry.group
+        samples = read_group(content, group)
+        muxer = ts_muxer(tracks_of(content.head, {}))
+        frames = frames_of(content.head, samples)
+        made = (piece for n, frame in enumerate(frames) for piece in muxer.pieces(frame, n == 0))
+        assert ts_segment(content, group, NAMES) == b"".join(made)
 
 
 def test_tracks_are_chosen_and_one_that_is_silent_keeps_its_place(
