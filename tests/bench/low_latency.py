@@ -2,7 +2,7 @@
 
 The end of a part by the stream's clock, to its last byte at a viewer. What that takes with one
 viewer (the pace of the source, frames that are gathered) is no lateness: it is measured first, and
-taken off. The cores are kept awake (`_awake`); the viewers' own work is in it.
+taken off. The cores are kept awake (`_awake`); the viewers have the same cores as the server.
 """
 
 import asyncio

@@ -6,9 +6,11 @@ part, again and again. One epoll loop in a process of its own; a playlist is par
 
 Prints `ready` once every viewer has had a part. A line on standard input begins the measurement,
 its end stops it: prints one line of JSON, `playlist` and `part`: milliseconds between the end of a
-part by the stream's own clock (EXT-X-PROGRAM-DATE-TIME) and the last byte that a viewer has of the
-playlist that names it, and of the part (0.5, 50, 99 and 100 % of them); `parts`, `bytes`,
-`seconds`, `failed`, and `busy`, the share of the time for which this process used a core.
+part by the stream's own clock (EXT-X-PROGRAM-DATE-TIME) and the last byte of the playlist that
+names it, and of the part (0.5, 50, 99 and 100 % of them); `parts`, `bytes`, `seconds`, `failed`,
+and `busy`, the share of the time for which this process used a core. When bytes came the kernel
+says (SO_TIMESTAMPNS), and what passes here between a playlist and the request for its part is left
+out: one process has the bursts of all viewers to read.
 """
 
 import datetime
@@ -16,6 +18,7 @@ import json
 import re
 import select
 import socket
+import struct
 import sys
 import time
 from dataclasses import dataclass
@@ -24,6 +27,8 @@ HOST = "127.0.0.1"
 READY_SECONDS = 60.0
 READ_BYTES = 1 << 18
 TRACKS = ("tracks-v1", "tracks-a1")
+SO_TIMESTAMPNS = 35  # asm-generic/socket.h
+_TIME = struct.Struct("qq")
 SHARES = (0.005, 0.5, 0.99, 1.0)
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _MSN = re.compile(r"#EXT-X-MEDIA-SEQUENCE:(\d+)")
@@ -72,8 +77,11 @@ class Line:
         self._body_at = 0
         self._part: Newest | None = None
         """The part that is fetched; None while a playlist is."""
+        self._late = self._asked_at = 0.0
+        """How late the playlist was; when its part was asked for."""
         self.watches = False
         self.socket = socket.create_connection((HOST, audience.port))
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.socket.setblocking(False)
         self._ask(f"{self._folder}/index.ll.m3u8")
 
@@ -83,7 +91,7 @@ class Line:
     def read(self, buffer: bytearray) -> None:
         """Take what is there. Raises OSError, ValueError: it is over."""
         try:
-            count = self.socket.recv_into(buffer)
+            count, told, *_ = self.socket.recvmsg_into([buffer], 64)
         except BlockingIOError:
             return
         if not count:
@@ -103,21 +111,26 @@ class Line:
                 self._data += buffer[:count]
             self._left -= count
         if self._left == 0:
-            self._whole()
+            came = [data for _, kind, data in told if kind == SO_TIMESTAMPNS]
+            seconds, nanoseconds = _TIME.unpack(came[0]) if came else (time.time(), 0)
+            self._whole(seconds + nanoseconds / 1e9)
 
-    def _whole(self) -> None:
-        now, audience, part = time.time(), self._audience, self._part
+    def _whole(self, came: float) -> None:
+        """`came`: when its last byte did, Unix seconds."""
+        audience, part = self._audience, self._part
         body = bytes(self._data[self._body_at :]) if part is None else b""
         self._data.clear()
         self._left = -1
         if part is not None:
-            audience.parts.append(now - part.end)
+            audience.parts.append(self._late + came - self._asked_at)
             self._part, self.watches = None, True
             query = f"?_HLS_msn={part.next_msn}&_HLS_part={part.next_part}&_HLS_skip=YES"
             self._ask(f"{self._folder}/index.ll.m3u8{query}")
             return
         self._part = audience.newest(body)
-        audience.playlists.append(now - self._part.end)
+        self._late = came - self._part.end
+        audience.playlists.append(self._late)
+        self._asked_at = time.time()
         self._ask(f"{self._folder}/{self._part.uri}")
 
 

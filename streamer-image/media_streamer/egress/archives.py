@@ -8,6 +8,7 @@ from media_streamer.archive.library import Entry, Library, TooMuch
 from media_streamer.archive.places import Place, places_of
 from media_streamer.disk_threads import DiskBusy, DiskThreads
 from media_streamer.egress.access import Access, AccessDenied
+from media_streamer.egress.near_archives import NearArchives
 
 Result = TypeVar("Result")
 
@@ -20,6 +21,7 @@ class ArchiveReader:
 
     def __init__(self) -> None:
         self.library = Library()
+        self.near = NearArchives()
         self._threads = DiskThreads("archive")
 
     async def run(

@@ -150,6 +150,7 @@ class Passages:
                 *asked.place,
                 asked.config,
                 lambda wanted: self._held(disk, before, wanted),
+                recorded=True,
             )
         return response
 

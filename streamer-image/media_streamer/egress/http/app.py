@@ -15,6 +15,7 @@ from media_web.documentation import find_page
 
 from media_streamer.egress.access import AccessDenied, AtNeighbour, PassOn
 from media_streamer.egress.context import Egress
+from media_streamer.egress.http.disk_files import DiskResponse
 from media_streamer.egress.http.gathered import QuickResponse
 from media_streamer.egress.http.mount import mounted_routes
 from media_streamer.egress.http.prepared import Prepared, Ready
@@ -149,7 +150,7 @@ class HttpApp:
         if media.more is not None and response.status < HTTPStatus.BAD_REQUEST:
             is_file = found.endpoint.content == "file"
             _add(response, media.more.segments if is_file else media.more.lists)
-        elif isinstance(response, QuickResponse | Prepared):
+        elif isinstance(response, QuickResponse | Prepared | DiskResponse):
             self._egress.quick.learn(media, response, counted)
         return response
 

@@ -21,11 +21,15 @@ from media_streamer.archive.transport import ts_segment
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.archives import ArchiveReader
 from media_streamer.egress.http.disk_files import DiskResponse, Extent
+from media_streamer.egress.http.gathered import gathered_message
+from media_streamer.egress.http.quick_segments import END, Folder, Wanted
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.segments import TS_TYPE, BodyResponse
+from media_streamer.egress.http.sending import FileMessage
 from media_streamer.egress.http.text import Text
 from media_streamer.egress.kept import Kept
-from media_streamer.egress.segmented_sessions import SegmentedSession
+from media_streamer.egress.near_archives import NearRecording
+from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
 from media_streamer.presentation.moments import Moment, asked
 
 log = logging.getLogger(__name__)
@@ -47,7 +51,8 @@ MAX_MADE_BYTES = 32 * 1024 * 1024
 
 Key = tuple[str, ...]
 _NO_SEGMENT = "There is no such segment, or it was deleted"
-Find = Callable[[Library, Where], tuple[FileContent, Group] | None]
+Found = tuple[FileContent, Group]
+Find = Callable[[Library, Where], Found | None]
 
 
 class ArchiveAnswers:
@@ -97,17 +102,21 @@ class ArchiveAnswers:
             make,
         )
 
-    async def segment(self, viewer: SegmentedSession, track: str, find: Find) -> web.StreamResponse:
+    async def segment(self, viewer: SegmentedSession, track: str, find: Find) -> DiskResponse:
         """What a track has of the segment that `find` finds; it is given library and places.
 
         Sent by the kernel out of the file that it is in; raises AccessDenied(404).
         """
         archives, access = self._archives, viewer.access
         places = archives.places(access)
-        found = await archives.run(access, lambda: find(archives.library, places))
+        found, near = await archives.run(
+            access, lambda: self._looked_at(access.config.archive, find(archives.library, places))
+        )
         names = [one.name for one in found[0].head.tracks] if found is not None else []
         if found is None or track not in names:
             raise AccessDenied(404, "not_found", _NO_SEGMENT)
+        if near is not None:
+            archives.near.keep(access.config.archive, near)
         content, group = found
         offset, size = group.place(names.index(track))
         return DiskResponse(
@@ -117,6 +126,40 @@ class ArchiveAnswers:
             SEGMENT_CACHE,
             on_sent=viewer.count,
         )
+
+    def _looked_at(
+        self, archive: str, found: Found | None
+    ) -> tuple[Found | None, NearRecording | None]:
+        """And its file, if that is to stay open for those who ask next. Blocks."""
+        opener = self._archives.near.opener(archive, found[0]) if found is not None else None
+        try:
+            return found, opener() if opener is not None else None
+        except OSError:
+            return found, None  # whoever sends it says so
+
+    def folder(
+        self,
+        viewers: SegmentedSessions,
+        viewer: SegmentedSession,
+        track: str,
+        start_of: Callable[[str], int | None],
+    ) -> Folder:
+        """The recorded segments of a track. `start_of`: when one begins in Unix ms, by what follows
+        the folder in a path."""
+        near, archive = self._archives.near, viewer.access.config.archive
+
+        def answer(wanted: Wanted) -> FileMessage | None:
+            start_ms = start_of(wanted.rest) if wanted.directives is None else None
+            found = near.find(archive, track, start_ms) if start_ms is not None else None
+            if found is None:
+                return None
+            return gathered_message(
+                *(found, mp4_type(track), SEGMENT_CACHE, wanted.viewer.count),
+                by_range=wanted.by_range,
+                end=END,
+            )
+
+        return Folder(viewers, viewer.key[1], viewer.access.config, answer, recorded=True)
 
     async def ts_segment(
         self, viewer: SegmentedSession, names: tuple[str, ...], start_ms: int

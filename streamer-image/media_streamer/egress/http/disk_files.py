@@ -12,7 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -30,6 +30,9 @@ from media_streamer.egress.http.sending import FileMessage
 from media_streamer.files.samples import Span
 from media_streamer.page_cache import CHUNK_BYTES, is_cached, read_ahead
 from media_streamer.s3.bucket import S3Error
+
+if TYPE_CHECKING:
+    from media_streamer.egress.http.quick_segments import Folder
 
 
 class Extent(NamedTuple):
@@ -56,6 +59,9 @@ class DiskResponse(web.StreamResponse):
 
     `in_thread` runs what may block; what it raises ends the answer.
     """
+
+    folder: "Folder | None" = None
+    """What else can be answered without a handler from now on."""
 
     def __init__(
         self,

@@ -21,7 +21,13 @@ from typing import NamedTuple
 from media_streamer.egress.access import Viewer, Viewers
 from media_streamer.egress.answers import Answers
 from media_streamer.egress.http.connection import Connection, Later
-from media_streamer.egress.http.gathered import SEGMENT_CACHE, QuickResponse, gathered_message
+from media_streamer.egress.http.disk_files import DiskResponse
+from media_streamer.egress.http.gathered import (
+    SEGMENT_CACHE,
+    WHOLE_RANGE,
+    QuickResponse,
+    gathered_message,
+)
 from media_streamer.egress.http.prepared import Prepared
 from media_streamer.egress.http.recent import Recent
 from media_streamer.egress.http.request import OWN_ARCHIVE, MediaRequest, plain_ip
@@ -80,6 +86,8 @@ class Folder:
     """For whose viewers they are."""
     answer: Callable[[Wanted], FileMessage | bytes | Later | None]
     """None if it cannot be sent at once."""
+    recorded: bool = False
+    """They are of an archive, whose sessions have names of their own (`archive_token`)."""
 
 
 def track_folder(
@@ -141,7 +149,10 @@ class QuickSegments:
         self._clients: Recent[tuple[bytes, str], _Client] = Recent(MAX_KNOWN)
 
     def learn(
-        self, request: MediaRequest, response: QuickResponse | Prepared, counted_as: str
+        self,
+        request: MediaRequest,
+        response: QuickResponse | Prepared | DiskResponse,
+        counted_as: str,
     ) -> None:
         """A request that was answered so."""
         http, folder = request.http, response.folder
@@ -151,8 +162,10 @@ class QuickSegments:
             or folder is None
             or not isinstance(connection, Connection)
             or not http.keep_alive
-            or (isinstance(response, Prepared) and "Range" in http.headers)
         ):
+            return
+        asked_range = http.headers.get("Range")
+        if asked_range not in (None, "" if isinstance(response, Prepared) else WHOLE_RANGE):
             return
         line, _, fields = connection.asked.partition(_LINE_END)
         target = http.raw_path.encode(errors="surrogateescape")
@@ -172,7 +185,7 @@ class QuickSegments:
             (fields, peer),
             _Client(
                 request.ip,
-                isinstance(response, QuickResponse) and response.by_range,
+                asked_range is not None,
                 "gzip" in http.headers.get("Accept-Encoding", ""),
                 request.proof,
                 OWN_ARCHIVE in http.headers,
@@ -194,7 +207,7 @@ class QuickSegments:
         if known is None or token is None:
             return None
         folder = known.folder
-        if folder.config.passage is not None:
+        if folder.recorded:
             token = archive_token(token, client.proof, own=client.own)
         viewer = folder.viewers.known((known.stream, folder.proto, client.ip, token))
         if viewer is None or viewer.access.config != folder.config:

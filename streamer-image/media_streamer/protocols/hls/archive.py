@@ -42,10 +42,9 @@ _PROTO: dict[Container, str] = {"ts": "hls", "fmp4": "llhls"}
 _TRACK = r"(?P<name>.+)/tracks-(?P<track>[a-z0-9]{1,64})/"
 _MASTER = re.compile(rf"(?P<name>.+)/{PATTERN}(?P<mark>\.fmp4)?\.m3u8")
 _MEDIA = re.compile(rf"{_TRACK}{LISTED}(?P<mark>\.fmp4)?\.m3u8")
-_SEGMENT = re.compile(
-    rf"{_TRACK}{FOLDER}(?P<file>\d{{4}}/\d\d/\d\d/\d\d/\d\d/\d\d-\d{{5,9}}-\d{{3}})"
-    r"\.(?P<extension>ts|m4s)"
-)
+_NAME = rf"{FOLDER}(?P<file>\d{{4}}/\d\d/\d\d/\d\d/\d\d/\d\d-\d{{5,9}}-\d{{3}})"
+_SEGMENT = re.compile(rf"{_TRACK}{_NAME}\.(?P<extension>ts|m4s)")
+_FILE = re.compile(rf"{_NAME}\.m4s")
 _INIT = re.compile(rf"{_TRACK}{FOLDER}init-(?P<file>\d{{1,15}})\.mp4")
 
 
@@ -123,9 +122,11 @@ class HlsArchive:
             raise AccessDenied(404, "not_found", "That is no time") from None
         if container == "ts":
             return await self._answers.ts_segment(viewer, names, start_ms)
-        return await self._answers.segment(
+        response = await self._answers.segment(
             viewer, track, lambda library, where: library.find(where, start_ms)
         )
+        response.folder = self._answers.folder(self._sessions, viewer, track, _start_of)
+        return response
 
     async def init(self, request: MediaRequest) -> web.StreamResponse:
         """The initialisation section of a track in the file that began at that time."""
@@ -135,6 +136,15 @@ class HlsArchive:
 
     async def _viewer(self, request: MediaRequest, container: Container) -> SegmentedSession:
         return await self._sessions.find(request, _PROTO[container], archive=True)
+
+
+def _start_of(rest: str) -> int | None:
+    """When a segment of fragmented MP4 begins, by what follows the folder of its track."""
+    match = _FILE.fullmatch(rest)
+    try:
+        return segment_start(match["file"]) if match else None
+    except ValueError:
+        return None
 
 
 def _asked_container(request: MediaRequest) -> Container:

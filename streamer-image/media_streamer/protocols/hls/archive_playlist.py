@@ -32,8 +32,9 @@ def segment_name(group: Group) -> str:
 def segment_start(name: str) -> int:
     """Unix ms of a segment by its name; raises ValueError for a time that is none."""
     start, _, ms = name.rpartition("-")
-    moment = datetime.strptime(start.rpartition("-")[0], "%Y/%m/%d/%H/%M/%S")
-    return int(moment.replace(tzinfo=UTC).timestamp()) * 1000 + int(ms)
+    year, month, day, hour, minute, second = map(int, start.rpartition("-")[0].split("/"))
+    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    return int(moment.timestamp()) * 1000 + int(ms)
 
 
 def render_archive(
