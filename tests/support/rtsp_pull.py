@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from fractions import Fraction
 
 from media_api.input import InputConfig
-from media_streamer.media.frame import Track
+from media_streamer.media.frame import Frame, Track
 from media_streamer.media.inputs.base import InputRequest, Limits
 from media_streamer.protocols.rtsp import pull
 
@@ -35,6 +35,8 @@ class Taken:
         data: bytes,
     ) -> None:  # fmt: skip
         self.frames.append((dts, key))
+
+    def relayed(self, frame: Frame) -> None: ...
 
     def looped(self) -> None: ...
 

@@ -3,9 +3,18 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from media_streamer.wire.frame import LETTERS, TICKS_PER_MS, TIME_BASE, Frame, Track, TrackKind
+from media_streamer.wire.frame import LETTERS, TICKS_PER_MS, TIME_BASE, Cut, Frame, Track, TrackKind
 
-__all__ = ["LETTERS", "TICKS_PER_MS", "TIME_BASE", "Frame", "FrameSink", "Track", "TrackKind"]
+__all__ = [
+    "LETTERS",
+    "TICKS_PER_MS",
+    "TIME_BASE",
+    "Cut",
+    "Frame",
+    "FrameSink",
+    "Track",
+    "TrackKind",
+]
 
 
 class FrameSink(Protocol):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from media_streamer.media.frame import TIME_BASE, Frame, Track
+from media_streamer.media.frame import TIME_BASE, Cut, Frame, Track
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_TICKS = 30 * TIME_BASE
@@ -85,6 +85,8 @@ class Entry(NamedTuple):
     frame: Frame
     data: bytes
     boundary: Boundary
+    cut: Cut | None = None
+    """The segment that the stream is in; None before the first one."""
 
 
 class GopCache:
@@ -105,7 +107,7 @@ class GopCache:
 
     def append(self, entry: Entry) -> None:
         """Add an entry; what comes before the first key boundary is not kept."""
-        frame, data, boundary = entry
+        frame, data, boundary, _ = entry
         gops, size = self._gops, len(data)
         if boundary is Boundary.KEY:
             gops.append(_Gop(frame.dts))

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from media_streamer.media.cuts import Cuts
 from media_streamer.media.formats import CONTAINERS, FORMATS, Format, FormatSpec, Muxer, find_format
 from media_streamer.media.frame import Frame, Track
 from media_streamer.media.gop import Boundary, BoundaryFinder, Entry, GopCache
@@ -113,12 +114,12 @@ class _Pipe:
             entries = [entry for entry in entries if entry.frame.track in numbers]
         if self._boundaries is not None:
             classify = self._boundaries.classify
-            entries = [Entry(frame, data, classify(frame)) for frame, data, _ in entries]
+            entries = [Entry(frame, data, classify(frame), cut) for frame, data, _, cut in entries]
         if self._muxer is not None:
             mux = self._muxer.mux
             entries = [
-                Entry(frame, mux(frame, boundary is not Boundary.NONE), boundary)
-                for frame, _, boundary in entries
+                Entry(frame, mux(frame, boundary is not Boundary.NONE), boundary, cut)
+                for frame, _, boundary, cut in entries
             ]
         return entries
 
@@ -161,6 +162,7 @@ class StreamOutput:
         self._renditions: Renditions | None = None
         """Puts the frames of several videos in order."""
         self._boundaries = BoundaryFinder((), self._max_gap)
+        self._cuts = Cuts(settings.segment_duration_ms)
         self._base = _Pipe("", (), settings.history_ticks)
         """Frames as they are; it is always there, for all other pipes begin with what it keeps."""
         self._pipes: dict[tuple[str, Selection], _Pipe] = {("", ()): self._base}
@@ -190,6 +192,7 @@ class StreamOutput:
             return
         self._catch_up()
         had_tracks = bool(self._tracks)
+        self._cuts.gap()
         self._tracks = tuple(tracks)
         self._renditions = Renditions(tracks) if len(_videos(tracks)) > 1 else None
         self._meters = {track.number: TrackMeter() for track in tracks}
@@ -215,13 +218,21 @@ class StreamOutput:
 
     def _take(self, frames: Sequence[Frame]) -> None:
         video = self._video.number if self._video is not None else -1
-        meters, classify = self._meters, self._boundaries.classify
-        entries = []
+        meters, cuts = self._meters, self._cuts
+        entries: list[Entry] = []
         for frame in frames:
             meter = meters.get(frame.track)
             if meter is None:
                 continue
-            boundary = classify(frame)
+            if frame.cut is not None and cuts.jumps(frame):
+                self._hand_on(entries)
+                entries = []
+                self._break()
+            boundary = self._boundaries.classify(frame)
+            if frame.cut is not None and boundary is Boundary.NONE:
+                boundary = Boundary.KEY if frame.key else Boundary.FORCED
+            if boundary is not Boundary.NONE:
+                frame = cuts.boundary(frame)
             if frame.track == video:
                 meter.add_video(frame)
                 if boundary is Boundary.KEY and self._video is not None:
@@ -230,7 +241,10 @@ class StreamOutput:
                 meter.add(frame)
                 if frame.key and (other := self._others.get(frame.track)) is not None:
                     self._pictures[other.name] = other, frame
-            entries.append(Entry(frame, frame.data, boundary))
+            entries.append(Entry(frame, frame.data, boundary, cuts.running))
+        self._hand_on(entries)
+
+    def _hand_on(self, entries: Sequence[Entry]) -> None:
         if entries:
             self._last_dts = entries[-1].frame.dts
             for pipe in self._pipes.values():
@@ -239,6 +253,10 @@ class StreamOutput:
     def gap(self) -> None:
         """The source restarted or was switched with a jump: what follows is a discontinuity."""
         self._catch_up()
+        self._break()
+
+    def _break(self) -> None:
+        self._cuts.gap()
         self._boundaries = self._find_boundaries()
         for pipe in self._pipes.values():
             pipe.gap()
@@ -316,6 +334,7 @@ class StreamOutput:
     def reconfigure(self, settings: OutputSettings) -> None:
         """Use other settings from the next segment on; running formats go on."""
         self._settings = settings
+        self._cuts.set_duration(settings.segment_duration_ms)
         for pipe in self._pipes.values():
             pipe.keep(settings.history_ticks)
             for running in pipe.formats.values():

@@ -34,10 +34,9 @@ class SegmentPlanner:
         self.start: int | None = None
         """DTS of its first frame, None while there is none."""
 
-    def has_history(self, ticks: int) -> None:
-        """So much is there before anything was cut: if it holds a whole segment, none is short."""
-        if self.start is None and ticks >= self._target:
-            self._is_first = False
+    def follow(self, msn: int, dts: int) -> None:
+        """Somebody else has said in which segment the boundary at `dts` is."""
+        self.msn, self.start, self._is_first = msn, dts, False
 
     def set_duration(self, duration_ms: int) -> None:
         """Use another target from the next boundary on."""

@@ -1,21 +1,19 @@
 """Segments of a stream: what both containers share, and fragmented MP4, a track each, in parts.
 
-All tracks of a format are cut at the same boundary and share media sequence numbers. MPEG-TS is in
-`ts_segments`.
+All tracks of a format are cut at the same boundary and share media sequence numbers: those of the
+stream (`cuts`). MPEG-TS is in `ts_segments`.
 """
 
 import logging
-import math
-import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from media_streamer.media.frame import TICKS_PER_MS, Frame, Track
+from media_streamer.media.frame import Cut, Track
 from media_streamer.media.gop import Boundary, Entry
 from media_streamer.media.mux.fmp4 import EMPTY_SEGMENT, NOT_CARRIED, Fmp4Track, Part
 from media_streamer.media.segment_files import SegmentFile, SegmentFiles
-from media_streamer.media.segmenter import SegmentPlanner, first_msn
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.window import TrackWindow
 from media_streamer.syntax import boxes
@@ -29,20 +27,6 @@ from media_streamer.wire.media import (
 
 log = logging.getLogger(__name__)
 
-DISCONTINUITY_SECONDS = 10
-MAX_FIRST_DISCONTINUITY = 10_000
-
-
-def first_discontinuity(unix_seconds: float) -> int:
-    """Where discontinuities are counted from if no worker died, from `unix_seconds` since 1970.
-
-    It follows the clock, so that a player that saw the stream before a restart does not meet the
-    same numbers again, but it stays small: it starts over once in 28 hours.
-    hls.js has arrays indexed by it and goes through them: the seconds since 1970 as the count made
-    Chromium's page hang within seconds (hls.js 1.7.4).
-    """
-    return int(unix_seconds / DISCONTINUITY_SECONDS) % MAX_FIRST_DISCONTINUITY
-
 
 class Segments:
     """What both containers share: the plan, the files, the messages."""
@@ -52,8 +36,6 @@ class Segments:
     def __init__(self, settings: OutputSettings) -> None:
         self._settings = settings
         self._files = SegmentFiles(settings.directory, settings.name, self.format)
-        duration_ms = settings.segment_duration_ms
-        self._planner = SegmentPlanner(duration_ms, first_msn(duration_ms))
         self._pending: list[SegmentEvent] = []
         self._names: list[str] = []
         self._init = -1
@@ -61,15 +43,15 @@ class Segments:
         self._start: int | None = None
         """DTS at which the running segment starts."""
         self._start_utc_ms = 0
+        self._cut: Cut | None = None
+        """The stream's word of the running segment, or of the last one."""
         self._msn = 0
-        counted = self._files.count_of_predecessor()
-        self._discontinuity = counted is not None
-        """The running segment, or the next one, does not continue the last."""
-        self._announced = False
-        self._discontinuities = first_discontinuity(time.time()) if counted is None else counted
-        """Discontinuities up to the running segment's start."""
-        self._period: tuple[int, int] | None = None
-        """`SegmentReady.period_utc_ms` and `period_time` of the running segment."""
+        self._counted = self._files.count_of_predecessor()
+        """Discontinuities up to the death of another worker; None if none died."""
+        self._discontinuity = False
+        """The running segment does not continue the last."""
+        self._discontinuities = 0
+        """How many there were up to the running segment's start."""
 
     def take(self) -> list[SegmentEvent]:
         self._files.sweep()
@@ -82,8 +64,6 @@ class Segments:
         if self._start is not None:
             self._finish(None)
             self._start = None
-            self._planner.stop()
-        self._discontinuity |= self._announced
 
     def set_tracks(self, tracks: Sequence[Track], header: bytes, audio_only: bool) -> None:
         """New initialisation sections, and a discontinuity if there were others before."""
@@ -97,33 +77,51 @@ class Segments:
 
     def push(self, entries: Sequence[Entry]) -> None:
         if any(self._names):
-            if entries and not self._announced:
-                self._planner.has_history(entries[-1].frame.dts - entries[0].frame.dts)
             for entry in entries:
                 self._append(entry)
 
     def _append(self, entry: Entry) -> None:
-        frame, _, boundary = entry
-        if boundary is not Boundary.NONE and self._planner.starts(frame.dts):
+        frame, _, boundary, cut = entry
+        if boundary is not Boundary.NONE and cut is not None and self._is_next(cut):
             if self._start is not None:
                 self._finish(entry)
-                self._discontinuity = False
+            self._number(cut)
             self._start = frame.dts
             self._start_utc_ms = frame.utc_ms
-            self._msn = self._planner.msn
-            if self._discontinuity or not self._announced:
-                self._discontinuities += self._discontinuity
-                self._files.save_count(self._discontinuities)
-                self._period = _next_period(self._period, frame)
-            self._announced = True
             self._begin()
         if self._start is not None:
             self._add(entry)
 
+    def _is_next(self, cut: Cut) -> bool:
+        return self._start is None or self._cut is None or cut.msn != self._cut.msn
+
+    def _number(self, cut: Cut) -> None:
+        """The next segment is this one of the stream; `_start` is still that of the one before.
+
+        Numbers have no holes: a selection of tracks that can be cut more rarely than the stream
+        falls behind its count.
+        """
+        before, self._cut = self._cut, cut
+        if before is None:
+            self._msn = cut.msn
+            self._discontinuity = self._counted is not None
+            self._discontinuities = cut.discontinuities
+            if self._counted is not None:
+                self._discontinuities = self._counted + 1
+        else:
+            following = self._msn + 1
+            self._msn = following if self._start is not None else max(following, cut.msn)
+            self._discontinuity = not cut.continues(before)
+            if self._counted is not None:
+                self._discontinuities += self._discontinuity
+            else:
+                self._discontinuities = cut.discontinuities
+        if before is None or self._discontinuity:
+            self._files.save_count(self._discontinuities)
+
     def reconfigure(self, settings: OutputSettings) -> None:
         """Use other settings from the next segment on."""
         self._settings = settings
-        self._planner.set_duration(settings.segment_duration_ms)
 
     def close(self) -> None:
         self._clear()
@@ -141,8 +139,7 @@ class Segments:
     ) -> None:
         """The running segment of a track is complete; `duration` in seconds, `time` in ticks."""
         size = file.size
-        assert self._period is not None
-        period_utc_ms, period_time = self._period
+        assert self._cut is not None
         message = SegmentReady(
             track=window.name,
             msn=self._msn,
@@ -154,8 +151,8 @@ class Segments:
             size=size,
             discontinuity=self._discontinuity,
             discontinuities=self._discontinuities,
-            period_utc_ms=period_utc_ms,
-            period_time=period_time,
+            period_utc_ms=self._cut.period_utc_ms,
+            period_time=self._cut.period_time,
             bandwidth=round(size * 8 / duration) if duration > 0 else 0,
             independent=independent,
         )
@@ -242,7 +239,8 @@ class Fmp4Segments(Segments):
                 track.name, self._files, self._settings.segment_count, self._pending
             )
             windows[track.name] = window
-            path = self._files.write_whole(f"init-{track.name}-{self._init}.mp4", track.init)
+            name = f"init-{track.name}-{self._init}-{zlib.crc32(track.init):08x}.mp4"
+            path = self._files.write_whole(name, track.init)
             window.init(init_section(track.name, self._init, path, [track], []), path)
             writer = Fmp4Track(track, self._settings.chunk_duration_ms)
             self._lanes[track.number] = _Lane(writer, window)
@@ -323,19 +321,6 @@ class Fmp4Segments(Segments):
                 lane.file.close()
                 self._files.expire(lane.file.path)
                 lane.file = None
-
-
-def _next_period(previous: tuple[int, int] | None, first: Frame) -> tuple[int, int]:
-    """Wall clock in ms and PTS at the start of the period that begins with a frame.
-
-    A source whose clock is fast has shown more than the time that has passed: what follows begins
-    where it ended, for players cut off what lies beyond the start of the next period.
-    """
-    utc_ms = first.utc_ms
-    if previous is not None:
-        before_utc_ms, before_time = previous
-        utc_ms = max(utc_ms, before_utc_ms + math.ceil((first.pts - before_time) / TICKS_PER_MS))
-    return utc_ms, first.pts
 
 
 def init_section(

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from media_streamer.media.frame import Frame, FrameSink, Track
+from media_streamer.media.frame import Cut, Frame, FrameSink, Track
 from media_streamer.media.timeline import Timeline
 from media_streamer.media.wall_clock import WallClock
 
@@ -87,24 +87,11 @@ class Source:
         key: bool,
         data: bytes,
     ) -> None:
-        now = time.monotonic()
-        self.last_frame = now
-        if self._video[track]:
-            self.last_video = now
-        else:
-            self.last_audio = now
-        if not self.frames:
-            self.started_at = time.time()
-            self._first_frame = now
-        self.frames += 1
-        self.bytes += len(data)
-        self.last_dts, self.last_dts_track = dts, track
+        now = self._note(track, dts, len(data))
         switch = self._switch
         with switch.lock:
-            if switch.active is not self:
-                if not (self.may_take_over and self._can_start(track, key, now)):
-                    return
-                switch.take_over(self)
+            if not self._passes(track, key, now):
+                return
             stamp = switch.timeline.place(track, dts, pts, duration)
             if stamp is None:
                 self.dropped_frames += 1
@@ -115,6 +102,37 @@ class Source:
             switch.output.push(
                 (Frame(track, stamp.dts, stamp.pts, stamp.duration, key, data, utc_ms),)
             )
+
+    def relayed(self, frame: Frame) -> None:
+        now = self._note(frame.track, frame.dts, len(frame.data))
+        switch = self._switch
+        with switch.lock:
+            if self._passes(frame.track, frame.key, now) and not switch.relay(frame, self.age_ms):
+                self.dropped_frames += 1
+
+    def _note(self, track: int, dts: int | None, size: int) -> float:
+        """A frame came now, in monotonic seconds."""
+        now = time.monotonic()
+        self.last_frame = now
+        if self._video[track]:
+            self.last_video = now
+        else:
+            self.last_audio = now
+        if not self.frames:
+            self.started_at = time.time()
+            self._first_frame = now
+        self.frames += 1
+        self.bytes += size
+        self.last_dts, self.last_dts_track = dts, track
+        return now
+
+    def _passes(self, track: int, key: bool, now: float) -> bool:
+        """Whether it is shown, or is from this frame on; the lock is held."""
+        if self._switch.active is not self:
+            if not (self.may_take_over and self._can_start(track, key, now)):
+                return False
+            self._switch.take_over(self)
+        return True
 
     def looped(self) -> None:
         with self._switch.lock:
@@ -173,6 +191,10 @@ class Switch:
         self._on_change = on_change
         self._time_bases: list[Fraction] = []
         self._asked_at = -KEY_FRAME_SECONDS
+        self._told: Cut | None = None
+        """Where another server said to be, as long as nothing else was shown since."""
+        self._told_time = False
+        """What it says of the wall clock can be right."""
 
     def take_over(self, source: Source) -> None:
         """Let `source` be the active one from its current frame on; the lock is held."""
@@ -186,6 +208,42 @@ class Switch:
         if self._on_change:
             self._on_change(source)
 
+    def relay(self, frame: Frame, age_ms: float) -> bool:
+        """Show a frame of the same stream on another server, with its times and its place among
+        the segments there if its clock can be kept; the lock is held.
+
+        `age_ms`: since the moment it shows; 0: that cannot be told. False: it is here already, or
+        nothing can begin with it.
+        """
+        timeline = self.timeline
+        if timeline.kept is None:
+            if frame.cut is None:
+                return False
+            same = self._told is not None and frame.cut.continues(self._told)
+            timeline.join(frame.dts, same=same)
+            self._told_time = age_ms != 0
+        place = timeline.keep if timeline.kept else timeline.place
+        stamp = place(frame.track, frame.dts, frame.pts, frame.duration)
+        if stamp is None:
+            return False
+        if stamp.discontinuity:
+            self.discontinuity()
+        cut = utc_ms = None
+        if timeline.kept:
+            cut, self._told = frame.cut, frame.cut or self._told
+            utc_ms = frame.utc_ms if self._told_time else None
+        if utc_ms is None:
+            utc_ms = self.clock.stamp(stamp.dts, age_ms)
+        self.output.push(
+            (
+                Frame(
+                    frame.track, stamp.dts, stamp.pts, stamp.duration, frame.key, frame.data,
+                    utc_ms, cut,
+                ),
+            )
+        )  # fmt: skip
+        return True
+
     def described(self, source: Source) -> None:
         """The tracks of `source` changed; the lock is held."""
         if source is self.active:
@@ -195,6 +253,7 @@ class Switch:
 
     def discontinuity(self) -> None:
         """The frame that follows does not continue the last one; the lock is held."""
+        self._told = None
         self.clock.reset()
         self.output.gap()
 

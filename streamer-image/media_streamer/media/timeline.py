@@ -8,6 +8,9 @@ Invariants of what comes out, for any input:
 - tracks of one source share one offset, so the distance between its audio and its video is kept;
 - a new source goes on where the last one stopped, never before it.
 
+A source that is the same stream on another of our servers has such a clock already, and keeps it
+where that is not behind ours: viewers then find the same times on both.
+
 How: all tracks of a source share an *epoch*, the offset from its clock to ours. A jump of one track
 opens a new epoch that goes on at the head of the stream; the other tracks move to that epoch when
 they make the same jump, a few packets later. A counter that wrapped (33 bits of 90 kHz in MPEG-TS,
@@ -35,6 +38,9 @@ WRAP = 2**33
 
 MAX_REORDER = 10 * TIME_BASE
 """A PTS further after its DTS is damaged: no encoder reorders over ten seconds."""
+
+MAX_KEPT = 2**60
+"""Where no clock that began at `START` ever comes."""
 
 DEFAULT_DURATION = TIME_BASE // 25
 """Until a track shows its frame duration."""
@@ -73,7 +79,8 @@ class Timeline:
     """The clock of one stream. Not thread-safe: the stream serialises its sources."""
 
     __slots__ = (
-        "_broken", "_clocks", "_head", "_offset", "_started", "breaks", "moved", "restarts",
+        "_broken", "_clocks", "_former", "_head", "_offset", "_started", "breaks", "kept", "moved",
+        "restarts",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -83,6 +90,10 @@ class Timeline:
         """Where the next source starts: the end of the furthest frame."""
         self._broken = False
         self._started = False
+        self._former: list[int] = []
+        """DTS of the last frame of each track of the source before."""
+        self.kept: bool | None = None
+        """Whether the source keeps its clock (`join`); None: nobody has asked since it began."""
         self.restarts = 0
         """Times that a source went on where another one, or itself, had stopped."""
         self.breaks = 0
@@ -102,6 +113,9 @@ class Timeline:
         """
         head = self._head
         durations = [clock.duration for clock in self._clocks]
+        if self._started and any(clock.last >= START for clock in self._clocks):
+            self._former = [clock.last for clock in self._clocks]
+        self.kept = None
         self._clocks = [_TrackClock(base, head) for base in time_bases]
         if seamless:
             for clock, duration in zip(self._clocks, durations, strict=False):
@@ -109,6 +123,40 @@ class Timeline:
         self._offset = None
         self._broken = self._started and not seamless
         self.restarts += self._broken
+
+    def join(self, dts: int, *, same: bool) -> None:
+        """A source begins at `dts` whose clock is one as this: see whether it can be kept.
+
+        `same`: it is what was shown before, without a discontinuity in between; it begins a little
+        in the past.
+        """
+        touches = same and dts <= self._head + JITTER
+        ahead = not self._started or dts >= self._head - JITTER
+        self.kept = START <= dts < MAX_KEPT and (touches or ahead)
+        if self.kept:
+            for clock, last in zip(self._clocks, self._former, strict=False):
+                clock.last = last
+                clock.settling = touches
+            self._broken = self._started and not touches
+            self.restarts -= self._started and touches
+
+    def keep(self, track: int, dts: int, pts: int, duration: int) -> Stamp | None:
+        """Place a frame of a source that keeps its clock, as `place` does."""
+        clock = self._clocks[track]
+        out = dts
+        if out <= clock.last:
+            if clock.settling:
+                return None
+            out = clock.last + 1
+            self.moved += 1
+        if not START <= out < MAX_KEPT:
+            return None
+        clock.settling = False
+        clock.last = out
+        length = self._length(clock, duration)
+        self._head = max(self._head, out + length)
+        broken, self._broken, self._started = self._broken, False, True
+        return Stamp(out, pts if out <= pts <= out + MAX_REORDER else out, length, broken)
 
     def place(
         self, track: int, dts: int | None, pts: int | None, duration: int | None

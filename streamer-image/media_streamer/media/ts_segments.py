@@ -51,7 +51,7 @@ class _Multiplex:
         self._start_utc_ms = self._end = None
 
     def add(self, entry: Entry) -> None:
-        frame, data, _ = entry
+        frame, data, *_ = entry
         if self._muxer is not None:
             data = self._muxer.mux(frame, self._starts)
             self._starts = False

@@ -55,9 +55,9 @@ class Init:
 
     @property
     def name(self) -> str:
-        """Name in URLs. It follows from the file alone, so that all egress workers agree on it,
-        also if some of them have seen more media workers come and go than others."""
-        return f"{zlib.crc32(self.path.encode()):08x}"
+        """Name in URLs. It follows from the end of the file's name, which follows from what is in
+        it: so all egress workers agree, and all servers that have the stream."""
+        return f"{zlib.crc32(self.path.rpartition('-')[2].encode()):08x}"
 
 
 def init_of(track: InitSection | ArchivedTrack, number: int = 0, path: str = "") -> Init:
@@ -283,7 +283,8 @@ class TrackIndex:
 
     def find_init(self, name: str) -> Init | None:
         """An initialisation section by `Init.name`."""
-        return next((init for init in self.inits.values() if init.name == name), None)
+        newest_first = sorted(self.inits, reverse=True)
+        return next((self.inits[one] for one in newest_first if self.inits[one].name == name), None)
 
     def find_part(self, seq: int) -> Part | None:
         """A part by `Part.seq`."""

@@ -7,7 +7,7 @@ delimiters, all else as the raw frame.
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -55,6 +55,32 @@ class Track(msgspec.Struct, frozen=True, array_like=True):
     """Place in its group, 0 for the best rendition."""
 
 
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+_Ticks = Annotated[int, msgspec.Meta(ge=-(2**60), lt=2**60)]
+
+
+class Cut(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A segment of a stream, as whoever counts them numbers it.
+
+    It travels with the frames from server to server, so that all copies of a stream are cut where
+    the stream itself is, under the same numbers.
+    """
+
+    msn: _Count
+    """Media sequence number."""
+    discontinuities: _Count
+    """How many there were up to its start."""
+    period_utc_ms: _Count
+    """Wall clock at the start of what goes on without a discontinuity."""
+    period_time: _Ticks
+    """The same on the stream's clock: a PTS in ticks."""
+
+    def continues(self, before: "Cut") -> bool:
+        """Whether no discontinuity lies between the two."""
+        mine = self.discontinuities, self.period_utc_ms, self.period_time
+        return mine == (before.discontinuities, before.period_utc_ms, before.period_time)
+
+
 class Frame(msgspec.Struct, array_like=True, gc=False):
     """One access unit or audio frame in canonical form.
 
@@ -72,6 +98,8 @@ class Frame(msgspec.Struct, array_like=True, gc=False):
     utc_ms: int = 0
     """Wall clock at `dts`, in ms since the epoch. The switch sets it; a stage keeps it, or leaves
     0 for what follows from the stream's clock."""
+    cut: Cut | None = None
+    """Where a segment may begin, the one that it is in; None for all other frames."""
 
 
 class Run(NamedTuple):

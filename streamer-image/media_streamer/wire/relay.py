@@ -2,7 +2,8 @@
 
 Records follow each other: one byte of kind, four of length (big-endian), MessagePack. `T` are the
 tracks, at the beginning and whenever they change, behind a mark of what both ends must agree on;
-`F` is a frame. Nothing is muxed or guessed, so every codec and all times arrive as they are.
+`F` is a frame. Nothing is muxed or guessed, so every codec and all times arrive as they are, and
+with them how the stream is cut into segments (`Frame.cut`).
 """
 
 import hashlib
@@ -13,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from media_streamer.wire.encoding import encode
-from media_streamer.wire.frame import Frame, Track
+from media_streamer.wire.frame import Cut, Frame, Track
 
 HEAD = struct.Struct(">cI")
 MAX_RECORD_BYTES = 32 * 1024 * 1024
@@ -36,7 +37,7 @@ def _mark() -> bytes:
     """The same on servers whose frames and tracks are the same."""
     fields = [
         f"{one.__name__}:{field.name}:{field.type}"
-        for one in (Track, Frame)
+        for one in (Track, Frame, Cut)
         for field in msgspec.structs.fields(one)
     ]
     return hashlib.blake2b("\n".join(fields).encode(), digest_size=8).digest()

@@ -24,7 +24,7 @@ from typing import Literal, Protocol
 
 from media_api.input import InputConfig
 
-from media_streamer.media.frame import Track
+from media_streamer.media.frame import Frame, Track
 from media_streamer.wire.media import Event, Outage, Reception
 
 log = logging.getLogger(__name__)
@@ -83,6 +83,9 @@ class Receiver(Protocol):
         data: bytes,
     ) -> None:
         """One frame in canonical form, stamps in the track's time base."""
+
+    def relayed(self, frame: Frame) -> None:
+        """One frame with its place on the clock of the same stream on another of our servers."""
 
     def looped(self) -> None:
         """The source starts over on purpose: its clock begins again without a break."""

@@ -2,7 +2,8 @@
 
 No demuxer is needed, so nothing is looked at before the first picture, and what MPEG-TS cannot
 carry comes too. The other server lets in who has its cluster key. Pictures keep the time that they
-have there, however long ago that was: what both record fits together.
+have there, however long ago that was: what both record fits together, and segments their numbers:
+viewers may go from one server to the other.
 """
 
 import time
@@ -77,7 +78,7 @@ class RelayInput(ThreadInput):
             if isinstance(one, Frame):
                 if self.on_age is not None:
                     self.on_age(age_of(one, time.time()))
-                self.receiver.frame(one.track, one.dts, one.pts, one.duration, one.key, one.data)
+                self.receiver.relayed(one)
             else:
                 self.receiver.describe(one, [_BASE] * len(one))
 

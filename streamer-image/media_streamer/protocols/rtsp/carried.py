@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Sequence
 from fractions import Fraction
 
-from media_streamer.media.frame import Track
+from media_streamer.media.frame import Frame, Track
 from media_streamer.media.inputs.base import InputRequest, Receiver
 from media_streamer.media.inputs.publish import PublishInput
 from media_streamer.wire.media import PublishedFrame
@@ -84,6 +84,9 @@ class _Receiver:
         data: bytes,
     ) -> None:
         self._receiver.frame(track, dts, pts, duration, key, data)
+
+    def relayed(self, frame: Frame) -> None:
+        """RTSP carries none."""
 
     def looped(self) -> None:
         """No connection begins anew."""

@@ -26,9 +26,20 @@ async def alerts(streamer: Streamer) -> dict[str, str]:
     return found
 
 
+async def numbered(streamer: Streamer, stream: str) -> dict[int, str]:
+    """Media sequence number -> file, of the playlist of the stream's multiplex."""
+    url = f"{streamer.base}/{stream}/tracks-v1a1/mono.m3u8"
+    async with streamer.session.get(url) as answer:
+        assert answer.status == 200, await answer.text()
+        lines = (await answer.text()).splitlines()
+    first = next(int(one.rpartition(":")[2]) for one in lines if "MEDIA-SEQUENCE" in one)
+    files = [one.partition("?")[0] for one in lines if one[:1] != "#"]
+    return dict(enumerate(files, first))
+
+
 async def test_streams_of_another_server_play_by_local_names(cluster: Cluster) -> None:
     origin, edge, rtmp = cluster.streamer(), cluster.streamer(), free_port()
-    demo = 'stream demo { input fake://fake; title "Demo"; groups news; on_play false; }\n'
+    demo = 'stream demo { input fake://fake; segment_duration 1; title "Demo"; groups news; on_play false; }\n'
     other = (
         "stream other { input fake://fake; static false; }\nstream waits { input publish://; }\n"
     )
@@ -53,6 +64,16 @@ async def test_streams_of_another_server_play_by_local_names(cluster: Cluster) -
     assert [one["proto"] for one in sessions["sessions"]] == ["m4f"]
     async with origin.session.get(f"{origin.base}/demo/m4f") as answer:
         assert answer.status == 403, "frames are for servers of the cluster"
+
+    opened = await origin.api("PUT", "/streams/demo", json={"on_play": None})
+    assert opened[0] == 200
+
+    async def agree() -> bool:
+        """A segment has one name and one number on both; the first one here began in its midst."""
+        there, here = await numbered(origin, "demo"), await numbered(edge, "far/demo")
+        return any(there.get(number) == name for number, name in here.items())
+
+    await until(agree, "both number segments alike")
     async with edge.session.get(f"{edge.base}/other/index.m3u8") as answer:
         assert answer.status == 404
     _, sources = await edge.api("GET", "/cluster/sources")

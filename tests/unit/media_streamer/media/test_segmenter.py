@@ -48,13 +48,3 @@ def test_numbers_of_a_successor_are_higher() -> None:
     assert first_msn(5000, 1_700_003_600_000) >= before + int(3600 / 5)
     assert forced_gap_ticks(5000) == 20 * TIME_BASE
     assert forced_gap_ticks(15_000) == 30 * TIME_BASE
-
-
-def test_where_there_is_history_the_first_segment_is_a_whole_one() -> None:
-    planner = SegmentPlanner(5000, 1)
-    planner.has_history(15 * TIME_BASE)
-    starts = [second for second in range(16) if planner.starts(second * TIME_BASE)]
-    assert starts == [0, 5, 10, 15]
-    fresh = SegmentPlanner(5000, 1)
-    fresh.has_history(3 * TIME_BASE)
-    assert [second for second in range(12) if fresh.starts(second * TIME_BASE)] == [0, 1, 6, 11]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import pytest
-from media_streamer.media.frame import Track
+from media_streamer.media.frame import Frame, Track
 from media_streamer.media.graveyard import MAX_HUNG, Graveyard
 from media_streamer.media.inputs import base
 from media_streamer.media.inputs.base import InputError, Limits, ThreadInput
@@ -32,6 +32,8 @@ class Listener:
         key: bool,
         data: bytes,
     ) -> None: ...
+
+    def relayed(self, frame: Frame) -> None: ...
 
     def looped(self) -> None: ...
 

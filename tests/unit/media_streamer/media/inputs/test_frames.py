@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from media_streamer.media.frame import Track
+from media_streamer.media.frame import Frame, Track
 from media_streamer.media.inputs import frames as module
 from media_streamer.media.inputs.base import Limits
 from media_streamer.media.inputs.frames import FrameInput
@@ -49,6 +49,8 @@ class Stream:
         self.told.append(self.tracks[track].codec)
         self.frames.append((track, dts, key))
         self.news.set()
+
+    def relayed(self, frame: Frame) -> None: ...
 
     def looped(self) -> None: ...
 

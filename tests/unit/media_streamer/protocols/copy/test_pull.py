@@ -47,6 +47,9 @@ class Receiver:
         self.said.append(frame)
         self.got_frame.set()
 
+    def relayed(self, frame: Frame) -> None:
+        raise AssertionError("copies are on a clock of their own")
+
     def looped(self) -> None:
         raise AssertionError("copies do not loop")
 

@@ -46,7 +46,7 @@ class Maker:
         self.add_init()
 
     def add_init(self) -> None:
-        path = f"{self.path}/init-{self.init}.mp4"
+        path = f"{self.path}/init-v1-{self.init}-{self.clock_ms}{self.init}.mp4"
         self.track.add_init(Init(self.init, path, "avc1.64001f", 640, 360, 25.0, 500_000))
 
     def segment(self, parts: int = 10, *, discontinuity: bool = False, finish: bool = True) -> None:
