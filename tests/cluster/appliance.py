@@ -213,10 +213,11 @@ def fetch(url: str, timeout: float = 5.0, authorization: str = "") -> bytes:
 
 def plays(url: str) -> bool:
     """Whether a player finds a decodable picture at `url` within a moment."""
-    player = ["ffmpeg", "-v", "quiet", "-rw_timeout", "5000000", "-i", url]
+    # It looks at 5 s of a transport stream before it shows anything, if it may.
+    player = ["ffmpeg", "-v", "quiet", "-rw_timeout", "5000000", "-analyzeduration", "500000"]
     try:
         done = subprocess.run(
-            [*player, "-frames:v", "1", "-f", "null", "-"], timeout=12, check=False
+            [*player, "-i", url, "-frames:v", "1", "-f", "null", "-"], timeout=12, check=False
         )
     except subprocess.TimeoutExpired:
         return False

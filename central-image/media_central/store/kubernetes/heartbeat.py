@@ -96,13 +96,16 @@ class Heartbeats:
     def __init__(
         self,
         pods: Callable[[], list[ReadyPod]],
-        tell: Callable[[Mapping[Key, list[ReadyPod]]], Any],
+        tell: Callable[[Mapping[Key, list[ReadyPod]], Collection[Key]], Any],
     ) -> None:
-        """`pods`: those to ask; `tell` is called at each look, with `by_pool` of what is known."""
+        """`pods`: those to ask; `tell` is called at each look, with `by_pool` of what is known and
+        all pools that have such pods."""
         self._pods = pods
         self._tell = tell
         self._silence = Silence(time.monotonic())
         self._asking: set[str] = set()
+        self._logged: dict[str, ReadyPod] = {}
+        """Silent pods by their address, of which a line was logged."""
 
     async def run(self) -> None:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
@@ -114,12 +117,29 @@ class Heartbeats:
                 pods = self._pods()
                 silent = self._silence.look([pod.address for pod in pods], time.monotonic())
                 if silent is not None:
-                    self._tell(by_pool(pods, silent, self._silence.answered))
+                    self._log(pods, silent)
+                    known = by_pool(pods, silent, self._silence.answered)
+                    self._tell(known, {pod.pool for pod in pods})
                 for pod in pods:
                     if pod.address not in self._asking:
                         self._asking.add(pod.address)
                         tasks.create_task(self._ask(http, pod), name=f"heartbeat {pod.name}")
                 await asyncio.sleep(BEAT_SECONDS)
+
+    def _log(self, pods: Iterable[ReadyPod], silent: Collection[str]) -> None:
+        """A line for each pod that falls silent, and one when that is over."""
+        now = {pod.address: pod for pod in pods if pod.address in silent}
+        for address, pod in now.items():
+            if address not in self._logged:
+                log.warning(
+                    "pod %s of %s/%s (node %s, %s) has not answered for %g s though Kubernetes"
+                    " calls it ready: its streams go elsewhere; look at the node",
+                    pod.name, *pod.pool, pod.node, address, SILENT_SECONDS,
+                )  # fmt: skip
+        for address, pod in self._logged.items():
+            if address not in now:
+                log.info("pod %s of %s/%s answers again, or is gone", pod.name, *pod.pool)
+        self._logged = now
 
     async def _ask(self, http: aiohttp.ClientSession, pod: ReadyPod) -> None:
         try:

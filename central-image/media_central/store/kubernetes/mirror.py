@@ -83,6 +83,10 @@ class Mirror:
     def pool_at(self, key: Key) -> Body | None:
         return self._tables[kube.STREAMER].get(key)
 
+    def pool_objects(self) -> list[Body]:
+        """All Streamers."""
+        return list(self._tables[kube.STREAMER].all())
+
     def ready_pods(self) -> list[ReadyPod]:
         """Streamer pods that Kubernetes calls ready and that are to stay."""
         return [

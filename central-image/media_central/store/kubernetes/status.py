@@ -12,7 +12,7 @@ and writes nothing.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +24,7 @@ from media_kube.election import Election
 from media_rest.redact import redact_text, redact_url
 
 from media_central.store.kubernetes.credentials import references
-from media_central.store.kubernetes.heartbeat import Heartbeats, ReadyPod
+from media_central.store.kubernetes.heartbeat import Heartbeats, Key, ReadyPod
 from media_central.store.kubernetes.ownership import MANAGER
 from media_central.store.kubernetes.store import KubernetesStore
 from media_central.store.port import Kind, Record
@@ -241,10 +241,18 @@ class StatusWriter:
             condition = ("False", "DoesNotAnswer", problem[:MAX_MESSAGE_CHARS])
         self._want(kube.STREAMER, live, "Reachable", condition, {})
 
-    def _judge_pods(self, silent: Mapping[tuple[str, str], list[ReadyPod]]) -> None:
-        """Pool -> its silent pods. Nothing is said of a pool that never had one."""
+    def _judge_pods(self, silent: Mapping[Key, list[ReadyPod]], ready: Collection[Key]) -> None:
+        """Pool -> its silent pods. Nothing is said of a pool that never had one.
+
+        `ready`: all pools with pods that Kubernetes calls ready.
+        """
         if not self._store.available:
             return
+        for live in self._store.pool_objects():
+            key = live["metadata"]["namespace"], live["metadata"]["name"]
+            if key not in ready and (live.get("status") or {}).get("silentAddresses"):
+                condition = ("Unknown", "NoPodReady", "no pod is ready: there is nobody to ask")
+                self._want(kube.STREAMER, live, "Reachable", condition, {"silentAddresses": []})
         for key, pods in silent.items():
             live = self._store.object_at(kube.STREAMER, *key)
             if live is None or (not pods and not _condition(live, "Reachable")):

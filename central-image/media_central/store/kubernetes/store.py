@@ -98,6 +98,10 @@ class KubernetesStore:
         """The Streamer object of an external server."""
         return self._mirror.external_object(hostname)
 
+    def pool_objects(self) -> list[Body]:
+        """All Streamers."""
+        return self._mirror.pool_objects()
+
     def ready_pods(self) -> list[ReadyPod]:
         """Streamer pods that Kubernetes calls ready and that are to stay."""
         return self._mirror.ready_pods()

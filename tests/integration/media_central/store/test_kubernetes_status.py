@@ -345,16 +345,28 @@ async def test_pods_that_are_silent_are_told_of_their_pool(
         found = next((c for c in status.get("conditions") or [] if c["type"] == "Reachable"), {})
         return found.get("status"), status.get("silentAddresses"), found.get("message", "")
 
-    one.writer._judge_pods({key: []})
+    one.writer._judge_pods({key: []}, {key})
     assert one.writer._wanted == {}, "nothing is said of a pool that answers"
-    one.writer._judge_pods({key: [pod]})
+    one.writer._judge_pods({key: [pod]}, {key})
     await eventually(lambda: told()[:2] == ("False", ["10.0.0.1"]))
     assert "streamer-pool-0 (node-1)" in told()[2]
     writes = one.client.writes
-    one.writer._judge_pods({key: [pod]})
+    one.writer._judge_pods({key: [pod]}, {key})
     assert (one.client.writes, one.writer._wanted) == (writes, {}), "it says so already"
-    one.writer._judge_pods({key: []})
+    one.writer._judge_pods({key: []}, {key})
     await eventually(lambda: told()[:2] == ("True", []))
+    # Its last pod falls silent, and is not ready any more: there is nobody left to be silent.
+    one.writer._judge_pods({key: [pod]}, {key})
+    await eventually(lambda: told()[0] == "False")
+    one.writer._judge_pods({}, {key})
+    assert one.writer._wanted == {}, (
+        "of a pod that is ready and not known yet nothing is taken back"
+    )
+    one.writer._judge_pods({}, set())
+    await eventually(lambda: told()[:2] == ("Unknown", []))
+    writes = one.client.writes
+    one.writer._judge_pods({}, set())
+    assert (one.client.writes, one.writer._wanted) == (writes, {})
 
 
 async def test_a_stream_that_sleeps_is_asked_for_once(

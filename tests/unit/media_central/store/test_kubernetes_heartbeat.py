@@ -92,9 +92,12 @@ def test_pools_are_told_of_each():
     assert by_pool(pods, {"ip-a"}, {"ip-c"}) == {others: []}
 
 
-async def test_real_servers_are_heard_and_missed(monkeypatch: pytest.MonkeyPatch):
+async def test_real_servers_are_heard_and_missed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
     monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.05)
     monkeypatch.setattr(heartbeat, "SILENT_SECONDS", 0.5)
+    caplog.set_level("INFO", heartbeat.__name__)
     monkeypatch.setattr(heartbeat, "TIMEOUT_SECONDS", 0.3)
     monkeypatch.setattr(heartbeat, "LATE_SECONDS", 30.0)
     asked: list[str] = []
@@ -121,7 +124,8 @@ async def test_real_servers_are_heard_and_missed(monkeypatch: pytest.MonkeyPatch
         runners.append(runner)
     pods = [pod("good", urls[0]), pod("mute", urls[1]), pod("refuses", "http://127.0.0.1:1")]
     told = []
-    task = asyncio.create_task(Heartbeats(lambda: pods, told.append).run())
+    beats = Heartbeats(lambda: pods, lambda known, ready: told.append(known) if ready else None)
+    task = asyncio.create_task(beats.run())
     try:
         async with asyncio.timeout(30):
             while not told or told[-1] != {POOL: [pods[1], pods[2]]}:  # noqa: ASYNC110
@@ -137,3 +141,8 @@ async def test_real_servers_are_heard_and_missed(monkeypatch: pytest.MonkeyPatch
     assert told[0] == {}, "nothing is known at first"
     assert {POOL: []} not in told, "who was never heard does not answer"
     assert set(asked) == {heartbeat.PATH}
+    lines = [
+        (one.levelname, str(one.args)) for one in caplog.records if one.name == heartbeat.__name__
+    ]
+    assert [level for level, _ in lines] == ["WARNING", "WARNING", "INFO"], "once each"
+    assert "mute" in lines[2][1]
