@@ -39,7 +39,8 @@ async def numbered(streamer: Streamer, stream: str) -> dict[int, str]:
 
 async def test_streams_of_another_server_play_by_local_names(cluster: Cluster) -> None:
     origin, edge, rtmp = cluster.streamer(), cluster.streamer(), free_port()
-    demo = 'stream demo { input fake://fake; segment_duration 1; title "Demo"; groups news; on_play false; }\n'
+    options = 'segment_duration 1; title "Demo"; groups news; on_play false;'
+    demo = f"stream demo {{ input fake://fake; {options} }}\n"
     other = (
         "stream other { input fake://fake; static false; }\nstream waits { input publish://; }\n"
     )
