@@ -328,8 +328,8 @@ def service_srt(tier: TierObject) -> int | None:
 def services(tier: TierObject, *, media: bool) -> list[Object]:
     """The Service for viewers and the headless one that names each pod; `media`: not only HTTP.
 
-    Viewers stick to a pod, because two pods cut a stream into segments of their own numbering, and
-    datagrams of a connection belong to the one that answered the first of them.
+    Viewers stick to a pod, because parts of LL-HLS have numbers of the pod, and datagrams of a
+    connection belong to the one that answered the first of them.
     """
     service = tier.spec.get("service") or {}
     entries = [HTTP_SERVICE_PORT]

@@ -248,11 +248,11 @@ class StatusWriter:
         """
         if not self._store.available:
             return
-        for live in self._store.pool_objects():
-            key = live["metadata"]["namespace"], live["metadata"]["name"]
-            if key not in ready and (live.get("status") or {}).get("silentAddresses"):
+        for pool in self._store.pool_objects():
+            key = pool["metadata"]["namespace"], pool["metadata"]["name"]
+            if key not in ready and (pool.get("status") or {}).get("silentAddresses"):
                 condition = ("Unknown", "NoPodReady", "no pod is ready: there is nobody to ask")
-                self._want(kube.STREAMER, live, "Reachable", condition, {"silentAddresses": []})
+                self._want(kube.STREAMER, pool, "Reachable", condition, {"silentAddresses": []})
         for key, pods in silent.items():
             live = self._store.object_at(kube.STREAMER, *key)
             if live is None or (not pods and not _condition(live, "Reachable")):
