@@ -1,19 +1,22 @@
 """Hits of the cache program beside nginx: requests and bytes for each second of CPU time.
 
-Both answer segments out of their own folders on one core, wrk asks from another one: for one and
-the same, and for many in turn, as viewers at different places do. nginx is a proxy with
-`proxy_cache` and `sendfile`, as people put before a streamer; the CPU time of the server's
-processes counts, not that of wrk.
+Both answer segments out of their own folders on one core, a client asks from another one: for one
+and the same, and for many in turn, as viewers at different places do. It is wrk for small ones; of
+large ones it would copy 8 KiB at a time, so that is `tests.support.discarding_client`. nginx is a
+proxy with `proxy_cache` and `sendfile`, as people put before a streamer; the CPU time of the
+server's processes counts, not that of the client.
 """
 
 import asyncio
 import contextlib
 import getpass
+import json
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -32,6 +35,9 @@ LOADS = {
     "1 MiB": (1 << 20, 1),
 }
 """Bytes of a file, and how many are asked for in turn."""
+LARGE_BYTES = 1 << 20
+Ask = Callable[[str, Sequence[str], int], Awaitable[tuple[int, int]]]
+"""Asks at a URL for paths in turn, for so many seconds: requests and bytes."""
 SCRIPT = """local paths, n = {{ {paths} }}, 0
 request = function()
   n = n % #paths + 1
@@ -78,10 +84,11 @@ async def _run() -> list[Figure]:
                 script = Path(folder, "paths.lua")
                 quoted = ", ".join(f'"{path}"' for path in paths)
                 await asyncio.to_thread(_write, script, SCRIPT.format(paths=quoted))
+                ask = discarded if size >= LARGE_BYTES else partial(_by_wrk, script)
                 async with _ours(Path(folder, "ours"), origin) as (url, pid):
-                    ours = await _load(url, paths, script, pid)
+                    ours = await _load(url, paths, ask, pid)
                 async with _nginx(Path(folder, "nginx"), origin) as (url, pid):
-                    theirs = await _load(url, paths, script, pid)
+                    theirs = await _load(url, paths, ask, pid)
                 note = f"nginx {theirs / 1e3:.1f} k"
                 figures += [
                     Figure(f"hits of {load}, a core and second", ours / 1e3, "k", note=note),
@@ -161,7 +168,7 @@ async def serving(
         await asyncio.wait_for(process.wait(), STOP_SECONDS)
 
 
-async def _load(url: str, paths: Sequence[str], script: Path, pid: int) -> float:
+async def _load(url: str, paths: Sequence[str], ask: Ask, pid: int) -> float:
     """Hits for each second of CPU time of the process and its own."""
     async with aiohttp.ClientSession() as http:
         for path in [*paths] * 3:
@@ -169,18 +176,44 @@ async def _load(url: str, paths: Sequence[str], script: Path, pid: int) -> float
                 assert answer.status == 200
                 await answer.read()
     family = [pid, *children(pid)]
-    client = min(os.sched_getaffinity(0))
     before = sum(map(cpu_seconds, family))
+    count, _ = await ask(url, paths, SECONDS)
+    return count / (sum(map(cpu_seconds, family)) - before)
+
+
+async def _by_wrk(script: Path, url: str, _: Sequence[str], seconds: int) -> tuple[int, int]:
+    """Requests, and some bytes."""
     process = await asyncio.create_subprocess_exec(
-        *("taskset", "-c", str(client), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s"),
+        *("taskset", "-c", str(client_core()), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s"),
         *("-s", str(script), url),
         stdout=asyncio.subprocess.PIPE,
     )
-    output = (await asyncio.wait_for(process.communicate(), 10 * SECONDS))[0].decode()
-    used = sum(map(cpu_seconds, family)) - before
+    output = (await asyncio.wait_for(process.communicate(), 10 * seconds))[0].decode()
     if failed := FAILED.search(output):
         raise RuntimeError(f"{url}: {failed[0]}")
     total = TOTAL.search(output)
     assert total, output
-    assert float(total[2]) * UNITS[total[3]] > 0
-    return int(total[1]) / used
+    size = float(total[2]) * UNITS[total[3]]
+    assert size > 0
+    return int(total[1]), round(size)
+
+
+async def discarded(url: str, paths: Sequence[str], seconds: int) -> tuple[int, int]:
+    """Requests and bytes by a client that does not copy them."""
+    process = await asyncio.create_subprocess_exec(
+        *("taskset", "-c", str(client_core()), sys.executable, "-m"),
+        *("tests.support.discarding_client", url.rpartition(":")[2], str(seconds)),
+        str(CONNECTIONS),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    text = "\n".join(paths).encode()
+    output, _ = await asyncio.wait_for(process.communicate(text), 10 * seconds)
+    told = json.loads(output)
+    assert not told["failed"], told
+    return told["requests"], told["bytes"]
+
+
+def client_core() -> int:
+    """The one that the server is not on."""
+    return min(os.sched_getaffinity(0))

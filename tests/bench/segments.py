@@ -1,7 +1,7 @@
 """Segments of an archive and of a film beside files that nginx sends: bytes a core and second.
 
-Of one size, all of them in the memory of the kernel, asked for in turn by wrk from another core;
-nginx sends files by sendfile. The CPU time of the server's processes counts, not that of wrk.
+Of one size, all of them in the memory of the kernel, asked for in turn from another core by a
+client that does not copy them; nginx sends files by sendfile. The CPU time of the server counts.
 """
 
 import asyncio
@@ -16,10 +16,9 @@ import aiohttp
 
 from tests.bench import _footage, archive
 from tests.bench._streamer import streamer
-from tests.bench.cache_hits import SCRIPT, serving
+from tests.bench.cache_hits import discarded, serving
 from tests.bench.figure import Figure, Skipped
 from tests.bench.films import segments_of
-from tests.bench.hls_http import CONNECTIONS, TOTAL, UNITS
 from tests.support.ports import free_port
 from tests.support.proc import children, cpu_seconds
 
@@ -41,7 +40,7 @@ http {{
 
 def run() -> list[Figure]:
     """GB for each second of CPU time, and the share that ours is of nginx's."""
-    missing = [name for name in ("wrk", "nginx", "taskset") if shutil.which(name) is None]
+    missing = [name for name in ("nginx", "taskset") if shutil.which(name) is None]
     if missing:
         raise Skipped(f"not installed: {', '.join(missing)}")
     if (os.cpu_count() or 1) < 2:
@@ -93,19 +92,6 @@ async def _nginx(home: Path, size: int) -> float:
 
 async def _load(url: str, paths: list[str], pids: list[int]) -> float:
     """Bytes for each second of CPU time of the processes."""
-    quoted = ", ".join(f'"{path}"' for path in paths[:COUNT])
-    with tempfile.TemporaryDirectory() as directory:
-        script = Path(directory, "paths.lua")
-        await asyncio.to_thread(script.write_text, SCRIPT.format(paths=quoted))
-        before = sum(map(cpu_seconds, pids))
-        process = await asyncio.create_subprocess_exec(
-            *("taskset", "-c", str(min(os.sched_getaffinity(0))), "wrk", "-t1"),
-            *(f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", str(script), url),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        output = (await asyncio.wait_for(process.communicate(), 10 * SECONDS))[0].decode()
-    used = sum(map(cpu_seconds, pids)) - before
-    assert "Non-2xx" not in output, output
-    total = TOTAL.search(output)
-    assert total, output
-    return float(total[2]) * UNITS[total[3]] / used
+    before = sum(map(cpu_seconds, pids))
+    _, size = await discarded(url, paths[:COUNT], SECONDS)
+    return size / (sum(map(cpu_seconds, pids)) - before)
