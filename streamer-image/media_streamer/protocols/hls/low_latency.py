@@ -93,7 +93,7 @@ class _Files:
         query = self._query_of(wanted.viewer.access.token)
         message = text.answer(query, cache, may_compress=wanted.may_compress)
         wanted.viewer.count(len(message.body))
-        return message.bytes(END, True)
+        return message.whole(END)
 
     def _later(self, track: TrackIndex, ahead: Directives) -> Later:
         call = self._index.call_when
@@ -111,7 +111,7 @@ class _Files:
         except AccessDenied:
             return None  # it is gone: the handler says so
         viewer.count(len(message.body))
-        return message.bytes(END, True)
+        return message.whole(END)
 
     def _message(self, track: TrackIndex, part: Part) -> Message:
         key = part.path, part.offset

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
+from media_streamer.egress.http import prepared
 from media_streamer.egress.http.prepared import Message, Prepared
 from media_streamer.egress.http.server import http_server
 
@@ -101,3 +102,16 @@ async def test_a_client_that_asks_and_does_not_read_gets_no_more() -> None:
     writer.close()
     listening.close()
     await server.shutdown(0.1)
+
+
+def test_the_whole_is_made_once_a_second_for_each_end_of_a_head(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    date = b"Thu, 26 Nov 2026 12:00:00 GMT"
+    monkeypatch.setattr(prepared, "date_bytes", lambda: date)
+    first = MESSAGE.whole(b"\r\n\r\n")
+    assert first == MESSAGE.bytes(b"\r\n\r\n", True)
+    assert MESSAGE.whole(b"\r\n\r\n") is first
+    assert MESSAGE.whole(b"\r\nConnection: close\r\n\r\n") != first
+    date = b"Thu, 26 Nov 2026 12:00:01 GMT"
+    assert date in MESSAGE.whole(b"\r\n\r\n")
