@@ -200,6 +200,11 @@ def _parse_sort(text: str, schema: type[ApiModel]) -> tuple[SortKey, ...]:
     return tuple(keys)
 
 
+def selected(item: JsonObject, text: str, schema: type[ApiModel]) -> JsonObject:
+    """One object, cut to `text`, the `select` of its request; empty: all. Raises QueryError."""
+    return select_fields(item, _parse_selection(text, schema))
+
+
 def _parse_selection(text: str, schema: type[ApiModel]) -> Selection | None:
     try:
         return parse_select(text, schema)

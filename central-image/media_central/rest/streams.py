@@ -11,7 +11,7 @@ from media_api.status import PlayToken
 from media_rest import stream_states
 from media_rest.errors import ApiError, not_found
 from media_rest.openmetrics import stream_families
-from media_rest.query import parse_query
+from media_rest.query import parse_query, selected
 from media_rest.route import Route
 from media_rest.unknown import told
 from prometheus_client.core import Metric
@@ -113,7 +113,8 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
     verdicts = situation_of(ctx.store, ctx.fleet).verdicts(record)
     if verdicts and not record.config.get("disabled"):
         view["layout"] = {**view.get("layout", {}), "node_layout_decisions": verdicts}
-    return json_answer(shown(request, view), headers=writing.tag_header(record))
+    picked = selected(shown(request, view), request.query.get("select", ""), CentralStreamState)
+    return json_answer(picked, headers=writing.tag_header(record))
 
 
 async def put_stream(request: web.Request) -> web.StreamResponse:
@@ -277,7 +278,8 @@ ROUTES = (
     ),
     Route(
         "GET", "/streams/{name}", get_stream, "A stream", operation="stream_get",
-        response=CentralStreamState, query={**_SEEN_FROM, **_HISTORY},
+        response=CentralStreamState,
+        query={**_SEEN_FROM, **_HISTORY, "select": "name,stats.alive: these fields alone"},
     ),
     Route(
         "PUT", "/streams/{name}", put_stream, "Create or change a stream: JSON merge",

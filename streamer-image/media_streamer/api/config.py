@@ -9,6 +9,7 @@ from media_api.server_status import ServerStats, WhoAmI
 from media_rest.errors import ApiError
 from media_rest.merge import canonical, merge
 from media_rest.openmetrics import server_families
+from media_rest.query import selected
 from media_rest.redact import redact
 from media_rest.unknown import told
 from media_web import documentation
@@ -122,7 +123,8 @@ async def get_stats(request: web.Request) -> web.Response:
     stats = server.statistics()
     if (form := metrics_format(request)) is not None:
         return metrics_answer(server_families(stats, server.id), form)
-    return json_answer({**stats, "server_id": server.id})
+    told = {**stats, "server_id": server.id}
+    return json_answer(selected(told, request.query.get("select", ""), ServerStats))
 
 
 async def liveness(request: web.Request) -> web.Response:
@@ -169,7 +171,14 @@ ROUTES = (
     Route("GET", "/config", get_config, "The configuration", response=ServerConfig),
     Route("PUT", "/config", put_config, "Change the configuration", request=ServerConfig),
     Route("POST", "/config", check_config, "Check a configuration", request=ServerConfig),
-    Route("GET", "/config/stats", get_stats, "Statistics of the server", response=ServerStats),
+    Route(
+        "GET",
+        "/config/stats",
+        get_stats,
+        "Statistics of the server",
+        response=ServerStats,
+        query={"select": "cpu_usage,text_alerts: these fields alone"},
+    ),
     Route("GET", "/monitoring/liveness", liveness, "It lives", need="open", response=WhoAmI),
     Route("GET", "/monitoring/readiness", readiness, "It serves", need="open", response=WhoAmI),
     Route("GET", "/caller", caller, "What the sender may do"),

@@ -14,7 +14,7 @@ from media_rest import stream_states
 from media_rest.errors import ApiError, not_found
 from media_rest.merge import body_name, merge_put
 from media_rest.openmetrics import stream_families
-from media_rest.query import CollectionQuery, parse_query, run_query, stream_order
+from media_rest.query import CollectionQuery, parse_query, run_query, selected, stream_order
 from media_rest.redact import redact
 from media_rest.unknown import told
 
@@ -177,7 +177,8 @@ def _by_state(
 
 
 async def get_stream(request: web.Request) -> web.Response:
-    return json_answer(_state(request, _known(request)))
+    state = _state(request, _known(request))
+    return json_answer(selected(state, request.query.get("select", ""), StreamState))
 
 
 async def put_stream(request: web.Request) -> web.Response:
@@ -320,7 +321,14 @@ ROUTES = (
         "A token to watch the stream with, past `on_play`",
         response=PlayToken,
     ),
-    Route("GET", "/streams/{name}", get_stream, "A stream", response=StreamState),
+    Route(
+        "GET",
+        "/streams/{name}",
+        get_stream,
+        "A stream",
+        response=StreamState,
+        query={"select": "name,stats.alive: these fields alone"},
+    ),
     Route(
         "PUT",
         "/streams/{name}",

@@ -38,6 +38,8 @@ async def test_put_merges_and_null_resets(central):
     }  # fmt: skip
     status, stream = await central.api("PUT", "/streams/a", {"$reset": True, **FAKE})
     assert stream["config_on_disk"] == {"name": "a", **FAKE}
+    _, picked = await central.api("GET", "/streams/a?select=inputs.url")
+    assert picked == {"name": "a", "inputs": [{"url": "fake://fake"}]}
 
 
 async def test_the_name_in_the_body_wins_and_renames(central):

@@ -350,3 +350,19 @@ async def test_without_a_login_nobody_gets_a_play_token(api: Api) -> None:
     assert (await api.call("GET", f"{BASE}/streams/a", headers=local))[0] == 200
     status, body = await api.call("GET", f"{BASE}/streams/a/play_token", headers=local)
     assert (status, body["error"]) == (403, "no_login_configured")
+
+
+async def test_fields_of_one_object_are_chosen(api: Api) -> None:
+    one = await api.get(f"{BASE}/streams/a?select=title,stats.alive,inputs.url")
+    assert one == {
+        "name": "a",
+        "title": "Anna",
+        "stats": {"alive": False},
+        "inputs": [{"url": "fake://fake"}],
+    }
+    stats = await api.get(f"{BASE}/config/stats?select=total_streams")
+    assert stats["total_streams"] == 3
+    assert "cpu_usage" not in stats
+    for path in ("streams/a", "config/stats"):
+        status, body = await api.call("GET", f"{BASE}/{path}?select=nonsense")
+        assert (status, body["errors"][0]["source"]["parameter"]) == (400, "select")
