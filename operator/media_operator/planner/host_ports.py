@@ -31,7 +31,8 @@ def with_allotted(snapshot: Snapshot, settings: Settings) -> Snapshot:
 def asked_of(tier: TierObject) -> list[str]:
     """Listeners for which a pool wants ports and names none itself."""
     ports = tier.spec.get("hostPorts") or {}
-    named = {*ports, *(["http"] if tier.spec.get("hostPort") else [])}
+    named = {name for name, port in ports.items() if port}  # `rtmp: null` names none
+    named |= {"http"} if tier.spec.get("hostPort") else set()
     return [name for name in ports.get("allot") or [] if name not in named]
 
 

@@ -63,6 +63,14 @@ def test_a_number_that_somebody_names_is_given_up() -> None:
     assert ports(cluster, "pool") == {}
 
 
+def test_a_listener_without_a_number_names_none() -> None:
+    """As clients write that merge nothing into something."""
+    cluster = Simulation()
+    cluster.create("Streamer", "pool", {"hostPorts": {"rtmp": None, "allot": ["rtmp"]}})
+    cluster.settle()
+    assert ports(cluster, "pool") == opened(cluster, "pool") == {"rtmp": FIRST}
+
+
 def test_where_none_is_left_there_is_none() -> None:
     cluster = Simulation(Settings(namespace="ns", host_ports=range(7000, 7001)))
     cluster.create("Streamer", "pool", {"hostPorts": {"allot": ["rtmp", "rtsp"]}})
