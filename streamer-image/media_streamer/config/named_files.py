@@ -45,6 +45,20 @@ def _missing(config: ServerConfig) -> Iterator[tuple[Place, str]]:
             if folder.is_absolute() and not folder.is_dir():
                 text = f"vod {vod.prefix}: there is no directory {folder}"
                 yield ("vods", index, "storages", number), text
+    for path, name in _folders(config):
+        folder = Path(name)
+        # One that is not there is made; below a file none can be.
+        if folder.is_absolute() and any(one.is_file() for one in (folder, *folder.parents)):
+            yield path, f"{path[0]}: {folder} cannot be a directory: a file is there"
+
+
+def _folders(config: ServerConfig) -> Iterator[tuple[Place, str]]:
+    """Where something is written."""
+    for key in ("pulsedb", "session_log"):
+        if name := getattr(config, key):
+            yield (key,), name
+    for index, cache in enumerate(config.caches):
+        yield ("caches", index), cache.path
 
 
 def _scripts(config: ServerConfig) -> Iterator[tuple[Place, str]]:

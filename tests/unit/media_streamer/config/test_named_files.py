@@ -44,3 +44,14 @@ def test_countries_that_come_with_the_server(tmp_path: Path) -> None:
     path = tmp_path / "a.conf"
     path.write_text("geoip builtin;\n")
     assert checked(path) == []
+
+
+def test_folders_that_are_files(tmp_path: Path) -> None:
+    path = tmp_path / "a.conf"
+    (tmp_path / "file").touch()
+    there = tmp_path / "file"
+    path.write_text(f"pulsedb {there};\nsession_log {there}/below;\ncache c {there};\n")
+    lines = [line for line in checked(path) if "cannot be a directory: a file is there" in line]
+    assert [int(line.partition(":")[0]) for line in lines] == [1, 2, 3], lines
+    path.write_text(f"pulsedb {tmp_path}/new/below;\nsession_log {tmp_path};\n")
+    assert checked(path) == []
