@@ -16,6 +16,7 @@ from media_api.unsupported.words import (
     INPUT_WORDS,
     NO_EFFECT,
     PUSH_OPTIONS,
+    SESSION_KEYS,
     SRT_BLOCKS,
     SRT_OPTIONS,
     STREAM_WORDS,
@@ -24,6 +25,7 @@ from media_api.unsupported.words import (
     asks,
     get,
     is_of_ours,
+    shown,
 )
 
 PUBLISHED_RATE = (
@@ -51,6 +53,7 @@ def asked_in_vain(
         *_protocols(item),
         *_urls(item),
         *_rights(item),
+        *_sessions(item),
         *(files_in_vain(item, vods) if vods is not None else ()),
         *(() if geoip else countries_in_vain(item)),
         *_groups(item, geoip),
@@ -172,6 +175,18 @@ def _rights(item: Any) -> Iterator[InVain]:
                 " everybody is refused"
             )
             yield InVain(f"{name}_script", (name, "url"), text)
+
+
+def _sessions(item: Any) -> Iterator[InVain]:
+    """Keys that viewers who send many short requests are not told apart by."""
+    spec = get(item, "on_play")
+    keys = get(spec, "session_keys") if spec is not None and not isinstance(spec, str) else None
+    if isinstance(keys, list) and (own := [key for key in keys if key not in SESSION_KEYS]):
+        text = (
+            f"session_keys of on_play: {shown(own)}: viewers by HLS and DASH are told apart by"
+            " address and token alone"
+        )
+        yield InVain("on_play_session_keys", ("on_play", "session_keys"), text)
 
 
 def countries_in_vain(item: Any) -> Iterator[InVain]:

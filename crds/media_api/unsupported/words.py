@@ -111,6 +111,8 @@ INPUT_READERS = tuple(
 PUSH_OPTIONS = frozenset(PushConfig.model_fields) - frozenset(protocols.PUSH_OPTIONS)
 """Options of pushes that not every protocol reads."""
 INPUT_SCHEMES = protocols.served_schemes("pull") | {protocols.ANY_PUBLISHER}
+SESSION_KEYS = frozenset({"ip", "name", "proto", "token"})
+"""What tells sessions apart wherever they are counted."""
 AUTH_SCHEMES = frozenset({"http", "https", "securetoken", "auth"})
 MAX_NAMES = 5
 

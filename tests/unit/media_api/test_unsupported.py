@@ -153,6 +153,11 @@ def test_checks_are_of_fields_that_streams_have() -> None:
         ({"epg_enabled": True}, "stream_epg_enabled", "no effect"),
         ({"on_play": {"url": "/etc/auth.py"}}, "on_play_script", "everybody is refused"),
         ({"on_publish": "lua://x"}, "on_publish_script", "everybody is refused"),
+        (
+            {"on_play": {"url": "http://h/may", "session_keys": ["name", "device"]}},
+            "on_play_session_keys",
+            "device: viewers by HLS and DASH are told apart by address and token alone",
+        ),
         ({"inputs": [{"url": "hls://h/a", "via": "http://p"}]}, "input_option_via", "no effect"),
         ({"pushes": [{"url": "ndi://x"}]}, "push_ndi", "no such device"),
         (
@@ -212,6 +217,7 @@ def test_what_is_asked_in_vain_is_said(document: dict[str, Any], key: str, words
         {"protocols": {"whitelist": True, "cmaf": True}},
         {"on_play": "http://127.0.0.1/auth"},
         {"on_play": {"url": "auth://rules", "domains": ["example.com"]}},
+        {"on_play": {"url": "http://h/may", "session_keys": ["name", "token"]}},
         {"on_play": False},
         {"inputs": [{"url": "udp://239.0.0.1:5000", "bind_ip": "10.0.0.1"}]},
         {"inputs": [{"url": "publish://", "pids": [100], "abr_cycles": 3, "timeout": 5}]},
