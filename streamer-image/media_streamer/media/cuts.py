@@ -36,6 +36,7 @@ class Cuts:
         self.running: Cut | None = None
         """The segment under way."""
         self._planner = SegmentPlanner(duration_ms, first_msn(duration_ms))
+        self._target_ms = duration_ms
         self._told = False
         """The running segment is one that another server has told."""
         self._broken = False
@@ -44,6 +45,7 @@ class Cuts:
     def set_duration(self, duration_ms: int) -> None:
         """Another target from the next boundary on."""
         self._planner.set_duration(duration_ms)
+        self._target_ms = duration_ms
 
     def gap(self) -> None:
         """What comes does not continue what came."""
@@ -70,14 +72,14 @@ class Cuts:
     def _next(self, frame: Frame) -> Cut:
         before = self.running
         if before is None:
-            count = first_discontinuity(time.time())
-            return Cut(self._planner.msn, count, frame.utc_ms, frame.pts)
-        if not self._broken:
-            return Cut(
-                self._planner.msn, before.discontinuities, before.period_utc_ms, before.period_time
-            )
-        # A source whose clock is fast has shown more than the time that has passed: what follows
-        # begins where it ended, for players cut off what lies beyond the start of the next period.
-        shown = math.ceil((frame.pts - before.period_time) / TICKS_PER_MS)
-        utc_ms = max(frame.utc_ms, before.period_utc_ms + shown)
-        return Cut(self._planner.msn, before.discontinuities + 1, utc_ms, frame.pts)
+            count, period = first_discontinuity(time.time()), (frame.utc_ms, frame.pts)
+        elif not self._broken:
+            count, period = before.discontinuities, (before.period_utc_ms, before.period_time)
+        else:
+            # A source whose clock is fast has shown more than the time that has passed: what
+            # follows begins where it ended, for players cut off what lies beyond the start of the
+            # next period.
+            shown = math.ceil((frame.pts - before.period_time) / TICKS_PER_MS)
+            utc_ms = max(frame.utc_ms, before.period_utc_ms + shown)
+            count, period = before.discontinuities + 1, (utc_ms, frame.pts)
+        return Cut(self._planner.msn, count, *period, frame.dts, self._target_ms)

@@ -17,6 +17,10 @@ FIRST_TICKS = 900 * TICKS_PER_MS
 """The first segment ends at the first key frame after this, so that a fresh stream can be played
 after about a second, whatever its segment duration."""
 
+WAIT_TICKS = 2000 * TICKS_PER_MS
+"""Who comes in the midst of a segment may wait so long for its end. There is a key frame within
+this time, mostly."""
+
 
 def forced_gap_ticks(duration_ms: int) -> int:
     """Without a key frame for this long a segment ends all the same, in ticks of 90 kHz."""
@@ -56,6 +60,13 @@ class SegmentPlanner:
     def stop(self) -> None:
         """The running segment ends here; the next boundary starts another."""
         self.start = None
+
+
+def ends_late(dts: int, begin: int, duration_ms: int) -> bool:
+    """Whether of a segment that began at `begin` more is to come after `dts` than whoever begins to
+    watch there should wait for."""
+    end = begin + duration_ms * TICKS_PER_MS * (1 - TOLERANCE)
+    return dts > begin and end - dts > WAIT_TICKS
 
 
 def first_msn(duration_ms: int, now_ms: float | None = None) -> int:

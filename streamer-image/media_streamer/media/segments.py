@@ -14,6 +14,7 @@ from media_streamer.media.frame import Cut, Track
 from media_streamer.media.gop import Boundary, Entry
 from media_streamer.media.mux.fmp4 import EMPTY_SEGMENT, NOT_CARRIED, Fmp4Track, Part
 from media_streamer.media.segment_files import SegmentFile, SegmentFiles
+from media_streamer.media.segmenter import FIRST_TICKS, ends_late
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.window import TrackWindow
 from media_streamer.syntax import boxes
@@ -46,6 +47,9 @@ class Segments:
         self._cut: Cut | None = None
         """The stream's word of the running segment, or of the last one."""
         self._msn = 0
+        self._early = False
+        """The running segment began in the midst of one of the stream, and is to end soon: it has
+        the number before, and what is left of the stream's the right one."""
         self._counted = self._files.count_of_predecessor()
         """Discontinuities up to the death of another worker; None if none died."""
         self._discontinuity = False
@@ -77,25 +81,30 @@ class Segments:
 
     def push(self, entries: Sequence[Entry]) -> None:
         if any(self._names):
+            if self._cut is None and entries:
+                self._early = not _holds_a_cut(entries)
             for entry in entries:
                 self._append(entry)
 
     def _append(self, entry: Entry) -> None:
         frame, _, boundary, cut = entry
-        if boundary is not Boundary.NONE and cut is not None and self._is_next(cut):
+        if boundary is not Boundary.NONE and cut is not None and self._is_next(cut, frame.dts):
             if self._start is not None:
                 self._finish(entry)
-            self._number(cut)
+            self._number(cut, frame.dts)
             self._start = frame.dts
             self._start_utc_ms = frame.utc_ms
             self._begin()
         if self._start is not None:
             self._add(entry)
 
-    def _is_next(self, cut: Cut) -> bool:
-        return self._start is None or self._cut is None or cut.msn != self._cut.msn
+    def _is_next(self, cut: Cut, dts: int) -> bool:
+        """Whether a segment begins at the boundary at `dts`, which is in this one of the stream."""
+        if self._start is None or self._cut is None or cut.msn != self._cut.msn:
+            return True
+        return self._early and dts - self._start >= FIRST_TICKS
 
-    def _number(self, cut: Cut) -> None:
+    def _number(self, cut: Cut, dts: int) -> None:
         """The next segment is this one of the stream; `_start` is still that of the one before.
 
         Numbers have no holes: a selection of tracks that can be cut more rarely than the stream
@@ -103,14 +112,17 @@ class Segments:
         """
         before, self._cut = self._cut, cut
         if before is None:
-            self._msn = cut.msn
+            self._early = self._early and ends_late(dts, cut.begin, cut.target_ms)
+            self._msn = cut.msn - self._early
             self._discontinuity = self._counted is not None
             self._discontinuities = cut.discontinuities
             if self._counted is not None:
                 self._discontinuities = self._counted + 1
         else:
             following = self._msn + 1
-            self._msn = following if self._start is not None else max(following, cut.msn)
+            goes_on = self._start is not None and not self._early
+            self._msn = following if goes_on else max(following, cut.msn)
+            self._early = False
             self._discontinuity = not cut.continues(before)
             if self._counted is not None:
                 self._discontinuities += self._discontinuity
@@ -321,6 +333,12 @@ class Fmp4Segments(Segments):
                 lane.file.close()
                 self._files.expire(lane.file.path)
                 lane.file = None
+
+
+def _holds_a_cut(entries: Sequence[Entry]) -> bool:
+    """Whether a segment of the stream ends among them."""
+    numbers = {cut.msn for _, _, boundary, cut in entries if boundary is not Boundary.NONE and cut}
+    return len(numbers) > 1
 
 
 def init_section(

@@ -74,6 +74,10 @@ class Cut(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Wall clock at the start of what goes on without a discontinuity."""
     period_time: _Ticks
     """The same on the stream's clock: a PTS in ticks."""
+    begin: _Ticks
+    """DTS of its first frame."""
+    target_ms: _Count
+    """How long segments are to be at least."""
 
     def continues(self, before: "Cut") -> bool:
         """Whether no discontinuity lies between the two."""

@@ -33,8 +33,8 @@ FORMATS = ("hls_ts", "hls_fmp4")
 class Server:
     """A stream on one server: its source, its output, and what its formats have told."""
 
-    def __init__(self, folder: Path) -> None:
-        self.output = StreamOutput(OutputSettings("s", folder, segment_duration_ms=2000))
+    def __init__(self, folder: Path, segment_ms: int = 2000) -> None:
+        self.output = StreamOutput(OutputSettings("s", folder, segment_duration_ms=segment_ms))
         self.switch = Switch(self.output)
         self.told: dict[str, list[SegmentReady]] = {name: [] for name in FORMATS}
         self.frames: list[Frame] = []
@@ -145,6 +145,27 @@ def test_a_copy_cuts_and_numbers_as_the_stream_itself(
     copying.close()  # type: ignore[attr-defined]
 
 
+def test_who_begins_to_watch_a_copy_does_not_wait_for_the_segment_to_end(tmp_path: Path) -> None:
+    """It begins in the midst of a long one: what there is is cut after a second, and numbered so
+    that the next one has the number of the stream again."""
+    origin, copy = Server(tmp_path / "origin", 6000), Server(tmp_path / "copy")
+    origin.watch("hls_fmp4")
+    copy.watch("hls_fmp4")
+    source = origin.capture(9 * GOP)
+    copying = copy.copies(origin)
+    next(copying)
+    origin.capture(2 * GOP, source, 9 * GOP)
+    next(copying)
+    [first] = copy.told["hls_fmp4"]
+    assert first.duration == 1
+    origin.capture(10 * GOP, source, 11 * GOP)
+    next(copying)
+    here, there = copy.told["hls_fmp4"], origin.told["hls_fmp4"]
+    assert [one.msn for one in here] == [first.msn + n for n in range(len(here))]
+    assert shape(here[-1]) == shape(there[-1])
+    assert here[1].msn == there[-2].msn
+
+
 def test_a_connection_that_begins_anew_is_no_discontinuity(origin: Server, copy: Server) -> None:
     copy.watch("hls_ts")
     origin.watch("hls_ts")
@@ -207,7 +228,8 @@ def test_numbers_that_jump_empty_no_segment(origin: Server, copy: Server) -> Non
 
 
 @pytest.mark.parametrize(
-    "cut", [Cut(-1, 0, 0, 0), Cut(2**53, 0, 0, 0), Cut(0, 0, -1, 0), Cut(0, 0, 0, 2**60)]
+    "cut",
+    [Cut(-1, *[0] * 5), Cut(2**53, *[0] * 5), Cut(0, 0, -1, 0, 0, 0), Cut(0, 0, 0, 2**60, 0, 0)],
 )
 def test_numbers_that_cannot_be_are_refused(cut: Cut) -> None:
     reader = RelayReader()

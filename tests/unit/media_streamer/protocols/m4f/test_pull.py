@@ -15,7 +15,7 @@ from media_streamer.wire.relay import frame_record, tracks_record
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n"
 TRACK = Track(0, "v1", "video", "vp9", b"init", "vp09.00.10.08")
-FRAME = Frame(0, 90, 180, 3600, True, b"picture", cut=Cut(7, 3, 1000, 90))
+FRAME = Frame(0, 90, 180, 3600, True, b"picture", cut=Cut(7, 3, 1000, 90, 90, 5000))
 STREAM = OK + tracks_record([TRACK]) + frame_record(FRAME)
 
 
