@@ -25,10 +25,11 @@ from media_streamer.wire.channel import batch
 
 log = logging.getLogger(__name__)
 
-READ_BYTES = 256 * 1024
+READ_BYTES = 64 * 1024
+"""At once; for more the C library maps memory (`media_process.reading`)."""
 HASTY_BYTES = 128 * 1024
 """Whoever sends more than this between two reads is read again in the next turn."""
-MAX_READS = 4
+MAX_READS = 16
 """In one turn, of one publisher: 200 Mb/s."""
 SILENT_SECONDS = 2.0
 """A publisher who sent nothing for so long is left to the event loop until it does."""
