@@ -18,7 +18,7 @@ from media_streamer.media.inputs.http import http_client
 from media_streamer.outgoing.target import HttpError
 from media_streamer.wire.relay import RelayError, RelayReader
 
-READ_BYTES = 256 * 1024
+READ_BYTES = 64 * 1024
 MAX_AGE_SECONDS = 60.0
 """A server begins with the last key frame, which is not older than this: else the clocks of the two
 machines are not set."""
