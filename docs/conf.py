@@ -22,7 +22,6 @@ root_doc = "index"
 myst_heading_anchors = 3
 myst_enable_extensions = ["attrs_inline"]
 suppress_warnings = [
-    "toc.not_included",  # a new page is found by links and by the search, too
     "misc.highlighting_failure",  # an excerpt need not be a whole program
     "myst.xref_missing",  # links into the repository; tests/unit/test_docs.py follows all links
 ]

@@ -43,6 +43,11 @@ ELSEWHERE = {
     "docs/how-to/debian.md": {
         "make packages": f"minutes, and a root with systemd: {BY_HAND}",
     },
+    "docs/how-to/interface.md": {
+        "curl -u admin:secret -X PUT": (
+            "integration/media_central/test_access.py::test_the_key_is_answered_once_and_kept_hashed"
+        ),
+    },
     "docs/how-to/monitoring.md": {
         "cp packaging": "unit/test_monitoring.py::test_the_files_lie_where_the_page_puts_them",
     },
