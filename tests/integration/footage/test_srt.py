@@ -94,6 +94,7 @@ async def test_a_port_and_passphrases_of_a_stream(srt: Port, film: Path, launch:
 
     await until(told, "the log says why he was put out")
     assert (await asking.srt(srt.own, "#!::m=publish", IN)).status == 409
+    assert "stream - refused" not in srt.streamer.log, "the port says which stream it is"
 
     async def measured() -> bool:
         found = (await srt.streamer.stream("secret"))["stats"]["input"].get("srt", {})

@@ -111,7 +111,10 @@ class SrtServer:
                 name = wanted.name
             if len(self._connections) >= MAX_CONNECTIONS:
                 raise AccessDenied(503, "too_many", "There are too many connections")
-            return self._decide(number, address, wanted)
+            asked = asyncio.run_coroutine_threadsafe(self._terms(wanted), self._loop)
+            terms = asked.result(TERMS_SECONDS)
+            name = terms.name  # a port of one stream needs none in the stream id
+            return self._decide(number, address, wanted, terms)
         except (BadStreamId, ValueError) as error:
             log.info("srt %s:%d: stream id %r refused: %s", *address, text[:100], error)
             return 400
@@ -122,9 +125,9 @@ class SrtServer:
             log.info("srt %s:%d stream %s refused: %s", *address, name, denied.title)
             return denied.status
 
-    def _decide(self, number: int, address: tuple[str, int], wanted: StreamId) -> int:
-        asked = asyncio.run_coroutine_threadsafe(self._terms(wanted), self._loop)
-        terms = asked.result(TERMS_SECONDS)
+    def _decide(
+        self, number: int, address: tuple[str, int], wanted: StreamId, terms: SrtTerms
+    ) -> int:
         for option, value in peer_options(terms):
             libsrt.set_option(number, option, value)
         refusal = terms.refusal
