@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from media_streamer.media.slots import InputSlot
 from media_streamer.wire.media import Outage
 
-LASTING_SECONDS = 3.0
-"""Who comes so long after the first failure in a row does not wait."""
+LASTING_SECONDS = 8.0
+"""Who comes so long after the first failure in a row does not wait. Shorter, and viewers would be
+turned away who come while a server of the cluster that died is replaced."""
 HOPE_SECONDS = 10.0
 """A source that answers may take so long to its first picture."""
 NOBODY_PUBLISHES = "nobody publishes it"

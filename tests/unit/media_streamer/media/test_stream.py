@@ -181,7 +181,7 @@ async def test_viewers_hear_why_a_source_gives_nothing(make: Make) -> None:
     runner.attach("frames", told.extend, nothing)
     words = "its source gives no data (the file is in no VOD location: write file://LOCATION/path)"
     await until(lambda: Outage(words) in told)
-    runner._step(time.monotonic() + 5)
+    runner._step(time.monotonic() + 10)
     assert Outage(words, lasting=True) in told
     runner.config = runner.demand.config = runner.config.model_copy(update={"disabled": True})
     runner._step(time.monotonic() + 5)
