@@ -167,6 +167,7 @@ class Segments:
             period_time=self._cut.period_time,
             bandwidth=round(size * 8 / duration) if duration > 0 else 0,
             independent=independent,
+            target_ms=self._cut.target_ms,
         )
         window.segment(message, file.path)
 
@@ -294,6 +295,7 @@ class Fmp4Segments(Segments):
                 init=self._init,
                 discontinuity=self._discontinuity,
                 discontinuities=self._discontinuities,
+                target_ms=self._cut.target_ms if self._cut is not None else 0,
             )
         )
 

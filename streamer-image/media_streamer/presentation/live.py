@@ -155,9 +155,13 @@ class LiveIndex(SegmentIndex):
     def _take(self, event: Event) -> None:
         match event:
             case PartReady():
-                self._track(event.track).add_part(_part(event))
+                track = self._track(event.track)
+                track.target = event.target_ms / 1000
+                track.add_part(_part(event))
             case SegmentReady():
-                self._track(event.track).add_segment(_segment(event))
+                track = self._track(event.track)
+                track.target = event.target_ms / 1000
+                track.add_segment(_segment(event))
             case SegmentDropped():
                 self._track(event.track).drop(event.msn)
             case InitSection():

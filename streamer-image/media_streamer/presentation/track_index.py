@@ -173,6 +173,9 @@ class TrackIndex:
     """Parts of the segment under way, whose number is `next_msn`."""
     longest_segment: float = 0.0
     longest_part: float = 0.0
+    target: float = 0.0
+    """How long segments are to be at least, in seconds, as who cuts them says: of a copy it is the
+    server that it is taken from. 0: nobody said it."""
     complete: bool = False
     """Nothing more will come."""
     dated: bool = True
@@ -265,7 +268,8 @@ class TrackIndex:
 
     def target_seconds(self, timing: Timing) -> int:
         """The longest that a segment is, in whole seconds: never lowered (RFC 8216, 6.2.1)."""
-        return max(1, math.ceil(timing.segment), math.floor(self.longest_segment + 0.5))
+        wanted = math.ceil(self.target or timing.segment)
+        return max(1, wanted, math.floor(self.longest_segment + 0.5))
 
     def find(self, name: str) -> Segment | None:
         """A segment by `Segment.name`."""

@@ -323,6 +323,8 @@ class PartReady(_Message, frozen=True):
     init: int
     discontinuity: bool
     discontinuities: int
+    target_ms: int = 0
+    """How long segments are to be at least; 0: as the stream's configuration says."""
 
 
 class SegmentReady(_Message, frozen=True):
@@ -351,6 +353,8 @@ class SegmentReady(_Message, frozen=True):
     """bit/s of this segment."""
     independent: bool = True
     """It begins with a key frame."""
+    target_ms: int = 0
+    """As of its parts."""
 
 
 class SegmentDropped(_Message, frozen=True):

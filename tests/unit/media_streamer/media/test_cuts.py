@@ -164,6 +164,7 @@ def test_who_begins_to_watch_a_copy_does_not_wait_for_the_segment_to_end(tmp_pat
     assert [one.msn for one in here] == [first.msn + n for n in range(len(here))]
     assert shape(here[-1]) == shape(there[-1])
     assert here[1].msn == there[-2].msn
+    assert {one.target_ms for one in here} == {6000}, "players are told the length of there"
 
 
 def test_a_connection_that_begins_anew_is_no_discontinuity(origin: Server, copy: Server) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from media_streamer.egress.access import AccessDenied
 from media_streamer.presentation import index as module
@@ -178,6 +179,17 @@ async def test_multiplex_is_found_by_the_names_it_had(make_index: Make) -> None:
     assert index.find_track("v1") is multiplex
     assert index.find_track("a1v1") is multiplex
     assert index.find_track("a2v1") is None
+
+
+async def test_segments_are_as_long_as_who_cuts_them_says(make_index: Make) -> None:
+    """A copy of another server's stream may be configured otherwise here: a template says it."""
+    index = make_index("ts")
+    index.on_message(Events(1, [segment("v1a1", 1)]))
+    track = index.tracks["v1a1"]
+    assert track.target_seconds(index.timing) == 5
+    told = msgspec.structs.replace(segment("v1a1", 2), target_ms=2000)
+    index.on_message(Events(1, [told]))
+    assert track.target_seconds(index.timing) == 2
 
 
 async def test_several_multiplexes_stand_beside_each_other(make_index: Make) -> None:
