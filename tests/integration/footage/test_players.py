@@ -15,14 +15,18 @@ from tests.support.players import run
 
 from .conftest import FilmStreamer
 
-PROTOCOLS = ("hls", "ts", "rtmp")
+PROTOCOLS = ("hls", "fmp4", "llhls", "dash", "ts", "rtmp")
+SEGMENTED = {
+    "hls": "index.m3u8", "fmp4": "index.fmp4.m3u8", "llhls": "index.ll.m3u8", "dash": "index.mpd",
+}  # fmt: skip
 NOBODY = "nobody"
 HLS_SECONDS = 14
 
 
 def address(streamer: FilmStreamer, protocol: str) -> str:
-    names = {"hls": "index.m3u8", "ts": "mpegts", "rtmp": "rtmp"}
-    return streamer.outputs("film")[names[protocol]]
+    if protocol in SEGMENTED:
+        return f"{streamer.base}/film/{SEGMENTED[protocol]}"
+    return streamer.outputs("film")[{"ts": "mpegts", "rtmp": "rtmp"}[protocol]]
 
 
 @pytest.fixture
@@ -55,7 +59,18 @@ async def test_gstreamer_plays(showing: FilmStreamer, protocol: str) -> None:
 @pytest.mark.skipif(
     not shutil.which("gst-launch-1.0"), reason="no GStreamer: apt install gstreamer1.0-tools"
 )
-async def test_gstreamer_plays_hls_in_time(streamer: FilmStreamer) -> None:
+@pytest.mark.parametrize(
+    ("protocol", "source"),
+    [
+        ("hls", ("souphttpsrc", "location={}", "!", "hlsdemux", "!", "decodebin")),
+        # The older demultiplexer shows nothing of fragmented MP4 with sound apart.
+        ("fmp4", ("uridecodebin3", "uri={}")),
+        ("llhls", ("uridecodebin3", "uri={}")),
+    ],
+)
+async def test_gstreamer_plays_hls_in_time(
+    streamer: FilmStreamer, protocol: str, source: tuple[str, ...]
+) -> None:
     """Pictures are counted until the program is told to end.
 
     With `num-buffers` it would not: `hlsdemux` of a live playlist takes the end that its sink
@@ -66,8 +81,8 @@ async def test_gstreamer_plays_hls_in_time(streamer: FilmStreamer) -> None:
     await streamer.running("film")
     _, out, err = await run(
         "timeout", "--signal=INT", str(HLS_SECONDS), "gst-launch-1.0", "-v",
-        "souphttpsrc", f"location={address(streamer, 'hls')}", "!", "hlsdemux", "!",
-        "decodebin", "!", "video/x-raw", "!", "fakesink", "sync=true", "silent=false",
+        *(one.format(address(streamer, protocol)) for one in source),
+        "!", "video/x-raw", "!", "fakesink", "sync=true", "silent=false",
         seconds=HLS_SECONDS + 20,
     )  # fmt: skip
     shown = [line for line in out.splitlines() if "last-message = chain" in line]
@@ -102,3 +117,17 @@ async def test_vlc_plays(showing: FilmStreamer, scenes: Path, protocol: str) -> 
     with av.open(str(scenes / pictures[-1])) as container:
         (picture,) = container.decode(video=0)
     assert picture.to_ndarray(format="gray").std() > 10, "the picture is of one colour"
+
+
+@pytest.mark.skipif(not shutil.which("mpv"), reason="no mpv: apt install mpv")
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_mpv_plays(showing: FilmStreamer, protocol: str) -> None:
+    """It plays in time and says nothing that a viewer would mind."""
+    status, out, err = await run(
+        "mpv", "--no-config", "--vo=null", "--ao=null", "--length=4", "--msg-level=all=error",
+        "--term-playing-msg=${width}x${height} ${audio-codec-name}", "--term-status-msg=",
+        address(showing, protocol),
+        seconds=45,
+    )  # fmt: skip
+    assert status == 0, err + out
+    assert " aac" in out, out

@@ -7,7 +7,9 @@ connection, listens to what the player commands and answers it.
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -30,6 +32,11 @@ MAX_COMMAND_BYTES = 16 * 1024
 HEARTBEAT_SECONDS = 120.0
 """Who does not answer half of this later is gone; a slow reader has 4 MiB to read first."""
 CLOSE_SECONDS = 5.0
+LOOK_SECONDS = 2.0
+SILENT_SECONDS = 10.0
+"""Longer than a segment usually is: what is being recorded comes a segment at a time."""
+RECORDINGS_ENDED = "recordings_ended"
+"""Why a playback ends (`media/playback.py`), and the event that tells it."""
 
 
 def routes(egress: Egress) -> list[Route]:
@@ -99,7 +106,9 @@ class _Playing:
         self._request = request
         self._broadcast: Broadcast | None = None
         self._viewer: Viewer | None = None
-        """None while the player has paused."""
+        """None while the player has paused, or the archive has ended."""
+        self._telling: asyncio.Task[None] | None = None
+        self._told_ended = False
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done with the reason when the stream or the session ends."""
 
@@ -111,19 +120,24 @@ class _Playing:
         listening = asyncio.create_task(self._listen())
         try:
             either: set[asyncio.Future[Any]] = {listening, self._ended}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            waits = partial(asyncio.wait, either, timeout=LOOK_SECONDS)
+            while not (await waits(return_when=asyncio.FIRST_COMPLETED))[0]:
+                await self._look_for_the_end()
             if not self._ended.done():
                 return "client closed"
             reason = self._ended.result()
             with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
                 async with asyncio.timeout(CLOSE_SECONDS):
-                    await self._tell("stream_unavailable", reason=reason)
+                    static = self._access.config.static
+                    await self._tell("stream_unavailable", reason=reason, static=static)
                     text = reason.encode()[:120]
                     await self._socket.close(code=WSCloseCode.GOING_AWAY, message=text)
             return reason
         finally:
             self._session.on_close.discard(self._end)
             self._pause()
+            if self._telling is not None:
+                self._telling.cancel()
             if self._broadcast is not None:
                 self._broadcast.let_go()
             listening.cancel()
@@ -143,10 +157,32 @@ class _Playing:
         self._viewer = viewer = self._broadcast.deliver(transport, self._session, replay=replay)
 
         def left(_: asyncio.Future[str]) -> None:
-            if self._viewer is viewer:
-                self._end(viewer.closed.result())
+            if self._viewer is not viewer:
+                return
+            reason = viewer.closed.result()
+            if reason == RECORDINGS_ENDED:
+                # The player may go elsewhere in the archive, or to the present.
+                self._viewer = None
+                self._telling = asyncio.create_task(self._tell_ended())
+            else:
+                self._end(reason)
 
         viewer.closed.add_done_callback(left)
+
+    async def _look_for_the_end(self) -> None:
+        """An archive is followed for what may still be recorded: nothing comes where nothing is."""
+        playing = self._broadcast
+        if self._viewer is None or not isinstance(playing, ReplayBroadcast):
+            return
+        unsent = self._viewer.transport.get_write_buffer_size()
+        is_silent = not unsent and time.monotonic() - playing.last_data > SILENT_SECONDS
+        if is_silent and not self._told_ended:
+            await self._tell_ended()
+        self._told_ended = is_silent
+
+    async def _tell_ended(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            await self._tell(RECORDINGS_ENDED)
 
     def _pause(self) -> None:
         viewer, self._viewer = self._viewer, None
@@ -222,7 +258,7 @@ class _Playing:
             self._resume()
         return True
 
-    async def _tell(self, event: str, **more: str) -> None:
+    async def _tell(self, event: str, **more: str | bool) -> None:
         await self._socket.send_str(json.dumps({"type": "event", "event": event, **more}))
 
     async def _refuse(self, error: str, reason: str) -> None:

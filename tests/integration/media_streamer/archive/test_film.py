@@ -93,9 +93,9 @@ async def from_the_past_into_the_present(film: Recorder) -> None:
 
 
 async def every_form_without_the_stream(film: Recorder) -> None:
-    await chosen_tracks_of_the_file(film)
     status, _ = await film.api("PUT", "/streams/live", json={"disabled": True})
     assert status == 200  # what was under way is written, and nothing more comes
+    await chosen_tracks_of_the_file(film)
     span = await film.all_time()
     listed = await film.segments()
     assert len(listed) >= 2

@@ -142,7 +142,7 @@ async def test_a_session_that_is_ended_is_told_and_closed(egress, source, wait_u
         with pytest.raises(EOFError):
             await viewer.until(lambda: False)
         assert viewer.messages[-1] == {
-            "type": "event", "event": "stream_unavailable", "reason": "limit",
+            "type": "event", "event": "stream_unavailable", "reason": "limit", "static": True,
         }  # fmt: skip
         assert viewer.socket.close_code == 1001
 

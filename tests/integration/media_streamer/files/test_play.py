@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.support.decoding import complaints, packets
@@ -88,6 +89,25 @@ async def test_names_that_are_no_film_are_refused_in_words(streamer: FilmStreame
         assert got in {404, 405, 426}, (form, words)
     for track in ("tracks-v9/index.fmp4.m3u8", "tracks-v1/2020/01/01/00/00/00-02000.m4s"):
         assert (await streamer.get(f"vod/film.mp4/{track}"))[0] == 404
+
+
+async def test_the_end_of_a_film_is_told_and_its_player_may_go_back(
+    streamer: FilmStreamer,
+) -> None:
+    await streamer.show()
+    async with streamer.session.ws_connect(f"{streamer.base}/vod/film.mp4/mse_ld?from=5") as socket:
+
+        async def event() -> str:
+            while True:
+                message = await socket.receive(timeout=30)
+                assert message.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}, message
+                if message.type is aiohttp.WSMsgType.TEXT and "event" in message.json():
+                    return str(message.json()["event"])
+
+        assert await event() == "recordings_ended"
+        await socket.send_str("play_from=5")
+        assert await event() == "seeked"
+        assert await event() == "recordings_ended"
 
 
 async def test_a_file_is_fetched_only_where_that_is_allowed(streamer: FilmStreamer) -> None:
