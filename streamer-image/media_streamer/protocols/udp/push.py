@@ -39,6 +39,8 @@ RUN_BYTES = 4 * DATAGRAM_BYTES
 RUNS_AT_ONCE = MAX_SEGMENTS * DATAGRAM_BYTES // RUN_BYTES
 _NO_SEGMENTS = frozenset({errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.EOPNOTSUPP})
 SEND_BUFFER_BYTES = 512 * 1024
+CALM_WRITES = 100
+"""So many in a row without a complaint of the network: what was wrong is over (some 4 s)."""
 MAX_REFUSED = 1000
 """Datagrams in a row that could not be sent: then the way there is looked for anew."""
 
@@ -118,6 +120,25 @@ def _cut(data: bytes) -> Cut[bytes]:
 _last_cut = LastCut(_cut)
 
 
+class _Calm:
+    """The error of a push that goes on: told while it holds, and not for ever."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._writes = 0
+
+    def broken(self, error: str) -> None:
+        self._work.error = error
+        self._writes = 0
+
+    def wrote(self) -> None:
+        """Something was sent since."""
+        if self._work.error:
+            self._writes += 1
+            if self._writes > CALM_WRITES:
+                self._work.error = ""
+
+
 class UdpSender(PacedSender[bytes]):
     """What a broadcast writes to. What waits is runs of datagrams: each by itself costs twice as
     much."""
@@ -130,6 +151,7 @@ class UdpSender(PacedSender[bytes]):
         self._refused = 0
         self._in_runs = True
         self._share = 0
+        self._calm = _Calm(work)
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     @property
@@ -142,6 +164,7 @@ class UdpSender(PacedSender[bytes]):
         self.queue(runs)
         self._share = self.get_write_buffer_size() // SPREAD_STEPS
         self.pump()
+        self._calm.wrote()
 
     def abort(self) -> None:
         """Send nothing more."""
@@ -167,6 +190,8 @@ class UdpSender(PacedSender[bytes]):
         except OSError as error:
             # An old kernel, a small MTU; anything else may be what became of earlier ones.
             self._in_runs = error.errno not in _NO_SEGMENTS
+            if self._in_runs:
+                self._calm.broken(error.strerror or str(error))
             return False
         self._refused = 0
         return True
@@ -179,7 +204,7 @@ class UdpSender(PacedSender[bytes]):
             # Also what became of an earlier one: ICMP is told late.
             self._refused += 1
             self._work.count("errors_dropped_frames")
-            self._work.error = error.strerror or str(error)
+            self._calm.broken(error.strerror or str(error))
 
 
 class ConstantSender:
@@ -192,6 +217,7 @@ class ConstantSender:
         self._came: deque[bytes] = deque()
         self._refused = self._told_refused = self._in_a_row = self._told_dropped = 0
         self._error = ""
+        self._calm = _Calm(work)
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         STEADY.add(self)
 
@@ -201,13 +227,14 @@ class ConstantSender:
         if refused := self._refused - self._told_refused:
             self._told_refused += refused
             self._work.count("errors_dropped_frames", refused)
-            self._work.error = self._error
+            self._calm.broken(self._error)
         if dropped := self._rate.dropped - self._told_dropped:
             self._told_dropped += dropped
             self._work.count("errors_dropped_frames", dropped)
-            self._work.error = "the stream needs more than the bitrate of the push"
+            self._calm.broken("the stream needs more than the bitrate of the push")
         if self._in_a_row > MAX_REFUSED and not self.lost.done():
             self.lost.set_result(f"nothing can be sent: {self._error}")
+        self._calm.wrote()
 
     def get_write_buffer_size(self) -> int:
         return 0  # what the rate does not carry is dropped at once

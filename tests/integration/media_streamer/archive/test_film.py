@@ -115,7 +115,7 @@ async def every_form_without_the_stream(film: Recorder) -> None:
     await exports(film, recorded)
 
     status, body = await film.get("live/recording_status.json?request=ranges,locks")
-    assert status == 200
+    assert status == 200, body
     (told,) = json.loads(body)
     assert told["stream"] == "live"
     assert told["locks"] == [{"from": 1000, "duration": 10}, {"from": 1020, "duration": 130}]

@@ -39,6 +39,28 @@ def test_what_cannot_be_is_said(url: str, words: str) -> None:
         UdpUrl.of(url)
 
 
+async def test_an_error_is_told_while_it_holds() -> None:
+    """The port is closed for a while: refusals are the push's error until there are none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    url, job = UdpUrl("127.0.0.1", port, "", DEFAULT_TTL), work()
+    place = ("127.0.0.1", port)
+    sender = UdpSender(open_socket(url, place, socket.AF_INET, loop_back=False), job)
+    data = bytes(DATAGRAM_BYTES)
+    async with asyncio.timeout(30):
+        while not job.error:
+            sender.write(data)
+            await asyncio.sleep(0.001)
+        assert job.error == "Connection refused"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+            receiver.bind(place)
+            while job.error:
+                sender.write(data)
+                await asyncio.sleep(0.001)
+    sender.abort()
+
+
 def work() -> Work:
     return Work(Job("1", "live", "udp", "push", "a push", b"{}", 1, 1))
 
