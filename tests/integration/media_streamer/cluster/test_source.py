@@ -48,12 +48,18 @@ async def test_streams_of_another_server_play_by_local_names(cluster: Cluster) -
     await origin.running("demo")
     archive = str(edge.directory / "archive")
     group = f"group news {{ dvr {archive}; }}"
-    source = f"source 127.0.0.1:{origin.http_port}/far {{ except other; {group} }}\n"
+    source = (
+        f"source 127.0.0.1:{origin.http_port}/far {{ only demo other waits; except other; {group}"
+        f" comment theirs; provider Works; meta channel 5; labels {{ town Ulm; }} segment_count 2;"
+        " protocols hls rtmp api jpeg; thumbnails; }\n"
+    )
     await cluster.serve(edge, f"rtmp 127.0.0.1:{rtmp};\n{source}")
     await listed(edge, "far/demo")
     state = await edge.stream("far/demo")
     assert (state["named_by"], state["title"], state["static"]) == ("remote", "Demo", False)
     assert state["dvr"]["root"] == archive
+    assert (state["comment"], state["meta"]) == ("theirs", {"channel": "5"})
+    assert state["labels"] == {"town": "Ulm"}
     assert (state["stats"]["remote"], state["stats"]["status"]) == (True, "waiting")
     assert "config_on_disk" not in state
     # Nothing is pulled for a list.
@@ -61,6 +67,7 @@ async def test_streams_of_another_server_play_by_local_names(cluster: Cluster) -
     assert sessions["sessions"] == []
     for url in (f"{edge.base}/far/demo/index.m3u8", f"rtmp://127.0.0.1:{rtmp}/static/far/demo"):
         assert await ffprobe(url) == ["aac", "h264"], url
+    await its_options_hold(edge)
     _, sessions = await origin.api("GET", "/sessions")
     assert [one["proto"] for one in sessions["sessions"]] == ["m4f"]
     async with origin.session.get(f"{origin.base}/demo/m4f") as answer:
@@ -87,6 +94,27 @@ async def test_streams_of_another_server_play_by_local_names(cluster: Cluster) -
     assert (await edge.api("DELETE", path))[0] == 204
     await listed(edge, "far/demo")
     assert (await edge.stream("far/demo"))["named_by"] == "config"
+
+
+async def its_options_hold(edge: Streamer) -> None:
+    """What the source says of its streams, and its group of those in it, as viewers see them."""
+
+    async def get(path: str) -> tuple[int, str]:
+        async with edge.session.get(f"{edge.base}/far/demo/{path}") as answer:
+            return answer.status, (await answer.read()).decode("latin-1")
+
+    async def full() -> bool:
+        _, text = await get("tracks-v1a1/mono.m3u8")
+        return text.count("#EXTINF") == 2
+
+    await until(full, "two segments, as is said")
+    assert (await get("index.mpd"))[0] == 403
+    assert '"provider": "Works"' in (await get("info.json"))[1]
+
+    async def pictured() -> bool:
+        return (await get("preview.jpg"))[0] == 200
+
+    await until(pictured, "there is a picture")
 
 
 async def test_sources_that_answer_nonsense_cost_nobody_anything(cluster: Cluster) -> None:

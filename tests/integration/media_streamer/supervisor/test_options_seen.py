@@ -7,7 +7,7 @@ One server for all.
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.support.country_database import write_country_database
-from tests.support.streamer import Streamer, until
+from tests.support.streamer import Lender, Streamer, until
 
 WHOLE = aiohttp.ClientTimeout(total=120)
 
@@ -63,8 +63,26 @@ class Backend:
             yield self
 
 
+class Logging(Streamer):
+    """One whose sinks may write files."""
+
+    @property
+    def logs(self) -> Path:
+        return self.directory / "logs"
+
+    async def start(self, *arguments: str, **environment: str) -> None:
+        await super().start(*arguments, STREAMER_LOG_DIR=str(self.logs), **environment)
+
+
+@pytest.fixture(scope="module")
+def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lender]:
+    lending = Lender(lambda: Logging(tmp_path_factory.mktemp("streamer")))
+    yield lending
+    lending.close()
+
+
 @pytest.fixture
-def streamer(lent_streamer: Streamer) -> Streamer:
+def streamer(lent_streamer: Logging) -> Logging:
     return lent_streamer
 
 
@@ -178,15 +196,14 @@ notify file {{ sink jsonlog://{log}; max_size 1000; max_depth 2; only event=stre
 """
 
 
-async def test_what_sinks_are_sent(own_streamer: Streamer, backend: Backend) -> None:
+async def test_what_sinks_are_sent(streamer: Logging, backend: Backend) -> None:
     """Filters, levels, pauses, bounds and rotated files, by who receives."""
-    streamer = own_streamer
-    logs = streamer.directory / "logs"
+    logs = streamer.logs
     sinks = SINKS.format(url=f"{backend.url}/events", log="events.log")
     names = ("a", "b", "c", "d")
     streams = "".join(f"stream {one} {{ input fake://fake; }}\n" for one in names)
     streamer.write(sinks)
-    await streamer.serve(STREAMER_LOG_DIR=str(logs))
+    await streamer.serve()
     streamer.write(sinks + streams)
     await streamer.reload()
     for name in names:
