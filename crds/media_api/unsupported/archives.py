@@ -15,6 +15,7 @@ from media_api.unsupported.words import (
     asks,
     get,
     is_of_ours,
+    is_playlist,
 )
 
 LOCKS = "has no effect but true: locked ranges are always kept"
@@ -38,8 +39,13 @@ def archive_asks_in_vain(item: Any) -> Iterator[InVain]:
     if _option(dvr, "keep_locks") is False:
         yield InVain("dvr_option_keep_locks", ("dvr", "keep_locks"), f"keep_locks of dvr {LOCKS}")
     inputs = get(item, "inputs")  # a source has none
-    if get(dvr, "dvr_replicate") and inputs is not None and not any(map(is_of_ours, inputs)):
-        text = "dvr_replicate of dvr has no effect: no input is m4f://HOST/NAME of another server"
+    if (
+        get(dvr, "dvr_replicate")
+        and inputs is not None
+        and not any(is_of_ours(one) or is_playlist(one) for one in inputs)
+    ):
+        origins = "m4f://HOST/NAME or hls://HOST/NAME/index.m3u8 of another server"
+        text = f"dvr_replicate of dvr has no effect: no input is {origins}"
         yield InVain("dvr_option_dvr_replicate", ("dvr", "dvr_replicate"), text)
 
 

@@ -118,7 +118,7 @@ def _urls(item: Any) -> Iterator[InVain]:
         if get(one, "remote_dvr") not in (None, "none") and (
             index or not scheme.startswith(ARCHIVE_SCHEMES)
         ):
-            text = "remote_dvr has no effect but on a first input by m4f, m4s or tshttp"
+            text = "remote_dvr has no effect but on a first input by m4f, m4s, tshttp or hls"
             yield InVain("input_option_remote_dvr", ("inputs", index, "remote_dvr"), text)
         for name, words in INPUT_WORDS.items():
             if asks(name, get(one, name)):

@@ -28,7 +28,8 @@ INPUT_OPTIONS = (
     "linger", "version",
 )  # fmt: skip
 """The same of inputs; those that only one protocol has are in its row."""
-ARCHIVE_SCHEMES = ("m4f", "m4s", "tshttp")
+PLAYLIST_SCHEMES = ("hls", "hlss", "hls2", "hlss2", "llhls", "llhlss", "cmaf", "cmafs")
+ARCHIVE_SCHEMES = ("m4f", "m4s", "tshttp", *PLAYLIST_SCHEMES)
 """Of inputs that are streams of servers whose archives can be asked for."""
 STORAGE_SCHEMES = ("/", "file://", "http://", "https://", "s3://", "s3s://")
 """Of storages of VOD locations that are played from."""
@@ -142,10 +143,21 @@ def asks(option: str, value: Any) -> bool:
 
 
 def is_of_ours(item: Any) -> bool:
-    """Whether an input is a stream of a server whose archive can be asked for."""
+    """Whether an input is a stream of one of our servers, whose archive can be asked for.
+
+    Others send playlists, too: one is of ours if the input says so (`remote_dvr`).
+    """
     url = str(get(item, "url") or "")
     by_ts = url.startswith(("tshttp://", "tshttps://")) and url.endswith("/mpegts")
-    return by_ts or url.startswith(("m4f://", "m4fs://", "m4s://", "m4ss://"))
+    by_frames = url.startswith(("m4f://", "m4fs://", "m4s://", "m4ss://"))
+    said = get(item, "remote_dvr") in ("chain", "nochain")
+    return by_ts or by_frames or (said and is_playlist(item))
+
+
+def is_playlist(item: Any) -> bool:
+    """Whether an input is a playlist of HLS, as that of one of our servers may be."""
+    scheme, _, path = str(get(item, "url") or "").partition("://")
+    return scheme in PLAYLIST_SCHEMES and path.partition("?")[0].endswith(".m3u8")
 
 
 def get(item: Any, name: str) -> Any:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from media_streamer.archive.essence import essence
 from media_streamer.archive.ranges import GAP_MS, Range
 from media_streamer.syntax.boxes import box, boxes, find
 
@@ -298,29 +299,6 @@ def _need(found: bytes | None, name: str) -> bytes:
     if found is None:
         raise ValueError(f"initialisation section without {name}")
     return found
-
-
-def essence(init: bytes) -> bytes:
-    """The section without the rates that were measured (`btrt`, and those of `esds`)."""
-    bare = bytearray(init)
-    at = 0
-    while (at := bare.find(b"btrt", at) + 4) >= 4:
-        bare[at : at + 12] = bytes(12)
-    at = 0
-    while (at := bare.find(b"esds", at) + 4) >= 4:
-        # ES_Descriptor and in it DecoderConfigDescriptor (ISO/IEC 14496-1 7.2.6.5, 7.2.6.6).
-        inner = _skip_length(bare, at + 5) + 3
-        if inner < len(bare) and bare[at + 4] == 3 and bare[inner] == 4:
-            rates = _skip_length(bare, inner + 1) + 5
-            bare[rates : rates + 8] = bytes(8)
-    return bytes(bare)
-
-
-def _skip_length(data: bytes | bytearray, at: int) -> int:
-    """Past the length of a descriptor: bytes whose first bit says that another one follows."""
-    while at < len(data) and data[at] & 0x80:
-        at += 1
-    return at + 1
 
 
 # Fragments

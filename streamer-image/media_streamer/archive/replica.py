@@ -84,7 +84,9 @@ def replica_source(
     if origin is None:
         if not options[0].dvr_replicate:
             return None  # its storage asks for it, for those that have an origin
-        raise NoReplica("no input is m4f://HOST/NAME of another server")
+        raise NoReplica(
+            "no input is m4f://HOST/NAME or hls://HOST/NAME/index.m3u8 of another server"
+        )
     if not origin.cluster_key:
         raise NoReplica(f"the input from {_host(origin)} has no cluster_key")
     base = origin.base

@@ -5,12 +5,13 @@ stream (`cuts`). MPEG-TS is in `ts_segments`.
 """
 
 import logging
+import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from media_streamer.media.frame import Cut, Track
+from media_streamer.media.frame import Cut, Frame, Track
 from media_streamer.media.gop import Boundary, Entry
 from media_streamer.media.mux.fmp4 import EMPTY_SEGMENT, NOT_CARRIED, Fmp4Track, Part
 from media_streamer.media.segment_files import SegmentFile, SegmentFiles
@@ -27,6 +28,37 @@ from media_streamer.wire.media import (
 )
 
 log = logging.getLogger(__name__)
+
+LATE_MS = 2000
+"""What comes sooner than this after its moment is on time."""
+LATE_STEP_MS = 1500
+"""By less than this it does not change: players would have to move along."""
+
+
+class Lateness:
+    """How long after their moment the frames of a stream come, by the newest ones: what is kept of
+    before is no measure."""
+
+    def __init__(self) -> None:
+        self._told_ms = 0.0
+        self._least_ms: float | None = None
+        """At best in the running segment."""
+
+    def came(self, frame: Frame) -> None:
+        """It has just come."""
+        late_ms = 1000 * time.time() - frame.utc_ms
+        self._least_ms = late_ms if self._least_ms is None else min(self._least_ms, late_ms)
+
+    def begin(self) -> None:
+        """Another segment."""
+        self._least_ms = None
+
+    @property
+    def ms(self) -> int:
+        """`SegmentReady.late_ms` of the running segment, at its end."""
+        if self._least_ms is not None and abs(self._least_ms - self._told_ms) > LATE_STEP_MS:
+            self._told_ms = self._least_ms
+        return round(self._told_ms) if self._told_ms > LATE_MS else 0
 
 
 class Segments:
@@ -56,6 +88,7 @@ class Segments:
         """The running segment does not continue the last."""
         self._discontinuities = 0
         """How many there were up to the running segment's start."""
+        self._lateness = Lateness()
 
     def take(self) -> list[SegmentEvent]:
         self._files.sweep()
@@ -80,8 +113,9 @@ class Segments:
         self._set_tracks(tracks)
 
     def push(self, entries: Sequence[Entry]) -> None:
-        if any(self._names):
-            if self._cut is None and entries:
+        if entries and any(self._names):
+            self._lateness.came(entries[-1].frame)
+            if self._cut is None:
                 self._early = not _holds_a_cut(entries)
             for entry in entries:
                 self._append(entry)
@@ -91,6 +125,7 @@ class Segments:
         if boundary is not Boundary.NONE and cut is not None and self._is_next(cut, frame.dts):
             if self._start is not None:
                 self._finish(entry)
+                self._lateness.begin()
             self._number(cut, frame.dts)
             self._start = frame.dts
             self._start_utc_ms = frame.utc_ms
@@ -165,6 +200,7 @@ class Segments:
             discontinuities=self._discontinuities,
             period_utc_ms=self._cut.period_utc_ms,
             period_time=self._cut.period_time,
+            late_ms=self._lateness.ms,
             bandwidth=round(size * 8 / duration) if duration > 0 else 0,
             independent=independent,
             target_ms=self._cut.target_ms,

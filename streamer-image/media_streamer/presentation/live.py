@@ -257,5 +257,6 @@ def _segment(event: SegmentReady) -> Segment:
         bandwidth=event.bandwidth,
         time=event.time,
         independent=event.independent,
+        late_ms=event.late_ms,
         period=Period(event.period_utc_ms, event.period_time) if event.time else None,
     )

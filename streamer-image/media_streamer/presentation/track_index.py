@@ -138,6 +138,8 @@ class Segment:
     """None where it is not known: of MPEG-TS, and of what a media worker left half-done."""
     independent: bool = True
     """It begins with a key frame."""
+    late_ms: int = 0
+    """How long after its moment it has come here, where that is much."""
 
     @property
     def is_empty(self) -> bool:

@@ -11,7 +11,7 @@ from media_api.protocols import ROWS
 from media_api.server import ServerConfig
 
 from media_streamer.archive.declared import Declared, NoArchive, declared
-from media_streamer.archive.origin import origin_of
+from media_streamer.archive.origin import may_be_of_others, origin_of
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.locations import file_path, storages_of
 from media_streamer.wire.control import (
@@ -149,7 +149,7 @@ def passage_of(stream: Stream, server: ServerConfig) -> Passage | None:
     if wanted is None and stream.named_by != "remote" and config.cache is None:
         return None
     origin = origin_of(config.inputs[0])
-    if origin is None:
+    if origin is None or (wanted is None and may_be_of_others(config.inputs[0])):
         return None
     terms = cache_terms(config.cache, server)
     return Passage(origin.base, origin.stream, origin.cluster_key, terms, wanted != "nochain")

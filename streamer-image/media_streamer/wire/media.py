@@ -355,6 +355,9 @@ class SegmentReady(_Message, frozen=True):
     """It begins with a key frame."""
     target_ms: int = 0
     """As of its parts."""
+    late_ms: int = 0
+    """How long after its moment what it holds has come here, where that is much: the source tells
+    when its pictures were made, and they have been on their way since."""
 
 
 class SegmentDropped(_Message, frozen=True):

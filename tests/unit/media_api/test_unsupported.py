@@ -319,9 +319,10 @@ def test_copies_go_to_buckets_and_archives_are_asked_for_at_servers() -> None:
 
 def test_gaps_are_filled_only_from_a_server_of_ours() -> None:
     dvr = {"root": "/srv", "dvr_replicate": True}
-    for url in ("m4f://h/a", "m4ss://h/a", "tshttp://h/a/mpegts"):
+    playlists = ("hls://h/a/index.m3u8", "hlss://h/a/tracks-v1a1/mono.m3u8?token=x")
+    for url in ("m4f://h/a", "m4ss://h/a", "tshttp://h/a/mpegts", *playlists):
         assert _paths({"inputs": [{"url": "fake://x"}, {"url": url}], "dvr": dvr}) == []
-    for inputs in ([], [{"url": "tshttp://h/a.ts"}], [{"url": "fake://x"}]):
+    for inputs in ([], [{"url": "tshttp://h/a.ts"}], [{"url": "hls://h/a"}]):
         assert _paths({"inputs": inputs, "dvr": dvr}) == ["dvr.dvr_replicate"]
     assert _paths({"dvr": dvr}) == []  # of a source
 

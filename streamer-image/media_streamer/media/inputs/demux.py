@@ -54,7 +54,7 @@ Opener = Callable[[], InputContainer]
 AnyPacket: TypeAlias = "Packet[Any]"
 
 
-class _Lane:
+class Lane:
     """A track on its way from the container to the receiver."""
 
     __slots__ = (
@@ -104,7 +104,7 @@ class DemuxInput(ThreadInput):
         self._opener = opener
         self._pacer = Pacer() if paced else None
         self._loop = loop
-        self._lanes: dict[int, _Lane] = {}
+        self._lanes: dict[int, Lane] = {}
         self._streams: list[Stream] = []
         # Extent of the current pass through a file, seconds on its own clock.
         self._first, self._end = math.inf, -math.inf
@@ -198,7 +198,7 @@ class DemuxInput(ThreadInput):
         for packet in waiting:
             lane = self._lanes.get(packet.stream_index)
             if lane is None:
-                self._lanes[packet.stream_index] = _Lane(packet.stream)
+                self._lanes[packet.stream_index] = Lane(packet.stream)
             if lane is None or (packet.is_keyframe and not lane.described):
                 self._describe(packet)
         self._announce()
@@ -262,7 +262,7 @@ class DemuxInput(ThreadInput):
                 data,
             )
 
-    def _described_by(self, lane: _Lane, packet: AnyPacket) -> bool:
+    def _described_by(self, lane: Lane, packet: AnyPacket) -> bool:
         """Try again to describe a track, from a key frame that came late."""
         if packet.is_keyframe and is_supported(packet.stream):
             self._describe(packet)
@@ -270,7 +270,7 @@ class DemuxInput(ThreadInput):
                 self._announce()
         return lane.track is not None
 
-    def _pace(self, lane: _Lane, packet: AnyPacket, pacer: Pacer) -> None:
+    def _pace(self, lane: Lane, packet: AnyPacket, pacer: Pacer) -> None:
         dts = packet.dts if packet.dts is not None else packet.pts
         if dts is None:
             return

@@ -3,7 +3,8 @@
 ISO/IEC 23009-1, profile isoff-live, with a SegmentTimeline each track. Presentation time is the
 wall clock: a period starts when its first picture was presented, counted from 1970, so that all
 egress workers write the same, also after a media worker was replaced. A source whose clock is not
-ours drifts away from that; `availabilityStartTime` moves along in whole seconds.
+ours drifts away from that, and pictures of a source that tells when they were made come later than
+that; `availabilityStartTime` moves along in whole seconds.
 
 The low-latency manifest (DASH-IF IOP 5, part 4 annex; ISO/IEC 23009-1 5.10.4, 5.3.9.5) also lists
 the segment under way: whoever asks for it gets its parts as they are made, and once it is finished
@@ -239,13 +240,16 @@ def _periods(tracks: Sequence[TrackIndex], short: float) -> dict[Period, list[Ru
 
 
 def _drift_seconds(periods: dict[Period, list[Run]]) -> int:
-    """How much later than presentation time says the newest segment came, in whole seconds."""
+    """How much later than presentation time says the newest segment came, in whole seconds.
+
+    Players take what they are told for when it can be had.
+    """
     if not periods:
         return 0
     period, runs = next(reversed(periods.items()))
     newest, timescale = runs[0].segments[-1], runs[0].init.timescale
     shown_ms = period.utc_ms + 1000 * (newest.time / timescale - period.time / TICKS)
-    return int((newest.start_utc_ms - shown_ms) / 1000)
+    return int((newest.start_utc_ms - shown_ms) / 1000) + round(newest.late_ms / 1000)
 
 
 def _newest_ms(tracks: Sequence[TrackIndex]) -> int:

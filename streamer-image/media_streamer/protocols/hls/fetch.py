@@ -19,6 +19,7 @@ from media_streamer.media.inputs.base import InputError
 from media_streamer.outgoing.http import Body, HttpClient
 from media_streamer.outgoing.target import HttpError
 from media_streamer.protocols.hls.remote import BEGINNING, read_playlist, settle
+from media_streamer.protocols.hls.source_clock import SourceClock
 
 BURST_REQUESTS = 40
 REQUESTS_PER_SECOND = 10.0
@@ -76,6 +77,9 @@ class HlsFetcher:
         self._budget = Budget(BURST_REQUESTS, REQUESTS_PER_SECOND, clock)
         self._failures = 0
         self._news_at = clock()
+        self._dates: dict[str, Mapping[tuple[str, int], float]] = {}
+        """What each playlist says of its segments."""
+        self.source_clock = SourceClock()
 
     def open(self, url: str, flags: int, options: Mapping[str, str]) -> Piece:
         """For PyAV's `io_open`. Raises InputError, which ends the input."""
@@ -99,6 +103,7 @@ class HlsFetcher:
         finally:
             body.close()
         playlist = settle(data, body.url)
+        self._dates[url] = playlist.dates
         pause = RELOAD_SECONDS + len(data) / RELOAD_BYTES_PER_SECOND
         self._may_be_read_at[url] = self._clock() + pause
         if playlist.children:
@@ -113,7 +118,7 @@ class HlsFetcher:
         body = None
         try:
             body = self._get(url, headers, TRIES)
-            piece: Piece = _Segment(body, first, end)
+            piece: _Segment | _Bytes = _Segment(body, first, end)
             if encrypted:
                 piece = _decrypted(piece, options)
         except _NotASegmentError:
@@ -126,6 +131,8 @@ class HlsFetcher:
                 raise
             return _Bytes(b"")
         self._failures, self._news_at = 0, self._clock()
+        dates = (one.get((url, first)) for one in self._dates.values())
+        self.source_clock.opened(next((d for d in dates if d is not None), None), piece.head)
         return piece
 
     def _get(self, url: str, headers: Mapping[str, str], tries: int) -> Body:
@@ -155,6 +162,11 @@ class _Bytes:
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
 
+    @property
+    def head(self) -> bytes:
+        """What it begins with."""
+        return self._data[:READ_BYTES]
+
     def read(self, size: int) -> bytes:
         piece = self._data[self._at : self._at + size]
         self._at += len(piece)
@@ -179,6 +191,11 @@ class _Segment:
         if self._ready.startswith(BEGINNING):
             body.close()
             raise _NotASegmentError(_NO_PLAYLIST)
+
+    @property
+    def head(self) -> bytes:
+        """What it begins with, as much as has come; asked for before it is read."""
+        return self._ready
 
     def read(self, size: int) -> bytes:
         if self._ready:
@@ -212,7 +229,7 @@ def _range(options: Mapping[str, str]) -> tuple[int, int]:
     return int(first) if first.isdecimal() else 0, int(end) if end.isdecimal() else 0
 
 
-def _decrypted(piece: Piece, options: Mapping[str, str]) -> Piece:
+def _decrypted(piece: Piece, options: Mapping[str, str]) -> _Bytes:
     """AES-128 of a whole segment (RFC 8216, section 5.2), by FFmpeg's protocol for it."""
     descriptor = os.memfd_create("segment", os.MFD_CLOEXEC)
     try:

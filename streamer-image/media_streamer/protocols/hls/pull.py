@@ -1,5 +1,9 @@
-"""`hls://` and its relatives: playlists of segments, demuxed by FFmpeg and fetched by us."""
+"""`hls://` and its relatives: playlists of segments, demuxed by FFmpeg and fetched by us.
 
+Where the source tells when its pictures were made (EXT-X-PROGRAM-DATE-TIME), they keep that time.
+"""
+
+import time
 from functools import partial
 
 import av
@@ -8,10 +12,18 @@ from av.stream import Stream
 from media_api.input import InputConfig
 
 from media_streamer.media.inputs.base import Input, InputError, InputRequest
-from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS, DemuxInput
+from media_streamer.media.inputs.demux import (
+    MPEGTS_OPTIONS,
+    PROBE_OPTIONS,
+    AnyPacket,
+    DemuxInput,
+    Lane,
+)
 from media_streamer.media.inputs.ffmpeg import with_scheme
 from media_streamer.media.inputs.http import http_client
+from media_streamer.media.inputs.pacer import Pacer
 from media_streamer.protocols.hls.fetch import READ_BYTES, HlsFetcher
+from media_streamer.protocols.hls.source_clock import SourceClock
 
 _TLS_SCHEMES = frozenset({"hlss", "hlss2", "llhlss", "cmafs"})
 _OPTIONS = (
@@ -47,6 +59,7 @@ class HlsInput(DemuxInput):
         self._pids = frozenset(request.config.pids or ())
         self._client = http_client(self._url, request, self._stopping.is_set)
         self._client.on_refused = self.count_status
+        self._clock = SourceClock()
 
     def _read(self) -> None:
         try:
@@ -58,6 +71,7 @@ class HlsInput(DemuxInput):
         limits = self.limits
         wait = partial(self._stopping.wait)
         fetcher = HlsFetcher(self._client, self._url, wait, limits.read_seconds)
+        self._clock = fetcher.source_clock
         return av.open(
             self._url,
             format="hls",
@@ -69,3 +83,14 @@ class HlsInput(DemuxInput):
 
     def _wanted(self, stream: Stream) -> bool:
         return super()._wanted(stream) and (not self._pids or stream.id in self._pids)
+
+    def _pace(self, lane: Lane, packet: AnyPacket, pacer: Pacer) -> None:
+        super()._pace(lane, packet, pacer)
+        if self.on_age is not None and packet.dts is not None:
+            begins = packet.is_keyframe and (not lane.audio or not self._has_video)
+            now, tick = time.time(), lane.seconds_per_tick
+            self.on_age(self._clock.age(packet.dts, tick, now, may_begin=begins))
+
+    @property
+    def _has_video(self) -> bool:
+        return any(stream.type == "video" for stream in self._streams)

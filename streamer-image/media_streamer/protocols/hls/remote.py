@@ -7,11 +7,12 @@ elsewhere than to http(s) is refused. Pure.
 
 import re
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
 from media_streamer.outgoing.target import HttpError
+from media_streamer.protocols.hls.source_clock import read_date
 
 MAX_PLAYLIST_BYTES = 2 * 1024 * 1024
 """Unpacked: 20,000 segments with addresses of 100 characters."""
@@ -36,6 +37,9 @@ class RemotePlaylist:
 
     data: bytes
     children: tuple[str, ...]
+    dates: Mapping[tuple[str, int], float] = field(default_factory=dict)
+    """Unix time of the first frame of segments, by address and first byte; of those alone of which
+    it is told or follows from what is told of the ones before."""
 
 
 def read_playlist(read: Callable[[int], bytes], coding: str) -> bytes:
@@ -68,9 +72,11 @@ def settle(data: bytes, url: str) -> RemotePlaylist:
     addresses = size = 0
     children: dict[str, None] = {}
     names_playlists = False
+    dates = _Dates()
     for line in text.splitlines():
         line = line.strip()
         if line.startswith("#"):
+            dates.tag(line)
             if line.startswith(_WITH_URI):
                 line = _URI.sub(lambda found: f'URI="{_absolute(found[1], url)}"', line)
                 if line.startswith("#EXT-X-MEDIA:") and (found := _URI.search(line)):
@@ -82,13 +88,51 @@ def settle(data: bytes, url: str) -> RemotePlaylist:
             addresses += 1
             if names_playlists:
                 children[line] = None
+            else:
+                dates.segment(line)
         size += len(line) + 1
         if size > MAX_SETTLED_BYTES or addresses > MAX_SEGMENTS:
             raise PlaylistError(f"the playlist names more than {MAX_SEGMENTS} segments")
         lines.append(line)
     if len(children) > MAX_CHILDREN:
         raise PlaylistError(f"the playlist names more than {MAX_CHILDREN} others")
-    return RemotePlaylist(("\n".join(lines) + "\n").encode(), tuple(children))
+    return RemotePlaylist(("\n".join(lines) + "\n").encode(), tuple(children), dates.found)
+
+
+class _Dates:
+    """EXT-X-PROGRAM-DATE-TIME of a playlist, line by line (RFC 8216, 4.3.2.6)."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[str, int], float] = {}
+        self._next: float | None = None
+        self._seconds = 0.0
+        self._range: tuple[int, int] | None = None
+        """First byte, and the one after the last."""
+        self._end = 0
+
+    def tag(self, line: str) -> None:
+        name, _, value = line.partition(":")
+        if name == "#EXT-X-PROGRAM-DATE-TIME":
+            self._next = read_date(value)
+        elif name == "#EXT-X-DISCONTINUITY":
+            self._next = None
+        elif name == "#EXTINF":
+            try:
+                self._seconds = float(value.partition(",")[0])
+            except ValueError:
+                self._next = None
+        elif name == "#EXT-X-BYTERANGE":
+            length, _, first = value.strip().partition("@")
+            if length.isdecimal() and (first or "0").isdecimal():
+                begin = int(first) if first else self._end
+                self._range = begin, begin + int(length)
+
+    def segment(self, address: str) -> None:
+        begin, self._end = self._range or (0, 0)
+        self._range = None
+        if self._next is not None:
+            self.found[address, begin] = self._next
+            self._next += self._seconds
 
 
 def _as_it_is(piece: bytes, most: int) -> bytes:

@@ -98,7 +98,8 @@ async def decode(source: str | Path, *words: str) -> None:
     finally:
         if process.returncode is None:
             process.kill()
-    assert (process.returncode, complaints.decode()) == (0, ""), source
+    text = complaints.decode()
+    assert (process.returncode, text) == (0, ""), f"{source}: {text}"
 
 
 async def frames(source: str | Path) -> int:

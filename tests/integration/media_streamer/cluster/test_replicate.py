@@ -51,21 +51,37 @@ async def ranges(streamer: Streamer) -> list[dict[str, Any]]:
 
 
 async def test_an_outage_leaves_no_gap(cluster: Cluster, tmp_path: Path) -> None:
-    origin, edge = cluster.streamer(), cluster.streamer()
+    origin = cluster.streamer()
     await cluster.serve(
         origin, f"stream live {{ input fake://fake; segment_duration 1; dvr {tmp_path}/o 1d; }}\n"
     )
     await recorded(origin, 1)
-    pulled = f"input m4f://127.0.0.1:{origin.http_port}/live cluster_key=between-us"
-    text = f"stream live {{ {pulled}; segment_duration 1; dvr {tmp_path}/e 1d replicate; }}\n"
-    await cluster.serve(edge, text)
-    await recorded(edge, 2)
-    assert await edge.stop() == 0
+    host = f"127.0.0.1:{origin.http_port}"
+    edges = {
+        url: cluster.streamer() for url in (f"m4f://{host}/live", f"hls://{host}/live/index.m3u8")
+    }
+    for url, edge in edges.items():
+        pulled, root = f"input {url} cluster_key=between-us", tmp_path / url[:3]
+        text = f"stream live {{ {pulled}; segment_duration 1; dvr {root} 1d replicate; }}\n"
+        await cluster.serve(edge, text)
+    for edge in edges.values():
+        await recorded(edge, 2)
+        assert await edge.stop() == 0
     began = time.time()
     await recorded(origin, await segments(origin) + OUTAGE_SEGMENTS)
     first = (await ranges(origin))[0]["from"]
-    await edge.serve(STREAMER_HOSTNAME="s1")
+    for edge in edges.values():
+        await edge.serve(STREAMER_HOSTNAME=edge.directory.name)
+    for url, edge in edges.items():
+        await is_filled(edge, first, began)
+        same_times(tmp_path / url[:3], tmp_path / "o")
+        await plays(edge)
+    await only_for_servers(origin)
+    for one in (*edges.values(), origin):
+        assert "Traceback" not in one.log, one.log
 
+
+async def is_filled(edge: Streamer, first: float, began: float) -> None:
     async def is_whole() -> dict[str, Any] | None:
         found = await ranges(edge)
         stats: dict[str, Any] = (await edge.stream("live"))["stats"]
@@ -79,18 +95,13 @@ async def test_an_outage_leaves_no_gap(cluster: Cluster, tmp_path: Path) -> None
     assert told["filled_bytes"] > 0
     assert "error" not in told
     assert "between-us" not in edge.log
-    same_times(tmp_path)
-    await plays(edge)
-    await only_for_servers(origin)
-    for one in (edge, origin):
-        assert "Traceback" not in one.log, one.log
 
 
-def same_times(root: Path) -> None:
+def same_times(here: Path, there: Path) -> None:
     """Both cut at the same pictures, which have the same time, though one had them later."""
     ours, theirs = (
-        [one.group.start_ms for one in Library().entries(root / name / "live", 0, 2**50)]
-        for name in ("e", "o")
+        [one.group.start_ms for one in Library().entries(root / "live", 0, 2**50)]
+        for root in (here, there)
     )
     off = [min(abs(one - other) for other in theirs) for one in ours if one < theirs[-1]]
     assert max(off) <= SAME_MS, (ours, theirs)

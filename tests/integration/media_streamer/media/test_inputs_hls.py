@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from media_api.input import InputConfig
 from media_streamer.media.inputs.base import Limits, Receiver
 from media_streamer.media.inputs.factory import create_input
+from media_streamer.media.inputs.pacer import Pacer
 
 
 class Frames(Receiver):
@@ -24,19 +26,36 @@ class Frames(Receiver):
     def __init__(self) -> None:
         self.frames = self.bytes = 0
         self.codecs: list[str] = []
+        self.kinds: list[str] = []
+        self.made_at = 0.0
+        self.keys: list[float] = []
+        """When key frames were made, by their source."""
         self.error: str | None = ""
         self.done = threading.Event()
 
     def describe(self, tracks: Any, time_bases: Any) -> None:
         self.codecs = [track.codec for track in tracks]
+        self.kinds = [track.kind for track in tracks]
+
+    def on_age(self, seconds: float) -> None:
+        self.made_at = time.time() - seconds if seconds else 0.0
 
     def frame(self, track: int, dts: Any, pts: Any, duration: Any, key: bool, data: bytes) -> None:
         self.frames += 1
         self.bytes += len(data)
+        if key and self.kinds[track] == "video":
+            self.keys.append(self.made_at)
 
     def ended(self, error: str | None) -> None:
         self.error = error
         self.done.set()
+
+
+class Unpaced(Pacer):
+    """Films of the test need not last as long."""
+
+    def delay(self, position: float, now: float) -> float:
+        return 0.0
 
 
 def read(url: str, seconds: float = 30.0, **options: Any) -> Frames:
@@ -45,7 +64,8 @@ def read(url: str, seconds: float = 30.0, **options: Any) -> Frames:
     config = InputConfig.model_validate({"url": url, **options})
     limits = Limits(open_seconds=3, read_seconds=3)
     one = create_input("test", config, frames, limits, {})
-    one._pacer = None  # type: ignore[attr-defined]  # films of the test need not last as long
+    one._pacer = Unpaced()  # type: ignore[attr-defined]
+    one.on_age = frames.on_age
 
     async def run() -> None:
         one.start()
@@ -126,14 +146,15 @@ def film(tmp_path_factory: pytest.TempPathFactory, ffmpeg: str, bunny: Path) -> 
     forms = {
         "ts": [],
         "fmp4": ["-hls_segment_type", "fmp4"],
-        "single": ["-hls_flags", "single_file"],
+        "single": ["-hls_flags", "single_file+program_date_time"],
         "enc": ["-hls_key_info_file", str(directory / "keyinfo")],
     }
     for form, options in forms.items():
         subprocess.run(
             [ffmpeg, "-v", "error", "-t", "3", "-i", str(bunny), "-vf", "scale=320:180",
              "-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-sc_threshold", "0",
-             "-c:a", "aac", "-f", "hls", "-hls_time", "1", "-hls_list_size", "0", *options,
+             "-c:a", "aac", "-f", "hls", "-hls_time", "1", "-hls_list_size", "0",
+             "-hls_flags", "+program_date_time", *options,
              f"{form}.m3u8"],
             check=True, cwd=directory, timeout=60,
         )  # fmt: skip
@@ -151,6 +172,10 @@ def films(film: Path) -> Iterator[Web]:
     one.server.server_close()
 
 
+def date_of(line: str) -> float:
+    return datetime.fromisoformat(line.partition(":")[2]).timestamp()
+
+
 @pytest.mark.parametrize("form", ["ts", "fmp4", "single", "enc", "master", "moved/ts"])
 def test_every_form(films: Web, form: str) -> None:
     films.send_to("/moved/ts.m3u8", f"http://{films.address}/ts.m3u8")
@@ -158,6 +183,10 @@ def test_every_form(films: Web, form: str) -> None:
     assert found.codecs == ["h264", "aac"]
     video, audio = 72, 130
     assert found.frames >= video + audio
+    playlist = "ts" if form in ("master", "moved/ts") else form
+    listed = (films.directory / f"{playlist}.m3u8").read_text()
+    dates = [date_of(line) for line in listed.splitlines() if "PROGRAM-DATE-TIME" in line]
+    assert found.keys == pytest.approx(dates, abs=0.3)  # a busy machine
     if form == "single":
         assert films.asked.count("/single.ts") >= 3
 

@@ -1,5 +1,3 @@
-import struct
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +5,6 @@ from media_streamer.archive.container import (
     FLAGS_OFFSET,
     Group,
     Piece,
-    essence,
     make_head,
     make_mark,
     read_head,
@@ -20,7 +17,7 @@ from media_streamer.archive.container import (
 from media_streamer.archive.ranges import Range, merge
 from media_streamer.syntax import boxes
 
-from .conftest import AUDIO, SECTION, VIDEO, fragment, track_init
+from .conftest import AUDIO, SECTION, VIDEO, fragment
 
 HEAD = make_head(SECTION.inits, SECTION.tracks)
 
@@ -48,24 +45,6 @@ def test_a_head_has_all_tracks_under_numbers_of_their_own() -> None:
 def test_what_is_no_head_is_refused(noise: bytes, cut: int) -> None:
     with pytest.raises(ValueError, match="file"):
         read_head(HEAD[:cut][:-1] + noise)
-
-
-def test_measured_rates_make_no_other_tracks() -> None:
-    first, second = (track_init(90_000, rate=rate) for rate in (1000, 2000))
-    assert first != second
-    assert essence(first) == essence(second)
-    assert essence(first) != essence(track_init(48_000, rate=1000))
-
-
-def test_rates_in_an_elementary_stream_descriptor_do_not_count_either() -> None:
-    def esds(rate: int, config: bytes) -> bytes:
-        specific = b"\x05\x80\x80\x80\x02" + config
-        decoder = b"\x40\x15" + bytes(3) + struct.pack(">II", rate, rate) + specific
-        inner = b"\x04\x80\x80\x80" + bytes([len(decoder)]) + decoder
-        return boxes.full_box(b"esds", 0, 0, b"\x03\x80\x80\x80\x40" + bytes(3) + inner)
-
-    assert essence(esds(1, b"\x11\x90")) == essence(esds(2, b"\x11\x90"))
-    assert essence(esds(1, b"\x11\x90")) != essence(esds(1, b"\x12\x10"))
 
 
 pieces = st.builds(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from media_api.input import InputConfig
 from media_api.server import ServerConfig
 from media_api.stream import StreamConfig
 from media_streamer.archive import replica
@@ -14,6 +15,7 @@ from media_streamer.archive.erasing import Locked, before_erasing
 from media_streamer.archive.gaps import MAX_SEGMENT_MS
 from media_streamer.archive.library import Library
 from media_streamer.archive.locks import write_locks
+from media_streamer.archive.origin import origin_of
 from media_streamer.archive.places import OWNER_FILE, files_between
 from media_streamer.archive.ranges import Range
 from media_streamer.archive.replica import ReplicaSource, install, part_path, read_left_out
@@ -56,10 +58,31 @@ def test_where_gaps_are_filled_from() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "base", "name"),
+    [
+        ("tshttp://o:81/far/a/mpegts", "http://o:81", "far/a"),
+        ("hls://o/far/a/index.m3u8", "http://o", "far/a"),
+        ("hlss2://o/a/tracks-v1a1/index.fmp4.m3u8?token=x", "https://o", "a"),
+        ("hls://o/tracks-v1/index.m3u8", "http://o", "tracks-v1"),
+    ],
+)
+def test_what_a_stream_is_called_there(url: str, base: str, name: str) -> None:
+    found = origin_of(InputConfig(url=url))
+    assert found is not None
+    assert (found.base, found.stream) == (base, name)
+
+
+@pytest.mark.parametrize("url", ["hls://o/index.m3u8", "hls://o/a.mp4", "tshttp://o/a/mpegts/b"])
+def test_what_is_no_stream_of_a_server(url: str) -> None:
+    assert origin_of(InputConfig(url=url)) is None
+
+
+@pytest.mark.parametrize(
     ("item", "words"),
     [
         ({"url": "udp://239.0.0.1:1"}, "no input is m4f"),
         ({"url": "m4f://origin/a"}, "from origin has no cluster_key"),
+        ({"url": "hls://origin/a/index.m3u8"}, "from origin has no cluster_key"),
     ],
 )
 def test_why_they_are_not(item: dict[str, Any], words: str) -> None:

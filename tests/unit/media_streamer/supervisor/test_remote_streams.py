@@ -106,6 +106,11 @@ def test_captured_elsewhere_and_here_again() -> None:
         ({"inputs": [{"url": "m4f://h/a", "remote_dvr": "none"}]}, None),
         ({"inputs": [{"url": "m4f://h/a", "remote_dvr": "chain"}]}, Passage("http://h", "a")),
         (
+            {"inputs": [{"url": "hls://h/a/index.m3u8", "remote_dvr": "chain"}]},
+            Passage("http://h", "a"),
+        ),
+        ({"inputs": [{"url": "hls://h/a/index.m3u8"}], "cache": {"path": "/c"}}, None),
+        (
             {"inputs": [{"url": "m4f://h/a", "remote_dvr": "nochain"}]},
             Passage("http://h", "a", chain=False),
         ),

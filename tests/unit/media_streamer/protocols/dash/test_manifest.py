@@ -7,6 +7,7 @@ from datetime import datetime
 from fractions import Fraction
 from xml.etree import ElementTree
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from media_streamer.egress.http.text import QUERY
@@ -214,6 +215,22 @@ def test_a_source_whose_clock_is_slow_moves_the_beginning_of_time() -> None:
     )  # fmt: skip
     moved = datetime.fromisoformat(manifest(fast).attrib["availabilityStartTime"])
     assert moved.timestamp() == -2
+
+
+@pytest.mark.parametrize("low_latency", [False, True])
+def test_what_comes_late_is_told_for_when_it_can_be_had(low_latency: bool) -> None:
+    video = track("v1", VIDEO, [180_000] * 3)
+    began = manifest(video, low_latency=low_latency)
+    video.segments[-1] = replace(video.segments[-1], late_ms=25_300)
+    root = manifest(video, low_latency=low_latency)
+    assert root.get("availabilityStartTime") == "1970-01-01T00:00:25.000Z"
+    assert began.get("availabilityStartTime") == "1970-01-01T00:00:00.000Z"
+    assert root.get("publishTime") == began.get("publishTime")
+    clocks = [
+        [one.get("wallClockTime") for one in under(each, "ProducerReferenceTime")]
+        for each in (began, root)
+    ]
+    assert (clocks[0] != clocks[1]) == low_latency
 
 
 def test_nothing_to_show_is_still_a_manifest() -> None:
