@@ -190,7 +190,7 @@ class StreamMedia(ApiModel):
     )
     add_audio_only: bool | None = Field(
         default=None,
-        description="Add an audio-only variant to HLS in fragmented MP4. Default false.",
+        description="Add an audio-only variant to HLS. Default false.",
     )
     webrtc_abr: WebrtcAbr | None = Field(
         default=None,

@@ -51,10 +51,6 @@ class Summary:
             else tuple(merge([*self.ranges, *other.ranges])),
         )
 
-    def is_outgrown_by(self, written: int) -> bool:
-        """Whether so many bytes make another picture of an archive that has just begun."""
-        return self.to_ms - self.from_ms < NEW_MS and written > 2 * self.bytes
-
     def as_json(self) -> dict[str, Any]:
         """`media_api.dvr.DvrInfo`."""
         to_ms = self.ranges[-1].to_ms if self.ranges else self.to_ms
@@ -69,6 +65,29 @@ class Summary:
         if self.ranges is not None:
             found["duration"] = total_ms(self.ranges) // 1000
         return found
+
+
+class Growth:
+    """Which archives are no more what is told of them, by what was written since they were looked
+    at: one that has just begun, or is kept for a minute, is another one after a few segments."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[Summary | None, int]] = {}
+        """By stream: what was known, and the bytes written up to then."""
+
+    def is_outgrown(self, stream: str, summary: Summary | None, written: int) -> bool:
+        """`written`: bytes since its media worker began."""
+        seen, before = self._seen.get(stream, (None, 0))
+        if seen != summary or before > written:
+            before = 0 if seen is None else written
+            self._seen[stream] = summary, before
+        if summary is None:
+            return written > before
+        return summary.to_ms - summary.from_ms < NEW_MS and written - before > summary.bytes
+
+    def forget(self, stream: str) -> None:
+        """It has no archive any more."""
+        self._seen.pop(stream, None)
 
 
 def disk_figures(total: int, used: int) -> dict[str, int]:

@@ -33,6 +33,7 @@ from media_streamer.archive.patience import Patience
 from media_streamer.archive.places import (
     HOUR_MS,
     MAX_MS,
+    OWNER_FILE,
     Place,
     RecordedFile,
     files_between,
@@ -213,6 +214,25 @@ class Library:
         if len(where) == 1:
             return [on(where[0])]
         return self._patience.ask({one.disk: partial(on, one) for one in where})
+
+    def is_partial(self, places: Sequence[Place]) -> bool:
+        """Whether a disk of an archive does not answer, or is not there: what was not found may be
+        on it. `places`: as they are declared. Blocks."""
+        # What others sent or has been copied lies below a root, in a folder that begins with a dot.
+        own = [one.disk for one in places if not one.bucket and not one.disk.name.startswith(".")]
+        disks = set(own[1:] or own)  # where there are disks, the root need not be one
+
+        def is_gone(disk: Path) -> bool:
+            try:
+                return not (disk / OWNER_FILE).exists() and not any(disk.iterdir())
+            except OSError:
+                return True
+
+        try:
+            answers = self._patience.ask({disk: partial(is_gone, disk) for disk in disks})
+        except OSError:
+            return True
+        return any(answers) or len(answers) < len(disks)
 
     def find(self, where: Where, start_ms: int) -> tuple[FileContent, Group] | None:
         """The segment that begins at that very time."""

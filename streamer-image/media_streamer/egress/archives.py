@@ -66,8 +66,18 @@ class ArchiveReader:
             title = f"The archive cannot be read: {error.strerror}"
             raise AccessDenied(503, "archive_unavailable", title) from None
         if not found:
-            raise AccessDenied(404, "not_recorded", "Nothing is recorded of that time")
+            title = "Nothing is recorded of that time"
+            raise await self.missing(access, AccessDenied(404, "not_recorded", title))
         return found
+
+    async def missing(self, access: Access, answer: AccessDenied) -> AccessDenied:
+        """`answer` to who asked for what is not there; another one where a disk of the archive does
+        not answer or is gone, for it may be there."""
+        places = self.places(access)
+        if not await self.run(access, lambda: self.library.is_partial(places)):
+            return answer
+        title = "It may be on a disk of the archive that does not answer or is not mounted"
+        return AccessDenied(503, "archive_unavailable", title)
 
 
 def _disk(access: Access, file: Path | None) -> str:

@@ -22,7 +22,7 @@ from media_streamer.archive.claiming import claim
 from media_streamer.archive.declared import Declared, NoArchive, declared
 from media_streamer.archive.erasing import Locked, before_erasing, erase
 from media_streamer.archive.exports import ExportJob
-from media_streamer.archive.keeper import Kept, Summary, keep_limits
+from media_streamer.archive.keeper import Growth, Kept, Summary, keep_limits
 from media_streamer.archive.library import Library
 from media_streamer.archive.locks import asked_range, read_locks, write_locks
 from media_streamer.archive.mirror import Mirror
@@ -95,6 +95,7 @@ class Archives:
         """Streams with a schedule whose time it is."""
         self._changed: set[str] = set()
         """Streams whose worker has to hear of it."""
+        self._growth = Growth()
 
     # What is configured
 
@@ -103,6 +104,7 @@ class Archives:
         for name in changes.removed:
             self._declared.pop(name, None)
             self._refused.pop(name, None)
+            self._growth.forget(name)
             self._episodes.removed(name)
         for name in changes.added | changes.changed:
             self._declare(name)
@@ -358,7 +360,7 @@ class Archives:
             stats["dvr_info"] = summary.as_json()
         roots = [self._roots[disk] for disk in found.writable if disk in self._roots]
         written = stream.stats.get("dvr_write", {}).get("bytes", 0)
-        if summary.is_outgrown_by(written) if summary is not None else written:
+        if self._growth.is_outgrown(stream.name, summary, written):
             for one in roots:
                 one.look_soon()
         problem = next((one.problem for one in roots if one.problem), "")

@@ -114,7 +114,7 @@ class ArchiveAnswers:
         )
         names = [one.name for one in found[0].head.tracks] if found is not None else []
         if found is None or track not in names:
-            raise AccessDenied(404, "not_found", _NO_SEGMENT)
+            raise await archives.missing(access, AccessDenied(404, "not_found", _NO_SEGMENT))
         if near is not None:
             archives.near.keep(access.config.archive, near)
         content, group = found
@@ -172,7 +172,7 @@ class ArchiveAnswers:
         places = archives.places(access)
         found = await archives.run(access, lambda: archives.library.find(places, start_ms))
         if found is None:
-            raise AccessDenied(404, "not_found", _NO_SEGMENT)
+            raise await archives.missing(access, AccessDenied(404, "not_found", _NO_SEGMENT))
         content, group = found
         key = (content.file.path, group.offset, names)
         body = await self._multiplexes.make(
@@ -205,7 +205,8 @@ class ArchiveAnswers:
             viewer.access, lambda: archives.library.init(places, track, start_ms)
         )
         if body is None:
-            raise AccessDenied(404, "not_found", "There is no such section, or it was deleted")
+            title = "There is no such section, or it was deleted"
+            raise await archives.missing(viewer.access, AccessDenied(404, "not_found", title))
         viewer.count(len(body))
         return answer(body, mp4_type(track), cache=SEGMENT_CACHE)
 

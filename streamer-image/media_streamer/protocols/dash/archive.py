@@ -18,6 +18,7 @@ from media_streamer.presentation.moments import MARKERS, PATTERN
 from media_streamer.presentation.selection import asked_tracks, check
 from media_streamer.presentation.track_index import TrackIndex
 from media_streamer.protocols.dash.archive_manifest import FOLDER, render_archive
+from media_streamer.protocols.dash.pictures import asked_pictures
 
 PROTO = "dash"
 TYPE = "application/dash+xml"
@@ -52,6 +53,7 @@ class DashArchive:
         wanted = asked_tracks(request.query)
         given = viewer.access.token not in {"", request.token}
         location = request.http.path.rpartition("/")[2] if given else ""
+        pictures = asked_pictures(request.query, are_made=viewer.access.config.pictures)
 
         def folder(track: TrackIndex) -> str:
             return below_prefix(viewer, track.name) or f"tracks-{track.name}/"
@@ -64,9 +66,9 @@ class DashArchive:
             check(
                 wanted, [one.name for entry in shown.entries for one in entry.content.head.tracks]
             )
-            return render_archive(shown, moment, wanted, folder, now_ms, location)
+            return render_archive(shown, moment, wanted, folder, now_ms, location, pictures)
 
-        key = (viewer.access.config.url_prefix, location, *wanted)
+        key = (viewer.access.config.url_prefix, location, str(pictures), *wanted)
         text = await self._answers.text(viewer, moment, key, render, TYPE)
         return send_text(request, viewer, text, LIST_CACHE)
 

@@ -23,6 +23,7 @@ from media_streamer.protocols.dash.manifest import (
     duration_text,
     render_period,
 )
+from media_streamer.protocols.dash.pictures import picture_set
 
 FOLDER = "dvr/"
 """Below the folder of a track: what is recorded of it."""
@@ -37,8 +38,12 @@ def render_archive(
     folder: Callable[[TrackIndex], str],
     now_ms: int,
     location: str = "",
+    pictures: int = 0,
 ) -> str:
-    """The manifest of what a viewer sees at `now_ms`; `wanted` names tracks, empty for all."""
+    """The manifest of what a viewer sees at `now_ms`; `wanted` names tracks, empty for all.
+
+    `pictures`: so many for who seeks, where it is whole.
+    """
     parts = _parts(shown.entries)
     longest = max(entry.group.duration_us for entry in shown.entries) / MICROSECONDS
     lengths = [(part[-1].group.end_ms - part[0].group.start_ms) / 1000 for part in parts]
@@ -58,9 +63,14 @@ def render_archive(
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', f"{' '.join(said)}>"]
     if location and not shown.ended:
         lines.append(f"<Location>{location}{QUERY}</Location>")
-    for start, part in zip(starts, parts, strict=True):
+    for start, part, seconds in zip(starts, parts, lengths, strict=True):
         period = _period(part)
-        lines += render_period(period, start, _runs(part, period, wanted), folder)
+        runs = _runs(part, period, wanted)
+        lines += render_period(period, start, runs, folder)
+        if pictures and shown.ended:
+            inits, first = [run.init for run in runs], part[0].group.start_ms // 1000
+            count = pictures * seconds / sum(lengths)
+            lines[-1:] = [*picture_set(len(runs), inits, count, seconds, first), lines[-1]]
     if not shown.ended:
         clock = f'value="{CLOCK}{QUERY}"'
         lines.append(f'<UTCTiming schemeIdUri="urn:mpeg:dash:utc:http-iso:2014" {clock}/>')

@@ -26,6 +26,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from media_streamer.egress.http.text import QUERY
 from media_streamer.presentation.track_index import Init, Period, Segment, Timing, TrackIndex
+from media_streamer.protocols.dash.pictures import picture_set
 
 TICKS = 90_000
 """Ticks a second of `Period.time`."""
@@ -79,18 +80,20 @@ def render(
     update_seconds: float | None = None,
     location: str = "",
     low_latency: bool = False,
+    pictures: int = 0,
 ) -> str:
-    """The manifest of a live window.
+    """The manifest of a live window, or of a film.
 
     `folder` gives the address in which the files of a track lie, with a slash at its end.
     `update_seconds`: how often players ask again; None for half a segment. `location` is where they
-    ask, empty for where they got it. `low_latency`: with the segment under way.
+    ask, empty for where they got it. `low_latency`: with the segment under way. `pictures`: of a
+    film, so many for who seeks.
     """
     shown = [track for track in tracks if track.init and track.init.kind in _KINDS]
     target = max((track.target_seconds(timing) for track in shown), default=1)
     if shown and not any(track.dated for track in shown):
         texts = [track for track in tracks if track.init and track.init.kind == "subtitles"]
-        return _film(shown, texts, target, folder)
+        return _film(shown, texts, target, folder, pictures)
     update = update_seconds or max(1.0, target / 2)
     longest = max((_longest_seconds(track) for track in shown), default=0.0)
     longest = math.ceil(1000 * max(longest, target)) / 1000
@@ -181,6 +184,7 @@ def _film(
     texts: Sequence[TrackIndex],
     target: int,
     folder: Callable[[TrackIndex], str],
+    pictures: int,
 ) -> str:
     """The manifest of a file: all of it is there, and it begins at 0 (type static, 5.3.1.2)."""
     lines = [
@@ -194,6 +198,10 @@ def _film(
     for period, runs in _periods(tracks, 0.0).items():
         lines += render_period(period, 0.0, runs, folder)
         lines[-1:] = [*_texts(texts, len(runs), folder), lines[-1]]
+        if pictures:
+            number, inits = len(runs) + len(texts), [run.init for run in runs]
+            seen = picture_set(number, inits, pictures, _depth_seconds(tracks))
+            lines[-1:] = [*seen, lines[-1]]
     lines.append("</MPD>")
     return "\n".join(lines) + "\n"
 

@@ -28,6 +28,7 @@ from media_streamer.presentation.track_index import Segment, TrackIndex
 from media_streamer.protocols.dash.archive import archive_routes
 from media_streamer.protocols.dash.manifest import CLOCK, TEXT_FILE, render
 from media_streamer.protocols.dash.open_segment import OpenSegment
+from media_streamer.protocols.dash.pictures import asked_pictures
 
 PROTO = "dash"
 TYPE = "application/dash+xml"
@@ -87,7 +88,13 @@ class DashHandlers:
         # A player without a token was given one: it asks for the next manifest with that.
         given = viewer.access.token not in {"", request.token}
         location = request.http.path.rpartition("/")[2] if given else ""
-        text = self._text(index, viewer, tracks, location, low_latency=low_latency)
+        pictures = 0
+        if viewer.access.config.file:
+            are_made = viewer.access.config.pictures
+            pictures = asked_pictures(request.query, are_made=are_made)
+        text = self._text(
+            index, viewer, tracks, location, low_latency=low_latency, pictures=pictures
+        )
         return send_index_text(request, self._sessions, viewer, index, text, MANIFEST_CACHE)
 
     async def segment(self, request: MediaRequest) -> web.StreamResponse:
@@ -153,6 +160,7 @@ class DashHandlers:
         location: str,
         *,
         low_latency: bool,
+        pictures: int,
     ) -> Text:
         config = viewer.access.config
 
@@ -164,12 +172,14 @@ class DashHandlers:
                 update_seconds=config.dash_update_period or None,
                 location=location,
                 low_latency=low_latency,
+                pictures=pictures,
             )
 
         texts = self._manifests.get(index)
         if texts is None:
             texts = self._manifests[index] = Texts(TYPE)
-        key = (low_latency, location, config.url_prefix, *(track.name for track in tracks))
+        names = (track.name for track in tracks)
+        key = (low_latency, location, config.url_prefix, pictures, *names)
         return texts.get(key, index.version, make)
 
 

@@ -80,7 +80,8 @@ class HlsArchive:
             tracks = [track for track in tracks if not wanted or track.name in wanted]
             if container == "ts" and fits_ts(entries, tracks):
                 multiplexes = archived_multiplexes(tracks)
-                return render_master(multiplexes, f"{moment.name}.m3u8", separate=False)
+                media = f"{moment.name}.m3u8"
+                return render_master(multiplexes, media, separate=False, audio_only=audio_only)
             return render_master(
                 tracks, f"{moment.name}.fmp4.m3u8", separate=True, audio_only=audio_only
             )

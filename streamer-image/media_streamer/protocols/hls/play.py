@@ -115,7 +115,8 @@ class HlsHandlers:
             form = "fmp4"
         # What is in a multiplex was selected when that was made.
         tracks = index.selected(asked_tracks(request.query) if form != "ts" else ())
-        audio_only = viewer.access.config.add_audio_only
+        # A film in MPEG-TS is all of its tracks.
+        audio_only = viewer.access.config.add_audio_only and (form != "ts" or index.grows)
         text = self._of(index, viewer).master(_MEDIA_FILE[form], tracks, audio_only=audio_only)
         return send_index_text(
             request,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from media_streamer.egress.http.text import QUERY
+from media_streamer.presentation.selection import track_names
 from media_streamer.presentation.track_index import Init, Part, Segment, Timing, TrackIndex
 
 PART_HOLD_BACK_PARTS = 3
@@ -26,6 +27,9 @@ DEFAULT_BANDWIDTH = 2_000_000
 """Announced until the first segment is finished."""
 BANDWIDTH_MARGIN = 1.1
 """Head-room for segments to come above the highest one seen."""
+SOUND_BANDWIDTH = 160_000
+"""The same of sound alone in MPEG-TS, which nobody has measured before somebody listens."""
+_VIDEO_CODECS = ("avc", "hvc", "hev", "mp4v", "av01", "vp0")
 NO_TS_CODECS = ("hvc1", "hev1", "av01", "vp08", "vp09", "opus", "Opus")
 """HLS carries these in fragmented MP4 only (Apple's HLS authoring specification, 1.5 and 2.3)."""
 
@@ -220,7 +224,8 @@ def render_master(
 
     Each video is a variant. `separate`: all audio tracks are renditions of their own (fragmented
     MP4); else a video has the first audio track with it, and others, if any, are renditions.
-    `audio_only` adds a variant without video.
+    `audio_only` adds a variant without video; in MPEG-TS it is made of the stream once somebody
+    asks for it.
     """
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{7 if separate else 3}"]
     if all(track.is_independent for track in tracks):
@@ -246,7 +251,21 @@ def render_master(
         for track in audios:
             group = _group_of(track, groups)
             lines += _variant(track, (), media, group, with_texts=with_texts)
+    elif audio_only:
+        sounds = [one for track in videos[:1] if (one := _sound_of(track)) is not None]
+        for track in [*sounds, *audios]:
+            lines += _variant(track, (), media, "")
     return "\n".join(lines) + "\n"
+
+
+def _sound_of(multiplex: TrackIndex) -> TrackIndex | None:
+    """The sound of a multiplex by itself; what it takes of the bit rate is not known."""
+    names = [name for name in track_names(multiplex.name) if name.startswith("a")]
+    if not names or multiplex.init is None:
+        return None
+    codecs = [one for one in multiplex.init.codecs.split(",") if not one.startswith(_VIDEO_CODECS)]
+    sound = Init(0, codecs=",".join(codecs), bandwidth=SOUND_BANDWIDTH, kind="multiplex")
+    return TrackIndex(names[0], inits={0: sound})
 
 
 def _has_video(track: TrackIndex) -> bool:

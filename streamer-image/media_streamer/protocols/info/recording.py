@@ -1,6 +1,8 @@
-"""`recording_status.json`: what of a stream is recorded and locked, for time lines."""
+"""`recording_status.json`: what of a stream is recorded and locked, and where to look for pictures
+of it, for time lines."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -9,12 +11,16 @@ from msgspec.structs import replace
 from media_streamer.archive.library import Library, Where
 from media_streamer.archive.locks import read_locks
 from media_streamer.archive.places import HOUR_MS, MAX_MS
-from media_streamer.archive.ranges import Range, within
+from media_streamer.archive.ranges import Range, total_ms, within
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import MediaRequest, answer
 
-REQUESTS = frozenset({"ranges", "locks"})
+REQUESTS = frozenset({"ranges", "locks", "brief_thumbnails"})
+BRIEF = 100
+"""Moments whose pictures give an idea of a time."""
+BRIEF_MS = 5000
+"""They lie no closer than this."""
 
 
 async def recording_status(egress: Egress, request: MediaRequest) -> web.StreamResponse:
@@ -26,6 +32,9 @@ async def recording_status(egress: Egress, request: MediaRequest) -> web.StreamR
         raise AccessDenied(400, "bad_request", title)
     limits = Range(_moment(request, "from", 0), _moment(request, "to", MAX_MS))
     folder, places = egress.archives.folder(access), egress.archives.places(access)
+
+    if "brief_thumbnails" in asked and not access.config.pictures:
+        raise AccessDenied(403, "no_pictures", "This stream makes no pictures on demand")
 
     def read() -> dict[str, object]:
         return status(egress.archives.library, places, folder, limits, asked)
@@ -43,11 +52,31 @@ def status(
 ) -> dict[str, object]:
     """What is asked for of the time between `limits`; locks lie in `folder`. Blocks."""
     found: dict[str, object] = {}
-    if "ranges" in asked:
-        recorded = library.ranges(where, limits.from_ms - HOUR_MS, limits.to_ms)
-        found["ranges"] = [_seconds(one) for one in within(recorded, limits)]
+    if asked & {"ranges", "brief_thumbnails"}:
+        before = library.ranges(where, limits.from_ms - HOUR_MS, limits.to_ms)
+        recorded = list(within(before, limits))
+        if "ranges" in asked:
+            found["ranges"] = [_seconds(one) for one in recorded]
+        if "brief_thumbnails" in asked:
+            found["brief_thumbnails"] = brief(recorded)
     if "locks" in asked:
         found["locks"] = [_seconds(one) for one in within(read_locks(folder), limits)]
+    return found
+
+
+def brief(recorded: Sequence[Range]) -> list[int]:
+    """Unix seconds within what is recorded, spread evenly over it."""
+    parts = min(BRIEF, total_ms(recorded) // BRIEF_MS)
+    found: list[int] = []
+    passed_ms = 0
+    for one in recorded:
+        until_ms = passed_ms + one.to_ms - one.from_ms
+        while len(found) < parts:
+            at_ms = total_ms(recorded) * (2 * len(found) + 1) // (2 * parts)
+            if at_ms >= until_ms:
+                break
+            found.append((one.from_ms + at_ms - passed_ms) // 1000)
+        passed_ms = until_ms
     return found
 
 

@@ -36,7 +36,8 @@ async def send_replica(egress: Egress, request: MediaRequest) -> web.StreamRespo
         places = archives.places(access)
         entries = await archives.run(access, partial(_read, archives.library, places, gap, size))
         if not entries:
-            raise AccessDenied(404, "not_recorded", "Nothing is recorded of that time")
+            title = "Nothing is recorded of that time"
+            raise await archives.missing(access, AccessDenied(404, "not_recorded", title))
     except OSError as error:
         sessions.leave(session, "refused")
         raise AccessDenied(503, "archive_unavailable", "The archive cannot be read") from error

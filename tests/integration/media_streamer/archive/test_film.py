@@ -114,7 +114,9 @@ async def every_form_without_the_stream(film: Recorder) -> None:
     await pictures(film)
     await exports(film, recorded)
 
-    status, body = await film.get("live/recording_status.json?request=ranges,locks")
+    status, body = await film.get(
+        "live/recording_status.json?request=ranges,locks,brief_thumbnails"
+    )
     assert status == 200, body
     (told,) = json.loads(body)
     assert told["stream"] == "live"
@@ -124,6 +126,9 @@ async def every_form_without_the_stream(film: Recorder) -> None:
     assert [one["from"] for one in ranges["ranges"]] == [one["from"] for one in told["ranges"]]
     seconds = sum(one["duration"] for one in told["ranges"])
     assert abs(seconds - recorded / 25) <= 2
+    assert len(told["brief_thumbnails"]) >= 2
+    for at in told["brief_thumbnails"][:2]:
+        assert (await film.get(f"live/{at}.jpg"))[0] == 200
     assert (await film.stats())["dvr_enabled"] is False
 
     _, sessions = await film.api("GET", "/sessions")

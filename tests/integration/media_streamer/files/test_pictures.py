@@ -1,6 +1,7 @@
 """Pictures of moments of films."""
 
 import io
+import re
 
 import av
 import pytest
@@ -31,6 +32,23 @@ async def test_a_picture_of_any_moment(streamer: FilmStreamer) -> None:
         assert (status, decoded(film)) == (200, (320, 180)), form
     status, strip = await streamer.get("vod/film.mp4/strip-0-6.jpg?count=4&columns=2&width=160")
     assert (status, decoded(strip)) == (200, (320, 180))
+
+
+async def test_a_manifest_has_pictures_for_who_seeks(streamer: FilmStreamer) -> None:
+    await streamer.show("thumbnails;")
+    status, text = await streamer.get("vod/film.mp4/index.mpd?thumbnails=20")
+    assert status == 200
+    (strip,) = set(re.findall(rb'media="(strip-[^"]+)"', text))
+    each = int(re.findall(rb"-(\d+)\.jpg", strip)[0])
+    assert 2 * each >= 6 > each, "20 pictures of 6 s are two strips"
+    for at in (0, each):
+        address = strip.decode().replace("$Time$", str(at)).replace("&amp;", "&")
+        status, picture = await streamer.get(f"vod/film.mp4/{address}")
+        assert (status, decoded(picture)) == (200, (800, 180)), picture
+    assert (await streamer.get("vod/film.mp4/index.mpd?thumbnails=x"))[0] == 400
+    assert b"image" not in (await streamer.get("vod/film.mp4/index.mpd"))[1]
+    await streamer.show()
+    assert (await streamer.get("vod/film.mp4/index.mpd?thumbnails=20"))[0] == 403
 
 
 @pytest.mark.parametrize("form", ["7.jpg", "preview-00-01-00.mp4", "99999999999.jpg"])

@@ -114,6 +114,9 @@ async def test_what_a_player_sees_of_a_stream(streamer: Streamer) -> None:
         assert "PART-TARGET=0.5" in await get(streamer, f"{name}/{media}")
         assert 'minimumUpdatePeriod="PT7S"' in await get(streamer, f"{name}/index.mpd")
         assert alone(variants), variants
+        (sound,) = alone(await get(streamer, f"{name}/index.m3u8"))
+        text = await get(streamer, f"{name}/{sound}")
+        assert [line for line in text.splitlines() if line.endswith(".ts")], text
         assert '"provider": "Works"' in await get(streamer, f"{name}/info.json")
     plain = await get(streamer, "demo/index.ll.m3u8")
     assert not alone(plain), plain

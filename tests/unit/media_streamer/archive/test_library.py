@@ -1,8 +1,9 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from media_streamer.archive.library import Library, TooMuch
-from media_streamer.archive.places import HOUR_MS, files_between, index_path
+from media_streamer.archive.places import HOUR_MS, OWNER_FILE, Place, files_between, index_path
 from media_streamer.archive.ranges import Range
 
 from .conftest import SECONDS, START_MS, Recording
@@ -106,3 +107,25 @@ def test_when_something_is_recorded_whatever_became_of_the_index(recording: Reco
     assert len(library.ranges(recording.folder)) == 2
     files_between(recording.folder)[0].path.unlink()
     assert len(library.ranges(recording.folder)) == 1
+
+
+def test_what_was_not_found_may_be_on_a_disk_that_is_not_there(tmp_path: Path) -> None:
+    def place(name: str, *, is_ours: bool = True, bucket: str = "") -> Place:
+        disk = tmp_path / name
+        if is_ours:
+            disk.mkdir(parents=True, exist_ok=True)
+            (disk / OWNER_FILE).touch()
+        return Place(disk, disk / "a", bucket)
+
+    library, one, other = Library(), place("one"), place("two")
+    missing, root = place("missing", is_ours=False), place("root", is_ours=False)
+    copies, fill = place(".remote/x", is_ours=False, bucket="s3://x"), place(".replicas")
+    fill.disk.joinpath(OWNER_FILE).unlink()
+    assert not library.is_partial([one])
+    assert library.is_partial([missing])
+    assert not library.is_partial([root, one, other, copies, fill])
+    assert library.is_partial([root, one, missing])
+    missing.disk.mkdir()
+    assert library.is_partial([missing]), "a mount point without its disk"
+    (missing.disk / "a").mkdir()
+    assert not library.is_partial([missing]), "an old archive that is only read"

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from media_streamer.archive.erasing import erase
-from media_streamer.archive.keeper import Summary
+from media_streamer.archive.keeper import Growth, Summary
 from media_streamer.archive.measuring import Measured, times_of_file, times_of_index
 from media_streamer.archive.places import HOUR_MS, RecordedFile, files_between, index_path
 from media_streamer.archive.ranges import Range
@@ -99,6 +99,26 @@ def test_two_places_are_one_archive() -> None:
     first = Summary(0, 9000, 1, 1, (Range(0, 4000), Range(6000, 9000)))
     second = Summary(3000, 7000, 2, 2, (Range(3000, 7000),))
     assert first.joined(second).ranges == (Range(0, 9000),)
-    assert [first.is_outgrown_by(written) for written in (2, 3)] == [False, True]
-    assert not Summary(0, HOUR_MS, 1, 1).is_outgrown_by(1000), "once it is old a minute is nothing"
     assert first.joined(Summary(0, 0, 0, 0)).as_json().get("duration") is None
+
+
+def test_a_young_archive_is_looked_at_again_when_it_has_doubled() -> None:
+    growth = Growth()
+    assert not growth.is_outgrown("a", None, 0)
+    assert growth.is_outgrown("a", None, 5)
+    young = Summary(0, 60_000, 10, 10)
+    assert [growth.is_outgrown("a", young, n) for n in (5, 10, 11)] == [False, False, True]
+    old = Summary(0, HOUR_MS, 10, 10)
+    assert not growth.is_outgrown("b", old, 1000), "once it is old a minute is nothing"
+
+
+def test_an_archive_that_is_kept_for_a_minute_is_not_looked_at_all_the_time() -> None:
+    """It holds 60 segments of a byte and gets one a second, for as long as one likes."""
+    growth, looked = Growth(), 0
+    summary = Summary(0, 60_000, 60, 60)
+    for second in range(1, 1000):
+        if growth.is_outgrown("a", summary, 10_000 + second):
+            looked += 1
+            summary = Summary(1000 * second, 60_000 + 1000 * second, 60, 60)
+    assert 10 < looked < 20
+    assert not growth.is_outgrown("a", summary, 3), "another worker counts from 0"

@@ -32,7 +32,7 @@ PAYLOAD = bytes(range(256)) * 300
 
 class Hub:
     def __init__(self, root: Path) -> None:
-        places = [("disk", str(root / "a"), "")]
+        places = [(str(root), str(root / "a"), "")]
         self.config = DeliveryConfig(
             archive=str(root / "a"), archive_root=str(root), archive_places=places
         )

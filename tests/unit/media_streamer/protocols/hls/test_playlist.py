@@ -360,6 +360,23 @@ def test_audio_only_variant_is_added_on_demand():
     assert text.count("#EXT-X-STREAM-INF") == 2
 
 
+def test_in_mpeg_ts_it_is_a_multiplex_of_the_sound():
+    video = LiveTrack("v1a1")
+    video.add_init(Init(0, "", "avc1.64001f,mp4a.40.2", 1280, 720, 25.0, 2_000_000))
+    other = LiveTrack("a2")
+    other.add_init(Init(0, "", "mp4a.40.2", channels=2, bandwidth=128_000))
+    lines = render_master([video, other], "mono.m3u8", separate=False, audio_only=True).splitlines()
+    sounds = [n for n, line in enumerate(lines) if "STREAM-INF" in line and "avc1" not in line]
+    assert [lines[n + 1].rstrip("\0") for n in sounds] == [
+        "tracks-a1/mono.m3u8", "tracks-a2/mono.m3u8",
+    ]  # fmt: skip
+    assert 'CODECS="mp4a.40.2"' in lines[sounds[0]]
+    silent = LiveTrack("v1")
+    silent.add_init(Init(0, "", "avc1.64001f", 1280, 720, 25.0, 2_000_000))
+    text = render_master([silent], "mono.m3u8", separate=False, audio_only=True)
+    assert text.count("#EXT-X-STREAM-INF") == 1
+
+
 def test_parts_with_a_jump_in_numbers_stand_alone():
     track = LiveTrack("v1")
     maker = Maker(track)
