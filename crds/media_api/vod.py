@@ -71,7 +71,7 @@ class VodConfig(ApiModel):
     )
     add_audio_only: bool | None = Field(
         default=None,
-        description="Add an audio-only variant to HLS in fragmented MP4. Default false.",
+        description="Add an audio-only variant to HLS. Default false.",
     )
     drm: DrmSpec | None = Field(default=None, description="Encryption. Default: none.")
 

@@ -33,7 +33,6 @@ from media_streamer.archive.patience import Patience
 from media_streamer.archive.places import (
     HOUR_MS,
     MAX_MS,
-    OWNER_FILE,
     Place,
     RecordedFile,
     files_between,
@@ -223,8 +222,10 @@ class Library:
         disks = set(own[1:] or own)  # where there are disks, the root need not be one
 
         def is_gone(disk: Path) -> bool:
+            """One that is ours has at least the file that says so."""
             try:
-                return not (disk / OWNER_FILE).exists() and not any(disk.iterdir())
+                with opening.listed(disk) as entries:
+                    return next(entries, None) is None
             except OSError:
                 return True
 

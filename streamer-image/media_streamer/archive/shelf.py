@@ -195,15 +195,12 @@ def repair(file: RecordedFile) -> int:
     """
     size = file.path.stat().st_size
     try:
-        _, groups = read_all(file, size)
+        head, groups = read_all(file, size)
     except ValueError:
         log.warning("archive: %s has no head and is left as it is", file.path)
         return 0
-    if not groups:
-        return 0
-    last = groups[-1]
-    end = last.offset + last.size
+    end = groups[-1].offset + groups[-1].size if groups else head.size
     if end < size:
         log.warning("archive: %s: %d bytes of a segment cut off", file.path, size - end)
         os.truncate(file.path, end)
-    return last.end_ms
+    return groups[-1].end_ms if groups else 0

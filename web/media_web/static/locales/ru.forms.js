@@ -71,7 +71,7 @@ export default {
   "Without frames for so long, the next input is tried.": "Если столько нет кадров, берётся следующий вход.",
   // Help of the server's own schema
   "1 is the best.": "1 - самый лучший.",
-  "Add an audio-only variant to HLS in fragmented MP4.": "Добавить в HLS с фрагментированным MP4 вариант только со звуком.",
+  "Add an audio-only variant to HLS.": "Добавить в HLS вариант только со звуком.",
   "Age limit in seconds.": "Предел возраста в секундах.",
   "Allow open GOPs.": "Разрешить открытые GOP.",
   "Archive.": "Архив.",
