@@ -6,6 +6,7 @@ printable is escaped, what is long is cut. A traceback keeps its lines, each of 
 that no line of it can be taken for a record.
 """
 
+import codecs
 import json
 import logging
 import sys
@@ -87,8 +88,12 @@ def escape(text: str, most: int = MAX_MESSAGE_CHARACTERS) -> str:
     return "".join(one if one.isprintable() else _escaped(one) for one in text)
 
 
+_escape = codecs.lookup("unicode_escape").encode
+"""Looked up now: a worker that has confined itself imports nothing any more."""
+
+
 def _escaped(character: str) -> str:
-    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+    return _escape(character, "surrogatepass")[0].decode("ascii")
 
 
 class LineFormatter(logging.Formatter):

@@ -3,6 +3,8 @@
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -94,3 +96,15 @@ def test_a_worker_starts_whatever_the_words_are() -> None:
     assert not logging.getLogger().isEnabledFor(logging.CRITICAL)
     logs.set_level(None)
     assert logging.getLogger().level == logging.INFO
+
+
+def test_a_process_that_can_import_nothing_any_more_escapes() -> None:
+    """As a confined worker: codecs are modules that are looked for when they are needed first."""
+    program = (
+        "import sys; from media_process.logs import escape; sys.meta_path.clear();"
+        "print(escape('a\\nb\\u202e'))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert found.stdout == "a\\nb\\u202e\n"
