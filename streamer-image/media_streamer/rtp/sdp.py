@@ -84,14 +84,20 @@ def parse(text: str) -> Description:
     return session
 
 
+def decimal(text: str) -> int:
+    """A number as descriptions have them, of ten digits at most; -1 if it is none. Of thousands of
+    digits Python makes no number, but an error."""
+    return int(text) if text.isdecimal() and len(text) <= 10 else -1
+
+
 def _media(value: str) -> Media:
     parts = value.split()
     if len(parts) < 3:
         raise SdpError(f"m={value[:40]!r}")
-    port = parts[1].split("/")[0]
-    media = Media(kind=parts[0], port=int(port) if port.isdecimal() else 0, transport=parts[2])
-    if len(parts) > 3 and parts[3].isdecimal():
-        media.payload_type = int(parts[3])
+    port = max(0, decimal(parts[1].split("/")[0]))
+    media = Media(kind=parts[0], port=port, transport=parts[2])
+    if len(parts) > 3 and decimal(parts[3]) >= 0:
+        media.payload_type = decimal(parts[3])
         if static := _STATIC.get(media.payload_type):
             media.encoding, media.clock_rate, media.channels = static
     return media
@@ -112,7 +118,7 @@ def _attribute(session: Description, media: Media | None, value: str) -> None:
         _rtpmap(media, rest)
     elif name == "fmtp":
         number, _, parameters = rest.partition(" ")
-        if number.isdecimal() and int(number) == media.payload_type:
+        if decimal(number) == media.payload_type:
             media.fmtp = parse_fmtp(parameters)
     elif name == "control":
         media.control = rest
@@ -124,14 +130,14 @@ def _attribute(session: Description, media: Media | None, value: str) -> None:
 
 def _rtpmap(media: Media, value: str) -> None:
     number, _, encoding = value.partition(" ")
-    if not number.isdecimal() or int(number) != media.payload_type:
+    if decimal(number) != media.payload_type:
         return
     name, *rest = encoding.strip().split("/")
     media.encoding = name.upper()
-    if rest and rest[0].strip().isdecimal() and 0 < int(rest[0]) <= 1_000_000:
-        media.clock_rate = int(rest[0])
-    if len(rest) > 1 and rest[1].strip().isdecimal():
-        media.channels = max(1, min(int(rest[1]), 64))
+    if rest and 0 < (rate := decimal(rest[0].strip())) <= 1_000_000:
+        media.clock_rate = rate
+    if len(rest) > 1 and (channels := decimal(rest[1].strip())) >= 0:
+        media.channels = max(1, min(channels, 64))
 
 
 def parse_fmtp(text: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from media_streamer.budgets import WEBRTC_OFFER_BYTES
-from media_streamer.rtp.sdp import parse_fmtp
+from media_streamer.rtp.sdp import decimal, parse_fmtp
 
 MAX_SECTIONS = 32
 MAX_CODECS = 128
@@ -82,7 +82,7 @@ class Section:
 
     def ordered(self) -> list[Codec]:
         """Codecs in the peer's order of preference."""
-        numbers = [int(text) for text in self.formats if text.isdecimal()]
+        numbers = map(decimal, self.formats)
         return [self.codecs[number] for number in numbers if number in self.codecs]
 
 
@@ -177,12 +177,11 @@ def _section(value: str) -> Section:
     parts = value.split()
     if len(parts) < 3:
         raise OfferError(f"m={value[:40]!r} is no media section")
-    port = parts[1].split("/")[0]
+    port = max(0, decimal(parts[1].split("/")[0]))
     formats = parts[3 : 3 + MAX_CODECS]
-    section = Section(parts[0], parts[2], formats, int(port) if port.isdecimal() else 0)
+    section = Section(parts[0], parts[2], formats, port)
     for text in formats:
-        if text.isdecimal() and int(text) < 128:
-            number = int(text)
+        if 0 <= (number := decimal(text)) < 128:
             codec = section.codecs[number] = Codec(number)
             if number in _STATIC:
                 codec.encoding, codec.clock_rate = _STATIC[number]
@@ -234,20 +233,14 @@ def _attribute(section: Section, name: str, value: str) -> None:
     elif name in ("rtpmap", "fmtp", "rtcp-fb"):
         _codec_attribute(section, name, value)
     elif name == "extmap":
-        number, _, uri = value.partition(" ")
-        number = number.partition("/")[0]
-        if (
-            number.isdecimal()
-            and 0 < int(number) < 256
-            and len(section.extensions) < MAX_EXTENSIONS
-        ):
-            section.extensions[int(number)] = uri.split(" ")[0]
+        place, _, uri = value.partition(" ")
+        number = decimal(place.partition("/")[0])
+        if 0 < number < 256 and len(section.extensions) < MAX_EXTENSIONS:
+            section.extensions[number] = uri.split(" ")[0]
     elif name == "ssrc":
-        number = value.partition(" ")[0]
-        if number.isdecimal() and int(number) < 1 << 32 and len(section.ssrcs) < MAX_SSRCS:
-            ssrc = int(number)
-            if ssrc not in section.ssrcs:
-                section.ssrcs.append(ssrc)
+        ssrc = decimal(value.partition(" ")[0])
+        if 0 <= ssrc < 1 << 32 and len(section.ssrcs) < MAX_SSRCS and ssrc not in section.ssrcs:
+            section.ssrcs.append(ssrc)
 
 
 def _codec_attribute(section: Section, name: str, value: str) -> None:
@@ -256,7 +249,7 @@ def _codec_attribute(section: Section, name: str, value: str) -> None:
         if len(section.feedback) < MAX_CODECS:
             section.feedback.append(rest.strip())
         return
-    codec = section.codecs.get(int(number)) if number.isdecimal() else None
+    codec = section.codecs.get(decimal(number))
     if codec is None:
         return
     if name == "fmtp":

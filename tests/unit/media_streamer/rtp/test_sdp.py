@@ -92,3 +92,15 @@ def test_what_is_written_is_read() -> None:
     assert session.name == "ab=evil"
     assert session.control == "*"
     assert session.media == [media]
+
+
+@pytest.mark.parametrize(
+    "line", ["m=video {} RTP/AVP 96", "m=video 0 RTP/AVP {}", "a=rtpmap:{} H264/90000",
+             "a=rtpmap:96 H264/{}", "a=rtpmap:96 OPUS/48000/{}", "a=fmtp:{} a=b"],
+)  # fmt: skip
+def test_numbers_that_are_too_long_are_none(line: str) -> None:
+    """Python reads no number of more than 4,300 digits: it was an error of ours."""
+    text = "v=0\r\nm=video 0 RTP/AVP 96\r\n" + line.format("9" * 5000) + "\r\n"
+    found = parse(text).media[-1]
+    assert found.port == 0
+    assert found.clock_rate <= 90_000

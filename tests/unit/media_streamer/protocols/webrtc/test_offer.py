@@ -52,6 +52,19 @@ def test_what_cannot_be_used_is_said(change: tuple[str, str], words: str) -> Non
         offer.parse(browser().replace(*change))
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["m=video {} UDP/TLS/RTP/SAVPF 96", "m=video 9 UDP/TLS/RTP/SAVPF {}", "a=extmap:{} urn:x",
+     "a=ssrc:{} cname:x", "a=rtpmap:{} H264/90000", "a=fmtp:{} a=b", "a=rtcp-fb:{} nack"],
+)  # fmt: skip
+def test_numbers_that_are_too_long_are_none(line: str) -> None:
+    """Python reads no number of more than 4,300 digits: it was an error of ours."""
+    text = browser() + line.format("9" * 5000) + "\r\n"
+    assert offer.parse(text).sections[0].ordered()
+    section = offer.parse(text).sections[-1]
+    assert section.ordered() == [section.codecs[number] for number in section.codecs]
+
+
 def test_bombs_are_not_read() -> None:
     with pytest.raises(OfferError, match="characters"):
         offer.parse("v=0\r\n" + "a=x\r\n" * 20_000)
