@@ -7,6 +7,7 @@ from pathlib import Path
 
 from media_api.files import write_file
 
+from media_streamer import opening
 from media_streamer.archive.places import LOCKS_FILE, MAX_MS
 from media_streamer.archive.ranges import Range, merge
 
@@ -19,7 +20,7 @@ def read_locks(folder: Path) -> list[Range]:
     """In order. Raises OSError or ValueError where they cannot be read, for then nothing may be
     deleted."""
     try:
-        text = (folder / LOCKS_FILE).read_text()
+        text = opening.read_bytes(folder / LOCKS_FILE).decode()
     except (FileNotFoundError, NotADirectoryError):
         return []
     try:

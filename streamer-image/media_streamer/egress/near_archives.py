@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 
+from media_streamer import opening
 from media_streamer.archive.library import FileContent
 from media_streamer.files.gathered import Gathered
 from media_streamer.files.samples import Span
@@ -36,7 +37,7 @@ class NearRecording:
         self._content = content
         self._groups = {group.start_ms: group for group in content.groups}
         self._numbers = {one.name: number for number, one in enumerate(content.head.tracks)}
-        self.descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        self.descriptor = opening.read(self.path)
         weakref.finalize(self, os.close, self.descriptor)
 
     def is_unchanged(self) -> bool:
