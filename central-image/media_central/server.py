@@ -1,5 +1,6 @@
 """Central put together: what is started, in which order, and ended in the reverse one."""
 
+import asyncio
 import contextlib
 import logging
 import socket
@@ -19,6 +20,7 @@ from media_auth.http_backend import HttpBackend
 from media_process.descriptors import connection_limit
 from media_process.door import Doorkeeper
 from media_process.http_log import http_logger
+from media_process.patience import Patience
 from media_rest.first_password import LOGIN as FIRST_LOGIN
 from media_rest.first_password import first_password
 
@@ -48,9 +50,13 @@ log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 20_000
 """However many descriptors there are: about 20 KB of memory each."""
+ADDRESS_CONNECTIONS = 1000
+"""Of one address, but for trusted proxies and this machine."""
 SHUTDOWN_SECONDS = 5.0
 LINGER_SECONDS = 1.0
 """A body that nobody reads is taken for so long, so that its sender finds the answer."""
+KEEP_ALIVE_SECONDS = 75.0
+"""Within this the head of a request must be there."""
 DEMO_STREAM = "demo"
 LOCAL_STATS_SECONDS = 1.0
 """One streamer on the same machine can be asked often, so that the UI follows at once."""
@@ -239,10 +245,15 @@ async def serve(stack: contextlib.AsyncExitStack, context: Context) -> None:
         shutdown_timeout=SHUTDOWN_SECONDS,
         auto_decompress=False,  # a packed body may unpack to any size
         lingering_time=LINGER_SECONDS,
+        keepalive_timeout=KEEP_ALIVE_SECONDS,
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
+    assert runner.server is not None
+    patience = asyncio.create_task(Patience(runner.server).run(), name="patience")
+    stack.callback(patience.cancel)
     door = Doorkeeper(connection_limit(MAX_CONNECTIONS))
+    door.per_address = min(door.per_address, ADDRESS_CONNECTIONS)
     door.exempt = lambda address: inside(address, settings.trusted_proxies)
     await _listen(stack, door, runner, settings, "HTTP_PORT", settings.http_port)
     if settings.https_port is not None:

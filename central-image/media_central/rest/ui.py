@@ -1,6 +1,8 @@
 """The web UI's files: one page and ES modules, nothing is made at run time."""
 
-from aiohttp import web
+import contextlib
+
+from aiohttp import hdrs, web
 from media_web import CONTENT_SECURITY_POLICY, assets, documentation
 
 SECURITY_HEADERS = {
@@ -10,9 +12,13 @@ SECURITY_HEADERS = {
 }
 
 
-async def page(_request: web.Request) -> web.StreamResponse:
+PIECE_BYTES = 64 * 1024
+"""What waits for a client that does not read: anybody may ask for these files."""
+
+
+async def page(request: web.Request) -> web.StreamResponse:
     """The application; it routes by the URL's fragment."""
-    return _response(assets.index())
+    return await _send(request, assets.index())
 
 
 async def static(request: web.Request) -> web.StreamResponse:
@@ -20,12 +26,21 @@ async def static(request: web.Request) -> web.StreamResponse:
     found = assets.answer(request.match_info["path"], request.headers)
     if found is None:
         raise web.HTTPNotFound
-    return _response(found)
+    return await _send(request, found)
 
 
-def _response(found: assets.Answer) -> web.Response:
+async def _send(request: web.Request, found: assets.Answer) -> web.StreamResponse:
     headers = {**SECURITY_HEADERS, **found.headers}
-    return web.Response(status=found.status, headers=headers, body=found.body)
+    body = found.body or b""
+    if len(body) <= PIECE_BYTES or request.method == hdrs.METH_HEAD:
+        return web.Response(status=found.status, headers=headers, body=found.body)
+    response = web.StreamResponse(status=found.status, headers=headers)
+    response.content_length = len(body)
+    await response.prepare(request)
+    with contextlib.suppress(ConnectionError):  # who has left is no fault
+        for at in range(0, len(body), PIECE_BYTES):
+            await response.write(body[at : at + PIECE_BYTES])
+    return response
 
 
 async def documentation_page(request: web.Request) -> web.StreamResponse:

@@ -66,7 +66,7 @@ class Configuration:
         async with self._lock:
             config, problems = await self._load()
             self.problems = problems
-            self._hold(config)
+            await self._hold(config)
 
     async def reload(self) -> list[ConfigProblem]:
         """Read the file again; returns its errors, and then the old configuration still holds."""
@@ -74,7 +74,7 @@ class Configuration:
             config, problems = await self._load()
             self.problems = problems
             if not problems:
-                self._hold(config)
+                await self._hold(config)
             return problems
 
     async def text(self) -> str:
@@ -117,7 +117,7 @@ class Configuration:
                 items[places[0]] = item
             else:
                 items.append(item)
-            self._hold(self.current.model_copy(update={key: items}))
+            await self._hold(self.current.model_copy(update={key: items}))
 
     async def save_globals(self, changes: Mapping[str, Any]) -> list[ConfigProblem]:
         """Save global keys (JSON values, None deletes) and lists of objects, then apply them.
@@ -153,7 +153,7 @@ class Configuration:
             return problems
         self.problems = problems
         if not problems:
-            self._hold(config)
+            await self._hold(config)
         return problems
 
     def _refuse_sinks(self, items: Iterable[ApiModel | None]) -> None:
@@ -162,7 +162,8 @@ class Configuration:
         for reason in refused_sinks(sinks, self.log_directory).values():
             raise EditError(reason)
 
-    def _hold(self, config: ServerConfig) -> None:
+    async def _hold(self, config: ServerConfig) -> None:
+        await asyncio.to_thread(settle_login, config, self._state)
         old, self.current = self.current, config
         self._changes += 1
         self._apply(old, config)
@@ -181,7 +182,6 @@ class Configuration:
             ]
             if loaded.config.listeners is None:
                 loaded.config.listeners = DEFAULT_LISTENERS
-        await asyncio.to_thread(settle_login, loaded.config, self._state)
         for problem in problems:
             log.error("configuration: %s", problem)
         for problem in loaded.warnings:

@@ -2,11 +2,13 @@
 
 import asyncio
 import gzip
+import socket
 
 import pytest
 from media_central.access import streamer_key
 from media_rest.credentials import basic_header
 from media_rest.guessing import FREE_FAILURES
+from media_web import assets
 
 FAKE = {"inputs": [{"url": "rtsp://cam:hidden@192.0.2.1/live"}]}
 
@@ -268,3 +270,23 @@ async def test_players_of_any_page_are_sent_to_a_stream(central):
     url = central.api.base + "/lb/any/none/index.m3u8"
     async with central.api.http.get(url, headers=EVIL) as answer:
         assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (404, "*")
+
+
+async def test_who_leaves_in_the_middle_of_a_file_is_no_fault(central, caplog):
+    """Nor who reads nothing: what waits for him is a piece, and he is cut off."""
+    large = max(assets.STATIC.rglob("*.js"), key=lambda file: file.stat().st_size)
+    path = f"/ui/static/{large.relative_to(assets.STATIC)}"
+    async with central.api.http.get(central.url + path) as answer:
+        assert await answer.read() == large.read_bytes()
+        assert answer.content_length == large.stat().st_size or "gzip" in answer.headers.values()
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    for _ in range(2):
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(sock, ("127.0.0.1", central.settings.http_port))
+            await loop.sock_sendall(sock, request)
+            assert (await loop.sock_recv(sock, 100)).startswith(b"HTTP/1.1 200")
+    assert (await central.api("GET", "/streams"))[0] == 200
+    assert "crashed" not in caplog.text

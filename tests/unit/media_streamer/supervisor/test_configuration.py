@@ -129,6 +129,20 @@ async def test_values_of_the_environment_stay_out_of_the_file(path: Path) -> Non
     assert "max_sessions 5" in world.text
 
 
+async def test_a_password_is_made_for_what_holds_only(path: Path) -> None:
+    """A text that is refused opens nothing to others."""
+    world = World(path, "http 127.0.0.1:8080;\n")
+    configuration, kept = world.configuration, path.parent / "state" / "first_password"
+    await configuration.start()
+    world.text = "http 8080;\nno_such_directive 5;\n"
+    assert await configuration.reload()
+    assert not kept.exists()
+    world.text = "http 8080;\n"
+    assert not await configuration.reload()
+    assert kept.exists()
+    assert configuration.current.edit_auth is not None
+
+
 async def test_what_only_the_files_show_is_refused_and_undone(path: Path) -> None:
     """Certificates and ports: a server that was told 400 must begin again as it is."""
     drop_in = path.with_name(path.name + ".d") / "a.conf"
