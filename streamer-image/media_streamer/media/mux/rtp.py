@@ -24,14 +24,16 @@ _INTERLEAVED = struct.Struct(">BBHBBHII")
 _DOLLAR = 0x24
 _RTP_VERSION = 2 << 6
 _CNAME = "media"
+_CLOSE = 1 << 15
+"""The stream's clock never goes back: a stamp that is this much behind is one that was passed."""
 
 
 class _Sender:
     """One track on its way out."""
 
     __slots__ = (
-        "_clock_rate", "_head", "_offset", "_packetize", "_payload_type", "channel", "octets",
-        "packets", "reported_at", "sequence", "ssrc",
+        "_clock_rate", "_grows", "_head", "_last", "_offset", "_packetize", "_payload_type",
+        "channel", "octets", "packets", "reported_at", "sequence", "ssrc",
     )  # fmt: skip
 
     def __init__(
@@ -47,14 +49,27 @@ class _Sender:
         self.ssrc: int = previous.ssrc if previous else secrets.randbits(32)
         self.sequence: int = previous.sequence if previous else secrets.randbits(15)
         self._offset = offset
+        self._grows = outgoing.media.kind == "audio"
+        self._last: int | None = None
 
     def timestamp(self, ticks: int) -> int:
         """RTP time stamp of a time in ticks of 90 kHz."""
         return (self._offset + ticks * self._clock_rate // TIME_BASE) & 0xFFFFFFFF
 
+    def _stamp(self, ticks: int) -> int:
+        """That of a frame. Those of sound grow: two frames that are less than a tick of the slower
+        clock apart (a source that repeats a stamp) would have the same one, which FFmpeg minds."""
+        stamp = self.timestamp(ticks)
+        if self._grows:
+            last = self._last
+            if last is not None and (last - stamp) & 0xFFFFFFFF < _CLOSE:
+                stamp = (last + 1) & 0xFFFFFFFF
+        self._last = stamp
+        return stamp
+
     def write(self, frame: Frame) -> bytes:
         payloads = self._packetize(frame.data, frame.key)
-        timestamp, last = self.timestamp(frame.pts), len(payloads) - 1
+        timestamp, last = self._stamp(frame.pts), len(payloads) - 1
         parts: list[bytes] = []
         sequence = self.sequence
         for number, payload in enumerate(payloads):

@@ -131,3 +131,16 @@ def test_a_codec_without_a_payload_format_is_left_out(make_media: Callable[..., 
     assert b"m=" not in muxer.header
     assert RtpMuxer([]).header == b""
     assert muxer.mux(Frame(0, 0, 0, 1, True, b"x", 0), True) == b""
+
+
+def test_stamps_of_sound_grow_though_its_clock_is_slow(make_media: Callable[..., bytes]) -> None:
+    """A source that begins anew may give frames that are a tick of 90 kHz apart."""
+    tracks, _ = clip(make_media("mov", "", "pcm_alaw", options={"ar": "8000"}))
+    (track,) = tracks
+    muxer, found = RtpMuxer(tracks), []
+    for dts in (0, 1800, 1801, 1802, 3600):
+        frame = Frame(track.number, dts, dts, 1800, True, bytes(160))
+        found += [parse(one) for _, one in packets(muxer.mux(frame, False)) if not is_rtcp(one)]
+    steps = [(one.timestamp - found[0].timestamp) & 0xFFFFFFFF for one in found]
+    rate = track.sample_rate
+    assert steps == [0, rate // 50, rate // 50 + 1, rate // 50 + 2, rate // 25]
