@@ -1,8 +1,9 @@
-"""Other players than FFmpeg: GStreamer's and VLC's own demuxers and protocol code."""
+"""Other players than FFmpeg: GStreamer's and VLC's own demuxers and protocol code, and mpv."""
 
 import asyncio
 import os
 import pwd
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import av
 import pytest
 
 from tests.support.players import run
+from tests.support.ports import free_port
 
 from .conftest import FilmStreamer
 
@@ -23,7 +25,16 @@ NOBODY = "nobody"
 HLS_SECONDS = 14
 
 
+SRT, RTSP = (pytest.param(one, marks=pytest.mark.long) for one in ("srt", "rtsp"))
+VLC, MPV = [*PROTOCOLS, SRT], [*PROTOCOLS, SRT, RTSP]
+"""Debian's VLC has no RTSP."""
+
+
 def address(streamer: FilmStreamer, protocol: str) -> str:
+    if protocol in ("rtsp", "srt"):
+        port = re.search(rf"^{protocol} .*:(\d+);", streamer.config.read_text(), re.MULTILINE)
+        assert port is not None
+        return f"{protocol}://127.0.0.1:{port[1]}{'/film' if protocol == 'rtsp' else ''}"
     if protocol in SEGMENTED:
         return f"{streamer.base}/film/{SEGMENTED[protocol]}"
     return streamer.outputs("film")[{"ts": "mpegts", "rtmp": "rtmp"}[protocol]]
@@ -31,7 +42,10 @@ def address(streamer: FilmStreamer, protocol: str) -> str:
 
 @pytest.fixture
 async def showing(streamer: FilmStreamer) -> FilmStreamer:
-    streamer.write("stream film { input file://vod/bigbuckbunny.mp4; }\n")
+    streamer.write(
+        f"rtsp 127.0.0.1:{free_port()};\nsrt 127.0.0.1:{free_port()};\n"
+        "stream film { input file://vod/bigbuckbunny.mp4; }\n"
+    )
     await streamer.serve()
     await streamer.running("film")
     return streamer
@@ -99,7 +113,7 @@ def scenes() -> Iterator[Path]:
 
 
 @pytest.mark.skipif(not shutil.which("cvlc"), reason="no VLC: apt install vlc-bin vlc-plugin-base")
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", VLC)
 async def test_vlc_plays(showing: FilmStreamer, scenes: Path, protocol: str) -> None:
     """VLC writes each 25th picture that it shows into a file."""
     user = NOBODY if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
@@ -108,7 +122,7 @@ async def test_vlc_plays(showing: FilmStreamer, scenes: Path, protocol: str) -> 
         "--run-time=4", "--play-and-exit", "--vout=dummy", "--aout=adummy",
         "--video-filter=scene", f"--scene-path={scenes}", "--scene-format=png",
         "--scene-ratio=25", "--scene-width=320", "--scene-height=180",
-        address(showing, protocol),
+        *(["--streamid=film"] if protocol == "srt" else []), address(showing, protocol),
         seconds=45, user=user if os.getuid() == 0 else None,
     )  # fmt: skip
     assert status == 0, err[-3000:]
@@ -120,14 +134,15 @@ async def test_vlc_plays(showing: FilmStreamer, scenes: Path, protocol: str) -> 
 
 
 @pytest.mark.skipif(not shutil.which("mpv"), reason="no mpv: apt install mpv")
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", MPV)
 async def test_mpv_plays(showing: FilmStreamer, protocol: str) -> None:
     """It plays in time and says nothing that a viewer would mind."""
     status, out, err = await run(
-        "mpv", "--no-config", "--vo=null", "--ao=null", "--length=4", "--msg-level=all=error",
-        "--term-playing-msg=${width}x${height} ${audio-codec-name}", "--term-status-msg=",
-        address(showing, protocol),
+        "mpv", "--no-config", "--vo=null", "--ao=null", "--length=4",
+        "--msg-level=all=error,cplayer=info", "--term-status-msg=",
+        address(showing, protocol) + ("?streamid=film" if protocol == "srt" else ""),
         seconds=45,
     )  # fmt: skip
     assert status == 0, err + out
-    assert " aac" in out, out
+    assert "AO: [null]" in out, out
+    assert "VO: [null]" in out, out

@@ -1,5 +1,5 @@
-"""WebRTC with Firefox: its camera is published, and watched on the player page; by AV1, since a
-Firefox that fetches nothing has no H.264 for WebRTC."""
+"""WebRTC with Firefox: its camera is published, and watched on the player page; by AV1 and VP8,
+for a Firefox that fetches nothing has no H.264 for WebRTC."""
 
 import shutil
 from pathlib import Path
@@ -38,7 +38,8 @@ async def test_the_camera_of_firefox_is_published_and_watched(
     streamer: FilmStreamer, tmp_path: Path
 ) -> None:
     streamer.write(
-        "stream camera { input publish://; }\nstream test { input fake://fake; }\n",
+        "stream camera { input publish://; }\nstream test { input fake://fake; }\n"
+        "stream camera8 { input publish:// prefer_codec=vp8; }\n",
     )
 
     async def shows(page: Page) -> bool:
@@ -54,9 +55,11 @@ async def test_the_camera_of_firefox_is_published_and_watched(
         await sender.goto(f"{streamer.base}/test/embed.html?proto=webrtc")
         # What it cannot play it tells.
         await until(lambda: says(sender), "the codec is named", SECONDS)
-        assert await sender.run(PUBLISH, f"{streamer.base}/camera/whip") is None
-        state = await streamer.running("camera")
-        tracks = state["stats"]["media_info"]["tracks"]
-        assert sorted(track["codec"] for track in tracks) == ["av1", "opus"]
-        await receiver.goto(f"{streamer.base}/camera/embed.html?proto=webrtc")
-        await until(lambda: shows(receiver), "the camera is shown", SECONDS)
+        for name, codec in (("camera", "av1"), ("camera8", "vp8")):
+            assert await sender.run(PUBLISH, f"{streamer.base}/{name}/whip") is None
+            state = await streamer.running(name)
+            tracks = state["stats"]["media_info"]["tracks"]
+            assert {track["codec"] for track in tracks} == {codec, "opus"}
+            await receiver.goto(f"{streamer.base}/{name}/embed.html?proto=webrtc")
+            await until(lambda: shows(receiver), f"{name} is shown", SECONDS)
+            await sender.run("() => window.peer.close()")
