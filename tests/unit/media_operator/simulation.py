@@ -17,6 +17,9 @@ from media_operator.planner.actions import Apply, Delete, Plan, WriteStatus
 from media_operator.planner.plan import make_plan
 from media_operator.settings import Settings
 
+FAKE = {"inputs": [{"url": "fake://fake"}]}
+"""The least that a stream is."""
+
 Body = dict[str, Any]
 CENTRALS = ("activeStreamer", "input", "silentAddresses")
 """Fields of a status that Central owns."""

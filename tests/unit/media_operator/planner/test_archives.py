@@ -13,9 +13,8 @@ from media_operator.planner import Assignment, ChangeReason, StreamDemand, Strea
 from media_operator.planner.archives import ArchiveWish, Storages
 from media_operator.settings import Settings
 
-from ..simulation import Body, Simulation
+from ..simulation import FAKE, Body, Simulation
 
-FAKE = {"inputs": [{"url": "fake://fake"}]}
 RECORDED = {**FAKE, "dvr": {"reference": "archive", "expiration": 86_400}}
 POOL = {"replicas": 2, "archive": {"size": "10Gi"}}
 FIRST, SECOND = "streamer-pool-0", "streamer-pool-1"
