@@ -30,6 +30,7 @@ class LossyPath:
         self._sockets: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
 
     def to(self, server: Address) -> int:
         """A port that leads to the server; each client gets an address of its own there."""
@@ -60,6 +61,7 @@ class LossyPath:
                 back.close()
 
         def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self._writers.add(writer)
             task = self._loop.create_task(talk(reader, writer))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -93,11 +95,14 @@ class LossyPath:
         """What comes to one socket goes to the peer by another."""
         self._listen(here, lambda data, _: self._send(there, data, peer))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         for server in self._servers:
             server.close()
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:  # of a task that had not begun, too
+            writer.transport.abort()
         for one in self._sockets:
             self._loop.remove_reader(one)
             one.close()
@@ -181,4 +186,4 @@ async def lossy_path(loss: float, late: float) -> AsyncIterator[LossyPath]:
     try:
         yield path
     finally:
-        path.close()
+        await path.close()

@@ -12,7 +12,7 @@ from media_streamer.api.answers import JsonObject, json_answer, json_body, no_co
 from media_streamer.api.route import Route, server_of
 from media_streamer.archive.locks import asked_range
 from media_streamer.archive.ranges import Range
-from media_streamer.supervisor.archives import ArchiveError, ArchiveLocked
+from media_streamer.supervisor.archives import ArchiveError, ArchiveLocked, NotRecorded
 
 
 async def list_ranges(request: web.Request) -> web.Response:
@@ -30,10 +30,10 @@ async def _read(asking: Awaitable[list[Range]]) -> list[Range]:
     """Nothing of a stream without an archive."""
     try:
         return await asking
-    except ArchiveError as error:
-        if error.is_temporary:
-            raise refusal(error) from None
+    except NotRecorded:
         return []
+    except ArchiveError as error:
+        raise refusal(error) from None
 
 
 async def add_lock(request: web.Request) -> web.Response:

@@ -7,6 +7,7 @@ something of it is taken over.
 """
 
 import asyncio
+import json
 from collections import Counter
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from aiohttp import web
 from media_api.base import ApiModel, JsonObject
 from media_api.stream import StreamConfig
 from media_api.units import Count
-from media_rest.errors import validation_error
+from media_rest.errors import ApiError, validation_error
 from pydantic import Field, ValidationError
 
 from media_streamer.api.answers import json_answer, json_body
@@ -30,6 +31,8 @@ MAX_TEXT = 1024 * 1024
 MAX_PROBLEMS = 100
 MAX_FILE_STREAMS = 10_000
 MAX_FILE_TEXT = 8 * 1024 * 1024
+MAX_EXPLAINED = 16 * 1024 * 1024
+"""Bytes of the streams of a file, each with what its template sets."""
 MAX_LINES = 1000
 """Of a whole file from elsewhere: streams, characters, directives that something is said of."""
 
@@ -137,10 +140,15 @@ async def explain_file(request: web.Request) -> web.Response:
 
 def _explain(text: str) -> JsonObject:
     found = read_elsewhere(text)
+    sizes = {name: len(json.dumps(one.explicit())) for name, one in found.templates.items()}
+    streams = found.streams[:MAX_FILE_STREAMS]
+    if sum(sizes.get(one.template or "", 0) for one in streams) > MAX_EXPLAINED:
+        title = "Its streams with their templates are too much for one answer: give a part of it"
+        raise ApiError(400, "too_large", title)
     counts = Counter(line.verdict for line in found.lines)
     told = [line for line in found.lines if line.verdict != "works"]
     return {
-        "streams": [_alone(one, found) for one in found.streams[:MAX_FILE_STREAMS]],
+        "streams": [_alone(one, found) for one in streams],
         "auth_backends": [one.explicit() for one in found.auth_backends],
         "broken": found.broken,
         "directives": [_line(one) for one in told[:MAX_LINES]],

@@ -125,7 +125,10 @@ def meet(one: Place, other: Place) -> bool:
 def _same_address(one: str, other: str) -> bool:
     if one == other or not one or not other:
         return True  # all of them
-    first, second = ip_address(one), ip_address(other)
+    try:
+        first, second = ip_address(one), ip_address(other)
+    except ValueError:
+        return False  # a name: the system says at its opening
     either = first.is_unspecified or second.is_unspecified
     return first == second or (either and first.version == second.version)
 

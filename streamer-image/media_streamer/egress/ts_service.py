@@ -11,7 +11,7 @@ before the first PMT has told what the PIDs are; no two tracks share a PID.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -88,6 +88,10 @@ class TsService:
         own = [self.pmt, *(one.pid for one in self.chosen)]
         if self.pcr is not None and self.pcr not in own:
             own.append(self.pcr)
+        others = {one.pid for one in self.chosen if (one.content, one.track) != ("video", 1)}
+        if self.pcr is not None and self.pcr in {self.pmt, *others}:
+            # Packets of a clock alone would break the count of the others (H.222.0, 2.4.3.3).
+            raise ValueError(f"PID {self.pcr} has something else: the clock (pcr) needs its own")
         for pid in own:
             if not FIRST_FREE_PID <= pid < psi.NULL_PID:
                 raise ValueError(f"PID {pid} is not free for streams: use {FIRST_FREE_PID} to 8190")
@@ -258,7 +262,8 @@ class Relabeler:
         for entry, number in zip(entries, numbers, strict=True):
             if number is None:
                 first = found[-1] + 1 if service.increments and found else entry.pid
-                number = next(pid for pid in count(first) if pid not in taken)
+                free = chain(range(first, psi.NULL_PID), range(FIRST_FREE_PID, first))
+                number = next(pid for pid in free if pid not in taken)
                 taken.add(number)
             found.append(number)
         return found

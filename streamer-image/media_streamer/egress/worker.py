@@ -88,6 +88,7 @@ class EgressWorker:
         self._egress.chores["what is passed on"] = passages.run
         self._egress.chores["disks of caches"] = disks.run
         self._egress.chores["freed memory"] = Heap().run
+        self._egress.chores["what was asked for"] = self._egress.quick.run
         self._egress.chores["log of requests"] = self._egress.access_log.run
         self._egress.chores["counts of answers"] = partial(
             self._egress.answers.run, self._hub.notify

@@ -47,6 +47,7 @@ def _state(slot: InputSlot, now: float) -> Outage:
         and source.connected_at is not None
         and source.silence(now) < HOPE_SECONDS
     )
+    hopeful |= slot.is_unknown(now)
     lasting = not hopeful and now - slot.failing_since >= LASTING_SECONDS
     return Outage(
         f"its source gives no data ({without_addresses(error, slot.config.url)})", lasting

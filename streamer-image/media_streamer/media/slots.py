@@ -36,6 +36,8 @@ MAX_RETRY_SECONDS = 30.0
 
 STABLE_SECONDS = 10.0
 """A source that ran this long starts again from the shortest pause when it fails."""
+GRACE_SECONDS = 2.0
+"""So long after its time an attempt may begin on a busy machine."""
 
 BITRATE_WINDOW_SECONDS = 5.0
 
@@ -180,6 +182,11 @@ class InputSlot:
         unwatched = 0 if watched else self.config.no_clients_reconnect_delay or 0
         return max(self.pause, float(unwatched))
 
+    def is_unknown(self, now: float) -> bool:
+        """Nobody watched, so it was not tried since it failed (`no_clients_reconnect_delay`)."""
+        spared = self.wait(watched=False) > self.pause
+        return self.source is None and spared and now - self._failed_at > self.pause + GRACE_SECONDS
+
     def permitted(self) -> bool | None:
         """What the files of `allow_if` and `deny_if` say; a missing file allows.
 
@@ -196,6 +203,8 @@ class InputSlot:
 
     def opened(self, source: Source, reader: Input) -> None:
         """An attempt begins."""
+        if self.failures and self.is_unknown(now := time.monotonic()):
+            self.failing_since = now
         self.source, self.input = source, reader
         self.silent = False
         self._window = (time.monotonic(), 0)
@@ -225,7 +234,7 @@ class InputSlot:
             return
         self.totals.errors += 1
         self.failures = 1 if stable else self.failures + 1
-        if self.failures == 1:
+        if self.failures == 1 or (source is not None and source.frames):
             self.failing_since = now
         self._failed_at = now
         self.retry_at = now + self.pause

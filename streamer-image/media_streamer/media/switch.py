@@ -228,11 +228,13 @@ class Switch:
             return False
         if stamp.discontinuity:
             self.discontinuity()
-        cut = utc_ms = None
+        cut = None
         if timeline.kept:
             cut, self._told = frame.cut, frame.cut or self._told
-            utc_ms = frame.utc_ms if self._told_time else None
-        if utc_ms is None:
+        if timeline.kept and self._told_time and age_ms:
+            utc_ms = frame.utc_ms
+            self.clock.start(stamp.dts, utc_ms)  # it goes on where the other stops telling
+        else:
             utc_ms = self.clock.stamp(stamp.dts, age_ms)
         self.output.push(
             (

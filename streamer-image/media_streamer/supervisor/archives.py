@@ -61,6 +61,10 @@ class ArchiveError(Exception):
         self.is_temporary = is_temporary
 
 
+class NotRecorded(ArchiveError):  # noqa: N818 - the answer to a request
+    """The stream has none, as it is configured."""
+
+
 class ArchiveLocked(ArchiveError):  # noqa: N818 - the answer to a request
     """It is in the way of something that is locked."""
 
@@ -467,8 +471,12 @@ class Archives:
 
     def _archive(self, name: str) -> Declared:
         found = self._declared.get(name)
-        if found is None or found.root not in self._roots:
-            raise ArchiveError(self._refused.get(name) or "the stream has no archive (dvr)")
+        if name in self._refused:
+            raise ArchiveError(self._refused[name])
+        if found is None:
+            raise NotRecorded("the stream has no archive (dvr)")
+        if found.root not in self._roots:
+            raise ArchiveError(f"the archive {found.root} is not ready", is_temporary=True)
         return found
 
     async def _in_root(self, path: Path, work: Callable[[], Result]) -> Result:

@@ -117,7 +117,7 @@ class Configuration:
                 items[places[0]] = item
             else:
                 items.append(item)
-            await self._hold(self.current.model_copy(update={key: items}))
+            self._take(self.current.model_copy(update={key: items}))
 
     async def save_globals(self, changes: Mapping[str, Any]) -> list[ConfigProblem]:
         """Save global keys (JSON values, None deletes) and lists of objects, then apply them.
@@ -164,6 +164,10 @@ class Configuration:
 
     async def _hold(self, config: ServerConfig) -> None:
         await asyncio.to_thread(settle_login, config, self._state)
+        self._take(config)
+
+    def _take(self, config: ServerConfig) -> None:
+        """Its login is settled."""
         old, self.current = self.current, config
         self._changes += 1
         self._apply(old, config)

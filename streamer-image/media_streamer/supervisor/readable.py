@@ -67,6 +67,8 @@ class WorkerFolders:
         self._caches: dict[str, Path] = {}
         """Of streams that have one for themselves."""
         self._told: dict[str, Folders] = {}
+        self._written: dict[str, Folders] = {}
+        """The same as workers that begin find it."""
 
     def flags_of(self, name: str) -> frozenset[Path]:
         """Folders of the flags of a stream."""
@@ -96,11 +98,12 @@ class WorkerFolders:
             "media": _folders(written, read.union(*self._flags.values())),
             "egress": _folders(caches, read | written),
         }
-        if told == self._told:
-            return
         self._told = told
+        if told == self._written:
+            return
         try:
             tell(self._runtime, told)
+            self._written = told
         except OSError as error:
             log.error("workers do not hear of their folders: %s", error)
 

@@ -29,7 +29,7 @@ from media_streamer.egress.http.gathered import (
     gathered_message,
 )
 from media_streamer.egress.http.prepared import Prepared
-from media_streamer.egress.http.recent import Recent
+from media_streamer.egress.http.recent import TURN_SECONDS, Recent
 from media_streamer.egress.http.request import OWN_ARCHIVE, MediaRequest, plain_ip
 from media_streamer.egress.http.sending import FileMessage
 from media_streamer.egress.segmented_sessions import (
@@ -147,6 +147,13 @@ class QuickSegments:
         self._folders: Recent[bytes, _Known] = Recent(MAX_KNOWN)
         self._tokens: Recent[bytes, str] = Recent(MAX_KNOWN)
         self._clients: Recent[tuple[bytes, str], _Client] = Recent(MAX_KNOWN)
+
+    async def run(self) -> None:
+        """Let go of what viewers who have left had asked for."""
+        while True:
+            await asyncio.sleep(TURN_SECONDS)
+            for known in (self._folders, self._tokens, self._clients):
+                known.age()
 
     def learn(
         self,

@@ -35,7 +35,17 @@ class Recent(Generic[Key, Value]):
         return found
 
     def put(self, key: Key, value: Value) -> None:
-        if len(self._young) >= self._half or self._clock() - self._turned > TURN_SECONDS:
-            self._old, self._young = self._young, {}
-            self._turned = self._clock()
+        if len(self._young) >= self._half:
+            self._turn()
+        else:
+            self.age()
         self._young[key] = value
+
+    def age(self) -> None:
+        """Drop what nobody has used for a while, also where nothing new comes."""
+        if self._clock() - self._turned > TURN_SECONDS:
+            self._turn()
+
+    def _turn(self) -> None:
+        self._old, self._young = self._young, {}
+        self._turned = self._clock()

@@ -26,7 +26,8 @@ def asked_pictures(query: Mapping[str, str], *, are_made: bool) -> int:
     text = query.get(PARAMETER, "")
     if not text:
         return 0
-    if not (text.isdecimal() and text.isascii() and 1 <= int(text[:9]) <= MOST):
+    is_number = len(text) <= len(str(MOST)) and text.isdecimal() and text.isascii()
+    if not (is_number and 1 <= int(text) <= MOST):
         raise AccessDenied(400, "bad_request", f"{PARAMETER} is a number from 1 to {MOST}")
     if not are_made:
         raise AccessDenied(403, "no_pictures", "No pictures are made of this (thumbnails)")

@@ -19,6 +19,8 @@ MAX_PLAYLIST_BYTES = 2 * 1024 * 1024
 MAX_SETTLED_BYTES = 4 * 1024 * 1024
 """With absolute addresses; FFmpeg keeps about three times as much."""
 MAX_SEGMENTS = 20_000
+MAX_OFFSET_DIGITS = 15
+"""Of a byte range: no file has more."""
 MAX_CHILDREN = 64
 """Playlists that a multivariant playlist names."""
 BEGINNING = b"#EXTM3U"
@@ -123,7 +125,8 @@ class _Dates:
                 self._next = None
         elif name == "#EXT-X-BYTERANGE":
             length, _, first = value.strip().partition("@")
-            if length.isdecimal() and (first or "0").isdecimal():
+            fits = max(len(length), len(first)) <= MAX_OFFSET_DIGITS
+            if fits and length.isdecimal() and (first or "0").isdecimal():
                 begin = int(first) if first else self._end
                 self._range = begin, begin + int(length)
 

@@ -186,8 +186,12 @@ class SrtSocket:
             if number < 0:
                 raise last_error("create")
         self.number = number
-        self.set_flag(Option.SNDSYN, False)
-        self.set_flag(Option.RCVSYN, False)
+        try:
+            self.set_flag(Option.SNDSYN, False)
+            self.set_flag(Option.RCVSYN, False)
+        except SrtError:  # who called has gone meanwhile
+            self.close()
+            raise
 
     def set_flag(self, option: int, value: int | bool | str) -> None:
         """Set an option; raises SrtError."""

@@ -190,6 +190,8 @@ class SrtServer:
         peer = self._peers.pop(number, None)
         if peer is None:
             return
+        if peer.timer is not None:
+            peer.timer.cancel()
         why = "a wrong passphrase, or " if peer.terms.passphrase else ""
         log.info(
             "srt %s:%d stream %s: %sthe handshake was not finished",
@@ -217,8 +219,12 @@ class SrtServer:
         while (
             number := lib.srt_accept(self._listener.number, libsrt.ffi.NULL, libsrt.ffi.NULL)
         ) >= 0:
+            try:
+                sock = SrtSocket(number)
+            except SrtError:
+                self._give_up(number)
+                continue
             peer = self._peers.pop(number, None)
-            sock = SrtSocket(number)
             if peer is None:
                 sock.close()
                 continue

@@ -48,9 +48,14 @@ class Backend:
         app = web.Application(client_max_size=1 << 30)
         app.router.add_get("/may", self.may)
         app.router.add_route("*", "/sink/{name:.*}", self.take)
-        async with TestServer(app) as server:
+        server = TestServer(app)
+        # Pushes have no end of their own.
+        await server.start_server(shutdown_timeout=0.5)
+        try:
             self.url = str(server.make_url("")).rstrip("/")
             yield self
+        finally:
+            await server.close()
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from .test_app import BASE, Api, api  # noqa: F401  # the fixture
 
 STREAM: dict[str, Any] = {
@@ -98,3 +100,19 @@ async def test_any_text_is_told(api: Api) -> None:  # noqa: F811
     for text in ("", "}", "stream", "stream { ; ; }", "template { prefix x; }", "\0"):
         status, told = await api.call("POST", f"{BASE}/config/explain", json={"text": text})
         assert (status, told["streams"]) == (200, []), text
+
+
+async def test_templates_do_not_multiply_a_file(
+    api: Api,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("media_streamer.api.text.MAX_EXPLAINED", 10_000)
+    urls = "".join(f"push rtmp://cdn{n}.example/{'x' * 60}; " for n in range(20))
+    text = f"template t {{ {urls}}}\n" + "".join(
+        f"stream s{n} {{ template t; }}\n" for n in range(9)
+    )
+    status, told = await api.call("POST", f"{BASE}/config/explain", json={"text": text})
+    assert (status, told["errors"][0]["code"]) == (400, "too_large")
+    few = "".join(text.splitlines(keepends=True)[:3])
+    status, told = await api.call("POST", f"{BASE}/config/explain", json={"text": few})
+    assert (status, len(told["streams"])) == (200, 2)

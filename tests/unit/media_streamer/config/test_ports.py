@@ -71,6 +71,8 @@ def test_one_address_of_a_port_for_another_is_said(tmp_path: Path) -> None:
     assert "connections to 0.0.0.0:80 go to rtmp and not to http" in "".join(lines)
     status, lines = checked(path, "http [::]:80;\nrtmp 0.0.0.0:80;\nrtsp 10.0.0.1:80;\n")
     assert places(lines) == ["3:6 warni"], lines
+    status, lines = checked(path, "http localhost:80;\nrtmp 127.0.0.2:80;\n")
+    assert (status, places(lines)) == (0, []), "a name is not looked up"
 
 
 def test_ports_by_udp_that_clash(tmp_path: Path) -> None:

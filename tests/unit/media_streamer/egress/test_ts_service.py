@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from media_api.push import PushConfig
 from media_streamer.egress.ts_service import (
+    FIRST_FREE_PID,
     Relabeler,
     TsService,
     frames_of,
@@ -149,6 +150,11 @@ def test_pids_that_count_on() -> None:
     pids = {"media": [{"content": "video", "track": 1, "pid": 500}], "default": "increment"}
     out = Relabeler(service(pids=pids))(b"".join(stream(4, VIDEO, AUDIO, AC3)))
     assert all(packets(out, pid) for pid in (500, 501, 502))
+    last: dict[str, Any] = {
+        "media": [{"content": "video", "track": 1, "pid": 8190}], "default": "increment",
+    }  # fmt: skip
+    out = Relabeler(service(pids=last))(b"".join(stream(4, VIDEO, AUDIO, AC3)))
+    assert all(packets(out, pid) for pid in (8190, FIRST_FREE_PID, FIRST_FREE_PID + 1))
 
 
 @pytest.mark.parametrize(
@@ -158,6 +164,11 @@ def test_pids_that_count_on() -> None:
         ({"pmt": 8191}, "PID 8191 is not free"),
         ({"pids": {"sdt": 4096}}, "PID 4096 cannot be that of the SDT"),
         ({"pids": {"media": [{"content": "video", "track": 1, "pid": 4096}]}}, "given twice"),
+        ({"pids": {"pcr": 4096}}, "PID 4096 has something else"),
+        (
+            {"pids": {"pcr": 300, "media": [{"content": "audio", "track": 1, "pid": 300}]}},
+            "PID 300 has something else",
+        ),
         ({"service": "x" * 151}, "150 bytes"),
     ],
 )

@@ -30,6 +30,24 @@ def test_who_comes_with_the_first_attempt_waits_and_who_comes_late_does_not() ->
     assert outage_of([made], now).lasting, "the next attempt may fail like those before"
 
 
+def test_what_nobody_watched_is_tried_anew_for_who_comes() -> None:
+    made = failed(slot(no_clients_reconnect_delay=600), ago=60)
+    now = time.monotonic()
+    assert outage_of([made], now) == Outage(REFUSED)
+    opened(made)
+    assert outage_of([made], now + 1) == Outage(REFUSED)
+    assert outage_of([made], now + LASTING_SECONDS + 1).lasting
+
+
+def test_a_source_that_was_shown_a_moment_ago_has_not_failed_for_long() -> None:
+    made = failed(slot(), ago=60)
+    source = opened(made)
+    source.frames = 100
+    made.closed("connection lost", time.monotonic())
+    assert made.failures == 2
+    assert not outage_of([made], time.monotonic()).lasting
+
+
 def test_a_source_that_answers_is_waited_for() -> None:
     made = failed(slot(), ago=60)
     source = opened(made)

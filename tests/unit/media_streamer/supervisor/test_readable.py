@@ -66,6 +66,18 @@ def test_workers_are_told_of_all_that_is_configured(tmp_path: Path) -> None:
     assert folders.told(tmp_path, "egress") == worker_folders.served() == folders.Folders()
 
 
+def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> None:
+    config = {"vods": [{"prefix": "a", "storages": [{"url": "/srv/a"}]}]}
+    catalog = Catalog()
+    catalog.set_config(ServerConfig.model_validate(config))
+    worker_folders = WorkerFolders(tmp_path / "later", catalog)
+    for _ in range(2):
+        worker_folders.tell([])
+        assert worker_folders.served().read == [Path("/srv/a")]
+        (tmp_path / "later").mkdir(exist_ok=True)
+    assert folders.told(tmp_path / "later", "egress").read == [Path("/srv/a")]
+
+
 @pytest.mark.parametrize(
     ("options", "shown"),
     [

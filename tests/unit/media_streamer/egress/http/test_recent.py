@@ -16,6 +16,10 @@ def test_what_is_used_stays_and_what_is_not_goes() -> None:
     assert recent.get("segment1") is None
     assert recent.get("segment2") == 3
     assert len(recent) == 3
+    for turn in range(4, 6):
+        now = turn * (TURN_SECONDS + 1)
+        recent.age()
+    assert len(recent) == 0, "nothing new came"
 
 
 def test_however_many_are_asked_for_the_bound_holds() -> None:

@@ -45,7 +45,14 @@ def test_what_has_no_video_has_no_pictures() -> None:
 def test_how_many_are_asked_for() -> None:
     assert asked_pictures({}, are_made=False) == 0
     assert asked_pictures({"thumbnails": "25"}, are_made=True) == 25
-    for wrong, status in (("0", 400), ("-1", 400), ("1001", 400), ("\u0664", 400), ("9" * 99, 400)):
+    for wrong, status in (
+        ("0", 400),
+        ("-1", 400),
+        ("1001", 400),
+        ("\u0664", 400),
+        ("9" * 99, 400),
+        ("0" * 8 + "1" * 5000, 400),
+    ):
         with pytest.raises(AccessDenied) as refused:
             asked_pictures({"thumbnails": wrong}, are_made=True)
         assert refused.value.status == status

@@ -124,6 +124,7 @@ c.ts
 #EXTINF:2,
 c.ts
 #EXT-X-DISCONTINUITY
+#EXT-X-BYTERANGE:9@NINES
 #EXTINF:2,
 d.ts
 #EXT-X-PROGRAM-DATE-TIME:2023-11-14T23:13:20+0100
@@ -133,7 +134,7 @@ e.ts
 #EXT-X-PROGRAM-DATE-TIME:when it was
 f.ts
 """
-    base = "http://h.example/"
+    base, text = "http://h.example/", text.replace("NINES", "9" * 5000)
     assert settle(text.encode(), f"{base}index.m3u8").dates == {
         (f"{base}b.ts", 0): BEGAN,
         (f"{base}c.ts", 500): BEGAN + 4.5,

@@ -5,6 +5,7 @@ import time
 
 import pytest
 from media_streamer.protocols.srt.libsrt import (
+    SrtError,
     SrtSocket,
     library,
     read_address,
@@ -33,3 +34,11 @@ def test_a_port_that_waits_costs_nothing() -> None:
     time.sleep(0.5)  # what is measured: CPU time in a while of nothing
     assert time.process_time() - before < 0.05, "its thread does not wait"
     listener.close()
+
+
+def test_who_has_gone_before_he_is_taken() -> None:
+    """libsrt gives out such a caller's number all the same."""
+    gone = SrtSocket()
+    gone.close()
+    with pytest.raises(SrtError):
+        SrtSocket(gone.number)
