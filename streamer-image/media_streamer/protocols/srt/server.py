@@ -14,6 +14,7 @@ again; if he tries once more he is told the reason in the handshake.
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import socket
 import ssl
@@ -219,14 +220,13 @@ class SrtServer:
         while (
             number := lib.srt_accept(self._listener.number, libsrt.ffi.NULL, libsrt.ffi.NULL)
         ) >= 0:
-            try:
-                sock = SrtSocket(number)
-            except SrtError:
-                self._give_up(number)
-                continue
             peer = self._peers.pop(number, None)
+            sock: SrtSocket | None = None
+            with contextlib.suppress(SrtError):  # who has called is gone again
+                sock = SrtSocket(number)
             if peer is None:
-                sock.close()
+                if sock is not None:
+                    sock.close()
                 continue
             if peer.timer is not None:
                 peer.timer.cancel()
@@ -242,12 +242,16 @@ class SrtServer:
         if len(self._proven) > MAX_PROVEN:
             del self._proven[next(iter(self._proven))]
 
-    async def _begin(self, sock: SrtSocket, peer: _Peer) -> None:
+    async def _begin(self, sock: SrtSocket | None, peer: _Peer) -> None:
+        """Nothing comes after the answer where the socket is gone."""
         name = peer.terms.name
         feed: Feed | None = None
         try:
             access = await asyncio.wrap_future(peer.decision)
             name = access.stream
+            if sock is None:
+                self._egress.hub.give_up(access, "the caller was gone at once")
+                return
             made: SrtViewer | SrtPublisher
             if access.request.kind == "publish":
                 feed = await self._egress.hub.publish(access, "ts")
@@ -263,11 +267,13 @@ class SrtServer:
             log.info("srt %s:%d stream %s refused: %s", *peer.address, name, denied.title)
             if peer.terms.refusal is not None:
                 self._remember(peer)
-            sock.close()
+            if sock is not None:
+                sock.close()
             return
         except SrtError as error:
             log.info("srt %s:%d stream %s: %s", *peer.address, name, error)
-            sock.close()
+            if sock is not None:
+                sock.close()
             if feed is not None:
                 await feed.close()
             return
