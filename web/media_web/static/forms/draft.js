@@ -36,9 +36,14 @@ export function withValue(object, key, value) {
 
 const drafts = new Map();
 
-/** The draft of `key`: {value, patch, changed, change(value), discard()}; without one it is `saved`. */
+/**
+ * The draft of `key`: {value, patch, changed, change(value), discard(), settle()}; without one it is
+ * `saved`. `settle`: it has been saved, so it is what there is until `saved` is told anew.
+ */
 export function useDraft(key, saved) {
   const [, render] = useState(0);
+  const settled = drafts.get(key);
+  if (settled?.until && !same(settled.until, saved)) drafts.delete(key);
   const draft = drafts.get(key);
   const before = draft ? draft.before : saved;
   const value = draft ? draft.value : saved;
@@ -46,11 +51,15 @@ export function useDraft(key, saved) {
     drafts.delete(key);
     render((count) => count + 1);
   };
+  const settle = () => {
+    drafts.set(key, { before: value, value, until: saved });
+    render((count) => count + 1);
+  };
   const change = (next) => {
-    if (same(before, next)) drafts.delete(key);
-    else drafts.set(key, { before, value: next });
+    if (!same(before, next)) drafts.set(key, { before, value: next });
+    else if (!draft?.until) drafts.delete(key);
     render((count) => count + 1);
   };
   const patch = difference(before, value);
-  return { value, patch, changed: Object.keys(patch).length, change, discard };
+  return { value, patch, changed: Object.keys(patch).length, change, discard, settle };
 }

@@ -53,7 +53,7 @@ export function SettingsForm({ path, saved, effective, fixed, onSaved }) {
       const answer = await put(path, draft.patch);
       setError(null);
       setNote(answer?.warnings || []);
-      draft.discard();
+      draft.settle();
       onSaved();
     } catch (failure) {
       setNote(null);
