@@ -12,7 +12,7 @@ from media_streamer.api.answers import JsonObject, json_answer, json_body, no_co
 from media_streamer.api.route import Route, server_of
 from media_streamer.archive.locks import asked_range
 from media_streamer.archive.ranges import Range
-from media_streamer.supervisor.archives import ArchiveError, ArchiveLocked, NotRecorded
+from media_streamer.supervisor.archive_errors import ArchiveError, ArchiveLocked, NotRecorded
 
 
 async def list_ranges(request: web.Request) -> web.Response:

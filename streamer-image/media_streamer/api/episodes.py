@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from media_streamer.api.answers import JsonObject, json_answer, json_body, no_content
 from media_streamer.api.dvr import refusal
 from media_streamer.api.route import Route, server_of
-from media_streamer.supervisor.archives import ArchiveError
+from media_streamer.supervisor.archive_errors import ArchiveError
 
 
 async def list_episodes(request: web.Request) -> web.Response:

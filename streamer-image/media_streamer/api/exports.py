@@ -11,7 +11,7 @@ from media_streamer.api.answers import JsonObject, json_answer, json_body, no_co
 from media_streamer.api.dvr import known_stream, range_of, refusal
 from media_streamer.api.route import Route, server_of
 from media_streamer.archive.exports import ExportJob
-from media_streamer.supervisor.archives import ArchiveError
+from media_streamer.supervisor.archive_errors import ArchiveError
 
 KNOWN = frozenset({"from", "duration"})
 NOT_DONE = frozenset({"path", "meta", "packing", "timelapse"})

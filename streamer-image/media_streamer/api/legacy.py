@@ -11,7 +11,7 @@ from media_streamer.api.answers import JsonObject, json_answer
 from media_streamer.api.guard import reads_only
 from media_streamer.api.route import Route, server_of
 from media_streamer.api.streams import public_url, stream_state
-from media_streamer.supervisor.archives import ArchiveError
+from media_streamer.supervisor.archive_errors import ArchiveError
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.configuration import config_error
 

@@ -9,7 +9,7 @@ something of it is taken over.
 import asyncio
 import json
 from collections import Counter
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from aiohttp import web
 from media_api.base import ApiModel, JsonObject
@@ -25,16 +25,18 @@ from media_streamer.config.elsewhere import Elsewhere, read_elsewhere
 from media_streamer.config.explain import VERDICTS, Explained, Verdict
 from media_streamer.supervisor.catalog import inherit
 
+Given = TypeVar("Given", bound=ApiModel)
+
 MAX_STREAMS = 1000
 MAX_TEXT = 1024 * 1024
 """Characters; a thousand streams have about 200,000."""
 MAX_PROBLEMS = 100
 MAX_FILE_STREAMS = 10_000
 MAX_FILE_TEXT = 8 * 1024 * 1024
-MAX_EXPLAINED = 16 * 1024 * 1024
-"""Bytes of the streams of a file, each with what its template sets."""
 MAX_LINES = 1000
 """Of a whole file from elsewhere: streams, characters, directives that something is said of."""
+MAX_EXPLAINED = 16 * 1024 * 1024
+"""Bytes of the streams of a file, each with what its template sets."""
 
 
 class StreamDocuments(ApiModel):
@@ -90,13 +92,18 @@ class ExplainedFile(ApiModel):
     left: list[FileLine] = Field(description="What is of the server itself.")
 
 
-async def write_text(request: web.Request) -> web.Response:
-    """Streams as text. Raises ApiError 400."""
+async def _given(request: web.Request, model: type[Given]) -> Given:
+    """The body of a request. Raises ApiError 400."""
     body = await json_body(request)
     try:
-        documents = StreamDocuments.model_validate(body)
+        return model.model_validate(body)
     except ValidationError as error:
         raise validation_error(error, body) from None
+
+
+async def write_text(request: web.Request) -> web.Response:
+    """Streams as text. Raises ApiError 400."""
+    documents = await _given(request, StreamDocuments)
     return json_answer({"text": await asyncio.to_thread(_text, documents.streams)})
 
 
@@ -106,11 +113,7 @@ def _text(streams: list[StreamConfig]) -> str:
 
 async def read_text(request: web.Request) -> web.Response:
     """What the text declares. Raises ApiError 400 for what is no text."""
-    body = await json_body(request)
-    try:
-        text = StreamText.model_validate(body).text
-    except ValidationError as error:
-        raise validation_error(error, body) from None
+    text = (await _given(request, StreamText)).text
     return json_answer(await asyncio.to_thread(_read, text))
 
 
@@ -130,11 +133,7 @@ def _read(text: str) -> JsonObject:
 
 async def explain_file(request: web.Request) -> web.Response:
     """What a whole file declares and what becomes of it. Raises ApiError 400."""
-    body = await json_body(request)
-    try:
-        text = FileText.model_validate(body).text
-    except ValidationError as error:
-        raise validation_error(error, body) from None
+    text = (await _given(request, FileText)).text
     return json_answer(await asyncio.to_thread(_explain, text))
 
 

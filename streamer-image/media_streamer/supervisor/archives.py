@@ -30,6 +30,7 @@ from media_streamer.archive.places import Place
 from media_streamer.archive.ranges import Range, merge, without
 from media_streamer.archive.replica import FOLDER as REPLICA_FOLDER
 from media_streamer.archive.schedule import records_at
+from media_streamer.supervisor.archive_errors import ArchiveError, ArchiveLocked, NotRecorded
 from media_streamer.supervisor.archive_root import KEEP_SHARE, Root
 from media_streamer.supervisor.catalog import Catalog, Changes, Stream
 from media_streamer.supervisor.copies import Copies
@@ -51,22 +52,6 @@ KEEP_SECONDS = 60.0
 """Limits are looked at this often, or more seldom where looking takes long."""
 FIRST_KEEP_SECONDS = 2.0
 SHOWN_STREAMS = 5
-
-
-class ArchiveError(Exception):
-    """An answer that cannot be given; the message says why."""
-
-    def __init__(self, words: str, *, is_temporary: bool = False) -> None:
-        super().__init__(words)
-        self.is_temporary = is_temporary
-
-
-class NotRecorded(ArchiveError):  # noqa: N818 - the answer to a request
-    """The stream has none, as it is configured."""
-
-
-class ArchiveLocked(ArchiveError):  # noqa: N818 - the answer to a request
-    """It is in the way of something that is locked."""
 
 
 class Archives:
@@ -433,9 +418,7 @@ class Archives:
     def export(self, name: str, from_seconds: int, duration_seconds: int) -> ExportJob:
         """Order a film of a time. Raises ArchiveError, ValueError for an empty range."""
         wanted = asked_range(from_seconds, duration_seconds)
-        found = self._declared.get(name)
-        if found is None:
-            raise ArchiveError(self._refused.get(name) or "the stream has no archive (dvr)")
+        found = self._known(name)
         try:
             return self.exports.add(found.root, found.places, name, wanted.from_ms, wanted.to_ms)
         except ValueError as error:
@@ -469,12 +452,16 @@ class Archives:
         """Roots of ours that may have episodes."""
         return {one.root for one in self._declared.values() if self._is_held(one.root)}
 
-    def _archive(self, name: str) -> Declared:
+    def _known(self, name: str) -> Declared:
         found = self._declared.get(name)
         if name in self._refused:
             raise ArchiveError(self._refused[name])
         if found is None:
             raise NotRecorded("the stream has no archive (dvr)")
+        return found
+
+    def _archive(self, name: str) -> Declared:
+        found = self._known(name)
         if found.root not in self._roots:
             raise ArchiveError(f"the archive {found.root} is not ready", is_temporary=True)
         return found

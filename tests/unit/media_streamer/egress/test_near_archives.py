@@ -12,7 +12,7 @@ from aiohttp import web
 from media_streamer.archive.places import MAX_SPAN_MS, OWNER_FILE
 from media_streamer.archive.shelf import Shelf
 from media_streamer.egress import near_archives
-from media_streamer.egress.access import Access, AccessDenied
+from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.answers import Answers
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.disk_files import DiskResponse
@@ -20,28 +20,14 @@ from media_streamer.egress.http.quick_segments import QuickSegments
 from media_streamer.egress.http.request import MediaRequest, peer_ip, refuse
 from media_streamer.egress.http.server import http_server
 from media_streamer.egress.segmented_sessions import SegmentedSessions
-from media_streamer.egress.served_sessions import ServedSessions
 from media_streamer.protocols.hls import archive
-from media_streamer.wire.control import AccessRequest, DeliveryConfig
+from media_streamer.wire.control import DeliveryConfig
 
+from tests.support.open_hub import OpenHub
 from tests.support.recordings import SECONDS, START_MS, Recording
 
 FIELDS = "Host: x\r\n"
 PAYLOAD = bytes(range(256)) * 300
-
-
-class Hub:
-    def __init__(self, root: Path) -> None:
-        places = [(str(root), str(root / "a"), "")]
-        self.config = DeliveryConfig(
-            archive=str(root / "a"), archive_root=str(root), archive_places=places
-        )
-        self.sessions = ServedSessions(lambda _: None)
-        self._numbers = itertools.count(1)
-
-    async def leave(self, request: AccessRequest) -> Access:
-        number = str(next(self._numbers))
-        return Access(number, request.name, Path(), 0, request, request.token, config=self.config)
 
 
 class Service:
@@ -52,7 +38,11 @@ class Service:
         self.recording = Recording(root, Shelf("a", root, root / "a", MAX_SPAN_MS))
         for _ in range(3):
             self.recording.shelf.write(self.recording.job(payload=PAYLOAD))
-        self.hub = Hub(root)
+        places = [(str(root), str(root / "a"), "")]
+        config = DeliveryConfig(
+            archive=str(root / "a"), archive_root=str(root), archive_places=places
+        )
+        self.hub = OpenHub(config)
         self.egress = Egress(self.hub)  # type: ignore[arg-type]  # what is used of it
         self.viewers = SegmentedSessions(self.hub)  # type: ignore[arg-type]
         self.answers, self.handled = Answers(), 0

@@ -15,7 +15,8 @@ from media_streamer.archive.keeper import keep_limits
 from media_streamer.archive.places import HOUR_MS, file_path, files_between, index_path
 from media_streamer.folders import Folders
 from media_streamer.supervisor import archives as module
-from media_streamer.supervisor.archives import ArchiveError, Archives
+from media_streamer.supervisor.archive_errors import ArchiveError
+from media_streamer.supervisor.archives import Archives
 from media_streamer.supervisor.catalog import Catalog
 from media_streamer.supervisor.readable import WorkerFolders
 from media_streamer.supervisor.tasks import Tasks

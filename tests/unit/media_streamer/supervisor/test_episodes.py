@@ -20,7 +20,7 @@ from media_streamer.archive.episodes import EPISODES_FILE
 from media_streamer.archive.keeper import Kept, keep_limits
 from media_streamer.archive.places import HOUR_MS, file_path, files_between
 from media_streamer.archive.ranges import Range
-from media_streamer.supervisor.archives import ArchiveError
+from media_streamer.supervisor.archive_errors import ArchiveError
 from media_streamer.supervisor.episodes import EpisodeBackends, EpisodeDesk
 from media_streamer.supervisor.settings import Settings
 from media_streamer.supervisor.supervisor import Supervisor

@@ -1,7 +1,6 @@
 """Segments of films that are answered without a handler, through real servers and sockets."""
 
 import asyncio
-import itertools
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from media_streamer.egress import films as films_module
-from media_streamer.egress.access import Access, AccessDenied
+from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.answers import Answers
 from media_streamer.egress.context import Egress
 from media_streamer.egress.films import Films
@@ -18,28 +17,15 @@ from media_streamer.egress.http.quick_segments import QuickSegments
 from media_streamer.egress.http.request import MediaRequest, peer_ip, refuse
 from media_streamer.egress.http.server import http_server
 from media_streamer.egress.segmented_sessions import SegmentedSessions
-from media_streamer.egress.served_sessions import ServedSessions
 from media_streamer.protocols.hls import play
 from media_streamer.wire.control import AccessRequest, DeliveryConfig
 
 from tests.support.films import FilmTrack, film
+from tests.support.open_hub import OpenHub
 
 NAME = "films/a.mp4"
 FIELDS = "Host: x\r\nUser-Agent: player\r\n"
 DATA = film(FilmTrack([8000] * 99 + [60_000], syncs=[1, 26, 51, 76]))
-
-
-class Hub:
-    """Lets everybody in."""
-
-    def __init__(self, folder: Path) -> None:
-        self.config = DeliveryConfig(storages=[str(folder)], file="a.mp4", segment_duration=1000)
-        self.sessions = ServedSessions(lambda _: None)
-        self._numbers = itertools.count(1)
-
-    async def leave(self, request: AccessRequest) -> Access:
-        number = str(next(self._numbers))
-        return Access(number, request.name, Path(), 0, request, request.token, config=self.config)
 
 
 class Service:
@@ -47,7 +33,8 @@ class Service:
 
     def __init__(self, folder: Path) -> None:
         (folder / "a.mp4").write_bytes(DATA)
-        self.hub = Hub(folder)
+        config = DeliveryConfig(storages=[str(folder)], file="a.mp4", segment_duration=1000)
+        self.hub = OpenHub(config)
         self.viewers = SegmentedSessions(self.hub)  # type: ignore[arg-type]  # what is used of it
         self.films, self.answers, self.handled = Films(), Answers(), 0
         self.quick = QuickSegments(self.answers)

@@ -1,13 +1,12 @@
 """Playlists that wait and parts, answered by the bytes of a request, through real servers."""
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from media_streamer.egress.access import Access, AccessDenied
+from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.answers import Answers
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.prepared import Prepared
@@ -15,12 +14,12 @@ from media_streamer.egress.http.quick_segments import Directives, QuickSegments,
 from media_streamer.egress.http.request import MediaRequest, peer_ip, refuse
 from media_streamer.egress.http.server import http_server
 from media_streamer.egress.segmented_sessions import SegmentedSessions
-from media_streamer.egress.served_sessions import ServedSessions
 from media_streamer.presentation.index import SegmentIndex
 from media_streamer.presentation.track_index import Init, Part, Segment, Timing, TrackIndex
 from media_streamer.protocols.hls import low_latency, play
-from media_streamer.wire.control import AccessRequest, DeliveryConfig
+from media_streamer.wire.control import DeliveryConfig
 
+from tests.support.open_hub import OpenHub
 from tests.support.streamer import until
 
 FIELDS = "Host: x\r\nUser-Agent: player\r\n"
@@ -62,20 +61,10 @@ class Index(SegmentIndex):
         self._changed()
 
 
-class Hub:
-    def __init__(self) -> None:
-        self.config = DeliveryConfig(segment_duration=1000)
-        self.sessions = ServedSessions(lambda _: None)
-        self._numbers = itertools.count(1)
-
-    async def leave(self, request: AccessRequest) -> Access:
-        number = str(next(self._numbers))
-        return Access(number, request.name, Path(), 0, request, request.token, config=self.config)
-
-
 class Service:
     def __init__(self, folder: Path) -> None:
-        self.hub, self.index = Hub(), Index(folder)
+        self.hub = OpenHub(DeliveryConfig(segment_duration=1000))
+        self.index = Index(folder)
         self.viewers = SegmentedSessions(self.hub)  # type: ignore[arg-type]  # what is used of it
         self.answers, self.handled = Answers(), 0
         self.quick = QuickSegments(self.answers)
