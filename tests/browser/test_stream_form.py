@@ -1,9 +1,12 @@
 """The settings of a stream: as a form with real controls, and as text."""
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
-from playwright.async_api import Locator, Response, expect
+from playwright.async_api import Locator, Response, Route, expect
 
 from .appliance import Appliance
 from .conftest import Ui
@@ -203,3 +206,80 @@ async def test_text_of_a_stream_is_checked_and_saved(inside: Ui, appliance: Appl
     assert await saved(appliance, "text") == {
         "name": "text", "inputs": FAKE, "comment": "New", "preferred_streamer": "local",
     }  # fmt: skip
+
+
+@asynccontextmanager
+async def telling_late(ui: Ui, name: str) -> AsyncIterator[None]:
+    """Questions about the stream get no answer meanwhile: what the page knows of it grows old."""
+    released = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        if route.request.method == "GET":
+            await released.wait()
+        await route.continue_()
+
+    pattern = f"**/streamer/api/v3/streams/{name}"
+    await ui.page.route(pattern, hold)
+    try:
+        yield
+    finally:
+        released.set()
+        await ui.page.unroute_all(behavior="wait")
+
+
+async def test_what_is_saved_stays_until_it_is_told(inside: Ui, appliance: Appliance) -> None:
+    page = inside.page
+    await appliance.api("PUT", "/streams/late", {"inputs": FAKE, "title": "One"})
+    await open_settings(inside, "late")
+    await expect(labelled(inside, "Title")).to_have_value("One")
+    async with telling_late(inside, "late"):
+        await labelled(inside, "Title").fill("Two")
+        await save(inside)
+        await expect(labelled(inside, "Title")).to_have_value("Two")
+        await labelled(inside, "Comment").fill("a later thought")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Two")
+    await save(inside)
+    config = await saved(appliance, "late")
+    assert (config["title"], config["comment"]) == ("Two", "a later thought")
+
+    await inside.go("streams/late?tab=text")
+    box = labelled(inside, "The stream as JSON")
+    await expect(box).to_have_value(re.compile("a later thought"))
+    async with telling_late(inside, "late"):
+        await box.fill((await box.input_value()).replace("Two", "Three"))
+        await save(inside)
+        await expect(box).to_have_value(re.compile("Three"))
+        await box.fill((await box.input_value()).replace("later", "last"))
+    await save(inside)
+    config = await saved(appliance, "late")
+    assert (config["title"], config["comment"]) == ("Three", "a last thought")
+
+
+async def test_a_list_of_inputs_is_changed_before_it_is_told(
+    inside: Ui, appliance: Appliance
+) -> None:
+    page = inside.page
+    await appliance.api("PUT", "/streams/inputs", {"inputs": FAKE})
+    await inside.go("streams/inputs?tab=input")
+    further = page.get_by_label("URL of a further input")
+    rows = page.get_by_role("row").filter(has_text="://")
+    await expect(page.get_by_role("row").nth(1)).to_contain_text("fake://fake")
+    async with telling_late(inside, "inputs"):
+        for url in ("fake://second", "fake://third"):
+            await further.fill(url)
+            async with page.expect_response(is_save):
+                await page.get_by_role("button", name="Add input").click()
+            await expect(rows.filter(has_text=url)).to_be_visible()
+        await page.get_by_role("button", name="Edit input 2").click()
+        form = page.get_by_role("group", name="Input 2")
+        await form.get_by_label("Comment").fill("spare")
+        up = page.get_by_role("button", name="Move input 3 up")
+        await expect(up).to_be_disabled()  # it would change which input is edited
+        async with page.expect_response(is_save):
+            await page.get_by_role("button", name="Save input").click()
+        await expect(form.get_by_label("Comment")).to_have_value("spare")
+        async with page.expect_response(is_save):
+            await up.click()
+    assert (await saved(appliance, "inputs"))["inputs"] == [
+        *FAKE, {"url": "fake://third"}, {"url": "fake://second", "comment": "spare"},
+    ]  # fmt: skip

@@ -1,7 +1,7 @@
 // What somebody changes and has not saved yet: kept while he looks at other pages, and while the
 // server is away; only what differs from what was there before is sent.
 
-import { useState } from "../vendor/htm-preact.js";
+import { useRef, useState } from "../vendor/htm-preact.js";
 
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
@@ -37,11 +37,14 @@ export function withValue(object, key, value) {
 const drafts = new Map();
 
 /**
- * The draft of `key`: {value, patch, changed, change(value), discard(), settle()}; without one it is
- * `saved`. `settle`: it has been saved, so it is what there is until `saved` is told anew.
+ * The draft of `key`: {value, patch, changed, change(value), discard(), settle(sent)}; without one it is
+ * `saved`. `settle`: `sent` has been saved, so it is what there is until `saved` is told anew; what was
+ * typed while it was sent stays a draft.
  */
 export function useDraft(key, saved) {
   const [, render] = useState(0);
+  const told = useRef(saved);
+  told.current = saved;
   const settled = drafts.get(key);
   if (settled?.until && !same(settled.until, saved)) drafts.delete(key);
   const draft = drafts.get(key);
@@ -51,8 +54,10 @@ export function useDraft(key, saved) {
     drafts.delete(key);
     render((count) => count + 1);
   };
-  const settle = () => {
-    drafts.set(key, { before: value, value, until: saved });
+  const settle = (sent = value) => {
+    const typed = drafts.get(key);
+    if (typed && !typed.until && !same(typed.value, value)) drafts.set(key, { before: sent, value: typed.value });
+    else drafts.set(key, { before: sent, value: sent, until: told.current });
     render((count) => count + 1);
   };
   const change = (next) => {

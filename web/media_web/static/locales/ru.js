@@ -71,7 +71,7 @@ export default {
   "publishes by {proto}": "публикует по {proto}", Protocol: "Протокол", Address: "Адрес", Client: "Клиент", Bytes: "Байты", For: "Длительность",
   "Close the session of {ip}": "Закрыть сессию {ip}", History: "История", "Span of time": "Отрезок времени", Hour: "Час", Day: "День", Week: "Неделя", Month: "Месяц", Year: "Год",
   "Nothing was recorded in this time.": "За это время ничего не записано.", Traffic: "Трафик", mean: "среднее", most: "наибольшее", "highest minute": "лучшая минута", out: "наружу", in: "внутрь",
-  URL: "URL", active: "активен", standby: "в запасе", "from {ip}": "от {ip}", "{count} packets lost": "потеряно пакетов: {count}", "Input {number}": "Вход {number}", "Save input": "Сохранить вход",
+  URL: "URL", active: "активен", standby: "в запасе", "from {ip}": "от {ip}", "{count} packets lost": "потеряно пакетов: {count}", "Input {number}": "Вход {number}", "Save input": "Сохранить вход", "Save or close the input that is being edited first.": "Сначала сохраните или закройте вход, который изменяется.",
   "Use input {number}": "Включить вход {number}", "Move input {number} up": "Поднять вход {number}", "Move input {number} down": "Опустить вход {number}", "Edit input {number}": "Изменить вход {number}",
   "Remove input {number}": "Убрать вход {number}", "No input.": "Входов нет.", "URL of a further input": "Адрес ещё одного входа", "Further input, used when those above fail": "Ещё один вход, на случай отказа верхних",
   "Add input": "Добавить вход", "Publish by": "Публикация", "{title}: server": "{title}: сервер", "{title}: stream key": "{title}: ключ потока", "publish URL, {title}": "адрес публикации, {title}",

@@ -1,9 +1,9 @@
 // The inputs of a stream: what each does, their order and options, and where to publish to.
 
-import { html, useState } from "../../vendor/htm-preact.js";
+import { html, useRef, useState } from "../../vendor/htm-preact.js";
 import { item, post, put } from "../../api.js";
 import { Entry } from "../../forms/fields.js";
-import { useDraft } from "../../forms/draft.js";
+import { same, useDraft } from "../../forms/draft.js";
 import { Refused, Saved, useSchemas } from "../../forms/form.js";
 import { t } from "../../i18n.js";
 import { CopyButton, Failure, bytes } from "../../widgets.js";
@@ -12,12 +12,45 @@ import { CopyButton, Failure, bytes } from "../../widgets.js";
 const plain = ({ stats, ...input }) => input;
 const NO_ERRORS = new Map();
 
+/** Each change is made of the list as it was last sent, not as it was last told: none undoes another. */
+function useSaved({ stream, fixed, path }) {
+  const told = (!fixed && stream.config_on_disk?.inputs) || (stream.inputs || []).map(plain);
+  const list = useDraft(`${path} inputs`, { inputs: told });
+  const latest = useRef();
+  latest.current = list.value.inputs;
+  const turn = useRef(Promise.resolve());
+  const save = (change) => {
+    const send = async () => {
+      const inputs = change(latest.current);
+      const answer = await put(path, { inputs });
+      latest.current = inputs;
+      list.settle({ inputs });
+      return answer;
+    };
+    const done = turn.current.then(send);
+    turn.current = done.catch(() => {});
+    return done;
+  };
+  return { saved: list.value.inputs, isTold: list.value.inputs === told, save };
+}
+
+const without = (list, input) => list.filter((one) => !same(one, input));
+
+function moved(list, input, by) {
+  const at = list.findIndex((one) => same(one, input));
+  if (at < 0 || !list[at + by]) return list;
+  return list.with(at, list[at + by]).with(at + by, input);
+}
+
 export function Inputs({ stream, ui, fixed, onDone }) {
   const [error, setError] = useState(null);
   const [open, setOpen] = useState(null);
-  const inputs = stream.inputs || [];
-  const saved = (!fixed && stream.config_on_disk?.inputs) || inputs.map(plain);
   const path = item("streams", stream.name);
+  const { saved, isTold, save } = useSaved({ stream, fixed, path });
+  const draft = useDraft(`${path} input ${open}`, saved[open] || null);
+  const told = stream.inputs || [];
+  // What is saved and not told yet has the figures of the same address.
+  const inputs = isTold ? told : saved.map((input) => ({ ...input, stats: told.find(({ url }) => url === input.url)?.stats }));
   const attempt = async (action) => {
     try {
       await action();
@@ -29,18 +62,19 @@ export function Inputs({ stream, ui, fixed, onDone }) {
       return false;
     }
   };
-  const save = (changed) => {
+  const rearrange = (change) => {
     setOpen(null);
-    return attempt(() => put(path, { inputs: changed }));
+    return attempt(() => save(change));
   };
-  const move = (at, to) => save(saved.map((input, index) => (index === at ? saved[to] : index === to ? saved[at] : input)));
   const select = (index) => attempt(() => post(`${path}/inputs/${index}/select`));
   const add = async (event) => {
     event.preventDefault();
     const form = event.target;
     const url = new FormData(form).get("url").trim();
-    if (await save([...saved, { url }])) form.reset();
+    if (await attempt(() => save((list) => [...list, { url }]))) form.reset();
   };
+  const busy = draft.changed > 0;
+  const why = busy ? t("Save or close the input that is being edited first.") : undefined;
   return html`<table class="list stacked">
       <thead><tr><th>#</th><th>${t("URL")}</th><th>${t("State")}</th><th class="number wide">${t("Received")}</th>
         <th><span class="unseen">${t("Actions")}</span></th></tr></thead>
@@ -54,17 +88,17 @@ export function Inputs({ stream, ui, fixed, onDone }) {
             ${inputs.length > 1 && !input.stats?.active && !ui.readsOnly &&
             html`<button type="button" class="small" aria-label=${t("Use input {number}", { number: index + 1 })} onClick=${() => select(index)}>${t("Use")}</button>`}
             ${!fixed && html`
-              <button type="button" class="small" disabled=${index === 0} aria-label=${t("Move input {number} up", { number: index + 1 })} onClick=${() => move(index, index - 1)}>↑</button>
-              <button type="button" class="small" disabled=${index === inputs.length - 1} aria-label=${t("Move input {number} down", { number: index + 1 })} onClick=${() => move(index, index + 1)}>↓</button>
-              <button type="button" class="small" aria-expanded=${open === index} aria-label=${t("Edit input {number}", { number: index + 1 })} onClick=${() => setOpen(open === index ? null : index)}>${t("Edit")}</button>
-              <button type="button" class="small danger" aria-label=${t("Remove input {number}", { number: index + 1 })}
-                onClick=${() => save(saved.filter((_, other) => other !== index))}>${t("Remove")}</button>`}
+              <button type="button" class="small" disabled=${index === 0 || busy} title=${why} aria-label=${t("Move input {number} up", { number: index + 1 })} onClick=${() => rearrange((list) => moved(list, saved[index], -1))}>↑</button>
+              <button type="button" class="small" disabled=${index === inputs.length - 1 || busy} title=${why} aria-label=${t("Move input {number} down", { number: index + 1 })} onClick=${() => rearrange((list) => moved(list, saved[index], 1))}>↓</button>
+              <button type="button" class="small" disabled=${busy && open !== index} title=${open === index ? undefined : why} aria-expanded=${open === index} aria-label=${t("Edit input {number}", { number: index + 1 })} onClick=${() => setOpen(open === index && !busy ? null : index)}>${t("Edit")}</button>
+              <button type="button" class="small danger" disabled=${busy} title=${why} aria-label=${t("Remove input {number}", { number: index + 1 })}
+                onClick=${() => rearrange((list) => without(list, saved[index]))}>${t("Remove")}</button>`}
           </span></td>
         </tr>`)}
       </tbody>
     </table>
     ${!inputs.length && html`<p class="empty">${t("No input.")}</p>`}
-    ${open !== null && saved[open] && html`<${Editor} key=${open} at=${open} path=${path} inputs=${saved} onDone=${onDone} onClose=${() => setOpen(null)} />`}
+    ${open !== null && saved[open] && html`<${Editor} key=${open} at=${open} draft=${draft} save=${save} onDone=${onDone} onClose=${() => setOpen(null)} />`}
     ${!fixed && html`<form class="bar after" onSubmit=${add}>
       <input name="url" required autocomplete="off" aria-label=${t("URL of a further input")}
         placeholder=${t("Further input, used when those above fail")} />
@@ -82,9 +116,8 @@ function InputState({ stats }) {
 }
 
 /** URL and options of one input. */
-function Editor({ at, path, inputs, onDone, onClose }) {
+function Editor({ at, draft, save: saveList, onDone, onClose }) {
   const { all, error: broken } = useSchemas();
-  const draft = useDraft(`${path} input ${at}`, inputs[at]);
   const [error, setError] = useState(null);
   const [note, setNote] = useState(null);
   if (!all) return html`<${Failure} error=${broken} />`;
@@ -92,8 +125,8 @@ function Editor({ at, path, inputs, onDone, onClose }) {
   const save = async (event) => {
     event.preventDefault();
     try {
-      const answer = await put(path, { inputs: inputs.map((input, index) => (index === at ? draft.value : input)) });
-      draft.discard();
+      const answer = await saveList((list) => list.with(at, draft.value));
+      draft.settle();
       setError(null);
       setNote((answer?.warnings || []).filter((text) => text.includes("input")));
       onDone();

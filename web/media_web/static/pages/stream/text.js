@@ -73,8 +73,11 @@ function Editor({ form, path, config, all, fixed, onDone }) {
   });
   const save = attempt(async () => {
     const { name, warnings = [] } = await put(path, await body());
-    draft.discard();
-    if (item("streams", name) !== path) location.hash = `${link("streams", name)}?tab=text`;
+    if (item("streams", name) === path) draft.settle();
+    else {
+      draft.discard();
+      location.hash = `${link("streams", name)}?tab=text`;
+    }
     onDone();
     return { warnings };
   });
