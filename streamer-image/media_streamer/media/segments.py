@@ -29,6 +29,9 @@ from media_streamer.wire.media import (
 
 log = logging.getLogger(__name__)
 
+CAPTIONS = b"\xb5\x00\x31GA94\x03"
+"""What CEA-608 and CEA-708 captions begin with beside a picture, in SEI of H.264 and H.265 as in
+metadata of AV1 (ITU-T T.35 of ATSC A/53 part 4, 6.2.3)."""
 LATE_MS = 2000
 """What comes sooner than this after its moment is on time."""
 LATE_STEP_MS = 1500
@@ -204,6 +207,7 @@ class Segments:
             bandwidth=round(size * 8 / duration) if duration > 0 else 0,
             independent=independent,
             target_ms=self._cut.target_ms,
+            captions=window.captions,
         )
         window.segment(message, file.path)
 
@@ -293,6 +297,8 @@ class Fmp4Segments(Segments):
             window.init(init_section(track.name, self._init, path, [track], []), path)
             writer = Fmp4Track(track, self._settings.chunk_duration_ms)
             self._lanes[track.number] = _Lane(writer, window)
+            if track.kind == "video":
+                window.captions = window.captions or False
         self._windows = windows
 
     def _begin(self) -> None:
@@ -316,6 +322,8 @@ class Fmp4Segments(Segments):
         offset = file.size
         if not file.write(part.data):
             return
+        if lane.window.captions is False:
+            lane.window.captions = CAPTIONS in part.data
         index, seq = lane.window.next_part
         lane.window.part(
             PartReady(
@@ -332,6 +340,7 @@ class Fmp4Segments(Segments):
                 discontinuity=self._discontinuity,
                 discontinuities=self._discontinuities,
                 target_ms=self._cut.target_ms if self._cut is not None else 0,
+                captions=lane.window.captions,
             )
         )
 

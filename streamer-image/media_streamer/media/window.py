@@ -41,6 +41,8 @@ class TrackWindow:
         self._inits: dict[int, tuple[InitSection, Path | None]] = {}
         self._segments: deque[_Listed] = deque()
         self._open_parts: list[PartReady] = []
+        self.captions: bool | None = None
+        """See `PartReady.captions`."""
         self._next_seq = int(time.time() * 1000)
         """`PartReady.seq` of the next part. There are fewer parts than milliseconds, so a restarted
         worker goes on above its predecessor."""

@@ -157,10 +157,12 @@ class LiveIndex(SegmentIndex):
             case PartReady():
                 track = self._track(event.track)
                 track.target = event.target_ms / 1000
+                track.captions = track.captions or event.captions
                 track.add_part(_part(event))
             case SegmentReady():
                 track = self._track(event.track)
                 track.target = event.target_ms / 1000
+                track.captions = track.captions or event.captions
                 track.add_segment(_segment(event))
             case SegmentDropped():
                 self._track(event.track).drop(event.msn)

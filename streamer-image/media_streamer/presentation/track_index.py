@@ -178,6 +178,8 @@ class TrackIndex:
     target: float = 0.0
     """How long segments are to be at least, in seconds, as who cuts them says: of a copy it is the
     server that it is taken from. 0: nobody said it."""
+    captions: bool | None = None
+    """Whether there were closed captions in its pictures so far; None: not known."""
     complete: bool = False
     """Nothing more will come."""
     dated: bool = True

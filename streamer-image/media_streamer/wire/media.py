@@ -325,6 +325,8 @@ class PartReady(_Message, frozen=True):
     discontinuities: int
     target_ms: int = 0
     """How long segments are to be at least; 0: as the stream's configuration says."""
+    captions: bool | None = None
+    """Whether its track has had closed captions so far; None: nobody looks."""
 
 
 class SegmentReady(_Message, frozen=True):
@@ -358,6 +360,8 @@ class SegmentReady(_Message, frozen=True):
     late_ms: int = 0
     """How long after its moment what it holds has come here, where that is much: the source tells
     when its pictures were made, and they have been on their way since."""
+    captions: bool | None = None
+    """As of its parts."""
 
 
 class SegmentDropped(_Message, frozen=True):

@@ -243,18 +243,21 @@ def render_master(
             uri = f"tracks-{track.name}/{media}{QUERY}"
             lines.append(_audio_rendition(track, group, uri, is_default=is_default))
     lines += _text_renditions(texts, media)
-    with_texts = bool(texts)
+    # Said of all variants or of none (RFC 8216, 4.3.4.2). Shaka Player (5.2) spends its start on
+    # looking for captions else, also in the segment under way, which has no address yet.
+    has_none = bool(videos) and all(track.captions is False for track in videos)
+    captions = ["CLOSED-CAPTIONS=NONE"] if has_none else []
+    common = [*([f'SUBTITLES="{TEXTS}"'] if texts else ()), *captions]
     for group, members in groups.items() or [("", [])]:
         for track in videos:
-            lines += _variant(track, members, media, group, with_texts=with_texts)
+            lines += _variant(track, members, media, group, common)
     if not videos or (audio_only and separate):
         for track in audios:
-            group = _group_of(track, groups)
-            lines += _variant(track, (), media, group, with_texts=with_texts)
+            lines += _variant(track, (), media, _group_of(track, groups), common)
     elif audio_only:
         sounds = [one for track in videos[:1] if (one := _sound_of(track)) is not None]
         for track in [*sounds, *audios]:
-            lines += _variant(track, (), media, "")
+            lines += _variant(track, (), media, "", captions)
     return "\n".join(lines) + "\n"
 
 
@@ -309,9 +312,9 @@ def _variant(
     audios: Sequence[TrackIndex],
     media: str,
     group: str,
-    *,
-    with_texts: bool = False,
+    common: Sequence[str],
 ) -> list[str]:
+    """`common`: attributes that all variants have."""
     init = track.init or Init(0)
     rate = track.bandwidth + max((audio.bandwidth for audio in audios), default=0)
     codecs = [init.codecs, *dict.fromkeys(a.init.codecs for a in audios if a.init)]
@@ -328,8 +331,7 @@ def _variant(
             attributes.append(f"FRAME-RATE={init.fps:.3f}")
     if group:
         attributes.append(f'AUDIO="{group}"')
-    if with_texts:
-        attributes.append(f'SUBTITLES="{TEXTS}"')
+    attributes += common
     return [
         f"#EXT-X-STREAM-INF:{','.join(attributes)}",
         f"tracks-{track.name}/{media}{QUERY}",

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from media_streamer.media.formats import CONTAINERS
-from media_streamer.media.frame import Frame, Track
+from media_streamer.media.frame import Cut, Frame, Track
+from media_streamer.media.gop import Boundary, Entry
 from media_streamer.media.inputs.sample_probe import probe
 from media_streamer.media.segments import Fmp4Segments, Lateness
 from media_streamer.media.settings import OutputSettings
-from media_streamer.wire.media import InitSection, PublishedFrame, TrackSetup
+from media_streamer.wire.media import InitSection, PartReady, PublishedFrame, TrackSetup
 
 
 @pytest.fixture(scope="module", params=["pcm_alaw", "pcm_mulaw"])
@@ -28,6 +30,20 @@ def test_g711_is_no_track_of_mp4(sound: Track, tmp_path: Path) -> None:
     made = Fmp4Segments(OutputSettings(name="s", directory=tmp_path))
     made.set_tracks([sound], b"", True)
     assert not [event for event in made.take() if isinstance(event, InitSection)]
+    made.close()
+
+
+def test_parts_tell_whether_there_were_captions_so_far(sound: Track, tmp_path: Path) -> None:
+    """Of pictures: as SEI of H.264 has them (ATSC A/53 part 4, 6.2.3)."""
+    picture = msgspec.structs.replace(sound, kind="video", name="v1", codec="h264", fps=25.0)
+    made = Fmp4Segments(OutputSettings(name="s", directory=tmp_path, chunk_duration_ms=40))
+    made.set_tracks([picture], b"", False)
+    sei = bytes.fromhex("06041bb500314741393403c1ff") + bytes(8)
+    for number, data in enumerate((b"plain", sei, b"plain", b"plain")):
+        frame = Frame(0, 3600 * number, 3600 * number, 3600, True, data, 40 * number)
+        made.push([Entry(frame, data, Boundary.KEY, Cut(7, 0, 0, 0, 0, 5000))])
+    told = [event.captions for event in made.take() if isinstance(event, PartReady)]
+    assert told == [False, True, True, True]
     made.close()
 
 

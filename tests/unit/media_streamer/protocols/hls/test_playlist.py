@@ -4,6 +4,7 @@ import itertools
 import re
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.egress.http.text import QUERY
@@ -267,6 +268,23 @@ def test_master_playlist_with_separate_audio():
     assert f"BANDWIDTH={round(2_128_000 * 1.1)}" in text
     assert 'NAME="a1 en",LANGUAGE="en",DEFAULT=YES' in text
     assert text.endswith(f"tracks-v1/index.ll.m3u8{QUERY}\n")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [(False, False, True), (False, True, False), (False, None, False), (None, None, False)],
+)
+def test_captions_are_denied_of_all_variants_or_of_none(
+    first: bool | None, second: bool | None, said: bool
+) -> None:
+    """RFC 8216, 4.3.4.2."""
+    tracks = [rendition(name, "avc1.64001f") for name in ("v1", "v2")]
+    tracks[0].captions, tracks[1].captions = first, second
+    sound = rendition("a1", "mp4a.40.2")
+    text = render_master([*tracks, sound], "index.ll.m3u8", separate=True, audio_only=True)
+    assert len(variants(text)) == 3
+    found = {one.get("CLOSED-CAPTIONS") for one in variants(text).values()}
+    assert found == {"NONE" if said else None}
 
 
 def attributes(line: str) -> dict[str, str]:
