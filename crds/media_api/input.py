@@ -30,6 +30,8 @@ from media_api.units import (
 
 # Which of them a streamer can run, the table of protocols says.
 INPUT_SCHEMES: frozenset[str] = protocols.schemes("pull") | {protocols.ANY_PUBLISHER}
+# `timeshift://NAME/SECONDS`; the name of a stream may have slashes.
+_DELAYED = re.compile(r"timeshift://(.+)/([1-9][0-9]{0,8})")
 # These need nothing after scheme://.
 _BARE_SCHEMES = frozenset({"fake", "publish", "mixer"})
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.DOTALL)
@@ -62,7 +64,16 @@ def check_input_url(url: str) -> str:
         raise ValueError(f"{scheme}:// is no input scheme, try one of rtsp, rtmp, srt, hls, udp")
     if not rest and scheme not in _BARE_SCHEMES:
         raise ValueError(f"{scheme}:// lacks an address")
+    if scheme == "timeshift" and delayed_archive(url) is None:
+        raise ValueError("timeshift:// needs a stream and seconds: timeshift://NAME/3600")
     return url
+
+
+def delayed_archive(url: str) -> tuple[str, int] | None:
+    """Of `timeshift://NAME/SECONDS` the stream whose archive is shown, and the delay in seconds;
+    None of other URLs."""
+    match = _DELAYED.fullmatch(url)
+    return (match[1], int(match[2])) if match else None
 
 
 InputUrl = Annotated[

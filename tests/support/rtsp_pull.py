@@ -50,7 +50,7 @@ async def pulling(
 ) -> AsyncIterator[tuple[pull.RtspInput, Taken]]:
     taken = Taken()
     config = InputConfig.model_validate({"url": url, **options})
-    request = InputRequest("s", config, taken, Limits(seconds, seconds), {})
+    request = InputRequest("s", config, taken, Limits(seconds, seconds))
     source = pull.create(request)
     assert isinstance(source, pull.RtspInput)
     source.on_age = taken.ages.append

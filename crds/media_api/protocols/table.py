@@ -318,12 +318,12 @@ ROWS: list[Protocol] = [
     Protocol(
         name="playlist",
         title="Files one after another",
-        pull=Role(schemes=("playlist",), missing=NOT_YET),
+        pull=Role(schemes=("playlist",), input_options=_HTTP),
     ),
     Protocol(
         name="timeshift",
         title="An archive, delayed",
-        pull=Role(schemes=("timeshift",), missing=NOT_YET),
+        pull=Role(schemes=("timeshift",)),
     ),
     Protocol(
         name="mixer",

@@ -9,7 +9,7 @@ from media_api.server import ServerConfig
 from media_api.stream import StreamConfig
 
 from media_streamer.archive.copy_target import CopyTarget, copy_target
-from media_streamer.archive.places import Place, span_ms, stream_folder
+from media_streamer.archive.places import Place, ToldPlace, span_ms, stream_folder
 from media_streamer.archive.replica import NoReplica, ReplicaSource, replica_source
 from media_streamer.archive.retention import Limits
 from media_streamer.archive.schedule import Schedule, schedule_of
@@ -50,6 +50,11 @@ class Declared:
     """Where its gaps are filled from."""
     replica_refused: str = ""
     """Why they are not, though it is asked for."""
+
+    @property
+    def told_places(self) -> list[ToldPlace]:
+        """Its places as processes tell each other."""
+        return [(str(one.disk), str(one.folder), one.bucket) for one in self.places]
 
 
 class NoArchive(ValueError):  # noqa: N818 - what people are told

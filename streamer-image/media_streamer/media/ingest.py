@@ -18,7 +18,7 @@ from media_api.stream import StreamConfig
 from media_streamer.media.choosing import Candidate, Choice, find_any, keep_best
 from media_streamer.media.flags import Flags
 from media_streamer.media.graveyard import Graveyard
-from media_streamer.media.inputs.base import Input, InputError, Neighbours, Vods
+from media_streamer.media.inputs.base import Input, InputError, Neighbours, Stored
 from media_streamer.media.inputs.factory import create_input
 from media_streamer.media.slots import SOURCE_TIMEOUT_SECONDS, InputSlot
 from media_streamer.media.switch import Source, Switch
@@ -48,7 +48,7 @@ class Ingest:
     def __init__(
         self,
         config: StreamConfig,
-        vods: Vods,
+        stored: Stored,
         environment: Environment,
         on_ended: Callable[[Source], None],
         on_failed: Callable[[str], None],
@@ -74,13 +74,13 @@ class Ingest:
         """Input that an operator picked: the best until it fails."""
         self._next_probe = 0.0
         self._last_frames = time.monotonic()
-        self.configure(config, vods)
+        self.configure(config, stored)
 
-    def configure(self, config: StreamConfig, vods: Vods) -> None:
+    def configure(self, config: StreamConfig, stored: Stored) -> None:
         """Keep the slots whose source stays, whatever their place in the list is now."""
         now = time.monotonic()
         self._config = config
-        self._vods = vods
+        self._stored = stored
         old = list(self.slots)
         self.slots = []
         for index, item in enumerate(config.inputs):
@@ -292,7 +292,7 @@ class Ingest:
                 slot.config,
                 source,
                 slot.limits,
-                self._vods,
+                self._stored,
                 self._environment.neighbours,
                 self._on_arrived,
             )

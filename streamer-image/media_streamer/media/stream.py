@@ -19,7 +19,7 @@ from media_streamer.media.audience import Attachment, Audience
 from media_streamer.media.formats import LIVE_SECONDS
 from media_streamer.media.graph import Graph
 from media_streamer.media.ingest import Ingest
-from media_streamer.media.inputs.base import Vods
+from media_streamer.media.inputs.base import Stored
 from media_streamer.media.inputs.frames import FrameInput
 from media_streamer.media.inputs.publish import PublishInput
 from media_streamer.media.on_demand import OnDemand
@@ -63,7 +63,7 @@ class Environment(ingest.Environment, Protocol):
 class StreamRunner:
     """Runs one stream."""
 
-    def __init__(self, config: StreamConfig, vods: Vods, environment: Environment) -> None:
+    def __init__(self, config: StreamConfig, stored: Stored, environment: Environment) -> None:
         now = time.monotonic()
         self.name = config.name
         self.config = config
@@ -76,7 +76,7 @@ class StreamRunner:
         """Why the output was ended by one of its stages, until it runs again."""
         self.seconds_on_primary = self.seconds_on_secondary = self.seconds_without_frames = 0.0
         self.demand = OnDemand(config, now)
-        self.ingest = Ingest(config, vods, environment, self._ended, self._failed, self._arrived)
+        self.ingest = Ingest(config, stored, environment, self._ended, self._failed, self._arrived)
         self._audience = Audience(self._left)
         self._environment = environment
         self._loop = asyncio.get_running_loop()
@@ -118,10 +118,10 @@ class StreamRunner:
         self.ingest.select(index)
         self._wake.set()
 
-    def reconfigure(self, config: StreamConfig, vods: Vods) -> None:
+    def reconfigure(self, config: StreamConfig, stored: Stored) -> None:
         """Apply another configuration; inputs that stay the same are not interrupted."""
         self.config = self.demand.config = config
-        self.ingest.configure(config, vods)
+        self.ingest.configure(config, stored)
         if self.graph:
             self.graph.output.reconfigure(self._environment.output_settings(config))
             try:

@@ -28,7 +28,7 @@ from media_streamer.files.kept_indexes import folder_in, keep_in
 from media_streamer.media.deliveries import Deliveries
 from media_streamer.media.flags import Flags
 from media_streamer.media.graveyard import Graveyard
-from media_streamer.media.inputs.base import Neighbours
+from media_streamer.media.inputs.base import Neighbours, Stored
 from media_streamer.media.pictures import Pictures
 from media_streamer.media.playback import Playbacks
 from media_streamer.media.recordings import Recordings
@@ -229,14 +229,14 @@ class MediaWorker:
         peer.answer(SelectInput, self._select_input)
 
     async def _apply(self, wish: ApplyStream) -> None:
-        config = stream_of(wish)
+        config, stored = stream_of(wish), Stored(wish.vods, wish.archives)
         runner = self._runners.get(config.name)
         if runner:
-            runner.reconfigure(config, wish.vods)
+            runner.reconfigure(config, stored)
             self._recordings.apply(runner, wish.archive)
             self._deliveries.consider(runner)
             return
-        runner = self._runners[config.name] = StreamRunner(config, wish.vods, self)
+        runner = self._runners[config.name] = StreamRunner(config, stored, self)
         self._recordings.apply(runner, wish.archive)
         runner.run()
         self._deliveries.consider(runner)

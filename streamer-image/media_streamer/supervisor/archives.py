@@ -38,6 +38,7 @@ from media_streamer.supervisor.episodes import EpisodeBackends, EpisodeDesk
 from media_streamer.supervisor.exports import Exports
 from media_streamer.supervisor.readable import WorkerFolders
 from media_streamer.supervisor.replicas import Replicas
+from media_streamer.supervisor.shown_archives import ShownArchives
 from media_streamer.supervisor.tasks import Tasks
 from media_streamer.wire.control import ArchivePlace
 
@@ -85,6 +86,7 @@ class Archives:
         self._changed: set[str] = set()
         """Streams whose worker has to hear of it."""
         self._growth = Growth()
+        self.shown = ShownArchives(self._declared.get)
 
     # What is configured
 
@@ -97,6 +99,8 @@ class Archives:
             self._episodes.removed(name)
         for name in changes.added | changes.changed:
             self._declare(name)
+        self.shown.streams_changed(changes, self._catalog)
+        self._changed |= self.shown.shown_by(changes.added | changes.changed | changes.removed)
         self._workers.streams_changed(changes)
         self.tell_workers()
 
@@ -107,7 +111,7 @@ class Archives:
             if stream.config.dvr is not None:
                 self._declare(name)
             if self._declared.get(name) != before:
-                self._changed.add(name)
+                self._changed |= {name, *self.shown.shown_by([name])}
         self.tell_workers()
 
     def place(self, name: str) -> ArchivePlace | None:
@@ -143,11 +147,12 @@ class Archives:
         return found.folder if found is not None else None
 
     def read_folders(self, name: str) -> frozenset[Path]:
-        """What its media worker reads: where parts of its archive lie, or may come to lie, and the
-        flags of its inputs."""
+        """What its media worker reads: where parts of its archive lie, or may come to lie, those
+        that it shows, and the files of its inputs."""
         found = self._declared.get(name)
         places = found.places if found is not None else ()
-        return self._workers.flags_of(name) | {place.disk for place in places}
+        own = {place.disk for place in places}
+        return self._workers.inputs_of(name) | self.shown.folders(name) | own
 
     def tell_workers(self) -> None:
         """Workers that begin from now on may use the folders of archives, files and caches."""

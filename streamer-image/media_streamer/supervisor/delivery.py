@@ -51,9 +51,7 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         playback_headers=[_headers(one) for one in config.playback_headers or ()],
         pictures=_has_pictures(stream),
         archive=str(archive.folder) if archive is not None else "",
-        archive_places=[(str(one.disk), str(one.folder), one.bucket) for one in archive.places]
-        if archive is not None
-        else [],
+        archive_places=archive.told_places if archive is not None else [],
         archive_root=str(archive.root) if archive is not None else "",
         storages=storages_of(vod) if vod is not None else [],
         file=file_path(vod, stream.name) if vod is not None else "",

@@ -1,10 +1,11 @@
-"""What workers use of what is configured: archives, files of locations, flags of inputs, caches.
+"""What workers use of what is configured: archives, files of locations, what inputs read, caches.
 
 Role: says what a stream needs, and leaves word for the workers that begin from now on. Egress
 workers read archives and files and write caches; what is new to them is opened for them.
 
-A flag is a file that is replaced, and may not be there yet, so its folder is given; where that
-holds what nobody may read (the configuration, the state), the file alone is.
+A flag (`allow_if`) and a playlist are files that are replaced, and may not be there yet, so their
+folder is given; where that holds what nobody may read (the configuration, the state), the file
+alone is.
 """
 
 import logging
@@ -30,17 +31,21 @@ def vod_folders(config: ServerConfig) -> frozenset[Path]:
 
 def shows_files(config: StreamConfig) -> bool:
     """Whether the stream reads files of locations."""
-    by_file = any(item.scheme in ("file", "sdp") for item in config.inputs)
+    by_file = any(item.scheme in ("file", "sdp", "playlist") for item in config.inputs)
     return by_file or config.backup is not None
 
 
-def flag_folders(config: StreamConfig, spared: Sequence[Path]) -> frozenset[Path]:
-    """Where the files of `allow_if` and `deny_if` lie; `spared` is not given with them."""
-    flags = {Path(flag) for item in config.inputs for flag in (item.allow_if, item.deny_if) if flag}
+def input_folders(config: StreamConfig, spared: Sequence[Path]) -> frozenset[Path]:
+    """Where the files of `allow_if` and `deny_if` lie, and playlists; `spared` is not given with
+    them."""
+    by_list = (one.url for one in config.inputs if one.scheme == "playlist")
+    listed = (url.removeprefix("playlist://") for url in by_list)
+    flags = (flag for one in config.inputs for flag in (one.allow_if, one.deny_if))
+    files = {Path(name) for name in (*flags, *listed) if name}
     return frozenset(
-        flag if any(one.is_relative_to(flag.parent) for one in spared) else flag.parent
-        for flag in flags
-        if flag.is_absolute()
+        file if any(one.is_relative_to(file.parent) for one in spared) else file.parent
+        for file in files
+        if file.is_absolute()
     )
 
 
@@ -62,7 +67,7 @@ class WorkerFolders:
         self._runtime = runtime
         self._catalog = catalog
         self._spared = spared
-        self._flags: dict[str, frozenset[Path]] = {}
+        self._inputs: dict[str, frozenset[Path]] = {}
         """Of streams that have any."""
         self._caches: dict[str, Path] = {}
         """Of streams that have one for themselves."""
@@ -70,20 +75,20 @@ class WorkerFolders:
         self._written: dict[str, Folders] = {}
         """The same as workers that begin find it."""
 
-    def flags_of(self, name: str) -> frozenset[Path]:
-        """Folders of the flags of a stream."""
-        return self._flags.get(name, frozenset())
+    def inputs_of(self, name: str) -> frozenset[Path]:
+        """Folders of the files that its inputs name."""
+        return self._inputs.get(name, frozenset())
 
     def streams_changed(self, changes: Changes) -> None:
         """Look at these streams again."""
         for name in changes.removed | changes.added | changes.changed:
-            self._flags.pop(name, None)
+            self._inputs.pop(name, None)
             self._caches.pop(name, None)
             stream = self._catalog.streams.get(name)
             if stream is None:
                 continue
-            if found := flag_folders(stream.config, self._spared):
-                self._flags[name] = found
+            if found := input_folders(stream.config, self._spared):
+                self._inputs[name] = found
             kept = stream.config.cache
             if kept is not None and kept.path and kept.path.startswith("/"):
                 self._caches[name] = Path(kept.path)
@@ -95,7 +100,7 @@ class WorkerFolders:
         read = {place.disk for one in archives for place in one.places} | vod_folders(config)
         caches = cache_folders(config).union(self._caches.values())
         told = {
-            "media": _folders(written, read.union(*self._flags.values())),
+            "media": _folders(written, read.union(*self._inputs.values())),
             "egress": _folders(caches, read | written),
         }
         self._told = told

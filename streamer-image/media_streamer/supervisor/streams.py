@@ -258,7 +258,8 @@ class StreamControl:
         place_of_archive = self._archives.place(name)
         if not self.cages.may(place.worker, Needs(self._archives.folders(name))):
             place_of_archive = None  # a worker that may record there is on its way
-        return apply_stream(stream.config, vod_directories(self.config), place_of_archive)
+        shown = self._archives.shown.places(name)
+        return apply_stream(stream.config, vod_directories(self.config), place_of_archive, shown)
 
     def _refused(self, name: str, problem: str) -> None:
         stream = self.catalog.streams.get(name)

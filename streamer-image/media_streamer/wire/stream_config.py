@@ -10,11 +10,14 @@ from media_streamer.wire.control import ApplyStream, ArchivePlace
 
 
 def apply_stream(
-    config: StreamConfig, vods: dict[str, list[str]], archive: ArchivePlace | None = None
+    config: StreamConfig,
+    vods: dict[str, list[str]],
+    archive: ArchivePlace | None = None,
+    archives: dict[str, list[tuple[str, str, str]]] | None = None,
 ) -> ApplyStream:
     """The message that has a stream run. Raises ValueError if the configuration is no JSON."""
     text = config.model_dump_json(exclude_unset=True, exclude_none=True)
-    return ApplyStream(config.name, text.encode(), vods, archive)
+    return ApplyStream(config.name, text.encode(), vods, archive, archives or {})
 
 
 def stream_of(message: ApplyStream) -> StreamConfig:

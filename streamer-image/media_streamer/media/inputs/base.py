@@ -17,13 +17,14 @@ import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, Protocol
 
 from media_api.input import InputConfig
 
+from media_streamer.archive.places import ToldPlace
 from media_streamer.media.frame import Frame, Track
 from media_streamer.wire.media import Event, Outage, Reception
 
@@ -98,6 +99,15 @@ Vods = Mapping[str, Sequence[str]]
 """VOD location -> its directories, searched in order."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What lies on the disks of this server and may be shown."""
+
+    vods: Vods = field(default_factory=dict)
+    archives: Mapping[str, Sequence[ToldPlace]] = field(default_factory=dict)
+    """Those that the stream's inputs name, by stream: all parts."""
+
+
 class Attached(Protocol):
     """A place at another stream."""
 
@@ -142,7 +152,7 @@ class InputRequest:
     config: InputConfig
     receiver: Receiver
     limits: Limits
-    vods: Vods
+    stored: Stored = field(default_factory=Stored)
     neighbours: Neighbours | None = None
     arrived: Callable[[], None] = lambda: None
     """An input without a thread calls it when frames went to the receiver: they are passed on in

@@ -14,7 +14,7 @@ from media_streamer.media.inputs.base import (
     Limits,
     Neighbours,
     Receiver,
-    Vods,
+    Stored,
 )
 
 
@@ -23,7 +23,7 @@ def create_input(
     config: InputConfig,
     receiver: Receiver,
     limits: Limits,
-    vods: Vods,
+    stored: Stored,
     neighbours: Neighbours | None = None,
     arrived: Callable[[], None] = lambda: None,
 ) -> Input:
@@ -35,5 +35,5 @@ def create_input(
     row = table.pull_protocol(config.scheme)
     if row is None:
         raise InputError(f"{config.scheme}:// inputs are {table.why_not('pull', config.scheme)}")
-    request = InputRequest(name, config, receiver, limits, vods, neighbours, arrived)
+    request = InputRequest(name, config, receiver, limits, stored, neighbours, arrived)
     return cast(Input, protocols.load(row, "pull").create(request))

@@ -21,7 +21,11 @@ def create(request: InputRequest) -> Input:
     if request.config.programs:
         raise InputError("programs: choosing them of a file is not supported by this server")
     return FileInput(
-        request.stream, request.receiver, request.limits, request.config.url, request.vods
+        request.stream,
+        request.receiver,
+        request.limits,
+        request.config.url,
+        request.stored.vods,
     )
 
 
@@ -60,6 +64,16 @@ def _below(path: Path, roots: list[Path]) -> Path:
     return real
 
 
+def open_file(url: str, vods: Vods, limits: Limits) -> InputContainer:
+    """The file behind `file://…`. Raises InputError, FFmpegError, OSError."""
+    path = resolve(url, vods)
+    return av.open(
+        f"file:{path}",
+        options={"protocol_whitelist": "file", "format_whitelist": FORMATS},
+        timeout=(limits.open_seconds, limits.read_seconds),
+    )
+
+
 class FileInput(DemuxInput):
     """A VOD file as a live source."""
 
@@ -69,9 +83,4 @@ class FileInput(DemuxInput):
         super().__init__(name, receiver, limits, self._open, paced=True, loop=True)
 
     def _open(self) -> InputContainer:
-        path = resolve(self._url, self._vods)
-        return av.open(
-            f"file:{path}",
-            options={"protocol_whitelist": "file", "format_whitelist": FORMATS},
-            timeout=(self.limits.open_seconds, self.limits.read_seconds),
-        )
+        return open_file(self._url, self._vods, self.limits)

@@ -114,7 +114,7 @@ class DescribedInput(FrameInput):
 
     def _read_description(self) -> str:
         config = self._request.config
-        path = resolve("file" + config.url.removeprefix("sdp"), self._request.vods)
+        path = resolve("file" + config.url.removeprefix("sdp"), self._request.stored.vods)
         with path.open("rb") as file:
             return file.read(sdp.MAX_BYTES + 1).decode("utf-8", "replace")
 

@@ -26,6 +26,8 @@ class ApplyStream(Request[None], frozen=True):
     """Directories by VOD prefix."""
     archive: ArchivePlace | None = None
     """None: it is not recorded."""
+    archives: dict[str, list[tuple[str, str, str]]] = {}  # noqa: RUF012 - msgspec copies it
+    """Those of other streams that its inputs show, by name (`archive.places.ToldPlace`)."""
 
 
 class StartStream(Request[None], frozen=True):

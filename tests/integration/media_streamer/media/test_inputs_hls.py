@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from media_api.input import InputConfig
-from media_streamer.media.inputs.base import Limits, Receiver
+from media_streamer.media.inputs.base import Limits, Receiver, Stored
 from media_streamer.media.inputs.factory import create_input
 from media_streamer.media.inputs.pacer import Pacer
 
@@ -63,7 +63,7 @@ def read(url: str, seconds: float = 30.0, **options: Any) -> Frames:
     frames = Frames()
     config = InputConfig.model_validate({"url": url, **options})
     limits = Limits(open_seconds=3, read_seconds=3)
-    one = create_input("test", config, frames, limits, {})
+    one = create_input("test", config, frames, limits, Stored())
     one._pacer = Unpaced()  # type: ignore[attr-defined]
     one.on_age = frames.on_age
 

@@ -10,6 +10,7 @@ import pytest
 from media_api.stream import StreamConfig
 from media_streamer.media.flags import Flags
 from media_streamer.media.graveyard import Graveyard
+from media_streamer.media.inputs.base import Stored
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.stages import Converter, StageSpec
 from media_streamer.media.stream import StreamRunner
@@ -49,7 +50,7 @@ async def make() -> AsyncIterator[Make]:
 
     def one(**options: object) -> StreamRunner:
         config = {"name": "live/x", "inputs": [{"url": "publish://"}], **options}
-        runner = StreamRunner(StreamConfig.model_validate(config), {}, Environment())
+        runner = StreamRunner(StreamConfig.model_validate(config), Stored(), Environment())
         made.append(runner)
         runner.run()
         return runner
@@ -77,7 +78,7 @@ async def test_frames_that_fail_to_come_are_told_and_that_they_are_back() -> Non
         {"inputs": [{"url": "publish://", "frames_timeout": 2}], "frames_timeout": 60},
     ):
         config = StreamConfig.model_validate({"name": "s", **options})
-        runner = StreamRunner(config, {}, environment)
+        runner = StreamRunner(config, Stored(), environment)
         runner.run()
         try:
             runner.publish("frames", "", "", nothing, nothing)

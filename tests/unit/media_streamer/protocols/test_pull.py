@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 from media_api.input import InputConfig
 from media_api.protocols import Protocol, pull_protocol, roles, served_schemes
-from media_streamer.media.inputs.base import InputError, Limits, Receiver
+from media_streamer.media.inputs.base import InputError, Limits, Receiver, Stored
 from media_streamer.media.inputs.factory import create_input
 from media_streamer.media.inputs.ffmpeg import FFmpegSource
 from media_streamer.media.inputs.http import http_headers
@@ -22,7 +22,8 @@ FETCHED = {
 WHEP = {"whep", "wheps", "webrtc", "webrtcs"}
 RTSP = {"rtsp", "rtsps", "rtsp2", "rtsp-udp"}
 OWN = (
-    {"copy", "fake", "file", "srt", "rtp", "sdp", "m4f", "m4fs", "m4s", "m4ss"}
+    {"copy", "fake", "file", "playlist", "timeshift", "srt", "rtp", "sdp"}
+    | {"m4f", "m4fs", "m4s", "m4ss"}
     | FETCHED
     | WHEP
     | RTSP
@@ -146,4 +147,4 @@ def test_what_cannot_be_opened(url: str) -> None:
 def test_what_nobody_pulls_says_why(url: str) -> None:
     config = InputConfig.of(url)
     with pytest.raises(InputError, match=r"inputs are (not served|this server)"):
-        create_input("s", config, cast(Receiver, None), LIMITS, {})
+        create_input("s", config, cast(Receiver, None), LIMITS, Stored())

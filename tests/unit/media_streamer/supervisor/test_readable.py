@@ -9,7 +9,7 @@ from media_streamer import folders
 from media_streamer.supervisor.catalog import Catalog
 from media_streamer.supervisor.readable import (
     WorkerFolders,
-    flag_folders,
+    input_folders,
     shows_files,
     vod_folders,
 )
@@ -38,7 +38,7 @@ def test_the_folder_of_a_flag_is_given_unless_it_holds_secrets(
 ) -> None:
     inputs = [{"url": "fake://fake", "allow_if": flag}, {"url": "fake://other"}]
     config = StreamConfig.model_validate(stream(inputs=inputs))
-    assert flag_folders(config, SPARED) == ({Path(given)} if given else set())
+    assert input_folders(config, SPARED) == ({Path(given)} if given else set())
 
 
 def test_workers_are_told_of_all_that_is_configured(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_workers_are_told_of_all_that_is_configured(tmp_path: Path) -> None:
     assert folders.told(tmp_path, "media").read == [Path("/srv/a"), Path("/srv/flags")]
     served = folders.Folders(written=KEPT, read=[Path("/srv/a")])
     assert folders.told(tmp_path, "egress") == worker_folders.served() == served
-    assert worker_folders.flags_of("a") == {Path("/srv/flags")}
+    assert worker_folders.inputs_of("a") == {Path("/srv/flags")}
     worker_folders.streams_changed(catalog.set_config(ServerConfig()))
     worker_folders.tell([])
     assert folders.told(tmp_path, "media") == folders.Folders()

@@ -18,6 +18,7 @@ from media_streamer.supervisor.finder import StreamFinder
 from media_streamer.supervisor.name_quota import NameQuota
 from media_streamer.supervisor.quarantine import TRIAL_SECONDS
 from media_streamer.supervisor.settings import QUARANTINE_ID, Settings
+from media_streamer.supervisor.shown_archives import ShownArchives
 from media_streamer.supervisor.streams import StreamControl
 from media_streamer.wire.control import (
     WORKER_SIDE,
@@ -74,6 +75,7 @@ class World:
     """StreamControl with a control socket, without processes."""
 
     def __init__(self, tmp_path: Path) -> None:
+        self.shown = ShownArchives({}.get)
         self.settings = Settings(tmp_path / "conf", tmp_path, tmp_path, tmp_path, 1, 2, "host1")
         self.published: list[dict[str, Place | None]] = []
         self.ended: list[tuple[str, str]] = []

@@ -116,7 +116,7 @@ class OtherWorker:
 def copy(name: str, neighbours: Neighbours) -> tuple[Input, Receiver]:
     receiver = Receiver()
     config = InputConfig.of(f"copy://{name}")
-    made = create(InputRequest("mine", config, receiver, Limits(), {}, neighbours))
+    made = create(InputRequest("mine", config, receiver, Limits(), neighbours=neighbours))
     made.start()
     return made, receiver
 

@@ -68,7 +68,7 @@ async def pulled(answer: bytes, *, ends: bool = True) -> tuple[Receiver, bytes]:
     port = server.sockets[0].getsockname()[1]
     config = InputConfig(url=f"m4f://127.0.0.1:{port}/a/b", cluster_key="key")
     receiver = Receiver()
-    request = InputRequest("s", config, receiver, Limits(5.0, 1.0), {})
+    request = InputRequest("s", config, receiver, Limits(5.0, 1.0))
     reading = create(request)
     reading.start()
     assert await asyncio.to_thread(receiver.over.wait, 30)
