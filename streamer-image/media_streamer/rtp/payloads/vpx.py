@@ -1,21 +1,22 @@
 """VP8 (RFC 7741) and VP9 (RFC 9628): a frame in pieces, each behind a descriptor.
 
 Written without picture numbers, as the stream has no layers: receivers go by the sequence numbers,
-which have no gaps. Of what comes with several spatial layers the lowest is taken: any decoder shows
-it, and the layers above it only together with their lower ones.
+which have no gaps. Of what comes with several spatial layers one picture is made, which shows the
+highest (`syntax/vp9_layers`).
 """
 
 from collections.abc import Callable
 
 from media_streamer.rtp.payloads.base import Sample
 from media_streamer.rtp.payloads.nal_units import MAX_PAYLOAD, MAX_SAMPLE_BYTES
+from media_streamer.syntax.vp9_layers import Layers, NotReadError
 from media_streamer.syntax.vpx import KeyFrame, vp8_key_frame, vp9_key_frame
 
 _ROOM = MAX_PAYLOAD - 1
 _MAX_REFERENCES = 3
 
-Descriptor = tuple[int, bool, bool]
-"""Its length, whether a frame begins behind it, whether what follows is taken."""
+Descriptor = tuple[int, bool, int]
+"""Its length, whether a frame begins behind it, of which spatial layer."""
 
 
 def _pieces(data: bytes) -> list[bytes]:
@@ -53,7 +54,12 @@ class VpxDepacketizer:
         """`descriptor` raises IndexError for a payload that is cut off."""
         self._descriptor = descriptor
         self._key_frame = key_frame
-        self._data = bytearray()
+        self._frames: list[bytearray] = []
+        """Of the layers of the picture under way."""
+        self._size = 0
+        self._layer = -1
+        self._layers: Layers | None = None
+        """Where there have been several."""
         self._timestamp = 0
         self._intact = True
 
@@ -64,32 +70,47 @@ class VpxDepacketizer:
         samples: list[Sample] = []
         if not payload:
             return samples  # padding alone, by which senders find out what their path carries
-        if self._data and timestamp != self._timestamp:
+        if self._frames and timestamp != self._timestamp:
             samples += self._finish()
         self._timestamp = timestamp
         try:
-            size, begins, taken = self._descriptor(payload)
+            size, begins, layer = self._descriptor(payload)
         except IndexError:
             self._intact = False
         else:
-            if taken:
-                # A second beginning, or none: the frame is not what was sent.
-                self._intact &= begins != bool(self._data)
-                self._data += payload[size:]
-        if len(self._data) > MAX_SAMPLE_BYTES:
-            self._data.clear()
+            # A second beginning, or none: the frame is not what was sent.
+            self._intact &= layer > self._layer if begins else layer == self._layer
+            if begins or not self._frames:
+                self._frames.append(bytearray())
+            self._layer = layer
+            self._frames[-1] += payload[size:]
+            self._size += len(payload) - size
+        if self._size > MAX_SAMPLE_BYTES:
+            self._clear()
             self._intact = False
         if marker:
             samples += self._finish()
         return samples
 
     def _finish(self) -> list[Sample]:
-        data, intact = bytes(self._data), self._intact
-        if not data:
+        frames, intact = [bytes(frame) for frame in self._frames], self._intact
+        if not frames:
             return []
-        self._data.clear()
+        self._clear()
         self._intact = True
+        if len(frames) > 1 and self._layers is None:
+            self._layers = Layers()
+        data = frames[0]
+        if self._layers is not None:
+            try:
+                data = self._layers.join(frames)
+            except NotReadError:
+                intact = False
         return [Sample(self._timestamp, data, self._key_frame(data) is not None, intact)]
+
+    def _clear(self) -> None:
+        self._frames.clear()
+        self._size, self._layer = 0, -1
 
 
 def vp8_depacketizer() -> VpxDepacketizer:
@@ -112,7 +133,7 @@ def _vp8_descriptor(payload: bytes) -> Descriptor:
         if extension & 0x30:
             size += 1
     payload[size]  # there is something behind it
-    return size, bool(head & 0x10) and not head & 0x0F, True
+    return size, bool(head & 0x10) and not head & 0x0F, 0
 
 
 def _vp9_descriptor(payload: bytes) -> Descriptor:
@@ -131,7 +152,7 @@ def _vp9_descriptor(payload: bytes) -> Descriptor:
     if head & 0x02:
         size = _behind_structure(payload, size)
     payload[size]
-    return size, bool(head & 0x08), not layer
+    return size, bool(head & 0x08), layer
 
 
 def _behind_structure(payload: bytes, size: int) -> int:

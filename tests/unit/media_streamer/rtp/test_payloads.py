@@ -28,6 +28,7 @@ from media_streamer.rtp.payloads.vpx import (
     vp9_depacketizer,
 )
 from media_streamer.syntax import nal
+from media_streamer.syntax.vpx import split
 
 ROOM = MAX_PACKET_BYTES - HEADER_BYTES
 
@@ -150,11 +151,22 @@ def test_vp9_descriptors(head: str) -> None:
     assert sample == Sample(7, VP9_KEY, True)
 
 
-def test_of_several_spatial_layers_the_lowest_is_taken() -> None:
-    into = vp9_depacketizer()
-    assert into.feed(bytes.fromhex("ac0100 09") + VP9_KEY, 7, False) == []
-    above = bytes.fromhex("ac010209") + b"above"
-    assert into.feed(above, 7, True) == [Sample(7, VP9_KEY, True)]
+def test_spatial_layers_are_one_picture() -> None:
+    """A key frame whose second layer is one, too; then one layer alone, and one that is broken."""
+    key, into = VP9_KEY + bytes(20), vp9_depacketizer()
+    assert into.feed(bytes.fromhex("ac010009") + key[:12], 7, False) == []
+    assert into.feed(bytes.fromhex("a4010009") + key[12:], 7, False) == []
+    (sample,) = into.feed(bytes.fromhex("ac010209") + key, 7, True)
+    assert (sample.key, sample.intact) == (True, True)
+    hidden, shown = split(sample.data)
+    assert (hidden[0], shown) == (0x80, key)
+    assert into.feed(bytes.fromhex("ac020009") + key, 8, True) == [Sample(8, key, True)]
+    into.feed(bytes.fromhex("ac030009") + key, 9, False)
+    (sample,) = into.feed(bytes.fromhex("ac030009") + key, 9, True)
+    assert not sample.intact, "two frames of one layer"
+    into.feed(bytes.fromhex("ac030009") + key, 9, False)
+    (sample,) = into.feed(bytes.fromhex("ac030209") + b"above", 9, True)
+    assert not sample.intact
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
