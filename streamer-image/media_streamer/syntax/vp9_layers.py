@@ -1,4 +1,4 @@
-"""Spatial layers of VP9 as one picture (bitstream specification 0.6, 6.1 to 6.2.14 and annex B). Pure.
+"""Spatial layers of VP9 as one picture (bitstream specification 0.6, 6.2 and annex B). Pure.
 
 Each layer is a frame of its own that says that it is shown, so that whoever passes pictures on may
 leave out those above it. Decoders but libvpx would show all of them, small and large ones by turns.

@@ -14,7 +14,8 @@ from tests.support.streamer import until
 
 from .conftest import FilmStreamer
 
-WIDTH, HEIGHT, PICTURES = 640, 480, 50
+WIDTH, HEIGHT = 640, 480
+PICTURES, MOST = 50, 500
 CAMERA = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
 PUBLISH = """async ([url, width, height]) => {
   const peer = window.peer = new RTCPeerConnection();
@@ -55,11 +56,16 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-def sizes(url: str) -> list[tuple[int, int]]:
-    """Of the pictures that FFmpeg shows."""
+def large_in_turn(url: str) -> int:
+    """How many pictures FFmpeg shows in the larger size one after the other: the first ones may be
+    of a time when the publisher had not found room for them."""
+    count = 0
     with av.open(url, options={"rtsp_transport": "tcp"}, timeout=30) as container:
-        frames = container.decode(video=0)
-        return [(one.width, one.height) for one, _ in zip(frames, range(PICTURES), strict=False)]
+        for frame, _ in zip(container.decode(video=0), range(MOST), strict=False):
+            count = count + 1 if frame.width == WIDTH else 0
+            if count == PICTURES:
+                break
+    return count
 
 
 async def test_the_larger_picture_is_shown(streamer: FilmStreamer, browser: Browser) -> None:
@@ -85,6 +91,4 @@ async def test_the_larger_picture_is_shown(streamer: FilmStreamer, browser: Brow
         seen = await watch(receiver, "#video")
         assert len(set(seen.means)) > 1, f"{proto}: the picture does not move"
     for where in (f"rtsp://127.0.0.1:{port}/layers", f"{streamer.base}/layers/index.fmp4.m3u8"):
-        found = await asyncio.to_thread(sizes, where)
-        assert len(found) == PICTURES, where
-        assert set(found) == {(WIDTH, HEIGHT)}, (where, found)
+        assert await asyncio.to_thread(large_in_turn, where) == PICTURES, where

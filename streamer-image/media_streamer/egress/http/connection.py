@@ -34,15 +34,18 @@ Repeat = Callable[[], bytes | None]
 """Gives the whole answer once more, to exactly the same request; None: it has to be worked out."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Later:
     """The answer is to come."""
 
     begin: Callable[[Callable[[bool], None]], Callable[[], None]]
     """Calls back once, with whether it may have come; what it returns takes that back."""
+    again: Callable[[], "Known"] | None = None
+    """The answer once it may have come, for who asked; None: by the bytes of the request again."""
 
 
-Quick = Callable[[bytes, asyncio.Transport], FileMessage | bytes | Later | None]
+Known = FileMessage | bytes | Later | None
+Quick = Callable[[bytes, asyncio.Transport], Known]
 """The answer to a request, which may be no whole one, of the client behind a transport; None: it
 has to be worked out."""
 
@@ -59,6 +62,7 @@ class Connection(web.RequestHandler):
         "_asked",
         "_blocked",
         "_give_up",
+        "_later",
         "_may_repeat",
         "_over",
         "_quick",
@@ -93,6 +97,8 @@ class Connection(web.RequestHandler):
         """The request whose answer is to come."""
         self._give_up: Callable[[], None] | None = None
         """Waits for that no more."""
+        self._later: Later | None = None
+        """That answer."""
 
     @property
     def asked(self) -> bytes:
@@ -128,14 +134,22 @@ class Connection(web.RequestHandler):
         repeats = request in self._repeats
         if not repeats and (self._quick is None or self._socket is None):
             return False
-        transport = self.transport
-        if transport is None or self._close or self._force_close or not self._may_repeat():
+        transport = self._open_transport()
+        if transport is None:
             return False
-        if transport.is_closing() or transport.get_write_buffer_size():
-            return False  # whoever asks and does not read gets no further answer before it does
         if repeats:
             return self._again(transport, request)
-        return self._known(transport, request)
+        assert self._quick is not None
+        return self._known(transport, request, self._quick(request, transport))
+
+    def _open_transport(self) -> asyncio.Transport | None:
+        """None: no answer may be sent without a handler."""
+        transport = self.transport
+        if transport is None or self._close or self._force_close or not self._may_repeat():
+            return None
+        if transport.is_closing() or transport.get_write_buffer_size():
+            return None  # whoever asks and does not read gets no further answer before it does
+        return transport
 
     def _again(self, transport: asyncio.Transport, request: bytes) -> bool:
         answer = self._repeats[request]()
@@ -146,14 +160,11 @@ class Connection(web.RequestHandler):
         self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_SECONDS
         return True
 
-    def _known(self, transport: asyncio.Transport, request: bytes) -> bool:
-        if self._quick is None or self._socket is None:
-            return False
-        message = self._quick(request, transport)
-        if message is None:
+    def _known(self, transport: asyncio.Transport, request: bytes, message: Known) -> bool:
+        if message is None or self._socket is None:
             return False
         if isinstance(message, Later):
-            self._blocked = request
+            self._blocked, self._later = request, message
             self._give_up = message.begin(self._come)
             return True
         if isinstance(message, bytes):
@@ -180,8 +191,15 @@ class Connection(web.RequestHandler):
     def _come(self, has_come: bool) -> None:
         """What the blocked request waits for is there, or is not in time."""
         request, self._blocked, self._give_up = self._blocked, b"", None
-        if not (has_come and self._answers(request)):
+        later, self._later = self._later, None
+        if not (has_come and self._answers_now(request, later)):
             self._take(request)
+
+    def _answers_now(self, request: bytes, later: Later | None) -> bool:
+        if later is None or later.again is None:
+            return self._answers(request)
+        transport = self._open_transport()
+        return transport is not None and self._known(transport, request, later.again())
 
     def _hand_over(self) -> None:
         """A handler waits from now on."""
@@ -195,6 +213,7 @@ class Connection(web.RequestHandler):
         super().data_received(request)
 
     def _wait_no_more(self) -> None:
+        self._later = None
         if self._give_up is not None:
             self._give_up()
             self._give_up = None

@@ -191,6 +191,36 @@ async def test_all_who_wait_are_answered_when_the_part_comes(
         one.writer.close()
 
 
+async def test_what_is_waited_for_is_looked_for_anew(
+    service: Service, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without reading the request again, but not by what it meant before."""
+    await client.get("part-4.m4s")
+    handled = service.handled
+    get, asked = service.quick._tokens.get, []
+
+    def counted(key: bytes) -> str | None:
+        asked.append(key)
+        return get(key)
+
+    monkeypatch.setattr(service.quick._tokens, "get", counted)
+    client.ask("index.ll.m3u8?_HLS_msn=8&_HLS_part=0")
+    await blocked(service)
+    service.index.add(0, 5)
+    assert b"part-5.m4s" in (await client.answer())[1]
+    assert (len(asked), service.handled) == (1, handled)
+    client.ask("index.ll.m3u8?_HLS_msn=8&_HLS_part=1")
+    await blocked(service)
+    service.quick.forget()
+    service.index.add(1, 6)
+    assert b"part-6.m4s" in (await client.answer())[1]
+    assert service.handled == handled + 1
+    client.ask("part-7.m4s")
+    await eventually(lambda: service.handled == handled + 2 or len(service.index._arrivals) > 0)
+    service.index.add(2, 7)
+    assert (await client.answer())[1] == BODY[70:80]
+
+
 async def test_what_does_not_come_is_the_handlers(
     service: Service, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
