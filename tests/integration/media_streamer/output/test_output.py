@@ -6,6 +6,7 @@ import resource
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -244,7 +245,9 @@ def test_rates_measured_anew_are_no_change(clip: Clip, collect: Callable[..., Co
 def test_window_slides_and_files_go_after_a_grace(
     clip: Clip, collect: Callable[..., Collector], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segment_files, "GRACE_SECONDS", 0.3)
+    now = 1000.0
+    clock = SimpleNamespace(monotonic=lambda: now, time_ns=time.time_ns)
+    monkeypatch.setattr(segment_files, "time", clock)
     collector = collect(segment_count=2)
     collector.output.set_tracks(clip.tracks)
     collector.subscribe("hls_fmp4", "hls_ts")
@@ -255,10 +258,11 @@ def test_window_slides_and_files_go_after_a_grace(
     assert [m.msn for m in dropped] == [m.msn for m in found[: len(dropped)]]
     assert len(found) - len(dropped) == 3, "one more than a playlist shows"
     old, kept = Path(found[0].path), Path(found[-1].path)
-    deadline = time.monotonic() + 5
+    now += segment_files.GRACE_SECONDS - 0.1
+    collector.output.flush()
     assert old.exists()
-    while old.exists() and time.monotonic() < deadline:
-        collector.output.flush()
+    now += 0.2
+    collector.output.flush()
     assert not old.exists()
     assert kept.exists()
     directory = kept.parent.parent
