@@ -22,7 +22,6 @@ from media_api.server_status import WhoAmI as WhoAmI
 from media_api.stream import StreamConfig, TemplateConfig
 from media_api.units import Count, LongText, Text, Url
 
-ALIVE_TS_DELAY = 12_000  # ms since the last frame up to which a stream is alive
 UnixMs = Annotated[float, Field(ge=0)]
 ElapsedMs = Annotated[float, Field(ge=0)]
 StreamStatus = Literal["running", "waiting", "error"]
@@ -34,11 +33,6 @@ NamedBy = Literal["config", "user", "remote", "external"]
 SessionType = Literal[
     "play", "publish", "ingest", "push", "stream", "muxer", "api", "player", "publisher"
 ]
-
-
-def is_alive(ts_delay: float | None) -> bool:
-    """True if the last frame came at most 12 s ago. `ts_delay` in ms, None without any frame."""
-    return ts_delay is not None and ts_delay <= ALIVE_TS_DELAY
 
 
 class SrtStats(ApiModel):

@@ -7,10 +7,12 @@ first, by `--check` and as an alert. Validity and names are those of RFC 5280 (4
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-from cryptography import x509
+from typing import TYPE_CHECKING
 
 from media_streamer import tls
+
+if TYPE_CHECKING:  # 60 ms at the start of each server, which most have no use for
+    from cryptography import x509
 
 SOON = timedelta(days=14)
 """Who renews by a machine has done so by then."""
@@ -21,6 +23,8 @@ def complaints(certificate: Path, now: datetime | None = None) -> list[str]:
 
     Nothing of a file that cannot be read: that is an error already.
     """
+    from cryptography import x509
+
     now = now or datetime.now(UTC)
     try:
         own = x509.load_pem_x509_certificates(certificate.read_bytes())
@@ -36,7 +40,7 @@ def complaints(certificate: Path, now: datetime | None = None) -> list[str]:
     return found
 
 
-def _validity(file: Path, one: x509.Certificate, now: datetime) -> list[str]:
+def _validity(file: Path, one: "x509.Certificate", now: datetime) -> list[str]:
     begin, end = one.not_valid_before_utc, one.not_valid_after_utc
     if end < now:
         return [f"{file} has run out on {end:%Y-%m-%d}: clients refuse it, renew it and reload"]
@@ -47,7 +51,7 @@ def _validity(file: Path, one: x509.Certificate, now: datetime) -> list[str]:
     return []
 
 
-def _chain(file: Path, chain: Sequence[x509.Certificate]) -> list[str]:
+def _chain(file: Path, chain: Sequence["x509.Certificate"]) -> list[str]:
     """Whether the issuer of the first is there; that of the last may be a root they have."""
     leaf, *others = chain
     if leaf.issuer == leaf.subject or any(one.subject == leaf.issuer for one in others):
@@ -59,6 +63,8 @@ def _chain(file: Path, chain: Sequence[x509.Certificate]) -> list[str]:
     ]
 
 
-def _name(name: x509.Name) -> str:
-    found = name.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+def _name(name: "x509.Name") -> str:
+    from cryptography.x509.oid import NameOID
+
+    found = name.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(found[0].value) if found else name.rfc4514_string()

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from media_api.status import is_alive
+from media_api.liveness import is_alive
 
 from media_streamer.media.inputs.base import Fault
 from media_streamer.media.meter import TrackMeter, track_info

@@ -1,14 +1,6 @@
 """Statistics and answers of servers."""
 
-import pytest
-from media_api.status import ConfigExternalStatus, ServerStats, SessionInfo, StreamState, is_alive
-
-
-@pytest.mark.parametrize(
-    ("delay", "alive"), [(None, False), (0, True), (12_000, True), (12_001, False)]
-)
-def test_alive(delay: int | None, alive: bool) -> None:
-    assert is_alive(delay) is alive
+from media_api.status import ConfigExternalStatus, ServerStats, SessionInfo, StreamState
 
 
 def test_stream_answer_keeps_what_the_server_added() -> None:
