@@ -1,5 +1,5 @@
 """What the integration tests of several parts share: a real API server and its namespaces,
-and a streamer for each module."""
+and a streamer for each process of the run."""
 
 import itertools
 from collections.abc import AsyncIterator, Iterator
@@ -37,9 +37,10 @@ async def kube_client(api_server: ApiServer) -> AsyncIterator[KubeClient]:
     await client.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lender]:
-    """Lends the module's streamer; of one that is more than that, a module makes its own."""
+    """Lends one streamer to all modules of this process: what it starts with is what any program
+    has. Of one that is more than that, a module makes its own."""
     lending = Lender(lambda: Streamer(tmp_path_factory.mktemp("streamer")))
     yield lending
     lending.close()

@@ -180,7 +180,7 @@ class Recording:
             await self._task
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def lender(tmp_path_factory: pytest.TempPathFactory, film: Path) -> Iterator[Lender]:
     lending = Lender(lambda: FilmStreamer(tmp_path_factory.mktemp("streamer"), film))
     yield lending
