@@ -137,7 +137,11 @@ class Fleet:
     def _start(self, record: Record) -> None:
         before = self._links.get(record.key)
         link = StreamerLink(
-            record.config, self._client(record.config), self._options.link, self._notify
+            record.config,
+            self._client(record.config),
+            self._options.link,
+            self._notify,
+            self.links,
         )
         if before is not None:
             # What was known stays true when a label or a limit is edited.

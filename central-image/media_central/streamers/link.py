@@ -8,7 +8,7 @@ are states here, never exceptions: a link runs until it is cancelled.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from media_api.base import ApiModel, JsonObject
@@ -26,6 +26,7 @@ from media_central.streamers.provision import (
     Names,
     Wanted,
     calls,
+    record_of,
     same_backend,
 )
 
@@ -56,6 +57,17 @@ class Observation:
     stats: JsonObject
     streams: dict[str, JsonObject]
 
+    @property
+    def server(self) -> tuple[object, ...] | None:
+        """Which process answered; None if it does not say."""
+        return server_of(self.stats)
+
+
+def server_of(stats: JsonObject) -> tuple[object, ...] | None:
+    """Which process answered with these statistics; None if they do not say."""
+    said = tuple(stats.get(key) for key in ("id", "hostname", "started_at"))
+    return said if all(said) else None
+
 
 @dataclass(slots=True)
 class StreamerLink:
@@ -65,6 +77,8 @@ class StreamerLink:
     client: StreamerClient
     options: LinkOptions
     notify: "Callable[[StreamerLink], None]"
+    others: "Callable[[], Iterable[StreamerLink]]" = tuple
+    """All links of this Central."""
     observed: Observation | None = None
     error: str | None = None
     ports: dict[str, int] = field(default_factory=dict)
@@ -120,17 +134,22 @@ class StreamerLink:
         """One round; what it found is in the fields."""
         was_online = self.online
         try:
+            stats = await self._stats()
             if time.monotonic() >= self._next_provision:
-                await self._provision()
-            stats = await self.client.get("/config/stats")
-            if not isinstance(stats, dict):
-                raise StreamerError("the answer is not that of a streamer: check API URL")
+                await self._provision(stats)
+                stats = await self._stats()
             items = await self.client.collection("streams", select=STREAM_FIELDS)
         except StreamerError as error:
             self._failed(error, was_online)
         else:
             self._answered(stats, items, was_online)
         self.notify(self)
+
+    async def _stats(self) -> JsonObject:
+        stats = await self.client.get("/config/stats")
+        if not isinstance(stats, dict):
+            raise StreamerError("the answer is not that of a streamer: check API URL")
+        return stats
 
     def _answered(self, stats: JsonObject, items: list[JsonObject], was_online: bool) -> None:
         streams = {str(item.get("name")): item for item in items}
@@ -158,7 +177,7 @@ class StreamerLink:
         now = time.monotonic()
         self.health.update(problems_of_failure(error), now, time.time() * 1000)
 
-    async def _provision(self) -> None:
+    async def _provision(self, stats: JsonObject) -> None:
         """Reads the configuration and writes what is not there as Central wants it.
 
         Raises StreamerError only where the streamer does not answer at all.
@@ -172,6 +191,15 @@ class StreamerLink:
             self.provision_error = None
             return
         wanted = self.options.wanted(self.config)
+        other = record_of(config.get("config_external"), wanted.external)
+        if other and self._is_other(other, stats):
+            text = f"this server is the streamer {other} already: delete one of the two"
+            if text != self.provision_error:
+                log.warning("streamer %s: %s", self.hostname, text)
+            self.provision_error = text
+            soon = min(PROVISION_CHECK_SECONDS, 4 * self.options.poll_interval)
+            self._next_provision = time.monotonic() + soon
+            return
         refused = await self._call(calls(config, wanted, self.pushed))
         if refused is None:
             self.pushed = wanted.names
@@ -181,6 +209,15 @@ class StreamerLink:
         else:
             self.pushed |= wanted.names
             self._refused(*refused)
+
+    def _is_other(self, hostname: str, stats: JsonObject) -> bool:
+        """Whether this server answers as that streamer, too: they would take it from each other for
+        ever, and its streams would come and go."""
+        server = server_of(stats)
+        return server is not None and any(
+            one.hostname == hostname and one.observed is not None and one.observed.server == server
+            for one in self.others()
+        )
 
     async def _call(self, wanted: list[Call]) -> tuple[Call, StreamerError] | None:
         """The first that the streamer refused; the others are tried all the same."""

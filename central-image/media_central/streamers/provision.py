@@ -9,7 +9,7 @@ them (`pushed`).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from media_api.base import JsonObject
 from media_rest.redact import HIDDEN
@@ -114,6 +114,19 @@ def _says(present: Any, expected: Any) -> bool:
     if isinstance(present, str) and HIDDEN in present:
         return isinstance(expected, str)
     return bool(present == expected)
+
+
+def record_of(found: Any, expected: str) -> str:
+    """Of what record of this Central the streamer asks for its streams, where that is another than
+    `expected`; else empty."""
+    if not isinstance(found, str):
+        return ""
+    there, _, name = found.rstrip("/").rpartition("/streamers/")
+    ours, _, own = expected.rpartition("/streamers/")
+    places = {
+        (one.netloc.rpartition("@")[2], one.path) for one in (urlsplit(there), urlsplit(ours))
+    }
+    return unquote(name) if there and len(places) == 1 and name != own else ""
 
 
 def same_backend(found: Any, expected: str) -> bool:

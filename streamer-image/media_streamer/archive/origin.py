@@ -13,6 +13,7 @@ _PLAYLISTS = {
     "hls": "http", "hls2": "http", "llhls": "http", "cmaf": "http",
     "hlss": "https", "hlss2": "https", "llhlss": "https", "cmafs": "https",
 }  # fmt: skip
+_FRAMES = frozenset({"m4f", "m4fs", "m4s", "m4ss"})
 _OF_TRACKS = re.compile(r"tracks-[a-z0-9]+")
 
 
@@ -38,6 +39,11 @@ def origin_of(config: InputConfig) -> Origin | None:
     if not base or not name:
         return None
     return Origin(f"{base}://{host}", name, config.cluster_key or "")
+
+
+def is_by_frames(config: InputConfig) -> bool:
+    """Whether segments have the names here that they have there."""
+    return config.scheme in _FRAMES
 
 
 def may_be_of_others(config: InputConfig) -> bool:

@@ -80,7 +80,7 @@ class AtNeighbour(Exception):  # noqa: N818 - a way to go, not a fault
 
 
 class PassOn(Exception):  # noqa: N818 - a way to go, not a fault
-    """What is wanted is recorded elsewhere. `account`: what the answer costs, if it is counted.
+    """What is wanted is elsewhere. `account`: what the answer costs, if it is counted.
     `place`: the sessions that the request belongs to, and what they call its protocol."""
 
     def __init__(

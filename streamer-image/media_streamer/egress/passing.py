@@ -1,5 +1,5 @@
-"""What another server has recorded of a stream, passed on to viewers of this one, and kept on disk
-where the stream has a `cache`.
+"""What another server has of a stream, passed on to viewers of this one: what is recorded there,
+kept on disk where the stream has a `cache`, and segments of before a live stream was taken from it.
 
 Role: a protocol asks for leave to play what is recorded, as always; where it is recorded elsewhere
 `PassOn` is raised instead of an answer, and the HTTP service has the request answered here. Who may
@@ -98,7 +98,7 @@ class Passages:
         except NotServed:
             raise AccessDenied(404, "not_found", "There is nothing here") from None
         except OriginFailed as error:
-            title = f"The server that has the archive does not answer: {error}"
+            title = f"The server that has it does not answer: {error}"
             raise AccessDenied(error.status, "origin_failed", title) from None
 
     async def _answer(self, asked: "_Asked", account: Counts | None) -> web.StreamResponse:
@@ -290,7 +290,7 @@ def kept_message(
 
 def _passable(head: Head) -> Head:
     if head.status in (401, 403):
-        title = "The server that has the archive refuses this one: they need the same cluster_key"
+        title = "The server that has it refuses this one: they need the same cluster_key"
         raise AccessDenied(502, "origin_refuses", title)
     return head
 

@@ -43,6 +43,10 @@ class Request(Protocol):
     def proof(self) -> str:
         """What another server of the cluster shows to be one; nobody else shares its session."""
 
+    @property
+    def is_of_server(self) -> bool:
+        """It wants what this server has itself."""
+
     def access_request(self, proto: str) -> AccessRequest:
         """The question to the supervisor, made once a session."""
 
@@ -85,8 +89,8 @@ class SegmentedSessions:
         """
         key = (request.name, _kind(proto, archive), request.ip, request.token)
         asked = None
-        if archive:
-            asked = replace(request.access_request(proto), archive=True)
+        if archive or request.is_of_server:
+            asked = replace(request.access_request(proto), archive=archive)
             key = (*key[:3], archive_token(key[3], request.proof, own=asked.own_archive))
         found = self._known.get(key)
         if found is None:
@@ -141,7 +145,7 @@ class SegmentedSessions:
         # that came without a token are two sessions.
         kind = _kind(request.proto, request.archive)
         token = access.token
-        if request.archive:
+        if request.archive or (request.own_archive and request.authorization):
             token = archive_token(token, request.authorization, own=request.own_archive)
         key = (request.name, kind, request.ip, token)
         if known := self._known.get(key):
@@ -163,8 +167,8 @@ class SegmentedSessions:
 
 
 def archive_token(token: str, proof: str, *, own: bool) -> str:
-    """Who asks for what is recorded, in the place of the token alone: `proof` of a server, and
-    whether it wants what this one has itself."""
+    """Who asks for what is recorded, or is a server, in the place of the token alone: `proof` of a
+    server, and whether it wants what this one has itself."""
     return f"{token}{proof}{own}"
 
 

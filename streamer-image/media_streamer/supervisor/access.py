@@ -249,12 +249,14 @@ class AccessControl:
         """True for a streamer of the cluster that plays the stream to pass it on.
 
         It proves that with the cluster key. What is found by address and token others could share:
-        so only the past of a stream is asked for in segments, and each such request shows the key.
+        so segments are given to who asks for what is recorded, or for what this server has itself:
+        each such request shows the key, and is of a session of its own.
         """
         key = self._streams.config.cluster_key
         if not (key and request.authorization) or request.kind != "play":
             return False
-        if session_kind(request.proto) == "segmented" and not request.archive:
+        alone = request.archive or request.own_archive
+        if session_kind(request.proto) == "segmented" and not alone:
             return False
         try:
             credentials = parse_authorization(request.authorization)

@@ -25,6 +25,8 @@ from media_api.vod import VodConfig
 from media_rest.redact import redact
 from pydantic import ValidationError
 
+from media_streamer.archive.origin import is_by_frames
+
 JsonObject = dict[str, Any]
 
 MAX_DYNAMIC_STREAMS = 10_000
@@ -83,6 +85,11 @@ class Stream:
     """Keys of the template that `config` was made with; None without one."""
     elsewhere: Elsewhere | None = None
     """The other server that it is taken from."""
+    taken_from: InputConfig | None = None
+    """The input by which it was taken from another server, frame by frame, before it got its own
+    inputs."""
+    taken_until: float = 0.0
+    """Monotonic seconds."""
     _effective: JsonObject | None = None
     _redacted: JsonObject | None = None
     _warnings: list[str] | None = None
@@ -115,6 +122,9 @@ class Stream:
 
     def configure(self, new: "Stream") -> None:
         """Take the configuration of another one."""
+        before, after = self.config.inputs[:1], new.config.inputs[:1]
+        if before and is_by_frames(before[0]) and not (after and is_by_frames(after[0])):
+            self.taken_from, self.taken_until = before[0], time.monotonic()
         self.saved, self.config, self.problem = new.saved, new.config, new.problem
         self.inherited, self.elsewhere = new.inherited, new.elsewhere
         self._effective = self._redacted = self._warnings = None

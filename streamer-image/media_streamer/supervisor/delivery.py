@@ -1,5 +1,6 @@
 """What of the configuration matters to delivery, as an egress worker is told it."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from media_api.protocols import ROWS
 from media_api.server import ServerConfig
 
 from media_streamer.archive.declared import Declared, NoArchive, declared
-from media_streamer.archive.origin import may_be_of_others, origin_of
+from media_streamer.archive.origin import is_by_frames, may_be_of_others, origin_of
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.locations import file_path, storages_of
 from media_streamer.wire.control import (
@@ -25,6 +26,9 @@ from media_streamer.wire.control import (
 
 IDLE_SECONDS = 3.0
 """How long a viewer waits for a publisher who is not there: long enough for both to be started."""
+
+FORMER_SECONDS = 60.0
+"""No player asks for segments of a live stream that are older."""
 
 
 def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool) -> DeliveryConfig:
@@ -58,6 +62,7 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         download=vod is not None and vod.download,
         auto_mbr=vod is not None and vod.auto_mbr,
         cache=cache_terms(vod.segment_cache or vod.cache, server) if vod is not None else None,
+        taken_from=source_of(stream),
     )
 
 
@@ -151,6 +156,19 @@ def passage_of(stream: Stream, server: ServerConfig) -> Passage | None:
         return None
     terms = cache_terms(config.cache, server)
     return Passage(origin.base, origin.stream, origin.cluster_key, terms, wanted != "nochain")
+
+
+def source_of(stream: Stream) -> Passage | None:
+    """The server that a stream is taken from by frames, or was a moment ago: it has segments of
+    before it was taken, by the names that they would have here."""
+    inputs = stream.config.inputs
+    taken = inputs[0] if inputs and is_by_frames(inputs[0]) else None
+    if taken is None and time.monotonic() - stream.taken_until < FORMER_SECONDS:
+        taken = stream.taken_from
+    origin = origin_of(taken) if taken is not None else None
+    if origin is None or not origin.cluster_key:
+        return None
+    return Passage(origin.base, origin.stream, origin.cluster_key, chain=False)
 
 
 def cache_terms(spec: CacheSpec | None, server: ServerConfig) -> CacheTerms | None:

@@ -315,6 +315,31 @@ async def test_health_tells_what_the_streamer_lacks(
     assert rule in await eventually(told)
 
 
+async def test_two_records_of_one_server_do_not_fight_for_it(
+    central, start_streamer, connect, eventually
+):
+    """The first one keeps it, the second says what is wrong, and gets it once the first is gone."""
+    streamer = await start_streamer("s1", stats={"id": "x", "started_at": 1})
+    await connect(streamer)
+    await central.api("PUT", "/streams/a", {"inputs": [{"url": "fake://fake"}]})
+    await eventually(lambda: streamer.running == {"a"})
+    await central.api(
+        "PUT", "/streamers/twin", {"api_url": streamer.url, "cluster_key": streamer.cluster_key}
+    )
+
+    async def told():
+        _, item = await central.api("GET", "/streamers/twin")
+        return ((item.get("healthcheck_status") or {}).get("checks") or {}).get("errors_details")
+
+    problem = (await eventually(told))[0]
+    assert problem["rule"] == "config_external_ok"
+    assert "the streamer s1 already" in problem["error"]
+    assert streamer.config["config_external"].endswith("/s1")
+    assert streamer.running == {"a"}
+    assert (await central.api("DELETE", "/streamers/s1"))[0] == 204
+    await eventually(lambda: str(streamer.config["config_external"]).endswith("/twin"))
+
+
 async def test_checks_enable_saves_only_a_streamer_that_answers(central, start_streamer, free_port):
     url = f"http://127.0.0.1:{free_port()}"
     status, error = await central.api("PUT", "/streamers/s1?checks_enable=true", {"api_url": url})

@@ -19,8 +19,8 @@ RETRY_SECONDS = "2"
 CLUSTER_SCHEMES = ("Cluster ", "Bearer ")
 """How another server of the cluster shows that it is one."""
 OWN_ARCHIVE = "X-Own-Archive"
-"""Header of a server that wants what this one has recorded, and not what it would ask others for
-(`remote_dvr nochain`)."""
+"""Header of a server that wants what this one has itself, and not what it would ask others for
+(`remote_dvr nochain`, segments of a live stream)."""
 IP = web.RequestKey("ip", str)
 SESSION = web.RequestKey("session", str)
 COUNTRY = web.RequestKey("country", str)
@@ -53,6 +53,11 @@ class MediaRequest:
         """What another server of the cluster shows to be one; empty for everybody else."""
         authorization = plain_text(self.http.headers.get("Authorization", ""))
         return authorization if authorization.startswith(CLUSTER_SCHEMES) else ""
+
+    @property
+    def is_of_server(self) -> bool:
+        """Another server of the cluster asks, as it says, for what this one has itself."""
+        return OWN_ARCHIVE in self.http.headers and bool(self.proof)
 
     def access_request(self, proto: str, kind: AccessKind = "play") -> AccessRequest:
         """The question to the supervisor."""

@@ -4,13 +4,17 @@ A segment is sent by the kernel where it lies in a file, else as its bytes.
 """
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
+from msgspec.structs import replace as with_fields
 
-from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.access import AccessDenied, PassOn
 from media_streamer.egress.http.files import (
     SEND_TIMEOUT_SECONDS,
     RangeNotSatisfiable,
@@ -20,9 +24,11 @@ from media_streamer.egress.http.files import (
 )
 from media_streamer.egress.http.gathered import SEGMENT_CACHE, GatheredResponse, can_gather
 from media_streamer.egress.http.request import answer
+from media_streamer.egress.segmented_sessions import SegmentedSession
 from media_streamer.files.gathered import Body, Gathered
 from media_streamer.presentation.index import SegmentIndex, Stored
 from media_streamer.presentation.track_index import Segment, TrackIndex
+from media_streamer.wire.control import Passage
 
 WRITE_BYTES = 256 * 1024
 TS_TYPE = "video/mp2t"
@@ -38,6 +44,31 @@ async def ready_track(index: SegmentIndex, name: str, *, parts_suffice: bool = T
     if track is None:
         raise AccessDenied(404, "not_found", f"The stream has no track {name}")
     return track
+
+
+@contextlib.contextmanager
+def passed_on(viewer: SegmentedSession, index: SegmentIndex) -> Iterator[None]:
+    """Inside a segment is looked for. One that a copy of a stream has not is asked of the server
+    that it is taken from: a copy that has just begun knows no past, and a viewer who comes from
+    another server has the playlist of that one. Raises PassOn."""
+    source = viewer.access.config.taken_from
+    if source is None or viewer.access.relay:
+        yield
+        return
+    if not index.is_ready():
+        raise _of_source(viewer, source)
+    try:
+        yield
+    except AccessDenied as denied:
+        if denied.status == HTTPStatus.NOT_FOUND:
+            raise _of_source(viewer, source) from None
+        raise
+
+
+def _of_source(viewer: SegmentedSession, source: Passage) -> PassOn:
+    access = viewer.access
+    config = with_fields(access.config, passage=source)
+    return PassOn(replace(access, config=config), viewer.session)
 
 
 def mp4_type(track: TrackIndex) -> str:

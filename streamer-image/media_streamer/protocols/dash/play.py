@@ -16,6 +16,7 @@ from media_streamer.egress.http.segments import (
     init_answer,
     let_go,
     mp4_type,
+    passed_on,
     ready_track,
     segment_answer,
 )
@@ -100,9 +101,10 @@ class DashHandlers:
     async def segment(self, request: MediaRequest) -> web.StreamResponse:
         """A whole segment, sent by the kernel."""
         viewer, index = await self._open(request)
-        track = await ready_track(index, request.values["track"])
         period, time = int(request.values["period"]), int(request.values["time"])
-        segment = await index.wait_time(track, period, time)
+        with passed_on(viewer, index):
+            track = await ready_track(index, request.values["track"])
+            segment = await index.wait_time(track, period, time)
         response = await segment_answer(request.http, index, track, segment, viewer.count)
         if self._egress.leaves:
             let_go(response, index, track, segment)

@@ -20,6 +20,7 @@ from media_streamer.egress.http.segments import (
     init_answer,
     let_go,
     mp4_type,
+    passed_on,
     ready_track,
     segment_answer,
 )
@@ -160,8 +161,9 @@ class HlsHandlers:
         """A whole segment, sent by the kernel."""
         is_ts = request.http.path.endswith((".ts", ".ts.vtt"))
         viewer, index = await self._open(request, "ts" if is_ts else "fmp4")
-        track = await ready_track(index, request.values["track"])
-        segment = await index.wait_segment(track.name, request.values["file"])
+        with passed_on(viewer, index):
+            track = await ready_track(index, request.values["track"])
+            segment = await index.wait_segment(track.name, request.values["file"])
         kind = TS_TYPE if is_ts else ""
         if request.http.path.endswith(".vtt"):
             kind = TEXT_TYPE

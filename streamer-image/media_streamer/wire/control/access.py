@@ -20,7 +20,7 @@ class CacheTerms(Value, frozen=True):
 
 
 class Passage(Value, frozen=True):
-    """Where another server has recorded what is asked for here, and what is kept of it."""
+    """Where another server has what is asked for here, and what is kept of it."""
 
     origin: str
     """http(s)://HOST[:PORT]"""
@@ -128,6 +128,8 @@ class DeliveryConfig(Value, frozen=True):
     """Of a file: where the segments that are made of it are kept."""
     passage: Passage | None = None
     """Told to who asks for what is recorded, where another server has it."""
+    taken_from: Passage | None = None
+    """The server that a live stream is taken from, whose segments have the same names."""
 
 
 class Granted(Value, frozen=True, tag=True):

@@ -1,7 +1,15 @@
 """What Central writes into a streamer, and what it leaves alone."""
 
 import pytest
-from media_central.streamers.provision import LISTS, Call, Wanted, calls, same_backend, wanted
+from media_central.streamers.provision import (
+    LISTS,
+    Call,
+    Wanted,
+    calls,
+    record_of,
+    same_backend,
+    wanted,
+)
 
 WANTED = "http://key@central:9019/streamer/api/v3/streamers/s1"
 
@@ -21,6 +29,23 @@ WANTED = "http://key@central:9019/streamer/api/v3/streamers/s1"
 )
 def test_a_hidden_key_counts_as_right_a_wrong_one_does_not(found, same):
     assert same_backend(found, WANTED) is same
+
+
+@pytest.mark.parametrize(
+    ("found", "name"),
+    [
+        (WANTED.replace("/s1", "/s%2F2"), "s/2"),
+        (WANTED.replace("key@", "***@").replace("/s1", "/s2/"), "s2"),
+        (WANTED, ""),
+        (WANTED.replace("key@", "other@"), ""),
+        (WANTED.replace("central", "elsewhere").replace("/s1", "/s2"), ""),
+        ("http://backend/streams", ""),
+        (None, ""),
+        ({"url": WANTED}, ""),
+    ],
+)
+def test_of_what_record_a_streamer_asks(found, name):
+    assert record_of(found, WANTED) == name
 
 
 SINK = {"name": "central", "url": "http://key@central:9019/streamer/api/v3/events/collector"}

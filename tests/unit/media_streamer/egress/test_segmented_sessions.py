@@ -32,11 +32,13 @@ class Request:
     name: str = "demo"
     token: str = "t"
     proof: str = ""
+    is_of_server: bool = False
 
     def access_request(self, proto: str) -> AccessRequest:
         return AccessRequest(
-            self.name, proto, "play", self.ip, token=self.token, authorization=self.proof
-        )
+            self.name, proto, "play", self.ip, token=self.token, authorization=self.proof,
+            own_archive=self.is_of_server,
+        )  # fmt: skip
 
     def note(self, access: Access) -> None:
         self.session = access.session_id
@@ -52,6 +54,16 @@ async def test_who_plays_what_is_recorded_is_asked_about_once() -> None:
     await viewers.find(Request("1", proof="Cluster x"), "hls", archive=True)
     await viewers.find(Request("1"), "hls")
     assert len(hub.asked) == len(viewers) == 3
+
+
+async def test_who_shows_a_key_shares_his_session_with_nobody() -> None:
+    hub = Hub()
+    viewers = SegmentedSessions(hub)  # type: ignore[arg-type]  # the part of a Hub that is used
+    server = await viewers.find(Request("1", proof="Cluster x", is_of_server=True), "hls")
+    viewer = await viewers.find(Request("1"), "hls")
+    other = await viewers.find(Request("1", proof="Cluster y", is_of_server=True), "hls")
+    assert len({server.access.session_id, viewer.access.session_id, other.access.session_id}) == 3
+    assert await viewers.find(Request("1"), "hls") is viewer
 
 
 async def test_the_idlest_goes_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:

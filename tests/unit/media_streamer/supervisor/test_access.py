@@ -70,6 +70,11 @@ async def test_a_streamer_of_the_cluster_passes_it_on_past_the_rules_for_viewers
         relay = await world.ask(proto="tshttp", authorization=authorization)
         assert isinstance(relay, Granted)
         assert relay.relay
+    # In segments too, by a request that says it is of a server: no viewer shares such a session.
+    mine = await world.ask(proto="hls", authorization=good, own_archive=True)
+    assert isinstance(mine, Granted)
+    assert mine.relay
+    assert (await world.ask(proto="hls", own_archive=True)).status == 403
     assert world.backend.questions == []
     for changes in (
         {"authorization": cluster_header("apart", time.time())},
