@@ -82,6 +82,8 @@ class Limits(NamedTuple):
     """Folders and files."""
     places: Iterable[Path] = ()
     """Folders in which it makes sockets and files, and lists what there is."""
+    listed: Iterable[Path] = ()
+    """Folders in which it sees what there is, no more."""
 
 
 def enter(limits: Limits, *, listens: bool = False) -> str:
@@ -101,6 +103,7 @@ def enter(limits: Limits, *, listens: bool = False) -> str:
         ([_PROC_SELF, *system_files.needed(os.environ), *limits.read], _READ),
         (system_files.devices(), _DEVICES),
         (limits.places, _PLACES),
+        (limits.listed, _READ_DIR),
         (limits.written, _OWN),
     ]
     _restrict(known, rights, 0 if listens else _BIND_TCP, allowed)

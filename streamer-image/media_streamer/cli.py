@@ -99,7 +99,9 @@ async def _serve(settings: Settings) -> None:
     connector = guarded_connector(settings.reach, BACKEND_CONNECTIONS)
     async with aiohttp.ClientSession(connector=connector) as http:
         supervisor = Supervisor(settings, os.environ, http)
-        await supervisor.run(ApiServer(supervisor.facade, settings.api_socket))
+        await supervisor.run(
+            ApiServer(supervisor.facade, settings.api_socket, supervisor.is_egress)
+        )
 
 
 def _parser() -> argparse.ArgumentParser:

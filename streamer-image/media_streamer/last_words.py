@@ -9,6 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from media_streamer.wire.control import WorkerKind
+from media_streamer.wire.homes import home_of
+
 MAX_BYTES = 1024 * 1024
 
 
@@ -20,9 +23,9 @@ class LastWords(msgspec.Struct, frozen=True):
     seconds: float = 0.0
 
 
-def path_of(runtime: Path, kind: str, worker: str) -> Path:
+def path_of(runtime: Path, kind: WorkerKind, worker: str) -> Path:
     """Where the supervisor looks for them."""
-    return runtime / f"{kind}-{worker}.end"
+    return home_of(runtime, kind, worker) / "end"
 
 
 def leave(path: Path, words: LastWords) -> None:

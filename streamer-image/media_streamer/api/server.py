@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import re
-from collections.abc import Iterable
+import socket
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import cast
 
@@ -33,12 +34,14 @@ from media_streamer.api.route import SERVER, Need, Route
 from media_streamer.api.ui import add_ui
 from media_streamer.api.unserved import LEGACY_UNSERVED, UNSERVED, Unserved
 from media_streamer.version import server_version
+from media_streamer.wire.channel import credentials_of
 
 log = logging.getLogger(__name__)
 
 BASES = ("/streamer/api/v3", "/flussonic/api/v3")
 LEGACY_BASE = "/flussonic/api"
 STOP_TIMEOUT_SECONDS = 2.0
+BACKLOG = 128
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -100,12 +103,18 @@ def _add(app: web.Application, base: str, routes: Iterable[Route]) -> None:
 
 
 class ApiServer:
-    """Listens on api.sock; the egress workers are its only clients."""
+    """Listens on api.sock; the egress workers are its only clients, by what the kernel says.
 
-    def __init__(self, server: Server, path: Path) -> None:
+    Who a request is of, they say: any other process could pretend to be anybody.
+    """
+
+    def __init__(self, server: Server, path: Path, is_worker: Callable[[int], bool]) -> None:
         self._server = server
         self._path = path
+        self._is_worker = is_worker
         self._runner: web.AppRunner | None = None
+        self._listening: socket.socket | None = None
+        self._coming: set[asyncio.Task[object]] = set()
 
     async def start(self) -> None:
         self._path.unlink(missing_ok=True)
@@ -118,10 +127,42 @@ class ApiServer:
             max_field_size=16_384,
         )
         await self._runner.setup()
-        await web.UnixSite(self._runner, str(self._path)).start()
+        listening = self._listening = socket.socket(socket.AF_UNIX)
+        listening.bind(str(self._path))
         self._path.chmod(0o600)
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+        asyncio.get_running_loop().add_reader(listening, self._accept)
+
+    def _accept(self) -> None:
+        assert self._listening is not None
+        assert self._runner is not None
+        assert self._runner.server is not None
+        try:
+            way, _ = self._listening.accept()
+        except OSError as error:
+            log.error("api.sock: %s", error)
+            return
+        try:
+            pid = credentials_of(way).pid
+            if not self._is_worker(pid):
+                log.warning("process %d asks the API and is no egress worker: not answered", pid)
+                way.close()
+                return
+            way.setblocking(False)
+        except OSError:  # it has gone
+            way.close()
+            return
+        loop = asyncio.get_running_loop()
+        coming = loop.create_task(loop.connect_accepted_socket(self._runner.server, way))
+        self._coming.add(coming)
+        coming.add_done_callback(self._coming.discard)
 
     async def close(self) -> None:
+        if self._listening is not None:
+            asyncio.get_running_loop().remove_reader(self._listening)
+            self._listening.close()
+        await asyncio.gather(*self._coming, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
         self._path.unlink(missing_ok=True)

@@ -28,6 +28,7 @@ from media_streamer.presentation.moments import Moment
 from media_streamer.presentation.track_index import Timing
 from media_streamer.protocols.jpeg.picture import fetch_preview
 from media_streamer.wire.control import AccessRequest, Granted, Place, Refusal
+from media_streamer.wire.homes import socket_of, sockets_of_others
 from media_streamer.wire.media import TOO_MANY_PLAYBACKS, PictureForm, PublishForm, Strip
 from media_streamer.wire.owner import Owner
 from media_streamer.wire.peer import CallFailed, Notice, Request
@@ -377,7 +378,7 @@ class Hub:
                 self._directory.pop(stream, None)
                 self._close_stream(stream)
             else:
-                self._directory[stream] = self.runtime / f"media-{place.worker}.sock"
+                self._directory[stream] = socket_of(self.runtime, "media", place.worker)
         moved = {name for name, place in streams.items() if place is not None}
         self._placed.set()  # wakes all that wait, each of which looks for its own stream
         self._placed.clear()
@@ -421,7 +422,7 @@ class Hub:
         runs, else any."""
         home = Path(access.reader) if access.reader else None
         home = home or (self._directory or {}).get(access.stream)
-        found = home or min(self.runtime.glob("media-*.sock"), default=None)
+        found = home or min(sockets_of_others(self.runtime, "media"), default=None)
         if found is None:
             raise AccessDenied(503, "unavailable", "The server is starting")
         return found

@@ -57,7 +57,7 @@ class MediaLink:
         self._standing: dict[int, Subscribe] = {}
         self._connected = asyncio.Event()
         self._lost = asyncio.Event()
-        self._task = asyncio.create_task(self._run(), name=f"media link {path.name}")
+        self._task = asyncio.create_task(self._run(), name=f"media link {path.parent.name}")
 
     def subscribe(
         self,
@@ -123,7 +123,7 @@ class MediaLink:
         self._takers[number] = taker
         if not self.send(make(number)):
             self._takers.pop(number, None)
-            raise ChannelClosed(f"no media worker at {self.path.name}")
+            raise ChannelClosed(f"no media worker at {self.path.parent.name}")
         return number
 
     def release(self, number: int) -> None:
@@ -139,7 +139,7 @@ class MediaLink:
         try:
             self._channel.send(message)
         except ChannelClosed as error:
-            log.warning("media worker at %s: %s", self.path.name, error)
+            log.warning("media worker at %s: %s", self.path.parent.name, error)
             return False
         return True
 
@@ -170,7 +170,8 @@ class MediaLink:
             taker.on_message(message)
 
     def on_closed(self, reason: str) -> None:
-        log.warning("media worker at %s is gone (%s); connecting again", self.path.name, reason)
+        name = self.path.parent.name
+        log.warning("media worker at %s is gone (%s); connecting again", name, reason)
         self._channel = None
         self._connected.clear()
         self._lost.set()
@@ -180,17 +181,22 @@ class MediaLink:
             taker.on_lost()
 
     async def _run(self) -> None:
-        retry_seconds = FIRST_RETRY_SECONDS
+        retry_seconds, told = FIRST_RETRY_SECONDS, False
         while True:
             self._lost.clear()
             try:
                 channel = await connect(
                     self.path, EGRESS_SIDE, self, timeout_seconds=CONNECT_TIMEOUT_SECONDS
                 )
-            except (OSError, TimeoutError):
+            except (OSError, TimeoutError) as error:
+                if retry_seconds == LAST_RETRY_SECONDS and not told:
+                    told, name = True, self.path.parent.name
+                    why = str(error) or "no answer"
+                    log.warning("media worker at %s is not there (%s); trying on", name, why)
                 await asyncio.sleep(retry_seconds)
                 retry_seconds = min(2 * retry_seconds, LAST_RETRY_SECONDS)
                 continue
+            told = False
             connected_at = asyncio.get_running_loop().time()
             try:
                 self._begin(channel)

@@ -40,6 +40,7 @@ from media_streamer.egress.passing import Passages
 from media_streamer.files.kept_indexes import folder_in, keep_in
 from media_streamer.forwarded import TrustedProxies
 from media_streamer.version import server_version
+from media_streamer.wire import homes
 from media_streamer.wire.control import (
     CloseSession,
     Directory,
@@ -123,7 +124,6 @@ class EgressWorker:
         return Hello(
             "egress",
             self._id,
-            os.getpid(),
             server_version(),
             os.environ.get("STREAMER_SEGMENTS_DIR", ""),
             ports=self._listeners.places,
@@ -227,14 +227,15 @@ def _folders(runtime: Path, worker_id: str) -> folders.Folders:
     return told if worker_id == str(OWNER) else folders.Folders(read=told.read)
 
 
-def _confine(runtime: Path, opened: folders.Opened) -> None:
+def _confine(runtime: Path, worker_id: str, opened: folders.Opened) -> None:
     """Give up what is not needed; the configured folders are closed."""
     segments = os.environ.get("STREAMER_SEGMENTS_DIR")
     try:
         limits = cage.Limits(
             written=[folder_in(runtime), *opened.written.values()],
             read=[Path(segments) if segments else runtime, *opened.read.values()],
-            places=[runtime],
+            places=[homes.home_of(runtime, "egress", worker_id)],
+            listed=[runtime],
         )
         log.info("confined: %s", cage.enter(limits, listens=True))
     except OSError as error:
@@ -258,7 +259,7 @@ def main() -> int:
     opened = folders.opened(_folders(arguments.runtime, arguments.id))
     try:
         with living(arguments.runtime, "egress", arguments.id):
-            _confine(arguments.runtime, opened)
+            _confine(arguments.runtime, arguments.id, opened)
             asyncio.run(serve(arguments.runtime, arguments.id))
     except NotWanted as reason:
         log.warning("the worker ends: %s", reason)

@@ -1,4 +1,4 @@
-"""`media-N.sock`: what egress workers subscribe to and publish into.
+"""`media-N/worker.sock`: what egress workers subscribe to and publish into.
 
 Role: translate the messages of one egress worker into calls of streams, and back. One channel
 carries all its subscriptions, told apart by the number `id` that the egress worker chose.

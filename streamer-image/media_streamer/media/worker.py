@@ -1,7 +1,7 @@
 """A media worker: `python -m media_streamer.media.worker --runtime DIR --id N`.
 
 Role: the process that owns FFmpeg. It takes its streams from the supervisor over `control.sock`,
-runs them, and serves their media to the egress workers over `media-N.sock`.
+runs them, and serves their media to the egress workers over `media-N/worker.sock`.
 
 Life: it ends on SIGTERM and SIGINT. If the control channel ends it goes on and waits for the next
 supervisor, for a while: see `wire/owner.py`. Its heartbeat comes from the event loop, so the
@@ -39,9 +39,10 @@ from media_streamer.media.stream import StreamRunner
 from media_streamer.media.stream_stats import stream_stats
 from media_streamer.media.watchdog import Watchdog
 from media_streamer.rounds import next_round, until_round
-from media_streamer.transcoder.link import Transcoders, socket_of
+from media_streamer.transcoder.link import Transcoders
 from media_streamer.transcoder.stage import transcoder_spec
 from media_streamer.version import server_version
+from media_streamer.wire import homes
 from media_streamer.wire.channel import listen
 from media_streamer.wire.control import (
     ApplyStream,
@@ -126,8 +127,9 @@ class MediaWorker:
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        server = await listen(self.runtime / f"media-{self.id}.sock", lambda: Relay(self).channel)
-        await self._transcoders.start(socket_of(self.runtime, self.id))
+        path = homes.socket_of(self.runtime, "media", self.id)
+        server = await listen(path, lambda: Relay(self).channel)
+        await self._transcoders.start(homes.transcoders_socket(self.runtime, self.id))
         tasks = [
             asyncio.create_task(self._owner.run(), name="control"),
             asyncio.create_task(stopping.wait(), name="signal"),
@@ -165,7 +167,6 @@ class MediaWorker:
         return Hello(
             "media",
             self.id,
-            os.getpid(),
             server_version(),
             directory,
             streams,
@@ -335,7 +336,7 @@ def _stream_event(name: str, event: str, fields: dict[str, Any]) -> StreamEvent:
     return StreamEvent(name, event, source, reason)  # type: ignore[arg-type]  # one of its words
 
 
-def _confine(runtime: Path, opened: folders.Opened) -> None:
+def _confine(runtime: Path, worker_id: str, opened: folders.Opened) -> None:
     """Give up what is not needed; the configured folders are closed."""
     segments = os.environ.get("STREAMER_SEGMENTS_DIR")
     try:
@@ -343,7 +344,8 @@ def _confine(runtime: Path, opened: folders.Opened) -> None:
         limits = cage.Limits(
             written=[*own, *opened.written.values()],
             read=opened.read.values(),
-            places=[runtime],
+            places=[homes.home_of(runtime, "media", worker_id)],
+            listed=[runtime],
         )
         log.info("confined: %s", cage.enter(limits))
     except OSError as error:
@@ -369,7 +371,7 @@ def main() -> int:
         log.warning(text, path, reason)
     try:
         with living(arguments.runtime, "media", arguments.id):
-            _confine(arguments.runtime, opened)
+            _confine(arguments.runtime, arguments.id, opened)
             asyncio.run(MediaWorker(arguments.runtime, arguments.id, opened.folders).run())
     except OSError as error:
         log.error("worker %s cannot run: %s", arguments.id, error)

@@ -1,12 +1,14 @@
 """control.sock: the channels of the workers, from hello to their end.
 
-Invariant: a channel belongs to a process that the supervisor started, by kind, identifier and
-process id; anything else on the socket is refused.
+Invariant: a channel belongs to a process that the supervisor started or took over, by kind and
+identifier, and by the process id and user that the kernel tells of it, not by what it says;
+anything else on the socket is refused.
 """
 
 import asyncio
 import contextlib
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -51,8 +53,8 @@ class Connection:
 class Handlers(Protocol):
     """Who answers the workers."""
 
-    def accept(self, hello: Hello) -> str:
-        """Empty if this is a worker of this server, else why it is none."""
+    def accept(self, hello: Hello, pid: int) -> str:
+        """Empty if this process is that worker of this server, else why it is not."""
 
     async def greet(self, connection: Connection, hello: Hello) -> EgressSettings | MediaSettings:
         """Answer to `Hello`."""
@@ -100,12 +102,15 @@ class ControlServer:
         greeted: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
 
         async def hello(said: Hello) -> EgressSettings | MediaSettings:
-            reason = "it said that before" if greeted.done() else self._handlers.accept(said)
+            pid, uid = peer.channel.credentials
+            reason = "it said that before" if greeted.done() else self._handlers.accept(said, pid)
+            if uid != os.geteuid():
+                reason = f"user {uid} runs it"
             if reason:
-                raise PermissionError(
-                    f"{said.kind} worker {said.id} (pid {said.pid}) is not taken: {reason}"
-                )
-            connection = Connection(said.kind, said.id, said.pid, peer)
+                text = f"{said.kind} worker {said.id} (pid {pid}) is not taken: {reason}"
+                log.warning("%s", text)
+                raise PermissionError(text)
+            connection = Connection(said.kind, said.id, pid, peer)
             peer.name = connection.name
             self._handlers.attend(connection)
             settings = await self._handlers.greet(connection, said)

@@ -18,13 +18,13 @@ import logging
 import os
 import socket
 import stat
-import struct
 import threading
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from media_streamer import opening
 from media_streamer.folders import Folders
+from media_streamer.wire.channel import credentials_of
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +82,7 @@ class Opener:
         except OSError as error:
             log.error("opening for egress workers: %s", error)
             return
-        peer = way.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        pid = struct.unpack("3i", peer)[0]
+        pid = credentials_of(way).pid
         if not self._is_worker(pid):
             log.warning("process %d asks for files and is no egress worker: not answered", pid)
             way.close()

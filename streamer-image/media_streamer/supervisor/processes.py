@@ -129,6 +129,10 @@ class Worker:
     def pid(self) -> int | None:
         return self.process.pid if self.process is not None else None
 
+    def is_process(self, pid: int) -> bool:
+        """Whether that is its process, which lives as far as anybody knows."""
+        return pid == self.pid and self.process is not None and self.process.returncode is None
+
     def heard(self) -> None:
         """A message came."""
         self.heard_at = time.monotonic()

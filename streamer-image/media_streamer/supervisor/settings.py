@@ -16,10 +16,11 @@ from pathlib import Path
 
 from media_streamer.outgoing.addresses import VARIABLE as REACH_VARIABLE
 from media_streamer.outgoing.addresses import Reach
+from media_streamer.wire import homes
 
 DEFAULT_CONFIG_PATH = Path("/etc/flussonic/flussonic.conf")
 MAX_WORKERS = 8
-MAX_RUNTIME_PATH_BYTES = 107 - len("/media-99.sock") - 1
+MAX_RUNTIME_PATH_BYTES = 107 - homes.MAX_PATH_BYTES - 1
 MIN_SHARED_MEMORY_BYTES = 512 * 1024 * 1024
 """Below this /dev/shm (64 MiB in a plain container) fills up with the segments of few streams."""
 RUNTIME_WAIT_SECONDS = 10.0
@@ -60,7 +61,7 @@ class Settings:
         return self.runtime / "api.sock"
 
     def media_socket(self, worker: str) -> Path:
-        return self.runtime / f"media-{worker}.sock"
+        return homes.socket_of(self.runtime, "media", worker)
 
 
 def read_settings(config_path: Path, environ: Mapping[str, str]) -> Settings:

@@ -110,7 +110,7 @@ class Supervisor:
         )
         spared = (settings.config_path.absolute().parent, settings.state)
         folders = WorkerFolders(settings.runtime, catalog, spared)
-        self._opener = Opener(settings.runtime, folders.served, self._is_egress, log_file(environ))
+        self._opener = Opener(settings.runtime, folders.served, self.is_egress, log_file(environ))
         self._archives = Archives(catalog, self._tasks, hostname, folders, episodes)
         alerts = Alerts(catalog, self._bus.alerts, egress.alerts, self._archives.alerts)
         self._alerts = alerts
@@ -232,8 +232,9 @@ class Supervisor:
         found = self._catalog.streams.get(stream)
         return files_of(found.config) if found is not None else frozenset()
 
-    def _is_egress(self, pid: int) -> bool:
-        return any(worker.pid == pid for worker in self._pool.all("egress"))
+    def is_egress(self, pid: int) -> bool:
+        """Whether a process is an egress worker now."""
+        return any(worker.is_process(pid) for worker in self._pool.all("egress"))
 
     def stop(self) -> None:
         """End `run`."""

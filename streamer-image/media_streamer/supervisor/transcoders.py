@@ -15,6 +15,7 @@ media worker in time, or does not end, is killed.
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,6 +34,7 @@ from media_streamer.supervisor.processes import (
     how_it_died,
     pause_after,
 )
+from media_streamer.wire.homes import transcoders_socket
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +102,7 @@ class TranscoderProcesses:
             keeper = self._keepers.get((worker, stream))
             if keeper is None:
                 keeper = self._keepers[worker, stream] = _Keeper(stream)
-                keeper.process = _adopted(pid)
+                keeper.process = _adopted(pid, self._arguments(worker, stream))
                 keeper.read = self._files(stream)
                 keeper.task = asyncio.create_task(self._keep(worker, keeper), name=keeper.name)
             running = keeper.process
@@ -156,14 +158,12 @@ class TranscoderProcesses:
 
     async def _spawn(self, worker: str, keeper: _Keeper) -> Process:
         keeper.started_at = time.monotonic()
-        socket = self._runtime / f"transcoders-{worker}.sock"
         keeper.read = self._files(keeper.stream)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             MODULE,
-            f"--socket={socket}",
-            f"--stream={keeper.stream}",
+            *self._arguments(worker, keeper.stream),
             *(f"--read={path}" for path in sorted(keeper.read)),
             env=self._environment,
             stdin=asyncio.subprocess.DEVNULL,
@@ -171,6 +171,10 @@ class TranscoderProcesses:
         )
         log.info("%s started, pid %s", keeper.name, process.pid)
         return process
+
+    def _arguments(self, worker: str, stream: str) -> list[str]:
+        """What tells one of these processes from all others."""
+        return [f"--socket={transcoders_socket(self._runtime, worker)}", f"--stream={stream}"]
 
     async def _watch(self, keeper: _Keeper, process: Process) -> int:
         """Wait for its end; one that does not reach its media worker is killed."""
@@ -188,12 +192,14 @@ class TranscoderProcesses:
             ended.cancel()
 
 
-def _adopted(pid: int) -> Process | None:
-    """A transcoder that another supervisor started; None if that process is none."""
+def _adopted(pid: int, arguments: list[str]) -> Process | None:
+    """A transcoder that another supervisor started with these; None if that process is none: a
+    media worker that was taken over may name any."""
     if not pid:
         return None
     try:
-        if MODULE.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+        words = os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).split("\0")
+        if MODULE in words and set(arguments) <= set(words):
             return AdoptedProcess(pid)
     except OSError:
         pass

@@ -145,9 +145,9 @@ class WorkerDesk:
 
     # control.Handlers
 
-    def accept(self, hello: Hello) -> str:
+    def accept(self, hello: Hello, pid: int) -> str:
         worker = self._pool.get(hello.kind, hello.id)
-        if worker is None or worker.pid != hello.pid:
+        if worker is None or not worker.is_process(pid):
             return "it was not started here"
         if hello.version != server_version():
             return f"it is of version {hello.version}"
@@ -296,5 +296,5 @@ class WorkerDesk:
         self._remove_socket(worker)
 
     def _remove_socket(self, media_worker: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError):  # nobody waits for it any more
             os.unlink(self._settings.media_socket(media_worker))

@@ -29,11 +29,6 @@ MAX_PENDING_BYTES = 48 * 1024 * 1024
 TranscoderChannel = Channel[FromMedia, FromTranscoder]
 
 
-def socket_of(runtime: Path, worker: str) -> Path:
-    """Where the transcoders of a media worker come to."""
-    return runtime / f"transcoders-{worker}.sock"
-
-
 class User(Protocol):
     """A stage that has a transcoder, or waits for one."""
 
@@ -68,7 +63,7 @@ class Process:
     def on_message(self, message: FromTranscoder) -> None:
         if isinstance(message, Ready):
             self._deadline.cancel()
-            self.stream, self.pid = message.stream, message.pid
+            self.stream, self.pid = message.stream, self.channel.credentials.pid
             self._owner.came(self)
         else:
             self._owner.heard(self, message)

@@ -98,7 +98,7 @@ class TranscoderWorker:
         """Until the media worker has enough; returns the exit status."""
         channel = await connect(socket, TRANSCODER_SIDE, self, timeout_seconds=CONNECT_SECONDS)
         self._channel = channel
-        channel.send(Ready(self.stream, os.getpid()))
+        channel.send(Ready(self.stream))
         while not self._closed.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FIGURES_SECONDS):

@@ -14,9 +14,11 @@ one line in the log, and nothing else.
 import asyncio
 import contextlib
 import logging
+import socket
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -34,6 +36,21 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """A directory of 10,000 streams fits many times."""
 MAX_PENDING_BYTES = 64 * 1024 * 1024
 CLOSE_SECONDS = 1.0
+
+
+class Credentials(NamedTuple):
+    """Of who has the other end of a Unix socket, at the time when it was connected."""
+
+    pid: int
+    """As this process sees it; 0: it is in no namespace of ours."""
+    uid: int
+
+
+def credentials_of(way: socket.socket) -> Credentials:
+    """SO_PEERCRED (unix(7)): no word of the other end. Raises OSError."""
+    form = struct.Struct("3i")
+    pid, uid, _ = form.unpack(way.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, form.size))
+    return Credentials(pid, uid)
 
 
 class ChannelClosed(Exception):  # noqa: N818 - a state, not an error of the caller
@@ -115,6 +132,12 @@ class Channel(asyncio.Protocol, Generic[Said, Heard]):
     @property
     def closed(self) -> bool:
         return self._transport is None or self._transport.is_closing()
+
+    @property
+    def credentials(self) -> Credentials:
+        """Who connected, by the kernel's word; nobody (0, -1) once the channel is closed."""
+        way = self._transport.get_extra_info("socket") if self._transport is not None else None
+        return credentials_of(way) if way is not None else Credentials(0, -1)
 
     @property
     def pending_bytes(self) -> int:

@@ -1,18 +1,21 @@
 """Which workers live: each holds a lock on a file of its own for as long as it does.
 
 A process id alone would not do: it may be another process by now, and containers that share a file
-system do not share process ids. The kernel gives a lock back however its holder dies.
+system do not share process ids. The kernel gives a lock back however its holder dies, and says who
+holds it (fcntl(2), F_GETLK): what stands in the file is for people to read.
 """
 
 import contextlib
 import fcntl
 import os
 import signal
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from media_streamer.wire.control import WorkerKind
+from media_streamer.wire.homes import home_of, make_home
 
 WAIT_SECONDS = 5.0
 """A worker that takes the place of one that is just ending waits for it this long."""
@@ -20,19 +23,22 @@ SILENT_SECONDS = 120
 """A worker whose loop stands still this long is killed by the kernel (alarm(2)): nobody else is
 there to do it when its supervisor is gone."""
 _POLL_SECONDS = 0.05
-_SUFFIX = ".pid"
+_NAME = "pid"
+_FLOCK = struct.Struct("@hhqqi4x")
+"""`struct flock`: type, whence, start, length, process id."""
 _is_worker = False
 """Whether this process is one: its alarms are ours then."""
 
 
 def _path(runtime: Path, kind: WorkerKind, worker_id: str) -> Path:
-    return runtime / f"{kind}-{worker_id}{_SUFFIX}"
+    return home_of(runtime, kind, worker_id) / _NAME
 
 
 @contextlib.contextmanager
 def living(runtime: Path, kind: WorkerKind, worker_id: str) -> Iterator[None]:
     """Be this worker. Raises OSError if another process is it and does not end."""
     global _is_worker
+    make_home(runtime, kind, worker_id)
     path = _path(runtime, kind, worker_id)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -63,31 +69,32 @@ def is_alive() -> None:
 def living_workers(runtime: Path) -> dict[tuple[WorkerKind, str], int]:
     """Process ids of the workers that live in `runtime`, by kind and identifier."""
     found: dict[tuple[WorkerKind, str], int] = {}
-    for path in runtime.glob(f"*-*{_SUFFIX}"):
-        kind, _, worker_id = path.name.removesuffix(_SUFFIX).partition("-")
+    for path in runtime.glob(f"*-*/{_NAME}"):
+        kind, _, worker_id = path.parent.name.partition("-")
         if kind in ("egress", "media") and (pid := _holder(path)):
             found[kind, worker_id] = pid  # type: ignore[index]  # one of the two kinds
     return found
 
 
 def _holder(path: Path) -> int:
-    """Process id in a locked file, 0 if nobody holds it."""
+    """Process that has locked a file, 0 if none has that we can see."""
+    wanted = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     try:
-        descriptor = os.open(path, os.O_RDWR)
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return 0
     try:
-        if _lock(descriptor):
-            return 0
-        text = os.read(descriptor, 32).decode("ascii", "replace").strip()
-        return int(text) if text.isdecimal() else 0
+        found = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, wanted))
+    except OSError:
+        return 0
     finally:
         os.close(descriptor)
+    return max(found[4], 0) if found[0] != fcntl.F_UNLCK else 0
 
 
 def _lock(descriptor: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # EAGAIN or EACCES
         return False
     return True

@@ -197,7 +197,6 @@ class Ready(_Message, frozen=True):
     """First message: whose transcoder this is."""
 
     stream: str
-    pid: int
 
 
 class Made(_Message, frozen=True):

@@ -12,6 +12,7 @@ from aiohttp import web
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.http.files import SEND_TIMEOUT_SECONDS
 from media_streamer.egress.http.proxy import ApiProxy
+from media_streamer.wire.homes import socket_of
 
 
 class Neighbours:
@@ -23,7 +24,7 @@ class Neighbours:
 
     def socket_of(self, worker: int) -> Path:
         """Where a worker takes such requests."""
-        return self._runtime / f"egress-{worker}.sock"
+        return socket_of(self._runtime, "egress", str(worker))
 
     async def forward(self, worker: int, request: web.BaseRequest, ip: str) -> web.StreamResponse:
         """The other worker's answer; raises AccessDenied(404) if there is no such worker."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from media_streamer.media.frame import TIME_BASE
 from media_streamer.media.inputs.base import Attached, Input, InputError, InputRequest, Neighbours
 from media_streamer.wire.channel import Channel, ChannelClosed, connect
+from media_streamer.wire.homes import sockets_of_others
 from media_streamer.wire.media import (
     EGRESS_SIDE,
     End,
@@ -125,18 +126,14 @@ class CopyInput(Input):
 
     async def _subscribe(self) -> None:
         """Ask all other workers: those that do not have the stream say so."""
-        own = f"media-{self._neighbours.id}.sock"
-        for path in await asyncio.to_thread(self._sockets):
-            if path.name != own:
-                link = _Link(self._take, self._link_ended)
-                with contextlib.suppress(OSError, TimeoutError):  # it starts, or ends
-                    await link.ask(path, self._name)
-                    self._links.append(link)
+        runtime, own = self._neighbours.runtime, self._neighbours.id
+        for path in await asyncio.to_thread(sockets_of_others, runtime, "media", own):
+            link = _Link(self._take, self._link_ended)
+            with contextlib.suppress(OSError, TimeoutError):  # it starts, or ends
+                await link.ask(path, self._name)
+                self._links.append(link)
         if not self._links:
             raise InputError(_REASONS["not_found"].format(self._name))
-
-    def _sockets(self) -> list[Path]:
-        return sorted(self._neighbours.runtime.glob("media-*.sock"))
 
     def _link_ended(self, link: "_Link", reason: str) -> None:
         link.close()

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from media_streamer.wire.homes import home_of
+
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 1000
@@ -77,7 +79,7 @@ class Tunnels:
     ) -> None:
         self._directory = directory
         self._port = port
-        self._path = directory / f"rtsp-{port}-{worker}.sock"
+        self._path = home_of(directory, "egress", str(worker)) / f"rtsp-{port}.sock"
         self._now = now
         self._waiting: dict[str, tuple[float, Half]] = {}
         self._server: asyncio.Server | None = None
@@ -118,7 +120,7 @@ class Tunnels:
     async def search(self, cookie: str, second: Second) -> asyncio.Transport | None:
         """Ask the other workers; what is written to the transport goes to the first half."""
         asked = f"{cookie}\n".encode("latin-1", "replace")
-        for path in sorted(self._directory.glob(f"rtsp-{self._port}-*.sock")):
+        for path in sorted(self._directory.glob(f"egress-*/rtsp-{self._port}.sock")):
             if path == self._path:
                 continue
             with contextlib.suppress(OSError, TimeoutError):

@@ -46,7 +46,6 @@ class Hello(Request[EgressSettings | MediaSettings], frozen=True):
 
     kind: WorkerKind
     id: str
-    pid: int
     version: str
     segments_dir: str
     """Where its run of the server keeps segments; another run has another place."""

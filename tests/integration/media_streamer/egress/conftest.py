@@ -44,6 +44,7 @@ from media_streamer.wire.control import (
     SessionReport,
     SessionsMoved,
 )
+from media_streamer.wire.homes import make_home, socket_of
 from media_streamer.wire.media import (
     Events,
     Subscribe,
@@ -181,7 +182,8 @@ async def egress(
     """A worker with one HTTP port, which reads segments of the test's own folder; the supervisor's
     API answers with what it was asked."""
     runtime = Path(tempfile.mkdtemp(prefix="egress"))
-    media = FakeMedia(runtime / "media-0.sock", canned)
+    make_home(runtime, "media", "0")
+    media = FakeMedia(socket_of(runtime, "media", "0"), canned)
     await media.start()
     state = Egress(runtime, free_port(), media)
     api = web.Application()

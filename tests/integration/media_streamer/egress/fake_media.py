@@ -116,7 +116,7 @@ def cut_ts(data: bytes) -> Canned:
 
 
 class FakeMedia:
-    """`media-N.sock`: plays the canned media, takes publishers, answers previews."""
+    """`media-N/worker.sock`: plays the canned media, takes publishers, answers previews."""
 
     def __init__(self, path: Path, canned: dict[str, Canned]) -> None:
         self.path = path

@@ -24,6 +24,7 @@ from media_streamer.wire.control import (
     StreamEvent,
     StreamsStats,
 )
+from media_streamer.wire.homes import socket_of
 from media_streamer.wire.media import (
     EGRESS_SIDE,
     Accepted,
@@ -149,7 +150,9 @@ class Worker:
 
     async def media(self) -> Channel[FromEgress, FromMedia]:
         if self._media is None:
-            self._media = await connect(self.runtime / "media-0.sock", EGRESS_SIDE, self._egress)
+            self._media = await connect(
+                socket_of(self.runtime, "media", "0"), EGRESS_SIDE, self._egress
+            )
         return self._media
 
     async def send(self, message: FromEgress) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from media_api.status import StreamStats
 from media_streamer.wire.control import RemoveStream
+from media_streamer.wire.homes import socket_of
 from media_streamer.wire.media import MEDIA_SIDE, Chunk, End, PublishedBytes
 
 
@@ -66,7 +67,7 @@ async def test_broken_messages_end_their_channel_alone(worker) -> None:
     await worker.until(lambda: feed.of(Chunk))
     await worker.send(PublishedBytes(99, b"nobody has this number"))
     for sent in (b"GET / HTTP/1.1\r\n\r\n", MEDIA_SIDE.preamble + b"\0\0\0\x02\x91\xa1"):
-        reader, writer = await asyncio.open_unix_connection(worker.runtime / "media-0.sock")
+        reader, writer = await asyncio.open_unix_connection(socket_of(worker.runtime, "media", "0"))
         writer.write(sent)
         assert await asyncio.wait_for(reader.read(), 10) == MEDIA_SIDE.preamble
         writer.close()

@@ -336,6 +336,61 @@ async def test_who_takes_an_egress_worker_over_reads_no_secret(
         assert one.status == 200, "the key came as text"
 
 
+TAKEN_OVER = """
+import asyncio, contextlib, json, os, socket, sys
+def heard(way):
+    text = way.recv(99)
+    if not text:
+        raise OSError
+    return text
+def attack(runtime, own):
+    got = []
+    def attempt(what, do):
+        try:
+            got.append(f"{what}: {do()}")
+        except OSError:
+            pass
+    for name in ("folders.json", "control.sock", "open.sock", "api.sock", "new"):
+        path = os.path.join(runtime, name)
+        attempt("written " + name, lambda: open(path, "w").close())
+        attempt("replaced " + name, lambda: os.rename(os.path.join(own, "pid"), path))
+        attempt("removed " + name, lambda: os.unlink(path))
+    for other in os.listdir(runtime):
+        home = os.path.join(runtime, other)
+        if os.path.isdir(home) and home != own and other.startswith(("egress-", "media-")):
+            attempt("written " + other, lambda: open(os.path.join(home, "pid"), "w").close())
+            attempt("removed " + other, lambda: os.unlink(os.path.join(home, "worker.sock")))
+    with socket.socket(socket.AF_UNIX) as way:
+        way.settimeout(10)
+        way.connect(os.path.join(runtime, "api.sock"))
+        with contextlib.suppress(OSError):
+            way.sendall(b"GET /streamer/api/v3/streams HTTP/1.0\\r\\n\\r\\n")
+        attempt("answered", lambda: heard(way))
+    return got
+def run(main, usual=asyncio.run):
+    runtime, own = (sys.argv[sys.argv.index(one) + 1] for one in ("--runtime", "--id"))
+    got = attack(runtime, f"{runtime}/media-{own}")
+    print("ATTACK", json.dumps(got), file=sys.stderr, flush=True)
+    usual(main)
+if "media_streamer.media.worker" in sys.orig_argv:
+    asyncio.run = run
+"""
+
+
+@pytest.mark.skipif(not cage.version(), reason="this kernel has no Landlock")
+async def test_who_takes_a_media_worker_over_is_no_supervisor_and_asks_no_api(
+    streamer: Streamer, tmp_path: Path
+) -> None:
+    """What tells its successor what it may read, and who others believe, is not its to write."""
+    (tmp_path / "sitecustomize.py").write_text(TAKEN_OVER)
+    streamer.write(DEMO)
+    await streamer.serve(PYTHONPATH=str(tmp_path), STREAMER_MEDIA_WORKERS="2")
+    await streamer.running("demo")
+    found = re.findall(r"ATTACK (\[.*\])", streamer.log)
+    assert found == ["[]", "[]"], streamer.log
+    assert "asks the API and is no egress worker" in streamer.log
+
+
 @pytest.mark.skipif(not cage.version(), reason="this kernel has no Landlock")
 async def test_a_location_that_is_new_is_read_by_a_worker_that_begins(
     streamer: Streamer, tmp_path: Path

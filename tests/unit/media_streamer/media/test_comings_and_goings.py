@@ -12,6 +12,7 @@ from media_streamer.media.stream import StreamRunner
 from media_streamer.media.worker import MediaWorker
 from media_streamer.wire.channel import connect, listen
 from media_streamer.wire.control import RemoveStream
+from media_streamer.wire.homes import make_home, socket_of
 from media_streamer.wire.media import EGRESS_SIDE, FromMedia, Subscribe, Unsubscribe
 from media_streamer.wire.stream_config import apply_stream
 
@@ -34,7 +35,7 @@ async def come_and_go(worker: MediaWorker, number: int) -> "weakref.ref[StreamRu
     runner = worker.find(name)
     assert runner is not None
     channel = await connect(
-        worker.runtime / "media-0.sock", EGRESS_SIDE, Viewers(), timeout_seconds=30
+        socket_of(worker.runtime, "media", "0"), EGRESS_SIDE, Viewers(), timeout_seconds=30
     )
     for place, form in enumerate(FORMATS, 1):
         channel.send(Subscribe(place, name, form, (), False, True, 0))
@@ -56,7 +57,8 @@ async def test_nothing_is_left_of_streams_that_are_gone(
 ) -> None:
     monkeypatch.setenv("STREAMER_SEGMENTS_DIR", str(tmp_path))
     worker = MediaWorker(tmp_path, "0")
-    server = await listen(tmp_path / "media-0.sock", lambda: Relay(worker).channel)
+    make_home(tmp_path, "media", "0")
+    server = await listen(socket_of(tmp_path, "media", "0"), lambda: Relay(worker).channel)
     try:
         gone = [await come_and_go(worker, number) for number in range(6)]
 

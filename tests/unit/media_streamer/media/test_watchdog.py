@@ -19,6 +19,7 @@ from media_streamer.media.watchdog import (
     who_holds,
     who_runs,
 )
+from media_streamer.wire.homes import make_home
 
 MIB = budgets.MIB
 
@@ -27,6 +28,7 @@ class Worker:
     """A watchdog whose time and memory the test gives."""
 
     def __init__(self, tmp_path: Path) -> None:
+        make_home(tmp_path, "media", "0")
         self.path = last_words.path_of(tmp_path, "media", "0")
         self.held: dict[str, int] = {}
         self.memory = 100 * MIB
@@ -164,6 +166,7 @@ def test_what_a_process_keeps_for_itself_is_measured() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b'{"reason": 1}', b"\xff", b'{"streams": []}'])
 def test_last_words_that_cannot_be_read(tmp_path: Path, data: bytes) -> None:
+    make_home(tmp_path, "media", "0")
     path = last_words.path_of(tmp_path, "media", "0")
     path.write_bytes(data)
     assert last_words.take(path) is None
@@ -171,6 +174,7 @@ def test_last_words_that_cannot_be_read(tmp_path: Path, data: bytes) -> None:
 
 
 def test_last_words(tmp_path: Path) -> None:
+    make_home(tmp_path, "media", "0")
     path = last_words.path_of(tmp_path, "media", "0")
     words = LastWords("it grew", ["a/b", "ä"])
     last_words.leave(path, words)

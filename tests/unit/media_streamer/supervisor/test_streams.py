@@ -1,6 +1,8 @@
 """From wish to worker over real sockets: a worker of the test listens to what it is told."""
 
 import asyncio
+import os
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -32,7 +34,7 @@ from media_streamer.wire.control import (
     StartStream,
     StreamEvent,
 )
-from media_streamer.wire.peer import CallFailed, Peer
+from media_streamer.wire.peer import Peer
 from media_streamer.wire.stream_config import stream_of
 
 
@@ -58,7 +60,7 @@ class MediaWorker:
             self.peer.answer(kind, self._take)
         self.task = asyncio.create_task(self.peer.run())
         folders, read = list(self.folders), list(self.read)
-        hello = Hello("media", self.id, 1, "1", "", folders=folders, read_folders=read)
+        hello = Hello("media", self.id, "1", "", folders=folders, read_folders=read)
         await self.peer.call(hello)
 
     async def _take(self, wish: Any) -> None:
@@ -134,8 +136,8 @@ class World:
 
     def stopped(self, name: str, reason: str) -> None: ...
 
-    def accept(self, hello: Hello) -> str:
-        return "" if hello.pid == 1 else "it was not started here"
+    def accept(self, hello: Hello, pid: int) -> str:
+        return "" if pid == os.getpid() else "it was not started here"
 
     async def greet(self, connection: Connection, hello: Hello) -> EgressSettings | MediaSettings:
         self.control.cages.said(hello.id, hello.folders, hello.read_folders, 0.0)
@@ -280,7 +282,7 @@ async def test_on_demand_streams_are_started_after_they_are_known(world: World) 
     assert stream is not None
     place = await world.finder.where(stream)
     assert place is not None
-    assert place[0].endswith("media-0.sock")
+    assert place[0].endswith("media-0/worker.sock")
     assert worker.told == [("apply", "a"), ("start", "a")]
 
 
@@ -409,13 +411,31 @@ async def test_a_worker_that_ends_itself_says_who_is_to_blame(
     assert set(world.control.quarantine.suspects()) == suspects
 
 
-async def test_strangers_on_the_control_socket_are_refused(world: World) -> None:
-    peer = await Peer.connect(world.settings.control_socket, WORKER_SIDE, "the supervisor")
+STRANGER = """
+import asyncio, sys
+from pathlib import Path
+from media_streamer.wire.control import WORKER_SIDE, Hello
+from media_streamer.wire.peer import Peer
+async def come():
+    peer = await Peer.connect(Path(sys.argv[1]), WORKER_SIDE, "the supervisor")
     task = asyncio.create_task(peer.run())
-    with pytest.raises(CallFailed, match="was not started here"):
-        await peer.call(Hello("media", "0", 77, "1", ""))
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    try:
+        await peer.call(Hello("media", "0", "1", ""))
+    except Exception as error:
+        print(error)
+asyncio.run(come())
+"""
+
+
+async def test_strangers_on_the_control_socket_are_refused(world: World) -> None:
+    """Who it is the kernel says: a process of the same user that says it is this worker."""
+    path = str(world.settings.control_socket)
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STRANGER, path, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await asyncio.wait_for(child.communicate(), 30)
+    refusal = f"media worker 0 (pid {child.pid}) is not taken: it was not started here"
+    assert refusal in said.decode()
 
 
 async def test_streams_stay_where_a_worker_runs_them_already(world: World) -> None:

@@ -74,7 +74,7 @@ async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 async def test_one_for_each_stream_until_it_is_wanted_no_more(place: Place) -> None:
     place.processes.use("0", {"a/b": 0})
     first = await place.began(1)
-    socket = place.directory / "transcoders-0.sock"
+    socket = place.directory / "media-0/transcoders.sock"
     assert place.started[0][1] == f"--socket={socket} --stream=a/b"
     place.processes.use("0", {"a/b": first, "c": 0})
     second = await place.began(2)
@@ -140,6 +140,18 @@ async def test_the_next_supervisor_takes_it_over(place: Place) -> None:
 async def test_a_process_of_another_program_is_not_taken_over(place: Place) -> None:
     place.processes.use("0", {"a": os.getpid()})
     assert await place.began(1) != os.getpid()
+
+
+async def test_that_of_another_stream_or_worker_is_not_taken_over(place: Place) -> None:
+    """A media worker that was taken over may name any process: it would be killed."""
+    place.processes.use("0", {"a": 0})
+    other = await place.began(1)
+    successor = place.new()
+    successor.use("1", {"a": other})
+    successor.use("0", {"b": other})
+    assert await place.began(3) != other
+    await successor.close()
+    assert lives(other)
 
 
 async def test_one_that_does_not_reach_its_media_worker_is_killed(

@@ -15,10 +15,11 @@ from media_api.stream import StreamConfig
 from media_api.transcoder import TranscoderSpec
 from media_streamer.media.frame import Frame, Track
 from media_streamer.media.stages import StageRefused
-from media_streamer.transcoder.link import Transcoders, socket_of
+from media_streamer.transcoder.link import Transcoders
 from media_streamer.transcoder.stage import TranscoderStage, transcoder_spec
 from media_streamer.transcoder.worker import TranscoderWorker
 from media_streamer.wire.control import TranscodersWanted
+from media_streamer.wire.homes import make_home, transcoders_socket
 
 from tests.support.transcoding import Source
 
@@ -69,7 +70,8 @@ class Place:
     def __init__(self, directory: Path) -> None:
         self.wanted: list[dict[str, int]] = []
         self.transcoders = Transcoders(lambda told: self._told(told))
-        self.socket = socket_of(directory, "0")
+        make_home(directory, "media", "0")
+        self.socket = transcoders_socket(directory, "0")
         self.processes: list[asyncio.Task[int]] = []
         self.sink = Sink()
 

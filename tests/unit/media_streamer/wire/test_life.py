@@ -1,9 +1,11 @@
 """Which workers live: locks that the kernel gives back."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,44 +16,59 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from media_streamer.wire.life import living
-with living(Path(sys.argv[1]), "egress", "1"):
+with living(Path(sys.argv[1]), *sys.argv[2:4]):
     print("here", flush=True)
     time.sleep(60)
 """
 
 
+@contextlib.contextmanager
+def held(runtime: Path, kind: str, worker: str) -> Iterator[int]:
+    """A process that is this worker; ends killed."""
+    command = [sys.executable, "-c", HOLD, str(runtime), kind, worker]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"here\n"
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
 def test_a_worker_is_there_for_as_long_as_it_lives(tmp_path: Path) -> None:
     assert living_workers(tmp_path) == {}
-    with living(tmp_path, "media", "q"):
-        process = subprocess.Popen(
-            [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE
-        )
-        with process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"here\n"
-            assert living_workers(tmp_path) == {
-                ("media", "q"): os.getpid(),
-                ("egress", "1"): process.pid,
-            }
-            process.kill()
-        assert living_workers(tmp_path) == {("media", "q"): os.getpid()}
+    with held(tmp_path, "media", "q") as media:
+        with held(tmp_path, "egress", "1") as egress:
+            found = living_workers(tmp_path)
+            assert found == {("media", "q"): media, ("egress", "1"): egress}
+        assert living_workers(tmp_path) == {("media", "q"): media}
     assert living_workers(tmp_path) == {}
 
 
 def test_nobody_is_a_worker_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(life, "WAIT_SECONDS", 0.1)
     with (
-        living(tmp_path, "media", "0"),
+        held(tmp_path, "media", "0"),
         pytest.raises(OSError, match="another process is media worker 0"),
         living(tmp_path, "media", "0"),
     ):
         pass
 
 
+def test_who_it_is_the_kernel_says(tmp_path: Path) -> None:
+    """A worker that was taken over may write the number of another process."""
+    with held(tmp_path, "egress", "1") as process:
+        (tmp_path / "egress-1/pid").write_text("1\n")
+        assert living_workers(tmp_path) == {("egress", "1"): process}
+
+
 def test_garbage_is_nobody(tmp_path: Path) -> None:
-    (tmp_path / "egress-0.pid").write_text("garbage")
-    (tmp_path / "other-0.pid").write_text("1")
-    (tmp_path / "media-1.pid").mkdir()
+    for name in ("egress-0", "other-0", "media-2"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "egress-0/pid").write_text("garbage")
+    (tmp_path / "other-0/pid").write_text("1")
+    (tmp_path / "media-1/pid").mkdir(parents=True)
+    os.mkfifo(tmp_path / "media-2/pid")
     assert living_workers(tmp_path) == {}
 
 
@@ -59,7 +76,7 @@ def test_a_loop_that_stands_still_is_ended(tmp_path: Path) -> None:
     """Nobody else could: its supervisor may be gone."""
     short = "import media_streamer.wire.life as l\nl.SILENT_SECONDS = 1\nwith living"
     body = HOLD.replace("with living", short)
-    command = [sys.executable, "-c", body, str(tmp_path)]
+    command = [sys.executable, "-c", body, str(tmp_path), "egress", "1"]
     process = subprocess.run(command, stdout=subprocess.DEVNULL, timeout=60, check=False)
     assert process.returncode == -signal.SIGALRM
 

@@ -1,7 +1,6 @@
 """A worker's supervisor that dies, comes back, stays away, or wants another worker."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -43,7 +42,7 @@ class Supervisor:
             await self._server.close()
             self._server = None
 
-    def accept(self, hello: Hello) -> str:
+    def accept(self, hello: Hello, pid: int) -> str:
         return self.refuses
 
     async def greet(self, connection: Connection, hello: Hello) -> EgressSettings | MediaSettings:
@@ -77,7 +76,7 @@ class Worker:
         self.task = asyncio.create_task(self.owner.run())
 
     def _hello(self) -> Hello:
-        return Hello("media", "0", os.getpid(), "1", "", streams={"a": True})
+        return Hello("media", "0", "1", "", streams={"a": True})
 
     def _attend(self, peer: Peer) -> None: ...
 

@@ -12,6 +12,7 @@ from media_streamer.media.frame import Frame, Track
 from media_streamer.media.inputs.base import Input, InputError, InputRequest, Limits
 from media_streamer.protocols.copy.pull import create
 from media_streamer.wire.channel import Channel, listen
+from media_streamer.wire.homes import make_home, socket_of
 from media_streamer.wire.media import (
     MEDIA_SIDE,
     End,
@@ -165,9 +166,11 @@ async def test_frames_of_another_worker(tmp_path: Path) -> None:
         workers.append(OtherWorker())
         return workers[-1].channel
 
-    (tmp_path / "media-0.sock").touch()  # its own: never asked
-    (tmp_path / "media-2.sock").touch()  # nobody listens there
-    server = await listen(tmp_path / "media-1.sock", accept)
+    for worker in "012":
+        make_home(tmp_path, "media", worker)
+    socket_of(tmp_path, "media", "0").touch()  # its own: never asked
+    socket_of(tmp_path, "media", "2").touch()  # nobody listens there
+    server = await listen(socket_of(tmp_path, "media", "1"), accept)
     made, receiver = copy("far", Neighbours(tmp_path))
     await asyncio.wait_for(receiver.got_frame.wait(), 10)
     assert workers[0].asked[0].copies

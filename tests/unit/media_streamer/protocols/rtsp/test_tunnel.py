@@ -16,6 +16,7 @@ from media_streamer.egress.hub import Hub
 from media_streamer.egress.reading import Turns
 from media_streamer.protocols.rtsp.connection import TIMES, RtspConnection
 from media_streamer.protocols.rtsp.tunnel import Decoder, TunnelBroken, Tunnels
+from media_streamer.wire.homes import make_home
 
 OPTIONS = b"OPTIONS rtsp://h/cam RTSP/1.0\r\nCSeq: 5\r\n\r\n"
 
@@ -34,6 +35,7 @@ async def workers(tmp_path: Path) -> AsyncIterator[list[int]]:
         sock.bind(("127.0.0.1", 0))
         sock.listen()
         ports.append(sock.getsockname()[1])
+        make_home(tmp_path, "egress", str(number))
         tunnels = Tunnels(tmp_path, 554, number)
         await tunnels.listen()
         egress = Egress(cast(Hub, NoHub()), number)
