@@ -36,8 +36,10 @@ export const item = (collection, name) => `/${collection}/${encodeURIComponent(n
 
 /** Requests time out: a stuck server must not leave a page waiting for ever. */
 const TIMEOUT_MS = 15000;
+/** Of a change of up to 10,000 streams in one request. */
+export const BULK_TIMEOUT_MS = 180_000;
 
-export async function request(method, path, body, { accept = "application/json" } = {}) {
+export async function request(method, path, body, { accept = "application/json", timeoutMs = TIMEOUT_MS } = {}) {
   // X-Requested-With keeps the browser's own login box away: the server answers 403, not 401.
   const headers = { Accept: accept, "X-Requested-With": "fetch" };
   if (credentials.get()) headers.Authorization = `Basic ${credentials.get()}`;
@@ -48,9 +50,8 @@ export async function request(method, path, body, { accept = "application/json" 
     method,
     headers,
     body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
-    signal: AbortSignal.timeout(TIMEOUT_MS),
     cache: "no-store",
-  });
+  }, timeoutMs);
   const isJson = (response.headers.get("content-type") || "").includes("json");
   const data = isJson && text ? JSON.parse(text) : text;
   if (response.ok) return data;
@@ -60,13 +61,13 @@ export async function request(method, path, body, { accept = "application/json" 
 }
 
 /** The whole answer; what a browser says of a lost connection is nothing to show to people. */
-async function answerOf(url, options) {
+async function answerOf(url, options, timeoutMs) {
   try {
-    const response = await fetch(url, options);
+    const response = await fetch(url, { ...options, signal: AbortSignal.timeout(timeoutMs) });
     return { response, text: await response.text() };
   } catch (error) {
     const late = error.name === "TimeoutError";
-    throw new ApiError(0, late ? t("The server does not answer within {seconds} s.", { seconds: TIMEOUT_MS / 1000 }) : t("The server does not answer."));
+    throw new ApiError(0, late ? t("The server does not answer within {seconds} s.", { seconds: timeoutMs / 1000 }) : t("The server does not answer."));
   }
 }
 
@@ -90,7 +91,7 @@ export async function exists(collection, key, name) {
 }
 
 export const get = (path) => request("GET", path);
-export const put = (path, body) => request("PUT", path, body);
+export const put = (path, body, options) => request("PUT", path, body, options);
 export const post = (path, body) => request("POST", path, body);
 export const remove = (path) => request("DELETE", path);
 

@@ -5,7 +5,7 @@
 
 const KEY = "media.language";
 export const LANGUAGES = { en: "English", ru: "Русский" };
-const CATALOGUES = { ru: () => Promise.all([import("./locales/ru.js"), import("./locales/ru.forms.js")]) };
+const CATALOGUES = { ru: () => Promise.all([import("./locales/ru.js"), import("./locales/ru.forms.js"), import("./locales/ru.reasons.js")]) };
 /** Sent to the window when the words have changed. */
 export const WORDS_CHANGED = "wordschanged";
 
@@ -15,6 +15,29 @@ export const t = (text, values) => {
   const found = words[text] ?? text;
   return values ? found.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole) : found;
 };
+
+/** What a server says, in the reader's language where the catalogue has it; a value of it that is a reason, too. */
+export function told(text) {
+  if (typeof text !== "string" || !reasons.length || words[text]) return words[text] ?? text;
+  for (const between of ["\n", ", or: "]) {
+    if (text.includes(between)) return text.split(between).map(told).join(t(between));
+  }
+  for (const { pattern, translation } of reasons) {
+    const { groups } = pattern.exec(text) || {};
+    if (groups) return t(translation, { ...groups, ...("reason" in groups ? { reason: told(groups.reason) } : {}) });
+  }
+  return text;
+}
+
+let reasons = [];
+
+const escaped = (text) => text.replace(/[.*+?^$()|[\]\\/]/g, "\\$&");
+
+/** The texts with places for values, those that say most first: "{host}:{port}: {reason}" fits much. */
+const patterns = (catalogue) =>
+  Object.entries(catalogue).filter(([text]) => text.includes("{"))
+    .map(([text, translation]) => ({ said: text.replace(/\{\w+\}/g, "").length, translation, pattern: new RegExp(`^${escaped(text).replace(/\{(\w+)\}/g, "(?<$1>.+?)")}$`, "s") }))
+    .sort((one, other) => other.said - one.said);
 
 /** The language that was chosen, else the first of the browser's that there is. */
 export function language() {
@@ -27,7 +50,9 @@ const merged = (modules) => Object.assign({}, ...modules.map((module) => module.
 /** Fetches the words; without them the UI speaks English. */
 export async function loadWords() {
   const name = language();
-  words = name in CATALOGUES ? await CATALOGUES[name]().then(merged, () => ({})) : {};
+  const modules = name in CATALOGUES ? await CATALOGUES[name]().catch(() => []) : [];
+  words = merged(modules);
+  reasons = patterns(modules.at(-1)?.default || {});
   document.documentElement.lang = name;
   dispatchEvent(new Event(WORDS_CHANGED));
 }

@@ -1,11 +1,11 @@
 // Small pieces that more than one page uses.
 
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
-import { t } from "./i18n.js";
+import { t, told } from "./i18n.js";
 
 export function Failure({ error }) {
   if (!error) return null;
-  return html`<p class="failure" role="alert">${error.message}</p>`;
+  return html`<p class="failure" role="alert">${told(error.message)}</p>`;
 }
 
 export function StatusDot({ status, title }) {
@@ -23,7 +23,7 @@ export function streamState(stream) {
   if (stats.alive && input > 1) return { status: "waiting", text: t("on input {number}", { number: input }) };
   if (stats.alive) return { status: "ok", text: t("running") };
   if (stats.status === "waiting") return { status: "waiting", text: t("waiting") };
-  if (stats.source_error) return { status: "error", text: stats.source_error };
+  if (stats.source_error) return { status: "error", text: told(stats.source_error) };
   return { status: stats.status === "error" ? "error" : "waiting", text: t(stats.status || "starting") };
 }
 
@@ -37,7 +37,7 @@ export function RecordingLight({ stream }) {
   const stats = stream.stats || {};
   if (stats.dvr_enabled) return html`<span class="dot recording" role="img" aria-label=${t("recording")} title=${t("recording")}></span>`;
   const error = stats.dvr_write?.error;
-  return error && html`<span class="dot error" role="img" aria-label=${t("not recorded")} title="${t("not recorded")}: ${error}"></span>`;
+  return error && html`<span class="dot error" role="img" aria-label=${t("not recorded")} title="${t("not recorded")}: ${told(error)}"></span>`;
 }
 
 /** A button that puts `text` on the clipboard; works without the clipboard API (plain HTTP) too. */

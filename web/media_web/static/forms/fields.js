@@ -1,7 +1,7 @@
 // A setting with its name, help and errors; objects and lists of them, however deep.
 
 import { html, useState } from "../vendor/htm-preact.js";
-import { t } from "../i18n.js";
+import { t, told } from "../i18n.js";
 import { CONTROLS } from "./controls.js";
 import { withValue } from "./draft.js";
 import { labelled, split } from "./labels.js";
@@ -14,7 +14,7 @@ const schemeOf = (url) => /^([a-z0-9]+):\/\//i.exec(url || "")?.[1].toLowerCase(
 /** What is wrong with the value at `path` or, of a control that draws no fields, below it. */
 function problemOf(errors, path, deep) {
   for (const [pointer, text] of errors || []) {
-    if (pointer === path || (deep && pointer.startsWith(`${path}/`))) return text;
+    if (pointer === path || (deep && pointer.startsWith(`${path}/`))) return told(text);
   }
   return null;
 }
@@ -43,7 +43,7 @@ function Row({ field, value, onChange, path, context, id }) {
 }
 
 const noEffect = (field, value) =>
-  field.noEffect && value !== undefined ? t("This has no effect: {reason}.", { reason: field.noEffect.replace(/^has no effect:? ?/, "") || t("not served by this version") }) : null;
+  field.noEffect && value !== undefined ? t("This has no effect: {reason}.", { reason: told(field.noEffect.replace(/^has no effect:? ?/, "")) || t("not served by this version") }) : null;
 
 /** A group of settings that can be there or not. What was in it comes back when it is switched on again. */
 function Group({ field, value, onChange, path, context, effective, id, Body }) {
@@ -88,7 +88,7 @@ export function Fields({ model, fields, value, onChange, path, context, effectiv
 /** What this version of the server does not do: said, not offered. */
 function Unserved({ fields }) {
   return html`<details class="further unserved"><summary>${t("Not served by this version: {count}", { count: fields.length })}</summary>
-    <ul>${fields.map((field) => html`<li key=${field.name}><b>${t(field.label)}</b> <code>${field.name}</code> – ${field.noEffect}. ${t(field.help)}</li>`)}</ul>
+    <ul>${fields.map((field) => html`<li key=${field.name}><b>${t(field.label)}</b> <code>${field.name}</code> – ${told(field.noEffect)}. ${t(field.help)}</li>`)}</ul>
   </details>`;
 }
 
@@ -128,7 +128,7 @@ function UrlField({ model, field, value, onChange, path, context }) {
   const scheme = schemeOf(value);
   const unserved = scheme && field.unservedSchemes?.[scheme];
   const help = t("Served: {schemes}", { schemes: (field.schemes || []).map((name) => `${name}://`).join(" ") });
-  const errors = unserved ? new Map([...context.errors, [path, t("{scheme}:// is {reason}: this has no effect.", { scheme, reason: unserved })]]) : context.errors;
+  const errors = unserved ? new Map([...context.errors, [path, t("{scheme}:// is {reason}: this has no effect.", { scheme, reason: told(unserved) })]]) : context.errors;
   return html`<${SettingField} field=${labelled(model, { ...field, help: `${field.help} ${help}` })} value=${value}
     onChange=${onChange} path=${path} context=${{ ...context, errors }} />`;
 }

@@ -4,7 +4,7 @@
 
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { put } from "../api.js";
-import { t } from "../i18n.js";
+import { t, told } from "../i18n.js";
 import { Failure } from "../widgets.js";
 import { useDraft } from "./draft.js";
 import { Fields } from "./fields.js";
@@ -99,7 +99,7 @@ export function Refused({ error, fields = [] }) {
     return [t(label), ...rest].join(" › ");
   };
   return html`<div class="failure" role="alert"><p>${t("Nothing was saved:")}</p>
-    <ul>${[...error.fields].map(([pointer, text]) => html`<li key=${pointer}>${labelOf(pointer)}: ${text}</li>`)}</ul>
+    <ul>${[...error.fields].map(([pointer, text]) => html`<li key=${pointer}>${labelOf(pointer)}: ${told(text)}</li>`)}</ul>
   </div>`;
 }
 

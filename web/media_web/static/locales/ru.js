@@ -79,6 +79,8 @@ export default {
   "Viewers that come and go, too": "Показать и зрителей", "Nothing happened yet.": "Ничего ещё не произошло.", Time: "Время", Event: "Событие", Why: "Почему", Placed: "Размещён", "Placed nowhere": "Нигде не размещён", "it ran nowhere": "нигде не исполнялся",
   "switched off": "выключена", "This stream is pushed nowhere.": "Поток никуда не отправляется.", "Add a target in the settings": "Добавить цель в настройках", "Change targets in the settings": "Изменить цели в настройках",
   Target: "Цель", Attempts: "Попытки", On: "Вкл.", Off: "Выкл.", "Switch target {number} on": "Включить цель {number}", "Switch target {number} off": "Выключить цель {number}",
+  "Make a signed link": "Сделать подписанную ссылку", "How a link is signed": "Как подписать ссылку", "Nobody may watch this stream: its settings say so.": "Этот поток не может смотреть никто: так заданы его настройки.",
+  "Not for everybody: viewers need what the settings ask for, such as ?token=… in these addresses.": "Не для всех: от зрителей требуется то, что задано в настройках, например ?token=… в этих адресах.",
   "Player in a page": "Плеер на странице", "Read it by the API": "Прочитать через API", "Make it by the API": "Создать через API", "Delete it by the API": "Удалить через API", "Make it in Kubernetes": "Создать в Kubernetes",
   "Form of the text": "Вид текста", "The stream as {form}": "Поток в виде {form}", "the text": "текст", "This is no JSON object.": "Это не объект JSON.",
   "Line {line}, column {col}: {detail}": "Строка {line}, столбец {col}: {detail}", "There must be one stream, not {count}.": "Поток должен быть один, а не {count}.",
@@ -90,7 +92,7 @@ export default {
   "Unit of {name}": "Единица: {name}", "Name {number} of {label}": "{label}: имя {number}", "Value {number} of {label}": "{label}: значение {number}", "Remove {name}": "Убрать: {name}", "Move {name} up": "Поднять: {name}", "Move {name} down": "Опустить: {name}",
   "Further settings": "Ещё настройки", "Not served by this version: {count}": "Эта версия не умеет: {count}", "This has no effect: {reason}.": "Не действует: {reason}.", "not served by this version": "эта версия не умеет",
   "Served: {schemes}": "Умеет: {schemes}", "{scheme}:// is {reason}: this has no effect.": "{scheme}://: {reason}, это не действует.", "Unsaved changes: {count}": "Не сохранено изменений: {count}", "{count} set": "задано: {count}",
-  "Nothing was saved:": "Ничего не сохранено:", "This has no effect on this server:": "На этом сервере не действует:", "A value of its own": "Своё значение", "A text of its own": "Свой текст",
+  ", or: ": ", или: ", "Nothing was saved:": "Ничего не сохранено:", "This has no effect on this server:": "На этом сервере не действует:", "A value of its own": "Своё значение", "A text of its own": "Свой текст",
   "Presets:": "Заготовки:", "Add a picture size": "Добавить размер картинки", "Hardware and further settings": "Железо и прочее", "Height of step {number}": "Высота ступени {number}", "Bit rate of step {number}": "Битрейт ступени {number}",
   "Step {number}": "Ступень {number}", "Remove step {number}": "Убрать ступень {number}", "Codec and further settings": "Кодек и прочее", "Transcode the audio": "Транскодировать звук",
   "Limit sessions, sites or countries": "Ограничить сессии, сайты или страны", "May be played by": "Можно смотреть по", "All protocols but those switched off, new ones too": "Всем протоколам, кроме выключенных, и новым тоже", "Only the protocols switched on": "Только включённым протоколам",
@@ -123,6 +125,7 @@ export default {
   "Its key is shown once: keep it.": "Ключ показывается один раз: сохраните его.", "Who": "Кто", "What": "Что", "Nobody but the administrator has access.": "Доступ есть только у администратора.", "Nothing was changed yet.": "Изменений ещё не было.",
 
   // Archive
+  "5 min ago": "5 мин назад", "1 h ago": "1 ч назад", "Time of day": "Время суток", "Play from": "Смотреть с",
   "Nothing is recorded yet.": "Ещё ничего не записано.", Before: "Раньше", After: "Позже", Shown: "Показано", "a day": "сутки", "an hour": "час", Latest: "Последнее",
   "Recording, {size} on the disk": "Идёт запись, на диске {size}", "Not recording": "Не записывается", "the stream is disabled": "поток выключен",
   "Not copied": "Не скопировано", "Copied to {url}: {files} ({size})": "Скопировано в {url}: {files} ({size})", "; {files} ({size}) still to copy, the oldest for {time}": "; осталось скопировать {files} ({size}), самый старый ждёт {time}",

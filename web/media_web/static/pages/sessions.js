@@ -3,7 +3,7 @@
 import { html, useState } from "../vendor/htm-preact.js";
 import { item, remove } from "../api.js";
 import { link, setQuery, usePolled } from "../hooks.js";
-import { moment, t } from "../i18n.js";
+import { moment, t, told } from "../i18n.js";
 import { Agent, Failure, bytes, duration } from "../widgets.js";
 
 const LIMIT = 200; // rows that a page still shows well
@@ -59,7 +59,7 @@ export function Sessions({ ui, route }) {
           <td class="number">${bytes(session.bytes)}</td>
           <td class="number wide">${duration((ended ? session.closed_at : Date.now()) - session.opened_at)}</td>
           ${ended
-            ? html`<td>${moment(session.closed_at)}${session.reason && html`<small>${session.reason}</small>`}</td>`
+            ? html`<td>${moment(session.closed_at)}${session.reason && html`<small>${told(session.reason)}</small>`}</td>`
             : html`<td class="number">${!ui.readsOnly && html`<button type="button" class="small danger" aria-label=${t("Close the session of {ip}", session)} onClick=${() => close(session.id)}>${t("Close")}</button>`}</td>`}
         </tr>`)}
       </tbody>

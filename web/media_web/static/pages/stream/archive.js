@@ -4,7 +4,7 @@
 import { html, useEffect, useMemo, useState } from "../../vendor/htm-preact.js";
 import { get, item, post, request, remove } from "../../api.js";
 import { usePolled } from "../../hooks.js";
-import { moment, t } from "../../i18n.js";
+import { moment, t, told } from "../../i18n.js";
 import { leaveOf, usePlayToken, withToken } from "../../play-token.js";
 import { Failure, Field, bytes, duration } from "../../widgets.js";
 import "../../archive-player.js";
@@ -14,6 +14,8 @@ const DAY = 86_400;
 const HOUR = 3600;
 const RANGES_MS = 10_000;
 const JOBS_MS = 2000;
+/** How long ago what is looked for most often happened. */
+const AGO = [["5 min ago", 300], ["1 h ago", HOUR]];
 /** Nearer than this the recording of the present is not on the disk yet. */
 const EDGE_SECONDS = 10;
 
@@ -61,6 +63,15 @@ export function Archive({ stream }) {
       setAt(begin);
     }
   };
+  const jump = (seconds) => {
+    play(seconds);
+    const found = nearest(ranges, seconds);
+    if (found < begin || found >= begin + span) setBegin(span === DAY ? startOfDay(found) : found - (found % HOUR));
+  };
+  const go = (event) => {
+    event.preventDefault();
+    jump(secondsOf(`${dateText(begin)}T${new FormData(event.target).get("time")}`));
+  };
   /** A day or an hour: the one with what is played, or with the newest recording. */
   const zoom = (seconds) => {
     const last = ranges.at(-1);
@@ -86,7 +97,9 @@ export function Archive({ stream }) {
         <select aria-label=${t("Shown")} value=${span} onChange=${(event) => zoom(Number(event.target.value))}>
           <option value=${DAY}>${t("a day")}</option><option value=${HOUR}>${t("an hour")}</option>
         </select>
-        <button type="button" class="plain" onClick=${() => play(now() - EDGE_SECONDS)}>${t("Latest")}</button>
+        <form class="pair" onSubmit=${go}><input type="time" name="time" step="1" required aria-label=${t("Time of day")} /><button class="plain">${t("Play from")}</button></form>
+        ${AGO.map(([title, seconds]) => html`<button type="button" class="plain" key=${title} onClick=${() => jump(now() - seconds)}>${t(title)}</button>`)}
+        <button type="button" class="plain" onClick=${() => jump(now() - EDGE_SECONDS)}>${t("Latest")}</button>
       </div>
       <${Timeline} begin=${begin} span=${span} ranges=${ranges} locks=${locks} at=${at} base=${base} token=${token} onPlay=${play} />
       ${start !== null && base && html`<archive-player leave=${leave} src="${base}/archive-${start}-now.fmp4.m3u8"
@@ -104,14 +117,14 @@ function Light({ stream }) {
     return html`<p class="state"><span class="dot recording" aria-hidden="true"></span>${size ? t("Recording, {size} on the disk", { size: bytes(size) }) : t("Recording")}</p>`;
   }
   const why = error || (stream.disabled && t("the stream is disabled"));
-  return html`<p class="state"><span class="dot ${error ? "error" : ""}" aria-hidden="true"></span>${t("Not recording")}${why && `: ${why}`}</p>`;
+  return html`<p class="state"><span class="dot ${error ? "error" : ""}" aria-hidden="true"></span>${t("Not recording")}${why && `: ${told(why)}`}</p>`;
 }
 
 /** What becomes of the archive elsewhere: a light, a problem if there is one, and how far it is. */
 function Elsewhere({ problem, error, waits, children }) {
   const dot = error ? "error" : waits ? "waiting" : "ok";
   return html`<p class="state"><span class="dot ${dot}" aria-hidden="true"></span><span>
-    ${error && html`<span class="failure">${problem}: ${error}. </span>`}${children}</span></p>`;
+    ${error && html`<span class="failure">${problem}: ${told(error)}. </span>`}${children}</span></p>`;
 }
 
 /** How far the copies in a bucket are, and why not further. */
@@ -216,7 +229,7 @@ function Films({ jobs, stream, base, token, onDone }) {
       <tbody>${jobs.map((job) => html`<tr key=${job.name}>
         <td>${moment(job.from * 1000)}</td>
         <td class="number">${duration(job.duration * 1000)}</td>
-        <td>${job.status === "running" ? html`<progress max="100" value=${job.progress} aria-label=${t("Progress")}>${job.progress} %</progress>` : job.error || t(job.status)}</td>
+        <td>${job.status === "running" ? html`<progress max="100" value=${job.progress} aria-label=${t("Progress")}>${job.progress} %</progress>` : told(job.error) || t(job.status)}</td>
         <td class="number">${job.size ? bytes(job.size) : "–"}</td>
         <td class="actions">${job.url && origin && html`<a href=${withToken(origin + job.url, token)} download>${t("Download")}</a>`}
           <button type="button" class="plain small" onClick=${drop(job)}>${job.status === "running" || job.status === "queued" ? t("Cancel") : t("Delete")}</button></td>

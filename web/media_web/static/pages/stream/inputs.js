@@ -5,7 +5,7 @@ import { item, post, put } from "../../api.js";
 import { Entry } from "../../forms/fields.js";
 import { same, useDraft } from "../../forms/draft.js";
 import { Refused, Saved, useSchemas } from "../../forms/form.js";
-import { t } from "../../i18n.js";
+import { t, told } from "../../i18n.js";
 import { CopyButton, Failure, bytes } from "../../widgets.js";
 
 /** What is saved: the statistics are the server's. */
@@ -109,7 +109,7 @@ export function Inputs({ stream, ui, fixed, onDone }) {
 }
 
 function InputState({ stats }) {
-  const text = stats?.active ? t("active") : stats?.error || t("standby");
+  const text = stats?.active ? t("active") : told(stats?.error) || t("standby");
   const lost = stats?.errors_lost_packets || 0;
   return html`${text}${stats?.ip && html`<small>${t("from {ip}", stats)} ${stats.user_agent || ""}</small>`}
     ${lost > 0 && html`<small class="failure">${t("{count} packets lost", { count: lost })}</small>`}`;

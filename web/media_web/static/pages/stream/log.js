@@ -3,7 +3,7 @@
 import { html, useState } from "../../vendor/htm-preact.js";
 import { item } from "../../api.js";
 import { usePolled } from "../../hooks.js";
-import { moment, t } from "../../i18n.js";
+import { moment, t, told } from "../../i18n.js";
 import { Failure, bytes } from "../../widgets.js";
 
 const POLL_MS = 5000; // history is written in batches of a second; nothing here is urgent
@@ -18,7 +18,7 @@ const headed = (word) => spoken(word).replace(/^./, (letter) => letter.toUpperCa
 /** What an event says beside its name, in words. */
 function details({ reason, error, proto, ip, url, bytes: sent, event }) {
   const viewer = event?.startsWith("play_") || event?.startsWith("publish_");
-  const parts = [reason || error, viewer && [proto, ip].filter(Boolean).join(" "), event === "play_closed" && bytes(sent), !viewer && url];
+  const parts = [told(reason || error), viewer && [proto, ip].filter(Boolean).join(" "), event === "play_closed" && bytes(sent), !viewer && url];
   return parts.filter(Boolean).join(", ");
 }
 
@@ -28,7 +28,7 @@ const ofEvent = (event) => ({
 });
 
 const ofLayout = ({ created_at: at, ingest, change_reason: reason, message }) => ({
-  at, what: t(ingest ? "Placed" : "Placed nowhere"), server: ingest, why: message || t(REASONS[reason] || spoken(reason)), viewers: false, bad: !ingest,
+  at, what: t(ingest ? "Placed" : "Placed nowhere"), server: ingest, why: told(message) || t(REASONS[reason] || spoken(reason)), viewers: false, bad: !ingest,
 });
 
 /** A source that fails again and again is a row for each of its failures, not for each attempt; newest first. */

@@ -4,7 +4,7 @@
 
 import { html, useState } from "../../vendor/htm-preact.js";
 import { item } from "../../api.js";
-import { t } from "../../i18n.js";
+import { t, told } from "../../i18n.js";
 import { bytes, kbit, uptime } from "../../widgets.js";
 import { BitrateChart } from "../../chart.js";
 import { History, UNITS, keepsHistory } from "../history.js";
@@ -31,7 +31,7 @@ export function Overview({ stream, ui }) {
         <dt>${t("Name")}</dt><dd>${stream.name}</dd>
         <dt>${t("Streamer")}</dt><dd>${stream.layout?.ingest || stats.running_on?.join(", ") || "–"}</dd>
         <dt>${t("Up")}</dt><dd>${uptime(stats)}</dd>
-        ${stats.source_error && html`<dt>${t("Problem")}</dt><dd class="failure">${stats.source_error}</dd>`}
+        ${stats.source_error && html`<dt>${t("Problem")}</dt><dd class="failure">${told(stats.source_error)}</dd>`}
       </dl>
       <${Incoming} stream=${stream} />
       <h2>${t("What goes out")}</h2>

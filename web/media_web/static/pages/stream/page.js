@@ -3,7 +3,7 @@
 import { html, useState } from "../../vendor/htm-preact.js";
 import { item, post, put, remove } from "../../api.js";
 import { link, tabOf, usePolled } from "../../hooks.js";
-import { t } from "../../i18n.js";
+import { t, told } from "../../i18n.js";
 import { Failure, StreamState, Tabs } from "../../widgets.js";
 import { tabsOf } from "./tabs.js";
 
@@ -40,7 +40,7 @@ function Origin({ stream }) {
 
 /** What of its settings the server does not do. */
 function Warnings({ stream }) {
-  return (stream.warnings || []).map((text) => html`<p class="banner" key=${text}>${text}</p>`);
+  return (stream.warnings || []).map((text) => html`<p class="banner" key=${text}>${told(text)}</p>`);
 }
 
 function Actions({ stream, fixed, onDone }) {

@@ -3,7 +3,7 @@
 import { html, useState } from "../../vendor/htm-preact.js";
 import { item, put } from "../../api.js";
 import { link } from "../../hooks.js";
-import { t } from "../../i18n.js";
+import { t, told } from "../../i18n.js";
 import { Failure, StatusDot, bytes, duration } from "../../widgets.js";
 
 const DOTS = { running: "ok", error: "error", stalling: "error", retry: "error" };
@@ -11,7 +11,7 @@ const DOTS = { running: "ok", error: "error", stalling: "error", retry: "error" 
 function stateOf(push) {
   if (push.disabled) return { dot: "disabled", text: t("switched off") };
   const status = push.stats?.status;
-  return { dot: DOTS[status] || "waiting", text: (status !== "running" && push.stats?.error) || t(status || "starting") };
+  return { dot: DOTS[status] || "waiting", text: (status !== "running" && told(push.stats?.error)) || t(status || "starting") };
 }
 
 export function Push({ stream, fixed, onDone }) {

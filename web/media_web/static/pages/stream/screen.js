@@ -2,7 +2,7 @@
 
 import { html, useEffect, useMemo, useState } from "../../vendor/htm-preact.js";
 import { link } from "../../hooks.js";
-import { t } from "../../i18n.js";
+import { t, told } from "../../i18n.js";
 import { leaveOf, usePlayToken, withToken } from "../../play-token.js";
 import { CopyButton } from "../../widgets.js";
 
@@ -60,7 +60,7 @@ export function Screen({ stream, ui }) {
 function Silence({ stream, ui }) {
   const problem = stream.stats.source_error;
   if (!problem) return html`<${Waiting} stream=${stream} />`;
-  return html`<div><p>${problem}</p>
+  return html`<div><p>${told(problem)}</p>
     <p>${t("It is tried again and again.")} <a href="${link("streams", stream.name)}?tab=log">${t("Log")}</a>
       ${ui.documentation && html` · <a href="/docs/troubleshooting.html" target="_blank" rel="noopener">${t("Why does it not play?")}</a>`}</p></div>`;
 }

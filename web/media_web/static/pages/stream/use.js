@@ -42,11 +42,21 @@ spec: ${JSON.stringify(spec, null, 2).replaceAll("\n", "\n  ")}
 END`;
 }
 
+/** A link for an hour, of a stream that wants signed ones: the hash is of name, address, times, secret and salt. */
+const signed = (url, name) => `SECRET=…  # the one of the settings
+IP=203.0.113.5  # of the viewer
+START=$(date +%s); END=$((START + 3600)); SALT=$(openssl rand -hex 8)
+HASH=$(printf %s ${quoted(name)}"$IP$START$END$SECRET$SALT" | sha1sum | cut -d' ' -f1)
+echo ${quoted(url)}"?token=$HASH-$SALT-$END-$START"`;
+
+const isSigned = (stream) => String(stream.on_play?.url || "").startsWith("securetoken:");
+
 export function Use({ stream, ui }) {
   const page = urlOf(stream, "player");
   const commands = curl(stream, ui);
   const blocks = [
     page && [t("Player in a page"), embed(page)],
+    page && isSigned(stream) && [t("Make a signed link"), signed(page, stream.name)],
     [t("Read it by the API"), commands.read],
     [t("Make it by the API"), commands.write],
     [t("Delete it by the API"), commands.erase],

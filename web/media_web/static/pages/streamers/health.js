@@ -1,7 +1,7 @@
 // How a streamer is, in one word and one colour; pieces that its pages share.
 
 import { html } from "../../vendor/htm-preact.js";
-import { t } from "../../i18n.js";
+import { t, told } from "../../i18n.js";
 import { StatusDot, bytes, duration } from "../../widgets.js";
 
 export const percent = (value) => (value == null ? "–" : `${Math.round(value)} %`);
@@ -30,7 +30,7 @@ export function Meter({ value, label }) {
 
 /** What the server itself complains of, in words. */
 export function Alerts({ stats }) {
-  return Object.entries(stats?.text_alerts || {}).map(([key, text]) => html`<p key=${key} class="banner">${text}</p>`);
+  return Object.entries(stats?.text_alerts || {}).map(([key, text]) => html`<p key=${key} class="banner">${told(text)}</p>`);
 }
 
 /** GPUs, now. */
@@ -52,7 +52,7 @@ export function Disks({ partitions }) {
   return html`<h2>${t("Disks")}</h2><table class="list">
     <thead><tr><th>${t("Path")}</th><th>${t("Used")}</th><th class="number">${t("Size")}</th><th class="number wide">${t("Writing")}</th><th class="wide">${t("Busy")}</th><th class="number wide">${t("Archives")}</th><th class="number wide">${t("Depth")}</th></tr></thead>
     <tbody>${partitions.map(({ path, usage, total_mb: size, dvr_bytes: held, dvr_depth: depth, write_bytes_per_second: rate, io_util: busy, error }) => html`<tr key=${path}>
-      <td class="url">${path}${error && html`<p class="hint">${error}</p>`}</td><td><${Meter} value=${usage} label=${path} /></td><td class="number">${size == null ? "–" : `${Math.round(size / 1024)} GiB`}</td>
+      <td class="url">${path}${error && html`<p class="hint">${told(error)}</p>`}</td><td><${Meter} value=${usage} label=${path} /></td><td class="number">${size == null ? "–" : `${Math.round(size / 1024)} GiB`}</td>
       <td class="number wide">${rate == null ? "–" : `${bytes(rate)}/s`}</td><td class="wide"><${Meter} value=${busy} label=${t("Busy")} /></td>
       <td class="number wide">${held == null ? "–" : bytes(held)}</td><td class="number wide">${depth ? seconds(depth) : "–"}</td>
     </tr>`)}</tbody>

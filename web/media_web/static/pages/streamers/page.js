@@ -3,7 +3,7 @@
 import { html, useState } from "../../vendor/htm-preact.js";
 import { item, put } from "../../api.js";
 import { link, tabOf, usePolled } from "../../hooks.js";
-import { t } from "../../i18n.js";
+import { t, told } from "../../i18n.js";
 import { Failure, StatusDot, Tabs, kbit } from "../../widgets.js";
 import { History } from "../history.js";
 import { serverCharts } from "./charts.js";
@@ -91,6 +91,6 @@ function Check({ title, passed, problem }) {
   const word = passed ? t("passed") : t("failed");
   return html`<li>
     <${StatusDot} status=${passed ? "ok" : "error"} title=${word} />${title}
-    ${!passed && html`<small class="failure">${problem || word}</small>`}
+    ${!passed && html`<small class="failure">${told(problem) || word}</small>`}
   </li>`;
 }

@@ -1,7 +1,7 @@
 // Changes of many streams at once: those that were chosen, or all that match.
 
 import { html, useState } from "../../vendor/htm-preact.js";
-import { get, item, put, remove } from "../../api.js";
+import { BULK_TIMEOUT_MS, get, item, put, remove } from "../../api.js";
 import { t } from "../../i18n.js";
 import { Failure } from "../../widgets.js";
 import { queryOf } from "./wall.js";
@@ -20,7 +20,7 @@ async function forEach(names, action) {
 
 /** Central takes many streams in one request, all or none. */
 const patchAll = (names, patch, central) =>
-  central ? put("/streams/batch", names.map((name) => ({ name, ...patch }))) : forEach(names, (name) => put(item("streams", name), patch));
+  central ? put("/streams/batch", names.map((name) => ({ name, ...patch })), { timeoutMs: BULK_TIMEOUT_MS }) : forEach(names, (name) => put(item("streams", name), patch));
 
 export function Bulk({ chosen, setChosen, streams, count, query, ui, onDone }) {
   const [error, setError] = useState(null);
