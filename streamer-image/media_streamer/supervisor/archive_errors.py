@@ -15,3 +15,10 @@ class NotRecorded(ArchiveError):  # noqa: N818 - the answer to a request
 
 class ArchiveLocked(ArchiveError):  # noqa: N818 - the answer to a request
     """It is in the way of something that is locked."""
+
+
+def in_words(error: OSError) -> str:
+    """What the system says, with the path and without the number."""
+    if not error.strerror:
+        return str(error)
+    return f"{error.strerror}: {error.filename}" if error.filename else error.strerror

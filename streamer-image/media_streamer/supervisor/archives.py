@@ -30,7 +30,12 @@ from media_streamer.archive.places import Place
 from media_streamer.archive.ranges import Range, merge, without
 from media_streamer.archive.replica import FOLDER as REPLICA_FOLDER
 from media_streamer.archive.schedule import records_at
-from media_streamer.supervisor.archive_errors import ArchiveError, ArchiveLocked, NotRecorded
+from media_streamer.supervisor.archive_errors import (
+    ArchiveError,
+    ArchiveLocked,
+    NotRecorded,
+    in_words,
+)
 from media_streamer.supervisor.archive_root import KEEP_SHARE, Root
 from media_streamer.supervisor.catalog import Catalog, Changes, Stream
 from media_streamer.supervisor.copies import Copies
@@ -231,7 +236,7 @@ class Archives:
                 root.threads, claim, root.path, words, root.must_be_mounted
             )
         except OSError as error:
-            problem = str(error)
+            problem = in_words(error)
             if problem != root.problem:
                 log.error("archive %s: nothing is recorded there: %s", root.path, problem)
             root.problem = problem

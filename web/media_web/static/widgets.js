@@ -37,7 +37,7 @@ export function RecordingLight({ stream }) {
   const stats = stream.stats || {};
   if (stats.dvr_enabled) return html`<span class="dot recording" role="img" aria-label=${t("recording")} title=${t("recording")}></span>`;
   const error = stats.dvr_write?.error;
-  return error && html`<span class="dot error" role="img" aria-label=${t("not recorded")} title="${t("not recorded")}: ${told(error)}"></span>`;
+  return error && html`<small class="failure unrecorded" title=${told(error)}>${t("not recorded")}</small>`;
 }
 
 /** A button that puts `text` on the clipboard; works without the clipboard API (plain HTTP) too. */
@@ -106,6 +106,9 @@ export function Agent({ text }) {
   const short = version ? [`${BROWSERS[key]} ${version}`, SYSTEMS.exec(text)?.[0]].filter(Boolean).join(", ") : text;
   return html`<span class="agent" title=${text}>${short}</span>`;
 }
+
+/** An address as it may stand on a wall: without login and password. */
+export const masked = (url) => (url || "").replace(/^(\w+:\/\/)[^/?#]*@/, "$1***@");
 
 /** How long a running stream has been up. */
 export const uptime = (stats) =>

@@ -145,14 +145,14 @@ export default {
   // Events
   "Source opened": "Источник открыт", "Source started": "Источник пошёл", "Source closed": "Источник закрыт", "Source lost": "Источник потерян", "Frames timed out": "Кадры не идут", "Frames restored": "Кадры снова идут",
   "Stream opened": "Поток запущен", "Stream closed": "Поток остановлен", "Dvr failed": "Запись прервана", "Dvr restored": "Запись возобновлена", "Play opened": "Зритель подключён", "Play started": "Зритель смотрит", "Play closed": "Зритель ушёл",
-  "Push opened": "Отправка открыта", "Push started": "Отправка идёт", "Push closed": "Отправка закрыта", "Push blocked": "Отправка прекращена", stream: "поток", streamer: "стример", api_token: "доступ", admin: "администратор", editor: "редактор", viewer: "наблюдатель",
+  "Push opened": "Отправка открыта", "Push started": "Отправка идёт", "Push closed": "Отправка закрыта", "Push blocked": "Отправка прекращена", stream: "поток", streamer: "стример", "access of": "доступ", admin: "администратор", editor: "редактор", viewer: "наблюдатель",
 
   // Settings of a streamer
   "API URL": "Адрес API", "http://STREAMER:PORT, as Central reaches it; empty: the hostname": "http://СТРИМЕР:ПОРТ, как его видит Central; пусто: имя узла", "Public payload URL": "Адрес для зрителей", "As viewers reach it; empty: the API URL": "Как его видят зрители; пусто: адрес API",
   "Private payload URL": "Адрес для стримеров", "As other streamers reach it": "Как его видят другие стримеры", "Cluster key": "Ключ кластера", "The same as in the streamer's configuration": "Тот же, что в конфигурации стримера", "Channel limit": "Предел каналов", "Streams it takes at most": "Сколько потоков он берёт самое большее",
   Provider: "Провайдер", Position: "Положение",
 
-  "How to use": "Применение", "There is no stream of this name.": "Потока с таким именем нет.", "All streams": "Все потоки",
+  "How to use": "Применение", "There is no streamer of this name.": "Стримера с таким именем нет.", "All streamers": "Все стримеры", "There is no stream of this name.": "Потока с таким именем нет.", "All streams": "Все потоки",
   "This browser cannot decode {codec}.": "Этот браузер не умеет {codec}.", "This browser cannot play the stream.": "Этот браузер не может показать поток.", "This browser has no WebRTC.": "В этом браузере нет WebRTC.",
   "There is no way to the server by UDP or TCP; trying again.": "Сервер недоступен по UDP и TCP; пробуем снова.", "The connection was lost; trying again.": "Соединение потеряно; пробуем снова.",
 

@@ -57,7 +57,7 @@ function People() {
     ${made && html`<div class="banner" role="status"><p>${t("Its key is shown once: keep it.")}</p>
       <p><b>${made.name}</b> <code>${made.key}</code> <${CopyButton} text=${made.key} label=${t("Key")} /></p></div>`}
     ${data && !data.api_tokens.length && html`<p class="empty">${t("Nobody but the administrator has access.")}</p>`}
-    ${data?.api_tokens.length > 0 && html`<table class="list">
+    ${data?.api_tokens.length > 0 && html`<table class="list stacked people">
       <thead><tr><th>${t("Name")}</th><th>${t("Role")}</th><th class="wide">${t("Comment")}</th><th class="wide">${t("Since")}</th><th><span class="unseen">${t("Actions")}</span></th></tr></thead>
       <tbody>${data.api_tokens.map((token) => html`<tr key=${token.name}>
         <td class="name">${token.name}</td><td><${Role} token=${token} onChoose=${(role) => attempt(() => put(item("api_tokens", token.name), { role }))} /></td>
@@ -108,6 +108,9 @@ function AddToken({ onClose }) {
   <//>`;
 }
 
+/** What the API calls otherwise than people. */
+const ENTITIES = { api_token: "access of" };
+
 /** The keys that differ between two documents. */
 function changed(before, after) {
   if (!before) return t("made");
@@ -124,7 +127,7 @@ function Audit() {
       <tbody>${data.audit.map((entry, index) => html`<tr key=${index}>
         <td><time>${moment(entry.utc_ms)}</time></td>
         <td>${entry.originator}<small>${t(entry.role)} ${entry.ip}</small></td>
-        <td class="url">${t(entry.entity_type)} ${entry.entity_id}</td>
+        <td class="url">${t(ENTITIES[entry.entity_type] || entry.entity_type)} ${entry.entity_id}</td>
         <td class="wide url">${changed(entry.before, entry.after)}</td>
       </tr>`)}</tbody>
     </table>`}`;

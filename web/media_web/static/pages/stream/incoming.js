@@ -2,7 +2,7 @@
 
 import { html } from "../../vendor/htm-preact.js";
 import { t } from "../../i18n.js";
-import { bytes, kbit } from "../../widgets.js";
+import { bytes, kbit, masked } from "../../widgets.js";
 
 /** Segments end at key frames: with longer GOPs latency and the time to the first picture grow. */
 const LONG_GOP_SECONDS = 4;
@@ -59,7 +59,7 @@ export function Incoming({ stream }) {
   const wrong = (count) => (count > 0 ? "failure" : "");
   return html`<h2>${t("What comes in")}</h2>
     <dl>
-      <dt>${t("Source")}</dt><dd class="url">${stats.url || stream.inputs?.[0]?.url || "–"}</dd>
+      <dt>${t("Source")}</dt><dd class="url">${masked(stats.url || stream.inputs?.[0]?.url) || "–"}</dd>
       <dt>${t("Bit rate")}</dt><dd>${stats.alive ? t("{media} of media, {wire} received", { media: kbit(stats.bitrate), wire: kbit(stats.input_bitrate) }) : "–"}</dd>
       <dt>${t("Received")}</dt><dd>${bytes(stats.bytes_in)}</dd>
       <dt>${t("Errors")}</dt><dd class=${wrong(input.errors)}>${input.errors ?? 0}</dd>

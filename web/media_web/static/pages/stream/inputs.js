@@ -6,7 +6,7 @@ import { Entry } from "../../forms/fields.js";
 import { same, useDraft } from "../../forms/draft.js";
 import { Refused, Saved, useSchemas } from "../../forms/form.js";
 import { t, told } from "../../i18n.js";
-import { CopyButton, Failure, bytes } from "../../widgets.js";
+import { CopyButton, Failure, bytes, masked } from "../../widgets.js";
 
 /** What is saved: the statistics are the server's. */
 const plain = ({ stats, ...input }) => input;
@@ -81,7 +81,7 @@ export function Inputs({ stream, ui, fixed, onDone }) {
       <tbody>
         ${inputs.map((input, index) => html`<tr key=${index}>
           <td>${index + 1}</td>
-          <td class="url">${input.url}${input.comment && html`<small>${input.comment}</small>`}</td>
+          <td class="url">${masked(input.url)}${input.comment && html`<small>${input.comment}</small>`}</td>
           <td><${InputState} stats=${input.stats} /></td>
           <td class="number wide">${bytes(input.stats?.bytes)}</td>
           <td><span class="actions">

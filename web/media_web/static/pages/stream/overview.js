@@ -23,8 +23,8 @@ export function Overview({ stream, ui }) {
     <div>
       <${Screen} key=${stream.name} stream=${stream} ui=${ui} />
       <${Renditions} stream=${stream} />
-      <h2>${t("Bit rate, Mbit/s")}</h2>
-      <${BitrateChart} value=${stats.alive ? stats.bitrate : null} />
+      ${!stream.disabled && html`<h2>${t("Bit rate, Mbit/s")}</h2>
+      <${BitrateChart} value=${stats.alive ? stats.bitrate : null} />`}
     </div>
     <div class="facts">
       <dl>

@@ -4,7 +4,7 @@ import { html, useState } from "../../vendor/htm-preact.js";
 import { item, put } from "../../api.js";
 import { link } from "../../hooks.js";
 import { t, told } from "../../i18n.js";
-import { Failure, StatusDot, bytes, duration } from "../../widgets.js";
+import { Failure, StatusDot, bytes, duration, masked } from "../../widgets.js";
 
 const DOTS = { running: "ok", error: "error", stalling: "error", retry: "error" };
 
@@ -36,11 +36,11 @@ export function Push({ stream, fixed, onDone }) {
       <tbody>${pushes.map((push, index) => {
         const { dot, text } = stateOf(push);
         return html`<tr key=${index}>
-          <td class="url">${push.url}${push.comment && html`<small>${push.comment}</small>`}</td>
+          <td class="url">${masked(push.url)}${push.comment && html`<small>${push.comment}</small>`}</td>
           <td><span class="state"><${StatusDot} status=${dot} />${text}</span></td>
           <td class="number">${bytes(push.stats?.bytes)}</td>
           <td class="number wide">${push.stats?.retries ?? "–"}</td>
-          <td class="number wide">${push.stats?.started_at ? duration(Date.now() - push.stats.started_at) : "–"}</td>
+          <td class="number wide">${push.stats?.status === "running" && push.stats.opened_at ? duration(Date.now() - push.stats.opened_at) : "–"}</td>
           <td>${!fixed && saved[index]?.url === push.url && html`<button type="button" class="small" onClick=${() => turn(index)}
             aria-label=${t(push.disabled ? "Switch target {number} on" : "Switch target {number} off", { number: index + 1 })}>${t(push.disabled ? "On" : "Off")}</button>`}</td>
         </tr>`;

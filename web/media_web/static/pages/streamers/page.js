@@ -16,6 +16,7 @@ const CHARTS = serverCharts("streams");
 export function StreamerPage({ name: hostname, route, ui }) {
   const tabs = ui.readsOnly ? { overview: TABS.overview } : TABS;
   const { data: streamer, error, reload } = usePolled(item("streamers", hostname));
+  if (!streamer && error?.status === 404) return html`<h1>${hostname}</h1><p class="empty">${t("There is no streamer of this name.")} <a href=${link("streamers")}>${t("All streamers")}</a></p>`;
   if (!streamer) return html`<h1>${hostname}</h1><${Failure} error=${error} />`;
   const tab = tabOf(route, tabs);
   return html`<header class="bar"><h1>${hostname}</h1><${Health} streamer=${streamer} />${!ui.readsOnly && html`<${Drain} streamer=${streamer} onDone=${reload} />`}</header>

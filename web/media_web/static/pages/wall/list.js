@@ -3,7 +3,7 @@
 import { html } from "../../vendor/htm-preact.js";
 import { link } from "../../hooks.js";
 import { t } from "../../i18n.js";
-import { StreamState, kbit, uptime } from "../../widgets.js";
+import { StreamState, kbit, masked, uptime } from "../../widgets.js";
 
 /** Where a streamer has a stream from, in words. */
 const ORIGINS = { external: "Central", config: "file", user: "template", remote: "remote" };
@@ -45,7 +45,7 @@ function Row({ stream, central, chosen, onChoose, fixed }) {
     ${!fixed && html`<td class="pick"><${Pick} name=${stream.name} chosen=${chosen} onChoose=${onChoose} /></td>`}
     <td class="name"><a href=${link("streams", stream.name)}>${stream.name}</a><${Words} stream=${stream} /></td>
     <td><${StreamState} stream=${stream} />${stats.alive && html`<small class="narrow">${kbit(stats.bitrate)}</small>`}</td>
-    <td class="wide url">${(stream.inputs || []).map((input) => input.url).join(", ") || "–"}</td>
+    <td class="wide url">${(stream.inputs || []).map((input) => masked(input.url)).join(", ") || "–"}</td>
     <td class="wide">${origin || "–"}</td>
     <td class="number wide">${stats.online_clients ?? stats.client_count ?? 0}</td>
     <td class="number wide">${stats.alive ? kbit(stats.bitrate) : "–"}</td>
