@@ -60,6 +60,14 @@ async def test_an_archive_is_shown_played_locked_and_exported(
     await expect(line.locator(".recorded").first).to_have_count(1)
     await page.get_by_label("Shown").select_option("a day")
 
+    # By a time of day, or so long ago: the next moment that is recorded.
+    player = page.locator("archive-player")
+    await page.get_by_label("Time of day").fill("00:00:00")
+    await page.get_by_role("button", name="Play from").click()
+    first = await player.get_attribute("src")
+    await page.get_by_role("button", name="5 min ago").click()
+    assert await player.get_attribute("src") == first
+
     # The keyboard is enough: the first moment of the day that is recorded.
     await line.focus()
     await line.press("Home")

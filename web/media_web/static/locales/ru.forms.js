@@ -2,6 +2,8 @@
 
 export default {
   // Names and words
+  "Adaptive bit rate of WebRTC": "Адаптивный битрейт WebRTC",
+  "Cache of segments recorded elsewhere": "Кэш сегментов, записанных на другом сервере",
   "A port of this stream, to play and publish.": "Порт этого потока, для просмотра и публикации.",
   "A segment ends at a key frame: shorter than the GOP it cannot be.": "Сегмент кончается у ключевого кадра: короче GOP он не бывает.",
   "A stream that waits for viewers starts with the first of them.": "Поток, ждущий зрителей, начинается с первым из них.",
