@@ -224,7 +224,10 @@ class VideoOptions(ApiModel):
         default=None, description="Rate control. Default vbr."
     )
     vbv_bufsize: Count | None = Field(default=None, description="VBV buffer, bit.")
-    temporal_tradeoff: Count | None = Field(default=None, description="Frames to drop, 0 to 3.")
+    temporal_tradeoff: Count | None = Field(
+        default=None,
+        description="Pictures dropped under overload: 15 is 1 of 5, 13, 12 (default), 23, 0 none.",
+    )
     resize_mode: Literal["vic", "cuda"] | None = Field(
         default=None, description="Scaler of NVIDIA devices."
     )

@@ -3,10 +3,11 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import av
-from media_streamer.media.track import template
+from media_streamer.media.track import describe_streams, template
 from media_streamer.transcoder.engine import Engine
 from media_streamer.wire.frame import TIME_BASE, Frame, Track
 
@@ -54,6 +55,22 @@ class Source:
 
     tracks: list[Track]
     frames: list[Frame]
+
+
+def film_of(path: Path) -> Source:
+    """The tracks and frames of an MP4 file, as an input would give them."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux() if packet.size]
+        firsts = {packet.stream_index: packet for packet in reversed(packets)}
+        tracks = describe_streams(container, firsts)
+        frames = []
+        for packet in packets:
+            ticks = packet.time_base * TIME_BASE
+            dts, pts = (START + round((stamp or 0) * ticks) for stamp in (packet.dts, packet.pts))
+            duration = round((packet.duration or 0) * ticks)
+            number = tracks[packet.stream_index].number
+            frames.append(Frame(number, dts, pts, duration, packet.is_keyframe, bytes(packet)))
+    return Source(list(tracks.values()), sorted(frames, key=lambda frame: frame.dts))
 
 
 def pictures(track: Track, frames: list[Frame]) -> list[Any]:

@@ -8,15 +8,17 @@ Path = tuple[str | int, ...]
 
 SERVED_HARDWARE = ("cpu", "nvenc", "auto")
 VIDEO_CODECS = ("h264", "hevc", "av1", "mp2v")
-AUDIO_CODECS = ("aac", "mp3", "opus", "mp2a", "ac3", "eac3")
+AUDIO_CODECS = ("aac", "mp3", "opus", "mp2a", "ac3", "eac3", "pcma", "pcmu")
+THINNINGS = (0, 12, 13, 15, 23)
+"""Values of `temporal_tradeoff`."""
 NO_EFFECT = "has no effect in this version"
 STOPS = "cannot be done by this version: the stream does not run"
 
 _UNUSED: Mapping[str, tuple[str, ...]] = {
     "global": ("target",),
-    "decoder": ("pix_fmt", "no_dpb", "streaming_frame"),
-    "audio": ("split_channels", "title"),
-    "video": ("temporal_tradeoff", "resize_mode", "title"),
+    "decoder": ("no_dpb", "streaming_frame"),
+    "audio": ("title",),
+    "video": ("resize_mode", "title"),
 }
 """Options that nothing reads, by block."""
 
@@ -58,7 +60,8 @@ def _of_spec(spec: Any) -> Iterator[tuple[Path, str]]:
             if _get(block, option):
                 yield (*path, option), f"{option} {NO_EFFECT}"
         if _get(_get(block, "burn"), "sub") is not None:
-            yield (*path, "burn", "sub"), f"sub of burn {NO_EFFECT}"
+            text = "sub of burn has no effect: subtitles of inputs are not read"
+            yield (*path, "burn", "sub"), text
         yield from _refused(name, path, block)
     yield from _gops(key, listed)
 
@@ -75,8 +78,14 @@ def _refused(name: str, path: Path, block: Any) -> Iterator[tuple[Path, str]]:
     codec, known = _get(block, "codec"), VIDEO_CODECS if name == "video" else AUDIO_CODECS
     if codec is not None and name != "decoder" and codec not in known:
         yield (*path, "codec"), f"codec {codec} {STOPS}"
+    if name == "audio" and _get(block, "split_channels") and _get(block, "bitrate") == "copy":
+        text = "split_channels has no effect: sound that is copied stays as it is"
+        yield (*path, "split_channels"), text
     if name != "video":
         return
+    thinning = _get(block, "temporal_tradeoff")
+    if isinstance(thinning, int) and thinning not in THINNINGS:
+        yield (*path, "temporal_tradeoff"), f"temporal_tradeoff={thinning} {STOPS}"
     if _get(block, "rc_method") == "cbr2pass":
         yield (*path, "rc_method"), f"rc_method=cbr2pass {STOPS}"
     interlace = _get(block, "interlace")

@@ -21,7 +21,9 @@ class Encoder:
     def __init__(self, name: str, rate: int | Fraction, track: Track) -> None:
         """`track`: what is known of the track before it is encoded. Raises FFmpegError."""
         self._file = io.BytesIO()
-        self._output = av.open(self._file, "w", format="mp4")
+        # MP4 has no G.711; QuickTime, which is read as MP4 is, has.
+        form = "mov" if track.codec in ("pcm_alaw", "pcm_mulaw") else "mp4"
+        self._output = av.open(self._file, "w", format=form)
         self._stream: Any = self._output.add_stream(name, rate)
         self.context: Any = self._stream.codec_context
         self._track = track

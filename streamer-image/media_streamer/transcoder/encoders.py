@@ -21,6 +21,8 @@ SOUND = {
     "mp2": "mp2",
     "ac3": "ac3",
     "eac3": "eac3",
+    "pcm_alaw": "pcm_alaw",
+    "pcm_mulaw": "pcm_mulaw",
 }
 NO_GOP = 1_000_000
 """Longer than any stream between two of our key frames; not so long that an encoder overflows."""

@@ -2,9 +2,9 @@
 
 Role: one thread decodes, one for each rendition filters and encodes, one makes the sound; queues
 between them are short, so that a rendition that cannot keep up holds the decoder, and the frames
-that wait for it become a lag: beyond a bound pictures are left out (each second one first, then all
-up to a key frame), which is counted. A picture is left out for all renditions or for none, so that
-key frames stay at the same stamps.
+that wait for it become a lag: beyond a bound pictures are left out (each second one first, or as
+many as `thin` says, then all up to a key frame), which is counted. A picture is left out for all
+renditions or for none, so that key frames stay at the same stamps.
 
 What is made is given to `Receiver` from any of these threads.
 """
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 QUEUED_PICTURES = 6
 """Between the decoder and each rendition."""
 THIN_TICKS = TIME_BASE
-"""With a longer lag only each second picture is encoded."""
+"""With a longer lag pictures are thinned."""
 CLOSE_SECONDS = 5.0
 """An encoder may need this long to give its last frames."""
 
@@ -247,7 +247,8 @@ class Engine:
 
     def _decode(self, source: "_Source", backlog: Backlog, frame_ticks: int) -> None:
         count = 0
-        drop_each = self._work.decoding.drop_each if self._work.decoding else 0
+        assert self._work.decoding is not None
+        drop_each, thin = self._work.decoding.drop_each, self._work.decoding.thin
         while not self.stopped:
             taken = backlog.take()
             if taken is None:
@@ -262,7 +263,8 @@ class Engine:
                 count += 1
                 if drop_each and count % drop_each == 0:
                     continue
-                if backlog.lag > THIN_TICKS and count % 2 and not picture.key_frame:
+                thins = backlog.lag > THIN_TICKS and count % thin[1] < thin[0]
+                if thins and not picture.key_frame:
                     self.frames_thinned += 1
                     continue
                 self._hand_out(picture, source.decoder.sar, frame.duration or frame_ticks)

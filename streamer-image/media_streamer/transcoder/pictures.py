@@ -87,7 +87,7 @@ class Pictures:
 def source_pictures(wish: Decoding) -> Pictures | None:
     """What is done once to all pictures of the source; None if nothing is."""
     crop = wish.crop
-    if crop is None and not wish.deinterlace:
+    if crop is None and not wish.deinterlace and not wish.pix_fmt:
         return None
 
     def build(graph: Graph, last: Any, picture: av.VideoFrame, sar: Fraction) -> Any:
@@ -100,6 +100,8 @@ def source_pictures(wish: Decoding) -> Pictures | None:
             height = min(crop.height or picture.height, picture.height - top)
             size = {"w": width & ~1 or 2, "h": height & ~1 or 2, "x": left, "y": top}
             last = _then(graph, last, "crop", **{key: str(value) for key, value in size.items()})
+        if wish.pix_fmt:
+            last = _then(graph, last, "format", pix_fmts=wish.pix_fmt)
         return last
 
     return Pictures(build)

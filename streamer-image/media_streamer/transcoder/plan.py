@@ -50,8 +50,9 @@ _HARDWARE = ("cpu", "nvenc", "auto")
 _VIDEO_CODECS = {"h264": "h264", "hevc": "hevc", "av1": "av1", "mp2v": "mpeg2video"}
 _AUDIO_CODECS = {
     "aac": "aac", "mp3": "mp3", "opus": "opus", "mp2a": "mp2", "ac3": "ac3", "eac3": "eac3",
+    "pcma": "pcm_alaw", "pcmu": "pcm_mulaw",
 }  # fmt: skip
-_MOST_CHANNELS = {"mp3": 2, "mp2": 2, "ac3": 6, "eac3": 6}
+_MOST_CHANNELS = {"mp3": 2, "mp2": 2, "ac3": 6, "eac3": 6, "pcm_alaw": 1, "pcm_mulaw": 1}
 _RATES = {
     "aac": (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000),
     "mp3": (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000),
@@ -59,12 +60,35 @@ _RATES = {
     "mp2": (48000, 44100, 32000, 24000, 22050, 16000),
     "ac3": (48000, 44100, 32000),
     "eac3": (48000, 44100, 32000),
+    # As every telephone, browser and RTP (RFC 3551 4.5.14) has it.
+    "pcm_alaw": (8000,),
+    "pcm_mulaw": (8000,),
 }
 """Hz that the encoders take, from the highest."""
-_MOST_BITS = {"mp3": 320_000, "mp2": 384_000, "opus": 510_000, "ac3": 640_000}
+_MOST_BITS = {
+    "mp3": 320_000, "mp2": 384_000, "opus": 510_000, "ac3": 640_000,
+    "pcm_alaw": 64_000, "pcm_mulaw": 64_000,
+}  # fmt: skip
 _PROFILE_FORMATS = {
     "main10": "yuv420p10le", "high10": "yuv420p10le", "high422": "yuv422p", "high444": "yuv444p",
 }  # fmt: skip
+_DECODED_FORMATS = {
+    "yuv420p": "yuv420p", "yuvj420p": "yuvj420p", "yuv422p": "yuv422p", "yuv444p": "yuv444p",
+    "yuv420p10": "yuv420p10le", "yuv422p10": "yuv422p10le", "yuv444p10": "yuv444p10le",
+    "yuv420p12": "yuv420p12le", "yuv422p12": "yuv422p12le", "yuv444p12": "yuv444p12le",
+    "gray8": "gray", "gray10": "gray10le", "gray12": "gray12le", "nv12": "nv12",
+    # v210 is how the same is packed in files.
+    "p016": "p016le", "v210": "yuv422p10le", "uyvy422": "uyvy422", "yuyv422": "yuyv422",
+    "rgb48": "rgb48le", "argb": "argb",
+}  # fmt: skip
+"""FFmpeg's names of the forms that pictures are decoded to."""
+_ENCODED_FORMATS = {
+    "yuv422p": "yuv422p", "yuv444p": "yuv444p", "yuv420p10": "yuv420p10le",
+    "yuv422p10": "yuv422p10le", "yuv444p10": "yuv444p10le",
+}  # fmt: skip
+"""Those of them that h264 and hevc keep; of all others they make 4:2:0 in 8 bits."""
+THINNINGS = {0: (0, 1), 15: (1, 5), 13: (1, 3), 12: (1, 2), 23: (2, 3)}
+"""`temporal_tradeoff`: how many pictures of how many are left out under overload."""
 _VOLUME = re.compile(r"[+-]?\d{1,3}(\.\d{1,3})?(dB)?", re.ASCII)
 _COLOUR = re.compile(r"#?[0-9a-zA-Z]{1,20}", re.ASCII)
 
@@ -104,6 +128,8 @@ class _Wish:
 
     source: Track
     options: VideoOptions | AudioOptions | None
+    channel: int | None = None
+    """The only one that is taken."""
 
 
 def make_plan(spec: TranscoderSpec, tracks: Sequence[Track]) -> Plan:
@@ -136,13 +162,13 @@ def make_plan(spec: TranscoderSpec, tracks: Sequence[Track]) -> Plan:
             track = replace(wish.source, number=number, name=name, group=group, rank=rank)
             copies.setdefault(wish.source.number, []).append(track)
         elif isinstance(wish.options, VideoOptions) and is_video:
-            made = _rendition(wish.options, number, name)
+            made = _rendition(wish.options, number, name, _decoded_format(spec))
             burn = wish.options.burn or (spec.global_.burn if spec.global_ else None)
             made = replace(made, labels=_labels(burn))
             language = wish.source.language
             renditions.append(replace(made, group=group, rank=rank, language=language))
         else:
-            made_sounds.append(_sound(cast(AudioOptions, wish.options), wish.source, number, name))
+            made_sounds.append(_sound(wish, number, name))
     if any(one.fps for one in renditions):
         # Stamps that all share need a grid for all.
         source_fps = next((wish.source.fps for wish in videos if wish.options is not None), 0.0)
@@ -189,14 +215,22 @@ def _audio_wishes(spec: TranscoderSpec, tracks: Sequence[Track]) -> list[_Wish]:
         for entry in _entries(spec, "audio") or ():
             source = _input(entry, found)
             sources = found if source is None and not _names_input(entry) else [source]
-            wishes += [
-                _Wish(one, None if entry.bitrate == "copy" else entry) for one in sources if one
-            ]
+            for one in sources:
+                wishes += _sounds_of(one, entry) if one is not None else []
         return wishes
     options = spec.audio
-    if options is None or options.bitrate == "copy":
+    if options is None:
         return [_Wish(track, None) for track in found]
-    return [_Wish(track, options) for track in found]
+    return [wish for track in found for wish in _sounds_of(track, options)]
+
+
+def _sounds_of(source: Track, options: AudioOptions) -> list[_Wish]:
+    """What an entry makes of a track: one, or one of each of its channels."""
+    if options.bitrate == "copy":
+        return [_Wish(source, None)]
+    if options.split_channels and source.channels > 1:
+        return [_Wish(source, options, channel) for channel in range(source.channels)]
+    return [_Wish(source, options)]
 
 
 def _entries(spec: TranscoderSpec, kind: str) -> Sequence[Any] | None:
@@ -250,9 +284,27 @@ def _decoding(spec: TranscoderSpec, videos: Sequence[_Wish]) -> Decoding:
         fields=bool(kind and decoder and decoder.deinterlace_rate == "field"),
         crop=Rectangle(crop.left, crop.top, crop.width, crop.height) if crop else None,
         drop_each=(decoder.drop_frame_interval or 0) if decoder else 0,
+        pix_fmt=_DECODED_FORMATS[_decoded_format(spec)] if _decoded_format(spec) else "",
+        thin=_thinning(videos),
         # Beside a copy its key frames are the only ones that all can have.
         gop_ticks=0 if has_copy else _gop_ticks(spec, videos, source),
     )
+
+
+def _decoded_format(spec: TranscoderSpec) -> str:
+    """As the configuration names it; empty: none is named."""
+    return (spec.decoder.pix_fmt or "") if spec.decoder else ""
+
+
+def _thinning(videos: Sequence[_Wish]) -> tuple[int, int]:
+    """The first that is said holds for all: a picture is left out of each rendition or of none."""
+    for wish in videos:
+        asked = wish.options.temporal_tradeoff if isinstance(wish.options, VideoOptions) else None
+        if asked is not None:
+            if asked not in THINNINGS:
+                raise PlanError(f"temporal_tradeoff={asked} is none of 0, 12, 13, 15 and 23")
+            return THINNINGS[asked]
+    return THINNINGS[12]
 
 
 def _gop_ticks(spec: TranscoderSpec, videos: Sequence[_Wish], source: Track) -> int:
@@ -268,7 +320,8 @@ def _gop_ticks(spec: TranscoderSpec, videos: Sequence[_Wish], source: Track) -> 
     return DEFAULT_GOP_TICKS
 
 
-def _rendition(options: VideoOptions, number: int, name: str) -> Rendition:
+def _rendition(options: VideoOptions, number: int, name: str, decoded: str) -> Rendition:
+    """`decoded`: the form of pictures that the decoder was told to give."""
     codec = _VIDEO_CODECS.get(options.codec or "h264")
     if codec is None:
         raise PlanError(f"video codec {options.codec} cannot be encoded")
@@ -286,7 +339,7 @@ def _rendition(options: VideoOptions, number: int, name: str) -> Rendition:
         sar=(sar.x, sar.y) if sar and sar.x and sar.y else None,
         profile=options.profile or "",
         level=options.level or "",
-        pix_fmt=_PROFILE_FORMATS.get(options.profile or "", "yuv420p"),
+        pix_fmt=_format(options.profile or "", codec, decoded),
         fps=_rate(options.fps) if isinstance(options.fps, float) else None,
         bframes=options.bframes,
         refs=options.refs,
@@ -302,6 +355,13 @@ def _rendition(options: VideoOptions, number: int, name: str) -> Rendition:
         alogos=_logo(options.alogo),
         extra=dict(options.extra or {}),
     )
+
+
+def _format(profile: str, codec: str, decoded: str) -> str:
+    """What is encoded: as the profile has it, else as near to what is decoded as it can be."""
+    if profile or codec not in ("h264", "hevc"):
+        return _PROFILE_FORMATS.get(profile, "yuv420p")
+    return _ENCODED_FORMATS.get(decoded, "yuv420p")
 
 
 def _interlace(options: VideoOptions, codec: str) -> Any:
@@ -373,14 +433,16 @@ def _rate(fps: float) -> tuple[int, int]:
     return round(fps * 1000), 1000
 
 
-def _sound(options: AudioOptions, source: Track, number: int, name: str) -> Sound:
+def _sound(wish: _Wish, number: int, name: str) -> Sound:
+    options, source = cast(AudioOptions, wish.options), wish.source
     codec = _AUDIO_CODECS.get(options.codec or "aac")
     if codec is None:
         raise PlanError(f"audio codec {options.codec} cannot be encoded")
     volume = options.avol or getattr(options, "volume", None) or ""
     if volume and not _VOLUME.fullmatch(volume):
         raise PlanError(f"avol={volume} is neither a factor nor decibels such as +5dB")
-    channels = min(options.channels or source.channels or 2, _MOST_CHANNELS.get(codec, 8))
+    wanted = 1 if wish.channel is not None else options.channels or source.channels or 2
+    channels = min(wanted, _MOST_CHANNELS.get(codec, 8))
     bits = options.bitrate if isinstance(options.bitrate, int) else channels * DEFAULT_CHANNEL_RATE
     return Sound(
         number=number,
@@ -392,6 +454,7 @@ def _sound(options: AudioOptions, source: Track, number: int, name: str) -> Soun
         channels=channels,
         volume=volume,
         language=source.language,
+        channel=wish.channel,
     )
 
 

@@ -25,6 +25,8 @@ LAYOUTS = {
 TOLERANCE_SECONDS = 0.06
 """Stamps that were rounded, or come with jitter, are no hole."""
 MAX_SILENCE_SECONDS = 2.0
+FREE_MS = 20
+"""Of a frame whose length the codec leaves free."""
 
 
 class SoundTrack:
@@ -41,7 +43,8 @@ class SoundTrack:
         self._layout = LAYOUTS[wish.channels]
         self._encoder = self._open()
         context = self._encoder.context
-        self._samples = context.frame_size or 1024
+        # What has no frames of its own is sent as RTP does (RFC 3551 4.2).
+        self._samples = context.frame_size or wish.sample_rate * FREE_MS // 1000
         self._format: str = context.format.name
         self._graph: Graph | None = None
         self._shape: tuple[object, ...] = ()
@@ -122,6 +125,13 @@ class SoundTrack:
             layout=sound.layout.name,
             time_base=Fraction(1, TIME_BASE),
         )
+        channel = self.wish.channel
+        if channel is not None:
+            # A source that has fewer channels now goes on with the last one.
+            taken = min(channel, sound.layout.nb_channels - 1)
+            one = graph.add("pan", args=f"mono|c0=c{taken}")
+            last.link_to(one)
+            last = one
         if self.wish.volume:
             volume = graph.add("volume", volume=self.wish.volume)
             last.link_to(volume)

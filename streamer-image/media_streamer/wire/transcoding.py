@@ -89,6 +89,10 @@ class Decoding(_Value, frozen=True):
     crop: Rectangle | None = None
     drop_each: int = 0
     """Each so-many-th picture is dropped; 0: none."""
+    pix_fmt: str = ""
+    """FFmpeg's name of the form that pictures are brought to; empty: as they are."""
+    thin: tuple[int, int] = (1, 2)
+    """Pictures that are left out of so many while the encoders do not keep up."""
     gop_ticks: int = 0
     """Time between two key frames of all renditions; 0: at the source's key frames, and at least
     each `most_ticks`."""
@@ -144,13 +148,15 @@ class Sound(_Value, frozen=True):
     name: str
     track: int
     """Number of the source's track."""
-    codec: Literal["aac", "mp3", "opus", "mp2", "ac3", "eac3"]
+    codec: Literal["aac", "mp3", "opus", "mp2", "ac3", "eac3", "pcm_alaw", "pcm_mulaw"]
     bit_rate: int
     sample_rate: int
     channels: int
     volume: str = ""
     """FFmpeg's volume: a factor or decibels; empty: as it is."""
     language: str = ""
+    channel: int | None = None
+    """The only one of the source's that is taken, from 0; None: all of them."""
 
 
 class Work(_Value, frozen=True):

@@ -124,7 +124,7 @@ def test_an_ordinary_server_has_none() -> None:
             {"transcoder": {"video": [{"gop": 50}, {"gop": 25, "temporal_tradeoff": 1}]}},
             ["transcoder.video[1].temporal_tradeoff", "transcoder.video[1].gop"],
         ),
-        ({"transcoder": {"audio": {"codec": "pcma"}}}, ["transcoder.audio.codec"]),
+        ({"transcoder": {"audio": {"codec": "pcm"}}}, ["transcoder.audio.codec"]),
         ({"transcoder": {"tracks": [{"content": "text"}]}}, ["transcoder.tracks[0]"]),
         ({"dvr": {"root": "/d", "expiration": 60, "keep_locks": True}}, []),
         ({"dvr": {"root": "/d", "copy": "/b", "no_index": False}}, ["dvr.copy"]),

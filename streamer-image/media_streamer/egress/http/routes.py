@@ -28,20 +28,24 @@ keeps the ending. Caches go by it."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
+_ARCHIVED = r"/(video-)?(archive|index|video|rewind|timeshift_abs|timeshift_rel)-[0-9now-]+"
 UNSERVED = {
-    ".isml/manifest": "Smooth Streaming",
-    ".ism/manifest": "Smooth Streaming",
-    "/shoutcast": "SHOUTcast",
-    "/index.json": "The manifest in JSON",
+    re.compile(r"\.isml?/manifest"): "Smooth Streaming",
+    re.compile(r"/shoutcast"): "SHOUTcast",
+    re.compile(rf"/index\.json|{_ARCHIVED}\.json"): "The manifest in JSON",
+    re.compile(rf"/manifest\.f4m|{_ARCHIVED}\.f4m"): "HDS",
 }
 """Ends of the paths of forms that are known and not served, and what they are called."""
+_RECORDED = "what is recorded is told by recording_status.json"
 
 
 def not_found(path: str) -> str:
     """What is told of a decoded path that leads nowhere."""
-    for end, title in UNSERVED.items():
-        if path.lower().endswith(end):
-            return f"{title} is not served by this version"
+    text = path[-MAX_NAME_CHARACTERS:].lower()
+    for form, title in UNSERVED.items():
+        if re.search(rf"(?:{form.pattern})\Z", text):
+            words = f"{title} is not served by this version"
+            return f"{words}: {_RECORDED}" if text.endswith(".json") else words
     return "There is nothing here"
 
 

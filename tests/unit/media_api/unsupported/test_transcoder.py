@@ -20,25 +20,26 @@ from media_api.unsupported.transcoder import transcoder_in_vain
 SERVED: dict[str, tuple[type[ApiModel], set[str]]] = {
     "global": (TranscoderGlobal, {"hw", "deviceid", "gop", "burn", "external"}),
     "decoder": (
-        TranscoderDecoder, {"deinterlace", "deinterlace_rate", "crop", "drop_frame_interval"},
+        TranscoderDecoder,
+        {"deinterlace", "deinterlace_rate", "crop", "drop_frame_interval", "pix_fmt"},
     ),
     "audio": (
-        AudioOptions, {"bitrate", "codec", "sample_rate", "channels", "avol"},
+        AudioOptions, {"bitrate", "codec", "sample_rate", "channels", "avol", "split_channels"},
     ),
     "video": (
         VideoOptions,
         {
             "bitrate", "codec", "preset", "profile", "level", "size", "sar", "logo", "alogo", "fps",
             "bframes", "refs", "gop", "open_gop", "qp_range", "threads", "interlace", "rc_method",
-            "vbv_bufsize", "burn", "extra",
+            "vbv_bufsize", "burn", "extra", "temporal_tradeoff",
         },
     ),
 }  # fmt: skip
 IN_VAIN: dict[str, dict[str, Any]] = {
     "global": {"target": "hdtv"},
-    "decoder": {"pix_fmt": "yuv420p", "no_dpb": True, "streaming_frame": True},
-    "audio": {"split_channels": True},
-    "video": {"temporal_tradeoff": 1, "resize_mode": "cuda"},
+    "decoder": {"no_dpb": True, "streaming_frame": True},
+    "audio": {},
+    "video": {"resize_mode": "cuda"},
 }
 DOCUMENTED = {
     "global": {"burn", "deviceid", "external", "gop", "hw"},
@@ -88,6 +89,12 @@ def test_what_has_no_effect_is_said(block: str, option: str) -> None:
         ({"video": [{"interlace": True, "codec": "av1"}]}, ("video", 0, "interlace")),
         ({"video": [{"burn": {"sub": {}}}]}, ("video", 0, "burn", "sub")),
         ({"video": [{"rc_method": "cbr2pass"}]}, ("video", 0, "rc_method")),
+        ({"video": [{"temporal_tradeoff": 1}]}, ("video", 0, "temporal_tradeoff")),
+        (
+            {"tracks": [{"content": "audio", "bitrate": "copy", "split_channels": True}]},
+            ("tracks", 0, "split_channels"),
+        ),
+        ({"audio": {"codec": "pcm"}}, ("audio", "codec")),
     ],
 )
 def test_values_that_are_not_done_are_said(document: dict[str, Any], path: tuple[Any, ...]) -> None:

@@ -18,7 +18,7 @@ from media_streamer.transcoder.engine import Engine
 from media_streamer.transcoder.plan import make_plan
 from media_streamer.wire.frame import TIME_BASE, Frame
 
-from tests.support.transcoding import START, Made, Source, Transcode, pictures
+from tests.support.transcoding import START, Made, Source, Transcode, film_of, pictures
 
 LADDER: dict[str, Any] = {
     "video": [
@@ -110,6 +110,67 @@ def test_sound_in_each_codec(transcode: Transcode, codec: str) -> None:
     samples = np.concatenate([one.to_ndarray().astype(float).ravel() for one in heard])
     assert np.abs(samples).max() > 0
     assert abs(made.of("a1")[0].pts - START) < TIME_BASE // 10
+
+
+@pytest.mark.parametrize("codec", ["pcma", "pcmu"])
+def test_sound_of_telephones(transcode: Transcode, codec: str) -> None:
+    made = transcode({"audio": {"codec": codec, "channels": 2, "sample_rate": 44_100}})
+    (track,) = made.tracks
+    assert track.codec == {"pcma": "pcm_alaw", "pcmu": "pcm_mulaw"}[codec]
+    assert (track.channels, track.sample_rate, track.bit_rate) == (1, 8000, 64_000)
+    frames = made.of("a1")
+    assert {len(one.data) for one in frames} == {160}, "20 ms each, as RTP sends them"
+    assert {b.pts - a.pts for a, b in itertools.pairwise(frames)} == {TIME_BASE // 50}
+    assert len(frames) >= 2.8 * 50
+
+
+def test_each_channel_is_a_track(transcode: Transcode, tmp_path: Path) -> None:
+    """Of a source with a low tone on the left and a high one on the right."""
+    tones = ("-f", "lavfi", "-i", "aevalsrc=sin(880*PI*t)|sin(4000*PI*t):s=48000:d=1")
+    subprocess.run(
+        ["ffmpeg", "-v", "error", *tones, "-c:a", "aac", str(tmp_path / "a.mp4")], check=True
+    )
+    source = film_of(tmp_path / "a.mp4")
+    spec = {"audio": {"bitrate": 96_000, "split_channels": True}}
+    made = transcode(spec, source.frames, source.tracks)
+    found = {}
+    for track in made.tracks:
+        assert track.channels == 1
+        with template(track.init) as container:
+            context: Any = container.streams[0].codec_context
+            heard = [s for f in made.of(track.name) for s in context.decode(av.Packet(f.data))]
+        samples = np.concatenate([one.to_ndarray().ravel() for one in heard])[8192:24576]
+        spectrum = np.abs(np.fft.rfft(samples))
+        found[track.name] = float(spectrum.argmax() * 48_000 / len(samples))
+    assert found == {"a1": pytest.approx(440, abs=6), "a2": pytest.approx(2000, abs=6)}
+
+
+def test_pictures_in_another_form(transcode: Transcode, source: Source) -> None:
+    """Grey ones have no colour; a form that the encoder has is kept."""
+    video = {"bitrate": 400_000, "preset": "ultrafast", "gop": 25}
+    made = transcode({"decoder": {"pix_fmt": "gray8"}, "video": [video]}, source.frames[:40])
+    (track,) = made.tracks
+    shown = pictures(track, made.of("v1"))[3]
+    assert np.abs(shown.to_ndarray()[180:].astype(int) - 128).max() <= 2
+    made = transcode({"decoder": {"pix_fmt": "yuv422p10"}, "video": [video]}, source.frames[:40])
+    (track,) = made.tracks
+    assert pictures(track, made.of("v1"))[3].format.name == "yuv422p10le"
+
+
+@pytest.mark.parametrize(("tradeoff", "most"), [(0, 0.0), (15, 0.2), (23, 0.67)])
+def test_how_much_is_left_out_is_said(
+    source: Source, monkeypatch: pytest.MonkeyPatch, tradeoff: int, most: float
+) -> None:
+    monkeypatch.setattr("media_streamer.transcoder.engine.THIN_TICKS", TIME_BASE // 5)
+    video = {"bitrate": 300_000, "preset": "ultrafast", "temporal_tradeoff": tradeoff}
+    plan = make_plan(TranscoderSpec.model_validate({"video": [video]}), source.tracks)
+    made = Made()
+    engine = Engine(plan.work, source.tracks, made)
+    engine.push(source.frames)  # three seconds at once
+    engine.start()
+    engine.finish()
+    assert made.over.wait(60)
+    assert 75 * most * 0.7 <= engine.frames_dropped <= 75 * most
 
 
 def test_volume_and_channels(transcode: Transcode) -> None:

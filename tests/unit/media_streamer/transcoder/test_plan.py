@@ -1,11 +1,12 @@
 """From words to work."""
 
-from typing import Any
+from typing import Any, get_args
 
+import av.video.format
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media_api.transcoder import TranscoderSpec
+from media_api.transcoder import PixelFormat, TranscoderSpec
 from media_streamer.transcoder.plan import PlanError, make_plan
 from media_streamer.wire.frame import TIME_BASE, Track
 
@@ -111,11 +112,41 @@ def test_the_words_of_the_decoder() -> None:
     assert decoding.gop_ticks == 4 * TIME_BASE
 
 
+def test_the_form_that_pictures_are_decoded_to() -> None:
+    def made(pix_fmt: str, **video: str) -> tuple[str, str]:
+        work = plan({"decoder": {"pix_fmt": pix_fmt}, "video": [video]}).work
+        return work.decoding.pix_fmt, work.renditions[0].pix_fmt
+
+    assert made("yuv422p10") == ("yuv422p10le", "yuv422p10le")
+    assert made("yuv444p", codec="hevc") == ("yuv444p", "yuv444p")
+    # What an encoder or its profile has not is brought to what it has.
+    assert made("gray8") == ("gray", "yuv420p")
+    assert made("yuv444p", codec="av1") == ("yuv444p", "yuv420p")
+    assert made("yuv444p", profile="main") == ("yuv444p", "yuv420p")
+    for name in get_args(PixelFormat):
+        assert made(name)[0] in av.video.format.names
+
+
+def test_how_many_pictures_are_left_out_under_overload() -> None:
+    videos = [{}, {"temporal_tradeoff": 15}, {"temporal_tradeoff": 0}]
+    assert plan({"video": videos}).work.decoding.thin == (1, 5)
+    assert plan({"video": videos[2:]}).work.decoding.thin == (0, 1)
+    assert plan({"video": [{}]}).work.decoding.thin == (1, 2)
+
+
+def test_a_track_of_each_channel() -> None:
+    made = plan({"audio": {"bitrate": 64_000, "split_channels": True}})
+    shown = [(one.name, one.track, one.channel, one.channels) for one in made.work.sounds]
+    assert shown == [("a1", 1, 0, 1), ("a2", 1, 1, 1), ("a3", 2, None, 1)]
+    assert plan({"audio": {"bitrate": "copy", "split_channels": True}}).work.sounds == []
+
+
 @pytest.mark.parametrize(
     ("document", "said"),
     [
         ({"global": {"hw": "qsv"}, "video": [{}]}, "hw=qsv"),
-        ({"audio": {"codec": "pcma"}}, "pcma"),
+        ({"audio": {"codec": "pcm"}}, "pcm"),
+        ({"video": [{"temporal_tradeoff": 7}]}, "temporal_tradeoff=7"),
         ({"audio": {"avol": "loud"}}, "avol=loud"),
         ({"video": [{"rc_method": "cbr2pass"}]}, "cbr2pass"),
         ({"video": [{"interlace": "tff_separated"}]}, "tff_separated"),

@@ -127,7 +127,7 @@ export default {
   "Font of the text.": "Шрифт текста.",
   "Frames between our servers.": "Кадры между нашими серверами.",
   "Frames per second, or any (default: as the input), or auto.": "Кадров в секунду, или any (по умолчанию: как на входе), или auto.",
-  "Frames to drop, 0 to 3.": "Пропускать кадры, от 0 до 3.",
+  "Pictures dropped under overload: 15 is 1 of 5, 13, 12 (default), 23, 0 none.": "Сколько кадров пропускать при перегрузке: 15 — 1 из 5, 13, 12 (по умолчанию), 23, 0 — ни одного.",
   "Free keys and values.": "Свободные ключи и значения.",
   "Further options of the encoder.": "Прочие настройки кодировщика.",
   "Further options, passed to the backend as query parameters.": "Прочие настройки, передаются бэкенду в запросе.",

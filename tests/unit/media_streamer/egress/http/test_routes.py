@@ -130,6 +130,13 @@ def test_any_text_is_a_route_or_a_clean_refusal(text):
     assert route is None or route.name
 
 
+SMOOTH = "Smooth Streaming is not served by this version"
+JSON = (
+    "The manifest in JSON is not served by this version: what is recorded is told by "
+    "recording_status.json"
+)
+
+
 def test_query_takes_the_first_of_equal_names():
     assert parse_query("token=a&token=b&x=&y=%20") == {"token": "a", "x": "", "y": " "}
 
@@ -143,10 +150,18 @@ def test_broken_queries(query):
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("cam.isml/manifest", "Smooth Streaming is not served by this version"),
-        ("a/cam.ism/Manifest", "Smooth Streaming is not served by this version"),
+        ("cam.isml/manifest", SMOOTH),
+        ("a/cam.ism/Manifest", SMOOTH),
         ("cam/shoutcast", "SHOUTcast is not served by this version"),
-        ("cam/index.json", "The manifest in JSON is not served by this version"),
+        ("cam/index.json", JSON),
+        ("a/cam/archive-1700000000-3600.json", JSON),
+        ("cam/archive-1700000000-now.json", JSON),
+        ("cam/rewind-3600.json", JSON),
+        ("cam/timeshift_abs-1700000000.json", JSON),
+        ("cam/timeshift_rel-60.json", JSON),
+        ("cam(archive=1700000000-60).isml/manifest", SMOOTH),
+        ("cam/archive-1700000000-60.f4m", "HDS is not served by this version"),
+        ("cam/archive-of-it.json", "There is nothing here"),
         ("cam/else", "There is nothing here"),
     ],
 )
