@@ -115,11 +115,9 @@ def locations_ask_in_vain(config: ServerConfig) -> Iterator[InVain]:
         if vod.drm is not None:
             text = f"vod {vod.prefix}: drm {STREAM_WORDS['drm'].replace('stream is', 'files are')}"
             yield InVain("vod_drm", ("vods", index, "drm"), text)
-        for key in ("url", "sizes"):
-            if vod.thumbnails is not None and get(vod.thumbnails, key):
-                path = ("vods", index, "thumbnails", key)
-                text = f"vod {vod.prefix}: {key} of thumbnails {NO_EFFECT}"
-                yield InVain(f"vod_thumbnails_{key}", path, text)
+        if vod.thumbnails is not None and get(vod.thumbnails, "url"):
+            text = f"vod {vod.prefix}: url of thumbnails has no effect: files have their own"
+            yield InVain("vod_thumbnails_url", ("vods", index, "thumbnails", "url"), text)
         for key in VOD_OPTIONS:
             if asks(key, getattr(vod, key)):
                 yield InVain(

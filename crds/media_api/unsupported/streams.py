@@ -68,11 +68,7 @@ def _options(item: Any) -> Iterator[InVain]:
     for name, words in STREAM_WORDS.items():
         if asks(name, get(item, name)):
             yield InVain(f"stream_{name}", (name,), f"{name} {words}")
-    thumbnails, backup = get(item, "thumbnails"), get(item, "backup")
-    for name in ("url", "sizes"):
-        if thumbnails is not None and get(thumbnails, name):
-            path = ("thumbnails", name)
-            yield InVain(f"stream_thumbnails_{name}", path, f"{name} of thumbnails {NO_EFFECT}")
+    backup = get(item, "backup")
     for name in BACKUP_OPTIONS if backup is not None else ():
         if get(backup, name):
             path = ("backup", name)

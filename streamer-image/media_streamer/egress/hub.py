@@ -47,7 +47,7 @@ MAX_SELECTIONS = 8
 """Selections of tracks of one stream that are built at once: clients can make up any."""
 
 BroadcastKey = tuple[str, str, type[Framing] | None, bool, tuple[str, ...]]
-PictureKey = tuple[str, PictureForm, int | None, Strip | None, str]
+PictureKey = tuple[str, PictureForm, int | None, Strip | None, str, tuple[int, int] | None]
 IndexKey = tuple[str, Container, tuple[str, ...], bool]
 
 
@@ -342,6 +342,7 @@ class Hub:
         at_ms: int | None = None,
         strip: Strip | None = None,
         track: str = "",
+        size: tuple[int, int] | None = None,
     ) -> bytes:
         """The last key frame (of a track), that of a moment of the archive or the file, or some
         from then on; raises AccessDenied.
@@ -349,14 +350,15 @@ class Hub:
         404 if there is none. One for all who ask within a second.
         """
         now = time.monotonic()
-        key = (access.stream, form, at_ms, strip, track)
+        key = (access.stream, form, at_ms, strip, track, size)
         cached = self._previews.get(key)
         if cached is None or now - cached[0] > PREVIEW_REUSE_SECONDS:
             if len(self._previews) >= MAX_PREVIEWS:
                 self._previews.pop(next(iter(self._previews)))
             home = self._home(access) if at_ms is None else self._some_worker(access)
-            asking = fetch_preview(access, self._link(home), form, at_ms, strip, track)
-            task = asyncio.create_task(asking)
+            task = asyncio.create_task(
+                fetch_preview(access, self._link(home), form, at_ms, strip, track, size)
+            )
             cached = self._previews[key] = (now, task)
         return await asyncio.shield(cached[1])
 

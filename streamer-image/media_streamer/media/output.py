@@ -18,7 +18,7 @@ from media_streamer.media.segmenter import forced_gap_ticks
 from media_streamer.media.settings import OutputSettings
 from media_streamer.media.stages import Upstream
 from media_streamer.media.subscribers import IDLE_SECONDS, Sink, Subscribers
-from media_streamer.media.thumbnail import Thumbnail, make_film
+from media_streamer.media.thumbnail import Size, Thumbnail, make_film
 from media_streamer.wire.media import NoSuchTracks, NothingCarried
 
 log = logging.getLogger(__name__)
@@ -355,7 +355,7 @@ class StreamOutput:
 
     # Figures
 
-    def preview_jpeg(self, track: str = "") -> bytes | None:
+    def preview_jpeg(self, track: str = "", size: Size = None) -> bytes | None:
         """The last key frame as JPEG, None if there is none or previews are off; `track`: name of a
         video, empty for the best.
 
@@ -368,7 +368,7 @@ class StreamOutput:
         made = self._thumbnails.get(picture[0].name)
         if made is None:
             made = self._thumbnails[picture[0].name] = Thumbnail(self._settings.name)
-        return made.jpeg(*picture)
+        return made.jpeg(*picture, size)
 
     def preview_film(self, track: str = "") -> bytes | None:
         """The last key frame as MP4, None if there is none."""

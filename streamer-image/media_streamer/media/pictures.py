@@ -18,7 +18,7 @@ from media_streamer.archive.library import Library, Where
 from media_streamer.media.films import FilmShelf
 from media_streamer.media.frame import TIME_BASE, Frame, Track
 from media_streamer.media.strips import TooSlow, make_strip, make_strip_film, moments
-from media_streamer.media.thumbnail import make_film, make_jpeg
+from media_streamer.media.thumbnail import Size, make_film, make_jpeg
 from media_streamer.wire.media import PictureForm, Strip
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,9 @@ class Pictures:
         """Of a file, by ms from its beginning."""
         return lambda at_ms: self._films.key_frame(storages, path, at_ms / 1000)
 
-    async def shown(self, find: KeyAt, at_ms: int, form: PictureForm) -> bytes | None:
+    async def shown(
+        self, find: KeyAt, at_ms: int, form: PictureForm, size: Size = None
+    ) -> bytes | None:
         """What was shown at that moment; None where nothing was, or nothing can be decoded.
 
         Raises Busy.
@@ -69,7 +71,7 @@ class Pictures:
             self._threads = ThreadPoolExecutor(THREADS, "pictures")
         self._waiting += 1
         done = asyncio.get_running_loop().run_in_executor(
-            self._threads, self._make, find, at_ms, form
+            self._threads, self._make, find, at_ms, form, size
         )
         done.add_done_callback(self._left)
         return await done
@@ -116,12 +118,12 @@ class Pictures:
     def _left(self, _: object) -> None:
         self._waiting -= 1
 
-    def _make(self, find: KeyAt, at_ms: int, form: PictureForm) -> bytes | None:
+    def _make(self, find: KeyAt, at_ms: int, form: PictureForm, size: Size) -> bytes | None:
         try:
             found = find(at_ms)
             if found is None:
                 return None
-            return make_jpeg(*found) if form == "jpeg" else make_film(*found)
+            return make_jpeg(*found, size) if form == "jpeg" else make_film(*found)
         except (OSError, ValueError, av.FFmpegError) as error:
             log.warning("no picture of %d ms: %s", at_ms, error)
             return None

@@ -287,13 +287,14 @@ class Relay:
                 find = pictures.archive(places_of(asked.places))
             if asked.strip is not None:
                 return await pictures.strip(find, asked.at_ms, asked.strip, asked.form)
-            return await pictures.shown(find, asked.at_ms, asked.form)
+            return await pictures.shown(find, asked.at_ms, asked.form, asked.size)
         runner = self._streams.find(asked.stream)
         if runner is None or runner.output is None:
             return None
         output = runner.output
-        make = output.preview_jpeg if asked.form == "jpeg" else output.preview_film
-        return await asyncio.to_thread(make, asked.track)
+        if asked.form == "jpeg":
+            return await asyncio.to_thread(output.preview_jpeg, asked.track, asked.size)
+        return await asyncio.to_thread(output.preview_film, asked.track)
 
     async def _send_preview(self, message: AskPreview) -> None:
         picture: bytes | None = None

@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 FILM_MS = 10_000
 MAX_WIDTH = 640
+Size = tuple[int, int] | None
+"""Pixels, -1 by the other one and the aspect ratio; None: at most `MAX_WIDTH` wide."""
 _QUALITY = 5
 """MJPEG quantiser scale, 2 (best) to 31."""
 
@@ -26,27 +28,40 @@ class Thumbnail:
     def __init__(self, stream: str) -> None:
         self._stream = stream
         self._lock = threading.Lock()
-        self._made: tuple[Frame, bytes | None] | None = None
+        self._frame: Frame | None = None
+        self._made: dict[Size, bytes | None] = {}
+        """Of that frame, by size: there are as many as the configuration has."""
 
-    def jpeg(self, track: Track, frame: Frame) -> bytes | None:
-        """JPEG of a key frame, at most `MAX_WIDTH` wide; None if it cannot be decoded. Blocks."""
+    def jpeg(self, track: Track, frame: Frame, size: Size = None) -> bytes | None:
+        """JPEG of a key frame; None if it cannot be decoded. Blocks."""
         with self._lock:
-            if self._made is None or self._made[0] is not frame:
+            if self._frame is not frame:
+                self._frame, self._made = frame, {}
+            if size not in self._made:
                 try:
-                    picture = make_jpeg(track, frame)
+                    picture = make_jpeg(track, frame, size)
                 except (av.FFmpegError, ValueError) as error:
                     log.warning("stream %s: no preview: %s", self._stream, error)
                     picture = None
-                self._made = (frame, picture)
-            return self._made[1]
+                self._made[size] = picture
+            return self._made[size]
 
 
-def make_jpeg(track: Track, frame: Frame) -> bytes:
+def make_jpeg(track: Track, frame: Frame, size: Size = None) -> bytes:
     """A key frame as JPEG; raises ValueError or av.FFmpegError. Blocks."""
     picture = decode(track, frame)
-    width = min(picture.width, MAX_WIDTH) & ~1
-    height = max(2, picture.height * width // picture.width & ~1)
+    width, height = scaled(picture.width, picture.height, size)
     return encode(picture.reformat(width, height, "yuvj420p"))
+
+
+def scaled(width: int, height: int, size: Size) -> tuple[int, int]:
+    """Even sides of a picture of that many pixels in a size; None: at most `MAX_WIDTH` wide."""
+    wide, high = size or (min(width, MAX_WIDTH), -1)
+    if wide < 0:
+        wide = high * width // height
+    elif high < 0:
+        high = wide * height // width
+    return max(2, wide & ~1), max(2, high & ~1)
 
 
 def make_film(track: Track, frame: Frame) -> bytes:

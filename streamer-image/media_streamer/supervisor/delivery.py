@@ -54,6 +54,8 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         publisher=publisher_terms(config.inputs),
         playback_headers=[_headers(one) for one in config.playback_headers or ()],
         pictures=_has_pictures(stream),
+        picture_url=_thumbnails(stream).url or "" if vod is None else "",
+        picture_sizes=picture_sizes(_thumbnails(stream)),
         archive=str(archive.folder) if archive is not None else "",
         archive_places=archive.told_places if archive is not None else [],
         archive_root=str(archive.root) if archive is not None else "",
@@ -116,8 +118,20 @@ def folders_of(stream: Stream, server: ServerConfig) -> frozenset[Path]:
 
 def _has_pictures(stream: Stream) -> bool:
     """Of streams they are made where that is not forbidden, of files where it is said."""
+    if stream.location is not None and stream.location.thumbnails is None:
+        return False
+    return _thumbnails(stream).enabled is not False
+
+
+def _thumbnails(stream: Stream) -> playback.ThumbnailsSpec:
     spec = stream.config.thumbnails if stream.location is None else stream.location.thumbnails
-    return stream.location is None if spec is None else spec.enabled is not False
+    return spec or playback.ThumbnailsSpec()
+
+
+def picture_sizes(spec: playback.ThumbnailsSpec) -> list[tuple[int, int]]:
+    """Those that say something."""
+    sizes = [(size.width or -1, size.height or -1) for size in spec.sizes or ()]
+    return [size for size in sizes if size != (-1, -1)]
 
 
 def _start_seconds(stream: Stream, is_published: bool) -> float:

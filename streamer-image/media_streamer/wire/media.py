@@ -209,6 +209,8 @@ class AskPreview(_Message, frozen=True):
     """Its path below them; empty for a stream."""
     track: str = ""
     """Name of the video of a stream whose last picture is meant; empty for the best."""
+    size: tuple[int, int] | None = None
+    """Pixels, -1 by the other one; None: at most 640 wide."""
 
 
 class Seek(_Message, frozen=True):

@@ -180,7 +180,6 @@ def test_checks_are_of_fields_that_streams_have() -> None:
             "input_option_prefer_codec",
             "has no effect but with publish://",
         ),
-        ({"thumbnails": {"url": "http://h/a.jpg"}}, "stream_thumbnails_url", "no effect"),
         ({"drm": {"vendor": "aes128"}}, "stream_drm", "is not played at all"),
         ({"backup": {"file": "v/a", "transcode": False}}, "stream_backup_transcode", "no effect"),
         ({"backup": {"file": "v/a", "audio_timeout": 3}}, "stream_backup_audio_timeout", "effect"),

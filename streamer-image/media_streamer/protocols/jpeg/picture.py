@@ -34,6 +34,7 @@ async def fetch_preview(
     at_ms: int | None = None,
     strip: Strip | None = None,
     track: str = "",
+    size: tuple[int, int] | None = None,
 ) -> bytes:
     """The last picture (of a track), that of a moment of the archive (Unix ms) or of the file (ms
     from its beginning), or some from then on.
@@ -50,6 +51,7 @@ async def fetch_preview(
             storages=config.storages if config.file else [],
             file=config.file,
             track=track,
+            size=size,
         )
 
     try:

@@ -1,13 +1,14 @@
 """Pictures of a stream, as JPEG or as a film of one frame.
 
 NAME/preview.jpg, NAME/preview.mp4          the last one, of the video ?filter.tracks=v2
+?size=WxH                                   of any JPEG, one of `sizes` of the configuration
 NAME/F.jpg, NAME/F-preview.jpg, -preview.mp4  that of a moment of the archive, in Unix seconds
 FILE/preview-HH-MM-SS.jpg, -SS.mp4          that of a moment of a file; F counts from its beginning
 NAME/strip-F-D.jpg, NAME/strip-F-D.mp4      some of a time: ?count=, ?columns=, ?width=
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace as changed
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.routes import Route
+from media_streamer.protocols.jpeg.camera import Cameras
 from media_streamer.wire.media import PictureForm, Strip
 
 PROTO = "jpeg"
@@ -42,6 +44,8 @@ _MOMENT = re.compile(r"(?P<name>.+)/(?P<at>\d{1,15})(?:-preview)?")
 
 
 def routes(egress: Egress) -> list[Route]:
+    cameras = Cameras()
+
     async def send(
         request: MediaRequest, form: PictureForm, at_ms: int | None, strip: Strip | None = None
     ) -> web.StreamResponse:
@@ -58,10 +62,16 @@ def routes(egress: Egress) -> list[Route]:
                 raise AccessDenied(403, "no_pictures", words)
             if at_ms is not None and not config.pictures:
                 raise AccessDenied(403, "no_pictures", "This stream makes no pictures on demand")
+            size = asked_size(request.query, config.picture_sizes)
             if config.file:
-                picture = await hub.preview(access, form, at_ms or 0, strip)
+                picture = await hub.preview(access, form, at_ms or 0, strip, size=size)
             else:
-                picture = await hub.preview(access, form, at_ms, strip, asked_track(request.query))
+                track = asked_track(request.query)
+                own = config.picture_url if config.pictures else ""
+                found = None
+                if own and at_ms is None and form == "jpeg" and not track:
+                    found = await cameras.picture(access.stream, own)
+                picture = found or await hub.preview(access, form, at_ms, strip, track, size)
             session.bytes += len(picture)
             kept = FILM_CACHE if config.file else CACHE if at_ms is None else PAST_CACHE
             return answer(picture, _TYPES[form], cache=kept)
@@ -112,6 +122,21 @@ def asked_track(query: Mapping[str, str]) -> str:
     if track and not _TRACK.fullmatch(track):
         raise AccessDenied(400, "bad_request", "filter.tracks names one video here, such as v2")
     return track
+
+
+def asked_size(
+    query: Mapping[str, str], sizes: Sequence[tuple[int, int]]
+) -> tuple[int, int] | None:
+    """One of those of the configuration, the first where none is asked for; raises AccessDenied
+    400."""
+    text = query.get("size", "")
+    if not text:
+        return sizes[0] if sizes else None
+    for size in sizes:
+        if text == "x".join(map(str, size)):
+            return size
+    known = ", ".join(f"{width}x{height}" for width, height in sizes) or "none is configured"
+    raise AccessDenied(400, "bad_request", f"size is one of those of thumbnails: {known}")
 
 
 def asked_strip(from_ms: int, duration: str, query: Mapping[str, str]) -> Strip:

@@ -108,6 +108,11 @@ class DeliveryConfig(Value, frozen=True):
     publisher: PublisherTerms = PublisherTerms()
     pictures: bool = True
     """Pictures may be made when somebody asks for them."""
+    picture_url: str = ""
+    """Where the last picture is fetched in place of decoding one."""
+    picture_sizes: list[tuple[int, int]] = msgspec.field(default_factory=list)
+    """Width and height of pictures in pixels, -1 by the other one; the first is the default. Empty:
+    at most 640 wide."""
     archive: str = ""
     """Directory of the stream's archive; empty: it has none."""
     archive_places: list[tuple[str, str, str]] = msgspec.field(default_factory=list)

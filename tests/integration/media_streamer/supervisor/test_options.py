@@ -6,6 +6,7 @@ One server for all.
 
 import asyncio
 import contextlib
+import io
 import itertools
 import re
 import ssl
@@ -19,9 +20,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from media_rest.credentials import cluster_digest
+from PIL import Image
 
 from tests.support.certificates import make_chain
 from tests.support.country_database import write_country_database
+from tests.support.file_server import serving as file_server
 from tests.support.ports import free_port
 from tests.support.streamer import Streamer, until
 from tests.support.webrtc_offers import browser
@@ -125,6 +128,44 @@ async def test_what_a_player_sees_of_a_stream(streamer: Streamer) -> None:
             assert answer.status == status
     made = await streamer.stream("made")
     assert (made["labels"], made["groups"]) == ({"town": "Ulm"}, ["news"])
+
+
+async def test_pictures_of_a_camera_and_of_other_sizes(
+    streamer: Streamer,
+) -> None:
+    """Its own picture in place of one of the video, as long as it gives one."""
+    own = b"\xff\xd8of the camera\xff\xd9"
+    async with file_server() as camera:
+        camera.files["/snap.jpg"] = own
+        streamer.write(
+            "stream demo { input fake://fake; }\n"
+            "stream cam { input copy://demo; thumbnails { sizes 160x90; sizes 320x-1;"
+            f" url http://127.0.0.1:{camera.port}/snap.jpg; }} }}\n"
+        )
+        await streamer.serve()
+        await streamer.running("cam")
+
+        async def picture(query: str = "") -> tuple[int, bytes]:
+            async with streamer.session.get(f"{streamer.base}/cam/preview.jpg{query}") as answer:
+                return answer.status, await answer.read()
+
+        assert await picture() == (200, own)
+        del camera.files["/snap.jpg"]
+
+        async def of_the_video() -> bytes:
+            found = (await picture())[1]
+            return b"" if found == own else found
+
+        assert jpeg_size(await until(of_the_video, "a picture of the video")) == (160, 90)
+        assert jpeg_size((await picture("?size=320x-1"))[1])[0] == 320
+        status, words = await picture("?size=9x9")
+        assert (status, b"160x90, 320x-1" in words) == (400, True)
+    assert "snap.jpg gives no picture" in streamer.log
+
+
+def jpeg_size(data: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(data)) as picture:
+        return picture.size
 
 
 async def test_what_others_are_asked_and_told(streamer: Streamer, backend: Backend) -> None:
