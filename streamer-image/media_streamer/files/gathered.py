@@ -5,8 +5,9 @@ from typing import NamedTuple, Protocol
 
 from media_streamer.files.samples import Span
 
-LARGE_BYTES = 32 * 1024
-"""From here on sendfile costs less than to copy."""
+LARGE_BYTES = 256 * 1024
+"""From here on sendfile costs less than to copy: one call of the kernel for many small parts is
+cheaper than to go out of it and back for each that is larger, such as key frames."""
 LAST_BYTES = 4 * 1024
 """The end of a body is read before it is sent, to see then whether its file is the same still."""
 Body = bytes | bytearray | memoryview
