@@ -41,6 +41,19 @@ def clip() -> Path:
 
 
 @functools.cache
+def quick() -> Path:
+    """The clip with a key frame each half second, at half the rate."""
+    target = Path(directory().name, "quick.mp4")
+    gop = str(FRAMES_A_SECOND // 2)
+    _ffmpeg(
+        *("-i", str(clip()), "-c:v", "libx264", "-preset", "ultrafast", "-bf", "0"),
+        *("-g", gop, "-keyint_min", gop, "-sc_threshold", "0", "-b:v", f"{VIDEO_KBIT // 2}k"),
+        *("-c:a", "copy", str(target)),
+    )
+    return target
+
+
+@functools.cache
 def flash_video() -> Path:
     """The clip as FLV."""
     target = Path(directory().name, "clip.flv")

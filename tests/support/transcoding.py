@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 from media_streamer.media.track import describe_streams, template
 from media_streamer.transcoder.engine import Engine
 from media_streamer.wire.frame import TIME_BASE, Frame, Track
@@ -85,6 +86,14 @@ def pictures(track: Track, frames: list[Frame]) -> list[Any]:
                 packet.pts, packet.dts = frame.pts, frame.dts
             found += context.decode(packet)
     return found
+
+
+def psnr(made: Sequence[Any], source: Sequence[Any]) -> float:
+    """Of the luma of all pictures, in dB."""
+    pairs = zip(made, source, strict=True)
+    planes = [[one.reformat(format="gray").to_ndarray().astype(float) for one in p] for p in pairs]
+    error = np.mean([np.mean((now - was) ** 2) for now, was in planes])
+    return float(10 * np.log10(255**2 / max(error, 1e-9)))
 
 
 Transcode = Callable[..., Made]

@@ -1,6 +1,7 @@
 """Killed workers, two servers, a new folder: what was recorded stays, and others notice nothing."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -24,15 +25,8 @@ async def test_kill_9_in_mid_write_loses_nothing_that_was_recorded(recorder: Rec
     for kill in range(3):
         for uri in await recorder.grown(len(before) + 1):
             _, before[uri] = await recorder.get(f"live/tracks-v1/{uri}")
-        victim = recorder.worker("media")
-        assert victim is not None
         await asyncio.sleep(0.05 * kill)  # another moment of a segment each time
-        os.kill(victim, signal.SIGKILL)
-
-        async def replaced(victim: int = victim) -> bool:
-            return recorder.worker("media") not in (None, victim)
-
-        await until(replaced, "the media worker is back", 60)
+        await (kill_media_worker(recorder) if kill < 2 else kill_all(recorder))
     after = await recorder.grown(len(before) + 1)
     assert [uri for uri in after if uri in before] == list(before)
     for uri, data in before.items():
@@ -43,6 +37,28 @@ async def test_kill_9_in_mid_write_loses_nothing_that_was_recorded(recorder: Rec
     await decode(f"{recorder.base}/live/archive-{await recorder.all_time()}.m3u8")
     listed = f"live/tracks-v1/archive-{await recorder.all_time()}.fmp4.m3u8"
     assert b"#EXT-X-DISCONTINUITY\n" in (await recorder.get(listed))[1]
+
+
+async def kill_media_worker(recorder: Recorder) -> None:
+    """And wait for the next one."""
+    victim = recorder.worker("media")
+    assert victim is not None
+    os.kill(victim, signal.SIGKILL)
+
+    async def replaced() -> bool:
+        return recorder.worker("media") not in (None, victim)
+
+    await until(replaced, "the media worker is back", 60)
+
+
+async def kill_all(recorder: Recorder) -> None:
+    """Each process of the server at once, as the kernel does without memory; and start it again."""
+    assert recorder.process is not None
+    for pid in (recorder.process.pid, recorder.supervisor, *recorder.children()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    await recorder.process.wait()
+    await recorder.serve()
 
 
 async def test_a_second_server_is_refused_the_folder(recorder: Recorder, tmp_path: Path) -> None:

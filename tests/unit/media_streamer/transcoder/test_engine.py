@@ -3,7 +3,6 @@
 import io
 import itertools
 import subprocess
-from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from media_streamer.transcoder.engine import Engine
 from media_streamer.transcoder.plan import make_plan
 from media_streamer.wire.frame import TIME_BASE, Frame
 
-from tests.support.transcoding import START, Made, Source, Transcode, film_of, pictures
+from tests.support.transcoding import START, Made, Source, Transcode, film_of, pictures, psnr
 
 LADDER: dict[str, Any] = {
     "video": [
@@ -78,14 +77,6 @@ def test_a_rendition_is_as_good_as_ffmpegs_with_the_same_settings(
     assert len(own) == len(theirs) == len(before)
     assert psnr(own, before) > psnr(theirs, before) - 0.5
     assert sum(len(one.data) for one in ours.of("v1")) < 1.25 * len(made.stdout)
-
-
-def psnr(made: Sequence[Any], source: Sequence[Any]) -> float:
-    """Of the luma of all pictures, in dB."""
-    pairs = zip(made, source, strict=True)
-    planes = [[one.reformat(format="gray").to_ndarray().astype(float) for one in p] for p in pairs]
-    error = np.mean([np.mean((now - was) ** 2) for now, was in planes])
-    return float(10 * np.log10(255**2 / max(error, 1e-9)))
 
 
 @pytest.mark.parametrize("codec", ["hevc", "av1", "mp2v"])
