@@ -15,7 +15,7 @@ export function Server({ ui }) {
   return html`<header class="bar"><h1>${t("Server")}</h1></header>
     <${Failure} error=${error} />
     ${stats && html`<div class="overview ${error ? "stale" : ""}">
-      <div><${Alerts} stats=${stats} /><${Devices} devices=${stats.transcoder_devices} /><${Disks} partitions=${stats.partitions} /></div>
+      <div><${Alerts} stats=${stats} /><${Devices} devices=${stats.transcoder_devices} /></div>
       <dl>
         <dt>${t("Version")}</dt><dd>${stats.server_version || "–"}</dd>
         <dt>${t("Up")}</dt><dd>${seconds(stats.uptime)}</dd>
@@ -26,6 +26,7 @@ export function Server({ ui }) {
         <dt>${t("CPU")}</dt><dd><${Meter} value=${stats.cpu_usage} label=${t("CPU")} /></dd>
         <dt>${t("Memory")}</dt><dd><${Meter} value=${stats.memory_usage} label=${t("Memory")} /></dd>
       </dl>
+      <${Disks} partitions=${stats.partitions} />
     </div>`}
     ${keepsHistory(ui)
       ? html`<${History} path="/history/server" charts=${CHARTS} />`

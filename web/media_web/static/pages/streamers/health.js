@@ -49,12 +49,12 @@ export function Devices({ devices }) {
 
 export function Disks({ partitions }) {
   if (!partitions?.length) return null;
-  return html`<h2>${t("Disks")}</h2><table class="list">
+  return html`<div class="whole"><h2>${t("Disks")}</h2><table class="list disks">
     <thead><tr><th>${t("Path")}</th><th>${t("Used")}</th><th class="number">${t("Size")}</th><th class="number wide">${t("Writing")}</th><th class="wide">${t("Busy")}</th><th class="number wide">${t("Archives")}</th><th class="number wide">${t("Depth")}</th></tr></thead>
     <tbody>${partitions.map(({ path, usage, total_mb: size, dvr_bytes: held, dvr_depth: depth, write_bytes_per_second: rate, io_util: busy, error }) => html`<tr key=${path}>
       <td class="url">${path}${error && html`<p class="hint">${told(error)}</p>`}</td><td><${Meter} value=${usage} label=${path} /></td><td class="number">${size == null ? "–" : `${Math.round(size / 1024)} GiB`}</td>
       <td class="number wide">${rate == null ? "–" : `${bytes(rate)}/s`}</td><td class="wide"><${Meter} value=${busy} label=${t("Busy")} /></td>
       <td class="number wide">${held == null ? "–" : bytes(held)}</td><td class="number wide">${depth ? seconds(depth) : "–"}</td>
     </tr>`)}</tbody>
-  </table>`;
+  </table></div>`;
 }

@@ -61,7 +61,6 @@ function Overview({ streamer }) {
       <${Checks} status=${streamer.healthcheck_status} />
       <${Alerts} stats=${stats} />
       <${Devices} devices=${stats.transcoder_devices} />
-      <${Disks} partitions=${stats.partitions} />
     </div>
     <dl>
       <dt>${t("Address")}</dt><dd class="url">${streamer.public_payload_url || streamer.api_url || `http://${streamer.hostname}`}</dd>
@@ -74,6 +73,7 @@ function Overview({ streamer }) {
       <dt>${t("CPU")}</dt><dd><${Meter} value=${stats.cpu_usage} label=${t("CPU")} /></dd>
       <dt>${t("Memory")}</dt><dd><${Meter} value=${stats.memory_usage} label=${t("Memory")} /></dd>
     </dl>
+    <${Disks} partitions=${stats.partitions} />
   </div>
   <${History} path="/history${item("streamers", streamer.hostname)}" charts=${CHARTS} />`;
 }
