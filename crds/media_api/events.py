@@ -1,6 +1,6 @@
 """Event sinks: where the events of the server go, and which."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -11,6 +11,16 @@ from media_api.units import ByteSize, Count, LongText, ObjectName, Seconds, Text
 
 LogLevel = Literal["none", "debug", "info", "notice", "warning", "error", "alert", "critical"]
 EVENT_SINK_SCHEMES = frozenset({"http", "https", "log", "jsonlog", "lua"})
+
+EVENTS = frozenset(
+    {
+        "server_started", "config_external_error", "stream_opened", "stream_closed",
+        "source_opened", "source_started", "source_closed", "source_lost", "frames_timed_out",
+        "frames_restored", "dvr_failed", "dvr_restored", "play_opened", "play_started",
+        "play_closed", "push_opened", "push_started", "push_closed", "push_blocked",
+    }
+)  # fmt: skip
+"""All that are sent."""
 
 
 def check_sink_url(url: str) -> str:
@@ -45,6 +55,16 @@ def event_matches(event: Mapping[str, Any], condition: Mapping[str, list[str]]) 
         )
 
     return all(key_matches(key, values) for key, values in condition.items())
+
+
+def never_sent(conditions: Iterable[Mapping[str, list[str]]]) -> list[str]:
+    """Events that filters name and that there are not."""
+    named = [value for one in conditions for value in one.get("event", ())]
+    return [
+        value
+        for value in dict.fromkeys(named)
+        if not any(event_matches({"event": event}, {"event": [value]}) for event in EVENTS)
+    ]
 
 
 class EventRecord(ApiModel):

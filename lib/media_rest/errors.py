@@ -143,7 +143,7 @@ def validation_error(error: ValueError, data: Any = None, status: int = 400) -> 
     paths: list[list[str | int]] = []
     for item in error.errors(include_url=False, include_input=False, include_context=False):
         path = list(item["loc"]) if data is None else error_path(item["loc"], data)
-        message = _in_words(item["type"], redact_text(item["msg"]))
+        message = in_words(item["type"], redact_text(item["msg"]))
         pointer = json_pointer(path)
         if (first := found.get(pointer)) is not None:  # another branch of one union
             if message not in first["title"]:
@@ -161,10 +161,16 @@ _WORDS = {
     "model_attributes_type": "must be an object",
     "dict_type": "must be an object",
     "list_type": "must be an array",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    "string_type": "must be a text",
 }
-"""What pydantic says of these names Python's types."""
+"""What pydantic says of these names Python's types, or how it reads a text."""
 
 
-def _in_words(kind: str, message: str) -> str:
+def in_words(kind: str, message: str) -> str:
+    """What pydantic says of a value, as a predicate of its name: `must be …`."""
     plain = message.removeprefix("Value error, ")
-    return _WORDS.get(kind) or re.sub(r"^Input should be", "must be", plain)
+    must = re.sub(r"^[A-Z][a-z]+ should (?=be|have|match)", "must ", plain)
+    return _WORDS.get(kind) or must

@@ -116,7 +116,7 @@ async def test_errors_stand_at_their_fields_in_words(inside: Ui, appliance: Appl
     await inside.page.get_by_role("button", name="Save", exact=True).click()
     alert = inside.page.get_by_role("alert")
     await expect(alert).to_contain_text("Segment length: It must be greater than or equal to 100")
-    await expect(alert).to_contain_text("Segments in the playlist: It must be a valid integer")
+    await expect(alert).to_contain_text("Segments in the playlist: It must be a whole number")
     field = inside.page.locator(".field.wrong").filter(has_text="Segment length")
     await expect(field).to_contain_text("greater than or equal to 100")
     assert await labelled(inside, "Segments in the playlist").input_value() == "many"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from media_api import protocols
+from media_api.events import never_sent
 from media_api.scripts import script_path
 from media_api.server import ServerConfig
 from media_api.stream import StreamOnPremises
@@ -85,6 +86,11 @@ def _named(config: ServerConfig) -> Iterator[InVain]:
     if odd := [sink.name for sink in scripts if script_path(sink.url) is None]:
         text = f"event sinks have no effect, a script is /path/NAME.lua: {shown(odd)}"
         yield InVain("event_sinks", ("event_sinks",), text)
+    for index, sink in enumerate(config.event_sinks):
+        for key, filters in (("only", sink.only), ("except", sink.except_)):
+            if names := never_sent(filters or ()):
+                text = f"event sink {sink.name}: no event is called {shown(names)}"
+                yield InVain("event_sinks_filter", ("event_sinks", index, key), text)
     if config.init_script and script_path(config.init_script) is None:
         text = "init_script has no effect, a script is /path/NAME.lua"
         yield InVain("init_script", ("init_script",), text)

@@ -5,6 +5,7 @@ from typing import Any
 
 from media_api import protocols
 from media_api.scripts import script_path
+from media_api.unsupported.addresses import addresses_in_vain
 from media_api.unsupported.archives import archive_asks_in_vain
 from media_api.unsupported.transcoder import transcoder_in_vain
 from media_api.unsupported.words import (
@@ -52,6 +53,7 @@ def asked_in_vain(
         *_cache(item),
         *_protocols(item),
         *_urls(item),
+        *addresses_in_vain(item),
         *_rights(item),
         *_sessions(item),
         *(files_in_vain(item, vods) if vods is not None else ()),

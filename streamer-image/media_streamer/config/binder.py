@@ -20,6 +20,7 @@ from media_api.events import EventSinkConfig
 from media_api.server import HttpProxyConfig, ServerConfig
 from media_api.stream import StreamConfig, TemplateConfig
 from media_api.vod import VodConfig
+from media_rest.errors import in_words
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -208,16 +209,18 @@ def _tell(error: ErrorDetails, at: Path, base: Path, reading: Reading) -> None:
     if missing:
         full = (*full, str(error["loc"][-1]))
     key = next((part for part in reversed(full) if isinstance(part, str)), "")
-    detail = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    detail = in_words(kind, error["msg"])
     expected = error.get("ctx", {}).get("expected")
     hint = ""
     if kind == "value_error":
         code = _code_of_value_error(key)
     elif kind.startswith(_OUT_OF_RANGE):
-        code, detail = "out_of_range", f"{key} must be {detail}"
+        code, detail = "out_of_range", f"{key} {detail}"
+        if key == "segment_duration":
+            hint = "milliseconds; a file has seconds"
     else:
         code = _CODES.get(kind, "wrong_type")
-        detail = f"{key} must be {detail}" if not missing else f"{key} is missing"
+        detail = f"{key} {detail}" if not missing else f"{key} is missing"
     if key in ("name", "prefix", "prefixes") and not missing:
         code = "bad_name"
     if expected and isinstance(error["input"], str):

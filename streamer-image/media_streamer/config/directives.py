@@ -41,6 +41,7 @@ from media_api.vod import VodConfig, VodStorage
 from media_streamer.config.ladder import Ladder
 from media_streamer.config.sections import (
     ANY,
+    BLOCKS,
     SECTIONS,
     TOP_LEVEL_MODEL,
     Keyed,
@@ -384,3 +385,12 @@ _TABLE = (
 )
 SECTIONS.update({section.model: section for section in _TABLE})
 TOP_LEVEL_MODEL.append(ServerConfig)
+BLOCKS.extend(
+    [
+        (StreamConfig, "stream NAME { … }"),
+        (AuthSpec, "on_play { … } of a stream"),
+        (StreamDvrSpec, "dvr { … } of a stream"),
+        (InputConfig, "input URL { … } of a stream"),
+        (PushConfig, "push URL { … } of a stream"),
+    ]
+)

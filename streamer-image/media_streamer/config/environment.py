@@ -4,6 +4,7 @@ Each setting is `STREAMER_X` or, as older images say, `FLUSSONIC_X`; the first w
 and `SECRETS_STORAGE` are accepted and have no effect.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,9 +14,22 @@ from pydantic import ValidationError
 
 from media_streamer.config.problems import ConfigProblem
 
+MAX_WORKERS = 8
+EGRESS_WORKERS = "STREAMER_EGRESS_WORKERS"
 PREFIXES = ("STREAMER_", "FLUSSONIC_")
 FILENAME = "environment"
 """Stands for a file name in problems."""
+
+
+def default_workers() -> int:
+    """Workers of each kind where nothing is said."""
+    return min(max(1, os.cpu_count() or 1), MAX_WORKERS)
+
+
+def egress_workers(environ: Mapping[str, str]) -> int:
+    """How many there will be; a variable that is no number is told at the start."""
+    text = environ.get(EGRESS_WORKERS, "")
+    return int(text) if text.isdecimal() and len(text) < 4 else default_workers()
 
 
 def _listen(protocol: str) -> Callable[[ServerConfig, Any], None]:

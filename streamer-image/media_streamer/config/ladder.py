@@ -67,6 +67,14 @@ FLAGS = {"external", "deinterlace", "open_gop", "split_channels", "no_dpb", "str
 KNOWN = [*GLOBAL, *DECODER, *VIDEO, *AUDIO]
 
 
+_FORMS = {
+    "size": "WIDTHxHEIGHT, as 1280x720, or -1x720 to keep the proportions",
+    "crop": "LEFT:TOP:WIDTH:HEIGHT",
+    "sar": "X:Y, as 16:11",
+}
+"""How values are written that are more than one number."""
+
+
 def _read_value(name: str, text: str) -> Any:
     """JSON value of one option; None if `text` is malformed."""
     if name == "size":
@@ -154,7 +162,9 @@ class Ladder(Shape):
             target, key = self._target(name, below, video, audio)
             value = _read_value(name, text)
             if value is None:
-                target.problem(at, "bad_value", f"{name} cannot be {show(text)}")
+                target.problem(
+                    at, "bad_value", f"{name} cannot be {show(text)}", f"write {_FORMS[name]}"
+                )
             else:
                 target.set(key, value, at, name)
 

@@ -15,7 +15,7 @@ from media_api.server import ServerConfig
 from pydantic import ValidationError
 
 from media_streamer.config.binder import ParsedConfig, bind
-from media_streamer.config.environment import apply_environment
+from media_streamer.config.environment import apply_environment, egress_workers
 from media_streamer.config.grammar import Directive, Tree, Word, parse_tree
 from media_streamer.config.log_files import check_log_files, log_directory
 from media_streamer.config.ports import check_ports
@@ -174,7 +174,7 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> LoadedCo
     environment = apply_environment(parsed.config, environ)
     sinks = check_log_files(parsed, parsed.config, log_directory(environ))
     certificates = check_tls(parsed, parsed.config, main.absolute().parent)
-    ports = check_ports(parsed, parsed.config, main.absolute().parent)
+    ports = check_ports(parsed, parsed.config, main.absolute().parent, egress_workers(environ))
     bad = [one for one in (*certificates, *ports) if one.severity == "error"]
     doubtful = [one for one in (*certificates, *ports) if one.severity != "error"]
     order = {str(file): index for index, file in enumerate(reader.files)}

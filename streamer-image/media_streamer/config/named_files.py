@@ -10,6 +10,7 @@ from pathlib import Path
 from media_api.auth import AuthSpec
 from media_api.scripts import script_path
 from media_api.server import ServerConfig
+from media_api.unsupported import vod_directories
 from media_auth.countries import BUILTIN, open_countries
 
 from media_streamer.config.load import LoadedConfig
@@ -45,11 +46,37 @@ def _missing(config: ServerConfig) -> Iterator[tuple[Place, str]]:
             if folder.is_absolute() and not folder.is_dir():
                 text = f"vod {vod.prefix}: there is no directory {folder}"
                 yield ("vods", index, "storages", number), text
+    yield from _films(config)
     for path, name in _folders(config):
         folder = Path(name)
+        if not folder.is_absolute():
+            yield path, f"{path[0]}: {name} begins where the server is started: write /…/{name}"
         # One that is not there is made; below a file none can be.
         if folder.is_absolute() and any(one.is_file() for one in (folder, *folder.parents)):
             yield path, f"{path[0]}: {folder} cannot be a directory: a file is there"
+
+
+def _films(config: ServerConfig) -> Iterator[tuple[Place, str]]:
+    """Films of streams, in locations whose directories are all of this machine."""
+    directories = vod_directories(config)
+    for key in ("streams", "templates"):
+        for index, item in enumerate(getattr(config, key)):
+            files: list[tuple[Place, str]] = [
+                (("inputs", number, "url"), one.url.removeprefix("file://"))
+                for number, one in enumerate(item.inputs or ())
+                if one.url.startswith("file://")
+            ]
+            if item.backup is not None and item.backup.file:
+                files.append((("backup", "file"), item.backup.file))
+            for path, name in files:
+                location, _, film = name.partition("/")
+                vod = next((one for one in config.vods if one.prefix == location), None)
+                roots = directories.get(location, ())
+                if vod is None or len(roots) < len(vod.storages) or not roots:
+                    continue
+                if not any((Path(root) / film.partition("?")[0]).exists() for root in roots):
+                    text = f"vod {location} has no file {film[:80]}"
+                    yield (key, index, *path), text
 
 
 def _folders(config: ServerConfig) -> Iterator[tuple[Place, str]]:

@@ -92,18 +92,22 @@ def _fits(host: ListenerConfig, guest: ListenerConfig, directory: Path) -> bool:
     return True
 
 
-def check_ports(parsed: ParsedConfig, config: ServerConfig, directory: Path) -> list[ConfigProblem]:
+def check_ports(
+    parsed: ParsedConfig, config: ServerConfig, directory: Path, workers: int = 1
+) -> list[ConfigProblem]:
     """A problem at the line of each listener that cannot have its port.
 
     Errors keep the server from starting: two listeners of one port, an SRT port of the server that
     is that of another listener by UDP. All else is a warning: a listener that takes an address from
-    another one, SRT ports that two want of which the first has them.
+    another one, SRT ports that two want of which the first has them, and UDP ports that one of the
+    `workers` has for itself.
     """
     ports = opened(config.listeners, directory)
     return [
         *(_problem(parsed, one, first) for one, first in _clashes(ports)),
         *_shadows(parsed, ports),
-        *_srt(parsed, config, ports),
+        *_of_workers(parsed, ports, workers),
+        *_srt(parsed, config, ports, workers),
     ]
 
 
@@ -147,6 +151,27 @@ def _shadows(parsed: ParsedConfig, ports: list[Opened]) -> Iterator[ConfigProble
                 yield _at(parsed, path, text, warns=True)
 
 
+def _of_workers(parsed: ParsedConfig, ports: list[Opened], workers: int) -> Iterator[ConfigProblem]:
+    """Listeners whose port is that of a later worker of another one by UDP."""
+    datagrams = [one for one in ports if one.place[0]]
+    for wide in datagrams:
+        _, *others = _places(wide, workers)
+        for one in datagrams:
+            if one.name != SRT and any(meet(one.place, place) for place in others):
+                text = (
+                    f"{one.name}: port {one.listener.port} is that of a worker of {wide.name}:"
+                    f" {workers} workers have {wide.listener.port} to {others[-1][2]}, one each"
+                )
+                yield _at(parsed, ("listeners", one.name, one.index), text, warns=True)
+
+
+def _places(one: Opened, workers: int) -> list[Place]:
+    """Of all workers that have a socket of a listener by UDP."""
+    datagram, address, port = one.place
+    count = workers if protocols.listeners()[one.name][1].per_worker else 1
+    return [(datagram, address, port + number) for number in range(count)]
+
+
 def _is_within(one: Opened, wide: Opened) -> bool:
     if one.place == wide.place or not meet(one.place, wide.place):
         return False
@@ -154,16 +179,21 @@ def _is_within(one: Opened, wide: Opened) -> bool:
     return not address or (bool(one.listener.address) and ip_address(address).is_unspecified)
 
 
-def _srt(parsed: ParsedConfig, config: ServerConfig, ports: list[Opened]) -> list[ConfigProblem]:
+def _srt(
+    parsed: ParsedConfig, config: ServerConfig, ports: list[Opened], workers: int
+) -> list[ConfigProblem]:
     """SRT ports that two want, or that are those of other listeners by UDP."""
     others = [one for one in ports if one.place[0] and one.name != SRT]
     found: list[ConfigProblem] = []
     seen: dict[int, list[SrtPort]] = {}
     for path, port in _srt_ports(parsed, config):
         place = (True, port.address, port.port)
-        if (first := next((o for o in others if meet(place, o.place)), None)) is not None:
+        taken = (o for o in others if any(meet(place, its) for its in _places(o, workers)))
+        if (first := next(taken, None)) is not None:
+            # How many workers there are is not of the file, so it cannot make it wrong.
+            warns = bool(port.stream) or not meet(place, first.place)
             text = f"{port.is_that_of(first.name)}: give them two"
-            found.append(_at(parsed, path, text, warns=bool(port.stream)))
+            found.append(_at(parsed, path, text, warns=warns))
             continue
         for before in seen.get(port.port, ()):
             same = before.place == port.place

@@ -1,7 +1,8 @@
-"""Names that one object uses and another declares: templates, storages, caches, rule sets.
+"""Names that one object uses and another declares: templates, storages, caches, rule sets, copied
+streams.
 
-Role: finds names that nothing declares. They are warnings, not errors: the stream runs, but without
-what the name should have given, and a file that is otherwise right stays in force.
+Role: finds names that nothing declares, or two do. They are warnings, not errors: the stream runs,
+but without what the name should have given, and a file that is otherwise right stays in force.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from media_streamer.config.shapes import show
 
 Json = Mapping[str, Any]
 AUTH_SCHEME = "auth://"
+COPY_SCHEME = "copy://"
 _USERS = ("streams", "templates", "sources", "vods")
 
 
@@ -42,6 +44,64 @@ def check_references(values: Json, reading: Reading) -> None:
                             did_you_mean(name, known),
                             warn=True,
                         )
+    _check_copies(values, reading)
+    _check_prefixes(values, reading)
+
+
+def _check_copies(values: Json, reading: Reading) -> None:
+    """Copies of streams that are not there, and of copies."""
+    copies = {
+        item.get("name"): any(_copied(one) for one in _items(item.get("inputs")))
+        for item in _items(values.get("streams"))
+    }
+    # Others may come by servers, backends and names below a prefix.
+    others = values.get("sources") or values.get("config_external")
+    prefixes = [prefix for _, _, prefix in _prefixes(values)]
+    for list_key in ("streams", "templates"):
+        for index, item in enumerate(_items(values.get(list_key))):
+            for number, one in enumerate(_items(item.get("inputs"))):
+                name = _copied(one)
+                made = any(not prefix or name.startswith(f"{prefix}/") for prefix in prefixes)
+                if not name or (name not in copies and (others or made)):
+                    continue
+                path: Path = (list_key, index, "inputs", number, "url")
+                if name not in copies:
+                    known = [known for known in copies if isinstance(known, str)]
+                    text, hint = f"no stream is called {show(name)}", did_you_mean(name, known)
+                elif copies[name]:
+                    text, hint = f"{show(name)} is a copy itself", "copy what it copies"
+                else:
+                    continue
+                if (word := reading.position(path)) is not None:
+                    reading.problem(word, path, "unknown_reference", text, hint, warn=True)
+
+
+def _copied(one: Json) -> str:
+    """Name of the stream that an input copies; empty for none."""
+    url = _text(one, "url")
+    return url.removeprefix(COPY_SCHEME).strip("/") if url.startswith(COPY_SCHEME) else ""
+
+
+def _check_prefixes(values: Json, reading: Reading) -> None:
+    """Prefixes of templates that an earlier one has, which makes all streams below it."""
+    first: dict[str, str] = {}
+    for path, name, prefix in _prefixes(values):
+        before = first.setdefault(prefix, name)
+        word = reading.position(path)
+        if before != name and word is not None:
+            text = (
+                f"prefix {show(prefix)} is that of template {show(before)}, which has its streams"
+            )
+            reading.problem(word, path, "duplicate_name", text, "give them two", warn=True)
+
+
+def _prefixes(values: Json) -> Iterator[tuple[Path, str, str]]:
+    """(path, name of the template, prefix)."""
+    for index, item in enumerate(_items(values.get("templates"))):
+        found = item.get("prefixes")
+        for number, prefix in enumerate(found if isinstance(found, list) else ()):
+            if isinstance(prefix, str):
+                yield ("templates", index, "prefixes", number), str(item.get("name")), prefix
 
 
 def _items(values: Any) -> Sequence[Json]:

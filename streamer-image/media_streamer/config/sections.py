@@ -112,6 +112,8 @@ class Section:
         hint = did_you_mean(word.value, self.entries)
         if not hint and word.line > node.name.line:
             hint = "is ; missing at the end of the line before?"
+        elif not hint and self.classify(f"/{word.value}", scope.values):
+            hint = f"a path begins with /: /{word.value[:40]}"
         detail = f"{node.name.value} knows no {show(word.value)}"
         scope.problem(word, "unknown_option", detail, hint)
 
@@ -146,7 +148,7 @@ class Section:
             text = " ".join(word.value for word in node.args)
             scope.values.setdefault(self.extra, {})[name] = text
         else:
-            hint = did_you_mean(name, self.entries)
+            hint = _elsewhere(self.model, name) or did_you_mean(name, self.entries)
             scope.problem(node.name, "unknown_directive", f"unknown directive {show(name)}", hint)
         return True
 
@@ -228,6 +230,28 @@ TOP_LEVEL_NAMES = frozenset(
 TOP_LEVEL_MODEL: list[type[ApiModel]] = []
 SECTIONS: dict[type[ApiModel], Section] = {}
 """Sections by model; a model that is not here gets one made of its fields alone."""
+
+
+BLOCKS: list[tuple[type[ApiModel], str]] = []
+"""Objects that a directive which stands in the wrong place may belong to, and how their blocks are
+written; the likeliest first."""
+_OTHER_LANGUAGES = {
+    "//": "# begins a comment",
+    "/*": "# begins a comment, on each line",
+    "{": "JSON stands in a file whose name ends in .json",
+    "}": "",
+}
+
+
+def _elsewhere(model: type[ApiModel], name: str) -> str:
+    """Where directive `name`, which `model` does not know, is known; or what it is in place of."""
+    for sign, words in _OTHER_LANGUAGES.items():
+        if name.startswith(sign):
+            return words
+    for other, block in BLOCKS:
+        if other is not model and name in section_of(other).complete().entries:
+            return f"it stands in {block}"
+    return ""
 
 
 def section_of(model: type[ApiModel]) -> Section:

@@ -58,8 +58,12 @@ def no_block(node: Directive, scope: Scope) -> None:
 
 def too_many(word: Word, node: Directive, scope: Scope) -> None:
     """Record that `word` is one more than `node` takes."""
-    late = word.line > node.name.line
-    hint = "is ; missing at the end of the line before?" if late else 'quote it: "…"'
+    if word.line > node.name.line:
+        hint = "is ; missing at the end of the line before?"
+    elif word.value[:1].isdigit() or (node.args and node.args[0].value.isdecimal()):
+        hint = "durations are 90, 48h or 7d, sizes 40G, rates 10M, in one word"
+    else:
+        hint = 'quote it: "…"'
     scope.problem(
         word, "unexpected_value", f"{node.name.value} does not take {show(word.value)} here", hint
     )

@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from media_streamer.config.environment import EGRESS_WORKERS, default_workers
 from media_streamer.outgoing.addresses import VARIABLE as REACH_VARIABLE
 from media_streamer.outgoing.addresses import Reach
 from media_streamer.wire import homes
 
 DEFAULT_CONFIG_PATH = Path("/etc/flussonic/flussonic.conf")
-MAX_WORKERS = 8
 MAX_RUNTIME_PATH_BYTES = 107 - homes.MAX_PATH_BYTES - 1
 MIN_SHARED_MEMORY_BYTES = 512 * 1024 * 1024
 """Below this /dev/shm (64 MiB in a plain container) fills up with the segments of few streams."""
@@ -70,9 +70,8 @@ def read_settings(config_path: Path, environ: Mapping[str, str]) -> Settings:
         reach = Reach.of(environ)
     except ValueError as error:
         raise SettingsError(f"{REACH_VARIABLE}: {error}: write 169.254.20.0/24") from None
-    default_workers = min(max(1, os.cpu_count() or 1), MAX_WORKERS)
-    egress_workers = _count(environ, "STREAMER_EGRESS_WORKERS", default_workers)
-    media_workers = _count(environ, "STREAMER_MEDIA_WORKERS", default_workers)
+    egress_workers = _count(environ, EGRESS_WORKERS, default_workers())
+    media_workers = _count(environ, "STREAMER_MEDIA_WORKERS", default_workers())
     runtime = _runtime(environ)
     token = environ.get("STREAMER_CONFIG_EXTERNAL_TOKEN_FILE")
     state = _state(environ, config_path, runtime)

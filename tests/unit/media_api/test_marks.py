@@ -41,7 +41,7 @@ def test_schemes_of_addresses_are_those_of_the_table(schemas: dict[str, Any]) ->
         url = schemas[model]["properties"]["url"]
         for scheme in url["x-schemes"]:
             key = "inputs" if role == "pull" else "pushes"
-            assert asked_in_vain({key: [{"url": f"{scheme}://x"}]}) == []
+            assert asked_in_vain({key: [{"url": f"{scheme}://x:1/a/b"}]}) == []
         assert not set(url["x-schemes"]) & set(url["x-unserved-schemes"])
         assert all(url["x-unserved-schemes"].values())
 

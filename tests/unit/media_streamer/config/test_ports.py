@@ -44,7 +44,7 @@ def test_others_are_not(listeners: dict[str, object]) -> None:
 def checked(path: Path, text: str) -> tuple[int, list[str]]:
     path.write_text(text)
     out = io.StringIO()
-    status = check(path, {}, out)
+    status = check(path, {"STREAMER_EGRESS_WORKERS": "1"}, out)
     return status, [line.removeprefix(f"{path}:") for line in out.getvalue().splitlines()]
 
 
