@@ -100,7 +100,7 @@ class StreamBase(ApiModel):
     """What makes a stream run: its inputs, and whether it runs."""
 
     static: bool = Field(
-        default=True, description="true: always runs; false: starts with the first viewer."
+        default=True, description="true: always runs; false: while it has viewers or a push."
     )
     disabled: bool = Field(default=False, description="Keep configured, do not run.")
     inputs: Annotated[list[InputConfig], Field(max_length=64)] = Field(
@@ -117,8 +117,8 @@ class StreamMedia(ApiModel):
     comment: LongText | None = Field(default=None, description="Note of the administrator.")
     clients_timeout: SecondsOrBool | None = Field(
         default=None,
-        description="On demand: seconds after the last viewer until it stops; false: never."
-        " Default 60.",
+        description="On demand: seconds after the last viewer (a push is one) until it stops;"
+        " false: never. Default 60.",
     )
     retry_limit: Count | None = Field(
         default=None, description="On demand: attempts to connect until giving up. Default 10."

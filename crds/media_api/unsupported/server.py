@@ -6,7 +6,6 @@ from media_api import protocols
 from media_api.events import never_sent
 from media_api.scripts import script_path
 from media_api.server import ServerConfig
-from media_api.stream import StreamOnPremises
 from media_api.unsupported.archives import storages_ask_in_vain
 from media_api.unsupported.streams import srt_in_vain
 from media_api.unsupported.words import (
@@ -33,7 +32,6 @@ def server_asks_in_vain(config: ServerConfig) -> list[InVain]:
         *srt_in_vain(config),
         *storages_ask_in_vain(config.dvrs),
         *_globals(config),
-        *_unused_caches(config),
         *_named(config),
     ]
 
@@ -62,23 +60,6 @@ def _globals(config: ServerConfig) -> Iterator[InVain]:
     for key, reason in protocols.unserved_fields().items():
         if getattr(config, key, None):
             yield InVain(key, (key,), f"{key} has no effect: {reason}")
-
-
-def _unused_caches(config: ServerConfig) -> Iterator[InVain]:
-    """Global caches that nothing refers to."""
-    users: list[StreamOnPremises] = [*config.streams, *config.templates, *config.sources]
-    used = {one.cache.reference for one in users if one.cache is not None}
-    kept = [cache for vod in config.vods for cache in (vod.cache, vod.segment_cache)]
-    used.update(cache.reference for cache in kept if cache is not None)
-    used.update(
-        group.cache.reference
-        for source in config.sources
-        for group in (source.group_config or {}).values()
-        if group.cache is not None
-    )
-    if unused := [cache.name for cache in config.caches if cache.name not in used]:
-        text = f"caches are used only by sources, streams and files that name them: {shown(unused)}"
-        yield InVain("caches", ("caches",), text)
 
 
 def _named(config: ServerConfig) -> Iterator[InVain]:

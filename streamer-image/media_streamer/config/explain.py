@@ -18,6 +18,7 @@ from media_streamer.config.differences import difference
 from media_streamer.config.grammar import Directive, Word
 from media_streamer.config.outline import below, block_of
 from media_streamer.config.problems import ConfigProblem
+from media_streamer.config.references import UNUSED
 from media_streamer.config.sections import Section, section_of
 from media_streamer.config.shapes import Shape, Value
 from media_streamer.config.special import Credentials, Streams
@@ -67,8 +68,8 @@ def explain(nodes: Sequence[Directive], problems: Iterable[ConfigProblem]) -> li
         if told is None:
             told = Explained(problem.filename, problem.line, "(the file)")
             lines.append(told)
-        if problem.code == "missing_file" and problem.severity == "warning":
-            told.reasons.append(problem.detail)  # it works as soon as the file is there
+        if problem.code in ("missing_file", UNUSED) and problem.severity == "warning":
+            told.reasons.append(problem.detail)  # it works as soon as the file, the user is there
         else:
             told.judge(_verdict(problem, told), problem)
     return lines

@@ -15,6 +15,8 @@ from media_streamer.config.shapes import show
 Json = Mapping[str, Any]
 AUTH_SCHEME = "auth://"
 COPY_SCHEME = "copy://"
+UNUSED = "unused_name"
+"""Code of what is declared and that nothing uses yet."""
 _USERS = ("streams", "templates", "sources", "vods")
 
 
@@ -27,9 +29,12 @@ def check_references(values: Json, reading: Reading) -> None:
         kind: {item.get("name") for item in _items(values.get(kind))}
         for kind in ("templates", "dvrs", "caches", "auth_backends")
     }
+    used: set[str] = set()
     for list_key in _USERS:
         for index, item in enumerate(_items(values.get(list_key))):
             for path, kind, name in _uses(item):
+                if kind == "caches":
+                    used.add(name)
                 if name not in names[kind]:
                     full = (list_key, index, *path)
                     what = kind.removesuffix("s")
@@ -46,6 +51,14 @@ def check_references(values: Json, reading: Reading) -> None:
                         )
     _check_copies(values, reading)
     _check_prefixes(values, reading)
+    for index, item in enumerate(_items(values.get("caches"))):
+        name, word = _text(item, "name"), reading.position(("caches", index))
+        if name not in used and word is not None:
+            text = (
+                f"nothing names this cache yet: write `cache @{name[:40]};` in a source, a stream"
+            )
+            where: Path = ("caches", index)
+            reading.problem(word, where, UNUSED, f"{text} or a vod location", warn=True)
 
 
 def _check_copies(values: Json, reading: Reading) -> None:
@@ -117,6 +130,10 @@ def _uses(item: Json) -> Iterator[tuple[Path, str, str]]:
         reference = _text(item.get(key), "reference")
         if reference:
             yield (key, "reference"), kind, reference
+    groups = item.get("group_config")
+    for group, options in groups.items() if isinstance(groups, Mapping) else ():
+        if isinstance(options, Mapping) and (name := _text(options.get("cache"), "reference")):
+            yield ("group_config", group, "cache", "reference"), "caches", name
     for key in ("on_play", "on_publish"):
         url = _text(item.get(key), "url")
         if url.startswith(AUTH_SCHEME):

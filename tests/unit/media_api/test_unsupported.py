@@ -267,11 +267,6 @@ def test_caches_are_for_what_is_taken_from_other_servers() -> None:
     own = {"cache": {"reference": "c"}, "inputs": [{"url": "rtmp://h/a"}]}
     assert asked_in_vain(far) == []
     assert [one.key for one in asked_in_vain(own)] == ["stream_cache"]
-    caches = [{"name": "c", "path": "/c"}, {"name": "d", "path": "/d"}]
-    config = {"caches": caches, "sources": [{"url": "h", "cache": {"reference": "c"}}]}
-    alerts = unsupported_parts(ServerConfig.model_validate(config))
-    assert alerts.keys() == {"caches"}
-    assert alerts["caches"].endswith(": d")
 
 
 def test_ports_and_storages_say_what_nobody_reads() -> None:

@@ -50,6 +50,7 @@ WRONG = [
     ("stream a { input copy://b; }\nstream b { input copy://a; }", "1:18", "copy what it copies"),
     ("template t { prefix x; }\ntemplate u { prefix x; }", "2:21", "is that of template 't'"),
     (f"stream a {{ template nope; {FAKE} }}", "1:21", "no template is called 'nope'"),
+    ("cache kept /c 2d;\nsource h;", "1:1", "write `cache @kept;` in a source, a stream or"),
     ("notify x { sink http://h; only event=play_open; }", "1:1", "no event is called play_open"),
 ]  # fmt: skip
 
@@ -94,6 +95,7 @@ def test_films_that_are_not_there(tmp_path: Path) -> None:
         "stream a { input rtsp://user:p%40ss@[::1]:554/cam; push udp://239.0.0.1:5000; }",
         "stream a { input copy://live/x; }\nlive live { }",
         "source h.example.com;\nstream a { input copy://x; }",
+        "cache c /c;\ncache d /d;\nsource h { cache @c; group g { cache @d; } }",
         "notify x { sink http://h; only event=stream_*,play_opened media=a; except event=*; }",
     ],
 )  # fmt: skip
