@@ -45,7 +45,10 @@ def verdict_of(found: list[Any]) -> Verdict:
     allowed, *rest = found or [None]
     details = rest[0] if rest and isinstance(rest[0], dict) else {}
     if not isinstance(allowed, bool):
-        raise ValueError(f"it returns {allowed!r}: a decision is true or false")
+        shown = "nothing" if allowed is None else f"{allowed!r:.40}"
+        raise ValueError(
+            f"it returns {shown}: end it with `return true` or `return false, {{code=403}}`"
+        )
     seconds = _number(details.get("auth_time"), DEFAULT_AUTH_SECONDS)
     auth_seconds = min(max(seconds, 1.0), MAX_AUTH_SECONDS)
     if allowed:

@@ -26,6 +26,8 @@ IDLE_SECONDS = 300.0
 LINE_BYTES = 4 * 1024 * 1024
 STALE_SECONDS = 10.0
 """How long a process whose script was replaced lives on."""
+END_SECONDS = 2.0
+"""For a process that has closed its output to end by itself."""
 START_PAUSE_SECONDS = 1.0
 """Between two starts of one script, so that one that kills its process costs no core."""
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
@@ -159,6 +161,10 @@ class _Script:
         try:
             while line := await process.stdout.readline():
                 self._take(json.loads(line))
+            # Its end is under way. Who sends a signal to a process that has ended takes its exit
+            # status away from asyncio, which complains.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), END_SECONDS)
         except (ValueError, KeyError, TypeError) as error:
             log.error("script %s: what it says cannot be read: %s", self.path, error)
         finally:
