@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from media_api.server import ServerConfig
+from media_rest.errors import in_words
+from media_rest.unknown import unknown_fields
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from media_streamer.config.binder import ParsedConfig, bind
 from media_streamer.config.environment import apply_environment, egress_workers
@@ -126,22 +129,31 @@ def _text_of_json(text: str, filename: str) -> tuple[str, list[ConfigProblem]]:
     An object with an error is left out whole.
     """
     try:
-        return write(ServerConfig.model_validate(json.loads(text))), []
+        body = json.loads(text)
     except json.JSONDecodeError as error:
         problem = ConfigProblem(error.lineno, error.colno, (), "syntax_error", error.msg, filename)
         return "", [problem]
+    unknown = [
+        ConfigProblem(0, 0, (), "unknown_option", sentence, filename, severity="warning")
+        for sentence in unknown_fields(body, ServerConfig)
+    ]
+    try:
+        return write(ServerConfig.model_validate(body)), unknown
     except ValidationError as invalid:
         return "", [
-            ConfigProblem(
-                0,
-                0,
-                error["loc"],
-                "bad_value",
-                error["msg"].removeprefix("Value error, "),
-                filename,
-            )
-            for error in invalid.errors(include_url=False, include_input=False)
+            *unknown,
+            *(
+                ConfigProblem(0, 0, error["loc"], "bad_value", _named(error), filename)
+                for error in invalid.errors(include_url=False, include_input=False)
+            ),
         ]
+
+
+def _named(error: ErrorDetails) -> str:
+    """What is wrong, behind its place in the object: `streams.0.segment_count must be …`."""
+    place = ".".join(map(str, error["loc"]))[:200] or "the file"
+    told = in_words(error["type"], error["msg"])
+    return f"{place} {told}" if told.startswith("must ") else f"{place}: {told}"
 
 
 def _decode(data: bytes, filename: str) -> tuple[str, list[ConfigProblem]]:

@@ -164,7 +164,8 @@ class _Script:
             # Its end is under way. Who sends a signal to a process that has ended takes its exit
             # status away from asyncio, which complains.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), END_SECONDS)
+                async with asyncio.timeout(END_SECONDS):
+                    await process.wait()
         except (ValueError, KeyError, TypeError) as error:
             log.error("script %s: what it says cannot be read: %s", self.path, error)
         finally:

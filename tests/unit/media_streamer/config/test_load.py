@@ -138,3 +138,22 @@ def test_broken_json_drop_ins_are_told(tmp_path: Path) -> None:
     (error,) = load(main, {}).errors
     assert (error.code, error.path) == ("bad_value", ("loglevel",))
     assert "not-to-be-shown" not in str(error)
+
+
+def test_json_drop_ins_name_what_is_wrong_and_what_is_unknown(tmp_path: Path) -> None:
+    main = tmp_path / "flussonic.conf"
+    main.write_text("http 8080;\n")
+    drop_ins = tmp_path / "flussonic.conf.d"
+    drop_ins.mkdir()
+    (drop_ins / "a.json").write_text(
+        '{"streams": [{"name": "a", "titel": "x", "segment_count": "many"}]}'
+    )
+    (drop_ins / "b.json").write_text("[1]")
+    loaded = load(main, {})
+    assert [one.detail for one in loaded.errors] == [
+        "streams.0.segment_count must be a whole number",
+        "the file must be an object",
+    ]
+    (warning,) = loaded.warnings
+    assert warning.detail.startswith("streams.0.titel: there is no such field")
+    assert warning.detail.endswith("did you mean title?")

@@ -27,5 +27,5 @@ def test_what_is_decided(found: list[Any], wanted: tuple[Any, ...]) -> None:
 
 @pytest.mark.parametrize("found", [[], [None], [1], ["yes"], [{}]])
 def test_what_is_no_decision(found: list[Any]) -> None:
-    with pytest.raises(ValueError, match="true or false"):
+    with pytest.raises(ValueError, match="end it with"):
         verdict_of(found)
