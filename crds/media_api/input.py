@@ -184,9 +184,13 @@ class InputOptionsSrt(ApiModel):
     connect_timeout: Seconds | None = Field(
         default=None, description="Seconds to connect. Default 3."
     )
-    linger: Seconds | None = Field(default=None, description="Seconds to send the rest at close.")
+    linger: Seconds | None = Field(
+        default=None, description="Seconds in which the rest is sent at the end."
+    )
     minversion: Text | None = Field(default=None, description="Lowest SRT version of the peer.")
-    version: Text | None = Field(default=None, description="SRT version announced.")
+    version: Text | None = Field(
+        default=None, description="The same as minversion; the higher one holds."
+    )
     enforcedencryption: bool | None = Field(
         default=None, description="Refuse a peer whose encryption differs. Default true."
     )

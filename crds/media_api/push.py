@@ -68,12 +68,17 @@ class PushConfig(ApiModel):
         default=None, description="udp://: also receivable on this machine. Default false."
     )
     standby: bool | None = Field(
-        default=None, description="udp://: send only while no other sends. Default false."
+        default=None,
+        description="udp:// to a group of multicast: send only while no other does. Default false.",
     )
     bitrate: BitRate | None = Field(
         default=None, description="udp://: constant rate in bit/s, padded. Default: as it comes."
     )
-    vb: BitRate | None = Field(default=None, description="udp://: rate of video in bit/s.")
+    vb: BitRate | None = Field(
+        default=None,
+        description="udp:// with bitrate: most of it that video has at once, in bit/s. Default:"
+        " all that is free.",
+    )
     pnr: Annotated[int, Field(ge=1, le=65535)] | None = Field(
         default=None, description="MPEG-TS program number, 1 to 65535."
     )
@@ -94,10 +99,12 @@ class PushConfig(ApiModel):
         default=None, description="SRT stream id."
     )
     linger: Seconds | None = Field(
-        default=None, description="srt://: seconds to send the rest at close."
+        default=None, description="srt://: seconds in which the rest is sent at the end."
     )
     minversion: Text | None = Field(default=None, description="Lowest SRT version of the peer.")
-    version: Text | None = Field(default=None, description="SRT version announced.")
+    version: Text | None = Field(
+        default=None, description="The same as minversion; the higher one holds."
+    )
     enforcedencryption: bool | None = Field(
         default=None, description="Refuse a peer whose encryption differs. Default true."
     )

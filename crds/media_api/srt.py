@@ -51,10 +51,12 @@ class SrtConfig(ApiModel):
         default=None, description="Seconds without data until the peer is dropped; false: never."
     )
     linger: Seconds | None = Field(
-        default=None, description="Seconds to wait for unsent data at close."
+        default=None, description="Seconds in which the rest is sent at the end."
     )
     minversion: Text | None = Field(default=None, description="Lowest SRT version of a peer.")
-    version: Text | None = Field(default=None, description="SRT version announced to peers.")
+    version: Text | None = Field(
+        default=None, description="The same as minversion; the higher one holds."
+    )
     enforcedencryption: bool | None = Field(
         default=None, description="Refuse peers whose encryption differs. Default true."
     )

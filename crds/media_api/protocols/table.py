@@ -212,7 +212,8 @@ ROWS: list[Protocol] = [
         push=Role(
             schemes=("srt",),
             push_options=(
-                "passphrase", "latency", "streamid", "minversion", "enforcedencryption",
+                "passphrase", "latency", "streamid", "linger", "minversion", "version",
+                "enforcedencryption",
                 *TS_PUSH_OPTIONS,
             ),
         ),
@@ -289,7 +290,10 @@ ROWS: list[Protocol] = [
             other_schemes=("mpts-udp",),
             input_options=("bind_ip", *_CHOICE),
         ),
-        push=Role(schemes=("udp",), push_options=("multicast_loop", "bitrate", *TS_PUSH_OPTIONS)),
+        push=Role(
+            schemes=("udp",),
+            push_options=("multicast_loop", "standby", "bitrate", "vb", *TS_PUSH_OPTIONS),
+        ),
     ),
     Protocol(
         name="rtp",

@@ -25,7 +25,6 @@ STREAM_OPTIONS = (
 INPUT_OPTIONS = (
     "via", "output_audio", "output_dts_shift", "closed_captions", "languages",
     "subtitles", "skip_stalled_check",
-    "linger", "version",
 )  # fmt: skip
 """The same of inputs; those that only one protocol has are in its row."""
 PLAYLIST_SCHEMES = ("hls", "hlss", "hls2", "hlss2", "llhls", "llhlss", "cmaf", "cmafs")
@@ -43,7 +42,7 @@ BACKUP_OPTIONS = ("audio_timeout", "video_timeout", "dvr")
 """The same of the backup, which is shown when there are no frames at all."""
 NO_EFFECT = "has no effect in this version"
 SRT_BLOCKS = ("srt_play", "srt2_play", "srt_publish", "srt2_publish")
-SRT_OPTIONS = ("linger", "version", "streamid")
+SRT_OPTIONS = ("streamid",)
 """Options of these blocks that nothing reads."""
 DVR_OPTIONS = (
     "no_index", "locked_write", "redundancy_factor", "remotes",

@@ -46,6 +46,8 @@ from media_streamer.config.special import AdminListener, ListenerShape
 
 State = Literal["works", "partly", "none"]
 SAMPLE = "sample"
+_BESIDE = {"vb": {"bitrate": SAMPLE}}
+"""Options that have their effect beside another one only."""
 _VALUES: Mapping[str, Any] = {
     "url": "http://sample",
     "root": "/sample",
@@ -132,7 +134,9 @@ def _value(key: str) -> Any:
 
 def _in_list(name: str, scheme: str) -> Callable[[str], list[InVain]]:
     def ask(key: str) -> list[InVain]:
-        return asked_in_vain({name: [{key: SAMPLE, "url": f"{scheme}://sample"}]})
+        return asked_in_vain(
+            {name: [{key: SAMPLE, "url": f"{scheme}://sample", **_BESIDE.get(key, {})}]}
+        )
 
     return ask
 

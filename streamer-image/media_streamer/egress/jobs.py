@@ -64,6 +64,8 @@ class Work:
         """What is wrong now, or why the last attempt ended."""
         self._said = ""
         """What the log has been told."""
+        self.standby: Literal["", "active", "waiting"] = ""
+        """Of one that works only while no other does."""
         self.retries = self.restarts = 0
         self._worked_at: float | None = None
         self._quiet = False
@@ -139,6 +141,7 @@ class Work:
             self.restarts,
             self.account.bytes,
             counters,
+            self.standby,
         )
 
 

@@ -75,6 +75,8 @@ def push_stats(
         "pusher_restarts": report.restarts,
         **report.counters,
     }
+    if report.standby:
+        stats["standby_status"] = report.standby
     if report.error:
         stats["error"] = report.error
     return stats

@@ -117,6 +117,8 @@ class SrtPorts:
             timeout=_number(merged.get("timeout")),
             enforced=merged.get("enforcedencryption") is not False,
             minversion=str(merged.get("minversion", "")),
+            version=str(merged.get("version", "")),
+            linger=_number(merged.get("linger")),
         )
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from media_streamer.protocols.srt.libsrt import Option
-from media_streamer.protocols.srt.settings import DEFAULT_LATENCY_MS, Value, version_number
+from media_streamer.protocols.srt.settings import DEFAULT_LATENCY_MS, Value, lowest_version
 
 CONNECT_SECONDS = 3
 _CALLER, _LISTENER = "caller", "listener"
@@ -25,6 +25,8 @@ class Options(Protocol):
     streamid: str | None
     connect_timeout: int | None
     minversion: str | None
+    version: str | None
+    linger: int | None
     enforcedencryption: bool | None
 
 
@@ -73,8 +75,10 @@ class SrtAddress:
             options.append((Option.STREAMID, config.streamid or query.get("streamid", "")))
         if passphrase:
             options += [(Option.PASSPHRASE, passphrase), (Option.PBKEYLEN, _key_bytes(query))]
-        if config.minversion:
-            options.append((Option.MINVERSION, version_number(config.minversion)))
+        if lowest := lowest_version(config.minversion, config.version):
+            options.append((Option.MINVERSION, lowest))
+        if config.linger is not None:
+            options.append((Option.LINGER, config.linger))
         return cls(host or "", port, tuple(options), latency, listens)
 
 

@@ -321,8 +321,8 @@ def set_option(number: int, option: int, value: int | bool | str) -> None:
     if isinstance(value, str):
         data: Any = value.encode("utf-8", "surrogateescape")
         size = len(data)
-    elif isinstance(value, bool):
-        data, size = ffi.new("int *", value), 4
+    elif option == Option.LINGER:  # struct linger (socket(7)): whether, and seconds
+        data, size = ffi.new("int[2]", (1, value)), 8
     else:
         data, size = ffi.new("int *", value), 4
     if library().srt_setsockflag(number, option, data, size) < 0:

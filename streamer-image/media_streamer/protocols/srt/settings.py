@@ -23,8 +23,16 @@ def peer_options(terms: SrtTerms) -> Iterator[tuple[int, Value]]:
     yield Option.ENFORCEDENCRYPTION, terms.enforced
     if terms.passphrase:
         yield Option.PASSPHRASE, terms.passphrase
-    if terms.minversion:
-        yield Option.MINVERSION, version_number(terms.minversion)
+    if lowest := lowest_version(terms.minversion, terms.version):
+        yield Option.MINVERSION, lowest
+    if terms.linger is not None:
+        yield Option.LINGER, terms.linger
+
+
+def lowest_version(*texts: str | None) -> int:
+    """That a peer must have: `minversion` and `version` both say it, and the higher one holds. 0
+    where nothing is said. Raises ValueError."""
+    return max((version_number(text) for text in texts if text), default=0)
 
 
 def version_number(text: str) -> int:

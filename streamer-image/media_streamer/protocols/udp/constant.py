@@ -7,6 +7,9 @@ packets waited for (ISO/IEC 13818-1 2.4.2.2: 500 ns). How fast the clock goes on
 sender's business: `seconds` a datagram, corrected by what is in store, so that a source whose clock
 is not ours neither fills nor drains it.
 
+Where video has a rate of its own (`vb`), its packets leave no faster than that, and what is small
+(sound, tables) goes between them in place of behind a key frame.
+
 Invariants: continuity counters stay whole but where packets are dropped; the output's PCR never
 goes back, and comes at least each `PCR_SECONDS`; what waits is bounded by the lead that decoders
 have, beyond which the rate is too low and pictures are dropped up to the next key frame.
@@ -35,12 +38,18 @@ _NO_PID = -1
 
 
 class ConstantRate:
-    """`bit_rate` in bit/s, of whole transport packets."""
+    """`bit_rate` in bit/s, of whole transport packets; `video_rate` of those of video, 0: any."""
 
-    def __init__(self, bit_rate: int) -> None:
+    def __init__(self, bit_rate: int, video_rate: int = 0) -> None:
         self._rate = bit_rate
         self._queue: deque[tuple[int, bytes]] = deque()
         """Packets, and when they are due on the stream's clock."""
+        self._video: deque[tuple[int, bytes]] = deque()
+        """Those of video, where it has a rate of its own."""
+        self._video_pids: set[int] = set()
+        self._video_step = PACKET_BYTES * 8 * CLOCK // video_rate if video_rate else 0
+        self._video_next = 0
+        """When its next packet may leave, on the output's clock."""
         self._pcr: int | None = None
         """The newest of the stream, on a clock that does not wrap."""
         self._pcr_pid = _NO_PID
@@ -67,7 +76,7 @@ class ConstantRate:
 
     @property
     def waiting_bytes(self) -> int:
-        return len(self._queue) * PACKET_BYTES
+        return (len(self._queue) + len(self._video)) * PACKET_BYTES
 
     def write(self, data: bytes) -> None:
         """Take whole packets of the stream."""
@@ -86,10 +95,19 @@ class ConstantRate:
                     continue
                 self._skipping = False
             if self._pcr is not None:
-                queue.append((self._pcr, packet))
+                is_video = self._video_step and self._is_video(pid, packet)
+                (self._video if is_video else queue).append((self._pcr, packet))
         if self._pcr is not None:
             store = (self._pcr - self._now()) / CLOCK
             self._store += _SMOOTHING * (store - self._store)
+
+    def _is_video(self, pid: int, packet: bytes) -> bool:
+        """By the stream id where its PES packets begin (2.4.3.7)."""
+        if pid not in self._video_pids and packet[1] & 0x40:
+            begin = 5 + packet[4] if packet[3] & 0x20 else 4
+            if packet[begin : begin + 3] == b"\0\0\1" and packet[begin + 3] & 0xF0 == 0xE0:
+                self._video_pids.add(pid)
+        return pid in self._video_pids
 
     def datagram(self) -> bytes:
         """The next packets; only while `is_running`."""
@@ -120,20 +138,32 @@ class ConstantRate:
         if self._pcr is None:
             self._pcr = pcr
         self._queue.clear()
+        self._video.clear()
         self._base, self._sent = pcr - round(STORE_SECONDS * CLOCK), 0
+        self._video_next = self._base
         self._store = STORE_SECONDS
         self._anew = True
 
     def _packet(self, now: int) -> bytes:
+        for waiting in (self._queue, self._video):
+            if waiting and waiting[0][0] + LEAD_SECONDS * CLOCK < now:
+                self._drop()
         queue = self._queue
-        if queue and queue[0][0] + LEAD_SECONDS * CLOCK < now:
-            self._drop()
+        if (
+            self._video
+            and self._video_next <= now
+            and (not queue or self._video[0][0] < queue[0][0] or queue[0][0] > now)
+        ):
+            queue = self._video
         since = now - self._written_pcr
         if not self._anew and since > PCR_SECONDS * CLOCK:
             return self._clock_packet(now)
         if not queue or queue[0][0] > now:
             return _NULL
         packet = queue.popleft()[1]
+        if queue is self._video:
+            slot = PACKET_BYTES * 8 * CLOCK // self._rate
+            self._video_next = max(self._video_next, now - slot) + self._video_step
         if (packet[1] & 0x1F) << 8 | packet[2] == self._pcr_pid:
             self._last_counter = packet[3] & 0x0F
             if packet[3] & 0x20 and packet[4] and packet[5] & 0x10:
@@ -142,10 +172,11 @@ class ConstantRate:
 
     def _drop(self) -> None:
         """More has come than the rate carries."""
-        for _, packet in self._queue:
+        for _, packet in (*self._queue, *self._video):
             if (packet[1] & 0x1F) << 8 | packet[2] == self._pcr_pid:
                 self.dropped += packet[1] >> 6 & 1
         self._queue.clear()
+        self._video.clear()
         self._skipping = True
 
     def _clock_field(self, flags: int, now: int) -> bytes:

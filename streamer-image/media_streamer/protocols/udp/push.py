@@ -4,13 +4,14 @@ Nobody answers, so a push runs as soon as there is an address; what the network 
 refuses, no route) is an error that is told, and the push goes on. The rate is that of the stream:
 what comes in bursts is spread over some tens of milliseconds, and no burst of old pictures is sent
 at the start. With `bitrate=` it is constant, padded with null packets (`constant.py`), each
-datagram at its moment (`steady.py`).
+datagram at its moment (`steady.py`). With `standby` only while no other sends (`standby.py`).
 """
 
 import asyncio
 import contextlib
 import errno
 import ipaddress
+import logging
 import socket
 import struct
 from collections import deque
@@ -23,10 +24,13 @@ from media_streamer.egress.paced import Cut, LastCut, PacedSender
 from media_streamer.egress.push import Push
 from media_streamer.egress.ts_service import relabeled
 from media_streamer.outgoing.addresses import Reach, reach_of_process
-from media_streamer.outgoing.dial import addresses
+from media_streamer.outgoing.dial import Place, addresses
 from media_streamer.outgoing.segments import MAX_SEGMENTS, segments_of
 from media_streamer.protocols.udp.constant import DATAGRAM_BYTES, ConstantRate
+from media_streamer.protocols.udp.standby import Standby, interface_index
 from media_streamer.protocols.udp.steady import STEADY
+
+log = logging.getLogger(__name__)
 
 MIN_BIT_RATE = 50_000
 """Below it there is no room for the tables and the clock."""
@@ -74,6 +78,11 @@ class UdpUrl:
         return cls(parts.hostname, port, interface, int(text))
 
 
+def is_group(place: Place) -> bool:
+    """An address of multicast."""
+    return ipaddress.ip_address(str(place[3][0]).partition("%")[0]).is_multicast
+
+
 def open_socket(url: UdpUrl, place: object, family: int, *, loop_back: bool) -> socket.socket:
     """A connected socket. Raises OSError."""
     sock = socket.socket(family, socket.SOCK_DGRAM)
@@ -103,10 +112,7 @@ def _set_multicast(sock: socket.socket, url: UdpUrl, loop_back: bool) -> None:
     sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, loop_back)
     if url.interface:
         # struct ip_mreqn of ip(7): group, address of the interface, its index.
-        try:
-            request = struct.pack("4s4si", bytes(4), socket.inet_aton(url.interface), 0)
-        except OSError:
-            request = struct.pack("4s4si", bytes(4), bytes(4), socket.if_nametoindex(url.interface))
+        request = struct.pack("4s4si", bytes(4), *interface_index(url.interface))
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, request)
 
 
@@ -210,10 +216,10 @@ class UdpSender(PacedSender[bytes]):
 class ConstantSender:
     """The same at a constant rate; `send_one` belongs to the steady thread."""
 
-    def __init__(self, sock: socket.socket, work: Work, bit_rate: int) -> None:
+    def __init__(self, sock: socket.socket, work: Work, bit_rate: int, video_rate: int = 0) -> None:
         self._socket = sock
         self._work = work
-        self._rate = ConstantRate(bit_rate)
+        self._rate = ConstantRate(bit_rate, video_rate)
         self._came: deque[bytes] = deque()
         self._refused = self._told_refused = self._in_a_row = self._told_dropped = 0
         self._error = ""
@@ -231,7 +237,7 @@ class ConstantSender:
         if dropped := self._rate.dropped - self._told_dropped:
             self._told_dropped += dropped
             self._work.count("errors_dropped_frames", dropped)
-            self._calm.broken("the stream needs more than the bitrate of the push")
+            self._calm.broken("the stream needs more than the bitrate of the push, or its vb")
         if self._in_a_row > MAX_REFUSED and not self.lost.done():
             self.lost.set_result(f"nothing can be sent: {self._error}")
         self._calm.wrote()
@@ -274,15 +280,62 @@ async def run(egress: Egress, work: Work) -> None:
     bit_rate = push.config.bitrate or 0
     if 0 < bit_rate < MIN_BIT_RATE:
         raise JobFailed(f"bitrate is at least {MIN_BIT_RATE // 1000}K", hopeless=True)
+    if 0 < (push.config.vb or 0) < MIN_BIT_RATE:
+        raise JobFailed(f"vb is at least {MIN_BIT_RATE // 1000}K", hopeless=True)
+    if not push.config.standby:
+        await _send(push, work, url, None)
+        return
+    with await _watch(push, url) as standby:
+        while True:
+            work.waits()
+            work.standby = "waiting"
+            await standby.free()
+            work.standby = "active"
+            log.info("stream %s: %s: nobody else sends", work.stream, work.job.title)
+            await _send(push, work, url, standby)
+            log.info("stream %s: %s: stands by, another one sends", work.stream, work.job.title)
+
+
+async def _watch(push: Push, url: UdpUrl) -> Standby:
+    """Hears the group; raises JobFailed."""
+    async with push.reaching():
+        place = (await addresses(url.host, url.port, socket.SOCK_DGRAM, reach_of_process()))[0]
+        if not is_group(place):
+            raise JobFailed("standby is for groups of multicast", hopeless=True)
+        return Standby(place, url.interface)
+
+
+async def _send(push: Push, work: Work, url: UdpUrl, standby: Standby | None) -> None:
+    """Send until somebody else does, or raise JobFailed."""
+    config = push.config
     broadcast = await push.source("ts")
     async with push.reaching():
-        sock = await _reach(url, reach_of_process(), loop_back=bool(push.config.multicast_loop))
-    sender = ConstantSender(sock, work, bit_rate) if bit_rate else UdpSender(sock, work)
+        sock = await _reach(url, reach_of_process(), loop_back=bool(config.multicast_loop))
+    sender = (
+        ConstantSender(sock, work, config.bitrate, config.vb or 0)
+        if config.bitrate
+        else UdpSender(sock, work)
+    )
+    taken: asyncio.Task[None] | None = None
     try:
+        if standby is not None:
+            standby.own = sock.getsockname()[:2]
+            taken = asyncio.create_task(standby.taken(), name="another sender of a group")
+            taken.add_done_callback(lambda _: _lose(sender.lost))
         delivery = relabeled(sender, push.service)
         await push.send(broadcast, delivery, sender.lost, replay=False)
+    except JobFailed:
+        if taken is None or not taken.done():
+            raise
     finally:
+        if taken is not None:
+            taken.cancel()
         sender.abort()
+
+
+def _lose(lost: asyncio.Future[str]) -> None:
+    if not lost.done():
+        lost.set_result("another one sends")
 
 
 async def _reach(url: UdpUrl, reach: Reach, *, loop_back: bool) -> socket.socket:

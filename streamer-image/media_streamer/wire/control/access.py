@@ -183,6 +183,10 @@ class SrtTerms(Value, frozen=True, tag=True):
     enforced: bool
     """Who encrypts otherwise is refused."""
     minversion: str
+    version: str = ""
+    """Another word for the lowest version."""
+    linger: int | None = None
+    """Seconds in which the rest is sent at the end; None: as usual."""
     refusal: Refusal | None = None
     """Why it cannot be now, which only who knows the passphrase shall hear."""
 

@@ -61,6 +61,8 @@ class JobReport(Value, frozen=True):
     bytes: int = 0
     counters: dict[str, int] = msgspec.field(default_factory=dict)
     """Errors by kind, as `media_api.status.PushStats` calls them."""
+    standby: Literal["", "active", "waiting"] = ""
+    """Of one that works only while no other does."""
 
 
 class JobsReport(Notice, frozen=True):

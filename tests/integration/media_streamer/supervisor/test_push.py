@@ -95,7 +95,8 @@ stream free {{
 stream live {{
   input fake://fake;
   push rtsp://any:pa55word@127.0.0.1:{rtsp}/one retry_timeout=1;
-  push srt://127.0.0.1:{own} passphrase=passphrase-1 latency=200 retry_timeout=1;
+  push srt://127.0.0.1:{own} passphrase=passphrase-1 latency=200 linger=1 version=1.3.0
+    retry_timeout=1;
   push rtsp://any:wrongword@127.0.0.1:{rtsp}/one retry_timeout=1 retry_limit=1;
   push srt://localhost:{other} passphrase=passphrase-2 retry_timeout=1 retry_limit=1;
   push srt://127.0.0.1:{srt} streamid="#!::r=none,m=publish" retry_timeout=1 retry_limit=0;
@@ -266,7 +267,7 @@ async def test_udp_to_a_multicast_group(streamer: Streamer) -> None:
         )
         await streamer.serve()
         warnings = (await streamer.stream("live"))["warnings"]
-        assert warnings == ["vb of udp:// pushes has no effect in this version"]
+        assert warnings == ["vb of udp:// pushes has no effect without bitrate"]
         loop = asyncio.get_running_loop()
         received = b""
         async with asyncio.timeout(30):
@@ -276,6 +277,43 @@ async def test_udp_to_a_multicast_group(streamer: Streamer) -> None:
                 received += datagram
     assert all(received[at] == 0x47 for at in range(0, len(received), TS_PACKET))
     assert _is_continuous(received)
+
+
+async def test_a_push_stands_by_while_another_sends(streamer: Streamer) -> None:
+    """It begins when the other one falls silent, and steps back when it is there again."""
+    port = free_port(socket.SOCK_DGRAM)
+    group, here = "239.255.31.8", "127.0.0.1"
+
+    async def send(other: socket.socket) -> None:
+        while True:
+            other.send(bytes(DATAGRAM))
+            await asyncio.sleep(0.05)
+
+    async def stands(how: str) -> bool:
+        return bool((await pushes(streamer))[0].get("standby_status") == how)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(here))
+        other.connect((group, port))
+        sending = asyncio.create_task(send(other))
+        url = f"udp://{here}@{group}:{port}?ttl=0"
+        streamer.write(
+            f"stream live {{ input fake://fake; push {url} multicast_loop=true standby=true;"
+            f" push udp://{here}:{port} standby=true; }}"
+        )
+        await streamer.serve()
+        assert not (await streamer.stream("live")).get("warnings")
+        assert "multicast" in (await push_is(streamer, "error", index=1))["error"]
+        await until(lambda: stands("waiting"), "it stands by")
+        assert (await pushes(streamer))[0]["bytes"] == 0
+        sending.cancel()
+        await push_is(streamer, "running")
+        assert await stands("active")
+        await grows(streamer)
+        sending = asyncio.create_task(send(other))
+        await until(lambda: stands("waiting"), "it steps back")
+        assert (await push_is(streamer, "pending")).get("retries") == 0
+        sending.cancel()
 
 
 async def programs(url: str, *options: str) -> list[dict[str, Any]]:
@@ -369,7 +407,7 @@ async def test_udp_at_a_constant_rate(streamer: Streamer) -> None:
         receiver.bind(("127.0.0.1", 0))
         receiver.setblocking(False)
         port = receiver.getsockname()[1]
-        push = f"push udp://127.0.0.1:{port} bitrate=2M"
+        push = f"push udp://127.0.0.1:{port} bitrate=2M vb=1500K"
         streamer.write(f"stream live {{ input fake://fake; {push}; }}")
         await streamer.serve()
         loop, received = asyncio.get_running_loop(), b""

@@ -54,6 +54,14 @@ def test_an_input_may_be_called() -> None:
     assert Option.STREAMID not in dict(found.options)
 
 
+def test_a_version_is_a_lowest_one_and_the_rest_is_sent() -> None:
+    options = dict(address("srt://h:1", minversion="1.3.0", version="1.4.1", linger=5).options)
+    assert (options[Option.MINVERSION], options[Option.LINGER]) == (0x010401, 5)
+    options = dict(address("srt://h:1", version="1.3.0").options)
+    assert options[Option.MINVERSION] == 0x010300
+    assert Option.LINGER not in options
+
+
 def test_a_version_that_is_none() -> None:
     with pytest.raises(ValueError, match="no version of SRT"):
         address("srt://h:1", minversion="one")

@@ -1,12 +1,16 @@
 """Addresses as the C library takes them."""
 
+import contextlib
 import socket
 import time
 
 import pytest
 from media_streamer.protocols.srt.libsrt import (
+    PAYLOAD_BYTES,
+    Option,
     SrtError,
     SrtSocket,
+    ffi,
     library,
     read_address,
     socket_address,
@@ -42,3 +46,42 @@ def test_who_has_gone_before_he_is_taken() -> None:
     gone.close()
     with pytest.raises(SrtError):
         SrtSocket(gone.number)
+
+
+MAXBW = 16
+"""SRTO_MAXBW: bytes a second."""
+
+
+@pytest.mark.parametrize(("linger", "arrive"), [(0, 0), (3, 40)])
+def test_the_rest_is_sent_at_the_end(linger: int, arrive: int) -> None:
+    """`linger` of a connection that is closed with half a second of data unsent."""
+    listener, caller = SrtSocket.blocking(3000), SrtSocket()
+    port = listener.bind("127.0.0.1", 0)
+    listener.listen()
+    caller.set_flag(Option.PAYLOADSIZE, PAYLOAD_BYTES)
+    caller.set_flag(Option.LINGER, linger)
+    rate = ffi.new("int64_t *", 100_000)
+    assert library().srt_setsockflag(caller.number, MAXBW, rate, 8) == 0
+    caller.connect("127.0.0.1", port)
+    peer = listener.accept(3000)
+    assert peer is not None
+    deadline = time.monotonic() + 10
+    while (sent := _sent(caller)) == 0 and time.monotonic() < deadline:
+        time.sleep(0.01)  # the caller hears of it a moment later
+    assert sent == 1
+    assert caller.send_all([bytes(PAYLOAD_BYTES)] * 39) == 39
+    caller.close()
+    found, buffer = 0, ffi.new("char[]", 1500)
+    with contextlib.suppress(SrtError):
+        while peer.receive(buffer):
+            found += 1
+    assert found == arrive if arrive else found < 40
+    peer.close()
+    listener.close()
+
+
+def _sent(caller: SrtSocket) -> int:
+    try:
+        return caller.send_all([bytes(PAYLOAD_BYTES)])
+    except SrtError:
+        return 0

@@ -137,3 +137,29 @@ def test_nothing_is_sent_before_there_is_a_clock() -> None:
     rate = ConstantRate(RATE)
     rate.write(packet(SOUND, 0))
     assert not rate.is_running
+
+
+def test_video_leaves_no_faster_than_its_rate_and_sound_passes_it() -> None:
+    """A key frame of 150 packets, sound behind it: 113 ms of the whole rate, 188 ms of video's."""
+    video_rate = 1_200_000
+    rate, source = ConstantRate(RATE, video_rate), Source()
+    start = b"\0\0\1\xe0"
+    sound = [packet(SOUND, n & 15) for n in range(100)]
+    out, wall = b"", 0.0
+    for number in range(100):
+        made = list(packets(source.picture(150 if number % 20 == 0 else 10)))
+        made[1] = (made[1][:12] + start).ljust(PACKET_BYTES, b"p")  # where a picture begins
+        rate.write(b"".join((*made, sound[number])))
+        while wall < (number + 1) / 25:
+            out += rate.datagram()
+            wall += rate.seconds
+    sent = list(packets(out))
+    assert rate.dropped == 0
+    pictures = [n for n, one in enumerate(sent) if pid(one) == PICTURES and one[3] & 0x10]
+    step = RATE / video_rate  # packets of the output for one of video
+    assert min(b - a for a, b in zip(pictures, pictures[60:], strict=False)) >= 59 * step
+    counters = [sent[n][3] & 15 for n in pictures]
+    assert all((a + 1) & 15 == b for a, b in pairwise(counters))
+    heard = [n * PACKET_BYTES * 8 / RATE for n, one in enumerate(sent) if pid(one) == SOUND]
+    assert max(abs(b - a - 0.04) for a, b in pairwise(heard)) < 0.01
+    assert len(heard) > 80
