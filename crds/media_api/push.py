@@ -65,19 +65,21 @@ class PushConfig(ApiModel):
         description="Tracks to send, such as v2a1. Default: all that the form carries.",
     )
     multicast_loop: bool | None = Field(
-        default=None, description="udp://: also receivable on this machine. Default false."
+        default=None, description="udp://, rtp://: also receivable on this machine. Default false."
     )
     standby: bool | None = Field(
         default=None,
-        description="udp:// to a group of multicast: send only while no other does. Default false.",
+        description="udp://, rtp:// to a group of multicast: send only while no other does."
+        " Default false.",
     )
     bitrate: BitRate | None = Field(
-        default=None, description="udp://: constant rate in bit/s, padded. Default: as it comes."
+        default=None,
+        description="udp://, rtp://: constant rate in bit/s, padded. Default: as it comes.",
     )
     vb: BitRate | None = Field(
         default=None,
-        description="udp:// with bitrate: most of it that video has at once, in bit/s. Default:"
-        " all that is free.",
+        description="udp://, rtp:// with bitrate: most of it that video has at once, in bit/s."
+        " Default: all that is free.",
     )
     pnr: Annotated[int, Field(ge=1, le=65535)] | None = Field(
         default=None, description="MPEG-TS program number, 1 to 65535."

@@ -13,6 +13,9 @@ _CHOICE = ("programs", "pids")
 """Of inputs that may be a transport stream of several programs."""
 _SERVER = ("cluster_key", "remote_dvr")
 """Of inputs that may be another server of the cluster."""
+_DATAGRAM_PUSH = ("multicast_loop", "standby", "bitrate", "vb", *TS_PUSH_OPTIONS)
+_SEGMENTS = "not served: take the stream by its HLS playlist, hls:// or cmaf://"
+_WEBSOCKET = "not served: between servers it is m4f:// or m4s://, from others rtmp:// or tshttp://"
 _OTHER_SERVERS = "not served: the protocol between the vendor's servers is not public"
 
 ROWS: list[Protocol] = [
@@ -72,7 +75,7 @@ ROWS: list[Protocol] = [
             ),
             fields=("dash_update_period",),
         ),
-        pull=Role(schemes=("dash", "dashs"), missing=NOT_YET),
+        pull=Role(schemes=("dash", "dashs"), missing=_SEGMENTS),
     ),
     Protocol(
         name="mss",
@@ -101,9 +104,16 @@ ROWS: list[Protocol] = [
         pull=Role(
             schemes=("tshttp", "tshttps"),
             input_options=(*_HTTP, *_SERVER, *_CHOICE),
-            other_schemes=("tstcp", "tsssl", "mpts-http", "mpts-https"),
+            other_schemes=("mpts-http", "mpts-https"),
         ),
         push=Role(schemes=("tshttp", "tshttps"), push_options=TS_PUSH_OPTIONS),
+    ),
+    Protocol(
+        name="tstcp",
+        title="MPEG-TS over TCP",
+        folder="ts",
+        carrier="ts",
+        pull=Role(schemes=("tstcp", "tsssl"), input_options=_CHOICE),
     ),
     Protocol(
         name="flv",
@@ -124,7 +134,7 @@ ROWS: list[Protocol] = [
         play=Role(
             forms=(Form("mseld", "MSE over a WebSocket", "/{name}/mse_ld", scheme="ws"),),
         ),
-        pull=Role(schemes=("mseld", "mselds"), missing=NOT_YET),
+        pull=Role(schemes=("mseld", "mselds"), missing=_WEBSOCKET),
     ),
     Protocol(
         name="webrtc",
@@ -290,17 +300,14 @@ ROWS: list[Protocol] = [
             other_schemes=("mpts-udp",),
             input_options=("bind_ip", *_CHOICE),
         ),
-        push=Role(
-            schemes=("udp",),
-            push_options=("multicast_loop", "standby", "bitrate", "vb", *TS_PUSH_OPTIONS),
-        ),
+        push=Role(schemes=("udp",), push_options=_DATAGRAM_PUSH),
     ),
     Protocol(
         name="rtp",
         title="RTP",
         carrier="rtp",
         pull=Role(schemes=("rtp", "sdp"), input_options=("bind_ip", *_CHOICE)),
-        push=Role(schemes=("rtp",), missing=NOT_YET),
+        push=Role(schemes=("rtp",), push_options=_DATAGRAM_PUSH),
     ),
     Protocol(
         name="fake",

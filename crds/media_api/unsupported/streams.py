@@ -136,8 +136,8 @@ def _urls(item: Any) -> Iterator[InVain]:
             if asks(name, get(one, name)):
                 text = f"{name} of {scheme}:// pushes {NO_EFFECT}"
                 yield InVain(f"push_option_{name}", ("pushes", index, name), text)
-        if scheme == "udp" and get(one, "vb") and not get(one, "bitrate"):
-            text = "vb of udp:// pushes has no effect without bitrate"
+        if scheme in ("udp", "rtp") and get(one, "vb") and not get(one, "bitrate"):
+            text = f"vb of {scheme}:// pushes has no effect without bitrate"
             yield InVain("push_option_vb", ("pushes", index, "vb"), text)
 
 

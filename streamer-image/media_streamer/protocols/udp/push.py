@@ -5,6 +5,7 @@ refuses, no route) is an error that is told, and the push goes on. The rate is t
 what comes in bursts is spread over some tens of milliseconds, and no burst of old pictures is sent
 at the start. With `bitrate=` it is constant, padded with null packets (`constant.py`), each
 datagram at its moment (`steady.py`). With `standby` only while no other sends (`standby.py`).
+`rtp://` is the same with a header before each datagram: its `Seal`.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import socket
 import struct
 from collections import deque
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from media_streamer.egress.context import Egress
@@ -67,7 +69,8 @@ class UdpUrl:
         except ValueError:
             raise ValueError("the port of the URL is no number") from None
         if not parts.hostname or not port:
-            raise ValueError("the URL lacks an address or a port: write udp://ADDRESS:PORT")
+            text = f"the URL lacks an address or a port: write {parts.scheme}://ADDRESS:PORT"
+            raise ValueError(text)
         query = parse_qs(parts.query, keep_blank_values=True)
         text = query.pop("ttl", [str(DEFAULT_TTL)])[-1]
         if query:
@@ -145,13 +148,24 @@ class _Calm:
                 self._work.error = ""
 
 
+class Seal(Protocol):
+    """What goes before each datagram, in the order in which they leave."""
+
+    head_bytes: int
+
+    def seal(self, datagram: bytes) -> bytes:
+        """The datagram with its head."""
+
+
 class UdpSender(PacedSender[bytes]):
     """What a broadcast writes to. What waits is runs of datagrams: each by itself costs twice as
     much."""
 
-    def __init__(self, sock: socket.socket, work: Work) -> None:
+    def __init__(self, sock: socket.socket, work: Work, seal: Seal | None = None) -> None:
         super().__init__()
         self._socket = sock
+        self._seal = seal
+        self._size = DATAGRAM_BYTES + (seal.head_bytes if seal else 0)
         self._work = work
         self._rest = b""
         self._refused = 0
@@ -178,12 +192,15 @@ class UdpSender(PacedSender[bytes]):
         self._socket.close()
 
     def send(self, datagrams: list[bytes]) -> int:
+        size = self._size
         for at in range(0, len(datagrams), RUNS_AT_ONCE):
             runs = datagrams[at : at + RUNS_AT_ONCE]
+            if self._seal is not None:
+                runs = [_sealed(run, self._seal) for run in runs]
             if not self._in_runs or not self._send_runs(runs):
                 for run in runs:
-                    for begin in range(0, len(run), DATAGRAM_BYTES):
-                        self._send_one(run[begin : begin + DATAGRAM_BYTES])
+                    for begin in range(0, len(run), size):
+                        self._send_one(run[begin : begin + size])
         if self._refused > MAX_REFUSED and not self.lost.done():
             self.lost.set_result(f"nothing can be sent: {self._work.error}")
             self.close()
@@ -192,7 +209,7 @@ class UdpSender(PacedSender[bytes]):
     def _send_runs(self, runs: list[bytes]) -> bool:
         """False if each datagram has to be sent by itself."""
         try:
-            self._socket.sendmsg(runs, segments_of(DATAGRAM_BYTES))
+            self._socket.sendmsg(runs, segments_of(self._size))
         except OSError as error:
             # An old kernel, a small MTU; anything else may be what became of earlier ones.
             self._in_runs = error.errno not in _NO_SEGMENTS
@@ -213,11 +230,25 @@ class UdpSender(PacedSender[bytes]):
             self._calm.broken(error.strerror or str(error))
 
 
+def _sealed(run: bytes, seal: Seal) -> bytes:
+    """A run whose datagrams have their heads."""
+    whole = range(0, len(run), DATAGRAM_BYTES)
+    return b"".join(seal.seal(run[at : at + DATAGRAM_BYTES]) for at in whole)
+
+
 class ConstantSender:
     """The same at a constant rate; `send_one` belongs to the steady thread."""
 
-    def __init__(self, sock: socket.socket, work: Work, bit_rate: int, video_rate: int = 0) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        work: Work,
+        bit_rate: int,
+        video_rate: int = 0,
+        seal: Seal | None = None,
+    ) -> None:
         self._socket = sock
+        self._seal = seal
         self._work = work
         self._rate = ConstantRate(bit_rate, video_rate)
         self._came: deque[bytes] = deque()
@@ -261,7 +292,8 @@ class ConstantSender:
         if not rate.is_running:
             return None
         try:
-            self._socket.send(rate.datagram())
+            datagram = rate.datagram()
+            self._socket.send(self._seal.seal(datagram) if self._seal else datagram)
             self._in_a_row = 0
         except OSError as error:
             self._refused += 1
@@ -272,6 +304,11 @@ class ConstantSender:
 
 async def run(egress: Egress, work: Work) -> None:
     """See `egress/jobs.py`."""
+    await push_datagrams(egress, work)
+
+
+async def push_datagrams(egress: Egress, work: Work, seal: Seal | None = None) -> None:
+    """The push; raises JobFailed."""
     push = Push(egress, work)
     try:
         url = UdpUrl.of(push.config.url)
@@ -280,10 +317,10 @@ async def run(egress: Egress, work: Work) -> None:
     bit_rate = push.config.bitrate or 0
     if 0 < bit_rate < MIN_BIT_RATE:
         raise JobFailed(f"bitrate is at least {MIN_BIT_RATE // 1000}K", hopeless=True)
-    if 0 < (push.config.vb or 0) < MIN_BIT_RATE:
+    if bit_rate and 0 < (push.config.vb or 0) < MIN_BIT_RATE:
         raise JobFailed(f"vb is at least {MIN_BIT_RATE // 1000}K", hopeless=True)
     if not push.config.standby:
-        await _send(push, work, url, None)
+        await _send(push, work, url, seal)
         return
     with await _watch(push, url) as standby:
         while True:
@@ -292,7 +329,7 @@ async def run(egress: Egress, work: Work) -> None:
             await standby.free()
             work.standby = "active"
             log.info("stream %s: %s: nobody else sends", work.stream, work.job.title)
-            await _send(push, work, url, standby)
+            await _send(push, work, url, seal, standby)
             log.info("stream %s: %s: stands by, another one sends", work.stream, work.job.title)
 
 
@@ -305,16 +342,18 @@ async def _watch(push: Push, url: UdpUrl) -> Standby:
         return Standby(place, url.interface)
 
 
-async def _send(push: Push, work: Work, url: UdpUrl, standby: Standby | None) -> None:
+async def _send(
+    push: Push, work: Work, url: UdpUrl, seal: Seal | None, standby: Standby | None = None
+) -> None:
     """Send until somebody else does, or raise JobFailed."""
     config = push.config
     broadcast = await push.source("ts")
     async with push.reaching():
         sock = await _reach(url, reach_of_process(), loop_back=bool(config.multicast_loop))
     sender = (
-        ConstantSender(sock, work, config.bitrate, config.vb or 0)
+        ConstantSender(sock, work, config.bitrate, config.vb or 0, seal)
         if config.bitrate
-        else UdpSender(sock, work)
+        else UdpSender(sock, work, seal)
     )
     taken: asyncio.Task[None] | None = None
     try:

@@ -66,6 +66,18 @@ async def test_udp_multicast(worker, launch, ffmpeg, bunny, free_port) -> None:
     await flows(worker, "multicast")
 
 
+async def test_mpegts_over_tcp(worker, launch, ffmpeg, bunny, free_port) -> None:
+    """A server that sends to whoever connects; where nobody listens that is said."""
+    port = free_port()
+    await worker.apply("nobody", f"tstcp://127.0.0.1:{free_port()}", max_retry_timeout=1)
+    await worker.apply("nowhere", "tstcp://127.0.0.1", max_retry_timeout=1)
+    await launch(*source(ffmpeg, bunny, "-f", "mpegts", f"tcp://127.0.0.1:{port}?listen=1"))
+    await worker.apply("tcp", f"tstcp://127.0.0.1:{port}", max_retry_timeout=1)
+    await flows(worker, "tcp")
+    await worker.until(lambda: "refused" in (worker.stats["nobody"].get("source_error") or ""))
+    assert "write tstcp://HOST:PORT" in worker.stats["nowhere"]["source_error"]
+
+
 async def test_mpegts_in_rtp(worker, launch, ffmpeg, bunny, free_port) -> None:
     port = free_port(socket.SOCK_DGRAM)
     await worker.apply("rtp", f"rtp://127.0.0.1:{port}")

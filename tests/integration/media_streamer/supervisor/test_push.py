@@ -425,6 +425,26 @@ async def test_udp_at_a_constant_rate(streamer: Streamer) -> None:
         assert abs(clock - first - exact) < 14  # 500 ns (ISO 13818-1, 2.4.2.2)
 
 
+async def test_rtp_is_taken_by_a_source(streamer: Streamer) -> None:
+    """As it comes and at a constant rate; nothing is lost on the way."""
+    plain, steady = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
+    streamer.write(
+        f"stream a {{ input rtp://127.0.0.1:{plain}; }}\n"
+        f"stream b {{ input rtp://127.0.0.1:{steady}; }}\n"
+        f"stream live {{ input fake://fake; push rtp://127.0.0.1:{plain};"
+        f" push rtp://127.0.0.1:{steady} bitrate=2M; }}\n"
+    )
+    await streamer.serve()
+    assert not (await streamer.stream("live")).get("warnings")
+    for index, name in enumerate(("a", "b")):
+        await streamer.running(name)
+        await push_is(streamer, "running", index=index)
+        found = (await streamer.stream(name))["stats"]
+        assert found["input"]["errors_lost_packets"] == 0
+        codecs = sorted(track["codec"] for track in found["media_info"]["tracks"])
+        assert codecs == ["aac", "h264"]
+
+
 async def test_a_dead_target_and_a_deaf_one_harm_no_other(streamer: Streamer) -> None:
     """One refuses, one takes the connection and reads nothing, one works: all of it arrives."""
     received = bytearray()
