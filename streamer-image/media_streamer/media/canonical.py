@@ -1,10 +1,10 @@
 """Canonical payloads: what an input delivers, turned once into what every muxer takes.
 
-H.264 and HEVC become NAL units behind 4-byte lengths, AAC loses its ADTS header, AV1 its temporal
-delimiters; everything else passes as it is. Parameter sets that `Track.init` carries are taken out
-of random access pictures, because muxers put them back where their format wants them; before
-other pictures (recovery points) they stay, for there nobody would. Access unit delimiters and
-filler are dropped.
+H.264 and HEVC become NAL units behind 4-byte lengths, AAC loses its ADTS header or its LOAS, AV1
+its temporal delimiters; everything else passes as it is. Parameter sets that `Track.init` carries
+are taken out of random access pictures, because muxers put them back where their format wants them;
+before other pictures (recovery points) they stay, for there nobody would. Access unit delimiters
+and filler are dropped.
 
 A `Canonicalizer` also watches the configuration: when parameter sets change in mid-stream, the
 track has to be described anew, else decoders show garbage.
@@ -15,6 +15,7 @@ from typing import Any
 import av
 
 from media_streamer.syntax import nal, obu
+from media_streamer.syntax.loas import LoasReader, is_loas
 from media_streamer.syntax.vpx import KeyFrame, vp8_key_frame, vp9_key_frame
 
 CODECS = frozenset(
@@ -25,6 +26,8 @@ CODECS = frozenset(
 )  # fmt: skip
 """FFmpeg's names of the codecs that can be a track."""
 
+_LOAS = "aac_latm"
+"""FFmpeg's name for AAC in LOAS."""
 _MPEG2_SEQUENCE_HEADER = b"\x00\x00\x01\xb3"
 _MPEG2_SEQUENCE_BYTES = 12
 """Start code, size, aspect ratio, rate, bit rate and buffer (ISO/IEC 13818-2 6.2.2.1)."""
@@ -49,9 +52,11 @@ def configuration(codec: str, data: bytes, length_size: int) -> list[bytes]:
 
 
 def codec_name(stream: av.stream.Stream) -> str:
-    """FFmpeg's name of the codec (not of the decoder: av1, not libdav1d), "" if it has none."""
+    """FFmpeg's name of the codec (not of the decoder: av1, not libdav1d), "" if it has none. AAC is
+    AAC, whatever frames it came in."""
     context: Any = stream.codec_context
-    return str(context.codec.canonical_name) if context is not None else ""
+    name = str(context.codec.canonical_name) if context is not None else ""
+    return "aac" if name == _LOAS else name
 
 
 def is_adts(data: bytes) -> bool:
@@ -92,6 +97,7 @@ class Canonicalizer:
         """Parameter sets of a packet without slices; they go in band with the next picture."""
         self._header = b""
         """Fixed part of the last ADTS or MPEG audio header."""
+        self._loas = LoasReader()
         self._types = nal.NAL_TYPES.get(self._codec)
         self._convert = {
             "h264": self._nal_units,
@@ -113,7 +119,9 @@ class Canonicalizer:
     def of(cls, stream: av.stream.Stream) -> "Canonicalizer":
         """For the packets of a stream of an opened container."""
         context: Any = stream.codec_context
-        return cls(codec_name(stream), bytes(context.extradata or b""))
+        # FFmpeg has found that of LOAS in a frame, which still has to be unpacked.
+        framed = context.codec.canonical_name == _LOAS
+        return cls(codec_name(stream), b"" if framed else bytes(context.extradata or b""))
 
     def packet(self, packet: "av.Packet[Any]") -> bytes | None:
         """Canonical payload of a packet; see `convert`. None if it is corrupt."""
@@ -215,7 +223,9 @@ class Canonicalizer:
             self._known = found
 
     def _aac(self, data: bytes) -> bytes:
-        """Strip ADTS (ISO/IEC 14496-3 1.A.2): 7 bytes, 9 with a CRC."""
+        """Strip ADTS (ISO/IEC 14496-3 1.A.2): 7 bytes, 9 with a CRC; or LOAS."""
+        if not self._extradata and is_loas(data):
+            data = self._loas.adts(data)
         if self._extradata or not is_adts(data):
             return data
         # Profile, sampling frequency and channel configuration; the private bit is masked out.

@@ -30,6 +30,7 @@ from media_streamer.media.canonical import (
 from media_streamer.media.frame import TIME_BASE, Track, TrackKind
 from media_streamer.syntax import boxes, nal, obu
 from media_streamer.syntax.codec_strings import codec_string
+from media_streamer.syntax.loas import LoasReader, is_loas
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,13 @@ _MP4_OPTIONS = {
     "use_editlist": "0",
     "video_track_timescale": str(TIME_BASE),
 }
-_RAW_FORMATS = {"h264": "h264", "hevc": "hevc", "av1": "obu", "mpeg2video": "mpegvideo"}
+_RAW_FORMATS = {
+    "h264": "h264",
+    "hevc": "hevc",
+    "av1": "obu",
+    "mpeg2video": "mpegvideo",
+    "aac": "aac",
+}
 """FFmpeg's demuxers of elementary streams."""
 
 MAX_FRAME_RATE = 300.0
@@ -124,6 +131,8 @@ def _elementary_stream(
     context: Any = stream.codec_context
     extradata = bytes(context.extradata or b"")
     data, fresh = bytes(packet), new_extradata(packet)
+    if codec == "aac":
+        return _adts(data)
     try:
         length_size = nal.length_size(codec, fresh or extradata) if codec in nal.NAL_TYPES else 0
         units = configuration(codec, data, length_size)
@@ -141,6 +150,16 @@ def _elementary_stream(
         return data
     except ValueError as error:
         raise TrackError(f"packet is broken: {error}") from error
+
+
+def _adts(data: bytes) -> bytes | None:
+    """AAC in LOAS as ADTS, which FFmpeg's MP4 muxer can be told of; None for other AAC."""
+    if not is_loas(data):
+        return None
+    try:
+        return LoasReader().adts(data)
+    except ValueError as error:
+        raise TrackError(str(error)) from error
 
 
 def _make_init(stream: av.stream.Stream, data: bytes) -> bytes | None:

@@ -62,11 +62,13 @@ class Lane:
         "canonicalizer",
         "convert",
         "described",
+        "frame_ticks",
         "number",
         "reported",
         "seconds_per_tick",
         "time_base",
         "track",
+        "until",
     )
 
     def __init__(self, stream: Stream) -> None:
@@ -82,6 +84,29 @@ class Lane:
         self.reported = False
         """Its being left out was logged."""
         self.number = 0
+        self.frame_ticks = _frame_ticks(stream) if self.audio else 0
+        """What a frame of sound lasts, 0 where it is not known."""
+        self.until: int | None = None
+        """Where the last frame ends, if it is known by that."""
+
+    def stamps(self, packet: AnyPacket) -> tuple[int | None, int | None, int | None]:
+        """DTS, PTS and duration. What FFmpeg has read before it knew the codec's frames (AAC in a
+        transport stream) it gives without: only the first frame of each PES packet has its time."""
+        dts, pts, duration = packet.dts, packet.pts, packet.duration
+        if self.frame_ticks:
+            if dts is None and pts is None:
+                dts = pts = self.until
+            duration = duration or self.frame_ticks
+            self.until = dts + duration if dts is not None else None
+        return dts, pts, duration
+
+
+def _frame_ticks(stream: Stream) -> int:
+    """Of a codec whose frames are all as long, in ticks of the stream's time base."""
+    context, base = stream.codec_context, stream.time_base
+    samples = getattr(context, "frame_size", 0)
+    rate = getattr(context, "sample_rate", 0)
+    return round(samples / rate / base) if samples and rate and base else 0
 
 
 class DemuxInput(ThreadInput):
@@ -253,11 +278,12 @@ class DemuxInput(ThreadInput):
             self._describe(packet)
             self._announce()
         if data is not None:
+            dts, pts, duration = lane.stamps(packet)
             self.receiver.frame(
                 lane.number,
-                packet.dts,
-                packet.pts,
-                packet.duration,
+                dts,
+                pts,
+                duration,
                 lane.audio or packet.is_keyframe,
                 data,
             )
