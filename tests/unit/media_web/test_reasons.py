@@ -64,7 +64,7 @@ def of_models() -> list[str]:
         with pytest.raises(ValidationError) as caught:
             TypeAdapter(kind).validate_python(value)
         for error in validation_error(caught.value).body()["errors"]:
-            title = re.sub("^must be", "It must be", error["title"])
+            title = re.sub("^must ", "It must ", error["title"])
             found.append(re.sub("^Field required$", "This is needed.", title))
     return found
 

@@ -81,8 +81,8 @@ function errorText(response, data) {
 const fieldErrors = (data) =>
   new Map((data?.errors || []).filter((error) => error.source?.pointer).map((error) => [error.source.pointer, inWords(error.title)]));
 
-/** "must be …" is what the server's models say of any value. */
-const inWords = (title) => (title || "").replace(/^must be/, "It must be").replace(/^Field required$/, "This is needed.");
+/** "must …" is what the server's models say of any value. */
+const inWords = (title) => (title || "").replace(/^must /, "It must ").replace(/^Field required$/, "This is needed.");
 
 /** Whether an item exists; asked by a filter, because a 404 would be an error in the console. */
 export async function exists(collection, key, name) {

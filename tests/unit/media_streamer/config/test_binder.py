@@ -35,7 +35,8 @@ def test_every_global_directive_of_the_reference_binds() -> None:
         nvidia_monitor true; geoip PATH_TO_DATABASE;
         """
     )
-    assert [str(error) for error in parsed.errors + parsed.warnings] == []
+    found = parsed.errors + parsed.warnings
+    assert [(error.code, error.line) for error in found] == [("unused_name", 14)]
     assert parsed.config.explicit() == {
         "listeners": {
             "http": [{"port": 80}, {"port": 8080, "address": "127.0.0.1"}],

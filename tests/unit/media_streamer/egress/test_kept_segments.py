@@ -13,6 +13,7 @@ from media_streamer.egress.kept_segments import KeptSegments
 from media_streamer.files.samples import Span
 from media_streamer.presentation.index import Stored
 from media_streamer.wire.control import AccessRequest, CacheTerms, DeliveryConfig
+from media_streamer.wire.homes import make_home
 
 REQUEST = AccessRequest(name="films/a.mp4", proto="hls", kind="play", ip="127.0.0.1")
 BODY = b"segment" * 1000
@@ -138,6 +139,7 @@ async def test_another_worker_sends_to_the_one_that_has_the_directories(tmp_path
     kept, maker = KeptSegments(disks, neighbours), Maker()
     asked = access(CacheTerms(str(tmp_path / "c")))
     assert await kept.segment(asked, "one", maker.make) == BODY, "there is no other worker yet"
+    make_home(tmp_path, "egress", "0")
     server = await asyncio.start_unix_server(lambda *_: None, neighbours.socket_of(0))
     with pytest.raises(AtNeighbour) as there:
         await kept.segment(asked, "one", maker.make)

@@ -181,7 +181,7 @@ export default {
   "Number of the track, from 1.": "Номер дорожки, с 1.",
   "Numerator.": "Числитель.",
   "On demand: attempts to connect until giving up.": "По запросу: попыток подключения, прежде чем сдаться.",
-  "On demand: seconds after the last viewer until it stops; false: never.": "По запросу: секунд после последнего зрителя до остановки; false: никогда.",
+  "On demand: seconds after the last viewer (a push is one) until it stops; false: never.": "По запросу: секунд после последнего зрителя (отправка тоже зритель) до остановки; false: никогда.",
   "One picture a frame (default) or a field.": "Одна картинка на кадр (по умолчанию) или на поле.",
   "Only streamers of the same namespace run it.": "Работает только на стримерах того же пространства имён.",
   "Only viewers from these countries (ISO 3166-1 alpha-2) may play.": "Только зрители из этих стран (ISO 3166-1 alpha-2).",

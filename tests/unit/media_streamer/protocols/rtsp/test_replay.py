@@ -22,6 +22,7 @@ from media_streamer.media.playback import Turns as PlaybackTurns
 from media_streamer.presentation.moments import Moment
 from media_streamer.protocols.rtsp import server
 from media_streamer.wire.control import AccessRequest, DeliveryConfig
+from media_streamer.wire.homes import make_home
 from media_streamer.wire.media import Events, Replay, Seek
 from msgspec.structs import replace
 
@@ -77,7 +78,7 @@ class Link:
 class ReplayHub:
     """Lets everybody in: `film` is a file, all else has an archive."""
 
-    runtime = Path()
+    runtime: Path
 
     def __init__(self, link: Link) -> None:
         self.turns = Turns(0.01)
@@ -124,6 +125,12 @@ class Present:
         self.description = description
 
     def let_go(self) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def _runtime(tmp_path: Path) -> None:
+    make_home(tmp_path, "egress", "0")
+    ReplayHub.runtime = tmp_path
 
 
 @contextlib.asynccontextmanager

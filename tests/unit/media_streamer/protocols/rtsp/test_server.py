@@ -19,6 +19,7 @@ from media_streamer.protocols.rtsp.message import write_interleaved
 from media_streamer.rtp import rtcp
 from media_streamer.rtp.packet import write
 from media_streamer.wire.control import AccessRequest
+from media_streamer.wire.homes import make_home
 from media_streamer.wire.media import PublishedFrame, Reception, TrackSetup
 
 # One limit short, the other far: which of the two ends a connection does not hang on speed.
@@ -112,6 +113,7 @@ class OpenHub:
 
 @pytest.fixture(autouse=True)
 def _runtime(tmp_path: Path) -> None:
+    make_home(tmp_path, "egress", "0")
     OpenHub.runtime = tmp_path
 
 
