@@ -47,6 +47,11 @@ class NearRecording:
             found.st_nlink > 0
         )
 
+    def offset(self, start_ms: int) -> int | None:
+        """Where the segment that begins then lies, if it is here still."""
+        group = self._groups.get(start_ms)
+        return group.offset if group is not None and self.is_unchanged() else None
+
     def find(self, track: str, start_ms: int) -> Gathered | None:
         """What a track has of the segment that begins then, if it is here and in memory."""
         group, number = self._groups.get(start_ms), self._numbers.get(track)
@@ -78,6 +83,13 @@ class NearArchives:
         key = archive, recording.path
         self._open[key] = recording
         asyncio.get_running_loop().call_later(OPEN_SECONDS, self._open.pop, key, None)
+
+    def place(self, archive: str, start_ms: int) -> tuple[Path, int] | None:
+        """The file and the offset of a segment of an archive that is there without a doubt."""
+        for (whose, path), recording in self._open.items():
+            if whose == archive and (offset := recording.offset(start_ms)) is not None:
+                return path, offset
+        return None
 
     def find(self, archive: str, track: str, start_ms: int) -> Gathered | None:
         """A segment of an archive that can be sent at once."""

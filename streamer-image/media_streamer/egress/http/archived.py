@@ -21,7 +21,7 @@ from media_streamer.archive.transport import ts_segment
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.archives import ArchiveReader
 from media_streamer.egress.http.disk_files import DiskResponse, Extent
-from media_streamer.egress.http.gathered import gathered_message
+from media_streamer.egress.http.gathered import GatheredResponse, can_gather, gathered_message
 from media_streamer.egress.http.quick_segments import END, Folder, Wanted
 from media_streamer.egress.http.request import MediaRequest, answer
 from media_streamer.egress.http.segments import TS_TYPE, BodyResponse
@@ -30,6 +30,7 @@ from media_streamer.egress.http.text import Text
 from media_streamer.egress.kept import Kept
 from media_streamer.egress.near_archives import NearRecording
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
+from media_streamer.files.gathered import Gathered
 from media_streamer.presentation.moments import Moment, asked
 
 log = logging.getLogger(__name__)
@@ -161,23 +162,58 @@ class ArchiveAnswers:
 
         return Folder(viewers, viewer.key[1], viewer.access.config, answer, recorded=True)
 
+    def ts_folder(
+        self,
+        viewers: SegmentedSessions,
+        viewer: SegmentedSession,
+        names: tuple[str, ...],
+        start_of: Callable[[str], int | None],
+    ) -> Folder:
+        """`folder` for those of MPEG-TS: what was made of late, of files that are as they were."""
+        near, archive = self._archives.near, viewer.access.config.archive
+
+        def answer(wanted: Wanted) -> FileMessage | None:
+            start_ms = start_of(wanted.rest) if wanted.directives is None else None
+            place = near.place(archive, start_ms) if start_ms is not None else None
+            made = self._multiplexes.get((*place, names)) if place is not None else None
+            if made is None:
+                return None
+            return gathered_message(
+                *(Gathered(made, (), len(made)), TS_TYPE, SEGMENT_CACHE, wanted.viewer.count),
+                by_range=wanted.by_range,
+                end=END,
+            )
+
+        return Folder(viewers, viewer.key[1], viewer.access.config, answer, recorded=True)
+
     async def ts_segment(
-        self, viewer: SegmentedSession, names: tuple[str, ...], start_ms: int
+        self,
+        request: web.BaseRequest,
+        viewer: SegmentedSession,
+        names: tuple[str, ...],
+        start_ms: int,
     ) -> web.StreamResponse:
         """The segment of MPEG-TS that begins at that time, of the tracks of these names.
 
         Made once for all who ask soon; raises AccessDenied.
         """
         archives, access = self._archives, viewer.access
-        places = archives.places(access)
-        found = await archives.run(access, lambda: archives.library.find(places, start_ms))
+        places, archive = archives.places(access), access.config.archive
+        found, near = await archives.run(
+            access, lambda: self._looked_at(archive, archives.library.find(places, start_ms))
+        )
         if found is None:
             raise await archives.missing(access, AccessDenied(404, "not_found", _NO_SEGMENT))
+        if near is not None:
+            archives.near.keep(archive, near)
         content, group = found
         key = (content.file.path, group.offset, names)
         body = await self._multiplexes.make(
             key, lambda: self._ts_segment(access, content, group, names)
         )
+        if can_gather(request):
+            whole = Gathered(body, (), len(body))
+            return GatheredResponse(request, whole, TS_TYPE, SEGMENT_CACHE, viewer.count)
         return BodyResponse(body, TS_TYPE, SEGMENT_CACHE, viewer.count)
 
     async def _ts_segment(

@@ -10,6 +10,7 @@ from media_streamer.archive.transport import left_out
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.archived import LIST_CACHE, ArchiveAnswers, below_prefix
+from media_streamer.egress.http.gathered import GatheredResponse
 from media_streamer.egress.http.request import MediaRequest
 from media_streamer.egress.http.routes import Route
 from media_streamer.egress.http.text import send_text
@@ -45,6 +46,7 @@ _MEDIA = re.compile(rf"{_TRACK}{LISTED}(?P<mark>\.fmp4)?\.m3u8")
 _NAME = rf"{FOLDER}(?P<file>\d{{4}}/\d\d/\d\d/\d\d/\d\d/\d\d-\d{{5,9}}-\d{{3}})"
 _SEGMENT = re.compile(rf"{_TRACK}{_NAME}\.(?P<extension>ts|m4s)")
 _FILE = re.compile(rf"{_NAME}\.m4s")
+_TS_FILE = re.compile(rf"{_NAME}\.ts")
 _INIT = re.compile(rf"{_TRACK}{FOLDER}init-(?P<file>\d{{1,15}})\.mp4")
 
 
@@ -122,7 +124,10 @@ class HlsArchive:
         except ValueError:
             raise AccessDenied(404, "not_found", "That is no time") from None
         if container == "ts":
-            return await self._answers.ts_segment(viewer, names, start_ms)
+            made = await self._answers.ts_segment(request.http, viewer, names, start_ms)
+            if isinstance(made, GatheredResponse):
+                made.folder = self._answers.ts_folder(self._sessions, viewer, names, _ts_start_of)
+            return made
         response = await self._answers.segment(
             viewer, track, lambda library, where: library.find(where, start_ms)
         )
@@ -141,7 +146,15 @@ class HlsArchive:
 
 def _start_of(rest: str) -> int | None:
     """When a segment of fragmented MP4 begins, by what follows the folder of its track."""
-    match = _FILE.fullmatch(rest)
+    return _start_in(_FILE.fullmatch(rest))
+
+
+def _ts_start_of(rest: str) -> int | None:
+    """The same of MPEG-TS."""
+    return _start_in(_TS_FILE.fullmatch(rest))
+
+
+def _start_in(match: re.Match[str] | None) -> int | None:
     try:
         return segment_start(match["file"]) if match else None
     except ValueError:

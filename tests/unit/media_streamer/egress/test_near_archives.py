@@ -3,19 +3,23 @@
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from media_streamer.archive.container import Group
+from media_streamer.archive.library import FileContent
 from media_streamer.archive.places import MAX_SPAN_MS, OWNER_FILE
 from media_streamer.archive.shelf import Shelf
 from media_streamer.egress import near_archives
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.answers import Answers
 from media_streamer.egress.context import Egress
+from media_streamer.egress.http import archived
 from media_streamer.egress.http.disk_files import DiskResponse
+from media_streamer.egress.http.gathered import GatheredResponse
 from media_streamer.egress.http.quick_segments import QuickSegments
 from media_streamer.egress.http.request import MediaRequest, peer_ip, refuse
 from media_streamer.egress.http.server import http_server
@@ -60,19 +64,24 @@ class Service:
             response = await self.handlers.segment(request)
         except AccessDenied as denied:
             return refuse(denied)
-        assert isinstance(response, DiskResponse)
-        self.quick.learn(request, response, "llhls")
+        if isinstance(response, DiskResponse | GatheredResponse):
+            self.quick.learn(request, response, "llhls")
         return response
 
     async def get(
-        self, number: int, track: str = "v1", fields: str = FIELDS, token: str = "t"
+        self,
+        number: int,
+        track: str = "v1",
+        fields: str = FIELDS,
+        token: str = "t",
+        ending: str = "m4s",
     ) -> tuple[list[str], bytes, bool]:
         """Head without its date, body, and whether a handler was asked."""
         start_ms = START_MS + number * SECONDS * 1000
         moment = f"{datetime.fromtimestamp(start_ms // 1000, UTC):%Y/%m/%d/%H/%M/%S}-04000-000"
         before = self.handled
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        target = f"/a/tracks-{track}/dvr/{moment}.m4s?token={token}"
+        target = f"/a/tracks-{track}/dvr/{moment}.{ending}?token={token}"
         writer.write(f"GET {target} HTTP/1.1\r\n{fields}\r\n".encode())
         async with asyncio.timeout(30):
             head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -130,6 +139,41 @@ async def test_what_was_deleted_is_not_sent(service: Service) -> None:
     head, _, handled = await service.get(0)
     assert handled
     assert "HTTP/1.1 404 Not Found" in head
+
+
+async def test_what_was_made_in_mpegts_is_sent_without_the_handler(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as its file is as it was, and only what somebody asked for before."""
+    made: list[int] = []
+
+    def make(content: FileContent, group: Group, names: Sequence[str]) -> memoryview:
+        made.append(group.offset)
+        return memoryview(f"{'+'.join(names)} at {group.start_ms}".encode())
+
+    monkeypatch.setattr(archived, "ts_segment", make)
+
+    async def get(number: int, track: str = "v1a1", fields: str = FIELDS) -> tuple[bytes, bool]:
+        _, body, handled = await service.get(number, track, fields, ending="ts")
+        return body, handled
+
+    first = f"v1+a1 at {START_MS}".encode()
+    assert [await get(0), await get(0)] == [(first, True), (first, False)]
+    assert (await get(1))[1], "nobody has asked for that one"
+    assert not (await get(1))[1]
+    assert (await get(0, "v1"))[0] == f"v1 at {START_MS}".encode()
+    whole, some = (f"{FIELDS}Range: bytes={end}\r\n" for end in ("0-", "1-2"))
+    assert [await get(0, fields=whole), await get(0, fields=whole)] == [
+        (first, True),
+        (first, False),
+    ]
+    assert await get(0, fields=some) == (first[1:3], True)
+    assert len(made) == 3
+    service.recording.shelf.write(service.recording.job(payload=b"more"))
+    assert [(await get(0))[1] for _ in range(2)] == [True, False]
+    for file in service.recording.folder.rglob("*.mp4"):
+        file.unlink()
+    assert (await get(0))[1]
 
 
 async def test_it_is_looked_up_again_after_a_while(

@@ -320,7 +320,7 @@ export default {
   "rtsp://: wait for RTCP to align the tracks.": "rtsp://: ждать RTCP, чтобы выровнять дорожки по времени.",
   "srt://: buffer in milliseconds.": "srt://: буфер в миллисекундах.",
   "true, false, or ondemand: made only while somebody asks.": "true, false или ondemand: делать только по просьбе.",
-  "true: always runs; false: starts with the first viewer.": "true: работает всегда; false: начинается с первым зрителем.",
+  "true: always runs; false: while it has viewers or a push.": "true: работает всегда; false: пока есть зрители или отправка.",
   "true: only protocols set to true; false: all not set to false.": "true: только протоколы со значением true; false: все, кроме значения false.",
   "udp://, rtp://: also receivable on this machine.": "udp://, rtp://: принимать и на этой машине.",
   "udp://, rtp://: constant rate in bit/s, padded.": "udp://, rtp://: постоянный битрейт, бит/с, с заполнением.",
