@@ -7,7 +7,9 @@ from the others (`supervisor/quarantine.py`).
 
 Who is to blame: of memory, the stream whose queues hold most, if that explains the excess (if
 nothing does, the supervisor takes those that opened an input when it began to grow); of a hang, the
-stream whose code the loop is in. Where C code hangs without giving the interpreter lock back,
+stream whose code the loop is in. A loop that waits for a CPU does not hang: on a machine that is
+busy with other things a worker that ends itself begins anew, which takes more of what there is too
+little of, and ends itself again. Where C code hangs without giving the interpreter lock back,
 nobody here can look: then the supervisor misses the heartbeat.
 """
 
@@ -53,6 +55,24 @@ class OwnMemory:
         return (int(resident) - int(shared)) * _PAGE_BYTES
 
 
+class CpuWait:
+    """Seconds for which the thread that makes it was ready to run and had no CPU (the run-queue
+    time of /proc/PID/task/TID/schedstat); 0 where the kernel does not count them."""
+
+    def __init__(self) -> None:
+        path = f"/proc/self/task/{threading.get_native_id()}/schedstat"
+        try:
+            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self._file = -1
+
+    def __call__(self) -> float:
+        try:
+            return int(os.pread(self._file, _STATM_BYTES, 0).split()[1]) / 1e9
+        except (OSError, ValueError, IndexError):
+            return 0.0
+
+
 def memory_bound(base: int, streams: int) -> int:
     """What a worker with so many streams may keep, in bytes."""
     return base + streams * budgets.MEDIA_STREAM_MEMORY_BYTES
@@ -96,15 +116,20 @@ class Watchdog:
         base_bytes: int = budgets.MEDIA_WORKER_MEMORY_BYTES,
         memory: Callable[[], int] | None = None,
         end: Callable[[int], None] = os._exit,
+        cpu_wait: Callable[[], float] | None = None,
     ) -> None:
+        """To be made in the thread of the loop."""
         self._path = path
         self._held = held
         self._base = base_bytes
         self._memory = memory or OwnMemory()
+        self._cpu_wait = cpu_wait or CpuWait()
         self._end = end
         self._interval = INTERVAL_SECONDS
         self._loop_thread = threading.get_ident()
-        self._looked_at = self._beat_at = time.monotonic()
+        self._looked_at = self._beat_at = self._seen_beat = time.monotonic()
+        self._waited = self._cpu_wait()
+        """Up to the first look after the last beat."""
         self._samples: deque[tuple[float, int]] = deque(maxlen=GROWTH_SAMPLES)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
@@ -126,6 +151,8 @@ class Watchdog:
         if now - self._looked_at > self._interval + 4 * INTERVAL_SECONDS:
             self._beat_at = now  # it was stopped or swapped out: the loop had no chance either
         self._looked_at = now
+        if self._beat_at != self._seen_beat:
+            self._seen_beat, self._waited = self._beat_at, self._cpu_wait()
         memory = self._memory()
         self._samples.append((now, memory))
         if memory > self._base:
@@ -135,7 +162,10 @@ class Watchdog:
                 text = f"{memory >> 20} MiB of memory, at most {bound >> 20} are allowed"
                 seconds = now - growing_since(self._samples)
                 self._leave(text, who_holds(held, memory - self._base), seconds)
-        elif now - self._beat_at > budgets.MEDIA_LOOP_SECONDS:
+        elif (
+            now - self._beat_at > budgets.MEDIA_LOOP_SECONDS
+            and now - self._beat_at - (self._cpu_wait() - self._waited) > budgets.MEDIA_LOOP_SECONDS
+        ):
             frame = sys._current_frames().get(self._loop_thread)
             stack = traceback.extract_stack(frame)[-STACK_LINES:] if frame else []
             where = " < ".join(f"{one.name} {one.lineno}" for one in reversed(stack))

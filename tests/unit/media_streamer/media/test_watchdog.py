@@ -1,6 +1,7 @@
 """When a media worker ends itself, and whom it blames."""
 
 import mmap
+import subprocess
 import sys
 import threading
 import time
@@ -33,8 +34,14 @@ class Worker:
         self.held: dict[str, int] = {}
         self.memory = 100 * MIB
         self.ends: list[int] = []
+        self.cpu_wait = 0.0
         self.dog = Watchdog(
-            self.path, lambda: self.held, 200 * MIB, lambda: self.memory, self.ends.append
+            self.path,
+            lambda: self.held,
+            200 * MIB,
+            lambda: self.memory,
+            self.ends.append,
+            lambda: self.cpu_wait,
         )
         self.now = time.monotonic()
 
@@ -125,6 +132,44 @@ def test_a_sleeping_worker_is_not_at_fault_either(worker: Worker) -> None:
     assert not worker.ends
     worker.passes(2)
     assert worker.ends, "the time it slept counts"
+
+
+def test_a_loop_that_waits_for_a_cpu_does_not_hang(worker: Worker) -> None:
+    worker.passes(1)
+    for _ in range(3 * budgets.MEDIA_LOOP_SECONDS):
+        worker.cpu_wait += 0.9
+        worker.passes(1)
+    assert not worker.ends
+    worker.passes(budgets.MEDIA_LOOP_SECONDS)
+    assert worker.ends, "it had a CPU and hangs all the same"
+
+
+COMPETES = """
+import os, signal, time
+from media_streamer.media.watchdog import CpuWait
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+other = os.fork()
+while not other:
+    pass
+waited, until = CpuWait(), time.monotonic() + 0.5
+try:
+    while time.monotonic() < until:
+        pass
+    print(waited())
+finally:
+    os.kill(other, signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/schedstat").exists(), reason="this kernel counts no waiting for a CPU"
+)
+def test_what_a_thread_waits_for_a_cpu_is_measured() -> None:
+    """Two that want one CPU wait for each other."""
+    done = subprocess.run(
+        [sys.executable, "-c", COMPETES], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert float(done.stdout) > 0.1
 
 
 class Stuck:
