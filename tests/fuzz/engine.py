@@ -5,6 +5,7 @@ the pool that further ones are made of. The same seed and number of rounds give 
 Whatever is raised that the target does not promise, and whatever takes too long, is a finding.
 """
 
+import contextlib
 import hashlib
 import random
 import time
@@ -109,6 +110,14 @@ def mutate(
     return bytes(changed[:MAX_BYTES])
 
 
+def _again(target: Target, data: bytes) -> float:
+    """Seconds of another try: the first one may have waited for a busy machine."""
+    began = time.monotonic()
+    with contextlib.suppress(Exception):
+        target.run(data)
+    return time.monotonic() - began
+
+
 def fuzz(
     target: Target, seed: int, rounds: int | None = None, seconds: float = float("inf")
 ) -> Report:
@@ -131,6 +140,8 @@ def fuzz(
                 text = "".join(traceback.format_exception(error))
                 report.findings.append(Finding(target.name, data, text))
         took = time.monotonic() - began
+        if took > SLOW_SECONDS:
+            took = min(took, _again(target, data))
         report.slowest = max(report.slowest, took)
         report.rounds += 1
         if took > SLOW_SECONDS and ("slow", way) not in seen:
