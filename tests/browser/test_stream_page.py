@@ -218,3 +218,15 @@ async def test_commands_for_this_stream_work_as_they_stand(
     assert {(x, 0) for x in range(7)} | {(0, y) for y in range(7)} <= dark  # ISO/IEC 18004, 6.3.3
     assert not {(x, 7) for x in range(8)} & dark
     await until(lambda: appliance.running("use/It"), "it runs again")
+
+
+async def test_what_is_not_set_leads_to_its_settings(inside: Ui, appliance: Appliance) -> None:
+    await appliance.api("PUT", "/streams/plain", {"inputs": FAKE})
+    page = inside.page
+    for tab, group in (("archive", "Recording"), ("push", "Push")):
+        await inside.go(f"streams/plain?tab={tab}")
+        await page.locator("p.empty").get_by_role("link").click()
+        opened = page.locator("details.section[open] > summary")
+        await expect(opened).to_have_count(1)
+        await expect(opened).to_contain_text(group)
+        await expect(opened).to_be_focused()

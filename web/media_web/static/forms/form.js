@@ -2,7 +2,7 @@
 //
 // What is typed is a draft (draft.js): it outlives a look at another tab and a server that is away.
 
-import { html, useEffect, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { put } from "../api.js";
 import { t, told } from "../i18n.js";
 import { Failure } from "../widgets.js";
@@ -36,8 +36,11 @@ function grouped(all) {
   }));
 }
 
-/** `saved` is what was set, `effective` has defaults and the template's values; `fixed` forbids changes. */
-export function SettingsForm({ path, saved, effective, fixed, onSaved }) {
+/**
+ * `saved` is what was set, `effective` has defaults and the template's values; `fixed` forbids changes.
+ * `wanted` is the key of the group that somebody was led to, if he was.
+ */
+export function SettingsForm({ path, saved, effective, fixed, wanted, onSaved }) {
   const { all, error: broken } = useSchemas();
   const draft = useDraft(path, saved);
   const [error, setError] = useState(null);
@@ -68,7 +71,7 @@ export function SettingsForm({ path, saved, effective, fixed, onSaved }) {
   const context = { all, errors: error?.fields || NO_ERRORS };
   return html`<form class="settings" onSubmit=${submit}>
     <fieldset disabled=${fixed}>
-      ${groups.map((group, index) => html`<${Section} key=${group.key} group=${group} first=${index === 0} value=${draft.value}
+      ${groups.map((group, index) => html`<${Section} key=${group.key} group=${group} isOpen=${wanted ? group.key === wanted : index === 0} isWanted=${group.key === wanted} value=${draft.value}
         onChange=${change} context=${context} effective=${effective} />`)}
     </fieldset>
     <${Refused} error=${error} fields=${groups.flatMap((group) => group.fields)} />
@@ -81,11 +84,17 @@ export function SettingsForm({ path, saved, effective, fixed, onSaved }) {
   </form>`;
 }
 
-function Section({ group, first, value, onChange, context, effective }) {
+function Section({ group, isOpen, isWanted, value, onChange, context, effective }) {
+  const heading = useRef();
+  useEffect(() => {
+    if (!isWanted) return;
+    heading.current.scrollIntoView();
+    heading.current.focus();
+  }, [isWanted]);
   const count = group.fields.filter(({ name }) => value[name] != null).length;
   const wrong = [...context.errors.keys()].some((pointer) => group.fields.some(({ name }) => pointer.split("/")[1] === name));
-  return html`<details class="section" open=${first || wrong} id="group-${group.key}">
-    <summary><h2>${t(group.title)}</h2>${count > 0 && html`<small>${t("{count} set", { count })}</small>`}</summary>
+  return html`<details class="section" open=${isOpen || wrong} id="group-${group.key}">
+    <summary ref=${heading}><h2>${t(group.title)}</h2>${count > 0 && html`<small>${t("{count} set", { count })}</small>`}</summary>
     <${Fields} model=${MODEL} fields=${group.fields} value=${value} onChange=${onChange} path="" context=${context} effective=${effective} />
   </details>`;
 }

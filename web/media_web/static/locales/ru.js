@@ -125,7 +125,7 @@ export default {
   "Its key is shown once: keep it.": "Ключ показывается один раз: сохраните его.", "Who": "Кто", "What": "Что", "Nobody but the administrator has access.": "Доступ есть только у администратора.", "Nothing was changed yet.": "Изменений ещё не было.",
 
   // Archive
-  "5 min ago": "5 мин назад", "1 h ago": "1 ч назад", "Time of day": "Время суток", "Play from": "Смотреть с",
+  "This stream is not recorded.": "Этот поток не записывается.", "Record it: in the settings": "Записывать: в настройках", "5 min ago": "5 мин назад", "1 h ago": "1 ч назад", "Time of day": "Время суток", "Play from": "Смотреть с",
   "Nothing is recorded yet.": "Ещё ничего не записано.", Before: "Раньше", After: "Позже", Shown: "Показано", "a day": "сутки", "an hour": "час", Latest: "Последнее",
   "Recording, {size} on the disk": "Идёт запись, на диске {size}", "Not recording": "Не записывается", "the stream is disabled": "поток выключен",
   "Not copied": "Не скопировано", "Copied to {url}: {files} ({size})": "Скопировано в {url}: {files} ({size})", "; {files} ({size}) still to copy, the oldest for {time}": "; осталось скопировать {files} ({size}), самый старый ждёт {time}",

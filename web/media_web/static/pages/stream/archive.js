@@ -3,7 +3,7 @@
 
 import { html, useEffect, useMemo, useState } from "../../vendor/htm-preact.js";
 import { get, item, post, request, remove } from "../../api.js";
-import { usePolled } from "../../hooks.js";
+import { link, usePolled } from "../../hooks.js";
 import { moment, t, told } from "../../i18n.js";
 import { leaveOf, usePlayToken, withToken } from "../../play-token.js";
 import { Failure, Field, bytes, duration } from "../../widgets.js";
@@ -43,7 +43,14 @@ const momentText = (seconds) => {
 };
 const secondsOf = (text) => Math.floor(new Date(text).getTime() / 1000);
 
-export function Archive({ stream }) {
+const isRecorded = (stream) => Boolean(stream.dvr?.root || stream.dvr?.reference);
+
+export function Archive({ stream, fixed }) {
+  if (isRecorded(stream)) return html`<${Recorded} stream=${stream} />`;
+  return html`<p class="empty">${t("This stream is not recorded.")} ${!fixed && html`<a href="${link("streams", stream.name)}?tab=settings&group=recording">${t("Record it: in the settings")}</a>`}</p>`;
+}
+
+function Recorded({ stream }) {
   const path = item("streams", stream.name);
   const { data: recorded, error: unread, reload } = usePolled(`${path}/dvr/ranges?limit=10000`, RANGES_MS);
   const { data: locked, reload: reloadLocks } = usePolled(`${path}/dvr/locks?limit=10000`, RANGES_MS);

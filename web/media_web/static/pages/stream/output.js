@@ -11,7 +11,7 @@ function Needs({ stream }) {
   if (url === false) return html`<p class="banner">${t("Nobody may watch this stream: its settings say so.")}</p>`;
   if (!url || url === true) return null;
   return html`<p class="banner">${t("Not for everybody: viewers need what the settings ask for, such as ?token=… in these addresses.")}
-    <a href="${link("streams", stream.name)}?tab=${url.startsWith("securetoken:") ? "use" : "settings"}">${url.startsWith("securetoken:") ? t("How a link is signed") : t("Who may watch")}</a></p>`;
+    <a href="${link("streams", stream.name)}?tab=${url.startsWith("securetoken:") ? "use" : "settings&group=access"}">${url.startsWith("securetoken:") ? t("How a link is signed") : t("Who may watch")}</a></p>`;
 }
 
 export function Output({ stream }) {

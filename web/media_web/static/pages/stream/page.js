@@ -27,7 +27,7 @@ export function StreamPage({ name, route, ui }) {
     <${Origin} stream=${stream} />
     <${Warnings} stream=${stream} />
     <${Tabs} tabs=${titles} current=${tab} base=${link("streams", name)} />
-    <section class=${stale}><${Body} stream=${stream} ui=${ui} fixed=${fixed} onDone=${reload} /></section>`;
+    <section class=${stale}><${Body} stream=${stream} ui=${ui} fixed=${fixed} route=${route} onDone=${reload} /></section>`;
 }
 
 function Origin({ stream }) {

@@ -27,7 +27,7 @@ export function Push({ stream, fixed, onDone }) {
       setError(failure);
     }
   };
-  const settings = `${link("streams", stream.name)}?tab=settings`;
+  const settings = `${link("streams", stream.name)}?tab=settings&group=push`;
   return html`<${Failure} error=${error} />
     ${!pushes.length && html`<p class="empty">${t("This stream is pushed nowhere.")} ${!fixed && html`<a href=${settings}>${t("Add a target in the settings")}</a>`}</p>`}
     ${pushes.length > 0 && html`<table class="list stacked">

@@ -7,9 +7,9 @@ import { t } from "../../i18n.js";
 import { Failure, Field } from "../../widgets.js";
 import { SettingsForm } from "../../forms/form.js";
 
-export function Settings({ stream, ui, fixed, onDone }) {
+export function Settings({ stream, ui, fixed, route, onDone }) {
   return html`${ui.product === "central" && !fixed && html`<${Preferred} stream=${stream} onDone=${onDone} />`}
-    <${SettingsForm} path=${item("streams", stream.name)} fixed=${fixed} effective=${stream}
+    <${SettingsForm} path=${item("streams", stream.name)} wanted=${route.query.get("group")} fixed=${fixed} effective=${stream}
       saved=${(!fixed && stream.config_on_disk) || stream} onSaved=${onDone} />`;
 }
 
