@@ -62,10 +62,14 @@ def test_nothing_is_written_past_the_catalogue() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("text", sorted(russian()))
-def test_values_have_their_places(text: str) -> None:
+def test_values_have_their_places() -> None:
     places = re.compile(r"\{\w+\}")
-    assert sorted(places.findall(russian()[text])) == sorted(places.findall(text))
+    wrong = {
+        text: said
+        for text, said in russian().items()
+        if sorted(places.findall(said)) != sorted(places.findall(text))
+    }
+    assert wrong == {}
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
