@@ -19,7 +19,7 @@ from media_api.server_status import ConfigError as ConfigError
 from media_api.server_status import ConfigExternalStatus as ConfigExternalStatus
 from media_api.server_status import ServerStats as ServerStats
 from media_api.server_status import WhoAmI as WhoAmI
-from media_api.stream import StreamConfig, TemplateConfig
+from media_api.stream import StreamConfig
 from media_api.units import Count, LongText, Text, Url
 
 UnixMs = Annotated[float, Field(ge=0)]
@@ -341,14 +341,6 @@ class StreamState(StreamConfig):
     )
     stats: StreamStats | None = Field(default=None, description="Statistics, read-only.")
     updated_at: UnixMs | None = Field(default=None, description="Last change (Central), Unix ms.")
-
-
-class TemplateState(TemplateConfig):
-    """A template as servers answer it."""
-
-    config_on_disk: dict[str, Any] | None = Field(
-        default=None, description="What was explicitly saved, without defaults."
-    )
 
 
 class PlayToken(ApiModel):

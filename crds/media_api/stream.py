@@ -281,7 +281,3 @@ class TemplateConfig(StreamBase, StreamMedia, StreamOnPremises):
         default=None,
         description="Requests for unknown names PREFIX/… make a stream; an empty one takes any.",
     )
-
-    def matches(self, name: str) -> bool:
-        """True if an unknown stream `name` is made from this template."""
-        return any(prefix == "" or name.startswith(f"{prefix}/") for prefix in self.prefixes or ())

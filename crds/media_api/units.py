@@ -108,11 +108,6 @@ def parse_bool(text: str) -> bool:
     raise ValueError(f"{text!r} is not a boolean: write true or false")
 
 
-def format_bool(value: bool) -> str:
-    """`true` or `false`."""
-    return "true" if value else "false"
-
-
 def check_stream_name(name: str) -> str:
     """Returns `name` if it is a legal stream name, else raises ValueError saying what is wrong."""
     if not name:

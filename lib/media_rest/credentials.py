@@ -10,13 +10,11 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 CLUSTER_CLOCK_SKEW = 300  # seconds; a stolen header is worth nothing after that
 MAX_HEADER = 4096  # characters
-CLIENT_ADDRESS_HEADERS = ("X-Real-IP", "CF-Connecting-IP")
 
 
 class CredentialsError(ValueError):
@@ -135,15 +133,3 @@ def parse_authorization(header: str | None) -> Credentials | None:
         case "cluster":
             return _parse_cluster(value)
     raise CredentialsError("the authorization scheme must be Basic, Bearer or Cluster")
-
-
-def client_address(headers: Mapping[str, str], peer: str) -> str:
-    """Address of the client: X-Real-IP, then CF-Connecting-IP, then the socket.
-
-    Pass empty `headers` where no trusted proxy stands in front: anybody can send these.
-    """
-    lowered = {key.lower(): value.strip() for key, value in headers.items()}
-    for name in CLIENT_ADDRESS_HEADERS:
-        if value := lowered.get(name.lower()):
-            return value
-    return peer

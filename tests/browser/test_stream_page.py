@@ -209,7 +209,7 @@ async def test_commands_for_this_stream_work_as_they_stand(
     assert json.loads(await run(*read))["config_on_disk"] == {"name": "use/It", **wanted}
     resource = StreamResource.model_validate(yaml.safe_load("\n".join(shown[4].split("\n")[1:-1])))
     assert (resource.metadata.name, resource.stream_name) == ("use-it", "use/It")
-    assert resource.to_config().title == "It's <one>"
+    assert resource.spec.title == "It's <one>"
     page = f"{appliance.streamer_url}use/It/embed.html"
     assert f'src="{page}"' in shown[0]
     code = inside.page.get_by_role("img", name=f"QR code of {page}")

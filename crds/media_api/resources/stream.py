@@ -4,7 +4,7 @@ Who writes what: the spec its author only; `status` the operator, but the condit
 Recording Central. Without `streamer` the planner chooses among the streamers that fit.
 """
 
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -17,10 +17,6 @@ from media_api.resources.meta import API_VERSION, LabelMap, ObjectMeta, Resource
 from media_api.stream import StreamConfig
 from media_api.units import Count, StreamName, Text, Url
 
-# Keys of a Stream's spec that are not part of the stream configuration.
-PLACEMENT_KEYS = frozenset(
-    {"streamer", "preferredStreamer", "streamerSelector", "gpuRequired", "claims", "edgeCache"}
-)
 Target = Annotated[str, Field(min_length=1, max_length=253)]
 GPU_HARDWARE = frozenset({"nvenc", "nvenc2"})
 
@@ -186,17 +182,3 @@ class StreamResource(ApiModel):
     def stream_name(self) -> str:
         """Real name of the stream."""
         return self.spec.name or self.metadata.name
-
-    def to_config(self) -> StreamConfig:
-        """The stream configuration, without the placement."""
-        explicit = self.spec.explicit()
-        media = {key: value for key, value in explicit.items() if key not in PLACEMENT_KEYS}
-        return StreamConfig.model_validate({**media, "name": self.stream_name})
-
-    @classmethod
-    def from_config(cls, config: StreamConfig, metadata: ObjectMeta) -> Self:
-        """A Stream object for a configuration."""
-        spec = {key: value for key, value in config.explicit().items() if key != "namespace"}
-        if spec["name"] == metadata.name:
-            del spec["name"]
-        return cls.model_validate({"metadata": metadata, "spec": spec})

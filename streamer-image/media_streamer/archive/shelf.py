@@ -57,8 +57,6 @@ class Shelf:
     span_ms: int
     figures: Figures = field(default_factory=Figures)
     timeline: Timeline = field(default_factory=Timeline)
-    dirty: bool = False
-    """Something was written that the disk may not have yet."""
     _media: int = -1
     _index: int = -1
     _path: Path = Path()
@@ -92,13 +90,11 @@ class Shelf:
 
     def sync(self) -> None:
         """Wait until the disk has what was written; raises OSError."""
-        self.dirty = False
         if self._media >= 0:
             os.fdatasync(self._media)
 
     def close(self) -> None:
         """End the file."""
-        self.dirty = False
         for descriptor in (self._media, self._index):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -177,7 +173,6 @@ class Shelf:
                 self.close()  # what is half-written stays the end of this file
             raise
         self._size += written
-        self.dirty = True
 
     def _look_back(self, job: SegmentJob) -> None:
         """Cut off what the last process left half-written, and know where its recording ended."""

@@ -1,7 +1,6 @@
 """RTP packets: header, extensions, sequence numbers (RFC 3550 5.1, RFC 8285).
 
-A `Packet` is what came in; what goes out is written by `write`, and changed in place by `readdress`
-for a viewer who has numbers of his own.
+A `Packet` is what came in; what goes out is written by `write`.
 """
 
 import struct
@@ -120,26 +119,6 @@ def write(
         )
         + payload
     )
-
-
-def readdress(packet: bytes, payload_type: int, sequence: int, offset: int, ssrc: int) -> bytes:
-    """The same packet with other numbers; `offset` is added to its time stamp."""
-    first, second, _, timestamp, _ = _HEADER.unpack_from(packet)
-    return (
-        _HEADER.pack(
-            first,
-            second & 0x80 | payload_type,
-            sequence & 0xFFFF,
-            (timestamp + offset) & 0xFFFFFFFF,
-            ssrc,
-        )
-        + packet[HEADER_BYTES:]
-    )
-
-
-def is_newer(sequence: int, than: int) -> bool:
-    """Whether `sequence` comes after `than` on the circle of 16 bits (RFC 1982)."""
-    return 0 < (sequence - than) & 0xFFFF < _HALF_SEQUENCES
 
 
 def distance(sequence: int, since: int) -> int:

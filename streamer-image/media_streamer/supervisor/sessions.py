@@ -165,7 +165,6 @@ class SessionRegistry:
         self._closed_ids: set[str] = set()
         self.clients = 0
         """Open play sessions."""
-        self.bytes_received = 0
         self.bytes_sent = 0
 
     def __len__(self) -> int:
@@ -335,7 +334,6 @@ class SessionRegistry:
             session.first_byte_at = unix
             self._listener.started(session)
         if session.kind == "publish":
-            self.bytes_received += grown
             return
         self.bytes_sent += grown
         self.totals(session.account).bytes += grown

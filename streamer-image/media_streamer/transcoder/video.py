@@ -56,7 +56,6 @@ class VideoTrack:
         self._marks = KeyMarks(frame_ticks // 2 if self._rate else 0)
         self._base = PICTURE_BASE if wish.codec != "mpeg2video" else 1 / self._fps
         self._encoder: Encoder | None = None
-        self._geometry: Geometry | None = None
         self._pictures: Pictures | None = None
         self._canonical: Canonicalizer | None = None
         self._durations: dict[int, int] = {}
@@ -109,7 +108,7 @@ class VideoTrack:
 
     def _open(self, picture: av.VideoFrame, sar: Fraction) -> None:
         wish = self.wish
-        self._geometry = way = geometry_of(wish, picture.width, picture.height, sar)
+        way = geometry_of(wish, picture.width, picture.height, sar)
         name = encoders.CPU[wish.codec]
         if self._gpu is not None:
             name = encoders.NVENC[wish.codec]

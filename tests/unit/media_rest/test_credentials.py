@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from media_rest.credentials import (
     CredentialsError,
     basic_header,
-    client_address,
     cluster_header,
     parse_authorization,
 )
@@ -85,12 +84,6 @@ def test_secrets_are_not_shown() -> None:
     shown = repr(parse_authorization(basic_header("root", "hush")))
     assert "hush" not in shown
     assert "hush" not in repr(parse_authorization("Bearer hush"))
-
-
-def test_client_address() -> None:
-    assert client_address({"x-real-ip": "1.2.3.4", "CF-Connecting-IP": "5.6.7.8"}, "9") == "1.2.3.4"
-    assert client_address({"CF-Connecting-IP": "5.6.7.8"}, "9") == "5.6.7.8"
-    assert client_address({}, "9") == "9"
 
 
 @pytest.mark.parametrize("header", ["Bearer \udcff\udcfe", "Basic \udcff", "Cluster 1:\udcff"])

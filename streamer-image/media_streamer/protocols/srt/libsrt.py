@@ -197,13 +197,6 @@ class SrtSocket:
         """Set an option; raises SrtError."""
         set_option(self.number, option, value)
 
-    def get_text(self, option: int) -> str:
-        """A text option, as the peer sent it: any bytes."""
-        buffer, size = ffi.new("char[]", 1024), ffi.new("int *", 1024)
-        if library().srt_getsockflag(self.number, option, buffer, size) < 0:
-            return ""
-        return bytes(ffi.buffer(buffer, size[0])).decode("utf-8", "surrogateescape")
-
     def get_number(self, option: int) -> int:
         """An option that is a number; 0 if it cannot be had."""
         buffer, size = ffi.new("int *"), ffi.new("int *", 4)

@@ -42,11 +42,6 @@ class BindingRequest:
     """Where MESSAGE-INTEGRITY begins."""
 
 
-def is_stun(data: bytes) -> bool:
-    """Whether a datagram of a multiplexed port is STUN (RFC 7983 7)."""
-    return len(data) >= HEADER_BYTES and data[0] < 4 and data[4:8] == b"\x21\x12\xa4\x42"
-
-
 def parse_request(data: bytes) -> BindingRequest | None:
     """The binding request in a datagram; None if it is none, or one without integrity."""
     if not HEADER_BYTES <= len(data) <= MAX_BYTES:

@@ -104,11 +104,6 @@ class AnswerReader:
         """The end of the connection is the end of the answer."""
         return self._state == "open"
 
-    @property
-    def has_begun(self) -> bool:
-        """A head was read."""
-        return self._state != "head"
-
     def feed(self, data: bytes) -> Iterator[Part]:
         """Parts that are complete now. Raises BadAnswer."""
         if self._state in ("length", "data", "open") and not self._buffer:
