@@ -8,8 +8,9 @@ anything large is imported.
 Invariants: a supervisor that ends by itself ends the server with its status; one that a signal
 killed is started again, with a growing pause, and given up if it never lasts. Signals to end, to
 reload or to leave are passed on. Whatever is left at the end is ended: workers whose supervisor
-died become children of this process (PR_SET_CHILD_SUBREAPER). If this process is killed itself, the
-supervisor gets SIGTERM and ends all.
+died become children of this process (PR_SET_CHILD_SUBREAPER). What is passed on to a supervisor
+that only begins waits until it `listens`, in place of ending it. If this process is killed itself,
+the supervisor gets SIGTERM and ends all.
 """
 
 import contextlib
@@ -105,6 +106,12 @@ class _Keeper:
         return False
 
 
+def listens() -> None:
+    """This process is a supervisor that has handlers for what is passed on: what came until now
+    reaches it."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
+
+
 def _fork(serve: Serve) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
@@ -115,7 +122,7 @@ def _fork(serve: Serve) -> int:
     status = 1
     try:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS.difference(_PASSED_ON))
         if os.getppid() == keeper:  # else it died in between
             status = serve()
     except BaseException:

@@ -1,9 +1,9 @@
 """Plan of the Streams of one namespace: where each runs, and what its status must say."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from media_api.play_urls import play_urls
 from media_api.resources.conditions import ASLEEP
@@ -70,6 +70,9 @@ def plan_streams(
         by_hostname, now, plan,
     )  # fmt: skip
     waits = is_expected(namespace, snapshot, settings)
+    pools = {
+        name for kind, space, name in snapshot.tiers if kind == "Streamer" and space == namespace
+    }
     for stream in streams:
         status: dict[str, Any] = {}
         if (fault := faults.get(stream.name)) is not None:
@@ -77,7 +80,8 @@ def plan_streams(
         elif (pool := wishes.asleep.get(stream.name)) is not None:
             wanted = _asleep(pool)
         else:
-            status, wanted = _outcome(stream, decisions.get(stream.name), by_hostname, waits=waits)
+            decision = decisions.get(stream.name)
+            status, wanted = _outcome(stream, decision, by_hostname, pools, waits=waits)
         if archives := _archives(stream, status.get("streamer"), by_hostname):
             status["archives"] = archives
         _write(stream, status, [*wanted, accepted(stream.unserved)], now, plan)
@@ -255,11 +259,12 @@ def _outcome(
     stream: StreamObject,
     decision: Decision | None,
     by_hostname: Mapping[str, Server],
+    pools: Set[str],
     *,
     waits: bool,
 ) -> tuple[dict[str, Any], list[Condition]]:
-    """Status fields and conditions of a stream after the decision on it; `waits`: where there is
-    no server yet, one will come."""
+    """Status fields and conditions of a stream after the decision on it; `pools`: names of all;
+    `waits`: where there is no server yet, one will come."""
     if stream.disabled:
         return {}, [
             Condition("Ready", "True", "Disabled", "disabled: it runs nowhere, as its spec asks"),
@@ -267,7 +272,13 @@ def _outcome(
         ]
     hostname = decision.streamer if decision else stream.status.get("streamer")
     if hostname is None:
-        return {}, _unscheduled(decision, by_hostname, waits=waits)
+        named = stream.streamer
+        if named is None:
+            return {}, _unscheduled(decision, list(by_hostname.values()), waits=waits)
+        its_own = [one for one in by_hostname.values() if one.offer.answers_to(named)]
+        if its_own or named in pools:
+            return {}, _unscheduled(decision, its_own, waits=True)
+        return {}, _nowhere("False", f"there is no Streamer {named!r}, which spec.streamer names")
     server = by_hostname.get(hostname)
     status: dict[str, Any] = {"streamer": hostname}
     if stream.preferred:
@@ -302,20 +313,27 @@ def _outcome(
 
 
 def _unscheduled(
-    decision: Decision | None, by_hostname: Mapping[str, Server], *, waits: bool
+    decision: Decision | None, able: Sequence[Server], *, waits: bool
 ) -> list[Condition]:
+    """`able`: those of the Streamer that the stream names, or all."""
     message = decision.message if decision else "there is no streamer"
-    problems = sorted({s.problem for s in by_hostname.values() if s.problem})
+    problems = sorted({one.problem for one in able if one.problem})
     if problems:
         message = f"{message}; {problems[0]}"
-    if not by_hostname and not waits:
+    if not able and not waits:
         message += f"; apply one, or delete the ConfigMap {MARKER} to have the operator make it"
-        ready = Condition("Ready", "False", "NoStreamerAvailable", message)
-    elif not by_hostname or any(server.starting for server in by_hostname.values()):
-        ready = Condition("Ready", "Unknown", "WaitingForStreamer", message)
-    else:
-        ready = Condition("Ready", "False", "NoStreamerAvailable", message)
-    return [ready, Condition("Scheduled", "False", "NoStreamerAvailable", message)]
+        return _nowhere("False", message)
+    comes = not able or any(server.starting for server in able)
+    return _nowhere("Unknown" if comes else "False", message)
+
+
+def _nowhere(ready: Literal["False", "Unknown"], message: str) -> list[Condition]:
+    """`ready` is unknown where a streamer is on its way."""
+    reason = "WaitingForStreamer" if ready == "Unknown" else "NoStreamerAvailable"
+    return [
+        Condition("Ready", ready, reason, message),
+        Condition("Scheduled", "False", "NoStreamerAvailable", message),
+    ]
 
 
 def _leaving(stream: StreamObject, hostname: str, by_hostname: Mapping[str, Server]) -> str | None:

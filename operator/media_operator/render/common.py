@@ -112,11 +112,12 @@ def drain_hook(tier: TierObject) -> Object:
 
 
 def probes(path: str) -> Object:
-    """Ready within a second of being so; dead after half a minute of silence."""
+    """Ready within a second of being so; dead after half a minute of silence. On a node that has
+    too little CPU time a start takes a minute, and one more is no help."""
     request = {"httpGet": {"path": f"{path}/readiness", "port": "http"}}
     liveness = {"httpGet": {"path": f"{path}/liveness", "port": "http"}}
     return {
-        "startupProbe": {**liveness, "periodSeconds": 1, "failureThreshold": 60},
+        "startupProbe": {**liveness, "periodSeconds": 1, "failureThreshold": 180},
         "readinessProbe": {**request, "periodSeconds": 2, "timeoutSeconds": 2},
         "livenessProbe": {
             **liveness,

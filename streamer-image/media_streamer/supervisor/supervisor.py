@@ -21,6 +21,7 @@ from media_auth.http_backend import HttpBackend
 from media_process.service_manager import ServiceManager
 from media_rest.guessing import GuessLimiter
 
+from media_streamer import keeper
 from media_streamer.config.log_files import log_directory
 from media_streamer.egress.http.access_log import log_file
 from media_streamer.lua.access import ScriptRules
@@ -296,6 +297,7 @@ class Supervisor:
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGUSR1, self._leave)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._tasks.spawn(self._reload(), "reload"))
+        keeper.listens()
 
     def _leave(self) -> None:
         log.info("leaving: viewers of segments are sent to another server as their next request")

@@ -44,9 +44,15 @@ PATIENT = """
             os._exit(0)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, stop)
+    keeper.listens()
     say("ready")
     while True:
         time.sleep(60)
+"""
+SLOW = f"""
+    while not log.with_name("go").exists():
+        time.sleep(0.01)
+    {PATIENT.strip()}
 """
 WITH_A_WORKER = """
     if starts == 1:
@@ -112,6 +118,21 @@ def test_signals_are_passed_on(tmp_path: Path, number: int) -> None:
     os.kill(kept.process.pid, number)
     assert kept.ends() == 0
     assert f"signal {signal.SIGTERM:d}" in kept.said()
+
+
+def test_what_is_passed_on_too_early_waits(tmp_path: Path) -> None:
+    """A pod that is deleted while it starts is told to leave (preStop) before it can hear it."""
+    kept = Kept(tmp_path, SLOW)
+    kept.until(lambda said: "start" in said)
+    os.kill(kept.process.pid, signal.SIGUSR1)
+    os.kill(kept.process.pid, signal.SIGHUP)
+    (tmp_path / "go").touch()
+    said = kept.until(
+        lambda said: all(f"signal {one:d}" in said for one in (signal.SIGUSR1, signal.SIGHUP))
+    )
+    assert said.count("start") == 1, "it was not started again"
+    os.kill(kept.process.pid, signal.SIGTERM)
+    assert kept.ends() == 0
 
 
 def test_nothing_is_left_at_the_end(tmp_path: Path) -> None:

@@ -209,6 +209,11 @@ class StatusWriter:
         if stats.get("alive"):
             condition = ("True", "FramesArrive", f"frames arrive on {link.hostname}")
             status["activeStreamer"] = link.hostname
+        elif _condition(live, CREDENTIALS).get("status") == "False":
+            problem = str(_condition(live, CREDENTIALS).get("message", ""))
+            condition = ("False", "CredentialsMissing", f"its input is not opened: {problem}")
+        elif not running.get("inputs"):
+            condition = ("False", "NoInput", "it has no inputs: nothing can come")
         elif stats.get("status") == "waiting":
             condition = ("Unknown", "Waiting", "nothing asks for it yet, or nobody publishes")
         else:

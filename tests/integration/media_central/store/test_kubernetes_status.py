@@ -92,7 +92,12 @@ class Replica:
 
     def poll_all(self, streams: dict[str, Any] | None) -> None:
         """Statistics by stream; None: the streamer did not answer."""
-        told = {name: {"stats": stats} for name, stats in (streams or {}).items()}
+        inputs = [{"url": "fake://fake"}]
+        told = {
+            name: {"inputs": inputs, **found.pop("config", {}), "stats": found}
+            for name, stats in (streams or {}).items()
+            for found in [dict(stats)]
+        }
         observed = None if streams is None else SimpleNamespace(streams=told)
         link = SimpleNamespace(hostname="h", observed=observed, error="refused")
         for listener in self._listeners:
@@ -165,6 +170,26 @@ async def test_what_changes_while_a_write_is_under_way_is_written_after_it(
     one.client.go_on.set()
     await eventually(lambda: other.condition() == ("False", "NoFrames"))
     assert one.client.writes == 2
+
+
+async def test_a_stream_that_nothing_can_come_of_is_said_to_be_one(
+    replicas: tuple[Replica, Replica], eventually: Eventually
+) -> None:
+    one, _ = replicas
+    one.poll(status="waiting")
+    await eventually(lambda: one.condition() == ("Unknown", "Waiting"))
+    one.poll(status="waiting", config={"inputs": []})
+    await eventually(lambda: one.condition() == ("False", "NoInput"))
+    await one.store.put(
+        Kind.STREAM,
+        "s",
+        {"inputs": [{"url": "rtsp://cam/1", "credentialsSecretRef": {"name": "none"}}]},
+    )
+    await eventually(lambda: "credentialsSecretRef" in str(one.store.get(Kind.STREAM, "s").config))
+    one.writer._judge_credentials(one.store.get(Kind.STREAM, "s"))
+    await eventually(lambda: (one.condition("CredentialsResolved") or ("",))[0] == "False")
+    one.poll(status="waiting")
+    await eventually(lambda: one.condition() == ("False", "CredentialsMissing"))
 
 
 async def test_what_is_not_recorded_is_said_beside_what_arrives(

@@ -332,6 +332,21 @@ def test_a_value_that_no_schema_refuses_is_stalled(cluster: Simulation) -> None:
     assert "secret" not in str(cluster.status("s"))
 
 
+def test_a_streamer_that_is_not_there_is_named(cluster: Simulation) -> None:
+    """And what is wrong with other pools is no concern of the stream."""
+    cluster.create("Streamer", "pool", {"image": "x y"})
+    cluster.create("Stream", "s", {**FAKE, "streamer": "nope"})
+    cluster.create("Stream", "soon", {**FAKE, "streamer": "small"})
+    cluster.create("Streamer", "small", {"replicas": 0})
+    cluster.settle()
+    assert cluster.condition("s", "Ready") == ("False", "NoStreamerAvailable")
+    assert cluster.message("s", "Ready") == "there is no Streamer 'nope', which spec.streamer names"
+    assert cluster.condition("soon", "Ready") == ("Unknown", "WaitingForStreamer")
+    cluster.create("Streamer", "nope", {})
+    cluster.settle()
+    assert cluster.condition("s", "Ready") == ("True", "Running")
+
+
 def test_a_template_that_no_pool_has(cluster: Simulation) -> None:
     """Not said at once: what is applied together does not arrive together."""
     cluster.create("Streamer", "pool", {})
