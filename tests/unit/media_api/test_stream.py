@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from media_api.playback import ProtocolsSpec
 from media_api.protocols import switches
-from media_api.stream import StreamConfig, TemplateConfig
+from media_api.stream import StreamConfig
 from pydantic import ValidationError
 
 
@@ -146,16 +146,6 @@ def test_protocols() -> None:
 
 def test_every_protocol_has_a_switch() -> None:
     assert set(switches()) == ProtocolsSpec.model_fields.keys() - {"whitelist"}
-
-
-def test_template_prefixes() -> None:
-    template = TemplateConfig.parse({"name": "t", "prefixes": ["cam", "a/b"]})
-    assert template.matches("cam/1")
-    assert template.matches("a/b/c")
-    assert not template.matches("camera/1")
-    assert not template.matches("cam")
-    assert TemplateConfig.parse({"name": "t", "prefixes": [""]}).matches("anything")
-    assert not TemplateConfig.parse({"name": "t"}).matches("cam/1")
 
 
 @pytest.mark.parametrize("file", ["", " ", "a\x00b"])
