@@ -81,7 +81,9 @@ def plan_streams(
             wanted = _asleep(pool)
         else:
             decision = decisions.get(stream.name)
-            status, wanted = _outcome(stream, decision, by_hostname, pools, waits=waits)
+            status, wanted = _outcome(stream, decision, by_hostname, waits=waits)
+            if not status and stream.streamer and not stream.disabled:
+                wanted = _named(stream, decision, by_hostname, pools, now, plan)
         if archives := _archives(stream, status.get("streamer"), by_hostname):
             status["archives"] = archives
         _write(stream, status, [*wanted, accepted(stream.unserved)], now, plan)
@@ -259,12 +261,11 @@ def _outcome(
     stream: StreamObject,
     decision: Decision | None,
     by_hostname: Mapping[str, Server],
-    pools: Set[str],
     *,
     waits: bool,
 ) -> tuple[dict[str, Any], list[Condition]]:
-    """Status fields and conditions of a stream after the decision on it; `pools`: names of all;
-    `waits`: where there is no server yet, one will come."""
+    """Status fields and conditions of a stream after the decision on it; `waits`: where there is
+    no server yet, one will come."""
     if stream.disabled:
         return {}, [
             Condition("Ready", "True", "Disabled", "disabled: it runs nowhere, as its spec asks"),
@@ -272,13 +273,7 @@ def _outcome(
         ]
     hostname = decision.streamer if decision else stream.status.get("streamer")
     if hostname is None:
-        named = stream.streamer
-        if named is None:
-            return {}, _unscheduled(decision, list(by_hostname.values()), waits=waits)
-        its_own = [one for one in by_hostname.values() if one.offer.answers_to(named)]
-        if its_own or named in pools:
-            return {}, _unscheduled(decision, its_own, waits=True)
-        return {}, _nowhere("False", f"there is no Streamer {named!r}, which spec.streamer names")
+        return {}, _unscheduled(decision, list(by_hostname.values()), waits=waits)
     server = by_hostname.get(hostname)
     status: dict[str, Any] = {"streamer": hostname}
     if stream.preferred:
@@ -310,6 +305,27 @@ def _outcome(
         Condition("Ready", "False", reason, f"{hostname}: {problem}{elsewhere}"),
         scheduled,
     ]
+
+
+def _named(
+    stream: StreamObject,
+    decision: Decision | None,
+    by_hostname: Mapping[str, Server],
+    pools: Set[str],
+    now: datetime,
+    plan: Plan,
+) -> list[Condition]:
+    """Of a stream that runs nowhere and names the Streamer that may run it; `pools`: all there are.
+
+    That one is missing is not said at once: what is applied together does not arrive together.
+    """
+    name = str(stream.streamer)
+    its_own = [one for one in by_hostname.values() if one.offer.answers_to(name)]
+    if its_own or name in pools:
+        return _unscheduled(decision, its_own, waits=True)
+    comes = is_young(stream.created, now, plan)
+    message = f"there is no Streamer {name!r}, which spec.streamer names"
+    return _nowhere("Unknown" if comes else "False", message)
 
 
 def _unscheduled(

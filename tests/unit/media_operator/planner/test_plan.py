@@ -339,6 +339,9 @@ def test_a_streamer_that_is_not_there_is_named(cluster: Simulation) -> None:
     cluster.create("Stream", "soon", {**FAKE, "streamer": "small"})
     cluster.create("Streamer", "small", {"replicas": 0})
     cluster.settle()
+    assert cluster.condition("s", "Ready") == ("Unknown", "WaitingForStreamer")
+    cluster.pass_time(11)
+    cluster.settle()
     assert cluster.condition("s", "Ready") == ("False", "NoStreamerAvailable")
     assert cluster.message("s", "Ready") == "there is no Streamer 'nope', which spec.streamer names"
     assert cluster.condition("soon", "Ready") == ("Unknown", "WaitingForStreamer")
