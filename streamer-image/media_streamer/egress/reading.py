@@ -194,7 +194,8 @@ class Turns:
                 try:
                     stays = reader.read(turn, now)
                 except Exception:
-                    log.exception("reading from a publisher failed; its connection is closed")
+                    peer = reader.gate.transport.get_extra_info("peername")
+                    log.exception("publisher at %s: reading failed, it is cut off", peer)
                     reader.gate.transport.abort()
                     stays = False
                 if not stays:

@@ -47,8 +47,9 @@ class Attachment:
 class Audience:
     """The sinks of one stream; in the event loop."""
 
-    def __init__(self, on_left: Callable[[], None]) -> None:
-        """`on_left` is called after each sink that leaves."""
+    def __init__(self, on_left: Callable[[], None], stream: str = "") -> None:
+        """`on_left` is called after each sink that leaves; `stream`: its name, for the log."""
+        self._stream = stream
         self._on_left = on_left
         self._attached: dict[Attachment, None] = {}
         self._output: StreamOutput | None = None
@@ -111,7 +112,8 @@ class Audience:
             try:
                 attachment.sink([outage])
             except Exception:
-                log.exception("a sink of %s failed, dropped", attachment.format)
+                told = self._stream, attachment.format
+                log.exception("stream %s: a sink of %s failed, dropped", *told)
                 attachment.close()
                 attachment.on_ended("sink_failed")
 

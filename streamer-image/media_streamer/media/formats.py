@@ -37,6 +37,8 @@ class Muxer(Protocol):
     """What each viewer gets first."""
     left_out: list[Track]
     """Tracks that the container cannot carry."""
+    reasons: dict[int, str]
+    """Why, by the number of the track; none where the codec says it."""
 
     def mux(self, frame: Frame, boundary: bool) -> bytes:
         """Bytes of a frame; b"" for a track that is left out."""

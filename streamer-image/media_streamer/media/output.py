@@ -5,7 +5,7 @@ GOPs first, until a minute after its last sink left. Sinks are told in `flush`.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from media_streamer.media.cuts import Cuts
@@ -84,8 +84,9 @@ class _Pipe:
         if self.container:
             self._muxer = muxer = CONTAINERS[self.container](tracks, self._muxer)
             if muxer.left_out:
-                names = ", ".join(f"{track.name} ({track.codec})" for track in muxer.left_out)
-                log.warning("stream %s: %s cannot carry %s", stream, self.container, names)
+                left_out = [_and_why(track, muxer.reasons) for track in muxer.left_out]
+                told = stream, self.container, ", ".join(left_out)
+                log.warning("stream %s: %s cannot carry %s; its other tracks play", *told)
                 self._tracks = [track for track in tracks if track not in muxer.left_out]
                 if not self._tracks:
                     self.left_out = [f"{track.name} ({track.codec})" for track in tracks]
@@ -432,3 +433,8 @@ class StreamOutput:
         running = self._find(subscription.format, subscription.selection)
         if running is not None:
             running.sinks.remove(subscription.number)
+
+
+def _and_why(track: Track, reasons: Mapping[int, str]) -> str:
+    reason = reasons.get(track.number)
+    return f"{track.name} ({track.codec}: {reason})" if reason else f"{track.name} ({track.codec})"

@@ -59,7 +59,7 @@ class Pictures:
         return lambda at_ms: self._films.key_frame(storages, path, at_ms / 1000)
 
     async def shown(
-        self, find: KeyAt, at_ms: int, form: PictureForm, size: Size = None
+        self, stream: str, find: KeyAt, at_ms: int, form: PictureForm, size: Size = None
     ) -> bytes | None:
         """What was shown at that moment; None where nothing was, or nothing can be decoded.
 
@@ -71,13 +71,13 @@ class Pictures:
             self._threads = ThreadPoolExecutor(THREADS, "pictures")
         self._waiting += 1
         done = asyncio.get_running_loop().run_in_executor(
-            self._threads, self._make, find, at_ms, form, size
+            self._threads, self._make, stream, find, at_ms, form, size
         )
         done.add_done_callback(self._left)
         return await done
 
     async def strip(
-        self, find: KeyAt, from_ms: int, strip: Strip, form: PictureForm
+        self, stream: str, find: KeyAt, from_ms: int, strip: Strip, form: PictureForm
     ) -> bytes | None:
         """Some pictures of a time; None where there is none. Raises Busy."""
         if self._strips >= MAX_STRIPS:
@@ -89,7 +89,7 @@ class Pictures:
             # A thread is left for those who want one picture.
             async with self._strip_turn:
                 return await asyncio.get_running_loop().run_in_executor(
-                    self._threads, self._make_strip, find, from_ms, strip, form
+                    self._threads, self._make_strip, stream, find, from_ms, strip, form
                 )
         except TooSlow:
             raise Busy from None
@@ -97,7 +97,7 @@ class Pictures:
             self._strips -= 1
 
     def _make_strip(
-        self, find: KeyAt, from_ms: int, strip: Strip, form: PictureForm
+        self, stream: str, find: KeyAt, from_ms: int, strip: Strip, form: PictureForm
     ) -> bytes | None:
         until = time.monotonic() + STRIP_SECONDS
         try:
@@ -112,20 +112,22 @@ class Pictures:
                 return make_strip_film(keys)
             return make_strip(keys, strip.columns, strip.width, until)
         except (OSError, ValueError, av.FFmpegError) as error:
-            log.warning("no strip of pictures from %d ms on: %s", from_ms, error)
+            log.warning("stream %s: no strip of pictures from %d ms on: %s", stream, from_ms, error)
             return None
 
     def _left(self, _: object) -> None:
         self._waiting -= 1
 
-    def _make(self, find: KeyAt, at_ms: int, form: PictureForm, size: Size) -> bytes | None:
+    def _make(
+        self, stream: str, find: KeyAt, at_ms: int, form: PictureForm, size: Size
+    ) -> bytes | None:
         try:
             found = find(at_ms)
             if found is None:
                 return None
             return make_jpeg(*found, size) if form == "jpeg" else make_film(*found)
         except (OSError, ValueError, av.FFmpegError) as error:
-            log.warning("no picture of %d ms: %s", at_ms, error)
+            log.warning("stream %s: no picture of %d ms: %s", stream, at_ms, error)
             return None
 
     def close(self) -> None:

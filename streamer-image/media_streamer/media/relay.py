@@ -285,9 +285,10 @@ class Relay:
                 find = pictures.film(asked.storages, asked.file)
             else:
                 find = pictures.archive(places_of(asked.places))
+            name, at_ms, form = asked.stream, asked.at_ms, asked.form
             if asked.strip is not None:
-                return await pictures.strip(find, asked.at_ms, asked.strip, asked.form)
-            return await pictures.shown(find, asked.at_ms, asked.form, asked.size)
+                return await pictures.strip(name, find, at_ms, asked.strip, form)
+            return await pictures.shown(name, find, at_ms, form, asked.size)
         runner = self._streams.find(asked.stream)
         if runner is None or runner.output is None:
             return None

@@ -77,7 +77,7 @@ class StreamRunner:
         self.seconds_on_primary = self.seconds_on_secondary = self.seconds_without_frames = 0.0
         self.demand = OnDemand(config, now)
         self.ingest = Ingest(config, stored, environment, self._ended, self._failed, self._arrived)
-        self._audience = Audience(self._left)
+        self._audience = Audience(self._left, config.name)
         self._environment = environment
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()

@@ -10,7 +10,7 @@ import av
 
 from media_streamer.media.frame import TIME_BASE, Frame, Track
 from media_streamer.media.mux.fmp4 import Fmp4Track
-from media_streamer.media.track import template
+from media_streamer.media.track import DECODER_OPTIONS, template
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +77,7 @@ def decode(track: Track, frame: Frame) -> av.VideoFrame:
     with template(track.init) as container:
         context: Any = container.streams[0].codec_context
         context.thread_count = 1
+        context.options = DECODER_OPTIONS
         packet = av.Packet(frame.data)
         packet.pts = packet.dts = 0
         pictures = [*context.decode(packet), *context.decode(None)]

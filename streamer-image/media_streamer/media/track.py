@@ -17,6 +17,7 @@ from av.bitstream import BitStreamFilterContext
 from av.stream import Disposition
 from msgspec.structs import replace
 
+from media_streamer import budgets
 from media_streamer.files import descriptions
 from media_streamer.files.headers import init_section
 from media_streamer.files.tables import BadFile
@@ -33,6 +34,10 @@ from media_streamer.syntax.codec_strings import codec_string
 from media_streamer.syntax.loas import LoasReader, is_loas
 
 log = logging.getLogger(__name__)
+
+DECODER_OPTIONS = {"max_pixels": str(budgets.PICTURE_PIXELS)}
+"""Wherever FFmpeg may decode: to describe an input, too, it decodes the first pictures, and a few
+bytes of a parameter set can claim 16,000 by 16,000 pixels, 400 MB each."""
 
 _MP4_OPTIONS = {
     "movflags": "empty_moov+delay_moov+default_base_moof",
@@ -110,7 +115,8 @@ def describe_track(
         init = _make_init(stream, bytes(packet) if packet is not None else b"")
     else:
         # The configuration in the packet is newer than what the demuxer found at the start.
-        with av.open(io.BytesIO(raw), "r", format=_RAW_FORMATS[codec]) as probed:
+        form = _RAW_FORMATS[codec]
+        with av.open(io.BytesIO(raw), "r", format=form, options=DECODER_OPTIONS) as probed:
             first = next(iter(probed.demux()))
             init = _make_init(probed.streams[0], bytes(first))
     if init is None:

@@ -24,7 +24,12 @@ from media_streamer.media.frame import TIME_BASE, Track
 from media_streamer.media.inputs.base import InputError, Limits, Receiver, ThreadInput
 from media_streamer.media.inputs.errors import describe, http_status
 from media_streamer.media.inputs.pacer import Pacer
-from media_streamer.media.track import TrackError, describe_track, is_supported
+from media_streamer.media.track import (
+    DECODER_OPTIONS,
+    TrackError,
+    describe_track,
+    is_supported,
+)
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +39,7 @@ PROBE_OPTIONS = {
     "probesize": "5000000",  # bytes
     # Frame rates come from the parameter sets or from DTS; counting frames would delay the start.
     "fpsprobesize": "0",
+    **DECODER_OPTIONS,
 }
 
 MAX_WAITING_PACKETS = 300

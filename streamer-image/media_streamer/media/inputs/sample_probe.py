@@ -16,13 +16,13 @@ from media_streamer.media.canonical import CODECS
 from media_streamer.media.frame import Track
 from media_streamer.media.inputs.errors import describe
 from media_streamer.media.mux.flv import AUDIO, VIDEO, tag
-from media_streamer.media.track import TrackError, describe_track
+from media_streamer.media.track import DECODER_OPTIONS, TrackError, describe_track
 from media_streamer.wire.media import PublishedFrame, TrackSetup
 
 _FLV_HEADER = b"FLV\x01%c\x00\x00\x00\x09\x00\x00\x00\x00"
 _KINDS = {"video": VIDEO, "audio": AUDIO}
 _FLAGS = {"video": 1, "audio": 4}
-_PROBE = {"fpsprobesize": "0", "analyzeduration": "1000000"}  # us
+_PROBE = {"fpsprobesize": "0", "analyzeduration": "1000000", **DECODER_OPTIONS}  # us
 _CONFIGURATIONS = {
     "h264": b"\x17\x00\x00\x00\x00", "hevc": b"\x90hvc1", "av1": b"\x90av01", "vp9": b"\x90vp09",
     "aac": b"\xaf\x00", "opus": b"\x90Opus", "ac3": b"\x90ac-3", "eac3": b"\x90ec-3",

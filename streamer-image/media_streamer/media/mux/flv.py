@@ -73,6 +73,7 @@ class FlvMuxer:
         video = next((track for track in tracks if track.codec in VIDEO_CODECS), None)
         audio = next((track for track in tracks if track.codec in AUDIO_CODECS), None)
         chosen = [track for track in (video, audio) if track is not None]
+        self.reasons: dict[int, str] = {}
         self.left_out = [track for track in tracks if track not in chosen]
         self._writers: dict[int, TagWriter] = {}
         sequence_headers = []

@@ -107,6 +107,7 @@ class MseMuxer:
 
     def __init__(self, tracks: Sequence[Track], previous: "MseMuxer | None" = None) -> None:
         """`previous` wrote the same output for other tracks."""
+        self.reasons: dict[int, str] = {}
         self.left_out: list[Track] = [track for track in tracks if track.codec in NOT_CARRIED]
         before: dict[str, _Writer] = previous._names if previous is not None else {}
         chosen = [

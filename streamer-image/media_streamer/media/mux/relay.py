@@ -10,6 +10,7 @@ class RelayMuxer:
     """Carries every track."""
 
     def __init__(self, tracks: Sequence[Track], before: "RelayMuxer | None" = None) -> None:
+        self.reasons: dict[int, str] = {}
         self.left_out: list[Track] = []
         self.header = tracks_record(tracks)
 

@@ -116,6 +116,7 @@ class RtpMuxer:
     ) -> None:
         """`previous` wrote the same output for other tracks; `sources`: the description tells
         them (`x-ssrc`)."""
+        self.reasons: dict[int, str] = {}
         self.left_out: list[Track] = []
         self._senders: dict[int, _Sender] = {}
         self._names: dict[str, _Sender] = {}

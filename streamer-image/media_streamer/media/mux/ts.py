@@ -60,13 +60,14 @@ class TsMuxer:
         self._table_counter: int = previous._table_counter if previous else 0
         counters = previous._counters() if previous else {}
         self.left_out: list[Track] = []
+        self.reasons: dict[int, str] = {}
         self._streams: dict[int, ElementaryStream] = {}
         for track in tracks:
             pid = psi.FIRST_PID + len(self._streams)
             try:
                 stream = ElementaryStream(track, pid, counters.get(pid, 0), in_pieces)
             except ValueError as error:
-                log.warning("track %s cannot be carried in MPEG-TS: %s", track.name, error)
+                self.reasons[track.number] = str(error)
                 self.left_out.append(track)
             else:
                 self._streams[track.number] = stream
@@ -92,6 +93,7 @@ class TsMuxer:
             except ValueError:
                 _, last = self._streams.popitem()
                 self.left_out.append(last.track)
+                self.reasons[last.track.number] = "its tables are full"
 
     def _counters(self) -> dict[int, int]:
         return {stream.pid: stream.counter for stream in self._streams.values()}

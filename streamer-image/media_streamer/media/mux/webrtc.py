@@ -30,12 +30,18 @@ class WebRtcMuxer:
     def __init__(self, tracks: Sequence[Track], previous: "WebRtcMuxer | None" = None) -> None:
         """`previous` wrote the same output for other tracks."""
         self._converters: dict[int, OpusConverter] = {}
+        self.reasons: dict[int, str] = {}
         self.left_out: list[Track] = []
         taken: list[Track] = []
         for track in tracks:
-            if track.codec in CONVERTED and (converter := _converter(track)) is not None:
-                self._converters[track.number] = converter
-                taken.append(converter.track)
+            if track.codec in CONVERTED:
+                try:
+                    self._converters[track.number] = converter = OpusConverter(track)
+                except (av.FFmpegError, ValueError) as error:
+                    self.reasons[track.number] = f"it cannot be converted to Opus: {error}"
+                    self.left_out.append(track)
+                else:
+                    taken.append(converter.track)
             elif track.codec in PLAYABLE:
                 taken.append(track)
             else:
@@ -62,11 +68,3 @@ class WebRtcMuxer:
             mark = self._marks.get(frame.track) if frame.key else None
             return mark + packets if mark and packets else packets
         return b"".join([self._rtp.mux(one, boundary) for one in converter.convert(frame)])
-
-
-def _converter(track: Track) -> OpusConverter | None:
-    try:
-        return OpusConverter(track)
-    except (av.FFmpegError, ValueError) as error:
-        log.error("track %s (%s) cannot be converted to Opus: %s", track.name, track.codec, error)
-        return None

@@ -12,6 +12,7 @@ from av.container import InputContainer
 
 from media_streamer.media.inputs.base import Input, InputError, InputRequest, Limits, Receiver, Vods
 from media_streamer.media.inputs.demux import DemuxInput
+from media_streamer.media.track import DECODER_OPTIONS
 
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,flv,avi,mp3,aac,ac3,ogg,wav,mpeg"
 """Containers that hold their media themselves; playlists and device formats are left out."""
@@ -69,7 +70,7 @@ def open_file(url: str, vods: Vods, limits: Limits) -> InputContainer:
     path = resolve(url, vods)
     return av.open(
         f"file:{path}",
-        options={"protocol_whitelist": "file", "format_whitelist": FORMATS},
+        options={"protocol_whitelist": "file", "format_whitelist": FORMATS, **DECODER_OPTIONS},
         timeout=(limits.open_seconds, limits.read_seconds),
     )
 

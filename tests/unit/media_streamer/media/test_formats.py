@@ -8,6 +8,7 @@ from media_streamer.media.formats import CONTAINERS
 from media_streamer.media.frame import Cut, Frame, Track
 from media_streamer.media.gop import Boundary, Entry
 from media_streamer.media.inputs.sample_probe import probe
+from media_streamer.media.output import _Pipe
 from media_streamer.media.segments import Fmp4Segments, Lateness
 from media_streamer.media.settings import OutputSettings
 from media_streamer.wire.media import InitSection, PartReady, PublishedFrame, TrackSetup
@@ -59,3 +60,11 @@ def test_segments_tell_how_late_what_they_hold_has_come(monkeypatch: pytest.Monk
         told.append(lateness.ms)
         lateness.begin()
     assert told == [28_000, 28_000, 28_000, 28_000, 60_000, 0, 0]
+
+
+def test_what_is_left_out_is_told_with_stream_and_reason(caplog: pytest.LogCaptureFixture) -> None:
+    track = Track(2, "v1", "video", "av1", b"", "av01.0.00M.08")
+    pipe = _Pipe("ts", (), 0)
+    pipe.start("live/x", [track], 0)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("stream live/x: ts cannot carry v1 (av1: ")
