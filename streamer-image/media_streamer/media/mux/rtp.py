@@ -28,6 +28,27 @@ _CLOSE = 1 << 15
 """The stream's clock never goes back: a stamp that is this much behind is one that was passed."""
 
 
+_WALL_TOLERANCE = 0.002
+"""Seconds: twice what whole milliseconds are out by."""
+
+
+class _WallClock:
+    """Of all reports of a stream. Frames have theirs in whole milliseconds, by which the tracks
+    would lie up to one apart, and move against each other with each report."""
+
+    def __init__(self) -> None:
+        self._start: float | None = None
+        """Unix time of tick 0."""
+
+    def of(self, frame: Frame) -> float:
+        """Unix time at the frame's decoding time."""
+        told, seconds = frame.utc_ms / 1000, frame.dts / TIME_BASE
+        start = self._start
+        if start is None or abs(start + seconds - told) > _WALL_TOLERANCE:
+            start = self._start = told - seconds
+        return start + seconds
+
+
 class _Sender:
     """One track on its way out."""
 
@@ -91,12 +112,12 @@ class _Sender:
         self.packets += len(payloads)
         return b"".join(parts)
 
-    def report(self, frame: Frame) -> bytes:
-        """A sender report that pairs the frame's wall clock with its time stamp."""
+    def report(self, frame: Frame, unix_seconds: float) -> bytes:
+        """A sender report that pairs the wall clock with the frame's time stamp."""
         self.reported_at = frame.dts
         packet = rtcp.sender_report(
             self.ssrc,
-            ntp_time(frame.utc_ms / 1000),
+            ntp_time(unix_seconds),
             self.timestamp(frame.dts),
             self.packets,
             self.octets,
@@ -122,6 +143,7 @@ class RtpMuxer:
         self._names: dict[str, _Sender] = {}
         media: list[sdp.Media] = []
         before = previous._names if previous is not None else {}
+        self._wall = previous._wall if previous is not None else _WallClock()
         self._offset: int = previous._offset if previous is not None else secrets.randbits(31)
         for track in tracks:
             outgoing = offer(track, len(media))
@@ -158,5 +180,5 @@ class RtpMuxer:
         if sender.reported_at is None or frame.dts - sender.reported_at >= REPORT_TICKS:
             # In front, so that a viewer who begins here knows the time of what follows: of each
             # track, else players guess how sound and picture lie to each other.
-            data = sender.report(frame) + data
+            data = sender.report(frame, self._wall.of(frame)) + data
         return data

@@ -10,7 +10,7 @@ from media_streamer.media.frame import Frame, Track
 from media_streamer.media.mux.rtp import REPORT_TICKS, RtpMuxer
 from media_streamer.media.track import describe_tracks
 from media_streamer.rtp import rtcp, sdp
-from media_streamer.rtp.clock import SenderClock
+from media_streamer.rtp.clock import NTP_EPOCH_SECONDS, SenderClock
 from media_streamer.rtp.codecs import accept
 from media_streamer.rtp.packet import is_rtcp, parse
 
@@ -103,6 +103,30 @@ def test_reports_tell_the_wall_clock(make_media: Callable[..., bytes]) -> None:
                 assert at is not None
                 assert abs(at - (start_ms + dts / 90) / 1000) < 0.002
     assert reports == 3
+
+
+def test_reports_of_all_tracks_tell_one_clock(make_media: Callable[..., bytes]) -> None:
+    """Not that of whole milliseconds, by which they move against each other; a clock that was set
+    is followed."""
+    tracks, _ = clip(make_media("mp4", "libx264", "libopus", options=X264))
+    muxer = RtpMuxer(tracks)
+    start_ms, step = 1_700_000_000_000, REPORT_TICKS + 1237
+    found: list[float] = []
+    for number in range(12):
+        muxer = RtpMuxer(tracks, muxer) if number == 4 else muxer
+        for track in (0, 1):
+            dts = number * step + 700 * track
+            utc_ms = start_ms + dts // 90 + (5000 if number >= 8 else 0)
+            data = muxer.mux(Frame(track, dts, dts, 100, True, b"\0\0\0\1\x65", utc_ms), False)
+            for _, packet in packets(data):
+                if is_rtcp(packet):
+                    report = rtcp.parse(packet)[0]
+                    assert isinstance(report, rtcp.SenderReport)
+                    found.append(report.ntp / (1 << 32) - NTP_EPOCH_SECONDS - dts / 90_000)
+    assert len(found) == 24
+    assert max(found[:16]) - min(found[:16]) < 1e-5
+    assert max(found[16:]) - min(found[16:]) < 1e-5
+    assert abs(found[16] - found[0] - 5) < 0.002
 
 
 def test_numbers_go_on_when_the_tracks_change(make_media: Callable[..., bytes]) -> None:
