@@ -209,11 +209,8 @@ class StatusWriter:
         if stats.get("alive"):
             condition = ("True", "FramesArrive", f"frames arrive on {link.hostname}")
             status["activeStreamer"] = link.hostname
-        elif _condition(live, CREDENTIALS).get("status") == "False":
-            problem = str(_condition(live, CREDENTIALS).get("message", ""))
-            condition = ("False", "CredentialsMissing", f"its input is not opened: {problem}")
         elif not running.get("inputs"):
-            condition = ("False", "NoInput", "it has no inputs: nothing can come")
+            condition = _without_inputs(live)
         elif stats.get("status") == "waiting":
             condition = ("Unknown", "Waiting", "nothing asks for it yet, or nobody publishes")
         else:
@@ -345,6 +342,14 @@ def recording_condition(
     if not stats.get("alive"):
         return "Unknown", "NoFrames", "no frames arrive that could be recorded"
     return None  # it begins, or its schedule says that it is not the time
+
+
+def _without_inputs(live: Body) -> tuple[str, str, str]:
+    """Of a stream that has none, or none whose credentials are known."""
+    known = _condition(live, CREDENTIALS)
+    if known.get("status") == "False":
+        return ("False", "CredentialsMissing", f"its input is not opened: {known.get('message')}")
+    return ("False", "NoInput", "it has no inputs: nothing can come")
 
 
 def _condition(live: Body, type_: str) -> Body:

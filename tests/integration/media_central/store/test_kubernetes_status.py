@@ -185,10 +185,15 @@ async def test_a_stream_that_nothing_can_come_of_is_said_to_be_one(
         "s",
         {"inputs": [{"url": "rtsp://cam/1", "credentialsSecretRef": {"name": "none"}}]},
     )
-    await eventually(lambda: "credentialsSecretRef" in str(one.store.get(Kind.STREAM, "s").config))
-    one.writer._judge_credentials(one.store.get(Kind.STREAM, "s"))
-    await eventually(lambda: (one.condition("CredentialsResolved") or ("",))[0] == "False")
+
+    def refused() -> bool:
+        one.writer._judge_credentials(one.store.get(Kind.STREAM, "s"))
+        return (one.condition("CredentialsResolved") or ("",))[0] == "False"
+
+    await eventually(refused)
     one.poll(status="waiting")
+    await eventually(lambda: one.condition() == ("Unknown", "Waiting"))  # another input is there
+    one.poll(status="waiting", config={"inputs": []})
     await eventually(lambda: one.condition() == ("False", "CredentialsMissing"))
 
 
