@@ -5,10 +5,10 @@ from typing import Any
 
 import aiohttp
 
-from media_streamer.outgoing.addresses import Reach
+from media_streamer.outgoing.addresses import OneWay, Reach
 
 
-def guarded_connector(reach: Reach, limit: int) -> aiohttp.TCPConnector:
+def guarded_connector(reach: Reach | OneWay, limit: int) -> aiohttp.TCPConnector:
     """A connector that connects to what `reach` allows only; at most `limit` connections."""
 
     def open_socket(address: Any) -> socket.socket:

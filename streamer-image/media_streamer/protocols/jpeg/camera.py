@@ -1,7 +1,8 @@
 """Pictures that a camera makes itself, by HTTP (`thumbnails url=`): no video is decoded for them.
 
 Nothing is sent of the URL's login unless the camera asks for it, and by Digest it is never readable
-on the way.
+on the way. The login stays with its host: with one, no redirect is followed. Link-local addresses
+are refused as everywhere (`outgoing/addresses.py`), and no redirect leads to this machine.
 """
 
 import asyncio
@@ -11,6 +12,9 @@ import time
 import aiohttp
 from media_rest.redact import redact_text, redact_url
 from yarl import URL
+
+from media_streamer.outgoing.addresses import OneWay, reach_of_process
+from media_streamer.outgoing.connector import guarded_connector
 
 log = logging.getLogger(__name__)
 
@@ -70,19 +74,38 @@ async def fetch(url: str) -> bytes:
         address = URL(url)
         login, password = address.user, address.password or ""
         plain = address.with_user(None)
-        async with asyncio.timeout(TIMEOUT_SECONDS), aiohttp.ClientSession() as http:
+        reach = OneWay(reach_of_process())
+        way = aiohttp.ClientSession(
+            connector=guarded_connector(reach, limit=2), trace_configs=[_redirects(reach)]
+        )
+        async with asyncio.timeout(TIMEOUT_SECONDS), way as http:
             by_digest = () if login is None else (aiohttp.DigestAuthMiddleware(login, password),)
-            async with http.get(plain, max_redirects=3, middlewares=by_digest) as answer:
+            follows = login is None
+            async with http.get(
+                plain, max_redirects=3, allow_redirects=follows, middlewares=by_digest
+            ) as answer:
                 asked = answer.headers.get("WWW-Authenticate", "").lower()
                 if login is None or answer.status != 401 or not asked.startswith("basic"):
                     return await _jpeg(answer)
             basic = aiohttp.encode_basic_auth(login, password)
-            async with http.get(plain, headers={"Authorization": basic}) as answer:
+            headers = {"Authorization": basic}
+            async with http.get(plain, headers=headers, allow_redirects=False) as answer:
                 return await _jpeg(answer)
     except TimeoutError:
         raise CameraFailed(f"no answer in {TIMEOUT_SECONDS:g} s") from None
     except (aiohttp.ClientError, ValueError, OSError) as error:
         raise CameraFailed(redact_text(str(error)) or type(error).__name__) from None
+
+
+def _redirects(reach: OneWay) -> aiohttp.TraceConfig:
+    """Tells `reach` of the first one."""
+
+    async def redirected(*_: object) -> None:
+        reach.redirected = True
+
+    traced = aiohttp.TraceConfig()
+    traced.on_request_redirect.append(redirected)
+    return traced
 
 
 async def _jpeg(answer: aiohttp.ClientResponse) -> bytes:

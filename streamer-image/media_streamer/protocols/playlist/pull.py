@@ -77,7 +77,7 @@ class PlaylistInput(DemuxInput):
     def _play(self) -> str:
         """The file that is due; returns why it cannot be played."""
         assert self._due is not None
-        name, played = self._due.piece.name, self._end if self._end > self._first else None
+        name, played = self._title(self._due), self._end if self._end > self._first else None
         self._before = played
         log.info("%s: plays %s of its playlist", self.name, name)
         try:
@@ -94,6 +94,14 @@ class PlaylistInput(DemuxInput):
             log.warning("%s: %s of its playlist is left out: %s", self.name, name, words)
             return words
         return ""
+
+    def _title(self, due: Due) -> str:
+        """The name of a file of a location. Of what names none the number: who may have a stream
+        shall not read other files line by line."""
+        name = due.piece.name.removeprefix("file://")
+        roots = [f"{prefix}/" for prefix in self._vods]
+        roots += [f"{root.rstrip('/')}/" for some in self._vods.values() for root in some]
+        return name if name.startswith(tuple(roots)) else f"number {due.number}"
 
     def _open_piece(self) -> av.container.InputContainer:
         assert self._due is not None

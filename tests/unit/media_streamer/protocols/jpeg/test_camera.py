@@ -19,18 +19,23 @@ class Camera:
 
     def __init__(self) -> None:
         self.kind, self.body, self.status = "", PICTURE, 200
+        self.location = ""
         self.seen: list[str] = []
+        self.hosts: list[str] = []
         self.port = 0
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         login = request.headers.get("Authorization", "")
         self.seen.append(login)
+        self.hosts.append(request.host)
         if request.path == "/slow":
             await asyncio.sleep(30)
         if self.kind == "digest" and not login.startswith('Digest username="anna"'):
             return web.Response(status=401, headers={"WWW-Authenticate": CHALLENGE})
         if self.kind == "basic" and login != aiohttp.encode_basic_auth("anna", "p@w"):
             return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="cam"'})
+        if self.location:
+            return web.Response(status=302, headers={"Location": self.location})
         return web.Response(body=self.body, status=self.status)
 
 
@@ -103,3 +108,20 @@ async def test_an_address_that_is_none() -> None:
     for url in ("http://", "http://127.0.0.1:1/a.jpg", "http://[::1", "ftp://h/a"):
         with pytest.raises(CameraFailed):
             await fetch(url)
+
+
+@pytest.mark.parametrize("login", ["", "anna:p%40w@"])
+async def test_a_redirect_leads_to_no_place_that_is_refused(cam: Camera, login: str) -> None:
+    """Neither to metadata of a cloud, nor does a login go elsewhere."""
+    cam.location = "http://169.254.169.254/latest/meta-data"
+    words = "answers 302" if login else "link-local"
+    with pytest.raises(CameraFailed, match=words):
+        await fetch(f"http://{login}127.0.0.1:{cam.port}/snap.jpg")
+    for host, why in {"[::ffff:169.254.169.254]": "link-local", "2852039166": "canonical"}.items():
+        with pytest.raises(CameraFailed, match=why):
+            await fetch(f"http://{login}{host}/snap.jpg")
+    if login:
+        cam.kind, cam.location = "digest", f"http://localhost:{cam.port}/other"
+        with pytest.raises(CameraFailed):
+            await fetch(f"http://{login}127.0.0.1:{cam.port}/snap.jpg")
+        assert all(host.startswith("127.0.0.1") for host in cam.hosts)
