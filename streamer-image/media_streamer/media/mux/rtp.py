@@ -143,7 +143,7 @@ class RtpMuxer:
         self._names: dict[str, _Sender] = {}
         media: list[sdp.Media] = []
         before = previous._names if previous is not None else {}
-        self._wall = previous._wall if previous is not None else _WallClock()
+        self._wall: _WallClock = previous._wall if previous is not None else _WallClock()
         self._offset: int = previous._offset if previous is not None else secrets.randbits(31)
         for track in tracks:
             outgoing = offer(track, len(media))
