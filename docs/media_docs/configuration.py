@@ -10,7 +10,7 @@ from media_api.stream import StreamConfig, TemplateConfig
 from media_streamer.config.outcome import NOT_KNOWN_HERE, Outcome
 from media_streamer.config.outline import Block, DirectiveRow, block_of, outline
 
-from media_docs.directive_tests import directive_tests, option_tests, shown
+from media_docs.directive_tests import directive_tests, option_tests, shown, unit_tests_suffice
 from media_docs.tables import code, table
 
 _AS: dict[type[ApiModel], type[ApiModel]] = {
@@ -47,17 +47,21 @@ def _object(block: Block) -> Iterator[str]:
     if block.where:
         yield _about(block, alike)
         yield ""
-    tests = option_tests().get(short_name(block), {}) if block.where else directive_tests()
-    cells = [(*_row(row), _test(row, tests)) for row in rows if _told(row) not in told]
+    name = short_name(block) if block.where else ""
+    tests = option_tests().get(name, {}) if block.where else directive_tests()
+    cells = [(*_row(row), _test(row, name, tests)) for row in rows if _told(row) not in told]
     text = table(_HEADS, cells)
     if text:
         yield text
         yield ""
 
 
-def _test(row: DirectiveRow, tests: Mapping[str, str]) -> str:
-    """What does nothing has nothing to be seen."""
-    return "" if row.outcome.state == "none" else shown(tests.get(row.name, ""))
+def _test(row: DirectiveRow, name: str, tests: Mapping[str, str]) -> str:
+    """What does nothing has nothing to be seen. `name` of the object."""
+    if row.outcome.state == "none":
+        return ""
+    why = unit_tests_suffice().get(f"{name}.{row.name}", "")
+    return shown(tests.get(row.name, "")) + (f" ({why})" if why else "")
 
 
 def short_name(block: Block) -> str:

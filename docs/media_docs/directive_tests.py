@@ -26,6 +26,13 @@ def option_tests() -> dict[str, dict[str, str]]:
     return found
 
 
+@cache
+def unit_tests_suffice() -> dict[str, str]:
+    """Why nobody at the other end is needed to see it, by `OBJECT.OPTION`."""
+    text = (_DATA / "unit_tests_suffice.json").read_text(encoding="utf-8")
+    return {option: one["why"] for one in json.loads(text) for option in one["options"]}
+
+
 def shown(test: str) -> str:
     """For a cell: a link to the file of the test, and the test's name."""
     file, _, function = test.partition("::")

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 from media_docs.configuration import short_name
-from media_docs.directive_tests import directive_tests, option_tests
+from media_docs.directive_tests import directive_tests, option_tests, unit_tests_suffice
 from media_streamer.config.outcome import NOT_KNOWN_HERE
 from media_streamer.config.outline import DirectiveRow, outline
 
@@ -66,6 +66,16 @@ def test_the_tests_of_options_exist_and_set_them() -> None:
             plural = {f"{word}s" for word in spellings}
             directives = {form for word in spellings for form in _as_directive(word)}
             assert any(word in text for word in spellings | plural | directives), (option, test)
+
+
+def test_what_only_a_unit_test_sees_says_why_that_is_enough() -> None:
+    by_units = {
+        f"{name}.{option}"
+        for name, options in option_tests().items()
+        for option, test in options.items()
+        if test.startswith("unit/")
+    }
+    assert unit_tests_suffice().keys() <= by_units
 
 
 def _as_directive(key: str) -> set[str]:

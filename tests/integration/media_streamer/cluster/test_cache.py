@@ -49,6 +49,7 @@ async def first_segment(streamer: Streamer, token: str) -> str:
 async def test_an_archive_elsewhere_and_what_is_kept_of_it(
     cluster: Cluster, tmp_path: Path
 ) -> None:
+    """In a global cache that the source refers to (`reference`)."""
     origin, edge = cluster.streamer(), cluster.streamer()
     stream = f"stream live {{ input fake://fake; dvr {tmp_path}/dvr 1d; segment_duration 1; }}\n"
     await cluster.serve(origin, f"{stream}no_auto_token;\n")

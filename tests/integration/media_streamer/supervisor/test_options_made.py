@@ -47,6 +47,11 @@ async def streamer(lent_streamer: Streamer) -> Streamer:
             "-pix_fmt", "yuv420p", "-c:a", "aac", "-ac", "2", str(films / "grey.ts"),
         )  # fmt: skip
         await run(
+            "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=160x96:r=50:d=4",
+            "-vf", "interlace=scan=tff", "-c:v", "libx264", "-preset", "ultrafast", "-g", "25",
+            "-x264-params", "tff=1", "-pix_fmt", "yuv420p", str(films / "fields.ts"),
+        )  # fmt: skip
+        await run(
             "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=red:s=16x16", "-frames:v", "1",
             str(lent_streamer.directory / "logo.png"),
         )  # fmt: skip
@@ -55,9 +60,11 @@ async def streamer(lent_streamer: Streamer) -> Streamer:
     return lent_streamer
 
 
-async def transcoded(streamer: Streamer, name: str, transcoder: dict[str, Any]) -> str:
+async def transcoded(
+    streamer: Streamer, name: str, transcoder: dict[str, Any], film: str = "grey.ts"
+) -> str:
     """Where it plays; it begins with who watches first."""
-    inputs = [{"url": "file://films/grey.ts"}]
+    inputs = [{"url": f"file://films/{film}"}]
     body = {"inputs": inputs, "transcoder": transcoder, "static": False}
     status, answer = await streamer.api("PUT", f"/streams/{name}", json=body)
     assert status == 200, answer
@@ -186,6 +193,68 @@ async def test_tracks_one_by_one(streamer: Streamer) -> None:
         )
     ]  # fmt: skip
     assert 9 < abs(levels[0] - levels[1]) < 15, levels
+
+
+async def test_ladders_by_their_renditions(streamer: Streamer) -> None:
+    """The same of `video`, whose first rendition tells its settings; codecs, fields, sound, and
+    how many pictures the decoder gives."""
+    first = {
+        "bitrate": 400_000, "preset": "veryfast", "bframes": 1, "refs": 2, "open_gop": True,
+        "threads": 1, "rc_method": "cbr", "vbv_bufsize": 800_000, "extra": {"subq": "3"},
+        "qp_range": {"qpminp": 11, "qpmaxp": 41},
+        "size": {"width": 160, "height": 96},
+    }  # fmt: skip
+    second = {
+        "track": 2, "bitrate": 400_000, "codec": "mp2v", "interlace": "tff",
+        "size": {"width": 160, "height": 96},
+    }  # fmt: skip
+    sound = {"bitrate": 96_000, "codec": "aac", "avol": "-12dB"}
+    ladder = {"global": {"hw": "cpu", "gop": 25}, "video": [first, second], "audio": sound}
+    url = await transcoded(streamer, "ladder", ladder)
+    settings = await encoder_settings(streamer, "ladder")
+    wanted = {
+        "ref=2", "open_gop=1", "threads=1", "vbv_bufsize=800", "qpmin=11", "qpmax=41", "subme=3",
+        "rc=cbr",
+    }  # fmt: skip
+    assert not wanted - set(settings), settings
+    out, _ = await run("ffprobe", "-v", "error", "-show_streams", "-of", "json", url)
+    videos = [one for one in json.loads(out)["streams"] if one["codec_type"] == "video"]
+    assert [one["codec_name"] for one in videos] == ["h264", "mpeg2video"]
+    assert videos[1]["field_order"] == "tt"
+    quiet = await loudness(url)
+    thin = {"bitrate": 400_000, "preset": "ultrafast"}
+    rates = {
+        "fields": {"deinterlace": True, "deinterlace_rate": "field"},
+        "half": {"drop_frame_interval": 2},
+    }
+    shown = {}
+    for name, film in (("fields", "fields.ts"), ("half", "grey.ts")):
+        transcoder = {"decoder": rates[name], "video": [thin]}
+        url = await transcoded(streamer, name, transcoder, film)
+        shown[name] = await rate(url)
+    assert 45 < shown["fields"] < 55, shown
+    assert 11 < shown["half"] < 14, shown
+    plain = await loudness(url)
+    assert 9 < plain - quiet < 15, (plain, quiet)
+
+
+async def loudness(url: str) -> float:
+    """Of two seconds, dB."""
+    only = ("-map", "0:a:0", "-af", "volumedetect", "-f", "null", "-")
+    _, said = await run("ffmpeg", "-i", url, "-t", "2", *only)
+    found = re.search(r"mean_volume: (-?[\d.]+)", said)
+    assert found is not None, said
+    return float(found[1])
+
+
+async def rate(url: str) -> float:
+    """Pictures a second, over two seconds."""
+    out, _ = await run(
+        "ffprobe", "-v", "error", "-select_streams", "v", "-read_intervals", "%+2",
+        "-show_entries", "packet=pts_time", "-of", "csv=p=0", url,
+    )  # fmt: skip
+    times = sorted(float(one.strip(",")) for one in out.decode().split())
+    return (len(times) - 1) / (times[-1] - times[0])
 
 
 async def encoder_settings(streamer: Streamer, name: str) -> list[str]:
