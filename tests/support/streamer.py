@@ -209,7 +209,7 @@ def _command(pid: int) -> str:
 
 
 class Lender:
-    """Lends one streamer to the tests of a module, and another one after a test that spoiled it."""
+    """Lends one streamer to test after test, and another one after a test that spoiled it."""
 
     def __init__(self, make: Callable[[], Streamer]) -> None:
         self._make = make
@@ -228,7 +228,7 @@ class Lender:
             raise
 
     def close(self) -> None:
-        """At the end of the module; fails if the streamer does not end in good order."""
+        """At the end of its scope; fails if the streamer does not end in good order."""
         if self._one is not None:
             asyncio.run(self._end(self._one))
 

@@ -189,7 +189,7 @@ def lender(tmp_path_factory: pytest.TempPathFactory, film: Path) -> Iterator[Len
 
 @pytest.fixture
 async def streamer(lender: Lender) -> AsyncIterator[FilmStreamer]:
-    """The module's: each test gives it a configuration of its own."""
+    """Lent: each test gives it a configuration of its own."""
     async with lender.lend() as one:
         yield one
 

@@ -29,6 +29,6 @@ def streamer(own_streamer: Streamer) -> Streamer:
 
 @pytest.fixture
 async def lent_streamer(lender: Lender) -> AsyncIterator[Streamer]:
-    """The module's: each test gives it a configuration of its own."""
+    """Lent: each test gives it a configuration of its own."""
     async with lender.lend() as one:
         yield one
