@@ -210,7 +210,7 @@ class StatusWriter:
             condition = ("True", "FramesArrive", f"frames arrive on {link.hostname}")
             status["activeStreamer"] = link.hostname
         elif not running.get("inputs"):
-            condition = _without_inputs(live)
+            condition = without_inputs(live)
         elif stats.get("status") == "waiting":
             condition = ("Unknown", "Waiting", "nothing asks for it yet, or nobody publishes")
         else:
@@ -344,7 +344,7 @@ def recording_condition(
     return None  # it begins, or its schedule says that it is not the time
 
 
-def _without_inputs(live: Body) -> tuple[str, str, str]:
+def without_inputs(live: Body) -> tuple[str, str, str]:
     """Of a stream that has none, or none whose credentials are known."""
     known = _condition(live, CREDENTIALS)
     if known.get("status") == "False":

@@ -180,21 +180,6 @@ async def test_a_stream_that_nothing_can_come_of_is_said_to_be_one(
     await eventually(lambda: one.condition() == ("Unknown", "Waiting"))
     one.poll(status="waiting", config={"inputs": []})
     await eventually(lambda: one.condition() == ("False", "NoInput"))
-    await one.store.put(
-        Kind.STREAM,
-        "s",
-        {"inputs": [{"url": "rtsp://cam/1", "credentialsSecretRef": {"name": "none"}}]},
-    )
-
-    def refused() -> bool:
-        one.writer._judge_credentials(one.store.get(Kind.STREAM, "s"))
-        return (one.condition("CredentialsResolved") or ("",))[0] == "False"
-
-    await eventually(refused)
-    one.poll(status="waiting")
-    await eventually(lambda: one.condition() == ("Unknown", "Waiting"))  # another input is there
-    one.poll(status="waiting", config={"inputs": []})
-    await eventually(lambda: one.condition() == ("False", "CredentialsMissing"))
 
 
 async def test_what_is_not_recorded_is_said_beside_what_arrives(
