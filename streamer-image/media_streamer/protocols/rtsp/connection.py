@@ -207,7 +207,10 @@ class RtspConnection(asyncio.Protocol):
         elif self._first is not None or self._relay is not None:
             pass  # its first half looks after both
         elif now - self._since > times.setup_seconds:
-            self.close(f"neither PLAY nor RECORD within {times.setup_seconds:.0f} s")
+            # Who named no stream by then is no line: strangers would write the log.
+            level = logging.INFO if session.name else logging.DEBUG
+            reason = f"neither PLAY nor RECORD within {times.setup_seconds:.0f} s"
+            self.close(reason, level=level)
         if not self._closed:
             self._schedule_check()
 
