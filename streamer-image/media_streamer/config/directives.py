@@ -265,6 +265,11 @@ _TABLE = (
         block=True,
     ),
     Section(
+        SourceGroup,
+        {"segment_duration": Value("segment_duration", unit="ms_as_seconds")},
+        block=True,
+    ),
+    Section(
         InputConfig,
         {
             "user_agent": Text("user_agent"),

@@ -157,3 +157,13 @@ def test_json_drop_ins_name_what_is_wrong_and_what_is_unknown(tmp_path: Path) ->
     (warning,) = loaded.warnings
     assert warning.detail.startswith("streams.0.titel: there is no such field")
     assert warning.detail.endswith("did you mean title?")
+
+
+def test_segments_of_a_group_have_seconds_as_those_of_a_stream(tmp_path: Path) -> None:
+    main = tmp_path / "flussonic.conf"
+    main.write_text("source h { segment_duration 4; group news { segment_duration 1.5; } }\n")
+    loaded = load(main, {})
+    assert not loaded.errors
+    (source,) = loaded.config.sources
+    group = (source.group_config or {})["news"]
+    assert (source.segment_duration, group.segment_duration) == (4000, 1500)
