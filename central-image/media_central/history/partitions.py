@@ -65,6 +65,8 @@ async def _create(connection: asyncpg.Connection, table: str, day: date) -> None
     span = f"at >= '{start}' AND at < '{end}'"
     name = partition_name(table, day)
     async with connection.transaction():
+        # Else a row may come between the two steps, and the partition is refused.
+        await connection.execute(f"LOCK TABLE {table}_default IN ACCESS EXCLUSIVE MODE")
         await connection.execute(f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS)")
         await connection.execute(
             f"WITH moved AS (DELETE FROM {table}_default WHERE {span} RETURNING *)"

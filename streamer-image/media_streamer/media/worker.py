@@ -29,6 +29,7 @@ from media_streamer.media.deliveries import Deliveries
 from media_streamer.media.flags import Flags
 from media_streamer.media.graveyard import Graveyard
 from media_streamer.media.inputs.base import Neighbours, Stored
+from media_streamer.media.inputs.factory import load_inputs
 from media_streamer.media.pictures import Pictures
 from media_streamer.media.playback import Playbacks
 from media_streamer.media.recordings import Recordings
@@ -231,6 +232,7 @@ class MediaWorker:
 
     async def _apply(self, wish: ApplyStream) -> None:
         config, stored = stream_of(wish), Stored(wish.vods, wish.archives)
+        await load_inputs(config.inputs)
         runner = self._runners.get(config.name)
         if runner:
             runner.reconfigure(config, stored)

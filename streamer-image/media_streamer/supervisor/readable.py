@@ -22,6 +22,11 @@ from media_streamer.supervisor.catalog import Catalog, Changes
 
 log = logging.getLogger(__name__)
 
+SYSTEM = tuple(
+    map(Path, ("/etc", "/root", "/home", "/var/lib", "/var/log", "/run", "/proc", "/sys", "/usr"))
+)
+"""Folders that hold what is nobody's business, whatever else lies directly in them."""
+
 
 def vod_folders(config: ServerConfig) -> frozenset[Path]:
     """All that files of locations lie below."""
@@ -36,14 +41,14 @@ def shows_files(config: StreamConfig) -> bool:
 
 
 def input_folders(config: StreamConfig, spared: Sequence[Path]) -> frozenset[Path]:
-    """Where the files of `allow_if` and `deny_if` lie, and playlists; `spared` is not given with
-    them."""
+    """Where the files of `allow_if` and `deny_if` lie, and playlists; neither `spared` nor a
+    folder of the system is given with them."""
     by_list = (one.url for one in config.inputs if one.scheme == "playlist")
     listed = (url.removeprefix("playlist://") for url in by_list)
     flags = (flag for one in config.inputs for flag in (one.allow_if, one.deny_if))
     files = {Path(name) for name in (*flags, *listed) if name}
     return frozenset(
-        file if any(one.is_relative_to(file.parent) for one in spared) else file.parent
+        file if any(one.is_relative_to(file.parent) for one in (*spared, *SYSTEM)) else file.parent
         for file in files
         if file.is_absolute()
     )

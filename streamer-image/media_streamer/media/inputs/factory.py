@@ -1,6 +1,7 @@
 """Which input reads which URL: that of the protocol that has its scheme."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
 from typing import cast
 
 from media_api import protocols as table
@@ -16,6 +17,18 @@ from media_streamer.media.inputs.base import (
     Receiver,
     Stored,
 )
+
+_loaded: set[str] = set()
+"""Protocols whose module was imported."""
+
+
+async def load_inputs(inputs: Iterable[InputConfig]) -> None:
+    """Import what reads these, in a thread: a first WebRTC source would hold the streams that run
+    for as long as its packages take to load."""
+    rows = [table.pull_protocol(one.scheme) for one in inputs]
+    if new := [row for row in rows if row is not None and row.name not in _loaded]:
+        await asyncio.to_thread(lambda: [protocols.load(row, "pull") for row in new])
+        _loaded.update(row.name for row in new)
 
 
 def create_input(

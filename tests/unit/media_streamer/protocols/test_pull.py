@@ -1,10 +1,12 @@
 """Input lines as FFmpeg's URL, demuxer and options."""
 
+import threading
 from typing import cast
 
 import pytest
 from media_api.input import InputConfig
 from media_api.protocols import Protocol, pull_protocol, roles, served_schemes
+from media_streamer.media.inputs import factory
 from media_streamer.media.inputs.base import InputError, Limits, Receiver, Stored
 from media_streamer.media.inputs.factory import create_input
 from media_streamer.media.inputs.ffmpeg import FFmpegSource
@@ -148,3 +150,20 @@ def test_what_nobody_pulls_says_why(url: str) -> None:
     config = InputConfig.of(url)
     with pytest.raises(InputError, match=r"inputs are (not served|this server)"):
         create_input("s", config, cast(Receiver, None), LIMITS, Stored())
+
+
+async def test_what_reads_a_source_is_imported_beside_the_streams_that_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def load(row: Protocol, part: str) -> None:
+        asked.append((row.name, threading.current_thread() is threading.main_thread()))
+
+    monkeypatch.setattr(factory.protocols, "load", load)
+    monkeypatch.setattr(factory, "_loaded", set())
+    urls = ("fake://fake", "publish://", "copy://other")
+    inputs = [InputConfig(url=url) for url in urls]
+    await factory.load_inputs(inputs)
+    await factory.load_inputs(inputs)
+    assert asked == [("fake", False), ("copy", False)]
