@@ -64,8 +64,6 @@ def check_input_url(url: str) -> str:
         raise ValueError(f"{scheme}:// is no input scheme, try one of rtsp, rtmp, srt, hls, udp")
     if not rest and scheme not in _BARE_SCHEMES:
         raise ValueError(f"{scheme}:// lacks an address")
-    if scheme == "timeshift" and delayed_archive(url) is None:
-        raise ValueError("timeshift:// needs a stream and seconds: timeshift://NAME/3600")
     return url
 
 

@@ -56,6 +56,8 @@ def _redact_match(match: re.Match[str]) -> str:
     scheme, rest = match.groups()
     if scheme.lower() in _SECRET_SCHEMES:
         return f"{scheme}://{HIDDEN}"
+    if _URL.match(rest):  # playlist://http://user:password@host/list
+        return f"{scheme}://{redact_text(rest)}"
     path, mark, query = _hide_credentials(rest).partition("?")
     return f"{scheme}://{path}{mark}{_QUERY_SECRET.sub(_hide_query, query)}"
 

@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from media_api import protocols
+from media_api.input import delayed_archive
 from media_api.unsupported.words import InVain, get
 
-_LOCAL = frozenset({"copy", "fake", "file", "publish", "sdp"})
+_LOCAL = frozenset({"copy", "fake", "file", "playlist", "publish", "sdp", "timeshift"})
 """Schemes whose URL names no host."""
 _PORT_NEEDED = frozenset({"udp", "udp1", "udp2", "udp3", "rtp", "spts", "srt"})
 _PATH_NEEDED = {
@@ -31,6 +32,9 @@ def addresses_in_vain(item: Any) -> Iterator[InVain]:
         for index, one in enumerate(get(item, key) or ()):
             url = str(get(one, "url") or "")
             scheme = url.partition("://")[0]
+            if scheme == "timeshift" and delayed_archive(url) is None:
+                text = "input: the URL names no stream and seconds: write timeshift://NAME/3600"
+                yield InVain("input_address", (key, index, "url"), text)
             if scheme in schemes and (wrong := _wrong(scheme, url, key == "inputs")):
                 what = "input" if key == "inputs" else "push"
                 yield InVain(f"{what}_address", (key, index, "url"), f"{what}: {wrong}")

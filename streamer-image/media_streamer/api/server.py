@@ -42,6 +42,8 @@ BASES = ("/streamer/api/v3", "/flussonic/api/v3")
 LEGACY_BASE = "/flussonic/api"
 STOP_TIMEOUT_SECONDS = 2.0
 BACKLOG = 128
+ACCEPT_PAUSE_SECONDS = 1.0
+"""Until connections are taken again where there was no descriptor for one."""
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -140,8 +142,13 @@ class ApiServer:
         assert self._runner.server is not None
         try:
             way, _ = self._listening.accept()
-        except OSError as error:
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:  # no descriptors: it stays in the queue, and would wake us at once
             log.error("api.sock: %s", error)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._listening)
+            loop.call_later(ACCEPT_PAUSE_SECONDS, self._listen_again)
             return
         try:
             pid = credentials_of(way).pid
@@ -157,6 +164,10 @@ class ApiServer:
         coming = loop.create_task(loop.connect_accepted_socket(self._runner.server, way))
         self._coming.add(coming)
         coming.add_done_callback(self._coming.discard)
+
+    def _listen_again(self) -> None:
+        if self._listening is not None and self._listening.fileno() >= 0:
+            asyncio.get_running_loop().add_reader(self._listening, self._accept)
 
     async def close(self) -> None:
         if self._listening is not None:

@@ -68,7 +68,7 @@ def _check_copies(values: Json, reading: Reading) -> None:
         for item in _items(values.get("streams"))
     }
     # Others may come by servers, backends and names below a prefix.
-    others = values.get("sources") or values.get("config_external")
+    others = any(values.get(key) for key in ("sources", "peers", "config_external"))
     prefixes = [prefix for _, _, prefix in _prefixes(values)]
     for list_key in ("streams", "templates"):
         for index, item in enumerate(_items(values.get(list_key))):

@@ -144,9 +144,10 @@ class SegmentedSessions:
         # A token made by the server is not the one of the request: two viewers behind one address
         # that came without a token are two sessions.
         kind = _kind(request.proto, request.archive)
-        token = access.token
-        if request.archive or (request.own_archive and request.authorization):
-            token = archive_token(token, request.authorization, own=request.own_archive)
+        # So are two servers; what proves nothing makes none, or any number would cost nothing.
+        token, proof = access.token, request.authorization if access.relay else ""
+        if request.archive or (request.own_archive and proof):
+            token = archive_token(token, proof, own=request.own_archive)
         key = (request.name, kind, request.ip, token)
         if known := self._known.get(key):
             if known.access.session_id == access.session_id:

@@ -93,8 +93,6 @@ def test_thumbnails_flag(flag: dict[str, Any], expected: dict[str, Any] | None) 
         ("https://cam/x.m3u8", "write hlss://"),
         ("gopher://x", "no input scheme"),
         ("rtsp://", "lacks an address"),
-        ("timeshift://channel", "timeshift://NAME/3600"),
-        ("timeshift://channel/0", "timeshift://NAME/3600"),
         ("rtsp://a b", "space or a control"),
         ("rtsp://a\nb", "space or a control"),
         ("rtsp://" + "x" * 2050, "2048 characters"),

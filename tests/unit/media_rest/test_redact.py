@@ -21,6 +21,8 @@ from media_rest.redact import redact, redact_push, redact_text, redact_url
         ("http://[::1]:80/a@b", "http://[::1]:80/a@b"),
         ("http://h/x?token=abc&a=1", "http://h/x?token=***&a=1"),
         ("srt://h:1?passphrase=0123456789&mode=caller", "srt://h:1?passphrase=***&mode=caller"),
+        ("playlist://http://user:pass@h/l.txt?token=a", "playlist://http://***@h/l.txt?token=***"),
+        ("playlist:///srv/a@b.txt", "playlist:///srv/a@b.txt"),
         ("securetoken://hush", "securetoken://***"),
         ("s3://KEY:SECRET@h/bucket", "s3://***@h/bucket"),
         ("udp://239.0.0.1:5000", "udp://239.0.0.1:5000"),

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 5.0
 MAX_BYTES = 8 * 1024 * 1024
 REUSE_SECONDS = 1.0
+RETRY_SECONDS = 10.0
+"""A camera that gives nothing is not asked again for so long: each picture would wait for it."""
 MAX_KEPT = 64
 """Pictures of so many streams."""
 SAID_SECONDS = 60.0
@@ -37,19 +39,30 @@ class Cameras:
 
     def __init__(self) -> None:
         self._said: dict[str, float] = {}
-        self._asked: dict[tuple[str, str], tuple[float, asyncio.Task[bytes | None]]] = {}
+        self._asked: dict[tuple[str, str], asyncio.Task[bytes | None]] = {}
 
     async def picture(self, stream: str, url: str) -> bytes | None:
         """The JPEG at a URL, the same for all who ask within a second; None, with a line in the
         log, where there is none."""
-        now, key = time.monotonic(), (stream, url)
-        at, task = self._asked.get(key, (0.0, None))
-        if task is None or (task.done() and now - at > REUSE_SECONDS):
-            task = asyncio.create_task(self._picture(stream, url))
+        key = stream, url
+        task = self._asked.get(key)
+        if task is None:
             while len(self._asked) >= MAX_KEPT:
                 self._asked.pop(next(iter(self._asked)))
-            self._asked[key] = now, task
+            task = self._asked[key] = asyncio.create_task(self._picture(stream, url))
+            task.add_done_callback(lambda done: self._keep(key, done))
         return await asyncio.shield(task)
+
+    def _keep(self, key: tuple[str, str], done: "asyncio.Task[bytes | None]") -> None:
+        """What a camera gave is given for a moment, that it gave nothing a little longer."""
+        gave = not done.cancelled() and done.exception() is None and done.result() is not None
+
+        def forget() -> None:
+            if self._asked.get(key) is done:
+                del self._asked[key]
+
+        seconds = REUSE_SECONDS if gave else RETRY_SECONDS
+        asyncio.get_running_loop().call_later(seconds, forget)
 
     async def _picture(self, stream: str, url: str) -> bytes | None:
         try:

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 MAX_FILES = 10_000
 MIN_SECONDS = 1.0
 """Shorter pieces would be nothing but opening files."""
+MAX_SECONDS = 253_402_300_799
+"""The end of the year 9999."""
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _SECONDS = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?")
 
@@ -69,7 +71,7 @@ def parse(text: str) -> Listing:
                 case "#EXT-X-MEDIA-SEQUENCE":
                     first = _whole(value)
                 case "#EXT-X-UTC":
-                    begins_at = float(_whole(value))
+                    begins_at = _moment(value)
                 case "#EXT-X-PROGRAM-DATE-TIME":
                     begins_at = _time(value)
                 case "#EXTINF":
@@ -103,6 +105,12 @@ def due(listing: Listing, after: int | None, now: float) -> Due:
     if not begin <= index < end:
         index = begin
     return Due(listing.first + index, pieces[index], until)
+
+
+def _moment(value: str) -> float:
+    if (found := _whole(value)) > MAX_SECONDS:
+        raise ValueError(f"{found} are no Unix seconds (milliseconds?)")
+    return float(found)
 
 
 def _whole(value: str) -> int:

@@ -17,13 +17,21 @@ from media_streamer.media.inputs.demux import AnyPacket, DemuxInput, Lane
 from media_streamer.media.inputs.errors import describe
 from media_streamer.media.inputs.http import http_client
 from media_streamer.media.inputs.pacer import Pacer
-from media_streamer.outgoing.http import HttpClient
+from media_streamer.outgoing.http import HttpClient, Times
 from media_streamer.outgoing.target import HttpError
 from media_streamer.protocols.file.pull import open_file, resolve
 from media_streamer.protocols.hls.remote import MAX_PLAYLIST_BYTES, read_playlist
-from media_streamer.protocols.playlist.listing import Due, Listing, NotYet, due, parse
+from media_streamer.protocols.playlist.listing import MIN_SECONDS, Due, Listing, NotYet, due, parse
 
 log = logging.getLogger(__name__)
+
+
+QUIET_FAILURES = 3
+"""So many files in a row are left out at once, and said; then one a second."""
+KNOWN_TIMES = Times(head=2.0, read=2.0)
+"""Of the server of a list that is known already: what plays waits for it."""
+SILENT_SECONDS = 30.0
+"""Such a server is not asked again for so long once it did not answer."""
 
 
 def create(request: InputRequest) -> Input:
@@ -47,6 +55,8 @@ class PlaylistInput(DemuxInput):
         if self._place.startswith(("http://", "https://")):
             self._client = http_client(self._place, request, self._stopping.is_set)
         self._listing: Listing | None = None
+        self._ask_at = 0.0
+        """When the list is read again at the soonest, monotonic."""
         self._due: Due | None = None
         self._ends = float("inf")
         """Of the file, monotonic."""
@@ -58,13 +68,16 @@ class PlaylistInput(DemuxInput):
         try:
             while not self._stopping.is_set():
                 listing = self._read_listing()
-                now = time.time()
+                now, began = time.time(), time.monotonic()
                 self._due = due(listing, self._due.number if self._due else None, now)
                 piece, until = self._due.piece, self._due.until
                 seconds = min(piece.seconds or float("inf"), until - now if until else float("inf"))
                 self._ends = time.monotonic() + seconds
-                problem = self._play()
+                problem = self._play(is_told=failed < QUIET_FAILURES)
                 failed = failed + 1 if problem else 0
+                if not problem or failed >= QUIET_FAILURES:
+                    # A list of nothing, or of single pictures, is no reason to hurry.
+                    self._stopping.wait(MIN_SECONDS - (time.monotonic() - began))
                 if problem and failed >= len(listing.pieces):
                     raise InputError(f"no file of the playlist can be played: {problem}")
         except NotYet as error:
@@ -74,12 +87,14 @@ class PlaylistInput(DemuxInput):
             if self._client is not None:
                 self._client.close()
 
-    def _play(self) -> str:
-        """The file that is due; returns why it cannot be played."""
+    def _play(self, *, is_told: bool) -> str:
+        """The file that is due; returns why it cannot be played, and says so if `is_told`."""
         assert self._due is not None
-        name, played = self._title(self._due), self._end if self._end > self._first else None
-        self._before = played
-        log.info("%s: plays %s of its playlist", self.name, name)
+        name = self._title(self._due)
+        if self._end > self._first:
+            self._before = self._end
+        if is_told:
+            log.info("%s: plays %s of its playlist", self.name, name)
         try:
             self.allow(self.limits.open_seconds)
             with self._open_piece() as container:
@@ -91,7 +106,8 @@ class PlaylistInput(DemuxInput):
             pass
         except (InputError, av.FFmpegError, OSError) as error:
             words = str(error) if isinstance(error, InputError) else describe(error)
-            log.warning("%s: %s of its playlist is left out: %s", self.name, name, words)
+            if is_told:
+                log.warning("%s: %s of its playlist is left out: %s", self.name, name, words)
             return words
         return ""
 
@@ -126,7 +142,9 @@ class PlaylistInput(DemuxInput):
 
     def _read_listing(self) -> Listing:
         """As it is now, or as it was if it cannot be read. Raises InputError."""
-        self.allow(self.limits.open_seconds)
+        if self._listing is not None and time.monotonic() < self._ask_at:
+            return self._listing
+        self.allow(self.limits.open_seconds + self.limits.read_seconds)
         try:
             listing = parse(self._text().decode("utf-8", "replace"))
         except (HttpError, InputError, OSError, ValueError) as error:
@@ -134,8 +152,12 @@ class PlaylistInput(DemuxInput):
             if self._listing is None:
                 raise InputError(f"the playlist cannot be read: {words}") from None
             log.warning("%s: its playlist cannot be read, the last one holds: %s", self.name, words)
+            if self._client is not None:
+                self._ask_at = time.monotonic() + SILENT_SECONDS
             return self._listing
         self._listing = listing
+        if self._client is not None:
+            self._client.times = KNOWN_TIMES
         return listing
 
     def _text(self) -> bytes:

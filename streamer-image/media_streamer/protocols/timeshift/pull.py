@@ -30,6 +30,7 @@ from media_streamer.media.inputs.base import (
 )
 
 HOLE_MS = 10_000
+"""The least that counts as one: twice a segment is none either."""
 BEFORE_MS = 60_000
 """A segment is no longer than this."""
 AHEAD_MS = 2_000
@@ -103,6 +104,7 @@ class TimeshiftInput(ThreadInput):
         self._places = places
         self._library = Library(KEPT_GROUPS)
         self._late = Late(delay_ms)
+        self._hole_ms = HOLE_MS
 
     def _read(self) -> None:
         essence = b""
@@ -126,22 +128,24 @@ class TimeshiftInput(ThreadInput):
     def _entries(self) -> Iterator[Entry]:
         """Segments in order, the first one that which is due now; each when its time is near."""
         end_ms: int | None = None
+        began_ms = int(time.time() * 1000) - self._delay_ms
         waited = 0.0
         while not self._stopping.is_set():
             due_ms = int(time.time() * 1000) - self._delay_ms
-            at_ms = end_ms if end_ms is not None else due_ms
+            # What gets to the disk later than it is due is waited for.
+            at_ms = end_ms if end_ms is not None else began_ms
             found = self._look(at_ms, max(at_ms, due_ms + AHEAD_MS))
             if end_ms is None and found:
                 self.receiver.connected()
             for entry in found:
-                if end_ms is not None and entry.group.start_ms - end_ms > HOLE_MS:
+                if end_ms is not None and entry.group.start_ms - end_ms > self._hole_ms:
                     raise self._nothing(end_ms)
                 if end_ms is not None and entry.group.start_ms > end_ms + LATE_MS:
                     self._late.again()
                 end_ms, waited = entry.group.end_ms, 0.0
                 yield entry
             if not found:
-                if waited * 1000 > HOLE_MS:
+                if waited * 1000 > self._hole_ms:
                     raise self._nothing(at_ms)
                 waited += POLL_SECONDS
                 self._sleep(POLL_SECONDS)
@@ -152,6 +156,8 @@ class TimeshiftInput(ThreadInput):
             found = self._library.entries(self._places, from_ms - BEFORE_MS, to_ms)
         except (OSError, ValueError) as error:
             raise InputError(f"the archive of {self._archive} cannot be read: {error}") from None
+        for entry in found:  # a segment is on the disk when it has ended
+            self._hole_ms = max(self._hole_ms, 2 * (entry.group.end_ms - entry.group.start_ms))
         return [entry for entry in found if entry.group.end_ms > from_ms]
 
     def _nothing(self, at_ms: int) -> InputError:

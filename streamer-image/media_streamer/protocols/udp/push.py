@@ -323,14 +323,17 @@ async def push_datagrams(egress: Egress, work: Work, seal: Seal | None = None) -
         await _send(push, work, url, seal)
         return
     with await _watch(push, url) as standby:
-        while True:
-            work.waits()
-            work.standby = "waiting"
-            await standby.free()
-            work.standby = "active"
-            log.info("stream %s: %s: nobody else sends", work.stream, work.job.title)
-            await _send(push, work, url, seal, standby)
-            log.info("stream %s: %s: stands by, another one sends", work.stream, work.job.title)
+        try:
+            while True:
+                work.waits()
+                work.standby = "waiting"
+                await standby.free()
+                work.standby = "active"
+                log.info("stream %s: %s: nobody else sends", work.stream, work.job.title)
+                await _send(push, work, url, seal, standby)
+                log.info("stream %s: %s: stands by, another one sends", work.stream, work.job.title)
+        finally:
+            work.standby = ""
 
 
 async def _watch(push: Push, url: UdpUrl) -> Standby:

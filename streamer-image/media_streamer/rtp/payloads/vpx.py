@@ -50,9 +50,13 @@ class VpxDepacketizer:
         self,
         descriptor: Callable[[bytes], Descriptor],
         key_frame: Callable[[bytes], KeyFrame | None],
+        *,
+        has_layers: bool,
     ) -> None:
-        """`descriptor` raises IndexError for a payload that is cut off."""
+        """`descriptor` raises IndexError for a payload that is cut off; `has_layers`: several
+        frames may make one picture."""
         self._descriptor = descriptor
+        self._has_layers = has_layers
         self._key_frame = key_frame
         self._frames: list[bytearray] = []
         """Of the layers of the picture under way."""
@@ -98,7 +102,7 @@ class VpxDepacketizer:
             return []
         self._clear()
         self._intact = True
-        if len(frames) > 1 and self._layers is None:
+        if len(frames) > 1 and self._layers is None and self._has_layers:
             self._layers = Layers()
         data = frames[0]
         if self._layers is not None:
@@ -114,11 +118,11 @@ class VpxDepacketizer:
 
 
 def vp8_depacketizer() -> VpxDepacketizer:
-    return VpxDepacketizer(_vp8_descriptor, vp8_key_frame)
+    return VpxDepacketizer(_vp8_descriptor, vp8_key_frame, has_layers=False)
 
 
 def vp9_depacketizer() -> VpxDepacketizer:
-    return VpxDepacketizer(_vp9_descriptor, vp9_key_frame)
+    return VpxDepacketizer(_vp9_descriptor, vp9_key_frame, has_layers=True)
 
 
 def _vp8_descriptor(payload: bytes) -> Descriptor:

@@ -35,6 +35,7 @@ WRONG = [
     (f"stream a {{ {FAKE} dvr archive 1d; }}", "1:35", "a path begins with /: /archive"),
     ("pulsedb data;", "1:9", "write /…/data"),
     # Addresses.
+    ("stream a { input timeshift://cam; }", "1:18", "write timeshift://NAME/3600"),
     ("stream a { input rtsp:///cam; }", "1:18", "names no host: write rtsp://HOST/…"),
     ("stream a { input rtsp://h:99999/cam; }", "1:18", "the port is no number of 1 to 65535"),
     ("stream a { input udp://239.0.0.1; }", "1:18", "names no port: write udp://HOST:PORT"),

@@ -13,17 +13,21 @@ from media_streamer.wire.control import AccessRequest
 
 
 class Hub:
-    """Lets everybody in."""
+    """Lets everybody in; `Cluster` is what servers show."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.opened: dict[tuple[str, bool], str] = {}
         self.sessions = ServedSessions(lambda _: None)
         self._numbers = itertools.count(1)
 
     async def leave(self, request: AccessRequest) -> Access:
         self.asked.append(request.ip)
+        relay = request.authorization.startswith("Cluster")
         number = str(next(self._numbers))
-        return Access(number, request.name, Path("media"), 1, request, request.token)
+        if request.authorization and not relay:
+            number = self.opened.setdefault((request.ip, request.archive), number)
+        return Access(number, request.name, Path("media"), 1, request, request.token, relay=relay)
 
 
 @dataclass
@@ -64,6 +68,16 @@ async def test_who_shows_a_key_shares_his_session_with_nobody() -> None:
     other = await viewers.find(Request("1", proof="Cluster y", is_of_server=True), "hls")
     assert len({server.access.session_id, viewer.access.session_id, other.access.session_id}) == 3
     assert await viewers.find(Request("1"), "hls") is viewer
+
+
+@pytest.mark.parametrize("archive", [False, True])
+async def test_a_key_that_is_none_makes_no_session_of_its_own(archive: bool) -> None:
+    hub = Hub()
+    viewers = SegmentedSessions(hub)  # type: ignore[arg-type]  # the part of a Hub that is used
+    requests = [Request("1", proof=f"Bearer {n}", is_of_server=True) for n in range(5)]
+    found = [await viewers.find(one, "hls", archive=archive) for one in requests]
+    assert all(one is found[0] for one in found)
+    assert len(viewers) == len(hub.sessions) == 1
 
 
 async def test_the_idlest_goes_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:

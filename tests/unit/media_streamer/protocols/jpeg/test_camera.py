@@ -80,20 +80,27 @@ async def test_what_is_no_picture(
 
 
 async def test_a_camera_that_fails_is_told_of_once_and_without_its_password(
-    cam: Camera, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    cam: Camera, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(camera, "REUSE_SECONDS", 0.0)
     cameras, url = Cameras(), f"http://anna:secret@127.0.0.1:{cam.port}/a.jpg"
     cam.status = 500
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             assert await cameras.picture("gate", url) is None
+            cameras._asked.clear()
     (line,) = caplog.messages
     assert "stream gate: thumbnails" in line
     assert "it answers 500" in line
     assert "secret" not in line
     cam.status = 200
     assert await cameras.picture("gate", url) == PICTURE
+
+
+async def test_a_camera_that_does_not_answer_is_waited_for_once(cam: Camera) -> None:
+    cameras, url = Cameras(), f"http://127.0.0.1:{cam.port}/a.jpg"
+    cam.status = 500
+    assert [await cameras.picture("gate", url) for _ in range(3)] == [None] * 3
+    assert len(cam.seen) == 1
 
 
 async def test_a_crowd_asks_a_camera_once(cam: Camera) -> None:

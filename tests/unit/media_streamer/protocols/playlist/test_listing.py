@@ -46,6 +46,7 @@ def test_a_list_is_read() -> None:
         ("", "names no file"),
         ("#EXTINF:a\nb", "line 1 of the playlist: 'a' are no seconds"),
         ("\n#EXT-X-UTC:-1\nb", "line 2 of the playlist: '-1' is no number"),
+        ("#EXT-X-UTC:1764220000000\nb", "1764220000000 are no Unix seconds"),
         ("#EXT-X-PROGRAM-DATE-TIME:tomorrow\nb", "'tomorrow' is no time such as"),
         ("a\n" * 10_001, "more than 10000 files"),
     ],
