@@ -57,10 +57,10 @@ def servers(
     for (kind, tier_namespace, name), tier in snapshot.tiers.items():
         if kind != "Streamer" or tier_namespace != namespace:
             continue
-        if tier.external and older_namesake(tier, snapshot) is None:
-            result.append(_external(tier))
-        elif tier.external:
+        if is_shadowed(tier, snapshot):
             continue
+        if tier.external:
+            result.append(_external(tier))
         else:
             pods = pods_of.get(name, [])
             result += [_pod(tier, pod, snapshot, settings, now, plan) for pod in pods]
@@ -209,6 +209,11 @@ def older_namesake(tier: TierObject, snapshot: Snapshot) -> TierObject | None:
     ]
     oldest = min(found, key=lambda other: (other.created, other.namespace), default=tier)
     return None if oldest.key == tier.key else oldest
+
+
+def is_shadowed(tier: TierObject, snapshot: Snapshot) -> bool:
+    """Whether it is an external server without streams, as its name is that of an older one."""
+    return tier.external and older_namesake(tier, snapshot) is not None
 
 
 def templates_of(tier: TierObject) -> frozenset[str] | None:

@@ -1,6 +1,6 @@
 """Plan of the Streams of one namespace: where each runs, and what its status must say."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from media_operator.planner.actions import Note, Plan, WriteStatus
 from media_operator.planner.archives import ArchiveWish
 from media_operator.planner.balance import rebalance
 from media_operator.planner.default_pool import MARKER, is_expected
-from media_operator.planner.offers import Server, seeded, servers, templates_of
+from media_operator.planner.offers import Server, is_shadowed, seeded, servers, templates_of
 from media_operator.planner.patience import is_young
 from media_operator.planner.placement import (
     WORDS,
@@ -71,7 +71,9 @@ def plan_streams(
     )  # fmt: skip
     waits = is_expected(namespace, snapshot, settings)
     pools = {
-        name for kind, space, name in snapshot.tiers if kind == "Streamer" and space == namespace
+        name: not tier.deleting and not is_shadowed(tier, snapshot)
+        for (kind, space, name), tier in snapshot.tiers.items()
+        if kind == "Streamer" and space == namespace
     }
     for stream in streams:
         status: dict[str, Any] = {}
@@ -311,18 +313,24 @@ def _named(
     stream: StreamObject,
     decision: Decision | None,
     by_hostname: Mapping[str, Server],
-    pools: Set[str],
+    pools: Mapping[str, bool],
     now: datetime,
     plan: Plan,
 ) -> list[Condition]:
-    """Of a stream that runs nowhere and names the Streamer that may run it; `pools`: all there are.
+    """Of a stream that runs nowhere and names the Streamer that may run it; `pools`: all there are,
+    and whether each takes streams, now or once it has pods.
 
     That one is missing is not said at once: what is applied together does not arrive together.
     """
     name = str(stream.streamer)
     its_own = [one for one in by_hostname.values() if one.offer.answers_to(name)]
-    if its_own or name in pools:
+    if its_own or pools.get(name):
         return _unscheduled(decision, its_own, waits=True)
+    if name in pools:
+        message = (
+            f"the Streamer {name!r}, which spec.streamer names, takes no streams: see its status"
+        )
+        return _nowhere("False", message)
     comes = is_young(stream.created, now, plan)
     message = f"there is no Streamer {name!r}, which spec.streamer names"
     return _nowhere("Unknown" if comes else "False", message)

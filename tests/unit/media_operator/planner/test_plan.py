@@ -350,6 +350,24 @@ def test_a_streamer_that_is_not_there_is_named(cluster: Simulation) -> None:
     assert cluster.condition("s", "Ready") == ("True", "Running")
 
 
+@pytest.mark.parametrize("gone", ["shadowed", "deleted"])
+def test_a_streamer_that_never_takes_streams_is_not_waited_for(gone: str) -> None:
+    cluster = Simulation(Settings(default_pool=False))
+    if gone == "shadowed":
+        cluster.create("Streamer", "edge", {"apiUrl": "http://192.0.2.1:80"}, "older")
+        cluster.pass_time(5)
+        edge = cluster.create("Streamer", "edge", {"apiUrl": "http://192.0.2.2:80"})
+    else:
+        edge = cluster.create("Streamer", "edge", {"replicas": 0})
+    cluster.create("Streamer", "pool", {})
+    if gone == "deleted":
+        edge["metadata"]["deletionTimestamp"] = cluster.stamp()
+    cluster.create("Stream", "s", {**FAKE, "streamer": "edge"})
+    cluster.settle()
+    assert cluster.condition("s", "Ready") == ("False", "NoStreamerAvailable")
+    assert "'edge', which spec.streamer names, takes no streams" in cluster.message("s", "Ready")
+
+
 def test_a_template_that_no_pool_has(cluster: Simulation) -> None:
     """Not said at once: what is applied together does not arrive together."""
     cluster.create("Streamer", "pool", {})
