@@ -107,9 +107,6 @@ export function Agent({ text }) {
   return html`<span class="agent" title=${text}>${short}</span>`;
 }
 
-/** An address as it may stand on a wall: without login and password. */
-export const masked = (url) => (url || "").replace(/^(\w+:\/\/)[^/?#]*@/, "$1***@");
-
 /** How long a running stream has been up. */
 export const uptime = (stats) =>
   stats?.alive && stats.opened_at ? duration(Date.now() - stats.opened_at) : "–";

@@ -2,7 +2,8 @@
 
 import { html } from "../../vendor/htm-preact.js";
 import { t } from "../../i18n.js";
-import { bytes, kbit, masked } from "../../widgets.js";
+import { masked } from "../../redact.js";
+import { bytes, kbit } from "../../widgets.js";
 
 /** Segments end at key frames: with longer GOPs latency and the time to the first picture grow. */
 const LONG_GOP_SECONDS = 4;

@@ -6,7 +6,8 @@ import { Entry } from "../../forms/fields.js";
 import { same, useDraft } from "../../forms/draft.js";
 import { Refused, Saved, useSchemas } from "../../forms/form.js";
 import { t, told } from "../../i18n.js";
-import { CopyButton, Failure, bytes, masked } from "../../widgets.js";
+import { masked } from "../../redact.js";
+import { CopyButton, Failure, bytes } from "../../widgets.js";
 
 /** What is saved: the statistics are the server's. */
 const plain = ({ stats, ...input }) => input;

@@ -4,7 +4,8 @@ import { html, useState } from "../../vendor/htm-preact.js";
 import { item, put } from "../../api.js";
 import { link } from "../../hooks.js";
 import { t, told } from "../../i18n.js";
-import { Failure, StatusDot, bytes, duration, masked } from "../../widgets.js";
+import { masked } from "../../redact.js";
+import { Failure, StatusDot, bytes, duration } from "../../widgets.js";
 
 const DOTS = { running: "ok", error: "error", stalling: "error", retry: "error" };
 

@@ -3,7 +3,8 @@
 import { html } from "../../vendor/htm-preact.js";
 import { link } from "../../hooks.js";
 import { t } from "../../i18n.js";
-import { StreamState, kbit, masked, uptime } from "../../widgets.js";
+import { masked } from "../../redact.js";
+import { StreamState, kbit, uptime } from "../../widgets.js";
 
 /** Where a streamer has a stream from, in words. */
 const ORIGINS = { external: "Central", config: "file", user: "template", remote: "remote" };
