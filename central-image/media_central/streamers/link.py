@@ -36,6 +36,8 @@ STREAM_FIELDS = "name,named_by,inputs,pushes,stats"
 PROVISION_CHECK_SECONDS = 60.0
 PROVISION_PAUSE_MAX_SECONDS = 300.0
 LEAVE_TIMEOUT_SECONDS = 10.0
+KEEPS_SECONDS = 60.0
+"""So long a server stays that of the streamer it was told to be, while that one does not answer."""
 FIRST_POLLS_SECONDS = 1.0
 """Until the first answer polls come quickly: a streamer that just starts is soon seen."""
 
@@ -57,11 +59,6 @@ class Observation:
     stats: JsonObject
     streams: dict[str, JsonObject]
 
-    @property
-    def server(self) -> tuple[object, ...] | None:
-        """Which process answered; None if it does not say."""
-        return server_of(self.stats)
-
 
 def server_of(stats: JsonObject) -> tuple[object, ...] | None:
     """Which process answered with these statistics; None if they do not say."""
@@ -80,6 +77,8 @@ class StreamerLink:
     others: "Callable[[], Iterable[StreamerLink]]" = tuple
     """All links of this Central."""
     observed: Observation | None = None
+    server: tuple[object, ...] | None = None
+    """Which process answered last; None if it does not say."""
     error: str | None = None
     ports: dict[str, int] = field(default_factory=dict)
     """Its first listeners by name."""
@@ -90,6 +89,8 @@ class StreamerLink:
     health: Health = field(init=False)
     _heard: float = field(default_factory=time.monotonic)
     _ever_heard: bool = False
+    _since: float = 0.0
+    """Since when that process answers, without a failure since then."""
     _next_provision: float = 0.0
     _provision_failures: int = 0
 
@@ -115,7 +116,7 @@ class StreamerLink:
 
     def take_over(self, other: "StreamerLink") -> None:
         self.observed, self.error, self.health = other.observed, other.error, other.health
-        self.ports = other.ports
+        self.ports, self.server, self._since = other.ports, other.server, other._since
         self._heard, self._ever_heard = other._heard, other._ever_heard
         self.delivers_events, self.pushed = other.delivers_events, other.pushed
 
@@ -135,6 +136,8 @@ class StreamerLink:
         was_online = self.online
         try:
             stats = await self._stats()
+            if not was_online or server_of(stats) != self.server:
+                self._since = time.monotonic()
             if time.monotonic() >= self._next_provision:
                 await self._provision(stats)
                 stats = await self._stats()
@@ -155,6 +158,7 @@ class StreamerLink:
         streams = {str(item.get("name")): item for item in items}
         stats = without_invalid(ServerStats, stats)
         self.observed = Observation(stats, streams)
+        self.server = server_of(stats)
         self.error = None
         self._heard, self._ever_heard = time.monotonic(), True
         problems = problems_of_answer(stats, time.time() * 1000, self.provision_error)
@@ -212,12 +216,19 @@ class StreamerLink:
 
     def _is_other(self, hostname: str, stats: JsonObject) -> bool:
         """Whether this server answers as that streamer, too: they would take it from each other for
-        ever, and its streams would come and go."""
+        ever, and its streams would come and go.
+
+        One that has not answered since this server does, as after a start of either, keeps it for
+        KEEPS_SECONDS.
+        """
         server = server_of(stats)
-        return server is not None and any(
-            one.hostname == hostname and one.observed is not None and one.observed.server == server
-            for one in self.others()
-        )
+        one = next((link for link in self.others() if link.hostname == hostname), None)
+        if server is None or one is None:
+            return False
+        has_answered = one._ever_heard and one._heard >= self._since
+        heard = one._heard if has_answered else self._since
+        is_silent = time.monotonic() - heard > KEEPS_SECONDS
+        return not is_silent and (not has_answered or one.server == server)
 
     async def _call(self, wanted: list[Call]) -> tuple[Call, StreamerError] | None:
         """The first that the streamer refused; the others are tried all the same."""
