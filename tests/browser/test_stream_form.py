@@ -283,3 +283,37 @@ async def test_a_list_of_inputs_is_changed_before_it_is_told(
     assert (await saved(appliance, "inputs"))["inputs"] == [
         *FAKE, {"url": "fake://third"}, {"url": "fake://second", "comment": "spare"},
     ]  # fmt: skip
+
+
+async def test_a_change_of_inputs_is_made_once_and_of_the_input_that_is_meant(
+    inside: Ui, appliance: Appliance
+) -> None:
+    page = inside.page
+    third, last = {"url": "fake://third"}, {"url": "fake://last"}
+    await appliance.api("PUT", "/streams/twice", {"inputs": FAKE})
+    await inside.go("streams/twice?tab=input")
+    further = page.get_by_label("URL of a further input")
+    for url in ("fake://fake", "fake://third"):
+        await further.fill(url)
+        await page.get_by_role("button", name="Add input").dblclick()
+        await expect(further).to_have_value("")
+    assert (await saved(appliance, "twice"))["inputs"] == [*FAKE, *FAKE, third]
+    async with page.expect_response(is_save):
+        await page.get_by_role("button", name="Remove input 1").click()
+    assert (await saved(appliance, "twice"))["inputs"] == [*FAKE, third]
+
+    await page.get_by_role("button", name="Edit input 2").click()
+    await page.get_by_role("group", name="Input 2").get_by_label("Comment").fill("mine")
+    await appliance.api("PUT", "/streams/twice", {"inputs": [third, last]})
+    await expect(page.get_by_role("row").nth(1)).to_contain_text("fake://third")
+    async with page.expect_response(is_save):
+        await page.get_by_role("button", name="Save input").click()
+    now = [{**third, "comment": "mine"}, last]
+    assert (await saved(appliance, "twice"))["inputs"] == now
+
+    await page.get_by_role("button", name="Edit input 2").click()
+    await page.get_by_role("group", name="Input 2").get_by_label("Comment").fill("mine")
+    await appliance.api("PUT", "/streams/twice", {"inputs": FAKE})
+    await expect(page.get_by_role("alert")).to_have_text("The input that was being edited is gone.")
+    await expect(page.get_by_role("button", name="Remove input 1")).to_be_enabled()
+    assert (await saved(appliance, "twice"))["inputs"] == FAKE

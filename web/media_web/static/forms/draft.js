@@ -37,8 +37,8 @@ export function withValue(object, key, value) {
 const drafts = new Map();
 
 /**
- * The draft of `key`: {value, patch, changed, change(value), discard(), settle(sent)}; without one it is
- * `saved`. `settle`: `sent` has been saved, so it is what there is until `saved` is told anew; what was
+ * The draft of `key`: {value, before, patch, changed, change(value), discard(), settle(sent)}; without one
+ * it is `saved`, and `before` is what was there when it was begun. `settle`: `sent` has been saved, so it is what there is until `saved` is told anew; what was
  * typed while it was sent stays a draft.
  */
 export function useDraft(key, saved) {
@@ -66,5 +66,5 @@ export function useDraft(key, saved) {
     render((count) => count + 1);
   };
   const patch = difference(before, value);
-  return { value, patch, changed: Object.keys(patch).length, change, discard, settle };
+  return { value, before, patch, changed: Object.keys(patch).length, change, discard, settle };
 }

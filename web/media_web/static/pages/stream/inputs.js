@@ -1,13 +1,14 @@
 // The inputs of a stream: what each does, their order and options, and where to publish to.
 
-import { html, useRef, useState } from "../../vendor/htm-preact.js";
+import { html, useEffect, useRef, useState } from "../../vendor/htm-preact.js";
 import { item, post, put } from "../../api.js";
 import { Entry } from "../../forms/fields.js";
-import { same, useDraft } from "../../forms/draft.js";
+import { useDraft } from "../../forms/draft.js";
 import { Refused, Saved, useSchemas } from "../../forms/form.js";
 import { t, told } from "../../i18n.js";
 import { masked } from "../../redact.js";
 import { CopyButton, Failure, bytes } from "../../widgets.js";
+import { moved, placeOf, without } from "./order.js";
 
 /** What is saved: the statistics are the server's. */
 const plain = ({ stats, ...input }) => input;
@@ -20,6 +21,7 @@ function useSaved({ stream, fixed, path }) {
   const latest = useRef();
   latest.current = list.value.inputs;
   const turn = useRef(Promise.resolve());
+  const [pending, setPending] = useState(0);
   const save = (change) => {
     const send = async () => {
       const inputs = change(latest.current);
@@ -28,27 +30,27 @@ function useSaved({ stream, fixed, path }) {
       list.settle({ inputs });
       return answer;
     };
-    const done = turn.current.then(send);
+    setPending((count) => count + 1);
+    const done = turn.current.then(send).finally(() => setPending((count) => count - 1));
     turn.current = done.catch(() => {});
     return done;
   };
-  return { saved: list.value.inputs, isTold: list.value.inputs === told, save };
-}
-
-const without = (list, input) => list.filter((one) => !same(one, input));
-
-function moved(list, input, by) {
-  const at = list.findIndex((one) => same(one, input));
-  if (at < 0 || !list[at + by]) return list;
-  return list.with(at, list[at + by]).with(at + by, input);
+  return { saved: list.value.inputs, isTold: list.value.inputs === told, isSaving: pending > 0, save };
 }
 
 export function Inputs({ stream, ui, fixed, onDone }) {
   const [error, setError] = useState(null);
   const [open, setOpen] = useState(null);
   const path = item("streams", stream.name);
-  const { saved, isTold, save } = useSaved({ stream, fixed, path });
+  const { saved, isTold, isSaving, save } = useSaved({ stream, fixed, path });
   const draft = useDraft(`${path} input ${open}`, saved[open] || null);
+  const isGone = open !== null && !saved[open];
+  useEffect(() => {
+    if (!isGone) return;
+    if (draft.changed) setError(new Error(t("The input that was being edited is gone.")));
+    draft.discard();
+    setOpen(null);
+  }, [isGone]);
   const told = stream.inputs || [];
   // What is saved and not told yet has the figures of the same address.
   const inputs = isTold ? told : saved.map((input) => ({ ...input, stats: told.find(({ url }) => url === input.url)?.stats }));
@@ -89,21 +91,21 @@ export function Inputs({ stream, ui, fixed, onDone }) {
             ${inputs.length > 1 && !input.stats?.active && !ui.readsOnly &&
             html`<button type="button" class="small" aria-label=${t("Use input {number}", { number: index + 1 })} onClick=${() => select(index)}>${t("Use")}</button>`}
             ${!fixed && html`
-              <button type="button" class="small" disabled=${index === 0 || busy} title=${why} aria-label=${t("Move input {number} up", { number: index + 1 })} onClick=${() => rearrange((list) => moved(list, saved[index], -1))}>↑</button>
-              <button type="button" class="small" disabled=${index === inputs.length - 1 || busy} title=${why} aria-label=${t("Move input {number} down", { number: index + 1 })} onClick=${() => rearrange((list) => moved(list, saved[index], 1))}>↓</button>
-              <button type="button" class="small" disabled=${busy && open !== index} title=${open === index ? undefined : why} aria-expanded=${open === index} aria-label=${t("Edit input {number}", { number: index + 1 })} onClick=${() => setOpen(open === index && !busy ? null : index)}>${t("Edit")}</button>
-              <button type="button" class="small danger" disabled=${busy} title=${why} aria-label=${t("Remove input {number}", { number: index + 1 })}
-                onClick=${() => rearrange((list) => without(list, saved[index]))}>${t("Remove")}</button>`}
+              <button type="button" class="small" disabled=${index === 0 || busy} title=${why} aria-label=${t("Move input {number} up", { number: index + 1 })} onClick=${() => rearrange((list) => moved(list, saved[index], index, -1))}>↑</button>
+              <button type="button" class="small" disabled=${index === inputs.length - 1 || busy} title=${why} aria-label=${t("Move input {number} down", { number: index + 1 })} onClick=${() => rearrange((list) => moved(list, saved[index], index, 1))}>↓</button>
+              <button type="button" class="small" disabled=${isSaving || (busy && open !== index)} title=${open === index ? undefined : why} aria-expanded=${open === index} aria-label=${t("Edit input {number}", { number: index + 1 })} onClick=${() => setOpen(open === index && !busy ? null : index)}>${t("Edit")}</button>
+              <button type="button" class="small danger" disabled=${busy || isSaving} title=${why} aria-label=${t("Remove input {number}", { number: index + 1 })}
+                onClick=${() => rearrange((list) => without(list, saved[index], index))}>${t("Remove")}</button>`}
           </span></td>
         </tr>`)}
       </tbody>
     </table>
     ${!inputs.length && html`<p class="empty">${t("No input.")}</p>`}
-    ${open !== null && saved[open] && html`<${Editor} key=${open} at=${open} draft=${draft} save=${save} onDone=${onDone} onClose=${() => setOpen(null)} />`}
+    ${open !== null && saved[open] && html`<${Editor} key=${open} at=${open} draft=${draft} isSaving=${isSaving} save=${save} onDone=${onDone} onClose=${() => setOpen(null)} />`}
     ${!fixed && html`<form class="bar after" onSubmit=${add}>
       <input name="url" required autocomplete="off" aria-label=${t("URL of a further input")}
         placeholder=${t("Further input, used when those above fail")} />
-      <button>${t("Add input")}</button>
+      <button disabled=${isSaving}>${t("Add input")}</button>
     </form>`}
     <${Failure} error=${error} />
     <${PublishTo} stream=${stream} />`;
@@ -117,17 +119,27 @@ function InputState({ stats }) {
 }
 
 /** URL and options of one input. */
-function Editor({ at, draft, save: saveList, onDone, onClose }) {
+function Editor({ at, draft, isSaving, save: saveList, onDone, onClose }) {
   const { all, error: broken } = useSchemas();
   const [error, setError] = useState(null);
   const [note, setNote] = useState(null);
   if (!all) return html`<${Failure} error=${broken} />`;
   const begin = `/inputs/${at}`;
+  const close = () => {
+    draft.discard();
+    onClose();
+  };
   const save = async (event) => {
     event.preventDefault();
     try {
-      const answer = await saveList((list) => list.with(at, draft.value));
-      draft.settle();
+      let place;
+      const answer = await saveList((list) => {
+        place = placeOf(list, draft.before, at);
+        if (place < 0) throw new Error(t("Somebody else has changed or removed this input: close it, and look again."));
+        return list.with(place, draft.value);
+      });
+      if (place === at) draft.settle();
+      else close();
       setError(null);
       setNote((answer?.warnings || []).filter((text) => text.includes("input")));
       onDone();
@@ -136,16 +148,12 @@ function Editor({ at, draft, save: saveList, onDone, onClose }) {
       setError(failure);
     }
   };
-  const close = () => {
-    draft.discard();
-    onClose();
-  };
   return html`<form class="settings" onSubmit=${save}>
     <fieldset class="entry"><legend>${t("Input {number}", { number: at + 1 })}</legend>
       <${Entry} field=${{ model: "InputConfig" }} value=${draft.value} onChange=${draft.change} path=${begin} context=${{ all, errors: error?.fields || NO_ERRORS }} />
       <${Refused} error=${error} />
       ${note && html`<${Saved} warnings=${note} />`}
-      <div class="bar"><button disabled=${!draft.changed}>${t("Save input")}</button><button type="button" class="plain" onClick=${close}>${t("Close")}</button></div>
+      <div class="bar"><button disabled=${!draft.changed || isSaving}>${t("Save input")}</button><button type="button" class="plain" onClick=${close}>${t("Close")}</button></div>
     </fieldset>
   </form>`;
 }
