@@ -10,7 +10,7 @@ SERVED_HARDWARE = ("cpu", "nvenc", "auto")
 VIDEO_CODECS = ("h264", "hevc", "av1", "mp2v")
 AUDIO_CODECS = ("aac", "mp3", "opus", "mp2a", "ac3", "eac3", "pcma", "pcmu")
 THINNINGS = (0, 12, 13, 15, 23)
-"""Values of `temporal_tradeoff`."""
+"""Values of `temporal_tradeoff` that have an effect."""
 NO_EFFECT = "has no effect in this version"
 STOPS = "cannot be done by this version: the stream does not run"
 
@@ -85,7 +85,7 @@ def _refused(name: str, path: Path, block: Any) -> Iterator[tuple[Path, str]]:
         return
     thinning = _get(block, "temporal_tradeoff")
     if isinstance(thinning, int) and thinning not in THINNINGS:
-        yield (*path, "temporal_tradeoff"), f"temporal_tradeoff={thinning} {STOPS}"
+        yield (*path, "temporal_tradeoff"), f"temporal_tradeoff={thinning} {NO_EFFECT}"
     if _get(block, "rc_method") == "cbr2pass":
         yield (*path, "rc_method"), f"rc_method=cbr2pass {STOPS}"
     interlace = _get(block, "interlace")

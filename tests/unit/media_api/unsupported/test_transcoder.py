@@ -101,6 +101,14 @@ def test_values_that_are_not_done_are_said(document: dict[str, Any], path: tuple
     assert [one[-len(path) :] for one in said(document)] == [path]
 
 
+def test_a_value_that_has_no_effect_stops_nothing() -> None:
+    for number in (1, 2, 3):
+        [(_, _, text)] = transcoder_in_vain(
+            {"transcoder": {"video": [{"temporal_tradeoff": number}]}}
+        )
+        assert text == f"transcoder: temporal_tradeoff={number} has no effect in this version"
+
+
 def test_what_is_burnt_in_has_no_option_without_an_effect() -> None:
     assert set(Burn.model_fields) == {"text", "time", "sub"}
     assert set(Label.model_fields) == {"text", "position", "x", "y", "font", "box"}

@@ -132,6 +132,10 @@ def test_how_many_pictures_are_left_out_under_overload() -> None:
     assert plan({"video": videos}).work.decoding.thin == (1, 5)
     assert plan({"video": videos[2:]}).work.decoding.thin == (0, 1)
     assert plan({"video": [{}]}).work.decoding.thin == (1, 2)
+    # Values of earlier versions, which nothing read.
+    older = [{"temporal_tradeoff": number} for number in (1, 2, 3)]
+    assert plan({"video": older}).work.decoding.thin == (1, 2)
+    assert plan({"video": [*older, {"temporal_tradeoff": 23}]}).work.decoding.thin == (2, 3)
 
 
 def test_a_track_of_each_channel() -> None:
@@ -146,7 +150,6 @@ def test_a_track_of_each_channel() -> None:
     [
         ({"global": {"hw": "qsv"}, "video": [{}]}, "hw=qsv"),
         ({"audio": {"codec": "pcm"}}, "pcm"),
-        ({"video": [{"temporal_tradeoff": 7}]}, "temporal_tradeoff=7"),
         ({"audio": {"avol": "loud"}}, "avol=loud"),
         ({"video": [{"rc_method": "cbr2pass"}]}, "cbr2pass"),
         ({"video": [{"interlace": "tff_separated"}]}, "tff_separated"),
