@@ -5,6 +5,7 @@ misses.
 """
 
 from collections.abc import Iterator
+from os.path import exists, isdir, isfile, join
 from pathlib import Path
 
 from media_api.auth import AuthSpec
@@ -38,12 +39,12 @@ def _missing(config: ServerConfig) -> Iterator[tuple[Place, str]]:
             yield ("geoip",), text
     for path, url in _scripts(config):
         script = script_path(url)
-        if script is not None and not script.is_file():
+        if script is not None and not isfile(script):
             yield path, f"the script {script} does not exist"
     for index, vod in enumerate(config.vods):
         for number, storage in enumerate(vod.storages):
             folder = Path(storage.url.removeprefix("file://"))
-            if folder.is_absolute() and not folder.is_dir():
+            if folder.is_absolute() and not isdir(folder):
                 text = f"vod {vod.prefix}: there is no directory {folder}"
                 yield ("vods", index, "storages", number), text
     yield from _films(config)
@@ -52,13 +53,15 @@ def _missing(config: ServerConfig) -> Iterator[tuple[Place, str]]:
         if not folder.is_absolute():
             yield path, f"{path[0]}: {name} begins where the server is started: write /…/{name}"
         # One that is not there is made; below a file none can be.
-        if folder.is_absolute() and any(one.is_file() for one in (folder, *folder.parents)):
+        if folder.is_absolute() and any(isfile(one) for one in (folder, *folder.parents)):
             yield path, f"{path[0]}: {folder} cannot be a directory: a file is there"
 
 
 def _films(config: ServerConfig) -> Iterator[tuple[Place, str]]:
     """Films of streams, in locations whose directories are all of this machine."""
     directories = vod_directories(config)
+    # The longest location wins, as where they are played (`protocols/file/pull.py`).
+    vods = sorted(config.vods, key=lambda one: len(one.prefix), reverse=True)
     for key in ("streams", "templates"):
         for index, item in enumerate(getattr(config, key)):
             files: list[tuple[Place, str]] = [
@@ -69,13 +72,14 @@ def _films(config: ServerConfig) -> Iterator[tuple[Place, str]]:
             if item.backup is not None and item.backup.file:
                 files.append((("backup", "file"), item.backup.file))
             for path, name in files:
-                location, _, film = name.partition("/")
-                vod = next((one for one in config.vods if one.prefix == location), None)
-                roots = directories.get(location, ())
+                vod = next((one for one in vods if name.startswith(f"{one.prefix}/")), None)
+                roots = directories.get(vod.prefix, ()) if vod is not None else ()
                 if vod is None or len(roots) < len(vod.storages) or not roots:
                     continue
-                if not any((Path(root) / film.partition("?")[0]).exists() for root in roots):
-                    text = f"vod {location} has no file {film[:80]}"
+                film = name[len(vod.prefix) + 1 :].lstrip("/")
+                below = film.partition("?")[0]
+                if not any(exists(join(root, below)) for root in roots):
+                    text = f"vod {vod.prefix} has no file {film[:80]}"
                     yield (key, index, *path), text
 
 

@@ -55,3 +55,36 @@ def test_folders_that_are_files(tmp_path: Path) -> None:
     assert [int(line.partition(":")[0]) for line in lines] == [1, 2, 3], lines
     path.write_text(f"pulsedb {tmp_path}/new/below;\nsession_log {tmp_path};\n")
     assert checked(path) == []
+
+
+def test_films_are_looked_for_where_they_are_played(tmp_path: Path) -> None:
+    """The longest location wins."""
+    for name in ("movies", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.mp4").touch()
+    (tmp_path / "movies/y.mp4").touch()
+    path = tmp_path / "a.conf"
+    path.write_text(
+        f"vod movies {{ storage {tmp_path}/movies; }}\n"
+        f"vod movies/new {{ storage {tmp_path}/new; }}\n"
+        "stream a { input file://movies/x.mp4; }\n"
+        "stream b { input file://movies/new/x.mp4; }\n"
+        "stream c { input file://movies/new//x.mp4; }\n"
+        "stream d { input file://movies/new/y.mp4; }\n"
+    )
+    [line] = checked(path)
+    assert line.startswith("6:")
+    assert "vod movies/new has no file y.mp4" in line
+
+
+def test_names_that_no_file_can_have(tmp_path: Path) -> None:
+    """They are told as missing; the check goes on."""
+    long = "x" * 300
+    path = tmp_path / "a.conf"
+    path.write_text(
+        f"vod films {{ storage {tmp_path}; storage {tmp_path}/{long}; }}\n"
+        f"stream a {{ input file://films/{long}; on_play {tmp_path}/{long}.lua; }}\n"
+        f"pulsedb {tmp_path}/{long};\n"
+    )
+    lines = sorted(line for line in checked(path) if line.endswith("[missing_file]"))
+    assert [line.partition(":")[0] for line in lines] == ["1", "2", "2"], lines
