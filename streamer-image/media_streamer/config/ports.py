@@ -168,7 +168,7 @@ def _of_workers(parsed: ParsedConfig, ports: list[Opened], workers: int) -> Iter
 def _places(one: Opened, workers: int) -> list[Place]:
     """Of all workers that have a socket of a listener by UDP."""
     datagram, address, port = one.place
-    count = workers if protocols.listeners()[one.name][1].per_worker else 1
+    count = max(1, workers) if protocols.listeners()[one.name][1].per_worker else 1
     return [(datagram, address, port + number) for number in range(count)]
 
 

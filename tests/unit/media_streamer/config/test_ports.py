@@ -109,3 +109,10 @@ def test_every_directive_sets_a_field_of_its_object() -> None:
         names = {info.alias or name for name, info in model.model_fields.items()}
         entries = section_of(model).entries.values()
         assert {shape.key for shape in entries if shape.key} <= names, model
+
+
+def test_a_number_of_workers_that_cannot_be_is_told_at_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "a.conf"
+    path.write_text("webrtc 5000;\n")
+    out = io.StringIO()
+    assert check(path, {"STREAMER_EGRESS_WORKERS": "0"}, out) == 0, out.getvalue()
