@@ -9,7 +9,6 @@ streams and jobs are placed where they are.
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import time
 
@@ -33,6 +32,7 @@ from media_streamer.supervisor.tasks import Tasks
 from media_streamer.supervisor.tickets import read_ticket
 from media_streamer.supervisor.transcoders import TranscoderProcesses
 from media_streamer.version import server_version
+from media_streamer.wire import homes
 from media_streamer.wire.control import (
     AccessRequest,
     AnswersSent,
@@ -296,5 +296,8 @@ class WorkerDesk:
         self._remove_socket(worker)
 
     def _remove_socket(self, media_worker: str) -> None:
-        with contextlib.suppress(FileNotFoundError):  # nobody waits for it any more
-            os.unlink(self._settings.media_socket(media_worker))
+        """Nobody waits for it any more."""
+        try:
+            homes.remove(self._settings.media_socket(media_worker))
+        except OSError as error:
+            log.error("media worker %s: its socket stays: %s", media_worker, error)

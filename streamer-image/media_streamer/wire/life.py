@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from media_streamer.wire import homes
 from media_streamer.wire.control import WorkerKind
 from media_streamer.wire.homes import home_of, make_home
 
@@ -38,15 +39,19 @@ def _path(runtime: Path, kind: WorkerKind, worker_id: str) -> Path:
 def living(runtime: Path, kind: WorkerKind, worker_id: str) -> Iterator[None]:
     """Be this worker. Raises OSError if another process is it and does not end."""
     global _is_worker
-    make_home(runtime, kind, worker_id)
+    home = make_home(runtime, kind, worker_id)
     path = _path(runtime, kind, worker_id)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    is_ours = path.is_file() and not path.is_symlink() and os.access(path, os.R_OK | os.W_OK)
+    if not is_ours:  # one that was taken over leaves what it likes
+        homes.remove(path)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         deadline = time.monotonic() + WAIT_SECONDS
         while not _lock(descriptor):
             if time.monotonic() > deadline:
                 raise OSError(f"another process is {kind} worker {worker_id}: {path} is locked")
             time.sleep(_POLL_SECONDS)
+        homes.empty(home, but=_NAME)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -73,6 +78,27 @@ def living_workers(runtime: Path) -> dict[tuple[WorkerKind, str], int]:
         kind, _, worker_id = path.parent.name.partition("-")
         if kind in ("egress", "media") and (pid := _holder(path)):
             found[kind, worker_id] = pid  # type: ignore[index]  # one of the two kinds
+    return _former_workers(runtime) | found
+
+
+def _former_workers(runtime: Path) -> dict[tuple[WorkerKind, str], int]:
+    """Those of the version before homes, to be replaced: `media-0.pid`, with a lock by flock(2).
+
+    May go after the next release.
+    """
+    found: dict[tuple[WorkerKind, str], int] = {}
+    for path in runtime.glob("*-*.pid"):
+        kind, _, worker_id = path.stem.partition("-")
+        try:
+            with path.open("rb+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()  # nobody holds it, and nobody makes it any more
+        except BlockingIOError:
+            text = path.read_bytes()[:32].strip()
+            if kind in ("egress", "media") and text.isdigit():
+                found[kind, worker_id] = int(text)  # type: ignore[index]  # one of the two kinds
+        except OSError:
+            continue
     return found
 
 

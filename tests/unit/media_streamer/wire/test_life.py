@@ -1,8 +1,10 @@
 """Which workers live: locks that the kernel gives back."""
 
 import contextlib
+import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -70,6 +72,71 @@ def test_garbage_is_nobody(tmp_path: Path) -> None:
     (tmp_path / "media-1/pid").mkdir(parents=True)
     os.mkfifo(tmp_path / "media-2/pid")
     assert living_workers(tmp_path) == {}
+
+
+LEFT = ("folder", "closed folder", "deep folder", "link", "socket", "closed file")
+
+
+@pytest.mark.parametrize("what", LEFT)
+def test_what_was_left_in_a_home_keeps_nobody_out(tmp_path: Path, what: str) -> None:
+    """Whoever was taken over may leave anything there for its successors."""
+    home, outside = tmp_path / "r/media-0", tmp_path / "outside"
+    home.mkdir(parents=True)
+    outside.mkdir()
+    (outside / "file").write_text("kept")
+    for name in ("worker.sock", "end", "pid", "other"):
+        leave(home / name, what, outside)
+    if what == "closed folder":
+        home.chmod(0)
+    with held(tmp_path / "r", "media", "0") as process:
+        assert [one.name for one in home.iterdir()] == ["pid"]
+        assert living_workers(tmp_path / "r") == {("media", "0"): process}
+    assert (outside / "file").read_text() == "kept"
+    subprocess.run(["chmod", "-R", "u+rwX", tmp_path / "r"], check=True)
+    subprocess.run(["rm", "-rf", tmp_path / "r"], check=True)  # deeper than pytest can
+
+
+def leave(path: Path, what: str, outside: Path) -> None:
+    if what == "link":
+        path.symlink_to(outside if path.name == "other" else outside / "file")
+    elif what == "socket":
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(path))
+    elif what == "closed file":
+        path.touch(mode=0)
+    else:
+        (path / "below").mkdir(parents=True)
+        (path / "below/file").touch()
+        (path / "link").symlink_to(outside)
+        if what == "closed folder":
+            (path / "below").chmod(0)
+            path.chmod(0)
+        if what == "deep folder":
+            make_deep(path)
+
+
+def make_deep(path: Path) -> None:
+    """Deeper than Python goes back."""
+    place = os.open(path, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=place)
+        below = os.open("d", os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = below
+    os.close(place)
+
+
+def test_workers_of_the_version_before_homes_are_found(tmp_path: Path) -> None:
+    """They would hold the ports, and record, beside those of this one."""
+    (tmp_path / "egress-1.pid").write_text("77\n")
+    (tmp_path / "egress-2.pid").write_text("78\n")  # nobody's
+    (tmp_path / "media-0.pid").write_text("garbage")
+    with (tmp_path / "egress-1.pid").open() as file, (tmp_path / "media-0.pid").open() as other:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert living_workers(tmp_path) == {("egress", "1"): 77}
+    assert living_workers(tmp_path) == {}
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_loop_that_stands_still_is_ended(tmp_path: Path) -> None:
