@@ -1,13 +1,21 @@
 """A folder with archives of streams, as the supervisor knows it: whose it is, what it held last."""
 
+import asyncio
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+from media_streamer.archive.erasing import Locked
 from media_streamer.archive.keeper import Kept
 from media_streamer.archive.measuring import Measured
+from media_streamer.supervisor.archive_errors import ArchiveError, ArchiveLocked
 
+Result = TypeVar("Result")
+
+ANSWER_SECONDS = 20.0
 THREADS = 2
 KEEP_SHARE = 100
 """At most this part of the time goes into looking at the limits."""
@@ -41,6 +49,25 @@ class Root:
     """When that ended."""
     measured: dict[str, Measured] = field(default_factory=dict)
     """By stream; belongs to its threads."""
+
+    async def do(self, work: Callable[[], Result]) -> Result:
+        """Do something in the threads of this disk. Raises ArchiveError."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await loop.run_in_executor(self.threads, work)
+        except TimeoutError:
+            words = f"the disk of {self.path} does not answer"
+            raise ArchiveError(words, is_temporary=True) from None
+        except Locked as error:
+            raise ArchiveLocked(str(error)) from None
+        except (OSError, ValueError) as error:
+            words = f"the archive cannot be read: {error}"
+            raise ArchiveError(words, is_temporary=True) from error
+
+    def hangs(self, now: float) -> bool:
+        """Whether it works longer than can be."""
+        return self.is_busy and now - self.busy_since > max(ANSWER_SECONDS, self.took * 10)
 
     def look_soon(self) -> None:
         """There is something that nobody has seen."""

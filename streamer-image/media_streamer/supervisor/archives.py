@@ -20,7 +20,7 @@ from media_api.episodes import DvrEpisode
 
 from media_streamer.archive.claiming import claim
 from media_streamer.archive.declared import Declared, NoArchive, declared
-from media_streamer.archive.erasing import Locked, before_erasing, erase
+from media_streamer.archive.erasing import before_erasing, erase
 from media_streamer.archive.exports import ExportJob
 from media_streamer.archive.keeper import Growth, Kept, Summary, keep_limits
 from media_streamer.archive.library import Library
@@ -32,7 +32,6 @@ from media_streamer.archive.replica import FOLDER as REPLICA_FOLDER
 from media_streamer.archive.schedule import records_at
 from media_streamer.supervisor.archive_errors import (
     ArchiveError,
-    ArchiveLocked,
     NotRecorded,
     in_words,
 )
@@ -52,7 +51,6 @@ log = logging.getLogger(__name__)
 JsonObject = dict[str, Any]
 Result = TypeVar("Result")
 
-ANSWER_SECONDS = 20.0
 CLAIM_RETRY_SECONDS = 10.0
 KEEP_SECONDS = 60.0
 """Limits are looked at this often, or more seldom where looking takes long."""
@@ -198,7 +196,7 @@ class Archives:
                 root.is_busy, root.busy_since = True, now
                 work = self._claim(root) if root.owner < 0 else self._keep(root)
                 self._tasks.spawn(work, f"archive {root.path}")
-            elif root.is_busy and now - root.busy_since > max(ANSWER_SECONDS, root.took * 10):
+            elif root.hangs(now):
                 root.problem = root.problem or "the disk does not answer"
         self._follow_schedules()
         for filled in (self._copies, self._replicas):
@@ -415,12 +413,12 @@ class Archives:
         for place in found.places:
             if place.bucket:
                 hide = partial(Mirror(place.disk).erase, name, wanted, found.span_ms)
-                count += await self._on(self._roots[found.root], hide)
+                count += await self._roots[found.root].do(hide)
                 self._copies.erased(name)
             elif (root := self._roots.get(place.disk)) is not None:
                 now_ms = int(time.time() * 1000)
                 work = partial(erase, place.folder, wanted, found.span_ms, now_ms)
-                count += await self._on(root, work)
+                count += await root.do(work)
                 root.forget(name)
         log.info("stream %s: %d segments of its archive deleted from %d for %d s, as asked",
                  name, count, from_seconds, duration_seconds)  # fmt: skip
@@ -480,24 +478,8 @@ class Archives:
         root = self._roots.get(path)
         if root is None or root.owner < 0:
             raise ArchiveError(f"the archive {path} is not ready", is_temporary=True)
-        return await self._on(root, work)
+        return await root.do(work)
 
     async def _ask(self, name: str, question: Callable[[Declared], Result]) -> Result:
         found = self._archive(name)
-        return await self._on(self._roots[found.root], partial(question, found))
-
-    @staticmethod
-    async def _on(root: Root, work: Callable[[], Result]) -> Result:
-        """Do something in the threads of a disk. Raises ArchiveError."""
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await loop.run_in_executor(root.threads, work)
-        except TimeoutError:
-            words = f"the disk of {root.path} does not answer"
-            raise ArchiveError(words, is_temporary=True) from None
-        except Locked as error:
-            raise ArchiveLocked(str(error)) from None
-        except (OSError, ValueError) as error:
-            words = f"the archive cannot be read: {error}"
-            raise ArchiveError(words, is_temporary=True) from error
+        return await self._roots[found.root].do(partial(question, found))

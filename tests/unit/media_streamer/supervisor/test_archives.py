@@ -14,7 +14,7 @@ from media_streamer.archive.declared import NoArchive, declared
 from media_streamer.archive.keeper import keep_limits
 from media_streamer.archive.places import HOUR_MS, file_path, files_between, index_path
 from media_streamer.folders import Folders
-from media_streamer.supervisor import archives as module
+from media_streamer.supervisor import archive_root
 from media_streamer.supervisor.archive_errors import ArchiveError
 from media_streamer.supervisor.archives import Archives
 from media_streamer.supervisor.catalog import Catalog
@@ -234,7 +234,7 @@ async def test_a_disk_that_hangs_is_said_and_holds_up_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever reads the locks of `a` waits, as for a disk that does not answer."""
-    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(archive_root, "ANSWER_SECONDS", 0.2)
     catalog, tasks = Catalog(), Tasks()
     archives = Archives(catalog, tasks, lambda: "host1", WorkerFolders(tmp_path, catalog))
     streams = [{"name": name, "dvr": {"root": str(tmp_path / name)}} for name in "ab"]
