@@ -6,7 +6,8 @@ dies: with it dies the pod. So the first process does nothing else, and is small
 anything large is imported.
 
 Invariants: a supervisor that ends by itself ends the server with its status; one that a signal
-killed is started again, with a growing pause, and given up if it never lasts. Signals to end, to
+killed is started again, with a growing pause, and given up if it never lasts, or if the program was
+replaced meanwhile: what is loaded here and what it would load there do not fit. Signals to end, to
 reload or to leave are passed on. Whatever is left at the end is ended: workers whose supervisor
 died become children of this process (PR_SET_CHILD_SUBREAPER). What is passed on to a supervisor
 that only begins waits until it `listens`, in place of ending it. If this process is killed itself,
@@ -57,6 +58,7 @@ class _Keeper:
         self._serve = serve
         self._is_stopping = False
         self._quick_deaths = 0
+        self._program = _program()
 
     def run(self) -> int:
         while True:
@@ -70,6 +72,11 @@ class _Keeper:
                 if os.WTERMSIG(status) == signal.SIGTERM:  # before it could do anything else
                     return 0
                 log.error("the supervisor (pid %d) was killed by %s while it stopped", pid, name)
+                return 1
+            if _program() != self._program:
+                log.error(
+                    "the supervisor was killed by %s, the program was replaced: start it", name
+                )
                 return 1
             quick = time.monotonic() - began < STABLE_SECONDS
             self._quick_deaths = self._quick_deaths + 1 if quick else 0
@@ -110,6 +117,15 @@ def listens() -> None:
     """This process is a supervisor that has handlers for what is passed on: what came until now
     reaches it."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
+
+
+def _program() -> tuple[int, int] | None:
+    """Which one is installed; None: none is. Numbers of inodes may change on overlayfs."""
+    try:
+        found = os.stat(__file__)
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def _fork(serve: Serve) -> int:

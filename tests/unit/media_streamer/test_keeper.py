@@ -27,12 +27,19 @@ def serve():
     %s
 
 keeper.FIRST_PAUSE_SECONDS = 0.01
+keeper.__file__ = str(log.with_name("program"))
+Path(keeper.__file__).touch()
 sys.exit(keeper.keep(serve))
 """
 KILLED_ONCE = """
     if starts == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     return 7
+"""
+REPLACED = """
+    log.with_name("new").write_text("another")
+    os.replace(log.with_name("new"), keeper.__file__)
+    os.kill(os.getpid(), signal.SIGKILL)
 """
 ALWAYS_KILLED = """
     os.kill(os.getpid(), signal.SIGKILL)
@@ -106,6 +113,13 @@ def test_one_that_never_lasts_is_given_up(tmp_path: Path) -> None:
     kept = Kept(tmp_path, ALWAYS_KILLED)
     assert kept.ends() == 1
     assert kept.said().count("start") == 7
+
+
+def test_none_is_started_of_another_program(tmp_path: Path) -> None:
+    """Half of its modules would be those of the version before: the server is started whole."""
+    kept = Kept(tmp_path, REPLACED)
+    assert kept.ends() == 1
+    assert kept.said().count("start") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
