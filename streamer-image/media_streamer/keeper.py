@@ -74,9 +74,8 @@ class _Keeper:
                 log.error("the supervisor (pid %d) was killed by %s while it stopped", pid, name)
                 return 1
             if _program() != self._program:
-                log.error(
-                    "the supervisor was killed by %s, the program was replaced: start it", name
-                )
+                log.error("the supervisor was killed by %s", name)
+                log.error("the program was replaced meanwhile: the server ends, start it anew")
                 return 1
             quick = time.monotonic() - began < STABLE_SECONDS
             self._quick_deaths = self._quick_deaths + 1 if quick else 0

@@ -96,6 +96,7 @@ class Service:
 async def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
     # Just written, and no memory file system can say so.
     monkeypatch.setattr(near_archives, "is_cached", lambda *_: True)
+    monkeypatch.setattr(near_archives, "OPEN_SECONDS", 60.0)  # on a busy machine, too
     made = Service(tmp_path)
     listening = await asyncio.get_running_loop().create_server(made.server, "127.0.0.1", 0)
     made.port = listening.sockets[0].getsockname()[1]
