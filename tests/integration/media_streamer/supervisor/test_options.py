@@ -282,7 +282,7 @@ async def test_a_publisher_who_falls_silent(streamer: Streamer, backend: Backend
 
 
 async def test_a_film_by_its_location(streamer: Streamer) -> None:
-    folder, kept = streamer.directory / "films", streamer.directory / "kept"
+    folder, kept = streamer.directory / "located", streamer.directory / "kept"
     folder.mkdir()
     streamer.write("stream demo { input fake://fake; }\n")
     await streamer.serve()

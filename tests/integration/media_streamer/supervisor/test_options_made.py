@@ -36,7 +36,7 @@ async def run(*command: str) -> tuple[bytes, str]:
 @pytest.fixture
 async def streamer(lent_streamer: Streamer) -> Streamer:
     """With the film, and a picture to lay over it."""
-    films = lent_streamer.directory / "films"
+    films = lent_streamer.directory / "made"
     if not films.exists():
         films.mkdir()
         picture = f"color=gray:s={WIDTH}x{HEIGHT}:r=25:d=4"

@@ -125,7 +125,7 @@ async def test_what_a_template_gives_its_streams(streamer: Streamer, backend: Ba
     """They start when somebody asks and end a moment after him; they are pushed, recorded, have
     pictures, ask their backend; of inputs that send nothing a film stands in."""
     sink = backend.url.replace("http", "tshttp")
-    archive, films = streamer.directory / "archive", streamer.directory / "films"
+    archive, films = streamer.directory / "played-dvr", streamer.directory / "played"
     films.mkdir()
     nobody = f"tshttp://127.0.0.1:{free_port()}/x"
     ts = f"tshttp://127.0.0.1:{streamer.http_port}/demo/mpegts"
