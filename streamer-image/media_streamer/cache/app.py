@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from media_streamer import forwarded
+from media_streamer.cache.complaints import Complaints
 from media_streamer.cache.fetch import Fetcher, Flight, Head, Save
 from media_streamer.cache.grants import Grants
 from media_streamer.cache.index import Meta
@@ -111,6 +112,7 @@ class CacheApp:
     def __init__(self, settings: CacheSettings, store: Store, metrics: Metrics) -> None:
         self._store = store
         self._metrics = metrics
+        self._complaints = Complaints()
         self._origins = Origins(settings.origins, metrics)
         self._fetcher = Fetcher(self._origins, metrics)
         self._filter = NameFilter(settings.only, settings.except_)
@@ -245,7 +247,7 @@ class CacheApp:
                 await self._store.put(key, flight.chunks, meta, head.lifetime_seconds)
             except OSError as error:
                 self._metrics.store_errors.inc()
-                log.error("stream %s: not stored, disk: %s", wanted.stream, error.strerror)
+                self._complaints.failed(wanted.stream, error)
             else:
                 self._misses.forget(wanted.path)
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from media_streamer.cache.complaints import Complaints
 from media_streamer.cache.index import Meta
 from media_streamer.cache.metrics import Metrics
 from media_streamer.cache.misses import MissCounter
@@ -35,18 +36,19 @@ class Disk:
     sweeper: asyncio.Task[None]
     storing: set[str] = field(default_factory=set)
     """What is on its way to the disk."""
+    complaints: Complaints = field(default_factory=Complaints)
 
     async def put(
         self, stream: str, name: str, chunks: Sequence[bytes], meta: Meta, lifetime_seconds: float
     ) -> None:
-        """Store a file of a stream; a disk that fails is one line of the log."""
+        """Store a file of a stream; a disk that fails is one line of the log a minute."""
         if name in self.storing:
             return
         self.storing.add(name)
         try:
             await self.store.put(name, chunks, meta, lifetime_seconds)
         except OSError as error:
-            log.error("stream %s: not stored, disk: %s", stream, error.strerror)
+            self.complaints.failed(stream, error)
         else:
             self.misses.forget(name)
         finally:
