@@ -24,7 +24,8 @@ from tests.bench.figure import Figure
 from tests.support.streamer import until
 
 STREAMS = 20
-ROUNDS = 3
+ROUNDS = 2
+"""The third crash of a worker within five minutes makes suspects of all its streams."""
 SEGMENT_MS = 1000
 """The source has key frames more often, so that a segment can begin each second."""
 LIMIT_SECONDS = 60.0
