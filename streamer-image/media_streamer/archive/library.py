@@ -53,6 +53,8 @@ CONTINUES_MS = 500
 """Segments of one recording follow each other closer than this."""
 OVERLAP_MS = 5
 """Segments of two files that have more than this in common are of two recordings."""
+BEFORE_MS = 60_000
+"""A segment is no longer than this."""
 SPREAD_MS = 2000
 """The tracks of a segment begin closer to each other than this."""
 

@@ -14,7 +14,7 @@ from functools import partial
 import av
 
 from media_streamer.archive.frames import read_group, track_of
-from media_streamer.archive.library import Library, Where
+from media_streamer.archive.library import BEFORE_MS, Library, Where
 from media_streamer.media.films import FilmShelf
 from media_streamer.media.frame import TIME_BASE, Frame, Track
 from media_streamer.media.strips import TooSlow, make_strip, make_strip_film, moments
@@ -27,8 +27,6 @@ THREADS = 2
 MAX_WAITING = 64
 MAX_STRIPS = 4
 STRIP_SECONDS = 5.0
-BEFORE_MS = 60_000
-"""A segment is no longer than this."""
 
 
 KeyAt = Callable[[int], tuple[Track, Frame] | None]

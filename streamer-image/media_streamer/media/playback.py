@@ -23,7 +23,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from media_streamer.archive.frames import frames_of, read_group, tracks_of
-from media_streamer.archive.library import Entry, Library, continues
+from media_streamer.archive.library import BEFORE_MS, Entry, Library, continues
 from media_streamer.archive.places import places_of
 from media_streamer.media.films import FilmShelf, Stretch
 from media_streamer.media.frame import TIME_BASE, Frame
@@ -58,8 +58,6 @@ LOOK_MS = 600_000
 """How much of the archive is looked at at once; more where there is nothing."""
 POLL_SECONDS = 0.5
 """How often a recording that is followed is looked at."""
-BEFORE_MS = 60_000
-"""A segment is no longer than this."""
 SETTLED_MS = 30_000
 """What was recorded so long ago is on the disk."""
 

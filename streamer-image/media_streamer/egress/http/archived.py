@@ -149,18 +149,10 @@ class ArchiveAnswers:
         the folder in a path."""
         near, archive = self._archives.near, viewer.access.config.archive
 
-        def answer(wanted: Wanted) -> FileMessage | None:
-            start_ms = start_of(wanted.rest) if wanted.directives is None else None
-            found = near.find(archive, track, start_ms) if start_ms is not None else None
-            if found is None:
-                return None
-            return gathered_message(
-                *(found, mp4_type(track), SEGMENT_CACHE, wanted.viewer.count),
-                by_range=wanted.by_range,
-                end=END,
-            )
+        def find(start_ms: int) -> Gathered | None:
+            return near.find(archive, track, start_ms)
 
-        return Folder(viewers, viewer.key[1], viewer.access.config, answer, recorded=True)
+        return _folder(viewers, viewer, start_of, find, mp4_type(track))
 
     def ts_folder(
         self,
@@ -172,19 +164,12 @@ class ArchiveAnswers:
         """`folder` for those of MPEG-TS: what was made of late, of files that are as they were."""
         near, archive = self._archives.near, viewer.access.config.archive
 
-        def answer(wanted: Wanted) -> FileMessage | None:
-            start_ms = start_of(wanted.rest) if wanted.directives is None else None
-            place = near.place(archive, start_ms) if start_ms is not None else None
+        def find(start_ms: int) -> Gathered | None:
+            place = near.place(archive, start_ms)
             made = self._multiplexes.get((*place, names)) if place is not None else None
-            if made is None:
-                return None
-            return gathered_message(
-                *(Gathered(made, (), len(made)), TS_TYPE, SEGMENT_CACHE, wanted.viewer.count),
-                by_range=wanted.by_range,
-                end=END,
-            )
+            return Gathered(made, (), len(made)) if made is not None else None
 
-        return Folder(viewers, viewer.key[1], viewer.access.config, answer, recorded=True)
+        return _folder(viewers, viewer, start_of, find, TS_TYPE)
 
     async def ts_segment(
         self,
@@ -272,6 +257,30 @@ class ArchiveAnswers:
             known = self._texts.get(key)
             if known is not None and known[1] is done:
                 del self._texts[key]
+
+
+def _folder(
+    viewers: SegmentedSessions,
+    viewer: SegmentedSession,
+    start_of: Callable[[str], int | None],
+    find: Callable[[int], Gathered | None],
+    content_type: str,
+) -> Folder:
+    """What is sent of a folder by the bytes of a request alone: what `find` has of the segment that
+    begins then."""
+
+    def answer(wanted: Wanted) -> FileMessage | None:
+        start_ms = start_of(wanted.rest) if wanted.directives is None else None
+        found = find(start_ms) if start_ms is not None else None
+        if found is None:
+            return None
+        return gathered_message(
+            *(found, content_type, SEGMENT_CACHE, wanted.viewer.count),
+            by_range=wanted.by_range,
+            end=END,
+        )
+
+    return Folder(viewers, viewer.key[1], viewer.access.config, answer, recorded=True)
 
 
 def _end(moment: Moment) -> int:

@@ -72,7 +72,7 @@ class PlaylistInput(DemuxInput):
                 self._due = due(listing, self._due.number if self._due else None, now)
                 piece, until = self._due.piece, self._due.until
                 seconds = min(piece.seconds or float("inf"), until - now if until else float("inf"))
-                self._ends = time.monotonic() + seconds
+                self._ends = began + seconds
                 problem = self._play(is_told=failed < QUIET_FAILURES)
                 failed = failed + 1 if problem else 0
                 if not problem or failed >= QUIET_FAILURES:

@@ -17,7 +17,7 @@ from fractions import Fraction
 from media_api.input import delayed_archive
 
 from media_streamer.archive.frames import frames_of, read_group, tracks_of
-from media_streamer.archive.library import Entry, Library
+from media_streamer.archive.library import BEFORE_MS, Entry, Library
 from media_streamer.archive.places import Place, places_of
 from media_streamer.media.frame import TICKS_PER_MS, TIME_BASE, Frame
 from media_streamer.media.inputs.base import (
@@ -31,8 +31,6 @@ from media_streamer.media.inputs.base import (
 
 HOLE_MS = 10_000
 """The least that counts as one: twice a segment is none either."""
-BEFORE_MS = 60_000
-"""A segment is no longer than this."""
 AHEAD_MS = 2_000
 """Segments are read so long before their first frame is due."""
 POLL_SECONDS = 0.5
