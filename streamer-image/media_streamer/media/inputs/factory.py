@@ -18,17 +18,12 @@ from media_streamer.media.inputs.base import (
     Stored,
 )
 
-_loaded: set[str] = set()
-"""Protocols whose module was imported."""
-
 
 async def load_inputs(inputs: Iterable[InputConfig]) -> None:
     """Import what reads these, in a thread: a first WebRTC source would hold the streams that run
     for as long as its packages take to load."""
-    rows = [table.pull_protocol(one.scheme) for one in inputs]
-    if new := [row for row in rows if row is not None and row.name not in _loaded]:
-        await asyncio.to_thread(lambda: [protocols.load(row, "pull") for row in new])
-        _loaded.update(row.name for row in new)
+    rows = {table.pull_protocol(one.scheme) for one in inputs} - {None}
+    await asyncio.to_thread(lambda: [protocols.load(row, "pull") for row in rows if row])
 
 
 def create_input(

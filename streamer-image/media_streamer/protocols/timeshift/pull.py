@@ -117,9 +117,7 @@ class TimeshiftInput(ThreadInput):
                     essence = head.essence
                 frames = frames_of(head, samples)
             except (OSError, ValueError) as error:
-                raise InputError(
-                    f"the archive of {self._archive} cannot be read: {error}"
-                ) from None
+                raise self._unreadable(error) from None
             if not self._show(frames):
                 return
 
@@ -153,10 +151,13 @@ class TimeshiftInput(ThreadInput):
         try:
             found = self._library.entries(self._places, from_ms - BEFORE_MS, to_ms)
         except (OSError, ValueError) as error:
-            raise InputError(f"the archive of {self._archive} cannot be read: {error}") from None
+            raise self._unreadable(error) from None
         for entry in found:  # a segment is on the disk when it has ended
             self._hole_ms = max(self._hole_ms, 2 * (entry.group.end_ms - entry.group.start_ms))
         return [entry for entry in found if entry.group.end_ms > from_ms]
+
+    def _unreadable(self, error: Exception) -> InputError:
+        return InputError(f"the archive of {self._archive} cannot be read: {error}")
 
     def _nothing(self, at_ms: int) -> InputError:
         moment = datetime.fromtimestamp(at_ms // 1000, UTC)
