@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from media_api import protocols, unsupported
+from media_api.playback import DrmSpec
 from media_api.protocols import RoleName
 from media_api.push import PushConfig
 
@@ -30,7 +31,10 @@ def mark(schemas: Schemas) -> None:
         **no_effect(_STREAMS, unsupported.STREAM_WORDS),
         **no_effect(_INPUTS, unsupported.INPUT_WORDS),
         "StreamDvrSpec": no_effect(unsupported.DVR_OPTIONS, unsupported.NO_EFFECT),
-        "ThumbnailsSpec": no_effect(("url", "sizes"), unsupported.NO_EFFECT),
+        "DrmSpec": no_effect(
+            DrmSpec.model_fields.keys() - {*unsupported.DRM_OPTIONS, "hls_ext_x_key_iv"},
+            unsupported.NO_EFFECT,
+        ),
         "BackupConfig": no_effect(unsupported.BACKUP_OPTIONS, unsupported.NO_EFFECT),
         "VodStorage": no_effect(unsupported.FILE_STORAGE_OPTIONS, unsupported.NO_EFFECT),
         **no_effect(_LISTENERS, no_effect(unsupported.LISTENER_OPTIONS, unsupported.NO_EFFECT)),

@@ -153,23 +153,30 @@ class WebrtcAbr(ApiModel):
 
 
 class DrmSpec(ApiModel):
-    """Encryption of segments by a DRM vendor or with an own AES key."""
+    """Encryption of HLS segments with keys of a key server, or by a DRM vendor."""
 
-    vendor: Text = Field(description="Key system: aes128, or the name of a DRM vendor.")
-    keyserver: Url | None = Field(default=None, description="URL of the key server.")
-    user_keyserver: Url | None = Field(default=None, description="Key URL given to players.")
-    resource_id: Text | None = Field(default=None, description="Content name at the vendor.")
+    vendor: Text = Field(description="Key system: aes128. Those of vendors cannot be done.")
+    keyserver: Url | None = Field(
+        default=None,
+        description="URL of the key server; it is asked with ?file=RESOURCE&number=N.",
+    )
+    user_keyserver: Url | None = Field(
+        default=None, description="Where players get keys if X-Key-Url does not say it."
+    )
+    resource_id: Text | None = Field(
+        default=None, description="What keys are asked for. Default: the name of the stream."
+    )
     content_id: Text | None = Field(default=None, description="Content id at the vendor.")
     encryption: Text | None = Field(default=None, description="cenc, cbcs or aes128.")
     systems: (
         Annotated[list[Literal["widevine", "fairplay", "playready"]], Field(max_length=3)] | None
     ) = Field(default=None, description="DRM systems to signal.")
-    expires: Count | None = Field(default=None, description="Seconds until a key is replaced.")
+    expires: Count | None = Field(default=None, description="Minutes of a key. Default: for ever.")
     key_id: Text | None = Field(default=None, description="Key id, hexadecimal.")
     aes_key: Secret | None = Field(default=None, description="Content key, hexadecimal.")
     iv: Text | None = Field(default=None, description="Initialisation vector, hexadecimal.")
     hls_ext_x_key_iv: bool | None = Field(
-        default=None, description="Write the vector into the HLS playlist. Default false."
+        default=None, description="Write the vector into the HLS playlist. It always is."
     )
     la_url: Url | None = Field(default=None, description="Licence acquisition URL.")
     signer: Text | None = Field(default=None, description="Name of the signer at the vendor.")
@@ -183,3 +190,8 @@ class DrmSpec(ApiModel):
     userkey: Secret | None = Field(default=None, description="Key of the user at the vendor.")
     enc_token: Secret | None = Field(default=None, description="Token at the vendor.")
     url: Url | None = Field(default=None, description="CPIX or SPEKE end point.")
+
+    @property
+    def is_served(self) -> bool:
+        """Whether this version can do it."""
+        return self.vendor == "aes128" and self.keyserver is not None

@@ -29,8 +29,8 @@ def split_place(spec: int | str) -> tuple[str, int]:
 
 
 def _check_place(spec: int | str) -> int | str:
-    split_place(spec)
-    return spec
+    address, port = split_place(spec)
+    return spec if address else port
 
 
 # A port, or ADDRESS:PORT.

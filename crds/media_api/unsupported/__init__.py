@@ -13,6 +13,7 @@ from media_api.unsupported.tally import Tally, unsupported_parts, vod_directorie
 from media_api.unsupported.words import (
     ALWAYS,
     BACKUP_OPTIONS,
+    DRM_OPTIONS,
     DVR_OPTIONS,
     FILE_STORAGE_OPTIONS,
     GLOBALS,
@@ -34,6 +35,7 @@ from media_api.unsupported.words import (
 __all__ = [
     "ALWAYS",
     "BACKUP_OPTIONS",
+    "DRM_OPTIONS",
     "DVR_OPTIONS",
     "FILE_STORAGE_OPTIONS",
     "GLOBALS",

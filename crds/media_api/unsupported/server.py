@@ -7,7 +7,7 @@ from media_api.events import never_sent
 from media_api.scripts import script_path
 from media_api.server import ServerConfig
 from media_api.unsupported.archives import storages_ask_in_vain
-from media_api.unsupported.streams import srt_in_vain
+from media_api.unsupported.streams import drm_in_vain, srt_in_vain
 from media_api.unsupported.words import (
     FILE_STORAGE_OPTIONS,
     GLOBALS,
@@ -15,7 +15,6 @@ from media_api.unsupported.words import (
     LISTS,
     NO_EFFECT,
     STORAGE_SCHEMES,
-    STREAM_WORDS,
     VOD_OPTIONS,
     InVain,
     Path,
@@ -99,9 +98,9 @@ def locations_ask_in_vain(config: ServerConfig) -> Iterator[InVain]:
                     text = f"vod {vod.prefix}: {key} of storages {NO_EFFECT}"
                     where: Path = ("vods", index, "storages", place, key)
                     yield InVain(f"vod_storage_{key}", where, text)
-        if vod.drm is not None:
-            text = f"vod {vod.prefix}: drm {STREAM_WORDS['drm'].replace('stream is', 'files are')}"
-            yield InVain("vod_drm", ("vods", index, "drm"), text)
+        for one in drm_in_vain(vod.drm):
+            key = one.key.replace("stream_", "vod_")
+            yield InVain(key, ("vods", index, *one.path), f"vod {vod.prefix}: {one.text}")
         if vod.thumbnails is not None and get(vod.thumbnails, "url"):
             text = f"vod {vod.prefix}: url of thumbnails has no effect: files have their own"
             yield InVain("vod_thumbnails_url", ("vods", index, "thumbnails", "url"), text)

@@ -9,9 +9,12 @@ from media_api.unsupported.addresses import addresses_in_vain
 from media_api.unsupported.archives import archive_asks_in_vain
 from media_api.unsupported.transcoder import transcoder_in_vain
 from media_api.unsupported.words import (
+    ALWAYS,
     ARCHIVE_SCHEMES,
     AUTH_SCHEMES,
     BACKUP_OPTIONS,
+    DRM_OPTIONS,
+    DRM_WORDS,
     INPUT_READERS,
     INPUT_SCHEMES,
     INPUT_WORDS,
@@ -51,6 +54,7 @@ def asked_in_vain(
         *archive_asks_in_vain(item),
         *(InVain(*one) for one in transcoder_in_vain(item)),
         *_cache(item),
+        *drm_in_vain(get(item, "drm")),
         *_protocols(item),
         *_urls(item),
         *addresses_in_vain(item),
@@ -84,6 +88,26 @@ def srt_in_vain(item: Any) -> Iterator[InVain]:
         for name in SRT_OPTIONS if chosen is not None else ():
             if get(chosen, name) is not None:
                 yield InVain(f"{block}_{name}", (block, name), f"{name} of {block} {NO_EFFECT}")
+
+
+def drm_in_vain(drm: Any) -> Iterator[InVain]:
+    """Encryption that cannot be done, of a stream or location, and what it does not read."""
+    if drm is None:
+        return
+    vendor = get(drm, "vendor")
+    if vendor != "aes128":
+        yield InVain("stream_drm", ("drm",), f"drm {vendor} {DRM_WORDS}")
+    elif not get(drm, "keyserver"):
+        text = "drm aes128 needs keyserver=URL: it is not played at all"
+        yield InVain("stream_drm", ("drm",), text)
+    else:
+        names = drm if isinstance(drm, Mapping) else type(drm).model_fields
+        for name in names:
+            value = get(drm, name)
+            vain = value is False if name in ALWAYS else name not in DRM_OPTIONS and value
+            if vain:
+                text = f"{name} of drm has no effect with aes128"
+                yield InVain(f"stream_drm_{name}", ("drm", name), text)
 
 
 def _cache(item: Any) -> Iterator[InVain]:

@@ -56,9 +56,12 @@ MOVING = ("migrate", "rescue")
 """Modes of a disk whose data should go to others: it is read, and nothing moves."""
 
 
+DRM_OPTIONS = ("vendor", "keyserver", "user_keyserver", "resource_id", "expires")
+"""What `drm aes128` reads."""
+DRM_WORDS = "cannot be done by this version: it is not played at all"
 HARMLESS: Mapping[str, Any] = {"mpegts_ac3": "keep"}
 """Options that ask for nothing with this value either, and for something with any other."""
-ALWAYS = ("keep_locks", "transcode", "external")
+ALWAYS = ("keep_locks", "transcode", "external", "hls_ext_x_key_iv")
 """Switches that ask for what is always done: false has no effect."""
 STREAM_WORDS = {
     **dict.fromkeys((*STREAM_OPTIONS, *HARMLESS), NO_EFFECT),
@@ -67,7 +70,6 @@ STREAM_WORDS = {
         for name, reason in protocols.unserved_fields().items()
         if name in StreamConfig.model_fields
     },
-    "drm": "cannot be done by this version: the stream is not played at all",
 }
 """What becomes of an option that is not done, in words."""
 STREAM_CHECKS = frozenset(STREAM_WORDS)

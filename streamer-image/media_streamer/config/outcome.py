@@ -16,7 +16,7 @@ from media_api.base import ApiModel
 from media_api.cluster import SourceConfig
 from media_api.dvr import DvrConfig, StreamDvrSpec
 from media_api.input import InputConfig
-from media_api.playback import ThumbnailsSpec
+from media_api.playback import DrmSpec, ThumbnailsSpec
 from media_api.push import PushConfig
 from media_api.server import HttpListenerConfig, ListenerConfig, Listeners, ServerConfig
 from media_api.srt import SrtConfig
@@ -48,11 +48,14 @@ State = Literal["works", "partly", "none"]
 SAMPLE = "sample"
 _BESIDE = {"vb": {"bitrate": SAMPLE}}
 """Options that have their effect beside another one only."""
+_DRM: Mapping[str, Any] = {"vendor": "aes128", "keyserver": "http://sample"}
 _VALUES: Mapping[str, Any] = {
     "url": "http://sample",
     "root": "/sample",
     "copy": "s3://sample/bucket",
     "init_script": "/sample.lua",
+    "drm": _DRM,
+    **_DRM,
     **dict.fromkeys(ALWAYS, False),
 }
 """Options whose value decides whether they work get one that does."""
@@ -125,6 +128,8 @@ def _probes(model: type[ApiModel]) -> tuple[tuple[str, Callable[[str], list[InVa
         return (("", _of_labels),)
     if model is QpRange:
         return (("", _of_quantisers),)
+    if model is DrmSpec:
+        return (("", _of_drm),)
     return tuple((name, _in_object(name)) for name in _IN_STREAMS.get(model, ()))
 
 
@@ -163,6 +168,10 @@ def _of_labels(key: str) -> list[InVain]:
 def _of_quantisers(key: str) -> list[InVain]:
     video = {"codec": "h264", "qp_range": {key: 1}}
     return asked_in_vain({"transcoder": {"video": [video]}})
+
+
+def _of_drm(key: str) -> list[InVain]:
+    return asked_in_vain({"drm": {**_DRM, key: _value(key)}})
 
 
 def _of_storages(key: str) -> list[InVain]:

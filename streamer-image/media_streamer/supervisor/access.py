@@ -35,7 +35,9 @@ from media_streamer.supervisor.cluster.directing import Director
 from media_streamer.supervisor.delivery import (
     archive_of,
     delivery_config,
+    encryption_of,
     folders_of,
+    may_be_played,
     passage_of,
 )
 from media_streamer.supervisor.geoip import GeoIp
@@ -56,6 +58,8 @@ log = logging.getLogger(__name__)
 MAX_NAME_LENGTH = 255
 _READ_HERE = frozenset({"mp4", "m4f", "player", "api"})
 """Of archives and files, egress workers send these by themselves, as they do segments."""
+ENCRYPTED_PROTOCOLS = frozenset({"hls", "llhls", "player", "api"})
+"""What a stream is played by whose segments are encrypted; the last two send nothing of it."""
 SOFT_SECONDS = (30.0, 90.0)
 """Who changes channels leaves sessions behind that take this long to end (`soft_limitation`)."""
 SOFT_SESSIONS = 5
@@ -280,9 +284,11 @@ class AccessControl:
             return self._check_publisher(stream, request)
         if request.proto == "mp4" and stream.location is None and not request.archive:
             return Refusal(404, "not_found", "There is no such file")
-        if stream.config.drm is not None:
-            # In clear is not what its owner asked for.
+        if not may_be_played(stream):
             return Refusal(403, "drm_not_supported", "This server cannot encrypt the stream (drm)")
+        if stream.config.drm is not None and request.proto not in ENCRYPTED_PROTOCOLS:
+            title = "The stream is encrypted (drm): it is played by HLS alone"
+            return Refusal(403, "drm_hls_only", title)
         if request.proto == "m4f" and not relay:
             return Refusal(403, "cluster_only", "Only servers with the cluster key get frames")
         protocols = stream.config.protocols
@@ -425,6 +431,7 @@ class AccessControl:
             is_operator=operator,
             dvr=request.archive,
             location=stream.location.prefix if stream.location is not None else "",
+            encryption=encryption_of(stream),
             rules=spec,
         )
         if session.soft_limitation and self._is_above(session, session.max_sessions):

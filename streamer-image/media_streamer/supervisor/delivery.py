@@ -18,6 +18,7 @@ from media_streamer.supervisor.locations import file_path, storages_of
 from media_streamer.wire.control import (
     CacheTerms,
     DeliveryConfig,
+    Encryption,
     Passage,
     PlaybackHeaders,
     PublisherTerms,
@@ -64,7 +65,28 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         download=vod is not None and vod.download,
         auto_mbr=vod is not None and vod.auto_mbr,
         cache=cache_terms(vod.segment_cache or vod.cache, server) if vod is not None else None,
-        taken_from=source_of(stream),
+        encryption=encryption_of(stream),
+        # What others have is in clear.
+        taken_from=source_of(stream) if config.drm is None else None,
+    )
+
+
+def may_be_played(stream: Stream) -> bool:
+    """Not where it would go out in clear, and its owner asked for something else."""
+    return stream.config.drm is None or stream.config.drm.is_served
+
+
+def encryption_of(stream: Stream) -> Encryption | None:
+    """How its segments are encrypted; None: they are in clear."""
+    drm = stream.config.drm
+    if drm is None or drm.keyserver is None or not drm.is_served:
+        return None
+    return Encryption(
+        stream.name,
+        drm.keyserver,
+        drm.resource_id or stream.name,
+        drm.user_keyserver or "",
+        60 * (drm.expires or 0),
     )
 
 
@@ -158,7 +180,7 @@ def passage_of(stream: Stream, server: ServerConfig) -> Passage | None:
     says so (`remote_dvr`).
     """
     config = stream.config
-    if archive_of(stream, server) is not None or not config.inputs:
+    if archive_of(stream, server) is not None or not config.inputs or config.drm is not None:
         return None
     wanted = config.inputs[0].remote_dvr
     if wanted == "none":

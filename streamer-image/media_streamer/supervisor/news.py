@@ -10,6 +10,7 @@ from media_api.protocols import switch_of
 from media_streamer.supervisor.alerts import Alerts
 from media_streamer.supervisor.archives import Archives
 from media_streamer.supervisor.catalog import Catalog, Changes
+from media_streamer.supervisor.delivery import encryption_of, may_be_played
 from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.events.bus import EventBus
 from media_streamer.supervisor.events.fields import session_fields, stream_fields
@@ -125,6 +126,10 @@ class StreamNews:
             switch = "" if session.is_relay else switch_of(session.proto)
             if protocols and switch and not protocols.allows(switch):
                 self._sessions.close(session.id, "protocol denied")
+        terms, refused = encryption_of(stream), not may_be_played(stream)
+        for session in self._sessions.of_stream(name):
+            if refused or session.encryption != terms:
+                self._sessions.close(session.id, "encryption changed")
         everybody = (
             *self._sessions.of_stream(name),
             *self._sessions.of_stream(name, "publish"),

@@ -180,7 +180,18 @@ def test_checks_are_of_fields_that_streams_have() -> None:
             "input_option_prefer_codec",
             "has no effect but with publish://",
         ),
-        ({"drm": {"vendor": "aes128"}}, "stream_drm", "is not played at all"),
+        ({"drm": {"vendor": "aes128"}}, "stream_drm", "needs keyserver=URL"),
+        ({"drm": {"vendor": "widevine"}}, "stream_drm", "widevine cannot be done"),
+        (
+            {"drm": {"vendor": "aes128", "keyserver": "http://k", "aes_key": "00"}},
+            "stream_drm_aes_key",
+            "aes_key of drm has no effect with aes128",
+        ),
+        (
+            {"drm": {"vendor": "aes128", "keyserver": "http://k", "hls_ext_x_key_iv": False}},
+            "stream_drm_hls_ext_x_key_iv",
+            "has no effect with aes128",
+        ),
         ({"backup": {"file": "v/a", "transcode": False}}, "stream_backup_transcode", "no effect"),
         ({"backup": {"file": "v/a", "audio_timeout": 3}}, "stream_backup_audio_timeout", "effect"),
         (
@@ -347,7 +358,7 @@ WITH_EFFECT: dict[type[ApiModel], set[str]] = {
         "password", "prepush", "protocols", "segment_count", "segment_duration", "chunk_duration",
         "url_prefix", "add_audio_only", "dash_update_period", "pushes", "static", "disabled",
         "inputs", "template", "dvr", "cluster_ingest", "cache",
-        "pulse_off", "transcoder", "webrtc_abr", "playback_headers",
+        "pulse_off", "transcoder", "webrtc_abr", "drm", "playback_headers",
     },
     VodConfig: {
         "prefix", "storages", "disabled", "download", "position", "on_play", "protocols",

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,10 +21,10 @@ from media_streamer.archive.transport import ts_segment
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.archives import ArchiveReader
 from media_streamer.egress.http.disk_files import DiskResponse, Extent
-from media_streamer.egress.http.gathered import GatheredResponse, can_gather, gathered_message
+from media_streamer.egress.http.gathered import gathered_message
 from media_streamer.egress.http.quick_segments import END, Folder, Wanted
 from media_streamer.egress.http.request import MediaRequest, answer
-from media_streamer.egress.http.segments import TS_TYPE, BodyResponse
+from media_streamer.egress.http.segments import TS_TYPE, body_answer
 from media_streamer.egress.http.sending import FileMessage
 from media_streamer.egress.http.text import Text
 from media_streamer.egress.kept import Kept
@@ -50,7 +50,7 @@ SHIFT_RESERVE_MS = 60_000
 MAX_MADE_BYTES = 32 * 1024 * 1024
 """Segments of MPEG-TS that were made of late: those of the newest list are asked for by many."""
 
-Key = tuple[str, ...]
+Key = tuple[Hashable, ...]
 _NO_SEGMENT = "There is no such segment, or it was deleted"
 Found = tuple[FileContent, Group]
 Find = Callable[[Library, Where], Found | None]
@@ -83,8 +83,9 @@ class ArchiveAnswers:
         key: Key,
         render: Callable[[list[Entry]], str],
         content_type: str,
+        before: Callable[[list[Entry]], Awaitable[None]] | None = None,
     ) -> Text:
-        """What `render` makes of what is recorded of that time; it runs in a thread.
+        """What `render` makes of what is recorded of that time, in a thread and after `before`.
 
         One for all who ask for the same `key` soon. Raises AccessDenied.
         """
@@ -93,6 +94,8 @@ class ArchiveAnswers:
 
         async def make() -> Text:
             entries = await self._archives.entries(viewer.access, moment.from_ms, _end(moment))
+            if before is not None:
+                await before(entries)
             return await self._archives.run(
                 viewer.access, lambda: Text(0, render(entries), content_type)
             )
@@ -180,8 +183,15 @@ class ArchiveAnswers:
     ) -> web.StreamResponse:
         """The segment of MPEG-TS that begins at that time, of the tracks of these names.
 
-        Made once for all who ask soon; raises AccessDenied.
+        Raises AccessDenied.
         """
+        body = await self.ts_body(viewer, names, start_ms)
+        return body_answer(request, body, TS_TYPE, viewer.count, cache=SEGMENT_CACHE)
+
+    async def ts_body(
+        self, viewer: SegmentedSession, names: tuple[str, ...], start_ms: int
+    ) -> memoryview:
+        """Its bytes, made once for all who ask soon; raises AccessDenied."""
         archives, access = self._archives, viewer.access
         places, archive = archives.places(access), access.config.archive
         found, near = await archives.run(
@@ -193,13 +203,9 @@ class ArchiveAnswers:
             archives.near.keep(archive, near)
         content, group = found
         key = (content.file.path, group.offset, names)
-        body = await self._multiplexes.make(
+        return await self._multiplexes.make(
             key, lambda: self._ts_segment(access, content, group, names)
         )
-        if can_gather(request):
-            whole = Gathered(body, (), len(body))
-            return GatheredResponse(request, whole, TS_TYPE, SEGMENT_CACHE, viewer.count)
-        return BodyResponse(body, TS_TYPE, SEGMENT_CACHE, viewer.count)
 
     async def _ts_segment(
         self, access: Access, content: FileContent, group: Group, names: tuple[str, ...]

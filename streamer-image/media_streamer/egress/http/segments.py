@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from msgspec.structs import replace as with_fields
 
+from media_streamer import opening
 from media_streamer.egress.access import AccessDenied, PassOn
 from media_streamer.egress.http.files import (
     SEND_TIMEOUT_SECONDS,
@@ -114,14 +115,46 @@ async def segment_answer(
         kept = SegmentResponse(path, size, kind, SEGMENT_CACHE, on_sent, offset=made.offset)
         kept.headers["X-Cache"] = "HIT"
         return kept
-    if made is not None and can_gather(request):
-        return GatheredResponse(
-            request, Gathered(made, (), len(made)), kind, SEGMENT_CACHE, on_sent
-        )
     if made is not None:
-        return BodyResponse(made, kind, SEGMENT_CACHE, on_sent)
+        return body_answer(request, made, kind, on_sent)
     path, size = Path(segment.path), segment.size
     return SegmentResponse(path, size, kind, SEGMENT_CACHE, on_sent, offset=segment.offset)
+
+
+def body_answer(
+    request: web.BaseRequest,
+    body: Body,
+    content_type: str,
+    on_sent: Callable[[int], None],
+    *,
+    cache: str = SEGMENT_CACHE,
+) -> web.StreamResponse:
+    """A segment that is in memory."""
+    if can_gather(request):
+        whole = Gathered(body, (), len(body))
+        return GatheredResponse(request, whole, content_type, cache, on_sent)
+    return BodyResponse(body, content_type, cache, on_sent)
+
+
+async def segment_body(index: SegmentIndex, track: TrackIndex, segment: Segment) -> Body:
+    """The bytes of a whole segment. Raises AccessDenied."""
+    made = await index.made(track, segment)
+    if made is not None and not isinstance(made, Stored):
+        return made
+    try:
+        return await asyncio.to_thread(_read, *_place(made or segment))
+    except OSError:
+        raise AccessDenied(404, "not_found", "There is no such segment any more") from None
+
+
+def _place(lies: Segment | Stored) -> tuple[Path, int, int]:
+    return Path(lies.path), lies.offset, lies.size
+
+
+def _read(path: Path, offset: int, size: int) -> bytes:
+    with opening.read_file(path) as file:
+        file.seek(offset)
+        return file.read(size)
 
 
 def let_go(

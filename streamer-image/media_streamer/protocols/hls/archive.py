@@ -9,10 +9,16 @@ from media_streamer.archive.library import Entry
 from media_streamer.archive.transport import left_out
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.context import Egress
-from media_streamer.egress.http.archived import LIST_CACHE, ArchiveAnswers, below_prefix
+from media_streamer.egress.http.archived import (
+    LIST_CACHE,
+    SEGMENT_CACHE,
+    ArchiveAnswers,
+    below_prefix,
+)
 from media_streamer.egress.http.gathered import GatheredResponse
 from media_streamer.egress.http.request import MediaRequest
 from media_streamer.egress.http.routes import Route
+from media_streamer.egress.http.segments import TS_TYPE, body_answer
 from media_streamer.egress.http.text import send_text
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
 from media_streamer.presentation.archive import (
@@ -33,11 +39,15 @@ from media_streamer.presentation.track_index import TrackIndex
 from media_streamer.protocols.hls.archive_playlist import (
     FOLDER,
     render_archive,
+    segment_name,
     segment_start,
 )
+from media_streamer.protocols.hls.encryption import Encrypting
+from media_streamer.protocols.hls.key_tags import KeyLine, not_encrypted
 from media_streamer.protocols.hls.playlist import needs_fmp4, render_master
 from media_streamer.protocols.hls.rendered import TYPE
 
+_TS_ONLY = "What is recorded of an encrypted stream is played in MPEG-TS: without .fmp4"
 _PROTO: dict[Container, str] = {"ts": "hls", "fmp4": "llhls"}
 
 _TRACK = r"(?P<name>.+)/tracks-(?P<track>[a-z0-9]{1,64})/"
@@ -50,9 +60,11 @@ _TS_FILE = re.compile(rf"{_NAME}\.ts")
 _INIT = re.compile(rf"{_TRACK}{FOLDER}init-(?P<file>\d{{1,15}})\.mp4")
 
 
-def archive_routes(egress: Egress, sessions: SegmentedSessions) -> list[Route]:
-    """Routes beside those of the live window; they share its sessions."""
-    handlers = HlsArchive(egress, sessions)
+def archive_routes(
+    egress: Egress, sessions: SegmentedSessions, encrypting: Encrypting
+) -> list[Route]:
+    """Routes beside those of the live window; they share its sessions and keys."""
+    handlers = HlsArchive(egress, sessions, encrypting)
     return [
         *(Route(_MASTER, handlers.master, marker=mark, content="list") for mark in MARKERS),
         Route(_MEDIA, handlers.media, marker="/tracks-", content="list"),
@@ -64,9 +76,10 @@ def archive_routes(egress: Egress, sessions: SegmentedSessions) -> list[Route]:
 class HlsArchive:
     """One per worker."""
 
-    def __init__(self, egress: Egress, sessions: SegmentedSessions) -> None:
+    def __init__(self, egress: Egress, sessions: SegmentedSessions, encrypting: Encrypting) -> None:
         self._answers = ArchiveAnswers(egress.archives)
         self._sessions = sessions
+        self._encrypting = encrypting
 
     async def master(self, request: MediaRequest) -> web.StreamResponse:
         """`archive-FROM-DURATION.m3u8` and its relatives."""
@@ -75,6 +88,7 @@ class HlsArchive:
         moment = self._answers.moment(viewer, request)
         wanted = asked_tracks(request.query)
         audio_only = viewer.access.config.add_audio_only
+        encrypted = viewer.access.config.encryption is not None
 
         def render(entries: list[Entry]) -> str:
             tracks = archived_tracks(entries)
@@ -84,11 +98,13 @@ class HlsArchive:
                 multiplexes = archived_multiplexes(tracks)
                 media = f"{moment.name}.m3u8"
                 return render_master(multiplexes, media, separate=False, audio_only=audio_only)
+            if encrypted:
+                raise AccessDenied(406, "drm_ts_only", f"{_TS_ONLY}, which has not all its codecs")
             return render_master(
                 tracks, f"{moment.name}.fmp4.m3u8", separate=True, audio_only=audio_only
             )
 
-        key = ("master", container, str(audio_only), *wanted)
+        key = ("master", container, str(audio_only), str(encrypted), *wanted)
         text = await self._answers.text(viewer, moment, key, render, TYPE)
         return send_text(request, viewer, text, LIST_CACHE)
 
@@ -98,18 +114,22 @@ class HlsArchive:
         viewer = await self._viewer(request, container)
         moment, track = listed(dict(request.values)), request.values["track"]
         names = _asked_names(track, container)
-        seconds, prefix = (
-            viewer.access.config.segment_duration / 1000,
-            below_prefix(viewer, track),
-        )
+        config = viewer.access.config
+        seconds, prefix = config.segment_duration / 1000, below_prefix(viewer, track)
+        key_line: KeyLine = not_encrypted
+
+        async def find_keys(entries: list[Entry]) -> None:
+            nonlocal key_line
+            named = (segment_name(entry.group) for entry in entries)
+            key_line = await self._encrypting.lines(config.encryption, named)
 
         def render(entries: list[Entry]) -> str:
             check_listed(entries, names, container)
             shown = visible(entries, moment, int(time.time() * 1000))
-            return render_archive(names, moment.kind, shown, seconds, prefix, container)
+            return render_archive(names, moment.kind, shown, seconds, prefix, container, key_line)
 
-        key = ("media", container, track, prefix)
-        text = await self._answers.text(viewer, moment, key, render, TYPE)
+        key = ("media", container, track, prefix, config.encryption)
+        text = await self._answers.text(viewer, moment, key, render, TYPE, find_keys)
         return send_text(request, viewer, text, LIST_CACHE)
 
     async def segment(self, request: MediaRequest) -> web.StreamResponse:
@@ -123,6 +143,14 @@ class HlsArchive:
             start_ms = segment_start(request.values["file"])
         except ValueError:
             raise AccessDenied(404, "not_found", "That is no time") from None
+        terms = viewer.access.config.encryption
+        if terms is not None:
+            name = request.values["file"]
+            body = await self._encrypting.sealed(
+                *(terms, ("archive", *names), name),
+                lambda: self._answers.ts_body(viewer, names, start_ms),
+            )
+            return body_answer(request.http, body, TS_TYPE, viewer.count, cache=SEGMENT_CACHE)
         if container == "ts":
             made = await self._answers.ts_segment(request.http, viewer, names, start_ms)
             if isinstance(made, GatheredResponse):
@@ -141,7 +169,10 @@ class HlsArchive:
         return await self._answers.init(viewer, request.values["track"], start_ms)
 
     async def _viewer(self, request: MediaRequest, container: Container) -> SegmentedSession:
-        return await self._sessions.find(request, _PROTO[container], archive=True)
+        viewer = await self._sessions.find(request, _PROTO[container], archive=True)
+        if container == "fmp4" and viewer.access.config.encryption is not None:
+            raise AccessDenied(403, "drm_ts_only", _TS_ONLY)
+        return viewer
 
 
 def _start_of(rest: str) -> int | None:

@@ -16,6 +16,7 @@ from media_streamer.egress.http.text import QUERY
 from media_streamer.presentation.archive import EMPTY_BYTES, Visible
 from media_streamer.presentation.index import Container
 from media_streamer.presentation.moments import Kind
+from media_streamer.protocols.hls.key_tags import KeyLine, KeyTags, not_encrypted
 
 FOLDER = "dvr/"
 """Beside the playlist of a track: its segments that are recorded."""
@@ -44,8 +45,9 @@ def render_archive(
     segment_seconds: float,
     prefix: str = "",
     container: Container = "fmp4",
+    key_line: KeyLine = not_encrypted,
 ) -> str:
-    """The media playlist of a track, in MPEG-TS of several together.
+    """The media playlist of a track, in MPEG-TS of several together; `key_line`: in that alone.
 
     `segment_seconds` is what the stream is configured with. `prefix` stands before the URI of each
     segment; empty: they are relative to the playlist.
@@ -68,6 +70,7 @@ def render_archive(
         lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
     extension = "m4s" if container == "fmp4" else "ts"
     init = b""
+    keys = KeyTags(key_line)
     for entry, duration_us, is_gap in listed:
         if entry.broken:
             lines.append("#EXT-X-DISCONTINUITY")
@@ -75,6 +78,7 @@ def render_archive(
             init = entry.content.head.init
             start = entry.content.file.start_ms
             lines.append(f'#EXT-X-MAP:URI="{prefix}{FOLDER}init-{start}.mp4{QUERY}"')
+        lines += keys.before(segment_name(entry.group))
         lines.append(_date_time(entry.group))
         if is_gap:
             lines.append("#EXT-X-GAP")  # other tracks have something there, and all count alike

@@ -17,12 +17,14 @@ from media_streamer.egress.http.request import MediaRequest
 from media_streamer.egress.http.routes import Route
 from media_streamer.egress.http.segments import (
     TS_TYPE,
+    body_answer,
     init_answer,
     let_go,
     mp4_type,
     passed_on,
     ready_track,
     segment_answer,
+    segment_body,
 )
 from media_streamer.egress.http.text import send_index_text, send_text
 from media_streamer.egress.segmented_sessions import SegmentedSession, SegmentedSessions
@@ -33,14 +35,19 @@ from media_streamer.presentation.selection import (
     check_one_video,
     track_names,
 )
+from media_streamer.presentation.track_index import TrackIndex
 from media_streamer.protocols.hls.archive import archive_routes
+from media_streamer.protocols.hls.encryption import Encrypting
 from media_streamer.protocols.hls.low_latency import low_latency_folder, part_message, update_of
 from media_streamer.protocols.hls.playlist import needs_fmp4
 from media_streamer.protocols.hls.rendered import Playlists
+from media_streamer.wire.control import Encryption
 
 TEXT_TYPE = "text/vtt; charset=utf-8"
 MASTER_CACHE = "public, max-age=1"
 Form = Literal["ts", "fmp4", "ll"]
+Written = tuple[str, Encryption | None]
+"""What playlists differ in beside their index: the prefix of segments, the keys."""
 _MEDIA_FILE: dict[Form, str] = {"ts": "mono.m3u8", "fmp4": "index.fmp4.m3u8", "ll": "index.ll.m3u8"}
 _FORM = {file: form for form, file in _MEDIA_FILE.items()}
 _MASTERS: dict[str, Form] = {
@@ -63,6 +70,7 @@ _INIT = re.compile(_TRACK + r"init-(?P<file>[0-9a-f]{8})\.mp4")
 def routes(egress: Egress) -> list[Route]:
     sessions = SegmentedSessions(egress.hub)
     egress.chores["hls sessions"] = sessions.run
+    encrypting = Encrypting()
 
     async def find(request: MediaRequest, access: Access, container: Container) -> SegmentIndex:
         if access.config.file:
@@ -77,7 +85,7 @@ def routes(egress: Egress) -> list[Route]:
                 return egress.hub.live_index(access, container, _one_multiplex(index, name))
         return index
 
-    handlers = HlsHandlers(sessions, find, egress)
+    handlers = HlsHandlers(sessions, find, egress, encrypting)
     return [
         Route(_SEGMENT, handlers.segment, marker=_MARKER, content="file"),
         Route(_PART, handlers.part, marker=_MARKER, content="file"),
@@ -87,7 +95,7 @@ def routes(egress: Egress) -> list[Route]:
             Route(last, partial(handlers.master, form), content="list")
             for last, form in _MASTERS.items()
         ),
-        *archive_routes(egress, sessions),
+        *archive_routes(egress, sessions, encrypting),
     ]
 
 
@@ -98,16 +106,26 @@ FindIndex = Callable[[MediaRequest, Access, Container], Awaitable[SegmentIndex]]
 class HlsHandlers:
     """HLS of one kind of index."""
 
-    def __init__(self, sessions: SegmentedSessions, find_index: FindIndex, egress: Egress) -> None:
+    def __init__(
+        self,
+        sessions: SegmentedSessions,
+        find_index: FindIndex,
+        egress: Egress,
+        encrypting: Encrypting,
+    ) -> None:
         self._sessions = sessions
         self._egress = egress
         self._find_index = find_index
-        self._playlists: WeakKeyDictionary[SegmentIndex, dict[str, Playlists]] = WeakKeyDictionary()
+        self._encrypting = encrypting
+        self._playlists: WeakKeyDictionary[SegmentIndex, dict[Written, Playlists]] = (
+            WeakKeyDictionary()
+        )
 
     async def master(self, form: Form, request: MediaRequest) -> web.StreamResponse:
         """`index.m3u8` and its relatives."""
         viewer, index = await self._open(request, "ts" if form == "ts" else "fmp4")
         if form == "ll":
+            check_clear(viewer)
             index.expect_parts()
         await index.wait_ready(parts_suffice=form == "ll")
         if form == "ts" and (better := await self._fmp4_instead(request, viewer, index)):
@@ -137,6 +155,7 @@ class HlsHandlers:
         # hls.js reports an error and asks again.
         is_update = form == "ll" and "_HLS_msn" in request.query
         if form == "ll":
+            check_clear(viewer)
             index.expect_parts()
         track = await ready_track(index, request.values["track"], parts_suffice=is_update)
         target = track.target_seconds(index.timing)
@@ -153,7 +172,10 @@ class HlsHandlers:
                 response = send_text(request, viewer, text, cache)  # nobody asks for it twice
                 response.folder = self._low_latency_folder(request, viewer, index)
                 return response
-        text = playlists.media(track, low_latency=low_latency, skip=skip)
+        terms = viewer.access.config.encryption if _is_sealed(track) else None
+        names = [segment.name for segment in track.segments] if terms else []
+        key_line = await self._encrypting.lines(terms, names)
+        text = playlists.media(track, low_latency=low_latency, skip=skip, key_line=key_line)
         kept = _kept(request, form)
         return send_index_text(request, self._sessions, viewer, index, text, cache, selection=kept)
 
@@ -167,6 +189,12 @@ class HlsHandlers:
         kind = TS_TYPE if is_ts else ""
         if request.http.path.endswith(".vtt"):
             kind = TEXT_TYPE
+        if (terms := viewer.access.config.encryption) is not None and _is_sealed(track):
+            place = (index.container, *_multiplexed(request, index.container), track.name)
+            body = await self._encrypting.sealed(
+                *(terms, place, segment.name), lambda: segment_body(index, track, segment)
+            )
+            return body_answer(request.http, body, kind or mp4_type(track), viewer.count)
         response = await segment_answer(
             request.http, index, track, segment, viewer.count, content_type=kind
         )
@@ -192,6 +220,7 @@ class HlsHandlers:
     async def part(self, request: MediaRequest) -> web.StreamResponse:
         """A partial segment; the one that is hinted at is waited for."""
         viewer, index = await self._open(request, "fmp4")
+        check_clear(viewer)
         index.expect_parts()
         track = await ready_track(index, request.values["track"])
         number = int(request.values["number"])
@@ -229,11 +258,24 @@ class HlsHandlers:
         return viewer, await self._find_index(request, viewer.access, container)
 
     def _of(self, index: SegmentIndex, viewer: SegmentedSession) -> Playlists:
-        prefix = viewer.access.config.url_prefix  # a reload may bring another one
+        config = viewer.access.config  # a reload may bring another one
         known = self._playlists.setdefault(index, {})
-        if prefix not in known:
-            known[prefix] = Playlists(index, prefix)
-        return known[prefix]
+        written = (config.url_prefix, config.encryption)
+        if written not in known:
+            known[written] = Playlists(index, config.url_prefix)
+        return known[written]
+
+
+def check_clear(viewer: SegmentedSession) -> None:
+    """Parts of segments are not encrypted; raises AccessDenied for a stream that is."""
+    if viewer.access.config.encryption is not None:
+        title = "An encrypted stream has no low latency: take index.m3u8 or index.fmp4.m3u8"
+        raise AccessDenied(403, "drm_no_parts", title)
+
+
+def _is_sealed(track: TrackIndex) -> bool:
+    """Whether an encrypted stream has this track encrypted: subtitles are in clear."""
+    return track.init is None or track.init.kind != "subtitles"
 
 
 def _multiplexed(request: MediaRequest, container: Container) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from datetime import date
 from media_streamer.egress.http.text import QUERY
 from media_streamer.presentation.selection import track_names
 from media_streamer.presentation.track_index import Init, Part, Segment, Timing, TrackIndex
+from media_streamer.protocols.hls.key_tags import KeyLine, KeyTags, not_encrypted
 
 PART_HOLD_BACK_PARTS = 3
 """At least twice, better three times the part target (rfc8216bis, 4.4.3.8)."""
@@ -58,11 +59,13 @@ def render_media(
     others: Sequence[TrackIndex] = (),
     low_latency: bool = False,
     skip: bool = False,
+    key_line: KeyLine = not_encrypted,
 ) -> str:
     """A media playlist; `extension` is that of the segments, `others` have rendition reports.
 
     `prefix` is put before the URI of each segment; empty for URIs relative to the playlist. `skip`
-    asks for a delta update; it is ignored where there is nothing to leave out.
+    asks for a delta update; it is ignored where there is nothing to leave out. `key_line` is for
+    playlists without low latency.
     """
     target = track.target_seconds(timing)
     skipped = _skippable(track, SKIP_TARGETS * target) if low_latency and skip else 0
@@ -87,12 +90,15 @@ def render_media(
     # it the end of a playlist says nothing to video.js 8 (VHS 3): it keeps those of the segment
     # before and asks for the same again and again.
     under_way = segments.pop() if low_latency and track.is_between else None
+    keys = KeyTags(key_line)
     for segment in segments[skipped:]:
         if segment.discontinuity:
             lines.append("#EXT-X-DISCONTINUITY")
         if segment.init != init and extension == "m4s":
             init = segment.init
+            lines += keys.before_section()
             lines.append(_map(track, init, prefix))
+        lines += keys.before(segment.name)
         if track.dated:
             lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_date_time(segment)}")
         if segment.msn >= with_parts:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from media_streamer.egress.http.text import Text, Texts
 from media_streamer.presentation.index import Container, SegmentIndex
 from media_streamer.presentation.track_index import TrackIndex
+from media_streamer.protocols.hls.key_tags import KeyLine, not_encrypted
 from media_streamer.protocols.hls.playlist import render_master, render_media
 
 TYPE = "application/vnd.apple.mpegurl"
@@ -27,7 +28,14 @@ class Playlists:
         self._url_prefix = url_prefix
         self._texts = Texts(TYPE)
 
-    def media(self, track: TrackIndex, *, low_latency: bool, skip: bool) -> Text:
+    def media(
+        self,
+        track: TrackIndex,
+        *,
+        low_latency: bool,
+        skip: bool,
+        key_line: KeyLine = not_encrypted,
+    ) -> Text:
         """A media playlist."""
 
         def render() -> str:
@@ -39,6 +47,7 @@ class Playlists:
                 others=[one for one in self._index.tracks.values() if one is not track],
                 low_latency=low_latency,
                 skip=skip,
+                key_line=key_line,
             )
 
         return self._text((track.name, low_latency, skip), render)

@@ -36,6 +36,23 @@ class Passage(Value, frozen=True):
         return f"Passage({self.origin}, {self.name})"  # a key is never printed
 
 
+class Encryption(Value, frozen=True):
+    """With which keys segments are encrypted."""
+
+    stream: str
+    keyserver: str
+    """URL, also with a secret."""
+    resource: str
+    """What keys are asked for."""
+    user_keyserver: str = ""
+    """Where players get keys if the key server does not say it."""
+    period_seconds: int = 0
+    """After which the next key is used; 0: never."""
+
+    def __repr__(self) -> str:
+        return f"Encryption({self.stream})"  # a secret is never printed
+
+
 class RateTerms(Value, frozen=True):
     """How the bit rate is found that a WebRTC publisher is told. Steps and losses in percent."""
 
@@ -133,6 +150,8 @@ class DeliveryConfig(Value, frozen=True):
     """Of a file: where the segments that are made of it are kept."""
     passage: Passage | None = None
     """Told to who asks for what is recorded, where another server has it."""
+    encryption: Encryption | None = None
+    """None: it is sent in clear."""
     taken_from: Passage | None = None
     """The server that a live stream is taken from, whose segments have the same names."""
 

@@ -67,10 +67,10 @@ license_txt abc;
     said = [line.partition(": warning: ")[2] for line in lines]
     for words in (
         "logo has no effect",
-        "drm cannot be done by this version: the stream is not played",
+        "drm aes128 needs keyserver=URL: it is not played at all",
         "on_play names no http(s)://",
         "locked_write of dvr has no effect",
-        "vod films: drm cannot be done by this version: the files are not played",
+        "vod films: drm aes128 needs keyserver=URL",
         "vod films: read_queue has no effect",
         "license_key has no effect: this server needs no licence",
         "license_txt has no effect: this server needs no licence",

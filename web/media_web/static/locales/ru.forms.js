@@ -324,4 +324,13 @@ export default {
   "true: only protocols set to true; false: all not set to false.": "true: только протоколы со значением true; false: все, кроме значения false.",
   "udp://, rtp://: also receivable on this machine.": "udp://, rtp://: принимать и на этой машине.",
   "udp://, rtp://: constant rate in bit/s, padded.": "udp://, rtp://: постоянный битрейт, бит/с, с заполнением.",
+  "Encryption.": "Шифрование.",
+  "Fetch pictures from here instead of decoding the video.": "Брать картинки отсюда, не декодируя видео.",
+  "Key system: aes128. Those of vendors cannot be done.": "Система ключей: aes128. Системы поставщиков не поддерживаются.",
+  "Minutes of a key.": "Сколько минут действует ключ.",
+  "Sizes to make.": "Размеры картинок.",
+  "URL of the key server; it is asked with ?file=RESOURCE&number=N.": "URL сервера ключей; запрос вида ?file=РЕСУРС&number=N.",
+  "What keys are asked for.": "Для чего запрашиваются ключи.",
+  "Where players get keys if X-Key-Url does not say it.": "Где плееры берут ключи, если этого нет в X-Key-Url.",
+  "Write the vector into the HLS playlist. It always is.": "Писать вектор в плейлист HLS. Пишется всегда.",
 };

@@ -18,6 +18,7 @@ from media_streamer.egress.http.request import MediaRequest, peer_ip, refuse
 from media_streamer.egress.http.server import http_server
 from media_streamer.egress.segmented_sessions import SegmentedSessions
 from media_streamer.protocols.hls import play
+from media_streamer.protocols.hls.encryption import Encrypting
 from media_streamer.wire.control import AccessRequest, DeliveryConfig
 
 from tests.support.films import FilmTrack, film
@@ -42,6 +43,7 @@ class Service:
             self.viewers,
             lambda _, access, container: self.films.index(access, container),
             Egress(self.hub),  # type: ignore[arg-type]
+            Encrypting(),
         )
         self.server = http_server(self.handle, quick=self.quick.find)
         self.port = 0

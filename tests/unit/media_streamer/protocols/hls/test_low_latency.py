@@ -17,6 +17,7 @@ from media_streamer.egress.segmented_sessions import SegmentedSessions
 from media_streamer.presentation.index import SegmentIndex
 from media_streamer.presentation.track_index import Init, Part, Segment, Timing, TrackIndex
 from media_streamer.protocols.hls import low_latency, play
+from media_streamer.protocols.hls.encryption import Encrypting
 from media_streamer.wire.control import DeliveryConfig
 
 from tests.support.open_hub import OpenHub
@@ -73,7 +74,7 @@ class Service:
             return self.index
 
         egress = Egress(self.hub)  # type: ignore[arg-type]
-        self.handlers = play.HlsHandlers(self.viewers, find, egress)
+        self.handlers = play.HlsHandlers(self.viewers, find, egress, Encrypting())
         self.server = http_server(self.handle, quick=self.quick.find)
         self.port = 0
 

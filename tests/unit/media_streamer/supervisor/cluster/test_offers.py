@@ -100,6 +100,7 @@ def test_every_option_of_a_source_holds_for_its_streams() -> None:
         "url_prefix": "http://cdn/",
         "password": "p",
         "pulse_off": True,
+        "drm": {"vendor": "aes128", "keyserver": "http://h/k"},
         "on_play": {"url": "http://h/p"},
         "on_publish": {"url": "http://h/p"},
         "protocols": {"whitelist": True, "hls": True},
