@@ -90,7 +90,7 @@ class Doorkeeper:
         """Count a new connection; False if its address has enough of them."""
         key = caller_key(address)
         full = self._by_address[key] >= self.per_address
-        if full and not _is_loopback(address) and not self.exempt(address):
+        if full and not is_loopback(address) and not self.exempt(address):
             self.turned_away += 1
             text = "%s has %d connections, more are refused; %d were, of all addresses"
             self.say("address", text % (key, self.per_address, self.turned_away))
@@ -228,5 +228,5 @@ class DoorServer:
             raise
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
     return address in ("127.0.0.1", "::1")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from aiohttp import web
 from media_process.descriptors import connection_limit
 from media_process.door import Doorkeeper
+from media_process.seldom import Seldom
 
 from media_streamer.budgets import RTMP_ADDRESS_UNFINISHED_BYTES, WORKER_CONNECTIONS
 from media_streamer.egress.access import PassOn
@@ -69,6 +70,8 @@ class Egress:
     """The server will be stopped soon, and another one serves the same."""
     unfinished: HeldBytes = field(default_factory=lambda: HeldBytes(RTMP_ADDRESS_UNFINISHED_BYTES))
     """Messages of RTMP that are not complete."""
+    refusals: Seldom = field(default_factory=Seldom)
+    """Lines of who was refused, or broke the rules: protocol, stream, code and address."""
     door: Doorkeeper = field(
         default_factory=lambda: Doorkeeper(connection_limit(WORKER_CONNECTIONS))
     )

@@ -31,6 +31,7 @@ from media_streamer.egress.films import Films
 from media_streamer.egress.first_byte import Factory, FirstByte
 from media_streamer.egress.http.app import HttpApp
 from media_streamer.egress.http.http2.connection import Chooser
+from media_streamer.egress.http.http2.crowd import Crowd
 from media_streamer.egress.http.neighbours import Neighbours
 from media_streamer.egress.http.proxy import ApiProxy
 from media_streamer.egress.hub import Hub
@@ -99,6 +100,7 @@ class EgressWorker:
         self._app = HttpApp(self._egress, self._proxy)
         self._servers: list[tuple[DoorServer | asyncio.AbstractServer, web.Server]] = []
         """Of HTTP: the open listeners, and closed ones that have connections still."""
+        self._crowd = Crowd(self._egress.door)
         self._listeners = Listeners(self._serve, number)
 
     async def run(self) -> None:
@@ -173,7 +175,7 @@ class EgressWorker:
             serve = protocols.load(row, "server").serve
             return cast(Server, await serve(self._egress, sock, context))
         server = self._app.server(api=spec.api)
-        factory: Factory = server if context is None else lambda: Chooser(server)
+        factory: Factory = server if context is None else lambda: Chooser(server, self._crowd)
         if spec.guest:
             factory = self._shared(factory, spec.guest)
         listening = self._egress.door.serve(factory, sock, context)

@@ -160,11 +160,17 @@ class RtmpConnection(asyncio.Protocol):
 
     # Closing
 
-    def close(self, reason: str, *, level: int = logging.INFO) -> None:
-        """End everything and close the connection; may be called again."""
+    def close(self, reason: str, *, level: int = logging.INFO, fault: str = "") -> None:
+        """End everything and close the connection; may be called again.
+
+        `fault`: a word for what the peer did wrong, and may do often: it is not logged each time.
+        """
         if self._state is State.CLOSED:
             return
-        log.log(level, "rtmp %s stream %s: %s", self._peer, self._name or "-", reason)
+        name = self._name or "-"
+        tail = self._egress.refusals.tail("rtmp", name, fault, self._ip) if fault else ""
+        if tail is not None:
+            log.log(level, "rtmp %s stream %s: %s%s", self._peer, name, reason, tail)
         self._state = State.CLOSED
         if self._timer is not None:
             self._timer.cancel()
@@ -335,7 +341,7 @@ class RtmpConnection(asyncio.Protocol):
                 self._stop_media("the client plays something else")
                 self._enter(State.SETUP)
             else:
-                self.close(f"{kind} while {self._state.value}", level=logging.WARNING)
+                self.close(f"{kind} while {self._state.value}", level=logging.WARNING, fault=kind)
                 return
         path = stream_path(self._application, command.text(0))
         self._name = path.names[0]
@@ -363,7 +369,8 @@ class RtmpConnection(asyncio.Protocol):
         try:
             work(*arguments)
         except (ChunkError, HandshakeError, AmfError) as error:
-            self.close(f"{type(error).__name__}: {error}", level=logging.WARNING)
+            fault = type(error).__name__
+            self.close(f"{fault}: {error}", level=logging.WARNING, fault=fault)
 
     def _refuse(self, kind: str, denied: AccessDenied) -> None:
         """Tell the client why not, then close."""
@@ -374,7 +381,8 @@ class RtmpConnection(asyncio.Protocol):
                 "NetStream.Play.StreamNotFound" if denied.status == 404 else "NetStream.Play.Failed"
             )
         self._send(write_status(code, denied.title, level="error", stream=MEDIA_STREAM))
-        self.close(f"{kind} refused: {denied.status} {denied.code}: {denied.title}")
+        reason = f"{kind} refused: {denied.status} {denied.code}: {denied.title}"
+        self.close(reason, fault=denied.code)
 
     async def _access(self, kind: Any, path: StreamPath) -> Access:
         """Leave for the first of the names that exists. Raises AccessDenied."""

@@ -80,6 +80,7 @@ class RtspConnection(asyncio.Protocol):
         tunnels: Tunnels,
         times: RtspTimes,
     ) -> None:
+        self._refusals = egress.refusals
         self._turns = egress.hub.turns
         self._times = times
         self._tunnels = tunnels
@@ -122,7 +123,7 @@ class RtspConnection(asyncio.Protocol):
             else:
                 self._take(data)
         except (MessageError, TunnelBroken) as error:
-            self.close(f"no RTSP: {error}", level=logging.WARNING)
+            self.close(f"no RTSP: {error}", level=logging.WARNING, fault="no RTSP")
 
     def _take(self, data: bytes) -> None:
         packets: list[Interleaved] = []
@@ -150,12 +151,18 @@ class RtspConnection(asyncio.Protocol):
 
     # Life
 
-    def close(self, reason: str, *, level: int = logging.INFO) -> None:
-        """End everything; may be called again."""
+    def close(self, reason: str, *, level: int = logging.INFO, fault: str = "") -> None:
+        """End everything; may be called again.
+
+        `fault`: a word for what the peer did wrong, and may do often: it is not logged each time.
+        """
         if self._closed:
             return
         self._closed = True
-        log.log(level, "rtsp %s stream %s: %s", self.peer, self._session.name or "-", reason)
+        name = self._session.name or "-"
+        tail = self._refusals.tail("rtsp", name, fault, self.ip) if fault else ""
+        if tail is not None:
+            log.log(level, "rtsp %s stream %s: %s%s", self.peer, name, reason, tail)
         if self._timer is not None:
             self._timer.cancel()
         self._turns.leave(self.gate)
@@ -275,14 +282,11 @@ class RtspConnection(asyncio.Protocol):
         return write_response(200, request.cseq, fields, body)
 
     def _refuse(self, request: Request, refused: Refused) -> None:
-        log.info(
-            "rtsp %s stream %s: %s refused: %d %s",
-            self.peer,
-            self._session.name or "-",
-            request.method[:32],
-            refused.status,
-            refused.reason,
-        )
+        name = self._session.name or "-"
+        tail = self._refusals.tail("rtsp", name, str(refused.status), self.ip)
+        if tail is not None:
+            words = f"{request.method[:32]} refused: {refused.status} {refused.reason}{tail}"
+            log.info("rtsp %s stream %s: %s", self.peer, name, words)
         headers = {"Server": SERVER, **refused.headers}
         self.send(write_response(refused.status, request.cseq, headers, reason=refused.reason))
 

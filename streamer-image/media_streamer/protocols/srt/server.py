@@ -117,13 +117,17 @@ class SrtServer:
             name = terms.name  # a port of one stream needs none in the stream id
             return self._decide(number, address, wanted, terms)
         except (BadStreamId, ValueError) as error:
-            log.info("srt %s:%d: stream id %r refused: %s", *address, text[:100], error)
+            tail = self._egress.refusals.tail("srt", "", "bad_stream_id", address[0])
+            if tail is not None:
+                words = f"stream id {text[:100]!r} refused: {error}"
+                log.info("srt %s:%d: %s%s", *address, words, tail)
             return 400
         except TimeoutError:
-            log.warning("srt %s:%d stream %s: no decision in time", *address, name)
+            if (tail := self._egress.refusals.tail("srt", name, "late")) is not None:
+                log.warning("srt %s:%d stream %s: no decision in time%s", *address, name, tail)
             return 503
         except AccessDenied as denied:
-            log.info("srt %s:%d stream %s refused: %s", *address, name, denied.title)
+            self._say_refused(address, name, denied)
             return denied.status
 
     def _decide(
@@ -152,6 +156,11 @@ class SrtServer:
             self._peers.pop(number, None)
             raise
         return 0
+
+    def _say_refused(self, address: tuple[str, int], name: str, denied: AccessDenied) -> None:
+        tail = self._egress.refusals.tail("srt", name, denied.code, address[0])
+        if tail is not None:
+            log.info("srt %s:%d stream %s refused: %s%s", *address, name, denied.title, tail)
 
     # In the event loop
 
@@ -193,11 +202,12 @@ class SrtServer:
             return
         if peer.timer is not None:
             peer.timer.cancel()
-        why = "a wrong passphrase, or " if peer.terms.passphrase else ""
-        log.info(
-            "srt %s:%d stream %s: %sthe handshake was not finished",
-            *peer.address, peer.terms.name, why,
-        )  # fmt: skip
+        name = peer.terms.name
+        tail = self._egress.refusals.tail("srt", name, "unfinished", peer.address[0])
+        if tail is not None:
+            why = "a wrong passphrase, or " if peer.terms.passphrase else ""
+            words = f"{why}the handshake was not finished{tail}"
+            log.info("srt %s:%d stream %s: %s", *peer.address, name, words)
         task = asyncio.create_task(self._return(peer.decision))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -264,7 +274,7 @@ class SrtServer:
                     self._engine, sock, broadcast, access, peer.address, self._connections.discard
                 )
         except AccessDenied as denied:
-            log.info("srt %s:%d stream %s refused: %s", *peer.address, name, denied.title)
+            self._say_refused(peer.address, name, denied)
             if peer.terms.refusal is not None:
                 self._remember(peer)
             if sock is not None:

@@ -52,13 +52,14 @@ def routes_of(
 
     marker = f"/{form}/"
     return [
-        Route(f"/{form}", _guarded(begin), ("POST",), content="endless"),
-        Route(pattern, _guarded(patch), ("PATCH",), marker=marker),
-        Route(pattern, _guarded(delete), ("DELETE",), marker=marker),
+        Route(f"/{form}", _guarded(egress, begin), ("POST",), content="endless"),
+        Route(pattern, _guarded(egress, patch), ("PATCH",), marker=marker),
+        Route(pattern, _guarded(egress, delete), ("DELETE",), marker=marker),
     ]
 
 
 def _guarded(
+    egress: Egress,
     handler: Callable[[MediaRequest], Awaitable[web.StreamResponse]],
 ) -> Callable[[MediaRequest], Awaitable[web.StreamResponse]]:
     async def guarded(request: MediaRequest) -> web.StreamResponse:
@@ -70,7 +71,10 @@ def _guarded(
             if denied.location:
                 # An offer goes along: a 302 would make a GET of it (RFC 9725 4.6).
                 raise AccessDenied(307, denied.code, denied.title, denied.location) from None
-            log.info("webrtc %s stream %s refused: %s", request.ip, request.name, denied.title)
+            name, ip = request.name, request.ip
+            tail = egress.refusals.tail("webrtc", name, denied.code, ip)
+            if tail is not None:
+                log.info("webrtc %s stream %s refused: %s%s", ip, name, denied.title, tail)
             return problem(denied)
 
     return guarded

@@ -2,6 +2,7 @@
 
 h2 knows the protocol; what it leaves to its user is bounded here: exchanges at once, frames that
 only make work, exchanges that are begun to be given up (CVE-2023-44487), and what waits to be sent.
+What all connections of an address may cost is `crowd`'s.
 A client that breaks the rules is told which, and let go.
 """
 
@@ -32,8 +33,10 @@ from media_streamer.budgets import (
     HTTP2_GIVEN_UP,
     HTTP2_HEADER_BYTES,
 )
+from media_streamer.egress.http.http2.crowd import Crowd, Share
 from media_streamer.egress.http.http2.lane import Lane
 from media_streamer.egress.http.http2.translation import BadRequest, HeaderList, to_http1
+from media_streamer.egress.reading import ReadGate
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,8 @@ PROTOCOLS = ["h2", "http/1.1"]
 HIGH_BYTES, LOW_BYTES = 512 * 1024, 128 * 1024
 """What waits in the connection: above the first nothing is read or sent, until the second."""
 IDLE_SECONDS = 60.0
+MAX_FREE_LANES = 8
+"""Kept for exchanges to come: one by one is what most clients ask, and a lane has its memory."""
 PIECE_BYTES = 4096
 """h2 is given so much at once: a read holds 25,000 frames of 9 bytes, which took a worker seconds
 before the first was counted."""
@@ -52,14 +57,14 @@ LEAST_DATA_BYTES = 64
 class Chooser(asyncio.Protocol):
     """A connection by TLS, until it is known what the client speaks."""
 
-    def __init__(self, make: Callable[[], web.RequestHandler]) -> None:
-        self._make = make
+    def __init__(self, make: Callable[[], web.RequestHandler], crowd: Crowd) -> None:
+        self._make, self._crowd = make, crowd
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         tls = transport.get_extra_info("ssl_object")
-        chosen = tls.selected_alpn_protocol() if tls is not None else None
-        protocol = Http2Connection(self._make) if chosen == "h2" else self._make()
+        is_two = tls is not None and tls.selected_alpn_protocol() == "h2"
+        protocol = Http2Connection(self._make, self._crowd) if is_two else self._make()
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
 
@@ -68,9 +73,11 @@ class Http2Connection(asyncio.Protocol):
     """See above; `make` gives a handler of HTTP/1.1 for a lane."""
 
     transport: asyncio.Transport
+    _gate: ReadGate
+    _share: Share
 
-    def __init__(self, make: Callable[[], web.RequestHandler]) -> None:
-        self._make = make
+    def __init__(self, make: Callable[[], web.RequestHandler], crowd: Crowd) -> None:
+        self._make, self._crowd = make, crowd
         self._loop = asyncio.get_running_loop()
         config = H2Configuration(client_side=False, header_encoding=None, logger=None)
         self._h2 = H2Connection(config)
@@ -92,40 +99,59 @@ class Http2Connection(asyncio.Protocol):
         self._second = 0.0
         self._idle_since = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
+        self._rest = b""
+        """What was read and is not looked at yet, for its address sends too much."""
+        self._going_on: asyncio.TimerHandle | None = None
 
     # Of the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        self._gate = ReadGate(transport)
+        host = (transport.get_extra_info("peername") or ("?", 0))[0]
+        self._share = self._crowd.join(str(host).removeprefix("::ffff:"))
         transport.set_write_buffer_limits(HIGH_BYTES, LOW_BYTES)
         self._h2.initiate_connection()
         self._flush()
         self._timer = self._loop.call_later(IDLE_SECONDS, self._look_whether_idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._going_on):
+            if timer is not None:
+                timer.cancel()
         for lane in [*self._lanes.values(), *self._free]:
             lane.lose()
         self._lanes.clear()
         self._free.clear()
+        self._share.leave()
 
     def pause_writing(self) -> None:
         self._blocked = True
         # Whoever makes us answer and does not read is not heard until it does.
-        self.transport.pause_reading()
+        self._gate.hold("answers")
 
     def resume_writing(self) -> None:
         self._blocked = False
-        self.transport.resume_reading()
+        self._gate.release("answers")
         self._pump()
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return  # it was let go, and sends on
+        if self._rest:
+            self._rest += data  # TLS had it already
+        else:
+            self._read(data)
+
+    def _read(self, data: bytes) -> None:
         try:
             for start in range(0, len(data), PIECE_BYTES):
+                if wait := self._share.wait(self._loop.time()):
+                    self._rest = data[start:]
+                    self._gate.hold("budget")
+                    self._going_on = self._loop.call_later(wait, self._go_on)
+                    break
                 for event in self._h2.receive_data(data[start : start + PIECE_BYTES]):
                     self._count(event)
                     self._take(event)
@@ -134,6 +160,15 @@ class Http2Connection(asyncio.Protocol):
             self._leave(None)
             return
         self._flush()
+
+    def _go_on(self) -> None:
+        self._going_on = None
+        rest, self._rest = self._rest, b""
+        if self.transport.is_closing():
+            return
+        self._read(rest)
+        if not self._rest:
+            self._gate.release("budget")
 
     # Of the lanes
 
@@ -164,7 +199,7 @@ class Http2Connection(asyncio.Protocol):
 
     def reset(self, stream: int) -> None:
         """See `Outer`."""
-        self._lanes.pop(stream, None)
+        self._drop(stream)
         self._try(lambda: self._h2.reset_stream(stream, ErrorCodes.INTERNAL_ERROR))
 
     def acknowledge(self, stream: int, size: int) -> None:
@@ -173,11 +208,15 @@ class Http2Connection(asyncio.Protocol):
 
     def is_free(self, lane: Lane, stream: int) -> None:
         """See `Outer`."""
-        self._lanes.pop(stream, None)
+        self._drop(stream)
         self._given_up = max(0, self._given_up - 1)
         self._idle_since = self._loop.time()
-        if not lane.is_closing():
+        if lane.is_closing():
+            return
+        if len(self._free) < MAX_FREE_LANES:
             self._free.append(lane)
+        else:
+            lane.lose()
 
     def is_lost(self, lane: Lane) -> None:
         """See `Outer`."""
@@ -185,7 +224,13 @@ class Http2Connection(asyncio.Protocol):
             self._free.remove(lane)
         if not lane.stream:
             for stream in [number for number, one in self._lanes.items() if one is lane]:
-                del self._lanes[stream]
+                self._drop(stream)
+
+    def _drop(self, stream: int) -> Lane | None:
+        """The exchange is over."""
+        lane = self._lanes.pop(stream, None)
+        self._share.ended(len(self._lanes))
+        return lane
 
     # Events
 
@@ -197,6 +242,7 @@ class Http2Connection(asyncio.Protocol):
         if now - self._second >= 1:
             self._second, self._events = now, 0
         self._events += 1
+        self._share.count()
         if self._events > HTTP2_FRAMES_PER_SECOND or self._given_up > HTTP2_GIVEN_UP:
             self._leave(ErrorCodes.ENHANCE_YOUR_CALM)
             raise ProtocolError("too much work for nothing")
@@ -215,7 +261,7 @@ class Http2Connection(asyncio.Protocol):
                 if (lane := self._lanes.get(event.stream_id)) is not None:
                     lane.end_body()
             case StreamReset():
-                if (lane := self._lanes.pop(event.stream_id, None)) is not None:
+                if (lane := self._drop(event.stream_id)) is not None:
                     self._given_up += 1
                     lane.lose()
             case WindowUpdated() | RemoteSettingsChanged():
@@ -229,14 +275,17 @@ class Http2Connection(asyncio.Protocol):
         try:
             request = to_http1(event.headers, has_body=has_body)
         except BadRequest as error:
-            self._refuse(stream, f"Bad request: {error}\n")
+            self._refuse(stream, b"400", f"Bad request: {error}\n")
+            return
+        if not self._share.begin(len(self._lanes)):
+            self._refuse(stream, b"503", "Your address has too many requests under way\n")
             return
         lane = self._free.pop() if self._free else Lane(self, self._make)
         self._lanes[stream] = lane
         lane.begin(stream, request, ended=not has_body)
 
-    def _refuse(self, stream: int, text: str) -> None:
-        headers = [(b":status", b"400"), (b"content-type", b"text/plain")]
+    def _refuse(self, stream: int, status: bytes, text: str) -> None:
+        headers = [(b":status", status), (b"content-type", b"text/plain")]
         self._try(lambda: self._h2.send_headers(stream, headers))
         self._try(lambda: self._h2.send_data(stream, text.encode(), end_stream=True))
 

@@ -2,22 +2,35 @@
 
 import asyncio
 import struct
+from typing import Any
 
 import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from media_streamer.budgets import HTTP2_FRAMES_PER_SECOND
+from h2.events import ResponseReceived
+from media_process.door import LEAST_PER_ADDRESS, Doorkeeper
+from media_streamer.budgets import HTTP2_ADDRESS_FRAMES_PER_SECOND, HTTP2_FRAMES_PER_SECOND
 from media_streamer.egress.http.http2 import connection
 from media_streamer.egress.http.http2.connection import PIECE_BYTES, Http2Connection
+from media_streamer.egress.http.http2.crowd import Crowd
+
+from tests.support.streamer import until
 
 
 class Wire(asyncio.Transport):
     """Of the server's side."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, peer: str = "192.0.2.1") -> None:
+        super().__init__({"peername": (peer, 4000)})
         self.sent = bytearray()
         self.closed = False
+        self.reads = True
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
 
@@ -54,6 +67,23 @@ FLOODS = {
 }
 
 
+def serve(crowd: Crowd, peer: str = "192.0.2.1") -> tuple[Http2Connection, Wire]:
+    served, wire = Http2Connection(lambda: None, crowd), Wire(peer)  # type: ignore[arg-type,return-value]
+    served.connection_made(wire)
+    return served, wire
+
+
+def client() -> H2Connection:
+    one = H2Connection(H2Configuration(client_side=True))
+    one.initiate_connection()
+    return one
+
+
+def ask(one: H2Connection, number: int) -> None:
+    pseudo = [(":method", "GET"), (":path", "/"), (":scheme", "https"), (":authority", "a")]
+    one.send_headers(2 * number + 1, pseudo, end_stream=True)
+
+
 @pytest.mark.parametrize("flood", FLOODS)
 async def test_a_flood_of_frames_in_one_read_is_cut_short(
     flood: str, monkeypatch: pytest.MonkeyPatch
@@ -68,15 +98,12 @@ async def test_a_flood_of_frames_in_one_read_is_cut_short(
 
     monkeypatch.setattr(Http2Connection, "_count", count)
     monkeypatch.setattr(connection, "Lane", lambda *_: Body())
-    served = Http2Connection(lambda: None)  # type: ignore[arg-type,return-value]
-    wire = Wire()
-    served.connection_made(wire)
-    client = H2Connection(H2Configuration(client_side=True))
-    client.initiate_connection()
-    client.send_headers(
+    served, wire = serve(Crowd(Doorkeeper(100)))
+    sender = client()
+    sender.send_headers(
         1, [(":method", "POST"), (":path", "/"), (":scheme", "https"), (":authority", "a")]
     )
-    served.data_received(client.data_to_send() + FLOODS[flood] * 25_000)
+    served.data_received(sender.data_to_send() + FLOODS[flood] * 25_000)
     assert wire.closed
     assert len(looked) < HTTP2_FRAMES_PER_SECOND + PIECE_BYTES / 9 + 10
     served.connection_lost(None)
@@ -89,3 +116,74 @@ class Body:
 
     def __getattr__(self, name: str) -> object:
         return lambda *_, **__: None
+
+
+PINGS = 1900
+"""Of one connection in a second: fewer than end it."""
+
+
+async def test_an_address_has_no_more_frames_by_many_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They wait to be read, and lose nothing; another address does not notice."""
+    looked: list[Any] = []
+    usual = Http2Connection._count
+
+    def count(self: Http2Connection, event: Any) -> None:
+        looked.append(event)
+        usual(self, event)
+
+    monkeypatch.setattr(Http2Connection, "_count", count)
+    crowd, began = Crowd(Doorkeeper(100)), asyncio.get_running_loop().time()
+    many = [serve(crowd) for _ in range(10)]
+    preface = client().data_to_send()
+    for served, _ in many:
+        served.data_received(preface + FLOODS["pings"] * PINGS)
+    piece = PIECE_BYTES // len(FLOODS["pings"])
+    took = asyncio.get_running_loop().time() - began
+    assert len(looked) <= HTTP2_ADDRESS_FRAMES_PER_SECOND * (1 + took) + piece * len(many)
+    waiting = [wire for _, wire in many if not wire.reads]
+    assert len(waiting) >= 5
+    assert not any(wire.closed for _, wire in many)
+    other, wire = serve(crowd, "192.0.2.2")
+    other.data_received(preface + FLOODS["pings"] * 10)
+    assert wire.reads
+    assert wire.sent.count(frame(PING, bytes(8), 1)) == 10
+
+    async def all_read() -> bool:
+        return all(wire.reads for _, wire in many)
+
+    await until(all_read, "all is looked at", 20)
+    assert all(wire.sent.count(frame(PING, bytes(8), 1)) == PINGS for _, wire in many)
+    for served in (*(one for one, _ in many), other):
+        served.connection_lost(None)
+    assert not crowd._frames
+
+
+async def test_an_address_has_no_more_exchanges_by_few_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One beyond the first of its connection counts as a connection, until it ends."""
+    monkeypatch.setattr(connection, "Lane", lambda *_: Body())
+    door = Doorkeeper(8 * LEAST_PER_ADDRESS)
+    crowd = Crowd(door)
+    few = [serve(crowd) for _ in range(3)]
+    clients = [client() for _ in few]
+    for (served, _), one in zip(few, clients, strict=True):
+        for number in range(20):
+            ask(one, number)
+        served.data_received(one.data_to_send())
+    assert door.per_address == 2 * LEAST_PER_ADDRESS == door.open
+    counts = [len(served._lanes) for served, _ in few]
+    assert counts == [20, 14, 1]
+    headers = [
+        event.headers for event in clients[2].receive_data(bytes(few[2][1].sent))
+        if isinstance(event, ResponseReceived)
+    ]  # fmt: skip
+    assert [dict(one)[b":status"] for one in headers] == [b"503"] * 19
+    clients[0].reset_stream(1)
+    few[0][0].data_received(clients[0].data_to_send())
+    assert door.open == 2 * LEAST_PER_ADDRESS - 1
+    for served, _ in few:
+        served.connection_lost(None)
+    assert door.open == 0

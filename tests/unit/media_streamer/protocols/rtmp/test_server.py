@@ -103,6 +103,20 @@ async def test_waiting_for_access_is_no_silence(port: int, hub: NoStreams) -> No
     assert b"No such stream" in await answer
 
 
+async def test_lines_of_refused_publishers_are_few(
+    port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An encoder that somebody publishes before tries again for ever, as may anybody."""
+    caplog.set_level(logging.INFO)
+    publish = write_message(COMMAND, amf.encode("publish", 2, None, "x"), stream=1)
+    said = GREETING + CONNECT + publish
+    answers = await asyncio.gather(*(talk(port, said) for _ in range(30)))
+    assert all(b"NetStream.Publish.BadName" in answer for answer in answers)
+    lines = [one for one in caplog.messages if "refused" in one]
+    assert len(lines) == 1, lines
+    assert "stream live/x: publish refused: 404 stream_not_found" in lines[0]
+
+
 async def test_a_client_that_goes_while_access_is_decided(port: int, hub: NoStreams) -> None:
     hub.gate.clear()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

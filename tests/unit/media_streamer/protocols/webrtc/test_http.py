@@ -1,13 +1,16 @@
 """Refusals of WHEP and WHIP."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.context import Egress
 from media_streamer.egress.http.request import MediaRequest
+from media_streamer.egress.hub import Hub
 from media_streamer.protocols.webrtc import http
 from media_streamer.protocols.webrtc.offer import OfferError
 
@@ -21,7 +24,7 @@ async def refused(error: Exception) -> web.Response:
     async def handler(_: MediaRequest) -> web.StreamResponse:
         raise error
 
-    found: Any = await http._guarded(handler)(request())
+    found: Any = await http._guarded(Egress(Hub(Path())), handler)(request())
     return found
 
 
