@@ -5,7 +5,7 @@ answer is stopped. So these answers come from memory alone and are given whole o
 shortened by a failure.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from aiohttp import web
@@ -19,7 +19,7 @@ from media_central.models import PLACEMENT_FIELDS, CentralStream
 from media_central.rest.answers import json_answer, json_bytes
 from media_central.rest.context import Context, context
 from media_central.rest.pages import run_paged
-from media_central.store.port import Kind, Record
+from media_central.store.port import Kind, Record, UnreadError
 
 OWN_PARAMETERS = ("host", "client_host", "name")
 PAGE_LIMIT = 1000
@@ -59,7 +59,7 @@ async def must_run(request: web.Request) -> web.StreamResponse:
     the named ones that it may run."""
     ctx, host = context(request), _streamer(request)
     if "name" in request.query:
-        return _answer(request, _allowed(ctx, host, _names(request)))
+        return await _answer(request, _allowed(ctx, host, _names(request)))
     records: list[Record] = []
     for record in ctx.store.all(Kind.STREAM):
         if _is_placed_on(record, host.key):
@@ -68,19 +68,27 @@ async def must_run(request: web.Request) -> web.StreamResponse:
         elif _keeps_copy(record, host.key):
             records += _restreamed(ctx, record, records_too=True)
     question = host.key, request.query_string
-    return ctx.backend_answers.answer(
-        request, question, records, lambda: json_bytes(_build(request, records)), HEADERS
+    return await _with_secrets(
+        ctx,
+        lambda: ctx.backend_answers.answer(
+            request,
+            question,
+            records,
+            lambda: json_bytes(_build(request, records)),
+            HEADERS,
+            ctx.store.secrets_version,
+        ),
     )
 
 
 async def still_allowed(request: web.Request) -> web.StreamResponse:
     """Of the running streams that are not in the list above, those that may go on."""
-    return _answer(request, _allowed(context(request), _streamer(request), _names(request)))
+    return await _answer(request, _allowed(context(request), _streamer(request), _names(request)))
 
 
 async def on_request(request: web.Request) -> web.StreamResponse:
     """A viewer or a publisher asks the streamer for a name that it does not know."""
-    return _answer(request, _allowed(context(request), _streamer(request), _names(request)))
+    return await _answer(request, _allowed(context(request), _streamer(request), _names(request)))
 
 
 async def resolve_srt_port(request: web.Request) -> web.StreamResponse:
@@ -195,8 +203,21 @@ def streamer_config(config: JsonObject) -> JsonObject:
     }
 
 
-def _answer(request: web.Request, records: Iterable[Record]) -> web.Response:
-    return json_answer(_build(request, records), headers=HEADERS)
+async def _answer(request: web.Request, records: Iterable[Record]) -> web.Response:
+    listed = list(records)
+    return await _with_secrets(
+        context(request), lambda: json_answer(_build(request, listed), headers=HEADERS)
+    )
+
+
+async def _with_secrets(ctx: Context, answer: Callable[[], web.Response]) -> web.Response:
+    """An answer that may need Secrets which nobody has read yet. Raises UnreadError (503) where
+    they cannot be read now: who asks goes on with what it has."""
+    try:
+        return answer()
+    except UnreadError:
+        await ctx.store.read_secrets()
+        return answer()
 
 
 def _build(request: web.Request, records: Iterable[Record]) -> JsonObject:

@@ -106,6 +106,10 @@ class StoreUnavailableError(StoreError):
         self.unknown = unknown
 
 
+class UnreadError(StoreUnavailableError):
+    """What a streamer is to be told names a Secret that was not read yet."""
+
+
 class ConditionError(StoreError):
     """The resource is not as the writer thinks."""
 
@@ -159,7 +163,16 @@ class ResourceStore(Protocol):
 
     def told(self, stream: Record) -> JsonObject:
         """The configuration of a stream as a streamer is told it: with the secrets that the
-        resource only names. For nobody else."""
+        resource only names. For nobody else. Raises UnreadError; `read_secrets` helps."""
+        ...
+
+    @property
+    def secrets_version(self) -> int:
+        """Another one means that `told` may answer otherwise, though no record changed."""
+        ...
+
+    async def read_secrets(self) -> None:
+        """Wait a while for the Secrets that `told` could not answer for."""
         ...
 
     async def put(

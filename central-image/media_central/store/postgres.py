@@ -84,6 +84,13 @@ class PostgresStore:
     def told(self, stream: Record) -> JsonObject:
         return stream.config
 
+    @property
+    def secrets_version(self) -> int:
+        return 0
+
+    async def read_secrets(self) -> None:
+        """A document has its secrets in it."""
+
     def watch(self) -> Watch:
         return self._cache.subscribe()
 

@@ -6,16 +6,18 @@ namespace of the Stream, has `username` and `password` (type kubernetes.io/basic
 ConfigMap, no answer to people. Central asks by name, so its rights can name what it may read.
 
 Invariants: what is known stays known while the API server is away, and is forgotten when the Secret
-is gone; an input whose credentials are not known is left out, so that no camera sees attempts
-without them.
+is gone; an input whose credentials cannot be had is left out, so that no camera sees attempts
+without them. A Secret that was not read yet is neither: who is to be told of it waits, because a
+streamer that is told less stops what runs.
 """
 
 import asyncio
 import base64
 import binascii
 import logging
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -24,14 +26,18 @@ from media_api.base import JsonObject
 from media_kube import client as kube
 from media_kube.client import KubeClient, KubeError
 
+from media_central.store.port import UnreadError
+
 log = logging.getLogger(__name__)
 
 REFERENCE = "credentialsSecretRef"
 REFRESH_SECONDS = 30.0
 """A rotated Secret is known everywhere after that long, and the streamers' next question."""
-FORGET_SECONDS = 600.0
-"""Nobody asked for it since: the Stream is gone."""
-MAX_KNOWN = 10_000
+FIRST_READ_SECONDS = 5.0
+"""Who needs a Secret that was not read yet waits for it so long."""
+GIVE_UP_SECONDS = 60.0
+"""A Secret that cannot be read for so long is done without: the rest of a streamer goes on."""
+RETRY_SECONDS = 0.2
 PARALLEL_READS = 8
 RULES = ("on_play", "on_publish")
 LISTS = ("inputs", "pushes")
@@ -152,15 +158,21 @@ def with_references(spec: JsonObject, before: Mapping[str, Any]) -> JsonObject:
 
 
 class Credentials:
-    """The Secrets that somebody asks for. `start()` before use, `close()` after."""
+    """The Secrets that Streams name. `start()` before use, `close()` after."""
 
-    def __init__(self, client: KubeClient) -> None:
+    def __init__(self, client: KubeClient, wanted: Callable[[], Iterable[Key]]) -> None:
+        """`wanted`: all that Streams name now."""
         self._client = client
+        self._wanted = wanted
         self._known: dict[Key, Login] = {}
         self._problems: dict[Key, tuple[str, str]] = {}
-        self._asked: dict[Key, float] = {}
+        self._unread: dict[Key, float] = {}
+        """Asked for and not read yet, with the moment of that."""
         self._new = asyncio.Event()
+        self._round = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.version = 0
+        """Grows with each change of what `find` answers."""
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="credentials")
@@ -171,45 +183,65 @@ class Credentials:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def find(self, namespace: str, name: str) -> Login | None:
-        """None while it is not known; then it is read soon."""
+        """None where it cannot be had. Raises UnreadError before it was read; it is read then."""
         key = namespace, name
-        if key not in self._asked:
-            if len(self._asked) >= MAX_KNOWN:
-                return None
-            self._new.set()
-        self._asked[key] = time.monotonic()
-        return self._known.get(key)
+        if key in self._known:
+            return self._known[key]
+        if key in self._problems:
+            return None
+        self._unread.setdefault(key, time.monotonic())
+        self._new.set()
+        raise UnreadError(f"the Secret {name} was not read yet")
 
     def problem(self, namespace: str, name: str) -> tuple[str, str] | None:
         """(reason, message) of a Secret that cannot be used; None while nothing is wrong."""
         return self._problems.get((namespace, name))
 
+    async def read(self) -> None:
+        """Wait until what `find` could not answer has been read, or has failed to be."""
+        try:
+            async with asyncio.timeout(FIRST_READ_SECONDS):
+                while self._unread:
+                    self._round.clear()
+                    self._new.set()
+                    await self._round.wait()
+                    if self._unread:
+                        await asyncio.sleep(RETRY_SECONDS)
+        except TimeoutError:
+            pass
+
     async def _run(self) -> None:
+        due = 0.0
         while True:
+            whole = time.monotonic() >= due
+            if whole:
+                due = time.monotonic() + REFRESH_SECONDS
             try:
-                await self.refresh()
+                await self.refresh(whole=whole)
             except Exception:
                 log.exception("reading the Secrets of inputs failed; the next round tries again")
+            self._round.set()
             try:
-                async with asyncio.timeout(REFRESH_SECONDS):
+                async with asyncio.timeout(max(0.0, due - time.monotonic())):
                     await self._new.wait()
             except TimeoutError:
                 pass
 
-    async def refresh(self) -> None:
-        """Read all that were asked for lately."""
+    async def refresh(self, *, whole: bool = True) -> None:
+        """Read all that Streams name, or those that somebody waits for; forget what none names."""
         self._new.clear()
-        oldest = time.monotonic() - FORGET_SECONDS
-        for key in [key for key, asked in self._asked.items() if asked < oldest]:
-            for table in (self._asked, self._known, self._problems):
-                table.pop(key, None)
+        wanted = set(self._wanted())
+        for key in (self._known.keys() | self._problems.keys() | self._unread.keys()) - wanted:
+            self._known.pop(key, None)
+            self._problems.pop(key, None)
+            self._unread.pop(key, None)
         slots = asyncio.Semaphore(PARALLEL_READS)
 
         async def one(key: Key) -> None:
             async with slots:
                 await self._read(key)
 
-        await asyncio.gather(*(one(key) for key in list(self._asked)))
+        await asyncio.gather(*map(one, wanted if whole else list(self._unread)))
 
     async def _read(self, key: Key) -> None:
         namespace, name = key
@@ -232,12 +264,20 @@ class Credentials:
             else:
                 cause = str(error) or "no answer in time"
                 log.warning("Secret %s/%s was not read: %s", namespace, name, cause)
+                if time.monotonic() - self._unread.get(key, math.inf) > GIVE_UP_SECONDS:
+                    text = f"the Secret {name} cannot be read: {cause}"
+                    self._refused(key, "SecretUnreadable", text)
         else:
+            self._unread.pop(key, None)
             self._problems.pop(key, None)
-            self._known[key] = login
+            if self._known.get(key) != login:
+                self._known[key] = login
+                self.version += 1
 
     def _refused(self, key: Key, reason: str, message: str) -> None:
-        self._known.pop(key, None)
+        self._unread.pop(key, None)
+        if self._known.pop(key, None) is not None:
+            self.version += 1
         if self._problems.get(key) != (reason, message):
             log.warning("%s/%s: %s", *key, message)
         self._problems[key] = reason, message

@@ -180,8 +180,6 @@ class StatusWriter:
             return
         namespace = live["metadata"]["namespace"]
         found = [self._store.credentials.problem(namespace, name) for name in sorted(names)]
-        for name in names:
-            self._store.credentials.find(namespace, name)  # also where no streamer asks
         problem = next((one for one in found if one is not None), None)
         condition = ("True", "Resolved", "") if problem is None else ("False", *problem)
         if problem is None and known.get("status") is None:

@@ -19,7 +19,7 @@ from media_kube.client import KubeClient, KubeError
 
 from media_central.store.documents import target_key
 from media_central.store.kubernetes import translate
-from media_central.store.kubernetes.credentials import Credentials, resolved
+from media_central.store.kubernetes.credentials import Credentials, references, resolved
 from media_central.store.kubernetes.drafts import Draft, StreamDrafts
 from media_central.store.kubernetes.heartbeat import ReadyPod
 from media_central.store.kubernetes.mirror import Mirror, is_external
@@ -57,7 +57,7 @@ class KubernetesStore:
         self._cluster_key = cluster_key
         self._mirror = Mirror(client, namespace, cluster_key)
         self._documents = SecretDocuments(client, self._home, self._mirror.cache)
-        self.credentials = Credentials(client)
+        self.credentials = Credentials(client, self.named_secrets)
 
     @property
     def available(self) -> bool:
@@ -86,6 +86,23 @@ class KubernetesStore:
             return stream.config
         namespace = live["metadata"]["namespace"]
         return resolved(stream.config, lambda name: self.credentials.find(namespace, name))
+
+    @property
+    def secrets_version(self) -> int:
+        return self.credentials.version
+
+    async def read_secrets(self) -> None:
+        await self.credentials.read()
+
+    def named_secrets(self) -> set[tuple[str, str]]:
+        """Namespace and name of all Secrets that Streams name."""
+        found: set[tuple[str, str]] = set()
+        for record in self._mirror.cache.all(Kind.STREAM):
+            names = set(references(record.config))
+            live = self._mirror.stream_object(record.key) if names else None
+            if live is not None:
+                found.update((live["metadata"]["namespace"], name) for name in names)
+        return found
 
     def watch(self) -> Watch:
         return self._mirror.cache.subscribe()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from media_central.store.kubernetes import KubernetesStore, credentials, status
 from media_central.store.kubernetes.status import LEASE_NAME, StatusWriter
-from media_central.store.port import Kind
+from media_central.store.port import Kind, UnreadError
 from media_kube import client as kube
 from media_kube.client import KubeClient
 from media_kube.election import Election
@@ -60,7 +60,7 @@ async def store(
     """Of a Central that reads Secrets with a user's rights, and all else as administrator."""
     one = KubernetesStore(kube_client, namespace=namespace, home=namespace, cluster_key="")
     limited = api_server.client(token=OTHER_TOKEN)
-    one.credentials = credentials.Credentials(limited)
+    one.credentials = credentials.Credentials(limited, one.named_secrets)
     await one.start()
     await kube_client.create(kube.STREAM, namespace, {"metadata": {"name": "s"}, "spec": STREAM})
     yield one
@@ -70,7 +70,10 @@ async def store(
 
 def inputs(store: KubernetesStore) -> list[str]:
     record = store.get(Kind.STREAM, "s")
-    return [] if record is None else [item["url"] for item in store.told(record)["inputs"]]
+    try:
+        return [] if record is None else [item["url"] for item in store.told(record)["inputs"]]
+    except UnreadError:
+        return []
 
 
 async def test_from_no_right_to_a_rotated_secret(

@@ -20,13 +20,15 @@ class Asked:
         self.answers = TaggedAnswers()
         self.made = 0
 
-    def ask(self, records: list[Record], known: str = "", question: str = "q") -> tuple[int, str]:
+    def ask(
+        self, records: list[Record], known: str = "", question: str = "q", version: int = 0
+    ) -> tuple[int, str]:
         def build() -> bytes:
             self.made += 1
             return json.dumps([one.key for one in records]).encode()
 
         request = make_mocked_request("GET", "/", headers={"If-None-Match": known})
-        response = self.answers.answer(request, question, records, build, {"X-A": "b"})
+        response = self.answers.answer(request, question, records, build, {"X-A": "b"}, version)
         assert response.headers["X-A"] == "b"
         assert (response.body is None) == (response.status == 304)
         return response.status, response.headers["ETag"]
@@ -50,6 +52,15 @@ def test_other_records_are_another_answer() -> None:
     assert status == 200
     assert other != tag
     assert asked.made == 3
+
+
+def test_another_secret_is_another_answer_though_no_record_changed() -> None:
+    asked, records = Asked(), [record("a")]
+    asked.ask(records)
+    asked.ask(records, version=1)
+    assert asked.made == 2
+    asked.ask(records, version=1)
+    assert asked.made == 2
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

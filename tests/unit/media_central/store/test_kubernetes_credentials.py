@@ -1,18 +1,24 @@
 """Secrets that a Stream names: what a streamer is told, and what everybody else is not."""
 
 import base64
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from media_central.store.kubernetes import credentials
 from media_central.store.kubernetes.credentials import (
+    Credentials,
     Login,
     login_of,
     references,
     resolved,
     with_references,
 )
+from media_central.store.port import UnreadError
+from media_kube import client as kube
+from media_kube.client import KubeClient, KubeError
 from yarl import URL
 
 REF = {"credentialsSecretRef": {"name": "cam"}}
@@ -110,3 +116,93 @@ def test_a_change_by_rest_keeps_the_references() -> None:
         "inputs": [{"url": "rtsp://cam/2", **REF}, {"url": "rtsp://cam/3"}],
         "on_play": {"url": "http://auth/2", **REF},
     }
+
+
+class Secrets:
+    """An API server that has, refuses or does not give Secrets."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, dict[str, Any] | KubeError] = {}
+        self.reads: list[str] = []
+
+    async def get(self, _: kube.Kind, __: str, name: str) -> dict[str, Any]:
+        self.reads.append(name)
+        answer = self.answers.get(name, KubeError(404, "NotFound", "gone"))
+        if isinstance(answer, KubeError):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+async def known(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Secrets, Credentials]]:
+    """Of Streams that name `cam` and `other`."""
+    monkeypatch.setattr(credentials, "RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(credentials, "FIRST_READ_SECONDS", 0.1)
+    server = Secrets()
+    named = {("media", "cam"), ("media", "other")}
+    one = Credentials(cast(KubeClient, server), lambda: named)
+    yield server, one
+    await one.close()
+
+
+async def test_a_secret_that_was_not_read_is_no_missing_one(
+    known: tuple[Secrets, Credentials],
+) -> None:
+    server, one = known
+    server.answers["cam"] = secret(username="u", password="p")
+    with pytest.raises(UnreadError):
+        one.find("media", "cam")
+    one.start()
+    await one.read()
+    assert one.find("media", "cam") == Login("u", "p")
+    assert one.find("media", "other") is None
+    assert one.problem("media", "other") == ("SecretNotFound", "there is no Secret other in media")
+
+
+async def test_each_change_is_another_version(known: tuple[Secrets, Credentials]) -> None:
+    server, one = known
+    versions = []
+    for answer in (secret(username="u", password="1"), secret(username="u", password="2"), None):
+        server.answers = {} if answer is None else {"cam": answer}
+        for _ in range(2):
+            await one.refresh()
+            versions.append(one.version)
+    assert versions == [1, 1, 2, 2, 3, 3]
+
+
+async def test_an_api_server_that_is_away_takes_nothing_from_who_runs(
+    known: tuple[Secrets, Credentials], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, one = known
+    server.answers["cam"] = secret(username="u", password="p")
+    await one.refresh()
+    server.answers = {name: KubeError(500, "InternalError", "kms") for name in ("cam", "new")}
+    monkeypatch.setattr(one, "_wanted", lambda: {("media", "cam"), ("media", "new")})
+    one.start()
+    with pytest.raises(UnreadError):
+        one.find("media", "new")
+    await one.read()
+    assert one.find("media", "cam") == Login("u", "p")
+    with pytest.raises(UnreadError):
+        one.find("media", "new")
+    assert server.reads.count("cam") <= 3, "only what is waited for is read again at once"
+    monkeypatch.setattr(credentials, "GIVE_UP_SECONDS", 0.0)
+    await one.read()
+    assert one.find("media", "new") is None, "one Secret holds nobody up for ever"
+    assert one.problem("media", "new") == (
+        "SecretUnreadable",
+        "the Secret new cannot be read: 500 InternalError: kms",
+    )
+
+
+async def test_what_no_stream_names_is_forgotten(
+    known: tuple[Secrets, Credentials], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, one = known
+    server.answers["cam"] = secret(username="u", password="p")
+    await one.refresh()
+    monkeypatch.setattr(one, "_wanted", set)
+    await one.refresh()
+    with pytest.raises(UnreadError):
+        one.find("media", "cam")
+    assert one.problem("media", "other") is None
