@@ -72,6 +72,8 @@ class Question:
     stream: str
     headers: Mapping[str, str]
     blocking: bool = False
+    patience_seconds: float | None = None
+    """Who does not answer for so long is down, where the asker has an answer of its own."""
 
 
 class Origins:
@@ -98,6 +100,11 @@ class Origins:
             self._urls,
             key=lambda url: (self._down.get(url, 0.0) > now, not (url == known and until > now)),
         )
+
+    def are_down(self) -> bool:
+        """Whether none answered the last time that it was asked, a moment ago."""
+        now = time.monotonic()
+        return all(self._down.get(url, 0.0) > now for url in self._urls)
 
     async def ask(self, question: Question) -> aiohttp.ClientResponse:
         """The head of the best answer; its body is the caller's to read and close.
@@ -128,6 +135,8 @@ class Origins:
     async def _ask_one(self, url: URL, question: Question) -> aiohttp.ClientResponse:
         self._metrics.origin_requests.inc()
         wait = BLOCKING_TIMEOUT_SECONDS if question.blocking else READ_TIMEOUT_SECONDS
+        if question.patience_seconds is not None:
+            wait = question.patience_seconds
         try:
             # sock_read bounds the wait for the head and each pause within the body.
             answer = await self._session.request(
@@ -168,7 +177,7 @@ class Origins:
         now = time.monotonic()
         # One line for each time of being down, not one for each viewer's request.
         level = logging.DEBUG if self._down.get(url, 0.0) > now else logging.WARNING
-        if kind == "connect":
+        if kind == "connect" or (kind == "timeout" and question.patience_seconds is not None):
             self._down[url] = now + DOWN_SECONDS
         # Host and port only: the URL may hold a password.
         log.log(level, "stream %s: origin %s:%s %s", question.stream, url.host, url.port, text)

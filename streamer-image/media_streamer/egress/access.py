@@ -81,7 +81,8 @@ class AtNeighbour(Exception):  # noqa: N818 - a way to go, not a fault
 
 class PassOn(Exception):  # noqa: N818 - a way to go, not a fault
     """What is wanted is elsewhere. `account`: what the answer costs, if it is counted.
-    `place`: the sessions that the request belongs to, and what they call its protocol."""
+    `place`: the sessions that the request belongs to, and what they call its protocol.
+    `otherwise`: the answer of this server, for when the other one cannot be asked."""
 
     def __init__(
         self,
@@ -89,11 +90,13 @@ class PassOn(Exception):  # noqa: N818 - a way to go, not a fault
         account: Counts | None = None,
         *,
         place: tuple[Viewers, str] | None = None,
+        otherwise: "AccessDenied | None" = None,
     ) -> None:
         super().__init__(access.stream)
         self.access = access
         self.account = account
         self.place = place
+        self.otherwise = otherwise
 
 
 class AccessDenied(Exception):  # noqa: N818 - a decision, not a fault

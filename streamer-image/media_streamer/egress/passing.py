@@ -17,6 +17,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from urllib.parse import quote, unquote
 
 from aiohttp import web
@@ -54,6 +55,8 @@ NOT_THERE = frozenset({"no_session", "unavailable"})
 MAX_ORIGINS = 64
 STORE_WAIT_SECONDS = 2.0
 """For a file that is complete and on its way to the disk."""
+LIVE_PATIENCE_SECONDS = 3.0
+"""A server that has a live segment has it at once; a machine that is gone says nothing."""
 WHO = "this server"
 """The one for whom the other server is asked, whoever asks here."""
 
@@ -94,10 +97,14 @@ class Passages:
                     raise  # else it is starting: what is passed on meanwhile is not kept
         try:
             asked = _Asked(request, passing)
+            if passing.otherwise is not None and self._origin(passage).origins.are_down():
+                raise passing.otherwise
             return await self._answer(asked, passing.account)
         except NotServed:
             raise AccessDenied(404, "not_found", "There is nothing here") from None
         except OriginFailed as error:
+            if passing.otherwise is not None:
+                raise passing.otherwise from None
             title = f"The server that has it does not answer: {error}"
             raise AccessDenied(error.status, "origin_failed", title) from None
 
@@ -174,7 +181,7 @@ class Passages:
             flight = fetcher.start(asked.key, WHO, asked.question(), save)
         fetcher.join(flight)
         try:
-            head = _passable(await asyncio.shield(flight.head))
+            head = _passable(await asyncio.shield(flight.head), asked)
             if head.is_for(WHO, WHO):
                 (self.metrics.misses if tag == "MISS" else self.metrics.collapsed).inc()
                 body = _counted(flight.body(), account)
@@ -185,8 +192,8 @@ class Passages:
         self.metrics.misses.inc()
         if response is None:
             response = await origin.origins.ask(asked.question())
-            head = _passable(Head(response, WHO))
         async with response:
+            head = _passable(Head(response, WHO), asked)
             body = _counted(response_body(response), account)
             return await send_body(http, head, body, "MISS", self.metrics)
 
@@ -214,6 +221,7 @@ class _Asked:
         self.config, self.place = passing.access.config, passing.place
         passage = self.config.passage
         assert passage is not None  # that is why it is passed on
+        self.has_own_answer = passing.otherwise is not None
         self.request, self.passage = request, passage
         # The path begins with the name of the stream here, whatever its escapes.
         rest = unquote(request.http.rel_url.raw_path).removeprefix(f"/{request.name}")
@@ -253,7 +261,13 @@ class _Asked:
             headers[OWN_ARCHIVE] = "1"
         if self._range is not None:
             headers["Range"] = self._range
-        return Question(self.request.http.method, self._target, self._stream, headers)
+        return Question(
+            self.request.http.method,
+            self._target,
+            self._stream,
+            headers,
+            patience_seconds=LIVE_PATIENCE_SECONDS if self.has_own_answer else None,
+        )
 
 
 class KeptResponse(QuickResponse):
@@ -288,7 +302,9 @@ def kept_message(
     return FileMessage(head, held.descriptor, (span,), length, on_end)
 
 
-def _passable(head: Head) -> Head:
+def _passable(head: Head, asked: _Asked) -> Head:
+    if head.status >= HTTPStatus.INTERNAL_SERVER_ERROR and asked.has_own_answer:
+        raise OriginFailed(502, f"It answers {head.status}")
     if head.status in (401, 403):
         title = "The server that has it refuses this one: they need the same cluster_key"
         raise AccessDenied(502, "origin_refuses", title)

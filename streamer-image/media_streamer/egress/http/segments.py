@@ -51,25 +51,26 @@ async def ready_track(index: SegmentIndex, name: str, *, parts_suffice: bool = T
 def passed_on(viewer: SegmentedSession, index: SegmentIndex) -> Iterator[None]:
     """Inside a segment is looked for. One that a copy of a stream has not is asked of the server
     that it is taken from: a copy that has just begun knows no past, and a viewer who comes from
-    another server has the playlist of that one. Raises PassOn."""
+    another server has the playlist of that one. Where that does not answer, a copy that plays says
+    what it knows: it has no such segment. Raises PassOn."""
     source = viewer.access.config.taken_from
     if source is None or viewer.access.relay:
         yield
         return
     if not index.is_ready():
-        raise _of_source(viewer, source)
+        raise _of_source(viewer, source, None)
     try:
         yield
     except AccessDenied as denied:
         if denied.status == HTTPStatus.NOT_FOUND:
-            raise _of_source(viewer, source) from None
+            raise _of_source(viewer, source, denied) from None
         raise
 
 
-def _of_source(viewer: SegmentedSession, source: Passage) -> PassOn:
+def _of_source(viewer: SegmentedSession, source: Passage, otherwise: AccessDenied | None) -> PassOn:
     access = viewer.access
     config = with_fields(access.config, passage=source)
-    return PassOn(replace(access, config=config), viewer.session)
+    return PassOn(replace(access, config=config), viewer.session, otherwise=otherwise)
 
 
 def mp4_type(track: TrackIndex) -> str:

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from media_rest.credentials import parse_authorization
+from media_streamer.egress import passing
 from media_streamer.egress.access import Access, AccessDenied, PassOn
 from media_streamer.egress.answers import Answers
 from media_streamer.egress.cache_disks import CacheDisks
@@ -51,6 +52,8 @@ class Edge:
         self.passages = Passages(self.disks, None)
         self.terms: dict[str, Any] = {}
         self.account = Account()
+        self.otherwise: AccessDenied | None = None
+        """What this server itself answers."""
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         passage = Passage(name="there/s", cluster_key="key", **self.terms)
@@ -59,7 +62,9 @@ class Edge:
         access = Access("id", "here", Path(), 0, asked, config=config)
         media = MediaRequest(request, "here", {}, {}, "10.0.0.1", "token")
         try:
-            return await self.passages.answer(media, PassOn(access, self.account))
+            return await self.passages.answer(
+                media, PassOn(access, self.account, otherwise=self.otherwise)
+            )
         except AccessDenied as denied:
             return web.Response(status=denied.status, text=denied.code)
 
@@ -193,6 +198,25 @@ class Viewed(Edge):
                 self.quick.learn(media, response, "hls")
             return response
         raise AssertionError
+
+
+async def test_who_has_an_answer_gives_it_where_the_other_does_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A live segment that a copy has not: the server it was taken from may be dead."""
+    monkeypatch.setattr(passing, "LIVE_PATIENCE_SECONDS", 0.1)
+    world.edge.otherwise = AccessDenied(404, "own", "no such segment")
+    assert (await world.get(SEGMENT))[0] == 200
+    world.origin.status = 503
+    assert await world.get(SEGMENT) == (404, "", b"own")
+    world.origin.status, world.origin.delay = 200, 1.0
+    assert await world.get(SEGMENT) == (404, "", b"own")
+    asked = len(world.origin.asked)
+    assert await world.get(SEGMENT) == (404, "", b"own")
+    assert len(world.origin.asked) == asked, "who just was silent is not asked at once again"
+    world.edge.otherwise = None
+    world.origin.delay = 0.0
+    assert (await world.get(SEGMENT))[0] == 200
 
 
 async def test_hits_are_answered_without_a_handler(world: World, tmp_path: Path) -> None:
