@@ -22,7 +22,7 @@ from media_streamer.media.inputs.base import (
 async def load_inputs(inputs: Iterable[InputConfig]) -> None:
     """Import what reads these, in a thread: a first WebRTC source would hold the streams that run
     for as long as its packages take to load."""
-    rows = {table.pull_protocol(one.scheme) for one in inputs} - {None}
+    rows = dict.fromkeys(table.pull_protocol(one.scheme) for one in inputs)
     await asyncio.to_thread(lambda: [protocols.load(row, "pull") for row in rows if row])
 
 

@@ -25,6 +25,7 @@ from media_streamer.egress.http.request import MediaRequest, peer_ip, refuse
 from media_streamer.egress.http.server import http_server
 from media_streamer.egress.segmented_sessions import SegmentedSessions
 from media_streamer.protocols.hls import archive
+from media_streamer.protocols.hls.encryption import Encrypting
 from media_streamer.wire.control import DeliveryConfig
 
 from tests.support.open_hub import OpenHub
@@ -51,7 +52,7 @@ class Service:
         self.viewers = SegmentedSessions(self.hub)  # type: ignore[arg-type]
         self.answers, self.handled = Answers(), 0
         self.quick = QuickSegments(self.answers)
-        self.handlers = archive.HlsArchive(self.egress, self.viewers)
+        self.handlers = archive.HlsArchive(self.egress, self.viewers, Encrypting())
         self.server = http_server(self.handle, quick=self.quick.find)
         self.port = 0
 

@@ -161,9 +161,6 @@ async def test_what_reads_a_source_is_imported_beside_the_streams_that_run(
         asked.append((row.name, threading.current_thread() is threading.main_thread()))
 
     monkeypatch.setattr(factory.protocols, "load", load)
-    monkeypatch.setattr(factory, "_loaded", set())
-    urls = ("fake://fake", "publish://", "copy://other")
-    inputs = [InputConfig(url=url) for url in urls]
-    await factory.load_inputs(inputs)
-    await factory.load_inputs(inputs)
+    urls = ("fake://fake", "publish://", "copy://other", "fake://fake")
+    await factory.load_inputs([InputConfig(url=url) for url in urls])
     assert asked == [("fake", False), ("copy", False)]
