@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from media_api.base import JsonObject
 from media_api.play_urls import play_urls, publish_urls
-from media_api.playback import ProtocolsSpec
+from media_api.playback import ProtocolsSpec, denied_switches
 from media_api.protocols import ANY_PUBLISHER
 from media_api.unsupported import asked_in_vain
 from media_rest.query import searched_text
@@ -229,7 +229,7 @@ def with_stats(configured: list[JsonObject], reported: Any) -> list[JsonObject]:
 def denied(effective: JsonObject) -> set[str]:
     """Protocols that must not play the stream."""
     spec = ProtocolsSpec.parse(effective.get("protocols") or {})
-    return set(spec.denied())
+    return set(denied_switches(spec, encrypted=effective.get("drm") is not None))
 
 
 def public_url(link: StreamerLink, viewer: Viewer) -> str:

@@ -53,6 +53,16 @@ else:
     )
 
 
+ENCRYPTED = frozenset({"hls", "player"})
+"""Switches that play an encrypted stream whatever the player asks for behind them."""
+
+
+def denied_switches(chosen: ProtocolsSpec | None, *, encrypted: bool) -> frozenset[str]:
+    """The switches that play nothing of a stream, so that nobody is told their addresses."""
+    off = chosen.denied() if chosen is not None else frozenset()
+    return off | (protocols.switches().keys() - ENCRYPTED) if encrypted else off
+
+
 class ThumbnailSize(ApiModel):
     """Size of one series of thumbnails."""
 

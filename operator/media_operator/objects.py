@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from media_api.playback import ENCRYPTED
 from media_api.protocols import switches
 from media_api.resources import StreamSpec
 from media_api.resources.conditions import WANTED
@@ -113,7 +114,7 @@ class StreamObject:
             bandwidth_kbit=int((spec.get("claims") or {}).get("bitrate") or 0),
             encoding=encoding_of(spec.get("transcoder"), spec.get("claims") or {}),
             encoding_by_gpu=encoding_by_gpu(spec.get("transcoder"), spec.get("claims") or {}),
-            denied_protocols=_denied(spec.get("protocols") or {}),
+            denied_protocols=_denied(spec),
             template=str(spec.get("template") or ""),
             dvr=dvr_place(spec),
             unserved=tuple(unserved_options(spec)),
@@ -163,12 +164,15 @@ def _needs_gpu(spec: Object) -> bool:
     return options.get("hw") in ("nvenc", "nvenc2")
 
 
-def _denied(protocols: Object) -> frozenset[str]:
-    """Protocols switched off: by name, or all that a whitelist leaves out."""
+def _denied(spec: Object) -> frozenset[str]:
+    """Protocols switched off: by name, or all that a whitelist or encryption leaves out."""
+    protocols: Object = spec.get("protocols") or {}
     names = {name for name, allowed in protocols.items() if allowed is False} - {"whitelist"}
     if protocols.get("whitelist"):
         allowed = {name for name, on in protocols.items() if on is True}
         names |= switches().keys() - allowed
+    if spec.get("drm") is not None:
+        names |= switches().keys() - ENCRYPTED
     return frozenset(names)
 
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from media_api.media import MediaInfo
 from media_api.play_urls import play_urls, publish_urls
+from media_api.playback import denied_switches
 from media_api.status import PlayToken, StreamState
 from media_api.stream import StreamConfig
 from media_api.unsupported import asked_in_vain
@@ -109,7 +110,7 @@ def summary_state(stream: Stream) -> JsonObject:
 def _addresses(server: Server, stream: Stream, http_url: str) -> JsonObject:
     """Where viewers and publishers of the stream find it."""
     config = stream.config
-    denied = config.protocols.denied() if config.protocols is not None else ()
+    denied = denied_switches(config.protocols, encrypted=config.drm is not None)
     whole = server.configuration.current
     ports = whole.listeners.first_ports() if whole.listeners is not None else {}
 

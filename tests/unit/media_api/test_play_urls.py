@@ -1,6 +1,7 @@
 """Play URLs of a stream."""
 
 from media_api.play_urls import play_urls
+from media_api.playback import ProtocolsSpec, denied_switches
 
 
 def urls(*args: object, **kwargs: object) -> dict[str, str]:
@@ -32,3 +33,13 @@ def test_denied_protocols_are_left_out() -> None:
 def test_rtmp_port_and_ipv6_host() -> None:
     assert urls("a", "http://[::1]:8080", {"rtmp": 19350})["RTMP"] == "rtmp://[::1]:19350/static/a"
     assert "RTMP" not in urls("a", "http://h")
+
+
+def test_of_an_encrypted_stream_what_is_encrypted_is_told() -> None:
+    off = denied_switches(ProtocolsSpec(mseld=False), encrypted=False)
+    assert off == {"mseld"}
+    assert set(urls("a", "http://h", {"rtmp": 1}, denied_switches(None, encrypted=True))) == {
+        "HLS",
+        "Player page",
+    }
+    assert denied_switches(ProtocolsSpec(hls=False), encrypted=True) >= {"hls", "dash"}

@@ -51,6 +51,7 @@ def test_protocol_switches():
     only_hls = denied({"protocols": {"whitelist": True, "hls": True}})
     assert "hls" not in only_hls
     assert {"rtmp", "tshttp"} <= only_hls
+    assert denied({"drm": {"vendor": "aes128"}}) >= {"rtmp", "dash", "cmaf"}
 
 
 def test_inputs_and_pushes_are_shown_with_what_the_streamer_tells():
