@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable
 
 from media_streamer.config.binder import parse as parse_config
 from media_streamer.egress.http import routes
+from media_streamer.media.canonical import CODECS, Canonicalizer
 from media_streamer.media.mux import psi
 from media_streamer.protocols.flv import body as flv_body
 from media_streamer.protocols.flv.reader import FlvReader
@@ -104,6 +105,19 @@ def flv_reader(data: bytes) -> Hashable:
     reader.metadata({"videocodecid": data[:4], "framerate": float("nan"), "videodatarate": "x"})
     reader.flush()
     return tuple(sink.codecs), size(sink.count), size(reader.broken)
+
+
+def publisher_frames(data: bytes) -> Hashable:
+    """Configurations and frames of a publisher, by the first byte's codec."""
+    codecs = sorted(CODECS)
+    codec, parts = codecs[data[0] % len(codecs)] if data else codecs[0], data[1:].split(b"|~|")
+    one = Canonicalizer(codec, parts[0])
+    made = [one.convert(part) for part in parts[1:]]
+    for part in filter(None, made):
+        if codec in nal.NAL_TYPES:
+            nal.split_length_prefixed(part)
+            nal.to_annex_b(part)
+    return codec, tuple(part is None for part in made), one.changed
 
 
 def flv_watch(data: bytes) -> Hashable:
@@ -266,6 +280,13 @@ def targets() -> list[Target]:
             ],
             (),
             (b"hvc1", b"av01", b"vp09", b"Opus", b"fLaC", b"ac-3", b"mp4a"),
+        ),
+        Target(
+            "publisher_frames",
+            publisher_frames,
+            [bytes([n]) + AVCC + b"|~|" + AVC_FRAME[5:] * 3 for n in range(len(CODECS))],
+            (),
+            (b"|~|", b"\0\0\0\1", b"\0\0\1", b"\x12\0", b"\xff\xf1\x50\x80", b"\x56\xe0"),
         ),
         Target(
             "flv_watch",

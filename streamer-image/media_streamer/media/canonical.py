@@ -77,9 +77,19 @@ def _split_nal(data: bytes, length_size: int) -> list[bytes]:
     return nal.split_annex_b(data)
 
 
+def _described_sets(codec: str, extradata: bytes) -> frozenset[bytes]:
+    """Parameter sets of a configuration record; none of a broken one, which is no description."""
+    try:
+        return frozenset(nal.parameter_sets(codec, extradata))
+    except (ValueError, IndexError):
+        return frozenset()
+
+
 class Canonicalizer:
     """Turns the samples of one track of one source into canonical payloads."""
 
+    fault: str
+    """Why nothing was made of the last sample, "" where nothing is wrong with it."""
     changed: bool
     """The last sample brought another configuration: describe the track again from that sample
     before its frame is pushed."""
@@ -89,6 +99,7 @@ class Canonicalizer:
     def __init__(self, codec: str, extradata: bytes) -> None:
         """`codec`: FFmpeg's name; `extradata`: decoder configuration record, or b""."""
         self.changed = self.random_access = False
+        self.fault = ""
         self._codec = codec
         self._extradata = extradata
         self._known: frozenset[bytes] = frozenset()
@@ -113,7 +124,7 @@ class Canonicalizer:
         self._length_size = 0
         if self._types is not None:
             self._length_size = nal.length_size(self._codec, extradata)
-            self._known = frozenset(nal.parameter_sets(self._codec, extradata))
+            self._known = _described_sets(self._codec, extradata)
 
     @classmethod
     def of(cls, stream: av.stream.Stream) -> "Canonicalizer":
@@ -125,7 +136,7 @@ class Canonicalizer:
 
     def packet(self, packet: "av.Packet[Any]") -> bytes | None:
         """Canonical payload of a packet; see `convert`. None if it is corrupt."""
-        self.changed = False
+        self.changed, self.fault = False, ""
         if packet.size == 0 or packet.is_corrupt:
             return None
         if packet.is_keyframe and packet.has_sidedata("new_extradata"):
@@ -139,10 +150,11 @@ class Canonicalizer:
         the configuration is known to be another one already.
         """
         self.changed = changed
-        self.random_access = False
+        self.random_access, self.fault = False, ""
         try:
             return self._convert(data) or None
-        except (ValueError, IndexError):
+        except (ValueError, IndexError) as error:
+            self.fault = str(error)
             return None
 
     def _take_extradata(self, extradata: bytes) -> None:
@@ -152,7 +164,7 @@ class Canonicalizer:
         if self._types is None:
             self.changed = True
             return
-        known = frozenset(nal.parameter_sets(self._codec, extradata))
+        known = _described_sets(self._codec, extradata)
         self._length_size = nal.length_size(self._codec, extradata)
         self.changed = known != self._known
         self._known = known
@@ -192,9 +204,9 @@ class Canonicalizer:
         return nal.join_length_prefixed(kept)
 
     def _obus(self, data: bytes) -> bytes:
+        units = list(obu.split(data))
         if data[0] >> 3 & 0x0F not in (obu.TEMPORAL_DELIMITER, obu.SEQUENCE_HEADER):
             return data
-        units = list(obu.split(data))
         self._replace_known(frozenset(u for kind, u in units if kind == obu.SEQUENCE_HEADER))
         dropped = (obu.TEMPORAL_DELIMITER, obu.PADDING)
         return b"".join([unit for kind, unit in units if kind not in dropped])

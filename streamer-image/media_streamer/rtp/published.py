@@ -77,7 +77,11 @@ class PublishedTrack:
             self._tell_layer(frame.data)
         if types is None or self.setup.configuration:
             return True
-        for unit in nal.split_length_prefixed(frame.data):
+        try:
+            units = nal.split_length_prefixed(frame.data)
+        except ValueError:
+            return False
+        for unit in units:
             if unit[0] >> types.shift & types.mask in types.parameter_sets:
                 self._sets[unit] = None
         if len(self._sets) > MAX_HELD_SETS:

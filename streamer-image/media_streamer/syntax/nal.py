@@ -10,6 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 START_CODE = b"\x00\x00\x00\x01"
+MAX_UNITS = 8192
+"""Of an access unit, those without a byte too: of some MiB of lengths of zero each costs what a
+slice does. 8K in slices of a network packet each has half as many."""
 _LENGTH = struct.Struct(">I")
 
 
@@ -60,7 +63,8 @@ NAL_TYPES = {"h264": H264, "hevc": HEVC}
 def split_annex_b(data: bytes) -> list[bytes]:
     """NAL units of an Annex B byte stream, without start codes and trailing zero bytes.
 
-    Bytes before the first start code are not a NAL unit and are left out.
+    Bytes before the first start code are not a NAL unit and are left out, as is what follows
+    `MAX_UNITS`.
     """
     units: list[bytes] = []
     find = data.find
@@ -76,17 +80,22 @@ def split_annex_b(data: bytes) -> list[bytes]:
             unit = data[begin:end]
         if unit:
             units.append(unit)
+            if len(units) == MAX_UNITS:
+                break
     return units
 
 
 def split_length_prefixed(data: bytes, length_size: int = 4) -> list[bytes]:
     """NAL units behind big-endian lengths of `length_size` bytes.
 
-    Raises ValueError if a length points behind the end.
+    Raises ValueError if a length points behind the end, or there are more than `MAX_UNITS`.
     """
     units: list[bytes] = []
-    position, total = 0, len(data)
+    position, total, left = 0, len(data), MAX_UNITS
     while position < total:
+        left -= 1
+        if left < 0:
+            raise ValueError(f"more than {MAX_UNITS} NAL units")
         begin = position + length_size
         position = begin + int.from_bytes(data[position:begin], "big")
         if position > total or begin > total:

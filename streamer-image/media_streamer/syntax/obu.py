@@ -7,15 +7,20 @@ TEMPORAL_DELIMITER = 2
 PADDING = 15
 DELIMITER = b"\x12\x00"
 """A temporal delimiter: header with size field, size 0."""
+MAX_UNITS = 8192
+"""Of a temporal unit: of some MiB of empty ones each costs what a tile group does."""
 
 
 def split(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Type and whole bytes (header included) of each OBU of a low-overhead temporal unit.
 
-    Raises ValueError if an OBU ends behind the data.
+    Raises ValueError if an OBU ends behind the data, or there are more than `MAX_UNITS`.
     """
-    position, total = 0, len(data)
+    position, total, left = 0, len(data), MAX_UNITS
     while position < total:
+        left -= 1
+        if left < 0:
+            raise ValueError(f"more than {MAX_UNITS} OBUs")
         start, header = position, data[position]
         position += 2 if header & 0x04 else 1
         if header & 0x02:

@@ -277,9 +277,9 @@ class DemuxInput(ThreadInput):
             return
         if self._pacer is not None:
             self._pace(lane, packet, self._pacer)
-        if packet.is_corrupt:
-            self.count("broken_payload")
         data = lane.convert(packet)
+        if packet.is_corrupt or lane.canonicalizer.fault:
+            self.count("broken_payload")
         if lane.canonicalizer.changed:
             self._describe(packet)
             self._announce()

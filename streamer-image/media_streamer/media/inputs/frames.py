@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
+from media_process.seldom import Seldom
 from msgspec.structs import replace
 
 from media_streamer.media.canonical import Canonicalizer
@@ -108,6 +109,7 @@ class FrameInput(Input):
         self._deadline = float("inf")
         self._timer: asyncio.TimerHandle | None = None
         self._finishing = self._ended = False
+        self._complaints = Seldom()
         self._loop: asyncio.AbstractEventLoop
 
     # What the stream does with it
@@ -341,6 +343,8 @@ class FrameInput(Input):
         if lane.described is not lane.setup and not self._is_described(lane, frame):
             return
         data = lane.canonicalizer.convert(frame.data)
+        if lane.canonicalizer.fault:
+            self._say_broken(lane)
         if lane.canonicalizer.changed:
             # The setup is the same, but the sample says otherwise.
             self._hold(frame)
@@ -353,6 +357,15 @@ class FrameInput(Input):
             self._announce()
         if data is not None:
             self.receiver.frame(lane.number, frame.dts, frame.pts, None, key, data)
+
+    def _say_broken(self, lane: _Lane) -> None:
+        self.count("broken_payload")
+        number, codec = lane.setup.number, lane.setup.codec
+        if (tail := self._complaints.tail(str(number))) is not None:
+            fault = f"{lane.canonicalizer.fault}{tail}"
+            log.warning(
+                "%s: track %d (%s): frames are left out: %s", self.name, number, codec, fault
+            )
 
     def _is_described(self, lane: _Lane, frame: PublishedFrame) -> bool:
         """False if the frame waits for a description, or cannot be used without."""

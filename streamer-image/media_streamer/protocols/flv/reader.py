@@ -18,6 +18,10 @@ from media_streamer.wire.media import PublishedFrame, TrackSetup
 TICKS = 1000
 MAX_TRACKS = 32
 """Of one publisher; more are not taken up."""
+MAX_CONFIGURATION_BYTES = 64 * 1024
+"""Of a track; each change tells those of all tracks. What encoders send is below a KiB."""
+MAX_TAG_FRAMES = 500
+"""Frames of MPEG audio in one tag: twelve seconds."""
 MAX_BIT_RATE_KBIT = 1e6
 MAX_FPS = 300.0
 _CODEC_KEYS = {VIDEO: "videocodecid", AUDIO: "audiocodecid"}
@@ -56,6 +60,9 @@ class FlvReader:
             self.broken += 1
             return
         for part in parts:
+            if part.kind == flv.CONFIGURATION and len(part.data) > MAX_CONFIGURATION_BYTES:
+                self.broken += 1
+                continue
             setup = self._tracks.get((kind, part.track))
             if (
                 setup is None
@@ -116,7 +123,10 @@ class FlvReader:
         track = setup.number
         if setup.codec == "mp3":
             # A tag may hold several frames; a sample is one.
-            for offset_ms, data in mpeg_audio.split(part.data):
+            for count, (offset_ms, data) in enumerate(mpeg_audio.split(part.data)):
+                if count == MAX_TAG_FRAMES:
+                    self.broken += 1
+                    break
                 dts = timestamp + offset_ms
                 self._frames.append(PublishedFrame(track, dts, dts, True, data))
             return

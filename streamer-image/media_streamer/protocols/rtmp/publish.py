@@ -18,6 +18,8 @@ from media_streamer.protocols.rtmp.framing import TAG_HEADER_BYTES
 
 log = logging.getLogger(__name__)
 
+MAX_AGGREGATE_TAGS = 4096
+"""Of one message; of some MiB of empty ones each costs what a frame does."""
 _SET_DATA_FRAME = "@setDataFrame"
 _METADATA = "onMetaData"
 
@@ -92,7 +94,9 @@ def _split_aggregate(message: Message) -> list[tuple[int, int, bytes]]:
     """Tags of an aggregate message: FLV tags whose times count from the first (section 7.1.6)."""
     tags: list[tuple[int, int, bytes]] = []
     data, position, offset = message.payload, 0, None
-    while position + TAG_HEADER_BYTES <= len(data):
+    left = MAX_AGGREGATE_TAGS
+    while position + TAG_HEADER_BYTES <= len(data) and left:
+        left -= 1
         kind = data[position]
         size = int.from_bytes(data[position + 1 : position + 4])
         timestamp = int.from_bytes(data[position + 4 : position + 7]) | data[position + 7] << 24

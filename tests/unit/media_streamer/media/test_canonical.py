@@ -104,3 +104,13 @@ def test_garbage_gives_nothing_or_bytes_but_no_error(codec: str, data: bytes) ->
 
     result = Canonicalizer.of(Stream()).packet(av.Packet(data))  # type: ignore[arg-type]
     assert result is None or isinstance(result, bytes)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_a_broken_record_describes_nothing(codec: str) -> None:
+    """It is the description of the track that fails, with words; not whoever takes its frames."""
+    one = Canonicalizer(codec, b"\1" + b"\xff" * 30)
+    assert one.convert(b"\0\0\0\1\x65") is not None
+    assert not one.fault
+    assert one.convert(b"\xff\xff\xff\xff\x65") is None
+    assert "NAL unit ends at byte" in one.fault

@@ -64,3 +64,12 @@ def test_annex_b_extradata_keeps_only_parameter_sets() -> None:
     extradata = nal.join_annex_b([b"\x09\x10", b"\x67\x42", b"\x68\xce"])
     assert nal.parameter_sets("h264", extradata) == [b"\x67\x42", b"\x68\xce"]
     assert nal.parameter_sets("hevc", b"") == []
+
+
+@pytest.mark.parametrize("unit", [b"\0\0\0\0", b"\0\0\0\1\x65"])
+def test_a_picture_of_a_million_units_is_none(unit: bytes) -> None:
+    """Sixteen MiB of them held the loop of a media worker up for 1.6 s."""
+    assert nal.split_length_prefixed(unit * nal.MAX_UNITS) is not None
+    with pytest.raises(ValueError, match="more than"):
+        nal.split_length_prefixed(unit * (nal.MAX_UNITS + 1))
+    assert len(nal.split_annex_b(b"\0\0\1\x65" * 1_000_000)) == nal.MAX_UNITS

@@ -29,3 +29,9 @@ def test_broken_sizes_are_refused(data: bytes) -> None:
 
 def test_last_unit_may_have_no_size() -> None:
     assert list(obu.split(b"\x12\x00\x08abc")) == [(2, b"\x12\x00"), (1, b"\x08abc")]
+
+
+def test_a_unit_of_a_million_obus_is_none() -> None:
+    assert len(list(obu.split(obu.DELIMITER * obu.MAX_UNITS))) == obu.MAX_UNITS
+    with pytest.raises(ValueError, match="more than"):
+        list(obu.split(obu.DELIMITER * (obu.MAX_UNITS + 1)))

@@ -272,3 +272,31 @@ async def test_frames_of_unknown_tracks_are_left_out(reader, stream, make_media)
     count = len(stream.frames)
     assert reader.take([PublishedFrame(9, 0, 0, True, b"x")])
     assert len(stream.frames) == count
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+async def test_broken_parameters_are_told_and_end_nothing(
+    reader, stream, codec: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader.tracks([TrackSetup(0, "video", codec, b"\1" + b"\xff" * 30, 1000)], True)
+    for number in range(3):
+        reader.take([PublishedFrame(0, 40 * number, 40 * number, True, b"\0\0\0\1\x65")])
+    reader.finish()
+    await stream.until(lambda: stream.ends)
+    lines = [one for one in caplog.messages if "is left out" in one]
+    assert len(lines) == 1, caplog.text
+    assert lines[0].startswith("live/x: track 0")
+    assert not [one for one in caplog.records if one.exc_info]
+
+
+async def test_frames_that_lie_are_told_once_and_counted(
+    reader, stream, make_media, caplog: pytest.LogCaptureFixture
+) -> None:
+    Published(make_media("flv", "libx264", "")).into(reader)
+    await stream.until(lambda: stream.frames)
+    reader.take([PublishedFrame(0, 9000, 9000, False, b"\xff\xff\xff\xff\x41")] * 500)
+    reader.finish()
+    await stream.until(lambda: stream.ends)
+    lines = [one for one in caplog.messages if "frames are left out" in one]
+    assert len(lines) == 1, caplog.text
+    assert reader.faults["broken_payload"] == 500

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.protocols.flv.body import AUDIO, VIDEO
-from media_streamer.protocols.flv.reader import MAX_TRACKS, FlvReader
+from media_streamer.protocols.flv.reader import (
+    MAX_CONFIGURATION_BYTES,
+    MAX_TAG_FRAMES,
+    MAX_TRACKS,
+    FlvReader,
+)
 from media_streamer.wire.media import PublishedFrame, TrackSetup
 
 AVC, AAC = b"\x17\x00\x00\x00\x00avcC", b"\xaf\x00\x12\x10"
@@ -201,3 +206,12 @@ def test_several_tracks_as_ffmpeg_writes_them(sink: Sink, reader: FlvReader) -> 
     counts = Counter(codecs[one[0]] for one in sink.told if isinstance(one, tuple))
     assert (counts["h264"], counts["hevc"]) == (5, 5)
     assert min(counts["aac"], counts["opus"]) >= 4
+
+
+def test_what_a_tag_costs_is_bounded(sink: Sink, reader: FlvReader) -> None:
+    """A message of 16 MiB may hold a million frames of MPEG audio, or a configuration as long."""
+    reader.take(AUDIO, 0, b"\x2f" + b"\xff\xfb\x10\xc4" * 100_000)
+    reader.take(VIDEO, 0, b"\x17\0\0\0\0" + bytes(MAX_CONFIGURATION_BYTES + 1))
+    reader.flush()
+    assert len(sink.told) == 1 + MAX_TAG_FRAMES
+    assert reader.broken == 2
