@@ -17,6 +17,7 @@ from local_cluster import (
     binaries,
     choose,
     images,
+    made_of,
     node,
 )
 from local_cluster.cli import main
@@ -65,6 +66,32 @@ def test_path_that_leads_out_of_an_image_is_refused(tmp_path: Path) -> None:
     assert images._inside(tmp_path, "var/lib") == tmp_path / "var" / "lib"
     with pytest.raises(ClusterError, match="leads to /run/postgresql of this host"):
         images._inside(tmp_path, "var/run/postgresql")
+
+
+def test_an_image_is_built_again_when_what_it_copies_changed(tmp_path: Path) -> None:
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text("FROM base\nCOPY a b ./\nCOPY folder folder\nCOPY --from=x /o /o\n")
+    for name in ("a", "b", "folder/deep/c", "other", "folder/__pycache__/c.pyc"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    first = made_of.digest(dockerfile, tmp_path, "base-1")
+    for name in ("other", "folder/__pycache__/c.pyc"):
+        (tmp_path / name).write_text("changed")
+    assert made_of.digest(dockerfile, tmp_path, "base-1") == first
+    seen = {first, made_of.digest(dockerfile, tmp_path, "base-2")}
+    for name in ("b", "folder/deep/c"):
+        (tmp_path / name).write_text("changed")
+        seen.add(made_of.digest(dockerfile, tmp_path, "base-1"))
+    (tmp_path / "folder/new").write_text("new")
+    seen.add(made_of.digest(dockerfile, tmp_path, "base-1"))
+    assert len(seen) == 5
+
+    path = archive(tmp_path)
+    assert not made_of.is_made_of(path, first)
+    made_of.remember(path, first)
+    assert made_of.is_made_of(path, first)
+    made_of.forget(path)
+    assert not made_of.is_made_of(path, first)
 
 
 def test_recipe_digest_follows_its_packages() -> None:

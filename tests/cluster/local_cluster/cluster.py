@@ -26,6 +26,7 @@ from local_cluster import (
     cgroups,
     control_plane,
     images,
+    made_of,
     network,
     node,
     processes,
@@ -244,7 +245,7 @@ class LocalCluster:
         """
         base = images.archive_of(self.layout, images.PYTHON_BASE)
         arguments = {"BASE_IMAGE": images.PYTHON_BASE, **(build_args or {})}
-        archive = self.layout.images / "built" / f"{tag.replace('/', '_').replace(':', '_')}.tar"
+        archive = self._built(tag)
         with DockerEngine(self.layout) as engine:
             engine.load(base)
             engine.build(tag, dockerfile, context, arguments)
@@ -253,12 +254,23 @@ class LocalCluster:
         self.load_image(archive)
         return archive
 
+    def _built(self, tag: str) -> Path:
+        """The archive of an image that is built here."""
+        return self.layout.images / "built" / f"{tag.replace('/', '_').replace(':', '_')}.tar"
+
     def images(self) -> dict[str, str]:
         """The project's images and PostgreSQL's, built from what is here, on every node."""
         tags = {name: project_tag(name) for name in (STREAMER, CENTRAL)}
+        base = images.archive_of(self.layout, images.PYTHON_BASE)
         for name, tag in tags.items():
             dockerfile = REPOSITORY / f"{name}-image" / "Dockerfile"
-            self.build_image(tag, dockerfile, REPOSITORY)
+            inputs = made_of.digest(dockerfile, REPOSITORY, base.name)
+            archive = self._built(tag)
+            if made_of.is_made_of(archive, inputs):
+                self.load_image(archive)
+                continue
+            made_of.forget(archive)
+            made_of.remember(self.build_image(tag, dockerfile, REPOSITORY), inputs)
         return {**tags, "postgres": self.load_image(images.POSTGRES)}
 
     def service_url(self, namespace: str, name: str, port: int) -> str:

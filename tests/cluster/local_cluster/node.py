@@ -12,7 +12,7 @@ import json
 import shutil
 from pathlib import Path
 
-from local_cluster import cgroups, control_plane, processes
+from local_cluster import cgroups, control_plane, images, processes
 from local_cluster.images import PAUSE
 from local_cluster.layout import (
     CLUSTER_DOMAIN,
@@ -72,8 +72,17 @@ def start_kubelet(layout: Layout, node: Node) -> None:
 
 
 def import_image(layout: Layout, node: Node, archive: Path) -> None:
-    """Load an image archive (`docker save` format) into the node."""
+    """Load an image archive (`docker save` format) into the node, unless it is there already."""
     ctr: list[str | Path] = ["ctr", "-a", layout.containerd_socket(node), "-n", "k8s.io"]
+    tag = images.tag_in(archive)
+    note = layout.node(node) / "imported" / tag.replace("/", "_")
+    state = archive.stat()
+    which = f"{archive} {state.st_size} {state.st_mtime_ns}"
+    if note.is_file() and note.read_text() == which:
+        # The kubelet removes images when the disk is full.
+        if tag in processes.run([*ctr, "images", "ls", "-q"]).split():
+            return
+        note.unlink()
     for left in reversed(range(IMPORT_ATTEMPTS)):
         try:
             processes.run([*ctr, "images", "import", archive], timeout=IMPORT_TIMEOUT_S)
@@ -83,6 +92,8 @@ def import_image(layout: Layout, node: Node, archive: Path) -> None:
             if not left or "not found" not in str(error):
                 raise
         else:
+            note.parent.mkdir(parents=True, exist_ok=True)
+            note.write_text(which)
             return
 
 
