@@ -1,10 +1,12 @@
 """Whether bytes of a file are in memory, and how they get there, so that no event loop waits."""
 
-import contextlib
 import os
+from collections.abc import Sequence
 
 CHUNK_BYTES = 1024 * 1024
 """What is looked at by its ends only."""
+_PROBE = [bytearray(1)]
+"""What it holds is of no meaning."""
 
 
 def is_cached(descriptor: int, at: int, size: int) -> bool:
@@ -13,13 +15,21 @@ def is_cached(descriptor: int, at: int, size: int) -> bool:
     One that cannot say (tmpfs) counts as not: reading it is quick.
     """
     end = at + size
-    with contextlib.suppress(OSError):
-        return all(
-            os.preadv(descriptor, [bytearray(1)], place, os.RWF_NOWAIT)
-            for start in range(at, end, CHUNK_BYTES)
-            for place in (start, min(start + CHUNK_BYTES, end) - 1)
-        )
-    return False
+    for start in range(at, end, CHUNK_BYTES):
+        if not are_cached(descriptor, (start, min(start + CHUNK_BYTES, end) - 1)):
+            return False
+    return True
+
+
+def are_cached(descriptor: int, places: Sequence[int]) -> bool:
+    """Whether the bytes at these places are in memory, as far as the file system says."""
+    try:
+        for place in places:
+            if not os.preadv(descriptor, _PROBE, place, os.RWF_NOWAIT):
+                return False
+    except OSError:
+        return False
+    return True
 
 
 def read_ahead(descriptor: int, at: int, size: int) -> None:

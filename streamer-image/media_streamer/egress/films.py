@@ -18,7 +18,7 @@ from media_streamer.egress.cache_disks import CacheDisks
 from media_streamer.egress.http.neighbours import Neighbours
 from media_streamer.egress.kept import Kept
 from media_streamer.egress.kept_segments import KeptSegments
-from media_streamer.egress.near_files import NearFiles
+from media_streamer.egress.near_files import NearFiles, looked_at
 from media_streamer.files.cutting import Piece, cut
 from media_streamer.files.disk import Changed, Read
 from media_streamer.files.frames import Part, filled, together
@@ -114,6 +114,8 @@ class Gather(NamedTuple):
     spans: Sequence[Span]
     size: int
     """Of the spans together."""
+    places: Sequence[int]
+    """Where to look whether it is in memory."""
 
     @property
     def is_worth_it(self) -> bool:
@@ -281,7 +283,7 @@ class Films:
         found = self._parts(film, key) if near is not None else None
         if near is None or found is None or not found.is_worth_it:
             return None
-        if not near.is_near(found.spans) or not near.is_unchanged():
+        if not near.is_near(found.places) or not near.is_unchanged():
             return None
         return Gathered(found.head, found.parts, len(found.head) + found.size, near)
 
@@ -325,7 +327,8 @@ class Films:
             spans = track.samples.spans(first, end)
             size = sum(span.size for span in spans)
             head = media_head(track, number + 1, first, end)
-            found = Gather(head, in_parts(spans) if spans else (), spans, size)
+            parts, places = (in_parts(spans), looked_at(spans)) if spans else ((), ())
+            found = Gather(head, parts, spans, size, places)
             self._gathers.put(key, found)
         return found
 

@@ -23,13 +23,19 @@ from media_streamer.page_cache import is_cached
 
 MAX_OPEN = 64
 OPEN_SECONDS = 5.0
-"""Where a segment is, and whether it is there still, is looked up again after so long."""
+"""Where a segment is, and whether it is there still, is looked up again after so long: by one of
+those who ask then, while the others are sent what is open for as long again."""
 
 
 class NearRecording:
     """An open file, closed when nobody holds this any more."""
 
     memory = None
+
+    due = 0.0
+    """When somebody has to look for it anew, by the clock of the event loop."""
+    is_awaited = False
+    """Somebody does."""
 
     def __init__(self, content: FileContent) -> None:
         """Blocks. Raises OSError."""
@@ -79,21 +85,50 @@ class NearArchives:
         return lambda: NearRecording(content)
 
     def keep(self, archive: str, recording: NearRecording) -> None:
-        """For a moment."""
-        key = archive, recording.path
-        self._open[key] = recording
-        asyncio.get_running_loop().call_later(OPEN_SECONDS, self._open.pop, key, None)
+        """For a moment, and on for as long as it is `seen` again."""
+        self._open[archive, recording.path] = recording
+        self.seen(archive, recording.path)
+        self._drop_later(archive, weakref.ref(recording), 2 * OPEN_SECONDS)
+
+    def seen(self, archive: str, path: Path) -> None:
+        """Somebody has looked for a segment, and it is in that file now."""
+        known = self._open.get((archive, path))
+        if known is not None and known.is_unchanged():
+            known.due = asyncio.get_running_loop().time() + OPEN_SECONDS
+            known.is_awaited = False
+
+    def _drop_later(self, archive: str, kept: "weakref.ref[NearRecording]", seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self._drop, archive, kept)
+
+    def _drop(self, archive: str, kept: "weakref.ref[NearRecording]") -> None:
+        """Let go of it, unless it was seen meanwhile."""
+        recording = kept()
+        if recording is None or self._open.get((archive, recording.path)) is not recording:
+            return
+        more = recording.due + OPEN_SECONDS - asyncio.get_running_loop().time()
+        if more > 0:
+            self._drop_later(archive, kept, more)
+        else:
+            del self._open[archive, recording.path]
 
     def place(self, archive: str, start_ms: int) -> tuple[Path, int] | None:
         """The file and the offset of a segment of an archive that is there without a doubt."""
         for (whose, path), recording in self._open.items():
             if whose == archive and (offset := recording.offset(start_ms)) is not None:
-                return path, offset
+                return None if _is_due(recording) else (path, offset)
         return None
 
     def find(self, archive: str, track: str, start_ms: int) -> Gathered | None:
         """A segment of an archive that can be sent at once."""
         for (whose, _), recording in self._open.items():
             if whose == archive and (found := recording.find(track, start_ms)) is not None:
-                return found
+                return None if _is_due(recording) else found
         return None
+
+
+def _is_due(recording: NearRecording) -> bool:
+    """Whether who asks now is the one who has to look for it anew."""
+    if recording.is_awaited or asyncio.get_running_loop().time() < recording.due:
+        return False
+    recording.is_awaited = True
+    return True

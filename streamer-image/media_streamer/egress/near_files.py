@@ -18,10 +18,12 @@ from typing import TypeVar
 from media_streamer.files.disk import Changed, Read
 from media_streamer.files.samples import Span
 from media_streamer.files.storages import Content, LocalContent
+from media_streamer.page_cache import are_cached
 
 MAX_OPEN = 64
 OPEN_SECONDS = 10.0
-"""Whether its path leads to the same file still is looked at by who asks for it."""
+"""And on while it is used within such a time. Whether its path leads to the same file still is
+looked at by who asks for it."""
 STEP_BYTES = 256 * 1024
 """How far apart the places are that are tried. What is brought into memory together is mostly
 forgotten together, and each try costs as much as to copy 30 kB."""
@@ -31,6 +33,9 @@ Result = TypeVar("Result")
 
 class NearFile:
     """An open file, closed when nobody holds this any more."""
+
+    is_used = False
+    """Since it was looked at last."""
 
     def __init__(self, opened: LocalContent) -> None:
         """Raises OSError, ValueError if it cannot be mapped."""
@@ -58,24 +63,24 @@ class NearFile:
             raise BlockingIOError
         return found
 
-    def is_near(self, spans: Sequence[Span]) -> bool:
-        """Whether all of it is in memory, as far as a look here and there tells."""
-        probe, looked = [bytearray(1)], -STEP_BYTES
-        try:
-            for span in spans:
-                if span.offset - looked >= STEP_BYTES or span.offset < looked:
-                    if not os.preadv(self.descriptor, probe, span.offset, os.RWF_NOWAIT):
-                        return False
-                    looked = span.offset
-                end = span.offset + span.size - 1
-                for place in range(looked + STEP_BYTES, end, STEP_BYTES):
-                    if not os.preadv(self.descriptor, probe, place, os.RWF_NOWAIT):
-                        return False
-                    looked = place
-            last = spans[-1].offset + spans[-1].size - 1
-            return bool(os.preadv(self.descriptor, probe, last, os.RWF_NOWAIT))
-        except OSError:
-            return False
+    def is_near(self, places: Sequence[int]) -> bool:
+        """Whether all of it is in memory, as far as a look at `looked_at` of it tells."""
+        return are_cached(self.descriptor, places)
+
+
+def looked_at(spans: Sequence[Span]) -> tuple[int, ...]:
+    """Where to look whether all of the spans, which are some, is in memory: each `STEP_BYTES`, and
+    at the end."""
+    places, last = list[int](), -STEP_BYTES
+    for offset, size in spans:
+        if offset - last >= STEP_BYTES or offset < last:
+            last = offset
+            places.append(last)
+        while last + STEP_BYTES < offset + size - 1:
+            last += STEP_BYTES
+            places.append(last)
+    end = spans[-1].offset + spans[-1].size - 1
+    return (*places, end)
 
 
 def _mapped(opened: LocalContent) -> NearFile | None:
@@ -98,21 +103,35 @@ class NearFiles:
             opened.close()
         elif isinstance(opened, LocalContent) and (near := _mapped(opened)) is not None:
             self._open[known] = near
-            asyncio.get_running_loop().call_later(OPEN_SECONDS, self._open.pop, known)
+            self._drop_later(known)
         else:
             opened.close()
+
+    def _drop_later(self, known: Content) -> None:
+        asyncio.get_running_loop().call_later(OPEN_SECONDS, self._drop, known)
+
+    def _drop(self, known: Content) -> None:
+        """Let go of it, unless it was used meanwhile."""
+        if self._open[known].is_used:
+            self._open[known].is_used = False
+            self._drop_later(known)
+        else:
+            del self._open[known]
 
     def has_room(self, known: Content) -> bool:
         """Whether it is open, or would be kept open."""
         return known in self._open or len(self._open) < MAX_OPEN
 
     def find(self, known: Content) -> NearFile | None:
-        """The file, if it is open now and as it was."""
-        return self._open.get(known)
+        """The file, if it is open now."""
+        found = self._open.get(known)
+        if found is not None:
+            found.is_used = True
+        return found
 
     def read(self, known: Content, work: Callable[[Read], Result]) -> Result | None:
         """What `work` makes of the file; None: a thread has to do it."""
-        opened = self._open.get(known)
+        opened = self.find(known)
         if opened is None:
             return None
         try:

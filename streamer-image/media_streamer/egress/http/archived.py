@@ -119,9 +119,8 @@ class ArchiveAnswers:
         names = [one.name for one in found[0].head.tracks] if found is not None else []
         if found is None or track not in names:
             raise await archives.missing(access, AccessDenied(404, "not_found", _NO_SEGMENT))
-        if near is not None:
-            archives.near.keep(access.config.archive, near)
         content, group = found
+        self._keep(access.config.archive, content, near)
         offset, size = group.place(names.index(track))
         return DiskResponse(
             [Extent(content.file.path, offset, size, content.copied)],
@@ -140,6 +139,13 @@ class ArchiveAnswers:
             return found, opener() if opener is not None else None
         except OSError:
             return found, None  # whoever sends it says so
+
+    def _keep(self, archive: str, content: FileContent, near: NearRecording | None) -> None:
+        """It was found: `near` is what `_looked_at` opened, if that is not open already."""
+        if near is not None:
+            self._archives.near.keep(archive, near)
+        else:
+            self._archives.near.seen(archive, content.file.path)
 
     def folder(
         self,
@@ -199,9 +205,8 @@ class ArchiveAnswers:
         )
         if found is None:
             raise await archives.missing(access, AccessDenied(404, "not_found", _NO_SEGMENT))
-        if near is not None:
-            archives.near.keep(archive, near)
         content, group = found
+        self._keep(archive, content, near)
         key = (content.file.path, group.offset, names)
         return await self._multiplexes.make(
             key, lambda: self._ts_segment(access, content, group, names)

@@ -29,6 +29,7 @@ TURN_BYTES = 4 * 1024 * 1024
 SHORTER = "it is shorter than it was"
 MAX_BUFFERS = 1000
 """In one call; the kernel takes 1024."""
+Places = tuple[Span, ...]
 
 
 class FileMessage:
@@ -90,16 +91,23 @@ def plain_socket(transport: asyncio.BaseTransport) -> TransportSocket | None:
 
 
 def send_at_once(connection: TransportSocket, message: FileMessage) -> int:
-    """Send a head and the one place of a file behind it; how many bytes the socket took.
+    """Send a head and what is sent in one call of the kernel behind it, as almost all messages
+    are: one place of a file, or many small ones and the end. How many bytes the socket took.
 
     0: it is another message, or the socket is full. Costs a fraction of what a `Sending` does,
     which goes on where the socket took not all (`skip`). Raises OSError.
     """
-    if message.begin or len(message.parts) != 1:
-        return 0
-    part = message.parts[0]
-    if not isinstance(part, Span):
-        return 0
+    parts = message.parts
+    if len(parts) == 1 and isinstance(parts[0], Span) and not message.begin:
+        return _place_at_once(connection, message, parts[0])
+    if len(parts) == 2 and message.is_unchanged is not None:
+        most, end = parts
+        if not isinstance(most, Span) and not isinstance(end, Span) and len(most) < MAX_BUFFERS - 1:
+            return _places_at_once(connection, message, most, end)
+    return 0
+
+
+def _place_at_once(connection: TransportSocket, message: FileMessage, part: Span) -> int:
     target, sent = connection.fileno(), 0
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
     try:
@@ -115,6 +123,37 @@ def send_at_once(connection: TransportSocket, message: FileMessage) -> int:
     finally:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
     return sent
+
+
+def _places_at_once(
+    connection: TransportSocket, message: FileMessage, most: Places, end: Places
+) -> int:
+    target, sent = connection.fileno(), 0
+    try:
+        sent = os.writev(target, [message.head, message.begin, *_mapped(message, most)])
+        last = sum(size for _, size in end)
+        if sent == len(message.head) + message.length - last:
+            sent += os.writev(target, _read_unchanged(message, end))
+    except BlockingIOError:
+        pass
+    return sent
+
+
+def _mapped(message: FileMessage, places: Places) -> list[memoryview]:
+    """Only the kernel reads the mapping: where the file has become shorter it says so, and a reader
+    of ours would be killed."""
+    memory = message.memory
+    assert memory is not None  # whoever has small parts has it mapped
+    return [memory[offset : offset + size] for offset, size in places]
+
+
+def _read_unchanged(message: FileMessage, places: Places) -> list[bytes]:
+    """Read, then looked at, then sent: so a body is whole only if nothing changed. Raises
+    OSError."""
+    found = [os.pread(message.descriptor, size, offset) for offset, size in places]
+    if message.is_unchanged is not None and not message.is_unchanged():
+        raise OSError("it was changed")
+    return found
 
 
 class Sending:
@@ -173,14 +212,20 @@ class Sending:
     def skip(self, sent: int) -> None:
         """So many bytes are gone already, as `send_at_once` says."""
         self._left -= sent
-        of_body = sent - len(self._message.head)
-        if of_body < 0:
-            self._drop(sent)
-            return
-        self._buffers.clear()
-        self._take()
-        self._at += of_body
-        self._span_left -= of_body
+        try:
+            while sent:
+                if not self._buffers and not self._span_left:
+                    self._take()
+                if self._buffers:
+                    size = min(sent, sum(map(len, self._buffers)))
+                    self._drop(size)
+                else:
+                    size = min(sent, self._span_left)
+                    self._at += size
+                    self._span_left -= size
+                sent -= size
+        except OSError as error:
+            self._end(error)
 
     def start(self) -> None:
         """Send what the socket takes."""
@@ -259,17 +304,9 @@ class Sending:
         if isinstance(part, Span):
             self._at, self._span_left = part
         elif self._part < len(message.parts) or message.is_unchanged is None:
-            # Only the kernel reads the mapping: where the file has become shorter it says so, and
-            # a reader of ours would be killed.
-            memory = message.memory
-            assert memory is not None  # whoever has small parts has it mapped
-            self._buffers += [memory[span.offset : span.offset + span.size] for span in part]
+            self._buffers += _mapped(message, part)
         else:
-            # Read, then looked at, then sent: the body is whole only if nothing changed.
-            for span in part:
-                self._buffers.append(os.pread(message.descriptor, span.size, span.offset))
-            if not message.is_unchanged():
-                raise OSError("it was changed")
+            self._buffers += _read_unchanged(message, part)
 
     def _drop(self, sent: int) -> None:
         """That many bytes of the buffers are gone."""

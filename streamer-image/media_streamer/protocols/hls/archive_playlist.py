@@ -32,10 +32,9 @@ def segment_name(group: Group) -> str:
 
 def segment_start(name: str) -> int:
     """Unix ms of a segment by its name; raises ValueError for a time that is none."""
-    start, _, ms = name.rpartition("-")
-    year, month, day, hour, minute, second = map(int, start.rpartition("-")[0].split("/"))
-    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-    return int(moment.timestamp()) * 1000 + int(ms)
+    day, time = name[:10].replace("/", "-"), name[11:19].replace("/", ":")
+    moment = datetime.fromisoformat(f"{day}T{time}+00:00")
+    return int(moment.timestamp()) * 1000 + int(name[-3:])
 
 
 def render_archive(

@@ -30,6 +30,7 @@ from media_streamer.wire.control import DeliveryConfig
 
 from tests.support.open_hub import OpenHub
 from tests.support.recordings import SECONDS, START_MS, Recording
+from tests.support.streamer import until
 
 FIELDS = "Host: x\r\n"
 PAYLOAD = bytes(range(256)) * 300
@@ -178,13 +179,38 @@ async def test_what_was_made_in_mpegts_is_sent_without_the_handler(
     assert (await get(0))[1]
 
 
-async def test_it_is_looked_up_again_after_a_while(
+async def test_it_is_looked_up_again_after_a_while_by_one_of_those_who_ask(
+    service: Service,
+) -> None:
+    assert [(await service.get(0))[2] for _ in range(2)] == [True, False]
+    (known,) = service.egress.archives.near._open.values()
+    known.due = 0.0
+    assert [(await service.get(number))[2] for number in (0, 1, 0, 2)] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert known.due > asyncio.get_running_loop().time(), "it was found where it was"
+
+
+async def test_what_nobody_finds_again_is_let_go(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(near_archives, "OPEN_SECONDS", 0.0)
-    for _ in range(3):
-        assert (await service.get(0))[2]
-        await asyncio.sleep(0.001)
+    """The folder is elsewhere: its file, which is open, lies there as it did."""
+    monkeypatch.setattr(near_archives, "OPEN_SECONDS", 0.05)
+    assert (await service.get(0))[2]
+    folder = service.recording.folder
+    folder.rename(folder.with_name("elsewhere"))
+
+    async def let_go() -> bool:
+        await service.get(0)
+        return not service.egress.archives.near._open
+
+    await until(let_go, "the file is let go")
+    head, _, handled = await service.get(0)
+    assert handled
+    assert "HTTP/1.1 404 Not Found" in head
 
 
 async def test_as_many_files_are_held_as_may_be(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from media_streamer.egress import near_files as module
-from media_streamer.egress.near_files import NearFiles
+from media_streamer.egress.near_files import NearFiles, looked_at
 from media_streamer.files.disk import Read
 from media_streamer.files.samples import Span
 from media_streamer.files.storages import Content, open_content
@@ -39,8 +39,8 @@ async def test_what_is_open_is_read_until_it_is_closed_or_changed(
     assert files.read(known, begin) == b"0123"
     file = files.find(known)
     assert file is not None
-    assert file.is_near([Span(0, 10), Span(500_000, 400_000)])
-    assert not file.is_near([Span(999_990, 100_000)])
+    assert file.is_near(looked_at([Span(0, 10), Span(500_000, 400_000)]))
+    assert not file.is_near(looked_at([Span(999_990, 100_000)]))
     assert files.read(known, lambda read: read(999_999, 5)) is None  # there is less
 
     async def closed() -> bool:

@@ -4,15 +4,19 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from asyncio.trsock import TransportSocket
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from hypothesis import example, given
+from hypothesis import strategies as st
 from media_streamer.egress.http import connection, sending
 from media_streamer.egress.http.prepared import Message, Prepared
-from media_streamer.egress.http.sending import FileMessage
+from media_streamer.egress.http.sending import FileMessage, Sending, send_at_once
 from media_streamer.egress.http.server import http_server
+from media_streamer.files.gathered import in_parts
 from media_streamer.files.samples import Span
 
 SIZE = 20_000_000
@@ -213,3 +217,80 @@ async def test_drain_has_an_end(service: Service, client: Client):
     sent, error = await service.end()
     assert sent < SIZE
     assert isinstance(error, ConnectionError)
+
+
+SPANS = tuple(Span(at * 1000, 700 + at) for at in range(5))
+BEGIN = b"moof and so on"
+
+
+class Taken:
+    """A socket that takes so many bytes a call, and all that it took."""
+
+    def __init__(self, most: list[int]) -> None:
+        self.most = most
+        self.data = bytearray()
+
+    def writev(self, _: int, buffers: Sequence[bytes | memoryview]) -> int:
+        if self.most and not self.most[0]:
+            del self.most[0]
+            raise BlockingIOError
+        whole = b"".join(buffers)
+        part = whole[: self.most.pop(0)] if self.most else whole
+        self.data += part
+        return len(part)
+
+
+class OpenTransport(asyncio.Transport):
+    def is_closing(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize("changed", [False, True])
+@given(most=st.lists(st.integers(0, 4000), max_size=4))
+@example(most=[1])
+@example(most=[2824, 1])
+@example(most=[2824, 0])
+def test_what_the_socket_does_not_take_at_once_goes_on_where_it_was(
+    changed: bool, most: list[int]
+) -> None:
+    """Of many small parts; whatever it takes, the end is not sent of a file that was changed."""
+    blocks, taken = most.count(0), Taken([*most])
+    content = os.urandom(10_000)
+    memory = memoryview(content)
+    body = BEGIN + b"".join(content[at : at + size] for at, size in SPANS)
+    parts = in_parts(SPANS)
+    (end,) = parts[-1]
+    ended: list[OSError | None] = []
+    message = FileMessage(
+        *(b"head", 7, parts, len(body), lambda _, error: ended.append(error)),
+        begin=BEGIN,
+        memory=memory,
+        is_unchanged=lambda: not changed,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "writev", taken.writev)
+        patch.setattr(os, "pread", lambda _, size, at: content[at : at + size])
+        patch.setattr(Sending, "_wait", lambda _: None)
+        patch.setattr(Sending, "_watch", lambda _: None)
+        patch.setattr(OpenTransport, "abort", lambda _: None)
+        with contextlib.ExitStack() as stack:
+            connection = stack.enter_context(socket.socket())
+            try:
+                sent = send_at_once(TransportSocket(connection), message)
+            except OSError as error:
+                ended.append(error)
+            else:
+                if sent < 4 + len(body):
+                    rest = Sending(OpenTransport(), TransportSocket(connection), message, int)
+                    rest.skip(sent)
+                    for _ in range(blocks + 1):
+                        rest.go_on()
+    if changed:
+        assert str(ended[0]) == "it was changed"
+        assert len(taken.data) <= 4 + len(body) - end.size
+    else:
+        assert ended in ([], [None])
+        assert taken.data == b"head" + body
