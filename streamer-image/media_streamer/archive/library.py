@@ -207,14 +207,25 @@ class Library:
         def on(place: Place) -> Result:
             suffix = ".idx" if place.bucket else ".mp4"
             files = files_between(place.folder, from_ms, to_ms, suffix=suffix)
-            found = (read(one, place) for one in (reversed(files) if newest_first else files))
-            return work(one for one in found if one is not None)
+            return work(self._read_all(read, reversed(files) if newest_first else files, place))
 
         if isinstance(where, Path):
             return [on(Place(where, where))]
         if len(where) == 1:
             return [on(where[0])]
         return self._patience.ask({one.disk: partial(on, one) for one in where})
+
+    def _read_all(
+        self,
+        read: Callable[[RecordedFile, Place], Read | None],
+        files: Iterable[RecordedFile],
+        place: Place,
+    ) -> Iterator[Read]:
+        for file in files:
+            found = read(file, place)
+            self._patience.heard(place.disk)
+            if found is not None:
+                yield found
 
     def is_partial(self, places: Sequence[Place]) -> bool:
         """Whether a disk of an archive does not answer, or is not there: what was not found may be

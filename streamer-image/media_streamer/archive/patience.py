@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 ANSWER_SECONDS = 3.0
+"""Since it was asked, or since something of the answer came."""
 SILENT_SECONDS = 30.0
 THREADS = 2
 """A disk."""
@@ -28,7 +29,12 @@ class Patience:
         self._answer_seconds = answer_seconds
         self._threads: dict[Path, ThreadPoolExecutor] = {}
         self._silent_until: dict[Path, float] = {}
+        self._heard_at: dict[Path, float] = {}
         self._lock = threading.Lock()
+
+    def heard(self, disk: Path) -> None:
+        """Something was read of it: a question that takes long is no silence."""
+        self._heard_at[disk] = time.monotonic()
 
     def ask(self, questions: Mapping[Path, Callable[[], Result]]) -> list[Result]:
         """Answers by disk, in their order, without those of disks that do not answer or are gone.
@@ -40,7 +46,7 @@ class Patience:
         for disk, question in questions.items():
             if self._silent_until.get(disk, now) <= now:
                 asked[self._of(disk).submit(question)] = disk
-        done, late = wait(asked, self._answer_seconds)
+        done, late = self._wait(asked, now)
         for one in late:
             one.cancel()
             if self._silent_until.get(asked[one], 0.0) <= now:
@@ -56,6 +62,19 @@ class Patience:
         if not answers:
             raise error or OSError("no disk of the archive answers")
         return answers
+
+    def _wait(
+        self, asked: Mapping[Future[Result], Path], began: float
+    ) -> tuple[set[Future[Result]], set[Future[Result]]]:
+        """Those that are answered, and those of disks that are silent."""
+        done, late = set[Future[Result]](), set[Future[Result]]()
+        while left := asked.keys() - done - late:
+            now = time.monotonic()
+            silent = {one: now - max(began, self._heard_at.get(asked[one], 0.0)) for one in left}
+            answered, _ = wait(left, max(0.0, self._answer_seconds - max(silent.values())))
+            done |= answered
+            late |= {one for one in left - answered if silent[one] >= self._answer_seconds}
+        return done, late
 
     def _of(self, disk: Path) -> ThreadPoolExecutor:
         with self._lock:

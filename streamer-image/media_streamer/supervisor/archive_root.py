@@ -2,11 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from media_streamer.archive.erasing import Locked
 from media_streamer.archive.keeper import Kept
@@ -49,6 +49,8 @@ class Root:
     """When that ended."""
     measured: dict[str, Measured] = field(default_factory=dict)
     """By stream; belongs to its threads."""
+    reading: dict[Hashable, asyncio.Future[Any]] = field(default_factory=dict)
+    """What takes long, by what was asked."""
 
     async def do(self, work: Callable[[], Result]) -> Result:
         """Do something in the threads of this disk. Raises ArchiveError."""
@@ -64,6 +66,30 @@ class Root:
         except (OSError, ValueError) as error:
             words = f"the archive cannot be read: {error}"
             raise ArchiveError(words, is_temporary=True) from error
+
+    async def once(self, question: Hashable, work: Callable[[], Result]) -> Result:
+        """`do` for what may take long: whoever asks the same meanwhile waits for the same, and who
+        has waited in vain may ask again. Raises ArchiveError."""
+        done = self.reading.get(question)
+        if done is None:
+            done = asyncio.get_running_loop().run_in_executor(self.threads, work)
+            self.reading[question] = done
+            done.add_done_callback(lambda done: self._read(question, done))
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                found: Result = await asyncio.shield(done)
+                return found
+        except TimeoutError:
+            words = f"it takes long to read what there is on the disk of {self.path}, ask again"
+            raise ArchiveError(words, is_temporary=True) from None
+        except (OSError, ValueError) as error:
+            words = f"the archive cannot be read: {error}"
+            raise ArchiveError(words, is_temporary=True) from error
+
+    def _read(self, question: Hashable, done: asyncio.Future[Any]) -> None:
+        del self.reading[question]
+        if not done.cancelled():
+            done.exception()  # asyncio would log it as never looked at where nobody waits any more
 
     def hangs(self, now: float) -> bool:
         """Whether it works longer than can be."""

@@ -377,7 +377,9 @@ class Archives:
 
     async def ranges(self, name: str) -> list[Range]:
         """What is recorded, without gaps. Raises ArchiveError."""
-        return await self._ask(name, lambda one: self._library.ranges(one.places))
+        found = self._archive(name)
+        places = found.places
+        return await self._roots[found.root].once(places, partial(self._library.ranges, places))
 
     async def locks(self, name: str) -> list[Range]:
         """Locked ranges. Raises ArchiveError."""

@@ -41,3 +41,24 @@ def test_what_is_wrong_with_the_question_is_raised() -> None:
 
     with pytest.raises(ValueError, match="too much"):
         Patience(30).ask({A: wrong, B: lambda: 2})
+
+
+def test_a_disk_that_is_read_for_long_is_not_silent() -> None:
+    """As long as something comes of it."""
+    patience, other = Patience(0.3), threading.Event()
+
+    def long() -> int:
+        for _ in range(8):
+            other.wait(0.1)
+            patience.heard(A)
+        return 1
+
+    def hang() -> int:
+        other.wait(30)
+        return 2
+
+    try:
+        assert patience.ask({A: long, B: hang}) == [1]
+        assert patience.ask({A: lambda: 3, B: hang}) == [3]
+    finally:
+        other.set()

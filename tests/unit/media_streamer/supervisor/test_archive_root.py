@@ -1,0 +1,52 @@
+"""Questions about a disk, in its threads."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+from media_streamer.supervisor import archive_root
+from media_streamer.supervisor.archive_errors import ArchiveError
+from media_streamer.supervisor.archive_root import Root
+
+
+async def test_what_takes_long_is_done_once_for_all_who_ask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A year of an archive on a disk that turns: who asks again gets what was begun."""
+    monkeypatch.setattr(archive_root, "ANSWER_SECONDS", 0.05)
+    root, goes_on, asked = Root(Path("/a")), threading.Event(), list[int]()
+
+    def read() -> str:
+        asked.append(1)
+        goes_on.wait(30)
+        return "all"
+
+    try:
+        for _ in range(3):
+            with pytest.raises(ArchiveError, match="ask again") as raised:
+                await root.once("question", read)
+            assert raised.value.is_temporary
+        assert await root.do(lambda: "other") == "other", "a thread is free"
+        monkeypatch.setattr(archive_root, "ANSWER_SECONDS", 30)
+        goes_on.set()
+        assert await asyncio.gather(root.once("question", read), root.once("q", lambda: 2)) == [
+            "all",
+            2,
+        ]
+        assert len(asked) == 1
+        assert not root.reading
+    finally:
+        goes_on.set()
+        root.let_go()
+
+
+async def test_what_is_wrong_with_the_disk_is_said() -> None:
+    def gone() -> None:
+        raise FileNotFoundError("gone")
+
+    root = Root(Path("/a"))
+    with pytest.raises(ArchiveError, match="cannot be read: gone"):
+        await root.once("question", gone)
+    assert not root.reading
+    root.let_go()
