@@ -44,6 +44,8 @@ from media_streamer.wire.control import DeliveryConfig
 
 MAX_KNOWN = 4096
 """Of each part."""
+MAX_LINES = 256
+"""First lines of requests that are not read again: hundreds ask for the same at one moment."""
 MAX_TARGET_BYTES = 1024
 MAX_FIELDS_BYTES = 2048
 """Longer ones are not learned: memory has a bound."""
@@ -133,6 +135,15 @@ class _Client(NamedTuple):
     """Of another server that asks for what is recorded (`archive_token`)."""
 
 
+class _Line(NamedTuple):
+    place: bytes
+    """The folder of a track."""
+    rest: str
+    query: bytes
+    """Without directives."""
+    directives: Directives | None
+
+
 class QuickSegments:
     """For the connections of one worker."""
 
@@ -151,6 +162,7 @@ class QuickSegments:
         self._folders: Recent[bytes, _Known] = Recent(MAX_KNOWN)
         self._tokens: Recent[bytes, str] = Recent(MAX_KNOWN)
         self._clients: Recent[tuple[bytes, str], _Client] = Recent(MAX_KNOWN)
+        self._read: dict[bytes, _Line] = {}
 
     async def run(self) -> None:
         """Let go of what viewers who have left had asked for."""
@@ -209,11 +221,18 @@ class QuickSegments:
         """The answer, if it can be sent at once, or will be there of itself."""
         line, _, fields = request.partition(_LINE_END)
         client = self._clients.get((fields, plain_ip(transport.get_extra_info("peername"))))
-        if client is None or not (line.startswith(_GET) and line.endswith(_VERSION)):
+        if client is None:
             return None
-        path, _, query = line[len(_GET) : -len(_VERSION)].partition(b"?")
-        query, directives = directives_of(query)
-        place, rest = split(path)
+        read = self._read.get(line)
+        if read is None:
+            read = _read(line)
+            if read is None:
+                return None
+            if len(line) <= MAX_TARGET_BYTES:
+                if len(self._read) >= MAX_LINES:
+                    self._read.clear()
+                self._read[line] = read
+        place, rest, query, directives = read
         known, token = self._folders.get(place), self._tokens.get(query)
         if known is None or token is None:
             return None
@@ -253,6 +272,16 @@ class QuickSegments:
         if isinstance(message, Later):
             message.again = partial(self._once_more, folders, known, key, wanted)
         return message
+
+
+def _read(line: bytes) -> _Line | None:
+    """What the first line of a request says; None: it is none that is answered here."""
+    if not (line.startswith(_GET) and line.endswith(_VERSION)):
+        return None
+    path, _, query = line[len(_GET) : -len(_VERSION)].partition(b"?")
+    query, directives = directives_of(query)
+    place, rest = split(path)
+    return _Line(place, rest, query, directives)
 
 
 def split(path: bytes) -> tuple[bytes, str]:

@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from media_streamer.egress.access import AccessDenied, Viewer
+from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.http.connection import Later
-from media_streamer.egress.http.prepared import Message
+from media_streamer.egress.http.prepared import Message, date_bytes
 from media_streamer.egress.http.quick_segments import END, Directives, Folder, Wanted
 from media_streamer.egress.http.segments import SHORT_CACHE, mp4_type
 from media_streamer.egress.http.text import Text
@@ -28,6 +28,8 @@ WAIT_SECONDS = 1.0
 """What has not come after so long is not on its way as usual: a handler waits from then on."""
 MAX_PARTS = 16
 """Answers that are kept of a track: those of the last seconds."""
+MAX_READY = 64
+"""Whole answers that are kept of a track until it changes, or the second is over."""
 _PART = re.compile(r"part-(\d{1,15})\.m4s")
 
 
@@ -67,9 +69,33 @@ class _Files:
         self._playlists = playlists
         self._query_of = query_of
         self._parts: dict[tuple[str, int], Message] = {}
+        self._moment: tuple[int, bytes] = -1, b""
+        """Of the whole answers: version of the index, and the date."""
+        self._ready: dict[tuple[str, Directives | None, bool, str], tuple[bytes, int]] = {}
+        """By what was asked for; with the length of the body."""
 
     def answer(self, wanted: Wanted) -> bytes | Later | None:
-        """See `Folder.answer`."""
+        """See `Folder.answer`. Who asks for what another one has just got gets the same bytes:
+        nothing is looked at but whether the index is still as it was."""
+        index, viewer = self._index, wanted.viewer
+        moment = index.version, date_bytes()
+        if moment != self._moment:
+            self._moment = moment
+            self._ready.clear()
+        key = wanted.rest, wanted.directives, wanted.may_compress, viewer.access.token
+        ready = self._ready.get(key)
+        if ready is None:
+            found = self._find(wanted)
+            if not isinstance(found, Message):
+                return found
+            ready = found.whole(END), len(found.body)
+            if len(self._ready) < MAX_READY:
+                self._ready[key] = ready
+        self._use()
+        viewer.count(ready[1])
+        return ready[0]
+
+    def _find(self, wanted: Wanted) -> Message | Later | None:
         index = self._index
         if index.ended or not index.is_ready(parts_suffice=True):
             return None
@@ -79,39 +105,35 @@ class _Files:
         if wanted.rest == PLAYLIST:
             return self._playlist(track, wanted)
         match = _PART.fullmatch(wanted.rest)
-        return self._part(track, int(match[1]), wanted.viewer) if match else None
+        return self._part(track, int(match[1])) if match else None
 
-    def _playlist(self, track: TrackIndex, wanted: Wanted) -> bytes | Later | None:
+    def _playlist(self, track: TrackIndex, wanted: Wanted) -> Message | Later | None:
         ahead = wanted.directives
         if ahead is None or not is_near(track, ahead.msn):
             return None
-        self._use()
         if not has_reached(track, ahead.msn, ahead.part):
             return self._later(track, ahead)
         target = track.target_seconds(self._index.timing)
         text, cache = update_of(self._playlists, track, skip=ahead.skip, target=target)
         query = self._query_of(wanted.viewer.access.token)
-        message = text.answer(query, cache, may_compress=wanted.may_compress)
-        wanted.viewer.count(len(message.body))
-        return message.whole(END)
+        return text.answer(query, cache, may_compress=wanted.may_compress)
 
     def _later(self, track: TrackIndex, ahead: Directives) -> Later:
+        self._use()
         call = self._index.call_when
         return Later(partial(call, track, ahead.msn, ahead.part, WAIT_SECONDS))
 
-    def _part(self, track: TrackIndex, seq: int, viewer: Viewer) -> bytes | Later | None:
-        self._use()
+    def _part(self, track: TrackIndex, seq: int) -> Message | Later | None:
         part = track.find_part(seq)
         if part is None:
             if not is_announced(track, seq):
                 return None
+            self._use()
             return Later(partial(self._index.call_when_part, track, seq, WAIT_SECONDS))
         try:
-            message = self._message(track, part)
+            return self._message(track, part)
         except AccessDenied:
             return None  # it is gone: the handler says so
-        viewer.count(len(message.body))
-        return message.whole(END)
 
     def _message(self, track: TrackIndex, part: Part) -> Message:
         key = part.path, part.offset
