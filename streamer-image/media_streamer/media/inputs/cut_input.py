@@ -19,6 +19,7 @@ from media_streamer.media.inputs.cut_reader import READ_BYTES, CutReader
 from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS, DemuxInput
 from media_streamer.protocols.flv.watch import FlvWatch
 from media_streamer.protocols.ts.faults import TsFaults
+from media_streamer.protocols.ts.stride import plain
 from media_streamer.protocols.ts.watch import TsWatch
 
 Format = Literal["mpegts", "flv"]
@@ -70,9 +71,12 @@ class CutInput(DemuxInput):
     def _open(self) -> InputContainer:
         options = self._options
         if self._reader is None:
-            watch = TsWatch(self._programs) if self._format == "mpegts" else FlvWatch()
-            check = TsFaults(watch, self.count).look if isinstance(watch, TsWatch) else None
-            self._reader = CutReader(self._connect(), watch, check)
+            if self._format == "mpegts":
+                watch = TsWatch(self._programs)
+                check = TsFaults(watch, self.count).look
+                self._reader = CutReader(plain(self._connect()), watch, check)
+            else:
+                self._reader = CutReader(self._connect(), FlvWatch())
         else:
             options = options | {"analyzeduration": LATE_ANALYSIS_US}
         container = av.open(

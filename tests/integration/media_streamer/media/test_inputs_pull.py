@@ -58,6 +58,24 @@ async def test_udp_unicast(worker, launch, ffmpeg, bunny, free_port) -> None:
     await flows(worker, "udp")
 
 
+async def test_packets_of_192_bytes(worker, launch, ffmpeg, bunny, free_port) -> None:
+    """As recorders and BDAV have them, seven to a datagram; they are no loss of synchronisation."""
+    port = free_port(socket.SOCK_DGRAM)
+    await worker.apply("bdav", f"udp://127.0.0.1:{port}")
+    m2ts = ("-c:a", "ac3", "-f", "mpegts", "-mpegts_m2ts_mode", "1")
+    await launch(*source(ffmpeg, bunny, *m2ts, f"udp://127.0.0.1:{port}?pkt_size=1344"))
+    await worker.running("bdav")
+
+    def both() -> bool:
+        tracks = worker.stats["bdav"]["inputs"][0]["media_info"]["tracks"]
+        return [track["codec"] for track in tracks] == ["h264", "ac3"]
+
+    await worker.until(both)
+    before = worker.stats["bdav"]["input"]["frames"]
+    await worker.until(lambda: worker.stats["bdav"]["input"]["frames"] > before + 60)
+    assert not worker.stats["bdav"]["input"].get("errors_desync")
+
+
 async def test_udp_multicast(worker, launch, ffmpeg, bunny, free_port) -> None:
     port = free_port(socket.SOCK_DGRAM)
     await worker.apply("multicast", f"udp://239.255.77.1:{port}/127.0.0.1")
