@@ -91,14 +91,16 @@ class Doors:
     clip: str = "h264"
 
     def put(self, text: str) -> str:
-        return text.format(
-            http=self.streamer.base.removeprefix("http://"),
-            rtmp=self.streamer.rtmp.removeprefix("rtmp://"),
-            rtsp=f"127.0.0.1:{self.rtsp}",
-            srt=f"127.0.0.1:{self.srt}",
-            udp=self.udp,
-            clip=self.clip,
-        )
+        """`{http}` and the like become addresses."""
+        known = {
+            "http": self.streamer.base.removeprefix("http://"),
+            "rtmp": self.streamer.rtmp.removeprefix("rtmp://"),
+            "rtsp": f"127.0.0.1:{self.rtsp}",
+            "srt": f"127.0.0.1:{self.srt}",
+            "udp": str(self.udp),
+            "clip": self.clip,
+        }
+        return re.sub(r"\{(\w+)\}", lambda found: known[found[1]], text)
 
     async def serve(self, text: str) -> None:
         self.streamer.write(
