@@ -1,8 +1,11 @@
 """Waiting until something is true of what changes now and then, with an end."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+
+log = logging.getLogger(__name__)
 
 
 class Waiters:
@@ -66,9 +69,8 @@ class Arrivals:
     def call(
         self, key: Hashable, condition: Callable[[], bool], seconds: float, back: CallBack
     ) -> Callable[[], None]:
-        """Call `back` once, in a turn of its own: when `condition()` is true, or `seconds` after
-        the first one asked for `key`, which says what is waited for. What is returned takes it
-        back."""
+        """Call `back` once, in a later turn: when `condition()` is true, or `seconds` after the
+        first one asked for `key`, which says what is waited for. What is returned takes it back."""
         group = self._groups.get(key)
         if group is None:
             timer = asyncio.get_running_loop().call_later(seconds, self._end, key, False)
@@ -90,12 +92,18 @@ class Arrivals:
     def _end(self, key: Hashable, has_come: bool) -> None:
         group = self._groups.pop(key)
         group.timer.cancel()
-        loop = asyncio.get_running_loop()
-        for back in group.waiting:
-            loop.call_soon(_tell, group, back, has_come)
+        # Of all of them one turn: a turn each costs as much as what some of them do in it.
+        asyncio.get_running_loop().call_soon(_tell, group, has_come)
 
 
-def _tell(group: _Group, back: CallBack, has_come: bool) -> None:
-    if back in group.waiting:  # not taken back meanwhile
-        del group.waiting[back]
-        back(has_come)
+def _tell(group: _Group, has_come: bool) -> None:
+    """Those that were not taken back meanwhile, in the order in which they came."""
+    waiting = group.waiting
+    for back in list(waiting):
+        if back not in waiting:
+            continue
+        del waiting[back]
+        try:
+            back(has_come)
+        except Exception:
+            log.exception("one of those who waited failed")

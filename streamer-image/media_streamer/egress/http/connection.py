@@ -34,12 +34,15 @@ Repeat = Callable[[], bytes | None]
 """Gives the whole answer once more, to exactly the same request; None: it has to be worked out."""
 
 
+Begin = Callable[[Callable[[bool], None]], Callable[[], None]]
+"""Calls back once, with whether it may have come; what it returns takes that back."""
+
+
 @dataclass(slots=True)
 class Later:
     """The answer is to come."""
 
-    begin: Callable[[Callable[[bool], None]], Callable[[], None]]
-    """Calls back once, with whether it may have come; what it returns takes that back."""
+    begin: Begin
     again: Callable[[], "Known"] | None = None
     """The answer once it may have come, for who asked; None: by the bytes of the request again."""
 

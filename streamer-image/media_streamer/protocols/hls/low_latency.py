@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 from media_streamer.egress.access import AccessDenied
-from media_streamer.egress.http.connection import Later
+from media_streamer.egress.http.connection import Begin, Later
 from media_streamer.egress.http.prepared import Message, date_bytes
 from media_streamer.egress.http.quick_segments import END, Directives, Folder, Wanted
 from media_streamer.egress.http.segments import SHORT_CACHE, mp4_type
@@ -56,6 +56,10 @@ def update_of(
     return text, f"public, max-age={6 * target}"
 
 
+_Question = tuple[str, Directives | None, bool, str]
+"""What follows the folder, the directives, whether it may be compressed, the token."""
+
+
 class _Files:
     def __init__(
         self,
@@ -71,8 +75,9 @@ class _Files:
         self._parts: dict[tuple[str, int], Message] = {}
         self._moment: tuple[int, bytes] = -1, b""
         """Of the whole answers: version of the index, and the date."""
-        self._ready: dict[tuple[str, Directives | None, bool, str], tuple[bytes, int]] = {}
-        """By what was asked for; with the length of the body."""
+        self._ready: dict[_Question, tuple[bytes, int]] = {}
+        """With the length of the body."""
+        self._to_come: dict[_Question, Begin] = {}
 
     def answer(self, wanted: Wanted) -> bytes | Later | None:
         """See `Folder.answer`. Who asks for what another one has just got gets the same bytes:
@@ -82,11 +87,18 @@ class _Files:
         if moment != self._moment:
             self._moment = moment
             self._ready.clear()
+            self._to_come.clear()
         key = wanted.rest, wanted.directives, wanted.may_compress, viewer.access.token
-        ready = self._ready.get(key)
+        begin = self._to_come.get(key)
+        ready = self._ready.get(key) if begin is None else None
         if ready is None:
-            found = self._find(wanted)
-            if not isinstance(found, Message):
+            found = self._find(wanted) if begin is None else Later(begin)
+            if found is None:
+                return None
+            if isinstance(found, Later):
+                if begin is None and len(self._to_come) < MAX_READY:
+                    self._to_come[key] = found.begin
+                self._use()
                 return found
             ready = found.whole(END), len(found.body)
             if len(self._ready) < MAX_READY:
@@ -119,7 +131,6 @@ class _Files:
         return text.answer(query, cache, may_compress=wanted.may_compress)
 
     def _later(self, track: TrackIndex, ahead: Directives) -> Later:
-        self._use()
         call = self._index.call_when
         return Later(partial(call, track, ahead.msn, ahead.part, WAIT_SECONDS))
 
@@ -128,7 +139,6 @@ class _Files:
         if part is None:
             if not is_announced(track, seq):
                 return None
-            self._use()
             return Later(partial(self._index.call_when_part, track, seq, WAIT_SECONDS))
         try:
             return self._message(track, part)

@@ -2,7 +2,9 @@
 
 import asyncio
 import functools
+from collections.abc import Callable
 
+import pytest
 from media_streamer.presentation.waiting import Arrivals, Waiters
 
 
@@ -72,6 +74,30 @@ async def test_all_who_wait_for_the_same_are_called_once() -> None:
         one()
     await asyncio.sleep(0)
     assert len(told) == 2
+
+
+async def test_one_who_fails_or_leaves_in_the_turn_holds_nobody_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    arrivals, told, forget = Arrivals(), list[int](), list[Callable[[], None]]()
+
+    def back(number: int, _: bool) -> None:
+        told.append(number)
+        if number == 0:
+            forget[2]()
+            raise ValueError("the first one fails")
+        if number == 1:  # it waits for the same again: that is another group
+            arrivals.call("part", lambda: False, 30, functools.partial(back, 9))
+
+    forget += [
+        arrivals.call("part", lambda: True, 30, functools.partial(back, number))
+        for number in range(4)
+    ]
+    arrivals.look()
+    await asyncio.sleep(0)
+    assert told == [0, 1, 3]
+    assert len(arrivals) == 1
+    assert "the first one fails" in caplog.text
 
 
 async def test_what_does_not_come_in_time_is_told() -> None:

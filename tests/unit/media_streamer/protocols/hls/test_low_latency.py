@@ -10,7 +10,12 @@ from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.answers import Answers
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http.prepared import Prepared
-from media_streamer.egress.http.quick_segments import Directives, QuickSegments, directives_of
+from media_streamer.egress.http.quick_segments import (
+    Directives,
+    QuickSegments,
+    Wanted,
+    directives_of,
+)
 from media_streamer.egress.http.request import MediaRequest, peer_ip, refuse
 from media_streamer.egress.http.server import http_server
 from media_streamer.egress.segmented_sessions import SegmentedSessions
@@ -190,6 +195,40 @@ async def test_all_who_wait_are_answered_when_the_part_comes(
     assert not len(service.index._arrivals)
     for one in others:
         one.writer.close()
+
+
+async def test_what_another_one_got_is_not_made_again(
+    service: Service, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index is looked at once for all who ask for the same, and again after each change."""
+    made: list[str] = []
+    find = low_latency._Files._find
+
+    def counted(files: low_latency._Files, wanted: Wanted) -> object:
+        made.append(wanted.rest)
+        return find(files, wanted)
+
+    monkeypatch.setattr(low_latency._Files, "_find", counted)
+    monkeypatch.setattr(low_latency, "date_bytes", lambda: b"now")
+    await client.get("part-4.m4s")
+    same = [await client.get("part-4.m4s") for _ in range(5)]
+    assert {body for _, body, _ in same} == {BODY[40:50]}
+    assert made == ["part-4.m4s"]
+    (viewer,) = service.viewers._known.values()
+    assert viewer.session.bytes == 60, "each answer counts"
+    service.index.add(0, 5)
+    assert (await client.get("part-4.m4s"))[1] == BODY[40:50]
+    assert (await client.get("part-5.m4s"))[1] == BODY[50:60]
+    assert made == ["part-4.m4s", "part-4.m4s", "part-5.m4s"]
+    whole = {}
+    for query in ("_HLS_msn=7", "_HLS_msn=8&_HLS_part=0", "_HLS_msn=7&_HLS_skip=YES"):
+        text = (await client.get(f"index.ll.m3u8?{query}"))[1]
+        assert (await client.get(f"index.ll.m3u8?{query}"))[1] == text
+        whole[query] = text
+    assert len(made) == 6, "another question is another answer"
+    service.index.track.parts.clear()
+    service.index.end()
+    assert (await client.get("part-5.m4s"))[2], "what the index no longer has is the handler's"
 
 
 async def test_what_is_waited_for_is_looked_for_anew(
