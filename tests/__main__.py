@@ -1,8 +1,12 @@
 """`python -m tests [PART…] [--long]`: the tests in parts, each with what it can bear beside it.
 
-A part is a call of pytest with its own number of processes; what each took is told at the end. The
-programs and images of the cluster are built meanwhile from idle CPU time only, so that no test is
-slower for it: waiting for real time is most of what the integration tests do.
+A part is a call of pytest with its own number of processes; what each took is told at the end. Two
+lanes of parts run beside each other, so that no core is idle while a part waits for real time or
+ends with its last file; a part starts with the files that take longest. What all processes of all
+parts use and one makes lies in a folder of the run (tests/support/once.py).
+
+The programs and images of the cluster are built meanwhile from idle CPU time only, so that no test
+is slower for it.
 
 Nothing is run twice here: a test that fails now and then is a defect of the test or the product.
 """
@@ -14,10 +18,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.longest import TABLE, write_table
+from tests.support.once import FOLDER
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REPORTS = REPOSITORY / ".cache" / "tests"
@@ -37,17 +47,24 @@ class Part:
     shared_by: str = "loadfile"
     """How the tests are shared among the processes: pytest-xdist's --dist."""
     long: tuple[str, ...] = ()
-    """More arguments for the long run."""
+    """More arguments for the long run, which a process more shares."""
+    is_aside: bool = False
+    """Runs beside the others, in the second lane; what it says is printed when it is over."""
 
 
 PARTS = {
-    "unit": Part(("tests/unit",), 2),
+    "unit": Part(("tests/unit",), 2, is_aside=True),
     # Most of it waits for a stream to go on in real time: a process uses a fifth of a core.
     "integration": Part(("tests/integration", "tests/cluster", "-m", "not kubernetes"), 7),
     "browser": Part(("tests/browser",), 3),
-    # A real API server; in the long run also a cluster of two nodes, which one process has.
+    # A real API server, which one process has; in the long run also a cluster of two nodes, which
+    # another one has.
     "kubernetes": Part(
-        ("tests/integration", "-m", "kubernetes"), 2, "loadgroup", long=("tests/cluster",)
+        ("tests/integration", "-m", "kubernetes"),
+        1,
+        "loadgroup",
+        long=("tests/cluster",),
+        is_aside=True,
     ),
 }
 
@@ -60,8 +77,8 @@ class Result:
     tests: int = 0
     failed: int = 0
     skipped: int = 0
-    busy: float = 0
-    """Percent of all cores that the part used, without what was built meanwhile."""
+    cpu_seconds: float = 0.0
+    """Of its processes, but those that ended as nobody's children."""
 
 
 class Build:
@@ -79,13 +96,16 @@ class Build:
                 [*idle, *BUILD], cwd=BUILD_FOLDER, stdout=log, stderr=log, start_new_session=True
             )
 
-    def finish(self) -> float:
-        """Let it make what is left at full speed; the seconds that took."""
-        began = time.monotonic()
+    def finish(self, is_urgent: threading.Event) -> float:
+        """Wait for it; once nothing else is left to do it makes what is left at full speed. The
+        seconds that nothing else was done."""
+        began = None
         while self._process is not None and self._process.poll() is None:
-            self._hurry(self._process.pid)
+            if is_urgent.is_set():
+                began = began or time.monotonic()
+                self._hurry(self._process.pid)
             time.sleep(1)
-        return time.monotonic() - began
+        return time.monotonic() - began if began else 0.0
 
     def _hurry(self, session: int) -> None:
         """Its processes get their share of the CPU; a scheduling class is a thread's."""
@@ -101,33 +121,46 @@ class Build:
             self._process.wait(END_SECONDS)
 
 
-def _run(name: str, long: bool, more: list[str]) -> Result:
+def _run(name: str, long: bool, more: list[str], folder: str) -> Result:
     part, report = PARTS[name], REPORTS / f"{name}.xml"
     report.unlink(missing_ok=True)
-    print(f"\n== {name}", flush=True)
-    arguments = (*part.arguments, *(part.long if long else ()))
-    command = [sys.executable, "-m", "pytest", *arguments, f"--junitxml={report}"]
-    command += ["-n", str(part.processes), "--dist", part.shared_by, "-q", "--durations=10"]
-    environment = dict(os.environ)
+    is_long = long and bool(part.long)
+    processes = part.processes + is_long
+    command = [sys.executable, "-m", "pytest", *part.arguments, *(part.long if is_long else ())]
+    command += [f"--junitxml={report}", "-q", "--durations=10", "--longest-first"]
+    if processes > 1:  # one is cheaper without a second that only tells it what to do
+        command += ["-n", str(processes), "--dist", part.shared_by, "--no-loadscope-reorder"]
+    environment = {**os.environ, FOLDER: folder}
     # Else hundreds of processes compile all that they import: half of what it costs to start one.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if long:
         command.append("--long")
         environment.setdefault("HYPOTHESIS_PROFILE", "long")
-    began, used = time.monotonic(), _cpu_seconds()
-    status = subprocess.run(
-        [*command, *more], cwd=REPOSITORY, env=environment, check=False
-    ).returncode
-    seconds, used = time.monotonic() - began, _cpu_seconds() - used
-    busy = 100 * used / seconds / (os.cpu_count() or 1)
-    return Result(name, seconds, status, *_counts(report), busy)
+    began = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        said = None
+        if part.is_aside:
+            said = stack.enter_context((REPORTS / f"{name}.log").open("w+"))
+        else:
+            print(f"\n== {name}", flush=True)
+        process = subprocess.Popen(
+            [*command, *more], cwd=REPOSITORY, env=environment, stdout=said, stderr=said
+        )
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+        except KeyboardInterrupt:  # which it has heard as well
+            process.wait(END_SECONDS)
+            raise
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if said is not None:
+            said.seek(0)
+            print(f"\n== {name}\n{said.read()}", end="", flush=True)
+    seconds, cpu_seconds = time.monotonic() - began, used.ru_utime + used.ru_stime
+    return Result(name, seconds, process.returncode, *_counts(report), cpu_seconds)
 
 
 def _cpu_seconds() -> float:
-    """Of the whole machine (proc_stat(5)): what a part starts and leaves behind counts as well.
-
-    What is nice is the build.
-    """
+    """Of the whole machine (proc_stat(5)). What is nice is the build."""
     fields = Path("/proc/stat").read_text().split(maxsplit=9)[1:9]
     user, _, system, _, _, interrupts, soft, _ = map(int, fields)
     return (user + system + interrupts + soft) / os.sysconf("SC_CLK_TCK")
@@ -144,38 +177,65 @@ def _counts(report: Path) -> tuple[int, int, int]:
     return tests, failures + errors, skipped
 
 
-def _print(results: list[Result], building: float) -> None:
-    print("\npart          tests  failed  skipped   minutes  cores busy")
+def _print(results: list[Result], seconds: float, building: float, busy: float) -> None:
+    print("\npart          tests  failed  skipped   minutes  CPU minutes")
     for one in results:
-        minutes = one.seconds / 60
         counts = f"{one.tests:6} {one.failed:7} {one.skipped:8}"
-        print(f"{one.name:12} {counts} {minutes:9.1f} {one.busy:9.0f} %")
+        print(f"{one.name:12} {counts} {one.seconds / 60:9.1f} {one.cpu_seconds / 60:12.1f}")
     if building >= 1:
         print(f"{'(building)':12} {'':6} {'':7} {'':8} {building / 60:9.1f}")
-    total = building + sum(one.seconds for one in results)
-    print(f"{'all':12} {sum(one.tests for one in results):6} {'':7} {'':8} {total / 60:9.1f}")
+    counts = f"{sum(one.tests for one in results):6} {sum(one.failed for one in results):7}"
+    print(f"{'all':12} {counts} {'':8} {seconds / 60:9.1f} {busy:11.0f} % of all cores")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--long", action="store_true", help="also what is marked `long`")
+    parser.add_argument(
+        "--record", action="store_true", help=f"write what files take into {TABLE.name}"
+    )
     arguments, more = parser.parse_known_args()
     if unknown := set(arguments.parts) - PARTS.keys():
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     names = [name for name in PARTS if name in arguments.parts or not arguments.parts]
     REPORTS.mkdir(parents=True, exist_ok=True)
-    build, building, results = Build(), 0.0, list[Result]()
+    build, is_urgent, is_broken_off = Build(), threading.Event(), threading.Event()
+    building, began, used = 0.0, time.monotonic(), _cpu_seconds()
     if "kubernetes" in names and os.geteuid() == 0 and "KUBECONFIG" not in os.environ:
         build.start()
-    try:
+
+    def lane(is_aside: bool, folder: str) -> list[Result]:
+        nonlocal building
+        found = []
         for name in names:
-            if name == "kubernetes":
-                building = build.finish()
-            results.append(_run(name, arguments.long, more))
+            if PARTS[name].is_aside == is_aside:
+                if name == "kubernetes":
+                    building = build.finish(is_urgent)
+                if is_broken_off.is_set():
+                    break
+                found.append(_run(name, arguments.long, more, folder))
+        return found
+
+    try:
+        with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as other:
+            aside = other.submit(lane, True, folder)
+            try:
+                first = lane(False, folder)
+            except KeyboardInterrupt:
+                is_broken_off.set()
+                build.stop()
+                raise
+            is_urgent.set()
+            results = [*first, *aside.result()]
     finally:
         build.stop()
-    _print(results, building)
+    results.sort(key=lambda one: names.index(one.name))
+    seconds = time.monotonic() - began
+    busy = 100 * (_cpu_seconds() - used) / seconds / (os.cpu_count() or 1)
+    _print(results, seconds, building, busy)
+    if arguments.record:
+        write_table(REPORTS / f"{name}.xml" for name in names)
     no_tests = 5  # pytest's exit status where -k or -m left none
     return int(any(one.status not in (0, no_tests) for one in results))
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.longest import longest_first
+
 # A busy machine is no fault of the code: `timeout` of pytest still ends what hangs.
 settings.register_profile(
     "default", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -27,6 +29,7 @@ CLUSTER_TESTS = Path(__file__).parent / "cluster"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also the tests marked `long`")
+    parser.addoption("--longest-first", action="store_true", help="the order of a whole run")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -41,6 +44,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = kept
+    if config.getoption("--longest-first"):
+        longest_first(items)
 
 
 def _kubernetes(item: pytest.Item) -> str:

@@ -23,6 +23,8 @@ COMPLAINT_LINES = 30
 class BenchStreamer(Streamer):
     """With RTMP, the footage as VOD location `clips`, and figures of its processes."""
 
+    is_forked = False
+
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self.rtmp_port = free_port()

@@ -1,31 +1,24 @@
 """The documentation in a browser, under the policy that the programs serve it with."""
 
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from media_docs.operations import main as write_operations
 from media_web.documentation import HEADERS, find_page
 from playwright.async_api import expect
 
+from tests.support import site as built
 from tests.support.ports import free_port
 
-ROOT = Path(__file__).resolve().parents[2]
 NARROW = {"width": 390, "height": 800}
+pytestmark = pytest.mark.timeout(built.FIRST_TEST_SECONDS)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html"]
-    command += ["-d", str(directory / "doctrees"), str(ROOT / "docs"), str(directory / "html")]
-    subprocess.run(command, check=True, timeout=100)
-    write_operations(directory / "html" / "operations.js")
-    return directory / "html"
+    return built.site(tmp_path_factory)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -28,6 +28,7 @@ WARM_UP = 0.25
 async def soak(minutes: float, seed: int, directory: Path) -> bool:
     """True if nothing rose and nothing failed."""
     streamer, rtmp_port = Streamer(directory), free_port()
+    streamer.is_forked = False
     (directory / "segments").mkdir()
     streamer.write(f"rtmp 127.0.0.1:{rtmp_port};\n{CONFIG}")
     times: list[float] = []

@@ -1,7 +1,7 @@
 """What all processes of a test run use and one makes: encoded footage, above all.
 
 A fixture of the session is one of each process of pytest-xdist, so seven processes would encode the
-same clip seven times.
+same clip seven times. The parts of `python -m tests` share a folder as well.
 """
 
 import fcntl
@@ -10,6 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+FOLDER = "TESTS_ONCE_FOLDER"
+"""The environment variable that names the folder, where a run of several parts has one."""
 
 
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
@@ -20,7 +23,7 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], obje
     root = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent  # each process has a folder there
-    folder = root / "once"
+    folder = Path(os.environ.get(FOLDER) or root / "once")
     folder.mkdir(exist_ok=True)
     place = folder / name
     with (folder / f"{name}.lock").open("w") as lock:

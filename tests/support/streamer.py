@@ -1,7 +1,9 @@
 """A whole streamer as its users have it: the command, its workers, its ports."""
 
 import asyncio
+import atexit
 import contextlib
+import functools
 import os
 import sys
 import time
@@ -13,11 +15,17 @@ import aiohttp
 from media_rest.credentials import basic_header
 
 from tests.support import proc, process
+from tests.support.forked import ForkServer
 from tests.support.ports import free_port
 from tests.support.process import Process
 
 READY_SECONDS = 40.0
 POLL_SECONDS = 0.1
+PROGRAM = "media_streamer.cli"
+LATER = ("media_streamer.api.server", "media_streamer.supervisor.supervisor")
+"""What the program imports where it forked its supervisor."""
+OF_THE_INTERPRETER = ("PYTHON", "LD_")
+"""Begin the names of variables that take effect before the program does."""
 ADMIN = {"Authorization": basic_header("admin", "secret")}
 VIEWER = {"Authorization": basic_header("viewer", "look")}
 
@@ -32,11 +40,23 @@ async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: flo
         await asyncio.sleep(POLL_SECONDS)
 
 
+@functools.cache
+def _fork_server() -> ForkServer:
+    """Of this process of pytest, from the first streamer on."""
+    server = ForkServer(PROGRAM, *LATER)
+    atexit.register(server.close)
+    return server
+
+
 class Streamer:
     """`streamer -c FILE` in a directory of its own.
 
     It may serve a test after another, each with its event loop: see `Lender`.
     """
+
+    is_forked = True
+    """From a process that has imported the program, which saves a second of CPU time; False where
+    what /proc says of it matters, or what it costs."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -101,18 +121,14 @@ class Streamer:
             "STREAMER_ACCESS_LOG": "-",
             **environment,
         }
-        self.process = process.start(
-            *self.under,
-            sys.executable,
-            "-m",
-            "media_streamer.cli",
-            "-c",
-            str(self.config),
-            *arguments,
-            env=env,
-            stdout=self._log,
-            stderr=self._log,
-        )
+        words = ("-c", str(self.config), *arguments)
+        is_special = any(name.startswith(OF_THE_INTERPRETER) for name in environment)
+        if self.is_forked and not self.under and not is_special:
+            log = self.directory / "log"
+            self.process = _fork_server().start(PROGRAM, *words, log=log, env=env)
+            return
+        command = (*self.under, sys.executable, "-m", PROGRAM, *words)
+        self.process = process.start(*command, env=env, stdout=self._log, stderr=self._log)
 
     async def serve(self, **environment: str) -> None:
         """With what `write` wrote: it is started, or one that serves already reads it anew."""

@@ -1,28 +1,19 @@
 """The site as `make docs` builds it: without a warning, and fit for its Content-Security-Policy."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from media_docs.operations import main as write_operations
 
-ROOT = Path(__file__).resolve().parents[3]
-pytestmark = pytest.mark.timeout(150)
-"""Whichever test is the first one builds the site."""
+from tests.support import site as built
+
+pytestmark = pytest.mark.timeout(built.FIRST_TEST_SECONDS)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
-    command += ["-d", str(directory / "doctrees"), str(ROOT / "docs"), str(directory / "html")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
-    assert done.returncode == 0, done.stderr
-    write_operations(directory / "html" / "operations.js")
-    return directory / "html"
+    return built.site(tmp_path_factory)
 
 
 def test_no_page_has_inline_script_or_style(site: Path) -> None:

@@ -8,6 +8,8 @@ import pytest
 from tests.support.ports import free_port
 from tests.support.streamer import ADMIN, VIEWER, Lender, Streamer, ffprobe, until
 
+from .option_backend import Backend
+
 __all__ = ["ADMIN", "VIEWER", "Streamer", "ffprobe", "free_port", "until"]
 
 
@@ -31,4 +33,10 @@ def streamer(own_streamer: Streamer) -> Streamer:
 async def lent_streamer(lender: Lender) -> AsyncIterator[Streamer]:
     """Lent: each test gives it a configuration of its own."""
     async with lender.lend() as one:
+        yield one
+
+
+@pytest.fixture
+async def backend() -> AsyncIterator[Backend]:
+    async with Backend().serving() as one:
         yield one

@@ -252,6 +252,7 @@ async def test_a_crowd_leaves_nothing_behind(lent_streamer: Streamer) -> None:
 
 
 async def test_media_workers_are_confined(streamer: Streamer) -> None:
+    streamer.is_forked = False
     streamer.write(DEMO)
     await streamer.serve(STREAMER_CLUSTER_KEY="CLUSTER", PGPASSWORD="CLUSTER")
     await streamer.running("demo")

@@ -17,9 +17,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
-from media_rest.credentials import cluster_digest
 from PIL import Image
 
 from tests.support.certificates import make_chain
@@ -29,64 +26,16 @@ from tests.support.ports import free_port
 from tests.support.streamer import Streamer, until
 from tests.support.webrtc_offers import browser
 
+from .option_backend import Backend
+
 TUNED = "chunk_duration 500; dash_update_period 7; add_audio_only true; provider Works;"
 MULTICAST = "239.255.77.9"
 WHOLE = aiohttp.ClientTimeout(total=120)
 
 
-class Backend:
-    """Says yes to everybody, takes events and streams, and is a peer without streams."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.asked: list[dict[str, str]] = []
-        self.polled: dict[str, list[float]] = {"of-peer": [], "of-source": []}
-        """When it was asked for its streams, by the key of the cluster that was shown."""
-        self.events: list[dict[str, Any]] = []
-        self.taken = 0
-
-    async def may(self, request: web.Request) -> web.Response:
-        self.asked.append(dict(request.query))
-        return web.Response()
-
-    async def told(self, request: web.Request) -> web.Response:
-        self.events += await request.json()
-        return web.Response()
-
-    async def take(self, request: web.Request) -> web.Response:
-        async for piece in request.content.iter_any():
-            self.taken += len(piece)
-        return web.Response()
-
-    async def peer(self, request: web.Request) -> web.Response:
-        shown = request.headers.get("Authorization", "").removeprefix("Cluster ")
-        moment, _, digest = shown.partition(":")
-        for key, times in self.polled.items():
-            if digest == cluster_digest(int(moment), key):
-                times.append(time.monotonic())
-        return web.json_response({"streams": [], "estimated_count": 0})
-
-    @contextlib.asynccontextmanager
-    async def serving(self) -> AsyncIterator["Backend"]:
-        app = web.Application(client_max_size=1 << 30)
-        app.router.add_get("/may", self.may)
-        app.router.add_post("/events", self.told)
-        app.router.add_route("*", "/sink", self.take)
-        app.router.add_get("/{tail:.*}", self.peer)
-        async with TestServer(app) as server:
-            self.url = str(server.make_url("")).rstrip("/")
-            yield self
-
-
 @pytest.fixture
 def streamer(lent_streamer: Streamer) -> Streamer:
     return lent_streamer
-
-
-@pytest.fixture
-async def backend() -> AsyncIterator[Backend]:
-    async with Backend().serving() as one:
-        yield one
 
 
 async def get(streamer: Streamer, path: str) -> str:
@@ -227,10 +176,10 @@ async def test_a_port_speaks_the_versions_that_it_names(streamer: Streamer) -> N
 async def test_a_publisher_who_falls_silent(streamer: Streamer, backend: Backend) -> None:
     """`frames_timeout` tells, and `timeout` of a push ends it, while the connection stays."""
     streamer.write(
-        f"notify web {{ sink {backend.url}/events; only event=frames_timed_out; }}\n"
+        f"notify web {{ sink {backend.url}/events/web; only event=frames_timed_out; }}\n"
         "stream demo { input fake://fake; }\n"
         "stream cam { input publish:// frames_timeout=1;"
-        f" push {backend.url.replace('http', 'tshttp')}/sink timeout=1 retry_timeout=60"
+        f" push {backend.push_url}/cam timeout=1 retry_timeout=60"
         " comment=theirs; }\n"
         "template mine { frames_timeout 1; }\n"
         "stream other { template mine; input publish://; }\n"
@@ -257,13 +206,13 @@ async def test_a_publisher_who_falls_silent(streamer: Streamer, backend: Backend
 
         async def sent() -> bool:
             alive = [(await streamer.stream(name))["stats"].get("alive") for name in names]
-            return all(alive) and backend.taken > 0
+            return all(alive) and backend.pushed.get("cam", 0) > 0
 
         await until(sent, "all are published, and the push sends")
         silence.set()
 
         async def told() -> bool:
-            return {one["media"] for one in backend.events} == set(names)
+            return {media for _, media in backend.told("web")} == set(names)
 
         await until(told, "frames are missed")
 

@@ -4,14 +4,10 @@ One server for all; what needs pictures copies one test stream.
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from functools import partial
 
 import aiohttp
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from tests.support import asking
 from tests.support.country_database import write_country_database
@@ -19,54 +15,14 @@ from tests.support.ports import free_port
 from tests.support.rtsp_camera import Camera
 from tests.support.streamer import Streamer, ffprobe, until
 
+from .option_backend import Backend
+
 WHOLE = aiohttp.ClientTimeout(total=120)
-
-
-class Backend:
-    """Lets everybody in and remembers who was asked about; takes what is pushed."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.asked: list[dict[str, str]] = []
-        self.pushed: dict[str, int] = {}
-
-    async def may(self, request: web.Request) -> web.Response:
-        self.asked.append(dict(request.query))
-        return web.Response()
-
-    async def take(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        async for piece in request.content.iter_any():
-            self.pushed[name] = self.pushed.get(name, 0) + len(piece)
-        return web.Response()
-
-    def asked_of(self, name: str) -> list[dict[str, str]]:
-        return [one for one in self.asked if one["name"] == name]
-
-    @contextlib.asynccontextmanager
-    async def serving(self) -> AsyncIterator["Backend"]:
-        app = web.Application(client_max_size=1 << 30)
-        app.router.add_get("/may", self.may)
-        app.router.add_route("*", "/sink/{name:.*}", self.take)
-        server = TestServer(app)
-        # Pushes have no end of their own.
-        await server.start_server(shutdown_timeout=0.5)
-        try:
-            self.url = str(server.make_url("")).rstrip("/")
-            yield self
-        finally:
-            await server.close()
 
 
 @pytest.fixture
 def streamer(lent_streamer: Streamer) -> Streamer:
     return lent_streamer
-
-
-@pytest.fixture
-async def backend() -> AsyncIterator[Backend]:
-    async with Backend().serving() as one:
-        yield one
 
 
 async def status(streamer: Streamer, path: str, **headers: str) -> int:
@@ -124,7 +80,6 @@ async def test_who_may_watch(streamer: Streamer, backend: Backend) -> None:
 async def test_what_a_template_gives_its_streams(streamer: Streamer, backend: Backend) -> None:
     """They start when somebody asks and end a moment after him; they are pushed, recorded, have
     pictures, ask their backend; of inputs that send nothing a film stands in."""
-    sink = backend.url.replace("http", "tshttp")
     archive, films = streamer.directory / "played-dvr", streamer.directory / "played"
     films.mkdir()
     nobody = f"tshttp://127.0.0.1:{free_port()}/x"
@@ -139,7 +94,8 @@ async def test_what_a_template_gives_its_streams(streamer: Streamer, backend: Ba
         f"vod films {{ storage {films}; }}\n"
         "template brief { prefix brief; input copy://demo; static false; clients_timeout 1; }\n"
         "template full { prefix full; input copy://demo;"
-        f" push {sink}/sink/%s; dvr {archive} 1d; thumbnails; on_play {backend.url}/may; }}\n"
+        f" push {backend.push_url}/%s; dvr {archive} 1d; thumbnails;"
+        f" on_play {backend.url}/may; }}\n"
         f"template dark {{ input {nobody}; source_timeout 1; max_retry_timeout 1;"
         " backup films/film.ts; }\n"
         f"template deaf {{ input {ts}?filter.tracks=v1; input copy://demo; audio_timeout 1; }}\n"

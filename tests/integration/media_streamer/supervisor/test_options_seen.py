@@ -5,62 +5,19 @@ One server for all.
 """
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from tests.support.country_database import write_country_database
 from tests.support.streamer import Lender, Streamer, until
 
+from .option_backend import Backend
+
 WHOLE = aiohttp.ClientTimeout(total=120)
-
-
-class Backend:
-    """Judges publishers, takes events, and is the source of a stream."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.publishers: list[tuple[str, dict[str, Any]]] = []
-        self.batches: dict[str, list[list[dict[str, Any]]]] = {}
-        self.asked: list[dict[str, str]] = []
-        self.gone = True
-
-    async def judge(self, request: web.Request) -> web.Response:
-        self.publishers.append((request.method, await request.json()))
-        return web.Response(status=200 if request.match_info["says"] == "yes" else 403)
-
-    async def events(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        if name == "away" and self.gone:
-            return web.Response(status=503)
-        self.batches.setdefault(name, []).append(await request.json())
-        return web.Response()
-
-    async def source(self, request: web.Request) -> web.Response:
-        self.asked.append(dict(request.headers))
-        return web.Response(status=404)
-
-    def told(self, name: str) -> list[tuple[str, str]]:
-        """Events and the streams that they are about."""
-        every = [one for batch in self.batches.get(name, []) for one in batch]
-        return [(one["event"], one.get("media", "")) for one in every]
-
-    @contextlib.asynccontextmanager
-    async def serving(self) -> AsyncIterator["Backend"]:
-        app = web.Application()
-        app.router.add_route("*", "/may/{says}", self.judge)
-        app.router.add_post("/events/{name}", self.events)
-        app.router.add_get("/source", self.source)
-        async with TestServer(app) as server:
-            self.url = str(server.make_url("")).rstrip("/")
-            yield self
 
 
 class Logging(Streamer):
@@ -84,12 +41,6 @@ def lender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lender]:
 @pytest.fixture
 def streamer(lent_streamer: Logging) -> Logging:
     return lent_streamer
-
-
-@pytest.fixture
-async def backend() -> AsyncIterator[Backend]:
-    async with Backend().serving() as one:
-        yield one
 
 
 RULES = """
@@ -222,7 +173,7 @@ async def test_what_sinks_are_sent(streamer: Logging, backend: Backend) -> None:
     assert {"b", "c", "d"} <= {media for _, media in heard}
     assert "a" not in {media for _, media in heard}
     assert backend.told("grave") == []
-    backend.gone = False
+    backend.is_away = False
 
     async def back() -> bool:
         return bool(backend.told("away"))
@@ -353,11 +304,11 @@ async def test_how_inputs_are_asked_and_chosen(streamer: Streamer, backend: Back
     await streamer.serve()
 
     async def asked() -> bool:
-        return bool(backend.asked)
+        return bool(backend.read_with)
 
     await until(asked, "the source is asked")
-    assert backend.asked[0]["User-Agent"] == "Mine/1"
-    assert backend.asked[0]["X-Key"] == "abc"
+    assert backend.read_with[0]["User-Agent"] == "Mine/1"
+    assert backend.read_with[0]["X-Key"] == "abc"
 
     async def shown(url: str) -> bool:
         return bool((await streamer.stream("both")).get("stats", {}).get("url") == url)

@@ -17,6 +17,7 @@ def streamer(lent_streamer: Streamer) -> Streamer:
 
 async def test_a_stream_of_the_file_plays(own_streamer: Streamer) -> None:
     streamer = own_streamer
+    streamer.is_forked = False
     streamer.write(DEMO)
     await streamer.serve()
     await streamer.running("demo")
