@@ -17,18 +17,15 @@ from media_api.resources import StreamResource
 from media_api.resources.meta import API_VERSION
 from media_api.unsupported import GLOBALS, STREAM_CHECKS
 
-from tests.support.api_server import SKIP_REASON, START_LIMIT, ApiServer, running_api_server
+from tests.support.api_server import START_LIMIT, ApiServer
 
-pytestmark = [
-    pytest.mark.timeout(120),
-    pytest.mark.skipif(bool(SKIP_REASON), reason=SKIP_REASON),
-]
+pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    with running_api_server(tmp_path_factory.mktemp("api-server")) as server:
-        yield server
+def api(api_server: ApiServer) -> Iterator[ApiServer]:
+    yield api_server
+    api_server.must("delete", "strm,strmr,mcache", "--all")
 
 
 STREAM = {

@@ -24,6 +24,8 @@ from media_rest.credentials import parse_authorization
 
 from tests.support.ports import free_port
 
+from .databases import Databases, url_of
+
 _numbers = itertools.count(1)
 API_KEY = "test-api-key"
 
@@ -60,14 +62,27 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Em
         yield server
 
 
+@pytest.fixture(scope="session")
+def databases(postgres: EmbeddedPostgres) -> Databases:
+    return Databases(postgres)
+
+
 @pytest.fixture
-async def database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
-    """A fresh, empty database."""
+async def database_url(postgres: EmbeddedPostgres, databases: Databases) -> AsyncIterator[str]:
+    """Of a database with the schema and without a row."""
+    name = await databases.take()
+    yield url_of(postgres, name)
+    await databases.give_back(name)
+
+
+@pytest.fixture
+async def new_database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """Of a database with nothing in it."""
     name = f"test_{next(_numbers)}"
     connection = await asyncpg.connect(postgres.url)
     try:
         await connection.execute(f"CREATE DATABASE {name}")
-        yield postgres.url.replace("/central?", f"/{name}?")
+        yield url_of(postgres, name)
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
         await connection.close()

@@ -16,9 +16,9 @@ def test_migrations_are_numbered_without_a_gap():
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-async def test_several_centrals_may_start_at_once(database_url):
+async def test_several_centrals_may_start_at_once(new_database_url):
     opened = await asyncio.gather(
-        *(Database.open(database_url, max_connections=2, retries=0) for _ in range(4))
+        *(Database.open(new_database_url, max_connections=2, retries=0) for _ in range(4))
     )
     async with opened[0].acquire() as connection:
         count = await connection.fetchval("SELECT count(*) FROM schema_migration")

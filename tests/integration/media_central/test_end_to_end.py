@@ -59,7 +59,7 @@ async def probe(url: str) -> list[dict]:
 def database_environ(request) -> dict[str, str]:
     if request.param == "embedded":
         return {}
-    return {"DATABASE_URL": request.getfixturevalue("database_url"), "LOCAL_STREAMER": "true"}
+    return {"DATABASE_URL": request.getfixturevalue("new_database_url"), "LOCAL_STREAMER": "true"}
 
 
 @pytest.fixture

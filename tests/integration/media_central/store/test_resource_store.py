@@ -38,11 +38,14 @@ def kubernetes_store(request):
 
 
 ADAPTERS = {"postgres": postgres_store, "kubernetes": kubernetes_store}
+WITH_API_SERVER = [pytest.mark.kubernetes, pytest.mark.xdist_group("api_server")]
+"""Marks that the fixture `api_server` gives, where it is seen before the test runs."""
+KUBERNETES = pytest.param("kubernetes", marks=WITH_API_SERVER)
 PLACING = pytest.mark.parametrize("open_store", ["postgres"], indirect=True)
-NOT_PLACING = pytest.mark.parametrize("open_store", ["kubernetes"], indirect=True)
+NOT_PLACING = pytest.mark.parametrize("open_store", [KUBERNETES], indirect=True)
 
 
-@pytest.fixture(params=ADAPTERS)
+@pytest.fixture(params=["postgres", KUBERNETES])
 def open_store(request):
     """`async with open_store() as store`: two of them see the same resources."""
     make = ADAPTERS[request.param](request)
