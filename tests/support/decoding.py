@@ -4,6 +4,8 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
+from tests.support.process import end
+
 SECONDS = 60
 
 
@@ -38,6 +40,5 @@ async def _ended(process: asyncio.subprocess.Process) -> tuple[str, str]:
     try:
         out, said = await asyncio.wait_for(process.communicate(), SECONDS)
     finally:
-        if process.returncode is None:
-            process.kill()
+        await end(process)
     return (out or b"").decode(), (said or b"").decode()

@@ -4,6 +4,7 @@ asyncio.subprocess.Process is bound to the loop in which it was started.
 """
 
 import asyncio
+import contextlib
 import os
 import select
 import signal
@@ -54,6 +55,16 @@ class Process:
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """Kill it if it runs, and let go of its pipes: one with more unread than asyncio takes would
+    stay open, and be complained of in whatever test comes later."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    await process.wait()
+    process._transport.close()
 
 
 def start(*command: str, **options: Any) -> Process:

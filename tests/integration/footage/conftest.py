@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestServer
 
 from tests.support.clips import footage
 from tests.support.ports import free_port
+from tests.support.process import end
 from tests.support.streamer import Lender, Streamer, until
 
 Program = asyncio.subprocess.Process
@@ -48,10 +49,7 @@ async def launch() -> AsyncIterator[Launch]:
 
     yield start
     for process in started:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        await process.wait()
+        await end(process)
 
 
 def live(film: Path) -> tuple[object, ...]:

@@ -1,12 +1,13 @@
 """WebRTC with GStreamer's `webrtcbin` (libnice, OpenSSL), as a publisher and as a viewer."""
 
 import asyncio
-import contextlib
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+
+from tests.support.process import end
 
 from .conftest import FilmStreamer
 
@@ -44,9 +45,7 @@ async def peer(bindings: None) -> AsyncIterator[Callable[..., Awaitable[Peer]]]:
 
     yield start
     for one in started:
-        with contextlib.suppress(ProcessLookupError):
-            one.kill()
-        await one.wait()
+        await end(one)
 
 
 async def says(peer: Peer, *wanted: str) -> None:

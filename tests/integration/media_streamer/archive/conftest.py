@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.ports import free_port
+from tests.support.process import end
 from tests.support.streamer import Streamer, until
 
 DECODE_SECONDS = 60
@@ -96,8 +97,7 @@ async def decode(source: str | Path, *words: str) -> None:
     try:
         _, complaints = await asyncio.wait_for(process.communicate(), DECODE_SECONDS)
     finally:
-        if process.returncode is None:
-            process.kill()
+        await end(process)
     text = complaints.decode()
     assert (process.returncode, text) == (0, ""), f"{source}: {text}"
 

@@ -13,6 +13,7 @@ from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, Event, ResponseReceived, StreamEnded, StreamReset
 
 from tests.support.ports import free_port
+from tests.support.process import end
 from tests.support.streamer import ADMIN, Lender, Streamer, until
 
 
@@ -182,9 +183,7 @@ async def test_what_has_no_end(site: Site, tmp_path: Path) -> None:
         assert body
     finally:
         for process in (pipe, sender):
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            await end(process)
         carrying.cancel()
         await asyncio.gather(carrying, return_exceptions=True)
 

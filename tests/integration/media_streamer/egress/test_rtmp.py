@@ -25,6 +25,8 @@ from media_streamer.protocols.rtmp.chunks import (
 from media_streamer.wire.control import CloseSession
 from media_streamer.wire.media import PublishedFrame
 
+from tests.support.process import end
+
 
 async def run(*command, seconds=30):
     process = await asyncio.create_subprocess_exec(
@@ -33,8 +35,7 @@ async def run(*command, seconds=30):
     try:
         out, err = await asyncio.wait_for(process.communicate(), seconds)
     finally:
-        if process.returncode is None:
-            process.kill()
+        await end(process)
     return process.returncode, out.decode(), err.decode()
 
 

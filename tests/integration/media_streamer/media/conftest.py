@@ -1,7 +1,6 @@
 """A media worker as a real process, with the test in the places of supervisor and egress worker."""
 
 import asyncio
-import contextlib
 import importlib.metadata
 import os
 import shutil
@@ -43,7 +42,7 @@ from media_streamer.wire.stream_config import apply_stream
 
 from tests.support.forked import ForkServer
 from tests.support.ports import free_port
-from tests.support.process import Process
+from tests.support.process import Process, end
 
 Json = dict[str, Any]
 PROGRAM = "media_streamer.media.worker"
@@ -252,10 +251,7 @@ async def launch() -> AsyncIterator[Launch]:
 
     yield start
     for process in started:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        await process.wait()
+        await end(process)
 
 
 @pytest.fixture(name="free_port")

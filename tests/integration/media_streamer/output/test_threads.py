@@ -20,7 +20,7 @@ from .ts_checker import check_ts
 
 X264 = ("-s", "320x180", "-c:v", "libx264", "-preset", "veryfast", "-g", "25", "-bf", "2")
 AAC = ("-sc_threshold", "0", "-c:a", "aac", "-ac", "2")
-ROUNDS = 6
+ROUNDS, LONG_ROUNDS = 3, 12
 """Of subscribing and leaving."""
 
 
@@ -30,7 +30,7 @@ def clip(encode: Callable[..., Path]) -> Clip:
 
 
 def test_subscribers_that_come_and_go_all_get_clean_streams(
-    clip: Clip, collect: Callable[..., Collector]
+    clip: Clip, collect: Callable[..., Collector], pytestconfig: pytest.Config
 ) -> None:
     collector = collect(segment_count=3)
     output = collector.output
@@ -58,7 +58,7 @@ def test_subscribers_that_come_and_go_all_get_clean_streams(
     thread.start()
     streams: list[list[bytes]] = []
     numbers: list[list[int]] = []
-    for _ in range(ROUNDS):
+    for _ in range(LONG_ROUNDS if pytestconfig.getoption("--long") else ROUNDS):
         payloads: list[bytes] = []
         msns: list[int] = []
 
