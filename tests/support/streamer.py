@@ -19,7 +19,9 @@ from tests.support.forked import ForkServer
 from tests.support.ports import free_port
 from tests.support.process import Process
 
-READY_SECONDS = 40.0
+READY_SECONDS = 90.0
+PATIENCE_SECONDS = 60.0
+"""Bounds cost nothing where things work: these are for a machine that does much else."""
 POLL_SECONDS = 0.1
 PROGRAM = "media_streamer.cli"
 LATER = ("media_streamer.api.server", "media_streamer.supervisor.supervisor")
@@ -30,7 +32,9 @@ ADMIN = {"Authorization": basic_header("admin", "secret")}
 VIEWER = {"Authorization": basic_header("viewer", "look")}
 
 
-async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: float = 30.0) -> Any:
+async def until(
+    condition: Callable[[], Awaitable[Any]], what: str, seconds: float = PATIENCE_SECONDS
+) -> Any:
     """The first true result of `condition`; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -204,7 +208,7 @@ class Streamer:
         running = self.process
         if running is not None and running.returncode is None:
             running.terminate()
-            await asyncio.wait_for(running.wait(), 20)
+            await asyncio.wait_for(running.wait(), PATIENCE_SECONDS)
         return running.returncode if running is not None else None
 
     async def close(self) -> None:
@@ -269,6 +273,6 @@ async def ffprobe(url: str) -> list[str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await asyncio.wait_for(process.communicate(), 30)
+    out, err = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
     assert process.returncode == 0, f"{url}: {err.decode()}"
     return sorted({line.strip() for line in out.decode().split() if line.strip()})

@@ -117,7 +117,6 @@ async def run(text: str, directory: Path) -> None:
     assert process.returncode == 0, f"{text}\n{output.decode(errors='replace')}"
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not here")
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not here")
 @pytest.mark.parametrize("page", COMMANDS)

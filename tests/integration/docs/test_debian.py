@@ -56,7 +56,6 @@ def stand_in(package: str, dist: Path) -> None:
     told(["dpkg-deb", "--build", str(stage), str(dist / f"{package}_0.1_all.deb")], dist)
 
 
-@pytest.mark.timeout(150)
 @pytest.mark.skipif(not knows_packages(), reason="no Debian whose apt knows packages: apt update")
 @pytest.mark.parametrize("package", PACKAGES)
 def test_apt_finds_what_a_package_depends_on(package: str, tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from tests.support.streamer import Lender, Streamer, until
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples"
 SECONDS = 50.0
-pytestmark = pytest.mark.timeout(150)
 
 
 @pytest_asyncio.fixture

@@ -36,7 +36,6 @@ SHORT_SECONDS, LONG_SECONDS = 5.0, 20.0
 pytestmark = [
     pytest.mark.long,  # a browser that draws, an encoder and a judge of each frame, in real time
     pytest.mark.browser,
-    pytest.mark.timeout(180),
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
 ]
 

@@ -71,7 +71,6 @@ async def shows_the_film(streamer: FilmStreamer, name: str, film: Path) -> None:
     assert min(differences) < 4, f"mean difference {min(differences):.1f} of 255"
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(("way", "outputs"), ways(PUBLISHED, 0))
 async def test_the_film_is_published(
     streamer: FilmStreamer, film: Path, launch: Launch, way: str, outputs: Sequence[str]
@@ -93,7 +92,6 @@ async def test_the_film_is_published(
     await shows_the_film(streamer, name, film)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(("way", "outputs"), ways(TAKEN, len(PUBLISHED)))
 async def test_the_film_is_taken(
     streamer: FilmStreamer,

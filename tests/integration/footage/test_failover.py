@@ -26,7 +26,6 @@ async def shown_input(streamer: FilmStreamer, scheme: str, seconds: float) -> No
     await until(active, f"the {scheme} input is shown", seconds)
 
 
-@pytest.mark.timeout(150)
 @pytest.mark.parametrize("fault", ["dies", "hangs"])
 async def test_the_backup_is_shown_while_the_primary_is_away(
     streamer: FilmStreamer, station: Station, tmp_path: Path, fault: str
@@ -92,7 +91,6 @@ class HlsViewer:
                 self.segments[line] = head + await self.fetch(f"{folder}/{line}")
 
 
-@pytest.mark.timeout(150)
 @pytest.mark.parametrize(
     ("playlist", "change"),
     [

@@ -137,7 +137,6 @@ def _garbage() -> dict[str, bytes]:
     }
 
 
-@pytest.mark.timeout(240)
 async def test_garbage_on_every_port(watched: dict[str, int], streamer: FilmStreamer) -> None:
     tls = ssl.create_default_context()
     tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE

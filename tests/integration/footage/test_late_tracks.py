@@ -106,7 +106,6 @@ CHANGES = {
 }
 
 
-@pytest.mark.timeout(150)
 @pytest.mark.parametrize("change", CHANGES)
 async def test_a_transport_stream_changes_its_tracks(
     streamer: FilmStreamer, tmp_path: Path, change: str
@@ -160,7 +159,6 @@ async def _media_playlist(streamer: FilmStreamer) -> str:
     return f"{streamer.base}/film/{await until(listed, 'a master playlist')}"
 
 
-@pytest.mark.timeout(120)
 async def test_an_rtmp_publisher_sends_sound_later(
     streamer: FilmStreamer, tmp_path: Path, launch: Launch
 ) -> None:
@@ -226,7 +224,6 @@ async def rtmp_publish(port: int, name: str, tags: Sequence[tuple[int, int, byte
         writer.transport.abort()
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("program", [1, 2])
 async def test_a_program_of_several(streamer: FilmStreamer, tmp_path: Path, program: int) -> None:
     """An MPTS of FFmpeg: one is 320 pixels wide with sound, the other 640 without."""

@@ -73,7 +73,6 @@ def lines(streamer: FilmStreamer, name: str, since: int) -> list[str]:
     return [line for line in streamer.log[since:].splitlines() if f"{name}:" in line]
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("way", "end"),
     [
@@ -101,7 +100,6 @@ async def test_cut_in_the_middle_of_a_packet(
     await shown(watched, "cam", "publish", 10)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("way", WAYS)
 async def test_silent_with_the_socket_open(
     watched: FilmStreamer, launch: Launch, film: Path, way: str
@@ -128,7 +126,6 @@ async def test_silent_with_the_socket_open(
         assert not complaints(seen, 25, ("video", "audio")), watched.log
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("first", "second"),
     [

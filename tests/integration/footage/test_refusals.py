@@ -112,8 +112,11 @@ async def srt(house: House, name: str, track: bool) -> Answer:
     """What is no code is in the log."""
     stream_id = f"#!::r={name},m=request,token=me" + (f",tracks={TRACK}" if track else "")
     answer = await asking.srt(house.srt, stream_id, may_be_late=True)
-    said = re.findall(rf" srt \S+ stream {name} refused: (.*)", house.streamer.log)
-    return Answer(answer.status, "\n".join(said))
+
+    async def said() -> list[str]:
+        return re.findall(rf" srt \S+ stream {name} refused: (.*)", house.streamer.log)
+
+    return Answer(answer.status, "\n".join(await until(said, "the log says why", SOON_SECONDS)))
 
 
 PROTOCOLS: dict[str, Ask] = {

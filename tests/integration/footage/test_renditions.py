@@ -53,7 +53,6 @@ async def tracks(url: str, *options: str) -> list[str]:
     return sorted(found)
 
 
-@pytest.mark.timeout(150)
 async def test_every_protocol_plays_what_is_chosen(
     streamer: FilmStreamer, ladder: Path, launch: Launch, tmp_path: Path
 ) -> None:

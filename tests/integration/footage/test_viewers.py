@@ -97,7 +97,6 @@ async def _true(value: bool) -> bool:
     return value
 
 
-@pytest.mark.timeout(240)
 async def test_viewers_that_leave(showing: FilmStreamer) -> None:
     """In the middle of an answer, with what was sent unread: the worst way to go."""
     await as_before(showing, 10_000, 2**40)
@@ -117,7 +116,6 @@ def _entered(streamer: FilmStreamer, path: str) -> contextlib.ExitStack:
     return stack
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     "path", ["good/mpegts", pytest.param("good.flv", marks=pytest.mark.long), "rtmp"]
 )
@@ -139,7 +137,6 @@ async def test_viewers_that_stop_reading(showing: FilmStreamer, path: str) -> No
 
 
 @pytest.mark.long
-@pytest.mark.timeout(240)
 async def test_clients_that_say_nothing(showing: FilmStreamer) -> None:
     """Thousands of sockets without a word, or with half a one, are closed by the server."""
     await as_before(showing, 10_000, 2**40)

@@ -41,7 +41,6 @@ LARGE = f"() => document.getElementById('video').videoWidth === {WIDTH}"
 pytestmark = [
     pytest.mark.long,
     pytest.mark.browser,
-    pytest.mark.timeout(180),
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
 ]
 

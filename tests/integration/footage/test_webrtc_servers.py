@@ -1,7 +1,5 @@
 """Streams between servers: pushed by WHIP, pulled by WHEP, and what is said when that fails."""
 
-import pytest
-
 from tests.support.players import complaints, play
 from tests.support.streamer import until
 
@@ -20,7 +18,6 @@ async def frames(streamer: FilmStreamer, name: str) -> int:
     return int(source["stats"]["frames"])
 
 
-@pytest.mark.timeout(120)
 async def test_the_film_is_pushed_and_pulled(streamer: FilmStreamer) -> None:
     here = streamer.base.removeprefix("http://")
     streamer.write(

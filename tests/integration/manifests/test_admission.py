@@ -10,8 +10,6 @@ from media_api.resources.meta import API_VERSION
 
 from tests.support.api_server import ApiServer
 
-pytestmark = pytest.mark.timeout(150)
-
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 GUARD = MANIFESTS / "components" / "pool-guard"
 LIMIT_SECONDS = 30.0

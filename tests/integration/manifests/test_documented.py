@@ -9,8 +9,6 @@ import yaml
 
 from tests.support.api_server import ApiServer
 
-pytestmark = pytest.mark.timeout(150)
-
 ROOT = Path(__file__).parents[3]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 BLOCK = re.compile(r"^```(?:yaml|sh)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)

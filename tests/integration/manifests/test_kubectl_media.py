@@ -11,8 +11,6 @@ from media_api.resources.meta import API_VERSION
 
 from tests.support.api_server import ApiServer, binaries
 
-pytestmark = pytest.mark.timeout(150)
-
 PLUGIN = Path(__file__).parents[3] / "packaging" / "kubectl"
 REFUSED = {
     "type": "InputActive",

@@ -17,8 +17,6 @@ from media_operator.settings import Settings
 
 from tests.support.api_server import ApiServer
 
-pytestmark = pytest.mark.timeout(150)
-
 ROOT = Path(__file__).parents[3]
 MANIFESTS = ROOT / "manifests"
 KUSTOMIZATIONS = sorted(

@@ -16,7 +16,6 @@ import pytest
 from tests.support.api_server import SKIP_REASON, ApiServer, binaries
 
 pytestmark = [
-    pytest.mark.timeout(240),
     pytest.mark.skipif(bool(SKIP_REASON), reason=SKIP_REASON),
 ]
 

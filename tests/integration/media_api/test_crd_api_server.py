@@ -19,8 +19,6 @@ from media_api.unsupported import GLOBALS, STREAM_CHECKS
 
 from tests.support.api_server import START_LIMIT, ApiServer
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture(scope="module")
 def api(api_server: ApiServer) -> Iterator[ApiServer]:

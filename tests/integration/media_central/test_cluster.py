@@ -22,8 +22,6 @@ from media_kube.client import KubeClient
 from tests.support.api_server import ApiServer
 from tests.support.chaos_proxy import WRITES, ChaosProxy, Fault, WatchEnd
 
-pytestmark = pytest.mark.timeout(150)  # the first test starts an API server
-
 API_KEY = "test-api-key"
 AWAY = "postgresql://central@127.0.0.1:9/central?connect_timeout=1"
 

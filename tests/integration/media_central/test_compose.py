@@ -27,7 +27,6 @@ from tests.support.ports import free_port
 from tests.support.streamer import Streamer, until
 
 pytestmark = [
-    pytest.mark.timeout(150),
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="Debian's prometheus is missing"),
 ]
 

@@ -12,8 +12,6 @@ import pytest
 
 from tests.support.ports import streamer_ports, trial_environment
 
-pytestmark = pytest.mark.timeout(180)
-
 CURL = {
     "headers": {
         "Authorization": "Basic YWRtaW46YWRtaW4=",

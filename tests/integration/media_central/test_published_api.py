@@ -21,8 +21,6 @@ from media_central.models.tokens import ApiTokenState
 
 from tests.support.published import OPERATIONS, decode
 
-pytestmark = pytest.mark.timeout(120)
-
 NOW = round(time.time() * 1000)
 EPISODE_ID = 1722279170848854000
 STREAM = {

@@ -12,7 +12,6 @@ from media_kube.client import KubeClient, KubeError, WatchEvent
 from tests.support.api_server import ApiServer, running_api_server
 from tests.support.chaos_proxy import ChaosProxy, Fault
 
-pytestmark = pytest.mark.timeout(150)  # the first test starts an API server
 LIMIT_SECONDS = 20.0
 
 

@@ -10,8 +10,6 @@ from media_kube import election
 from media_kube.client import KubeClient
 from media_kube.election import Election
 
-pytestmark = pytest.mark.timeout(150)  # the first test starts an API server
-
 LIMIT_SECONDS = 20.0
 LEASE_NAME = "some-duty"
 

@@ -18,7 +18,6 @@ from media_operator.watch.kinds import SELECTORS
 
 from tests.support.api_server import ApiServer
 
-pytestmark = pytest.mark.timeout(150)
 CLAIM = "archive-streamer-pool-0"
 
 

@@ -23,8 +23,6 @@ from tests.support import proc
 from tests.support.api_server import ApiServer
 from tests.support.chaos_proxy import READS, WRITES, ChaosProxy, Fault, WatchEnd
 
-pytestmark = pytest.mark.timeout(240)
-
 PODS = 2
 STREAMS = 60
 LIMIT_SECONDS = 60.0

@@ -17,8 +17,6 @@ from media_kube.election import Election
 
 from tests.support.api_server import OTHER_TOKEN, OTHER_USER, ApiServer
 
-pytestmark = pytest.mark.timeout(150)  # the first test starts an API server
-
 Eventually = Callable[..., Any]
 REF = {"credentialsSecretRef": {"name": "cam"}}
 STREAM = {"inputs": [{"url": "rtsp://cam/1", **REF}, {"url": "fake://fake"}]}

@@ -22,8 +22,6 @@ from media_operator.objects import StreamObject
 from tests.support.api_server import ApiServer
 from tests.support.chaos_proxy import WRITES, ChaosProxy, Fault
 
-pytestmark = pytest.mark.timeout(150)  # the first test starts an API server
-
 Eventually = Callable[..., Any]
 _numbers = itertools.count(1)
 PLACED = {

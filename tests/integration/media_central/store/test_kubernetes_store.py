@@ -19,8 +19,6 @@ from media_kube.client import KubeClient
 
 from tests.support.api_server import ApiServer, running_api_server
 
-pytestmark = pytest.mark.timeout(150)  # the first test starts an API server
-
 FAKE = {"inputs": [{"url": "fake://fake"}]}
 Eventually = Callable[..., Any]
 STREAMER_LABELS = {

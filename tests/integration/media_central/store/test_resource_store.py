@@ -21,8 +21,6 @@ from media_central.store.port import (
 )
 from media_central.store.postgres import PostgresStore
 
-pytestmark = pytest.mark.timeout(150)  # the first test starts an API server
-
 FAKE = {"inputs": [{"url": "fake://fake"}]}
 
 

@@ -7,14 +7,10 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.support.streamer import until
 from tests.support.ts_viewer import TsViewer
 
 from .conftest import Recorder, decode, recorded_stream
-
-pytestmark = pytest.mark.timeout(150)  # a streamer starts, and records in real time
 
 
 async def test_kill_9_in_mid_write_loses_nothing_that_was_recorded(recorder: Recorder) -> None:

@@ -19,9 +19,6 @@ from tests.support.streamer import ffprobe, until
 
 from .conftest import Recorder, decode, frames
 
-pytestmark = pytest.mark.timeout(150)  # a streamer starts, and records in real time
-
-
 FORMS = ("m3u8", "fmp4.m3u8", "mp4", "mpd", "ts")
 
 

@@ -13,8 +13,6 @@ from tests.support.streamer import ffprobe, until
 
 from .conftest import Recorder, decode, recorded_stream
 
-pytestmark = pytest.mark.timeout(150)  # a streamer starts, and records in real time
-
 
 def mounted(place: Path) -> Iterator[Path]:
     """A file system of 8 MiB there."""

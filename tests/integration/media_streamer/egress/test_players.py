@@ -13,7 +13,6 @@ from .test_hls import text
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.timeout(120),
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
 ]
 

@@ -47,7 +47,6 @@ PATIENCE_MS = 40_000
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.timeout(150),
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
 ]
 

@@ -5,15 +5,12 @@ import os
 import time
 from pathlib import Path
 
-import pytest
 from media_auth.securetoken import make_token
 
 from tests.support.hls_rules import parse
 from tests.support.hls_viewer import HlsViewer
 from tests.support.streamer import Streamer, until
 from tests.support.ts_viewer import TsViewer
-
-pytestmark = pytest.mark.timeout(150)  # a streamer starts, and plays in real time
 
 HOUR = 3600
 CLOCK = Path(__file__).parents[3] / "support" / "shifted_clock"
