@@ -66,6 +66,14 @@ class Simulation:
             if key in self.objects:
                 self.delete(key[0], key[2], key[1])
 
+    def collect_garbage(self) -> None:
+        """What was made for an object that was gone meanwhile (Kubernetes compares owners' uids)."""
+        live = {body["metadata"]["uid"] for body in self.objects.values()}
+        for (kind, namespace, name), body in list(self.objects.items()):
+            owner = self._owner(body)
+            if owner is not None and owner not in live and (kind, namespace, name) in self.objects:
+                self.delete(kind, name, namespace)
+
     @staticmethod
     def _owner(body: Body) -> str | None:
         owners = body["metadata"].get("ownerReferences") or []
@@ -226,6 +234,7 @@ class Simulation:
 
     def settle(self, rounds: int = 12) -> int:
         """See, plan and write until nothing is left to do; the rounds it took."""
+        self.collect_garbage()
         for count in range(rounds):
             self.see()
             plan = self.plan()
@@ -233,6 +242,7 @@ class Simulation:
                 return count
             self.carry_out(plan)
             self.run_stateful_sets()
+            self.collect_garbage()
         raise AssertionError(f"not settled after {rounds} rounds: {plan}")
 
     def settle_pods_as_they_are(self) -> None:
