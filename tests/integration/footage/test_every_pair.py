@@ -127,8 +127,11 @@ Client = Callable[[Doors], Awaitable[Seen]]
 def ffmpeg(path: str, *options: str) -> Client:
     async def client(doors: Doors) -> Seen:
         seen = await take(doors.put(path), SECONDS, doors.kept, *options)
-        if path.startswith("rtsp") and seen.dts.get("video"):
-            del seen.dts["video"][0]  # FFmpeg guesses: RTP has no decoding times
+        if path.startswith("rtsp"):
+            # RTP has no decoding times: before FFmpeg knows how pictures are ordered it guesses
+            # one, and gives the first picture that one for its own.
+            seen.dts.get("video", [])[:1] = []
+            seen.pictures[:1] = []
         return seen
 
     return client

@@ -72,9 +72,9 @@ class CutInput(DemuxInput):
         options = self._options
         if self._reader is None:
             if self._format == "mpegts":
-                watch = TsWatch(self._programs)
-                check = TsFaults(watch, self.count).look
-                self._reader = CutReader(plain(self._connect()), watch, check)
+                packets = TsWatch(self._programs)
+                check = TsFaults(packets, self.count).look
+                self._reader = CutReader(plain(self._connect()), packets, check)
             else:
                 self._reader = CutReader(self._connect(), FlvWatch())
         else:
