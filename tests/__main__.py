@@ -55,7 +55,7 @@ class Part:
 PARTS = {
     "unit": Part(("tests/unit",), 2, is_aside=True),
     # Most of it waits for a stream to go on in real time: a process uses a fifth of a core.
-    "integration": Part(("tests/integration", "tests/cluster", "-m", "not kubernetes"), 7),
+    "integration": Part(("tests/integration", "tests/cluster", "-m", "not kubernetes"), 6),
     "browser": Part(("tests/browser",), 3),
     # A real API server, which one process has; in the long run also a cluster of two nodes, which
     # another one has.
