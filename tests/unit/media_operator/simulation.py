@@ -67,7 +67,7 @@ class Simulation:
                 self.delete(key[0], key[2], key[1])
 
     def collect_garbage(self) -> None:
-        """What was made for an object that was gone meanwhile (Kubernetes compares owners' uids)."""
+        """What was made for an object that was gone (Kubernetes compares uids of owners)."""
         live = {body["metadata"]["uid"] for body in self.objects.values()}
         for (kind, namespace, name), body in list(self.objects.items()):
             owner = self._owner(body)
