@@ -74,6 +74,8 @@ class Views:
         layout.pop("preferred", None)
         link = self._fleet.link(layout["ingest"]) if layout.get("ingest") else None
         running = _running(link, record.key)
+        if running is not None:
+            running = self._store.shown(record, running)
         view = {
             **effective,
             "named_by": "config",

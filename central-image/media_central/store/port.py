@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from media_api.base import JsonObject
 
@@ -164,6 +164,10 @@ class ResourceStore(Protocol):
     def told(self, stream: Record) -> JsonObject:
         """The configuration of a stream as a streamer is told it: with the secrets that the
         resource only names. For nobody else. Raises UnreadError; `read_secrets` helps."""
+        ...
+
+    def shown(self, stream: Record, value: Any) -> Any:
+        """What a streamer tells of a stream, for people: without what stands in a Secret only."""
         ...
 
     @property

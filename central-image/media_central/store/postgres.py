@@ -84,6 +84,9 @@ class PostgresStore:
     def told(self, stream: Record) -> JsonObject:
         return stream.config
 
+    def shown(self, stream: Record, value: Any) -> Any:
+        return value
+
     @property
     def secrets_version(self) -> int:
         return 0

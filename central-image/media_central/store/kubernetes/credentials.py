@@ -25,6 +25,7 @@ from urllib.parse import quote
 from media_api.base import JsonObject
 from media_kube import client as kube
 from media_kube.client import KubeClient, KubeError
+from media_rest.redact import redact_push, redact_url
 
 from media_central.store.port import UnreadError
 
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 REFERENCE = "credentialsSecretRef"
 REFRESH_SECONDS = 30.0
 """A rotated Secret is known everywhere after that long, and the streamers' next question."""
+REFUSED_SECONDS = 5.0
+"""One that is missing or forbidden is looked at again so soon: somebody is about to mend it."""
 FIRST_READ_SECONDS = 5.0
 """Who needs a Secret that was not read yet waits for it so long."""
 GIVE_UP_SECONDS = 60.0
@@ -133,6 +136,34 @@ def _resolved_item(
     return {**plain, "url": login.put_into(str(item.get("url") or ""))}
 
 
+def without_secrets(
+    value: Any, config: Mapping[str, Any], find: Callable[[str], Login | None]
+) -> Any:
+    """What a streamer tells of a stream, in JSON, with the URLs of the spec where it names those
+    that are whole in a Secret: not only a login is secret in them (`rtmp://host/app/KEY`)."""
+    hidden: dict[str, str] = {}
+    for part in _parts(config):
+        name = (part.get(REFERENCE) or {}).get("name")
+        login = find(name) if name else None
+        if login is not None and login.url:
+            shown = str(part.get("url") or f"as the Secret {name} says")
+            for url in (login.url, redact_url(login.url), redact_push(login.url)):
+                hidden[url] = shown
+    return _replaced(value, hidden) if hidden else value
+
+
+def _replaced(value: Any, words: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        for word, other in words.items():
+            value = value.replace(word, other)
+        return value
+    if isinstance(value, Mapping):
+        return {key: _replaced(item, words) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_replaced(item, words) for item in value]
+    return value
+
+
 def with_references(spec: JsonObject, before: Mapping[str, Any]) -> JsonObject:
     """A spec from the REST API, which knows no references, with those that it had.
 
@@ -171,6 +202,8 @@ class Credentials:
         self._new = asyncio.Event()
         self._round = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.has_urls = False
+        """Whether a Secret has a whole URL."""
         self.version = 0
         """Grows with each change of what `find` answers."""
 
@@ -192,6 +225,10 @@ class Credentials:
         self._unread.setdefault(key, time.monotonic())
         self._new.set()
         raise UnreadError(f"the Secret {name} was not read yet")
+
+    def known(self, namespace: str, name: str) -> Login | None:
+        """What was read of it; None also before that."""
+        return self._known.get((namespace, name))
 
     def problem(self, namespace: str, name: str) -> tuple[str, str] | None:
         """(reason, message) of a Secret that cannot be used; None while nothing is wrong."""
@@ -222,13 +259,16 @@ class Credentials:
                 log.exception("reading the Secrets of inputs failed; the next round tries again")
             self._round.set()
             try:
-                async with asyncio.timeout(max(0.0, due - time.monotonic())):
+                pause = max(0.0, due - time.monotonic())
+                if self._problems:
+                    pause = min(pause, REFUSED_SECONDS)
+                async with asyncio.timeout(pause):
                     await self._new.wait()
             except TimeoutError:
                 pass
 
     async def refresh(self, *, whole: bool = True) -> None:
-        """Read all that Streams name, or those that somebody waits for; forget what none names."""
+        """Read all that Streams name, or those that could not be had; forget what none names."""
         self._new.clear()
         wanted = set(self._wanted())
         for key in (self._known.keys() | self._problems.keys() | self._unread.keys()) - wanted:
@@ -241,7 +281,7 @@ class Credentials:
             async with slots:
                 await self._read(key)
 
-        await asyncio.gather(*map(one, wanted if whole else list(self._unread)))
+        await asyncio.gather(*map(one, wanted if whole else [*self._unread, *self._problems]))
 
     async def _read(self, key: Key) -> None:
         namespace, name = key
@@ -272,6 +312,7 @@ class Credentials:
             self._problems.pop(key, None)
             if self._known.get(key) != login:
                 self._known[key] = login
+                self.has_urls = self.has_urls or bool(login.url)
                 self.version += 1
 
     def _refused(self, key: Key, reason: str, message: str) -> None:

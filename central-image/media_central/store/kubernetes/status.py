@@ -195,8 +195,9 @@ class StatusWriter:
         for name, running in link.observed.streams.items():
             record = self._store.get(Kind.STREAM, name)
             if record is not None and (record.layout or {}).get("ingest") == link.hostname:
-                self._input_active(name, link, running)
-                self._recording(name, link.hostname, record, running)
+                told = self._store.shown(record, running)
+                self._input_active(name, link, told)
+                self._recording(name, link.hostname, record, told)
 
     def _input_active(self, name: str, link: StreamerLink, running: Body) -> None:
         live = self._store.stream_object(name)

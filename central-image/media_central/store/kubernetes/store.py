@@ -12,6 +12,7 @@ import logging
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from media_api.base import JsonObject
 from media_kube import client as kube
@@ -19,7 +20,12 @@ from media_kube.client import KubeClient, KubeError
 
 from media_central.store.documents import target_key
 from media_central.store.kubernetes import translate
-from media_central.store.kubernetes.credentials import Credentials, references, resolved
+from media_central.store.kubernetes.credentials import (
+    Credentials,
+    references,
+    resolved,
+    without_secrets,
+)
 from media_central.store.kubernetes.drafts import Draft, StreamDrafts
 from media_central.store.kubernetes.heartbeat import ReadyPod
 from media_central.store.kubernetes.mirror import Mirror, is_external
@@ -86,6 +92,15 @@ class KubernetesStore:
             return stream.config
         namespace = live["metadata"]["namespace"]
         return resolved(stream.config, lambda name: self.credentials.find(namespace, name))
+
+    def shown(self, stream: Record, value: Any) -> Any:
+        if not self.credentials.has_urls:
+            return value
+        live = self._mirror.stream_object(stream.key)
+        namespace = live["metadata"]["namespace"] if live is not None else self._home
+        return without_secrets(
+            value, stream.config, lambda name: self.credentials.known(namespace, name)
+        )
 
     @property
     def secrets_version(self) -> int:

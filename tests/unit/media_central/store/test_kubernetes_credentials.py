@@ -15,10 +15,12 @@ from media_central.store.kubernetes.credentials import (
     references,
     resolved,
     with_references,
+    without_secrets,
 )
 from media_central.store.port import UnreadError
 from media_kube import client as kube
 from media_kube.client import KubeClient, KubeError
+from media_rest.redact import redact_push, redact_url
 from yarl import URL
 
 REF = {"credentialsSecretRef": {"name": "cam"}}
@@ -93,6 +95,30 @@ def test_what_is_not_known_is_left_out_and_lets_nobody_in() -> None:
     assert told["inputs"] == [{"url": "fake://fake"}], "no camera sees attempts without a login"
     assert told["on_play"] == {"url": "http://auth/"}
     assert told["on_publish"] == {"url": False}
+
+
+def test_a_url_that_only_a_secret_has_is_not_shown() -> None:
+    config = {
+        "inputs": [{"url": "srt://cam", **REF}, {"url": "fake://fake"}],
+        "pushes": [{"url": "rtmp://service/app", "credentialsSecretRef": {"name": "push"}}],
+    }
+    whole = {
+        "cam": Login(url="srt://10.0.0.9:9000?passphrase=x&streamid=hidden"),
+        "push": Login(url="rtmps://live.example/app/key-123"),
+    }
+    seen = {
+        "stats": {"url": redact_url(whole["cam"].url), "bitrate": 4000, "error": None},
+        "inputs": [{"url": redact_url(whole["cam"].url)}, {"url": "fake://fake"}],
+        "pushes": [{"url": redact_push(whole["push"].url), "stats": {"retries": 1}}],
+        "source_error": f"{whole['cam'].url}: no answer",
+    }
+    assert without_secrets(seen, config, whole.get) == {
+        "stats": {"url": "srt://cam", "bitrate": 4000, "error": None},
+        "inputs": [{"url": "srt://cam"}, {"url": "fake://fake"}],
+        "pushes": [{"url": "rtmp://service/app", "stats": {"retries": 1}}],
+        "source_error": "srt://cam: no answer",
+    }
+    assert without_secrets(seen, config, {"cam": LOGIN, "push": LOGIN}.get) is seen
 
 
 def test_a_configuration_without_references_is_the_same_object() -> None:
