@@ -6,6 +6,7 @@ suffixes powers of 1000, as in the configuration file. Formatting is exact: pars
 """
 
 import re
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -139,7 +140,11 @@ def _seconds(value: Any) -> Any:
 def _milliseconds(value: Any) -> Any:
     if isinstance(value, str):
         return parse_milliseconds(value)
-    return round(value) if isinstance(value, float) else _not_bool(value)
+    if isinstance(value, float):
+        if not isfinite(value):
+            raise ValueError("a duration is a finite number")
+        return round(value)
+    return _not_bool(value)
 
 
 def _bytes(value: Any) -> Any:

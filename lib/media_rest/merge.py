@@ -6,6 +6,7 @@ A `name` in the body wins over the one in the path, which renames.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, TypeVar, get_args
 
 from media_api.base import ApiModel, JsonObject
@@ -44,6 +45,15 @@ def nested_model(annotation: Any) -> type[ApiModel] | None:
     return None
 
 
+@cache
+def _models_in(model: type[ApiModel]) -> tuple[tuple[str, type[ApiModel]], ...]:
+    """Keys of a model that hold models. To find them anew for each item of a list of 100,000 took
+    twelve seconds."""
+    fields = model.model_fields.items()
+    found = ((field.alias or name, nested_model(field.annotation)) for name, field in fields)
+    return tuple((key, inner) for key, inner in found if inner is not None)
+
+
 def canonical(model: type[ApiModel], data: Mapping[str, Any], depth: int = 0) -> JsonObject:
     """`data` with the old names of keys replaced, at every level.
 
@@ -53,12 +63,8 @@ def canonical(model: type[ApiModel], data: Mapping[str, Any], depth: int = 0) ->
     if depth > MAX_DEPTH:
         raise ValueError(f"objects are nested deeper than {MAX_DEPTH} levels")
     renamed = model.rename_deprecated(data)
-    for name, field in model.model_fields.items():
-        key = field.alias or name
-        inner = nested_model(field.annotation)
+    for key, inner in _models_in(model):
         value = renamed.get(key)
-        if inner is None or value is None:
-            continue
         if isinstance(value, Mapping):
             renamed[key] = canonical(inner, value, depth + 1)
         elif isinstance(value, list):

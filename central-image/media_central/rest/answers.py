@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from media_api.base import JsonObject
 from media_rest.errors import ApiError, error_body
+from media_rest.json_text import parse_json
 from media_rest.openmetrics import CONTENT_TYPES, render, wanted_metrics
 from media_rest.same_origin import cors_headers, page_problem
 from prometheus_client.core import Metric
@@ -86,8 +87,8 @@ async def json_body(request: web.Request) -> Any:
     """The body as JSON. Raises ApiError 400, 413."""
     raw = await request.read()
     try:
-        return json.loads(raw, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        return parse_json(raw)
+    except ValueError as error:
         raise ApiError(400, "malformed_json", f"the body is not JSON: {error}") from None
 
 
@@ -97,10 +98,6 @@ async def object_body(request: web.Request) -> JsonObject:
     if not isinstance(body, dict):
         raise ApiError(400, "bad_body", "the body must be a JSON object", pointer="")
     return body
-
-
-def _no_constant(word: str) -> None:
-    raise ValueError(f"{word} is not JSON")  # Python's reader would take NaN and Infinity
 
 
 def store_error(error: StoreError) -> ApiError:

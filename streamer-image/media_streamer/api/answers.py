@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 from media_rest.errors import ApiError
+from media_rest.json_text import parse_json
 from media_rest.openmetrics import CONTENT_TYPES, MetricsFormat, render, wanted_metrics
 from prometheus_client.core import Metric
 
@@ -38,8 +39,8 @@ def metrics_answer(metrics: Iterable[Metric], form: MetricsFormat) -> web.Respon
 async def json_body(request: web.Request) -> JsonObject:
     """The body as an object; raises ApiError 400."""
     try:
-        body = json.loads(await request.read() or b"{}")
-    except (ValueError, RecursionError) as error:
+        body = parse_json(await request.read() or b"{}")
+    except ValueError as error:
         raise ApiError(
             400, "malformed_json", f"the body is no JSON: {str(error)[:200]}", path=[]
         ) from None

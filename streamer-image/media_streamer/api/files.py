@@ -45,6 +45,11 @@ async def get_file(request: web.Request) -> web.Response:
 async def put_file(request: web.Request) -> web.Response:
     """The body is the content of the file, which is there when all of it is."""
     vod, storage = _place(request)
+    if "Content-Range" in request.headers:  # RFC 9110 14.4: else a part would become the film
+        raise ApiError(400, "bad_request", "uploads are not resumed: send the whole file")
+    if request.content_type.startswith("multipart/"):
+        title = "the body is the file itself, no form: curl -T FILE"
+        raise ApiError(415, "unsupported_media_type", title)
     request[LIMIT].reschedule(None)  # as long as bytes come
     path, size = request.match_info["path"], request.content_length
     try:

@@ -22,7 +22,14 @@ import time
 from dataclasses import dataclass
 
 from media_api.units import check_stream_name
+from media_process.door import is_loopback
+from media_rest.guessing import caller_key
 
+from media_streamer.budgets import (
+    SRT_ADDRESS_CONNECTIONS,
+    SRT_CONNECTIONS,
+    SRT_HANDSHAKE_SECONDS,
+)
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.feed import Feed
@@ -46,12 +53,9 @@ DECIDE_SECONDS = 0.05
 """The same for the decision about access."""
 MAX_UNDECIDED = 16
 """Handshakes whose decision takes longer; beyond these nobody waits, all are decided afterwards."""
-MAX_CONNECTIONS = 4096
 MAX_PROVEN = 1024
 """Addresses that are remembered to know a passphrase, and were refused nevertheless."""
 PROVEN_SECONDS = 60.0
-HANDSHAKE_SECONDS = 5.0
-"""A peer that has leave and does not finish its handshake (a wrong passphrase) loses it."""
 
 
 async def serve(
@@ -71,6 +75,8 @@ class _Peer:
     tracks: tuple[str, ...] = ()
     """Those that it wants to play; () for all."""
     timer: asyncio.TimerHandle | None = None
+    key: str = ""
+    """What its address is counted by."""
 
 
 class SrtServer:
@@ -91,10 +97,12 @@ class SrtServer:
         if libsrt.library().srt_listen(self._listener.number, BACKLOG) < 0:
             raise libsrt.last_error("listen")
         self._peers: dict[int, _Peer] = {}
-        self._connections: set[SrtViewer | SrtPublisher] = set()
+        self._connections: dict[SrtViewer | SrtPublisher, str] = {}
+        """With what their addresses are counted by."""
         self._proven: dict[tuple[str, str], float] = {}
         """Until when: address and stream."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        """With what the address is counted by whose connection begins; "" of one that is over."""
         self._engine.add(self._listener, self, IN | ERR, reads=False)
 
     def close(self) -> None:
@@ -110,8 +118,7 @@ class SrtServer:
             if wanted.name:
                 check_stream_name(wanted.name)
                 name = wanted.name
-            if len(self._connections) >= MAX_CONNECTIONS:
-                raise AccessDenied(503, "too_many", "There are too many connections")
+            self._check_room(address[0])
             asked = asyncio.run_coroutine_threadsafe(self._terms(wanted), self._loop)
             terms = asked.result(TERMS_SECONDS)
             name = terms.name  # a port of one stream needs none in the stream id
@@ -142,7 +149,7 @@ class SrtServer:
         tracks = asked_tracks(wanted.parameters, "tracks")
         question = self._ask(wanted, terms, address, tracks)
         decision = asyncio.run_coroutine_threadsafe(question, self._loop)
-        self._peers[number] = _Peer(address, terms, decision, tracks)
+        self._peers[number] = _Peer(address, terms, decision, tracks, key=caller_key(address[0]))
         self._loop.call_soon_threadsafe(self._watch, number)
         if refusal is not None:
             return 0
@@ -156,6 +163,18 @@ class SrtServer:
             self._peers.pop(number, None)
             raise
         return 0
+
+    def _check_room(self, ip: str) -> None:
+        """One more connection; raises AccessDenied(503)."""
+        peers = [one.key for one in list(self._peers.values())]
+        begin = [key for key in list(self._tasks.values()) if key]
+        keys = [*list(self._connections.values()), *begin, *peers]
+        if len(keys) >= SRT_CONNECTIONS:
+            raise AccessDenied(503, "too_many", "There are too many connections")
+        if len(keys) < SRT_ADDRESS_CONNECTIONS or is_loopback(ip):
+            return
+        if keys.count(caller_key(ip)) >= SRT_ADDRESS_CONNECTIONS:
+            raise AccessDenied(503, "address_limit", "Your address has too many connections")
 
     def _say_refused(self, address: tuple[str, int], name: str, denied: AccessDenied) -> None:
         tail = self._egress.refusals.tail("srt", name, denied.code, address[0])
@@ -194,7 +213,7 @@ class SrtServer:
     def _watch(self, number: int) -> None:
         """Somebody has leave: the handshake must end some time."""
         if peer := self._peers.get(number):
-            peer.timer = self._loop.call_later(HANDSHAKE_SECONDS, self._give_up, number)
+            peer.timer = self._loop.call_later(SRT_HANDSHAKE_SECONDS, self._give_up, number)
 
     def _give_up(self, number: int) -> None:
         peer = self._peers.pop(number, None)
@@ -209,8 +228,8 @@ class SrtServer:
             words = f"{why}the handshake was not finished{tail}"
             log.info("srt %s:%d stream %s: %s", *peer.address, name, words)
         task = asyncio.create_task(self._return(peer.decision))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = ""
+        task.add_done_callback(self._tasks.pop)
 
     async def _return(self, decision: "concurrent.futures.Future[Access]") -> None:
         try:
@@ -241,8 +260,8 @@ class SrtServer:
             if peer.timer is not None:
                 peer.timer.cancel()
             task = asyncio.create_task(self._begin(sock, peer))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[task] = peer.key
+            task.add_done_callback(self._tasks.pop)
 
     def _remember(self, peer: _Peer) -> None:
         """His passphrase was right."""
@@ -266,13 +285,11 @@ class SrtServer:
             if access.request.kind == "publish":
                 feed = await self._egress.hub.publish(access, "ts")
                 made = SrtPublisher(
-                    self._engine, sock, feed, peer.terms, peer.address, self._connections.discard
+                    self._engine, sock, feed, peer.terms, peer.address, self._forget
                 )
             else:
                 broadcast = await self._egress.hub.broadcast(access, "ts", tracks=peer.tracks)
-                made = SrtViewer(
-                    self._engine, sock, broadcast, access, peer.address, self._connections.discard
-                )
+                made = SrtViewer(self._engine, sock, broadcast, access, peer.address, self._forget)
         except AccessDenied as denied:
             self._say_refused(peer.address, name, denied)
             if peer.terms.refusal is not None:
@@ -287,7 +304,10 @@ class SrtServer:
             if feed is not None:
                 await feed.close()
             return
-        self._connections.add(made)
+        self._connections[made] = peer.key
+
+    def _forget(self, gone: SrtViewer | SrtPublisher) -> None:
+        self._connections.pop(gone, None)
 
 
 _engines: dict[int, SrtEngine] = {}
