@@ -59,6 +59,8 @@ class ConstantRate:
         self._anew = True
         self._skipping = False
         self._store = STORE_SECONDS
+        self._usual: float | None = None
+        """What is to be in store as something has come; None: not known yet."""
         self.dropped = 0
         """Frames that there was no room for."""
 
@@ -71,15 +73,15 @@ class ConstantRate:
     def seconds(self) -> float:
         """From one datagram to the next, on the wall."""
         nominal = DATAGRAM_BYTES * 8 / self._rate
-        out = (self._store - STORE_SECONDS) / STORE_SECONDS
+        out = (self._store - (self._usual or self._store)) / STORE_SECONDS
         return nominal * (1 - max(-1.0, min(out, 1.0)) * MAX_CORRECTION)
 
     @property
     def waiting_bytes(self) -> int:
         return (len(self._queue) + len(self._video)) * PACKET_BYTES
 
-    def write(self, data: bytes) -> None:
-        """Take whole packets of the stream."""
+    def write(self, data: bytes, *, is_end: bool = True) -> None:
+        """Take whole packets of the stream; `is_end`: they are all that came, or the last of it."""
         queue = self._queue
         for at in range(0, len(data), PACKET_BYTES):
             packet = data[at : at + PACKET_BYTES]
@@ -97,8 +99,11 @@ class ConstantRate:
             if self._pcr is not None:
                 is_video = self._video_step and self._is_video(pid, packet)
                 (self._video if is_video else queue).append((self._pcr, packet))
-        if self._pcr is not None:
+        if self._pcr is not None and is_end:
             store = (self._pcr - self._now()) / CLOCK
+            if self._usual is None:
+                # The stream comes in pieces, and this is what there is with a whole one.
+                self._usual = self._store = max(STORE_SECONDS, min(store, 2 * STORE_SECONDS))
             self._store += _SMOOTHING * (store - self._store)
 
     def _is_video(self, pid: int, packet: bytes) -> bool:
@@ -141,7 +146,7 @@ class ConstantRate:
         self._video.clear()
         self._base, self._sent = pcr - round(STORE_SECONDS * CLOCK), 0
         self._video_next = self._base
-        self._store = STORE_SECONDS
+        self._store, self._usual = STORE_SECONDS, None
         self._anew = True
 
     def _packet(self, now: int) -> bytes:

@@ -7,6 +7,10 @@ holds the interpreter for some 20 us at a time. Where the system lets it (CAP_SY
 many busy threads as cores one that slept 3.5 ms was late by 0.2 ms, 99 % of the time, and by 40 ms
 without.
 
+What takes longer than to send (to read what has come of the stream, to put the next datagram
+together) is done once nobody is due, a little at a time: of four senders that a third of a second
+of a stream came to at once the last one was late by 1.6 ms.
+
 Invariants: a sender is called by this thread only, from `add` until `remove` has returned; one that
 raises is taken out, told, and the others go on; what is late is sent at once, and whoever was held
 up by more than `GIVE_UP_SECONDS` begins a new count.
@@ -20,6 +24,7 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from typing import Protocol
 
 log = logging.getLogger(__name__)
@@ -51,6 +56,9 @@ class SteadySender(Protocol):
     def send_one(self) -> float | None:
         """Send one datagram; seconds until the next one, None while there is nothing."""
 
+    def prepare(self) -> None:
+        """Make the next one ready, if there is time before it is due."""
+
 
 class SteadyThread:
     """Ends with its last sender."""
@@ -58,6 +66,7 @@ class SteadyThread:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._due: list[tuple[float, int, SteadySender]] = []
+        self._unprepared: deque[SteadySender] = deque()
         self._numbers = itertools.count()
         self._thread: threading.Thread | None = None
 
@@ -74,6 +83,7 @@ class SteadyThread:
         with self._lock:
             self._due = [item for item in self._due if item[2] is not sender]
             heapq.heapify(self._due)
+            self._unprepared = deque(one for one in self._unprepared if one is not sender)
 
     def _run(self) -> None:
         _be_punctual()
@@ -86,6 +96,9 @@ class SteadyThread:
                 if wait <= 0:
                     self._send_due()
                     continue
+                if self._unprepared:
+                    self._prepare(self._unprepared.popleft())
+                    continue
             time.sleep(min(wait, MAX_SLEEP_SECONDS))
 
     def _send_due(self) -> None:
@@ -96,12 +109,21 @@ class SteadyThread:
             log.exception("a steady sender is taken out")
             heapq.heappop(self._due)
             return
+        self._unprepared.append(sender)
         now = time.monotonic()
         if seconds is None:
             due, seconds = now, IDLE_SECONDS
         elif now - due > GIVE_UP_SECONDS:
             due = now
         heapq.heapreplace(self._due, (due + seconds, number, sender))
+
+    def _prepare(self, sender: SteadySender) -> None:
+        try:
+            sender.prepare()
+        except Exception:
+            log.exception("a steady sender is taken out")
+            self._due = [item for item in self._due if item[2] is not sender]
+            heapq.heapify(self._due)
 
 
 STEADY = SteadyThread()

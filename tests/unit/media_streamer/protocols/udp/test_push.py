@@ -1,11 +1,13 @@
 """`udp://` of a push: its URL, and what goes out."""
 
 import asyncio
+import math
 import socket
 from typing import cast
 
 import pytest
 from media_streamer.egress.jobs import Work
+from media_streamer.protocols.udp import push
 from media_streamer.protocols.udp.push import (
     DATAGRAM_BYTES,
     DEFAULT_TTL,
@@ -107,3 +109,47 @@ async def test_a_network_that_is_down_ends_the_attempt(monkeypatch: pytest.Monke
     assert one.counters["errors_dropped_frames"] > 2
     assert sender.get_write_buffer_size() == 0
     sender.abort()
+
+
+class Steady:
+    """In place of the thread: the test takes its part."""
+
+    def add(self, sender: push.ConstantSender) -> None:
+        """It sends when the test says so."""
+
+    def remove(self, sender: push.ConstantSender) -> None:
+        """The test sends no more."""
+
+
+async def test_what_has_come_is_read_a_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two datagrams there are 3 ms; a piece of the stream takes half of one."""
+    monkeypatch.setattr(push, "STEADY", Steady())
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with here, there:
+        here.setblocking(False)
+        sender = push.ConstantSender(here, work(), 3_000_000)
+        assert sender.send_one() is None, "nothing is known of the stream"
+        piece = clock_packet(0) + (b"\x47\x01\x00\x10".ljust(188, b"p")) * 399
+        sender.write(piece)
+        sender.prepare()
+        assert len(sender._came) == 1
+        assert sender._read_at == push.READ_BYTES
+        sent = 0
+        while sender._came:
+            assert sender.send_one() == pytest.approx(1316 * 8 / 3e6, rel=1e-3)
+            sender.prepare()
+            sent += 1
+            assert len(there.recv(2048)) == 1316
+        assert sent == math.ceil(400 * 188 / push.READ_BYTES) - 1
+        for _ in range(50):
+            sender.write(piece)
+        sender.send_one()
+        sender.prepare()
+        assert len(sender._came) <= push.MAX_CAME, "what nobody has room for does not pile up"
+        assert sender._rate.waiting_bytes < 60 * len(piece)
+
+
+def clock_packet(pcr: int) -> bytes:
+    """A transport packet with nothing but a clock before its payload."""
+    field = (pcr // 300 << 15 | 0x7E00 | pcr % 300).to_bytes(6, "big")
+    return (b"\x47\x41\x00\x30\x07\x10" + field).ljust(188, b"p")
