@@ -209,7 +209,7 @@ async def all_play(
     """
     await doors.streamer.running("way")
     room = asyncio.Semaphore(AT_ONCE)
-    meant: dict[str, Wanted | str | None] = {name: wanted for name in OUTPUTS}
+    meant: dict[str, Wanted | str | None] = dict.fromkeys(OUTPUTS, wanted)
     meant["webrtc"] = replace(wanted, audio="opus")
     meant |= but or {}
 
