@@ -1,6 +1,7 @@
 """The film through the whole streamer: every way in, every way out, judged by FFmpeg.
 
-Each way in meets some of the ways out, each way out several ways in; all pairs are in the long run.
+Each way in meets some of the ways out, each way out several ways in; all pairs are in the long run
+(`test_every_pair`).
 """
 
 import asyncio
@@ -27,7 +28,7 @@ PUBLISHED = ("rtmp", "rtmp_prefix", "post", "post_prefix")
 TAKEN = ("tshttp", "hls", "rtmp", "udp", "file")
 OUTPUTS = ("index.m3u8", "index.fmp4.m3u8", "index.ll.m3u8", "mpegts", "flv", "rtmp")
 A_WAY = 2
-"""Outputs that each way in is played by; in the long run it is all of them."""
+"""Outputs that each way in is played by."""
 
 
 def ways(names: Sequence[str], first: int) -> list[object]:
@@ -36,7 +37,6 @@ def ways(names: Sequence[str], first: int) -> list[object]:
     for number, name in enumerate(names, first):
         some = [OUTPUTS[(number * A_WAY + step) % len(OUTPUTS)] for step in range(A_WAY)]
         found.append(pytest.param(name, some, id=f"{name}-{'+'.join(some)}"))
-        found.append(pytest.param(name, OUTPUTS, id=f"{name}-all", marks=pytest.mark.long))
     return found
 
 
