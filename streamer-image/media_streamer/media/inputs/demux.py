@@ -9,7 +9,7 @@ is no allocation but the frame, no log line and no call into the event loop.
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -115,6 +115,18 @@ def _frame_ticks(stream: Stream) -> int:
     return round(samples / rate / base) if samples and rate and base else 0
 
 
+def left_out(streams: Iterable[Stream], told: set[int]) -> list[str]:
+    """What is said of text in a source, which is shown of films only; `told`: indexes of those that
+    it was said of, which grows."""
+    texts = [one for one in streams if one.type == "subtitle" and one.index not in told]
+    told.update(one.index for one in texts)
+    return [
+        f"track {one.index} ({codec_name(one) or 'text'}) is left out: subtitles of live sources"
+        " are not carried"
+        for one in texts
+    ]
+
+
 class DemuxInput(ThreadInput):
     """An input behind an FFmpeg demuxer.
 
@@ -137,6 +149,8 @@ class DemuxInput(ThreadInput):
         self._loop = loop
         self._lanes: dict[int, Lane] = {}
         self._streams: list[Stream] = []
+        self._told: set[int] = set()
+        """Streams whose being left out was logged."""
         # Extent of the current pass through a file, seconds on its own clock.
         self._first, self._end = math.inf, -math.inf
 
@@ -165,6 +179,8 @@ class DemuxInput(ThreadInput):
         self._streams = [stream for stream in container.streams if self._wanted(stream)]
         if not self._streams:
             raise InputError("the source has neither video nor audio")
+        for text in left_out(container.streams, self._told):
+            log.info("%s: %s", self.name, text)
         if not any(is_supported(stream) for stream in self._streams):
             codecs = ", ".join(codec_name(stream) or "unknown" for stream in self._streams)
             raise InputError(f"no track of the source has a supported codec: {codecs}")
