@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,23 +15,16 @@ import aiohttp
 from media_rest.credentials import basic_header
 
 from tests.support.ports import free_port, streamer_ports, trial_environment
+from tests.support.streamer import PATIENCE_SECONDS, until
 
-READY_SECONDS = 60.0
+__all__ = ["ADMIN", "Appliance", "until"]
+
+READY_SECONDS = 120.0
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.1
 DELETES_AT_ONCE = 16
 """One after another, a thousand took longer than the test on a busy machine."""
 ADMIN = {"Authorization": basic_header("admin", "admin")}
-
-
-async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: float = 30.0) -> Any:
-    """The first true result of `condition`; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        if result := await condition():
-            return result
-        assert time.monotonic() < deadline, f"waited {seconds} s for: {what}"
-        await asyncio.sleep(POLL_SECONDS)
 
 
 @dataclass
@@ -121,7 +113,7 @@ class Appliance:
         return await self._ask(method, f"{self.url}streamer/api/v3{path}", body)
 
     async def _ask(self, method: str, url: str, body: Any) -> Any:
-        timeout = aiohttp.ClientTimeout(total=20)
+        timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
         async with (
             aiohttp.ClientSession(headers=ADMIN, timeout=timeout, raise_for_status=True) as http,
             http.request(method, url, json=body) as answer,

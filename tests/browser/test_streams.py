@@ -48,7 +48,7 @@ async def test_output_lists_urls_that_answer_and_can_be_copied(
         shown[await row.locator("td").first.inner_text()] = url
     assert shown == {item["title"]: item["url"] for item in stream["stats"]["play_urls"]}
     assert set(shown) >= {"HLS", "LL-HLS", "HTTP MPEG-TS", "HTTP-FLV", "RTMP", "Player page"}
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as http:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as http:
         for title, url in shown.items():
             if url.endswith("/whep"):  # asked by POST; this tells that it is there
                 async with http.options(url) as answer:

@@ -25,7 +25,7 @@ def make_chain(directory: Path, address: str = "127.0.0.1") -> Path:
 
     def openssl(*words: str | Path) -> None:
         subprocess.run(
-            ["openssl", *words], cwd=directory, check=True, capture_output=True, timeout=20
+            ["openssl", *words], cwd=directory, check=True, capture_output=True, timeout=60
         )
 
     openssl(

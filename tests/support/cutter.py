@@ -67,7 +67,7 @@ class Cutter:
 
     async def torn(self) -> None:
         """Wait until the torn piece has gone out."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self._torn.wait()
 
     def cut(self, *, reset: bool) -> None:

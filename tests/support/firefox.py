@@ -109,7 +109,7 @@ async def running(profile: Path) -> AsyncIterator[Firefox]:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await process.wait()
         except TimeoutError:
             process.kill()

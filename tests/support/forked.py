@@ -62,7 +62,7 @@ class ForkServer:
         return found
 
     def close(self) -> None:
-        self._process.communicate(timeout=20)
+        self._process.communicate(timeout=60)
 
 
 def _child(request: Request) -> int:

@@ -54,7 +54,7 @@ async def serve(loop: Loop) -> None:
     numbers = itertools.count()
 
     async def viewer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
         writer.write(ANSWER)
         wanted = next(numbers) * APART_SECONDS % loop.seconds
         sent = loop.keys[bisect.bisect_right(loop.keys, wanted) - 1]

@@ -38,7 +38,7 @@ def python() -> str:
     """As build.sh names it."""
     words = "import sys; print('python%d.%d' % sys.version_info[:2])"
     found = subprocess.run(
-        ["/usr/bin/python3", "-c", words], capture_output=True, text=True, timeout=20, check=False
+        ["/usr/bin/python3", "-c", words], capture_output=True, text=True, timeout=60, check=False
     )
     return found.stdout.strip()
 

@@ -35,7 +35,7 @@ def free_port_() -> Callable[[], int]:
     return free_port
 
 
-async def _eventually(condition: Callable[[], Any], within: float = 40.0) -> Any:
+async def _eventually(condition: Callable[[], Any], within: float = 60.0) -> Any:
     """The condition's first true value; it may be a function or a coroutine function."""
     deadline = asyncio.get_running_loop().time() + within
     while True:
@@ -157,7 +157,7 @@ async def start_central(database_url: str, tmp_path: Path) -> AsyncIterator[Star
             own = await stack.enter_async_context(contextlib.AsyncExitStack())
             central = await own.enter_async_context(running(settings))
             http = await own.enter_async_context(
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
             )
             api = Client(http, central.url + "/streamer/api/v3")
             return RunningCentral(central, api, settings, own.aclose)

@@ -52,7 +52,7 @@ def settings(
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     headers = {"Authorization": f"Bearer {API_KEY}"}
-    timeout = aiohttp.ClientTimeout(total=20)
+    timeout = aiohttp.ClientTimeout(total=60)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
         yield session
 

@@ -61,7 +61,7 @@ async def test_it_is_pulled_played_counted_and_switched(streamer: Streamer) -> N
     status, state = await streamer.api("PUT", "/streams/s", json=body)
     assert status == 200
     assert not {"lines", "weblines"} & {one["form"] for one in state["stats"]["play_urls"]}
-    await asyncio.wait_for(reader.read(-1), 10)
+    await asyncio.wait_for(reader.read(-1), 60)
     writer.close()
     async with streamer.session.get(f"{streamer.base}/s/lines") as answer:
         assert answer.status == 403

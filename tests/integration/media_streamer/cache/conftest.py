@@ -148,12 +148,12 @@ class Cache:
         return float(found[1])
 
     async def wait_metric(self, name: str, value: float) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await self.metric(name) != value:  # noqa: ASYNC110 - another process's
                 await asyncio.sleep(0.02)
 
     async def wait_log(self, text: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not any(text in line for line in self.log):  # noqa: ASYNC110 - another process's
                 await asyncio.sleep(0.02)
 
@@ -174,7 +174,7 @@ class Caches:
         log = self.path.with_name(f"{self.path.name}-{next(self._numbers)}.log")
         process = self._programs.start(PROGRAM, log=log, env=os.environ | variables)
         self._stack.push_async_callback(self.kill, process)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (port := re.search(r"serving on port (\d+)", _text(log))):
                 assert process.returncode is None, _text(log)
                 await asyncio.sleep(0.02)

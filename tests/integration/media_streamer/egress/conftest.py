@@ -200,7 +200,7 @@ async def egress(
         env={**os.environ, "STREAMER_ORPHAN_SECONDS": "1", "STREAMER_SEGMENTS_DIR": str(tmp_path)},
     )
     try:
-        await asyncio.wait_for(state.ready.wait(), 20)
+        await asyncio.wait_for(state.ready.wait(), 60)
         assert state.peer is not None
         assert await state.listen(http=[{"address": "127.0.0.1", "port": state.port}]) == []
         names = ("live", "a/b c", "other", "ünïcode")
@@ -211,7 +211,7 @@ async def egress(
             if state.process.returncode is None:
                 state.process.terminate()
                 try:
-                    await asyncio.wait_for(state.process.wait(), 10)
+                    await asyncio.wait_for(state.process.wait(), 60)
                 except TimeoutError:
                     state.process.kill()
         server.close()

@@ -274,7 +274,7 @@ async def test_publish_with_curl(egress, canned, tmp_path):
     process = await asyncio.create_subprocess_exec(
         *command, f"{egress.url}/live/mpegts", stdout=asyncio.subprocess.PIPE
     )
-    out, _ = await asyncio.wait_for(process.communicate(), 20)
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
     assert out == b"204"
     await asyncio.wait_for(egress.media.finished.wait(), 5)
     assert bytes(egress.media.received) == data

@@ -53,7 +53,7 @@ async def test_page_plays(egress, source, page, query, playlist):
     response = await page.goto(f"{egress.url}/live/embed.html{query}")
     assert response.status == 200
     assert "unsafe" not in response.headers["content-security-policy"]
-    await page.wait_for_function(PLAYS, timeout=20_000)
+    await page.wait_for_function(PLAYS, timeout=60_000)
     assert page.complaints == []
     assert any(f"/live/{playlist}" in address for address in page.addresses)
     muted = await page.evaluate("document.getElementById('video').muted")
@@ -80,7 +80,7 @@ async def test_viewers_choose_quality_and_sound(egress, renditions, page):
 
 async def test_there_is_no_menu_where_there_is_nothing_to_choose(egress, source, page):
     await page.goto(f"{egress.url}/live/embed.html?proto=fmp4&mute=true")
-    await page.wait_for_function(PLAYS, timeout=20_000)
+    await page.wait_for_function(PLAYS, timeout=60_000)
     assert not await page.get_by_label("Quality").is_visible()
     assert not await page.get_by_label("Sound").is_visible()
 
@@ -94,7 +94,7 @@ async def test_page_falls_back_to_plain_hls_where_low_latency_is_denied(egress, 
 
     egress.peer.answer(AccessRequest, access)
     await page.goto(f"{egress.url}/live/embed.html?mute=true")
-    await page.wait_for_function(PLAYS, timeout=20_000)
+    await page.wait_for_function(PLAYS, timeout=60_000)
 
 
 async def test_page_falls_back_where_websockets_are_denied(egress, source, page):
@@ -106,13 +106,13 @@ async def test_page_falls_back_where_websockets_are_denied(egress, source, page)
 
     egress.peer.answer(AccessRequest, access)
     await page.goto(f"{egress.url}/live/embed.html?realtime=true&mute=true")
-    await page.wait_for_function(PLAYS, timeout=20_000)
+    await page.wait_for_function(PLAYS, timeout=60_000)
     assert any("index.ll.m3u8" in address for address in page.addresses)
 
 
 async def test_page_says_that_the_source_is_silent_and_goes_on(egress, source, page):
     await page.goto(f"{egress.url}/live/embed.html?proto=mseld&mute=true")
-    await page.wait_for_function(PLAYS, timeout=20_000)
+    await page.wait_for_function(PLAYS, timeout=60_000)
     source.paused = True
     told = "() => document.getElementById('note').textContent.includes('no data')"
     await page.wait_for_function(told, timeout=40_000)
@@ -128,7 +128,7 @@ async def test_page_says_that_the_source_is_silent_and_goes_on(egress, source, p
 
 async def test_page_goes_on_when_the_tracks_change(egress, source, page, footage_in):
     await page.goto(f"{egress.url}/live/embed.html?proto=mseld&mute=true")
-    await page.wait_for_function(PLAYS, timeout=20_000)
+    await page.wait_for_function(PLAYS, timeout=60_000)
     tracks, frames = footage_in("libx264", "libopus")
     source.output.gap()
     source.output.set_tracks(tracks)

@@ -95,7 +95,7 @@ class Client:
                 values = amf.decode(message.payload)
                 if values[0] == name and (code is None or values[3]["code"] == code):
                     return values
-            data = await asyncio.wait_for(self.reader.read(65536), 10)
+            data = await asyncio.wait_for(self.reader.read(65536), 60)
             assert data, f"closed instead of {name} {code or ''}"
             self._feed(data)
 
@@ -112,7 +112,7 @@ class Client:
                 message = self.messages.pop(0)
                 if message.kind in (8, 9):
                     found.append(message)
-            data = await asyncio.wait_for(self.reader.read(65536), 10)
+            data = await asyncio.wait_for(self.reader.read(65536), 60)
             assert data, "closed instead of media"
             self._feed(data)
         return found
@@ -156,7 +156,7 @@ async def test_ffmpeg_publishes(rtmp, egress, canned, tmp_path, wait_until):
     question = egress.questions[-1]
     assert (question.name, question.kind) == ("live/cam", "publish")
     assert question.password == "pass"
-    await asyncio.wait_for(egress.media.finished.wait(), 10)
+    await asyncio.wait_for(egress.media.finished.wait(), 60)
     received = as_flv(egress.media.tracks, egress.media.frames)
     with av.open(io.BytesIO(received), format="flv") as container:
         frames = [frame.pts for frame in container.decode(video=0)]
@@ -182,7 +182,7 @@ async def test_enhanced_rtmp_is_published_and_played(rtmp, egress, canned, video
         sys.executable, str(script), f"{rtmp}/live/cam", video, audio, seconds=50
     )
     assert code == 0, errors
-    await asyncio.wait_for(egress.media.finished.wait(), 10)
+    await asyncio.wait_for(egress.media.finished.wait(), 60)
     received = as_flv(egress.media.tracks, egress.media.frames)
     assert decode_enhanced(received) == (*names, int(out))
     egress.media.canned = {"flv": cut_enhanced(type(canned["flv"]), received)}
@@ -400,7 +400,7 @@ async def test_a_publisher_that_vanishes_ends_its_feed(rtmp, egress):
     client.command("publish", 3, None, "x", "live", stream=1)
     await client.expect("onStatus", "NetStream.Publish.Start")
     client.writer.transport.abort()
-    await asyncio.wait_for(egress.media.finished.wait(), 10)
+    await asyncio.wait_for(egress.media.finished.wait(), 60)
 
 
 async def test_a_media_worker_that_dies_tells_the_publisher(rtmp, egress):
@@ -433,7 +433,7 @@ async def test_rude_peers_are_closed_with_a_log_line(rtmp, egress, what):
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     me = writer.get_extra_info("sockname")[1]
     writer.write(RUDE[what])
-    await asyncio.wait_for(reader.read(-1), 10)
+    await asyncio.wait_for(reader.read(-1), 60)
     writer.close()
     await writer.wait_closed()
     log = (egress.runtime / "log").read_text()

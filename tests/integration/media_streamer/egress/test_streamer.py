@@ -53,7 +53,7 @@ async def streamer(tmp_path, new_port):
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(process.wait(), 20)
+        await asyncio.wait_for(process.wait(), 60)
         sys.stderr.write(log.read_text())
 
 

@@ -101,14 +101,14 @@ class Worker:
         # Without a supervisor it goes on for a moment only, unless it is terminated at once.
         env = {**os.environ, "STREAMER_ORPHAN_SECONDS": "1"}
         self.process = self._programs.start(PROGRAM, *options, log=self.runtime / "log", env=env)
-        await asyncio.wait_for(asyncio.shield(self._connected), 20)
+        await asyncio.wait_for(asyncio.shield(self._connected), 60)
 
     async def stop(self) -> int:
         """End the worker in an orderly way; its exit status."""
         if self.process.returncode is None:
             self.process.terminate()
         try:
-            status = await asyncio.wait_for(self.process.wait(), 15)
+            status = await asyncio.wait_for(self.process.wait(), 60)
         except TimeoutError:
             self.process.kill()
             await self.process.wait()
