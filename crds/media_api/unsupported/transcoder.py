@@ -60,7 +60,8 @@ def _of_spec(spec: Any) -> Iterator[tuple[Path, str]]:
             if _get(block, option):
                 yield (*path, option), f"{option} {NO_EFFECT}"
         if _get(_get(block, "burn"), "sub") is not None:
-            text = "sub of burn has no effect: subtitles of inputs are not read"
+            text = "sub of burn has no effect: subtitles of inputs are not read; burn text or time"
+            text += " instead, or play a film, whose subtitles viewers choose (vod, WebVTT)"
             yield (*path, "burn", "sub"), text
         yield from _refused(name, path, block)
     yield from _gops(key, listed)

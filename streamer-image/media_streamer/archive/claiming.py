@@ -34,3 +34,24 @@ def claim(root: Path, words: str, must_be_mounted: bool = False) -> int:
     os.truncate(descriptor, 0)
     os.pwrite(descriptor, words.encode(), 0)
     return descriptor
+
+
+def mount_of(root: Path) -> Path | None:
+    """Where the disk of a folder is mounted; None: it is the disk of the system. Blocks."""
+    found = next(one for one in (root, *root.parents) if os.path.ismount(one))
+    return found if found != found.parent else None
+
+
+def is_other(root: Path, owner: int, mount: Path | None) -> bool:
+    """Whether what lies there now is not what `owner` (of `claim`) holds, and may be claimed: a
+    disk that came back or took the place of another one, or a folder that was emptied. Blocks.
+
+    `mount`: where the disk was mounted then; while none is mounted there, nothing may be claimed:
+    what is below would be filled in its place.
+    """
+    try:
+        there = os.stat(root / OWNER_FILE)
+    except (FileNotFoundError, NotADirectoryError):
+        return mount is None or os.path.ismount(mount)
+    held = os.fstat(owner)
+    return (there.st_dev, there.st_ino) != (held.st_dev, held.st_ino)

@@ -1,20 +1,26 @@
 """A folder with archives of streams, as the supervisor knows it: whose it is, what it held last."""
 
 import asyncio
+import logging
 import os
+import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from media_streamer.archive.claiming import claim, is_other, mount_of
 from media_streamer.archive.erasing import Locked
 from media_streamer.archive.keeper import Kept
 from media_streamer.archive.measuring import Measured
 from media_streamer.supervisor.archive_errors import ArchiveError, ArchiveLocked
 
+log = logging.getLogger(__name__)
+
 Result = TypeVar("Result")
 
+CLAIM_RETRY_SECONDS = 10.0
 ANSWER_SECONDS = 20.0
 THREADS = 2
 KEEP_SHARE = 100
@@ -35,6 +41,10 @@ class Root:
     owner: int = -1
     """Descriptor that holds the lock; -1: it is not ours."""
     must_be_mounted: bool = False
+    mount: Path | None = None
+    """Where its disk was mounted when it became ours; see `claiming.is_other`."""
+    was_lost: bool = False
+    """Workers that may use what was there once may not use what is there now."""
     problem: str = ""
     due: float = 0.0
     """When to claim it, or to look at its limits."""
@@ -104,6 +114,34 @@ class Root:
         if (found := self.measured.get(stream)) is not None:
             found.forget()
             self.look_soon()
+
+    def refused(self, problem: str) -> None:
+        """It cannot be ours now."""
+        if problem != self.problem:
+            log.error("archive %s: nothing is recorded there: %s", self.path, problem)
+        self.problem, self.due = problem, time.monotonic() + CLAIM_RETRY_SECONDS
+
+    def claim(self, words: str) -> int:
+        """`claiming.claim`; blocks."""
+        owner = claim(self.path, words, self.must_be_mounted)
+        self.mount = mount_of(self.path)
+        return owner
+
+    def is_other(self) -> bool:
+        """Whether it has to be claimed anew; blocks."""
+        return is_other(self.path, self.owner, self.mount)
+
+    def lose(self) -> None:
+        """Something else lies there now: it is claimed as soon as can be."""
+        os.close(self.owner)
+        self.owner, self.was_lost, self.due, self.kept = -1, True, 0.0, None
+        self.measured.clear()
+
+    def take_replaced(self) -> bool:
+        """Whether it was lost and is ours again since the last call."""
+        is_replaced = self.was_lost and self.owner >= 0
+        self.was_lost = self.was_lost and not is_replaced
+        return is_replaced
 
     def let_go(self) -> None:
         """It is not ours any more."""

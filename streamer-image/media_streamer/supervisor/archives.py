@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 
 from media_api.episodes import DvrEpisode
 
-from media_streamer.archive.claiming import claim
 from media_streamer.archive.declared import Declared, NoArchive, declared
 from media_streamer.archive.erasing import before_erasing, erase
 from media_streamer.archive.exports import ExportJob
@@ -51,7 +50,6 @@ log = logging.getLogger(__name__)
 JsonObject = dict[str, Any]
 Result = TypeVar("Result")
 
-CLAIM_RETRY_SECONDS = 10.0
 KEEP_SECONDS = 60.0
 """Limits are looked at this often, or more seldom where looking takes long."""
 FIRST_KEEP_SECONDS = 2.0
@@ -198,6 +196,7 @@ class Archives:
                 self._tasks.spawn(work, f"archive {root.path}")
             elif root.hangs(now):
                 root.problem = root.problem or "the disk does not answer"
+        self._look_at_what_fails()
         self._follow_schedules()
         for filled in (self._copies, self._replicas):
             filled.configured(self._declared, self._is_held)
@@ -205,6 +204,18 @@ class Archives:
             self._tasks.spawn(self._keep_copies(asked), "episodes of copies")
         changed, self._changed = self._changed, set()
         return changed
+
+    def _look_at_what_fails(self) -> None:
+        """Disks that a stream cannot be recorded on: another one may be there now."""
+        for name, one in self._declared.items():
+            stream = self._catalog.streams.get(name)
+            if stream is not None and stream.stats.get("dvr_write", {}).get("error"):
+                for root in filter(None, map(self._roots.get, one.writable)):
+                    root.look_soon()
+
+    def take_replaced(self) -> list[Path]:
+        """Folders that are others than those that workers were let use, since the last call."""
+        return [root.path for root in self._roots.values() if root.take_replaced()]
 
     def _follow_schedules(self) -> None:
         """Streams whose time has come, or is over, are told to their workers."""
@@ -230,15 +241,9 @@ class Archives:
         loop = asyncio.get_running_loop()
         words = f"{self._hostname()} (process {os.getpid()})"
         try:
-            owner = await loop.run_in_executor(
-                root.threads, claim, root.path, words, root.must_be_mounted
-            )
+            owner = await loop.run_in_executor(root.threads, root.claim, words)
         except OSError as error:
-            problem = in_words(error)
-            if problem != root.problem:
-                log.error("archive %s: nothing is recorded there: %s", root.path, problem)
-            root.problem = problem
-            root.due = time.monotonic() + CLAIM_RETRY_SECONDS
+            root.refused(in_words(error))
             return
         finally:
             root.is_busy = False
@@ -275,6 +280,12 @@ class Archives:
             return await loop.run_in_executor(root.threads, work)
 
         try:
+            if await loop.run_in_executor(root.threads, root.is_other):
+                log.warning("archive %s: another disk is there now, or it was emptied", root.path)
+                self.exports.closed(root.path)
+                self._episodes.closed(root.path)
+                root.lose()
+                return
             root.kept = await self._episodes.keep(own, look)
             self._copies.lies(root.path, root.kept.files)
             root.problem = ""
@@ -286,7 +297,8 @@ class Archives:
             root.is_busy = False
             root.looked_at = time.monotonic()
             root.took = root.looked_at - began
-            root.due = root.looked_at + max(KEEP_SECONDS, root.took * KEEP_SHARE)
+            if root.owner >= 0:
+                root.due = root.looked_at + max(KEEP_SECONDS, root.took * KEEP_SHARE)
 
     async def _keep_copies(self, asked: Mapping[str, Declared]) -> None:
         try:

@@ -67,6 +67,11 @@ class Cages:
         if worker not in self._regular and worker != QUARANTINE_ID:
             self._more.setdefault(worker, now)
 
+    def replaced(self, folders: Collection[Path]) -> None:
+        """Something else lies there now: no worker of those that have begun may use it."""
+        for worker, known in self._known.items():
+            self._known[worker] = Needs(known.written - {*folders}, known.read - {*folders})
+
     def died(self, worker: str) -> None:
         """Its successor will know all there is."""
         self._known.pop(worker, None)

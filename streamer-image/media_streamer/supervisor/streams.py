@@ -172,6 +172,7 @@ class StreamControl:
 
     def archives_changed(self, names: Iterable[str]) -> None:
         """These streams are recorded elsewhere from now on, or can be recorded now."""
+        self.cages.replaced(self._archives.take_replaced())
         self.reconcile(names := list(names))
         for name in names:
             if (place := self.directory.get(name)) is not None:

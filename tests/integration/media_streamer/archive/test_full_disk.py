@@ -17,12 +17,25 @@ from .conftest import Recorder, decode, recorded_stream
 def mounted(place: Path) -> Iterator[Path]:
     """A file system of 8 MiB there."""
     place.mkdir(parents=True)
+    mount(place)
+    yield place
+    umount(place)
+
+
+def mount(place: Path) -> None:
     command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
     done = subprocess.run(command, capture_output=True, check=False, text=True)
     if done.returncode:
         pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
-    yield place
+
+
+def umount(place: Path) -> None:
     subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def films(place: Path) -> list[Path]:
+    """What is recorded below it."""
+    return sorted(place.rglob("*.mp4"))
 
 
 def fill(disk: Path) -> Path:
@@ -93,19 +106,26 @@ async def test_a_full_disk_is_said_and_live_goes_on(recorder: Recorder, small_di
 async def test_an_unmounted_disk_is_not_replaced_by_the_one_below(
     recorder: Recorder, small_disk: Path
 ) -> None:
-    recorder.write(recorded_stream(small_disk).replace(" 1d;", " 1200;"))
+    """And a new one in its place is recorded on, which no worker was let use when it began."""
+    recorder.write(recorded_stream(small_disk / "archive").replace(" 1d;", " 1200;"))
     await recorder.serve()
     await recorder.recorded(1)
-    (small_disk / ".streamer.lock").unlink()
-    status, _ = await recorder.api("PUT", "/streams/live", json={"disabled": True})
-    status, _ = await recorder.api("PUT", "/streams/live", json={"disabled": False})
-    assert status == 200
+    umount(small_disk)
 
     async def failing() -> str:
         return str((await recorder.stats()).get("dvr_write", {}).get("error", ""))
 
     assert "is it mounted?" in await until(failing, "the disk is missed", 60)
     assert (await recorder.stats())["alive"]
+    assert not films(small_disk)
+    mount(small_disk)
+
+    async def recorded() -> list[str]:
+        return await recorder.segments() if films(small_disk) else []
+
+    assert await until(recorded, "the new disk is recorded on", 60)
+    assert (await recorder.stats())["dvr_enabled"]
+    assert "another disk is there now" in recorder.log
 
 
 async def test_another_disk_takes_what_a_full_one_refuses(

@@ -97,6 +97,9 @@ class World:
     def read_folders(self, name: str) -> frozenset[Path]:
         return frozenset()
 
+    def take_replaced(self) -> list[Path]:
+        return []
+
     def tell_workers(self) -> None:
         self.told_workers = True
 

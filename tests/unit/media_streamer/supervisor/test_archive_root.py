@@ -50,3 +50,20 @@ async def test_what_is_wrong_with_the_disk_is_said() -> None:
         await root.once("question", gone)
     assert not root.reading
     root.let_go()
+
+
+def test_a_disk_that_is_another_one_is_claimed_anew(tmp_path: Path) -> None:
+    root = Root(tmp_path / "a")
+    root.owner, root.due = root.claim("host1"), 100.0
+    assert not root.is_other()
+    assert not root.take_replaced()
+    root.path.rename(tmp_path / "old")
+    root.mount = None
+    assert root.is_other()
+    root.lose()
+    assert (root.owner, root.due) == (-1, 0.0)
+    assert not root.take_replaced(), "it is not ours yet"
+    root.owner = root.claim("host1")
+    assert [root.take_replaced(), root.take_replaced()] == [True, False]
+    assert not root.is_other()
+    root.let_go()

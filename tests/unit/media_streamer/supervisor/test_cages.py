@@ -99,3 +99,16 @@ def test_a_worker_that_was_begun_to_read_stays() -> None:
     cages.said("1", [], ["/srv/b"], 1.0)
     assert cages.resting((), 10 * REST_SECONDS) == []
     assert cages.fitting(reads(B)) == ["1"]
+
+
+def test_a_disk_that_was_replaced_is_known_to_no_worker() -> None:
+    """What confines a worker is of the folder that was there when it began."""
+    cages = Cages(["0", "1"])
+    cages.said("0", ["/srv/a", "/srv/b"], [], 0.0)
+    cages.said("1", [], ["/srv/a", "/srv/b"], 0.0)
+    cages.replaced([A])
+    assert cages.fitting(writes(A)) == cages.fitting(reads(A)) == []
+    assert (cages.fitting(writes(B)), cages.fitting(reads(B))) == (["0"], ["0", "1"])
+    assert cages.begin(writes(A), 0.0) == "2"
+    cages.said("2", ["/srv/a"], [], 1.0)
+    assert cages.fitting(writes(A)) == ["2"]
