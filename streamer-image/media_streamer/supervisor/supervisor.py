@@ -250,6 +250,9 @@ class Supervisor:
             await self._control.start()
             await self._desk.gather()
             await self._configuration.start()
+            # The folders of archives are claimed while the workers start: the first segment of each
+            # stream is recorded.
+            self._streams.archives_changed(self._archives.tick(time.monotonic()))
             # Whoever is limited to countries must not be judged without them.
             await self._geoip.use(self._catalog.config.geoip)
             await self._backend.restored()

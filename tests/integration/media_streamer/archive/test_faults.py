@@ -23,6 +23,9 @@ async def test_kill_9_in_mid_write_loses_nothing_that_was_recorded(recorder: Rec
             _, before[uri] = await recorder.get(f"live/tracks-v1/{uri}")
         await asyncio.sleep(0.05 * kill)  # another moment of a segment each time
         await (kill_media_worker(recorder) if kill < 2 else kill_all(recorder))
+    log = recorder.log
+    claimed, ready = "this server records there", "is ready:"
+    assert log.rindex(claimed) < log.rindex(ready), "the first segment is recorded"
     after = await recorder.grown(len(before) + 1)
     assert [uri for uri in after if uri in before] == list(before)
     for uri, data in before.items():
