@@ -77,6 +77,8 @@ class World:
         self.quarantine_started = 0
         self.recorded: dict[str, frozenset[Path]] = {}
         """Where streams shall be recorded."""
+        self.replaced: list[Path] = []
+        """Folders of which the disk is another one now."""
         self.told_workers = False
         self.begun: list[str] = []
         """Workers that were begun for that."""
@@ -98,7 +100,8 @@ class World:
         return frozenset()
 
     def take_replaced(self) -> list[Path]:
-        return []
+        replaced, self.replaced = self.replaced, []
+        return replaced
 
     def tell_workers(self) -> None:
         self.told_workers = True

@@ -313,6 +313,23 @@ async def test_only_what_is_recorded_in_a_new_folder_moves(world: World) -> None
     assert [list(changes) for changes in world.published] == [["a"]]
 
 
+async def test_what_is_recorded_on_a_disk_that_was_replaced_moves(world: World) -> None:
+    world.control.cages = Cages(["0"])
+    old = await world.worker("0", "/srv/a", "/srv/b")
+    world.recorded = {name: frozenset({Path("/srv", name)}) for name in ("a", "b")}
+    world.configure(fake("a"), fake("b"))
+    await world.settled()
+    old.told.clear()
+    world.replaced = [Path("/srv/a")]
+    world.control.archives_changed(["a"])
+    await world.settled()
+    assert world.begun == ["1"]
+    new = await world.worker("1", "/srv/a", "/srv/b")
+    await world.settled()
+    assert [one for one in old.told if one[0] == "remove"] == [("remove", "a")]
+    assert new.told == [("apply", "a")]
+
+
 async def test_only_what_shows_files_of_a_new_folder_moves(world: World) -> None:
     world.control.cages = Cages(["0"])
     old = await world.worker("0", read=("/srv/films",))
