@@ -7,6 +7,13 @@ same in all processes: whoever acts at its whole multiples is awake when the oth
 
 import asyncio
 
+TURN_SECONDS = 0.04
+"""Publishers are read, and media comes, at multiples of this; so are streams looked at that are fed
+by threads."""
+MAX_INTERVAL_SECONDS = 0.32
+"""For how long media is gathered at most: the latency that is added. SRS gathers 0.35 s by default,
+for one viewer too."""
+
 
 def until_round(seconds: float) -> float:
     """Seconds until the clock shows a multiple of `seconds`."""

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 from media_rest.guessing import caller_key
 from media_rest.same_origin import is_loopback
 
+from media_streamer.refusal import AccessDenied as AccessDenied
+from media_streamer.refusal import not_running as not_running
 from media_streamer.wire.control import AccessRequest, DeliveryConfig
-from media_streamer.wire.media import Outage
 
 NOTHING_SAID = DeliveryConfig()
 
@@ -97,21 +98,3 @@ class PassOn(Exception):  # noqa: N818 - a way to go, not a fault
         self.account = account
         self.place = place
         self.otherwise = otherwise
-
-
-class AccessDenied(Exception):  # noqa: N818 - a decision, not a fault
-    """The request is refused: `status` as in HTTP, `code` for programs, `title` for people."""
-
-    def __init__(self, status: int, code: str, title: str, location: str = "") -> None:
-        super().__init__(f"{status} {code}: {title}")
-        self.status = status
-        self.code = code
-        self.title = title
-        self.location = location
-        """Where a 302 sends the viewer; empty otherwise."""
-
-
-def not_running(outage: Outage) -> AccessDenied:
-    """The refusal of who wants a stream that gives nothing now."""
-    reason = outage.reason or "its source gives no data"
-    return AccessDenied(503, "no_data", f"The stream is not running now: {reason}")

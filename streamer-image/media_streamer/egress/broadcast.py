@@ -20,7 +20,7 @@ from typing import Literal, Protocol
 from media_streamer.egress.access import Access, AccessDenied, not_running
 from media_streamer.egress.gop_cache import GopCache
 from media_streamer.egress.media_link import MediaLink
-from media_streamer.egress.pace import TURN_SECONDS, Pace, Prompt
+from media_streamer.egress.pace import Pace, Prompt
 from media_streamer.egress.served_sessions import Account, ServedSessions
 from media_streamer.egress.viewer import (
     STALL_SECONDS,
@@ -30,6 +30,7 @@ from media_streamer.egress.viewer import (
     Viewer,
 )
 from media_streamer.presentation.selection import no_such_tracks
+from media_streamer.rounds import TURN_SECONDS
 from media_streamer.wire.control import DeliveryConfig
 from media_streamer.wire.media import (
     Chunk,

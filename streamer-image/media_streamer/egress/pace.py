@@ -6,12 +6,10 @@ and 7.5 % with 6. What is written in larger pieces need not come in small ones e
 worker is told, and through it whoever reads the publisher, so that all of them wake up together.
 """
 
+from media_streamer.rounds import MAX_INTERVAL_SECONDS, TURN_SECONDS
+
 WRITES_A_SECOND = 150
 """What a worker aims at, for all viewers of endless formats together."""
-TURN_SECONDS = 0.04
-"""Publishers are read, and media comes, at multiples of this."""
-MAX_INTERVAL_SECONDS = 0.32
-"""Bound of the latency that is added; SRS gathers 0.35 s by default, for one viewer too."""
 
 
 class Pace:

@@ -20,7 +20,7 @@ import select
 from collections.abc import Callable
 from typing import Literal
 
-from media_streamer.egress.pace import TURN_SECONDS
+from media_streamer.rounds import TURN_SECONDS
 from media_streamer.wire.channel import batch
 
 log = logging.getLogger(__name__)

@@ -10,10 +10,10 @@ import logging
 import math
 from typing import Protocol
 
+from media_streamer.rounds import TURN_SECONDS
+
 log = logging.getLogger(__name__)
 
-TURN_SECONDS = 0.04
-"""Streams that are fed by threads are looked at when the clock shows a multiple of this."""
 EARLY_SECONDS = TURN_SECONDS / 2
 """What comes this much before its time is delivered at once: no wake-up for jitter."""
 

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from media_streamer.egress.access import AccessDenied
 from media_streamer.files.cutting import Piece
 from media_streamer.files.frames import Part
 from media_streamer.files.gathered import Body, Gathered
@@ -19,6 +18,7 @@ from media_streamer.presentation.track_index import (
     TrackIndex,
     find_time_in,
 )
+from media_streamer.refusal import AccessDenied
 
 TICKS = 90_000
 MAX_UTC_MS = 4_000_000_000_000

@@ -14,12 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 from urllib.parse import quote
 
-from media_streamer.egress.access import AccessDenied, not_running
 from media_streamer.files.gathered import Body, Gathered
 from media_streamer.presentation.reader import PartReader
 from media_streamer.presentation.selection import check, in_order, track_names
 from media_streamer.presentation.track_index import Init, Part, Segment, Timing, TrackIndex
 from media_streamer.presentation.waiting import Arrivals, CallBack, Waiters
+from media_streamer.refusal import AccessDenied, not_running
 from media_streamer.wire.media import Outage
 
 START_SECONDS = 15.0

@@ -4,13 +4,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
-from media_streamer.egress.media_link import MediaLink
-from media_streamer.egress.pace import MAX_INTERVAL_SECONDS, TURN_SECONDS
 from media_streamer.presentation.index import Container, SegmentIndex
 from media_streamer.presentation.live_track import LiveTrack
 from media_streamer.presentation.selection import no_such_tracks
 from media_streamer.presentation.track_index import Part, Period, Segment, Timing, init_of
+from media_streamer.rounds import MAX_INTERVAL_SECONDS, TURN_SECONDS
 from media_streamer.wire.media import (
     End,
     Event,
@@ -39,6 +39,30 @@ RESTART_SECONDS = 10.0
 0.8 to 1.6 s, on an overloaded machine 5 s; three target durations may be 3 s."""
 
 
+class Link(Protocol):
+    """The way to a media worker, as far as it is used here (`egress.media_link.MediaLink`)."""
+
+    def subscribe(
+        self,
+        stream: str,
+        format_name: str,
+        taker: "LiveIndex",
+        *,
+        tracks: tuple[str, ...],
+        pinned: bool,
+        interval_ms: int,
+    ) -> int:
+        """Take a format of a stream until `release`; the number of the subscription."""
+
+    def pace(self, number: int, interval_ms: int) -> None:
+        """What it gets may be gathered for so long from now on."""
+
+    def repeat(self, number: int) -> None:
+        """Ask again, after the media worker had ended it."""
+
+    def release(self, number: int) -> None: ...
+
+
 class LiveIndex(SegmentIndex):
     """Made by `Hub.live_index`."""
 
@@ -47,7 +71,7 @@ class LiveIndex(SegmentIndex):
         stream: str,
         timing: Timing,
         container: Container,
-        link: MediaLink,
+        link: Link,
         on_idle: Callable[["LiveIndex"], None],
         exists: Callable[[str], bool],
         selection: tuple[str, ...] = (),
@@ -109,7 +133,7 @@ class LiveIndex(SegmentIndex):
         else:
             self._link.pace(self._number, PATIENT_MS)
 
-    def move(self, link: MediaLink) -> None:
+    def move(self, link: Link) -> None:
         """The stream now lives in another media worker."""
         if link is self._link or self.ended:
             return

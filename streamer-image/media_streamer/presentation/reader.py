@@ -8,8 +8,8 @@ import os
 from collections import OrderedDict
 from pathlib import Path
 
-from media_streamer.egress.access import AccessDenied
 from media_streamer.presentation.track_index import Init, Part
+from media_streamer.refusal import AccessDenied
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ refused with the names of those that there are, and never answered with somethin
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from media_streamer.egress.access import AccessDenied
+from media_streamer.refusal import AccessDenied
 
 PARAMETER = "filter.tracks"
 MAX_NAMES = 32

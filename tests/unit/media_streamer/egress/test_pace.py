@@ -3,13 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media_streamer.egress.pace import (
-    MAX_INTERVAL_SECONDS,
-    TURN_SECONDS,
-    WRITES_A_SECOND,
-    Pace,
-    Prompt,
-)
+from media_streamer.egress.pace import WRITES_A_SECOND, Pace, Prompt
+from media_streamer.rounds import MAX_INTERVAL_SECONDS, TURN_SECONDS
 
 
 @given(st.integers(0, 100_000))
