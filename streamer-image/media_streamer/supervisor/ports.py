@@ -23,7 +23,9 @@ from media_streamer.wire.control import ListenerSpec
 
 log = logging.getLogger(__name__)
 
-EGRESS_START_SECONDS = 30.0
+EGRESS_START_SECONDS = 150.0
+"""Less than the three minutes of a pod. A node without CPU time takes half a minute for a start;
+whoever gives up then begins anew, and takes it from those that start beside it."""
 
 Place = tuple[str, str, int]
 """`ListenerSpec.place`."""

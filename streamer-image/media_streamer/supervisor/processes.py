@@ -26,8 +26,9 @@ log = logging.getLogger(__name__)
 
 Kind = Literal["egress", "media"]
 
-HELLO_TIMEOUT_SECONDS = 30.0
-"""Importing PyAV and aiohttp takes below 1 s; a machine under load takes many times that."""
+HELLO_TIMEOUT_SECONDS = 60.0
+"""Importing PyAV and aiohttp takes below 1 s; a machine under load takes many times that (28 s with
+ten that wanted each core)."""
 ADOPTION_SECONDS = 10.0
 """One that lives already tries five times a second; it may be of another version."""
 HEARTBEAT_TIMEOUT_SECONDS = 10.0

@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 from media_operator.objects import TierObject
 from media_operator.render import cache_objects, streamer_objects
+from media_operator.render.common import probes
 from media_operator.settings import Settings
+from media_streamer.supervisor.ports import EGRESS_START_SECONDS
+from media_streamer.supervisor.processes import HELLO_TIMEOUT_SECONDS
 
 RENDER = {"Streamer": streamer_objects, "Cache": cache_objects}
 
@@ -56,3 +59,10 @@ def test_what_the_user_asks_for_stays(kind: str) -> None:
 )
 def test_segments_in_memory_have_a_bound(spec: dict[str, Any], size: str) -> None:
     assert segments(**spec) == size
+
+
+def test_a_pod_has_the_time_that_its_streamer_gives_itself() -> None:
+    """On a node without CPU time the worker that is slow is waited for, not begun anew."""
+    probe = probes("/streamer/api/v3/monitoring")["startupProbe"]
+    seconds = probe["periodSeconds"] * probe["failureThreshold"]
+    assert 2 * HELLO_TIMEOUT_SECONDS < EGRESS_START_SECONDS < seconds
