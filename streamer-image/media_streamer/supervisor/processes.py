@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 Kind = Literal["egress", "media"]
 
-HELLO_TIMEOUT_SECONDS = 60.0
+HELLO_TIMEOUT_SECONDS = 120.0
 """Importing PyAV and aiohttp takes below 1 s; a machine under load takes many times that (28 s with
 ten that wanted each core)."""
 ADOPTION_SECONDS = 10.0
