@@ -117,15 +117,18 @@ class History:
         """Writes everything queued. Raises DatabaseUnavailable; unwritten rows stay queued."""
         for table, queue in self._queues.items():
             while queue:
-                batch = [queue.popleft() for _ in range(min(BATCH_ROWS, len(queue)))]
+                left = [queue.popleft() for _ in range(min(BATCH_ROWS, len(queue)))]
                 try:
-                    await self._copy_what_can_be(table, batch)
+                    await self._copy_what_can_be(table, list(left), left)
                 except BaseException:
-                    queue.extendleft(reversed(batch))
+                    queue.extendleft(reversed(left))
                     raise
 
-    async def _copy_what_can_be(self, table: str, batch: Sequence[tuple[Any, ...]]) -> None:
-        """A row that PostgreSQL refuses is dropped, found by halving the batch."""
+    async def _copy_what_can_be(
+        self, table: str, batch: Sequence[tuple[Any, ...]], left: list[tuple[Any, ...]]
+    ) -> None:
+        """A row that PostgreSQL refuses is dropped, found by halving the batch; what is done with
+        is taken out of `left`, which begins with the batch: no row is written twice."""
         try:
             await self._copy(table, batch)
         except asyncpg.CheckViolationError as error:
@@ -135,10 +138,13 @@ class History:
             if len(batch) == 1:
                 self.dropped_rows += 1
                 log.error("history: a row of %s is refused and dropped: %s", table, error)
+                del left[:1]
                 return
             middle = len(batch) // 2
-            await self._copy_what_can_be(table, batch[:middle])
-            await self._copy_what_can_be(table, batch[middle:])
+            await self._copy_what_can_be(table, batch[:middle], left)
+            await self._copy_what_can_be(table, batch[middle:], left)
+        else:
+            del left[: len(batch)]
 
     async def _copy(self, table: str, batch: Sequence[tuple[Any, ...]]) -> None:
         try:
