@@ -8,12 +8,18 @@ reads up to the change, and another one goes on from there (`cut_reader`).
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import Literal
 
 import av
 from av.container import InputContainer
 from av.stream import Stream
 
+from media_streamer.budgets import (
+    TRANSPORT_STREAM_PIDS,
+    TRANSPORT_STREAM_TRACKS,
+    TRANSPORT_STREAM_UNITS,
+)
 from media_streamer.media.inputs.base import InputError, InputRequest, Limits, Receiver
 from media_streamer.media.inputs.cut_reader import READ_BYTES, CutReader
 from media_streamer.media.inputs.demux import MPEGTS_OPTIONS, PROBE_OPTIONS, DemuxInput
@@ -35,6 +41,19 @@ class _ReadOnly:
 
     def __init__(self, reader: CutReader) -> None:
         self.read = reader.read
+
+
+def _check(watch: TsWatch, faults: TsFaults) -> None:
+    """Raises InputError for more than FFmpeg shall keep: of each video it has 0.6 MiB."""
+    faults.look()
+    if len(watch.streams) > TRANSPORT_STREAM_TRACKS:
+        text = f"its tables name more than {TRANSPORT_STREAM_TRACKS} tracks: programs= chooses some"
+        raise InputError(text)
+    if watch.units > TRANSPORT_STREAM_UNITS:
+        raise InputError(f"a picture has more than {TRANSPORT_STREAM_UNITS} NAL units")
+    if len(watch.named) > TRANSPORT_STREAM_PIDS:
+        text = f"its tables name more than {TRANSPORT_STREAM_PIDS} PIDs: it is not read"
+        raise InputError(text)
 
 
 class CutInput(DemuxInput):
@@ -73,7 +92,8 @@ class CutInput(DemuxInput):
         if self._reader is None:
             if self._format == "mpegts":
                 packets = TsWatch(self._programs)
-                check = TsFaults(packets, self.count).look
+                faults = TsFaults(packets, self.count)
+                check = partial(_check, packets, faults)
                 self._reader = CutReader(plain(self._connect()), packets, check)
             else:
                 self._reader = CutReader(self._connect(), FlvWatch())

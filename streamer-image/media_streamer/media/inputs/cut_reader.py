@@ -23,7 +23,7 @@ class CutReader:
         watch: Watch,
         check: Callable[[], None] | None = None,
     ) -> None:
-        """`check` looks at the watch after everything that it was fed."""
+        """`check` looks at the watch after everything that it was fed, before it is read on."""
         self.watch = watch
         self._check = check
         self._read_source = read_source
@@ -42,14 +42,15 @@ class CutReader:
                 return b""
             try:
                 data = self._read_source(READ_BYTES)
+                if data:
+                    self._ready, self._next = self.watch.feed(data)
+                    if self._check is not None:
+                        self._check()
             except BaseException:
                 self._ended = True
+                self._ready = b""
                 raise
-            if data:
-                self._ready, self._next = self.watch.feed(data)
-                if self._check is not None:
-                    self._check()
-            else:
+            if not data:
                 self._ended = True
                 self._ready = self.watch.rest()
         piece, self._ready = self._ready[:size], self._ready[size:]

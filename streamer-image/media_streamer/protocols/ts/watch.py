@@ -12,6 +12,8 @@ A table of several packets is read where these are in one piece of the data; a P
 elementary streams may therefore be noticed at its repetition only.
 """
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from media_streamer.media.mux.psi import crc32
@@ -21,6 +23,16 @@ SYNC = 0x47
 PAT_PID = 0
 MAX_DELAY_BYTES = 8 * 1024 * 1024
 """A cut that waits for a random access point waits no longer than this: 6 s of 10 Mbit/s."""
+
+BYTES_PER_UNIT, FREE_UNITS = 256, 64
+"""More units than these in a piece of data are counted."""
+_START_CODE = b"\x00\x00\x01"
+_PICTURES = {
+    0x1B: re.compile(rb"\x00\x00\x01[\x01\x21\x41\x61\x05\x25\x45\x65][\x80-\xff]"),
+    0x24: re.compile(rb"\x00\x00\x01[\x00-\x2b].[\x80-\xff]", re.DOTALL),
+}
+"""How the first slice of a picture begins, by stream type: that of the first macroblock (H.264
+7.3.3), or with first_slice_segment_in_pic_flag (H.265 7.3.6.1)."""
 
 MEDIA_TYPES = frozenset({0x01, 0x02, 0x03, 0x04, 0x06, 0x0F, 0x10, 0x11, 0x1B, 0x24, 0x81, 0x87})
 """Types of table 2-34 (ATSC A/53 part 3 for the last two) that can be video or sound."""
@@ -53,6 +65,13 @@ class TsWatch:
         self._waited = 0
         self._cut_for: Streams = frozenset()
         """What the last cut was made for: there is no second one for the same."""
+        self.named: set[int] = set()
+        """PIDs that the tables named for the running demuxer, of all programs: it keeps each."""
+        self._all_pmts: set[int] = set()
+        self._kinds: dict[int, int] = {}
+        """PID -> type of all elementary streams that were named, of all programs."""
+        self._units: dict[int, int] = {}
+        """PID -> units of the picture, where they come close together."""
         self.pats = 0
         """PATs that were seen."""
         self.desyncs = 0
@@ -72,6 +91,11 @@ class TsWatch:
         return frozenset(pid for pid, _ in self.streams)
 
     @property
+    def units(self) -> int:
+        """NAL units of a picture, where they are many."""
+        return max(self._units.values(), default=0)
+
+    @property
     def has_programs(self) -> bool:
         """A PAT was seen, so that `pids` says something."""
         return bool(self._pat)
@@ -82,6 +106,7 @@ class TsWatch:
         found = frozenset(item for item in streams if item[0] in pids)
         self._demuxed = streams if streams == self._cut_for else found
         self._waited = 0
+        self.named = {*self._all_pmts, *(pid for pid, _ in streams)}
 
     def feed(self, data: bytes) -> tuple[bytes, bytes | None]:
         """The bytes for the running demuxer; with a cut, those that the next one starts with."""
@@ -98,6 +123,7 @@ class TsWatch:
         self._rest = data[end:]
         data = data[:end]
         changed_at = self._read_tables(data, start)
+        self._count_units(data, start)
         demuxed = self._demuxed
         if demuxed is None or self.streams == demuxed or not self.streams:
             return data, None
@@ -114,6 +140,22 @@ class TsWatch:
         rest, self._rest = self._rest, b""
         return rest
 
+    def _count_units(self, data: bytes, start: int) -> None:
+        """FFmpeg takes 4 KiB for each unit of a picture, of however few bytes: where there are
+        many, those of each picture are counted."""
+        if data.count(_START_CODE) <= len(data) // BYTES_PER_UNIT + FREE_UNITS:
+            self._units.clear()
+            return
+        for at in range(start, len(data), PACKET_BYTES):
+            pid = int.from_bytes(data[at + 1 : at + 3]) & 0x1FFF
+            begins = _PICTURES.get(self._kinds.get(pid, 0))
+            if begins is None:
+                continue
+            packet = data[at + 4 : at + PACKET_BYTES]
+            last = max((found.end() for found in begins.finditer(packet)), default=-1)
+            before = self._units.get(pid, 0) if last < 0 else 0
+            self._units[pid] = before + packet.count(_START_CODE, max(last, 0))
+
     # Tables
 
     def _read_tables(self, data: bytes, start: int) -> int | None:
@@ -125,10 +167,16 @@ class TsWatch:
                 self.pats += 1
                 if packets != self._pat:
                     self._take_pat(packets, section)
-        for pid in list(self._pmt_pids):
+        for pid in list(self._all_pmts):
             for at in _starts(data, start, pid):
                 packets, section = _section(data, at, pid)
-                if section and section[0] == 0x02 and self._take_pmt(pid, packets, section):
+                if not section or section[0] != 0x02:
+                    continue
+                found = dict(_entries(section))
+                self._kinds |= found
+                self.named |= found.keys()
+                wanted = pid in self._pmt_pids
+                if wanted and self._take_pmt(pid, packets, section):
                     changed = at if changed is None else min(changed, at)
         return changed
 
@@ -138,6 +186,8 @@ class TsWatch:
             for at in range(8, len(section) - 4, 4)
         }
         self._pat = packets
+        self._all_pmts = {pid for pid, number in programs.items() if number}
+        self.named |= self._all_pmts
         before = set(self._pmt_pids.values())
         self._pmt_pids = {
             pid: number
@@ -227,13 +277,15 @@ def _section(data: bytes, at: int, pid: int) -> tuple[bytes, bytes]:
 
 
 def _elementary_streams(pmt: bytes) -> Streams:
-    found = set()
+    return frozenset((pid, kind) for pid, kind in _entries(pmt) if kind in MEDIA_TYPES)
+
+
+def _entries(pmt: bytes) -> Iterator[tuple[int, int]]:
+    """PID and type of each elementary stream of a PMT."""
     at = 12 + (int.from_bytes(pmt[10:12]) & 0x0FFF)
     while at + 5 <= len(pmt) - 4:
-        if pmt[at] in MEDIA_TYPES:
-            found.add((int.from_bytes(pmt[at + 1 : at + 3]) & 0x1FFF, pmt[at]))
+        yield int.from_bytes(pmt[at + 1 : at + 3]) & 0x1FFF, pmt[at]
         at += 5 + (int.from_bytes(pmt[at + 3 : at + 5]) & 0x0FFF)
-    return frozenset(found)
 
 
 def _is_random_access(data: bytes, at: int) -> bool:

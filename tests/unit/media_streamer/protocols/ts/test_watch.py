@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 from media_streamer.media.mux.psi import crc32
 from media_streamer.protocols.ts.watch import TsWatch
 
+from tests.support import garbage
+
 VIDEO, SOUND, TABLE = 0x100, 0x101, 0x1000
 
 
@@ -105,3 +107,21 @@ def test_nothing_is_lost_however_it_comes(sizes: list[int], noise: bytes) -> Non
             assert after is None
             passed += before
     assert passed + watch.rest() == whole
+
+
+def test_units_are_counted_where_they_are_many() -> None:
+    """Those of one picture: tiny pictures have as many, and are no attack."""
+    out = garbage.Packets()
+    slice_, unit = b"\0\0\1\x41\x9a", b"\0\0\1\x06xy"
+    tables = garbage.transport_beginning(out)
+    static = b"".join(
+        out.of(garbage.VIDEO_PID, garbage.pes(t, t, slice_ + unit * 3), pcr=t)
+        for t in range(0, 3_600_000, 3600)
+    )
+    watch = TsWatch()
+    watch.feed(tables + static)
+    assert watch.units < 10
+    watch.feed(out.of(garbage.VIDEO_PID, garbage.pes(1, 1, slice_ + unit * 5000)))
+    assert 4900 < watch.units < 5100
+    watch.feed(out.of(garbage.VIDEO_PID, garbage.pes(1, 1, slice_ + bytes(99_999))))
+    assert watch.units == 0

@@ -1,0 +1,135 @@
+"""Transport streams whose tables and times lie: read or refused in words, and soon, in little
+memory. The bytes are those of `tests/support/garbage.py`."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from media_streamer.media.frame import Frame, Track
+from media_streamer.media.inputs.base import Limits
+from media_streamer.media.inputs.publish import PublishInput
+
+from tests.support import garbage
+from tests.support.streamer import until
+
+CASES = garbage.ts_cases()
+GROWTH_MIB = 50
+FEED_BYTES = 64 * 1024
+REFUSED = dict.fromkeys(
+    ("streams-7500", "changing-tables", "sps-10000", "sei-200000", "nal-zero"), "more than"
+)
+"""The others are read, as far as anything can be made of them."""
+
+
+class Counted:
+    """A receiver."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.tracks: Sequence[Track] = ()
+        self.ends: list[str | None] = []
+
+    def connected(self) -> None: ...
+
+    def describe(self, tracks: Sequence[Track], time_bases: Sequence[Fraction]) -> None:
+        self.tracks = tracks
+
+    def frame(
+        self,
+        track: int,
+        dts: int | None,
+        pts: int | None,
+        duration: int | None,
+        key: bool,
+        data: bytes,
+    ) -> None:
+        self.frames += 1
+
+    def relayed(self, frame: Frame) -> None: ...
+
+    def looped(self) -> None: ...
+
+    def ended(self, error: str | None) -> None:
+        self.ends.append(error)
+
+
+def memory(key: str) -> float:
+    """`VmRSS` or `VmHWM` of this process in MiB."""
+    found = re.search(rf"{key}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+def forget_peak() -> float:
+    """What this process has now, in MiB (proc(5), clear_refs)."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return memory("VmRSS")
+
+
+async def read(data: bytes) -> tuple[Counted, float]:
+    """What is made of it, and how much memory that took at most, in MiB."""
+    receiver = Counted()
+    one = PublishInput("live/x", receiver, Limits())
+    before = forget_peak()
+    one.start()
+    for at in range(0, len(data), FEED_BYTES):
+        one.feed(data[at : at + FEED_BYTES])
+    one.finish()
+
+    async def has_ended() -> bool:
+        return bool(receiver.ends) and not one.alive
+
+    try:
+        await until(has_ended, "the input ends", 30)
+    finally:
+        one.stop()
+    return receiver, memory("VmHWM") - before
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _warm() -> None:
+    """What FFmpeg takes for its first film is nobody's fault."""
+    asyncio.run(read(garbage.ts_film((t, t) for t in range(90_000, 180_000, 3600))))
+
+
+@pytest.mark.parametrize("word", CASES)
+async def test_what_lies_costs_little(word: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    receiver, growth = await read(CASES[word])
+    (end,) = receiver.ends
+    assert growth < GROWTH_MIB
+    assert not [one for one in caplog.records if one.exc_info], caplog.text
+    if word in REFUSED:
+        assert REFUSED[word] in str(end)
+    else:
+        assert end is None
+
+
+async def test_many_programs_are_read_where_one_is_chosen() -> None:
+    """A multiplex of 20 programs has 160 PIDs, and is a source as any other."""
+    programs = [(number, 0x100 + 16 * number) for number in range(1, 21)]
+    out = garbage.Packets()
+    data = out.of(0, garbage.pat(programs), table=True)
+    for number, pid in programs:
+        streams = [(0x1B, pid + 1, b"")] + [(0x0F, pid + n, b"") for n in range(2, 8)]
+        data += out.of(pid, garbage.pmt(streams, number), table=True)
+    for at in range(90_000, 270_000, 3600):
+        for _, pid in programs[:2]:
+            data += out.of(pid + 1, garbage.pes(at, at, garbage.access_unit()), pcr=at)
+    receiver = Counted()
+    one = PublishInput("live/x", receiver, Limits(), programs=frozenset({2}))
+    one.start()
+    one.feed(data)
+    one.finish()
+
+    async def has_ended() -> bool:
+        return bool(receiver.ends)
+
+    await until(has_ended, "the input ends", 30)
+    assert receiver.ends == [None]
+    assert [track.codec for track in receiver.tracks] == ["h264"]
+    assert receiver.frames > 10
