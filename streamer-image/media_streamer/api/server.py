@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from aiohttp import web
+from media_process.seldom import Seldom
 from media_rest.openapi import openapi
 
 from media_streamer.api import (
@@ -117,6 +118,7 @@ class ApiServer:
         self._runner: web.AppRunner | None = None
         self._listening: socket.socket | None = None
         self._coming: set[asyncio.Task[object]] = set()
+        self._complaints = Seldom()
 
     async def start(self) -> None:
         self._path.unlink(missing_ok=True)
@@ -145,7 +147,8 @@ class ApiServer:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError as error:  # no descriptors: it stays in the queue, and would wake us at once
-            log.error("api.sock: %s", error)
+            if (tail := self._complaints.tail()) is not None:
+                log.error("api.sock: %s%s", error, tail)
             loop = asyncio.get_running_loop()
             loop.remove_reader(self._listening)
             loop.call_later(ACCEPT_PAUSE_SECONDS, self._listen_again)
