@@ -24,7 +24,6 @@ import os
 import sys
 import threading
 import time
-from collections import deque
 from typing import Protocol
 
 log = logging.getLogger(__name__)
@@ -66,7 +65,8 @@ class SteadyThread:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._due: list[tuple[float, int, SteadySender]] = []
-        self._unprepared: deque[SteadySender] = deque()
+        self._unprepared: dict[SteadySender, None] = {}
+        """In the order in which they sent; one that is always late stands here once."""
         self._numbers = itertools.count()
         self._thread: threading.Thread | None = None
 
@@ -83,7 +83,7 @@ class SteadyThread:
         with self._lock:
             self._due = [item for item in self._due if item[2] is not sender]
             heapq.heapify(self._due)
-            self._unprepared = deque(one for one in self._unprepared if one is not sender)
+            self._unprepared.pop(sender, None)
 
     def _run(self) -> None:
         _be_punctual()
@@ -97,7 +97,9 @@ class SteadyThread:
                     self._send_due()
                     continue
                 if self._unprepared:
-                    self._prepare(self._unprepared.popleft())
+                    first = next(iter(self._unprepared))
+                    del self._unprepared[first]
+                    self._prepare(first)
                     continue
             time.sleep(min(wait, MAX_SLEEP_SECONDS))
 
@@ -108,8 +110,9 @@ class SteadyThread:
         except Exception:
             log.exception("a steady sender is taken out")
             heapq.heappop(self._due)
+            self._unprepared.pop(sender, None)
             return
-        self._unprepared.append(sender)
+        self._unprepared[sender] = None
         now = time.monotonic()
         if seconds is None:
             due, seconds = now, IDLE_SECONDS

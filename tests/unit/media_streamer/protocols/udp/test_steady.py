@@ -96,3 +96,21 @@ def test_one_that_fails_to_prepare_goes_alone() -> None:
     assert other.done.wait(30)
     thread.remove(other)
     assert broken.sent < 3
+
+
+def test_one_that_is_always_late_waits_once() -> None:
+    """Who sends all the time finds no time to prepare, and takes no memory for it."""
+
+    class Late(Sender):
+        def send_one(self) -> float | None:
+            super().send_one()
+            return 0.0
+
+    thread, sender = SteadyThread(), Late(1000)
+    thread.add(sender)
+    try:
+        assert sender.done.wait(30)
+        assert len(thread._unprepared) <= 1
+    finally:
+        thread.remove(sender)
+    assert not thread._unprepared
