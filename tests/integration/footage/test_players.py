@@ -61,7 +61,7 @@ async def test_gstreamer_plays(showing: FilmStreamer, protocol: str) -> None:
     sink = ("!", "queue", "!", "fakesink", "sync=true")
     runs = await asyncio.gather(
         *(
-            run("gst-launch-1.0", *source, kind, *sink, f"num-buffers={count}", seconds=45)
+            run("gst-launch-1.0", *source, kind, *sink, f"num-buffers={count}", seconds=90)
             for kind, count in (("video/x-raw", 50), ("audio/x-raw", 100))
         )
     )
@@ -115,18 +115,23 @@ def scenes() -> Iterator[Path]:
 @pytest.mark.skipif(not shutil.which("cvlc"), reason="no VLC: apt install vlc-bin vlc-plugin-base")
 @pytest.mark.parametrize("protocol", VLC)
 async def test_vlc_plays(showing: FilmStreamer, scenes: Path, protocol: str) -> None:
-    """VLC writes each 25th picture that it shows into a file."""
+    """VLC writes each 25th picture that it shows into a file; it has longer on a machine that does
+    much else, where it shows fewer of them."""
     user = NOBODY if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
-    status, _, err = await run(
-        "env", f"HOME={scenes}", "cvlc", "-I", "dummy", "--no-color", "-vv",
-        "--run-time=4", "--play-and-exit", "--vout=dummy", "--aout=adummy",
-        "--video-filter=scene", f"--scene-path={scenes}", "--scene-format=png",
-        "--scene-ratio=25", "--scene-width=320", "--scene-height=180",
-        *(["--streamid=film"] if protocol == "srt" else []), address(showing, protocol),
-        seconds=45, user=user if os.getuid() == 0 else None,
-    )  # fmt: skip
-    assert status == 0, err[-3000:]
-    pictures = [name for name in sorted(os.listdir(scenes)) if name.endswith(".png")]
+    pictures: list[str] = []
+    for seconds in (4, 16):
+        status, _, err = await run(
+            "env", f"HOME={scenes}", "cvlc", "-I", "dummy", "--no-color", "-vv",
+            f"--run-time={seconds}", "--play-and-exit", "--vout=dummy", "--aout=adummy",
+            "--video-filter=scene", f"--scene-path={scenes}", "--scene-format=png",
+            "--scene-ratio=25", "--scene-width=320", "--scene-height=180",
+            *(["--streamid=film"] if protocol == "srt" else []), address(showing, protocol),
+            seconds=90, user=user if os.getuid() == 0 else None,
+        )  # fmt: skip
+        assert status == 0, err[-3000:]
+        pictures = [name for name in sorted(os.listdir(scenes)) if name.endswith(".png")]
+        if len(pictures) >= 2:
+            break
     assert len(pictures) >= 2, err[-3000:]
     with av.open(str(scenes / pictures[-1])) as container:
         (picture,) = container.decode(video=0)
@@ -141,7 +146,7 @@ async def test_mpv_plays(showing: FilmStreamer, protocol: str) -> None:
         "mpv", "--no-config", "--vo=null", "--ao=null", "--length=4",
         "--msg-level=all=error,cplayer=info", "--term-status-msg=",
         address(showing, protocol) + ("?streamid=film" if protocol == "srt" else ""),
-        seconds=45,
+        seconds=90,
     )  # fmt: skip
     assert status == 0, err + out
     assert "AO: [null]" in out, out
