@@ -34,6 +34,7 @@ REPORTS = REPOSITORY / ".cache" / "tests"
 BUILD = [sys.executable, "-m", "local_cluster", "build"]
 BUILD_FOLDER = REPOSITORY / "tests" / "cluster"
 END_SECONDS = 20
+AGAIN = "--last-failed"
 LEAST = 19
 """The lowest priority (setpriority(2))."""
 
@@ -125,9 +126,11 @@ def _run(name: str, long: bool, more: list[str], folder: str) -> Result:
     part, report = PARTS[name], REPORTS / f"{name}.xml"
     report.unlink(missing_ok=True)
     is_long = long and bool(part.long)
-    processes = part.processes + is_long
+    # What failed is run again one test after another: how it fails is to be seen.
+    processes = 1 if AGAIN in more else part.processes + is_long
     command = [sys.executable, "-m", "pytest", *part.arguments, *(part.long if is_long else ())]
     command += [f"--junitxml={report}", "-q", "--durations=10", "--longest-first"]
+    command += ["-o", f"cache_dir={REPORTS / name}"]  # parts beside each other, each what failed
     if processes > 1:  # one is cheaper without a second that only tells it what to do
         command += ["-n", str(processes), "--dist", part.shared_by, "--no-loadscope-reorder"]
     environment = {**os.environ, FOLDER: folder}
