@@ -62,9 +62,13 @@ class Graph:
 
     def reconfigure(self, config: StreamConfig) -> None:
         """Use other stages if the configuration wants others; raises StageFailed."""
-        if self._wanted(config) == self._settings:
+        wanted = self._wanted(config)
+        if wanted == self._settings:
             return
         self.drain()
+        if self._go_on(wanted):
+            self._settings = wanted
+            return
         self._end_stages()
         self.output.gap()
         self._build(config)
@@ -104,6 +108,15 @@ class Graph:
     def _wanted(self, config: StreamConfig) -> list[tuple[StageSpec, object]]:
         wanted = [(spec, spec.wanted(config)) for spec in self._specs]
         return [(spec, settings) for spec, settings in wanted if settings is not None]
+
+    def _go_on(self, wanted: list[tuple[StageSpec, object]]) -> bool:
+        """Whether the same stages go on with other settings, without a gap."""
+        if self.failed or [spec for spec, _ in wanted] != [spec for spec, _ in self._settings]:
+            return False
+        return all(
+            new == old or step.reconfigure(new)
+            for step, (_, new), (_, old) in zip(self._steps, wanted, self._settings, strict=True)
+        )
 
     def _build(self, config: StreamConfig) -> None:
         self._settings = self._wanted(config)

@@ -48,6 +48,9 @@ class Stage(Protocol):
     def request_key_frame(self) -> None:
         """Somebody behind the stage needs a key frame."""
 
+    def reconfigure(self, settings: Any) -> bool:
+        """Go on with other settings; False: another stage takes its place, and there is a gap."""
+
     def stats(self) -> Mapping[str, Any]:
         """What the stream's statistics say of it, fields of `media_api.status.StreamStats`."""
 
@@ -76,6 +79,9 @@ class Converter:
     def request_key_frame(self) -> None:
         self._upstream.request_key_frame()
 
+    def reconfigure(self, settings: Any) -> bool:
+        return False
+
     def stats(self) -> Mapping[str, Any]:
         return {}
 
@@ -90,8 +96,8 @@ class StageSpec:
     name: str
     """For log lines."""
     wanted: Callable[[StreamConfig], Any]
-    """The settings with which a stream needs the stage, None if it needs none. A stage is made
-    anew when they are no more equal."""
+    """The settings with which a stream needs the stage, None if it needs none. Where they are no
+    more equal, the stage goes on with the new ones or is made anew."""
     make: Callable[[str, Any], Stage]
     """Makes one for a stream's name and these settings."""
     essential: bool = False
@@ -146,6 +152,12 @@ class Step:
     def request_key_frame(self) -> None:
         if not self._guard(lambda stage: stage.request_key_frame()):
             self._upstream.request_key_frame()
+
+    def reconfigure(self, settings: Any) -> bool:
+        """Whether the stage goes on with other settings. Raises StageFailed."""
+        goes_on: list[bool] = []
+        self._guard(lambda stage: goes_on.append(stage.reconfigure(settings)))
+        return any(goes_on)
 
     def stats(self) -> Mapping[str, Any]:
         """Of the stage, nothing once it is bypassed."""

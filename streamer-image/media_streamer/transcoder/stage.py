@@ -51,6 +51,8 @@ FRESH_SECONDS = 5.0
 MAX_RUNS = 4
 UNUSED_SECONDS = 60.0
 """A process without a source ends after so long."""
+TURN_SECONDS = 10.0
+"""How long a key frame is waited for with which another ladder begins."""
 OVERLOADED_SECONDS = 10.0
 """How long an overload is shown."""
 
@@ -66,6 +68,9 @@ class TranscoderStage:
         self._upstream: Upstream
         self._tracks: list[Track] = []
         self._plan: Plan | None = None
+        self._next: Plan | None = None
+        """What is made from the next key frame of the source on."""
+        self._next_by = 0.0
         self._runs: deque[Run] = deque()
         """The first one flows out; the others wait for its end."""
         self._number = 0
@@ -96,10 +101,7 @@ class TranscoderStage:
         self._check()
         if list(tracks) == self._tracks:
             return
-        try:
-            self._plan = make_plan(self._spec, tracks)
-        except PlanError as error:
-            raise StageRefused(str(error)) from error
+        self._plan, self._next = self._planned(tracks), None
         self._tracks = list(tracks)
         self._pushed_at = time.monotonic()
         self._need()
@@ -107,6 +109,16 @@ class TranscoderStage:
 
     def push(self, frames: Sequence[Frame]) -> None:
         self._check()
+        if self._next is not None:
+            video = next((one.number for one in self._tracks if one.kind == "video"), None)
+            at = next((n for n, one in enumerate(frames) if one.key and one.track == video), None)
+            if at is not None:
+                self._push(frames[:at])
+                self._turn()
+                frames = frames[at:]
+        self._push(frames)
+
+    def _push(self, frames: Sequence[Frame]) -> None:
         run = self._runs[-1] if self._runs else None
         if run is None:
             return
@@ -124,7 +136,20 @@ class TranscoderStage:
 
     def gap(self) -> None:
         if self._runs:
+            self._plan, self._next = self._next or self._plan, None
             self._begin(after_gap=True)
+
+    def reconfigure(self, settings: TranscoderSpec) -> bool:
+        """What was made goes on up to the next key frame: what stays has no gap."""
+        self._check()
+        self._spec = settings
+        if self._tracks:
+            self._next = self._planned(self._tracks)
+            self._next_by = time.monotonic() + TURN_SECONDS
+            self._upstream.request_key_frame()
+            if self._process is None or all(one.kind != "video" for one in self._tracks):
+                self._turn()
+        return True
 
     def request_key_frame(self) -> None:
         now = time.monotonic()
@@ -214,6 +239,19 @@ class TranscoderStage:
         self._give()
 
     # What is under way
+
+    def _planned(self, tracks: Sequence[Track]) -> Plan:
+        """Raises StageRefused."""
+        try:
+            return make_plan(self._spec, tracks)
+        except PlanError as error:
+            raise StageRefused(str(error)) from error
+
+    def _turn(self) -> None:
+        """Make what is to be made next."""
+        self._plan, self._next = self._next, None
+        self._need()
+        self._begin(after_gap=False)
 
     def _need(self) -> None:
         """A process is needed while there is something to do."""
@@ -312,6 +350,8 @@ class TranscoderStage:
             self._process.channel.abort(f"it says nothing for {SILENT_SECONDS:g} s")
         elif now - self._pushed_at > UNUSED_SECONDS:
             self._release()
+        if self._next is not None and now > self._next_by:
+            self._turn()
         self._give()
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from media_api.stream import StreamConfig
@@ -193,6 +193,24 @@ def test_another_configuration_changes_the_stages_on_the_fly() -> None:
     assert not stream.graph.has_stages
     assert stream.data == [b"\0\0", b"\1\1", b"\2\2", b"\3"]
     assert stream.told.count(Gap) == 2
+
+
+def test_a_stage_that_takes_other_settings_goes_on_without_a_gap() -> None:
+    class Changing(Doubler):
+        told: ClassVar[list[object]] = []
+
+        def reconfigure(self, settings: Any) -> bool:
+            self.told.append(settings)
+            return True
+
+    stream = Stream(spec(Changing))
+    stream.push()
+    stream.graph.reconfigure(config("another title"))
+    stream.graph.reconfigure(config("another title"))
+    stream.push()
+    assert Changing.told == ["another title"]
+    assert stream.data == [b"\0\0", b"\1\1"]
+    assert Gap not in stream.told
 
 
 def test_a_key_frame_is_asked_for_through_the_stages() -> None:

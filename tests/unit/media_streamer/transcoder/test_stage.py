@@ -237,6 +237,56 @@ async def test_a_stream_that_is_configured_anew_keeps_its_process(
     second.close()
 
 
+async def test_a_ladder_that_changes_has_no_gap_in_what_stays(
+    place: Place, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before and after the key frame from which on another rendition is made."""
+    monkeypatch.setattr("media_streamer.transcoder.engine.THIN_TICKS", 1 << 40)
+    stage = place.stage()
+    stage.set_tracks(source.tracks)
+    place.process()
+    await until(lambda: place.wanted[-1]["live"])
+    keys = [n for n, one in enumerate(source.frames) if one.key and one.track == 0]
+    asked = keys[1] - 5
+    stage.push(source.frames[:asked])
+    await until(lambda: place.sink.of(1))
+    before = place.sink.asked
+    more = {"bitrate": 50_000, "size": {"width": -1, "height": 46}, "preset": "ultrafast"}
+    spec = TranscoderSpec.model_validate({"video": [*SPEC["video"], more]})
+    assert stage.reconfigure(spec)
+    assert place.sink.asked > before
+    stage.push(source.frames[asked:])
+    await until(lambda: place.sink.of(3))  # its sound, which has another number now
+    stage.gap()  # what the encoders hold comes out
+    await until(lambda: len(place.sink.of(1)) == 75)
+    assert [[one.name for one in found] for found in lists(place)] == [
+        ["v1", "v2", "a1"],
+        ["v1", "v2", "v3", "a1"],
+    ]
+    assert "gap" not in place.sink.items
+    for number in (0, 1):
+        times = sorted(one.pts for one in place.sink.of(number))
+        assert {after - one for one, after in itertools.pairwise(times)} == {3600}
+    changed = place.sink.items.index(lists(place)[1])
+    after = [one for one in place.sink.items[changed:] if isinstance(one, Frame)]
+    new = [one for one in after if one.track == 2]
+    assert new[0].key
+    assert new[0].pts == source.frames[keys[1]].pts
+    assert len(place.processes) == 1
+    stage.close()
+
+
+async def test_a_ladder_that_cannot_be_made_is_raised_when_it_is_asked_for(
+    place: Place, source: Source
+) -> None:
+    stage = place.stage()
+    stage.set_tracks(source.tracks)
+    wrong = TranscoderSpec.model_validate({"global": {"hw": "coder"}, "video": [{"bitrate": 1000}]})
+    with pytest.raises(StageRefused, match="hw=coder"):
+        stage.reconfigure(wrong)
+    stage.close()
+
+
 async def test_key_frames_are_asked_for_once_a_second(place: Place, source: Source) -> None:
     stage = place.stage()
     stage.set_tracks(source.tracks)
