@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 import yarl
 from aiohttp import web
+from media_central import db
 from media_central.db import Database
 from media_central.embedded import EmbeddedPostgres
 from media_central.server import Central, running
@@ -89,7 +90,9 @@ async def new_database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
+async def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
+    # Twenty at once on five connections: some wait for seconds where the machine does much else.
+    monkeypatch.setattr(db, "ACQUIRE_TIMEOUT_SECONDS", 60.0)
     opened = await Database.open(database_url, max_connections=5, retries=0)
     yield opened
     await opened.close()
