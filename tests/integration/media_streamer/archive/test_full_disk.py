@@ -124,7 +124,11 @@ async def test_an_unmounted_disk_is_not_replaced_by_the_one_below(
         return await recorder.segments() if films(small_disk) else []
 
     assert await until(recorded, "the new disk is recorded on", 60)
-    assert (await recorder.stats())["dvr_enabled"]
+
+    async def told() -> bool:
+        return bool((await recorder.stats())["dvr_enabled"])
+
+    await until(told, "it is said that it is recorded")
     assert "another disk is there now" in recorder.log
 
 
