@@ -140,7 +140,7 @@ def rtmp_cases() -> dict[str, Iterable[Message]]:
         ],
         "tiny": [
             *good_video(),
-            *((VIDEO, 200 + n // 100, avc_frame(nal(b"\x41a"))) for n in range(20_000)),
+            *((VIDEO, 200 + n // 100, avc_frame(nal(b"\x41a"))) for n in range(5_000)),
         ],
     }  # fmt: skip
 
@@ -364,7 +364,7 @@ def rtsp_cases() -> dict[str, tuple[str, list[bytes]]]:
         "fragments": (
             sdp(H264), [rtp(n, 9, b"\x7c\x85" + bytes(1300), marker=False) for n in range(9000)]
         ),
-        "aggregates": (sdp(H264), [rtp(n, 3600 * n, b"\x18" + bytes(1390)) for n in range(2000)]),
+        "aggregates": (sdp(H264), [rtp(n, 3600 * n, b"\x18" + bytes(1390)) for n in range(300)]),
         "times": (sdp(H264), [*idr, *(rtp(20 + n, t, IDR) for n, t in enumerate(wild))]),
         "numbers": (sdp(H264), [rtp(n * 31_000, 3600 * n, IDR) for n in range(3000)]),
         "sources": (sdp(H264), [rtp(n, 3600 * n, IDR, source=n) for n in range(5000)]),
