@@ -12,6 +12,8 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from media_process.seldom import Seldom
+
 from media_streamer.egress.feed import Feed
 from media_streamer.egress.reading import ReadGate
 from media_streamer.protocols.rtsp.message import Interleaved
@@ -25,6 +27,8 @@ from media_streamer.rtp.intake import Intake, Kind
 log = logging.getLogger(__name__)
 
 MAX_TRACKS = 16
+_left_out = Seldom()
+"""Lines of it: who publishes is asked who he is later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +50,19 @@ def announced(body: bytes, name: str) -> list[Announced]:
         description = sdp.parse(body.decode("utf-8", "replace"))
     except sdp.SdpError as error:
         raise Refused(400, f"The description cannot be read: {error}") from None
-    tracks = []
+    tracks, left_out = [], list[str]()
     for number, media in enumerate(description.media):
         incoming = accept(media)
         if incoming is not None and media.kind in ("video", "audio"):
             tracks.append(Announced(number, media, incoming))
         else:
-            encoding = media.encoding[:20] or media.kind[:20]
-            log.warning("stream %s: a track is left out: %r is not known here", name, encoding)
+            left_out.append(media.encoding[:20] or media.kind[:20])
     if not tracks:
         names = ", ".join(one.encoding or one.kind for one in description.media)
         raise Refused(415, f"No track has a codec that is known here: {names[:100]}")
+    if left_out and (tail := _left_out.tail(name)) is not None:
+        words = ", ".join(map(repr, left_out))[:200]
+        log.warning("stream %s: tracks are left out, not known here: %s%s", name, words, tail)
     return tracks[:MAX_TRACKS]
 
 
