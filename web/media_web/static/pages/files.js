@@ -74,12 +74,12 @@ function Folder({ ui, route, place }) {
           <td class="name">${file.is_directory ? html`<a href=${folderLink(place, file.subpath)}>${nameOf(file)}/</a>` : nameOf(file)}
             ${file.opened && html` <small>${t("is played now")}</small>`}</td>
           <td class="number">${file.is_directory ? "" : bytes(file.bytes)}</td>
-          <td class="actions">
+          <td><div class="actions">
             ${(!file.is_directory || file.is_multibitrate_directory) &&
             html`<a href=${`/${pathOf(file.name)}/embed.html`} target="_blank" rel="noopener" aria-label=${t("Play {name}", { name: nameOf(file) })}>${t("Play")}</a> `}
             ${!ui.readsOnly &&
             html`<button type="button" class="small" aria-label=${t("Delete {name}", { name: nameOf(file) })} onClick=${() => drop(file)}>${t("Delete")}</button>`}
-          </td>
+          </div></td>
         </tr>`)}
       </tbody>
     </table>`}

@@ -231,15 +231,15 @@ function Films({ jobs, stream, base, token, onDone }) {
   const origin = base && new URL(base).origin;
   return html`<h2>${t("Exports")}</h2>
     <${Failure} error=${error} />
-    <div class="scroll"><table class="list">
+    <table class="list stacked">
       <thead><tr><th>${t("Begins")}</th><th class="number">${t("Length")}</th><th>${t("State")}</th><th class="number">${t("Size")}</th><th><span class="unseen">${t("Actions")}</span></th></tr></thead>
       <tbody>${jobs.map((job) => html`<tr key=${job.name}>
         <td>${moment(job.from * 1000)}</td>
         <td class="number">${duration(job.duration * 1000)}</td>
         <td>${job.status === "running" ? html`<progress max="100" value=${job.progress} aria-label=${t("Progress")}>${job.progress} %</progress>` : told(job.error) || t(job.status)}</td>
         <td class="number">${job.size ? bytes(job.size) : "–"}</td>
-        <td class="actions">${job.url && origin && html`<a href=${withToken(origin + job.url, token)} download>${t("Download")}</a>`}
-          <button type="button" class="plain small" onClick=${drop(job)}>${job.status === "running" || job.status === "queued" ? t("Cancel") : t("Delete")}</button></td>
+        <td><div class="actions">${job.url && origin && html`<a href=${withToken(origin + job.url, token)} download>${t("Download")}</a>`}
+          <button type="button" class="plain small" onClick=${drop(job)}>${job.status === "running" || job.status === "queued" ? t("Cancel") : t("Delete")}</button></div></td>
       </tr>`)}</tbody>
-    </table></div>`;
+    </table>`;
 }
