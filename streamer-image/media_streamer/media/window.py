@@ -78,8 +78,8 @@ class TrackWindow:
         self._open_parts = []
         if len(self._segments) > REPLAYED_PARTS:
             self._segments[-REPLAYED_PARTS - 1].parts = []
-        # One more than a playlist shows: requests for the oldest are on their way.
-        while len(self._segments) > self.count + 1:
+        # Requests for the oldest are on their way: its file stays for a while (`SegmentFiles.expire`).
+        while len(self._segments) > self.count:
             self._drop()
 
     def clear(self) -> None:
