@@ -49,4 +49,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         twice = next(key for number, key in enumerate(keys) if key in keys[:number])
         raise ValueError(f"the key {twice[:100]!r} stands twice in an object")
+    for key in found:
+        if not key.isascii() and key.encode(errors="replace").decode() != key:
+            raise ValueError(f"the key {key[:100]!r} holds half a character")
     return found

@@ -29,6 +29,7 @@ def test_json_is_read(value: object) -> None:
         ("1e999", "1e999 is too large a number"),
         ("9" * 400, "a number has 400 digits"),
         ('{"a": 1, "b": {"c": 1, "d": 2, "c": 3}}', "the key 'c' stands twice"),
+        ('{"\\udfff": 1}', "holds half a character"),
         ("[" * 100_000, "it is nested too deeply"),
     ],
 )
