@@ -17,7 +17,7 @@ PAUSE_FACTOR = 1000
 """Between two times there are so many times what the first one took."""
 
 
-def _trim() -> None:
+def trim() -> None:
     """Of glibc; nothing where the C library is another one."""
     found = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if found is not None:
@@ -28,9 +28,9 @@ class Heap:
     """Of this process; `look` often, or let `run`."""
 
     def __init__(
-        self, trim: Callable[[], None] = _trim, clock: Callable[[], float] = time.monotonic
+        self, give_back: Callable[[], None] = trim, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._trim = trim
+        self._trim = give_back
         self._clock = clock
         self._due = clock() + LEAST_PAUSE_SECONDS
 

@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from media_process import collector, descriptors, logs, reading
 
@@ -25,6 +26,9 @@ from media_streamer.supervisor.settings import (
 )
 from media_streamer.variables import help_text
 from media_streamer.version import server_version
+
+if TYPE_CHECKING:
+    from media_streamer.supervisor.forks import Forks
 
 log = logging.getLogger("streamer")
 
@@ -76,17 +80,21 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _supervise(settings: Settings) -> int:
     """In the process of the supervisor; what it imports is not in the one that keeps it."""
+    from media_streamer.supervisor.forks import forks_of
+
+    forks = forks_of(settings, os.environ)
+    forks.begin()  # what they import they import while we do
     from media_streamer.supervisor.ports import StartFailed
 
     try:
-        asyncio.run(_serve(settings))
+        asyncio.run(_serve(settings, forks))
     except StartFailed as error:
         print(f"streamer: cannot start: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, forks: "Forks") -> None:
     """The parts are put together here: the supervisor knows no HTTP, the API no processes."""
     import aiohttp
 
@@ -98,7 +106,7 @@ async def _serve(settings: Settings) -> None:
     reading.bound()
     connector = guarded_connector(settings.reach, BACKEND_CONNECTIONS)
     async with aiohttp.ClientSession(connector=connector) as http:
-        supervisor = Supervisor(settings, os.environ, http)
+        supervisor = Supervisor(settings, os.environ, http, forks)
         await supervisor.run(
             ApiServer(supervisor.facade, settings.api_socket, supervisor.is_egress)
         )

@@ -53,9 +53,12 @@ class BenchStreamer(Streamer):
         return sum(bool(item.get("stats", {}).get("alive")) for item in answer["streams"])
 
     def pids(self, kind: str = "") -> list[int]:
-        """Processes: `egress`, `media`, `supervisor`, or all of them."""
+        """Processes: `egress`, `media`, `supervisor` (that, its keeper, the fork servers), or
+        all of them."""
         assert self.process is not None
-        found = [self.process.pid, self.supervisor] if kind in ("", "supervisor") else []
+        found = []
+        if kind in ("", "supervisor"):
+            found = [self.process.pid, self.supervisor, *self.fork_servers()]
         if kind != "supervisor":
             wanted = f"media_streamer.{kind}" if kind else "media_streamer."
             found += [p for p in self.children() if any(wanted in w for w in proc.command(p))]

@@ -54,9 +54,10 @@ def _rollup_kib(pid: int, name: str) -> int:
 
 
 def command(pid: int) -> list[str]:
-    """Command line of a process, empty if it has ended."""
+    """Command line of a process, empty if it has ended; behind that of a worker room is left."""
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+        text = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").rstrip("\0")
+        return text.split("\0") if text else []
     return []
 
 

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -185,22 +186,26 @@ class Streamer:
     def supervisor(self) -> int:
         """Process id; the command itself only keeps it."""
         assert self.process is not None
-        return next(
-            pid for pid in proc.children(self.process.pid) if ".worker" not in _command(pid)
-        )
+        return next(pid for pid in proc.children(self.process.pid) if not _module(pid))
 
     def children(self) -> list[int]:
         """Process ids of the workers, whoever started them."""
+        return [pid for pid in self._below() if _module(pid).endswith(".worker")]
+
+    def fork_servers(self) -> list[int]:
+        """Process ids of those that workers are forked from."""
+        return [pid for pid in self._below() if _module(pid) == "media_streamer.fork_server"]
+
+    def _below(self) -> list[int]:
         assert self.process is not None
         below = proc.children(self.process.pid)
-        found = [one for pid in below for one in (pid, *proc.children(pid))]
-        return [pid for pid in found if ".worker" in _command(pid)]
+        return [one for pid in below for one in (pid, *proc.children(pid))]
 
     def worker(self, kind: str, worker_id: str = "0") -> int | None:
         """Process id of a worker."""
         for pid in self.children():
-            words = _command(pid).split("\0")
-            if f"media_streamer.{kind}.worker" in words and words[-2] == worker_id:
+            words = proc.command(pid)
+            if f"media_streamer.{kind}.worker" in words and words[-1] == worker_id:
                 return pid
         return None
 
@@ -222,9 +227,12 @@ class Streamer:
             self._log.close()
 
 
-def _command(pid: int) -> str:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+def _module(pid: int) -> str:
+    """That a worker, or what workers are forked from, runs; empty for the command and others."""
+    words = proc.command(pid)
+    for word, module in pairwise(words):
+        if word == "-m" and module.endswith((".worker", ".fork_server")):
+            return module
     return ""
 
 

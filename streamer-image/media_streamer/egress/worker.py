@@ -29,6 +29,7 @@ from media_streamer.egress.cache_disks import OWNER, CacheDisks
 from media_streamer.egress.context import Egress
 from media_streamer.egress.films import Films
 from media_streamer.egress.first_byte import Factory, FirstByte
+from media_streamer.egress.http import mount
 from media_streamer.egress.http.app import HttpApp
 from media_streamer.egress.http.http2.connection import Chooser
 from media_streamer.egress.http.http2.crowd import Crowd
@@ -247,6 +248,11 @@ def _confine(runtime: Path, worker_id: str, opened: folders.Opened) -> None:
     opening.ask_in(runtime)
     if cage.version():
         opening.ask_for_names()
+
+
+def prepare() -> None:
+    """Import what every worker needs beside this module; see `fork_server.py`."""
+    mount.load_all()
 
 
 def main() -> int:

@@ -12,7 +12,6 @@ import logging
 import os
 import re
 import signal
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -69,23 +68,34 @@ class Process(Protocol):
     def kill(self) -> None: ...
 
 
-class AdoptedProcess:
-    """A process that is not our child, by its pidfd (pidfd_open(2)).
+class WatchedProcess:
+    """A process that asyncio did not start, by its pidfd (pidfd_open(2)).
 
-    Its status is its parent's to know: an end counts as a failure, so that a crash is one.
+    Its status is its parent's to know. Where that is not us, because an earlier supervisor started
+    it, its end counts as a failure, so that a crash is one.
     """
 
-    def __init__(self, pid: int) -> None:
-        """Raises ProcessLookupError."""
+    def __init__(
+        self,
+        pid: int,
+        *,
+        is_child: bool = False,
+        told: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """`told` hears its exit status. Raises OSError."""
         self.pid = pid
         self.returncode: int | None = None
+        self.is_known = is_child
+        """Whether `returncode` is how it ended."""
+        self._told = told
         self._descriptor = os.pidfd_open(pid)
         self._ended = asyncio.Event()
         asyncio.get_running_loop().add_reader(self._descriptor, self._end)
 
     async def wait(self) -> int:
         await self._ended.wait()
-        return 1
+        assert self.returncode is not None  # it has ended
+        return self.returncode
 
     def terminate(self) -> None:
         self._send(signal.SIGTERM)
@@ -99,9 +109,22 @@ class AdoptedProcess:
 
     def _end(self) -> None:
         asyncio.get_running_loop().remove_reader(self._descriptor)
+        self.returncode = self._status()
         os.close(self._descriptor)
-        self.returncode = 1
         self._ended.set()
+        self._told(self.returncode)
+
+    def _status(self) -> int:
+        if not self.is_known:
+            return 1
+        try:
+            found = os.waitid(os.P_PIDFD, self._descriptor, os.WEXITED)
+        except ChildProcessError:
+            found = None
+        if found is None:
+            self.is_known = False
+            return 1
+        return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
 
 
 @dataclass(slots=True, eq=False)
@@ -157,17 +180,7 @@ def pause_after(quick_deaths: int) -> float:
 
 
 OnDeath = Callable[[Worker, float], Awaitable[None]]
-Command = Callable[[Worker], list[str]]
-
-
-def worker_command(runtime: Path) -> Command:
-    """Command line of a worker, with the interpreter that runs us."""
-
-    def command(worker: Worker) -> list[str]:
-        module = f"media_streamer.{worker.kind}.worker"
-        return [sys.executable, "-m", module, "--runtime", str(runtime), "--id", worker.id]
-
-    return command
+Start = Callable[[Worker], Awaitable[Process]]
 
 
 def worker_environment(runtime: Path, segments: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -183,6 +196,8 @@ def worker_environment(runtime: Path, segments: Path, environ: Mapping[str, str]
         "STREAMER_SEGMENTS_DIR": str(segments),
         **_log_variables(environ),
         "PYTHONUNBUFFERED": "1",
+        # Nothing here is linear algebra: no threads for it, which could not be forked either.
+        "OPENBLAS_NUM_THREADS": "1",
     }
 
 
@@ -200,9 +215,9 @@ def _log_variables(environ: Mapping[str, str]) -> dict[str, str]:
 class ProcessPool:
     """Keeps a set of workers running, from `begin` on."""
 
-    def __init__(self, command: Command, environment: dict[str, str]) -> None:
-        self._command = command
-        self._environment = environment
+    def __init__(self, start: Start) -> None:
+        """`start` starts the process of a worker; raises OSError."""
+        self._start = start
         self._on_death: OnDeath | None = None
         self._workers: dict[tuple[str, str], Worker] = {}
         self._keepers: dict[tuple[str, str], asyncio.Task[None]] = {}
@@ -235,7 +250,7 @@ class ProcessPool:
     def adopt(self, kind: Kind, worker_id: str, pid: int) -> None:
         """Keep a worker that lives already."""
         try:
-            process = AdoptedProcess(pid)
+            process = WatchedProcess(pid)
         except OSError:
             return  # it has just ended
         worker = self._workers[kind, worker_id] = Worker(kind, worker_id, process)
@@ -305,13 +320,8 @@ class ProcessPool:
         worker.said_hello = False
         worker.hello_seconds = HELLO_TIMEOUT_SECONDS
         worker.started_at = time.monotonic()
-        worker.process = await asyncio.create_subprocess_exec(
-            *self._command(worker),
-            env=self._environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            # Ctrl-C in a terminal goes to the whole group: the supervisor alone ends workers.
-            start_new_session=True,
-        )
+        worker.process = await self._start(worker)
+        worker.started_at = time.monotonic()
         log.info("%s started, pid %s", worker.name, worker.process.pid)
 
     async def _end(self, worker: Worker) -> None:
@@ -356,12 +366,12 @@ async def end_process(
 def _why_it_died(code: int, worker: Worker) -> str:
     if worker.killed_because:
         return f"killed, {worker.killed_because}"
-    return how_it_died(code, is_adopted=isinstance(worker.process, AdoptedProcess))
+    return how_it_died(code, worker.process)
 
 
-def how_it_died(code: int, *, is_adopted: bool) -> str:
+def how_it_died(code: int, process: Process | None = None) -> str:
     """An exit status in words."""
-    if is_adopted:
+    if isinstance(process, WatchedProcess) and not process.is_known:
         return "it was taken over, so nobody knows why"
     if code < 0:
         with contextlib.suppress(ValueError):

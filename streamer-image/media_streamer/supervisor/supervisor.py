@@ -43,6 +43,7 @@ from media_streamer.supervisor.episodes import EpisodeBackends
 from media_streamer.supervisor.events.bus import EventBus
 from media_streamer.supervisor.facade import ServerFacade
 from media_streamer.supervisor.finder import StreamFinder
+from media_streamer.supervisor.forks import Forks, forks_of
 from media_streamer.supervisor.geoip import GeoIp
 from media_streamer.supervisor.gpus import GpuMonitor
 from media_streamer.supervisor.jobs import JobPlacement
@@ -51,7 +52,7 @@ from media_streamer.supervisor.name_quota import NameQuota
 from media_streamer.supervisor.news import JobNews, SessionNews, StreamNews
 from media_streamer.supervisor.opener import Opener
 from media_streamer.supervisor.ports import Ports
-from media_streamer.supervisor.processes import ProcessPool, worker_command, worker_environment
+from media_streamer.supervisor.processes import ProcessPool
 from media_streamer.supervisor.pulse import Pulse
 from media_streamer.supervisor.readable import WorkerFolders
 from media_streamer.supervisor.scripts import run_init_script, sweep
@@ -82,11 +83,16 @@ class Service(Protocol):
 class Supervisor:
     """One per streamer. `run` is its life; `facade` is what the API works on.
 
-    `http`: for event sinks and the backends of access and configuration.
+    `http`: for event sinks and the backends of access and configuration. `forks`: where workers
+    come from, if they have begun already.
     """
 
     def __init__(
-        self, settings: Settings, environ: Mapping[str, str], http: aiohttp.ClientSession
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        http: aiohttp.ClientSession,
+        forks: Forks | None = None,
     ) -> None:
         self._settings = settings
         self._http = http
@@ -117,9 +123,9 @@ class Supervisor:
         self._alerts = alerts
         quota = NameQuota()
         self._ports = Ports(settings, egress, alerts, catalog, self._tasks)
-        environment = worker_environment(settings.runtime, settings.segments, environ)
-        self._pool = ProcessPool(worker_command(settings.runtime), environment)
-        self._transcoders = TranscoderProcesses(settings.runtime, environment, self._files_of)
+        self._forks = forks or forks_of(settings, environ)
+        self._pool = ProcessPool(self._forks.worker)
+        self._transcoders = TranscoderProcesses(settings.runtime, self._forks.start, self._files_of)
         self._streams = StreamControl(
             settings,
             catalog,
@@ -319,6 +325,7 @@ class Supervisor:
         await self._ended.close()
         await self._pool.stop_all()
         await self._transcoders.close()
+        await self._forks.close()
         self._archives.close()
         self._opener.close()
         await self._control.close()

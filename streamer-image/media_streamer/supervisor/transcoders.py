@@ -16,9 +16,8 @@ import asyncio
 import contextlib
 import logging
 import os
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,8 @@ from media_api.stream import StreamConfig
 from media_streamer.supervisor.processes import (
     HELLO_TIMEOUT_SECONDS,
     STABLE_SECONDS,
-    AdoptedProcess,
     Process,
+    WatchedProcess,
     end_process,
     how_it_died,
     pause_after,
@@ -39,6 +38,7 @@ from media_streamer.wire.homes import transcoders_socket
 log = logging.getLogger(__name__)
 
 MODULE = "media_streamer.transcoder.worker"
+Start = Callable[[str, list[str]], Awaitable[Process]]
 
 
 @dataclass(slots=True, eq=False)
@@ -80,17 +80,18 @@ def _files(value: Any) -> Iterator[str]:
 
 
 class TranscoderProcesses:
-    """Of all media workers. `files`: what that of a stream has to read."""
+    """Of all media workers. `start` starts a process, by module and arguments; raises OSError.
+    `files`: what that of a stream has to read."""
 
     def __init__(
         self,
         runtime: Path,
-        environment: Mapping[str, str],
+        start: Start,
         files: Callable[[str], frozenset[Path]] = lambda _: frozenset(),
     ) -> None:
         self._files = files
         self._runtime = runtime
-        self._environment = dict(environment)
+        self._start = start
         self._keepers: dict[tuple[str, str], _Keeper] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -147,11 +148,11 @@ class TranscoderProcesses:
             except OSError as error:
                 code = None
                 log.error("%s cannot be started: %s", keeper.name, error)
-            adopted = isinstance(keeper.process, AdoptedProcess)
+            ended = keeper.process
             keeper.process, keeper.is_there = None, False
             uptime = time.monotonic() - keeper.started_at
             if code is not None:
-                how = how_it_died(code, is_adopted=adopted)
+                how = how_it_died(code, ended)
                 log.error("%s died after %.1f s: %s", keeper.name, uptime, how)
             keeper.quick_deaths = 0 if uptime >= STABLE_SECONDS else keeper.quick_deaths + 1
             await asyncio.sleep(pause_after(keeper.quick_deaths))
@@ -159,16 +160,8 @@ class TranscoderProcesses:
     async def _spawn(self, worker: str, keeper: _Keeper) -> Process:
         keeper.started_at = time.monotonic()
         keeper.read = self._files(keeper.stream)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            MODULE,
-            *self._arguments(worker, keeper.stream),
-            *(f"--read={path}" for path in sorted(keeper.read)),
-            env=self._environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        read = (f"--read={path}" for path in sorted(keeper.read))
+        process = await self._start(MODULE, [*self._arguments(worker, keeper.stream), *read])
         log.info("%s started, pid %s", keeper.name, process.pid)
         return process
 
@@ -200,7 +193,7 @@ def _adopted(pid: int, arguments: list[str]) -> Process | None:
     try:
         words = os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).split("\0")
         if MODULE in words and set(arguments) <= set(words):
-            return AdoptedProcess(pid)
+            return WatchedProcess(pid)
     except OSError:
         pass
     return None

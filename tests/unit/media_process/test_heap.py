@@ -8,13 +8,13 @@ from media_process.heap import LEAST_PAUSE_SECONDS, PAUSE_FACTOR, Heap
 
 PROGRAM = """
 import os
-from media_process.heap import _trim
+from media_process.heap import trim
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 held = [bytes(20_000) for _ in range(4000)]
 del held[::2], held[::3]
 before = resident()
-_trim()
+trim()
 print(before - resident())
 """
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 from pathlib import Path
@@ -151,8 +152,8 @@ async def test_nothing_outlives_the_command(streamer: Streamer) -> None:
     """What it keeps ends in order when it is killed."""
     streamer.write(DEMO)
     await streamer.serve()
-    workers = [streamer.supervisor, *streamer.children()]
-    assert len(workers) == 3
+    workers = [streamer.supervisor, *streamer.children(), *streamer.fork_servers()]
+    assert len(workers) == 5
     assert streamer.process is not None
     os.kill(streamer.process.pid, signal.SIGKILL)
     await streamer.process.wait()
@@ -168,6 +169,49 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+async def test_what_workers_are_forked_from_may_be_killed(streamer: Streamer) -> None:
+    """Workers do not notice, how they end is known, and the next ones come from others."""
+    streamer.write(DEMO)
+    await streamer.serve()
+    await streamer.running("demo")
+    media, egress, servers = (
+        streamer.worker("media"),
+        streamer.worker("egress"),
+        streamer.fork_servers(),
+    )
+    assert media is not None
+    assert egress is not None
+    assert len(servers) == 2
+    held = _sockets(media) | _sockets(egress)
+    assert not held & {one for pid in servers for one in _sockets(pid)}, "they are not inherited"
+    for pid in (*servers, media):
+        os.kill(pid, signal.SIGKILL)
+
+    async def replaced() -> bool:
+        others = streamer.fork_servers()
+        return streamer.worker("media") not in (None, media) and not set(servers) & set(others)
+
+    await until(replaced, "a media worker of another server is there")
+    await streamer.running("demo")
+    assert streamer.worker("egress") == egress
+    assert re.search(r"media worker 0 died after .* signal SIGKILL", streamer.log), streamer.log
+    assert len(re.findall(r"fork server of .* died after .* signal SIGKILL", streamer.log)) == 2
+    servers, workers = streamer.fork_servers(), streamer.children()
+    os.kill(streamer.supervisor, signal.SIGKILL)
+
+    async def with_the_next() -> bool:
+        others = streamer.fork_servers()
+        return len(others) == 2 and not set(servers) & set(others)
+
+    await until(with_the_next, "the servers are those of the next supervisor")
+    assert streamer.children() == workers
+
+
+def _sockets(pid: int) -> set[str]:
+    links = (os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir())
+    return {link for link in links if link.startswith("socket:")}
 
 
 async def test_streams_of_the_backend_outlive_it(streamer: Streamer) -> None:

@@ -13,6 +13,7 @@ from media_streamer.supervisor.processes import (
     HELLO_TIMEOUT_SECONDS,
     MAX_PAUSE_SECONDS,
     STABLE_SECONDS,
+    Process,
     ProcessPool,
     Worker,
     worker_environment,
@@ -32,11 +33,13 @@ class Pool:
         self.script = SLEEP
         self.mark = tmp_path / "mark"
         self.deaths: list[tuple[str, float, str]] = []
-        self.pool = ProcessPool(self._command, dict(os.environ))
+        self.pool = ProcessPool(self.run)
         self.pool.begin(self._died)
 
-    def _command(self, worker: Worker) -> list[str]:
-        return [sys.executable, "-c", self.script, str(self.mark)]
+    async def run(self, worker: Worker) -> Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-c", self.script, str(self.mark)
+        )
 
     async def _died(self, worker: Worker, uptime: float) -> None:
         self.deaths.append((worker.id, uptime, worker.killed_because))
@@ -143,7 +146,7 @@ def test_workers_get_no_secrets(tmp_path: Path) -> None:
 async def test_a_worker_that_lives_already_is_kept_and_replaced(tmp_path: Path) -> None:
     pool = Pool(tmp_path)
     living = await asyncio.create_subprocess_exec(sys.executable, "-c", SLEEP)
-    pool.pool = ProcessPool(pool._command, dict(os.environ))
+    pool.pool = ProcessPool(pool.run)
     pool.pool.adopt("media", "0", living.pid)
     pool.pool.adopt("media", "1", 2**22 + 1)  # nobody has that number
     assert pool.pool.get("media", "1") is None
@@ -160,7 +163,7 @@ async def test_a_worker_that_lives_already_is_kept_and_replaced(tmp_path: Path) 
 async def test_the_end_ends_workers_that_were_taken_over(tmp_path: Path) -> None:
     pool = Pool(tmp_path)
     living = await asyncio.create_subprocess_exec(sys.executable, "-c", SLEEP)
-    pool.pool = ProcessPool(pool._command, dict(os.environ))
+    pool.pool = ProcessPool(pool.run)
     pool.pool.adopt("egress", "0", living.pid)
     pool.pool.begin(pool._died)
     await pool.pool.stop_all()

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from media_api.stream import StreamConfig
 from media_streamer.supervisor import transcoders
+from media_streamer.supervisor.processes import Process
 from media_streamer.supervisor.transcoders import TranscoderProcesses, files_of
 
 STAND_IN = """
@@ -27,11 +29,16 @@ class Place:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         (directory / "stand_in.py").write_text(STAND_IN)
-        self.environment = {"PYTHONPATH": str(directory), "PYTHONSAFEPATH": "1"}
+        self._environment = {"PYTHONPATH": str(directory), "PYTHONSAFEPATH": "1"}
         self.processes = self.new()
 
     def new(self) -> TranscoderProcesses:
-        return TranscoderProcesses(self.directory, self.environment)
+        return TranscoderProcesses(self.directory, self.run)
+
+    async def run(self, module: str, arguments: list[str]) -> Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", module, *arguments, env=self._environment
+        )
 
     @property
     def started(self) -> list[tuple[int, str]]:
@@ -98,7 +105,7 @@ async def test_one_that_dies_is_started_again(
 
 async def test_one_that_may_not_read_what_is_configured_is_replaced(place: Place) -> None:
     files: dict[str, frozenset[Path]] = {"a": frozenset({Path("/srv/a.png")})}
-    place.processes = TranscoderProcesses(place.directory, place.environment, files.__getitem__)
+    place.processes = TranscoderProcesses(place.directory, place.run, files.__getitem__)
     place.processes.use("0", {"a": 0})
     await place.began(1)
     assert place.started[0][1].endswith(" --read=/srv/a.png")
