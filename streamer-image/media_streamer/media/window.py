@@ -78,7 +78,7 @@ class TrackWindow:
         self._open_parts = []
         if len(self._segments) > REPLAYED_PARTS:
             self._segments[-REPLAYED_PARTS - 1].parts = []
-        # Requests for the oldest are on their way: its file stays for a while (`SegmentFiles.expire`).
+        # Requests for the oldest are on their way: its file stays a while (`SegmentFiles`).
         while len(self._segments) > self.count:
             self._drop()
 
