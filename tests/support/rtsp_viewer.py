@@ -16,7 +16,14 @@ _KEPT: list[socket.socket] = []
 def connect(host: str, port: int, name: str, *, udp: bool) -> socket.socket:
     """What the packets of a viewer come by; raises ValueError for a refusal."""
     control = socket.create_connection((host, port), TIMEOUT_SECONDS)
-    url = f"rtsp://{host}:{port}/{name}"
+    try:
+        return _play(control, host, f"rtsp://{host}:{port}/{name}", udp=udp)
+    except BaseException:
+        control.close()
+        raise
+
+
+def _play(control: socket.socket, host: str, url: str, *, udp: bool) -> socket.socket:
     session, number = "", 0
 
     def ask(method: str, target: str, *lines: str) -> tuple[str, bytes]:

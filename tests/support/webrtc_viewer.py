@@ -74,7 +74,11 @@ def begin(host: str, port: int, name: str) -> WebRtcViewer:
     is_client = _value(text, r"^a=setup:(\w+)") == "passive"
     dtls = Dtls(own, _value(text, r"^a=fingerprint:(.+?)\r?$"), is_client=is_client)
     sock.settimeout(REPEAT_SECONDS)
-    _shake(sock, dtls, check)
+    try:
+        _shake(sock, dtls, check)
+    except BaseException:
+        sock.close()
+        raise
     sock.settimeout(TIMEOUT_SECONDS)
     return WebRtcViewer(sock, dtls, check)
 
