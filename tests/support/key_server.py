@@ -1,5 +1,6 @@
 """A key server as operators have one: keys by `?file=&number=`, and where players get them."""
 
+import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator
@@ -24,10 +25,17 @@ class KeyServer:
         """In place of a key."""
         self.told: str | None = None
         """In place of where players get it; empty: nothing is said."""
+        self.slow: asyncio.Event | None = None
+        """Nobody is answered before."""
+        self.most_at_once = self._now = 0
 
     async def _key(self, request: web.Request) -> web.Response:
         name, number = request.query["file"], request.query["number"]
         self.asked.append((name, number))
+        self._now += 1
+        self.most_at_once = max(self.most_at_once, self._now)
+        await (self.slow.wait() if self.slow is not None else asyncio.sleep(0.01))
+        self._now -= 1
         place = f"{self.url.removesuffix('/cas')}/players?name={name}&number={number}"
         headers = {"X-Key-Url": place if self.told is None else self.told}
         body = key_of(name, number).hex().encode() if self.body is None else self.body

@@ -35,10 +35,10 @@ from media_streamer.supervisor.cluster.directing import Director
 from media_streamer.supervisor.delivery import (
     archive_of,
     delivery_config,
-    encryption_of,
     folders_of,
     may_be_played,
     passage_of,
+    seal_of,
 )
 from media_streamer.supervisor.geoip import GeoIp
 from media_streamer.supervisor.locations import Locations, is_ts_file
@@ -179,6 +179,9 @@ class AccessControl:
         # The wait above may have let a request of the same session in.
         session = session or self._existing(stream, request, key)
         if session is None:
+            # The waits above may have let a configuration in that allows less.
+            if (refused := self._check_stream(stream, request, relay)) is not None:
+                return refused
             # Others were let in meanwhile: what is counted and what is opened must be one step.
             if (
                 not trusted
@@ -431,7 +434,7 @@ class AccessControl:
             is_operator=operator,
             dvr=request.archive,
             location=stream.location.prefix if stream.location is not None else "",
-            encryption=encryption_of(stream),
+            sealed=seal_of(stream),
             rules=spec,
         )
         if session.soft_limitation and self._is_above(session, session.max_sessions):

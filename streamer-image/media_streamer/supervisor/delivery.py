@@ -1,5 +1,6 @@
 """What of the configuration matters to delivery, as an egress worker is told it."""
 
+import hashlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from media_streamer.archive.declared import Declared, NoArchive, declared
 from media_streamer.archive.origin import is_by_frames, may_be_of_others, origin_of
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.locations import file_path, storages_of
+from media_streamer.wire import encoding
 from media_streamer.wire.control import (
     CacheTerms,
     DeliveryConfig,
@@ -69,6 +71,12 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
         # What others have is in clear.
         taken_from=source_of(stream) if config.drm is None else None,
     )
+
+
+def seal_of(stream: Stream) -> str:
+    """The same for comparison, without its secrets."""
+    terms = encryption_of(stream)
+    return hashlib.sha256(encoding.encode(terms)).hexdigest()[:16] if terms is not None else ""
 
 
 def may_be_played(stream: Stream) -> bool:

@@ -10,7 +10,7 @@ from media_api.protocols import switch_of
 from media_streamer.supervisor.alerts import Alerts
 from media_streamer.supervisor.archives import Archives
 from media_streamer.supervisor.catalog import Catalog, Changes
-from media_streamer.supervisor.delivery import encryption_of, may_be_played
+from media_streamer.supervisor.delivery import may_be_played, seal_of
 from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.events.bus import EventBus
 from media_streamer.supervisor.events.fields import session_fields, stream_fields
@@ -121,15 +121,7 @@ class StreamNews:
         stream = self._catalog.streams.get(name)
         if stream is None:
             return
-        protocols = stream.config.protocols
-        for session in self._sessions.of_stream(name) if protocols else ():
-            switch = "" if session.is_relay else switch_of(session.proto)
-            if protocols and switch and not protocols.allows(switch):
-                self._sessions.close(session.id, "protocol denied")
-        terms, refused = encryption_of(stream), not may_be_played(stream)
-        for session in self._sessions.of_stream(name):
-            if refused or session.encryption != terms:
-                self._sessions.close(session.id, "encryption changed")
+        self.allowed(name)
         everybody = (
             *self._sessions.of_stream(name),
             *self._sessions.of_stream(name, "publish"),
@@ -137,6 +129,20 @@ class StreamNews:
         ask_soon(
             one for one in everybody if one.is_judged and auth_spec(stream, one.kind) != one.rules
         )
+
+    def allowed(self, name: str) -> None:
+        """Sessions that its configuration does not allow end."""
+        stream = self._catalog.streams.get(name)
+        if stream is None:
+            return
+        protocols = stream.config.protocols
+        seal, refused = seal_of(stream), not may_be_played(stream)
+        for session in self._sessions.of_stream(name):
+            switch = "" if session.is_relay else switch_of(session.proto)
+            if protocols and switch and not protocols.allows(switch):
+                self._sessions.close(session.id, "protocol denied")
+            elif refused or session.sealed != seal:
+                self._sessions.close(session.id, "encryption changed")
 
     def gone(self, name: str, reason: str) -> None:
         """It shall not run any more."""

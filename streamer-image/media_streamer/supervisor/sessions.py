@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 from media_api.auth import AuthSpec
 
 from media_streamer.supervisor.rate import Rate
-from media_streamer.wire.control import Encryption, PathReport, SessionReport
+from media_streamer.wire.control import PathReport, SessionReport
 
 JsonObject = dict[str, Any]
 
@@ -69,8 +69,8 @@ class Session:
     request_number: int = 0
     recheck_at: float | None = None
     """Monotonic seconds at which the backend is asked again; None: never."""
-    encryption: Encryption | None = None
-    """With which keys segments are encrypted for it."""
+    sealed: str = ""
+    """Tells with which keys segments are encrypted for it (`delivery.seal_of`); empty: in clear."""
     rules: AuthSpec | None = None
     """What let it in; it is asked about again once its stream has others."""
     bytes_by_worker: dict[str, int] = field(default_factory=dict)

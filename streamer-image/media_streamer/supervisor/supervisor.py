@@ -126,24 +126,25 @@ class Supervisor:
         self._forks = forks or forks_of(settings, environ)
         self._pool = ProcessPool(self._forks.worker)
         self._transcoders = TranscoderProcesses(settings.runtime, self._forks.start, self._files_of)
+        news = StreamNews(
+            self._bus,
+            catalog,
+            self._sessions,
+            jobs,
+            quota,
+            alerts,
+            self._ports,
+            self._archives,
+            self._ended,
+            self._transcoders,
+        )
         self._streams = StreamControl(
             settings,
             catalog,
             egress,
             self._pool,
             self._archives,
-            StreamNews(
-                self._bus,
-                catalog,
-                self._sessions,
-                jobs,
-                quota,
-                alerts,
-                self._ports,
-                self._archives,
-                self._ended,
-                self._transcoders,
-            ),
+            news,
         )
         self._backend = backend = Backend(
             settings, http, self._streams, self._sessions, alerts, self._bus, self._tasks
@@ -213,6 +214,7 @@ class Supervisor:
             SrtDoor(self._ports.srt, finder, self._sessions),
             backend,
             self._transcoders,
+            news,
             self._tasks,
         )
         self._control = ControlServer(settings.control_socket, self._desk)

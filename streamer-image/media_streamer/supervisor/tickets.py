@@ -33,6 +33,7 @@ class _Ticket(msgspec.Struct, array_like=True):
     location: str
     opened_at: float
     is_rechecked: bool
+    sealed: str = ""
 
 
 _decoder = msgspec.msgpack.Decoder(_Ticket)

@@ -22,6 +22,7 @@ from media_streamer.supervisor.catalog import CatalogFull
 from media_streamer.supervisor.control import Connection
 from media_streamer.supervisor.egress_workers import EgressWorkers
 from media_streamer.supervisor.jobs import JobPlacement
+from media_streamer.supervisor.news import StreamNews
 from media_streamer.supervisor.ports import Place
 from media_streamer.supervisor.processes import ProcessPool, Worker
 from media_streamer.supervisor.sessions import SessionRegistry
@@ -76,6 +77,7 @@ class WorkerDesk:
         srt: SrtDoor,
         backend: Backend,
         transcoders: TranscoderProcesses,
+        news: StreamNews,
         tasks: Tasks,
     ) -> None:
         self._settings = settings
@@ -88,6 +90,7 @@ class WorkerDesk:
         self._srt = srt
         self._tasks = tasks
         self._transcoders = transcoders
+        self._news = news
         self._backend = backend
         self._adopted: set[tuple[str, str]] = set()
         """Workers that lived before this supervisor and have not said hello yet."""
@@ -223,6 +226,7 @@ class WorkerDesk:
             return await self._decide(connection.id, request)
 
         def held(told: SessionsHeld) -> None:
+            names = set()
             for one in told.sessions:
                 try:
                     session = read_ticket(one.ticket)
@@ -230,6 +234,9 @@ class WorkerDesk:
                     log.error("%s: a session is not taken over: %s", connection.name, error)
                     continue
                 self._sessions.adopt(connection.id, session, one.bytes, one.dropped_gops)
+                names.add(session.name)
+            for name in names:  # its configuration may be another one than when they came
+                self._news.allowed(name)
 
         def moved(told: SessionsMoved) -> None:
             for session_id in self._sessions.update(connection.id, told.sessions):

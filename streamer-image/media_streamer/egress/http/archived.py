@@ -51,6 +51,8 @@ MAX_MADE_BYTES = 32 * 1024 * 1024
 """Segments of MPEG-TS that were made of late: those of the newest list are asked for by many."""
 
 Key = tuple[Hashable, ...]
+TsKey = tuple[Path, int, tuple[str, ...]]
+"""A recorded segment by its file, its place in that, and its tracks."""
 _NO_SEGMENT = "There is no such segment, or it was deleted"
 Found = tuple[FileContent, Group]
 Find = Callable[[Library, Where], Found | None]
@@ -64,10 +66,7 @@ class ArchiveAnswers:
         self._texts: OrderedDict[Key, tuple[float, asyncio.Task[Text]]] = OrderedDict()
         self._shifts: OrderedDict[tuple[str, int], int] = OrderedDict()
         """When a session began to play as if that moment were now, by session and moment."""
-        self._multiplexes: Kept[tuple[Path, int, tuple[str, ...]], memoryview] = Kept(
-            MAX_MADE_BYTES, len
-        )
-        """By file, place in it, and tracks."""
+        self._multiplexes: Kept[TsKey, memoryview] = Kept(MAX_MADE_BYTES, len)
 
     def moment(self, viewer: SegmentedSession, request: MediaRequest) -> Moment:
         """The time that a path of `PATTERN` means for this viewer."""
@@ -191,13 +190,14 @@ class ArchiveAnswers:
 
         Raises AccessDenied.
         """
-        body = await self.ts_body(viewer, names, start_ms)
+        _, body = await self.ts_body(viewer, names, start_ms)
         return body_answer(request, body, TS_TYPE, viewer.count, cache=SEGMENT_CACHE)
 
     async def ts_body(
         self, viewer: SegmentedSession, names: tuple[str, ...], start_ms: int
-    ) -> memoryview:
-        """Its bytes, made once for all who ask soon; raises AccessDenied."""
+    ) -> tuple[TsKey, memoryview]:
+        """What tells it from all others, and its bytes, made once for all who ask soon; raises
+        AccessDenied."""
         archives, access = self._archives, viewer.access
         places, archive = archives.places(access), access.config.archive
         found, near = await archives.run(
@@ -208,9 +208,10 @@ class ArchiveAnswers:
         content, group = found
         self._keep(archive, content, near)
         key = (content.file.path, group.offset, names)
-        return await self._multiplexes.make(
+        body = await self._multiplexes.make(
             key, lambda: self._ts_segment(access, content, group, names)
         )
+        return key, body
 
     async def _ts_segment(
         self, access: Access, content: FileContent, group: Group, names: tuple[str, ...]

@@ -1,5 +1,6 @@
 """HTTP answers of HLS for what is recorded: playlists of a time, segments, their sections."""
 
+import asyncio
 import re
 import time
 
@@ -39,10 +40,9 @@ from media_streamer.presentation.track_index import TrackIndex
 from media_streamer.protocols.hls.archive_playlist import (
     FOLDER,
     render_archive,
-    segment_name,
     segment_start,
 )
-from media_streamer.protocols.hls.encryption import Encrypting
+from media_streamer.protocols.hls.encryption import Encrypting, number_at
 from media_streamer.protocols.hls.key_tags import KeyLine, not_encrypted
 from media_streamer.protocols.hls.playlist import needs_fmp4, render_master
 from media_streamer.protocols.hls.rendered import TYPE
@@ -120,8 +120,9 @@ class HlsArchive:
 
         async def find_keys(entries: list[Entry]) -> None:
             nonlocal key_line
-            named = (segment_name(entry.group) for entry in entries)
-            key_line = await self._encrypting.lines(config.encryption, named)
+            if (terms := config.encryption) is not None:
+                numbers = await asyncio.to_thread(_numbers, entries, terms.period_seconds)
+                key_line = await self._encrypting.lines(terms, numbers)
 
         def render(entries: list[Entry]) -> str:
             check_listed(entries, names, container)
@@ -145,11 +146,9 @@ class HlsArchive:
             raise AccessDenied(404, "not_found", "That is no time") from None
         terms = viewer.access.config.encryption
         if terms is not None:
-            name = request.values["file"]
-            body = await self._encrypting.sealed(
-                *(terms, ("archive", *names), name),
-                lambda: self._answers.ts_body(viewer, names, start_ms),
-            )
+            place, clear = await self._answers.ts_body(viewer, names, start_ms)
+            number = number_at(start_ms, terms.period_seconds)
+            body = await self._encrypting.sealed(terms, number, place, lambda: _given(clear))
             return body_answer(request.http, body, TS_TYPE, viewer.count, cache=SEGMENT_CACHE)
         if container == "ts":
             made = await self._answers.ts_segment(request.http, viewer, names, start_ms)
@@ -173,6 +172,17 @@ class HlsArchive:
         if container == "fmp4" and viewer.access.config.encryption is not None:
             raise AccessDenied(403, "drm_ts_only", _TS_ONLY)
         return viewer
+
+
+async def _given(body: memoryview) -> memoryview:
+    return body
+
+
+def _numbers(entries: list[Entry], period_seconds: int) -> set[int]:
+    """Of the keys of recorded segments."""
+    if not period_seconds:
+        return {number_at(0, 0)} if entries else set()
+    return {number_at(entry.group.start_ms, period_seconds) for entry in entries}
 
 
 def _start_of(rest: str) -> int | None:

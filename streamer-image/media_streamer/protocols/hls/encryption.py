@@ -13,7 +13,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Hashable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
+from media_process.seldom import Seldom
 from media_rest.redact import redact_text, redact_url
 from yarl import URL
 
@@ -29,7 +30,7 @@ from media_streamer.egress.kept import Kept
 from media_streamer.files.gathered import Body
 from media_streamer.outgoing.addresses import reach_of_process
 from media_streamer.outgoing.connector import guarded_connector
-from media_streamer.protocols.hls.key_tags import KeyLine, not_encrypted
+from media_streamer.protocols.hls.key_tags import KeyLine
 from media_streamer.wire.control import Encryption
 
 log = logging.getLogger(__name__)
@@ -39,9 +40,12 @@ BLOCK_BITS = 128
 MAX_ANSWER_BYTES = 4096
 TIMEOUT_SECONDS = 5.0
 RETRY_SECONDS = 5.0
-"""A key server that fails is asked again after this long, whoever comes meanwhile."""
+"""A key that was not given is asked for again after this long, whoever comes meanwhile."""
+FEW = 2
+"""Keys of a live playlist: one, and the next. Who wants more waits for others who do."""
+MAX_LONG_LISTS = 2
 MAX_ASKED = 8
-"""Keys that are asked for at once: a long archive has many."""
+"""Keys that are asked for at once for a long list."""
 MAX_LISTED = 1_000
 """In one playlist: a week at ten minutes each."""
 MAX_KEYS = 10_000
@@ -71,17 +75,26 @@ class SegmentKey(NamedTuple):
 
 
 class KeyServerFailed(Exception):  # noqa: N818 - what the caller answers
-    """It gives no key, in words without secrets."""
+    """It gives no key: words for viewers, and for the log `detail`, without secrets."""
+
+    def __init__(self, words: str, detail: str = "") -> None:
+        super().__init__(words)
+        self.detail = detail or words
+
+
+def number_at(start_ms: int, period_seconds: int) -> int:
+    """Which key a segment has that begins then (Unix ms): 1 where keys stay, else the periods since
+    1970."""
+    return start_ms // 1000 // period_seconds if period_seconds else 1
 
 
 def number_of(name: str, period_seconds: int) -> int:
-    """Which key a segment has by its name (`YYYY/MM/DD/hh/mm/ss-…`): 1 where keys stay, else the
-    periods since 1970. Raises ValueError for a time that is none."""
+    """The same by its name (`YYYY/MM/DD/hh/mm/ss-…`)."""
     if not period_seconds:
         return 1
     year, month, day, hour, minute, second = map(int, name.partition("-")[0].split("/"))
     start = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-    return int(start.timestamp()) // period_seconds
+    return number_at(int(start.timestamp()) * 1000, period_seconds)
 
 
 def encrypted(body: Body, key: SegmentKey) -> bytes:
@@ -99,61 +112,68 @@ class Encrypting:
     def __init__(self) -> None:
         self._keys: Kept[tuple[Encryption, int], SegmentKey] = Kept(MAX_KEYS, lambda _: 1)
         self._failed: dict[tuple[Encryption, int], tuple[float, str]] = {}
-        self._asked = asyncio.Semaphore(MAX_ASKED)
-        self._made: Kept[tuple[Encryption, int, tuple[str, ...]], bytes] = Kept(MAX_MADE_BYTES, len)
+        self._long_lists = asyncio.Semaphore(MAX_LONG_LISTS)
+        self._made: Kept[tuple[Encryption, int, Hashable], bytes] = Kept(MAX_MADE_BYTES, len)
+        self._seldom = Seldom()
 
-    async def lines(self, terms: Encryption | None, names: Iterable[str]) -> KeyLine:
-        """What stands before the segments of these names. Raises AccessDenied."""
-        if terms is None:
-            return not_encrypted
-        numbers = sorted({number_of(name, terms.period_seconds) for name in names})
+    async def lines(self, terms: Encryption, numbers: Collection[int]) -> KeyLine:
+        """What stands before segments that have keys of these numbers, by their names; it raises
+        KeyError for others. Raises AccessDenied."""
         if len(numbers) > MAX_LISTED:
             title = f"That is encrypted with more than {MAX_LISTED} keys: ask for less time"
             raise AccessDenied(400, "too_many_keys", title)
-        found = await asyncio.gather(*(self._key(terms, number) for number in numbers))
-        lines = {number: key.line for number, key in zip(numbers, found, strict=True)}
-        return lambda name: lines.get(number_of(name, terms.period_seconds), "")
+        found: dict[int, str] = {}
+        if len(numbers) <= FEW:
+            await self._find(terms, sorted(numbers), found)
+        else:
+            async with self._long_lists:
+                ordered = sorted(numbers)
+                # Where one is not given the others are not asked for.
+                for at in range(0, len(ordered), MAX_ASKED):
+                    await self._find(terms, ordered[at : at + MAX_ASKED], found)
+        return lambda name: found[number_of(name, terms.period_seconds)]
+
+    async def _find(self, terms: Encryption, numbers: Sequence[int], found: dict[int, str]) -> None:
+        keys = await asyncio.gather(*(self._key(terms, number) for number in numbers))
+        found.update((number, key.line) for number, key in zip(numbers, keys, strict=True))
 
     async def sealed(
         self,
         terms: Encryption,
-        place: tuple[str, ...],
-        name: str,
+        number: int,
+        place: Hashable,
         read: Callable[[], Coroutine[Any, Any, Body]],
     ) -> bytes:
-        """A segment, encrypted once for all who ask soon; `place` and `name` tell it from all
-        others of the resource. Raises AccessDenied, and what `read` does."""
-        try:
-            number = number_of(name, terms.period_seconds)
-        except ValueError:
-            raise AccessDenied(404, "not_found", "That is no time") from None
+        """A segment, encrypted once for all who ask soon; `place` tells it from all others of the
+        resource. Raises AccessDenied, and what `read` does."""
         key = await self._key(terms, number)
 
         async def make() -> bytes:
             body = await read()
             return await asyncio.to_thread(encrypted, body, key)
 
-        return await self._made.make((terms, number, (*place, name)), make)
+        return await self._made.make((terms, number, place), make)
 
     async def _key(self, terms: Encryption, number: int) -> SegmentKey:
         at, why = self._failed.get((terms, number), (0.0, ""))
-        if time.monotonic() < at + RETRY_SECONDS:
+        if why and time.monotonic() < at + RETRY_SECONDS:
             raise _no_key(why)
         return await self._keys.make((terms, number), lambda: self._ask(terms, number))
 
     async def _ask(self, terms: Encryption, number: int) -> SegmentKey:
-        async with self._asked:
-            try:
-                key = await ask_key_server(terms, number)
-            except KeyServerFailed as failed:
+        try:
+            key = await ask_key_server(terms, number)
+        except KeyServerFailed as failed:
+            tail = self._seldom.tail(terms.stream, failed.detail)
+            if tail is not None:
                 log.error(
-                    "stream %s: drm: %s gives no key: %s; it is not played until it does",
-                    terms.stream, redact_url(terms.keyserver), failed,
+                    "stream %s: drm: %s gives no key: %s; it is not played until it does%s",
+                    terms.stream, redact_url(terms.keyserver), failed.detail, tail,
                 )  # fmt: skip
-                if len(self._failed) >= MAX_FAILURES:
-                    self._failed.clear()
-                self._failed[terms, number] = (time.monotonic(), str(failed))
-                raise _no_key(str(failed)) from None
+            if len(self._failed) >= MAX_FAILURES:
+                self._failed.clear()
+            self._failed[terms, number] = (time.monotonic(), str(failed))
+            raise _no_key(str(failed)) from None
         self._failed.pop((terms, number), None)
         return key
 
@@ -181,7 +201,9 @@ async def ask_key_server(terms: Encryption, number: int) -> SegmentKey:
     except TimeoutError:
         raise KeyServerFailed(f"no answer in {TIMEOUT_SECONDS:g} s") from None
     except (aiohttp.ClientError, ValueError, OSError) as error:
-        raise KeyServerFailed(redact_text(str(error)) or type(error).__name__) from None
+        # Viewers are told no address of the inside network.
+        detail = redact_text(str(error)) or type(error).__name__
+        raise KeyServerFailed("it cannot be reached", detail) from None
     if not told and terms.user_keyserver:
         told = str(URL(terms.user_keyserver).update_query(asked))
     return SegmentKey(_key_in(body), _checked_url(told))

@@ -37,7 +37,8 @@ from media_streamer.presentation.selection import (
 )
 from media_streamer.presentation.track_index import TrackIndex
 from media_streamer.protocols.hls.archive import archive_routes
-from media_streamer.protocols.hls.encryption import Encrypting
+from media_streamer.protocols.hls.encryption import Encrypting, number_at
+from media_streamer.protocols.hls.key_tags import KeyLine, not_encrypted
 from media_streamer.protocols.hls.low_latency import low_latency_folder, part_message, update_of
 from media_streamer.protocols.hls.playlist import needs_fmp4
 from media_streamer.protocols.hls.rendered import Playlists
@@ -172,9 +173,7 @@ class HlsHandlers:
                 response = send_text(request, viewer, text, cache)  # nobody asks for it twice
                 response.folder = self._low_latency_folder(request, viewer, index)
                 return response
-        terms = viewer.access.config.encryption if _is_sealed(track) else None
-        names = [segment.name for segment in track.segments] if terms else []
-        key_line = await self._encrypting.lines(terms, names)
+        key_line = await self._key_line(viewer, track)
         text = playlists.media(track, low_latency=low_latency, skip=skip, key_line=key_line)
         kept = _kept(request, form)
         return send_index_text(request, self._sessions, viewer, index, text, cache, selection=kept)
@@ -190,9 +189,12 @@ class HlsHandlers:
         if request.http.path.endswith(".vtt"):
             kind = TEXT_TYPE
         if (terms := viewer.access.config.encryption) is not None and _is_sealed(track):
-            place = (index.container, *_multiplexed(request, index.container), track.name)
+            tracks = (*_multiplexed(request, index.container), track.name)
             body = await self._encrypting.sealed(
-                *(terms, place, segment.name), lambda: segment_body(index, track, segment)
+                terms,
+                number_at(segment.start_utc_ms, terms.period_seconds),
+                ("live", index.container, tracks, segment.name),
+                lambda: segment_body(index, track, segment),
             )
             return body_answer(request.http, body, kind or mp4_type(track), viewer.count)
         response = await segment_answer(
@@ -231,6 +233,18 @@ class HlsHandlers:
         if self._egress.leaves and number >= track.next_part - 1:
             response.force_close()
         return response
+
+    async def _key_line(self, viewer: SegmentedSession, track: TrackIndex) -> KeyLine:
+        """Of what the playlist of a track lists now. Raises AccessDenied."""
+        terms = viewer.access.config.encryption
+        if terms is None or not _is_sealed(track):
+            return not_encrypted
+        known: set[int] = set()
+        key_line: KeyLine = not_encrypted
+        # A segment with the next key may come while a key is waited for.
+        while not (listed := _numbers(track, terms.period_seconds)) <= known:
+            key_line, known = await self._encrypting.lines(terms, listed), listed
+        return key_line
 
     def _low_latency_folder(
         self, request: MediaRequest, viewer: SegmentedSession, index: SegmentIndex
@@ -276,6 +290,11 @@ def check_clear(viewer: SegmentedSession) -> None:
 def _is_sealed(track: TrackIndex) -> bool:
     """Whether an encrypted stream has this track encrypted: subtitles are in clear."""
     return track.init is None or track.init.kind != "subtitles"
+
+
+def _numbers(track: TrackIndex, period_seconds: int) -> set[int]:
+    """Of the keys of all that is listed."""
+    return {number_at(segment.start_utc_ms, period_seconds) for segment in track.segments}
 
 
 def _multiplexed(request: MediaRequest, container: Container) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ WISH_SECONDS = 0.5
 """Between two wishes of a player for a key frame."""
 _challenger = digest.Challenger()
 _INCURABLE = frozenset(
-    {"protocol_denied", "protocol_unknown", "cluster_only", "drm_not_supported"}
+    {"protocol_denied", "protocol_unknown", "cluster_only", "drm_not_supported", "drm_hls_only"}
     | {"user_sessions_limit", "publish_not_allowed"}
 )
 """Refusals that no password changes: clients are not asked for one."""

@@ -1,6 +1,7 @@
 """Access control over a configuration, with a real HTTP backend behind `on_play`."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +91,11 @@ class Backend:
         self.headers: dict[str, str] = {}
         self.questions: list[dict[str, str]] = []
         self.delay = 0.0
+        self.on_question: Callable[[], None] = lambda: None
 
     async def answer(self, request: web.Request) -> web.Response:
         await asyncio.sleep(self.delay)
+        self.on_question()
         body = await request.json() if request.method == "POST" else dict(request.query)
         self.questions.append({**body, "method": request.method})
         return web.Response(status=self.status, headers=self.headers)

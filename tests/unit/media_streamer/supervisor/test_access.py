@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from media_rest.credentials import cluster_header
+from media_streamer.supervisor.tickets import read_ticket
 from media_streamer.wire.control import Granted, PublisherTerms, RateTerms
 from msgspec.structs import replace
 
@@ -133,6 +134,41 @@ async def test_files_are_played_by_a_worker_that_may_read_them(
 async def test_a_stream_with_drm_is_not_served_in_clear(world: World) -> None:
     world.configure({"drm": {"vendor": "widevine"}})
     assert (await world.ask()).code == "drm_not_supported"
+
+
+SEALED = {"drm": {"vendor": "aes128", "keyserver": "http://keys/cas"}}
+
+
+async def test_an_encrypted_stream_is_played_by_hls_alone(world: World) -> None:
+    world.configure(SEALED)
+    assert (await world.ask()).config.encryption.resource == "a"
+    for proto in ("tshttp", "dash", "rtmp", "mseld", "webrtc", "m4f", "jpeg"):
+        assert (await world.ask(proto=proto)).code == "drm_hls_only", proto
+
+
+async def test_sessions_end_with_the_keys_that_they_began_with(world: World) -> None:
+    """Also those that an earlier supervisor opened."""
+    world.configure({})
+    clear = await world.ask()
+    world.configure(SEALED)
+    world.news.allowed("a")
+    assert world.sessions.get(clear.session_id) is None
+    sealed = await world.ask()
+    adopted = read_ticket(sealed.ticket)
+    assert adopted.sealed == world.sessions.get(sealed.session_id).sealed != ""
+    world.configure({**SEALED, "title": "new"})
+    world.news.allowed("a")
+    assert world.sessions.get(sealed.session_id) is not None
+    world.configure({})
+    world.news.allowed("a")
+    assert world.sessions.get(sealed.session_id) is None
+
+
+async def test_a_configuration_that_comes_while_a_backend_is_asked_holds(world: World) -> None:
+    asked = {"on_play": {"url": world.url}}
+    world.configure(asked)
+    world.backend.on_question = lambda: world.configure({**asked, **SEALED})
+    assert (await world.ask(proto="tshttp")).code == "drm_hls_only"
 
 
 async def test_delivery_settings(world: World) -> None:

@@ -20,6 +20,7 @@ from media_streamer.protocols.hls.encryption import Encrypting, SegmentKey, encr
 from media_streamer.wire.control import Encryption
 
 from tests.support.key_server import KeyServer, key_of
+from tests.support.streamer import until
 
 NAME = "2026/11/27/07/00/05-05000"
 NUMBER = 1795762805 // 600
@@ -63,15 +64,16 @@ def test_numbers_follow_from_names() -> None:
 
 async def test_lines_of_a_playlist(server: KeyServer) -> None:
     own, keys = terms(server, period_seconds=600), Encrypting()
-    line = await keys.lines(own, [NAME, "2026/11/27/07/09/59-05000", "2026/11/27/07/10/00-05000"])
+    line = await keys.lines(own, {NUMBER, NUMBER + 1})
     assert sorted(server.asked) == [("drm/news", str(NUMBER)), ("drm/news", str(NUMBER + 1))]
     said = line(NAME)
     assert said.startswith('#EXT-X-KEY:METHOD=AES-128,URI="http://127.0.0.1:')
     assert f'/players?name=drm/news&number={NUMBER}",IV=0x' in said
     assert line("2026/11/27/07/09/59-05000") == said != line("2026/11/27/07/10/00-05000")
-    assert (await keys.lines(own, [NAME]))(NAME) == said
+    assert (await keys.lines(own, {NUMBER}))(NAME) == said
     assert len(server.asked) == 2  # each key once
-    assert (await keys.lines(None, [NAME]))(NAME) == ""
+    with pytest.raises(KeyError):  # never as if it were in clear
+        line("2026/11/27/07/20/00-05000")
 
 
 async def test_a_segment_is_encrypted_once_for_many(server: KeyServer) -> None:
@@ -82,13 +84,42 @@ async def test_a_segment_is_encrypted_once_for_many(server: KeyServer) -> None:
         read += 1
         return b"media"
 
-    bodies = await asyncio.gather(*(keys.sealed(own, ("ts", "v1"), NAME, body) for _ in range(20)))
+    bodies = await asyncio.gather(*(keys.sealed(own, 1, ("ts", NAME), body) for _ in range(20)))
     assert read == 1
     assert len({id(one) for one in bodies}) == 1
     key = SegmentKey(key_of("drm/news", "1"), "")
     assert decrypted(bodies[0], key) == b"media"
-    await keys.sealed(own, ("fmp4", "v1"), NAME, body)
+    await keys.sealed(own, 1, ("fmp4", NAME), body)
     assert read == 2
+
+
+async def test_a_long_list_holds_nobody_up(server: KeyServer) -> None:
+    """Its keys are asked for a few at a time, none after one that is not given, and those of live
+    beside them."""
+    own, keys = terms(server, period_seconds=60), Encrypting()
+    await keys.lines(own, set(range(100, 130)))
+    assert 1 < server.most_at_once <= encryption.MAX_ASKED
+    server.slow, server.asked = asyncio.Event(), []
+    lists = [
+        asyncio.create_task(keys.lines(own, set(range(first, first + 900))))
+        for first in (1000, 2000, 3000)
+    ]
+
+    async def lists_wait() -> bool:
+        return len(server.asked) == encryption.MAX_LONG_LISTS * encryption.MAX_ASKED
+
+    await until(lists_wait, "two lists ask")
+    live = asyncio.create_task(keys.lines(own, {NUMBER}))
+
+    async def live_asks() -> bool:
+        return ("drm/news", str(NUMBER)) in server.asked
+
+    await until(live_asks, "the key of now is asked for beside them")
+    server.status = 404
+    server.slow.set()
+    answers = await asyncio.gather(live, *lists, return_exceptions=True)
+    assert all(isinstance(one, AccessDenied) for one in answers)
+    assert len(server.asked) <= 1 + len(lists) * encryption.MAX_ASKED
 
 
 def broken(status: int = 200, body: bytes | None = None, told: str | None = None) -> object:
@@ -124,7 +155,7 @@ async def test_a_key_server_that_fails_is_told_and_asked_again(
     secret = Encryption("news", server.url.replace("http://", "http://me:s3cret@"), "news")
     for _ in range(2):
         with pytest.raises(AccessDenied, match=words) as denied:
-            await keys.lines(secret, [NAME])
+            await keys.lines(secret, {1})
         assert denied.value.status == 503
     assert len(server.asked) == 1  # not by everybody who comes
     (line,) = [one for one in caplog.records if one.levelno >= logging.ERROR]
@@ -132,33 +163,35 @@ async def test_a_key_server_that_fails_is_told_and_asked_again(
     assert "s3cret" not in line.getMessage()
     monkeypatch.setattr(encryption, "RETRY_SECONDS", 0.0)
     server.status, server.body, server.told = 200, None, None
-    assert (await keys.lines(secret, [NAME]))(NAME)
+    assert (await keys.lines(secret, {1}))(NAME)
 
 
-async def test_one_that_is_away_or_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_that_is_away_or_silent(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(encryption, "TIMEOUT_SECONDS", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # nobody accepts
         gone = Encryption("a", f"http://127.0.0.1:{silent.getsockname()[1]}/", "a")
         with pytest.raises(AccessDenied, match="no answer in"):
-            await Encrypting().lines(gone, [NAME])
-    with pytest.raises(AccessDenied, match="The key server gives no key"):
-        await Encrypting().lines(gone, [NAME])
+            await Encrypting().lines(gone, {1})
+    caplog.clear()
+    with pytest.raises(AccessDenied, match="gives no key: it cannot be reached"):
+        await Encrypting().lines(gone, {1})
+    assert "127.0.0.1" in caplog.text  # for the log, and for no viewer
 
 
 async def test_players_may_be_told_another_place(server: KeyServer) -> None:
     server.told = ""
     server.body = os.urandom(16)
     own = terms(server, user_keyserver="https://keys.tv/get?a=1")
-    line = (await Encrypting().lines(own, [NAME]))(NAME)
+    line = (await Encrypting().lines(own, {1}))(NAME)
     assert 'URI="https://keys.tv/get?a=1&file=drm/news&number=1"' in line
 
 
 async def test_one_list_asks_for_so_many_keys(server: KeyServer) -> None:
     own = terms(server, period_seconds=60)
-    names = [f"2026/11/{day:02}/{hour:02}/{minute:02}/00-05000"
-             for day in (1, 2) for hour in range(24) for minute in range(60)]  # fmt: skip
     with pytest.raises(AccessDenied, match="more than") as denied:
-        await Encrypting().lines(own, names)
+        await Encrypting().lines(own, set(range(encryption.MAX_LISTED + 1)))
     assert denied.value.status == 400
     assert server.asked == []
 
