@@ -2,9 +2,10 @@
 
 The first of a cause is said at once; the next, a minute later at the earliest, says how many were
 left out. Causes may hold what strangers made up: beyond `MAX_CAUSES` in a minute, all others are
-one.
+one. Any thread may ask.
 """
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -27,10 +28,14 @@ class Seldom:
         """When, the oldest first."""
         self._unsaid: dict[tuple[str, ...], int] = {}
         """Lines that were left out since then."""
+        self._lock = threading.Lock()
 
     def tail(self, *cause: str) -> str | None:
         """What is added to a line of this cause; None: it is not said."""
-        now = self._now()
+        with self._lock:
+            return self._tail(cause, self._now())
+
+    def _tail(self, cause: tuple[str, ...], now: float) -> str | None:
         if cause not in self._said and len(self._said) >= self._most:
             self._forget(now)
             if len(self._said) >= self._most:

@@ -1,5 +1,7 @@
 """However many lines strangers cause, few are written, and what is left out is counted."""
 
+import threading
+
 from hypothesis import given
 from hypothesis import strategies as st
 from media_process.seldom import Seldom
@@ -44,3 +46,28 @@ def test_lines_and_memory_are_bounded(events: list[tuple[str, float]]) -> None:
     assert lines <= (4 + 1) * (clock.now // 60 + 1)
     assert len(seldom._said) <= 4 + 1
     assert len(seldom._unsaid) <= 4 + 1
+
+
+class Interrupted(float):
+    """A time; where it is first looked at, another thread asks."""
+
+    seldom: Seldom | None = None
+
+    def __sub__(self, other: float) -> float:
+        seldom, Interrupted.seldom = self.seldom, None
+        if seldom is not None:
+            thread = threading.Thread(target=seldom.tail, args=("other",))
+            thread.start()
+            thread.join(0.2)
+        return float(self) - other
+
+
+def test_threads_may_ask_the_same_one() -> None:
+    """A library calls back from a thread of its own, while the loop says what it has."""
+    now = 0.0
+    seldom = Seldom(most=4, now=lambda: Interrupted(now))
+    for number in range(4):
+        seldom.tail(str(number))
+    now = 61.0
+    Interrupted.seldom = seldom
+    assert seldom.tail("one") == ""
