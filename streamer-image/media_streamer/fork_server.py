@@ -11,8 +11,8 @@ socket; a worker has the standard three. Its environment is that of the workers,
 how it ends, and lives on when this process dies. A worker begins when the supervisor was told of
 it, and not at all if it was not. What it runs is the program's `main()`, as by `python -m`.
 
-Requests are words with NUL between them: module, arguments. Answers: a process id, or `!` and why
-there is none.
+Once it has imported it says `READY`. Requests are words with NUL between them: module, arguments.
+Answers: a process id, or `!` and why there is none.
 """
 
 import contextlib
@@ -33,13 +33,17 @@ MAX_REQUEST_BYTES = 64 * 1024
 ROOM = " " * 4096
 """The last word of the command line, in place of which a worker writes its own (proc(5), cmdline):
 there is no other way to a longer one without privileges (prctl(2), PR_SET_MM)."""
+READY = b"ready"
 _GO = b"1"
+_ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
+"""They may come to all of a service at once; this process ends with its socket. Blocked, not
+ignored: a worker that is told to end before it has become one hears of it then."""
 
 
 def main() -> int:
     """Serve; in each copy of this process, what it is told to run. Returns its exit status."""
     # The supervisor blocks some as long as it begins.
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.pthread_sigmask(signal.SIG_SETMASK, _ENDING)
     gc.disable()  # nothing of what is imported becomes garbage
     descriptor, *modules = sys.argv[1:]
     modules = [word for word in modules if word.strip()]
@@ -61,17 +65,19 @@ def main() -> int:
 
 def _serve(channel: socket.socket, modules: Sequence[str]) -> list[str] | None:
     """Until the supervisor is gone: None. In a worker: its module and arguments."""
-    while request := channel.recv(MAX_REQUEST_BYTES):
-        words = os.fsdecode(request).split("\0")
-        try:
-            if words[0] not in modules:
-                raise OSError(f"{words[0]} is not one of {', '.join(modules)}")
-            if _begin(channel):
-                return words
-        except ConnectionError:
-            return None
-        except OSError as error:
-            channel.send(b"!" + os.fsencode(str(error)))
+    with contextlib.suppress(ConnectionError):
+        channel.send(READY)
+        while request := channel.recv(MAX_REQUEST_BYTES):
+            words = os.fsdecode(request).split("\0")
+            try:
+                if words[0] not in modules:
+                    raise OSError(f"{words[0]} is not one of {', '.join(modules)}")
+                if _begin(channel):
+                    return words
+            except ConnectionError:
+                return None
+            except OSError as error:
+                channel.send(b"!" + os.fsencode(str(error)))
     return None
 
 
@@ -127,6 +133,7 @@ def _become(request: Sequence[str]) -> int:
     """Be the worker that is wanted; its exit status."""
     # Ctrl-C in a terminal goes to the whole group: the supervisor alone ends workers.
     os.setsid()
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     module, *arguments = request
     call_yourself([*_interpreter(), "-m", module, *arguments])
     sys.argv = [str(sys.modules[module].__file__), *arguments]

@@ -25,7 +25,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from media_streamer.fork_server import MAX_REQUEST_BYTES, ROOM
+from media_streamer.fork_server import MAX_REQUEST_BYTES, READY, ROOM
 from media_streamer.supervisor.processes import (
     STABLE_SECONDS,
     Process,
@@ -42,8 +42,11 @@ log = logging.getLogger(__name__)
 EGRESS, MEDIA = "media_streamer.egress.worker", "media_streamer.media.worker"
 TRANSCODER = "media_streamer.transcoder.worker"
 SERVER = "media_streamer.fork_server"
+READY_SECONDS = 180.0
+"""For a server to import, on a machine under load: longer than anybody waits for what it begins
+(`ports.EGRESS_START_SECONDS`), as one that is killed over it imports from nothing."""
 START_SECONDS = 60.0
-"""For a worker to begin: a server that is just begun imports first, on a machine under load."""
+"""For a worker to begin, by a server that has imported."""
 STOP_SECONDS = 5.0
 ANSWER_BYTES = 1024
 CRASHES = frozenset(
@@ -100,8 +103,11 @@ class ForkServer:
         self._running: subprocess.Popen[bytes] | None = None
         self._watched: WatchedProcess | None = None
         self._channel: socket.socket | None = None
+        self._asked: socket.socket | None = None
+        """Where an answer is due."""
         self._turn = asyncio.Lock()
         self._there = asyncio.Event()
+        """It has imported, and hears."""
         self._keeper: asyncio.Task[None] | None = None
         self._unwanted: set[asyncio.Task[Process]] = set()
         """Workers that begin for nobody."""
@@ -143,7 +149,6 @@ class ForkServer:
         self._began_at = time.monotonic()
         self._is_guessed_at = self._is_replaced = False
         self._channel = ours
-        self._there.set()
 
     async def start(self, module: str, arguments: Sequence[str]) -> Process:
         """A worker, once the process answers. Raises OSError, TimeoutError among them."""
@@ -168,35 +173,53 @@ class ForkServer:
         request = b"\0".join(map(os.fsencode, (module, *arguments)))
         if len(request) > MAX_REQUEST_BYTES:
             raise OSError(errno.E2BIG, f"its command line has more than {MAX_REQUEST_BYTES} bytes")
-        try:
-            async with asyncio.timeout(START_SECONDS), self._turn:
-                channel, answer = await self._ask(request)
-        except TimeoutError:
-            if self._watched is not None:
-                log.error("%s does not answer: killed", self.name)
-                self._watched.kill()
-            raise
+        answer = b""
+        while not answer:  # one that dies over the question is followed by another
+            async with asyncio.timeout(READY_SECONDS) as waiting, self._turn:
+                while not self._there.is_set():
+                    await self._there.wait()
+                waiting.reschedule(None)
+                answer = await self._ask(request)
         if answer.startswith(b"!"):
             raise OSError(os.fsdecode(answer[1:]))
-        if self._is_guessed_at:
+        if self._is_guessed_at and self._channel is not None:
             self._is_replaced = True
-            self._leave(channel)
-        return WatchedProcess(int(answer), is_child=True, told=self._ended)
+            self._leave(self._channel)
+        pid = int(answer)
+        try:
+            return WatchedProcess(pid, is_child=True, told=self._ended)
+        except OSError:
+            await _end_child(pid)
+            raise
 
-    async def _ask(self, request: bytes) -> tuple[socket.socket, bytes]:
-        """The answer, of the next process if one dies over the question."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await self._there.wait()
-            channel = self._channel
-            assert channel is not None  # it is there
-            with contextlib.suppress(ConnectionError):
-                await loop.sock_sendall(channel, request)
-                if answer := await loop.sock_recv(channel, ANSWER_BYTES):
-                    if self._channel is not channel:  # it has died since, and was left to us
-                        channel.close()
-                    return channel, answer
-            self._leave(channel)
+    async def _ask(self, request: bytes) -> bytes:
+        """The answer, empty if there is none because it dies. Raises TimeoutError."""
+        channel = self._asked = self._channel
+        assert channel is not None  # it is there
+        asking = asyncio.create_task(_exchange(channel, request))
+        answer = b""
+        try:
+            # Not by a timeout: an answer that comes with it names a process that runs.
+            if not (await asyncio.wait([asking], timeout=START_SECONDS))[0]:
+                log.error("%s does not answer: killed", self.name)
+                self._kill()
+                raise TimeoutError(errno.ETIMEDOUT, f"{self.name} does not answer")
+            answer = asking.result()
+        finally:
+            self._asked = None
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            if self._channel is not channel:  # it has died since, and was left to us
+                channel.close()
+            elif not answer:  # what it says later is for nobody
+                self._leave(channel)
+        return answer
+
+    def _kill(self) -> None:
+        if self._watched is not None:
+            self._watched.kill()
+        elif self._running is not None:  # nobody else has asked how it ended
+            os.kill(self._running.pid, signal.SIGKILL)
 
     def _ended(self, code: int) -> None:
         self._is_guessed_at |= code in CRASHES
@@ -210,7 +233,7 @@ class ForkServer:
 
     def _lose(self, channel: socket.socket) -> None:
         """The same; who waits for an answer from there hears of it, and closes."""
-        if not self._turn.locked():
+        if self._asked is not channel:
             self._leave(channel)
             return
         with contextlib.suppress(OSError):
@@ -224,6 +247,7 @@ class ForkServer:
         while True:
             running, channel = self._running, self._channel
             if running is not None and channel is not None:
+                await self._hear(channel)
                 code = await self._end_of(running)
                 self._lose(channel)
                 if not self._is_replaced:
@@ -239,10 +263,29 @@ class ForkServer:
                 quick_deaths += 1
                 await asyncio.sleep(pause_after(quick_deaths + 1))
 
+    async def _hear(self, channel: socket.socket) -> None:
+        """Wait until it has imported, or has ended; kill it if it takes too long."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                if await loop.sock_recv(channel, ANSWER_BYTES) == READY:
+                    self._there.set()
+        except TimeoutError:
+            log.error("%s does not get ready: killed", self.name)
+            self._kill()
+        except ConnectionError:
+            pass
+
     async def _end_of(self, running: subprocess.Popen[bytes]) -> int:
         """Its exit status, once it has ended."""
-        if self._watched is None:
-            self._watched = WatchedProcess(running.pid, is_child=True)
+        tries = 1
+        while self._watched is None:
+            try:
+                self._watched = WatchedProcess(running.pid, is_child=True)
+            except OSError as error:
+                log.error("%s cannot be watched: %s", self.name, error)
+                tries += 1
+                await asyncio.sleep(pause_after(tries))
         running.returncode = await self._watched.wait()
         return running.returncode
 
@@ -265,3 +308,21 @@ class ForkServer:
         except TimeoutError:
             running.kill()
             await self._end_of(running)
+
+
+async def _exchange(channel: socket.socket, request: bytes) -> bytes:
+    """The answer, empty from one that dies."""
+    loop = asyncio.get_running_loop()
+    try:
+        await loop.sock_sendall(channel, request)
+        return await loop.sock_recv(channel, ANSWER_BYTES)
+    except ConnectionError:
+        return b""
+
+
+async def _end_child(pid: int) -> None:
+    """Kill a child that nobody watches, and let nothing of it stay."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        await asyncio.to_thread(os.waitpid, pid, 0)

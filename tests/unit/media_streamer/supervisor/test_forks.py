@@ -1,6 +1,7 @@
 """Workers by fork: real servers and processes, with a small program in place of the workers."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -215,7 +216,7 @@ async def test_one_that_cannot_begin_is_not_begun_in_a_hurry(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (place.directory / "small/worker.py").write_text("raise ImportError('it is broken')")
-    monkeypatch.setattr(forks, "START_SECONDS", 1.5)
+    monkeypatch.setattr(forks, "READY_SECONDS", 1.5)
     with pytest.raises(TimeoutError):
         await place.server.start(MODULE, [])
     deaths = [one for one in caplog.messages if "died" in one]
@@ -237,6 +238,104 @@ async def test_one_that_hangs_is_killed(
     monkeypatch.undo()
     _, found = await place.start("three")
     assert found["imported_by"] != hangs
+
+
+async def test_what_it_imports_takes_its_time(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    program = "import time\ntime.sleep(1.5)\n" + PROGRAM
+    (place.directory / "small/worker.py").write_text(program)
+    monkeypatch.setattr(forks, "START_SECONDS", 1.0)
+    place.server.begin()
+    first = place.server.pid
+    _, found = await place.start("one")
+    assert found["imported_by"] == first
+    assert not caplog.records
+
+
+async def test_one_that_imports_for_ever_is_killed(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (place.directory / "small/worker.py").write_text("import time\ntime.sleep(1000)")
+    monkeypatch.setattr(forks, "READY_SECONDS", 1.0)
+    with pytest.raises(TimeoutError):
+        await place.server.start(MODULE, [])
+    await until(lambda: "does not get ready: killed" in caplog.text)
+    monkeypatch.undo()
+    (place.directory / "small/worker.py").write_text(PROGRAM)
+    await place.start("one")
+
+
+async def test_a_late_answer_is_nobodys(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks at once after one that hung asks the next server."""
+    await place.start("one")
+    hangs = place.server.pid
+    assert hangs is not None
+    os.kill(hangs, signal.SIGSTOP)
+    monkeypatch.setattr(ForkServer, "_kill", lambda _: None)
+    monkeypatch.setattr(forks, "START_SECONDS", 0.3)
+    with pytest.raises(TimeoutError):
+        await place.server.start(MODULE, [str(place.directory / "two")])
+    monkeypatch.undo()
+    os.kill(hangs, signal.SIGCONT)
+    _, found = await place.start("three")
+    assert found["imported_by"] != hangs
+    assert found["argv"] == [str(place.directory / "three")]
+    assert not (place.directory / "two").exists()
+
+
+async def test_a_server_is_kept_though_descriptors_are_short(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    opens = os.pidfd_open
+    short = [OSError(errno.EMFILE, "Too many open files")] * 2
+
+    def pidfd_open(pid: int) -> int:
+        if pid == place.server.pid and short:
+            raise short.pop()
+        return opens(pid)
+
+    monkeypatch.setattr(os, "pidfd_open", pidfd_open)
+    await place.start("one")
+    killed = place.server.pid
+    assert killed is not None
+    await until(lambda: not short)
+    assert "cannot be watched" in caplog.text
+    os.kill(killed, signal.SIGKILL)
+    await until(lambda: place.server.pid not in (None, killed))
+    await place.start("two")
+
+
+async def test_a_worker_that_cannot_be_watched_does_not_stay(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await place.start("one")
+    before = set(proc.children(os.getpid()))
+
+    def pidfd_open(_: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "pidfd_open", pidfd_open)
+    with pytest.raises(OSError, match="Too many open files"):
+        await place.server.start(MODULE, [str(place.directory / "two")])
+    monkeypatch.undo()
+    assert set(proc.children(os.getpid())) == before
+
+
+async def test_a_server_ends_by_its_socket_alone(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The signal that ends a service comes to all of its processes."""
+    _, first = await place.start("one")
+    server = place.server.pid
+    assert server is not None
+    os.kill(server, signal.SIGTERM)
+    os.kill(server, signal.SIGINT)
+    _, second = await place.start("two")
+    assert second["imported_by"] == first["imported_by"] == server
+    assert second["terminate"]
+    assert second["masked"] == []
+    assert not caplog.records
 
 
 async def test_it_ends_with_its_supervisor(tmp_path: Path) -> None:
