@@ -26,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from media_streamer.fork_server import MAX_REQUEST_BYTES, READY, ROOM
+from media_streamer.supervisor import orphans
 from media_streamer.supervisor.processes import (
     STABLE_SECONDS,
     Process,
@@ -33,6 +34,7 @@ from media_streamer.supervisor.processes import (
     Worker,
     how_it_died,
     pause_after,
+    watched,
     worker_environment,
 )
 from media_streamer.supervisor.settings import Settings
@@ -68,6 +70,7 @@ class Forks:
         self._runtime = runtime
         self._egress = ForkServer([EGRESS], environment)
         self._media = ForkServer([MEDIA, TRANSCODER], environment)
+        self._reaper: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         """Let them import; may be called again, and before there is an event loop."""
@@ -81,10 +84,17 @@ class Forks:
 
     async def start(self, module: str, arguments: Sequence[str]) -> Process:
         """A process that runs `main()` of a module. Raises OSError, TimeoutError among them."""
+        if self._reaper is None:
+            self._reaper = asyncio.create_task(orphans.reap(self._known), name="reap orphans")
         server = self._egress if module == EGRESS else self._media
         return await server.start(module, arguments)
 
+    def _known(self) -> set[int | None]:
+        return {*watched, self._egress.pid, self._media.pid}
+
     async def close(self) -> None:
+        if self._reaper is not None:
+            self._reaper.cancel()
         await asyncio.gather(self._egress.close(), self._media.close())
 
 

@@ -68,6 +68,10 @@ class Process(Protocol):
     def kill(self) -> None: ...
 
 
+watched: set[int] = set()
+"""Processes of which a `WatchedProcess` takes the status."""
+
+
 class WatchedProcess:
     """A process that asyncio did not start, by its pidfd (pidfd_open(2)).
 
@@ -89,6 +93,7 @@ class WatchedProcess:
         """Whether `returncode` is how it ended."""
         self._told = told
         self._descriptor = os.pidfd_open(pid)
+        watched.add(pid)
         self._ended = asyncio.Event()
         asyncio.get_running_loop().add_reader(self._descriptor, self._end)
 
@@ -110,6 +115,7 @@ class WatchedProcess:
     def _end(self) -> None:
         asyncio.get_running_loop().remove_reader(self._descriptor)
         self.returncode = self._status()
+        watched.discard(self.pid)
         os.close(self._descriptor)
         self._ended.set()
         self._told(self.returncode)
