@@ -6,6 +6,7 @@ depends on the reader (section 4).
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 MAX_DIGITS = 309
@@ -46,10 +47,19 @@ def _short(text: str) -> int:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for number, key in enumerate(keys) if key in keys[:number])
+        twice = _first_twice(key for key, _ in pairs)
         raise ValueError(f"the key {twice[:100]!r} stands twice in an object")
     for key in found:
         if not key.isascii() and key.encode(errors="replace").decode() != key:
             raise ValueError(f"the key {key[:100]!r} holds half a character")
     return found
+
+
+def _first_twice(keys: Iterable[str]) -> str:
+    """The first key that was there before: bodies hold 100,000 keys, so each is asked once."""
+    seen: set[str] = set()
+    for key in keys:
+        if key in seen:
+            return key
+        seen.add(key)
+    raise ValueError("no key stands twice")

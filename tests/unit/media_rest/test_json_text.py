@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -36,3 +37,11 @@ def test_json_is_read(value: object) -> None:
 def test_the_rest_is_refused_in_words(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         parse_json(text)
+
+
+def test_a_key_that_stands_twice_is_found_in_time_that_grows_with_the_text() -> None:
+    keys = ", ".join(f'"{number}": 0' for number in [*range(100_000), 99_999])
+    began = time.process_time()
+    with pytest.raises(ValueError, match="the key '99999' stands twice"):
+        parse_json(f"{{{keys}}}")
+    assert time.process_time() - began < 1
