@@ -9,10 +9,14 @@ The programs and images of the cluster are built meanwhile from idle CPU time on
 is slower for it.
 
 Nothing is run twice here: a test that fails now and then is a defect of the test or the product.
+
+With --last-failed a part that passed is left out, and one that says no test that failed is run
+whole: its process died, or pytest did not come to its tests.
 """
 
 import argparse
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -35,6 +39,8 @@ BUILD = [sys.executable, "-m", "local_cluster", "build"]
 BUILD_FOLDER = REPOSITORY / "tests" / "cluster"
 END_SECONDS = 20
 AGAIN = "--last-failed"
+PASSED, SOME_FAILED, NO_TESTS = 0, 1, 5
+"""Exit statuses of pytest; the last one where -k or -m left none."""
 LEAST = 19
 """The lowest priority (setpriority(2))."""
 
@@ -122,9 +128,36 @@ class Build:
             self._process.wait(END_SECONDS)
 
 
+def _status_file(name: str) -> Path:
+    """Where the exit status of a part's last run stands; none while it runs."""
+    return REPORTS / f"{name}.status"
+
+
+def _of_repeat(name: str, more: list[str]) -> list[str] | None:
+    """Arguments with which a part is run again, after how it ended; None: it is not."""
+    try:
+        status = int(_status_file(name).read_text())
+    except (OSError, ValueError):  # nobody was there to write it
+        status = None
+    if status in (PASSED, NO_TESTS):
+        return None
+    try:
+        failed = json.loads((REPORTS / name / "v" / "cache" / "lastfailed").read_text())
+    except (OSError, ValueError):
+        failed = {}
+    if status == SOME_FAILED and failed:
+        return more
+    return [one for one in more if not one.startswith(AGAIN)]
+
+
 def _run(name: str, long: bool, more: list[str], folder: str) -> Result:
+    if AGAIN in more:
+        if (again := _of_repeat(name, more)) is None:
+            return Result(name, 0.0, PASSED)
+        more = again
     part, report = PARTS[name], REPORTS / f"{name}.xml"
-    report.unlink(missing_ok=True)
+    for one in (report, _status_file(name)):
+        one.unlink(missing_ok=True)
     is_long = long and bool(part.long)
     # What failed is run again one test after another: how it fails is to be seen.
     processes = 1 if AGAIN in more else part.processes + is_long
@@ -155,6 +188,7 @@ def _run(name: str, long: bool, more: list[str], folder: str) -> Result:
             process.wait(END_SECONDS)
             raise
         process.returncode = os.waitstatus_to_exitcode(status)
+        _status_file(name).write_text(f"{process.returncode}\n")
         if said is not None:
             said.seek(0)
             print(f"\n== {name}\n{said.read()}", end="", flush=True)
@@ -203,6 +237,9 @@ def main() -> int:
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     names = [name for name in PARTS if name in arguments.parts or not arguments.parts]
     REPORTS.mkdir(parents=True, exist_ok=True)
+    if AGAIN not in more:
+        for name in names:  # what is broken off before a part's turn tells nothing of it
+            _status_file(name).unlink(missing_ok=True)
     build, is_urgent, is_broken_off = Build(), threading.Event(), threading.Event()
     building, began, used = 0.0, time.monotonic(), _cpu_seconds()
     if "kubernetes" in names and os.geteuid() == 0 and "KUBECONFIG" not in os.environ:
@@ -239,8 +276,7 @@ def main() -> int:
     _print(results, seconds, building, busy)
     if arguments.record:
         write_table(REPORTS / f"{name}.xml" for name in names)
-    no_tests = 5  # pytest's exit status where -k or -m left none
-    return int(any(one.status not in (0, no_tests) for one in results))
+    return int(any(one.status not in (PASSED, NO_TESTS) for one in results))
 
 
 if __name__ == "__main__":
