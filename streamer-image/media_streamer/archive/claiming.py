@@ -37,7 +37,11 @@ def claim(root: Path, words: str, must_be_mounted: bool = False) -> int:
 
 
 def mount_of(root: Path) -> Path | None:
-    """Where the disk of a folder is mounted; None: it is the disk of the system. Blocks."""
+    """Where the disk of a folder is mounted; None: it is the disk of the system. Blocks.
+
+    Symbolic links are followed: a link is no mount, and what it leads to may be one.
+    """
+    root = root.resolve()
     found = next(one for one in (root, *root.parents) if os.path.ismount(one))
     return found if found != found.parent else None
 
@@ -47,11 +51,19 @@ def is_other(root: Path, owner: int, mount: Path | None) -> bool:
     disk that came back or took the place of another one, or a folder that was emptied. Blocks.
 
     `mount`: where the disk was mounted then; while none is mounted there, nothing may be claimed:
-    what is below would be filled in its place.
+    what is below would be filled in its place. Nor where what lies there now is on the disk that
+    the mount stands on, wherever a link leads meanwhile.
     """
     try:
         there = os.stat(root / OWNER_FILE)
     except (FileNotFoundError, NotADirectoryError):
-        return mount is None or os.path.ismount(mount)
+        return mount is None or (os.path.ismount(mount) and not _is_below(root, mount))
     held = os.fstat(owner)
     return (there.st_dev, there.st_ino) != (held.st_dev, held.st_ino)
+
+
+def _is_below(root: Path, mount: Path) -> bool:
+    """Whether a folder, there or not, would lie on the disk that a mount stands on."""
+    while not root.exists():
+        root = root.parent
+    return root.stat().st_dev == mount.parent.stat().st_dev

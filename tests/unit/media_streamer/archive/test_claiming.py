@@ -40,9 +40,25 @@ def test_nothing_is_taken_where_no_disk_is_mounted(held: tuple[Path, int]) -> No
     root.mkdir()
     assert not is_other(root, owner, root.parent)
     assert is_other(root, owner, None), "the disk of the system is there: it was emptied"
-    assert is_other(root, owner, Path("/")), "a disk is there: a new one"
+    assert is_other(Path("/proc/new/archive"), owner, Path("/proc")), "a disk is there: a new one"
 
 
-def test_where_a_disk_is_mounted() -> None:
+def test_nothing_is_taken_on_the_disk_below_wherever_a_link_leads(
+    held: tuple[Path, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk is mounted where it was, but what is recorded would not lie on it."""
+    root, owner = held
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == root.parent)
+    (root / OWNER_FILE).unlink()
+    assert not is_other(root, owner, root.parent)
+    root.rmdir()
+    root.symlink_to("gone")
+    assert not is_other(root, owner, root.parent)
+
+
+def test_where_a_disk_is_mounted(tmp_path: Path) -> None:
     assert mount_of(Path("/proc/self")) == Path("/proc")
     assert mount_of(Path("/no such folder/a")) is None
+    (tmp_path / "link").symlink_to("/proc/self")
+    assert mount_of(tmp_path / "link") == Path("/proc")
+    assert mount_of(tmp_path / "link" / "a") == Path("/proc")
