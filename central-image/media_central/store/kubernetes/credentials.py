@@ -16,6 +16,7 @@ import base64
 import binascii
 import logging
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -44,6 +45,10 @@ RETRY_SECONDS = 0.2
 PARALLEL_READS = 8
 RULES = ("on_play", "on_publish")
 LISTS = ("inputs", "pushes")
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>\\^`{}|]+")
+_ENDS = ":,.;)"
+"""What follows a URL within words."""
 
 Key = tuple[str, str]
 """Namespace and name of a Secret."""
@@ -139,17 +144,107 @@ def _resolved_item(
 def without_secrets(
     value: Any, config: Mapping[str, Any], find: Callable[[str], Login | None]
 ) -> Any:
-    """What a streamer tells of a stream, in JSON, with the URLs of the spec where it names those
-    that are whole in a Secret: not only a login is secret in them (`rtmp://host/app/KEY`)."""
+    """What a streamer tells of a stream, in JSON, with the URLs of the spec where it names others:
+    not only a login is secret in a URL that is whole in a Secret (`rtmp://host/app/KEY`).
+
+    Decided by the spec: a streamer goes on for a while with what a Secret said that is another one
+    now, is gone, or was not read by this process. What `find` knows makes texts exact.
+    """
+    if not any(references(config)):
+        return value
     hidden: dict[str, str] = {}
+    is_whole = False
     for part in _parts(config):
         name = (part.get(REFERENCE) or {}).get("name")
         login = find(name) if name else None
+        is_whole = is_whole or bool(name and (login is None or login.url or not part.get("url")))
         if login is not None and login.url:
-            shown = str(part.get("url") or f"as the Secret {name} says")
             for url in (login.url, redact_url(login.url), redact_push(login.url)):
-                hidden[url] = shown
-    return _replaced(value, hidden) if hidden else value
+                hidden[url] = _shown(part)
+    known = _replaced(value, hidden) if hidden else value
+    return _Hiding(config).of(known, texts_too=is_whole)
+
+
+def _shown(part: Mapping[str, Any]) -> str:
+    """The URL of an item of the spec, for people."""
+    if part.get("url"):
+        return redact_url(str(part["url"]))
+    return f"as the Secret {part[REFERENCE].get('name')} says"
+
+
+class _Hiding:
+    """URLs that a stream's inputs and pushes do not say, in what is told of it."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._items = {
+            key: [item for item in config.get(key) or [] if isinstance(item, Mapping)]
+            for key in LISTS
+        }
+        named = [
+            item for key in LISTS for item in self._items[key] if any(references({key: [item]}))
+        ]
+        self._first = _shown(named[0]) if named else ""
+        self._said = {
+            form
+            for items in self._items.values()
+            for item in items
+            if item.get("url")
+            for form in _forms(str(item["url"]))
+        }
+
+    def of(self, told: Any, *, texts_too: bool) -> Any:
+        """`texts_too`: also URLs within words, which may be made from one that is hidden."""
+        if not self._first or not isinstance(told, Mapping):
+            return told
+        found = self._item(told, self._first)
+        for key in LISTS:
+            if isinstance(told.get(key), list):
+                found[key] = [
+                    self._item(item, self._at(key, n)) for n, item in enumerate(told[key])
+                ]
+        if isinstance(told.get("stats"), Mapping):
+            found["stats"] = self._item(told["stats"], self._first)
+        if texts_too or found != told:
+            found = self._texts(found)
+        return told if found == told else found
+
+    def _at(self, key: str, place: int) -> str:
+        items = self._items[key]
+        item = items[place] if place < len(items) else {}
+        return _shown(item) if item.get("url") or item.get(REFERENCE) else self._first
+
+    def _item(self, item: Any, shown: str) -> Any:
+        """With another URL, where it is none of the spec."""
+        if not isinstance(item, Mapping):
+            return item
+        url = item.get("url")
+        is_said = not isinstance(url, str) or "://" not in url or self._is_said(url)
+        return dict(item) if is_said else {**item, "url": shown}
+
+    def _texts(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return _URL.sub(self._word, value) if "://" in value else value
+        if isinstance(value, Mapping):  # where it is recorded is no source of it
+            return {
+                key: item if str(key).startswith("dvr") else self._texts(item)
+                for key, item in value.items()
+            }
+        return [self._texts(item) for item in value] if isinstance(value, list) else value
+
+    def _word(self, match: re.Match[str]) -> str:
+        url = match[0].rstrip(_ENDS)
+        return match[0] if self._is_said(url) else self._first + match[0][len(url) :]
+
+    def _is_said(self, url: str) -> bool:
+        return not self._said.isdisjoint(_forms(url))
+
+
+def _forms(url: str) -> set[str]:
+    """A URL without its login, as it is shown of an input and of a push."""
+    scheme, separator, rest = url.partition("://")
+    end = next((n for n, letter in enumerate(rest) if letter in "/?#"), len(rest))
+    plain = f"{scheme}{separator}{rest[:end].rpartition('@')[2]}{rest[end:]}"
+    return {redact_url(plain), redact_push(plain)}
 
 
 def _replaced(value: Any, words: Mapping[str, str]) -> Any:
@@ -202,8 +297,6 @@ class Credentials:
         self._new = asyncio.Event()
         self._round = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self.has_urls = False
-        """Whether a Secret has a whole URL."""
         self.version = 0
         """Grows with each change of what `find` answers."""
 
@@ -312,7 +405,6 @@ class Credentials:
             self._problems.pop(key, None)
             if self._known.get(key) != login:
                 self._known[key] = login
-                self.has_urls = self.has_urls or bool(login.url)
                 self.version += 1
 
     def _refused(self, key: Key, reason: str, message: str) -> None:

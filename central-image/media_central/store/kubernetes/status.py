@@ -64,7 +64,7 @@ class Saying:
     reason: str
     message: str
     rest: Body
-    """Fields of the status that belong to the condition."""
+    """Fields of the status that belong to the condition; None: not to be there."""
 
     def stands_in(self, live: Body, type_: str) -> bool:
         """Whether the object says so already; messages alone are no news."""
@@ -84,9 +84,10 @@ class Saying:
             "observedGeneration": meta.get("generation", 0),
             "lastTransitionTime": since or timestamp(datetime.now(UTC)),
         }
+        rest = {key: value for key, value in self.rest.items() if value is not None}
         return {
             "metadata": {key: meta[key] for key in ("name", "uid", "resourceVersion")},
-            "status": {**self.rest, "conditions": [condition]},
+            "status": {**rest, "conditions": [condition]},
         }
 
 
@@ -196,10 +197,13 @@ class StatusWriter:
             record = self._store.get(Kind.STREAM, name)
             if record is not None and (record.layout or {}).get("ingest") == link.hostname:
                 told = self._store.shown(record, running)
-                self._input_active(name, link, told)
+                names_secrets = any(references(record.config))
+                self._input_active(name, link, told, names_secrets=names_secrets)
                 self._recording(name, link.hostname, record, told)
 
-    def _input_active(self, name: str, link: StreamerLink, running: Body) -> None:
+    def _input_active(
+        self, name: str, link: StreamerLink, running: Body, *, names_secrets: bool
+    ) -> None:
         live = self._store.stream_object(name)
         if live is None:
             return
@@ -217,6 +221,8 @@ class StatusWriter:
             condition = ("False", "NoFrames", problem[:MAX_MESSAGE_CHARS])
         if stats.get("url"):
             status["input"] = redact_url(str(stats["url"]))
+        elif names_secrets:  # what was said of it may be a Secret's
+            status["input"] = None
         self._want(kube.STREAM, live, "InputActive", condition, status)
 
     def _recording(self, name: str, hostname: str, record: Record, running: Body) -> None:

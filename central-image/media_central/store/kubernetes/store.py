@@ -94,7 +94,7 @@ class KubernetesStore:
         return resolved(stream.config, lambda name: self.credentials.find(namespace, name))
 
     def shown(self, stream: Record, value: Any) -> Any:
-        if not self.credentials.has_urls:
+        if not any(references(stream.config)):
             return value
         live = self._mirror.stream_object(stream.key)
         namespace = live["metadata"]["namespace"] if live is not None else self._home

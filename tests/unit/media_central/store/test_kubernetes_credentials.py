@@ -118,7 +118,54 @@ def test_a_url_that_only_a_secret_has_is_not_shown() -> None:
         "pushes": [{"url": "rtmp://service/app", "stats": {"retries": 1}}],
         "source_error": "srt://cam: no answer",
     }
-    assert without_secrets(seen, config, {"cam": LOGIN, "push": LOGIN}.get) is seen
+    as_said = {"inputs": [{"url": "srt://***@cam"}], "error": "http://other/: no answer"}
+    assert without_secrets(as_said, config, {"cam": LOGIN, "push": LOGIN}.get) is as_said
+
+
+@pytest.mark.parametrize(
+    "known", [{}, {"cam": Login(url="srt://new:1?streamid=n"), "push": Login("u", "p")}]
+)
+def test_a_url_that_a_secret_does_not_say_any_more_is_not_shown(known: dict[str, Login]) -> None:
+    """The Secret was rotated, deleted, or not read: the streamer goes on with what it was told."""
+    config = {
+        "inputs": [{"url": "fake://fake"}, REF, {"url": "rtsp://b/1", **REF}],
+        "pushes": [{"credentialsSecretRef": {"name": "push"}}, {"url": "rtmp://open/app/key"}],
+    }
+    old, words = "srt://10.0.0.9:9000?streamid=old", "as the Secret cam says"
+    seen = {
+        "name": "s",
+        "inputs": [{"url": "fake://fake"}, {"url": old}, {"url": "rtsp://***@b/1"}],
+        "pushes": [{"url": "rtmp://h/app/***"}, {"url": "rtmp://open/app/***"}],
+        "stats": {
+            "url": old,
+            "source_error": f"cannot open {old}: no answer",
+            "dvr_write": {"error": "s3://bucket: full"},
+        },
+    }
+    assert without_secrets(seen, config, known.get) == {
+        "name": "s",
+        "inputs": [{"url": "fake://fake"}, {"url": words}, {"url": "rtsp://***@b/1"}],
+        "pushes": [{"url": "as the Secret push says"}, {"url": "rtmp://open/app/***"}],
+        "stats": {
+            "url": words,
+            "source_error": f"cannot open {words}: no answer",
+            "dvr_write": {"error": "s3://bucket: full"},
+        },
+    }
+    event = {"event": "source_opened", "media": "s", "url": old}
+    assert without_secrets(event, config, known.get) == {**event, "url": words}
+
+
+def test_a_secret_that_was_a_url_and_is_a_login_now() -> None:
+    config = {"inputs": [{"url": "rtsp://cam/1", **REF}]}
+    seen = {
+        "inputs": [{"url": "srt://old/KEY"}],
+        "stats": {"url": "rtsp://***@cam/1", "source_error": "srt://old/KEY: gone"},
+    }
+    assert without_secrets(seen, config, {"cam": LOGIN}.get) == {
+        "inputs": [{"url": "rtsp://cam/1"}],
+        "stats": {"url": "rtsp://***@cam/1", "source_error": "rtsp://cam/1: gone"},
+    }
 
 
 def test_a_configuration_without_references_is_the_same_object() -> None:
