@@ -323,6 +323,11 @@ class Credentials:
         """What was read of it; None also before that."""
         return self._known.get((namespace, name))
 
+    def is_read(self, namespace: str, name: str) -> bool:
+        """Whether anything is known of it: what it says, or what is wrong with it."""
+        key = namespace, name
+        return key in self._known or key in self._problems
+
     def problem(self, namespace: str, name: str) -> tuple[str, str] | None:
         """(reason, message) of a Secret that cannot be used; None while nothing is wrong."""
         return self._problems.get((namespace, name))

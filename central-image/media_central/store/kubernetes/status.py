@@ -180,6 +180,8 @@ class StatusWriter:
         if not names and known.get("status") in (None, "True"):
             return
         namespace = live["metadata"]["namespace"]
+        if not all(self._store.credentials.is_read(namespace, name) for name in names):
+            return
         found = [self._store.credentials.problem(namespace, name) for name in sorted(names)]
         problem = next((one for one in found if one is not None), None)
         condition = ("True", "Resolved", "") if problem is None else ("False", *problem)

@@ -61,3 +61,16 @@ def test_a_url_that_a_status_has_is_taken_out_once_none_is_told() -> None:
     central = Central(conditions=[known])
     central.polled({"status": "waiting"})
     assert central.said("InputActive") is None, "it is not there"
+
+
+def test_nothing_is_said_of_a_secret_before_it_was_read() -> None:
+    """Central begins anew while the API server gives no Secrets."""
+    known = {"type": CREDENTIALS, "status": "False", "reason": "SecretNotFound"}
+    central = Central(conditions=[known])
+    central.swept()
+    assert central.said(CREDENTIALS) is None
+    central.store.credentials._problems[SECRET] = ("SecretForbidden", "no right")
+    central.swept()
+    saying = central.said(CREDENTIALS)
+    assert saying is not None
+    assert (saying.state, saying.reason) == ("False", "SecretForbidden")
