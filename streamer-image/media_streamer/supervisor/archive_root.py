@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,9 @@ THREADS = 2
 KEEP_SHARE = 100
 """At most this part of the time goes into looking at the limits."""
 SOON_SECONDS = 1.0
+SHOWN_STREAMS = 5
+ASK_SECONDS = 3.0
+"""How often it is asked whose a disk is that cannot be written to: a `stat`."""
 
 
 def _threads() -> ThreadPoolExecutor:
@@ -57,6 +60,8 @@ class Root:
 
     looked_at: float = 0.0
     """When that ended."""
+    asked_at: float = 0.0
+    """When it was asked alone whether something else lies there."""
     measured: dict[str, Measured] = field(default_factory=dict)
     """By stream; belongs to its threads."""
     reading: dict[Hashable, asyncio.Future[Any]] = field(default_factory=dict)
@@ -109,6 +114,13 @@ class Root:
         """There is something that nobody has seen."""
         self.due = min(self.due, self.looked_at + max(SOON_SECONDS, self.took * KEEP_SHARE))
 
+    def begins_to_ask(self, now: float) -> bool:
+        """Whether it is time for `is_other` alone; it is busy with that then."""
+        if self.owner < 0 or self.is_busy or self.asked_at + ASK_SECONDS > now:
+            return False
+        self.is_busy, self.busy_since, self.asked_at = True, now, now
+        return True
+
     def forget(self, stream: str) -> None:
         """Something was deleted within its files."""
         if (found := self.measured.get(stream)) is not None:
@@ -149,3 +161,40 @@ class Root:
             os.close(self.owner)
             self.owner = -1
         self.threads.shutdown(wait=False, cancel_futures=True)
+
+
+def rows_of(roots: Mapping[Path, Root], replaced: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Rows of `media_api.server_status.PartitionStats`, as far as the disks have answered.
+
+    `replaced`: disks that others stand in for, and why.
+    """
+    rows = []
+    for path, root in roots.items():
+        row: dict[str, Any] = {"path": str(path)}
+        if root.kept is not None:
+            row |= root.kept.as_json()
+        if problem := root.problem or replaced.get(str(path)):
+            row["error"] = problem
+        if len(row) > 1:
+            rows.append(row)
+    return rows
+
+
+def alerts_of(roots: Mapping[Path, Root], replaced: Mapping[str, str]) -> dict[str, str]:
+    """For people: disks that are not recorded on, and why."""
+    found = {
+        f"dvr_{root.path}": f"nothing is recorded in {root.path}: {root.problem}"
+        for root in roots.values()
+        if root.problem
+    }
+    for disk, why in replaced.items():
+        found.setdefault(f"dvr_{disk}", f"other disks stand in for {disk}: {why}")
+    return found
+
+
+def not_recorded(failing: Mapping[str, str]) -> str:
+    """For people: streams that are not, and why the first one is not."""
+    first, *_ = failing.values()
+    names = ", ".join(list(failing)[:SHOWN_STREAMS])
+    more = ", …" if len(failing) > SHOWN_STREAMS else ""
+    return f"not recorded: {names}{more}: {first}"

@@ -34,7 +34,13 @@ from media_streamer.supervisor.archive_errors import (
     NotRecorded,
     in_words,
 )
-from media_streamer.supervisor.archive_root import KEEP_SHARE, Root
+from media_streamer.supervisor.archive_root import (
+    KEEP_SHARE,
+    Root,
+    alerts_of,
+    not_recorded,
+    rows_of,
+)
 from media_streamer.supervisor.catalog import Catalog, Changes, Stream
 from media_streamer.supervisor.copies import Copies
 from media_streamer.supervisor.episodes import EpisodeBackends, EpisodeDesk
@@ -53,7 +59,6 @@ Result = TypeVar("Result")
 KEEP_SECONDS = 60.0
 """Limits are looked at this often, or more seldom where looking takes long."""
 FIRST_KEEP_SECONDS = 2.0
-SHOWN_STREAMS = 5
 
 
 class Archives:
@@ -196,7 +201,7 @@ class Archives:
                 self._tasks.spawn(work, f"archive {root.path}")
             elif root.hangs(now):
                 root.problem = root.problem or "the disk does not answer"
-        self._look_at_what_fails()
+        self._look_at_what_fails(now)
         self._follow_schedules()
         for filled in (self._copies, self._replicas):
             filled.configured(self._declared, self._is_held)
@@ -205,13 +210,15 @@ class Archives:
         changed, self._changed = self._changed, set()
         return changed
 
-    def _look_at_what_fails(self) -> None:
+    def _look_at_what_fails(self, now: float) -> None:
         """Disks that a stream cannot be recorded on: another one may be there now."""
         for name, one in self._declared.items():
             stream = self._catalog.streams.get(name)
             if stream is not None and stream.stats.get("dvr_write", {}).get("error"):
                 for root in filter(None, map(self._roots.get, one.writable)):
                     root.look_soon()
+                    if root.begins_to_ask(now):
+                        self._tasks.spawn(self._look(root), f"archive {root.path}")
 
     def take_replaced(self) -> list[Path]:
         """Folders that are others than those that workers were let use, since the last call."""
@@ -255,7 +262,30 @@ class Archives:
         if any(one.root == root.path for one in self._declared.values()):
             self.exports.opened(root.path)
         root.due = time.monotonic() + FIRST_KEEP_SECONDS
-        self._changed |= {n for n, one in self._declared.items() if root.path in one.writable}
+        self._changed |= self._recorded_in(root)
+
+    def _recorded_in(self, root: Root) -> set[str]:
+        return {name for name, one in self._declared.items() if root.path in one.writable}
+
+    async def _is_lost(self, root: Root) -> bool:
+        """Whether something else lies there now; who records there stops until it is ours."""
+        if not await asyncio.get_running_loop().run_in_executor(root.threads, root.is_other):
+            return False
+        log.warning("archive %s: another disk is there now, or it was emptied", root.path)
+        self.exports.closed(root.path)
+        self._episodes.closed(root.path)
+        root.lose()
+        self._changed |= self._recorded_in(root)
+        return True
+
+    async def _look(self, root: Root) -> None:
+        """Only whose it is: the limits of a large archive take long, and are looked at seldom."""
+        try:
+            await self._is_lost(root)
+        except OSError:
+            pass  # `_keep` says it
+        finally:
+            root.is_busy = False
 
     async def _keep(self, root: Root) -> None:
         loop = asyncio.get_running_loop()
@@ -280,11 +310,7 @@ class Archives:
             return await loop.run_in_executor(root.threads, work)
 
         try:
-            if await loop.run_in_executor(root.threads, root.is_other):
-                log.warning("archive %s: another disk is there now, or it was emptied", root.path)
-                self.exports.closed(root.path)
-                self._episodes.closed(root.path)
-                root.lose()
+            if await self._is_lost(root):
                 return
             root.kept = await self._episodes.keep(own, look)
             self._copies.lies(root.path, root.kept.files)
@@ -310,17 +336,7 @@ class Archives:
 
     def disks(self) -> list[JsonObject]:
         """Rows of `media_api.server_status.PartitionStats`, as far as the disks have answered."""
-        replaced = self._replaced()
-        rows = []
-        for path, root in self._roots.items():
-            row: JsonObject = {"path": str(path)}
-            if root.kept is not None:
-                row |= root.kept.as_json()
-            if problem := root.problem or replaced.get(str(path)):
-                row["error"] = problem
-            if len(row) > 1:
-                rows.append(row)
-        return rows
+        return rows_of(self._roots, self._replaced())
 
     def _replaced(self) -> dict[str, str]:
         """Disks that others stand in for, and why, as the media workers say."""
@@ -339,21 +355,12 @@ class Archives:
             error = stream.stats.get("dvr_write", {}).get("error") if stream is not None else ""
             if error:
                 failing[name] = str(error)
-        found = {
-            f"dvr_{root.path}": f"nothing is recorded in {root.path}: {root.problem}"
-            for root in self._roots.values()
-            if root.problem
-        }
-        for disk, why in self._replaced().items():
-            found.setdefault(f"dvr_{disk}", f"other disks stand in for {disk}: {why}")
+        found = alerts_of(self._roots, self._replaced())
         if self._episodes.problem:
             found["episodes"] = self._episodes.problem
         found |= self._copies.alerts() | self._replicas.alerts()
         if failing:
-            first, *_ = failing.values()
-            names = ", ".join(list(failing)[:SHOWN_STREAMS])
-            more = ", …" if len(failing) > SHOWN_STREAMS else ""
-            found["dvr"] = f"not recorded: {names}{more}: {first}"
+            found["dvr"] = not_recorded(failing)
         return found
 
     def statistics(self, stream: Stream) -> JsonObject:

@@ -262,3 +262,35 @@ async def test_a_disk_that_hangs_is_said_and_holds_up_no_other(
     assert path.exists()
     archives.close()
     await tasks.close()
+
+
+async def test_a_disk_in_place_of_another_one_is_seen_soon_however_large_the_archive_is(
+    tmp_path: Path,
+) -> None:
+    """And nobody records there before it is ours: another server may have claimed it."""
+    catalog, tasks = Catalog(), Tasks()
+    archives = Archives(catalog, tasks, lambda: "host1", WorkerFolders(tmp_path, catalog))
+    root = tmp_path / "archive"
+    archives.streams_changed(catalog.set_config(server({"name": "a", "dvr": {"root": str(root)}})))
+    await ticked(archives, lambda: archives.place("a"))
+    await ticked(archives, archives.disks)
+    now, known = time.monotonic(), archives._roots[root]
+    while known.is_busy:  # noqa: ASYNC110 - its threads end it
+        await asyncio.sleep(0.01)
+    known.took, known.looked_at, known.due = 60.0, now, now + 6000
+    root.rename(tmp_path / "old")
+    other, known.mount = claim(root, "host2"), None
+    told: set[str] = set()
+    catalog.streams["a"].stats["dvr_write"] = {"error": "no such folder"}
+    for _ in range(600):
+        told |= archives.tick(now + 5)
+        if archives.place("a") is None:
+            break
+        await asyncio.sleep(0.05)
+    told |= archives.tick(now)
+    assert archives.place("a") is None
+    assert told == {"a"}, "its worker stops"
+    await ticked(archives, lambda: "another server records there" in str(archives.alerts()))
+    os.close(other)
+    archives.close()
+    await tasks.close()
