@@ -192,9 +192,11 @@ def alerts_of(roots: Mapping[Path, Root], replaced: Mapping[str, str]) -> dict[s
     return found
 
 
-def not_recorded(failing: Mapping[str, str]) -> str:
-    """For people: streams that are not, and why the first one is not."""
+def unrecorded(failing: Mapping[str, str]) -> dict[str, str]:
+    """For people: streams that are not recorded, and why the first one is not."""
+    if not failing:
+        return {}
     first, *_ = failing.values()
     names = ", ".join(list(failing)[:SHOWN_STREAMS])
     more = ", …" if len(failing) > SHOWN_STREAMS else ""
-    return f"not recorded: {names}{more}: {first}"
+    return {"dvr": f"not recorded: {names}{more}: {first}"}

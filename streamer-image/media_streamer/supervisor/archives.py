@@ -34,13 +34,7 @@ from media_streamer.supervisor.archive_errors import (
     NotRecorded,
     in_words,
 )
-from media_streamer.supervisor.archive_root import (
-    KEEP_SHARE,
-    Root,
-    alerts_of,
-    not_recorded,
-    rows_of,
-)
+from media_streamer.supervisor.archive_root import KEEP_SHARE, Root, alerts_of, rows_of, unrecorded
 from media_streamer.supervisor.catalog import Catalog, Changes, Stream
 from media_streamer.supervisor.copies import Copies
 from media_streamer.supervisor.episodes import EpisodeBackends, EpisodeDesk
@@ -358,9 +352,7 @@ class Archives:
         found = alerts_of(self._roots, self._replaced())
         if self._episodes.problem:
             found["episodes"] = self._episodes.problem
-        found |= self._copies.alerts() | self._replicas.alerts()
-        if failing:
-            found["dvr"] = not_recorded(failing)
+        found |= self._copies.alerts() | self._replicas.alerts() | unrecorded(failing)
         return found
 
     def statistics(self, stream: Stream) -> JsonObject:
