@@ -60,25 +60,31 @@ async def must_run(request: web.Request) -> web.StreamResponse:
     ctx, host = context(request), _streamer(request)
     if "name" in request.query:
         return await _answer(request, _allowed(ctx, host, _names(request)))
-    records: list[Record] = []
-    for record in ctx.store.all(Kind.STREAM):
-        if _is_placed_on(record, host.key):
-            if record.config.get("static", True):
-                records.append(record)
-        elif _keeps_copy(record, host.key):
-            records += _restreamed(ctx, record, records_too=True)
     question = host.key, request.query_string
-    return await _with_secrets(
-        ctx,
-        lambda: ctx.backend_answers.answer(
+
+    def answer() -> web.Response:
+        records = _must_run(ctx, host.key)  # what is placed here now, also after a wait
+        return ctx.backend_answers.answer(
             request,
             question,
             records,
             lambda: json_bytes(_build(request, records)),
             HEADERS,
             ctx.store.secrets_version,
-        ),
-    )
+        )
+
+    return await _with_secrets(ctx, answer)
+
+
+def _must_run(ctx: Context, host: str) -> list[Record]:
+    records: list[Record] = []
+    for record in ctx.store.all(Kind.STREAM):
+        if _is_placed_on(record, host):
+            if record.config.get("static", True):
+                records.append(record)
+        elif _keeps_copy(record, host):
+            records += _restreamed(ctx, record, records_too=True)
+    return records
 
 
 async def still_allowed(request: web.Request) -> web.StreamResponse:

@@ -140,8 +140,10 @@ class TranscoderStage:
             self._begin(after_gap=True)
 
     def reconfigure(self, settings: TranscoderSpec) -> bool:
-        """What was made goes on up to the next key frame: what stays has no gap."""
-        self._check()
+        """What was made goes on up to the next key frame: what stays has no gap. False after a
+        refusal: what it refused may be another spec's."""
+        if self._failure:
+            return False
         self._spec = settings
         if self._tracks:
             self._next = self._planned(self._tracks)

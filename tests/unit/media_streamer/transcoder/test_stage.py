@@ -215,6 +215,9 @@ async def test_what_cannot_be_made_is_raised(place: Place, source: Source) -> No
     await until(lambda: place.wanted[-1]["live"])
     stage.push(source.frames)
     await until(lambda: stage.stats()["coder_error"])
+    assert not stage.reconfigure(TranscoderSpec.model_validate({"video": [{"bitrate": 1000}]})), (
+        "what was refused of one says nothing of another: it is made anew"
+    )
     with pytest.raises(StageRefused, match="libx264 cannot encode"):
         stage.push(source.frames)
     stage.close()
