@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from media_streamer.supervisor import forks
 from media_streamer.supervisor.forks import Forks, ForkServer
-from media_streamer.supervisor.processes import Process, Worker, worker_environment
+from media_streamer.supervisor.processes import Process, Worker, pause_after, worker_environment
 
 from tests.support import proc
 
@@ -213,15 +214,21 @@ async def test_a_start_that_nobody_waits_for_any_more_leaves_no_process(place: P
 
 
 async def test_one_that_cannot_begin_is_not_begun_in_a_hurry(
-    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     (place.directory / "small/worker.py").write_text("raise ImportError('it is broken')")
-    monkeypatch.setattr(forks, "READY_SECONDS", 1.5)
-    with pytest.raises(TimeoutError):
-        await place.server.start(MODULE, [])
-    deaths = [one for one in caplog.messages if "died" in one]
-    assert 1 <= len(deaths) <= 4
-    assert "exit code 1" in deaths[0]
+    starting = asyncio.create_task(place.server.start(MODULE, []))
+
+    def deaths() -> list[logging.LogRecord]:
+        return [one for one in caplog.records if "died" in one.getMessage()]
+
+    await until(lambda: len(deaths()) > 2)
+    first, second, third, *_ = deaths()
+    assert "exit code 1" in first.getMessage()
+    assert third.created - second.created >= pause_after(2)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
 
 
 async def test_one_that_hangs_is_killed(
