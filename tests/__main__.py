@@ -60,7 +60,8 @@ class Part:
 
 
 PARTS = {
-    "unit": Part(("tests/unit",), 2, is_aside=True),
+    # It takes all the CPU time that it gets, and what stands beside it waits for moments.
+    "unit": Part(("tests/unit",), 1, is_aside=True),
     # Most of it waits for a stream to go on in real time: a process uses a fifth of a core.
     "integration": Part(("tests/integration", "tests/cluster", "-m", "not kubernetes"), 6),
     "browser": Part(("tests/browser",), 3),
