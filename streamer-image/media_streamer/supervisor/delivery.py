@@ -73,12 +73,6 @@ def delivery_config(stream: Stream, server: ServerConfig, *, is_published: bool)
     )
 
 
-def seal_of(stream: Stream) -> str:
-    """The same for comparison, without its secrets."""
-    terms = encryption_of(stream)
-    return hashlib.sha256(encoding.encode(terms)).hexdigest()[:16] if terms is not None else ""
-
-
 def may_be_played(stream: Stream) -> bool:
     """Not where it would go out in clear, and its owner asked for something else."""
     return stream.config.drm is None or stream.config.drm.is_served
@@ -96,6 +90,12 @@ def encryption_of(stream: Stream) -> Encryption | None:
         drm.user_keyserver or "",
         60 * (drm.expires or 0),
     )
+
+
+def seal_of(stream: Stream) -> str:
+    """The same for comparison, without its secrets."""
+    terms = encryption_of(stream)
+    return hashlib.sha256(encoding.encode(terms)).hexdigest()[:16] if terms is not None else ""
 
 
 def _headers(spec: playback.PlaybackHeaders) -> PlaybackHeaders:

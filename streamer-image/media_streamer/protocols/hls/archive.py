@@ -42,7 +42,7 @@ from media_streamer.protocols.hls.archive_playlist import (
     render_archive,
     segment_start,
 )
-from media_streamer.protocols.hls.encryption import Encrypting, number_at
+from media_streamer.protocols.hls.encryption import Encrypting, number_at, numbers_at
 from media_streamer.protocols.hls.key_tags import KeyLine, not_encrypted
 from media_streamer.protocols.hls.playlist import needs_fmp4, render_master
 from media_streamer.protocols.hls.rendered import TYPE
@@ -121,7 +121,8 @@ class HlsArchive:
         async def find_keys(entries: list[Entry]) -> None:
             nonlocal key_line
             if (terms := config.encryption) is not None:
-                numbers = await asyncio.to_thread(_numbers, entries, terms.period_seconds)
+                starts = (entry.group.start_ms for entry in entries)
+                numbers = await asyncio.to_thread(numbers_at, starts, terms.period_seconds)
                 key_line = await self._encrypting.lines(terms, numbers)
 
         def render(entries: list[Entry]) -> str:
@@ -176,13 +177,6 @@ class HlsArchive:
 
 async def _given(body: memoryview) -> memoryview:
     return body
-
-
-def _numbers(entries: list[Entry], period_seconds: int) -> set[int]:
-    """Of the keys of recorded segments."""
-    if not period_seconds:
-        return {number_at(0, 0)} if entries else set()
-    return {number_at(entry.group.start_ms, period_seconds) for entry in entries}
 
 
 def _start_of(rest: str) -> int | None:

@@ -13,7 +13,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Collection, Coroutine, Hashable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Hashable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -88,8 +88,13 @@ def number_at(start_ms: int, period_seconds: int) -> int:
     return start_ms // 1000 // period_seconds if period_seconds else 1
 
 
+def numbers_at(starts_ms: Iterable[int], period_seconds: int) -> set[int]:
+    """The same of many."""
+    return {number_at(start_ms, period_seconds) for start_ms in starts_ms}
+
+
 def number_of(name: str, period_seconds: int) -> int:
-    """The same by its name (`YYYY/MM/DD/hh/mm/ss-…`)."""
+    """`number_at` by a segment's name (`YYYY/MM/DD/hh/mm/ss-…`)."""
     if not period_seconds:
         return 1
     year, month, day, hour, minute, second = map(int, name.partition("-")[0].split("/"))

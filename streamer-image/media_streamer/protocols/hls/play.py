@@ -37,7 +37,7 @@ from media_streamer.presentation.selection import (
 )
 from media_streamer.presentation.track_index import TrackIndex
 from media_streamer.protocols.hls.archive import archive_routes
-from media_streamer.protocols.hls.encryption import Encrypting, number_at
+from media_streamer.protocols.hls.encryption import Encrypting, number_at, numbers_at
 from media_streamer.protocols.hls.key_tags import KeyLine, not_encrypted
 from media_streamer.protocols.hls.low_latency import low_latency_folder, part_message, update_of
 from media_streamer.protocols.hls.playlist import needs_fmp4
@@ -242,9 +242,12 @@ class HlsHandlers:
         known: set[int] = set()
         key_line: KeyLine = not_encrypted
         # A segment with the next key may come while a key is waited for.
-        while not (listed := _numbers(track, terms.period_seconds)) <= known:
+        while True:
+            starts = (segment.start_utc_ms for segment in track.segments)
+            listed = numbers_at(starts, terms.period_seconds)
+            if listed <= known:
+                return key_line
             key_line, known = await self._encrypting.lines(terms, listed), listed
-        return key_line
 
     def _low_latency_folder(
         self, request: MediaRequest, viewer: SegmentedSession, index: SegmentIndex
@@ -290,11 +293,6 @@ def check_clear(viewer: SegmentedSession) -> None:
 def _is_sealed(track: TrackIndex) -> bool:
     """Whether an encrypted stream has this track encrypted: subtitles are in clear."""
     return track.init is None or track.init.kind != "subtitles"
-
-
-def _numbers(track: TrackIndex, period_seconds: int) -> set[int]:
-    """Of the keys of all that is listed."""
-    return {number_at(segment.start_utc_ms, period_seconds) for segment in track.segments}
 
 
 def _multiplexed(request: MediaRequest, container: Container) -> tuple[str, ...]:
