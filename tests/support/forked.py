@@ -4,10 +4,15 @@
 request on its standard input: as fresh as one that was started, without the imports. The programs
 are those of the product, from their `main()` on. `ForkServer` is a test's end of it.
 
+What a streamer forks its workers from (`media_streamer.fork_server`) is forked as well when the
+streamer starts, where all that it would import is imported here; one that dies later is followed by
+a real one.
+
 Invariants: every line in is answered by one line out; a child that ended is kept as a zombie until
 it was asked for, so its number means nothing else; when the test's end goes, all children go.
 """
 
+import asyncio
 import contextlib
 import importlib
 import json
@@ -16,9 +21,11 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from media_streamer.fork_server import ROOM
 
 from tests.support.process import Process
 
@@ -30,7 +37,7 @@ class ForkServer:
 
     def __init__(self, *modules: str, options: tuple[str, ...] = ()) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, *options, "-m", "tests.support.forked", *modules],
+            [sys.executable, *options, "-m", "tests.support.forked", *modules, ROOM],
             cwd=Path(__file__).parents[2],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -65,6 +72,55 @@ class ForkServer:
         self._process.communicate(timeout=60)
 
 
+class _ForkServerProcess:
+    """What the supervisor asks of the process of a fork server, as of subprocess.Popen."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+
+def _forks_fork_servers() -> None:
+    """In a streamer that has not begun."""
+    from media_streamer import fork_server
+    from media_streamer.supervisor import forks
+
+    start: Callable[..., Any] = forks.launch
+
+    def launch(modules: Sequence[str], environment: Mapping[str, str], number: int) -> Any:
+        if asyncio._get_running_loop() is not None or not sys.modules.keys() >= set(modules):
+            return start(modules, environment, number)
+        pid = os.fork()
+        if pid:
+            return _ForkServerProcess(pid)
+        status = 1
+        try:
+            os.setsid()
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.dup2(number, 3)
+            os.closerange(4, 256)
+            os.environ.clear()
+            os.environ.update(environment)
+            sys.argv = [str(fork_server.__file__), "3", *modules, ROOM]
+            status = fork_server.main()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            _exit(status)
+        raise AssertionError  # for who reads types
+
+    forks.launch = launch
+
+
+def _exit(status: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 def _child(request: Request) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
@@ -77,6 +133,8 @@ def _child(request: Request) -> int:
     os.environ.clear()
     os.environ.update(request["env"])
     sys.argv = [request["module"], *request["arguments"]]
+    if "media_streamer.supervisor.forks" in sys.modules:
+        _forks_fork_servers()
     try:
         return int(importlib.import_module(request["module"]).main() or 0)
     except SystemExit as end:
@@ -93,17 +151,16 @@ def _fork(request: Request) -> int:
         status = 1
         try:
             status = _child(request)
-            sys.stdout.flush()
-            sys.stderr.flush()
         finally:
-            os._exit(status)
+            _exit(status)
     return pid
 
 
 def serve(modules: list[str]) -> None:
     """Answer requests until the standard input ends."""
     for module in modules:
-        importlib.import_module(module)
+        if prepare := getattr(importlib.import_module(module), "prepare", None):
+            prepare()
     children: set[int] = set()
     for line in sys.stdin:
         request = json.loads(line)
@@ -125,4 +182,4 @@ def serve(modules: list[str]) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the test session's to handle
-    serve(sys.argv[1:])
+    serve([word for word in sys.argv[1:] if word.strip()])

@@ -25,8 +25,14 @@ PATIENCE_SECONDS = 60.0
 """Bounds cost nothing where things work: these are for a machine that does much else."""
 POLL_SECONDS = 0.1
 PROGRAM = "media_streamer.cli"
-LATER = ("media_streamer.api.server", "media_streamer.supervisor.supervisor")
-"""What the program imports where it forked its supervisor."""
+LATER = (
+    "media_streamer.api.server",
+    "media_streamer.supervisor.supervisor",
+    "media_streamer.egress.worker",
+    "media_streamer.media.worker",
+    "media_streamer.transcoder.worker",
+)
+"""What the program imports where it forked its supervisor, and what workers are forked from."""
 OF_THE_INTERPRETER = ("PYTHON", "LD_")
 """Begin the names of variables that take effect before the program does."""
 ADMIN = {"Authorization": basic_header("admin", "secret")}

@@ -104,6 +104,19 @@ def forks_of(settings: Settings, environ: Mapping[str, str]) -> Forks:
     return Forks(settings.runtime, environment)
 
 
+def launch(
+    modules: Sequence[str], environment: Mapping[str, str], number: int
+) -> subprocess.Popen[bytes]:
+    """A fork server with its end of the socket by descriptor. Raises OSError."""
+    return subprocess.Popen(
+        [sys.executable, "-m", SERVER, str(number), *modules, ROOM],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        pass_fds=[number],
+        start_new_session=True,
+    )
+
+
 class ForkServer:
     """One process; workers run `main()` of these modules, in this environment."""
 
@@ -143,14 +156,7 @@ class ForkServer:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             ours.setblocking(False)
-            number = theirs.fileno()
-            self._running = subprocess.Popen(
-                [sys.executable, "-m", SERVER, str(number), *self._modules, ROOM],
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                pass_fds=[number],
-                start_new_session=True,
-            )
+            self._running = launch(self._modules, self._environment, theirs.fileno())
         except BaseException:
             ours.close()
             raise
