@@ -53,6 +53,14 @@ def _rollup_kib(pid: int, name: str) -> int:
     raise ValueError(f"no {name} in /proc/{pid}/smaps_rollup")
 
 
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def command(pid: int) -> list[str]:
     """Command line of a process, empty if it has ended; behind that of a worker room is left."""
     with contextlib.suppress(OSError):

@@ -56,6 +56,9 @@ class Handlers(Protocol):
     def accept(self, hello: Hello, pid: int) -> str:
         """Empty if this process is that worker of this server, else why it is not."""
 
+    def is_foreign(self, pid: int) -> None:
+        """A process of ours that connects is of another version of the program."""
+
     async def greet(self, connection: Connection, hello: Hello) -> EgressSettings | MediaSettings:
         """Answer to `Hello`."""
 
@@ -124,7 +127,11 @@ class ControlServer:
             waited: set[asyncio.Future[Any]] = {greeted, living}
             await asyncio.wait(waited, timeout=HELLO_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if not greeted.done():
-                log.warning("a process on the control socket did not say who it is: closed")
+                foreigner = peer.channel.foreigner
+                if foreigner is not None and foreigner.uid == os.geteuid():
+                    self._handlers.is_foreign(foreigner.pid)
+                else:
+                    log.warning("a process on the control socket did not say who it is: closed")
                 return
             connection = greeted.result()
             log.info("%s is there, pid %s", connection.name, connection.pid)

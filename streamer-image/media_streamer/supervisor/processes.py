@@ -263,6 +263,11 @@ class ProcessPool:
         worker.started_at = time.monotonic()
         worker.hello_seconds = ADOPTION_SECONDS
 
+    async def drop(self, worker: Worker) -> None:
+        """End one that was taken over, before `begin`."""
+        await self._end(worker)
+        self._workers.pop((worker.kind, worker.id), None)
+
     def _run(self, worker: Worker) -> None:
         keeper = asyncio.create_task(self._keep(worker), name=worker.name)
         self._keepers[worker.kind, worker.id] = keeper

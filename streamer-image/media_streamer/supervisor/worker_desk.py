@@ -94,6 +94,8 @@ class WorkerDesk:
         self._backend = backend
         self._adopted: set[tuple[str, str]] = set()
         """Workers that lived before this supervisor and have not said hello yet."""
+        self._replaced: dict[int, asyncio.Task[None]] = {}
+        """Process ids of those of another version, which end."""
         self._known: set[str] = set()
         """Streams that they run."""
         self._knocked = asyncio.Event()
@@ -113,12 +115,14 @@ class WorkerDesk:
                 self._adopted.add((kind, worker_id))
 
     async def gather(self) -> None:
-        """Wait until they have said what they run, within a bound."""
+        """Wait until they have said what they run, within a bound; those of another version have
+        ended then, and hold no port any more."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GATHER_SECONDS):
                 while self._adopted:
                     self._knocked.clear()
                     await self._knocked.wait()
+        await asyncio.gather(*self._replaced.values(), return_exceptions=True)
 
     async def recover(self) -> None:
         """Streams that were made for viewers and publishers are known again, and workers told."""
@@ -157,6 +161,20 @@ class WorkerDesk:
         if hello.segments_dir != str(self._settings.segments):
             return "it is of another run, whose segments are gone"
         return ""
+
+    def is_foreign(self, pid: int) -> None:
+        worker = next((one for one in self._pool.all() if one.is_process(pid)), None)
+        if worker is None or pid in self._replaced:
+            return
+        if (worker.kind, worker.id) not in self._adopted:
+            # It has begun from files that are newer than what this process has loaded.
+            reason = "the program was replaced while this server ran: start the server anew"
+            self._pool.kill(worker, reason)
+            return
+        log.warning("%s, pid %d, is of another version: it is replaced", worker.name, pid)
+        self._adopted.discard((worker.kind, worker.id))
+        self._replaced[pid] = self._tasks.spawn(self._pool.drop(worker), "replace a worker")
+        self._knocked.set()
 
     async def greet(self, connection: Connection, hello: Hello) -> EgressSettings | MediaSettings:
         if hello.kind == "media":

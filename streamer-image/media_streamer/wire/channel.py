@@ -119,6 +119,8 @@ class Channel(asyncio.Protocol, Generic[Said, Heard]):
         self._max_pending_bytes = max_pending_bytes
         self._transport: asyncio.Transport | None = None
         self._reason = ""
+        self.foreigner: Credentials | None = None
+        """Who is there, if it is of another version of this program."""
         self._out = bytearray()
         self._rest = bytearray()
         """Bytes of a frame that is not all there."""
@@ -271,6 +273,7 @@ class Channel(asyncio.Protocol, Generic[Said, Heard]):
             if data.startswith(ours):
                 self._greeted = True
                 return True
+            self.foreigner = self.credentials
             self._refuse("the process there is of another version of this program; restart it")
         return False
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import proc
+
 SCRIPT = """
 import os, signal, subprocess, sys, time
 from pathlib import Path
@@ -95,14 +97,6 @@ class Kept:
         return self.process.wait(60)
 
 
-def alive(pid: int) -> bool:
-    """Whether the process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def test_one_that_was_killed_is_started_again(tmp_path: Path) -> None:
     kept = Kept(tmp_path, KILLED_ONCE)
     assert kept.ends() == 7  # what ends by itself ends the server
@@ -153,7 +147,7 @@ def test_nothing_is_left_at_the_end(tmp_path: Path) -> None:
     kept = Kept(tmp_path, WITH_A_WORKER)
     assert kept.ends() == 0
     worker = int(kept.said().partition("worker ")[2].split()[0])
-    assert not alive(worker)
+    assert not proc.is_alive(worker)
 
 
 def test_the_supervisor_ends_with_its_keeper(tmp_path: Path) -> None:
@@ -164,6 +158,6 @@ def test_the_supervisor_ends_with_its_keeper(tmp_path: Path) -> None:
     kept.ends()
     kept.until(lambda said: f"signal {signal.SIGTERM:d}" in said)
     deadline = time.monotonic() + 60
-    while alive(supervisor):
+    while proc.is_alive(supervisor):
         assert time.monotonic() < deadline
         time.sleep(0.02)

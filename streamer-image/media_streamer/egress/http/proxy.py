@@ -17,6 +17,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
+from media_process.seldom import Seldom
 from media_rest.guessing import caller_key
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
@@ -134,6 +135,7 @@ class ApiProxy:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         self._places = _Places(each or budgets.WORKER_CONNECTIONS)
+        self._complaints = Seldom()
 
     async def forward(self, request: web.BaseRequest, ip: str) -> web.StreamResponse:
         """Answer with what the supervisor answers; raises AccessDenied(503) if it does not.
@@ -153,9 +155,10 @@ class ApiProxy:
                     skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
                 ) as answer,
             ):
-                return await _pass_back(request, answer, self._unread_seconds)
+                return await _pass_back(request, answer, self._unread_seconds, self._complaints)
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
-            log.warning("API at %s %s: %s", request.method, request.path, error)
+            if (tail := self._complaints.tail("away")) is not None:
+                log.warning("API at %s %s: %s%s", request.method, request.path, error, tail)
             title = "The API does not answer now; try again"
             raise AccessDenied(503, "unavailable", title) from error
 
@@ -183,7 +186,10 @@ def _end_to_end(source: CIMultiDictProxy[str]) -> CIMultiDict[str]:
 
 
 async def _pass_back(
-    request: web.BaseRequest, answer: aiohttp.ClientResponse, unread_seconds: float
+    request: web.BaseRequest,
+    answer: aiohttp.ClientResponse,
+    unread_seconds: float,
+    complaints: Seldom,
 ) -> web.StreamResponse:
     response = web.StreamResponse(status=answer.status, reason=answer.reason)
     response.headers.update(_end_to_end(answer.headers))
@@ -200,7 +206,9 @@ async def _pass_back(
             await response.write_eof()
     except (aiohttp.ClientError, TimeoutError) as error:
         # The head is out already: the client must see that the body is cut off.
-        log.warning("API at %s %s broke off: %s", request.method, request.path, error)
+        if (tail := complaints.tail("broke off", peer_ip(request))) is not None:
+            where = (request.method, request.path)
+            log.warning("API at %s %s broke off: %s%s", *where, error, tail)
         if request.transport is not None:
             request.transport.abort()
     return response

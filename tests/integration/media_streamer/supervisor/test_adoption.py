@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.support import proc
 from tests.support.hls_viewer import HlsViewer
 from tests.support.ports import free_port
 from tests.support.streamer import Streamer, until
@@ -172,18 +173,10 @@ async def test_workers_end_when_nobody_comes(own_streamer: Streamer) -> None:
     os.kill(streamer.process.pid, signal.SIGSTOP)  # who would start the next one
     os.kill(supervisor, signal.SIGKILL)
     deadline = time.monotonic() + 60
-    while any(_is_alive(pid) for pid in workers):
+    while any(proc.is_alive(pid) for pid in workers):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)
     os.kill(streamer.process.pid, signal.SIGCONT)
     # And then it comes after all: everything is started anew.
     await until(streamer._is_ready, "the streamer is ready again", 60)
     await streamer.running("a")
-
-
-def _is_alive(pid: int) -> bool:
-    """Whether the process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

@@ -1,12 +1,14 @@
 """A worker's supervisor that dies, comes back, stays away, or wants another worker."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from media_streamer.supervisor.control import Connection, ControlServer
 from media_streamer.wire.control import (
+    SUPERVISOR_SIDE,
     AccessRequest,
     EgressSettings,
     Heartbeat,
@@ -30,6 +32,7 @@ class Supervisor:
         self.greeted: list[Hello] = []
         self.refuses = ""
         self.left: list[str] = []
+        self.foreign: list[int] = []
         self.answers = True
         self._server: ControlServer | None = None
 
@@ -44,6 +47,9 @@ class Supervisor:
 
     def accept(self, hello: Hello, pid: int) -> str:
         return self.refuses
+
+    def is_foreign(self, pid: int) -> None:
+        self.foreign.append(pid)
 
     async def greet(self, connection: Connection, hello: Hello) -> EgressSettings | MediaSettings:
         self.greeted.append(hello)
@@ -168,3 +174,16 @@ async def test_one_that_is_refused_ends(
     await supervisor.start()
     with pytest.raises(NotWanted, match="of version 0"):
         await asyncio.wait_for(worker(60).task, 30)
+
+
+async def test_who_is_of_another_version_is_named(supervisor: Supervisor) -> None:
+    await supervisor.start()
+    ours = SUPERVISOR_SIDE.preamble
+    for greeting, is_known in ((ours[:-1] + bytes((ours[-1] ^ 1,)), True), (b"x" * 64, False)):
+        supervisor.foreign.clear()
+        reader, writer = await asyncio.open_unix_connection(supervisor.path)
+        writer.write(greeting)
+        assert await reader.read() in {b"", ours}
+        writer.close()
+        await until(lambda: not is_known or supervisor.foreign)  # noqa: B023 - called at once
+        assert supervisor.foreign == [os.getpid()] * is_known
