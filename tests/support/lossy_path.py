@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 
 Address = tuple[str, int]
 MAX_BYTES = 65536
+SOCKET_BYTES = 4 * 1024 * 1024
 LATE_SECONDS = 0.02
 """How much later than its successors a datagram comes that is overtaken: several packets of a
 picture."""
@@ -110,6 +111,8 @@ class LossyPath:
     def _socket(self, number: int = 0) -> socket.socket:
         one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         one.setblocking(False)
+        # Nothing else may be lost when this process gets no CPU for a while.
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BYTES)
         try:
             one.bind(("127.0.0.1", number))
         except OSError:

@@ -24,7 +24,7 @@ SOON_SECONDS = 12.0
 """Bound of every answer: also of a busy machine, also where a source may still give data."""
 SDP = {"Content-Type": "application/sdp"}
 NAMES = {
-    "unknown": "nope",
+    "unknown": "unseen",
     "no data": "idle",
     "refused": "away",
     "copied": "twin",

@@ -9,6 +9,7 @@ import pytest
 from media_streamer.digest import response
 from media_streamer.rtp.packet import write as write_packet
 
+from tests.support.lossy_path import SOCKET_BYTES
 from tests.support.players import Played, complaints, play, run
 from tests.support.ports import free_port
 from tests.support.streamer import until
@@ -17,8 +18,11 @@ from .conftest import FilmStreamer, Launch, live
 
 
 async def watch(url: str, seconds: float, transport: str) -> Played:
-    """What FFmpeg plays. RTP has no decoding times: of its own guesses the first may come twice."""
-    seen = await play(url, seconds, "-rtsp_transport", transport)
+    """What FFmpeg plays. RTP has no decoding times: of its own guesses the first may come twice.
+
+    Its socket holds 90 packets of a picture by default: too few where FFmpeg waits for CPU time.
+    """
+    seen = await play(url, seconds, "-rtsp_transport", transport, "-buffer_size", str(SOCKET_BYTES))
     if video := seen.dts.get("video"):
         del video[0]
     return seen
