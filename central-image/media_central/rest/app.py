@@ -2,6 +2,7 @@
 
 from aiohttp import web
 from media_auth.http_backend import HttpBackend
+from media_rest.document import Document
 from media_rest.route import Route
 
 from media_central.rest import (
@@ -29,9 +30,10 @@ from media_central.rest.access import guarded
 from media_central.rest.answers import MAX_BODY_BYTES, outermost
 from media_central.rest.context import BACKENDS, BASES, CONTEXT, Context
 from media_central.rest.live import READERS, close_readers
-from media_central.rest.service import TABLE
+from media_central.rest.service import DOCUMENT
 from media_central.rest.table import add_routes
 from media_central.rest.ui import add_ui
+from media_central.version import central_version
 
 ROUTES: tuple[Route, ...] = (
     *streams.ROUTES,
@@ -61,7 +63,7 @@ def make_app(context: Context, backends: HttpBackend) -> web.Application:
     app = web.Application(middlewares=[outermost], client_max_size=MAX_BODY_BYTES)
     app[CONTEXT] = context
     app[BACKENDS] = backends
-    app[TABLE] = ROUTES
+    app[DOCUMENT] = Document(ROUTES, title="Central", version=central_version(), bases=BASES)
     app[READERS] = set()
     app.on_shutdown.append(close_readers)
     for base in BASES:

@@ -1,14 +1,13 @@
 """Central itself: probes, statistics, UI settings, OpenAPI."""
 
-import asyncio
 import socket
 import time
 from collections.abc import Iterable
-from functools import cache, partial
+from functools import partial
 
 from aiohttp import web
 from media_api.base import JsonObject
-from media_rest.openapi import openapi
+from media_rest.document import Document
 from media_rest.openmetrics import MetricSpec, cluster_families, server_families
 from media_rest.paths import value_at
 from media_rest.route import Route
@@ -18,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from media_central.cluster_stats import by_pool, cluster_stats, fleet_totals
 from media_central.models.cluster import CentralServerStats, ClusterHealth, WhoAmICentral
 from media_central.rest.answers import json_answer, metrics_answer
-from media_central.rest.context import BASES, Context, context, viewer
+from media_central.rest.context import Context, context, viewer
 from media_central.store.port import Kind
 from media_central.version import BUILD, central_version, version_number
 
@@ -141,16 +140,11 @@ async def get_ui_settings(request: web.Request) -> web.StreamResponse:
 
 
 async def get_openapi(request: web.Request) -> web.StreamResponse:
-    return json_answer(await asyncio.to_thread(_document, request.app[TABLE]))
+    return await request.app[DOCUMENT].answer(request)
 
 
-TABLE = web.AppKey("table", tuple)
-"""All operations that are served."""
-
-
-@cache
-def _document(table: tuple[Route, ...]) -> JsonObject:
-    return openapi(table, title="Central", version=central_version(), bases=BASES)
+DOCUMENT = web.AppKey("document", Document)
+"""Of all operations that are served."""
 
 
 _FORMAT = {"format": "openmetrics or prometheus: metrics in place of JSON"}

@@ -10,7 +10,7 @@ from typing import cast
 
 from aiohttp import web
 from media_process.seldom import Seldom
-from media_rest.openapi import openapi
+from media_rest.document import Document
 
 from media_streamer.api import (
     collections,
@@ -27,7 +27,7 @@ from media_streamer.api import (
     streams,
     text,
 )
-from media_streamer.api.answers import MAX_BODY_BYTES, json_answer
+from media_streamer.api.answers import MAX_BODY_BYTES
 from media_streamer.api.guard import guarded
 from media_streamer.api.middleware import api_middleware
 from media_streamer.api.port import Server
@@ -48,11 +48,11 @@ ACCEPT_PAUSE_SECONDS = 1.0
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
+DOCUMENT = web.AppKey("document", Document)
+
+
 async def _openapi(request: web.Request) -> web.Response:
-    version = server_version()
-    return json_answer(
-        await asyncio.to_thread(openapi, ROUTES, title="Streamer API", version=version, bases=BASES)
-    )
+    return await request.app[DOCUMENT].answer(request)
 
 
 ROUTES: tuple[Route, ...] = (
@@ -76,6 +76,8 @@ def make_app(server: Server) -> web.Application:
     """The application; `server` is what its handlers work on."""
     app = web.Application(middlewares=[api_middleware], client_max_size=MAX_BODY_BYTES)
     app[SERVER] = server
+    version = server_version()
+    app[DOCUMENT] = Document(ROUTES, title="Streamer API", version=version, bases=BASES)
     for base in BASES:
         _refuse(app, base, UNSERVED)  # before what takes any path for a name
         _add(app, base, ROUTES)
