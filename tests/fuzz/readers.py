@@ -127,7 +127,7 @@ def flv_watch(data: bytes) -> Hashable:
         passed += len(ready)
         if cut is not None:
             watch, cuts = FlvWatch(), cuts + 1
-    return size(passed + len(watch.rest())), cuts
+    return size(passed + len(watch.finish())), cuts
 
 
 def ts_watch(data: bytes) -> Hashable:
@@ -136,7 +136,7 @@ def ts_watch(data: bytes) -> Hashable:
         _, cut = watch.feed(part)
         cuts += cut is not None
         watch.settle(frozenset({256}))
-    watch.rest()
+    watch.finish()
     return len(watch.streams), watch.has_programs, cuts
 
 

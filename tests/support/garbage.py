@@ -222,6 +222,14 @@ def pes(pts: int, dts: int, data: bytes) -> bytes:
     return b"\0\0\1\xe0\0\0\x80\xc0\x0a" + stamp(3, pts) + stamp(1, dts) + data
 
 
+def sound_pes(pts: int) -> bytes:
+    """A frame of AAC (48 kHz, stereo) in ADTS, with its time in 90 kHz."""
+    body = bytes.fromhex("211004608c1c") + bytes(20)
+    size = len(body) + 7
+    head = bytes([0xFF, 0xF1, 0x4C, 0x80 | size >> 11, size >> 3 & 255, (size & 7) << 5 | 31, 0xFC])
+    return b"\0\0\1\xc0" + (size + 8).to_bytes(2) + b"\x80\x80\5" + stamp(2, pts) + head + body
+
+
 def access_unit() -> bytes:
     return b"".join(b"\0\0\0\1" + one for one in (b"\x09\xf0", SPS, PPS, IDR))
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import io
+import socket
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests.support import garbage
 from tests.support.players import complaints, play, run
+from tests.support.ports import free_port
 from tests.support.streamer import until
 
 from .conftest import FilmStreamer, Launch, Recording
@@ -252,3 +255,53 @@ async def test_a_program_of_several(streamer: FilmStreamer, tmp_path: Path, prog
             return str(inputs[0].get("stats", {}).get("error") or "")
 
         assert "no program 7" in await until(told, "an error")
+
+
+def among_others(film: bytes, others: int = 39) -> bytes:
+    """A film of FFmpeg (program 1) as a satellite sends it: with others of nine sounds each."""
+    programs = [(1, 0x1000)] + [(n, 0x400 + 0x10 * n) for n in range(2, others + 2)]
+    out = garbage.Packets()
+    tables = b""
+    for number, pid in programs[1:]:
+        streams = [(0x1B, pid + 1, b"")] + [(0x0F, pid + n, b"") for n in range(2, 11)]
+        tables += out.of(pid, garbage.pmt(streams, number), table=True)
+    data: list[bytes] = []
+    for count, at in enumerate(range(0, len(film) - 187, 188)):
+        packet = film[at : at + 188]
+        if packet[1:3] == b"\x40\0":
+            packet = out.of(0, garbage.pat(programs), table=True)
+            data.append(tables)
+        _, pid = programs[1 + count % others]
+        data += (packet, out.of(pid + 2 + count % 9, garbage.sound_pes(count * 90)))
+    return b"".join(data)
+
+
+async def _by_udp(data: bytes, port: int) -> None:
+    """In a loop, at about the pace at which it plays."""
+    step = 7 * 188
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        while True:
+            for number, at in enumerate(range(0, len(data), step)):
+                sock.sendto(data[at : at + step], ("127.0.0.1", port))
+                if number % 8 == 0:
+                    await asyncio.sleep(8 * step * SECONDS / len(data))
+
+
+async def test_one_program_of_a_satellite(streamer: FilmStreamer, tmp_path: Path) -> None:
+    """40 programs with 400 PIDs, by HTTP and by UDP: one of them is a source as any other."""
+    data, port = among_others(await part(tmp_path, "both")), free_port()
+    async with Sequel([data]) as source:
+        streamer.write(
+            f"stream film {{ input tshttp://127.0.0.1:{source.server.port}/x programs=1; }}\n"
+            f"stream air {{ input udp://127.0.0.1:{port} programs=1; }}\n"
+        )
+        await streamer.serve()
+        sender = asyncio.create_task(_by_udp(data, port))
+        try:
+            await asyncio.gather(*(streamer.running(name) for name in ("film", "air")))
+            for seen in await asyncio.gather(
+                *(play(f"{streamer.base}/{name}/mpegts", 2) for name in ("film", "air"))
+            ):
+                assert not complaints(seen, 25, ("video", "audio")), streamer.log
+        finally:
+            sender.cancel()

@@ -19,6 +19,7 @@ from media_streamer.budgets import (
     TRANSPORT_STREAM_PIDS,
     TRANSPORT_STREAM_TRACKS,
     TRANSPORT_STREAM_UNITS,
+    TRANSPORT_STREAM_VIDEOS,
 )
 from media_streamer.media.inputs.base import InputError, InputRequest, Limits, Receiver
 from media_streamer.media.inputs.cut_reader import READ_BYTES, CutReader
@@ -43,17 +44,24 @@ class _ReadOnly:
         self.read = reader.read
 
 
-def _check(watch: TsWatch, faults: TsFaults) -> None:
-    """Raises InputError for more than FFmpeg shall keep: of each video it has 0.6 MiB."""
+def _check(watch: TsWatch, faults: TsFaults, programs: frozenset[int]) -> None:
+    """Raises InputError for more than FFmpeg shall keep, and where there is nothing for it."""
     faults.look()
-    if len(watch.streams) > TRANSPORT_STREAM_TRACKS:
-        text = f"its tables name more than {TRANSPORT_STREAM_TRACKS} tracks: programs= chooses some"
-        raise InputError(text)
+    counts = (
+        (len(watch.streams), TRANSPORT_STREAM_TRACKS, "tracks"),
+        (watch.videos, TRANSPORT_STREAM_VIDEOS, "videos"),
+        (len(watch.named), TRANSPORT_STREAM_PIDS, "PIDs"),
+    )
+    for count, most, what in counts:
+        if count > most:
+            raise InputError(f"its tables name more than {most} {what}: programs= chooses some")
     if watch.units > TRANSPORT_STREAM_UNITS:
         raise InputError(f"a picture has more than {TRANSPORT_STREAM_UNITS} NAL units")
-    if len(watch.named) > TRANSPORT_STREAM_PIDS:
-        text = f"its tables name more than {TRANSPORT_STREAM_PIDS} PIDs: it is not read"
-        raise InputError(text)
+    if watch.has_programs and not watch.gate.has_found:
+        if not programs:
+            raise InputError("the source has no programs")
+        numbers = ", ".join(map(str, sorted(programs)))
+        raise InputError(f"the source has no program {numbers} (programs)")
 
 
 class CutInput(DemuxInput):
@@ -92,8 +100,8 @@ class CutInput(DemuxInput):
         if self._reader is None:
             if self._format == "mpegts":
                 packets = TsWatch(self._programs)
-                faults = TsFaults(packets, self.count)
-                check = partial(_check, packets, faults)
+                faults = TsFaults(packets.gate, self.count)
+                check = partial(_check, packets, faults, self._programs)
                 self._reader = CutReader(plain(self._connect()), packets, check)
             else:
                 self._reader = CutReader(self._connect(), FlvWatch())
@@ -109,10 +117,6 @@ class CutInput(DemuxInput):
         watch = self._reader.watch
         if isinstance(watch, TsWatch):
             watch.settle(frozenset(stream.id for stream in container.streams))
-            if self._programs and watch.has_programs and not watch.pids:
-                container.close()
-                numbers = ", ".join(map(str, sorted(self._programs)))
-                raise InputError(f"the source has no program {numbers} (programs)")
         else:
             watch.settle(frozenset(s.type for s in container.streams if self._wanted(s)))
         return container

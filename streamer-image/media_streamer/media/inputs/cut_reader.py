@@ -52,7 +52,7 @@ class CutReader:
                 raise
             if not data:
                 self._ended = True
-                self._ready = self.watch.rest()
+                self._ready = self.watch.finish()
         piece, self._ready = self._ready[:size], self._ready[size:]
         return piece
 
@@ -60,6 +60,5 @@ class CutReader:
         """Begin the next file; False if there is none because the source has ended."""
         if self._next is None:
             return False
-        # The watch begins anew as well: what is left may hold another cut.
-        self._ready, self._next = self.watch.feed(self._next)
+        self._ready, self._next = self.watch.again(self._next)
         return True

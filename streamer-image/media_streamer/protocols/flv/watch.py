@@ -73,7 +73,11 @@ class FlvWatch:
         self._rest = data[position:]
         return data[:position], None
 
-    def rest(self) -> bytes:
+    def again(self, data: bytes) -> tuple[bytes, bytes | None]:
+        """What a cut gave, for the demuxer that starts with it: what is left may hold another."""
+        return self.feed(data)
+
+    def finish(self) -> bytes:
         """What is left at the end of the source."""
         rest, self._rest = self._rest, b""
         return rest

@@ -70,10 +70,10 @@ def forget_peak() -> float:
     return memory("VmRSS")
 
 
-async def read(data: bytes) -> tuple[Counted, float]:
+async def read(data: bytes, programs: frozenset[int] = frozenset()) -> tuple[Counted, float]:
     """What is made of it, and how much memory that took at most, in MiB."""
     receiver = Counted()
-    one = PublishInput("live/x", receiver, Limits())
+    one = PublishInput("live/x", receiver, Limits(), programs=programs)
     before = forget_peak()
     one.start()
     for at in range(0, len(data), FEED_BYTES):
@@ -133,3 +133,51 @@ async def test_many_programs_are_read_where_one_is_chosen() -> None:
     assert receiver.ends == [None]
     assert [track.codec for track in receiver.tracks] == ["h264"]
     assert receiver.frames > 10
+
+
+def multiplex(programs: int, sounds: int) -> bytes:
+    """Each with a video and some sounds, all of which send; the tables come again and again."""
+    numbers = [(number, 0x100 + 0x20 * number) for number in range(1, programs + 1)]
+    out = garbage.Packets()
+    data: list[bytes] = []
+    for at in range(90_000, 270_000, 3600):
+        if at % 18_000 == 0:
+            data.append(out.of(0, garbage.pat(numbers), table=True))
+        for number, pid in numbers:
+            streams = [(0x1B, pid + 1, b"")] + [(0x0F, pid + 2 + n, b"") for n in range(sounds)]
+            if at % 18_000 == 0:
+                data.append(out.of(pid, garbage.pmt(streams, number), table=True))
+            data.append(out.of(pid + 1, garbage.pes(at, at, garbage.access_unit()), pcr=at))
+            data += (out.of(one, garbage.sound_pes(at)) for _, one, _ in streams[1:])
+    return b"".join(data)
+
+
+async def test_one_program_of_a_satellite(caplog: pytest.LogCaptureFixture) -> None:
+    """40 programs, 400 PIDs: the wanted one costs what it costs alone."""
+    data = multiplex(40, 8)
+    receiver, growth = await read(data, frozenset({17}))
+    assert receiver.ends == [None], caplog.text
+    assert [track.codec for track in receiver.tracks] == ["h264"] + ["aac"] * 8
+    assert receiver.frames > 400
+    assert growth < 20
+    receiver, growth = await read(data)
+    assert "programs= chooses some" in str(receiver.ends[0])
+    assert growth < GROWTH_MIB
+    receiver, _ = await read(data, frozenset({77}))
+    assert "no program 77" in str(receiver.ends[0])
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_sounds_cost_little(declared: bool) -> None:
+    """64 of a program; 250 that no table names."""
+    out = garbage.Packets()
+    pids = range(0x200, 0x200 + (64 if declared else 250))
+    streams = [(0x0F, pid, b"") for pid in (pids if declared else pids[:1])]
+    data = out.of(0, garbage.pat([(1, 0x100)]), table=True)
+    data += out.of(0x100, garbage.pmt(streams), table=True)
+    for at in range(90_000, 198_000, 1920):
+        data += b"".join(out.of(pid, garbage.sound_pes(at)) for pid in pids)
+    receiver, growth = await read(data)
+    assert receiver.ends == [None]
+    assert len(receiver.tracks) == len(streams)
+    assert growth < GROWTH_MIB + 30

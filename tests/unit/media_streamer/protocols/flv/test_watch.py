@@ -67,4 +67,4 @@ def test_nothing_is_lost_however_it_comes(sizes: list[int]) -> None:
         assert after is None
         passed += before
         at += size
-    assert passed + watch.rest() == whole
+    assert passed + watch.finish() == whole

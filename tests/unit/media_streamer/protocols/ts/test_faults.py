@@ -3,7 +3,7 @@
 from collections import Counter
 
 from media_streamer.protocols.ts.faults import TsFaults
-from media_streamer.protocols.ts.watch import TsWatch
+from media_streamer.protocols.ts.gate import TsGate
 
 from .test_watch import KEY, LONE, OTHER, TABLE, pat
 
@@ -11,15 +11,15 @@ from .test_watch import KEY, LONE, OTHER, TABLE, pat
 class World:
     def __init__(self) -> None:
         self.now, self.found = 0.0, Counter[str]()
-        self.watch = TsWatch()
-        self.faults = TsFaults(self.watch, lambda fault: self.found.update([fault]), self._clock)
+        self.gate = TsGate()
+        self.faults = TsFaults(self.gate, lambda fault: self.found.update([fault]), self._clock)
 
     def _clock(self) -> float:
         return self.now
 
     def feed(self, data: bytes, seconds: float = 0.1) -> None:
         self.now += seconds
-        self.watch.feed(data)
+        self.gate.feed(data)
         self.faults.look()
 
 
