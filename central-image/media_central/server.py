@@ -167,7 +167,7 @@ def _no_pod(_: str) -> None:
 async def start_collecting(stack: contextlib.AsyncExitStack, context: Context) -> None:
     """History of what the fleet will bring, until the stack is closed, which ends the fleet."""
     stack.push_async_callback(context.fleet.close)
-    collector = Collector(context.fleet, context.history)
+    collector = Collector(context.fleet, context.history, context.store.shown_of)
     stack.push_async_callback(collector.close)
     await collector.start()
 

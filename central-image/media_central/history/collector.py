@@ -103,9 +103,13 @@ def growth(before: int | None, now: int) -> int:
 class Collector:
     """`observe` each poll; `start()` runs the clocks of samples and sessions."""
 
-    def __init__(self, fleet: Fleet, history: History) -> None:
+    def __init__(
+        self, fleet: Fleet, history: History, shown_of: Callable[[str, Any], Any] | None = None
+    ) -> None:
+        """`shown_of`: what is told of a stream by its name, for people."""
         self._fleet = fleet
         self._history = history
+        self._shown_of = shown_of
         self._hosts: dict[str, _Host] = {}
         self._samples: dict[tuple[str, str], Sample] = {}
         self._servers: dict[str, ServerSample] = {}
@@ -135,7 +139,7 @@ class Collector:
         if link.observed is None:
             self._sample_streamer(link)
             return
-        told = None if link.delivers_events else self._history.add_event
+        told = None if link.delivers_events else self._tell
         present: dict[str, _Seen] = {}
         for name, item in link.observed.streams.items():
             stats = item.get("stats")
@@ -164,6 +168,10 @@ class Collector:
         sample.bytes_in += growth(before.bytes_in if before else None, now.bytes_in)
         sample.bytes_out += growth(before.bytes_out if before else None, now.bytes_out)
         return now
+
+    def _tell(self, name: str, host: str, event: str, body: JsonObject | None = None) -> None:
+        kept = self._shown_of(name, body) if self._shown_of is not None and body else body
+        self._history.add_event(name, host, event, kept)
 
     def _sample_streamer(self, link: StreamerLink) -> None:
         sample = self._servers.setdefault(link.hostname, ServerSample())

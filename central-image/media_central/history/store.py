@@ -2,13 +2,19 @@
 
 History is optional for control: nothing waits for it. While PostgreSQL is away rows are kept up to
 a bound, then the oldest are dropped and counted.
+
+A batch is written once, though its answer may be lost after PostgreSQL has committed it (a
+time-out, a connection that ends, a task that is cancelled): its number is written in the same
+transaction, and who comes again with that number writes nothing.
 """
 
 import asyncio
 import contextlib
 import logging
+import uuid
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -17,7 +23,7 @@ from media_api.base import JsonObject
 from media_rest.errors import ApiError
 from media_rest.redact import redact
 
-from media_central.db import Database, DatabaseUnavailable, raise_if_cancelled
+from media_central.db import Database, DatabaseUnavailable, affected_rows, raise_if_cancelled
 from media_central.history.partitions import maintain
 from media_central.history.rollup import roll_up
 from media_central.history.tables import COLUMNS, PARTITIONED, Retention
@@ -31,6 +37,7 @@ MAINTENANCE_SECONDS = 3600.0
 ROLLUP_SECONDS = 300.0
 RETRY_SECONDS = 60.0
 START_SECONDS = 5.0
+FLUSH_BEFORE_READ_SECONDS = 5.0
 MAX_UNIX_MS = 10**13
 _EVENT_COLUMNS = frozenset({"event", "event_id", "utc_ms", "media", "server"})
 _INSERT_EVENTS = (
@@ -38,6 +45,26 @@ _INSERT_EVENTS = (
     " SELECT * FROM unnest($1::timestamptz[], $2::bigint[], $3::text[], $4::text[], $5::text[],"
     " $6::jsonb[]) ON CONFLICT DO NOTHING"
 )
+_INSERT_BATCH = "INSERT INTO history_batch (id) VALUES ($1) ON CONFLICT DO NOTHING"
+FORGET_BATCHES = (
+    # Before the last one, not before now: whoever comes back after days without PostgreSQL tries
+    # first what it tried last.
+    "DELETE FROM history_batch"
+    " WHERE at < (SELECT max(at) FROM history_batch) - make_interval(days => 1)"
+)
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Rows of a table that are written at once, or not at all."""
+
+    rows: Sequence[Row]
+    id: uuid.UUID = field(default_factory=uuid.uuid4)
+
+    def halves(self) -> tuple["_Batch", "_Batch"]:
+        middle = len(self.rows) // 2
+        return _Batch(self.rows[:middle]), _Batch(self.rows[middle:])
 
 
 class History:
@@ -46,7 +73,10 @@ class History:
     def __init__(self, database: Database, retention: Retention) -> None:
         self._database = database
         self._retention = retention
-        self._queues: dict[str, deque[tuple[Any, ...]]] = {name: deque() for name in COLUMNS}
+        self._queues: dict[str, deque[Row]] = {name: deque() for name in COLUMNS}
+        self._batches: dict[str, deque[_Batch]] = {name: deque() for name in COLUMNS}
+        """Taken from the queues, and not known to be written."""
+        self._flushing = asyncio.Lock()
         self.dropped_rows = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._looked_after = asyncio.Event()
@@ -72,8 +102,9 @@ class History:
 
     @property
     def queued_rows(self) -> int:
-        """Rows that wait to be written."""
-        return sum(map(len, self._queues.values()))
+        """Rows that are not known to be written."""
+        taken = sum(len(batch.rows) for batches in self._batches.values() for batch in batches)
+        return taken + sum(map(len, self._queues.values()))
 
     def add_event(
         self, media: str | None, server: str | None, event: str, body: JsonObject | None = None
@@ -105,7 +136,7 @@ class History:
         row = (datetime.now(UTC), *(who[word] for word in words), redact(before), redact(after))
         self.add("audit", row)
 
-    def add(self, table: str, row: tuple[Any, ...]) -> None:
+    def add(self, table: str, row: Row) -> None:
         """A row in the order of COLUMNS[table]."""
         queue = self._queues[table]
         if len(queue) >= MAX_QUEUED_ROWS:
@@ -115,46 +146,48 @@ class History:
 
     async def flush(self) -> None:
         """Writes everything queued. Raises DatabaseUnavailable; unwritten rows stay queued."""
-        for table, queue in self._queues.items():
-            while queue:
-                left = [queue.popleft() for _ in range(min(BATCH_ROWS, len(queue)))]
-                try:
-                    await self._copy_what_can_be(table, list(left), left)
-                except BaseException:
-                    queue.extendleft(reversed(left))
-                    raise
+        async with self._flushing:
+            for table, queue in self._queues.items():
+                batches = self._batches[table]
+                while batches or queue:
+                    if not batches:
+                        rows = [queue.popleft() for _ in range(min(BATCH_ROWS, len(queue)))]
+                        batches.append(_Batch(rows))
+                    await self._write_first(table, batches)
 
-    async def _copy_what_can_be(
-        self, table: str, batch: Sequence[tuple[Any, ...]], left: list[tuple[Any, ...]]
-    ) -> None:
-        """A row that PostgreSQL refuses is dropped, found by halving the batch; what is done with
-        is taken out of `left`, which begins with the batch: no row is written twice."""
+    async def _write_first(self, table: str, batches: deque[_Batch]) -> None:
+        """Takes the first batch away once it is written. A row that PostgreSQL refuses is dropped,
+        found by halving its batch."""
+        batch = batches[0]
         try:
-            await self._copy(table, batch)
+            await self._write_once(table, batch)
         except asyncpg.CheckViolationError as error:
             # The partition of these rows was made this moment: the next attempt finds it.
             raise DatabaseUnavailable(f"a partition is being made: {error}") from error
         except (asyncpg.PostgresError, ValueError, TypeError) as error:
-            if len(batch) == 1:
+            batches.popleft()
+            if len(batch.rows) == 1:
                 self.dropped_rows += 1
                 log.error("history: a row of %s is refused and dropped: %s", table, error)
-                del left[:1]
-                return
-            middle = len(batch) // 2
-            await self._copy_what_can_be(table, batch[:middle], left)
-            await self._copy_what_can_be(table, batch[middle:], left)
+            else:
+                batches.extendleft(reversed(batch.halves()))
         else:
-            del left[: len(batch)]
+            batches.popleft()
 
-    async def _copy(self, table: str, batch: Sequence[tuple[Any, ...]]) -> None:
+    async def _write_once(self, table: str, batch: _Batch) -> None:
+        """Unless it was written before, and its answer was lost."""
         try:
-            async with self._database.acquire() as connection:
+            async with self._database.acquire() as connection, connection.transaction():
+                # Waits for one that is still under way with the same number.
+                if not affected_rows(await connection.execute(_INSERT_BATCH, batch.id)):
+                    return
                 if table == "event":
                     # COPY knows no "unless it is there".
-                    await connection.execute(_INSERT_EVENTS, *zip(*batch, strict=True), timeout=30)
+                    columns = zip(*batch.rows, strict=True)
+                    await connection.execute(_INSERT_EVENTS, *columns, timeout=30)
                 else:
                     await connection.copy_records_to_table(
-                        table, records=batch, columns=COLUMNS[table], timeout=30
+                        table, records=batch.rows, columns=COLUMNS[table], timeout=30
                     )
         except DatabaseUnavailable as error:
             # A value that asyncpg cannot send is an error of its interface, as a lost server is.
@@ -187,6 +220,7 @@ class History:
                 oldest = {table: self.oldest_day(table, today) for table in PARTITIONED}
                 async with self._database.acquire() as connection:
                     await maintain(connection, oldest, today)
+                    await connection.execute(FORGET_BATCHES)
             except (DatabaseUnavailable, asyncpg.PostgresError) as error:
                 raise_if_cancelled(error)
                 log.warning("history partitions: %s; trying again", error)
@@ -211,12 +245,15 @@ class History:
         return today - timedelta(days=self._retention.days(table))
 
     async def select(self, sql: str, *values: Any) -> Sequence[Any]:
-        """Rows of a query, what is queued among them. Raises ApiError 503."""
+        """Rows of a query, what is queued among them as far as it is written within seconds.
+        Raises ApiError 503."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(START_SECONDS):
                 await self._looked_after.wait()  # else what is queued may have no partition yet
         try:
-            await self.flush()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_BEFORE_READ_SECONDS):
+                    await self.flush()
             async with self._database.acquire() as connection:
                 rows: Sequence[Any] = await connection.fetch(sql, *values)
         except DatabaseUnavailable as error:

@@ -48,8 +48,8 @@ async def collect(request: web.Request) -> web.StreamResponse:
         said = item.get("server")
         # A streamer tells of itself only, whatever its events say.
         server = str(said) if trusted and said else sender or str(said or UNKNOWN)
-        stream = ctx.store.get(Kind.STREAM, str(item.get("media") or ""))
-        kept = ctx.store.shown(stream, item) if stream is not None else item
+        media = str(item.get("media") or "")
+        kept = ctx.store.shown_of(media, item) if media else item
         ctx.history.add_delivered(server, kept)
         taken += 1
     if sender and taken and ctx.store.get(Kind.STREAMER, sender) is not None:

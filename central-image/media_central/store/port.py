@@ -170,6 +170,10 @@ class ResourceStore(Protocol):
         """What a streamer tells of a stream, for people: without what stands in a Secret only."""
         ...
 
+    def shown_of(self, name: str, value: Any) -> Any:
+        """The same of a stream by its name, which may be one that is gone."""
+        ...
+
     @property
     def secrets_version(self) -> int:
         """Another one means that `told` may answer otherwise, though no record changed."""

@@ -87,6 +87,9 @@ class PostgresStore:
     def shown(self, stream: Record, value: Any) -> Any:
         return value
 
+    def shown_of(self, name: str, value: Any) -> Any:
+        return value
+
     @property
     def secrets_version(self) -> int:
         return 0

@@ -1,7 +1,10 @@
 import asyncio
+import tempfile
 from datetime import UTC, date, datetime, timedelta
+from urllib.parse import quote
 
 import pytest
+from media_central.db import Database, DatabaseUnavailable
 from media_central.history import store as history_store
 from media_central.history.graph import points, span_of
 from media_central.history.partitions import maintain, partition_name
@@ -262,3 +265,112 @@ async def test_it_ends_in_the_midst_of_its_statements(database, after_ms):
     await history.start()
     await asyncio.sleep(after_ms / 1000)  # wherever that is: partitions are being made
     await asyncio.wait_for(history.close(), 15)
+
+
+class LosesAnswers:
+    """Between Central and PostgreSQL: commits reach the server, which does them, and the
+    connection ends in place of the first `lost` answers."""
+
+    def __init__(self, server, lost):
+        self.server, self.lost = server, lost
+        self.at_fault = []
+
+    async def __call__(self, reader, writer):
+        upstream, server = await asyncio.open_unix_connection(self.server)
+        committing = asyncio.Event()
+
+        async def ask():
+            while data := await reader.read(2**16):
+                if b"COMMIT;" in data and self.lost > 0:
+                    self.lost -= 1
+                    committing.set()
+                server.write(data)
+                await server.drain()
+
+        async def answer():
+            while data := await upstream.read(2**16):
+                if committing.is_set():
+                    if b"COMMIT" in data:  # CommandComplete
+                        self.at_fault.append(data)
+                        return
+                    continue
+                writer.write(data)
+                await writer.drain()
+
+        tasks = [asyncio.create_task(ask()), asyncio.create_task(answer())]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        server.close()
+        writer.close()
+
+
+@pytest.fixture
+async def losing(database_url, postgres):
+    """The proxy, and a database that is reached by it."""
+    with tempfile.TemporaryDirectory() as folder:
+        proxy = LosesAnswers(str(postgres.socket_directory / ".s.PGSQL.5432"), 0)
+        serving = await asyncio.start_unix_server(proxy, f"{folder}/.s.PGSQL.5432")
+        url = database_url.partition("?")[0] + f"?host={quote(folder, safe='')}"
+        database = await Database.open(url, max_connections=5, retries=0)
+        yield proxy, database
+        await database.close()
+        serving.close()
+
+
+async def test_rows_whose_answer_is_lost_after_the_commit_are_written_once(losing, database):
+    proxy, through = losing
+    history = History(through, RETENTION)
+    now = datetime.now(UTC)
+    for number in range(12_000):
+        history.add("stream_sample", (now, f"s{number}", "s1", "running", 1, 0.5, 1, 2, 3, 1.0))
+        if number % 100 == 0:
+            history.add_event("a", "s1", f"e{number}")  # without a number of its streamer
+    proxy.lost = 3
+    failures = 0
+    while history.queued_rows:
+        try:
+            await history.flush()
+        except DatabaseUnavailable:
+            failures += 1
+            late = f"late{failures}"  # joins no batch that may be written already
+            history.add("stream_sample", (now, late, "s1", "running", 1, 0.5, 1, 2, 3, 1.0))
+    assert failures == len(proxy.at_fault) == 3
+    assert history.dropped_rows == 0
+    async with database.acquire() as connection:
+        for table, key, expected in (("stream_sample", "stream", 12_003), ("event", "event", 120)):
+            found = await connection.fetchrow(
+                f"SELECT count(*), count(DISTINCT {key}) FROM {table}"
+            )
+            assert tuple(found) == (expected, expected), table
+
+
+async def test_a_writer_that_is_cancelled_within_a_statement_writes_once(history, database):
+    now = datetime.now(UTC)
+    for after in range(20):
+        for number in range(500):
+            name = f"s{after}-{number}"
+            history.add("stream_sample", (now, name, "s1", "running", 1, 0.5, 1, 2, 3, 1.0))
+        flushing = asyncio.create_task(history.flush())
+        for _ in range(after):  # turns of the loop: within another statement each time
+            await asyncio.sleep(0)
+        await asyncio.sleep(after / 2000)
+        flushing.cancel()
+        await asyncio.gather(flushing, return_exceptions=True)
+    await history.flush()
+    async with database.acquire() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM stream_sample") == 10_000
+
+
+async def test_numbers_of_batches_are_forgotten_a_day_after_the_last_one(history, database):
+    history.add_event("a", "s1", "e")
+    await history.flush()
+    async with database.acquire() as connection:
+        await connection.execute("UPDATE history_batch SET at = now() - interval '9 days'")
+        await connection.execute(history_store.FORGET_BATCHES)
+        assert await connection.fetchval("SELECT count(*) FROM history_batch") == 1
+        history.add_event("a", "s1", "e")
+        await history.flush()
+        await connection.execute(history_store.FORGET_BATCHES)
+        assert await connection.fetchval("SELECT count(*) FROM history_batch") == 1

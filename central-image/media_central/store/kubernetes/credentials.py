@@ -45,6 +45,8 @@ RETRY_SECONDS = 0.2
 PARALLEL_READS = 8
 RULES = ("on_play", "on_publish")
 LISTS = ("inputs", "pushes")
+URL_OF_NO_STREAM = "(a URL of no Stream that there is)"
+OF_VIEWERS = frozenset({"referer", "user_agent"})
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>\\^`{}|]+")
 _ENDS = ":,.;)"
@@ -163,6 +165,22 @@ def without_secrets(
                 hidden[url] = _shown(part)
     known = _replaced(value, hidden) if hidden else value
     return _Hiding(config).of(known, texts_too=is_whole)
+
+
+def without_urls(value: Any) -> Any:
+    """What is told of something that is no Stream, or none any more, in JSON: without URLs, for
+    each may be one that was whole in a Secret. What viewers said of themselves stays."""
+    if isinstance(value, str):
+        return _URL.sub(_without_url, value) if "://" in value else value
+    if isinstance(value, Mapping):
+        return {
+            key: item if key in OF_VIEWERS else without_urls(item) for key, item in value.items()
+        }
+    return [without_urls(item) for item in value] if isinstance(value, list) else value
+
+
+def _without_url(match: re.Match[str]) -> str:
+    return URL_OF_NO_STREAM + match[0][len(match[0].rstrip(_ENDS)) :]
 
 
 def _shown(part: Mapping[str, Any]) -> str:

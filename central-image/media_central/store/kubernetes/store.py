@@ -25,6 +25,7 @@ from media_central.store.kubernetes.credentials import (
     references,
     resolved,
     without_secrets,
+    without_urls,
 )
 from media_central.store.kubernetes.drafts import Draft, StreamDrafts
 from media_central.store.kubernetes.heartbeat import ReadyPod
@@ -101,6 +102,11 @@ class KubernetesStore:
         return without_secrets(
             value, stream.config, lambda name: self.credentials.known(namespace, name)
         )
+
+    def shown_of(self, name: str, value: Any) -> Any:
+        stream = self.get(Kind.STREAM, name)
+        # Of one that is gone nobody knows what its Secrets said.
+        return self.shown(stream, value) if stream is not None else without_urls(value)
 
     @property
     def secrets_version(self) -> int:

@@ -41,6 +41,17 @@ def collector():
     return Collector(None, recorder), recorder
 
 
+def test_what_is_told_of_a_stream_goes_by_its_name():
+    recorder = Recorder()
+    hide = {"a": {"reason": "hidden"}}
+    collected = Collector(None, recorder, lambda name, body: hide.get(name, body))
+    for status in ("waiting", "error"):
+        stats = {"status": status, "source_error": "rtmp://h/app/KEY: refused"}
+        collected.observe(poll(a=stats, b=stats))
+    lost = [(name, body["reason"]) for name, event, body in recorder.events if "lost" in event]
+    assert sorted(lost) == [("a", "hidden"), ("b", "rtmp://h/app/KEY: refused")]
+
+
 def test_transitions_become_events_and_repeated_states_do_not():
     collected, recorder = collector()
     collected.observe(poll(a={"status": "waiting"}))

@@ -1,7 +1,6 @@
 """What is written of a batch that PostgreSQL takes in parts only."""
 
-from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import asyncpg
 import pytest
@@ -13,7 +12,6 @@ from media_central.history.store import History
 from media_central.history.tables import Retention
 
 TABLE = "streamer_sample"
-Row = tuple[Any, ...]
 
 
 class Server(History):
@@ -25,13 +23,13 @@ class Server(History):
         self.calls = 0
         self.rows: list[int] = []
 
-    async def _copy(self, table: str, batch: Sequence[Row]) -> None:
+    async def _write_once(self, table: str, batch: store._Batch) -> None:
         self.calls += 1
         if self.calls in self.away:
             raise DatabaseUnavailable("away")
-        if any(row[0] in self.bad for row in batch):
+        if any(row[0] in self.bad for row in batch.rows):
             raise asyncpg.DataError("no such value")
-        self.rows += [row[0] for row in batch]
+        self.rows += [row[0] for row in batch.rows]
 
 
 @settings(max_examples=200, deadline=None)

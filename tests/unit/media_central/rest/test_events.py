@@ -33,7 +33,8 @@ async def test_a_url_that_is_whole_in_a_secret_is_in_no_event() -> None:
         {"event": "source_opened", "media": "hidden", "url": URL},
         {"event": "source_lost", "media": "hidden", "url": URL},
         {"event": "source_opened", "media": "open", "url": URL},
-        {"event": "source_opened", "media": "gone", "url": URL},
+        {"event": "source_lost", "media": "gone", "url": f"{URL}: refused"},
+        {"event": "disk_full", "url": URL},
     ]
     request = make_mocked_request("POST", "/events/collector", app=app)
     request._read_bytes = json.dumps(told).encode()
@@ -43,5 +44,6 @@ async def test_a_url_that_is_whole_in_a_secret_is_in_no_event() -> None:
         ("source_opened", words),
         ("source_lost", words),
         ("source_opened", URL),
-        ("source_opened", URL),
+        ("source_lost", "(a URL of no Stream that there is): refused"),
+        ("disk_full", URL),
     ]
