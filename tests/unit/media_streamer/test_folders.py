@@ -9,8 +9,11 @@ import pytest
 from media_streamer import folders
 from media_streamer.folders import Folders
 
+from tests.support import proc
+
 
 def test_they_are_told_and_opened(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    before = proc.children(os.getpid())
     films, new, file = tmp_path / "films", tmp_path / "a" / "new", tmp_path / "file"
     films.mkdir()
     file.touch()
@@ -31,8 +34,8 @@ def test_they_are_told_and_opened(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         assert opened.missing[tmp_path / "missing"] == "No such file or directory"
     finally:
         opened.close()
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    left = set(proc.children(os.getpid())) - set(before)
+    assert not any(map(proc.is_alive, left)), "who opened them has ended"
 
 
 def test_a_disk_that_hangs_keeps_nobody_from_the_others(

@@ -142,8 +142,7 @@ async def test_an_address_has_no_more_frames_by_many_connections(
     piece = PIECE_BYTES // len(FLOODS["pings"])
     took = asyncio.get_running_loop().time() - began
     assert len(looked) <= HTTP2_ADDRESS_FRAMES_PER_SECOND * (1 + took) + piece * len(many)
-    waiting = [wire for _, wire in many if not wire.reads]
-    assert len(waiting) >= 5
+    assert any(not wire.reads for _, wire in many)
     assert not any(wire.closed for _, wire in many)
     other, wire = serve(crowd, "192.0.2.2")
     other.data_received(preface + FLOODS["pings"] * 10)
