@@ -44,9 +44,8 @@ class _ReadOnly:
         self.read = reader.read
 
 
-def _check(watch: TsWatch, faults: TsFaults, programs: frozenset[int]) -> None:
-    """Raises InputError for more than FFmpeg shall keep, and where there is nothing for it."""
-    faults.look()
+def check_tables(watch: TsWatch, way_out: str = "") -> None:
+    """Raises InputError for more than FFmpeg shall keep; `way_out`: what helps."""
     counts = (
         (len(watch.streams), TRANSPORT_STREAM_TRACKS, "tracks"),
         (watch.videos, TRANSPORT_STREAM_VIDEOS, "videos"),
@@ -54,9 +53,15 @@ def _check(watch: TsWatch, faults: TsFaults, programs: frozenset[int]) -> None:
     )
     for count, most, what in counts:
         if count > most:
-            raise InputError(f"its tables name more than {most} {what}: programs= chooses some")
+            raise InputError(f"its tables name more than {most} {what}{way_out}")
     if watch.units > TRANSPORT_STREAM_UNITS:
         raise InputError(f"a picture has more than {TRANSPORT_STREAM_UNITS} NAL units")
+
+
+def _check(watch: TsWatch, faults: TsFaults, programs: frozenset[int]) -> None:
+    """And where there is nothing for it."""
+    faults.look()
+    check_tables(watch, ": programs= chooses some")
     if watch.has_programs and not watch.gate.has_found:
         if not programs:
             raise InputError("the source has no programs")

@@ -11,7 +11,6 @@ Invariants:
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 import av
 
@@ -20,6 +19,8 @@ from media_streamer.outgoing.http import Body, HttpClient
 from media_streamer.outgoing.target import HttpError
 from media_streamer.protocols.hls.remote import BEGINNING, read_playlist, settle
 from media_streamer.protocols.hls.source_clock import SourceClock
+from media_streamer.protocols.hls.tables import READ_BYTES, Piece, SegmentTables
+from media_streamer.protocols.ts.watch import TsWatch
 
 BURST_REQUESTS = 40
 REQUESTS_PER_SECOND = 10.0
@@ -31,16 +32,7 @@ TRIES = 3
 PAUSE_SECONDS = 0.5
 MAX_FAILURES = 8
 MAX_ENCRYPTED_BYTES = 32 * 1024 * 1024
-READ_BYTES = 64 * 1024
 _NO_PLAYLIST = "the source names a playlist where a segment should be"
-
-
-class Piece(Protocol):
-    """What FFmpeg reads."""
-
-    def read(self, size: int) -> bytes: ...
-
-    def close(self) -> None: ...
 
 
 class Budget:
@@ -69,8 +61,10 @@ class HlsFetcher:
         wait: Callable[[float], bool],
         seconds: float,
         clock: Callable[[], float] = time.monotonic,
+        check: Callable[[TsWatch], None] = lambda watch: None,
     ) -> None:
-        """`seconds`: the longest that one opening may take, and that nothing new may come."""
+        """`seconds`: the longest that one opening may take, and that nothing new may come; `check`:
+        raises for what the tables of a playlist's segments name too much."""
         self._client, self._wait, self._seconds, self._clock = client, wait, seconds, clock
         self._first = url
         self._may_be_read_at = {url: 0.0}
@@ -80,6 +74,7 @@ class HlsFetcher:
         self._dates: dict[str, Mapping[tuple[str, int], float]] = {}
         """What each playlist says of its segments."""
         self.source_clock = SourceClock()
+        self._tables = SegmentTables(check)
 
     def open(self, url: str, flags: int, options: Mapping[str, str]) -> Piece:
         """For PyAV's `io_open`. Raises InputError, which ends the input."""
@@ -104,6 +99,7 @@ class HlsFetcher:
             body.close()
         playlist = settle(data, body.url)
         self._dates[url] = playlist.dates
+        self._tables.listed(url, playlist.segments)
         pause = RELOAD_SECONDS + len(data) / RELOAD_BYTES_PER_SECOND
         self._may_be_read_at[url] = self._clock() + pause
         if playlist.children:
@@ -118,7 +114,7 @@ class HlsFetcher:
         body = None
         try:
             body = self._get(url, headers, TRIES)
-            piece: _Segment | _Bytes = _Segment(body, first, end)
+            piece: Piece = _Segment(body, first, end)
             if encrypted:
                 piece = _decrypted(piece, options)
         except _NotASegmentError:
@@ -133,7 +129,7 @@ class HlsFetcher:
         self._failures, self._news_at = 0, self._clock()
         dates = (one.get((url, first)) for one in self._dates.values())
         self.source_clock.opened(next((d for d in dates if d is not None), None), piece.head)
-        return piece
+        return self._tables.passed(url, piece)
 
     def _get(self, url: str, headers: Mapping[str, str], tries: int) -> Body:
         until = self._clock() + self._seconds

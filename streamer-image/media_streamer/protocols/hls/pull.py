@@ -12,6 +12,7 @@ from av.stream import Stream
 from media_api.input import InputConfig
 
 from media_streamer.media.inputs.base import Input, InputError, InputRequest
+from media_streamer.media.inputs.cut_input import check_tables
 from media_streamer.media.inputs.demux import (
     MPEGTS_OPTIONS,
     PROBE_OPTIONS,
@@ -22,8 +23,9 @@ from media_streamer.media.inputs.demux import (
 from media_streamer.media.inputs.ffmpeg import with_scheme
 from media_streamer.media.inputs.http import http_client
 from media_streamer.media.inputs.pacer import Pacer
-from media_streamer.protocols.hls.fetch import READ_BYTES, HlsFetcher
+from media_streamer.protocols.hls.fetch import HlsFetcher
 from media_streamer.protocols.hls.source_clock import SourceClock
+from media_streamer.protocols.hls.tables import READ_BYTES
 
 _TLS_SCHEMES = frozenset({"hlss", "hlss2", "llhlss", "cmafs"})
 _OPTIONS = (
@@ -70,7 +72,7 @@ class HlsInput(DemuxInput):
     def _open(self) -> InputContainer:
         limits = self.limits
         wait = partial(self._stopping.wait)
-        fetcher = HlsFetcher(self._client, self._url, wait, limits.read_seconds)
+        fetcher = HlsFetcher(self._client, self._url, wait, limits.read_seconds, check=check_tables)
         self._clock = fetcher.source_clock
         return av.open(
             self._url,

@@ -42,6 +42,8 @@ class RemotePlaylist:
     dates: Mapping[tuple[str, int], float] = field(default_factory=dict)
     """Unix time of the first frame of segments, by address and first byte; of those alone of which
     it is told or follows from what is told of the ones before."""
+    segments: frozenset[int] = frozenset()
+    """Hashes of their addresses, and of their initialisation sections."""
 
 
 def read_playlist(read: Callable[[int], bytes], coding: str) -> bytes:
@@ -74,6 +76,7 @@ def settle(data: bytes, url: str) -> RemotePlaylist:
     addresses = size = 0
     children: dict[str, None] = {}
     names_playlists = False
+    segments: set[int] = set()
     dates = _Dates()
     for line in text.splitlines():
         line = line.strip()
@@ -83,6 +86,8 @@ def settle(data: bytes, url: str) -> RemotePlaylist:
                 line = _URI.sub(lambda found: f'URI="{_absolute(found[1], url)}"', line)
                 if line.startswith("#EXT-X-MEDIA:") and (found := _URI.search(line)):
                     children[found[1]] = None
+                elif line.startswith("#EXT-X-MAP:") and (found := _URI.search(line)):
+                    segments.add(hash(found[1]))
             elif line.startswith("#EXT-X-STREAM-INF:"):
                 names_playlists = True
         elif line:
@@ -92,13 +97,15 @@ def settle(data: bytes, url: str) -> RemotePlaylist:
                 children[line] = None
             else:
                 dates.segment(line)
+                segments.add(hash(line))
         size += len(line) + 1
         if size > MAX_SETTLED_BYTES or addresses > MAX_SEGMENTS:
             raise PlaylistError(f"the playlist names more than {MAX_SEGMENTS} segments")
         lines.append(line)
     if len(children) > MAX_CHILDREN:
         raise PlaylistError(f"the playlist names more than {MAX_CHILDREN} others")
-    return RemotePlaylist(("\n".join(lines) + "\n").encode(), tuple(children), dates.found)
+    text = "\n".join(lines) + "\n"
+    return RemotePlaylist(text.encode(), tuple(children), dates.found, frozenset(segments))
 
 
 class _Dates:

@@ -19,6 +19,9 @@ from media_streamer.media.inputs.base import Limits, Receiver, Stored
 from media_streamer.media.inputs.factory import create_input
 from media_streamer.media.inputs.pacer import Pacer
 
+from tests.support import garbage
+from tests.support.memory import forget_peak, memory
+
 
 class Frames(Receiver):
     """Counts what an input reads."""
@@ -234,6 +237,32 @@ def test_playlists_have_bounds(web: Web, which: str) -> None:
     assert "playlist" in found.error
     assert len(web.asked) == 1
     assert peak_mib() - before < 50
+
+
+@pytest.mark.parametrize("each", [800, 15])
+def test_tables_of_segments_have_bounds(web: Web, each: int) -> None:
+    """FFmpeg took 1,000 streams of them: at once, or by and by."""
+    names = [f"{n}.ts" for n in range(900 // each + 1)]
+    listed = "".join(f"#EXTINF:1,\n{name}\n" for name in names)
+    web.say("/x.m3u8", f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n{listed}#EXT-X-ENDLIST\n".encode())
+    out = garbage.Packets()
+    for number, name in enumerate(names):
+        programs = [(1 + n, 0x1000 + n) for n in range(max(1, each // 40))]
+        data, pids = out.of(0, garbage.pat(programs, number), table=True), []
+        for nth, (program, pmt) in enumerate(programs):
+            some = [0x20 + each * number + 40 * nth + n for n in range(min(each, 40))]
+            streams = [(0x1B, pid, b"") for pid in some]
+            data += out.of(pmt, garbage.pmt(streams, program, number), table=True)
+            pids += some
+        for at in range(90_000, 140_000, 3600):
+            data += b"".join(
+                out.of(pid, garbage.pes(at, at, garbage.access_unit())) for pid in pids
+            )
+        web.say(f"/{name}", data)
+    before = forget_peak()
+    found = read(f"hls://{web.address}/x.m3u8")
+    assert "name more than" in str(found.error)
+    assert memory("VmHWM") - before < 150
 
 
 @pytest.mark.parametrize("which", ["segments", "master", "loop"])

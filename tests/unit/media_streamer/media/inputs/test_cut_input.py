@@ -3,10 +3,8 @@ memory. The bytes are those of `tests/support/garbage.py`."""
 
 import asyncio
 import logging
-import re
 from collections.abc import Sequence
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 from media_streamer.media.frame import Frame, Track
@@ -14,6 +12,7 @@ from media_streamer.media.inputs.base import Limits
 from media_streamer.media.inputs.publish import PublishInput
 
 from tests.support import garbage
+from tests.support.memory import forget_peak, memory
 from tests.support.streamer import until
 
 CASES = garbage.ts_cases()
@@ -55,19 +54,6 @@ class Counted:
 
     def ended(self, error: str | None) -> None:
         self.ends.append(error)
-
-
-def memory(key: str) -> float:
-    """`VmRSS` or `VmHWM` of this process in MiB."""
-    found = re.search(rf"{key}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1]) / 1024
-
-
-def forget_peak() -> float:
-    """What this process has now, in MiB (proc(5), clear_refs)."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return memory("VmRSS")
 
 
 async def read(data: bytes, programs: frozenset[int] = frozenset()) -> tuple[Counted, float]:

@@ -1,0 +1,115 @@
+"""Segments of HLS sources on their way to FFmpeg."""
+
+import pytest
+from media_streamer.media.inputs.base import InputError
+from media_streamer.media.inputs.cut_input import check_tables
+from media_streamer.protocols.hls.tables import Piece, SegmentTables, is_no_ts
+
+from tests.support import garbage
+
+PIECE_BYTES = 1000
+
+
+class Bytes:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @property
+    def head(self) -> bytes:
+        return self._data[:PIECE_BYTES]
+
+    def read(self, size: int) -> bytes:
+        size = min(size, PIECE_BYTES)
+        piece, self._data = self._data[:size], self._data[size:]
+        return piece
+
+    def close(self) -> None: ...
+
+
+def segment(videos: range, kind: int = 0x1B) -> bytes:
+    out = garbage.Packets()
+    data = out.of(0, garbage.pat([(1, 0x100)]), table=True)
+    data += out.of(0x100, garbage.pmt([(kind, pid, b"") for pid in videos]), table=True)
+    return data + b"".join(out.of(pid, garbage.pes(1, 1, garbage.access_unit())) for pid in videos)
+
+
+def drained(piece: Piece) -> bytes:
+    data = b""
+    while some := piece.read(1 << 16):
+        data += some
+    return data
+
+
+def tables(**playlists: str) -> SegmentTables:
+    """Playlists and the addresses that each names."""
+    made = SegmentTables(check_tables)
+    for name, addresses in playlists.items():
+        made.listed(name, frozenset(hash(one) for one in addresses.split()))
+    return made
+
+
+def test_all_of_a_plain_segment_passes() -> None:
+    data = segment(range(0x101, 0x103))
+    assert len(drained(tables(a="s").passed("s", Bytes(data)))) == len(data)
+
+
+def test_other_formats_pass_as_they_are() -> None:
+    id3 = b"ID3\4\0\0\0\0\0\5hello"
+    for head in (b"\0\0\0\x18stypmsdh", id3 + b"\xff\xf1\x50", b"\x0b\x77ab", b"WEBVTT\n"):
+        assert is_no_ts(head)
+        assert drained(tables(a="s").passed("s", Bytes(head * 500))) == head * 500
+    assert not is_no_ts(id3 + segment(range(0x101, 0x102)))
+
+
+def test_a_playlist_of_transport_streams_stays_one() -> None:
+    """FFmpeg would find packets behind whatever comes first."""
+    one = tables(a="s t")
+    drained(one.passed("s", Bytes(segment(range(0x101, 0x102)))))
+    piece = one.passed("t", Bytes(b"\0\0\0\x18stypmsdh" + segment(range(0x200, 0x260))))
+    with pytest.raises(InputError, match="more than 64 tracks"):
+        drained(piece)
+    assert piece.read(1) == b""
+
+
+def test_what_segments_name_adds_up() -> None:
+    one = tables(a=" ".join(map(str, range(3))))
+    pieces = [
+        one.passed(str(n), Bytes(segment(range(0x200 + 8 * n, 0x208 + 8 * n)))) for n in range(3)
+    ]
+    drained(pieces[0])
+    drained(pieces[1])
+    with pytest.raises(InputError, match="more than 16 videos"):
+        drained(pieces[2])
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_all_playlists_have_a_bound_together(shared: bool) -> None:
+    """Also where they name the same segments: each has its demuxer."""
+    one = tables(**{f"p{n}": "s" if shared else f"s{n}" for n in range(5)})
+    names = ["s" if shared else f"s{n}" for n in range(5)]
+    pieces = [one.passed(name, Bytes(segment(range(0x200, 0x208)))) for name in names]
+    if not shared:
+        for piece in pieces[:4]:
+            drained(piece)
+    with pytest.raises(InputError, match="more than 32 videos"):
+        drained(pieces[4])
+
+
+def test_tables_in_an_initialisation_section() -> None:
+    """RFC 8216 3.2: segments of a playlist may have none themselves."""
+    data = segment(range(0x101, 0x102))
+    one = tables(a="init s")
+    drained(one.passed("init", Bytes(data[: 2 * 188])))
+    assert drained(one.passed("s", Bytes(data[2 * 188 :]))) == data[2 * 188 :]
+
+
+def test_keys_pass() -> None:
+    """No playlist names them as segments, and they may begin as a packet does."""
+    one = tables(a="s")
+    assert drained(one.passed("key", Bytes(b"G" * 16))) == b"G" * 16
+
+
+def test_what_no_playlist_names_is_no_way_around() -> None:
+    piece = tables(a="s").passed("http://x/a/../s", Bytes(segment(range(0x200, 0x260))))
+    with pytest.raises(InputError, match="more than 64 tracks"):
+        drained(piece)
