@@ -103,28 +103,43 @@ def _links(ctx: Context, record: Record, *, publishes: bool) -> list[StreamerLin
         link
         for link in ctx.fleet.links()
         if link.online
+        # A pod that has just started answers Central before viewers can reach it.
+        and (ctx.waker is None or ctx.waker.is_told(link.hostname))
         and (link.hostname == ingest or (not publishes and _plays_copy(link, record)))
     ]
 
 
 async def _woken(ctx: Context, name: str, *, publishes: bool) -> list[StreamerLink]:
     """Streamers of a stream that sleeps, once its pool has started; none if that takes too long."""
-    if ctx.waker is None or not ctx.waker.sleeps(name) or len(ctx.waking) >= MAX_WAITING:
+    if ctx.waker is None or len(ctx.waking) >= MAX_WAITING:
+        return []
+    sleeps = ctx.waker.sleeps(name)
+    if not sleeps and not _is_starting(ctx, name):
         return []
     me = object()
     ctx.waking.add(me)
     try:
-        await ctx.waker.wake(name)
+        if sleeps:
+            await ctx.waker.wake(name)
+        found: list[StreamerLink] = []
         for _ in range(round(WAKE_SECONDS / WAKE_LOOK_SECONDS)):
             await asyncio.sleep(WAKE_LOOK_SECONDS)
+            if found:  # seen a moment ago: the fleet has heard of its address meanwhile
+                return found
             record = ctx.store.get(Kind.STREAM, name)
             if record is None:
                 break
-            if found := _links(ctx, record, publishes=publishes):
-                return found
+            found = _links(ctx, record, publishes=publishes)
     finally:
         ctx.waking.discard(me)
     return []
+
+
+def _is_starting(ctx: Context, name: str) -> bool:
+    """Whether somebody else woke it, and its pod cannot be reached by viewers yet."""
+    record = ctx.store.get(Kind.STREAM, name)
+    ingest = (record.layout or {}).get("ingest") if record is not None else None
+    return bool(ingest and ctx.waker is not None and not ctx.waker.is_told(ingest))
 
 
 def _plays_copy(link: StreamerLink, record: Record) -> bool:

@@ -23,6 +23,8 @@ class Reach:
     """http(s)://HOST[:PORT]"""
     ports: Mapping[str, int] = field(default_factory=dict)
     """Other listeners of the same host that can be reached there, by name."""
+    is_known: bool = True
+    """Or the name within the cluster stands in for an address outside of it that comes later."""
 
 
 def reach(tier: TierObject, pod: PodObject, snapshot: Snapshot) -> Reach:
@@ -54,7 +56,8 @@ def _by_service(tier: TierObject, snapshot: Snapshot) -> Reach:
     if node_ports.get("http") and hosts:
         http = node_ports.pop("http")
         return Reach(f"http://{_bracketed(hosts[0])}:{http}", node_ports)
-    return Reach(f"http://{name}.{tier.namespace}.svc", ports)
+    is_known = not node_ports.get("http")  # which no node answers before a pod is ready
+    return Reach(f"http://{name}.{tier.namespace}.svc", ports, is_known)
 
 
 def _node_ports(service: Object) -> dict[str, int]:

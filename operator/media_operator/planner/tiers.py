@@ -265,7 +265,7 @@ def _name(pod: PodObject) -> str:
 
 def _url(members: list[dict[str, Any]]) -> dict[str, Any]:
     """Where viewers reach the first that is ready; nothing while none is."""
-    urls = [member["publicUrl"] for member in members if member["ready"]]
+    urls = [member["publicUrl"] for member in members if member["ready"] and "publicUrl" in member]
     return {"url": urls[0]} if urls else {}
 
 
@@ -276,8 +276,8 @@ def _member(tier: TierObject, pod: PodObject, snapshot: Snapshot) -> dict[str, A
         "ready": pod.ready,
         "draining": pod.terminating_until is not None,
         "gpu": gpu_count(tier) > 0,
-        "publicUrl": found.http_url,
-        "ports": dict(found.ports),
+        "publicUrl": found.http_url if found.is_known else "",
+        "ports": dict(found.ports) if found.is_known else {},
         "node": pod.node,
         "address": pod.host_ip,
     }

@@ -87,6 +87,14 @@ class Mirror:
         """All Streamers."""
         return list(self._tables[kube.STREAMER].all())
 
+    def is_told(self, hostname: str) -> bool:
+        """Whether it is known where viewers reach a streamer; of servers outside it is."""
+        pods = self._pods(hostname)
+        return not pods or any(
+            translate.is_told(pod, self._tables[kube.STREAMER].get(_pool_of(pod)) or {})
+            for pod in pods
+        )
+
     def ready_pods(self) -> list[ReadyPod]:
         """Streamer pods that Kubernetes calls ready and that are to stay."""
         return [

@@ -140,6 +140,10 @@ class KubernetesStore:
         """All Streamers."""
         return self._mirror.pool_objects()
 
+    def is_told(self, hostname: str) -> bool:
+        """Whether it is known where viewers reach a streamer."""
+        return self._mirror.is_told(hostname)
+
     def ready_pods(self) -> list[ReadyPod]:
         """Streamer pods that Kubernetes calls ready and that are to stay."""
         return self._mirror.ready_pods()

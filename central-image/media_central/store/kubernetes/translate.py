@@ -174,6 +174,11 @@ def _member(name: str, pool: Mapping[str, Any]) -> Mapping[str, Any]:
     return next((member for member in members if member["name"] == name), {})
 
 
+def is_told(pod: Mapping[str, Any], pool: Mapping[str, Any]) -> bool:
+    """Whether the operator has said where viewers reach a pod."""
+    return "publicUrl" in _member(pod["metadata"]["name"], pool)
+
+
 def _service_url(pod: Mapping[str, Any]) -> str:
     labels = pod["metadata"].get("labels") or {}
     pool = labels.get("app.kubernetes.io/instance", "default")

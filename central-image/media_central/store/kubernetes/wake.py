@@ -41,6 +41,10 @@ class Waker:
             for condition in status.get("conditions") or []
         )
 
+    def is_told(self, hostname: str) -> bool:
+        """Whether it is known where viewers reach a streamer that has just started."""
+        return self._store.is_told(hostname)
+
     async def wake(self, name: str) -> None:
         """Ask for a stream. A failure is logged; who asks next tries again."""
         now = asyncio.get_running_loop().time()

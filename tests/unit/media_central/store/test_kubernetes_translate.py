@@ -104,6 +104,7 @@ def test_where_viewers_reach_a_pod_is_what_the_operator_says(
         "status": {"members": members},
     }
     record = translate.pod_record(pod, pool, "key", "streamer-pool-0.ns")
+    assert translate.is_told(pod, pool) == (not url.endswith(".svc"))
     assert record is not None
     assert record.key == record.config["hostname"] == "streamer-pool-0.ns"
     assert record.config["public_payload_url"] == url

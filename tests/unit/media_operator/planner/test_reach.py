@@ -1,5 +1,6 @@
 """Where viewers reach a pool: every address that is told has something of ours behind it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -89,6 +90,13 @@ def test_ports_of_the_node_beside_http() -> None:
     assert reach(tier(), pod, snapshot({}, pod)).http_url.endswith(".svc"), "another host"
     public = tier(publicUrl="https://live.example", publicPorts={"rtmp": 1935})
     assert reach(public, pod, snapshot({}, pod)) == Reach("https://live.example", {"rtmp": 1935})
+
+
+def test_a_port_of_the_nodes_is_not_told_before_a_pod_answers_there() -> None:
+    pod = replace(pod_of(), ready=False)
+    found = reach(tier(), pod, snapshot({"spec": {"ports": NODE_PORTS}}, pod))
+    assert not found.is_known
+    assert reach(tier(), pod, snapshot({"spec": {"ports": PORTS}}, pod)).is_known
 
 
 def test_a_pod_from_before_the_edit_has_the_old_port() -> None:
