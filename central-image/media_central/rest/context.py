@@ -65,6 +65,10 @@ class Waker(Protocol):
         """Whether a stream waits for somebody to ask for it."""
         ...
 
+    def is_told(self, hostname: str) -> bool:
+        """Whether it is known where viewers reach a streamer that has just started."""
+        ...
+
     async def wake(self, name: str) -> None:
         """Ask for it; returns before it runs."""
         ...
