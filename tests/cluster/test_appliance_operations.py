@@ -190,11 +190,15 @@ def test_host_port_is_told_when_it_is_served(installation: Installation) -> None
 
 def test_description_says_why_it_does_not_play(installation: Installation) -> None:
     dead = [{"url": "tshttp://127.0.0.1:9/none"}]
+    secret = {"credentialsSecretRef": {"name": "not-there"}}
+    locked = [{"url": "tshttp://camera.invalid/1", **secret}]
     installation.apply(
         fake_stream("dead", inputs=dead),
         fake_stream("nowhere", streamer="not-there"),
         fake_stream("odd", template="nope"),
         fake_stream("off", disabled=True),
+        fake_stream("locked", inputs=locked),
+        fake_stream("empty", inputs=[]),
     )
     installation.wait_reason("stream", "dead", "Running")
     wanted = {
@@ -202,6 +206,8 @@ def test_description_says_why_it_does_not_play(installation: Installation) -> No
         "nowhere": ["NoStreamerAvailable", "there is no Streamer 'not-there'"],
         "odd": ["TemplateNotFound", "Stalled", "spec.config.templates"],
         "off": ["Disabled", "as its spec asks"],
+        "locked": ["CredentialsMissing", "may not read the Secret not-there"],
+        "empty": ["NoInput"],
     }
     for name, words in wanted.items():
         texts: list[str] = []

@@ -45,7 +45,7 @@ RETRY_SECONDS = 0.2
 PARALLEL_READS = 8
 RULES = ("on_play", "on_publish")
 LISTS = ("inputs", "pushes")
-URL_OF_NO_STREAM = "(a URL of no Stream that there is)"
+UNNAMED_URL = "(a URL that no Stream names)"
 OF_VIEWERS = frozenset({"referer", "user_agent"})
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>\\^`{}|]+")
@@ -144,18 +144,23 @@ def _resolved_item(
 
 
 def without_secrets(
-    value: Any, config: Mapping[str, Any], find: Callable[[str], Login | None]
+    value: Any,
+    config: Mapping[str, Any],
+    find: Callable[[str], Login | None],
+    *,
+    did_name_one: bool = False,
 ) -> Any:
     """What a streamer tells of a stream, in JSON, with the URLs of the spec where it names others:
     not only a login is secret in a URL that is whole in a Secret (`rtmp://host/app/KEY`).
 
     Decided by the spec: a streamer goes on for a while with what a Secret said that is another one
     now, is gone, or was not read by this process. What `find` knows makes texts exact.
+    `did_name_one`: the spec of before named a Secret, which may be told of yet.
     """
-    if not any(references(config)):
+    if not any(references(config)) and not did_name_one:
         return value
     hidden: dict[str, str] = {}
-    is_whole = False
+    is_whole = did_name_one
     for part in _parts(config):
         name = (part.get(REFERENCE) or {}).get("name")
         login = find(name) if name else None
@@ -164,7 +169,7 @@ def without_secrets(
             for url in (login.url, redact_url(login.url), redact_push(login.url)):
                 hidden[url] = _shown(part)
     known = _replaced(value, hidden) if hidden else value
-    return _Hiding(config).of(known, texts_too=is_whole)
+    return _Hiding(config, UNNAMED_URL if did_name_one else "").of(known, texts_too=is_whole)
 
 
 def without_urls(value: Any) -> Any:
@@ -180,7 +185,7 @@ def without_urls(value: Any) -> Any:
 
 
 def _without_url(match: re.Match[str]) -> str:
-    return URL_OF_NO_STREAM + match[0][len(match[0].rstrip(_ENDS)) :]
+    return UNNAMED_URL + match[0][len(match[0].rstrip(_ENDS)) :]
 
 
 def _shown(part: Mapping[str, Any]) -> str:
@@ -193,7 +198,8 @@ def _shown(part: Mapping[str, Any]) -> str:
 class _Hiding:
     """URLs that a stream's inputs and pushes do not say, in what is told of it."""
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(self, config: Mapping[str, Any], first: str = "") -> None:
+        """`first` is shown where the spec names no Secret, empty: nothing is hidden then."""
         self._items = {
             key: [item for item in config.get(key) or [] if isinstance(item, Mapping)]
             for key in LISTS
@@ -201,7 +207,7 @@ class _Hiding:
         named = [
             item for key in LISTS for item in self._items[key] if any(references({key: [item]}))
         ]
-        self._first = _shown(named[0]) if named else ""
+        self._first = _shown(named[0]) if named else first
         self._said = {
             form
             for items in self._items.values()

@@ -50,6 +50,8 @@ WRITE_LIMIT_SECONDS = 30.0
 """Of one object, with all repetitions because others change it at the same time."""
 REPEAT_PAUSE_SECONDS = 0.05
 PARALLEL_WRITES = 8
+MAX_REMEMBERED = 100_000
+"""Streams whose spec has named a Secret since this process began."""
 
 
 class KubernetesStore:
@@ -65,6 +67,7 @@ class KubernetesStore:
         self._mirror = Mirror(client, namespace, cluster_key)
         self._documents = SecretDocuments(client, self._home, self._mirror.cache)
         self.credentials = Credentials(client, self.named_secrets)
+        self._did_name_one: dict[str, None] = {}
 
     @property
     def available(self) -> bool:
@@ -92,16 +95,27 @@ class KubernetesStore:
         if live is None:
             return stream.config
         namespace = live["metadata"]["namespace"]
+        if any(references(stream.config)):
+            self._names_one(stream.key)
         return resolved(stream.config, lambda name: self.credentials.find(namespace, name))
 
     def shown(self, stream: Record, value: Any) -> Any:
-        if not any(references(stream.config)):
+        did_name_one = stream.key in self._did_name_one
+        if not any(references(stream.config)) and not did_name_one:
             return value
         live = self._mirror.stream_object(stream.key)
         namespace = live["metadata"]["namespace"] if live is not None else self._home
         return without_secrets(
-            value, stream.config, lambda name: self.credentials.known(namespace, name)
+            value,
+            stream.config,
+            lambda name: self.credentials.known(namespace, name),
+            did_name_one=did_name_one,
         )
+
+    def _names_one(self, name: str) -> None:
+        self._did_name_one[name] = None
+        if len(self._did_name_one) > MAX_REMEMBERED:
+            del self._did_name_one[next(iter(self._did_name_one))]
 
     def shown_of(self, name: str, value: Any) -> Any:
         stream = self.get(Kind.STREAM, name)
@@ -121,6 +135,8 @@ class KubernetesStore:
         for record in self._mirror.cache.all(Kind.STREAM):
             names = set(references(record.config))
             live = self._mirror.stream_object(record.key) if names else None
+            if names:
+                self._names_one(record.key)
             if live is not None:
                 found.update((live["metadata"]["namespace"], name) for name in names)
         return found

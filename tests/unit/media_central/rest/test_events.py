@@ -36,14 +36,33 @@ async def test_a_url_that_is_whole_in_a_secret_is_in_no_event() -> None:
         {"event": "source_lost", "media": "gone", "url": f"{URL}: refused"},
         {"event": "disk_full", "url": URL},
     ]
-    request = make_mocked_request("POST", "/events/collector", app=app)
-    request._read_bytes = json.dumps(told).encode()
-    await events.collect(request)
+
+    async def deliver() -> None:
+        request = make_mocked_request("POST", "/events/collector", app=app)
+        request._read_bytes = json.dumps(told).encode()
+        await events.collect(request)
+
+    await deliver()
     words = "as the Secret cam says"
     assert kept == [
         ("source_opened", words),
         ("source_lost", words),
         ("source_opened", URL),
-        ("source_lost", "(a URL of no Stream that there is): refused"),
+        ("source_lost", "(a URL that no Stream names): refused"),
         ("disk_full", URL),
+    ]
+    # What an edit took away is told of when the edit is known here.
+    assert store.named_secrets() == {("media", "cam")}
+    meta = {"namespace": "media", "name": "hidden", "resourceVersion": "2"}
+    plain = "tshttp://camera/1"
+    store.saw(kube.STREAM, {"metadata": meta, "spec": {"inputs": [{"url": plain}]}})
+    told[:] = [
+        {"event": "source_closed", "media": "hidden", "url": URL},
+        {"event": "source_opened", "media": "hidden", "url": plain},
+    ]
+    kept.clear()
+    await deliver()
+    assert kept == [
+        ("source_closed", "(a URL that no Stream names)"),
+        ("source_opened", plain),
     ]
