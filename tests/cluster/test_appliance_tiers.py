@@ -344,11 +344,10 @@ def test_image_that_does_not_exist_is_named(
 
 @pytest.mark.long
 def test_streams_outlive_their_streamer(installation: Installation) -> None:
-    installation.apply(
-        fake_stream("anywhere"),  # which the default pool is made for
-        resource("Streamer", "second", {"drainSeconds": 5}),
-    )
-    installation.wait_reason("streamer", "second", "PodsReady", timeout=90)
+    pools = ("second", "refuge")  # the default pool is made only where no other one ever was
+    installation.apply(*(resource("Streamer", name, {"drainSeconds": 5}) for name in pools))
+    for name in pools:
+        installation.wait_reason("streamer", name, "PodsReady", timeout=90)
     installation.apply(fake_stream("homeless", preferredStreamer="second"))
     installation.wait_reason("stream", "homeless", "Running")
     assert installation.get("stream", "homeless")["status"]["streamer"] == "streamer-second-0"
@@ -362,3 +361,4 @@ def test_streams_outlive_their_streamer(installation: Installation) -> None:
     pool = home().removeprefix("streamer-").rpartition("-")[0]
     installation.wait_playing(f"{installation.media(pool)}/homeless/index.m3u8")
     installation.delete("stream", "homeless")
+    installation.delete("streamer", "refuge")
