@@ -241,10 +241,23 @@ def _periods(tracks: Sequence[TrackIndex], short: float) -> dict[Period, list[Ru
                 runs[segment.period] = run
             run.segments.append(segment)
         for period, run in runs.items():
-            if len(run.segments) > 1 and run.segments[0].duration < short:
-                del run.segments[0]
             found.setdefault(period, []).append(run)
+    for together in found.values():
+        _leave_out_short(together, short)
     return dict(sorted(found.items(), key=lambda item: item[0].utc_ms))
+
+
+def _leave_out_short(runs: Sequence[Run], short: float) -> None:
+    """The first segment goes in all tracks or in none: sound is cut a frame beside the picture, so
+    it alone may be below `short`, and picture and sound would begin a segment apart."""
+    firsts: dict[int, list[Run]] = {}
+    for run in runs:
+        firsts.setdefault(run.segments[0].msn, []).append(run)
+    for members in firsts.values():
+        is_short = any(run.segments[0].duration < short for run in members)
+        if is_short and all(len(run.segments) > 1 for run in members):
+            for run in members:
+                del run.segments[0]
 
 
 def _drift_seconds(periods: dict[Period, list[Run]]) -> int:

@@ -115,6 +115,26 @@ def test_what_players_are_told() -> None:
     assert clock.attrib["value"] == "dash-time?token=x"
 
 
+@pytest.mark.parametrize("sound", [71_680, 72_704])
+def test_picture_and_sound_begin_together_where_the_first_segment_is_nearly_short(
+    sound: int,
+) -> None:
+    """Key frames each 1.5 s of a target of 2: the sound of the first is 1.493 or 1.515 s."""
+    picture = track("v1", VIDEO, [135_000, 180_000, 180_000])
+    root = manifest(picture, track("a1", SOUND, [sound, 95_232, 96_256]))
+    first, other = (next(listed(root, kind)) for kind in ("video", "audio"))
+    assert abs(first.start - other.start) < 0.1
+    assert len(list(listed(root, "video"))) == len(list(listed(root, "audio")))
+
+
+def test_a_short_first_segment_is_shown_until_all_tracks_have_another() -> None:
+    picture = track("v1", VIDEO, [90_000, 180_000])
+    alone = manifest(picture, track("a1", SOUND, [48_128]))
+    assert [len(list(listed(alone, kind))) for kind in ("video", "audio")] == [2, 1]
+    both = manifest(picture, track("a1", SOUND, [48_128, 95_232]))
+    assert [len(list(listed(both, kind))) for kind in ("video", "audio")] == [1, 1]
+
+
 def test_update_period_and_location_are_said() -> None:
     root = manifest(
         track("v1", VIDEO, [180_000]), update_seconds=5, location="index.mpd", segment=2.0
