@@ -6,7 +6,8 @@ Invariants of what comes out, for any input:
 - the DTS of a track strictly grows, over restarts, switches, wraps and jumps alike;
 - PTS >= DTS;
 - tracks of one source share one offset, so the distance between its audio and its video is kept;
-- a new source goes on where the last one stopped, never before it.
+- a new source goes on where the last one stopped, never before it; of one that starts over (a file
+  in a loop) each track goes on where it stopped itself.
 
 A source that is the same stream on another of our servers has such a clock already, and keeps it
 where that is not behind ours: viewers then find the same times on both.
@@ -59,7 +60,10 @@ class Stamp(NamedTuple):
 class _TrackClock:
     """What the timeline remembers of one track of the current source."""
 
-    __slots__ = ("denominator", "duration", "last", "numerator", "offset", "settling", "wrap")
+    __slots__ = (
+        "denominator", "duration", "end", "first", "last", "numerator", "offset", "settling",
+        "wrap",
+    )  # fmt: skip
 
     def __init__(self, time_base: Fraction, floor: int) -> None:
         scale = time_base * TIME_BASE
@@ -70,17 +74,31 @@ class _TrackClock:
         """Ticks to add to the source's counter because it wrapped."""
         self.last = floor - 1
         """DTS of the last frame that came out."""
+        self.first = self.end = 0
+        """Where the source's counter began, and where the last frame that came out ends."""
         self.duration = DEFAULT_DURATION
         self.settling = True
         """In a new epoch, until the track has passed its old position: earlier frames are lost."""
+
+
+class _Pass(NamedTuple):
+    """A source as it was until it started over."""
+
+    firsts: list[int]
+    """Where the counter of each track began."""
+    lasts: list[int]
+    """DTS of the last frame of each that came out."""
+    offset: int
+    """What brings a frame with the same counter to its place behind the pass: no track comes over
+    its own end, and none has a hole but those that are shorter than others."""
 
 
 class Timeline:
     """The clock of one stream. Not thread-safe: the stream serialises its sources."""
 
     __slots__ = (
-        "_broken", "_clocks", "_former", "_head", "_offset", "_started", "breaks", "kept", "moved",
-        "restarts",
+        "_broken", "_clocks", "_former", "_head", "_offset", "_pass", "_started", "breaks", "kept",
+        "moved", "restarts",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -88,6 +106,8 @@ class Timeline:
         self._offset: int | None = None
         self._head = START
         """Where the next source starts: the end of the furthest frame."""
+        self._pass: _Pass | None = None
+        """What may be repeated now."""
         self._broken = False
         self._started = False
         self._former: list[int] = []
@@ -116,6 +136,7 @@ class Timeline:
         if self._started and any(clock.last >= START for clock in self._clocks):
             self._former = [clock.last for clock in self._clocks]
         self.kept = None
+        self._pass = self._passed(len(time_bases)) if seamless else None
         self._clocks = [_TrackClock(base, head) for base in time_bases]
         if seamless:
             for clock, duration in zip(self._clocks, durations, strict=False):
@@ -123,6 +144,17 @@ class Timeline:
         self._offset = None
         self._broken = self._started and not seamless
         self.restarts += self._broken
+
+    def _passed(self, tracks: int) -> _Pass | None:
+        """The source until now; None where its tracks had no clock in common."""
+        clocks, offset = self._clocks, self._offset
+        if offset is None or len(clocks) != tracks:
+            return None
+        if any(clock.offset != offset or clock.wrap for clock in clocks):
+            return None
+        length = max(clock.end - clock.first - offset for clock in clocks)
+        firsts, lasts = [clock.first for clock in clocks], [clock.last for clock in clocks]
+        return _Pass(firsts, lasts, offset + length)
 
     def join(self, dts: int, *, same: bool) -> None:
         """A source begins at `dts` whose clock is one as this: see whether it can be kept.
@@ -168,9 +200,9 @@ class Timeline:
         clock = self._clocks[track]
         raw = self._raw_dts(clock, dts, pts)
         offset = clock.offset
-        last = clock.last
         if offset is None:
-            offset = self._adopt(clock, raw)
+            offset = self._adopt(track, raw)
+        last = clock.last
         out = raw + clock.wrap + offset
         step = out - last
         if (
@@ -190,8 +222,9 @@ class Timeline:
         clock.settling = False
         clock.last = out
         length = self._length(clock, duration)
-        if out + length > self._head:
-            self._head = out + length
+        clock.end = end = out + length
+        if end > self._head:
+            self._head = end
         broken, self._broken, self._started = self._broken, False, True
         return Stamp(out, self._pts(clock, raw, pts, out), length, broken)
 
@@ -215,10 +248,20 @@ class Timeline:
         earliest = clock.last + 1 - offset - clock.wrap
         return earliest if 0 < earliest - raw <= TIME_BASE else raw
 
-    def _adopt(self, clock: _TrackClock, raw: int) -> int:
+    def _adopt(self, track: int, raw: int) -> int:
         """Offset for a track that delivers its first frame."""
+        clock = self._clocks[track]
+        clock.first = raw
         if self._offset is None:
-            self._offset = self._head - raw
+            passed, self._pass = self._pass, None
+            if passed is not None and raw == passed.firsts[track]:
+                # With B-frames the picture's DTS begin before the sound's: a pass that began with
+                # them at the head would leave a hole as long in both.
+                self._offset = passed.offset
+                for one, last in zip(self._clocks, passed.lasts, strict=True):
+                    one.last = last
+            else:
+                self._offset = self._head - raw
         elif not self._unroll(clock, raw, self._offset, self._head, JUMP):
             # Its clock has nothing to do with that of the other tracks: start it at the head.
             clock.offset = self._head - raw

@@ -68,6 +68,8 @@ class Lane:
         "canonicalizer",
         "convert",
         "described",
+        "end",
+        "first",
         "frame_ticks",
         "number",
         "reported",
@@ -94,6 +96,8 @@ class Lane:
         """What a frame of sound lasts, 0 where it is not known."""
         self.until: int | None = None
         """Where the last frame ends, if it is known by that."""
+        self.first, self.end = math.inf, -math.inf
+        """Of the current pass through a file, in seconds."""
 
     def stamps(self, packet: AnyPacket) -> tuple[int | None, int | None, int | None]:
         """DTS, PTS and duration. What FFmpeg has read before it knew the codec's frames (AAC in a
@@ -186,13 +190,17 @@ class DemuxInput(ThreadInput):
             raise InputError(f"no track of the source has a supported codec: {codecs}")
         while True:
             self._first, self._end = math.inf, -math.inf
+            for lane in self._lanes.values():
+                lane.first, lane.end = math.inf, -math.inf
             self._read_packets(container)
             if not self._loop or self._stopping.is_set():
                 return
             if self._end < self._first:
                 raise InputError("the file has no frames")
             if self._pacer:
-                self._pacer.loop(self._first, self._end)
+                # As the timeline does it: the longest track decides.
+                length = max(lane.end - lane.first for lane in self._lanes.values())
+                self._pacer.loop(self._first, self._first + length)
             container.seek(0)
             self.receiver.looped()
 
@@ -323,8 +331,9 @@ class DemuxInput(ThreadInput):
         if dts is None:
             return
         position = dts * lane.seconds_per_tick
-        self._first = min(self._first, position)
-        self._end = max(self._end, position + (packet.duration or 0) * lane.seconds_per_tick)
+        end = position + (packet.duration or 0) * lane.seconds_per_tick
+        lane.first, lane.end = min(lane.first, position), max(lane.end, end)
+        self._first, self._end = min(self._first, position), max(self._end, end)
         delay = pacer.delay(position, time.monotonic())
         if delay > 0:
             self.allow(delay + self.limits.read_seconds)
