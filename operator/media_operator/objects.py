@@ -114,7 +114,7 @@ class StreamObject:
             bandwidth_kbit=int((spec.get("claims") or {}).get("bitrate") or 0),
             encoding=encoding_of(spec.get("transcoder"), spec.get("claims") or {}),
             encoding_by_gpu=encoding_by_gpu(spec.get("transcoder"), spec.get("claims") or {}),
-            denied_protocols=_denied(spec),
+            denied_protocols=_denied_switches(spec),
             template=str(spec.get("template") or ""),
             dvr=dvr_place(spec),
             unserved=tuple(unserved_options(spec)),
@@ -164,8 +164,8 @@ def _needs_gpu(spec: Object) -> bool:
     return options.get("hw") in ("nvenc", "nvenc2")
 
 
-def _denied(spec: Object) -> frozenset[str]:
-    """Protocols switched off: by name, or all that a whitelist or encryption leaves out."""
+def _denied_switches(spec: Object) -> frozenset[str]:
+    """As `media_api.playback.denied_switches`, of a spec that nobody has checked."""
     protocols: Object = spec.get("protocols") or {}
     names = {name for name, allowed in protocols.items() if allowed is False} - {"whitelist"}
     if protocols.get("whitelist"):
