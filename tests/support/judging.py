@@ -89,10 +89,22 @@ async def take(url: str, seconds: float, directory: Path, *options: str) -> Seen
     )  # fmt: skip
     if status:
         return Seen(f"exit status {status}: {errors}")
-    seen = read([kept])
+    seen = whole(read([kept]))
     kept.unlink()
     seen.errors = errors
     seen.dts = times(out)
+    return seen
+
+
+def whole(seen: Seen) -> Seen:
+    """Without what lies behind the place where the client stopped.
+
+    It stops in the order of decoding: a picture that is shown after all that were taken had its
+    predecessors still to come.
+    """
+    if stamps := seen.dts.get("video"):
+        last = max(stamps) + 0.5 / FPS
+        seen.pictures = [picture for picture in seen.pictures if picture.pts <= last]
     return seen
 
 

@@ -184,6 +184,23 @@ def test_what_lacks_packets_is_read_as_it_is(clip: Path) -> None:
     assert "from picture to picture: 0.160 s" in " ".join(found)
 
 
+def test_what_lies_behind_the_place_of_the_stop_is_no_gap(tmp_path: Path) -> None:
+    """The last one of three that are decoded out of order is shown two later than they."""
+    film = make(tmp_path / "clock.mp4", b_frames=2, seconds=2)
+    cut = tmp_path / "cut.mp4"
+    with av.open(str(film)) as source, av.open(str(cut), "w") as target:
+        video = source.streams.video[0]
+        out = target.add_stream_from_template(video)
+        for number, packet in enumerate(source.demux(video)):
+            if number == 36 or packet.dts is None:
+                break
+            packet.stream = out
+            target.mux(packet)
+    seen, wanted = judging.read([cut]), Wanted(audio="", seconds=1.4)
+    assert any("from picture to picture" in fault for fault in faults(seen, wanted))
+    assert faults(judging.whole(seen), wanted) == []
+
+
 def test_times_of_framecrc() -> None:
     text = (
         "#tb 0: 1/90000\n#media_type 0: video\n#tb 1: 1/1000\n#media_type 1: audio\n"
