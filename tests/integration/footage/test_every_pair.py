@@ -36,8 +36,8 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(280)]
 PULLED = {
     "file": "file://clips/{clip}.mp4",
     "copy": "copy://base",
-    "m4f": "m4f://{http}/base",
-    "m4s": "m4s://{http}/base",
+    "m4f": "m4f://{http}/base cluster_key=secret",
+    "m4s": "m4s://{http}/base cluster_key=secret",
     "tshttp": "tshttp://{http}/base/mpegts",
     "hls": "hls://{http}/base/index.m3u8",
     "llhls": "llhls://{http}/base/index.ll.m3u8",
