@@ -83,6 +83,8 @@ class TranscoderStage:
         self._gave_at = self._heard_at = self._overloaded_at = -SILENT_SECONDS
         self._first_end_by = 0.0
         self._figures = Figures(0, 0, 0, 0, False, 0)
+        self._counted: Process | None = None
+        """Whose figures these are."""
         self._before = (0, 0, 0)
         """Decoded, encoded and dropped by processes that are gone."""
         self._dropped = 0
@@ -194,6 +196,9 @@ class TranscoderStage:
     # link.User
 
     def connected(self, process: Process) -> None:
+        if process is not self._counted:
+            self._count_on()
+            self._counted = process
         self._process = process
         self._heard_at = time.monotonic()
         if self._runs:
@@ -228,12 +233,7 @@ class TranscoderStage:
         self._process = None
         self._restarts += 1
         self._error = f"the transcoder is gone, another one is started: {reason}"
-        self._before = (
-            self._before[0] + self._figures.frames_decoded,
-            self._before[1] + self._figures.frames_encoded,
-            self._before[2] + self._figures.dropped_frames,
-        )
-        self._figures = Figures(0, 0, 0, 0, False, 0)
+        self._count_on()
         for run in self._runs:
             run.interrupted()
         while len(self._runs) > 1:
@@ -241,6 +241,15 @@ class TranscoderStage:
         self._give()
 
     # What is under way
+
+    def _count_on(self) -> None:
+        """Another process counts from zero."""
+        self._before = (
+            self._before[0] + self._figures.frames_decoded,
+            self._before[1] + self._figures.frames_encoded,
+            self._before[2] + self._figures.dropped_frames,
+        )
+        self._figures = Figures(0, 0, 0, 0, False, 0)
 
     def _planned(self, tracks: Sequence[Track]) -> Plan:
         """Raises StageRefused."""
@@ -261,9 +270,15 @@ class TranscoderStage:
             self._is_needed = True
             self._transcoders.want(self._stream, self)
 
+    def _has_only_copies(self) -> bool:
+        """Nothing is made, nor will be: what was made before has come out of the encoders."""
+        is_last = self._next is None and len(self._runs) == 1
+        return is_last and not self._runs[0].plan.made
+
     def _release(self) -> None:
         if self._is_needed:
             self._is_needed, self._process = False, None
+            self._error = self._failure
             self._transcoders.release(self._stream, self)
 
     def _check(self) -> None:
@@ -355,6 +370,8 @@ class TranscoderStage:
         if self._next is not None and now > self._next_by:
             self._turn()
         self._give()
+        if self._has_only_copies():
+            self._release()
 
 
 def transcoder_spec(transcoders: Transcoders) -> StageSpec:

@@ -279,6 +279,66 @@ async def test_a_ladder_that_changes_has_no_gap_in_what_stays(
     stage.close()
 
 
+async def test_a_ladder_of_nothing_but_copies_ends_its_process(
+    place: Place, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was made before comes out first, what passes has no gap, and it can begin again."""
+    monkeypatch.setattr("media_streamer.transcoder.engine.THIN_TICKS", 1 << 40)
+    monkeypatch.setattr("media_streamer.transcoder.link.KEEP_SECONDS", 0.05)
+    stage = place.stage()
+    stage.set_tracks(source.tracks)
+    process = place.process()
+    await until(lambda: place.wanted[-1]["live"])
+    keys = [n for n, one in enumerate(source.frames) if one.key and one.track == 0]
+    stage.push(source.frames[: keys[1]])
+    await until(lambda: place.sink.of(1))
+    await until(lambda: stage.stats()["transcoder"]["frames_encoded"])
+    assert stage.reconfigure(TranscoderSpec.model_validate({"video": [{"bitrate": "copy"}]}))
+    stage.push(source.frames[keys[1] :])
+    await until(lambda: place.wanted[-1] == {})
+    assert await asyncio.wait_for(process, 60) == 0
+    assert [[one.name for one in found] for found in lists(place)] == [
+        ["v1", "v2", "a1"],
+        ["v1", "a1"],
+    ]
+    changed = place.sink.items.index(lists(place)[1])
+    made = [one for one in place.sink.items[:changed] if isinstance(one, Frame) and one.track == 1]
+    assert len(made) == sum(one.track == 0 for one in source.frames[: keys[1]])
+    times = sorted(one.pts for one in place.sink.of(0))
+    assert {after - one for one, after in itertools.pairwise(times)} == {3600}
+    stats = stage.stats()
+    assert (stats["running_transcoder"], stats["coder_error"]) == (False, False)
+    assert stats["transcoder"]["restarts"] == 0
+    assert "gap" not in place.sink.items
+
+    encoded = stats["transcoder"]["frames_encoded"]
+    assert stage.reconfigure(TranscoderSpec.model_validate(SPEC))
+    assert place.wanted[-1] == {"live": 0}
+    place.process()
+    await until(lambda: place.wanted[-1]["live"])
+    came = stage._heard_at
+    await until(lambda: stage._heard_at > came)  # its figures, which are nought
+    assert stage.stats()["transcoder"]["frames_encoded"] >= encoded
+    stage.push(moved(source.frames, 300_000))
+    count = len(made)
+    await until(lambda: len(place.sink.of(1)) > count)
+    stage.close()
+
+
+async def test_copies_after_a_process_was_lost_are_no_error(place: Place, source: Source) -> None:
+    stage = place.stage()
+    stage.set_tracks(source.tracks)
+    first = place.process()
+    await until(lambda: place.wanted[-1]["live"])
+    first.cancel()
+    place.transcoders._processes["live"].channel.abort("killed")
+    await until(lambda: stage.stats()["coder_error"])
+    assert stage.reconfigure(TranscoderSpec.model_validate({"video": [{"bitrate": "copy"}]}))
+    await until(lambda: not stage.stats()["coder_error"])
+    assert "error" not in stage.stats()["transcoder"]
+    stage.close()
+
+
 async def test_a_ladder_that_cannot_be_made_is_raised_when_it_is_asked_for(
     place: Place, source: Source
 ) -> None:
