@@ -78,10 +78,16 @@ class Wanted:
     """There must be nearly so much."""
 
 
+DATED = ("-bsf:v", r"setts=pts=if(eq(PTS\,NOPTS)\,DTS\,PTS)")
+"""FFmpeg's RTSP, with pictures that refer to later ones, gives the first one no time to be shown
+(also of RTP that FFmpeg sends), which NUT cannot hold: the time of decoding."""
+
+
 async def take(url: str, seconds: float, directory: Path, *options: str) -> Seen:
     """What FFmpeg takes at `url`; `options` stand before the address."""
     kept = directory / f"{abs(hash((url, options))):x}.nut"
-    limit = ("-t", str(seconds), "-map", "0:v?", "-map", "0:a?", "-c", "copy")
+    dated = DATED if url.startswith("rtsp") else ()
+    limit = ("-t", str(seconds), "-map", "0:v?", "-map", "0:a?", "-c", "copy", *dated)
     status, out, errors = await run(
         "ffmpeg", "-nostdin", "-v", "error", "-y", *options, "-i", url,
         *limit, "-f", "nut", str(kept), *limit, "-f", "framecrc", "pipe:1",
