@@ -63,6 +63,37 @@ async def test_publisher_that_leaves_is_told_with_a_picture(
     await watch(ui.page, "#video")
 
 
+HOW_IT_CLOSES = """
+window.endings = [];
+const {close} = RTCPeerConnection.prototype;
+RTCPeerConnection.prototype.close = function () {
+  endings.push(this.connectionState);
+  close.call(this);
+};
+"""
+
+
+async def test_a_viewer_by_webrtc_comes_back_when_the_stream_is_enabled(
+    ui: Ui, appliance: Appliance
+) -> None:
+    """The server's goodbye ends the session: ICE finds out a quarter of a minute later."""
+    ui.expected = [r"status of (404|503)"]
+    await appliance.api("PUT", "/streams/offandon", {"inputs": [{"url": "fake://fake"}]})
+    await appliance.running("offandon")
+    await ui.page.add_init_script(HOW_IT_CLOSES)
+    await ui.page.goto(f"{appliance.streamer_url}offandon/embed.html?mute=true&proto=webrtc")
+    moves = "() => document.getElementById('video').currentTime > 0.5"
+    await ui.page.wait_for_function(moves)
+    await appliance.api("PUT", "/streams/offandon", {"disabled": True})
+    await ui.page.wait_for_function("() => endings.length > 0")
+    assert await ui.page.evaluate("endings[0]") == "connected"
+    note = ui.page.locator(".player-away")
+    await expect(note).to_be_visible()
+    await appliance.api("PUT", "/streams/offandon", {"disabled": False})
+    await expect(note).to_have_count(0)
+    await watch(ui.page, "#video")
+
+
 async def test_a_page_without_a_picture_says_what_it_waits_for(
     ui: Ui, appliance: Appliance
 ) -> None:

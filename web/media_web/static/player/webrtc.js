@@ -5,6 +5,8 @@ const TICK_MS = 500;
 /** Without anything new for this long the source gives nothing: the connection itself stays. */
 const SILENT_MS = 3000;
 
+const LOST = "The connection was lost; trying again.";
+
 const LINK = /<([^>]*)>((?:\s*;\s*[\w-]+=(?:"(?:[^"\\]|\\.)*"|[^;,\s]*))*)/g;
 const PARAMETER = /;\s*([\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^;,\s]*))/g;
 
@@ -77,8 +79,13 @@ export class WebRtcPlayer {
       this.on.playing();
       this.heardAt = performance.now();
       this.watching ??= setInterval(() => this.listen(), TICK_MS);
+      // A server that says goodbye (DTLS close_notify) leaves the connection "connected" until ICE
+      // gives up, a quarter of a minute later.
+      for (const { transport } of this.peer.getReceivers()) {
+        if (transport) transport.onstatechange = () => transport.state === "closed" && this.end(undefined, LOST);
+      }
     } else if (state === "failed" || state === "closed") {
-      this.end(undefined, "The connection was lost; trying again.");
+      this.end(undefined, LOST);
     }
   }
 
