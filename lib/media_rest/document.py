@@ -12,6 +12,8 @@ from aiohttp import hdrs, web
 from media_rest.openapi import openapi
 from media_rest.route import Route
 
+_PACKED = {hdrs.CONTENT_ENCODING: "gzip", hdrs.VARY: hdrs.ACCEPT_ENCODING}
+
 
 @dataclass(frozen=True)
 class _Made:
@@ -37,7 +39,7 @@ class Document:
         is_packed = "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower()
         return web.Response(
             body=made.packed if is_packed else made.plain,
-            headers={hdrs.CONTENT_ENCODING: "gzip"} if is_packed else None,
+            headers=_PACKED if is_packed else None,
             content_type="application/json",
             charset="utf-8",
         )

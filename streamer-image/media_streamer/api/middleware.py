@@ -42,7 +42,8 @@ async def api_middleware(
         if "Access-Control-Allow-Origin" in cors:
             response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     body = response.body if isinstance(response, web.Response) else None
-    if isinstance(body, bytes) and len(body) >= MIN_GZIP_BYTES:
+    is_packed = "Content-Encoding" in response.headers
+    if isinstance(body, bytes) and len(body) >= MIN_GZIP_BYTES and not is_packed:
         response.headers.add("Vary", "Accept-Encoding")
         if "gzip" in request.headers.get("Accept-Encoding", "").lower():
             response.enable_compression(web.ContentCoding.gzip)

@@ -4,6 +4,7 @@ order what came and tells what did not.
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -48,7 +49,9 @@ async def test_srt_repairs(
     await launch(*live(film), "-f", "mpegts", target)
     await streamer.running("cam")
     seen = await play(f"srt://127.0.0.1:{through}?streamid=#!::r=cam,m=request&{words}", 4)
-    assert not complaints(seen, 25, ("video", "audio")), streamer.log
+    # What libsrt says when data overtakes the answer to its handshake.
+    errors = "".join(line for line in seen.errors.splitlines(True) if "/SRT:" not in line)
+    assert not complaints(replace(seen, errors=errors), 25, ("video", "audio")), streamer.log
 
     async def repaired() -> bool:
         found = (await streamer.stream("cam"))["stats"]["input"].get("srt", {})

@@ -194,8 +194,7 @@ async def test_logins(api: Api) -> None:
     script = {"X-Requested-With": "fetch"}
     assert (await api.call("GET", f"{BASE}/streams", headers=script))[0] == 403
     for path in ("/monitoring/liveness", "/ui_settings", "/openapi.json"):
-        plain = {"Accept-Encoding": "identity"}
-        assert (await api.call("GET", BASE + path, headers=plain))[0] == 200
+        assert (await api.call("GET", BASE + path, headers={}))[0] == 200
     assert (await api.call("GET", f"{BASE}/monitoring/readiness", headers={}))[0] == 503
     assert "SECRET" not in json.dumps(await api.get(f"{BASE}/streams", headers=viewer))
     guess = await api.get(f"{BASE}/streams?password_like=PUB", headers=viewer)
