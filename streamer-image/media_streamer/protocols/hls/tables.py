@@ -3,7 +3,8 @@
 FFmpeg has a demuxer for each playlist, which keeps what the tables of all its segments have named.
 So each playlist has a gate (`protocols/ts/gate.py`) and bounds, and all of them together have twice
 as much. What begins as fragmented MP4, sound or text passes as it is, until a playlist has shown
-that its segments are transport streams. Pure.
+that its segments are transport streams; and as long as FFmpeg may still look for what they are,
+nothing that it could take for packets may be among it. Pure.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Protocol
 from media_streamer.budgets import TRANSPORT_STREAM_PIDS, TRANSPORT_STREAM_VIDEOS
 from media_streamer.media.inputs.base import InputError
 from media_streamer.media.mux.psi import PACKET_BYTES
+from media_streamer.protocols.ts.gate import SYNC
 from media_streamer.protocols.ts.watch import TsWatch
 
 READ_BYTES = 64 * 1024
@@ -21,6 +23,12 @@ _BOXES = frozenset(
     (b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"emsg", b"prft", b"mdat", b"free", b"skip")
 )
 _ID3_BYTES = 10
+PROBED_BYTES = 2 * 1024 * 1024
+"""FFmpeg has decided on the format of a playlist by then (`probesize`, and what one read adds)."""
+STRIDES = (188, 192, 204)
+GRID_ROWS, GRID_SYNCS = 10, 6
+"""FFmpeg's probe takes for packets what has more than 6 of 10 sync bytes in their places. In bytes
+by chance that is one in 10**12 places."""
 KEY_BYTES = 16
 """Of AES-128: FFmpeg reads no more of one."""
 
@@ -43,6 +51,18 @@ class _Playlist:
         self.watch = TsWatch()
         self.demuxers = 1
         """Playlists that name the same segments: each has a demuxer that reads them."""
+        self._looked = 0
+        self._last = b""
+
+    def look(self, data: bytes) -> None:
+        """At what is no transport stream. Raises InputError where it holds one."""
+        if self._looked >= PROBED_BYTES:
+            return
+        self._looked += len(data)
+        data = self._last + data
+        if has_packets(data):
+            raise InputError("a segment that begins as another format holds a transport stream")
+        self._last = data[-GRID_ROWS * STRIDES[-1] :]
 
 
 class SegmentTables:
@@ -65,7 +85,7 @@ class SegmentTables:
         own = owners[0] if owners else self._playlists.setdefault("", _Playlist())
         own.demuxers = max(own.demuxers, len(owners))
         if not own.watch.has_programs and is_no_ts(piece.head):
-            return piece
+            return _Looked(piece, owners or [own])
         return _Passed(piece, own.watch, self._check)
 
     def _check(self, watch: TsWatch) -> None:
@@ -109,6 +129,31 @@ class _Passed:
         self._piece.close()
 
 
+class _Looked:
+    """A segment of another format."""
+
+    def __init__(self, piece: Piece, owners: list[_Playlist]) -> None:
+        self._piece, self._owners = piece, owners
+        self._ended = False
+
+    @property
+    def head(self) -> bytes:
+        return self._piece.head
+
+    def read(self, size: int) -> bytes:
+        data = b"" if self._ended else self._piece.read(min(size, READ_BYTES))
+        try:
+            for one in self._owners:
+                one.look(data)
+        except InputError:
+            self._ended = True
+            raise
+        return data
+
+    def close(self) -> None:
+        self._piece.close()
+
+
 class _Key:
     """What no playlist names as a segment, and is short."""
 
@@ -141,3 +186,17 @@ def is_no_ts(head: bytes) -> bool:
         or head.startswith((b"\x0b\x77", b"WEBVTT", b"\xef\xbb\xbfWEBVTT"))
         or (head[0] == 0xFF and head[1:2] >= b"\xe0")
     )
+
+
+def has_packets(data: bytes) -> bool:
+    """Whether FFmpeg's probe could find packets of a transport stream in it."""
+    for stride in STRIDES:
+        for phase in range(min(stride, len(data))):
+            column = data[phase::stride]
+            if column.count(SYNC) < GRID_SYNCS:
+                continue
+            rows = [row for row, byte in enumerate(column) if byte == SYNC]
+            ends = rows[GRID_SYNCS - 1 :]
+            if any(end - begin < GRID_ROWS for begin, end in zip(rows, ends, strict=False)):
+                return True
+    return False

@@ -27,6 +27,9 @@ FIRST_PID = 0x20
 NO_MEDIA = frozenset({0x05, *range(0x08, 0x0F), *range(0x14, 0x1A), 0x86})
 """Stream types (table 2-34) of sections, carousels, metadata and cues (SCTE 35)."""
 
+HDMV, OF_DISCS = b"\x05\x04HDMV", frozenset({0x86})
+"""With this registration (2.6.8) it is the sound of a disc, DTS-HD, and no cue."""
+
 _PAT, _PMT = 0x00, 0x02
 
 
@@ -207,6 +210,7 @@ class TsGate:
         if section[5] != self._version:
             self._version = section[5]
             self._parts.clear()
+        self._parts = {one: named for one, named in self._parts.items() if one <= last}
         self._parts[number] = {
             program: int.from_bytes(section[at + 2 : at + 4]) & 0x1FFF
             for at in range(8, len(section) - 7, 4)
@@ -225,7 +229,7 @@ class TsGate:
             self._described = {p: pids for p, pids in self._described.items() if p in named}
             self._reopen()
             self._write_pat(section, out)
-        if self._held is not None and self.programs and self.pats >= PATIENT_PATS:
+        if self._held is not None and self._described and self.pats >= PATIENT_PATS:
             self._let_go(out)
 
     def _write_pat(self, section: bytes, out: Passed) -> None:
@@ -240,10 +244,13 @@ class TsGate:
         if self.programs.get(program) != pid:  # several may share a PID
             return
         begin = 12 + (int.from_bytes(section[10:12]) & 0x0FFF)
+        if begin > len(section) - 4:
+            return
         kept = bytearray()
         pids = set()  # a PID for the clock alone is nothing that FFmpeg needs
+        no_media = NO_MEDIA - OF_DISCS if HDMV in section[12:begin] else NO_MEDIA
         for stream, kind, entry in entries(section):
-            if kind in NO_MEDIA or stream in (PAT_PID, NULL_PID) or stream in self._sections:
+            if kind in no_media or stream in (PAT_PID, NULL_PID) or stream in self._sections:
                 continue
             pids.add(stream)
             kept += entry

@@ -1,5 +1,7 @@
 """Segments of HLS sources on their way to FFmpeg."""
 
+import random
+
 import pytest
 from media_streamer.media.inputs.base import InputError
 from media_streamer.media.inputs.cut_input import check_tables
@@ -59,6 +61,42 @@ def test_other_formats_pass_as_they_are() -> None:
         assert is_no_ts(head)
         assert drained(tables(a="s").passed("s", Bytes(head * 500))) == head * 500
     assert not is_no_ts(id3 + segment(range(0x101, 0x102)))
+
+
+ID3_LONG = b"ID3\4\0\0\0\4\x20\x70" + bytes(70_000)
+ID3_LIES = b"ID3\4\0\0\x3f\x7f\x7f\x7f12345"
+HEADS = [
+    b"\xff\xf1", b"\x0b\x77", b"WEBVTT\n\n", b"ID3\4\0\0\0\0\0\5hello\xff\xf1", ID3_LONG, ID3_LIES,
+    *(b"\0\0\0\x18" + box + bytes(16) for box in (b"ftyp", b"styp", b"skip", b"emsg", b"prft")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("head", HEADS, ids=lambda head: repr(head[:8]))
+@pytest.mark.parametrize("stride", [188, 192, 204])
+def test_no_head_hides_a_transport_stream(head: bytes, stride: int) -> None:
+    data = segment(range(0x200, 0x23C))
+    wide = (data[at : at + 188] + bytes(stride - 188) for at in range(0, len(data), 188))
+    piece = tables(a="s").passed("s", Bytes(head + b"".join(wide)))
+    with pytest.raises(InputError, match=r"holds a transport stream|more than"):
+        drained(piece)
+    assert piece.read(1) == b""
+
+
+def test_a_stream_in_pieces_over_segments_is_none_either() -> None:
+    data = b"\xff\xf1" + segment(range(0x200, 0x23C))
+    parts = [data[at : at + 400] for at in range(0, len(data), 400)]
+    one = tables(a=" ".join(map(str, range(len(parts)))))
+    pieces = [one.passed(str(n), Bytes(part)) for n, part in enumerate(parts)]
+    with pytest.raises(InputError, match="holds a transport stream"):
+        list(map(drained, pieces))
+
+
+def test_other_formats_are_not_taken_for_one() -> None:
+    chance = random.Random(1)
+    one = tables(a="s t")
+    for name in "st":
+        data = b"\0\0\0\x18stypmsdh" + chance.randbytes(3 * 1024 * 1024)
+        assert drained(one.passed(name, Bytes(data))) == data
 
 
 def test_a_playlist_of_transport_streams_stays_one() -> None:

@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from media_streamer.media.mux.psi import crc32
 from media_streamer.protocols.ts.gate import GUESSED_PIDS, HELD_BYTES, TsGate, entries
 
 from tests.support import garbage
@@ -91,6 +92,46 @@ def test_carousels_and_cues_are_left_out() -> None:
     gate = TsGate()
     passed = gate.feed(pat({1: TABLE}) + pmt({VIDEO: 0x1B, 0x200: 0x0B, 0x201: 0x86, 0x202: 0x06}))
     assert [pid for pid, _, _ in entries(passed.tables[1].section)] == [VIDEO, 0x202]
+
+
+def test_sound_of_discs_is_no_cue() -> None:
+    """Type 0x86 is DTS-HD where the program is registered as HDMV."""
+    out = garbage.Packets()
+    body = b"\xe1\x00\xf0\x06\x05\x04HDMV" + b"\x86\xe1\x01\xf0\0" + b"\x90\xe1\x02\xf0\0"
+    data = out.of(0, garbage.pat([(1, TABLE)]), table=True)
+    passed = TsGate().feed(data + out.of(TABLE, garbage.section(2, 1, body), table=True))
+    assert [pid for pid, _, _ in entries(passed.tables[1].section)] == [0x101, 0x102]
+
+
+def test_a_table_whose_descriptors_reach_out_of_it_is_none() -> None:
+    out = garbage.Packets()
+    data = out.of(0, garbage.pat([(1, TABLE)]), table=True)
+    table = garbage.section(2, 1, b"\xe1\x00\xf3\x84" + b"\x1b\xe1\x01\xf0\0")
+    passed = TsGate().feed(data + out.of(TABLE, table, table=True) + KEY)
+    assert [table.pid for table in passed.tables] == [0]
+
+
+def test_the_start_of_a_program_that_is_described_late_is_kept() -> None:
+    gate = TsGate()
+    early = b"".join(bytes(gate.feed(pat({1: TABLE}) + KEY).data) for _ in range(6))
+    late = bytes(gate.feed(pmt({VIDEO: 0x1B}) + KEY).data)
+    assert pids(early + late).count(VIDEO) == 7
+
+
+def test_a_list_of_programs_may_get_shorter() -> None:
+    """From two sections to one, with the same version: a multiplexer that began anew."""
+    out, gate = garbage.Packets(), TsGate()
+
+    def part(number: int, last: int, program: int) -> bytes:
+        body = garbage.pat([(program, TABLE + program)])[8:-4]
+        whole = garbage.section(0, 1, body)
+        whole = whole[:6] + bytes((number, last)) + whole[8:-4]
+        return out.of(0, whole + crc32(whole).to_bytes(4), table=True)
+
+    gate.feed(part(0, 1, 1) + part(1, 1, 2))
+    assert gate.programs == {1: TABLE + 1, 2: TABLE + 2}
+    gate.feed(part(0, 0, 1))
+    assert gate.programs == {1: TABLE + 1}
 
 
 @given(st.lists(st.integers(1, 900), max_size=20), st.integers(1, 60))
