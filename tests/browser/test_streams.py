@@ -1,12 +1,18 @@
 """Streams in Central's UI: add, watch, copy, change, delete."""
 
+import time
+from itertools import pairwise
+
 import aiohttp
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Request, expect
 
-from .appliance import Appliance
+from .appliance import Appliance, until
 from .conftest import Ui
 from .picture import assert_test_picture, play
+
+POLL_SECONDS = 2.0
+"""How often a page asks for what it shows."""
 
 
 async def add(ui: Ui, name: str, url: str) -> None:
@@ -158,7 +164,21 @@ async def test_stream_is_disabled_enabled_and_deleted(inside: Ui, appliance: App
     page = inside.page
     await page.get_by_role("button", name="Disable").click()
     await expect(page.get_by_text("The stream is disabled.")).to_be_visible()
+    asked: list[float] = []
+
+    def note(request: Request) -> None:
+        if request.method == "GET" and request.url.endswith("/streams/switch"):
+            asked.append(time.monotonic())
+
+    async def enough() -> bool:
+        return len(asked) > 5
+
+    page.on("request", note)
     await page.get_by_role("button", name="Enable").click()
+    await expect(page.locator(".still, video")).to_be_visible()
+    await until(enough, "the page asks for the stream")
+    gaps = [two - one for one, two in pairwise(asked[1:])]
+    assert min(gaps) < POLL_SECONDS / 2, "who has enabled it waits for it"
     assert_test_picture(await play(page))
     page.once("dialog", lambda dialog: dialog.accept())
     await page.get_by_role("button", name="Delete").click()

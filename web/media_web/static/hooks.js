@@ -1,16 +1,21 @@
 // State that comes from the server or from the address bar.
 
-import { useCallback, useEffect, useState } from "./vendor/htm-preact.js";
+import { useCallback, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { get } from "./api.js";
+
+/** After what the reader does here its effect is looked for so many times as often, for this long. */
+const HURRY = 4;
+const HURRY_MS = 10_000;
 
 /**
  * The answer of GET `path`, asked again every `intervalMs` while the page is visible.
  * Returns {data, error, reload}; the last good data stay while an error lasts, and while the answer
- * of another path is awaited (the next page of a list).
+ * of another path is awaited (the next page of a list). `reload` is for who has changed something.
  */
 export function usePolled(path, intervalMs = 2000) {
   const [state, setState] = useState({ data: null, error: null });
   const [round, setRound] = useState(0);
+  const hurryUntil = useRef(0);
   useEffect(() => {
     let stopped = false;
     let timer;
@@ -23,7 +28,8 @@ export function usePolled(path, intervalMs = 2000) {
           if (!stopped) setState((before) => ({ data: before.data, error }));
         }
       }
-      if (!stopped) timer = setTimeout(ask, intervalMs);
+      const hurries = performance.now() < hurryUntil.current;
+      if (!stopped) timer = setTimeout(ask, hurries ? intervalMs / HURRY : intervalMs);
     };
     ask();
     return () => {
@@ -31,7 +37,10 @@ export function usePolled(path, intervalMs = 2000) {
       clearTimeout(timer);
     };
   }, [path, intervalMs, round]);
-  const reload = useCallback(() => setRound((n) => n + 1), []);
+  const reload = useCallback(() => {
+    hurryUntil.current = performance.now() + HURRY_MS;
+    setRound((n) => n + 1);
+  }, []);
   return { ...state, reload };
 }
 
