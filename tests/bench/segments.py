@@ -1,7 +1,10 @@
 """Segments of an archive and of a film beside files that nginx sends: bytes a core and second.
 
-Of one size, all of them in the memory of the kernel, asked for in turn from another core by a
-client that does not copy them; nginx sends files by sendfile. The CPU time of the server counts.
+All of them in the memory of the kernel, asked for in turn from another core by a client that does
+not copy them; nginx sends files by sendfile. The CPU time of the server counts.
+
+The files of nginx are as large as the segments of the archive, 1.25 MB. Those of the film are
+1.0 MB on average, of which nginx sends more bytes a second: the film's ratio flatters it.
 """
 
 import asyncio
