@@ -56,7 +56,7 @@ class Handlers(Protocol):
     def accept(self, hello: Hello, pid: int) -> str:
         """Empty if this process is that worker of this server, else why it is not."""
 
-    def is_foreign(self, pid: int) -> None:
+    def met_foreigner(self, pid: int) -> None:
         """A process of ours that connects is of another version of the program."""
 
     async def greet(self, connection: Connection, hello: Hello) -> EgressSettings | MediaSettings:
@@ -129,7 +129,7 @@ class ControlServer:
             if not greeted.done():
                 foreigner = peer.channel.foreigner
                 if foreigner is not None and foreigner.uid == os.geteuid():
-                    self._handlers.is_foreign(foreigner.pid)
+                    self._handlers.met_foreigner(foreigner.pid)
                 else:
                     log.warning("a process on the control socket did not say who it is: closed")
                 return

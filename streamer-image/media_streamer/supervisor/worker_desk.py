@@ -162,7 +162,7 @@ class WorkerDesk:
             return "it is of another run, whose segments are gone"
         return ""
 
-    def is_foreign(self, pid: int) -> None:
+    def met_foreigner(self, pid: int) -> None:
         worker = next((one for one in self._pool.all() if one.is_process(pid)), None)
         if worker is None or pid in self._replaced:
             return

@@ -1,6 +1,6 @@
 """MPEG-TS tables: PAT and PMT of a stream with one program (ISO/IEC 13818-1 2.4.4)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from media_streamer.media.frame import Track
 
@@ -10,6 +10,7 @@ FIRST_PID = 0x0100
 NULL_PID = 0x1FFF
 PROGRAM_NUMBER = 1
 PACKET_BYTES = 188
+SYNC = 0x47
 
 STREAM_TYPES = {
     "mpeg2video": 0x02,
@@ -25,7 +26,8 @@ STREAM_TYPES = {
 """Table 2-34, ATSC A/53 part 3 for AC-3 and E-AC-3. AV1 has no published mapping."""
 
 _REGISTRATIONS = {"hevc": b"HEVC", "ac3": b"AC-3", "eac3": b"EAC3", "opus": b"Opus"}
-_TABLE_BYTES = 183
+_PAYLOAD_BYTES = PACKET_BYTES - 4
+_TABLE_BYTES = _PAYLOAD_BYTES - 1
 
 
 def _crc_table() -> tuple[int, ...]:
@@ -75,10 +77,22 @@ def pmt(tracks: Sequence[tuple[int, Track]], pcr_pid: int, version: int) -> byte
     return made
 
 
+def programs(pat: bytes) -> Iterator[tuple[int, int]]:
+    """Number of each program of a section, and PID of its PMT."""
+    for at in range(8, len(pat) - 7, 4):
+        if number := int.from_bytes(pat[at : at + 2]):
+            yield number, int.from_bytes(pat[at + 2 : at + 4]) & 0x1FFF
+
+
 def packet(pid: int, table: bytes, counter: int) -> bytes:
-    """One transport packet with a whole section."""
-    header = bytes((0x47, 0x40 | pid >> 8, pid & 0xFF, 0x10 | counter, 0))
-    return (header + table).ljust(PACKET_BYTES, b"\xff")
+    """A transport packet with a whole section; several in a row of one that is longer."""
+    packets = bytearray()
+    payload = b"\0" + table
+    for at in range(0, len(payload), _PAYLOAD_BYTES):
+        packets += bytes((SYNC, (0 if at else 0x40) | pid >> 8, pid & 0xFF, 0x10 | counter & 15))
+        packets += payload[at : at + _PAYLOAD_BYTES].ljust(_PAYLOAD_BYTES, b"\xff")
+        counter += 1
+    return bytes(packets)
 
 
 def _descriptors(track: Track) -> bytes:

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from media_streamer.budgets import TRANSPORT_STREAM_PIDS, TRANSPORT_STREAM_VIDEOS
+from media_streamer.files.ts_grid import LIKELY_BYTES, may_be_found
 from media_streamer.media.inputs.base import InputError
 from media_streamer.media.mux.psi import PACKET_BYTES
-from media_streamer.protocols.ts.gate import SYNC
 from media_streamer.protocols.ts.watch import TsWatch
 
 READ_BYTES = 64 * 1024
@@ -25,10 +25,6 @@ _BOXES = frozenset(
 _ID3_BYTES = 10
 PROBED_BYTES = 2 * 1024 * 1024
 """FFmpeg has decided on the format of a playlist by then (`probesize`, and what one read adds)."""
-STRIDES = (188, 192, 204)
-GRID_ROWS, GRID_SYNCS = 10, 6
-"""FFmpeg's probe takes for packets what has more than 6 of 10 sync bytes in their places. In bytes
-by chance that is one in 10**12 places."""
 KEY_BYTES = 16
 """Of AES-128: FFmpeg reads no more of one."""
 
@@ -60,9 +56,9 @@ class _Playlist:
             return
         self._looked += len(data)
         data = self._last + data
-        if has_packets(data):
+        if may_be_found(data):
             raise InputError("a segment that begins as another format holds a transport stream")
-        self._last = data[-GRID_ROWS * STRIDES[-1] :]
+        self._last = data[-LIKELY_BYTES:]
 
 
 class SegmentTables:
@@ -99,18 +95,29 @@ class SegmentTables:
             raise InputError(f"tables of the segments name more than {MAX_PIDS} PIDs")
 
 
-class _Passed:
-    """A segment of MPEG-TS."""
+class _Wrapped:
+    """A piece of which FFmpeg may not see all."""
 
-    def __init__(self, piece: Piece, watch: TsWatch, check: Callable[[TsWatch], None]) -> None:
-        self._piece, self._watch, self._check = piece, watch, check
-        self._ready = b""
-        self._ended = False
+    def __init__(self, piece: Piece) -> None:
+        self._piece = piece
 
     @property
     def head(self) -> bytes:
         """What it begins with, before anything is left out."""
         return self._piece.head
+
+    def close(self) -> None:
+        self._piece.close()
+
+
+class _Passed(_Wrapped):
+    """A segment of MPEG-TS."""
+
+    def __init__(self, piece: Piece, watch: TsWatch, check: Callable[[TsWatch], None]) -> None:
+        super().__init__(piece)
+        self._watch, self._check = watch, check
+        self._ready = b""
+        self._ended = False
 
     def read(self, size: int) -> bytes:
         while not self._ready and not self._ended:
@@ -125,20 +132,14 @@ class _Passed:
         piece, self._ready = self._ready[:size], self._ready[size:]
         return piece
 
-    def close(self) -> None:
-        self._piece.close()
 
-
-class _Looked:
+class _Looked(_Wrapped):
     """A segment of another format."""
 
     def __init__(self, piece: Piece, owners: list[_Playlist]) -> None:
-        self._piece, self._owners = piece, owners
+        super().__init__(piece)
+        self._owners = owners
         self._ended = False
-
-    @property
-    def head(self) -> bytes:
-        return self._piece.head
 
     def read(self, size: int) -> bytes:
         data = b"" if self._ended else self._piece.read(min(size, READ_BYTES))
@@ -150,27 +151,18 @@ class _Looked:
             raise
         return data
 
-    def close(self) -> None:
-        self._piece.close()
 
-
-class _Key:
+class _Key(_Wrapped):
     """What no playlist names as a segment, and is short."""
 
     def __init__(self, piece: Piece) -> None:
-        self._piece, self._left = piece, KEY_BYTES
-
-    @property
-    def head(self) -> bytes:
-        return self._piece.head
+        super().__init__(piece)
+        self._left = KEY_BYTES
 
     def read(self, size: int) -> bytes:
         data = self._piece.read(min(size, self._left)) if self._left else b""
         self._left -= len(data)
         return data
-
-    def close(self) -> None:
-        self._piece.close()
 
 
 def is_no_ts(head: bytes) -> bool:
@@ -186,17 +178,3 @@ def is_no_ts(head: bytes) -> bool:
         or head.startswith((b"\x0b\x77", b"WEBVTT", b"\xef\xbb\xbfWEBVTT"))
         or (head[0] == 0xFF and head[1:2] >= b"\xe0")
     )
-
-
-def has_packets(data: bytes) -> bool:
-    """Whether FFmpeg's probe could find packets of a transport stream in it."""
-    for stride in STRIDES:
-        for phase in range(min(stride, len(data))):
-            column = data[phase::stride]
-            if column.count(SYNC) < GRID_SYNCS:
-                continue
-            rows = [row for row, byte in enumerate(column) if byte == SYNC]
-            ends = rows[GRID_SYNCS - 1 :]
-            if any(end - begin < GRID_ROWS for begin, end in zip(rows, ends, strict=False)):
-                return True
-    return False

@@ -12,9 +12,9 @@ can be media. All else is left out. What comes before the tables is held until t
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from media_streamer.media.mux.psi import NULL_PID, PACKET_BYTES, PAT_PID, crc32
+from media_streamer.media.mux import psi
+from media_streamer.media.mux.psi import NULL_PID, PACKET_BYTES, PAT_PID, SYNC, crc32
 
-SYNC = 0x47
 HELD_BYTES = 1024 * 1024
 """Without tables within these the first `GUESSED_PIDS` pass, and FFmpeg finds out what they are."""
 GUESSED_PIDS = 16
@@ -212,10 +212,9 @@ class TsGate:
             self._parts.clear()
         self._parts = {one: named for one, named in self._parts.items() if one <= last}
         self._parts[number] = {
-            program: int.from_bytes(section[at + 2 : at + 4]) & 0x1FFF
-            for at in range(8, len(section) - 7, 4)
-            if (program := int.from_bytes(section[at : at + 2]))
-            and (not self._programs or program in self._programs)
+            program: pid
+            for program, pid in psi.programs(section)
+            if not self._programs or program in self._programs
         }
         if number == last and len(self._parts) > last:
             named = {p: pid for part in self._parts.values() for p, pid in part.items()}
@@ -237,7 +236,7 @@ class TsGate:
         wanted = list(self.programs.items())[: (MAX_SECTION_BYTES - 12) // 4]
         body = b"".join(p.to_bytes(2) + (0xE000 | pid).to_bytes(2) for p, pid in wanted)
         if body:
-            self._write(PAT_PID, section[:6] + b"\0\0" + body, out)
+            self._write(PAT_PID, section, body, out)
 
     def _take_pmt(self, pid: int, section: bytes, out: Passed) -> None:
         program = int.from_bytes(section[3:5])
@@ -256,21 +255,18 @@ class TsGate:
             kept += entry
         self._described[program] = frozenset(pids)
         self._reopen()
-        self._write(pid, section[:begin] + bytes(kept), out)
+        self._write(pid, section, section[8:begin] + kept, out)
         if self._held is not None and self._described.keys() >= self.programs.keys():
             self._let_go(out)
 
-    def _write(self, pid: int, section: bytes, out: Passed) -> None:
-        """`section`: without its check; its length is set."""
-        section = section[:1] + (0xB000 | len(section) + 1).to_bytes(2) + section[3:]
-        section += crc32(section).to_bytes(4)
-        packets = bytearray()
-        payload = b"\0" + section
-        for at in range(0, len(payload), PACKET_BYTES - 4):
-            counter = self._counters[pid] = (self._counters.get(pid, -1) + 1) % 16
-            packets += bytes((SYNC, (0 if at else 0x40) | pid >> 8, pid & 0xFF, 0x10 | counter))
-            packets += payload[at : at + PACKET_BYTES - 4].ljust(PACKET_BYTES - 4, b"\xff")
-        out.tables.append(Table(len(out.data), pid, bytes(packets), section))
+    def _write(self, pid: int, table: bytes, body: bytes, out: Passed) -> None:
+        """A table anew, with another body."""
+        number, version = int.from_bytes(table[3:5]), table[5] >> 1
+        section = psi.section(table[0], number, version, body)
+        counter = self._counters.get(pid, 0)
+        packets = psi.packet(pid, section, counter)
+        self._counters[pid] = counter + len(packets) // PACKET_BYTES
+        out.tables.append(Table(len(out.data), pid, packets, section))
         out.data += packets
 
     def _reopen(self) -> None:

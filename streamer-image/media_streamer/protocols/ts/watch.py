@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from media_streamer.media.mux.psi import PACKET_BYTES, PAT_PID
-from media_streamer.protocols.ts.gate import SYNC, Passed, Table, TsGate, entries
+from media_streamer.media.mux.psi import PACKET_BYTES, PAT_PID, SYNC, programs
+from media_streamer.protocols.ts.gate import Passed, Table, TsGate, entries
 
 MAX_DELAY_BYTES = 8 * 1024 * 1024
 """A cut that waits for a random access point waits no longer than this: 6 s of 10 Mbit/s."""
@@ -154,9 +154,9 @@ class TsWatch:
         for table in tables:
             if table.pid == PAT_PID and table.section[0] == 0x00:
                 self._pat = table.packets
-                self.named |= _pmt_pids(table.section)
-                programs = self.gate.programs
-                self._tables = {n: told for n, told in self._tables.items() if n in programs}
+                self.named.update(pid for _, pid in programs(table.section))
+                wanted = self.gate.programs
+                self._tables = {n: told for n, told in self._tables.items() if n in wanted}
             elif self._take_pmt(table) and changed is None:
                 changed = table.at
         return changed
@@ -187,10 +187,6 @@ class TsWatch:
             at for pid in leading for at in _starts(data, begin, pid) if _is_random_access(data, at)
         )
         return min(found, default=None)
-
-
-def _pmt_pids(pat: bytes) -> set[int]:
-    return {int.from_bytes(pat[at + 2 : at + 4]) & 0x1FFF for at in range(8, len(pat) - 4, 4)}
 
 
 def _starts(data: bytes, start: int, pid: int) -> list[int]:

@@ -48,7 +48,7 @@ class Supervisor:
     def accept(self, hello: Hello, pid: int) -> str:
         return self.refuses
 
-    def is_foreign(self, pid: int) -> None:
+    def met_foreigner(self, pid: int) -> None:
         self.foreign.append(pid)
 
     async def greet(self, connection: Connection, hello: Hello) -> EgressSettings | MediaSettings:
