@@ -104,7 +104,7 @@ class CutInput(DemuxInput):
         options = self._options
         if self._reader is None:
             if self._format == "mpegts":
-                packets = TsWatch(self._programs)
+                packets = TsWatch(self._programs, self._pids)
                 faults = TsFaults(packets.gate, self.count)
                 check = partial(_check, packets, faults, self._programs)
                 self._reader = CutReader(plain(self._connect()), packets, check)

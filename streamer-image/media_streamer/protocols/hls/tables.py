@@ -14,6 +14,8 @@ from media_streamer.budgets import TRANSPORT_STREAM_PIDS, TRANSPORT_STREAM_VIDEO
 from media_streamer.files.ts_grid import LIKELY_BYTES, may_be_found
 from media_streamer.media.inputs.base import InputError
 from media_streamer.media.mux.psi import PACKET_BYTES
+from media_streamer.protocols.ts.gate import PacketGrid
+from media_streamer.protocols.ts.stride import plain
 from media_streamer.protocols.ts.watch import TsWatch
 
 READ_BYTES = 64 * 1024
@@ -116,14 +118,17 @@ class _Passed(_Wrapped):
     def __init__(self, piece: Piece, watch: TsWatch, check: Callable[[TsWatch], None]) -> None:
         super().__init__(piece)
         self._watch, self._check = watch, check
+        # Of each piece: several may be read at a time, and one be left half-way.
+        self._read, self._grid = plain(piece.read), PacketGrid()
         self._ready = b""
         self._ended = False
 
     def read(self, size: int) -> bytes:
         while not self._ready and not self._ended:
-            data = self._piece.read(READ_BYTES)
+            data = self._read(READ_BYTES)
             self._ended = not data
-            self._ready = self._watch.feed(data)[0] if data else self._watch.finish()
+            packets = self._grid.feed(data)
+            self._ready = self._watch.take(packets) if data else self._watch.finish()
             try:
                 self._check(self._watch)
             except Exception:

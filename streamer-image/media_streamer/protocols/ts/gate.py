@@ -16,7 +16,8 @@ from media_streamer.media.mux import psi
 from media_streamer.media.mux.psi import NULL_PID, PACKET_BYTES, PAT_PID, SYNC, crc32
 
 HELD_BYTES = 1024 * 1024
-"""Without tables within these the first `GUESSED_PIDS` pass, and FFmpeg finds out what they are."""
+"""Without tables within these the first `GUESSED_PIDS` pass, and FFmpeg finds out what they are; of
+a source of which programs are wanted nothing does: they may be those of others."""
 GUESSED_PIDS = 16
 PATIENT_PATS = 3
 """A program that is not described between the first PAT and this one is not waited for."""
@@ -99,78 +100,16 @@ class _Sections:
                 yield section
 
 
-class TsGate:
-    """Of one source. `programs`: the wanted ones, all if there are none."""
+class PacketGrid:
+    """Whole packets in what one reader gets of a stream."""
 
-    def __init__(self, programs: frozenset[int] = frozenset()) -> None:
-        self._programs = programs
+    def __init__(self) -> None:
         self._rest = b""
         self._fed = False
-        self._held: bytearray | None = bytearray()
-        """Packets that came before the tables; None once these are there."""
-        self._sections: dict[int, _Sections] = {PAT_PID: _Sections()}
-        self._parts: dict[int, dict[int, int]] = {}
-        """Number of a section of the PAT -> its programs -> PIDs of their PMTs."""
-        self._version = -1
-        self.programs: dict[int, int] = {}
-        """Wanted programs of the PAT -> PID of the PMT."""
-        self._described: dict[int, frozenset[int]] = {}
-        """Program -> PIDs of its streams."""
-        self._open: set[int] = set()
-        """PIDs whose packets pass."""
-        self._counters: dict[int, int] = {}
-        self.has_pat = False
-        """A PAT was seen as a whole."""
-        self.has_found = False
-        """And one that named a wanted program."""
-        self.pats = 0
-        """Times that one began."""
         self.desyncs = 0
         """Times that packets did not begin where the last one ended."""
-        self.programs_lost = 0
-        """Wanted programs that a PAT no longer named."""
 
-    def feed(self, data: bytes) -> Passed:
-        """What passes of some bytes."""
-        out = Passed()
-        data = self._on_grid(data)
-        run = 0
-        open_, sections = self._open, self._sections
-        for at, high, low in zip(
-            range(0, len(data), PACKET_BYTES), data[1::PACKET_BYTES], data[2::PACKET_BYTES],
-            strict=True,
-        ):  # fmt: skip
-            pid = (high & 0x1F) << 8 | low
-            if pid in open_ and pid not in sections:
-                continue
-            self._pass(data[run:at], out)
-            run = at + PACKET_BYTES
-            if pid in sections:
-                self._read_table(pid, data[at:run], out)
-            elif self._held is not None and pid != NULL_PID:
-                self._held += data[at:run]
-        self._pass(data[run:], out)
-        if self._held is not None and len(self._held) > HELD_BYTES:
-            self._let_go(out)
-        return out
-
-    def finish(self) -> Passed:
-        """What is left at the end of the source: packets that were held."""
-        out = Passed()
-        self._rest = b""
-        if self._held is not None:
-            self._let_go(out)
-        return out
-
-    def _pass(self, data: bytes, out: Passed) -> None:
-        if self._held is None:
-            out.data += data
-        else:
-            self._held += data
-
-    # Packets
-
-    def _on_grid(self, data: bytes) -> bytes:
+    def feed(self, data: bytes) -> bytes:
         """Whole packets, one behind the other; what lies between them is left out."""
         data = self._rest + data
         count = len(data) // PACKET_BYTES
@@ -194,6 +133,82 @@ class TsGate:
             self._fed = True
         self._rest = data[at:]
         return b"".join(pieces)
+
+
+class TsGate:
+    """Of one source. `programs` and `pids` of streams: the wanted ones, all if there are none."""
+
+    def __init__(
+        self, programs: frozenset[int] = frozenset(), pids: frozenset[int] = frozenset()
+    ) -> None:
+        self._programs, self._pids = programs, pids
+        self._grid = PacketGrid()
+        self._held: bytearray | None = bytearray()
+        """Packets that came before the tables; None once these are there."""
+        self._sections: dict[int, _Sections] = {PAT_PID: _Sections()}
+        self._parts: dict[int, dict[int, int]] = {}
+        """Number of a section of the PAT -> its programs -> PIDs of their PMTs."""
+        self._version = -1
+        self.programs: dict[int, int] = {}
+        """Wanted programs of the PAT -> PID of the PMT."""
+        self._described: dict[int, frozenset[int]] = {}
+        """Program -> PIDs of its streams."""
+        self._open: set[int] = set()
+        """PIDs whose packets pass."""
+        self._counters: dict[int, int] = {}
+        self.has_pat = False
+        """A PAT was seen as a whole."""
+        self.has_found = False
+        """And one that named a wanted program."""
+        self.pats = 0
+        """Times that one began."""
+        self.programs_lost = 0
+        """Wanted programs that a PAT no longer named."""
+
+    @property
+    def desyncs(self) -> int:
+        """Times that packets did not begin where the last one ended."""
+        return self._grid.desyncs
+
+    def feed(self, data: bytes) -> Passed:
+        """What passes of some bytes."""
+        return self.take(self._grid.feed(data))
+
+    def take(self, data: bytes) -> Passed:
+        """What passes of whole packets, of a reader that has a grid of its own."""
+        out = Passed()
+        run = 0
+        open_, sections = self._open, self._sections
+        for at, high, low in zip(
+            range(0, len(data), PACKET_BYTES), data[1::PACKET_BYTES], data[2::PACKET_BYTES],
+            strict=True,
+        ):  # fmt: skip
+            pid = (high & 0x1F) << 8 | low
+            if pid in open_ and pid not in sections:
+                continue
+            self._pass(data[run:at], out)
+            run = at + PACKET_BYTES
+            if pid in sections:
+                self._read_table(pid, data[at:run], out)
+            elif self._held is not None and pid != NULL_PID:
+                self._held += data[at:run]
+        self._pass(data[run:], out)
+        if self._held is not None and len(self._held) > HELD_BYTES:
+            self._let_go(out)
+        return out
+
+    def finish(self) -> Passed:
+        """What is left at the end of the source: packets that were held."""
+        out = Passed()
+        if self._held is not None:
+            self._let_go(out)
+        return out
+
+    def _pass(self, data: bytes, out: Passed) -> None:
+        if self._held is None:
+            out.data += data
+        else:
+            self._held += data
 
     # Tables
 
@@ -251,6 +266,8 @@ class TsGate:
         for stream, kind, entry in entries(section):
             if kind in no_media or stream in (PAT_PID, NULL_PID) or stream in self._sections:
                 continue
+            if self._pids and stream not in self._pids:
+                continue
             pids.add(stream)
             kept += entry
         self._described[program] = frozenset(pids)
@@ -277,7 +294,7 @@ class TsGate:
 
     def _let_go(self, out: Passed) -> None:
         held, self._held = self._held or bytearray(), None
-        guess = not self.programs and not self.pats
+        guess = not self._programs and not self.pats
         for at in range(0, len(held), PACKET_BYTES):
             pid = int.from_bytes(held[at + 1 : at + 3]) & 0x1FFF
             if guess and len(self._open) < GUESSED_PIDS and pid >= FIRST_PID:

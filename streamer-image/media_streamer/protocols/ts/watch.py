@@ -36,6 +36,9 @@ SOUND_TYPES = frozenset(
 )
 """What costs FFmpeg little: sounds, and private data, which may be one (EN 300 468, annex D); the
 last three are sounds of HLS with SAMPLE-AES."""
+_VIDEO_REGISTRATIONS = tuple(
+    b"\x05\x04" + name for name in (b"HEVC", b"VVC ", b"VC-1", b"drac", b"BBCD", b"AV01")
+)
 VIDEO_TYPES = frozenset({0x01, 0x02, 0x10, 0x1B, 0x24})
 
 Streams = frozenset[tuple[int, int]]
@@ -50,10 +53,12 @@ class _Described:
 
 
 class TsWatch:
-    """The tables of one source. `programs`: the wanted ones, all if there are none."""
+    """The tables of one source. `programs` and `pids`: the wanted ones, all if there are none."""
 
-    def __init__(self, programs: frozenset[int] = frozenset()) -> None:
-        self.gate = TsGate(programs)
+    def __init__(
+        self, programs: frozenset[int] = frozenset(), pids: frozenset[int] = frozenset()
+    ) -> None:
+        self.gate = TsGate(programs, pids)
         self._pat = b""
         self._tables: dict[int, _Described] = {}
         """Program -> what its PMT said last."""
@@ -66,6 +71,8 @@ class TsWatch:
         """PIDs that the tables named for the running demuxer: it keeps each."""
         self._kinds: dict[int, int] = {}
         """PID -> type of all elementary streams that were named."""
+        self._hidden_videos: set[int] = set()
+        """PIDs of those that a registration makes one."""
         self._units: dict[int, int] = {}
         """PID -> units of the picture, where they come close together."""
 
@@ -82,8 +89,10 @@ class TsWatch:
     @property
     def videos(self) -> int:
         """Of what was named for the running demuxer, all that is no sound."""
-        kinds = self._kinds
-        return sum(pid in kinds and kinds[pid] not in SOUND_TYPES for pid in self.named)
+        kinds, hidden = self._kinds, self._hidden_videos
+        return sum(
+            pid in kinds and (kinds[pid] not in SOUND_TYPES or pid in hidden) for pid in self.named
+        )
 
     @property
     def units(self) -> int:
@@ -106,6 +115,10 @@ class TsWatch:
     def feed(self, data: bytes) -> tuple[bytes, bytes | None]:
         """The bytes for the running demuxer; with a cut, those that the next one starts with."""
         return self._follow(self.gate.feed(data))
+
+    def take(self, data: bytes) -> bytes:
+        """The same of whole packets, for who follows no cuts."""
+        return self._follow(self.gate.take(data))[0]
 
     def again(self, data: bytes) -> tuple[bytes, bytes | None]:
         """What a cut gave, for the demuxer that starts with it: its tables are known."""
@@ -166,6 +179,7 @@ class TsWatch:
         program = int.from_bytes(table.section[3:5])
         found = {pid: kind for pid, kind, _ in entries(table.section)}
         self._kinds |= found
+        self._hidden_videos |= {pid for pid, _, entry in entries(table.section) if _is_video(entry)}
         self.named |= found.keys()
         if program not in self.gate.programs:  # a later table of the same bytes left it out
             return False
@@ -187,6 +201,11 @@ class TsWatch:
             at for pid in leading for at in _starts(data, begin, pid) if _is_random_access(data, at)
         )
         return min(found, default=None)
+
+
+def _is_video(entry: bytes) -> bool:
+    """Of private data, by a registration (2.6.8) that FFmpeg goes by."""
+    return entry[0] == 0x06 and any(mark in entry[5:] for mark in _VIDEO_REGISTRATIONS)
 
 
 def _starts(data: bytes, start: int, pid: int) -> list[int]:

@@ -151,3 +151,35 @@ def test_what_no_playlist_names_is_no_way_around() -> None:
     piece = tables(a="s").passed("http://x/a/../s", Bytes(segment(range(0x200, 0x260))))
     with pytest.raises(InputError, match="more than 64 tracks"):
         drained(piece)
+
+
+def test_playlists_with_the_same_segments_are_read_side_by_side() -> None:
+    """Each of the two demuxers gets all of it, though neither reads whole packets."""
+    data = segment(range(0x101, 0x103)) + garbage.Packets().of(
+        0x101, garbage.pes(1, 1, b"x" * 90_000)
+    )
+    one = tables(a="s", b="s")
+    pieces = [one.passed("s", Bytes(data)) for _ in "ab"]
+    found = [b"", b""]
+    while parts := [piece.read(PIECE_BYTES) for piece in pieces]:
+        if not any(parts):
+            break
+        found = [had + part for had, part in zip(found, parts, strict=True)]
+    for read in found:
+        assert len(read) == len(data)
+        assert read[2 * 188 :] == data[2 * 188 :]
+
+
+def test_a_segment_that_is_left_half_way_spoils_no_other() -> None:
+    data = segment(range(0x101, 0x103))
+    one = tables(a="s t")
+    left = one.passed("s", Bytes(data[:300] + bytes(9000)))
+    left.read(1000)
+    left.close()
+    assert len(drained(one.passed("t", Bytes(data)))) == len(data)
+
+
+def test_segments_of_192_bytes_a_packet() -> None:
+    data = segment(range(0x101, 0x103)) * 3
+    wide = b"".join(bytes(4) + data[at : at + 188] for at in range(0, len(data), 188))
+    assert len(drained(tables(a="s").passed("s", Bytes(wide)))) == len(data)

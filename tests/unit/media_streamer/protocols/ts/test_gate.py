@@ -54,6 +54,24 @@ def test_a_source_without_tables_is_guessed() -> None:
     assert len(set(pids(passed))) == GUESSED_PIDS
 
 
+def test_nothing_is_guessed_where_programs_are_wanted() -> None:
+    """A multiplex of 80 Mbit/s has a MiB before its first PAT."""
+    gate = TsGate(frozenset({1}))
+    before = b"".join(bytes(gate.feed(packet(0x300, b"x")).data) for _ in range(6000))
+    late = gate.feed(pat({1: TABLE, 2: TABLE + 1}) + pmt({VIDEO: 0x1B}) + KEY + packet(0x300, b"x"))
+    assert before == b""
+    assert pids(bytes(late.data)) == [0, TABLE, VIDEO]
+
+
+def test_of_wanted_streams_the_others_stay_outside() -> None:
+    gate = TsGate(pids=frozenset({VIDEO}))
+    passed = gate.feed(
+        pat({1: TABLE}) + pmt({VIDEO: 0x1B, SOUND: 0x0F}) + KEY + packet(SOUND, b"s")
+    )
+    assert pids(bytes(passed.data)) == [0, TABLE, VIDEO]
+    assert [pid for pid, _, _ in entries(passed.tables[1].section)] == [VIDEO]
+
+
 def test_nothing_held_is_lost_at_the_end() -> None:
     gate = TsGate()
     assert not gate.feed(KEY + OTHER).data

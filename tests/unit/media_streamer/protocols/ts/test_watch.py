@@ -140,3 +140,13 @@ def test_units_are_counted_where_they_are_many() -> None:
     assert 4900 < watch.units < 5100
     watch.feed(out.of(garbage.VIDEO_PID, garbage.pes(1, 1, slice_ + bytes(99_999))))
     assert watch.units == 0
+
+
+def test_private_data_that_is_registered_as_video_counts_as_such() -> None:
+    """FFmpeg decodes it by that."""
+    out, watch = garbage.Packets(), TsWatch()
+    names = (b"HEVC", b"VC-1", b"AC-3", b"Opus")
+    streams = [(0x06, 0x200 + n, b"\x05\x04" + name) for n, name in enumerate(names)]
+    data = out.of(0, garbage.pat([(1, TABLE)]), table=True)
+    watch.feed(data + out.of(TABLE, garbage.pmt(streams), table=True))
+    assert watch.videos == 2
