@@ -21,6 +21,10 @@ class _Made:
     packed: bytes
 
 
+def _has_failed(making: asyncio.Future[_Made]) -> bool:
+    return making.done() and (making.cancelled() or making.exception() is not None)
+
+
 class Document:
     """Of one program; belongs to its event loop."""
 
@@ -33,7 +37,7 @@ class Document:
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         """The document, packed for those who take that."""
-        if self._making is None:
+        if self._making is None or _has_failed(self._making):
             self._making = asyncio.ensure_future(asyncio.to_thread(self._make))
         made = await asyncio.shield(self._making)
         is_packed = "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower()

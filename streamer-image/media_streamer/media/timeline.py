@@ -84,8 +84,8 @@ class _TrackClock:
 class _Pass(NamedTuple):
     """A source as it was until it started over."""
 
-    firsts: list[int]
-    """Where the counter of each track began."""
+    firsts: list[int | None]
+    """Where the counter of each track began; None: it was silent."""
     lasts: list[int]
     """DTS of the last frame of each that came out."""
     offset: int
@@ -150,11 +150,12 @@ class Timeline:
         clocks, offset = self._clocks, self._offset
         if offset is None or len(clocks) != tracks:
             return None
-        if any(clock.offset != offset or clock.wrap for clock in clocks):
+        heard = [clock for clock in clocks if clock.offset is not None]
+        if not heard or any(clock.offset != offset or clock.wrap for clock in heard):
             return None
-        length = max(clock.end - clock.first - offset for clock in clocks)
-        firsts, lasts = [clock.first for clock in clocks], [clock.last for clock in clocks]
-        return _Pass(firsts, lasts, offset + length)
+        length = max(clock.end - clock.first - offset for clock in heard)
+        firsts = [clock.first if clock.offset is not None else None for clock in clocks]
+        return _Pass(firsts, [clock.last for clock in clocks], offset + length)
 
     def join(self, dts: int, *, same: bool) -> None:
         """A source begins at `dts` whose clock is one as this: see whether it can be kept.

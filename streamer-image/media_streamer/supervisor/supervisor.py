@@ -269,7 +269,7 @@ class Supervisor:
             self._ports.refuse_occupied(self._catalog.config, self._desk.held_ports)
             await api.start()
             self._opener.start()
-            self._desk.start_workers()
+            await self._desk.start_workers()
             await self._ports.open(self._catalog.config)
             self._tasks.spawn(self._tick(), "tick")
             self._tasks.spawn(self._geoip.run(), "geoip")

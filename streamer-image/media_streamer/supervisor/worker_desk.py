@@ -94,6 +94,8 @@ class WorkerDesk:
         self._backend = backend
         self._adopted: set[tuple[str, str]] = set()
         """Workers that lived before this supervisor and have not said hello yet."""
+        self._is_running = False
+        """Who dies is started again."""
         self._replaced: dict[int, asyncio.Task[None]] = {}
         """Process ids of those of another version, which end."""
         self._known: set[str] = set()
@@ -122,7 +124,12 @@ class WorkerDesk:
                 while self._adopted:
                     self._knocked.clear()
                     await self._knocked.wait()
-        await asyncio.gather(*self._replaced.values(), return_exceptions=True)
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        """Wait until those of another version have ended; the time of each is bounded."""
+        while ending := [task for task in self._replaced.values() if not task.done()]:
+            await asyncio.wait(ending)
 
     async def recover(self) -> None:
         """Streams that were made for viewers and publishers are known again, and workers told."""
@@ -139,8 +146,10 @@ class WorkerDesk:
         self._known.clear()
         self._configured.set()
 
-    def start_workers(self) -> None:
+    async def start_workers(self) -> None:
         """From now on they run."""
+        await self._let_go()  # one may have said late that it is foreign
+        self._is_running = True
         for number in range(self._settings.media_workers):
             if self._pool.get("media", str(number)) is None:  # one that died when nobody listened
                 last_words.take(last_words.path_of(self._settings.runtime, "media", str(number)))
@@ -157,6 +166,7 @@ class WorkerDesk:
         if worker is None or not worker.is_process(pid):
             return "it was not started here"
         if hello.version != server_version():
+            self.met_foreigner(pid)  # with the same messages
             return f"it is of version {hello.version}"
         if hello.segments_dir != str(self._settings.segments):
             return "it is of another run, whose segments are gone"
@@ -166,13 +176,17 @@ class WorkerDesk:
         worker = next((one for one in self._pool.all() if one.is_process(pid)), None)
         if worker is None or pid in self._replaced:
             return
-        if (worker.kind, worker.id) not in self._adopted:
-            # It has begun from files that are newer than what this process has loaded.
-            reason = "the program was replaced while this server ran: start the server anew"
-            self._pool.kill(worker, reason)
+        is_adopted = (worker.kind, worker.id) in self._adopted
+        self._adopted.discard((worker.kind, worker.id))
+        if self._is_running:
+            # One that was not there before has begun from files that are newer than what this
+            # process has loaded.
+            reason = "it is of another version: it is replaced"
+            if not is_adopted:
+                reason = "the program was replaced while this server ran: start the server anew"
+            self._pool.kill(worker, reason, blameless=is_adopted)
             return
         log.warning("%s, pid %d, is of another version: it is replaced", worker.name, pid)
-        self._adopted.discard((worker.kind, worker.id))
         self._replaced[pid] = self._tasks.spawn(self._pool.drop(worker), "replace a worker")
         self._knocked.set()
 

@@ -39,3 +39,16 @@ async def test_who_leaves_takes_it_from_nobody() -> None:
     await asyncio.sleep(0)
     first.cancel()
     assert (await one.answer(request)).status == 200
+
+
+async def test_a_failure_is_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **named: object) -> object:
+        raise MemoryError
+
+    one = Document([], title="API", version="1", bases=["/v3"])
+    request = make_mocked_request("GET", "/openapi.json")
+    with monkeypatch.context() as patched:
+        patched.setattr(document, "openapi", fail)
+        with pytest.raises(MemoryError):
+            await one.answer(request)
+    assert (await one.answer(request)).status == 200

@@ -8,7 +8,8 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import media_streamer
@@ -28,8 +29,8 @@ FIELD = '    mode: Literal["", "play", "publish"]\n'
 class Installed:
     """The program at a place of its own, by which a streamer is started."""
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
+    def __init__(self, place: Path, runtime: str) -> None:
+        self.place, self._runtime = place, runtime
         shutil.copytree(
             PROGRAM, place / "media_streamer", ignore=shutil.ignore_patterns("__pycache__")
         )
@@ -49,13 +50,14 @@ class Installed:
         return {
             "PYTHONPATH": str(self.place),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "STREAMER_RUNTIME_DIR": str(self.place / "run"),  # as the service's unit has one
+            "STREAMER_RUNTIME_DIR": self._runtime,  # as the service's unit has one
         }
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> Installed:
-    return Installed(tmp_path / "program")
+def installed(tmp_path: Path) -> Iterator[Installed]:
+    with tempfile.TemporaryDirectory() as runtime:  # sockets have short paths (unix(7))
+        yield Installed(tmp_path / "program", runtime)
 
 
 @pytest.fixture
@@ -108,6 +110,26 @@ async def test_workers_of_the_version_before_are_replaced(
     await gone(workers)
     assert len(streamer.children()) == len(workers)
     assert "of another version" in streamer.log
+
+
+async def test_one_that_says_it_late_is_replaced_as_well(
+    streamer: Streamer, installed: Installed
+) -> None:
+    """A media worker that had no CPU time while the next server began: it holds no port."""
+    assert streamer.process is not None
+    supervisor, media = streamer.supervisor, streamer.worker("media")
+    assert media is not None
+    installed.replace()
+    for pid in (supervisor, media):
+        os.kill(pid, signal.SIGSTOP)
+    os.kill(streamer.process.pid, signal.SIGKILL)
+    os.kill(supervisor, signal.SIGKILL)
+    await streamer.process.wait()
+    await streamer.serve(**installed.environment)
+    os.kill(media, signal.SIGCONT)
+    await gone([media])
+    await plays(streamer)
+    assert streamer.worker("media") not in (None, media)
 
 
 async def test_a_supervisor_that_is_killed_afterwards_ends_the_server(

@@ -64,6 +64,19 @@ def test_a_loop_with_b_frames_has_no_hole(sounds: int, begin: int) -> None:
     assert clock.moved == 0
 
 
+def test_a_loop_is_as_long_though_a_track_is_silent() -> None:
+    """As the pacer has it: else what comes out is ever further ahead of the clock."""
+    clock = timeline(MPEG, MPEG)
+    for number in range(3):
+        for n in range(25):
+            stamp = clock.place(0, (n - 2) * FRAME, None, FRAME)
+            assert stamp is not None
+            assert stamp.dts == START + (25 * number + n) * FRAME
+            if number == 1:
+                assert clock.place(1, n * FRAME, None, FRAME) is not None
+        clock.restart((MPEG, MPEG), seamless=True)
+
+
 def test_a_loop_that_begins_elsewhere_goes_on_at_the_head() -> None:
     clock = timeline(MPEG)
     feed(clock, [0, FRAME, 2 * FRAME])
