@@ -38,7 +38,7 @@ from media_streamer.files.ts_frames import (
     pictures,
     sounds,
 )
-from media_streamer.files.ts_grid import Grid, find_grid
+from media_streamer.files.ts_grid import PACKET_BYTES, Grid, find_grid
 from media_streamer.files.ts_packets import (
     WRAP,
     Packets,
@@ -51,7 +51,6 @@ from media_streamer.files.ts_packets import (
     pids,
     program,
 )
-from media_streamer.media.mux.psi import PACKET_BYTES
 
 HEAD_BYTES = 2 * 1024 * 1024
 """From the begin on, in which there is a table and a frame of each track."""

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from media_streamer.media.mux.psi import SYNC
-
+SYNC = 0x47
+PACKET_BYTES = 188
 _STRIDES = ((188, 0), (192, 4), (204, 0))
 """Bytes from packet to packet, and how many stand before one (BDAV has a time stamp there)."""
 TRIED_PACKETS = 5

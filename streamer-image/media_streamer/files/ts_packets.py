@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from media_streamer.files.tables import BadFile
-from media_streamer.files.ts_grid import Grid
-from media_streamer.media.mux.psi import PACKET_BYTES, SYNC, programs
+from media_streamer.files.ts_grid import PACKET_BYTES, SYNC, Grid
 
 _PAT, _PMT = 0x00, 0x02
 WRAP = 1 << 33
@@ -95,7 +94,7 @@ def program(packets: Packets) -> list[Stream]:
             pid
             for section in _sections(packets, all_pids, 0)
             if section[0] == _PAT
-            for _, pid in programs(section)
+            for pid in _programs(section)
         ),
         None,
     )
@@ -120,6 +119,12 @@ def _sections(packets: Packets, all_pids: npt.NDArray[np.uint16], pid: int) -> I
         section = data[at : at + size]
         if len(section) == size >= 12:
             yield section
+
+
+def _programs(section: bytes) -> Iterator[int]:
+    for at in range(8, len(section) - 7, 4):
+        if int.from_bytes(section[at : at + 2], "big"):
+            yield int.from_bytes(section[at + 2 : at + 4], "big") & 0x1FFF
 
 
 def _streams(section: bytes) -> Iterator[Stream]:

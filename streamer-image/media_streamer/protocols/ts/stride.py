@@ -8,9 +8,9 @@ first packets, and anew where they no longer lie as they did.
 
 from collections.abc import Callable
 
-from media_streamer.files.ts_grid import TRIED_PACKETS, find_grid
-from media_streamer.media.mux.psi import PACKET_BYTES, SYNC
+from media_streamer.files.ts_grid import SYNC, TRIED_PACKETS, find_grid
 
+PACKET_BYTES = 188
 _LONGEST = 204
 ENOUGH_BYTES = (TRIED_PACKETS + 2) * _LONGEST
 """In which packets show how far apart they lie; a datagram of seven may hold less, and two do."""
