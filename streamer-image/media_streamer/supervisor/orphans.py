@@ -11,33 +11,44 @@ that is neither is looked at twice, as its start may be on its way to who asked 
 import asyncio
 import os
 from collections.abc import Callable, Container
+from pathlib import Path
 
 LOOK_SECONDS = 2.0
 
 
 async def reap(known: Callable[[], Container[int | None]]) -> None:
     """For ever. `known`: processes that somebody waits for."""
-    before: int | None = None
+    before: frozenset[int] = frozenset()
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         before = _look(known(), before)
 
 
-def _look(known: Container[int | None], before: int | None) -> int | None:
-    """Take the one that was there before; the next one."""
-    found = _ended(known)
-    if found is None or found != before:
-        return found
-    os.waitid(os.P_PID, found, os.WEXITED | os.WNOHANG)
-    return _ended(known)
+def _look(known: Container[int | None], before: frozenset[int]) -> frozenset[int]:
+    """Take those that were there before; who is there now."""
+    ended = frozenset(pid for pid in _children() if _is_nobodys(pid, known))
+    for pid in ended & before:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)
+    return ended - before
 
 
-def _ended(known: Container[int | None]) -> int | None:
-    """A zombie that is nobody's."""
+def _children() -> list[int]:
+    """One by one, as waitid(P_ALL) shows but the first that has ended, and that may be somebody's
+    (proc(5), /proc/pid/task/tid/children: a child is listed with the thread that made it)."""
+    found: list[int] = []
+    for listed in Path("/proc/self/task").glob("*/children"):
+        try:
+            found.extend(map(int, listed.read_text().split()))
+        except OSError:  # The thread has ended.
+            continue
+    return found
+
+
+def _is_nobodys(pid: int, known: Container[int | None]) -> bool:
+    """Whether it is a zombie that nobody waits for."""
     try:
-        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if found is None or found.si_pid in known or os.getsid(found.si_pid) == os.getsid(0):
-            return None
+        if pid in known or os.getsid(pid) == os.getsid(0):
+            return False
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except (ChildProcessError, ProcessLookupError):
-        return None
-    return found.si_pid
+        return False

@@ -50,12 +50,15 @@ def ended(pid: int) -> bool:
 
 @pytest.mark.usefixtures("forks")
 async def test_what_nobody_waits_for_is_reaped() -> None:
+    another = begun(apart=False)
+    assert ended(another.pid)
     several = [begun(apart=True) for _ in range(3)]
     async with asyncio.timeout(20):
         while any(there(one.pid) for one in several):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     for one in several:
         one.returncode = 0
+    assert another.wait() == 7
 
 
 @pytest.mark.usefixtures("forks")
