@@ -3,6 +3,7 @@
 Role: everything about codecs that the test source needs; no threads, no clock but the one given.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -25,6 +26,11 @@ AnyPacket: TypeAlias = "Packet[Any]"
 
 AUDIO_BIT_RATE = 64_000
 AUDIO_SAMPLES = 1024  # a frame of AAC-LC (ISO/IEC 14496-3)
+AUDIO_PERIOD = 375
+"""Frames after which they are the same again: eight whole seconds of the tone."""
+AUDIO_STEADY = 25
+"""Frames until they are: the start of the encoder and of the tone are over, the next beep is not
+near, and so every frame around this one has windows of one form."""
 TIME_BASES = (Fraction(1, TIME_BASE), Fraction(1, SAMPLE_RATE))
 VIDEO, AUDIO = 0, 1
 
@@ -87,7 +93,8 @@ def configure_audio(encoder: AudioCodecContext) -> None:
 
 def video_frame(picture: Picture, when: datetime, number: int, fps: int) -> av.VideoFrame:
     """The `number`-th picture of the stream, drawn for time `when`."""
-    frame = av.VideoFrame.from_ndarray(picture.draw(when, number, fps), format="yuv420p")
+    # Without a copy: x264 makes one of its own before `encode` returns.
+    frame = av.VideoFrame.from_numpy_buffer(picture.draw(when, number, fps), format="yuv420p")
     frame.time_base = TIME_BASES[VIDEO]
     frame.pts = number * TIME_BASE // fps
     return frame
@@ -127,6 +134,36 @@ def describe_fake(settings: FakeSettings) -> list[Track]:
         return describe_tracks(container, first)
 
 
+class ToneEncoder:
+    """The tone in AAC. What repeats is encoded once: half of what a test stream costs."""
+
+    def __init__(self) -> None:
+        encoder = av.CodecContext.create("aac", "w")
+        assert isinstance(encoder, AudioCodecContext)
+        configure_audio(encoder)
+        self._encoder = encoder
+        self._tone = Tone()
+        self._frames: list[bytes] = []
+        """Of the start, then of one period."""
+        self._given = 0
+        self.next_sample = 0
+
+    def step(self) -> Iterator[tuple[int, bytes]]:
+        """Encode the next `AUDIO_SAMPLES`. The frame that is ready, which is the one before (none
+        at first), and its time in samples; the very first begins a frame before the tone."""
+        if len(self._frames) < AUDIO_STEADY + AUDIO_PERIOD:
+            self._frames += map(
+                bytes, self._encoder.encode(audio_frame(self._tone, self.next_sample))
+            )
+        self.next_sample += AUDIO_SAMPLES
+        number = self._given
+        if number >= AUDIO_STEADY:
+            number = AUDIO_STEADY + (number - AUDIO_STEADY) % AUDIO_PERIOD
+        if number < len(self._frames):
+            yield (self._given - 1) * AUDIO_SAMPLES, self._frames[number]
+            self._given += 1
+
+
 class FakeEncoder:
     """Draws and encodes, a video frame a step. Not thread-safe."""
 
@@ -134,39 +171,33 @@ class FakeEncoder:
         self.settings = settings
         self.tracks = describe_fake(settings)
         self._picture = Picture(settings.width, settings.height)
-        self._tone = Tone()
+        self._tone = ToneEncoder()
         video = av.CodecContext.create("libx264", "w")
-        audio = av.CodecContext.create("aac", "w")
         assert isinstance(video, VideoCodecContext)
-        assert isinstance(audio, AudioCodecContext)
         configure_video(video, settings)
-        configure_audio(audio)
-        self._video, self._audio = video, audio
+        self._video = video
         self.gop: list[Encoded] = []
         """Frames since the last key frame: a stream that joins starts with them at once."""
         self._next_frame = 0
-        self._next_sample = 0
 
     def step(self, when: datetime) -> list[Encoded]:
         """Encode the next video frame, drawn for `when`, and the audio up to it."""
         fps = self.settings.fps
         frame = video_frame(self._picture, when, self._next_frame, fps)
         self._next_frame += 1
-        encoded = [self._encoded(VIDEO, packet) for packet in self._video.encode(frame)]
+        encoded = [self._picture_of(packet) for packet in self._video.encode(frame)]
         due = self._next_frame * SAMPLE_RATE // fps
-        while self._next_sample + AUDIO_SAMPLES <= due:
-            packets = self._audio.encode(audio_frame(self._tone, self._next_sample))
-            encoded += [self._encoded(AUDIO, packet) for packet in packets]
-            self._next_sample += AUDIO_SAMPLES
+        while self._tone.next_sample + AUDIO_SAMPLES <= due:
+            for time, data in self._tone.step():
+                encoded.append(Encoded(AUDIO, time, time, AUDIO_SAMPLES, True, data))
         for item in encoded:
             if item.track == VIDEO and item.key:
                 self.gop = []
             self.gop.append(item)
         return encoded
 
-    def _encoded(self, track: int, packet: AnyPacket) -> Encoded:
+    def _picture_of(self, packet: AnyPacket) -> Encoded:
         dts = packet.dts or 0
         pts = packet.pts if packet.pts is not None else dts
-        default = TIME_BASE // self.settings.fps if track == VIDEO else AUDIO_SAMPLES
-        key = track == AUDIO or packet.is_keyframe
-        return Encoded(track, dts, pts, packet.duration or default, key, bytes(packet))
+        duration = packet.duration or TIME_BASE // self.settings.fps
+        return Encoded(VIDEO, dts, pts, duration, packet.is_keyframe, bytes(packet))

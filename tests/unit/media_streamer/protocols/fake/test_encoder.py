@@ -7,7 +7,15 @@ import av
 import numpy as np
 import pytest
 from media_api.input import InputConfig
-from media_streamer.protocols.fake.encoder import AUDIO, VIDEO, FakeEncoder, FakeSettings
+from media_streamer.protocols.fake.encoder import (
+    AUDIO,
+    AUDIO_PERIOD,
+    AUDIO_SAMPLES,
+    VIDEO,
+    FakeEncoder,
+    FakeSettings,
+    ToneEncoder,
+)
 from media_streamer.protocols.fake.picture import BARS, SAMPLE_RATE, Picture, Tone
 from media_streamer.protocols.fake.pull import settings_of
 
@@ -39,6 +47,31 @@ def test_the_tone_has_no_clicks() -> None:
     tone = Tone()
     samples = np.concatenate([tone.samples(n * 1024, 1024)[0] for n in range(100)])
     assert np.abs(np.diff(samples)).max() < 0.1 * 2 * np.pi * 880 / SAMPLE_RATE * 1.05
+
+
+def test_the_tone_goes_on_where_it_is_not_encoded_any_more() -> None:
+    """Three periods: two of them are frames of the first."""
+    encoder, tone = ToneEncoder(), Tone()
+    frames = [frame for _ in range(3 * AUDIO_PERIOD) for frame in encoder.step()]
+    assert [time for time, _ in frames] == [
+        (n - 1) * AUDIO_SAMPLES for n in range(3 * AUDIO_PERIOD - 1)
+    ]
+    assert len(encoder._frames) < AUDIO_PERIOD * 1.1
+    decoder = av.CodecContext.create("aac", "r")
+    with av.open(BytesIO(FakeEncoder(FakeSettings(16, 16)).tracks[AUDIO].init)) as described:
+        decoder.extradata = described.streams[0].codec_context.extradata
+    heard = np.concatenate(
+        [frame.to_ndarray()[0] for _, data in frames for frame in decoder.decode(av.Packet(data))]
+    )[AUDIO_SAMPLES:]  # the delay of the encoder
+    meant = np.concatenate(
+        [tone.samples(n * AUDIO_SAMPLES, AUDIO_SAMPLES)[0] for n in range(3 * AUDIO_PERIOD - 2)]
+    )
+    off = np.abs(heard - meant)
+    first, later = off[SAMPLE_RATE : 8 * SAMPLE_RATE], off[8 * SAMPLE_RATE :]
+    assert first.mean() < 0.002
+    # The last of a period and the first of the next fit, as if the encoder had gone on.
+    assert later.max() <= first.max() + 1e-6
+    assert later.mean() < first.mean() * 1.1
 
 
 def test_what_is_encoded_decodes_to_the_bars() -> None:
