@@ -123,16 +123,16 @@ async def _woken(ctx: Context, name: str, *, publishes: bool) -> list[StreamerLi
             await ctx.waker.wake(name)
         found: list[StreamerLink] = []
         for _ in range(round(WAKE_SECONDS / WAKE_LOOK_SECONDS)):
-            await asyncio.sleep(WAKE_LOOK_SECONDS)
-            if found:  # seen a moment ago: the fleet has heard of its address meanwhile
-                return found
             record = ctx.store.get(Kind.STREAM, name)
             if record is None:
-                break
+                return []
             found = _links(ctx, record, publishes=publishes)
+            await asyncio.sleep(WAKE_LOOK_SECONDS)
+            if found:  # seen a moment ago: the fleet has heard of its address meanwhile
+                break
+        return found
     finally:
         ctx.waking.discard(me)
-    return []
 
 
 def _is_starting(ctx: Context, name: str) -> bool:
