@@ -4,8 +4,9 @@ History is optional for control: nothing waits for it. While PostgreSQL is away 
 a bound, then the oldest are dropped and counted.
 
 A batch is written once, though its answer may be lost after PostgreSQL has committed it (a
-time-out, a connection that ends, a task that is cancelled): its number is written in the same
-transaction, and who comes again with that number writes nothing.
+time-out, a connection that ends, a task that is cancelled): each writer counts its batches and has
+one under way for a table, its number is written in the same transaction, and who comes again with a
+number that is written writes nothing.
 """
 
 import asyncio
@@ -13,9 +14,10 @@ import contextlib
 import logging
 import uuid
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import asyncpg
@@ -45,26 +47,36 @@ _INSERT_EVENTS = (
     " SELECT * FROM unnest($1::timestamptz[], $2::bigint[], $3::text[], $4::text[], $5::text[],"
     " $6::jsonb[]) ON CONFLICT DO NOTHING"
 )
-_INSERT_BATCH = "INSERT INTO history_batch (id) VALUES ($1) ON CONFLICT DO NOTHING"
-FORGET_BATCHES = (
-    # Before the last one, not before now: whoever comes back after days without PostgreSQL tries
-    # first what it tried last.
-    "DELETE FROM history_batch"
-    " WHERE at < (SELECT max(at) FROM history_batch) - make_interval(days => 1)"
+_COUNT_BATCH = (
+    "INSERT INTO history_writer (writer, history, batch) VALUES ($1, $2, $3)"
+    " ON CONFLICT (writer, history) DO UPDATE SET batch = excluded.batch, at = now()"
+    " WHERE history_writer.batch < excluded.batch"
 )
+_FORGET_WRITERS = "DELETE FROM history_writer WHERE history = $1 AND at < $2::date"
 Row = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Batch:
     """Rows of a table that are written at once, or not at all."""
 
     rows: Sequence[Row]
-    id: uuid.UUID = field(default_factory=uuid.uuid4)
+    number: int = 0
+    """From the first attempt on: numbers grow in the order of attempts, also those of halves."""
 
     def halves(self) -> tuple["_Batch", "_Batch"]:
         middle = len(self.rows) // 2
         return _Batch(self.rows[:middle]), _Batch(self.rows[middle:])
+
+
+async def forget_writers(connection: asyncpg.Connection, oldest: Mapping[str, date]) -> None:
+    """Those that wrote nothing since the oldest day that a table keeps.
+
+    Not before: a Central that was cut off comes back with the batch of which it lost the answer,
+    however much others have written. From then on it matters no more, as rows of that batch are
+    older than what is kept.
+    """
+    await connection.executemany(_FORGET_WRITERS, list(oldest.items()))
 
 
 class History:
@@ -77,6 +89,8 @@ class History:
         self._batches: dict[str, deque[_Batch]] = {name: deque() for name in COLUMNS}
         """Taken from the queues, and not known to be written."""
         self._flushing = asyncio.Lock()
+        self._writer = uuid.uuid4()
+        self._numbers = count(1)
         self.dropped_rows = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._looked_after = asyncio.Event()
@@ -176,10 +190,12 @@ class History:
 
     async def _write_once(self, table: str, batch: _Batch) -> None:
         """Unless it was written before, and its answer was lost."""
+        batch.number = batch.number or next(self._numbers)
         try:
             async with self._database.acquire() as connection, connection.transaction():
-                # Waits for one that is still under way with the same number.
-                if not affected_rows(await connection.execute(_INSERT_BATCH, batch.id)):
+                # Waits for an attempt that is still under way.
+                told = await connection.execute(_COUNT_BATCH, self._writer, table, batch.number)
+                if not affected_rows(told):
                     return
                 if table == "event":
                     # COPY knows no "unless it is there".
@@ -220,7 +236,7 @@ class History:
                 oldest = {table: self.oldest_day(table, today) for table in PARTITIONED}
                 async with self._database.acquire() as connection:
                     await maintain(connection, oldest, today)
-                    await connection.execute(FORGET_BATCHES)
+                    await forget_writers(connection, oldest)
             except (DatabaseUnavailable, asyncpg.PostgresError) as error:
                 raise_if_cancelled(error)
                 log.warning("history partitions: %s; trying again", error)

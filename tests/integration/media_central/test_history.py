@@ -368,14 +368,37 @@ async def test_a_writer_that_is_cancelled_within_a_statement_writes_once(history
         assert await connection.fetchval("SELECT count(*) FROM stream_sample") == 10_000
 
 
-async def test_numbers_of_batches_are_forgotten_a_day_after_the_last_one(history, database):
-    history.add_event("a", "s1", "e")
-    await history.flush()
-    async with database.acquire() as connection:
-        await connection.execute("UPDATE history_batch SET at = now() - interval '9 days'")
-        await connection.execute(history_store.FORGET_BATCHES)
-        assert await connection.fetchval("SELECT count(*) FROM history_batch") == 1
-        history.add_event("a", "s1", "e")
-        await history.flush()
-        await connection.execute(history_store.FORGET_BATCHES)
-        assert await connection.fetchval("SELECT count(*) FROM history_batch") == 1
+async def test_a_central_that_was_cut_off_writes_nothing_twice_however_much_others_write(
+    losing, history, database
+):
+    proxy, through = losing
+    cut_off = History(through, RETENTION)
+    cut_off.add_event("a", "s1", "e")
+    proxy.commits, proxy.lost = 0, {1}
+    with pytest.raises(DatabaseUnavailable):
+        await cut_off.flush()
+    today = datetime.now(UTC).date()
+
+    async def days_later(days):
+        """Another Central wrote meanwhile, and looked after the tables."""
+        history.add_event("a", "s1", "other")
+        async with database.acquire() as connection:
+            shift = "UPDATE history_writer SET at = at - make_interval(days => $1)"
+            await connection.execute(shift, days)
+            await history.flush()
+            oldest = {table: history.oldest_day(table, today) for table in PARTITIONED}
+            await history_store.forget_writers(connection, oldest)
+            return await connection.fetchval("SELECT count(*) FROM history_writer")
+
+    async def written():
+        async with database.acquire() as connection:
+            rows = await connection.fetch("SELECT event, count(*) FROM event GROUP BY 1")
+            return dict(rows)
+
+    assert await days_later(RETENTION.rows - 1) == 2
+    await cut_off.flush()
+    assert await written() == {"e": 1, "other": 1}
+    cut_off.add_event("a", "s1", "e")  # its numbers go on above
+    await cut_off.flush()
+    assert await written() == {"e": 2, "other": 1}
+    assert await days_later(RETENTION.rows + 1) == 1, "what is older than all that is kept"
