@@ -242,11 +242,11 @@ def decode(url: str, seconds: float = 3.0) -> int:
 
 @contextlib.contextmanager
 def installed(
-    cluster: Cluster, images: dict[str, str], name: str, folder: Path
+    cluster: Cluster, images: dict[str, str], name: str, folder: Path, overlay: Path = OVERLAY
 ) -> Iterator[Installation]:
     """The appliance of `images` in a new namespace, up; everything is removed at the end.
 
-    `folder`: an empty one for the generated kustomization.
+    `folder`: an empty one for the generated kustomization. Of Central there is one.
     """
     if shutil.which("ffmpeg") is None:
         raise ClusterError("ffmpeg is not installed")
@@ -254,7 +254,8 @@ def installed(
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "namespace": name,
-        "resources": [os.path.relpath(OVERLAY, folder.resolve())],
+        "replicas": [{"name": "media-central", "count": 1}],
+        "resources": [os.path.relpath(overlay, folder.resolve())],
         "images": [
             {"name": default, **kustomized(images[name])}
             for name, default in IMAGES.items()
