@@ -93,6 +93,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("Streamer", {"nodeName": "n", "replicas": 2}, "single pod"),
     ("Streamer", {"gpu": {"count": 1}, "nvidiaGpuCount": 1}, "only one of them"),
     ("Streamer", {"logLevel": "loud"}, "Unsupported value"),
+    ("Cache", {"minReplicas": 1}, "unknown field"),  # its size is set by autoscalers, see below
 ]
 
 
