@@ -164,6 +164,8 @@ def test_every_pod_of_the_base_fits_the_restricted_standard(api: ApiServer) -> N
     [
         ("Streamer", {}, True),
         ("Streamer", {"nvidiaGpuCount": 1}, True),
+        ("Streamer", {"gpu": {"count": 2, "resourceName": "nvidia.com/mig-1g.10gb"}}, True),
+        ("Streamer", {"gpu": {"resourceClaimTemplateName": "a-gpu"}}, True),
         ("Cache", {}, True),
         ("Streamer", {"hostPort": 8080}, False),
         ("Streamer", {"hostPorts": {"webrtc": 10_000, "srt": 9000}}, False),

@@ -37,6 +37,36 @@ def test_a_gpu_pod_asks_for_more_than_its_gpu() -> None:
     assert resources["requests"].keys() == {"cpu", "memory"}
 
 
+@pytest.mark.parametrize(
+    ("gpu", "asked"),
+    [
+        ({"count": 2}, {"nvidia.com/gpu": "2"}),
+        ({"count": 1, "resourceName": "nvidia.com/mig-1g.10gb"}, {"nvidia.com/mig-1g.10gb": "1"}),
+        ({"count": 1, "resourceName": "nvidia.com/gpu.shared"}, {"nvidia.com/gpu.shared": "1"}),
+    ],
+)
+def test_whole_gpus_and_parts_are_asked_for_beside_what_the_user_asks(
+    gpu: dict[str, Any], asked: dict[str, str]
+) -> None:
+    given = {"limits": {"memory": "4Gi"}}
+    spec = pod("Streamer", gpu=gpu, resources=given)
+    assert spec["containers"][0]["resources"]["limits"] == {"memory": "4Gi", **asked}
+    assert given == {"limits": {"memory": "4Gi"}}
+    assert "resourceClaims" not in spec
+
+
+def test_a_gpu_by_dynamic_resource_allocation() -> None:
+    gpu = {"resourceClaimTemplateName": "half", "nodeSelector": {"gpu": "l4"}}
+    spec = pod("Streamer", gpu={**gpu, "runtimeClassName": "nvidia"})
+    assert spec["resourceClaims"] == [{"name": "gpu", "resourceClaimTemplateName": "half"}]
+    resources = spec["containers"][0]["resources"]
+    assert resources["claims"] == [{"name": "gpu"}]
+    assert not [name for name in resources.get("limits", {}) if "nvidia" in name]
+    assert (spec["nodeSelector"]["gpu"], spec["runtimeClassName"]) == ("l4", "nvidia")
+    environment = {one["name"]: one.get("value") for one in spec["containers"][0]["env"]}
+    assert environment["NVIDIA_DRIVER_CAPABILITIES"] == "compute,video,utility"
+
+
 @pytest.mark.parametrize("kind", sorted(RENDER))
 def test_what_the_user_asks_for_stays(kind: str) -> None:
     given = {"requests": {"cpu": "3"}, "limits": {"memory": "4Gi"}}
