@@ -1,4 +1,4 @@
-"""`python -m tests.soak [--minutes N]`: does a streamer stay as it is while streams, publishers and
+"""`python -m tests.soak [--minutes N] [--pause SECONDS]`: does a streamer stay as it is while streams, publishers and
 viewers come and go?
 
 Fails if its memory, descriptors, threads, segments or log rise, or if somebody is not served. The
@@ -25,7 +25,7 @@ SAMPLE_SECONDS = 1.0
 WARM_UP = 0.25
 
 
-async def soak(minutes: float, seed: int, directory: Path) -> bool:
+async def soak(minutes: float, seed: int, pause: float, directory: Path) -> bool:
     """True if nothing rose and nothing failed."""
     streamer, rtmp_port = Streamer(directory), free_port()
     streamer.is_forked = False
@@ -41,7 +41,7 @@ async def soak(minutes: float, seed: int, directory: Path) -> bool:
         )
         for name in ("one", "two"):
             await streamer.running(name)
-        load = Load(streamer, rtmp_port, flash_video(), seed)
+        load = Load(streamer, rtmp_port, flash_video(), seed, pause)
         running = asyncio.create_task(load.run())
         began = time.monotonic()
         try:
@@ -85,9 +85,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--pause", type=float, default=0.3, help="between comings of the same: 10 beside other work"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak-") as directory:
-        return 0 if asyncio.run(soak(options.minutes, options.seed, Path(directory))) else 1
+        good = asyncio.run(soak(options.minutes, options.seed, options.pause, Path(directory)))
+    return 0 if good else 1
 
 
 if __name__ == "__main__":

@@ -25,11 +25,15 @@ GREETING = b"\x03" + bytes(2 * 1536)
 class Load:
     """Runs until it is cancelled; counts what it did."""
 
-    def __init__(self, streamer: Streamer, rtmp_port: int, clip: Path, seed: int) -> None:
+    def __init__(
+        self, streamer: Streamer, rtmp_port: int, clip: Path, seed: int, pause: float = 0.3
+    ) -> None:
+        """`pause` seconds on an average between what one does, and does again."""
         self._streamer = streamer
         self._rtmp_port = rtmp_port
         self._clip = clip
         self._random = random.Random(seed)
+        self._pause = pause
         self.done: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
 
@@ -51,7 +55,7 @@ class Load:
                 self.done[name] += 1
             except (OSError, TimeoutError, aiohttp.ClientError, AssertionError, EOFError):
                 self.failed[name] += 1
-            await asyncio.sleep(self._random.uniform(0.1, 0.5))
+            await asyncio.sleep(self._pause * self._random.uniform(0.33, 1.67))
 
     async def _hls(self, stream: str) -> None:
         """A viewer who looks at the playlists a few times, and takes a segment."""
