@@ -1,5 +1,5 @@
-"""`python -m tests.soak [--minutes N] [--pause SECONDS]`: does a streamer stay as it is while streams, publishers and
-viewers come and go?
+"""`python -m tests.soak [--minutes N] [--pause SECONDS]`: does a streamer stay as it is while
+streams, publishers and viewers come and go?
 
 Fails if its memory, descriptors, threads, segments or log rise, or if somebody is not served. The
 log is one of warnings and errors: there must be none. The first quarter of the run is left out:

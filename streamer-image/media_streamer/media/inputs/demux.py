@@ -10,6 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -56,7 +57,7 @@ MPEGTS_OPTIONS = {
     "merge_pmt_versions": "1",
 }
 
-Opener = Callable[[], InputContainer]
+Opener = Callable[[], AbstractContextManager[InputContainer]]
 AnyPacket: TypeAlias = "Packet[Any]"
 
 
@@ -134,7 +135,7 @@ def left_out(streams: Iterable[Stream], told: set[int]) -> list[str]:
 class DemuxInput(ThreadInput):
     """An input behind an FFmpeg demuxer.
 
-    `paced`: the source is faster than real time. `loop`: at its end it starts over.
+    `paced`: the source is faster than real time. `loop`: at its end it starts over, which is how.
     """
 
     def __init__(
@@ -145,7 +146,7 @@ class DemuxInput(ThreadInput):
         opener: Opener,
         *,
         paced: bool = False,
-        loop: bool = False,
+        loop: Callable[[InputContainer], None] | None = None,
     ) -> None:
         super().__init__(name, receiver, limits)
         self._opener = opener
@@ -193,7 +194,7 @@ class DemuxInput(ThreadInput):
             for lane in self._lanes.values():
                 lane.first, lane.end = math.inf, -math.inf
             self._read_packets(container)
-            if not self._loop or self._stopping.is_set():
+            if self._loop is None or self._stopping.is_set():
                 return
             if self._end < self._first:
                 raise InputError("the file has no frames")
@@ -201,7 +202,7 @@ class DemuxInput(ThreadInput):
                 # As the timeline does it: the longest track decides.
                 length = max(lane.end - lane.first for lane in self._lanes.values())
                 self._pacer.loop(self._first, self._first + length)
-            container.seek(0)
+            self._loop(container)
             self.receiver.looped()
 
     def _wanted(self, stream: Stream) -> bool:

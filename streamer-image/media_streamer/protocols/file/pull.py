@@ -2,20 +2,35 @@
 
 Invariants: only files below the directories of a VOD location are read, links resolved; FFmpeg may
 open that one file and no other (a playlist renamed to .mp4 could name any file or address), which
-the whitelists of protocols and formats enforce.
+the whitelists of protocols and formats enforce. Of a transport stream FFmpeg sees what passes the
+gate of them all (`protocols/ts/gate.py`), within the same bounds.
 """
 
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 from av.container import InputContainer
 
+from media_streamer.files.ts_grid import find_grid, may_be_found
 from media_streamer.media.inputs.base import Input, InputError, InputRequest, Limits, Receiver, Vods
+from media_streamer.media.inputs.cut_input import check_tables
+from media_streamer.media.inputs.cut_reader import READ_BYTES, CutReader
 from media_streamer.media.inputs.demux import DemuxInput
 from media_streamer.media.track import DECODER_OPTIONS
+from media_streamer.protocols.ts.stride import plain
+from media_streamer.protocols.ts.watch import TsWatch
 
-FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,flv,avi,mp3,aac,ac3,ogg,wav,mpeg"
-"""Containers that hold their media themselves; playlists and device formats are left out."""
+FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,flv,avi,mp3,aac,ac3,ogg,wav,mpeg"
+"""Containers that hold their media themselves; playlists and device formats are left out. Transport
+streams, which FFmpeg finds behind any head, are read by us."""
+HEAD_BYTES = 64 * 1024
+TS_OPTIONS = {"skip_estimate_duration_from_pts": "1", **DECODER_OPTIONS}
+"""FFmpeg looks for the length at the end of the file, where it cannot go."""
 
 
 def create(request: InputRequest) -> Input:
@@ -65,14 +80,71 @@ def _below(path: Path, roots: list[Path]) -> Path:
     return real
 
 
-def open_file(url: str, vods: Vods, limits: Limits) -> InputContainer:
+class _Gated:
+    """A file of MPEG-TS as FFmpeg may see it: from its beginning on, once and again."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._watch = TsWatch()
+        self._reader = self._begin()
+        self._at = 0
+        """Bytes that have passed since the beginning."""
+
+    def _begin(self) -> CutReader:
+        return CutReader(plain(self._file.read), self._watch, partial(check_tables, self._watch))
+
+    def read(self, size: int) -> bytes:
+        """Raises InputError for tables beyond the bounds."""
+        data = self._reader.read(size)
+        self._at += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int) -> int:
+        """To the beginning; -1 for other places. Beyond the end, where FFmpeg looks for the size
+        before it goes anywhere, there is one."""
+        if whence == os.SEEK_END:
+            return os.fstat(self._file.fileno()).st_size
+        if whence or offset not in (0, self._at):
+            return -1
+        if offset != self._at:
+            self._file.seek(0)
+            self._watch = self._watch.beside()
+            self._reader = self._begin()
+            self._at = 0
+        return offset
+
+    def tell(self) -> int:
+        return self._at
+
+
+@contextmanager
+def open_file(url: str, vods: Vods, limits: Limits) -> Iterator[InputContainer]:
     """The file behind `file://…`. Raises InputError, FFmpegError, OSError."""
     path = resolve(url, vods)
-    return av.open(
-        f"file:{path}",
-        options={"protocol_whitelist": "file", "format_whitelist": FORMATS, **DECODER_OPTIONS},
-        timeout=(limits.open_seconds, limits.read_seconds),
-    )
+    timeout = (limits.open_seconds, limits.read_seconds)
+    with path.open("rb") as file:
+        container: InputContainer | None = None
+        head = file.read(HEAD_BYTES)
+        if find_grid(head) is None and not may_be_found(head):
+            options = {"protocol_whitelist": "file", "format_whitelist": FORMATS, **DECODER_OPTIONS}
+            with suppress(av.InvalidDataError):
+                container = av.open(f"file:{path}", options=options, timeout=timeout)
+        if container is None:
+            file.seek(0)
+            container = av.open(
+                _Gated(file), "r", format="mpegts", options=TS_OPTIONS, timeout=timeout,
+                buffer_size=READ_BYTES,
+            )  # fmt: skip
+        with container:
+            yield container
+
+
+def rewind(container: InputContainer) -> None:
+    """To the beginning of what `open_file` gave."""
+    if container.format.name == "mpegts":
+        container.seek(0, unsupported_byte_offset=True)
+    else:
+        container.seek(0)
 
 
 class FileInput(DemuxInput):
@@ -81,7 +153,7 @@ class FileInput(DemuxInput):
     def __init__(self, name: str, receiver: Receiver, limits: Limits, url: str, vods: Vods) -> None:
         self._url = url
         self._vods = vods
-        super().__init__(name, receiver, limits, self._open, paced=True, loop=True)
+        super().__init__(name, receiver, limits, self._open, paced=True, loop=rewind)
 
-    def _open(self) -> InputContainer:
+    def _open(self) -> AbstractContextManager[InputContainer]:
         return open_file(self._url, self._vods, self.limits)

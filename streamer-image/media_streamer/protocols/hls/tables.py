@@ -47,6 +47,7 @@ class _Playlist:
         self.segments: frozenset[int] = frozenset()
         """Hashes of their addresses."""
         self.watch = TsWatch()
+        """Of the reader that read last; each has its own, which begins with what this one knows."""
         self.demuxers = 1
         """Playlists that name the same segments: each has a demuxer that reads them."""
         self._looked = 0
@@ -84,7 +85,7 @@ class SegmentTables:
         own.demuxers = max(own.demuxers, len(owners))
         if not own.watch.has_programs and is_no_ts(piece.head):
             return _Looked(piece, owners or [own])
-        return _Passed(piece, own.watch, self._check)
+        return _Passed(piece, own, self._check)
 
     def _check(self, watch: TsWatch) -> None:
         self._check_one(watch)
@@ -115,9 +116,9 @@ class _Wrapped:
 class _Passed(_Wrapped):
     """A segment of MPEG-TS."""
 
-    def __init__(self, piece: Piece, watch: TsWatch, check: Callable[[TsWatch], None]) -> None:
+    def __init__(self, piece: Piece, own: _Playlist, check: Callable[[TsWatch], None]) -> None:
         super().__init__(piece)
-        self._watch, self._check = watch, check
+        self._own, self._watch, self._check = own, own.watch.beside(), check
         # Of each piece: several may be read at a time, and one be left half-way.
         self._read, self._grid = plain(piece.read), PacketGrid()
         self._ready = b""
@@ -129,6 +130,8 @@ class _Passed(_Wrapped):
             self._ended = not data
             packets = self._grid.feed(data)
             self._ready = self._watch.take(packets) if data else self._watch.finish()
+            if self._ended or self._watch.has_programs:
+                self._own.watch = self._watch
             try:
                 self._check(self._watch)
             except Exception:

@@ -7,10 +7,12 @@ Each file goes on where the one before ended: no frame of silence, no jump of th
 
 import logging
 import time
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import av
+from av.container import InputContainer
 
 from media_streamer.media.inputs.base import Input, InputError, InputRequest
 from media_streamer.media.inputs.demux import AnyPacket, DemuxInput, Lane
@@ -119,7 +121,7 @@ class PlaylistInput(DemuxInput):
         roots += [f"{root.rstrip('/')}/" for some in self._vods.values() for root in some]
         return name if name.startswith(tuple(roots)) else f"number {due.number}"
 
-    def _open_piece(self) -> av.container.InputContainer:
+    def _open_piece(self) -> AbstractContextManager[InputContainer]:
         assert self._due is not None
         name = self._due.piece.name.removeprefix("file://")
         if "://" in name:

@@ -9,8 +9,10 @@ can be media. All else is left out. What comes before the tables is held until t
 (ISO/IEC 13818-1 2.4.4; of the PIDs below 0x20 EN 300 468, 5.1.3.)
 """
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Self
 
 from media_streamer.media.mux import psi
 from media_streamer.media.mux.psi import NULL_PID, PACKET_BYTES, PAT_PID, SYNC, crc32
@@ -155,6 +157,8 @@ class TsGate:
         """Program -> PIDs of its streams."""
         self._open: set[int] = set()
         """PIDs whose packets pass."""
+        self._guessed: set[int] = set()
+        """Of a source without tables."""
         self._counters: dict[int, int] = {}
         self.has_pat = False
         """A PAT was seen as a whole."""
@@ -169,6 +173,14 @@ class TsGate:
     def desyncs(self) -> int:
         """Times that packets did not begin where the last one ended."""
         return self._grid.desyncs
+
+    def beside(self) -> Self:
+        """For another reader of the same source: it knows the same, and reads tables by itself."""
+        other = copy.deepcopy(self, {id(self._guessed): self._guessed})
+        other._grid = PacketGrid()
+        if other._held is not None:
+            other._held = bytearray()
+        return other
 
     def feed(self, data: bytes) -> Passed:
         """What passes of some bytes."""
@@ -297,7 +309,9 @@ class TsGate:
         guess = not self._programs and not self.pats
         for at in range(0, len(held), PACKET_BYTES):
             pid = int.from_bytes(held[at + 1 : at + 3]) & 0x1FFF
-            if guess and len(self._open) < GUESSED_PIDS and pid >= FIRST_PID:
+            if guess and len(self._guessed) < GUESSED_PIDS and pid >= FIRST_PID:
+                self._guessed.add(pid)
+            if guess and pid in self._guessed:
                 self._open.add(pid)
             if pid in self._open:
                 out.data += held[at : at + PACKET_BYTES]

@@ -9,9 +9,11 @@ the cut waits for the next random access point of the video; the new demuxer get
 Where a PID got another codec there is nothing to wait for. Pure.
 """
 
+import copy
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Self
 
 from media_streamer.media.mux.psi import PACKET_BYTES, PAT_PID, SYNC, programs
 from media_streamer.protocols.ts.gate import Passed, Table, TsGate, entries
@@ -104,6 +106,14 @@ class TsWatch:
         """A PAT was seen, so that `pids` says something."""
         return self.gate.has_pat
 
+    def beside(self) -> Self:
+        """For another reader of the same source: what tables named is counted for all of them."""
+        other = copy.copy(self)
+        other.gate = self.gate.beside()
+        other._tables = dict(self._tables)
+        other._units = dict(self._units)
+        return other
+
     def settle(self, pids: frozenset[int]) -> None:
         """A demuxer was opened, and has found streams of these PIDs."""
         streams = self.streams
@@ -180,7 +190,7 @@ class TsWatch:
         found = {pid: kind for pid, kind, _ in entries(table.section)}
         self._kinds |= found
         self._hidden_videos |= {pid for pid, _, entry in entries(table.section) if _is_video(entry)}
-        self.named |= found.keys()
+        self.named.update(found)
         if program not in self.gate.programs:  # a later table of the same bytes left it out
             return False
         old = self._tables.get(program)

@@ -1,12 +1,22 @@
-"""VOD paths: what may be read and what may not."""
+"""VOD paths: what may be read and what may not; and what FFmpeg sees of a transport stream."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media_streamer.media.inputs.base import InputError, Vods
-from media_streamer.protocols.file.pull import resolve
+from media_streamer.media.inputs.base import InputError, Limits, Vods
+from media_streamer.protocols.file.pull import open_file, resolve, rewind
+
+from tests.support import garbage
+from tests.support.memory import forget_peak, memory
+
+CASES = garbage.ts_cases()
+REFUSED = ("streams-7500", "changing-tables", "sps-10000", "sei-200000", "nal-zero")
+GROWTH_MIB = 50
+FILM = garbage.ts_film((t, t) for t in range(90_000, 270_000, 3600))
 
 
 @pytest.fixture
@@ -74,3 +84,52 @@ def test_nothing_outside_is_ever_reached(
     except InputError:
         return
     assert path.is_relative_to((root / "vod").resolve())
+
+
+def packets(path: Path, passes: int = 1) -> list[int]:
+    """Times of what FFmpeg finds in a file, which it reads so often."""
+    found: list[int] = []
+    with open_file(f"file://{path}", {"all": [str(path.parent)]}, Limits()) as container:
+        for turn in range(passes):
+            if turn:
+                rewind(container)
+            for packet in container.demux():
+                if not packet.size and packet.dts is None:
+                    break
+                found += [packet.dts] if packet.dts is not None else []
+    return found
+
+
+@pytest.mark.parametrize("times", [1, 30])
+def test_a_transport_stream_begins_anew(tmp_path: Path, times: int) -> None:
+    """Also one that is longer than what is read at once."""
+    (tmp_path / "film.ts").write_bytes(FILM * times)
+    once = packets(tmp_path / "film.ts")
+    assert len(once) >= 49 * times
+    assert packets(tmp_path / "film.ts", 3) == once * 3
+
+
+@pytest.mark.parametrize("word", CASES)
+def test_a_file_that_lies_costs_little(tmp_path: Path, word: str) -> None:
+    (tmp_path / "film.ts").write_bytes(CASES[word])
+    before = forget_peak()
+    refused = pytest.raises(InputError, match="more than") if word in REFUSED else nullcontext()
+    with refused:
+        packets(tmp_path / "film.ts")
+    assert memory("VmHWM") - before < GROWTH_MIB
+
+
+@pytest.mark.parametrize(
+    "head", [b"\0\0\0\x18ftypisom" + bytes(12), bytes(70_000), b"ID3\4\0\0\0\0\0\5hello\xff\xf1"]
+)
+def test_no_head_hides_a_transport_stream(tmp_path: Path, head: bytes) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_bytes(head + CASES["streams-7500"])
+    with pytest.raises((InputError, av.FFmpegError)):
+        packets(path)
+
+
+def test_a_film_behind_noise_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "film.ts"
+    path.write_bytes(bytes(5000) + FILM)
+    assert len(packets(path)) >= 49

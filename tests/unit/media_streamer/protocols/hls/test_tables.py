@@ -6,6 +6,7 @@ import pytest
 from media_streamer.media.inputs.base import InputError
 from media_streamer.media.inputs.cut_input import check_tables
 from media_streamer.protocols.hls.tables import Piece, SegmentTables, is_no_ts
+from media_streamer.protocols.ts.gate import GUESSED_PIDS
 
 from tests.support import garbage
 
@@ -168,6 +169,60 @@ def test_playlists_with_the_same_segments_are_read_side_by_side() -> None:
     for read in found:
         assert len(read) == len(data)
         assert read[2 * 188 :] == data[2 * 188 :]
+
+
+def read_in_turns(pieces: list[Piece], size: int) -> list[bytes]:
+    found = [b""] * len(pieces)
+    while any(parts := [piece.read(size) for piece in pieces]):
+        found = [had + part for had, part in zip(found, parts, strict=True)]
+    return found
+
+
+@pytest.mark.parametrize("late", [0, 1, 3])
+def test_readers_of_the_same_segments_share_no_long_table(late: int) -> None:
+    """A PMT of three packets with others between them; one reader is some of these behind."""
+    out = garbage.Packets()
+    streams = [(0x0F, 0x200 + n, b"\x0a\x04eng\0") for n in range(40)]
+    table = out.of(0x100, garbage.pmt(streams), table=True)
+    assert len(table) == 3 * 188
+    data = out.of(0, garbage.pat([(1, 0x100)]), table=True)
+    for at in range(0, len(table), 188):
+        data += table[at : at + 188]
+        data += out.of(0x1FF0, garbage.pes(1, 1, b"x" * (9 * PIECE_BYTES)))
+    data += b"".join(out.of(pid, garbage.pes(1, 1, b"sound")) for _, pid, _ in streams) * 50
+    one = tables(a="s", b="s")
+    pieces = [one.passed("s", Bytes(data)) for _ in "ab"]
+    alone = drained(tables(a="s").passed("s", Bytes(data)))
+    head = b"".join(pieces[0].read(188) for _ in range(late))
+    found = read_in_turns(pieces, 188)
+    assert [head + found[0], found[1]] == [alone, alone]
+
+
+def test_readers_without_tables_are_guessed_the_same() -> None:
+    """None lets go of what the other holds, and both together of no more than one."""
+    out = garbage.Packets()
+    parts = [
+        b"".join(out.of(first + n, garbage.pes(1, 1, b"x")) for n in range(20)) * 20
+        for first in (0x200, 0x300)
+    ]
+    one = tables(a="s t", b="s t")
+    pieces = [one.passed(name, Bytes(data)) for name, data in zip("st", parts, strict=True)]
+    found = read_in_turns(pieces, 188)
+    pids = {
+        int.from_bytes(data[at + 1 : at + 3]) & 0x1FFF
+        for data in found
+        for at in range(0, len(data), 188)
+    }
+    assert len(pids) == GUESSED_PIDS
+
+
+def test_readers_far_apart_keep_their_tables() -> None:
+    """One is where the source had other PIDs."""
+    before, after = (segment(range(first, first + 2)) for first in (0x101, 0x201))
+    one = tables(a="s t", b="s t")
+    pieces = [one.passed("s", Bytes(before * 9)), one.passed("t", Bytes(after * 9))]
+    found = read_in_turns(pieces, 188)
+    assert list(map(len, found)) == [9 * len(before), 9 * len(after)]
 
 
 def test_a_segment_that_is_left_half_way_spoils_no_other() -> None:
