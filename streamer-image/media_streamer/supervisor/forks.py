@@ -241,19 +241,13 @@ class ForkServer:
         self._is_guessed_at |= code in CRASHES
 
     def _leave(self, channel: socket.socket) -> None:
-        """The process at its other end has ended, or ends now."""
-        channel.close()
-        if self._channel is channel:
-            self._channel = None
-            self._there.clear()
-
-    def _lose(self, channel: socket.socket) -> None:
-        """The same; who waits for an answer from there hears of it, and closes."""
-        if self._asked is not channel:
-            self._leave(channel)
-            return
-        with contextlib.suppress(OSError):
-            channel.shutdown(socket.SHUT_RDWR)
+        """The process at its other end has ended, or ends now. Who waits for an answer from there
+        hears of it, and closes."""
+        if self._asked is channel:
+            with contextlib.suppress(OSError):
+                channel.shutdown(socket.SHUT_RDWR)
+        else:
+            channel.close()
         if self._channel is channel:
             self._channel = None
             self._there.clear()
@@ -265,7 +259,7 @@ class ForkServer:
             if running is not None and channel is not None:
                 await self._hear(channel)
                 code = await self._end_of(running)
-                self._lose(channel)
+                self._leave(channel)
                 if not self._is_replaced:
                     uptime = time.monotonic() - self._began_at
                     quick_deaths = 0 if uptime >= STABLE_SECONDS else quick_deaths + 1
