@@ -1,7 +1,6 @@
 -- The last batch that each writer has written to each table of history: it counts its batches, and
 -- tries one until it is written, so one that comes again is known. A writer is one start of one
--- Central. In place of the numbers of all batches, which went by the age of the youngest of any
--- Central: those of one that was cut off for a day went while others wrote.
+-- Central.
 CREATE TABLE history_writer (
     writer uuid NOT NULL,
     history text NOT NULL,
@@ -9,4 +8,3 @@ CREATE TABLE history_writer (
     at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (writer, history)
 );
-DROP TABLE history_batch;
