@@ -42,12 +42,17 @@ def other(everywhere: Installation, namespace: str) -> Installation:
 
 def add_server(where: Installation, name: str, image: str) -> str:
     """A pod that no Streamer made stands for a machine elsewhere; its base URL for this host."""
-    key = {"secretKeyRef": {"name": "media-central", "key": "cluster-key"}}
+
+    def secret(variable: str, key: str) -> dict[str, Any]:
+        source = {"secretKeyRef": {"name": "media-central", "key": key}}
+        return {"name": variable, "valueFrom": source}
+
     container: dict[str, Any] = {
         "name": "streamer",
         "image": image,
         "env": [
-            {"name": "STREAMER_CLUSTER_KEY", "valueFrom": key},
+            secret("STREAMER_CLUSTER_KEY", "cluster-key"),
+            secret("STREAMER_EDIT_AUTH", "edit-auth"),
             {"name": "STREAMER_STATE_DIR", "value": "/tmp/state"},
         ],
     }

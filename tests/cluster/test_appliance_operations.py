@@ -96,11 +96,15 @@ def test_secret_made_rotated_and_kept_over_a_restart_of_central(installation: In
         set_secret(installation, "camera", f"{local}/second/mpegts")
 
         def rotated() -> bool:
-            _, answer = installation.call("GET", "streams/behind")
+            """As the pod says; Central tells nobody what a Secret says."""
+            url = f"{base}/streamer/api/v3/streams/behind"
+            answer = json.loads(fetch(url, authorization=installation.authorization()))
             return "/second/" in str((answer.get("stats") or {}).get("url"))
 
         wait_until(rotated, "the other source is in use", SECRET_S, 0.5)
         print(f"the rotated Secret is in use after {time.monotonic() - began:.1f} s")
+        told_by_central = json.dumps(installation.call("GET", "streams/behind"))
+        assert "localhost:8080" not in told_by_central
         assert other.failed == []
         assert other.longest_gap < GAP_S
     assert pod_identities(installation) == before, "no pod was started anew"
