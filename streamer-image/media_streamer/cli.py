@@ -80,6 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _supervise(settings: Settings) -> int:
     """In the process of the supervisor; what it imports is not in the one that keeps it."""
+    collector.hold_off()
     from media_streamer.supervisor.forks import forks_of
 
     forks = forks_of(settings, os.environ)

@@ -27,6 +27,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from media_process import collector
 from media_process.heap import trim
 
 MAX_REQUEST_BYTES = 64 * 1024
@@ -44,7 +45,7 @@ def main() -> int:
     """Serve; in each copy of this process, what it is told to run. Returns its exit status."""
     # The supervisor blocks some as long as it begins.
     signal.pthread_sigmask(signal.SIG_SETMASK, _ENDING)
-    gc.disable()  # nothing of what is imported becomes garbage
+    collector.hold_off()
     descriptor, *modules = sys.argv[1:]
     modules = [word for word in modules if word.strip()]
     kinds = (module.split(".")[1] for module in modules)

@@ -4,7 +4,6 @@ Each setting is `STREAMER_X` or, as older images say, `FLUSSONIC_X`; the first w
 and `SECRETS_STORAGE` are accepted and have no effect.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,17 +12,11 @@ from media_api.server import ListenerConfig, ServerConfig
 from pydantic import ValidationError
 
 from media_streamer.config.problems import ConfigProblem
+from media_streamer.worker_counts import EGRESS_WORKERS, default_workers
 
-MAX_WORKERS = 8
-EGRESS_WORKERS = "STREAMER_EGRESS_WORKERS"
 PREFIXES = ("STREAMER_", "FLUSSONIC_")
 FILENAME = "environment"
 """Stands for a file name in problems."""
-
-
-def default_workers() -> int:
-    """Workers of each kind where nothing is said."""
-    return min(max(1, os.cpu_count() or 1), MAX_WORKERS)
 
 
 def egress_workers(environ: Mapping[str, str]) -> int:

@@ -1,6 +1,7 @@
 """What the machine and the environment say: directories, numbers of workers, names.
 
-Role: read once at the start; nothing here changes by a reload.
+Role: read once at the start; nothing here changes by a reload. The keeper reads them: what this
+imports is in a process that does nothing.
 Invariant: every path of a Unix socket stays below 107 bytes (`sun_path`, unix(7)).
 """
 
@@ -14,10 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from media_streamer.config.environment import EGRESS_WORKERS, default_workers
 from media_streamer.outgoing.addresses import VARIABLE as REACH_VARIABLE
 from media_streamer.outgoing.addresses import Reach
 from media_streamer.wire import homes
+from media_streamer.worker_counts import EGRESS_WORKERS, default_workers
 
 DEFAULT_CONFIG_PATH = Path("/etc/flussonic/flussonic.conf")
 MAX_RUNTIME_PATH_BYTES = 107 - homes.MAX_PATH_BYTES - 1

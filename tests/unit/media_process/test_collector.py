@@ -47,6 +47,8 @@ def test_a_process_that_has_settled() -> None:
     code = """
 import gc
 from media_process import collector
+collector.hold_off()
+assert not gc.isenabled()
 collector.settle()
 assert gc.get_freeze_count() > 1000
 full = []

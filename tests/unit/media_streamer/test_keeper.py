@@ -161,3 +161,13 @@ def test_the_supervisor_ends_with_its_keeper(tmp_path: Path) -> None:
     while proc.is_alive(supervisor):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_it_is_small() -> None:
+    """What it imports is in a process that does nothing, and comes before all else at a start."""
+    code = (
+        "import sys, media_streamer.cli;"
+        " print({'pydantic', 'lark', 'aiohttp', 'av', 'numpy'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "set()\n", done.stdout + done.stderr
