@@ -66,6 +66,14 @@ def pod_identities(installation: Installation) -> dict[str, tuple[str, int]]:
     }
 
 
+def default_pool(installation: Installation) -> str:
+    """Base URL of its media. It is made where another test of this module has deleted its own pool:
+    the operator makes one for the first Stream of a namespace only."""
+    installation.apply(resource("Streamer", "default", {}))
+    installation.wait_reason("streamer", "default", "PodsReady", timeout=120)
+    return installation.media()
+
+
 def test_secret_made_rotated_and_kept_over_a_restart_of_central(installation: Installation) -> None:
     camera = {"url": "tshttp://camera.invalid/1", "credentialsSecretRef": {"name": "camera"}}
     installation.apply(
@@ -304,7 +312,7 @@ def test_definitions_are_upgraded_under_stored_objects(
 ) -> None:
     cluster = installation.cluster
     apply = ("apply", "--server-side", "--force-conflicts")
-    base = installation.media()
+    base = default_pool(installation)
     installation.apply(fake_stream("stored", segment_duration=1000, title="Stored"))
     installation.wait_playing(f"{base}/stored/index.m3u8")
     with watched(base, ["stored"]) as audience:
@@ -329,10 +337,11 @@ def test_definitions_are_upgraded_under_stored_objects(
 
 def test_namespace_is_deleted_while_streams_play(installation: Installation) -> None:
     """The last of this module: the installation is gone after it."""
+    url = f"{default_pool(installation)}/leaving/index.m3u8"
     installation.apply(fake_stream("leaving", segment_duration=1000))
-    installation.wait_playing(f"{installation.media()}/leaving/index.m3u8")
+    installation.wait_playing(url)
     cluster, name = installation.cluster, installation.namespace
-    with SegmentViewer(f"{installation.media()}/leaving/index.m3u8") as viewer:
+    with SegmentViewer(url) as viewer:
         wait_until(lambda: viewer.segments > 2, "the viewer watches", 30)
         began = time.monotonic()
         cluster.kubectl("delete", "namespace", name, "--wait=false")
