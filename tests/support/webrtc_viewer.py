@@ -54,10 +54,23 @@ def first_key(host: str, port: int, name: str) -> None:
 
 def begin(host: str, port: int, name: str) -> WebRtcViewer:
     """Ask, and wait for the keys."""
+    viewer = offer(host, port, name)
+    viewer.sock.settimeout(REPEAT_SECONDS)
+    try:
+        _shake(viewer.sock, viewer.dtls, viewer.check)
+    except BaseException:
+        viewer.sock.close()
+        raise
+    viewer.sock.settimeout(TIMEOUT_SECONDS)
+    return viewer
+
+
+def offer(host: str, port: int, name: str) -> WebRtcViewer:
+    """Ask; nothing is sent to the port yet."""
     own = identity_of_process()
     server = http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
-    offer = browser().replace(FINGERPRINT, own.fingerprint)
-    server.request("POST", f"/{name}/whep", offer, HEADERS)
+    body = browser().replace(FINGERPRINT, own.fingerprint)
+    server.request("POST", f"/{name}/whep", body, HEADERS)
     answer = server.getresponse()
     text = answer.read().decode()
     server.close()
@@ -73,13 +86,6 @@ def begin(host: str, port: int, name: str) -> WebRtcViewer:
     )
     is_client = _value(text, r"^a=setup:(\w+)") == "passive"
     dtls = Dtls(own, _value(text, r"^a=fingerprint:(.+?)\r?$"), is_client=is_client)
-    sock.settimeout(REPEAT_SECONDS)
-    try:
-        _shake(sock, dtls, check)
-    except BaseException:
-        sock.close()
-        raise
-    sock.settimeout(TIMEOUT_SECONDS)
     return WebRtcViewer(sock, dtls, check)
 
 

@@ -71,11 +71,15 @@ class SrtEngine:
         anywhere = "::" if ":" in host else "0.0.0.0"
         if ":" in host:
             sock.set_flag(Option.IPV6ONLY, True)  # libsrt will have it said
+        port = self._caller_ports.get(anywhere, 0)
         try:
-            port = sock.bind(anywhere, self._caller_ports.get(anywhere, 0))
-        except SrtError:  # nobody called for a while, and somebody else has the port now
-            port = sock.bind(anywhere, 0)
-        self._caller_ports[anywhere] = port
+            found = sock.call_from(host, port)
+        except OSError:  # others call by it
+            try:
+                found = sock.bind(anywhere, port)
+            except SrtError:  # nobody called for a while, and somebody else has the port now
+                found = sock.call_from(host)
+        self._caller_ports[anywhere] = found
 
     def add(self, sock: SrtSocket, owner: Owner, events: int, *, reads: bool) -> None:
         """Watch a socket; `reads`: its messages are read for the owner."""

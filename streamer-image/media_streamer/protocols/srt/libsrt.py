@@ -15,6 +15,7 @@ from typing import Any
 
 import cffi
 
+from media_streamer.protocols.srt.handshakes import guard
 from media_streamer.wire.media import Reception
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,9 @@ PAYLOAD_BYTES = 1316
 MAX_MESSAGE_BYTES = 1456
 LISTEN_BACKLOG = 1
 IN, OUT, ERR = 0x1, 0x4, 0x8
+OWN_WINDOW_PACKETS = 8192
+"""As much as libsrt's buffer holds. Left alone it prepares itself for 25,600, with 0.3 MiB more a
+connection, and receives no more for it."""
 ASYNC_SEND, ASYNC_RECEIVE, TIMED_OUT = 6001, 6002, 6003
 REJECT_BASE = 1000
 """Codes from here on are the application's, by HTTP's numbers (srt/access_control.h)."""
@@ -118,7 +122,7 @@ class Option:
     SNDSYN, RCVSYN, LINGER, RCVLATENCY, PEERLATENCY = 1, 2, 7, 43, 44
     PASSPHRASE, PBKEYLEN, CONNTIMEO, MINVERSION, STREAMID = 26, 27, 36, 45, 46
     PAYLOADSIZE, ENFORCEDENCRYPTION, PEERIDLETIMEO, IPV6ONLY, TRANSTYPE = 49, 53, 55, 54, 50
-    LATENCY, RCVTIMEO = 23, 14
+    LATENCY, RCVTIMEO, FC = 23, 14, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +189,7 @@ class SrtSocket:
             number = library().srt_create_socket()
             if number < 0:
                 raise last_error("create")
+            set_option(number, Option.FC, OWN_WINDOW_PACKETS)
         self.number = number
         try:
             self.set_flag(Option.SNDSYN, False)
@@ -218,9 +223,23 @@ class SrtSocket:
         A thread of libsrt waits for what it receives: on a socket that does not block it would ask
         thousands of times a second.
         """
+        guard(udp)
         udp.setblocking(True)
         if library().srt_bind_acquire(self.number, udp.detach()) < 0:
             raise last_error("bind")
+
+    def call_from(self, host: str, port: int = 0) -> int:
+        """Send to addresses of the family of `host` from a port, 0 for any; which one it is.
+        Raises OSError."""
+        is_v6 = ":" in host
+        udp = socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET, socket.SOCK_DGRAM)
+        with udp:
+            if is_v6:
+                udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            udp.bind(("", port))
+            found: int = udp.getsockname()[1]
+            self.use(udp)
+        return found
 
     def bind(self, host: str, port: int) -> int:
         """Send from a numeric address and a port, 0 for any; which one it is. Raises SrtError.

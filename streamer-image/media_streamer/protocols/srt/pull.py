@@ -92,6 +92,7 @@ class SrtInput(PulledInput):
         try:
             for option, value in address.options:
                 sock.set_flag(option, value)
+            sock.call_from(str(place[0]))
             sock.connect(str(place[0]), int(place[1]))
         except BaseException:
             sock.close()

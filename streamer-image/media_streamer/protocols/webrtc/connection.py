@@ -206,6 +206,7 @@ class PeerConnection:
         try:
             if is_rtcp(data):
                 if self._has_said_enough():
+                    self._port.surplus += 1
                     raise ValueError("a flood")
                 self._handler.on_rtcp(self.srtp.inward.unprotect_rtcp(data))
             else:

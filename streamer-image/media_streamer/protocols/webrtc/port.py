@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from media_process.door import Doorkeeper, DoorServer
 
-from media_streamer.budgets import WEBRTC_CONNECTIONS
+from media_streamer.budgets import WEBRTC_CONNECTIONS, WEBRTC_FEEDBACK_PER_SECOND
 from media_streamer.outgoing.segments import segments_of
 from media_streamer.protocols.webrtc import stun, tcp
 from media_streamer.protocols.webrtc.connection import PeerConnection
@@ -28,7 +28,8 @@ MAX_DATAGRAM_BYTES = 2048
 SWEEP_SECONDS = 0.25
 TELL_SECONDS = 60.0
 MANY = 1000
-"""Packets of nobody's in that time that are worth a line: sessions that ended leave a few."""
+"""Packets of no use in that time that are worth a line: sessions that ended leave a few. It is said
+at once, and once in that time."""
 _SUCCESS = stun.BINDING_SUCCESS.to_bytes(2)
 
 Address = tuple[str, int] | tuple[str, int, int, int]
@@ -47,6 +48,8 @@ class WebRtcPort:
         """Datagrams of nobody's."""
         self.refused = 0
         """Checks without the right password."""
+        self.surplus = 0
+        """RTCP packets of peers beyond their bound, which nobody reads."""
         self.paths: set[TcpPath] = set()
         """Connections that are open, also those of nobody's."""
         self._door: DoorServer | None = None
@@ -56,7 +59,7 @@ class WebRtcPort:
         self._loop.add_reader(sock.fileno(), self._read)
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         self._closing = False
-        self._tells_at = self._loop.time() + TELL_SECONDS
+        self._tells_at = self._counts_since = self._loop.time()
         self._told = 0
 
     def listen(self, door: Doorkeeper) -> bool:
@@ -218,22 +221,27 @@ class WebRtcPort:
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         now = self._loop.time()
         if now >= self._tells_at:
-            self._tells_at = now + TELL_SECONDS
-            self._tell()
+            self._tell(now)
         for connection in list(self._names.values()):
             connection.check(now)
 
-    def _tell(self) -> None:
-        """What came from strangers since the last time, if it was much."""
-        came = self.unknown + self.refused - self._told
+    def _tell(self, now: float) -> None:
+        """What came of no use since the last time, if it was much."""
+        came = self.unknown + self.refused + self.surplus - self._told
+        if came < MANY and now - self._counts_since < TELL_SECONDS:
+            return
+        since, self._counts_since = self._counts_since, now
         self._told += came
         if came >= MANY:
+            self._tells_at = now + TELL_SECONDS
             log.warning(
-                "webrtc: port %d: %d packets in %.0f s were of no session; in all %d, and %d checks"
-                " with a wrong password",
+                "webrtc: port %d: %d packets in %.0f s were of no use; in all %d of no session, %d"
+                " checks with a wrong password, and %d of RTCP beyond %d a second of a peer",
                 self.number,
                 came,
-                TELL_SECONDS,
+                now - since,
                 self.unknown,
                 self.refused,
+                self.surplus,
+                WEBRTC_FEEDBACK_PER_SECOND,
             )

@@ -9,6 +9,7 @@ import pytest
 from media_streamer.budgets import WEBRTC_CONNECT_SECONDS
 from media_streamer.protocols.webrtc import connection as module
 from media_streamer.protocols.webrtc import dtls, stun
+from media_streamer.protocols.webrtc import port as port_module
 from media_streamer.protocols.webrtc.connection import Credentials, PeerConnection
 from media_streamer.protocols.webrtc.dtls import Dtls, DtlsError, Identity, pack_records
 from media_streamer.protocols.webrtc.port import WebRtcPort
@@ -249,17 +250,28 @@ async def test_a_flood_of_feedback_is_bounded_and_ends_the_session(
     assert heard_before == len(flood)
     assert len(handler.rtcp) - heard_before <= module.WEBRTC_FEEDBACK_PER_SECOND
     assert handler.closed == ["too many packets of no use to this session"]
+    assert port.surplus > module.MAX_BAD_PACKETS - module.WEBRTC_FEEDBACK_PER_SECOND
 
 
 async def test_strangers_are_told_of_when_they_are_many(
     port: WebRtcPort, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for _ in range(10_000):
-        port.take(b"\x00\x01" + bytes(18), ("192.0.2.1", 9))
-    port._tell()
-    port._tell()
-    (line,) = [record.message for record in caplog.records if "no session" in record.message]
-    assert line.startswith(f"webrtc: port {port.number}: 10000 packets in 60 s were of no session")
+    """At once, then not for a minute; a few that come now and then are not worth a line."""
+
+    def come(count: int) -> None:
+        for _ in range(count):
+            port.take(b"\x00\x01" + bytes(18), ("192.0.2.1", 9))
+
+    now = port._tells_at
+    come(10_000)
+    for seconds in (0, 1, 59):
+        port._tell(now + seconds)
+    come(port_module.MANY - 1)
+    port._tell(now + 61)
+    come(port_module.MANY - 1)
+    port._tell(now + 122)
+    (line,) = [record.message for record in caplog.records if "of no use" in record.message]
+    assert line.startswith(f"webrtc: port {port.number}: 10000 packets in 0 s were of no use")
 
 
 class WithoutSegments(socket.socket):

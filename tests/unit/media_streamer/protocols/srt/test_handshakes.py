@@ -1,0 +1,101 @@
+"""What of a handshake reaches libsrt."""
+
+import contextlib
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from media_streamer.budgets import SRT_LEAST_DATAGRAM_BYTES, SRT_WINDOW_PACKETS
+from media_streamer.protocols.srt.handshakes import LEAST_WINDOW_PACKETS, guard
+
+from tests.support.srt_handshake import conclusion, induction
+
+HONEST = (1500, 8192)
+
+
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def way(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A socket that is guarded, and one that sends to it."""
+    family = socket.AF_INET6 if ":" in request.param else socket.AF_INET
+    with (
+        socket.socket(family, socket.SOCK_DGRAM) as own,
+        socket.socket(family, socket.SOCK_DGRAM) as peer,
+    ):
+        own.bind((request.param, 0))
+        peer.connect(own.getsockname())
+        peer.send(b"what came before")
+        guard(own)
+        yield own, peer
+
+
+def come(way: tuple[socket.socket, socket.socket], *sent: bytes) -> list[bytes]:
+    own, peer = way
+    for data in sent:
+        peer.send(data)
+    found = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            found.append(own.recv(2048))
+    return found
+
+
+def test_what_is_honest_passes(way: tuple[socket.socket, socket.socket]) -> None:
+    sent = [
+        induction(),
+        conclusion(7, *HONEST),
+        conclusion(7, SRT_LEAST_DATAGRAM_BYTES, LEAST_WINDOW_PACKETS),
+        conclusion(7, 0xFFFF, SRT_WINDOW_PACKETS),
+        b"\x80\1" + bytes(14),  # another control packet
+        bytes(16) + b"media",
+        b"x",
+    ]
+    # What is too short for a header libsrt would drop itself.
+    assert come(way, *sent) == sent[:-1]
+
+
+@pytest.mark.parametrize("subtype", [0, 1])
+def test_what_does_harm_is_dropped(way: tuple[socket.socket, socket.socket], subtype: int) -> None:
+    bad = [
+        *((mss, 8192) for mss in (0, 60, 80, 100, SRT_LEAST_DATAGRAM_BYTES - 1, 1 << 16, 1 << 31)),
+        *((1500, packets) for packets in (0, 31, SRT_WINDOW_PACKETS + 1, 1 << 31, 0xFFFFFFFF)),
+    ]
+    sent = [conclusion(7, *fields) for fields in bad]
+    sent = [data[:3] + bytes([subtype]) + data[4:] for data in sent]
+    assert come(way, *sent, sent[0][:40]) == []
+
+
+CALLED = """
+import contextlib, resource, socket, sys
+from media_streamer.protocols.srt.libsrt import SrtError, SrtSocket
+from tests.support.srt_handshake import conclusion, cookie_of, induction
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+listener = SrtSocket()
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.bind(("127.0.0.1", 0))
+place = udp.getsockname()
+listener.use(udp)
+listener.listen()
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for fields in [(60, 8192), (80, 8192), (100, 8192), (1500, 20_000_000), (1500, 8192)] * 4:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.settimeout(5)
+        peer.connect(place)
+        peer.send(induction())
+        peer.send(conclusion(cookie_of(peer.recv(2048)), *fields))
+        if fields == (1500, 8192):
+            assert peer.recv(2048)[:2] == bytes([0x80, 0])
+            with contextlib.suppress(SrtError):
+                listener.accept(1000)
+print("grown", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak >> 10)
+"""
+
+
+def test_a_handshake_ends_no_process() -> None:
+    """One of these was enough, and 480 MB for the window."""
+    done = subprocess.run(
+        [sys.executable, "-c", CALLED], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) < 30
