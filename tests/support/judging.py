@@ -10,6 +10,7 @@ seconds of it as they are (`take`); what it took is read here (`read`) and judge
 - there is sound all the while, it is loud, and its beep comes when the clock's second begins.
 """
 
+import asyncio
 import io
 import re
 import statistics
@@ -100,6 +101,34 @@ async def take(url: str, seconds: float, directory: Path, *options: str) -> Seen
     seen.errors = errors
     seen.dts = times(out)
     return seen
+
+
+async def take_by_library(url: str, seconds: float, directory: Path) -> Seen:
+    """What the FFmpeg that PyAV brings takes, which is newer than the program."""
+    kept = directory / f"{abs(hash(url)):x}.library.nut"
+    await asyncio.to_thread(_keep, url, seconds, kept)
+    seen = whole(read([kept]))
+    kept.unlink()
+    return seen
+
+
+def _keep(url: str, seconds: float, kept: Path) -> None:
+    """The first seconds as they are."""
+    with (
+        av.open(url, timeout=(START_SECONDS, START_SECONDS)) as taken,
+        av.open(str(kept), "w", "nut") as file,
+    ):
+        out = {one.index: file.add_stream_from_template(one) for one in taken.streams}
+        begin: float | None = None
+        for packet in taken.demux():
+            if packet.dts is None:
+                continue
+            at = float(packet.dts * packet.time_base)
+            begin = at if begin is None else begin
+            if at - begin > seconds:
+                break
+            packet.stream = out[packet.stream_index]
+            file.mux(packet)
 
 
 def whole(seen: Seen) -> Seen:

@@ -16,6 +16,7 @@ from fractions import Fraction
 
 from media_streamer.media.frame import Cut, Frame, FrameSink, Track
 from media_streamer.media.timeline import Timeline
+from media_streamer.media.track import usual_duration
 from media_streamer.media.wall_clock import WallClock
 
 log = logging.getLogger(__name__)
@@ -261,7 +262,7 @@ class Switch:
 
     def _restart(self, source: Source) -> None:
         self._time_bases = list(source.time_bases)
-        self.timeline.restart(source.time_bases)
+        self.timeline.restart(source.time_bases, [usual_duration(one) for one in source.tracks])
 
     def release(self, source: Source) -> None:
         """Nothing of `source` may pass any more; called by the owner."""

@@ -20,6 +20,7 @@ ISO/IEC 13818-1 2.4.3.7; 32 bits of milliseconds in FLV and RTMP) is no jump: it
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import zip_longest
 from typing import NamedTuple
 
 from media_streamer.media.frame import TIME_BASE
@@ -44,7 +45,7 @@ MAX_KEPT = 2**60
 """Where no clock that began at `START` ever comes."""
 
 DEFAULT_DURATION = TIME_BASE // 25
-"""Until a track shows its frame duration."""
+"""Until a track shows its frame duration, where it is not told."""
 
 
 class Stamp(NamedTuple):
@@ -65,7 +66,7 @@ class _TrackClock:
         "wrap",
     )  # fmt: skip
 
-    def __init__(self, time_base: Fraction, floor: int) -> None:
+    def __init__(self, time_base: Fraction, floor: int, duration: int) -> None:
         scale = time_base * TIME_BASE
         self.numerator = scale.numerator
         self.denominator = scale.denominator
@@ -76,7 +77,7 @@ class _TrackClock:
         """DTS of the last frame that came out."""
         self.first = self.end = 0
         """Where the source's counter began, and where the last frame that came out ends."""
-        self.duration = DEFAULT_DURATION
+        self.duration = duration
         self.settling = True
         """In a new epoch, until the track has passed its old position: earlier frames are lost."""
 
@@ -126,21 +127,29 @@ class Timeline:
         """End of the furthest frame so far, in ticks."""
         return self._head
 
-    def restart(self, time_bases: Sequence[Fraction], *, seamless: bool = False) -> None:
-        """A source begins (again); its tracks count in `time_bases` seconds.
+    def restart(
+        self,
+        time_bases: Sequence[Fraction],
+        durations: Sequence[int] = (),
+        *,
+        seamless: bool = False,
+    ) -> None:
+        """A source begins (again); its tracks count in `time_bases` seconds, and their frames
+        usually have these durations in ticks (0: that cannot be told).
 
         `seamless`: the same source starts over on purpose (a file in a loop): no discontinuity.
         """
         head = self._head
-        durations = [clock.duration for clock in self._clocks]
+        if seamless:
+            durations = [clock.duration for clock in self._clocks]
         if self._started and any(clock.last >= START for clock in self._clocks):
             self._former = [clock.last for clock in self._clocks]
         self.kept = None
         self._pass = self._passed(len(time_bases)) if seamless else None
-        self._clocks = [_TrackClock(base, head) for base in time_bases]
-        if seamless:
-            for clock, duration in zip(self._clocks, durations, strict=False):
-                clock.duration = duration
+        self._clocks = [
+            _TrackClock(base, head, duration or DEFAULT_DURATION)
+            for base, duration in zip_longest(time_bases, durations[: len(time_bases)])
+        ]
         self._offset = None
         self._broken = self._started and not seamless
         self.restarts += self._broken
@@ -213,8 +222,8 @@ class Timeline:
             or (offset != self._offset and not 0 < step <= JITTER)
         ):
             out = self._after_break(clock, raw, out)
-        elif step > 0 and dts is not None and step < TIME_BASE:
-            clock.duration = step
+        elif 0 < step < TIME_BASE and dts is not None and not clock.settling:
+            clock.duration = step  # of the frame before, which is no frame where a track begins
         if out <= last:
             if clock.settling:
                 return None

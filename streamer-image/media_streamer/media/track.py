@@ -54,6 +54,8 @@ _RAW_FORMATS = {
 }
 """FFmpeg's demuxers of elementary streams."""
 
+_FRAME_SAMPLES = {"aac": 1024, "mp3": 1152, "mp2": 1152, "ac3": 1536, "eac3": 1536, "opus": 960}
+"""What encoders of sound put in a frame unless they are told otherwise; of Opus at 48 kHz."""
 MAX_FRAME_RATE = 300.0
 """Above it the container's figure is its time base, not a frame rate."""
 
@@ -286,3 +288,11 @@ def _level(codec: str, string: str) -> str:
     except (IndexError, ValueError, StopIteration):
         return ""
     return ""
+
+
+def usual_duration(track: Track) -> int:
+    """How long a frame of the track probably lasts, in ticks; 0: that cannot be told."""
+    if track.kind == "video":
+        return round(TIME_BASE / track.fps) if track.fps else 0
+    samples = _FRAME_SAMPLES.get(track.codec, 0)
+    return samples * TIME_BASE // track.sample_rate if track.sample_rate else 0

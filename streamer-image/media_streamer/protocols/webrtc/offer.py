@@ -18,6 +18,9 @@ MAX_CODECS = 128
 MAX_EXTENSIONS = 64
 MAX_SSRCS = 64
 MAX_CANDIDATES = 32
+UNCHANGED = "x-time-stamps:unchanged"
+"""Our own attribute of a session: who receives is a server, which passes on and records what it
+gets, and wants the time stamps of the group of pictures at the start as they are."""
 _STATIC = {0: ("PCMU", 8000), 8: ("PCMA", 8000), 9: ("G722", 8000)}
 _CREDENTIAL = re.compile(r"[A-Za-z0-9+/]{4,256}")
 _MID = re.compile(r"[!#-'*+\-.0-9A-Z^-~]{1,32}")
@@ -93,6 +96,8 @@ class Offer:
     sections: list[Section]
     bundle: list[str]
     transport: Transport
+    unchanged: bool = False
+    """The peer shows nothing itself (`UNCHANGED`)."""
 
     def is_bundled(self, section: Section) -> bool:
         """Whether it travels on the one transport that there is."""
@@ -108,6 +113,7 @@ def parse(text: str, what: Literal["offer", "answer"] = "offer") -> Offer:
     if not text.startswith("v=0"):
         raise OfferError("the body is no SDP: it does not begin with v=0")
     session, sections, bundle = Transport(), list[Section](), list[str]()
+    unchanged = False
     for line in text.splitlines():
         kind, _, value = line.strip().partition("=")
         if kind == "m":
@@ -119,6 +125,8 @@ def parse(text: str, what: Literal["offer", "answer"] = "offer") -> Offer:
             section = sections[-1] if sections else None
             if section is None and name == "group" and rest.startswith("BUNDLE"):
                 bundle = rest.split()[1 : MAX_SECTIONS + 1]
+            elif section is None and value == UNCHANGED:
+                unchanged = True
             elif not _transport(section.transport if section else session, name, rest) and section:
                 _attribute(section, name, rest.strip())
     if not sections:
@@ -129,7 +137,7 @@ def parse(text: str, what: Literal["offer", "answer"] = "offer") -> Offer:
             "the offer has a transport for each of its sections: bundle them (a=group:BUNDLE,"
             " bundle-policy=max-bundle)"
         )
-    return Offer(sections, bundle, _common(session, sections, bundle, what))
+    return Offer(sections, bundle, _common(session, sections, bundle, what), unchanged)
 
 
 def _is_apart(sections: list[Section]) -> bool:

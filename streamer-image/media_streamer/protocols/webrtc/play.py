@@ -56,7 +56,9 @@ async def play(engine: WebRtcEngine, request: MediaRequest) -> web.StreamRespons
             engine,
             request,
             http.Agreed(FORM, access, wanted, streams),
-            lambda on_closed: WebRtcViewer(engine.egress, access, taken, names, on_closed),
+            lambda on_closed: WebRtcViewer(
+                engine.egress, access, taken, names, on_closed, shows=not wanted.unchanged
+            ),
         )
     except BaseException:
         hub.give_up(access, "refused")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from media_streamer.protocols.webrtc.answer import source_lines
 from media_streamer.protocols.webrtc.connection import Credentials
-from media_streamer.protocols.webrtc.offer import Codec
+from media_streamer.protocols.webrtc.offer import UNCHANGED, Codec
 from media_streamer.rtp.sdp import codec_lines
 
 
@@ -34,6 +34,8 @@ def write(sections: Sequence[Proposed], local: Credentials, fingerprint: str) ->
         f"a=group:BUNDLE {names}",
         "a=msid-semantic: WMS *",
     ]
+    if any(section.ssrc is None for section in sections):
+        lines.append(f"a={UNCHANGED}")
     for place, section in enumerate(sections):
         lines += _section(place, section, local, fingerprint)
     return "\r\n".join(lines) + "\r\n"

@@ -34,6 +34,8 @@ MAX_NACKS = 128
 MAX_BIT_RATE = 20_000_000
 """What is told to be wanted (REMB) of who does not find out by the arrival of its packets; by the
 loss that reports tell a browser goes below."""
+MAX_EARLY_REPORTS = 8
+"""Of sources that nothing was heard of yet."""
 _CNAME = "media"
 
 
@@ -95,6 +97,8 @@ class MediaReceiver(ABC):
                 number, one.kind, one.codec, clock, reorder=True, payload_type=one.payload_type
             )
             self._lanes[one.payload_type] = _Lane(track, one)
+        self._early: dict[int, rtcp.SenderReport] = {}
+        """Sender reports that came before the first packet of their source."""
         self._ssrc = secrets.randbits(32)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -142,6 +146,8 @@ class MediaReceiver(ABC):
         lane = self._lanes.get(packet[1] & 0x7F)
         if lane is not None and not self._sink.is_behind:
             self._heard_at = self._loop.time()
+            if self._early and (early := self._early.pop(int.from_bytes(packet[8:12]), None)):
+                lane.track.received.control(early)
             self._send(lane.track.take(packet))
 
     def on_rtcp(self, packet: bytes) -> None:
@@ -149,9 +155,15 @@ class MediaReceiver(ABC):
             if isinstance(element, rtcp.Goodbye):
                 continue  # also of a track that is replaced
             if isinstance(element, rtcp.SenderReport):
-                for lane in self._lanes.values():
-                    if lane.track.received.ssrc == element.ssrc:
-                        lane.track.received.control(element)
+                self._take_report(element)
+
+    def _take_report(self, report: rtcp.SenderReport) -> None:
+        for lane in self._lanes.values():
+            if lane.track.received.ssrc == report.ssrc:
+                lane.track.received.control(report)
+                return
+        if len(self._early) < MAX_EARLY_REPORTS or report.ssrc in self._early:
+            self._early[report.ssrc] = report
 
     # Frames
 

@@ -149,7 +149,11 @@ class MediaSender(ABC):
             self._timer = None
 
     def _start(self, batch: Batch) -> None:
-        """Sound begins with what comes next where the pictures are squeezed."""
+        """Sound begins with what comes next where the pictures are squeezed. Where they are not,
+        the reports come first: only by them a receiver knows how sound lies that comes behind all
+        the pictures of a start."""
+        if not self.squeezes:
+            self._report(batch)
         self._started_at = self._loop.time()
         for section in self._sections:
             packets = batch.packets.get(section.chosen.channel, [])
@@ -162,7 +166,8 @@ class MediaSender(ABC):
         self._quota = max(BURST_BYTES, round(self._bytes * BURST_SECONDS / START_SECONDS))
         if self._waiting:
             self._flush()
-        self._report(batch)
+        if self.squeezes:
+            self._report(batch)
 
     def _report(self, batch: Batch) -> None:
         """Sender reports, under the source that the receiver knows."""

@@ -25,9 +25,12 @@ class WebRtcViewer(MediaSender):
         chosen: list[Chosen],
         names: Mapping[int, str],
         on_closed: Callable[[], None],
+        *,
+        shows: bool = True,
     ) -> None:
-        """`names`: of the tracks, by channel."""
+        """`names`: of the tracks, by channel. `shows`: it is no server that passes on."""
         super().__init__(chosen)
+        self.squeezes = shows
         self._names = names
         self._egress = egress
         self._access: Access | None = access

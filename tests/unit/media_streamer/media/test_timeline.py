@@ -34,6 +34,16 @@ def test_starts_at_one_second_and_keeps_distances() -> None:
     assert stamps[-1].duration == FRAME
 
 
+def test_where_a_track_begins_no_duration_is_seen() -> None:
+    """A sound that begins 16 ms behind the picture has no frame of 16 ms in front: writers that
+    keep sound without gaps would put all of it so much too early."""
+    clock = Timeline()
+    clock.restart((MPEG, MPEG, MPEG), [FRAME, AUDIO, 0])
+    frames = ((0, 800), (1, 2250), (1, 2250 + 1800), (2, 3000))
+    placed = [clock.place(track, dts, dts, None) for track, dts in frames]
+    assert [stamp and stamp.duration for stamp in placed] == [FRAME, AUDIO, 1800, 3600]
+
+
 def test_scales_milliseconds() -> None:
     stamps = feed(timeline(MILLI), [0, 40, 80])
     assert [s.dts - START for s in stamps] == [0, FRAME, 2 * FRAME]

@@ -21,7 +21,7 @@ from media_streamer.rtp import rtcp
 from media_streamer.rtp.packet import write
 from media_streamer.rtp.sdp import Media
 
-from tests.support.webrtc_offers import FINGERPRINT
+from tests.support.webrtc_offers import FINGERPRINT, browser
 
 SECONDS = 30
 Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -221,6 +221,13 @@ def test_where_an_endpoint_is(url: str, place: tuple[object, ...]) -> None:
 def test_what_is_no_address_is_refused() -> None:
     with pytest.raises(HttpError):
         target_of("whep://:80", "whep")
+
+
+def test_who_is_called_learns_that_we_show_nothing_ourselves() -> None:
+    assert offer.parse(proposal.write(WANTED, OURS, FINGERPRINT)).unchanged
+    sent = proposal.write([push.propose(track) for track in tracks()], OURS, FINGERPRINT)
+    assert not offer.parse(sent).unchanged
+    assert not offer.parse(browser()).unchanged
 
 
 def test_the_offer_is_read_by_another_library() -> None:

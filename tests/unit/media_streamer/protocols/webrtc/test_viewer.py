@@ -96,10 +96,10 @@ class FakeBroadcast:
 
 
 async def playing(
-    gop: bytes, chosen: list[Chosen] = CHOSEN
+    gop: bytes, chosen: list[Chosen] = CHOSEN, *, shows: bool = True
 ) -> tuple[WebRtcViewer, FakeBroadcast, FakeConnection]:
     broadcast: Any = FakeBroadcast(gop)
-    viewer = WebRtcViewer(broadcast, ACCESS, chosen, NAMES, lambda: None)
+    viewer = WebRtcViewer(broadcast, ACCESS, chosen, NAMES, lambda: None, shows=shows)
     connection: Any = FakeConnection()
     viewer.connection = connection
     viewer.on_connected()
@@ -117,6 +117,14 @@ async def test_the_start_and_what_follows() -> None:
     ]  # fmt: skip
     assert [one.timestamp for one in seen[:3]] == [7200 - 90, 7200, 10800]
     assert broadcast.key_frames == 0
+
+
+async def test_who_passes_on_gets_the_start_with_its_times_and_its_sound() -> None:
+    _, _, connection = await playing(picture(1) + sound(1) + picture(2), shows=False)
+    seen = [parse(packet) for packet in connection.rtp]
+    assert [(one.payload_type, one.timestamp) for one in seen] == [
+        (109, 3600), (109, 7200), (111, 960),
+    ]  # fmt: skip
 
 
 async def test_without_a_picture_one_is_asked_for() -> None:
