@@ -15,7 +15,7 @@ from typing import Any
 
 import cffi
 
-from media_streamer.protocols.srt.handshakes import guard
+from media_streamer.protocols.srt.guard import guard
 from media_streamer.wire.media import Reception
 
 log = logging.getLogger(__name__)

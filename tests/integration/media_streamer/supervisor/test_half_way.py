@@ -18,7 +18,7 @@ from media_streamer.protocols.webrtc import stun
 from media_streamer.rtp import rtcp
 
 from tests.support import proc, rtsp_viewer, webrtc_viewer
-from tests.support import srt_handshake as srt
+from tests.support import srt_packets as srt
 from tests.support.first_key import first_key
 from tests.support.ports import free_port
 from tests.support.streamer import Streamer, until

@@ -1,4 +1,4 @@
-"""What of a handshake reaches libsrt."""
+"""What of SRT reaches libsrt."""
 
 import contextlib
 import socket
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 from media_streamer.budgets import SRT_LEAST_DATAGRAM_BYTES, SRT_WINDOW_PACKETS
-from media_streamer.protocols.srt.handshakes import LEAST_WINDOW_PACKETS, guard
+from media_streamer.protocols.srt.guard import LEAST_WINDOW_PACKETS, guard
 
-from tests.support.srt_handshake import conclusion, induction
+from tests.support.srt_packets import conclusion, drop_request, induction
 
 HONEST = (1500, 8192)
 
@@ -47,6 +47,9 @@ def test_what_is_honest_passes(way: tuple[socket.socket, socket.socket]) -> None
         conclusion(7, *HONEST),
         conclusion(7, SRT_LEAST_DATAGRAM_BYTES, LEAST_WINDOW_PACKETS),
         conclusion(7, 0xFFFF, SRT_WINDOW_PACKETS),
+        drop_request(1, 5, 5),
+        drop_request(1, 0x7FFFFFFF, 3),
+        drop_request(1, 9, 9 + SRT_WINDOW_PACKETS),
         b"\x80\1" + bytes(14),  # another control packet
         bytes(16) + b"media",
         b"x",
@@ -63,13 +66,17 @@ def test_what_does_harm_is_dropped(way: tuple[socket.socket, socket.socket], sub
     ]
     sent = [conclusion(7, *fields) for fields in bad]
     sent = [data[:3] + bytes([subtype]) + data[4:] for data in sent]
-    assert come(way, *sent, sent[0][:40]) == []
+    sent += [
+        drop_request(1, *span)
+        for span in ((5, 4), (9, 10 + SRT_WINDOW_PACKETS), (0, 0x7FFFFFFF), (0, 0xFFFFFFFF))
+    ]
+    assert come(way, *sent, sent[0][:40], sent[-1][:20]) == []
 
 
 CALLED = """
 import contextlib, resource, socket, sys
 from media_streamer.protocols.srt.libsrt import SrtError, SrtSocket
-from tests.support.srt_handshake import conclusion, cookie_of, induction
+from tests.support.srt_packets import conclusion, cookie_of, drop_request, induction, number_of
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 listener = SrtSocket()
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -85,15 +92,17 @@ for fields in [(60, 8192), (80, 8192), (100, 8192), (1500, 20_000_000), (1500, 8
         peer.send(induction())
         peer.send(conclusion(cookie_of(peer.recv(2048)), *fields))
         if fields == (1500, 8192):
-            assert peer.recv(2048)[:2] == bytes([0x80, 0])
+            answer = peer.recv(2048)
+            assert answer[:2] == bytes([0x80, 0])
+            peer.send(drop_request(number_of(answer), 5, 4))
             with contextlib.suppress(SrtError):
                 listener.accept(1000)
 print("grown", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak >> 10)
 """
 
 
-def test_a_handshake_ends_no_process() -> None:
-    """One of these was enough, and 480 MB for the window."""
+def test_no_peer_ends_or_stops_the_port() -> None:
+    """One of these was enough, and took 480 MB for the window."""
     done = subprocess.run(
         [sys.executable, "-c", CALLED], capture_output=True, text=True, timeout=60
     )

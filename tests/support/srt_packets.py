@@ -1,4 +1,4 @@
-"""Handshakes of an SRT caller, byte by byte (draft-sharabayko-srt 3.2.1)."""
+"""What an SRT caller sends, byte by byte (draft-sharabayko-srt 3.2)."""
 
 import struct
 
@@ -14,6 +14,16 @@ def induction() -> bytes:
 def cookie_of(answer: bytes) -> int:
     """To an induction."""
     return int.from_bytes(answer[44:48])
+
+
+def number_of(answer: bytes) -> int:
+    """Of the socket that answers, to a conclusion: where packets go from now on."""
+    return int.from_bytes(answer[40:44])
+
+
+def drop_request(number: int, first: int, last: int) -> bytes:
+    """Packets that are not sent any more (3.2.9)."""
+    return struct.pack(">HHIIIII", 0x8007, 0, 1, 0, number, first, last)
 
 
 def stream_id(text: bytes, words: int | None = None) -> bytes:
