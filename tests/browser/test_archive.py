@@ -1,10 +1,12 @@
 """What is recorded, on the page of its stream: in Central's UI, in Chromium."""
 
+import re
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import aiohttp
 import pytest_asyncio
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from .appliance import Appliance, until
 from .conftest import OpenUi, Ui
@@ -56,6 +58,8 @@ async def test_an_archive_is_shown_played_locked_and_exported(
     line = page.get_by_role("slider", name="Time of the archive")
     await expect(line.locator(".recorded").first).to_have_count(1)
 
+    await assert_days_are_chosen(ui)
+
     await page.get_by_label("Shown").select_option("an hour")
     await expect(line.locator(".recorded").first).to_have_count(1)
     await page.get_by_label("Shown").select_option("a day")
@@ -93,6 +97,60 @@ async def test_an_archive_is_shown_played_locked_and_exported(
     assert answer.status == 404
 
 
+async def assert_days_are_chosen(ui: Ui) -> None:
+    """The calendar marks what is recorded, and the keyboard is enough to go there."""
+    page = ui.page
+    opener = page.get_by_role("button", name="Day:")
+    days = page.get_by_role("dialog", name="Choose a day")
+    focused = days.locator("td button:focus")
+
+    await opener.press("Enter")
+    # A test that runs over midnight has two days, of which the last one is shown.
+    await expect(focused).to_have_attribute("aria-label", re.compile(", recorded$"))
+    await expect(focused).to_have_attribute("aria-current", "date")
+    today = await focused.inner_text()
+    await expect(days.get_by_role("columnheader").first).to_have_text("Mon")
+    await focused.press("ArrowRight")  # nothing is recorded tomorrow
+    await expect(focused).to_have_text(today)
+    await focused.press("Escape")
+    await expect(days).to_have_count(0)
+    await expect(opener).to_be_focused()
+
+
+async def test_a_day_of_another_month_is_chosen(
+    ui: Ui, appliance: Appliance, recorded: str
+) -> None:
+    """What is recorded is told by the test: two parts of 2024, of which one goes over midnight."""
+    page = ui.page
+    parts = [(2024, 2, 28, 23), (2024, 2, 29, 12), (2024, 3, 31, 12)]
+
+    async def tell(route: Route) -> None:
+        ranges = [{"from": int(datetime(*part).timestamp()), "duration": 7200} for part in parts]
+        await route.fulfill(json={"ranges": ranges})
+
+    await page.route("**/dvr/ranges?*", tell)
+    await ui.log_in(appliance.url)
+    await ui.go(f"streams/{recorded}?tab=archive")
+    line = page.get_by_role("slider", name="Time of the archive")
+    opener = page.get_by_role("button", name="Day:")
+    days = page.get_by_role("dialog", name="Choose a day")
+    focused = days.locator("td button:focus")
+    await opener.click()
+    while await days.get_by_text("March 2024", exact=True).count() == 0:
+        await focused.press("PageUp")
+    await expect(days.locator("td .marked")).to_have_text(["31"])
+    await days.get_by_role("button", name="Month before").click()
+    await expect(days.locator("td .marked")).to_have_text(["28", "29"])
+    await expect(days.get_by_role("button", name="Month before")).to_be_disabled()
+    await expect(days.get_by_role("button", name="February 27, 2024")).to_be_disabled()
+    await days.get_by_role("button", name="February 29, 2024, recorded").press("ArrowLeft")
+    await days.get_by_role("button", name="February 29, 2024, recorded").click()
+    await expect(days).to_have_count(0)
+    await expect(opener).to_have_text("Thu, Feb 29, 2024")
+    assert await line.get_attribute("aria-valuemin") == f"{datetime(2024, 2, 29).timestamp():.0f}"
+    await expect(line.locator(".recorded")).to_have_count(2)
+
+
 async def test_an_archive_fits_a_phone(
     open_ui: OpenUi, appliance: Appliance, recorded: str
 ) -> None:
@@ -100,4 +158,6 @@ async def test_an_archive_fits_a_phone(
     await ui.log_in(appliance.url)
     await ui.go(f"streams/{recorded}?tab=archive")
     await expect(ui.page.get_by_role("slider")).to_be_visible()
+    await ui.page.get_by_role("button", name="Day:").click()
+    await expect(ui.page.get_by_role("dialog", name="Choose a day")).to_be_in_viewport(ratio=1)
     await ui.assert_no_overflow()

@@ -128,6 +128,7 @@ export default {
   // Archive
   "This stream is not recorded.": "Этот поток не записывается.", "Record it: in the settings": "Записывать: в настройках", "5 min ago": "5 мин назад", "1 h ago": "1 ч назад", "Time of day": "Время суток", "Play from": "Смотреть с",
   "Nothing is recorded yet.": "Ещё ничего не записано.", Before: "Раньше", After: "Позже", Shown: "Показано", "a day": "сутки", "an hour": "час", Latest: "Последнее",
+  "Day: {day}": "День: {day}", "Choose a day": "Выбор дня", Days: "Дни", "Month before": "Предыдущий месяц", "Month after": "Следующий месяц", "{day}, recorded": "{day}, есть запись", "{day}, nothing recorded": "{day}, записи нет",
   "Recording, {size} on the disk": "Идёт запись, на диске {size}", "Not recording": "Не записывается", "the stream is disabled": "поток выключен",
   "Not copied": "Не скопировано", "Copied to {url}: {files} ({size})": "Скопировано в {url}: {files} ({size})", "; {files} ({size}) still to copy, the oldest for {time}": "; осталось скопировать {files} ({size}), самый старый ждёт {time}",
   "; {files} deleted here and never copied": "; удалено здесь и не скопировано: {files}", "1 file": "файлов: 1", "{count} files": "файлов: {count}",

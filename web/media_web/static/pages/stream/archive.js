@@ -8,6 +8,8 @@ import { moment, t, told } from "../../i18n.js";
 import { leaveOf, usePlayToken, withToken } from "../../play-token.js";
 import { Failure, Field, bytes, duration } from "../../widgets.js";
 import "../../archive-player.js";
+import { Calendar } from "./calendar.js";
+import { dateText } from "./days.js";
 import { Timeline } from "./timeline.js";
 
 const DAY = 86_400;
@@ -32,11 +34,7 @@ export const startOfDay = (seconds) => {
 const now = () => Math.floor(Date.now() / 1000);
 const two = (number) => String(number).padStart(2, "0");
 
-/** Unix seconds as the value of an input of the type `date` or `datetime-local`, in local time. */
-const dateText = (seconds) => {
-  const day = new Date(seconds * 1000);
-  return `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
-};
+/** Unix seconds as the value of an input of the type `datetime-local`, in local time. */
 const momentText = (seconds) => {
   const day = new Date(seconds * 1000);
   return `${dateText(seconds)}T${two(day.getHours())}:${two(day.getMinutes())}:${two(day.getSeconds())}`;
@@ -98,8 +96,8 @@ function Recorded({ stream }) {
     ${ranges.length > 0 && html`
       <div class="bar">
         <button type="button" class="plain" onClick=${() => move(-1)} aria-label=${t("Before")}>‹</button>
-        <input type="date" aria-label=${t("Day")} value=${dateText(begin)} min=${dateText(ranges[0].from)} max=${dateText(now())}
-          onInput=${(event) => event.target.value && setBegin(startOfDay(secondsOf(`${event.target.value}T12:00`)))} />
+        <${Calendar} value=${dateText(begin)} first=${dateText(ranges[0].from)} last=${dateText(now())} ranges=${ranges}
+          onChoose=${(day) => setBegin(startOfDay(secondsOf(`${day}T12:00`)))} />
         <button type="button" class="plain" onClick=${() => move(1)} disabled=${begin + span > now()} aria-label=${t("After")}>›</button>
         <select aria-label=${t("Shown")} value=${span} onChange=${(event) => zoom(Number(event.target.value))}>
           <option value=${DAY}>${t("a day")}</option><option value=${HOUR}>${t("an hour")}</option>
