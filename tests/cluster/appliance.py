@@ -301,10 +301,22 @@ def split_tag(image: str) -> tuple[str, str]:
 
 
 def remove(cluster: Cluster, namespace: str) -> None:
-    """Delete the namespace and wait until its pods are gone, so that nothing holds its ports."""
+    """Delete the namespace and wait until its pods are gone, so that nothing holds its ports.
+
+    Pods first: Kubernetes looks again at a namespace that is being deleted after half of the time
+    that its pods may take to leave, a minute and a half with streamers.
+    """
+    inside = ("-n", namespace, "delete", "--all", "--wait=false")
+    with contextlib.suppress(ClusterError):  # without definitions there are none
+        cluster.kubectl(*inside, "streams,streamers,caches")
+    cluster.kubectl(*inside, "deployments,statefulsets")
+
+    def are_pods_gone() -> bool:
+        cluster.kubectl(*inside, "pods", "--grace-period=1")  # also those made meanwhile
+        return not cluster.kubectl("-n", namespace, "get", "pods", "-o", "name")
+
+    wait_until(are_pods_gone, f"pods of {namespace} are gone", 120.0, 1.0)
     cluster.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
-    pods = ["-n", namespace, "delete", "pods", "--all", "--grace-period=1", "--wait=false"]
-    cluster.kubectl(*pods)
     wait_until(
         lambda: not cluster.kubectl("get", "namespace", namespace, "--ignore-not-found"),
         f"namespace {namespace} is gone",
