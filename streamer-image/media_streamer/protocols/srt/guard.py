@@ -14,7 +14,11 @@ import logging
 import socket
 import struct
 
-from media_streamer.budgets import SRT_LEAST_DATAGRAM_BYTES, SRT_WINDOW_PACKETS
+from media_streamer.budgets import (
+    SRT_GIVEN_UP_PACKETS,
+    SRT_LEAST_DATAGRAM_BYTES,
+    SRT_WINDOW_PACKETS,
+)
 
 log = logging.getLogger(__name__)
 
@@ -37,19 +41,21 @@ _PROGRAM = (
     (_LOAD, 0, 0, _UDP_BYTES),
     (_AND, 0, 0, _KIND),
     (_IF_EQUAL, 1, 0, _HANDSHAKE),
-    (_IF_EQUAL, 6, 12, _DROP_REQUEST),
+    (_IF_EQUAL, 6, 14, _DROP_REQUEST),
     (_LOAD, 0, 0, _BODY + 12),  # size of datagrams
-    (_IF_AT_LEAST, 0, 11, SRT_LEAST_DATAGRAM_BYTES),
-    (_IF_ABOVE, 10, 0, 0xFFFF),
+    (_IF_AT_LEAST, 0, 13, SRT_LEAST_DATAGRAM_BYTES),
+    (_IF_ABOVE, 12, 0, 0xFFFF),
     (_LOAD, 0, 0, _BODY + 16),  # window
-    (_IF_AT_LEAST, 0, 8, LEAST_WINDOW_PACKETS),
-    (_IF_ABOVE, 7, 6, SRT_WINDOW_PACKETS),
+    (_IF_AT_LEAST, 0, 10, LEAST_WINDOW_PACKETS),
+    (_IF_ABOVE, 9, 8, SRT_WINDOW_PACKETS),
     (_LOAD, 0, 0, _BODY),  # from the first number …
+    (_IF_ABOVE, 7, 0, _SEQUENCE),
     (_KEEP, 0, 0, 0),
     (_LOAD, 0, 0, _BODY + 4),  # … to the last
+    (_IF_ABOVE, 4, 0, _SEQUENCE),
     (_LESS_KEPT, 0, 0, 0),
     (_AND, 0, 0, _SEQUENCE),
-    (_IF_ABOVE, 1, 0, SRT_WINDOW_PACKETS),
+    (_IF_ABOVE, 1, 0, SRT_GIVEN_UP_PACKETS),
     (_RETURN, 0, 0, _ALL),
     (_RETURN, 0, 0, _NOTHING),
 )

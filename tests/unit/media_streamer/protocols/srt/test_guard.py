@@ -7,7 +7,11 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from media_streamer.budgets import SRT_LEAST_DATAGRAM_BYTES, SRT_WINDOW_PACKETS
+from media_streamer.budgets import (
+    SRT_GIVEN_UP_PACKETS,
+    SRT_LEAST_DATAGRAM_BYTES,
+    SRT_WINDOW_PACKETS,
+)
 from media_streamer.protocols.srt.guard import LEAST_WINDOW_PACKETS, guard
 
 from tests.support.srt_packets import conclusion, drop_request, induction
@@ -30,6 +34,13 @@ def way(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket, socket.
         yield own, peer
 
 
+SPANS = [
+    (5, 4), (9, 10 + SRT_GIVEN_UP_PACKETS), (0, 0x7FFFFFFF), (0, 0xFFFFFFFF), (1 << 31, 5),
+    (0xFFFFFFFF, 5), (0x7FFFFFFF, 1 << 31),
+]  # fmt: skip
+"""Numbers have 31 bits; libsrt takes them for signed ones of 32."""
+
+
 def come(way: tuple[socket.socket, socket.socket], *sent: bytes) -> list[bytes]:
     own, peer = way
     for data in sent:
@@ -49,7 +60,7 @@ def test_what_is_honest_passes(way: tuple[socket.socket, socket.socket]) -> None
         conclusion(7, 0xFFFF, SRT_WINDOW_PACKETS),
         drop_request(1, 5, 5),
         drop_request(1, 0x7FFFFFFF, 3),
-        drop_request(1, 9, 9 + SRT_WINDOW_PACKETS),
+        drop_request(1, 9, 9 + SRT_GIVEN_UP_PACKETS),
         b"\x80\1" + bytes(14),  # another control packet
         bytes(16) + b"media",
         b"x",
@@ -66,10 +77,7 @@ def test_what_does_harm_is_dropped(way: tuple[socket.socket, socket.socket], sub
     ]
     sent = [conclusion(7, *fields) for fields in bad]
     sent = [data[:3] + bytes([subtype]) + data[4:] for data in sent]
-    sent += [
-        drop_request(1, *span)
-        for span in ((5, 4), (9, 10 + SRT_WINDOW_PACKETS), (0, 0x7FFFFFFF), (0, 0xFFFFFFFF))
-    ]
+    sent += [drop_request(1, *span) for span in SPANS]
     assert come(way, *sent, sent[0][:40], sent[-1][:20]) == []
 
 
@@ -94,7 +102,8 @@ for fields in [(60, 8192), (80, 8192), (100, 8192), (1500, 20_000_000), (1500, 8
         if fields == (1500, 8192):
             answer = peer.recv(2048)
             assert answer[:2] == bytes([0x80, 0])
-            peer.send(drop_request(number_of(answer), 5, 4))
+            for span in ((5, 4), (1 << 31, 5)):
+                peer.send(drop_request(number_of(answer), *span))
             with contextlib.suppress(SrtError):
                 listener.accept(1000)
 print("grown", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak >> 10)
