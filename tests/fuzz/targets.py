@@ -3,14 +3,14 @@
 import contextlib
 from collections.abc import Iterator
 
-from tests.fuzz import archives, films, readers, rtsp, servers, webrtc
+from tests.fuzz import archives, films, readers, rtsp, servers, srt, webrtc
 from tests.fuzz.engine import Target
 
 
 @contextlib.contextmanager
 def all_targets() -> Iterator[list[Target]]:
     """The readers, and the servers while the block runs."""
-    with servers.targets() as running:
+    with servers.targets() as running, srt.targets() as ports:
         yield [
             *readers.targets(),
             *rtsp.targets(),
@@ -18,4 +18,5 @@ def all_targets() -> Iterator[list[Target]]:
             *archives.targets(),
             *webrtc.targets(),
             *running,
+            *ports,
         ]

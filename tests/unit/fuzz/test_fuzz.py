@@ -6,7 +6,7 @@ from collections.abc import Hashable
 
 import pytest
 
-from tests.fuzz import archives, films, readers, rtsp, servers, webrtc
+from tests.fuzz import archives, films, readers, rtsp, servers, srt, webrtc
 from tests.fuzz.engine import CORPUS, MAX_BYTES, Target, fuzz, mutate, store
 
 ROUNDS = 60
@@ -38,6 +38,12 @@ def test_no_bytes_break_a_server(caplog: pytest.LogCaptureFixture) -> None:
         for target in targets:
             assert not broken(target, SERVER_ROUNDS), target.name
     assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_no_bytes_break_a_port_of_srt() -> None:
+    with srt.targets() as targets:
+        for target in targets:
+            assert not broken(target, ROUNDS), target.name
 
 
 def test_every_stored_input_belongs_to_a_target() -> None:
