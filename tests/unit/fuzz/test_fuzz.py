@@ -47,7 +47,7 @@ def test_no_bytes_break_a_port_of_srt() -> None:
 
 
 def test_every_stored_input_belongs_to_a_target() -> None:
-    known = {target.name for target in READERS} | {"http_front", "json_api"}
+    known = {target.name for target in READERS} | {"http_front", "json_api", "srt_packets"}
     assert {path.name for path in CORPUS.glob("*")} <= known
 
 
