@@ -23,6 +23,9 @@ def main() -> int:
         print(f"unknown: {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
         return 2
     print(f"{os.cpu_count()} cores ({_cpu()}), Python {platform.python_version()}")
+    # Programs are compiled where they are installed: a start that compiles what it imports, again
+    # and again, is no figure of theirs.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     failed = 0
     for name in chosen:
         module = importlib.import_module(f"tests.bench.{name}")
