@@ -11,9 +11,11 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from media_streamer.budgets import RTMP_LEAST_CHUNK_BYTES
+from media_streamer.protocols.rtmp.chunks import SET_CHUNK_SIZE, USER_CONTROL, write_message
 from media_streamer.protocols.webrtc import stun
 from media_streamer.rtp import rtcp
 
@@ -35,6 +37,7 @@ GAP_SECONDS, TRIES = 0.5, 3
 """A machine that does much else has gaps of its own; what an attack does it does each time."""
 GROWTH_MIB = 50.0
 FLOOD = 10_000
+RTMP_GREETING = b"\x03" + bytes(2 * 1536)
 SRT_PEERS = 150
 FULL_BYTES = 4 * 1024 * 1024
 TOLD_SECONDS = 1.2
@@ -46,9 +49,9 @@ DEAF = 5
 class Place:
     """Where a streamer is, and what its attackers hold open."""
 
-    def __init__(self, streamer: Streamer, rtsp: int, port: int, webrtc: int) -> None:
+    def __init__(self, streamer: Streamer, rtmp: int, rtsp: int, port: int, webrtc: int) -> None:
         self.streamer, self.http = streamer, streamer.http_port
-        self.rtsp, self.srt, self.webrtc = rtsp, port, webrtc
+        self.rtmp, self.rtsp, self.srt, self.webrtc = rtmp, rtsp, port, webrtc
         self.held = ExitStack()
 
     def whep(self) -> webrtc_viewer.WebRtcViewer:
@@ -59,6 +62,12 @@ class Place:
         viewer.sock.send(viewer.check)
         viewer.sock.recv(2048)
         return viewer
+
+    def tcp(self, port: int) -> socket.socket:
+        sock = self.held.enter_context(socket.socket())
+        sock.settimeout(10)
+        sock.connect((HOST, port))
+        return sock
 
     def udp(self, port: int) -> socket.socket:
         sock = self.held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
@@ -123,6 +132,32 @@ def webrtc_reports(place: Place) -> list[str]:
     return ["of RTCP beyond 500 a second"]
 
 
+def rtmp_unfinished(place: Place) -> list[str]:
+    """58 messages of 64 KiB, of each all but the end, in chunks as small as may be."""
+    data = RTMP_GREETING + write_message(SET_CHUNK_SIZE, RTMP_LEAST_CHUNK_BYTES.to_bytes(4))
+    rest = (65_535 // RTMP_LEAST_CHUNK_BYTES - 2) * RTMP_LEAST_CHUNK_BYTES
+    for number in range(70, 128):
+        head = bytes((0, number - 64)) + bytes(3) + (65_535).to_bytes(3) + b"\x14" + bytes(4)
+        again = bytes((0xC0, number - 64)) + bytes(RTMP_LEAST_CHUNK_BYTES)
+        data += head + bytes(RTMP_LEAST_CHUNK_BYTES) + again * (rest // RTMP_LEAST_CHUNK_BYTES)
+    for _ in range(20):
+        sock = place.tcp(place.rtmp)
+        with suppress(OSError):  # it is closed before it has said all that
+            sock.sendall(data)
+    return []
+
+
+def rtmp_pings(place: Place) -> list[str]:
+    """As many as go, whose answers nobody reads."""
+    ping = write_message(USER_CONTROL, b"\0\6" + bytes(4))
+    for _ in range(3):
+        sock = place.tcp(place.rtmp)
+        sock.settimeout(0.1)
+        with suppress(OSError):
+            sock.sendall(RTMP_GREETING + ping * 50_000)
+    return []
+
+
 def rtsp_reports(place: Place) -> list[str]:
     sock = place.held.enter_context(rtsp_viewer.connect(HOST, place.rtsp, "demo", udp=False))
     report = rtcp.receiver_report(9) + rtcp.picture_loss(9, 9)
@@ -163,8 +198,8 @@ def deaf_websockets(place: Place) -> list[str]:
 
 
 ATTACKS: list[Callable[[Place], list[str]]] = [
-    dtls_hello, dtls_first_flight, stun_flood, webrtc_reports, rtsp_reports, srt_trickle,
-    deaf_websockets,
+    dtls_hello, dtls_first_flight, stun_flood, webrtc_reports, rtsp_reports, rtmp_unfinished,
+    rtmp_pings, srt_trickle, deaf_websockets,
 ]  # fmt: skip
 
 
@@ -182,9 +217,10 @@ async def serve(streamer: Streamer) -> Place:
     rich_film(films)
     inside.mkdir()
     (inside / "sitecustomize.py").write_text(SHORT)
-    rtsp, webrtc, port = free_port(), free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
+    rtmp, rtsp = free_port(), free_port()
+    webrtc, port = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
     streamer.write(
-        f"rtsp {HOST}:{rtsp};\nsrt {HOST}:{port};\nwebrtc {HOST}:{webrtc};\n"
+        f"rtmp {HOST}:{rtmp};\nrtsp {HOST}:{rtsp};\nsrt {HOST}:{port};\nwebrtc {HOST}:{webrtc};\n"
         f"vod films {{ storage {films}; }}\n"
         "stream demo { input fake://fake; segment_duration 1; }\n"
         "stream rich { input file://films/rich.ts; segment_duration 1; }\n"
@@ -192,7 +228,7 @@ async def serve(streamer: Streamer) -> Place:
     await streamer.serve(PYTHONPATH=str(inside))
     for name in ("demo", "rich"):
         await streamer.running(name)
-    return Place(streamer, rtsp, port, webrtc)
+    return Place(streamer, rtmp, rtsp, port, webrtc)
 
 
 class Lag:
