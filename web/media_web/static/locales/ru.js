@@ -61,6 +61,7 @@ export default {
   "What comes in": "Что приходит", "What goes out": "Что уходит", "{media} of media, {wire} received": "{media} медиа, {wire} принято", Received: "Принято", Errors: "Ошибки",
   "Lost packets": "Потеряно пакетов", Reconnects: "Переподключения", "Track {id}": "Дорожка {id}", "Key frame every": "Ключевой кадр каждые", Rate: "Скорость", Sent: "Отправлено",
   "round trip {rtt} ms, {again} sent again": "оборот {rtt} мс, повторов {again}", "There is no video.": "Видео нет.",
+  "The video has B-frames, which browsers do not show smoothly by WebRTC: encode without.": "В видео есть B-кадры; по WebRTC браузеры показывают их с рывками: кодируйте без них.",
   "{track}: {seconds} s between key frames. Segments get as long; set the encoder to 2 s.": "{track}: между ключевыми кадрами {seconds} с. Такими же будут сегменты; задайте кодеру 2 с.",
   "{track}: this browser does not decode {codec}.": "{track}: этот браузер не умеет {codec}.", "{track}: some browsers do not decode {codec}.": "{track}: некоторые браузеры не умеют {codec}.",
   "The stream is disabled.": "Поток выключен.", "No streamer runs this stream yet.": "Этот поток пока никто не исполняет.",

@@ -29,6 +29,7 @@ const codecOf = (type = "") => Object.entries(CODECS).find(([begin]) => type.inc
 const NOT_ACCEPTABLE = 406;
 const LACKS = "{track}: this browser does not decode {codec}.";
 const LONG_GOP = "{track}: {seconds} s between key frames. Segments get as long; set the encoder to 2 s.";
+const REORDERED = "The video has B-frames, which browsers do not show smoothly by WebRTC: encode without.";
 export const SILENT = "The source of the stream gives no data: the publisher has left. Waiting for it.";
 
 export class LivePlayer {
@@ -104,6 +105,7 @@ export class LivePlayer {
       levels: mine(() => this.on.changed()),
       lacks: mine((track, type) => this.on.warn(LACKS, { track, codec: codecOf(type) ?? type })),
       longGop: mine((track, seconds) => this.on.warn(LONG_GOP, { track, seconds: seconds.toFixed(1) })),
+      reordered: mine(() => this.on.warn(REORDERED)),
       unsupported: mine((type) => this.undecoded(type)),
       ended: mine((status, words) => this.refused(status, words)),
     };

@@ -25,7 +25,7 @@ export function iceServersOf(header) {
   return found;
 }
 
-/** `on.playing()` and `on.silent()` again and again, and once `on.ended(status, words)`: the status of HTTP if the server refused. */
+/** `on.playing()` and `on.silent()` again and again, `on.reordered()` of a video with B-frames, and once `on.ended(status, words)`: the status of HTTP if the server refused. */
 export class WebRtcPlayer {
   constructor(video, address, on) {
     this.video = video;
@@ -36,10 +36,9 @@ export class WebRtcPlayer {
       () => this.end(undefined, "There is no way to the server by UDP or TCP; trying again."),
       WEBRTC_CONNECT_MS,
     );
-    const stream = new MediaStream();
-    this.peer.ontrack = (event) => stream.addTrack(event.track);
+    this.stream = new MediaStream();
+    this.peer.ontrack = (event) => this.stream.addTrack(event.track);
     this.peer.onconnectionstatechange = () => this.changed();
-    video.srcObject = stream;
     for (const kind of ["video", "audio"]) {
       this.peer.addTransceiver(kind, { direction: "recvonly" });
     }
@@ -70,6 +69,10 @@ export class WebRtcPlayer {
     }
     await this.peer.setLocalDescription({ type: "offer", sdp });
     await this.peer?.setRemoteDescription({ type: "answer", sdp: sdpAnswer });
+    if (!this.peer) return;
+    // With its tracks: to a stream that was empty sound alone comes too late for Chromium to play it.
+    this.video.srcObject = this.stream;
+    if (answer.headers.has("X-Stream-Warning")) this.on.reordered();
   }
 
   changed() {
