@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,10 +127,11 @@ class Root:
             found.forget()
             self.look_soon()
 
-    def refused(self, problem: str) -> None:
-        """It cannot be ours now."""
+    def refused(self, problem: str, streams: Sequence[str]) -> None:
+        """It cannot be ours now; `streams` would be recorded there."""
         if problem != self.problem:
-            log.error("archive %s: nothing is recorded there: %s", self.path, problem)
+            names = shown(streams)
+            log.error("archive %s: nothing is recorded there of %s: %s", self.path, names, problem)
         self.problem, self.due = problem, time.monotonic() + CLAIM_RETRY_SECONDS
 
     def claim(self, words: str) -> int:
@@ -197,6 +198,10 @@ def unrecorded(failing: Mapping[str, str]) -> dict[str, str]:
     if not failing:
         return {}
     first, *_ = failing.values()
-    names = ", ".join(list(failing)[:SHOWN_STREAMS])
-    more = ", …" if len(failing) > SHOWN_STREAMS else ""
-    return {"dvr": f"not recorded: {names}{more}: {first}"}
+    return {"dvr": f"not recorded: {shown(list(failing))}: {first}"}
+
+
+def shown(streams: Sequence[str]) -> str:
+    """The first names."""
+    more = ", …" if len(streams) > SHOWN_STREAMS else ""
+    return ", ".join(streams[:SHOWN_STREAMS]) + more

@@ -244,7 +244,8 @@ class Archives:
         try:
             owner = await loop.run_in_executor(root.threads, root.claim, words)
         except OSError as error:
-            root.refused(in_words(error))
+            names = [name for name, one in self._declared.items() if root.path in one.writable]
+            root.refused(in_words(error), names)
             return
         finally:
             root.is_busy = False

@@ -83,6 +83,8 @@ async def test_a_second_server_is_refused_the_folder(recorder: Recorder, tmp_pat
         stats = await second.stats()
         assert not stats["dvr_enabled"]
         assert "another server" in stats["dvr_write"]["error"]
+        told = "nothing is recorded there of live: another server records there: host1"
+        assert f"archive {recorder.archive}: {told}" in second.log
     finally:
         await second.close()
     before = (await recorder.stats())["dvr_write"]["segments"]
