@@ -21,6 +21,7 @@ import errno
 import gc
 import importlib
 import os
+import select
 import signal
 import socket
 import sys
@@ -35,6 +36,10 @@ ROOM = " " * 4096
 """The last word of the command line, in place of which a worker writes its own (proc(5), cmdline):
 there is no other way to a longer one without privileges (prctl(2), PR_SET_MM)."""
 READY = b"ready"
+IMPORTED, TURN = "--imported=", "--turn="
+"""Words with an end of a pipe: one server imports once another, which holds the other end, has."""
+TURN_SECONDS = 5.0
+"""Longest wait for another's import, which takes one on a core of its own."""
 _GO = b"1"
 _ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
 """They may come to all of a service at once; this process ends with its socket. Blocked, not
@@ -46,14 +51,18 @@ def main() -> int:
     # The supervisor blocks some as long as it begins.
     signal.pthread_sigmask(signal.SIG_SETMASK, _ENDING)
     collector.hold_off()
-    descriptor, *modules = sys.argv[1:]
-    modules = [word for word in modules if word.strip()]
+    descriptor, *words = sys.argv[1:]
+    modules = [word for word in words if word.strip() and not word.startswith((TURN, IMPORTED))]
     kinds = (module.split(".")[1] for module in modules)
     call_yourself([*_interpreter(), "-m", "media_streamer.fork_server", *kinds])
+    _wait([word for word in words if word.startswith(TURN)])
     for module in modules:
         prepare = getattr(importlib.import_module(module), "prepare", None)
         if prepare is not None:
             prepare()
+    for word in words:
+        if word.startswith(IMPORTED):
+            os.close(int(word.removeprefix(IMPORTED)))
     trim()
     gc.freeze()
     with socket.socket(fileno=int(descriptor)) as channel:
@@ -62,6 +71,14 @@ def main() -> int:
         return 0
     gc.enable()
     return _become(request)
+
+
+def _wait(turns: Sequence[str]) -> None:
+    """Until the other end of each of these pipes is closed, or its process has ended."""
+    for word in turns:
+        turn = int(word.removeprefix(TURN))
+        select.select([turn], [], [], TURN_SECONDS)
+        os.close(turn)
 
 
 def _serve(channel: socket.socket, modules: Sequence[str]) -> list[str] | None:

@@ -90,9 +90,12 @@ def _forks_fork_servers() -> None:
 
     start: Callable[..., Any] = forks.launch
 
-    def launch(modules: Sequence[str], environment: Mapping[str, str], number: int) -> Any:
+    def launch(
+        modules: Sequence[str], environment: Mapping[str, str], number: int, *order: Any
+    ) -> Any:
+        """`order`: whose turn it is to import; here all of it is imported."""
         if asyncio._get_running_loop() is not None or not sys.modules.keys() >= set(modules):
-            return start(modules, environment, number)
+            return start(modules, environment, number, *order)
         pid = os.fork()
         if pid:
             return _ForkServerProcess(pid)

@@ -25,7 +25,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from media_streamer.fork_server import MAX_REQUEST_BYTES, READY, ROOM
+from media_streamer.fork_server import IMPORTED, MAX_REQUEST_BYTES, READY, ROOM, TURN
 from media_streamer.supervisor import orphans
 from media_streamer.supervisor.processes import (
     STABLE_SECONDS,
@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 EGRESS, MEDIA = "media_streamer.egress.worker", "media_streamer.media.worker"
 TRANSCODER = "media_streamer.transcoder.worker"
 SERVER = "media_streamer.fork_server"
+IMPORTING_PROCESSES = 3
+"""The supervisor and two servers of its own."""
 READY_SECONDS = 180.0
 """For a server to import, on a machine under load: longer than anybody waits for what it begins
 (`ports.EGRESS_START_SECONDS`), as one that is killed over it imports from nothing."""
@@ -73,9 +75,22 @@ class Forks:
         self._reaper: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Let them import; may be called again, and before there is an event loop."""
-        self._egress.begin()
-        self._media.begin()
+        """Let them import; may be called again, and before there is an event loop.
+
+        With fewer cores than would import, the server of the egress workers waits until that of the
+        media workers has: what is recorded goes on first, and who comes to a port needs both.
+        """
+        if len(os.sched_getaffinity(0)) > IMPORTING_PROCESSES - 1:
+            self._egress.begin()
+            self._media.begin()
+            return
+        turn, imported = os.pipe()
+        try:
+            self._media.begin(f"{IMPORTED}{imported}", imported)
+            self._egress.begin(f"{TURN}{turn}", turn)
+        finally:
+            os.close(turn)
+            os.close(imported)
 
     async def worker(self, worker: Worker) -> Process:
         """The process of a worker. Raises OSError, TimeoutError among them."""
@@ -105,14 +120,19 @@ def forks_of(settings: Settings, environ: Mapping[str, str]) -> Forks:
 
 
 def launch(
-    modules: Sequence[str], environment: Mapping[str, str], number: int
+    modules: Sequence[str],
+    environment: Mapping[str, str],
+    number: int,
+    order: str = "",
+    pipe: int | None = None,
 ) -> subprocess.Popen[bytes]:
-    """A fork server with its end of the socket by descriptor. Raises OSError."""
+    """A fork server with its end of the socket by descriptor, and of the pipe that `order` is of.
+    Raises OSError."""
     return subprocess.Popen(
-        [sys.executable, "-m", SERVER, str(number), *modules, ROOM],
+        [sys.executable, "-m", SERVER, str(number), *filter(None, [order]), *modules, ROOM],
         env=environment,
         stdin=subprocess.DEVNULL,
-        pass_fds=[number],
+        pass_fds=[number] if pipe is None else [number, pipe],
         start_new_session=True,
     )
 
@@ -148,15 +168,16 @@ class ForkServer:
     def pid(self) -> int | None:
         return self._running.pid if self._running is not None else None
 
-    def begin(self) -> None:
-        """Start the process. Raises OSError."""
+    def begin(self, order: str = "", pipe: int | None = None) -> None:
+        """Start the process; `order`: whose turn it is to import, by an end of a pipe. Raises
+        OSError."""
         if self._running is not None:
             return
         _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             ours.setblocking(False)
-            self._running = launch(self._modules, self._environment, theirs.fileno())
+            self._running = launch(self._modules, self._environment, theirs.fileno(), order, pipe)
         except BaseException:
             ours.close()
             raise

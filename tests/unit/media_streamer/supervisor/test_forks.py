@@ -397,3 +397,39 @@ async def test_each_kind_comes_from_its_server(
         (media, forks.MEDIA, [*runtime, "--id", "q"]),
         (media, forks.TRANSCODER, ["--stream=a"]),
     ]
+
+
+@pytest.mark.parametrize("cores", [2, 3])
+async def test_one_server_imports_after_the_other_where_cores_are_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    """The media workers' server tells when it has imported; the other imports then."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / f"{name}/__init__.py").touch()
+    go, order = tmp_path / "go", tmp_path / "order"
+    order.touch()
+    say = f"from pathlib import Path\nwith open({str(order)!r}, 'a') as file: file.write('%s ')\n"
+    wait = f"import time\nwhile not Path({str(go)!r}).exists(): time.sleep(0.01)\n"
+    (tmp_path / "first/worker.py").write_text(f"{say % 'first'}{wait}{say % 'imported'}")
+    (tmp_path / "second/worker.py").write_text(say % "second")
+    monkeypatch.setattr(forks, "MEDIA", "first.worker")
+    monkeypatch.setattr(forks, "TRANSCODER", "first.worker")
+    monkeypatch.setattr(forks, "EGRESS", "second.worker")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
+    servers = Forks(tmp_path, {**os.environ, "PYTHONPATH": str(tmp_path)})
+    servers.begin()
+    try:
+        await until(lambda: "first" in order.read_text())
+        if cores > 2:
+            await until(lambda: "second" in order.read_text())
+        else:
+            egress = servers._egress.pid or 0
+            # It has got so far that it would import, if it did not wait.
+            await until(lambda: not any(forks.ROOM in word for word in proc.command(egress)))
+        go.touch()
+        await until(lambda: {"imported", "second"} <= set(order.read_text().split()))
+        expected = ["first", "imported", "second"]
+        assert (order.read_text().split() == expected) is (cores == 2)
+    finally:
+        await servers.close()
