@@ -56,6 +56,8 @@ _RAW_FORMATS = {
 
 _FRAME_SAMPLES = {"aac": 1024, "mp3": 1152, "mp2": 1152, "ac3": 1536, "eac3": 1536, "opus": 960}
 """What encoders of sound put in a frame unless they are told otherwise; of Opus at 48 kHz."""
+_TWICE = (".40.5", ".40.29")
+"""HE-AAC: the sample rate that is told is that of what is heard, twice that of the frames."""
 MAX_FRAME_RATE = 300.0
 """Above it the container's figure is its time base, not a frame rate."""
 
@@ -295,4 +297,8 @@ def usual_duration(track: Track) -> int:
     if track.kind == "video":
         return round(TIME_BASE / track.fps) if track.fps else 0
     samples = _FRAME_SAMPLES.get(track.codec, 0)
+    if track.codec_string.endswith(_TWICE):
+        samples *= 2
+    elif track.codec == "mp3" and track.sample_rate < 32_000:
+        samples //= 2
     return samples * TIME_BASE // track.sample_rate if track.sample_rate else 0

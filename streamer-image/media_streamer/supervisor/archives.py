@@ -244,8 +244,7 @@ class Archives:
         try:
             owner = await loop.run_in_executor(root.threads, root.claim, words)
         except OSError as error:
-            names = [name for name, one in self._declared.items() if root.path in one.writable]
-            root.refused(in_words(error), names)
+            root.refused(in_words(error), sorted(self._recorded_in(root)))
             return
         finally:
             root.is_busy = False

@@ -80,7 +80,7 @@ class Forks:
         With fewer cores than would import, the server of the egress workers waits until that of the
         media workers has: what is recorded goes on first, and who comes to a port needs both.
         """
-        if len(os.sched_getaffinity(0)) > IMPORTING_PROCESSES - 1:
+        if len(os.sched_getaffinity(0)) >= IMPORTING_PROCESSES:
             self._egress.begin()
             self._media.begin()
             return

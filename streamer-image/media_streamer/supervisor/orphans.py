@@ -36,6 +36,7 @@ def _children() -> list[int]:
     """One by one, as waitid(P_ALL) shows but the first that has ended, and that may be somebody's
     (proc(5), /proc/pid/task/tid/children: a child is listed with the thread that made it)."""
     found: list[int] = []
+    # Where the kernel lists none (CONFIG_PROC_CHILDREN) orphans stay as zombies, and do no more.
     for listed in Path("/proc/self/task").glob("*/children"):
         try:
             found.extend(map(int, listed.read_text().split()))

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import av
 from av.container import InputContainer
 
-from media_streamer.files.ts_grid import find_grid, may_be_found
+from media_streamer.files.ts_grid import find_grid
 from media_streamer.media.inputs.base import Input, InputError, InputRequest, Limits, Receiver, Vods
 from media_streamer.media.inputs.cut_input import check_tables
 from media_streamer.media.inputs.cut_reader import READ_BYTES, CutReader
@@ -29,6 +29,8 @@ FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,flv,avi,mp3,aac,ac3,ogg,wav,mpe
 """Containers that hold their media themselves; playlists and device formats are left out. Transport
 streams, which FFmpeg finds behind any head, are read by us."""
 HEAD_BYTES = 64 * 1024
+FRUITLESS_BYTES = 16 * 1024 * 1024
+"""So much of a file is read in search of packets: FFmpeg's time-outs do not end what we read."""
 TS_OPTIONS = {"skip_estimate_duration_from_pts": "1", **DECODER_OPTIONS}
 """FFmpeg looks for the length at the end of the file, where it cannot go."""
 
@@ -89,14 +91,25 @@ class _Gated:
         self._reader = self._begin()
         self._at = 0
         """Bytes that have passed since the beginning."""
+        self._fruitless = 0
+        """Bytes read since something passed."""
 
     def _begin(self) -> CutReader:
-        return CutReader(plain(self._file.read), self._watch, partial(check_tables, self._watch))
+        return CutReader(plain(self._read_file), self._watch, partial(check_tables, self._watch))
+
+    def _read_file(self, size: int) -> bytes:
+        if self._fruitless >= FRUITLESS_BYTES:
+            found = "more" if self._at else "a format that is read here, and no packet"
+            raise InputError(f"the file has not {found} of MPEG-TS in {FRUITLESS_BYTES >> 20} MiB")
+        data = self._file.read(size)
+        self._fruitless += len(data)
+        return data
 
     def read(self, size: int) -> bytes:
-        """Raises InputError for tables beyond the bounds."""
+        """Raises InputError for tables beyond the bounds, and where no packet is found for long."""
         data = self._reader.read(size)
         self._at += len(data)
+        self._fruitless = 0
         return data
 
     def seek(self, offset: int, whence: int) -> int:
@@ -125,9 +138,10 @@ def open_file(url: str, vods: Vods, limits: Limits) -> Iterator[InputContainer]:
     with path.open("rb") as file:
         container: InputContainer | None = None
         head = file.read(HEAD_BYTES)
-        if find_grid(head) is None and not may_be_found(head):
+        if find_grid(head) is None:
             options = {"protocol_whitelist": "file", "format_whitelist": FORMATS, **DECODER_OPTIONS}
-            with suppress(av.InvalidDataError):
+            # It finds none of the formats, or MPEG-TS, which is not among them; or one by mistake.
+            with suppress(av.InvalidDataError, av.ArgumentError, av.EOFError):
                 container = av.open(f"file:{path}", options=options, timeout=timeout)
         if container is None:
             file.seek(0)

@@ -7,6 +7,7 @@ happens in the loop. Sending never waits.
 
 import asyncio
 import contextlib
+import errno
 import logging
 import threading
 import time
@@ -67,16 +68,18 @@ class SrtEngine:
     def bind_caller(self, sock: SrtSocket, host: str) -> None:
         """Let a socket that will call `host` share one UDP port with all others that call.
 
-        Raises SrtError."""
+        Raises OSError."""
         anywhere = "::" if ":" in host else "0.0.0.0"
         if ":" in host:
             sock.set_flag(Option.IPV6ONLY, True)  # libsrt will have it said
         port = self._caller_ports.get(anywhere, 0)
         try:
             found = sock.call_from(host, port)
-        except OSError:  # others call by it
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or not port:
+                raise
             try:
-                found = sock.bind(anywhere, port)
+                found = sock.bind(anywhere, port)  # by the socket with its guard, as others do
             except SrtError:  # nobody called for a while, and somebody else has the port now
                 found = sock.call_from(host)
         self._caller_ports[anywhere] = found

@@ -225,8 +225,9 @@ class SrtSocket:
         """
         guard(udp)
         udp.setblocking(True)
-        if library().srt_bind_acquire(self.number, udp.detach()) < 0:
+        if library().srt_bind_acquire(self.number, udp.fileno()) < 0:
             raise last_error("bind")
+        udp.detach()
 
     def call_from(self, host: str, port: int = 0) -> int:
         """Send to addresses of the family of `host` from a port, 0 for any; which one it is.

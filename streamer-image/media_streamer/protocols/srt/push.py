@@ -101,7 +101,7 @@ async def _call(engine: SrtEngine, address: SrtAddress) -> SrtCall:
                 call = SrtCall(engine, address, place)
                 undo.callback(call.close)
                 await call.connected
-            except SrtError as error:
+            except OSError as error:
                 failure = error
                 continue
             undo.pop_all()

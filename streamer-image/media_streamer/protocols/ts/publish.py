@@ -1,6 +1,7 @@
 """`POST /NAME/mpegts`: a publisher sends endless MPEG-TS and is answered 204 at its end."""
 
 import asyncio
+import contextlib
 import logging
 
 from aiohttp import web
@@ -36,12 +37,21 @@ async def publish(hub: Hub, request: MediaRequest) -> web.StreamResponse:
         await feed.close()
         raise AccessDenied(400, "bad_request", "The client has gone")
     gate = ReadGate(http.transport)
+    reading: asyncio.Timeout | None = None
+
+    def stop(_: asyncio.Future[str]) -> None:
+        """Who has nothing to send just now hears of the end as well."""
+        if reading is not None:
+            with contextlib.suppress(RuntimeError):  # nothing is read just now
+                reading.reschedule(asyncio.get_running_loop().time())
+
+    feed.ended.add_done_callback(stop)
     feed.on_pace = lambda seconds: hub.turns.pace(gate, seconds)
     try:
         if http.headers.get("Expect", "").lower() == "100-continue":
             http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         while not feed.ended.done():
-            async with asyncio.timeout(SILENCE_SECONDS):
+            async with asyncio.timeout(SILENCE_SECONDS) as reading:
                 data = await http.content.readany()
             if not data and http.content.at_eof():
                 break
@@ -52,8 +62,9 @@ async def publish(hub: Hub, request: MediaRequest) -> web.StreamResponse:
                 await feed.drain()
                 gate.release("drain")
     except TimeoutError:
-        log.warning("stream %s: publisher %s fell silent", access.stream, request.ip)
-        raise AccessDenied(408, "timeout", "No data for too long") from None
+        if not feed.ended.done():
+            log.warning("stream %s: publisher %s fell silent", access.stream, request.ip)
+            raise AccessDenied(408, "timeout", "No data for too long") from None
     except web.PayloadAccessError:
         raise AccessDenied(400, "bad_request", "The body is broken") from None
     finally:

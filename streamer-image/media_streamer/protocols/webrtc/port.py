@@ -14,7 +14,11 @@ from collections.abc import Sequence
 
 from media_process.door import Doorkeeper, DoorServer
 
-from media_streamer.budgets import WEBRTC_CONNECTIONS, WEBRTC_FEEDBACK_PER_SECOND
+from media_streamer.budgets import (
+    WEBRTC_CONNECTIONS,
+    WEBRTC_FEEDBACK_PER_SECOND,
+    WEBRTC_TELL_SECONDS,
+)
 from media_streamer.outgoing.segments import segments_of
 from media_streamer.protocols.webrtc import stun, tcp
 from media_streamer.protocols.webrtc.connection import PeerConnection
@@ -26,10 +30,9 @@ log = logging.getLogger(__name__)
 READS_AT_ONCE = 128
 MAX_DATAGRAM_BYTES = 2048
 SWEEP_SECONDS = 0.25
-TELL_SECONDS = 60.0
 MANY = 1000
-"""Packets of no use in that time that are worth a line: sessions that ended leave a few. It is said
-at once, and once in that time."""
+"""Packets of no use in `WEBRTC_TELL_SECONDS` that are worth a line: sessions that ended leave a
+few. It is said at once, and once in that time."""
 _SUCCESS = stun.BINDING_SUCCESS.to_bytes(2)
 
 Address = tuple[str, int] | tuple[str, int, int, int]
@@ -228,12 +231,12 @@ class WebRtcPort:
     def _tell(self, now: float) -> None:
         """What came of no use since the last time, if it was much."""
         came = self.unknown + self.refused + self.surplus - self._told
-        if came < MANY and now - self._counts_since < TELL_SECONDS:
+        if came < MANY and now - self._counts_since < WEBRTC_TELL_SECONDS:
             return
         since, self._counts_since = self._counts_since, now
         self._told += came
         if came >= MANY:
-            self._tells_at = now + TELL_SECONDS
+            self._tells_at = now + WEBRTC_TELL_SECONDS
             log.warning(
                 "webrtc: port %d: %d packets in %.0f s were of no use; in all %d of no session, %d"
                 " checks with a wrong password, and %d of RTCP beyond %d a second of a peer",

@@ -146,8 +146,10 @@ class MediaReceiver(ABC):
         lane = self._lanes.get(packet[1] & 0x7F)
         if lane is not None and not self._sink.is_behind:
             self._heard_at = self._loop.time()
-            if self._early and (early := self._early.pop(int.from_bytes(packet[8:12]), None)):
-                lane.track.received.control(early)
+            if self._early and lane.track.received.ssrc is None:
+                early = self._early.pop(int.from_bytes(packet[8:12]), None)
+                if early is not None:
+                    lane.track.received.control(early)
             self._send(lane.track.take(packet))
 
     def on_rtcp(self, packet: bytes) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import av
 import pytest
 from media_streamer.media.frame import Track
-from media_streamer.media.track import describe_streams, describe_tracks, template
+from media_streamer.media.track import describe_streams, describe_tracks, template, usual_duration
 from media_streamer.syntax import boxes
 
 X264 = {"preset": "ultrafast"}
@@ -89,3 +89,22 @@ def test_streams_without_packet_or_codec_are_left_out(make_media: Callable[..., 
         packet = next(p for p in container.demux(video=0) if p.is_keyframe)
         tracks = describe_streams(container, {packet.stream_index: packet})
     assert [track.name for track in tracks.values()] == ["v1"]
+
+
+@pytest.mark.parametrize(
+    ("codec", "string", "sample_rate", "samples"),
+    [
+        ("aac", "mp4a.40.2", 48_000, 1024),
+        ("aac", "mp4a.40.5", 48_000, 2048),
+        ("aac", "mp4a.40.29", 44_100, 2048),
+        ("mp3", "mp4a.6B", 44_100, 1152),
+        ("mp3", "mp4a.69", 24_000, 576),
+        ("opus", "opus", 48_000, 960),
+        ("pcm_alaw", "", 8000, 0),
+    ],
+)
+def test_how_long_a_frame_of_sound_usually_is(
+    codec: str, string: str, sample_rate: int, samples: int
+) -> None:
+    track = Track(0, "a1", "audio", codec, b"", string, sample_rate=sample_rate)
+    assert usual_duration(track) == samples * 90_000 // sample_rate

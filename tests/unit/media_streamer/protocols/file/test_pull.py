@@ -133,3 +133,35 @@ def test_a_film_behind_noise_is_found(tmp_path: Path) -> None:
     path = tmp_path / "film.ts"
     path.write_bytes(bytes(5000) + FILM)
     assert len(packets(path)) >= 49
+
+
+@pytest.mark.parametrize("head", [b"", FILM[: 188 * 50]], ids=["noise", "packets, then noise"])
+def test_a_file_without_packets_is_not_read_to_its_end(tmp_path: Path, head: bytes) -> None:
+    """As an MP4 without its index is."""
+    path = tmp_path / "film.mp4"
+    with path.open("wb") as file:
+        file.write(head)
+        file.truncate(64 << 30)
+    limits = Limits(open_seconds=5, read_seconds=5)
+    vods = {"films": [str(tmp_path)]}
+    with (
+        pytest.raises((InputError, av.FFmpegError)),
+        open_file("file://films/film.mp4", vods, limits) as container,
+    ):
+        for _ in container.demux():
+            pass
+
+
+def test_a_film_with_packets_by_chance_is_a_film(tmp_path: Path) -> None:
+    """The byte that packets begin with is everywhere, but not where the first ones would be."""
+    path = tmp_path / "film.mp4"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("pcm_s16le", 48_000, layout="mono")
+        for number in range(20):
+            frame = av.AudioFrame(format="s16", layout="mono", samples=1000)
+            frame.sample_rate = 48_000
+            frame.planes[0].update((b"\x47" if number > 1 else b"\0") * 2000)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    with open_file("file://films/film.mp4", {"films": [str(tmp_path)]}, Limits()) as container:
+        assert container.format.name != "mpegts"

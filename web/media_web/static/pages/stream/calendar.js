@@ -63,7 +63,9 @@ function Month({ value, first, last, ranges, onChoose }) {
     follows.current = true;
     setAt(within(next, first, last));
   };
-  const turn = (count) => () => setAt(within(plusMonths(at, count), first, last));
+  // Not disabled at the ends: the keyboard would be in a button that hears nothing.
+  const turn = (count, title, sign, end) => html`<button type="button" class="plain small" aria-label=${title} aria-disabled=${month === monthOf(end)}
+    onClick=${() => setAt(within(plusMonths(at, count), first, last))}>${sign}</button>`;
   const cell = (day) => {
     const long = say(day, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
     const name = marked.has(day) ? t("{day}, recorded", { day: long }) : t("{day}, nothing recorded", { day: long });
@@ -72,9 +74,9 @@ function Month({ value, first, last, ranges, onChoose }) {
         aria-label=${name} aria-current=${day === today ? "date" : null} onClick=${() => onChoose(day)}>${Number(day.slice(8))}</button></td>`;
   };
   return html`<div class="month" role="dialog" aria-label=${t("Choose a day")}>
-    <p><button type="button" class="plain small" aria-label=${t("Month before")} disabled=${month <= monthOf(first)} onClick=${turn(-1)}>‹</button>
+    <p>${turn(-1, t("Month before"), "‹", first)}
       <b aria-live="polite">${say(`${month}-15`, { month: "long", year: "numeric" })}</b>
-      <button type="button" class="plain small" aria-label=${t("Month after")} disabled=${month >= monthOf(last)} onClick=${turn(1)}>›</button></p>
+      ${turn(1, t("Month after"), "›", last)}</p>
     <table role="grid" ref=${grid} aria-label=${t("Days")} onKeyDown=${key}>
       <thead><tr>${WEEK.map((day) => html`<th scope="col" key=${day} abbr=${say(day, { weekday: "long" })}>${say(day, { weekday: "short" })}</th>`)}</tr></thead>
       <tbody>${weeksOf(at).map((week) => html`<tr key=${week.find(Boolean)}>${week.map((day) => (day ? cell(day) : html`<td></td>`))}</tr>`)}</tbody>
