@@ -14,21 +14,26 @@ def streamer(lent_streamer: Streamer) -> Streamer:
 
 
 async def test_a_running_stream_and_its_viewers(streamer: Streamer) -> None:
-    streamer.write("stream demo { input fake://fake; }\n")
+    # No other test's stream: of that, answers of a moment ago may be told while this one runs.
+    streamer.write("stream counted { input fake://fake; }\n")
     await streamer.serve()
-    await streamer.running("demo")
-    for path, status in (("demo/index.m3u8", 200), ("demo/index.m3u8", 200), ("demo/x.mpd", 404)):
+    await streamer.running("counted")
+    for path, status in (
+        ("counted/index.m3u8", 200),
+        ("counted/index.m3u8", 200),
+        ("counted/x.mpd", 404),
+    ):
         async with streamer.session.get(f"{streamer.base}/{path}") as answer:
             assert answer.status == status, path
-    async with streamer.session.get(f"{streamer.base}/demo/tracks-v9/mono.m3u8") as answer:
+    async with streamer.session.get(f"{streamer.base}/counted/tracks-v9/mono.m3u8") as answer:
         assert answer.status == 404
 
     async def counted() -> bool:
-        play = (await streamer.stream("demo"))["stats"]["play"]
+        play = (await streamer.stream("counted"))["stats"]["play"]
         return (play.get("play_hls_http_200"), play.get("play_hls_http_404")) == (2, 1)
 
     await until(counted, "answers are counted")
-    state = await streamer.stream("demo")
+    state = await streamer.stream("counted")
     stats = state["stats"]
     assert not list(wrong_types("stream_stats", stats))
     assert not list(wrong_types("input_stats", stats["input"]))
