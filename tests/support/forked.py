@@ -91,11 +91,11 @@ def _forks_fork_servers() -> None:
     start: Callable[..., Any] = forks.launch
 
     def launch(
-        modules: Sequence[str], environment: Mapping[str, str], number: int, *order: Any
+        modules: Sequence[str], environment: Mapping[str, str], number: int, *pipes: Any
     ) -> Any:
-        """`order`: whose turn it is to import; here all of it is imported."""
+        """`pipes`: whose turn it is to import; here all of it is imported."""
         if asyncio._get_running_loop() is not None or not sys.modules.keys() >= set(modules):
-            return start(modules, environment, number, *order)
+            return start(modules, environment, number, *pipes)
         pid = os.fork()
         if pid:
             return _ForkServerProcess(pid)

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from aiohttp import web
+from playwright.async_api import Browser, async_playwright
 
 from tests.support.ports import free_port
 
@@ -17,6 +18,7 @@ ARGUMENTS = [
     "--autoplay-policy=no-user-gesture-required",
     "--disable-background-networking",
 ]
+
 TESTS = Path(__file__).parents[1]
 VENDOR = {"vendor": TESTS / "vendor", "ours": TESTS.parent / "web/media_web/static/vendor"}
 FILES = {
@@ -67,6 +69,17 @@ PAGE = """<!doctype html>
 """
 
 PageUrl = Callable[..., str]
+
+
+@contextlib.asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """A browser of its own."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            await browser.close()
 
 
 @contextlib.asynccontextmanager

@@ -24,6 +24,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from media_streamer.fork_server import IMPORTED, MAX_REQUEST_BYTES, READY, ROOM, TURN
 from media_streamer.supervisor import orphans
@@ -46,6 +47,7 @@ TRANSCODER = "media_streamer.transcoder.worker"
 SERVER = "media_streamer.fork_server"
 IMPORTING_PROCESSES = 3
 """The supervisor and two servers of its own."""
+NO_PIPES: Mapping[str, int] = MappingProxyType({})
 READY_SECONDS = 180.0
 """For a server to import, on a machine under load: longer than anybody waits for what it begins
 (`ports.EGRESS_START_SECONDS`), as one that is killed over it imports from nothing."""
@@ -86,8 +88,8 @@ class Forks:
             return
         turn, imported = os.pipe()
         try:
-            self._media.begin(f"{IMPORTED}{imported}", imported)
-            self._egress.begin(f"{TURN}{turn}", turn)
+            self._media.begin({IMPORTED: imported})
+            self._egress.begin({TURN: turn})
         finally:
             os.close(turn)
             os.close(imported)
@@ -123,16 +125,16 @@ def launch(
     modules: Sequence[str],
     environment: Mapping[str, str],
     number: int,
-    order: str = "",
-    pipe: int | None = None,
+    pipes: Mapping[str, int] = NO_PIPES,
 ) -> subprocess.Popen[bytes]:
-    """A fork server with its end of the socket by descriptor, and of the pipe that `order` is of.
+    """A fork server with its ends of the socket and of `pipes` (`TURN`, `IMPORTED`) by descriptor.
     Raises OSError."""
+    turns = [f"{word}{end}" for word, end in pipes.items()]
     return subprocess.Popen(
-        [sys.executable, "-m", SERVER, str(number), *filter(None, [order]), *modules, ROOM],
+        [sys.executable, "-m", SERVER, str(number), *turns, *modules, ROOM],
         env=environment,
         stdin=subprocess.DEVNULL,
-        pass_fds=[number] if pipe is None else [number, pipe],
+        pass_fds=[number, *pipes.values()],
         start_new_session=True,
     )
 
@@ -168,8 +170,8 @@ class ForkServer:
     def pid(self) -> int | None:
         return self._running.pid if self._running is not None else None
 
-    def begin(self, order: str = "", pipe: int | None = None) -> None:
-        """Start the process; `order`: whose turn it is to import, by an end of a pipe. Raises
+    def begin(self, pipes: Mapping[str, int] = NO_PIPES) -> None:
+        """Start the process; `pipes`: whose turn it is to import, by an end of one. Raises
         OSError."""
         if self._running is not None:
             return
@@ -177,7 +179,7 @@ class ForkServer:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             ours.setblocking(False)
-            self._running = launch(self._modules, self._environment, theirs.fileno(), order, pipe)
+            self._running = launch(self._modules, self._environment, theirs.fileno(), pipes)
         except BaseException:
             ours.close()
             raise

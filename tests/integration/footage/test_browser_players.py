@@ -4,12 +4,12 @@ import sys
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from tests.browser.picture import watch
 from tests.browser.together import observe
 from tests.support import process
-from tests.support.player_pages import ARGUMENTS, CHROMIUM, PageUrl, player_pages
+from tests.support.player_pages import CHROMIUM, PageUrl, chromium, player_pages
 from tests.support.streamer import until
 
 from .conftest import FilmStreamer
@@ -42,10 +42,8 @@ pytestmark = [
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    async with chromium() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from media_streamer.protocols.rtmp.chunks import COMMAND, write_message
 
 from tests.support.players import complaints, play
 from tests.support.ports import free_port
+from tests.support.small_disk import mounted
 from tests.support.streamer import until
 
 from .conftest import FilmStreamer, Recording
@@ -177,13 +178,8 @@ async def test_a_broken_file_while_streams_run(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MiB."""
-    directory = tmp_path / "small"
-    directory.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "small", str(directory)]
-    if subprocess.run(mount, capture_output=True, timeout=10).returncode:
-        pytest.skip("may not mount: needs CAP_SYS_ADMIN")
-    yield directory
-    subprocess.run(["umount", "-l", str(directory)], check=True, timeout=10)
+    with mounted(tmp_path / "small", "2m") as directory:
+        yield directory
 
 
 async def test_a_full_disk_of_segments(own_streamer: FilmStreamer, small_disk: Path) -> None:

@@ -3,7 +3,6 @@
 Role: everything about codecs that the test source needs; no threads, no clock but the one given.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -135,7 +134,7 @@ def describe_fake(settings: FakeSettings) -> list[Track]:
 
 
 class ToneEncoder:
-    """The tone in AAC. What repeats is encoded once: half of what a test stream costs."""
+    """The tone in AAC. What repeats is encoded once: a third of what a test stream cost."""
 
     def __init__(self) -> None:
         encoder = av.CodecContext.create("aac", "w")
@@ -148,9 +147,9 @@ class ToneEncoder:
         self._given = 0
         self.next_sample = 0
 
-    def step(self) -> Iterator[tuple[int, bytes]]:
+    def step(self) -> list[tuple[int, bytes]]:
         """Encode the next `AUDIO_SAMPLES`. The frame that is ready, which is the one before (none
-        at first), and its time in samples; the very first begins a frame before the tone."""
+        at first), with its time in samples; the very first begins a frame before the tone."""
         if len(self._frames) < AUDIO_STEADY + AUDIO_PERIOD:
             self._frames += map(
                 bytes, self._encoder.encode(audio_frame(self._tone, self.next_sample))
@@ -159,9 +158,10 @@ class ToneEncoder:
         number = self._given
         if number >= AUDIO_STEADY:
             number = AUDIO_STEADY + (number - AUDIO_STEADY) % AUDIO_PERIOD
-        if number < len(self._frames):
-            yield (self._given - 1) * AUDIO_SAMPLES, self._frames[number]
-            self._given += 1
+        if number >= len(self._frames):
+            return []
+        self._given += 1
+        return [((self._given - 2) * AUDIO_SAMPLES, self._frames[number])]
 
 
 class FakeEncoder:

@@ -1,7 +1,6 @@
 """Full and missing disks: the recording says so and comes back, and live goes on."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,28 +8,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.small_disk import mount, mounted, umount
 from tests.support.streamer import ffprobe, until
 
 from .conftest import Recorder, decode, recorded_stream
 
-
-def mounted(place: Path) -> Iterator[Path]:
-    """A file system of 8 MiB there."""
-    place.mkdir(parents=True)
-    mount(place)
-    yield place
-    umount(place)
-
-
-def mount(place: Path) -> None:
-    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
-    done = subprocess.run(command, capture_output=True, check=False, text=True)
-    if done.returncode:
-        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
-
-
-def umount(place: Path) -> None:
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+SIZE = "8m"
 
 
 def films(place: Path) -> list[Path]:
@@ -56,19 +39,16 @@ def used_disks(storage: Path) -> set[str]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    yield from mounted(tmp_path / "disk")
+    with mounted(tmp_path / "disk", SIZE) as place:
+        yield place
 
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Iterator[Path]:
     """A folder with two disks in it."""
     root = tmp_path / "storage"
-    disks = [mounted(root / name) for name in ("d1", "d2")]
-    for one in disks:
-        next(one)
-    yield root
-    for one in disks:
-        next(one, None)
+    with mounted(root / "d1", SIZE), mounted(root / "d2", SIZE):
+        yield root
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a tmpfs")
@@ -118,7 +98,7 @@ async def test_an_unmounted_disk_is_not_replaced_by_the_one_below(
     assert "is it mounted?" in await until(failing, "the disk is missed", 60)
     assert (await recorder.stats())["alive"]
     assert not films(small_disk)
-    mount(small_disk)
+    mount(small_disk, SIZE)
 
     async def recorded() -> list[str]:
         return await recorder.segments() if films(small_disk) else []

@@ -1,19 +1,13 @@
 """The page embed.html in a real browser."""
 
-import shutil
 import time
 
 import pytest
 from media_streamer.wire.control import AccessRequest, Refusal
 from msgspec.structs import replace
-from playwright.async_api import async_playwright
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-background-networking",
-]
+from tests.support.player_pages import CHROMIUM, chromium
+
 PLAYS = """() => {
   const video = document.getElementById("video");
   return !video.paused && video.currentTime > 0.5 && video.videoWidth === 320;
@@ -27,8 +21,7 @@ pytestmark = [
 
 @pytest.fixture
 async def page():
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    async with chromium() as browser:
         page = await browser.new_page()
         page.complaints = []
         page.on("console", lambda line: page.complaints.append(f"{line.type}: {line.text}"))
@@ -37,7 +30,6 @@ async def page():
         page.on("request", lambda request: page.addresses.append(request.url))
         page.on("websocket", lambda socket: page.addresses.append(socket.url))
         yield page
-        await browser.close()
 
 
 @pytest.mark.parametrize(

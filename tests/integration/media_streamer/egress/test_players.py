@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
 from tests.browser.picture import watch
 from tests.support.hls_rules import parse
-from tests.support.player_pages import ARGUMENTS, CHROMIUM, player_pages
+from tests.support.player_pages import CHROMIUM, chromium, player_pages
 
 from .test_hls import text
 
@@ -19,13 +19,11 @@ pytestmark = [
 
 @pytest.fixture
 async def page() -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    async with chromium() as browser:
         page = await browser.new_page()
         page.on("console", lambda line: print(f"{line.type}: {line.text}"))
         page.on("pageerror", lambda error: print(f"error: {error}"))
         yield page
-        await browser.close()
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
 from tests.browser.picture import watch
-from tests.support.player_pages import ARGUMENTS, CHROMIUM, PageUrl, player_pages
+from tests.support.player_pages import CHROMIUM, PageUrl, chromium, player_pages
 
 PLAYERS = {
     "hls": """
@@ -53,13 +53,11 @@ pytestmark = [
 
 @pytest.fixture
 async def page() -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    async with chromium() as browser:
         page = await browser.new_page()
         page.on("console", lambda line: print(f"{line.type}: {line.text}"))
         page.on("pageerror", lambda error: print(f"error: {error}"))
         yield page
-        await browser.close()
 
 
 @pytest.fixture

@@ -1,19 +1,14 @@
 """A film in a real browser: it plays, tells how long it is, and goes where one seeks."""
 
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
+
+from tests.support.player_pages import CHROMIUM, chromium
 
 from .conftest import SECONDS, FilmStreamer
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-background-networking",
-]
 WAIT_MS = 45_000
 PLAYS = """() => {
   const video = document.getElementById("video");
@@ -38,12 +33,8 @@ pytestmark = [
 
 @pytest.fixture
 async def page() -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        try:
-            yield await browser.new_page()
-        finally:
-            await browser.close()
+    async with chromium() as browser:
+        yield await browser.new_page()
 
 
 @pytest.mark.parametrize("proto", ["llhls", "hls"])

@@ -9,7 +9,7 @@ import { leaveOf, usePlayToken, withToken } from "../../play-token.js";
 import { Failure, Field, bytes, duration } from "../../widgets.js";
 import "../../archive-player.js";
 import { Calendar } from "./calendar.js";
-import { dateText } from "./days.js";
+import { dateText, two } from "./days.js";
 import { Timeline } from "./timeline.js";
 
 const DAY = 86_400;
@@ -32,7 +32,6 @@ export const startOfDay = (seconds) => {
   return day.getTime() / 1000;
 };
 const now = () => Math.floor(Date.now() / 1000);
-const two = (number) => String(number).padStart(2, "0");
 
 /** Unix seconds as the value of an input of the type `datetime-local`, in local time. */
 const momentText = (seconds) => {

@@ -1,7 +1,8 @@
 // Days of the calendar as texts, "2026-11-27": they compare as they follow each other, and no change of the clocks
 // makes one longer. What day a moment belongs to is the reader's local time.
 
-const two = (number) => String(number).padStart(2, "0");
+/** A number of a date or a time of day. */
+export const two = (number) => String(number).padStart(2, "0");
 const parts = (day) => day.split("-").map(Number);
 /** Of any numbers: month 13 is in the next year, day 0 the last of the month before. */
 const dayOf = (year, month, day) => new Date(Date.UTC(year, month - 1, day)).toISOString().slice(0, 10);
