@@ -115,7 +115,7 @@ async def test_an_unmounted_disk_is_not_replaced_by_the_one_below(
 async def test_another_disk_takes_what_a_full_one_refuses(
     recorder: Recorder, storage: Path
 ) -> None:
-    """Of a storage that the stream refers to (`reference`), whose disks are folders (`path`)."""
+    """Of a storage known by its `name` (a `reference`) whose disks are folders (`path`)."""
     line = recorded_stream(storage).replace(f"dvr {storage} 1d;", "dvr @two;")
     recorder.write(f"dvr two {{ root {storage}; disk d1; disk d2; check_mount true; }}\n{line}")
     await recorder.serve()
