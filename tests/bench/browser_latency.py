@@ -1,7 +1,6 @@
 """In Chromium: from the picture's clock to the screen, and from a wish to the first picture."""
 
 import asyncio
-import shutil
 import statistics
 
 from playwright.async_api import Browser, async_playwright
@@ -9,9 +8,9 @@ from playwright.async_api import Browser, async_playwright
 from tests.bench._streamer import BenchStreamer, streamer
 from tests.bench.figure import Figure, Skipped
 from tests.browser.picture import delays
+from tests.support.chromium import ARGUMENTS, CHROMIUM
 
 CONFIG = "stream clock { input fake://fake; }\n"
-ARGUMENTS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
 FRAMES = 100
 VIEWERS = 15
 SETTLE_SECONDS = 3.0
@@ -43,10 +42,9 @@ async (url) => {
 
 def run() -> list[Figure]:
     """Milliseconds, browser and server on one machine."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
+    if CHROMIUM is None:
         raise Skipped("Chromium is not installed")
-    return asyncio.run(_measure(chromium))
+    return asyncio.run(_measure(CHROMIUM))
 
 
 async def _measure(chromium: str) -> list[Figure]:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import shutil
 import statistics
 import tempfile
 import time
@@ -18,8 +17,8 @@ from playwright.async_api import Browser, CDPSession, Page, async_playwright
 from tests.bench.figure import Figure, Skipped
 from tests.browser.appliance import ADMIN, Appliance
 from tests.support import proc
+from tests.support.chromium import CHROMIUM
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 RUNS = 5
 MANY = 10_000
 WALL = 48

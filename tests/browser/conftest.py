@@ -5,7 +5,6 @@ A browser lives in an event loop, so all of them share one: asynchronous fixture
 """
 
 import re
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -15,14 +14,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
+from tests.support.chromium import ARGUMENTS, CHROMIUM
+
 from .appliance import Appliance
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-background-networking",
-]
 DESKTOP = {"width": 1280, "height": 800}
 WAIT_MS = 60_000
 """Longest wait for anything on a page: streams start and health is checked within seconds, unless

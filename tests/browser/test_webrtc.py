@@ -13,10 +13,11 @@ import pytest_asyncio
 from playwright.async_api import Page, Route, async_playwright
 
 from tests.support.bottleneck import bottleneck
+from tests.support.chromium import ARGUMENTS, CHROMIUM
 from tests.support.ports import free_port
 
 from .appliance import Appliance, until
-from .conftest import ARGUMENTS, CHROMIUM, Ui
+from .conftest import Ui
 from .picture import assert_test_picture, watch
 
 FAKE_CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlencode
@@ -10,14 +9,8 @@ from urllib.parse import urlencode
 from aiohttp import web
 from playwright.async_api import Browser, async_playwright
 
+from tests.support.chromium import ARGUMENTS, CHROMIUM
 from tests.support.ports import free_port
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-background-networking",
-]
 
 TESTS = Path(__file__).parents[1]
 VENDOR = {"vendor": TESTS / "vendor", "ours": TESTS.parent / "web/media_web/static/vendor"}

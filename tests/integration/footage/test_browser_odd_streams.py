@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser
 
-from tests.support.player_pages import CHROMIUM, chromium
+from tests.support.chromium import CHROMIUM
+from tests.support.player_pages import chromium
 
 from .conftest import FilmStreamer
 

@@ -9,7 +9,8 @@ from playwright.async_api import Browser, Page
 from tests.browser.picture import watch
 from tests.browser.together import observe
 from tests.support import process
-from tests.support.player_pages import CHROMIUM, PageUrl, chromium, player_pages
+from tests.support.chromium import CHROMIUM
+from tests.support.player_pages import PageUrl, chromium, player_pages
 from tests.support.streamer import until
 
 from .conftest import FilmStreamer

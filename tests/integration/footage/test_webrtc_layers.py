@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from tests.browser.picture import watch
-from tests.support.player_pages import ARGUMENTS, CHROMIUM
+from tests.support.chromium import ARGUMENTS, CHROMIUM
 from tests.support.ports import free_port
 from tests.support.streamer import until
 

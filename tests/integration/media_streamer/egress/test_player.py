@@ -6,7 +6,8 @@ import pytest
 from media_streamer.wire.control import AccessRequest, Refusal
 from msgspec.structs import replace
 
-from tests.support.player_pages import CHROMIUM, chromium
+from tests.support.chromium import CHROMIUM
+from tests.support.player_pages import chromium
 
 PLAYS = """() => {
   const video = document.getElementById("video");

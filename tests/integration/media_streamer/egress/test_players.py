@@ -6,8 +6,9 @@ import pytest
 from playwright.async_api import Page
 
 from tests.browser.picture import watch
+from tests.support.chromium import CHROMIUM
 from tests.support.hls_rules import parse
-from tests.support.player_pages import CHROMIUM, chromium, player_pages
+from tests.support.player_pages import chromium, player_pages
 
 from .test_hls import text
 

@@ -6,7 +6,8 @@ import pytest
 from playwright.async_api import Page
 
 from tests.browser.picture import watch
-from tests.support.player_pages import CHROMIUM, PageUrl, chromium, player_pages
+from tests.support.chromium import CHROMIUM
+from tests.support.player_pages import PageUrl, chromium, player_pages
 
 PLAYERS = {
     "hls": """

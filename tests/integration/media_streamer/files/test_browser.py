@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Page
 
-from tests.support.player_pages import CHROMIUM, chromium
+from tests.support.chromium import CHROMIUM
+from tests.support.player_pages import chromium
 
 from .conftest import SECONDS, FilmStreamer
 

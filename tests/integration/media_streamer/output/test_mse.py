@@ -1,7 +1,6 @@
 """Chromium's Media Source Extensions take init segments and parts as hls.js hands them over."""
 
 import base64
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,11 @@ from typing import Any
 import pytest
 from media_streamer.wire.media import InitSection, PartReady
 
+from tests.support.chromium import ARGUMENTS, CHROMIUM
 from tests.support.clips import Clip, read_clip
 
 from .conftest import Collector
 
-CHROMIUM = shutil.which("chromium")
 X264 = ("-s", "320x180", "-c:v", "libx264", "-preset", "veryfast", "-g", "25", "-bf", "2")
 SOUND = ("-sc_threshold", "0", "-ac", "2", "-ar", "44100")
 
@@ -89,7 +88,7 @@ async def test_parts_are_gapless_in_a_source_buffer(
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-background-networking"],
+            args=ARGUMENTS,
         )
         try:
             page = await browser.new_page()
