@@ -108,6 +108,7 @@ async def test_streamer_is_drained_and_taken_back(inside: Ui, appliance: Applian
     assert (await appliance.api("GET", "/streamers/spare.test"))["draining"] is True
     await page.get_by_role("button", name="Take it back into service").click()
     await expect(page.get_by_text("draining", exact=True)).to_have_count(0)
+    await inside.page.goto("about:blank")  # which asks for it no more
     await appliance.api("DELETE", "/streamers/spare.test")
 
 
