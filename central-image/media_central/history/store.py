@@ -26,7 +26,7 @@ from media_rest.errors import ApiError
 from media_rest.redact import redact
 
 from media_central.db import Database, DatabaseUnavailable, affected_rows, raise_if_cancelled
-from media_central.history.partitions import maintain
+from media_central.history.partitions import DAYS_AHEAD, maintain
 from media_central.history.rollup import roll_up
 from media_central.history.tables import COLUMNS, PARTITIONED, Retention
 
@@ -174,10 +174,7 @@ class History:
         found by halving its batch."""
         batch = batches[0]
         try:
-            await self._write_once(table, batch)
-        except asyncpg.CheckViolationError as error:
-            # The partition of these rows was made this moment: the next attempt finds it.
-            raise DatabaseUnavailable(f"a partition is being made: {error}") from error
+            await self._write_beside_maintenance(table, batch)
         except (asyncpg.PostgresError, ValueError, TypeError) as error:
             batches.popleft()
             if len(batch.rows) == 1:
@@ -187,6 +184,18 @@ class History:
                 batches.extendleft(reversed(batch.halves()))
         else:
             batches.popleft()
+
+    async def _write_beside_maintenance(self, table: str, batch: _Batch) -> None:
+        """Rows whose partition is being made wait for the lock of the default one, and are refused
+        by it in the moment when they belong there no more: the next attempt finds where to. There
+        is one such moment for each day that is made."""
+        for further in reversed(range(DAYS_AHEAD + 2)):
+            try:
+                await self._write_once(table, batch)
+                break
+            except asyncpg.CheckViolationError as error:
+                if not further:
+                    raise DatabaseUnavailable(f"partitions are being made: {error}") from error
 
     async def _write_once(self, table: str, batch: _Batch) -> None:
         """Unless it was written before, and its answer was lost."""

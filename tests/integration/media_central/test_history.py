@@ -73,6 +73,25 @@ async def test_rows_of_a_day_without_a_partition_are_kept_and_moved(history, dat
     assert [item["event"] for item in await events_of(history, "a")] == ["early"]
 
 
+async def test_rows_are_written_while_the_partition_of_their_day_is_made(history, database):
+    today = datetime.now(UTC).date()
+    waits = (
+        "SELECT count(*) FROM pg_locks WHERE relation = 'audit_default'::regclass AND NOT granted"
+    )
+    who = dict.fromkeys(("originator", "role", "ip", "method", "path", "entity_type"), "x")
+    history.add_audit(before=None, after={}, entity_id="a", **who)
+    async with database.acquire() as connection:
+        async with connection.transaction():
+            await maintain(connection, kept_from(today), today)
+            flushing = asyncio.create_task(history.flush())
+            while not await connection.fetchval(waits):
+                assert not flushing.done(), "it did not come to the lock"
+        async with asyncio.timeout(60):
+            await flushing
+        rows = await connection.fetchval(f"SELECT count(*) FROM {partition_name('audit', today)}")
+    assert (rows, history.queued_rows, history.dropped_rows) == (1, 0, 0)
+
+
 async def test_maintenance_repeats_without_change(database):
     day = date(2026, 11, 21)
     async with database.acquire() as connection:
