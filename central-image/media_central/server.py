@@ -252,6 +252,8 @@ async def serve(stack: contextlib.AsyncExitStack, context: Context) -> None:
     assert runner.server is not None
     patience = asyncio.create_task(Patience(runner.server).run(), name="patience")
     stack.callback(patience.cancel)
+    reading = asyncio.create_task(context.views.keep_ready(), name="views")
+    stack.callback(reading.cancel)
     door = Doorkeeper(connection_limit(MAX_CONNECTIONS))
     door.per_address = min(door.per_address, ADDRESS_CONNECTIONS)
     door.exempt = lambda address: inside(address, settings.trusted_proxies)

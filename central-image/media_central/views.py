@@ -4,10 +4,13 @@ Effective configurations are computed once a version: a list of 10,000 streams m
 10,000 models for every request.
 """
 
+import asyncio
+import contextlib
 import ipaddress
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -28,6 +31,9 @@ SECRET_FIELDS = frozenset({"cluster_key"})
 """Of a streamer: taken, never answered."""
 
 
+READY_AT_ONCE = 10
+READY_PAUSE_SECONDS = 0.005
+"""Streams are worked out before somebody asks for them, so many (2 ms), and again after a pause."""
 _HOST_NAME = re.compile(r"[a-z0-9._-]{1,253}", re.ASCII)
 
 
@@ -44,6 +50,7 @@ class _Known:
     """What follows from one version of a record."""
 
     version: int
+    config: JsonObject
     effective: JsonObject
     warnings: list[str]
     """What of a stream has no effect, in words."""
@@ -142,27 +149,66 @@ class Views:
         """The configuration with defaults. Do not change the answer."""
         return self._known(record).effective
 
-    def searched(self, stream: str) -> str:
-        """What free text is looked for in, of a stream whose `effective` was asked for."""
-        return self._streams[stream].searched
+    def effectives(self, streams: Iterable[Record]) -> list[JsonObject]:
+        """`effective` of each, at a fifth of the cost."""
+        memory = self._streams
+        found = []
+        for record in streams:
+            known = memory.get(record.key)
+            if known is None or known.version != record.version:
+                known = self._known(record)
+            found.append(known.effective)
+        return found
+
+    def searched(self, stream: JsonObject) -> str:
+        """What free text is looked for in, of a stream by its effective configuration."""
+        return self._streams[stream["name"]].searched
 
     def _known(self, record: Record) -> _Known:
         kind = record.kind
         memory = self._streams if kind is Kind.STREAM else self._memory[kind]
         known = memory.get(record.key)
         if known is None or known.version != record.version:
-            effective = MODELS[kind].parse(record.config).effective()
-            in_vain = asked_in_vain(effective) if kind is Kind.STREAM else ()
-            texts = [one.text for one in in_vain]
-            known = _Known(record.version, effective, texts, searched_text(effective))
+            if known is not None and known.config == record.config:  # it was moved
+                known = replace(known, version=record.version)
+            else:
+                known = _known_of(record)
             memory[record.key] = known
         return known
+
+    async def keep_ready(self) -> None:
+        """Works out streams a few at a time, until cancelled, so that the first list of 10,000 does
+        not stop all else for two seconds."""
+        with self._store.watch() as watch:
+            await self._get_ready([record.key for record in self._store.all(Kind.STREAM)])
+            while True:
+                changed = await watch.next()
+                await self._get_ready([key for kind, key in changed if kind is Kind.STREAM])
+
+    async def _get_ready(self, streams: Iterable[str]) -> None:
+        due = 0
+        for key in streams:
+            record, known = self._store.get(Kind.STREAM, key), self._streams.get(key)
+            if record is None or (known is not None and known.version == record.version):
+                continue
+            with contextlib.suppress(ValueError):  # who asks for it is told
+                self._known(record)
+            due += 1
+            if due % READY_AT_ONCE == 0:
+                await asyncio.sleep(READY_PAUSE_SECONDS)
 
     def forget(self, kind: Kind, live: int) -> None:
         """Deleted resources leave entries: drop all when they outnumber the living."""
         memory = self._memory[kind]
         if len(memory) > 2 * live + 100:
             memory.clear()
+
+
+def _known_of(record: Record) -> _Known:
+    effective = MODELS[record.kind].parse(record.config).effective()
+    in_vain = asked_in_vain(effective) if record.kind is Kind.STREAM else ()
+    texts = [one.text for one in in_vain]
+    return _Known(record.version, record.config, effective, texts, searched_text(effective))
 
 
 def _running(link: StreamerLink | None, name: str) -> JsonObject | None:
@@ -228,10 +274,15 @@ def with_stats(configured: list[JsonObject], reported: Any) -> list[JsonObject]:
     return merged
 
 
-def denied(effective: JsonObject) -> set[str]:
+def denied(effective: JsonObject) -> Collection[str]:
     """Protocols that must not play the stream."""
-    spec = ProtocolsSpec.parse(effective.get("protocols") or {})
-    return set(denied_switches(spec, encrypted=effective.get("drm") is not None))
+    switches = tuple((effective.get("protocols") or {}).items())
+    return _denied(switches, encrypted=effective.get("drm") is not None)
+
+
+@lru_cache(maxsize=256)  # most streams say the same
+def _denied(switches: tuple[tuple[str, bool | None], ...], *, encrypted: bool) -> Collection[str]:
+    return denied_switches(ProtocolsSpec.parse(dict(switches)), encrypted=encrypted)
 
 
 def public_url(link: StreamerLink, viewer: Viewer) -> str:

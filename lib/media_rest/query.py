@@ -19,7 +19,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from urllib.parse import parse_qsl, quote, urlencode
 
 from media_api.base import ApiModel, JsonObject
@@ -254,14 +254,14 @@ def _is_rank(rank: Rank) -> bool:
 
 def _rank(value: Any) -> Rank:
     """Key that orders values of any type: missing < number < text < other."""
+    if isinstance(value, str):
+        return (2, value)
     if value is MISSING:
         return (0, "")
     if isinstance(value, bool):
         return (3, str(value).lower())
     if isinstance(value, int | float):
         return (1, value)
-    if isinstance(value, str):
-        return (2, value)
     return (3, json.dumps(value, sort_keys=True, default=str))
 
 
@@ -303,15 +303,14 @@ def searched_text(item: JsonObject) -> str:
     return "\0".join(word for word in words if isinstance(word, str)).casefold()
 
 
-class _Row(NamedTuple):
-    position: int
-    item: JsonObject
+_Row = tuple[int, JsonObject]
+"""Its place in the default order, and the item. No type of its own: lists have 10,000 of them."""
 
 
 def _sort_rows(rows: list[_Row], sort: Sequence[SortKey]) -> list[_Row]:
     # Stable sorts from the last key to the first; rows come in the default order.
     for path, descending in reversed(sort):
-        rows.sort(key=lambda row: _rank(value_at(row.item, path)), reverse=descending)
+        rows.sort(key=lambda row: _rank(value_at(row[1], path)), reverse=descending)
     return rows
 
 
@@ -321,12 +320,13 @@ def _in_default_order(ordered: list[JsonObject], order: Order | None) -> list[_R
         ordered.sort(key=order)
     elif order:
         sort = [(split_path(word.removeprefix("-")), word[0] == "-") for word in order.split(",")]
-        ordered = [row.item for row in _sort_rows([_Row(0, item) for item in ordered], sort)]
-    return list(map(_Row._make, enumerate(ordered)))
+        ordered = [item for _, item in _sort_rows([(0, item) for item in ordered], sort)]
+    return list(enumerate(ordered))
 
 
 def _row_keys(row: _Row, sort: Sequence[SortKey]) -> tuple[Rank, ...]:
-    return (*(_rank(value_at(row.item, path)) for path, _ in sort), (1, row.position))
+    position, item = row
+    return (*(_rank(value_at(item, path)) for path, _ in sort), (1, position))
 
 
 def _is_behind(keys: tuple[Rank, ...], mark: tuple[Rank, ...], sort: Sequence[SortKey]) -> int:
@@ -348,7 +348,7 @@ def _page(rows: list[_Row], query: CollectionQuery) -> tuple[int, int]:
         sides = [_is_behind(_row_keys(row, query.sort), mark, query.sort) for row in rows]
     else:
         place = cursor.position or 0
-        sides = [(row.position > place) - (row.position < place) for row in rows]
+        sides = [(position > place) - (position < place) for position, _ in rows]
     if cursor.reversed:
         end = sum(side < 0 for side in sides)
         return max(0, end - query.limit), end
@@ -361,7 +361,7 @@ def _encode_cursor(row: _Row, sort: Sequence[SortKey], backwards: bool) -> str:
         keys = json.dumps(_row_keys(row, sort), separators=(",", ":"))
         pairs = [("$after", keys)]
     else:
-        pairs = [("$position_lt" if backwards else "$position_gt", str(row.position))]
+        pairs = [("$position_lt" if backwards else "$position_gt", str(row[0]))]
     if backwards:
         pairs.append(("$reversed", "true"))
     return base64.b64encode(urlencode(pairs, quote_via=quote).encode()).decode()
@@ -394,7 +394,7 @@ def run_query(
     start, end = _page(rows, query)
     page = rows[start:end]
     clock.append(time.perf_counter())
-    found = [select_fields(row.item, query.select) for row in page]
+    found = [select_fields(item, query.select) for _, item in page]
     clock.append(time.perf_counter())
     steps = zip(("load", "filter", "sort", "limit", "select"), clock, clock[1:], strict=False)
     more = bool(page) and end < len(rows)

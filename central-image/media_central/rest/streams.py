@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from aiohttp import web
@@ -37,6 +38,7 @@ OWN_PARAMETERS = (
     "include_ingest_history", "poll_timeout", "client_ip", "scheme", "format",
 )  # fmt: skip
 MAX_BATCH = 10_000
+_BY_NAME = itemgetter("name")
 PLACEMENT_SECONDS = 1.0
 """Placement takes milliseconds; longer means that there is nobody to decide it."""
 
@@ -44,7 +46,8 @@ PLACEMENT_SECONDS = 1.0
 async def list_streams(request: web.Request) -> web.StreamResponse:
     """All streams with their statistics, as JSON or as metrics; may wait for a match."""
     ctx = context(request)
-    seen = partial(may_see, caller_of(request), "streams")
+    caller = caller_of(request)
+    seen = partial(may_see, caller, "streams")
 
     def families() -> Iterable[Metric]:
         streams = [item for item in ctx.views.streams(viewer(request)) if seen(item["name"])]
@@ -57,38 +60,33 @@ async def list_streams(request: web.Request) -> web.StreamResponse:
     by_state, streamer = stream_states.StateQuery(request.query), request.query.get("streamer")
 
     def answer() -> JsonObject:
-        every = ctx.store.all(Kind.STREAM)
-        ctx.views.forget(Kind.STREAM, len(every))
-        records = {record.key: record for record in every if seen(record.key)}
+        records = ctx.store.all(Kind.STREAM)
+        ctx.views.forget(Kind.STREAM, len(records))
+        if not caller.sees_all:
+            records = [record for record in records if seen(record.key)]
         states = (
-            {key: ctx.views.state(record) for key, record in records.items()}
+            {record.key: ctx.views.state(record) for record in records}
             if by_state.needs_states
             else {}
         )
-        configs = [
-            ctx.views.effective(record)
-            for key, record in records.items()
-            if (not states or states[key] in by_state.wanted)
-            and (not streamer or (record.layout or {}).get("ingest") == streamer)
-        ]
+        if states:
+            records = [record for record in records if states[record.key] in by_state.wanted]
+        if streamer:
+            records = [one for one in records if (one.layout or {}).get("ingest") == streamer]
 
         def build(config: JsonObject) -> JsonObject:
-            return ctx.views.stream(records[config["name"]], viewer(request), history=history)
+            record = ctx.store.get(Kind.STREAM, config["name"])
+            assert record is not None, "it is in the list that the store gave"
+            return ctx.views.stream(record, viewer(request), history=history)
 
-        def searched(config: JsonObject) -> str:
-            return ctx.views.searched(config["name"])
-
-        order = by_state.order(states) if by_state.by_state else _by_name
-        found = run_paged(configs, query, "streams", order, build, searched)
+        configs = ctx.views.effectives(records)
+        order = by_state.order(states) if by_state.by_state else _BY_NAME
+        found = run_paged(configs, query, "streams", order, build, ctx.views.searched)
         if by_state.with_totals:
             found["totals"] = stream_states.totals(states)
         return {**found, "server_id": ctx.server_id}
 
     return json_answer(shown(request, await _poll(ctx, poll_seconds(request), answer)))
-
-
-def _by_name(item: JsonObject) -> str:
-    return str(item["name"])
 
 
 async def _poll(ctx: Context, seconds: float, answer: Callable[[], JsonObject]) -> JsonObject:

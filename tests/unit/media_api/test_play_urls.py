@@ -1,5 +1,7 @@
 """Play URLs of a stream."""
 
+from dataclasses import asdict
+
 from media_api.play_urls import play_urls
 from media_api.playback import ProtocolsSpec, denied_switches
 
@@ -43,3 +45,14 @@ def test_of_an_encrypted_stream_what_is_encrypted_is_told() -> None:
         "Player page",
     }
     assert denied_switches(ProtocolsSpec(hls=False), encrypted=True) >= {"hls", "dash"}
+
+
+def test_json_has_every_field() -> None:
+    first = play_urls("a", "http://h")[0]
+    assert first.as_json() == asdict(first)
+
+
+def test_places_are_those_of_the_ports_that_are_given() -> None:
+    ports = [{"rtmp": 1935}, {"rtmp": 1936}, {}, {"rtmp": 1935}]
+    found = [urls("a", "http://h", given).get("RTMP") for given in ports]
+    assert found == ["rtmp://h/static/a", "rtmp://h:1936/static/a", None, "rtmp://h/static/a"]

@@ -1,7 +1,14 @@
+import asyncio
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
-from media_central.views import Viewer, denied, public_ports, public_url, with_stats
+from media_central import views as views_module
+from media_central.store.cache import RecordCache
+from media_central.store.port import Kind, Record
+from media_central.views import Viewer, Views, denied, public_ports, public_url, with_stats
+
+from tests.support.streamer import until
 
 
 def link(**config):
@@ -61,3 +68,74 @@ def test_inputs_and_pushes_are_shown_with_what_the_streamer_tells():
     assert first == {"url": "rtmp://a/key", "stats": {"status": "running"}}
     assert (second, third) == ({"url": "udp://b"}, {"url": "srt://c"})
     assert with_stats(configured, None) == configured
+
+
+class Store(RecordCache):
+    """What `Views` asks of a store."""
+
+    def __init__(self, *records):
+        super().__init__(Kind)
+        for record in records:
+            self.apply(record)
+
+    watch = RecordCache.subscribe
+
+
+def stream(name, version=1, layout=None, **config):
+    config = {"name": name, "inputs": [{"url": "fake://fake"}], **config}
+    return Record(Kind.STREAM, name, config, layout, version, 1, 1)
+
+
+@pytest.fixture
+def worked_out(monkeypatch):
+    """Names of streams whose configuration was worked out, in that order."""
+    names = []
+    original = views_module._known_of
+
+    def known_of(record):
+        names.append(record.key)
+        return original(record)
+
+    monkeypatch.setattr(views_module, "_known_of", known_of)
+    return names
+
+
+def test_a_configuration_is_worked_out_once_though_its_stream_moves(worked_out):
+    views = Views(Store(), fleet=None)
+    first = views.effective(stream("a"))
+    assert views.effective(stream("a", 2, {"ingest": "s1"})) is first
+    assert views.effectives([stream("a", 3, {"ingest": "s2"})]) == [first]
+    assert worked_out == ["a"]
+    changed = stream("a", 4, title="News")
+    assert views.effectives([changed])[0]["title"] == "News"
+    assert views.searched(views.effective(changed)) == "a\0news\0fake://fake"
+
+
+async def test_streams_are_worked_out_before_somebody_asks(worked_out, monkeypatch):
+    monkeypatch.setattr(views_module, "READY_PAUSE_SECONDS", 0.0)
+    broken = stream("broken", inputs=5)
+    store = Store(*(stream(f"s{n}") for n in range(25)), broken)
+    views = Views(store, fleet=None)
+    longest = 0
+
+    async def neighbour():
+        nonlocal longest
+        while True:
+            before = len(worked_out)
+            await asyncio.sleep(0)
+            longest = max(longest, len(worked_out) - before)
+
+    async def are(count):
+        return len(worked_out) == count
+
+    tasks = [asyncio.create_task(one) for one in (neighbour(), views.keep_ready())]
+    await until(partial(are, 26), "all are worked out")
+    store.apply(stream("s3", 2, title="Changed"))
+    store.apply(stream("s4", 2, {"ingest": "s1"}))
+    await until(partial(are, 27), "the changed one is")
+    for task in tasks:
+        task.cancel()
+    assert worked_out[25:] == ["broken", "s3"]
+    assert longest == views_module.READY_AT_ONCE, "others come to their turn in between"
+    assert views.effectives([store.get(Kind.STREAM, "s3")])[0]["title"] == "Changed"
+    assert len(worked_out) == 27
