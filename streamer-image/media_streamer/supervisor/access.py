@@ -9,8 +9,6 @@ Invariants: a refusal says why and creates nothing; a decision is kept for as lo
 said, so that an HLS viewer costs one question, and an open session outlives a backend that is down.
 """
 
-import asyncio
-import itertools
 import logging
 import random
 import time
@@ -24,7 +22,7 @@ from media_api.server import ServerConfig
 from media_auth.authorize import asks_backend
 from media_auth.http_backend import HttpBackend
 from media_auth.rules import Scripts
-from media_auth.verdict import Verdict, allow, deny
+from media_auth.verdict import Verdict, allow
 from media_rest.credentials import CredentialsError, parse_authorization, same_secret
 from media_rest.guessing import GuessLimiter
 from msgspec.structs import replace
@@ -43,6 +41,7 @@ from media_streamer.supervisor.delivery import (
 from media_streamer.supervisor.geoip import GeoIp
 from media_streamer.supervisor.locations import Locations, is_ts_file
 from media_streamer.supervisor.play_tokens import USER, PlayTokens
+from media_streamer.supervisor.rechecks import Rechecks, is_soft, user_limit
 from media_streamer.supervisor.session_quota import SessionQuota
 from media_streamer.supervisor.sessions import (
     Session,
@@ -50,7 +49,7 @@ from media_streamer.supervisor.sessions import (
     session_key,
 )
 from media_streamer.supervisor.tickets import write_ticket
-from media_streamer.supervisor.verdicts import Verdicts, ask_soon, auth_spec
+from media_streamer.supervisor.verdicts import Verdicts, auth_spec
 from media_streamer.wire.control import AccessRequest, Granted, Refusal
 
 log = logging.getLogger(__name__)
@@ -116,6 +115,7 @@ class AccessControl:
         self._quota = SessionQuota()
         self._play_tokens = PlayTokens()
         self._verdicts = Verdicts(streams, sessions, backend, hostname, geoip, scripts)
+        self.rechecks = Rechecks(streams, sessions, self._verdicts)
 
     async def decide(self, request: AccessRequest) -> Granted | Refusal:
         """What the egress worker is told."""
@@ -219,38 +219,6 @@ class AccessControl:
     def forget(self) -> None:
         """Ask again for new sessions: the rules changed."""
         self._verdicts.forget()
-
-    async def recheck(self, now: float) -> None:
-        """Ask the backends about open sessions whose decision has run out."""
-        for session in [one for one in self._sessions if one.counted_at and one.counted_at <= now]:
-            session.counted_at = None
-            self._keep_within(session, session.max_sessions)
-        due = [
-            session
-            for session in self._sessions
-            if session.recheck_at is not None and session.recheck_at <= now
-        ]
-        await asyncio.gather(*(self._recheck(session) for session in due))
-
-    def countries_changed(self) -> None:
-        """Sessions whose rules may name countries are asked about again."""
-        ask_soon(one for one in self._sessions if one.rules is not None and one.is_judged)
-
-    def rule_sets_changed(self) -> None:
-        """Sessions that an `auth_backend` let in are asked about again."""
-        named = (
-            one
-            for one in self._sessions
-            if one.is_judged and str(one.rules and one.rules.url).startswith("auth:")
-        )
-        ask_soon(named)
-
-    async def reauthorize(self, name: str) -> int:
-        """Ask anew about all sessions of a stream; returns how many."""
-        self._verdicts.forget()
-        sessions = [*self._sessions.of_stream(name), *self._sessions.of_stream(name, "publish")]
-        await asyncio.gather(*(self._recheck(session) for session in sessions))
-        return len(sessions)
 
     def _is_relay(self, request: AccessRequest) -> bool:
         """True for a streamer of the cluster that plays the stream to pass it on.
@@ -391,11 +359,11 @@ class AccessControl:
         if limit and self._sessions.clients >= limit:
             title = f"The server has its {limit} sessions (max_sessions)"
             return Refusal(503, "too_many_sessions", title)
-        user_limit = _user_limit(stream, verdict)
+        most = user_limit(stream, verdict)
         owner = verdict.user_id or token
-        above = SOFT_SESSIONS if _is_soft(stream) else 0
-        if user_limit and owner and len(self._sessions.of_owner(owner)) >= user_limit + above:
-            title = f"The user has {user_limit} sessions already"
+        above = SOFT_SESSIONS if is_soft(stream) else 0
+        if most and owner and len(self._sessions.of_owner(owner)) >= most + above:
+            title = f"The user has {most} sessions already"
             return Refusal(403, "user_sessions_limit", title)
         return None
 
@@ -428,8 +396,8 @@ class AccessControl:
             country=self._geoip.country_of(request.ip),
             user_id=USER if operator else verdict.user_id,
             owner="" if operator else verdict.user_id or token,
-            max_sessions=_user_limit(stream, verdict),
-            soft_limitation=_is_soft(stream),
+            max_sessions=user_limit(stream, verdict),
+            soft_limitation=is_soft(stream),
             is_relay=relay,
             is_operator=operator,
             dvr=request.archive,
@@ -437,7 +405,7 @@ class AccessControl:
             sealed=seal_of(stream),
             rules=spec,
         )
-        if session.soft_limitation and self._is_above(session, session.max_sessions):
+        if session.soft_limitation and self.rechecks.is_above(session, session.max_sessions):
             session.counted_at = time.monotonic() + random.uniform(*SOFT_SECONDS)
         if asks_backend(spec) and session.is_judged:
             session.recheck_at = time.monotonic() + verdict.auth_seconds
@@ -445,57 +413,6 @@ class AccessControl:
             session.id = session.id or str(uuid.uuid4())
             return session
         return self._sessions.open(session)
-
-    async def _recheck(self, session: Session) -> None:
-        stream = await self._streams.find(session.name, session.kind)
-        if stream is None or not session.is_judged:
-            return  # removing a stream closes its sessions
-        session.request_number += 1
-        session.recheck_at = None  # until the answer is there
-        question = self._verdicts.again(session)
-        session.rules = spec = auth_spec(stream, session.kind)
-        verdict = await self._verdicts.whether(spec, question) if spec is not None else allow()
-        if asks_backend(spec):
-            session.recheck_at = time.monotonic() + verdict.auth_seconds
-        if verdict.allowed:
-            session.max_sessions = _user_limit(stream, verdict)
-            self._keep_within(session, session.max_sessions)
-        elif verdict.decided:
-            self._cut(session, verdict)
-
-    def _is_above(self, session: Session, limit: int | None) -> bool:
-        """Whether the sessions that its user opened before it are as many as he may have."""
-        if not limit or not session.owner or session.kind != "play":
-            return False
-        before = itertools.takewhile(
-            lambda one: one is not session, self._sessions.of_owner(session.owner)
-        )
-        return sum(1 for _ in before) >= limit
-
-    def _keep_within(self, session: Session, limit: int | None) -> None:
-        """The latest sessions of a user go, where he may have fewer now than he has."""
-        if session.counted_at is None and self._is_above(session, limit):
-            title = f"The user has {limit} sessions already"
-            self._cut(session, deny("user_sessions_limit", title, kept=session.soft_limitation))
-
-    def _cut(self, session: Session, verdict: Verdict) -> None:
-        if session.key and verdict.kept:  # others are found anew: the clock may be put right
-            self._verdicts.remember(session.key, verdict)
-        log.info("stream %s: session %s is denied now, closed", session.name, session.id)
-        self._sessions.close(session.id, verdict.code)
-
-
-def _is_soft(stream: Stream) -> bool:
-    spec = stream.config.on_play
-    return bool(spec and spec.soft_limitation)
-
-
-def _user_limit(stream: Stream, verdict: Verdict) -> int | None:
-    """The backend's word first, then the stream's."""
-    if verdict.max_sessions is not None:
-        return verdict.max_sessions
-    spec = stream.config.on_play
-    return spec.max_sessions if spec is not None else None
 
 
 def _refusal_of(verdict: Verdict) -> Refusal:

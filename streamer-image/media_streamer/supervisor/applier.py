@@ -90,7 +90,7 @@ class ConfigurationApplier:
         if self.is_live:
             self._access.forget()
             if new.auth_backends != old.auth_backends:
-                self._access.rule_sets_changed()
+                self._access.rechecks.rule_sets_changed()
             if new.auto_token is False and old.auto_token is not False:
                 self._end_without_token()
             self._egress.settings_changed(egress_settings(new))

@@ -132,4 +132,4 @@ class ServerFacade:
         return self._access.play_token(name)
 
     async def reauthorize(self, name: str) -> int:
-        return await self._access.reauthorize(name)
+        return await self._access.rechecks.of_stream(name)

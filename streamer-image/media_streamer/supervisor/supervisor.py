@@ -175,7 +175,7 @@ class Supervisor:
             director,
             ScriptRules(self._scripts),
         )
-        self._geoip.on_change = self._access.countries_changed
+        self._geoip.on_change = self._access.rechecks.countries_changed
         self._pulse = Pulse(catalog, self._sessions, self._stats.figures)
         alerts.add(self._pulse.alerts)
         directory = settings.config_path.absolute().parent
@@ -352,7 +352,7 @@ class Supervisor:
                 self._desk.end_resting(now)
             except Exception:
                 log.exception("the periodic work failed; it goes on")
-            self._tasks.spawn(self._access.recheck(now), "recheck of sessions")
+            self._tasks.spawn(self._access.rechecks.run(now), "recheck of sessions")
 
     def _pids(self) -> list[int]:
         """Of all processes of the server."""

@@ -89,7 +89,7 @@ async def test_a_streamer_of_the_cluster_passes_it_on_past_the_rules_for_viewers
         assert (await world.ask(**{"proto": "tshttp", **changes})).status == 403, changes
     # Neither a changed configuration nor an operator who asks anew cuts it off.
     world.news.changed("a")
-    await world.control.reauthorize("a")
+    await world.control.rechecks.of_stream("a")
     assert world.sessions.get(relay.session_id) is not None
 
 

@@ -37,7 +37,7 @@ async def test_a_backend_that_is_down_refuses_new_sessions_only(world: World) ->
     session = next(iter(world.sessions))
     world.backend.status = 500
     session.recheck_at = 0.0
-    await world.control.recheck(time.monotonic())
+    await world.control.rechecks.run(time.monotonic())
     assert len(world.sessions) == 1
     assert isinstance(await world.ask(), Granted)
     assert (await world.ask(ip="10.0.0.9")).status == 503
@@ -51,11 +51,11 @@ async def test_rules_that_are_given_anew_hold_for_who_is_in_already(world: World
     world.backend.status = 403
     world.configure({"title": "New"})
     world.news.changed("a")
-    await world.control.recheck(time.monotonic() + 1)
+    await world.control.rechecks.run(time.monotonic() + 1)
     assert world.backend.questions == []
     world.configure({"on_play": world.url})
     world.news.changed("a")
-    await world.control.recheck(time.monotonic() + 1)
+    await world.control.rechecks.run(time.monotonic() + 1)
     assert {one["request_type"] for one in world.backend.questions} == {"update_session"}
     assert len(world.backend.questions) == 2
     for granted in (viewer, flv):
@@ -72,14 +72,14 @@ async def test_restrictions_and_rule_sets_that_change_hold_for_who_is_in(world: 
     granted = await world.ask()
     world.configure({"on_play": "auth://team"}, **rule_set("10.0.0.8"))
     world.control.forget()
-    world.control.rule_sets_changed()
-    await world.control.recheck(time.monotonic() + 1)
+    world.control.rechecks.rule_sets_changed()
+    await world.control.rechecks.run(time.monotonic() + 1)
     assert world.sessions.get(granted.session_id) is None
     world.configure({})
     granted = await world.ask()
     world.configure({"on_play": {"domains": ["example.com"]}})
     world.news.changed("a")
-    await world.control.recheck(time.monotonic() + 1)
+    await world.control.rechecks.run(time.monotonic() + 1)
     assert world.sessions.get(granted.session_id) is None
 
 
@@ -104,12 +104,12 @@ async def test_a_backend_is_not_asked_without_a_bound_by_whom_it_refuses(
 async def test_countries_that_become_known_hold_for_who_is_in(world: World, tmp_path: Path) -> None:
     write_country_database(tmp_path / "nl.mmdb", {"10.0.0.0/8": "NL"})
     write_country_database(tmp_path / "de.mmdb", {"10.0.0.0/8": "DE"})
-    world.geoip.on_change = world.control.countries_changed
+    world.geoip.on_change = world.control.rechecks.countries_changed
     await world.geoip.use(str(tmp_path / "nl.mmdb"))
     world.configure({"on_play": {"allowed_countries": ["NL"]}})
     granted = await world.ask()
     await world.geoip.use(str(tmp_path / "de.mmdb"))
-    await world.control.recheck(time.monotonic() + 1)
+    await world.control.rechecks.run(time.monotonic() + 1)
     assert world.sessions.get(granted.session_id) is None
     assert (await world.ask()).code == "wrong_country"
     await world.geoip.use(None)
@@ -219,7 +219,7 @@ async def test_tokens_follow_a_clock_that_jumps_and_sessions_do_not(
             if session.ip == "10.0.0.9":
                 world.sessions.close(session.id, "test")
     off = 3600
-    assert await world.control.reauthorize("a") == 1
+    assert await world.control.rechecks.of_stream("a") == 1
     assert granted.session_id not in {one.id for one in world.sessions}
     off = 0
     assert isinstance(await world.ask(**asked), Granted), "the refusal is not kept"

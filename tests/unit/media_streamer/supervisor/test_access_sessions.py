@@ -44,7 +44,7 @@ async def test_a_later_refusal_closes_the_session_and_bans_it(world: World) -> N
     assert session.recheck_at is not None
     assert 4 < session.recheck_at - time.monotonic() <= 5
     world.backend.status = 403
-    await world.control.recheck(session.recheck_at + 1)
+    await world.control.rechecks.run(session.recheck_at + 1)
     assert world.backend.questions[-1]["request_type"] == "update_session"
     assert world.backend.questions[-1]["session_id"] == session.id
     assert len(world.sessions) == 0
@@ -88,10 +88,10 @@ async def test_a_soft_limit_cuts_the_latest_after_a_while(world: World) -> None:
         assert isinstance(await world.ask(token="t", proto="flv"), Granted)
     assert (await world.ask(token="t", proto="flv")).code == "user_sessions_limit"
     now = time.monotonic()
-    await world.control.recheck(now + 25)
+    await world.control.rechecks.run(now + 25)
     assert len(world.sessions) == 6
     world.sessions.close(first.session_id, "left")
-    await world.control.recheck(now + 95)
+    await world.control.rechecks.run(now + 95)
     assert [one.id for one in world.sessions] == [second.session_id]
     assert isinstance(await world.ask(token="t", proto="dash"), Granted)
 
@@ -103,7 +103,7 @@ async def test_fewer_sessions_are_allowed_than_a_user_has(world: World) -> None:
     others = await world.ask(token="other")
     world.configure({"on_play": {"max_sessions": 2}})
     world.news.changed("a")
-    await world.control.recheck(time.monotonic() + 1)
+    await world.control.rechecks.run(time.monotonic() + 1)
     left = {one.id for one in world.sessions}
     assert left == {mine[0].session_id, mine[1].session_id, others.session_id}
 
@@ -208,9 +208,9 @@ async def test_an_operator_is_not_asked_about_again(world: World) -> None:
     world.backend.status = 403
     world.configure({"on_play": {"url": f"{world.url}?other"}}, auto_token=False)
     world.news.changed("a")
-    world.control.countries_changed()
-    world.control.rule_sets_changed()
-    await world.control.recheck(time.monotonic() + 1)
-    await world.control.reauthorize("a")
+    world.control.rechecks.countries_changed()
+    world.control.rechecks.rule_sets_changed()
+    await world.control.rechecks.run(time.monotonic() + 1)
+    await world.control.rechecks.of_stream("a")
     assert world.sessions.get(granted.session_id) is not None
     assert world.backend.questions == []
